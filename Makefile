@@ -1,0 +1,32 @@
+# make demo: the main job, headless; make lab: JupyterLab; make test: all tests. Each sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/installed
+
+.PHONY: demo lab test benchmarks clean
+
+demo: $(READY)
+	@mkdir -p demo && cp notebooks/00_start_here.ipynb demo/
+	@echo "running notebooks/00_start_here.ipynb on the embedded model ..."
+	@cd demo && ../$(BIN)/jupyter execute --inplace 00_start_here.ipynb
+	@echo "the executed notebook:  demo/00_start_here.ipynb"
+	@echo "the report:             demo/reports/start_here.html"
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+test: $(READY)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+
+benchmarks: $(READY)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tests/benchmarks/rendering.py
+	$(BIN)/python tests/benchmarks/store_100k.py
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('sdlab needs Python 3.11 or newer, this is ' + sys.version.split()[0] + '; name another one: make PYTHON=python3.11')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(READY)
+
+clean:
+	rm -rf .venv build demo *.egg-info

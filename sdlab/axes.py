@@ -1,0 +1,170 @@
+"""The text syntax of axes: number ranges, lists of words, and choices inside prompts.
+
+The ranges are those of A1111's X/Y/Z plot (documented behaviour, written anew), with three quirks mended: an end that the
+step meets is included ("10-1 (-3)" gives 10 7 4 1), a step never overshoots it ("0-1 (+0.3)" ends at 0.9), and a range
+without a step may fall ("5-1"). ".5-1" and "1e-3-1" are ranges too. A step needs its sign, as there.
+"""
+from __future__ import annotations
+
+import csv
+import functools
+import itertools
+import math
+import re
+import warnings
+from decimal import Decimal
+
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+RANGE = re.compile(rf"({NUMBER})\s*-\s*({NUMBER})\s*(?:\(\s*([-+].*?)\s*\)|\[\s*(\d+)\s*\])?")
+RANGE_HELP = 'ranges are written "1-5", "1-10 (+2)", "10-1 (-3)" or "0-1 [5]"'
+MOST = 1_000_000
+MANY = re.compile(r"(\d*)(-?)(\d*)\$\$")  # how many of the choices: 2$$ or 1-2$$
+NAMED = re.compile(r"\s*(\w[\w ]*?)\s*=")
+WEIGHT = re.compile(r"\s*\d*\.?\d+::")
+ESCAPED = {r"\{": "\ue000", r"\|": "\ue001", r"\}": "\ue002"}  # private characters, while the text is taken apart
+
+
+def words(text: str) -> list[str]:
+    """One comma-separated record as a list: quotes keep a comma ('cat, "dog, big"'), blanks around items go."""
+    rows = list(csv.reader([text], skipinitialspace=True))
+    return [item.strip() for item in rows[0]] if rows else []
+
+
+def numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | list[float]:
+    """The numbers of a comma-separated list of numbers and ranges, in order."""
+    out: list = []
+    for item in words(text):
+        if re.fullmatch(NUMBER, item):
+            out.append(exactly(Decimal(item), whole, name))
+        elif match := RANGE.fullmatch(item):
+            out += [exactly(value, whole, name) for value in span(*match.groups(), whole=whole, item=item, name=name)]
+        else:
+            sign = " (a step needs its sign: (+1))" if re.search(r"\(\s*\d", item) else ""
+            raise ValueError(f"{name}: {item!r} is neither a number nor a range{sign}; {RANGE_HELP}")
+    return out
+
+
+def exactly(value: Decimal, whole: bool, name: str) -> int | float:
+    if whole and value != int(value):
+        raise ValueError(f"{name}: {value} is not a whole number")
+    return int(value) if whole else float(value)
+
+
+def span(first: str, last: str, step: str | None, count: str | None, *, whole: bool, item: str, name: str) -> list[Decimal]:
+    """The values of one range, both ends included."""
+    start, end = Decimal(first), Decimal(last)
+    if count is not None:
+        n = int(count)
+        if not 1 <= n <= MOST:
+            raise ValueError(f"{name}: {item!r} asks for {n} values; ask for 1 to {MOST:,}")
+        values = [start + (end - start) * i / max(n - 1, 1) for i in range(n)]
+        return [Decimal(math.trunc(v)) for v in values] if whole else values
+    if step is not None and not re.fullmatch(NUMBER, step):
+        raise ValueError(f"{name}: {step!r} in {item!r} is not a step; {RANGE_HELP}")
+    by = Decimal(step) if step is not None else Decimal(1 if end >= start else -1)
+    if by == 0 or (end - start) * by < 0:
+        raise ValueError(f"{name}: {item!r} never arrives at {end} in steps of {by}; turn the ends or the sign around")
+    if (end - start) / by >= MOST:
+        raise ValueError(f"{name}: {item!r} has more than {MOST:,} values")
+    return [start + by * i for i in range(int((end - start) / by) + 1)]
+
+
+@functools.lru_cache(1024)
+def choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
+    """Every reading of a prompt with `{a|b}` in it: ((text, {name of the choice: what was chosen}), ...)
+
+    `{colour=red|blue}` names a choice; without a name, what stands in the braces is the name. Choices nest.
+    `{2$$a|b|c}` takes two at a time, in the written order, joined by a comma; `{1-2$$ and $$a|b|c}` one or two, joined by
+    " and ". Weights (`{0.5::a|3::b}`) have no meaning where all choices are taken: they are read and ignored.
+    """
+    for mark, stand_in in ESCAPED.items():
+        prompt = prompt.replace(mark, stand_in)
+    if (count := readings(prompt)) > MOST:
+        raise ValueError(f"{restored(prompt)!r} has {count:,} readings, more than {MOST:,}")
+    return tuple((restored(text), {restored(k): restored(v) for k, v in labels.items()})
+                 for text, labels in expanded(prompt))
+
+
+def restored(text: str) -> str:
+    for mark, stand_in in ESCAPED.items():
+        text = text.replace(stand_in, mark[1])
+    return text
+
+
+def pieces(text: str, separator: str | None = None) -> list[str]:
+    """The text cut at `separator` outside braces; with None, into [plain, inside braces, plain, inside, ... plain]."""
+    out, depth, current = [], 0, ""
+    for character in text:
+        opens, closes = character == "{", character == "}"
+        cut = (depth == 0 and character == separator) if separator else ((opens and depth == 0) or (closes and depth == 1))
+        depth += opens - closes
+        if depth < 0:
+            break
+        if cut:
+            out.append(current)
+            current = ""
+        else:
+            current += character
+    if depth:
+        raise ValueError(f"{restored(text)!r} has a brace without its partner; a plain brace is written \\{{ or \\}}")
+    return [*out, current]
+
+
+def taken_apart(inside: str) -> tuple[str, str, range, list[str]]:
+    """What stands in braces as (name, separator, how many at a time, choices)."""
+    body, name, separator, many = inside, inside, ", ", range(1, 2)
+    if named := NAMED.match(body):
+        name, body = named[1], body[named.end():]
+    if match := MANY.match(body):
+        body = body[match.end():]
+        if "$$" in body:
+            separator, body = body.split("$$", 1)
+    options = pieces(body, "|")
+    if any(WEIGHT.match(option) for option in options):
+        warnings.warn(f"{{{restored(inside)}}}: the weights are ignored, every choice is taken once", stacklevel=2)
+        options = [WEIGHT.sub("", option, count=1) for option in options]
+    if match:
+        low, dash, high = match.groups()
+        first = int(low or 0) if low or dash else 1
+        last = (int(high) if high else len(options)) if dash else first
+        if not 0 <= first <= last <= len(options):
+            raise ValueError(f"{{{restored(inside)}}}: cannot take {match[0][:-2]} of {len(options)} choices")
+        many = range(first, last + 1)
+    return name, separator, many, options
+
+
+def readings(text: str) -> int:
+    """How many texts a prompt stands for, counted without writing them out."""
+    total = 1
+    for inside in pieces(text)[1::2]:
+        _, _, many, options = taken_apart(inside)
+        counts = [readings(option) for option in options]
+        ways = [1] + [0] * len(counts)  # ways[k]: texts that take k of the options so far
+        for count in counts:
+            ways = [1] + [ways[k] + ways[k - 1] * count for k in range(1, len(ways))]
+        total *= sum(ways[k] for k in many)
+    return total
+
+
+def expanded(text: str) -> list[tuple[str, dict[str, str]]]:
+    """[(text, labels)] for every reading."""
+    parts = pieces(text)
+    out = [(parts[0], {})]
+    for inside, plain in zip(parts[1::2], parts[2::2]):
+        name, separator, many, options = taken_apart(inside)
+        picks = [pick for n in many for chosen in itertools.combinations(options, n)
+                 for pick in itertools.product(*map(expanded, chosen))]
+        out = [(before + (value := separator.join(t for t, _ in pick)) + plain, joined(labels, name, value, pick))
+               for before, labels in out for pick in picks]
+    return out
+
+
+def joined(labels: dict[str, str], name: str, value: str, pick: tuple) -> dict[str, str]:
+    """The labels with this choice's and its inner choices'; a name that is taken gets a number."""
+    out = dict(labels)
+    for new, chosen in [(name, value), *(item for _, inner in pick for item in inner.items())]:
+        label, n = new, 2
+        while label in out:
+            label, n = f"{new} {n}", n + 1
+        out[label] = chosen.strip()
+    return out

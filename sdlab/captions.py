@@ -1,0 +1,155 @@
+"""What the columns and values of a frame are called in figures and reports, and what its rows have in common."""
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .request import FIELDS
+
+PROMPTS = ("prompt", "negative_prompt")
+NEUTRAL = {"negative_prompt": "", "eta": 0.0, "clip_skip": 0}  # the values at which a field has no effect
+
+
+# Reading columns
+
+def plain(value: Any) -> Any:
+    """A hashable Python value; every kind of missing is None."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, Hashable) else str(value)
+
+
+def values(frame: pd.DataFrame, name: str) -> list[Any]:
+    """One column as plain values; all None if there is no such column."""
+    return [plain(v) for v in frame[name].tolist()] if name in frame.columns else [None] * len(frame)
+
+
+def distinct(frame: pd.DataFrame, name: str) -> list[Any]:
+    """One column's values, each once, in order of first appearance."""
+    return list(dict.fromkeys(values(frame, name)))
+
+
+def tuples(frame: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
+    """Each row's values of some columns."""
+    return list(zip(*(values(frame, name) for name in names))) if names else [()] * len(frame)
+
+
+def labelled_rows(frame: pd.DataFrame) -> Iterator[tuple[str, list[Any]]]:
+    """(what the index calls a row, its values) of each row; rows that have no name are numbered from 1."""
+    if isinstance(frame.index, pd.RangeIndex):
+        frame = frame.set_axis(range(1, len(frame) + 1))
+    for index, *found in frame.itertuples(name=None):
+        yield label_of(map(plain, index if isinstance(index, tuple) else (index,))), [plain(v) for v in found]
+
+
+# Putting values into words
+
+def text_of(value: Any) -> str:
+    """A value as people write it: 4, 7.5, — for none, and "" for the empty prompt."""
+    if value is None:
+        return "—"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(value) if str(value).strip() else f'"{value}"'
+
+
+def label_of(found: Iterable[Any]) -> str:
+    """Several values as one label: "a cat · 7.5"."""
+    return " · ".join(map(text_of, found))
+
+
+def hide_home(text: Any) -> str:
+    """The text with ~ for the home folder: figures and reports travel."""
+    home = os.path.expanduser("~")
+    return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", str(text)) if len(home) > 1 else str(text)
+
+
+def ranges(found: list[Any]) -> str:
+    """Values with runs of whole numbers drawn together: "0–3, 7, 42"."""
+    runs: list[list[Any]] = []
+    for value in found:
+        if runs and isinstance(value, int) and isinstance(runs[-1][-1], int) and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(text_of, run)) for run in runs)
+
+
+def enumeration(parts: Iterable[str]) -> str:
+    """a, b and c"""
+    *before, last = parts
+    return f"{', '.join(before)} and {last}" if before else last
+
+
+def counted(n: int, noun: str) -> str:
+    """1 image, 2,000 images"""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def duration(seconds: float) -> str:
+    """90.0 s, 12.5 min, 3.2 h"""
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def file_problem(problem: Exception) -> str:
+    return "file missing" if isinstance(problem, FileNotFoundError) else "file unreadable"
+
+
+# What rows have in common, and what sets them apart
+
+def label_columns(frame: pd.DataFrame) -> list[str]:
+    """The columns that name choices in prompts: they stand between the recipe and the path."""
+    names = list(frame.columns)
+    before = names[:names.index("path")] if "path" in names else []
+    return [name for name in before if name not in (*FIELDS, "key", "error")]
+
+
+def varying(frame: pd.DataFrame) -> list[str]:
+    """The columns that set these rows apart: fields, or in a prompt's stead the choices that made it."""
+    fields = [name for name in FIELDS if name != "weights" and len(distinct(frame, name)) > 1]
+    labels = [name for name in label_columns(frame) if len(distinct(frame, name)) > 1]
+    if labels and len(set(tuples(frame, labels))) == len(set(tuples(frame, [*labels, *PROMPTS]))):
+        return labels + [name for name in fields if name not in PROMPTS]
+    return fields
+
+
+def held_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
+    """What all rows share, and what varies without being an axis: "prompt: a cat · seed: 3 · also varies: eta"."""
+    labels = label_columns(frame)
+    explained = PROMPTS if set(axes) & set(labels) else ()  # the choices say how the prompts differ
+    names = dict.fromkeys(("prompt", "model", *FIELDS, *labels))
+    found = {name: distinct(frame, name) for name in names if name not in (*axes, "weights")}
+    shared = [f"{name}: {text_of(first)}" for name, (first, *more) in found.items()
+              if not more and first is not None and first != NEUTRAL.get(name)]
+    others = [name for name, every in found.items() if axes and len(every) > 1 and name not in explained]
+    return " · ".join([*shared, f"also varies: {', '.join(others)}"] if others else shared)
+
+
+def summary(frame: pd.DataFrame) -> str:
+    """How much there is, what varies, what failed, in a few sentences."""
+    paths, errors = values(frame, "path"), values(frame, "error")
+    failed = sum(p is None and e is not None for p, e in zip(paths, errors))
+    absent = sum(p is None and e is None for p, e in zip(paths, errors))
+    axes = [f"{name} ({brief(distinct(frame, name))})" for name in varying(frame) if name != "model"]
+    seconds = sum(s or 0 for s in values(frame, "seconds"))
+    devices = enumeration([text_of(d) for d in distinct(frame, "device") if d] or ["an unnamed device"])
+    parts = [f"{counted(len(frame) - failed - absent, 'image')} by {enumeration(map(text_of, distinct(frame, 'model')))}.",
+             axes and f"{enumeration(axes)} var{'y' if len(axes) > 1 else 'ies'}; all else is constant.",
+             failed and f"{counted(failed, 'cell')} failed.",
+             absent and f"{counted(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
+             seconds and f"Rendering took {duration(seconds)} on {devices}."]
+    return " ".join(part for part in parts if part)
+
+
+def brief(found: list[Any]) -> str:
+    """The values, or how many there are if they are too many for a sentence."""
+    text = ranges(found)
+    return text if len(text) <= 60 else f"{len(found)} values"

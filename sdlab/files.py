@@ -1,0 +1,67 @@
+"""Files that are there wholly or not at all, whatever is killed or switched off meanwhile."""
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import re
+import threading
+import time
+from pathlib import Path
+
+PARTIAL = re.compile(r"\.[^.]+\.(?P<machine>.*)\.(?P<pid>\d+)\.\d+\.part")
+HOUR = 3600.0
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes under a temporary name and renames, so that nobody ever meets half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{platform.node()}.{os.getpid()}.{threading.get_ident()}.part")
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
+    flush_names(path.parent)
+
+
+def flush_names(folder: Path) -> None:
+    """Brings the names in a folder to the disk, where the system knows how."""
+    with contextlib.suppress(OSError, AttributeError):
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether this is the temporary file of a writer that has ended, or has not touched it for an hour."""
+    match = PARTIAL.fullmatch(path.name)
+    if not match:
+        return False
+    try:
+        if time.time() - path.stat().st_mtime > HOUR:
+            return True
+        if os.name == "posix" and match["machine"] == platform.node():
+            os.kill(int(match["pid"]), 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        pass  # gone already, or another user's
+    return False
+
+
+def ends_with(path: str, end: bytes, size: int) -> bool:
+    """Whether the file is there, has just that many bytes, and these last."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            file.seek(max(size - len(end), 0))
+            return file.read(len(end) + 1) == end
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,152 @@
+"""How far a run is, shown as a bar with the time left in a notebook, in a terminal, or not at all."""
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+
+class Progress:
+    """Counts of a run's cells, and how long the rest will take.
+
+    Parameters
+    ----------
+    total : int
+        Different cells asked for.
+    todo : int
+        Those that were not finished before.
+    """
+
+    def __init__(self, total: int, todo: int) -> None:
+        self.total, self.todo = total, todo
+        self.rendered = self.failed = 0  # cells in the store, cells without a picture
+        self._computed = 0  # cells
+        self._under_way: dict[int, float] = {}  # {thread: cells' worth of steps done in its batch}
+        self._lock = threading.Lock()
+        self.state = "running"
+        self._begun: float | None = None
+
+    @property
+    def finished(self) -> int:
+        """Cells in the store: those from before and those rendered now."""
+        return self.total - self.todo + self.rendered
+
+    @property
+    def fraction(self) -> float:
+        """0 to 1, of what this run has to do."""
+        return min(1.0, (self._computed + sum(list(self._under_way.values()))) / self.todo) if self.todo else 1.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """From the pace so far; None until the first step is done, and at the end."""
+        if self._begun is None or not 0 < self.fraction < 1 or self.state != "running":
+            return None
+        return (time.monotonic() - self._begun) * (1 / self.fraction - 1)
+
+    def step(self, cells: int, done: int, total: int) -> None:
+        """Step `done` of `total` is about to be computed for so many cells; loading a model before it does not count."""
+        with self._lock:
+            self._begun = self._begun or time.monotonic()
+            self._under_way[threading.get_ident()] = cells * done / total
+
+    def computed(self, cells: int) -> None:
+        """This thread's batch of so many cells is computed; less than nothing: they are to be computed again."""
+        with self._lock:
+            self._computed += cells
+            self._under_way.pop(threading.get_ident(), None)
+
+    def saved(self) -> None:
+        """One more cell is in the store."""
+        with self._lock:
+            self.rendered += 1
+
+    def failure(self) -> None:
+        """One more cell has no picture."""
+        with self._lock:
+            self.failed += 1
+
+    def __str__(self) -> str:
+        text = f"{self.finished} of {self.total} cells finished"
+        if self.failed:
+            text += f", {self.failed} failed"
+        if self.state != "running":
+            return f"{text} ({self.state})" if self.state != "done" else text
+        if self._begun is None:
+            return f"{text}, loading"
+        left = self.seconds_left
+        return text if left is None else f"{text}, {duration(left)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as "0.4 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def display(progress: Progress) -> Callable[[], None]:
+    """Shows the progress where people look; call what is returned after every change, from any thread."""
+    show = in_notebook(progress) or in_terminal(progress)
+    last = 0.0
+
+    def update() -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > 0.1 or progress.state != "running":
+            last = now
+            show()
+
+    return update
+
+
+class Bar:
+    """A bar as HTML; its last state stays in a saved notebook, unlike a widget's."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+
+    def __repr__(self) -> str:
+        return str(self.progress)
+
+    def _repr_html_(self) -> str:
+        share = f"{100 * self.progress.fraction:.1f}%"
+        colour = {"failed": "var(--jp-error-color1, #c62828)", "stopped": "var(--jp-warn-color1, #ef6c00)"}.get(
+            self.progress.state, "var(--jp-brand-color1, #1976d2)")
+        return (f'<div role="progressbar" aria-valuenow="{share[:-1]}" aria-valuemin="0" aria-valuemax="100" '
+                'style="width:20em;height:.5em;border-radius:.25em;background:var(--jp-layout-color3, #ddd);overflow:hidden">'
+                f'<div style="width:{share};height:100%;background:{colour}"></div></div>'
+                f'<div style="font-size:90%">{self.progress}</div>')
+
+
+def in_notebook(progress: Progress) -> Callable[[], None] | None:
+    """A display of the running cell that is updated in place; None outside a notebook."""
+    if "ipykernel" not in sys.modules:
+        return None
+    from IPython import get_ipython
+    from IPython.display import display as show
+
+    if not hasattr(get_ipython(), "kernel"):
+        return None
+    bar = Bar(progress)
+    handle = show(bar, display_id=True)
+    return lambda: handle.update(bar)
+
+
+def in_terminal(progress: Progress) -> Callable[[], None]:
+    """A tqdm bar on a terminal; nothing where the output goes into a file."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=1.0, disable=None, bar_format="{percentage:3.0f}%|{bar:30}| {desc} [{elapsed}]", desc=str(progress))
+
+    def update() -> None:
+        bar.n = progress.fraction
+        bar.set_description_str(str(progress), refresh=False)
+        bar.refresh()
+        if progress.state != "running":
+            bar.close()
+
+    return update

@@ -1,0 +1,170 @@
+"""Requests become pictures: cells with their own prompts, seeds and guidance values share each call of the UNet.
+
+Every call has one constant shape, because a network's arithmetic may depend on the size of its batch but not on what
+else is in it: a cell gets the same bits whatever its neighbours are. Noise is drawn on the CPU in float32, one generator
+for each cell, so that a seed means the same noise in any batch, number format and device. The samples stay in float32
+between the calls, also when the UNet computes in half precision.
+"""
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from .pipelines import Loaded
+from .request import Request
+
+TEXTS_KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
+ROWS_ON_CPU = 8192  # latent pixels in one call of the UNet, and pixels / 32 in one call of the VAE
+OnStep = Callable[[int, int], None]
+
+
+class Cancelled(Exception):
+    """Raised between two steps when the run is to stop."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What became of a cell: `problem` says why there is nothing to see, `image` is None if it is not even numbers."""
+
+    image: Image.Image | None
+    nsfw: bool | None
+    problem: str | None
+
+
+class Renderer:
+    """Pictures from a loaded pipeline, in batches of one constant shape.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        The pipeline.
+    batch_size : int, optional
+        Cells in one call of the UNet; by default as many as pay, which follows from the size of the pictures alone.
+    """
+
+    def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
+        self.loaded, self._given = loaded, batch_size
+        self._texts: dict[tuple[str, int], torch.Tensor] = {}
+        self._lock = threading.Lock()
+
+    def batch_size(self, request: Request) -> int:
+        """How many cells of that size share a call."""
+        height, width = self._latent_size(request)
+        return self._given or max(1, min(8, ROWS_ON_CPU // (height * width)))
+
+    def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total: None) -> list[Picture]:
+        """Renders at most `batch_size` resolved requests that share size, scheduler, number of steps and eta.
+
+        A short batch is filled up with copies of its last cell, so that the shape stays the same.
+        """
+        first, size = requests[0], self.batch_size(requests[0])
+        cells = [*requests, *[requests[-1]] * (size - len(requests))]
+        pipe = self.loaded.pipe
+        latents = denoise(
+            pipe.unet, self.loaded.scheduler(first.scheduler), torch.cat([self._text(c.prompt, c.clip_skip) for c in cells]),
+            torch.cat([self._text(c.negative_prompt, c.clip_skip) for c in cells]), seeds=[c.seed for c in cells],
+            guidance_scale=[c.guidance_scale for c in cells], num_inference_steps=first.num_inference_steps, eta=first.eta,
+            shape=(pipe.unet.config.in_channels, *self._latent_size(first)), on_step=on_step)
+        pixels = decode(pipe.vae, latents, self._decoded_together(first, size))
+        return [self._picture(pixels[i]) for i in range(len(requests))]
+
+    def _picture(self, pixels: torch.Tensor) -> Picture:
+        """One picture (3, H, W) in 0..1, looked at: numbers that are none, or nothing but black, are a problem."""
+        if not torch.isfinite(pixels).all():
+            return Picture(None, None, "not a number")
+        nsfw = self._refused(pixels)
+        levels = torch.zeros_like(pixels) if nsfw else (pixels * 255).round()  # diffusers blackens what is refused, too
+        black = not nsfw and not levels.any()
+        image = Image.fromarray(levels.permute(1, 2, 0).to("cpu", torch.uint8).numpy())
+        return Picture(image, nsfw, "black" if black else None)
+
+    def _refused(self, pixels: torch.Tensor) -> bool | None:
+        """The verdict of the checkpoint's safety checker; None if it has none."""
+        pipe = self.loaded.pipe
+        if getattr(pipe, "safety_checker", None) is None:
+            return None
+        _, flags = pipe.run_safety_checker(pixels[None] * 2 - 1, pipe.text_encoder.device, pipe.text_encoder.dtype)
+        return bool(flags[0])
+
+    def _latent_size(self, request: Request) -> tuple[int, int]:
+        factor = self.loaded.pipe.vae_scale_factor
+        return request.height // factor, request.width // factor
+
+    def _decoded_together(self, request: Request, size: int) -> int:
+        """The largest divisor of the batch whose pictures the VAE takes at once."""
+        most = max(1, ROWS_ON_CPU * 32 // (request.height * request.width))
+        return max(n for n in range(1, size + 1) if size % n == 0 and n <= most)
+
+    def _text(self, prompt: str, clip_skip: int) -> torch.Tensor:
+        """The encoded prompt (1, tokens, width); the latest ones are kept."""
+        name = (prompt, clip_skip)
+        with self._lock:
+            if name not in self._texts:
+                if len(self._texts) >= TEXTS_KEPT:
+                    del self._texts[next(iter(self._texts))]
+                self._texts[name] = encode(self.loaded.pipe.tokenizer, self.loaded.pipe.text_encoder, prompt, clip_skip)
+            return self._texts[name]
+
+
+@torch.inference_mode()
+def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor, *, seeds: Sequence[int],
+            guidance_scale: Sequence[float], num_inference_steps: int, shape: tuple[int, int, int], eta: float = 0.0,
+            on_step: OnStep = lambda done, total: None) -> torch.Tensor:
+    """Classifier-free guidance (arXiv 2207.12598) over B cells at once.
+
+    Parameters
+    ----------
+    cond, uncond : tensor (B, tokens, width)
+        The encoded prompts and negative prompts.
+    seeds, guidance_scale : B values
+        One for each cell.
+    shape : (channels, height, width)
+        Of one cell's latents.
+    on_step : callable
+        Called before each step with the steps done and their number; what it raises ends the loop.
+
+    Returns
+    -------
+    tensor (B, channels, height, width), float32
+        Scaled latents: `vae.decode(latents / vae.config.scaling_factor)` gives pictures.
+    """
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+    noise = torch.cat([torch.randn((1, *shape), generator=g) for g in generators])            # (B, C, H, W)
+    weight = torch.tensor(guidance_scale, device=unet.device).view(-1, 1, 1, 1)               # (B, 1, 1, 1)
+    text = torch.cat([uncond, cond])                                                          # (2 B, tokens, width)
+    scheduler.set_timesteps(num_inference_steps, device=unet.device)
+    accepted = inspect.signature(scheduler.step).parameters
+    extra = {k: v for k, v in {"eta": eta, "generator": generators}.items() if k in accepted}
+    x = noise.to(unet.device) * scheduler.init_noise_sigma
+    for i, t in enumerate(scheduler.timesteps):
+        on_step(i, len(scheduler.timesteps))
+        scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
+        predicted = unet(torch.cat([scaled, scaled]), t, encoder_hidden_states=text, return_dict=False)[0]
+        without, with_text = predicted.float().chunk(2)
+        x = scheduler.step(without + weight * (with_text - without), t, x, return_dict=False, **extra)[0]
+    return x
+
+
+@torch.inference_mode()
+def encode(tokenizer: Any, text_encoder: Any, prompt: str, clip_skip: int = 0) -> torch.Tensor:
+    """One prompt as a tensor (1, tokens, width); one at a time, so that its bits depend on nothing else."""
+    ids = tokenizer(prompt, padding="max_length", max_length=tokenizer.model_max_length, truncation=True,
+                    return_tensors="pt").input_ids.to(text_encoder.device)
+    if not clip_skip:
+        return text_encoder(ids)[0]
+    hidden = text_encoder(ids, output_hidden_states=True).hidden_states[-(clip_skip + 1)]
+    return getattr(text_encoder, "text_model", text_encoder).final_layer_norm(hidden)
+
+
+@torch.inference_mode()
+def decode(vae: Any, latents: torch.Tensor, rows: int) -> torch.Tensor:
+    """Latents (B, C, h, w) as pictures (B, 3, H, W) in 0..1, `rows` at a time; B is a multiple of rows."""
+    scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
+    pictures = [vae.decode(part, return_dict=False)[0].float() for part in scaled.split(rows)]
+    return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)  # NaN stays NaN

@@ -1,0 +1,123 @@
+"""A frame of results as the Python that makes its requests again."""
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .captions import PROMPTS, label_columns, tuples, values
+from .request import FIELDS, WHOLE, Request, sweep
+
+
+def program(frame: pd.DataFrame, title: str, filename: str) -> str:
+    """Python that makes the frame's requests, runs them and writes the report again."""
+    plan = plan_code(requests_of(frame)) + labels_code(frame)
+    return (f"from sdlab import Request, Store, run, sweep, write_report\n\n{plan}\n"
+            f"results = run(plan, Store({f'runs/{Path(filename).stem}'!r}))\n"
+            f"write_report({filename!r}, {title!r}, results)\n")
+
+
+def recipes(frame: pd.DataFrame) -> dict[str, Any]:
+    """All requests, ready for JSON: each row is `Request(**shared, **dict(zip(varying, row)))`."""
+    requests = requests_of(frame)
+    shared, names = shared_and_varying(requests)
+    return {"shared": shared, "varying": names, "rows": [[getattr(r, name) for name in names] for r in requests]}
+
+
+def requests_of(frame: pd.DataFrame) -> list[Request]:
+    """The frame's rows as requests, without labels."""
+    def typed(name: str, value: Any) -> Any:  # pandas may have made floats of whole numbers
+        return int(value) if name in WHOLE and isinstance(value, float) and value.is_integer() else value
+
+    return [Request(**{name: typed(name, value) for name, value in zip(FIELDS, found) if value is not None})
+            for found in tuples(frame, FIELDS)]
+
+
+def shared_and_varying(requests: list[Request]) -> tuple[dict[str, Any], list[str]]:
+    """(the fields that all requests state alike, the names of those that vary)"""
+    found = {name: {getattr(request, name) for request in requests} for name in FIELDS}
+    return ({name: getattr(requests[0], name) for name in FIELDS if len(found[name]) == 1 and found[name] != {None}},
+            [name for name in FIELDS if len(found[name]) > 1])
+
+
+# The list of requests
+
+def plan_code(requests: list[Request]) -> str:
+    """Python that binds `plan` to these requests: a sweep if they are one, else a list."""
+    shared, names = shared_and_varying(requests)
+    base = {name: escaped(name, value) for name, value in shared.items()}
+    of_model = facts_of_models(requests, names)
+    follow = {name for facts in of_model.values() for name in facts}
+    axes = axes_of(requests, [name for name in names if name not in follow])
+    if math.prod(map(len, axes.values())) == len(requests):  # else the sweep could be far larger than the list
+        cells = sweep(Request(**base), **axes)
+        if [cell.but(**of_model.get(cell.model, {})) for cell in cells] == requests:
+            return sweep_code(base, axes, of_model)
+    return list_code(requests)
+
+
+def facts_of_models(requests: list[Request], names: list[str]) -> dict[str, dict[str, Any]]:
+    """For each model the fields in which it alone decides, such as its weights and its native size; {} if none."""
+    models = {request.model for request in requests}
+    follow = [name for name in names if name != "model" and len(models) > 1
+              and len({(request.model, getattr(request, name)) for request in requests}) == len(models)]
+    return {request.model: {name: getattr(request, name) for name in follow} for request in requests} if follow else {}
+
+
+def axes_of(requests: list[Request], names: list[str]) -> dict[str, list[Any]]:
+    """The axes of the sweep that these requests might be, the one that changes first last."""
+    axes = {name: list(dict.fromkeys(getattr(request, name) for request in requests)) for name in names}
+    first_change = {name: next(i for i, request in enumerate(requests) if getattr(request, name) != found[0])
+                    for name, found in axes.items()}
+    return {name: [escaped(name, value) for value in axes[name]]
+            for name in sorted(axes, key=first_change.get, reverse=True)}
+
+
+def sweep_code(base: Mapping[str, Any], axes: Mapping[str, list[Any]], of_model: Mapping[str, dict[str, Any]]) -> str:
+    given = "".join(f", {name}={axis_code(found)}" for name, found in axes.items())
+    code = f"base = Request({arguments(base)})\n\nplan = sweep(base{given})\n"
+    if of_model:
+        rows = "".join(f"    {model!r}: {facts!r},\n" for model, facts in of_model.items())
+        code += f"\nof_model = {{\n{rows}}}\nplan = [cell.but(**of_model[cell.model]) for cell in plan]\n"
+    return code
+
+
+def list_code(requests: list[Request]) -> str:
+    shared, names = shared_and_varying(requests)
+    rows = "".join(f"    {tuple(getattr(request, name) for name in names)!r},\n" for request in requests)
+    given = "".join(f", {name}={name}" for name in names)
+    targets = ", ".join(names) + "," * (len(names) == 1) or "_"
+    return f"shared = dict({arguments(shared)})\n\nplan = [Request(**shared{given}) for {targets} in [\n{rows}]]\n"
+
+
+def labels_code(frame: pd.DataFrame) -> str:
+    """Python that gives the requests of `plan` their labels again, if the prompt tells them."""
+    names = label_columns(frame)
+    pairs = list(zip(values(frame, "prompt"), tuples(frame, names)))
+    labels_of = dict(pairs)
+    if not names or any(labels_of[prompt] != found for prompt, found in pairs):
+        return ""
+    given = {prompt: {n: v for n, v in zip(names, found) if v is not None} for prompt, found in labels_of.items()}
+    rows = "".join(f"    {prompt!r}: {labels!r},\n" for prompt, labels in given.items())
+    return f"\nlabels = {{\n{rows}}}\nplan = [cell.but(labels=labels[cell.prompt]) for cell in plan]\n"
+
+
+def escaped(name: str, value: Any) -> Any:
+    """A prompt as sweep() reads it, where braces offer choices; a bar matters only after a backslash."""
+    return re.sub(r"[{}]|(?<=\\)\|", r"\\\g<0>", value) if name in PROMPTS else value
+
+
+def arguments(fields: Mapping[str, Any]) -> str:
+    return "".join(f"\n    {name}={value!r}," for name, value in fields.items()) + "\n"
+
+
+def axis_code(found: list[Any]) -> str:
+    """range(4) for [0, 1, 2, 3]; long texts on lines of their own."""
+    if len(found) > 2 and all(isinstance(v, int) for v in found) and found == list(range(found[0], found[-1] + 1)):
+        return f"range({found[0]}, {found[-1] + 1})" if found[0] else f"range({found[-1] + 1})"
+    text = repr(found)
+    return text if len(text) < 80 else "[" + "".join(f"\n    {v!r}," for v in found) + "\n]"

@@ -1,0 +1,236 @@
+"""A `Request` is one image's complete recipe; a sweep is a list of requests."""
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import itertools
+import json
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .axes import choices, numbers, words
+
+SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
+MAX_CELLS = 1_000_000
+WHOLE = {  # field: (least, greatest)
+    "seed": (0, SEED_LIMIT - 1), "num_inference_steps": (1, 1000), "height": (8, 8192), "width": (8, 8192),
+    "clip_skip": (0, 50)}
+REAL = {"guidance_scale": (0.0, 1000.0), "eta": (0.0, 1.0)}
+TEXT = ("model", "prompt", "negative_prompt", "scheduler", "weights")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One image's recipe, in diffusers' own words; `None` means the model's native value.
+
+    Parameters
+    ----------
+    prompt, negative_prompt : str
+        At most 77 tokens each, which is checked before anything runs.
+    model : str
+        A name in `sdlab.MODELS`, or the path of a folder in diffusers' layout.
+    seed : int
+        0 to 2**63 - 1. The starting noise is drawn on the CPU in float32 from this seed alone.
+    guidance_scale : float, optional
+        0 to 1000: unconditional + guidance_scale * (conditional - unconditional). 1 ignores the negative prompt; 0
+        ignores the prompt (diffusers' own pipelines take everything below 1 as 1).
+    num_inference_steps : int, optional
+        1 to 1000.
+    scheduler : str, optional
+        A diffusers class name such as "DDIMScheduler"; "DDIM" is accepted.
+    height, width : int, optional
+        In pixels, multiples of 8.
+    eta : float
+        0 to 1, the noise that DDIM adds in each step; the other schedulers refuse it.
+    clip_skip : int
+        How many of the text encoder's last layers to leave out, for prompt and negative prompt alike.
+    weights : str, optional
+        The fingerprint of the model's weights. `resolve` fills it in; if it is given, other weights are refused.
+    labels : mapping, optional
+        Names of the choices that led here, one column each in the frame of `run`. Not part of the recipe.
+    """
+
+    model: str = "tiny-v1"
+    prompt: str = ""
+    negative_prompt: str = ""
+    seed: int = 0
+    guidance_scale: float | None = None
+    num_inference_steps: int | None = None
+    scheduler: str | None = None
+    height: int | None = None
+    width: int | None = None
+    eta: float = 0.0
+    clip_skip: int = 0
+    weights: str | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in FIELDS:
+            value = getattr(self, name)
+            if value is not None or name not in OPTIONAL:
+                object.__setattr__(self, name, checked(name, value))
+        for name in ("height", "width"):
+            if (getattr(self, name) or 0) % 8:
+                raise ValueError(f"{name}={getattr(self, name)} is not a multiple of 8, as the model needs")
+
+    def but(self, **changes: Any) -> Request:
+        """The same request with some fields changed."""
+        for name in changes:
+            if name not in FIELDS and name != "labels":
+                raise TypeError(unknown("field", name))
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stated fields, ready for JSON; `Request(**request.to_dict())` is the same request."""
+        return {name: getattr(self, name) for name in FIELDS if getattr(self, name) is not None}
+
+    @property
+    def key(self) -> str:
+        """32 hexadecimal digits that name the resolved recipe: two spellings of one recipe have one key."""
+        from .models import resolve  # the one look upwards: a key needs the model's native values and fingerprint
+
+        return key_of(resolve(self).to_dict())
+
+
+FIELDS = tuple(f.name for f in dataclasses.fields(Request) if f.name != "labels")
+OPTIONAL = frozenset(f.name for f in dataclasses.fields(Request) if f.default is None)
+
+
+def key_of(recipe: Mapping[str, Any]) -> str:
+    """The key of a resolved request's fields; the model counts by its weights, not by its name."""
+    named = {name: value for name, value in recipe.items() if name != "model"}
+    text = json.dumps(named, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def unknown(kind: str, name: str) -> str:
+    """The message for a name that no request has."""
+    near = difflib.get_close_matches(name, FIELDS, 1, 0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    return f"unknown {kind} {name!r}{hint} a request has {', '.join(FIELDS)}"
+
+
+def checked(name: str, value: Any) -> Any:
+    """The value as the field's own type, or an error that names the field and what it takes."""
+    if name in TEXT:
+        if not isinstance(value, str):
+            raise TypeError(f"{name}={value!r} is not text")
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError(f"{name}={value!r} holds half a character (a lone surrogate); remove it")
+        return value
+    least, greatest = WHOLE[name] if name in WHOLE else REAL[name]
+    kind = "a whole number" if name in WHOLE else "a number"
+    try:
+        if isinstance(value, (bool, str)):
+            raise TypeError
+        number = operator.index(value) if name in WHOLE else float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name}={value!r} is not {kind}") from None
+    if not least <= number <= greatest:  # NaN too
+        hint = "; for random seeds, draw them and keep them in the notebook" if name == "seed" and number == -1 else ""
+        raise ValueError(f"{name}={value!r} is outside {least} to {greatest}{hint}")
+    return number + 0  # -0.0 and 0.0 are one value
+
+
+def sweep(base: Request, **axes: Any) -> list[Request]:
+    """Every combination of the axes' values, the last axis fastest, as a list of requests.
+
+    Parameters
+    ----------
+    base : Request
+        What all cells share.
+    **axes
+        A field of a request and its values: any iterable (`range(4)`, a list, an array), one value, or text:
+
+        - number fields: comma-separated numbers and ranges, `"1-10 (+2)"`, `"10-1 (-3)"`, `"0-1 [5]"`; ends are included
+          and never overshot;
+        - `model`, `scheduler`: comma-separated names;
+        - `prompt`, `negative_prompt`: one whole prompt (commas belong to it), or a list of them.
+
+        `replace="hamster, cat, dog"` searches the first text in prompt and negative prompt and puts each in its place;
+        a mapping `{"hamster": ["cat", "dog"], "red": ["blue"]}` does so for several.
+
+    `{red|blue}` in a prompt, the base's too, stands for each choice in turn; `{colour=red|blue}` names it, and `{2$$a|b|c}`
+    takes two of them at a time. The choice made is in the request's `labels`. `\\{`, `\\|` and `\\}` are plain characters.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an unknown axis, an impossible value, a search text that no prompt has, or more than a million cells.
+
+    Examples
+    --------
+    >>> cells = sweep(Request(prompt="a {red|blue} circle"), guidance_scale="1-7 (+3)", seed=range(2))
+    >>> len(cells)
+    12
+    """
+    if not isinstance(base, Request):
+        raise TypeError(f"sweep starts from a Request, not {type(base).__name__}: sweep(Request(prompt=...), seed=range(4))")
+    for name in axes:
+        if name not in FIELDS and name != "replace":
+            raise TypeError(unknown("axis", name))
+    searches = replacements(axes.pop("replace", None))
+    values = {name: axis_values(name, given) for name, given in axes.items()}
+    count = math.prod([len(v) for v in values.values()] + [len(texts) for texts in searches.values()])
+    if count > MAX_CELLS:
+        raise ValueError(f"{count:,} cells are more than {MAX_CELLS:,}; take fewer values, or several sweeps")
+    cells = [base.but(**dict(zip(values, combination))) for combination in itertools.product(*values.values())]
+    for search, texts in searches.items():
+        cells = [cell for before in cells for cell in substituted(before, search, texts)]
+    return list(itertools.chain.from_iterable(chosen(cells)))
+
+
+def axis_values(name: str, given: Any) -> list[Any]:
+    """The values of one axis, each checked, in the given order; a value given twice counts once."""
+    if isinstance(given, str):
+        if name in WHOLE or name in REAL:
+            given = numbers(given, whole=name in WHOLE, name=name)
+        else:
+            given = [given] if name in ("prompt", "negative_prompt") else words(given)
+    elif not isinstance(given, Iterable):
+        given = [given]
+    elif isinstance(given, Mapping):
+        raise TypeError(f"axis {name}: give a list of values, not a mapping")
+    given = list(itertools.islice(given, MAX_CELLS + 1))
+    if len(given) > MAX_CELLS:
+        raise ValueError(f"axis {name} has more than {MAX_CELLS:,} values (an endless one?)")
+    values = [None if v is None and name in OPTIONAL else checked(name, v) for v in given]
+    if not values:
+        raise ValueError(f"axis {name} has no values; leave it out, or give at least one")
+    return list(dict.fromkeys(values))
+
+
+def replacements(given: Any) -> dict[str, list[str]]:
+    """{search text: [the search text itself, then its replacements]}"""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        texts = words(given) if isinstance(given, str) else list(given)
+        given = {texts[0]: texts[1:]} if texts else {"": []}
+    out = {}
+    for search, texts in given.items():
+        texts = words(texts) if isinstance(texts, str) else list(texts)
+        out[search] = list(dict.fromkeys([search, *texts]))
+        if not search or len(out[search]) < 2 or not all(isinstance(t, str) for t in out[search]):
+            raise ValueError(f"replace={given!r}: give the text to search and at least one text to put in its place")
+    return out
+
+
+def substituted(request: Request, search: str, texts: list[str]) -> list[Request]:
+    """The request once for each text in place of `search`."""
+    if search not in request.prompt and search not in request.negative_prompt:
+        raise ValueError(f"replace: neither the prompt {request.prompt!r} nor the negative prompt contains {search!r}")
+    return [request.but(prompt=request.prompt.replace(search, text), labels={**request.labels, search: text},
+                        negative_prompt=request.negative_prompt.replace(search, text)) for text in texts]
+
+
+def chosen(cells: list[Request]) -> Iterable[list[Request]]:
+    """Each cell's list of cells, one for every combination of the choices in its prompts."""
+    for cell in cells:
+        pairs = itertools.product(choices(cell.prompt), choices(cell.negative_prompt))
+        yield [cell.but(prompt=p, negative_prompt=n, labels={**cell.labels, **p_labels, **n_labels})
+               for (p, p_labels), (n, n_labels) in pairs]

@@ -1,0 +1,170 @@
+"""`run(requests, store)`, and the background `Job` under it."""
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .planning import Cell, Plan, listed, plan
+from .progress import Progress, display
+from .request import FIELDS, Request
+from .store import Store
+
+if TYPE_CHECKING:
+    import pandas
+
+_rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
+
+
+def run(requests: Request | Iterable[Request], store: Store | str, **options: Any) -> pandas.DataFrame:
+    """Render what the store does not have yet, and return all cells as a frame, one row a request, in the given order.
+
+    Every picture is saved as soon as its batch is done. An interrupt (the stop button, Ctrl-C) ends the run within one
+    step and keeps what is finished; run again to go on. The options are those of `Job`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: the resolved request, its `labels`, `path`, `error` (empty for a finished cell), and recorded facts.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before anything runs: an unknown model, a value that a model cannot take, a prompt over the token limit.
+    GenerationError
+        With `on_error="raise"`: the first cell that failed.
+    OSError
+        The store cannot be written to (full disk, read-only). What is finished stays finished.
+    """
+    job = Job(requests, store, **options)
+    try:
+        job.wait()
+    except KeyboardInterrupt:
+        job.stop().wait()
+        raise KeyboardInterrupt(f"{job.progress}; run again to go on from there") from None
+    return job.result()
+
+
+class Job:
+    """`run` in a background thread: the notebook stays usable while it renders.
+
+    Parameters
+    ----------
+    requests : Request or iterable of Request
+        Checked at once; a mistake raises here, before anything runs.
+    store : Store or path
+        Finished cells in it are not rendered again; cells that failed are.
+    batch_size : int, optional
+        Cells in one call of the UNet. It is part of what decides a picture's last bits, so it does not adapt to the
+        number of cells; by default it follows from the size of the pictures.
+    device, dtype : str, optional
+        By default the fastest here: "cuda" and "float16", or "cpu" and the half precision that it computes natively.
+    on_error : {"record", "raise"}
+        A failed cell becomes a row with its `error`, or ends the job with a `GenerationError`.
+    progress : bool
+        Show a bar with the time left.
+    """
+
+    def __init__(self, requests: Request | Iterable[Request], store: Store | str, *, batch_size: int | None = None,
+                 device: str | None = None, dtype: str | None = None, on_error: str = "record", progress: bool = True) -> None:
+        if on_error not in ("record", "raise"):
+            raise ValueError(f"on_error={on_error!r}: use 'record' or 'raise'")
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise ValueError(f"batch_size={batch_size!r}: use a whole number from 1")
+        if dtype not in (None, "float32", "bfloat16", "float16"):
+            raise ValueError(f"dtype={dtype!r}: use 'float32', 'bfloat16' or 'float16'")
+        self.store = store if isinstance(store, Store) else Store(store)
+        self.exception: BaseException | None = None
+        self._plan: Plan = plan(listed(requests), self.store)
+        self._options = dict(batch_size=batch_size, device=device, dtype=dtype, on_error=on_error)
+        self._errors: dict[str, str] = {}
+        self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)
+        self._show = display(self.progress) if progress and self._plan.todo else lambda: None
+        self._stop, self._ended = threading.Event(), threading.Event()
+        threading.Thread(target=self._work, name="sdlab job", daemon=True).start()
+        atexit.register(_end, weakref.ref(self))
+
+    def __repr__(self) -> str:
+        return f"<Job {self.state}: {self.progress}>"
+
+    @property
+    def state(self) -> str:
+        """Either "running", or how it ended: "done", "stopped" or "failed"."""
+        return self.progress.state
+
+    def stop(self) -> Job:
+        """Ends the job within one denoising step; what is finished is kept."""
+        self._stop.set()
+        return self
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for the end, at most `timeout` seconds; True if the job has ended."""
+        end = float("inf") if timeout is None else time.monotonic() + timeout
+        while not self._ended.wait(max(0.0, min(0.2, end - time.monotonic()))):  # short waits hear an interrupt
+            if time.monotonic() >= end:
+                return False
+        return True
+
+    def result(self) -> pandas.DataFrame:
+        """The frame of all cells, after waiting for the end; raises what made the job fail.
+
+        A stopped job gives the cells that it did not reach without `path` and without `error`.
+        """
+        self.wait()
+        if self.exception is not None:
+            raise self.exception
+        return _frame(self._plan.cells, self.store, self._errors)
+
+    def _work(self) -> None:
+        state, held = "done", False
+        try:
+            while self._plan.todo and not held:
+                held = _rendering.acquire(timeout=0.1)
+                if self._stop.is_set():
+                    state = "stopped"
+                    return
+            if self._plan.todo:
+                state = self._render()
+        except BaseException as error:  # result() raises it again
+            self.exception, state = error, "failed"
+        finally:
+            if held:
+                _rendering.release()
+            self.progress.state = state
+            self._show()
+            self._ended.set()
+
+    def _render(self) -> str:
+        """Renders what is to be rendered; returns how that ended."""
+        from .lanes import Lanes
+        from .render import Cancelled
+
+        try:
+            Lanes(self.store, self.progress, self._show, self._stop, errors=self._errors, **self._options).render(self._plan)
+        except Cancelled:
+            return "stopped"
+        return "done"
+
+
+def _frame(cells: list[Cell], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
+    """The store's rows of these cells, with the requests' own fields and labels, and the errors of this run."""
+    import pandas
+
+    out = store.frame([cell.key for cell in cells])
+    for name in FIELDS:
+        out[name] = pandas.Series([getattr(cell.request, name) for cell in cells], dtype=out[name].dtype)
+    out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
+    labels = dict.fromkeys(label for cell in cells for label in cell.request.labels)
+    for place, label in enumerate(labels, 1 + len(FIELDS)):
+        column = pandas.Series([cell.request.labels.get(label) for cell in cells], dtype="string")
+        out.insert(place, label if label not in out else f"{label} (choice)", column)
+    return out
+
+
+def _end(reference: weakref.ref) -> None:
+    """At the end of Python: a job in the middle of a step would be torn down with it."""
+    if (job := reference()) is not None:
+        job.stop().wait()

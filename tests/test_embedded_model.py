@@ -1,0 +1,142 @@
+"""The shipped model: its size, its tokenizer, its behaviour, and the program that trained it."""
+import json
+import socket
+
+import numpy as np
+import pytest
+
+from sdlab.embedded import TINY_V1
+from sdlab.embedded.card import figures_section, training_section
+from sdlab.embedded.matcher import find_objects
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from sdlab.embedded import evaluate, train  # noqa: E402
+from sdlab.embedded.tokenizer import words  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return evaluate.load(TINY_V1)
+
+
+@pytest.fixture(scope="module")
+def seen(pipeline):
+    """Ask for pictures, get the sets of names that the matcher finds in them."""
+    def found(prompts, **options):
+        options.setdefault("seeds", range(len(prompts)))
+        return [{one.name for one in find_objects(image)} for image in evaluate.generate(pipeline, prompts, **options)]
+    return found
+
+
+def test_model_is_small_enough_to_ship():
+    assert sum(path.stat().st_size for path in TINY_V1.rglob("*") if path.is_file()) <= 8e6
+
+
+def test_weights_are_half_precision_safetensors():
+    files = list(TINY_V1.rglob("*.safetensors"))
+    assert len(files) == 3 and not [*TINY_V1.rglob("*.bin"), *TINY_V1.rglob("*.ckpt")]
+    for path in files:
+        assert {tensor.dtype for tensor in load_file(path).values()} == {torch.float16}
+
+
+def test_pipeline_loads_without_a_network(monkeypatch):
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was asked"))
+    pipeline = evaluate.load(TINY_V1)
+    kinds = {name: type(part).__name__ for name, part in pipeline.components.items() if part is not None}
+    assert kinds == dict(vae="AutoencoderKL", text_encoder="CLIPTextModel", tokenizer=type(pipeline.tokenizer).__name__,
+                         unet="UNet2DConditionModel", scheduler="DDIMScheduler")
+    assert kinds["tokenizer"].startswith("CLIPTokenizer")
+
+
+def test_case_makes_no_difference_to_the_tokenizer(pipeline):
+    assert pipeline.tokenizer("a cat and NO tree").input_ids == pipeline.tokenizer("A Cat and no TREE").input_ids
+
+
+def test_each_word_of_the_world_is_one_token(pipeline):
+    assert [word for word in words() if len(pipeline.tokenizer.tokenize(word)) != 1] == []
+
+
+def test_foreign_words_fall_into_known_pieces(pipeline):
+    ids = pipeline.tokenizer("zebra übergrößenträger 猫").input_ids[1:-1]
+    assert pipeline.tokenizer.unk_token_id not in ids
+    assert pipeline.tokenizer.decode(ids) == "zebra übergrößenträger 猫"
+
+
+def test_a_prompt_ends_after_77_tokens(pipeline):
+    assert pipeline.tokenizer.model_max_length == pipeline.text_encoder.config.max_position_embeddings == 77
+    assert len(pipeline.tokenizer("cat " * 200, truncation=True).input_ids) == 77
+
+
+def test_a_seed_repeats_exactly_and_another_differs(pipeline):
+    prompts = ["a fox and a bell"] * 2
+    first, again = (evaluate.generate(pipeline, prompts, [5, 6], steps=8) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert (first[0] != first[1]).any()
+
+
+def test_loud_words_draw_the_same_picture(pipeline):
+    loud, quiet = (evaluate.generate(pipeline, [f"a cat and {word} tree"], [3], steps=8) for word in ("NO", "no"))
+    np.testing.assert_array_equal(loud, quiet)
+
+
+def test_guidance_makes_the_picture_follow_the_prompt(seen):
+    pairs = [("cat", "tree"), ("robot", "balloon"), ("rocket", "pumpkin"), ("frog", "book")]
+    prompts = [f"a {a} and a {b}" for a, b in pairs for _ in range(6)]
+    asked = [set(pair) for pair in pairs for _ in range(6)]
+    hits = {scale: sum(len(wanted & found) for wanted, found in zip(asked, seen(prompts, guidance_scale=scale)))
+            for scale in (1, 4)}
+    assert hits[4] > hits[1]
+
+
+def test_a_negative_prompt_removes_what_it_names(pipeline):
+    figures = evaluate.measure_negative(pipeline, evaluate.fixed_samples(dict(pair=24)), count=24)
+    assert figures["named, without"] >= .5
+    assert figures["named, with"] < figures["named, without"] - .2
+
+
+def test_over_many_pairs_a_negative_prompt_removes_more_than_half():
+    figures = json.loads((TINY_V1 / "evaluation.json").read_text())["negative"]
+    assert figures["n"] >= 100
+    assert figures["named, with"] < figures["named, without"] / 2
+
+
+def test_a_single_object_is_recognised_more_often_than_not(seen):
+    names = ["hamster", "car", "mushroom", "castle", "ghost", "banana", "red heart", "blue star"]
+    assert sum(name in found for name, found in zip(names, seen([f"a {name}" for name in names]))) >= 6
+
+
+def test_the_card_states_the_measured_figures():
+    report = json.loads((TINY_V1 / "evaluation.json").read_text())
+    assert report["prompts"] == 500 and set(report["guidance"]) == {"1", "2", "4", "7.5"}
+    record = json.loads((TINY_V1 / "training.json").read_text())
+    card = (TINY_V1 / "README.md").read_text(encoding="utf-8")
+    assert figures_section(report) in card and training_section(record) in card
+
+
+def test_evaluated_captions_are_always_the_same():
+    quotas = {"emoji": 4, "shape, held out": 2, "pair": 5, "count": 5}
+    first, second = (evaluate.fixed_samples(quotas) for _ in range(2))
+    assert [one.caption for one in first] == [one.caption for one in second]
+    assert all(one.background for one in first)
+
+
+def test_wilson_interval_matches_the_textbook():
+    assert evaluate.wilson(8, 10) == pytest.approx((.490, .943), abs=.001)  # Brown, Cai and DasGupta 2001
+
+
+def test_training_runs_through_and_resumes(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)  # one rank, in this process
+    few = ["--workdir", str(tmp_path), "--minutes", ".02", "--autoencoder-minutes", ".01", "--decoder-minutes", ".01",
+           "--batch", "2", "--autoencoder-batch", "1", "--pictures", "320", "--resume"]
+    train.main(few)
+    steps = torch.load(tmp_path / "denoiser.pt", weights_only=True)["steps"]
+    (tmp_path / "finished.json").write_text('["tokenizer", "autoencoder", "encode"]')
+    capfd.readouterr()
+    train.main([*few, "--minutes", ".06"])
+    assert capfd.readouterr().out.count("done before") == 3
+    assert torch.load(tmp_path / "denoiser.pt", weights_only=True)["steps"] > steps > 0
+    assert (tmp_path / "model" / "model_index.json").exists()

@@ -1,0 +1,233 @@
+"""A report is one file that needs nothing, hides nothing, and says how to make it again."""
+import base64
+import io
+import json
+import os
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from sdlab.report import write_report
+from sdlab.request import FIELDS, Request, sweep
+from sdlab.views import image_grid
+
+NASTY = "a cat </script><img src=x onerror=\"alert('1')\"> & {braces} \\| \\{ $5"
+FACTS = {"seconds": 1.5, "device": "cpu", "dtype": "float32", "torch_version": "2.9.1", "machine": "Linux x86_64, 2 cores",
+         "created": "2026-11-21T22:00:00+00:00"}
+
+
+def results(folder, cells, size=(16, 16)):
+    """A frame as run() makes it, all cells with one picture of noise."""
+    path = folder / "private" / "picture.png"
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(path)
+    return pd.DataFrame([{"key": f"{i:032x}", **{f: getattr(cell, f) for f in FIELDS}, **cell.labels, "path": str(path),
+                          "error": None, **FACTS} for i, cell in enumerate(cells)]).convert_dtypes()
+
+
+def plan(**axes):
+    base = Request(prompt="a cat", guidance_scale=4, num_inference_steps=20, scheduler="DDIMScheduler", height=64, width=64,
+                   weights="f00d")
+    return sweep(base, **axes)
+
+
+class Page(HTMLParser):
+    """What a browser would find: tags with their attributes, and the text."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.source = Path(path).read_text(encoding="utf-8")
+        self.tags, self.text = [], ""
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def every(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    def pre(self, name):
+        found = Page.__new__(Page)
+        HTMLParser.__init__(found)
+        found.tags, found.text = [], ""
+        found.feed(re.search(rf'<pre id="{name}".*?</pre>', self.source, re.S)[0])
+        return found.text
+
+
+def report(tmp_path, frame, *figures, **more):
+    return Page(write_report(tmp_path / "out" / "report.html", "Cats", frame, *figures, **more))
+
+
+def remade(page):
+    """The requests that the report's code makes."""
+    code, _, rest = page.pre("code").partition("results = run(plan, Store(")
+    assert rest.startswith("'runs/report'))\nwrite_report('report.html', 'Cats', results)")
+    names = {"Request": Request, "sweep": sweep}
+    exec(code.replace("from sdlab import Request, Store, run, sweep, write_report", ""), names)
+    return names["plan"]
+
+
+def figure():
+    out = Figure((4, 2))
+    out.add_subplot().set(title="Sharpness", xlabel="guidance_scale")
+    return out
+
+
+def test_the_file_loads_nothing_and_runs_nothing(tmp_path):
+    page = report(tmp_path, results(tmp_path, plan(seed=range(3))), figure())
+    assert not {"script", "link", "iframe", "object", "a", "base"} & {tag for tag, _ in page.tags}
+    assert all(image["src"].startswith("data:image/") for image in page.every("img")) and len(page.every("img")) == 4
+    assert not re.search(r"https?://|@import|url\(", page.source)
+    assert {"http-equiv": "Content-Security-Policy",
+            "content": "default-src 'none'; img-src data:; style-src 'unsafe-inline'"} in page.every("meta")
+
+
+def test_markup_in_prompts_labels_errors_and_captions_stays_text(tmp_path):
+    frame = results(tmp_path, [cell.but(prompt=NASTY + p, labels={NASTY: NASTY + p}) for p in "ab" for cell in plan(seed=0)])
+    frame.loc[1, "path"], frame.loc[1, "error"] = pd.NA, NASTY
+    table = pd.DataFrame({NASTY: [NASTY]}, index=pd.Index([NASTY], name=NASTY))
+    page = report(tmp_path, frame, (figure(), NASTY), (table, NASTY), NASTY, text=NASTY)
+    assert not page.every("script") and all(not name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert len(page.every("img")) == 2 and page.text.count(NASTY) >= 12
+    assert NASTY in [region["aria-label"] for region in page.every("div")]
+
+
+def test_it_can_be_read_without_seeing_it(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2), guidance_scale=[1, 7.5]))
+    page = report(tmp_path, frame, image_grid(frame, "seed", "guidance_scale"), figure(), Image.new("RGB", (8, 8)), frame)
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1 and all(b <= a + 1 for a, b in pairwise(levels))
+    assert page.every("html") == [{"lang": "en"}] and len(page.every("main")) == len(page.every("header")) == 1
+    assert all(image["alt"] for image in page.every("img")) and all(th["scope"] in ("row", "col") for th in page.every("th"))
+    assert "columns: guidance_scale: 1; 7.5" in page.every("img")[0]["alt"]
+    assert page.every("img")[1]["alt"] == "Sharpness. x: guidance_scale"
+    assert page.every("img")[3]["alt"] == "seed 0, guidance_scale 1"
+
+
+MODELS = {"tiny-v1": dict(weights="f00d", height=64, width=64), "tiny-v2": dict(weights="beef", height=96, width=96)}
+PLANS = {
+    "product": (plan(prompt=["a cat", "a dog"], seed=range(4), guidance_scale=[1, 7.5]), True),
+    "the last field slowest": (plan(clip_skip=[0, 1], model=["tiny-v1", "tiny-v2"], seed=[3, 1]), True),
+    "one": (plan(seed=7), True),
+    "native values of models": ([c.but(**MODELS[c.model]) for c in plan(seed=range(3), model=list(MODELS))], True),
+    "syntax in prompts": (
+        [c.but(prompt=NASTY + p, negative_prompt="{x|y} \\} \\\\{") for p in "ab|" for c in plan(seed=range(2))], True),
+    "none": (plan(eta=[0, 0.5], scheduler=[None, "DDIMScheduler"]), True),
+    "not a product": (plan(seed=range(3), eta=[0, 1])[:-1], False),
+    "shuffled": (plan(seed=range(3), eta=[0, 1])[::-1][1:] + plan(seed=2, eta=1), False),
+    "one field, no order": (plan(seed=[1, 2]) + plan(seed=[1, 3]), False),
+    "one recipe three times": (plan(seed=1) * 3, False),
+    "private characters": ([c.but(prompt="\ue000 x") for c in plan(seed=range(2))], False),
+}
+
+
+@pytest.mark.parametrize("cells, swept", PLANS.values(), ids=PLANS.keys())
+def test_its_code_makes_the_same_requests_in_the_same_order(tmp_path, cells, swept):
+    frame = results(tmp_path, cells)
+    page = report(tmp_path, frame)
+    recipes = [{f: v for f, v in row.items() if not pd.isna(v)} for row in frame[list(FIELDS)].to_dict("records")]
+    assert [cell.to_dict() for cell in remade(page)] == recipes
+    assert ("sweep(base" in page.pre("code")) == swept
+    if frame.weights.nunique() == 1:
+        assert "weights='f00d'" in page.pre("code")
+
+
+def test_its_code_gives_labels_back(tmp_path):
+    cells = plan(prompt="a {colour=red|blue} circle", seed=range(2))
+    assert [cell.labels for cell in remade(report(tmp_path, results(tmp_path, cells)))] == [cell.labels for cell in cells]
+
+
+def test_the_list_of_recipes_is_complete_where_the_table_of_cells_is_not(tmp_path):
+    cells = plan(seed=range(130), eta=[0, 1])
+    page = report(tmp_path, results(tmp_path, cells))
+    listing = json.loads(page.pre("recipes"))
+    assert [Request(**listing["shared"], **dict(zip(listing["varying"], row))) for row in listing["rows"]] == cells
+    assert len(page.every("img")) == 200 and "first 200 of 260 cells" in page.text
+    assert "0–129" in page.text
+
+
+def test_it_counts_what_was_made_what_failed_and_what_is_missing(tmp_path):
+    frame = results(tmp_path, plan(seed=[0, 1, 2, 7, 42], guidance_scale=[1, 7.5]))
+    frame.loc[[0, 3], "path"] = pd.NA
+    frame.loc[3, "error"] = "ValueError: 91 tokens"
+    frame["torch_version"] = ["2.9.1"] * 7 + ["2.8.0"] * 3
+    page = report(tmp_path, frame)
+    assert "8 images by tiny-v1. seed (0–2, 7, 42) and guidance_scale (1, 7.5) vary; all else is constant." in page.text
+    assert "1 cell failed. 1 cell was not rendered." in page.text and page.text.count("ValueError: 91 tokens") == 2
+    assert "2.9.1 (5 images), 2.8.0 (3 images)" in page.text and "f00d" in page.text
+
+
+def test_folders_stay_private(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/alice")
+    frame = results(tmp_path, plan(seed=range(2)))
+    frame.loc[0, "path"], frame.loc[0, "error"] = pd.NA, "OSError: /home/alice/models/x is no model"
+    frame["machine"] = "built in /home/alice"
+    page = report(tmp_path, frame, frame[["seed", "path"]])
+    assert str(tmp_path) not in page.source and "alice" not in page.source
+    assert "picture.png" in page.text and "OSError: ~/models/x" in page.text
+    assert "alice" not in " ".join(text.get_text() for text in image_grid(frame, "seed").axes[0].texts)
+
+
+def test_large_pictures_come_in_small_and_missing_ones_are_named(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2)), (512, 256))
+    frame.loc[1, "path"] = str(tmp_path / "gone.png")
+    page = report(tmp_path, frame)
+    thumbnail, = (base64.b64decode(image["src"].partition(",")[2]) for image in page.every("img"))
+    assert Image.open(io.BytesIO(thumbnail)).size == (128, 64) and "file missing" in page.text
+
+
+def test_small_thumbnails_keep_every_pixel(tmp_path):
+    frame = results(tmp_path, plan(seed=0))
+    source = report(tmp_path, frame).every("img")[0]["src"]
+    shown = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGB")
+    np.testing.assert_array_equal(shown, np.asarray(Image.open(frame.path[0])))
+
+
+def test_figures_images_tables_and_text_come_in_order_with_captions(tmp_path):
+    frame = results(tmp_path, plan(seed=0))
+    table = pd.DataFrame({"score": [0.123456]}, index=["mean"])
+    things = ["First words.", (figure(), "Look here."), table, Image.new("L", (8, 8))]
+    text = report(tmp_path, frame, *things, text="Why.\n\nHow.").text
+    parts = ("Why.", "How.", "First words.", "Figure 1. Look here.", "0.1235", "Figure 2. Image of 8 x 8")
+    order = [text.index(part) for part in parts]
+    assert order == sorted(order)
+
+
+def test_what_cannot_go_in_is_refused_with_what_can(tmp_path):
+    frame = results(tmp_path, plan(seed=0))
+    with pytest.raises(TypeError, match="cannot put list into a report; it takes matplotlib figures"):
+        report(tmp_path, frame, [figure()])
+    with pytest.raises(TypeError, match="figures come after it"):
+        report(tmp_path, figure())
+    with pytest.raises(ValueError, match="lacks seed, weights: a report states the whole recipe"):
+        report(tmp_path, frame.drop(columns=["seed", "weights"]))
+    with pytest.raises(ValueError, match="no rows"):
+        report(tmp_path, frame[:0])
+    with pytest.raises(IsADirectoryError, match="give the name of a file"):
+        write_report(tmp_path, "Cats", frame)
+    with pytest.raises(TypeError, match="needs a title"):
+        write_report(tmp_path / "x.html", " ", frame)
+
+
+def test_a_failed_write_leaves_the_old_report_and_nothing_else(tmp_path, monkeypatch):
+    frame = results(tmp_path, plan(seed=0))
+    report(tmp_path, frame, text="old")
+
+    def broken(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        report(tmp_path, frame, text="new")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["report.html"]
+    assert "<p>old</p>" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

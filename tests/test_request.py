@@ -1,0 +1,84 @@
+"""A request is a value; its key is that of the resolved recipe."""
+import dataclasses
+
+import numpy as np
+import pytest
+
+from sdlab import Request
+from sdlab.models import resolve
+
+
+def test_two_spellings_of_one_recipe_have_one_key(random_v1):
+    spelled = Request(model=str(random_v1), prompt="a cat", guidance_scale=7.5, num_inference_steps=50, height=64, width=64,
+                      scheduler="pndm", eta=-0.0)
+    assert Request(model=str(random_v1), prompt="a cat").key == spelled.key
+    assert Request(model=str(random_v1), guidance_scale=4).key == Request(model=str(random_v1), guidance_scale=4.0).key
+
+
+@pytest.mark.parametrize("change", [
+    {"prompt": "a dog"}, {"negative_prompt": "fog"}, {"seed": 1}, {"guidance_scale": 7.0}, {"num_inference_steps": 4},
+    {"scheduler": "DDIM"}, {"height": 32}, {"width": 32}, {"clip_skip": 1}, {"scheduler": "DDIM", "eta": 0.5}])
+def test_every_field_counts_in_the_key(random_v1, change):
+    base = Request(model=str(random_v1), prompt="a cat")
+    assert base.but(**change).key != base.key
+
+
+def test_a_model_counts_by_its_weights_and_not_by_its_name(random_v1, monkeypatch):
+    from sdlab import MODELS, Model
+
+    monkeypatch.setitem(MODELS, "mine", Model(path=random_v1))
+    assert Request(model="mine").key == Request(model=str(random_v1)).key
+
+
+def test_labels_are_no_part_of_the_recipe(random_v1):
+    plain, labelled = Request(model=str(random_v1)), Request(model=str(random_v1), labels={"x": "1"})
+    assert plain == labelled and plain.key == labelled.key
+    assert resolve(labelled).labels == {"x": "1"}
+
+
+def test_but_changes_a_copy_and_knows_its_fields():
+    request = Request(prompt="a cat")
+    assert request.but(seed=3) == Request(prompt="a cat", seed=3) and request.seed == 0
+    with pytest.raises(TypeError, match="unknown field 'steps'.*num_inference_steps"):
+        request.but(steps=3)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        request.seed = 1
+
+
+def test_numpy_numbers_become_plain_ones():
+    request = Request(seed=np.int64(3), guidance_scale=np.float32(4))
+    assert (type(request.seed), type(request.guidance_scale)) == (int, float)
+
+
+def test_a_request_is_rebuilt_from_its_fields():
+    request = Request(prompt="a cat", seed=7, guidance_scale=3.5)
+    assert Request(**request.to_dict()) == request
+
+
+@pytest.mark.parametrize("field, value, says", [
+    ("seed", -1, "draw them"), ("seed", 2**63, "outside"), ("seed", 1.5, "whole number"), ("seed", True, "whole number"),
+    ("num_inference_steps", 0, "1 to 1000"), ("guidance_scale", -1, "outside"), ("guidance_scale", float("nan"), "outside"),
+    ("guidance_scale", "7", "not a number"), ("height", 65, "multiple of 8"), ("eta", 2, "0.0 to 1.0"), ("prompt", 3, "text"),
+    ("prompt", "\ud800", "surrogate"), ("clip_skip", -1, "outside"), ("seed", None, "whole number")])
+def test_an_impossible_value_is_refused_by_name(field, value, says):
+    with pytest.raises((TypeError, ValueError), match=f"(?s){field}.*{says}"):
+        Request(**{field: value})
+
+
+@pytest.mark.parametrize("change, says", [
+    ({"scheduler": "Eula"}, "did you mean 'EulerDiscreteScheduler'|these run"), ({"scheduler": "Euler", "eta": 0.5}, "DDIMScheduler"),
+    ({"clip_skip": 3}, "3 layers"), ({"model": "tiny-v0"}, "did you mean 'tiny-v1'"), ({"weights": "0" * 32}, "weights")])
+def test_resolve_refuses_what_the_model_cannot_do(random_v1, change, says):
+    with pytest.raises(ValueError, match=says):
+        resolve(Request(**{"model": str(random_v1), **change}))
+
+
+def test_other_weights_give_another_key(random_v1, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(random_v1, tmp_path / "copy")
+    before = Request(model=str(copy)).key
+    assert before == Request(model=str(random_v1)).key
+    weights = copy / "unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert Request(model=str(copy)).key != before

@@ -1,0 +1,362 @@
+"""Running: what is rendered, when, in which bits, and what is left when something goes wrong."""
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sdlab.pipelines
+import sdlab.render
+from sdlab import GenerationError, Job, Request, Store, preview, run, sweep
+from sdlab.render import Renderer
+
+
+@pytest.fixture
+def cat(random_v1):
+    return Request(model=str(random_v1), prompt="a cat", num_inference_steps=2)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The shapes of the UNet's inputs, one for each call."""
+    shapes, read = [], sdlab.pipelines.read
+
+    def counting(*args):
+        loaded = read(*args)
+        loaded.pipe.unet.register_forward_pre_hook(lambda module, inputs: shapes.append(tuple(inputs[0].shape)))
+        return loaded
+
+    monkeypatch.setattr(sdlab.pipelines, "read", counting)
+    sdlab.pipelines.unload()
+    yield shapes
+    sdlab.pipelines.unload()
+
+
+def hooked(monkeypatch, part, hook):
+    """Every pipeline that is loaded from now on has `hook(dtype, output)` behind one of its parts."""
+    read = sdlab.pipelines.read
+
+    def reading(model, device, dtype):
+        loaded = read(model, device, dtype)
+        getattr(loaded.pipe, part).register_forward_hook(lambda module, inputs, output: hook(dtype, output))
+        return loaded
+
+    monkeypatch.setattr(sdlab.pipelines, "read", reading)
+    sdlab.pipelines.unload()
+
+
+@pytest.fixture(autouse=True)
+def fresh_pipelines():
+    yield
+    sdlab.pipelines.unload()
+
+
+def pixels(frame):
+    return [np.asarray(Image.open(path)) for path in frame["path"]]
+
+
+# ---- the same pictures as diffusers, and the same bits whatever is beside a cell
+
+@pytest.mark.parametrize("scheduler", ["PNDM", "DDIM", "EulerAncestralDiscrete", "DPMSolverMultistep", "HeunDiscrete", "LCM"])
+def test_a_batch_of_different_cells_equals_diffusers_one_by_one(cat, tmp_path, scheduler):
+    import torch
+
+    cells = [cat.but(scheduler=scheduler, num_inference_steps=5, seed=s, guidance_scale=g, prompt=p, negative_prompt=n)
+             for s, g, p, n in [(0, 7.5, "a cat", ""), (1, 1.0, "the dog", "a cat"), (2, 3.0, "", "dog")]]
+    frame = run(cells, tmp_path, dtype="float32")
+    (loaded,) = sdlab.pipelines._loaded.values()
+    for picture, cell in zip(pixels(frame), cells):
+        loaded.pipe.scheduler = loaded.scheduler(f"{scheduler}Scheduler")
+        loaded.pipe.set_progress_bar_config(disable=True)
+        expected = loaded.pipe(cell.prompt, negative_prompt=cell.negative_prompt, guidance_scale=cell.guidance_scale,
+                               num_inference_steps=5, generator=torch.Generator().manual_seed(cell.seed), output_type="np")
+        assert np.abs(picture / 255 - expected.images[0]).max() < 1.5 / 255
+
+
+def test_guidance_0_ignores_the_prompt_and_1_the_negative_prompt(cat, tmp_path):
+    cells = [cat.but(guidance_scale=g, prompt=p, negative_prompt=n)
+             for g, p, n in [(0, "a cat", ""), (0, "dog", ""), (1, "dog", ""), (1, "dog", "cat")]]
+    a, b, c, d = run(cells, tmp_path)["pixels"]
+    assert a == b and c == d and b != c
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path, dtype):
+    cells = sweep(cat, prompt=["a cat", "the dog"], guidance_scale=[1, 3, 7.5], seed=range(4))
+    together = run(cells, tmp_path / "together", dtype=dtype, batch_size=8)
+    alone = run(cells[13], tmp_path / "alone", dtype=dtype, batch_size=8)
+    backwards = run(cells[::-1], tmp_path / "backwards", dtype=dtype, batch_size=8)
+    assert alone["pixels"][0] == together["pixels"][13]
+    assert list(backwards["pixels"][::-1]) == list(together["pixels"])
+
+
+def test_every_call_of_the_unet_has_one_shape(cat, tmp_path, calls):
+    run(sweep(cat, guidance_scale=[1, 4], seed=range(5)), tmp_path, batch_size=4)
+    assert set(calls) == {(8, 4, 8, 8)} and len(calls) == 3 * 3  # 10 cells in 3 batches; PNDM makes 3 calls for 2 steps
+
+
+def test_clip_skip_leaves_out_the_last_layers(cat, tmp_path):
+    a, b = run([cat, cat.but(clip_skip=1)], tmp_path)["pixels"]
+    assert a != b
+
+
+def test_eta_adds_noise_from_the_cells_own_seed(cat, tmp_path):
+    ddim = cat.but(scheduler="DDIM", num_inference_steps=3)
+    first = run([ddim, ddim.but(eta=1.0)], tmp_path / "a")["pixels"]
+    assert first[0] != first[1]
+    assert list(run([ddim.but(eta=1.0)], tmp_path / "b")["pixels"]) == [first[1]]
+
+
+def test_height_and_width_are_pixels(cat, tmp_path):
+    (picture,) = pixels(run(cat.but(height=32, width=96), tmp_path))
+    assert picture.shape == (32, 96, 3)
+
+
+# ---- what is rendered, and in which order
+
+def test_finished_cells_are_not_run_again(cat, tmp_path, calls):
+    first = run(sweep(cat, seed=range(3)), tmp_path)
+    del calls[:]
+    assert run(sweep(cat, seed=range(3)), tmp_path).equals(first) and not calls
+
+
+def test_a_cell_asked_for_twice_is_rendered_once_and_has_two_rows(cat, tmp_path):
+    frame = run([cat, cat.but(seed=1), cat], tmp_path)
+    assert list(frame["seed"]) == [0, 1, 0] and len(Store(tmp_path)) == 2
+
+
+def test_what_is_dear_to_change_changes_least(cat, random_v1, tmp_path, monkeypatch):
+    from conftest import write_pipeline
+
+    other = str(write_pipeline(tmp_path / "other", seed=1))
+    order, pictures = [], Renderer.pictures
+    monkeypatch.setattr(Renderer, "pictures", lambda self, requests, on_step: (
+        order.append((requests[0].model == other, requests[0].num_inference_steps)), pictures(self, requests, on_step))[1])
+    run(sweep(cat, num_inference_steps=[2, 3], model=[str(random_v1), other], seed=range(2)), tmp_path / "store")
+    assert order == [(False, 2), (False, 3), (True, 2), (True, 3)]
+
+
+def test_labels_become_columns(cat, tmp_path):
+    frame = run(sweep(cat, prompt="a {animal=cat|dog}"), tmp_path)
+    assert list(frame["animal"]) == ["cat", "dog"]
+
+
+def test_a_sweep_can_be_looked_at_before_it_runs(cat, tmp_path, calls):
+    cells = sweep(cat, seed=range(4))
+    run(cells[:1], tmp_path)
+    del calls[:]
+    before = preview(cells, tmp_path)
+    assert (before.cells, before.finished, before.todo) == (4, 1, 3) and before.seconds > 0 and not calls
+    assert "4 cells: 1 finished, 3 to render" in repr(before)
+
+
+def test_no_requests_give_an_empty_frame_with_all_columns(tmp_path):
+    frame = run([], tmp_path)
+    assert len(frame) == 0 and {"prompt", "path", "error", "seconds"} <= set(frame)
+
+
+# ---- refused before anything runs
+
+@pytest.mark.parametrize("change, says", [
+    ({"prompt": "cat " * 76}, "prompt has 78 tokens.*the end would be lost.*'cat"), ({"negative_prompt": "dog " * 90}, "negative_prompt has 92"),
+    ({"model": "nothing"}, "unknown model 'nothing'"), ({"scheduler": "x"}, "unknown scheduler"), ({"weights": "0"}, "weights")])
+def test_a_mistake_anywhere_in_the_list_is_said_before_anything_runs(cat, tmp_path, calls, change, says):
+    with pytest.raises(ValueError, match=f"(?s){says}"):
+        run([cat, cat.but(**change)], tmp_path / "store")
+    assert not calls and not (tmp_path / "store").exists()
+
+
+def test_75_tokens_and_the_two_marks_are_not_too_long(cat, tmp_path):
+    assert run(cat.but(prompt="cat " * 75), tmp_path)["error"].isna().all()
+
+
+@pytest.mark.parametrize("options", [{"on_error": "ignore"}, {"batch_size": 0}, {"batch_size": 2.0}, {"dtype": "half"}])
+def test_options_are_checked_too(cat, tmp_path, options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}=.*use"):
+        run(cat, tmp_path, **options)
+
+
+def test_something_else_than_requests_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="item 1 is 'a dog', not a Request"):
+        run([Request(), "a dog"], tmp_path)
+
+
+# ---- failures
+
+def failing(monkeypatch, word):
+    text = Renderer._text
+
+    def refuse(self, prompt, clip_skip):
+        if word in prompt:
+            raise RuntimeError(f"cannot draw a {word}")
+        return text(self, prompt, clip_skip)
+
+    monkeypatch.setattr(Renderer, "_text", refuse)
+
+
+def test_a_failed_cell_is_a_row_and_takes_nobody_with_it(cat, tmp_path, monkeypatch):
+    cells = sweep(cat, prompt=["a cat", "the dog", "a bird"], seed=range(2))
+    with monkeypatch.context() as patch:
+        failing(patch, "dog")
+        frame = run(cells, tmp_path)
+    assert list(frame["error"].notna()) == list(frame["path"].isna()) == [False, False, True, True, False, False]
+    assert frame["error"][2] == "RuntimeError: cannot draw a dog"
+    assert run(cells, tmp_path)["path"].notna().all()  # failures are never stored: running again retries them
+
+
+def test_on_error_raise_ends_the_run_with_the_recipe(cat, tmp_path, monkeypatch):
+    failing(monkeypatch, "dog")
+    with pytest.raises(GenerationError, match="cannot draw a dog") as caught:
+        run(sweep(cat, prompt=["a cat", "the dog"]), tmp_path, on_error="raise")
+    assert caught.value.request.prompt == "the dog"
+
+
+def test_a_model_that_cannot_be_loaded_fails_alone(cat, tmp_path):
+    from conftest import write_pipeline
+
+    broken = write_pipeline(tmp_path / "broken", seed=2)
+    weights = broken / "unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    frame = run([cat.but(model=str(broken)), cat], tmp_path / "store")
+    assert list(frame["error"].isna()) == [False, True]
+
+
+def test_what_half_precision_spoils_is_rendered_in_float32(cat, tmp_path, monkeypatch):
+    hooked(monkeypatch, "unet", lambda dtype, output: (output[0] * (1 if dtype == "float32" else float("nan")),))
+    frame = run(sweep(cat, seed=range(3)), tmp_path / "half", dtype="bfloat16", batch_size=2)
+    assert list(frame["dtype"]) == ["float32"] * 3 and list(frame["rerun"]) == ["not a number in bfloat16"] * 3
+    straight = run(sweep(cat, seed=range(3)), tmp_path / "full", dtype="float32", batch_size=2)
+    assert list(frame["pixels"]) == list(straight["pixels"]) and straight["rerun"].isna().all()
+
+
+def test_a_picture_that_is_black_in_float32_too_is_kept_and_says_so(cat, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(sdlab.render, "decode", lambda vae, latents, rows: torch.zeros(len(latents), 3, 64, 64))
+    frame = run(cat, tmp_path, dtype="bfloat16")
+    assert frame["rerun"][0] == "black in bfloat16" and frame["dtype"][0] == "float32" and not pixels(frame)[0].any()
+
+
+def test_numbers_that_are_none_in_float32_too_are_a_failure(cat, tmp_path, monkeypatch):
+    hooked(monkeypatch, "unet", lambda dtype, output: (output[0] * float("nan"),))
+    frame = run(cat, tmp_path)
+    assert "not made of numbers" in frame["error"][0] and len(Store(tmp_path)) == 0
+
+
+def test_a_safety_checker_stays_on_and_its_verdict_is_recorded(cat, tmp_path, monkeypatch):
+    monkeypatch.setattr(Renderer, "_refused", lambda self, pixels: bool(pixels.mean() >= 0))
+    frame = run(cat, tmp_path)
+    assert bool(frame["nsfw"][0]) and not pixels(frame)[0].any() and frame["rerun"].isna()[0]
+
+
+def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(cat, tmp_path, monkeypatch):
+    save, saved = Store.save, []
+
+    def full(self, *args):
+        if len(saved) == 3:
+            raise OSError(28, "No space left on device")
+        saved.append(save(self, *args))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(Store, "save", full)
+        run(sweep(cat, seed=range(8)), tmp_path, batch_size=2)
+    assert len(Store(tmp_path)) == 3
+    assert run(sweep(cat, seed=range(8)), tmp_path, batch_size=2)["path"].notna().all()
+
+
+# ---- stopping
+
+def started(job):
+    """Waits until the job has made its first step."""
+    while job.progress.seconds_left is None:
+        assert not job.wait(0.01), job
+    return job
+
+
+def test_stop_ends_a_job_within_one_step(cat, tmp_path, calls):
+    job = started(Job(sweep(cat.but(num_inference_steps=1000), seed=range(8)), tmp_path, batch_size=2))
+    at = len(job.stop().store.root.parts) and len(calls)
+    assert job.wait(20) and job.state == "stopped" and len(calls) <= at + 1
+
+
+def test_a_stopped_job_keeps_what_is_finished_and_the_next_run_goes_on(cat, tmp_path, calls):
+    cells = sweep(cat, seed=range(400))
+    job = Job(cells, tmp_path, batch_size=2)
+    while not job.progress.rendered:
+        assert not job.wait(0.01)
+    frame = job.stop().result()
+    finished = int(frame["path"].notna().sum())
+    assert 0 < finished < 400 and frame["error"].isna().all() and "stopped" in repr(job)
+    few = cells[:finished + 2]
+    del calls[:]
+    assert run(few, tmp_path, batch_size=2)["path"].notna().all() and len(calls) == 3
+
+
+def test_the_notebook_is_free_while_a_job_runs_and_result_waits(cat, tmp_path):
+    job = Job(sweep(cat.but(num_inference_steps=20), seed=range(4)), tmp_path)
+    assert job.wait(0) is False and job.state == "running"
+    assert job.result()["path"].notna().all() and job.state == "done" and job.wait(0)
+
+
+def test_two_jobs_take_turns(cat, random_v1, tmp_path):
+    jobs = [Job(sweep(cat, seed=range(n, n + 6)), tmp_path, batch_size=2) for n in (0, 6)]
+    assert all(job.result()["path"].notna().all() for job in jobs) and len(Store(tmp_path)) == 12
+
+
+def test_an_exception_in_the_thread_comes_out_of_result(cat, tmp_path, monkeypatch):
+    monkeypatch.setattr(Store, "save", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    job = Job(cat, tmp_path)
+    job.wait()
+    assert job.state == "failed"
+    with pytest.raises(OSError, match="No space"):
+        job.result()
+
+
+SCRIPT = """
+import sys
+from sdlab import Request, run, sweep
+run(sweep(Request(model=sys.argv[1], prompt="a cat", num_inference_steps=2), seed=range(3000)), sys.argv[2], batch_size=2)
+"""
+
+
+def test_ctrl_c_ends_a_script_and_keeps_what_is_finished(random_v1, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(random_v1), str(tmp_path / "store")],
+                               stderr=subprocess.PIPE, text=True)
+    images = tmp_path / "store" / "images"
+    while not list(images.glob("*/*.png")):
+        assert process.poll() is None
+        threading.Event().wait(0.05)
+    process.send_signal(signal.SIGINT)
+    begun = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode != 0 and "run again to go on" in errors and time.monotonic() - begun < 20
+    frame = Store(tmp_path / "store").frame()
+    assert 0 < len(frame) < 3000 and all(Image.open(path).load() for path in frame["path"])
+
+
+def test_memory_does_not_grow_with_the_number_of_cells(cat, tmp_path):
+    """Pictures, noise and encoded prompts of finished cells are let go; 16 bytes a cell would be seen."""
+    import gc
+
+    import torch
+
+    def tensors():
+        gc.collect()
+        return sum(torch.is_tensor(thing) for thing in gc.get_objects())
+
+    run(sweep(cat, seed=range(4)), tmp_path, batch_size=2)
+    before = tensors()
+    run(sweep(cat, seed=range(60)), tmp_path, batch_size=2)
+    assert tensors() <= before + 8
+
+
+def test_a_script_that_ends_while_a_job_runs_ends_the_job(random_v1, tmp_path):
+    script = ("import sys, time\nfrom sdlab import Job, Request, sweep\n"
+              "job = Job(sweep(Request(model=sys.argv[1], num_inference_steps=900), seed=range(8)), sys.argv[2])\n"
+              "while job.progress.seconds_left is None: time.sleep(0.01)\n")
+    process = subprocess.run([sys.executable, "-c", script, str(random_v1), str(tmp_path / "store")], capture_output=True, text=True, timeout=60)
+    assert process.returncode == 0 and process.stderr == ""

@@ -1,0 +1,239 @@
+"""A grid is evidence: every cell says what it is, pixels stay pixels, nothing is cut or mixed."""
+import io
+import subprocess
+import sys
+import warnings
+from itertools import pairwise
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
+
+from sdlab.request import FIELDS, Request, sweep
+from sdlab.sheet import GridFigure
+from sdlab.views import image_grid
+
+LONG = ("a hamster with a paintbrush in front of an easel, oil painting by a follower of Vermeer, warm evening light, "
+        "highly detailed, costs $5 and 50 %")
+
+
+def results(folder, cells, size=(16, 16)):
+    """A frame as run() makes it, with pictures of noise."""
+    rows = []
+    for i, cell in enumerate(cells):
+        noise = np.random.default_rng(i).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        path = folder / f"{size[0]}-{i}.png"
+        Image.fromarray(noise).save(path)
+        rows.append({"key": f"{size[0]}-{i}", **{f: getattr(cell, f) for f in FIELDS}, **cell.labels, "path": str(path),
+                     "error": None, "seconds": 1.0, "device": "cpu"})
+    return pd.DataFrame(rows).convert_dtypes()
+
+
+def plan(**axes):
+    return sweep(Request(prompt="a cat", guidance_scale=4, scheduler="DDIMScheduler"), **axes)
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts]
+
+
+def drawn(figure, dpi=100):
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=dpi)
+    return np.asarray(Image.open(out).convert("RGB"))
+
+
+def boxes(figure):
+    """(name, left, top, right, bottom) of every text and picture."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    out = [(text.get_text(), text.get_window_extent(renderer)) for text in figure.axes[0].texts]
+    out += [("picture", image.get_window_extent(renderer)) for image in figure.axes[0].images]
+    return [(name, box.x0, box.y0, box.x1, box.y1) for name, box in out]
+
+
+@pytest.mark.parametrize("dpi", [100, 200])
+def test_small_pictures_are_enlarged_by_a_whole_number_and_not_blurred(tmp_path, dpi):
+    frame = results(tmp_path, plan(seed=range(2)))
+    figure = image_grid(frame, col="seed")
+    left, right, bottom, top = figure.axes[0].images[1].get_extent()
+    scale = dpi // 100
+    shown = drawn(figure, dpi)[round(top) * scale:round(bottom) * scale, round(left) * scale:round(right) * scale]
+    source = np.asarray(Image.open(frame.path[1]))
+    times = shown.shape[0] // 16
+    assert times >= 4 and shown.shape[0] == 16 * times
+    np.testing.assert_array_equal(shown[2:-2, 2:-2], source.repeat(times, 0).repeat(times, 1)[2:-2, 2:-2])
+
+
+@pytest.mark.parametrize("row, col", [("prompt", "seed"), ("seed", "prompt"), (["scheduler", "prompt"], "seed"),
+                                      ("seed", ["prompt", "scheduler"]), (None, None)])
+def test_labels_neither_overlap_nor_leave_the_figure(tmp_path, row, col):
+    frame = results(tmp_path, plan(prompt=[LONG, "a cat", "x" * 90], scheduler=["DPMSolverMultistepScheduler", "DDIMScheduler"],
+                                   seed=[1234, 2**62]))
+    if "scheduler" not in str((row, col)) and row:
+        frame = frame[frame.scheduler == "DDIMScheduler"]
+    figure = image_grid(frame, row, col, title=f"{LONG}. {LONG}", max_cols=12)
+    drawn(figure)
+    width, height = figure.get_size_inches() * 100
+    placed = boxes(figure)
+    for i, (name, x0, y0, x1, y1) in enumerate(placed):
+        assert x0 > -1 and x1 < width + 1 and y0 > -1 and y1 < height + 1, name
+        for other, a0, b0, a1, b1 in placed[:i]:
+            assert min(x1, a1) - max(x0, a0) < 1 or min(y1, b1) - max(y0, b0) < 2, (name, other)
+
+
+def test_thirty_columns_of_four_digit_seeds_do_not_touch(tmp_path):
+    figure = image_grid(results(tmp_path, plan(seed=range(1000, 1030))), col="seed", max_cols=30)
+    drawn(figure)
+    seeds = sorted((x0, x1) for name, x0, _, x1, _ in boxes(figure) if name.isdigit())
+    assert len(seeds) == 30 and all(after[0] - before[1] > 4 for before, after in pairwise(seeds))
+
+
+def test_labels_are_whole_and_in_order_of_first_appearance(tmp_path):
+    frame = results(tmp_path, plan(prompt=[LONG, "a cat", ""], guidance_scale=[7.5, 4, 1]))
+    figure = image_grid(frame, "prompt", "guidance_scale")
+    said = " ".join(texts(figure))
+    assert LONG in said.replace("_ ", "_")
+    assert "7.5 4 1" in said and said.index(LONG) < said.index("a cat") < said.index('""')
+
+
+def test_a_missing_value_is_a_dash_and_letters_without_a_font_are_escaped(tmp_path):
+    frame = results(tmp_path, plan(prompt=["a \U0010fffd cat", "a\tdog"]))
+    frame["clip_skip"] = pd.array([pd.NA, 2], dtype="Int64")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = image_grid(frame, "prompt", "clip_skip")
+        drawn(figure)
+    assert "—" in texts(figure) and any("\\U0010fffd" in text for text in texts(figure))
+
+
+def test_a_dollar_is_a_dollar(tmp_path):
+    figure = image_grid(results(tmp_path, plan(prompt=r"$\frac{1$ cat".replace("{", r"\{"))), "prompt")
+    drawn(figure)
+    assert r"$\frac{1$ cat" in texts(figure)
+
+
+def test_a_white_picture_has_an_edge(tmp_path):
+    frame = results(tmp_path, plan(seed=0))
+    Image.new("RGB", (16, 16), "white").save(frame.path[0])
+    figure = image_grid(frame, title="")
+    left, right, bottom, top = map(round, figure.axes[0].images[0].get_extent())
+    page = drawn(figure).min(axis=2)
+    middle = (top + bottom) // 2
+    assert (page[middle, left + 2:right - 2] == 255).all()
+    assert page[middle, left - 2:left + 1].min() < 200 and page[middle, right - 1:right + 2].min() < 200
+
+
+def test_cells_without_a_picture_say_why(tmp_path):
+    frame = results(tmp_path, plan(seed=range(3), guidance_scale=[1, 4])).drop(index=5)
+    frame.loc[0, "path"], frame.loc[0, "error"] = pd.NA, "ValueError: 91 tokens"
+    frame.loc[1, "path"] = pd.NA
+    with open(frame.path[2], "r+b") as file:
+        file.truncate(300)
+    (tmp_path / "16-3.png").unlink()
+    figure = image_grid(frame, "seed", "guidance_scale")
+    assert len(figure.axes[0].images) == 1
+    assert {"ValueError: 91 tokens", "not rendered", "file unreadable", "file missing", "·"} <= set(texts(figure))
+    assert "1 failed" in figure.get_label()
+
+
+def test_several_images_in_a_cell_are_refused_with_what_sets_them_apart(tmp_path):
+    frame = results(tmp_path, plan(seed=range(6), guidance_scale=[1, 4]))
+    with pytest.raises(ValueError, match=r"6 images share row 'a cat' and col '1': they differ in seed; add it to row or col"):
+        image_grid(frame, "prompt", "guidance_scale")
+    twice = pd.concat([frame, frame])
+    with pytest.raises(ValueError, match=r"one recipe, several times.*drop_duplicates"):
+        image_grid(twice, "seed", "guidance_scale")
+    twice["device"] = ["cpu"] * 12 + ["cuda"] * 12
+    with pytest.raises(ValueError, match="differ in device"):
+        image_grid(twice, "seed", "guidance_scale")
+
+
+@pytest.mark.parametrize("kind, wrong, words", [
+    (ValueError, dict(row="guidance"), "row='guidance' is no column.*did you mean 'guidance_scale'"),
+    (ValueError, dict(page=2), "page=2.*pages 1 to 1"),
+    (ValueError, dict(max_cols=0), "at least 1"),
+    (ValueError, dict(row="seed", cell_size=40000), "too large to draw"),
+])
+def test_wrong_arguments_are_explained(tmp_path, kind, wrong, words):
+    with pytest.raises(kind, match=words):
+        image_grid(results(tmp_path, plan(seed=0)), **wrong)
+
+
+def test_frames_with_nothing_to_show_are_refused(tmp_path):
+    frame = results(tmp_path, plan(seed=0))
+    with pytest.raises(ValueError, match="no rows"):
+        image_grid(frame[:0])
+    with pytest.raises(ValueError, match="no column 'path'"):
+        image_grid(frame.drop(columns="path"))
+    with pytest.raises(TypeError, match="takes the frame of run"):
+        image_grid([1, 2])
+
+
+def test_pages_show_every_cell_once_and_say_which_they_are(tmp_path):
+    frame = results(tmp_path, plan(seed=range(7), guidance_scale=[1, 2, 3]))
+    pages = [image_grid(frame, "seed", "guidance_scale", max_rows=3, max_cols=2, page=p) for p in range(1, 7)]
+    assert pages[0].pages == 6 and sum(len(page.axes[0].images) for page in pages) == 21
+    assert "page 2 of 6: rows 1–3 of 7, columns 3–3 of 3" in texts(pages[1])
+    assert {"6", "3"} < set(texts(pages[5])) and "5" not in texts(pages[5])
+
+
+def test_two_thousand_cells_open_only_the_pictures_of_one_page(tmp_path, monkeypatch):
+    frame = results(tmp_path, plan(seed=0))
+    many = pd.concat([frame] * 2000, ignore_index=True).assign(seed=range(2000))
+    opened, really = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda path, *more: opened.append(path) or really(path, *more))
+    figure = image_grid(many)
+    assert len(opened) <= 2 * 72 and figure.pages == 28
+    assert max(figure.get_size_inches() * 100) < 2500
+
+
+def test_large_pictures_are_reduced_to_what_is_seen(tmp_path):
+    figure = image_grid(results(tmp_path, plan(seed=range(3)), size=(700, 700)), col="seed", cell_size=100)
+    assert {image.get_array().shape for image in figure.axes[0].images} == {(200, 200, 3)}
+
+
+def test_pictures_of_different_sizes_keep_their_aspect_and_their_scale(tmp_path):
+    frame = pd.concat([results(tmp_path, plan(width=32, height=16), (32, 16)), results(tmp_path, plan(width=16, height=16))])
+    (a, b), sides = image_grid(frame, "width").axes[0].images, []
+    for left, right, bottom, top in (a.get_extent(), b.get_extent()):
+        sides.append((right - left, bottom - top))
+    assert sides[0][0] == 2 * sides[0][1] and sides[1][0] == sides[1][1] == sides[0][1]
+
+
+def test_without_a_title_the_figure_says_what_is_constant_and_what_varies_along(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2)))
+    constant = "prompt: a cat · model: tiny-v1 · guidance_scale: 4 · scheduler: DDIMScheduler"
+    assert texts(image_grid(frame, col="seed"))[0] == constant
+    frame["eta"] = [0.0, 1.0]
+    assert "also varies: eta" in " ".join(texts(image_grid(frame, col="seed")))
+    assert not any("a cat" in text for text in texts(image_grid(frame, col="seed", title="")))
+
+
+def test_a_list_is_captioned_with_what_sets_its_cells_apart(tmp_path):
+    frame = results(tmp_path, plan(prompt="a {colour=red|blue} circle", seed=[7, 8]))
+    said = texts(image_grid(frame))
+    assert said.count("colour red") == 2 and said.count("seed 8") == 2 and not any("a red circle" in text for text in said)
+
+
+def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path):
+    formatters = pytest.importorskip("IPython.core.formatters")
+    figure = image_grid(results(tmp_path, plan(seed=range(2))), col="seed")
+    data, facts = formatters.DisplayFormatter().format(figure)
+    width, height = Image.open(io.BytesIO(data["image/png"])).size
+    assert set(data) == {"text/plain", "image/png"} and isinstance(figure, GridFigure)
+    assert facts["image/png"] == {"width": width // 2, "height": height // 2}  # sharp on screens of 200 dpi
+    check = "import sdlab.views, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check]).returncode == 0
+
+
+def test_the_users_matplotlib_settings_do_not_change_the_figure(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2)))
+    before = drawn(image_grid(frame, col="seed"))
+    with matplotlib.rc_context({"text.usetex": True, "font.size": 30, "text.color": "red", "axes.grid": True,
+                                "figure.constrained_layout.use": True, "image.interpolation": "bicubic",
+                                "image.origin": "lower"}):
+        after = drawn(image_grid(frame, col="seed"))
+    np.testing.assert_array_equal(before, after)
