@@ -79,6 +79,8 @@ class Job:
         self.store = store if isinstance(store, Store) else Store(store)
         self.exception: BaseException | None = None
         self._plan: Plan = plan(listed(requests), self.store)
+        if self._plan.todo:
+            self.store.prepare()
         self._options = dict(batch_size=batch_size, device=device, dtype=dtype, on_error=on_error)
         self._errors: dict[str, str] = {}
         self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 COLUMNS = {"key": "string", **RECIPE, "path": "string", "error": "string", **FACTS}
+ROOM = 100_000  # bytes that must be free for a run to begin
 KEY = re.compile("[0-9a-f]{32}")
 ADVICE = {errno.ENOSPC: "free space there", errno.EDQUOT: "free space there", errno.EROFS: "make it writable",
           errno.EACCES: "make it writable", errno.EPERM: "make it writable"}
@@ -88,15 +90,28 @@ class Store:
             raise ValueError(f"key {key} does not belong to this request, whose own is {own}; save needs the resolved one")
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         data = png_bytes(image, request, key, {"created": now, **facts, "pixels": pixels(image)})
-        try:
+        with self._advising():
             write_whole(path, data)
+        self.index.put([packed(read_record(data), len(data))])
+        return path
+
+    def prepare(self) -> None:
+        """Makes the folder and tries to write there, so that a long run fails before it begins; raises as `save` does."""
+        with self._advising():
+            self.images.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.images) as trial:
+                trial.write(bytes(ROOM))
+                trial.flush()
+
+    @contextlib.contextmanager
+    def _advising(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise OSError(error.errno, (
                 f"the store {self.root} cannot take another picture ({error.strerror}); "
                 f"{ADVICE.get(error.errno, 'see to that')} or give another folder, and run again: what is finished stays "
                 "finished")) from error
-        self.index.put([packed(read_record(data), len(data))])
-        return path
 
     def image(self, key: str) -> Image:
         """The picture in memory, RGB."""

@@ -268,6 +268,19 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(cat, tmp_path, monk
     assert run(sweep(cat, seed=range(8)), tmp_path, batch_size=2)["path"].notna().all()
 
 
+def test_a_store_that_cannot_be_written_is_said_before_anything_runs(cat, tmp_path, calls, monkeypatch):
+    import errno
+    import tempfile
+
+    def refuse(dir):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(OSError, match="cannot take another picture.*make it writable or give another folder"):
+        run(cat, tmp_path)
+    assert not calls
+
+
 # ---- stopping
 
 def started(job):
