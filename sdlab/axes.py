@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 import warnings
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
@@ -160,11 +161,16 @@ def expanded(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def joined(labels: dict[str, str], name: str, value: str, pick: tuple) -> dict[str, str]:
-    """The labels with this choice's and its inner choices'; a name that is taken gets a number."""
+    """The labels with this choice's and its inner choices'."""
+    return numbered(labels, [(name, value), *(item for _, inner in pick for item in inner.items())])
+
+
+def numbered(labels: Mapping[str, str], new: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The labels and the new ones; one whose name is taken gets a number."""
     out = dict(labels)
-    for new, chosen in [(name, value), *(item for _, inner in pick for item in inner.items())]:
-        label, n = new, 2
+    for name, chosen in new:
+        label, n = name, 2
         while label in out:
-            label, n = f"{new} {n}", n + 1
+            label, n = f"{name} {n}", n + 1
         out[label] = chosen.strip()
     return out

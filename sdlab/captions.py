@@ -13,6 +13,7 @@ from .request import FIELDS
 
 PROMPTS = ("prompt", "negative_prompt")
 NEUTRAL = {"negative_prompt": "", "eta": 0.0, "clip_skip": 0}  # the values at which a field has no effect
+TELLING = ("dtype", "batch_size")  # no part of the recipe, but pictures differ by them
 
 
 # Reading columns
@@ -112,9 +113,23 @@ def label_columns(frame: pd.DataFrame) -> list[str]:
     return [name for name in before if name not in (*FIELDS, "key", "error")]
 
 
+def weights_of_models(frame: pd.DataFrame) -> dict[Any, list[Any]]:
+    """Each model's weights: more than one if it was trained anew, or its name was given to another."""
+    found: dict[Any, list[Any]] = {}
+    for model, weights in dict.fromkeys(tuples(frame, ["model", "weights"])):
+        found.setdefault(model, []).append(weights)
+    return found
+
+
+def retrained(frame: pd.DataFrame) -> bool:
+    """Whether a model's name does not tell its weights."""
+    return any(len(found) > 1 for found in weights_of_models(frame).values())
+
+
 def varying(frame: pd.DataFrame) -> list[str]:
     """The columns that set these rows apart: fields, or in a prompt's stead the choices that made it."""
-    fields = [name for name in FIELDS if name != "weights" and len(distinct(frame, name)) > 1]
+    told = () if retrained(frame) else ("weights",)  # by the model
+    fields = [name for name in FIELDS if name not in told and len(distinct(frame, name)) > 1]
     labels = [name for name in label_columns(frame) if len(distinct(frame, name)) > 1]
     if labels and len(set(tuples(frame, labels))) == len(set(tuples(frame, [*labels, *PROMPTS]))):
         return labels + [name for name in fields if name not in PROMPTS]
@@ -126,7 +141,7 @@ def held_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
     labels = label_columns(frame)
     explained = PROMPTS if set(axes) & set(labels) else ()  # the choices say how the prompts differ
     names = dict.fromkeys(("prompt", "model", *FIELDS, *labels))
-    found = {name: distinct(frame, name) for name in names if name not in (*axes, "weights")}
+    found = {name: distinct(frame, name) for name in names if name not in axes and (name != "weights" or retrained(frame))}
     shared = [f"{name}: {text_of(first)}" for name, (first, *more) in found.items()
               if not more and first is not None and first != NEUTRAL.get(name)]
     others = [name for name, every in found.items() if axes and len(every) > 1 and name not in explained]
@@ -138,11 +153,14 @@ def summary(frame: pd.DataFrame) -> str:
     paths, errors = values(frame, "path"), values(frame, "error")
     failed = sum(p is None and e is not None for p, e in zip(paths, errors))
     absent = sum(p is None and e is None for p, e in zip(paths, errors))
-    axes = [f"{name} ({brief(distinct(frame, name))})" for name in varying(frame) if name != "model"]
+    axes = {name: distinct(frame, name) for name in varying(frame) if name != "model"}
+    made = frame[[path is not None for path in paths]]
+    axes |= {name: known for name in TELLING if len(known := [v for v in distinct(made, name) if v is not None]) > 1}
+    varied = [f"{name} ({brief(found)})" for name, found in axes.items()]
     seconds = sum(s or 0 for s in values(frame, "seconds"))
     devices = enumeration([text_of(d) for d in distinct(frame, "device") if d] or ["an unnamed device"])
     parts = [f"{counted(len(frame) - failed - absent, 'image')} by {enumeration(map(text_of, distinct(frame, 'model')))}.",
-             axes and f"{enumeration(axes)} var{'y' if len(axes) > 1 else 'ies'}; all else is constant.",
+             axes and f"{enumeration(varied)} var{'y' if len(axes) > 1 else 'ies'}; the rest of the recipe is constant.",
              failed and f"{counted(failed, 'cell')} failed.",
              absent and f"{counted(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
              seconds and f"Rendering took {duration(seconds)} on {devices}."]

@@ -18,6 +18,8 @@ SCHEDULERS = (  # each runs from the configuration of v1 and of v2 checkpoints
     "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler", "LCMScheduler", "TCDScheduler",
     "SASolverScheduler")
 HASH_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"
+POINTER = 1000  # bytes; weights are larger, a pointer of git-lfs is not
+FEW_STEPS = {"LCMScheduler": 50, "TCDScheduler": 50}  # they know no more steps than these
 LARGE = 100_000_000  # bytes; fingerprints of models above are remembered between sessions
 
 
@@ -60,6 +62,8 @@ class Layout:
 
     height: int
     width: int
+    factor: int  # pixels of a picture to a pixel of its latents
+    channels: int  # of the UNet's first block
     scheduler: str
     prediction_type: str
     text_layers: int
@@ -69,34 +73,58 @@ class Layout:
 def find(name: str) -> Model:
     """The model of that name, or the one whose folder that is."""
     if name in MODELS:
+        if not isinstance(MODELS[name], Model):
+            raise TypeError(f"MODELS[{name!r}] is {MODELS[name]!r:.80}; it should be a Model(path=...)")
         return MODELS[name]
-    if (Path(name) / "model_index.json").is_file():
-        return Model(path=name)
+    folder = Path(name).expanduser()
+    if (folder / "model_index.json").is_file():
+        return Model(path=folder)
+    if folder.is_file():
+        raise ValueError(f"{name!r} is a single file; make a folder of it once with diffusers' "
+                         "StableDiffusionPipeline.from_single_file(file).save_pretrained(folder), and give that folder")
     near = difflib.get_close_matches(name, MODELS, 1)
     raise ValueError(
-        f"unknown model {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} sdlab.MODELS has {', '.join(MODELS)}; "
-        "a folder in diffusers' layout (one with a model_index.json) works too, or add MODELS['mine'] = Model(path=...)")
+        f"unknown model {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} sdlab.MODELS has {', '.join(MODELS)}. "
+        "The path of a folder in diffusers' layout (one with a model_index.json) works too; nothing is downloaded")
 
 
 def layout(model: Model) -> Layout:
     """The facts in the model's folder; an error says what is missing there or cannot be run."""
-    return _layout(Path(model.path).resolve())
+    folder = Path(model.path).resolve()
+    stated = [folder / f"{name}/{file}.json" for name, file in
+              [("unet", "config"), ("vae", "config"), ("text_encoder", "config"), ("scheduler", "scheduler_config")]]
+    return _layout(folder, tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in stated))
 
 
 @functools.lru_cache(64)
-def _layout(folder: Path) -> Layout:
+def _layout(folder: Path, changed: tuple[int, ...]) -> Layout:
+    """The facts, read again when one of the files has changed."""
     index = read_json(folder / "model_index.json")
     unet, vae = read_json(folder / "unet/config.json"), read_json(folder / "vae/config.json")
     text, scheduler = read_json(folder / "text_encoder/config.json"), read_json(folder / "scheduler/scheduler_config.json")
-    if unet.get("in_channels") != 4:
-        raise ValueError(f"{folder} is a {index.get('_class_name')} whose UNet takes {unet.get('in_channels')} channels; "
-                         "text-to-image needs one that takes 4")
-    size, factor = unet.get("sample_size", 64), 2 ** (len(vae["block_out_channels"]) - 1)
+    require_runnable(folder, index, unet)
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    size = unet.get("sample_size") or 64
     height, width = (size, size) if isinstance(size, int) else size
     return Layout(
-        height=height * factor, width=width * factor, scheduler=scheduler["_class_name"],
-        prediction_type=scheduler.get("prediction_type", "epsilon"), text_layers=text.get("num_hidden_layers", 12),
-        max_tokens=text.get("max_position_embeddings", 77))
+        height=height * factor, width=width * factor, factor=factor, channels=unet["block_out_channels"][0],
+        scheduler=scheduler["_class_name"], prediction_type=scheduler.get("prediction_type", "epsilon"),
+        text_layers=text.get("num_hidden_layers", 12), max_tokens=text.get("max_position_embeddings", 77))
+
+
+def require_runnable(folder: Path, index: dict, unet: dict) -> None:
+    """Refuses what is no text-to-image model of this layout, or not all there."""
+    kind = index.get("_class_name")
+    if "text_encoder_2" in index or unet.get("addition_embed_type") or unet.get("in_channels") != 4:
+        raise ValueError(f"{folder} is a {kind} whose UNet takes {unet.get('in_channels')} channels; text-to-image needs a "
+                         "StableDiffusionPipeline (v1 or v2) whose UNet takes 4")
+    for part in ("unet", "vae", "text_encoder"):
+        weights = [f for f in (folder / part).glob("*") if f.suffix in (".safetensors", ".bin") and f.name.count(".") == 1]
+        if not any(f.stat().st_size > POINTER for f in weights):
+            raise FileNotFoundError(f"{folder / part} holds no weights (a .safetensors file without a variant in its name, "
+                                    "and not the small pointer that git leaves in place of a large file)")
+    if not (folder / "tokenizer").is_dir():
+        raise FileNotFoundError(f"{folder / 'tokenizer'} is missing: is the model's folder complete?")
 
 
 def read_json(path: Path) -> dict:
@@ -144,6 +172,9 @@ def resolve(request: Request, own: Native | None = None) -> Request:
     scheduler = scheduler_name(request.scheduler or facts.scheduler)
     if request.eta and scheduler != "DDIMScheduler":
         raise ValueError(f"eta={request.eta} has a meaning for DDIMScheduler only, not for {scheduler}; use eta=0")
+    steps = request.num_inference_steps or model.num_inference_steps
+    if steps > FEW_STEPS.get(scheduler, steps):
+        raise ValueError(f"num_inference_steps={steps}: {scheduler} takes at most {FEW_STEPS[scheduler]}")
     if request.clip_skip >= facts.text_layers:
         raise ValueError(f"clip_skip={request.clip_skip}: the text encoder of {request.model!r} has {facts.text_layers} "
                          f"layers, so at most {facts.text_layers - 1} can be skipped")
@@ -158,7 +189,7 @@ def scheduler_name(name: str) -> str:
     full = {s.removesuffix("Scheduler").lower(): s for s in SCHEDULERS}
     short = name.lower().removesuffix("scheduler")
     if short not in full:
-        near = difflib.get_close_matches(short, full, 1)
+        near = [name for name in full if name.startswith(short)] or difflib.get_close_matches(short, full, 1)
         hint = f"did you mean {full[near[0]]!r}? " if near else ""
         raise ValueError(f"unknown scheduler {name!r}; {hint}these run: {', '.join(SCHEDULERS)}")
     return full[short]

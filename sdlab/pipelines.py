@@ -11,7 +11,9 @@ from typing import Any
 
 from .models import Model, Native
 
-NARROW = 128  # channels; threads that share the small kernels of a narrower UNet mostly wait for each other
+NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
+WIDE_LANES = 4
+TOGETHER = 8192  # latent pixels in one call of the UNet; more of them are hardly faster
 _loaded: dict[tuple, Loaded] = {}  # at most one
 
 
@@ -83,9 +85,25 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
     memory_format = "contiguous_format" if contiguous else "channels_last"
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
+    return Loaded(pipe.to(device), device, dtype, memory_format, *lanes_here(device, narrow))
+
+
+def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
+    """How many batches at a time, and the threads of each.
+
+    One thread computes a row of a batch alike wherever it stands; several may not (measured: 3 and 6 threads change the
+    last bits). So a lane has one thread, unless the cores are many and each lane of a wide network takes its own memory.
+    """
+    import torch
+
     cores = torch.get_num_threads()
-    lanes, threads = (cores, 1) if device == "cpu" and narrow else (1, cores)
-    return Loaded(pipe.to(device), device, dtype, memory_format, lanes, threads)
+    lanes = cores if narrow else min(cores, WIDE_LANES)
+    return (lanes, cores // lanes) if device == "cpu" else (1, 1)
+
+
+def cells_together(height: int, width: int, threads: int) -> int:
+    """How many cells of so many latent pixels share a call of the UNet: a cell alone, where threads share its work."""
+    return 1 if threads > 1 else max(1, min(8, TOGETHER // (height * width)))
 
 
 @contextmanager
@@ -109,8 +127,8 @@ def quiet():
 
 
 @functools.lru_cache(8)
-def tokenizer(folder: Path) -> Any:
-    """The model's tokenizer alone, which is quick to read."""
+def tokenizer(folder: Path, weights: str) -> Any:
+    """The tokenizer alone, which is quick to read, of the model with that fingerprint."""
     with quiet():
         from transformers import CLIPTokenizer
 
@@ -125,7 +143,20 @@ def machine_facts() -> dict[str, Any]:
 
     from . import __version__
 
-    system = f"{platform.system()} {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+    capability = torch.backends.cpu.get_cpu_capability()
+    system = f"{platform.system()} {platform.machine()}, {processor()}, {capability}"
+    if torch.cuda.is_available():
+        system += f", {torch.cuda.get_device_name()}"
     return {"sdlab_version": __version__, "torch_version": str(torch.__version__),
             "diffusers_version": diffusers.__version__, "transformers_version": transformers.__version__,
             "python_version": platform.python_version(), "machine": system}
+
+
+@functools.cache
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown processor"

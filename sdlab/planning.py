@@ -90,12 +90,12 @@ def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:
         most = natives[model].layout.max_tokens
         if 2 * len(text.encode()) < most - 2:
             continue  # a token is at least one byte of the lower-cased text: this cannot be too long
-        tokens = tokenizer(Path(natives[model].model.path).resolve())
+        tokens = tokenizer(Path(natives[model].model.path).resolve(), natives[model].weights)
         ids = tokens(text)["input_ids"]
         if len(ids) > most:
             lost = tokens.decode(ids[most - 1:-1], skip_special_tokens=True)
             raise ValueError(f"{name} has {len(ids)} tokens (with the two that mark its ends), {model!r} takes {most}; "
-                             f"the end would be lost: {lost!r}. Shorten {text!r:.200}")
+                             f"the end would be lost: {lost!r:.80}. Shorten {text!r:.200}")
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,12 @@ def preview(requests: Request | Iterable[Request], store: Store | str) -> Previe
 
 def seconds(group: list[Cell], found: Plan, store: Store) -> float | None:
     """About how long a group takes, from what the store recorded or from the model's own figure."""
-    r = group[0].request
+    from .pipelines import NARROW, cells_together, device_here, lanes_here
+
+    r, own = group[0].request, found.natives[group[0].request.model]
     one = store.seconds(weights=r.weights, num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
-    per_step = found.natives[r.model].model.seconds_per_step
-    if one is None and per_step is not None:
-        one = per_step * r.num_inference_steps
-    return None if one is None else one * len(group)
+    if one is None and own.model.seconds_per_step is not None:
+        one = own.model.seconds_per_step * r.num_inference_steps
+    lanes, threads = lanes_here(device_here(), own.layout.channels < NARROW)
+    at_once = lanes * cells_together(r.height // own.layout.factor, r.width // own.layout.factor, threads)
+    return None if one is None else one * at_once * -(-len(group) // at_once)  # a batch costs the same full or not

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Progress:
@@ -98,7 +99,8 @@ def display(progress: Progress) -> Callable[[], None]:
         now = time.monotonic()
         if now - last > 0.1 or progress.state != "running":
             last = now
-            show()
+            with suppress(Exception):  # a bar that cannot be drawn (a closed terminal) is no reason to lose cells
+                show()
 
     return update
 

@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from PIL import Image
 
-from .pipelines import Loaded
+from .pipelines import Loaded, cells_together
 from .request import Request
 
 TEXTS_KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
-ROWS_ON_CPU = 8192  # latent pixels in one call of the UNet, and pixels / 32 in one call of the VAE
+DECODED = 262_144  # pixels in one call of the VAE
 OnStep = Callable[[int, int], None]
 
 
@@ -55,8 +55,7 @@ class Renderer:
 
     def batch_size(self, request: Request) -> int:
         """How many cells of that size share a call."""
-        height, width = self._latent_size(request)
-        return self._given or max(1, min(8, ROWS_ON_CPU // (height * width)))
+        return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
 
     def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total: None) -> list[Picture]:
         """Renders at most `batch_size` resolved requests that share size, scheduler, number of steps and eta.
@@ -98,7 +97,7 @@ class Renderer:
 
     def _decoded_together(self, request: Request, size: int) -> int:
         """The largest divisor of the batch whose pictures the VAE takes at once."""
-        most = max(1, ROWS_ON_CPU * 32 // (request.height * request.width))
+        most = max(1, DECODED // (request.height * request.width))
         return max(n for n in range(1, size + 1) if size % n == 0 and n <= most)
 
     def _text(self, prompt: str, clip_skip: int) -> torch.Tensor:

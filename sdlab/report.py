@@ -31,9 +31,10 @@ from .captions import (
     tuples,
     values,
     varying,
+    weights_of_models,
 )
 from .files import write_whole
-from .reproduce import program, recipes
+from .reproduce import program, recipes, require_recipes, store_near
 from .request import FIELDS
 from .sheet import UNREADABLE
 
@@ -55,7 +56,8 @@ def write_report(path: str | os.PathLike, title: str, frame: pd.DataFrame, *figu
         Replaced in one step if it exists; missing folders are made.
     title : str
     frame : DataFrame
-        As `run` returns it. Narrow its rows, not its columns: a report states the whole recipe.
+        As `run` returns it. Narrow its rows, not its columns: a report states the whole recipe. Frames with different
+        labels should be reported apart (`pandas.concat` makes measurements of the second's), or run as one list.
     *figures
         Matplotlib figures, Pillow images, DataFrames and paragraphs of text, in order. A pair `(figure, "caption")` says
         what to see in one.
@@ -83,7 +85,8 @@ def write_report(path: str | os.PathLike, title: str, frame: pd.DataFrame, *figu
 def check(title: str, frame: pd.DataFrame) -> None:
     """Raise unless there is a title and a frame with whole recipes."""
     if not isinstance(title, str) or not title.strip():
-        raise TypeError(f"title={title!r}: a report needs a title, as text")
+        given = " ".join(repr(title).split())  # of a frame, the beginning will do
+        raise TypeError(f"title={given:.60}: a report needs a title, as text before the frame")
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"the third argument is the frame of run(), not {type(frame).__name__}; figures come after it")
     missing = [name for name in (*FIELDS, "path", "error") if name not in frame.columns]
@@ -92,6 +95,7 @@ def check(title: str, frame: pd.DataFrame) -> None:
                          "run()'s frame, not its columns")
     if frame.empty:
         raise ValueError("the frame has no rows, so there is nothing to report; does a query leave nothing over?")
+    require_recipes(frame)
 
 
 def page_of(title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str) -> str:
@@ -212,13 +216,12 @@ def data_table(frame: pd.DataFrame, caption: str) -> str:
 def recipe_section(frame: pd.DataFrame) -> str:
     """What is constant and what varies, with every seed."""
     found = {name: distinct(frame, name) for name in (*label_columns(frame), *FIELDS)}
+    if len(found["weights"]) > 1:
+        del found["weights"]
+        found |= {f"weights of {text_of(model)}": every for model, every in weights_of_models(frame).items()}
     constant = [[esc(name), td(esc(text_of(first)))]
                 for name, (first, *more) in found.items() if not more and first is not None]
-    if len(found["weights"]) > 1:
-        constant += [[f"weights of {esc(text_of(model))}", td(esc(text_of(weights)))]
-                     for model, weights in dict.fromkeys(tuples(frame, ["model", "weights"]))]
-    axes = [[esc(name), td(f"{len(every):,}", "number"), values_td(every)]
-            for name, every in found.items() if len(every) > 1 and name != "weights"]
+    axes = [[esc(name), td(f"{len(every):,}", "number"), values_td(every)] for name, every in found.items() if len(every) > 1]
     return ((table([], constant, "facts", "Held constant") if constant else "")
             + (table(["column", "count", "values"], axes, "facts", "Varies") if axes else "")
             + f"<h3>All seeds</h3>\n<p>{ranges(found['seed'])}</p>\n")
@@ -288,7 +291,8 @@ def machine_section(frame: pd.DataFrame) -> str:
 
 def again_section(frame: pd.DataFrame, title: str, filename: str) -> str:
     listing = json.dumps(recipes(frame), separators=(",", ":"))
-    return ("<p>This makes the same list of requests and runs it; pictures that the store already has are not made again.</p>\n"
+    where = "Run from the same working folder, it finds" if store_near(frame) else "Give Store the folder of"
+    return (f"<p>This makes the same requests and runs them. {where} the finished pictures: they are not made again.</p>\n"
             f'<pre id="code" tabindex="0"><code>{esc(program(frame, title, filename))}</code></pre>\n'
             f"<details><summary>All {counted(len(frame), 'recipe')} as JSON</summary>\n"
             "<p>Each row is <code>Request(**shared, **dict(zip(varying, row)))</code>.</p>\n"

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,15 +10,21 @@ from typing import Any
 
 import pandas as pd
 
-from .captions import PROMPTS, label_columns, tuples, values
+from .captions import PROMPTS, label_columns, plain, text_of, tuples, values, weights_of_models
 from .request import FIELDS, WHOLE, Request, sweep
+
+BUILT_IN = re.compile(r"tiny-v\d+")  # models that come with sdlab
+STATED = ("model", "prompt", "seed", "eta", "clip_skip")  # no model decides these, and a missing one is not the default
 
 
 def program(frame: pd.DataFrame, title: str, filename: str) -> str:
     """Python that makes the frame's requests, runs them and writes the report again."""
-    plan = plan_code(requests_of(frame)) + labels_code(frame)
-    return (f"from sdlab import Request, Store, run, sweep, write_report\n\n{plan}\n"
-            f"results = run(plan, Store({f'runs/{Path(filename).stem}'!r}))\n"
+    models = models_code(frame)
+    plan = models + plan_code(requests_of(frame)) + labels_code(frame)
+    names = "MODELS, Model, " * bool(models) + "Request, Store, run, sweep, write_report"
+    folder, size = store_near(frame) or store_elsewhere(frame) or f"runs/{Path(filename).stem}", batch_size_of(frame)
+    return (f"from sdlab import {names}\n\n{plan}\n"
+            f"results = run(plan, Store({folder!r}){f', batch_size={size}' if size else ''})\n"
             f"write_report({filename!r}, {title!r}, results)\n")
 
 
@@ -29,7 +36,7 @@ def recipes(frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def requests_of(frame: pd.DataFrame) -> list[Request]:
-    """The frame's rows as requests, without labels."""
+    """The frame's rows as requests, without labels; None is a field that the model decides."""
     def typed(name: str, value: Any) -> Any:  # pandas may have made floats of whole numbers
         return int(value) if name in WHOLE and isinstance(value, float) and value.is_integer() else value
 
@@ -37,11 +44,67 @@ def requests_of(frame: pd.DataFrame) -> list[Request]:
             for found in tuples(frame, FIELDS)]
 
 
+def require_recipes(frame: pd.DataFrame) -> None:
+    """Raise if a row lacks what nothing else tells: Request would put its default there."""
+    for name in STATED:
+        rows = [row for row, value in zip(frame.index, values(frame, name)) if value is None]
+        if rows:
+            more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+            raise ValueError(f"row {plain(rows[0])!r} of the frame{more} has no {name}: a report states the whole recipe; "
+                             f"fill it in, or leave such rows out with frame.dropna(subset=[{name!r}])")
+
+
 def shared_and_varying(requests: list[Request]) -> tuple[dict[str, Any], list[str]]:
     """(the fields that all requests state alike, the names of those that vary)"""
     found = {name: {getattr(request, name) for request in requests} for name in FIELDS}
     return ({name: getattr(requests[0], name) for name in FIELDS if len(found[name]) == 1 and found[name] != {None}},
             [name for name in FIELDS if len(found[name]) > 1])
+
+
+# Where the pictures came from
+
+def models_code(frame: pd.DataFrame) -> str:
+    """A comment for each model whose name does not tell its weights in a fresh session; "" if there is none."""
+    lines = []
+    for name, found in weights_of_models(frame).items():
+        known = BUILT_IN.fullmatch(name) or os.path.isfile(os.path.join(os.path.expanduser(name), "model_index.json"))
+        if not known or len(found) > 1:
+            weights = " and ".join(map(text_of, found)) + ", one at a time" * (len(found) > 1)
+            lines.append(f"# {name!r} is a name of its author for the weights {weights}: "
+                         f"MODELS[{name!r}] = Model(path='...')\n")
+    return "".join(lines)
+
+
+def batch_size_of(frame: pd.DataFrame) -> int | None:
+    """The one batch size of all pictures; the last bits of a picture depend on it."""
+    made = frame[[path is not None for path in values(frame, "path")]]
+    found = set(values(made, "batch_size"))
+    return int(*found) if len(found) == 1 and found != {None} else None
+
+
+def store_near(frame: pd.DataFrame) -> str | None:
+    """The store's folder seen from the current one, or None if it is not below that."""
+    root, here = store_root(frame), Path.cwd()
+    below = root and root.is_relative_to(here) and here not in home().parents  # from there the path would tell the user
+    return root.relative_to(here).as_posix() if below else None
+
+
+def store_elsewhere(frame: pd.DataFrame) -> str | None:
+    """The last part of the store's folder: the others are private."""
+    root = store_root(frame)
+    return f"runs/{root.name}" if root and root.name and root != home() else None
+
+
+def home() -> Path:
+    return Path(os.path.expanduser("~"))
+
+
+def store_root(frame: pd.DataFrame) -> Path | None:
+    """The folder of the store that holds all pictures, each at ROOT/images/ab/KEY.png; None if there is no such folder."""
+    paths = [Path(os.path.abspath(path)) for path in dict.fromkeys(values(frame, "path")) if path is not None]
+    stored = [len(p.parts) > 3 and p.parts[-3] == "images" and p.name.startswith(p.parts[-2]) for p in paths]
+    roots = {path.parents[2] for path in paths} if all(stored) else set()
+    return roots.pop() if len(roots) == 1 else None
 
 
 # The list of requests

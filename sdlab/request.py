@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .axes import choices, numbers, words
+from .axes import choices, numbered, numbers, words
 
 SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
 MAX_CELLS = 1_000_000
@@ -20,6 +20,8 @@ WHOLE = {  # field: (least, greatest)
     "seed": (0, SEED_LIMIT - 1), "num_inference_steps": (1, 1000), "height": (8, 8192), "width": (8, 8192),
     "clip_skip": (0, 50)}
 REAL = {"guidance_scale": (0.0, 1000.0), "eta": (0.0, 1.0)}
+KNOWN_AS = {"steps": "num_inference_steps", "cfg": "guidance_scale", "cfg_scale": "guidance_scale", "scale": "guidance_scale",
+            "sampler": "scheduler", "checkpoint": "model", "negative": "negative_prompt", "size": "height"}  # elsewhere
 TEXT = ("model", "prompt", "negative_prompt", "scheduler", "weights")
 
 
@@ -73,6 +75,8 @@ class Request:
             value = getattr(self, name)
             if value is not None or name not in OPTIONAL:
                 object.__setattr__(self, name, checked(name, value))
+        if not isinstance(self.labels, Mapping) or not all(isinstance(name, str) for name in self.labels):
+            raise TypeError(f"labels={self.labels!r} is not a mapping from names to values, such as {{'colour': 'red'}}")
         for name in ("height", "width"):
             if (getattr(self, name) or 0) % 8:
                 raise ValueError(f"{name}={getattr(self, name)} is not a multiple of 8, as the model needs")
@@ -109,7 +113,7 @@ def key_of(recipe: Mapping[str, Any]) -> str:
 
 def unknown(kind: str, name: str) -> str:
     """The message for a name that no request has."""
-    near = difflib.get_close_matches(name, FIELDS, 1, 0.5)
+    near = [KNOWN_AS[name.lower()]] if name.lower() in KNOWN_AS else difflib.get_close_matches(name, FIELDS, 1, 0.6)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return f"unknown {kind} {name!r}{hint} a request has {', '.join(FIELDS)}"
 
@@ -137,7 +141,7 @@ def checked(name: str, value: Any) -> Any:
 
 
 def sweep(base: Request, **axes: Any) -> list[Request]:
-    """Every combination of the axes' values, the last axis fastest, as a list of requests.
+    """Every combination of the axes' values, as a list of requests: the first axis slowest, choices in braces fastest.
 
     Parameters
     ----------
@@ -224,7 +228,7 @@ def substituted(request: Request, search: str, texts: list[str]) -> list[Request
     """The request once for each text in place of `search`."""
     if search not in request.prompt and search not in request.negative_prompt:
         raise ValueError(f"replace: neither the prompt {request.prompt!r} nor the negative prompt contains {search!r}")
-    return [request.but(prompt=request.prompt.replace(search, text), labels={**request.labels, search: text},
+    return [request.but(prompt=request.prompt.replace(search, text), labels=numbered(request.labels, [(search, text)]),
                         negative_prompt=request.negative_prompt.replace(search, text)) for text in texts]
 
 
@@ -232,5 +236,5 @@ def chosen(cells: list[Request]) -> Iterable[list[Request]]:
     """Each cell's list of cells, one for every combination of the choices in its prompts."""
     for cell in cells:
         pairs = itertools.product(choices(cell.prompt), choices(cell.negative_prompt))
-        yield [cell.but(prompt=p, negative_prompt=n, labels={**cell.labels, **p_labels, **n_labels})
+        yield [cell.but(prompt=p, negative_prompt=n, labels=numbered(cell.labels, [*p_labels.items(), *n_labels.items()]))
                for (p, p_labels), (n, n_labels) in pairs]

@@ -59,7 +59,8 @@ class Job:
         Finished cells in it are not rendered again; cells that failed are.
     batch_size : int, optional
         Cells in one call of the UNet. It is part of what decides a picture's last bits, so it does not adapt to the
-        number of cells; by default it follows from the size of the pictures.
+        number of cells; by default it follows from the size of the pictures, and is 1 where several threads share the
+        work of one call (wide networks on more than 7 cores): there a larger one can change the last bits with the place.
     device, dtype : str, optional
         By default the fastest here: "cuda" and "float16", or "cpu" and the half precision that it computes natively.
     on_error : {"record", "raise"}
@@ -76,6 +77,8 @@ class Job:
             raise ValueError(f"batch_size={batch_size!r}: use a whole number from 1")
         if dtype not in (None, "float32", "bfloat16", "float16"):
             raise ValueError(f"dtype={dtype!r}: use 'float32', 'bfloat16' or 'float16'")
+        if device is not None:
+            check_device(device)
         self.store = store if isinstance(store, Store) else Store(store)
         self.exception: BaseException | None = None
         self._plan: Plan = plan(listed(requests), self.store)
@@ -164,6 +167,15 @@ def _frame(cells: list[Cell], store: Store, errors: dict[str, str]) -> pandas.Da
         column = pandas.Series([cell.request.labels.get(label) for cell in cells], dtype="string")
         out.insert(place, label if label not in out else f"{label} (choice)", column)
     return out
+
+
+def check_device(device: str) -> None:
+    """Refuses a device that is not here, before a model is loaded for it."""
+    import torch
+
+    if device != "cpu" and not (str(device).split(":")[0] == "cuda" and torch.cuda.is_available()):
+        here = "'cpu' or 'cuda'" if torch.cuda.is_available() else "'cpu' (torch finds no CUDA device)"
+        raise ValueError(f"device={device!r} is not here; use {here}, or leave it out")
 
 
 def _end(reference: weakref.ref) -> None:

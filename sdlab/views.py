@@ -5,6 +5,8 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +14,7 @@ from .captions import distinct, held_constant, hide_home, label_of, text_of, tup
 from .sheet import Cell, Grid, GridFigure, Sheet
 
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
-UNTELLING = ("key", "path", "seconds", "created", "rerun")  # they differ between images without saying how
+UNTELLING = ("key", "path", "pixels", "seconds", "created", "rerun")  # they differ between images without saying how
 
 
 def image_grid(frame: pd.DataFrame, row: str | Sequence[str] | None = None, col: str | Sequence[str] | None = None, *,
@@ -46,7 +48,8 @@ def image_grid(frame: pd.DataFrame, row: str | Sequence[str] | None = None, col:
     --------
     >>> image_grid(results, row="prompt", col="guidance_scale").savefig("guidance.png")
     """
-    check(frame, max_rows, max_cols)
+    check(frame)
+    require_whole(cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols)
     rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
     grid = crossed(frame, rows, cols) if rows or cols else in_order(frame, max_cols)
     part, note, pages = page_of(grid, page, max_rows, max_cols)
@@ -57,16 +60,20 @@ def image_grid(frame: pd.DataFrame, row: str | Sequence[str] | None = None, col:
     return figure
 
 
-def check(frame: pd.DataFrame, max_rows: int, max_cols: int) -> None:
-    """Raise unless there are pictures to show and room for them."""
+def check(frame: pd.DataFrame) -> None:
+    """Raise unless there are pictures to show."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"image_grid takes the frame of run(), not {type(frame).__name__}")
     if frame.empty:
         raise ValueError("the frame has no rows, so there is nothing to show; does a query leave nothing over?")
     if "path" not in frame.columns:
         raise ValueError(f"the frame has no column 'path' that leads to pictures; it has {', '.join(map(str, frame.columns))}")
-    if min(max_rows, max_cols) < 1:
-        raise ValueError(f"max_rows={max_rows} and max_cols={max_cols}: at least 1 each")
+
+
+def require_whole(**given: Any) -> None:
+    for name, value in given.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name}={value!r:.80}: use a whole number, at least 1, or leave it out")
 
 
 def named_columns(frame: pd.DataFrame, given: str | Sequence[str] | None, argument: str) -> list[str]:

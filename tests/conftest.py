@@ -26,7 +26,7 @@ def write_tokenizer(folder):
     return len(tokens)
 
 
-def write_pipeline(folder, seed=0, **more):
+def write_pipeline(folder, seed=0, channels=(32, 64, 64, 64), **more):
     """A StableDiffusionPipeline of the v1 layout (4 levels, VAE of factor 8) with random weights; pictures of 64x64."""
     import torch
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -41,8 +41,9 @@ def write_pipeline(folder, seed=0, **more):
         latent_channels=4, block_out_channels=(8, 16, 16, 16), layers_per_block=1, norm_num_groups=4, sample_size=64,
         down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
     unet = UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=(32, 64, 64, 64), norm_num_groups=8,
-        down_block_types=["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"], up_block_types=["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3,
+        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=channels, norm_num_groups=8,
+        down_block_types=["CrossAttnDownBlock2D"] * (len(channels) - 1) + ["DownBlock2D"],
+        up_block_types=["UpBlock2D"] + ["CrossAttnUpBlock2D"] * (len(channels) - 1),
         cross_attention_dim=32, attention_head_dim=8)
     StableDiffusionPipeline(
         vae=vae, unet=unet, text_encoder=text, tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),

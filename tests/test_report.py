@@ -162,9 +162,65 @@ def test_it_counts_what_was_made_what_failed_and_what_is_missing(tmp_path):
     frame.loc[3, "error"] = "ValueError: 91 tokens"
     frame["torch_version"] = ["2.9.1"] * 7 + ["2.8.0"] * 3
     page = report(tmp_path, frame)
-    assert "8 images by tiny-v1. seed (0–2, 7, 42) and guidance_scale (1, 7.5) vary; all else is constant." in page.text
+    assert "8 images by tiny-v1. seed (0–2, 7, 42) and guidance_scale (1, 7.5) vary; the rest of the recipe is constant." in page.text
     assert "1 cell failed. 1 cell was not rendered." in page.text and page.text.count("ValueError: 91 tokens") == 2
     assert "2.9.1 (5 images), 2.8.0 (3 images)" in page.text and "f00d" in page.text
+
+
+def test_it_does_not_call_constant_what_is_not(tmp_path):
+    frame = results(tmp_path, plan(seed=range(4)))
+    frame["weights"], frame["dtype"] = ["f00d", "f00d", "beef", "beef"], ["float32", "bfloat16"] * 2
+    frame["batch_size"] = pd.array([4, 4, 8, pd.NA], dtype="Int64")
+    page = report(tmp_path, frame)
+    said = "seed (0–3), weights (f00d, beef), dtype (float32, bfloat16) and batch_size (4, 8) vary; the rest"
+    constant, _, varies = page.text.partition("Held constant")[2].partition("Varies")
+    assert said in page.text and "f00d" not in constant and "weights of tiny-v12f00dbeef" in varies
+    of_models = results(tmp_path, [c.but(**MODELS[c.model]) for c in plan(model=list(MODELS), seed=range(2))])
+    before, _, rest = report(tmp_path, of_models).text.partition("vary; the rest")
+    constant, _, varies = rest.partition("All seeds")[0].partition("Varies")
+    assert "f00d" in constant and "beef" in constant and "weights" not in varies and "weights" not in before
+
+
+def test_its_code_says_which_models_a_fresh_session_does_not_know(tmp_path):
+    (tmp_path / "model_index.json").write_text("{}")
+    frame = results(tmp_path, plan(model=["tiny-v1", str(tmp_path), "mine", "it's"]))
+    frame.loc[3, "weights"] = "beef"
+    code = report(tmp_path, frame).pre("code")
+    assert [line for line in code.split("\n") if line.startswith("#")] == [
+        "# 'mine' is a name of its author for the weights f00d: MODELS['mine'] = Model(path='...')",
+        '# "it\'s" is a name of its author for the weights beef: MODELS["it\'s"] = Model(path=\'...\')']
+    assert code.startswith("from sdlab import MODELS, Model, Request,") and code.index("# 'mine'") < code.index("plan =")
+    assert not re.search("#|MODELS", report(tmp_path, frame[:2]).pre("code"))
+    frame = frame[:2].assign(model="mine", weights=["f00d", "beef"])
+    assert "for the weights f00d and beef, one at a time: MODELS['mine']" in report(tmp_path, frame).pre("code")
+
+
+@pytest.mark.parametrize("sizes, said", [([8, 8], ", batch_size=8"), ([8, 4], ""), ([8, None], ""), ([None, None], "")])
+def test_its_code_keeps_the_batch_size_that_all_pictures_share(tmp_path, sizes, said):
+    frame = results(tmp_path, plan(seed=range(3)))
+    frame.loc[2, "path"] = pd.NA  # a cell that failed has no batch size
+    frame["batch_size"] = pd.array([*sizes, None], dtype="Int64")
+    assert f"results = run(plan, Store('runs/report'){said})\n" in report(tmp_path, frame).pre("code")
+
+
+def stored(frame, *roots):
+    return frame.assign(path=[f"{roots[i % len(roots)]}/images/{key[:2]}/{key}.png" for i, key in enumerate(frame.key)])
+
+
+def test_its_code_names_the_store_of_the_pictures_and_no_private_folder(tmp_path, monkeypatch):
+    (tmp_path / "alice" / "work").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "alice" / "work")
+    monkeypatch.setenv("HOME", str(tmp_path / "alice"))
+    frame, here, home = results(tmp_path, plan(seed=range(2))), Path.cwd(), Path.cwd().parent  # its files need not be there
+    said = {"Store('data/cats')": [here / "data" / "cats"], "Store('.')": [here], "Store('runs/cats')": [home / "cats"],
+            "Store('runs/report')": [here / "a", here / "b"], "Store('runs/report'))": [home]}
+    for code, roots in said.items():
+        page = report(tmp_path, stored(frame, *roots))
+        assert code in page.pre("code") and "alice" not in page.source
+        finds = len(roots) == 1 and roots[0].is_relative_to(here)
+        assert ("folder, it finds the finished" in page.text, "Give Store the folder of" in page.text) == (finds, not finds)
+    monkeypatch.chdir(tmp_path)  # seen from above the home folder, the path would tell the user's name
+    assert "Store('runs/cats')" in report(tmp_path, stored(frame, home / "cats")).pre("code")
 
 
 def test_folders_stay_private(tmp_path, monkeypatch):
@@ -195,8 +251,7 @@ def test_small_thumbnails_keep_every_pixel(tmp_path):
 
 def test_figures_images_tables_and_text_come_in_order_with_captions(tmp_path):
     frame = results(tmp_path, plan(seed=0))
-    table = pd.DataFrame({"score": [0.123456]}, index=["mean"])
-    things = ["First words.", (figure(), "Look here."), table, Image.new("L", (8, 8))]
+    things = ["First words.", (figure(), "Look here."), pd.DataFrame({"score": [0.123456]}), Image.new("L", (8, 8))]
     text = report(tmp_path, frame, *things, text="Why.\n\nHow.").text
     parts = ("Why.", "How.", "First words.", "Figure 1. Look here.", "0.1235", "Figure 2. Image of 8 x 8")
     order = [text.index(part) for part in parts]
@@ -215,8 +270,20 @@ def test_what_cannot_go_in_is_refused_with_what_can(tmp_path):
         report(tmp_path, frame[:0])
     with pytest.raises(IsADirectoryError, match="give the name of a file"):
         write_report(tmp_path, "Cats", frame)
-    with pytest.raises(TypeError, match="needs a title"):
+    with pytest.raises(TypeError, match="title=' ': a report needs a title"):
         write_report(tmp_path / "x.html", " ", frame)
+    with pytest.raises(TypeError, match="needs a title, as text before the frame") as caught:
+        write_report(tmp_path / "x.html", pd.concat([frame] * 50), figure())
+    assert len(str(caught.value)) < 150 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["model", "prompt", "seed", "eta", "clip_skip"])
+def test_a_row_without_a_part_of_its_recipe_is_refused_and_does_not_get_the_default(tmp_path, name):
+    frame = results(tmp_path, plan(seed=range(4)))
+    frame.loc[[1, 2], name] = pd.NA
+    with pytest.raises(ValueError, match=rf"row 1 of the frame and 1 more has no {name}: .* frame.dropna\(subset=\['{name}'\]\)"):
+        report(tmp_path, frame)
+    assert "seed" in report(tmp_path, frame.dropna(subset=[name])).text
 
 
 def test_a_failed_write_leaves_the_old_report_and_nothing_else(tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def test_a_request_is_rebuilt_from_its_fields():
     ("seed", -1, "draw them"), ("seed", 2**63, "outside"), ("seed", 1.5, "whole number"), ("seed", True, "whole number"),
     ("num_inference_steps", 0, "1 to 1000"), ("guidance_scale", -1, "outside"), ("guidance_scale", float("nan"), "outside"),
     ("guidance_scale", "7", "not a number"), ("height", 65, "multiple of 8"), ("eta", 2, "0.0 to 1.0"), ("prompt", 3, "text"),
-    ("prompt", "\ud800", "surrogate"), ("clip_skip", -1, "outside"), ("seed", None, "whole number")])
+    ("prompt", "\ud800", "surrogate"), ("clip_skip", -1, "outside"), ("labels", ["x"], "mapping"), ("labels", None, "mapping"), ("seed", None, "whole number")])
 def test_an_impossible_value_is_refused_by_name(field, value, says):
     with pytest.raises((TypeError, ValueError), match=f"(?s){field}.*{says}"):
         Request(**{field: value})
@@ -71,6 +71,14 @@ def test_an_impossible_value_is_refused_by_name(field, value, says):
 def test_resolve_refuses_what_the_model_cannot_do(random_v1, change, says):
     with pytest.raises(ValueError, match=says):
         resolve(Request(**{"model": str(random_v1), **change}))
+
+
+def test_a_single_file_and_a_hub_name_are_told_what_to_do(tmp_path):
+    (tmp_path / "v1.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="single file.*from_single_file"):
+        resolve(Request(model=str(tmp_path / "v1.safetensors")))
+    with pytest.raises(ValueError, match="nothing is downloaded"):
+        resolve(Request(model="somebody/stable-diffusion-v1-5"))
 
 
 def test_other_weights_give_another_key(random_v1, tmp_path):

@@ -94,6 +94,21 @@ def test_a_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path, dtype):
     assert list(backwards["pixels"][::-1]) == list(together["pixels"])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("cores", [2, 3, 9])
+def test_the_place_in_a_batch_does_not_matter_to_a_wide_network_on_any_number_of_cores(tmp_path, monkeypatch, dtype, cores):
+    """Several threads split the rows of a batch by its size, and then a row's bits depend on where it stands."""
+    import torch
+    from conftest import write_pipeline
+
+    model = str(write_pipeline(tmp_path / "wide", channels=(128, 128)))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    cells = sweep(Request(model=model, num_inference_steps=2, height=256, width=256), seed=range(7))
+    forward = run(cells, tmp_path / "forward", dtype=dtype)["pixels"]
+    turned = run(cells[3:] + cells[:3], tmp_path / "turned", dtype=dtype)["pixels"]
+    assert [*turned[4:], *turned[:4]] == list(forward)
+
+
 def test_every_call_of_the_unet_has_one_shape(cat, tmp_path, calls):
     run(sweep(cat, guidance_scale=[1, 4], seed=range(5)), tmp_path, batch_size=4)
     assert set(calls) == {(8, 4, 8, 8)} and len(calls) == 3 * 3  # 10 cells in 3 batches; PNDM makes 3 calls for 2 steps
@@ -163,7 +178,8 @@ def test_no_requests_give_an_empty_frame_with_all_columns(tmp_path):
 
 @pytest.mark.parametrize("change, says", [
     ({"prompt": "cat " * 76}, "prompt has 78 tokens.*the end would be lost.*'cat"), ({"negative_prompt": "dog " * 90}, "negative_prompt has 92"),
-    ({"model": "nothing"}, "unknown model 'nothing'"), ({"scheduler": "x"}, "unknown scheduler"), ({"weights": "0"}, "weights")])
+    ({"model": "nothing"}, "unknown model 'nothing'"), ({"scheduler": "x"}, "unknown scheduler"), ({"weights": "0"}, "weights"),
+    ({"scheduler": "LCM", "num_inference_steps": 60}, "LCMScheduler takes at most 50")])
 def test_a_mistake_anywhere_in_the_list_is_said_before_anything_runs(cat, tmp_path, calls, change, says):
     with pytest.raises(ValueError, match=f"(?s){says}"):
         run([cat, cat.but(**change)], tmp_path / "store")
@@ -172,6 +188,12 @@ def test_a_mistake_anywhere_in_the_list_is_said_before_anything_runs(cat, tmp_pa
 
 def test_75_tokens_and_the_two_marks_are_not_too_long(cat, tmp_path):
     assert run(cat.but(prompt="cat " * 75), tmp_path)["error"].isna().all()
+
+
+def test_a_device_that_is_not_here_is_refused(cat, tmp_path, calls):
+    with pytest.raises(ValueError, match="device='gpu' is not here; use 'cpu'"):
+        run(cat, tmp_path, device="gpu")
+    assert not calls
 
 
 @pytest.mark.parametrize("options", [{"on_error": "ignore"}, {"batch_size": 0}, {"batch_size": 2.0}, {"dtype": "half"}])
@@ -215,12 +237,39 @@ def test_on_error_raise_ends_the_run_with_the_recipe(cat, tmp_path, monkeypatch)
     assert caught.value.request.prompt == "the dog"
 
 
+def test_a_models_folder_that_is_not_all_there_is_refused_at_once(cat, random_v1, tmp_path):
+    import shutil
+
+    for part, says in [("unet", "holds no weights"), ("tokenizer", "tokenizer is missing"), ("scheduler", "scheduler_config.json is missing")]:
+        folder = shutil.copytree(random_v1, tmp_path / part)
+        shutil.rmtree(folder / part)
+        if part == "unet":
+            (folder / part).mkdir()
+            shutil.copy(random_v1 / "unet/config.json", folder / part)
+            (folder / part / "diffusion_pytorch_model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
+        with pytest.raises(FileNotFoundError, match=says):
+            run(cat.but(model=str(folder)), tmp_path / "store")
+
+
+def test_an_edited_configuration_is_read_again(cat, random_v1, tmp_path):
+    import shutil
+
+    from sdlab.models import resolve
+
+    folder = shutil.copytree(random_v1, tmp_path / "model")
+    config = folder / "scheduler/scheduler_config.json"
+    before = resolve(cat.but(model=str(folder)))
+    config.write_text(config.read_text().replace("PNDMScheduler", "DDIMScheduler"))
+    after = resolve(cat.but(model=str(folder)))
+    assert (before.scheduler, after.scheduler) == ("PNDMScheduler", "DDIMScheduler") and before.weights != after.weights
+
+
 def test_a_model_that_cannot_be_loaded_fails_alone(cat, tmp_path):
     from conftest import write_pipeline
 
     broken = write_pipeline(tmp_path / "broken", seed=2)
     weights = broken / "unet/diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
+    weights.write_bytes(weights.read_bytes()[:50_000])
     frame = run([cat.but(model=str(broken)), cat], tmp_path / "store")
     assert list(frame["error"].isna()) == [False, True]
 
@@ -279,6 +328,16 @@ def test_a_store_that_cannot_be_written_is_said_before_anything_runs(cat, tmp_pa
     with pytest.raises(OSError, match="cannot take another picture.*make it writable or give another folder"):
         run(cat, tmp_path)
     assert not calls
+
+
+def test_a_bar_that_cannot_be_drawn_loses_nothing(cat, tmp_path, monkeypatch):
+    import sdlab.progress
+
+    def broken(progress):
+        return lambda: (_ for _ in ()).throw(BrokenPipeError())
+
+    monkeypatch.setattr(sdlab.progress, "in_terminal", broken)
+    assert run(cat, tmp_path)["path"].notna().all()
 
 
 # ---- stopping

@@ -56,7 +56,7 @@ def test_commas_belong_to_a_prompt_and_separate_names():
 
 
 @pytest.mark.parametrize("axes, says", [
-    ({"guidance": [1]}, "unknown axis 'guidance'; did you mean 'guidance_scale'"), ({"steps": [1]}, "num_inference_steps"),
+    ({"guidance": [1]}, "unknown axis 'guidance'; did you mean 'guidance_scale'"), ({"steps": [1]}, "did you mean 'num_inference_steps'"), ({"cfg": [1]}, "did you mean 'guidance_scale'"),
     ({"seed": []}, "no values"), ({"seed": {"a": 1}}, "mapping"), ({"labels": [1]}, "unknown axis")])
 def test_a_wrong_axis_is_refused_by_name(axes, says):
     with pytest.raises((TypeError, ValueError), match=says):
@@ -102,6 +102,11 @@ def test_the_readings_of_a_prompt(prompt, texts):
 
 def test_a_choice_that_occurs_twice_gets_a_number():
     assert choices("{a|b} {a|b}")[1] == ("a b", {"a|b": "a", "a|b 2": "b"})
+
+
+def test_choices_in_both_prompts_keep_their_own_labels():
+    cells = sweep(Request(prompt="a {red|blue} cat", negative_prompt="{red|blue}"))
+    assert cells[1].labels == {"red|blue": "red", "red|blue 2": "blue"}
 
 
 @pytest.mark.parametrize("prompt, says", [("{a|b", "without its partner"), ("a}", "without its partner"), ("{4$$a|b}", "cannot take 4 of 2"),

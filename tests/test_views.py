@@ -146,15 +146,19 @@ def test_several_images_in_a_cell_are_refused_with_what_sets_them_apart(tmp_path
     twice = pd.concat([frame, frame])
     with pytest.raises(ValueError, match=r"one recipe, several times.*drop_duplicates"):
         image_grid(twice, "seed", "guidance_scale")
-    twice["device"] = ["cpu"] * 12 + ["cuda"] * 12
-    with pytest.raises(ValueError, match="differ in device"):
+    twice["device"], twice["pixels"] = ["cpu"] * 12 + ["cuda"] * 12, [f"{i:032x}" for i in range(24)]
+    with pytest.raises(ValueError, match="differ in device; add it"):
         image_grid(twice, "seed", "guidance_scale")
 
 
 @pytest.mark.parametrize("kind, wrong, words", [
     (ValueError, dict(row="guidance"), "row='guidance' is no column.*did you mean 'guidance_scale'"),
     (ValueError, dict(page=2), "page=2.*pages 1 to 1"),
-    (ValueError, dict(max_cols=0), "at least 1"),
+    (ValueError, dict(max_cols=0), "max_cols=0: use a whole number, at least 1"),
+    (ValueError, dict(max_rows="9"), "max_rows='9': use a whole number"),
+    (ValueError, dict(cell_size=0), "cell_size=0: use a whole number, at least 1, or leave it out"),
+    (ValueError, dict(cell_size=-5), "cell_size=-5: use a whole number"),
+    (ValueError, dict(cell_size="9"), "cell_size='9': use a whole number"),
     (ValueError, dict(row="seed", cell_size=40000), "too large to draw"),
 ])
 def test_wrong_arguments_are_explained(tmp_path, kind, wrong, words):
@@ -210,6 +214,15 @@ def test_without_a_title_the_figure_says_what_is_constant_and_what_varies_along(
     frame["eta"] = [0.0, 1.0]
     assert "also varies: eta" in " ".join(texts(image_grid(frame, col="seed")))
     assert not any("a cat" in text for text in texts(image_grid(frame, col="seed", title="")))
+
+
+def test_weights_of_one_model_are_told_apart_and_those_of_several_go_without_saying(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2)))
+    frame["weights"] = ["f00d", "beef"]
+    assert "also varies: weights" in " ".join(texts(image_grid(frame, col="seed")))
+    assert {"weights f00d", "weights beef"} <= set("\n".join(texts(image_grid(frame))).split("\n"))
+    frame["model"] = ["tiny-v1", "tiny-v2"]
+    assert not any("weights" in text for text in [*texts(image_grid(frame)), *texts(image_grid(frame, col="seed"))])
 
 
 def test_a_list_is_captioned_with_what_sets_its_cells_apart(tmp_path):
