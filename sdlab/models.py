@@ -52,7 +52,7 @@ MODELS: dict[str, Model] = {
     "tiny-v1": Model(
         path=TINY_V1, title="the embedded model: 64x64 pictures of a small world", guidance_scale=4.0,
         num_inference_steps=20, licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)",
-        source="python -m sdlab.embedded.train", seconds_per_step=0.0025),
+        source="python -m sdlab.embedded.train", seconds_per_step=0.0033),
 }
 
 

@@ -42,9 +42,11 @@ def comparison(report: dict) -> str:
 def negative_sentence(report: dict) -> str:
     """What a negative prompt does, in one sentence."""
     part = report["negative"]
-    return (f"Negative prompts, {part['n']} pairs at guidance {part['guidance_scale']:g}: the second object appears in "
-            f"{part['named, without']:.0%} of the pictures, and in {part['named, with']:.0%} when a negative prompt names it; "
-            f"the first one in {part['kept, without']:.0%} and {part['kept, with']:.0%}.")
+    free, asked = part["left open"], part["asked for"]
+    return (f"Negative prompts, {part['n']} emoji at guidance {part['guidance_scale']:g}: a negative prompt that names the "
+            f"background which the seed chose removes it from {free['removed']:.0%} of the pictures (the object is still "
+            f"recognised in {free['object']:.0%}); where the prompt itself asks for that background, from "
+            f"{asked['removed']:.0%}.")
 
 
 def figures_section(report: dict) -> str:

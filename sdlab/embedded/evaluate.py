@@ -17,12 +17,12 @@ import numpy as np
 from . import TINY_V1
 from .card import FIGURES, comparison, figures_section, update_section
 from .matcher import find_background, find_objects
-from .world import HELD_OUT_SHAPES, OPENINGS, Sample, is_held_out_pair, sample
+from .world import HELD_OUT_SHAPES, OPENINGS, Sample, background_phrase, is_held_out_pair, sample, with_article
 
 QUOTAS = {"emoji": 130, "shape": 50, "shape, held out": 20, "pair": 200, "count": 100}
 GUIDANCE = (1.0, 2.0, 4.0, 7.5)
 STEPS, FIRST_SEED, BATCH = 20, 1000, 25
-NEGATIVE_GUIDANCE = 7.5
+NEGATIVE_GUIDANCE = 4.0
 Scores = dict[str, float]
 
 
@@ -133,16 +133,21 @@ def measure(pipeline, samples: list[Sample], guidance_scale: float) -> dict:
 
 
 def measure_negative(pipeline, samples: list[Sample], guidance_scale: float = NEGATIVE_GUIDANCE, count: int = 100) -> dict:
-    """How often the second of two objects appears, with and without a negative prompt that names it."""
-    pairs = [asked for asked in samples if asked.kind == "pair"][:count]
-    names, prompts = [[placed.name for placed in asked.objects] for asked in pairs], [asked.caption for asked in pairs]
-    out = dict(guidance_scale=guidance_scale, n=len(pairs))
-    for label, negative in (("without", None), ("with", [second for _, second in names])):
-        images = generate(pipeline, prompts, range(FIRST_SEED, FIRST_SEED + len(pairs)), guidance_scale=guidance_scale,
-                          negative_prompts=negative)
-        seen = [[one.name for one in find_objects(image)] for image in images]
-        for position, which in enumerate(("kept", "named")):
-            out[f"{which}, {label}"] = round(float(np.mean([pair[position] in row for pair, row in zip(names, seen)])), 3)
+    """How often a negative prompt removes what it names: a background that the prompt leaves open, and one it asks for.
+
+    The single emoji among the samples are drawn without a background in their prompts; then again with a negative prompt
+    that names the background which the seed had chosen; and once more with that background in both prompts.
+    """
+    names = list(dict.fromkeys(asked.objects[0].name for asked in samples if group(asked) == "emoji"))[:count]
+    seeds, plain = range(FIRST_SEED, FIRST_SEED + len(names)), [with_article(name) for name in names]
+    chosen = [find_background(image) for image in generate(pipeline, plain, seeds, guidance_scale=guidance_scale)]
+    phrases = [background_phrase(random.Random(0), name) for name in chosen]
+    out = dict(guidance_scale=guidance_scale, n=len(names))
+    for label, prompts in (("left open", plain), ("asked for", [f"{a} {b}" for a, b in zip(plain, phrases)])):
+        images = generate(pipeline, prompts, seeds, guidance_scale=guidance_scale, negative_prompts=phrases)
+        gone = [find_background(image) != name for image, name in zip(images, chosen)]
+        kept = [name in [one.name for one in find_objects(image)] for image, name in zip(images, names)]
+        out[label] = dict(removed=round(float(np.mean(gone)), 3), object=round(float(np.mean(kept)), 3))
     return out
 
 

@@ -2,7 +2,7 @@
 
 The stages, in order: `tokenizer`, `autoencoder`, `encode`, `denoiser`, `decoder`, `export`. The trainings stop by the
 clock, so a slower machine gives a worse model, not a longer wait. With ``--resume`` a stage that was cut off goes on
-from its last checkpoint, and a finished one is not run again. It takes an hour on two CPU cores; where torch finds a
+from its last checkpoint, and a finished one is not run again. It takes two hours on two CPU cores; where torch finds a
 CUDA device the same program uses that.
 """
 import argparse
@@ -66,12 +66,12 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--workdir", type=Path, default=Path("build/tiny-v1"), help="checkpoints and parts (%(default)s)")
     out.add_argument("--target", type=Path, help="the finished model (WORKDIR/model)")
     out.add_argument("--stage", choices=STAGES, help="run this stage only")
-    out.add_argument("--minutes", type=float, default=38, help="time for the denoiser (%(default)s)")
+    out.add_argument("--minutes", type=float, default=100, help="time for the denoiser (%(default)s)")
     out.add_argument("--autoencoder-minutes", type=float, default=9, help="(%(default)s)")
-    out.add_argument("--decoder-minutes", type=float, default=6, help="for the decoder alone, at the end (%(default)s)")
+    out.add_argument("--decoder-minutes", type=float, default=8, help="for the decoder alone, at the end (%(default)s)")
     out.add_argument("--batch", type=int, default=24, help="samples a rank and step of the denoiser (%(default)s)")
     out.add_argument("--autoencoder-batch", type=int, default=4, help="pictures a rank and step (%(default)s)")
-    out.add_argument("--pictures", type=int, default=48_000, help="encoded pictures for the denoiser (%(default)s)")
+    out.add_argument("--pictures", type=int, default=120_000, help="encoded pictures for the denoiser (%(default)s)")
     out.add_argument("--seed", type=int, default=0)
     out.add_argument("--resume", action="store_true", help="go on from the checkpoints in WORKDIR")
     return out
