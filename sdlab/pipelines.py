@@ -13,7 +13,7 @@ from .models import Model, Native
 
 NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
 WIDE_LANES = 4
-TOGETHER = 8192  # latent pixels in one call of the UNet; more of them are hardly faster
+TOGETHER = 4096  # latent pixels in one call of the UNet; more are hardly faster, and leave lanes without a batch
 _loaded: dict[tuple, Loaded] = {}  # at most one
 
 
