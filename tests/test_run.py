@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import sdlab.pipelines
@@ -351,8 +352,9 @@ def started(job):
 
 def test_stop_ends_a_job_within_one_step(cat, tmp_path, calls):
     job = started(Job(sweep(cat.but(num_inference_steps=1000), seed=range(8)), tmp_path, batch_size=2))
-    at = len(job.stop().store.root.parts) and len(calls)
-    assert job.wait(20) and job.state == "stopped" and len(calls) <= at + 1
+    job.stop()
+    at = len(calls)
+    assert job.wait(20) and job.state == "stopped" and len(calls) <= at + torch.get_num_threads()  # one for each lane
 
 
 def test_a_stopped_job_keeps_what_is_finished_and_the_next_run_goes_on(cat, tmp_path, calls):
@@ -363,7 +365,8 @@ def test_a_stopped_job_keeps_what_is_finished_and_the_next_run_goes_on(cat, tmp_
     frame = job.stop().result()
     finished = int(frame["path"].notna().sum())
     assert 0 < finished < 400 and frame["error"].isna().all() and "stopped" in repr(job)
-    few = cells[:finished + 2]
+    there = frame["path"].notna().tolist()  # not the first ones: the lanes run side by side
+    few = [c for c, done in zip(cells, there) if done] + [c for c, done in zip(cells, there) if not done][:2]
     del calls[:]
     assert run(few, tmp_path, batch_size=2)["path"].notna().all() and len(calls) == 3
 
