@@ -149,7 +149,8 @@ def seconds(group: list[Cell], found: Plan, store: Store) -> float | None:
     r, own = group[0].request, found.natives[group[0].request.model]
     one = store.seconds(weights=r.weights, num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
     if one is None and own.model.seconds_per_step is not None:
-        one = own.model.seconds_per_step * r.num_inference_steps
+        larger = r.height * r.width / (own.layout.height * own.layout.width)
+        one = own.model.seconds_per_step * r.num_inference_steps * larger
     lanes, threads = lanes_here(device_here(), own.layout.channels < NARROW)
     at_once = lanes * cells_together(r.height // own.layout.factor, r.width // own.layout.factor, threads)
     return None if one is None else one * at_once * -(-len(group) // at_once)  # a batch costs the same full or not

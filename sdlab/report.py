@@ -207,8 +207,9 @@ def drawn(figure: Figure) -> tuple[Image.Image, float, str]:
 
 def data_table(frame: pd.DataFrame, caption: str) -> str:
     """The first rows of any frame."""
-    rows = [[esc(label), *map(value_td, frame.columns, found)] for label, found in labelled_rows(frame.head(MOST_CELLS))]
-    return table([esc(frame.index.name or ""), *map(esc, frame.columns)], rows, caption=caption) + note_if_cut(frame)
+    names = [str(name) for name in frame.columns]
+    rows = [[esc(label), *map(value_td, names, found)] for label, found in labelled_rows(frame.head(MOST_CELLS))]
+    return table([esc(frame.index.name or ""), *map(esc, names)], rows, caption=caption) + note_if_cut(frame)
 
 
 # The frame, section by section

@@ -249,6 +249,12 @@ def test_small_thumbnails_keep_every_pixel(tmp_path):
     np.testing.assert_array_equal(shown, np.asarray(Image.open(frame.path[0])))
 
 
+def test_a_table_whose_columns_have_no_name_is_a_table_too(tmp_path):
+    pivot = pd.DataFrame([[1.5, 2.5]], columns=pd.Index(["cat", pd.NA], dtype="string"))
+    page = write_report(tmp_path / "r.html", "A table", results(tmp_path, plan()), pivot).read_text()
+    assert "<td class=\"number\">2.5</td>" in page
+
+
 def test_figures_images_tables_and_text_come_in_order_with_captions(tmp_path):
     frame = results(tmp_path, plan(seed=0))
     things = ["First words.", (figure(), "Look here."), pd.DataFrame({"score": [0.123456]}), Image.new("L", (8, 8))]

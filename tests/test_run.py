@@ -170,6 +170,11 @@ def test_a_sweep_can_be_looked_at_before_it_runs(cat, tmp_path, calls):
     assert "4 cells: 1 finished, 3 to render" in repr(before)
 
 
+def test_the_time_of_a_larger_picture_follows_from_the_native_one(tmp_path):
+    native, larger = (preview(sweep(Request(height=side, width=side), seed=range(64)), tmp_path) for side in (64, 128))
+    assert larger.seconds > 3 * native.seconds
+
+
 def test_no_requests_give_an_empty_frame_with_all_columns(tmp_path):
     frame = run([], tmp_path)
     assert len(frame) == 0 and {"prompt", "path", "error", "seconds"} <= set(frame)
