@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/installed
 
-.PHONY: demo lab test benchmarks clean
+.PHONY: demo lab test benchmarks watermark-benchmark clean
 
 demo: $(READY)
 	@mkdir -p demo && cp notebooks/00_start_here.ipynb demo/
@@ -21,6 +21,10 @@ test: $(READY)
 benchmarks: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tests/benchmarks/rendering.py
 	$(BIN)/python tests/benchmarks/store_100k.py
+
+watermark-benchmark: $(READY)  # fetches 1 GB of Debian's pictures, once; about an hour on two cores
+	test -d build/pictures/null || $(BIN)/python tests/benchmarks/pictures.py build/pictures
+	$(BIN)/python tests/benchmarks/watermarks.py build/pictures
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('sdlab needs Python 3.11 or newer, this is ' + sys.version.split()[0] + '; name another one: make PYTHON=python3.11')"

@@ -1,15 +1,16 @@
 """sdlab: understand image models by experiment.
 
 A `Request` is one image's complete recipe; `sweep` makes many; `run` renders them into a `Store`; a store reads as a
-pandas frame; `image_grid` and `write_report` are functions of that frame. Nothing heavy is imported before it is needed.
+pandas frame; `measure`, `image_grid` and `write_report` are functions of that frame. `detect_watermark` looks at any picture.
+Nothing heavy is imported before it is needed.
 """
 import importlib
 
 __version__ = "0.1.0"
 _API = {
     "Request": "request", "sweep": "request", "Model": "models", "MODELS": "models", "Store": "store",
-    "run": "runner", "Job": "runner", "preview": "planning", "GenerationError": "lanes", "image_grid": "views",
-    "write_report": "report",
+    "run": "runner", "Job": "runner", "preview": "planning", "GenerationError": "lanes", "measure": "probes",
+    "detect_watermark": "watermark", "image_grid": "views", "write_report": "report",
 }
 __all__ = list(_API)
 

@@ -34,6 +34,7 @@ PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?
 NUMBERS = {"Steps": ("num_inference_steps", int), "CFG scale": ("guidance_scale", float), "Seed": ("seed", int),
            "Clip skip": ("clip_skip", lambda text: max(int(text) - 1, 0)),  # A1111 counts the layers from 1
            "Eta": ("eta", float), "Eta DDIM": ("eta", float)}
+NAMES = {"Model": "model", "Watermark": "watermark"}  # the latter is sdlab's own
 
 
 def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any]) -> bytes:
@@ -166,7 +167,8 @@ def parameters(request: Mapping[str, Any], version: str) -> dict[str, Any]:
         "Model hash": request["weights"][:10] if request.get("weights") else None,  # A1111 shows 10 digits
         "Model": request.get("model"),
         "Clip skip": request["clip_skip"] + 1 if request.get("clip_skip") else None,
-        "RNG": "CPU", "Eta DDIM": request.get("eta") or None, "Version": f"sdlab {version}".strip()}
+        "RNG": "CPU", "Eta DDIM": request.get("eta") or None, "Watermark": request.get("watermark"),
+        "Version": f"sdlab {version}".strip()}
 
 
 def quoted(value: Any) -> str:
@@ -218,4 +220,4 @@ def translated(name: str, value: str) -> dict[str, Any]:
             return {"scheduler": SCHEDULERS[sampler], "Schedule type": schedule}
         known = SCHEDULERS.get(value, value if value in SAMPLERS else None)
         return {"scheduler": known} if known else {name: value}
-    return {"model": value} if name == "Model" else {name: value}
+    return {NAMES[name]: value} if name in NAMES else {name: value}

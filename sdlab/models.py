@@ -33,6 +33,8 @@ class Model:
         A folder in diffusers' `StableDiffusionPipeline` layout.
     title, licence, source : str
         For people.
+    watermark : str, optional
+        The payload that its official script wrote into every picture, a name in `sdlab.watermark.PAYLOADS`.
     guidance_scale, num_inference_steps : float, int
         The native values, which a request that leaves them open gets.
     seconds_per_step : float, optional
@@ -45,6 +47,7 @@ class Model:
     num_inference_steps: int = 50
     licence: str = ""
     source: str = ""
+    watermark: str | None = None
     seconds_per_step: float | None = None
 
 
@@ -180,8 +183,25 @@ def resolve(request: Request, own: Native | None = None) -> Request:
                          f"layers, so at most {facts.text_layers - 1} can be skipped")
     values = dict(guidance_scale=model.guidance_scale, num_inference_steps=model.num_inference_steps,
                   height=facts.height, width=facts.width)
-    return request.but(scheduler=scheduler, weights=weights,
-                       **{name: value for name, value in values.items() if getattr(request, name) is None})
+    resolved = request.but(scheduler=scheduler, weights=weights,
+                           **{name: value for name, value in values.items() if getattr(request, name) is None})
+    if resolved.watermark is not None:
+        require_room(resolved)
+    return resolved
+
+
+def require_room(request: Request) -> None:
+    """Refuses a mark that a picture of the resolved request's size cannot carry."""
+    from .watermark.dwtdct import MIN_AREA
+    from .watermark.payloads import payload_of
+
+    area, payload = request.height * request.width, payload_of(request.watermark)
+    if area < MIN_AREA:
+        raise ValueError(f"watermark={request.watermark!r:.80}: a picture of {request.width}x{request.height} is too small for "
+                         f"a mark, which needs {MIN_AREA:,} pixels; ask for height=256, width=256 or more")
+    if len(payload) > area // 64:
+        raise ValueError(f"watermark={request.watermark!r:.80} has {len(payload):,} bits, but a picture of "
+                         f"{request.width}x{request.height} has room for {area // 64:,}; take a shorter text")
 
 
 def scheduler_name(name: str) -> str:

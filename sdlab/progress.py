@@ -17,10 +17,12 @@ class Progress:
         Different cells asked for.
     todo : int
         Those that were not finished before.
+    unit : str
+        What they are called.
     """
 
-    def __init__(self, total: int, todo: int) -> None:
-        self.total, self.todo = total, todo
+    def __init__(self, total: int, todo: int, unit: str = "cells") -> None:
+        self.total, self.todo, self.unit = total, todo, unit
         self.rendered = self.failed = 0  # cells in the store, cells without a picture
         self._computed = 0  # cells
         self._under_way: dict[int, float] = {}  # {thread: cells' worth of steps done in its batch}
@@ -68,7 +70,7 @@ class Progress:
             self.failed += 1
 
     def __str__(self) -> str:
-        text = f"{self.finished} of {self.total} cells finished"
+        text = f"{self.finished} of {self.total} {self.unit} finished"
         if self.failed:
             text += f", {self.failed} failed"
         if self.state != "running":

@@ -13,11 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
 from .pipelines import Loaded, cells_together
 from .request import Request
+from .watermark.dwtdct import embed_watermark
+from .watermark.payloads import payload_of
 
 TEXTS_KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
 DECODED = 262_144  # pixels in one call of the VAE
@@ -71,16 +74,16 @@ class Renderer:
             guidance_scale=[c.guidance_scale for c in cells], num_inference_steps=first.num_inference_steps, eta=first.eta,
             shape=(pipe.unet.config.in_channels, *self._latent_size(first)), on_step=on_step)
         pixels = decode(pipe.vae, latents, self._decoded_together(first, size))
-        return [self._picture(pixels[i]) for i in range(len(requests))]
+        return [self._picture(pixels[i], request.watermark) for i, request in enumerate(requests)]
 
-    def _picture(self, pixels: torch.Tensor) -> Picture:
+    def _picture(self, pixels: torch.Tensor, watermark: str | None) -> Picture:
         """One picture (3, H, W) in 0..1, looked at: numbers that are none, or nothing but black, are a problem."""
         if not torch.isfinite(pixels).all():
             return Picture(None, None, "not a number")
         nsfw = self._refused(pixels)
-        levels = torch.zeros_like(pixels) if nsfw else (pixels * 255).round()  # diffusers blackens what is refused, too
-        black = not nsfw and not levels.any()
-        image = Image.fromarray(levels.permute(1, 2, 0).to("cpu", torch.uint8).numpy())
+        levels = torch.zeros_like(pixels) if nsfw else pixels * 255  # diffusers blackens what is refused, too
+        black = not nsfw and not levels.round().any()
+        image = picture_of(levels.permute(1, 2, 0).cpu().numpy(), watermark)
         return Picture(image, nsfw, "black" if black else None)
 
     def _refused(self, pixels: torch.Tensor) -> bool | None:
@@ -167,3 +170,17 @@ def decode(vae: Any, latents: torch.Tensor, rows: int) -> torch.Tensor:
     scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
     pictures = [vae.decode(part, return_dict=False)[0].float() for part in scaled.split(rows)]
     return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)  # NaN stays NaN
+
+
+def picture_of(levels: np.ndarray, watermark: str | None) -> Image.Image:
+    """The picture to save: levels (H, W, 3), float32 in 0..255, as whole numbers, with an invisible mark if one is asked for.
+
+    As in the official programs, a uint8 payload goes into the rounded levels, and a float32 payload in before that.
+    """
+    if watermark is None:
+        return Image.fromarray(levels.round().astype(np.uint8))
+    payload = payload_of(watermark)
+    if payload.arithmetic == "uint8":
+        return Image.fromarray(embed_watermark(levels.round().astype(np.uint8), payload))
+    marked = embed_watermark(levels, payload).clip(0, 255)
+    return Image.fromarray((marked if payload.cut else marked.round()).astype(np.uint8))

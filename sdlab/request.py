@@ -22,7 +22,7 @@ WHOLE = {  # field: (least, greatest)
 REAL = {"guidance_scale": (0.0, 1000.0), "eta": (0.0, 1.0)}
 KNOWN_AS = {"steps": "num_inference_steps", "cfg": "guidance_scale", "cfg_scale": "guidance_scale", "scale": "guidance_scale",
             "sampler": "scheduler", "checkpoint": "model", "negative": "negative_prompt", "size": "height"}  # elsewhere
-TEXT = ("model", "prompt", "negative_prompt", "scheduler", "weights")
+TEXT = ("model", "prompt", "negative_prompt", "scheduler", "watermark", "weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +50,9 @@ class Request:
         0 to 1, the noise that DDIM adds in each step; the other schedulers refuse it.
     clip_skip : int
         How many of the text encoder's last layers to leave out, for prompt and negative prompt alike.
+    watermark : str, optional
+        The invisible mark to put into the finished picture: a name in `sdlab.watermark.PAYLOADS`, such as "sd-v1", or any
+        other text. The picture must have at least 65,536 pixels.
     weights : str, optional
         The fingerprint of the model's weights. `resolve` fills it in; if it is given, other weights are refused.
     labels : mapping, optional
@@ -67,6 +70,7 @@ class Request:
     width: int | None = None
     eta: float = 0.0
     clip_skip: int = 0
+    watermark: str | None = None
     weights: str | None = None
     labels: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -125,7 +129,7 @@ def checked(name: str, value: Any) -> Any:
             raise TypeError(f"{name}={value!r} is not text")
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError(f"{name}={value!r} holds half a character (a lone surrogate); remove it")
-        return value
+        return name_of_mark(value) if name == "watermark" else value
     least, greatest = WHOLE[name] if name in WHOLE else REAL[name]
     kind = "a whole number" if name in WHOLE else "a number"
     try:
@@ -140,6 +144,16 @@ def checked(name: str, value: Any) -> Any:
     return number + 0  # -0.0 and 0.0 are one value
 
 
+def name_of_mark(watermark: str) -> str:
+    """The one name of a mark, so that two spellings of it ("StableDiffusionV1", "sd-v1") are one recipe."""
+    from .watermark.payloads import payload_of  # here alone: NumPy is not needed without a mark
+
+    try:
+        return payload_of(watermark).name
+    except ValueError as error:
+        raise ValueError(f"watermark={watermark!r:.80}: {error}; None is for no mark") from None
+
+
 def sweep(base: Request, **axes: Any) -> list[Request]:
     """Every combination of the axes' values, as a list of requests: the first axis slowest, choices in braces fastest.
 
@@ -152,7 +166,7 @@ def sweep(base: Request, **axes: Any) -> list[Request]:
 
         - number fields: comma-separated numbers and ranges, `"1-10 (+2)"`, `"10-1 (-3)"`, `"0-1 [5]"`; ends are included
           and never overshot;
-        - `model`, `scheduler`: comma-separated names;
+        - `model`, `scheduler`, `watermark`: comma-separated names;
         - `prompt`, `negative_prompt`: one whole prompt (commas belong to it), or a list of them.
 
         `replace="hamster, cat, dog"` searches the first text in prompt and negative prompt and puts each in its place;

@@ -12,13 +12,13 @@ import sdlab
 PACKAGE = Path(sdlab.__file__).parent
 MAY_IMPORT = {
     "axes": set(),
-    "request": {"axes", "models"},  # models inside `.key` alone: a key needs the native values
+    "request": {"axes", "models", "watermark"},  # models inside `.key`: it needs the native values; watermark: names of marks
     "embedded": {"embedded"},
     "metadata": {"request", "models"},
     "progress": set(),
-    "models": {"request", "embedded"},
+    "models": {"embedded", "request", "watermark"},  # watermark inside `resolve`: how large a mark is
     "pipelines": {"models", "__init__"},
-    "render": {"pipelines", "request"},
+    "render": {"pipelines", "request", "watermark"},
     "files": set(),
     "index": {"metadata", "request"},
     "store": {"files", "index", "metadata", "request"},
@@ -30,7 +30,9 @@ MAY_IMPORT = {
     "views": {"captions", "sheet"},
     "reproduce": {"captions", "request"},
     "report": {"captions", "files", "reproduce", "request", "sheet"},
-    "__init__": {"request", "models", "store", "runner", "lanes", "planning", "views", "report"},
+    "watermark": {"metadata", "progress", "pipelines", "models", "request", "files"},
+    "probes": {"watermark", "request", "progress"},
+    "__init__": {"request", "models", "store", "runner", "lanes", "planning", "views", "report", "watermark", "probes"},
 }
 HEAVY = ["torch", "diffusers", "transformers", "pandas", "matplotlib", "ipywidgets", "numpy", "PIL", "IPython"]
 

@@ -1,0 +1,151 @@
+"""Whether a picture carries a known watermark, and how sure that is."""
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from . import search as places
+from .dwtdct import MIN_AREA, read_blocks, vote
+from .geometry import AS_IS, Geometry
+from .inspection import Finding, Inspection, Official
+from .opening import opened, pixels_of, rgb_of_image
+from .payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
+from .provenance import Mark, marks_of
+from .search import Place, Progress
+from .statistics import require_testable
+
+MIRRORED, SWAPPED = Geometry(mirrored=True), Geometry(swapped=True)
+SHARES = {  # of the error, for each way to look; a search looks at the picture as it is, too
+    "none": {"as is": 1.0},
+    "crop": {"as is": 0.5, "cut": 0.5},
+    "size": {"as is": 0.5, "size": 0.5},
+    "all": {"as is": 0.5, "mirrored": 0.05, "swapped": 0.05, "size": 0.2, "cut": 0.2},
+}
+PART = 4_000_000  # pixels that the official decoder reads at a time
+STRICTER = 100  # a searched hit must be so many times less likely by chance
+
+
+def detect_watermark(image: Any, payloads: Any = PAYLOADS, *, search: str = "none", false_positive_rate: float = 1e-6,
+                     progress: Progress | None = None) -> Inspection:
+    """Test a picture for invisible `dwtDct` watermarks whose payload is known.
+
+    Parameters
+    ----------
+    image : path, PIL image or uint8 array (H, W, 3)
+        RGB.
+    payloads : names, texts, bytes or Payloads, one or several, or a mapping {name: payload}
+        All known ones by default.
+    search : {"none", "crop", "size", "all"}
+        "none" takes the picture as it is. "crop" also looks wherever it may have been cut out of a larger one, "size" at the
+        sizes it may have been resized from, "all" does both and also looks at it mirrored and with red and blue swapped
+        (diffusers wrote SDXL's mark so before 2024-02). A cut and resized picture is not found.
+    false_positive_rate : float
+        Chance that a picture without a mark is called marked, above 0 and at most 0.1. All payloads share it; for a place
+        that a search found it is 100 times less.
+    progress : callable, optional
+        Called with what is searched ("cut" or "size") and the share of it that is done.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        For arguments that are not allowed, and for an image that cannot be read.
+
+    Examples
+    --------
+    >>> detect_watermark("picture.png").detected
+    False
+    """
+    known = named(payloads)
+    require(search, false_positive_rate)
+    for payload in known.values():
+        require_testable(payload)
+    pixels, provenance = read(image)
+    height, width = pixels.shape[:2]
+    small = height * width < MIN_AREA
+    found = {} if small and search == "none" else places_of(pixels, known, search, progress)
+    official = {} if small else official_readings(pixels, known)
+    limit = math.log10(false_positive_rate / len(known))
+    findings = tuple(finding_of(p, found.get(name), official.get(name), limit) for name, p in known.items())
+    return Inspection(findings, small, (width, height), search, float(false_positive_rate), provenance)
+
+
+def read(image: Any) -> tuple[np.ndarray, tuple[Mark, ...]]:
+    """The picture as RGB, and what its file says about its origin; a file is decoded once."""
+    if isinstance(image, np.ndarray):
+        return pixels_of(image), ()
+    with opened(image) as picture:
+        return rgb_of_image(picture), marks_of(picture)  # in this order: metadata may follow the pixels
+
+
+def require(search: str, false_positive_rate: float) -> None:
+    """Raise unless the two are possible."""
+    if search not in SHARES:
+        raise ValueError(f"search={search!r} is not one of {', '.join(SHARES)}")
+    if isinstance(false_positive_rate, bool) or not isinstance(false_positive_rate, Real):
+        raise TypeError(f"false_positive_rate={false_positive_rate!r} is no number; 1e-6 is one in a million pictures")
+    if not 0 < false_positive_rate <= 0.1:
+        raise ValueError(f"false_positive_rate={false_positive_rate!r} is not above 0 and at most 0.1; "
+                         "1e-6 is one in a million pictures")
+
+
+def named(payloads: Any) -> dict[str, Payload]:
+    """The payloads by the names under which they are reported."""
+    if isinstance(payloads, Mapping):
+        given = {str(name): payload_of(what) for name, what in payloads.items()}
+        known = {name: p if p.name == name else replace(p, name=name) for name, p in given.items()}
+    elif isinstance(payloads, (str, bytes, bytearray, Payload)) or not isinstance(payloads, Iterable):
+        known = {payload.name: payload for payload in [payload_of(payloads)]}
+    else:
+        known = {payload.name: payload for payload in map(payload_of, payloads)}
+    if not known:
+        raise ValueError(f"there are no payloads to test for; give names ({', '.join(PAYLOADS)}), texts or bytes")
+    return known
+
+
+def places_of(pixels: np.ndarray, payloads: dict[str, Payload], search: str, progress: Progress | None) -> dict[str, Place]:
+    """The best place of every payload, its p corrected for all that were tried."""
+    ways = {
+        "as is": lambda: places.as_is(pixels, payloads),
+        "mirrored": lambda: places.as_is(pixels, payloads, MIRRORED),
+        "swapped": lambda: places.as_is(pixels, payloads, SWAPPED),
+        "cut": lambda: places.cut(pixels, payloads, progress),
+        "size": lambda: places.resized(pixels, payloads, progress),
+    }
+    found: dict[str, list[Place]] = {name: [] for name in payloads}
+    for way, share in SHARES[search].items():
+        for name, place in ways[way]().items():
+            found[name].append(place.with_share(share))
+    return {name: simplest(tried) for name, tried in found.items() if tried}
+
+
+def simplest(tried: list[Place]) -> Place:
+    """The first place whose p is the least or nearly so."""
+    least = min(place.log10_p for place in tried)
+    place = next(place for place in tried if place.log10_p <= places.NEARLY * least)
+    return replace(place, tests=sum(place.tests for place in tried))
+
+
+def finding_of(payload: Payload, place: Place | None, official: Official | None, limit: float) -> Finding:
+    if place is None:
+        return Finding(payload, math.nan, False, math.nan, AS_IS, official, 0)
+    limit -= 0 if place.geometry == AS_IS else math.log10(STRICTER)
+    return Finding(payload, place.log10_p, place.log10_p < limit, place.agreement, place.geometry, official, place.tests)
+
+
+def official_readings(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
+    """What the official decoder reads for each payload; it reads uint8, whatever the payload was written in."""
+    parts = max(1, pixels.shape[0] * pixels.shape[1] // PART)
+    edges = [8 * int(edge) for edge in np.linspace(0, pixels.shape[0] // 8, parts + 1)[:-1]] + [pixels.shape[0]]
+    blocks = np.concatenate([read_blocks(pixels[a:b], "uint8") for a, b in itertools.pairwise(edges)])
+    return {name: official_of(vote(blocks, len(p)) * 255 > 127, p) for name, p in payloads.items()}
+
+
+def official_of(bits: np.ndarray, payload: Payload) -> Official:
+    text = bytes_of_bits(bits).decode("ascii", "backslashreplace") if payload.text is not None else None
+    return Official(bits, text, bool((bits == payload.bits).all()))

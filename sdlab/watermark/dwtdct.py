@@ -1,0 +1,264 @@
+"""The `dwtDct` watermark exactly as the package invisible-watermark 0.2.0 writes and reads it, pixel for pixel.
+
+Despite its name there is no DCT in it. One Haar level halves the U plane; in each 4x4 block of the averages (8x8 pixels) the
+largest coefficient but the first is moved to residue 9 (bit 0) or 27 (bit 1) of its step of 36. Block n carries bit
+n % n_bits. `dwtDctSvd` moves the largest singular value of the block's DCT instead.
+
+`dwtDct`, and `dwtDctSvd` in uint8, are equal in every pixel and every bit. `dwtDctSvd` in float32 is not: there OpenCV leaves
+the DCT to a library that takes other code on other processors. In 216 runs, from noise to gradients, up to 37 % of the values
+differed, by 0.0004 at most, and no decoded bit.
+"""
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from .colour import bgr_of, u_of, yuv_of
+from .payloads import ARITHMETICS, Payload, payload_of
+from .singular import largest_singular_values, with_largest
+
+STEP = 36
+BLOCK = 4  # a block is 4x4 averages, 8x8 pixels
+MIN_AREA = 256 * 256  # pixels; the programs refuse to mark less
+METHODS = ("dwtDct", "dwtDctSvd")
+ORDERS = {"BGR": (2, 1, 0), "RGB": (0, 1, 2)}  # which channel of an RGB picture the program hands over as blue, green, red
+HAAR = 0.7071067811865476
+
+
+def embed_watermark(image: Any, payload: Payload | str | bytes, method: str = "dwtDct", *, order: str = "BGR",
+                    arithmetic: str | None = None) -> Any:
+    """The picture with an invisible watermark, as the program that writes `payload` would leave it.
+
+    Parameters
+    ----------
+    image : uint8 or float32 array (H, W, 3) or (H, W, 4), or PIL image
+        RGB, float32 in 0..255; at least 65,536 pixels. Alpha passes through. The result is of the same kind.
+    payload : Payload, str or bytes
+        A name in `PAYLOADS`, a text or bytes.
+    order : {"BGR", "RGB"}
+        The channel order that the program hands to the library. "RGB" reproduces programs that forgot to swap, such as
+        diffusers' SDXL before 2024-02 and SD.Next.
+    arithmetic : {"uint8", "float32"}, optional
+        The payload's own by default; a float32 picture is always marked in float32, and comes back neither clipped nor
+        rounded. A uint8 picture that is marked in float32 is clipped to 0..255, then rounded as diffusers saves SDXL, or cut as
+        FLUX.1 is saved (`Payload.cut`).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a picture or a payload that cannot be used.
+    """
+    _known("method", method, METHODS)
+    payload = payload_of(payload)
+    pixels = large_enough(pixels_of(image))
+    arithmetic = arithmetic or ("float32" if pixels.dtype == np.float32 else payload.arithmetic)
+    y, u, v = yuv_of(*channels(pixels, arithmetic, order))
+    height, width = u.shape[0] // 4 * 4, u.shape[1] // 4 * 4
+    u[:height, :width] = _marked(u[:height, :width], payload.bits, method, arithmetic)
+    return _like(image, pixels, bgr_of(y, u, v, arithmetic), order, payload.cut)
+
+
+def decode_watermark(image: Any, n_bits: int, method: str = "dwtDct", *, order: str = "BGR",
+                     arithmetic: str | None = None) -> np.ndarray:
+    """The bits that the official decoder reads, bool (n_bits,); every picture gives some, marked or not.
+
+    Parameters
+    ----------
+    image : as in `embed_watermark`
+    order : {"BGR", "RGB"}
+        The channel order of the program that wrote the mark.
+    arithmetic : {"uint8", "float32"}, optional
+        The picture's own by default. The official tools read uint8; marks of SDXL and FLUX.1 are read better in float32.
+    """
+    return bits_of_vote(vote(read_blocks(image, arithmetic, order, method), n_bits))
+
+
+def read_blocks(image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct") -> np.ndarray:
+    """The bit that the official decoder reads in each block, bool (n_blocks,), in reading order."""
+    return residues(image, arithmetic, order, method) > STEP / 2
+
+
+def residues(image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct") -> np.ndarray:
+    """What the official decoder looks at in each block, (n_blocks,): its largest number modulo 36; above 18 is read as 1."""
+    _known("method", method, METHODS)
+    pixels = large_enough(pixels_of(image))
+    arithmetic = arithmetic or str(pixels.dtype)
+    plane = u_of(*channels(pixels, arithmetic, order))
+    return _sizes(to_blocks(_average(_whole(plane, arithmetic))), method) % STEP
+
+
+def vote(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
+    """The share of ones among the blocks of each bit of the payload, (n_bits,); NaN for a bit that no block carries."""
+    if isinstance(n_bits, bool) or not isinstance(n_bits, (int, np.integer)):
+        raise TypeError(f"n_bits={n_bits!r} is not a whole number; for a known payload take len(PAYLOADS['sd-v1'])")
+    if n_bits < 1:
+        raise ValueError(f"n_bits={n_bits}: a payload has at least one bit")
+    index = np.arange(len(block_bits)) % n_bits
+    ones = np.bincount(index, weights=block_bits, minlength=n_bits)
+    with np.errstate(invalid="ignore"):
+        return ones / np.bincount(index, minlength=n_bits)
+
+
+def bits_of_vote(shares: np.ndarray) -> np.ndarray:
+    """The official decision, bool (n_bits,): a bit that no block carries is 0."""
+    return shares * 255 > 127
+
+
+def u_plane(image: Any, arithmetic: str | None = None, order: str = "BGR") -> np.ndarray:
+    """The plane that carries the mark, float32 (H, W), of a picture of any size: a crop of a marked one may be small."""
+    pixels = pixels_of(image)
+    return u_of(*channels(pixels, arithmetic or str(pixels.dtype), order))
+
+
+def cell_averages(plane: np.ndarray) -> np.ndarray:
+    """Half the sum of each 2x2 cell, (H // 2, W // 2): the Haar average, up to the last bits of the official one."""
+    height, width = plane.shape[0] // 2 * 2, plane.shape[1] // 2 * 2
+    rows = plane[0:height:2, :width] + plane[1:height:2, :width]
+    return (rows[:, 0::2] + rows[:, 1::2]) * rows.dtype.type(0.5)
+
+
+def to_blocks(average: np.ndarray) -> np.ndarray:
+    """The whole 4x4 blocks of the Haar average in reading order, (n_blocks, 16)."""
+    rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
+    whole = average[: rows * BLOCK, : columns * BLOCK]
+    return whole.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
+
+
+def from_blocks(blocks: np.ndarray, average: np.ndarray) -> np.ndarray:
+    """The Haar average with its whole blocks replaced by `blocks` (n_blocks, 16)."""
+    rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
+    result = average.copy()
+    tiles = blocks.reshape(rows, columns, BLOCK, BLOCK).swapaxes(1, 2)
+    result[: rows * BLOCK, : columns * BLOCK] = tiles.reshape(rows * BLOCK, columns * BLOCK)
+    return result
+
+
+def pixels_of(image: Any) -> np.ndarray:
+    """The picture as an RGB or RGBA array, or an error that says what is wrong."""
+    if hasattr(image, "getbands"):  # a PIL image
+        if image.mode not in ("RGB", "RGBA"):
+            raise ValueError(f"a picture in mode {image.mode!r} carries no mark; convert it first: image.convert('RGB')")
+        image = np.asarray(image)
+    if not isinstance(image, np.ndarray):
+        raise TypeError(f"a picture is an array or a PIL image, not {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] not in (3, 4):
+        raise ValueError(f"a picture is an array (H, W, 3) or (H, W, 4) in RGB, not of shape {image.shape}; "
+                         "the mark lives in colour, so a greyscale picture has none")
+    if image.dtype not in (np.uint8, np.float32):
+        raise TypeError(f"a picture is uint8, or float32 in 0..255, not {image.dtype}; convert it: image.astype('float32')")
+    if image.dtype == np.float32:
+        _require_range(image[..., :3])
+    return image
+
+
+def large_enough(pixels: np.ndarray) -> np.ndarray:
+    """The same pixels, or an error if the programs would refuse to mark so few."""
+    height, width = pixels.shape[:2]
+    if height * width < MIN_AREA:
+        raise ValueError(f"{width}x{height} are {height * width:,} pixels; a mark needs {MIN_AREA:,} (256x256) or more")
+    return pixels
+
+
+def _require_range(pixels: np.ndarray) -> None:
+    least, greatest = pixels.min(initial=0), pixels.max(initial=0)
+    if not np.isfinite([least, greatest]).all():
+        raise ValueError("this float32 picture holds NaN or infinite values")
+    if 0 < greatest <= 1:  # no error: a black picture from a network looks the same
+        warnings.warn(f"a float32 picture is in 0..255, and the largest value of this one is {greatest:.3g}; if it is in 0..1, "
+                      "multiply it by 255", stacklevel=4)
+
+
+def channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray]:
+    """What the program takes for blue, green and red, in `arithmetic`."""
+    _known("arithmetic", arithmetic, ARITHMETICS)
+    _known("order", order, ORDERS)
+    if arithmetic == "uint8" and pixels.dtype != np.uint8:
+        raise ValueError("a float32 picture has no uint8 arithmetic; round or cut it to uint8 first")
+    return [np.asarray(pixels[..., channel], arithmetic) for channel in ORDERS[order]]
+
+
+def _known(kind: str, given: str, allowed: Any) -> None:
+    if given not in allowed:
+        raise ValueError(f"{kind}={given!r} is not one of {', '.join(allowed)}")
+
+
+def _whole(plane: np.ndarray, arithmetic: str) -> np.ndarray:
+    """The part that the library transforms, in its precision."""
+    height, width = plane.shape[0] // 4 * 4, plane.shape[1] // 4 * 4
+    return plane[:height, :width].astype(np.float64 if arithmetic == "uint8" else np.float32)
+
+
+def _marked(plane: np.ndarray, bits: np.ndarray, method: str, arithmetic: str) -> np.ndarray:
+    average, horizontal, vertical, diagonal = _haar(_whole(plane, arithmetic))
+    blocks = to_blocks(average)
+    bits = bits[np.arange(len(blocks)) % len(bits)]
+    blocks = _quantised(blocks, bits) if method == "dwtDct" else with_largest(blocks, lambda size: _target(size, bits))
+    # The library confuses the two details, which transposes every 2x2 cell of U.
+    result = _inverse_haar(from_blocks(blocks, average), vertical, horizontal, diagonal)
+    return result.astype(np.uint8) if arithmetic == "uint8" else result  # cut, not rounded
+
+
+def _sizes(blocks: np.ndarray, method: str) -> np.ndarray:
+    if method == "dwtDct":
+        return np.abs(blocks[:, 1:]).max(1)
+    return largest_singular_values(blocks)
+
+
+def _target(size: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    return (size // STEP + 0.25 + 0.5 * bits) * STEP
+
+
+def _quantised(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    blocks, block = blocks.copy(), np.arange(len(blocks))
+    largest = np.abs(blocks[:, 1:]).argmax(1) + 1
+    value = blocks[block, largest]
+    blocks[block, largest] = np.copysign(_target(np.abs(value), bits), value)
+    return blocks
+
+
+def _average(plane: np.ndarray) -> np.ndarray:
+    """The first of `_haar` alone, and faster."""
+    low = plane.dtype.type(HAAR) * plane
+    low = (low[1::2] + low[0::2]) * plane.dtype.type(HAAR)
+    return low[:, 1::2] + low[:, 0::2]
+
+
+def _haar(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Average, horizontal, vertical and diagonal detail, (H/2, W/2) each, summed in PyWavelets' order."""
+    scaled = plane.dtype.type(HAAR) * plane
+    low, high = scaled[1::2] + scaled[0::2], scaled[0::2] - scaled[1::2]
+    low *= plane.dtype.type(HAAR)
+    high *= plane.dtype.type(HAAR)
+    return (low[:, 1::2] + low[:, 0::2], high[:, 1::2] + high[:, 0::2],
+            low[:, 0::2] - low[:, 1::2], high[:, 0::2] - high[:, 1::2])
+
+
+def _inverse_haar(average: np.ndarray, horizontal: np.ndarray, vertical: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+    scale = average.dtype.type(HAAR)
+    low = _interleaved(scale * average, scale * vertical, axis=1)
+    high = _interleaved(scale * horizontal, scale * diagonal, axis=1)
+    return _interleaved(scale * low, scale * high, axis=0)
+
+
+def _interleaved(even: np.ndarray, odd: np.ndarray, axis: int) -> np.ndarray:
+    shape = list(even.shape)
+    shape[axis] *= 2
+    return np.stack([even + odd, even - odd], axis + 1).reshape(shape)
+
+
+def _like(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: bool) -> Any:
+    """The marked channels in the kind of picture that was given, alpha and all."""
+    result = pixels.copy()
+    for channel, plane in zip(ORDERS[order], marked):
+        if plane.dtype != pixels.dtype:
+            plane = np.clip(plane if cut else np.round(plane), 0, 255)
+        result[..., channel] = plane
+    if isinstance(image, np.ndarray):
+        return result
+    from PIL import Image
+
+    marked_image = Image.fromarray(result)
+    marked_image.info = dict(image.info)
+    return marked_image

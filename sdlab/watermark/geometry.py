@@ -1,0 +1,178 @@
+"""What may have happened to a picture after it was marked, and how likely each possibility is.
+
+Every place that is tried is a further chance for noise to agree. So each has a share of the error, fixed before the scores
+are seen, all shares of a search sum to 1, and a probability is divided by its share (a weighted Bonferroni correction).
+Likely places have large shares: usual sizes, small cuts, cuts that keep the middle.
+"""
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from .dwtdct import MIN_AREA
+
+USUAL = {512: 8, 768: 5, 1024: 8, 640: 3, 832: 3, 896: 3, 960: 2, 1152: 3, 1216: 3, 1280: 2, 1344: 3, 1536: 2}  # side: weight
+RARE = 0.25  # weight of a side that is a multiple of 8 but not of 64
+ANYWHERE = 0.1  # share of all cuts alike
+REDUCED, ENLARGED = 2.5, 8  # at most
+LARGEST = 2_300_000  # pixels of a size before
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What happened to a picture after it was marked.
+
+    Attributes
+    ----------
+    mirrored, swapped : bool
+        Left and right; red and blue.
+    cut : (left, top), optional
+        Pixels that were cut off there, by the likeliest explanation: within a few pixels, and others may fit as well.
+    row : int, optional
+        Width of the picture before it was cut, in pixels.
+    size : (width, height), optional
+        Before it was resized.
+    """
+
+    mirrored: bool = False
+    swapped: bool = False
+    cut: tuple[int, int] | None = None
+    row: int | None = None
+    size: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        words = ["mirrored"] * self.mirrored + ["red and blue swapped"] * self.swapped
+        if self.cut:
+            row = f"row of {self.row}" if self.row else "row unknown"
+            words.append(f"cut by {self.cut[0]}, {self.cut[1]}; {row}")
+        if self.size:
+            words.append(f"resized from {self.size[0]}x{self.size[1]}")
+        return ", ".join(words) or "as is"
+
+
+AS_IS = Geometry()
+
+
+# Cuts
+
+@dataclass(frozen=True, eq=False)
+class Cuts:
+    """How likely which cut is, for a picture of `width` x `height` of which only a window is looked at.
+
+    A side of the picture as it was marked is a multiple of 64 pixels, or one of the next multiples of 8; usual and near ones
+    are likelier. Given the side, half of the probability is for all ways to cut it alike, a quarter for its middle, and an
+    eighth for each end.
+    """
+
+    width: int
+    height: int
+    left: int = 0  # pixels before the window
+    top: int = 0
+
+    def across(self) -> list[tuple[int, np.ndarray]]:
+        """[(width before, probability of each number of pixels cut off at the left)]"""
+        return [(side, share * ways(side - self.width)) for side, share in sides(self.width)]
+
+    def down(self, side: int) -> np.ndarray:
+        """Probability of each number of pixels cut off at the top, given the width before.
+
+        Half of it is for the height that keeps the proportions.
+        """
+        alike = max(-(-self.height // 64), round(self.height * side / self.width / 64)) * 64 - self.height
+        whatever = _down(self.height)
+        total = np.zeros(max(len(whatever), alike + 1))
+        total[:len(whatever)] += 0.5 * whatever
+        total[:alike + 1] += 0.5 * ways(alike)
+        return total
+
+    def strides(self, n_bits: int) -> tuple[int, ...]:
+        """Blocks in a row modulo n_bits, for the likely widths and for every multiple of 64."""
+        likely = {side // 8 % n_bits for side, _ in sides(self.width)}
+        return tuple(sorted(likely | {8 * i % n_bits for i in range(n_bits)}))
+
+    def shares(self, n_bits: int, strides: tuple[int, ...]) -> np.ndarray:
+        """Share of the error for each pixel offset of the blocks, stride and phase: (64, n_strides, n_bits), sum 1."""
+        both = np.zeros((8, 8, len(strides), n_bits // 2 + 1), complex)
+        for side, likely in self.across():
+            stride = side // 8 % n_bits
+            along = _by_block(likely, self.left, 1, n_bits)
+            down = _by_block(self.down(side), self.top, stride, n_bits)
+            both[:, :, strides.index(stride)] += np.fft.rfft(down)[:, None] * np.fft.rfft(along)  # phases add up
+        both = np.fft.irfft(both, n_bits).reshape(64, len(strides), n_bits).clip(0)
+        return (1 - ANYWHERE) * both / both.sum() + ANYWHERE / both.size
+
+    def explained(self, offset: tuple[int, int], stride: int, phase: int, n_bits: int) -> Geometry:
+        """The likeliest cut that puts the blocks there."""
+        best = 0.0, Geometry(cut=((-offset[1]) % 8, (-offset[0]) % 8))
+        for side, likely in self.across():
+            if side // 8 % n_bits != stride:
+                continue
+            down = self.down(side)
+            tops, lefts = (np.arange((-o - first) % 8, len(p), 8)
+                           for o, first, p in ((offset[0], self.top, down), (offset[1], self.left, likely)))
+            blocks = stride * _of_grid(tops + self.top)[1][:, None] + _of_grid(lefts + self.left)[1]
+            chance = down[tops][:, None] * likely[lefts] * ((blocks + phase) % n_bits == 0)
+            if chance.size and chance.max() > best[0]:
+                i, j = np.unravel_index(chance.argmax(), chance.shape)
+                best = chance[i, j], Geometry(cut=(int(lefts[j]), int(tops[i])), row=side)
+        return best[1]
+
+
+def ways(cut: int) -> np.ndarray:
+    """Probability that 0, 1, ... or all of `cut` pixels are cut off at the left or at the top."""
+    likely = np.full(cut + 1, 0.5 / (cut + 1))
+    np.add.at(likely, [0, cut, cut // 2, (cut + 1) // 2], 0.125)
+    return likely
+
+
+@functools.lru_cache(maxsize=16)
+def _down(height: int) -> np.ndarray:
+    """Probability of each number of pixels cut off at the top, for all heights before."""
+    likely = sides(height)
+    total = np.zeros(max(before for before, _ in likely) - height + 1)
+    for before, share in likely:
+        total[:before - height + 1] += share * ways(before - height)
+    return total
+
+
+def sides(side: int) -> list[tuple[int, float]]:
+    """[(side before the cut, probability)], all probabilities together 1."""
+    first, last = -(-side // 64) * 64, max(4096, 2 * side)
+    weights = {before: USUAL.get(before, 1) * (side / before) ** 2 for before in range(first, last + 1, 64)}
+    for before in range(-(-side // 8) * 8, -(-side // 8) * 8 + 32, 8):
+        weights.setdefault(before, RARE)
+    total = sum(weights.values())
+    return [(before, weight / total) for before, weight in sorted(weights.items())]
+
+
+def _by_block(likely: np.ndarray, before: int, stride: int, n_bits: int) -> np.ndarray:
+    """The probabilities of cuts, in a window that lies so many pixels further, by pixel offset and phase: (8, n_bits)"""
+    offset, blocks = _of_grid(np.arange(len(likely)) + before)
+    total = np.zeros((8, n_bits))
+    np.add.at(total, (offset, -stride * blocks % n_bits), likely)
+    return total
+
+
+def _of_grid(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(pixels before the first whole block, whole and broken blocks before it) after so many pixels were cut off"""
+    return -cut % 8, -(-cut // 8)
+
+
+# Sizes
+
+def sizes_before(width: int, height: int) -> list[tuple[tuple[int, int], float]]:
+    """[((width, height) before the picture was resized, share of the error)], all shares together 1.
+
+    The width a multiple of 64, the height one of 64 or of 8, the proportions kept up to rounding.
+    """
+    weights = {}
+    for w in range(256, 2049, 64):
+        exact = height * w / width
+        for h in (round(exact / 64) * 64, round(exact / 8) * 8):
+            near = abs(h - exact) <= max(2, w / width + 0.5) and (w, h) != (width, height)
+            if near and MIN_AREA <= w * h <= LARGEST and width / ENLARGED <= w <= width * REDUCED:
+                weights[w, h] = USUAL.get(w, 1) * (USUAL.get(h, 1) if h % 64 == 0 else RARE)
+    total = sum(weights.values())
+    return [(size, weight / total) for size, weight in sorted(weights.items())]

@@ -1,0 +1,171 @@
+"""The answer about one picture: figures to compute with, a table to read, and words that say what it means."""
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .dwtdct import MIN_AREA
+from .geometry import Geometry
+from .payloads import Payload
+from .provenance import Mark
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+A_HIT = "A hit is a claim, not a proof: the payloads are public, and anyone can embed them."
+A_MISS = "A miss proves nothing: marks are optional, and strong changes wipe them out."
+TOO_SMALL = ("Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a marked picture, "
+             "or one made smaller, only a search can tell, and hardly.")
+
+
+@dataclass(frozen=True, eq=False)
+class Official:
+    """What the official decoder reads, which always reads something; true if it is the payload.
+
+    Attributes
+    ----------
+    bits : bool array (n_bits,)
+    text : str or None
+        The same as text, for payloads that are text; unprintable bytes are escaped.
+    exact : bool
+        Whether that is the payload.
+    """
+
+    bits: np.ndarray = field(repr=False)
+    text: str | None
+    exact: bool
+
+    def __bool__(self) -> bool:
+        return self.exact
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The verdict on one payload.
+
+    Attributes
+    ----------
+    payload : Payload
+    log10_p : float
+        Of the chance that a picture without this mark agrees with it as well, corrected for all places that were tried, not
+        for the number of payloads. NaN if the picture is too small to be tested.
+    detected : bool
+        Whether that is below the false-positive rate, divided by the number of payloads, and by another 100 for a place that
+        a search found.
+    agreement : float
+        Share of the payload's bits that the scores read right, about 0.5 by chance.
+    geometry : Geometry
+        Where the payload fits best.
+    official : Official or None
+        What the official decoder reads from the picture as it is.
+    tests : int
+        Places that were tried.
+    """
+
+    payload: Payload
+    log10_p: float
+    detected: bool
+    agreement: float
+    geometry: Geometry
+    official: Official | None
+    tests: int
+
+    @property
+    def p(self) -> float:
+        return 10**self.log10_p
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Inspection:
+    """What `detect_watermark` found out about one picture.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        One a payload, in the order of the payloads.
+    small : bool
+        Whether the picture has less than 65,536 pixels, the least that the programs mark.
+    size : (width, height)
+    search : str
+    false_positive_rate : float
+    provenance : tuple of Mark
+        What the file's metadata claims about its origin.
+    """
+
+    findings: tuple[Finding, ...]
+    small: bool
+    size: tuple[int, int]
+    search: str
+    false_positive_rate: float
+    provenance: tuple[Mark, ...] = ()
+
+    @property
+    def detected(self) -> bool:
+        return any(finding.detected for finding in self.findings)
+
+    @property
+    def best(self) -> Finding | None:
+        """The finding with the least p, detected or not; None if nothing was tested."""
+        tested = [finding for finding in self.findings if not math.isnan(finding.log10_p)]
+        return min(tested, key=lambda finding: (not finding.detected, finding.log10_p), default=None)
+
+    @property
+    def words(self) -> str:
+        """The verdict in a sentence or three."""
+        width, height = self.size
+        if self.small and self.search == "none":
+            return TOO_SMALL.format(f"{width}x{height}", MIN_AREA)
+        hits = [finding for finding in self.findings if finding.detected]
+        found = "; ".join(f"{f.payload.name} ({f.geometry}), p {power(f.log10_p)}" for f in hits)
+        few = f" With {width}x{height} pixels that is what to expect, marked or not." if self.small else ""
+        verdict = f"Marked: {found}. {A_HIT}" if hits else f"No known mark found.{few} {A_MISS}"
+        return f"{verdict} Chance of a false alarm: {self.false_positive_rate:g} a picture."
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a payload."""
+        import pandas as pd
+
+        columns = ["payload", "detected", "log10_p", "agreement", "geometry", "official", "exact", "tests"]
+        return pd.DataFrame([{
+            "payload": f.payload.name, "detected": f.detected, "log10_p": f.log10_p, "agreement": f.agreement,
+            "geometry": str(f.geometry), "official": f.official.text if f.official is not None else None,
+            "exact": bool(f.official), "tests": f.tests,
+        } for f in self.findings], columns=columns)
+
+    def _origin(self) -> str:
+        return "; ".join(map(str, self.provenance))
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        rows = [("payload", "found", "p", "bits right", "geometry", "official decoder")]
+        for f in self.findings:
+            tested = not math.isnan(f.log10_p)
+            official = "" if f.official is None else "exact" if f.official else "wrong"
+            right = "" if math.isnan(f.agreement) else f"{f.agreement:.0%}"
+            rows.append((f.payload.name, "yes" if f.detected else "no", power(f.log10_p) if tested else "not tested", right,
+                         str(f.geometry) if tested else "", official))
+        return rows
+
+    def __repr__(self) -> str:
+        rows = self._cells()
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+        return "\n".join([self.words, "", *table] + ([f"\nThe file says: {self._origin()}"] if self.provenance else []))
+
+    def _repr_html_(self) -> str:
+        head, *rows = ([html.escape(cell) for cell in row] for row in self._cells())
+        lines = ["<tr><th style='text-align:left'>" + "</th><th style='text-align:left'>".join(head) + "</th></tr>"]
+        for finding, row in zip(self.findings, rows):
+            weight = " style='font-weight:bold'" if finding.detected else ""
+            lines.append(f"<tr{weight}><td>" + "</td><td style='text-align:left'>".join(row) + "</td></tr>")
+        origin = f"<p>The file says: {html.escape(self._origin())}</p>" if self.provenance else ""
+        return f"<p>{html.escape(self.words)}</p><table>{''.join(lines)}</table>{origin}"
+
+
+def power(log10_p: float) -> str:
+    """A probability in words: 0.03, or 1e-12 for the small ones that no float holds."""
+    return f"{10**log10_p:.2g}" if log10_p > -3 else f"1e{math.ceil(log10_p)}"

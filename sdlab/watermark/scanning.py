@@ -1,0 +1,252 @@
+"""Whole folders: one row a file, whatever the file is."""
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from ..progress import display, duration
+from .opening import opened, rgb_of_image, said
+from .payloads import PAYLOADS
+from .provenance import marks_of
+from .workers import Worker
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = {  # name: pandas dtype
+    "path": "string", "width": "Int64", "height": "Int64", "format": "string", "payload": "string", "log10_p": "Float64",
+    "detected": "boolean", "agreement": "Float64", "geometry": "string", "official": "string", "small": "boolean",
+    "provenance": "string", "error": "string"}
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".gif", ".bmp",
+            ".dib", ".jp2", ".j2k", ".jpx", ".pnm", ".ppm", ".pgm", ".pbm", ".tga", ".ico", ".pcx", ".sgi", ".qoi")
+FEW = {"none": 32}  # files that one process reads sooner than others start; a search takes long enough to start them for 4
+AHEAD = 4  # files under way for each process, so that a slow one holds up no other
+
+
+def scan(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | None], payloads: Any = PAYLOADS, *,
+         search: str = "none", false_positive_rate: float = 1e-6, processes: int | None = None,
+         progress: bool = True) -> pd.DataFrame:
+    """What `detect_watermark` and the metadata say of many files, as a frame with one row a file in the order of the paths.
+
+    Parameters
+    ----------
+    paths : path or iterable of paths
+        A folder is searched with all below it, except what is hidden, for the usual picture suffixes; text with
+        `*` or `?` is a pattern (`**` for folders below); else one file, or the files named.
+    payloads, search, false_positive_rate
+        As in `detect_watermark`. The rate holds for each file: at 1e-6 a million files without a mark give one hit.
+    processes : int, optional
+        1 or more. If left out, one for every core that may be used, or this one alone for a few files.
+    progress : bool
+        Whether a bar shows what is done and how long the rest will take.
+
+    Returns
+    -------
+    DataFrame
+        `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are those of the most
+        likely payload all the same. `official` names the payloads that the official decoder reads without an error.
+        `small` says that the method cannot work at this size. `provenance` is what `marks_of` finds, and `error` why a
+        file could not be read.
+
+    Raises
+    ------
+    FileNotFoundError
+        If `paths` is one path, and there is nothing. All other trouble with a file is told in its row.
+
+    Examples
+    --------
+    >>> frame = scan("downloads")
+    >>> frame[frame["detected"].fillna(False)]
+    """
+    from .detector import named, require
+
+    require(search, false_positive_rate)
+    asked = {"payloads": named(payloads), "search": search, "false_positive_rate": false_positive_rate}
+    files = files_of(paths)
+    count = processes_for(len(files), search, processes)
+    reading = Reading(len(files))
+    show = display(reading) if progress and files else lambda: None
+    columns: dict[str, list] = {name: [] for name in COLUMNS}
+    try:
+        with closing(rows_of(files, asked, count)) as rows:
+            for row in rows:
+                for name, column in columns.items():
+                    column.append(row[name])
+                reading.add(row)
+                show()
+        reading.state = "done"
+    finally:
+        reading.state = "stopped" if reading.state == "running" else reading.state
+        show()
+    return frame_of(columns)
+
+
+def frame_of(columns: Mapping[str, list]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({name: pd.array(column, dtype=COLUMNS[name]) for name, column in columns.items()})
+
+
+# Which files
+
+def files_of(paths: Any) -> list[str | None]:
+    """The files that `paths` names, those of a folder in the order of their names."""
+    if isinstance(paths, (str, os.PathLike)):
+        path = Path(paths)
+        if path.is_dir():
+            return list(pictures_in(path))
+        if path.exists():
+            return [os.fspath(paths)]
+        if glob.has_magic(os.fspath(paths)):
+            return sorted(found for found in glob.iglob(os.fspath(paths), recursive=True) if not os.path.isdir(found))
+        raise FileNotFoundError(f"{os.fspath(paths)}: there is no such folder or file; name a folder, a pattern such as "
+                                "'pictures/**/*.png', or a list of files")
+    if isinstance(paths, bytes) or not isinstance(paths, Iterable):
+        raise TypeError(f"paths={paths!r:.80} is no path and no list of paths; detect_watermark() takes a single picture")
+    files = list(paths)
+    for file in files:
+        if not isinstance(file, (str, os.PathLike)) and not missing(file):
+            raise TypeError(f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a picture itself")
+    return [None if missing(file) else os.fspath(file) for file in files]
+
+
+def missing(value: Any) -> bool:
+    """None, NaN and pandas' NA, which stand in a frame's `path` where a picture failed."""
+    return value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value)
+
+
+def pictures_in(folder: Path) -> Iterator[str]:
+    """The pictures in a folder and below, without what is hidden; links to folders are not followed."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield os.path.join(place, name)
+
+
+# Their rows
+
+def rows_of(files: Iterable[str | None], asked: Mapping[str, Any], processes: int = 1) -> Iterator[dict[str, Any]]:
+    """A row for each file, in order; closing the iterator ends all processes at once."""
+    if processes == 1:
+        yield from (row_of(file, asked) for file in files)
+        return
+    workers = [Worker(asked) for _ in range(processes)]
+    idle: SimpleQueue[Worker] = SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+    pool = ThreadPoolExecutor(processes)  # its threads only wait for the processes
+    try:
+        yield from in_order(pool, idle, iter(files), processes * AHEAD)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in workers:
+            worker.stop()
+        pool.shutdown(wait=True)
+
+
+def in_order(pool: ThreadPoolExecutor, idle: SimpleQueue[Worker], files: Iterator[str | None],
+             ahead: int) -> Iterator[dict[str, Any]]:
+    """The rows in the order of the files, of which only so many are under way."""
+    def read(file: str | None) -> dict[str, Any]:
+        worker = idle.get()
+        try:
+            answer = worker.ask(file)
+        finally:
+            idle.put(worker)
+        return answer if isinstance(answer, dict) else empty_row(file) | {"error": answer}
+
+    under_way = deque(pool.submit(read, file) for file in itertools.islice(files, ahead))
+    while under_way:
+        row = under_way.popleft().result()
+        under_way.extend(pool.submit(read, file) for file in itertools.islice(files, 1))
+        yield row
+
+
+def row_of(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is found in one file; whatever goes wrong stands under "error"."""
+    row = empty_row(file)
+    try:
+        if file is None:
+            raise ValueError("there is no path, so there is no picture")
+        with opened(file) as image:
+            row.update(width=image.width, height=image.height, format=image.format)
+            try:
+                rgb = rgb_of_image(image)
+                row["height"], row["width"] = rgb.shape[:2]
+            finally:
+                row["provenance"] = "; ".join(map(str, marks_of(image))) or None
+        row.update(verdict(rgb, asked))
+    except Exception as error:  # a file that cannot be judged is a row and not the end of the scan
+        row["error"] = said(error).removeprefix(f"{file}: ")
+    return row
+
+
+def empty_row(file: str | None) -> dict[str, Any]:
+    return dict.fromkeys(COLUMNS) | {"path": printable(file)}
+
+
+def printable(file: str | None) -> str | None:
+    """A file's name without the bytes that are no text, which pandas could not hold."""
+    return file and file.encode("utf-8", "backslashreplace").decode()
+
+
+def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What the detector says of the pixels, as columns."""
+    from .detector import detect_watermark
+
+    inspection = detect_watermark(rgb, **asked)
+    best = inspection.best
+    found = {"detected": inspection.detected, "small": inspection.small}
+    if best is None:
+        return found
+    official = [finding.payload.name for finding in inspection.findings if finding.official]
+    return found | {
+        "payload": best.payload.name if best.detected else None, "log10_p": float(best.log10_p),
+        "agreement": float(best.agreement), "geometry": str(best.geometry), "official": ", ".join(official) or None}
+
+
+def processes_for(files: int, search: str, asked: int | None) -> int:
+    """How many processes read so many files."""
+    if asked is not None:
+        if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
+            raise ValueError(f"processes={asked!r}: use a whole number, at least 1, or leave it out")
+        return min(asked, max(files, 1))
+    if files <= FEW.get(search, 4):
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, files)
+
+
+class Reading:
+    """How far a scan is, for the bar."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.marked, self.unreadable = total, 0, 0, 0
+        self.state, self.begun = "running", time.monotonic()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        self.done += 1
+        self.marked += bool(row["detected"])
+        self.unreadable += row["error"] is not None
+
+    @property
+    def fraction(self) -> float:
+        """0 to 1, of the files."""
+        return self.done / self.total if self.total else 1.0
+
+    def __str__(self) -> str:
+        parts = [f"{self.done} of {self.total} files read", f"{self.marked} marked", f"{self.unreadable} unreadable"]
+        parts = [part for part in parts if not part.startswith("0 ")] or parts[:1]
+        if self.state == "running" and 0 < self.done < self.total:
+            parts.append(f"{duration((time.monotonic() - self.begun) * (1 / self.fraction - 1))} left")
+        return ", ".join(parts) + (" (stopped)" if self.state == "stopped" else "")

@@ -1,0 +1,99 @@
+"""Other processes that read files for a scan: they end with this one, and a file that kills one is named."""
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+START = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.workers import serve; serve()"
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+
+
+class Worker:
+    """A Python process that turns paths into rows.
+
+    It is no child of `multiprocessing`, which would run the caller's script again; it starts when it is first asked, does
+    not hear Ctrl-C, and ends when its input does, even if this process is killed.
+
+    Parameters
+    ----------
+    asked : mapping
+        What `row_of` is given beside the path.
+    """
+
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        self.asked = dict(asked)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.stopped, self.lock = False, threading.Lock()
+
+    def ask(self, file: str | None) -> dict[str, Any] | str:
+        """The file's row, or the error of a process that died over it."""
+        process = self.process or self.start()
+        try:
+            return self.exchange(process, file)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self.process = None
+            return f"the process that read this file died (exit status {ended(process)}); it may need too much memory"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """A fresh process that has imported what it needs."""
+        with self.lock:
+            if self.stopped:
+                raise RuntimeError("the scan is over")
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=os.environ | ONE_THREAD, start_new_session=True)
+        try:
+            pickle.dump(sys.path, self.process.stdin)
+            self.exchange(self.process, self.asked)
+        except (EOFError, OSError) as error:
+            raise RuntimeError("a process for the scan could not start; use processes=1, which shows why") from error
+        return self.process
+
+    @staticmethod
+    def exchange(process: subprocess.Popen[bytes], question: Any) -> Any:
+        pickle.dump(question, process.stdin)
+        process.stdin.flush()
+        return pickle.load(process.stdout)
+
+    def stop(self) -> None:
+        """End the process at once, and start no other."""
+        with self.lock:
+            self.stopped = True
+            process = self.process
+        if process:
+            ended(process)
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit status of the process, which is killed if it still runs."""
+    process.kill()
+    status = process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # what was not yet written to a dead process
+            pipe.close()
+    return status
+
+
+def serve() -> None:
+    """What the process does: read a path, answer with its row, until there are no more."""
+    from .scanning import row_of
+
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints does not disturb the answers
+    asked = pickle.load(sys.stdin.buffer)
+    question: Any = None
+    answer: Any = "ready"
+    while True:
+        pickle.dump(answer, answers)
+        answers.flush()
+        try:
+            question = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        answer = row_of(question, asked)
