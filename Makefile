@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/installed
 
-.PHONY: demo lab test benchmarks watermark-benchmark clean
+.PHONY: demo lab test benchmarks watermarks clean
 
 demo: $(READY)
 	@mkdir -p demo && cp notebooks/00_start_here.ipynb demo/
@@ -22,7 +22,7 @@ benchmarks: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tests/benchmarks/rendering.py
 	$(BIN)/python tests/benchmarks/store_100k.py
 
-watermark-benchmark: $(READY)  # fetches 1 GB of Debian's pictures, once; about an hour on two cores
+watermarks: $(READY)  # fetches 1 GB of Debian's pictures, once; about an hour on two cores
 	test -d build/pictures/null || $(BIN)/python tests/benchmarks/pictures.py build/pictures
 	$(BIN)/python tests/benchmarks/watermarks.py build/pictures
 

@@ -10,7 +10,7 @@ from sdlab.watermark.detector import SHARES, detect_watermark
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
 from sdlab.watermark.geometry import Cuts, Geometry, sides, sizes_before, ways
 from sdlab.watermark.inspection import power
-from sdlab.watermark.payloads import PAYLOADS, bits_of_text
+from sdlab.watermark.payloads import PAYLOADS, Payload, bits_of_text
 from sdlab.watermark.scores import without_local_mean
 from sdlab.watermark.search import as_is, best_cut, middle, middle_rows
 from sdlab.watermark.statistics import fold
@@ -268,7 +268,7 @@ def test_probabilities_are_rounded_upwards(log10_p, words):
 
 @pytest.mark.parametrize(("geometry", "words"), [
     (Geometry(), "as is"), (Geometry(mirrored=True), "mirrored"), (Geometry(swapped=True), "red and blue swapped"),
-    (Geometry(cut=(10, 10), row=512), "cut by 10, 10; row of 512"), (Geometry(size=(512, 768)), "resized from 512x768"),
+    (Geometry(cut=(10, 10), row=512), "as if cut by 10, 10 from rows of 512"), (Geometry(size=(512, 768)), "resized from 512x768"),
 ])
 def test_a_geometry_reads_as_words(geometry, words):
     assert str(geometry) == words
@@ -344,6 +344,54 @@ def test_bits_that_spell_nothing_are_shown():
 def test_reading_says_what_it_cannot_read(image, lengths, words):
     with pytest.raises(ValueError, match=words):
         read_unknown(image, lengths)
+
+
+def stripes(shift=0, wide=8, side=512):
+    """Blue and yellow stripes from top to bottom."""
+    blue = (np.arange(side) + shift) // wide % 2 == 0
+    return np.broadcast_to(np.where(blue[None, :, None], (0, 0, 255), (255, 255, 0)), (side, side, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("wide", [8, 16, 32])
+def test_stripes_are_no_mark_and_spell_no_text(wide):
+    for shift in range(0, 2 * wide, 4):
+        image = stripes(shift, wide)
+        assert not detect_watermark(image) and not read_unknown(image).convincing
+
+
+@pytest.mark.parametrize("payload", [b"\xaa\xaa\xaa\xaa", "aaaa", Payload("all alike", [0] * 48), Payload("alternating", [0, 1] * 8)])
+def test_a_payload_that_looks_like_stripes_is_refused(payload):
+    with pytest.raises(ValueError, match="repeat so regularly"):
+        detect_watermark(stripes(), payload)
+
+
+def test_a_narrow_strip_is_searched_in_bounded_time_and_memory():
+    cuts = Cuts(8, 8192)
+    assert max(len(cuts.down(side)) for side, _ in cuts.across()) <= 8192 + 1
+    assert not detect_watermark(picture(3, 2048, 16), ["sd-v1"], search="crop")
+
+
+def test_a_verdict_is_true_if_a_mark_is_detected():
+    image = picture(4)
+    assert detect_watermark(embed_watermark(image, "sd-v1")) and not detect_watermark(image)
+
+
+def test_what_was_not_tested_is_missing_and_not_a_no():
+    small = detect_watermark(picture(5, 64, 64), ["sd-v1"])
+    assert small.frame[["detected", "log10_p", "geometry"]].isna().all(axis=None) and "sd-v1" in repr(small) and " no " not in repr(small).partition("\n")[2].replace("not tested", "")
+
+
+@pytest.mark.parametrize(("payloads", "words"), [
+    ("flux", "did you mean the known 'flux-1'"), ("sd-v1.5", "known 'sd-v1'"), ("none", "is the text itself"), ("b.png", "scan"),
+    ([Payload("one", [0, 1, 1, 0, 1, 0, 0]), Payload("one", [1, 1, 1, 0, 1, 0, 0])], "named 'one'")])
+def test_a_payload_that_is_probably_a_slip_is_refused(payloads, words):
+    with pytest.raises(ValueError, match=words):
+        detect_watermark(picture(6, 256, 256), payloads)
+
+
+def test_long_payloads_stay_in_one_line_of_the_table():
+    text = "first line\nsecond line " + "abcdefghij" * 20
+    assert max(map(len, repr(detect_watermark(picture(7), text)).splitlines()[2:])) < 120
 
 
 def test_a_blank_picture_has_no_reading():

@@ -52,7 +52,7 @@ def test_a_folder_becomes_a_row_a_file_with_what_the_detector_says(folder):
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == COLUMNS
     marked = detect_watermark(folder / "a marked.png").best
     assert frame.loc[0, ["payload", "log10_p", "detected", "agreement"]].tolist() == ["sd-v1", marked.log10_p, True, marked.agreement]
-    assert frame["detected"].tolist() == [True, False, False, pd.NA, pd.NA, False, pd.NA]
+    assert frame["detected"].tolist() == [True, False, pd.NA, pd.NA, pd.NA, False, pd.NA]
     assert frame["payload"].isna().tolist() == [False] + [True] * 6 and frame["log10_p"].notna().tolist() == [True, True, *[False] * 3, True, False]
     assert frame["small"].tolist() == [False, False, True, pd.NA, pd.NA, False, pd.NA]
     assert frame.loc[2, ["width", "height", "format"]].tolist() == [20, 9, "BMP"]
@@ -73,7 +73,19 @@ def test_several_processes_give_the_same_frame_in_the_same_order(folder):
     assert many["error"].str.contains("no such file").sum() == 3 and many["path"].isna().sum() == 3
 
 
-@pytest.mark.parametrize("pattern, found", [("*.png", 1), ("**/*.png", 3), ("a*", 1), ("none*", 0), ("a marked.png", 1), ("[ab]*", 2)])
+@pytest.mark.parametrize("nothing", ["none*", "nowhere", ""])
+def test_a_pattern_or_name_of_nothing_is_an_error(folder, nothing, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(FileNotFoundError, match="there is no such folder or file"):
+        scan(nothing)
+
+
+def test_a_row_does_not_repeat_its_path_in_its_error(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert scan(["./f text.jpg"], progress=False)["error"][0].startswith("not a picture")
+
+
+@pytest.mark.parametrize("pattern, found", [("*.png", 1), ("**/*.png", 3), ("a*", 1), ("a marked.png", 1), ("[ab]*", 2)])
 def test_a_pattern_names_files_and_so_does_a_name(folder, pattern, found):
     assert len(scanning.files_of(str(folder / pattern))) == found
 

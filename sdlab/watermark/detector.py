@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import search as places
-from .dwtdct import MIN_AREA, read_blocks, vote
+from .dwtdct import MIN_AREA, bits_of_vote, read_blocks, vote
 from .geometry import AS_IS, Geometry
 from .inspection import Finding, Inspection, Official
 from .opening import opened, pixels_of, rgb_of_image
@@ -44,7 +44,8 @@ def detect_watermark(image: Any, payloads: Any = PAYLOADS, *, search: str = "non
     search : {"none", "crop", "size", "all"}
         "none" takes the picture as it is. "crop" also looks wherever it may have been cut out of a larger one, "size" at the
         sizes it may have been resized from, "all" does both and also looks at it mirrored and with red and blue swapped
-        (diffusers wrote SDXL's mark so before 2024-02). A cut and resized picture is not found.
+        (diffusers wrote SDXL's mark so before 2024-02). A picture that was both cut and resized is not found. One that was
+        turned or pasted into a larger one may be, "as if cut".
     false_positive_rate : float
         Chance that a picture without a mark is called marked, above 0 and at most 0.1. All payloads share it; for a place
         that a search found it is 100 times less.
@@ -63,6 +64,8 @@ def detect_watermark(image: Any, payloads: Any = PAYLOADS, *, search: str = "non
     """
     known = named(payloads)
     require(search, false_positive_rate)
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress={progress!r} is no function; it is called with what is searched and the share that is done")
     for payload in known.values():
         require_testable(payload)
     pixels, provenance = read(image)
@@ -85,7 +88,7 @@ def read(image: Any) -> tuple[np.ndarray, tuple[Mark, ...]]:
 
 def require(search: str, false_positive_rate: float) -> None:
     """Raise unless the two are possible."""
-    if search not in SHARES:
+    if not isinstance(search, str) or search not in SHARES:
         raise ValueError(f"search={search!r} is not one of {', '.join(SHARES)}")
     if isinstance(false_positive_rate, bool) or not isinstance(false_positive_rate, Real):
         raise TypeError(f"false_positive_rate={false_positive_rate!r} is no number; 1e-6 is one in a million pictures")
@@ -102,7 +105,10 @@ def named(payloads: Any) -> dict[str, Payload]:
     elif isinstance(payloads, (str, bytes, bytearray, Payload)) or not isinstance(payloads, Iterable):
         known = {payload.name: payload for payload in [payload_of(payloads)]}
     else:
-        known = {payload.name: payload for payload in map(payload_of, payloads)}
+        given = list(map(payload_of, payloads))
+        known = {payload.name: payload for payload in given}
+        if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
+            raise ValueError(f"two different payloads are named {twice[0]!r}; a mapping gives them names of their own")
     if not known:
         raise ValueError(f"there are no payloads to test for; give names ({', '.join(PAYLOADS)}), texts or bytes")
     return known
@@ -143,7 +149,7 @@ def official_readings(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[
     parts = max(1, pixels.shape[0] * pixels.shape[1] // PART)
     edges = [8 * int(edge) for edge in np.linspace(0, pixels.shape[0] // 8, parts + 1)[:-1]] + [pixels.shape[0]]
     blocks = np.concatenate([read_blocks(pixels[a:b], "uint8") for a, b in itertools.pairwise(edges)])
-    return {name: official_of(vote(blocks, len(p)) * 255 > 127, p) for name, p in payloads.items()}
+    return {name: official_of(bits_of_vote(vote(blocks, len(p))), p) for name, p in payloads.items()}
 
 
 def official_of(bits: np.ndarray, payload: Payload) -> Official:

@@ -52,7 +52,7 @@ def embed_watermark(image: Any, payload: Payload | str | bytes, method: str = "d
     """
     _known("method", method, METHODS)
     payload = payload_of(payload)
-    pixels = large_enough(pixels_of(image))
+    pixels = large_enough(array_of(image))
     arithmetic = arithmetic or ("float32" if pixels.dtype == np.float32 else payload.arithmetic)
     y, u, v = yuv_of(*channels(pixels, arithmetic, order))
     height, width = u.shape[0] // 4 * 4, u.shape[1] // 4 * 4
@@ -83,7 +83,7 @@ def read_blocks(image: Any, arithmetic: str | None = None, order: str = "BGR", m
 def residues(image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct") -> np.ndarray:
     """What the official decoder looks at in each block, (n_blocks,): its largest number modulo 36; above 18 is read as 1."""
     _known("method", method, METHODS)
-    pixels = large_enough(pixels_of(image))
+    pixels = large_enough(array_of(image))
     arithmetic = arithmetic or str(pixels.dtype)
     plane = u_of(*channels(pixels, arithmetic, order))
     return _sizes(to_blocks(_average(_whole(plane, arithmetic))), method) % STEP
@@ -106,19 +106,6 @@ def bits_of_vote(shares: np.ndarray) -> np.ndarray:
     return shares * 255 > 127
 
 
-def u_plane(image: Any, arithmetic: str | None = None, order: str = "BGR") -> np.ndarray:
-    """The plane that carries the mark, float32 (H, W), of a picture of any size: a crop of a marked one may be small."""
-    pixels = pixels_of(image)
-    return u_of(*channels(pixels, arithmetic or str(pixels.dtype), order))
-
-
-def cell_averages(plane: np.ndarray) -> np.ndarray:
-    """Half the sum of each 2x2 cell, (H // 2, W // 2): the Haar average, up to the last bits of the official one."""
-    height, width = plane.shape[0] // 2 * 2, plane.shape[1] // 2 * 2
-    rows = plane[0:height:2, :width] + plane[1:height:2, :width]
-    return (rows[:, 0::2] + rows[:, 1::2]) * rows.dtype.type(0.5)
-
-
 def to_blocks(average: np.ndarray) -> np.ndarray:
     """The whole 4x4 blocks of the Haar average in reading order, (n_blocks, 16)."""
     rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
@@ -135,7 +122,7 @@ def from_blocks(blocks: np.ndarray, average: np.ndarray) -> np.ndarray:
     return result
 
 
-def pixels_of(image: Any) -> np.ndarray:
+def array_of(image: Any) -> np.ndarray:
     """The picture as an RGB or RGBA array, or an error that says what is wrong."""
     if hasattr(image, "getbands"):  # a PIL image
         if image.mode not in ("RGB", "RGBA"):

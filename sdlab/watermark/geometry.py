@@ -45,8 +45,8 @@ class Geometry:
     def __str__(self) -> str:
         words = ["mirrored"] * self.mirrored + ["red and blue swapped"] * self.swapped
         if self.cut:
-            row = f"row of {self.row}" if self.row else "row unknown"
-            words.append(f"cut by {self.cut[0]}, {self.cut[1]}; {row}")
+            row = f" from rows of {self.row}" if self.row else ""
+            words.append(f"as if cut by {self.cut[0]}, {self.cut[1]}{row}")
         if self.size:
             words.append(f"resized from {self.size[0]}x{self.size[1]}")
         return ", ".join(words) or "as is"
@@ -80,10 +80,9 @@ class Cuts:
 
         Half of it is for the height that keeps the proportions.
         """
+        total = 0.5 * _down(self.height)
         alike = max(-(-self.height // 64), round(self.height * side / self.width / 64)) * 64 - self.height
-        whatever = _down(self.height)
-        total = np.zeros(max(len(whatever), alike + 1))
-        total[:len(whatever)] += 0.5 * whatever
+        alike = min(alike, len(total) - 1)  # a strip keeps no proportions
         total[:alike + 1] += 0.5 * ways(alike)
         return total
 

@@ -78,6 +78,10 @@ class Finding:
     def p(self) -> float:
         return 10**self.log10_p
 
+    @property
+    def tested(self) -> bool:
+        return not math.isnan(self.log10_p)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
@@ -107,10 +111,14 @@ class Inspection:
     def detected(self) -> bool:
         return any(finding.detected for finding in self.findings)
 
+    def __bool__(self) -> bool:
+        """Whether a mark is detected."""
+        return self.detected
+
     @property
     def best(self) -> Finding | None:
-        """The finding with the least p, detected or not; None if nothing was tested."""
-        tested = [finding for finding in self.findings if not math.isnan(finding.log10_p)]
+        """The detected finding with the least p, or else the one with the least; None if nothing was tested."""
+        tested = [finding for finding in self.findings if finding.tested]
         return min(tested, key=lambda finding: (not finding.detected, finding.log10_p), default=None)
 
     @property
@@ -120,10 +128,11 @@ class Inspection:
         if self.small and self.search == "none":
             return TOO_SMALL.format(f"{width}x{height}", MIN_AREA)
         hits = [finding for finding in self.findings if finding.detected]
-        found = "; ".join(f"{f.payload.name} ({f.geometry}), p {power(f.log10_p)}" for f in hits)
+        found = "; ".join(f"{short(f.payload.name)} ({f.geometry}), p {power(f.log10_p)}" for f in hits)
         few = f" With {width}x{height} pixels that is what to expect, marked or not." if self.small else ""
-        verdict = f"Marked: {found}. {A_HIT}" if hits else f"No known mark found.{few} {A_MISS}"
-        return f"{verdict} Chance of a false alarm: {self.false_positive_rate:g} a picture."
+        if not hits:
+            return f"No mark found.{few} {A_MISS}"
+        return f"Marked: {found}. {A_HIT} Chance of a false alarm: {self.false_positive_rate:g} a picture."
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -132,10 +141,11 @@ class Inspection:
 
         columns = ["payload", "detected", "log10_p", "agreement", "geometry", "official", "exact", "tests"]
         return pd.DataFrame([{
-            "payload": f.payload.name, "detected": f.detected, "log10_p": f.log10_p, "agreement": f.agreement,
-            "geometry": str(f.geometry), "official": f.official.text if f.official is not None else None,
+            "payload": f.payload.name, "detected": f.detected if f.tested else pd.NA, "log10_p": f.log10_p,
+            "agreement": f.agreement, "geometry": str(f.geometry) if f.tested else None,
+            "official": f.official.text if f.official is not None else None,
             "exact": bool(f.official), "tests": f.tests,
-        } for f in self.findings], columns=columns)
+        } for f in self.findings], columns=columns).astype({"detected": "boolean"})
 
     def _origin(self) -> str:
         return "; ".join(map(str, self.provenance))
@@ -143,11 +153,10 @@ class Inspection:
     def _cells(self) -> list[tuple[str, ...]]:
         rows = [("payload", "found", "p", "bits right", "geometry", "official decoder")]
         for f in self.findings:
-            tested = not math.isnan(f.log10_p)
             official = "" if f.official is None else "exact" if f.official else "wrong"
             right = "" if math.isnan(f.agreement) else f"{f.agreement:.0%}"
-            rows.append((f.payload.name, "yes" if f.detected else "no", power(f.log10_p) if tested else "not tested", right,
-                         str(f.geometry) if tested else "", official))
+            found, p = ("yes" if f.detected else "no", power(f.log10_p)) if f.tested else ("", "not tested")
+            rows.append((short(f.payload.name), found, p, right, str(f.geometry) if f.tested else "", official))
         return rows
 
     def __repr__(self) -> str:
@@ -164,6 +173,12 @@ class Inspection:
             lines.append(f"<tr{weight}><td>" + "</td><td style='text-align:left'>".join(row) + "</td></tr>")
         origin = f"<p>The file says: {html.escape(self._origin())}</p>" if self.provenance else ""
         return f"<p>{html.escape(self.words)}</p><table>{''.join(lines)}</table>{origin}"
+
+
+def short(name: str) -> str:
+    """A payload's name for one line of a table."""
+    name = " ".join(name.split())
+    return name if len(name) <= 40 else f"{name[:39]}…"
 
 
 def power(log10_p: float) -> str:

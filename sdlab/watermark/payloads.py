@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 ARITHMETICS = ("uint8", "float32")
+NO_TEXTS = ("all", "none", "auto", "true", "false")  # what people may mean by these words is no payload
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,10 +119,19 @@ def payload_of(what: Payload | str | bytes) -> Payload:
 
 
 def _text(text: str) -> Payload:
-    near = [name for name in PAYLOADS if _plain(name) == _plain(text)]
+    near = [name for name in PAYLOADS if _alike(_plain(name), _plain(text))]
     if near:
-        raise ValueError(f"payload {text!r}: did you mean the known {near[0]!r}? For the text itself give b{text!r}")
+        raise ValueError(f"payload {text!r}: did you mean the known {near[0]!r}? detect_watermark and embed_watermark take the "
+                         f"text itself as bytes, b{text!r}")
+    if text.lower() in NO_TEXTS or text.lower().endswith(SUFFIXES):
+        raise ValueError(f"payload {text!r}: a payload is a name ({', '.join(PAYLOADS)}) or a hidden text; several pictures go "
+                         f"to scan(), and b{text!r} is the text itself")
     return Payload(text, bits_of_text(text), "uint8", text)
+
+
+def _alike(name: str, text: str) -> bool:
+    """Whether one begins with the other: "flux", "sd-v1.5"."""
+    return min(len(name), len(text)) >= 4 and (name.startswith(text) or text.startswith(name))
 
 
 def _plain(name: str) -> str:

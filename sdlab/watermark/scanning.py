@@ -101,13 +101,14 @@ def frame_of(columns: Mapping[str, list]) -> pd.DataFrame:
 def files_of(paths: Any) -> list[str | None]:
     """The files that `paths` names, those of a folder in the order of their names."""
     if isinstance(paths, (str, os.PathLike)):
-        path = Path(paths)
-        if path.is_dir():
-            return list(pictures_in(path))
-        if path.exists():
+        paths = os.path.expanduser(paths)
+        if os.path.isdir(paths):
+            return list(pictures_in(Path(paths)))
+        if os.path.exists(paths):
             return [os.fspath(paths)]
-        if glob.has_magic(os.fspath(paths)):
-            return sorted(found for found in glob.iglob(os.fspath(paths), recursive=True) if not os.path.isdir(found))
+        matching = glob.iglob(os.fspath(paths), recursive=True) if glob.has_magic(os.fspath(paths)) else ()
+        if found := sorted(name for name in matching if not os.path.isdir(name)):
+            return found
         raise FileNotFoundError(f"{os.fspath(paths)}: there is no such folder or file; name a folder, a pattern such as "
                                 "'pictures/**/*.png', or a list of files")
     if isinstance(paths, bytes) or not isinstance(paths, Iterable):
@@ -187,7 +188,7 @@ def row_of(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
                 row["provenance"] = "; ".join(map(str, marks_of(image))) or None
         row.update(verdict(rgb, asked))
     except Exception as error:  # a file that cannot be judged is a row and not the end of the scan
-        row["error"] = said(error).removeprefix(f"{file}: ")
+        row["error"] = said(error).removeprefix(f"{Path(file or '')}: ")
     return row
 
 
@@ -206,7 +207,7 @@ def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
 
     inspection = detect_watermark(rgb, **asked)
     best = inspection.best
-    found = {"detected": inspection.detected, "small": inspection.small}
+    found = {"detected": None if best is None else inspection.detected, "small": inspection.small}
     if best is None:
         return found
     official = [finding.payload.name for finding in inspection.findings if finding.official]

@@ -31,7 +31,7 @@ class Place:
     Attributes
     ----------
     log10_p : float
-        Divided by the place's share, at most 0.
+        At most 0; `with_share` divides it by a share of the error.
     geometry : Geometry
     agreement : float
         Share of the payload's bits that the scores read right there; NaN if it has more bits than there are blocks.
@@ -150,7 +150,9 @@ def resized(image: np.ndarray, payloads: dict[str, Payload], progress: Progress 
 
 def resized_grids(planes: list[Any], size: tuple[int, int], of: list[str]) -> dict[str, np.ndarray]:
     """The block scores of each arithmetic at another size, from Y, U and V as float32 PIL images."""
-    y, u, v = (np.asarray(plane.resize(size, 1)) for plane in planes)  # 1 is Lanczos
+    from PIL import Image
+
+    y, u, v = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in planes)
     shift = np.float32(127.5)  # between the centres of U and V in float32 and in uint8
     return {a: block_grid(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a) for a in of}
 

@@ -33,6 +33,7 @@ FLOOR = 0.08  # of the noise in units of white noise: what is left of it where t
 LEAST_GAIN = 0.1  # below it a point counts for nothing
 BESIDE = (-2, -1, 1, 2)  # cycles a picture; also half-way to the next point in the row
 APART = 0.8  # cycles a picture, at least, between a point beside and every point that carries the payload
+MOST_IN_A_WAVE = 0.4  # of a payload's power, in a single wave
 PRIOR = 16  # degrees of freedom of the points beside, fewer than they have: the noise is not the same at all points
 ALIKE = 3  # a fold so many times as strong as the points beside says that they do not tell its noise, as in a wallpaper
 LEAST_FREEDOM = 5  # real numbers; a shorter payload is no evidence
@@ -248,8 +249,14 @@ def is_text(payload: Payload) -> bool:
 
 
 def require_testable(payload: Payload) -> None:
-    """Raise if the payload is too short to tell from noise."""
-    freedom = len(payload) - (PERIOD if is_text(payload) else 1)
-    if freedom < LEAST_FREEDOM:
-        raise ValueError(f"payload {payload.name!r}: {len(payload)} bits are too few to tell from noise; "
+    """Raise if the payload is too short to tell from noise, or so regular that a striped picture would agree with it."""
+    text, n_bits = is_text(payload), len(payload)
+    if n_bits - (PERIOD if text else 1) < LEAST_FREEDOM:
+        raise ValueError(f"payload {payload.name!r:.60}: {n_bits} bits are too few to tell from noise; "
                          "a text needs 2 letters, other bits at least 6")
+    k = np.arange(n_bits // 2 + 1)
+    waves = np.abs(np.fft.rfft(payload.bits - 0.5)) ** 2 * np.where(2 * k == n_bits, 1, 2)
+    waves[k * (PERIOD if text else 1) % n_bits == 0] = 0
+    if waves.max() > MOST_IN_A_WAVE * waves.sum() or waves.sum() < NOTHING:
+        raise ValueError(f"payload {payload.name!r:.60}: its bits repeat so regularly that stripes in a picture cannot be told "
+                         "from it; take a longer text of different letters")

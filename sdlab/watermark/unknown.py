@@ -33,8 +33,9 @@ class Reading:
     bic : float
         The Bayesian information criterion of "a payload of this length" less that of "no payload".
     convincing : bool
-        Whether that is far below 0 and the bytes are printable text. Pictures with edges and patterns can do the first, but
-        hardly the second; a mark of bits that spell nothing, like SDXL's, is not convincing either.
+        Whether that is far below 0 and the bytes are printable text of at least three letters. Pictures with edges and
+        patterns can do the first, but hardly the second. A mark of bits that spell nothing, like SDXL's, is not convincing
+        either.
     """
 
     bits: np.ndarray = field(repr=False)
@@ -70,6 +71,9 @@ def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
         raise ValueError(f"{width}x{height} are {height * width:,} pixels; a mark needs {MIN_AREA:,} (256x256) or more")
+    lengths = [lengths] if isinstance(lengths, int) else list(lengths)
+    if any(int(length) != length for length in lengths):
+        raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
     lengths = sorted({int(length) for length in lengths})
     if not lengths or lengths[0] < 8 or lengths[-1] > 1000:
         raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
@@ -79,6 +83,7 @@ def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
     bits = without_repeats(read_bits(grids[i], n_bits, width // 8, -(width // 8) * (top // 8)))
     raw = bytes_of_bits(bits)
     printable = len(bits) % 8 == 0 and all(EASY[0] <= byte < EASY[1] for byte in raw)
+    printable = printable and len(raw) >= 3 and len(set(raw)) >= 3  # stripes spell single letters, and repeat them
     return Reading(bits, raw.decode("ascii", "backslashreplace"), bic, bic < CONVINCING and printable)
 
 
