@@ -368,7 +368,13 @@ def test_a_payload_that_looks_like_stripes_is_refused(payload):
 def test_a_narrow_strip_is_searched_in_bounded_time_and_memory():
     cuts = Cuts(8, 8192)
     assert max(len(cuts.down(side)) for side, _ in cuts.across()) <= 8192 + 1
+    assert middle(np.empty((65000, 8, 3), np.uint8))[1].shape == (4096, 8, 3)
     assert not detect_watermark(picture(3, 2048, 16), ["sd-v1"], search="crop")
+
+
+def test_a_cut_from_a_very_long_picture_is_found_in_its_middle():
+    marked = embed_watermark(picture(1, 4800, 256), "sd-v1")
+    assert geometry(detect_watermark(marked[13:, 5:], ["sd-v1"], search="crop"), "sd-v1") == "as if cut by 5, 13 from rows of 256"
 
 
 def test_a_verdict_is_true_if_a_mark_is_detected():

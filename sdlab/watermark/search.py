@@ -19,6 +19,7 @@ from .statistics import evidence, fold, is_text, read_bits
 Progress = Callable[[str, float], None]
 
 MOST = 1_200_000  # pixels, from the middle of the picture, whose blocks a search for cuts scores 64 times
+LONGEST = 4096  # pixels, a side of that middle
 MOST_AS_IS = 4_200_000  # pixels, from the middle rows, that are scored; more would not make the answer better
 NEARLY = 0.85  # of the best log10 p
 OFFSETS = [(down, along) for down in range(8) for along in range(8)]
@@ -94,7 +95,7 @@ def middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
     """The middle of a picture that is too large to be searched whole, and the cuts that are possible."""
     height, width = image.shape[:2]
     factor = min(1.0, math.sqrt(MOST / (height * width)))
-    rows, columns = math.ceil(height * factor), math.ceil(width * factor)
+    rows, columns = (min(LONGEST, math.ceil(side * factor)) for side in (height, width))
     top, left = (height - rows) // 2, (width - columns) // 2
     return Cuts(width, height, left, top), image[top:top + rows, left:left + columns]
 
