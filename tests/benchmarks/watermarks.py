@@ -36,7 +36,7 @@ CHANGES = ["none", "mirrored", "crop px 1", "crop px 10", "crop % 10", "resize 0
 NOMINAL = (-3, -4, -5, -6)
 LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", np.uint8)
 KEYS = {"sd-v1": 100, "sd-v1-inpainting": 20, "sd-v2": 1000, "invokeai": 500, "sdxl": 1000, "flux-1": 200}  # in searches
-TILES = 1000  # in searches
+TILES = 1000  # in searches, about
 WIDTHS = (512, 456)  # of the tiles in the calibration: 64 blocks a row, and 57, which has no factor in common with any length
 
 
