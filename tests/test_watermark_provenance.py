@@ -5,9 +5,9 @@ import struct
 import sys
 import zlib
 
-import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from test_watermark_files import chunk, noise, png_of
 
 from sdlab.metadata import png_bytes
 from sdlab.request import Request
@@ -15,20 +15,6 @@ from sdlab.watermark.provenance import marks_of
 
 INFOTEXT = "a cat, läuft 猫\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: m"
 GRAPH = '{"3": {"class_type": "KSampler", "inputs": {"seed": 5}}}'
-
-
-def noise(seed=0, height=24, width=33):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png_of(width, height, depth, colour, rows, *more):
-    """A PNG by hand, for what Pillow cannot write."""
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)) + chunk(
-        b"IDAT", zlib.compress(rows)) + b"".join(more) + chunk(b"IEND", b"")
 
 
 def exif_of(tags, user_comment=None):

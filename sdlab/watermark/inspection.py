@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 A_HIT = "A hit is a claim, not a proof: the payloads are public, and anyone can embed them."
 A_MISS = "A miss proves nothing: marks are optional, and strong changes wipe them out."
 TOO_SMALL = ("Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a marked picture, "
-             "or one made smaller, only a search can tell, and hardly.")
+             "or one made smaller, a search may tell: search='all'.")
 
 
 @dataclass(frozen=True, eq=False)

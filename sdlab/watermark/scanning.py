@@ -53,9 +53,9 @@ def scan(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | None]
     -------
     DataFrame
         `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are those of the most
-        likely payload all the same. `official` names the payloads that the official decoder reads without an error.
-        `small` says that the method cannot work at this size. `provenance` is what `marks_of` finds, and `error` why a
-        file could not be read.
+        likely payload all the same. `official` names the payloads that the official decoder reads without an error. `small`
+        says that no mark is written at this size; without a search nothing is tested then. `provenance` is what `marks_of`
+        finds, and `error` why a file could not be read.
 
     Raises
     ------

@@ -12,10 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from .colour import yuv_of
-from .dwtdct import ORDERS
+from .dwtdct import BLOCK, ORDERS, STEP
 
-STEP = 36  # a mark moves a coefficient to residue 9 (bit 0) or 27 (bit 1) modulo 36
-BLOCK = 4  # a block is 4x4 Haar averages: 8x8 pixels
 WINDOW = 5  # blocks; what they have in common is taken off
 BOUND = 4.0  # of a score
 N_FEATURES = 124
