@@ -11,7 +11,7 @@ import pandas as pd
 
 from .request import FIELDS
 
-TAKEN = (*FIELDS, "key", "path", "error")  # columns that no probe may have
+TAKEN = (*FIELDS, "key", "path", "error", "starred", "rating")  # columns that no probe may have
 
 
 def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataFrame:

@@ -241,13 +241,13 @@ def values_td(found: list[Any]) -> str:
 def cells_section(frame: pd.DataFrame) -> str:
     """A row for each of the first cells, with a small picture."""
     names = varying(frame)
-    probes = [name for name in frame.columns if name not in (*NO_PROBES, *label_columns(frame))]
+    unsaid = [name for name in ("starred", "rating") if not any(values(frame, name))]
+    probes = [name for name in frame.columns if name not in (*NO_PROBES, *unsaid, *label_columns(frame))]
     columns = [*names, *probes, *(["seconds"] if "seconds" in frame.columns else [])]
     rows = [[str(n), thumbnail(path, ", ".join(f"{name} {text_of(v)}" for name, v in zip(names, found))),
              *map(value_td, columns, found), value_td("path", path) if path or not error else value_td("error", error)]
             for n, (*found, path, error) in enumerate(tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1)]
-    note = note_if_cut(frame, "cells", " The recipes of all are in the list at the end; their pictures and facts are in the "
-                                       "store, under the names of the files.")
+    note = note_if_cut(frame, "cells", " The list at the end has all recipes; the store has all pictures, under these names.")
     return note + table(["", "picture", *map(esc, columns), "file or error"], rows, "cells")
 
 

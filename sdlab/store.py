@@ -11,28 +11,32 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from .files import ends_with, is_leftover, write_whole
 from .index import FACTS, RECIPE, Index, packed, unpacked
 from .metadata import ENDING, png_bytes, read_record
+from .opinions import OPINIONS, Opinions
 from .request import Request, key_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-COLUMNS = {"key": "string", **RECIPE, "path": "string", "error": "string", **FACTS}
+COLUMNS = {"key": "string", **RECIPE, "path": "string", "error": "string", **FACTS, **OPINIONS}
 ROOM = 100_000  # bytes that must be free for a run to begin
 KEY = re.compile("[0-9a-f]{32}")
+PICTURE = "another picture", " or give another folder, and run again: what is finished stays finished"
+OPINION = "another opinion", " and say it again: earlier ones are kept"
 ADVICE = {errno.ENOSPC: "free space there", errno.EDQUOT: "free space there", errno.EROFS: "make it writable",
           errno.EACCES: "make it writable", errno.EPERM: "make it writable"}
 
 
 class Store:
-    """A folder of finished pictures, each in a file named by its recipe's key.
+    """A folder of finished pictures, each in a file named by its recipe's key, and of what people said of them.
 
-    Several processes and threads may use one store at once. Nothing is written before the first `save`.
+    Several processes and threads may use one store at once. Nothing is written before the first `save` or opinion.
 
     Parameters
     ----------
@@ -45,6 +49,7 @@ class Store:
         self.images = self.root / "images"
         require_layout(self.root, self.images)
         self.index = Index(self.root / "index.sqlite", self._refill)
+        self.opinions = Opinions(self.root)
         len(self)  # opens the index, so that what is wrong shows here
 
     def __repr__(self) -> str:
@@ -90,28 +95,49 @@ class Store:
             raise ValueError(f"key {key} does not belong to this request, whose own is {own}; save needs the resolved one")
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         data = png_bytes(image, request, key, {"created": now, **facts, "pixels": pixels(image)})
-        with self._advising():
+        with self._advising(*PICTURE):
             write_whole(path, data)
         self.index.put([packed(read_record(data), len(data))])
         return path
 
     def prepare(self) -> None:
         """Makes the folder and tries to write there, so that a long run fails before it begins; raises as `save` does."""
-        with self._advising():
+        with self._advising(*PICTURE):
             self.images.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.images) as trial:
                 trial.write(bytes(ROOM))
                 trial.flush()
 
+    def rate(self, key: str, *, starred: bool | None = None, rating: int | EllipsisType | None = ...) -> None:
+        """Stars a picture, rates it from 1 to 5, or both; what is not given stays as it was, and rating=None takes it back.
+
+        The picture need not be there (yet). The opinion goes into the text file `opinions.jsonl`, not into the picture or the
+        index, and outlives both. Raises OSError where that file cannot be written.
+        """
+        self._file(key)
+        with self._advising(*OPINION):
+            self.opinions.rate(key, starred=starred, rating=rating)
+
+    def vote(self, left: str, right: str, vote: str, *, blind: bool = False) -> None:
+        """Keeps which of two pictures, given by their keys, was preferred: "left", "right", "tie" or "both bad".
+
+        `blind` says that the voter did not know which was which. Raises as `rate` does.
+        """
+        self._file(left), self._file(right)
+        with self._advising(*OPINION):
+            self.opinions.vote(left, right, vote, blind=blind)
+
+    def votes(self) -> pd.DataFrame:
+        """All votes in the order in which they were cast: `time left right vote blind`."""
+        return self.opinions.votes()
+
     @contextlib.contextmanager
-    def _advising(self) -> Iterator[None]:
+    def _advising(self, what: str, then: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise OSError(error.errno, (
-                f"the store {self.root} cannot take another picture ({error.strerror}); "
-                f"{ADVICE.get(error.errno, 'see to that')} or give another folder, and run again: what is finished stays "
-                "finished")) from error
+            todo = ADVICE.get(error.errno, "see to that") + then
+            raise OSError(error.errno, f"the store {self.root} cannot take {what} ({error.strerror}); {todo}") from error
 
     def image(self, key: str) -> Image:
         """The picture in memory, RGB."""
@@ -133,12 +159,15 @@ class Store:
             raise FileNotFoundError(errno.ENOENT, f"no picture {key} in {self!r}; run its request first") from None
 
     def frame(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
-        """One row a picture: key, recipe, path, error (missing here: failures are not stored) and facts.
+        """One row a picture: key, recipe, path, error (missing here: failures are not stored), facts, star and rating.
+
+        The last two, `starred` (False where nothing was said) and `rating` (1 to 5), are as of now: a frame in memory keeps
+        its old ones until it is read again.
 
         Parameters
         ----------
         keys : iterable of str, optional
-            Rows for these, in this order, with only the key where there is no picture. Else all, in order of creation.
+            Rows for these, in this order, with only key and opinions where there is no picture. Else all, in order of creation.
         """
         import pandas as pd
 
@@ -146,6 +175,7 @@ class Store:
         columns = unpacked(rows)
         columns["path"] = pd.array([row[1] and self._file(row[0]) for row in rows], "string")
         columns["error"] = pd.array([None] * len(rows), "string")
+        columns |= self.opinions.columns(columns["key"])
         return pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
 
     def seconds(self, *, weights: str, num_inference_steps: int, height: int, width: int) -> float | None:

@@ -14,7 +14,8 @@ from .captions import distinct, held_constant, hide_home, label_of, text_of, tup
 from .sheet import Cell, Grid, GridFigure, Sheet
 
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
-UNTELLING = ("key", "path", "pixels", "seconds", "created", "rerun")  # they differ between images without saying how
+UNTELLING = ("key", "path", "pixels", "seconds", "created", "rerun", "starred",
+             "rating")  # they differ between images without saying how
 
 
 def image_grid(frame: pd.DataFrame, row: str | Sequence[str] | None = None, col: str | Sequence[str] | None = None, *,

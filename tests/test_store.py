@@ -70,7 +70,7 @@ def test_nothing_is_made_before_the_first_picture(tmp_path):
     frame = store.frame()
     assert len(store) == len(frame) == 0 and store.finished([cell()[0]]) == set() and store.rebuild() == 0
     assert list(frame.columns) == list(COLUMNS) and store.check().empty
-    assert store.frame([cell()[0]]).drop(columns="key").isna().all(axis=None)
+    assert store.frame([cell()[0]]).drop(columns=["key", "starred"]).isna().all(axis=None)
     assert not (tmp_path / "a").exists()
     assert len(Store(tmp_path)) == 0 and not any(tmp_path.iterdir())
 
@@ -89,7 +89,7 @@ def test_the_frame_has_one_row_a_picture_in_nullable_types(tmp_path):
     key, = save(store, 2**63 - 1, facts={"seconds": np.float64(0.5), "nsfw": False, "threads": np.int64(2)})
     frame = store.frame()
     assert {name: str(kind) for name, kind in frame.dtypes.items()} == COLUMNS
-    assert list(frame) == ["key", *FIELDS, "path", "error", *FACTS]
+    assert list(frame) == ["key", *FIELDS, "path", "error", *FACTS, "starred", "rating"]
     row = frame.iloc[0]
     assert (row["key"], row["seed"], row["seconds"], row["nsfw"], row["threads"]) == (key, 2**63 - 1, 0.5, False, 2)
     assert row["path"] == str(store.path(key)) and row[["error", "device", "rerun"]].isna().all()
@@ -111,7 +111,7 @@ def test_the_frame_of_given_keys_has_their_order_and_gaps(tmp_path, others):
     missing = cell(7)[0]
     frame = store.frame(iter([b, missing, a, b]))
     assert frame["key"].tolist() == [b, missing, a, b] and frame["seed"].tolist() == [1, pd.NA, 0, 1]
-    assert frame.loc[1].drop("key").isna().all() and frame["path"][2] == str(store.path(a))
+    assert frame.loc[1].drop(["key", "starred"]).isna().all() and frame["path"][2] == str(store.path(a))
     assert {name: str(kind) for name, kind in store.frame([]).dtypes.items()} == COLUMNS
 
 
