@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 
+from .events import Event, Listeners
 from .models import Native
 from .pipelines import load, machine_facts
 from .planning import Cell, Plan
 from .progress import Progress
-from .render import Cancelled, Picture, Renderer
+from .render import Cancelled, Clean, OnStep, Picture, Renderer
 from .request import Request
+from .sketch import Sketches
 from .store import Store
 
 MOST_WAITING = 64  # pictures to be written; a slow disk holds the lanes back rather than fill the memory
@@ -52,6 +54,8 @@ class Lanes:
         As for `Job`.
     errors : dict
         {key: message} of the cells that failed.
+    listeners : Listeners
+        Told of what lands, of what fails, and now and then of what the cells at work look like.
     """
 
     store: Store
@@ -63,6 +67,10 @@ class Lanes:
     dtype: str | None = None
     on_error: str = "record"
     errors: dict[str, str] = field(default_factory=dict)
+    listeners: Listeners = field(default_factory=Listeners)
+
+    def __post_init__(self) -> None:
+        self.sketches = Sketches(self.listeners)
 
     def render(self, plan: Plan) -> None:
         """All groups of the plan, one after the other; raises `Cancelled` when it is stopped."""
@@ -147,7 +155,7 @@ class Lanes:
         self._heed_stop()
         begun = time.perf_counter()
         try:
-            pictures = renderer.pictures([cell.request for cell in batch], self._stepped(len(batch)))
+            pictures = renderer.pictures([cell.request for cell in batch], self._stepped(renderer, batch))
         except Cancelled:
             raise
         except Exception as error:
@@ -160,12 +168,14 @@ class Lanes:
         facts = recorded(renderer, time.perf_counter() - begun, renderer.batch_size(batch[0].request))
         return [(cell, picture, {**facts, "nsfw": picture.nsfw}) for cell, picture in zip(batch, pictures)]
 
-    def _stepped(self, cells: int) -> Callable[[int, int], None]:
+    def _stepped(self, renderer: Renderer, batch: list[Cell]) -> OnStep:
         """What is called before each step of a batch: it counts, and ends the batch if the job is to stop."""
-        def on_step(done: int, total: int) -> None:
+        def on_step(done: int, total: int, clean: Clean | None) -> None:
             self._heed_stop()
-            self.progress.step(cells, done, total)
+            self.progress.step(len(batch), done, total)
             self.show()
+            if clean:
+                self.sketches.show(renderer.loaded, batch, clean)
 
         return on_step
 
@@ -176,10 +186,12 @@ class Lanes:
     def _save(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> None:
         self.store.save(cell.key, cell.request, picture.image, facts)
         self.progress.saved()
+        self.listeners.tell(Event("landed", cell.key))
 
     def _fail(self, cell: Cell, error: Exception) -> None:
         self.errors[cell.key] = message = f"{type(error).__name__}: {error}"
         self.progress.failure()
+        self.listeners.tell(Event("failed", cell.key, error=message))
         if self.on_error == "raise":
             raise GenerationError(f"{message}, for {cell.request}", cell.request) from error
 

@@ -11,6 +11,7 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from .watermark.payloads import payload_of
 
 TEXTS_KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
 DECODED = 262_144  # pixels in one call of the VAE
-OnStep = Callable[[int, int], None]
+Clean = Callable[[], torch.Tensor]
+OnStep = Callable[[int, int, Clean | None], None]
 
 
 class Cancelled(Exception):
@@ -60,7 +62,7 @@ class Renderer:
         """How many cells of that size share a call."""
         return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
 
-    def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total: None) -> list[Picture]:
+    def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total, clean: None) -> list[Picture]:
         """Renders at most `batch_size` resolved requests that share size, scheduler, number of steps and eta.
 
         A short batch is filled up with copies of its last cell, so that the shape stays the same.
@@ -117,7 +119,7 @@ class Renderer:
 @torch.inference_mode()
 def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor, *, seeds: Sequence[int],
             guidance_scale: Sequence[float], num_inference_steps: int, shape: tuple[int, int, int], eta: float = 0.0,
-            on_step: OnStep = lambda done, total: None) -> torch.Tensor:
+            on_step: OnStep = lambda done, total, clean: None) -> torch.Tensor:
     """Classifier-free guidance (arXiv 2207.12598) over B cells at once.
 
     Parameters
@@ -129,7 +131,8 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
     shape : (channels, height, width)
         Of one cell's latents.
     on_step : callable
-        Called before each step with the steps done and their number; what it raises ends the loop.
+        Called before each step with the steps done, their number, and what gives the clean latents (B, channels, height,
+        width) that the step before predicted (None before the first); what it raises ends the loop.
 
     Returns
     -------
@@ -144,13 +147,31 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
     accepted = inspect.signature(scheduler.step).parameters
     extra = {k: v for k, v in {"eta": eta, "generator": generators}.items() if k in accepted}
     x = noise.to(unet.device) * scheduler.init_noise_sigma
+    clean = None
     for i, t in enumerate(scheduler.timesteps):
-        on_step(i, len(scheduler.timesteps))
+        on_step(i, len(scheduler.timesteps), clean)
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
         predicted = unet(torch.cat([scaled, scaled]), t, encoder_hidden_states=text, return_dict=False)[0]
         without, with_text = predicted.float().chunk(2)
-        x = scheduler.step(without + weight * (with_text - without), t, x, return_dict=False, **extra)[0]
+        guided = without + weight * (with_text - without)
+        clean = partial(clean_latents, scheduler, scaled, guided, t)
+        x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
     return x
+
+
+def clean_latents(scheduler: Any, scaled: torch.Tensor, predicted: torch.Tensor, t: Any) -> torch.Tensor:
+    """The latents without noise that a prediction at timestep t implies, float32; DDIM's equation 12 (arXiv 2010.02502).
+
+    It holds for every scheduler, because what `scale_model_input` gives the network is sqrt(a) latents + sqrt(1 - a) noise
+    in all of them. Between whole timesteps (Karras, KDPM2) the nearest `a` is taken.
+    """
+    kind = scheduler.config.prediction_type
+    if kind == "sample":
+        return predicted
+    a = scheduler.alphas_cumprod[round(float(t))].to(predicted)
+    if kind == "v_prediction":                                                                # arXiv 2202.00512
+        return a.sqrt() * scaled.float() - (1 - a).sqrt() * predicted
+    return (scaled.float() - (1 - a).sqrt() * predicted) / a.clamp(min=1e-4).sqrt()  # a may begin at 0
 
 
 @torch.inference_mode()

@@ -5,9 +5,10 @@ import atexit
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from .events import Listener, Listeners
 from .planning import Cell, Plan, listed, plan
 from .progress import Progress, display
 from .request import FIELDS, Request
@@ -86,6 +87,7 @@ class Job:
             self.store.prepare()
         self._options = dict(batch_size=batch_size, device=device, dtype=dtype, on_error=on_error)
         self._errors: dict[str, str] = {}
+        self._listeners = Listeners()
         self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)
         self._show = display(self.progress) if progress and self._plan.todo else lambda: None
         self._stop, self._ended = threading.Event(), threading.Event()
@@ -99,6 +101,35 @@ class Job:
     def state(self) -> str:
         """Either "running", or how it ended: "done", "stopped" or "failed"."""
         return self.progress.state
+
+    @property
+    def requests(self) -> list[Request]:
+        """The resolved requests, in the order given: one for each row of the frame."""
+        return [cell.request for cell in self._plan.cells]
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the requests, in the same order; a cell asked for twice is there twice."""
+        return [cell.key for cell in self._plan.cells]
+
+    def watch(self, listener: Listener) -> Callable[[], None]:
+        """Calls `listener(event)` for each event from now on, until the returned function is called.
+
+        The last event is "ended", when `state` has its final value and before `wait()` and `result()` return; a job that
+        has ended tells it at once. To miss nothing, watch first and read `frame()` then: what lands in between is in both.
+
+        Parameters
+        ----------
+        listener : callable
+            Gets an `Event`, from the job's own threads, perhaps from two at once: it must be quick, and must not wait for
+            the job. What it raises is ignored. As long as anybody watches, cells at work are sketched up to 4 times a
+            second, less often if a listener is slow.
+        """
+        return self._listeners.add(listener)
+
+    def frame(self) -> pandas.DataFrame:
+        """The frame of all cells as it is now; those not reached yet have neither `path` nor `error`."""
+        return _frame(self._plan.cells, self.store, self._errors)
 
     def stop(self) -> Job:
         """Ends the job within one denoising step; what is finished is kept."""
@@ -121,7 +152,7 @@ class Job:
         self.wait()
         if self.exception is not None:
             raise self.exception
-        return _frame(self._plan.cells, self.store, self._errors)
+        return self.frame()
 
     def _work(self) -> None:
         state, held = "done", False
@@ -140,7 +171,10 @@ class Job:
                 _rendering.release()
             self.progress.state = state
             self._show()
-            self._ended.set()
+            try:
+                self._listeners.end()
+            finally:
+                self._ended.set()
 
     def _render(self) -> str:
         """Renders what is to be rendered; returns how that ended."""
@@ -148,7 +182,8 @@ class Job:
         from .render import Cancelled
 
         try:
-            Lanes(self.store, self.progress, self._show, self._stop, errors=self._errors, **self._options).render(self._plan)
+            Lanes(self.store, self.progress, self._show, self._stop, errors=self._errors, listeners=self._listeners,
+                  **self._options).render(self._plan)
         except Cancelled:
             return "stopped"
         return "done"
