@@ -139,7 +139,7 @@ def varying(frame: pd.DataFrame) -> list[str]:
 def held_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
     """What all rows share, and what varies without being an axis: "prompt: a cat · seed: 3 · also varies: eta"."""
     labels = label_columns(frame)
-    explained = PROMPTS if set(axes) & set(labels) else ()  # the choices say how the prompts differ
+    explained = [*PROMPTS * bool(set(axes) & set(labels)), *labels * bool(set(axes) & set(PROMPTS))]  # by one another
     names = dict.fromkeys(("prompt", "model", *FIELDS, *labels))
     found = {name: distinct(frame, name) for name in names if name not in axes and (name != "weights" or retrained(frame))}
     shared = [f"{name}: {text_of(first)}" for name, (first, *more) in found.items()

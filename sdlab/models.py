@@ -33,6 +33,9 @@ class Model:
         A folder in diffusers' `StableDiffusionPipeline` layout.
     title, licence, source : str
         For people.
+    text_encoder, trained_on : str
+        For comparisons: what reads the prompt, and which pictures the model has learned from, in a short phrase each; "" if
+        that is not known.
     watermark : str, optional
         The payload that its official script wrote into every picture, a name in `sdlab.watermark.PAYLOADS`.
     guidance_scale, num_inference_steps : float, int
@@ -43,6 +46,8 @@ class Model:
 
     path: str | Path
     title: str = ""
+    text_encoder: str = ""
+    trained_on: str = ""
     guidance_scale: float = 7.5
     num_inference_steps: int = 50
     licence: str = ""
@@ -53,8 +58,10 @@ class Model:
 
 MODELS: dict[str, Model] = {
     "tiny-v1": Model(
-        path=TINY_V1, title="the embedded model: 64x64 pictures of a small world", guidance_scale=4.0,
-        num_inference_steps=20, licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)",
+        path=TINY_V1, title="the embedded model: 64x64 pictures of a small world",
+        text_encoder="as CLIP's, but of 2 layers and width 128, trained together with the UNet",
+        trained_on="rendered pictures of 84 emoji and six shapes in ten colours, one to four in a picture, with captions",
+        guidance_scale=4.0, num_inference_steps=20, licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)",
         source="python -m sdlab.embedded.train", seconds_per_step=0.0033),
 }
 
@@ -70,6 +77,7 @@ class Layout:
     scheduler: str
     prediction_type: str
     text_layers: int
+    text_width: int
     max_tokens: int
 
 
@@ -112,7 +120,8 @@ def _layout(folder: Path, changed: tuple[int, ...]) -> Layout:
     return Layout(
         height=height * factor, width=width * factor, factor=factor, channels=unet["block_out_channels"][0],
         scheduler=scheduler["_class_name"], prediction_type=scheduler.get("prediction_type", "epsilon"),
-        text_layers=text.get("num_hidden_layers", 12), max_tokens=text.get("max_position_embeddings", 77))
+        text_layers=text.get("num_hidden_layers", 12), text_width=text.get("hidden_size", 512),
+        max_tokens=text.get("max_position_embeddings", 77))
 
 
 def require_runnable(folder: Path, index: dict, unet: dict) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,25 @@ STATED = ("model", "prompt", "seed", "eta", "clip_skip")  # no model decides the
 
 def program(frame: pd.DataFrame, title: str, filename: str) -> str:
     """Python that makes the frame's requests, runs them and writes the report again."""
+    made = results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
+    return f"{made}write_report({filename!r}, {title!r}, results)\n"
+
+
+def grid_code(frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], root: Path | None = None) -> str:
+    """Python that makes the frame's requests, runs them and draws the grid again."""
+    axes = "".join(f", {side}={(names[0] if len(names) == 1 else list(names))!r}"
+                   for side, names in (("row", row), ("col", col)) if names)
+    return f"{results_code(frame, 'image_grid', root=root)}image_grid(results{axes})\n"
+
+
+def results_code(frame: pd.DataFrame, *names: str, root: Path | None = None, other: str = "runs/again") -> str:
+    """Python that binds `results` to the frame of the same requests; `names` are imported, too."""
     models = models_code(frame)
     plan = models + plan_code(requests_of(frame)) + labels_code(frame)
-    names = "MODELS, Model, " * bool(models) + "Request, Store, run, sweep, write_report"
-    folder, size = store_near(frame) or store_elsewhere(frame) or f"runs/{Path(filename).stem}", batch_size_of(frame)
-    return (f"from sdlab import {names}\n\n{plan}\n"
-            f"results = run(plan, Store({folder!r}){f', batch_size={size}' if size else ''})\n"
-            f"write_report({filename!r}, {title!r}, results)\n")
+    imported = ", ".join(sorted(["Request", "Store", "run", "sweep", *names, *["MODELS", "Model"] * bool(models)]))
+    folder, size = store_near(frame, root) or store_elsewhere(frame, root) or other, batch_size_of(frame)
+    return (f"from sdlab import {imported}\n\n{plan}\n"
+            f"results = run(plan, Store({folder!r}){f', batch_size={size}' if size else ''})\n")
 
 
 def recipes(frame: pd.DataFrame) -> dict[str, Any]:
@@ -82,16 +94,16 @@ def batch_size_of(frame: pd.DataFrame) -> int | None:
     return int(*found) if len(found) == 1 and found != {None} else None
 
 
-def store_near(frame: pd.DataFrame) -> str | None:
+def store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None:
     """The store's folder seen from the current one, or None if it is not below that."""
-    root, here = store_root(frame), Path.cwd()
+    root, here = root or store_root(frame), Path.cwd()
     below = root and root.is_relative_to(here) and here not in home().parents  # from there the path would tell the user
     return root.relative_to(here).as_posix() if below else None
 
 
-def store_elsewhere(frame: pd.DataFrame) -> str | None:
+def store_elsewhere(frame: pd.DataFrame, root: Path | None = None) -> str | None:
     """The last part of the store's folder: the others are private."""
-    root = store_root(frame)
+    root = root or store_root(frame)
     return f"runs/{root.name}" if root and root.name and root != home() else None
 
 

@@ -138,7 +138,7 @@ def resized(image: np.ndarray, payloads: dict[str, Payload], progress: Progress 
     sizes, found = sizes_before(image.shape[1], image.shape[0]), {}
     if not sizes:
         return {}
-    planes = [Image.fromarray(plane) for plane in score_planes(_reduced(image), "float32")]
+    planes = [Image.fromarray(plane) for plane in score_planes(reduced(image), "float32")]
     for i, (size, share) in enumerate(sizes):
         grids = resized_grids(planes, size, arithmetics(payloads))
         for name, payload in payloads.items():
@@ -158,7 +158,7 @@ def resized_grids(planes: list[Any], size: tuple[int, int], of: list[str]) -> di
     return {a: block_grid(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a) for a in of}
 
 
-def _reduced(image: np.ndarray) -> np.ndarray:
+def reduced(image: np.ndarray) -> np.ndarray:
     """A picture that is larger than all sizes of interest, at twice their pixels."""
     from PIL import Image
 
