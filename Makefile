@@ -1,9 +1,10 @@
-# make demo: the main job, headless; make lab: JupyterLab; make test: all tests. Each sets up .venv by itself.
+# make demo: the main job, headless; make lab: JupyterLab; make test: all tests, those in a browser too where there is a Chromium.
+# Each sets up .venv by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/installed
 
-.PHONY: demo lab test benchmarks watermarks clean
+.PHONY: demo lab test screenshots benchmarks watermarks clean
 
 demo: $(READY)
 	@mkdir -p demo && cp notebooks/00_start_here.ipynb demo/
@@ -17,6 +18,9 @@ lab: $(READY)
 
 test: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+
+screenshots: $(READY)  # of the widgets, in both themes, into build/screenshots
+	$(BIN)/python tests/screenshots.py
 
 benchmarks: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tests/benchmarks/rendering.py

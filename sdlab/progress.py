@@ -120,7 +120,8 @@ class Bar:
         share = f"{100 * self.progress.fraction:.1f}%"
         colour = {"failed": "var(--jp-error-color1, #c62828)", "stopped": "var(--jp-warn-color1, #ef6c00)"}.get(
             self.progress.state, "var(--jp-brand-color1, #1976d2)")
-        return (f'<div role="progressbar" aria-valuenow="{share[:-1]}" aria-valuemin="0" aria-valuemax="100" '
+        return (f'<div role="progressbar" aria-label="share that is done" aria-valuenow="{share[:-1]}" '
+                'aria-valuemin="0" aria-valuemax="100" '
                 'style="width:20em;height:.5em;border-radius:.25em;background:var(--jp-layout-color3, #ddd);overflow:hidden">'
                 f'<div style="width:{share};height:100%;background:{colour}"></div></div>'
                 f'<div style="font-size:90%">{self.progress}</div>')
