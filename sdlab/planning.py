@@ -118,11 +118,15 @@ class Preview:
     seconds: float | None
     models: tuple[str, ...]
 
+    @property
+    def _counted(self) -> str:
+        return f"{self.cells:,} cell{'s' * (self.cells != 1)}"
+
     def __repr__(self) -> str:
         if not self.todo:
-            return f"{self.cells} cells, all finished: nothing to render"
+            return f"{self._counted}, all finished: nothing to render"
         time = "how long will be known after the first step" if self.seconds is None else f"about {duration(self.seconds)}"
-        return (f"{self.cells} cells: {self.finished} finished, {self.todo} to render on {', '.join(self.models)}, {time}")
+        return (f"{self._counted}: {self.finished} finished, {self.todo} to render on {', '.join(self.models)}, {time}")
 
     def _repr_html_(self) -> str:
         return html.escape(repr(self))

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "report": {"captions", "files", "reproduce", "request", "sheet"},
     "watermark": {"metadata", "progress", "pipelines", "models", "request", "files"},
     "probes": {"watermark", "request", "progress"},
-    "widgets": {"axes", "captions", "events", "metadata", "models", "pairs", "planning", "progress", "reproduce", "request", "runner",
+    "widgets": {"axes", "captions", "events", "files", "metadata", "models", "opinions", "pairs", "planning", "progress", "reproduce", "request", "runner",
                 "store", "views", "watermark"},
     "__init__": {"request", "models", "store", "runner", "lanes", "planning", "views", "report", "watermark", "probes"},
 }

@@ -1,0 +1,109 @@
+"""The fields of a form: plain ipywidgets, each under its label, with room for a message that says what is wrong."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets
+
+from ..captions import PROMPTS
+from ..models import SCHEDULERS
+from .form_plan import NAMES
+
+RANGES = 'Numbers and ranges: 1, 3-5 or 1-10 (+2) or 0-1 [5]. '
+HINTS = {  # field: (what an empty one shows, how it is filled in)
+    "prompt": ("a {red|blue} circle left of a cat", "One prompt a line. {red|blue} stands for each choice in turn; "
+               '{colour=red|blue} names it. A line "" is the empty prompt.'),
+    "negative_prompt": ("none", 'One a line, each with each prompt. Empty, or a line "": the empty prompt.'),
+    "replace": ("hamster, cat, dog", "Searches the first text in the prompts, and puts each of the others in its place."),
+    "seed": ("0", RANGES + "Empty: 0."),
+    "guidance_scale": ("native", RANGES + "Empty: the model's native value."),
+    "model": ("", "One or several, with Ctrl or Shift."),
+    "scheduler": ("", "One or several, with Ctrl or Shift. None chosen: the model's native one."),
+    "num_inference_steps": ("native", RANGES + "Empty: the model's native value."),
+    "height": ("native", RANGES + "In pixels, multiples of 8. Empty: the model's native value."),
+    "width": ("native", RANGES + "In pixels, multiples of 8. Empty: the model's native value."),
+    "eta": ("0", "0 to 1, the noise that DDIM adds in each step."),
+    "clip_skip": ("0", "How many of the text encoder's last layers to leave out."),
+    "watermark": ("none", 'Names of invisible marks, such as sd-v1; "none" among them is a picture without.'),
+}
+MORE = ("eta", "clip_skip", "watermark")  # folded away
+LINES = {"prompt": 4, "negative_prompt": 4, "model": 4, "scheduler": 4}
+
+
+def control(name: str, text: Any, models: Sequence[str]) -> ipywidgets.DOMWidget:
+    """The widget in which a field is filled in."""
+    placeholder, hint = HINTS[name]
+    common = {"description": name, "tooltip": hint}
+    if name == "model":
+        return ipywidgets.SelectMultiple(options=models, value=text, rows=min(LINES[name], max(2, len(models))), **common)
+    if name == "scheduler":
+        known = [*SCHEDULERS, *(other for other in text if other and other not in SCHEDULERS)]
+        return ipywidgets.SelectMultiple(options=[("native", None), *((each, each) for each in known)], value=text,
+                                         rows=LINES[name], **common)
+    kind = ipywidgets.Textarea if name in PROMPTS else ipywidgets.Text
+    lines = {"rows": LINES[name]} if name in PROMPTS else {}
+    return kind(value=text, placeholder=placeholder, continuous_update=False, **lines, **common)
+
+
+class Field(ipywidgets.VBox):
+    """A control and the message under it."""
+
+    def __init__(self, name: str, text: Any, models: Sequence[str], uid: str) -> None:
+        self.control, self._message, self._place = control(name, text, models), ipywidgets.HTML(), f"sdl-{uid}-{name}"
+        super().__init__([self.control, self._message])
+        self.add_class("sdl-field")
+        self.add_class(f"sdl-field-{name}")
+        self.say()
+
+    @property
+    def text(self) -> Any:
+        return self.control.value
+
+    @property
+    def message(self) -> str:
+        """What stands under the control, as HTML."""
+        return self._message.value
+
+    def say(self, error: str = "", note: str = "") -> None:
+        """Shows what is wrong, or what one should know; nothing if there is nothing."""
+        self._message.value = said(error, "error", self._place) or said(note, "note", self._place)
+        self._message.layout.display = "" if self._message.value else "none"
+
+
+def said(text: str, kind: str, place: str) -> str:
+    """A message as HTML, "" for no text; an error begins with a sign and a word, not with colour alone."""
+    if not text:
+        return ""
+    role, sign = ("alert", "⚠ <b>Error:</b> ") if kind == "error" else ("status", "")
+    return f'<div class="sdl-told sdl-told-{kind}" id="{escape(place)}" role="{role}">{sign}{escape(text)}</div>'
+
+
+def side(name: str, given: Any) -> ipywidgets.Dropdown:
+    """The choice of what names the rows or the columns of the grid; "" is automatic."""
+    box = ipywidgets.Dropdown(description=name, tooltip=f"What names the grid's {name}.", options=[("automatic", "")])
+    if given:
+        box.options = [*box.options, (given if isinstance(given, str) else " · ".join(given), given)]
+        box.value = given
+    return box
+
+
+def offer(box: ipywidgets.Dropdown, names: Sequence[str]) -> None:
+    """Offers these names, and keeps what is chosen, if only for its error to be seen."""
+    chosen, label = box.value, box.label
+    options = [("automatic", ""), *((name, name) for name in names)]
+    if chosen and chosen not in names:
+        options.append((label, chosen))
+    if list(box.options) != options:
+        box.options = options
+        box.value = chosen
+
+
+def settings_table(texts: dict[str, Any], note: str) -> str:
+    """What is filled in as an HTML table, for the static picture."""
+    cell = 'style="text-align:left;vertical-align:top;padding:2px 10px 2px 0;white-space:pre-wrap;overflow-wrap:anywhere"'
+    said = {name: ", ".join(each or "native" for each in text) if name in NAMES else text for name, text in texts.items()}
+    rows = "".join(f'<tr><th scope="row" {cell}>{escape(name)}</th><td {cell}>{escape(text)}</td></tr>'
+                   for name, text in said.items() if text)
+    return f"<table>{rows}</table><p>{escape(note)}</p>"

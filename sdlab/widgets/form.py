@@ -1,0 +1,281 @@
+"""`SweepForm`: fill in what to vary, see how much that is, run it, and watch the grid fill."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+import traitlets
+
+from ..captions import enumeration
+from ..models import MODELS
+from ..planning import listed
+from ..request import Request
+from ..runner import Job
+from ..store import Store
+from .fields import HINTS, MORE, Field, offer, said, settings_table, side
+from .form_plan import ORDER, Reading, folder_of, looked_up, place_of, read
+from .form_texts import texts_of
+from .grid import SeedGrid
+from .panel import Kept, Panel, source, workers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+START = {name: "" for name in HINTS} | {"model": (Request().model,), "scheduler": (), "seed": "0"}
+ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one question after the other
+Names = str | Sequence[str] | None
+
+
+class FormPage(Panel):
+    """The part of a form that is JavaScript: the code with its copy button, and what tells screen readers about the fields."""
+
+    _esm = source("page.js", "form.js")
+    _css = source("page.css", "form.css")
+    code = traitlets.Unicode().tag(sync=True)
+    errors = traitlets.Dict().tag(sync=True)
+    more = traitlets.Bool(False).tag(sync=True)
+    hints = traitlets.Dict({name: hint for name, (_, hint) in HINTS.items()}).tag(sync=True)
+
+
+class SweepForm(Kept, ipywidgets.VBox):
+    """A form that makes a sweep and runs it; what it makes is in `.value`, and the Python for that in `.code`.
+
+    Parameters
+    ----------
+    requests : Request or iterable of Request, optional
+        A full sweep, or one request, to begin with.
+    store : Store or path
+        Where the pictures go.
+    row, col : str or list of str, optional
+        What names the rows and columns of the grid, as for `SeedGrid`.
+    models : str or list of str, optional
+        Names or folders of models to offer besides those in `MODELS` and in the requests.
+
+    Attributes
+    ----------
+    fields : dict
+        {name: ipywidget}; `form.fields["seed"].value = "0-7"` fills one in.
+    errors : dict
+        {field: what is wrong}; "" stands for what is wrong with no single field. Can be observed, as `status`, `code` and
+        `running` can.
+    status : str
+        How many cells there are, how many of them finished, and about how long the rest takes.
+    job, grid : Job, SeedGrid
+        Those of the last run; None before the first.
+
+    Raises
+    ------
+    ValueError
+        The requests are no full sweep; the message says what is missing.
+
+    Examples
+    --------
+    >>> form = SweepForm(sweep(Request(prompt="a {red|blue} circle"), seed=range(4)), "runs/circle")
+    """
+
+    errors = traitlets.Dict()
+    status = traitlets.Unicode()
+    code = traitlets.Unicode()
+    running = traitlets.Bool(False)
+
+    def __init__(self, requests: Request | Iterable[Request] | None = None, store: Store | str = "runs/sweep", *,
+                 row: Names = None, col: Names = None, models: Names = None) -> None:
+        found = [] if requests is None else listed(requests)
+        if requests is not None and not found:
+            raise ValueError("no requests: give a sweep, one Request, or nothing for an empty form")
+        texts, self._order, lost = texts_of(found) if found else (START, list(ORDER), "")
+        self._notes, self._trouble = {"prompt": lost} if lost else {}, ""
+        self.store = store if isinstance(store, Store) else Store(store)
+        self._folder = folder_of(store)
+        self.job: Job | None = None
+        self.grid: SeedGrid | None = None
+        self._lock, self._starting, self._settled = threading.RLock(), threading.Lock(), threading.Event()
+        self._page = FormPage()
+        self.uid = self._page.uid
+        offered = dict.fromkeys([*MODELS, *([models] if isinstance(models, str) else models or ()), *texts["model"]])
+        self._fields = {name: Field(name, texts[name], list(offered), self.uid) for name in HINTS}
+        self.fields = {name: field.control for name, field in self._fields.items()}
+        super().__init__()
+        self._build(row, col)
+        self._changed()
+
+    def _build(self, row: Names, col: Names) -> None:
+        """Makes the parts around the fields, and listens to all."""
+        self._row, self._col = side("rows", row), side("columns", col)
+        self._run = ipywidgets.Button(description="Run", button_style="primary", tooltip="Renders what is not finished yet")
+        self._stop = ipywidgets.Button(description="Stop", disabled=True,
+                                       tooltip="Ends within one step; Run goes on from there")
+        self._more = ipywidgets.ToggleButton(description="More settings", tooltip="eta, clip_skip, watermark")
+        self._line, self._problem = ipywidgets.HTML(), ipywidgets.HTML()
+        self._place = ipywidgets.VBox()
+        self._folded = box([self._fields[name] for name in MORE], "sdl-fields")
+        self._unfold()
+        self.children = [
+            box([self._fields[name] for name in HINTS if name not in MORE], "sdl-fields"), self._more, self._folded,
+            box([self._run, self._stop, self._row, self._col], "sdl-run"), self._line, self._problem, self._page, self._place]
+        self.add_class("sdl-form")
+        for control in self.fields.values():
+            control.observe(self._changed, "value")
+        for choice in (self._row, self._col):
+            choice.observe(self._write_code, "value")
+        self._more.observe(self._unfold, "value")
+        self._run.on_click(self._run_clicked)
+        self._stop.on_click(lambda _: self.stop())
+
+    def __repr__(self) -> str:
+        return f"<SweepForm: {self._reading.wrong() or self.status}>"
+
+    @property
+    def value(self) -> list[Request]:
+        """The requests of the sweep; ValueError that says what is wrong at which field."""
+        return self._reading.requests()
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """The frame of the last job, after waiting for its end."""
+        if self.job is None:
+            raise ValueError("nothing has run yet: form.run() starts what the form describes")
+        return self.job.result()
+
+    def static(self) -> str:
+        return settings_table(self._texts(), "" if self.grid else self.status) + (self.grid.static() if self.grid else "")
+
+    # What is filled in
+
+    def _texts(self) -> dict[str, Any]:
+        return {name: field.text for name, field in self._fields.items()}
+
+    def _changed(self, change: Any = None) -> None:
+        """Reads the fields, and has looked up what the store says of the cells; the latest question wins."""
+        if change:
+            self._notes, self._trouble = {}, ""
+        with self._lock:
+            self._asked = asked = object()
+            self._settled.clear()
+            self._reading = reading = read(self._texts(), self._order)
+            self._write_code()
+            cells = f"{reading.cells:,} cell{'s' * (reading.cells != 1)}"
+            self._show(f"{cells} …" if not reading.errors else "", reading.errors)
+            if reading.errors:
+                self._settled.set()
+            else:
+                ahead.submit(self._look_ahead, asked, reading)
+        self.refresh_soon()
+
+    def _look_ahead(self, asked: object, reading: Reading) -> None:
+        if asked is not self._asked:
+            return
+        status, errors, names = looked_up(reading, self.store)
+        with self._lock:
+            if asked is self._asked:
+                self._show(status, errors)
+                for choice in (self._row, self._col):
+                    offer(choice, names)
+                self._settled.set()
+        self.refresh_soon()
+
+    def settled(self, timeout: float | None = None) -> bool:
+        """Waits until `status` and `errors` are about what is filled in; False if that takes longer than `timeout` seconds."""
+        return self._settled.wait(timeout)
+
+    def _show(self, status: str, errors: dict[str, str]) -> None:
+        """Shows the status, the errors at their fields, and whether Run can be pressed."""
+        self.errors, self.status = errors, status
+        notes = self._notes | self._reading.notes
+        for name, field in self._fields.items():
+            field.say(errors.get(name, ""), notes.get(name, ""))
+        if any(name in errors for name in MORE):
+            self._more.value = True
+        wrong = [name for name in self._fields if name in errors]
+        reason = f"Run waits for {enumeration(wrong)}: see what is said there." if wrong else ""
+        self._line.value = said(status or reason, "status", f"sdl-{self.uid}-status")
+        self._problem.value = said(errors.get("", self._trouble), "error", f"sdl-{self.uid}-problem")
+        self._problem.layout.display = "" if self._problem.value else "none"
+        self._page.errors = {name: f"sdl-{self.uid}-{name}" for name in wrong}
+        self._show_buttons()
+
+    def _show_buttons(self) -> None:
+        self._run.disabled, self._stop.disabled = self.running or bool(self.errors), not self.running
+        reason = "a job is running" if self.running else self._reading.wrong()
+        self._run.tooltip = f"Not now: {reason}" if self._run.disabled else "Renders what is not finished yet"
+
+    def _write_code(self, _: Any = None) -> None:
+        self.code = self._page.code = self._reading.code(self._folder, self._row.value, self._col.value)
+
+    def _unfold(self, _: Any = None) -> None:
+        self._page.more = self._more.value
+        self._folded.layout.display = None if self._more.value else "none"
+
+    # Running it
+
+    def run(self) -> Job:
+        """Starts a job for what is not finished yet, and shows it in a new grid.
+
+        Raises
+        ------
+        ValueError
+            A field has an error, the models cannot take the requests, or a job of this form is running.
+        """
+        if self.running or not self._starting.acquire(blocking=False):
+            raise ValueError("a job of this form is running; form.stop() ends it within a step")
+        try:
+            job = Job(self.value, self.store, progress=False)
+            grid = self._grid_of(job)
+        finally:
+            self._starting.release()
+        grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
+        job.watch(lambda event: self._ended(job) if event.kind == "ended" else None)
+        return job
+
+    def _grid_of(self, job: Job) -> SeedGrid:
+        """Puts the job's grid in the place of the last one."""
+        try:
+            grid = SeedGrid(job, row=self._row.value or None, col=self._col.value or None)
+        except ValueError:
+            job.stop()
+            raise
+        with self._lock:
+            self.job, self.grid, self.running, self._trouble = job, grid, True, ""
+            self._place.children = [grid]
+            self._show(self.status, self.errors)
+        return grid
+
+    def stop(self) -> None:
+        """Ends the running job within one step; what is finished is kept, and `run()` goes on from there."""
+        if self.job:
+            self.job.stop()
+
+    def _run_clicked(self, _: Any) -> None:
+        self._run.disabled = True
+        workers.submit(self._try_to_run)  # checking many cells takes longer than a callback may
+
+    def _try_to_run(self) -> None:
+        try:
+            self.run()
+        except Exception as error:  # a traceback would land in some cell
+            self._tell(error)
+
+    def _tell(self, error: BaseException) -> None:
+        place, text = place_of(f"{error}" or type(error).__name__)
+        with self._lock:
+            self._trouble = "" if place else text
+            self._show(self.status, self.errors | ({place: text} if place else {}))
+
+    def _ended(self, job: Job) -> None:
+        with self._lock:
+            self.running = False
+            self._show_buttons()
+        self._changed()
+        if job.exception is not None:
+            self._tell(job.exception)
+        self.refresh()
+
+
+def box(children: Sequence[ipywidgets.Widget], name: str) -> ipywidgets.Box:
+    """Widgets beside each other, laid out by the style of that name."""
+    out = ipywidgets.Box(list(children))
+    out.add_class(name)
+    return out

@@ -1,0 +1,135 @@
+"""What all widgets share: the static picture that stays in the notebook, and a page to talk to.
+
+A page asks, in messages `{kind, id, ...}`, and Python answers with `re`, the question's id; whatever gets lost on the way is
+asked for again by the page (page.js says how). Pictures travel as the buffers of messages, never as traits.
+"""
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+HERE = Path(__file__).parent
+QUIET = 2.0  # seconds without a change, after which the picture in the notebook is drawn anew
+workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open, shrink and encode pictures while the kernel is free
+
+
+def source(*names: str) -> str:
+    """The text of files beside this one, one after the other: a module for the page, or its style."""
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+class Kept:
+    """A widget of which a picture stays in the saved notebook, without a kernel or any saved widget state.
+
+    The widget and its picture are two outputs of one cell; the page hides the second while the first is alive. A subclass
+    has a trait `uid` that its page knows, and says in `static()` what the picture is.
+    """
+
+    def static(self) -> str:
+        """The widget's present state as HTML that needs neither a kernel nor a script."""
+        raise NotImplementedError
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import HTML, display
+
+        data = self._repr_mimebundle_()
+        data, metadata = data if isinstance(data, tuple) else (data, {})
+        live = display({**data, "text/html": ""}, metadata=metadata, raw=True, display_id=True)
+        still = display(HTML(self._picture()), display_id=True)
+        self.__dict__.setdefault("_shown", []).append((live, still))
+
+    def _picture(self) -> str:
+        return f'<div class="sdl-static-{self.uid}">{self.static()}</div>'
+
+    def refresh(self) -> None:
+        """Draws the picture in the notebook anew, wherever this widget is shown."""
+        from IPython.display import HTML
+
+        shown = self.__dict__.get("_shown", ())
+        picture = HTML(self._picture()) if shown else None
+        for _, still in shown:
+            still.update(picture)
+
+    def refresh_soon(self) -> None:
+        """Draws it anew when nothing has changed for a while."""
+        if not self.__dict__.get("_shown"):
+            return
+        if waiting := self.__dict__.get("_waiting"):
+            waiting.cancel()
+        self._waiting = threading.Timer(QUIET, self.refresh)
+        self._waiting.daemon = True
+        self._waiting.start()
+
+    def freeze(self) -> None:
+        """Leaves only the static picture in the notebook: it shows everywhere, but no longer answers."""
+        self.refresh()
+        for live, _ in self.__dict__.pop("_shown", ()):
+            live.update({"text/html": ""}, raw=True)
+
+
+class LateCode(traitlets.Unicode):
+    """Code that `recode()` makes when Python reads it, or a worker makes for the page: no slider waits for it."""
+
+    def get(self, obj: Any, cls: Any = None) -> str:
+        obj.recode()
+        return super().get(obj, cls)
+
+
+class Panel(Kept, anywidget.AnyWidget):
+    """A widget with a page of its own; `_on_KIND(question, buffers)` answers the page's questions of that kind."""
+
+    uid = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(uid=uuid.uuid4().hex[:12], **traits)
+        self.on_msg(self._hear)
+
+    def _hear(self, _: Any, question: dict[str, Any], buffers: list) -> None:  # may run on any thread: keep it short
+        question = question if isinstance(question, dict) else {}
+        answer: Callable = getattr(self, f"_on_{question.get('kind')}", self._on_unknown)
+        try:
+            answer(question, buffers)
+        except Exception as error:  # a traceback would land in some cell; the page says it where it was asked
+            self.answer(question, told(error))
+
+    def answer(self, question: dict[str, Any], content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        """Sends an answer that ends the question; safe from any thread."""
+        self.send({**content, "re": question.get("id")}, buffers=buffers)
+
+    def later(self, question: dict[str, Any], work: Callable[[], tuple[dict[str, Any], list[bytes] | None]]) -> None:
+        """Answers with what `work` returns, from a worker thread."""
+        def run() -> None:
+            try:
+                content, buffers = work()
+            except Exception as error:
+                content, buffers = told(error), None
+            self.answer(question, content, buffers)
+
+        workers.submit(run)
+
+    def guarded(self, work: Callable[[], Any]) -> None:
+        """Does it; an error is shown on the page."""
+        try:
+            work()
+        except Exception as error:
+            self.send(told(error))
+
+    def _on_ping(self, question: dict[str, Any], buffers: list) -> None:
+        self.answer(question, {"kind": "pong"})
+
+    def _on_unknown(self, question: dict[str, Any], buffers: list) -> None:
+        raise ValueError(f"the page asks for {question.get('kind')!r}, which {type(self).__name__} does not know; is the page "
+                         "older than this version of sdlab? Reload it")
+
+
+def told(error: BaseException) -> dict[str, Any]:
+    """The message about an error: its text, and its class unless the text was written for people."""
+    spoken = isinstance(error, (ValueError, TypeError, OSError, IndexError)) and str(error)
+    return {"kind": "error", "text": spoken or f"{type(error).__name__}: {error}"}

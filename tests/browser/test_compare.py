@@ -1,0 +1,62 @@
+"""Compare in JupyterLab: four ways of looking by keys alone, and a blind vote from the first pair to the saved notebook."""
+import re
+
+from .lab import DARK, LIGHT, expect
+
+RUN = ("from sdlab import Request, run, sweep\nfrom sdlab.widgets import Compare\n"
+       "plan = sweep(Request(prompt='a hamster', num_inference_steps=2), scheduler=['DDIMScheduler', 'EulerDiscreteScheduler'], "
+       "seed=range(2))\nframe = run(plan, 'runs/hamster', progress=False)")
+
+
+def test_a_pair_is_looked_at_in_four_ways_by_keys_alone(notebook):
+    nb = notebook([RUN, "compare = Compare(frame, 'scheduler')\ncompare"])
+    nb.run_all()
+    out, press = nb.output(1), nb.page.keyboard.press
+    stage = out.get_by_role("group", name=re.compile("^pair [12] of 2$"))
+    expect(out.get_by_role("img", name=re.compile("^left: DDIMScheduler"))).to_be_visible()
+    stage.focus()
+    for key, mode in (("e", "side by side"), ("b", "blink"), ("d", "difference"), ("w", "swipe")):
+        press(key)
+        expect(out.get_by_role("button", name=mode)).to_have_attribute("aria-pressed", "true")
+        nb.expect_kernel("compare.mode", mode)
+        assert nb.axe(out) == []
+    press("ArrowRight")
+    nb.expect_kernel("compare.at", 1)
+    edge = out.get_by_role("slider", name="edge between the left and the right picture")
+    edge.focus()
+    press("ArrowRight")
+    expect(edge).to_have_value("51")
+    assert nb.kernel("compare.at") == 1
+    stage.focus()
+    press("x")  # would cut the cell, were it the notebook's
+    expect(out).to_be_visible()
+    for theme in (DARK, LIGHT):
+        nb.theme(theme)
+        assert nb.axe(out) == []
+    assert nb.errors == []
+
+
+def test_a_blind_vote_names_the_sides_afterwards_and_is_found_again(notebook):
+    nb = notebook([RUN, "compare = Compare(frame, 'scheduler', blind=True)\ncompare"])
+    nb.run_all()
+    out, press = nb.output(1), nb.page.keyboard.press
+    expect(out.get_by_role("img", name=re.compile("^left picture, seed "))).to_be_visible()
+    assert "Scheduler" not in out.locator(".sdl-compare").inner_html()
+    out.get_by_role("group", name="pair 1 of 2").focus()
+    press("1")
+    expect(out.get_by_text(re.compile(r"^voted: left \((DDIM|EulerDiscrete)Scheduler\)"))).to_be_visible()
+    press("Enter")
+    expect(out.get_by_role("group", name="pair 2 of 2")).to_be_visible()
+    expect(out.get_by_text("voted: left")).to_have_count(0)
+    out.get_by_role("button", name="both bad").click()
+    expect(out.get_by_text("voted: both bad. All pairs are voted.")).to_be_visible()
+    expect(out.get_by_text(re.compile("^2 votes on 2 pairs"))).to_be_visible()
+    assert nb.kernel("sorted(Compare(frame, 'scheduler').value.vote)[0]") == "both bad"
+    assert nb.kernel("compare.value.blind.all().item()")
+    nb.kernel("compare.refresh()")
+    nb.reload()
+    expect(out.get_by_text("voted: both bad")).to_be_visible()
+    nb.reopen(trusted=False)
+    expect(out.get_by_role("columnheader", name="EulerDiscreteScheduler")).to_be_visible()
+    expect(out.get_by_role("img")).to_have_count(4)
+    assert nb.errors == []

@@ -1,0 +1,80 @@
+"""SeedGrid in real JupyterLab: cells land, are zoomed, starred and rated, and all is found again."""
+from .lab import expect
+
+PLAN = """
+from sdlab import Job, Request, run, sweep
+from sdlab.widgets import SeedGrid
+plan = sweep(Request(prompt="a {red|blue} circle"), seed=range(8))
+"""
+
+
+def cell(place, words):
+    return place.get_by_role("gridcell", name=words)
+
+
+def test_stars_and_ratings_are_found_again_after_a_reload(notebook):
+    nb = notebook([PLAN + "grid = SeedGrid(run(plan, 'runs/grid', progress=False)); grid"])
+    nb.run_all()
+    grid = nb.output(0).get_by_role("grid", name="pictures")
+    expect(grid.locator("img[src]")).to_have_count(16)
+    assert nb.axe(".sdl-root") == []
+
+    cell(grid, "red|blue blue · seed 1").click()
+    zoomed = nb.page.get_by_role("dialog").get_by_role("img", name="red|blue blue · seed 1")
+    nb.page.wait_for_function("img => img.naturalWidth === 64 && img.width === 512", arg=zoomed.element_handle())
+    nb.expect_kernel("grid.opened", 3)
+    assert nb.axe("dialog[open]") == []
+    for key in ("s", "4", "ArrowRight", "Escape", "ArrowUp", "s"):
+        nb.page.keyboard.press(key)
+    nb.expect_kernel("[grid.starred, grid.ratings, grid.focused, grid.opened]", [[3, 4], [[3, 4]], 4, -1])
+    nb.expect_kernel("run(plan, 'runs/grid', progress=False).query('starred')[['red|blue', 'seed']].values.tolist()",
+                     [["blue", 1], ["red", 2]])
+
+    nb.reload()
+    expect(grid.locator("img[src]")).to_have_count(16)
+    expect(cell(grid, "red|blue blue · seed 1, starred, rated 4 of 5")).to_be_visible()
+    nb.page.get_by_label("only starred").check()
+    expect(grid.get_by_role("gridcell")).to_have_count(2)
+    nb.expect_kernel("len(grid.value)", 2)
+    assert nb.errors == []
+
+
+def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebook):
+    nb = notebook([PLAN + "job = Job(plan, 'runs/live', progress=False, batch_size=2); grid = SeedGrid(job); grid",
+                   "results = job.result()"])
+    nb.start_all()
+    grid = nb.output(0).get_by_role("grid", name="pictures")
+    expect(grid.locator(".sdl-atwork").first).to_be_visible()     # a sketch, or it would not be live
+    expect(grid.locator("[aria-busy=false] img[src]")).to_have_count(16)
+    expect(nb.output(0).get_by_role("status").get_by_text("16 of 16 cells finished")).to_be_visible()
+
+    cell(grid, "red|blue red · seed 0").press("Enter")
+    nb.page.get_by_role("button", name="vary this seed").click()
+    expect(nb.page.get_by_role("dialog").locator(".sdl-variation img[src]")).to_have_count(8)
+    nb.page.get_by_role("button", name="the same with seed 8").press("Enter")
+    expect(nb.page.get_by_role("dialog").get_by_role("img", name="seed 8")).to_be_visible()
+    nb.page.keyboard.press("Escape")
+    nb.expect_kernel("len(job.store)", 17)                        # the seeds 1 to 7 were there
+    assert nb.errors == []
+
+
+def test_the_saved_notebook_shows_its_pictures_without_a_kernel(notebook):
+    nb = notebook([PLAN + "grid = SeedGrid(run(plan, 'runs/saved', progress=False)); grid"])
+    nb.run_all()
+    expect(nb.output(0).locator(".sdl-cell img[src]")).to_have_count(16)
+    expect(nb.output(0).locator("table")).to_be_hidden()          # the static picture waits behind the living one
+    for trusted in (True, False):
+        nb.reopen(trusted)
+        expect(nb.output(0).locator("table img")).to_have_count(16)
+        assert nb.output(0).locator("table img").first.evaluate("img => img.complete && img.naturalWidth") == 64
+    assert "widgets" not in nb.save().metadata
+
+
+def test_a_grid_whose_kernel_is_gone_says_so(notebook):
+    nb = notebook([PLAN + "grid = SeedGrid(run(plan, 'runs/gone', progress=False)); grid"])
+    nb.run_all()
+    grid = nb.output(0).get_by_role("grid", name="pictures")
+    expect(grid.locator("img[src]")).to_have_count(16)
+    nb.lab.stop_kernels()
+    cell(grid, "red|blue red · seed 3").press("s")
+    expect(nb.output(0).get_by_text("Python does not answer")).to_be_visible(timeout=30_000)

@@ -1,0 +1,96 @@
+"""`WatermarkInspector` in JupyterLab: files in by button, drop and paste; the answer, a search, and the keyboard alone."""
+import base64
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sdlab.watermark import embed_watermark
+
+from .lab import DARK, expect
+
+CELLS = ["from sdlab import detect_watermark\nfrom sdlab.widgets import WatermarkInspector\nw = WatermarkInspector()\nw", "w"]
+ARRIVE = """(root, [how, files]) => {
+  const data = new DataTransfer(), options = { bubbles: true, cancelable: true };
+  for (const [name, text] of files) data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
+  if (how === "paste") root.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: data }));
+  else for (const kind of ["dragenter", "dragover", "drop"]) root.dispatchEvent(new DragEvent(kind, { ...options, dataTransfer: data }));
+}"""
+MARKED = re.compile("Marked: sd-v1, the mark of Stable Diffusion 1.1 to 1.5")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Paths of a marked picture, one cut out of it, one of 1.9 MB without a mark, and a text."""
+    noise = np.random.default_rng(0).integers(40, 216, (64, 64, 3), dtype=np.uint8)
+    marked = embed_watermark(Image.fromarray(noise).resize((512, 512), Image.Resampling.BICUBIC), "sd-v1")
+    marked.save(tmp_path / "marked.png")
+    marked.crop((20, 13, 420, 400)).save(tmp_path / "cropped.png")
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (800, 800, 3), dtype=np.uint8)).save(tmp_path / "large.png")
+    (tmp_path / "notes.png").write_text("no picture")
+    return [tmp_path / name for name in ("marked.png", "cropped.png", "large.png", "notes.png")]
+
+
+def inspector(nb, cell=0):
+    return nb.output(cell).locator(".sdl-inspector")
+
+
+def arrive(panel, how, *paths):
+    panel.evaluate(ARRIVE, [how, [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]])
+
+
+def test_pictures_are_chosen_and_a_cropped_one_is_searched_by_keyboard_alone(notebook, pictures):
+    nb = notebook(CELLS[:1])
+    nb.run_all()
+    panel = inspector(nb)
+    with nb.page.expect_file_chooser() as chooser:
+        panel.get_by_role("button", name="Choose pictures…").press("Enter")
+    chooser.value.set_files(pictures)
+    expect(panel.get_by_role("alert")).to_contain_text("notes.png was not taken: not a picture")
+    nb.expect_kernel("[w.names, w.states]", [["marked.png", "cropped.png", "large.png"], "+n-n-n"])
+    assert (nb.folder / "runs/inspected/large.png").read_bytes() == pictures[2].read_bytes()
+    expect(panel.get_by_role("heading", name=MARKED)).to_be_visible()
+
+    panel.get_by_role("option", name="marked.png, marked").press("ArrowDown")
+    expect(panel.get_by_role("option", name="cropped.png, no mark found")).to_be_focused()
+    expect(panel.get_by_role("heading", name="No mark found.")).to_be_visible()
+    nb.page.keyboard.press("Tab")  # to the kind of search, which is "all"
+    nb.page.keyboard.press("Tab")
+    expect(panel.get_by_role("button", name="Search this picture")).to_be_focused()
+    nb.page.keyboard.press("Enter")
+    expect(panel.get_by_role("option", name="cropped.png, marked")).to_be_focused()
+    expect(panel.get_by_role("heading", name=MARKED)).to_be_visible()
+    nb.expect_kernel("eval(w.code.split('\\n\\n')[1], globals()).detected", True)
+    assert nb.errors == []
+
+
+def test_dropped_and_pasted_pictures_show_in_every_view_and_after_a_reload(notebook, pictures):
+    nb = notebook(CELLS)
+    nb.run_all()
+    arrive(inspector(nb), "drop", pictures[0])
+    expect(inspector(nb, 1).get_by_role("option", name="marked.png, marked")).to_be_visible()
+    arrive(inspector(nb, 1), "paste", pictures[1])
+    expect(inspector(nb).get_by_role("option", name="cropped.png, no mark found")).to_be_visible()
+    arrive(inspector(nb), "drop", pictures[0])  # the same again
+    expect(inspector(nb).get_by_role("heading", name=MARKED)).to_be_visible()
+    nb.expect_kernel("[w.names, w.chosen]", [["marked.png", "cropped.png"], 0])
+    nb.reload()
+    expect(inspector(nb).get_by_role("listbox", name="pictures").get_by_role("option")).to_have_count(2)
+    expect(inspector(nb).get_by_role("heading", name=MARKED)).to_be_visible()
+    assert nb.errors == []
+
+
+def test_both_themes_are_accessible_and_the_saved_notebook_tells_the_verdicts(notebook, pictures):
+    nb = notebook(CELLS[:1])
+    nb.run_all()
+    arrive(inspector(nb), "drop", *pictures[:2])
+    expect(inspector(nb).locator(".sdl-three img[src]")).to_have_count(3)
+    nb.expect_kernel("w.state", "idle")
+    assert nb.axe(nb.output(0)) == []
+    nb.theme(DARK)
+    assert nb.axe(nb.output(0)) == [] and nb.errors == []
+    nb.reopen(trusted=False)
+    row = nb.output(0).get_by_role("row").filter(has_text="marked.png")
+    expect(row).to_contain_text("● marked: sd-v1")
+    expect(row.get_by_role("img", name="marked.png")).to_be_visible()

@@ -1,0 +1,319 @@
+"""`WatermarkInspector` without a browser: what it says, what its page may ask, and what a hostile or lossy page cannot do."""
+import io
+import os
+import queue
+import threading
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import sdlab.widgets.inspector_work as work
+from sdlab import Request, detect_watermark
+from sdlab.pairs import difference
+from sdlab.request import FIELDS
+from sdlab.watermark import embed_watermark, scan
+from sdlab.watermark.inspection import A_HIT, A_MISS
+from sdlab.watermark.maps import residue_map
+from sdlab.widgets import WatermarkInspector
+from sdlab.widgets.inspector_files import MOST_BYTES, PART, Arrival, Arrivals, safe_name
+
+FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
+
+
+def picture(side=256, seed=0):
+    """Soft noise, in which a mark holds."""
+    noise = np.random.default_rng(seed).integers(40, 216, (side // 8, side // 8, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """marked, plain, small, broken: and the current folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    embed_watermark(picture(), "sd-v1").save("in/marked.png")
+    picture().save("in/plain.png")
+    picture(64).save("in/small.png")
+    (tmp_path / "in/broken.png").write_bytes((tmp_path / "in/plain.png").read_bytes()[:5000])
+    return tmp_path
+
+
+@pytest.fixture
+def frame(folder):
+    """Two rows that differ in nothing but the mark, as `run` returns them."""
+    base = Request(prompt="a cat", height=256, width=256)
+    rows = [{"key": str(n), **dict.fromkeys(FIELDS), **request.to_dict(), "path": f"in/{name}.png", "error": None} for
+            n, (request, name) in enumerate([(base.but(watermark="sd-v1"), "marked"), (base, "plain")])]
+    return pd.DataFrame(rows, index=["a", "b"]).convert_dtypes()
+
+
+def listening(inspector):
+    """A function that asks as the page does, and returns the answer: (content, buffers)."""
+    sent = queue.Queue()
+    inspector.send = lambda content, buffers=None: sent.put((content, buffers or []))
+
+    def ask(kind, buffers=(), **content):
+        inspector._hear(inspector, {"kind": kind, "id": "q", **content}, [memoryview(data) for data in buffers])
+        return sent.get(timeout=30)
+
+    return ask
+
+
+def drop(ask, name, data, file="f1", part=PART):
+    """Sends a file in parts; the last answer."""
+    for at in range(0, len(data), part):
+        answer, _ = ask("part", [data[at:at + part]], file=file, name=name, size=len(data), at=at)
+    return answer
+
+
+def png(image, kind="PNG"):
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+# What it finds
+
+def test_the_value_says_what_scan_says_of_the_same_files(folder):
+    value = WatermarkInspector("in").value
+    expected = scan("in", progress=False)
+    assert value["path"].tolist() == expected["path"].tolist() and value["detected"].sum() == 1
+    pd.testing.assert_frame_equal(value[FOUND], expected[FOUND])
+    assert (value["error"].isna() == expected["error"].isna()).all()
+
+
+def test_the_words_are_those_of_the_detector(folder):
+    inspector = WatermarkInspector(["in/marked.png", picture(), np.asarray(picture())])
+    assert inspector.wait(30)
+    assert [found.words for found in inspector.inspections] == inspector.value["words"].tolist()
+    assert inspector.inspections[0].words == detect_watermark("in/marked.png").words
+    assert inspector.value["path"].isna().tolist() == [False, True, True]
+
+
+def test_a_frame_keeps_its_columns_and_its_index(frame):
+    value = WatermarkInspector(frame).value
+    own = [name for name in frame.columns if name != "error"]
+    pd.testing.assert_frame_equal(value[own], frame[own])
+    assert value["payload"].fillna("none").tolist() == ["sd-v1", "none"]
+
+
+def test_a_row_without_a_picture_is_told_with_its_error_and_never_tested(frame):
+    frame.loc["b", ["path", "error"]] = [pd.NA, "out of memory"]
+    inspector = WatermarkInspector(frame)
+    assert inspector.value["error"].tolist()[1] == "out of memory"
+    assert inspector.states == "+nx-" and inspector.inspections[1] is None
+
+
+def test_verdicts_come_as_letters_that_the_page_puts_into_glyphs_and_words(folder):
+    inspector = WatermarkInspector([f"in/{name}.png" for name in ("marked", "plain", "small", "broken")])
+    inspector.wait()
+    assert inspector.states == "+n-nsnx-"
+    assert len({glyph for glyph, _ in inspector.verdicts.values()}) == len({words for _, words in inspector.verdicts.values()}) == 7
+
+
+def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
+    inspector = WatermarkInspector("in")
+    inspector.wait()
+    ask = listening(inspector)
+    answers = {name: ask("tell", cell=i)[0] for i, name in enumerate(inspector.names)}
+    assert answers["marked.png"]["headline"].startswith("Marked: sd-v1, the mark of Stable Diffusion 1.1 to 1.5")
+    assert answers["marked.png"]["sentences"][-1] == A_HIT and answers["plain.png"]["sentences"][-1] == A_MISS
+    assert "cannot be read" in answers["broken.png"]["headline"] and "damaged" in answers["broken.png"]["sentences"][0]
+    assert [row[0] for row in answers["marked.png"]["rows"] if row[-1]] == ["sd-v1"]
+
+
+# Searches
+
+def test_a_search_on_demand_finds_a_cropped_picture(folder):
+    embed_watermark(picture(512), "sd-v1").crop((20, 13, 420, 400)).save("in/cropped.png")
+    inspector = WatermarkInspector("in/cropped.png")
+    assert not inspector.value["detected"].any()
+    listening(inspector)("inspect", cells=[0], search="crop")
+    assert inspector.value["payload"].tolist() == ["sd-v1"] and inspector.states == "+c"
+    assert "detect_watermark('in/cropped.png', search='crop')" in inspector.code
+
+
+def test_a_question_that_comes_several_times_is_done_once(folder, monkeypatch):
+    inspector, tested = WatermarkInspector("in/plain.png"), []
+    inspector.wait()
+    monkeypatch.setattr(work, "detect_watermark", lambda *images, **asked: tested.append(images) or detect_watermark(*images, **asked))
+    ask = listening(inspector)
+    for _ in range(2):  # while it is being done, and when it is done
+        for _ in range(2):
+            ask("inspect", cells=[0], search="size")
+        inspector.wait()
+    assert tested == [("in/plain.png",)] and inspector.states == "-s"
+
+
+def test_stop_ends_a_search_and_resume_goes_on(folder, monkeypatch):
+    begun, at_work, go_on = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(source, *, progress, search, **asked):
+        at_work.set()
+        while not go_on.is_set():
+            begun.wait(0.01)
+            progress("cut", 0.5)
+        return detect_watermark(source)
+
+    monkeypatch.setattr(work, "detect_watermark", slow)
+    inspector = WatermarkInspector(["in/marked.png", "in/plain.png"], search="crop")
+    assert at_work.wait(10) and inspector.state == "running" and not inspector.wait(0.01)
+    listening(inspector)("stop")
+    assert inspector.wait(10) and inspector.states == "?-?-" and "stopped" in inspector.status
+    go_on.set()
+    inspector.resume()
+    assert inspector.value["detected"].tolist() == [True, False] and "stopped" not in inspector.status
+
+
+# Files from the page
+
+def test_a_file_comes_in_parts_and_some_of_them_twice(folder):
+    inspector = WatermarkInspector()
+    ask, data = listening(inspector), png(picture(seed=3))
+    for at in [0, 10_000, 10_000, *range(20_000, len(data), 10_000)]:
+        answer, _ = ask("part", [data[at:at + 10_000]], file="f", name="a.png", size=len(data), at=at)
+    again, _ = ask("part", [data[at:]], file="f", name="a.png", size=len(data), at=at)
+    assert answer["kind"] == "added" and answer["cell"] == again["cell"] == 0
+    assert (folder / "runs/inspected/a.png").read_bytes() == data
+    assert inspector.value["path"].tolist() == [os.path.join("runs/inspected", "a.png")]
+
+
+def test_the_same_content_is_one_file_and_other_content_gets_another_name(folder):
+    inspector = WatermarkInspector()
+    ask, one, other = listening(inspector), png(picture(seed=1), "BMP"), png(picture(seed=2), "BMP")  # of one size
+    answers = [drop(ask, "a.bmp", data, file) for data, file in ((one, "1"), (other, "2"), (one, "3"), (other, "4"))]
+    assert [answer["cell"] for answer in answers] == [0, 1, 0, 1]
+    assert inspector.names == ["a.bmp", "a-2.bmp"] and sorted(os.listdir("runs/inspected")) == ["a-2.bmp", "a.bmp"]
+    assert (folder / "runs/inspected/a.bmp").read_bytes() == one
+
+
+@pytest.mark.parametrize("name, kept", [
+    ("../../etc/passwd", "passwd"), ("C:\\x\\y.png", "y.png"), ("a\0b\n.png", "a_b_.png"), (".hidden", "hidden"), ("..", "picture"),
+    ("", "picture"), ("con.png", "picture con.png"), ("Ünï 写真.jpg", "Ünï 写真.jpg"), ("$(rm).png", "_(rm).png")])
+def test_names_of_files_lead_nowhere_else(name, kept):
+    assert safe_name(name) == kept
+    assert len(safe_name("x" * 300 + ".png")) == 100
+
+
+@pytest.mark.parametrize("data, why", [(b"no picture", "not a picture"), (png(Image.new("1", (12_000, 12_000))), "megapixels")])
+def test_what_is_no_picture_or_far_too_large_is_refused_and_not_kept(folder, data, why):
+    inspector = WatermarkInspector()
+    ask = listening(inspector)
+    refused = drop(ask, "x.png", data, "bad")
+    added = drop(ask, "y.png", png(picture()), "good")
+    assert refused["kind"] == "refused" and why in refused["text"] and "runs" not in refused["text"]
+    assert added["kind"] == "added" and os.listdir("runs/inspected") == ["y.png"]
+
+
+@pytest.mark.parametrize("size, at, data", [
+    (MOST_BYTES + 1, 0, b"x"), (0, 0, b""), (10, 8, b"xyz"), (10, -1, b"x"), (2 * PART, 0, bytes(PART + 1))])
+def test_parts_that_do_not_fit_are_refused(tmp_path, size, at, data):
+    with pytest.raises(ValueError):
+        Arrivals(tmp_path).part("f", "a.png", size, at, data)
+
+
+def test_a_link_in_the_folder_is_not_written_through(tmp_path):
+    (tmp_path / "secret").write_bytes(b"mine")
+    (tmp_path / "a.png").symlink_to(tmp_path / "elsewhere")
+    path = Arrivals(tmp_path).keep(Arrival("a.png", bytearray(png(picture(64)))))
+    assert path.name == "a-2.png" and not (tmp_path / "elsewhere").exists()
+
+
+# What the page shows
+
+def test_only_what_is_asked_for_and_can_be_read_is_sent_as_a_thumbnail(folder):
+    inspector = WatermarkInspector([f"in/{name}.png" for name in ("marked", "broken", "plain")])
+    content, buffers = listening(inspector)("want", cells=[0, 1, 99], px=48)
+    assert content["shown"] == [0] and len(buffers) == 1
+    assert Image.open(io.BytesIO(buffers[0])).size == (48, 48)
+
+
+def test_the_map_is_that_of_the_picture(folder):
+    content, (data,) = listening(WatermarkInspector("in/marked.png"))("view", cell=0, what="residue", payload="sd-v1")
+    assert (np.asarray(Image.open(io.BytesIO(data))) == np.asarray(residue_map("in/marked.png", "sd-v1"))).all()
+    assert "sd-v1" in content["caption"] and len(content["legend"]) == 3
+
+
+def test_the_difference_is_that_to_the_unmarked_twin_or_else_what_marking_again_would_change(frame):
+    marked, plain = (Image.open(f"in/{name}.png") for name in ("marked", "plain"))
+    views = [listening(WatermarkInspector(images))("view", cell=0, what="difference", payload="sd-v2")
+             for images in (frame, "in/plain.png")]
+    expected = [difference(plain, marked, gain=20), difference(plain, embed_watermark(plain, "sd-v2"), gain=20)]
+    for (content, (data,)), picture_, words in zip(views, expected, ("without a mark", "would change")):
+        assert (np.asarray(Image.open(io.BytesIO(data))) == np.asarray(picture_)).all() and words in content["caption"]
+
+
+def test_a_picture_that_is_too_small_says_so_in_place_of_its_map(folder):
+    content, buffers = listening(WatermarkInspector("in/small.png"))("view", cell=0, what="residue", payload="sd-v1")
+    assert buffers == [] and "65,536" in content["error"]
+
+
+def test_a_question_about_a_picture_that_is_not_there_is_answered_with_an_error(folder):
+    content, _ = listening(WatermarkInspector("in/plain.png"))("tell", cell=7)
+    assert content["kind"] == "error" and content["re"] == "q" and "no picture 7" in content["text"]
+
+
+# Without a kernel, without clicking
+
+def test_the_code_gives_the_same_verdicts(folder):
+    inspector = WatermarkInspector("in", payloads=["sd-v1", b"mine"], false_positive_rate=1e-4)
+    value = inspector.value
+    inspector.chosen = inspector.names.index("marked.png")
+    calls = inspector.code.split("\n\n")
+    scope = {}
+    exec(calls[0], scope)
+    assert eval(calls[1], scope).words == value["words"][inspector.chosen]
+    assert eval(calls[2], scope)[FOUND].equals(value[FOUND])
+
+
+def test_the_code_of_a_frame_makes_the_frame_again_and_scans_it(frame):
+    inspector = WatermarkInspector(frame)
+    inspector.wait()
+    compile(inspector.code, "code", "exec")
+    assert "sweep(base, watermark=['sd-v1', None])" in inspector.code and 'scan(results["path"])' in inspector.code
+
+
+class Cells(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.pictures = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag == "img":
+            self.pictures.append(dict(attributes))
+
+    def handle_data(self, data):
+        if self.rows:
+            self.rows[-1].append(data)
+
+
+def test_the_static_picture_tells_the_whole_story(folder):
+    inspector = WatermarkInspector("in")
+    inspector.wait()
+    table = Cells(inspector.static())
+    rows = {row[0]: row[1] for row in table.rows[1:]}
+    assert rows["marked.png"] == "● marked: sd-v1" and rows["plain.png"] == "○ no mark found"
+    assert [picture_["alt"] for picture_ in table.pictures] == ["marked.png", "plain.png", "small.png"]
+    assert A_HIT in inspector.static() and A_MISS in inspector.static()
+
+
+def test_names_of_pictures_are_text_and_no_html(folder):
+    os.rename("in/plain.png", "in/<b onclick=x>.png")
+    inspector = WatermarkInspector("in/<b onclick=x>.png")
+    inspector.wait()
+    assert "<b" not in inspector.static() and "&lt;b onclick=x&gt;.png" in inspector.static()
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ({"images": "nowhere.png"}, "no such folder or file"), ({"images": 7}, "no picture"), ({"search": "al"}, "is not one of"),
+    ({"images": [None]}, "no path, no PIL image"), ({"images": pd.DataFrame({"file": []})}, "no column 'path'"),
+    ({"images": [picture(64)] * 1001}, "1,001 pictures are too many"), ({"payload": "sd-v1"}, "unexpected keyword")])
+def test_wrong_arguments_are_explained(arguments, words):
+    with pytest.raises((TypeError, ValueError, OSError), match=words):
+        WatermarkInspector(**arguments)

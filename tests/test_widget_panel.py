@@ -1,0 +1,266 @@
+"""What all widgets share: two outputs that stand in for one another, and questions that are answered exactly once."""
+import io
+import os
+import re
+import threading
+from html.parser import HTMLParser
+
+import IPython.display
+import nbformat
+import pytest
+import traitlets
+from nbclient import NotebookClient
+from PIL import Image
+
+import sdlab.widgets.panel
+from sdlab.widgets.panel import Panel, workers
+from sdlab.widgets.pictures import img, thumbnail
+
+
+class Echo(Panel):
+    """The smallest panel: it says back what it is asked."""
+
+    _esm = "export default {}"
+    text = traitlets.Unicode("<b>as it is</b>")
+
+    def static(self):
+        return self.text
+
+    def _on_echo(self, question, buffers):
+        self.answer(question, {"kind": "echo", "text": question["text"]}, buffers)
+
+    def _on_slow(self, question, buffers):
+        self.later(question, lambda: ({"kind": "slow"}, [question["text"].encode()]))
+
+
+class Line:
+    """A page's end of the line: it asks, and has heard every message that Python sent."""
+
+    def __init__(self, panel):
+        self.panel, self.heard, self.asked = panel, [], 0
+        panel.send = lambda content, buffers=None: self.heard.append((content, buffers or []))
+
+    def ask(self, kind, **content):
+        """The one answer, with its buffers; all else that was sent is in `heard`, too."""
+        self.asked += 1
+        before = len(self.heard)
+        self.panel._handle_custom_msg({"kind": kind, "id": self.asked, **content}, [])
+        idle()
+        (answer,) = [message for message in self.heard[before:] if message[0].get("re") == self.asked]
+        return answer
+
+    def error(self, kind, **content):
+        answer, buffers = self.ask(kind, **content)
+        assert answer["kind"] == "error" and not buffers
+        return answer["text"]
+
+
+class Page(HTMLParser):
+    """What a browser would find in HTML: tags with their attributes, and the text of each."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes), len(self.text)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def every(self, tag):
+        return [attributes for name, attributes, _ in self.tags if name == tag]
+
+    def said(self, tag):
+        """The texts from each such tag to the next tag of any kind."""
+        ends = [start for *_, start in self.tags[1:]] + [len(self.text)]
+        return [self.text[start:end] for (name, _, start), end in zip(self.tags, ends) if name == tag]
+
+
+class Shown:
+    """Stands in for a notebook: the outputs of display(), as they are now."""
+
+    def __init__(self):
+        self.outputs = []
+
+    def display(self, thing, metadata=None, raw=False, display_id=None):
+        self.outputs.append(thing if raw else {"text/html": thing.data})
+        return Handle(self, len(self.outputs) - 1)
+
+
+class Handle:
+    def __init__(self, shown, place):
+        self.shown, self.place = shown, place
+
+    def update(self, thing, raw=False):
+        self.shown.outputs[self.place] = thing if raw else {"text/html": thing.data}
+
+
+def idle():
+    """Returns when the workers have done what they were given before."""
+    barrier = threading.Barrier(workers._max_workers + 1)
+    for _ in range(workers._max_workers):
+        workers.submit(barrier.wait, 10)
+    barrier.wait(10)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    shown = Shown()
+    monkeypatch.setattr(IPython.display, "display", shown.display)
+    return shown
+
+
+# ---- the two outputs
+
+def test_a_widget_is_shown_as_two_outputs_of_which_the_second_is_its_picture(shown):
+    echo = Echo()
+    echo._ipython_display_()
+    live, still = shown.outputs
+    assert live["application/vnd.jupyter.widget-view+json"]["model_id"] == echo.model_id and live["text/html"] == ""
+    assert still == {"text/html": f'<div class="sdl-static-{echo.uid}"><b>as it is</b></div>'}
+
+
+def test_two_widgets_never_hide_one_anothers_picture():
+    assert len({Echo().uid for _ in range(100)}) == 100
+
+
+def test_refreshing_draws_every_picture_anew_and_freezing_leaves_only_them(shown):
+    echo = Echo()
+    echo.refresh(), echo.freeze()  # not shown yet: nothing to do
+    echo._ipython_display_(), echo._ipython_display_()
+    echo.text = "later"
+    echo.refresh()
+    assert [">later<" in shown.outputs[n]["text/html"] for n in (1, 3)] == [True, True]
+    echo.text = "at last"
+    echo.freeze(), echo.freeze()
+    assert shown.outputs[0] == shown.outputs[2] == {"text/html": ""}
+    echo.text = "too late"
+    echo.refresh()
+    assert all(">at last<" in shown.outputs[n]["text/html"] for n in (1, 3))
+
+
+def test_pictures_can_be_refreshed_from_threads(shown):
+    echo = Echo()
+    echo._ipython_display_()
+    echo.text = "from threads"
+    threads = [threading.Thread(target=echo.refresh) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(shown.outputs) == 2 and "from threads" in shown.outputs[1]["text/html"]
+
+
+def test_many_changes_draw_the_picture_once_and_only_where_it_is_shown(shown, monkeypatch):
+    drawn, alive = threading.Semaphore(0), threading.active_count()
+    monkeypatch.setattr(sdlab.widgets.panel, "QUIET", 0.05)
+    monkeypatch.setattr(Echo, "refresh", lambda self: drawn.release())
+    echo = Echo()
+    echo.refresh_soon()
+    assert threading.active_count() == alive
+    echo._ipython_display_()
+    for _ in range(20):
+        echo.refresh_soon()
+    assert drawn.acquire(timeout=10) and not drawn.acquire(timeout=0.2)
+
+
+# ---- questions and answers
+
+def test_each_question_gets_one_answer_with_its_buffers():
+    line = Line(Echo())
+    assert line.ask("ping") == ({"kind": "pong", "re": 1}, [])
+    assert line.ask("echo", text="a")[0]["text"] == "a"
+    assert line.ask("slow", text="b") == ({"kind": "slow", "re": 3}, [b"b"])
+
+
+@pytest.mark.parametrize("kind, content, says", [
+    ("fly", {}, "the page asks for 'fly', which Echo does not know; .* Reload it"), (None, {}, "asks for None"), (["a"], {}, "does not know"),
+    ("echo", {}, "KeyError: 'text'"), ("slow", {"text": 3}, "AttributeError: 'int' object"), ("unknown", {}, "asks for 'unknown'")])
+def test_questions_that_cannot_be_answered_are_answered_with_an_error(kind, content, says):
+    assert re.search(says, Line(Echo()).error(kind, **content))
+
+
+def test_what_is_no_question_at_all_does_not_raise():
+    line = Line(Echo())
+    for content in (None, "ping", [], {}):
+        line.panel._handle_custom_msg(content, [])
+    assert [message["kind"] for message, _ in line.heard] == ["error"] * 4
+
+
+def test_what_goes_wrong_unasked_is_told():
+    line = Line(Echo())
+    line.panel.guarded(lambda: 1 / 0)
+    line.panel.guarded(lambda: Image.open("no such file"))
+    texts = [message["text"] for message, _ in line.heard]
+    assert texts[0] == "ZeroDivisionError: division by zero" and texts[1].startswith("[Errno 2] No such file")
+
+
+# ---- pictures
+
+def test_a_thumbnail_is_small_and_small_pictures_are_exact(tmp_path):
+    Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "small.png")
+    Image.effect_noise((600, 300), 80).convert("RGB").save(tmp_path / "large.png")
+    assert Image.open(io.BytesIO(thumbnail(tmp_path / "large.png"))).size == (256, 128)
+    small = Image.open(io.BytesIO(thumbnail(tmp_path / "small.png"))).convert("RGB")
+    assert small.tobytes() == Image.open(tmp_path / "small.png").tobytes()
+
+
+def test_a_picture_that_is_written_again_is_shown_anew(tmp_path):
+    path = tmp_path / "picture.png"
+    found = []
+    for n, colour in enumerate(["red", "blue"]):
+        Image.new("RGB", (16, 16), colour).save(path)
+        os.utime(path, ns=(n, n))
+        found.append(thumbnail(path))
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("data", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n broken", "cut"])
+def test_whatever_is_wrong_with_a_file_is_an_oserror_without_the_home_folder(tmp_path, monkeypatch, data):
+    path = tmp_path / "picture.png"
+    Image.effect_noise((64, 64), 80).save(path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path.unlink() if data is None else path.write_bytes(path.read_bytes()[:2000] if data == "cut" else data)
+    with pytest.raises(OSError, match=r"\S") as caught:
+        thumbnail(path)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_an_img_holds_its_data_and_escapes_its_words():
+    (found,) = Page(img(b"abc", "<b>\"quotes\" & 'others'")).every("img")
+    assert found["alt"] == "<b>\"quotes\" & 'others'" and found["src"] == "data:image/webp;base64,YWJj"
+
+
+# ---- the saved notebook
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A notebook as nbclient leaves it: a frame's grid, a job's, and a frozen one."""
+    folder = tmp_path_factory.mktemp("notebook")
+    cells = ["from sdlab import Job, Request, run, sweep\nfrom sdlab.widgets import SeedGrid\n"
+             "plan = sweep(Request(prompt='a {red|blue} circle', num_inference_steps=2), seed=range(2))\n"
+             "job = Job(plan, 'store', progress=False)\nSeedGrid(job)", "results = job.result()", "SeedGrid(results)",
+             "grid = SeedGrid(results)\ndisplay(grid)\ngrid.freeze()"]
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    nb.metadata.pop("widgets", None)
+    nbformat.validate(nb)
+    return nb
+
+
+def test_the_outputs_hold_the_pictures_that_the_job_rendered(saved):
+    for cell in (saved.cells[0], saved.cells[2], saved.cells[3]):
+        live, still = [output.data for output in cell.outputs]
+        assert live["text/html"] == "" and len(Page(still["text/html"]).every("img")) == 4
+    assert not saved.cells[1].outputs and list(saved.cells[3].outputs[0].data) == ["text/html"]
+
+
+@pytest.mark.parametrize("template", ["basic", "lab"])
+def test_an_exported_notebook_shows_the_pictures(saved, template):
+    from nbconvert import HTMLExporter
+
+    html, _ = HTMLExporter(template_name=template).from_notebook_node(saved)
+    found = [picture["alt"] for picture in Page(html).every("img")]
+    assert found == [f"red|blue {colour} · seed {seed}" for colour in ("red", "blue") for seed in (0, 1)] * 3
