@@ -1,6 +1,7 @@
 """Take the pictures of the widgets in JupyterLab's light and dark theme: `python tests/screenshots.py [FOLDER]`.
 
-It starts its own JupyterLab and Chromium and runs each shot's cells on the embedded model; FOLDER is build/screenshots.
+It starts its own JupyterLab and Chromium and runs each shot's cells on the embedded model; FOLDER is build/screenshots. Those
+that the README shows are copied to notebooks/screenshots, smaller.
 """
 from __future__ import annotations
 
@@ -12,11 +13,13 @@ from typing import TYPE_CHECKING
 
 from browser.lab import DARK, LIGHT, Notebook, chromium, expect, window
 from browser.server import Lab
+from PIL import Image
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 THEMES = {"light": LIGHT, "dark": DARK}
+README = ("grid", "compare", "inspector")  # in the light theme
 OUTPUT = ".jp-CodeCell >> nth=-1 >> .jp-OutputArea"  # what the last cell shows
 
 
@@ -27,8 +30,10 @@ class Shot:
     name: str
     cells: tuple[str, ...]
     clicks: tuple[str, ...] = ()  # Playwright's selectors
+    seen: str = ""  # a selector; what must be there before
     selector: str = OUTPUT
     width: int = 1280  # of the window, in CSS pixels
+    height: int = 1500
     scale: float = 1
 
 
@@ -39,7 +44,7 @@ plan = sweep(Request(prompt="a {hamster|rocket} on a blue background"), guidance
 """
 MARKED = PLAN + """
 large = Request(prompt="a rocket left of a tree", height=256, width=256, num_inference_steps=10)
-results = run(sweep(large, seed=range(3), watermark=[None, "sd-v1"]), "runs/marked", progress=False)
+results = run(sweep(large, seed=range(3), watermark=["sd-v1", None]), "runs/marked", progress=False)
 """
 CELL = ".sdl-cell >> nth=4"
 SHOTS = [
@@ -50,7 +55,7 @@ SHOTS = [
     Shot("compare", (PLAN, "Compare(run(plan, 'runs/grid', progress=False), by='guidance_scale', left=1, right=4)")),
     Shot("blind", (PLAN, "Compare(run(plan, 'runs/grid', progress=False), by='guidance_scale', left=1, right=4, blind=True)"),
          clicks=("button:has-text('side by side')",)),
-    Shot("inspector", (MARKED, "inspector = WatermarkInspector(results)\ninspector", "inspector.wait()"),
+    Shot("inspector", (MARKED, "inspector = WatermarkInspector(results)\ninspector", "inspector.wait()"), seen=".sdl-inspector figure img[src^=blob] >> nth=2",
          selector=".jp-CodeCell >> nth=1 >> .jp-OutputArea", width=1400),
     Shot("image_grid", (PLAN, "from sdlab import image_grid\nimage_grid(run(plan, 'runs/grid', progress=False), "
                               "row=['hamster|rocket', 'seed'], col='guidance_scale')"), selector=f"{OUTPUT} >> img"),
@@ -59,11 +64,13 @@ SHOTS = [
 
 def take(shot: Shot, lab: Lab, browser: Browser, folder: Path) -> list[Path]:
     """The shot in each theme; a complaint of the page is an error."""
-    with window(browser, width=shot.width, scale=shot.scale) as context:
+    with window(browser, width=shot.width, height=shot.height, scale=shot.scale) as context:
         notebook = Notebook(lab, context, lab.write(shot.name, shot.cells))
         notebook.run_all()
         for click in shot.clicks:
             notebook.page.click(click)
+        if shot.seen:
+            expect(notebook.page.locator(shot.seen).first).to_be_visible(timeout=20_000)
         paths = [taken(shot, notebook, theme, folder) for theme in THEMES]
         if notebook.errors:
             raise RuntimeError(f"{shot.name}: " + "\n".join(notebook.errors))
@@ -83,8 +90,18 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as home, chromium() as browser, Lab(Path(home)) as lab:
         for shot in SHOTS:
-            for path in take(shot, lab, browser, folder):
-                print(path, flush=True)
+            light, dark = take(shot, lab, browser, folder)
+            print(light, dark, flush=True)
+            if shot.name in README:
+                show_in_readme(light, shot.name)
+
+
+def show_in_readme(path: Path, name: str) -> None:
+    """A copy beside the notebooks, as a WebP file of a few ten kilobytes."""
+    place = Path(__file__).parents[1] / "notebooks" / "screenshots" / f"{name}.webp"
+    place.parent.mkdir(exist_ok=True)
+    with Image.open(path) as image:
+        image.convert("RGB").save(place, quality=88, method=6)
 
 
 if __name__ == "__main__":
