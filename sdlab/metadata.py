@@ -19,6 +19,8 @@ FORMAT = 1
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ENDING = b"\0\0\0\0IEND\xaeB`\x82"  # the last 12 bytes of every whole PNG
 ITXT_HEADER = b"sdlab\0\0\0\0\0"  # keyword, not compressed, no language, no translated keyword
+THUMBNAIL = b"sdTH"  # a private chunk with a WebP; the capital H lets editors that change the pixels drop it
+SMALL = 128  # pixels; larger pictures carry a thumbnail of this size
 COMPRESS_LEVEL = 1  # 512x512: 37 ms and 515 kB; level 6, Pillow's own choice: 84 ms and 456 kB
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -61,9 +63,34 @@ def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any]
     info = PngInfo()
     info.add(b"iTXt", ITXT_HEADER + json_bytes(record))
     info.add_text("parameters", printable(infotext(recipe, str(known.get("sdlab_version", "")))))
+    if max(image.size) > SMALL:
+        info.add(THUMBNAIL, thumbnail_bytes(image))
     file = io.BytesIO()
     image.save(file, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
     return file.getvalue()
+
+
+def thumbnail_bytes(image: Image) -> bytes:
+    """A WebP of a few kilobytes: decoding a large PNG takes ten times as long, and a grid shows hundreds."""
+    small, file = image.copy(), io.BytesIO()
+    small.thumbnail((SMALL, SMALL), reducing_gap=2.0)
+    small.save(file, "WEBP", quality=85, method=2)
+    return file.getvalue()
+
+
+def read_thumbnail(path: str | os.PathLike[str]) -> bytes | None:
+    """The WebP that a larger PNG of sdlab carries for grids, at most 128 pixels wide and high; None in other files."""
+    with open(path, "rb") as file:
+        if file.read(8) != SIGNATURE:
+            return None
+        while len(header := file.read(8)) == 8:
+            size, kind = struct.unpack(">I4s", header)
+            if kind == THUMBNAIL:
+                return file.read(size)
+            if kind == b"IDAT":
+                return None
+            file.seek(size + 4, os.SEEK_CUR)
+    return None
 
 
 def json_bytes(record: Mapping[str, Any]) -> bytes:

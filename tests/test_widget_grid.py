@@ -364,15 +364,15 @@ def test_the_code_makes_exactly_the_rows_in_view(tmp_path, random_v1, monkeypatc
     assert "batch_size=4" in grid.code and ("row=" in grid.code) == (not grid.only_starred and bool(grid._places.row.names))
 
 
-def test_the_code_reaches_the_page_by_itself(results):
-    grid = SeedGrid(results, row="prompt", col="seed")
-    idle()
-    before, told = grid._trait_values["code"], []
-    assert "guidance_scale=1" in before
-    grid.observe(lambda change: told.append(change.new), "code")
+def test_the_page_hears_that_the_code_has_changed_and_asks_for_it(results):
+    grid, sent = SeedGrid(results, row="prompt", col="seed"), []
+    grid.send = lambda content, buffers=None: sent.append(content)
+    before, changes = grid.code, []
+    grid.observe(lambda change: changes.append(change.new), "recoded")
     grid.set_state({"where": [1]})
+    grid._handle_custom_msg({"kind": "code", "id": "q"}, [])
     idle()
-    assert len(told) == 1 and told[0] == grid.code != before
+    assert len(changes) == 1 and sent == [{"kind": "code", "code": grid.code, "re": "q"}] and grid.code != before
 
 
 def test_the_code_of_rows_that_are_no_requests_says_so(tmp_path):

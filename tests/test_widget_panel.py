@@ -7,12 +7,15 @@ from html.parser import HTMLParser
 
 import IPython.display
 import nbformat
+import numpy as np
 import pytest
 import traitlets
 from nbclient import NotebookClient
 from PIL import Image
 
 import sdlab.widgets.panel
+from sdlab import Request, Store
+from sdlab.models import resolve
 from sdlab.widgets.panel import Panel, workers
 from sdlab.widgets.pictures import img, thumbnail
 
@@ -119,7 +122,7 @@ def test_a_widget_is_shown_as_two_outputs_of_which_the_second_is_its_picture(sho
     echo._ipython_display_()
     live, still = shown.outputs
     assert live["application/vnd.jupyter.widget-view+json"]["model_id"] == echo.model_id and live["text/html"] == ""
-    assert still == {"text/html": f'<div class="sdl-static-{echo.uid}"><b>as it is</b></div>'}
+    assert re.fullmatch(f'<div class="sdl-static-{echo.uid}"><style>.*?</style><b>as it is</b></div>', still["text/html"])
 
 
 def test_two_widgets_never_hide_one_anothers_picture():
@@ -207,6 +210,19 @@ def test_a_thumbnail_is_small_and_small_pictures_are_exact(tmp_path):
     assert small.tobytes() == Image.open(tmp_path / "small.png").tobytes()
 
 
+def test_a_large_picture_of_a_store_is_shown_without_being_decoded(tmp_path):
+    request = resolve(Request(height=256, width=256))
+    image = Image.effect_noise((256, 256), 80).convert("RGB")
+    path = Store(tmp_path).save(request.key, request, image, {})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:whole.index(b"IDAT")])  # nothing but the texts and the thumbnail
+    shown = Image.open(io.BytesIO(thumbnail(path, 128)))
+    assert shown.size == (128, 128) and np.abs(np.asarray(shown, int) - np.asarray(image.resize((128, 128)), int)).mean() < 40
+    assert Image.open(io.BytesIO(thumbnail(path, 96, exact=False))).size == (96, 96)
+    with pytest.raises(OSError):
+        thumbnail(path, 256)
+
+
 def test_a_picture_that_is_written_again_is_shown_anew(tmp_path):
     path = tmp_path / "picture.png"
     found = []
@@ -242,7 +258,8 @@ def saved(tmp_path_factory):
     cells = ["from sdlab import Job, Request, run, sweep\nfrom sdlab.widgets import SeedGrid\n"
              "plan = sweep(Request(prompt='a {red|blue} circle', num_inference_steps=2), seed=range(2))\n"
              "job = Job(plan, 'store', progress=False)\nSeedGrid(job)", "results = job.result()", "SeedGrid(results)",
-             "grid = SeedGrid(results)\ndisplay(grid)\ngrid.freeze()"]
+             "grid = SeedGrid(results)\ndisplay(grid)\ngrid.freeze()",
+             "SeedGrid(Job(sweep(Request(prompt='a star', num_inference_steps=2), seed=range(3)), 'store', progress=False))"]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
     nb.metadata.pop("widgets", None)
@@ -254,6 +271,7 @@ def test_the_outputs_hold_the_pictures_that_the_job_rendered(saved):
     for cell in (saved.cells[0], saved.cells[2], saved.cells[3]):
         live, still = [output.data for output in cell.outputs]
         assert live["text/html"] == "" and len(Page(still["text/html"]).every("img")) == 4
+    assert len(Page(saved.cells[4].outputs[1].data["text/html"]).every("img")) == 3  # nothing after it waited for the job
     assert not saved.cells[1].outputs and list(saved.cells[3].outputs[0].data) == ["text/html"]
 
 
@@ -263,4 +281,5 @@ def test_an_exported_notebook_shows_the_pictures(saved, template):
 
     html, _ = HTMLExporter(template_name=template).from_notebook_node(saved)
     found = [picture["alt"] for picture in Page(html).every("img")]
-    assert found == [f"red|blue {colour} · seed {seed}" for colour in ("red", "blue") for seed in (0, 1)] * 3
+    assert found == [f"red|blue {colour} · seed {seed}" for colour in ("red", "blue") for seed in (0, 1)] * 3 + [
+        f"seed {seed}" for seed in range(3)]

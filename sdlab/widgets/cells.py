@@ -4,6 +4,8 @@ from __future__ import annotations
 import mimetypes
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from .pictures import thumbnail
 HIDDEN = ("key", "path", "error", "pixels", "rerun", "starred", "rating")  # columns that the zoom does not list
 SHORT = ("prompt", "negative_prompt", "model", "seed", "guidance_scale", "num_inference_steps", "scheduler", "height", "width")
 WAITING, THERE, FAILED, ABSENT = ".+x?"
+
+openers = ThreadPoolExecutor(2, "sdlab thumbnails")
 
 
 class Cells:
@@ -104,12 +108,13 @@ class Cells:
 
     def pictures(self, cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:
         """The message that shows these cells, and its buffers: a thumbnail of each that has a picture."""
-        told, buffers = [], []
-        for i in map(self.require, cells):
+        told, buffers, px = [], [], max(32, min(px, 512))
+        list(openers.map(lambda path: path and cached(path, px), [self.paths[self.require(i)] for i in cells]))
+        for i in cells:
             cell: dict[str, Any] = {"i": i, "tip": self.tip(i), "picture": False}
             try:
                 if self.paths[i] is not None:
-                    buffers.append(thumbnail(self.paths[i], max(32, min(px, 512))))
+                    buffers.append(thumbnail(self.paths[i], px))
                     cell["picture"] = True
                 elif self.errors[i] is not None:
                     cell["error"] = text_of(self.errors[i])
@@ -137,6 +142,12 @@ class Cells:
         row = self._now().iloc[i]
         found = {name: plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}
         return {name: brief(value) for name, value in found.items() if value is not None}
+
+
+def cached(path: str, px: int) -> None:
+    """Puts a thumbnail into the cache, beside others in other threads; whoever fetches it hears of an error."""
+    with suppress(OSError):
+        thumbnail(path, px)
 
 
 def brief(value: Any) -> str:

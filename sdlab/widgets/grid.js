@@ -26,7 +26,7 @@ function render({ model, el, line, root }) {
   const body = h("div", { className: "sdl-grid-body", role: "rowgroup" });
   const recipe = h("div", { className: "sdl-recipe" });
   const tip = h("div", { className: "sdl-tip", hidden: true });
-  const code = codeBlock();
+  const code = codeBlock(undefined, async () => (await line.ask("code")).message.code ?? "");
   const dialogPlace = h("span");
   grid.append(h("div", { role: "rowgroup", className: "sdl-grid-top" }, head), body);
   const keysHelp = h("div", { className: "sdl-help" });
@@ -64,7 +64,7 @@ function render({ model, el, line, root }) {
   function rebuild() {
     widest = grid.clientWidth;
     table = arrange();
-    const focused = body.contains(document.activeElement);
+    const focused = body.contains(root.getRootNode().activeElement);
     boxes.clear();
     rowsDrawn.clear();
     body.replaceChildren();
@@ -277,7 +277,7 @@ function render({ model, el, line, root }) {
   const changed = {
     states: () => { for (const i of boxes.keys()) paint(i); draw(); },
     starred: () => { opinion = opinions(); marks(); }, ratings: () => { opinion = opinions(); marks(); },
-    where: () => { sliders.childNodes.forEach((node, k) => node.show(get("where")[k] ?? 0)); rebuild(); }, state: job, status: job, fraction: job, code: () => code.show(get("code")),
+    where: () => { sliders.childNodes.forEach((node, k) => node.show(get("where")[k] ?? 0)); rebuild(); }, state: job, status: job, fraction: job, recoded: () => code.renew(),
     focused: () => { if (get("focused") !== current) focusOn(clamp(get("focused"), 0, places.at.length - 1)); },
     opened: () => zoom.follow(get("opened")),
     only_starred: () => { starredOnly.checked = get("only_starred"); rebuild(); },
@@ -285,7 +285,6 @@ function render({ model, el, line, root }) {
   starredOnly.onchange = () => set("only_starred", starredOnly.checked);
   for (const [name, act] of Object.entries(changed)) model.on(`change:${name}`, act);
   job();
-  code.show(get("code"));
   rebuild();
   return () => {
     line.listeners.delete(receive);

@@ -15,7 +15,7 @@ from ..request import sweep
 from ..runner import Job
 from ..views import check
 from .cells import Cells
-from .panel import LateCode, Panel, source, told, workers
+from .panel import Panel, source, told, workers
 from .pictures import webp
 from .places import Places, places_of
 from .still import grid_table
@@ -76,7 +76,7 @@ class SeedGrid(Panel):
     ratings = traitlets.List().tag(sync=True)  # [row, 1 to 5]
     focused = traitlets.Int(0).tag(sync=True)
     opened = traitlets.Int(-1).tag(sync=True)
-    code = LateCode(help="Python that makes the rows in view again and draws them.").tag(sync=True)
+    recoded = traitlets.Int(0, help="Counts the changes of `code`, which the page asks for when it shows it.").tag(sync=True)
 
     def __init__(self, results: pd.DataFrame | Job, *, row: str | Sequence[str] | None = None,
                  col: str | Sequence[str] | None = None, title: str = "pictures", cell_px: int = 128) -> None:
@@ -90,7 +90,7 @@ class SeedGrid(Panel):
         self._cells = Cells(frame, self.job and self.job.frame, self.job and self.job.store)
         self._news: dict[int, Any] = {}  # row: a sketch, or None where there is something final
         self._lock, self._telling = threading.RLock(), False
-        self._coding, self._uncoded, self._view = threading.RLock(), False, None
+        self._view, self._code = None, (-1, "")
         self._varying, self._varied = threading.Lock(), {}  # cell: (its job, the number of its first variation)
         super().__init__(
             title=title, cell_px=cell_px, captions=self._places.captions, places=self._places.described(),
@@ -111,10 +111,9 @@ class SeedGrid(Panel):
     def value(self) -> pd.DataFrame:
         """The rows in view: those of the sliders' setting, or the starred ones, with the stars and ratings of now."""
         frame = self.job.frame() if self.job else self._cells.frame
-        stars, rated = set(self.starred), dict(self.ratings)
-        frame = frame.assign(starred=pd.array([i in stars for i in range(len(frame))], "boolean"),
-                             rating=pd.array([rated.get(i) for i in range(len(frame))], "Int64"))
-        return frame.iloc[self.in_view()]
+        stars, rated, rows = set(self.starred), dict(self.ratings), range(len(frame))
+        return frame.assign(starred=pd.array([i in stars for i in rows], "boolean"),
+                            rating=pd.array([rated.get(i) for i in rows], "Int64")).iloc[self.in_view()]
 
     def in_view(self) -> list[int]:
         """The numbers of the rows in view."""
@@ -132,19 +131,18 @@ class SeedGrid(Panel):
         view = self.in_view(), self.only_starred
         if view != self._view:
             self._view = view
-            self._recode_soon()
+            self.recoded += 1
         self.refresh_soon()
 
-    def _recode_soon(self) -> None:
-        self._uncoded = True
-        workers.submit(self.guarded, self.recode)
+    @property
+    def code(self) -> str:
+        """Python that makes the rows in view again and draws them."""
+        if self._code[0] != self.recoded:  # made when somebody asks: it takes a second for 10,000 rows
+            self._code = self.recoded, self._code_of(*self._view)
+        return self._code[1]
 
-    def recode(self) -> None:
-        """Makes `code` anew if what is in view has changed."""
-        with self._coding:
-            while self._uncoded:
-                self._uncoded = False
-                self.code = self._code_of(*self._view)
+    def _on_code(self, question: dict, buffers: list) -> None:
+        self.later(question, lambda: ({"kind": "code", "code": self.code}, None))
 
     def _code_of(self, rows: list[int], in_order: bool) -> str:
         if not rows:
@@ -155,6 +153,10 @@ class SeedGrid(Panel):
             return grid_code(self._cells.frame.iloc[rows], row, col, root)
         except ValueError as error:
             return f"# these rows are no requests: {error}"
+
+    def settle(self) -> None:
+        if self.job:
+            self.job.wait()
 
     def static(self) -> str:
         return grid_table(self._cells, self._places, self.in_view(), None if self.only_starred else self.where,
@@ -219,8 +221,8 @@ class SeedGrid(Panel):
         """
         request, store = self._cells.request(cell), self._require_store("no place for more")
         seeds = range(request.seed + 1, request.seed + 9) if seed is None else seed
-        job = Job([request.but(seed=other.seed) for other in sweep(request.but(prompt="", negative_prompt=""), seed=seeds)],
-                  store, progress=False)
+        others = sweep(request.but(prompt="", negative_prompt=""), seed=seeds)  # without the prompts: their braces are plain
+        job = Job([request.but(seed=other.seed) for other in others], store, progress=False)
         first = self._cells.add(job.requests)
         if seed is None:
             self._varied[cell] = job, first
@@ -245,8 +247,8 @@ class SeedGrid(Panel):
                 self.send(told(job.exception))
 
         numbers = {key: first + n for n, key in enumerate(job.keys)}
-        self.send({"kind": "varied", "of": cell,
-                   "cells": [{"i": first + n, "seed": other.seed} for n, other in enumerate(job.requests)]})
+        places = [{"i": first + n, "seed": request.seed} for n, request in enumerate(job.requests)]
+        self.send({"kind": "varied", "of": cell, "cells": places})
         job.watch(heard)  # first, so that nothing lands unseen
         frame = job.frame()
         for key, path, error in zip(job.keys, values(frame, "path"), values(frame, "error")):
@@ -278,7 +280,7 @@ class SeedGrid(Panel):
         if event.kind == "ended":
             self._tell()
             self._cells.settle()
-            self._recode_soon()  # only now is it known in what batches the cells were rendered
+            self.recoded += 1  # only now is it known in what batches the cells were rendered
             self.refresh()
 
     def _tell(self) -> None:

@@ -135,6 +135,9 @@ class WatermarkInspector(Panel):
                 return False
         return True
 
+    def settle(self) -> None:
+        self.wait()
+
     def add(self, images: Any) -> None:
         """Adds pictures, given as to the constructor but in no frame, and tests them; files that are there already are left."""
         if isinstance(images, pd.DataFrame):

@@ -17,6 +17,7 @@ class Line {
     this.notices = new Set();                              // called with a text, "" when all is well
     this.prefix = Math.random().toString(36).slice(2);     // another tab gets our answers too, and must not take them for its own
     this.count = 0;
+    this.heard = false;
     this.timer = setInterval(() => this.remind(), 500);
     model.on("msg:custom", (message, buffers) => this.receive(message, buffers));
   }
@@ -35,6 +36,7 @@ class Line {
   }
 
   receive(message, buffers) {
+    this.heard = true;
     this.notify("");
     for (const question of this.questions.values()) question.wait = PATIENCE;   // Python lives: no reason to doubt
     for (const listener of this.listeners) listener(message, buffers ?? []);
@@ -72,9 +74,16 @@ const panel = (name, render) => ({
     const root = h("div", { className: `sdl-root sdl-${name}` });
     say("");
     line.notices.add(say);
-    el.append(hidesStatic(model.get("uid")), notice, root);
+    el.append(notice, root);
     const undo = render({ model, el, line, root, say });
-    return () => { line.notices.delete(say); undo?.(); };
+    const wake = () => {                                   // only now: an exported page has no Python, but may have this script
+      line.listeners.delete(wake);
+      el.prepend(hidesStatic(model.get("uid")));
+      el.style.display = "";
+    };
+    el.style.display = "none";
+    if (line.heard) wake(); else { line.listeners.add(wake); line.ask("ping"); }
+    return () => { line.listeners.delete(wake); line.notices.delete(say); undo?.(); };
   },
 });
 
@@ -167,11 +176,14 @@ function keepKeys(root) {
 const facts = (entries) => h("dl", { className: "sdl-facts" },
   ...entries.flatMap(([name, value]) => [h("dt", { textContent: name }), h("dd", { textContent: String(value) })]));
 
-// A block of Python with a button that copies it; `show(text)` changes it.
-function codeBlock(label = "the same in Python") {
+// A block of Python with a button that copies it; `show(text)` changes it. With `ask`, a promise of the text, it is asked for
+// when the block is opened, and by `renew()`.
+function codeBlock(label = "the same in Python", ask = undefined) {
   const text = h("pre", { className: "sdl-code-text", tabIndex: 0, role: "region", "aria-label": label });
   const copy = button("copy code", () => copyText(text.textContent, copy));
   const block = h("details", { className: "sdl-code" }, h("summary", { textContent: label }), copy, text);
   block.show = (code) => { text.textContent = code; };
+  block.renew = async () => { if (block.open) block.show(await ask()); };
+  if (ask) block.ontoggle = block.renew;
   return block;
 }

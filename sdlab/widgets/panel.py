@@ -5,6 +5,7 @@ asked for again by the page (page.js says how). Pictures travel as the buffers o
 """
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import anywidget
 import traitlets
 
 HERE = Path(__file__).parent
+WITHOUT_KERNEL = ".jp-OutputArea-child:not(:has(.sdl-root)):has(+ .jp-OutputArea-child .{}) {{display: none}}"
 QUIET = 2.0  # seconds without a change, after which the picture in the notebook is drawn anew
 workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open, shrink and encode pictures while the kernel is free
 
@@ -28,9 +30,14 @@ def source(*names: str) -> str:
 class Kept:
     """A widget of which a picture stays in the saved notebook, without a kernel or any saved widget state.
 
-    The widget and its picture are two outputs of one cell; the page hides the second while the first is alive. A subclass
-    has a trait `uid` that its page knows, and says in `static()` what the picture is.
+    The widget and its picture are two outputs of one cell; the page hides the second while the first is alive, and the
+    second hides what a page without a kernel writes in place of the first. A subclass has a trait `uid` that its page knows,
+    says in `static()` what the picture is, and in `settle()` how to wait for it where nobody looks on. After the page was
+    reloaded, JupyterLab no longer connects the two: then the picture changes only when the cell is run again.
     """
+
+    def settle(self) -> None:
+        """Waits until the picture is worth keeping."""
 
     def static(self) -> str:
         """The widget's present state as HTML that needs neither a kernel nor a script."""
@@ -39,14 +46,17 @@ class Kept:
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        data = self._repr_mimebundle_()
+        if nobody_looks():
+            self.settle()
+        data = self._repr_mimebundle_() or {}
         data, metadata = data if isinstance(data, tuple) else (data, {})
         live = display({**data, "text/html": ""}, metadata=metadata, raw=True, display_id=True)
         still = display(HTML(self._picture()), display_id=True)
         self.__dict__.setdefault("_shown", []).append((live, still))
 
     def _picture(self) -> str:
-        return f'<div class="sdl-static-{self.uid}">{self.static()}</div>'
+        name = f"sdl-static-{self.uid}"
+        return f'<div class="{name}"><style>{WITHOUT_KERNEL.format(name)}</style>{self.static()}</div>'
 
     def refresh(self) -> None:
         """Draws the picture in the notebook anew, wherever this widget is shown."""
@@ -74,12 +84,13 @@ class Kept:
             live.update({"text/html": ""}, raw=True)
 
 
-class LateCode(traitlets.Unicode):
-    """Code that `recode()` makes when Python reads it, or a worker makes for the page: no slider waits for it."""
+def nobody_looks() -> bool:
+    """Whether the cell is run by a program such as nbclient or papermill, which ends the kernel after the last cell."""
+    from IPython import get_ipython
 
-    def get(self, obj: Any, cls: Any = None) -> str:
-        obj.recode()
-        return super().get(obj, cls)
+    parent = getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)()
+    voila = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")  # a program as well, but people look on
+    return not parent.get("content", {}).get("allow_stdin", True) and not voila
 
 
 class Panel(Kept, anywidget.AnyWidget):

@@ -10,9 +10,10 @@ from html import escape
 from PIL import Image
 
 from ..captions import hide_home
+from ..metadata import SMALL, read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
-PIXEL_ART = 128  # pictures up to this size are kept exactly, and enlarged without blurring
+PIXEL_ART = SMALL  # pixels; pictures up to this size are kept exactly, and enlarged without blurring
 STATIC = 96  # pixels, in the notebook's own picture
 
 
@@ -29,7 +30,10 @@ def thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
 
 @functools.lru_cache(8192)
 def _thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
-    with Image.open(path) as image:
+    kept = read_thumbnail(path) if px <= SMALL else None
+    if kept and exact:
+        return kept
+    with Image.open(io.BytesIO(kept) if kept else path) as image:
         return webp(image.convert("RGB"), px, exact)
 
 

@@ -4,7 +4,7 @@
 
 All is measured in one run, in turn, each time in a fresh kernel and a fresh page; compare the ratios, not the seconds. The
 pictures are PNG files of 512x512 pixels, each its own; 400 cells of 40 screen pixels are in sight. "Painted" is when all that
-are in sight are decoded, and two frames later. Needs Chromium, about 300 MB in the temporary folder, and three minutes.
+are in sight are decoded, and two frames later. Needs Chromium, 200 MB in the temporary folder, and about three minutes.
 """
 from __future__ import annotations
 
