@@ -74,7 +74,7 @@ def thumbnail_bytes(image: Image) -> bytes:
     """A WebP of a few kilobytes: decoding a large PNG takes ten times as long, and a grid shows hundreds."""
     small, file = image.copy(), io.BytesIO()
     small.thumbnail((SMALL, SMALL), reducing_gap=2.0)
-    small.save(file, "WEBP", quality=85, method=2)
+    small.save(file, "WEBP", quality=80, method=2)
     return file.getvalue()
 
 
