@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .request import Request
+from .schedulers import SAMPLING, in_a1111, of_a1111
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,19 +25,11 @@ SMALL = 128  # pixels; larger pictures carry a thumbnail of this size
 COMPRESS_LEVEL = 1  # 512x512: 37 ms and 515 kB; level 6, Pillow's own choice: 84 ms and 456 kB
 SURROGATE = re.compile("[\ud800-\udfff]")
 
-SAMPLERS = {  # diffusers' class: A1111's name
-    "DDIMScheduler": "DDIM", "DDPMScheduler": "DDPM", "PNDMScheduler": "PLMS", "EulerDiscreteScheduler": "Euler",
-    "EulerAncestralDiscreteScheduler": "Euler a", "HeunDiscreteScheduler": "Heun", "KDPM2DiscreteScheduler": "DPM2",
-    "KDPM2AncestralDiscreteScheduler": "DPM2 a", "DPMSolverMultistepScheduler": "DPM++ 2M",
-    "DPMSolverSinglestepScheduler": "DPM++ 2S", "UniPCMultistepScheduler": "UniPC", "DEISMultistepScheduler": "DEIS",
-    "LCMScheduler": "LCM", "TCDScheduler": "TCD", "SASolverScheduler": "SASolver"}
-SCHEDULERS = {name: scheduler for scheduler, name in SAMPLERS.items()}
-KARRAS_UNLESS_SAID = ("DPM2", "DPM2 a", "DPM++ 2M", "DPM++ 2S")  # there, a missing schedule type means Karras in A1111
 PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?:,|$)')
 NUMBERS = {"Steps": ("num_inference_steps", int), "CFG scale": ("guidance_scale", float), "Seed": ("seed", int),
            "Clip skip": ("clip_skip", lambda text: max(int(text) - 1, 0)),  # A1111 counts the layers from 1
-           "Eta": ("eta", float), "Eta DDIM": ("eta", float)}
-NAMES = {"Model": "model", "Watermark": "watermark"}  # the latter is sdlab's own
+           "Eta": ("eta", float), "Eta DDIM": ("eta", float), "Guidance rescale": ("guidance_rescale", float)}
+NAMES = {"Model": "model", "Watermark": "watermark", "Prompt syntax": "prompt_syntax"}  # all but the first are sdlab's own
 
 
 def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any]) -> bytes:
@@ -183,18 +176,19 @@ def infotext(request: Mapping[str, Any], version: str) -> str:
 
 def parameters(request: Mapping[str, Any], version: str) -> dict[str, Any]:
     """A1111's names and values in A1111's order; None where there is nothing to say."""
-    scheduler, guidance = request.get("scheduler"), request.get("guidance_scale")
-    sampler = SAMPLERS.get(scheduler, scheduler)
+    guidance, sampling = request.get("guidance_scale"), in_a1111(request.get("scheduler"))
     sized = "height" in request and "width" in request
     return {
-        "Steps": request.get("num_inference_steps"), "Sampler": sampler,
-        "Schedule type": "Uniform" if sampler in KARRAS_UNLESS_SAID else None,
+        "Steps": request.get("num_inference_steps"), "Sampler": sampling.pop("Sampler", None),
+        "Schedule type": sampling.pop("Schedule type", None),
         "CFG scale": None if guidance is None else repr(guidance).removesuffix(".0"), "Seed": request.get("seed"),
         "Size": f"{request['width']}x{request['height']}" if sized else None,
         "Model hash": request["weights"][:10] if request.get("weights") else None,  # A1111 shows 10 digits
         "Model": request.get("model"),
         "Clip skip": request["clip_skip"] + 1 if request.get("clip_skip") else None,
-        "RNG": "CPU", "Eta DDIM": request.get("eta") or None, "Watermark": request.get("watermark"),
+        "RNG": "CPU", "Eta DDIM": request.get("eta") or None, **sampling,
+        "Guidance rescale": request.get("guidance_rescale") or None, "Prompt syntax": request.get("prompt_syntax"),
+        "Watermark": request.get("watermark"),
         "Version": f"sdlab {version}".strip()}
 
 
@@ -218,8 +212,9 @@ def read_infotext(text: str) -> dict[str, Any]:
     negative = "\n".join(lines[start:]).removeprefix("Negative prompt:").removeprefix(" ")
     fields = {"prompt": "\n".join(lines[:start]), "negative_prompt": negative}
     for name, value in pairs:
-        fields.update(translated(name, value))
-    return fields
+        if name not in SAMPLING:
+            fields.update(translated(name, value))
+    return fields | of_a1111({name: value for name, value in pairs if name in SAMPLING})
 
 
 def unquoted(value: str) -> str:
@@ -241,10 +236,4 @@ def translated(name: str, value: str) -> dict[str, Any]:
             return {name: value}
     if name == "Size" and (match := re.fullmatch(r"(\d+)x(\d+)", value)):
         return {"width": int(match[1]), "height": int(match[2])}
-    if name == "Sampler":
-        sampler, _, schedule = value.rpartition(" ")  # older files: "DPM++ 2M Karras"
-        if sampler in SCHEDULERS and schedule in ("Karras", "Exponential"):
-            return {"scheduler": SCHEDULERS[sampler], "Schedule type": schedule}
-        known = SCHEDULERS.get(value, value if value in SAMPLERS else None)
-        return {"scheduler": known} if known else {name: value}
     return {NAMES[name]: value} if name in NAMES else {name: value}

@@ -1,6 +1,7 @@
-"""The models sdlab knows, the facts a model's folder states, and `resolve`: a request with nothing left open."""
+"""A model by its name or place, the fingerprint of its weights, and `resolve`: a request with nothing left open."""
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import hashlib
@@ -9,143 +10,54 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .embedded import TINY_V1
+from .catalogue import MODELS, Model, how_to_get, require_model
+from .checkpoints import MERGES, packed_tokenizer
+from .layouts import Layout, configuration, layout_of, read_json
 from .request import Request
+from .schedulers import SCHEDULERS, require_taken, scheduler_name  # noqa: F401 (the first for those who look here)
 
-SCHEDULERS = (  # each runs from the configuration of v1 and of v2 checkpoints
-    "DDIMScheduler", "DDPMScheduler", "PNDMScheduler", "EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler",
-    "HeunDiscreteScheduler", "KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler", "DPMSolverMultistepScheduler",
-    "DPMSolverSinglestepScheduler", "UniPCMultistepScheduler", "DEISMultistepScheduler", "LCMScheduler", "TCDScheduler",
-    "SASolverScheduler")
 HASH_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"
-POINTER = 1000  # bytes; weights are larger, a pointer of git-lfs is not
-FEW_STEPS = {"LCMScheduler": 50, "TCDScheduler": 50}  # they know no more steps than these
 LARGE = 100_000_000  # bytes; fingerprints of models above are remembered between sessions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A row of facts about a checkpoint.
-
-    Parameters
-    ----------
-    path : str or Path
-        A folder in diffusers' `StableDiffusionPipeline` layout.
-    title, licence, source : str
-        For people.
-    text_encoder, trained_on : str
-        For comparisons: what reads the prompt, and which pictures the model has learned from, in a short phrase each; "" if
-        that is not known.
-    watermark : str, optional
-        The payload that its official script wrote into every picture, a name in `sdlab.watermark.PAYLOADS`.
-    guidance_scale, num_inference_steps : float, int
-        The native values, which a request that leaves them open gets.
-    seconds_per_step : float, optional
-        A picture's share of one denoising step on two CPU cores, for the first estimate of all.
-    """
-
-    path: str | Path
-    title: str = ""
-    text_encoder: str = ""
-    trained_on: str = ""
-    guidance_scale: float = 7.5
-    num_inference_steps: int = 50
-    licence: str = ""
-    source: str = ""
-    watermark: str | None = None
-    seconds_per_step: float | None = None
-
-
-MODELS: dict[str, Model] = {
-    "tiny-v1": Model(
-        path=TINY_V1, title="the embedded model: 64x64 pictures of a small world",
-        text_encoder="as CLIP's, but of 2 layers and width 128, trained together with the UNet",
-        trained_on="rendered pictures of 84 emoji and six shapes in ten colours, one to four in a picture, with captions",
-        guidance_scale=4.0, num_inference_steps=20, licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)",
-        source="python -m sdlab.embedded.train", seconds_per_step=0.0033),
-}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What the JSON files of a model's folder say."""
-
-    height: int
-    width: int
-    factor: int  # pixels of a picture to a pixel of its latents
-    channels: int  # of the UNet's first block
-    scheduler: str
-    prediction_type: str
-    text_layers: int
-    text_width: int
-    max_tokens: int
-
-
 def find(name: str) -> Model:
-    """The model of that name, or the one whose folder that is."""
+    """The model of that name, with the path where it is here, or the one whose folder or file that is.
+
+    Raises
+    ------
+    FileNotFoundError
+        The model is known and not here; the text says where to get it.
+    ValueError
+        No such model, or one that cannot be run.
+    """
     if name in MODELS:
-        if not isinstance(MODELS[name], Model):
-            raise TypeError(f"MODELS[{name!r}] is {MODELS[name]!r:.80}; it should be a Model(path=...)")
-        return MODELS[name]
-    folder = Path(name).expanduser()
-    if (folder / "model_index.json").is_file():
-        return Model(path=folder)
-    if folder.is_file():
-        raise ValueError(f"{name!r} is a single file; make a folder of it once with diffusers' "
-                         "StableDiffusionPipeline.from_single_file(file).save_pretrained(folder), and give that folder")
+        return found(name, MODELS[name])
+    place = Path(name).expanduser()
+    if (place / "model_index.json").is_file() or place.is_file():
+        return Model(path=place)
     near = difflib.get_close_matches(name, MODELS, 1)
     raise ValueError(
-        f"unknown model {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} sdlab.MODELS has {', '.join(MODELS)}. "
-        "The path of a folder in diffusers' layout (one with a model_index.json) works too; nothing is downloaded")
+        f"unknown model {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} sdlab.MODELS has {', '.join(MODELS)}. The "
+        "path of a folder in diffusers' layout (one with a model_index.json), of a .safetensors or of a .ckpt file works "
+        "too; nothing is downloaded")
+
+
+def found(name: str, model: Model) -> Model:
+    """The row with a path, which sdlab looks for where it has none."""
+    require_model(name, model)
+    if model.path is not None:
+        return model
+    if model.unsupported:
+        raise ValueError(f"model {name!r} ({model.title}) cannot be run: {model.unsupported}")
+    place = model.located(name)
+    if place is None:
+        raise FileNotFoundError(how_to_get(name, model))
+    return dataclasses.replace(model, path=place)
 
 
 def layout(model: Model) -> Layout:
-    """The facts in the model's folder; an error says what is missing there or cannot be run."""
-    folder = Path(model.path).resolve()
-    stated = [folder / f"{name}/{file}.json" for name, file in
-              [("unet", "config"), ("vae", "config"), ("text_encoder", "config"), ("scheduler", "scheduler_config")]]
-    return _layout(folder, tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in stated))
-
-
-@functools.lru_cache(64)
-def _layout(folder: Path, changed: tuple[int, ...]) -> Layout:
-    """The facts, read again when one of the files has changed."""
-    index = read_json(folder / "model_index.json")
-    unet, vae = read_json(folder / "unet/config.json"), read_json(folder / "vae/config.json")
-    text, scheduler = read_json(folder / "text_encoder/config.json"), read_json(folder / "scheduler/scheduler_config.json")
-    require_runnable(folder, index, unet)
-    factor = 2 ** (len(vae["block_out_channels"]) - 1)
-    size = unet.get("sample_size") or 64
-    height, width = (size, size) if isinstance(size, int) else size
-    return Layout(
-        height=height * factor, width=width * factor, factor=factor, channels=unet["block_out_channels"][0],
-        scheduler=scheduler["_class_name"], prediction_type=scheduler.get("prediction_type", "epsilon"),
-        text_layers=text.get("num_hidden_layers", 12), text_width=text.get("hidden_size", 512),
-        max_tokens=text.get("max_position_embeddings", 77))
-
-
-def require_runnable(folder: Path, index: dict, unet: dict) -> None:
-    """Refuses what is no text-to-image model of this layout, or not all there."""
-    kind = index.get("_class_name")
-    if "text_encoder_2" in index or unet.get("addition_embed_type") or unet.get("in_channels") != 4:
-        raise ValueError(f"{folder} is a {kind} whose UNet takes {unet.get('in_channels')} channels; text-to-image needs a "
-                         "StableDiffusionPipeline (v1 or v2) whose UNet takes 4")
-    for part in ("unet", "vae", "text_encoder"):
-        weights = [f for f in (folder / part).glob("*") if f.suffix in (".safetensors", ".bin") and f.name.count(".") == 1]
-        if not any(f.stat().st_size > POINTER for f in weights):
-            raise FileNotFoundError(f"{folder / part} holds no weights (a .safetensors file without a variant in its name, "
-                                    "and not the small pointer that git leaves in place of a large file)")
-    if not (folder / "tokenizer").is_dir():
-        raise FileNotFoundError(f"{folder / 'tokenizer'} is missing: is the model's folder complete?")
-
-
-def read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing: is the model's folder complete, and in diffusers' layout?") from None
-    except ValueError as error:
-        raise ValueError(f"{path} is not readable as JSON: {error}") from None
+    """The facts in the model's folder, or in its file's configuration; an error says what is missing or cannot be run."""
+    return layout_of(model.path, model.config, model.prediction_type)
 
 
 @dataclass(frozen=True)
@@ -157,10 +69,15 @@ class Native:
     weights: str
 
 
+CONFIGURATIONS: dict[str, Path] = {}  # fingerprint: folder, of the models that were asked for
+
+
 def native(name: str) -> Native:
-    """What the model of that name, or in that folder, states about itself now."""
+    """What the model of that name, in that folder or in that file, states about itself now."""
     model = find(name)
-    return Native(model, layout(model), fingerprint(model))
+    own = Native(model, layout(model), fingerprint(model))
+    CONFIGURATIONS[own.weights] = configuration(model.path, model.config, model.prediction_type)
+    return own
 
 
 def resolve(request: Request, own: Native | None = None) -> Request:
@@ -182,11 +99,7 @@ def resolve(request: Request, own: Native | None = None) -> Request:
         raise ValueError(f"the weights of model {request.model!r} are {weights}, but the request was made for "
                          f"{request.weights}; find those, or leave `weights` out to use what is there")
     scheduler = scheduler_name(request.scheduler or facts.scheduler)
-    if request.eta and scheduler != "DDIMScheduler":
-        raise ValueError(f"eta={request.eta} has a meaning for DDIMScheduler only, not for {scheduler}; use eta=0")
-    steps = request.num_inference_steps or model.num_inference_steps
-    if steps > FEW_STEPS.get(scheduler, steps):
-        raise ValueError(f"num_inference_steps={steps}: {scheduler} takes at most {FEW_STEPS[scheduler]}")
+    require_taken(scheduler, request.num_inference_steps or model.num_inference_steps, request.eta)
     if request.clip_skip >= facts.text_layers:
         raise ValueError(f"clip_skip={request.clip_skip}: the text encoder of {request.model!r} has {facts.text_layers} "
                          f"layers, so at most {facts.text_layers - 1} can be skipped")
@@ -213,21 +126,19 @@ def require_room(request: Request) -> None:
                          f"{request.width}x{request.height} has room for {area // 64:,}; take a shorter text")
 
 
-def scheduler_name(name: str) -> str:
-    """The diffusers class name for "DDIM" or "DDIMScheduler", upper or lower case."""
-    full = {s.removesuffix("Scheduler").lower(): s for s in SCHEDULERS}
-    short = name.lower().removesuffix("scheduler")
-    if short not in full:
-        near = [name for name in full if name.startswith(short)] or difflib.get_close_matches(short, full, 1)
-        hint = f"did you mean {full[near[0]]!r}? " if near else ""
-        raise ValueError(f"unknown scheduler {name!r}; {hint}these run: {', '.join(SCHEDULERS)}")
-    return full[short]
-
-
 def fingerprint(model: Model) -> str:
-    """32 hexadecimal digits over the weights, configurations and tokenizer files of a model's folder."""
-    files = parts(Path(model.path).resolve())
-    return _fingerprint(tuple((str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files))
+    """32 hexadecimal digits over the weights, configurations and tokenizer files.
+
+    A single file counts with its configuration. The same weights as a folder and as a file have different fingerprints, so
+    they make different recipes: which bits of a large file are whose is known only after it has been converted.
+    """
+    path = Path(model.path).expanduser().resolve()
+    config = configuration(path, model.config, model.prediction_type)
+    files = {file.relative_to(config).as_posix(): file for file in parts(config)}
+    if path.is_file():
+        files = {name: file for name, file in files.items() if file.suffix in {".json", ".txt"}} | {"checkpoint": path}
+        files |= {"merges": MERGES} if packed_tokenizer(config) else {}
+    return _fingerprint(tuple((name, str(f), f.stat().st_size, f.stat().st_mtime_ns) for name, f in files.items()))
 
 
 def parts(folder: Path) -> list[Path]:
@@ -239,18 +150,17 @@ def parts(folder: Path) -> list[Path]:
 
 
 @functools.lru_cache(64)
-def _fingerprint(files: tuple[tuple[str, int, int], ...]) -> str:
+def _fingerprint(files: tuple[tuple[str, str, int, int], ...]) -> str:
     if not files:
         raise FileNotFoundError("the model's folder holds no weights; is it complete, and in diffusers' layout?")
-    large = sum(size for _, size, _ in files) > LARGE
+    large = sum(size for _, _, size, _ in files) > LARGE
     signature = hashlib.sha256(repr(files).encode()).hexdigest()
     known = remembered() if large else {}
     if signature not in known:
         total = hashlib.sha256()
-        top = os.path.commonpath([os.path.dirname(os.path.dirname(name)) for name, _, _ in files])
-        for name, size, _ in files:
-            total.update(f"{Path(name).relative_to(top).as_posix()} {size}\n".encode())
-            with open(name, "rb") as file:
+        for name, path, size, _ in files:
+            total.update(f"{name} {size}\n".encode())
+            with open(path, "rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())
         known[signature] = total.hexdigest()[:32]
         if large:

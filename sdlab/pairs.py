@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .captions import PROMPTS, TELLING, brief, counted, distinct, hide_home, label_columns, text_of, tuples, values, varying
-from .models import find, layout
+from .checkpoints import shapes
+from .models import MODELS, Model, find, layout
 from .request import FIELDS
 
 if TYPE_CHECKING:
@@ -238,9 +239,15 @@ def facts_of(name: str) -> dict[str, str]:
     try:
         model = find(name)
     except (OSError, TypeError, ValueError):
+        model = MODELS.get(name)  # its row tells something even where its weights are not
+    if not isinstance(model, Model):
         return {}
     known = {"title": model.title or hide_home(name), "text encoder": model.text_encoder or UNKNOWN,
              "training data": model.trained_on or UNKNOWN}
+    if model.native_size and model.prediction_type:
+        known |= {"native size": f"{model.native_size}x{model.native_size}", "prediction type": model.prediction_type}
+    if model.path is None:
+        return known
     try:
         stated, size = layout(model), parameters(Path(model.path))
     except (OSError, KeyError, TypeError, ValueError):  # the folder is gone, or no longer a model's
@@ -252,7 +259,7 @@ def facts_of(name: str) -> dict[str, str]:
 
 def parameters(folder: Path) -> str:
     """How many numbers text encoder, UNet and VAE have, from the heads of their files."""
-    total = sum(sizes_in(folder))
+    total = sum(map(math.prod, shapes(folder).values())) if folder.is_file() else sum(sizes_in(folder))
     if not total:
         return UNKNOWN
     return f"{total / 1e6:,.0f} million" if total >= 1e8 else f"{total / 1e6:.1f} million"

@@ -1,4 +1,4 @@
-"""A model's folder becomes a diffusers pipeline on this machine: device, number format, one loaded at a time."""
+"""A model's folder or file becomes a diffusers pipeline on this machine: device, number format, one loaded at a time."""
 from __future__ import annotations
 
 import functools
@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .models import Model, Native
+from .checkpoints import pipeline as single_file_pipeline
+from .checkpoints import tokenizer as read_tokenizer
+from .layouts import configuration
+from .models import CONFIGURATIONS, Model, Native
+from .schedulers import parted
 
 NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
 WIDE_LANES = 4
@@ -29,11 +33,12 @@ class Loaded:
     threads: int
 
     def scheduler(self, name: str) -> Any:
-        """A new scheduler of that class, from the checkpoint's own configuration (prediction type, betas)."""
+        """A new scheduler of that name, from the checkpoint's own configuration (prediction type, betas) and its options."""
         import diffusers
 
-        extra = {"skip_prk_steps": True} if name == "PNDMScheduler" else {}
-        return getattr(diffusers, name).from_config(self.pipe.scheduler.config, **extra)
+        kind, options = parted(name)
+        extra = {"skip_prk_steps": True} if kind == "PNDMScheduler" else {}
+        return getattr(diffusers, kind).from_config(self.pipe.scheduler.config, **extra, **options)
 
 
 def device_here() -> str:
@@ -72,20 +77,27 @@ def unload() -> None:
 
 
 def read(model: Model, device: str, dtype: str) -> Loaded:
-    """The pipeline from the model's folder; nothing is downloaded."""
+    """The pipeline from the model's folder or file; nothing is downloaded."""
     import torch
 
     with quiet():
-        from diffusers import StableDiffusionPipeline
-
-        pipe = StableDiffusionPipeline.from_pretrained(
-            Path(model.path), dtype=getattr(torch, dtype), local_files_only=True)
+        pipe = opened(model, getattr(torch, dtype)).to(device)
     narrow = pipe.unet.config.block_out_channels[0] < NARROW
     contiguous = device == "cpu" and (narrow or dtype == "float32")  # channels_last would be slower there
     memory_format = "contiguous_format" if contiguous else "channels_last"
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
-    return Loaded(pipe.to(device), device, dtype, memory_format, *lanes_here(device, narrow))
+    return Loaded(pipe, device, dtype, memory_format, *lanes_here(device, narrow))
+
+
+def opened(model: Model, dtype: Any) -> Any:
+    """diffusers' pipeline on the CPU."""
+    from diffusers import StableDiffusionPipeline
+
+    path = Path(model.path).expanduser()
+    if path.is_file():
+        return single_file_pipeline(path, configuration(path, model.config, model.prediction_type), dtype)
+    return StableDiffusionPipeline.from_pretrained(path, dtype=dtype, local_files_only=True)
 
 
 def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
@@ -127,12 +139,10 @@ def quiet():
 
 
 @functools.lru_cache(8)
-def tokenizer(folder: Path, weights: str) -> Any:
-    """The tokenizer alone, which is quick to read, of the model with that fingerprint."""
+def tokenizer(path: Path, weights: str) -> Any:
+    """The tokenizer alone, which is quick to read, of the model in that folder or file, with that fingerprint."""
     with quiet():
-        from transformers import CLIPTokenizer
-
-        return CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        return read_tokenizer(CONFIGURATIONS.get(weights, path))
 
 
 def machine_facts() -> dict[str, Any]:

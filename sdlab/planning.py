@@ -1,13 +1,16 @@
 """Before anything runs: requests are resolved and checked, finished cells found, and the rest put into a cheap order."""
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .models import Native, native, resolve
 from .progress import duration
+from .prompts import rows_of, tokens_of, weighted
 from .request import Request, key_of
 from .store import Store
 
@@ -62,14 +65,17 @@ def plan(requests: list[Request], store: Store) -> Plan:
     finished = store.finished([cell.key for cell in cells])
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
-    return Plan(cells, grouped(todo), natives)
+    return Plan(cells, grouped(todo, natives), natives)
 
 
-def grouped(cells: list[Cell]) -> list[list[Cell]]:
-    """Groups that can share batches, the dearest change outermost: model, size, scheduler and steps."""
+def grouped(cells: list[Cell], natives: dict[str, Native]) -> list[list[Cell]]:
+    """Groups that can share batches, the dearest change outermost: model, size, scheduler, steps and length of the texts."""
+    length = functools.cache(lambda model, *read: chunks(natives[model], *read))  # seeds are many, prompts few
+
     def shared(cell: Cell) -> tuple:
         r = cell.request
-        return r.weights, (r.height, r.width), (r.scheduler, r.num_inference_steps, r.eta)
+        texts = length(r.model, r.prompt_syntax, r.prompt, r.negative_prompt)
+        return r.weights, (r.height, r.width), (r.scheduler, r.num_inference_steps, r.eta, texts)
 
     models, sizes, groups = {}, {}, {}
     for cell in cells:
@@ -80,22 +86,44 @@ def grouped(cells: list[Cell]) -> list[list[Cell]]:
     return [groups[name] for name in sorted(groups, key=lambda name: (models[name[0]], sizes[name[:2]]))]
 
 
-def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:
-    """Refuses prompts that the text encoder would cut, and says what would be lost."""
+def chunks(own: Native, syntax: str | None, *prompts: str) -> int:
+    """How many texts of 75 tokens the longest of the prompts takes; one, unless chunks are asked for."""
+    if "chunks" not in (syntax or ""):
+        return 1
+    return max(len(rows_of(reader(own), prompt, syntax)) for prompt in prompts)
+
+
+def reader(own: Native) -> Any:
+    """The model's tokenizer."""
     from .pipelines import tokenizer
 
-    texts = {(c.request.model, name, text) for c in cells for name in ("prompt", "negative_prompt")
-             if (text := getattr(c.request, name))}
-    for model, name, text in sorted(texts):
-        most = natives[model].layout.max_tokens
-        if 2 * len(text.encode()) < most - 2:
-            continue  # a token is at least one byte of the lower-cased text: this cannot be too long
-        tokens = tokenizer(Path(natives[model].model.path).resolve(), natives[model].weights)
-        ids = tokens(text)["input_ids"]
-        if len(ids) > most:
-            lost = tokens.decode(ids[most - 1:-1], skip_special_tokens=True)
-            raise ValueError(f"{name} has {len(ids)} tokens (with the two that mark its ends), {model!r} takes {most}; "
-                             f"the end would be lost: {lost!r:.80}. Shorten {text!r:.200}")
+    return tokenizer(Path(own.model.path).resolve(), own.weights)
+
+
+def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:
+    """Refuses prompts that cannot be read, or that the text encoder would cut, and says what would be lost."""
+    texts = {(c.request.model, name, text, c.request.prompt_syntax or "") for c in cells
+             for name in ("prompt", "negative_prompt") if (text := getattr(c.request, name))}
+    for model, name, text, syntax in sorted(texts):
+        try:
+            plain = "".join(piece for piece, _ in weighted(text)) if "weights" in syntax else text
+        except ValueError as error:
+            raise ValueError(f"{name}={text!r:.200}: {error}") from None
+        if "chunks" not in syntax:
+            require_short(natives[model], (model, name, text, syntax), plain)
+
+
+def require_short(own: Native, given: tuple[str, str, str, str], plain: str) -> None:
+    """Refuses a text of more tokens than the model reads at once; `plain` is the text without its weights."""
+    (model, name, text, syntax), most = given, own.layout.max_tokens
+    if 2 * len(plain.encode()) < most - 2:
+        return  # a token is at least one byte of the lower-cased text: this cannot be too long
+    tokens = [token for token, _ in tokens_of(reader(own), text, syntax)]
+    if len(tokens) > most - 2:
+        lost = reader(own).decode(tokens[most - 2:])
+        raise ValueError(f"{name} has {len(tokens) + 2} tokens (with the two that mark its ends), {model!r} takes {most}; "
+                         f"the end would be lost: {lost!r:.80}. Shorten {text!r:.200}, or have it read in parts of {most - 2} "
+                         f"tokens with prompt_syntax={f'{syntax}+chunks'.lstrip('+')!r}")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from .pipelines import Loaded, cells_together
+from .prompts import rows_of
 from .request import Request
 from .watermark.dwtdct import embed_watermark
 from .watermark.payloads import payload_of
@@ -55,7 +56,7 @@ class Renderer:
 
     def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
         self.loaded, self._given = loaded, batch_size
-        self._texts: dict[tuple[str, int], torch.Tensor] = {}
+        self._texts: dict[tuple[str, int, str | None], torch.Tensor] = {}
         self._lock = threading.Lock()
 
     def batch_size(self, request: Request) -> int:
@@ -63,17 +64,18 @@ class Renderer:
         return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
 
     def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total, clean: None) -> list[Picture]:
-        """Renders at most `batch_size` resolved requests that share size, scheduler, number of steps and eta.
+        """Renders at most `batch_size` resolved requests that share size, scheduler, number of steps, eta and text length.
 
         A short batch is filled up with copies of its last cell, so that the shape stays the same.
         """
         first, size = requests[0], self.batch_size(requests[0])
         cells = [*requests, *[requests[-1]] * (size - len(requests))]
         pipe = self.loaded.pipe
+        cond, uncond = (torch.cat(texts) for texts in zip(*map(self._both, cells)))           # (B, tokens, width)
         latents = denoise(
-            pipe.unet, self.loaded.scheduler(first.scheduler), torch.cat([self._text(c.prompt, c.clip_skip) for c in cells]),
-            torch.cat([self._text(c.negative_prompt, c.clip_skip) for c in cells]), seeds=[c.seed for c in cells],
-            guidance_scale=[c.guidance_scale for c in cells], num_inference_steps=first.num_inference_steps, eta=first.eta,
+            pipe.unet, self.loaded.scheduler(first.scheduler), cond, uncond, seeds=[c.seed for c in cells],
+            guidance_scale=[c.guidance_scale for c in cells], guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
+            num_inference_steps=first.num_inference_steps, eta=first.eta,
             shape=(pipe.unet.config.in_channels, *self._latent_size(first)), on_step=on_step)
         pixels = decode(pipe.vae, latents, self._decoded_together(first, size))
         return [self._picture(pixels[i], request.watermark) for i, request in enumerate(requests)]
@@ -105,20 +107,30 @@ class Renderer:
         most = max(1, DECODED // (request.height * request.width))
         return max(n for n in range(1, size + 1) if size % n == 0 and n <= most)
 
-    def _text(self, prompt: str, clip_skip: int) -> torch.Tensor:
+    def _both(self, request: Request) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prompt and negative prompt, each (1, tokens, width), the shorter filled up with empty chunks."""
+        how = request.clip_skip, request.prompt_syntax
+        cond, uncond = self._text(request.prompt, *how), self._text(request.negative_prompt, *how)
+        if cond.shape == uncond.shape:
+            return cond, uncond
+        empty, length = self._text("", request.clip_skip), max(cond.shape[1], uncond.shape[1])
+        return lengthened(cond, empty, length), lengthened(uncond, empty, length)
+
+    def _text(self, prompt: str, clip_skip: int, syntax: str | None = None) -> torch.Tensor:
         """The encoded prompt (1, tokens, width); the latest ones are kept."""
-        name = (prompt, clip_skip)
+        name = (prompt, clip_skip, syntax)
         with self._lock:
             if name not in self._texts:
                 if len(self._texts) >= TEXTS_KEPT:
                     del self._texts[next(iter(self._texts))]
-                self._texts[name] = encode(self.loaded.pipe.tokenizer, self.loaded.pipe.text_encoder, prompt, clip_skip)
+                self._texts[name] = encode(self.loaded.pipe.tokenizer, self.loaded.pipe.text_encoder, *name)
             return self._texts[name]
 
 
 @torch.inference_mode()
 def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor, *, seeds: Sequence[int],
             guidance_scale: Sequence[float], num_inference_steps: int, shape: tuple[int, int, int], eta: float = 0.0,
+            guidance_rescale: Sequence[float] = (0.0,),
             on_step: OnStep = lambda done, total, clean: None) -> torch.Tensor:
     """Classifier-free guidance (arXiv 2207.12598) over B cells at once.
 
@@ -126,8 +138,8 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
     ----------
     cond, uncond : tensor (B, tokens, width)
         The encoded prompts and negative prompts.
-    seeds, guidance_scale : B values
-        One for each cell.
+    seeds, guidance_scale, guidance_rescale : B values
+        One for each cell. Rescaling may be one 0 for all.
     shape : (channels, height, width)
         Of one cell's latents.
     on_step : callable
@@ -142,10 +154,13 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
     noise = torch.cat([torch.randn((1, *shape), generator=g) for g in generators])            # (B, C, H, W)
     weight = torch.tensor(guidance_scale, device=unet.device).view(-1, 1, 1, 1)               # (B, 1, 1, 1)
+    amount = torch.tensor(guidance_rescale, device=unet.device).view(-1, 1, 1, 1)             # (B, 1, 1, 1)
     text = torch.cat([uncond, cond])                                                          # (2 B, tokens, width)
     scheduler.set_timesteps(num_inference_steps, device=unet.device)
     accepted = inspect.signature(scheduler.step).parameters
     extra = {k: v for k, v in {"eta": eta, "generator": generators}.items() if k in accepted}
+    if hasattr(scheduler, "noise_sampler_seed"):  # of DPMSolverSDEScheduler, which takes no generators
+        scheduler.noise_sampler_seed = list(seeds)
     x = noise.to(unet.device) * scheduler.init_noise_sigma
     clean = None
     for i, t in enumerate(scheduler.timesteps):
@@ -154,9 +169,21 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
         predicted = unet(torch.cat([scaled, scaled]), t, encoder_hidden_states=text, return_dict=False)[0]
         without, with_text = predicted.float().chunk(2)
         guided = without + weight * (with_text - without)
+        if any(guidance_rescale):
+            guided = rescaled(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
         x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
     return x
+
+
+def rescaled(guided: torch.Tensor, with_text: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+    """The guided prediction, given part of the way the spread of the one with the prompt (arXiv 2305.08891, section 3.4).
+
+    Both predictions are (B, C, H, W), the amount (B, 1, 1, 1) in 0..1; where it is 0, the bits stay.
+    """
+    of_each = {"dim": (1, 2, 3), "keepdim": True}
+    matched = guided * (with_text.std(**of_each) / guided.std(**of_each))
+    return torch.where(amount > 0, amount * matched + (1 - amount) * guided, guided)
 
 
 def clean_latents(scheduler: Any, scaled: torch.Tensor, predicted: torch.Tensor, t: Any) -> torch.Tensor:
@@ -175,10 +202,31 @@ def clean_latents(scheduler: Any, scaled: torch.Tensor, predicted: torch.Tensor,
 
 
 @torch.inference_mode()
-def encode(tokenizer: Any, text_encoder: Any, prompt: str, clip_skip: int = 0) -> torch.Tensor:
-    """One prompt as a tensor (1, tokens, width); one at a time, so that its bits depend on nothing else."""
-    ids = tokenizer(prompt, padding="max_length", max_length=tokenizer.model_max_length, truncation=True,
-                    return_tensors="pt").input_ids.to(text_encoder.device)
+def encode(tokenizer: Any, text_encoder: Any, prompt: str, clip_skip: int = 0, syntax: str | None = None) -> torch.Tensor:
+    """One prompt as a tensor (1, tokens, width), encoded row by row, so that its bits depend on nothing else.
+
+    A token of weight w becomes empty + w (token - empty), where `empty` stands at the same place of the encoded empty
+    prompt: 0 takes its meaning away, and the end marks and padding keep theirs. ComfyUI weighs so (its sd1_clip.py); A1111
+    multiplies the token itself, and then the whole text so that its mean is what it was.
+    """
+    encoded = []
+    for row in rows_of(tokenizer, prompt, syntax):
+        ids, weights = (torch.tensor([values], device=text_encoder.device) for values in zip(*row))       # (1, tokens)
+        text = encoded_row(text_encoder, ids, clip_skip)                                      # (1, tokens, width)
+        if (weights != 1).any():
+            weight, empty = weights[..., None], encode(tokenizer, text_encoder, "", clip_skip).float()
+            text = torch.where(weight == 1, text, (empty + weight * (text.float() - empty)).to(text.dtype))
+        encoded.append(text)
+    return torch.cat(encoded, dim=1)
+
+
+def lengthened(text: torch.Tensor, empty: torch.Tensor, length: int) -> torch.Tensor:
+    """The encoded text with empty texts behind it, so that it has `length` tokens, a multiple of theirs."""
+    return torch.cat([text] + [empty] * ((length - text.shape[1]) // empty.shape[1]), dim=1)
+
+
+def encoded_row(text_encoder: Any, ids: torch.Tensor, clip_skip: int) -> torch.Tensor:
+    """Token numbers (1, tokens) as (1, tokens, width), from the last layer or `clip_skip` layers before it."""
     if not clip_skip:
         return text_encoder(ids)[0]
     hidden = text_encoder(ids, output_hidden_states=True).hidden_states[-(clip_skip + 1)]

@@ -13,16 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .axes import choices, numbered, numbers, words
+from .prompts import syntax_name
 
 SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
 MAX_CELLS = 1_000_000
 WHOLE = {  # field: (least, greatest)
     "seed": (0, SEED_LIMIT - 1), "num_inference_steps": (1, 1000), "height": (8, 8192), "width": (8, 8192),
     "clip_skip": (0, 50)}
-REAL = {"guidance_scale": (0.0, 1000.0), "eta": (0.0, 1.0)}
+REAL = {"guidance_scale": (0.0, 1000.0), "guidance_rescale": (0.0, 1.0), "eta": (0.0, 1.0)}
+NEUTRAL = {"guidance_rescale": 0.0}  # says no more than None, so it does not count in the key
 KNOWN_AS = {"steps": "num_inference_steps", "cfg": "guidance_scale", "cfg_scale": "guidance_scale", "scale": "guidance_scale",
             "sampler": "scheduler", "checkpoint": "model", "negative": "negative_prompt", "size": "height"}  # elsewhere
-TEXT = ("model", "prompt", "negative_prompt", "scheduler", "watermark", "weights")
+TEXT = ("model", "prompt", "negative_prompt", "prompt_syntax", "scheduler", "watermark", "weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Request:
     Parameters
     ----------
     prompt, negative_prompt : str
-        At most 77 tokens each, which is checked before anything runs.
+        At most 77 tokens each, which is checked before anything runs. Brackets are plain characters.
     model : str
         A name in `sdlab.MODELS`, or the path of a folder in diffusers' layout.
     seed : int
@@ -43,13 +45,22 @@ class Request:
     num_inference_steps : int, optional
         1 to 1000.
     scheduler : str, optional
-        A diffusers class name such as "DDIMScheduler"; "DDIM" is accepted.
+        A diffusers class such as "DDIMScheduler", with options in brackets where they differ from the checkpoint's own:
+        "EulerDiscreteScheduler(use_karras_sigmas=True)". A1111's names are understood, "Euler a" and "DPM++ 2M Karras"
+        (`sdlab.schedulers` lists them); a resolved request has the class.
     height, width : int, optional
         In pixels, multiples of 8.
     eta : float
         0 to 1, the noise that DDIM adds in each step; the other schedulers refuse it.
     clip_skip : int
         How many of the text encoder's last layers to leave out, for prompt and negative prompt alike.
+    guidance_rescale : float, optional
+        0 to 1: how far to give the guided prediction back the spread of the one with the prompt, against overexposure
+        (arXiv 2305.08891, section 3.4); 0, like None, is not at all.
+    prompt_syntax : str, optional
+        How prompt and negative prompt are read. "weights": `(word:1.2)`, `(word)` = 1.1, `[word]` = 1/1.1, and `\\(` for a
+        plain bracket. "chunks": more than 77 tokens are read as several texts of 75, each with its own ends, and the shorter
+        prompt is filled up with empty ones. "weights+chunks": both.
     watermark : str, optional
         The invisible mark to put into the finished picture: a name in `sdlab.watermark.PAYLOADS`, such as "sd-v1", or any
         other text. The picture must have at least 65,536 pixels.
@@ -70,6 +81,8 @@ class Request:
     width: int | None = None
     eta: float = 0.0
     clip_skip: int = 0
+    guidance_rescale: float | None = None
+    prompt_syntax: str | None = None
     watermark: str | None = None
     weights: str | None = None
     labels: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -110,7 +123,7 @@ OPTIONAL = frozenset(f.name for f in dataclasses.fields(Request) if f.default is
 
 def key_of(recipe: Mapping[str, Any]) -> str:
     """The key of a resolved request's fields; the model counts by its weights, not by its name."""
-    named = {name: value for name, value in recipe.items() if name != "model"}
+    named = {name: value for name, value in recipe.items() if name != "model" and (name, value) not in NEUTRAL.items()}
     text = json.dumps(named, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -129,7 +142,7 @@ def checked(name: str, value: Any) -> Any:
             raise TypeError(f"{name}={value!r} is not text")
         if any("\ud800" <= character <= "\udfff" for character in value):
             raise ValueError(f"{name}={value!r} holds half a character (a lone surrogate); remove it")
-        return name_of_mark(value) if name == "watermark" else value
+        return NORMAL[name](value) if name in NORMAL else value
     least, greatest = WHOLE[name] if name in WHOLE else REAL[name]
     kind = "a whole number" if name in WHOLE else "a number"
     try:
@@ -154,6 +167,9 @@ def name_of_mark(watermark: str) -> str:
         raise ValueError(f"watermark={watermark!r:.80}: {error}; None is for no mark") from None
 
 
+NORMAL = {"watermark": name_of_mark, "prompt_syntax": syntax_name}  # what makes one spelling of several
+
+
 def sweep(base: Request, **axes: Any) -> list[Request]:
     """Every combination of the axes' values, as a list of requests: the first axis slowest, choices in braces fastest.
 
@@ -166,7 +182,7 @@ def sweep(base: Request, **axes: Any) -> list[Request]:
 
         - number fields: comma-separated numbers and ranges, `"1-10 (+2)"`, `"10-1 (-3)"`, `"0-1 [5]"`; ends are included
           and never overshot;
-        - `model`, `scheduler`, `watermark`: comma-separated names;
+        - `model`, `scheduler`, `watermark`, `prompt_syntax`: comma-separated names;
         - `prompt`, `negative_prompt`: one whole prompt (commas belong to it), or a list of them.
 
         `replace="hamster, cat, dog"` searches the first text in prompt and negative prompt and puts each in its place;
@@ -209,6 +225,7 @@ def axis_values(name: str, given: Any) -> list[Any]:
             given = numbers(given, whole=name in WHOLE, name=name)
         else:
             given = [given] if name in ("prompt", "negative_prompt") else words(given)
+            given = called(given) if name == "scheduler" else given
     elif not isinstance(given, Iterable):
         given = [given]
     elif isinstance(given, Mapping):
@@ -220,6 +237,20 @@ def axis_values(name: str, given: Any) -> list[Any]:
     if not values:
         raise ValueError(f"axis {name} has no values; leave it out, or give at least one")
     return list(dict.fromkeys(values))
+
+
+def called(items: list[str]) -> list[str]:
+    """The items, those put together again that a comma within brackets has parted: "DDIM(a=1", "b=2)".
+
+    The last one stays open if its bracket has no partner.
+    """
+    out: list[str] = []
+    for item in items:
+        if out and out[-1].count("(") > out[-1].count(")"):
+            out[-1] += f", {item}"
+        else:
+            out.append(item)
+    return out
 
 
 def replacements(given: Any) -> dict[str, list[str]]:

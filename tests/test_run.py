@@ -218,10 +218,10 @@ def test_something_else_than_requests_is_refused(tmp_path):
 def failing(monkeypatch, word):
     text = Renderer._text
 
-    def refuse(self, prompt, clip_skip):
+    def refuse(self, prompt, *how):
         if word in prompt:
             raise RuntimeError(f"cannot draw a {word}")
-        return text(self, prompt, clip_skip)
+        return text(self, prompt, *how)
 
     monkeypatch.setattr(Renderer, "_text", refuse)
 

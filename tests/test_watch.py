@@ -65,10 +65,10 @@ def held(monkeypatch):
 def refusing(monkeypatch, word):
     text = Renderer._text
 
-    def refuse(self, prompt, clip_skip):
+    def refuse(self, prompt, *how):
         if word in prompt:
             raise RuntimeError(f"cannot draw a {word}")
-        return text(self, prompt, clip_skip)
+        return text(self, prompt, *how)
 
     monkeypatch.setattr(Renderer, "_text", refuse)
 

@@ -1,0 +1,215 @@
+"""Single-file checkpoints: what their heads say, which packed configuration fits, and their way into diffusers.
+
+The packs in `configs/` hold no weights: the networks' configurations and schedulers as the originals have them, and once the
+merges of CLIP's tokenizer.
+"""
+from __future__ import annotations
+
+import bz2
+import functools
+import json
+import re
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from .pickles import harmless, tensors_in
+
+CONFIGS = Path(__file__).with_name("configs")
+MERGES = CONFIGS / "clip-merges.txt.bz2"
+PICKLES = (".ckpt", ".pt", ".pth")
+SUFFIXES = (".safetensors", *PICKLES)
+UNET, VAE = "model.diffusion_model.", "first_stage_model."
+TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
+TAKES = {  # the UNet's channels: what it is made for
+    9: "made for inpainting", 8: "an InstructPix2Pix model", 7: "a x4 upscaler", 5: "guided by depth"}
+PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
+Shapes = dict[str, tuple[int, ...]]
+
+
+def shapes(path: Path) -> Shapes:
+    """The shape of every tensor in a .safetensors or .ckpt file, from its head: no weights are read.
+
+    Raises
+    ------
+    ValueError
+        It is neither, not complete, a pointer of git-lfs, or a pickle that wants to run something.
+    """
+    stamp = path.stat()
+    return _shapes(path, stamp.st_size, stamp.st_mtime_ns)
+
+
+@functools.lru_cache(16)
+def _shapes(path: Path, size: int, changed: int) -> Shapes:
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}")
+    with path.open("rb") as file:
+        if file.read(20).startswith(b"version https://git"):
+            raise ValueError(f"{path} is not the model but the small pointer that git leaves in place of a large file; "
+                             "`git lfs pull` fetches it")
+    if path.suffix.lower() in PICKLES:
+        return {name: tuple(tensor.shape) for name, tensor in tensors_in(path).items()}
+    return shapes_in_safetensors(path, size)
+
+
+def shapes_in_safetensors(path: Path, size: int) -> Shapes:
+    """As the JSON head states them, if the file is as long as that says."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 1 < length <= size - 8:
+            raise ValueError(f"{path} is not readable as safetensors: is it complete? It has {size:,} bytes")
+        try:
+            head = json.loads(file.read(length))
+            head.pop("__metadata__", None)
+            ends = 8 + length + max((each["data_offsets"][1] for each in head.values()), default=0)
+            found = {name: tuple(map(int, each["shape"])) for name, each in head.items()}
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise ValueError(f"{path} is not readable as safetensors: its head is damaged") from None
+    if size < ends:
+        raise ValueError(f"{path} is not complete: it has {size:,} of {ends:,} bytes; fetch it again")
+    return found
+
+
+def family(path: Path) -> str:
+    """"v1" or "v2", from the names and shapes of the tensors; an error says what else the file is."""
+    found = shapes(path)
+    missing = [prefix for prefix in (UNET, VAE) if not any(name.startswith(prefix) for name in found)]
+    known = [kind for kind, prefix in TEXT.items() if any(name.startswith(prefix) for name in found)]
+    if missing or not known:
+        raise ValueError(f"{path} is {what_else(found)}, not a whole checkpoint of Stable Diffusion v1 or v2 "
+                         "(UNet, VAE and text encoder in one file, with the names of the original release)")
+    channels = found.get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
+    if channels != 4:
+        raise ValueError(f"{path} is {TAKES.get(channels, 'damaged')}: its UNet takes {channels} channels; as a single file "
+                         "sdlab reads text-to-image models, whose UNet takes 4")
+    return known[0]
+
+
+def what_else(found: Shapes) -> str:
+    """In a few words, what a file with such tensors is."""
+    names = " ".join(found)
+    if "lora" in names:
+        return "a LoRA, which changes a model and is none"
+    if "conditioner.embedders." in names:
+        return "a checkpoint of SDXL, which has two text encoders"
+    if "control_model." in names or "controlnet" in names:
+        return "a ControlNet"
+    if UNET in names:
+        return "a checkpoint without its VAE or text encoder"
+    if "decoder.conv_in.weight" in found or VAE in names:
+        return "a VAE alone"
+    if "down_blocks.0" in names:
+        return "one part of a model in diffusers' layout; give the folder with model_index.json"
+    if len(found) <= 4 and all(len(shape) in (1, 2) for shape in found.values()):
+        return "a textual inversion, words for a model and none itself" if found else "empty"
+    return f"something else (its tensors are {', '.join(sorted(found)[:3])}...)"
+
+
+def pack(path: Path, prediction_type: str = "") -> Path:
+    """The packed configuration that fits the file.
+
+    v2-base and v2-768 have the same tensors and predict different things, so for v2 the file's name must tell (768, or 512
+    or base), or `prediction_type` ("v_prediction" or "epsilon").
+    """
+    if family(path) == "v1":
+        if prediction_type not in ("", "epsilon"):
+            raise ValueError(f"prediction_type={prediction_type!r}: {path} is of v1, which predicts 'epsilon'; if it was "
+                             "trained otherwise, give config=, a folder with its model_index.json and configurations")
+        return CONFIGS / "v1"
+    if prediction_type not in ("", *PREDICTION.values()):
+        raise ValueError(f"prediction_type={prediction_type!r} is not one of {', '.join(PREDICTION.values())}")
+    named = [name for name, hint in (("v2-768", r"768|v[-_]?pred"), ("v2-base", r"512|base|eps"))
+             if re.search(hint, path.stem.lower())]
+    named = [name for name, kind in PREDICTION.items() if kind == prediction_type] or named
+    if len(named) != 1:
+        raise ValueError(f"{path} is of v2, and nothing in the file tells which: 512x512, which predicts 'epsilon', or "
+                         "768x768, which predicts 'v_prediction'. Say it: MODELS['mine'] = Model.from_path(path, "
+                         "prediction_type='v_prediction')")
+    return CONFIGS / named[0]
+
+
+def require_fit(path: Path, config: Path) -> None:
+    """Refuses a file whose sizes are not those of the configuration, without loading a library."""
+    found, kind = shapes(path), family(path)
+    unet, text = (json.loads((config / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "text_encoder"))
+    position = {"v1": "text_model.embeddings.position_embedding.weight", "v2": "positional_embedding"}[kind]
+    for name, width in ((f"{UNET}input_blocks.0.0.weight", unet["block_out_channels"][0]),
+                        (TEXT[kind] + position, text["hidden_size"])):
+        shape = found.get(name)
+        if shape is None:
+            raise ValueError(f"{path} lacks {name}: is it whole?")
+        if width not in shape[:1] + shape[-1:]:
+            raise ValueError(f"{path} does not fit the configuration {config.name!r}: {name} has the shape {shape}, where "
+                             f"{width} is expected; give config=, a folder with the model_index.json and configurations of "
+                             "this model")
+
+
+def require_complete(path: Path, config: Path) -> None:
+    """Compares all names and shapes with those of the networks, before any weights are read."""
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers.loaders import single_file_utils as names
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    given = {name: torch.empty(shape, device="meta") for name, shape in shapes(path).items()}
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(config / "unet"))
+        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(config / "vae"))
+        text = CLIPTextModel(CLIPTextConfig.from_pretrained(config / "text_encoder"))
+    kind = family(path)
+    for part, network, converted in (
+            ("UNet", unet, lambda: names.convert_ldm_unet_checkpoint(dict(given), config=unet.config)),
+            ("VAE", vae, lambda: names.convert_ldm_vae_checkpoint(dict(given), vae.config)),
+            ("text encoder", text, lambda: names.convert_ldm_clip_checkpoint(dict(given)) if kind == "v1" else
+                names.convert_open_clip_checkpoint(text, dict(given), prefix=TEXT["v2"]))):
+        try:
+            require_same(f"{path}: its {part}", network.state_dict(), converted())
+        except KeyError as error:
+            raise ValueError(f"{path}: its {part} lacks {error}; is the file whole, and of this kind?") from None
+
+
+def require_same(whose: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    """Refuses missing tensors and those of another shape; what is there besides is ignored, as diffusers does."""
+    plain = {name.removeprefix("text_model."): tensor.shape for name, tensor in found.items()}
+    shape = {name.removeprefix("text_model."): tensor.shape for name, tensor in wanted.items()}
+    missing = [name for name in shape if name not in plain and not name.endswith("position_ids")]
+    other = [name for name in shape if name in plain and plain[name] != shape[name]]
+    if missing:
+        raise ValueError(f"{whose} lacks {len(missing)} of {len(shape)} tensors ({', '.join(missing[:3])}); is the file whole?")
+    if other:
+        raise ValueError(f"{whose} is another: {other[0]} has the shape {tuple(plain[other[0]])}, not {tuple(shape[other[0]])}")
+
+
+def pipeline(path: Path, config: Path, dtype: Any) -> Any:
+    """The diffusers pipeline of a single file, offline."""
+    from diffusers import StableDiffusionPipeline
+
+    require_complete(path, config)
+    with harmless() if path.suffix.lower() in PICKLES else nullcontext():
+        return StableDiffusionPipeline.from_single_file(
+            str(path), config=str(config), tokenizer=tokenizer(config), dtype=dtype, local_files_only=True)
+
+
+def packed_tokenizer(config: Path) -> bool:
+    """Whether the folder leaves out the vocabulary, which is CLIP's then."""
+    return not any((config / "tokenizer" / name).is_file() for name in ("merges.txt", "tokenizer.json"))
+
+
+def tokenizer(config: Path) -> Any:
+    """The tokenizer of a folder of configurations."""
+    from transformers import CLIPTokenizer
+
+    if not packed_tokenizer(config):
+        return CLIPTokenizer.from_pretrained(config / "tokenizer", local_files_only=True)
+    stated = json.loads((config / "tokenizer/tokenizer_config.json").read_text())
+    merges = [tuple(line.split(" ")) for line in bz2.decompress(MERGES.read_bytes()).decode().split("\n")]
+    return CLIPTokenizer(vocab=vocabulary(merges), merges=merges, **stated)
+
+
+def vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
+    """CLIP's tokens in their order: 256 symbols for the bytes, these at the end of a word, each merge, two marks."""
+    plain = [byte for byte in range(256) if chr(byte).isprintable() and byte != 32]
+    symbols = [chr(byte) for byte in plain] + [chr(256 + n) for n in range(256 - len(plain))]
+    whole = [a + b for a, b in merges]
+    tokens = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *whole, "<|startoftext|>", "<|endoftext|>"]
+    return {token: number for number, token in enumerate(tokens)}

@@ -1,0 +1,109 @@
+"""Prompts as a text encoder reads them: with weights, "(word:1.2)", and with more tokens than its 77 positions hold.
+
+Neither is done unless a request asks for it in `prompt_syntax`, because brackets are plain characters to diffusers, and
+because a longer text is another input to the UNet. `encode` in `render` says what a weight does.
+"""
+from __future__ import annotations
+
+import re
+from typing import Any
+
+SYNTAXES = ("weights", "chunks")  # alone, or both: "weights+chunks"
+STEP = 1.1  # of (word), and of [word] downwards
+MOST = 10.0
+NUMBER = r":\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*"
+MARK = re.compile(rf"\\([()\[\]\\])|([(\[])|(?:{NUMBER})?([)\]])")  # escaped character | opens | number, closes
+ELSEWHERE = (  # what A1111's syntax has besides; read as plain text it would pass unnoticed
+    (re.compile(r"<(?:lora|lyco|hypernet):"), "an extra network; take it out of the prompt"),
+    (re.compile(r"\bAND\b"), "a second prompt; write 'and' for the plain word"),
+    (re.compile(r"\bBREAK\b"), "a break between chunks; write 'break' for the plain word"),
+    (re.compile(r"(?<!\\)\[[^\[\]]*\|[^\[\]]*\]"), r"a change between steps; plain brackets are written \[ and \]"),
+    (re.compile(rf"(?<!\\)\[[^\[\]]*{NUMBER}\]"),
+     r"a change between steps; a lower weight is written (word:0.8), plain brackets \[ \]"))
+
+
+def syntax_name(text: str) -> str:
+    """The one spelling of a prompt syntax: "weights", "chunks" or "weights+chunks"."""
+    parts = set(re.split(r"[\s+,]+", text.strip().lower()))
+    if not parts <= set(SYNTAXES):
+        raise ValueError(f"prompt_syntax={text!r:.80}; it is 'weights' for (word:1.2), 'chunks' for more than 77 tokens, "
+                         "'weights+chunks' for both, or None for neither")
+    return "+".join(name for name in SYNTAXES if name in parts)
+
+
+def weighted(prompt: str) -> list[tuple[str, float]]:
+    r"""The prompt without its brackets, in pieces of one weight: "a (red:1.2) cat" is "a " 1, "red" 1.2, " cat" 1.
+
+    A1111's syntax: `(word)` is 1.1, `[word]` 1/1.1, `(word:1.2)` 1.2; brackets in brackets multiply; `\(`, `\)`, `\[`, `\]`
+    and `\\` are plain characters.
+
+    Raises
+    ------
+    ValueError
+        A bracket without its partner, with its place; a weight outside 0 to 10; or what A1111 reads and sdlab does not.
+    """
+    for pattern, meaning in ELSEWHERE:
+        if found := pattern.search(prompt):
+            raise ValueError(f"{found[0]!r} {place(prompt, found.start())} is {meaning}")
+    pieces, opened, end = [], [], 0
+    for mark in MARK.finditer(prompt):
+        pieces.append((prompt[end:mark.start()] + (mark[1] or ""), 1.0))
+        end = mark.end()
+        if mark[2]:
+            opened.append((mark.start(2), len(pieces)))
+        elif mark[4]:
+            first = partner(prompt, opened, mark.start(4))
+            factor = float(mark[3]) if mark[3] else STEP if mark[4] == ")" else 1 / STEP
+            pieces[first:] = [(text, weight * factor) for text, weight in pieces[first:]]
+    if opened:
+        raise ValueError(alone(prompt, opened[-1][0]))
+    return joined(prompt, [*pieces, (prompt[end:], 1.0)])
+
+
+def partner(prompt: str, opened: list[tuple[int, int]], closes: int) -> int:
+    """The first piece in the brackets that are closed here, which are open no longer."""
+    if not opened:
+        raise ValueError(alone(prompt, closes))
+    opens, first = opened.pop()
+    if prompt[opens] + prompt[closes] not in ("()", "[]"):
+        raise ValueError(f"{prompt[opens]!r} {place(prompt, opens)} is closed by {prompt[closes]!r} {place(prompt, closes)}")
+    return first
+
+
+def joined(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """The pieces with neighbours of one weight as one, so that weight 1 everywhere is the plain prompt, word by word."""
+    out: list[tuple[str, float]] = []
+    for text, exact in pieces:
+        weight = round(exact, 6)  # ([word]) is 1
+        if not 0 <= weight <= MOST:
+            raise ValueError(f"{text!r:.80} in {prompt!r:.200} has weight {weight:g}; weights are 0 to {MOST:g}")
+        if out and (out[-1][1] == weight or not text):
+            out[-1] = out[-1][0] + text, out[-1][1]
+        elif text:
+            out.append((text, weight))
+    return out
+
+
+def alone(prompt: str, at: int) -> str:
+    return f"{prompt[at]!r} {place(prompt, at)} has no partner; a plain bracket is written \\{prompt[at]}"
+
+
+def place(prompt: str, at: int) -> str:
+    """Where that is, for people: the character's number, from 1, and what stands around it."""
+    return f"at character {at + 1} of the prompt (…{prompt[max(0, at - 12):at + 12]}…)"
+
+
+def tokens_of(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[tuple[int, float]]:
+    """The prompt's tokens, without the two that mark its ends, each with its weight."""
+    pieces = weighted(prompt) if "weights" in (syntax or "") else [(prompt, 1.0)]
+    return [(token, weight) for text, weight in pieces
+            for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
+
+
+def rows_of(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[list[tuple[int, float]]]:
+    """What the encoder reads, 77 tokens a row, each with its own ends and padding; without "chunks" one row, the rest cut."""
+    tokens, room = tokens_of(tokenizer, prompt, syntax), tokenizer.model_max_length - 2
+    starts = range(0, max(len(tokens), 1), room) if "chunks" in (syntax or "") else [0]
+    begin, end, pad = ((token, 1.0) for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id))
+    rows = [[begin, *tokens[start:start + room], end] for start in starts]
+    return [row + [pad] * (room + 2 - len(row)) for row in rows]
