@@ -4,7 +4,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -79,6 +79,8 @@ def require_whole(**given: Any) -> None:
 
 def named_columns(frame: pd.DataFrame, given: str | Sequence[str] | None, argument: str) -> list[str]:
     """The columns that `row` or `col` names, or an error that names the near ones."""
+    if not isinstance(given, (str, Iterable, type(None))):
+        raise TypeError(f"{argument}={given!r}: give a column's name, or a list of them")
     names = [] if given is None else [given] if isinstance(given, str) else list(given)
     columns = [str(name) for name in frame.columns]
     for name in names:

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import sdlab.pipelines
+from sdlab import run
 from sdlab.request import Request, key_of, sweep
 from sdlab.runner import Job
 from sdlab.store import Store
@@ -244,6 +246,49 @@ def test_the_code_names_both_sides_and_the_way_of_voting(frame):
     assert given == {"by": "guidance_scale", "left": 1.0, "right": 4.0, "blind": True, "seed": 5, "gain": 8.0}
     widget.blind = False
     assert "blind" not in widget.code
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_the_code_gives_the_same_pairs(random_v1, tmp_path, monkeypatch, elsewhere):
+    base = Request(model=str(random_v1), prompt="a cat", num_inference_steps=1, height=64, width=64)
+    results = run(sweep(base, guidance_scale=[1.0, 4.0], seed=range(2)), Store(tmp_path / "mine"), progress=False)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other" if elsewhere else tmp_path)
+    widget = Compare(results, "guidance_scale", left=4.0, right=1.0, blind=True, seed=3)
+    widget.vote(1, "tie")
+    *lines, last = ast.parse(widget.code.replace("Store('runs/mine')", f"Store({str(tmp_path / 'mine')!r})")).body
+    scope = {}
+    exec(compile(ast.Module(lines, []), "code", "exec"), scope)
+    again = eval(ast.unparse(last), scope)
+    paths = ["left_path", "right_path"]
+    pd.testing.assert_frame_equal(again.value.drop(columns=paths), widget.value.drop(columns=paths))
+    assert again._ballot.order == widget._ballot.order and len(again.value) == 2
+    sdlab.pipelines.unload()
+
+
+def test_the_code_of_pictures_in_no_store_pairs_the_readers_own_frame(frame):
+    own = frame[["prompt", "seed", "guidance_scale", "path"]]
+    scope, widget = {"results": own}, shown(own, left=7.5, right=4.0)
+    *lines, last = ast.parse(widget.code).body
+    exec(compile(ast.Module(lines, []), "code", "exec"), scope)
+    pd.testing.assert_frame_equal(eval(ast.unparse(last), scope).value, widget.value)
+
+
+def test_a_blind_vote_is_on_two_whole_pictures_unless_a_way_was_chosen(frame):
+    begun, later, chosen = shown(frame, blind=True), shown(frame), shown(frame)
+    assert (begun.mode, later.mode) == ("side by side", "swipe")
+    later.set_state({"blind": True})
+    assert later.mode == "side by side"
+    for mode in ("blink", "swipe"):
+        chosen.set_state({"mode": mode})
+    chosen.set_state({"blind": True})
+    assert chosen.mode == "swipe"
+
+
+@pytest.mark.parametrize("by", [["seed"], ("seed", "prompt"), None, 3])
+def test_by_is_the_name_of_one_column(frame, by):
+    with pytest.raises(TypeError, match="not the name of one column"):
+        Compare(frame, by)
 
 
 def test_wrong_arguments_are_errors_that_say_so(frame):

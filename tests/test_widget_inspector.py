@@ -1,4 +1,5 @@
 """`WatermarkInspector` without a browser: what it says, what its page may ask, and what a hostile or lossy page cannot do."""
+import ast
 import io
 import os
 import queue
@@ -10,14 +11,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+import sdlab.pipelines
 import sdlab.widgets.inspector_work as work
-from sdlab import Request, detect_watermark
+from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.pairs import difference
 from sdlab.request import FIELDS
 from sdlab.watermark import embed_watermark, scan
+from sdlab.watermark.geometry import Geometry
 from sdlab.watermark.inspection import A_HIT, A_MISS
 from sdlab.watermark.maps import residue_map
 from sdlab.widgets import WatermarkInspector
+from sdlab.widgets.inspector_answer import in_words
 from sdlab.widgets.inspector_files import MOST_BYTES, PART, Arrival, Arrivals, safe_name
 
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
@@ -134,6 +138,18 @@ def test_a_search_on_demand_finds_a_cropped_picture(folder):
     listening(inspector)("inspect", cells=[0], search="crop")
     assert inspector.value["payload"].tolist() == ["sd-v1"] and inspector.states == "+c"
     assert "detect_watermark('in/cropped.png', search='crop')" in inspector.code
+    told, _ = listening(inspector)("tell", cell=0)
+    where = "part of a larger picture: about 20 pixels were cut off at the left and 13 at the top"
+    assert f"It was found as {where}." in told["sentences"][0] and where in inspector.static()
+
+
+@pytest.mark.parametrize("geometry, words", [
+    (Geometry(), "it is"), (Geometry(mirrored=True, size=(640, 512)), "a mirrored picture and a picture resized from 640x512"),
+    (Geometry(cut=(1, 0), row=512), "part of a larger picture: about 1 pixel was cut off at the left"),
+    (Geometry(cut=(0, 13)), "part of a larger picture: about 13 pixels were cut off at the top"),
+    (Geometry(cut=(0, 0)), "part of a larger picture, cut at the right or at the bottom")])
+def test_where_a_mark_was_found_is_told_in_plain_words(geometry, words):
+    assert in_words(geometry) == words
 
 
 def test_a_question_that_comes_several_times_is_done_once(folder, monkeypatch):
@@ -237,6 +253,23 @@ def test_the_map_is_that_of_the_picture(folder):
     assert "sd-v1" in content["caption"] and len(content["legend"]) == 3
 
 
+@pytest.mark.parametrize("name, payloads, first", [
+    ("plain", None, "sd-v1"), ("plain", ["sd-v2", "sd-v1"], "sd-v1"), ("plain", ["flux-1", "sdxl"], "flux-1"),
+    ("marked", ["flux-1", "sd-v1"], "sd-v1")])
+def test_the_maps_shown_at_first_are_of_the_mark_found_or_of_the_one_expected(folder, name, payloads, first):
+    inspector = WatermarkInspector(f"in/{name}.png", **({"payloads": payloads} if payloads else {}))
+    inspector.wait()
+    assert listening(inspector)("tell", cell=0)[0]["best"] == first
+
+
+@pytest.mark.parametrize("what", ["residue", "evidence"])
+def test_a_map_of_a_mark_that_was_not_found_says_that_there_is_nothing_to_see(folder, what):
+    inspector = WatermarkInspector(["in/marked.png", "in/plain.png"])
+    inspector.wait()
+    captions = [listening(inspector)("view", cell=i, what=what, payload="sd-v1")[0]["caption"] for i in (0, 1)]
+    assert ["nothing to see: sd-v1 was not found" in caption for caption in captions] == [False, True]
+
+
 def test_the_difference_is_that_to_the_unmarked_twin_or_else_what_marking_again_would_change(frame):
     marked, plain = (Image.open(f"in/{name}.png") for name in ("marked", "plain"))
     views = [listening(WatermarkInspector(images))("view", cell=0, what="difference", payload="sd-v2")
@@ -274,6 +307,24 @@ def test_the_code_of_a_frame_makes_the_frame_again_and_scans_it(frame):
     inspector.wait()
     compile(inspector.code, "code", "exec")
     assert "sweep(base, watermark=['sd-v1', None])" in inspector.code and 'scan(results["path"])' in inspector.code
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_the_code_of_pictures_that_were_run_gives_the_same_verdicts(random_v1, tmp_path, monkeypatch, elsewhere):
+    base = Request(model=str(random_v1), prompt="a cat", num_inference_steps=1, height=256, width=256)
+    results = run(sweep(base, watermark=[None, "sd-v1"]), Store(tmp_path / "mine"), progress=False)
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other" if elsewhere else tmp_path)
+    inspector = WatermarkInspector(results)
+    expected = inspector.value[["path", *FOUND]]
+    code = inspector.code.replace("Store('runs/mine')", f"Store({str(tmp_path / 'mine')!r})")
+    *lines, last = ast.parse(code).body
+    scope = {}
+    exec(compile(ast.Module(lines, []), "code", "exec"), scope)
+    again = eval(ast.unparse(last), scope)
+    assert again[FOUND].equals(expected[FOUND]) and expected["payload"].tolist()[1] == "sd-v1"
+    assert all(map(os.path.samefile, again["path"], expected["path"]))  # found there, not made again
+    sdlab.pipelines.unload()
 
 
 class Cells(HTMLParser):

@@ -173,7 +173,7 @@ def test_many_changes_draw_the_picture_once_and_only_where_it_is_shown(shown, mo
 
 def test_each_question_gets_one_answer_with_its_buffers():
     line = Line(Echo())
-    assert line.ask("ping") == ({"kind": "pong", "re": 1}, [])
+    assert line.ask("ping") == ({"kind": "pong", "reloaded": False, "re": 1}, [])
     assert line.ask("echo", text="a")[0]["text"] == "a"
     assert line.ask("slow", text="b") == ({"kind": "slow", "re": 3}, [b"b"])
 

@@ -21,6 +21,7 @@ function paintCell(box, { thumb, sketch, state, error, name, starred, rating }) 
   img.hidden = !url;
   box.classList.toggle("sdl-atwork", !thumb && Boolean(sketch));
   box.classList.toggle("sdl-starred", starred);
+  box.querySelector(".sdl-star").hidden = state !== THERE;
   box.querySelector(".sdl-said").textContent = state === FAILED ? `failed: ${error ?? ""}` : error ?? (state === ABSENT ? "not rendered" : "");
   box.querySelector(".sdl-rating").textContent = rating ? `${rating}/5` : "";
   box.setAttribute("aria-label", name);

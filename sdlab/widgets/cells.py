@@ -11,9 +11,9 @@ from typing import Any
 
 import pandas as pd
 
-from ..captions import NEUTRAL, hide_home, plain, text_of, tuples, values, varying
-from ..metadata import infotext
-from ..reproduce import arguments, requests_of, store_root
+from ..captions import NEUTRAL, enumeration, hide_home, plain, text_of, tuples, values, varying
+from ..metadata import infotext, read_record
+from ..reproduce import STATED, arguments, requests_of, store_root
 from ..request import FIELDS, Request
 from ..store import Store
 from .pictures import thumbnail
@@ -68,6 +68,12 @@ class Cells:
             raise IndexError(f"there is no cell {i}: they are numbered from 0 to {count - 1}")
         return int(i)
 
+    def key(self, i: int) -> str:
+        """By which the store knows a row's picture."""
+        if self.keys[self.require(i, len(self))] is None:
+            raise ValueError(f"row {i} has no key, so a star would belong to nothing; show the frame of run(requests, store)")
+        return self.keys[i]
+
     def settle(self) -> None:
         """Goes by the frame as it is now, with all that the job has found out."""
         self.frame = self._now()
@@ -97,7 +103,17 @@ class Cells:
 
     def request(self, i: int) -> Request:
         i = self.require(i)
-        return requests_of(self.frame.iloc[[i]])[0] if i < len(self) else self.variations[i - len(self)]
+        if i >= len(self):
+            return self.variations[i - len(self)]
+        row = self.frame.iloc[[i]]
+        lacking = [name for name in STATED if values(row, name)[0] is None]
+        if not lacking:
+            return requests_of(row)[0]
+        with suppress(OSError, ValueError, TypeError):  # the picture itself may say what the frame does not
+            if record := read_record(self.paths[i]):
+                return Request(**record["request"])
+        raise ValueError(f"row {i} has no {enumeration(lacking)}, so its recipe is not known; show the frame of "
+                         "run(requests, store)")
 
     def tip(self, i: int) -> str:
         """The recipe in short, a line for each field that says something."""
@@ -125,7 +141,9 @@ class Cells:
 
     def whole(self, i: int) -> tuple[dict[str, Any], list[bytes]]:
         """The message that shows a cell's own file with its recipe, and what is known about it."""
-        recipe, path, error, buffers = self.request(i).to_dict(), self.paths[i], self.errors[i], []
+        path, error, buffers, recipe = self.paths[self.require(i)], self.errors[i], [], {}
+        with suppress(ValueError):
+            recipe = self.request(i).to_dict()
         if path is not None:
             try:
                 buffers, error = [Path(path).read_bytes()], None
@@ -135,7 +153,7 @@ class Cells:
         shown |= recipe | (self.measured(i) if i < len(self) else {})
         return ({"kind": "full", "cell": i, "mime": mimetypes.guess_type(str(path))[0] or "image/png",
                  "facts": [[name, text_of(value)] for name, value in shown.items()],
-                 "recipe": infotext(recipe, ""), "code": f"Request({arguments(recipe)})"}, buffers)
+                 "recipe": recipe and infotext(recipe, ""), "code": recipe and f"Request({arguments(recipe)})"}, buffers)
 
     def measured(self, i: int) -> dict[str, str]:
         """What the columns beside the recipe say of a row, as people write it."""

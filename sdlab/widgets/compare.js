@@ -199,10 +199,6 @@ function render({ model, line, root }) {
     f: stage.flip, z: stage.magnify,
   }, (event) => !event.target.matches("select, pre"));
   onKeys(root, { " ": stage.toggle, Enter: once(() => { if (shown?.told.vote || !get("blind")) step(1); }) }, (event) => !inControl(event));
-  keepKeys(root);
-  root.addEventListener("keydown", (event) => {            // the notebook's one-letter commands would cut the cell
-    if (!event.ctrlKey && !event.metaKey && !event.altKey && event.key !== "Tab") event.stopPropagation();
-  });
 
   // ---- from Python to the page
   const mode = () => {

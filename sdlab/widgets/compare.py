@@ -36,7 +36,7 @@ class Compare(Panel):
     left, right : optional
         The two values; the first that appear if left out.
     blind : bool
-        Whether to begin in blind mode.
+        Whether to begin in blind mode, side by side.
     seed : int
         Decides the blind order and sides: the same seed, the same order.
     gain : float
@@ -76,13 +76,17 @@ class Compare(Panel):
 
     def __init__(self, results: pd.DataFrame | Job, by: str = "model", *, left: Any = None, right: Any = None,
                  blind: bool = False, seed: int = 0, gain: float = 4.0) -> None:
+        if not isinstance(by, str):
+            raise TypeError(f"by={by!r} is not the name of one column; by='seed' compares two seeds")
         frame = results.result() if isinstance(results, Job) else results
         self._take(pair(frame, by, left, right))
         self._root = store_root(frame) if "key" in frame.columns else None
         self._votes = Votes(Store(self._root) if self._root else None)
-        super().__init__(by=by, blind=blind, seed=seed, gain=gain)
+        super().__init__(by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe")
+        self._chose = False
         self._deal()
         self.observe(self._toggled, "blind")
+        self.observe(self._mode_chosen, "mode")
         self.observe(lambda _: self._write_code(), "gain")
 
     def __repr__(self) -> str:
@@ -149,7 +153,12 @@ class Compare(Panel):
 
     def _toggled(self, _: Any) -> None:
         """From open to blind the first pair without a vote is shown; the other way round, the same one as before."""
+        if self.blind and not self._chose:
+            self.mode, self._chose = "side by side", False  # a vote is on two whole pictures
         self._deal(None if self.blind else self._ballot.order[self.at])
+
+    def _mode_chosen(self, _: Any) -> None:
+        self._chose = True
 
     @traitlets.validate("at")
     def _within(self, proposal: Any) -> int:

@@ -16,7 +16,7 @@ function render({ model, el, line, root }) {
   // ---- the parts of the page
   const progress = h("progress", { max: 1, "aria-label": "share of the cells that is done" });
   const status = h("span", { role: "status" });
-  const stop = button("Stop", () => { line.ask("stop"); stop.disabled = true; });
+  const stop = button("Stop", () => { line.ask("stop"); able(stop, false); status.textContent = "stopping …"; }, { title: "ends within a step; what is finished is kept, what is under way is not" });
   const starredOnly = h("input", { type: "checkbox", checked: get("only_starred") });
   const count = h("span", {});
   const sliders = h("div", { className: "sdl-bar", hidden: !places.sliders.length }, ...places.sliders.map((axis, k) => slider(axis, get("where")[k] ?? 0, (value) =>
@@ -78,7 +78,8 @@ function render({ model, el, line, root }) {
     if (!table.where(current)) current = table.at(0, 0) ?? current;
     count.textContent = starredOnly.checked ? `${table.shown} starred` : `${opinion.stars} of ${places.at.length} starred`;
     draw();
-    if (focused) go(current);
+    recipe.textContent = table.where(current) ? nameOf(current) : "";
+    if (focused) table.rows ? go(current) : starredOnly.focus();
   }
 
   function draw() {
@@ -199,13 +200,14 @@ function render({ model, el, line, root }) {
     if ("rating" in change) change.rating ? ratings.set(i, change.rating) : ratings.delete(i);
     opinion = { starred: (k) => stars.has(k), rating: (k) => ratings.get(k) ?? 0, stars: stars.size };   // until Python has said so
     marks(i);
-    line.ask("rate", { cell: i, ...change });
+    line.ask("rate", { cell: i, ...change }).then(() => { opinion = opinions(); marks(i); });   // what Python knows by now
   }
 
   function marks(i) {
     if (starredOnly.checked && !zoom.dialog.open) rebuild();
     for (const k of i === undefined ? boxes.keys() : [i]) paint(k);
     zoom.showOpinion();
+    recipe.textContent = table.where(current) ? nameOf(current) : "";
     count.textContent = starredOnly.checked ? `${table.shown} starred` : `${opinion.stars} of ${places.at.length} starred`;
   }
 
@@ -239,7 +241,6 @@ function render({ model, el, line, root }) {
     Enter: () => zoom.open(current), " ": () => zoom.open(current), s: () => rate(current, { starred: !opinion.starred(current) }),
     ...Object.fromEntries([0, 1, 2, 3, 4, 5].map((n) => [n, () => rate(current, { rating: n || null })])),
   }, (event) => event.target.closest(".sdl-cell"));
-  keepKeys(root);
 
   grid.addEventListener("focusin", (event) => {
     const box = event.target.closest(".sdl-cell");
@@ -272,14 +273,14 @@ function render({ model, el, line, root }) {
     progress.parentNode.hidden = get("state") === "still";
     progress.value = get("fraction");
     status.textContent = get("status");
-    stop.disabled = get("state") !== "running";
+    able(stop, get("state") === "running");
+    if (get("state") !== "running") sketches.clear();
   };
   const changed = {
     states: () => { for (const i of boxes.keys()) paint(i); draw(); },
     starred: () => { opinion = opinions(); marks(); }, ratings: () => { opinion = opinions(); marks(); },
     where: () => { sliders.childNodes.forEach((node, k) => node.show(get("where")[k] ?? 0)); rebuild(); }, state: job, status: job, fraction: job, recoded: () => code.renew(),
     focused: () => { if (get("focused") !== current) focusOn(clamp(get("focused"), 0, places.at.length - 1)); },
-    opened: () => zoom.follow(get("opened")),
     only_starred: () => { starredOnly.checked = get("only_starred"); rebuild(); },
   };
   starredOnly.onchange = () => set("only_starred", starredOnly.checked);

@@ -15,7 +15,7 @@ from ..request import sweep
 from ..runner import Job
 from ..views import check
 from .cells import Cells
-from .panel import Panel, source, told, workers
+from .panel import Panel, after, source, told, workers
 from .pictures import webp
 from .places import Places, places_of
 from .still import grid_table
@@ -89,7 +89,7 @@ class SeedGrid(Panel):
         self._settings = self._places.settings()
         self._cells = Cells(frame, self.job and self.job.frame, self.job and self.job.store)
         self._news: dict[int, Any] = {}  # row: a sketch, or None where there is something final
-        self._lock, self._telling = threading.RLock(), False
+        self._lock, self._speaking, self._telling = threading.RLock(), threading.Lock(), False
         self._view, self._code = None, (-1, "")
         self._varying, self._varied = threading.Lock(), {}  # cell: (its job, the number of its first variation)
         super().__init__(
@@ -192,8 +192,8 @@ class SeedGrid(Panel):
 
     def rate(self, cell: int, **opinion: Any) -> None:
         """Stars (`starred=True`) or rates (`rating=1` to 5, or None) a row of the frame, counted from 0, in the store."""
-        key = self._cells.keys[self._cells.require(cell, len(self._cells))]
-        self._require_store("no place to keep stars and ratings").rate(key, **opinion)
+        key, store = self._cells.key(cell), self._require_store("no place to keep stars and ratings")
+        store.rate(key, **opinion)
         self._read_opinions()
 
     def _read_opinions(self) -> None:
@@ -274,9 +274,7 @@ class SeedGrid(Panel):
             self._news |= dict.fromkeys(cells, event.image)
             if not self._telling and event.kind != "ended":
                 self._telling = True
-                timer = threading.Timer(PAUSE, self._tell)
-                timer.daemon = True
-                timer.start()
+                after(PAUSE, self._tell)
         if event.kind == "ended":
             self._tell()
             self._cells.settle()
@@ -285,6 +283,10 @@ class SeedGrid(Panel):
 
     def _tell(self) -> None:
         """Tells the page what landed since the last time, and shows it sketches of what is at work."""
+        with self._speaking:  # one after the other, so that nothing is still to be said when the last has spoken
+            self._tell_news()
+
+    def _tell_news(self) -> None:
         with self._lock:
             self._telling = False
             news, self._news = self._news, {}

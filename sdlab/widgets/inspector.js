@@ -3,16 +3,22 @@
 // page -> Python  want {cells, px}, tell {cell}, inspect {cells?, search}, stop, resume; and those of inspector_files.js, inspector_maps.js
 // Python -> page  thumbnails {cells, shown} + a buffer for each that is shown, told {name, headline, sentences, rows, marks, best, ...}
 
-const ROW = 58, BATCH = 50;                                // pixels; thumbnails in a question
+const BATCH = 50, LONG = 100;                             // thumbnails in a question; letters of a name that the list shows whole
 const UNREAD = "x", MARKED = "+", UNTESTED = "?", BUSY = ".~";
 const SEARCHES = { all: "cropped, resized or mirrored", crop: "cropped", size: "resized" };
+
+// A name for the list. A very long one without what all share, and if need be without its middle: names differ at their ends.
+function brief(name, shared) {
+  if (name.length <= LONG) return name;
+  const rest = folded(name, shared);
+  return rest.length <= LONG ? rest : `${rest.slice(0, LONG / 2)} … ${rest.slice(-LONG / 2)}`;
+}
 
 function render({ model, line, root }) {
   const get = (name) => model.get(name);
   const thumbs = new Urls(1500), asked = new Set();
   const files = arrivals({ model, line, whole: root, added: (cell, first) => { if (first) choose(cell, false); } });
   const views = threeViews({ model, line });
-  keepKeys(root);
 
   // ---- the parts of the page
   const progress = h("progress", { max: 1, "aria-label": "share of the pictures that is tested" });
@@ -44,7 +50,7 @@ function render({ model, line, root }) {
     const names = get("names");
     for (let i = rows.length; i < names.length; i++) {
       const row = { img: h("img", { alt: "", draggable: false }), glyph: h("span", { className: "sdl-glyph", "aria-hidden": "true" }),
-        words: h("span", {}), name: h("span", { className: "sdl-name", textContent: names[i], title: names[i] }) };
+        words: h("span", {}), name: h("span", { className: "sdl-name", title: names[i] }) };
       row.box = h("div", { role: "option", tabIndex: -1, className: "sdl-item" }, h("span", { className: "sdl-thumb" }, row.img),
         h("span", { className: "sdl-text" }, row.name, h("span", { className: "sdl-verdict" }, row.glyph, row.words)));
       row.box.onclick = () => choose(i);
@@ -53,6 +59,8 @@ function render({ model, line, root }) {
       rows.push(row);
       list.append(row.box);
     }
+    const shared = common(names);
+    rows.forEach((row, i) => { row.name.textContent = brief(names[i], shared); });
     both.hidden = code.hidden = !rows.length;
     files.invite();
   }
@@ -65,7 +73,7 @@ function render({ model, line, root }) {
       row.state = state;
       [row.glyph.textContent, row.words.textContent] = verdicts[letter(i)];
       row.box.dataset.verdict = letter(i);
-      row.box.setAttribute("aria-label", `${row.name.textContent}, ${row.words.textContent}`);
+      row.box.setAttribute("aria-label", `${row.name.title}, ${row.words.textContent}`);
       if (i === chosen()) tell();
     });
     const left = rows.filter((_, i) => letter(i) !== MARKED && letter(i) !== UNREAD).length;
@@ -81,9 +89,10 @@ function render({ model, line, root }) {
   }
 
   async function lookForThumbs() {
-    const first = Math.floor(list.scrollTop / ROW), last = Math.ceil((list.scrollTop + (list.clientHeight || 600)) / ROW) + 4;
-    const cells = rows.map((_, i) => i).slice(Math.max(0, first - 4), last).filter((i) => !asked.has(i)).slice(0, BATCH);
-    if (!cells.length || !root.isConnected) return;
+    const top = list.scrollTop - 200, end = list.scrollTop + list.clientHeight + 200;
+    const near = ({ box }) => box.offsetTop + box.offsetHeight > top && box.offsetTop < end;
+    const cells = rows.flatMap((row, i) => (!asked.has(i) && near(row) ? [i] : [])).slice(0, BATCH);
+    if (!cells.length || !list.clientHeight) return;       // one that is not seen has no places
     cells.forEach((i) => asked.add(i));
     await line.ask("want", { cells, px: 64 * Math.ceil(devicePixelRatio) });
     lookForThumbs();
@@ -96,12 +105,12 @@ function render({ model, line, root }) {
   }
 
   function scrollTo(i) {
-    const top = i * ROW;
-    list.scrollTop = clamp(list.scrollTop, top + ROW - list.clientHeight, top);
+    const { offsetTop: top, offsetHeight: high } = rows[i]?.box ?? list;
+    list.scrollTop = clamp(list.scrollTop, top + high - list.clientHeight, top);
   }
 
   const step = (by) => choose(clamp(chosen() + by, 0, rows.length - 1));
-  const page = () => Math.max(1, Math.floor(list.clientHeight / ROW) - 1);
+  const page = () => Math.max(1, Math.floor(list.clientHeight / (list.scrollHeight / rows.length)) - 1);
   onKeys(list, { ArrowDown: () => step(1), ArrowUp: () => step(-1), PageDown: () => step(page()), PageUp: () => step(-page()),
     Home: () => step(-Infinity), End: () => step(Infinity) });
 

@@ -13,16 +13,18 @@ import pandas as pd
 from ..captions import values
 from ..reproduce import results_code
 from ..request import FIELDS
+from ..watermark.geometry import AS_IS, Geometry
 from ..watermark.inspection import A_HIT, A_MISS, Finding, Inspection, power, short
 from ..watermark.payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
 from .inspector_pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, thumbnail
 from .pictures import img
 
 STILL = 200  # pictures in the notebook's own picture
+EXPECTED = "sd-v1"
 SEARCHES = {"none": "as it is", "crop": "as it is and as if it had been cropped",
             "size": "as it is and as if it had been resized",
             "all": "as it is and as if it had been cropped, resized or mirrored"}
-HEADINGS = ("payload", "found", "p", "bits right", "geometry", "official decoder")
+HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder")
 
 
 # As JSON
@@ -34,15 +36,22 @@ def answer(picture: Picture, letter: str) -> dict[str, Any]:
                             "sentences": sentences(picture), "marks": [], "rows": [], "best": None}
     if inspection is None:
         return told
-    best = inspection.best or (inspection.findings[0] if inspection.findings else None)
     width, height = inspection.size
     return told | {
-        "headings": HEADINGS, "best": best.payload.name if best is not None else None,
+        "headings": HEADINGS, "best": mapped_first(inspection),
         "rows": [[*row_of(finding), finding.detected] for finding in inspection.findings if finding.tested],
         "about": f"{width}x{height} pixels, looked at {SEARCHES[inspection.search]}. Of unmarked pictures at most one in "
                  f"{1 / inspection.false_positive_rate:,.0f} is called marked.",
         "marks": [[mark.program, mark.kind, mark.trust, mark.detail] for mark in inspection.provenance],
         "has_file": picture.path is not None}
+
+
+def mapped_first(inspection: Inspection) -> str | None:
+    """The payload whose maps are shown at first: the one found, or the one that most people look for, or the first."""
+    names = [finding.payload.name for finding in inspection.findings]
+    if inspection.detected:
+        return inspection.best.payload.name
+    return EXPECTED if EXPECTED in names else next(iter(names), None)
 
 
 def headline(picture: Picture, letter: str) -> str:
@@ -77,9 +86,27 @@ def mark_in_words(payload: Payload) -> str:
 
 
 def hit_in_words(finding: Finding) -> str:
-    where = "" if str(finding.geometry) == "as is" else f" It fits best {finding.geometry}."
+    where = "" if finding.geometry == AS_IS else f" It was found as {in_words(finding.geometry)}."
     return (f"The chance that an unmarked picture agrees with {short(finding.payload.name)} as well is "
             f"{power(finding.log10_p)}{', which is next to none' * (finding.log10_p < -9)}.{where}")
+
+
+def in_words(geometry: Geometry) -> str:
+    """What happened to the picture since it was marked, as far as the mark tells."""
+    words = ["a mirrored picture"] * geometry.mirrored + ["a picture with red and blue swapped"] * geometry.swapped
+    if geometry.cut:
+        words.append(f"part of a larger picture{cut_in_words(*geometry.cut)}")
+    if geometry.size:
+        words.append(f"a picture resized from {geometry.size[0]}x{geometry.size[1]}")
+    return " and ".join(words) or "it is"
+
+
+def cut_in_words(left: int, top: int) -> str:
+    cut = [f"{pixels} {side}" for pixels, side in ((left, "at the left"), (top, "at the top")) if pixels]
+    if not cut:
+        return ", cut at the right or at the bottom"
+    number, rest = " and ".join(cut).split(" ", 1)
+    return f": about {number} {'pixel was' if number == '1' else 'pixels were'} cut off {rest}"
 
 
 def miss_in_words(inspection: Inspection) -> list[str]:
@@ -97,7 +124,7 @@ def row_of(finding: Finding) -> list[str]:
     """One payload's line of the table, in the order of `HEADINGS`."""
     right = "" if math.isnan(finding.agreement) else f"{finding.agreement:.0%}"
     return [short(finding.payload.name), "yes" if finding.detected else "no", power(finding.log10_p), right,
-            str(finding.geometry), official_in_words(finding)]
+            in_words(finding.geometry) if finding.detected else "", official_in_words(finding)]
 
 
 def official_in_words(finding: Finding) -> str:
@@ -114,7 +141,7 @@ def still(pictures: Sequence[Picture], letters: Sequence[str], note: str) -> str
     """A table of the pictures that shows without a kernel."""
     cell = (' style="text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;max-width:20em;'
             'overflow-wrap:anywhere"')
-    titles = ("picture", "name", "verdict", "p", "geometry", "official decoder")
+    titles = ("picture", "name", "verdict", "p", "found as", "official decoder")
     head = "".join(f'<th scope="col"{cell}>{title}</th>' for title in titles)
     lines = []
     for picture, letter in list(zip(pictures, letters))[:STILL]:
@@ -136,9 +163,9 @@ def verdict_detail(picture: Picture) -> str:
 
 
 def figures(picture: Picture) -> list[str]:
-    """p, geometry and the official decoder's answer for the best payload."""
+    """p, what it was found as, and the official decoder's answer, for the best payload."""
     best = picture.inspection.best if picture.inspection is not None else None
-    return [power(best.log10_p), str(best.geometry), official_in_words(best)] if best is not None else ["", "", ""]
+    return [row_of(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
 
 
 def still_picture(picture: Picture) -> str:

@@ -37,6 +37,7 @@ VERDICTS = {  # letter: (glyph, words)
 EXPLAINED = {
     "residue": "What the official decoder meets in each block of 8x8 pixels, for {0}",
     "evidence": "What the detector weighs, about 90 pixels together, for {0}"}
+NOTHING = ". There is nothing to see: {0} was not found, and a picture without it looks like this"
 
 
 @dataclass(eq=False)
@@ -192,7 +193,9 @@ def mapped(picture: Picture, what: str, payload: Payload) -> Drawn:
     found = picture.inspection.findings if picture.inspection is not None else ()
     place = next((finding.geometry for finding in found if finding.payload.name == payload.name), AS_IS)
     image = residue_map(picture.source, payload) if what == "residue" else evidence_map(picture.source, payload, place)
-    return image, EXPLAINED[what].format(short(payload.name)), legend(what)
+    caption = EXPLAINED[what].format(short(payload.name))
+    missed = any(finding.payload.name == payload.name and not finding.detected for finding in found)
+    return image, caption + NOTHING.format(short(payload.name)) * missed, legend(what)
 
 
 def changed(picture: Picture, what: str, payload: Payload) -> Drawn:

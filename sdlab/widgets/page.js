@@ -4,6 +4,7 @@
 // Python -> page  {kind, re?, ...} and buffers. `re` is the id of the question that this answers, for the last time.
 
 const LINES = new Map();                                   // uid -> Line: `initialize` and `render` get different model objects
+const RELOADED = "The page was reloaded. Run this cell again if the picture of it in the saved notebook is to follow what you do.";
 const PATIENCE = 5000;                                     // ms until a question is asked again, doubled each time
 const LEFT_ALONE = "Python does not answer: it is busy, or was restarted or shut down. What you see is from before. "
   + "If it does not come back, run this cell again.";
@@ -37,12 +38,12 @@ class Line {
 
   receive(message, buffers) {
     this.heard = true;
-    this.notify("");
+    if (this.said === LEFT_ALONE) this.notify("");
     for (const question of this.questions.values()) question.wait = PATIENCE;   // Python lives: no reason to doubt
     for (const listener of this.listeners) listener(message, buffers ?? []);
     const question = this.questions.get(message.re);
     this.questions.delete(message.re);
-    if (message.kind === "error") this.notify(message.text);
+    if (message.kind === "error") this.complain(message.text);
     question?.done({ message, buffers: buffers ?? [] });
   }
 
@@ -57,7 +58,16 @@ class Line {
     }
   }
 
-  notify(text) { for (const notice of this.notices) notice(text); }
+  notify(text) {
+    this.said = text;
+    for (const notice of this.notices) notice(text);
+  }
+
+  complain(text) {                                         // long enough to be read
+    this.notify(text);
+    clearTimeout(this.fading);
+    this.fading = setTimeout(() => { if (this.said === text) this.notify(""); }, 20_000);
+  }
 }
 
 // The module of a panel. `render({model, el, line, root})` fills `root` and may return what undoes it.
@@ -75,14 +85,18 @@ const panel = (name, render) => ({
     say("");
     line.notices.add(say);
     el.append(notice, root);
+    const reloaded = h("div", { className: "sdl-help", textContent: RELOADED, hidden: true });
     const undo = render({ model, el, line, root, say });
+    root.append(reloaded);
+    keepKeys(root);
+    line.ask("ping", { page: line.prefix }).then(({ message }) => { reloaded.hidden = !message.reloaded; });
     const wake = () => {                                   // only now: an exported page has no Python, but may have this script
       line.listeners.delete(wake);
       el.prepend(hidesStatic(model.get("uid")));
       el.style.display = "";
     };
     el.style.display = "none";
-    if (line.heard) wake(); else { line.listeners.add(wake); line.ask("ping"); }
+    if (line.heard) wake(); else line.listeners.add(wake);
     return () => { line.listeners.delete(wake); line.notices.delete(say); undo?.(); };
   },
 });
@@ -133,6 +147,9 @@ function common(labels) {
 const folded = (label, [start, end]) =>
   (start && "… ") + label.slice(start.length, label.length - end.length).trim() + (end && " …");
 
+// A button that cannot be used now, but keeps the focus: from a disabled one it would fall to the page.
+function able(button, can) { button.setAttribute("aria-disabled", !can); }
+
 // Puts text on the clipboard; the button says whether that worked.
 async function copyText(text, button) {
   let done = true;
@@ -152,7 +169,11 @@ function copyOldWay(text) {                                // without https ther
   return done;
 }
 
-const button = (text, onclick, props = {}) => h("button", { type: "button", className: "sdl-button", textContent: text, onclick, ...props });
+const button = (text, act, props = {}) => {
+  const node = h("button", { type: "button", className: "sdl-button", textContent: text, ...props });
+  node.onclick = (event) => { if (node.getAttribute("aria-disabled") !== "true") act(event); };
+  return node;
+};
 
 // Calls act[key](event) and keeps the event from the notebook; combinations with Ctrl, Meta and Alt pass.
 function onKeys(element, act, allowed = () => true) {
@@ -165,10 +186,10 @@ function onKeys(element, act, allowed = () => true) {
   });
 }
 
-// Keys pressed in the panel's own inputs must not reach the notebook's command mode either.
+// No plain key pressed in the panel reaches the notebook, whose command mode would delete the cell at the second D.
 function keepKeys(root) {
   root.addEventListener("keydown", (event) => {
-    if (event.target.closest("input, select, textarea, button, dialog") && !event.ctrlKey && !event.metaKey) event.stopPropagation();
+    if (event.key !== "Tab" && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
   });
 }
 

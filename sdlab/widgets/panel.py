@@ -53,6 +53,7 @@ class Kept:
         live = display({**data, "text/html": ""}, metadata=metadata, raw=True, display_id=True)
         still = display(HTML(self._picture()), display_id=True)
         self.__dict__.setdefault("_shown", []).append((live, still))
+        self.__dict__.pop("_page", None)
 
     def _picture(self) -> str:
         name = f"sdl-static-{self.uid}"
@@ -73,15 +74,21 @@ class Kept:
             return
         if waiting := self.__dict__.get("_waiting"):
             waiting.cancel()
-        self._waiting = threading.Timer(QUIET, self.refresh)
-        self._waiting.daemon = True
-        self._waiting.start()
+        self._waiting = after(QUIET, self.refresh)
 
     def freeze(self) -> None:
         """Leaves only the static picture in the notebook: it shows everywhere, but no longer answers."""
         self.refresh()
         for live, _ in self.__dict__.pop("_shown", ()):
             live.update({"text/html": ""}, raw=True)
+
+
+def after(seconds: float, work: Callable[[], Any]) -> threading.Timer:
+    """Does it so much later, on a thread of its own, unless the timer is cancelled."""
+    timer = threading.Timer(seconds, work)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def nobody_looks() -> bool:
@@ -133,7 +140,9 @@ class Panel(Kept, anywidget.AnyWidget):
             self.send(told(error))
 
     def _on_ping(self, question: dict[str, Any], buffers: list) -> None:
-        self.answer(question, {"kind": "pong"})
+        page = question.get("page")
+        first = self.__dict__.setdefault("_page", page)  # the page that showed the cell's outputs first
+        self.answer(question, {"kind": "pong", "reloaded": page != first})
 
     def _on_unknown(self, question: dict[str, Any], buffers: list) -> None:
         raise ValueError(f"the page asks for {question.get('kind')!r}, which {type(self).__name__} does not know; is the page "

@@ -19,8 +19,8 @@ def grid_table(cells: Cells, places: Places, shown: Sequence[int], where: Sequen
     where it is None or there are no places, one after the other.
     """
     def drawn(i: int) -> str:
-        marks = "★ " * (i in starred) + (f"{ratings[i]}/5 " if i in ratings else "")
-        return marks + picture_or_reason(cells, i, places.captions[i])
+        marks = "★ " * (i in starred) + (f"{ratings[i]}/5" if i in ratings else "")
+        return picture_or_reason(cells, i, places.captions[i]) + (marks and f"<br>{marks}")
 
     kept = list(shown)[:MOST]
     left_out = f" {len(shown) - len(kept):,} more are not shown here." if len(shown) > len(kept) else ""
@@ -48,7 +48,8 @@ def crossed(pictures: Mapping[int, str], places: Places, where: Sequence[int]) -
     lines = [f'<tr><th scope="row" style="{CELL};max-width:16em;overflow-wrap:anywhere">{escape(places.row.labels[r])}</th>'
              + "".join(f'<td style="{CELL}">{at.get((r, c), "")}</td>' for c in cols) + "</tr>"
              for r in rows]
-    caption = escape(" · ".join(f"{axis.title}: {axis.labels[n]}" for axis, n in zip(places.sliders, where)))
+    caption = escape(" · ".join(f"{axis.title}: {axis.labels[n]} (one of {len(axis.found)} values, the others are not shown)"
+                                for axis, n in zip(places.sliders, where)))
     return f"<table><caption>{caption}</caption><tr><th>{corner}</th>{head}</tr>{''.join(lines)}</table>"
 
 

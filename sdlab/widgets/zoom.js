@@ -1,7 +1,12 @@
 // One picture of the grid in a dialog, with its recipe, and what can be done with it.
 
+const NEEDS_RECIPE = { className: "sdl-button sdl-needs-recipe", "aria-disabled": "true" };   // until it has come
+
 function zoomDialog({ line, set, thumbs, errors, varied, rate, opinion, caption, state, neighbour, closed }) {
   const dialog = h("dialog", { className: "sdl-dialog sdl-zoom", "aria-label": "one picture and its recipe" });
+  const notice = h("div", { className: "sdl-notice", role: "status", hidden: true });   // the panel's own is behind the dialog
+  const say = (text) => { notice.textContent = text; notice.hidden = !text; };
+  line.notices.add(say);
   let zoomed = -1, url = null, recipe = "", code = "", showOpinion = () => {};
 
   async function open(i) {
@@ -12,7 +17,8 @@ function zoomDialog({ line, set, thumbs, errors, varied, rate, opinion, caption,
     const picture = h("img", { className: "sdl-zoomed", src: thumbs.get(i) ?? "", alt, hidden: !thumbs.get(i) });
     const table = h("div", { className: "sdl-zoom-facts", tabIndex: 0, role: "region", "aria-label": "recipe" }, "…");
     picture.onload = () => enlarge(picture);
-    dialog.replaceChildren(
+    say("");
+    dialog.replaceChildren(notice,
       h("div", { className: "sdl-zoom-columns" }, picture, h("div", { className: "sdl-zoom-side" }, h("div", { className: "sdl-zoom-title", textContent: alt }), tools(i), table)),
       h("div", { className: "sdl-strip" }));
     if (!dialog.open) dialog.showModal(); else dialog.querySelector("button").focus();
@@ -21,6 +27,7 @@ function zoomDialog({ line, set, thumbs, errors, varied, rate, opinion, caption,
     if (zoomed !== i) return;
     if (message.kind === "error") return void table.replaceChildren(message.text);
     ({ recipe, code } = message);
+    for (const node of dialog.querySelectorAll(".sdl-needs-recipe")) able(node, Boolean(recipe));
     table.replaceChildren(facts(message.facts));
     if (!buffers.length) return;
     forget();
@@ -36,11 +43,11 @@ function zoomDialog({ line, set, thumbs, errors, varied, rate, opinion, caption,
 
   function tools(i) {
     recipe = code = "";
-    const copyRecipe = button("copy recipe", () => copyText(recipe, copyRecipe));
-    const copyCode = button("copy code", () => copyText(code, copyCode));
+    const copyRecipe = button("copy recipe", () => copyText(recipe, copyRecipe), NEEDS_RECIPE);
+    const copyCode = button("copy code", () => copyText(code, copyCode), NEEDS_RECIPE);
     const close = button("close", shut);
     if (varied.has(i)) return h("div", { className: "sdl-bar" }, button("back", () => open(varied.get(i).of)), copyRecipe, copyCode, close);
-    const vary = button("vary this seed", () => { vary.disabled = true; line.ask("vary", { cell: i }); }, { title: "render the same recipe with eight other seeds" });
+    const vary = button("vary this seed", () => line.ask("vary", { cell: i }), { ...NEEDS_RECIPE, title: "render the same recipe with eight other seeds" });
     return h("div", { className: "sdl-bar" }, ...opinionButtons(i), copyRecipe, copyCode, vary, close);
   }
 
@@ -71,7 +78,7 @@ function zoomDialog({ line, set, thumbs, errors, varied, rate, opinion, caption,
   function paintVariation(i) {
     const box = dialog.querySelector(`.sdl-variation[data-i="${i}"]`);
     if (box && thumbs.get(i)) box.firstChild.src = thumbs.get(i);
-    else if (box && errors.get(i)) box.lastChild.textContent = errors.get(i);
+    else if (box && errors.get(i)) Object.assign(box.lastChild, { textContent: `seed ${varied.get(i).seed} failed`, title: errors.get(i) });
   }
 
   const step = (by) => { const next = neighbour(zoomed, by); if (next !== undefined) open(next); };
@@ -90,9 +97,12 @@ function zoomDialog({ line, set, thumbs, errors, varied, rate, opinion, caption,
     closed(last);
   }
   dialog.addEventListener("close", shut);
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) shut(); });
+  dialog.addEventListener("click", (event) => {            // on the backdrop, not on the dialog's own edge
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    const inside = event.clientX >= left && event.clientX <= right && event.clientY >= top && event.clientY <= bottom;
+    if (event.target === dialog && !inside) shut();
+  });
 
-  const follow = (i) => { if (i < 0) shut(); else if (i !== zoomed) open(i); };   // Python, or another view, opens and closes too
   const forget = () => { if (url) URL.revokeObjectURL(url); url = null; };
-  return { dialog, open, showVariations, paintVariation, showOpinion: () => showOpinion(), follow, forget };
+  return { dialog, open, showVariations, paintVariation, showOpinion: () => showOpinion(), forget };
 }

@@ -41,6 +41,7 @@ def test_a_blind_vote_names_the_sides_afterwards_and_is_found_again(notebook):
     nb.run_all()
     out, press = nb.output(1), nb.page.keyboard.press
     expect(out.get_by_role("img", name=re.compile("^left picture, seed "))).to_be_visible()
+    expect(out.get_by_role("button", name="side by side")).to_have_attribute("aria-pressed", "true")
     assert "Scheduler" not in out.locator(".sdl-compare").inner_html()
     out.get_by_role("group", name="pair 1 of 2").focus()
     press("1")

@@ -1,4 +1,6 @@
 """SeedGrid in real JupyterLab: cells land, are zoomed, starred and rated, and all is found again."""
+import re
+
 from .lab import expect
 
 PLAN = """
@@ -30,7 +32,13 @@ def test_stars_and_ratings_are_found_again_after_a_reload(notebook):
     nb.expect_kernel("run(plan, 'runs/grid', progress=False).query('starred')[['red|blue', 'seed']].values.tolist()",
                      [["blue", 1], ["red", 2]])
 
+    for key in "xddabjm":                                         # they cut, delete and add cells in the notebook
+        nb.page.keyboard.press(key)
+    expect(nb.page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(1)
+    expect(nb.output(0).get_by_text("The page was reloaded")).to_be_hidden()
+
     nb.reload()
+    expect(nb.output(0).get_by_text("The page was reloaded")).to_be_visible()
     expect(grid.locator("img[src]")).to_have_count(16)
     expect(cell(grid, "red|blue blue · seed 1, starred, rated 4 of 5")).to_be_visible()
     nb.page.get_by_label("only starred").check()
@@ -63,9 +71,11 @@ def test_the_saved_notebook_shows_its_pictures_without_a_kernel(notebook):
     nb.run_all()
     expect(nb.output(0).locator(".sdl-cell img[src]")).to_have_count(16)
     expect(nb.output(0).locator("table")).to_be_hidden()          # the static picture waits behind the living one
-    for trusted in (True, False):
-        nb.reopen(trusted)
+    for how in ({"trusted": False}, {"trusted": True}, {"kernel": True}):
+        nb.reopen(**how)
         expect(nb.output(0).locator("table img")).to_have_count(16)
+        for complaint in nb.output(0).get_by_text(re.compile("Loading widget|Error displaying")).all():
+            expect(complaint).to_be_hidden()
         assert nb.output(0).locator("table img").first.evaluate("img => img.complete && img.naturalWidth") == 64
     assert "widgets" not in nb.save().metadata
 

@@ -11,6 +11,13 @@ from sdlab.watermark import embed_watermark
 from .lab import DARK, expect
 
 CELLS = ["from sdlab import detect_watermark\nfrom sdlab.widgets import WatermarkInspector\nw = WatermarkInspector()\nw", "w"]
+LONG = """from PIL import Image
+from sdlab.widgets import WatermarkInspector
+long = "a rocket left of a tree " * 9
+paths = [name + ".png" for name in (long + "sd-v1", long + "none", "a rocket left of a tree · sd-v1")]
+for path in paths:
+    Image.new("RGB", (256, 256), "teal").save(path)
+WatermarkInspector(paths)"""
 ARRIVE = """(root, [how, files]) => {
   const data = new DataTransfer(), options = { bubbles: true, cancelable: true };
   for (const [name, text] of files) data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
@@ -62,6 +69,32 @@ def test_pictures_are_chosen_and_a_cropped_one_is_searched_by_keyboard_alone(not
     expect(panel.get_by_role("option", name="cropped.png, marked")).to_be_focused()
     expect(panel.get_by_role("heading", name=MARKED)).to_be_visible()
     nb.expect_kernel("eval(w.code.split('\\n\\n')[1], globals()).detected", True)
+    assert nb.errors == []
+
+
+def test_no_plain_key_reaches_the_notebook(notebook, pictures):
+    nb = notebook(CELLS)
+    nb.run_all()
+    panel = inspector(nb)
+    arrive(panel, "drop", pictures[0])
+    panel.locator("summary").click()
+    for place in (panel.get_by_role("option", name="marked.png, marked"), panel.get_by_role("region", name="payloads"),
+                  panel.locator("summary"), panel.locator("pre")):
+        place.focus()
+        for key in "xddab":  # cut, delete, add a cell above and below
+            nb.page.keyboard.press(key)
+        expect(place).to_be_focused()
+    expect(nb.page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(2)
+    assert nb.errors == []
+
+
+def test_the_list_shows_what_sets_long_names_apart(notebook):
+    nb = notebook([LONG])
+    nb.run_all()
+    names = inspector(nb).locator(".sdl-name")
+    expect(names).to_have_text([re.compile("sd-v1.png$"), re.compile("none.png$"), "a rocket left of a tree · sd-v1.png"])
+    assert names.evaluate_all("all => all.every((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight)")
+    assert len(names.nth(0).get_attribute("title")) > 200
     assert nb.errors == []
 
 
