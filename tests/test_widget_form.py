@@ -8,10 +8,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from sdlab import MODELS, Request, Store, sweep
+from sdlab import Request, Store, run, sweep
 from sdlab.models import resolve
 from sdlab.widgets import SweepForm
 from sdlab.widgets.form import ahead
+from sdlab.widgets.form_look import Look
 from sdlab.widgets.form_plan import line_read, line_written
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the weights are ignored")  # of the sweeps that the forms are compared with
@@ -30,6 +31,11 @@ def filled(form, **texts):
         form.fields[name].value = text
     assert form.settled(120)
     return form
+
+
+def ask(form, kind):
+    """What the page does: a question, of which the answer is kept from the line."""
+    form._script._hear(None, {"kind": kind, "id": "1"}, [])
 
 
 def recipes(requests):
@@ -54,7 +60,8 @@ def test_an_empty_form_is_one_cell_of_the_default_request(tmp_path):
     form = filled(SweepForm(store=tmp_path))
     assert form.value == [Request()] and form.errors == {} and form.status.startswith("1 cell")
     assert list(form.fields) == ["prompt", "negative_prompt", "replace", "seed", "guidance_scale", "model", "scheduler",
-                                 "num_inference_steps", "height", "width", "eta", "clip_skip", "watermark"]
+                                 "num_inference_steps", "height", "width", "eta", "clip_skip",
+                                 "guidance_rescale", "prompt_syntax", "watermark"]
 
 
 def test_the_value_is_the_product_of_what_the_fields_say(form):
@@ -119,7 +126,7 @@ def test_what_a_scheduler_cannot_take_is_told_at_the_field_and_unfolds_it(form):
 
 def test_a_model_that_is_not_there_is_told_at_the_model(tmp_path):
     form = filled(SweepForm(store=tmp_path / "store", models=str(tmp_path / "nothing")))
-    assert set(MODELS) < set(form.fields["model"].options)
+    assert form.fields["model"].options == ("tiny-v1", str(tmp_path / "nothing"))  # other rows are not on this machine
     filled(form, model=(str(tmp_path / "nothing"),))
     assert "unknown model" in form.errors["model"]
 
@@ -138,9 +145,19 @@ def test_unknown_keywords_and_impossible_arguments_are_errors(tmp_path):
         SweepForm([], tmp_path)
 
 
+@pytest.mark.parametrize("given, error, says", [
+    ({"store": 5}, TypeError, "store=5: give a Store"), ({"models": 3}, TypeError, "models=3: give a name"),
+    ({"models": ["a", None]}, TypeError, "models="), ({"row": 7}, TypeError, "row=7"),
+    ({"row": "nothing"}, ValueError, "row='nothing' is neither .*: model"),
+    ({"requests": sweep(CIRCLE), "col": ["seed", "blue"]}, ValueError, r"col='blue' is neither a choice in these prompts \(red\|blue\)")])
+def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, error, says):
+    with pytest.raises(error, match=says):
+        SweepForm(**{"store": tmp_path} | given)
+
+
 def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     asked, held = [], threading.Event()
-    monkeypatch.setattr("sdlab.widgets.form.looked_up", lambda reading, store: asked.append(reading.cells) or ("", {}, []))
+    monkeypatch.setattr("sdlab.widgets.form.looked_up", lambda reading, store: asked.append(reading.cells) or Look())
     ahead.submit(held.wait, 60)
     for seeds in ("0", "0-1", "0-2"):
         form.fields["seed"].value = seeds
@@ -271,6 +288,43 @@ def test_without_a_page_a_notebook_waits_for_the_results_and_keeps_the_picture(t
     NotebookClient(nb, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}, store_widget_state=False).execute()
     still = nb.cells[1].outputs[1]["data"]["text/html"]
     assert nb.cells[2].outputs[0]["data"]["text/plain"] == "3" and still.count("<img") == 3 and "3 of 3 cells finished" in still
+
+
+def test_a_native_value_written_out_is_the_same_recipe_and_rendered_once(form):
+    own = resolve(Request()).num_inference_steps
+    filled(form, num_inference_steps=f"2, {own}, native", seed="0")
+    assert f"native is {own}: counted once" in form._fields["num_inference_steps"].message and form.status.startswith("4 cells")
+    form._row.value = "num_inference_steps"
+    assert 'SeedGrid(results.drop_duplicates("key"), row="num_inference_steps")' in form.code
+    form.run()
+    assert [request.key for request in form.job.requests] == list(dict.fromkeys(request.key for request in form.value))
+    assert list(form.results["num_inference_steps"]) == [2, 2, own, own]
+
+
+def test_two_prompts_that_read_alike_are_one_cell(form):
+    filled(form, prompt="a red cat\na {red|blue} cat", seed="0")
+    assert "1 cell repeats" in form._fields["prompt"].message and form.status.startswith("2 cells")
+    form.run()
+    assert list(form.results["prompt"]) == ["a red cat", "a blue cat"]
+
+
+def test_looking_again_finds_what_another_cell_has_rendered(form):
+    assert form.status.startswith("4 cells: 0 finished")
+    run(form.value, form.store, progress=False)
+    ask(form, "look")
+    assert form.settled(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.status in form._line.value and not form._run.disabled
+
+
+def test_while_a_job_runs_the_line_leaves_its_numbers_to_the_grid(form):
+    filled(form, num_inference_steps="500")
+    job = form.run()
+    ask(form, "look")
+    assert form.settled(60) and form.running
+    assert "A job is running" in form._line.value and "finished" not in form._line.value
+    assert "finished" in repr(form) and str(job.progress.total) in repr(form)
+    form.stop()
+    assert job.wait(60) and form.settled(60) and "4 cells: " in form._line.value
 
 
 def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):

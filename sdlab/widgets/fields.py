@@ -1,6 +1,7 @@
 """The fields of a form: plain ipywidgets, each under its label, with room for a message that says what is wrong."""
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -9,6 +10,8 @@ import ipywidgets
 
 from ..captions import PROMPTS
 from ..models import SCHEDULERS
+from ..request import FIELDS
+from ..store import Store
 from .form_plan import NAMES
 
 RANGES = 'Numbers and ranges: 1, 3-5 or 1-10 (+2) or 0-1 [5]. '
@@ -26,9 +29,12 @@ HINTS = {  # field: (what an empty one shows, how it is filled in)
     "width": ("native", RANGES + "In pixels, multiples of 8. Empty: the model's native value."),
     "eta": ("0", "0 to 1, the noise that DDIM adds in each step."),
     "clip_skip": ("0", "How many of the text encoder's last layers to leave out."),
+    "guidance_rescale": ("none", RANGES + "0 to 1: how much of the guided contrast to take back."),
+    "prompt_syntax": ("none", "weights: (word:1.2) in prompts counts more; chunks: prompts may be longer than 75 tokens; or "
+                      'weights+chunks. "none" among them: as diffusers reads them.'),
     "watermark": ("none", 'Names of invisible marks, such as sd-v1; "none" among them is a picture without.'),
 }
-MORE = ("eta", "clip_skip", "watermark")  # folded away
+MORE = ("eta", "clip_skip", "guidance_rescale", "prompt_syntax", "watermark")  # folded away
 LINES = {"prompt": 4, "negative_prompt": 4, "model": 4, "scheduler": 4}
 
 
@@ -107,3 +113,35 @@ def settings_table(texts: dict[str, Any], note: str) -> str:
     rows = "".join(f'<tr><th scope="row" {cell}>{escape(name)}</th><td {cell}>{escape(text)}</td></tr>'
                    for name, text in said.items() if text)
     return f"<table>{rows}</table><p>{escape(note)}</p>"
+
+
+def box(children: Sequence[ipywidgets.Widget], name: str) -> ipywidgets.Box:
+    """Widgets beside each other, laid out by the style of that name."""
+    out = ipywidgets.Box(list(children))
+    out.add_class(name)
+    return out
+
+
+# What a form is given
+
+def opened(store: Store | str | os.PathLike) -> Store:
+    """The store, or an error that says what was given instead of one."""
+    if not isinstance(store, (Store, str, os.PathLike)):
+        raise TypeError(f"store={store!r:.80}: give a Store, or the path of its folder, such as \"runs/circle\"")
+    return store if isinstance(store, Store) else Store(store)
+
+
+def named(argument: str, given: Any) -> list[str]:
+    """One name, several or None as a list."""
+    found = [] if given is None else [given] if isinstance(given, (str, os.PathLike)) else given
+    if not isinstance(found, (list, tuple)) or not all(isinstance(each, (str, os.PathLike)) for each in found):
+        raise TypeError(f"{argument}={given!r:.80}: give a name, or a list of names")
+    return [os.fspath(each) for each in found]
+
+
+def require_sides(labels: Sequence[str], **sides: Any) -> None:
+    """ValueError for rows or columns that no sweep varies; `labels` are the choices in its prompts."""
+    for argument, given in sides.items():
+        if unknown := [name for name in named(argument, given) if name not in FIELDS and name not in labels]:
+            choices = f"a choice in these prompts ({', '.join(labels)})" if labels else "a choice in the prompts given"
+            raise ValueError(f"{argument}={unknown[0]!r} is neither {choices} nor a field: {', '.join(FIELDS)}")

@@ -10,16 +10,18 @@ import ipywidgets
 import traitlets
 
 from ..captions import enumeration
-from ..models import MODELS
+from ..catalogue import available
 from ..planning import listed
 from ..request import Request
 from ..runner import Job
 from ..store import Store
-from .fields import HINTS, MORE, Field, offer, said, settings_table, side
-from .form_plan import ORDER, Reading, folder_of, looked_up, place_of, read
+from .fields import HINTS, MORE, Field, box, named, offer, opened, require_sides, said, settings_table, side
+from .form_look import Look, looked_up, once, place_of
+from .form_page import FormPage
+from .form_plan import ORDER, Reading, folder_of, read
 from .form_texts import texts_of
 from .grid import SeedGrid
-from .panel import Kept, Panel, source, workers
+from .panel import Kept, workers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,17 +29,6 @@ if TYPE_CHECKING:
 START = {name: "" for name in HINTS} | {"model": (Request().model,), "scheduler": (), "seed": "0"}
 ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one question after the other
 Names = str | Sequence[str] | None
-
-
-class FormPage(Panel):
-    """The part of a form that is JavaScript: the code with its copy button, and what tells screen readers about the fields."""
-
-    _esm = source("page.js", "form.js")
-    _css = source("page.css", "form.css")
-    code = traitlets.Unicode().tag(sync=True)
-    errors = traitlets.Dict().tag(sync=True)
-    more = traitlets.Bool(False).tag(sync=True)
-    hints = traitlets.Dict({name: hint for name, (_, hint) in HINTS.items()}).tag(sync=True)
 
 
 class SweepForm(Kept, ipywidgets.VBox):
@@ -69,7 +60,9 @@ class SweepForm(Kept, ipywidgets.VBox):
     Raises
     ------
     ValueError
-        The requests are no full sweep; the message says what is missing.
+        The requests are no full sweep; the message says what is missing. Rows or columns that no sweep varies.
+    TypeError
+        A store, models, rows or columns that are none.
 
     Examples
     --------
@@ -87,15 +80,16 @@ class SweepForm(Kept, ipywidgets.VBox):
         if requests is not None and not found:
             raise ValueError("no requests: give a sweep, one Request, or nothing for an empty form")
         texts, self._order, lost = texts_of(found) if found else (START, list(ORDER), "")
-        self._notes, self._trouble = {"prompt": lost} if lost else {}, ""
-        self.store = store if isinstance(store, Store) else Store(store)
+        require_sides([] if lost else list(dict.fromkeys(name for each in found for name in each.labels)), row=row, col=col)
+        self._notes, self._trouble, self._found = {"prompt": lost} if lost else {}, "", Look()
+        self.store = opened(store)
         self._folder = folder_of(store)
         self.job: Job | None = None
         self.grid: SeedGrid | None = None
         self._lock, self._starting, self._settled = threading.RLock(), threading.Lock(), threading.Event()
-        self._page = FormPage()
-        self.uid = self._page.uid
-        offered = dict.fromkeys([*MODELS, *([models] if isinstance(models, str) else models or ()), *texts["model"]])
+        self._script = FormPage(self._look_again)
+        self.uid = self._script.uid
+        offered = dict.fromkeys([*available(), *named("models", models), *texts["model"]])
         self._fields = {name: Field(name, texts[name], list(offered), self.uid) for name in HINTS}
         self.fields = {name: field.control for name, field in self._fields.items()}
         super().__init__()
@@ -115,7 +109,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._unfold()
         self.children = [
             box([self._fields[name] for name in HINTS if name not in MORE], "sdl-fields"), self._more, self._folded,
-            box([self._run, self._stop, self._row, self._col], "sdl-run"), self._line, self._problem, self._page, self._place]
+            box([self._run, self._stop, self._row, self._col], "sdl-run"), self._line, self._problem, self._script, self._place]
         self.add_class("sdl-form")
         for control in self.fields.values():
             control.observe(self._changed, "value")
@@ -126,7 +120,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._stop.on_click(lambda _: self.stop())
 
     def __repr__(self) -> str:
-        return f"<SweepForm: {self._reading.wrong() or self.status}>"
+        return f"<SweepForm: {self._reading.wrong() or (self.job.progress if self.running else self.status)}>"
 
     @property
     def value(self) -> list[Request]:
@@ -139,6 +133,9 @@ class SweepForm(Kept, ipywidgets.VBox):
         if self.job is None:
             raise ValueError("nothing has run yet: form.run() starts what the form describes")
         return self.job.result()
+
+    def shown_anew(self) -> None:
+        self._script.shown_anew()
 
     def static(self) -> str:
         return settings_table(self._texts(), "" if self.grid else self.status) + (self.grid.static() if self.grid else "")
@@ -155,7 +152,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         with self._lock:
             self._asked = asked = object()
             self._settled.clear()
-            self._reading = reading = read(self._texts(), self._order)
+            self._found, self._reading = Look(), (reading := read(self._texts(), self._order))
             self._write_code()
             cells = f"{reading.cells:,} cell{'s' * (reading.cells != 1)}"
             self._show(f"{cells} …" if not reading.errors else "", reading.errors)
@@ -168,14 +165,25 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _look_ahead(self, asked: object, reading: Reading) -> None:
         if asked is not self._asked:
             return
-        status, errors, names = looked_up(reading, self.store)
+        look = looked_up(reading, self.store)
         with self._lock:
-            if asked is self._asked:
-                self._show(status, errors)
-                for choice in (self._row, self._col):
-                    offer(choice, names)
-                self._settled.set()
-        self.refresh_soon()
+            if asked is not self._asked:
+                return
+            news, self._found = look != self._found, look
+            self._show(look.status, look.errors)
+            for choice in (self._row, self._col):
+                offer(choice, look.names)
+            self._write_code()
+            self._settled.set()
+        if news:
+            self.refresh_soon()
+
+    def _look_again(self) -> None:
+        """Has the store asked once more: another cell, or another notebook, may have rendered what was missing."""
+        with self._lock:
+            if self._settled.is_set() and not self.running and not self.errors:
+                self._settled.clear()
+                ahead.submit(self._look_ahead, self._asked, self._reading)
 
     def settled(self, timeout: float | None = None) -> bool:
         """Waits until `status` and `errors` are about what is filled in; False if that takes longer than `timeout` seconds."""
@@ -184,17 +192,19 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _show(self, status: str, errors: dict[str, str]) -> None:
         """Shows the status, the errors at their fields, and whether Run can be pressed."""
         self.errors, self.status = errors, status
-        notes = self._notes | self._reading.notes
+        notes = self._notes | self._found.notes | self._reading.notes
         for name, field in self._fields.items():
             field.say(errors.get(name, ""), notes.get(name, ""))
         if any(name in errors for name in MORE):
             self._more.value = True
         wrong = [name for name in self._fields if name in errors]
         reason = f"Run waits for {enumeration(wrong)}: see what is said there." if wrong else ""
-        self._line.value = said(status or reason, "status", f"sdl-{self.uid}-status")
+        if self.running:  # what is finished changes by the second, and the grid says it
+            status = "A job is running: how far it is stands above its pictures."
+        self._line.value = said(reason or status, "status", f"sdl-{self.uid}-status")
         self._problem.value = said(errors.get("", self._trouble), "error", f"sdl-{self.uid}-problem")
         self._problem.layout.display = "" if self._problem.value else "none"
-        self._page.errors = {name: f"sdl-{self.uid}-{name}" for name in wrong}
+        self._script.errors = {name: f"sdl-{self.uid}-{name}" for name in wrong}
         self._show_buttons()
 
     def _show_buttons(self) -> None:
@@ -203,16 +213,16 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._run.tooltip = f"Not now: {reason}" if self._run.disabled else "Renders what is not finished yet"
 
     def _write_code(self, _: Any = None) -> None:
-        self.code = self._page.code = self._reading.code(self._folder, self._row.value, self._col.value)
+        self.code = self._script.code = self._reading.code(self._folder, self._row.value, self._col.value, self._found.repeated)
 
     def _unfold(self, _: Any = None) -> None:
-        self._page.more = self._more.value
+        self._script.more = self._more.value
         self._folded.layout.display = None if self._more.value else "none"
 
     # Running it
 
     def run(self) -> Job:
-        """Starts a job for what is not finished yet, and shows it in a new grid.
+        """Starts a job for what is not finished yet, each recipe once, and shows it in a new grid.
 
         Raises
         ------
@@ -222,7 +232,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         if self.running or not self._starting.acquire(blocking=False):
             raise ValueError("a job of this form is running; form.stop() ends it within a step")
         try:
-            job = Job(self.value, self.store, progress=False)
+            job = Job(once(self.value), self.store, progress=False)
             grid = self._grid_of(job)
         finally:
             self._starting.release()
@@ -273,9 +283,3 @@ class SweepForm(Kept, ipywidgets.VBox):
             self._tell(job.exception)
         self.refresh()
 
-
-def box(children: Sequence[ipywidgets.Widget], name: str) -> ipywidgets.Box:
-    """Widgets beside each other, laid out by the style of that name."""
-    out = ipywidgets.Box(list(children))
-    out.add_class(name)
-    return out

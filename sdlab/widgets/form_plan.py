@@ -14,16 +14,14 @@ from typing import Any
 
 from ..axes import ESCAPED, MOST, WEIGHT, numbers, readings, words
 from ..captions import PROMPTS, text_of
-from ..models import native
-from ..planning import preview
-from ..request import FIELDS, MAX_CELLS, OPTIONAL, WHOLE, Request, axis_values, replacements, sweep
+from ..request import MAX_CELLS, OPTIONAL, WHOLE, Request, axis_values, replacements, sweep
 from ..store import Store
 
 NAMES = ("model", "scheduler")  # fields of which some of a list are chosen; the others hold text
 NATIVE, NONE = "native", "none"  # how a text says None among other values
-ORDER = ("model", *PROMPTS, "scheduler", "height", "width", "num_inference_steps", "guidance_scale", "eta", "clip_skip",
-         "watermark", "seed")
-LOOKED_AT = 50_000  # cells; beyond, finding the finished ones takes too long to do it after every change
+ORDER = ("model", *PROMPTS, "scheduler", "height", "width", "num_inference_steps", "guidance_scale", "guidance_rescale",
+         "eta", "clip_skip", "prompt_syntax", "watermark", "seed")
+WORDS = ("prompt_syntax", "watermark")  # fields whose text is a list of words
 WIDTH = 118  # letters; a longer call takes a line for each argument
 
 
@@ -68,18 +66,20 @@ class Reading:
         """All errors in one line."""
         return "; ".join(text if not name or text.startswith(name) else f"{name}: {text}" for name, text in self.errors.items())
 
-    def code(self, store: str, row: str | Sequence[str] | None = None, col: str | Sequence[str] | None = None) -> str:
-        """Python that makes the requests and runs them."""
+    def code(self, store: str, row: str | Sequence[str] | None = None, col: str | Sequence[str] | None = None,
+             repeated: bool = False) -> str:
+        """Python that makes the requests and runs them; `repeated`: some are one recipe, and a grid has place for one."""
         if self.errors:
             return "".join(f"# to be mended: {line}\n" for line in self.wrong().splitlines())
         base = [f"{name}={literal(found[0])}" for name, found in self.values.items() if len(found) == 1]
         axes = [f"{name}={literal(self.given[name])}" for name, found in self.values.items() if len(found) > 1]
         replace = [f"replace={literal(self.replace)}"] if self.replace else []
         sides = [f"{side}={literal(names)}" for side, names in (("row", row), ("col", col)) if names]
+        results = 'results.drop_duplicates("key")' if repeated else "results"
         return ("from sdlab import Request, run, sweep\n" + "from sdlab.widgets import SeedGrid\n" * bool(sides)
                 + f"\nplan = {call('sweep', [call('Request', base), *axes, *replace])}\n"
                 + f"results = run(plan, {literal(store)})\n"
-                + (f"{call('SeedGrid', ['results', *sides])}\n" if sides else ""))
+                + (f"{call('SeedGrid', [results, *sides])}\n" if sides else ""))
 
 
 def read(texts: Mapping[str, Any], order: Sequence[str] = ORDER) -> Reading:
@@ -130,9 +130,9 @@ def understood(name: str, text: Any) -> tuple[list[Any], Any]:
 
 
 def items_of(name: str, text: str) -> list[Any]:
-    """The values in a comma-separated text; "native", or for a watermark "none", is None."""
-    nothing = NONE if name == "watermark" else NATIVE
-    if name == "watermark":
+    """The values in a comma-separated text; "native", or for words and a rescaling "none", is None."""
+    nothing = NONE if name in (*WORDS, "guidance_rescale") else NATIVE
+    if name in WORDS:
         return [None if item.lower() == nothing else item for item in words(text)]
     if name not in OPTIONAL or nothing not in text.lower():
         return numbers(text, whole=name in WHOLE, name=name)
@@ -204,41 +204,6 @@ def needs_quotes(prompt: str) -> bool:
 def line_written(prompt: str) -> str:
     """The line that `line_read` reads as this prompt."""
     return json.dumps(prompt, ensure_ascii=False) if needs_quotes(prompt) else prompt
-
-
-# What models and the store say
-
-def place_of(error: str) -> tuple[str, str]:
-    """(the field of which an error of `preview` or `Job` speaks, or ""; the error without the request's number)"""
-    text = re.sub(r"^request \d+ of \d+: ", "", error)
-    if match := re.match(r"unknown (\w+) |the weights of (model) |(\w+)(?:=| has )", text):
-        name = next(filter(None, match.groups()))
-        return (name if name in FIELDS else ""), text
-    return "", text
-
-
-def looked_up(reading: Reading, store: Store) -> tuple[str, dict[str, str], list[str]]:
-    """(how many cells there are, finished and to render; what is wrong with them; the names that vary)"""
-    if reading.cells > LOOKED_AT:
-        return f"{reading.cells:,} cells; with so many, Run finds out which are finished", {}, [
-            name for name, found in reading.values.items() if len(found) > 1]
-    place = "model"
-    try:
-        for model in reading.values.get("model", ()):
-            native(model)
-        place = ""
-        requests = reading.requests()
-        return repr(preview(requests, store)), {}, names_that_vary(requests)
-    except Exception as error:  # whatever it is, it belongs to the form, not to some cell's output
-        found, text = place_of(f"{error}")
-        return "", {found or place: text}, []
-
-
-def names_that_vary(requests: Sequence[Request]) -> list[str]:
-    """Fields and choices of which there are several: what can name the rows and columns of a grid."""
-    labels = dict.fromkeys(name for request in requests for name in request.labels)
-    return ([name for name in labels if len({request.labels.get(name) for request in requests}) > 1]
-            + [name for name in FIELDS if len({getattr(request, name) for request in requests}) > 1])
 
 
 # Python as a person writes it

@@ -12,7 +12,7 @@ from ..captions import PROMPTS, enumeration, text_of
 from ..models import native
 from ..reproduce import axes_of, escaped, facts_of_models, shared_and_varying
 from ..request import FIELDS, OPTIONAL, WHOLE, Request, sweep
-from .form_plan import NAMES, NATIVE, NONE, ORDER, line_written
+from .form_plan import NAMES, NATIVE, NONE, ORDER, WORDS, line_written
 
 TRIES = 500  # places in prompts at which choices are tried, for each prompt
 Text = tuple[str, str, tuple]  # prompt, negative prompt, labels
@@ -87,12 +87,12 @@ def list_text(name: str, values: list[Any]) -> Any:
     """The text of a field that stands for these values; what a request has anyway is left out."""
     if name in NAMES:
         return () if values == [None] else tuple(values)
-    if name == "watermark":
+    if name in WORDS:
         return "" if values == [None] else comma_separated([NONE if value is None else value for value in values])
     if values == [None] or (name in ("eta", "clip_skip") and values == [0]):
         return ""
     known = [value for value in values if value is not None]
-    return ", ".join([NATIVE] * (known != values) + [number_text(name, known)])
+    return ", ".join([NONE if name == "guidance_rescale" else NATIVE] * (known != values) + [number_text(name, known)])
 
 
 def number_text(name: str, values: list[Any]) -> str:

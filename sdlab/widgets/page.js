@@ -189,7 +189,8 @@ function onKeys(element, act, allowed = () => true) {
 // No plain key pressed in the panel reaches the notebook, whose command mode would delete the cell at the second D.
 function keepKeys(root) {
   root.addEventListener("keydown", (event) => {
-    if (event.key !== "Tab" && !event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation();
+    const passes = event.key === "Tab" || (event.key === "Enter" && event.shiftKey) || event.ctrlKey || event.metaKey || event.altKey;
+    if (!passes) event.stopPropagation();
   });
 }
 

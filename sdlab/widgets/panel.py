@@ -39,6 +39,9 @@ class Kept:
     def settle(self) -> None:
         """Waits until the picture is worth keeping."""
 
+    def shown_anew(self) -> None:
+        """What there is to do when a cell shows the widget, for the first time or again."""
+
     def static(self) -> str:
         """The widget's present state as HTML that needs neither a kernel nor a script."""
         raise NotImplementedError
@@ -53,7 +56,7 @@ class Kept:
         live = display({**data, "text/html": ""}, metadata=metadata, raw=True, display_id=True)
         still = display(HTML(self._picture()), display_id=True)
         self.__dict__.setdefault("_shown", []).append((live, still))
-        self.__dict__.pop("_page", None)
+        self.shown_anew()
 
     def _picture(self) -> str:
         name = f"sdl-static-{self.uid}"
@@ -106,6 +109,7 @@ class Panel(Kept, anywidget.AnyWidget):
     uid = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
+        self._page: str | None = None
         super().__init__(uid=uuid.uuid4().hex[:12], **traits)
         self.on_msg(self._hear)
 
@@ -139,10 +143,13 @@ class Panel(Kept, anywidget.AnyWidget):
         except Exception as error:
             self.send(told(error))
 
+    def shown_anew(self) -> None:
+        self._page = None  # the next page that asks is the one that shows the cell's outputs
+
     def _on_ping(self, question: dict[str, Any], buffers: list) -> None:
-        page = question.get("page")
-        first = self.__dict__.setdefault("_page", page)  # the page that showed the cell's outputs first
-        self.answer(question, {"kind": "pong", "reloaded": page != first})
+        page = question.get("page", self._page)
+        self._page = self._page or page
+        self.answer(question, {"kind": "pong", "reloaded": page != self._page})
 
     def _on_unknown(self, question: dict[str, Any], buffers: list) -> None:
         raise ValueError(f"the page asks for {question.get('kind')!r}, which {type(self).__name__} does not know; is the page "

@@ -21,12 +21,15 @@ def test_a_sweep_is_typed_run_stopped_and_finished(notebook):
         type_into(form, label, text)
     expect(form.get_by_text("48 cells: 0 finished")).to_be_visible(timeout=60_000)
     assert nb.axe(form) == []
-    run.click()
+    run.press("Enter")
     expect(pictures.first).to_be_visible(timeout=60_000)  # a sketch
     expect(run).to_be_disabled()
+    expect(stop).to_be_focused()
+    expect(form.get_by_role("button", name="Stop")).to_have_count(1)
     nb.expect_kernel("form.job.progress.rendered > 0", True, seconds=60)
     stop.press("Enter")
     expect(run).to_be_enabled(timeout=60_000)
+    expect(run).to_be_focused()
     nb.expect_kernel("[form.job.state, form.job.frame()['path'].isna().any().item()]", ["stopped", True])
 
     expect(form.get_by_text(" to render on tiny-v1")).to_be_visible()
@@ -68,7 +71,26 @@ def test_bad_input_is_told_at_its_field_and_keys_stay_in_the_form(notebook):
     expect(more).to_have_attribute("aria-expanded", "true")
     form.get_by_text("the same in Python").click()
     expect(form.get_by_label("the same in Python")).to_contain_text('seed="0-1"')
+    for part in (form.locator("summary"), form.locator("pre")):
+        for key in "bxdd":
+            part.press(key)
     form.get_by_role("button", name="copy code").click()
     expect(form.get_by_role("button", name="copied")).to_be_visible()
     expect(nb.page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(2)
     assert nb.axe(form) == [] and nb.errors == []
+
+
+def test_the_form_sees_what_other_cells_render_and_says_when_python_is_gone(notebook):
+    nb = notebook([CELLS[0] + "\nfrom sdlab import run", "form = SweepForm(store='runs/form')\nform",
+                   "run(form.value, form.store, progress=False).shape"])
+    nb.run(0), nb.run(1)
+    form = nb.output(1).locator(".sdl-form")
+    expect(form.get_by_text("1 cell: 0 finished")).to_be_visible(timeout=60_000)
+    nb.run(2)
+    form.get_by_role("button", name="Run", exact=True).focus()
+    expect(form.get_by_text("all finished")).to_be_visible()
+    height = form.get_by_label("seed", exact=True).bounding_box()["y"] - form.bounding_box()["y"]
+    nb.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    type_into(form, "seed", "0-1")
+    expect(form.get_by_text("Python does not answer")).to_be_visible(timeout=40_000)
+    assert form.get_by_label("seed", exact=True).bounding_box()["y"] - form.bounding_box()["y"] == height
