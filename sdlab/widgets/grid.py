@@ -47,7 +47,7 @@ class SeedGrid(Panel):
     state : {"still", "running", "done", "stopped", "failed"}
         The job's; "still" for a frame.
     where : list of int
-        The sliders' settings. `only_starred`, `focused` and `opened` (a row's number, or -1) can be set and observed, too.
+        The sliders' settings. `only_starred` and `focused` (a row's number) can be set and observed, too, `opened` observed.
 
     Raises
     ------
@@ -172,10 +172,7 @@ class SeedGrid(Panel):
         self.later(question, lambda: self._cells.whole(int(question["cell"])))
 
     def _on_rate(self, question: dict, buffers: list) -> None:
-        try:
-            self.rate(int(question["cell"]), **{name: question[name] for name in ("starred", "rating") if name in question})
-        finally:
-            self.send_state(["starred", "ratings"])  # the page shows what it hopes for: this is what is
+        self.rate(int(question["cell"]), **{name: question[name] for name in ("starred", "rating") if name in question})
         self.answer(question, {"kind": "rated"})
 
     def _on_vary(self, question: dict, buffers: list) -> None:

@@ -80,9 +80,15 @@ def test_the_saved_notebook_shows_its_pictures_without_a_kernel(notebook):
     assert "widgets" not in nb.save().metadata
 
 
-def test_a_grid_whose_kernel_is_gone_says_so(notebook):
-    nb = notebook([PLAN + "grid = SeedGrid(run(plan, 'runs/gone', progress=False)); grid"])
+def test_a_star_that_cannot_be_kept_is_taken_back_and_a_kernel_that_is_gone_is_told(notebook):
+    nb = notebook([PLAN + "results = run(plan, 'runs/gone', progress=False)\nSeedGrid(results)",
+                   "import shutil\ncopies = [shutil.copy(path, f'{i}.png') for i, path in enumerate(results['path'])]\n"
+                   "SeedGrid(results.assign(path=copies))"])
     nb.run_all()
+    elsewhere = nb.output(1).get_by_role("grid", name="pictures")
+    cell(elsewhere, "red|blue red · seed 3").press("s")
+    expect(nb.output(1).get_by_text("these pictures are in no store")).to_be_visible()
+    expect(cell(elsewhere, "red|blue red · seed 3, starred")).to_have_count(0)
     grid = nb.output(0).get_by_role("grid", name="pictures")
     expect(grid.locator("img[src]")).to_have_count(16)
     nb.lab.stop_kernels()
