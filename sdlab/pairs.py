@@ -246,11 +246,9 @@ def facts_of(name: str) -> dict[str, str]:
              "training data": model.trained_on or UNKNOWN}
     if model.native_size and model.prediction_type:
         known |= {"native size": f"{model.native_size}x{model.native_size}", "prediction type": model.prediction_type}
-    if model.path is None:
-        return known
     try:
         stated, size = layout(model), parameters(Path(model.path))
-    except (OSError, KeyError, TypeError, ValueError):  # the folder is gone, or no longer a model's
+    except (OSError, KeyError, TypeError, ValueError):  # the weights are not here, or no longer a model's
         return known
     text = model.text_encoder or f"{stated.text_layers} layers of width {stated.text_width}"
     return known | {"text encoder": text, "native size": f"{stated.width}x{stated.height}", "parameters": size,

@@ -277,7 +277,7 @@ function render({ model, el, line, root }) {
     if (get("state") !== "running") sketches.clear();
   };
   const changed = {
-    states: () => { for (const i of boxes.keys()) paint(i); draw(); },
+    states: () => { for (const i of boxes.keys()) paint(i); recipe.textContent = table.where(current) ? nameOf(current) : ""; draw(); },
     starred: () => { opinion = opinions(); marks(); }, ratings: () => { opinion = opinions(); marks(); },
     where: () => { sliders.childNodes.forEach((node, k) => node.show(get("where")[k] ?? 0)); rebuild(); }, state: job, status: job, fraction: job, recoded: () => code.renew(),
     focused: () => { if (get("focused") !== current) focusOn(clamp(get("focused"), 0, places.at.length - 1)); },
