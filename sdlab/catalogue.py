@@ -1,6 +1,7 @@
 """The checkpoints that sdlab knows by name: what they are, where they live, and which of them are on this machine.
 
-Addresses are those that public threads of 2024 and 2025 name; the hub itself was not asked.
+Addresses are those that public threads of 2024 and 2025 name; the hub itself was not asked. Training steps, sizes and the names
+of single files were written from memory, and no published file was at hand to compare.
 """
 from __future__ import annotations
 
@@ -119,7 +120,7 @@ V1 = dict(text_encoder=V1_TEXT, licence=RAIL, native_size=512, prediction_type="
 V2 = dict(text_encoder=V2_TEXT, licence=RAIL_PP, watermark="sd-v2", unofficial=True, gigabytes=5.2)
 V2_BASE = dict(native_size=512, prediction_type="epsilon", **V2)
 V2_768 = dict(native_size=768, prediction_type="v_prediction", **V2)
-CARD = "the authors' model card"  # where the facts are from, beside the addresses
+CARD = "the authors' model card, as remembered"  # it was not at hand: check there what matters to you
 
 MODELS: dict[str, Model] = {
     "tiny-v1": Model(
