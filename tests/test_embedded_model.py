@@ -16,7 +16,8 @@ pytest.importorskip("diffusers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from sdlab.embedded import evaluate, train  # noqa: E402
+from sdlab.embedded import evaluate, train, train_autoencoder  # noqa: E402
+from sdlab.embedded.recipes import RECIPES  # noqa: E402
 from sdlab.embedded.tokenizer import words  # noqa: E402
 
 
@@ -133,15 +134,33 @@ def test_wilson_interval_matches_the_textbook():
     assert evaluate.wilson(8, 10) == pytest.approx((.490, .943), abs=.001)  # Brown, Cai and DasGupta 2001
 
 
+def hasty(monkeypatch):
+    """Train in this process, and judge by a few pictures."""
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    monkeypatch.setattr("sdlab.embedded.encoded.HELD_OUT", 8)
+    few = train_autoencoder.validation_pixels
+    monkeypatch.setattr(train_autoencoder, "validation_pixels", lambda world: few(world, 4))
+
+
 def test_training_runs_through_and_resumes(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("os.cpu_count", lambda: 1)  # one rank, in this process
-    few = ["--workdir", str(tmp_path), "--minutes", ".02", "--autoencoder-minutes", ".01", "--decoder-minutes", ".01",
-           "--batch", "2", "--autoencoder-batch", "1", "--pictures", "320", "--resume"]
+    hasty(monkeypatch)
+    few = ["--workdir", str(tmp_path), "--denoiser-minutes", ".02", "--autoencoder-minutes", ".01", "--decoder-minutes", ".01",
+           "--denoiser-batch", "2", "--autoencoder-batch", "1", "--pictures", "64", "--resume"]
     train.main(few)
     steps = torch.load(tmp_path / "denoiser.pt", weights_only=True)["steps"]
     (tmp_path / "finished.json").write_text('["tokenizer", "autoencoder", "encode"]')
     capfd.readouterr()
-    train.main([*few, "--minutes", ".06"])
+    train.main([*few, "--denoiser-minutes", ".06"])
     assert capfd.readouterr().out.count("done before") == 3
     assert torch.load(tmp_path / "denoiser.pt", weights_only=True)["steps"] > steps > 0
     assert (tmp_path / "model" / "model_index.json").exists()
+
+
+@pytest.mark.parametrize("model, kind", [("tiny-v2", "StableDiffusionPipeline"), ("tiny-depth", "StableDiffusionDepth2ImgPipeline"),
+                                         ("tiny-x4", "StableDiffusionUpscalePipeline")])
+def test_a_model_that_starts_from_the_first_becomes_a_pipeline_of_its_own_kind(model, kind, tmp_path, monkeypatch):
+    hasty(monkeypatch)
+    minutes = [word for stage in train.TRAININGS for word in (f"--{stage}-minutes", ".005", f"--{stage}-batch", "2")]
+    train.main(["--model", model, "--workdir", str(tmp_path), "--pictures", "24", *minutes])
+    assert json.loads((tmp_path / "model/model_index.json").read_text())["_class_name"] == kind
+    assert set(json.loads((tmp_path / "model/training.json").read_text())) == set(RECIPES[model].stages) & set(train.TRAININGS)

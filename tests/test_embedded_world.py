@@ -9,12 +9,22 @@ from PIL import Image
 from sdlab.embedded.matcher import find_background, find_objects
 from sdlab.embedded.scenes import BACKGROUNDS, SCENES, background
 from sdlab.embedded.sprites import COLORED_SHAPES, NAMES, sprite
-from sdlab.embedded.world import HELD_OUT_SHAPES, RELATIONS, is_held_out_pair, sample, with_article, with_stray_word
+from sdlab.embedded.world import (
+    FILTERED,
+    HELD_OUT_SHAPES,
+    RELATIONS,
+    V1,
+    V2,
+    is_held_out_pair,
+    sample,
+    with_article,
+    with_stray_word,
+)
 
 
-def samples(count, *, train=False, seed=0):
+def samples(count, *, train=False, seed=0, world=V1):
     rng = random.Random(seed)
-    return [sample(rng, train=train) for _ in range(count)]
+    return [sample(rng, train=train, world=world) for _ in range(count)]
 
 
 def test_pictures_and_captions_repeat_with_their_seed():
@@ -48,7 +58,7 @@ def test_held_out_combinations_can_be_asked_for():
 
 def test_every_object_has_a_sprite_of_its_own():
     pictures = {name: sprite(name, 28).tobytes() for name in (*NAMES, *COLORED_SHAPES)}
-    assert len(NAMES) == 84
+    assert len(NAMES) == 108 and len(V1.names) == 84 and len(V2.names) == 100
     assert len(set(pictures.values())) == len(pictures)
 
 
@@ -64,9 +74,31 @@ def test_stated_relations_hold_in_the_picture():
         assert apart[drawn.relation] == max(apart.values())
 
 
-def test_objects_stay_inside_the_picture():
-    for placed in (placed for one in samples(600) for placed in one.objects):
-        assert 0 <= placed.x <= 64 - placed.side and 0 <= placed.y <= 64 - placed.side
+@pytest.mark.parametrize("world", [V1, V2], ids=["v1", "v2"])
+def test_objects_stay_inside_the_picture_on_the_latent_grid(world):
+    for placed in (placed for one in samples(600, world=world) for placed in one.objects):
+        assert 0 <= min(placed.x, placed.y) <= max(placed.x, placed.y) <= world.size - placed.side
+        assert placed.x % 4 == placed.y % 4 == 0
+
+
+def test_the_second_world_has_larger_pictures_and_neither_what_was_filtered_out_nor_its_words():
+    for drawn in samples(1500, world=V2):
+        assert drawn.image.shape == (96, 96, 3)
+        assert not set(FILTERED) & {placed.name for placed in drawn.objects}
+        assert not set(FILTERED) & set(drawn.caption.split())
+    assert {"sheep", "volcano"} <= {placed.name for one in samples(3000, world=V2) for placed in one.objects}
+    assert {"woman", "guitar"} <= set(V2.stray_words) and "sheep" in V1.stray_words and "sheep" not in V2.stray_words
+
+
+def test_depth_is_near_where_an_object_stands_and_rises_with_the_ground():
+    for drawn in samples(60):
+        covered = np.zeros((64, 64), bool)
+        for placed in drawn.objects:
+            alpha = np.asarray(sprite(placed.name, placed.side).getchannel("A")) > 127
+            covered[placed.y:placed.y + placed.side, placed.x:placed.x + placed.side] |= alpha
+        assert drawn.depth[covered].min() >= .6 and drawn.depth[~covered].max() <= .5
+    grass = next(one for one in samples(200) if one.background == "grass")
+    assert (np.diff(grass.depth[:, 0][grass.depth[:, 0] < .6]) >= 0).all()
 
 
 def test_articles_follow_the_sound():
@@ -81,9 +113,10 @@ def test_a_stray_word_leaves_the_other_words_in_order():
         assert any(words[:k] + words[k + 1:] == caption.split(" ") for k in range(len(words)))
 
 
-def test_matcher_reads_true_renders():
-    drawn = samples(120, seed=8)
-    found = [[one.name for one in find_objects(one.image)] for one in drawn]
+@pytest.mark.parametrize("world", [V1, V2], ids=["v1", "v2"])
+def test_matcher_reads_true_renders(world):
+    drawn = samples(120, seed=8, world=world)
+    found = [[one.name for one in find_objects(one.image, world)] for one in drawn]
     asked = [[placed.name for placed in one.objects] for one in drawn]
     assert np.mean([set(names) <= set(seen) for names, seen in zip(asked, found)]) >= .97
     assert np.mean([sorted(names) == sorted(seen) for names, seen in zip(asked, found)]) >= .92
@@ -98,10 +131,11 @@ def test_matcher_says_where_an_object_stands():
 
 @pytest.mark.parametrize("name", [*BACKGROUNDS, *SCENES])
 def test_matcher_knows_every_empty_background(name):
-    picture = background(random.Random(12), name)
-    assert find_background(picture) == name
+    world = V2 if name in V2.scenes else V1
+    picture = background(random.Random(12), name, world.size)
+    assert find_background(picture, world) == name
     clouds = {"cloud", "white heart"} if name == "sky" else set()
-    assert {one.name for one in find_objects(picture)} <= clouds
+    assert {one.name for one in find_objects(picture, world)} <= clouds
 
 
 def test_matcher_takes_images_and_arrays_alike():

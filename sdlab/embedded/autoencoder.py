@@ -115,3 +115,18 @@ def normalise_latents(vae: AutoencoderKL, means: torch.Tensor) -> None:
     weight = post.weight.clone()
     post.weight.copy_(weight / factor[None, :, None, None])
     post.bias.add_(weight[:, :, 0, 0] @ mean)
+
+
+@torch.no_grad()
+def with_scaling_factor(vae: AutoencoderKL, factor: float) -> AutoencoderKL:
+    """The same autoencoder for another `scaling_factor`: latents times the factor are what they were.
+
+    diffusers' upscaler corrects a factor of 0.18215 to its own 0.08333 by itself, so that is what its VAE must have.
+    """
+    ratio, n = vae.config.scaling_factor / factor, vae.config.latent_channels
+    for parameter in (vae.quant_conv.weight, vae.quant_conv.bias):
+        parameter[:n] *= ratio
+    vae.quant_conv.bias[n:] += 2 * math.log(ratio)
+    vae.post_quant_conv.weight /= ratio
+    vae.register_to_config(scaling_factor=factor)
+    return vae

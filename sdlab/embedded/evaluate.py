@@ -1,6 +1,6 @@
-"""Measures how well the embedded model follows its prompts: ``python -m sdlab.embedded.evaluate``.
+"""Measures how well an embedded model follows its prompts: ``python -m sdlab.embedded.evaluate --model FOLDER``.
 
-500 fixed captions of the world, held-out combinations among them, one seed each, read back by the template matcher.
+500 fixed captions of the model's world, held-out combinations among them, one seed each, read back by the template matcher.
 The matcher's own score on true renders of the same captions stands beside: it is the ceiling. The report is written to
 `evaluation.json` in the model's folder, and its tables into the model's README.
 """
@@ -17,7 +17,8 @@ import numpy as np
 from . import TINY_V1
 from .card import FIGURES, comparison, figures_section, update_section
 from .matcher import find_background, find_objects
-from .world import HELD_OUT_SHAPES, OPENINGS, Sample, background_phrase, is_held_out_pair, sample, with_article
+from .recipes import RECIPES
+from .world import HELD_OUT_SHAPES, OPENINGS, V1, Sample, World, background_phrase, is_held_out_pair, sample, with_article
 
 QUOTAS = {"emoji": 130, "shape": 50, "shape, held out": 20, "pair": 200, "count": 100}
 GUIDANCE = (1.0, 2.0, 4.0, 7.5)
@@ -33,11 +34,16 @@ def group(asked: Sample) -> str:
     return single if asked.kind == "one" else asked.kind
 
 
-def fixed_samples(quotas: dict[str, int] = QUOTAS, *, seed: int = 1) -> list[Sample]:
+def world_of(folder: Path) -> World:
+    """The world that the embedded model of that name was shown; the first one for any other name."""
+    return RECIPES[folder.name].world if folder.name in RECIPES else V1
+
+
+def fixed_samples(quotas: dict[str, int] = QUOTAS, *, seed: int = 1, world: World = V1) -> list[Sample]:
     """The evaluated captions and their true renders: always the same ones, each stating its background."""
     rng, left, out = random.Random(seed), dict(quotas), []
     while any(left.values()):
-        drawn = sample(rng, train=False)
+        drawn = sample(rng, train=False, world=world)
         if left.get(group(drawn)) and drawn.background and not drawn.caption.startswith(OPENINGS):
             left[group(drawn)] -= 1
             out.append(drawn)
@@ -58,16 +64,17 @@ def load(folder: Path = TINY_V1, dtype: str = "bfloat16"):
 
 def generate(pipeline, prompts: Sequence[str], seeds: Sequence[int], *, guidance_scale: float = 4.0, steps: int = STEPS,
              negative_prompts: Sequence[str] | None = None) -> np.ndarray:
-    """One picture for each prompt and seed, (N, 64, 64, 3) uint8, made in batches of 25."""
+    """One picture for each prompt and seed, (N, size, size, 3) uint8, made in batches of 25."""
     import torch
 
-    out = []
+    out, size = [], pipeline.unet.config.sample_size * pipeline.vae_scale_factor
     for start in range(0, len(prompts), BATCH):
         part = slice(start, start + BATCH)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds[part]]
         out.append(pipeline(
-            list(prompts[part]), negative_prompt=list(negative_prompts[part]) if negative_prompts else None, height=64,
-            width=64, generator=generators, guidance_scale=guidance_scale, num_inference_steps=steps, output_type="np").images)
+            list(prompts[part]), negative_prompt=list(negative_prompts[part]) if negative_prompts else None,
+            height=size, width=size, generator=generators, guidance_scale=guidance_scale, num_inference_steps=steps,
+            output_type="np").images)
     return (np.concatenate(out) * 255).round().astype(np.uint8)
 
 
@@ -79,11 +86,11 @@ def relation_holds(found: dict[str, tuple[float, float]], first: str, second: st
     return apart > 6 and apart >= max(abs(dx), abs(dy))
 
 
-def scores(image: np.ndarray, asked: Sample) -> Scores:
+def scores(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
     """What the picture shows of what its caption states, each 0 or 1; measures that do not apply are left out."""
-    found, names = find_objects(image), [placed.name for placed in asked.objects]
+    found, names = find_objects(image, world), [placed.name for placed in asked.objects]
     seen = [one.name for one in found]
-    out = {"background": float(find_background(image) == asked.background)}
+    out = {"background": float(find_background(image, world) == asked.background)}
     if asked.kind == "one":
         hit = float(names[0] in seen)
         out |= {"emoji": hit} if group(asked) == "emoji" else {"shape": hit, group(asked): hit}
@@ -123,16 +130,17 @@ def clipped(images: np.ndarray) -> float:
     return round(float(((images == 0) | (images == 255)).mean()), 3)
 
 
-def measure(pipeline, samples: list[Sample], guidance_scale: float) -> dict:
+def measure(pipeline, samples: list[Sample], guidance_scale: float, world: World = V1) -> dict:
     """The figures of one guidance value."""
     start, seeds = time.perf_counter(), range(FIRST_SEED, FIRST_SEED + len(samples))
     images = generate(pipeline, [asked.caption for asked in samples], seeds, guidance_scale=guidance_scale)
     seconds = time.perf_counter() - start
-    return dict(measures=summary([scores(image, asked) for image, asked in zip(images, samples)]), clipped=clipped(images),
-                seconds=round(seconds, 1))
+    measures = summary([scores(image, asked, world) for image, asked in zip(images, samples)])
+    return dict(measures=measures, clipped=clipped(images), seconds=round(seconds, 1))
 
 
-def measure_negative(pipeline, samples: list[Sample], guidance_scale: float = NEGATIVE_GUIDANCE, count: int = 100) -> dict:
+def measure_negative(pipeline, samples: list[Sample], guidance_scale: float = NEGATIVE_GUIDANCE, count: int = 100,
+                     world: World = V1) -> dict:
     """How often a negative prompt removes what it names: a background that the prompt leaves open, and one it asks for.
 
     The single emoji among the samples are drawn without a background in their prompts; then again with a negative prompt
@@ -140,29 +148,31 @@ def measure_negative(pipeline, samples: list[Sample], guidance_scale: float = NE
     """
     names = list(dict.fromkeys(asked.objects[0].name for asked in samples if group(asked) == "emoji"))[:count]
     seeds, plain = range(FIRST_SEED, FIRST_SEED + len(names)), [with_article(name) for name in names]
-    chosen = [find_background(image) for image in generate(pipeline, plain, seeds, guidance_scale=guidance_scale)]
+    drawn = generate(pipeline, plain, seeds, guidance_scale=guidance_scale)
+    chosen = [find_background(image, world) for image in drawn]
     phrases = [background_phrase(random.Random(0), name) for name in chosen]
     out = dict(guidance_scale=guidance_scale, n=len(names))
     for label, prompts in (("left open", plain), ("asked for", [f"{a} {b}" for a, b in zip(plain, phrases)])):
         images = generate(pipeline, prompts, seeds, guidance_scale=guidance_scale, negative_prompts=phrases)
-        gone = [find_background(image) != name for image, name in zip(images, chosen)]
-        kept = [name in [one.name for one in find_objects(image)] for image, name in zip(images, names)]
+        gone = [find_background(image, world) != name for image, name in zip(images, chosen)]
+        kept = [name in [one.name for one in find_objects(image, world)] for image, name in zip(images, names)]
         out[label] = dict(removed=round(float(np.mean(gone)), 3), object=round(float(np.mean(kept)), 3))
     return out
 
 
 def evaluate(folder: Path, guidance: Sequence[float], share: float = 1.0) -> dict:
     """The whole report; `share` < 1 takes a part of the captions."""
-    samples = fixed_samples({kind: max(1, round(share * n)) for kind, n in QUOTAS.items()})
+    world = world_of(folder)
+    samples = fixed_samples({kind: max(1, round(share * n)) for kind, n in QUOTAS.items()}, world=world)
     pipeline = load(folder)
-    renders = dict(measures=summary([scores(asked.image, asked) for asked in samples]),
+    renders = dict(measures=summary([scores(asked.image, asked, world) for asked in samples]),
                    clipped=clipped(np.stack([asked.image for asked in samples])))
     report = dict(prompts=len(samples), steps=STEPS, scheduler=type(pipeline.scheduler).__name__,
                   dtype=str(pipeline.unet.dtype), true_renders=renders, guidance={})
     for value in guidance:
-        report["guidance"][f"{value:g}"] = measure(pipeline, samples, value)
+        report["guidance"][f"{value:g}"] = measure(pipeline, samples, value, world)
         print(f"guidance {value:g}: {report['guidance'][f'{value:g}']['seconds']} s", flush=True)
-    report["negative"] = measure_negative(pipeline, samples, count=max(1, round(100 * share)))
+    report["negative"] = measure_negative(pipeline, samples, count=max(1, round(100 * share)), world=world)
     return report
 
 

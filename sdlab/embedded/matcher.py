@@ -1,8 +1,8 @@
-"""Reads a 64x64 picture of the little world by templates: which background, and which objects stand where.
+"""Reads a picture of a little world by templates: which background, and which objects stand where.
 
 A template laid on the background explains some of the picture's difference from that background. The one that explains
 most is the first object found; whatever overlaps it is dropped, and the next one is looked for. All of it happens at
-half resolution, so that a shift by a pixel does not matter.
+32x32, half the resolution of the first world, so that a shift by a pixel does not matter.
 """
 import functools
 import random
@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from .scenes import BACKGROUNDS, SCENES, SIZE, background
-from .sprites import COLORED_SHAPES, NAMES, sprite
-from .world import COUNT_SIDE, PAIR_SIDE, SIDES
+from .scenes import BACKGROUNDS, HORIZONS, SIZE, background
+from .sprites import COLORED_SHAPES, sprite
+from .world import COUNT_SIDE, PAIR_SIDE, SIDES, V1, World
 
-OBJECTS = (*NAMES, *COLORED_SHAPES)
 TEMPLATE_SIDES = tuple(sorted({*SIDES.values(), PAIR_SIDE, COUNT_SIDE}))
 HALF = SIZE // 2
 LEAST_FIT = .45  # the part of the difference in its square that an object must explain
@@ -25,7 +24,7 @@ OVERLAP = .30  # of the smaller square; more, and the weaker of two finds is dro
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """An object in a picture: name, centre and side in pixels, and the part (0..1) of its square it explains."""
+    """An object in a picture: name, centre and side in pixels of 64x64, and the part (0..1) of its square it explains."""
 
     name: str
     x: float
@@ -61,24 +60,24 @@ def as_pixels(image: Image.Image | np.ndarray) -> np.ndarray:
 # ---- backgrounds
 
 @functools.cache
-def reference_backgrounds() -> tuple[tuple[str, ...], np.ndarray]:
+def reference_backgrounds(world: World) -> tuple[tuple[str, ...], np.ndarray]:
     """Names and pictures (N, 32, 32, 3) of all backgrounds; a scene counts several times, for its horizons."""
     names, pictures = [], []
-    for name in (*BACKGROUNDS, *SCENES):
+    for name in (*BACKGROUNDS, *world.scenes):
         groups: dict[float, list[np.ndarray]] = {}
         for seed in range(60):
             rng = random.Random(seed)
             picture = halved(background(rng, name) / np.float32(255))
-            horizon = int(np.abs(np.diff(picture[10:24].mean((1, 2)))).argmax()) if name in ("grass", "beach", "snow") else 0
+            horizon = int(np.abs(np.diff(picture[10:24].mean((1, 2)))).argmax()) if name in HORIZONS else 0
             groups.setdefault(horizon, []).append(picture)
         names += [name] * len(groups)
         pictures += [np.median(group, 0) for group in groups.values()]
     return tuple(names), np.stack(pictures).astype(np.float32)
 
 
-def fitted_background(pixels: np.ndarray) -> tuple[str, np.ndarray]:
+def fitted_background(pixels: np.ndarray, world: World = V1) -> tuple[str, np.ndarray]:
     """The background's name and its picture (32, 32, 3), moved to the colour that this picture really has."""
-    names, pictures = reference_backgrounds()
+    names, pictures = reference_backgrounds(world)
     distances = np.abs(pictures - pixels).sum(-1).reshape(len(names), -1)
     best = int(np.quantile(distances, .4, axis=1).argmin())
     near = distances[best] <= np.quantile(distances[best], .4)
@@ -86,26 +85,31 @@ def fitted_background(pixels: np.ndarray) -> tuple[str, np.ndarray]:
     return names[best], pictures[best] + offset
 
 
-def find_background(image: Image.Image | np.ndarray) -> str:
+def find_background(image: Image.Image | np.ndarray, world: World = V1) -> str:
     """The name of the plain colour or scene that most of the picture shows."""
-    return fitted_background(as_pixels(image))[0]
+    return fitted_background(as_pixels(image), world)[0]
 
 
 # ---- objects
 
+def objects(world: World) -> tuple[str, ...]:
+    """Everything that may stand in a picture of the world."""
+    return *world.names, *COLORED_SHAPES
+
+
 @functools.cache
-def kernels(side: int) -> tuple[np.ndarray, np.ndarray]:
+def kernels(side: int, world: World) -> tuple[np.ndarray, np.ndarray]:
     """What to correlate with a picture's maps, (side/2 * side/2 * 8, objects), and each template's own energy.
 
     With d = picture - background b and a template of colours t and cover a, laying it on explains
     2 d.a(t - b) - a^2 (t - b)^2 of the squared difference; p = a t. The eight maps are d, d.b, b and b.b.
     """
-    rgba = np.stack([np.asarray(sprite(name, side), np.float32) / 255 for name in OBJECTS])
+    rgba = np.stack([np.asarray(sprite(name, side), np.float32) / 255 for name in objects(world)])
     cover = rgba[..., 3:]
     both = halved(np.concatenate([rgba[..., :3] * cover, cover], -1))
     p, a = both[..., :3], both[..., 3:]
     stacked = np.concatenate([2 * p, -2 * a, 2 * a * p, -a * a], -1)  # (objects, side/2, side/2, 8)
-    return stacked.reshape(len(OBJECTS), -1).T.copy(), (p ** 2).sum((1, 2, 3))
+    return stacked.reshape(len(rgba), -1).T.copy(), (p ** 2).sum((1, 2, 3))
 
 
 def windows(maps: np.ndarray, n: int) -> np.ndarray:
@@ -114,11 +118,11 @@ def windows(maps: np.ndarray, n: int) -> np.ndarray:
     return view.transpose(0, 1, 3, 4, 2).reshape((HALF + 1 - n) ** 2, -1)
 
 
-def candidates(pixels: np.ndarray, ground: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+def candidates(pixels: np.ndarray, ground: np.ndarray, side: int, world: World) -> tuple[np.ndarray, np.ndarray]:
     """Gain and fit of every object at every place, each (places, objects)."""
     d, n = pixels - ground, side // 2
     maps = np.concatenate([d, (d * ground).sum(-1, keepdims=True), ground, (ground ** 2).sum(-1, keepdims=True)], -1)
-    weights, energy = kernels(side)
+    weights, energy = kernels(side, world)
     gain = windows(maps, n) @ weights - energy
     difference = windows((d ** 2).sum(-1, keepdims=True), n).sum(-1, keepdims=True)
     return gain, gain / (difference + 1e-3)
@@ -131,32 +135,32 @@ def overlap(a: Found, b: Found) -> float:
     return max(0, min(across, shorter)) * max(0, min(down, shorter)) / shorter ** 2
 
 
-def ranked(pixels: np.ndarray, ground: np.ndarray, depth: int = 60) -> list[tuple[float, Found]]:
+def ranked(pixels: np.ndarray, ground: np.ndarray, world: World, depth: int = 60) -> list[tuple[float, Found]]:
     """The most convincing placements of all sizes, best first, as (score, found)."""
-    out = []
+    out, names = [], objects(world)
     for side in TEMPLATE_SIDES:
-        gain, fit = candidates(pixels, ground, side)
+        gain, fit = candidates(pixels, ground, side, world)
         score = np.where((gain > LEAST_GAIN) & (fit > LEAST_FIT), gain * fit ** 2, 0)
         best = score.max(1)  # one object for each place is enough: the others overlap it
         for place in np.argsort(-best)[:depth]:
             if best[place] > 0:
                 row, column = divmod(int(place), HALF + 1 - side // 2)
                 k = int(score[place].argmax())
-                out.append((float(best[place]), Found(name=OBJECTS[k], x=2 * column + side / 2, y=2 * row + side / 2,
+                out.append((float(best[place]), Found(name=names[k], x=2 * column + side / 2, y=2 * row + side / 2,
                                                      side=side, fit=round(float(fit[place, k]), 3))))
     return sorted(out, key=lambda pair: -pair[0])
 
 
-def find_objects(image: Image.Image | np.ndarray) -> list[Found]:
+def find_objects(image: Image.Image | np.ndarray, world: World = V1) -> list[Found]:
     """The emoji and coloured shapes in a picture, the most convincing first.
 
     About 10 ms a picture. It knows the world's own sprites, upright and in their own sizes, and nothing else: a blur
     that no template explains to 45% is no object.
     """
     pixels = as_pixels(image)
-    _, ground = fitted_background(pixels)
+    _, ground = fitted_background(pixels, world)
     kept: list[Found] = []
-    for _, found in ranked(pixels, ground):
+    for _, found in ranked(pixels, ground, world):
         if all(overlap(found, other) <= OVERLAP for other in kept):
             kept.append(found)
     return kept

@@ -15,7 +15,7 @@ CELL, GAP, LABEL, HEADER = 96, 4, 230, 16
 
 
 def drawn(images: np.ndarray, prompts: Sequence[str], seeds: Sequence[int]) -> Image.Image:
-    """Images (len(prompts) * len(seeds), 64, 64, 3), prompt by prompt, as one page."""
+    """Images (len(prompts) * len(seeds), size, size, 3), prompt by prompt, as one page."""
     step = CELL + GAP
     page = Image.new("RGB", (LABEL + len(seeds) * step, HEADER + len(prompts) * step), "white")
     pen = ImageDraw.Draw(page)

@@ -1,4 +1,4 @@
-"""The pictures of single objects: 84 emoji from a shipped atlas, and drawn shapes in ten colours.
+"""The pictures of single objects: 108 emoji from a shipped atlas, and drawn shapes in ten colours.
 
 The atlas `emoji.webp` holds glyphs of Noto Color Emoji 2.042 (images Apache-2.0, font OFL 1.1: `LICENSE-NotoColorEmoji.txt`).
 It was made by ``python -m sdlab.embedded.sprites NotoColorEmoji.ttf``; nobody needs the font to use it.
@@ -25,6 +25,10 @@ EMOJI = {
     "balloon": "🎈", "gift": "🎁", "guitar": "🎸", "football": "⚽", "crown": "👑", "camera": "📷", "computer": "💻",
     "bell": "🔔", "sun": "🌞", "moon": "🌙", "cloud": "☁", "rainbow": "🌈", "snowman": "⛄", "fire": "🔥",
     "woman": "👩", "man": "👨", "hand": "✋", "ghost": "👻", "alien": "👽", "pumpkin": "🎃",
+    "sheep": "🐑", "horse": "🐴", "giraffe": "🦒", "snake": "🐍", "shark": "🦈", "duck": "🦆", "koala": "🐨", "tiger": "🐯",
+    "parrot": "🦜", "hedgehog": "🦔", "dolphin": "🐬", "pear": "🍐", "cherry": "🍒", "tomato": "🍅", "avocado": "🥑",
+    "egg": "🥚", "helicopter": "🚁", "ship": "🚢", "trophy": "🏆", "drum": "🥁", "violin": "🎻", "anchor": "⚓",
+    "volcano": "🌋", "tent": "⛺",
 }
 NAMES = tuple(EMOJI)
 SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond")

@@ -8,20 +8,20 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizer
 
 from .scenes import BACKGROUNDS, SCENES
-from .sprites import COLORS, NAMES, SHAPES
+from .sprites import COLORS, SHAPES
 from .words import EVERYDAY_WORDS
-from .world import plural
+from .world import V1, World, plural
 
 MAX_LENGTH = 77
 END = "<|endoftext|>"
 
 
-def words() -> list[str]:
-    """Every word that gets a token of its own, sorted."""
+def words(world: World = V1) -> list[str]:
+    """Every word that gets a token of its own, sorted; those of the first world are in every vocabulary."""
     found = {*EVERYDAY_WORDS, *COLORS, *BACKGROUNDS}
-    found |= {form for name in NAMES for form in (name, plural(name))}
+    found |= {form for name in {*V1.names, *world.names} for form in (name, plural(name))}
     found |= {form for shape in SHAPES for form in (shape, shape + "s")}
-    found |= {word for phrases in SCENES.values() for phrase in phrases for word in phrase.split()}
+    found |= {word for scene in {*V1.scenes, *world.scenes} for phrase in SCENES[scene] for word in phrase.split()}
     return sorted(word for word in found if word.isalpha())  # "don't" and "red-haired" are several tokens, as in CLIP
 
 
@@ -56,12 +56,12 @@ def special(text: str) -> dict:
     return dict(content=text, lstrip=False, normalized=True, rstrip=False, single_word=False, __type="AddedToken")
 
 
-def save_tokenizer(folder: Path) -> CLIPTokenizer:
+def save_tokenizer(folder: Path, world: World = V1, pad: str = END) -> CLIPTokenizer:
     """Write vocab.json, merges.txt and tokenizer_config.json, and return what loads from them."""
     folder.mkdir(parents=True, exist_ok=True)
-    merges = byte_pair_merges(words())
+    merges = byte_pair_merges(words(world))
     config = dict(add_prefix_space=False, bos_token=special("<|startoftext|>"), eos_token=special(END),
-                  unk_token=special(END), pad_token=END, do_lower_case=True, errors="replace",
+                  unk_token=special(END), pad_token=pad, do_lower_case=True, errors="replace",
                   model_max_length=MAX_LENGTH, tokenizer_class="CLIPTokenizer")
     (folder / "vocab.json").write_text(json.dumps(vocabulary(merges), ensure_ascii=False), encoding="utf-8")
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]

@@ -1,43 +1,63 @@
-"""Trains the embedded model from nothing: ``python -m sdlab.embedded.train``.
+"""Trains an embedded model from nothing: ``python -m sdlab.embedded.train --model tiny-v1``.
 
-The stages, in order: `tokenizer`, `autoencoder`, `encode`, `denoiser`, `decoder`, `export`. The trainings stop by the
-clock, so a slower machine gives a worse model, not a longer wait. With ``--resume`` a stage that was cut off goes on
-from its last checkpoint, and a finished one is not run again. It takes two hours on two CPU cores; where torch finds a
-CUDA device the same program uses that.
+The stages of each model stand in `recipes.py`. The trainings stop by the clock, so a slower machine gives a worse model,
+not a longer wait. With ``--resume`` a stage that was cut off goes on from its last checkpoint, and a finished one is not run
+again. The first model takes two hours on two CPU cores; where torch finds a CUDA device the same program uses that.
 """
 import argparse
 import json
+import shutil
 import time
 from pathlib import Path
 
-STAGES = ("tokenizer", "autoencoder", "encode", "denoiser", "decoder", "export")
+TRAININGS = {  # stage: (minutes, samples a rank and step, learning rate or that of the recipe)
+    "autoencoder": (9, 4, .0015), "text": (8, 96, .001), "denoiser": (100, 24, None), "decoder": (8, 4, .001),
+    "estimator": (8, 16, .001)}
 
 
 def run_stage(stage: str, options: argparse.Namespace) -> None:
     """Run one stage on all ranks and wait for it."""
     from .parallel import launch  # loads torch, which `--help` should not
+    from .recipes import RECIPES
 
-    workdir = options.workdir
+    workdir, recipe = options.workdir, RECIPES[options.model]
     if stage == "tokenizer":
         from .tokenizer import save_tokenizer
-        save_tokenizer(workdir / "parts" / "tokenizer")
-    elif stage == "autoencoder":
-        from .train_autoencoder import train_autoencoder
-        launch(train_autoencoder, workdir, options.autoencoder_minutes, options.autoencoder_batch, .0015, options.seed,
-               options.resume)
-    elif stage == "decoder":
-        from .train_autoencoder import train_autoencoder
-        launch(train_autoencoder, workdir, options.decoder_minutes, options.autoencoder_batch, .001, options.seed,
-               options.resume, True)
+        save_tokenizer(workdir / "parts" / "tokenizer", recipe.world, recipe.pad)
     elif stage == "encode":
-        from .train_denoiser import encode_pictures
-        launch(encode_pictures, workdir, options.pictures, options.seed)
-    elif stage == "denoiser":
-        from .train_denoiser import train_denoiser
-        launch(train_denoiser, workdir, options.minutes, options.batch, .0012, options.seed, options.resume)
-    else:
+        from .encoded import encode_pictures
+        launch(encode_pictures, workdir, recipe, options.pictures, options.seed)
+    elif stage == "export":
         from .export import export
-        print(f"{options.target}: {export(workdir / 'parts', options.target):.2f} MB")
+        print(f"{options.target}: {export(workdir / 'parts', options.target, recipe):.2f} MB")
+    else:
+        from .train_autoencoder import train_autoencoder
+        from .train_denoiser import train_denoiser
+        from .train_estimator import train_estimator
+        from .train_text import train_text
+        work = dict(autoencoder=train_autoencoder, decoder=train_autoencoder, text=train_text, denoiser=train_denoiser,
+                    estimator=train_estimator)[stage]
+        minutes, batch, rate = TRAININGS[stage]
+        minutes, batch = getattr(options, f"{stage}_minutes") or minutes, getattr(options, f"{stage}_batch") or batch
+        decoder_only = [True] if stage == "decoder" else []
+        launch(work, workdir, recipe, minutes, batch, rate or recipe.rate, options.seed, options.resume, *decoder_only)
+
+
+def begin(options: argparse.Namespace) -> None:
+    """Lay the parts that the model takes over into the working folder."""
+    from .recipes import RECIPES
+
+    recipe, parts = RECIPES[options.model], options.workdir / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    for name in () if recipe.own_text else ("tokenizer", "text_encoder"):
+        if not (parts / name).exists():
+            shutil.copytree(recipe.part(name), parts / name)
+    if recipe.start and not (parts / "vae").exists():
+        from diffusers import AutoencoderKL
+
+        from .autoencoder import with_scaling_factor
+        vae = with_scaling_factor(AutoencoderKL.from_pretrained(recipe.part("vae")), recipe.scaling_factor)
+        vae.save_pretrained(parts / "vae")
 
 
 def finished(workdir: Path) -> list[str]:
@@ -48,8 +68,10 @@ def finished(workdir: Path) -> list[str]:
 
 def train(options: argparse.Namespace) -> None:
     """Run the chosen stages, noting each one's end in `workdir`/finished.json."""
-    options.workdir.mkdir(parents=True, exist_ok=True)
-    for stage in [options.stage] if options.stage else STAGES:
+    from .recipes import RECIPES
+
+    begin(options)
+    for stage in [options.stage] if options.stage else RECIPES[options.model].stages:
         done = finished(options.workdir) if options.resume else []
         if stage in done and stage != "export":
             print(f"{stage}: done before", flush=True)
@@ -63,14 +85,13 @@ def train(options: argparse.Namespace) -> None:
 
 def parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    out.add_argument("--workdir", type=Path, default=Path("build/tiny-v1"), help="checkpoints and parts (%(default)s)")
+    out.add_argument("--model", default="tiny-v1", help="a name in recipes.py (%(default)s)")
+    out.add_argument("--workdir", type=Path, help="checkpoints and parts (build/MODEL)")
     out.add_argument("--target", type=Path, help="the finished model (WORKDIR/model)")
-    out.add_argument("--stage", choices=STAGES, help="run this stage only")
-    out.add_argument("--minutes", type=float, default=100, help="time for the denoiser (%(default)s)")
-    out.add_argument("--autoencoder-minutes", type=float, default=9, help="(%(default)s)")
-    out.add_argument("--decoder-minutes", type=float, default=8, help="for the decoder alone, at the end (%(default)s)")
-    out.add_argument("--batch", type=int, default=24, help="samples a rank and step of the denoiser (%(default)s)")
-    out.add_argument("--autoencoder-batch", type=int, default=4, help="pictures a rank and step (%(default)s)")
+    out.add_argument("--stage", help="run this stage only")
+    for stage, (minutes, batch, _) in TRAININGS.items():
+        out.add_argument(f"--{stage}-minutes", type=float, help=f"({minutes})")
+        out.add_argument(f"--{stage}-batch", type=int, help=f"samples a rank and step ({batch})")
     out.add_argument("--pictures", type=int, default=120_000, help="encoded pictures for the denoiser (%(default)s)")
     out.add_argument("--seed", type=int, default=0)
     out.add_argument("--resume", action="store_true", help="go on from the checkpoints in WORKDIR")
@@ -79,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
+    options.workdir = options.workdir or Path("build") / options.model
     options.target = options.target or options.workdir / "model"
     train(options)
 

@@ -9,7 +9,8 @@ from diffusers import AutoencoderKL
 
 from .autoencoder import SCALING, make_vae, normalise_latents
 from .parallel import Clock, Replica, device, ranks
-from .world import sample
+from .recipes import Recipe
+from .world import V1, World, sample
 
 VALIDATION_SEED = 90_000
 CHANNELS = (16, 32, 64)
@@ -17,13 +18,13 @@ LATENT_NOISE = .06  # of a standard deviation, for the decoder alone
 
 
 def to_pixels(images: np.ndarray) -> torch.Tensor:
-    """(B, 64, 64, 3) uint8 to (B, 3, 64, 64) float in -1..1."""
+    """(B, H, W, 3) uint8 to (B, 3, H, W) float in -1..1."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 127.5 - 1
 
 
-def rendered(rng: random.Random, count: int) -> np.ndarray:
-    """Random pictures of the world, (count, 64, 64, 3) uint8; one batch in ten has its colour channels exchanged."""
-    images = np.stack([sample(rng).image for _ in range(count)])
+def rendered(rng: random.Random, count: int, world: World = V1) -> np.ndarray:
+    """Random pictures of the world, (count, size, size, 3) uint8; one batch in ten has its colour channels exchanged."""
+    images = np.stack([sample(rng, world=world).image for _ in range(count)])
     return images[..., rng.sample(range(3), 3)] if rng.random() < .10 else images
 
 
@@ -58,9 +59,9 @@ def psnr(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     return (10 * torch.log10(4 / ((decoded - pixels) ** 2).mean((1, 2, 3)))).mean().item()
 
 
-def validation_pixels(count: int = 96) -> torch.Tensor:
+def validation_pixels(world: World = V1, count: int = 96) -> torch.Tensor:
     rng = random.Random(VALIDATION_SEED)
-    return to_pixels(np.stack([sample(rng).image for _ in range(count)])).to(device())
+    return to_pixels(np.stack([sample(rng, world=world).image for _ in range(count)])).to(device())
 
 
 @torch.no_grad()
@@ -92,8 +93,8 @@ def averaged(replica: Replica, folder: Path, decoder_only: bool) -> AutoencoderK
     return vae
 
 
-def train_autoencoder(rank: int, workdir: Path, minutes: float, batch: int, rate: float, seed: int, resume: bool,
-                      decoder_only: bool = False) -> None:
+def train_autoencoder(rank: int, workdir: Path, recipe: Recipe, minutes: float, batch: int, rate: float, seed: int,
+                      resume: bool, decoder_only: bool = False) -> None:
     """One rank's part; writes a checkpoint to `workdir` while it runs and `workdir`/parts/vae at the end."""
     torch.manual_seed(seed)
     stage, folder = "decoder" if decoder_only else "autoencoder", workdir / "parts" / "vae"
@@ -103,9 +104,9 @@ def train_autoencoder(rank: int, workdir: Path, minutes: float, batch: int, rate
     torch.manual_seed(seed + 1000 * replica.steps + rank + 50 * decoder_only)
     rng = random.Random(seed + 1000 * replica.steps + 7 * rank + 50 * decoder_only)
     clock = Clock(minutes, rate=rate, warmup=20, constant=0, floor=.03, spent=spent)
-    validation, loss_of = validation_pixels(), decoder_loss if decoder_only else vae_loss
+    validation, loss_of = validation_pixels(recipe.world), decoder_loss if decoder_only else vae_loss
     while (progress := clock.progress()) < 1:
-        pixels = to_pixels(rendered(rng, batch)).to(device(), torch.bfloat16, memory_format=torch.channels_last)
+        pixels = to_pixels(rendered(rng, batch, recipe.world)).to(device(), torch.bfloat16, memory_format=torch.channels_last)
         loss = loss_of(vae, pixels)
         replica.update(loss, clock.rate_at(progress, replica.steps))
         if rank == 0 and replica.steps % 200 == 0:

@@ -1,25 +1,30 @@
-"""The captioned world: emoji and coloured shapes before plain or painted backgrounds, 64x64 RGB, with English captions.
+"""The captioned worlds: emoji and coloured shapes before plain or painted backgrounds, RGB, with English captions.
 
 A sample has one object, two related ones, or two to four alike. Sizes are few and corners stand on the grid of the
 latent cells, so that an object's latents look alike wherever it stands: what a model of 3 million parameters can learn
 in an hour is thereby larger. Seven coloured shapes and one object pair in six are never rendered for training.
+
+The first model was shown the world `V1` at 64x64 pixels. The second was shown `V2` at 96x96: eight of the first world's
+objects, people among them, and one scene were filtered out; 24 objects and two scenes were added.
 """
+import functools
 import hashlib
 import random
 import string
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from .scenes import BACKGROUNDS, GRID, SCENES, SIZE, background
+from .scenes import BACKGROUNDS, GRID, SCENES, SIZE, background_and_depth
 from .sprites import COLORED_SHAPES, COLORS, NAMES, SHAPES, sprite
 from .words import EVERYDAY_WORDS
 
 IRREGULAR_PLURALS = {
     "mouse": "mice", "fox": "foxes", "butterfly": "butterflies", "city": "cities", "bus": "buses",
     "paintbrush": "paintbrushes", "woman": "women", "man": "men", "cactus": "cacti", "octopus": "octopuses",
-    "strawberry": "strawberries", "fish": "fish",
+    "strawberry": "strawberries", "fish": "fish", "sheep": "sheep", "cherry": "cherries", "tomato": "tomatoes",
+    "trophy": "trophies", "volcano": "volcanoes",
 }
 KINDS = ("one", "pair", "count")  # one object, two related ones, several alike
 COUNTS = {2: "two", 3: "three", 4: "four"}
@@ -29,9 +34,47 @@ PAIR_SIDE, COUNT_SIDE = 28, 24
 RELATIONS = ("left of", "right of", "above", "below")
 HELD_OUT_SHAPES = frozenset({"purple star", "green heart", "orange square", "blue triangle", "pink diamond",
                              "black heart", "yellow circle"})
-MEANINGFUL = {*NAMES, *COLORS, *SHAPES, *COUNTS.values(), *RELATIONS, "next", "left", "right", "small", "big",
-              *(word for phrases in SCENES.values() for phrase in phrases for word in phrase.split())}
-STRAY_WORDS = tuple(word for word in EVERYDAY_WORDS if word not in MEANINGFUL)
+OBJECT_DEPTH = .6, 1.0  # at an object's rim and in its middle, where 0 is far away and 1 is near
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What a model is shown: named objects and scenes, on pictures of `size` pixels square.
+
+    Lengths in this module are stated for 64 pixels; `px` and `on_cells` bring them to the world's own size.
+    """
+
+    size: int
+    names: tuple[str, ...]
+    scenes: tuple[str, ...]
+
+    @functools.cached_property
+    def meaningful(self) -> frozenset[str]:
+        """The words that stand for something in these pictures."""
+        phrases = " ".join(phrase for scene in self.scenes for phrase in SCENES[scene])
+        return frozenset({*self.names, *COLORS, *SHAPES, *COUNTS.values(), *RELATIONS, "next", "left", "right", "small", "big",
+                          *phrases.split()})
+
+    @functools.cached_property
+    def stray_words(self) -> tuple[str, ...]:
+        """Words that mean nothing in these pictures, the names of what was filtered out among them."""
+        filtered = tuple(name for name in NAMES[:FIRST] if name not in self.names)
+        return tuple(word for word in EVERYDAY_WORDS + filtered if word not in self.meaningful)
+
+    def px(self, length: int) -> int:
+        return length * self.size // SIZE
+
+    def on_cells(self, position: int) -> int:
+        """The nearest position on the grid of the latent cells."""
+        return GRID * round(position * self.size / SIZE / GRID)
+
+
+FIRST = 84  # of the named objects are the first world's
+FILTERED = ("woman", "man", "hand", "ghost", "alien", "dragon", "palette", "guitar", "sunset")
+V1 = World(size=64, names=NAMES[:FIRST], scenes=("sky", "grass", "night", "beach", "sunset", "snow", "sea"))
+V2 = World(size=96, names=tuple(name for name in NAMES if name not in FILTERED),
+           scenes=tuple(name for name in SCENES if name not in FILTERED))
+BOTH = World(size=64, names=NAMES, scenes=tuple(SCENES))  # to read pictures of either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +93,10 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A picture (64, 64, 3) uint8, its caption, and what the caption states."""
+    """A picture (size, size, 3) uint8, its depth (size, size) in 0..1 with 1 near, its caption, and what the caption states."""
 
     image: np.ndarray = field(repr=False)
+    depth: np.ndarray = field(repr=False)
     caption: str
     kind: str  # one of KINDS
     objects: tuple[Placed, ...]
@@ -74,10 +118,10 @@ def is_held_out_pair(a: str, b: str) -> bool:
     return hashlib.md5("|".join(sorted((a, b))).encode()).digest()[0] % 6 == 0
 
 
-def pick(rng: random.Random, train: bool = True) -> str:
+def pick(rng: random.Random, train: bool = True, world: World = V1) -> str:
     """A random object: 26% coloured shapes, without the held-out ones when `train`."""
     if rng.random() >= .26:
-        return rng.choice(NAMES)
+        return rng.choice(world.names)
     while train and (name := rng.choice(COLORED_SHAPES)) in HELD_OUT_SHAPES:
         pass
     return name if train else rng.choice(COLORED_SHAPES)
@@ -93,11 +137,10 @@ def on_grid(rng: random.Random, low: int, high: int) -> int:
 Layout = tuple[str, tuple[Placed, ...], str, str | None]
 
 
-def one_object(rng: random.Random, train: bool) -> Layout:
-    name, word = pick(rng, train), rng.choice(("small", "big", "", "", "", ""))
-    side = SIDES[word]
-    margin = {"small": 4, "": 4, "big": 0}[word]
-    x, y = (on_grid(rng, margin, SIZE - side - margin) for _ in range(2))
+def one_object(rng: random.Random, train: bool, world: World) -> Layout:
+    name, word = pick(rng, train, world), rng.choice(("small", "big", "", "", "", ""))
+    side, margin = world.px(SIDES[word]), world.px({"small": 4, "": 4, "big": 0}[word])
+    x, y = (on_grid(rng, margin, world.size - side - margin) for _ in range(2))
     caption = f"a {word} {name}" if word else with_article(name)
     return "one", (Placed(name=name, x=x, y=y, side=side),), caption, None
 
@@ -109,29 +152,30 @@ def pair_caption(rng: random.Random, a: str, b: str, relation: str | None) -> st
     return f"{a} to the {relation} {b}" if relation in ("left of", "right of") and rng.random() < .4 else f"{a} {relation} {b}"
 
 
-def pair(rng: random.Random, train: bool) -> Layout:
+def pair(rng: random.Random, train: bool, world: World) -> Layout:
     while True:
-        a, b = pick(rng, train), pick(rng, train)
+        a, b = pick(rng, train, world), pick(rng, train, world)
         if a != b and not (train and is_held_out_pair(a, b)):
             break
     relation = rng.choice((*RELATIONS, None, None))
     position = relation or rng.choice(("left of", "right of"))
-    near, far = on_grid(rng, 0, 4), on_grid(rng, 32, 36)  # along the relation
-    across = [on_grid(rng, 12, 24) for _ in range(2)]
+    near, far = (on_grid(rng, world.px(low), world.px(low + 4)) for low in (0, 32))  # along the relation
+    across = [on_grid(rng, world.px(12), world.px(24)) for _ in range(2)]
     first, second = (near, far) if position in ("left of", "above") else (far, near)
     places = [(first, across[0]), (second, across[1])]
     if position in ("above", "below"):
         places = [(x, y) for y, x in places]
-    objects = tuple(Placed(name=name, x=x, y=y, side=PAIR_SIDE) for name, (x, y) in zip((a, b), places))
+    objects = tuple(Placed(name=name, x=x, y=y, side=world.px(PAIR_SIDE))
+                    for name, (x, y) in zip((a, b), places))
     return "pair", objects, pair_caption(rng, a, b, relation), relation
 
 
-def several(rng: random.Random, train: bool) -> Layout:
-    name, count = pick(rng, train), rng.choice((2, 2, 3, 3, 4))
+def several(rng: random.Random, train: bool, world: World) -> Layout:
+    name, count = pick(rng, train, world), rng.choice((2, 2, 3, 3, 4))
     three = ((4, 8), (36, 8), (20, 36)) if rng.random() < .5 else ((4, 32), (36, 32), (20, 4))
     places = {2: ((4, 20), (36, 20)), 3: three, 4: ((4, 4), (36, 4), (4, 36), (36, 36))}[count]
-    objects = tuple(Placed(name=name, x=x + on_grid(rng, -4, 0), y=y + on_grid(rng, -4, 0), side=COUNT_SIDE)
-                    for x, y in places)
+    objects = tuple(Placed(name=name, x=world.on_cells(x) + on_grid(rng, -4, 0), y=world.on_cells(y) + on_grid(rng, -4, 0),
+                           side=world.px(COUNT_SIDE)) for x, y in places)
     return "count", objects, f"{COUNTS[count]} {plural(name)}", None
 
 
@@ -144,51 +188,66 @@ def vanishes(name: str, background_name: str) -> bool:
     return color is not None and (lost or color == background_name)
 
 
-def pick_background(rng: random.Random, names: list[str]) -> str:
+def pick_background(rng: random.Random, names: list[str], world: World) -> str:
     while True:
-        found = rng.choice(list(SCENES)) if rng.random() < .3 else rng.choice(list(BACKGROUNDS))
+        found = rng.choice(world.scenes) if rng.random() < .3 else rng.choice(list(BACKGROUNDS))
         if not any(vanishes(name, found) for name in names):
             return found
 
 
-def paint(rng: random.Random, objects: tuple[Placed, ...], background_name: str) -> np.ndarray:
-    """The objects on their background, (64, 64, 3) uint8."""
-    picture = Image.fromarray(background(rng, background_name)).convert("RGBA")
+def paint(rng: random.Random, objects: tuple[Placed, ...], background_name: str,
+          size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """The objects on their background, (size, size, 3) uint8, and the depth of it, (size, size) float32."""
+    ground, depth = background_and_depth(rng, background_name, size)
+    picture, depth = Image.fromarray(ground).convert("RGBA"), depth.copy()
     for placed in objects:
-        picture.alpha_composite(sprite(placed.name, placed.side), (placed.x, placed.y))
-    return np.asarray(picture.convert("RGB"))
+        drawn = sprite(placed.name, placed.side)
+        picture.alpha_composite(drawn, (placed.x, placed.y))
+        body = bulge(placed.name, placed.side)
+        part = depth[placed.y:placed.y + placed.side, placed.x:placed.x + placed.side]
+        np.maximum(part, body, out=part)
+    return np.asarray(picture.convert("RGB")), depth
+
+
+@functools.cache
+def bulge(name: str, side: int) -> np.ndarray:
+    """How near an object's points are, (side, side): its silhouette, rounded towards the viewer; 0 where it is not."""
+    alpha = sprite(name, side).getchannel("A")
+    rim, middle = OBJECT_DEPTH
+    rounded = np.asarray(alpha.filter(ImageFilter.GaussianBlur(side / 8)), np.float32) / 255
+    return (np.asarray(alpha) > 127) * (rim + (middle - rim) * np.clip(2 * rounded - 1, 0, 1)).astype(np.float32)
 
 
 def background_phrase(rng: random.Random, name: str) -> str:
     return f"on {with_article(name)} background" if name in BACKGROUNDS else rng.choice(SCENES[name])
 
 
-def sample(rng: random.Random, *, train: bool = True) -> Sample:
+def sample(rng: random.Random, *, train: bool = True, world: World = V1) -> Sample:
     """One random captioned picture; `train` leaves the held-out combinations out."""
     draw = rng.random()
     layout = one_object if draw < .40 else pair if draw < .82 else several
-    kind, objects, caption, relation = layout(rng, train)
-    name = pick_background(rng, [placed.name for placed in objects])
+    kind, objects, caption, relation = layout(rng, train, world)
+    name = pick_background(rng, [placed.name for placed in objects], world)
     said = rng.random() < .75
     if said:
         caption += " " + background_phrase(rng, name)
     if rng.random() < .12:
         caption = rng.choice(OPENINGS) + caption
-    return Sample(image=paint(rng, objects, name), caption=caption, kind=kind, objects=objects, relation=relation,
+    image, depth = paint(rng, objects, name, world.size)
+    return Sample(image=image, depth=depth, caption=caption, kind=kind, objects=objects, relation=relation,
                   background=name if said else None)
 
 
-def with_stray_word(rng: random.Random, caption: str) -> str:
+def with_stray_word(rng: random.Random, caption: str, words: tuple[str, ...] = V1.stray_words) -> str:
     """The caption with an adjective, a "no" or a made-up word in it: what a model learns to ignore."""
     pieces = caption.split(" ")
     place = rng.randint(0, len(pieces))
     made_up = "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(3, 6)))
-    word = rng.choice(STRAY_WORDS) if rng.random() < .7 else made_up
+    word = rng.choice(words) if rng.random() < .7 else made_up
     return " ".join([*pieces[:place], word, *pieces[place:]])
 
 
-def training_sample(rng: random.Random) -> tuple[np.ndarray, str, str]:
-    """A picture (64, 64, 3) uint8, its caption, one in ten with a stray word, and its kind."""
-    drawn = sample(rng, train=True)
-    caption = with_stray_word(rng, drawn.caption) if rng.random() < .10 else drawn.caption
-    return drawn.image, caption, drawn.kind
+def training_sample(rng: random.Random, world: World = V1) -> tuple[Sample, str]:
+    """A picture of the world and its caption, one in ten with a stray word."""
+    drawn = sample(rng, train=True, world=world)
+    return drawn, with_stray_word(rng, drawn.caption, world.stray_words) if rng.random() < .10 else drawn.caption
