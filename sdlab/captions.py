@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .inputs import HASH, PICTURES
 from .request import FIELDS
 
 PROMPTS = ("prompt", "negative_prompt")
 NEUTRAL = {"negative_prompt": "", "eta": 0.0, "clip_skip": 0}  # the values at which a field has no effect
-TELLING = ("dtype", "batch_size")  # no part of the recipe, but pictures differ by them
+TELLING = ("dtype", "memory", "batch_size")  # no part of the recipe, but pictures differ by them
 
 
 # Reading columns
@@ -67,6 +68,23 @@ def label_of(found: Iterable[Any]) -> str:
     return " · ".join(map(text_of, found))
 
 
+def shortened(found: Iterable[Any]) -> dict[Any, str]:
+    """{hash of an input picture: its beginning, "01234567…"}, of as many digits as tell these apart."""
+    names = {value for value in found if isinstance(value, str) and HASH.fullmatch(value)}
+    digits = next(n for n in range(8, 33) if len({name[:n] for name in names}) == len(names))
+    return {name: f"{name[:digits]}…" for name in names}
+
+
+def in_short(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with the beginnings of its input pictures' hashes, for people."""
+    columns = {name: values(frame, name) for name in PICTURES if name in frame.columns}
+    said = shortened(value for column in columns.values() for value in column)
+    if not said:
+        return frame
+    return frame.assign(**{name: pd.Series([said.get(value, value) for value in column], frame.index, "object")
+                           for name, column in columns.items()})
+
+
 def hide_home(text: Any) -> str:
     """The text with ~ for the home folder: figures and reports travel."""
     home = os.path.expanduser("~")
@@ -116,11 +134,15 @@ def label_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def weights_of_models(frame: pd.DataFrame) -> dict[Any, list[Any]]:
-    """Each model's weights: more than one if it was trained anew, or its name was given to another."""
-    found: dict[Any, list[Any]] = {}
-    for model, weights in dict.fromkeys(tuples(frame, ["model", "weights"])):
-        found.setdefault(model, []).append(weights)
-    return found
+    """Each model's weights: more than one if it was trained anew, or its name was given to another.
+
+    Those with other parts in place of the model's own (a VAE, LoRAs) are compared with their like alone.
+    """
+    found: dict[tuple, list[Any]] = {}
+    for *named, weights in dict.fromkeys(tuples(frame, ["model", "vae", "lora", "textual_inversion", "weights"])):
+        found.setdefault(tuple(named), []).append(weights)
+    plain_first = sorted(found, key=lambda named: named[1:] != (None, None, None))
+    return {named[0]: max((found[each] for each in plain_first if each[0] == named[0]), key=len) for named in found}
 
 
 def retrained(frame: pd.DataFrame) -> bool:
@@ -140,7 +162,7 @@ def varying(frame: pd.DataFrame) -> list[str]:
 
 def held_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
     """What all rows share, and what varies without being an axis: "prompt: a cat · seed: 3 · also varies: eta"."""
-    labels = label_columns(frame)
+    frame, labels = in_short(frame), label_columns(frame)
     explained = [*PROMPTS * bool(set(axes) & set(labels)), *labels * bool(set(axes) & set(PROMPTS))]  # by one another
     names = dict.fromkeys(("prompt", "model", *FIELDS, *labels))
     found = {name: distinct(frame, name) for name in names if name not in axes and (name != "weights" or retrained(frame))}

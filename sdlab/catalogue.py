@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .embedded import TINY_V1
+from .embedded import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
 from .layouts import layout_of
 from .locations import VARIABLE, locate, unfinished
 
@@ -27,11 +27,12 @@ class Model:
     Parameters
     ----------
     path : str or Path, optional
-        A folder in diffusers' `StableDiffusionPipeline` layout, or a single .safetensors or .ckpt file of v1 or v2. Without it
-        sdlab looks for what `hub`, `was` and `file` name, on this machine.
+        A folder in diffusers' layout (txt2img, inpainting, guided by depth, upscalers), or a single .safetensors or .ckpt
+        file of v1 or v2. Without it sdlab looks for what `hub`, `was` and `file` name, on this machine.
     config : str or Path, optional
         For a single file: a folder with the model_index.json, configurations and tokenizer that belong to it, if they are not
-        those of v1, v2-base or v2-768, which come with sdlab.
+        those of v1, v2-base, v2-768 or of inpainting, which come with sdlab. A single file guided by depth, or of an upscaler,
+        needs it; a depth estimator is read from there, too.
     title, licence, source : str
         For people.
     text_encoder, trained_on : str
@@ -45,7 +46,7 @@ class Model:
     seconds_per_step : float, optional
         A picture's share of one denoising step on two CPU cores, for the first estimate of all.
     task : str
-        What the model is made for: "txt2img", "inpaint", "depth2img" or "upscale".
+        What the model is made for: "txt2img", "inpaint", "depth2img", "upscale" or "latent_upscale".
     native_size : int, optional
         Height and width in pixels; for an upscaler those of the picture that goes in.
     prediction_type : str
@@ -120,15 +121,27 @@ V1 = dict(text_encoder=V1_TEXT, licence=RAIL, native_size=512, prediction_type="
 V2 = dict(text_encoder=V2_TEXT, licence=RAIL_PP, watermark="sd-v2", unofficial=True, gigabytes=5.2)
 V2_BASE = dict(native_size=512, prediction_type="epsilon", **V2)
 V2_768 = dict(native_size=768, prediction_type="v_prediction", **V2)
+TINY = dict(guidance_scale=4.0, num_inference_steps=20, source="python -m sdlab.embedded.train",
+            licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)")
 CARD = "the authors' model card, as remembered"  # it was not at hand: check there what matters to you
 
 MODELS: dict[str, Model] = {
     "tiny-v1": Model(
-        path=TINY_V1, title="the embedded model: 64x64 pictures of a small world",
+        path=TINY_V1, title="the first embedded model: 64x64 pictures of a small world",
         text_encoder="as CLIP's, but of 2 layers and width 128, trained together with the UNet",
         trained_on="rendered pictures of 84 emoji and six shapes in ten colours, one to four in a picture, with captions",
-        guidance_scale=4.0, num_inference_steps=20, licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)",
-        source="python -m sdlab.embedded.train", seconds_per_step=0.0033),
+        seconds_per_step=0.0033, **TINY),
+    "tiny-v2": Model(
+        path=TINY_V2, title="the second embedded model, to the first what v2 was to v1: 96x96 pictures",
+        text_encoder="as OpenCLIP's, but of 3 layers and width 160, matched with pictures first; its last layer but one",
+        trained_on="tiny-v1's world without nine of its words (people among them), with 26 others, rendered at 96x96",
+        seconds_per_step=0.0075, **TINY),
+    "tiny-depth": Model(
+        path=TINY_DEPTH, title="the embedded model guided by depth", task="depth2img", seconds_per_step=0.0035,
+        text_encoder="that of tiny-v1", trained_on="tiny-v1's pictures with the depth that they have by construction", **TINY),
+    "tiny-x4": Model(
+        path=TINY_X4, title="the embedded upscaler: 64x64 to 256x256", task="upscale", text_encoder="that of tiny-v1",
+        trained_on="tiny-v1's world rendered at 256x256", seconds_per_step=0.03, **TINY | dict(guidance_scale=1.0)),
     "sd-v1-1": Model(
         title="Stable Diffusion 1.1", hub="CompVis/stable-diffusion-v1-1", file="sd-v1-1.ckpt",
         file_hub="CompVis/stable-diffusion-v-1-1-original", source=CARD, **V1,
@@ -152,7 +165,7 @@ MODELS: dict[str, Model] = {
         trained_on="1.2, then 595,000 steps on LAION aesthetics v2 5+, one in ten without its text"),
     "sd-v1-5-inpainting": Model(
         title="Stable Diffusion 1.5 for inpainting", hub="stable-diffusion-v1-5/stable-diffusion-inpainting", task="inpaint",
-        was=("runwayml/stable-diffusion-inpainting",), unofficial=True, source=CARD,
+        was=("runwayml/stable-diffusion-inpainting",), unofficial=True, source=CARD, file="sd-v1-5-inpainting.ckpt",
         **V1 | dict(watermark="sd-v1-inpainting", gigabytes=5.5),
         trained_on="1.5, then 440,000 steps of inpainting on LAION aesthetics v2 5+"),
     "sd-v2-0-base": Model(
@@ -174,7 +187,8 @@ MODELS: dict[str, Model] = {
         trained_on="2.0, then 55,000 steps with the same filter and 155,000 with a milder one (0.98)"),
     "sd-v2-inpainting": Model(
         title="Stable Diffusion 2.0 for inpainting", hub="sd2-community/stable-diffusion-2-inpainting", task="inpaint",
-        was=("stabilityai/stable-diffusion-2-inpainting",), source=f"{CARD}; removed by its authors in November 2025",
+        was=("stabilityai/stable-diffusion-2-inpainting",), file="512-inpainting-ema.ckpt",
+        source=f"{CARD}; removed by its authors in November 2025",
         **V2_BASE, trained_on="2.0 base, then 200,000 steps of inpainting"),
     "sd-v2-depth": Model(
         title="Stable Diffusion 2.0 guided by depth", task="depth2img", was=("stabilityai/stable-diffusion-2-depth",),
@@ -182,11 +196,13 @@ MODELS: dict[str, Model] = {
         trained_on="2.0 base, then 200,000 steps with the depth that MiDaS estimates as a fifth channel"),
     "sd-x4-upscaler": Model(
         title="the x4 upscaler of Stable Diffusion 2.0", hub="stabilityai/stable-diffusion-x4-upscaler", task="upscale",
-        source=CARD, **V2_768 | dict(native_size=128, unofficial=False, gigabytes=3.5),
+        source=CARD, guidance_scale=9.0, num_inference_steps=75,
+        **V2_768 | dict(native_size=128, unofficial=False, gigabytes=3.5),
         trained_on="1,250,000 steps on crops of 512x512 from ten million pictures of LAION above 2048x2048"),
     "sd-x2-latent-upscaler": Model(
-        title="the x2 upscaler of latents", hub="stabilityai/sd-x2-latent-upscaler", task="upscale", text_encoder=V1_TEXT,
-        licence=RAIL_PP, native_size=512, source=CARD),
+        title="the x2 upscaler of latents", hub="stabilityai/sd-x2-latent-upscaler", task="latent_upscale",
+        text_encoder=V1_TEXT, licence=RAIL_PP, native_size=512, source=CARD, guidance_scale=9.0, num_inference_steps=75,
+        trained_on="a part of LAION-2B of large pictures"),
     "sd-turbo": Model(
         title="SD-Turbo: 2.1 distilled to one to four steps", hub="stabilityai/sd-turbo", text_encoder=V2_TEXT, native_size=512,
         prediction_type="epsilon", guidance_scale=1.0, num_inference_steps=1, gigabytes=5.2, source=CARD,
@@ -202,10 +218,10 @@ MODELS: dict[str, Model] = {
 }
 
 
-def available() -> list[str]:
-    """The names of the models that are on this machine and make pictures of a prompt."""
+def available(task: str | None = "txt2img") -> list[str]:
+    """The names of the models on this machine that are made for a task, natively for pictures of a prompt; None is any task."""
     return [name for name, model in MODELS.items()
-            if isinstance(model, Model) and model.task == "txt2img" and not model.unsupported and model.located(name)]
+            if isinstance(model, Model) and task in (None, model.task) and not model.unsupported and model.located(name)]
 
 
 def models_table() -> pd.DataFrame:

@@ -22,7 +22,7 @@ SUFFIXES = (".safetensors", *PICKLES)
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
 TAKES = {  # the UNet's channels: what it is made for
-    9: "made for inpainting", 8: "an InstructPix2Pix model", 7: "a x4 upscaler", 5: "guided by depth"}
+    4: "made for txt2img", 9: "made for inpainting", 7: "a x4 upscaler", 5: "guided by depth"}
 PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
 Shapes = dict[str, tuple[int, ...]]
 
@@ -78,11 +78,16 @@ def family(path: Path) -> str:
     if missing or not known:
         raise ValueError(f"{path} is {what_else(found)}, not a whole checkpoint of Stable Diffusion v1 or v2 "
                          "(UNet, VAE and text encoder in one file, with the names of the original release)")
-    channels = found.get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
-    if channels != 4:
-        raise ValueError(f"{path} is {TAKES.get(channels, 'damaged')}: its UNet takes {channels} channels; as a single file "
-                         "sdlab reads text-to-image models, whose UNet takes 4")
+    if channels_in(path) not in TAKES:
+        raise ValueError(f"{path} is {'an InstructPix2Pix model' if channels_in(path) == 8 else 'damaged'}: its UNet takes "
+                         f"{channels_in(path)} channels, where sdlab knows "
+                         f"{', '.join(f'{number} ({kind})' for number, kind in TAKES.items())}")
     return known[0]
+
+
+def channels_in(path: Path) -> int:
+    """How many channels the UNet takes; 0 if that cannot be seen."""
+    return shapes(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
 
 
 def what_else(found: Shapes) -> str:
@@ -111,13 +116,22 @@ def pack(path: Path, prediction_type: str = "") -> Path:
     v2-base and v2-768 have the same tensors and predict different things, so for v2 the file's name must tell (768, or 512
     or base), or `prediction_type` ("v_prediction" or "epsilon").
     """
-    if family(path) == "v1":
+    kind, channels = family(path), channels_in(path)
+    if channels not in (4, 9):
+        raise ValueError(f"{path} is {TAKES[channels]}, and no configuration of such models comes with sdlab; give config=, "
+                         "the folder of one in diffusers' layout: MODELS['mine'] = Model.from_path(path, config='folder')")
+    if kind == "v1":
         if prediction_type not in ("", "epsilon"):
             raise ValueError(f"prediction_type={prediction_type!r}: {path} is of v1, which predicts 'epsilon'; if it was "
                              "trained otherwise, give config=, a folder with its model_index.json and configurations")
-        return CONFIGS / "v1"
+        return CONFIGS / ("v1" if channels == 4 else "v1-inpainting")
     if prediction_type not in ("", *PREDICTION.values()):
         raise ValueError(f"prediction_type={prediction_type!r} is not one of {', '.join(PREDICTION.values())}")
+    if channels == 9 and prediction_type == "v_prediction":
+        raise ValueError(f"{path} is made for inpainting, and the configuration for that in sdlab predicts 'epsilon'; give "
+                         "config=, a folder with the model_index.json and configurations of this model")
+    if channels == 9:  # the one of its kind
+        return CONFIGS / "v2-inpainting"
     named = [name for name, hint in (("v2-768", r"768|v[-_]?pred"), ("v2-base", r"512|base|eps"))
              if re.search(hint, path.stem.lower())]
     named = [name for name, kind in PREDICTION.items() if kind == prediction_type] or named
@@ -132,6 +146,10 @@ def require_fit(path: Path, config: Path) -> None:
     """Refuses a file whose sizes are not those of the configuration, without loading a library."""
     found, kind = shapes(path), family(path)
     unet, text = (json.loads((config / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "text_encoder"))
+    if unet["in_channels"] != channels_in(path):
+        raise ValueError(f"{path} is {TAKES[channels_in(path)]}: its UNet takes {channels_in(path)} channels, and that of "
+                         f"the configuration {config.name!r} {unet['in_channels']}; give config=, the folder of a model of "
+                         "this kind")
     position = {"v1": "text_model.embeddings.position_embedding.weight", "v2": "positional_embedding"}[kind]
     for name, width in ((f"{UNET}input_blocks.0.0.weight", unet["block_out_channels"][0]),
                         (TEXT[kind] + position, text["hidden_size"])):
@@ -182,12 +200,29 @@ def require_same(whose: str, wanted: dict[str, Any], found: dict[str, Any]) -> N
 
 def pipeline(path: Path, config: Path, dtype: Any) -> Any:
     """The diffusers pipeline of a single file, offline."""
-    from diffusers import StableDiffusionPipeline
+    import diffusers
 
     require_complete(path, config)
+    channels = channels_in(path)
+    kind = {9: diffusers.StableDiffusionInpaintPipeline, 7: diffusers.StableDiffusionUpscalePipeline}.get(
+        channels, diffusers.StableDiffusionPipeline)
     with harmless() if path.suffix.lower() in PICKLES else nullcontext():
-        return StableDiffusionPipeline.from_single_file(
+        pipe = kind.from_single_file(
             str(path), config=str(config), tokenizer=tokenizer(config), dtype=dtype, local_files_only=True)
+    return pipe if channels != 5 else with_depth(pipe, config, dtype)
+
+
+def with_depth(pipe: Any, config: Path, dtype: Any) -> Any:
+    """The pipeline guided by depth, with the estimator that lies beside the configurations, or none."""
+    from diffusers import StableDiffusionDepth2ImgPipeline
+    from transformers import DPTForDepthEstimation, DPTImageProcessorPil
+
+    parts = {name: getattr(pipe, name) for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
+    estimator = processor = None
+    if any(file.suffix in (".safetensors", ".bin") for file in (config / "depth_estimator").glob("*")):
+        estimator = DPTForDepthEstimation.from_pretrained(config / "depth_estimator", dtype=dtype, local_files_only=True)
+        processor = DPTImageProcessorPil.from_pretrained(config / "feature_extractor", local_files_only=True)
+    return StableDiffusionDepth2ImgPipeline(**parts, depth_estimator=estimator, feature_extractor=processor)
 
 
 def packed_tokenizer(config: Path) -> bool:

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from pandas.api.extensions import ExtensionArray
 
 FACTS = {  # in the order of the frame's columns
-    "seconds": "Float64", "device": "string", "dtype": "string", "threads": "Int64", "batch_size": "Int64",
-    "memory_format": "string", "rerun": "string", "nsfw": "boolean", "created": "string", "pixels": "string",
-    "sdlab_version": "string", "torch_version": "string", "diffusers_version": "string",
+    "task": "string", "seconds": "Float64", "device": "string", "dtype": "string", "memory": "string", "threads": "Int64",
+    "batch_size": "Int64", "memory_format": "string", "rerun": "string", "nsfw": "boolean", "created": "string",
+    "pixels": "string", "sdlab_version": "string", "torch_version": "string", "diffusers_version": "string",
     "transformers_version": "string", "python_version": "string", "machine": "string"}
 RECIPE = {name: "Int64" if name in WHOLE else "Float64" if name in REAL else "string" for name in FIELDS}
-KINDS = {"key": "string", "bytes": "Int64", **RECIPE, **FACTS}
+KINDS = {"key": "string", "bytes": "Int64", "redecoded": "boolean", **RECIPE, **FACTS}
 
 OWN = ("key", "bytes", "created", "prompt", "seed", "guidance_scale", "num_inference_steps", "height", "width", "weights",
        "seconds", "pixels")  # what differs from picture to picture, or is asked for in SQL
@@ -36,8 +36,10 @@ SCHEMA = (f"CREATE TABLE pictures ({', '.join(f'{name} {SQL[KINDS[name]]}' for n
 VERSION = zlib.crc32(repr((SCHEMA, SHARED)).encode()) >> 1  # an index with other columns is made anew
 APPLICATION = 0x5D1AB
 INSERT = f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(OWN))}, ?)"
+STRENGTH = f"coalesce(json_extract(shared, '$[{SHARED.index('strength')}]'), 1)"  # the share of the steps that was computed
+REDECODED = f"json_extract(shared, '$[{SHARED.index('redecoded')}]')"  # those took no denoising
 LATEST = ("SELECT avg({}) FROM (SELECT * FROM pictures WHERE weights = ? AND height = ? AND width = ? "
-          "AND seconds IS NOT NULL AND num_inference_steps {} ? ORDER BY created DESC LIMIT 64)")
+          f"AND seconds IS NOT NULL AND NOT {REDECODED} AND num_inference_steps {{}} ? ORDER BY created DESC LIMIT 64)")
 DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR}
 
 
@@ -82,12 +84,12 @@ class Index:
         return self._ask(f"SELECT {columns} FROM pictures WHERE key IN (SELECT value FROM json_each(?))", json.dumps(keys))
 
     def seconds(self, *, weights: str, num_inference_steps: int, height: int, width: int) -> float | None:
-        """The mean time of the last 64 such pictures, or by the step of those with other step counts; None if none."""
+        """The mean time, at full strength, of the last 64 such pictures, or by the step of others; None if there are none."""
         values = weights, height, width, num_inference_steps
-        same = self._ask(LATEST.format("seconds", "="), *values)[0][0]
+        same = self._ask(LATEST.format(f"seconds / {STRENGTH}", "="), *values)[0][0]
         if same is not None:
             return same
-        step = self._ask(LATEST.format("seconds / num_inference_steps", "<>"), *values)[0][0]
+        step = self._ask(LATEST.format(f"seconds / {STRENGTH} / num_inference_steps", "<>"), *values)[0][0]
         return None if step is None else step * num_inference_steps
 
     def put(self, rows: Iterable[tuple]) -> None:
@@ -186,7 +188,8 @@ def make_tables(db: sqlite3.Connection, file: Path) -> None:
 
 def packed(record: Mapping[str, Any], size: int) -> tuple:
     """A picture's record as a row: the values named in `OWN`, and those in `SHARED` as JSON."""
-    values = {**record["facts"], **record["request"], "key": record["key"], "bytes": size}
+    values = {**record["facts"], **record["request"], "key": record["key"], "bytes": size,
+              "redecoded": record["facts"].get("redecoded") is not None}
     known = {name: typed(values.get(name), kind) for name, kind in KINDS.items()}
     return *[known[name] for name in OWN], json.dumps([known[name] for name in SHARED])
 

@@ -8,8 +8,10 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from .inputs import HASH
 from .request import Request
 from .schedulers import SAMPLING, in_a1111, of_a1111
 
@@ -21,6 +23,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ENDING = b"\0\0\0\0IEND\xaeB`\x82"  # the last 12 bytes of every whole PNG
 ITXT_HEADER = b"sdlab\0\0\0\0\0"  # keyword, not compressed, no language, no translated keyword
 THUMBNAIL = b"sdTH"  # a private chunk with a WebP; the capital H lets editors that change the pixels drop it
+LATENTS = b"sdLA"  # and one with what was decoded: see `latents`
 SMALL = 128  # pixels; larger pictures carry a thumbnail of this size
 COMPRESS_LEVEL = 1  # 512x512: 37 ms and 515 kB; level 6, Pillow's own choice: 84 ms and 456 kB
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -28,11 +31,15 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?:,|$)')
 NUMBERS = {"Steps": ("num_inference_steps", int), "CFG scale": ("guidance_scale", float), "Seed": ("seed", int),
            "Clip skip": ("clip_skip", lambda text: max(int(text) - 1, 0)),  # A1111 counts the layers from 1
+           "Denoising strength": ("strength", float), "Noise level": ("noise_level", int),
            "Eta": ("eta", float), "Eta DDIM": ("eta", float), "Guidance rescale": ("guidance_rescale", float)}
-NAMES = {"Model": "model", "Watermark": "watermark", "Prompt syntax": "prompt_syntax"}  # all but the first are sdlab's own
+NAMES = {"Model": "model", "VAE": "vae", "Watermark": "watermark", "Prompt syntax": "prompt_syntax", "LoRA": "lora",
+         "Textual inversion": "textual_inversion"}  # all but the first two are sdlab's own
+INPUTS = {"Input image": "image", "Input mask": "mask_image", "Input depth": "depth_map"}  # sdlab's own, hashes
+SECOND_PASS = "Hires upscale", "Hires resize"  # where A1111 wrote these, its strength is that of another pass
 
 
-def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any]) -> bytes:
+def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any], latents: bytes | None = None) -> bytes:
     """The picture as a PNG that carries its recipe, for sdlab and for A1111, before the pixels.
 
     Parameters
@@ -43,6 +50,8 @@ def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any]
         Resolved.
     facts : mapping
         What JSON can hold; other values enter as text, and those that are None or NaN are left out.
+    latents : bytes, optional
+        As `latents.packed` gives them.
     """
     from PIL.PngImagePlugin import PngInfo
 
@@ -55,9 +64,11 @@ def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any]
     record = {"format": FORMAT, "key": key, "request": recipe, "facts": known}
     info = PngInfo()
     info.add(b"iTXt", ITXT_HEADER + json_bytes(record))
-    info.add_text("parameters", printable(infotext(recipe, str(known.get("sdlab_version", "")))))
+    info.add_text("parameters", printable(infotext(recipe, str(known.get("sdlab_version", "")), hashes_of_parts(recipe))))
     if max(image.size) > SMALL:
         info.add(THUMBNAIL, thumbnail_bytes(image))
+    if latents is not None:
+        info.add(LATENTS, latents)
     file = io.BytesIO()
     image.save(file, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
     return file.getvalue()
@@ -73,12 +84,17 @@ def thumbnail_bytes(image: Image) -> bytes:
 
 def read_thumbnail(path: str | os.PathLike[str]) -> bytes | None:
     """The WebP that a larger PNG of sdlab carries for grids, at most 128 pixels wide and high; None in other files."""
+    return private_chunk(path, THUMBNAIL)
+
+
+def private_chunk(path: str | os.PathLike[str], wanted: bytes) -> bytes | None:
+    """The content of a chunk of that kind before a PNG's pixels; None in other files."""
     with open(path, "rb") as file:
         if file.read(8) != SIGNATURE:
             return None
         while len(header := file.read(8)) == 8:
             size, kind = struct.unpack(">I4s", header)
-            if kind == THUMBNAIL:
+            if kind == wanted:
                 return file.read(size)
             if kind == b"IDAT":
                 return None
@@ -154,7 +170,7 @@ def texts(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
     raise ValueError(f"{name}: this PNG is torn, it stops before its end")
 
 
-def infotext(request: Mapping[str, Any], version: str) -> str:
+def infotext(request: Mapping[str, Any], version: str, hashes: Mapping[str, str] | None = None) -> str:
     """The recipe as A1111 writes it, for other tools to read.
 
     A1111's form cannot hold everything: a line of the prompt that begins with "Negative prompt:" reads as the negative
@@ -166,28 +182,49 @@ def infotext(request: Mapping[str, Any], version: str) -> str:
         The fields of a resolved request.
     version : str
         Of sdlab.
+    hashes : mapping, optional
+        As `hashes_of_parts` gives them; only while a picture is made it is sure that the files are still the same.
     """
     lines = [request.get("prompt", "")]
     if request.get("negative_prompt"):
         lines.append(f"Negative prompt: {request['negative_prompt']}")
-    pairs = parameters(request, version)
+    pairs = parameters(request, version, hashes or {})
     return "\n".join([*lines, ", ".join(f"{name}: {quoted(value)}" for name, value in pairs.items() if value is not None)])
 
 
-def parameters(request: Mapping[str, Any], version: str) -> dict[str, Any]:
+def hashes_of_parts(request: Mapping[str, Any]) -> dict[str, str]:
+    """"Lora hashes" and "TI hashes" as A1111 writes them, "ink: 0123456789ab, ..."; files that are not here are left out."""
+    from .additions import digits_of_lora, digits_of_words
+    from .swaps import embeddings, loras
+
+    out = {}
+    for name, parts, digits in (("Lora hashes", loras(request.get("lora")), digits_of_lora),
+                                ("TI hashes", embeddings(request.get("textual_inversion")), digits_of_words)):
+        files = [Path(each.path).expanduser().resolve() for each in parts]
+        if found := [f"{file.stem}: {digits(file)}" for file in files if file.is_file()]:
+            out[name] = ", ".join(found)
+    return out
+
+
+def parameters(request: Mapping[str, Any], version: str, hashes: Mapping[str, str]) -> dict[str, Any]:
     """A1111's names and values in A1111's order; None where there is nothing to say."""
     guidance, sampling = request.get("guidance_scale"), in_a1111(request.get("scheduler"))
     sized = "height" in request and "width" in request
+    swapped = any(request.get(name) for name in ("vae", "lora", "textual_inversion"))  # `weights` are those of all together
     return {
         "Steps": request.get("num_inference_steps"), "Sampler": sampling.pop("Sampler", None),
         "Schedule type": sampling.pop("Schedule type", None),
         "CFG scale": None if guidance is None else repr(guidance).removesuffix(".0"), "Seed": request.get("seed"),
         "Size": f"{request['width']}x{request['height']}" if sized else None,
-        "Model hash": request["weights"][:10] if request.get("weights") else None,  # A1111 shows 10 digits
-        "Model": request.get("model"),
+        "Model hash": request["weights"][:10] if request.get("weights") and not swapped else None,  # A1111: 10 digits
+        "Model": request.get("model"), "VAE": request.get("vae"),
+        "Denoising strength": request.get("strength"), "Noise level": request.get("noise_level"),
         "Clip skip": request["clip_skip"] + 1 if request.get("clip_skip") else None,
+        "Lora hashes": hashes.get("Lora hashes"), "TI hashes": hashes.get("TI hashes"),
         "RNG": "CPU", "Eta DDIM": request.get("eta") or None, **sampling,
         "Guidance rescale": request.get("guidance_rescale") or None, "Prompt syntax": request.get("prompt_syntax"),
+        **{name: request.get(field) for name, field in INPUTS.items()},
+        "LoRA": request.get("lora"), "Textual inversion": request.get("textual_inversion"),
         "Watermark": request.get("watermark"),
         "Version": f"sdlab {version}".strip()}
 
@@ -211,9 +248,11 @@ def read_infotext(text: str) -> dict[str, Any]:
     start = next((i for i, line in enumerate(lines) if line.startswith("Negative prompt:")), len(lines))
     negative = "\n".join(lines[start:]).removeprefix("Negative prompt:").removeprefix(" ")
     fields = {"prompt": "\n".join(lines[:start]), "negative_prompt": negative}
+    twice = any(name in SECOND_PASS for name, _ in pairs)
     for name, value in pairs:
         if name not in SAMPLING:
-            fields.update(translated(name, value))
+            other = twice and name == "Denoising strength"
+            fields.update({name: value} if other else translated(name, value))
     return fields | of_a1111({name: value for name, value in pairs if name in SAMPLING})
 
 
@@ -236,4 +275,6 @@ def translated(name: str, value: str) -> dict[str, Any]:
             return {name: value}
     if name == "Size" and (match := re.fullmatch(r"(\d+)x(\d+)", value)):
         return {"width": int(match[1]), "height": int(match[2])}
+    if name in INPUTS and HASH.fullmatch(value):
+        return {INPUTS[name]: value}
     return {NAMES[name]: value} if name in NAMES else {name: value}

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import textwrap
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +36,19 @@ def harmless() -> Iterator[None]:
 
 
 def tensors_in(path: Path) -> dict[str, Any]:
-    """The tensors of a pickled checkpoint, by name, left in the file until they are used.
+    """The tensors of a pickled checkpoint, by name, left in the file until they are used; raises as `contents_of` does."""
+    import torch
+
+    found = contents_of(path)
+    while isinstance(found, Mapping) and "state_dict" in found:
+        found = found["state_dict"]
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{path} holds a {type(found).__name__} and no tensors by name")
+    return {str(name): tensor for name, tensor in found.items() if torch.is_tensor(tensor)}
+
+
+def contents_of(path: Path) -> Any:
+    """Whatever a pickled checkpoint holds.
 
     Raises
     ------
@@ -46,23 +59,23 @@ def tensors_in(path: Path) -> dict[str, Any]:
 
     try:
         with harmless():
-            found = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         raise ValueError(refusal(path, str(error))) from None
     except Exception as error:  # torch has many ways to say that a file ends too early
-        raise ValueError(f"{path} is not readable as a checkpoint: is it complete? ({error!s:.150})") from None
-    while isinstance(found, Mapping) and "state_dict" in found:
-        found = found["state_dict"]
-    if not isinstance(found, Mapping):
-        raise ValueError(f"{path} holds a {type(found).__name__} and no tensors by name")
-    return {str(name): tensor for name, tensor in found.items() if torch.is_tensor(tensor)}
+        raise ValueError(f"{path} is not readable as a checkpoint: is it complete? ({brief(str(error))})") from None
+
+
+def brief(error: str) -> str:
+    """The beginning of torch's long advice, in whole words."""
+    return textwrap.shorten(error, 150, placeholder=" …")
 
 
 def refusal(path: Path, error: str) -> str:
     """The message for a pickle that wants more than tensors."""
     wanted = unknown_names(path) or re.findall(r"GLOBAL (\S+)", error)
     if not wanted:
-        return f"{path} is not readable as a checkpoint: is it complete, and one of PyTorch's? ({error:.150})"
+        return f"{path} is not readable as a checkpoint: is it complete, and one of PyTorch's? ({brief(error)})"
     return (f"{path} is a pickle that asks for {', '.join(sorted(set(wanted)))}, which could run any code; nothing of it was "
             "run. Take the model as .safetensors, from a source you trust")
 

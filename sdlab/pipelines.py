@@ -1,9 +1,11 @@
 """A model's folder or file becomes a diffusers pipeline on this machine: device, number format, one loaded at a time."""
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import platform
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +13,18 @@ from typing import Any
 
 from .checkpoints import pipeline as single_file_pipeline
 from .checkpoints import tokenizer as read_tokenizer
-from .layouts import configuration
-from .models import CONFIGURATIONS, Model, Native
+from .fitting import fit, with_words
+from .layouts import configuration, layout_of
+from .memory import LEVELS, has_own_memory, in_tiles, release, settle
+from .models import CONFIGURATIONS, OWN, Model, Native, Swaps
 from .schedulers import parted
+from .tasks import MADE_FOR, TASKS
 
 NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
 WIDE_LANES = 4
 TOGETHER = 4096  # latent pixels in one call of the UNet; more are hardly faster, and leave lanes without a batch
 _loaded: dict[tuple, Loaded] = {}  # at most one
+_read: list[weakref.ref] = []  # UNets that may be in memory still
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Loaded:
     memory_format: str
     lanes: int
     threads: int
+    memory: str = "auto"
 
     def scheduler(self, name: str) -> Any:
         """A new scheduler of that name, from the checkpoint's own configuration (prediction type, betas) and its options."""
@@ -42,10 +49,10 @@ class Loaded:
 
 
 def device_here() -> str:
-    """The fastest device that torch finds."""
+    """The fastest device that torch finds: an NVIDIA or AMD card ("cuda"), Apple's ("mps", never tried here), or "cpu"."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def dtype_here(device: str) -> str:
@@ -60,28 +67,63 @@ def dtype_here(device: str) -> str:
     return "bfloat16" if has.get("avx512_bf16") or has.get("amx_bf16") else "float32"
 
 
-def load(own: Native, device: str | None = None, dtype: str | None = None) -> Loaded:
-    """The model's text-to-image pipeline; the one loaded before is forgotten, unless it is the same."""
+def load(own: Native, device: str | None = None, dtype: str | None = None, memory: str = "auto") -> Loaded:
+    """The model's pipeline with the parts put in place of its own; one loaded before is forgotten, unless it is the same model.
+
+    Parts are exchanged in place: what an earlier call returned has them from then on, too.
+    """
     device = device or device_here()
     dtype = dtype or dtype_here(device)
-    name = (own.weights, device, dtype)
+    moving = bool(LEVELS[memory].visiting) and has_own_memory(device)  # then parts are where they cannot be exchanged
+    name = (own.weights, device, dtype, memory, *[own.swaps] * moving)
     if name not in _loaded:
-        _loaded.clear()  # before the next one is read: two of them may not fit
-        _loaded[name] = read(own.model, device, dtype)
-    return _loaded[name]
+        unload()  # before the next one is read: two of them may not fit
+        loaded = read(own.model, device, dtype)
+        _read.append(weakref.ref(loaded.pipe.unet))
+        if moving:
+            fitted(loaded, own.swaps)
+        _loaded[name] = settled(loaded, memory)
+    found = _loaded[name] if moving else fitted(_loaded[name], own.swaps)
+    in_tiles(found.pipe.vae, memory)  # whichever VAE it is now
+    return found
+
+
+def is_loaded(own: Native, device: str, dtype: str) -> bool:
+    """Whether the model is in memory in that number format, whatever its parts and however sparing."""
+    return any(name[:3] == (own.weights, device, dtype) for name in _loaded)
+
+
+def fitted(loaded: Loaded, swaps: Swaps) -> Loaded:
+    """The same with these parts in it, and no others."""
+    with quiet():
+        fit(loaded.pipe, swaps)
+    return loaded
 
 
 def unload() -> None:
     """Forgets the loaded pipeline, so that its memory is free."""
     _loaded.clear()
+    if _read:
+        release(cycles=any(unet() is not None for unet in _read))
+        _read[:] = [unet for unet in _read if unet() is not None]
+
+
+def settled(loaded: Loaded, memory: str) -> Loaded:
+    """The pipeline on its device, as sparing as `memory` asks for."""
+    settle(loaded.pipe, loaded.device, memory)
+    if LEVELS[memory].side_by_side:
+        return loaded
+    return dataclasses.replace(loaded, memory=memory, lanes=1, threads=loaded.lanes * loaded.threads)
 
 
 def read(model: Model, device: str, dtype: str) -> Loaded:
-    """The pipeline from the model's folder or file; nothing is downloaded."""
+    """The pipeline from the model's folder or file, still on the CPU; nothing is downloaded."""
     import torch
 
     with quiet():
-        pipe = opened(model, getattr(torch, dtype)).to(device)
+        pipe = opened(model, getattr(torch, dtype))
+    if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
+        pipe.vae.float()  # an upscaler's overflows, says diffusers
     narrow = pipe.unet.config.block_out_channels[0] < NARROW
     contiguous = device == "cpu" and (narrow or dtype == "float32")  # channels_last would be slower there
     memory_format = "contiguous_format" if contiguous else "channels_last"
@@ -92,12 +134,15 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
 
 def opened(model: Model, dtype: Any) -> Any:
     """diffusers' pipeline on the CPU."""
-    from diffusers import StableDiffusionPipeline
+    import diffusers
+    import transformers
 
-    path = Path(model.path).expanduser()
+    path, channels = Path(model.path).expanduser(), layout_of(model.path, model.config, model.prediction_type).channels_in
     if path.is_file():
         return single_file_pipeline(path, configuration(path, model.config, model.prediction_type), dtype)
-    return StableDiffusionPipeline.from_pretrained(path, dtype=dtype, local_files_only=True)
+    if channels == 5:  # the class that checkpoints of 2022 name for their depth estimator is gone
+        transformers.DPTFeatureExtractor = transformers.DPTImageProcessorPil
+    return getattr(diffusers, TASKS[MADE_FOR[channels]].pipeline).from_pretrained(path, dtype=dtype, local_files_only=True)
 
 
 def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
@@ -139,10 +184,13 @@ def quiet():
 
 
 @functools.lru_cache(8)
-def tokenizer(path: Path, weights: str) -> Any:
-    """The tokenizer alone, which is quick to read, of the model in that folder or file, with that fingerprint."""
+def tokenizer(path: Path, weights: str, swaps: Swaps = OWN) -> Any:
+    """The tokenizer alone, which is quick to read, of the model in that folder or file, with that fingerprint.
+
+    It knows the tokens of the textual inversions among the parts put in place of the model's own.
+    """
     with quiet():
-        return read_tokenizer(CONFIGURATIONS.get(weights, path))
+        return with_words(read_tokenizer(CONFIGURATIONS.get(weights, path)), swaps)
 
 
 def machine_facts() -> dict[str, Any]:

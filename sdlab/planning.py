@@ -3,17 +3,23 @@ from __future__ import annotations
 
 import functools
 import html
+import sys
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .models import Native, native, resolve
+from .inputs import PICTURES, named, require_known, size
+from .models import Native, Swaps, denoised_key, native, resolve, swapped
 from .progress import duration
 from .prompts import rows_of, tokens_of, weighted
 from .request import Request, key_of
 from .store import Store
+from .tasks import task_of
 
+STRETCHED = 0.02  # of a picture's proportions; less is not seen
+ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 
 @dataclass(frozen=True)
 class Cell:
@@ -55,6 +61,7 @@ def plan(requests: list[Request], store: Store) -> Plan:
         With the name of the field and the request's place in the list.
     """
     natives = {name: native(name) for name in dict.fromkeys(request.model for request in requests)}
+    store.inputs.lend({name for request in requests for name in named(vars(request))})
     cells = []
     for i, request in enumerate(requests):
         try:
@@ -65,25 +72,31 @@ def plan(requests: list[Request], store: Store) -> Plan:
     finished = store.finished([cell.key for cell in cells])
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
+    check_pictures(todo, natives)
     return Plan(cells, grouped(todo, natives), natives)
 
 
 def grouped(cells: list[Cell], natives: dict[str, Native]) -> list[list[Cell]]:
-    """Groups that can share batches, the dearest change outermost: model, size, scheduler, steps and length of the texts."""
-    length = functools.cache(lambda model, *read: chunks(natives[model], *read))  # seeds are many, prompts few
+    """Groups that can share batches, the dearest change outermost: model, LoRA and tokens, VAE, size, and the others."""
+    length = functools.cache(lambda model, words, *read: chunks(knowing(natives[model], words), *read))  # seeds are many
 
     def shared(cell: Cell) -> tuple:
         r = cell.request
-        texts = length(r.model, r.prompt_syntax, r.prompt, r.negative_prompt)
-        return r.weights, (r.height, r.width), (r.scheduler, r.num_inference_steps, r.eta, texts)
+        texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
+        task = task_of(r, natives[r.model].layout.channels_in)
+        parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
+        return *parts, (r.height, r.width), (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts)
 
-    models, sizes, groups = {}, {}, {}
+    groups: dict[tuple, list[Cell]] = {}
     for cell in cells:
-        model, size, _ = name = shared(cell)
-        models.setdefault(model, len(models))
-        sizes.setdefault((model, size), len(sizes))
-        groups.setdefault(name, []).append(cell)
-    return [groups[name] for name in sorted(groups, key=lambda name: (models[name[0]], sizes[name[:2]]))]
+        groups.setdefault(shared(cell), []).append(cell)
+    first = {name[:n]: i for i, name in reversed([*enumerate(groups)]) for n in range(1, 6)}  # when each part was first met
+    return [groups[name] for name in sorted(groups, key=lambda name: [first[name[:n]] for n in range(1, 6)])]
+
+
+def knowing(own: Native, words: str | None) -> Native:
+    """The model with these textual inversions alone in it, as far as texts are concerned."""
+    return swapped(own, Request(textual_inversion=words))
 
 
 def chunks(own: Native, syntax: str | None, *prompts: str) -> int:
@@ -97,26 +110,27 @@ def reader(own: Native) -> Any:
     """The model's tokenizer."""
     from .pipelines import tokenizer
 
-    return tokenizer(Path(own.model.path).resolve(), own.weights)
+    return tokenizer(Path(own.model.path).resolve(), own.weights, Swaps(embeddings=own.swaps.embeddings))
 
 
 def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:
     """Refuses prompts that cannot be read, or that the text encoder would cut, and says what would be lost."""
-    texts = {(c.request.model, name, text, c.request.prompt_syntax or "") for c in cells
+    texts = {(c.request.model, c.request.textual_inversion or "", name, text, c.request.prompt_syntax or "") for c in cells
              for name in ("prompt", "negative_prompt") if (text := getattr(c.request, name))}
-    for model, name, text, syntax in sorted(texts):
+    for model, words, name, text, syntax in sorted(texts):
+        own = knowing(natives[model], words or None)
         try:
             plain = "".join(piece for piece, _ in weighted(text)) if "weights" in syntax else text
         except ValueError as error:
             raise ValueError(f"{name}={text!r:.200}: {error}") from None
         if "chunks" not in syntax:
-            require_short(natives[model], (model, name, text, syntax), plain)
+            require_short(own, (model, name, text, syntax), plain)
 
 
 def require_short(own: Native, given: tuple[str, str, str, str], plain: str) -> None:
     """Refuses a text of more tokens than the model reads at once; `plain` is the text without its weights."""
     (model, name, text, syntax), most = given, own.layout.max_tokens
-    if 2 * len(plain.encode()) < most - 2:
+    if 2 * len(plain.encode()) < most - 2 and not own.swaps.embeddings:
         return  # a token is at least one byte of the lower-cased text: this cannot be too long
     tokens = [token for token, _ in tokens_of(reader(own), text, syntax)]
     if len(tokens) > most - 2:
@@ -124,6 +138,66 @@ def require_short(own: Native, given: tuple[str, str, str, str], plain: str) -> 
         raise ValueError(f"{name} has {len(tokens) + 2} tokens (with the two that mark its ends), {model!r} takes {most}; "
                          f"the end would be lost: {lost!r:.80}. Shorten {text!r:.200}, or have it read in parts of {most - 2} "
                          f"tokens with prompt_syntax={f'{syntax}+chunks'.lstrip('+')!r}")
+
+
+def check_pictures(cells: list[Cell], natives: dict[str, Native]) -> None:
+    """Refuses input pictures that nobody has, and warns of sizes that spoil what comes out."""
+    for request in (cell.request for cell in cells):
+        for field in PICTURES:
+            if name := getattr(request, field):
+                try:
+                    require_known(name)
+                except ValueError as error:
+                    raise ValueError(f"{field}: {error}") from None
+    for said in (stretching, unusual, unused):
+        found = list(dict.fromkeys(filter(None, (said(cell.request, natives[cell.request.model]) for cell in cells))))
+        if found:
+            more = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
+            warnings.warn(found[0] + more, stacklevel=caller())
+
+
+def stretching(request: Request, own: Native) -> str | None:
+    """What is said of an input picture whose proportions change; None if they hardly do."""
+    for field in PICTURES:
+        if name := getattr(request, field):
+            width, height = size(name)
+            change = (width / height) / (request.width / request.height)
+            apart = min(abs(width * request.height / height - request.width),
+                        abs(height * request.width / width - request.height))
+            if max(change, 1 / change) > 1 + STRETCHED and apart >= ROUNDED:
+                return (f"{field} has {width}x{height} pixels and is stretched to {request.width}x{request.height}, which "
+                        f"changes its proportions by {max(change, 1 / change) - 1:.0%}; crop it first, or state another "
+                        "height or width")
+    return None
+
+
+def unusual(request: Request, own: Native) -> str | None:
+    """What is to be expected of a size far from the one that the model has learned; None if it is near."""
+    native, share = own.layout, request.height * request.width / (own.layout.height * own.layout.width)
+    if task_of(request, native.channels_in) in ("upscale", "latent_upscale"):
+        return None
+    expected = "things that are there twice, or run on" if share > 2 else (
+        "parts of things, and little that is clear" if share < 0.5 or 2 * request.height < native.height
+        or 2 * request.width < native.width else None)
+    return expected and (f"{request.model!r} has learned pictures of {native.width}x{native.height}; at {request.width}x"
+                         f"{request.height} expect {expected}")
+
+
+def unused(request: Request, own: Native) -> str | None:
+    """What is said of textual inversions that no prompt asks for, which then do nothing; None if all are used."""
+    if request.textual_inversion is None:
+        return None
+    tokens = [token for _, token, _ in knowing(own, request.textual_inversion).swaps.embeddings]
+    idle = [token for token in tokens if token not in request.prompt + request.negative_prompt]
+    return f"textual_inversion: {idle[0]!r} is not in the prompts ({request.prompt!r:.80}) and does nothing" if idle else None
+
+
+def caller() -> int:
+    """The stacklevel of the line, outside of sdlab, that asked for what the function calling this warns of."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 @dataclass(frozen=True)
@@ -168,21 +242,40 @@ def preview(requests: Request | Iterable[Request], store: Store | str) -> Previe
     """
     store = store if isinstance(store, Store) else Store(store)
     found = plan(listed(requests), store)
-    times = [seconds(group, found, store) for group in found.groups]
+    times = [seconds(cells, found, store, share) for cells, share in costs(found, store)]
     models = dict.fromkeys(group[0].request.model for group in found.groups)
     different = len({cell.key for cell in found.cells})
     return Preview(len(found.cells), different - found.todo, found.todo, None if None in times else sum(times), tuple(models))
 
 
-def seconds(group: list[Cell], found: Plan, store: Store) -> float | None:
+def costs(found: Plan, store: Store) -> list[tuple[list[Cell], float]]:
+    """The cells to render, and which share of its time each takes: one that is only decoded takes about that of a step."""
+    if not any(cell.request.vae or cell.request.watermark for cell in found.cells):
+        return [(group, 1.0) for group in found.groups]
+    names = {cell.key: denoised_key(cell.request, found.natives[cell.request.model]) or cell.key for cell in found.cells}
+    todo = {cell.key for group in found.groups for cell in group}
+    met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.finished(names.values())
+    out = []
+    for group in found.groups:
+        firsts = {name: cell for cell in reversed(group) if (name := names[cell.key]) not in met}.values()
+        again = [cell for cell in group if cell not in firsts]
+        met |= {names[cell.key] for cell in group}
+        out += [(list(firsts), 1.0), (again, 1 / group[0].request.num_inference_steps)]
+    return [(cells, share) for cells, share in out if cells]
+
+
+def seconds(group: list[Cell], found: Plan, store: Store, share: float = 1.0) -> float | None:
     """About how long a group takes, from what the store recorded or from the model's own figure."""
     from .pipelines import NARROW, cells_together, device_here, lanes_here
 
     r, own = group[0].request, found.natives[group[0].request.model]
-    one = store.seconds(weights=r.weights, num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
+    like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
+    one = store.seconds(weights=r.weights, **like)
+    one = store.seconds(weights=own.weights, **like) if one is None else one  # with its own parts it takes about as long
     if one is None and own.model.seconds_per_step is not None:
         larger = r.height * r.width / (own.layout.height * own.layout.width)
         one = own.model.seconds_per_step * r.num_inference_steps * larger
+    one = None if one is None else one * share * (r.strength or 1)
     lanes, threads = lanes_here(device_here(), own.layout.channels < NARROW)
     at_once = lanes * cells_together(r.height // own.layout.factor, r.width // own.layout.factor, threads)
     return None if one is None else one * at_once * -(-len(group) // at_once)  # a batch costs the same full or not

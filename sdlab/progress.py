@@ -28,6 +28,7 @@ class Progress:
         self._under_way: dict[int, float] = {}  # {thread: cells' worth of steps done in its batch}
         self._lock = threading.Lock()
         self.state = "running"
+        self.note = ""  # what the run does otherwise than it began
         self._begun: float | None = None
 
     @property
@@ -78,7 +79,8 @@ class Progress:
         if self._begun is None:
             return f"{text}, loading"
         left = self.seconds_left
-        return text if left is None else f"{text}, {duration(left)} left"
+        text += f", {duration(left)} left" if left is not None else ""
+        return f"{text} ({self.note})" if self.note else text
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,7 @@ because a longer text is another input to the UNet. `encode` in `render` says wh
 from __future__ import annotations
 
 import re
+from itertools import count, takewhile
 from typing import Any
 
 SYNTAXES = ("weights", "chunks")  # alone, or both: "weights+chunks"
@@ -14,7 +15,7 @@ MOST = 10.0
 NUMBER = r":\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*"
 MARK = re.compile(rf"\\([()\[\]\\])|([(\[])|(?:{NUMBER})?([)\]])")  # escaped character | opens | number, closes
 ELSEWHERE = (  # what A1111's syntax has besides; read as plain text it would pass unnoticed
-    (re.compile(r"<(?:lora|lyco|hypernet):"), "an extra network; take it out of the prompt"),
+    (re.compile(r"<(?:lora|lyco|hypernet):"), "an extra network; take it out of the prompt and say lora='path'"),
     (re.compile(r"\bAND\b"), "a second prompt; write 'and' for the plain word"),
     (re.compile(r"\bBREAK\b"), "a break between chunks; write 'break' for the plain word"),
     (re.compile(r"(?<!\\)\[[^\[\]]*\|[^\[\]]*\]"), r"a change between steps; plain brackets are written \[ and \]"),
@@ -96,8 +97,17 @@ def place(prompt: str, at: int) -> str:
 def tokens_of(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[tuple[int, float]]:
     """The prompt's tokens, without the two that mark its ends, each with its weight."""
     pieces = weighted(prompt) if "weights" in (syntax or "") else [(prompt, 1.0)]
-    return [(token, weight) for text, weight in pieces
-            for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]]
+    further = further_tokens(tokenizer)
+    return [(each, weight) for text, weight in pieces
+            for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+            for each in (token, *further.get(token, ()))]
+
+
+def further_tokens(tokenizer: Any) -> dict[int, list[int]]:
+    """{a learned token: those that follow it}: diffusers calls the vectors of a textual inversion "ink", "ink_1", "ink_2"..."""
+    known = tokenizer.get_added_vocab()
+    return {known[name]: [known[f"{name}_{i}"] for i in takewhile(lambda i, name=name: f"{name}_{i}" in known, count(1))]
+            for name in known if f"{name}_1" in known}
 
 
 def rows_of(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[list[tuple[int, float]]]:

@@ -7,6 +7,7 @@ between the calls, also when the UNet computes in half precision.
 """
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import threading
 from collections.abc import Callable, Sequence
@@ -18,9 +19,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from .conditions import Begin, Conditions
+from .enlarging import enlarged
+from .memory import in_float32
 from .pipelines import Loaded, cells_together
-from .prompts import rows_of
 from .request import Request
+from .tasks import task_of
+from .texts import encode, lengthened
 from .watermark.dwtdct import embed_watermark
 from .watermark.payloads import payload_of
 
@@ -36,11 +41,16 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """What became of a cell: `problem` says why there is nothing to see, `image` is None if it is not even numbers."""
+    """What became of a cell: `problem` says why there is nothing to see, `image` is None if it is not even numbers.
+
+    `rerun` says what was computed twice, `latents` (C, h, w), float32, are what was decoded.
+    """
 
     image: Image.Image | None
     nsfw: bool | None
     problem: str | None
+    rerun: str | None = None
+    latents: np.ndarray | None = None
 
 
 class Renderer:
@@ -56,29 +66,76 @@ class Renderer:
 
     def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
         self.loaded, self._given = loaded, batch_size
+        self._conditions = Conditions(loaded)
         self._texts: dict[tuple[str, int, str | None], torch.Tensor] = {}
         self._lock = threading.Lock()
 
+    def task(self, request: Request) -> str:
+        """What the request asks this model for."""
+        return task_of(request, self.loaded.pipe.unet.config.in_channels)
+
     def batch_size(self, request: Request) -> int:
         """How many cells of that size share a call."""
+        if self.task(request) == "latent_upscale":
+            return 1
         return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
 
-    def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total, clean: None) -> list[Picture]:
-        """Renders at most `batch_size` resolved requests that share size, scheduler, number of steps, eta and text length.
+    def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total, clean: None,
+                 latents: Sequence[np.ndarray] | None = None) -> list[Picture]:
+        """Renders at most `batch_size` resolved requests that share what the cells of a group share (see `planning.grouped`).
 
-        A short batch is filled up with copies of its last cell, so that the shape stays the same.
+        A short batch is filled up with copies of its last cell, so that the shape stays the same. Nothing is denoised if the
+        finished latents (C, h, w) of each request are given.
         """
-        first, size = requests[0], self.batch_size(requests[0])
-        cells = [*requests, *[requests[-1]] * (size - len(requests))]
-        pipe = self.loaded.pipe
+        full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
+        if latents is None:
+            batch = self._denoised([requests[i] for i in full], on_step)
+        else:
+            batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
+        found = self._looked_at(batch, requests)
+        return [dataclasses.replace(picture, latents=own.cpu().numpy()) for picture, own in zip(found, batch)]
+
+    def _denoised(self, cells: Sequence[Request], on_step: OnStep) -> torch.Tensor:
+        """The finished latents of a whole batch (B, C, h, w)."""
+        first, pipe = cells[0], self.loaded.pipe
+        if self.task(first) == "latent_upscale":
+            return enlarged(self.loaded, first, *self._conditions.to_enlarge(first), on_step)
         cond, uncond = (torch.cat(texts) for texts in zip(*map(self._both, cells)))           # (B, tokens, width)
-        latents = denoise(
+        return denoise(
             pipe.unet, self.loaded.scheduler(first.scheduler), cond, uncond, seeds=[c.seed for c in cells],
             guidance_scale=[c.guidance_scale for c in cells], guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
-            num_inference_steps=first.num_inference_steps, eta=first.eta,
-            shape=(pipe.unet.config.in_channels, *self._latent_size(first)), on_step=on_step)
-        pixels = decode(pipe.vae, latents, self._decoded_together(first, size))
+            num_inference_steps=first.num_inference_steps, eta=first.eta, begin=self._conditions.begin(cells), on_step=on_step)
+
+    def _looked_at(self, latents: torch.Tensor, requests: Sequence[Request]) -> list[Picture]:
+        """The pictures of latents (B, C, h, w); those that half precision spoils are decoded again."""
+        vae = self.loaded.pipe.vae
+        found = self._decoded(vae, latents, requests)
+        spoiled = [i for i, picture in enumerate(found) if picture.problem and torch.isfinite(latents[i]).all()]
+        if spoiled and (vae := in_float32(vae)):
+            again = self._decoded(vae, latents, requests)
+            for i in spoiled:
+                if not again[i].problem:
+                    rerun = f"{found[i].problem} in {self.loaded.dtype}, decoded again in float32"
+                    found[i] = dataclasses.replace(again[i], rerun=rerun)
+        return found
+
+    def _decoded(self, vae: Any, latents: torch.Tensor, requests: Sequence[Request]) -> list[Picture]:
+        """The pictures of latents (B, C, h, w), B at least the number of requests."""
+        pixels = decode(vae, latents, self._decoded_together(requests[0], len(latents)))
         return [self._picture(pixels[i], request.watermark) for i, request in enumerate(requests)]
+
+    def drop_text_encoder(self, requests: Sequence[Request]) -> bool:
+        """Encodes all prompts, then takes the text encoder out of the pipeline; not if they are too many, or it is needed."""
+        how = {(text, r.clip_skip, r.prompt_syntax) for r in requests for text in (r.prompt, r.negative_prompt)}
+        if 2 * len(how) > TEXTS_KEPT or self.task(requests[0]) == "latent_upscale":
+            return False
+        try:
+            for request in requests:
+                self._both(request)
+        except Exception:  # the cells concerned will say so
+            return False
+        self.loaded.pipe.text_encoder = None
+        return True
 
     def _picture(self, pixels: torch.Tensor, watermark: str | None) -> Picture:
         """One picture (3, H, W) in 0..1, looked at: numbers that are none, or nothing but black, are a problem."""
@@ -95,7 +152,7 @@ class Renderer:
         pipe = self.loaded.pipe
         if getattr(pipe, "safety_checker", None) is None:
             return None
-        _, flags = pipe.run_safety_checker(pixels[None] * 2 - 1, pipe.text_encoder.device, pipe.text_encoder.dtype)
+        _, flags, *_ = pipe.run_safety_checker(pixels[None] * 2 - 1, self.loaded.device, pipe.unet.dtype)
         return bool(flags[0])
 
     def _latent_size(self, request: Request) -> tuple[int, int]:
@@ -129,7 +186,7 @@ class Renderer:
 
 @torch.inference_mode()
 def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor, *, seeds: Sequence[int],
-            guidance_scale: Sequence[float], num_inference_steps: int, shape: tuple[int, int, int], eta: float = 0.0,
+            guidance_scale: Sequence[float], num_inference_steps: int, begin: Begin, eta: float = 0.0,
             guidance_rescale: Sequence[float] = (0.0,),
             on_step: OnStep = lambda done, total, clean: None) -> torch.Tensor:
     """Classifier-free guidance (arXiv 2207.12598) over B cells at once.
@@ -140,8 +197,8 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
         The encoded prompts and negative prompts.
     seeds, guidance_scale, guidance_rescale : B values
         One for each cell. Rescaling may be one 0 for all.
-    shape : (channels, height, width)
-        Of one cell's latents.
+    begin : callable
+        Gives the start from scheduler, generators and number of steps: the latents, and what else the task puts in.
     on_step : callable
         Called before each step with the steps done, their number, and what gives the clean latents (B, channels, height,
         width) that the step before predicted (None before the first); what it raises ends the loop.
@@ -152,7 +209,6 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
         Scaled latents: `vae.decode(latents / vae.config.scaling_factor)` gives pictures.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    noise = torch.cat([torch.randn((1, *shape), generator=g) for g in generators])            # (B, C, H, W)
     weight = torch.tensor(guidance_scale, device=unet.device).view(-1, 1, 1, 1)               # (B, 1, 1, 1)
     amount = torch.tensor(guidance_rescale, device=unet.device).view(-1, 1, 1, 1)             # (B, 1, 1, 1)
     text = torch.cat([uncond, cond])                                                          # (2 B, tokens, width)
@@ -161,18 +217,24 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
     extra = {k: v for k, v in {"eta": eta, "generator": generators}.items() if k in accepted}
     if hasattr(scheduler, "noise_sampler_seed"):  # of DPMSolverSDEScheduler, which takes no generators
         scheduler.noise_sampler_seed = list(seeds)
-    x = noise.to(unet.device) * scheduler.init_noise_sigma
+    start = begin(scheduler, generators, num_inference_steps)
+    x, timesteps = start.latents, start.timesteps                                             # (B, C, H, W)
+    seen = [] if start.channels is None else [start.channels.to(unet.dtype)]
+    labels = None if start.labels is None else torch.cat([start.labels] * 2)
     clean = None
-    for i, t in enumerate(scheduler.timesteps):
-        on_step(i, len(scheduler.timesteps), clean)
+    for i, t in enumerate(timesteps):
+        on_step(i, len(timesteps), clean)
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
-        predicted = unet(torch.cat([scaled, scaled]), t, encoder_hidden_states=text, return_dict=False)[0]
+        given = torch.cat([scaled, *seen], dim=1)                                             # (B, C + c, H, W)
+        predicted = unet(torch.cat([given, given]), t, encoder_hidden_states=text, class_labels=labels, return_dict=False)[0]
         without, with_text = predicted.float().chunk(2)
         guided = without + weight * (with_text - without)
         if any(guidance_rescale):
             guided = rescaled(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
         x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
+        if start.outside is not None:
+            x = start.outside.put_back(x, scheduler, timesteps[i + 1] if i + 1 < len(timesteps) else None)
     return x
 
 
@@ -199,38 +261,6 @@ def clean_latents(scheduler: Any, scaled: torch.Tensor, predicted: torch.Tensor,
     if kind == "v_prediction":                                                                # arXiv 2202.00512
         return a.sqrt() * scaled.float() - (1 - a).sqrt() * predicted
     return (scaled.float() - (1 - a).sqrt() * predicted) / a.clamp(min=1e-4).sqrt()  # a may begin at 0
-
-
-@torch.inference_mode()
-def encode(tokenizer: Any, text_encoder: Any, prompt: str, clip_skip: int = 0, syntax: str | None = None) -> torch.Tensor:
-    """One prompt as a tensor (1, tokens, width), encoded row by row, so that its bits depend on nothing else.
-
-    A token of weight w becomes empty + w (token - empty), where `empty` stands at the same place of the encoded empty
-    prompt: 0 takes its meaning away, and the end marks and padding keep theirs. ComfyUI weighs so (its sd1_clip.py); A1111
-    multiplies the token itself, and then the whole text so that its mean is what it was.
-    """
-    encoded = []
-    for row in rows_of(tokenizer, prompt, syntax):
-        ids, weights = (torch.tensor([values], device=text_encoder.device) for values in zip(*row))       # (1, tokens)
-        text = encoded_row(text_encoder, ids, clip_skip)                                      # (1, tokens, width)
-        if (weights != 1).any():
-            weight, empty = weights[..., None], encode(tokenizer, text_encoder, "", clip_skip).float()
-            text = torch.where(weight == 1, text, (empty + weight * (text.float() - empty)).to(text.dtype))
-        encoded.append(text)
-    return torch.cat(encoded, dim=1)
-
-
-def lengthened(text: torch.Tensor, empty: torch.Tensor, length: int) -> torch.Tensor:
-    """The encoded text with empty texts behind it, so that it has `length` tokens, a multiple of theirs."""
-    return torch.cat([text] + [empty] * ((length - text.shape[1]) // empty.shape[1]), dim=1)
-
-
-def encoded_row(text_encoder: Any, ids: torch.Tensor, clip_skip: int) -> torch.Tensor:
-    """Token numbers (1, tokens) as (1, tokens, width), from the last layer or `clip_skip` layers before it."""
-    if not clip_skip:
-        return text_encoder(ids)[0]
-    hidden = text_encoder(ids, output_hidden_states=True).hidden_states[-(clip_skip + 1)]
-    return getattr(text_encoder, "text_model", text_encoder).final_layer_norm(hidden)
 
 
 @torch.inference_mode()

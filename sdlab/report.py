@@ -1,7 +1,6 @@
 """A frame and its figures as one HTML file that needs nothing else, and says how to make it again."""
 from __future__ import annotations
 
-import base64
 import datetime
 import html
 import io
@@ -23,6 +22,7 @@ from .captions import (
     distinct,
     file_problem,
     hide_home,
+    in_short,
     label_columns,
     labelled_rows,
     ranges,
@@ -34,13 +34,14 @@ from .captions import (
     weights_of_models,
 )
 from .files import write_whole
+from .report_inputs import data_uri, inputs_section
 from .reproduce import program, recipes, require_recipes, store_near
 from .request import FIELDS
 from .sheet import UNREADABLE
 
-MACHINE = ("machine", "device", "dtype", "threads", "batch_size", "memory_format", "sdlab_version", "torch_version",
+MACHINE = ("machine", "device", "dtype", "memory", "threads", "batch_size", "memory_format", "sdlab_version", "torch_version",
            "diffusers_version", "transformers_version", "python_version")
-NO_PROBES = (*FIELDS, *MACHINE, "key", "path", "error", "seconds", "rerun", "nsfw", "created", "pixels")
+NO_PROBES = (*FIELDS, *MACHINE, "key", "path", "error", "seconds", "task", "rerun", "nsfw", "created", "pixels")
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -100,8 +101,9 @@ def check(title: str, frame: pd.DataFrame) -> None:
 
 def page_of(title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str) -> str:
     now = datetime.datetime.now().astimezone()
-    sections = {"Figures": figures_section(figures), "Recipe": recipe_section(frame), "Cells": cells_section(frame),
-                "Failures": failures_section(frame), "Versions and machine": machine_section(frame),
+    sections = {"Figures": figures_section(figures), "Recipe": recipe_section(frame),
+                "Input pictures": inputs_section(frame), "Cells": cells_section(in_short(frame)),
+                "Failures": failures_section(in_short(frame)), "Versions and machine": machine_section(frame),
                 "Make it again": again_section(frame, title, filename)}
     body = "".join(f"<section><h2>{name}</h2>\n{content}</section>\n" for name, content in sections.items() if content)
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -153,12 +155,6 @@ def table(head: list[str], rows: list[list[str]], kind: str = "", caption: str =
     return (f'<div class="scroll" role="region" aria-label="{caption or "table"}" tabindex="0"><table class="{kind}">'
             f"{f'<caption>{caption}</caption>' if caption else ''}{f'<thead><tr>{top}</tr></thead>' if head else ''}"
             f"<tbody>\n{body}</tbody></table></div>\n")
-
-
-def data_uri(image: Image.Image, kind: str, **options: Any) -> str:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 # Figures

@@ -11,9 +11,11 @@ from typing import Any
 import pandas as pd
 
 from .captions import PROMPTS, label_columns, plain, text_of, tuples, values, weights_of_models
+from .catalogue import MODELS, Model
+from .inputs import PICTURES
 from .request import FIELDS, WHOLE, Request, sweep
 
-BUILT_IN = re.compile(r"tiny-v\d+")  # models that come with sdlab
+MOST_INPUTS = 20  # named in a comment
 STATED = ("model", "prompt", "seed", "eta", "clip_skip")  # no model decides these, and a missing one is not the default
 
 
@@ -36,7 +38,7 @@ def results_code(frame: pd.DataFrame, *names: str, root: Path | None = None, oth
     plan = models + plan_code(requests_of(frame)) + labels_code(frame)
     imported = ", ".join(sorted(["Request", "Store", "run", "sweep", *names, *["MODELS", "Model"] * bool(models)]))
     folder, size = store_near(frame, root) or store_elsewhere(frame, root) or other, batch_size_of(frame)
-    return (f"from sdlab import {imported}\n\n{plan}\n"
+    return (f"from sdlab import {imported}\n\n{inputs_code(frame, folder)}{plan}\n"
             f"results = run(plan, Store({folder!r}){f', batch_size={size}' if size else ''})\n")
 
 
@@ -79,12 +81,31 @@ def models_code(frame: pd.DataFrame) -> str:
     """A comment for each model whose name does not tell its weights in a fresh session; "" if there is none."""
     lines = []
     for name, found in weights_of_models(frame).items():
-        known = BUILT_IN.fullmatch(name) or os.path.isfile(os.path.join(os.path.expanduser(name), "model_index.json"))
-        if not known or len(found) > 1:
+        if not found_everywhere(name) or len(found) > 1:
             weights = " and ".join(map(text_of, found)) + ", one at a time" * (len(found) > 1)
             lines.append(f"# {name!r} is a name of its author for the weights {weights}: "
                          f"MODELS[{name!r}] = Model(path='...')\n")
     return "".join(lines)
+
+
+def found_everywhere(name: str) -> bool:
+    """Whether a fresh session finds the model by its name: it comes with sdlab, or sdlab looks for it, or it is a path."""
+    model, place = MODELS.get(name), Path(name).expanduser()
+    if isinstance(model, Model):
+        return model.path is None or Path(model.path).is_relative_to(Path(__file__).parent)
+    return place.is_file() or (place / "model_index.json").is_file()
+
+
+def inputs_code(frame: pd.DataFrame, folder: str) -> str:
+    """A comment that says where the input pictures are, of which the requests have the hashes; "" if there are none."""
+    found = dict.fromkeys((field, name) for field in PICTURES for name in values(frame, field) if name is not None)
+    if not found:
+        return ""
+    lines = [f"# Request({field}='...')  # the path of {name}\n" for field, name in list(found)[:MOST_INPUTS]]
+    more = f"# and {len(found) - MOST_INPUTS:,} more\n" if len(found) > MOST_INPUTS else ""
+    return (f"# The requests name their input pictures by content; Store({folder!r}) keeps these pictures, such as\n"
+            f"# Store({folder!r}).input({next(iter(found))[1]!r}). Without that store save the pictures, a report shows them,\n"
+            f"# and give their paths first: the same content has the same name.\n{''.join(lines)}{more}\n")
 
 
 def batch_size_of(frame: pd.DataFrame) -> int | None:

@@ -7,24 +7,19 @@ import hashlib
 import itertools
 import json
 import math
-import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .axes import choices, numbered, numbers, words
-from .prompts import syntax_name
+from .inputs import PICTURES
+from .values import REAL, WHOLE, checked
 
-SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
 MAX_CELLS = 1_000_000
-WHOLE = {  # field: (least, greatest)
-    "seed": (0, SEED_LIMIT - 1), "num_inference_steps": (1, 1000), "height": (8, 8192), "width": (8, 8192),
-    "clip_skip": (0, 50)}
-REAL = {"guidance_scale": (0.0, 1000.0), "guidance_rescale": (0.0, 1.0), "eta": (0.0, 1.0)}
 NEUTRAL = {"guidance_rescale": 0.0}  # says no more than None, so it does not count in the key
 KNOWN_AS = {"steps": "num_inference_steps", "cfg": "guidance_scale", "cfg_scale": "guidance_scale", "scale": "guidance_scale",
             "sampler": "scheduler", "checkpoint": "model", "negative": "negative_prompt", "size": "height"}  # elsewhere
-TEXT = ("model", "prompt", "negative_prompt", "prompt_syntax", "scheduler", "watermark", "weights")
+WEIGHTY = ("model", "vae", "lora", "textual_inversion")  # names of what is in `weights` by content
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +36,8 @@ class Request:
         0 to 2**63 - 1. The starting noise is drawn on the CPU in float32 from this seed alone.
     guidance_scale : float, optional
         0 to 1000: unconditional + guidance_scale * (conditional - unconditional). 1 ignores the negative prompt; 0
-        ignores the prompt (diffusers' own pipelines take everything below 1 as 1).
+        ignores the prompt (diffusers' own pipelines take everything below 1 as 1, and so does the x2 upscaler, which runs in
+        one; there 0 ignores both prompts).
     num_inference_steps : int, optional
         1 to 1000.
     scheduler : str, optional
@@ -61,11 +57,36 @@ class Request:
         How prompt and negative prompt are read. "weights": `(word:1.2)`, `(word)` = 1.1, `[word]` = 1/1.1, and `\\(` for a
         plain bracket. "chunks": more than 77 tokens are read as several texts of 75, each with its own ends, and the shorter
         prompt is filled up with empty ones. "weights+chunks": both.
+    image, mask_image, depth_map : str, path, PIL image or array, optional
+        Pictures to begin with: `image` for img2img, inpainting, models guided by depth and upscalers; `mask_image` for
+        inpainting, white where it is to be painted anew (the rest is put back in the latents, as in diffusers, so its pixels
+        come out close to the input's, not equal; A1111 pastes them back); `depth_map`, light where it is near, else the model
+        estimates it. Paths, PIL images, uint8 arrays (height, width, 3) or (height, width). What is transparent becomes
+        white, in a mask and a depth map black. The request has 32 hexadecimal digits in their place, which name the content.
+        A request that states no height and width gets those of `image`, rounded down to multiples of 8, and one that states
+        one of them the other in proportion; pictures of other sizes are stretched.
+    strength : float, optional
+        0 to 1: the share of the steps that is computed, and so how much of the input picture may change. Natively 0.8, and 1
+        for inpainting.
+    noise_level : int, optional
+        How much noise an upscaler puts into the input picture first, natively 20; more invents more. At most what the model has
+        learned, 350 for the x4 upscaler, which makes a picture of four times the input's height and width. The x2 upscaler
+        of latents has none; it makes twice the height and width of pictures whose sides are multiples of 32, from 64.
+    vae : str, optional
+        Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or another name in
+        `sdlab.decoders.VAES`, a name in `MODELS` (for its VAE), a folder, or a single file.
+    lora : str, optional
+        One or several LoRA files, each with the scale at which it acts, else 1: "ink.safetensors@0.8, b.safetensors".
+        A1111's `<lora:...>` in a prompt is refused.
+    textual_inversion : str, optional
+        One or several files of learned words (.safetensors, .bin, A1111's .pt). A prompt uses one by its token, which the file
+        states or which stands before its path: "<ink>=ink.pt".
     watermark : str, optional
         The invisible mark to put into the finished picture: a name in `sdlab.watermark.PAYLOADS`, such as "sd-v1", or any
         other text. The picture must have at least 65,536 pixels.
     weights : str, optional
-        The fingerprint of the model's weights. `resolve` fills it in; if it is given, other weights are refused.
+        The fingerprint of the model's weights, and of the parts in their place (vae, lora with scales, textual_inversion with
+        tokens). `resolve` fills it in; if it is given, other weights are refused.
     labels : mapping, optional
         Names of the choices that led here, one column each in the frame of `run`. Not part of the recipe.
     """
@@ -83,6 +104,14 @@ class Request:
     clip_skip: int = 0
     guidance_rescale: float | None = None
     prompt_syntax: str | None = None
+    image: Any = None  # what is given here is a str afterwards
+    mask_image: Any = None
+    depth_map: Any = None
+    strength: float | None = None
+    noise_level: int | None = None
+    vae: str | None = None
+    lora: str | None = None
+    textual_inversion: str | None = None
     watermark: str | None = None
     weights: str | None = None
     labels: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -122,8 +151,8 @@ OPTIONAL = frozenset(f.name for f in dataclasses.fields(Request) if f.default is
 
 
 def key_of(recipe: Mapping[str, Any]) -> str:
-    """The key of a resolved request's fields; the model counts by its weights, not by its name."""
-    named = {name: value for name, value in recipe.items() if name != "model" and (name, value) not in NEUTRAL.items()}
+    """The key of a resolved request's fields; model, VAE, LoRA and so on count by their weights, not by their names."""
+    named = {name: value for name, value in recipe.items() if name not in WEIGHTY and (name, value) not in NEUTRAL.items()}
     text = json.dumps(named, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -133,41 +162,6 @@ def unknown(kind: str, name: str) -> str:
     near = [KNOWN_AS[name.lower()]] if name.lower() in KNOWN_AS else difflib.get_close_matches(name, FIELDS, 1, 0.6)
     hint = f"; did you mean {near[0]!r}?" if near else ";"
     return f"unknown {kind} {name!r}{hint} a request has {', '.join(FIELDS)}"
-
-
-def checked(name: str, value: Any) -> Any:
-    """The value as the field's own type, or an error that names the field and what it takes."""
-    if name in TEXT:
-        if not isinstance(value, str):
-            raise TypeError(f"{name}={value!r} is not text")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise ValueError(f"{name}={value!r} holds half a character (a lone surrogate); remove it")
-        return NORMAL[name](value) if name in NORMAL else value
-    least, greatest = WHOLE[name] if name in WHOLE else REAL[name]
-    kind = "a whole number" if name in WHOLE else "a number"
-    try:
-        if isinstance(value, (bool, str)):
-            raise TypeError
-        number = operator.index(value) if name in WHOLE else float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name}={value!r} is not {kind}") from None
-    if not least <= number <= greatest:  # NaN too
-        hint = "; for random seeds, draw them and keep them in the notebook" if name == "seed" and number == -1 else ""
-        raise ValueError(f"{name}={value!r} is outside {least} to {greatest}{hint}")
-    return number + 0  # -0.0 and 0.0 are one value
-
-
-def name_of_mark(watermark: str) -> str:
-    """The one name of a mark, so that two spellings of it ("StableDiffusionV1", "sd-v1") are one recipe."""
-    from .watermark.payloads import payload_of  # here alone: NumPy is not needed without a mark
-
-    try:
-        return payload_of(watermark).name
-    except ValueError as error:
-        raise ValueError(f"watermark={watermark!r:.80}: {error}; None is for no mark") from None
-
-
-NORMAL = {"watermark": name_of_mark, "prompt_syntax": syntax_name}  # what makes one spelling of several
 
 
 def sweep(base: Request, **axes: Any) -> list[Request]:
@@ -182,8 +176,9 @@ def sweep(base: Request, **axes: Any) -> list[Request]:
 
         - number fields: comma-separated numbers and ranges, `"1-10 (+2)"`, `"10-1 (-3)"`, `"0-1 [5]"`; ends are included
           and never overshot;
-        - `model`, `scheduler`, `watermark`, `prompt_syntax`: comma-separated names;
-        - `prompt`, `negative_prompt`: one whole prompt (commas belong to it), or a list of them.
+        - `model`, `vae`, `scheduler`, `watermark`, `prompt_syntax`: comma-separated names;
+        - `image`, `mask_image`, `depth_map`: one picture or path, or a list of them;
+        - `prompt`, `negative_prompt`, `lora`, `textual_inversion`: one value (commas belong to it), or a list of them.
 
         `replace="hamster, cat, dog"` searches the first text in prompt and negative prompt and puts each in its place;
         a mapping `{"hamster": ["cat", "dog"], "red": ["blue"]}` does so for several.
@@ -220,11 +215,13 @@ def sweep(base: Request, **axes: Any) -> list[Request]:
 
 def axis_values(name: str, given: Any) -> list[Any]:
     """The values of one axis, each checked, in the given order; a value given twice counts once."""
-    if isinstance(given, str):
+    if name in PICTURES and (isinstance(given, str) or is_picture(given)):
+        given = [given]
+    elif isinstance(given, str):
         if name in WHOLE or name in REAL:
             given = numbers(given, whole=name in WHOLE, name=name)
         else:
-            given = [given] if name in ("prompt", "negative_prompt") else words(given)
+            given = [given] if name in ("prompt", "negative_prompt", "lora", "textual_inversion") else words(given)
             given = called(given) if name == "scheduler" else given
     elif not isinstance(given, Iterable):
         given = [given]
@@ -237,6 +234,11 @@ def axis_values(name: str, given: Any) -> list[Any]:
     if not values:
         raise ValueError(f"axis {name} has no values; leave it out, or give at least one")
     return list(dict.fromkeys(values))
+
+
+def is_picture(given: Any) -> bool:
+    """Whether that is one array of numbers; columns of paths and stacks of arrays hold several pictures."""
+    return getattr(getattr(given, "dtype", None), "kind", "O") in "biuf" and given.ndim in (2, 3)
 
 
 def called(items: list[str]) -> list[str]:

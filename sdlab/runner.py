@@ -4,11 +4,15 @@ from __future__ import annotations
 import atexit
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .events import Listener, Listeners
+from .inputs import named
+from .memory import LEVELS
 from .planning import Cell, Plan, listed, plan
 from .progress import Progress, display
 from .request import FIELDS, Request
@@ -63,7 +67,19 @@ class Job:
         number of cells; by default it follows from the size of the pictures, and is 1 where several threads share the
         work of one call (wide networks on more than 7 cores): there a larger one can change the last bits with the place.
     device, dtype : str, optional
-        By default the fastest here: "cuda" and "float16", or "cpu" and the half precision that it computes natively.
+        By default the fastest here: "cuda" and "float16", or "cpu" and the half precision that it computes natively. Another
+        half precision works on a processor, too, and is slower there. A picture that half precision spoils (black, or not
+        made of numbers) is decoded again in float32, and if that does not help, rendered again in float32.
+    memory : {"auto", "low", "lowest"}
+        How much to take. "auto" is the fastest, and lowers itself for the rest of a group of like cells where memory runs
+        out, or would by estimate: first half the batch, as often as needed, then "low", then "lowest". "low": one cell at a
+        time with all processor threads, larger pictures than 512x512 decoded in tiles; a graphics card keeps the UNet alone.
+        "lowest": prompt and negative prompt one after the other, tiles of 256x256, the text encoder let go once the prompts
+        are encoded; a graphics card keeps a layer at a time. What was used is recorded in the columns `memory`,
+        `batch_size` and `rerun`; `sdlab.memory` says what each measure saves and costs.
+    keep_latents : bool
+        Whether each picture's file carries its latents (11 % more at 512x512, half as much again at 64x64), from which a later
+        run with another `vae` or `watermark` makes its picture without denoising. Within one run that is done in any case.
     on_error : {"record", "raise"}
         A failed cell becomes a row with its `error`, or ends the job with a `GenerationError`.
     progress : bool
@@ -71,21 +87,28 @@ class Job:
     """
 
     def __init__(self, requests: Request | Iterable[Request], store: Store | str, *, batch_size: int | None = None,
-                 device: str | None = None, dtype: str | None = None, on_error: str = "record", progress: bool = True) -> None:
+                 device: str | None = None, dtype: str | None = None, memory: str = "auto", keep_latents: bool = True,
+                 on_error: str = "record", progress: bool = True) -> None:
         if on_error not in ("record", "raise"):
             raise ValueError(f"on_error={on_error!r}: use 'record' or 'raise'")
         if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
             raise ValueError(f"batch_size={batch_size!r}: use a whole number from 1")
         if dtype not in (None, "float32", "bfloat16", "float16"):
             raise ValueError(f"dtype={dtype!r}: use 'float32', 'bfloat16' or 'float16'")
+        if not isinstance(memory, str) or memory not in LEVELS:
+            raise ValueError(f"memory={memory!r}: use {', '.join(map(repr, LEVELS))}")
+        if not isinstance(keep_latents, bool):
+            raise ValueError(f"keep_latents={keep_latents!r}: use True or False")
         if device is not None:
             check_device(device)
+        if dtype == "float16":
+            check_float16(device)
         self.store = store if isinstance(store, Store) else Store(store)
         self.exception: BaseException | None = None
         self._plan: Plan = plan(listed(requests), self.store)
-        if self._plan.todo:
-            self.store.prepare()
-        self._options = dict(batch_size=batch_size, device=device, dtype=dtype, on_error=on_error)
+        self._keep_inputs()
+        self._options = dict(batch_size=batch_size, device=device, dtype=dtype, memory=memory, keep_latents=keep_latents,
+                             on_error=on_error)
         self._errors: dict[str, str] = {}
         self._listeners = Listeners()
         self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)
@@ -93,6 +116,14 @@ class Job:
         self._stop, self._ended = threading.Event(), threading.Event()
         threading.Thread(target=self._work, name="sdlab job", daemon=True).start()
         atexit.register(_end, weakref.ref(self))
+
+    def _keep_inputs(self) -> None:
+        """In the store before anything is rendered; also where nothing is, so that a lost folder of inputs comes back."""
+        if self._plan.todo:
+            self.store.prepare(self.requests)
+        else:
+            with suppress(OSError):  # what is finished can be read from a store that cannot be written
+                self.store.inputs.keep(name for request in self.requests for name in named(vars(request)))
 
     def __repr__(self) -> str:
         return f"<Job {self.state}: {self.progress}>"
@@ -208,9 +239,20 @@ def check_device(device: str) -> None:
     """Refuses a device that is not here, before a model is loaded for it."""
     import torch
 
-    if device != "cpu" and not (str(device).split(":")[0] == "cuda" and torch.cuda.is_available()):
-        here = "'cpu' or 'cuda'" if torch.cuda.is_available() else "'cpu' (torch finds no CUDA device)"
-        raise ValueError(f"device={device!r} is not here; use {here}, or leave it out")
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(str(device).split(":")[0]):
+        here = " or ".join(repr(name) for name, found in there.items() if found)
+        nothing = "" if here != "'cpu'" else " (torch finds no other device)"
+        raise ValueError(f"device={device!r} is not here; use {here}{nothing}, or leave it out")
+
+
+def check_float16(device: str | None) -> None:
+    """Warns of a processor that has to imitate float16: it works, and on one of 2022 took 9 times as long as float32."""
+    from .pipelines import device_here, dtype_here
+
+    if (device or device_here()) == "cpu" and (native := dtype_here("cpu")) != "float16":
+        warnings.warn(f"dtype='float16': this processor does not compute float16 itself, so that is slower than float32; its "
+                      f"fastest is dtype={native!r}, the default", RuntimeWarning, stacklevel=4)
 
 
 def _end(reference: weakref.ref) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import tempfile
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .files import ends_with, is_leftover, write_whole
 from .index import FACTS, RECIPE, Index, packed, unpacked
+from .inputs import InputFolder, named, pixels
 from .metadata import ENDING, png_bytes, read_record
 from .opinions import OPINIONS, Opinions
 from .request import Request, key_of
@@ -50,6 +50,7 @@ class Store:
         require_layout(self.root, self.images)
         self.index = Index(self.root / "index.sqlite", self._refill)
         self.opinions = Opinions(self.root)
+        self.inputs = InputFolder(self.root / "inputs")
         len(self)  # opens the index, so that what is wrong shows here
 
     def __repr__(self) -> str:
@@ -70,7 +71,7 @@ class Store:
             raise ValueError(f"{key!r} is no key; a key is 32 hexadecimal digits, such as request.key")
         return f"{self.images}{os.sep}{key[:2]}{os.sep}{key}.png"
 
-    def save(self, key: str, request: Request, image: Image, facts: Mapping[str, Any]) -> Path:
+    def save(self, key: str, request: Request, image: Image, facts: Mapping[str, Any], latents: bytes | None = None) -> Path:
         """Writes a finished picture, wholly or not at all.
 
         Parameters
@@ -84,6 +85,8 @@ class Store:
         facts : mapping
             Those that are columns enter the frame, others stay in the record. "pixels" is added, and "created" (ISO 8601,
             UTC) unless given.
+        latents : bytes, optional
+            What another VAE can decode, as `latents.packed` gives it; the picture carries it.
 
         Raises
         ------
@@ -94,15 +97,17 @@ class Store:
         if key != own:
             raise ValueError(f"key {key} does not belong to this request, whose own is {own}; save needs the resolved one")
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        data = png_bytes(image, request, key, {"created": now, **facts, "pixels": pixels(image)})
+        data = png_bytes(image, request, key, {"created": now, **facts, "pixels": pixels(image)}, latents)
         with self._advising(*PICTURE):
+            self.inputs.keep(named(vars(request)))
             write_whole(path, data)
         self.index.put([packed(read_record(data), len(data))])
         return path
 
-    def prepare(self) -> None:
-        """Makes the folder and tries to write there, so that a long run fails before it begins; raises as `save` does."""
+    def prepare(self, requests: Iterable[Request] = ()) -> None:
+        """Makes the folder, keeps the requests' input pictures and tries to write: a long run fails before it begins."""
         with self._advising(*PICTURE):
+            self.inputs.keep(name for request in requests for name in named(vars(request)))
             self.images.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.images) as trial:
                 trial.write(bytes(ROOM))
@@ -145,6 +150,14 @@ class Store:
 
         with self._named(key) as path, Image.open(path) as image:
             return image.convert("RGB")
+
+    def input(self, name: str) -> Image:
+        """The input picture with that hash (the frame's columns `image`, `mask_image` and `depth_map`), RGB or grey."""
+        try:
+            return self.inputs.picture(name)
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, f"no input picture {name!r:.80} in {self!r}; it keeps those of its own "
+                                    "cells") from None
 
     def record(self, key: str) -> dict[str, Any]:
         """What the picture says about itself: {"format", "key", "request", "facts"}, every given fact included."""
@@ -237,10 +250,10 @@ class Store:
         return keys
 
     def check(self) -> pd.DataFrame:
-        """Decodes every picture and compares it with its record; rows `key path problem`, none if all is well."""
+        """Decodes every picture, inputs too, and compares it with its record; rows `key path problem`, none if all is well."""
         import pandas as pd
 
-        problems = [(key, self._file(key), self._problem(key)) for key in sorted(self._names())]
+        problems = [(key, self._file(key), self._problem(key)) for key in sorted(self._names())] + [*self.inputs.problems()]
         return pd.DataFrame([p for p in problems if p[2]], columns=["key", "path", "problem"], dtype="string")
 
     def _problem(self, key: str) -> str | None:
@@ -251,6 +264,8 @@ class Store:
             return f"cannot be read: {error}"
         if own != key:
             return f"its recipe is that of {own}" if own else "carries no recipe"
+        if missing := [name for name in named(record["request"]) if not self.inputs.path(name).exists()]:
+            return f"its input picture {missing[0]} is missing"
         return None if record["facts"].get("pixels") == pixels(image) else "its pixels are not those that were saved"
 
 
@@ -272,8 +287,3 @@ def set_aside(path: str, error: ValueError) -> None:
         warnings.warn(f"{error}; it counts as unfinished", stacklevel=2)
     else:
         warnings.warn(f"{error}; moved to {os.path.basename(path)}.broken, so the cell counts as unfinished", stacklevel=2)
-
-
-def pixels(image: Image) -> str:
-    """32 hexadecimal digits over the size and the raw RGB bytes: equal for identical pictures."""
-    return hashlib.sha256(f"{image.width}x{image.height} ".encode() + image.tobytes()).hexdigest()[:32]

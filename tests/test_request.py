@@ -67,7 +67,7 @@ def test_an_impossible_value_is_refused_by_name(field, value, says):
 
 @pytest.mark.parametrize("change, says", [
     ({"scheduler": "Eula"}, "did you mean 'EulerDiscreteScheduler'|these run"), ({"scheduler": "Euler", "eta": 0.5}, "DDIMScheduler"),
-    ({"clip_skip": 3}, "3 layers"), ({"model": "tiny-v0"}, "did you mean 'tiny-v1'"), ({"weights": "0" * 32}, "weights")])
+    ({"clip_skip": 3}, "3 layers"), ({"model": "tiny-v11"}, "did you mean 'tiny-v1'"), ({"weights": "0" * 32}, "weights")])
 def test_resolve_refuses_what_the_model_cannot_do(random_v1, change, says):
     with pytest.raises(ValueError, match=says):
         resolve(Request(**{"model": str(random_v1), **change}))

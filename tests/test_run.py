@@ -150,8 +150,8 @@ def test_what_is_dear_to_change_changes_least(cat, random_v1, tmp_path, monkeypa
 
     other = str(write_pipeline(tmp_path / "other", seed=1))
     order, pictures = [], Renderer.pictures
-    monkeypatch.setattr(Renderer, "pictures", lambda self, requests, on_step: (
-        order.append((requests[0].model == other, requests[0].num_inference_steps)), pictures(self, requests, on_step))[1])
+    monkeypatch.setattr(Renderer, "pictures", lambda self, requests, *more: (
+        order.append((requests[0].model == other, requests[0].num_inference_steps)), pictures(self, requests, *more))[1])
     run(sweep(cat, num_inference_steps=[2, 3], model=[str(random_v1), other], seed=range(2)), tmp_path / "store")
     assert order == [(False, 2), (False, 3), (True, 2), (True, 3)]
 

@@ -216,6 +216,11 @@ def test_without_a_title_the_figure_says_what_is_constant_and_what_varies_along(
     assert not any("a cat" in text for text in texts(image_grid(frame, col="seed", title="")))
 
 
+def test_an_input_picture_is_named_by_the_beginning_of_its_hash(tmp_path):
+    frame = results(tmp_path, plan(image="0123456789abcdef" * 2, seed=range(2)))
+    assert "image: 01234567…" in " ".join(texts(image_grid(frame, col="seed")))  # the line may be broken there
+
+
 def test_weights_of_one_model_are_told_apart_and_those_of_several_go_without_saying(tmp_path):
     frame = results(tmp_path, plan(seed=range(2)))
     frame["weights"] = ["f00d", "beef"]

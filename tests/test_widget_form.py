@@ -10,10 +10,12 @@ from nbclient import NotebookClient
 
 from sdlab import Request, Store, run, sweep
 from sdlab.models import resolve
+from sdlab.request import FIELDS
 from sdlab.widgets import SweepForm
+from sdlab.widgets.fields import FOLDS
 from sdlab.widgets.form import ahead
 from sdlab.widgets.form_look import Look
-from sdlab.widgets.form_plan import line_read, line_written
+from sdlab.widgets.form_plan import ORDER, line_read, line_written
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the weights are ignored")  # of the sweeps that the forms are compared with
 CIRCLE = Request(prompt="a {red|blue} circle", num_inference_steps=2)
@@ -60,8 +62,8 @@ def test_an_empty_form_is_one_cell_of_the_default_request(tmp_path):
     form = filled(SweepForm(store=tmp_path))
     assert form.value == [Request()] and form.errors == {} and form.status.startswith("1 cell")
     assert list(form.fields) == ["prompt", "negative_prompt", "replace", "seed", "guidance_scale", "model", "scheduler",
-                                 "num_inference_steps", "height", "width", "eta", "clip_skip",
-                                 "guidance_rescale", "prompt_syntax", "watermark"]
+                                 "num_inference_steps", "height", "width", *itertools.chain(*FOLDS.values())]
+    assert set(form.fields) == {*FIELDS, "replace"} - {"weights"} == {*ORDER, "replace"}
 
 
 def test_the_value_is_the_product_of_what_the_fields_say(form):
@@ -121,12 +123,13 @@ def test_what_a_scheduler_cannot_take_is_told_at_the_field_and_unfolds_it(form):
     filled(form, scheduler=("LCMScheduler",), num_inference_steps="60")
     assert "at most 50" in form.errors["num_inference_steps"]
     filled(form, scheduler=("PNDMScheduler",), num_inference_steps="2", eta="0.5")
-    assert "DDIMScheduler only" in form.errors["eta"] and form._folded.layout.display != "none"
+    assert "DDIMScheduler only" in form.errors["eta"] and form._folds[1].inside.layout.display != "none"
 
 
 def test_a_model_that_is_not_there_is_told_at_the_model(tmp_path):
     form = filled(SweepForm(store=tmp_path / "store", models=str(tmp_path / "nothing")))
-    assert form.fields["model"].options == ("tiny-v1", str(tmp_path / "nothing"))  # other rows are not on this machine
+    here = ("tiny-v1", "tiny-v2", "tiny-depth", "tiny-x4")  # other rows are not on this machine
+    assert form.fields["model"].options == (*here, str(tmp_path / "nothing"))
     filled(form, model=(str(tmp_path / "nothing"),))
     assert "unknown model" in form.errors["model"]
 

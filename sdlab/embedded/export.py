@@ -50,8 +50,10 @@ def export(parts: Path, target: Path, recipe: Recipe) -> float:
     into the card.
     """
     assembled(parts, recipe).to(torch.float16).save_pretrained(target)
-    text = target / "text_encoder/config.json"  # transformers loads in the dtype stated there, diffusers in float32:
-    text.write_text(text.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))  # a plain call must get one
+    for part in ("text_encoder", "depth_estimator"):  # transformers loads in the dtype stated there, diffusers in float32:
+        stated = target / part / "config.json"        # a plain call must get one
+        if stated.exists():
+            stated.write_text(stated.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
     for config in target.glob("*/config.json"):  # where the parts lay while they were trained is nobody's business
         stated = {name: value for name, value in json.loads(config.read_text()).items() if name != "_name_or_path"}
         config.write_text(json.dumps(stated, indent=2) + "\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 TRAININGS = {  # stage: (minutes, samples a rank and step, learning rate or that of the recipe)
     "autoencoder": (9, 4, .0015), "text": (8, 96, .001), "denoiser": (100, 24, None), "decoder": (8, 4, .001),
-    "estimator": (8, 16, .001)}
+    "estimator": (8, 16, .0005)}
 
 
 def run_stage(stage: str, options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..captions import NEUTRAL, enumeration, hide_home, plain, text_of, tuples, values, varying
+from ..captions import NEUTRAL, enumeration, hide_home, in_short, plain, text_of, tuples, values, varying
 from ..metadata import infotext, read_record
 from ..reproduce import STATED, arguments, requests_of, store_root
 from ..request import FIELDS, Request
@@ -39,7 +39,7 @@ class Cells:
     """
 
     def __init__(self, frame: pd.DataFrame, now: Callable[[], pd.DataFrame] | None = None, store: Store | None = None) -> None:
-        self.frame, self._now = frame, now or (lambda: frame)
+        self.frame, self._now, self._short = frame, now or (lambda: frame), in_short(frame)
         root = None if store is not None else store_root(frame)
         self.store = Store(root) if root else store
         self.keys = values(frame, "key")
@@ -119,7 +119,7 @@ class Cells:
         """The recipe in short, a line for each field that says something."""
         if i >= len(self):
             return f"seed: {self.request(i).seed}"
-        found = {name: plain(self.frame[name].iloc[i]) for name in self._told}
+        found = {name: plain(self._short[name].iloc[i]) for name in self._told}
         return "\n".join(f"{name}: {text_of(value)}" for name, value in found.items() if value not in (None, NEUTRAL.get(name)))
 
     def pictures(self, cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:

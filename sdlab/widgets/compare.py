@@ -8,7 +8,7 @@ import pandas as pd
 import traitlets
 from PIL import Image
 
-from ..captions import NEUTRAL, counted, hide_home, text_of, values
+from ..captions import NEUTRAL, counted, hide_home, shortened, text_of, values
 from ..pairs import Pairing, difference, not_constant, pair
 from ..reproduce import store_root
 from ..runner import Job
@@ -112,12 +112,12 @@ class Compare(Panel):
     # The pairs, laid out
 
     def _take(self, pairing: Pairing) -> None:
-        self._pairing, self._rows = pairing, pairing.frame
+        self._pairing, self._rows, self._short = pairing, pairing.frame, shortened(pairing.values)
         self._names = [self._name(pairing.left), self._name(pairing.right)]
 
     def _name(self, value: Any) -> str:
         known = isinstance(value, str) and value.strip()
-        return hide_home(value) if known else f"{self._pairing.by} {text_of(value)}"
+        return hide_home(self._short.get(value, value)) if known else f"{self._pairing.by} {text_of(value)}"
 
     def _deal(self, at: int | None = None) -> None:
         """Lays the pairs out anew: others, in another order, or on other sides."""
@@ -128,7 +128,7 @@ class Compare(Panel):
         pairing = self._pairing
         alone = f" · {counted(len(pairing.alone), 'picture')} without a partner" if pairing.alone else ""
         with self.hold_sync():
-            self.choices = [hide_home(text_of(value)) for value in pairing.values]
+            self.choices = [hide_home(self._short.get(value, text_of(value))) for value in pairing.values]
             self.chosen = [pairing.values.index(pairing.left), pairing.values.index(pairing.right)]
             self.note = counted(len(ids), "pair") + alone
             self._count()

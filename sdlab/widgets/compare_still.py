@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..captions import text_of, values
+from ..captions import in_short, text_of, values
 from ..pairs import Pairing
 from ..reproduce import results_code
 from .compare_votes import Ballot
@@ -30,7 +30,7 @@ def compare_code(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
 def compare_table(pairing: Pairing, rows: pd.DataFrame, ballot: Ballot, names: Sequence[str],
                   unlike: Sequence[Sequence[str]], note: str) -> str:
     """The first pairs, their votes, and what is not held constant; while a blind vote is under way nothing tells who is who."""
-    secret = ballot.under_way
+    secret, rows = ballot.under_way, in_short(rows)
     places = range(len(ballot)) if secret else [ballot.order.index(n) for n in range(len(ballot))]
     heads = ("left", "right") if secret else names
     head = "".join(f'<th scope="col" style="{CELL}">{escape(text)}</th>' for text in ("pair", *heads, "vote"))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -12,9 +13,11 @@ from ..captions import PROMPTS
 from ..models import SCHEDULERS
 from ..request import FIELDS
 from ..store import Store
-from .form_plan import NAMES
+from .form_plan import LINED, NAMES
 
 RANGES = 'Numbers and ranges: 1, 3-5 or 1-10 (+2) or 0-1 [5]. '
+PATHS = 'Paths of pictures, apart by commas; "none" among them is without. '
+BESIDE = "They act together; other lines are other cells, and none is a cell without."
 HINTS = {  # field: (what an empty one shows, how it is filled in)
     "prompt": ("a {red|blue} circle left of a cat", "One prompt a line. {red|blue} stands for each choice in turn; "
                '{colour=red|blue} names it. A line "" is the empty prompt.'),
@@ -27,6 +30,14 @@ HINTS = {  # field: (what an empty one shows, how it is filled in)
     "num_inference_steps": ("native", RANGES + "Empty: the model's native value."),
     "height": ("native", RANGES + "In pixels, multiples of 8. Empty: the model's native value."),
     "width": ("native", RANGES + "In pixels, multiples of 8. Empty: the model's native value."),
+    "image": ("cat.png", PATHS + "The picture to begin with: for changing it, inpainting, depth and upscaling."),
+    "mask_image": ("mask.png", PATHS + "For inpainting: white where the image is to be painted anew."),
+    "depth_map": ("estimated", PATHS + "For models guided by depth: light where it is near. Empty: the model estimates it."),
+    "strength": ("native", RANGES + "0 to 1: how much of the image may change. Empty: 0.8, and 1 for inpainting."),
+    "noise_level": ("native", RANGES + "How much noise an upscaler puts into the image first. Empty: 20."),
+    "vae": ("native", 'Names or folders of other VAEs, apart by commas; "native" among them is the model\'s own.'),
+    "lora": ("ink.safetensors@0.8", "In each line one or several LoRA files with scales, apart by commas. " + BESIDE),
+    "textual_inversion": ("<ink>=ink.pt", "In each line one or several files of learned words, apart by commas. " + BESIDE),
     "eta": ("0", "0 to 1, the noise that DDIM adds in each step."),
     "clip_skip": ("0", "How many of the text encoder's last layers to leave out."),
     "guidance_rescale": ("none", RANGES + "0 to 1: how much of the guided contrast to take back."),
@@ -34,8 +45,12 @@ HINTS = {  # field: (what an empty one shows, how it is filled in)
                       'weights+chunks. "none" among them: as diffusers reads them.'),
     "watermark": ("none", 'Names of invisible marks, such as sd-v1; "none" among them is a picture without.'),
 }
-MORE = ("eta", "clip_skip", "guidance_rescale", "prompt_syntax", "watermark")  # folded away
-LINES = {"prompt": 4, "negative_prompt": 4, "model": 4, "scheduler": 4}
+FOLDS = {  # what the fields are called that are folded away
+    "Input pictures": ("image", "mask_image", "depth_map", "strength", "noise_level"),
+    "More settings": ("vae", "lora", "textual_inversion", "eta", "clip_skip", "guidance_rescale", "prompt_syntax", "watermark")}
+FOLDED = tuple(name for names in FOLDS.values() for name in names)
+LINES = {"prompt": 4, "negative_prompt": 4, "model": 4, "scheduler": 4, "lora": 2, "textual_inversion": 2}
+CONTENT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
 
 
 def control(name: str, text: Any, models: Sequence[str]) -> ipywidgets.DOMWidget:
@@ -48,8 +63,8 @@ def control(name: str, text: Any, models: Sequence[str]) -> ipywidgets.DOMWidget
         known = [*SCHEDULERS, *(other for other in text if other and other not in SCHEDULERS)]
         return ipywidgets.SelectMultiple(options=[("native", None), *((each, each) for each in known)], value=text,
                                          rows=LINES[name], **common)
-    kind = ipywidgets.Textarea if name in PROMPTS else ipywidgets.Text
-    lines = {"rows": LINES[name]} if name in PROMPTS else {}
+    kind = ipywidgets.Textarea if name in (*PROMPTS, *LINED) else ipywidgets.Text
+    lines = {"rows": LINES[name]} if kind is ipywidgets.Textarea else {}
     return kind(value=text, placeholder=placeholder, continuous_update=False, **lines, **common)
 
 
@@ -57,7 +72,8 @@ class Field(ipywidgets.VBox):
     """A control and the message under it."""
 
     def __init__(self, name: str, text: Any, models: Sequence[str], uid: str) -> None:
-        self.control, self._message, self._place = control(name, text, models), ipywidgets.HTML(), f"sdl-{uid}-{name}"
+        self.name, self._place = name, f"sdl-{uid}-{name}"
+        self.control, self._message = control(name, text, models), ipywidgets.HTML()
         super().__init__([self.control, self._message])
         self.add_class("sdl-field")
         self.add_class(f"sdl-field-{name}")
@@ -76,6 +92,28 @@ class Field(ipywidgets.VBox):
         """Shows what is wrong, or what one should know; nothing if there is nothing."""
         self._message.value = said(error, "error", self._place) or said(note, "note", self._place)
         self._message.layout.display = "" if self._message.value else "none"
+
+
+class Fold(ipywidgets.VBox):
+    """Fields behind a button that shows and hides them; while they are hidden, a line says what they hold."""
+
+    def __init__(self, title: str, fields: Sequence[Field], uid: str) -> None:
+        self.title, self.fields, self._place = title, fields, f"sdl-{uid}-{title.replace(' ', '-')}"
+        self.button = ipywidgets.ToggleButton(description=title, tooltip=", ".join(field.name for field in fields),
+                                              value=any(field.text for field in fields))
+        self.line, self.inside = ipywidgets.HTML(), box(fields, "sdl-fields")
+        super().__init__([self.button, self.line, self.inside])
+        self.show()
+
+    def show(self, errors: Sequence[str] = ()) -> None:
+        """Shows what the button says, and the fields anyway if one of them has an error."""
+        if any(field.name in errors for field in self.fields):
+            self.button.value = True
+        held = "; ".join(f"{field.name} {' · '.join(field.text.splitlines())}" for field in self.fields if field.text)
+        self.inside.layout.display = None if self.button.value else "none"
+        hidden = "Also set: " + CONTENT.sub(r"\1…", held) if held and not self.button.value else ""
+        self.line.value = said(hidden, "note", self._place)
+        self.line.layout.display = "" if self.line.value else "none"
 
 
 def said(text: str, kind: str, place: str) -> str:

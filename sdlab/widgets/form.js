@@ -23,7 +23,9 @@ function render({ model, line, root }) {
       control.setAttribute("aria-invalid", name in errors);
       if (name in errors) control.setAttribute("aria-describedby", errors[name]); else control.removeAttribute("aria-describedby");
     }
-    form.querySelector(".widget-toggle-button")?.setAttribute("aria-expanded", String(model.get("more")));
+    for (const button of form.querySelectorAll(".widget-toggle-button")) {
+      button.setAttribute("aria-expanded", String(Boolean(model.get("folds")[button.textContent.trim()])));
+    }
     if (form.dataset.sdlHeard) return;
     form.dataset.sdlHeard = "yes";
     keepAllKeys(form);
@@ -37,7 +39,7 @@ function render({ model, line, root }) {
   const attached = new ResizeObserver(mark);               // only then is the form around it known
   attached.observe(root);
 
-  const changed = { code: show, errors: mark, more: mark };
+  const changed = { code: show, errors: mark, folds: mark };
   for (const [name, act] of Object.entries(changed)) model.on(`change:${name}`, act);
   show();
   return () => {

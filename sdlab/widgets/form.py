@@ -11,14 +11,16 @@ import traitlets
 
 from ..captions import enumeration
 from ..catalogue import available
+from ..inputs import PICTURES
 from ..planning import listed
 from ..request import Request
 from ..runner import Job
 from ..store import Store
-from .fields import HINTS, MORE, Field, box, named, offer, opened, require_sides, said, settings_table, side
-from .form_look import Look, looked_up, once, place_of
+from .fields import FOLDED, FOLDS, HINTS, Field, Fold, box, named, offer, opened, require_sides, said, settings_table, side
+from .fields_picture import PictureField
+from .form_look import Look, lend, looked_up, once, place_of
 from .form_page import FormPage
-from .form_plan import ORDER, Reading, folder_of, read
+from .form_plan import ORDER, Reading, folder_of, heard, read
 from .form_texts import texts_of
 from .grid import SeedGrid
 from .panel import Kept, workers
@@ -79,18 +81,20 @@ class SweepForm(Kept, ipywidgets.VBox):
         found = [] if requests is None else listed(requests)
         if requests is not None and not found:
             raise ValueError("no requests: give a sweep, one Request, or nothing for an empty form")
+        self.store = opened(store)
+        lend(self.store, found)
         texts, self._order, lost = texts_of(found) if found else (START, list(ORDER), "")
         require_sides([] if lost else list(dict.fromkeys(name for each in found for name in each.labels)), row=row, col=col)
         self._notes, self._trouble, self._found = {"prompt": lost} if lost else {}, "", Look()
-        self.store = opened(store)
         self._folder = folder_of(store)
         self.job: Job | None = None
         self.grid: SeedGrid | None = None
         self._lock, self._starting, self._settled = threading.RLock(), threading.Lock(), threading.Event()
         self._script = FormPage(self._look_again)
         self.uid = self._script.uid
-        offered = dict.fromkeys([*available(), *named("models", models), *texts["model"]])
-        self._fields = {name: Field(name, texts[name], list(offered), self.uid) for name in HINTS}
+        offered = dict.fromkeys([*available(None), *named("models", models), *texts["model"]])
+        self._fields = {name: (PictureField if name in PICTURES else Field)(name, texts[name], list(offered), self.uid)
+                        for name in HINTS}
         self.fields = {name: field.control for name, field in self._fields.items()}
         super().__init__()
         self._build(row, col)
@@ -102,20 +106,20 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._run = ipywidgets.Button(description="Run", button_style="primary", tooltip="Renders what is not finished yet")
         self._stop = ipywidgets.Button(description="Stop", disabled=True,
                                        tooltip="Ends within one step; Run goes on from there")
-        self._more = ipywidgets.ToggleButton(description="More settings", tooltip="eta, clip_skip, watermark")
+        self._folds = [Fold(title, [self._fields[name] for name in names], self.uid) for title, names in FOLDS.items()]
         self._line, self._problem = ipywidgets.HTML(), ipywidgets.HTML()
         self._place = ipywidgets.VBox()
-        self._folded = box([self._fields[name] for name in MORE], "sdl-fields")
         self._unfold()
         self.children = [
-            box([self._fields[name] for name in HINTS if name not in MORE], "sdl-fields"), self._more, self._folded,
+            box([self._fields[name] for name in HINTS if name not in FOLDED], "sdl-fields"), *self._folds,
             box([self._run, self._stop, self._row, self._col], "sdl-run"), self._line, self._problem, self._script, self._place]
         self.add_class("sdl-form")
         for control in self.fields.values():
             control.observe(self._changed, "value")
         for choice in (self._row, self._col):
             choice.observe(self._write_code, "value")
-        self._more.observe(self._unfold, "value")
+        for fold in self._folds:
+            fold.button.observe(self._unfold, "value")
         self._run.on_click(self._run_clicked)
         self._stop.on_click(lambda _: self.stop())
 
@@ -195,13 +199,16 @@ class SweepForm(Kept, ipywidgets.VBox):
         notes = self._notes | self._found.notes | self._reading.notes
         for name, field in self._fields.items():
             field.say(errors.get(name, ""), notes.get(name, ""))
-        if any(name in errors for name in MORE):
-            self._more.value = True
+            if name in PICTURES:
+                field.show(self._reading.values.get(name, ()))
+        for fold in self._folds:
+            fold.show(errors)
         wrong = [name for name in self._fields if name in errors]
         reason = f"Run waits for {enumeration(wrong)}: see what is said there." if wrong else ""
         if self.running:  # what is finished changes by the second, and the grid says it
             status = "A job is running: how far it is stands above its pictures."
         self._line.value = said(reason or status, "status", f"sdl-{self.uid}-status")
+        self._line.value += said(notes.get("", ""), "note", f"sdl-{self.uid}-note")
         self._problem.value = said(errors.get("", self._trouble), "error", f"sdl-{self.uid}-problem")
         self._problem.layout.display = "" if self._problem.value else "none"
         self._script.errors = {name: f"sdl-{self.uid}-{name}" for name in wrong}
@@ -216,8 +223,9 @@ class SweepForm(Kept, ipywidgets.VBox):
         self.code = self._script.code = self._reading.code(self._folder, self._row.value, self._col.value, self._found.repeated)
 
     def _unfold(self, _: Any = None) -> None:
-        self._script.more = self._more.value
-        self._folded.layout.display = None if self._more.value else "none"
+        for fold in self._folds:
+            fold.show()
+        self._script.folds = {fold.title: fold.button.value for fold in self._folds}
 
     # Running it
 
@@ -232,7 +240,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         if self.running or not self._starting.acquire(blocking=False):
             raise ValueError("a job of this form is running; form.stop() ends it within a step")
         try:
-            job = Job(once(self.value), self.store, progress=False)
+            with heard():  # the form's notes say of what it warns
+                job = Job(once(self.value), self.store, progress=False)
             grid = self._grid_of(job)
         finally:
             self._starting.release()

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..captions import PROMPTS, enumeration, text_of
+from ..inputs import named
 from ..models import native, resolve
 from ..planning import preview
 from ..request import FIELDS, OPTIONAL, Request
 from ..store import Store
-from .form_plan import Reading
+from .form_plan import Reading, heard
 
 LOOKED_AT = 50_000  # cells; beyond, finding the finished ones takes too long to do it after every change
+
+PLACE = re.compile(r"unknown (\w+) |the weights of (model) |model .* is for \w+ and needs (\w+)=|(\w+)(?:=|: | has )")
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,21 @@ def looked_up(reading: Reading, store: Store) -> Look:
             native(model)
         place = ""
         requests = reading.requests()
+        lend(store, requests)
         different = once(requests)
-        notes = notes_on_repeats(reading, len(requests) - len(different))
-        return Look(repr(preview(different, store)), {}, notes, names_that_vary(different), bool(notes))
+        repeats = notes_on_repeats(reading, requests, len(requests) - len(different))
+        with heard() as warned:
+            status = repr(preview(different, store))
+        return Look(status, {}, notes_on_warnings(warned) | repeats, names_that_vary(different), bool(repeats))
     except Exception as error:  # whatever it is, it belongs to the form, not to some cell's output
         found, text = place_of(f"{error}")
+        place = place or "vae" * (" is not on this machine" in text)  # the models are: this one was to lend its VAE
         return Look(errors={found or place: text})
+
+
+def lend(store: Store, requests: Sequence[Request]) -> None:
+    """Has this process know the requests' input pictures that the store keeps."""
+    store.inputs.lend({name for request in requests for name in named(vars(request))})
 
 
 def once(requests: Sequence[Request]) -> list[Request]:
@@ -64,21 +76,30 @@ def once(requests: Sequence[Request]) -> list[Request]:
     try:
         for request in requests:
             found.setdefault(resolve(request, natives[request.model]), request)
-    except ValueError:
+    except (ValueError, OSError):
         return list(requests)  # `preview` and `Job` say which of them is wrong
     return list(found.values())
 
 
-def notes_on_repeats(reading: Reading, count: int) -> dict[str, str]:
+def notes_on_warnings(warned: Sequence[str]) -> dict[str, str]:
+    """{field, or "" for none: what checking the requests has warned of}"""
+    notes: dict[str, str] = {}
+    for text in dict.fromkeys(warned):
+        place = place_of(text)[0]
+        notes[place] = f"{notes[place]}; {text}" if place in notes else text
+    return notes
+
+
+def notes_on_repeats(reading: Reading, requests: Sequence[Request], count: int) -> dict[str, str]:
     """{field: which of its values is counted once}, if so many of the requests repeat others."""
     if not count:
         return {}
-    owns = [resolve(Request(model=model)) for model in reading.values.get("model", [Request().model])]
-    notes = {}
+    several, notes = len(reading.values.get("model", ())) > 1, {}
     for name, found in reading.values.items():
-        same = {own.model: getattr(own, name) for own in owns if getattr(own, name) in found} if name in OPTIONAL else {}
-        if None in found and any(value is not None for value in same.values()):
-            said = [f"{text_of(value)}{f' with {model}' if len(owns) > 1 else ''}" for model, value in same.items()]
+        open_ = {request.model: request for request in requests if name in OPTIONAL and getattr(request, name) is None}
+        owns = {model: getattr(resolve(request), name) for model, request in open_.items()}
+        if said := [f"{text_of(value)}{f' with {model}' if several else ''}" for model, value in owns.items()
+                    if value is not None and value in found]:
             notes[name] = f"native is {enumeration(said)}: counted once"
     s = "s" * (count != 1)
     return notes or {next((name for name in PROMPTS if name in reading.values), "prompt"):
@@ -95,7 +116,11 @@ def names_that_vary(requests: Sequence[Request]) -> list[str]:
 def place_of(error: str) -> tuple[str, str]:
     """(the field of which an error of `preview` or `Job` speaks, or ""; the error without the request's number)"""
     text = re.sub(r"^request \d+ of \d+: ", "", error)
-    if match := re.match(r"unknown (\w+) |the weights of (model) |(\w+)(?:=| has )", text):
+    if re.match(r"no input picture |the input picture |the upscaler would ", text):
+        return "image", text
+    if re.match(r"'[^']+' has learned pictures of ", text):
+        return "height", text
+    if match := PLACE.match(text):
         name = next(filter(None, match.groups()))
         return (name if name in FIELDS else ""), text
     return "", text

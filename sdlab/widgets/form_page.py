@@ -17,7 +17,7 @@ class FormPage(Panel):
     _css = source("page.css", "form.css")
     code = traitlets.Unicode().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
-    more = traitlets.Bool(False).tag(sync=True)
+    folds = traitlets.Dict().tag(sync=True)  # {what a button is called: whether its fields are shown}
     hints = traitlets.Dict({name: hint for name, (_, hint) in HINTS.items()}).tag(sync=True)
 
     def __init__(self, look: Callable[[], None]) -> None:

@@ -1,28 +1,36 @@
 """What the texts in a form's fields say: requests, the Python that makes them, or what is wrong at which field."""
 from __future__ import annotations
 
+import contextlib
+import csv
 import functools
 import json
 import math
 import os
 import re
+import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..axes import ESCAPED, MOST, WEIGHT, numbers, readings, words
 from ..captions import PROMPTS, text_of
+from ..inputs import HASH, PICTURES
 from ..request import MAX_CELLS, OPTIONAL, WHOLE, Request, axis_values, replacements, sweep
 from ..store import Store
 
 NAMES = ("model", "scheduler")  # fields of which some of a list are chosen; the others hold text
 NATIVE, NONE = "native", "none"  # how a text says None among other values
-ORDER = ("model", *PROMPTS, "scheduler", "height", "width", "num_inference_steps", "guidance_scale", "guidance_rescale",
-         "eta", "clip_skip", "prompt_syntax", "watermark", "seed")
-WORDS = ("prompt_syntax", "watermark")  # fields whose text is a list of words
+ORDER = ("model", "vae", "lora", "textual_inversion", *PROMPTS, *PICTURES, "strength", "noise_level", "scheduler", "height",
+         "width", "num_inference_steps", "guidance_scale", "guidance_rescale", "eta", "clip_skip", "prompt_syntax", "watermark",
+         "seed")
+WORDS = ("prompt_syntax", "watermark", "vae", *PICTURES)  # fields whose text is a list of words
+LINED = ("lora", "textual_inversion")  # fields of which each line is a value: commas belong to it
+ABSENT = dict.fromkeys((*WORDS, *LINED, "guidance_rescale"), NONE) | {"vae": NATIVE}  # None in a text; NATIVE if not here
 WIDTH = 118  # letters; a longer call takes a line for each argument
+quiet = threading.RLock()  # the filters of warnings are the whole process's: of two threads that set them, one would lose
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Reading:
     values : dict
         {field of a request: its values}, for the fields that say something.
     given : dict
-        {field: its values as the code writes them}: as typed, or a list.
+        {field: its values as the code writes them}: as typed, or a list; of pictures the paths that were typed.
     replace : str
         As typed.
     errors : dict
@@ -58,8 +66,8 @@ class Reading:
             raise ValueError(self.wrong())
         axes = {name: found for name, found in self.values.items() if len(found) > 1}
         base = Request(**{name: found[0] for name, found in self.values.items() if len(found) == 1})
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the notes say it
+        lines = [line for name in PROMPTS for line in self.values.get(name, ())]
+        with heard() if any("::" in line for line in lines) else contextlib.nullcontext():  # the notes say it
             return sweep(base, **axes, **({"replace": self.replace} if self.replace else {}))
 
     def wrong(self) -> str:
@@ -71,15 +79,33 @@ class Reading:
         """Python that makes the requests and runs them; `repeated`: some are one recipe, and a grid has place for one."""
         if self.errors:
             return "".join(f"# to be mended: {line}\n" for line in self.wrong().splitlines())
-        base = [f"{name}={literal(found[0])}" for name, found in self.values.items() if len(found) == 1]
+        base = [f"{name}={literal(self.given[name][0] if name in PICTURES else found[0])}"
+                for name, found in self.values.items() if len(found) == 1]
         axes = [f"{name}={literal(self.given[name])}" for name, found in self.values.items() if len(found) > 1]
         replace = [f"replace={literal(self.replace)}"] if self.replace else []
         sides = [f"{side}={literal(names)}" for side, names in (("row", row), ("col", col)) if names]
         results = 'results.drop_duplicates("key")' if repeated else "results"
         return ("from sdlab import Request, run, sweep\n" + "from sdlab.widgets import SeedGrid\n" * bool(sides)
-                + f"\nplan = {call('sweep', [call('Request', base), *axes, *replace])}\n"
+                + f"\n{self.comment(store)}plan = {call('sweep', [call('Request', base), *axes, *replace])}\n"
                 + f"results = run(plan, {literal(store)})\n"
                 + (f"{call('SeedGrid', [results, *sides])}\n" if sides else ""))
+
+
+    def comment(self, store: str) -> str:
+        """What the code says of pictures that it names by content."""
+        named = [name for name in PICTURES if any(HASH.fullmatch(item or "") for item in self.given.get(name, ()))]
+        return (f"# {' and '.join(named)}: named by content, which Store({literal(store)}) keeps once this has run;\n"
+                "# elsewhere put the path of the picture in its place\n") if named else ""
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[list[str]]:
+    """Keeps warnings from the page, and lists what they say when it is over; one thread at a time."""
+    said: list[str] = []
+    with quiet, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield said
+    said += [str(warning.message) for warning in caught]
 
 
 def read(texts: Mapping[str, Any], order: Sequence[str] = ORDER) -> Reading:
@@ -87,8 +113,8 @@ def read(texts: Mapping[str, Any], order: Sequence[str] = ORDER) -> Reading:
     values, given, errors, notes = {}, {}, {}, {}
     for name in order:
         try:
-            found, written = understood(name, texts[name])
-        except (ValueError, TypeError) as error:
+            found, written = understood(name, texts[name], changed_at(texts[name]) if name in PICTURES else ())
+        except (ValueError, TypeError, OSError, csv.Error) as error:
             errors[name] = str(error).removeprefix(f"{name}: ").removeprefix(f"axis {name} ")
             continue
         if found and not says_nothing(name, found):
@@ -107,8 +133,8 @@ def read(texts: Mapping[str, Any], order: Sequence[str] = ORDER) -> Reading:
 
 
 @functools.lru_cache(32)  # a field that has not changed is not read again
-def understood(name: str, text: Any) -> tuple[list[Any], Any]:
-    """(the values that a field's text stands for, how the code writes them)"""
+def understood(name: str, text: Any, changed: tuple = ()) -> tuple[list[Any], Any]:
+    """(the values that a field's text stands for, how the code writes them); `changed` tells when its files did"""
     if name in NAMES:
         if name == "model" and not text:
             raise ValueError("choose at least one model")
@@ -123,17 +149,27 @@ def understood(name: str, text: Any) -> tuple[list[Any], Any]:
     if not text:
         return [], None
     items = items_of(name, text)
+    if name in PICTURES:
+        named = {value: item for item in items for value in axis_values(name, [item])}
+        return list(named), list(named.values())
     found = axis_values(name, items)
     for value in found if name in ("height", "width") else ():
         Request(**{name: value})  # knows which sizes there are
     return found, text if None not in items else found
 
 
+def changed_at(text: str) -> tuple:
+    """When the files were changed that a text names, those that are there."""
+    files = [Path(item).expanduser() for item in words(text.strip())]
+    return tuple(file.stat().st_mtime_ns if file.is_file() else None for file in files)
+
+
 def items_of(name: str, text: str) -> list[Any]:
-    """The values in a comma-separated text; "native", or for words and a rescaling "none", is None."""
-    nothing = NONE if name in (*WORDS, "guidance_rescale") else NATIVE
-    if name in WORDS:
-        return [None if item.lower() == nothing else item for item in words(text)]
+    """The values in a text, apart by commas or lines; "native", or for most words and a rescaling "none", is None."""
+    nothing = ABSENT.get(name, NATIVE)
+    if name in WORDS or name in LINED:
+        items = words(text) if name in WORDS else [line_read(line) for line in text.splitlines() if line.strip()]
+        return [None if item.lower() == nothing else item for item in items]
     if name not in OPTIONAL or nothing not in text.lower():
         return numbers(text, whole=name in WHOLE, name=name)
     each = [[None] if item.lower() == nothing else numbers(item, whole=name in WHOLE, name=name) for item in words(text)]
@@ -173,8 +209,7 @@ def count_readings(prompt: str) -> int:
     hidden = prompt
     for mark, stand_in in ESCAPED.items():
         hidden = hidden.replace(mark, stand_in)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with heard() if "::" in prompt else contextlib.nullcontext():
         count = readings(hidden)
     if count > MOST:
         raise ValueError(f"{prompt!r} has {count:,} readings, more than {MOST:,}")

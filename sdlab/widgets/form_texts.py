@@ -9,10 +9,11 @@ from typing import Any
 
 from ..axes import NAMED, numbers
 from ..captions import PROMPTS, enumeration, text_of
-from ..models import native
-from ..reproduce import axes_of, escaped, facts_of_models, shared_and_varying
-from ..request import FIELDS, OPTIONAL, WHOLE, Request, sweep
-from .form_plan import NAMES, NATIVE, NONE, ORDER, WORDS, line_written
+from ..inputs import PICTURES
+from ..models import native, resolve
+from ..reproduce import axes_of, escaped, shared_and_varying
+from ..request import FIELDS, OPTIONAL, WEIGHTY, WHOLE, Request, sweep
+from .form_plan import ABSENT, LINED, NAMES, NATIVE, ORDER, WORDS, line_written
 
 TRIES = 500  # places in prompts at which choices are tried, for each prompt
 Text = tuple[str, str, tuple]  # prompt, negative prompt, labels
@@ -44,26 +45,29 @@ def texts_of(requests: Sequence[Request]) -> tuple[dict[str, Any], list[str], st
 
 
 def without_natives(requests: Sequence[Request]) -> list[Request]:
-    """The requests without what they state of their models' own: the weights that are there, and values by model."""
-    of_model = facts_of_models(list(requests), shared_and_varying(list(requests))[1])
-    names = {name for facts in of_model.values() for name in facts if name in OPTIONAL}
-    if any(request.weights for request in requests):
-        names.add("weights")
+    """The requests without what their models and pictures decide: the weights that are there, native values and sizes."""
+    names = following(requests)
     if not names:
         return list(requests)
-    owns = {model: own_values(model) for model in dict.fromkeys(request.model for request in requests)}
-    for name in names:
-        if other := next((r for r in requests if getattr(r, name) not in (None, owns[r.model].get(name))), None):
-            raise ValueError(f"{name}={getattr(other, name)!r} belongs to {other.model!r} alone, and by itself that model has "
-                             f"{owns[other.model].get(name)!r}; a form varies {name} for all models alike: make one for each")
-    return [request.but(**dict.fromkeys(names)) for request in requests]
+    owns = {model: native(model) for model in dict.fromkeys(request.model for request in requests)}
+    opened = [request.but(**dict.fromkeys(names)) for request in requests]
+    for request, without in zip(requests, opened):
+        own = resolve(without, owns[request.model])
+        for name in names:
+            if getattr(request, name) not in (None, getattr(own, name)):
+                raise ValueError(f"{name}={getattr(request, name)!r} belongs to {request.model!r} alone, and by itself that "
+                                 f"model has {getattr(own, name)!r}; a form varies {name} for all alike: make one for each")
+    return opened
 
 
-def own_values(model: str) -> dict[str, Any]:
-    """What a request gets from its model, if it leaves it open."""
-    own = native(model)
-    return {"weights": own.weights, "scheduler": own.layout.scheduler, "height": own.layout.height, "width": own.layout.width,
-            "guidance_scale": own.model.guidance_scale, "num_inference_steps": own.model.num_inference_steps}
+def following(requests: Sequence[Request]) -> list[str]:
+    """The optional fields that differ, but only as the models, the parts in them and the input pictures do; and weights."""
+    varying = shared_and_varying(list(requests))[1]
+    deciding = [name for name in (*WEIGHTY, *PICTURES) if name in varying]
+    decided = [tuple(getattr(request, name) for name in deciding) for request in requests]
+    names = [name for name in varying if name in OPTIONAL and name not in deciding
+             and len({*zip(decided, (getattr(request, name) for request in requests))}) == len({*decided})]
+    return ["weights"] * any(request.weights for request in requests) + names
 
 
 def require_full(requests: Sequence[Request], texts: Sequence[Text], others: dict[str, list[Any]]) -> None:
@@ -88,11 +92,16 @@ def list_text(name: str, values: list[Any]) -> Any:
     if name in NAMES:
         return () if values == [None] else tuple(values)
     if name in WORDS:
-        return "" if values == [None] else comma_separated([NONE if value is None else value for value in values])
+        return "" if values == [None] else comma_separated([ABSENT[name] if value is None else value for value in values])
+    if name in LINED:
+        return "" if values == [None] else "\n".join(ABSENT[name] if value is None else line_written(value) for value in values)
     if values == [None] or (name in ("eta", "clip_skip") and values == [0]):
         return ""
-    known = [value for value in values if value is not None]
-    return ", ".join([NONE if name == "guidance_rescale" else NATIVE] * (known != values) + [number_text(name, known)])
+    if None not in values:
+        return number_text(name, values)
+    at = values.index(None)  # distinct values have one
+    parts = [number_text(name, values[:at]), ABSENT.get(name, NATIVE), number_text(name, values[at + 1:])]
+    return ", ".join(filter(None, parts))
 
 
 def number_text(name: str, values: list[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..captions import label_of, text_of, tuples, varying
+from ..captions import in_short, label_of, text_of, tuples, varying
 from ..views import named_columns, refuse_shared_places
 
 Names = str | Sequence[str] | None
@@ -84,6 +84,7 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         Unknown columns, or rows that differ in nothing.
     """
     rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
+    frame = in_short(frame)
     differing = varying(frame)
     if not rows and not cols and "seed" in differing and len(differing) > 1:
         rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]

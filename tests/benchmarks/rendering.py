@@ -81,8 +81,8 @@ def compare(title, folder, cells):
     print(f"  of run's time, {share:.1%} is spent in forwards of UNet and VAE", flush=True)
 
 
-def write_real_size(folder):
-    """Stable Diffusion v1's own sizes with random weights, and the embedded model's tokenizer."""
+def write_real_size(folder, half=False):
+    """Stable Diffusion v1's own sizes with random weights, in float32 or float16, and the embedded model's tokenizer."""
     from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -108,6 +108,8 @@ def write_real_size(folder):
             for module in part.modules():
                 if isinstance(module, (torch.nn.GroupNorm, torch.nn.LayerNorm)):
                     torch.nn.init.ones_(module.weight)
+        for part in parts.values():
+            part.to(torch.float16 if half else torch.float32)
         StableDiffusionPipeline(**{**tiny.components, **parts}, requires_safety_checker=False).save_pretrained(folder)
 
 
