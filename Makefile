@@ -26,6 +26,7 @@ benchmarks: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tests/benchmarks/rendering.py
 	$(BIN)/python tests/benchmarks/store_100k.py
 	$(BIN)/python tests/benchmarks/widgets.py
+	$(BIN)/python tests/benchmarks/real_size.py
 
 watermarks: $(READY)  # fetches 1 GB of Debian's pictures, once; about an hour on two cores
 	test -d build/pictures/null || $(BIN)/python tests/benchmarks/pictures.py build/pictures

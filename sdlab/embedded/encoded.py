@@ -24,7 +24,7 @@ LOW_RES_NOISE = dict(beta_schedule="scaled_linear", beta_start=1e-4, beta_end=.0
 DEPTH_NOISE = .03  # of the distance from far to near: an estimated depth is not exact
 
 
-def half_mean(arrays: np.ndarray, factor: int) -> torch.Tensor:
+def block_means(arrays: np.ndarray, factor: int) -> torch.Tensor:
     """(B, H, W, C) to (B, C, H / factor, W / factor), each value the mean of a square."""
     b, h, w, c = arrays.shape
     means = arrays.reshape(b, h // factor, factor, w // factor, factor, c).mean((2, 4), dtype=np.float32)
@@ -40,9 +40,9 @@ def stretched(depth: torch.Tensor) -> torch.Tensor:
 def seen_besides(recipe: Recipe, samples: list) -> torch.Tensor | None:
     """What the UNet is shown of these samples, as it is kept: depth (B, 1, h, w), small pictures (B, 3, h, w), or nothing."""
     if recipe.extra == "depth":
-        return stretched(half_mean(np.stack([s.depth[..., None] for s in samples]), 4)).half()
+        return stretched(block_means(np.stack([s.depth[..., None] for s in samples]), 4)).half()
     if recipe.extra == "small":
-        return (half_mean(np.stack([s.image for s in samples]), 4) / 127.5 - 1).half()
+        return (block_means(np.stack([s.image for s in samples]), 4) / 127.5 - 1).half()
     return None
 
 

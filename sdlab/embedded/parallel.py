@@ -22,7 +22,7 @@ def device() -> torch.device:
 
 
 def ranks() -> int:
-    """How many processes train: one on a GPU, else one for each of the first two cores."""
+    """How many processes train: one on a GPU, else as many as SDLAB_RANKS says, or one for each of the first two cores."""
     return 1 if device().type == "cuda" else int(os.environ.get("SDLAB_RANKS") or min(2, os.cpu_count() or 1))
 
 
