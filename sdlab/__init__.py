@@ -8,9 +8,11 @@ import importlib
 
 __version__ = "0.1.0"
 _API = {
-    "Request": "request", "sweep": "request", "Model": "models", "MODELS": "models", "Store": "store",
-    "run": "runner", "Job": "runner", "preview": "planning", "GenerationError": "lanes", "measure": "probes",
-    "detect_watermark": "watermark", "image_grid": "views", "write_report": "report",
+    "Request": "recipe.request", "sweep": "recipe.request", "Model": "models.catalogue", "MODELS": "models.catalogue",
+    "Store": "store.store", "run": "render.job", "Job": "render.job", "preview": "render.plan",
+    "GenerationError": "render.batches", "measure": "results.probes", "detect_watermark": "watermark",
+    "robustness": "results.attacks", "ATTACKS": "results.attacks", "image_grid": "results.grid",
+    "write_report": "results.report",
 }
 __all__ = list(_API)
 

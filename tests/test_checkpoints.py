@@ -10,9 +10,9 @@ import pytest
 from conftest import NOISE, write_tokenizer
 
 from sdlab import MODELS, Model, Request, run
-from sdlab.checkpoints import CONFIGS, tokenizer
-from sdlab.models import fingerprint, layout, native
-from sdlab.pipelines import load, unload
+from sdlab.models.checkpoint import CONFIGS, tokenizer
+from sdlab.models.pipeline import load, unload
+from sdlab.models.resolve import fingerprint, layout, native
 
 V1 = dict(unet=dict(cross_attention_dim=32, attention_head_dim=8, sample_size=8), text=dict(num_hidden_layers=3, hidden_act="quick_gelu"))
 V2 = dict(unet=dict(cross_attention_dim=32, attention_head_dim=[2, 4, 8, 8], sample_size=12, use_linear_projection=True),
@@ -193,7 +193,7 @@ def test_all_three_forms_have_the_same_weights_and_facts(forms):
 
 
 def native_of(path, config):
-    from sdlab.models import Native
+    from sdlab.models.resolve import Native
 
     model = named(path, config)
     return Native(model, layout(model), fingerprint(model))
@@ -241,7 +241,7 @@ def test_the_packs_fit_the_whole_heads_of_the_originals(tmp_path):
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from sdlab.checkpoints import require_complete
+    from sdlab.models.checkpoint import require_complete
 
     for pack, kind in [("v1", "v1"), ("v2-base", "v2"), ("v2-768", "v2")]:
         with torch.device("meta"):
@@ -360,7 +360,7 @@ def test_a_file_of_another_size_wants_its_configuration(forms, tmp_path):
 def test_missing_and_misshapen_tensors_are_named_before_anything_is_read(forms, tmp_path, name, change, says, monkeypatch):
     from diffusers import StableDiffusionPipeline
 
-    from sdlab.checkpoints import shapes
+    from sdlab.models.checkpoint import shapes
 
     found = {key: shape for key, shape in shapes(forms[1]).items() if key != name or change}
     assert len(found) < len(shapes(forms[1])) or change

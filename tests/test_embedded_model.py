@@ -7,19 +7,19 @@ import pytest
 from PIL import Image
 
 from sdlab import Request, run, sweep
-from sdlab.embedded import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
-from sdlab.embedded.card import figures_section, training_section
-from sdlab.embedded.matcher import find_objects
-from sdlab.embedded.world import BOTH, V2
+from sdlab.tiny import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
+from sdlab.tiny.matcher import find_objects
+from sdlab.tiny.world import BOTH, V2
+from training.card import figures_section, training_section
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from sdlab.embedded import evaluate, evaluate_guided, train, train_autoencoder  # noqa: E402
-from sdlab.embedded.recipes import RECIPES  # noqa: E402
-from sdlab.embedded.tokenizer import words  # noqa: E402
+from training import evaluate, evaluate_guided, train, train_autoencoder  # noqa: E402
+from training.recipes import RECIPES  # noqa: E402
+from training.tokenizer import words  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_wilson_interval_matches_the_textbook():
 def hasty(monkeypatch):
     """Train in this process, and judge by a few pictures."""
     monkeypatch.setattr("os.cpu_count", lambda: 1)
-    monkeypatch.setattr("sdlab.embedded.encoded.HELD_OUT", 8)
+    monkeypatch.setattr("training.encoded.HELD_OUT", 8)
     few = train_autoencoder.validation_pixels
     monkeypatch.setattr(train_autoencoder, "validation_pixels", lambda world: few(world, 4))
 

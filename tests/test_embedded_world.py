@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.embedded.matcher import find_background, find_objects
-from sdlab.embedded.scenes import BACKGROUNDS, SCENES, background
-from sdlab.embedded.sprites import COLORED_SHAPES, NAMES, sprite
-from sdlab.embedded.world import (
+from sdlab.tiny.matcher import find_background, find_objects
+from sdlab.tiny.scenes import BACKGROUNDS, SCENES, background
+from sdlab.tiny.sprites import COLORED_SHAPES, NAMES, sprite
+from sdlab.tiny.world import (
     FILTERED,
     HELD_OUT_SHAPES,
     RELATIONS,

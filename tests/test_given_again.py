@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from sdlab import Job, Request, Store, image_grid, run, sweep, write_report
-from sdlab.captions import shortened
-from sdlab.inputs import _known, picture, pixels
-from sdlab.models import resolve
-from sdlab.planning import plan
-from sdlab.report_inputs import inputs_section
+from sdlab.models.resolve import resolve
+from sdlab.render.plan import plan
+from sdlab.results.frame import shortened
+from sdlab.results.report_inputs import inputs_section
+from sdlab.store.inputs import _known, picture, pixels
 from sdlab.widgets import Compare
-from sdlab.widgets.places import places_of
+from sdlab.widgets.seed_grid.places import places_of
 
 GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
 COLOURS = np.stack([GREY, GREY.T, GREY[::-1]], axis=-1)
@@ -154,7 +154,7 @@ def test_a_report_alone_is_enough_to_make_its_requests_again(tmp_path, monkeypat
     (field, name), = re.findall(r"# Request\((\w+)=&#x27;...&#x27;\)  # the path of (\w{32})", page)
     data, = re.findall(rf'src="data:image/png;base64,([^"]+)"[^>]*>\s*<figcaption>{field} <code>{name}</code>, 64x64 pixels<', page)
     (tmp_path / "saved.png").write_bytes(base64.b64decode(data))
-    monkeypatch.setattr("sdlab.inputs._known", {})
+    monkeypatch.setattr("sdlab.store.inputs._known", {})
     assert getattr(Request(**{field: tmp_path / "saved.png"}), field) == name == HASH
     assert np.array_equal(picture(HASH), COLOURS)
 
@@ -162,9 +162,9 @@ def test_a_report_alone_is_enough_to_make_its_requests_again(tmp_path, monkeypat
 def test_inputs_beyond_the_limit_come_in_small_and_missing_ones_are_named(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     frame = frame_of(tmp_path, [COLOURS, noise])
-    monkeypatch.setattr("sdlab.report_inputs.MOST_BYTES", 20_000)
+    monkeypatch.setattr("sdlab.results.report_inputs.MOST_BYTES", 20_000)
     page = inputs_section(frame)
     assert page.count("data:image/png") == 1 and page.count("data:image/webp") == 1 and "400x400 pixels, in small here" in page
-    monkeypatch.setattr("sdlab.inputs._known", {})
+    monkeypatch.setattr("sdlab.store.inputs._known", {})
     shutil.rmtree(tmp_path / "inputs")
     assert inputs_section(frame).count("not at hand when the report was written") == 2

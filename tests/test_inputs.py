@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from sdlab import MODELS, Request, Store, preview, run, sweep
-from sdlab.inputs import _known, content, picture, pixels, png
-from sdlab.metadata import infotext, read_infotext, read_record
-from sdlab.models import resolve
-from sdlab.planning import plan
-from sdlab.reproduce import results_code
+from sdlab.models.resolve import resolve
+from sdlab.render.plan import plan
+from sdlab.results.code import results_code
+from sdlab.store.inputs import _known, content, picture, pixels, png
+from sdlab.store.metadata import infotext, read_infotext, read_record
 
 GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
 COLOURS = np.stack([GREY, GREY.T, GREY[::-1]], axis=-1)

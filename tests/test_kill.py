@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from sdlab import Request, Store, run, sweep
-from sdlab.pipelines import unload
+from sdlab.models.pipeline import unload
 
 CELLS = 60
 
@@ -43,7 +43,7 @@ def kill_at_random(context, model, root, chance):
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_killed_sweep_loses_nothing_and_tears_nothing(random_v1, tmp_path, kills):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "diffusers.pipelines.stable_diffusion", "transformers", "sdlab.runner", "sdlab.render"])
+    context.set_forkserver_preload(["torch", "diffusers.pipelines.stable_diffusion", "transformers", "sdlab.render.job", "sdlab.render.denoise"])
     unload()
     expected = run(cells(str(random_v1)), tmp_path / "whole", batch_size=4)
     chance, done, moments, round_ = random.Random(kills), 0, set(), 0

@@ -10,17 +10,17 @@ from diffusers import StableDiffusionLatentUpscalePipeline
 from PIL import Image
 from pipelines import write_latent_upscaler
 
-import sdlab.pipelines
+import sdlab.models.pipeline
 from sdlab import MODELS, Job, Model, Request, preview, run
-from sdlab.models import native, resolve
-from sdlab.pipelines import load
-from sdlab.render import Cancelled, Renderer
+from sdlab.models.pipeline import load
+from sdlab.models.resolve import native, resolve
+from sdlab.render.denoise import Cancelled, Renderer
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     yield write_latent_upscaler(tmp_path_factory.mktemp("x2") / "model")
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def renderer(cat, **options):
 
 def pixels(cat, **options):
     """Those of the cell, float32."""
-    with mock.patch("sdlab.render.picture_of", lambda levels, watermark: levels / 255):  # before they are rounded
+    with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):  # before they are rounded
         return renderer(cat, **options).pictures([resolve(cat)])[0].image
 
 
@@ -76,7 +76,7 @@ def test_cells_at_work_at_the_same_time_do_not_disturb_each_other(cat):
     def on_step(done, total, clean):
         told.append(own.pictures([other])[0].image)
 
-    with mock.patch("sdlab.render.picture_of", lambda levels, watermark: levels / 255):
+    with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):
         made = own.pictures([resolve(cat)], on_step)[0].image
     assert np.array_equal(made, pixels(cat)) and len(told) == 3 and np.array_equal(told[1], pixels(other))
 
@@ -180,7 +180,7 @@ def test_what_it_cannot_do_is_refused_before_anything_runs(cat, fields, said):
 
 @pytest.mark.parametrize("field", ["lora", "textual_inversion"])
 def test_parts_that_its_pipeline_does_not_take_are_refused(cat, field):
-    with mock.patch("sdlab.models.swapped", lambda own, request: own), pytest.raises(ValueError, match=f"has no {field}"):
+    with mock.patch("sdlab.models.resolve.swapped", lambda own, request: own), pytest.raises(ValueError, match=f"has no {field}"):
         resolve(cat.but(**{field: "some.safetensors"}))
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sdlab.render.denoise
 from conftest import write_pipeline
 
-import sdlab.render
 from sdlab import Request, Store, run, sweep
-from sdlab.latents import packed, read_latents, unpacked
+from sdlab.render.latents import packed, read_latents, unpacked
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,8 @@ def cells(random_v1, other):
 @pytest.fixture
 def denoised(monkeypatch):
     """The seeds of each call of `denoise`."""
-    calls, denoise = [], sdlab.render.denoise
-    monkeypatch.setattr(sdlab.render, "denoise", lambda *given, seeds, **more: calls.append(seeds) or denoise(*given, seeds=seeds, **more))
+    calls, denoise = [], sdlab.render.denoise.denoise
+    monkeypatch.setattr(sdlab.render.denoise, "denoise", lambda *given, seeds, **more: calls.append(seeds) or denoise(*given, seeds=seeds, **more))
     return calls
 
 
@@ -77,9 +77,9 @@ def test_latents_made_in_another_way_are_not_taken(cells, denoised, tmp_path, op
 
 
 def test_a_picture_carries_the_very_latents_unless_that_is_not_wanted(cells, tmp_path):
-    from sdlab.models import native
-    from sdlab.pipelines import load
-    from sdlab.render import Renderer
+    from sdlab.models.pipeline import load
+    from sdlab.models.resolve import native
+    from sdlab.render.denoise import Renderer
 
     frame = rendered(cells[0], tmp_path / "kept")
     plain = rendered(cells[0], tmp_path / "not", keep_latents=False)
@@ -116,8 +116,8 @@ def test_a_picture_whose_latents_are_damaged_is_denoised_again(cells, denoised, 
 
 
 def test_pictures_made_from_pictures_share_no_latents(cells, random_v1):
-    from sdlab.latents import denoised_key
-    from sdlab.models import native, resolve
+    from sdlab.models.resolve import native, resolve
+    from sdlab.render.latents import denoised_key
 
     own = native(str(random_v1))
     plain, other = (resolve(cell) for cell in (cells[0], cells[3]))

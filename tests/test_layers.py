@@ -1,8 +1,9 @@
-"""Who may import whom: the architecture, checked by reading the imports."""
+"""Who may import whom: the floors of the house, checked by reading the imports."""
 import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,83 +11,81 @@ import pytest
 import sdlab
 
 PACKAGE = Path(sdlab.__file__).parent
-MAY_IMPORT = {
-    "axes": set(),
-    "swaps": {"axes"},
-    "prompts": set(),
-    "schedulers": set(),
-    "values": {"inputs", "prompts", "swaps", "watermark"},  # watermark inside: the names of marks
-    "request": {"axes", "inputs", "models", "values"},  # models inside `.key`: it needs the native values
-    "texts": {"prompts"},
-    "inputs": {"files"},
-    "tasks": {"inputs", "request"},  # request: the type alone
-    "conditions": {"inputs", "pipelines", "request", "tasks"},
-    "enlarging": {"pipelines", "request"},
-    "embedded": {"embedded"},
-    "metadata": {"additions", "inputs", "models", "request", "schedulers", "swaps"},
-    "progress": set(),
-    "memory": set(),
-    "footprint": {"checkpoints", "layouts", "memory", "models", "pickles", "pipelines", "request"},
-    "pickles": set(),
-    "locations": set(),
-    "checkpoints": {"pickles"},
-    "layouts": {"checkpoints", "locations", "tasks"},
-    "catalogue": {"embedded", "layouts", "locations"},
-    "decoders": {"catalogue", "checkpoints", "layouts", "locations"},
-    "additions": {"checkpoints", "layouts", "pickles"},
-    "models": {"additions", "catalogue", "checkpoints", "decoders", "layouts", "request", "schedulers", "swaps", "tasks", "watermark"},  # watermark inside `resolve`: how large a mark is
-    "fitting": {"additions", "checkpoints", "decoders", "layouts", "models", "pickles"},
-    "pipelines": {"__init__", "checkpoints", "fitting", "layouts", "memory", "models", "schedulers", "tasks"},
-    "render": {"conditions", "enlarging", "memory", "pipelines", "prompts", "texts", "request", "tasks", "watermark"},
-    "files": set(),
-    "events": set(),
-    "index": {"metadata", "request"},
-    "opinions": {"files"},
-    "store": {"files", "index", "inputs", "metadata", "opinions", "request"},
-    "planning": {"inputs", "models", "pipelines", "progress", "prompts", "request", "store", "tasks"},
-    "sketch": {"events", "pipelines", "planning"},
-    "lanes": {"events", "footprint", "latents", "memory", "models", "pipelines", "planning", "progress", "render", "request", "sketch", "store"},
-    "latents": {"metadata", "models", "planning", "render", "store"},
-    "runner": {"events", "inputs", "lanes", "memory", "pipelines", "planning", "progress", "render", "request", "store"},
-    "captions": {"inputs", "request"},
-    "pairs": {"captions", "checkpoints", "models", "request"},
-    "sheet": {"captions"},
-    "views": {"captions", "sheet"},
-    "reproduce": {"captions", "catalogue", "inputs", "request"},
-    "report": {"captions", "files", "report_inputs", "reproduce", "request", "sheet"},
-    "report_inputs": {"captions", "inputs", "reproduce", "sheet"},
-    "watermark": {"metadata", "progress", "pipelines", "models", "request", "files"},
-    "probes": {"watermark", "request", "progress"},
-    "widgets": {"axes", "captions", "catalogue", "events", "files", "inputs", "metadata", "models", "opinions", "pairs", "planning", "progress", "reproduce", "request", "runner",
-                "store", "views", "watermark"},
-    "__init__": {"request", "models", "store", "runner", "lanes", "planning", "views", "report", "watermark", "probes"},
-}
+FLOORS = (  # from the ground; a room sees only lower floors, and rooms of one floor do not see each other
+    {"tiny", "errors", "pictures", "progress"}, {"recipe", "watermark"}, {"models", "store"}, {"render"}, {"results"},
+    {"widgets"}, {"__init__"})
+TO_GO = {"recipe -> models", "recipe -> store", "recipe -> watermark", "models -> store", "store -> models",
+         "models -> __init__"}
 HEAVY = ["torch", "diffusers", "transformers", "pandas", "matplotlib", "ipywidgets", "numpy", "PIL", "IPython"]
 
 
-def room(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def module_at(path):
+    """"recipe.axes" for recipe/axes.py, "recipe" for recipe/__init__.py, "__init__" for the package's own."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "__init__"
 
 
-def imported(path):
-    """The rooms that a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            deep = len(path.relative_to(PACKAGE).parts)
-            if node.level < deep:
-                yield room(path)  # inside its own room
-            elif node.module:
-                yield node.module.split(".")[0]
-            else:
-                yield from (alias.name if (PACKAGE / f"{alias.name}.py").exists() else "__init__" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sdlab"):
-            yield [*node.module.split("."), "__init__"][1]
+def room(module):
+    return module.split(".")[0]
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_a_room_imports_only_from_below(path):
-    allowed = MAY_IMPORT[room(path)]
-    assert set(imported(path)) - {room(path)} <= allowed
+def imported(path, modules):
+    """The modules of sdlab that a file imports, wherever in it, but for those that only a type checker reads."""
+    tree, package = ast.parse(path.read_text()), ["sdlab", *path.relative_to(PACKAGE).parts[:-1]]
+    for_types = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+                 for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in for_types:
+            base = package[:len(package) - node.level + 1] if node.level else []
+            target = [*base, *(node.module or "").split(".")] if node.module else base
+            if target[:1] == ["sdlab"]:
+                for alias in node.names:
+                    names = ".".join([*target[1:], alias.name]), ".".join(target[1:])
+                    yield next((name for name in names if name in modules), "__init__")
+        elif isinstance(node, ast.Import):
+            yield from (a.name.removeprefix("sdlab.") for a in node.names if a.name.startswith("sdlab."))
+
+
+def edges(package=PACKAGE):
+    paths = {module_at(path): path for path in sorted(package.rglob("*.py"))}
+    return {module: set(imported(path, paths)) - {module} for module, path in paths.items()}
+
+
+def upward(found):
+    """The imports of a room on the same or a higher floor, "recipe -> models"."""
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    return {f"{room(a)} -> {room(b)}" for a, others in found.items() for b in others
+            if room(a) != room(b) and floor[room(a)] <= floor[room(b)]}
+
+
+def circle(found):
+    """Files that import one another in a circle; [] if there are none."""
+    try:
+        TopologicalSorter(found).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_every_import_goes_down():
+    assert upward(edges()) - TO_GO == set()
+
+
+def test_no_files_import_one_another_in_a_circle():
+    kept = {a: {b for b in others if f"{room(a)} -> {room(b)}" not in TO_GO} for a, others in edges().items()}
+    assert circle(kept) == []
+
+
+def test_an_import_upwards_and_a_circle_are_found():
+    assert upward({"recipe.request": {"models.resolve"}}) == {"recipe -> models"}
+    assert upward({"models.tasks": {"store.inputs"}}) == {"models -> store"}
+    assert upward({"store.store": {"recipe.request", "store.index"}}) == set()
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+
+
+def test_the_rooms_are_those_of_the_plan():
+    rooms = {room(module_at(path)) for path in PACKAGE.rglob("*.py")}
+    assert rooms <= set.union(*FLOORS) and len(rooms) <= 12
 
 
 def test_importing_sdlab_loads_nothing_heavy():
@@ -103,8 +102,9 @@ def test_importing_sdlab_takes_a_small_part_of_what_python_itself_takes():
 
 
 def test_every_public_name_is_there_and_documented():
+    assert len(sdlab.__all__) <= 24
     for name in sdlab.__all__:
         thing = getattr(sdlab, name)
-        assert name == "MODELS" or re.match(r"\S.{15,}", thing.__doc__), name
+        assert name in ("MODELS", "ATTACKS") or re.match(r"\S.{15,}", thing.__doc__), name
     with pytest.raises(AttributeError, match="it has Request"):
         sdlab.sweeep

@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-import sdlab.footprint
-import sdlab.pipelines
+import sdlab.models.pipeline
+import sdlab.render.budget
 from sdlab import Job, Request, Store, run, sweep
-from sdlab.memory import LEVELS, Footing, out_of_memory, row_by_row, visit
-from sdlab.models import native
+from sdlab.models.memory import LEVELS, Footing, out_of_memory, row_by_row, visit
+from sdlab.models.resolve import native
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def cat(random_v1):
 @pytest.fixture(autouse=True)
 def two_lanes(monkeypatch):
     """Pipelines are read anew, and for two lanes on any machine."""
-    sdlab.pipelines.unload()
-    for room in (sdlab.pipelines, sdlab.footprint):
+    sdlab.models.pipeline.unload()
+    for room in (sdlab.models.pipeline, sdlab.render.budget):
         monkeypatch.setattr(room, "lanes_here", lambda device, narrow: (2, 1))
     yield
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 def faulty(monkeypatch, refuses, error=None):
@@ -68,7 +68,7 @@ def test_an_unknown_level_is_refused(cat, tmp_path):
 
 
 def test_prompt_and_negative_prompt_can_be_computed_one_after_the_other(random_v1):
-    unet = sdlab.pipelines.load(native(str(random_v1)), "cpu", "float32").pipe.unet
+    unet = sdlab.models.pipeline.load(native(str(random_v1)), "cpu", "float32").pipe.unet
     sample, text = torch.randn(4, 4, 8, 8), torch.randn(4, 77, 32)
     with torch.inference_mode():
         whole = unet(sample, 10, encoder_hidden_states=text, return_dict=False)[0]
@@ -79,7 +79,7 @@ def test_prompt_and_negative_prompt_can_be_computed_one_after_the_other(random_v
 
 def test_larger_pictures_are_decoded_in_tiles_that_fit_together(cat, tmp_path, monkeypatch):
     monkeypatch.setitem(LEVELS, "low", LEVELS["low"].__class__(side_by_side=False, tile=64))
-    seen, decoder = [], sdlab.pipelines.load(native(cat.model), None, None, "low").pipe.vae.decoder
+    seen, decoder = [], sdlab.models.pipeline.load(native(cat.model), None, None, "low").pipe.vae.decoder
     decoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[-1]))
     with pytest.warns(UserWarning, match="64x64"):
         (tiled,) = pixels(run(cat.but(height=128, width=128), tmp_path, memory="low"))
@@ -89,14 +89,14 @@ def test_larger_pictures_are_decoded_in_tiles_that_fit_together(cat, tmp_path, m
 def test_without_a_text_encoder_all_prompts_are_drawn(cat, tmp_path):
     cells = sweep(cat, prompt=["a cat", "the dog"], negative_prompt=["", "a dog"], num_inference_steps=[1, 2])
     job = Job(cells, tmp_path, memory="lowest")
-    assert job.result()["path"].notna().all() and not sdlab.pipelines._loaded  # a pipeline without one is of no use to others
+    assert job.result()["path"].notna().all() and not sdlab.models.pipeline._loaded  # a pipeline without one is of no use to others
 
 
 def test_layers_that_visit_a_device_compute_the_same(random_v1):
     """The device here is the processor itself: it is the plumbing that is tried."""
-    from sdlab.render import decode
+    from sdlab.render.denoise import decode
 
-    pipe = sdlab.pipelines.load(native(str(random_v1)), "cpu", "float32").pipe
+    pipe = sdlab.models.pipeline.load(native(str(random_v1)), "cpu", "float32").pipe
     sample, text = torch.randn(2, 4, 8, 8), torch.randn(2, 77, 32)
 
     def answers():
@@ -174,7 +174,7 @@ def test_a_job_can_be_stopped_while_it_steps_down(cat, tmp_path, monkeypatch):
 
 
 def test_a_model_too_large_to_be_read_is_tried_on_lower_levels(cat, tmp_path, monkeypatch):
-    settle, tried = sdlab.pipelines.settle, []
+    settle, tried = sdlab.models.pipeline.settle, []
 
     def settling(pipe, device, memory):
         tried.append(memory)
@@ -182,7 +182,7 @@ def test_a_model_too_large_to_be_read_is_tried_on_lower_levels(cat, tmp_path, mo
             raise torch.OutOfMemoryError("CUDA out of memory")
         settle(pipe, device, memory)
 
-    monkeypatch.setattr(sdlab.pipelines, "settle", settling)
+    monkeypatch.setattr(sdlab.models.pipeline, "settle", settling)
     assert run(cat, tmp_path)["memory"][0] == "lowest" and tried == ["auto", "low", "lowest"]
 
 
@@ -220,7 +220,7 @@ def test_a_footing_goes_down_step_by_step_and_ends():
 
 @pytest.mark.parametrize("native, warned", [("bfloat16", 1), ("float32", 1), ("float16", 0)])
 def test_a_processor_that_would_imitate_float16_is_warned_of(tmp_path, monkeypatch, recwarn, native, warned):
-    monkeypatch.setattr(sdlab.pipelines, "dtype_here", lambda device: native)
+    monkeypatch.setattr(sdlab.models.pipeline, "dtype_here", lambda device: native)
     run([], tmp_path, dtype="float16", device="cpu")
     found = [str(each.message) for each in recwarn if "float16" in str(each.message)]
     assert len(found) == warned and all(f"its fastest is dtype={native!r}" in text for text in found)
@@ -228,7 +228,7 @@ def test_a_processor_that_would_imitate_float16_is_warned_of(tmp_path, monkeypat
 
 @pytest.mark.parametrize("spoiled, problem", [(float("nan"), "not a number"), (-9.0, "black")])
 def test_a_decode_that_half_precision_spoils_is_done_again_in_float32(cat, tmp_path, monkeypatch, spoiled, problem):
-    read, steps = sdlab.pipelines.read, []
+    read, steps = sdlab.models.pipeline.read, []
 
     def reading(model, device, dtype):
         loaded = read(model, device, dtype)
@@ -237,7 +237,7 @@ def test_a_decode_that_half_precision_spoils_is_done_again_in_float32(cat, tmp_p
             lambda module, inputs, output: output if output.dtype == torch.float32 else torch.full_like(output, spoiled))
         return loaded
 
-    monkeypatch.setattr(sdlab.pipelines, "read", reading)
+    monkeypatch.setattr(sdlab.models.pipeline, "read", reading)
     frame = run(sweep(cat, seed=range(2)), tmp_path, dtype="bfloat16", batch_size=2)
     assert set(frame["rerun"]) == {f"{problem} in bfloat16, decoded again in float32"} and set(frame["dtype"]) == {"bfloat16"}
     assert len(steps) == 3 and all(picture.any() for picture in pixels(frame))  # no step was computed twice
@@ -248,7 +248,7 @@ def test_a_decode_that_half_precision_spoils_is_done_again_in_float32(cat, tmp_p
 def test_the_last_model_is_gone_before_the_next_is_read(cat, tmp_path, monkeypatch):
     from conftest import write_pipeline
 
-    read, alive, at_reading = sdlab.pipelines.read, [], []
+    read, alive, at_reading = sdlab.models.pipeline.read, [], []
 
     def reading(model, device, dtype):
         at_reading.append([reference() is not None for reference in alive])
@@ -256,7 +256,7 @@ def test_the_last_model_is_gone_before_the_next_is_read(cat, tmp_path, monkeypat
         alive[:] = [weakref.ref(part) for part in (loaded.pipe, loaded.pipe.unet, loaded.pipe.vae, loaded.pipe.text_encoder)]
         return loaded
 
-    monkeypatch.setattr(sdlab.pipelines, "read", reading)
+    monkeypatch.setattr(sdlab.models.pipeline, "read", reading)
     other = str(write_pipeline(tmp_path / "other", seed=1))
     for memory in ("auto", "lowest"):
         run(sweep(cat, model=[cat.model, other]), tmp_path / memory, memory=memory)

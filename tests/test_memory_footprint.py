@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-import sdlab.footprint
-import sdlab.pipelines
+import sdlab.models.pipeline
+import sdlab.render.budget
 from sdlab import Request, run, sweep
-from sdlab.footprint import free, needed, rooms_of_groups, sizes
-from sdlab.models import native
+from sdlab.models.resolve import native
+from sdlab.render.budget import free, needed, rooms_of_groups, sizes
 
 
 @pytest.fixture(autouse=True)
 def fresh_pipelines():
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
     yield
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 @pytest.fixture
@@ -27,18 +27,18 @@ def cat(random_v1):
 def room_for(monkeypatch, cat, memory, cells, more=0):
     """Exactly so much memory is free as a level takes; the sums are those of a machine with two lanes."""
     own = sizes(native(cat.model).model)
-    monkeypatch.setattr(sdlab.footprint, "lanes_here", lambda device, narrow: (2, 1))
+    monkeypatch.setattr(sdlab.render.budget, "lanes_here", lambda device, narrow: (2, 1))
     lanes = 2 if memory == "auto" else 1
     room = sum(needed(own, 64, 64, dtype="float32", cells=cells, lanes=lanes, memory=memory)) + more
-    monkeypatch.setattr(sdlab.footprint, "free", lambda device="cpu": room)
-    monkeypatch.setattr(sdlab.footprint, "stated_free", lambda name: 0)
+    monkeypatch.setattr(sdlab.render.budget, "free", lambda device="cpu": room)
+    monkeypatch.setattr(sdlab.render.budget, "stated_free", lambda name: 0)
 
 
 # ---- the estimate
 
 def test_the_weights_are_counted_from_the_files_alone(random_v1):
     own = sizes(native(str(random_v1)).model)
-    pipe = sdlab.pipelines.load(native(str(random_v1)), "cpu", "float32").pipe
+    pipe = sdlab.models.pipeline.load(native(str(random_v1)), "cpu", "float32").pipe
     counts = {name: sum(p.numel() for p in getattr(pipe, name).parameters()) for name in ("unet", "vae", "text_encoder")}
     assert own.weights == pytest.approx(sum(counts.values()), rel=1e-3) and own.text == pytest.approx(counts["text_encoder"], rel=1e-2)
     assert own.largest == max(p.numel() for p in pipe.unet.parameters()) and own.factor == pipe.vae_scale_factor
@@ -56,7 +56,7 @@ def test_pickled_weights_and_variants_are_counted_as_what_is_read(random_v1, tmp
     torch.save(load_file(weights), weights.with_suffix(".bin"))
     before = sizes(native(str(folder)).model)
     weights.unlink()
-    sdlab.footprint._sizes.cache_clear()
+    sdlab.render.budget._sizes.cache_clear()
     assert sizes(native(str(folder)).model) == before == sizes(native(str(random_v1)).model)
 
 
@@ -69,7 +69,7 @@ def test_activations_grow_with_the_picture_the_lanes_and_the_format(cat, change,
 
 def test_every_level_takes_less_than_the_one_before(cat):
     own = sizes(native(cat.model).model)
-    taken = [sum(needed(own, 768, 768, dtype="float32", cells=1, lanes=1, memory=memory)) for memory in sdlab.memory.LEVELS]
+    taken = [sum(needed(own, 768, 768, dtype="float32", cells=1, lanes=1, memory=memory)) for memory in sdlab.models.memory.LEVELS]
     assert taken == sorted(taken, reverse=True) and len(set(taken)) == 3
 
 
@@ -78,7 +78,7 @@ def peak(work):
     def stated(name):
         return int(re.search(rf"{name}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
-    sdlab.memory.release()
+    sdlab.models.memory.release()
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts afresh
     before = stated("VmRSS")
     work()
@@ -94,9 +94,9 @@ def test_a_sweep_over_two_models_takes_the_memory_of_the_larger_one_as_estimated
     cell = Request(model=large, num_inference_steps=1, height=64, width=64)
     own = sizes(native(large).model)
     run(cell.but(seed=1), tmp_path / "first", dtype="float32", batch_size=1, progress=False)  # imports are no model
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
     alone = peak(lambda: run(cell, tmp_path / "alone", dtype="float32", batch_size=1, progress=False))
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
     both = peak(lambda: run(sweep(cell, model=[other, large, other]), tmp_path / "both", dtype="float32", batch_size=1, progress=False))
     estimate = sum(needed(own, 64, 64, dtype="float32", cells=1, lanes=1, memory="auto"))
     assert own.weights * 4 > 1e8 and both < 1.15 * alone
@@ -128,8 +128,8 @@ def test_weights_that_do_not_fit_are_not_read_and_other_models_go_on(cat, tmp_pa
 
     large = str(write_pipeline(tmp_path / "large", channels=(32, 64, 64, 256)))
     room_for(monkeypatch, cat, "auto", cells=8)
-    read, names = sdlab.pipelines.read, []
-    monkeypatch.setattr(sdlab.pipelines, "read", lambda model, *how: names.append(str(model.path)) or read(model, *how))
+    read, names = sdlab.models.pipeline.read, []
+    monkeypatch.setattr(sdlab.models.pipeline, "read", lambda model, *how: names.append(str(model.path)) or read(model, *how))
     frame = run([cat.but(model=large), cat], tmp_path / "store", dtype="float32")
     assert frame["error"][0].startswith("MemoryError: 64x64 with model") and "for the weights" in frame["error"][0]
     assert frame["error"].isna()[1] and names == [cat.model]
@@ -151,7 +151,7 @@ def test_something_is_free_here():
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
     for name, text in [("memory.max", "2000000"), ("memory.current", "1500000"), ("memory.stat", "anon 1\ninactive_file 400000\n")]:
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(sdlab.footprint, "GROUPS", {str(tmp_path): ("memory.max", "memory.current", "inactive_file")})
+    monkeypatch.setattr(sdlab.render.budget, "GROUPS", {str(tmp_path): ("memory.max", "memory.current", "inactive_file")})
     assert rooms_of_groups() == [900000] and free() == 900000
     (tmp_path / "memory.max").write_text("max\n")
     assert rooms_of_groups() == []

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from sdlab.metadata import infotext, png_bytes, quoted, read_infotext, read_record
-from sdlab.models import SCHEDULERS
-from sdlab.request import Request, key_of
+from sdlab.models.resolve import SCHEDULERS
+from sdlab.recipe.request import Request, key_of
+from sdlab.store.metadata import infotext, png_bytes, quoted, read_infotext, read_record
 
 RESOLVED = Request(prompt="a hamster", model="tiny-v1", seed=5, guidance_scale=7.5, num_inference_steps=20, height=512,
                    width=448, scheduler="DDIMScheduler", weights="0123456789abcdef" * 2)
@@ -196,5 +196,5 @@ def test_broken_infotext_is_never_refused():
 
 def test_metadata_and_store_load_no_heavy_library():
     heavy = {"torch", "diffusers", "pandas", "numpy", "PIL"}
-    code = f"import sys, sdlab.metadata, sdlab.store; print({heavy} & set(sys.modules) or '')"
+    code = f"import sys, sdlab.store.metadata, sdlab.store.store; print({heavy} & set(sys.modules) or '')"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from sdlab import MODELS, Model, Request, preview, run
-from sdlab.catalogue import available, models_table
-from sdlab.models import find, native, resolve
+from sdlab.models.catalogue import available, models_table
+from sdlab.models.resolve import find, native, resolve
 from sdlab.watermark import PAYLOADS
 
 ABSENT = [name for name, model in MODELS.items() if model.path is None]
@@ -95,7 +95,7 @@ def test_a_row_tells_what_its_file_predicts(tmp_path, monkeypatch):
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     for name, size in (("sd-v2-1", 768), ("sd-v2-1-base", 512)):
         real_head(tmp_path / f"{name}.safetensors", "v2", more={"pad": (1000,)})
-        from sdlab.models import layout
+        from sdlab.models.resolve import layout
         assert layout(find(name)).height == size
 
 

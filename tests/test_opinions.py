@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from test_store import answer, cell, python, read_only, save  # noqa: F401  (a fixture)
 
-from sdlab.opinions import OPINIONS, Opinions
-from sdlab.store import Store
+from sdlab.store.opinions import OPINIONS, Opinions
+from sdlab.store.store import Store
 
 A, B, C = (cell(seed)[0] for seed in range(3))
-HERE = "from sdlab.opinions import Opinions; from pathlib import Path\n"
+HERE = "from sdlab.store.opinions import Opinions; from pathlib import Path\n"
 
 
 def lines(root) -> list[dict]:

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sdlab.models import MODELS, Model
-from sdlab.pairs import difference, not_constant, pair
-from sdlab.request import FIELDS, Request, sweep
+from sdlab.models.resolve import MODELS, Model
+from sdlab.recipe.request import FIELDS, Request, sweep
+from sdlab.results.pairs import difference, not_constant, pair
 
 V2 = {"model": "v2", "weights": "b" * 32, "scheduler": "PNDMScheduler", "height": 96, "width": 96, "guidance_scale": 7.5}
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sdlab.render.denoise
 from conftest import write_pipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from swaps import write_embeddings, write_peft_lora
 
-import sdlab.render
 from sdlab import MODELS, Model, Request, Store, preview, run, sweep
-from sdlab.metadata import png_bytes, read_infotext
-from sdlab.models import resolve
-from sdlab.pickles import brief
-from sdlab.reproduce import models_code
+from sdlab.models.pickles import brief
+from sdlab.models.resolve import resolve
+from sdlab.results.code import models_code
+from sdlab.store.metadata import png_bytes, read_infotext
 
 BLUE = Image.new("RGB", (64, 64), "blue")
 
@@ -132,8 +132,8 @@ def test_another_vae_of_a_finished_picture_costs_a_decode(base, other, tmp_path)
 
 
 def test_cells_of_the_x4_upscaler_that_differ_in_their_mark_are_denoised_once(tmp_path, monkeypatch):
-    calls, denoise = [], sdlab.render.denoise
-    monkeypatch.setattr(sdlab.render, "denoise", lambda *given, **more: calls.append(1) or denoise(*given, **more))
+    calls, denoise = [], sdlab.render.denoise.denoise
+    monkeypatch.setattr(sdlab.render.denoise, "denoise", lambda *given, **more: calls.append(1) or denoise(*given, **more))
     cells = sweep(Request(model="tiny-x4", image=BLUE, num_inference_steps=1), watermark=[None, "sd-v1"])
     options = dict(batch_size=1, progress=False, on_error="raise", dtype="float32")
     frame = run(cells, tmp_path / "both", **options)

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sdlab.probes import PROBES, measure
+from sdlab.results.probes import PROBES, measure
 from sdlab.watermark import detect_watermark, embed_watermark
 
 

@@ -1,24 +1,24 @@
 """Prompts: weights in brackets and more than 77 tokens, both only where a request asks for them."""
 import numpy as np
 import pytest
+import sdlab.render.denoise
 import torch
 
-import sdlab.pipelines
-import sdlab.render
+import sdlab.models.pipeline
 from sdlab import Request, preview, run, sweep
-from sdlab.models import native, resolve
-from sdlab.planning import chunks, plan
-from sdlab.prompts import rows_of, syntax_name, tokens_of, weighted
-from sdlab.render import Renderer, encode
-from sdlab.store import Store
+from sdlab.models.resolve import native, resolve
+from sdlab.recipe.prompts import rows_of, syntax_name, tokens_of, weighted
+from sdlab.render.denoise import Renderer, encode
+from sdlab.render.plan import chunks, plan
+from sdlab.store.store import Store
 
 LONG = "cat dog " * 50  # 100 tokens
 
 
 @pytest.fixture(scope="module")
 def loaded(random_v1):
-    yield sdlab.pipelines.load(native(str(random_v1)), "cpu", "float32")
-    sdlab.pipelines.unload()
+    yield sdlab.models.pipeline.load(native(str(random_v1)), "cpu", "float32")
+    sdlab.models.pipeline.unload()
 
 
 @pytest.fixture
@@ -138,8 +138,8 @@ def test_a_chunk_more_begins_where_it_is_needed(random_v1, words, count):
 @pytest.mark.parametrize("prompt, negative", [(LONG, "a dog"), ("a cat", LONG), (LONG, LONG[4:]), (LONG, "")])
 @pytest.mark.parametrize("clip_skip", [0, 1])
 def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(loaded, encoded, cat, monkeypatch, prompt, negative, clip_skip):
-    kept, decode = [], sdlab.render.decode
-    monkeypatch.setattr(sdlab.render, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows))
+    kept, decode = [], sdlab.render.denoise.decode
+    monkeypatch.setattr(sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows))
     Renderer(loaded, 1).pictures([resolve(cat.but(
         prompt=prompt, negative_prompt=negative, clip_skip=clip_skip, prompt_syntax="chunks", scheduler="DDIM", num_inference_steps=4))])
 

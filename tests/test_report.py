@@ -14,9 +14,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sdlab.report import write_report
-from sdlab.request import FIELDS, Request, sweep
-from sdlab.views import image_grid
+from sdlab.recipe.request import FIELDS, Request, sweep
+from sdlab.results.grid import image_grid
+from sdlab.results.report import write_report
 
 NASTY = "a cat </script><img src=x onerror=\"alert('1')\"> & {braces} \\| \\{ $5"
 FACTS = {"seconds": 1.5, "device": "cpu", "dtype": "float32", "torch_version": "2.9.1", "machine": "Linux x86_64, 2 cores",

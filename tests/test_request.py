@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sdlab import Request
-from sdlab.models import resolve
+from sdlab.models.resolve import resolve
 
 
 def test_two_spellings_of_one_recipe_have_one_key(random_v1):

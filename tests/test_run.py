@@ -7,13 +7,13 @@ import time
 
 import numpy as np
 import pytest
+import sdlab.render.denoise
 import torch
 from PIL import Image
 
-import sdlab.pipelines
-import sdlab.render
+import sdlab.models.pipeline
 from sdlab import GenerationError, Job, Request, Store, preview, run, sweep
-from sdlab.render import Renderer
+from sdlab.render.denoise import Renderer
 
 
 @pytest.fixture
@@ -24,36 +24,36 @@ def cat(random_v1):
 @pytest.fixture
 def calls(monkeypatch):
     """The shapes of the UNet's inputs, one for each call."""
-    shapes, read = [], sdlab.pipelines.read
+    shapes, read = [], sdlab.models.pipeline.read
 
     def counting(*args):
         loaded = read(*args)
         loaded.pipe.unet.register_forward_pre_hook(lambda module, inputs: shapes.append(tuple(inputs[0].shape)))
         return loaded
 
-    monkeypatch.setattr(sdlab.pipelines, "read", counting)
-    sdlab.pipelines.unload()
+    monkeypatch.setattr(sdlab.models.pipeline, "read", counting)
+    sdlab.models.pipeline.unload()
     yield shapes
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 def hooked(monkeypatch, part, hook):
     """Every pipeline that is loaded from now on has `hook(dtype, output)` behind one of its parts."""
-    read = sdlab.pipelines.read
+    read = sdlab.models.pipeline.read
 
     def reading(model, device, dtype):
         loaded = read(model, device, dtype)
         getattr(loaded.pipe, part).register_forward_hook(lambda module, inputs, output: hook(dtype, output))
         return loaded
 
-    monkeypatch.setattr(sdlab.pipelines, "read", reading)
-    sdlab.pipelines.unload()
+    monkeypatch.setattr(sdlab.models.pipeline, "read", reading)
+    sdlab.models.pipeline.unload()
 
 
 @pytest.fixture(autouse=True)
 def fresh_pipelines():
     yield
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 def pixels(frame):
@@ -69,7 +69,7 @@ def test_a_batch_of_different_cells_equals_diffusers_one_by_one(cat, tmp_path, s
     cells = [cat.but(scheduler=scheduler, num_inference_steps=5, seed=s, guidance_scale=g, prompt=p, negative_prompt=n)
              for s, g, p, n in [(0, 7.5, "a cat", ""), (1, 1.0, "the dog", "a cat"), (2, 3.0, "", "dog")]]
     frame = run(cells, tmp_path, dtype="float32")
-    (loaded,) = sdlab.pipelines._loaded.values()
+    (loaded,) = sdlab.models.pipeline._loaded.values()
     for picture, cell in zip(pixels(frame), cells):
         loaded.pipe.scheduler = loaded.scheduler(f"{scheduler}Scheduler")
         loaded.pipe.set_progress_bar_config(disable=True)
@@ -260,7 +260,7 @@ def test_a_models_folder_that_is_not_all_there_is_refused_at_once(cat, random_v1
 def test_an_edited_configuration_is_read_again(cat, random_v1, tmp_path):
     import shutil
 
-    from sdlab.models import resolve
+    from sdlab.models.resolve import resolve
 
     folder = shutil.copytree(random_v1, tmp_path / "model")
     config = folder / "scheduler/scheduler_config.json"
@@ -291,7 +291,7 @@ def test_what_half_precision_spoils_is_rendered_in_float32(cat, tmp_path, monkey
 def test_a_picture_that_is_black_in_float32_too_is_kept_and_says_so(cat, tmp_path, monkeypatch):
     import torch
 
-    monkeypatch.setattr(sdlab.render, "decode", lambda vae, latents, rows: torch.zeros(len(latents), 3, 64, 64))
+    monkeypatch.setattr(sdlab.render.denoise, "decode", lambda vae, latents, rows: torch.zeros(len(latents), 3, 64, 64))
     frame = run(cat, tmp_path, dtype="bfloat16")
     assert frame["rerun"][0] == "black in bfloat16" and frame["dtype"][0] == "float32" and not pixels(frame)[0].any()
 

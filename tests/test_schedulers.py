@@ -5,16 +5,16 @@ import inspect
 import diffusers
 import numpy as np
 import pytest
+import sdlab.render.denoise
 import torch
 
-import sdlab.pipelines
-import sdlab.render
+import sdlab.models.pipeline
 from sdlab import Request, run, sweep
-from sdlab.metadata import infotext, read_infotext
-from sdlab.models import resolve
-from sdlab.render import Renderer
-from sdlab.request import key_of
-from sdlab.schedulers import NAMES, NEEDS, OPTIONS, SCHEDULERS, VALUES, parted, scheduler_name, written
+from sdlab.models.resolve import resolve
+from sdlab.recipe.request import key_of
+from sdlab.recipe.schedulers import NAMES, NEEDS, OPTIONS, SCHEDULERS, VALUES, parted, scheduler_name, written
+from sdlab.render.denoise import Renderer
+from sdlab.store.metadata import infotext, read_infotext
 
 KARRAS, SDE = {"use_karras_sigmas": True}, {"algorithm_type": "sde-dpmsolver++"}
 A1111 = {  # A1111's name: (diffusers' class without "Scheduler", options), from both projects' documentation
@@ -42,8 +42,8 @@ def here(name):
 @pytest.fixture(scope="module")
 def loaded(random_v1):
     """The small model in float32, read once, with its own scheduler at the end of each test."""
-    yield sdlab.pipelines.load(sdlab.models.native(str(random_v1)), "cpu", "float32")
-    sdlab.pipelines.unload()
+    yield sdlab.models.pipeline.load(sdlab.models.resolve.native(str(random_v1)), "cpu", "float32")
+    sdlab.models.pipeline.unload()
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +62,8 @@ def own_scheduler(request):
 @pytest.fixture
 def latents(monkeypatch):
     """The latents (B, C, h, w) of each batch that is rendered."""
-    kept, decode = [], sdlab.render.decode
-    monkeypatch.setattr(sdlab.render, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows))
+    kept, decode = [], sdlab.render.denoise.decode
+    monkeypatch.setattr(sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows))
     return kept
 
 
@@ -231,7 +231,7 @@ def test_guidance_rescale_is_each_cells_own_and_0_changes_no_bit(loaded, latents
 def test_guidance_rescale_gives_the_spread_of_the_prediction_with_the_prompt():
     draw = np.random.default_rng(0)
     guided, text = (draw.normal(0, spread, (2, 4, 8, 8)) for spread in (3, 1))
-    out = sdlab.render.rescaled(torch.tensor(guided), torch.tensor(text), torch.tensor([1.0, 0.5]).view(2, 1, 1, 1)).numpy()
+    out = sdlab.render.denoise.rescaled(torch.tensor(guided), torch.tensor(text), torch.tensor([1.0, 0.5]).view(2, 1, 1, 1)).numpy()
     assert np.isclose(out[0].std(ddof=1), text[0].std(ddof=1))
     assert np.isclose(out[1].std(ddof=1), (guided[1].std(ddof=1) + text[1].std(ddof=1)) / 2)
 

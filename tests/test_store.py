@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import sdlab.store
-from sdlab.metadata import png_bytes, read_record
-from sdlab.request import FIELDS, Request, key_of
-from sdlab.store import COLUMNS, FACTS, Store, pixels
+import sdlab.store.store
+from sdlab.recipe.request import FIELDS, Request, key_of
+from sdlab.store.metadata import png_bytes, read_record
+from sdlab.store.store import COLUMNS, FACTS, Store, pixels
 
 RESOLVED = Request(prompt="a hamster", guidance_scale=7.5, num_inference_steps=20, height=16, width=16,
                    scheduler="DDIMScheduler", weights="0123456789abcdef" * 2)
@@ -50,7 +50,7 @@ def seeds(store: Store) -> list[int]:
 
 def python(code: str, *arguments: object) -> subprocess.Popen:
     """Another process that runs this code with this module's names."""
-    path = os.pathsep.join([str(Path(sdlab.store.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(Path(sdlab.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-c", HERE + code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "PYTHONPATH": path})

@@ -9,14 +9,14 @@ from safetensors.torch import save_file
 from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 from sdlab import MODELS, Model, Request, sweep
-from sdlab.captions import retrained, weights_of_models
-from sdlab.decoders import VAES
-from sdlab.models import native, resolve, swapped
-from sdlab.planning import plan
-from sdlab.reproduce import plan_code, requests_of
-from sdlab.request import key_of
-from sdlab.store import Store
-from sdlab.swaps import embeddings, loras
+from sdlab.models.resolve import native, resolve, swapped
+from sdlab.models.vaes import VAES
+from sdlab.recipe.parts import embeddings, loras
+from sdlab.recipe.request import key_of
+from sdlab.render.plan import plan
+from sdlab.results.code import plan_code, requests_of
+from sdlab.results.frame import retrained, weights_of_models
+from sdlab.store.store import Store
 
 
 @pytest.fixture(scope="module")

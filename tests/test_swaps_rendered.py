@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save_file
 from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 from test_checkpoints import original_vae
 
-import sdlab.pipelines
+import sdlab.models.pipeline
 from sdlab import Request, run, sweep
-from sdlab.models import native, resolve, swapped
-from sdlab.pipelines import load, quiet
-from sdlab.render import Renderer
+from sdlab.models.pipeline import load, quiet
+from sdlab.models.resolve import native, resolve, swapped
+from sdlab.render.denoise import Renderer
 
 LAYOUTS = {"peft": write_peft_lora, "kohya": write_kohya_lora}
 
@@ -51,7 +51,7 @@ def base(random_v1):
 def made(request, dtype="float32"):
     """The picture (H, W, 3) in 0..1 before it is rounded."""
     own = swapped(native(request.model), request)
-    with mock.patch("sdlab.render.picture_of", lambda levels, watermark: levels / 255):
+    with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):
         return Renderer(load(own, "cpu", dtype), 1).pictures([resolve(request)])[0].image
 
 
@@ -160,9 +160,9 @@ def test_img2img_reads_and_writes_with_the_other_vae(base, files, stock):
 
 def test_a_sweep_over_parts_reads_the_unet_once_and_leaves_plain_cells_as_they_are(base, files, tmp_path, monkeypatch):
     plain = run(base, tmp_path / "plain", dtype="float32", progress=False)
-    sdlab.pipelines.unload()
-    reads, read = [], sdlab.pipelines.read
-    monkeypatch.setattr(sdlab.pipelines, "read", lambda *given: reads.append(given) or read(*given))
+    sdlab.models.pipeline.unload()
+    reads, read = [], sdlab.models.pipeline.read
+    monkeypatch.setattr(sdlab.models.pipeline, "read", lambda *given: reads.append(given) or read(*given))
     cells = [*sweep(base, lora=[str(files["peft"]), None, f"{files['peft']}@0.5"], vae=[str(files["other"]), None]),
              *sweep(base, textual_inversion=[str(files["ink"]), str(files["toy"])], lora=[None, str(files["kohya unet"])])]
     frame = run(cells, tmp_path / "swept", dtype="float32", on_error="raise", progress=False)

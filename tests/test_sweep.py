@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sdlab import Request, sweep
-from sdlab.axes import choices, numbers, words
+from sdlab.recipe.axes import choices, numbers, words
 
 
 def test_a_sweep_is_the_product_of_its_axes_with_the_last_one_fastest():

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 from pipelines import write_depth, write_inpainting, write_single, write_upscaler
 
-import sdlab.pipelines
+import sdlab.models.pipeline
 from sdlab import MODELS, Model, Request
-from sdlab.models import native, resolve
-from sdlab.pipelines import load
-from sdlab.render import Renderer
-from sdlab.tasks import steps_taken
+from sdlab.models.pipeline import load
+from sdlab.models.resolve import native, resolve
+from sdlab.models.tasks import steps_taken
+from sdlab.render.denoise import Renderer
 
 SAMPLERS = ["DDIM", "PNDM", "EulerDiscrete", "EulerAncestralDiscrete", "DPMSolverMultistep", "UniPCMultistep", "HeunDiscrete"]
 
@@ -24,7 +24,7 @@ def models(random_v1, tmp_path_factory):
     top = tmp_path_factory.mktemp("tasks")
     found = {4: random_v1, 9: write_inpainting(top / "inpainting"), 5: write_depth(top / "depth"), 7: write_upscaler(top / "x4")}
     yield {channels: str(folder) for channels, folder in found.items()}
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 def photo(seed=0, width=64, height=64):
@@ -47,7 +47,7 @@ def asked(models, channels, **fields):
 def pixels(cells, size):
     """Those of the cells, rendered in one batch of that size, float32."""
     renderer = Renderer(load(native(cells[0].model), "cpu", "float32"), size)
-    with mock.patch("sdlab.render.picture_of", lambda levels, watermark: levels / 255):  # before they are rounded
+    with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):  # before they are rounded
         return [picture.image for picture in renderer.pictures(cells)]
 
 

@@ -12,9 +12,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from sdlab.request import FIELDS, Request, sweep
-from sdlab.sheet import GridFigure
-from sdlab.views import image_grid
+from sdlab.recipe.request import FIELDS, Request, sweep
+from sdlab.results.grid import image_grid
+from sdlab.results.sheet import GridFigure
 
 LONG = ("a hamster with a paintbrush in front of an easel, oil painting by a follower of Vermeer, warm evening light, "
         "highly detailed, costs $5 and 50 %")
@@ -243,7 +243,7 @@ def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path):
     width, height = Image.open(io.BytesIO(data["image/png"])).size
     assert set(data) == {"text/plain", "image/png"} and isinstance(figure, GridFigure)
     assert facts["image/png"] == {"width": width // 2, "height": height // 2}  # sharp on screens of 200 dpi
-    check = "import sdlab.views, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
+    check = "import sdlab.results.grid, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
 
 

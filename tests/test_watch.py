@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-import sdlab.pipelines
-import sdlab.sketch
+import sdlab.models.pipeline
+import sdlab.render.sketch
 from sdlab import GenerationError, Job, Request, run, sweep
-from sdlab.models import SCHEDULERS
-from sdlab.render import Renderer, clean_latents
+from sdlab.models.resolve import SCHEDULERS
+from sdlab.render.denoise import Renderer, clean_latents
 
 DRAWN = Request(prompt="a hamster on a blue background", num_inference_steps=10)  # by the embedded model, which has learned to
 
@@ -23,14 +23,14 @@ def cat(random_v1):
 @pytest.fixture(autouse=True, scope="module")
 def no_pipeline_left():
     yield
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 @pytest.fixture
 def every_step(monkeypatch):
     """A sketch after each step, however fast the machine."""
-    monkeypatch.setattr(sdlab.sketch, "PAUSE", 0.0)
-    monkeypatch.setattr(sdlab.sketch, "SHARE", 1e9)
+    monkeypatch.setattr(sdlab.render.sketch, "PAUSE", 0.0)
+    monkeypatch.setattr(sdlab.render.sketch, "SHARE", 1e9)
 
 
 class Held:
@@ -192,8 +192,8 @@ def test_a_sketch_is_a_small_picture_of_the_same_shape(cat, tmp_path, held, ever
 
 
 def test_nobody_watching_costs_no_sketch(cat, tmp_path, every_step, monkeypatch):
-    monkeypatch.setattr(sdlab.sketch, "sketch", lambda *args: pytest.fail("sketched"))
-    monkeypatch.setattr(sdlab.sketch, "colours_of", lambda vae: pytest.fail("fitted"))
+    monkeypatch.setattr(sdlab.render.sketch, "sketch", lambda *args: pytest.fail("sketched"))
+    monkeypatch.setattr(sdlab.render.sketch, "colours_of", lambda vae: pytest.fail("fitted"))
     assert run(cat, tmp_path)["path"].notna().all()
 
 
@@ -201,9 +201,9 @@ def test_sketches_keep_their_pace_and_a_slow_listener_slows_them(monkeypatch):
     from types import SimpleNamespace
 
     now, drawn, loaded = [0.0], [], SimpleNamespace(pipe=SimpleNamespace(vae=None), lanes=2)
-    monkeypatch.setattr(sdlab.sketch.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(sdlab.sketch, "colours_of", lambda vae: None)
-    sketches = sdlab.sketch.Sketches([True])
+    monkeypatch.setattr(sdlab.render.sketch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sdlab.render.sketch, "colours_of", lambda vae: None)
+    sketches = sdlab.render.sketch.Sketches([True])
     for cost, pause in [(0.0, 0.25), (0.06, 1.0)]:  # seconds; 0.06 of 1 s in two lanes is 3 %
         monkeypatch.setattr(sketches, "_draw", lambda *args, cost=cost: (drawn.append(now[0]), now.append(now.pop() + cost)))
         del drawn[:]
@@ -215,8 +215,8 @@ def test_sketches_keep_their_pace_and_a_slow_listener_slows_them(monkeypatch):
 
 
 def test_a_sketch_that_cannot_be_drawn_loses_nothing(cat, tmp_path, held, every_step, monkeypatch):
-    monkeypatch.setattr(sdlab.sketch, "fitted", lambda vae: 1 / 0)
-    sdlab.pipelines.unload()
+    monkeypatch.setattr(sdlab.render.sketch, "fitted", lambda vae: 1 / 0)
+    sdlab.models.pipeline.unload()
     _, events = held.watched(sweep(cat, seed=range(2)), tmp_path)
     assert len(keys(events, "landed")) == 2 and not keys(events, "sketch")
 
@@ -260,24 +260,24 @@ def test_noise_and_nothing_else_still_gives_numbers():
 def test_the_map_to_colours_belongs_to_the_vae_and_is_forgotten_with_it(cat, tmp_path, held, every_step, monkeypatch):
     import gc
 
-    sdlab.pipelines.unload()
-    fits, fitted = [], sdlab.sketch.fitted
-    monkeypatch.setattr(sdlab.sketch, "fitted", lambda vae: (fits.append(1), fitted(vae))[1])
+    sdlab.models.pipeline.unload()
+    fits, fitted = [], sdlab.render.sketch.fitted
+    monkeypatch.setattr(sdlab.render.sketch, "fitted", lambda vae: (fits.append(1), fitted(vae))[1])
     for name in "ab":
         held.watched(cat, tmp_path / name)
     assert len(fits) == 1
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
     gc.collect()
-    assert not len(sdlab.sketch._maps)
+    assert not len(sdlab.render.sketch._maps)
 
 
 def test_plain_colours_are_sketched_in_their_own_colour():
-    from sdlab.models import native
+    from sdlab.models.resolve import native
 
-    vae = sdlab.pipelines.load(native("tiny-v1"), "cpu", "float32").pipe.vae
+    vae = sdlab.models.pipeline.load(native("tiny-v1"), "cpu", "float32").pipe.vae
     for colour in [(200, 40, 40), (40, 160, 60), (90, 130, 200)]:
         picture = torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, 64, 64) / 127.5 - 1
         with torch.inference_mode():
             latents = vae.encode(picture).latent_dist.mode()[0] * vae.config.scaling_factor
-        image = sdlab.sketch.sketch(latents, sdlab.sketch.colours_of(vae), 64, 64)
+        image = sdlab.render.sketch.sketch(latents, sdlab.render.sketch.colours_of(vae), 64, 64)
         assert isinstance(image, Image.Image) and np.abs(np.asarray(image).mean((0, 1)) - colour).max() < 12

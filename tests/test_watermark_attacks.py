@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.watermark import ATTACKS, PAYLOADS, decode_watermark, detect_watermark, embed_watermark, robustness
-from sdlab.watermark.attacks import Attack, wilson
+from sdlab import ATTACKS, robustness
+from sdlab.results.attacks import Attack, wilson
+from sdlab.watermark import PAYLOADS, decode_watermark, detect_watermark, embed_watermark
 
 ON_PIXELS = [name for name in ATTACKS if name != "vae" and not name.startswith("img2img")]
 
@@ -78,10 +79,10 @@ def test_blur_spreads_a_point_by_its_sigma():
 
 @pytest.fixture(scope="module")
 def model(random_v1):
-    import sdlab.pipelines
+    import sdlab.models.pipeline
 
     yield str(random_v1)
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 def test_vae_is_diffusers_own_encoding_and_decoding(model):

@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import sdlab.pipelines
+import sdlab.models.pipeline
 from sdlab import Request, Store, preview, run, sweep
-from sdlab.metadata import infotext, read_infotext, read_record
-from sdlab.models import resolve
-from sdlab.render import Renderer, picture_of
-from sdlab.request import key_of
+from sdlab.models.resolve import resolve
+from sdlab.recipe.request import key_of
+from sdlab.render.denoise import Renderer, picture_of
+from sdlab.store.metadata import infotext, read_infotext, read_record
 from sdlab.watermark import PAYLOADS, Payload, embed_watermark
 
 RESOLVED = Request(prompt="a red circle", model="tiny-v1", seed=5, guidance_scale=7.5, num_inference_steps=20, height=512,
@@ -18,7 +18,7 @@ RESOLVED = Request(prompt="a red circle", model="tiny-v1", seed=5, guidance_scal
 @pytest.fixture(scope="module")
 def large(random_v1):
     yield Request(model=str(random_v1), prompt="a cat", num_inference_steps=1, height=256, width=256)
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_a1111s_text_keeps_any_mark():
 
 
 def test_the_code_of_a_report_makes_the_marks_again(marked):
-    from sdlab.reproduce import plan_code, requests_of
+    from sdlab.results.code import plan_code, requests_of
 
     scope = {}
     exec("from sdlab import Request, sweep\n" + plan_code(requests_of(marked)), scope)

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import sdlab.pipelines
+import sdlab.models.pipeline
 from sdlab import run
-from sdlab.request import Request, key_of, sweep
-from sdlab.runner import Job
-from sdlab.store import Store
+from sdlab.recipe.request import Request, key_of, sweep
+from sdlab.render.job import Job
+from sdlab.store.store import Store
 from sdlab.widgets import Compare, panel
-from sdlab.widgets.compare_votes import Ballot, Votes
+from sdlab.widgets.compare.votes import Ballot, Votes
 
 TELLING = ("guidance", "key", ".png", "path")  # a scheduler that both share may be told
 
@@ -263,7 +263,7 @@ def test_the_code_gives_the_same_pairs(random_v1, tmp_path, monkeypatch, elsewhe
     paths = ["left_path", "right_path"]
     pd.testing.assert_frame_equal(again.value.drop(columns=paths), widget.value.drop(columns=paths))
     assert again._ballot.order == widget._ballot.order and len(again.value) == 2
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 def test_the_code_of_pictures_in_no_store_pairs_the_readers_own_frame(frame):

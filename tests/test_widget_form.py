@@ -9,13 +9,13 @@ import pytest
 from nbclient import NotebookClient
 
 from sdlab import Request, Store, run, sweep
-from sdlab.models import resolve
-from sdlab.request import FIELDS
+from sdlab.models.resolve import resolve
+from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
-from sdlab.widgets.fields import FOLDS
-from sdlab.widgets.form import ahead
-from sdlab.widgets.form_look import Look
-from sdlab.widgets.form_plan import ORDER, line_read, line_written
+from sdlab.widgets.sweep_form.fields import FOLDS
+from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.look import Look
+from sdlab.widgets.sweep_form.plan import ORDER, line_read, line_written
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the weights are ignored")  # of the sweeps that the forms are compared with
 CIRCLE = Request(prompt="a {red|blue} circle", num_inference_steps=2)
@@ -48,8 +48,8 @@ def recipes(requests):
 def executed(code, monkeypatch):
     """(`plan`, the arguments of `run`) of a program."""
     given = []
-    monkeypatch.setattr("sdlab.runner.run", lambda *arguments: given.append(arguments))
-    monkeypatch.setattr("sdlab.widgets.grid.SeedGrid", lambda *arguments, **sides: given.append(sides))
+    monkeypatch.setattr("sdlab.render.job.run", lambda *arguments: given.append(arguments))
+    monkeypatch.setattr("sdlab.widgets.seed_grid.grid.SeedGrid", lambda *arguments, **sides: given.append(sides))
     names = {}
     exec(code, names)
     assert given[0][0] is names["plan"]
@@ -160,7 +160,7 @@ def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, erro
 
 def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     asked, held = [], threading.Event()
-    monkeypatch.setattr("sdlab.widgets.form.looked_up", lambda reading, store: asked.append(reading.cells) or Look())
+    monkeypatch.setattr("sdlab.widgets.sweep_form.form.looked_up", lambda reading, store: asked.append(reading.cells) or Look())
     ahead.submit(held.wait, 60)
     for seeds in ("0", "0-1", "0-2"):
         form.fields["seed"].value = seeds
@@ -353,7 +353,7 @@ def test_a_click_on_run_does_what_run_does_and_tells_errors_in_the_form(form, mo
     form._run.click()
     assert started.wait(60) and len(form.results) == 4
     filled(form)
-    monkeypatch.setattr("sdlab.widgets.form.Job", lambda *_, **__: (_ for _ in ()).throw(OSError("the disk is full")))
+    monkeypatch.setattr("sdlab.widgets.sweep_form.form.Job", lambda *_, **__: (_ for _ in ()).throw(OSError("the disk is full")))
     form._problem.observe(lambda change: told.set(), "value")
     form._run.click()
     assert told.wait(60) and "the disk is full" in form._problem.value and form.errors == {}

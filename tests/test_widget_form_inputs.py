@@ -10,11 +10,11 @@ from PIL import Image
 from test_widget_form import executed, filled
 
 from sdlab import Request, Store, sweep
-from sdlab.inputs import PICTURES, content, picture
-from sdlab.models import resolve
-from sdlab.request import FIELDS
+from sdlab.models.resolve import resolve
+from sdlab.recipe.request import FIELDS
+from sdlab.store.inputs import PICTURES, content, picture
 from sdlab.widgets import SweepForm
-from sdlab.widgets.form_look import Look
+from sdlab.widgets.sweep_form.look import Look
 
 HALVES = Image.fromarray(np.repeat([[20, 230]], 64, 0).repeat(32, 1).astype("uint8"))
 WIDE = HALVES.resize((96, 64))
@@ -42,7 +42,7 @@ def png(image):
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if name != "weights"])  # the form takes those that are there
 def test_a_form_keeps_every_field_and_so_does_its_code(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("sdlab.widgets.form.looked_up", lambda *_: Look())  # there are no such files
+    monkeypatch.setattr("sdlab.widgets.sweep_form.form.looked_up", lambda *_: Look())  # there are no such files
     value = next(value for value in TWO[name] if value is not None)
     for cells in ([Request(**{name: value})], sweep(Request(prompt="x"), **{name: TWO[name]})):
         form = SweepForm(cells, tmp_path)
@@ -103,7 +103,7 @@ def test_the_store_lends_the_pictures_that_requests_name(tmp_path, monkeypatch):
     cells = sweep(Request(), image=[HALVES, WIDE])
     resolved = [resolve(cell) for cell in cells]  # whose sizes follow their pictures
     Store(tmp_path).inputs.keep([cell.image for cell in cells])
-    monkeypatch.setattr("sdlab.inputs._known", {})
+    monkeypatch.setattr("sdlab.store.inputs._known", {})
     form = filled(SweepForm([cell.but(strength=None) for cell in resolved], tmp_path))
     assert [cell.image for cell in form.value] == [cell.image for cell in cells] and form.errors == {}
     assert picture(cells[1].image).size == (96, 64)

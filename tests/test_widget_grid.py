@@ -13,16 +13,16 @@ import traitlets
 from PIL import Image
 from test_widget_panel import Line, Page, idle, shown  # noqa: F401
 
-import sdlab.widgets.grid
+import sdlab.widgets.seed_grid.grid
 from sdlab import Job, Request, Store, run, sweep
-from sdlab.events import Event, Listeners
-from sdlab.models import resolve
-from sdlab.planning import plan
+from sdlab.models.resolve import resolve
 from sdlab.progress import Progress
-from sdlab.request import FIELDS
+from sdlab.recipe.request import FIELDS
+from sdlab.render.events import Event, Listeners
+from sdlab.render.plan import plan
 from sdlab.widgets import SeedGrid
-from sdlab.widgets.cells import Cells
-from sdlab.widgets.places import places_of
+from sdlab.widgets.seed_grid.cells import Cells
+from sdlab.widgets.seed_grid.places import places_of
 
 CAT = Request(prompt="a cat", guidance_scale=4, num_inference_steps=20, scheduler="DDIMScheduler", height=64, width=64, weights="f00d")
 NASTY = "a <script>alert('1')</script> & \"cat\" </td></table><img src=x onerror=alert(2)>"
@@ -82,7 +82,7 @@ class Played(Job):
 @pytest.fixture(autouse=True)
 def no_clock(monkeypatch):
     """The page is told of a job's news when the test says `_tell()`, or the job ends."""
-    monkeypatch.setattr(sdlab.widgets.grid, "PAUSE", 1e6)
+    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "PAUSE", 1e6)
 
 
 @pytest.fixture(scope="module")
@@ -379,7 +379,7 @@ def test_the_code_of_rows_that_are_no_requests_says_so(tmp_path):
 
 
 def test_building_a_grid_writes_nothing_and_starts_nothing(seen, tmp_path, monkeypatch):
-    monkeypatch.setattr(sdlab.widgets.grid, "Job", type("Refused", (Job,), {"__init__": lambda *args, **more: pytest.fail("a job")}))
+    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "Job", type("Refused", (Job,), {"__init__": lambda *args, **more: pytest.fail("a job")}))
     monkeypatch.chdir(tmp_path)
     store = Path(seen["path"][0]).parents[2]
     before = sorted(store.rglob("*"))
@@ -487,7 +487,7 @@ def test_a_real_job_fills_its_grid(random_v1, tmp_path):
 
 
 def test_events_of_many_threads_and_questions_of_the_page_do_not_disturb_one_another(tmp_path, monkeypatch):
-    monkeypatch.setattr(sdlab.widgets.grid, "PAUSE", 0.0)
+    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "PAUSE", 0.0)
     job = Played(sweep(Request(prompt="a cat"), seed=range(64)), tmp_path)
     grid = SeedGrid(job)
     heard = []
@@ -519,7 +519,7 @@ def jobs(monkeypatch):
             super().__init__(*args, **more)
             jobs.append(self)
 
-    monkeypatch.setattr(sdlab.widgets.grid, "Job", Noted)
+    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "Job", Noted)
     yield jobs
     for job in jobs:
         job.end("stopped")

@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-import sdlab.pipelines
-import sdlab.widgets.inspector_work as work
+import sdlab.models.pipeline
+import sdlab.widgets.inspector.work as work
 from sdlab import Request, Store, detect_watermark, run, sweep
-from sdlab.pairs import difference
-from sdlab.request import FIELDS
+from sdlab.recipe.request import FIELDS
+from sdlab.results.pairs import difference
 from sdlab.watermark import embed_watermark, scan
 from sdlab.watermark.geometry import Geometry
 from sdlab.watermark.inspection import A_HIT, A_MISS
 from sdlab.watermark.maps import residue_map
 from sdlab.widgets import WatermarkInspector
-from sdlab.widgets.inspector_answer import in_words
-from sdlab.widgets.inspector_files import MOST_BYTES, PART, Arrival, Arrivals, safe_name
+from sdlab.widgets.inspector.answer import in_words
+from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, safe_name
 
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
 
@@ -324,7 +324,7 @@ def test_the_code_of_pictures_that_were_run_gives_the_same_verdicts(random_v1, t
     again = eval(ast.unparse(last), scope)
     assert again[FOUND].equals(expected[FOUND]) and expected["payload"].tolist()[1] == "sd-v1"
     assert all(map(os.path.samefile, again["path"], expected["path"]))  # found there, not made again
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
 
 
 class Cells(HTMLParser):

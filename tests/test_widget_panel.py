@@ -15,7 +15,7 @@ from PIL import Image
 
 import sdlab.widgets.panel
 from sdlab import Request, Store
-from sdlab.models import resolve
+from sdlab.models.resolve import resolve
 from sdlab.widgets.panel import Panel, workers
 from sdlab.widgets.pictures import img, thumbnail
 

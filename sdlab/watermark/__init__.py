@@ -7,7 +7,7 @@ import importlib
 
 _API = {
     "embed_watermark": "dwtdct", "decode_watermark": "dwtdct", "detect_watermark": "detector", "read_unknown": "unknown",
-    "scan": "scanning", "robustness": "attacks", "ATTACKS": "attacks", "PAYLOADS": "payloads", "Payload": "payloads",
+    "scan": "scanning", "PAYLOADS": "payloads", "Payload": "payloads",
 }
 __all__ = list(_API)
 

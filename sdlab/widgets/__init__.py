@@ -5,7 +5,8 @@ state, which needs no kernel, stands below it in the saved notebook, hidden whil
 """
 import importlib
 
-_API = {"SweepForm": "form", "SeedGrid": "grid", "Compare": "compare", "WatermarkInspector": "inspector"}
+_API = {"SweepForm": "sweep_form.form", "SeedGrid": "seed_grid.grid", "Compare": "compare.compare",
+        "WatermarkInspector": "inspector.inspector"}
 __all__ = list(_API)
 
 

@@ -9,8 +9,8 @@ from html import escape
 
 from PIL import Image
 
-from ..captions import hide_home
-from ..metadata import SMALL, read_thumbnail
+from ..results.frame import hide_home
+from ..store.metadata import SMALL, read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
 PIXEL_ART = SMALL  # pixels; pictures up to this size are kept exactly, and enlarged without blurring

@@ -96,16 +96,16 @@ def through_run(folder: str, size: int, steps: int, memory: str) -> dict:
     """As many cells as are rendered side by side, through `run` into an empty store."""
     import warnings
 
-    import sdlab.pipelines
+    import sdlab.models.pipeline
     from sdlab import Request, run, sweep
-    from sdlab.models import native
+    from sdlab.models.resolve import native
 
     warnings.simplefilter("ignore", UserWarning)  # of the size
     begun = time.perf_counter()
-    loaded = sdlab.pipelines.load(native(folder), memory=memory)
+    loaded = sdlab.models.pipeline.load(native(folder), memory=memory)
     load, clock = time.perf_counter() - begun, Clock(unet=loaded.pipe.unet, decoder=loaded.pipe.vae.decoder)
     how = {"dtype": loaded.dtype, "lanes": (at_once := loaded.lanes), "threads": loaded.threads, "load": load}
-    cells = at_once * (sdlab.pipelines.cells_together(size // 8, size // 8, loaded.threads) if memory == "auto" else 1)
+    cells = at_once * (sdlab.models.pipeline.cells_together(size // 8, size // 8, loaded.threads) if memory == "auto" else 1)
     del loaded  # `run` may let parts of it go
     cell = Request(model=folder, prompt=PROMPT, num_inference_steps=steps, guidance_scale=7.5, height=size, width=size)
     begun = time.perf_counter()

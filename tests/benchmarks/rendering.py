@@ -19,9 +19,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
-import sdlab.pipelines
+import sdlab.models.pipeline
 from sdlab import MODELS, Request, run, sweep
-from sdlab.models import native
+from sdlab.models.resolve import native
 
 EMBEDDED = sweep(Request(prompt="a {cat|rocket|red heart|tree} on a {blue|white} background"), guidance_scale=[1, 3, 5, 7.5], seed=[0, 1])
 COLD = """
@@ -42,7 +42,7 @@ def plain_loop(folder, cells):
     """One pipe(...) for each cell, as diffusers' documentation does it; loading not counted."""
     from diffusers import StableDiffusionPipeline
 
-    with sdlab.pipelines.quiet():
+    with sdlab.models.pipeline.quiet():
         pipe = StableDiffusionPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
 
@@ -58,7 +58,7 @@ def plain_loop(folder, cells):
 def through_run(cells):
     """The same cells through `run` into an empty store, the model being loaded; and the share of UNet and VAE in it."""
     run(cells[0].but(seed=99), tempfile.mkdtemp(), progress=False)
-    (loaded,) = sdlab.pipelines._loaded.values()
+    (loaded,) = sdlab.models.pipeline._loaded.values()
     inside, begun = [0.0], {}
     hooks = []
     for part in (loaded.pipe.unet, loaded.pipe.vae.decoder):
@@ -73,7 +73,7 @@ def through_run(cells):
 
 def compare(title, folder, cells):
     mine, share, loaded = through_run(cells)
-    sdlab.pipelines.unload()
+    sdlab.models.pipeline.unload()
     plain = plain_loop(folder, cells)
     print(f"{title}, {len(cells)} cells ({loaded.dtype}, {loaded.lanes} lanes of {loaded.threads} threads)")
     print(f"  plain loop over pipe(...)   {len(cells) / plain:8.3f} cells/s   ({plain:.1f} s)")
@@ -88,7 +88,7 @@ def write_real_size(folder, half=False):
 
     for kind in (torch.nn.Linear, torch.nn.Conv2d):
         kind.reset_parameters = lambda self: None  # slow, and overwritten below
-    with sdlab.pipelines.quiet():
+    with sdlab.models.pipeline.quiet():
         tiny = StableDiffusionPipeline.from_pretrained(MODELS["tiny-v1"].path)
         parts = dict(
             unet=UNet2DConditionModel(
@@ -118,7 +118,7 @@ def main():
     parser.add_argument("--without-real-size", action="store_true")
     arguments = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, "
-          f"half precision here: {sdlab.pipelines.dtype_here('cpu')}")
+          f"half precision here: {sdlab.models.pipeline.dtype_here('cpu')}")
     for name in ("the first picture from a cold start of Python", "the same once more"):
         print(f"{name}: {timed(lambda: subprocess.run([sys.executable, '-c', COLD], check=True)):.1f} s", flush=True)
     cold = timed(lambda: run(EMBEDDED, tempfile.mkdtemp(), progress=False))

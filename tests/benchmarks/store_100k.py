@@ -22,9 +22,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sdlab.metadata import ITXT_HEADER, infotext, json_bytes, png_bytes
-from sdlab.request import Request, key_of
-from sdlab.store import Store, pixels
+from sdlab.recipe.request import Request, key_of
+from sdlab.store.metadata import ITXT_HEADER, infotext, json_bytes, png_bytes
+from sdlab.store.store import Store, pixels
 
 BASE = Request(prompt="a photograph of a hamster with a paintbrush, oil on canvas", weights="0123456789abcdef" * 2,
                scheduler="DDIMScheduler", num_inference_steps=20, guidance_scale=4.0, height=64, width=64)

@@ -22,8 +22,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sdlab.watermark import ATTACKS, PAYLOADS, detect_watermark, embed_watermark
-from sdlab.watermark.attacks import wilson
+from sdlab import ATTACKS
+from sdlab.results.attacks import wilson
+from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
 from sdlab.watermark.detector import named, official_readings
 from sdlab.watermark.opening import pixels_of
 from sdlab.watermark.scores import block_grid, score_planes

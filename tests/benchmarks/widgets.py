@@ -28,9 +28,9 @@ sys.path.append(str(Path(__file__).parents[1]))  # for `browser`
 from browser.lab import Notebook, chromium, window
 from browser.server import Lab
 
-from sdlab.models import resolve
-from sdlab.request import Request, key_of
-from sdlab.store import Store
+from sdlab.models.resolve import resolve
+from sdlab.recipe.request import Request, key_of
+from sdlab.store.store import Store
 
 ROWS, COLUMNS, CELL, THUMBNAIL = 16, 25, 40, 64  # in sight; pixels on the screen; pixels of the WebP that SeedGrid sends for that
 AIM_SECONDS, AIM_MB, PATIENCE = 2, 3, 90  # PATIENCE: seconds until a round counts as lost

@@ -1,0 +1,220 @@
+"""A model's folder or file becomes a diffusers pipeline on this machine: device, number format, one loaded at a time."""
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import platform
+import weakref
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..recipe.schedulers import parted
+from .checkpoint import pipeline as single_file_pipeline
+from .checkpoint import tokenizer as read_tokenizer
+from .fitting import fit, with_words
+from .layout import configuration, layout_of
+from .memory import LEVELS, has_own_memory, in_tiles, release, settle
+from .resolve import CONFIGURATIONS, OWN, Model, Native, Swaps
+from .tasks import MADE_FOR, TASKS
+
+NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
+WIDE_LANES = 4
+TOGETHER = 4096  # latent pixels in one call of the UNet; more are hardly faster, and leave lanes without a batch
+_loaded: dict[tuple, Loaded] = {}  # at most one
+_read: list[weakref.ref] = []  # UNets that may be in memory still
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A pipeline in memory, and how it computes: `lanes` batches at a time, each on `threads` processor threads."""
+
+    pipe: Any
+    device: str
+    dtype: str
+    memory_format: str
+    lanes: int
+    threads: int
+    memory: str = "auto"
+
+    def scheduler(self, name: str) -> Any:
+        """A new scheduler of that name, from the checkpoint's own configuration (prediction type, betas) and its options."""
+        import diffusers
+
+        kind, options = parted(name)
+        extra = {"skip_prk_steps": True} if kind == "PNDMScheduler" else {}
+        return getattr(diffusers, kind).from_config(self.pipe.scheduler.config, **extra, **options)
+
+
+def device_here() -> str:
+    """The fastest device that torch finds: an NVIDIA or AMD card ("cuda"), Apple's ("mps", never tried here), or "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def dtype_here(device: str) -> str:
+    """The fastest number format that the device computes natively, float16 first: it is closest to float32."""
+    import torch
+
+    if device != "cpu":
+        return "float16"
+    has = torch.cpu.get_capabilities()
+    if has.get("avx512_fp16") or has.get("amx_fp16"):
+        return "float16"
+    return "bfloat16" if has.get("avx512_bf16") or has.get("amx_bf16") else "float32"
+
+
+def load(own: Native, device: str | None = None, dtype: str | None = None, memory: str = "auto") -> Loaded:
+    """The model's pipeline with the parts put in place of its own; one loaded before is forgotten, unless it is the same model.
+
+    Parts are exchanged in place: what an earlier call returned has them from then on, too.
+    """
+    device = device or device_here()
+    dtype = dtype or dtype_here(device)
+    moving = bool(LEVELS[memory].visiting) and has_own_memory(device)  # then parts are where they cannot be exchanged
+    name = (own.weights, device, dtype, memory, *[own.swaps] * moving)
+    if name not in _loaded:
+        unload()  # before the next one is read: two of them may not fit
+        loaded = read(own.model, device, dtype)
+        _read.append(weakref.ref(loaded.pipe.unet))
+        if moving:
+            fitted(loaded, own.swaps)
+        _loaded[name] = settled(loaded, memory)
+    found = _loaded[name] if moving else fitted(_loaded[name], own.swaps)
+    in_tiles(found.pipe.vae, memory)  # whichever VAE it is now
+    return found
+
+
+def is_loaded(own: Native, device: str, dtype: str) -> bool:
+    """Whether the model is in memory in that number format, whatever its parts and however sparing."""
+    return any(name[:3] == (own.weights, device, dtype) for name in _loaded)
+
+
+def fitted(loaded: Loaded, swaps: Swaps) -> Loaded:
+    """The same with these parts in it, and no others."""
+    with quiet():
+        fit(loaded.pipe, swaps)
+    return loaded
+
+
+def unload() -> None:
+    """Forgets the loaded pipeline, so that its memory is free."""
+    _loaded.clear()
+    if _read:
+        release(cycles=any(unet() is not None for unet in _read))
+        _read[:] = [unet for unet in _read if unet() is not None]
+
+
+def settled(loaded: Loaded, memory: str) -> Loaded:
+    """The pipeline on its device, as sparing as `memory` asks for."""
+    settle(loaded.pipe, loaded.device, memory)
+    if LEVELS[memory].side_by_side:
+        return loaded
+    return dataclasses.replace(loaded, memory=memory, lanes=1, threads=loaded.lanes * loaded.threads)
+
+
+def read(model: Model, device: str, dtype: str) -> Loaded:
+    """The pipeline from the model's folder or file, still on the CPU; nothing is downloaded."""
+    import torch
+
+    with quiet():
+        pipe = opened(model, getattr(torch, dtype))
+    if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
+        pipe.vae.float()  # an upscaler's overflows, says diffusers
+    narrow = pipe.unet.config.block_out_channels[0] < NARROW
+    contiguous = device == "cpu" and (narrow or dtype == "float32")  # channels_last would be slower there
+    memory_format = "contiguous_format" if contiguous else "channels_last"
+    for part in (pipe.unet, pipe.vae):
+        part.to(memory_format=getattr(torch, memory_format))
+    return Loaded(pipe, device, dtype, memory_format, *lanes_here(device, narrow))
+
+
+def opened(model: Model, dtype: Any) -> Any:
+    """diffusers' pipeline on the CPU."""
+    import diffusers
+    import transformers
+
+    path, channels = Path(model.path).expanduser(), layout_of(model.path, model.config, model.prediction_type).channels_in
+    if path.is_file():
+        return single_file_pipeline(path, configuration(path, model.config, model.prediction_type), dtype)
+    if channels == 5:  # the class that checkpoints of 2022 name for their depth estimator is gone
+        transformers.DPTFeatureExtractor = transformers.DPTImageProcessorPil
+    return getattr(diffusers, TASKS[MADE_FOR[channels]].pipeline).from_pretrained(path, dtype=dtype, local_files_only=True)
+
+
+def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
+    """How many batches at a time, and the threads of each.
+
+    One thread computes a row of a batch alike wherever it stands; several may not (measured: 3 and 6 threads change the
+    last bits). So a lane has one thread, unless the cores are many and each lane of a wide network takes its own memory.
+    """
+    import torch
+
+    cores = torch.get_num_threads()
+    lanes = cores if narrow else min(cores, WIDE_LANES)
+    return (lanes, cores // lanes) if device == "cpu" else (1, 1)
+
+
+def cells_together(height: int, width: int, threads: int) -> int:
+    """How many cells of so many latent pixels share a call of the UNet: a cell alone, where threads share its work."""
+    return 1 if threads > 1 else max(1, min(8, TOGETHER // (height * width)))
+
+
+@contextmanager
+def quiet():
+    """Loading without the libraries' progress bars and notes, which say nothing about the experiment."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    sides = diffusers.utils.logging, transformers.utils.logging
+    before = [side.get_verbosity() for side in sides]
+    for side in sides:
+        side.set_verbosity_error()
+        side.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for side, level in zip(sides, before):
+            side.set_verbosity(level)
+            side.enable_progress_bar()
+
+
+@functools.lru_cache(8)
+def tokenizer(path: Path, weights: str, swaps: Swaps = OWN) -> Any:
+    """The tokenizer alone, which is quick to read, of the model in that folder or file, with that fingerprint.
+
+    It knows the tokens of the textual inversions among the parts put in place of the model's own.
+    """
+    with quiet():
+        return with_words(read_tokenizer(CONFIGURATIONS.get(weights, path)), swaps)
+
+
+def machine_facts() -> dict[str, Any]:
+    """What can change the bits of a picture besides its recipe: versions and processor."""
+    import diffusers
+    import torch
+    import transformers
+
+    from .. import __version__
+
+    capability = torch.backends.cpu.get_cpu_capability()
+    system = f"{platform.system()} {platform.machine()}, {processor()}, {capability}"
+    if torch.cuda.is_available():
+        system += f", {torch.cuda.get_device_name()}"
+    return {"sdlab_version": __version__, "torch_version": str(torch.__version__),
+            "diffusers_version": diffusers.__version__, "transformers_version": transformers.__version__,
+            "python_version": platform.python_version(), "machine": system}
+
+
+@functools.cache
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown processor"

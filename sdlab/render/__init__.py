@@ -1,0 +1,1 @@
+"""Recipes become pictures: planned, put into batches, denoised, decoded and saved."""

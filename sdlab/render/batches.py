@@ -1,0 +1,291 @@
+"""A plan is carried out: batches side by side in lanes, files written meanwhile, spoiled pictures rendered again."""
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from queue import Queue
+from typing import Any
+
+import torch
+
+from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, release
+from ..models.pipeline import load, machine_facts, unload
+from ..models.resolve import Native, swapped
+from ..progress import Progress
+from ..recipe.request import Request
+from ..store.store import Store
+from .budget import affordable, what_fits
+from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
+from .events import Event, Listeners
+from .latents import Latents
+from .plan import Cell, Plan
+from .sketch import Sketches
+
+MOST_WAITING = 64  # pictures to be written; a slow disk holds the lanes back rather than fill the memory
+Rendered = tuple[Cell, Picture, dict[str, Any]]  # with the facts to record
+
+
+class GenerationError(RuntimeError):
+    """A cell failed; `.request` is its recipe."""
+
+    def __init__(self, message: str, request: Request) -> None:
+        super().__init__(message)
+        self.request = request
+
+
+@dataclass
+class Attempt:
+    """Cells that are being rendered on one footing, in batches not begun yet, and those whose batch ran out of memory."""
+
+    renderer: Renderer
+    own: Native
+    footing: Footing
+    batches: deque[list[Cell]]
+    unfit: list[Cell] = field(default_factory=list)
+
+    def take(self) -> list[Cell] | None:
+        """The next batch; None at the end, or once one ran out of memory: the others would too."""
+        try:
+            return None if self.unfit else self.batches.popleft()
+        except IndexError:
+            return None
+
+    def left(self) -> list[Cell]:
+        """What is to be rendered on a lower footing."""
+        return self.unfit + [cell for batch in self.batches for cell in batch]
+
+
+@dataclass
+class Lanes:
+    """What renders the cells of a plan into a store.
+
+    A narrow UNet is rendered in as many lanes as there are cores, each a thread that computes whole batches on one core;
+    a wide one, or one on a GPU, in a single lane.
+
+    Parameters
+    ----------
+    store, progress : Store, Progress
+        Filled, and kept up to date.
+    show : callable
+        Called after each step.
+    stop : threading.Event
+        Once set, every lane ends before its next step.
+    batch_size, device, dtype, memory, keep_latents, on_error
+        As for `Job`.
+    errors : dict
+        {key: message} of the cells that failed.
+    listeners : Listeners
+        Told of what lands, of what fails, and now and then of what the cells at work look like.
+    """
+
+    store: Store
+    progress: Progress
+    show: Callable[[], None]
+    stop: threading.Event
+    batch_size: int | None = None
+    device: str | None = None
+    dtype: str | None = None
+    memory: str = "auto"
+    keep_latents: bool = True
+    on_error: str = "record"
+    errors: dict[str, str] = field(default_factory=dict)
+    listeners: Listeners = field(default_factory=Listeners)
+
+    def __post_init__(self) -> None:
+        self.sketches = Sketches(self.listeners)
+
+    def render(self, plan: Plan) -> None:
+        """All groups of the plan, one after the other; raises `Cancelled` when it is stopped."""
+        self.latents = Latents(plan, self.store, kept=self.keep_latents)
+        for group in self.latents.in_order(plan.groups):
+            with ThreadPoolExecutor(1, "sdlab writer") as writer:  # files are written while the lanes compute
+                first = group[0].request
+                self._render_group(group, swapped(plan.natives[first.model], first), writer)
+
+    def _render_group(self, group: list[Cell], own: Native, writer: ThreadPoolExecutor) -> None:
+        """A group, and then what remains of it: on a lower footing what had no room, in float32 what half precision spoiled."""
+        footing = Footing(self.memory, self.batch_size if LEVELS[self.memory].side_by_side else self.batch_size or 1)
+        waiting: deque[tuple[list[Cell], str | None, dict[str, str]]] = deque([(group, self.dtype, {})])
+        while waiting:
+            self._heed_stop()
+            cells, dtype, reasons = waiting.popleft()
+            try:
+                footing = affordable(own, cells[0].request, self.device, dtype, footing)
+            except MemoryError as error:
+                for cell in cells:
+                    self._fail(cell, error)
+                continue
+            self.progress.note = str(footing)
+            lower, unfit, spoiled = self._render_cells(cells, own, dtype, footing, reasons, writer)
+            if unfit and lower:
+                release(cycles=lower.memory != footing.memory)
+                footing = lower
+                waiting.appendleft((unfit, dtype, reasons))
+            if spoiled:
+                waiting.append(([cell for cell in cells if cell.key in spoiled], "float32", spoiled))
+        self.progress.note = ""
+
+    def _render_cells(self, cells: list[Cell], own: Native, dtype: str | None, footing: Footing, reasons: dict[str, str],
+                      writer: ThreadPoolExecutor) -> tuple[Footing | None, list[Cell], dict[str, str]]:
+        """Renders and saves what it can; returns the next footing, the cells for it, and {key: reason} of the spoiled ones."""
+        try:
+            renderer = self._renderer(cells, own, dtype, footing)
+        except Exception as error:  # a model that cannot be loaded does not end the cells of the others
+            lower = footing.lower(1) if out_of_memory(error) else None
+            for cell in cells if lower is None else ():
+                self._fail(cell, error)
+            return lower, cells, {}
+        size = renderer.batch_size(cells[0].request)
+        parts = self.latents.choose(cells, recorded(renderer, 0.0, size))
+        batches = deque(part[start:start + size] for part in parts for start in range(0, len(part), size))
+        attempt = Attempt(renderer, own, footing, batches)
+        spoiled = self._save_all(attempt, reasons, writer)
+        return footing.lower(size), attempt.left(), spoiled
+
+    def _renderer(self, cells: list[Cell], own: Native, dtype: str | None, footing: Footing) -> Renderer:
+        """The loaded model, without its text encoder if that is how memory is saved."""
+        renderer = Renderer(load(own, self.device, dtype, footing.memory), footing.batch_size)
+        drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
+        if drop and renderer.drop_text_encoder([cell.request for cell in cells]):
+            unload()  # the pipeline is of no use to others now
+        return renderer
+
+    def _save_all(self, attempt: Attempt, reasons: dict[str, str], writer: ThreadPoolExecutor) -> dict[str, str]:
+        """Has the pictures saved as they come; returns {key: reason} of those that half precision spoiled."""
+        spoiled: dict[str, str] = {}
+        saving: deque[Future] = deque()
+        try:
+            for cell, picture, facts in self._rendered(attempt):
+                if picture.problem and facts["dtype"] != "float32":
+                    spoiled[cell.key] = f"{picture.problem} in {facts['dtype']}"
+                    self.progress.computed(-1)
+                elif picture.image is None:
+                    self._fail(cell, ArithmeticError("the picture is not made of numbers (NaN or infinite), in float32 too"))
+                else:
+                    notes = reasons.get(cell.key), picture.rerun, str(attempt.footing)
+                    facts = {**facts, "rerun": "; ".join(filter(None, notes)) or None}
+                    saving.append(writer.submit(self._save, cell, picture, facts))
+                while saving and (saving[0].done() or len(saving) > MOST_WAITING):
+                    saving.popleft().result()
+        finally:
+            for future in saving:
+                future.result()
+        return spoiled
+
+    def _rendered(self, attempt: Attempt) -> Iterator[Rendered]:
+        """The cells in batches, as the lanes finish them; those that failed or had no room are left out."""
+        lanes, cores = attempt.renderer.loaded.lanes, torch.get_num_threads()
+        done: Queue[list[Rendered] | BaseException | None] = Queue(lanes)  # what nobody fetches holds the lanes back
+        for _ in range(lanes):  # daemons: a script that ends need not wait for a whole batch
+            threading.Thread(target=self._lane, args=(attempt, done), name="sdlab lane", daemon=True).start()
+        error = None
+        try:
+            while lanes:
+                found = done.get()
+                if isinstance(found, list):
+                    yield from found
+                else:  # a lane's end
+                    lanes, error = lanes - 1, error or found
+                    if error:
+                        self.stop.set()  # the other lanes need not finish
+        finally:
+            if lanes:  # nobody wants the rest
+                self.stop.set()
+                while lanes:
+                    lanes -= not isinstance(done.get(), list)
+            torch.set_num_threads(cores)
+        if error:
+            raise error
+
+    def _lane(self, attempt: Attempt, done: Queue) -> None:
+        """Renders batches until none is left; then, or when one raises, says so with None or the exception."""
+        error = None
+        try:
+            torch.set_num_threads(attempt.renderer.loaded.threads)  # of this thread
+            while (batch := attempt.take()) is not None:
+                done.put(self._render_batch(attempt, batch))
+        except BaseException as raised:
+            error = raised
+        done.put(error)
+
+    def _render_batch(self, attempt: Attempt, batch: list[Cell]) -> list[Rendered]:
+        """One batch on one lane. A batch that fails is taken apart, so that a bad cell fails alone."""
+        self._heed_stop()
+        renderer, begun = attempt.renderer, time.perf_counter()
+        try:
+            requests, ready = [cell.request for cell in batch], self.latents.of(batch)
+            pictures = renderer.pictures(requests, self._stepped(renderer, batch), ready)
+        except Cancelled:
+            raise
+        except Exception as error:
+            if len(batch) == 1 or out_of_memory(error):
+                self._no_picture(attempt, batch, error)
+                return []
+        else:
+            return self._finished(renderer, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None)
+        return [item for cell in batch for item in self._render_batch(attempt, [cell])]  # out of `except`, which holds tensors
+
+    def _no_picture(self, attempt: Attempt, batch: list[Cell], error: Exception) -> None:
+        """The batch waits for a lower footing if memory is what it lacked and there is one, or else it has failed."""
+        size = attempt.renderer.batch_size(batch[0].request)
+        if out_of_memory(error) and attempt.footing.lower(size):
+            self.progress.computed(0)
+            attempt.unfit.extend(batch)
+            return
+        if out_of_memory(error):
+            error = MemoryError(what_fits(attempt.renderer.loaded, attempt.own, batch[0].request, error))
+        self.progress.computed(len(batch))
+        for cell in batch:
+            self._fail(cell, error)
+
+    def _finished(self, renderer: Renderer, batch: list[Cell], pictures: list[Picture], seconds: float, *,
+                  redecoded: bool) -> list[Rendered]:
+        self.progress.computed(len(batch))
+        facts = recorded(renderer, seconds, renderer.batch_size(batch[0].request))
+        return [(cell, picture, {**facts, "task": renderer.task(cell.request), "nsfw": picture.nsfw,
+                                 "redecoded": self.latents.chosen[cell.key] if redecoded else None})
+                for cell, picture in zip(batch, pictures)]
+
+    def _stepped(self, renderer: Renderer, batch: list[Cell]) -> OnStep:
+        """What is called before each step of a batch: it counts, and ends the batch if the job is to stop."""
+        def on_step(done: int, total: int, clean: Clean | None) -> None:
+            self._heed_stop()
+            self.progress.step(len(batch), done, total)
+            self.show()
+            if clean:
+                self.sketches.show(renderer.loaded, batch, clean)
+
+        return on_step
+
+    def _heed_stop(self) -> None:
+        if self.stop.is_set():
+            raise Cancelled
+
+    def _save(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> None:
+        self.store.save(cell.key, cell.request, picture.image, facts, self.latents.keep(cell, picture, facts))
+        self.progress.saved()
+        self.listeners.tell(Event("landed", cell.key))
+
+    def _fail(self, cell: Cell, error: Exception) -> None:
+        self.errors[cell.key] = message = f"{type(error).__name__}: {error}"
+        self.progress.failure()
+        self.listeners.tell(Event("failed", cell.key, error=message))
+        if self.on_error == "raise":
+            raise GenerationError(f"{message}, for {cell.request}", cell.request) from error
+
+
+def recorded(renderer: Renderer, seconds: float, batch_size: int) -> dict[str, Any]:
+    """What is recorded beside the recipe of the cells of a batch that took so long.
+
+    A cell's `seconds` are its share of the machine's time: all batches have one shape, so a batch costs the same full or
+    not, and as many run at a time as there are lanes.
+    """
+    loaded = renderer.loaded
+    return {"seconds": seconds / batch_size / loaded.lanes, "batch_size": batch_size, "device": loaded.device,
+            "dtype": loaded.dtype, "memory": loaded.memory, "threads": loaded.threads, "memory_format": loaded.memory_format,
+            "created": datetime.now(UTC).isoformat(timespec="milliseconds"), **machine_facts()}

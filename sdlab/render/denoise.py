@@ -1,0 +1,285 @@
+"""Requests become pictures: cells with their own prompts, seeds and guidance values share each call of the UNet.
+
+Every call has one constant shape, because a network's arithmetic may depend on the size of its batch but not on what
+else is in it: a cell gets the same bits whatever its neighbours are. Noise is drawn on the CPU in float32, one generator
+for each cell, so that a seed means the same noise in any batch, number format and device. The samples stay in float32
+between the calls, also when the UNet computes in half precision.
+"""
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..models.memory import in_float32
+from ..models.pipeline import Loaded, cells_together
+from ..models.tasks import task_of
+from ..recipe.request import Request
+from ..watermark.dwtdct import embed_watermark
+from ..watermark.payloads import payload_of
+from .enlarging import enlarged
+from .start import Begin, Conditions
+from .texts import encode, lengthened
+
+TEXTS_KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
+DECODED = 262_144  # pixels in one call of the VAE
+Clean = Callable[[], torch.Tensor]
+OnStep = Callable[[int, int, Clean | None], None]
+
+
+class Cancelled(Exception):
+    """Raised between two steps when the run is to stop."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What became of a cell: `problem` says why there is nothing to see, `image` is None if it is not even numbers.
+
+    `rerun` says what was computed twice, `latents` (C, h, w), float32, are what was decoded.
+    """
+
+    image: Image.Image | None
+    nsfw: bool | None
+    problem: str | None
+    rerun: str | None = None
+    latents: np.ndarray | None = None
+
+
+class Renderer:
+    """Pictures from a loaded pipeline, in batches of one constant shape.
+
+    Parameters
+    ----------
+    loaded : Loaded
+        The pipeline.
+    batch_size : int, optional
+        Cells in one call of the UNet; by default as many as pay, which follows from the size of the pictures alone.
+    """
+
+    def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
+        self.loaded, self._given = loaded, batch_size
+        self._conditions = Conditions(loaded)
+        self._texts: dict[tuple[str, int, str | None], torch.Tensor] = {}
+        self._lock = threading.Lock()
+
+    def task(self, request: Request) -> str:
+        """What the request asks this model for."""
+        return task_of(request, self.loaded.pipe.unet.config.in_channels)
+
+    def batch_size(self, request: Request) -> int:
+        """How many cells of that size share a call."""
+        if self.task(request) == "latent_upscale":
+            return 1
+        return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
+
+    def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total, clean: None,
+                 latents: Sequence[np.ndarray] | None = None) -> list[Picture]:
+        """Renders at most `batch_size` resolved requests that share what the cells of a group share (see `planning.grouped`).
+
+        A short batch is filled up with copies of its last cell, so that the shape stays the same. Nothing is denoised if the
+        finished latents (C, h, w) of each request are given.
+        """
+        full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
+        if latents is None:
+            batch = self._denoised([requests[i] for i in full], on_step)
+        else:
+            batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
+        found = self._looked_at(batch, requests)
+        return [dataclasses.replace(picture, latents=own.cpu().numpy()) for picture, own in zip(found, batch)]
+
+    def _denoised(self, cells: Sequence[Request], on_step: OnStep) -> torch.Tensor:
+        """The finished latents of a whole batch (B, C, h, w)."""
+        first, pipe = cells[0], self.loaded.pipe
+        if self.task(first) == "latent_upscale":
+            return enlarged(self.loaded, first, *self._conditions.to_enlarge(first), on_step)
+        cond, uncond = (torch.cat(texts) for texts in zip(*map(self._both, cells)))           # (B, tokens, width)
+        return denoise(
+            pipe.unet, self.loaded.scheduler(first.scheduler), cond, uncond, seeds=[c.seed for c in cells],
+            guidance_scale=[c.guidance_scale for c in cells], guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
+            num_inference_steps=first.num_inference_steps, eta=first.eta, begin=self._conditions.begin(cells), on_step=on_step)
+
+    def _looked_at(self, latents: torch.Tensor, requests: Sequence[Request]) -> list[Picture]:
+        """The pictures of latents (B, C, h, w); those that half precision spoils are decoded again."""
+        vae = self.loaded.pipe.vae
+        found = self._decoded(vae, latents, requests)
+        spoiled = [i for i, picture in enumerate(found) if picture.problem and torch.isfinite(latents[i]).all()]
+        if spoiled and (vae := in_float32(vae)):
+            again = self._decoded(vae, latents, requests)
+            for i in spoiled:
+                if not again[i].problem:
+                    rerun = f"{found[i].problem} in {self.loaded.dtype}, decoded again in float32"
+                    found[i] = dataclasses.replace(again[i], rerun=rerun)
+        return found
+
+    def _decoded(self, vae: Any, latents: torch.Tensor, requests: Sequence[Request]) -> list[Picture]:
+        """The pictures of latents (B, C, h, w), B at least the number of requests."""
+        pixels = decode(vae, latents, self._decoded_together(requests[0], len(latents)))
+        return [self._picture(pixels[i], request.watermark) for i, request in enumerate(requests)]
+
+    def drop_text_encoder(self, requests: Sequence[Request]) -> bool:
+        """Encodes all prompts, then takes the text encoder out of the pipeline; not if they are too many, or it is needed."""
+        how = {(text, r.clip_skip, r.prompt_syntax) for r in requests for text in (r.prompt, r.negative_prompt)}
+        if 2 * len(how) > TEXTS_KEPT or self.task(requests[0]) == "latent_upscale":
+            return False
+        try:
+            for request in requests:
+                self._both(request)
+        except Exception:  # the cells concerned will say so
+            return False
+        self.loaded.pipe.text_encoder = None
+        return True
+
+    def _picture(self, pixels: torch.Tensor, watermark: str | None) -> Picture:
+        """One picture (3, H, W) in 0..1, looked at: numbers that are none, or nothing but black, are a problem."""
+        if not torch.isfinite(pixels).all():
+            return Picture(None, None, "not a number")
+        nsfw = self._refused(pixels)
+        levels = torch.zeros_like(pixels) if nsfw else pixels * 255  # diffusers blackens what is refused, too
+        black = not nsfw and not levels.round().any()
+        image = picture_of(levels.permute(1, 2, 0).cpu().numpy(), watermark)
+        return Picture(image, nsfw, "black" if black else None)
+
+    def _refused(self, pixels: torch.Tensor) -> bool | None:
+        """The verdict of the checkpoint's safety checker; None if it has none."""
+        pipe = self.loaded.pipe
+        if getattr(pipe, "safety_checker", None) is None:
+            return None
+        _, flags, *_ = pipe.run_safety_checker(pixels[None] * 2 - 1, self.loaded.device, pipe.unet.dtype)
+        return bool(flags[0])
+
+    def _latent_size(self, request: Request) -> tuple[int, int]:
+        factor = self.loaded.pipe.vae_scale_factor
+        return request.height // factor, request.width // factor
+
+    def _decoded_together(self, request: Request, size: int) -> int:
+        """The largest divisor of the batch whose pictures the VAE takes at once."""
+        most = max(1, DECODED // (request.height * request.width))
+        return max(n for n in range(1, size + 1) if size % n == 0 and n <= most)
+
+    def _both(self, request: Request) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prompt and negative prompt, each (1, tokens, width), the shorter filled up with empty chunks."""
+        how = request.clip_skip, request.prompt_syntax
+        cond, uncond = self._text(request.prompt, *how), self._text(request.negative_prompt, *how)
+        if cond.shape == uncond.shape:
+            return cond, uncond
+        empty, length = self._text("", request.clip_skip), max(cond.shape[1], uncond.shape[1])
+        return lengthened(cond, empty, length), lengthened(uncond, empty, length)
+
+    def _text(self, prompt: str, clip_skip: int, syntax: str | None = None) -> torch.Tensor:
+        """The encoded prompt (1, tokens, width); the latest ones are kept."""
+        name = (prompt, clip_skip, syntax)
+        with self._lock:
+            if name not in self._texts:
+                if len(self._texts) >= TEXTS_KEPT:
+                    del self._texts[next(iter(self._texts))]
+                self._texts[name] = encode(self.loaded.pipe.tokenizer, self.loaded.pipe.text_encoder, *name)
+            return self._texts[name]
+
+
+@torch.inference_mode()
+def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor, *, seeds: Sequence[int],
+            guidance_scale: Sequence[float], num_inference_steps: int, begin: Begin, eta: float = 0.0,
+            guidance_rescale: Sequence[float] = (0.0,),
+            on_step: OnStep = lambda done, total, clean: None) -> torch.Tensor:
+    """Classifier-free guidance (arXiv 2207.12598) over B cells at once.
+
+    Parameters
+    ----------
+    cond, uncond : tensor (B, tokens, width)
+        The encoded prompts and negative prompts.
+    seeds, guidance_scale, guidance_rescale : B values
+        One for each cell. Rescaling may be one 0 for all.
+    begin : callable
+        Gives the start from scheduler, generators and number of steps: the latents, and what else the task puts in.
+    on_step : callable
+        Called before each step with the steps done, their number, and what gives the clean latents (B, channels, height,
+        width) that the step before predicted (None before the first); what it raises ends the loop.
+
+    Returns
+    -------
+    tensor (B, channels, height, width), float32
+        Scaled latents: `vae.decode(latents / vae.config.scaling_factor)` gives pictures.
+    """
+    generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+    weight = torch.tensor(guidance_scale, device=unet.device).view(-1, 1, 1, 1)               # (B, 1, 1, 1)
+    amount = torch.tensor(guidance_rescale, device=unet.device).view(-1, 1, 1, 1)             # (B, 1, 1, 1)
+    text = torch.cat([uncond, cond])                                                          # (2 B, tokens, width)
+    scheduler.set_timesteps(num_inference_steps, device=unet.device)
+    accepted = inspect.signature(scheduler.step).parameters
+    extra = {k: v for k, v in {"eta": eta, "generator": generators}.items() if k in accepted}
+    if hasattr(scheduler, "noise_sampler_seed"):  # of DPMSolverSDEScheduler, which takes no generators
+        scheduler.noise_sampler_seed = list(seeds)
+    start = begin(scheduler, generators, num_inference_steps)
+    x, timesteps = start.latents, start.timesteps                                             # (B, C, H, W)
+    seen = [] if start.channels is None else [start.channels.to(unet.dtype)]
+    labels = None if start.labels is None else torch.cat([start.labels] * 2)
+    clean = None
+    for i, t in enumerate(timesteps):
+        on_step(i, len(timesteps), clean)
+        scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
+        given = torch.cat([scaled, *seen], dim=1)                                             # (B, C + c, H, W)
+        predicted = unet(torch.cat([given, given]), t, encoder_hidden_states=text, class_labels=labels, return_dict=False)[0]
+        without, with_text = predicted.float().chunk(2)
+        guided = without + weight * (with_text - without)
+        if any(guidance_rescale):
+            guided = rescaled(guided, with_text, amount)
+        clean = partial(clean_latents, scheduler, scaled, guided, t)
+        x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
+        if start.outside is not None:
+            x = start.outside.put_back(x, scheduler, timesteps[i + 1] if i + 1 < len(timesteps) else None)
+    return x
+
+
+def rescaled(guided: torch.Tensor, with_text: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+    """The guided prediction, given part of the way the spread of the one with the prompt (arXiv 2305.08891, section 3.4).
+
+    Both predictions are (B, C, H, W), the amount (B, 1, 1, 1) in 0..1; where it is 0, the bits stay.
+    """
+    of_each = {"dim": (1, 2, 3), "keepdim": True}
+    matched = guided * (with_text.std(**of_each) / guided.std(**of_each))
+    return torch.where(amount > 0, amount * matched + (1 - amount) * guided, guided)
+
+
+def clean_latents(scheduler: Any, scaled: torch.Tensor, predicted: torch.Tensor, t: Any) -> torch.Tensor:
+    """The latents without noise that a prediction at timestep t implies, float32; DDIM's equation 12 (arXiv 2010.02502).
+
+    It holds for every scheduler, because what `scale_model_input` gives the network is sqrt(a) latents + sqrt(1 - a) noise
+    in all of them. Between whole timesteps (Karras, KDPM2) the nearest `a` is taken.
+    """
+    kind = scheduler.config.prediction_type
+    if kind == "sample":
+        return predicted
+    a = scheduler.alphas_cumprod[round(float(t))].to(predicted)
+    if kind == "v_prediction":                                                                # arXiv 2202.00512
+        return a.sqrt() * scaled.float() - (1 - a).sqrt() * predicted
+    return (scaled.float() - (1 - a).sqrt() * predicted) / a.clamp(min=1e-4).sqrt()  # a may begin at 0
+
+
+@torch.inference_mode()
+def decode(vae: Any, latents: torch.Tensor, rows: int) -> torch.Tensor:
+    """Latents (B, C, h, w) as pictures (B, 3, H, W) in 0..1, `rows` at a time; B is a multiple of rows."""
+    scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
+    pictures = [vae.decode(part, return_dict=False)[0].float() for part in scaled.split(rows)]
+    return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)  # NaN stays NaN
+
+
+def picture_of(levels: np.ndarray, watermark: str | None) -> Image.Image:
+    """The picture to save: levels (H, W, 3), float32 in 0..255, as whole numbers, with an invisible mark if one is asked for.
+
+    As in the official programs, a uint8 payload goes into the rounded levels, and a float32 payload in before that.
+    """
+    if watermark is None:
+        return Image.fromarray(levels.round().astype(np.uint8))
+    payload = payload_of(watermark)
+    if payload.arithmetic == "uint8":
+        return Image.fromarray(embed_watermark(levels.round().astype(np.uint8), payload))
+    marked = embed_watermark(levels, payload).clip(0, 255)
+    return Image.fromarray((marked if payload.cut else marked.round()).astype(np.uint8))

@@ -1,0 +1,129 @@
+"""Finished latents, kept in the pictures made of them, so that another VAE or another mark needs no new denoising."""
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..models.resolve import denoised_key, reads_input
+from ..store.metadata import LATENTS, private_chunk, read_record
+from ..store.store import Store
+from .denoise import Picture
+from .plan import Cell, Plan
+
+SHAPE = struct.Struct(">3H")
+SAME = ("device", "dtype", "batch_size", "threads", "memory_format", "memory", "torch_version", "diffusers_version",
+        "transformers_version", "machine")  # what the last bits of latents may depend on
+
+
+def packed(latents: np.ndarray) -> bytes:
+    """Latents (C, h, w) as the content of a chunk: the shape, then all first bytes, all second ones... of float32, compressed.
+
+    A picture of 512x512 grows by 11 %, one of 64x64 by half.
+    """
+    planes = np.ascontiguousarray(latents, "<f4").view(np.uint8).reshape(-1, 4).T
+    return SHAPE.pack(*latents.shape) + zlib.compress(planes.tobytes())
+
+
+def unpacked(data: bytes) -> np.ndarray:
+    """The latents (C, h, w), float32, in the content of a chunk."""
+    shape, planes = SHAPE.unpack_from(data), zlib.decompress(data[SHAPE.size:])
+    return np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<f4").reshape(shape)
+
+
+def read_latents(path: str | os.PathLike[str]) -> np.ndarray | None:
+    """The latents (C, h, w), float32, that a picture of sdlab carries; None if it carries none, or none that are whole."""
+    try:
+        data = private_chunk(path, LATENTS)
+        return None if data is None else unpacked(data)
+    except (OSError, ValueError, struct.error, zlib.error):
+        return None
+
+
+class Latents:
+    """Which cells of a plan need no denoising: their latents are in the store, or were made earlier in the same run.
+
+    Looked for in the store are the picture of the same recipe with the model's own VAE and no mark, and those of the plan.
+    With `kept`, new pictures carry their latents.
+    """
+
+    def __init__(self, plan: Plan, store: Store, *, kept: bool = True) -> None:
+        self.store, self.kept, self.natives = store, kept, plan.natives
+        cells = {cell.key: cell for cell in plan.cells}
+        self.names: dict[str, str] = {}  # {cell: what its latents are called}
+        self.sharing: dict[str, list[str]] = {}  # {name: cells that have such latents, or would}
+        if any(cell.request.vae or cell.request.watermark for cell in cells.values()):  # else no two can share
+            for key, cell in cells.items():
+                if name := denoised_key(cell.request, plan.natives[cell.request.model]):
+                    self.names[key] = name
+                    self.sharing.setdefault(name, [name]).append(key)
+        self.waiting = Counter(self.names.get(cell.key) for group in plan.groups for cell in group)
+        self.made: dict[str, tuple[str, dict[str, Any], np.ndarray]] = {}  # {name: (whose, facts, latents)}
+        self.chosen: dict[str, str] = {}  # {cell: whose latents it takes}
+
+    def in_order(self, groups: Iterable[list[Cell]]) -> Iterator[list[Cell]]:
+        """The groups, those cells apart that share their latents with an earlier one of their group (by another mark)."""
+        for group in groups:
+            firsts = set({self.names.get(cell.key, cell.key): cell.key for cell in reversed(group)}.values())
+            yield [cell for cell in group if cell.key in firsts]
+            if later := [cell for cell in group if cell.key not in firsts]:
+                yield later
+
+    def choose(self, cells: Sequence[Cell], facts: dict[str, Any]) -> tuple[list[Cell], list[Cell]]:
+        """(cells whose latents are there, just as these facts would make them; cells to be denoised)"""
+        self.chosen = {cell.key: whose for cell in cells if (whose := self._whose(cell, facts))}
+        return [cell for cell in cells if cell.key in self.chosen], [cell for cell in cells if cell.key not in self.chosen]
+
+    def of(self, batch: Iterable[Cell]) -> list[np.ndarray] | None:
+        """The latents of a batch, if all of them are there."""
+        found = [self._read(cell) for cell in batch]
+        return None if any(latents is None for latents in found) else found
+
+    def keep(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> bytes | None:
+        """Holds the latents of a finished cell until the last one that shares them is finished; what its file is to carry.
+
+        That is nothing for a cell whose latents are in another's file, or would not help (a VAE read its input picture), and
+        for a picture that the safety checker refused.
+        """
+        name, new = self.names.get(cell.key), facts.get("redecoded") is None
+        self.waiting[name] -= 1
+        if name and self.waiting[name] > 0 and new:
+            self.made[name] = cell.key, facts, picture.latents
+        elif self.waiting[name] <= 0:
+            self.made.pop(name, None)
+        read = reads_input(cell.request, self.natives[cell.request.model])
+        useful = self.kept and new and not read and not picture.nsfw
+        return packed(picture.latents) if useful else None
+
+    def _whose(self, cell: Cell, facts: dict[str, Any]) -> str | None:
+        """The key of a picture, of this run or of the store, whose latents are just those of the cell."""
+        name = self.names.get(cell.key)
+        if name is None:
+            return None
+        if name in self.made and same(self.made[name][1], facts):
+            return self.made[name][0]
+        return next((key for key in self.sharing[name] if key != cell.key and self._stored(key, facts)), None)
+
+    def _stored(self, key: str, facts: dict[str, Any]) -> bool:
+        path = self.store.path(key)
+        try:
+            record = read_record(path) if path.exists() else None
+        except (OSError, ValueError):
+            return False
+        return record is not None and same(record["facts"], facts) and private_chunk(path, LATENTS) is not None
+
+    def _read(self, cell: Cell) -> np.ndarray | None:
+        whose, made = self.chosen.get(cell.key), self.made.get(self.names.get(cell.key))
+        if made and made[0] == whose:
+            return made[2]
+        return read_latents(self.store.path(whose)) if whose else None
+
+
+def same(facts: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Whether the last bits agree of what is computed so."""
+    return all(facts.get(name) == others.get(name) for name in SAME)

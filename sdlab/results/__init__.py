@@ -1,0 +1,1 @@
+"""A frame of results becomes columns, figures and evidence."""

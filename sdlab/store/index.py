@@ -1,0 +1,221 @@
+"""The pictures' rows in SQLite: a cache over the pictures, which can be deleted at any time and is made anew from them."""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import threading
+import warnings
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..recipe.request import FIELDS, REAL, WHOLE
+from .metadata import printable
+
+if TYPE_CHECKING:
+    from pandas.api.extensions import ExtensionArray
+
+FACTS = {  # in the order of the frame's columns
+    "task": "string", "seconds": "Float64", "device": "string", "dtype": "string", "memory": "string", "threads": "Int64",
+    "batch_size": "Int64", "memory_format": "string", "rerun": "string", "nsfw": "boolean", "created": "string",
+    "pixels": "string", "sdlab_version": "string", "torch_version": "string", "diffusers_version": "string",
+    "transformers_version": "string", "python_version": "string", "machine": "string"}
+RECIPE = {name: "Int64" if name in WHOLE else "Float64" if name in REAL else "string" for name in FIELDS}
+KINDS = {"key": "string", "bytes": "Int64", "redecoded": "boolean", **RECIPE, **FACTS}
+
+OWN = ("key", "bytes", "created", "prompt", "seed", "guidance_scale", "num_inference_steps", "height", "width", "weights",
+       "seconds", "pixels")  # what differs from picture to picture, or is asked for in SQL
+SHARED = tuple(name for name in KINDS if name not in OWN)  # one JSON list: few differ, and a column costs 10 ms to read
+
+SQL = {"string": "TEXT", "Int64": "INTEGER", "Float64": "REAL"}
+SCHEMA = (f"CREATE TABLE pictures ({', '.join(f'{name} {SQL[KINDS[name]]}' for name in OWN)}, shared TEXT, PRIMARY KEY (key))",
+          "CREATE INDEX by_cost ON pictures (weights, height, width, num_inference_steps, created)")
+VERSION = zlib.crc32(repr((SCHEMA, SHARED)).encode()) >> 1  # an index with other columns is made anew
+APPLICATION = 0x5D1AB
+INSERT = f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(OWN))}, ?)"
+STRENGTH = f"coalesce(json_extract(shared, '$[{SHARED.index('strength')}]'), 1)"  # the share of the steps that was computed
+REDECODED = f"json_extract(shared, '$[{SHARED.index('redecoded')}]')"  # those took no denoising
+LATEST = ("SELECT avg({}) FROM (SELECT * FROM pictures WHERE weights = ? AND height = ? AND width = ? "
+          f"AND seconds IS NOT NULL AND NOT {REDECODED} AND num_inference_steps {{}} ? ORDER BY created DESC LIMIT 64)")
+DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR}
+
+
+class Index:
+    """The rows, in a file that may be missing, damaged or older than the pictures at any time.
+
+    Parameters
+    ----------
+    file : Path
+        Beside the folder `images`. Without that folder, or where it cannot be written, the rows stay in memory.
+    refill : callable
+        Brings a newly opened index up to the pictures.
+    """
+
+    def __init__(self, file: Path, refill: Callable[[], Any]) -> None:
+        self.file, self.images, self.refill = file, file.with_name("images"), refill
+        self.db, self.stamp, self.in_memory, self.failures = None, None, True, 0
+        self.lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return self._ask("SELECT count(*) FROM pictures")[0][0]
+
+    def keys(self) -> set[str]:
+        return {key for key, in self._ask("SELECT key FROM pictures")}
+
+    def sizes(self, keys: Sequence[str]) -> dict[str, int]:
+        """Those of the keys that are known, with their pictures' sizes in bytes."""
+        known = dict(self._select("key, bytes", keys))
+        return {key: known[key] for key in keys if key in known}
+
+    def rows(self, keys: Sequence[str] | None = None) -> list[tuple]:
+        """All rows in order of creation, or those of the keys, with nothing but the key where it is unknown."""
+        if keys is None:
+            return sorted(self._ask("SELECT * FROM pictures"), key=creation)  # quicker than ORDER BY: nearly in order
+        known = {row[0]: row for row in self._select("*", keys)}
+        return [known.get(key) or (key, *[None] * len(OWN)) for key in keys]
+
+    def _select(self, columns: str, keys: Sequence[str]) -> list[tuple]:
+        """The columns of at least those of the keys that are known."""
+        if len(keys) > len(self) / 3:  # then all are read sooner than these one by one
+            return self._ask(f"SELECT {columns} FROM pictures")
+        return self._ask(f"SELECT {columns} FROM pictures WHERE key IN (SELECT value FROM json_each(?))", json.dumps(keys))
+
+    def seconds(self, *, weights: str, num_inference_steps: int, height: int, width: int) -> float | None:
+        """The mean time, at full strength, of the last 64 such pictures, or by the step of others; None if there are none."""
+        values = weights, height, width, num_inference_steps
+        same = self._ask(LATEST.format(f"seconds / {STRENGTH}", "="), *values)[0][0]
+        if same is not None:
+            return same
+        step = self._ask(LATEST.format(f"seconds / {STRENGTH} / num_inference_steps", "<>"), *values)[0][0]
+        return None if step is None else step * num_inference_steps
+
+    def put(self, rows: Iterable[tuple]) -> None:
+        rows = sorted(rows, key=creation)
+        if rows:
+            self._safely(lambda db: db.executemany(INSERT, rows))
+
+    def drop(self, keys: Iterable[str]) -> None:
+        keys = [(key,) for key in keys]
+        if keys:
+            self._safely(lambda db: db.executemany("DELETE FROM pictures WHERE key = ?", keys))
+
+    def _ask(self, sql: str, *values: Any) -> list[tuple]:
+        return self._safely(lambda db: db.execute(sql, values).fetchall())
+
+    def _safely(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """The result of `work`, on a new index or one in memory if this one fails."""
+        with self.lock:
+            while True:
+                try:
+                    if self.db is None or self.stamp != self._stamp():
+                        self._open()
+                    with self.db as db:
+                        return work(db)
+                except sqlite3.DatabaseError as error:
+                    if self.db is not None and self.stamp != self._stamp():
+                        self.db = None  # no damage: the file was deleted or replaced meanwhile
+                    elif self.failures > 1:
+                        raise
+                    else:
+                        self._give_up(error)
+
+    def _stamp(self) -> tuple:
+        """Changes when another process replaces or first makes the file, and when this one is a fork."""
+        try:
+            now = os.stat(self.file)
+        except OSError:
+            return os.getpid(), self.images.is_dir() if self.in_memory else object()  # a file that is gone equals nothing
+        return os.getpid(), now.st_dev, now.st_ino, *((now.st_mtime_ns, now.st_size) if self.in_memory else ())
+
+    def _open(self) -> None:
+        there = self.file.exists()
+        writable = self.images.is_dir() and os.access(self.file.parent, os.W_OK)
+        self.in_memory = not writable or self.failures > 1 or (there and not os.access(self.file, os.W_OK))
+        self.db = connect(":memory:" if self.in_memory else str(self.file))
+        if self.in_memory and there and not self.failures:
+            with (contextlib.suppress(sqlite3.DatabaseError),
+                  contextlib.closing(connect(f"{self.file.as_uri()}?mode=ro")) as file):
+                file.backup(self.db)
+        self.stamp = self._stamp()
+        try:
+            make_tables(self.db, self.file)
+        except ValueError:
+            self.db = None  # not ours: never to be written, nor to be mended
+            raise
+        self.refill()
+
+    def _give_up(self, error: sqlite3.DatabaseError) -> None:
+        """Discards a damaged file; one that cannot be used for another reason is left alone."""
+        damaged = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in DAMAGE
+        self.failures += 1 if damaged else 2
+        if self.db is not None:
+            self.db.close()
+        self.db = None
+        if self.failures > 1:
+            warnings.warn(f"{self.file} cannot be used ({error}); this session keeps its index in memory", stacklevel=2)
+            return
+        warnings.warn(f"{self.file} was damaged ({error}); it is made anew from the pictures", stacklevel=2)
+        for end in () if self.in_memory else ("", "-journal"):
+            with contextlib.suppress(OSError):
+                os.unlink(f"{self.file}{end}")
+
+
+def connect(target: str) -> sqlite3.Connection:
+    db = sqlite3.connect(target, timeout=30, check_same_thread=False, uri=target.startswith("file:"))
+    db.execute("PRAGMA synchronous = OFF")  # what a power cut leaves behind is noticed, and made anew
+    return db
+
+
+def make_tables(db: sqlite3.Connection, file: Path) -> None:
+    """The tables as this version of sdlab has them, empty if they were another version's."""
+    version = "PRAGMA user_version"
+    if db.execute(version).fetchone()[0] == VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    with db:
+        if db.execute(version).fetchone()[0] == VERSION:  # another process was quicker
+            return
+        tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
+            raise ValueError(f"{file} is another program's database; give the store another folder")
+        db.execute("DROP TABLE IF EXISTS pictures")
+        for statement in (*SCHEMA, f"{version} = {VERSION}", f"PRAGMA application_id = {APPLICATION}"):
+            db.execute(statement)
+
+
+def packed(record: Mapping[str, Any], size: int) -> tuple:
+    """A picture's record as a row: the values named in `OWN`, and those in `SHARED` as JSON."""
+    values = {**record["facts"], **record["request"], "key": record["key"], "bytes": size,
+              "redecoded": record["facts"].get("redecoded") is not None}
+    known = {name: typed(values.get(name), kind) for name, kind in KINDS.items()}
+    return *[known[name] for name in OWN], json.dumps([known[name] for name in SHARED])
+
+
+def unpacked(rows: Sequence[tuple]) -> dict[str, ExtensionArray]:
+    """The rows as columns of pandas' nullable types."""
+    import numpy as np
+    import pandas as pd
+
+    *own, shared = zip(*rows) if rows else [()] * (len(OWN) + 1)
+    codes, texts = pd.factorize(np.array(shared, dtype=object))  # -1 where there is no picture
+    lists = list(zip(*map(json.loads, texts))) or [()] * len(SHARED)
+    return {**{name: pd.array(values, KINDS[name]) for name, values in zip(OWN, own)},
+            **{name: pd.array(values, KINDS[name]).take(codes, allow_fill=True) for name, values in zip(SHARED, lists)}}
+
+
+def creation(row: tuple) -> tuple[str, str]:
+    return row[2] or "", row[0]
+
+
+def typed(value: Any, kind: str) -> Any:
+    """The value as the column's type, or None: a strange fact in one picture must not spoil the frame."""
+    if value is None or kind == "string":
+        return None if value is None else printable(str(value))
+    if kind == "Float64":
+        return float(value) if isinstance(value, (int, float)) else None
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    return value if isinstance(value, int) and -2**63 <= value < 2**63 else None

@@ -1,0 +1,134 @@
+"""The pictures of single objects: 108 emoji from a shipped atlas, and drawn shapes in ten colours.
+
+The atlas `emoji.webp` holds glyphs of Noto Color Emoji 2.042 (images Apache-2.0, font OFL 1.1: `LICENSE-NotoColorEmoji.txt`).
+It was made by ``python -m sdlab.tiny.sprites NotoColorEmoji.ttf``; nobody needs the font to use it.
+"""
+import argparse
+import functools
+import math
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+ATLAS = Path(__file__).with_name("emoji.webp")
+CELL, COLUMNS = 96, 12  # pixels of a glyph in the atlas, glyphs in a row
+EMOJI = {
+    "hamster": "🐹", "mouse": "🐁", "cat": "🐱", "dog": "🐶", "rabbit": "🐰", "fox": "🦊", "bear": "🐻", "panda": "🐼",
+    "frog": "🐸", "pig": "🐷", "lion": "🦁", "monkey": "🐵", "chick": "🐥", "penguin": "🐧", "owl": "🦉", "bird": "🐦",
+    "fish": "🐠", "whale": "🐳", "octopus": "🐙", "crab": "🦀", "butterfly": "🦋", "bee": "🐝", "ladybug": "🐞",
+    "snail": "🐌", "turtle": "🐢", "dinosaur": "🦕", "elephant": "🐘", "unicorn": "🦄", "cow": "🐮", "dragon": "🐲",
+    "tree": "🌳", "pine": "🌲", "palm": "🌴", "cactus": "🌵", "sunflower": "🌻", "rose": "🌹", "tulip": "🌷",
+    "mushroom": "🍄", "apple": "🍎", "banana": "🍌", "strawberry": "🍓", "lemon": "🍋", "watermelon": "🍉",
+    "pizza": "🍕", "burger": "🍔", "cake": "🎂", "donut": "🍩", "carrot": "🥕", "robot": "🤖", "house": "🏠",
+    "castle": "🏰", "city": "🏙", "car": "🚗", "bus": "🚌", "bicycle": "🚲", "rocket": "🚀", "airplane": "✈",
+    "boat": "⛵", "paintbrush": "🖌", "palette": "🎨", "book": "📕", "key": "🔑", "clock": "⏰", "umbrella": "☂",
+    "balloon": "🎈", "gift": "🎁", "guitar": "🎸", "football": "⚽", "crown": "👑", "camera": "📷", "computer": "💻",
+    "bell": "🔔", "sun": "🌞", "moon": "🌙", "cloud": "☁", "rainbow": "🌈", "snowman": "⛄", "fire": "🔥",
+    "woman": "👩", "man": "👨", "hand": "✋", "ghost": "👻", "alien": "👽", "pumpkin": "🎃",
+    "sheep": "🐑", "horse": "🐴", "giraffe": "🦒", "snake": "🐍", "shark": "🦈", "duck": "🦆", "koala": "🐨", "tiger": "🐯",
+    "parrot": "🦜", "hedgehog": "🦔", "dolphin": "🐬", "pear": "🍐", "cherry": "🍒", "tomato": "🍅", "avocado": "🥑",
+    "egg": "🥚", "helicopter": "🚁", "ship": "🚢", "trophy": "🏆", "drum": "🥁", "violin": "🎻", "anchor": "⚓",
+    "volcano": "🌋", "tent": "⛺",
+}
+NAMES = tuple(EMOJI)
+SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond")
+COLORS = {
+    "red": (220, 40, 40), "orange": (245, 140, 30), "yellow": (250, 215, 50), "green": (60, 170, 70),
+    "blue": (45, 100, 220), "purple": (140, 70, 190), "pink": (245, 140, 190), "brown": (130, 85, 50),
+    "black": (25, 25, 28), "white": (248, 248, 248),
+}
+COLORED_SHAPES = tuple(f"{color} {shape}" for color in COLORS for shape in SHAPES)
+
+
+@functools.cache
+def sprite(name: str, side: int = CELL) -> Image.Image:
+    """The RGBA picture of an emoji ("cat") or of a coloured shape ("red circle"), `side` pixels square.
+
+    Raises
+    ------
+    ValueError
+        If the world has no such object.
+    """
+    if name in EMOJI:
+        picture = glyph(name)
+    elif name in COLORED_SHAPES:
+        picture = shape(*name.split(" "))
+    else:
+        raise ValueError(f"unknown object {name!r}; the world has {', '.join(NAMES)}, and shapes such as 'red circle'")
+    return picture.resize((side, side), Image.BOX if side < 24 else Image.LANCZOS, reducing_gap=2.0)
+
+
+@functools.cache
+def glyphs() -> Image.Image:
+    """The whole atlas as one RGBA picture."""
+    with Image.open(ATLAS) as picture:
+        return picture.convert("RGBA")
+
+
+def glyph(name: str) -> Image.Image:
+    """An emoji's 96x96 RGBA picture from the atlas."""
+    row, column = divmod(NAMES.index(name), COLUMNS)
+    left, top = column * CELL, row * CELL
+    return glyphs().crop((left, top, left + CELL, top + CELL))
+
+
+def star_points(n: int) -> list[tuple[float, float]]:
+    radius = (122 / 256 * n, 52 / 256 * n)
+    turns = [i * math.pi / 5 for i in range(10)]
+    return [(n / 2 + radius[i % 2] * math.sin(t), n / 2 + n / 43 - radius[i % 2] * math.cos(t)) for i, t in enumerate(turns)]
+
+
+def heart_points(n: int) -> list[tuple[float, float]]:
+    points, scale = [], 7.4 / 256 * n
+    for t in (2 * math.pi * k / 100 for k in range(100)):
+        height = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
+        points.append((n / 2 + scale * 16 * math.sin(t) ** 3, n / 2 - n / 25 - scale * height))
+    return points
+
+
+def shape(color: str, form: str) -> Image.Image:
+    """A filled shape, drawn at 256x256 RGBA so that making it smaller smooths its edges."""
+    n = 256
+    picture = Image.new("RGBA", (n, n), (*COLORS[color], 0))  # its colour under the clear part too: no dark rim
+    draw, fill = ImageDraw.Draw(picture), (*COLORS[color], 255)
+    if form == "circle":
+        draw.ellipse((8, 8, n - 8, n - 8), fill=fill)
+    elif form == "square":
+        draw.rectangle((20, 20, n - 20, n - 20), fill=fill)
+    else:
+        points = {"triangle": [(n / 2, 14), (n - 8, n - 24), (8, n - 24)], "star": star_points(n), "heart": heart_points(n),
+                  "diamond": [(n / 2, 4), (n - 40, n / 2), (n / 2, n - 4), (40, n / 2)]}[form]
+        draw.polygon(points, fill=fill)
+    return picture
+
+
+def drawn_glyph(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
+    """One glyph of the font, cut out and centred on a square of the atlas's cell size."""
+    picture = Image.new("RGBA", (160, 160), (0, 0, 0, 0))
+    ImageDraw.Draw(picture).text((12, 12), character, font=font, embedded_color=True)
+    picture = picture.crop(picture.getbbox())
+    side = max(picture.size)
+    square = Image.new("RGBA", (side, side), (0, 0, 0, 0))
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    return square.resize((CELL, CELL), Image.LANCZOS)
+
+
+def build_atlas(font_path: Path, target: Path = ATLAS) -> None:
+    """Draw every emoji of the world with the font and save them as one lossless WebP picture."""
+    font = ImageFont.truetype(str(font_path), 109)  # the one size of the font's bitmaps
+    rows = math.ceil(len(NAMES) / COLUMNS)
+    atlas = Image.new("RGBA", (COLUMNS * CELL, rows * CELL), (0, 0, 0, 0))
+    for k, character in enumerate(EMOJI.values()):
+        atlas.paste(drawn_glyph(font, character), (k % COLUMNS * CELL, k // COLUMNS * CELL))
+    atlas.save(target, lossless=True, quality=100, method=6)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=build_atlas.__doc__)
+    parser.add_argument("font", type=Path, help="NotoColorEmoji.ttf (Debian: package fonts-noto-color-emoji)")
+    build_atlas(parser.parse_args().font)
+    print(f"{ATLAS}: {ATLAS.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Pairs of pictures that differ in one thing."""

@@ -1,0 +1,262 @@
+"""`Compare`: pairs of pictures that differ in one thing, to look at in four ways and to vote on, openly or blind."""
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+import traitlets
+from PIL import Image
+
+from ...render.job import Job
+from ...results.code import store_root
+from ...results.frame import NEUTRAL, counted, hide_home, shortened, text_of, values
+from ...results.pairs import Pairing, difference, not_constant, pair
+from ...store.store import Store
+from ..panel import Panel, source
+from .still import compare_code, compare_table
+from .votes import Ballot, Votes
+
+MODES = ("swipe", "side by side", "blink", "difference")
+
+
+class Compare(Panel):
+    """Pairs of pictures that agree in all but one column, to look at in four ways and to vote on.
+
+    In blind mode the order of the pairs is shuffled, chance decides who stands on which side, and the page does not learn
+    whose picture is whose before the vote. Votes are kept in the store, by the pictures' keys, and found again there; those on
+    pictures in no store last as long as the widget.
+
+    Parameters
+    ----------
+    results : DataFrame or Job
+        What `run` returned, or any frame with `by` and `path`. A job is waited for.
+    by : str
+        The column whose values are compared; `sdlab.results.pairs.pair` says which rows belong together.
+    left, right : optional
+        The two values; the first that appear if left out.
+    blind : bool
+        Whether to begin in blind mode, side by side.
+    seed : int
+        Decides the blind order and sides: the same seed, the same order.
+    gain : float
+        How much the difference picture exaggerates, 1 to 32.
+
+    Attributes
+    ----------
+    mode : {"swipe", "side by side", "blink", "difference"}
+        `blind`, `gain` and `at`, the place of the pair shown, can be set and observed, too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No such column or value, nothing to compare, no pair, one recipe several times.
+
+    Examples
+    --------
+    >>> Compare(results, by="model", blind=True)
+    """
+
+    _esm = source("page.js", "compare/stage.js", "compare/compare.js")
+    _css = source("page.css", "compare/compare.css")
+    by = traitlets.Unicode().tag(sync=True)
+    choices = traitlets.List(traitlets.Unicode(), help="All values of `by`, in words.").tag(sync=True)
+    chosen = traitlets.List(traitlets.Int(), help="Which of them are left and right.").tag(sync=True)
+    blind = traitlets.Bool(False).tag(sync=True)
+    mode = traitlets.Enum(MODES, "swipe").tag(sync=True)
+    gain = traitlets.Float(4.0, min=1.0, max=32.0).tag(sync=True)
+    at = traitlets.Int(0).tag(sync=True)
+    deal = traitlets.Int(0, help="Counts how often the pairs were laid out anew.").tag(sync=True)
+    voted = traitlets.List(traitlets.Unicode(), help="The vote at each place, as seen there.").tag(sync=True)
+    unlike = traitlets.List(help="What is not held constant; [] while a blind vote is under way.").tag(sync=True)
+    tally = traitlets.Unicode().tag(sync=True)
+    note = traitlets.Unicode().tag(sync=True)
+    code = traitlets.Unicode(help="Python that makes the rows again and compares them.").tag(sync=True)
+    seed = traitlets.Int(0)
+
+    def __init__(self, results: pd.DataFrame | Job, by: str = "model", *, left: Any = None, right: Any = None,
+                 blind: bool = False, seed: int = 0, gain: float = 4.0) -> None:
+        if not isinstance(by, str):
+            raise TypeError(f"by={by!r} is not the name of one column; by='seed' compares two seeds")
+        frame = results.result() if isinstance(results, Job) else results
+        self._take(pair(frame, by, left, right))
+        self._root = store_root(frame) if "key" in frame.columns else None
+        self._votes = Votes(Store(self._root) if self._root else None)
+        super().__init__(by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe")
+        self._chose = False
+        self._deal()
+        self.observe(self._toggled, "blind")
+        self.observe(self._mode_chosen, "mode")
+        self.observe(lambda _: self._write_code(), "gain")
+
+    def __repr__(self) -> str:
+        return f"<Compare {self._pairing!r}>"
+
+    @property
+    def value(self) -> pd.DataFrame:
+        """One row a pair: what it shares, key and path of each side, the last vote on it and whether that was blind."""
+        said = [self._votes.of(ids) or (None, None) for ids in self._ballot.ids]
+        return self._rows.assign(vote=pd.array([vote for vote, _ in said], "string"),
+                                 blind=pd.array([blind for _, blind in said], "boolean"))
+
+    def choose(self, left: Any, right: Any) -> None:
+        """Compares two other values of `by`."""
+        self._take(pair(self._pairing.source, self.by, left, right))
+        self._deal()
+
+    def vote(self, n: int, vote: str) -> None:
+        """Votes openly on row `n` of `.value`: "left", "right", "tie" or "both bad"."""
+        self._votes.put(self._ballot.ids[n], vote, blind=False)
+        self._count()
+
+    # The pairs, laid out
+
+    def _take(self, pairing: Pairing) -> None:
+        self._pairing, self._rows, self._short = pairing, pairing.frame, shortened(pairing.values)
+        self._names = [self._name(pairing.left), self._name(pairing.right)]
+
+    def _name(self, value: Any) -> str:
+        known = isinstance(value, str) and value.strip()
+        return hide_home(self._short.get(value, value)) if known else f"{self._pairing.by} {text_of(value)}"
+
+    def _deal(self, at: int | None = None) -> None:
+        """Lays the pairs out anew: others, in another order, or on other sides."""
+        self._votes.read()
+        kind = "key" if self._root else "path"
+        ids = list(zip(values(self._rows, f"left_{kind}"), values(self._rows, f"right_{kind}")))
+        self._ballot = Ballot(ids, self._votes, self.blind, self.seed)
+        pairing = self._pairing
+        alone = f" · {counted(len(pairing.alone), 'picture')} without a partner" if pairing.alone else ""
+        with self.hold_sync():
+            self.choices = [hide_home(self._short.get(value, text_of(value))) for value in pairing.values]
+            self.chosen = [pairing.values.index(pairing.left), pairing.values.index(pairing.right)]
+            self.note = counted(len(ids), "pair") + alone
+            self._count()
+            self.at = (self._ballot.first_open() if self.blind else 0) if at is None else at
+            self.deal += 1
+        self._write_code()
+
+    def _count(self) -> None:
+        """Tells the page what is voted, and what need not be hidden any more."""
+        with self.hold_sync():
+            self.voted = [self._ballot.seen(place) for place in range(len(self._ballot))]
+            self.unlike = [] if self._ballot.under_way else [list(row) for row in not_constant(self._pairing)]
+            self.tally = "" if self._ballot.under_way else self._ballot.tally(*self._names)
+        self.refresh_soon()
+
+    def _write_code(self) -> None:
+        given = {"by": self.by, "left": self._pairing.left, "right": self._pairing.right}
+        given |= {"blind": True, "seed": self.seed} if self.blind else {}
+        given |= {"gain": self.gain} if self.gain != 4 else {}
+        self.code = compare_code(self._pairing.source, self._root, **given)
+        self.refresh_soon()
+
+    def _toggled(self, _: Any) -> None:
+        """From open to blind the first pair without a vote is shown; the other way round, the same one as before."""
+        if self.blind and not self._chose:
+            self.mode, self._chose = "side by side", False  # a vote is on two whole pictures
+        self._deal(None if self.blind else self._ballot.order[self.at])
+
+    def _mode_chosen(self, _: Any) -> None:
+        self._chose = True
+
+    @traitlets.validate("at")
+    def _within(self, proposal: Any) -> int:
+        return min(max(proposal["value"], 0), max(len(self._rows) - 1, 0))
+
+    def static(self) -> str:
+        note = f"{self.note}. {'A blind vote is under way.' if self._ballot.under_way else self.tally}"
+        return compare_table(self._pairing, self._rows, self._ballot, self._names, self.unlike, note)
+
+    # What the page asks
+
+    def _on_pair(self, question: dict, buffers: list) -> None:
+        self._about(question, self._pictures)
+
+    def _on_difference(self, question: dict, buffers: list) -> None:
+        self._about(question, lambda place: self._differing(place, float(question["gain"])))
+
+    def _about(self, question: dict, work: Any) -> None:
+        """Answers a question about a place, later, unless the pairs have been laid out anew since."""
+        place, ballot = int(question["n"]), self._ballot
+        if question["deal"] != self.deal or not 0 <= place < len(ballot):
+            return self.answer(question, {"kind": "outdated"})
+        self.later(question, lambda: work(place))
+
+    def _on_vote(self, question: dict, buffers: list) -> None:
+        place = int(question["n"])
+        if question["deal"] != self.deal:
+            return self.answer(question, {"kind": "outdated"})
+        self._ballot.cast(place, question["vote"])
+        self._count()
+        self.answer(question, self._told(place))
+
+    def _on_choose(self, question: dict, buffers: list) -> None:
+        try:
+            self.choose(*(self._pairing.values[int(question[side])] for side in ("left", "right")))
+        finally:
+            self.send_state(["chosen"])  # the page shows what it hopes for: this is what is
+        self.answer(question, {"kind": "chosen"})
+
+    def _on_tally(self, question: dict, buffers: list) -> None:
+        self.answer(question, {"kind": "tally", "text": self._ballot.tally(*self._names) or "No votes yet."})
+
+    # What it may know
+
+    def _told(self, place: int) -> dict[str, Any]:
+        """All that may be said of a place: of a hidden one nothing that tells whose picture is whose."""
+        n, vote = self._ballot.order[place], self._ballot.seen(place)
+        names = ["", ""] if self._ballot.hides(place) else self._names[::-1] if self._ballot.swapped[n] else self._names
+        row = self._rows.iloc[[n]]
+        shown = {name: values(row, name)[0] for name in row.columns if not name.startswith(("left_", "right_"))}
+        facts = [[name, text_of(value)] for name, value in shown.items() if value is not None and value != NEUTRAL.get(name)]
+        return {"kind": "pair", "deal": self.deal, "n": place, "names": names, "vote": vote, "said": self._said(place, names),
+                "shared": [fact for fact in facts if fact[0] in self._pairing.varying],
+                "more": [fact for fact in facts if fact[0] not in self._pairing.varying]}
+
+    def _said(self, place: int, names: list[str]) -> str:
+        vote, given = self._ballot.seen(place), self._ballot.given(self._ballot.order[place])
+        if given is None:
+            return ""
+        name = dict(zip(("left", "right"), names)).get(vote)
+        return f"voted: {vote}{f' ({name})' if name else ''}{', blind' if given[1] and not self.blind else ''}"
+
+    def _pictures(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
+        buffers, lacking = [], []
+        for path in self._paths(place):
+            try:
+                with Image.open(path) as image:
+                    buffers.append(bare(image))
+                lacking.append("")
+            except (OSError, ValueError) as error:  # its words may tell the path
+                buffers.append(b"")
+                lacking.append("the picture cannot be read" + ("" if self._ballot.hides(place) else f": {error}"))
+        return {**self._told(place), "lacking": lacking}, buffers
+
+    def _differing(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:
+        import numpy as np
+
+        one, other = self._paths(place)
+        try:
+            with Image.open(one) as left, Image.open(other) as right:
+                shown = difference(left, right, gain)
+                change = np.abs(np.asarray(difference(left, right, 1), np.int16) - 128)
+        except OSError:
+            raise ValueError("one of the two pictures cannot be read, so there is no difference") from None
+        said = f"mean change {change.mean():.1f} of 255" if change.any() else "the two pictures are the same in every pixel"
+        return {"kind": "difference", "deal": self.deal, "n": place, "gain": gain, "said": said}, [bare(shown)]
+
+    def _paths(self, place: int) -> tuple[str, str]:
+        """The files on the left and on the right, as seen at a place."""
+        n = self._ballot.order[place]
+        paths = self._rows["left_path"].iloc[n], self._rows["right_path"].iloc[n]
+        return paths[::-1] if self._ballot.swapped[n] else paths
+
+
+def bare(image: Image.Image) -> bytes:
+    """A PNG of nothing but the pixels: a file of the store tells its recipe."""
+    image = image.convert("RGB")
+    image.info = {}
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()

@@ -1,0 +1,123 @@
+"""The pairs of a comparison in the order in which they are shown, and what was voted on them, openly or blind."""
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+from ...results.frame import counted
+from ...store.opinions import VOTES
+from ...store.store import Store
+
+OTHER = {"left": "right", "right": "left"}
+Ids = tuple[str, str]
+
+
+def turned(vote: str) -> str:
+    """The same vote when the two pictures change places."""
+    return OTHER.get(vote, vote)
+
+
+class Votes:
+    """The last word on any two pictures: in the store, or, without one, as long as this object lives.
+
+    Parameters
+    ----------
+    store : Store, optional
+        Pictures are known by their keys if there is one, else by whatever names them.
+    """
+
+    def __init__(self, store: Store | None) -> None:
+        self.store = store
+        self._said: dict[bool, dict[Ids, tuple[str, bool]]] = {False: {}, True: {}}  # the last word, and the last blind one
+        self.read()
+
+    def read(self) -> None:
+        """Takes note of what the store has by now."""
+        if self.store is not None:
+            votes = self.store.votes()
+            for left, right, vote, blind in zip(votes["left"], votes["right"], votes["vote"], votes["blind"].fillna(False)):
+                self._note((left, right), vote, bool(blind))
+
+    def put(self, ids: Ids, vote: str, blind: bool) -> None:
+        """Keeps a vote; one that says nothing new is not written again, so that a message may come twice."""
+        if vote not in VOTES:
+            raise ValueError(f"vote={vote!r}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}")
+        if self.of(ids, blind) != (vote, blind):
+            if self.store is not None:
+                self.store.vote(*ids, vote, blind=blind)
+            self._note(ids, vote, blind)
+
+    def of(self, ids: Ids, blind: bool = False) -> tuple[str, bool] | None:
+        """(vote, whether it was blind) on these two, or None; only blind votes count if `blind`."""
+        return self._said[blind].get(ids)
+
+    def _note(self, ids: Ids, vote: str, blind: bool) -> None:
+        for said in (self._said[False], self._said[True]) if blind else (self._said[False],):
+            said[ids[::-1]] = turned(vote), blind
+            said[ids] = vote, blind
+
+
+class Ballot:
+    """The pairs as they are shown, place after place: if blind, in a shuffled order and on sides that chance decides.
+
+    A pair is a number in the order of the frame, and its vote is in terms of its own left and right; a place is a number in
+    the order shown, and what is seen there may stand the other way round.
+
+    Parameters
+    ----------
+    ids : sequence of (str, str)
+        What the votes know the left and the right picture of each pair by.
+    """
+
+    def __init__(self, ids: Sequence[Ids], votes: Votes, blind: bool, seed: int) -> None:
+        self.ids, self.votes, self.blind = list(ids), votes, blind
+        self.order, self.swapped = list(range(len(ids))), [False] * len(ids)
+        self._lock = threading.Lock()
+        if blind:
+            chance = random.Random(seed)
+            chance.shuffle(self.order)
+            self.swapped = [chance.random() < 0.5 for _ in ids]  # no equal shares: the last sides could be foretold from them
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def given(self, n: int) -> tuple[str, bool] | None:
+        """(vote, whether it was blind) on a pair; among the blind only blind votes count."""
+        return self.votes.of(self.ids[n], self.blind)
+
+    def seen(self, place: int) -> str:
+        """The vote at a place, as it is seen there; "" if there is none."""
+        n = self.order[place]
+        vote, _ = self.given(n) or ("", False)
+        return turned(vote) if self.swapped[n] else vote
+
+    def cast(self, place: int, vote: str) -> None:
+        """Votes at a place, as it is seen there. A blind vote stays: its voter has seen the names since."""
+        n = self.order[place]
+        with self._lock:
+            if not (self.blind and self.given(n)):
+                self.votes.put(self.ids[n], turned(vote) if self.swapped[n] else vote, self.blind)
+
+    def hides(self, place: int) -> bool:
+        """Whether it must not be known whose pictures are shown at a place."""
+        return self.blind and not self.seen(place)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a blind vote is: some pair is still to be voted on."""
+        return any(map(self.hides, range(len(self))))
+
+    def first_open(self) -> int:
+        """The first place without a vote, else the first."""
+        return next((place for place in range(len(self)) if not self.seen(place)), 0)
+
+    def tally(self, left: str, right: str) -> str:
+        """How often each was preferred, in words; "" before the first vote."""
+        count = Counter(said[0] for said in map(self.given, range(len(self))) if said)
+        voted = sum(count.values())
+        if not voted:
+            return ""
+        parts = ", ".join(f"{name}: {count[vote]}" for name, vote in zip((left, right, "tie", "both bad"), VOTES))
+        return f"{counted(voted, 'vote')} on {counted(len(self), 'pair')} – {parts}."

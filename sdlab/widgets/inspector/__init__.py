@@ -1,0 +1,1 @@
+"""What is hidden in a picture's pixels and said in its file."""

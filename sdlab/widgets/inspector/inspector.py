@@ -1,0 +1,271 @@
+"""`WatermarkInspector`: drop pictures on it, and it says which carry a mark of Stable Diffusion, and what that means."""
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import traitlets
+
+from ...watermark.detector import named, require
+from ...watermark.inspection import Inspection
+from ...watermark.payloads import PAYLOADS
+from ...watermark.statistics import require_testable
+from ..panel import Panel, source
+from .answer import answer, code_of, still
+from .files import MOST_BYTES, MOST_FILES, PART, Arrivals
+from .pictures import (
+    MARKED,
+    MOST,
+    UNREADABLE,
+    UNTESTED,
+    VERDICTS,
+    Picture,
+    frame_of,
+    pictures_of,
+    require_room,
+    thumbnails,
+    view,
+)
+from .work import Work
+
+PAUSE = 0.15  # seconds between two reports of what was found
+BATCH = 100  # thumbnails in an answer, at most
+
+
+class WatermarkInspector(Panel):
+    """Pictures to drop or choose, and for each whether it carries a known mark, how sure that is, and where the mark shows.
+
+    The pictures are tested one after the other in the background, and a search, on demand, also finds marks in what was
+    cropped, resized or mirrored. Beside the verdict stand the maps and what the file says about itself.
+
+    Parameters
+    ----------
+    images : frame, path, or list of paths, PIL images and arrays, optional
+        A frame of `run`, whose marked pictures are compared with their unmarked twins; a file or a folder. More can be
+        dropped on the panel. At most 1,000 pictures.
+    payloads : as in `detect_watermark`
+    search : {"none", "crop", "size", "all"}
+        What every picture is tested for at once; searches take seconds a picture.
+    folder : path
+        Where dropped files are kept, so that `.code` can name them.
+    false_positive_rate : float
+        As in `detect_watermark`.
+
+    Attributes
+    ----------
+    chosen : int
+        The number of the picture whose answer is shown, from 0; -1 for none.
+    state : {"idle", "running"}
+    inspections : list of Inspection or None
+        The answers so far.
+
+    Raises
+    ------
+    TypeError, ValueError, FileNotFoundError
+        For arguments that are not allowed. A picture that cannot be read is a row of the list, and no error.
+
+    Examples
+    --------
+    >>> inspector = WatermarkInspector()                # then drop files on it
+    >>> WatermarkInspector(results).value[["path", "payload", "log10_p"]]
+    """
+
+    _esm = source("page.js", "inspector/files.js", "inspector/maps.js", "inspector/inspector.js")
+    _css = source("page.css", "inspector/inspector.css")
+    names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    states = traitlets.Unicode(help="Two letters a picture: its verdict, and the search it rests on.").tag(sync=True)
+    verdicts = traitlets.Dict(VERDICTS).tag(sync=True)
+    payload_names = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    folder = traitlets.Unicode().tag(sync=True)
+    limits = traitlets.Dict({"part": PART, "bytes": MOST_BYTES, "files": MOST_FILES, "pictures": MOST}).tag(sync=True)
+    state = traitlets.Unicode("idle").tag(sync=True)
+    status = traitlets.Unicode().tag(sync=True)
+    fraction = traitlets.Float(1.0).tag(sync=True)
+    chosen = traitlets.Int(-1).tag(sync=True)
+    code = traitlets.Unicode(help="Python that gives the same answers.").tag(sync=True)
+
+    def __init__(self, images: Any = None, *, payloads: Any = PAYLOADS, search: str = "none",
+                 folder: str | os.PathLike[str] = "runs/inspected", false_positive_rate: float = 1e-6) -> None:
+        require(search, false_positive_rate)
+        self._payloads, self._search, self._rate = named(payloads), search, float(false_positive_rate)
+        for payload in self._payloads.values():
+            require_testable(payload)
+        self._pictures = pictures_of(images)
+        self._frame = images if isinstance(images, pd.DataFrame) else None
+        self._arrivals, self._added = Arrivals(Path(folder).expanduser()), {}  # file of the page: its answer
+        self._lock, self._told_at, self._finished = threading.RLock(), 0.0, 0
+        asked = {"payloads": self._payloads, "false_positive_rate": self._rate}
+        self._work = Work(self._pictures, asked, self._news, self._ended)
+        super().__init__(payload_names=list(self._payloads), folder=os.fspath(folder), chosen=0 if self._pictures else -1)
+        self.observe(self._write_code, "chosen")
+        self._work.ask(range(len(self._pictures)), search)
+        self._tell()
+        self._write_code()
+
+    def __repr__(self) -> str:
+        return f"<WatermarkInspector of {self._work.status or 'no pictures yet'}>"
+
+    # Without clicking
+
+    @property
+    def inspections(self) -> list[Inspection | None]:
+        return [picture.inspection for picture in self._pictures]
+
+    @property
+    def value(self) -> pd.DataFrame:
+        """One row a picture, after waiting for the tests: the frame's own columns or `path`, then what was found.
+
+        `payload` is missing unless it is detected; `log10_p` and `geometry` are those of the most likely one all the same.
+        `official` names what the official decoder reads without an error, `error` says why a picture could not be read.
+        """
+        self.wait()
+        with self._lock:
+            return frame_of(self._pictures, self._frame)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""
+        end = float("inf") if timeout is None else time.monotonic() + timeout
+        while not self._work.wait(max(0.0, min(0.2, end - time.monotonic()))):  # short waits hear an interrupt
+            if time.monotonic() >= end:
+                return False
+        return True
+
+    def settle(self) -> None:
+        self.wait()
+
+    def add(self, images: Any) -> None:
+        """Adds pictures, given as to the constructor but in no frame, and tests them; files that are there already are left."""
+        if isinstance(images, pd.DataFrame):
+            raise TypeError("add takes paths, PIL images and arrays; a frame goes to WatermarkInspector(frame)")
+        with self._lock:
+            known, first = {picture.path for picture in self._pictures}, len(self._pictures)
+            new = [picture for picture in pictures_of(images) if picture.path is None or picture.path not in known]
+            require_room(first + len(new))
+            self._pictures += new
+            self._work.ask(range(first, len(self._pictures)), self._search)
+        if self.chosen < 0 and new:
+            self.chosen = 0
+        self._tell()
+        self._write_code()
+
+    def inspect(self, cells: Iterable[int] | None = None, search: str = "all") -> None:
+        """Tests pictures with another search, by their numbers; without, all that can be read and are not marked."""
+        require(search, self._rate)
+        numbers = range(len(self._pictures)) if cells is None else [int(i) for i in cells]
+        if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
+            raise ValueError(f"there is no picture {bad[0]}; they are numbered from 0 to {len(self._pictures) - 1}")
+        settled = (MARKED, UNREADABLE) if cells is None else ()
+        self._work.ask([i for i in numbers if self._pictures[i].verdict not in settled], search, first=cells is not None)
+        self._tell()
+
+    def stop(self) -> None:
+        """Ends the search at work and leaves untested what waits; `resume` goes on."""
+        self._work.stop()
+        self._tell()
+
+    def resume(self) -> None:
+        """Tests what a stop left untested."""
+        self._work.ask([i for i, picture in enumerate(self._pictures) if picture.verdict == UNTESTED], self._search)
+        self._tell()
+
+    # What it looks like without a kernel
+
+    def static(self) -> str:
+        letters = [self._work.verdict(i) for i in range(len(self._pictures))]
+        return still(self._pictures, letters, self._work.status)
+
+    def _ipython_display_(self) -> None:
+        before = self._finished
+        super()._ipython_display_()
+        if self._finished != before:  # all was tested while the picture was being drawn
+            self.refresh()
+
+    # What happens on the thread at work
+
+    def _news(self) -> None:
+        if time.monotonic() - self._told_at > PAUSE:
+            self._tell()
+
+    def _ended(self) -> None:
+        self._finished += 1
+        self._tell("idle")
+        self._write_code()
+        self.refresh()
+
+    def _tell(self, state: str | None = None) -> None:
+        with self._lock:
+            self._told_at = time.monotonic()
+            with self.hold_sync():
+                self.names = [picture.name for picture in self._pictures]
+                self.states, self.status, self.fraction = self._work.states, self._work.status, self._work.fraction
+                self.state = state or ("running" if self._work.running else "idle")
+
+    def _write_code(self, _: Any = None) -> None:
+        with self._lock:
+            self.code = code_of(self._pictures, self.chosen, self._payloads, self._rate, self._search, self._frame)
+
+    # What the page asks
+
+    def _on_want(self, question: dict, buffers: list) -> None:
+        cells = [i for i in map(int, question["cells"]) if 0 <= i < len(self._pictures)][:BATCH]
+        self.later(question, lambda: thumbnails(self._pictures, cells, max(32, min(int(question["px"]), 256))))
+
+    def _on_tell(self, question: dict, buffers: list) -> None:
+        i = int(question["cell"])
+        self.answer(question, answer(self._at(i), self._work.verdict(i)))
+
+    def _on_view(self, question: dict, buffers: list) -> None:
+        picture, payload = self._at(int(question["cell"])), self._payloads[question["payload"]]
+        self.later(question, lambda: view(picture, question["what"], payload))
+
+    def _at(self, i: int) -> Picture:
+        if not 0 <= i < len(self._pictures):
+            raise ValueError(f"there is no picture {i}; they are numbered from 0 to {len(self._pictures) - 1}")
+        return self._pictures[i]
+
+    def _on_inspect(self, question: dict, buffers: list) -> None:
+        self.inspect(question.get("cells"), question["search"])
+        self.answer(question, {"kind": "asked"})
+
+    def _on_stop(self, question: dict, buffers: list) -> None:
+        self.stop()
+        self.answer(question, {"kind": "stopping"})
+
+    def _on_resume(self, question: dict, buffers: list) -> None:
+        self.resume()
+        self.answer(question, {"kind": "asked"})
+
+    def _on_part(self, question: dict, buffers: list) -> None:
+        """A part of a file; the last one brings the answer to all: where the picture stands, or why it was refused."""
+        file = str(question["file"])
+        if file in self._added:  # it comes a second time, and is kept or being kept
+            if self._added[file]:
+                self.answer(question, self._added[file])
+            return
+        try:
+            require_room(len(self._pictures) + 1)
+            arrival = self._arrivals.part(file, str(question["name"]), int(question["size"]), int(question["at"]),
+                                          bytes(buffers[0]))
+        except ValueError as error:
+            self.answer(question, {"kind": "refused", "text": f"{error}"})
+            return
+        if arrival is None:
+            self.answer(question, {"kind": "received"})
+            return
+        self._added[file] = {}
+        self.later(question, lambda: (self._keep(file, arrival), None))
+
+    def _keep(self, file: str, arrival: Any) -> dict[str, Any]:
+        try:
+            path = str(self._arrivals.keep(arrival))
+            self.add(path)
+            number = next(i for i, picture in enumerate(self._pictures) if picture.path == path)
+            self._added[file] = {"kind": "added", "cell": number, "name": os.path.basename(path)}
+        except (OSError, ValueError) as error:
+            self._added[file] = {"kind": "refused", "text": f"{error}"}
+        return self._added[file]

@@ -1,0 +1,155 @@
+"""Testing pictures one after the other in a thread, so that kernel and page stay free; it can be stopped within a search."""
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ...results.frame import counted
+from ...watermark.detector import SHARES, detect_watermark
+from ...watermark.opening import said
+from .pictures import AT_WORK, VERDICTS, Picture
+
+
+class Stopped(Exception):
+    """Raised inside a search to end it."""
+
+
+class Work:
+    """The pictures that are to be tested, and the thread that does it, which ends when nothing is left.
+
+    Parameters
+    ----------
+    pictures : list of Picture
+        May grow.
+    asked : mapping
+        The arguments of `detect_watermark` but for the search.
+    news, ended : callable
+        Called on the thread: after each picture and each step of a search, and when all is done.
+    """
+
+    def __init__(self, pictures: Sequence[Picture], asked: Mapping[str, Any], news: Callable[[], Any],
+                 ended: Callable[[], Any]) -> None:
+        self.pictures, self.asked, self.news, self.ended = pictures, asked, news, ended
+        self.at_work: int | None = None
+        self.done, self.total, self.within, self.was_stopped = 0, 0, 0.0, False
+        self._idle, self._lock, self._queue = threading.Event(), threading.RLock(), deque[int]()
+        self._stopping = False
+        self._idle.set()
+
+    @property
+    def running(self) -> bool:
+        return not self._idle.is_set()
+
+    def ask(self, numbers: Iterable[int], search: str, first: bool = False) -> None:
+        """Tests these pictures, unless that was done or is to be done; `first` puts them before those that wait."""
+        with self._lock:
+            new = [i for i in numbers if self._lacks(self.pictures[i], search)]
+            for i in new:
+                self.pictures[i].wanted = search
+            fresh = [i for i in new if i not in self._queue]
+            self._queue.extendleft(reversed(fresh)) if first else self._queue.extend(fresh)
+            self.was_stopped = self.was_stopped and not fresh
+            if fresh and self._idle.is_set():
+                self.done, self.total = 0, 0
+                self._idle.clear()
+                threading.Thread(target=self._run, name="sdlab inspector", daemon=True).start()
+            self.total += len(fresh)
+
+    def _lacks(self, picture: Picture, search: str) -> bool:
+        known = picture.wanted or (picture.inspection.search if picture.inspection is not None else None)
+        return picture.source is not None and known != search
+
+    def stop(self) -> None:
+        """Ends the search at work, and leaves untested what waits."""
+        with self._lock:
+            for i in self._queue:
+                self.pictures[i].wanted = None
+            self.was_stopped = self.was_stopped or self.running
+            self._stopping = self.at_work is not None
+            self.total -= len(self._queue)
+            self._queue.clear()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self._idle.wait(timeout)
+
+    def _run(self) -> None:
+        try:
+            while True:
+                while (i := self._next()) is not None:
+                    self.news()
+                    self._test(i)
+                self.ended()
+                with self._lock:
+                    if not self._queue:  # in one step with `ask`, which starts another thread only when idle
+                        self._idle.set()
+                        return
+        except BaseException:  # else `wait` would wait for ever
+            self._idle.set()
+            raise
+
+    def _next(self) -> int | None:
+        with self._lock:
+            self._stopping, self.within = False, 0.0
+            self.at_work = self._queue.popleft() if self._queue else None
+            return self.at_work
+
+    def _test(self, i: int) -> None:
+        picture, search = self.pictures[i], self.pictures[i].wanted or "none"
+        parts = [part for part in ("size", "cut") if part in SHARES[search]]
+
+        def progress(part: str, share: float) -> None:
+            if self._stopping:
+                raise Stopped
+            self.within = (parts.index(part) + share) / len(parts)
+            self.news()
+
+        try:
+            picture.inspection = detect_watermark(picture.source, search=search, progress=progress, **self.asked)
+            picture.error = None
+        except Stopped:
+            pass
+        except Exception as error:  # a picture that cannot be judged says so, and the others are still tested
+            picture.error = said(error).removeprefix(f"{picture.path}: ")
+        with self._lock:
+            self.at_work, self.within = None, 0.0
+            self.done += 1
+            if picture.wanted == search:
+                picture.wanted = None
+
+    # How it stands
+
+    @property
+    def fraction(self) -> float:
+        """0 to 1, of what was asked for since it was last idle."""
+        return (self.done + self.within) / self.total if self.total else 1.0
+
+    def verdict(self, i: int) -> str:
+        return AT_WORK if i == self.at_work else self.pictures[i].verdict
+
+    @property
+    def states(self) -> str:
+        """Two letters a picture: its verdict, and the first letter of the search that it rests on, - for none."""
+        return "".join(self.verdict(i) + (p.inspection.search[0] if p.inspection is not None else "-")
+                       for i, p in enumerate(self.pictures))
+
+    @property
+    def status(self) -> str:
+        """How far it is, or what was found, in words."""
+        at_work = self.at_work
+        if at_work is not None:
+            picture = self.pictures[at_work]
+            doing = "searching" if picture.wanted not in (None, "none") else "testing"
+            share = f" ({self.within:.0%})" if self.within else ""
+            return f"{self.done} of {counted(self.total, 'picture')} tested; {doing} {picture.name}{share}"
+        return summary(self.pictures) + (" (stopped)" if self.was_stopped else "")
+
+
+def summary(pictures: Sequence[Picture]) -> str:
+    """3 pictures: 2 marked, 1 no mark found"""
+    if not pictures:
+        return ""
+    verdicts = [picture.verdict for picture in pictures]
+    found = [f"{verdicts.count(letter)} {words}" for letter, (_, words) in VERDICTS.items() if letter in verdicts]
+    return f"{counted(len(pictures), 'picture')}: {', '.join(found)}"

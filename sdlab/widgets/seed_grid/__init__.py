@@ -1,0 +1,1 @@
+"""A frame, or a running job, as a grid of pictures."""

@@ -1,0 +1,175 @@
+"""The cells of a grid: their recipes, which never change, and their pictures, which land one after the other."""
+from __future__ import annotations
+
+import mimetypes
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ...recipe.request import FIELDS, Request
+from ...results.code import STATED, arguments, requests_of, store_root
+from ...results.frame import NEUTRAL, enumeration, hide_home, in_short, plain, text_of, tuples, values, varying
+from ...store.metadata import infotext, read_record
+from ...store.store import Store
+from ..pictures import thumbnail
+
+HIDDEN = ("key", "path", "error", "pixels", "rerun", "starred", "rating")  # columns that the zoom does not list
+SHORT = ("prompt", "negative_prompt", "model", "seed", "guidance_scale", "num_inference_steps", "scheduler", "height", "width")
+WAITING, THERE, FAILED, ABSENT = ".+x?"
+
+openers = ThreadPoolExecutor(2, "sdlab thumbnails")
+
+
+class Cells:
+    """The rows of a frame, numbered from 0, and after them the variations that were asked for.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row an image, as `run` returns it.
+    now : callable, optional
+        Gives the frame as it is now, for what is not in the first one yet.
+    store : Store, optional
+        Where the pictures are; found from their paths if it is not given.
+    """
+
+    def __init__(self, frame: pd.DataFrame, now: Callable[[], pd.DataFrame] | None = None, store: Store | None = None) -> None:
+        self.frame, self._now, self._short = frame, now or (lambda: frame), in_short(frame)
+        root = None if store is not None else store_root(frame)
+        self.store = Store(root) if root else store
+        self.keys = values(frame, "key")
+        self.paths: list[Any] = values(frame, "path")
+        self.errors: list[Any] = [error and hide_home(error) for error in values(frame, "error")]
+        self.variations: list[Request] = []
+        self.numbers: dict[Any, list[int]] = {}
+        for i, key in enumerate(self.keys):
+            self.numbers.setdefault(key, []).append(i)
+        self._told = [name for name in dict.fromkeys((*varying(frame), *SHORT)) if name in frame]  # first what sets cells apart
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def states(self, running: bool) -> str:
+        """A letter a cell: + there, x failed, and for the others . waiting or ? not rendered."""
+        missing = WAITING if running else ABSENT
+        return "".join(THERE if path is not None else FAILED if error is not None else missing
+                       for path, error in zip(self.paths[:len(self)], self.errors))
+
+    def require(self, i: int, most: int | None = None) -> int:
+        """The number of a cell, or an error that says which there are."""
+        count = len(self.paths) if most is None else most
+        if not 0 <= int(i) < count:
+            raise IndexError(f"there is no cell {i}: they are numbered from 0 to {count - 1}")
+        return int(i)
+
+    def key(self, i: int) -> str:
+        """By which the store knows a row's picture."""
+        if self.keys[self.require(i, len(self))] is None:
+            raise ValueError(f"row {i} has no key, so a star would belong to nothing; show the frame of run(requests, store)")
+        return self.keys[i]
+
+    def settle(self) -> None:
+        """Goes by the frame as it is now, with all that the job has found out."""
+        self.frame = self._now()
+        for i, (path, error) in enumerate(tuples(self.frame, ["path", "error"])):
+            self.paths[i] = self.paths[i] if path is None else path
+            self.errors[i] = self.errors[i] if error is None else hide_home(error)
+
+    def landed(self, key: str) -> list[int]:
+        """Takes note that the picture of that key is in the store; the numbers of its cells."""
+        for i in self.numbers.get(key, ()):
+            self.paths[i] = str(self.store.path(key))
+        return self.numbers.get(key, [])
+
+    def failed(self, key: str, error: str) -> list[int]:
+        for i in self.numbers.get(key, ()):
+            self.errors[i] = hide_home(error)
+        return self.numbers.get(key, [])
+
+    def add(self, requests: Sequence[Request]) -> int:
+        """Room for variations; the number of the first."""
+        with self._lock:
+            first = len(self.paths)
+            self.variations += requests
+            self.errors += [None] * len(requests)
+            self.paths += [None] * len(requests)  # last: it says how many cells there are
+            return first
+
+    def request(self, i: int) -> Request:
+        i = self.require(i)
+        if i >= len(self):
+            return self.variations[i - len(self)]
+        row = self.frame.iloc[[i]]
+        lacking = [name for name in STATED if values(row, name)[0] is None]
+        if not lacking:
+            return requests_of(row)[0]
+        with suppress(OSError, ValueError, TypeError):  # the picture itself may say what the frame does not
+            if record := read_record(self.paths[i]):
+                return Request(**record["request"])
+        raise ValueError(f"row {i} has no {enumeration(lacking)}, so its recipe is not known; show the frame of "
+                         "run(requests, store)")
+
+    def tip(self, i: int) -> str:
+        """The recipe in short, a line for each field that says something."""
+        if i >= len(self):
+            return f"seed: {self.request(i).seed}"
+        found = {name: plain(self._short[name].iloc[i]) for name in self._told}
+        return "\n".join(f"{name}: {text_of(value)}" for name, value in found.items() if value not in (None, NEUTRAL.get(name)))
+
+    def pictures(self, cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:
+        """The message that shows these cells, and its buffers: a thumbnail of each that has a picture."""
+        told, buffers, px = [], [], max(32, min(px, 512))
+        list(openers.map(lambda path: path and cached(path, px), [self.paths[self.require(i)] for i in cells]))
+        for i in cells:
+            cell: dict[str, Any] = {"i": i, "tip": self.tip(i), "picture": False}
+            try:
+                if self.paths[i] is not None:
+                    buffers.append(thumbnail(self.paths[i], px))
+                    cell["picture"] = True
+                elif self.errors[i] is not None:
+                    cell["error"] = text_of(self.errors[i])
+            except OSError as error:
+                cell["error"] = f"the picture cannot be read: {error}"
+            told.append(cell)
+        return {"kind": "cells", "cells": told}, buffers
+
+    def whole(self, i: int) -> tuple[dict[str, Any], list[bytes]]:
+        """The message that shows a cell's own file with its recipe, and what is known about it."""
+        path, error, buffers, recipe = self.paths[self.require(i)], self.errors[i], [], {}
+        with suppress(ValueError):
+            recipe = self.request(i).to_dict()
+        if path is not None:
+            try:
+                buffers, error = [Path(path).read_bytes()], None
+            except OSError as problem:
+                error = f"the picture cannot be read: {hide_home(problem)}"
+        shown = {"error": error} if error is not None else {}
+        shown |= recipe | (self.measured(i) if i < len(self) else {})
+        return ({"kind": "full", "cell": i, "mime": mimetypes.guess_type(str(path))[0] or "image/png",
+                 "facts": [[name, text_of(value)] for name, value in shown.items()],
+                 "recipe": recipe and infotext(recipe, ""), "code": recipe and f"Request({arguments(recipe)})"}, buffers)
+
+    def measured(self, i: int) -> dict[str, str]:
+        """What the columns beside the recipe say of a row, as people write it."""
+        row = self._now().iloc[i]
+        found = {name: plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}
+        return {name: brief(value) for name, value in found.items() if value is not None}
+
+
+def cached(path: str, px: int) -> None:
+    """Puts a thumbnail into the cache, beside others in other threads; whoever fetches it hears of an error."""
+    with suppress(OSError):
+        thumbnail(path, px)
+
+
+def brief(value: Any) -> str:
+    """A value for people: a measured number with as many digits as it is worth."""
+    if not isinstance(value, float) or value.is_integer():
+        return text_of(value)
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"

@@ -1,0 +1,124 @@
+"""Where each row of a frame stands in a grid: what names the rows, the columns, and the sliders for all else that varies."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ...results.frame import in_short, label_of, text_of, tuples, varying
+from ...results.grid import named_columns, refuse_shared_places
+
+Names = str | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Columns of the frame, and the values that they take together, in order of first appearance."""
+
+    names: list[str]
+    found: list[tuple] = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        return " · ".join(self.names)
+
+    @property
+    def labels(self) -> list[str]:
+        return [label_of(value) for value in self.found]
+
+
+@dataclass(frozen=True)
+class Places:
+    """A grid with one picture at a time in each place; `at[i]` is where row i of the frame stands.
+
+    A place is a number: that of the sliders' setting times rows times columns, plus that of the row times columns, plus that
+    of the column. Without rows and columns the pictures stand one after the other, each under its caption.
+    """
+
+    row: Axis
+    col: Axis
+    sliders: list[Axis]
+    at: list[int] = field(repr=False)
+    captions: list[str] = field(repr=False)
+
+    @property
+    def in_order(self) -> bool:
+        return not (self.row.names or self.col.names)
+
+    @property
+    def a_page(self) -> int:
+        """Places for one setting of the sliders."""
+        return len(self.row.found) * len(self.col.found)
+
+    @property
+    def names(self) -> list[str]:
+        """All columns that the grid shows."""
+        return [name for axis in (*self.sliders, self.row, self.col) for name in axis.names]
+
+    def setting(self, i: int) -> tuple[int, ...]:
+        """Row i's setting of the sliders."""
+        rest, out = self.at[i] // self.a_page, []
+        for axis in reversed(self.sliders):
+            rest, index = divmod(rest, len(axis.found))
+            out.append(index)
+        return tuple(reversed(out))
+
+    def settings(self) -> list[tuple[int, ...]]:
+        return [self.setting(i) if self.sliders else () for i in range(len(self.at))]
+
+    def described(self) -> dict[str, Any]:
+        """All this as JSON for the page."""
+        rows, cols = ([], []) if self.in_order else (self.row.labels, self.col.labels)
+        return {"at": self.at, "rows": rows, "cols": cols, "row_name": self.row.title, "col_name": self.col.title,
+                "sliders": [{"name": axis.title, "labels": axis.labels} for axis in self.sliders]}
+
+
+def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
+    """The grid of a frame. With neither rows nor columns given, the seeds stand across, what else varies first stands down.
+
+    Raises
+    ------
+    ValueError
+        Unknown columns, or rows that differ in nothing.
+    """
+    rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
+    frame = in_short(frame)
+    differing = varying(frame)
+    if not rows and not cols and "seed" in differing and len(differing) > 1:
+        rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
+    if not rows and not cols:
+        return Places(Axis([], [()]), Axis([], [()]), [], list(range(len(frame))), captions(frame, differing))
+    rest = what_else(frame, rows + cols, differing)
+    refuse_shared_places(frame, list(zip(tuples(frame, rows), tuples(frame, [*cols, *rest]))), rows, [*cols, *rest])
+    axes = [axis_of(frame, names) for names in ([[name] for name in rest] + [rows, cols])]
+    at = [0] * len(frame)
+    for axis in axes:
+        number = {value: n for n, value in enumerate(axis.found)}
+        at = [place * len(axis.found) + number[value] for place, value in zip(at, tuples(frame, axis.names))]
+    return Places(axes[-2], axes[-1], axes[:-2], at, captions(frame, [*rest, *rows, *cols]))
+
+
+def axis_of(frame: pd.DataFrame, names: list[str]) -> Axis:
+    return Axis(names, list(dict.fromkeys(tuples(frame, names))))
+
+
+def what_else(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
+    """The fewest further columns of those, in their order, that tell apart what shares a row and a column."""
+    chosen = list(axes)
+    count = len(set(tuples(frame, chosen)))
+    for name in differing:
+        more = 0 if name in axes else len(set(tuples(frame, [*chosen, name])))
+        if more > count:
+            chosen, count = [*chosen, name], more
+    return chosen[len(axes):]
+
+
+def captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """What these columns say of each row, in a line: "guidance_scale 4 · seed 0", the prompt without its name."""
+    def said(name: str, value: Any) -> str:
+        return text_of(value) if name == "prompt" else f"{name} {text_of(value)}"
+
+    names = names or ["prompt"]
+    return [" · ".join(map(said, names, found)) for found in tuples(frame, names)]

@@ -1,0 +1,30 @@
+"""The part of a form that is JavaScript."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import traitlets
+
+from ..panel import Panel, source
+from .fields import HINTS
+
+
+class FormPage(Panel):
+    """The code with its copy button, what tells screen readers about the fields, and the line that says if Python is gone."""
+
+    _esm = source("page.js", "sweep_form/form.js")
+    _css = source("page.css", "sweep_form/form.css")
+    code = traitlets.Unicode().tag(sync=True)
+    errors = traitlets.Dict().tag(sync=True)
+    folds = traitlets.Dict().tag(sync=True)  # {what a button is called: whether its fields are shown}
+    hints = traitlets.Dict({name: hint for name, (_, hint) in HINTS.items()}).tag(sync=True)
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        super().__init__()
+        self._look = look
+
+    def _on_look(self, question: dict[str, Any], buffers: list) -> None:
+        """Somebody is about to press Run: what the form says is to be of now."""
+        self._look()
+        self.answer(question, {"kind": "looking"})
