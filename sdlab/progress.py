@@ -1,4 +1,5 @@
 """How far a run is, shown as a bar with the time left in a notebook, in a terminal, or not at all."""
+
 from __future__ import annotations
 
 import sys
@@ -39,7 +40,11 @@ class Progress:
     @property
     def fraction(self) -> float:
         """0 to 1, of what this run has to do."""
-        return min(1.0, (self._computed + sum(list(self._under_way.values()))) / self.todo) if self.todo else 1.0
+        return (
+            min(1.0, (self._computed + sum(list(self._under_way.values()))) / self.todo)
+            if self.todo
+            else 1.0
+        )
 
     @property
     def seconds_left(self) -> float | None:
@@ -90,7 +95,11 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+    return (
+        f"{whole // 60} min {whole % 60} s"
+        if whole < 3600
+        else f"{whole // 3600} h {whole % 3600 // 60} min"
+    )
 
 
 def display(progress: Progress) -> Callable[[], None]:
@@ -103,7 +112,9 @@ def display(progress: Progress) -> Callable[[], None]:
         now = time.monotonic()
         if now - last > 0.1 or progress.state != "running":
             last = now
-            with suppress(Exception):  # a bar that cannot be drawn (a closed terminal) is no reason to lose cells
+            with suppress(
+                Exception
+            ):  # a bar that cannot be drawn (a closed terminal) is no reason to lose cells
                 show()
 
     return update
@@ -120,13 +131,18 @@ class Bar:
 
     def _repr_html_(self) -> str:
         share = f"{100 * self.progress.fraction:.1f}%"
-        colour = {"failed": "var(--jp-error-color1, #c62828)", "stopped": "var(--jp-warn-color1, #ef6c00)"}.get(
-            self.progress.state, "var(--jp-brand-color1, #1976d2)")
-        return (f'<div role="progressbar" aria-label="share that is done" aria-valuenow="{share[:-1]}" '
-                'aria-valuemin="0" aria-valuemax="100" '
-                'style="width:20em;height:.5em;border-radius:.25em;background:var(--jp-layout-color3, #ddd);overflow:hidden">'
-                f'<div style="width:{share};height:100%;background:{colour}"></div></div>'
-                f'<div style="font-size:90%">{self.progress}</div>')
+        colour = {
+            "failed": "var(--jp-error-color1, #c62828)",
+            "stopped": "var(--jp-warn-color1, #ef6c00)",
+        }.get(self.progress.state, "var(--jp-brand-color1, #1976d2)")
+        return (
+            f'<div role="progressbar" aria-label="share that is done" aria-valuenow="{share[:-1]}"'
+            ' aria-valuemin="0" aria-valuemax="100"'
+            ' style="width:20em;height:.5em;border-radius:.25em;background:var(--jp-layout-color3,'
+            ' #ddd);overflow:hidden"><div'
+            f' style="width:{share};height:100%;background:{colour}"></div></div><div'
+            f' style="font-size:90%">{self.progress}</div>'
+        )
 
 
 def in_notebook(progress: Progress) -> Callable[[], None] | None:
@@ -147,7 +163,12 @@ def in_terminal(progress: Progress) -> Callable[[], None]:
     """A tqdm bar on a terminal; nothing where the output goes into a file."""
     from tqdm import tqdm
 
-    bar = tqdm(total=1.0, disable=None, bar_format="{percentage:3.0f}%|{bar:30}| {desc} [{elapsed}]", desc=str(progress))
+    bar = tqdm(
+        total=1.0,
+        disable=None,
+        bar_format="{percentage:3.0f}%|{bar:30}| {desc} [{elapsed}]",
+        desc=str(progress),
+    )
 
     def update() -> None:
         bar.n = progress.fraction

@@ -1,4 +1,5 @@
 """Small pipelines of the real layout with random weights, and a store's worth of comfort for the tests."""
+
 import json
 import os
 
@@ -8,20 +9,42 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # libgomp spins when other 
 import pytest
 
 MERGES = ["t h", "th e</w>", "c a", "ca t</w>", "d o", "do g</w>"]
-NOISE = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000,
-             set_alpha_to_one=False, steps_offset=1)
+NOISE = dict(
+    beta_start=0.00085,
+    beta_end=0.012,
+    beta_schedule="scaled_linear",
+    num_train_timesteps=1000,
+    set_alpha_to_one=False,
+    steps_offset=1,
+)
 
 
 def write_tokenizer(folder):
     """A CLIP tokenizer of 77 positions over the 256 byte symbols, "the", "cat" and "dog"."""
     plain = [b for b in range(256) if chr(b).isprintable() and b != 32]
     symbols = [chr(b) for b in plain] + [chr(256 + n) for n in range(256 - len(plain))]
-    tokens = symbols + [s + "</w>" for s in symbols] + [m.replace(" ", "") for m in MERGES] + ["<|startoftext|>", "<|endoftext|>"]
-    config = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>",
-              "pad_token": "<|endoftext|>", "do_lower_case": True, "model_max_length": 77, "tokenizer_class": "CLIPTokenizer"}
+    tokens = (
+        symbols
+        + [s + "</w>" for s in symbols]
+        + [m.replace(" ", "") for m in MERGES]
+        + ["<|startoftext|>", "<|endoftext|>"]
+    )
+    config = {
+        "bos_token": "<|startoftext|>",
+        "eos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+        "do_lower_case": True,
+        "model_max_length": 77,
+        "tokenizer_class": "CLIPTokenizer",
+    }
     folder.mkdir(parents=True)
-    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}, ensure_ascii=False), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(MERGES) + "\n", encoding="utf-8")
+    (folder / "vocab.json").write_text(
+        json.dumps({t: i for i, t in enumerate(tokens)}, ensure_ascii=False), encoding="utf-8"
+    )
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "\n".join(MERGES) + "\n", encoding="utf-8"
+    )
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return len(tokens)
 
@@ -29,26 +52,62 @@ def write_tokenizer(folder):
 def write_pipeline(folder, seed=0, channels=(32, 64, 64, 64), **more):
     """A StableDiffusionPipeline of the v1 layout (4 levels, VAE of factor 8) with random weights; pictures of 64x64."""
     import torch
-    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from diffusers import (
+        AutoencoderKL,
+        PNDMScheduler,
+        StableDiffusionPipeline,
+        UNet2DConditionModel,
+    )
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     torch.manual_seed(seed)
     words = write_tokenizer(folder / "tokenizer")
-    text = CLIPTextModel(CLIPTextConfig(
-        vocab_size=words, hidden_size=32, intermediate_size=64, num_hidden_layers=3, num_attention_heads=4,
-        max_position_embeddings=77, projection_dim=32, bos_token_id=words - 2, eos_token_id=words - 1, pad_token_id=words - 1))
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=words,
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            max_position_embeddings=77,
+            projection_dim=32,
+            bos_token_id=words - 2,
+            eos_token_id=words - 1,
+            pad_token_id=words - 1,
+        )
+    )
     vae = AutoencoderKL(
-        latent_channels=4, block_out_channels=(8, 16, 16, 16), layers_per_block=1, norm_num_groups=4, sample_size=64,
-        down_block_types=["DownEncoderBlock2D"] * 4, up_block_types=["UpDecoderBlock2D"] * 4)
+        latent_channels=4,
+        block_out_channels=(8, 16, 16, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        sample_size=64,
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+    )
     unet = UNet2DConditionModel(
-        sample_size=8, in_channels=4, out_channels=4, layers_per_block=1, block_out_channels=channels, norm_num_groups=8,
+        sample_size=8,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=channels,
+        norm_num_groups=8,
         down_block_types=["CrossAttnDownBlock2D"] * (len(channels) - 1) + ["DownBlock2D"],
         up_block_types=["UpBlock2D"] + ["CrossAttnUpBlock2D"] * (len(channels) - 1),
-        cross_attention_dim=32, attention_head_dim=8)
+        cross_attention_dim=32,
+        attention_head_dim=8,
+    )
     StableDiffusionPipeline(
-        vae=vae, unet=unet, text_encoder=text, tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        vae=vae,
+        unet=unet,
+        text_encoder=text,
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
         scheduler=PNDMScheduler(skip_prk_steps=True, **NOISE),
-        **{**dict(safety_checker=None, feature_extractor=None, requires_safety_checker=False), **more}).save_pretrained(folder)
+        **{
+            **dict(safety_checker=None, feature_extractor=None, requires_safety_checker=False),
+            **more,
+        },
+    ).save_pretrained(folder)
     return folder
 
 

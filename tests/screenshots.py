@@ -3,6 +3,7 @@
 It starts its own JupyterLab and Chromium and runs each shot's cells on the embedded model; FOLDER is build/screenshots. Those
 that the README shows are copied to notebooks/screenshots, smaller.
 """
+
 from __future__ import annotations
 
 import sys
@@ -42,23 +43,65 @@ from sdlab import Request, run, sweep
 from sdlab.widgets import Compare, SeedGrid, SweepForm, WatermarkInspector
 plan = sweep(Request(prompt="a {hamster|rocket} on a blue background"), guidance_scale=[0, 1, 2, 4, 7.5], seed=range(3))
 """
-MARKED = PLAN + """
+MARKED = (
+    PLAN
+    + """
 large = Request(prompt="a rocket left of a tree", height=256, width=256, num_inference_steps=10)
 results = run(sweep(large, seed=range(3), watermark=["sd-v1", None]), "runs/marked", progress=False)
 """
+)
 CELL = ".sdl-cell >> nth=4"
 SHOTS = [
-    Shot("form", (PLAN, "form = SweepForm(plan, 'runs/form')\nform", "form.run().wait()"), selector=".jp-CodeCell >> nth=1 >> .jp-OutputArea"),
-    Shot("grid", (PLAN, "SeedGrid(run(plan, 'runs/grid', progress=False), row=['hamster|rocket', 'seed'], col='guidance_scale', cell_px=96)"),
-         width=900),
-    Shot("zoom", (PLAN, "SeedGrid(run(plan, 'runs/grid', progress=False))"), clicks=(CELL,), selector="dialog[open]"),
-    Shot("compare", (PLAN, "Compare(run(plan, 'runs/grid', progress=False), by='guidance_scale', left=1, right=4)")),
-    Shot("blind", (PLAN, "Compare(run(plan, 'runs/grid', progress=False), by='guidance_scale', left=1, right=4, blind=True)"),
-         clicks=("button:has-text('side by side')",)),
-    Shot("inspector", (MARKED, "inspector = WatermarkInspector(results)\ninspector", "inspector.wait()"), seen=".sdl-inspector figure img[src^=blob] >> nth=2",
-         selector=".jp-CodeCell >> nth=1 >> .jp-OutputArea", width=1400),
-    Shot("image_grid", (PLAN, "from sdlab import image_grid\nimage_grid(run(plan, 'runs/grid', progress=False), "
-                              "row=['hamster|rocket', 'seed'], col='guidance_scale')"), selector=f"{OUTPUT} >> img"),
+    Shot(
+        "form",
+        (PLAN, "form = SweepForm(plan, 'runs/form')\nform", "form.run().wait()"),
+        selector=".jp-CodeCell >> nth=1 >> .jp-OutputArea",
+    ),
+    Shot(
+        "grid",
+        (
+            PLAN,
+            "SeedGrid(run(plan, 'runs/grid', progress=False), row=['hamster|rocket', 'seed'], col='guidance_scale', cell_px=96)",
+        ),
+        width=900,
+    ),
+    Shot(
+        "zoom",
+        (PLAN, "SeedGrid(run(plan, 'runs/grid', progress=False))"),
+        clicks=(CELL,),
+        selector="dialog[open]",
+    ),
+    Shot(
+        "compare",
+        (
+            PLAN,
+            "Compare(run(plan, 'runs/grid', progress=False), by='guidance_scale', left=1, right=4)",
+        ),
+    ),
+    Shot(
+        "blind",
+        (
+            PLAN,
+            "Compare(run(plan, 'runs/grid', progress=False), by='guidance_scale', left=1, right=4, blind=True)",
+        ),
+        clicks=("button:has-text('side by side')",),
+    ),
+    Shot(
+        "inspector",
+        (MARKED, "inspector = WatermarkInspector(results)\ninspector", "inspector.wait()"),
+        seen=".sdl-inspector figure img[src^=blob] >> nth=2",
+        selector=".jp-CodeCell >> nth=1 >> .jp-OutputArea",
+        width=1400,
+    ),
+    Shot(
+        "image_grid",
+        (
+            PLAN,
+            "from sdlab import image_grid\nimage_grid(run(plan, 'runs/grid', progress=False), "
+            "row=['hamster|rocket', 'seed'], col='guidance_scale')",
+        ),
+        selector=f"{OUTPUT} >> img",
+    ),
 ]
 
 

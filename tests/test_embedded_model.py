@@ -1,4 +1,5 @@
 """The shipped model: its size, its tokenizer, its behaviour, and the program that trained it."""
+
 import json
 import socket
 
@@ -30,13 +31,20 @@ def pipeline():
 @pytest.fixture(scope="module")
 def seen(pipeline):
     """Ask for pictures, get the sets of names that the matcher finds in them."""
+
     def found(prompts, **options):
         options.setdefault("seeds", range(len(prompts)))
-        return [{one.name for one in find_objects(image)} for image in evaluate.generate(pipeline, prompts, **options)]
+        return [
+            {one.name for one in find_objects(image)}
+            for image in evaluate.generate(pipeline, prompts, **options)
+        ]
+
     return found
 
 
-FOLDERS = pytest.mark.parametrize("folder", [TINY_V1, TINY_V2, TINY_DEPTH, TINY_X4], ids=lambda folder: folder.name)
+FOLDERS = pytest.mark.parametrize(
+    "folder", [TINY_V1, TINY_V2, TINY_DEPTH, TINY_X4], ids=lambda folder: folder.name
+)
 
 
 @FOLDERS
@@ -48,7 +56,10 @@ def test_a_model_is_small_enough_to_ship(folder):
 @FOLDERS
 def test_weights_are_half_precision_safetensors(folder):
     files = list(folder.rglob("*.safetensors"))
-    assert len(files) == 3 + (folder is TINY_DEPTH) and not [*folder.rglob("*.bin"), *folder.rglob("*.ckpt")]
+    assert len(files) == 3 + (folder is TINY_DEPTH) and not [
+        *folder.rglob("*.bin"),
+        *folder.rglob("*.ckpt"),
+    ]
     for path in files:
         assert {tensor.dtype for tensor in load_file(path).values()} == {torch.float16}
 
@@ -56,14 +67,24 @@ def test_weights_are_half_precision_safetensors(folder):
 def test_pipeline_loads_without_a_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was asked"))
     pipeline = evaluate.load(TINY_V1)
-    kinds = {name: type(part).__name__ for name, part in pipeline.components.items() if part is not None}
-    assert kinds == dict(vae="AutoencoderKL", text_encoder="CLIPTextModel", tokenizer=type(pipeline.tokenizer).__name__,
-                         unet="UNet2DConditionModel", scheduler="DDIMScheduler")
+    kinds = {
+        name: type(part).__name__ for name, part in pipeline.components.items() if part is not None
+    }
+    assert kinds == dict(
+        vae="AutoencoderKL",
+        text_encoder="CLIPTextModel",
+        tokenizer=type(pipeline.tokenizer).__name__,
+        unet="UNet2DConditionModel",
+        scheduler="DDIMScheduler",
+    )
     assert kinds["tokenizer"].startswith("CLIPTokenizer")
 
 
 def test_case_makes_no_difference_to_the_tokenizer(pipeline):
-    assert pipeline.tokenizer("a cat and NO tree").input_ids == pipeline.tokenizer("A Cat and no TREE").input_ids
+    assert (
+        pipeline.tokenizer("a cat and NO tree").input_ids
+        == pipeline.tokenizer("A Cat and no TREE").input_ids
+    )
 
 
 def test_each_word_of_the_world_is_one_token(pipeline):
@@ -77,7 +98,11 @@ def test_foreign_words_fall_into_known_pieces(pipeline):
 
 
 def test_a_prompt_ends_after_77_tokens(pipeline):
-    assert pipeline.tokenizer.model_max_length == pipeline.text_encoder.config.max_position_embeddings == 77
+    assert (
+        pipeline.tokenizer.model_max_length
+        == pipeline.text_encoder.config.max_position_embeddings
+        == 77
+    )
     assert len(pipeline.tokenizer("cat " * 200, truncation=True).input_ids) == 77
 
 
@@ -89,45 +114,61 @@ def test_a_seed_repeats_exactly_and_another_differs(pipeline):
 
 
 def test_loud_words_draw_the_same_picture(pipeline):
-    loud, quiet = (evaluate.generate(pipeline, [f"a cat and {word} tree"], [3], steps=8) for word in ("NO", "no"))
+    loud, quiet = (
+        evaluate.generate(pipeline, [f"a cat and {word} tree"], [3], steps=8)
+        for word in ("NO", "no")
+    )
     np.testing.assert_array_equal(loud, quiet)
 
 
 def test_guidance_makes_the_picture_follow_the_prompt(tmp_path):
     cells = sweep(Request(prompt="a cat on the grass"), guidance_scale=[0, 1], seed=range(8))
     frame = run(cells, tmp_path, progress=False)
-    frame["cat"] = ["cat" in {found.name for found in find_objects(Image.open(path))} for path in frame["path"]]
+    frame["cat"] = [
+        "cat" in {found.name for found in find_objects(Image.open(path))} for path in frame["path"]
+    ]
     hits = frame.groupby("guidance_scale")["cat"].sum()
     assert hits[0] <= 1 and hits[1] >= 7
 
 
 def test_more_guidance_recognises_more_objects_and_saturates_more():
     report = json.loads((TINY_V1 / "evaluation.json").read_text())["guidance"]
-    assert report["4"]["measures"]["emoji"]["share"] > report["1"]["measures"]["emoji"]["share"] + .05
+    assert (
+        report["4"]["measures"]["emoji"]["share"] > report["1"]["measures"]["emoji"]["share"] + 0.05
+    )
     assert report["1"]["clipped"] < report["4"]["clipped"] < report["7.5"]["clipped"]
 
 
 def test_a_negative_prompt_removes_what_the_prompt_left_open_more_often_than_not(pipeline):
     figures = evaluate.measure_negative(pipeline, evaluate.fixed_samples(dict(emoji=24)), count=16)
-    assert figures["left open"]["removed"] > .5 and figures["left open"]["object"] > .5
+    assert figures["left open"]["removed"] > 0.5 and figures["left open"]["object"] > 0.5
 
 
 def test_a_negative_prompt_does_not_overrule_what_the_prompt_asks_for():
     figures = json.loads((TINY_V1 / "evaluation.json").read_text())["negative"]
-    assert figures["left open"]["removed"] > .5 > figures["asked for"]["removed"]
+    assert figures["left open"]["removed"] > 0.5 > figures["asked for"]["removed"]
 
 
 def test_a_single_object_is_recognised_more_often_than_not(seen):
     names = ["hamster", "car", "mushroom", "castle", "ghost", "banana", "red heart", "blue star"]
-    assert sum(name in found for name, found in zip(names, seen([f"a {name}" for name in names]))) >= 6
+    assert (
+        sum(name in found for name, found in zip(names, seen([f"a {name}" for name in names]))) >= 6
+    )
 
 
 @FOLDERS
 def test_the_card_states_the_measured_figures(folder):
-    report, record = (json.loads((folder / f"{name}.json").read_text()) for name in ("evaluation", "training"))
-    sections = {TINY_DEPTH: evaluate_guided.depth_section, TINY_X4: evaluate_guided.enlargement_section}
+    report, record = (
+        json.loads((folder / f"{name}.json").read_text()) for name in ("evaluation", "training")
+    )
+    sections = {
+        TINY_DEPTH: evaluate_guided.depth_section,
+        TINY_X4: evaluate_guided.enlargement_section,
+    }
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert sections.get(folder, figures_section)(report) in card and training_section(record) in card
+    assert (
+        sections.get(folder, figures_section)(report) in card and training_section(record) in card
+    )
     if folder in (TINY_V1, TINY_V2):
         assert report["prompts"] == 500 and set(report["guidance"]) == {"1", "2", "4", "7.5"}
 
@@ -139,34 +180,66 @@ def test_the_second_vocabulary_has_the_words_of_both_worlds():
 
 
 def test_each_model_draws_what_only_it_was_shown(tmp_path):
-    plan = sweep(Request(), prompt=["a woman", "a dragon", "a giraffe", "a volcano"], model=["tiny-v1", "tiny-v2"], seed=range(6))
+    plan = sweep(
+        Request(),
+        prompt=["a woman", "a dragon", "a giraffe", "a volcano"],
+        model=["tiny-v1", "tiny-v2"],
+        seed=range(6),
+    )
     frame = run(plan, tmp_path, progress=False)
-    frame["drawn"] = [prompt[2:] in {found.name for found in find_objects(Image.open(path), BOTH)}
-                      for prompt, path in zip(frame["prompt"], frame["path"])]
+    frame["drawn"] = [
+        prompt[2:] in {found.name for found in find_objects(Image.open(path), BOTH)}
+        for prompt, path in zip(frame["prompt"], frame["path"])
+    ]
     frame["new"] = frame["prompt"].isin(["a giraffe", "a volcano"])
     shares = frame.groupby(["model", "new"])["drawn"].mean()
-    assert shares["tiny-v1", False] > .6 > .2 > shares["tiny-v2", False]
-    assert shares["tiny-v2", True] > .6 > .2 > shares["tiny-v1", True]
+    assert shares["tiny-v1", False] > 0.6 > 0.2 > shares["tiny-v2", False]
+    assert shares["tiny-v2", True] > 0.6 > 0.2 > shares["tiny-v1", True]
 
 
 def test_depth_says_where_things_stand_and_not_what_they_are(tmp_path):
-    source = run(Request(prompt="a snowman at night", seed=3), tmp_path, progress=False).loc[0, "path"]
+    source = run(Request(prompt="a snowman at night", seed=3), tmp_path, progress=False).loc[
+        0, "path"
+    ]
     (there, *_) = find_objects(Image.open(source))
-    asked = sweep(Request(prompt="a house in the snow", image=source, strength=1.0), model=["tiny-v1", "tiny-depth"], seed=range(6))
+    asked = sweep(
+        Request(prompt="a house in the snow", image=source, strength=1.0),
+        model=["tiny-v1", "tiny-depth"],
+        seed=range(6),
+    )
     frame = run(asked, tmp_path, progress=False)
     found = [find_objects(Image.open(path))[0] for path in frame["path"]]
     frame["moved"] = [np.hypot(one.x - there.x, one.y - there.y) for one in found]
     assert sum(one.name == "house" for one in found) >= 9
-    assert frame.groupby("model")["moved"].mean()["tiny-depth"] < 4 < frame.groupby("model")["moved"].mean()["tiny-v1"]
+    assert (
+        frame.groupby("model")["moved"].mean()["tiny-depth"]
+        < 4
+        < frame.groupby("model")["moved"].mean()["tiny-v1"]
+    )
 
 
 def test_enlarging_draws_sharper_edges_than_interpolation(tmp_path):
-    small = run(Request(prompt="a fish on a purple background", seed=1), tmp_path, progress=False).loc[0, "path"]
-    large = run(Request(model="tiny-x4", prompt="a fish", image=small, num_inference_steps=8), tmp_path, progress=False)
-    sharp, smooth = Image.open(large.loc[0, "path"]), Image.open(small).resize((256, 256), Image.BICUBIC)
-    steep, gentle = (np.quantile(np.abs(np.diff(np.asarray(image, float), axis=1)), .999) for image in (sharp, smooth))
+    small = run(
+        Request(prompt="a fish on a purple background", seed=1), tmp_path, progress=False
+    ).loc[0, "path"]
+    large = run(
+        Request(model="tiny-x4", prompt="a fish", image=small, num_inference_steps=8),
+        tmp_path,
+        progress=False,
+    )
+    sharp, smooth = (
+        Image.open(large.loc[0, "path"]),
+        Image.open(small).resize((256, 256), Image.BICUBIC),
+    )
+    steep, gentle = (
+        np.quantile(np.abs(np.diff(np.asarray(image, float), axis=1)), 0.999)
+        for image in (sharp, smooth)
+    )
     assert sharp.size == (256, 256) and steep > 1.5 * gentle
-    assert np.abs(np.asarray(sharp.reduce(4), float) - np.asarray(Image.open(small), float)).mean() < 15
+    assert (
+        np.abs(np.asarray(sharp.reduce(4), float) - np.asarray(Image.open(small), float)).mean()
+        < 15
+    )
 
 
 def test_evaluated_captions_are_always_the_same():
@@ -177,7 +250,9 @@ def test_evaluated_captions_are_always_the_same():
 
 
 def test_wilson_interval_matches_the_textbook():
-    assert evaluate.wilson(8, 10) == pytest.approx((.490, .943), abs=.001)  # Brown, Cai and DasGupta 2001
+    assert evaluate.wilson(8, 10) == pytest.approx(
+        (0.490, 0.943), abs=0.001
+    )  # Brown, Cai and DasGupta 2001
 
 
 def hasty(monkeypatch):
@@ -190,8 +265,23 @@ def hasty(monkeypatch):
 
 def test_training_runs_through_and_resumes(tmp_path, monkeypatch, capfd):
     hasty(monkeypatch)
-    few = ["--workdir", str(tmp_path), "--denoiser-minutes", ".02", "--autoencoder-minutes", ".01", "--decoder-minutes", ".01",
-           "--denoiser-batch", "2", "--autoencoder-batch", "1", "--pictures", "64", "--resume"]
+    few = [
+        "--workdir",
+        str(tmp_path),
+        "--denoiser-minutes",
+        ".02",
+        "--autoencoder-minutes",
+        ".01",
+        "--decoder-minutes",
+        ".01",
+        "--denoiser-batch",
+        "2",
+        "--autoencoder-batch",
+        "1",
+        "--pictures",
+        "64",
+        "--resume",
+    ]
     train.main(few)
     steps = torch.load(tmp_path / "denoiser.pt", weights_only=True)["steps"]
     (tmp_path / "finished.json").write_text('["tokenizer", "autoencoder", "encode"]')
@@ -202,11 +292,25 @@ def test_training_runs_through_and_resumes(tmp_path, monkeypatch, capfd):
     assert (tmp_path / "model" / "model_index.json").exists()
 
 
-@pytest.mark.parametrize("model, kind", [("tiny-v2", "StableDiffusionPipeline"), ("tiny-depth", "StableDiffusionDepth2ImgPipeline"),
-                                         ("tiny-x4", "StableDiffusionUpscalePipeline")])
-def test_a_model_that_starts_from_the_first_becomes_a_pipeline_of_its_own_kind(model, kind, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "model, kind",
+    [
+        ("tiny-v2", "StableDiffusionPipeline"),
+        ("tiny-depth", "StableDiffusionDepth2ImgPipeline"),
+        ("tiny-x4", "StableDiffusionUpscalePipeline"),
+    ],
+)
+def test_a_model_that_starts_from_the_first_becomes_a_pipeline_of_its_own_kind(
+    model, kind, tmp_path, monkeypatch
+):
     hasty(monkeypatch)
-    minutes = [word for stage in train.TRAININGS for word in (f"--{stage}-minutes", ".005", f"--{stage}-batch", "2")]
+    minutes = [
+        word
+        for stage in train.TRAININGS
+        for word in (f"--{stage}-minutes", ".005", f"--{stage}-batch", "2")
+    ]
     train.main(["--model", model, "--workdir", str(tmp_path), "--pictures", "24", *minutes])
     assert json.loads((tmp_path / "model/model_index.json").read_text())["_class_name"] == kind
-    assert set(json.loads((tmp_path / "model/training.json").read_text())) == set(RECIPES[model].stages) & set(train.TRAININGS)
+    assert set(json.loads((tmp_path / "model/training.json").read_text())) == set(
+        RECIPES[model].stages
+    ) & set(train.TRAININGS)

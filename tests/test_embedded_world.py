@@ -1,4 +1,5 @@
 """The little world: what it renders, what it keeps back, and how well the matcher reads it."""
+
 import itertools
 import random
 
@@ -34,7 +35,9 @@ def test_pictures_and_captions_repeat_with_their_seed():
 
 
 def test_another_seed_draws_another_world():
-    assert [one.caption for one in samples(20, seed=3)] != [one.caption for one in samples(20, seed=4)]
+    assert [one.caption for one in samples(20, seed=3)] != [
+        one.caption for one in samples(20, seed=4)
+    ]
 
 
 def test_held_out_combinations_are_never_rendered_for_training():
@@ -46,14 +49,18 @@ def test_held_out_combinations_are_never_rendered_for_training():
 
 def test_one_object_pair_in_six_is_held_out():
     pairs = list(itertools.combinations((*NAMES, *COLORED_SHAPES), 2))
-    assert np.mean([is_held_out_pair(a, b) for a, b in pairs]) == pytest.approx(1 / 6, abs=.01)
+    assert np.mean([is_held_out_pair(a, b) for a, b in pairs]) == pytest.approx(1 / 6, abs=0.01)
     assert all(is_held_out_pair(a, b) == is_held_out_pair(b, a) for a, b in pairs)
 
 
 def test_held_out_combinations_can_be_asked_for():
     drawn = samples(1500)
     assert HELD_OUT_SHAPES & {placed.name for one in drawn for placed in one.objects}
-    assert any(is_held_out_pair(*(placed.name for placed in one.objects)) for one in drawn if one.kind == "pair")
+    assert any(
+        is_held_out_pair(*(placed.name for placed in one.objects))
+        for one in drawn
+        if one.kind == "pair"
+    )
 
 
 def test_every_object_has_a_sprite_of_its_own():
@@ -86,8 +93,14 @@ def test_the_second_world_has_larger_pictures_and_neither_what_was_filtered_out_
         assert drawn.image.shape == (96, 96, 3)
         assert not set(FILTERED) & {placed.name for placed in drawn.objects}
         assert not set(FILTERED) & set(drawn.caption.split())
-    assert {"sheep", "volcano"} <= {placed.name for one in samples(3000, world=V2) for placed in one.objects}
-    assert {"woman", "guitar"} <= set(V2.stray_words) and "sheep" in V1.stray_words and "sheep" not in V2.stray_words
+    assert {"sheep", "volcano"} <= {
+        placed.name for one in samples(3000, world=V2) for placed in one.objects
+    }
+    assert (
+        {"woman", "guitar"} <= set(V2.stray_words)
+        and "sheep" in V1.stray_words
+        and "sheep" not in V2.stray_words
+    )
 
 
 def test_depth_is_near_where_an_object_stands_and_rises_with_the_ground():
@@ -95,10 +108,10 @@ def test_depth_is_near_where_an_object_stands_and_rises_with_the_ground():
         covered = np.zeros((64, 64), bool)
         for placed in drawn.objects:
             alpha = np.asarray(sprite(placed.name, placed.side).getchannel("A")) > 127
-            covered[placed.y:placed.y + placed.side, placed.x:placed.x + placed.side] |= alpha
-        assert drawn.depth[covered].min() >= .6 and drawn.depth[~covered].max() <= .5
+            covered[placed.y : placed.y + placed.side, placed.x : placed.x + placed.side] |= alpha
+        assert drawn.depth[covered].min() >= 0.6 and drawn.depth[~covered].max() <= 0.5
     grass = next(one for one in samples(200) if one.background == "grass")
-    assert (np.diff(grass.depth[:, 0][grass.depth[:, 0] < .6]) >= 0).all()
+    assert (np.diff(grass.depth[:, 0][grass.depth[:, 0] < 0.6]) >= 0).all()
 
 
 def test_articles_follow_the_sound():
@@ -110,7 +123,7 @@ def test_a_stray_word_leaves_the_other_words_in_order():
     caption = "a cat left of a tree"
     for seed in range(50):
         words = with_stray_word(random.Random(seed), caption).split(" ")
-        assert any(words[:k] + words[k + 1:] == caption.split(" ") for k in range(len(words)))
+        assert any(words[:k] + words[k + 1 :] == caption.split(" ") for k in range(len(words)))
 
 
 @pytest.mark.parametrize("world", [V1, V2], ids=["v1", "v2"])
@@ -118,8 +131,8 @@ def test_matcher_reads_true_renders(world):
     drawn = samples(120, seed=8, world=world)
     found = [[one.name for one in find_objects(one.image, world)] for one in drawn]
     asked = [[placed.name for placed in one.objects] for one in drawn]
-    assert np.mean([set(names) <= set(seen) for names, seen in zip(asked, found)]) >= .97
-    assert np.mean([sorted(names) == sorted(seen) for names, seen in zip(asked, found)]) >= .92
+    assert np.mean([set(names) <= set(seen) for names, seen in zip(asked, found)]) >= 0.97
+    assert np.mean([sorted(names) == sorted(seen) for names, seen in zip(asked, found)]) >= 0.92
 
 
 def test_matcher_says_where_an_object_stands():

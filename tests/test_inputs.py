@@ -1,4 +1,5 @@
 """Input pictures enter a recipe by content, and a store keeps them."""
+
 import subprocess
 import sys
 import warnings
@@ -30,15 +31,27 @@ def forgotten():
 
 # One content, one name
 
+
 def test_a_picture_has_one_name_in_all_its_forms(tmp_path):
     image = Image.fromarray(COLOURS)
     image.save(tmp_path / "a.png")
     opaque = image.convert("RGBA")
     opaque.save(tmp_path / "b, c.webp", lossless=True)
-    forms = [COLOURS, image, tmp_path / "a.png", str(tmp_path / "a.png"), tmp_path / "b, c.webp", opaque, pixels(image)]
+    forms = [
+        COLOURS,
+        image,
+        tmp_path / "a.png",
+        str(tmp_path / "a.png"),
+        tmp_path / "b, c.webp",
+        opaque,
+        pixels(image),
+    ]
     assert {Request(image=form).image for form in forms} == {pixels(image)}
     assert len(sweep(BASE, image=str(tmp_path / "b, c.webp"))) == 1  # a comma belongs to the path
-    assert len(sweep(BASE, image=[COLOURS, COLOURS[::-1], image])) == 2 and len(sweep(BASE, image=COLOURS)) == 1
+    assert (
+        len(sweep(BASE, image=[COLOURS, COLOURS[::-1], image])) == 2
+        and len(sweep(BASE, image=COLOURS)) == 1
+    )
 
 
 def test_a_finished_picture_as_input_has_the_hash_of_its_record(tmp_path):
@@ -49,7 +62,10 @@ def test_a_finished_picture_as_input_has_the_hash_of_its_record(tmp_path):
 def test_what_is_transparent_becomes_white_and_in_a_mask_black():
     clear = np.dstack([COLOURS, np.zeros_like(GREY)])
     clear[:32, :, 3] = 255
-    image, mask = (np.asarray(picture(content(field, Image.fromarray(clear)))) for field in ("image", "mask_image"))
+    image, mask = (
+        np.asarray(picture(content(field, Image.fromarray(clear))))
+        for field in ("image", "mask_image")
+    )
     assert np.array_equal(image[:32], COLOURS[:32]) and (image[32:] == 255).all()
     assert mask.shape == (64, 64) and (mask[32:] == 0).all()
 
@@ -58,7 +74,9 @@ def test_the_orientation_that_a_camera_noted_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     Image.fromarray(COLOURS[:, :32]).save(tmp_path / "photo.png", exif=exif)
-    assert np.array_equal(picture(content("image", tmp_path / "photo.png")), np.rot90(COLOURS[:, :32], -1))
+    assert np.array_equal(
+        picture(content("image", tmp_path / "photo.png")), np.rot90(COLOURS[:, :32], -1)
+    )
 
 
 def test_masks_may_be_true_and_false_and_depth_maps_deep():
@@ -69,11 +87,17 @@ def test_masks_may_be_true_and_false_and_depth_maps_deep():
     assert np.array_equal(np.asarray(picture(content("depth_map", depth))).ravel(), np.arange(256))
 
 
-@pytest.mark.parametrize(("given", "kind", "said"), [
-    ("nothing.png", FileNotFoundError, "image='nothing.png': there is no such file, seen from"),
-    (COLOURS / 255, TypeError, "array of float64 .*astype"), (COLOURS[:, :, :2], TypeError, "array of uint8 .64, 64, 2."),
-    (7, TypeError, "image=7 is a int; give the path"),
-    (Image.fromarray(GREY.astype(np.uint16)), ValueError, "more than 8 bits"), (Path("tests"), ValueError, "is a folder")])
+@pytest.mark.parametrize(
+    ("given", "kind", "said"),
+    [
+        ("nothing.png", FileNotFoundError, "image='nothing.png': there is no such file, seen from"),
+        (COLOURS / 255, TypeError, "array of float64 .*astype"),
+        (COLOURS[:, :, :2], TypeError, "array of uint8 .64, 64, 2."),
+        (7, TypeError, "image=7 is a int; give the path"),
+        (Image.fromarray(GREY.astype(np.uint16)), ValueError, "more than 8 bits"),
+        (Path("tests"), ValueError, "is a folder"),
+    ],
+)
 def test_what_is_no_picture_is_refused_with_what_to_do(given, kind, said):
     with pytest.raises(kind, match=said):
         Request(image=given)
@@ -81,46 +105,73 @@ def test_what_is_no_picture_is_refused_with_what_to_do(given, kind, said):
 
 def test_torn_and_moving_pictures_are_refused(tmp_path):
     whole = png(Image.fromarray(COLOURS))
-    (tmp_path / "torn.png").write_bytes(whole[:len(whole) // 2])
+    (tmp_path / "torn.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("no picture")
-    Image.fromarray(GREY).save(tmp_path / "b.gif", save_all=True, append_images=[Image.fromarray(GREY.T)])
-    for name, said in [("torn.png", "cannot be read"), ("text.png", "cannot be read"), ("b.gif", "2 frames; choose one")]:
+    Image.fromarray(GREY).save(
+        tmp_path / "b.gif", save_all=True, append_images=[Image.fromarray(GREY.T)]
+    )
+    for name, said in [
+        ("torn.png", "cannot be read"),
+        ("text.png", "cannot be read"),
+        ("b.gif", "2 frames; choose one"),
+    ]:
         with pytest.raises(ValueError, match=f"mask_image=.*{said}"):
             Request(mask_image=tmp_path / name)
 
 
 # In a store
 
+
 @pytest.fixture
 def cells():
     mask = np.zeros((64, 64), bool)
     mask[:32] = True
-    return [*sweep(BASE.but(image=COLOURS), strength=[0.5, 1]), BASE.but(image=COLOURS, mask_image=mask), BASE]
+    return [
+        *sweep(BASE.but(image=COLOURS), strength=[0.5, 1]),
+        BASE.but(image=COLOURS, mask_image=mask),
+        BASE,
+    ]
 
 
-def test_a_store_keeps_the_inputs_of_its_cells_and_runs_them_again_without_the_pictures(cells, tmp_path, forgotten):
+def test_a_store_keeps_the_inputs_of_its_cells_and_runs_them_again_without_the_pictures(
+    cells, tmp_path, forgotten
+):
     frame = run(cells, tmp_path, on_error="raise")
-    assert list(frame["task"]) == ["img2img", "img2img", "inpaint", "txt2img"] and frame["pixels"].nunique() == 4
+    assert (
+        list(frame["task"]) == ["img2img", "img2img", "inpaint", "txt2img"]
+        and frame["pixels"].nunique() == 4
+    )
     store = Store(tmp_path)
-    assert {path.stem for path in (tmp_path / "inputs").iterdir()} == {*frame["image"].dropna(), *frame["mask_image"].dropna()}
+    assert {path.stem for path in (tmp_path / "inputs").iterdir()} == {
+        *frame["image"].dropna(),
+        *frame["mask_image"].dropna(),
+    }
     assert np.array_equal(store.input(frame["image"][0]), COLOURS) and store.check().empty
     forgotten()
     assert repr(preview(cells, store)).endswith("all finished: nothing to render")
     for path in frame["path"]:
         Path(path).unlink()
-    assert run(cells, Store(tmp_path), on_error="raise")["pixels"].tolist() == frame["pixels"].tolist()
+    assert (
+        run(cells, Store(tmp_path), on_error="raise")["pixels"].tolist() == frame["pixels"].tolist()
+    )
 
 
 def test_inputs_are_kept_before_anything_is_rendered(cells, tmp_path):
     Store(tmp_path).prepare([resolve(cell) for cell in cells])
-    assert {path.stem for path in (tmp_path / "inputs").iterdir()} == {cells[0].image, cells[2].mask_image}
+    assert {path.stem for path in (tmp_path / "inputs").iterdir()} == {
+        cells[0].image,
+        cells[2].mask_image,
+    }
     assert not [*(tmp_path / "images").iterdir()]
 
 
 def test_a_picture_that_nobody_has_is_missed_before_anything_runs(cells, tmp_path, forgotten):
     resolved = resolve(cells[2])
     forgotten()
-    with pytest.raises(ValueError, match=f"image: no input picture {cells[2].image}.*run with the store that has it"):
+    with pytest.raises(
+        ValueError,
+        match=f"image: no input picture {cells[2].image}.*run with the store that has it",
+    ):
         run([BASE, resolved], tmp_path)
     with pytest.raises(ValueError, match="request 1 of 2: no input picture"):
         run([BASE, cells[0]], tmp_path)
@@ -133,7 +184,11 @@ def test_inputs_that_are_gone_or_changed_are_found_by_a_check(cells, tmp_path):
     Image.fromarray(GREY).save(store.inputs.path(image))
     store.inputs.path(mask).unlink()
     found = store.check().set_index("key")["problem"]
-    assert "is not the one that was kept" in found[image] and f"{mask} is missing" in found[frame["key"][2]] and len(found) == 2
+    assert (
+        "is not the one that was kept" in found[image]
+        and f"{mask} is missing" in found[frame["key"][2]]
+        and len(found) == 2
+    )
     with pytest.raises(FileNotFoundError, match="no input picture"):
         store.input(mask)
 
@@ -149,7 +204,11 @@ def test_code_and_text_name_the_inputs_and_the_code_runs(cells, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     frame = run(cells, "runs/drawing", on_error="raise")
     said = read_infotext(Image.open(frame["path"][2]).info["parameters"])
-    assert said["image"] == frame["image"][2] and said["mask_image"] == frame["mask_image"][2] and said["strength"] == 1.0
+    assert (
+        said["image"] == frame["image"][2]
+        and said["mask_image"] == frame["mask_image"][2]
+        and said["strength"] == 1.0
+    )
     assert "Denoising strength: 0.5" in infotext(read_record(frame["path"][0])["request"], "1")
     forgotten()
     code = results_code(frame)
@@ -160,9 +219,16 @@ def test_code_and_text_name_the_inputs_and_the_code_runs(cells, tmp_path, monkey
 
 
 def test_the_strength_of_a_second_pass_is_not_taken_for_that_of_a_request():
-    said = read_infotext("a cat\nSteps: 20, Sampler: DDIM, Seed: 1, Denoising strength: 0.7, Hires upscale: 2")
+    said = read_infotext(
+        "a cat\nSteps: 20, Sampler: DDIM, Seed: 1, Denoising strength: 0.7, Hires upscale: 2"
+    )
     assert "strength" not in said and said["Denoising strength"] == "0.7"
-    assert read_infotext("a cat\nSteps: 20, Sampler: DDIM, Seed: 1, Denoising strength: 0.7")["strength"] == 0.7
+    assert (
+        read_infotext("a cat\nSteps: 20, Sampler: DDIM, Seed: 1, Denoising strength: 0.7")[
+            "strength"
+        ]
+        == 0.7
+    )
 
 
 def test_a_half_finished_step_count_costs_half(tmp_path):
@@ -170,29 +236,48 @@ def test_a_half_finished_step_count_costs_half(tmp_path):
     base = resolve(BASE.but(num_inference_steps=20, image=COLOURS, strength=0.5))
     store.save(base.key, base, Image.fromarray(COLOURS), {"seconds": 4.0})
     like = dict(weights=base.weights, height=64, width=64)
-    assert store.seconds(num_inference_steps=20, **like) == 8 and store.seconds(num_inference_steps=10, **like) == 4
+    assert (
+        store.seconds(num_inference_steps=20, **like) == 8
+        and store.seconds(num_inference_steps=10, **like) == 4
+    )
     cells = sweep(base.but(seed=1), strength=[0.25, 1])
     assert preview(cells[1], store).seconds == pytest.approx(4 * preview(cells[0], store).seconds)
 
 
 def test_a_request_with_a_picture_loads_no_network():
-    code = ("import sys, numpy; from sdlab import Request; Request(image=numpy.zeros((8, 8, 3), 'uint8')); "
-            "print(sorted({'torch', 'diffusers', 'pandas'} & set(sys.modules)))")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    code = (
+        "import sys, numpy; from sdlab import Request; Request(image=numpy.zeros((8, 8, 3), 'uint8')); "
+        "print(sorted({'torch', 'diffusers', 'pandas'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+        == "[]"
+    )
 
 
 # Sizes
 
+
 def test_stretched_inputs_are_spoken_of_once_in_a_plan(tmp_path):
     wide = sweep(BASE.but(image=COLOURS[:32], height=64, width=64), seed=range(3))
-    with pytest.warns(UserWarning, match="image has 64x32 pixels and is stretched to 64x64.* by 100%") as caught:
+    with pytest.warns(
+        UserWarning, match="image has 64x32 pixels and is stretched to 64x64.* by 100%"
+    ) as caught:
         plan(wide, Store(tmp_path))
     assert len(caught) == 1 and Path(caught[0].filename) == Path(__file__)
 
 
-@pytest.mark.parametrize(("height", "width", "said"), [
-    (64, 64, None), (64, 96, None), (32, 64, None), (128, 128, "has learned pictures of 64x64; at 128x128 expect things that are"),
-    (40, 40, "expect parts of things"), (24, 96, "expect parts of things")])
+@pytest.mark.parametrize(
+    ("height", "width", "said"),
+    [
+        (64, 64, None),
+        (64, 96, None),
+        (32, 64, None),
+        (128, 128, "has learned pictures of 64x64; at 128x128 expect things that are"),
+        (40, 40, "expect parts of things"),
+        (24, 96, "expect parts of things"),
+    ],
+)
 def test_a_size_far_from_the_native_one_is_spoken_of(tmp_path, height, width, said):
     cell = BASE.but(height=height, width=width)
     if said is None:
@@ -206,4 +291,7 @@ def test_a_size_far_from_the_native_one_is_spoken_of(tmp_path, height, width, sa
 
 def test_cells_of_several_tasks_share_a_plan_but_no_batch(cells, tmp_path):
     groups = plan(cells, Store(tmp_path)).groups
-    assert sorted(len(group) for group in groups) == [1, 1, 1, 1] and MODELS["tiny-v1"].task == "txt2img"
+    assert (
+        sorted(len(group) for group in groups) == [1, 1, 1, 1]
+        and MODELS["tiny-v1"].task == "txt2img"
+    )

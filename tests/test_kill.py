@@ -1,4 +1,5 @@
 """A sweep killed at any moment loses no finished cell, leaves no torn file, and goes on to the same pictures."""
+
 import multiprocessing
 import os
 import random
@@ -15,7 +16,9 @@ CELLS = 60
 
 
 def cells(model):
-    return sweep(Request(model=model, prompt="a {cat|dog}", num_inference_steps=2), seed=range(CELLS // 2))
+    return sweep(
+        Request(model=model, prompt="a {cat|dog}", num_inference_steps=2), seed=range(CELLS // 2)
+    )
 
 
 def work(model, root):
@@ -43,7 +46,15 @@ def kill_at_random(context, model, root, chance):
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_killed_sweep_loses_nothing_and_tears_nothing(random_v1, tmp_path, kills):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "diffusers.pipelines.stable_diffusion", "transformers", "sdlab.render.job", "sdlab.render.denoise"])
+    context.set_forkserver_preload(
+        [
+            "torch",
+            "diffusers.pipelines.stable_diffusion",
+            "transformers",
+            "sdlab.render.job",
+            "sdlab.render.denoise",
+        ]
+    )
     unload()
     expected = run(cells(str(random_v1)), tmp_path / "whole", batch_size=4)
     chance, done, moments, round_ = random.Random(kills), 0, set(), 0
@@ -55,7 +66,9 @@ def test_a_killed_sweep_loses_nothing_and_tears_nothing(random_v1, tmp_path, kil
             for path in found:
                 with Image.open(path) as picture:
                     picture.load()  # raises for a torn file
-            assert Store(root).finished(expected["key"]) == {path.stem for path in found}  # all of them, whole
+            assert Store(root).finished(expected["key"]) == {
+                path.stem for path in found
+            }  # all of them, whole
             moments.add(len(found))
         again = run(cells(str(random_v1)), root, batch_size=4)
         assert list(again["pixels"]) == list(expected["pixels"]) and Store(root).check().empty

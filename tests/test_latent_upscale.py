@@ -1,4 +1,5 @@
 """The x2 upscaler of latents runs in diffusers' own pipeline, a cell at a time, with the comforts of every other task."""
+
 import threading
 import warnings
 from unittest import mock
@@ -25,8 +26,15 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def cat(folder):
-    return Request(model=str(folder), prompt="a cat", negative_prompt="dog", seed=3, guidance_scale=4, num_inference_steps=3,
-                   image=photo())
+    return Request(
+        model=str(folder),
+        prompt="a cat",
+        negative_prompt="dog",
+        seed=3,
+        guidance_scale=4,
+        num_inference_steps=3,
+        image=photo(),
+    )
 
 
 def photo(width=64, height=96, seed=0):
@@ -40,7 +48,9 @@ def renderer(cat, **options):
 
 def pixels(cat, **options):
     """Those of the cell, float32."""
-    with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):  # before they are rounded
+    with mock.patch(
+        "sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255
+    ):  # before they are rounded
         return renderer(cat, **options).pictures([resolve(cat)])[0].image
 
 
@@ -49,11 +59,19 @@ def stock(cat, image):
     pipe = StableDiffusionLatentUpscalePipeline.from_pretrained(cat.model, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     with warnings.catch_warnings(action="ignore"):
-        return pipe(cat.prompt, image, negative_prompt=cat.negative_prompt, guidance_scale=cat.guidance_scale, output_type="np",
-                    num_inference_steps=cat.num_inference_steps, generator=torch.Generator().manual_seed(cat.seed)).images[0]
+        return pipe(
+            cat.prompt,
+            image,
+            negative_prompt=cat.negative_prompt,
+            guidance_scale=cat.guidance_scale,
+            output_type="np",
+            num_inference_steps=cat.num_inference_steps,
+            generator=torch.Generator().manual_seed(cat.seed),
+        ).images[0]
 
 
 # The same pictures as diffusers
+
 
 @pytest.mark.parametrize("guidance_scale", [4, 1, 0])
 def test_a_cell_equals_diffusers(cat, guidance_scale):
@@ -65,8 +83,13 @@ def test_a_cell_equals_diffusers(cat, guidance_scale):
 
 def test_prompts_seed_picture_and_schedule_matter(cat):
     first = pixels(cat)
-    for change in (dict(prompt="the dog"), dict(negative_prompt=""), dict(seed=4), dict(image=photo(seed=1)),
-                   dict(scheduler="Euler Karras")):
+    for change in (
+        dict(prompt="the dog"),
+        dict(negative_prompt=""),
+        dict(seed=4),
+        dict(image=photo(seed=1)),
+        dict(scheduler="Euler Karras"),
+    ):
         assert np.abs(pixels(cat.but(**change)) - first).max() > 1e-4, change
 
 
@@ -78,7 +101,11 @@ def test_cells_at_work_at_the_same_time_do_not_disturb_each_other(cat):
 
     with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):
         made = own.pictures([resolve(cat)], on_step)[0].image
-    assert np.array_equal(made, pixels(cat)) and len(told) == 3 and np.array_equal(told[1], pixels(other))
+    assert (
+        np.array_equal(made, pixels(cat))
+        and len(told) == 3
+        and np.array_equal(told[1], pixels(other))
+    )
 
 
 @pytest.mark.parametrize("memory", ["low", "lowest"])
@@ -87,6 +114,7 @@ def test_a_sparing_pipeline_makes_the_same_picture(cat, memory):
 
 
 # In a run
+
 
 def test_a_run_stores_it_with_its_task(cat, tmp_path):
     cells = [cat.but(seed=seed) for seed in (3, 4)]
@@ -143,6 +171,7 @@ def test_a_job_stops_within_a_step(cat, tmp_path):
 
 # What is native, and what is refused
 
+
 def test_no_size_is_unusual(cat, tmp_path):
     with warnings.catch_warnings(action="error"):
         assert preview(cat, tmp_path).todo == 1
@@ -151,28 +180,42 @@ def test_no_size_is_unusual(cat, tmp_path):
 def test_native_values_are_those_of_diffusers(cat):
     from inspect import signature
 
-    stated, row = signature(StableDiffusionLatentUpscalePipeline.__call__).parameters, MODELS["sd-x2-latent-upscaler"]
+    stated, row = (
+        signature(StableDiffusionLatentUpscalePipeline.__call__).parameters,
+        MODELS["sd-x2-latent-upscaler"],
+    )
     assert not row.unsupported and row.task == "latent_upscale"
     for field in ("guidance_scale", "num_inference_steps"):
         assert getattr(row, field) == stated[field].default
     found = resolve(cat)
-    assert (found.scheduler, found.noise_level, found.strength) == ("EulerDiscreteScheduler", None, None)
+    assert (found.scheduler, found.noise_level, found.strength) == (
+        "EulerDiscreteScheduler",
+        None,
+        None,
+    )
     assert found.key == cat.but(height=192, width=128).key
 
 
-@pytest.mark.parametrize(("fields", "said"), [
-    (dict(image=None), "is for latent_upscale and needs image="),
-    (dict(image=photo(32, 64)), "width 64; give one of at most 4096 pixels a side, at least 64, and multiples of 32"),
-    (dict(image=photo(64, 104)), "height 208; .* multiples of 32: crop or resize it"),
-    (dict(height=96), "height=96: the upscaler makes 128x192"),
-    (dict(noise_level=20), "noise_level=20 has no meaning .* a x4 upscaler"),
-    (dict(strength=0.5), "strength=0.5 has no meaning"),
-    (dict(mask_image=photo()), "mask_image=.* has no meaning"),
-    (dict(scheduler="DDIM"), "works with EulerDiscreteScheduler alone"),
-    (dict(eta=0.5), "eta=0.5 has a meaning for DDIMScheduler only"),
-    (dict(clip_skip=1), "clip_skip=1: .* has no clip_skip; leave it out"),
-    (dict(guidance_rescale=0.7), "has no guidance_rescale"),
-    (dict(prompt_syntax="chunks"), "has no prompt_syntax")])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (dict(image=None), "is for latent_upscale and needs image="),
+        (
+            dict(image=photo(32, 64)),
+            "width 64; give one of at most 4096 pixels a side, at least 64, and multiples of 32",
+        ),
+        (dict(image=photo(64, 104)), "height 208; .* multiples of 32: crop or resize it"),
+        (dict(height=96), "height=96: the upscaler makes 128x192"),
+        (dict(noise_level=20), "noise_level=20 has no meaning .* a x4 upscaler"),
+        (dict(strength=0.5), "strength=0.5 has no meaning"),
+        (dict(mask_image=photo()), "mask_image=.* has no meaning"),
+        (dict(scheduler="DDIM"), "works with EulerDiscreteScheduler alone"),
+        (dict(eta=0.5), "eta=0.5 has a meaning for DDIMScheduler only"),
+        (dict(clip_skip=1), "clip_skip=1: .* has no clip_skip; leave it out"),
+        (dict(guidance_rescale=0.7), "has no guidance_rescale"),
+        (dict(prompt_syntax="chunks"), "has no prompt_syntax"),
+    ],
+)
 def test_what_it_cannot_do_is_refused_before_anything_runs(cat, fields, said):
     with pytest.raises(ValueError, match=said):
         resolve(cat.but(**fields))
@@ -180,7 +223,10 @@ def test_what_it_cannot_do_is_refused_before_anything_runs(cat, fields, said):
 
 @pytest.mark.parametrize("field", ["lora", "textual_inversion"])
 def test_parts_that_its_pipeline_does_not_take_are_refused(cat, field):
-    with mock.patch("sdlab.models.resolve.swapped", lambda own, request: own), pytest.raises(ValueError, match=f"has no {field}"):
+    with (
+        mock.patch("sdlab.models.resolve.swapped", lambda own, request: own),
+        pytest.raises(ValueError, match=f"has no {field}"),
+    ):
         resolve(cat.but(**{field: "some.safetensors"}))
 
 
@@ -193,6 +239,8 @@ def test_a_single_file_of_it_and_instructpix2pix_are_refused(folder, tmp_path):
         Model.from_path(tmp_path / "x2.safetensors", config=folder)
     other = shutil.copytree(folder, tmp_path / "pix2pix")
     index = json.loads((other / "model_index.json").read_text())
-    (other / "model_index.json").write_text(json.dumps(index | {"_class_name": "StableDiffusionInstructPix2PixPipeline"}))
+    (other / "model_index.json").write_text(
+        json.dumps(index | {"_class_name": "StableDiffusionInstructPix2PixPipeline"})
+    )
     with pytest.raises(ValueError, match="made for following instructions"):
         Model.from_path(other)

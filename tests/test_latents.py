@@ -1,12 +1,13 @@
 """Another VAE or another mark needs no new denoising: latents are kept within a run, and in the pictures."""
+
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
-import sdlab.render.denoise
 from conftest import write_pipeline
 
+import sdlab.render.denoise
 from sdlab import Request, Store, run, sweep
 from sdlab.render.latents import packed, read_latents, unpacked
 
@@ -18,19 +19,31 @@ def other(tmp_path_factory):
 
 @pytest.fixture
 def cells(random_v1, other):
-    return sweep(Request(model=str(random_v1), prompt="the cat", num_inference_steps=2), vae=[None, other], seed=range(3))
+    return sweep(
+        Request(model=str(random_v1), prompt="the cat", num_inference_steps=2),
+        vae=[None, other],
+        seed=range(3),
+    )
 
 
 @pytest.fixture
 def denoised(monkeypatch):
     """The seeds of each call of `denoise`."""
     calls, denoise = [], sdlab.render.denoise.denoise
-    monkeypatch.setattr(sdlab.render.denoise, "denoise", lambda *given, seeds, **more: calls.append(seeds) or denoise(*given, seeds=seeds, **more))
+    monkeypatch.setattr(
+        sdlab.render.denoise,
+        "denoise",
+        lambda *given, seeds, **more: calls.append(seeds) or denoise(*given, seeds=seeds, **more),
+    )
     return calls
 
 
 def rendered(cells, folder, **options):
-    return run(cells, folder, **{"dtype": "float32", "batch_size": 2, "progress": False, "on_error": "raise", **options})
+    return run(
+        cells,
+        folder,
+        **{"dtype": "float32", "batch_size": 2, "progress": False, "on_error": "raise", **options},
+    )
 
 
 def redecoded(frame, folder):
@@ -40,14 +53,20 @@ def redecoded(frame, folder):
 @pytest.fixture(scope="module")
 def separately(random_v1, other, tmp_path_factory):
     """The pixels of the same cells, each VAE by itself, all denoised."""
-    cells = sweep(Request(model=str(random_v1), prompt="the cat", num_inference_steps=2), vae=[None, other], seed=range(3))
+    cells = sweep(
+        Request(model=str(random_v1), prompt="the cat", num_inference_steps=2),
+        vae=[None, other],
+        seed=range(3),
+    )
     top = tmp_path_factory.mktemp("separately")
     return [*rendered(cells[:3], top / "a")["pixels"], *rendered(cells[3:], top / "b")["pixels"]]
 
 
 def test_within_a_run_each_noise_is_denoised_once(cells, denoised, separately, tmp_path):
     frame = rendered(cells, tmp_path, keep_latents=False)
-    assert sum(len(set(seeds)) for seeds in denoised) == 3 and frame["pixels"].tolist() == separately
+    assert (
+        sum(len(set(seeds)) for seeds in denoised) == 3 and frame["pixels"].tolist() == separately
+    )
     assert redecoded(frame, tmp_path) == [None] * 3 + frame["key"].tolist()[:3]
     assert [read_latents(path) for path in frame["path"]] == [None] * 6
 
@@ -60,7 +79,9 @@ def test_a_later_run_takes_the_latents_from_the_store(cells, denoised, separatel
     assert not denoised and frame["pixels"].tolist() == separately
 
 
-def test_a_later_run_of_the_other_vae_alone_finds_the_plain_picture(cells, denoised, separately, tmp_path):
+def test_a_later_run_of_the_other_vae_alone_finds_the_plain_picture(
+    cells, denoised, separately, tmp_path
+):
     rendered(cells[1:3], tmp_path)
     del denoised[:]
     frame = rendered(cells[3:], tmp_path)
@@ -85,34 +106,52 @@ def test_a_picture_carries_the_very_latents_unless_that_is_not_wanted(cells, tmp
     plain = rendered(cells[0], tmp_path / "not", keep_latents=False)
     request = Request(**Store(tmp_path / "kept").record(frame["key"][0])["request"])
     own = Renderer(load(native(request.model), "cpu", "float32"), 2).pictures([request])[0].latents
-    assert np.allclose(read_latents(frame["path"][0]), own, atol=1e-5) and read_latents(plain["path"][0]) is None
+    assert (
+        np.allclose(read_latents(frame["path"][0]), own, atol=1e-5)
+        and read_latents(plain["path"][0]) is None
+    )
     assert plain["pixels"][0] == frame["pixels"][0]
 
 
 def test_cells_that_differ_in_their_mark_are_denoised_once(random_v1, denoised, tmp_path):
-    base = Request(model=str(random_v1), prompt="the cat", num_inference_steps=1, height=256, width=256)
+    base = Request(
+        model=str(random_v1), prompt="the cat", num_inference_steps=1, height=256, width=256
+    )
     marks = sweep(base, watermark=[None, "sd-v1", "sd-v2"])
     frame = rendered(marks, tmp_path, batch_size=1)
     apart = rendered(marks[1], tmp_path / "apart", batch_size=1)
-    assert len(denoised) == 2 and frame["pixels"][1] == apart["pixels"][0] and frame["pixels"].nunique() == 3
+    assert (
+        len(denoised) == 2
+        and frame["pixels"][1] == apart["pixels"][0]
+        and frame["pixels"].nunique() == 3
+    )
 
 
 @pytest.mark.parametrize("shape", [(4, 8, 8), (4, 64, 96), (1, 1, 1)])
 def test_packed_latents_come_back_bit_by_bit(shape):
     latents = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     latents.flat[0] = -0.0
-    assert unpacked(packed(latents)).tobytes() == latents.tobytes() and unpacked(packed(latents)).shape == shape
+    assert (
+        unpacked(packed(latents)).tobytes() == latents.tobytes()
+        and unpacked(packed(latents)).shape == shape
+    )
 
 
-def test_a_picture_whose_latents_are_damaged_is_denoised_again(cells, denoised, separately, tmp_path):
+def test_a_picture_whose_latents_are_damaged_is_denoised_again(
+    cells, denoised, separately, tmp_path
+):
     plain = rendered(cells[0], tmp_path)
     path = Path(plain["path"][0])
     data = path.read_bytes()
     at = data.index(b"sdLA") + 30
-    path.write_bytes(data[:at] + bytes(16) + data[at + 16:])
+    path.write_bytes(data[:at] + bytes(16) + data[at + 16 :])
     del denoised[:]
     frame = rendered(cells[3], tmp_path)
-    assert len(denoised) == 1 and frame["pixels"][0] == separately[3] and redecoded(frame, tmp_path) == [None]
+    assert (
+        len(denoised) == 1
+        and frame["pixels"][0] == separately[3]
+        and redecoded(frame, tmp_path) == [None]
+    )
 
 
 def test_pictures_made_from_pictures_share_no_latents(cells, random_v1):

@@ -1,4 +1,5 @@
 """Who may import whom: the floors of the house, checked by reading the imports."""
+
 import ast
 import re
 import subprocess
@@ -12,15 +13,37 @@ import sdlab
 
 PACKAGE = Path(sdlab.__file__).parent
 FLOORS = (  # from the ground; a room sees only lower floors, and rooms of one floor do not see each other
-    {"tiny", "errors", "pictures", "progress"}, {"recipe", "watermark"}, {"models", "store"}, {"render"}, {"results"},
-    {"widgets"}, {"__init__"})
-TO_GO = {"recipe -> models", "recipe -> store", "recipe -> watermark", "models -> store", "store -> models",
-         "models -> __init__"}
-HEAVY = ["torch", "diffusers", "transformers", "pandas", "matplotlib", "ipywidgets", "numpy", "PIL", "IPython"]
+    {"tiny", "errors", "pictures", "progress"},
+    {"recipe", "watermark"},
+    {"models", "store"},
+    {"render"},
+    {"results"},
+    {"widgets"},
+    {"__init__"},
+)
+TO_GO = {
+    "recipe -> models",
+    "recipe -> store",
+    "recipe -> watermark",
+    "models -> store",
+    "store -> models",
+    "models -> __init__",
+}
+HEAVY = [
+    "torch",
+    "diffusers",
+    "transformers",
+    "pandas",
+    "matplotlib",
+    "ipywidgets",
+    "numpy",
+    "PIL",
+    "IPython",
+]
 
 
 def module_at(path):
-    """"recipe.axes" for recipe/axes.py, "recipe" for recipe/__init__.py, "__init__" for the package's own."""
+    """ "recipe.axes" for recipe/axes.py, "recipe" for recipe/__init__.py, "__init__" for the package's own."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "__init__"
 
@@ -32,18 +55,24 @@ def room(module):
 def imported(path, modules):
     """The modules of sdlab that a file imports, wherever in it, but for those that only a type checker reads."""
     tree, package = ast.parse(path.read_text()), ["sdlab", *path.relative_to(PACKAGE).parts[:-1]]
-    for_types = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-                 for inner in ast.walk(node)}
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and id(node) not in for_types:
-            base = package[:len(package) - node.level + 1] if node.level else []
+            base = package[: len(package) - node.level + 1] if node.level else []
             target = [*base, *(node.module or "").split(".")] if node.module else base
             if target[:1] == ["sdlab"]:
                 for alias in node.names:
                     names = ".".join([*target[1:], alias.name]), ".".join(target[1:])
                     yield next((name for name in names if name in modules), "__init__")
         elif isinstance(node, ast.Import):
-            yield from (a.name.removeprefix("sdlab.") for a in node.names if a.name.startswith("sdlab."))
+            yield from (
+                a.name.removeprefix("sdlab.") for a in node.names if a.name.startswith("sdlab.")
+            )
 
 
 def edges(package=PACKAGE):
@@ -54,8 +83,12 @@ def edges(package=PACKAGE):
 def upward(found):
     """The imports of a room on the same or a higher floor, "recipe -> models"."""
     floor = {name: number for number, names in enumerate(FLOORS) for name in names}
-    return {f"{room(a)} -> {room(b)}" for a, others in found.items() for b in others
-            if room(a) != room(b) and floor[room(a)] <= floor[room(b)]}
+    return {
+        f"{room(a)} -> {room(b)}"
+        for a, others in found.items()
+        for b in others
+        if room(a) != room(b) and floor[room(a)] <= floor[room(b)]
+    }
 
 
 def circle(found):
@@ -72,7 +105,10 @@ def test_every_import_goes_down():
 
 
 def test_no_files_import_one_another_in_a_circle():
-    kept = {a: {b for b in others if f"{room(a)} -> {room(b)}" not in TO_GO} for a, others in edges().items()}
+    kept = {
+        a: {b for b in others if f"{room(a)} -> {room(b)}" not in TO_GO}
+        for a, others in edges().items()
+    }
     assert circle(kept) == []
 
 
@@ -90,14 +126,23 @@ def test_the_rooms_are_those_of_the_plan():
 
 def test_importing_sdlab_loads_nothing_heavy():
     code = f"import sdlab, sys; print(sorted(set({HEAVY}) & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
+        == "[]"
+    )
 
 
 def test_importing_sdlab_takes_a_small_part_of_what_python_itself_takes():
     """0.1 s are promised; Python's own start is the measure, so that a busy machine does not decide."""
     code = "import time; a = time.process_time(); import sdlab; b = time.process_time(); print(b - a, a)"
-    best = min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()[0])
-               for _ in range(3))
+    best = min(
+        float(
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True
+            ).stdout.split()[0]
+        )
+        for _ in range(3)
+    )
     assert best < 0.1
 
 

@@ -1,4 +1,5 @@
 """A picture's PNG says how it was made: exactly to sdlab, and in A1111's words to other tools."""
+
 import io
 import random
 import subprocess
@@ -12,15 +13,34 @@ from sdlab.models.resolve import SCHEDULERS
 from sdlab.recipe.request import Request, key_of
 from sdlab.store.metadata import infotext, png_bytes, quoted, read_infotext, read_record
 
-RESOLVED = Request(prompt="a hamster", model="tiny-v1", seed=5, guidance_scale=7.5, num_inference_steps=20, height=512,
-                   width=448, scheduler="DDIMScheduler", weights="0123456789abcdef" * 2)
+RESOLVED = Request(
+    prompt="a hamster",
+    model="tiny-v1",
+    seed=5,
+    guidance_scale=7.5,
+    num_inference_steps=20,
+    height=512,
+    width=448,
+    scheduler="DDIMScheduler",
+    weights="0123456789abcdef" * 2,
+)
 NASTY = [
-    "", " ", "\n", "a, b: c; \"d\" 'e' \\ \\n", "two\nlines\r\nand a third\n", "Negative prompt: none",
-    "x\nNegative prompt: y", "Steps: 20, Sampler: DDIM, CFG scale: 7",
+    "",
+    " ",
+    "\n",
+    "a, b: c; \"d\" 'e' \\ \\n",
+    "two\nlines\r\nand a third\n",
+    "Negative prompt: none",
+    "x\nNegative prompt: y",
+    "Steps: 20, Sampler: DDIM, CFG scale: 7",
     "emoji 🐹 \U0001f469\u200d\U0001f3a8, e\u0301, עברית, \u202egnp",
-    "tab\t bell\x07 escape\x1b[31m", "nul \0 in it", "\x7f\x85\xa0\ufeff\uffff", "{\"json\": [1, null]}",
-    "10,000 " + "x" * 10_000]
-STRANGE = "abc ,:\"\\\n\r\t{}[]\0\x01\x7f\x85é🐹\u2028"
+    "tab\t bell\x07 escape\x1b[31m",
+    "nul \0 in it",
+    "\x7f\x85\xa0\ufeff\uffff",
+    '{"json": [1, null]}',
+    "10,000 " + "x" * 10_000,
+]
+STRANGE = 'abc ,:"\\\n\r\t{}[]\0\x01\x7f\x85é🐹\u2028'
 
 
 def picture(size: int = 16, seed: int = 0) -> Image.Image:
@@ -55,7 +75,9 @@ def test_pillow_opens_every_picture_and_finds_both_texts_before_the_pixels(promp
     data = made(prompt=prompt)
     image = opened(data)
     assert set(image.info) == {"sdlab", "parameters"}  # known before load(), so before the pixels
-    assert "\0" not in image.info["parameters"] and image.info["parameters"].startswith(prompt[:1].replace("\0", "\ufffd"))
+    assert "\0" not in image.info["parameters"] and image.info["parameters"].startswith(
+        prompt[:1].replace("\0", "\ufffd")
+    )
     assert data.index(b"sdlab\0") < data.index(b"parameters\0") < data.index(b"IDAT")
 
 
@@ -64,13 +86,26 @@ def test_the_pixels_are_those_given():
 
 
 def test_a_record_keeps_facts_of_any_type_and_drops_the_unknown():
-    facts = {"seconds": np.float32(0.5), "nsfw": np.bool_(False), "device": Exception("cpu"), "error": None,
-             "x": float("nan"), "deep": [1]}
-    assert read_record(made(facts))["facts"] == {"seconds": 0.5, "nsfw": False, "device": "cpu", "deep": [1]}
+    facts = {
+        "seconds": np.float32(0.5),
+        "nsfw": np.bool_(False),
+        "device": Exception("cpu"),
+        "error": None,
+        "x": float("nan"),
+        "deep": [1],
+    }
+    assert read_record(made(facts))["facts"] == {
+        "seconds": 0.5,
+        "nsfw": False,
+        "device": "cpu",
+        "deep": [1],
+    }
 
 
 def test_a_record_keeps_half_characters_in_facts():
-    assert read_record(made({"machine": "caf\udce9"}))["facts"] == {"machine": "caf\udce9"}  # a file name that is not UTF-8
+    assert read_record(made({"machine": "caf\udce9"}))["facts"] == {
+        "machine": "caf\udce9"
+    }  # a file name that is not UTF-8
 
 
 def test_a_record_is_strict_json():
@@ -78,7 +113,9 @@ def test_a_record_is_strict_json():
         made({"seconds": float("inf")})
 
 
-@pytest.mark.parametrize("given, named", [(picture().convert("RGBA"), "'RGBA'"), (np.zeros((8, 8, 3), "u1"), "ndarray")])
+@pytest.mark.parametrize(
+    "given, named", [(picture().convert("RGBA"), "'RGBA'"), (np.zeros((8, 8, 3), "u1"), "ndarray")]
+)
 def test_only_rgb_pictures_are_taken(given, named):
     with pytest.raises(TypeError, match=f"mode 'RGB', not .*{named}.*convert"):
         png_bytes(given, RESOLVED, "0" * 32, {})
@@ -104,7 +141,10 @@ def test_a_changed_bit_in_the_record_is_noticed():
         read_record(bytes(data))
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "{", "", '{"key": 1, "request": {}, "facts": {}}', '{"key": "k", "request": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["[1, 2]", "{", "", '{"key": 1, "request": {}, "facts": {}}', '{"key": "k", "request": {}}'],
+)
 def test_a_record_that_is_none_of_ours_is_damaged(text):
     info = PngImagePlugin.PngInfo()
     info.add_itxt("sdlab", text)
@@ -129,14 +169,19 @@ def test_a_record_after_the_pixels_is_found():
 
 
 def test_infotext_is_written_as_a1111_writes_it():
-    assert infotext(RESOLVED.but(negative_prompt="blue", clip_skip=1, eta=0.5).to_dict(), "0.1.0") == (
+    assert infotext(
+        RESOLVED.but(negative_prompt="blue", clip_skip=1, eta=0.5).to_dict(), "0.1.0"
+    ) == (
         "a hamster\nNegative prompt: blue\n"
         "Steps: 20, Sampler: DDIM, CFG scale: 7.5, Seed: 5, Size: 448x512, Model hash: 0123456789, Model: tiny-v1, "
-        "Clip skip: 2, RNG: CPU, Eta DDIM: 0.5, Version: sdlab 0.1.0")
+        "Clip skip: 2, RNG: CPU, Eta DDIM: 0.5, Version: sdlab 0.1.0"
+    )
 
 
 def test_infotext_names_the_schedule_where_a1111_would_take_another():
-    text = infotext(RESOLVED.but(scheduler="DPMSolverMultistepScheduler", guidance_scale=7).to_dict(), "1")
+    text = infotext(
+        RESOLVED.but(scheduler="DPMSolverMultistepScheduler", guidance_scale=7).to_dict(), "1"
+    )
     assert "Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7, Seed" in text
 
 
@@ -146,22 +191,34 @@ def test_infotext_leaves_out_what_is_not_set():
 
 
 def test_the_pictures_infotext_names_the_version_in_its_facts():
-    assert opened(made({"sdlab_version": "1.2"})).info["parameters"] == infotext(RESOLVED.to_dict(), "1.2")
+    assert opened(made({"sdlab_version": "1.2"})).info["parameters"] == infotext(
+        RESOLVED.to_dict(), "1.2"
+    )
 
 
 def test_every_scheduler_has_a_name_and_returns():
     for scheduler in SCHEDULERS:
-        assert read_infotext(infotext(RESOLVED.but(scheduler=scheduler).to_dict(), "1"))["scheduler"] == scheduler
+        assert (
+            read_infotext(infotext(RESOLVED.but(scheduler=scheduler).to_dict(), "1"))["scheduler"]
+            == scheduler
+        )
 
 
 def test_infotext_returns_all_it_can_hold():
     exact = [text for text in NASTY if "Negative prompt:" not in text]
-    changes = dict(negative_prompt="b, \"c\": d\ne", clip_skip=2, eta=0.25, model='C:\\my, "models"\n', guidance_scale=1 / 3)
+    changes = dict(
+        negative_prompt='b, "c": d\ne',
+        clip_skip=2,
+        eta=0.25,
+        model='C:\\my, "models"\n',
+        guidance_scale=1 / 3,
+    )
     for prompt in exact:
         request = RESOLVED.but(prompt=prompt, **changes).to_dict()
         fields = read_infotext(infotext(request, "1"))
         assert {name: fields[name] for name in request if name != "weights"} == {
-            name: value for name, value in request.items() if name != "weights"}
+            name: value for name, value in request.items() if name != "weights"
+        }
 
 
 def test_quoted_values_return_among_others():
@@ -175,26 +232,52 @@ def test_quoted_values_return_among_others():
 def test_a1111_text_is_read_in_diffusers_words():
     fields = read_infotext(
         "a cat,\non a mat\nNegative prompt: a dog,\nblurry\nSteps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, "
-        'Size: 512x768, Model: v1-5, Clip skip: 1, Lora hashes: "a: 1, b: 2", Eta: 0.2, Version: v1.10.1\n')
+        'Size: 512x768, Model: v1-5, Clip skip: 1, Lora hashes: "a: 1, b: 2", Eta: 0.2, Version: v1.10.1\n'
+    )
     assert fields == {
-        "prompt": "a cat,\non a mat", "negative_prompt": "a dog,\nblurry", "num_inference_steps": 30,
-        "guidance_scale": 7.0, "seed": 5, "scheduler": "DPMSolverMultistepScheduler(use_karras_sigmas=True)",
-        "width": 512, "height": 768, "model": "v1-5", "clip_skip": 0, "Lora hashes": "a: 1, b: 2",
-        "eta": 0.2, "Version": "v1.10.1"}
+        "prompt": "a cat,\non a mat",
+        "negative_prompt": "a dog,\nblurry",
+        "num_inference_steps": 30,
+        "guidance_scale": 7.0,
+        "seed": 5,
+        "scheduler": "DPMSolverMultistepScheduler(use_karras_sigmas=True)",
+        "width": 512,
+        "height": 768,
+        "model": "v1-5",
+        "clip_skip": 0,
+        "Lora hashes": "a: 1, b: 2",
+        "eta": 0.2,
+        "Version": "v1.10.1",
+    }
 
 
 def test_a_last_line_of_two_pairs_belongs_to_the_prompt():
-    assert read_infotext("a cat\nStyle: oil, Light: low") == {"prompt": "a cat\nStyle: oil, Light: low", "negative_prompt": ""}
+    assert read_infotext("a cat\nStyle: oil, Light: low") == {
+        "prompt": "a cat\nStyle: oil, Light: low",
+        "negative_prompt": "",
+    }
     assert read_infotext("a\nNegative prompt: b\nStyle: oil")["negative_prompt"] == "b\nStyle: oil"
 
 
 def test_broken_infotext_is_never_refused():
-    fields = read_infotext('x\nSteps: many, Size: big, Sampler: Mine, Seed: , Model: "half, Version: 1')
-    assert fields["Steps"] == "many" and fields["Size"] == "big" and fields["Sampler"] == "Mine" and fields["Seed"] == ""
+    fields = read_infotext(
+        'x\nSteps: many, Size: big, Sampler: Mine, Seed: , Model: "half, Version: 1'
+    )
+    assert (
+        fields["Steps"] == "many"
+        and fields["Size"] == "big"
+        and fields["Sampler"] == "Mine"
+        and fields["Seed"] == ""
+    )
     assert read_infotext("") == {"prompt": "", "negative_prompt": ""}
 
 
 def test_metadata_and_store_load_no_heavy_library():
     heavy = {"torch", "diffusers", "pandas", "numpy", "PIL"}
     code = f"import sys, sdlab.store.metadata, sdlab.store.store; print({heavy} & set(sys.modules) or '')"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == ""
+    )

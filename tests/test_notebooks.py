@@ -1,4 +1,5 @@
 """Every notebook keeps to the house's form, and runs."""
+
 import ast
 import time
 from pathlib import Path
@@ -20,22 +21,35 @@ def test_a_notebook_asks_one_question_and_defines_nothing(path):
     assert first_code.metadata.tags == ["parameters"] and 10 <= len(nb.cells) <= 16
     for cell in nb.cells:
         if cell.cell_type == "code":
-            assert not any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in ast.walk(ast.parse(cell.source)))
+            assert not any(
+                isinstance(node, (ast.FunctionDef, ast.ClassDef))
+                for node in ast.walk(ast.parse(cell.source))
+            )
 
 
 @by_name
 def test_a_notebook_is_committed_without_outputs(path):
     nb = nbformat.read(path, as_version=4)
-    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in nb.cells) and "widgets" not in nb.metadata
+    assert (
+        not any(cell.get("outputs") or cell.get("execution_count") for cell in nb.cells)
+        and "widgets" not in nb.metadata
+    )
 
 
 @by_name
 def test_a_notebook_runs_and_leaves_a_report(path, tmp_path):
     nb = nbformat.read(path, as_version=4)
     NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    kinds = [output.get("data", {}).keys() for cell in nb.cells for output in cell.get("outputs", [])]
-    assert any("image/png" in kind for kind in kinds) and len(list(tmp_path.glob("reports/*.html"))) == 1
-    assert not any(output.output_type == "stream" for cell in nb.cells for output in cell.get("outputs", []))
+    kinds = [
+        output.get("data", {}).keys() for cell in nb.cells for output in cell.get("outputs", [])
+    ]
+    assert (
+        any("image/png" in kind for kind in kinds)
+        and len(list(tmp_path.glob("reports/*.html"))) == 1
+    )
+    assert not any(
+        output.output_type == "stream" for cell in nb.cells for output in cell.get("outputs", [])
+    )
 
 
 def notebook(*cells):
@@ -43,13 +57,18 @@ def notebook(*cells):
 
 
 def test_a_job_is_safe_in_a_notebook_and_its_bar_ends_at_the_end(random_v1, tmp_path):
-    nb = notebook("from sdlab import Job, Request, sweep",
-                  f"job = Job(sweep(Request(model={str(random_v1)!r}, num_inference_steps=2), seed=range(20)), 'store')",
-                  "frame = job.result()\nprint(job.state, frame['path'].notna().sum())")
+    nb = notebook(
+        "from sdlab import Job, Request, sweep",
+        f"job = Job(sweep(Request(model={str(random_v1)!r}, num_inference_steps=2), seed=range(20)), 'store')",
+        "frame = job.result()\nprint(job.state, frame['path'].notna().sum())",
+    )
     NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert nb.cells[2].outputs[0].text == "done 20\n"
     (bar,) = nb.cells[1].outputs
-    assert bar.data["text/plain"] == "20 of 20 cells finished" and "width:100.0%" in bar.data["text/html"]
+    assert (
+        bar.data["text/plain"] == "20 of 20 cells finished"
+        and "width:100.0%" in bar.data["text/html"]
+    )
 
 
 def test_the_stop_button_keeps_what_is_finished_and_the_notebook_goes_on(random_v1, tmp_path):
@@ -57,7 +76,9 @@ def test_the_stop_button_keeps_what_is_finished_and_the_notebook_goes_on(random_
 
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
     try:
-        client.execute(f"from sdlab import *\ncells = sweep(Request(model={str(random_v1)!r}, num_inference_steps=2), seed=range(2000))")
+        client.execute(
+            f"from sdlab import *\ncells = sweep(Request(model={str(random_v1)!r}, num_inference_steps=2), seed=range(2000))"
+        )
         running = client.execute("run(cells, 'store', batch_size=2)")
         end = time.monotonic() + 60
         while not list(tmp_path.glob("store/images/*/*.png")):
@@ -66,11 +87,21 @@ def test_the_stop_button_keeps_what_is_finished_and_the_notebook_goes_on(random_
         manager.interrupt_kernel()
         while (reply := client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != running:
             pass
-        assert reply["content"]["ename"] == "KeyboardInterrupt" and "run again to go on" in reply["content"]["evalue"]
-        after = client.execute("", user_expressions={"n": "len(Store('store')), run(cells[:1], 'store').error.isna().all()"})
+        assert (
+            reply["content"]["ename"] == "KeyboardInterrupt"
+            and "run again to go on" in reply["content"]["evalue"]
+        )
+        after = client.execute(
+            "",
+            user_expressions={
+                "n": "len(Store('store')), run(cells[:1], 'store').error.isna().all()"
+            },
+        )
         while (reply := client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != after:
             pass
-        finished, fine = eval(reply["content"]["user_expressions"]["n"]["data"]["text/plain"], {"np": np})
+        finished, fine = eval(
+            reply["content"]["user_expressions"]["n"]["data"]["text/plain"], {"np": np}
+        )
         assert 0 < finished < 2000 and fine
     finally:
         client.stop_channels()

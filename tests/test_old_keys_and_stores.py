@@ -1,4 +1,5 @@
 """Recipes and pictures made by sdlab 0.1.0 keep their names: ten keys, and a small store of that version."""
+
 import json
 import shutil
 from pathlib import Path
@@ -53,7 +54,9 @@ def test_an_old_store_reads_as_the_same_frame(old_store, index):
 
 def test_an_old_store_has_nothing_to_render_again(old_store):
     before = {path: path.stat().st_mtime_ns for path in old_store.rglob("*.png")}
-    plan = [Request(**fields) for fields in json.loads((FIXTURE / "store_requests.json").read_text())]
+    plan = [
+        Request(**fields) for fields in json.loads((FIXTURE / "store_requests.json").read_text())
+    ]
     results = run(plan, old_store, progress=False)
     assert results["path"].notna().all() and results["error"].isna().all()
     assert {path: path.stat().st_mtime_ns for path in old_store.rglob("*.png")} == before

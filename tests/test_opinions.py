@@ -1,4 +1,5 @@
 """Stars, ratings and votes outlive the index, torn lines and several writers; the last word counts."""
+
 import errno
 import json
 import os
@@ -18,7 +19,11 @@ HERE = "from sdlab.store.opinions import Opinions; from pathlib import Path\n"
 
 
 def lines(root) -> list[dict]:
-    return [json.loads(line) for line in (root / "opinions.jsonl").read_text(encoding="utf-8").split("\n") if line]
+    return [
+        json.loads(line)
+        for line in (root / "opinions.jsonl").read_text(encoding="utf-8").split("\n")
+        if line
+    ]
 
 
 # The file
@@ -26,7 +31,9 @@ def lines(root) -> list[dict]:
 
 def test_nothing_is_written_before_the_first_opinion(tmp_path):
     opinions = Opinions(tmp_path / "a" / "b")
-    assert opinions.ratings() == {} and opinions.votes().empty and Store(tmp_path / "a").votes().empty
+    assert (
+        opinions.ratings() == {} and opinions.votes().empty and Store(tmp_path / "a").votes().empty
+    )
     assert not (tmp_path / "a").exists()
     opinions.rate("x", starred=True)
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["opinions.jsonl"]
@@ -40,40 +47,67 @@ def test_each_opinion_is_a_line_of_json_with_its_time(tmp_path):
     said = lines(tmp_path)
     times = [pd.Timestamp(line.pop("time")) for line in said]
     assert before <= times[0] <= times[1] <= times[2] <= pd.Timestamp.now("UTC")
-    assert said == [{"key": "ä\n", "starred": True, "rating": 3}, {"key": "x", "rating": None},
-                    {"left": "x", "right": "y", "vote": "both bad", "blind": True}]
+    assert said == [
+        {"key": "ä\n", "starred": True, "rating": 3},
+        {"key": "x", "rating": None},
+        {"left": "x", "right": "y", "vote": "both bad", "blind": True},
+    ]
 
 
 def test_the_last_word_counts_for_star_and_rating_apart(tmp_path):
     opinions = Opinions(tmp_path)
-    for said in [{"starred": True}, {"rating": 2}, {"rating": 5}, {"starred": True, "rating": 4}, {"starred": False}]:
+    for said in [
+        {"starred": True},
+        {"rating": 2},
+        {"rating": 5},
+        {"starred": True, "rating": 4},
+        {"starred": False},
+    ]:
         opinions.rate("x", **said)
     opinions.rate("y", starred=True)
-    assert opinions.ratings() == Opinions(tmp_path).ratings() == {"x": (False, 4), "y": (True, None)}
+    assert (
+        opinions.ratings() == Opinions(tmp_path).ratings() == {"x": (False, 4), "y": (True, None)}
+    )
     opinions.rate("x", rating=None)
     assert opinions.ratings() == {"y": (True, None)}  # only those that have any
 
 
 def test_votes_are_all_kept_in_order(tmp_path):
     opinions = Opinions(tmp_path)
-    cast = [("x", "y", "left", False), ("x", "y", "right", True), ("x", "z", "tie", False), ("x", "y", "left", False)]
+    cast = [
+        ("x", "y", "left", False),
+        ("x", "y", "right", True),
+        ("x", "z", "tie", False),
+        ("x", "y", "left", False),
+    ]
     for *who, blind in cast:
         opinions.vote(*who, blind=blind)
         opinions.rate("x", starred=True)
     votes = opinions.votes()
-    assert list(votes) == ["time", "left", "right", "vote", "blind"] and votes["time"].is_monotonic_increasing
+    assert (
+        list(votes) == ["time", "left", "right", "vote", "blind"]
+        and votes["time"].is_monotonic_increasing
+    )
     assert list(votes.drop(columns="time").itertuples(index=False, name=None)) == cast
-    assert list(map(str, votes.dtypes)) == list(map(str, Opinions(tmp_path / "empty").votes().dtypes)) == ["string"] * 4 + ["boolean"]
+    assert (
+        list(map(str, votes.dtypes))
+        == list(map(str, Opinions(tmp_path / "empty").votes().dtypes))
+        == ["string"] * 4 + ["boolean"]
+    )
 
 
 @pytest.mark.parametrize("end", ["\n", ""])
 def test_the_file_can_be_read_edited_and_merged_by_people(tmp_path, end):
     Opinions(tmp_path).rate("x", rating=1)
     with open(tmp_path / "opinions.jsonl", "a", encoding="utf-8") as file:
-        file.write('\n{"key": "x", "rating": 2, "note": "schön"}\r\n{"left": "x", "right": "y", "vote": "tie"}\n\n'
-                   '{"key": "y", "starred": true}' + end)  # an editor may leave the last line open
+        file.write(
+            '\n{"key": "x", "rating": 2, "note": "schön"}\r\n{"left": "x", "right": "y", "vote": "tie"}\n\n'
+            '{"key": "y", "starred": true}' + end
+        )  # an editor may leave the last line open
     opinions = Opinions(tmp_path)
-    assert opinions.ratings() == {"x": (False, 2), "y": (True, None)} and opinions.votes()["vote"].tolist() == ["tie"]
+    assert opinions.ratings() == {"x": (False, 2), "y": (True, None)} and opinions.votes()[
+        "vote"
+    ].tolist() == ["tie"]
     opinions.rate("z", rating=3)
     assert opinions.ratings() == {"x": (False, 2), "y": (True, None), "z": (False, 3)}
 
@@ -97,19 +131,41 @@ def test_a_torn_last_line_loses_only_itself(tmp_path, length):
     opinions = Opinions(tmp_path)
     opinions.rate("x", starred=True)
     whole = opinions.file.read_bytes()
-    opinions.file.write_bytes(whole + b'{"time": "2026-01-01T00:00:00+00:00", "key": "y", "rating": 5}\n'[:length])
-    kept = {"x": (True, None)} | ({"y": (False, 5)} if length == -1 else {})  # there only the line's end is missing
+    opinions.file.write_bytes(
+        whole + b'{"time": "2026-01-01T00:00:00+00:00", "key": "y", "rating": 5}\n'[:length]
+    )
+    kept = {"x": (True, None)} | (
+        {"y": (False, 5)} if length == -1 else {}
+    )  # there only the line's end is missing
     assert opinions.ratings() == kept  # a warning would be an error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         opinions.rate("z", rating=1)
-        assert opinions.ratings() == kept | {"z": (False, 1)} and opinions.file.read_bytes().startswith(whole)
+        assert opinions.ratings() == kept | {
+            "z": (False, 1)
+        } and opinions.file.read_bytes().startswith(whole)
 
 
-@pytest.mark.parametrize("line", [b"oops", b'"key"', b"[]", b"\xff\xfe", bytes(40), b"[" * 100_000, b'{"key": "y"}', b'{"starred": true}',
-                                  b'{"key": "y", "rating": 6}', b'{"key": "y", "rating": true}', b'{"key": ["y"], "starred": true}',
-                                  b'{"key": "y", "starred": 1}', b'{"left": "x", "vote": "tie"}',
-                                  b'{"left": "x", "right": "y", "vote": ["tie"]}'], ids=lambda line: str(line[:40]))
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"oops",
+        b'"key"',
+        b"[]",
+        b"\xff\xfe",
+        bytes(40),
+        b"[" * 100_000,
+        b'{"key": "y"}',
+        b'{"starred": true}',
+        b'{"key": "y", "rating": 6}',
+        b'{"key": "y", "rating": true}',
+        b'{"key": ["y"], "starred": true}',
+        b'{"key": "y", "starred": 1}',
+        b'{"left": "x", "vote": "tie"}',
+        b'{"left": "x", "right": "y", "vote": ["tie"]}',
+    ],
+    ids=lambda line: str(line[:40]),
+)
 def test_an_unreadable_line_is_named_once_and_skipped(tmp_path, line):
     opinions = Opinions(tmp_path)
     opinions.rate("x", starred=True)
@@ -132,7 +188,8 @@ def test_many_unreadable_lines_are_one_warning(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="no file size limits there")
 @pytest.mark.filterwarnings("ignore:.*line 2")
 def test_an_opinion_that_stops_halfway_is_an_error_and_loses_only_itself(tmp_path):
-    said = answer(python(f"""
+    said = answer(
+        python(f"""
 import resource
 store = Store({str(tmp_path)!r})
 store.rate({A!r}, starred=True)
@@ -141,8 +198,12 @@ try:
     store.rate({B!r}, rating=4)
 except OSError as error:
     print(error.errno == errno.EFBIG, "say it again" in str(error), list(store.opinions.ratings()) == [{A!r}])
-"""))
-    assert said == "True True True" and len((tmp_path / "opinions.jsonl").read_bytes().split(b"\n")[1]) == 30
+""")
+    )
+    assert (
+        said == "True True True"
+        and len((tmp_path / "opinions.jsonl").read_bytes().split(b"\n")[1]) == 30
+    )
     Store(tmp_path).rate(C, rating=4)
     assert Opinions(tmp_path).ratings() == {A: (True, None), C: (False, 4)}
 
@@ -151,12 +212,19 @@ except OSError as error:
 
 
 def test_two_processes_rate_at_once_and_nothing_is_lost(tmp_path):
-    code = HERE + "opinions = Opinions(Path(sys.argv[1]))\nfor n in range(300): opinions.rate(f'{sys.argv[2]}-{n}', rating=1 + n % 5)"
+    code = (
+        HERE
+        + "opinions = Opinions(Path(sys.argv[1]))\nfor n in range(300): opinions.rate(f'{sys.argv[2]}-{n}', rating=1 + n % 5)"
+    )
     for process in [python(code, tmp_path, name) for name in "ab"]:
         answer(process)
-    assert Opinions(tmp_path).ratings() == {f"{name}-{n}": (False, 1 + n % 5) for name in "ab" for n in range(300)}
+    assert Opinions(tmp_path).ratings() == {
+        f"{name}-{n}": (False, 1 + n % 5) for name in "ab" for n in range(300)
+    }
     for name in "ab":
-        assert [line["key"] for line in lines(tmp_path) if line["key"][0] == name] == [f"{name}-{n}" for n in range(300)]
+        assert [line["key"] for line in lines(tmp_path) if line["key"][0] == name] == [
+            f"{name}-{n}" for n in range(300)
+        ]
 
 
 def test_threads_rate_and_read_at_once(tmp_path):
@@ -179,10 +247,20 @@ def test_threads_rate_and_read_at_once(tmp_path):
 # Wrong opinions
 
 
-@pytest.mark.parametrize("said, message", [
-    ({}, "rate needs an opinion: starred=True or False, rating=1 to 5 or None"), ({"rating": 6}, "rating=6: use a whole number from 1 to 5, or None"),
-    ({"rating": 0}, "1 to 5"), ({"rating": 4.0}, "rating=4.0: "), ({"rating": "5"}, "rating='5': "), ({"rating": True}, "rating=True: "),
-    ({"rating": pd.NA}, "rating=<NA>: "), ({"starred": 1}, "starred=1: use True or False"), ({"starred": "no", "rating": 1}, "starred='no'")])
+@pytest.mark.parametrize(
+    "said, message",
+    [
+        ({}, "rate needs an opinion: starred=True or False, rating=1 to 5 or None"),
+        ({"rating": 6}, "rating=6: use a whole number from 1 to 5, or None"),
+        ({"rating": 0}, "1 to 5"),
+        ({"rating": 4.0}, "rating=4.0: "),
+        ({"rating": "5"}, "rating='5': "),
+        ({"rating": True}, "rating=True: "),
+        ({"rating": pd.NA}, "rating=<NA>: "),
+        ({"starred": 1}, "starred=1: use True or False"),
+        ({"starred": "no", "rating": 1}, "starred='no'"),
+    ],
+)
 def test_what_is_no_rating_is_refused_with_what_is_allowed(tmp_path, said, message):
     with pytest.raises((TypeError, ValueError), match=message):
         Store(tmp_path).rate(A, **said)
@@ -191,7 +269,9 @@ def test_what_is_no_rating_is_refused_with_what_is_allowed(tmp_path, said, messa
 
 @pytest.mark.parametrize("vote", ["Left", "both", "", None, 0])
 def test_what_is_no_vote_is_refused_with_what_is_allowed(tmp_path, vote):
-    with pytest.raises(ValueError, match=f"vote={vote!r}: use 'left', 'right', 'tie' or 'both bad'"):
+    with pytest.raises(
+        ValueError, match=f"vote={vote!r}: use 'left', 'right', 'tie' or 'both bad'"
+    ):
         Store(tmp_path).vote(A, B, vote)
     with pytest.raises(ValueError, match="blind='yes': use True or False"):
         Store(tmp_path).vote(A, B, "tie", blind="yes")
@@ -200,7 +280,11 @@ def test_what_is_no_vote_is_refused_with_what_is_allowed(tmp_path, vote):
 
 def test_what_is_no_key_is_refused(tmp_path):
     store = Store(tmp_path)
-    for attempt in (lambda: store.rate("x", starred=True), lambda: store.vote(A, None, "tie"), lambda: store.vote("x", A, "tie")):
+    for attempt in (
+        lambda: store.rate("x", starred=True),
+        lambda: store.vote(A, None, "tie"),
+        lambda: store.vote("x", A, "tie"),
+    ):
         with pytest.raises(ValueError, match="is no key; a key is 32 hexadecimal digits"):
             attempt()
     with pytest.raises(ValueError, match="key=3 is no key"):
@@ -221,7 +305,11 @@ def test_a_star_survives_a_deleted_index_and_deleted_pictures(tmp_path):
     assert Store(tmp_path).frame().empty
     save(Store(tmp_path), 0, 1)
     frame = Store(tmp_path).frame()
-    assert frame["starred"].tolist() == [True, False] and frame["rating"].tolist() == [5, pd.NA] and len(store.votes()) == 1
+    assert (
+        frame["starred"].tolist() == [True, False]
+        and frame["rating"].tolist() == [5, pd.NA]
+        and len(store.votes()) == 1
+    )
 
 
 @pytest.mark.parametrize("said", [0, 1])
@@ -230,7 +318,11 @@ def test_the_frame_ends_with_star_and_rating(tmp_path, said):
     save(store, 0, 1, 2)
     if said:
         store.rate(B, starred=True, rating=2)
-    for keys, starred in [(None, [False, said, False]), ([B, C, A, B], [said, False, False, said]), ([], [])]:
+    for keys, starred in [
+        (None, [False, said, False]),
+        ([B, C, A, B], [said, False, False, said]),
+        ([], []),
+    ]:
         frame = store.frame(keys)
         assert {name: str(kind) for name, kind in frame.dtypes.items()}.items() >= OPINIONS.items()
         assert list(frame)[-2:] == ["starred", "rating"] and frame["starred"].tolist() == starred
@@ -265,7 +357,14 @@ def test_a_frame_in_memory_keeps_its_stars(tmp_path):
     assert before["starred"].tolist() == [False] and store.frame()["starred"].tolist() == [True]
 
 
-@pytest.mark.parametrize("number, advice", [(errno.ENOSPC, "free space there"), (errno.EROFS, "make it writable"), (errno.EIO, "see to that")])
+@pytest.mark.parametrize(
+    "number, advice",
+    [
+        (errno.ENOSPC, "free space there"),
+        (errno.EROFS, "make it writable"),
+        (errno.EIO, "see to that"),
+    ],
+)
 def test_a_failed_opinion_says_what_to_do(tmp_path, monkeypatch, number, advice):
     def fail(*arguments):
         raise OSError(number, os.strerror(number))
@@ -273,7 +372,10 @@ def test_a_failed_opinion_says_what_to_do(tmp_path, monkeypatch, number, advice)
     store = Store(tmp_path)
     monkeypatch.setattr(os, "fsync", fail)
     for attempt in (lambda: store.rate(A, starred=True), lambda: store.vote(A, B, "tie")):
-        with pytest.raises(OSError, match=f"{tmp_path} cannot take another opinion .{os.strerror(number)}.; {advice} and say it again") as caught:
+        with pytest.raises(
+            OSError,
+            match=f"{tmp_path} cannot take another opinion .{os.strerror(number)}.; {advice} and say it again",
+        ) as caught:
             attempt()
         assert caught.value.errno == number
 
@@ -285,11 +387,14 @@ def test_a_read_only_store_shows_its_stars_and_says_what_to_do(read_only, first)
         save(store, 0)
         exec(first, {"store": store, "A": A})
 
-    said = read_only(fill, f"""
+    said = read_only(
+        fill,
+        f"""
 store = Store(root)
 try:
     store.rate({A!r}, rating=1)
 except PermissionError as error:
     print(store.frame()["starred"].tolist(), "make it writable and say it again" in str(error))
-""")
+""",
+    )
     assert said == [f"[{first != 'pass'}] True"]

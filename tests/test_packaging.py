@@ -1,4 +1,5 @@
 """What the files around the package promise agrees with each other and with what is installed."""
+
 import re
 import tomllib
 from importlib.metadata import version
@@ -11,7 +12,10 @@ import sdlab
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # conda-forge's names of PyPI's packages
+CONDA = {
+    "pytorch": "torch",
+    "matplotlib-base": "matplotlib",
+}  # conda-forge's names of PyPI's packages
 
 
 def bounds(requirements):
@@ -23,30 +27,52 @@ def test_environment_yml_has_the_packages_and_bounds_of_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     conda = bounds(item for item in environment["dependencies"] if isinstance(item, str))
     assert conda.pop("python") == PROJECT["requires-python"] and conda.pop("pip") == ""
-    assert {CONDA.get(name, name): bound for name, bound in conda.items()} == bounds(PROJECT["dependencies"])
-    assert environment["dependencies"][-1] == {"pip": ["-e .[dev]"]} and environment["channels"] == ["conda-forge", "nodefaults"]
+    assert {CONDA.get(name, name): bound for name, bound in conda.items()} == bounds(
+        PROJECT["dependencies"]
+    )
+    assert environment["dependencies"][-1] == {"pip": ["-e .[dev]"]} and environment[
+        "channels"
+    ] == ["conda-forge", "nodefaults"]
 
 
 def test_constraints_pin_every_requirement_inside_its_bounds():
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
     pins = dict(line.lower().split("==") for line in lines)
-    for name, bound in bounds(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]).items():
+    for name, bound in bounds(
+        PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+    ).items():
         pinned = [int(n) for n in pins[name].split(".")[:2]]
         for sign, limit in re.findall(r"(>=|<)([\d.]+)", bound):
             limit = [int(n) for n in limit.split(".")[:2]]
-            assert pinned >= limit if sign == ">=" else pinned[:len(limit)] < limit, (name, bound)
+            assert pinned >= limit if sign == ">=" else pinned[: len(limit)] < limit, (name, bound)
 
 
 def test_what_is_installed_is_what_constraints_pin():
     for line in (ROOT / "constraints.txt").read_text().splitlines():
-        if line.split("==")[0] in ("torch", "diffusers", "transformers", "pandas", "pillow", "matplotlib", "numpy"):
+        if line.split("==")[0] in (
+            "torch",
+            "diffusers",
+            "transformers",
+            "pandas",
+            "pillow",
+            "matplotlib",
+            "numpy",
+        ):
             name, pinned = line.split("==")
             assert version(name).split("+")[0] == pinned
 
 
 def test_the_readme_names_commands_that_exist_and_the_changelog_this_version():
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
-    assert {"demo", "lab", "test"} <= set(re.findall(r"make (\w+)", (ROOT / "README.md").read_text())) <= targets
+    assert (
+        {"demo", "lab", "test"}
+        <= set(re.findall(r"make (\w+)", (ROOT / "README.md").read_text()))
+        <= targets
+    )
     assert f"## {sdlab.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 

@@ -1,4 +1,5 @@
 """A comparison is fair or says why not: pairs agree in all else, and what they do not agree in is named."""
+
 import json
 import re
 
@@ -11,18 +12,43 @@ from sdlab.models.resolve import MODELS, Model
 from sdlab.recipe.request import FIELDS, Request, sweep
 from sdlab.results.pairs import difference, not_constant, pair
 
-V2 = {"model": "v2", "weights": "b" * 32, "scheduler": "PNDMScheduler", "height": 96, "width": 96, "guidance_scale": 7.5}
+V2 = {
+    "model": "v2",
+    "weights": "b" * 32,
+    "scheduler": "PNDMScheduler",
+    "height": 96,
+    "width": 96,
+    "guidance_scale": 7.5,
+}
 
 
 def results(cells):
     """A frame as run() makes it."""
-    rows = [{"key": f"key {i}", **{name: getattr(cell, name) for name in FIELDS}, **cell.labels, "path": f"images/{i}.png",
-             "error": None, "seconds": i / 7, "dtype": "bfloat16", "batch_size": 8} for i, cell in enumerate(cells)]
+    rows = [
+        {
+            "key": f"key {i}",
+            **{name: getattr(cell, name) for name in FIELDS},
+            **cell.labels,
+            "path": f"images/{i}.png",
+            "error": None,
+            "seconds": i / 7,
+            "dtype": "bfloat16",
+            "batch_size": 8,
+        }
+        for i, cell in enumerate(cells)
+    ]
     return pd.DataFrame(rows).convert_dtypes()
 
 
 def plan(prompt="a cat", **axes):
-    base = Request(prompt=prompt, weights="a" * 32, scheduler="DDIMScheduler", height=64, width=64, guidance_scale=4)
+    base = Request(
+        prompt=prompt,
+        weights="a" * 32,
+        scheduler="DDIMScheduler",
+        height=64,
+        width=64,
+        guidance_scale=4,
+    )
     return sweep(base, **axes)
 
 
@@ -31,11 +57,15 @@ def two_models(cells):
 
 
 def test_pairs_are_those_of_a_merge_on_all_other_columns():
-    frame = results(plan("a {red|blue} circle", guidance_scale=[1, 4], seed=range(3))).sample(frac=1, random_state=0)
+    frame = results(plan("a {red|blue} circle", guidance_scale=[1, 4], seed=range(3))).sample(
+        frac=1, random_state=0
+    )
     found = pair(frame, "guidance_scale", 1, 4)
     sides = (frame[frame.guidance_scale == scale] for scale in (1, 4))
     merged = pd.merge(*sides, on=["prompt", "seed"], suffixes=("_left", "_right"))
-    assert set(zip(found.frame.left_key, found.frame.right_key)) == set(zip(merged.key_left, merged.key_right))
+    assert set(zip(found.frame.left_key, found.frame.right_key)) == set(
+        zip(merged.key_left, merged.key_right)
+    )
     assert len(found) == len(merged) == 6 and found.alone == ()
 
 
@@ -43,7 +73,9 @@ def test_what_follows_a_model_is_named_and_does_not_part_the_pairs():
     found = pair(two_models(plan(seed=range(3))), "model")
     assert (found.left, found.right, found.varying) == ("tiny-v1", "v2", ("seed",))
     assert found.pairs == ((0, 3), (1, 4), (2, 5))
-    assert found.follow == {name: (getattr(plan()[0], name), value) for name, value in V2.items() if name != "model"}
+    assert found.follow == {
+        name: (getattr(plan()[0], name), value) for name, value in V2.items() if name != "model"
+    }
 
 
 def test_a_field_that_does_not_only_follow_has_to_agree():
@@ -56,14 +88,18 @@ def test_a_field_follows_only_if_it_does_so_in_the_whole_frame():
     frame = two_models(plan())
     third = frame.iloc[[0, 1]].assign(model="v3")  # with either scheduler
     assert len(pair(frame, "model")) == 1
-    with pytest.raises(ValueError, match=r"always different: .*scheduler \(DDIMScheduler against PNDMScheduler\)"):
+    with pytest.raises(
+        ValueError, match=r"always different: .*scheduler \(DDIMScheduler against PNDMScheduler\)"
+    ):
         pair(pd.concat([frame, third]), "model")
 
 
 @pytest.mark.parametrize("field", [{"prompt": "a dog"}, {"seed": 7}])
 def test_neither_prompt_nor_seed_ever_follow(field):
     frame = results([plan()[0], plan()[0].but(model="v2", **field)])
-    with pytest.raises(ValueError, match=f"no picture .* always different: {next(iter(field))} \\("):
+    with pytest.raises(
+        ValueError, match=f"no picture .* always different: {next(iter(field))} \\("
+    ):
         pair(frame, "model")
 
 
@@ -79,11 +115,13 @@ def test_other_choices_are_held_when_one_is_compared():
     found = pair(results(cells), "red|blue")
     prompts = [cell.prompt for cell in cells]
     left, right = sorted(prompts[i] for i in found.pairs[0])
-    assert (left, right) == ("a blue star", "a red star") and [prompts[i] for i in found.alone] == ["a blue circle"]
+    assert (left, right) == ("a blue star", "a red star") and [prompts[i] for i in found.alone] == [
+        "a blue circle"
+    ]
 
 
 def test_labels_do_not_part_equal_prompts():
-    labelled, = plan("a {red} circle")
+    (labelled,) = plan("a {red} circle")
     frame = results([labelled, plan("a red circle")[0].but(guidance_scale=9)])
     assert pair(frame, "guidance_scale").pairs == ((0, 1),)
 
@@ -118,26 +156,42 @@ def test_rows_without_a_picture_are_left_aside():
 def test_the_frame_of_pairs_has_what_is_shared_and_both_pictures():
     frame = two_models(plan(seed=range(2)))
     shown = pair(frame, "model").frame
-    assert shown.seed.tolist() == [0, 1] and shown.columns[0] == "seed" and not {"model", "height"} & set(shown.columns)
-    assert shown.left_path.tolist() == frame.path[:2].tolist() and shown.right_key.tolist() == frame.key[2:].tolist()
+    assert (
+        shown.seed.tolist() == [0, 1]
+        and shown.columns[0] == "seed"
+        and not {"model", "height"} & set(shown.columns)
+    )
+    assert (
+        shown.left_path.tolist() == frame.path[:2].tolist()
+        and shown.right_key.tolist() == frame.key[2:].tolist()
+    )
     json.loads(shown.to_json(orient="records"))
 
 
 def test_one_recipe_twice_is_refused_with_what_to_do():
     frame = results(plan(seed=range(2)))
     twice = pd.concat([frame, frame.assign(dtype="float32")])
-    with pytest.raises(ValueError, match=r"seed=0 are one recipe, .* differ in dtype; frame\.drop_duplicates\('key'\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"seed=0 are one recipe, .* differ in dtype; frame\.drop_duplicates\('key'\)",
+    ):
         pair(twice, "seed")
     assert len(pair(twice.drop_duplicates("key"), "seed")) == 1
 
 
-@pytest.mark.parametrize(("ask", "message"), [
-    (dict(by="guidance"), "by='guidance' is no column of the frame; did you mean 'guidance_scale'?"),
-    (dict(by="eta"), "eta has one value only, 0: there is nothing to compare"),
-    (dict(by="model", right="v3"), "right='v3' is no value of model; did you mean 'v2'?"),
-    (dict(by="seed", left=5), "left=5 is no value of seed; it has 0–3"),
-    (dict(by="seed", left=1, right=1), "left and right are both 1; seed has 0–3"),
-])
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (
+            dict(by="guidance"),
+            "by='guidance' is no column of the frame; did you mean 'guidance_scale'?",
+        ),
+        (dict(by="eta"), "eta has one value only, 0: there is nothing to compare"),
+        (dict(by="model", right="v3"), "right='v3' is no value of model; did you mean 'v2'?"),
+        (dict(by="seed", left=5), "left=5 is no value of seed; it has 0–3"),
+        (dict(by="seed", left=1, right=1), "left and right are both 1; seed has 0–3"),
+    ],
+)
 def test_what_cannot_be_compared_is_explained(ask, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         pair(two_models(plan(seed=range(4))), **ask)
@@ -151,14 +205,23 @@ def test_a_model_whose_pictures_all_failed_is_named():
 
 # What is not held constant
 
+
 def test_two_models_are_told_apart_in_words(monkeypatch, random_v1):
-    monkeypatch.setitem(MODELS, "v2", Model(path=random_v1, title="a random model", trained_on="nothing"))
-    told = {what: (left, right) for what, left, right in not_constant(pair(two_models(plan(seed=range(2))), "model"))}
+    monkeypatch.setitem(
+        MODELS, "v2", Model(path=random_v1, title="a random model", trained_on="nothing")
+    )
+    told = {
+        what: (left, right)
+        for what, left, right in not_constant(pair(two_models(plan(seed=range(2))), "model"))
+    }
     assert told["title"] == (MODELS["tiny-v1"].title, "a random model")
     assert told["text encoder"] == (MODELS["tiny-v1"].text_encoder, "3 layers of width 32")
     assert told["training data"] == (MODELS["tiny-v1"].trained_on, "nothing")
     assert told["prediction type"] == ("v_prediction", "epsilon")
-    assert told["scheduler"] == ("DDIMScheduler", "PNDMScheduler") and told["guidance_scale"] == ("4", "7.5")
+    assert told["scheduler"] == ("DDIMScheduler", "PNDMScheduler") and told["guidance_scale"] == (
+        "4",
+        "7.5",
+    )
     assert told["size"] == ("64x64", "96x96")
     assert "native size" not in told and "weights" not in told  # both are 64x64
 
@@ -166,16 +229,25 @@ def test_two_models_are_told_apart_in_words(monkeypatch, random_v1):
 def test_a_model_that_is_gone_is_unknown_and_breaks_nothing(monkeypatch, tmp_path):
     told = dict((what, right) for what, _, right in not_constant(pair(two_models(plan()), "model")))
     assert told["title"] == told["native size"] == told["text encoder"] == "unknown"
-    monkeypatch.setitem(MODELS, "v2", Model(path=tmp_path / "gone", title="it was here", text_encoder="CLIP"))
+    monkeypatch.setitem(
+        MODELS, "v2", Model(path=tmp_path / "gone", title="it was here", text_encoder="CLIP")
+    )
     told = dict((what, right) for what, _, right in not_constant(pair(two_models(plan()), "model")))
-    assert (told["title"], told["text encoder"], told["native size"]) == ("it was here", "CLIP", "unknown")
+    assert (told["title"], told["text encoder"], told["native size"]) == (
+        "it was here",
+        "CLIP",
+        "unknown",
+    )
 
 
 def test_text_encoder_and_training_data_are_named_even_if_they_are_the_same(monkeypatch):
     monkeypatch.setitem(MODELS, "v2", MODELS["tiny-v1"])
     frame = results([plan()[0], plan()[0].but(model="v2")])
     same = MODELS["tiny-v1"].text_encoder, MODELS["tiny-v1"].trained_on
-    assert not_constant(pair(frame, "model")) == [("text encoder", same[0], same[0]), ("training data", same[1], same[1])]
+    assert not_constant(pair(frame, "model")) == [
+        ("text encoder", same[0], same[0]),
+        ("training data", same[1], same[1]),
+    ]
 
 
 def test_parameters_are_counted_as_torch_counts_them(monkeypatch, random_v1):
@@ -184,11 +256,16 @@ def test_parameters_are_counted_as_torch_counts_them(monkeypatch, random_v1):
     monkeypatch.setitem(MODELS, "v2", Model(path=random_v1))
     told = {what: right for what, _, right in not_constant(pair(two_models(plan()), "model"))}
     pipeline = StableDiffusionPipeline.from_pretrained(random_v1, safety_checker=None)
-    count = sum(p.numel() for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder) for p in part.parameters())
+    count = sum(
+        p.numel()
+        for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder)
+        for p in part.parameters()
+    )
     assert told["parameters"] == f"{count / 1e6:.1f} million"
 
 
 # The difference
+
 
 def noise(seed, width=20, height=12):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -198,7 +275,9 @@ def noise(seed, width=20, height=12):
 def test_difference_is_grey_plus_what_changed(gain):
     left, right = noise(0), noise(1)
     expected = np.clip(128 + gain * (right.astype(int) - left), 0, 255)
-    assert (np.asarray(difference(Image.fromarray(left), Image.fromarray(right), gain)) == expected).all()
+    assert (
+        np.asarray(difference(Image.fromarray(left), Image.fromarray(right), gain)) == expected
+    ).all()
 
 
 def test_difference_of_two_sizes_has_the_smaller():

@@ -1,10 +1,11 @@
 """Prompts: weights in brackets and more than 77 tokens, both only where a request asks for them."""
+
 import numpy as np
 import pytest
-import sdlab.render.denoise
 import torch
 
 import sdlab.models.pipeline
+import sdlab.render.denoise
 from sdlab import Request, preview, run, sweep
 from sdlab.models.resolve import native, resolve
 from sdlab.recipe.prompts import rows_of, syntax_name, tokens_of, weighted
@@ -24,7 +25,9 @@ def loaded(random_v1):
 @pytest.fixture
 def encoded(loaded):
     """A prompt as an array (tokens, width)."""
-    return lambda prompt, *how: encode(loaded.pipe.tokenizer, loaded.pipe.text_encoder, prompt, *how)[0].numpy()
+    return lambda prompt, *how: encode(
+        loaded.pipe.tokenizer, loaded.pipe.text_encoder, prompt, *how
+    )[0].numpy()
 
 
 @pytest.fixture
@@ -34,24 +37,58 @@ def cat(random_v1):
 
 # ---- how weights are read
 
-@pytest.mark.parametrize("prompt, pieces", [
-    ("a cat", {"a cat": 1}), ("a (red:1.2) cat", {"a ": 1, "red": 1.2, " cat": 1}), ("(cat)", {"cat": 1.1}),
-    ("[cat]", {"cat": 1 / 1.1}), ("((cat))", {"cat": 1.21}), ("[(cat)]", {"cat": 1}), ("((a:2) b:0.5)", {"a": 1, " b": 0.5}),
-    (r"\(cat\) \[dog\] \\(x)", {"(cat) [dog] \\": 1, "x": 1.1}), ("(cat:0)", {"cat": 0}), ("(cat:.5)", {"cat": 0.5}),
-    ("(a view: the sea)", {"a view: the sea": 1.1}), ("(cat: 1.2 )", {"cat": 1.2}), ("", {}), ("()", {}), (r"c:\x", {r"c:\x": 1}),
-    ("cat(s:1)", {"cats": 1}), (r"(\):1.5)", {")": 1.5})])
+
+@pytest.mark.parametrize(
+    "prompt, pieces",
+    [
+        ("a cat", {"a cat": 1}),
+        ("a (red:1.2) cat", {"a ": 1, "red": 1.2, " cat": 1}),
+        ("(cat)", {"cat": 1.1}),
+        ("[cat]", {"cat": 1 / 1.1}),
+        ("((cat))", {"cat": 1.21}),
+        ("[(cat)]", {"cat": 1}),
+        ("((a:2) b:0.5)", {"a": 1, " b": 0.5}),
+        (r"\(cat\) \[dog\] \\(x)", {"(cat) [dog] \\": 1, "x": 1.1}),
+        ("(cat:0)", {"cat": 0}),
+        ("(cat:.5)", {"cat": 0.5}),
+        ("(a view: the sea)", {"a view: the sea": 1.1}),
+        ("(cat: 1.2 )", {"cat": 1.2}),
+        ("", {}),
+        ("()", {}),
+        (r"c:\x", {r"c:\x": 1}),
+        ("cat(s:1)", {"cats": 1}),
+        (r"(\):1.5)", {")": 1.5}),
+    ],
+)
 def test_brackets_are_weights(prompt, pieces):
     found = weighted(prompt)
-    assert [text for text, _ in found] == list(pieces) and np.allclose([weight for _, weight in found], list(pieces.values()))
+    assert [text for text, _ in found] == list(pieces) and np.allclose(
+        [weight for _, weight in found], list(pieces.values())
+    )
 
 
-@pytest.mark.parametrize("prompt, says", [
-    ("a (cat", "'(' at character 3 of the prompt (…a (cat…) has no partner; a plain bracket is written \\("),
-    ("a cat)", "')' at character 6"), ("(a [cat)", "'[' at character 4 of the prompt (…(a [cat)…) is closed by ')' at character 8"),
-    ("(cat:11)", "'cat' in '(cat:11)' has weight 11; weights are 0 to 10"), ("(cat:-1)", "weight -1"),
-    ("[cat:dog:0.5]", "is a change between steps"), ("[cat:0.5]", "a lower weight is written (word:0.8)"),
-    ("[cat|dog]", r"plain brackets are written \[ and \]"), ("a cat AND a dog", "write 'and'"), ("a BREAK b", "write 'break'"),
-    ("<lora:ink:1> cat", "take it out")])
+@pytest.mark.parametrize(
+    "prompt, says",
+    [
+        (
+            "a (cat",
+            "'(' at character 3 of the prompt (…a (cat…) has no partner; a plain bracket is written \\(",
+        ),
+        ("a cat)", "')' at character 6"),
+        (
+            "(a [cat)",
+            "'[' at character 4 of the prompt (…(a [cat)…) is closed by ')' at character 8",
+        ),
+        ("(cat:11)", "'cat' in '(cat:11)' has weight 11; weights are 0 to 10"),
+        ("(cat:-1)", "weight -1"),
+        ("[cat:dog:0.5]", "is a change between steps"),
+        ("[cat:0.5]", "a lower weight is written (word:0.8)"),
+        ("[cat|dog]", r"plain brackets are written \[ and \]"),
+        ("a cat AND a dog", "write 'and'"),
+        ("a BREAK b", "write 'break'"),
+        ("<lora:ink:1> cat", "take it out"),
+    ],
+)
 def test_what_cannot_be_read_is_refused_with_its_place(cat, tmp_path, prompt, says):
     with pytest.raises(ValueError) as caught:
         preview(cat.but(negative_prompt=prompt, prompt_syntax="weights"), tmp_path)
@@ -60,27 +97,42 @@ def test_what_cannot_be_read_is_refused_with_its_place(cat, tmp_path, prompt, sa
 
 def test_without_the_syntax_brackets_are_plain_characters(cat, tmp_path, loaded):
     assert preview(cat.but(prompt="a (cat [b|c] AND"), tmp_path).todo == 1
-    assert tokens_of(loaded.pipe.tokenizer, "(cat)") == [(token, 1) for token in loaded.pipe.tokenizer("(cat)")["input_ids"][1:-1]]
+    assert tokens_of(loaded.pipe.tokenizer, "(cat)") == [
+        (token, 1) for token in loaded.pipe.tokenizer("(cat)")["input_ids"][1:-1]
+    ]
 
 
-@pytest.mark.parametrize("given, name", [("weights", "weights"), ("chunks + Weights", "weights+chunks"), ("weights,chunks", "weights+chunks")])
+@pytest.mark.parametrize(
+    "given, name",
+    [
+        ("weights", "weights"),
+        ("chunks + Weights", "weights+chunks"),
+        ("weights,chunks", "weights+chunks"),
+    ],
+)
 def test_a_syntax_has_one_spelling(given, name):
     assert Request(prompt_syntax=given).prompt_syntax == name == syntax_name(name)
 
 
 def test_an_unknown_syntax_is_refused_with_what_there_is():
     for wrong in ("a1111", "", "weights+x"):
-        with pytest.raises(ValueError, match="'weights' for .word:1.2., 'chunks' for more than 77 tokens"):
+        with pytest.raises(
+            ValueError, match="'weights' for .word:1.2., 'chunks' for more than 77 tokens"
+        ):
             Request(prompt_syntax=wrong)
 
 
 def test_the_syntax_is_an_axis_beside_choices_in_braces(cat):
     cells = sweep(cat.but(prompt="a ({cat|dog}:1.2)"), prompt_syntax="weights, weights+chunks")
     assert [(cell.prompt, cell.prompt_syntax) for cell in cells] == [
-        (f"a ({animal}:1.2)", syntax) for syntax in ("weights", "weights+chunks") for animal in ("cat", "dog")]
+        (f"a ({animal}:1.2)", syntax)
+        for syntax in ("weights", "weights+chunks")
+        for animal in ("cat", "dog")
+    ]
 
 
 # ---- what weights do
+
 
 @pytest.mark.parametrize("clip_skip", [0, 1])
 def test_a_weight_moves_a_tokens_embedding_away_from_the_empty_prompts(encoded, clip_skip):
@@ -94,11 +146,20 @@ def test_a_weight_moves_a_tokens_embedding_away_from_the_empty_prompts(encoded, 
 
 
 def test_weight_0_is_the_empty_prompts_embedding_at_that_place(encoded):
-    found, empty, plain = encoded("the (dog:0) cat", 0, "weights"), encoded(""), encoded("the dog cat")
-    assert np.allclose(found[2], empty[2]) and np.array_equal(np.delete(found, 2, 0), np.delete(plain, 2, 0))
+    found, empty, plain = (
+        encoded("the (dog:0) cat", 0, "weights"),
+        encoded(""),
+        encoded("the dog cat"),
+    )
+    assert np.allclose(found[2], empty[2]) and np.array_equal(
+        np.delete(found, 2, 0), np.delete(plain, 2, 0)
+    )
 
 
-@pytest.mark.parametrize("prompt", ["(a dog:1) in the cat", "[(a dog)] in the cat", "a d(o:1)g in the cat", "a dog in the cat"])
+@pytest.mark.parametrize(
+    "prompt",
+    ["(a dog:1) in the cat", "[(a dog)] in the cat", "a d(o:1)g in the cat", "a dog in the cat"],
+)
 @pytest.mark.parametrize("syntax", ["weights", "chunks", "weights+chunks"])
 def test_weight_1_everywhere_is_the_plain_prompt_bit_for_bit(encoded, prompt, syntax):
     if "(" not in prompt or "weights" in syntax:
@@ -112,36 +173,68 @@ def test_the_plain_prompt_is_diffusers_own_embedding(loaded, encoded):
 
 
 def test_weights_change_the_picture_of_their_cell_alone(cat, tmp_path):
-    cells = [cat.but(prompt=prompt, prompt_syntax="weights") for prompt in ("a cat", "a (cat:1.5)", "a cat")] + [cat]
+    cells = [
+        cat.but(prompt=prompt, prompt_syntax="weights")
+        for prompt in ("a cat", "a (cat:1.5)", "a cat")
+    ] + [cat]
     pixels = list(run(cells, tmp_path, dtype="float32")["pixels"])
     assert pixels[0] == pixels[2] == pixels[3] != pixels[1]
 
 
 # ---- more than 77 tokens
 
+
 def test_chunks_have_75_tokens_and_their_own_ends(loaded):
     tokenizer = loaded.pipe.tokenizer
     rows = rows_of(tokenizer, LONG, "chunks")
     ids = np.array(rows)[..., 0].astype(int)
     all_of_them = tokenizer(LONG, verbose=False)["input_ids"][1:-1]
-    assert ids.shape == (2, 77) and (ids[:, 0] == tokenizer.bos_token_id).all() and ids[0, -1] == ids[1, 26] == tokenizer.eos_token_id
-    assert [*ids[0, 1:-1], *ids[1, 1:26]] == all_of_them and (ids[1, 27:] == tokenizer.pad_token_id).all()
+    assert (
+        ids.shape == (2, 77)
+        and (ids[:, 0] == tokenizer.bos_token_id).all()
+        and ids[0, -1] == ids[1, 26] == tokenizer.eos_token_id
+    )
+    assert [*ids[0, 1:-1], *ids[1, 1:26]] == all_of_them and (
+        ids[1, 27:] == tokenizer.pad_token_id
+    ).all()
 
 
 @pytest.mark.parametrize("words, count", [(0, 1), (75, 1), (76, 2), (150, 2), (151, 3)])
 def test_a_chunk_more_begins_where_it_is_needed(random_v1, words, count):
     own = native(str(random_v1))
-    assert chunks(own, "chunks", "cat " * words, "") == count == chunks(own, "chunks", "a cat", "dog " * words)
+    assert (
+        chunks(own, "chunks", "cat " * words, "")
+        == count
+        == chunks(own, "chunks", "a cat", "dog " * words)
+    )
     assert chunks(own, None, "cat " * words, "") == 1
 
 
-@pytest.mark.parametrize("prompt, negative", [(LONG, "a dog"), ("a cat", LONG), (LONG, LONG[4:]), (LONG, "")])
+@pytest.mark.parametrize(
+    "prompt, negative", [(LONG, "a dog"), ("a cat", LONG), (LONG, LONG[4:]), (LONG, "")]
+)
 @pytest.mark.parametrize("clip_skip", [0, 1])
-def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(loaded, encoded, cat, monkeypatch, prompt, negative, clip_skip):
+def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(
+    loaded, encoded, cat, monkeypatch, prompt, negative, clip_skip
+):
     kept, decode = [], sdlab.render.denoise.decode
-    monkeypatch.setattr(sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows))
-    Renderer(loaded, 1).pictures([resolve(cat.but(
-        prompt=prompt, negative_prompt=negative, clip_skip=clip_skip, prompt_syntax="chunks", scheduler="DDIM", num_inference_steps=4))])
+    monkeypatch.setattr(
+        sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows)
+    )
+    Renderer(loaded, 1).pictures(
+        [
+            resolve(
+                cat.but(
+                    prompt=prompt,
+                    negative_prompt=negative,
+                    clip_skip=clip_skip,
+                    prompt_syntax="chunks",
+                    scheduler="DDIM",
+                    num_inference_steps=4,
+                )
+            )
+        ]
+    )
 
     def both_parts(text):
         words = text.split()
@@ -149,8 +242,14 @@ def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(loaded, 
         return torch.tensor(np.concatenate([encoded(part, clip_skip) for part in parts]))[None]
 
     own, loaded.pipe.scheduler = loaded.pipe.scheduler, loaded.scheduler("DDIMScheduler")
-    theirs = loaded.pipe(prompt_embeds=both_parts(prompt), negative_prompt_embeds=both_parts(negative), guidance_scale=7.5,
-                         num_inference_steps=4, generator=torch.Generator().manual_seed(0), output_type="latent").images
+    theirs = loaded.pipe(
+        prompt_embeds=both_parts(prompt),
+        negative_prompt_embeds=both_parts(negative),
+        guidance_scale=7.5,
+        num_inference_steps=4,
+        generator=torch.Generator().manual_seed(0),
+        output_type="latent",
+    ).images
     loaded.pipe.scheduler = own
     assert (kept[0] - theirs).abs().max() < 1e-5 * max(1, theirs.abs().max())
 
@@ -158,12 +257,19 @@ def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(loaded, 
 def test_cells_share_a_batch_only_with_texts_of_one_length(cat, tmp_path):
     cells = [cat.but(prompt="cat " * n, prompt_syntax="chunks") for n in (1, 76, 75, 80)] + [cat]
     groups = plan(cells, Store(tmp_path)).groups
-    assert [[len(cell.request.prompt) // 4 for cell in group] for group in groups] == [[1, 75, 1], [76, 80]]
+    assert [[len(cell.request.prompt) // 4 for cell in group] for group in groups] == [
+        [1, 75, 1],
+        [76, 80],
+    ]
 
 
 def test_a_long_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path):
     texts = ["a cat", LONG, "(dog:1.3) " * 90, "the dog"]
-    cells = [cat.but(prompt=text, negative_prompt=other, prompt_syntax="weights+chunks") for text in texts for other in ("", LONG)]
+    cells = [
+        cat.but(prompt=text, negative_prompt=other, prompt_syntax="weights+chunks")
+        for text in texts
+        for other in ("", LONG)
+    ]
     together = run(cells, tmp_path / "together", batch_size=4)["pixels"]
     backwards = run(cells[::-1], tmp_path / "backwards", batch_size=4)["pixels"]
     alone = [run(cell, tmp_path / "alone", batch_size=4)["pixels"][0] for cell in cells]
@@ -171,15 +277,27 @@ def test_a_long_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path):
 
 
 def test_a_prompt_of_75_tokens_is_one_picture_with_and_without_chunks(cat, tmp_path):
-    cells = [cat.but(prompt="cat " * 75, prompt_syntax=syntax) for syntax in (None, "chunks", "weights+chunks")]
+    cells = [
+        cat.but(prompt="cat " * 75, prompt_syntax=syntax)
+        for syntax in (None, "chunks", "weights+chunks")
+    ]
     frame = run(cells, tmp_path, dtype="float32")
-    assert frame["pixels"].nunique() == 1 and list(frame["prompt_syntax"].fillna("—")) == ["—", "chunks", "weights+chunks"]
+    assert frame["pixels"].nunique() == 1 and list(frame["prompt_syntax"].fillna("—")) == [
+        "—",
+        "chunks",
+        "weights+chunks",
+    ]
 
 
 @pytest.mark.parametrize("syntax, offers", [(None, "chunks"), ("weights", "weights+chunks")])
-def test_without_chunks_it_is_said_what_would_be_cut_and_how_to_keep_it(cat, tmp_path, syntax, offers):
+def test_without_chunks_it_is_said_what_would_be_cut_and_how_to_keep_it(
+    cat, tmp_path, syntax, offers
+):
     text = "cat " * 75 + ("(dog:1.2)" if syntax else "dog") + " the"
-    with pytest.raises(ValueError, match=rf"prompt has 79 tokens.*would be lost: 'dog ?the ?'.*prompt_syntax='{offers.replace('+', '.')}'"):
+    with pytest.raises(
+        ValueError,
+        match=rf"prompt has 79 tokens.*would be lost: 'dog ?the ?'.*prompt_syntax='{offers.replace('+', '.')}'",
+    ):
         preview(cat.but(prompt=text, prompt_syntax=syntax), tmp_path)
     assert run(cat.but(prompt=text, prompt_syntax=offers), tmp_path)["error"].isna().all()
 

@@ -1,4 +1,5 @@
 """A request is a value; its key is that of the resolved recipe."""
+
 import dataclasses
 
 import numpy as np
@@ -9,15 +10,38 @@ from sdlab.models.resolve import resolve
 
 
 def test_two_spellings_of_one_recipe_have_one_key(random_v1):
-    spelled = Request(model=str(random_v1), prompt="a cat", guidance_scale=7.5, num_inference_steps=50, height=64, width=64,
-                      scheduler="pndm", eta=-0.0)
+    spelled = Request(
+        model=str(random_v1),
+        prompt="a cat",
+        guidance_scale=7.5,
+        num_inference_steps=50,
+        height=64,
+        width=64,
+        scheduler="pndm",
+        eta=-0.0,
+    )
     assert Request(model=str(random_v1), prompt="a cat").key == spelled.key
-    assert Request(model=str(random_v1), guidance_scale=4).key == Request(model=str(random_v1), guidance_scale=4.0).key
+    assert (
+        Request(model=str(random_v1), guidance_scale=4).key
+        == Request(model=str(random_v1), guidance_scale=4.0).key
+    )
 
 
-@pytest.mark.parametrize("change", [
-    {"prompt": "a dog"}, {"negative_prompt": "fog"}, {"seed": 1}, {"guidance_scale": 7.0}, {"num_inference_steps": 4},
-    {"scheduler": "DDIM"}, {"height": 32}, {"width": 32}, {"clip_skip": 1}, {"scheduler": "DDIM", "eta": 0.5}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "a dog"},
+        {"negative_prompt": "fog"},
+        {"seed": 1},
+        {"guidance_scale": 7.0},
+        {"num_inference_steps": 4},
+        {"scheduler": "DDIM"},
+        {"height": 32},
+        {"width": 32},
+        {"clip_skip": 1},
+        {"scheduler": "DDIM", "eta": 0.5},
+    ],
+)
 def test_every_field_counts_in_the_key(random_v1, change):
     base = Request(model=str(random_v1), prompt="a cat")
     assert base.but(**change).key != base.key
@@ -31,7 +55,10 @@ def test_a_model_counts_by_its_weights_and_not_by_its_name(random_v1, monkeypatc
 
 
 def test_labels_are_no_part_of_the_recipe(random_v1):
-    plain, labelled = Request(model=str(random_v1)), Request(model=str(random_v1), labels={"x": "1"})
+    plain, labelled = (
+        Request(model=str(random_v1)),
+        Request(model=str(random_v1), labels={"x": "1"}),
+    )
     assert plain == labelled and plain.key == labelled.key
     assert resolve(labelled).labels == {"x": "1"}
 
@@ -55,19 +82,42 @@ def test_a_request_is_rebuilt_from_its_fields():
     assert Request(**request.to_dict()) == request
 
 
-@pytest.mark.parametrize("field, value, says", [
-    ("seed", -1, "draw them"), ("seed", 2**63, "outside"), ("seed", 1.5, "whole number"), ("seed", True, "whole number"),
-    ("num_inference_steps", 0, "1 to 1000"), ("guidance_scale", -1, "outside"), ("guidance_scale", float("nan"), "outside"),
-    ("guidance_scale", "7", "not a number"), ("height", 65, "multiple of 8"), ("eta", 2, "0.0 to 1.0"), ("prompt", 3, "text"),
-    ("prompt", "\ud800", "surrogate"), ("clip_skip", -1, "outside"), ("labels", ["x"], "mapping"), ("labels", None, "mapping"), ("seed", None, "whole number")])
+@pytest.mark.parametrize(
+    "field, value, says",
+    [
+        ("seed", -1, "draw them"),
+        ("seed", 2**63, "outside"),
+        ("seed", 1.5, "whole number"),
+        ("seed", True, "whole number"),
+        ("num_inference_steps", 0, "1 to 1000"),
+        ("guidance_scale", -1, "outside"),
+        ("guidance_scale", float("nan"), "outside"),
+        ("guidance_scale", "7", "not a number"),
+        ("height", 65, "multiple of 8"),
+        ("eta", 2, "0.0 to 1.0"),
+        ("prompt", 3, "text"),
+        ("prompt", "\ud800", "surrogate"),
+        ("clip_skip", -1, "outside"),
+        ("labels", ["x"], "mapping"),
+        ("labels", None, "mapping"),
+        ("seed", None, "whole number"),
+    ],
+)
 def test_an_impossible_value_is_refused_by_name(field, value, says):
     with pytest.raises((TypeError, ValueError), match=f"(?s){field}.*{says}"):
         Request(**{field: value})
 
 
-@pytest.mark.parametrize("change, says", [
-    ({"scheduler": "Eula"}, "did you mean 'EulerDiscreteScheduler'|these run"), ({"scheduler": "Euler", "eta": 0.5}, "DDIMScheduler"),
-    ({"clip_skip": 3}, "3 layers"), ({"model": "tiny-v11"}, "did you mean 'tiny-v1'"), ({"weights": "0" * 32}, "weights")])
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"scheduler": "Eula"}, "did you mean 'EulerDiscreteScheduler'|these run"),
+        ({"scheduler": "Euler", "eta": 0.5}, "DDIMScheduler"),
+        ({"clip_skip": 3}, "3 layers"),
+        ({"model": "tiny-v11"}, "did you mean 'tiny-v1'"),
+        ({"weights": "0" * 32}, "weights"),
+    ],
+)
 def test_resolve_refuses_what_the_model_cannot_do(random_v1, change, says):
     with pytest.raises(ValueError, match=says):
         resolve(Request(**{"model": str(random_v1), **change}))

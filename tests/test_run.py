@@ -1,4 +1,5 @@
 """Running: what is rendered, when, in which bits, and what is left when something goes wrong."""
+
 import signal
 import subprocess
 import sys
@@ -7,11 +8,11 @@ import time
 
 import numpy as np
 import pytest
-import sdlab.render.denoise
 import torch
 from PIL import Image
 
 import sdlab.models.pipeline
+import sdlab.render.denoise
 from sdlab import GenerationError, Job, Request, Store, preview, run, sweep
 from sdlab.render.denoise import Renderer
 
@@ -28,7 +29,9 @@ def calls(monkeypatch):
 
     def counting(*args):
         loaded = read(*args)
-        loaded.pipe.unet.register_forward_pre_hook(lambda module, inputs: shapes.append(tuple(inputs[0].shape)))
+        loaded.pipe.unet.register_forward_pre_hook(
+            lambda module, inputs: shapes.append(tuple(inputs[0].shape))
+        )
         return loaded
 
     monkeypatch.setattr(sdlab.models.pipeline, "read", counting)
@@ -43,7 +46,9 @@ def hooked(monkeypatch, part, hook):
 
     def reading(model, device, dtype):
         loaded = read(model, device, dtype)
-        getattr(loaded.pipe, part).register_forward_hook(lambda module, inputs, output: hook(dtype, output))
+        getattr(loaded.pipe, part).register_forward_hook(
+            lambda module, inputs, output: hook(dtype, output)
+        )
         return loaded
 
     monkeypatch.setattr(sdlab.models.pipeline, "read", reading)
@@ -62,25 +67,46 @@ def pixels(frame):
 
 # ---- the same pictures as diffusers, and the same bits whatever is beside a cell
 
-@pytest.mark.parametrize("scheduler", ["PNDM", "DDIM", "EulerAncestralDiscrete", "DPMSolverMultistep", "HeunDiscrete", "LCM"])
+
+@pytest.mark.parametrize(
+    "scheduler",
+    ["PNDM", "DDIM", "EulerAncestralDiscrete", "DPMSolverMultistep", "HeunDiscrete", "LCM"],
+)
 def test_a_batch_of_different_cells_equals_diffusers_one_by_one(cat, tmp_path, scheduler):
     import torch
 
-    cells = [cat.but(scheduler=scheduler, num_inference_steps=5, seed=s, guidance_scale=g, prompt=p, negative_prompt=n)
-             for s, g, p, n in [(0, 7.5, "a cat", ""), (1, 1.0, "the dog", "a cat"), (2, 3.0, "", "dog")]]
+    cells = [
+        cat.but(
+            scheduler=scheduler,
+            num_inference_steps=5,
+            seed=s,
+            guidance_scale=g,
+            prompt=p,
+            negative_prompt=n,
+        )
+        for s, g, p, n in [(0, 7.5, "a cat", ""), (1, 1.0, "the dog", "a cat"), (2, 3.0, "", "dog")]
+    ]
     frame = run(cells, tmp_path, dtype="float32")
     (loaded,) = sdlab.models.pipeline._loaded.values()
     for picture, cell in zip(pixels(frame), cells):
         loaded.pipe.scheduler = loaded.scheduler(f"{scheduler}Scheduler")
         loaded.pipe.set_progress_bar_config(disable=True)
-        expected = loaded.pipe(cell.prompt, negative_prompt=cell.negative_prompt, guidance_scale=cell.guidance_scale,
-                               num_inference_steps=5, generator=torch.Generator().manual_seed(cell.seed), output_type="np")
+        expected = loaded.pipe(
+            cell.prompt,
+            negative_prompt=cell.negative_prompt,
+            guidance_scale=cell.guidance_scale,
+            num_inference_steps=5,
+            generator=torch.Generator().manual_seed(cell.seed),
+            output_type="np",
+        )
         assert np.abs(picture / 255 - expected.images[0]).max() < 1.5 / 255
 
 
 def test_guidance_0_ignores_the_prompt_and_1_the_negative_prompt(cat, tmp_path):
-    cells = [cat.but(guidance_scale=g, prompt=p, negative_prompt=n)
-             for g, p, n in [(0, "a cat", ""), (0, "dog", ""), (1, "dog", ""), (1, "dog", "cat")]]
+    cells = [
+        cat.but(guidance_scale=g, prompt=p, negative_prompt=n)
+        for g, p, n in [(0, "a cat", ""), (0, "dog", ""), (1, "dog", ""), (1, "dog", "cat")]
+    ]
     a, b, c, d = run(cells, tmp_path)["pixels"]
     assert a == b and c == d and b != c
 
@@ -97,7 +123,9 @@ def test_a_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cores", [2, 3, 9])
-def test_the_place_in_a_batch_does_not_matter_to_a_wide_network_on_any_number_of_cores(tmp_path, monkeypatch, dtype, cores):
+def test_the_place_in_a_batch_does_not_matter_to_a_wide_network_on_any_number_of_cores(
+    tmp_path, monkeypatch, dtype, cores
+):
     """Several threads split the rows of a batch by its size, and then a row's bits depend on where it stands."""
     import torch
     from conftest import write_pipeline
@@ -112,7 +140,9 @@ def test_the_place_in_a_batch_does_not_matter_to_a_wide_network_on_any_number_of
 
 def test_every_call_of_the_unet_has_one_shape(cat, tmp_path, calls):
     run(sweep(cat, guidance_scale=[1, 4], seed=range(5)), tmp_path, batch_size=4)
-    assert set(calls) == {(8, 4, 8, 8)} and len(calls) == 3 * 3  # 10 cells in 3 batches; PNDM makes 3 calls for 2 steps
+    assert (
+        set(calls) == {(8, 4, 8, 8)} and len(calls) == 3 * 3
+    )  # 10 cells in 3 batches; PNDM makes 3 calls for 2 steps
 
 
 def test_clip_skip_leaves_out_the_last_layers(cat, tmp_path):
@@ -134,6 +164,7 @@ def test_height_and_width_are_pixels(cat, tmp_path):
 
 # ---- what is rendered, and in which order
 
+
 def test_finished_cells_are_not_run_again(cat, tmp_path, calls):
     first = run(sweep(cat, seed=range(3)), tmp_path)
     del calls[:]
@@ -150,9 +181,18 @@ def test_what_is_dear_to_change_changes_least(cat, random_v1, tmp_path, monkeypa
 
     other = str(write_pipeline(tmp_path / "other", seed=1))
     order, pictures = [], Renderer.pictures
-    monkeypatch.setattr(Renderer, "pictures", lambda self, requests, *more: (
-        order.append((requests[0].model == other, requests[0].num_inference_steps)), pictures(self, requests, *more))[1])
-    run(sweep(cat, num_inference_steps=[2, 3], model=[str(random_v1), other], seed=range(2)), tmp_path / "store")
+    monkeypatch.setattr(
+        Renderer,
+        "pictures",
+        lambda self, requests, *more: (
+            order.append((requests[0].model == other, requests[0].num_inference_steps)),
+            pictures(self, requests, *more),
+        )[1],
+    )
+    run(
+        sweep(cat, num_inference_steps=[2, 3], model=[str(random_v1), other], seed=range(2)),
+        tmp_path / "store",
+    )
     assert order == [(False, 2), (False, 3), (True, 2), (True, 3)]
 
 
@@ -166,12 +206,19 @@ def test_a_sweep_can_be_looked_at_before_it_runs(cat, tmp_path, calls):
     run(cells[:1], tmp_path)
     del calls[:]
     before = preview(cells, tmp_path)
-    assert (before.cells, before.finished, before.todo) == (4, 1, 3) and before.seconds > 0 and not calls
+    assert (
+        (before.cells, before.finished, before.todo) == (4, 1, 3)
+        and before.seconds > 0
+        and not calls
+    )
     assert "4 cells: 1 finished, 3 to render" in repr(before)
 
 
 def test_the_time_of_a_larger_picture_follows_from_the_native_one(tmp_path):
-    native, larger = (preview(sweep(Request(height=side, width=side), seed=range(64)), tmp_path) for side in (64, 128))
+    native, larger = (
+        preview(sweep(Request(height=side, width=side), seed=range(64)), tmp_path)
+        for side in (64, 128)
+    )
     assert larger.seconds > 3 * native.seconds
 
 
@@ -182,11 +229,21 @@ def test_no_requests_give_an_empty_frame_with_all_columns(tmp_path):
 
 # ---- refused before anything runs
 
-@pytest.mark.parametrize("change, says", [
-    ({"prompt": "cat " * 76}, "prompt has 78 tokens.*the end would be lost.*'cat"), ({"negative_prompt": "dog " * 90}, "negative_prompt has 92"),
-    ({"model": "nothing"}, "unknown model 'nothing'"), ({"scheduler": "x"}, "unknown scheduler"), ({"weights": "0"}, "weights"),
-    ({"scheduler": "LCM", "num_inference_steps": 60}, "LCMScheduler takes at most 50")])
-def test_a_mistake_anywhere_in_the_list_is_said_before_anything_runs(cat, tmp_path, calls, change, says):
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"prompt": "cat " * 76}, "prompt has 78 tokens.*the end would be lost.*'cat"),
+        ({"negative_prompt": "dog " * 90}, "negative_prompt has 92"),
+        ({"model": "nothing"}, "unknown model 'nothing'"),
+        ({"scheduler": "x"}, "unknown scheduler"),
+        ({"weights": "0"}, "weights"),
+        ({"scheduler": "LCM", "num_inference_steps": 60}, "LCMScheduler takes at most 50"),
+    ],
+)
+def test_a_mistake_anywhere_in_the_list_is_said_before_anything_runs(
+    cat, tmp_path, calls, change, says
+):
     with pytest.raises(ValueError, match=f"(?s){says}"):
         run([cat, cat.but(**change)], tmp_path / "store")
     assert not calls and not (tmp_path / "store").exists()
@@ -202,7 +259,9 @@ def test_a_device_that_is_not_here_is_refused(cat, tmp_path, calls):
     assert not calls
 
 
-@pytest.mark.parametrize("options", [{"on_error": "ignore"}, {"batch_size": 0}, {"batch_size": 2.0}, {"dtype": "half"}])
+@pytest.mark.parametrize(
+    "options", [{"on_error": "ignore"}, {"batch_size": 0}, {"batch_size": 2.0}, {"dtype": "half"}]
+)
 def test_options_are_checked_too(cat, tmp_path, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}=.*use"):
         run(cat, tmp_path, **options)
@@ -214,6 +273,7 @@ def test_something_else_than_requests_is_refused(tmp_path):
 
 
 # ---- failures
+
 
 def failing(monkeypatch, word):
     text = Renderer._text
@@ -231,9 +291,15 @@ def test_a_failed_cell_is_a_row_and_takes_nobody_with_it(cat, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         failing(patch, "dog")
         frame = run(cells, tmp_path)
-    assert list(frame["error"].notna()) == list(frame["path"].isna()) == [False, False, True, True, False, False]
+    assert (
+        list(frame["error"].notna())
+        == list(frame["path"].isna())
+        == [False, False, True, True, False, False]
+    )
     assert frame["error"][2] == "RuntimeError: cannot draw a dog"
-    assert run(cells, tmp_path)["path"].notna().all()  # failures are never stored: running again retries them
+    assert (
+        run(cells, tmp_path)["path"].notna().all()
+    )  # failures are never stored: running again retries them
 
 
 def test_on_error_raise_ends_the_run_with_the_recipe(cat, tmp_path, monkeypatch):
@@ -246,13 +312,19 @@ def test_on_error_raise_ends_the_run_with_the_recipe(cat, tmp_path, monkeypatch)
 def test_a_models_folder_that_is_not_all_there_is_refused_at_once(cat, random_v1, tmp_path):
     import shutil
 
-    for part, says in [("unet", "holds no weights"), ("tokenizer", "tokenizer is missing"), ("scheduler", "scheduler_config.json is missing")]:
+    for part, says in [
+        ("unet", "holds no weights"),
+        ("tokenizer", "tokenizer is missing"),
+        ("scheduler", "scheduler_config.json is missing"),
+    ]:
         folder = shutil.copytree(random_v1, tmp_path / part)
         shutil.rmtree(folder / part)
         if part == "unet":
             (folder / part).mkdir()
             shutil.copy(random_v1 / "unet/config.json", folder / part)
-            (folder / part / "diffusion_pytorch_model.safetensors").write_text("version https://git-lfs.github.com/spec/v1")
+            (folder / part / "diffusion_pytorch_model.safetensors").write_text(
+                "version https://git-lfs.github.com/spec/v1"
+            )
         with pytest.raises(FileNotFoundError, match=says):
             run(cat.but(model=str(folder)), tmp_path / "store")
 
@@ -267,7 +339,10 @@ def test_an_edited_configuration_is_read_again(cat, random_v1, tmp_path):
     before = resolve(cat.but(model=str(folder)))
     config.write_text(config.read_text().replace("PNDMScheduler", "DDIMScheduler"))
     after = resolve(cat.but(model=str(folder)))
-    assert (before.scheduler, after.scheduler) == ("PNDMScheduler", "DDIMScheduler") and before.weights != after.weights
+    assert (before.scheduler, after.scheduler) == (
+        "PNDMScheduler",
+        "DDIMScheduler",
+    ) and before.weights != after.weights
 
 
 def test_a_model_that_cannot_be_loaded_fails_alone(cat, tmp_path):
@@ -281,9 +356,16 @@ def test_a_model_that_cannot_be_loaded_fails_alone(cat, tmp_path):
 
 
 def test_what_half_precision_spoils_is_rendered_in_float32(cat, tmp_path, monkeypatch):
-    hooked(monkeypatch, "unet", lambda dtype, output: (output[0] * (1 if dtype == "float32" else float("nan")),))
+    hooked(
+        monkeypatch,
+        "unet",
+        lambda dtype, output: (output[0] * (1 if dtype == "float32" else float("nan")),),
+    )
     frame = run(sweep(cat, seed=range(3)), tmp_path / "half", dtype="bfloat16", batch_size=2)
-    assert list(frame["dtype"]) == ["float32"] * 3 and list(frame["rerun"]) == ["not a number in bfloat16"] * 3
+    assert (
+        list(frame["dtype"]) == ["float32"] * 3
+        and list(frame["rerun"]) == ["not a number in bfloat16"] * 3
+    )
     straight = run(sweep(cat, seed=range(3)), tmp_path / "full", dtype="float32", batch_size=2)
     assert list(frame["pixels"]) == list(straight["pixels"]) and straight["rerun"].isna().all()
 
@@ -291,9 +373,17 @@ def test_what_half_precision_spoils_is_rendered_in_float32(cat, tmp_path, monkey
 def test_a_picture_that_is_black_in_float32_too_is_kept_and_says_so(cat, tmp_path, monkeypatch):
     import torch
 
-    monkeypatch.setattr(sdlab.render.denoise, "decode", lambda vae, latents, rows: torch.zeros(len(latents), 3, 64, 64))
+    monkeypatch.setattr(
+        sdlab.render.denoise,
+        "decode",
+        lambda vae, latents, rows: torch.zeros(len(latents), 3, 64, 64),
+    )
     frame = run(cat, tmp_path, dtype="bfloat16")
-    assert frame["rerun"][0] == "black in bfloat16" and frame["dtype"][0] == "float32" and not pixels(frame)[0].any()
+    assert (
+        frame["rerun"][0] == "black in bfloat16"
+        and frame["dtype"][0] == "float32"
+        and not pixels(frame)[0].any()
+    )
 
 
 def test_numbers_that_are_none_in_float32_too_are_a_failure(cat, tmp_path, monkeypatch):
@@ -323,7 +413,9 @@ def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(cat, tmp_path, monk
     assert run(sweep(cat, seed=range(8)), tmp_path, batch_size=2)["path"].notna().all()
 
 
-def test_a_store_that_cannot_be_written_is_said_before_anything_runs(cat, tmp_path, calls, monkeypatch):
+def test_a_store_that_cannot_be_written_is_said_before_anything_runs(
+    cat, tmp_path, calls, monkeypatch
+):
     import errno
     import tempfile
 
@@ -331,7 +423,9 @@ def test_a_store_that_cannot_be_written_is_said_before_anything_runs(cat, tmp_pa
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    with pytest.raises(OSError, match="cannot take another picture.*make it writable or give another folder"):
+    with pytest.raises(
+        OSError, match="cannot take another picture.*make it writable or give another folder"
+    ):
         run(cat, tmp_path)
     assert not calls
 
@@ -348,6 +442,7 @@ def test_a_bar_that_cannot_be_drawn_loses_nothing(cat, tmp_path, monkeypatch):
 
 # ---- stopping
 
+
 def started(job):
     """Waits until the job has made its first step."""
     while job.progress.seconds_left is None:
@@ -356,10 +451,14 @@ def started(job):
 
 
 def test_stop_ends_a_job_within_one_step(cat, tmp_path, calls):
-    job = started(Job(sweep(cat.but(num_inference_steps=1000), seed=range(8)), tmp_path, batch_size=2))
+    job = started(
+        Job(sweep(cat.but(num_inference_steps=1000), seed=range(8)), tmp_path, batch_size=2)
+    )
     job.stop()
     at = len(calls)
-    assert job.wait(20) and job.state == "stopped" and len(calls) <= at + torch.get_num_threads()  # one for each lane
+    assert (
+        job.wait(20) and job.state == "stopped" and len(calls) <= at + torch.get_num_threads()
+    )  # one for each lane
 
 
 def test_a_stopped_job_keeps_what_is_finished_and_the_next_run_goes_on(cat, tmp_path, calls):
@@ -371,7 +470,9 @@ def test_a_stopped_job_keeps_what_is_finished_and_the_next_run_goes_on(cat, tmp_
     finished = int(frame["path"].notna().sum())
     assert 0 < finished < 400 and frame["error"].isna().all() and "stopped" in repr(job)
     there = frame["path"].notna().tolist()  # not the first ones: the lanes run side by side
-    few = [c for c, done in zip(cells, there) if done] + [c for c, done in zip(cells, there) if not done][:2]
+    few = [c for c, done in zip(cells, there) if done] + [
+        c for c, done in zip(cells, there) if not done
+    ][:2]
     del calls[:]
     assert run(few, tmp_path, batch_size=2)["path"].notna().all() and len(calls) == 3
 
@@ -388,7 +489,9 @@ def test_two_jobs_take_turns(cat, random_v1, tmp_path):
 
 
 def test_an_exception_in_the_thread_comes_out_of_result(cat, tmp_path, monkeypatch):
-    monkeypatch.setattr(Store, "save", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        Store, "save", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     job = Job(cat, tmp_path)
     job.wait()
     assert job.state == "failed"
@@ -404,8 +507,11 @@ run(sweep(Request(model=sys.argv[1], prompt="a cat", num_inference_steps=2), see
 
 
 def test_ctrl_c_ends_a_script_and_keeps_what_is_finished(random_v1, tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(random_v1), str(tmp_path / "store")],
-                               stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(random_v1), str(tmp_path / "store")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     images = tmp_path / "store" / "images"
     while not list(images.glob("*/*.png")):
         assert process.poll() is None
@@ -413,7 +519,9 @@ def test_ctrl_c_ends_a_script_and_keeps_what_is_finished(random_v1, tmp_path):
     process.send_signal(signal.SIGINT)
     begun = time.monotonic()
     _, errors = process.communicate(timeout=30)
-    assert process.returncode != 0 and "run again to go on" in errors and time.monotonic() - begun < 20
+    assert (
+        process.returncode != 0 and "run again to go on" in errors and time.monotonic() - begun < 20
+    )
     frame = Store(tmp_path / "store").frame()
     assert 0 < len(frame) < 3000 and all(Image.open(path).load() for path in frame["path"])
 
@@ -435,8 +543,15 @@ def test_memory_does_not_grow_with_the_number_of_cells(cat, tmp_path):
 
 
 def test_a_script_that_ends_while_a_job_runs_ends_the_job(random_v1, tmp_path):
-    script = ("import sys, time\nfrom sdlab import Job, Request, sweep\n"
-              "job = Job(sweep(Request(model=sys.argv[1], num_inference_steps=900), seed=range(8)), sys.argv[2])\n"
-              "while job.progress.seconds_left is None: time.sleep(0.01)\n")
-    process = subprocess.run([sys.executable, "-c", script, str(random_v1), str(tmp_path / "store")], capture_output=True, text=True, timeout=60)
+    script = (
+        "import sys, time\nfrom sdlab import Job, Request, sweep\n"
+        "job = Job(sweep(Request(model=sys.argv[1], num_inference_steps=900), seed=range(8)), sys.argv[2])\n"
+        "while job.progress.seconds_left is None: time.sleep(0.01)\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", script, str(random_v1), str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert process.returncode == 0 and process.stderr == ""

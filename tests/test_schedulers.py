@@ -1,37 +1,72 @@
 """Schedulers: every name people use, one canonical spelling, and the pictures of diffusers' own pipeline."""
+
 import importlib.util
 import inspect
 
 import diffusers
 import numpy as np
 import pytest
-import sdlab.render.denoise
 import torch
 
 import sdlab.models.pipeline
+import sdlab.render.denoise
 from sdlab import Request, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
-from sdlab.recipe.schedulers import NAMES, NEEDS, OPTIONS, SCHEDULERS, VALUES, parted, scheduler_name, written
+from sdlab.recipe.schedulers import (
+    NAMES,
+    NEEDS,
+    OPTIONS,
+    SCHEDULERS,
+    VALUES,
+    parted,
+    scheduler_name,
+    written,
+)
 from sdlab.render.denoise import Renderer
 from sdlab.store.metadata import infotext, read_infotext
 
 KARRAS, SDE = {"use_karras_sigmas": True}, {"algorithm_type": "sde-dpmsolver++"}
 A1111 = {  # A1111's name: (diffusers' class without "Scheduler", options), from both projects' documentation
-    "Euler": ("EulerDiscrete", {}), "Euler a": ("EulerAncestralDiscrete", {}), "Heun": ("HeunDiscrete", {}),
-    "LMS": ("LMSDiscrete", {}), "PLMS": ("PNDM", {}), "DDIM": ("DDIM", {}), "UniPC": ("UniPCMultistep", {}),
-    "DPM2": ("KDPM2Discrete", {}), "DPM2 a": ("KDPM2AncestralDiscrete", {}), "DPM2 a Karras": ("KDPM2AncestralDiscrete", KARRAS),
-    "DPM++ 2M": ("DPMSolverMultistep", {}), "DPM++ 2M Karras": ("DPMSolverMultistep", KARRAS), "LMS Karras": ("LMSDiscrete", KARRAS),
-    "DPM++ 2M SDE": ("DPMSolverMultistep", SDE), "DPM++ 2M SDE Karras": ("DPMSolverMultistep", SDE | KARRAS),
+    "Euler": ("EulerDiscrete", {}),
+    "Euler a": ("EulerAncestralDiscrete", {}),
+    "Heun": ("HeunDiscrete", {}),
+    "LMS": ("LMSDiscrete", {}),
+    "PLMS": ("PNDM", {}),
+    "DDIM": ("DDIM", {}),
+    "UniPC": ("UniPCMultistep", {}),
+    "DPM2": ("KDPM2Discrete", {}),
+    "DPM2 a": ("KDPM2AncestralDiscrete", {}),
+    "DPM2 a Karras": ("KDPM2AncestralDiscrete", KARRAS),
+    "DPM++ 2M": ("DPMSolverMultistep", {}),
+    "DPM++ 2M Karras": ("DPMSolverMultistep", KARRAS),
+    "LMS Karras": ("LMSDiscrete", KARRAS),
+    "DPM++ 2M SDE": ("DPMSolverMultistep", SDE),
+    "DPM++ 2M SDE Karras": ("DPMSolverMultistep", SDE | KARRAS),
     "DPM++ 2M SDE Exponential": ("DPMSolverMultistep", SDE | {"use_exponential_sigmas": True}),
     "DPM++ 2M SDE Heun": ("DPMSolverMultistep", SDE | {"solver_type": "heun"}),
     "DPM++ 3M SDE Karras": ("DPMSolverMultistep", SDE | KARRAS | {"solver_order": 3}),
-    "DPM++ SDE": ("DPMSolverSDE", {}), "DPM++ SDE Karras": ("DPMSolverSDE", KARRAS), "DPM++ 2S": ("DPMSolverSinglestep", {}),
-    "DEIS": ("DEISMultistep", {}), "LCM": ("LCM", {}), "TCD": ("TCD", {}), "Euler Beta": ("EulerDiscrete", {"use_beta_sigmas": True}),
-    "Euler SGM Uniform": ("EulerDiscrete", {"timestep_spacing": "trailing"})}
+    "DPM++ SDE": ("DPMSolverSDE", {}),
+    "DPM++ SDE Karras": ("DPMSolverSDE", KARRAS),
+    "DPM++ 2S": ("DPMSolverSinglestep", {}),
+    "DEIS": ("DEISMultistep", {}),
+    "LCM": ("LCM", {}),
+    "TCD": ("TCD", {}),
+    "Euler Beta": ("EulerDiscrete", {"use_beta_sigmas": True}),
+    "Euler SGM Uniform": ("EulerDiscrete", {"timestep_spacing": "trailing"}),
+}
 ZERO = "DDIM(rescale_betas_zero_snr=True, timestep_spacing='trailing')"
-COMBINED = ["DDPM", "SASolver", ZERO, "Heun Karras", "UniPC Karras", "DPM++ 2S(algorithm_type='sde-dpmsolver++')",
-            "Euler(rescale_betas_zero_snr=True, timestep_spacing='trailing')", "Euler Exponential", "SASolver Karras"]
+COMBINED = [
+    "DDPM",
+    "SASolver",
+    ZERO,
+    "Heun Karras",
+    "UniPC Karras",
+    "DPM++ 2S(algorithm_type='sde-dpmsolver++')",
+    "Euler(rescale_betas_zero_snr=True, timestep_spacing='trailing')",
+    "Euler Exponential",
+    "SASolver Karras",
+]
 
 
 def here(name):
@@ -63,7 +98,9 @@ def own_scheduler(request):
 def latents(monkeypatch):
     """The latents (B, C, h, w) of each batch that is rendered."""
     kept, decode = [], sdlab.render.denoise.decode
-    monkeypatch.setattr(sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows))
+    monkeypatch.setattr(
+        sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows)
+    )
     return kept
 
 
@@ -71,58 +108,113 @@ def stock(pipe, scheduler, request, **more):
     """The latents of diffusers' own call."""
     pipe.scheduler = scheduler
     pipe.set_progress_bar_config(disable=True)
-    return pipe(request.prompt, negative_prompt=request.negative_prompt, guidance_scale=request.guidance_scale, eta=request.eta,
-                num_inference_steps=request.num_inference_steps, generator=torch.Generator().manual_seed(request.seed),
-                height=request.height, width=request.width, output_type="latent", **more).images
+    return pipe(
+        request.prompt,
+        negative_prompt=request.negative_prompt,
+        guidance_scale=request.guidance_scale,
+        eta=request.eta,
+        num_inference_steps=request.num_inference_steps,
+        generator=torch.Generator().manual_seed(request.seed),
+        height=request.height,
+        width=request.width,
+        output_type="latent",
+        **more,
+    ).images
 
 
 # ---- names
+
 
 @pytest.mark.parametrize("name", A1111)
 def test_a1111s_names_mean_diffusers_classes_with_options(name):
     kind, options = A1111[name]
     assert parted(name) == (f"{kind}Scheduler", options)
-    assert parted(name.upper()) == parted(name.lower()) == parted(written(*parted(name))) == parted(name)
+    assert (
+        parted(name.upper())
+        == parted(name.lower())
+        == parted(written(*parted(name)))
+        == parted(name)
+    )
 
 
-@pytest.mark.parametrize("name, meant", [
-    ("k_euler_ancestral", "Euler a"), ("dpmpp_2m_sde", "DPM++ 2M SDE"), ("dpm_2", "DPM2"), ("uni_pc", "UniPC"), ("k_dpmpp_2m", "DPM++ 2M"),
-    ("eulerdiscrete", "Euler"), ("PNDMSCHEDULER", "PLMS"), ("EulerDiscreteScheduler()", "Euler"), (" euler   A ", "Euler a"),
-    ("EulerDiscreteScheduler karras", "Euler(use_karras_sigmas=True)"), ("Euler Karras(timestep_spacing='trailing')",
-     "Euler(timestep_spacing='trailing',use_karras_sigmas=True)")])
+@pytest.mark.parametrize(
+    "name, meant",
+    [
+        ("k_euler_ancestral", "Euler a"),
+        ("dpmpp_2m_sde", "DPM++ 2M SDE"),
+        ("dpm_2", "DPM2"),
+        ("uni_pc", "UniPC"),
+        ("k_dpmpp_2m", "DPM++ 2M"),
+        ("eulerdiscrete", "Euler"),
+        ("PNDMSCHEDULER", "PLMS"),
+        ("EulerDiscreteScheduler()", "Euler"),
+        (" euler   A ", "Euler a"),
+        ("EulerDiscreteScheduler karras", "Euler(use_karras_sigmas=True)"),
+        (
+            "Euler Karras(timestep_spacing='trailing')",
+            "Euler(timestep_spacing='trailing',use_karras_sigmas=True)",
+        ),
+    ],
+)
 def test_other_spellings_are_understood_too(name, meant):
     assert scheduler_name(name) == scheduler_name(meant)
 
 
 def test_every_spelling_of_a_scheduler_has_one_key(random_v1):
-    spelled = ["DPM++ 2M Karras", "dpmsolvermultistep(use_karras_sigmas = True)", "DPMSolverMultistepScheduler Karras"]
+    spelled = [
+        "DPM++ 2M Karras",
+        "dpmsolvermultistep(use_karras_sigmas = True)",
+        "DPMSolverMultistepScheduler Karras",
+    ]
     assert len({Request(model=str(random_v1), scheduler=name).key for name in spelled}) == 1
-    assert Request(model=str(random_v1), scheduler="DPM++ 2M").key != Request(model=str(random_v1), scheduler=spelled[0]).key
+    assert (
+        Request(model=str(random_v1), scheduler="DPM++ 2M").key
+        != Request(model=str(random_v1), scheduler=spelled[0]).key
+    )
 
 
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_options_are_those_of_diffusers(kind):
     if not here(kind):
         pytest.skip(f"needs {NEEDS[kind]}")
-    assert set(OPTIONS[kind]) <= set(inspect.signature(getattr(diffusers, kind).__init__).parameters)
+    assert set(OPTIONS[kind]) <= set(
+        inspect.signature(getattr(diffusers, kind).__init__).parameters
+    )
 
 
-@pytest.mark.parametrize("name, says", [
-    ("Eulr a", "did you mean 'EulerAncestralDiscreteScheduler'"), ("", "these run: DDIM"), ("DPM++ 2S a", "the nearest is 'DPM++ 2S'"),
-    ("DDIM(use_karras_sigmas=True)", "takes no use_karras_sigmas here; it takes timestep_spacing"), ("Euler(1)", "written as in Python"),
-    ("Euler(use_karras_sigmas=1)", "takes True, False"), ("Euler(timestep_spacing='even')", "'leading', 'linspace', 'trailing'"),
-    ("Euler(**{})", "written as in Python"), ("Euler(x=", "unknown scheduler"), ("Euler(use_karras_sigmas=exit())", "as in Python"),
-    ("Euler Karras(use_exponential_sigmas=True)", "choose one")])
+@pytest.mark.parametrize(
+    "name, says",
+    [
+        ("Eulr a", "did you mean 'EulerAncestralDiscreteScheduler'"),
+        ("", "these run: DDIM"),
+        ("DPM++ 2S a", "the nearest is 'DPM++ 2S'"),
+        (
+            "DDIM(use_karras_sigmas=True)",
+            "takes no use_karras_sigmas here; it takes timestep_spacing",
+        ),
+        ("Euler(1)", "written as in Python"),
+        ("Euler(use_karras_sigmas=1)", "takes True, False"),
+        ("Euler(timestep_spacing='even')", "'leading', 'linspace', 'trailing'"),
+        ("Euler(**{})", "written as in Python"),
+        ("Euler(x=", "unknown scheduler"),
+        ("Euler(use_karras_sigmas=exit())", "as in Python"),
+        ("Euler Karras(use_exponential_sigmas=True)", "choose one"),
+    ],
+)
 def test_what_is_no_scheduler_is_refused_with_what_is(name, says):
     with pytest.raises(ValueError) as caught:
         scheduler_name(name)
     assert says in str(caught.value)
 
 
-@pytest.mark.parametrize("name, package", [("LMS Karras", "scipy"), ("Euler Beta", "scipy"), ("DPM++ SDE", "torchsde")])
+@pytest.mark.parametrize(
+    "name, package", [("LMS Karras", "scipy"), ("Euler Beta", "scipy"), ("DPM++ SDE", "torchsde")]
+)
 def test_what_needs_a_package_is_refused_without_it(monkeypatch, name, package):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=f"needs the package {package}.*or use .*these run: DDIMScheduler"):
+    with pytest.raises(
+        ValueError, match=f"needs the package {package}.*or use .*these run: DDIMScheduler"
+    ):
         scheduler_name(name)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
     assert scheduler_name(name) == written(*parted(name))
@@ -130,7 +222,10 @@ def test_what_needs_a_package_is_refused_without_it(monkeypatch, name, package):
 
 def test_eta_and_step_limits_belong_to_the_class_whatever_its_options(random_v1):
     ddim = Request(model=str(random_v1), scheduler=ZERO, eta=0.5)
-    assert resolve(ddim).scheduler == "DDIMScheduler(rescale_betas_zero_snr=True, timestep_spacing='trailing')"
+    assert (
+        resolve(ddim).scheduler
+        == "DDIMScheduler(rescale_betas_zero_snr=True, timestep_spacing='trailing')"
+    )
     with pytest.raises(ValueError, match="LCMScheduler takes at most 50"):
         resolve(ddim.but(scheduler="LCM SGM Uniform", eta=0, num_inference_steps=60))
 
@@ -142,28 +237,51 @@ def test_an_axis_keeps_the_commas_within_brackets(random_v1):
 
 # ---- A1111's text
 
-@pytest.mark.parametrize("name", [*A1111, *COMBINED, "Euler(use_karras_sigmas=False)", "DDIM(timestep_spacing='leading')"])
+
+@pytest.mark.parametrize(
+    "name",
+    [*A1111, *COMBINED, "Euler(use_karras_sigmas=False)", "DDIM(timestep_spacing='leading')"],
+)
 def test_a_scheduler_returns_from_a1111s_text(name):
     canonical = written(*parted(name))
-    fields = read_infotext(infotext({"scheduler": canonical, "seed": 1, "num_inference_steps": 2}, "1"))
-    assert fields["scheduler"] == canonical and not {"Sampler", "Schedule type", "Noise Schedule"} & set(fields)
+    fields = read_infotext(
+        infotext({"scheduler": canonical, "seed": 1, "num_inference_steps": 2}, "1")
+    )
+    assert fields["scheduler"] == canonical and not {
+        "Sampler",
+        "Schedule type",
+        "Noise Schedule",
+    } & set(fields)
 
 
-@pytest.mark.parametrize("said, meant", [
-    ("Sampler: DPM++ 2M, Schedule type: Karras", "DPM++ 2M Karras"), ("Sampler: DPM++ 2M Karras", "DPM++ 2M Karras"),
-    ("Sampler: DPM++ 2M, Schedule type: Automatic", "DPM++ 2M Karras"), ("Sampler: Euler a, Schedule type: Automatic", "Euler a"),
-    ("Sampler: DPM++ 3M SDE, Schedule type: Automatic", "DPM++ 3M SDE Exponential"), ("Sampler: DPM++ 2M", "DPM++ 2M"),
-    ("Sampler: DDIM, Noise Schedule: Zero Terminal SNR", "DDIM(rescale_betas_zero_snr=True)")])
+@pytest.mark.parametrize(
+    "said, meant",
+    [
+        ("Sampler: DPM++ 2M, Schedule type: Karras", "DPM++ 2M Karras"),
+        ("Sampler: DPM++ 2M Karras", "DPM++ 2M Karras"),
+        ("Sampler: DPM++ 2M, Schedule type: Automatic", "DPM++ 2M Karras"),
+        ("Sampler: Euler a, Schedule type: Automatic", "Euler a"),
+        ("Sampler: DPM++ 3M SDE, Schedule type: Automatic", "DPM++ 3M SDE Exponential"),
+        ("Sampler: DPM++ 2M", "DPM++ 2M"),
+        ("Sampler: DDIM, Noise Schedule: Zero Terminal SNR", "DDIM(rescale_betas_zero_snr=True)"),
+    ],
+)
 def test_a1111s_sampler_and_schedule_type_are_one_scheduler(said, meant):
-    assert read_infotext(f"a cat\nSteps: 20, {said}, Seed: 1, CFG scale: 7")["scheduler"] == written(*parted(meant))
+    assert read_infotext(f"a cat\nSteps: 20, {said}, Seed: 1, CFG scale: 7")[
+        "scheduler"
+    ] == written(*parted(meant))
 
 
 def test_a_schedule_type_without_a_counterpart_is_kept_as_it_is():
     fields = read_infotext("a cat\nSteps: 20, Sampler: Euler, Schedule type: KL Optimal, Seed: 1")
-    assert (fields["scheduler"], fields["Schedule type"]) == ("EulerDiscreteScheduler", "KL Optimal")
+    assert (fields["scheduler"], fields["Schedule type"]) == (
+        "EulerDiscreteScheduler",
+        "KL Optimal",
+    )
 
 
 # ---- the same latents as diffusers
+
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 @pytest.mark.parametrize("name", [*A1111, *COMBINED])
@@ -171,14 +289,28 @@ def test_each_scheduler_equals_diffusers_own_call(loaded, latents, name, predict
     if not here(name):
         pytest.skip("needs a package that is not installed")
     kind, options = parted(name)
-    own = diffusers.PNDMScheduler.from_config(loaded.pipe.scheduler.config, prediction_type=prediction)
-    request = Request(prompt="a cat", negative_prompt="dog", seed=3, guidance_scale=4, num_inference_steps=4, height=64, width=64,
-                      scheduler=scheduler_name(name))
+    own = diffusers.PNDMScheduler.from_config(
+        loaded.pipe.scheduler.config, prediction_type=prediction
+    )
+    request = Request(
+        prompt="a cat",
+        negative_prompt="dog",
+        seed=3,
+        guidance_scale=4,
+        num_inference_steps=4,
+        height=64,
+        width=64,
+        scheduler=scheduler_name(name),
+    )
     loaded.pipe.scheduler = own
     Renderer(loaded, 1).pictures([request])
     seeded = {"noise_sampler_seed": [3]} if kind == "DPMSolverSDEScheduler" else {}
     skip = {"skip_prk_steps": True} if kind == "PNDMScheduler" else {}
-    theirs = stock(loaded.pipe, getattr(diffusers, kind).from_config(own.config, **options, **seeded, **skip), request)
+    theirs = stock(
+        loaded.pipe,
+        getattr(diffusers, kind).from_config(own.config, **options, **seeded, **skip),
+        request,
+    )
     assert theirs.std() > 0.1 and torch.isfinite(theirs).all()
     assert (latents[0] - theirs).abs().max() < 1e-5 * max(1, theirs.abs().max())
 
@@ -187,64 +319,138 @@ def test_each_scheduler_equals_diffusers_own_call(loaded, latents, name, predict
 def test_noise_of_the_steps_comes_from_the_cells_own_seed(loaded, latents, name):
     if not here(name):
         pytest.skip("needs a package that is not installed")
-    cells = [Request(prompt="a cat", seed=seed, guidance_scale=4, num_inference_steps=4, height=64, width=64,
-                     scheduler=scheduler_name(name)) for seed in (3, 5, 3)]
+    cells = [
+        Request(
+            prompt="a cat",
+            seed=seed,
+            guidance_scale=4,
+            num_inference_steps=4,
+            height=64,
+            width=64,
+            scheduler=scheduler_name(name),
+        )
+        for seed in (3, 5, 3)
+    ]
     for order in (cells, cells[1:] + cells[:1]):
         Renderer(loaded, 3).pictures(order)
-    assert torch.equal(latents[0][0], latents[0][2]) and not torch.equal(latents[0][0], latents[0][1])
+    assert torch.equal(latents[0][0], latents[0][2]) and not torch.equal(
+        latents[0][0], latents[0][1]
+    )
     assert torch.equal(latents[0][1], latents[1][0])
 
 
 def test_the_options_of_a_scheduler_change_the_picture(random_v1, tmp_path):
     cell = Request(model=str(random_v1), prompt="a cat", num_inference_steps=5)
-    frame = run(sweep(cell, scheduler=f"Euler, Euler Karras, Euler Exponential, Euler SGM Uniform, DDIM, {ZERO}"), tmp_path)
-    assert frame["pixels"].nunique() == 6 and frame["scheduler"][1] == "EulerDiscreteScheduler(use_karras_sigmas=True)"
+    frame = run(
+        sweep(
+            cell,
+            scheduler=f"Euler, Euler Karras, Euler Exponential, Euler SGM Uniform, DDIM, {ZERO}",
+        ),
+        tmp_path,
+    )
+    assert (
+        frame["pixels"].nunique() == 6
+        and frame["scheduler"][1] == "EulerDiscreteScheduler(use_karras_sigmas=True)"
+    )
 
 
 def test_names_and_values_are_whole():
-    assert {kind for kind, _ in NAMES.values()} == set(OPTIONS) == {*SCHEDULERS, *(name for name in NEEDS if name[0].isupper())}
+    assert (
+        {kind for kind, _ in NAMES.values()}
+        == set(OPTIONS)
+        == {*SCHEDULERS, *(name for name in NEEDS if name[0].isupper())}
+    )
     assert set(VALUES) <= {option for options in OPTIONS.values() for option in options}
 
 
 # ---- guidance_rescale
 
+
 @pytest.mark.parametrize("amount", [0.3, 1.0])
 @pytest.mark.parametrize("guidance_scale", [1.0, 7.5])
 def test_guidance_rescale_equals_diffusers_own_call(loaded, latents, amount, guidance_scale):
-    request = Request(prompt="a cat", negative_prompt="dog", seed=3, guidance_scale=guidance_scale, num_inference_steps=6, height=64,
-                      width=64, scheduler="DDIMScheduler", guidance_rescale=amount)
+    request = Request(
+        prompt="a cat",
+        negative_prompt="dog",
+        seed=3,
+        guidance_scale=guidance_scale,
+        num_inference_steps=6,
+        height=64,
+        width=64,
+        scheduler="DDIMScheduler",
+        guidance_rescale=amount,
+    )
     Renderer(loaded, 1).pictures([request])
     theirs = stock(loaded.pipe, loaded.scheduler("DDIMScheduler"), request, guidance_rescale=amount)
     assert (latents[0] - theirs).abs().max() < 1e-5 * max(1, theirs.abs().max())
 
 
 def test_guidance_rescale_is_each_cells_own_and_0_changes_no_bit(loaded, latents):
-    base = Request(prompt="a cat", guidance_scale=7.5, num_inference_steps=4, height=64, width=64, scheduler="DDIMScheduler")
+    base = Request(
+        prompt="a cat",
+        guidance_scale=7.5,
+        num_inference_steps=4,
+        height=64,
+        width=64,
+        scheduler="DDIMScheduler",
+    )
     Renderer(loaded, 3).pictures([base.but(guidance_rescale=amount) for amount in (0, 0.7, None)])
     Renderer(loaded, 3).pictures([base] * 3)
     Renderer(loaded, 3).pictures([base.but(guidance_rescale=amount) for amount in (0.7, 0.2, 0)])
     mixed, plain, turned = latents
     assert torch.equal(turned[0], mixed[1]) and torch.equal(turned[2], plain[2])
-    assert torch.equal(mixed[0], plain[0]) and torch.equal(mixed[2], plain[2]) and not torch.equal(mixed[1], plain[1])
+    assert (
+        torch.equal(mixed[0], plain[0])
+        and torch.equal(mixed[2], plain[2])
+        and not torch.equal(mixed[1], plain[1])
+    )
 
 
 def test_guidance_rescale_gives_the_spread_of_the_prediction_with_the_prompt():
     draw = np.random.default_rng(0)
     guided, text = (draw.normal(0, spread, (2, 4, 8, 8)) for spread in (3, 1))
-    out = sdlab.render.denoise.rescaled(torch.tensor(guided), torch.tensor(text), torch.tensor([1.0, 0.5]).view(2, 1, 1, 1)).numpy()
+    out = sdlab.render.denoise.rescaled(
+        torch.tensor(guided), torch.tensor(text), torch.tensor([1.0, 0.5]).view(2, 1, 1, 1)
+    ).numpy()
     assert np.isclose(out[0].std(ddof=1), text[0].std(ddof=1))
     assert np.isclose(out[1].std(ddof=1), (guided[1].std(ddof=1) + text[1].std(ddof=1)) / 2)
 
 
 def test_recipes_from_before_keep_their_keys(random_v1):
     resolved = resolve(Request(model=str(random_v1), prompt="a cat"))
-    before = {"prompt", "negative_prompt", "model", "seed", "guidance_scale", "num_inference_steps", "scheduler", "height", "width",
-              "eta", "clip_skip", "weights"}
+    before = {
+        "prompt",
+        "negative_prompt",
+        "model",
+        "seed",
+        "guidance_scale",
+        "num_inference_steps",
+        "scheduler",
+        "height",
+        "width",
+        "eta",
+        "clip_skip",
+        "weights",
+    }
     assert set(resolved.to_dict()) == before
-    assert resolved.but(guidance_rescale=0).key == resolved.key != resolved.but(guidance_rescale=0.5).key
+    assert (
+        resolved.but(guidance_rescale=0).key
+        == resolved.key
+        != resolved.but(guidance_rescale=0.5).key
+    )
     assert key_of(resolved.but(prompt_syntax="chunks").to_dict()) != resolved.key
 
 
 def test_guidance_rescale_and_prompt_syntax_return_from_infotext():
-    fields = read_infotext(infotext({"seed": 1, "num_inference_steps": 2, "guidance_rescale": 0.7, "prompt_syntax": "weights+chunks"}, "1"))
+    fields = read_infotext(
+        infotext(
+            {
+                "seed": 1,
+                "num_inference_steps": 2,
+                "guidance_rescale": 0.7,
+                "prompt_syntax": "weights+chunks",
+            },
+            "1",
+        )
+    )
     assert (fields["guidance_rescale"], fields["prompt_syntax"]) == (0.7, "weights+chunks")

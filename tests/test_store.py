@@ -1,4 +1,5 @@
 """The pictures are the record: no kill, full disk, or damage to the index loses a finished cell or leaves a broken one."""
+
 import errno
 import os
 import pickle
@@ -22,8 +23,15 @@ from sdlab.recipe.request import FIELDS, Request, key_of
 from sdlab.store.metadata import png_bytes, read_record
 from sdlab.store.store import COLUMNS, FACTS, Store, pixels
 
-RESOLVED = Request(prompt="a hamster", guidance_scale=7.5, num_inference_steps=20, height=16, width=16,
-                   scheduler="DDIMScheduler", weights="0123456789abcdef" * 2)
+RESOLVED = Request(
+    prompt="a hamster",
+    guidance_scale=7.5,
+    num_inference_steps=20,
+    height=16,
+    width=16,
+    scheduler="DDIMScheduler",
+    weights="0123456789abcdef" * 2,
+)
 HERE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from test_store import *\n"
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -50,10 +58,17 @@ def seeds(store: Store) -> list[int]:
 
 def python(code: str, *arguments: object) -> subprocess.Popen:
     """Another process that runs this code with this module's names."""
-    path = os.pathsep.join([str(Path(sdlab.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join(
+        [str(Path(sdlab.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
     command = [sys.executable, "-c", HERE + code, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "PYTHONPATH": path})
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
 
 
 def answer(process: subprocess.Popen) -> str:
@@ -68,7 +83,11 @@ def answer(process: subprocess.Popen) -> str:
 def test_nothing_is_made_before_the_first_picture(tmp_path):
     store = Store(tmp_path / "a" / "b")
     frame = store.frame()
-    assert len(store) == len(frame) == 0 and store.finished([cell()[0]]) == set() and store.rebuild() == 0
+    assert (
+        len(store) == len(frame) == 0
+        and store.finished([cell()[0]]) == set()
+        and store.rebuild() == 0
+    )
     assert list(frame.columns) == list(COLUMNS) and store.check().empty
     assert store.frame([cell()[0]]).drop(columns=["key", "starred"]).isna().all(axis=None)
     assert not (tmp_path / "a").exists()
@@ -77,7 +96,7 @@ def test_nothing_is_made_before_the_first_picture(tmp_path):
 
 def test_a_picture_returns_with_its_recipe_and_facts(tmp_path):
     store = Store(tmp_path)
-    key, = save(store, 3, facts={"device": "cpu", "whim": [1, 2]})
+    (key,) = save(store, 3, facts={"device": "cpu", "whim": [1, 2]})
     assert store.image(key).mode == "RGB" and store.image(key).tobytes() == picture(3).tobytes()
     assert store.record(key)["request"] == cell(3)[1].to_dict()
     assert store.record(key)["facts"]["whim"] == [1, 2] and "whim" not in store.frame()
@@ -86,17 +105,27 @@ def test_a_picture_returns_with_its_recipe_and_facts(tmp_path):
 
 def test_the_frame_has_one_row_a_picture_in_nullable_types(tmp_path):
     store = Store(tmp_path)
-    key, = save(store, 2**63 - 1, facts={"seconds": np.float64(0.5), "nsfw": False, "threads": np.int64(2)})
+    (key,) = save(
+        store, 2**63 - 1, facts={"seconds": np.float64(0.5), "nsfw": False, "threads": np.int64(2)}
+    )
     frame = store.frame()
     assert {name: str(kind) for name, kind in frame.dtypes.items()} == COLUMNS
     assert list(frame) == ["key", *FIELDS, "path", "error", *FACTS, "starred", "rating"]
     row = frame.iloc[0]
-    assert (row["key"], row["seed"], row["seconds"], row["nsfw"], row["threads"]) == (key, 2**63 - 1, 0.5, False, 2)
+    assert (row["key"], row["seed"], row["seconds"], row["nsfw"], row["threads"]) == (
+        key,
+        2**63 - 1,
+        0.5,
+        False,
+        2,
+    )
     assert row["path"] == str(store.path(key)) and row[["error", "device", "rerun"]].isna().all()
 
 
 def test_the_frame_is_in_order_of_creation(tmp_path):
-    for seed, created in enumerate(["2026-03-01T00:00:00", "2026-01-01T00:00:00", "2026-02-01T00:00:00"]):
+    for seed, created in enumerate(
+        ["2026-03-01T00:00:00", "2026-01-01T00:00:00", "2026-02-01T00:00:00"]
+    ):
         save(Store(tmp_path), seed, facts={"created": created})
     assert seeds(Store(tmp_path)) == [1, 2, 0]
     save(Store(tmp_path), 9)  # now
@@ -110,19 +139,38 @@ def test_the_frame_of_given_keys_has_their_order_and_gaps(tmp_path, others):
     a, b, *_ = save(store, 0, 1, *range(10, 10 + others))
     missing = cell(7)[0]
     frame = store.frame(iter([b, missing, a, b]))
-    assert frame["key"].tolist() == [b, missing, a, b] and frame["seed"].tolist() == [1, pd.NA, 0, 1]
-    assert frame.loc[1].drop(["key", "starred"]).isna().all() and frame["path"][2] == str(store.path(a))
+    assert frame["key"].tolist() == [b, missing, a, b] and frame["seed"].tolist() == [
+        1,
+        pd.NA,
+        0,
+        1,
+    ]
+    assert frame.loc[1].drop(["key", "starred"]).isna().all() and frame["path"][2] == str(
+        store.path(a)
+    )
     assert {name: str(kind) for name, kind in store.frame([]).dtypes.items()} == COLUMNS
 
 
-@pytest.mark.parametrize("prompt", ["'; DROP TABLE pictures; --", "a\0b", "🐹\n\"x\"", "x" * 10_000, ""])
+@pytest.mark.parametrize(
+    "prompt", ["'; DROP TABLE pictures; --", "a\0b", '🐹\n"x"', "x" * 10_000, ""]
+)
 def test_the_frame_returns_every_prompt(tmp_path, prompt):
     save(Store(tmp_path), 0, prompt=prompt)
     assert Store(tmp_path).frame()["prompt"].tolist() == [prompt.replace("\0", "\ufffd")]
 
 
 def test_strange_facts_do_not_spoil_the_frame(tmp_path):
-    save(Store(tmp_path), 0, facts={"seconds": "fast", "threads": 2**70, "nsfw": "no", "machine": "caf\udce9", "dtype": 32})
+    save(
+        Store(tmp_path),
+        0,
+        facts={
+            "seconds": "fast",
+            "threads": 2**70,
+            "nsfw": "no",
+            "machine": "caf\udce9",
+            "dtype": 32,
+        },
+    )
     frame = Store(tmp_path).frame()
     assert frame[["seconds", "threads", "nsfw"]].isna().all(axis=None)
     assert frame[["machine", "dtype"]].values.tolist() == [["caf\ufffd", "32"]]
@@ -159,7 +207,11 @@ def test_a_missing_picture_is_named(tmp_path):
 def test_a_store_shows_its_folder_and_size_and_can_be_pickled(tmp_path):
     save(Store(tmp_path), 0, 1)
     store = pickle.loads(pickle.dumps(Store(tmp_path)))
-    assert repr(store) == f"Store({str(tmp_path)!r}, 2 pictures)" and len(store) == 2 and store.root == tmp_path
+    assert (
+        repr(store) == f"Store({str(tmp_path)!r}, 2 pictures)"
+        and len(store) == 2
+        and store.root == tmp_path
+    )
 
 
 def test_a_file_is_no_store(tmp_path):
@@ -195,7 +247,14 @@ def test_seconds_are_the_mean_of_the_latest_like_cells(tmp_path):
     like = dict(weights=RESOLVED.weights, height=16, width=16)
     assert store.seconds(num_inference_steps=20, **like) is None
     for seed in range(66):
-        save(store, seed, facts={"seconds": 100.0 if seed < 2 else float(seed), "created": f"2026-01-01T00:00:{seed:03}"})
+        save(
+            store,
+            seed,
+            facts={
+                "seconds": 100.0 if seed < 2 else float(seed),
+                "created": f"2026-01-01T00:00:{seed:03}",
+            },
+        )
     assert store.seconds(num_inference_steps=20, **like) == np.mean(range(2, 66))
     assert store.seconds(num_inference_steps=10, **like) == pytest.approx(np.mean(range(2, 66)) / 2)
     assert store.seconds(num_inference_steps=20, **{**like, "height": 24}) is None
@@ -209,11 +268,15 @@ def older(file: Path) -> None:
 
 
 DAMAGE = {
-    "deleted": os.unlink, "older": older, "emptied": lambda file: os.truncate(file, 0),
-    "cut": lambda file: os.truncate(file, 5000), "cut to 10 bytes": lambda file: os.truncate(file, 10),
+    "deleted": os.unlink,
+    "older": older,
+    "emptied": lambda file: os.truncate(file, 0),
+    "cut": lambda file: os.truncate(file, 5000),
+    "cut to 10 bytes": lambda file: os.truncate(file, 10),
     "text": lambda file: file.write_text("not a database " * 1000),
     "garbage inside": lambda file: file.write_bytes(file.read_bytes()[:100] + os.urandom(20_000)),
-    "zeros": lambda file: file.write_bytes(bytes(8192))}
+    "zeros": lambda file: file.write_bytes(bytes(8192)),
+}
 SILENT = {"deleted", "older", "emptied"}
 
 
@@ -230,7 +293,9 @@ def test_an_index_that_is_gone_or_damaged_is_made_anew(tmp_path, how):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         assert seeds(Store(tmp_path)) == [0, 1, 2, 3, 4, 5]
-    assert len(said) == (how not in SILENT) and all("made anew from the pictures" in str(w.message) for w in said)
+    assert len(said) == (how not in SILENT) and all(
+        "made anew from the pictures" in str(w.message) for w in said
+    )
     assert seeds(Store(tmp_path)) == [0, 1, 2, 3, 4, 5]
 
 
@@ -269,7 +334,9 @@ def test_a_picture_known_to_no_index_is_found_on_open(tmp_path):
     key, request = cell(1)
     path = Store(tmp_path).path(key)
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(png_bytes(picture(1), request, key, {"created": "2099"}))  # killed between renaming and indexing
+    path.write_bytes(
+        png_bytes(picture(1), request, key, {"created": "2099"})
+    )  # killed between renaming and indexing
     assert seeds(Store(tmp_path)) == [0, 1]
 
 
@@ -300,14 +367,21 @@ def test_rebuild_reads_all_pictures_and_corrects_the_index(tmp_path):
     store.path(a).write_bytes(b"x")
     with pytest.warns(UserWarning, match="not a PNG.*moved to"):
         assert store.rebuild() == 2
-    assert store.frame()["prompt"].tolist() == ["a hamster"] * 2 and store.frame()["key"].tolist() == [b, c]
+    assert store.frame()["prompt"].tolist() == ["a hamster"] * 2 and store.frame()[
+        "key"
+    ].tolist() == [b, c]
 
 
 def test_files_of_others_are_left_alone(tmp_path):
     store = Store(tmp_path)
-    key, = save(store, 0)
-    others = [tmp_path / "images" / "notes.txt", store.path(key).with_name(f"{key[:2]}cat.png"),
-              store.path(key).with_name(".x.part"), tmp_path / "images" / "zz" / f"{key}.png", tmp_path / "report.html"]
+    (key,) = save(store, 0)
+    others = [
+        tmp_path / "images" / "notes.txt",
+        store.path(key).with_name(f"{key[:2]}cat.png"),
+        store.path(key).with_name(".x.part"),
+        tmp_path / "images" / "zz" / f"{key}.png",
+        tmp_path / "report.html",
+    ]
     for other in others:
         other.parent.mkdir(exist_ok=True)
         other.write_text("x")
@@ -326,7 +400,9 @@ def test_a_torn_picture_is_unfinished_and_can_be_made_again(tmp_path, length):
     store.path(a).write_bytes(data[:length] if length else b"")
     with pytest.warns(UserWarning, match="torn.*unfinished") as said:
         assert store.finished([a, b]) == {b}
-    assert len(said) == 1 and not store.path(a).exists() and Path(f"{store.path(a)}.broken").exists()
+    assert (
+        len(said) == 1 and not store.path(a).exists() and Path(f"{store.path(a)}.broken").exists()
+    )
     assert store.finished([a, b]) == {b} and seeds(store) == [1]  # and no second warning
     save(store, 0)
     assert store.finished([a, b]) == {a, b} and len(store) == 2
@@ -334,14 +410,16 @@ def test_a_torn_picture_is_unfinished_and_can_be_made_again(tmp_path, length):
 
 def test_a_picture_written_over_with_zeros_is_unfinished(tmp_path):
     store = Store(tmp_path)
-    key, = save(store, 0)
-    store.path(key).write_bytes(bytes(store.path(key).stat().st_size))  # what some file systems leave after a power cut
+    (key,) = save(store, 0)
+    store.path(key).write_bytes(
+        bytes(store.path(key).stat().st_size)
+    )  # what some file systems leave after a power cut
     with pytest.warns(UserWarning, match="not a PNG"):
         assert store.finished([key]) == set()
 
 
 def test_torn_pictures_unknown_to_the_index_are_moved_aside_on_open(tmp_path):
-    key, = save(Store(tmp_path), 0)
+    (key,) = save(Store(tmp_path), 0)
     (tmp_path / "index.sqlite").unlink()
     os.truncate(tmp_path / "images" / key[:2] / f"{key}.png", 200)
     with pytest.warns(UserWarning, match="torn"):
@@ -350,7 +428,7 @@ def test_torn_pictures_unknown_to_the_index_are_moved_aside_on_open(tmp_path):
 
 def test_a_picture_under_another_key_is_not_that_cell(tmp_path):
     store = Store(tmp_path)
-    a, = save(store, 0)
+    (a,) = save(store, 0)
     b = cell(1)[0]
     store.path(b).parent.mkdir(exist_ok=True)
     shutil.copy(store.path(a), store.path(b))
@@ -360,7 +438,7 @@ def test_a_picture_under_another_key_is_not_that_cell(tmp_path):
 
 def test_a_picture_saved_again_is_finished_though_the_index_is_older(tmp_path):
     store = Store(tmp_path)
-    key, = save(store, 0)
+    (key,) = save(store, 0)
     older_index = (tmp_path / "index.sqlite").read_bytes()
     save(store, 0, facts={"device": "cuda", "machine": "another one"})
     (tmp_path / "index.sqlite").write_bytes(older_index)
@@ -370,7 +448,7 @@ def test_a_picture_saved_again_is_finished_though_the_index_is_older(tmp_path):
 
 def test_check_is_empty_when_all_is_well(tmp_path):
     store = Store(tmp_path)
-    save(store, 0, 1, prompt="🐹 \"\n")
+    save(store, 0, 1, prompt='🐹 "\n')
     problems = store.check()
     assert problems.empty and list(problems) == ["key", "path", "problem"]
 
@@ -385,7 +463,10 @@ def test_check_names_what_is_wrong(tmp_path):
     picture().save(store.path(c))
     store.path(d).write_bytes(data[:-200])
     problems = store.check().set_index("key")["problem"]
-    assert problems[a] == "its pixels are not those that were saved" and problems[b] == f"its recipe is that of {d}"
+    assert (
+        problems[a] == "its pixels are not those that were saved"
+        and problems[b] == f"its recipe is that of {d}"
+    )
     assert problems[c] == "carries no recipe" and "torn" in problems[d] and len(problems) == 4
 
 
@@ -393,14 +474,26 @@ def test_check_names_what_is_wrong(tmp_path):
 
 
 def leftovers(root: Path) -> list[str]:
-    return [path.name for path in root.rglob("*") if path.is_file() and path.suffix != ".png" and path.name != "index.sqlite"]
+    return [
+        path.name
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix != ".png" and path.name != "index.sqlite"
+    ]
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-@pytest.mark.parametrize("number, kind, advice", [
-    (errno.ENOSPC, OSError, "free space"), (errno.EROFS, OSError, "writable"), (errno.EACCES, PermissionError, "writable"),
-    (errno.EIO, OSError, "see to that")])
-def test_a_failed_save_says_what_to_do_and_leaves_nothing(tmp_path, monkeypatch, call, number, kind, advice):
+@pytest.mark.parametrize(
+    "number, kind, advice",
+    [
+        (errno.ENOSPC, OSError, "free space"),
+        (errno.EROFS, OSError, "writable"),
+        (errno.EACCES, PermissionError, "writable"),
+        (errno.EIO, OSError, "see to that"),
+    ],
+)
+def test_a_failed_save_says_what_to_do_and_leaves_nothing(
+    tmp_path, monkeypatch, call, number, kind, advice
+):
     def fail(*arguments):
         raise OSError(number, os.strerror(number))
 
@@ -408,7 +501,9 @@ def test_a_failed_save_says_what_to_do_and_leaves_nothing(tmp_path, monkeypatch,
     save(store, 0)
     with monkeypatch.context() as patch:
         patch.setattr(os, call, fail)
-        with pytest.raises(kind, match=f"{tmp_path}.*{os.strerror(number)}.*{advice}.*run again: what is finished") as caught:
+        with pytest.raises(
+            kind, match=f"{tmp_path}.*{os.strerror(number)}.*{advice}.*run again: what is finished"
+        ) as caught:
             save(store, 1)
     assert caught.value.errno == number and leftovers(tmp_path) == [] and seeds(store) == [0]
     save(store, 1)
@@ -427,7 +522,8 @@ def test_ctrl_c_while_saving_leaves_nothing(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(os.name != "posix", reason="no file size limits there")
 def test_a_write_that_stops_halfway_leaves_nothing(tmp_path):
-    said = answer(python(f"""
+    said = answer(
+        python(f"""
 import resource
 store = Store({str(tmp_path)!r})
 resource.setrlimit(resource.RLIMIT_FSIZE, (600, 600))
@@ -435,7 +531,8 @@ try:
     save(store, 0)
 except OSError as error:
     print(error.errno == errno.EFBIG, "finished stays finished" in str(error), leftovers(store.root))
-"""))
+""")
+    )
     assert said == "True True []" and len(Store(tmp_path)) == 0
 
 
@@ -469,14 +566,17 @@ warnings.simplefilter("error")
 
 @pytest.mark.parametrize("how", ["deleted", "older", "garbage inside"])
 def test_a_read_only_store_can_be_read_whatever_its_index(read_only, how):
-    said = read_only(lambda root: damaged(root, how), """
+    said = read_only(
+        lambda root: damaged(root, how),
+        """
 store = Store(root)
 print(seeds(store), len(store.finished(store.frame()["key"])), len(store.check()), store.image(cell(3)[0]).size)
 try:
     save(store, 9)
 except PermissionError as error:
     print("make it writable" in str(error))
-""")
+""",
+    )
     assert said == ["[0, 1, 2, 3, 4, 5] 6 0 (16, 16)", "True"]
 
 
@@ -485,13 +585,16 @@ def test_a_torn_picture_in_a_read_only_store_is_only_reported(read_only):
         save(Store(root), 0, 1)
         os.truncate(Store(root).path(cell(0)[0]), 100)
 
-    said = read_only(fill, """
+    said = read_only(
+        fill,
+        """
 store, keys = Store(root), [cell(0)[0], cell(1)[0]]
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     print(store.finished(keys) == {keys[1]}, len(said), "counts as unfinished" in str(said[0].message))
     print(store.path(keys[0]).exists())
-""")
+""",
+    )
     assert said == ["True 1 True", "True"]
 
 
@@ -512,7 +615,12 @@ def test_threads_share_a_store(tmp_path):
     threads = [threading.Thread(target=work, args=[first]) for first in (0, 10, 10)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    assert failed == [] and sorted(seeds(store)) == list(range(30)) and store.check().empty and leftovers(tmp_path) == []
+    assert (
+        failed == []
+        and sorted(seeds(store)) == list(range(30))
+        and store.check().empty
+        and leftovers(tmp_path) == []
+    )
 
 
 def test_threads_share_a_store_whose_index_is_deleted_again_and_again(tmp_path):
@@ -551,9 +659,15 @@ def test_processes_share_a_store(tmp_path):
     both = [python(code, tmp_path, first) for first in (0, 20)]
     assert [answer(process) for process in both] == ["True", "True"]
     with sqlite3.connect(tmp_path / "index.sqlite") as db:
-        assert db.execute("SELECT count(*) FROM pictures").fetchone() == (80,)  # before any open mends it
+        assert db.execute("SELECT count(*) FROM pictures").fetchone() == (
+            80,
+        )  # before any open mends it
     store = Store(tmp_path)
-    assert sorted(seeds(store)) == list(range(80)) and store.check().empty and leftovers(tmp_path) == []
+    assert (
+        sorted(seeds(store)) == list(range(80))
+        and store.check().empty
+        and leftovers(tmp_path) == []
+    )
 
 
 def test_a_killed_run_loses_no_finished_cell_and_leaves_no_broken_one(tmp_path):
@@ -573,11 +687,15 @@ def test_a_killed_run_loses_no_finished_cell_and_leaves_no_broken_one(tmp_path):
 
 def test_only_the_temporary_files_of_dead_writers_are_removed(tmp_path):
     store = Store(tmp_path)
-    key, = save(store, 0)
+    (key,) = save(store, 0)
     node, ended = platform.node(), python("")
     answer(ended)
-    names = {f".{key}.{node}.{os.getpid()}.1.part": True, f".{key}.{node}.{ended.pid}.1.part": False,
-             f".{key}.elsewhere.{ended.pid}.1.part": True, f".{key}.elsewhere.{ended.pid}.2.part": False}
+    names = {
+        f".{key}.{node}.{os.getpid()}.1.part": True,
+        f".{key}.{node}.{ended.pid}.1.part": False,
+        f".{key}.elsewhere.{ended.pid}.1.part": True,
+        f".{key}.elsewhere.{ended.pid}.2.part": False,
+    }
     for name in names:
         store.path(key).with_name(name).write_bytes(b"half")
     os.utime(store.path(key).with_name(f".{key}.elsewhere.{ended.pid}.2.part"), (0, 0))

@@ -1,4 +1,5 @@
 """Swapped parts give the pictures of diffusers' own pipeline, and leave nothing behind when they are taken out."""
+
 import copy
 import re
 from unittest import mock
@@ -25,11 +26,17 @@ def files(random_v1, tmp_path_factory):
     top = tmp_path_factory.mktemp("swaps")
     toy, hat, ink = write_embeddings(top)
     found = {"toy": toy, "hat": hat, "ink": ink, "other": write_pipeline(top / "other", seed=1)}
-    config = re.sub(r'"scaling_factor": [\d.]+', '"scaling_factor": 0.3', (path := found["other"] / "vae/config.json").read_text())
+    config = re.sub(
+        r'"scaling_factor": [\d.]+',
+        '"scaling_factor": 0.3',
+        (path := found["other"] / "vae/config.json").read_text(),
+    )
     path.write_text(config)
     for kind, write in LAYOUTS.items():
         found[kind] = write(top / f"{kind}.safetensors", random_v1)
-        found[f"{kind} unet"] = write(top / f"{kind}-unet.safetensors", random_v1, seed=1, parts=("unet",))
+        found[f"{kind} unet"] = write(
+            top / f"{kind}-unet.safetensors", random_v1, seed=1, parts=("unet",)
+        )
     found["pickled"] = write_kohya_lora(top / "kohya.ckpt", random_v1)
     return found
 
@@ -44,8 +51,15 @@ def one_thread():
 
 @pytest.fixture
 def base(random_v1):
-    return Request(model=str(random_v1), prompt="the cat <toy> inkish <hat> dog", negative_prompt="inkish", num_inference_steps=2, seed=1,
-                   guidance_scale=4, scheduler="DDIM")
+    return Request(
+        model=str(random_v1),
+        prompt="the cat <toy> inkish <hat> dog",
+        negative_prompt="inkish",
+        num_inference_steps=2,
+        seed=1,
+        guidance_scale=4,
+        scheduler="DDIM",
+    )
 
 
 def made(request, dtype="float32"):
@@ -66,8 +80,14 @@ def stock(random_v1):
     pipe.set_progress_bar_config(disable=True)
 
     def picture(request):
-        return pipe(request.prompt, negative_prompt=request.negative_prompt, guidance_scale=4, num_inference_steps=2,
-                    generator=torch.Generator().manual_seed(1), output_type="np").images[0]
+        return pipe(
+            request.prompt,
+            negative_prompt=request.negative_prompt,
+            guidance_scale=4,
+            num_inference_steps=2,
+            generator=torch.Generator().manual_seed(1),
+            output_type="np",
+        ).images[0]
 
     return pipe, picture
 
@@ -77,6 +97,7 @@ def same(found, expected, plain):
 
 
 # As diffusers has it
+
 
 @pytest.mark.parametrize("form", ["folder", "file"])
 def test_another_vae_equals_diffusers_with_it(base, files, stock, form, tmp_path):
@@ -92,16 +113,28 @@ def test_another_vae_equals_diffusers_with_it(base, files, stock, form, tmp_path
         attention = re.compile(r"mid\.attn_1\.(q|k|v|proj_out)\.weight")
         weights = {original_vae(name): tensor for name, tensor in weights.items()}
         place = tmp_path / "vae.safetensors"
-        save_file({name: tensor[:, :, None, None] if attention.search(name) else tensor for name, tensor in weights.items()}, place)
+        save_file(
+            {
+                name: tensor[:, :, None, None] if attention.search(name) else tensor
+                for name, tensor in weights.items()
+            },
+            place,
+        )
     assert same(made(base.but(vae=str(place))), picture(base), plain)
 
 
-@pytest.mark.parametrize(("kind", "scale"), [("peft", 1.0), ("kohya", 0.4), ("pickled", 1.0), ("kohya unet", -1.5)])
+@pytest.mark.parametrize(
+    ("kind", "scale"), [("peft", 1.0), ("kohya", 0.4), ("pickled", 1.0), ("kohya unet", -1.5)]
+)
 def test_a_lora_equals_diffusers_with_it(base, files, stock, kind, scale):
     pipe, picture = stock
     plain = picture(base)
     with quiet():
-        pipe.load_lora_weights(files[kind].parent, weight_name=files[kind.replace("pickled", "kohya")].name, adapter_name="a")
+        pipe.load_lora_weights(
+            files[kind].parent,
+            weight_name=files[kind.replace("pickled", "kohya")].name,
+            adapter_name="a",
+        )
     pipe.set_adapters(["a"], [scale])
     assert same(made(base.but(lora=f"{files[kind]}@{scale}")), picture(base), plain)
 
@@ -111,12 +144,20 @@ def test_two_loras_equal_diffusers_with_both(base, files, stock):
     plain, names = picture(base), ["peft", "kohya unet"]
     with quiet():
         for name in names:
-            pipe.load_lora_weights(files[name].parent, weight_name=files[name].name, adapter_name=name.replace(" ", ""))
+            pipe.load_lora_weights(
+                files[name].parent, weight_name=files[name].name, adapter_name=name.replace(" ", "")
+            )
     pipe.set_adapters(["peft", "kohyaunet"], [0.7, -0.5])
-    assert same(made(base.but(lora=f"{files['peft']}@0.7, {files['kohya unet']}@-0.5")), picture(base), plain)
+    assert same(
+        made(base.but(lora=f"{files['peft']}@0.7, {files['kohya unet']}@-0.5")),
+        picture(base),
+        plain,
+    )
 
 
-@pytest.mark.parametrize(("name", "token"), [("toy", None), ("hat", None), ("ink", None), ("ink", "<toy>")])
+@pytest.mark.parametrize(
+    ("name", "token"), [("toy", None), ("hat", None), ("ink", None), ("ink", "<toy>")]
+)
 def test_a_textual_inversion_equals_diffusers_with_it(base, files, stock, name, token):
     pipe, picture = stock
     plain = picture(base)
@@ -135,7 +176,11 @@ def test_all_at_once_equal_diffusers_with_all(base, files, stock):
         pipe.load_textual_inversion(files[name].parent, weight_name=files[name].name)
     with quiet():
         pipe.load_lora_weights(files["peft"].parent, weight_name="peft.safetensors")
-    asked = base.but(vae=str(files["other"]), textual_inversion=f"{files['ink']}, {files['toy']}", lora=str(files["peft"]))
+    asked = base.but(
+        vae=str(files["other"]),
+        textual_inversion=f"{files['ink']}, {files['toy']}",
+        lora=str(files["peft"]),
+    )
     assert same(made(asked), picture(base), plain)
 
 
@@ -146,61 +191,121 @@ def test_img2img_reads_and_writes_with_the_other_vae(base, files, stock):
 
     pipe, scheduler = stock[0], copy.deepcopy(stock[0].scheduler)
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
-    pipe = StableDiffusionImg2ImgPipeline(**pipe.components | {"vae": AutoencoderKL.from_pretrained(files["other"] / "vae")},
-                                          requires_safety_checker=False)
+    pipe = StableDiffusionImg2ImgPipeline(
+        **pipe.components | {"vae": AutoencoderKL.from_pretrained(files["other"] / "vae")},
+        requires_safety_checker=False,
+    )
     pipe.scheduler = scheduler  # only now: the class would change its configuration
     pipe.set_progress_bar_config(disable=True)
-    expected = pipe(base.prompt, photo, strength=0.5, negative_prompt=base.negative_prompt, guidance_scale=4, num_inference_steps=4,
-                    generator=torch.Generator().manual_seed(1), output_type="np").images[0]
+    expected = pipe(
+        base.prompt,
+        photo,
+        strength=0.5,
+        negative_prompt=base.negative_prompt,
+        guidance_scale=4,
+        num_inference_steps=4,
+        generator=torch.Generator().manual_seed(1),
+        output_type="np",
+    ).images[0]
     asked = base.but(image=photo, strength=0.5, num_inference_steps=4)
     assert same(made(asked.but(vae=str(files["other"]))), expected, made(asked))
 
 
 # What is in and what is out
 
-def test_a_sweep_over_parts_reads_the_unet_once_and_leaves_plain_cells_as_they_are(base, files, tmp_path, monkeypatch):
+
+def test_a_sweep_over_parts_reads_the_unet_once_and_leaves_plain_cells_as_they_are(
+    base, files, tmp_path, monkeypatch
+):
     plain = run(base, tmp_path / "plain", dtype="float32", progress=False)
     sdlab.models.pipeline.unload()
     reads, read = [], sdlab.models.pipeline.read
-    monkeypatch.setattr(sdlab.models.pipeline, "read", lambda *given: reads.append(given) or read(*given))
-    cells = [*sweep(base, lora=[str(files["peft"]), None, f"{files['peft']}@0.5"], vae=[str(files["other"]), None]),
-             *sweep(base, textual_inversion=[str(files["ink"]), str(files["toy"])], lora=[None, str(files["kohya unet"])])]
+    monkeypatch.setattr(
+        sdlab.models.pipeline, "read", lambda *given: reads.append(given) or read(*given)
+    )
+    cells = [
+        *sweep(
+            base,
+            lora=[str(files["peft"]), None, f"{files['peft']}@0.5"],
+            vae=[str(files["other"]), None],
+        ),
+        *sweep(
+            base,
+            textual_inversion=[str(files["ink"]), str(files["toy"])],
+            lora=[None, str(files["kohya unet"])],
+        ),
+    ]
     frame = run(cells, tmp_path / "swept", dtype="float32", on_error="raise", progress=False)
     assert len(reads) == 1 and frame["pixels"].nunique() == len(cells) == 10
     none = frame[["lora", "vae", "textual_inversion"]].isna().all(axis=1)
     assert frame["pixels"][none].tolist() == plain["pixels"].tolist()
-    backwards = run(cells[::-3], tmp_path / "backwards", dtype="float32", on_error="raise", progress=False)
+    backwards = run(
+        cells[::-3], tmp_path / "backwards", dtype="float32", on_error="raise", progress=False
+    )
     assert backwards["pixels"].tolist() == frame["pixels"].tolist()[::-3]
 
 
 def test_every_tensor_is_the_models_own_again_after_a_swap(base, files):
     def tensors(pipe):
-        return {f"{part} {name}": tensor for part in ("unet", "vae", "text_encoder")
-                for name, tensor in getattr(pipe, part).state_dict().items()}
+        return {
+            f"{part} {name}": tensor
+            for part in ("unet", "vae", "text_encoder")
+            for name, tensor in getattr(pipe, part).state_dict().items()
+        }
 
     loaded = load(native(base.model), "cpu", "float32")
-    before, vocabulary = {name: tensor.clone() for name, tensor in tensors(loaded.pipe).items()}, loaded.pipe.tokenizer.get_vocab()
-    made(base.but(vae=str(files["other"]), textual_inversion=str(files["ink"]), lora=f"{files['peft']}, {files['kohya unet']}"))
-    assert len(tensors(loaded.pipe)) > len(before) and loaded.pipe.tokenizer.get_vocab() != vocabulary
+    before, vocabulary = (
+        {name: tensor.clone() for name, tensor in tensors(loaded.pipe).items()},
+        loaded.pipe.tokenizer.get_vocab(),
+    )
+    made(
+        base.but(
+            vae=str(files["other"]),
+            textual_inversion=str(files["ink"]),
+            lora=f"{files['peft']}, {files['kohya unet']}",
+        )
+    )
+    assert (
+        len(tensors(loaded.pipe)) > len(before) and loaded.pipe.tokenizer.get_vocab() != vocabulary
+    )
     after = tensors(load(native(base.model), "cpu", "float32").pipe)
-    assert list(after) == list(before) and all(torch.equal(after[name], before[name]) for name in before)
+    assert list(after) == list(before) and all(
+        torch.equal(after[name], before[name]) for name in before
+    )
     assert loaded.pipe.tokenizer.get_vocab() == vocabulary
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_half_precision_holds_for_all_parts(base, files, dtype):
-    asked = base.but(vae=str(files["other"]), textual_inversion=str(files["ink"]), lora=str(files["peft"]))
+    asked = base.but(
+        vae=str(files["other"]), textual_inversion=str(files["ink"]), lora=str(files["peft"])
+    )
     found, exact, plain = made(asked, dtype), made(asked), made(base)
     assert np.abs(found - exact).max() < 0.2 * np.abs(exact - plain).max()
     pipe = load(swapped(native(base.model), asked), "cpu", dtype).pipe
-    assert {tensor.dtype for part in (pipe.unet, pipe.vae, pipe.text_encoder) for tensor in part.parameters()} == {getattr(torch, dtype)}
+    assert {
+        tensor.dtype
+        for part in (pipe.unet, pipe.vae, pipe.text_encoder)
+        for tensor in part.parameters()
+    } == {getattr(torch, dtype)}
 
 
 def test_a_lora_that_fits_only_in_part_is_refused_and_leaves_nothing_behind(base, files, tmp_path):
     before = made(base)
     weights = load_file(files["peft"])
-    save_file(weights | {"unet.mid_block.nowhere.lora_A.weight": torch.zeros(2, 8), "unet.mid_block.nowhere.lora_B.weight": torch.zeros(8, 2)},
-              tmp_path / "part.safetensors")
-    frame = run(base.but(lora=str(tmp_path / "part.safetensors")), tmp_path / "store", dtype="float32", progress=False)
+    save_file(
+        weights
+        | {
+            "unet.mid_block.nowhere.lora_A.weight": torch.zeros(2, 8),
+            "unet.mid_block.nowhere.lora_B.weight": torch.zeros(8, 2),
+        },
+        tmp_path / "part.safetensors",
+    )
+    frame = run(
+        base.but(lora=str(tmp_path / "part.safetensors")),
+        tmp_path / "store",
+        dtype="float32",
+        progress=False,
+    )
     assert "another kind of model" in frame["error"][0] or "does not fit" in frame["error"][0]
     assert np.array_equal(made(base), before)

@@ -1,4 +1,5 @@
 """Axes, their text syntax, and the order of a sweep."""
+
 import itertools
 import warnings
 
@@ -11,27 +12,62 @@ from sdlab.recipe.axes import choices, numbers, words
 
 def test_a_sweep_is_the_product_of_its_axes_with_the_last_one_fastest():
     cells = sweep(Request(prompt="a cat"), guidance_scale=[1, 3, 7.5], seed=range(4))
-    expected = [Request(prompt="a cat", guidance_scale=g, seed=s) for g, s in itertools.product([1, 3, 7.5], range(4))]
+    expected = [
+        Request(prompt="a cat", guidance_scale=g, seed=s)
+        for g, s in itertools.product([1, 3, 7.5], range(4))
+    ]
     assert cells == expected
 
 
-@pytest.mark.parametrize("text, values", [
-    ("1-5", [1, 2, 3, 4, 5]), ("1-10 (+2)", [1, 3, 5, 7, 9]), ("1-10 [5]", [1, 3, 5, 7, 10]), ("10-1 (-3)", [10, 7, 4, 1]),
-    ("10-1 (-2)", [10, 8, 6, 4, 2]), ("-5--1", [-5, -4, -3, -2, -1]), ("3, 1,2-3", [3, 1, 2, 3]), ("5-3", [5, 4, 3]), ("7", [7])])
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ("1-5", [1, 2, 3, 4, 5]),
+        ("1-10 (+2)", [1, 3, 5, 7, 9]),
+        ("1-10 [5]", [1, 3, 5, 7, 10]),
+        ("10-1 (-3)", [10, 7, 4, 1]),
+        ("10-1 (-2)", [10, 8, 6, 4, 2]),
+        ("-5--1", [-5, -4, -3, -2, -1]),
+        ("3, 1,2-3", [3, 1, 2, 3]),
+        ("5-3", [5, 4, 3]),
+        ("7", [7]),
+    ],
+)
 def test_whole_number_ranges(text, values):
     assert numbers(text, whole=True) == values
 
 
-@pytest.mark.parametrize("text, values", [
-    ("0-1", [0, 1]), ("0-1 (+0.25)", [0, 0.25, 0.5, 0.75, 1]), ("0-1 [5]", [0, 0.25, 0.5, 0.75, 1]), (".5-1", [0.5]),
-    ("0-1 (+0.3)", [0, 0.3, 0.6, 0.9]), ("1e-1-1 (+.3)", [0.1, 0.4, 0.7, 1.0]), ("7.5, 3", [7.5, 3]), ("0.1-0.3 (+0.1)", [0.1, 0.2, 0.3])])
+@pytest.mark.parametrize(
+    "text, values",
+    [
+        ("0-1", [0, 1]),
+        ("0-1 (+0.25)", [0, 0.25, 0.5, 0.75, 1]),
+        ("0-1 [5]", [0, 0.25, 0.5, 0.75, 1]),
+        (".5-1", [0.5]),
+        ("0-1 (+0.3)", [0, 0.3, 0.6, 0.9]),
+        ("1e-1-1 (+.3)", [0.1, 0.4, 0.7, 1.0]),
+        ("7.5, 3", [7.5, 3]),
+        ("0.1-0.3 (+0.1)", [0.1, 0.2, 0.3]),
+    ],
+)
 def test_real_ranges_end_where_they_say_and_are_exact(text, values):
     assert numbers(text, whole=False) == values
 
 
-@pytest.mark.parametrize("text, says", [
-    ("1-5(1)", r"a step needs its sign"), ("a", "neither a number nor a range"), ("1-5 (-1)", "never arrives"), ("1-5 (+0)", "never arrives"),
-    ("0-1 (+x)", "not a step"), ("0-9999999", "more than"), ("1-5 [0]", "ask for 1"), ("1.5", "whole number"), ("", "no values|neither")])
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        ("1-5(1)", r"a step needs its sign"),
+        ("a", "neither a number nor a range"),
+        ("1-5 (-1)", "never arrives"),
+        ("1-5 (+0)", "never arrives"),
+        ("0-1 (+x)", "not a step"),
+        ("0-9999999", "more than"),
+        ("1-5 [0]", "ask for 1"),
+        ("1.5", "whole number"),
+        ("", "no values|neither"),
+    ],
+)
 def test_a_range_that_is_none_is_explained(text, says):
     with pytest.raises(ValueError, match=f"seed.*({says})"):
         sweep(Request(), seed=text)
@@ -43,7 +79,11 @@ def test_values_given_twice_count_once_and_keep_their_order():
 
 
 def test_arrays_one_value_and_None_are_axes_too():
-    assert [c.guidance_scale for c in sweep(Request(), guidance_scale=np.linspace(1, 2, 3))] == [1.0, 1.5, 2.0]
+    assert [c.guidance_scale for c in sweep(Request(), guidance_scale=np.linspace(1, 2, 3))] == [
+        1.0,
+        1.5,
+        2.0,
+    ]
     assert [c.seed for c in sweep(Request(), seed=5)] == [5]
     assert [c.height for c in sweep(Request(), height=[None, 64])] == [None, 64]
 
@@ -55,9 +95,17 @@ def test_commas_belong_to_a_prompt_and_separate_names():
     assert words('cat, "dog, big", "say ""hi"""') == ["cat", "dog, big", 'say "hi"']
 
 
-@pytest.mark.parametrize("axes, says", [
-    ({"guidance": [1]}, "unknown axis 'guidance'; did you mean 'guidance_scale'"), ({"steps": [1]}, "did you mean 'num_inference_steps'"), ({"cfg": [1]}, "did you mean 'guidance_scale'"),
-    ({"seed": []}, "no values"), ({"seed": {"a": 1}}, "mapping"), ({"labels": [1]}, "unknown axis")])
+@pytest.mark.parametrize(
+    "axes, says",
+    [
+        ({"guidance": [1]}, "unknown axis 'guidance'; did you mean 'guidance_scale'"),
+        ({"steps": [1]}, "did you mean 'num_inference_steps'"),
+        ({"cfg": [1]}, "did you mean 'guidance_scale'"),
+        ({"seed": []}, "no values"),
+        ({"seed": {"a": 1}}, "mapping"),
+        ({"labels": [1]}, "unknown axis"),
+    ],
+)
 def test_a_wrong_axis_is_refused_by_name(axes, says):
     with pytest.raises((TypeError, ValueError), match=says):
         sweep(Request(), **axes)
@@ -73,15 +121,27 @@ def test_an_endless_axis_and_a_giant_sweep_are_refused():
 def test_search_and_replace_acts_on_both_prompts_and_names_its_choice():
     cells = sweep(Request(prompt="a red cat", negative_prompt="cat hair"), replace="cat, dog")
     assert [(c.prompt, c.negative_prompt, c.labels) for c in cells] == [
-        ("a red cat", "cat hair", {"cat": "cat"}), ("a red dog", "dog hair", {"cat": "dog"})]
+        ("a red cat", "cat hair", {"cat": "cat"}),
+        ("a red dog", "dog hair", {"cat": "dog"}),
+    ]
 
 
 def test_several_searches_are_several_axes():
     cells = sweep(Request(prompt="a red cat"), replace={"cat": ["dog"], "red": "blue, green"})
-    assert [c.prompt for c in cells] == ["a red cat", "a blue cat", "a green cat", "a red dog", "a blue dog", "a green dog"]
+    assert [c.prompt for c in cells] == [
+        "a red cat",
+        "a blue cat",
+        "a green cat",
+        "a red dog",
+        "a blue dog",
+        "a green dog",
+    ]
 
 
-@pytest.mark.parametrize("replace, says", [("hamster, dog", "contains 'hamster'"), ("cat", "at least one"), ("", "at least one|give")])
+@pytest.mark.parametrize(
+    "replace, says",
+    [("hamster, dog", "contains 'hamster'"), ("cat", "at least one"), ("", "at least one|give")],
+)
 def test_a_search_that_finds_nothing_is_an_error(replace, says):
     with pytest.raises(ValueError, match=says):
         sweep(Request(prompt="a cat"), replace=replace)
@@ -93,9 +153,19 @@ def test_choices_in_a_prompt_are_all_taken_and_named():
     assert cells[1].labels == {"colour": "red", "cat|dog": "dog"} and len(cells) == 8
 
 
-@pytest.mark.parametrize("prompt, texts", [
-    ("{a|b {c|d}}", ["a", "b c", "b d"]), ("{2$$a|b|c}", ["a, b", "a, c", "b, c"]), ("{1-2$$ and $$a|b}", ["a", "b", "a and b"]),
-    ("{|very} big", [" big", "very big"]), (r"\{a\|b\}", ["{a|b}"]), ("plain", ["plain"]), ("{a|a}", ["a", "a"]), ("a|b", ["a|b"])])
+@pytest.mark.parametrize(
+    "prompt, texts",
+    [
+        ("{a|b {c|d}}", ["a", "b c", "b d"]),
+        ("{2$$a|b|c}", ["a, b", "a, c", "b, c"]),
+        ("{1-2$$ and $$a|b}", ["a", "b", "a and b"]),
+        ("{|very} big", [" big", "very big"]),
+        (r"\{a\|b\}", ["{a|b}"]),
+        ("plain", ["plain"]),
+        ("{a|a}", ["a", "a"]),
+        ("a|b", ["a|b"]),
+    ],
+)
 def test_the_readings_of_a_prompt(prompt, texts):
     assert [text for text, _ in choices(prompt)] == texts
 
@@ -109,8 +179,15 @@ def test_choices_in_both_prompts_keep_their_own_labels():
     assert cells[1].labels == {"red|blue": "red", "red|blue 2": "blue"}
 
 
-@pytest.mark.parametrize("prompt, says", [("{a|b", "without its partner"), ("a}", "without its partner"), ("{4$$a|b}", "cannot take 4 of 2"),
-                                          ("{a|b}" * 20, "1,048,576 readings")])
+@pytest.mark.parametrize(
+    "prompt, says",
+    [
+        ("{a|b", "without its partner"),
+        ("a}", "without its partner"),
+        ("{4$$a|b}", "cannot take 4 of 2"),
+        ("{a|b}" * 20, "1,048,576 readings"),
+    ],
+)
 def test_a_prompt_that_cannot_be_read_is_explained(prompt, says):
     with pytest.raises(ValueError, match=says):
         sweep(Request(prompt=prompt))

@@ -1,4 +1,5 @@
 """A grid is evidence: every cell says what it is, pixels stay pixels, nothing is cut or mixed."""
+
 import io
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from sdlab.recipe.request import FIELDS, Request, sweep
 from sdlab.results.grid import image_grid
 from sdlab.results.sheet import GridFigure
 
-LONG = ("a hamster with a paintbrush in front of an easel, oil painting by a follower of Vermeer, warm evening light, "
-        "highly detailed, costs $5 and 50 %")
+LONG = (
+    "a hamster with a paintbrush in front of an easel, oil painting by a follower of Vermeer, warm evening light, "
+    "highly detailed, costs $5 and 50 %"
+)
 
 
 def results(folder, cells, size=(16, 16)):
@@ -27,8 +30,17 @@ def results(folder, cells, size=(16, 16)):
         noise = np.random.default_rng(i).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
         path = folder / f"{size[0]}-{i}.png"
         Image.fromarray(noise).save(path)
-        rows.append({"key": f"{size[0]}-{i}", **{f: getattr(cell, f) for f in FIELDS}, **cell.labels, "path": str(path),
-                     "error": None, "seconds": 1.0, "device": "cpu"})
+        rows.append(
+            {
+                "key": f"{size[0]}-{i}",
+                **{f: getattr(cell, f) for f in FIELDS},
+                **cell.labels,
+                "path": str(path),
+                "error": None,
+                "seconds": 1.0,
+                "device": "cpu",
+            }
+        )
     return pd.DataFrame(rows).convert_dtypes()
 
 
@@ -60,18 +72,36 @@ def test_small_pictures_are_enlarged_by_a_whole_number_and_not_blurred(tmp_path,
     figure = image_grid(frame, col="seed")
     left, right, bottom, top = figure.axes[0].images[1].get_extent()
     scale = dpi // 100
-    shown = drawn(figure, dpi)[round(top) * scale:round(bottom) * scale, round(left) * scale:round(right) * scale]
+    shown = drawn(figure, dpi)[
+        round(top) * scale : round(bottom) * scale, round(left) * scale : round(right) * scale
+    ]
     source = np.asarray(Image.open(frame.path[1]))
     times = shown.shape[0] // 16
     assert times >= 4 and shown.shape[0] == 16 * times
-    np.testing.assert_array_equal(shown[2:-2, 2:-2], source.repeat(times, 0).repeat(times, 1)[2:-2, 2:-2])
+    np.testing.assert_array_equal(
+        shown[2:-2, 2:-2], source.repeat(times, 0).repeat(times, 1)[2:-2, 2:-2]
+    )
 
 
-@pytest.mark.parametrize("row, col", [("prompt", "seed"), ("seed", "prompt"), (["scheduler", "prompt"], "seed"),
-                                      ("seed", ["prompt", "scheduler"]), (None, None)])
+@pytest.mark.parametrize(
+    "row, col",
+    [
+        ("prompt", "seed"),
+        ("seed", "prompt"),
+        (["scheduler", "prompt"], "seed"),
+        ("seed", ["prompt", "scheduler"]),
+        (None, None),
+    ],
+)
 def test_labels_neither_overlap_nor_leave_the_figure(tmp_path, row, col):
-    frame = results(tmp_path, plan(prompt=[LONG, "a cat", "x" * 90], scheduler=["DPMSolverMultistepScheduler", "DDIMScheduler"],
-                                   seed=[1234, 2**62]))
+    frame = results(
+        tmp_path,
+        plan(
+            prompt=[LONG, "a cat", "x" * 90],
+            scheduler=["DPMSolverMultistepScheduler", "DDIMScheduler"],
+            seed=[1234, 2**62],
+        ),
+    )
     if "scheduler" not in str((row, col)) and row:
         frame = frame[frame.scheduler == "DDIMScheduler"]
     figure = image_grid(frame, row, col, title=f"{LONG}. {LONG}", max_cols=12)
@@ -110,7 +140,9 @@ def test_a_missing_value_is_a_dash_and_letters_without_a_font_are_escaped(tmp_pa
 
 
 def test_a_dollar_is_a_dollar(tmp_path):
-    figure = image_grid(results(tmp_path, plan(prompt=r"$\frac{1$ cat".replace("{", r"\{"))), "prompt")
+    figure = image_grid(
+        results(tmp_path, plan(prompt=r"$\frac{1$ cat".replace("{", r"\{"))), "prompt"
+    )
     drawn(figure)
     assert r"$\frac{1$ cat" in texts(figure)
 
@@ -122,8 +154,11 @@ def test_a_white_picture_has_an_edge(tmp_path):
     left, right, bottom, top = map(round, figure.axes[0].images[0].get_extent())
     page = drawn(figure).min(axis=2)
     middle = (top + bottom) // 2
-    assert (page[middle, left + 2:right - 2] == 255).all()
-    assert page[middle, left - 2:left + 1].min() < 200 and page[middle, right - 1:right + 2].min() < 200
+    assert (page[middle, left + 2 : right - 2] == 255).all()
+    assert (
+        page[middle, left - 2 : left + 1].min() < 200
+        and page[middle, right - 1 : right + 2].min() < 200
+    )
 
 
 def test_cells_without_a_picture_say_why(tmp_path):
@@ -135,32 +170,51 @@ def test_cells_without_a_picture_say_why(tmp_path):
     (tmp_path / "16-3.png").unlink()
     figure = image_grid(frame, "seed", "guidance_scale")
     assert len(figure.axes[0].images) == 1
-    assert {"ValueError: 91 tokens", "not rendered", "file unreadable", "file missing", "·"} <= set(texts(figure))
+    assert {"ValueError: 91 tokens", "not rendered", "file unreadable", "file missing", "·"} <= set(
+        texts(figure)
+    )
     assert "1 failed" in figure.get_label()
 
 
 def test_several_images_in_a_cell_are_refused_with_what_sets_them_apart(tmp_path):
     frame = results(tmp_path, plan(seed=range(6), guidance_scale=[1, 4]))
-    with pytest.raises(ValueError, match=r"6 images share row 'a cat' and col '1': they differ in seed; add it to row or col"):
+    with pytest.raises(
+        ValueError,
+        match=r"6 images share row 'a cat' and col '1': they differ in seed; add it to row or col",
+    ):
         image_grid(frame, "prompt", "guidance_scale")
     twice = pd.concat([frame, frame])
     with pytest.raises(ValueError, match=r"one recipe, several times.*drop_duplicates"):
         image_grid(twice, "seed", "guidance_scale")
-    twice["device"], twice["pixels"] = ["cpu"] * 12 + ["cuda"] * 12, [f"{i:032x}" for i in range(24)]
+    twice["device"], twice["pixels"] = (
+        ["cpu"] * 12 + ["cuda"] * 12,
+        [f"{i:032x}" for i in range(24)],
+    )
     with pytest.raises(ValueError, match="differ in device; add it"):
         image_grid(twice, "seed", "guidance_scale")
 
 
-@pytest.mark.parametrize("kind, wrong, words", [
-    (ValueError, dict(row="guidance"), "row='guidance' is no column.*did you mean 'guidance_scale'"),
-    (ValueError, dict(page=2), "page=2.*pages 1 to 1"),
-    (ValueError, dict(max_cols=0), "max_cols=0: use a whole number, at least 1"),
-    (ValueError, dict(max_rows="9"), "max_rows='9': use a whole number"),
-    (ValueError, dict(cell_size=0), "cell_size=0: use a whole number, at least 1, or leave it out"),
-    (ValueError, dict(cell_size=-5), "cell_size=-5: use a whole number"),
-    (ValueError, dict(cell_size="9"), "cell_size='9': use a whole number"),
-    (ValueError, dict(row="seed", cell_size=40000), "too large to draw"),
-])
+@pytest.mark.parametrize(
+    "kind, wrong, words",
+    [
+        (
+            ValueError,
+            dict(row="guidance"),
+            "row='guidance' is no column.*did you mean 'guidance_scale'",
+        ),
+        (ValueError, dict(page=2), "page=2.*pages 1 to 1"),
+        (ValueError, dict(max_cols=0), "max_cols=0: use a whole number, at least 1"),
+        (ValueError, dict(max_rows="9"), "max_rows='9': use a whole number"),
+        (
+            ValueError,
+            dict(cell_size=0),
+            "cell_size=0: use a whole number, at least 1, or leave it out",
+        ),
+        (ValueError, dict(cell_size=-5), "cell_size=-5: use a whole number"),
+        (ValueError, dict(cell_size="9"), "cell_size='9': use a whole number"),
+        (ValueError, dict(row="seed", cell_size=40000), "too large to draw"),
+    ],
+)
 def test_wrong_arguments_are_explained(tmp_path, kind, wrong, words):
     with pytest.raises(kind, match=words):
         image_grid(results(tmp_path, plan(seed=0)), **wrong)
@@ -178,7 +232,10 @@ def test_frames_with_nothing_to_show_are_refused(tmp_path):
 
 def test_pages_show_every_cell_once_and_say_which_they_are(tmp_path):
     frame = results(tmp_path, plan(seed=range(7), guidance_scale=[1, 2, 3]))
-    pages = [image_grid(frame, "seed", "guidance_scale", max_rows=3, max_cols=2, page=p) for p in range(1, 7)]
+    pages = [
+        image_grid(frame, "seed", "guidance_scale", max_rows=3, max_cols=2, page=p)
+        for p in range(1, 7)
+    ]
     assert pages[0].pages == 6 and sum(len(page.axes[0].images) for page in pages) == 21
     assert "page 2 of 6: rows 1–3 of 7, columns 3–3 of 3" in texts(pages[1])
     assert {"6", "3"} < set(texts(pages[5])) and "5" not in texts(pages[5])
@@ -188,19 +245,28 @@ def test_two_thousand_cells_open_only_the_pictures_of_one_page(tmp_path, monkeyp
     frame = results(tmp_path, plan(seed=0))
     many = pd.concat([frame] * 2000, ignore_index=True).assign(seed=range(2000))
     opened, really = [], Image.open
-    monkeypatch.setattr(Image, "open", lambda path, *more: opened.append(path) or really(path, *more))
+    monkeypatch.setattr(
+        Image, "open", lambda path, *more: opened.append(path) or really(path, *more)
+    )
     figure = image_grid(many)
     assert len(opened) <= 2 * 72 and figure.pages == 28
     assert max(figure.get_size_inches() * 100) < 2500
 
 
 def test_large_pictures_are_reduced_to_what_is_seen(tmp_path):
-    figure = image_grid(results(tmp_path, plan(seed=range(3)), size=(700, 700)), col="seed", cell_size=100)
+    figure = image_grid(
+        results(tmp_path, plan(seed=range(3)), size=(700, 700)), col="seed", cell_size=100
+    )
     assert {image.get_array().shape for image in figure.axes[0].images} == {(200, 200, 3)}
 
 
 def test_pictures_of_different_sizes_keep_their_aspect_and_their_scale(tmp_path):
-    frame = pd.concat([results(tmp_path, plan(width=32, height=16), (32, 16)), results(tmp_path, plan(width=16, height=16))])
+    frame = pd.concat(
+        [
+            results(tmp_path, plan(width=32, height=16), (32, 16)),
+            results(tmp_path, plan(width=16, height=16)),
+        ]
+    )
     (a, b), sides = image_grid(frame, "width").axes[0].images, []
     for left, right, bottom, top in (a.get_extent(), b.get_extent()):
         sides.append((right - left, bottom - top))
@@ -218,7 +284,9 @@ def test_without_a_title_the_figure_says_what_is_constant_and_what_varies_along(
 
 def test_an_input_picture_is_named_by_the_beginning_of_its_hash(tmp_path):
     frame = results(tmp_path, plan(image="0123456789abcdef" * 2, seed=range(2)))
-    assert "image: 01234567…" in " ".join(texts(image_grid(frame, col="seed")))  # the line may be broken there
+    assert "image: 01234567…" in " ".join(
+        texts(image_grid(frame, col="seed"))
+    )  # the line may be broken there
 
 
 def test_weights_of_one_model_are_told_apart_and_those_of_several_go_without_saying(tmp_path):
@@ -227,13 +295,20 @@ def test_weights_of_one_model_are_told_apart_and_those_of_several_go_without_say
     assert "also varies: weights" in " ".join(texts(image_grid(frame, col="seed")))
     assert {"weights f00d", "weights beef"} <= set("\n".join(texts(image_grid(frame))).split("\n"))
     frame["model"] = ["tiny-v1", "tiny-v2"]
-    assert not any("weights" in text for text in [*texts(image_grid(frame)), *texts(image_grid(frame, col="seed"))])
+    assert not any(
+        "weights" in text
+        for text in [*texts(image_grid(frame)), *texts(image_grid(frame, col="seed"))]
+    )
 
 
 def test_a_list_is_captioned_with_what_sets_its_cells_apart(tmp_path):
     frame = results(tmp_path, plan(prompt="a {colour=red|blue} circle", seed=[7, 8]))
     said = texts(image_grid(frame))
-    assert said.count("colour red") == 2 and said.count("seed 8") == 2 and not any("a red circle" in text for text in said)
+    assert (
+        said.count("colour red") == 2
+        and said.count("seed 8") == 2
+        and not any("a red circle" in text for text in said)
+    )
 
 
 def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path):
@@ -242,7 +317,10 @@ def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path):
     data, facts = formatters.DisplayFormatter().format(figure)
     width, height = Image.open(io.BytesIO(data["image/png"])).size
     assert set(data) == {"text/plain", "image/png"} and isinstance(figure, GridFigure)
-    assert facts["image/png"] == {"width": width // 2, "height": height // 2}  # sharp on screens of 200 dpi
+    assert facts["image/png"] == {
+        "width": width // 2,
+        "height": height // 2,
+    }  # sharp on screens of 200 dpi
     check = "import sdlab.results.grid, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
 
@@ -250,8 +328,16 @@ def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path):
 def test_the_users_matplotlib_settings_do_not_change_the_figure(tmp_path):
     frame = results(tmp_path, plan(seed=range(2)))
     before = drawn(image_grid(frame, col="seed"))
-    with matplotlib.rc_context({"text.usetex": True, "font.size": 30, "text.color": "red", "axes.grid": True,
-                                "figure.constrained_layout.use": True, "image.interpolation": "bicubic",
-                                "image.origin": "lower"}):
+    with matplotlib.rc_context(
+        {
+            "text.usetex": True,
+            "font.size": 30,
+            "text.color": "red",
+            "axes.grid": True,
+            "figure.constrained_layout.use": True,
+            "image.interpolation": "bicubic",
+            "image.origin": "lower",
+        }
+    ):
         after = drawn(image_grid(frame, col="seed"))
     np.testing.assert_array_equal(before, after)

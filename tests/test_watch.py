@@ -1,4 +1,5 @@
 """Watching a job: what is told, when, and that nothing depends on who looks."""
+
 import threading
 
 import numpy as np
@@ -12,7 +13,9 @@ from sdlab import GenerationError, Job, Request, run, sweep
 from sdlab.models.resolve import SCHEDULERS
 from sdlab.render.denoise import Renderer, clean_latents
 
-DRAWN = Request(prompt="a hamster on a blue background", num_inference_steps=10)  # by the embedded model, which has learned to
+DRAWN = Request(
+    prompt="a hamster on a blue background", num_inference_steps=10
+)  # by the embedded model, which has learned to
 
 
 @pytest.fixture
@@ -57,7 +60,9 @@ class Held:
 @pytest.fixture
 def held(monkeypatch):
     held, pictures = Held(), Renderer.pictures
-    monkeypatch.setattr(Renderer, "pictures", lambda self, *given: held.gate.wait() and pictures(self, *given))
+    monkeypatch.setattr(
+        Renderer, "pictures", lambda self, *given: held.gate.wait() and pictures(self, *given)
+    )
     yield held
     held.go()  # a test that failed leaves no job behind
 
@@ -79,6 +84,7 @@ def keys(events, kind):
 
 # ---- what is told, and when
 
+
 def test_each_picture_that_lands_is_told_once(cat, tmp_path, held):
     cells = sweep(cat, seed=range(5))
     run(cells[:1], tmp_path)
@@ -88,7 +94,9 @@ def test_each_picture_that_lands_is_told_once(cat, tmp_path, held):
 
 def test_a_picture_is_in_the_store_when_it_is_told(cat, tmp_path, held):
     job, there = held.job(sweep(cat, seed=range(4)), tmp_path, batch_size=2), []
-    job.watch(lambda event: event.kind == "landed" and there.append(job.store.path(event.key).exists()))
+    job.watch(
+        lambda event: event.kind == "landed" and there.append(job.store.path(event.key).exists())
+    )
     held.go()
     assert job.wait() and there == [True] * 4
 
@@ -97,12 +105,21 @@ def test_a_cell_that_fails_is_told_with_its_message(cat, tmp_path, held, monkeyp
     refusing(monkeypatch, "dog")
     job, events = held.watched(sweep(cat, prompt=["a cat", "the dog"]), tmp_path)
     (failed,) = [event for event in events if event.kind == "failed"]
-    assert failed.key == job.keys[1] and failed.error == "RuntimeError: cannot draw a dog" == job.frame()["error"][1]
+    assert (
+        failed.key == job.keys[1]
+        and failed.error == "RuntimeError: cannot draw a dog" == job.frame()["error"][1]
+    )
 
 
-def test_the_end_is_told_last_with_the_final_state_and_before_anybody_who_waits_goes_on(cat, tmp_path, held):
+def test_the_end_is_told_last_with_the_final_state_and_before_anybody_who_waits_goes_on(
+    cat, tmp_path, held
+):
     job, seen = held.job(sweep(cat, seed=range(4)), tmp_path), []
-    job.watch(lambda event: seen.append((event.kind, job.state, job.wait(0) if event.kind == "ended" else None)))
+    job.watch(
+        lambda event: seen.append(
+            (event.kind, job.state, job.wait(0) if event.kind == "ended" else None)
+        )
+    )
     held.go()
     assert job.result()["path"].notna().all()
     assert seen[-1] == ("ended", "done", False) and [kind for kind, *_ in seen].count("ended") == 1
@@ -131,7 +148,11 @@ def test_what_a_listener_raises_loses_nothing(cat, tmp_path, held, every_step):
     job.watch(lambda event: 1 / 0)
     job.watch(events.append)
     held.go()
-    assert job.result()["path"].notna().all() and len(keys(events, "landed")) == 5 and events[-1].kind == "ended"
+    assert (
+        job.result()["path"].notna().all()
+        and len(keys(events, "landed")) == 5
+        and events[-1].kind == "ended"
+    )
 
 
 def test_who_has_left_is_told_nothing_more(cat, tmp_path, held):
@@ -146,6 +167,7 @@ def test_who_has_left_is_told_nothing_more(cat, tmp_path, held):
 
 # ---- what can be asked meanwhile
 
+
 def test_the_frame_of_a_running_job_has_what_landed_so_far(cat, tmp_path, held):
     run(cat, tmp_path)
     job = held.job([cat.but(seed=1), cat], tmp_path)
@@ -157,16 +179,23 @@ def test_the_frame_of_a_running_job_has_what_landed_so_far(cat, tmp_path, held):
 def test_the_frame_of_a_job_that_failed_can_be_read(cat, tmp_path, monkeypatch):
     refusing(monkeypatch, "dog")
     job = Job(cat.but(prompt="dog"), tmp_path, on_error="raise")
-    assert job.wait() and job.state == "failed" and job.frame()["error"][0].endswith("cannot draw a dog")
+    assert (
+        job.wait()
+        and job.state == "failed"
+        and job.frame()["error"][0].endswith("cannot draw a dog")
+    )
 
 
 def test_requests_and_keys_are_those_of_the_rows(cat, tmp_path):
     job = Job([cat.but(seed=1), cat, cat.but(seed=1)], tmp_path)
     assert job.keys == [request.key for request in job.requests] == list(job.result()["key"])
-    assert [request.seed for request in job.requests] == [1, 0, 1] and all(request.weights for request in job.requests)
+    assert [request.seed for request in job.requests] == [1, 0, 1] and all(
+        request.weights for request in job.requests
+    )
 
 
 # ---- sketches
+
 
 def test_watching_changes_no_bit(cat, tmp_path, held, every_step):
     cells = [*sweep(cat.but(num_inference_steps=4), seed=range(3)), *sweep(DRAWN, seed=range(3))]
@@ -180,13 +209,23 @@ def test_sketches_come_near_the_final_picture(tmp_path, held, every_step):
     job, events = held.watched(sweep(DRAWN, seed=range(3)), tmp_path)
     for key in job.keys:
         final = np.asarray(job.store.image(key), float)
-        far = [np.abs(np.asarray(event.image) - final).mean() for event in events if (event.kind, event.key) == ("sketch", key)]
-        assert len(far) == 9 and far[-1] < 20 and far[-1] < far[0] / 2  # of 255; nothing is sketched before the first step
+        far = [
+            np.abs(np.asarray(event.image) - final).mean()
+            for event in events
+            if (event.kind, event.key) == ("sketch", key)
+        ]
+        assert (
+            len(far) == 9 and far[-1] < 20 and far[-1] < far[0] / 2
+        )  # of 255; nothing is sketched before the first step
 
 
 @pytest.mark.parametrize("height, width, expected", [(32, 64, (64, 32)), (96, 384, (128, 32))])
-def test_a_sketch_is_a_small_picture_of_the_same_shape(cat, tmp_path, held, every_step, height, width, expected):
-    _, events = held.watched(cat.but(height=height, width=width, num_inference_steps=3), tmp_path, batch_size=1)
+def test_a_sketch_is_a_small_picture_of_the_same_shape(
+    cat, tmp_path, held, every_step, height, width, expected
+):
+    _, events = held.watched(
+        cat.but(height=height, width=width, num_inference_steps=3), tmp_path, batch_size=1
+    )
     images = [event.image for event in events if event.kind == "sketch"]
     assert images and {(image.mode, image.size) for image in images} == {("RGB", expected)}
 
@@ -205,7 +244,11 @@ def test_sketches_keep_their_pace_and_a_slow_listener_slows_them(monkeypatch):
     monkeypatch.setattr(sdlab.render.sketch, "colours_of", lambda vae: None)
     sketches = sdlab.render.sketch.Sketches([True])
     for cost, pause in [(0.0, 0.25), (0.06, 1.0)]:  # seconds; 0.06 of 1 s in two lanes is 3 %
-        monkeypatch.setattr(sketches, "_draw", lambda *args, cost=cost: (drawn.append(now[0]), now.append(now.pop() + cost)))
+        monkeypatch.setattr(
+            sketches,
+            "_draw",
+            lambda *args, cost=cost: (drawn.append(now[0]), now.append(now.pop() + cost)),
+        )
         del drawn[:]
         now[0] = begun = now[0] + 10
         for i in range(200):
@@ -230,7 +273,9 @@ def test_the_clean_latents_are_ddims_own(kind):
     x, predicted = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     for t in ddim.timesteps:
         own = ddim.step(predicted, t, x).pred_original_sample
-        assert torch.allclose(clean_latents(ddim, ddim.scale_model_input(x, t), predicted, t), own, atol=1e-5)
+        assert torch.allclose(
+            clean_latents(ddim, ddim.scale_model_input(x, t), predicted, t), own, atol=1e-5
+        )
 
 
 @pytest.mark.filterwarnings("ignore:__array_wrap__:DeprecationWarning")
@@ -239,7 +284,9 @@ def test_the_clean_latents_are_ddims_own(kind):
 def test_a_perfect_prediction_gives_the_clean_latents_in_every_scheduler(scheduler, kind):
     import diffusers
 
-    own = getattr(diffusers, scheduler)(prediction_type=kind, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    own = getattr(diffusers, scheduler)(
+        prediction_type=kind, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+    )
     own.set_timesteps(10)
     clean, noise = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     t = own.timesteps[4]
@@ -254,10 +301,15 @@ def test_noise_and_nothing_else_still_gives_numbers():
 
     whole = DDIMScheduler(prediction_type="epsilon", rescale_betas_zero_snr=True)
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert whole.alphas_cumprod[999] == 0 and torch.isfinite(clean_latents(whole, x, x, torch.tensor(999))).all()
+    assert (
+        whole.alphas_cumprod[999] == 0
+        and torch.isfinite(clean_latents(whole, x, x, torch.tensor(999))).all()
+    )
 
 
-def test_the_map_to_colours_belongs_to_the_vae_and_is_forgotten_with_it(cat, tmp_path, held, every_step, monkeypatch):
+def test_the_map_to_colours_belongs_to_the_vae_and_is_forgotten_with_it(
+    cat, tmp_path, held, every_step, monkeypatch
+):
     import gc
 
     sdlab.models.pipeline.unload()
@@ -280,4 +332,7 @@ def test_plain_colours_are_sketched_in_their_own_colour():
         with torch.inference_mode():
             latents = vae.encode(picture).latent_dist.mode()[0] * vae.config.scaling_factor
         image = sdlab.render.sketch.sketch(latents, sdlab.render.sketch.colours_of(vae), 64, 64)
-        assert isinstance(image, Image.Image) and np.abs(np.asarray(image).mean((0, 1)) - colour).max() < 12
+        assert (
+            isinstance(image, Image.Image)
+            and np.abs(np.asarray(image).mean((0, 1)) - colour).max() < 12
+        )

@@ -1,4 +1,5 @@
 """The verdict, the searches for cuts and sizes, and the reading of unknown payloads."""
+
 import dataclasses
 import math
 
@@ -22,10 +23,15 @@ def picture(seed, height=512, width=512):
     rng = np.random.default_rng(seed)
     down, across = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)
     falling = 1 / np.maximum(np.hypot(down, across), 1 / max(height, width)) ** 1.2
-    planes = [np.fft.irfft2(np.fft.rfft2(rng.normal(size=(height, width))) * falling, (height, width)) for _ in range(3)]
+    planes = [
+        np.fft.irfft2(np.fft.rfft2(rng.normal(size=(height, width))) * falling, (height, width))
+        for _ in range(3)
+    ]
     planes = [128 + 40 * plane / plane.std() + rng.normal(0, 2, plane.shape) for plane in planes]
     grey = planes[0]
-    return np.stack([0.7 * grey + 0.3 * plane for plane in planes], -1).clip(0, 255).astype(np.uint8)
+    return (
+        np.stack([0.7 * grey + 0.3 * plane for plane in planes], -1).clip(0, 255).astype(np.uint8)
+    )
 
 
 def resized(image, width, height):
@@ -41,6 +47,7 @@ def found(inspection):
 
 
 # As it is
+
 
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_every_known_mark_is_found_and_no_other(name):
@@ -60,7 +67,9 @@ def test_nothing_is_found_in_a_picture_without_a_mark(seed):
 def test_the_official_decoder_is_quoted(name):
     payload, marked = PAYLOADS[name], embed_watermark(picture(1), name)
     [finding] = detect_watermark(marked, name).findings
-    read = decode_watermark(marked, len(payload))  # in uint8, as the official tools read all payloads
+    read = decode_watermark(
+        marked, len(payload)
+    )  # in uint8, as the official tools read all payloads
     assert (finding.official.bits == read).all()
     assert bool(finding.official) == finding.official.exact == (read == payload.bits).all()
 
@@ -68,7 +77,10 @@ def test_the_official_decoder_is_quoted(name):
 def test_a_path_an_image_and_an_array_give_the_same_answer(tmp_path):
     marked = embed_watermark(picture(3), "sd-v2")
     Image.fromarray(marked).save(tmp_path / "marked.png")
-    one, two, three = (detect_watermark(image).frame for image in (marked, Image.fromarray(marked), tmp_path / "marked.png"))
+    one, two, three = (
+        detect_watermark(image).frame
+        for image in (marked, Image.fromarray(marked), tmp_path / "marked.png")
+    )
     assert one.equals(two) and one.equals(three)
 
 
@@ -90,7 +102,9 @@ def test_the_rate_is_shared_by_the_payloads():
 @pytest.mark.parametrize("search", SHARES)
 def test_a_picture_as_it_is_pays_for_the_search_with_its_share(search):
     marked = embed_watermark(picture(5, 320, 320), "sd-v2")
-    [plain], [finding] = (detect_watermark(marked, "sd-v2", search=s).findings for s in ("none", search))
+    [plain], [finding] = (
+        detect_watermark(marked, "sd-v2", search=s).findings for s in ("none", search)
+    )
     assert finding.log10_p == pytest.approx(plain.log10_p - math.log10(SHARES[search]["as is"]))
 
 
@@ -104,10 +118,13 @@ def test_a_large_picture_is_judged_by_its_middle_rows_at_the_right_phase(monkeyp
 
 # Searches
 
+
 @pytest.mark.parametrize("name", ["sd-v1", "sdxl", "sd-v2"])
-@pytest.mark.parametrize(("left", "top", "right", "bottom"), [(1, 0, 0, 1), (10, 10, 10, 10), (33, 19, 40, 2)])
+@pytest.mark.parametrize(
+    ("left", "top", "right", "bottom"), [(1, 0, 0, 1), (10, 10, 10, 10), (33, 19, 40, 2)]
+)
 def test_a_cut_is_found_where_it_is(name, left, top, right, bottom):
-    marked = embed_watermark(picture(7), name)[top:512 - bottom, left:512 - right]
+    marked = embed_watermark(picture(7), name)[top : 512 - bottom, left : 512 - right]
     inspection = detect_watermark(marked, name, search="crop")
     assert inspection.detected and not detect_watermark(marked, name).detected
     cut, row = inspection.best.geometry.cut, inspection.best.geometry.row
@@ -125,13 +142,18 @@ def test_a_size_is_found(size):
 def test_all_searches_find_mirrored_and_swapped_pictures_too():
     marked = embed_watermark(picture(9, 320, 320), "sd-v1")
     assert geometry(detect_watermark(marked[:, ::-1], "sd-v1", search="all"), "sd-v1") == "mirrored"
-    assert geometry(detect_watermark(marked[..., ::-1], "sd-v1", search="all"), "sd-v1") == "red and blue swapped"
+    assert (
+        geometry(detect_watermark(marked[..., ::-1], "sd-v1", search="all"), "sd-v1")
+        == "red and blue swapped"
+    )
     assert geometry(detect_watermark(marked, "sd-v1", search="all"), "sd-v1") == "as is"
 
 
 def test_a_search_finds_nothing_in_a_picture_without_a_mark():
     steps = []
-    inspection = detect_watermark(picture(10), search="all", progress=lambda what, done: steps.append((what, done)))
+    inspection = detect_watermark(
+        picture(10), search="all", progress=lambda what, done: steps.append((what, done))
+    )
     assert not inspection.detected and inspection.best.log10_p > -4
     assert steps[-1] == ("cut", 1.0) and ("size", 1.0) in steps
     assert all(f.tests > 10_000 for f in inspection.findings)
@@ -147,13 +169,16 @@ def test_a_searched_place_must_be_a_hundred_times_less_likely():
 
 # Shares of the error
 
+
 @pytest.mark.parametrize("search", SHARES)
 def test_the_shares_of_a_search_sum_to_one(search):
     assert sum(SHARES[search].values()) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("n_bits", [32, 46, 136])
-@pytest.mark.parametrize("cuts", [Cuts(512, 512), Cuts(502, 490), Cuts(1531, 999, 200, 100), Cuts(5000, 300)])
+@pytest.mark.parametrize(
+    "cuts", [Cuts(512, 512), Cuts(502, 490), Cuts(1531, 999, 200, 100), Cuts(5000, 300)]
+)
 def test_the_shares_of_all_cuts_sum_to_one(n_bits, cuts):
     strides = cuts.strides(n_bits)
     shares = cuts.shares(n_bits, strides)
@@ -172,7 +197,10 @@ def test_the_probabilities_of_sides_and_ways_sum_to_one(side):
 def test_the_shares_of_sizes_sum_to_one_and_keep_the_proportions(size):
     sizes = sizes_before(*size)
     assert not sizes or sum(share for _, share in sizes) == pytest.approx(1)
-    assert all(w / h == pytest.approx(size[0] / size[1], rel=0.03) and (w, h) != size for (w, h), _ in sizes)
+    assert all(
+        w / h == pytest.approx(size[0] / size[1], rel=0.03) and (w, h) != size
+        for (w, h), _ in sizes
+    )
 
 
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (10, 3), (52, 17)])
@@ -196,13 +224,23 @@ def test_a_picture_that_is_too_large_is_searched_in_its_middle_at_the_right_phas
     cuts, window = middle(marked)
     assert window.shape == (510, 511, 3) and (cuts.left, cuts.top) == (127, 126)
     inspection = detect_watermark(marked, "sd-v2", search="crop")
-    assert inspection.detected and abs(inspection.best.geometry.cut[0] - 3) <= 2 and inspection.best.geometry.row % 256 == 0
+    assert (
+        inspection.detected
+        and abs(inspection.best.geometry.cut[0] - 3) <= 2
+        and inspection.best.geometry.row % 256 == 0
+    )
 
 
 def test_the_best_cut_is_the_least_p_of_all_places_with_their_shares():
-    grids, payload, cuts = np.random.default_rng(0).normal(size=(64, 60, 62)), PAYLOADS["flux-1"], Cuts(500, 488)
+    grids, payload, cuts = (
+        np.random.default_rng(0).normal(size=(64, 60, 62)),
+        PAYLOADS["flux-1"],
+        Cuts(500, 488),
+    )
     number = 18 * np.arange(60)[:, None] + np.arange(62)
-    grids[0] = without_local_mean(0.14 * payload.bits[number % 46] + grids[0])  # not cut at the left and the top
+    grids[0] = without_local_mean(
+        0.14 * payload.bits[number % 46] + grids[0]
+    )  # not cut at the left and the top
     strides = cuts.strides(46)
     folds = fold(grids, 46, strides, False)
     every = folds.log10_p(folds.agreements(payload.bits)) - np.log10(cuts.shares(46, strides))
@@ -212,6 +250,7 @@ def test_the_best_cut_is_the_least_p_of_all_places_with_their_shares():
 
 
 # The answer
+
 
 def test_a_small_picture_is_not_tested_and_the_words_say_why():
     inspection = detect_watermark(picture(13)[:255, :256])
@@ -228,7 +267,9 @@ def test_a_small_piece_of_a_marked_picture_is_found_by_a_search():
 
 
 @pytest.mark.parametrize("search", SHARES)
-@pytest.mark.parametrize("shape", [(1, 1), (7, 7), (1, 70_000), (70_000, 7), (9, 8000), (219, 300), (16, 16)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (7, 7), (1, 70_000), (70_000, 7), (9, 8000), (219, 300), (16, 16)]
+)
 def test_no_shape_is_too_odd(shape, search):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     inspection = detect_watermark(image, ["sd-v1", "sdxl"], search=search)
@@ -236,7 +277,10 @@ def test_no_shape_is_too_odd(shape, search):
 
 
 def test_the_answer_says_what_a_hit_and_a_miss_mean():
-    hit, miss = detect_watermark(embed_watermark(picture(14), "sdxl")), detect_watermark(picture(14))
+    hit, miss = (
+        detect_watermark(embed_watermark(picture(14), "sdxl")),
+        detect_watermark(picture(14)),
+    )
     assert repr(hit).startswith("Marked: sdxl (as is), p 1e-") and "claim, not a proof" in repr(hit)
     assert "A miss proves nothing" in repr(miss)
     assert hit._repr_html_().count("<tr") == 7 and "claim, not a proof" in hit._repr_html_()
@@ -250,7 +294,10 @@ def test_the_frame_has_a_row_a_payload():
     inspection = detect_watermark(embed_watermark(picture(16), "sd-v1"))
     frame = inspection.frame.set_index("payload")
     assert list(frame.index) == list(PAYLOADS) and frame.detected.sum() == 1
-    assert frame.log10_p["sd-v1"] == inspection.best.log10_p and inspection.best.p == 10**inspection.best.log10_p
+    assert (
+        frame.log10_p["sd-v1"] == inspection.best.log10_p
+        and inspection.best.p == 10**inspection.best.log10_p
+    )
 
 
 def test_answers_cannot_be_changed():
@@ -261,30 +308,41 @@ def test_answers_cannot_be_changed():
         inspection.findings[0].detected = True
 
 
-@pytest.mark.parametrize(("log10_p", "words"), [(0, "1"), (-1.5, "0.032"), (-6.2, "1e-6"), (-400.5, "1e-400")])
+@pytest.mark.parametrize(
+    ("log10_p", "words"), [(0, "1"), (-1.5, "0.032"), (-6.2, "1e-6"), (-400.5, "1e-400")]
+)
 def test_probabilities_are_rounded_upwards(log10_p, words):
     assert power(log10_p) == words
 
 
-@pytest.mark.parametrize(("geometry", "words"), [
-    (Geometry(), "as is"), (Geometry(mirrored=True), "mirrored"), (Geometry(swapped=True), "red and blue swapped"),
-    (Geometry(cut=(10, 10), row=512), "as if cut by 10, 10 from rows of 512"), (Geometry(size=(512, 768)), "resized from 512x768"),
-])
+@pytest.mark.parametrize(
+    ("geometry", "words"),
+    [
+        (Geometry(), "as is"),
+        (Geometry(mirrored=True), "mirrored"),
+        (Geometry(swapped=True), "red and blue swapped"),
+        (Geometry(cut=(10, 10), row=512), "as if cut by 10, 10 from rows of 512"),
+        (Geometry(size=(512, 768)), "resized from 512x768"),
+    ],
+)
 def test_a_geometry_reads_as_words(geometry, words):
     assert str(geometry) == words
 
 
-@pytest.mark.parametrize(("arguments", "error", "words"), [
-    ({"search": "rotate"}, ValueError, "search='rotate' is not one of none, crop, size, all"),
-    ({"false_positive_rate": 0}, ValueError, "not above 0 and at most 0.1"),
-    ({"false_positive_rate": 0.5}, ValueError, "not above 0 and at most 0.1"),
-    ({"false_positive_rate": float("nan")}, ValueError, "not above 0"),
-    ({"false_positive_rate": "1e-6"}, TypeError, "is no number"),
-    ({"payloads": []}, ValueError, "no payloads to test for"),
-    ({"payloads": 7}, TypeError, "a payload is a name"),
-    ({"payloads": "SD V1"}, ValueError, "did you mean the known 'sd-v1'"),
-    ({"payloads": "A"}, ValueError, "too few to tell from noise"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"search": "rotate"}, ValueError, "search='rotate' is not one of none, crop, size, all"),
+        ({"false_positive_rate": 0}, ValueError, "not above 0 and at most 0.1"),
+        ({"false_positive_rate": 0.5}, ValueError, "not above 0 and at most 0.1"),
+        ({"false_positive_rate": float("nan")}, ValueError, "not above 0"),
+        ({"false_positive_rate": "1e-6"}, TypeError, "is no number"),
+        ({"payloads": []}, ValueError, "no payloads to test for"),
+        ({"payloads": 7}, TypeError, "a payload is a name"),
+        ({"payloads": "SD V1"}, ValueError, "did you mean the known 'sd-v1'"),
+        ({"payloads": "A"}, ValueError, "too few to tell from noise"),
+    ],
+)
 def test_impossible_arguments_are_named(arguments, error, words):
     with pytest.raises(error, match=words):
         detect_watermark(picture(18)[:256, :256], **{"payloads": "sd-v1", **arguments})
@@ -307,6 +365,7 @@ def test_as_is_gives_the_place_of_each_payload():
 
 # Unknown payloads
 
+
 @pytest.mark.parametrize("text", ["SDV2", "InvokeAI", "Somebody's own mark"])
 def test_an_unknown_text_is_read(text):
     reading = read_unknown(embed_watermark(picture(20), text.encode()))
@@ -317,7 +376,9 @@ def test_an_unknown_text_is_read(text):
 def test_nothing_convincing_is_read_where_there_is_no_mark():
     for seed in range(3):
         reading = read_unknown(picture(seed))
-        assert not reading.convincing and reading.bic > -1000 and "Nothing convincing" in repr(reading)
+        assert (
+            not reading.convincing and reading.bic > -1000 and "Nothing convincing" in repr(reading)
+        )
 
 
 def test_letters_that_are_read_by_chance_are_not_convincing():
@@ -333,14 +394,19 @@ def test_the_middle_rows_of_a_large_picture_are_read_at_the_right_phase(monkeypa
 
 def test_bits_that_spell_nothing_are_shown():
     reading = read_unknown(embed_watermark(picture(21), "sdxl"))
-    assert not reading.convincing and "101100111110110010010000011110111011000110011110" in repr(reading)
+    assert not reading.convincing and "101100111110110010010000011110111011000110011110" in repr(
+        reading
+    )
 
 
-@pytest.mark.parametrize(("image", "lengths", "words"), [
-    (np.zeros((255, 256, 3), np.uint8), [32], "a mark needs 65,536"),
-    (np.zeros((256, 256, 3), np.uint8), [4], "not whole numbers from 8 to 1000"),
-    (np.zeros((256, 256, 3), np.uint8), [], "not whole numbers from 8 to 1000"),
-])
+@pytest.mark.parametrize(
+    ("image", "lengths", "words"),
+    [
+        (np.zeros((255, 256, 3), np.uint8), [32], "a mark needs 65,536"),
+        (np.zeros((256, 256, 3), np.uint8), [4], "not whole numbers from 8 to 1000"),
+        (np.zeros((256, 256, 3), np.uint8), [], "not whole numbers from 8 to 1000"),
+    ],
+)
 def test_reading_says_what_it_cannot_read(image, lengths, words):
     with pytest.raises(ValueError, match=words):
         read_unknown(image, lengths)
@@ -349,7 +415,9 @@ def test_reading_says_what_it_cannot_read(image, lengths, words):
 def stripes(shift=0, wide=8, side=512):
     """Blue and yellow stripes from top to bottom."""
     blue = (np.arange(side) + shift) // wide % 2 == 0
-    return np.broadcast_to(np.where(blue[None, :, None], (0, 0, 255), (255, 255, 0)), (side, side, 3)).astype(np.uint8)
+    return np.broadcast_to(
+        np.where(blue[None, :, None], (0, 0, 255), (255, 255, 0)), (side, side, 3)
+    ).astype(np.uint8)
 
 
 @pytest.mark.parametrize("wide", [8, 16, 32])
@@ -359,7 +427,15 @@ def test_stripes_are_no_mark_and_spell_no_text(wide):
         assert not detect_watermark(image) and not read_unknown(image).convincing
 
 
-@pytest.mark.parametrize("payload", [b"\xaa\xaa\xaa\xaa", "aaaa", Payload("all alike", [0] * 48), Payload("alternating", [0, 1] * 8)])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\xaa\xaa\xaa\xaa",
+        "aaaa",
+        Payload("all alike", [0] * 48),
+        Payload("alternating", [0, 1] * 8),
+    ],
+)
 def test_a_payload_that_looks_like_stripes_is_refused(payload):
     with pytest.raises(ValueError, match="repeat so regularly"):
         detect_watermark(stripes(), payload)
@@ -374,7 +450,10 @@ def test_a_narrow_strip_is_searched_in_bounded_time_and_memory():
 
 def test_a_cut_from_a_very_long_picture_is_found_in_its_middle():
     marked = embed_watermark(picture(1, 4800, 256), "sd-v1")
-    assert geometry(detect_watermark(marked[13:, 5:], ["sd-v1"], search="crop"), "sd-v1") == "as if cut by 5, 13 from rows of 256"
+    assert (
+        geometry(detect_watermark(marked[13:, 5:], ["sd-v1"], search="crop"), "sd-v1")
+        == "as if cut by 5, 13 from rows of 256"
+    )
 
 
 def test_a_verdict_is_true_if_a_mark_is_detected():
@@ -384,12 +463,26 @@ def test_a_verdict_is_true_if_a_mark_is_detected():
 
 def test_what_was_not_tested_is_missing_and_not_a_no():
     small = detect_watermark(picture(5, 64, 64), ["sd-v1"])
-    assert small.frame[["detected", "log10_p", "geometry"]].isna().all(axis=None) and "sd-v1" in repr(small) and " no " not in repr(small).partition("\n")[2].replace("not tested", "")
+    assert (
+        small.frame[["detected", "log10_p", "geometry"]].isna().all(axis=None)
+        and "sd-v1" in repr(small)
+        and " no " not in repr(small).partition("\n")[2].replace("not tested", "")
+    )
 
 
-@pytest.mark.parametrize(("payloads", "words"), [
-    ("flux", "did you mean the known 'flux-1'"), ("sd-v1.5", "known 'sd-v1'"), ("none", "is the text itself"), ("b.png", "scan"),
-    ([Payload("one", [0, 1, 1, 0, 1, 0, 0]), Payload("one", [1, 1, 1, 0, 1, 0, 0])], "named 'one'")])
+@pytest.mark.parametrize(
+    ("payloads", "words"),
+    [
+        ("flux", "did you mean the known 'flux-1'"),
+        ("sd-v1.5", "known 'sd-v1'"),
+        ("none", "is the text itself"),
+        ("b.png", "scan"),
+        (
+            [Payload("one", [0, 1, 1, 0, 1, 0, 0]), Payload("one", [1, 1, 1, 0, 1, 0, 0])],
+            "named 'one'",
+        ),
+    ],
+)
 def test_a_payload_that_is_probably_a_slip_is_refused(payloads, words):
     with pytest.raises(ValueError, match=words):
         detect_watermark(picture(6, 256, 256), payloads)

@@ -1,4 +1,5 @@
 """The exact watermark against the library that the programs use, pixel for pixel and bit for bit."""
+
 import os
 import pickle
 import sys
@@ -22,8 +23,11 @@ def oracle():
     """invisible-watermark itself; where the tests must be complete, its absence is an error."""
     if "CI" in os.environ or "SDLAB_CI" in os.environ:
         import imwatermark
+
         return imwatermark
-    return pytest.importorskip("imwatermark", reason="the oracle is missing: pip install -e '.[dev]'", exc_type=ImportError)
+    return pytest.importorskip(
+        "imwatermark", reason="the oracle is missing: pip install -e '.[dev]'", exc_type=ImportError
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +41,24 @@ def picture(kind, height, width):
     if kind in ("black", "white"):
         return np.full((height, width, 3), 255 * (kind == "white"), np.uint8)
     if kind in ("noise", "saturated"):
-        return rng.choice(256 if kind == "noise" else np.array([0, 255]), (height, width, 3)).astype(np.uint8)
+        return rng.choice(
+            256 if kind == "noise" else np.array([0, 255]), (height, width, 3)
+        ).astype(np.uint8)
     if kind == "patches":  # flat blocks, whose values stand on the borders of the steps
-        return rng.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3), np.uint8).repeat(16, 0).repeat(16, 1)[:height, :width]
+        return (
+            rng.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3), np.uint8)
+            .repeat(16, 0)
+            .repeat(16, 1)[:height, :width]
+        )
     if kind == "gradient":
-        return (np.linspace(0, 255, width)[:, None] * np.linspace(0.2, 1, height)[:, None, None] * [1, 0.7, 0.3]).astype(np.uint8)
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)) + 1 / height  # amplitude 1/f, as in photographs
+        return (
+            np.linspace(0, 255, width)[:, None]
+            * np.linspace(0.2, 1, height)[:, None, None]
+            * [1, 0.7, 0.3]
+        ).astype(np.uint8)
+    frequency = (
+        np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)) + 1 / height
+    )  # amplitude 1/f, as in photographs
     clouds = np.fft.ifft2(np.fft.fft2(rng.normal(size=(3, height, width))) / frequency).real
     return np.clip(128 + 50 * clouds / clouds.std(), 0, 255).astype(np.uint8).transpose(1, 2, 0)
 
@@ -60,29 +76,50 @@ def their_mark(library, image, bits, method="dwtDct", order="BGR"):
 
 def their_bits(library, image, n_bits, method="dwtDct", order="BGR"):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the mean of no blocks, where there are more bits than blocks
+        warnings.simplefilter(
+            "ignore"
+        )  # the mean of no blocks, where there are more bits than blocks
         return library.WatermarkDecoder("bits", n_bits).decode(handed_over(image, order), method)
 
 
 def cases(methods, arithmetics):
     """Every size, picture and arithmetic; lengths and orders take turns."""
     for method in methods:
-        for i, (size, kind, arithmetic) in enumerate((s, k, a) for s in SIZES for k in PICTURES for a in arithmetics):
-            yield pytest.param(method, size, kind, arithmetic, LENGTHS[i % 7 if i % 5 else 7], ("BGR", "RGB")[i % 3 == 0])
+        for i, (size, kind, arithmetic) in enumerate(
+            (s, k, a) for s in SIZES for k in PICTURES for a in arithmetics
+        ):
+            yield pytest.param(
+                method,
+                size,
+                kind,
+                arithmetic,
+                LENGTHS[i % 7 if i % 5 else 7],
+                ("BGR", "RGB")[i % 3 == 0],
+            )
 
 
-@pytest.mark.parametrize("method, size, kind, arithmetic, n_bits, order",
-                         [*cases(["dwtDct"], ["uint8", "float32"]), *cases(["dwtDctSvd"], ["uint8"])])
-def test_marks_and_bits_are_the_librarys_own(library, method, size, kind, arithmetic, n_bits, order):
+@pytest.mark.parametrize(
+    "method, size, kind, arithmetic, n_bits, order",
+    [*cases(["dwtDct"], ["uint8", "float32"]), *cases(["dwtDctSvd"], ["uint8"])],
+)
+def test_marks_and_bits_are_the_librarys_own(
+    library, method, size, kind, arithmetic, n_bits, order
+):
     image = picture(kind, *size).astype(arithmetic)
     if arithmetic == "float32":  # what a network gives, not whole numbers
-        image = np.clip(image + np.random.default_rng(1).uniform(-0.5, 1.5, image.shape), 0, 255).astype(np.float32)
+        image = np.clip(
+            image + np.random.default_rng(1).uniform(-0.5, 1.5, image.shape), 0, 255
+        ).astype(np.float32)
     payload = Payload("mine", np.random.default_rng(n_bits).integers(0, 2, n_bits), arithmetic)
     marked = embed_watermark(image, payload, method, order=order)
-    np.testing.assert_array_equal(marked, their_mark(library, image, payload.bits, method, order), strict=True)
+    np.testing.assert_array_equal(
+        marked, their_mark(library, image, payload.bits, method, order), strict=True
+    )
     for given in (image, marked):
         expected = their_bits(library, given, n_bits, method, order)
-        np.testing.assert_array_equal(decode_watermark(given, n_bits, method, order=order), expected, strict=True)
+        np.testing.assert_array_equal(
+            decode_watermark(given, n_bits, method, order=order), expected, strict=True
+        )
 
 
 @pytest.mark.parametrize("kind", PICTURES)
@@ -90,7 +127,9 @@ def test_svd_in_float32_differs_by_rounding_alone(library, kind):
     image, payload = picture(kind, 257, 263).astype(np.float32), PAYLOADS["sdxl"]
     marked = embed_watermark(image, payload, "dwtDctSvd")
     assert np.abs(marked - their_mark(library, image, payload.bits, "dwtDctSvd")).max() < 1e-3
-    assert (decode_watermark(marked, 48, "dwtDctSvd") == their_bits(library, marked, 48, "dwtDctSvd")).all()
+    assert (
+        decode_watermark(marked, 48, "dwtDctSvd") == their_bits(library, marked, 48, "dwtDctSvd")
+    ).all()
 
 
 def test_a_file_is_read_in_float32_as_the_library_reads_it_after_a_cast(library):
@@ -104,11 +143,15 @@ def test_every_known_payload_is_embedded_as_its_program_does(library, name):
     image, payload = picture("clouds", 256, 264), PAYLOADS[name]
     expected = their_mark(library, image.astype(payload.arithmetic), payload.bits)
     if payload.arithmetic == "float32":
-        expected = np.clip(np.floor(expected) if name == "flux-1" else np.round(expected), 0, 255).astype(np.uint8)
+        expected = np.clip(
+            np.floor(expected) if name == "flux-1" else np.round(expected), 0, 255
+        ).astype(np.uint8)
     np.testing.assert_array_equal(embed_watermark(image, name), expected, strict=True)
 
 
-@pytest.mark.parametrize("inside, environment", [(True, {"SDLAB_CI": "1"}), (True, {"CI": "true"}), (False, {})])
+@pytest.mark.parametrize(
+    "inside, environment", [(True, {"SDLAB_CI": "1"}), (True, {"CI": "true"}), (False, {})]
+)
 def test_a_missing_oracle_is_an_error_in_ci_and_a_skip_elsewhere(monkeypatch, inside, environment):
     for name in ("CI", "SDLAB_CI"):
         monkeypatch.delenv(name, raising=False)
@@ -123,7 +166,9 @@ def test_fused_multiply_add_rounds_once():
     """Sums that lie beside a midpoint of float32, by less than float64 can tell."""
     rng, half = np.random.default_rng(0), 2.0**-24
     c = np.ldexp(1 + rng.integers(0, 2**23, 4000) * 2 * half, rng.integers(-60, 60, 4000))
-    a = np.ldexp((1 - 2 * half) * half * rng.choice([-1, 1], 4000), np.frexp(c)[1] - 1)  # times the factor: half a step, not quite
+    a = np.ldexp(
+        (1 - 2 * half) * half * rng.choice([-1, 1], 4000), np.frexp(c)[1] - 1
+    )  # times the factor: half a step, not quite
     factor, a, c = np.float32(1 + 2 * half), a.astype(np.float32), c.astype(np.float32)
     np.testing.assert_array_equal(fma(a, factor, c), c)
     twice = (a.astype(float) * float(factor) + c).astype(np.float32)
@@ -147,7 +192,10 @@ def test_block_bits_voted_for_several_lengths_are_the_decoded_bits():
     bits = read_blocks(image)
     assert bits.shape == (32 * 33,) and bits.dtype == bool
     for n_bits in (46, 136, 224):
-        assert (decode_watermark(image, n_bits) == [bits[j::n_bits].mean() * 255 > 127 for j in range(n_bits)]).all()
+        assert (
+            decode_watermark(image, n_bits)
+            == [bits[j::n_bits].mean() * 255 > 127 for j in range(n_bits)]
+        ).all()
     assert np.isnan(vote(bits, 2000)[-1]) and not decode_watermark(image, 2000)[-1]
 
 
@@ -156,17 +204,31 @@ def test_a_block_is_read_by_its_largest_average():
     cells = u_of(*np.moveaxis(image[..., ::-1], -1, 0)).reshape(128, 2, 132, 2).sum((1, 3)) / 2
     blocks = to_blocks(cells)
     np.testing.assert_array_equal(blocks[34], cells[4:8, 4:8].ravel())
-    inside = np.abs(blocks[:, 1:]).max(1) % 18 != 0  # on the border of a step, the last bits of a float decide
+    inside = (
+        np.abs(blocks[:, 1:]).max(1) % 18 != 0
+    )  # on the border of a step, the last bits of a float decide
     assert ((np.abs(blocks[:, 1:]).max(1) % 36 > 18) == read_blocks(image))[inside].all()
     np.testing.assert_array_equal(residues(image) > 18, read_blocks(image))
 
 
 def test_known_payloads_are_what_the_programs_write():
     assert {name: len(payload) for name, payload in PAYLOADS.items()} == {
-        "sd-v1": 136, "sd-v1-inpainting": 224, "sd-v2": 32, "invokeai": 64, "sdxl": 48, "flux-1": 46}
+        "sd-v1": 136,
+        "sd-v1-inpainting": 224,
+        "sd-v2": 32,
+        "invokeai": 64,
+        "sdxl": 48,
+        "flux-1": 46,
+    }
     assert bytes_of_bits(PAYLOADS["sdxl"].bits) == bytes.fromhex("B3EC907BB19E")
-    assert "".join(map(str, PAYLOADS["flux-1"].bits)) == "1010101111111010000111100111001111010100101110"
-    assert bytes_of_bits(PAYLOADS["sd-v1"].bits) == b"StableDiffusionV1" and PAYLOADS["sd-v1"].arithmetic == "uint8"
+    assert (
+        "".join(map(str, PAYLOADS["flux-1"].bits))
+        == "1010101111111010000111100111001111010100101110"
+    )
+    assert (
+        bytes_of_bits(PAYLOADS["sd-v1"].bits) == b"StableDiffusionV1"
+        and PAYLOADS["sd-v1"].arithmetic == "uint8"
+    )
     assert PAYLOADS["sdxl"].arithmetic == PAYLOADS["flux-1"].arithmetic == "float32"
     assert all(payload.name == name and payload.source for name, payload in PAYLOADS.items())
 
@@ -174,35 +236,63 @@ def test_known_payloads_are_what_the_programs_write():
 def test_a_payload_is_meant_by_name_text_bytes_or_itself():
     known = PAYLOADS["sd-v2"]
     assert payload_of("sd-v2") is payload_of("SDV2") is payload_of(known) is known
-    assert payload_of("my studio é").text == "my studio é" and bytes_of_bits(payload_of("é").bits) == "é".encode()
-    assert (payload_of(b"\x80\x01").bits == [1, *[0] * 14, 1]).all() and payload_of(b"\xff").text is None
+    assert (
+        payload_of("my studio é").text == "my studio é"
+        and bytes_of_bits(payload_of("é").bits) == "é".encode()
+    )
+    assert (payload_of(b"\x80\x01").bits == [1, *[0] * 14, 1]).all() and payload_of(
+        b"\xff"
+    ).text is None
     assert len(bits_of_text("abc")) == 24 and not known.bits.flags.writeable
     assert (pickle.loads(pickle.dumps(known)).bits == known.bits).all()
 
 
-@pytest.mark.parametrize("what, error, says", [
-    ("SDXL", ValueError, "did you mean the known 'sdxl'.*b'SDXL'"), ("sd_v1", ValueError, "'sd-v1'"), ("", ValueError, "empty"),
-    (b"", ValueError, "empty"), (48, TypeError, "sd-v1.*not int"), ([1, 0], TypeError, "Payload, not list")])
+@pytest.mark.parametrize(
+    "what, error, says",
+    [
+        ("SDXL", ValueError, "did you mean the known 'sdxl'.*b'SDXL'"),
+        ("sd_v1", ValueError, "'sd-v1'"),
+        ("", ValueError, "empty"),
+        (b"", ValueError, "empty"),
+        (48, TypeError, "sd-v1.*not int"),
+        ([1, 0], TypeError, "Payload, not list"),
+    ],
+)
 def test_what_is_no_payload_says_what_would_be(what, error, says):
     with pytest.raises(error, match=says):
         payload_of(what)
 
 
-@pytest.mark.parametrize("bits, arithmetic, says", [
-    ([], "uint8", "at least one"), ([0, 2], "uint8", "0 and 1"), ([[0, 1]], "uint8", "0 and 1"), ([1], "int8", "uint8, float32")])
+@pytest.mark.parametrize(
+    "bits, arithmetic, says",
+    [
+        ([], "uint8", "at least one"),
+        ([0, 2], "uint8", "0 and 1"),
+        ([[0, 1]], "uint8", "0 and 1"),
+        ([1], "int8", "uint8, float32"),
+    ],
+)
 def test_a_payload_of_ones_own_is_checked(bits, arithmetic, says):
     with pytest.raises(ValueError, match=says):
         Payload("mine", bits, arithmetic)
 
 
-@pytest.mark.parametrize("image, error, says", [
-    (np.zeros((255, 256, 3), np.uint8), ValueError, r"256x255 are 65,280 pixels; a mark needs 65,536 \(256x256\)"),
-    (np.zeros((256, 256), np.uint8), ValueError, "greyscale"),
-    (np.zeros((256, 256, 1), np.uint8), ValueError, "greyscale"),
-    (np.zeros((256, 256, 3)), TypeError, "uint8, or float32 in 0..255, not float64"),
-    (np.full((256, 256, 3), np.nan, np.float32), ValueError, "NaN"),
-    (Image.new("L", (256, 256)), ValueError, r"'L'.*convert\('RGB'\)"),
-    ("picture.png", TypeError, "an array or a PIL image, not str")])
+@pytest.mark.parametrize(
+    "image, error, says",
+    [
+        (
+            np.zeros((255, 256, 3), np.uint8),
+            ValueError,
+            r"256x255 are 65,280 pixels; a mark needs 65,536 \(256x256\)",
+        ),
+        (np.zeros((256, 256), np.uint8), ValueError, "greyscale"),
+        (np.zeros((256, 256, 1), np.uint8), ValueError, "greyscale"),
+        (np.zeros((256, 256, 3)), TypeError, "uint8, or float32 in 0..255, not float64"),
+        (np.full((256, 256, 3), np.nan, np.float32), ValueError, "NaN"),
+        (Image.new("L", (256, 256)), ValueError, r"'L'.*convert\('RGB'\)"),
+        ("picture.png", TypeError, "an array or a PIL image, not str"),
+    ],
+)
 def test_a_picture_that_cannot_be_marked_says_why(image, error, says):
     for use in (lambda: embed_watermark(image, "sd-v1"), lambda: decode_watermark(image, 136)):
         with pytest.raises(error, match=says):
@@ -215,10 +305,20 @@ def test_a_float32_picture_that_may_be_in_0_to_1_brings_a_warning():
     assert len(caught) == 1
 
 
-@pytest.mark.parametrize("given, error, says", [
-    ({"order": "GBR"}, ValueError, "order='GBR' is not one of BGR, RGB"), ({"n_bits": 0}, ValueError, "at least one bit"),
-    ({"method": "rivaGan"}, ValueError, "method='rivaGan' is not one of dwtDct, dwtDctSvd"), ({"n_bits": 8.0}, TypeError, "whole"),
-    ({"arithmetic": "float64"}, ValueError, "arithmetic='float64' is not one of uint8, float32")])
+@pytest.mark.parametrize(
+    "given, error, says",
+    [
+        ({"order": "GBR"}, ValueError, "order='GBR' is not one of BGR, RGB"),
+        ({"n_bits": 0}, ValueError, "at least one bit"),
+        ({"method": "rivaGan"}, ValueError, "method='rivaGan' is not one of dwtDct, dwtDctSvd"),
+        ({"n_bits": 8.0}, TypeError, "whole"),
+        (
+            {"arithmetic": "float64"},
+            ValueError,
+            "arithmetic='float64' is not one of uint8, float32",
+        ),
+    ],
+)
 def test_a_wrong_choice_names_the_right_ones(given, error, says):
     with pytest.raises(error, match=says):
         decode_watermark(picture("black", 256, 256), **{"n_bits": 8} | given)
@@ -249,11 +349,16 @@ def test_a_pil_image_comes_back_as_one(mode):
     image.info["parameters"] = "a red circle"
     marked = embed_watermark(image, "my studio")
     assert marked.mode == mode and marked.size == (300, 256) and marked.info == image.info
-    np.testing.assert_array_equal(np.asarray(marked), embed_watermark(np.asarray(image), "my studio"))
+    np.testing.assert_array_equal(
+        np.asarray(marked), embed_watermark(np.asarray(image), "my studio")
+    )
     assert (decode_watermark(marked, 72) == decode_watermark(np.asarray(marked), 72)).all()
 
 
 def test_the_order_that_wrote_the_mark_reads_it_and_the_other_does_not():
     marked = embed_watermark(picture("clouds", 512, 512), "SDNX", "dwtDctSvd", order="RGB")
     right = decode_watermark(marked, 32, "dwtDctSvd", order="RGB")
-    assert bytes_of_bits(right) == b"SDNX" and bytes_of_bits(decode_watermark(marked, 32, "dwtDctSvd")) != b"SDNX"
+    assert (
+        bytes_of_bits(right) == b"SDNX"
+        and bytes_of_bits(decode_watermark(marked, 32, "dwtDctSvd")) != b"SDNX"
+    )

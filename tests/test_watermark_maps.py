@@ -1,4 +1,5 @@
 """The maps of a mark: where it is they are dark, where it is not they show it, also without colour."""
+
 import numpy as np
 import pytest
 from PIL import Image, ImageColor
@@ -19,7 +20,10 @@ def shares(image):
 
 def darkness(image):
     """How far each pixel is on the way from the middle colour to the dark one, below 0 on the way to the light one."""
-    dark, middle, _ = (Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) for colour, _ in legend("evidence"))
+    dark, middle, _ = (
+        Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0))
+        for colour, _ in legend("evidence")
+    )
     return (middle - np.asarray(image.convert("L"), float)) / (middle - dark)
 
 
@@ -41,7 +45,9 @@ def test_another_payload_than_the_one_embedded_looks_like_none():
 def test_a_square_is_the_block_that_it_stands_over():
     image = embed_watermark(textured(), "sd-v1")
     image[80:88, 160:168] = 255 - image[80:88, 160:168]
-    changed = np.asarray(residue_map(image, "sd-v1")) != np.asarray(residue_map(embed_watermark(textured(), "sd-v1"), "sd-v1"))
+    changed = np.asarray(residue_map(image, "sd-v1")) != np.asarray(
+        residue_map(embed_watermark(textured(), "sd-v1"), "sd-v1")
+    )
     assert set(np.unique(np.argwhere(changed)[:, 0])) <= set(range(80, 88))
     assert set(np.unique(np.argwhere(changed)[:, 1])) <= set(range(160, 168))
 
@@ -55,9 +61,9 @@ def test_evidence_is_everywhere_in_a_marked_picture_and_nowhere_in_another(name)
 
 def test_a_half_that_was_painted_over_is_a_hole():
     image = embed_watermark(textured(), "sd-v1")
-    image[:, :SIDE // 2] = textured()[:, :SIDE // 2]
+    image[:, : SIDE // 2] = textured()[:, : SIDE // 2]
     dark = darkness(evidence_map(image, "sd-v1"))
-    assert np.median(dark[:, SIDE // 2:]) > 0.9 and abs(np.median(dark[:, :SIDE // 2])) < 0.2
+    assert np.median(dark[:, SIDE // 2 :]) > 0.9 and abs(np.median(dark[:, : SIDE // 2])) < 0.2
 
 
 def holed():
@@ -71,17 +77,20 @@ def enlarged(image):
     return np.asarray(Image.fromarray(image).resize((640, 640), Image.Resampling.LANCZOS))
 
 
-@pytest.mark.parametrize(("change", "geometry", "hole"), [
-    (lambda image: image[:, ::-1], Geometry(mirrored=True), (70, 440)),
-    (lambda image: image[..., ::-1], Geometry(swapped=True), (70, 70)),
-    (lambda image: image[21:-3, 37:-2], Geometry(cut=(37, 21), row=SIDE), (60, 50)),
-    (enlarged, Geometry(size=(SIDE, SIDE)), (90, 90)),
-])
+@pytest.mark.parametrize(
+    ("change", "geometry", "hole"),
+    [
+        (lambda image: image[:, ::-1], Geometry(mirrored=True), (70, 440)),
+        (lambda image: image[..., ::-1], Geometry(swapped=True), (70, 70)),
+        (lambda image: image[21:-3, 37:-2], Geometry(cut=(37, 21), row=SIDE), (60, 50)),
+        (enlarged, Geometry(size=(SIDE, SIDE)), (90, 90)),
+    ],
+)
 def test_a_change_is_undone_and_the_hole_is_shown_where_it_is_now(change, geometry, hole):
     image = np.ascontiguousarray(change(holed()))
     dark, (y, x) = darkness(evidence_map(image, "sd-v1", geometry)), hole
     assert dark.shape == image.shape[:2] and np.median(dark) > 0.9
-    assert np.median(dark[y - 40:y + 40, x - 40:x + 40]) < 0.4
+    assert np.median(dark[y - 40 : y + 40, x - 40 : x + 40]) < 0.4
     assert np.median(darkness(evidence_map(image, "sd-v1"))) < 0.3  # as if nothing had been done
 
 
@@ -99,7 +108,9 @@ def test_what_the_detector_found_can_be_drawn():
 
 @pytest.mark.parametrize("draw", [residue_map, evidence_map])
 def test_a_map_has_the_size_of_the_picture_whatever_that_is(draw):
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (301, 263, 3), dtype=np.uint8))
+    image = Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (301, 263, 3), dtype=np.uint8)
+    )
     assert draw(image, b"any text").size == image.size
 
 
@@ -113,7 +124,9 @@ def test_a_large_picture_is_drawn_in_parts_without_a_shift(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["residue", "evidence"])
 def test_the_colours_go_from_dark_to_light_in_clear_steps(kind):
-    colours = [Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) for colour, _ in legend(kind)]
+    colours = [
+        Image.new("RGB", (1, 1), colour).convert("L").getpixel((0, 0)) for colour, _ in legend(kind)
+    ]
     assert np.diff(colours).min() > 50
     assert all(words for _, words in legend(kind))
 

@@ -1,4 +1,5 @@
 """What a file's metadata claims about its origin."""
+
 import io
 import json
 import struct
@@ -38,14 +39,27 @@ def said_by(path):
 
 # Text, EXIF and XMP
 
-@pytest.mark.parametrize("name, text, program", [
-    ("parameters", INFOTEXT, "A1111 or a program that writes as it does"), ("parameters", INFOTEXT + ", Version: f2.0.1v1.10.1", "Forge"),
-    ("parameters", INFOTEXT + ", App: SD.Next, Version: 1a2b3c", "SD.Next"), ("parameters", "a cat", "unknown"),
-    ("parameters", '{"sui_image_params": {"prompt": "a cat"}}', "SwarmUI"), ("prompt", GRAPH, "ComfyUI"),
-    ("parameters", '{"prompt": "a cat", "metadata_scheme": "fooocus"}', "Fooocus"), ("workflow", '{"last_node_id": 9}', "ComfyUI"),
-    ("invokeai_metadata", '{"positive_prompt": "a cat"}', "InvokeAI"), ("sd-metadata", "{}", "InvokeAI"), ("Dream", '"a cat" -s 50', "InvokeAI"),
-    ("Software", "NovelAI", "NovelAI"), ("Comment", '{"prompt": "a cat", "signed_hash": "x"}', "NovelAI"),
-    ("DgenerateConfig", "#! dgenerate", "dgenerate"), ("use_stable_diffusion_model", "sd-v1-4", "Easy Diffusion")])
+
+@pytest.mark.parametrize(
+    "name, text, program",
+    [
+        ("parameters", INFOTEXT, "A1111 or a program that writes as it does"),
+        ("parameters", INFOTEXT + ", Version: f2.0.1v1.10.1", "Forge"),
+        ("parameters", INFOTEXT + ", App: SD.Next, Version: 1a2b3c", "SD.Next"),
+        ("parameters", "a cat", "unknown"),
+        ("parameters", '{"sui_image_params": {"prompt": "a cat"}}', "SwarmUI"),
+        ("prompt", GRAPH, "ComfyUI"),
+        ("parameters", '{"prompt": "a cat", "metadata_scheme": "fooocus"}', "Fooocus"),
+        ("workflow", '{"last_node_id": 9}', "ComfyUI"),
+        ("invokeai_metadata", '{"positive_prompt": "a cat"}', "InvokeAI"),
+        ("sd-metadata", "{}", "InvokeAI"),
+        ("Dream", '"a cat" -s 50', "InvokeAI"),
+        ("Software", "NovelAI", "NovelAI"),
+        ("Comment", '{"prompt": "a cat", "signed_hash": "x"}', "NovelAI"),
+        ("DgenerateConfig", "#! dgenerate", "dgenerate"),
+        ("use_stable_diffusion_model", "sd-v1-4", "Easy Diffusion"),
+    ],
+)
 def test_a_text_in_a_png_names_its_program(tmp_path, name, text, program):
     Image.fromarray(noise()).save(tmp_path / "a.png", pnginfo=texts_of(**{name: text}))
     (mark,) = marks_of(tmp_path / "a.png")
@@ -54,7 +68,9 @@ def test_a_text_in_a_png_names_its_program(tmp_path, name, text, program):
 
 
 def test_sdlabs_own_record_is_one_mark_and_survives_a_changed_picture(tmp_path):
-    data = png_bytes(Image.fromarray(noise()), Request(prompt="a cat", seed=7), "k", {"sdlab_version": "1"})
+    data = png_bytes(
+        Image.fromarray(noise()), Request(prompt="a cat", seed=7), "k", {"sdlab_version": "1"}
+    )
     (tmp_path / "a.png").write_bytes(data)
     (mark,) = marks_of(tmp_path / "a.png")
     assert mark.program == "sdlab" and '"seed": 7' in mark.detail
@@ -66,56 +82,114 @@ def marks_of_unchecked(path):
     """The marks of a PNG whose texts were changed without a new checksum."""
     data = path.read_bytes()
     at = data.index(b"iTXt")
-    length = struct.unpack(">I", data[at - 4:at])[0]
-    path.write_bytes(data[:at - 4] + chunk(b"iTXt", data[at + 4:at + 4 + length]) + data[at + 8 + length:])
+    length = struct.unpack(">I", data[at - 4 : at])[0]
+    path.write_bytes(
+        data[: at - 4] + chunk(b"iTXt", data[at + 4 : at + 4 + length]) + data[at + 8 + length :]
+    )
     return [mark for mark in marks_of(path) if mark.detail.startswith("sdlab")]
 
 
 def test_a_text_after_the_pixels_is_found(tmp_path):
-    (tmp_path / "a.png").write_bytes(png_of(1, 1, 8, 0, b"\0\0", chunk(b"tEXt", b"parameters\0" + b"cat\nSteps: 9, Seed: 1")))
+    (tmp_path / "a.png").write_bytes(
+        png_of(1, 1, 8, 0, b"\0\0", chunk(b"tEXt", b"parameters\0" + b"cat\nSteps: 9, Seed: 1"))
+    )
     assert said_by(tmp_path / "a.png") == {("text", "A1111 or a program that writes as it does")}
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif", ".png", ".tif"])
-@pytest.mark.parametrize("code, encoding", [
-    (b"UNICODE\0", "utf-16-be"), (b"UNICODE\0", "utf-16-le"), (b"UNICODE\0", "utf-16"), (b"UNICODE\0", "utf-8"), (b"ASCII\0\0\0", "utf-8"),
-    (b"\0" * 8, "utf-8"), (b"JIS\0\0\0\0\0", "iso2022_jp"), (b"", "utf-8")])
+@pytest.mark.parametrize(
+    "code, encoding",
+    [
+        (b"UNICODE\0", "utf-16-be"),
+        (b"UNICODE\0", "utf-16-le"),
+        (b"UNICODE\0", "utf-16"),
+        (b"UNICODE\0", "utf-8"),
+        (b"ASCII\0\0\0", "utf-8"),
+        (b"\0" * 8, "utf-8"),
+        (b"JIS\0\0\0\0\0", "iso2022_jp"),
+        (b"", "utf-8"),
+    ],
+)
 def test_a_user_comment_is_read_in_every_encoding(tmp_path, suffix, code, encoding):
     text = INFOTEXT.replace("ä", "a")
-    Image.fromarray(noise()).save(tmp_path / f"a{suffix}", exif=exif_of({}, code + text.encode(encoding)))
+    Image.fromarray(noise()).save(
+        tmp_path / f"a{suffix}", exif=exif_of({}, code + text.encode(encoding))
+    )
     (mark,) = marks_of(tmp_path / f"a{suffix}")
-    assert mark.kind == "EXIF" and mark.program.startswith("A1111") and mark.detail.startswith("UserComment: a cat, lauft 猫 Neg")
+    assert (
+        mark.kind == "EXIF"
+        and mark.program.startswith("A1111")
+        and mark.detail.startswith("UserComment: a cat, lauft 猫 Neg")
+    )
 
 
-@pytest.mark.parametrize("tags, program", [
-    ({0x010F: "Black Forest Labs"}, "Black Forest Labs"), ({0x0131: "AI generated;txt2img;flux"}, "AI generated;txt2img;flux"),
-    ({0x0110: f"prompt:{GRAPH}", 0x010F: 'workflow:{"nodes": []}'}, "ComfyUI"), ({0x010E: INFOTEXT}, "A1111 or a program that writes as it does")])
+@pytest.mark.parametrize(
+    "tags, program",
+    [
+        ({0x010F: "Black Forest Labs"}, "Black Forest Labs"),
+        ({0x0131: "AI generated;txt2img;flux"}, "AI generated;txt2img;flux"),
+        ({0x0110: f"prompt:{GRAPH}", 0x010F: 'workflow:{"nodes": []}'}, "ComfyUI"),
+        ({0x010E: INFOTEXT}, "A1111 or a program that writes as it does"),
+    ],
+)
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png", ".tif", ".avif"])
 def test_exif_names_its_program(tmp_path, suffix, tags, program):
-    Image.fromarray(noise()).save(tmp_path / f"a{suffix}", exif=exif_of({tag: text.replace("猫", "") for tag, text in tags.items()}))
+    Image.fromarray(noise()).save(
+        tmp_path / f"a{suffix}",
+        exif=exif_of({tag: text.replace("猫", "") for tag, text in tags.items()}),
+    )
     assert said_by(tmp_path / f"a{suffix}") == {("EXIF", program)}
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png", ".tif", ".avif"])
-@pytest.mark.parametrize("form", ['x:DigitalSourceType="{}"', ">< x:DigitalSourceType>{}</x:DigitalSourceType", "><x:DigitalSourceType rdf:resource='{}'/"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        'x:DigitalSourceType="{}"',
+        ">< x:DigitalSourceType>{}</x:DigitalSourceType",
+        "><x:DigitalSourceType rdf:resource='{}'/",
+    ],
+)
 def test_xmp_names_the_source_type(tmp_path, suffix, form):
     xmp = f"<x:xmpmeta {form.format('http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia')}></x:xmpmeta>"
-    how = {"pnginfo": texts_of(**{"XML:com.adobe.xmp": xmp})} if suffix == ".png" else {"tiffinfo": {700: xmp.encode()}} if suffix == ".tif" else {"xmp": xmp.encode()}
+    how = (
+        {"pnginfo": texts_of(**{"XML:com.adobe.xmp": xmp})}
+        if suffix == ".png"
+        else {"tiffinfo": {700: xmp.encode()}}
+        if suffix == ".tif"
+        else {"xmp": xmp.encode()}
+    )
     Image.fromarray(noise()).save(tmp_path / f"a{suffix}", **how)
     (mark,) = marks_of(tmp_path / f"a{suffix}")
-    assert (mark.kind, mark.detail) == ("XMP", "DigitalSourceType: trainedAlgorithmicMedia (made by a trained model)")
+    assert (mark.kind, mark.detail) == (
+        "XMP",
+        "DigitalSourceType: trainedAlgorithmicMedia (made by a trained model)",
+    )
 
 
 def test_a_picture_without_marks_has_none(tmp_path):
-    Image.fromarray(noise()).save(tmp_path / "a.jpg", comment=b"hello", exif=exif_of({}, b"ASCII\0\0\0 holiday"))
-    assert marks_of(tmp_path / "a.jpg") == marks_of(noise()) == marks_of(Image.fromarray(noise())) == ()
+    Image.fromarray(noise()).save(
+        tmp_path / "a.jpg", comment=b"hello", exif=exif_of({}, b"ASCII\0\0\0 holiday")
+    )
+    assert (
+        marks_of(tmp_path / "a.jpg")
+        == marks_of(noise())
+        == marks_of(Image.fromarray(noise()))
+        == ()
+    )
 
 
 def test_damage_in_pixels_or_metadata_leaves_the_other_marks(tmp_path):
-    Image.fromarray(noise(0, 200, 200)).save(tmp_path / "a.png", pnginfo=texts_of(parameters=INFOTEXT))
+    Image.fromarray(noise(0, 200, 200)).save(
+        tmp_path / "a.png", pnginfo=texts_of(parameters=INFOTEXT)
+    )
     data = (tmp_path / "a.png").read_bytes()
-    (tmp_path / "a.png").write_bytes(data[:len(data) // 2])
-    Image.fromarray(noise()).save(tmp_path / "b.webp", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x01", xmp=b'photoshop:Credit="Made with Google AI"')
+    (tmp_path / "a.png").write_bytes(data[: len(data) // 2])
+    Image.fromarray(noise()).save(
+        tmp_path / "b.webp",
+        exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x01",
+        xmp=b'photoshop:Credit="Made with Google AI"',
+    )
     assert said_by(tmp_path / "a.png") == {("text", "A1111 or a program that writes as it does")}
     assert ("XMP", "Made with Google AI") in said_by(tmp_path / "b.webp")
 
@@ -127,6 +201,7 @@ def test_a_text_that_unpacks_without_end_is_an_error_that_names_the_file(tmp_pat
     with pytest.raises(OSError, match=r"bomb\.png.*too large"):
         marks_of(tmp_path / "bomb.png")
 
+
 # C2PA
 
 BOX = b"\0\0\0\x1ejumdc2pa\0\x11\0\x10\x80\0\0\xaa\x008\x9bq\x03c2pa\0"
@@ -134,12 +209,16 @@ BOX = b"\0\0\0\x1ejumdc2pa\0\x11\0\x10\x80\0\0\xaa\x008\x9bq\x03c2pa\0"
 
 def test_a_manifest_is_seen_without_the_package_that_reads_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "c2pa", None)
-    (tmp_path / "a.png").write_bytes(png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX)))
+    (tmp_path / "a.png").write_bytes(
+        png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX))
+    )
     (mark,) = marks_of(tmp_path / "a.png")
     assert (mark.kind, mark.trust) == ("C2PA", "not read") and "sdlab[c2pa]" in mark.detail
 
 
-@pytest.mark.parametrize("at", [100, 2**20 - 28, 2**20 - 27, 2**20 - 15, 2**20 - 5, 2**20 - 4, 2**21 - 9, 3 * 2**20])
+@pytest.mark.parametrize(
+    "at", [100, 2**20 - 28, 2**20 - 27, 2**20 - 15, 2**20 - 5, 2**20 - 4, 2**21 - 9, 3 * 2**20]
+)
 def test_a_manifest_is_found_wherever_it_stands(tmp_path, monkeypatch, at):
     monkeypatch.setitem(sys.modules, "c2pa", None)
     (tmp_path / "a.png").write_bytes(png_of(1, 1, 8, 0, b"\0\0").ljust(at, b"\0") + BOX)
@@ -148,7 +227,9 @@ def test_a_manifest_is_found_wherever_it_stands(tmp_path, monkeypatch, at):
 
 def test_a_damaged_manifest_is_a_mark_and_no_error(tmp_path):
     pytest.importorskip("c2pa")
-    (tmp_path / "a.png").write_bytes(png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX)))
+    (tmp_path / "a.png").write_bytes(
+        png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX))
+    )
     assert [mark.trust for mark in marks_of(tmp_path / "a.png")] == ["damaged"]
 
 
@@ -157,7 +238,10 @@ def test_a_signed_picture_says_apart_whether_it_is_intact_and_who_signed(tmp_pat
     path = tmp_path / f"a{suffix}"
     path.write_bytes(signed(Image.fromarray(noise(0, 99, 99)), suffix))
     (mark,) = marks_of(path)
-    assert (mark.program, mark.trust) == ("Test Generator", "intact; signer not trusted: signingCredential.untrusted")
+    assert (mark.program, mark.trust) == (
+        "Test Generator",
+        "intact; signer not trusted: signingCredential.untrusted",
+    )
     assert "signed by Test Studio" in mark.detail and "trainedAlgorithmicMedia" in mark.detail
 
 
@@ -166,7 +250,10 @@ def test_a_changed_pixel_breaks_the_signature_and_says_so(tmp_path):
     data[-300] ^= 1
     (tmp_path / "a.jpg").write_bytes(data)
     (mark,) = marks_of(tmp_path / "a.jpg")
-    assert mark.trust == "altered since it was signed: assertion.dataHash.mismatch; signer not trusted: signingCredential.untrusted"
+    assert (
+        mark.trust
+        == "altered since it was signed: assertion.dataHash.mismatch; signer not trusted: signingCredential.untrusted"
+    )
 
 
 def signed(image, suffix):
@@ -176,9 +263,14 @@ def signed(image, suffix):
     kind = Image.registered_extensions()[suffix]
     plain, result = io.BytesIO(), io.BytesIO()
     image.save(plain, kind)
-    action = {"action": "c2pa.created", "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"}
-    manifest = {"claim_generator_info": [{"name": "Test Generator"}],
-                "assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}}]}
+    action = {
+        "action": "c2pa.created",
+        "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia",
+    }
+    manifest = {
+        "claim_generator_info": [{"name": "Test Generator"}],
+        "assertions": [{"label": "c2pa.actions", "data": {"actions": [action]}}],
+    }
     with c2pa.Signer.from_info(c2pa.C2paSignerInfo(b"es256", chain, key, None)) as signer:
         c2pa.Builder(json.dumps(manifest)).sign(signer, Image.MIME[kind], plain, result)
     return result.getvalue()
@@ -196,13 +288,38 @@ def certificate():
     keys = {name: ec.generate_private_key(ec.SECP256R1()) for name in ("root", "signer")}
     now, chain = datetime.datetime.now(datetime.UTC), b""
     for name, root in (("signer", False), ("root", True)):
-        called = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, who), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test Studio")])
-                  for who in (name, "root")]
-        builder = x509.CertificateBuilder(*called[::-1], keys[name].public_key(), x509.random_serial_number(), now - datetime.timedelta(1), now + datetime.timedelta(9))
-        builder = builder.add_extension(x509.BasicConstraints(root, None), True).add_extension(
-            x509.KeyUsage(not root, False, False, False, False, root, root, False, False), True).add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(keys["root"].public_key()), False)
+        called = [
+            x509.Name(
+                [
+                    x509.NameAttribute(NameOID.COMMON_NAME, who),
+                    x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Test Studio"),
+                ]
+            )
+            for who in (name, "root")
+        ]
+        builder = x509.CertificateBuilder(
+            *called[::-1],
+            keys[name].public_key(),
+            x509.random_serial_number(),
+            now - datetime.timedelta(1),
+            now + datetime.timedelta(9),
+        )
+        builder = (
+            builder.add_extension(x509.BasicConstraints(root, None), True)
+            .add_extension(
+                x509.KeyUsage(not root, False, False, False, False, root, root, False, False), True
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(keys["root"].public_key()), False
+            )
+        )
         if not root:
-            builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
-        chain += builder.sign(keys["root"], hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    return chain, keys["signer"].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+            builder = builder.add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False
+            )
+        chain += builder.sign(keys["root"], hashes.SHA256()).public_bytes(
+            serialization.Encoding.PEM
+        )
+    return chain, keys["signer"].private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

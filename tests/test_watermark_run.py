@@ -1,4 +1,5 @@
 """A mark that a request asks for: part of the recipe, embedded last, exactly as the official programs do it."""
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,13 +12,24 @@ from sdlab.render.denoise import Renderer, picture_of
 from sdlab.store.metadata import infotext, read_infotext, read_record
 from sdlab.watermark import PAYLOADS, Payload, embed_watermark
 
-RESOLVED = Request(prompt="a red circle", model="tiny-v1", seed=5, guidance_scale=7.5, num_inference_steps=20, height=512,
-                   width=448, scheduler="DDIMScheduler", weights="0123456789abcdef" * 2)
+RESOLVED = Request(
+    prompt="a red circle",
+    model="tiny-v1",
+    seed=5,
+    guidance_scale=7.5,
+    num_inference_steps=20,
+    height=512,
+    width=448,
+    scheduler="DDIMScheduler",
+    weights="0123456789abcdef" * 2,
+)
 
 
 @pytest.fixture(scope="module")
 def large(random_v1):
-    yield Request(model=str(random_v1), prompt="a cat", num_inference_steps=1, height=256, width=256)
+    yield Request(
+        model=str(random_v1), prompt="a cat", num_inference_steps=1, height=256, width=256
+    )
     sdlab.models.pipeline.unload()
 
 
@@ -36,10 +48,19 @@ def smooth(height=256, width=320):
     """Levels (H, W, 3) in 0..255, float32, as a model would make them."""
     rows, columns = np.mgrid[:height, :width].astype("f4")
     waves = [np.sin(rows / (7 + n) + n) * np.cos(columns / (11 - n)) for n in range(3)]
-    return (np.stack(waves, -1) * 100 + 128 + np.random.default_rng(0).normal(0, 3, (height, width, 3))).clip(0, 255).astype("f4")
+    return (
+        (
+            np.stack(waves, -1) * 100
+            + 128
+            + np.random.default_rng(0).normal(0, 3, (height, width, 3))
+        )
+        .clip(0, 255)
+        .astype("f4")
+    )
 
 
 # ---- the recipe
+
 
 def test_keys_without_a_mark_are_those_from_before_there_were_marks():
     assert key_of(RESOLVED.to_dict()) == "1d392300f7a7a7dfebdc2e094cacc2ce"
@@ -57,8 +78,16 @@ def test_a_name_and_the_text_it_stands_for_are_one_recipe(large):
             assert large.but(watermark=payload.text) == large.but(watermark=payload.name)
 
 
-@pytest.mark.parametrize("value, says", [("", "empty"), (7, "not text"), (b"sd-v1", "not text"), ("SD v1", "did you mean.*'sd-v1'"),
-                                         ("\ud800", "surrogate")])
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        ("", "empty"),
+        (7, "not text"),
+        (b"sd-v1", "not text"),
+        ("SD v1", "did you mean.*'sd-v1'"),
+        ("\ud800", "surrogate"),
+    ],
+)
 def test_an_impossible_mark_is_refused_by_name_at_once(value, says):
     with pytest.raises((TypeError, ValueError), match=f"watermark=.*{says}"):
         Request(watermark=value)
@@ -67,13 +96,23 @@ def test_an_impossible_mark_is_refused_by_name_at_once(value, says):
 def test_marks_are_an_axis():
     cells = sweep(Request(), watermark='sd-v1, StableDiffusionV1, "a, b"')
     assert [cell.watermark for cell in cells] == ["sd-v1", "a, b"]
-    assert [cell.watermark for cell in sweep(Request(), watermark=[None, "sd-v2"])] == [None, "sd-v2"]
+    assert [cell.watermark for cell in sweep(Request(), watermark=[None, "sd-v2"])] == [
+        None,
+        "sd-v2",
+    ]
 
 
-@pytest.mark.parametrize("change, says", [
-    ({"height": 248}, "256x248 is too small.*65,536.*height=256, width=256"), ({"height": None}, "256x64 is too small"),
-    ({"watermark": "x" * 129}, "1,032 bits.*room for 1,024.*shorter")])
-def test_a_picture_that_cannot_carry_the_mark_is_said_before_anything_runs(large, tmp_path, change, says):
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"height": 248}, "256x248 is too small.*65,536.*height=256, width=256"),
+        ({"height": None}, "256x64 is too small"),
+        ({"watermark": "x" * 129}, "1,032 bits.*room for 1,024.*shorter"),
+    ],
+)
+def test_a_picture_that_cannot_carry_the_mark_is_said_before_anything_runs(
+    large, tmp_path, change, says
+):
     cells = [large, large.but(**{"watermark": "sd-v1", **change})]
     for plan in (preview, run):
         with pytest.raises(ValueError, match=f"request 1 of 2: watermark='.*{says}"):
@@ -88,9 +127,12 @@ def test_the_least_picture_and_the_longest_text_are_taken(large):
 
 # ---- the picture
 
+
 def test_run_embeds_the_mark_into_the_picture_without_it(marked):
     plain, v1, _, own = map(pixels, marked["path"])
-    assert np.array_equal(v1, embed_watermark(plain, "sd-v1")) and np.array_equal(own, embed_watermark(plain, "me, 2026"))
+    assert np.array_equal(v1, embed_watermark(plain, "sd-v1")) and np.array_equal(
+        own, embed_watermark(plain, "me, 2026")
+    )
     assert not np.array_equal(v1, plain)
 
 
@@ -102,7 +144,9 @@ def test_a_uint8_mark_is_what_the_official_script_writes_into_the_finished_pictu
     encoder = pytest.importorskip("imwatermark").WatermarkEncoder()
     encoder.set_watermark("bytes", b"StableDiffusionV1")
     finished = np.rint(smooth()).astype("u1")
-    expected = encoder.encode(finished[..., ::-1].copy(), "dwtDct")[..., ::-1]  # as put_watermark() of scripts/txt2img.py
+    expected = encoder.encode(finished[..., ::-1].copy(), "dwtDct")[
+        ..., ::-1
+    ]  # as put_watermark() of scripts/txt2img.py
     assert np.array_equal(np.asarray(picture_of(smooth(), "sd-v1")), expected)
 
 
@@ -113,29 +157,43 @@ def test_an_sdxl_mark_is_what_diffusers_writes():
     from diffusers.pipelines.stable_diffusion_xl.watermark import StableDiffusionXLWatermarker
 
     image = torch.from_numpy(smooth()).permute(2, 0, 1)[None] / 127.5 - 1
-    expected = VaeImageProcessor().postprocess(StableDiffusionXLWatermarker().apply_watermark(image), output_type="pil")[0]
+    expected = VaeImageProcessor().postprocess(
+        StableDiffusionXLWatermarker().apply_watermark(image), output_type="pil"
+    )[0]
     difference = np.asarray(picture_of(smooth(), "sdxl")).astype(int) - np.asarray(expected)
-    assert np.abs(difference).max() <= 1 and (difference != 0).mean() < 1e-3  # their way through -1..1 moves the last bits
+    assert (
+        np.abs(difference).max() <= 1 and (difference != 0).mean() < 1e-3
+    )  # their way through -1..1 moves the last bits
 
 
 def test_a_payload_that_is_cut_is_cut(monkeypatch):
     for cut in (True, False):
         monkeypatch.setitem(PAYLOADS, "mine", Payload("mine", [1, 0] * 8, "float32", cut=cut))
         exact = embed_watermark(smooth(), "mine").clip(0, 255)
-        assert np.array_equal(np.asarray(picture_of(smooth(), "mine")), np.floor(exact) if cut else np.rint(exact))
+        assert np.array_equal(
+            np.asarray(picture_of(smooth(), "mine")), np.floor(exact) if cut else np.rint(exact)
+        )
 
 
-def test_the_mark_is_put_in_last_even_into_what_the_safety_checker_blackened(large, tmp_path, monkeypatch):
+def test_the_mark_is_put_in_last_even_into_what_the_safety_checker_blackened(
+    large, tmp_path, monkeypatch
+):
     monkeypatch.setattr(Renderer, "_refused", lambda self, pixels: True)
     frame = run(large.but(watermark="sd-v1"), tmp_path, progress=False)
     black = np.zeros((256, 256, 3), "u1")
-    assert frame["nsfw"][0] and np.array_equal(pixels(frame["path"][0]), embed_watermark(black, "sd-v1"))
+    assert frame["nsfw"][0] and np.array_equal(
+        pixels(frame["path"][0]), embed_watermark(black, "sd-v1")
+    )
 
 
 # ---- the record
 
+
 def test_the_mark_is_a_column_of_the_frame_and_of_the_store(marked):
-    assert marked["watermark"].tolist()[1:] == ["sd-v1", "sdxl", "me, 2026"] and marked["watermark"].isna()[0]
+    assert (
+        marked["watermark"].tolist()[1:] == ["sd-v1", "sdxl", "me, 2026"]
+        and marked["watermark"].isna()[0]
+    )
     store = Store(marked["path"][0].split("/images/")[0])
     assert store.frame(marked["key"])["watermark"].equals(marked["watermark"])
 
@@ -150,7 +208,10 @@ def test_the_picture_says_which_mark_it_carries(marked):
 
 def test_a1111s_text_keeps_any_mark():
     for text in ["a, b: c", 'say "hi"', "two\nlines", " "]:
-        assert read_infotext(infotext(RESOLVED.but(watermark=text).to_dict(), "1"))["watermark"] == text
+        assert (
+            read_infotext(infotext(RESOLVED.but(watermark=text).to_dict(), "1"))["watermark"]
+            == text
+        )
 
 
 def test_the_code_of_a_report_makes_the_marks_again(marked):
@@ -160,7 +221,9 @@ def test_the_code_of_a_report_makes_the_marks_again(marked):
     exec("from sdlab import Request, sweep\n" + plan_code(requests_of(marked)), scope)
     assert [cell.watermark for cell in scope["plan"]] == [None, "sd-v1", "sdxl", "me, 2026"]
     assert [cell.key for cell in scope["plan"]] == list(marked["key"])
-    assert "sweep(base, watermark=[None, 'sd-v1', 'sdxl', 'me, 2026'])" in plan_code(requests_of(marked))
+    assert "sweep(base, watermark=[None, 'sd-v1', 'sdxl', 'me, 2026'])" in plan_code(
+        requests_of(marked)
+    )
 
 
 def test_a_store_of_marked_pictures_is_whole(marked):

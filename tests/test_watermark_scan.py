@@ -1,4 +1,5 @@
 """Whole folders: every file is a row, in order, whatever it is and however many processes read it."""
+
 import os
 import signal
 import subprocess
@@ -21,7 +22,9 @@ ASKED = {"payloads": {"sd-v1": PAYLOADS["sd-v1"]}, "search": "none", "false_posi
 
 def picture(seed):
     rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((256, 256), Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize(
+        (256, 256), Image.Resampling.BICUBIC
+    )
     return (np.asarray(coarse) + rng.normal(0, 5, (256, 256, 3))).clip(0, 255).astype(np.uint8)
 
 
@@ -37,7 +40,7 @@ def folder(tmp_path_factory):
     info.add_text("invokeai_metadata", "{}")
     Image.fromarray(picture(4)).save(place / "below" / "d told.png", pnginfo=info)
     whole = (place / "below" / "d told.png").read_bytes()
-    (place / "below" / "e cut.png").write_bytes(whole[:len(whole) // 2])
+    (place / "below" / "e cut.png").write_bytes(whole[: len(whole) // 2])
     (place / "f text.jpg").write_text("no picture")
     (place / "g empty.webp").touch()
     for hidden in ("notes.txt", ".h.png", "below/.hidden/i.png"):
@@ -48,12 +51,26 @@ def folder(tmp_path_factory):
 def test_a_folder_becomes_a_row_a_file_with_what_the_detector_says(folder):
     frame = scan(folder, progress=False)
     assert [os.path.relpath(path, folder) for path in frame["path"]] == [
-        "a marked.png", "b plain.PNG", "c small.bmp", "f text.jpg", "g empty.webp", "below/d told.png", "below/e cut.png"]
+        "a marked.png",
+        "b plain.PNG",
+        "c small.bmp",
+        "f text.jpg",
+        "g empty.webp",
+        "below/d told.png",
+        "below/e cut.png",
+    ]
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == COLUMNS
     marked = detect_watermark(folder / "a marked.png").best
-    assert frame.loc[0, ["payload", "log10_p", "detected", "agreement"]].tolist() == ["sd-v1", marked.log10_p, True, marked.agreement]
+    assert frame.loc[0, ["payload", "log10_p", "detected", "agreement"]].tolist() == [
+        "sd-v1",
+        marked.log10_p,
+        True,
+        marked.agreement,
+    ]
     assert frame["detected"].tolist() == [True, False, pd.NA, pd.NA, pd.NA, False, pd.NA]
-    assert frame["payload"].isna().tolist() == [False] + [True] * 6 and frame["log10_p"].notna().tolist() == [True, True, *[False] * 3, True, False]
+    assert frame["payload"].isna().tolist() == [False] + [True] * 6 and frame[
+        "log10_p"
+    ].notna().tolist() == [True, True, *[False] * 3, True, False]
     assert frame["small"].tolist() == [False, False, True, pd.NA, pd.NA, False, pd.NA]
     assert frame.loc[2, ["width", "height", "format"]].tolist() == [20, 9, "BMP"]
 
@@ -61,14 +78,19 @@ def test_a_folder_becomes_a_row_a_file_with_what_the_detector_says(folder):
 def test_what_cannot_be_read_is_a_row_that_says_why_and_keeps_what_was_read(folder):
     frame = scan(folder, progress=False).set_axis([*"abcfgde"])
     assert frame.index[frame["error"].isna()].tolist() == [*"abcd"]
-    assert frame.loc["f", "error"].startswith("not a picture") and "empty" in frame.loc["g", "error"]
+    assert (
+        frame.loc["f", "error"].startswith("not a picture") and "empty" in frame.loc["g", "error"]
+    )
     assert "cut off" in frame.loc["e", "error"] and frame.loc["e", "width"] == 256
     assert frame.loc[["d", "e"], "provenance"].tolist() == ["InvokeAI (text)"] * 2
 
 
 def test_several_processes_give_the_same_frame_in_the_same_order(folder):
     files = [*scanning.files_of(folder), None, folder / "missing.png"] * 3
-    many, one = (scan(files, ["sd-v1", "sdxl", "own text"], processes=count, progress=False) for count in (2, 1))
+    many, one = (
+        scan(files, ["sd-v1", "sdxl", "own text"], processes=count, progress=False)
+        for count in (2, 1)
+    )
     pd.testing.assert_frame_equal(many, one)
     assert many["error"].str.contains("no such file").sum() == 3 and many["path"].isna().sum() == 3
 
@@ -85,27 +107,44 @@ def test_a_row_does_not_repeat_its_path_in_its_error(folder, monkeypatch):
     assert scan(["./f text.jpg"], progress=False)["error"][0].startswith("not a picture")
 
 
-@pytest.mark.parametrize("pattern, found", [("*.png", 1), ("**/*.png", 3), ("a*", 1), ("a marked.png", 1), ("[ab]*", 2)])
+@pytest.mark.parametrize(
+    "pattern, found", [("*.png", 1), ("**/*.png", 3), ("a*", 1), ("a marked.png", 1), ("[ab]*", 2)]
+)
 def test_a_pattern_names_files_and_so_does_a_name(folder, pattern, found):
     assert len(scanning.files_of(str(folder / pattern))) == found
 
 
 def test_nothing_to_read_is_an_empty_frame_with_all_columns(tmp_path):
     for frame in (scan(tmp_path), scan([])):
-        assert len(frame) == 0 and {name: str(dtype) for name, dtype in frame.dtypes.items()} == COLUMNS
+        assert (
+            len(frame) == 0
+            and {name: str(dtype) for name, dtype in frame.dtypes.items()} == COLUMNS
+        )
 
 
 def test_the_frame_of_a_run_can_be_scanned_with_its_missing_paths(folder):
     paths = pd.Series([str(folder / "a marked.png"), None, np.nan, pd.NA])
     frame = scan(paths, progress=False)
-    assert frame["detected"].tolist() == [True, pd.NA, pd.NA, pd.NA] and frame["error"].iloc[1:].str.contains("no path").all()
+    assert (
+        frame["detected"].tolist() == [True, pd.NA, pd.NA, pd.NA]
+        and frame["error"].iloc[1:].str.contains("no path").all()
+    )
 
 
-@pytest.mark.parametrize("given, error, says", [
-    (dict(paths="/no/such/folder"), FileNotFoundError, "no such folder or file"), (dict(paths=5), TypeError, "no list of paths"),
-    (dict(paths=b"x"), TypeError, "no path"), (dict(paths=[picture(0)]), TypeError, "no path"), (dict(paths=[], search="everything"), ValueError, "search"),
-    (dict(paths=[], payloads=[]), ValueError, "payloads"), (dict(paths=[], false_positive_rate=2), ValueError, "false_positive_rate"),
-    (dict(paths=[], processes=0), ValueError, "processes"), (dict(paths=[], processes=True), ValueError, "processes")])
+@pytest.mark.parametrize(
+    "given, error, says",
+    [
+        (dict(paths="/no/such/folder"), FileNotFoundError, "no such folder or file"),
+        (dict(paths=5), TypeError, "no list of paths"),
+        (dict(paths=b"x"), TypeError, "no path"),
+        (dict(paths=[picture(0)]), TypeError, "no path"),
+        (dict(paths=[], search="everything"), ValueError, "search"),
+        (dict(paths=[], payloads=[]), ValueError, "payloads"),
+        (dict(paths=[], false_positive_rate=2), ValueError, "false_positive_rate"),
+        (dict(paths=[], processes=0), ValueError, "processes"),
+        (dict(paths=[], processes=True), ValueError, "processes"),
+    ],
+)
 def test_a_wrong_request_is_an_error_before_anything_is_read(given, error, says):
     with pytest.raises(error, match=says):
         scan(**given)
@@ -124,7 +163,10 @@ def test_a_file_that_kills_its_process_is_named_and_the_next_one_is_read(folder)
     try:
         first = worker.ask(str(folder / "a marked.png"))
         worker.process.kill()
-        died, again = worker.ask(str(folder / "a marked.png")), worker.ask(str(folder / "a marked.png"))
+        died, again = (
+            worker.ask(str(folder / "a marked.png")),
+            worker.ask(str(folder / "a marked.png")),
+        )
     finally:
         worker.stop()
     assert "died (exit status -9)" in died and first["detected"] and again == first
@@ -143,9 +185,13 @@ def test_a_scan_that_is_given_up_leaves_no_process(folder):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interrupt_ends_a_scan_and_its_processes_at_once(folder):
-    code = ("from sdlab.watermark import scanning\nscanning.Reading.add = lambda self, row: print('a row', flush=True)\n"
-            f"scanning.scan([{str(folder / 'a marked.png')!r}] * 9999, processes=2)")
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    code = (
+        "from sdlab.watermark import scanning\nscanning.Reading.add = lambda self, row: print('a row', flush=True)\n"
+        f"scanning.scan([{str(folder / 'a marked.png')!r}] * 9999, processes=2)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "a row\n"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
@@ -156,12 +202,20 @@ def test_the_bar_counts_files_hits_and_errors():
     reading = scanning.Reading(4)
     for detected, error in ((True, None), (False, None), (None, "no picture")):
         reading.add({"detected": detected, "error": error})
-    assert str(reading).startswith("3 of 4 files read, 1 marked, 1 unreadable, ") and reading.fraction == 0.75
+    assert (
+        str(reading).startswith("3 of 4 files read, 1 marked, 1 unreadable, ")
+        and reading.fraction == 0.75
+    )
     reading.state = "stopped"
     assert str(reading) == "3 of 4 files read, 1 marked, 1 unreadable (stopped)"
 
 
 def test_a_payload_of_ones_own_reaches_the_other_processes(folder, tmp_path):
-    own = Payload("mine", np.resize([1, 0, 0, 1, 1, 1, 0], 63) ^ np.eye(63, dtype=int)[5], "float32")
+    own = Payload(
+        "mine", np.resize([1, 0, 0, 1, 1, 1, 0], 63) ^ np.eye(63, dtype=int)[5], "float32"
+    )
     Image.fromarray(embed_watermark(picture(9), own)).save(tmp_path / "a.png")
-    assert scan([tmp_path / "a.png"] * 2, own, processes=2, progress=False)["payload"].tolist() == ["mine", "mine"]
+    assert scan([tmp_path / "a.png"] * 2, own, processes=2, progress=False)["payload"].tolist() == [
+        "mine",
+        "mine",
+    ]

@@ -1,4 +1,5 @@
 """The block scores: the right sign wherever a mark is, finite everywhere, and nothing heavy imported."""
+
 from __future__ import annotations
 
 import io
@@ -21,16 +22,27 @@ def textured(seed: int = 0, side: int = 512) -> np.ndarray:
     """A picture whose power falls with the square of the frequency, in colours that go together, as in photographs."""
     random = np.random.default_rng(seed)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side))) + 1 / side
-    fields = [np.fft.ifft2(np.fft.fft2(random.standard_normal((side, side))) / frequency).real for _ in range(3)]
+    fields = [
+        np.fft.ifft2(np.fft.fft2(random.standard_normal((side, side))) / frequency).real
+        for _ in range(3)
+    ]
     light, *colours = (field / field.std() for field in fields)
-    channels = [128 + 45 * light + 15 * colours[0], 118 + 45 * light, 108 + 40 * light + 15 * colours[1]]
-    return np.clip(np.stack(channels, -1) + random.normal(0, 2, (side, side, 3)), 0, 255).astype(np.uint8)
+    channels = [
+        128 + 45 * light + 15 * colours[0],
+        118 + 45 * light,
+        108 + 40 * light + 15 * colours[1],
+    ]
+    return np.clip(np.stack(channels, -1) + random.normal(0, 2, (side, side, 3)), 0, 255).astype(
+        np.uint8
+    )
 
 
 def marked(arithmetic: str, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """A marked picture, and the sign (64, 64) that the score of each block should have."""
     bits = np.random.default_rng(seed + 1).integers(2, size=4096)
-    return embed_watermark(textured(seed), Payload("random", bits, arithmetic)), 2 * bits.reshape(64, 64) - 1
+    return embed_watermark(textured(seed), Payload("random", bits, arithmetic)), 2 * bits.reshape(
+        64, 64
+    ) - 1
 
 
 def through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
@@ -73,7 +85,10 @@ def test_u_alone_is_enough_for_an_untouched_mark(arithmetic):
 def test_y_and_v_help_after_jpeg():
     image, expected = marked("uint8")
     planes = scores.score_planes(through_jpeg(image, 80), "uint8")
-    alone, together = (np.corrcoef(scores.block_grid(p, "uint8").ravel(), expected.ravel())[0, 1] for p in (planes[1], planes))
+    alone, together = (
+        np.corrcoef(scores.block_grid(p, "uint8").ravel(), expected.ravel())[0, 1]
+        for p in (planes[1], planes)
+    )
     assert together > alone
 
 
@@ -86,31 +101,51 @@ def test_u_is_the_plane_that_carries_the_mark(arithmetic):
 
 def test_swapped_channels_are_read_in_their_own_order():
     image = textured(4, 256)
-    np.testing.assert_array_equal(scores.score_planes(image, "uint8", "RGB"), scores.score_planes(image[..., ::-1], "uint8"))
+    np.testing.assert_array_equal(
+        scores.score_planes(image, "uint8", "RGB"), scores.score_planes(image[..., ::-1], "uint8")
+    )
 
 
 @BOTH
 @pytest.mark.parametrize("kind", ["black", "white", "noise", "flat", "stripes"])
 def test_scores_are_finite_and_bounded_on_any_picture(kind, arithmetic):
     random = np.random.default_rng(0)
-    image = {"black": np.zeros((80, 96, 3)), "white": np.full((80, 96, 3), 255), "flat": np.full((80, 96, 3), (90, 10, 200)),
-             "noise": random.integers(256, size=(80, 96, 3)), "stripes": np.indices((80, 96, 3))[1] % 8 // 4 * 255}[kind]
+    image = {
+        "black": np.zeros((80, 96, 3)),
+        "white": np.full((80, 96, 3), 255),
+        "flat": np.full((80, 96, 3), (90, 10, 200)),
+        "noise": random.integers(256, size=(80, 96, 3)),
+        "stripes": np.indices((80, 96, 3))[1] % 8 // 4 * 255,
+    }[kind]
     grid = scores.block_grid(scores.score_planes(image.astype(np.uint8), arithmetic), arithmetic)
-    assert grid.dtype == np.float32 and np.isfinite(grid).all() and np.abs(grid).max() <= 2.1 * scores.BOUND
+    assert (
+        grid.dtype == np.float32
+        and np.isfinite(grid).all()
+        and np.abs(grid).max() <= 2.1 * scores.BOUND
+    )
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 300), (8, 8), (17, 33), (65, 71), (136, 8)])
 def test_there_is_one_score_for_each_whole_block(shape):
     planes = np.full((3, *shape), 100, np.float32)
     expected = (shape[0] // 8, shape[1] // 8)
-    assert scores.block_grid(planes, "uint8").shape == scores.block_grid(planes[1], "uint8").shape == expected
+    assert (
+        scores.block_grid(planes, "uint8").shape
+        == scores.block_grid(planes[1], "uint8").shape
+        == expected
+    )
 
 
 def test_planes_cut_to_another_origin_are_read_there():
     image, expected = marked("uint8")
     planes = scores.score_planes(np.pad(image, ((3, 0), (5, 0), (0, 0)), "reflect"), "uint8")
     aligned = scores.block_grid(planes[..., 3:, 5:], "uint8")
-    assert (np.sign(aligned) == expected).mean() > 0.8 > 0.6 > (np.sign(scores.block_grid(planes, "uint8")) == expected).mean()
+    assert (
+        (np.sign(aligned) == expected).mean()
+        > 0.8
+        > 0.6
+        > (np.sign(scores.block_grid(planes, "uint8")) == expected).mean()
+    )
 
 
 def test_the_residual_of_u_is_nothing_where_y_and_v_explain_it():

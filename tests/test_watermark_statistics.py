@@ -1,4 +1,5 @@
 """The chance of agreement: Student's law, the points of the spectrum, and what is left of the noise."""
+
 import math
 
 import numpy as np
@@ -23,7 +24,9 @@ SHAPES = ((136, True), (224, True), (32, True), (64, True), (48, False), (46, Fa
 
 
 def noise(seed, rows=64, columns=64):
-    return without_local_mean(np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32))
+    return without_local_mean(
+        np.random.default_rng(seed).normal(size=(rows, columns)).astype(np.float32)
+    )
 
 
 def laid_out(bits, rows, columns, stride, phase=0):
@@ -35,8 +38,12 @@ def tails(grids, bits, text, stride):
     """log10 p of every grid for every payload in `bits` (n, n_bits)."""
     folds = fold(grids, bits.shape[1], (stride,), text)
     wanted = pattern(bits, folds.points)[:, 0]
-    agreement = np.einsum("gk,pk->gp", folds.spectra[:, 0] * folds.points.weight, wanted.conj()).real
-    return Folds(folds.points, folds.spectra, folds.beside, folds.prior).log10_p(agreement[:, None])[:, 0]
+    agreement = np.einsum(
+        "gk,pk->gp", folds.spectra[:, 0] * folds.points.weight, wanted.conj()
+    ).real
+    return Folds(folds.points, folds.spectra, folds.beside, folds.prior).log10_p(
+        agreement[:, None]
+    )[:, 0]
 
 
 @pytest.mark.parametrize("freedom", [7, 23, 47.0, 127])
@@ -48,24 +55,35 @@ def test_the_tail_is_that_of_a_random_direction(freedom):
         assert (p < level).mean() == pytest.approx(level, abs=4 * math.sqrt(level / 100_000))
 
 
-@pytest.mark.parametrize(("t", "freedom", "p"), [(0, 9, 0.5), (1, 1, 0.25), (2, 2, 0.5 - 1 / math.sqrt(6)), (-1, 1, 0.75)])
+@pytest.mark.parametrize(
+    ("t", "freedom", "p"),
+    [(0, 9, 0.5), (1, 1, 0.25), (2, 2, 0.5 - 1 / math.sqrt(6)), (-1, 1, 0.75)],
+)
 def test_the_tail_equals_the_closed_form(t, freedom, p):
-    assert 10 ** float(log10_tail(np.float64(t), np.float64(freedom), np.float64(freedom))) == pytest.approx(p, rel=1e-4)
+    assert 10 ** float(
+        log10_tail(np.float64(t), np.float64(freedom), np.float64(freedom))
+    ) == pytest.approx(p, rel=1e-4)
 
 
 def test_the_tail_equals_the_integral_of_the_density_far_out():
     t, freedom = 30.0, 39
     x = np.geomspace(t, t * 1e6, 2_000_001)
-    constant = math.gamma((freedom + 1) / 2) / math.gamma(freedom / 2) / math.sqrt(freedom * math.pi)
+    constant = (
+        math.gamma((freedom + 1) / 2) / math.gamma(freedom / 2) / math.sqrt(freedom * math.pi)
+    )
     p = np.trapezoid((1 + x**2 / freedom) ** (-(freedom + 1) / 2), x) * constant
-    assert log10_tail(np.float64(t), np.float64(freedom), np.float64(freedom)) == pytest.approx(math.log10(p), abs=1e-3)
+    assert log10_tail(np.float64(t), np.float64(freedom), np.float64(freedom)) == pytest.approx(
+        math.log10(p), abs=1e-3
+    )
 
 
 def test_the_tail_is_smooth_and_falls_below_300():
     angles = np.geomspace(1, 1e-6, 400)
     tail = log10_tail(np.cos(angles), np.sin(angles) ** 2, np.float64(127))
     assert (np.diff(tail) < 0).all() and tail[-1] < -600
-    assert np.diff(tail[-100:]) == pytest.approx(np.diff(tail[-100:]).mean(), abs=1e-3)  # a power law
+    assert np.diff(tail[-100:]) == pytest.approx(
+        np.diff(tail[-100:]).mean(), abs=1e-3
+    )  # a power law
 
 
 def test_a_blank_picture_is_no_evidence():
@@ -77,24 +95,41 @@ def test_the_spectrum_of_a_fold_is_that_of_the_sums_over_each_bits_blocks():
     grid, n_bits, stride = noise(1, 20, 31), 46, 18
     number = (stride * np.arange(20)[:, None] + np.arange(31)) % n_bits
     sums = np.bincount(number.ravel(), grid.ravel(), n_bits) / math.sqrt(grid.size)
-    assert spectra_of(grid.astype(float), n_bits, (3, stride))[1] == pytest.approx(np.fft.rfft(sums), abs=1e-9)
+    assert spectra_of(grid.astype(float), n_bits, (3, stride))[1] == pytest.approx(
+        np.fft.rfft(sums), abs=1e-9
+    )
 
 
 def test_points_beside_are_the_spectrum_of_the_shifted_wave():
     grid, along = noise(2, 16, 24).astype(float), 0.03
-    expected = [(grid * np.exp(-2j * np.pi * ((5 * k / 32) * np.arange(16)[:, None] + (k / 32 + along) * np.arange(24)))).sum()
-                for k in range(17)]
-    assert spectra_of(grid, 32, (5,), along)[0] == pytest.approx(np.array(expected) / math.sqrt(grid.size), abs=1e-9)
+    expected = [
+        (
+            grid
+            * np.exp(
+                -2j
+                * np.pi
+                * ((5 * k / 32) * np.arange(16)[:, None] + (k / 32 + along) * np.arange(24))
+            )
+        ).sum()
+        for k in range(17)
+    ]
+    assert spectra_of(grid, 32, (5,), along)[0] == pytest.approx(
+        np.array(expected) / math.sqrt(grid.size), abs=1e-9
+    )
 
 
 def test_the_gain_is_what_the_removal_of_the_local_mean_does_to_a_wave():
     rows, columns = np.mgrid[:80, :80]
     wave = np.cos(2 * np.pi * (0.15 * rows + 0.4 * columns))
     inner = without_local_mean(wave)[10:-10, 10:-10]
-    assert inner == pytest.approx(wave[10:-10, 10:-10] * gain_at(np.float64(0.15), np.float64(0.4)), abs=1e-6)
+    assert inner == pytest.approx(
+        wave[10:-10, 10:-10] * gain_at(np.float64(0.15), np.float64(0.4)), abs=1e-6
+    )
 
 
-@pytest.mark.parametrize(("n_bits", "text", "freedom"), [(136, True, 128), (224, True, 214), (48, False, 47)])
+@pytest.mark.parametrize(
+    ("n_bits", "text", "freedom"), [(136, True, 128), (224, True, 214), (48, False, 47)]
+)
 def test_a_text_loses_the_eight_means_of_its_letters_and_other_bits_one(n_bits, text, freedom):
     assert points_of(n_bits, (64,), text).freedom[0] == freedom
 
@@ -110,16 +145,22 @@ def test_the_pattern_of_letters_counts_for_nothing():
 @pytest.mark.parametrize("name", PAYLOADS)
 def test_a_mark_in_noise_is_found_at_its_stride_and_phase_and_read(name, width):
     payload, columns = PAYLOADS[name], width // 8
-    grid = without_local_mean(laid_out(payload.bits, 64, columns, columns, 7) + 2 * noise(3, 64, columns))
+    grid = without_local_mean(
+        laid_out(payload.bits, 64, columns, columns, 7) + 2 * noise(3, 64, columns)
+    )
     assert evidence(grid, payload, columns, 7) < -15
     assert evidence(grid, payload, columns, 8) > -4
     assert (read_bits(grid, len(payload), columns, 7) == payload.bits).mean() > 0.9
 
 
 def test_bits_that_stand_in_columns_are_no_weaker_evidence():
-    payload = PAYLOADS["sd-v2"]  # stride 0 at width 512, where the removal of the mean takes most of some waves
+    payload = PAYLOADS[
+        "sd-v2"
+    ]  # stride 0 at width 512, where the removal of the mean takes most of some waves
     grid = without_local_mean(laid_out(payload.bits, 64, 64, 0) + 0.2 * noise(4))
-    assert evidence(grid, payload) < -40  # Student's law of 32 numbers with the plain cosine ends at -12.7
+    assert (
+        evidence(grid, payload) < -40
+    )  # Student's law of 32 numbers with the plain cosine ends at -12.7
 
 
 @pytest.mark.parametrize("columns", [64, 61])
@@ -136,7 +177,9 @@ def test_p_is_uniform_in_noise_with_edges_that_run_down_the_picture(n_bits, text
 def test_a_wallpaper_does_not_make_p_small():
     """Its scores repeat every 32 blocks, as the payload's would, and the points beside are empty."""
     rng = np.random.default_rng(5)
-    grids = np.stack([without_local_mean(np.tile(rng.normal(size=(32, 32)), (2, 2))) for _ in range(100)])
+    grids = np.stack(
+        [without_local_mean(np.tile(rng.normal(size=(32, 32)), (2, 2))) for _ in range(100)]
+    )
     p = 10 ** tails(grids, rng.integers(0, 2, (2000, 32)), True, 0)
     assert (p < 1e-3).mean() < 1.3e-3
 

@@ -1,4 +1,5 @@
 """A comparison shows fair pairs, keeps votes, and in blind mode tells nobody whose picture is whose before the vote."""
+
 import ast
 import io
 import json
@@ -23,6 +24,7 @@ TELLING = ("guidance", "key", ".png", "path")  # a scheduler that both share may
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     """What workers do is done before anything else."""
+
     class Here:
         def submit(self, work, *given):
             work(*given)
@@ -33,7 +35,14 @@ def at_once(monkeypatch):
 @pytest.fixture
 def frame(tmp_path):
     """Six seeds at three guidance scales, in a store; every picture is one colour of its own."""
-    base = Request(prompt="a cat", weights="a" * 32, scheduler="DDIMScheduler", num_inference_steps=8, height=64, width=64)
+    base = Request(
+        prompt="a cat",
+        weights="a" * 32,
+        scheduler="DDIMScheduler",
+        num_inference_steps=8,
+        height=64,
+        width=64,
+    )
     store = Store(tmp_path / "runs")
     for i, cell in enumerate(sweep(base, guidance_scale=[1.0, 4.0, 7.5], seed=range(6))):
         store.save(key_of(cell.to_dict()), cell, Image.new("RGB", (64, 64), (i, 100 + i, 200)), {})
@@ -75,17 +84,32 @@ def test_the_page_gets_the_pixels_of_both_sides(frame):
     widget = shown(frame, left=7.5, right=1.0)
     content, buffers = asked(widget, "pair", n=2)
     row = widget.value.iloc[2]
-    assert content["names"] == ["guidance_scale 7.5", "guidance_scale 1"] and ["seed", str(row.seed)] in content["shared"]
-    assert [colour(data) for data in buffers] == [Image.open(p).getpixel((5, 5)) for p in (row.left_path, row.right_path)]
+    assert (
+        content["names"] == ["guidance_scale 7.5", "guidance_scale 1"]
+        and ["seed", str(row.seed)] in content["shared"]
+    )
+    assert [colour(data) for data in buffers] == [
+        Image.open(p).getpixel((5, 5)) for p in (row.left_path, row.right_path)
+    ]
 
 
 def test_a_blind_page_learns_nothing_before_the_vote(frame):
     widget = shown(frame, blind=True)
     for n in range(6):
         content, buffers = asked(widget, "pair", n=n)
-        assert not any(word in json.dumps(content) for word in TELLING) and content["names"] == ["", ""]
-        assert all(Image.open(io.BytesIO(data)).info == {} and b"tEXt" not in data and b"iTXt" not in data for data in buffers)
-    state = {name: value for name, value in widget.get_state().items() if name not in ("_esm", "_css", "code", "by")}
+        assert not any(word in json.dumps(content) for word in TELLING) and content["names"] == [
+            "",
+            "",
+        ]
+        assert all(
+            Image.open(io.BytesIO(data)).info == {} and b"tEXt" not in data and b"iTXt" not in data
+            for data in buffers
+        )
+    state = {
+        name: value
+        for name, value in widget.get_state().items()
+        if name not in ("_esm", "_css", "code", "by")
+    }
     assert not any(key in json.dumps(state, default=str) for key in (*frame.key, "guidance_scale"))
 
 
@@ -94,7 +118,10 @@ def test_blind_sides_are_those_of_the_pictures_sent(frame):
     for n in range(6):
         pictures = [colour(data) for data in asked(widget, "pair", n=n)[1]]
         names = asked(widget, "vote", n=n, vote="tie")[0]["names"]
-        found = {Image.open(row.path).getpixel((5, 5)): f"guidance_scale {row.guidance_scale:g}" for row in frame.itertuples()}
+        found = {
+            Image.open(row.path).getpixel((5, 5)): f"guidance_scale {row.guidance_scale:g}"
+            for row in frame.itertuples()
+        }
         assert names == [found[picture] for picture in pictures]
 
 
@@ -107,9 +134,14 @@ def test_a_blind_vote_is_stored_by_the_true_keys(frame):
         asked(widget, "vote", n=n, vote="left")
         preferred.append(key_of_colour[colour(left)])
     votes = widget._votes.store.votes()
-    assert list(np.where(votes.vote == "left", votes.left, votes.right)) == preferred and votes.blind.all()
+    assert (
+        list(np.where(votes.vote == "left", votes.left, votes.right)) == preferred
+        and votes.blind.all()
+    )
     assert set(votes.vote) == {"left", "right"}  # chance has swapped some, not all
-    assert set(zip(votes.left, votes.right)) == set(zip(widget.value.left_key, widget.value.right_key))
+    assert set(zip(votes.left, votes.right)) == set(
+        zip(widget.value.left_key, widget.value.right_key)
+    )
 
 
 def test_the_same_seed_shuffles_alike_and_another_does_not():
@@ -119,14 +151,27 @@ def test_the_same_seed_shuffles_alike_and_another_does_not():
 
     assert ballot(3) == ballot(3) != ballot(4)
     order, swapped = ballot(3)
-    assert sorted(order) == list(range(400)) != order and abs(sum(swapped) - 200) < 50  # 5 standard deviations
+    assert (
+        sorted(order) == list(range(400)) != order and abs(sum(swapped) - 200) < 50
+    )  # 5 standard deviations
 
 
 def test_votes_are_found_again_also_with_the_sides_exchanged(frame):
     asked(shown(frame), "vote", n=1, vote="left")
     again, exchanged = shown(frame), shown(frame, left=4.0, right=1.0)
-    assert again.voted == ["", "left", "", "", "", ""] and exchanged.voted == ["", "right", "", "", "", ""]
-    assert again.value.vote.tolist()[1] == "left" and not again.value.blind[1] and again.value.vote.isna().sum() == 5
+    assert again.voted == ["", "left", "", "", "", ""] and exchanged.voted == [
+        "",
+        "right",
+        "",
+        "",
+        "",
+        "",
+    ]
+    assert (
+        again.value.vote.tolist()[1] == "left"
+        and not again.value.blind[1]
+        and again.value.vote.isna().sum() == 5
+    )
     assert asked(again, "pair", n=1)[0]["said"] == "voted: left (guidance_scale 1)"
 
 
@@ -144,12 +189,16 @@ def test_a_blind_vote_cannot_be_changed_once_the_names_are_known(frame):
     widget = shown(frame, blind=True)
     for vote in ("left", "right"):
         content, _ = asked(widget, "vote", n=0, vote=vote)
-        assert content["vote"] == "left" and content["said"].startswith("voted: left (guidance_scale ")
+        assert content["vote"] == "left" and content["said"].startswith(
+            "voted: left (guidance_scale "
+        )
     assert len(widget._votes.store.votes()) == 1
 
 
 def test_what_differs_and_the_tally_wait_for_the_last_blind_vote(frame):
-    frame["dtype"] = frame.guidance_scale.map({1: "float32", 4: "bfloat16", 7.5: "float16"}).astype("string")
+    frame["dtype"] = frame.guidance_scale.map({1: "float32", 4: "bfloat16", 7.5: "float16"}).astype(
+        "string"
+    )
     widget = shown(frame, blind=True)
     for n in range(6):
         assert widget.unlike == [] and widget.tally == ""
@@ -178,7 +227,11 @@ def test_other_values_can_be_chosen_and_a_wrong_choice_changes_nothing(frame):
     asked(widget, "choose", left=2, right=0)
     assert widget.chosen == [2, 0] and widget._names == ["guidance_scale 7.5", "guidance_scale 1"]
     asked(widget, "choose", left=1, right=1)
-    assert widget.sent[-1][0]["kind"] == "error" and widget.chosen == [2, 0] and "left=7.5, right=1.0" in widget.code
+    assert (
+        widget.sent[-1][0]["kind"] == "error"
+        and widget.chosen == [2, 0]
+        and "left=7.5, right=1.0" in widget.code
+    )
 
 
 def test_the_difference_is_that_of_the_arrays_as_shown(frame):
@@ -195,7 +248,10 @@ def test_a_value_is_a_row_a_pair_as_a_merge_makes_them(frame):
     sides = (frame[frame.guidance_scale == scale] for scale in (1, 4))
     merged = pd.merge(*sides, on="seed", suffixes=("_left", "_right")).set_index("seed")
     value = widget.value.set_index("seed").loc[merged.index]
-    assert value.left_key.tolist() == merged.key_left.tolist() and value.right_key.tolist() == merged.key_right.tolist()
+    assert (
+        value.left_key.tolist() == merged.key_left.tolist()
+        and value.right_key.tolist() == merged.key_right.tolist()
+    )
     assert widget.value.vote.value_counts().to_dict() == {"both bad": 1}
 
 
@@ -203,7 +259,11 @@ def test_pictures_in_no_store_can_be_voted_on_as_long_as_the_widget_lives(frame)
     own = frame[["prompt", "seed", "guidance_scale", "path"]]
     widget = shown(own)
     widget.vote(2, "right")
-    assert widget.voted[2] == "right" and widget.value.vote[2] == "right" and shown(own).voted == [""] * 6
+    assert (
+        widget.voted[2] == "right"
+        and widget.value.vote[2] == "right"
+        and shown(own).voted == [""] * 6
+    )
     assert "Store" not in widget.code
 
 
@@ -214,8 +274,13 @@ def test_the_static_picture_tells_who_is_who_only_after_the_last_blind_vote(fram
         assert not any(word in text for text in (*page.texts, *page.alts) for word in TELLING)
         asked(widget, "vote", n=n, vote="left")
     page = Texts(widget.static())
-    assert page.texts[:4] == ["pair", "guidance_scale 1", "guidance_scale 4", "vote"] and len(page.alts) == 12
-    assert page.texts.count("guidance_scale 1") + page.texts.count("guidance_scale 4") == 8  # six votes and the heads
+    assert (
+        page.texts[:4] == ["pair", "guidance_scale 1", "guidance_scale 4", "vote"]
+        and len(page.alts) == 12
+    )
+    assert (
+        page.texts.count("guidance_scale 1") + page.texts.count("guidance_scale 4") == 8
+    )  # six votes and the heads
 
 
 def test_a_missing_picture_is_named_but_not_in_a_blind_vote(frame):
@@ -225,7 +290,9 @@ def test_a_missing_picture_is_named_but_not_in_a_blind_vote(frame):
         widget = shown(frame, blind=blind)
         content, buffers = asked(widget, "pair", n=0)
         assert buffers == [b"", b""] and (".png" in content["lacking"][0]) != blind
-        assert asked(widget, "difference", n=0, gain=4)[0]["kind"] == "error" and ".png" not in str(widget.sent[-1])
+        assert asked(widget, "difference", n=0, gain=4)[0]["kind"] == "error" and ".png" not in str(
+            widget.sent[-1]
+        )
 
 
 def test_a_job_is_waited_for(frame):
@@ -243,7 +310,14 @@ def test_the_code_names_both_sides_and_the_way_of_voting(frame):
     widget = shown(frame, blind=True, seed=5, gain=8)
     last = ast.parse(widget.code).body[-1].value
     given = {word.arg: ast.literal_eval(word.value) for word in last.keywords}
-    assert given == {"by": "guidance_scale", "left": 1.0, "right": 4.0, "blind": True, "seed": 5, "gain": 8.0}
+    assert given == {
+        "by": "guidance_scale",
+        "left": 1.0,
+        "right": 4.0,
+        "blind": True,
+        "seed": 5,
+        "gain": 8.0,
+    }
     widget.blind = False
     assert "blind" not in widget.code
 
@@ -251,12 +325,18 @@ def test_the_code_names_both_sides_and_the_way_of_voting(frame):
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_the_code_gives_the_same_pairs(random_v1, tmp_path, monkeypatch, elsewhere):
     base = Request(model=str(random_v1), prompt="a cat", num_inference_steps=1, height=64, width=64)
-    results = run(sweep(base, guidance_scale=[1.0, 4.0], seed=range(2)), Store(tmp_path / "mine"), progress=False)
+    results = run(
+        sweep(base, guidance_scale=[1.0, 4.0], seed=range(2)),
+        Store(tmp_path / "mine"),
+        progress=False,
+    )
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other" if elsewhere else tmp_path)
     widget = Compare(results, "guidance_scale", left=4.0, right=1.0, blind=True, seed=3)
     widget.vote(1, "tie")
-    *lines, last = ast.parse(widget.code.replace("Store('runs/mine')", f"Store({str(tmp_path / 'mine')!r})")).body
+    *lines, last = ast.parse(
+        widget.code.replace("Store('runs/mine')", f"Store({str(tmp_path / 'mine')!r})")
+    ).body
     scope = {}
     exec(compile(ast.Module(lines, []), "code", "exec"), scope)
     again = eval(ast.unparse(last), scope)
@@ -292,7 +372,10 @@ def test_by_is_the_name_of_one_column(frame, by):
 
 
 def test_wrong_arguments_are_errors_that_say_so(frame):
-    for given, said in ((dict(by="guidance"), "did you mean 'guidance_scale'"), (dict(by="guidance_scale", left=2), "has 1, 4, 7.5")):
+    for given, said in (
+        (dict(by="guidance"), "did you mean 'guidance_scale'"),
+        (dict(by="guidance_scale", left=2), "has 1, 4, 7.5"),
+    ):
         with pytest.raises(ValueError, match=said):
             Compare(frame, **given)
     with pytest.raises(TypeError, match="mode"):

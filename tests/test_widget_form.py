@@ -1,4 +1,5 @@
 """`SweepForm` without a browser: fields, errors, code, the way back from requests, and its job."""
+
 import itertools
 import re
 import threading
@@ -17,7 +18,9 @@ from sdlab.widgets.sweep_form.form import ahead
 from sdlab.widgets.sweep_form.look import Look
 from sdlab.widgets.sweep_form.plan import ORDER, line_read, line_written
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*the weights are ignored")  # of the sweeps that the forms are compared with
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*the weights are ignored"
+)  # of the sweeps that the forms are compared with
 CIRCLE = Request(prompt="a {red|blue} circle", num_inference_steps=2)
 
 
@@ -49,7 +52,9 @@ def executed(code, monkeypatch):
     """(`plan`, the arguments of `run`) of a program."""
     given = []
     monkeypatch.setattr("sdlab.render.job.run", lambda *arguments: given.append(arguments))
-    monkeypatch.setattr("sdlab.widgets.seed_grid.grid.SeedGrid", lambda *arguments, **sides: given.append(sides))
+    monkeypatch.setattr(
+        "sdlab.widgets.seed_grid.grid.SeedGrid", lambda *arguments, **sides: given.append(sides)
+    )
     names = {}
     exec(code, names)
     assert given[0][0] is names["plan"]
@@ -58,29 +63,64 @@ def executed(code, monkeypatch):
 
 # What is filled in
 
+
 def test_an_empty_form_is_one_cell_of_the_default_request(tmp_path):
     form = filled(SweepForm(store=tmp_path))
     assert form.value == [Request()] and form.errors == {} and form.status.startswith("1 cell")
-    assert list(form.fields) == ["prompt", "negative_prompt", "replace", "seed", "guidance_scale", "model", "scheduler",
-                                 "num_inference_steps", "height", "width", *itertools.chain(*FOLDS.values())]
+    assert list(form.fields) == [
+        "prompt",
+        "negative_prompt",
+        "replace",
+        "seed",
+        "guidance_scale",
+        "model",
+        "scheduler",
+        "num_inference_steps",
+        "height",
+        "width",
+        *itertools.chain(*FOLDS.values()),
+    ]
     assert set(form.fields) == {*FIELDS, "replace"} - {"weights"} == {*ORDER, "replace"}
 
 
 def test_the_value_is_the_product_of_what_the_fields_say(form):
-    filled(form, prompt="a {red|blue} cat\n\na dog", negative_prompt='""\nblurry', guidance_scale="1-7 (+3)", seed="0, 5")
-    expected = sweep(Request(num_inference_steps=2), prompt=["a {red|blue} cat", "a dog"], negative_prompt=["", "blurry"],
-                     guidance_scale=[1, 4, 7], seed=[0, 5])
+    filled(
+        form,
+        prompt="a {red|blue} cat\n\na dog",
+        negative_prompt='""\nblurry',
+        guidance_scale="1-7 (+3)",
+        seed="0, 5",
+    )
+    expected = sweep(
+        Request(num_inference_steps=2),
+        prompt=["a {red|blue} cat", "a dog"],
+        negative_prompt=["", "blurry"],
+        guidance_scale=[1, 4, 7],
+        seed=[0, 5],
+    )
     assert recipes(form.value) == recipes(expected)
     assert form.status.startswith(f"{len(expected)} cells: 0 finished")
 
 
 def test_native_stands_beside_other_values_and_none_beside_marks(form):
-    filled(form, guidance_scale="native, 1-2", height="256", width="256", watermark="none, sd-v1", scheduler=(None, "DDIMScheduler"))
+    filled(
+        form,
+        guidance_scale="native, 1-2",
+        height="256",
+        width="256",
+        watermark="none, sd-v1",
+        scheduler=(None, "DDIMScheduler"),
+    )
     found = {(r.guidance_scale, r.watermark, r.scheduler) for r in form.value}
-    assert found == set(itertools.product([None, 1.0, 2.0], [None, "sd-v1"], [None, "DDIMScheduler"]))
+    assert found == set(
+        itertools.product([None, 1.0, 2.0], [None, "sd-v1"], [None, "DDIMScheduler"])
+    )
 
 
-@pytest.mark.parametrize("prompt", ["", " a", "a\nb", '""', '"a', '"a b"', '"\\"\\""', "\\{", "a\tb ", '" a"', "a\u2028b", "a\rb"])
+@pytest.mark.parametrize(
+    "prompt",
+    ["", " a", "a\nb", '""', '"a', '"a b"', '"\\"\\""', "\\{", "a\tb ", '" a"', "a\u2028b", "a\rb"],
+)
 def test_a_line_holds_any_prompt(prompt):
     assert line_read(line_written(prompt)) == prompt
     assert not re.search(r"[\r\n]", line_written(prompt)) and line_written(prompt).strip()
@@ -88,14 +128,31 @@ def test_a_line_holds_any_prompt(prompt):
 
 # Errors
 
-@pytest.mark.parametrize("name, text, says", [
-    ("seed", "0-", "neither a number nor a range"), ("seed", "-1", "outside 0"), ("seed", "0-9999999", "more than"),
-    ("guidance_scale", "1-5 (2)", "a step needs its sign"), ("num_inference_steps", "0", "outside 1 to 1000"),
-    ("height", "63-65", "multiple of 8"), ("width", "8.5", "whole number"), ("prompt", "a {cat", "brace without its partner"),
-    ("negative_prompt", "cat}", "brace"), ("replace", "dog, cat", "contains 'dog'"), ("replace", "circle", "at least one text"),
-    ("replace", "red, {", "brace"), ("model", (), "at least one model"), ("watermark", "sd-v1", "too small for a mark"),
-    ("eta", "2", "outside 0.0 to 1.0"), ("clip_skip", "9", "layers"), ("prompt", "cat " * 90, "tokens"),
-    ("negative_prompt", "dog " * 90, "tokens"), ("num_inference_steps", "native, x", "neither")])
+
+@pytest.mark.parametrize(
+    "name, text, says",
+    [
+        ("seed", "0-", "neither a number nor a range"),
+        ("seed", "-1", "outside 0"),
+        ("seed", "0-9999999", "more than"),
+        ("guidance_scale", "1-5 (2)", "a step needs its sign"),
+        ("num_inference_steps", "0", "outside 1 to 1000"),
+        ("height", "63-65", "multiple of 8"),
+        ("width", "8.5", "whole number"),
+        ("prompt", "a {cat", "brace without its partner"),
+        ("negative_prompt", "cat}", "brace"),
+        ("replace", "dog, cat", "contains 'dog'"),
+        ("replace", "circle", "at least one text"),
+        ("replace", "red, {", "brace"),
+        ("model", (), "at least one model"),
+        ("watermark", "sd-v1", "too small for a mark"),
+        ("eta", "2", "outside 0.0 to 1.0"),
+        ("clip_skip", "9", "layers"),
+        ("prompt", "cat " * 90, "tokens"),
+        ("negative_prompt", "dog " * 90, "tokens"),
+        ("num_inference_steps", "native, x", "neither"),
+    ],
+)
 def test_bad_input_is_explained_at_its_field(form, name, text, says):
     filled(form, **{name: text})
     assert list(form.errors) == [name] and says in form.errors[name]
@@ -106,11 +163,18 @@ def test_bad_input_is_explained_at_its_field(form, name, text, says):
 
 def test_several_errors_stand_at_their_fields_and_go_with_their_reasons(form):
     filled(form, seed="x", height="63", prompt="}")
-    assert set(form.errors) == {"seed", "height", "prompt"} and "prompt, seed and height" in form._line.value
+    assert (
+        set(form.errors) == {"seed", "height", "prompt"}
+        and "prompt, seed and height" in form._line.value
+    )
     with pytest.raises(ValueError, match="seed: .*'x'"):
         form.value
     filled(form, seed="0", height="", prompt="a cat")
-    assert form.errors == {} and not form._run.disabled and form.value == [Request(prompt="a cat", num_inference_steps=2)]
+    assert (
+        form.errors == {}
+        and not form._run.disabled
+        and form.value == [Request(prompt="a cat", num_inference_steps=2)]
+    )
 
 
 def test_errors_of_several_fields_together_are_told_beside_run(form):
@@ -123,7 +187,10 @@ def test_what_a_scheduler_cannot_take_is_told_at_the_field_and_unfolds_it(form):
     filled(form, scheduler=("LCMScheduler",), num_inference_steps="60")
     assert "at most 50" in form.errors["num_inference_steps"]
     filled(form, scheduler=("PNDMScheduler",), num_inference_steps="2", eta="0.5")
-    assert "DDIMScheduler only" in form.errors["eta"] and form._folds[1].inside.layout.display != "none"
+    assert (
+        "DDIMScheduler only" in form.errors["eta"]
+        and form._folds[1].inside.layout.display != "none"
+    )
 
 
 def test_a_model_that_is_not_there_is_told_at_the_model(tmp_path):
@@ -136,7 +203,9 @@ def test_a_model_that_is_not_there_is_told_at_the_model(tmp_path):
 
 def test_ignored_weights_are_a_note_and_no_error(form):
     filled(form, prompt="a {0.5::red|3::blue} circle")
-    assert form.errors == {} and "weights" in form._fields["prompt"].message and len(form.value) == 4
+    assert (
+        form.errors == {} and "weights" in form._fields["prompt"].message and len(form.value) == 4
+    )
 
 
 def test_unknown_keywords_and_impossible_arguments_are_errors(tmp_path):
@@ -148,11 +217,21 @@ def test_unknown_keywords_and_impossible_arguments_are_errors(tmp_path):
         SweepForm([], tmp_path)
 
 
-@pytest.mark.parametrize("given, error, says", [
-    ({"store": 5}, TypeError, "store=5: give a Store"), ({"models": 3}, TypeError, "models=3: give a name"),
-    ({"models": ["a", None]}, TypeError, "models="), ({"row": 7}, TypeError, "row=7"),
-    ({"row": "nothing"}, ValueError, "row='nothing' is neither .*: model"),
-    ({"requests": sweep(CIRCLE), "col": ["seed", "blue"]}, ValueError, r"col='blue' is neither a choice in these prompts \(red\|blue\)")])
+@pytest.mark.parametrize(
+    "given, error, says",
+    [
+        ({"store": 5}, TypeError, "store=5: give a Store"),
+        ({"models": 3}, TypeError, "models=3: give a name"),
+        ({"models": ["a", None]}, TypeError, "models="),
+        ({"row": 7}, TypeError, "row=7"),
+        ({"row": "nothing"}, ValueError, "row='nothing' is neither .*: model"),
+        (
+            {"requests": sweep(CIRCLE), "col": ["seed", "blue"]},
+            ValueError,
+            r"col='blue' is neither a choice in these prompts \(red\|blue\)",
+        ),
+    ],
+)
 def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, error, says):
     with pytest.raises(error, match=says):
         SweepForm(**{"store": tmp_path} | given)
@@ -160,7 +239,10 @@ def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, erro
 
 def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     asked, held = [], threading.Event()
-    monkeypatch.setattr("sdlab.widgets.sweep_form.form.looked_up", lambda reading, store: asked.append(reading.cells) or Look())
+    monkeypatch.setattr(
+        "sdlab.widgets.sweep_form.form.looked_up",
+        lambda reading, store: asked.append(reading.cells) or Look(),
+    )
     ahead.submit(held.wait, 60)
     for seeds in ("0", "0-1", "0-2"):
         form.fields["seed"].value = seeds
@@ -171,8 +253,26 @@ def test_only_the_latest_change_is_looked_up(form, monkeypatch):
 
 # Code
 
-NASTY = ["a cat", "a {red|blue} cat", "", 'say "hi"', "it's", "a\\b \\{x\\}", "{colour=red|blue|} \\| x", "{1-2$$ and $$a|b|c}", "é ☃ \u2028 x",
-         "tab\there", " blanks ", "two\nlines", "'\"", '"""', "{2::a|b} {a|b}", "a {b|{c|d}} cat", "# no", "100% %s {{}}"]
+NASTY = [
+    "a cat",
+    "a {red|blue} cat",
+    "",
+    'say "hi"',
+    "it's",
+    "a\\b \\{x\\}",
+    "{colour=red|blue|} \\| x",
+    "{1-2$$ and $$a|b|c}",
+    "é ☃ \u2028 x",
+    "tab\there",
+    " blanks ",
+    "two\nlines",
+    "'\"",
+    '"""',
+    "{2::a|b} {a|b}",
+    "a {b|{c|d}} cat",
+    "# no",
+    "100% %s {{}}",
+]
 
 
 @pytest.mark.parametrize("n", range(24))
@@ -181,27 +281,48 @@ def test_executing_the_code_gives_the_value(n, form, monkeypatch):
         return values[(7 * n + 3 * k) % len(values)]
 
     prompts = [line_written(NASTY[(n + k * k) % len(NASTY)]) for k in range(1 + n % 4)]
-    filled(form, prompt="\n".join(prompts), negative_prompt="\n".join(map(line_written, [NASTY[-n % len(NASTY)]] * (n % 2))),
-           seed=pick(["0-3", "", "5", "9-1 (-4)", "1, 1"], 1), guidance_scale=pick(["", "4", "1-7 (+3)", "0-1 [5]", "native, 2.5"], 2),
-           num_inference_steps=pick(["", "2", "2-3"], 3), scheduler=pick([(), ("DDIMScheduler",), (None, "PNDMScheduler")], n),
-           height=pick(["", "64", "64-128 (+64)"], n), eta=pick(["", "0"], n))
+    filled(
+        form,
+        prompt="\n".join(prompts),
+        negative_prompt="\n".join(map(line_written, [NASTY[-n % len(NASTY)]] * (n % 2))),
+        seed=pick(["0-3", "", "5", "9-1 (-4)", "1, 1"], 1),
+        guidance_scale=pick(["", "4", "1-7 (+3)", "0-1 [5]", "native, 2.5"], 2),
+        num_inference_steps=pick(["", "2", "2-3"], 3),
+        scheduler=pick([(), ("DDIMScheduler",), (None, "PNDMScheduler")], n),
+        height=pick(["", "64", "64-128 (+64)"], n),
+        eta=pick(["", "0"], n),
+    )
     with warnings.catch_warnings(action="ignore"):
         plan, [(_, store)] = executed(form.code, monkeypatch)
-    assert recipes(plan) == recipes(form.value) and plan == form.value and store == str(form.store.root)
+    assert (
+        recipes(plan) == recipes(form.value)
+        and plan == form.value
+        and store == str(form.store.root)
+    )
 
 
-@pytest.mark.parametrize("replace", ["hamster, cat", 'hamster,"a, b", \'c\'', "a {red|blue}, big \\ one", 'hamster, "{x|y} ""q"""'])
+@pytest.mark.parametrize(
+    "replace",
+    ["hamster, cat", "hamster,\"a, b\", 'c'", "a {red|blue}, big \\ one", 'hamster, "{x|y} ""q"""'],
+)
 def test_the_code_replaces_as_the_form_does(replace, form, monkeypatch):
-    filled(form, prompt="a {red|blue} hamster\na {red|blue} hamster too", negative_prompt="no hamster", replace=replace)
+    filled(
+        form,
+        prompt="a {red|blue} hamster\na {red|blue} hamster too",
+        negative_prompt="no hamster",
+        replace=replace,
+    )
     assert form.errors == {}
     assert recipes(executed(form.code, monkeypatch)[0]) == recipes(form.value)
 
 
 def test_the_code_is_what_a_person_would_write(form):
     filled(form, prompt="a hamster", num_inference_steps="", guidance_scale="1-7 (+3)", seed="0-3")
-    assert form.code == ('from sdlab import Request, run, sweep\n\n'
-                         'plan = sweep(Request(prompt="a hamster"), guidance_scale="1-7 (+3)", seed="0-3")\n'
-                         f'results = run(plan, "{form.store.root}")\n')
+    assert form.code == (
+        "from sdlab import Request, run, sweep\n\n"
+        'plan = sweep(Request(prompt="a hamster"), guidance_scale="1-7 (+3)", seed="0-3")\n'
+        f'results = run(plan, "{form.store.root}")\n'
+    )
 
 
 def test_the_code_names_the_rows_and_columns_that_were_chosen(form, monkeypatch):
@@ -219,15 +340,41 @@ def test_while_a_field_has_an_error_the_code_says_so(form):
 # The way back from requests
 
 PLANS = {
-    "one request": Request(prompt="a {cat", seed=3), "a sweep": sweep(CIRCLE, guidance_scale="1-7 (+3)", seed=range(3)),
+    "one request": Request(prompt="a {cat", seed=3),
+    "a sweep": sweep(CIRCLE, guidance_scale="1-7 (+3)", seed=range(3)),
     "a named choice": sweep(Request(prompt="a {colour=red|blue} circle"), seed="0, 5, 9"),
-    "choices in both prompts": sweep(Request(prompt="{a|b} {cat|dog} and {a|b}", negative_prompt="{blurry|}")),
-    "choices within choices": sweep(Request(), prompt=["{a {x|y}|b} z", "{2$$p|q|r} z"], negative_prompt=["", "bad"]),
+    "choices in both prompts": sweep(
+        Request(prompt="{a|b} {cat|dog} and {a|b}", negative_prompt="{blurry|}")
+    ),
+    "choices within choices": sweep(
+        Request(), prompt=["{a {x|y}|b} z", "{2$$p|q|r} z"], negative_prompt=["", "bad"]
+    ),
     "blanks in choices": sweep(Request(prompt="a {very |}nice cat"), seed=range(2)),
-    "replace": sweep(Request(prompt="a hamster, {red|blue}", negative_prompt="no hamster"), replace='hamster, cat, "big, dog"'),
-    "nasty prompts": sweep(Request(), prompt=[" blank", "a\nb", '""', 'q"uo', "\\{x\\|y\\}", "C:\\n"], seed="0-999 (+7)"),
-    "native among others": sweep(Request(prompt="x"), guidance_scale=[None, 0.1, 3], scheduler=["DDIM", None], height=[None, 64]),
-    "all fields": sweep(Request(scheduler="DDIMScheduler", eta=0.25, clip_skip=1, watermark="a, b", height=256, width=256)),
+    "replace": sweep(
+        Request(prompt="a hamster, {red|blue}", negative_prompt="no hamster"),
+        replace='hamster, cat, "big, dog"',
+    ),
+    "nasty prompts": sweep(
+        Request(),
+        prompt=[" blank", "a\nb", '""', 'q"uo', "\\{x\\|y\\}", "C:\\n"],
+        seed="0-999 (+7)",
+    ),
+    "native among others": sweep(
+        Request(prompt="x"),
+        guidance_scale=[None, 0.1, 3],
+        scheduler=["DDIM", None],
+        height=[None, 64],
+    ),
+    "all fields": sweep(
+        Request(
+            scheduler="DDIMScheduler",
+            eta=0.25,
+            clip_skip=1,
+            watermark="a, b",
+            height=256,
+            width=256,
+        )
+    ),
     "marks": sweep(Request(height=256, width=256), watermark=[None, "sd-v1"]),
 }
 
@@ -248,22 +395,36 @@ def test_requests_as_a_frame_has_them_become_a_form_of_the_same_cells(tmp_path):
 
 
 def test_a_sweep_with_a_hole_says_which_combination_is_missing(tmp_path):
-    with pytest.raises(ValueError, match="3 requests are no full sweep, which would have 4: .*guidance_scale 2 and seed 1 is missing"):
-        SweepForm(sweep(Request(prompt="a cat"), guidance_scale=[1, 2], seed=range(2))[:3], tmp_path)
+    with pytest.raises(
+        ValueError,
+        match="3 requests are no full sweep, which would have 4: .*guidance_scale 2 and seed 1 is missing",
+    ):
+        SweepForm(
+            sweep(Request(prompt="a cat"), guidance_scale=[1, 2], seed=range(2))[:3], tmp_path
+        )
 
 
 def test_names_of_choices_that_no_braces_make_are_left_out_and_that_is_said(tmp_path):
-    plan = [Request(prompt="a cat", labels={"kind": "feline"}), Request(prompt="a dog", labels={"kind": "canine"})]
+    plan = [
+        Request(prompt="a cat", labels={"kind": "feline"}),
+        Request(prompt="a dog", labels={"kind": "canine"}),
+    ]
     form = filled(SweepForm(plan, tmp_path))
     assert form.value == plan and "kind" in form._fields["prompt"].message and form.errors == {}
 
 
 def test_text_that_is_a_range_comes_back_as_one(tmp_path):
-    form = SweepForm(sweep(Request(), guidance_scale="1-7 (+3)", seed=range(8), num_inference_steps=[3, 1, 2]), tmp_path)
-    assert [form.fields[name].value for name in ("guidance_scale", "seed", "num_inference_steps")] == ["1-7 (+3)", "0-7", "3, 1, 2"]
+    form = SweepForm(
+        sweep(Request(), guidance_scale="1-7 (+3)", seed=range(8), num_inference_steps=[3, 1, 2]),
+        tmp_path,
+    )
+    assert [
+        form.fields[name].value for name in ("guidance_scale", "seed", "num_inference_steps")
+    ] == ["1-7 (+3)", "0-7", "3, 1, 2"]
 
 
 # The job
+
 
 def test_making_and_showing_a_form_starts_no_job_and_writes_nothing(tmp_path):
     form = filled(SweepForm(PLANS["a sweep"], tmp_path / "store"))
@@ -276,7 +437,10 @@ def test_making_and_showing_a_form_starts_no_job_and_writes_nothing(tmp_path):
 def test_run_renders_what_the_form_says_and_shows_it(form):
     job = form.run()
     results = form.results
-    assert list(results["key"]) == [request.key for request in form.value] and results["path"].notna().all()
+    assert (
+        list(results["key"]) == [request.key for request in form.value]
+        and results["path"].notna().all()
+    )
     assert form.job is job and form.grid.job is job and form._place.children == (form.grid,)
     assert form.settled(60) and form.status == "4 cells, all finished: nothing to render"
     assert not form.running and not form._run.disabled and form._stop.disabled
@@ -284,23 +448,43 @@ def test_run_renders_what_the_form_says_and_shows_it(form):
 
 
 def test_without_a_page_a_notebook_waits_for_the_results_and_keeps_the_picture(tmp_path):
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in [
-        "from sdlab import Request, sweep\nfrom sdlab.widgets import SweepForm",
-        "form = SweepForm(sweep(Request(prompt='a cat', num_inference_steps=1), seed='0-2'), 'store')\nform",
-        "form.run()\nlen(form.results)"]])
-    NotebookClient(nb, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}, store_widget_state=False).execute()
+    nb = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(code)
+            for code in [
+                "from sdlab import Request, sweep\nfrom sdlab.widgets import SweepForm",
+                "form = SweepForm(sweep(Request(prompt='a cat', num_inference_steps=1), seed='0-2'), 'store')\nform",
+                "form.run()\nlen(form.results)",
+            ]
+        ]
+    )
+    NotebookClient(
+        nb,
+        timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": tmp_path}},
+        store_widget_state=False,
+    ).execute()
     still = nb.cells[1].outputs[1]["data"]["text/html"]
-    assert nb.cells[2].outputs[0]["data"]["text/plain"] == "3" and still.count("<img") == 3 and "3 of 3 cells finished" in still
+    assert (
+        nb.cells[2].outputs[0]["data"]["text/plain"] == "3"
+        and still.count("<img") == 3
+        and "3 of 3 cells finished" in still
+    )
 
 
 def test_a_native_value_written_out_is_the_same_recipe_and_rendered_once(form):
     own = resolve(Request()).num_inference_steps
     filled(form, num_inference_steps=f"2, {own}, native", seed="0")
-    assert f"native is {own}: counted once" in form._fields["num_inference_steps"].message and form.status.startswith("4 cells")
+    assert f"native is {own}: counted once" in form._fields[
+        "num_inference_steps"
+    ].message and form.status.startswith("4 cells")
     form._row.value = "num_inference_steps"
     assert 'SeedGrid(results.drop_duplicates("key"), row="num_inference_steps")' in form.code
     form.run()
-    assert [request.key for request in form.job.requests] == list(dict.fromkeys(request.key for request in form.value))
+    assert [request.key for request in form.job.requests] == list(
+        dict.fromkeys(request.key for request in form.value)
+    )
     assert list(form.results["num_inference_steps"]) == [2, 2, own, own]
 
 
@@ -344,7 +528,11 @@ def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):
     assert len(form.results) == 40 and form.job.state == "done"
     form.fields["seed"].value = "0-40"
     again = form.run()
-    assert again.progress.total - again.progress.todo == 40 and len(form.results) == 41 and form.grid is not first
+    assert (
+        again.progress.total - again.progress.todo == 40
+        and len(form.results) == 41
+        and form.grid is not first
+    )
 
 
 def test_a_click_on_run_does_what_run_does_and_tells_errors_in_the_form(form, monkeypatch):
@@ -353,7 +541,10 @@ def test_a_click_on_run_does_what_run_does_and_tells_errors_in_the_form(form, mo
     form._run.click()
     assert started.wait(60) and len(form.results) == 4
     filled(form)
-    monkeypatch.setattr("sdlab.widgets.sweep_form.form.Job", lambda *_, **__: (_ for _ in ()).throw(OSError("the disk is full")))
+    monkeypatch.setattr(
+        "sdlab.widgets.sweep_form.form.Job",
+        lambda *_, **__: (_ for _ in ()).throw(OSError("the disk is full")),
+    )
     form._problem.observe(lambda change: told.set(), "value")
     form._run.click()
     assert told.wait(60) and "the disk is full" in form._problem.value and form.errors == {}

@@ -1,4 +1,5 @@
 """`SweepForm` keeps every field of a request: input pictures and the parts in place of a model's own, typed, uploaded and run."""
+
 import io
 import re
 import warnings
@@ -19,18 +20,42 @@ from sdlab.widgets.sweep_form.look import Look
 HALVES = Image.fromarray(np.repeat([[20, 230]], 64, 0).repeat(32, 1).astype("uint8"))
 WIDE = HALVES.resize((96, 64))
 TWO = {  # two values of each field
-    "model": ["tiny-v1", "tiny-depth"], "prompt": ["a cat", "dog, none"], "negative_prompt": ["", "blurry"], "seed": [3, 5],
-    "guidance_scale": [None, 2.5], "num_inference_steps": [2, 4], "scheduler": ["DDIMScheduler", None], "height": [64, None],
-    "width": [None, 128], "eta": [0.0, 0.5], "clip_skip": [1, 0], "guidance_rescale": [0.5, None],
-    "prompt_syntax": ["weights", None], "strength": [0.5, None], "noise_level": [None, 30], "vae": ["tiny, v2", None],
-    "lora": ['a.safetensors@0.5, "b, c.safetensors"', None], "textual_inversion": ["<ink>=ink.pt, b.pt", None],
-    "watermark": ["sd-v1", None], "image": [HALVES, None], "mask_image": [None, HALVES], "depth_map": [HALVES, WIDE]}
+    "model": ["tiny-v1", "tiny-depth"],
+    "prompt": ["a cat", "dog, none"],
+    "negative_prompt": ["", "blurry"],
+    "seed": [3, 5],
+    "guidance_scale": [None, 2.5],
+    "num_inference_steps": [2, 4],
+    "scheduler": ["DDIMScheduler", None],
+    "height": [64, None],
+    "width": [None, 128],
+    "eta": [0.0, 0.5],
+    "clip_skip": [1, 0],
+    "guidance_rescale": [0.5, None],
+    "prompt_syntax": ["weights", None],
+    "strength": [0.5, None],
+    "noise_level": [None, 30],
+    "vae": ["tiny, v2", None],
+    "lora": ['a.safetensors@0.5, "b, c.safetensors"', None],
+    "textual_inversion": ["<ink>=ink.pt, b.pt", None],
+    "watermark": ["sd-v1", None],
+    "image": [HALVES, None],
+    "mask_image": [None, HALVES],
+    "depth_map": [HALVES, WIDE],
+}
 
 
 def show(form, name, data):
     """What the page does when a file is chosen."""
     form._fields[name].upload.value = (
-        {"name": "file.png", "type": "", "size": len(data), "content": memoryview(data), "last_modified": datetime.now()},)
+        {
+            "name": "file.png",
+            "type": "",
+            "size": len(data),
+            "content": memoryview(data),
+            "last_modified": datetime.now(),
+        },
+    )
 
 
 def png(image):
@@ -40,9 +65,14 @@ def png(image):
 
 # Every field
 
-@pytest.mark.parametrize("name", [name for name in FIELDS if name != "weights"])  # the form takes those that are there
+
+@pytest.mark.parametrize(
+    "name", [name for name in FIELDS if name != "weights"]
+)  # the form takes those that are there
 def test_a_form_keeps_every_field_and_so_does_its_code(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("sdlab.widgets.sweep_form.form.looked_up", lambda *_: Look())  # there are no such files
+    monkeypatch.setattr(
+        "sdlab.widgets.sweep_form.form.looked_up", lambda *_: Look()
+    )  # there are no such files
     value = next(value for value in TWO[name] if value is not None)
     for cells in ([Request(**{name: value})], sweep(Request(prompt="x"), **{name: TWO[name]})):
         form = SweepForm(cells, tmp_path)
@@ -51,16 +81,27 @@ def test_a_form_keeps_every_field_and_so_does_its_code(name, tmp_path, monkeypat
 
 
 def test_resolved_requests_come_back_whatever_their_models_parts_and_pictures_decide(tmp_path):
-    cells = [resolve(cell) for cell in sweep(Request(), image=[HALVES, WIDE], vae=[None, "tiny-v1"], model=["tiny-v1", "tiny-depth"])]
+    cells = [
+        resolve(cell)
+        for cell in sweep(
+            Request(), image=[HALVES, WIDE], vae=[None, "tiny-v1"], model=["tiny-v1", "tiny-depth"]
+        )
+    ]
     form = SweepForm(cells, tmp_path)
     assert [cell.key for cell in form.value] == [cell.key for cell in cells]
-    assert form.fields["height"].value == "64" and form.fields["width"].value == ""  # which the pictures decide
+    assert (
+        form.fields["height"].value == "64" and form.fields["width"].value == ""
+    )  # which the pictures decide
 
 
 def test_what_is_folded_away_is_said(tmp_path):
     form = SweepForm(Request(image=HALVES, strength=0.5), tmp_path)
     pictures, more = form._folds
-    assert pictures.inside.layout.display is None and more.inside.layout.display == "none" and not pictures.line.value
+    assert (
+        pictures.inside.layout.display is None
+        and more.inside.layout.display == "none"
+        and not pictures.line.value
+    )
     pictures.button.value = False
     assert f"Also set: image {content('image', HALVES)[:8]}…; strength 0.5<" in pictures.line.value
     assert form._script.folds == {"Input pictures": False, "More settings": False}
@@ -68,11 +109,15 @@ def test_what_is_folded_away_is_said(tmp_path):
 
 # Pictures
 
+
 def test_a_path_is_a_picture_until_the_file_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     HALVES.save("a, b.png")
     form = filled(SweepForm(store="store"), image='"a, b.png", none')
-    assert [cell.image for cell in form.value] == [content("image", HALVES), None] and form.errors == {}
+    assert [cell.image for cell in form.value] == [
+        content("image", HALVES),
+        None,
+    ] and form.errors == {}
     assert 'image=["a, b.png", None]' in form.code and "#" not in form.code
     WIDE.save("a, b.png")
     filled(form, seed="1")
@@ -85,15 +130,24 @@ def test_an_uploaded_picture_stands_in_its_field_and_is_shown(tmp_path):
     show(form, "mask_image", png(HALVES))
     filled(form)
     assert form.value == [Request(image=HALVES, mask_image=HALVES)] and form.errors == {}
-    assert form.fields["image"].value == content("image", HALVES) and form._fields["image"].upload.value == ()
-    assert "64x64" in form._fields["image"]._pictures.value and "<img" in form._fields["mask_image"]._pictures.value
+    assert (
+        form.fields["image"].value == content("image", HALVES)
+        and form._fields["image"].upload.value == ()
+    )
+    assert (
+        "64x64" in form._fields["image"]._pictures.value
+        and "<img" in form._fields["mask_image"]._pictures.value
+    )
 
 
 def test_an_upload_that_is_no_picture_is_refused_at_its_field_and_changes_nothing(tmp_path):
     form = filled(SweepForm(Request(image=HALVES), tmp_path))
     for data in (b"hello", png(HALVES)[:-40]):
         show(form, "image", data)
-        assert "&#x27;file.png&#x27; cannot be read as a picture; take" in form._fields["image"].message
+        assert (
+            "&#x27;file.png&#x27; cannot be read as a picture; take"
+            in form._fields["image"].message
+        )
     assert form.value == [Request(image=HALVES)]
     filled(form, image="")
     assert not form._fields["image"].message
@@ -105,38 +159,67 @@ def test_the_store_lends_the_pictures_that_requests_name(tmp_path, monkeypatch):
     Store(tmp_path).inputs.keep([cell.image for cell in cells])
     monkeypatch.setattr("sdlab.store.inputs._known", {})
     form = filled(SweepForm([cell.but(strength=None) for cell in resolved], tmp_path))
-    assert [cell.image for cell in form.value] == [cell.image for cell in cells] and form.errors == {}
+    assert [cell.image for cell in form.value] == [
+        cell.image for cell in cells
+    ] and form.errors == {}
     assert picture(cells[1].image).size == (96, 64)
     assert re.search(r"# image: named by content, which Store\(.*\) keeps", form.code)
 
 
 def test_a_form_runs_image_to_image(tmp_path):
-    form = filled(SweepForm(sweep(Request(image=HALVES, strength=0.5, num_inference_steps=2), seed=range(2)), tmp_path))
+    form = filled(
+        SweepForm(
+            sweep(Request(image=HALVES, strength=0.5, num_inference_steps=2), seed=range(2)),
+            tmp_path,
+        )
+    )
     form.run()
-    assert form.results["task"].tolist() == ["img2img"] * 2 and form.results["strength"].tolist() == [0.5] * 2
+    assert (
+        form.results["task"].tolist() == ["img2img"] * 2
+        and form.results["strength"].tolist() == [0.5] * 2
+    )
     assert form.results["image"].eq(content("image", HALVES)).all()
 
 
 # Errors and notes
 
-@pytest.mark.parametrize("given, name, says", [
-    ({"strength": 0.5}, "strength", "goes with image="), ({"mask_image": HALVES}, "mask_image", "goes with"),
-    ({"model": "tiny-x4"}, "image", "needs image="), ({"model": "tiny-depth"}, "image", "needs image="),
-    ({"image": HALVES, "noise_level": 3}, "noise_level", "has no meaning"), ({"lora": "no.safetensors"}, "lora", "there is no file"),
-    ({"textual_inversion": "no.pt"}, "textual_inversion", "there is no file"), ({"vae": "nothing"}, "vae", "is not here"),
-    ({"vae": "sd-v1-4"}, "vae", "not on this machine"), ({"image": "0" * 32}, "image", "no input picture"),
-    ({"image": HALVES, "strength": 0.01}, "strength", "less than one step"),
-    ({"model": "tiny-x4", "image": HALVES, "height": 64}, "height", "makes 256x256")])
+
+@pytest.mark.parametrize(
+    "given, name, says",
+    [
+        ({"strength": 0.5}, "strength", "goes with image="),
+        ({"mask_image": HALVES}, "mask_image", "goes with"),
+        ({"model": "tiny-x4"}, "image", "needs image="),
+        ({"model": "tiny-depth"}, "image", "needs image="),
+        ({"image": HALVES, "noise_level": 3}, "noise_level", "has no meaning"),
+        ({"lora": "no.safetensors"}, "lora", "there is no file"),
+        ({"textual_inversion": "no.pt"}, "textual_inversion", "there is no file"),
+        ({"vae": "nothing"}, "vae", "is not here"),
+        ({"vae": "sd-v1-4"}, "vae", "not on this machine"),
+        ({"image": "0" * 32}, "image", "no input picture"),
+        ({"image": HALVES, "strength": 0.01}, "strength", "less than one step"),
+        ({"model": "tiny-x4", "image": HALVES, "height": 64}, "height", "makes 256x256"),
+    ],
+)
 def test_what_does_not_go_together_is_told_at_the_field_and_unfolds_it(given, name, says, tmp_path):
     form = filled(SweepForm(Request(**given), tmp_path))
     assert list(form.errors) == [name] and says in form._fields[name].message
     assert all(fold.button.value for fold in form._folds if form._fields[name] in fold.fields)
 
 
-@pytest.mark.parametrize("name, text, says", [
-    ("image", "nothing.png", "no such file"), ("mask_image", __file__, "cannot be read as a picture"), ("image", "x" * 300, "too long"),
-    ("strength", "0.5, 2", "outside 0.0 to 1.0"), ("noise_level", "1.5", "whole number"), ("lora", "a.pt@99", "a scale is"),
-    ("textual_inversion", "a.pt, a.pt", "twice"), ("depth_map", "a\nb", "new-line")])
+@pytest.mark.parametrize(
+    "name, text, says",
+    [
+        ("image", "nothing.png", "no such file"),
+        ("mask_image", __file__, "cannot be read as a picture"),
+        ("image", "x" * 300, "too long"),
+        ("strength", "0.5, 2", "outside 0.0 to 1.0"),
+        ("noise_level", "1.5", "whole number"),
+        ("lora", "a.pt@99", "a scale is"),
+        ("textual_inversion", "a.pt, a.pt", "twice"),
+        ("depth_map", "a\nb", "new-line"),
+    ],
+)
 def test_what_cannot_be_read_is_told_at_the_field(name, text, says, tmp_path):
     form = filled(SweepForm(store=tmp_path), **{name: text})
     assert list(form.errors) == [name] and says in form.errors[name]
@@ -145,7 +228,9 @@ def test_what_cannot_be_read_is_told_at_the_field(name, text, says, tmp_path):
 def test_warnings_of_the_check_are_notes_in_the_form_and_nowhere_else(tmp_path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        form = filled(SweepForm(Request(image=WIDE, height=64, width=64, num_inference_steps=2), tmp_path))
+        form = filled(
+            SweepForm(Request(image=WIDE, height=64, width=64, num_inference_steps=2), tmp_path)
+        )
         assert "stretched to 64x64" in form._fields["image"].message and form.errors == {}
         filled(form, image="", height="16", width="16")
         assert "has learned pictures of 64x64" in form._fields["height"].message
@@ -155,10 +240,18 @@ def test_warnings_of_the_check_are_notes_in_the_form_and_nowhere_else(tmp_path):
 
 
 def test_native_values_of_models_that_need_a_picture_are_counted_once(tmp_path):
-    form = filled(SweepForm(sweep(Request(model="tiny-x4", image=HALVES), noise_level=[None, 20, 50]), tmp_path))
-    assert "native is 20: counted once" in form._fields["noise_level"].message and form.status.startswith("2 cells")
+    form = filled(
+        SweepForm(
+            sweep(Request(model="tiny-x4", image=HALVES), noise_level=[None, 20, 50]), tmp_path
+        )
+    )
+    assert "native is 20: counted once" in form._fields[
+        "noise_level"
+    ].message and form.status.startswith("2 cells")
 
 
 def test_the_fields_of_pictures_are_those_of_a_request(tmp_path):
     form = SweepForm(store=tmp_path)
-    assert [name for name, field in form._fields.items() if hasattr(field, "upload")] == list(PICTURES)
+    assert [name for name, field in form._fields.items() if hasattr(field, "upload")] == list(
+        PICTURES
+    )

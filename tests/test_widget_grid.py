@@ -1,4 +1,5 @@
 """SeedGrid without a browser: what stands where, what the page is told, and what the notebook keeps."""
+
 import io
 import re
 import threading
@@ -24,19 +25,39 @@ from sdlab.widgets import SeedGrid
 from sdlab.widgets.seed_grid.cells import Cells
 from sdlab.widgets.seed_grid.places import places_of
 
-CAT = Request(prompt="a cat", guidance_scale=4, num_inference_steps=20, scheduler="DDIMScheduler", height=64, width=64, weights="f00d")
+CAT = Request(
+    prompt="a cat",
+    guidance_scale=4,
+    num_inference_steps=20,
+    scheduler="DDIMScheduler",
+    height=64,
+    width=64,
+    weights="f00d",
+)
 NASTY = "a <script>alert('1')</script> & \"cat\" </td></table><img src=x onerror=alert(2)>"
 
 
 def picture(n=0, size=(64, 64)):
-    return Image.fromarray(np.random.default_rng(n).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(n).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    )
 
 
 def frame_of(cells, folder):
     """A frame as run() makes it, all cells with one picture of noise, in no store."""
     picture().save(folder / "noise.png")
-    rows = [{"key": f"{i:032x}", **{name: getattr(cell, name) for name in FIELDS}, **cell.labels, "path": str(folder / "noise.png"),
-             "error": None, "seconds": 1.23456, "device": "cpu"} for i, cell in enumerate(cells)]
+    rows = [
+        {
+            "key": f"{i:032x}",
+            **{name: getattr(cell, name) for name in FIELDS},
+            **cell.labels,
+            "path": str(folder / "noise.png"),
+            "error": None,
+            "seconds": 1.23456,
+            "device": "cpu",
+        }
+        for i, cell in enumerate(cells)
+    ]
     return pd.DataFrame(rows).convert_dtypes()
 
 
@@ -89,15 +110,22 @@ def no_clock(monkeypatch):
 def seen(tmp_path_factory):
     """The frame of 2 prompts, 3 guidance scales and 2 seeds in a store, made once."""
     folder = tmp_path_factory.mktemp("seen")
-    return stored(sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3, 7.5], seed=range(2)), folder / "store")
+    return stored(
+        sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3, 7.5], seed=range(2)),
+        folder / "store",
+    )
 
 
 @pytest.fixture
 def results(tmp_path):
-    return stored(sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3, 7.5], seed=range(2)), tmp_path / "store")
+    return stored(
+        sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3, 7.5], seed=range(2)),
+        tmp_path / "store",
+    )
 
 
 # ---- places
+
 
 def placed(places, setting, r, c):
     """The number of the row of the frame that stands there, or None."""
@@ -108,9 +136,16 @@ def placed(places, setting, r, c):
     return places.at.index(place) if place in places.at else None
 
 
-@pytest.mark.parametrize("row, col, sliders", [
-    ("prompt", "seed", ["guidance_scale"]), ("seed", "guidance_scale", ["prompt"]), ("seed", None, ["prompt", "guidance_scale"]),
-    (["prompt", "seed"], "guidance_scale", []), (None, "seed", ["prompt", "guidance_scale"])])
+@pytest.mark.parametrize(
+    "row, col, sliders",
+    [
+        ("prompt", "seed", ["guidance_scale"]),
+        ("seed", "guidance_scale", ["prompt"]),
+        ("seed", None, ["prompt", "guidance_scale"]),
+        (["prompt", "seed"], "guidance_scale", []),
+        (None, "seed", ["prompt", "guidance_scale"]),
+    ],
+)
 @pytest.mark.parametrize("keep", [1.0, 0.6])
 def test_each_row_stands_where_pandas_pivots_it(tmp_path, row, col, sliders, keep):
     cells = sweep(CAT, prompt=["a cat", "a dog"], guidance_scale=[7.5, 1, 3], seed=[5, 2])
@@ -118,62 +153,126 @@ def test_each_row_stands_where_pandas_pivots_it(tmp_path, row, col, sliders, kee
     places = places_of(frame, row, col)
     assert [axis.names for axis in places.sliders] == [[name] for name in sliders]
     table = frame.assign(number=range(len(frame)), one=0).pivot(
-        index=[*sliders, *([row] if isinstance(row, str) else row or ["one"])], columns=col or "one", values="number")
+        index=[*sliders, *([row] if isinstance(row, str) else row or ["one"])],
+        columns=col or "one",
+        values="number",
+    )
     for setting in np.ndindex(*(len(axis.found) for axis in places.sliders)):
         for r, down in enumerate(places.row.found):
             for c, across in enumerate(places.col.found):
-                index = (*(axis.found[n][0] for axis, n in zip(places.sliders, setting)), *(down or (0,)))
+                index = (
+                    *(axis.found[n][0] for axis, n in zip(places.sliders, setting)),
+                    *(down or (0,)),
+                )
                 known = index in table.index if len(index) > 1 else index[0] in table.index
-                number = table.loc[index if len(index) > 1 else index[0], (across or (0,))[0]] if known else np.nan
+                number = (
+                    table.loc[index if len(index) > 1 else index[0], (across or (0,))[0]]
+                    if known
+                    else np.nan
+                )
                 assert placed(places, setting, r, c) == (None if pd.isna(number) else number)
 
 
 def test_the_setting_of_each_row_is_its_values_on_the_sliders(tmp_path):
-    frame = frame_of(sweep(CAT, prompt=["a cat", "a dog"], guidance_scale=[7.5, 1, 3], num_inference_steps=[5, 9], seed=[5, 2]), tmp_path)
+    frame = frame_of(
+        sweep(
+            CAT,
+            prompt=["a cat", "a dog"],
+            guidance_scale=[7.5, 1, 3],
+            num_inference_steps=[5, 9],
+            seed=[5, 2],
+        ),
+        tmp_path,
+    )
     places = places_of(frame, "prompt", "seed")
     values = {axis.names[0]: axis.found for axis in places.sliders}
-    found = [tuple(values[name][n][0] for name, n in zip(values, setting)) for setting in places.settings()]
+    found = [
+        tuple(values[name][n][0] for name, n in zip(values, setting))
+        for setting in places.settings()
+    ]
     assert found == list(frame[list(values)].itertuples(index=False, name=None))
-    assert {name: [v for v, in given] for name, given in values.items()} == {name: list(frame[name].unique()) for name in values}
+    assert {name: [v for (v,) in given] for name, given in values.items()} == {
+        name: list(frame[name].unique()) for name in values
+    }
 
 
 def test_with_neither_seeds_stand_across_and_what_else_varies_first_stands_down(tmp_path):
-    places = places_of(frame_of(sweep(CAT, guidance_scale=[1, 3], eta=[0, 1], seed=range(3)), tmp_path), None, None)
-    assert (places.row.title, places.col.title, [axis.title for axis in places.sliders]) == ("guidance_scale", "seed", ["eta"])
+    places = places_of(
+        frame_of(sweep(CAT, guidance_scale=[1, 3], eta=[0, 1], seed=range(3)), tmp_path), None, None
+    )
+    assert (places.row.title, places.col.title, [axis.title for axis in places.sliders]) == (
+        "guidance_scale",
+        "seed",
+        ["eta"],
+    )
     assert places.row.labels == ["1", "3"] and places.col.labels == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("axis, captions", [
-    (dict(seed=[3, 4]), ["seed 3", "seed 4"]), (dict(prompt=["a cat", "a dog"]), ["a cat", "a dog"]),
-    (dict(prompt=["a {red|blue} cat"]), ["red|blue red", "red|blue blue"]),
-    (dict(guidance_scale=[1, 3], prompt=["a", "b"]), ["a · guidance_scale 1", "b · guidance_scale 1", "a · guidance_scale 3", "b · guidance_scale 3"]),
-    (dict(seed=[3]), ["a cat"])])
-def test_where_no_grid_is_named_pictures_stand_in_order_under_what_sets_them_apart(tmp_path, axis, captions):
+@pytest.mark.parametrize(
+    "axis, captions",
+    [
+        (dict(seed=[3, 4]), ["seed 3", "seed 4"]),
+        (dict(prompt=["a cat", "a dog"]), ["a cat", "a dog"]),
+        (dict(prompt=["a {red|blue} cat"]), ["red|blue red", "red|blue blue"]),
+        (
+            dict(guidance_scale=[1, 3], prompt=["a", "b"]),
+            [
+                "a · guidance_scale 1",
+                "b · guidance_scale 1",
+                "a · guidance_scale 3",
+                "b · guidance_scale 3",
+            ],
+        ),
+        (dict(seed=[3]), ["a cat"]),
+    ],
+)
+def test_where_no_grid_is_named_pictures_stand_in_order_under_what_sets_them_apart(
+    tmp_path, axis, captions
+):
     places = places_of(frame_of(sweep(CAT, **axis), tmp_path), None, None)
-    assert places.in_order and places.at == list(range(len(captions))) and places.captions == captions
+    assert (
+        places.in_order and places.at == list(range(len(captions))) and places.captions == captions
+    )
     assert places.described()["rows"] == places.described()["cols"] == []
 
 
 def test_what_another_column_tells_already_gets_no_slider(tmp_path):
-    pairs = [CAT.but(prompt=prompt, negative_prompt=f"no {prompt}", seed=seed) for prompt in ("a cat", "a dog") for seed in (0, 1)]
+    pairs = [
+        CAT.but(prompt=prompt, negative_prompt=f"no {prompt}", seed=seed)
+        for prompt in ("a cat", "a dog")
+        for seed in (0, 1)
+    ]
     frame = frame_of(pairs, tmp_path)
     assert [axis.names for axis in places_of(frame, "seed", None).sliders] == [["prompt"]]
-    assert not places_of(frame, "prompt", "seed").sliders and not places_of(frame, "seed", "negative_prompt").sliders
+    assert (
+        not places_of(frame, "prompt", "seed").sliders
+        and not places_of(frame, "seed", "negative_prompt").sliders
+    )
 
 
 def test_choices_in_a_prompt_name_the_rows(tmp_path):
     frame = frame_of(sweep(CAT.but(prompt="a {red|blue} {cat|dog}"), seed=range(2)), tmp_path)
     places = places_of(frame, ["red|blue", "cat|dog"], "seed")
-    assert places.row.labels == ["red · cat", "red · dog", "blue · cat", "blue · dog"] and not places.sliders
-    assert places_of(frame, None, None).row.title == "red|blue" and places_of(frame, None, None).sliders[0].names == ["cat|dog"]
+    assert (
+        places.row.labels == ["red · cat", "red · dog", "blue · cat", "blue · dog"]
+        and not places.sliders
+    )
+    assert places_of(frame, None, None).row.title == "red|blue" and places_of(
+        frame, None, None
+    ).sliders[0].names == ["cat|dog"]
 
 
 def test_what_cannot_be_placed_is_refused(tmp_path):
     frame = frame_of(sweep(CAT, seed=range(2)), tmp_path)
     twice = pd.concat([frame, frame])
-    with pytest.raises(ValueError, match="2 images share col '0': they are one recipe, several times in the frame; frame.drop_dup"):
+    with pytest.raises(
+        ValueError,
+        match="2 images share col '0': they are one recipe, several times in the frame; frame.drop_dup",
+    ):
         SeedGrid(twice, col="seed")
-    with pytest.raises(ValueError, match="row='sed' is no column of the frame; did you mean 'seed'"):
+    with pytest.raises(
+        ValueError, match="row='sed' is no column of the frame; did you mean 'seed'"
+    ):
         SeedGrid(frame, row="sed")
     with pytest.raises(ValueError, match="has no rows"):
         SeedGrid(frame.query("seed > 5"))
@@ -188,6 +287,7 @@ def test_what_cannot_be_placed_is_refused(tmp_path):
 
 # ---- cells
 
+
 def test_the_states_say_of_each_cell_what_has_become_of_it(tmp_path):
     frame = frame_of(sweep(CAT, seed=range(3)), tmp_path)
     frame.loc[1, "path"], frame.loc[1, "error"], frame.loc[2, "path"] = None, "no memory", None
@@ -197,8 +297,17 @@ def test_the_states_say_of_each_cell_what_has_become_of_it(tmp_path):
 
 def test_a_tip_is_the_recipe_in_short_with_what_sets_the_cell_apart_first(tmp_path):
     cells = Cells(frame_of(sweep(CAT, seed=[3, 4], eta=[0, 0.5]), tmp_path))
-    assert cells.tip(1).split("\n") == ["seed: 3", "eta: 0.5", "prompt: a cat", "model: tiny-v1", "guidance_scale: 4", "num_inference_steps: 20",
-                                        "scheduler: DDIMScheduler", "height: 64", "width: 64"]
+    assert cells.tip(1).split("\n") == [
+        "seed: 3",
+        "eta: 0.5",
+        "prompt: a cat",
+        "model: tiny-v1",
+        "guidance_scale: 4",
+        "num_inference_steps: 20",
+        "scheduler: DDIMScheduler",
+        "height: 64",
+        "width: 64",
+    ]
     assert "eta" not in cells.tip(0)
 
 
@@ -210,12 +319,23 @@ def test_the_pictures_of_cells_are_small_webps_in_the_order_asked_for(tmp_path, 
         Image.new("RGB", (300, 300), colour).save(frame.loc[n, "path"])
     content, buffers = Cells(frame).pictures([2, 0], px)
     images = [Image.open(io.BytesIO(data)) for data in buffers]
-    assert [cell["i"] for cell in content["cells"]] == [2, 0] and {image.format for image in images} == {"WEBP"}
-    assert {image.size for image in images} == {(size, size)} and [np.argmax(image.getpixel((9, 9))) for image in images] == [2, 0]
+    assert [cell["i"] for cell in content["cells"]] == [2, 0] and {
+        image.format for image in images
+    } == {"WEBP"}
+    assert {image.size for image in images} == {(size, size)} and [
+        np.argmax(image.getpixel((9, 9))) for image in images
+    ] == [2, 0]
 
 
-@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n broken"),
-                                  lambda path: path.write_bytes(path.read_bytes()[:3000]), lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n broken"),
+        lambda path: path.write_bytes(path.read_bytes()[:3000]),
+        lambda path: path.write_bytes(b""),
+    ],
+)
 def test_a_file_that_vanished_or_broke_is_an_error_of_that_cell_alone(tmp_path, monkeypatch, harm):
     monkeypatch.setenv("HOME", str(tmp_path))
     frame = frame_of(sweep(CAT, seed=range(3)), tmp_path)
@@ -224,23 +344,43 @@ def test_a_file_that_vanished_or_broke_is_an_error_of_that_cell_alone(tmp_path, 
     harm(tmp_path / "other.png")
     grid = SeedGrid(frame)
     content, buffers = grid._cells.pictures([0, 1, 2], 64)
-    assert [cell["picture"] for cell in content["cells"]] == [True, False, True] and len(buffers) == 2
-    assert content["cells"][1]["error"].startswith("the picture cannot be read: ") and str(tmp_path) not in str(content)
-    assert len(Page(grid.static()).every("img")) == 2 and "cannot be read" in grid.static() and str(tmp_path) not in grid.static()
+    assert [cell["picture"] for cell in content["cells"]] == [True, False, True] and len(
+        buffers
+    ) == 2
+    assert content["cells"][1]["error"].startswith("the picture cannot be read: ") and str(
+        tmp_path
+    ) not in str(content)
+    assert (
+        len(Page(grid.static()).every("img")) == 2
+        and "cannot be read" in grid.static()
+        and str(tmp_path) not in grid.static()
+    )
 
 
 def test_the_whole_of_a_cell_is_its_own_file_with_the_exact_recipe(seen):
     answer, buffers = Line(SeedGrid(seen)).ask("full", cell=5)
     row, facts = seen.iloc[5], dict(answer["facts"])
     assert buffers == [Path(row["path"]).read_bytes()] and answer["mime"] == "image/png"
-    assert (facts["prompt"], facts["guidance_scale"], facts["seed"]) == ("a blue cat", "3", "0") and not {"key", "path", "pixels"} & facts.keys()
-    assert eval(answer["code"], {"Request": Request}).key == row["key"] and answer["recipe"].startswith("a blue cat\n")
+    assert (facts["prompt"], facts["guidance_scale"], facts["seed"]) == (
+        "a blue cat",
+        "3",
+        "0",
+    ) and not {"key", "path", "pixels"} & facts.keys()
+    assert eval(answer["code"], {"Request": Request}).key == row["key"] and answer[
+        "recipe"
+    ].startswith("a blue cat\n")
 
 
 def test_recipes_are_told_exactly_and_measurements_as_far_as_they_are_worth(tmp_path):
-    frame = frame_of([CAT.but(guidance_scale=7.123456), CAT], tmp_path).assign(bytes=[12345.678, 3.0])
+    frame = frame_of([CAT.but(guidance_scale=7.123456), CAT], tmp_path).assign(
+        bytes=[12345.678, 3.0]
+    )
     facts = dict(SeedGrid(frame)._cells.whole(0)[0]["facts"])
-    assert (facts["guidance_scale"], facts["seconds"], facts["bytes"]) == ("7.123456", "1.235", "12346")
+    assert (facts["guidance_scale"], facts["seconds"], facts["bytes"]) == (
+        "7.123456",
+        "1.235",
+        "12346",
+    )
 
 
 def test_a_cell_without_its_file_still_tells_its_recipe(tmp_path, monkeypatch):
@@ -256,19 +396,39 @@ def test_a_cell_without_its_file_still_tells_its_recipe(tmp_path, monkeypatch):
 
 # ---- what the page asks
 
+
 def test_the_page_gets_the_cells_that_it_wants_however_often_it_asks(seen):
     line = Line(SeedGrid(seen))
     first, again = line.ask("want", cells=[3, 1], px=64), line.ask("want", cells=[3, 1], px=64)
-    assert [cell["i"] for cell in first[0]["cells"]] == [3, 1] and first[1] == again[1] and len(first[1]) == 2
+    assert (
+        [cell["i"] for cell in first[0]["cells"]] == [3, 1]
+        and first[1] == again[1]
+        and len(first[1]) == 2
+    )
     assert "seed: 1" in first[0]["cells"][0]["tip"]
 
 
-@pytest.mark.parametrize("kind, content, says", [
-    ("want", {}, "KeyError: 'cells'"), ("want", {"cells": [0]}, "KeyError: 'px'"), ("want", {"cells": [99], "px": 64}, "there is no cell 99: they are numbered from 0 to 11"),
-    ("want", {"cells": [-1], "px": 64}, "no cell -1"), ("want", {"cells": 3, "px": 64}, "not iterable"), ("want", {"cells": ["a"], "px": 64}, "invalid literal"),
-    ("full", {}, "KeyError"), ("full", {"cell": 99}, "no cell 99"), ("full", {"cell": None}, "NoneType"), ("rate", {"cell": 12, "starred": True}, "no cell 12"),
-    ("rate", {"cell": 0}, "rate needs an opinion"), ("rate", {"cell": 0, "rating": 6}, "use a whole number from 1 to 5"), ("rate", {"cell": -1, "starred": True}, "no cell -1"),
-    ("vary", {}, "KeyError"), ("vary", {"cell": 99}, "no cell 99"), ("paint", {"cell": 0}, "does not know")])
+@pytest.mark.parametrize(
+    "kind, content, says",
+    [
+        ("want", {}, "KeyError: 'cells'"),
+        ("want", {"cells": [0]}, "KeyError: 'px'"),
+        ("want", {"cells": [99], "px": 64}, "there is no cell 99: they are numbered from 0 to 11"),
+        ("want", {"cells": [-1], "px": 64}, "no cell -1"),
+        ("want", {"cells": 3, "px": 64}, "not iterable"),
+        ("want", {"cells": ["a"], "px": 64}, "invalid literal"),
+        ("full", {}, "KeyError"),
+        ("full", {"cell": 99}, "no cell 99"),
+        ("full", {"cell": None}, "NoneType"),
+        ("rate", {"cell": 12, "starred": True}, "no cell 12"),
+        ("rate", {"cell": 0}, "rate needs an opinion"),
+        ("rate", {"cell": 0, "rating": 6}, "use a whole number from 1 to 5"),
+        ("rate", {"cell": -1, "starred": True}, "no cell -1"),
+        ("vary", {}, "KeyError"),
+        ("vary", {"cell": 99}, "no cell 99"),
+        ("paint", {"cell": 0}, "does not know"),
+    ],
+)
 def test_questions_without_sense_are_answered_with_an_error(seen, kind, content, says):
     grid = SeedGrid(seen)
     assert says in Line(grid).error(kind, **content) and grid.starred == grid.ratings == []
@@ -282,12 +442,16 @@ def test_stars_and_ratings_go_into_the_store_and_are_found_again(results):
     line.ask("rate", cell=6, starred=True, rating=1), line.ask("rate", cell=6, starred=False)
     again = SeedGrid(results)
     assert again.starred == [3] and again.ratings == [[5, 4], [6, 1]]
-    assert again._cells.store.frame(results["key"])["starred"].tolist() == [n == 3 for n in range(12)]
+    assert again._cells.store.frame(results["key"])["starred"].tolist() == [
+        n == 3 for n in range(12)
+    ]
 
 
 def test_an_opinion_that_cannot_be_kept_is_refused_with_the_reason(tmp_path):
     grid = SeedGrid(frame_of(sweep(CAT, seed=range(2)), tmp_path))
-    assert "these pictures are in no store, so there is no place to keep stars" in Line(grid).error("rate", cell=0, starred=True)
+    assert "these pictures are in no store, so there is no place to keep stars" in Line(grid).error(
+        "rate", cell=0, starred=True
+    )
     assert grid.starred == []
     line = Line(grid)
     line.ask("vary", cell=0)
@@ -309,6 +473,7 @@ def test_stopping_is_passed_on_and_harmless_without_a_job(seen, tmp_path):
 
 # ---- what is in view
 
+
 def test_value_follows_the_sliders_and_the_stars_as_a_query_does(results):
     grid = SeedGrid(results, row="prompt", col="seed")
     grid.set_state({"where": [2]})
@@ -319,12 +484,19 @@ def test_value_follows_the_sliders_and_the_stars_as_a_query_does(results):
     grid.set_state({"only_starred": True})
     assert list(grid.value["key"]) == [results["key"][last]]
     grid.set_state({"where": [1]})
-    assert grid.value.empty and grid.code == "# no picture is in view" and not Page(grid.static()).every("img")
+    assert (
+        grid.value.empty
+        and grid.code == "# no picture is in view"
+        and not Page(grid.static()).every("img")
+    )
 
 
 def test_what_the_page_sets_can_be_observed(seen):
     grid, heard = SeedGrid(seen, row="prompt", col="seed"), []
-    grid.observe(lambda change: heard.append((change.name, change.new)), ["focused", "opened", "where", "only_starred"])
+    grid.observe(
+        lambda change: heard.append((change.name, change.new)),
+        ["focused", "opened", "where", "only_starred"],
+    )
     grid.set_state({"focused": 4, "opened": 4, "where": [1], "only_starred": True})
     assert sorted(heard) == [("focused", 4), ("only_starred", True), ("opened", 4), ("where", [1])]
 
@@ -332,7 +504,12 @@ def test_what_the_page_sets_can_be_observed(seen):
 @pytest.mark.parametrize("where", [[3], [-1], [], [0, 0]])
 def test_sliders_cannot_be_set_to_what_they_do_not_have(seen, where):
     grid = SeedGrid(seen, row="prompt", col="seed")
-    with pytest.raises(traitlets.TraitError, match=re.escape(f"where={where}: give each slider the number of its value; they have [3] values")):
+    with pytest.raises(
+        traitlets.TraitError,
+        match=re.escape(
+            f"where={where}: give each slider the number of its value; they have [3] values"
+        ),
+    ):
         grid.where = where
     assert grid.where == [0] and len(grid.value) == 4
 
@@ -345,21 +522,49 @@ def ran(grid, monkeypatch, folder):
     return names["results"]
 
 
-@pytest.mark.parametrize("requests, axes, view", [
-    (sweep(Request(prompt="a cat"), seed=range(3)), {}, {}),
-    (sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3], seed=range(2)), {}, {"where": [1]}),
-    (sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3], seed=range(2)), dict(row="guidance_scale"), {"where": [1, 1]}),
-    (sweep(Request(prompt="a {red|blue} cat"), seed=range(3)), {}, {"only_starred": True}),
-    ([Request(prompt=NASTY, seed=7), Request(prompt="{braces}", eta=0.5, scheduler="DDIM")], {}, {}),
-    (sweep(Request(prompt="a cat"), model=["tiny-v1", "FOLDER"], seed=range(2)), dict(row="model", col="seed"), {})])
-def test_the_code_makes_exactly_the_rows_in_view(tmp_path, random_v1, monkeypatch, requests, axes, view):
-    requests = [request.but(model=request.model.replace("FOLDER", str(random_v1))) for request in requests]
+@pytest.mark.parametrize(
+    "requests, axes, view",
+    [
+        (sweep(Request(prompt="a cat"), seed=range(3)), {}, {}),
+        (
+            sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3], seed=range(2)),
+            {},
+            {"where": [1]},
+        ),
+        (
+            sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3], seed=range(2)),
+            dict(row="guidance_scale"),
+            {"where": [1, 1]},
+        ),
+        (sweep(Request(prompt="a {red|blue} cat"), seed=range(3)), {}, {"only_starred": True}),
+        (
+            [Request(prompt=NASTY, seed=7), Request(prompt="{braces}", eta=0.5, scheduler="DDIM")],
+            {},
+            {},
+        ),
+        (
+            sweep(Request(prompt="a cat"), model=["tiny-v1", "FOLDER"], seed=range(2)),
+            dict(row="model", col="seed"),
+            {},
+        ),
+    ],
+)
+def test_the_code_makes_exactly_the_rows_in_view(
+    tmp_path, random_v1, monkeypatch, requests, axes, view
+):
+    requests = [
+        request.but(model=request.model.replace("FOLDER", str(random_v1))) for request in requests
+    ]
     grid = SeedGrid(stored(requests, tmp_path / "here" / "runs"), **axes)
     grid.rate(0, starred=True), grid.rate(len(requests) - 1, starred=True)
     grid.set_state(view)
     again = ran(grid, monkeypatch, tmp_path / "here")
-    assert list(again["key"]) == list(grid.value["key"]) and again["path"].notna().all() and len(again)
-    assert "batch_size=4" in grid.code and ("row=" in grid.code) == (not grid.only_starred and bool(grid._places.row.names))
+    assert (
+        list(again["key"]) == list(grid.value["key"]) and again["path"].notna().all() and len(again)
+    )
+    assert "batch_size=4" in grid.code and ("row=" in grid.code) == (
+        not grid.only_starred and bool(grid._places.row.names)
+    )
 
 
 def test_the_page_hears_that_the_code_has_changed_and_asks_for_it(results):
@@ -370,16 +575,26 @@ def test_the_page_hears_that_the_code_has_changed_and_asks_for_it(results):
     grid.set_state({"where": [1]})
     grid._handle_custom_msg({"kind": "code", "id": "q"}, [])
     idle()
-    assert len(changes) == 1 and sent == [{"kind": "code", "code": grid.code, "re": "q"}] and grid.code != before
+    assert (
+        len(changes) == 1
+        and sent == [{"kind": "code", "code": grid.code, "re": "q"}]
+        and grid.code != before
+    )
 
 
 def test_the_code_of_rows_that_are_no_requests_says_so(tmp_path):
     frame = frame_of(sweep(CAT, seed=range(2)), tmp_path).assign(height=13)
-    assert SeedGrid(frame).code.startswith("# these rows are no requests: height=13 is not a multiple of 8")
+    assert SeedGrid(frame).code.startswith(
+        "# these rows are no requests: height=13 is not a multiple of 8"
+    )
 
 
 def test_building_a_grid_writes_nothing_and_starts_nothing(seen, tmp_path, monkeypatch):
-    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "Job", type("Refused", (Job,), {"__init__": lambda *args, **more: pytest.fail("a job")}))
+    monkeypatch.setattr(
+        sdlab.widgets.seed_grid.grid,
+        "Job",
+        type("Refused", (Job,), {"__init__": lambda *args, **more: pytest.fail("a job")}),
+    )
     monkeypatch.chdir(tmp_path)
     store = Path(seen["path"][0]).parents[2]
     before = sorted(store.rglob("*"))
@@ -389,6 +604,7 @@ def test_building_a_grid_writes_nothing_and_starts_nothing(seen, tmp_path, monke
 
 
 # ---- a running job
+
 
 @pytest.fixture
 def job(tmp_path):
@@ -400,14 +616,26 @@ def job(tmp_path):
 def test_cells_are_shown_as_they_land(job):
     grid = SeedGrid(job)
     line = Line(grid)
-    assert (grid.states, grid.state, grid.status) == ("......", "running", "0 of 6 cells finished, loading")
+    assert (grid.states, grid.state, grid.status) == (
+        "......",
+        "running",
+        "0 of 6 cells finished, loading",
+    )
     job.land(4, 1)
     job.fail(0, "no memory")
     assert line.heard == []  # not at once: several together
     grid._tell()
-    (message, buffers), = line.heard
-    assert {cell["i"]: (cell["picture"], cell.get("error")) for cell in message["cells"]} == {4: (True, None), 1: (True, None), 0: (False, "no memory")}
-    assert len(buffers) == 2 and grid.states == "x+..+." and grid.status.startswith("2 of 6 cells finished, 1 failed")
+    ((message, buffers),) = line.heard
+    assert {cell["i"]: (cell["picture"], cell.get("error")) for cell in message["cells"]} == {
+        4: (True, None),
+        1: (True, None),
+        0: (False, "no memory"),
+    }
+    assert (
+        len(buffers) == 2
+        and grid.states == "x+..+."
+        and grid.status.startswith("2 of 6 cells finished, 1 failed")
+    )
 
 
 def test_a_cell_at_work_is_sketched_until_it_lands(job):
@@ -426,7 +654,11 @@ def test_what_lands_in_bulk_is_told_in_batches(tmp_path):
     line = Line(grid)
     job.land(*range(120))
     job.end()
-    assert [len(message["cells"]) for message, _ in line.heard] == [50, 50, 20] and grid.states == "+" * 120
+    assert [len(message["cells"]) for message, _ in line.heard] == [
+        50,
+        50,
+        20,
+    ] and grid.states == "+" * 120
 
 
 @pytest.mark.parametrize("state", ["done", "stopped", "failed"])
@@ -434,11 +666,19 @@ def test_the_picture_in_the_notebook_is_final_before_anybody_who_waits_goes_on(j
     grid = SeedGrid(job)
     grid._ipython_display_()
     job.land(0, 1)
-    job._listeners.tell = lambda event, tell=job._listeners.tell: (tell(event), seen.append((event.kind, shown.outputs[1]["text/html"], job.wait(0))))
+    job._listeners.tell = lambda event, tell=job._listeners.tell: (
+        tell(event),
+        seen.append((event.kind, shown.outputs[1]["text/html"], job.wait(0))),
+    )
     seen = []
     job.end(state)
-    (kind, html, over), = seen
-    assert kind == "ended" and not over and len(Page(html).every("img")) == 2 and "2 of 6 cells finished" in html
+    ((kind, html, over),) = seen
+    assert (
+        kind == "ended"
+        and not over
+        and len(Page(html).every("img")) == 2
+        and "2 of 6 cells finished" in html
+    )
     assert grid.state == state and grid.states == "++????"
 
 
@@ -453,7 +693,9 @@ def test_a_job_that_is_over_is_shown_like_its_frame(job):
 
 def test_what_happens_while_a_grid_is_built_is_not_missed(job, monkeypatch):
     watch = job.watch
-    monkeypatch.setattr(job, "watch", lambda listener: (job.land(1), job.fail(2, "no memory"), watch(listener)))
+    monkeypatch.setattr(
+        job, "watch", lambda listener: (job.land(1), job.fail(2, "no memory"), watch(listener))
+    )
     grid = SeedGrid(job)
     assert grid.states == ".+x..." and grid._cells.errors[2] == "no memory"
 
@@ -480,34 +722,68 @@ def test_a_recipe_that_is_asked_for_twice_lands_in_both_places(tmp_path):
 
 
 def test_a_real_job_fills_its_grid(random_v1, tmp_path):
-    job = Job(sweep(Request(model=str(random_v1), prompt="a cat", num_inference_steps=2), seed=range(3)), tmp_path, progress=False)
+    job = Job(
+        sweep(Request(model=str(random_v1), prompt="a cat", num_inference_steps=2), seed=range(3)),
+        tmp_path,
+        progress=False,
+    )
     grid = SeedGrid(job)
     job.result()
-    assert (grid.states, grid.state, grid.fraction) == ("+++", "done", 1.0) and len(Page(grid.static()).every("img")) == 3
+    assert (grid.states, grid.state, grid.fraction) == ("+++", "done", 1.0) and len(
+        Page(grid.static()).every("img")
+    ) == 3
 
 
-def test_events_of_many_threads_and_questions_of_the_page_do_not_disturb_one_another(tmp_path, monkeypatch):
+def test_events_of_many_threads_and_questions_of_the_page_do_not_disturb_one_another(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "PAUSE", 0.0)
     job = Played(sweep(Request(prompt="a cat"), seed=range(64)), tmp_path)
     grid = SeedGrid(job)
     heard = []
     grid.send = lambda content, buffers=None: heard.append((content, len(buffers or [])))
     threads = [threading.Thread(target=job.land, args=range(n, 64, 4)) for n in range(4)]
-    threads += [threading.Thread(target=lambda: [grid._handle_custom_msg({"kind": "want", "id": n, "cells": [n, 63 - n], "px": 64}, []) for n in range(32)]),
-                threading.Thread(target=lambda: [(grid.rate(n, rating=3), grid.static(), grid.code) for n in range(8)])]
+    threads += [
+        threading.Thread(
+            target=lambda: [
+                grid._handle_custom_msg(
+                    {"kind": "want", "id": n, "cells": [n, 63 - n], "px": 64}, []
+                )
+                for n in range(32)
+            ]
+        ),
+        threading.Thread(
+            target=lambda: [(grid.rate(n, rating=3), grid.static(), grid.code) for n in range(8)]
+        ),
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     job.end()
     idle()
-    assert grid.states == "+" * 64 and grid.ratings == [[n, 3] for n in range(8)] and not [c for c, _ in heard if c["kind"] == "error"]
+    assert (
+        grid.states == "+" * 64
+        and grid.ratings == [[n, 3] for n in range(8)]
+        and not [c for c, _ in heard if c["kind"] == "error"]
+    )
     assert sorted(content["re"] for content, _ in heard if "re" in content) == list(range(32))
-    assert all(sum(cell["picture"] for cell in content["cells"]) == count for content, count in heard if content["kind"] == "cells")
-    assert {cell["i"] for content, _ in heard if content["kind"] == "cells" for cell in content["cells"] if cell["picture"]} == set(range(64))
+    assert all(
+        sum(cell["picture"] for cell in content["cells"]) == count
+        for content, count in heard
+        if content["kind"] == "cells"
+    )
+    assert {
+        cell["i"]
+        for content, _ in heard
+        if content["kind"] == "cells"
+        for cell in content["cells"]
+        if cell["picture"]
+    } == set(range(64))
 
 
 # ---- other seeds
+
 
 @pytest.fixture
 def jobs(monkeypatch):
@@ -533,14 +809,21 @@ def test_a_recipe_is_rendered_with_the_next_eight_seeds(results, jobs):
     line = Line(SeedGrid(results))
     line.ask("vary", cell=1)
     (job,), (told,) = jobs, varied(line)
-    assert [(request.prompt, request.seed) for request in job.requests] == [("a blue cat", seed) for seed in range(1, 9)]
+    assert [(request.prompt, request.seed) for request in job.requests] == [
+        ("a blue cat", seed) for seed in range(1, 9)
+    ]
     assert told["of"] == 1 and [cell["i"] for cell in told["cells"]] == list(range(12, 20))
     job.land(0)
     job.fail(1, "no memory")
     last, fault = [message["cells"][0] for message, _ in line.heard[-2:]]
-    assert (last["i"], last["picture"]) == (12, True) and (fault["i"], fault["error"]) == (13, "no memory")
+    assert (last["i"], last["picture"]) == (12, True) and (fault["i"], fault["error"]) == (
+        13,
+        "no memory",
+    )
     answer, buffers = line.ask("full", cell=12)
-    assert buffers == [job.store.path(job.keys[0]).read_bytes()] and ["seed", "1"] in answer["facts"]
+    assert (
+        buffers == [job.store.path(job.keys[0]).read_bytes()] and ["seed", "1"] in answer["facts"]
+    )
 
 
 def test_asking_twice_for_other_seeds_renders_them_once_and_tells_them_twice(results, jobs):
@@ -549,8 +832,12 @@ def test_asking_twice_for_other_seeds_renders_them_once_and_tells_them_twice(res
     jobs[0].land(*range(8))
     jobs[0].end()
     line.ask("vary", cell=1)  # after a reload of the page
-    assert len(jobs) == 1 and len(varied(line)) == 3 and len({str(told) for told in varied(line)}) == 1
-    assert {message["cells"][0]["i"] for message, _ in line.heard[-8:] if message["kind"] == "cells"} == set(range(13, 20)) | {12}
+    assert (
+        len(jobs) == 1 and len(varied(line)) == 3 and len({str(told) for told in varied(line)}) == 1
+    )
+    assert {
+        message["cells"][0]["i"] for message, _ in line.heard[-8:] if message["kind"] == "cells"
+    } == set(range(13, 20)) | {12}
 
 
 def test_other_seeds_that_could_not_be_rendered_are_told_and_can_be_asked_for_again(results, jobs):
@@ -567,12 +854,15 @@ def test_variations_are_no_rows_of_the_frame(results, jobs):
     before = grid.states, len(grid.value), grid.static(), grid.code
     job = grid.vary(3, seed="100-101")
     job.land(0)
-    assert (grid.states, len(grid.value), grid.static(), grid.code) == before and [r.seed for r in job.requests] == [100, 101]
+    assert (grid.states, len(grid.value), grid.static(), grid.code) == before and [
+        r.seed for r in job.requests
+    ] == [100, 101]
     with pytest.raises(IndexError, match="no cell 12: they are numbered from 0 to 11"):
         grid.rate(12, starred=True)
 
 
 # ---- the picture that stays
+
 
 def test_the_static_table_names_every_row_and_column_and_describes_every_picture(seen):
     grid = SeedGrid(seen, row="prompt", col="seed")
@@ -580,7 +870,10 @@ def test_the_static_table_names_every_row_and_column_and_describes_every_picture
     assert page.said("th") == ["prompt ↓ seed →", "0", "1", "a red cat", "a blue cat"]
     assert [th.get("scope") for th in page.every("th")] == [None, "col", "col", "row", "row"]
     assert [picture["alt"] for picture in page.every("img")] == [
-        f"guidance_scale 1 · a {colour} cat · seed {seed}" for colour in ("red", "blue") for seed in (0, 1)]
+        f"guidance_scale 1 · a {colour} cat · seed {seed}"
+        for colour in ("red", "blue")
+        for seed in (0, 1)
+    ]
     assert page.said("caption") == ["guidance_scale: 1 (one of 3 values, the others are not shown)"]
 
 
@@ -594,7 +887,11 @@ def test_the_static_picture_shows_stars_ratings_and_only_what_is_in_view(results
     assert Page(grid.static()).text.count("★") == 1 and "★ 4/5" in Page(grid.static()).text
     grid.set_state({"where": [2], "only_starred": True})
     page = Page(grid.static())
-    assert page.said("figcaption") == [grid.captions[11]] and len(page.every("img")) == 1 and not page.every("table")
+    assert (
+        page.said("figcaption") == [grid.captions[11]]
+        and len(page.every("img")) == 1
+        and not page.every("table")
+    )
 
 
 def test_prompts_cannot_leave_their_place_in_the_html(tmp_path):
@@ -602,9 +899,20 @@ def test_prompts_cannot_leave_their_place_in_the_html(tmp_path):
     frame.loc[3, "path"], frame.loc[3, "error"] = None, NASTY
     for axes in (dict(row="prompt", col="seed"), dict(row="seed", col="prompt"), {}):
         page = Page(SeedGrid(frame, **axes).static())
-        assert not page.every("script") and len(page.every("img")) == 3 and NASTY in page.said("th") and NASTY in page.text
-        assert all(set(picture) == {"alt", "style", "src"} and picture["src"].startswith("data:image/webp") for picture in page.every("img"))
-        assert any(NASTY in picture["alt"] for picture in page.every("img")) and f"failed: {NASTY}" in page.text
+        assert (
+            not page.every("script")
+            and len(page.every("img")) == 3
+            and NASTY in page.said("th")
+            and NASTY in page.text
+        )
+        assert all(
+            set(picture) == {"alt", "style", "src"} and picture["src"].startswith("data:image/webp")
+            for picture in page.every("img")
+        )
+        assert (
+            any(NASTY in picture["alt"] for picture in page.every("img"))
+            and f"failed: {NASTY}" in page.text
+        )
 
 
 def test_sixty_four_real_pictures_take_less_than_120_kb(tmp_path):
@@ -613,7 +921,9 @@ def test_sixty_four_real_pictures_take_less_than_120_kb(tmp_path):
     for n in range(64):
         grain, (y, x) = np.random.default_rng(n).normal(0, 3, (64, 64, 3)), np.ogrid[:64, :64]
         disc = ((x - 20 - n % 24) ** 2 + (y - 32) ** 2 < 200)[..., None]
-        Image.fromarray(np.clip(np.where(disc, (200, 60, 40), (90, 130, 200)) + grain, 0, 255).astype("u1")).save(tmp_path / f"{n}.png")
+        Image.fromarray(
+            np.clip(np.where(disc, (200, 60, 40), (90, 130, 200)) + grain, 0, 255).astype("u1")
+        ).save(tmp_path / f"{n}.png")
         frame.loc[n, "path"] = str(tmp_path / f"{n}.png")
     html = SeedGrid(frame).static()
     assert len(Page(html).every("img")) == 64 and len(html) < 120_000
@@ -628,9 +938,15 @@ def test_no_more_than_400_pictures_stay_and_the_rest_is_counted(tmp_path):
 
 # ---- ten thousand cells
 
+
 @pytest.fixture(scope="module")
 def ten_thousand(tmp_path_factory):
-    cells = sweep(CAT, prompt=[f"a cat in front of house number {n}" for n in range(50)], guidance_scale=[3, 7.5], seed=range(100))
+    cells = sweep(
+        CAT,
+        prompt=[f"a cat in front of house number {n}" for n in range(50)],
+        guidance_scale=[3, 7.5],
+        seed=range(100),
+    )
     return frame_of(cells, tmp_path_factory.mktemp("many"))
 
 

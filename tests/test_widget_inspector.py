@@ -1,4 +1,5 @@
 """`WatermarkInspector` without a browser: what it says, what its page may ask, and what a hostile or lossy page cannot do."""
+
 import ast
 import io
 import os
@@ -49,8 +50,18 @@ def folder(tmp_path, monkeypatch):
 def frame(folder):
     """Two rows that differ in nothing but the mark, as `run` returns them."""
     base = Request(prompt="a cat", height=256, width=256)
-    rows = [{"key": str(n), **dict.fromkeys(FIELDS), **request.to_dict(), "path": f"in/{name}.png", "error": None} for
-            n, (request, name) in enumerate([(base.but(watermark="sd-v1"), "marked"), (base, "plain")])]
+    rows = [
+        {
+            "key": str(n),
+            **dict.fromkeys(FIELDS),
+            **request.to_dict(),
+            "path": f"in/{name}.png",
+            "error": None,
+        }
+        for n, (request, name) in enumerate(
+            [(base.but(watermark="sd-v1"), "marked"), (base, "plain")]
+        )
+    ]
     return pd.DataFrame(rows, index=["a", "b"]).convert_dtypes()
 
 
@@ -60,7 +71,9 @@ def listening(inspector):
     inspector.send = lambda content, buffers=None: sent.put((content, buffers or []))
 
     def ask(kind, buffers=(), **content):
-        inspector._hear(inspector, {"kind": kind, "id": "q", **content}, [memoryview(data) for data in buffers])
+        inspector._hear(
+            inspector, {"kind": kind, "id": "q", **content}, [memoryview(data) for data in buffers]
+        )
         return sent.get(timeout=30)
 
     return ask
@@ -69,7 +82,7 @@ def listening(inspector):
 def drop(ask, name, data, file="f1", part=PART):
     """Sends a file in parts; the last answer."""
     for at in range(0, len(data), part):
-        answer, _ = ask("part", [data[at:at + part]], file=file, name=name, size=len(data), at=at)
+        answer, _ = ask("part", [data[at : at + part]], file=file, name=name, size=len(data), at=at)
     return answer
 
 
@@ -80,6 +93,7 @@ def png(image, kind="PNG"):
 
 
 # What it finds
+
 
 def test_the_value_says_what_scan_says_of_the_same_files(folder):
     value = WatermarkInspector("in").value
@@ -112,10 +126,16 @@ def test_a_row_without_a_picture_is_told_with_its_error_and_never_tested(frame):
 
 
 def test_verdicts_come_as_letters_that_the_page_puts_into_glyphs_and_words(folder):
-    inspector = WatermarkInspector([f"in/{name}.png" for name in ("marked", "plain", "small", "broken")])
+    inspector = WatermarkInspector(
+        [f"in/{name}.png" for name in ("marked", "plain", "small", "broken")]
+    )
     inspector.wait()
     assert inspector.states == "+n-nsnx-"
-    assert len({glyph for glyph, _ in inspector.verdicts.values()}) == len({words for _, words in inspector.verdicts.values()}) == 7
+    assert (
+        len({glyph for glyph, _ in inspector.verdicts.values()})
+        == len({words for _, words in inspector.verdicts.values()})
+        == 7
+    )
 
 
 def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
@@ -123,13 +143,22 @@ def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
     inspector.wait()
     ask = listening(inspector)
     answers = {name: ask("tell", cell=i)[0] for i, name in enumerate(inspector.names)}
-    assert answers["marked.png"]["headline"].startswith("Marked: sd-v1, the mark of Stable Diffusion 1.1 to 1.5")
-    assert answers["marked.png"]["sentences"][-1] == A_HIT and answers["plain.png"]["sentences"][-1] == A_MISS
-    assert "cannot be read" in answers["broken.png"]["headline"] and "damaged" in answers["broken.png"]["sentences"][0]
+    assert answers["marked.png"]["headline"].startswith(
+        "Marked: sd-v1, the mark of Stable Diffusion 1.1 to 1.5"
+    )
+    assert (
+        answers["marked.png"]["sentences"][-1] == A_HIT
+        and answers["plain.png"]["sentences"][-1] == A_MISS
+    )
+    assert (
+        "cannot be read" in answers["broken.png"]["headline"]
+        and "damaged" in answers["broken.png"]["sentences"][0]
+    )
     assert [row[0] for row in answers["marked.png"]["rows"] if row[-1]] == ["sd-v1"]
 
 
 # Searches
+
 
 def test_a_search_on_demand_finds_a_cropped_picture(folder):
     embed_watermark(picture(512), "sd-v1").crop((20, 13, 420, 400)).save("in/cropped.png")
@@ -143,11 +172,25 @@ def test_a_search_on_demand_finds_a_cropped_picture(folder):
     assert f"It was found as {where}." in told["sentences"][0] and where in inspector.static()
 
 
-@pytest.mark.parametrize("geometry, words", [
-    (Geometry(), "it is"), (Geometry(mirrored=True, size=(640, 512)), "a mirrored picture and a picture resized from 640x512"),
-    (Geometry(cut=(1, 0), row=512), "part of a larger picture: about 1 pixel was cut off at the left"),
-    (Geometry(cut=(0, 13)), "part of a larger picture: about 13 pixels were cut off at the top"),
-    (Geometry(cut=(0, 0)), "part of a larger picture, cut at the right or at the bottom")])
+@pytest.mark.parametrize(
+    "geometry, words",
+    [
+        (Geometry(), "it is"),
+        (
+            Geometry(mirrored=True, size=(640, 512)),
+            "a mirrored picture and a picture resized from 640x512",
+        ),
+        (
+            Geometry(cut=(1, 0), row=512),
+            "part of a larger picture: about 1 pixel was cut off at the left",
+        ),
+        (
+            Geometry(cut=(0, 13)),
+            "part of a larger picture: about 13 pixels were cut off at the top",
+        ),
+        (Geometry(cut=(0, 0)), "part of a larger picture, cut at the right or at the bottom"),
+    ],
+)
 def test_where_a_mark_was_found_is_told_in_plain_words(geometry, words):
     assert in_words(geometry) == words
 
@@ -155,7 +198,11 @@ def test_where_a_mark_was_found_is_told_in_plain_words(geometry, words):
 def test_a_question_that_comes_several_times_is_done_once(folder, monkeypatch):
     inspector, tested = WatermarkInspector("in/plain.png"), []
     inspector.wait()
-    monkeypatch.setattr(work, "detect_watermark", lambda *images, **asked: tested.append(images) or detect_watermark(*images, **asked))
+    monkeypatch.setattr(
+        work,
+        "detect_watermark",
+        lambda *images, **asked: tested.append(images) or detect_watermark(*images, **asked),
+    )
     ask = listening(inspector)
     for _ in range(2):  # while it is being done, and when it is done
         for _ in range(2):
@@ -181,16 +228,21 @@ def test_stop_ends_a_search_and_resume_goes_on(folder, monkeypatch):
     assert inspector.wait(10) and inspector.states == "?-?-" and "stopped" in inspector.status
     go_on.set()
     inspector.resume()
-    assert inspector.value["detected"].tolist() == [True, False] and "stopped" not in inspector.status
+    assert (
+        inspector.value["detected"].tolist() == [True, False] and "stopped" not in inspector.status
+    )
 
 
 # Files from the page
+
 
 def test_a_file_comes_in_parts_and_some_of_them_twice(folder):
     inspector = WatermarkInspector()
     ask, data = listening(inspector), png(picture(seed=3))
     for at in [0, 10_000, 10_000, *range(20_000, len(data), 10_000)]:
-        answer, _ = ask("part", [data[at:at + 10_000]], file="f", name="a.png", size=len(data), at=at)
+        answer, _ = ask(
+            "part", [data[at : at + 10_000]], file="f", name="a.png", size=len(data), at=at
+        )
     again, _ = ask("part", [data[at:]], file="f", name="a.png", size=len(data), at=at)
     assert answer["kind"] == "added" and answer["cell"] == again["cell"] == 0
     assert (folder / "runs/inspected/a.png").read_bytes() == data
@@ -199,22 +251,46 @@ def test_a_file_comes_in_parts_and_some_of_them_twice(folder):
 
 def test_the_same_content_is_one_file_and_other_content_gets_another_name(folder):
     inspector = WatermarkInspector()
-    ask, one, other = listening(inspector), png(picture(seed=1), "BMP"), png(picture(seed=2), "BMP")  # of one size
-    answers = [drop(ask, "a.bmp", data, file) for data, file in ((one, "1"), (other, "2"), (one, "3"), (other, "4"))]
+    ask, one, other = (
+        listening(inspector),
+        png(picture(seed=1), "BMP"),
+        png(picture(seed=2), "BMP"),
+    )  # of one size
+    answers = [
+        drop(ask, "a.bmp", data, file)
+        for data, file in ((one, "1"), (other, "2"), (one, "3"), (other, "4"))
+    ]
     assert [answer["cell"] for answer in answers] == [0, 1, 0, 1]
-    assert inspector.names == ["a.bmp", "a-2.bmp"] and sorted(os.listdir("runs/inspected")) == ["a-2.bmp", "a.bmp"]
+    assert inspector.names == ["a.bmp", "a-2.bmp"] and sorted(os.listdir("runs/inspected")) == [
+        "a-2.bmp",
+        "a.bmp",
+    ]
     assert (folder / "runs/inspected/a.bmp").read_bytes() == one
 
 
-@pytest.mark.parametrize("name, kept", [
-    ("../../etc/passwd", "passwd"), ("C:\\x\\y.png", "y.png"), ("a\0b\n.png", "a_b_.png"), (".hidden", "hidden"), ("..", "picture"),
-    ("", "picture"), ("con.png", "picture con.png"), ("Ünï 写真.jpg", "Ünï 写真.jpg"), ("$(rm).png", "_(rm).png")])
+@pytest.mark.parametrize(
+    "name, kept",
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\x\\y.png", "y.png"),
+        ("a\0b\n.png", "a_b_.png"),
+        (".hidden", "hidden"),
+        ("..", "picture"),
+        ("", "picture"),
+        ("con.png", "picture con.png"),
+        ("Ünï 写真.jpg", "Ünï 写真.jpg"),
+        ("$(rm).png", "_(rm).png"),
+    ],
+)
 def test_names_of_files_lead_nowhere_else(name, kept):
     assert safe_name(name) == kept
     assert len(safe_name("x" * 300 + ".png")) == 100
 
 
-@pytest.mark.parametrize("data, why", [(b"no picture", "not a picture"), (png(Image.new("1", (12_000, 12_000))), "megapixels")])
+@pytest.mark.parametrize(
+    "data, why",
+    [(b"no picture", "not a picture"), (png(Image.new("1", (12_000, 12_000))), "megapixels")],
+)
 def test_what_is_no_picture_or_far_too_large_is_refused_and_not_kept(folder, data, why):
     inspector = WatermarkInspector()
     ask = listening(inspector)
@@ -224,8 +300,16 @@ def test_what_is_no_picture_or_far_too_large_is_refused_and_not_kept(folder, dat
     assert added["kind"] == "added" and os.listdir("runs/inspected") == ["y.png"]
 
 
-@pytest.mark.parametrize("size, at, data", [
-    (MOST_BYTES + 1, 0, b"x"), (0, 0, b""), (10, 8, b"xyz"), (10, -1, b"x"), (2 * PART, 0, bytes(PART + 1))])
+@pytest.mark.parametrize(
+    "size, at, data",
+    [
+        (MOST_BYTES + 1, 0, b"x"),
+        (0, 0, b""),
+        (10, 8, b"xyz"),
+        (10, -1, b"x"),
+        (2 * PART, 0, bytes(PART + 1)),
+    ],
+)
 def test_parts_that_do_not_fit_are_refused(tmp_path, size, at, data):
     with pytest.raises(ValueError):
         Arrivals(tmp_path).part("f", "a.png", size, at, data)
@@ -240,6 +324,7 @@ def test_a_link_in_the_folder_is_not_written_through(tmp_path):
 
 # What the page shows
 
+
 def test_only_what_is_asked_for_and_can_be_read_is_sent_as_a_thumbnail(folder):
     inspector = WatermarkInspector([f"in/{name}.png" for name in ("marked", "broken", "plain")])
     content, buffers = listening(inspector)("want", cells=[0, 1, 99], px=48)
@@ -248,15 +333,28 @@ def test_only_what_is_asked_for_and_can_be_read_is_sent_as_a_thumbnail(folder):
 
 
 def test_the_map_is_that_of_the_picture(folder):
-    content, (data,) = listening(WatermarkInspector("in/marked.png"))("view", cell=0, what="residue", payload="sd-v1")
-    assert (np.asarray(Image.open(io.BytesIO(data))) == np.asarray(residue_map("in/marked.png", "sd-v1"))).all()
+    content, (data,) = listening(WatermarkInspector("in/marked.png"))(
+        "view", cell=0, what="residue", payload="sd-v1"
+    )
+    assert (
+        np.asarray(Image.open(io.BytesIO(data)))
+        == np.asarray(residue_map("in/marked.png", "sd-v1"))
+    ).all()
     assert "sd-v1" in content["caption"] and len(content["legend"]) == 3
 
 
-@pytest.mark.parametrize("name, payloads, first", [
-    ("plain", None, "sd-v1"), ("plain", ["sd-v2", "sd-v1"], "sd-v1"), ("plain", ["flux-1", "sdxl"], "flux-1"),
-    ("marked", ["flux-1", "sd-v1"], "sd-v1")])
-def test_the_maps_shown_at_first_are_of_the_mark_found_or_of_the_one_expected(folder, name, payloads, first):
+@pytest.mark.parametrize(
+    "name, payloads, first",
+    [
+        ("plain", None, "sd-v1"),
+        ("plain", ["sd-v2", "sd-v1"], "sd-v1"),
+        ("plain", ["flux-1", "sdxl"], "flux-1"),
+        ("marked", ["flux-1", "sd-v1"], "sd-v1"),
+    ],
+)
+def test_the_maps_shown_at_first_are_of_the_mark_found_or_of_the_one_expected(
+    folder, name, payloads, first
+):
     inspector = WatermarkInspector(f"in/{name}.png", **({"payloads": payloads} if payloads else {}))
     inspector.wait()
     assert listening(inspector)("tell", cell=0)[0]["best"] == first
@@ -266,21 +364,38 @@ def test_the_maps_shown_at_first_are_of_the_mark_found_or_of_the_one_expected(fo
 def test_a_map_of_a_mark_that_was_not_found_says_that_there_is_nothing_to_see(folder, what):
     inspector = WatermarkInspector(["in/marked.png", "in/plain.png"])
     inspector.wait()
-    captions = [listening(inspector)("view", cell=i, what=what, payload="sd-v1")[0]["caption"] for i in (0, 1)]
-    assert ["nothing to see: sd-v1 was not found" in caption for caption in captions] == [False, True]
+    captions = [
+        listening(inspector)("view", cell=i, what=what, payload="sd-v1")[0]["caption"]
+        for i in (0, 1)
+    ]
+    assert ["nothing to see: sd-v1 was not found" in caption for caption in captions] == [
+        False,
+        True,
+    ]
 
 
 def test_the_difference_is_that_to_the_unmarked_twin_or_else_what_marking_again_would_change(frame):
     marked, plain = (Image.open(f"in/{name}.png") for name in ("marked", "plain"))
-    views = [listening(WatermarkInspector(images))("view", cell=0, what="difference", payload="sd-v2")
-             for images in (frame, "in/plain.png")]
-    expected = [difference(plain, marked, gain=20), difference(plain, embed_watermark(plain, "sd-v2"), gain=20)]
-    for (content, (data,)), picture_, words in zip(views, expected, ("without a mark", "would change")):
-        assert (np.asarray(Image.open(io.BytesIO(data))) == np.asarray(picture_)).all() and words in content["caption"]
+    views = [
+        listening(WatermarkInspector(images))("view", cell=0, what="difference", payload="sd-v2")
+        for images in (frame, "in/plain.png")
+    ]
+    expected = [
+        difference(plain, marked, gain=20),
+        difference(plain, embed_watermark(plain, "sd-v2"), gain=20),
+    ]
+    for (content, (data,)), picture_, words in zip(
+        views, expected, ("without a mark", "would change")
+    ):
+        assert (
+            np.asarray(Image.open(io.BytesIO(data))) == np.asarray(picture_)
+        ).all() and words in content["caption"]
 
 
 def test_a_picture_that_is_too_small_says_so_in_place_of_its_map(folder):
-    content, buffers = listening(WatermarkInspector("in/small.png"))("view", cell=0, what="residue", payload="sd-v1")
+    content, buffers = listening(WatermarkInspector("in/small.png"))(
+        "view", cell=0, what="residue", payload="sd-v1"
+    )
     assert buffers == [] and "65,536" in content["error"]
 
 
@@ -290,6 +405,7 @@ def test_a_question_about_a_picture_that_is_not_there_is_answered_with_an_error(
 
 
 # Without a kernel, without clicking
+
 
 def test_the_code_gives_the_same_verdicts(folder):
     inspector = WatermarkInspector("in", payloads=["sd-v1", b"mine"], false_positive_rate=1e-4)
@@ -306,12 +422,19 @@ def test_the_code_of_a_frame_makes_the_frame_again_and_scans_it(frame):
     inspector = WatermarkInspector(frame)
     inspector.wait()
     compile(inspector.code, "code", "exec")
-    assert "sweep(base, watermark=['sd-v1', None])" in inspector.code and 'scan(results["path"])' in inspector.code
+    assert (
+        "sweep(base, watermark=['sd-v1', None])" in inspector.code
+        and 'scan(results["path"])' in inspector.code
+    )
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_the_code_of_pictures_that_were_run_gives_the_same_verdicts(random_v1, tmp_path, monkeypatch, elsewhere):
-    base = Request(model=str(random_v1), prompt="a cat", num_inference_steps=1, height=256, width=256)
+def test_the_code_of_pictures_that_were_run_gives_the_same_verdicts(
+    random_v1, tmp_path, monkeypatch, elsewhere
+):
+    base = Request(
+        model=str(random_v1), prompt="a cat", num_inference_steps=1, height=256, width=256
+    )
     results = run(sweep(base, watermark=[None, "sd-v1"]), Store(tmp_path / "mine"), progress=False)
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other" if elsewhere else tmp_path)
@@ -323,7 +446,9 @@ def test_the_code_of_pictures_that_were_run_gives_the_same_verdicts(random_v1, t
     exec(compile(ast.Module(lines, []), "code", "exec"), scope)
     again = eval(ast.unparse(last), scope)
     assert again[FOUND].equals(expected[FOUND]) and expected["payload"].tolist()[1] == "sd-v1"
-    assert all(map(os.path.samefile, again["path"], expected["path"]))  # found there, not made again
+    assert all(
+        map(os.path.samefile, again["path"], expected["path"])
+    )  # found there, not made again
     sdlab.models.pipeline.unload()
 
 
@@ -350,7 +475,11 @@ def test_the_static_picture_tells_the_whole_story(folder):
     table = Cells(inspector.static())
     rows = {row[0]: row[1] for row in table.rows[1:]}
     assert rows["marked.png"] == "● marked: sd-v1" and rows["plain.png"] == "○ no mark found"
-    assert [picture_["alt"] for picture_ in table.pictures] == ["marked.png", "plain.png", "small.png"]
+    assert [picture_["alt"] for picture_ in table.pictures] == [
+        "marked.png",
+        "plain.png",
+        "small.png",
+    ]
     assert A_HIT in inspector.static() and A_MISS in inspector.static()
 
 
@@ -361,10 +490,18 @@ def test_names_of_pictures_are_text_and_no_html(folder):
     assert "<b" not in inspector.static() and "&lt;b onclick=x&gt;.png" in inspector.static()
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ({"images": "nowhere.png"}, "no such folder or file"), ({"images": 7}, "no picture"), ({"search": "al"}, "is not one of"),
-    ({"images": [None]}, "no path, no PIL image"), ({"images": pd.DataFrame({"file": []})}, "no column 'path'"),
-    ({"images": [picture(64)] * 1001}, "1,001 pictures are too many"), ({"payload": "sd-v1"}, "unexpected keyword")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"images": "nowhere.png"}, "no such folder or file"),
+        ({"images": 7}, "no picture"),
+        ({"search": "al"}, "is not one of"),
+        ({"images": [None]}, "no path, no PIL image"),
+        ({"images": pd.DataFrame({"file": []})}, "no column 'path'"),
+        ({"images": [picture(64)] * 1001}, "1,001 pictures are too many"),
+        ({"payload": "sd-v1"}, "unexpected keyword"),
+    ],
+)
 def test_wrong_arguments_are_explained(arguments, words):
     with pytest.raises((TypeError, ValueError, OSError), match=words):
         WatermarkInspector(**arguments)

@@ -1,4 +1,5 @@
 """What all widgets share: two outputs that stand in for one another, and questions that are answered exactly once."""
+
 import io
 import os
 import re
@@ -49,7 +50,9 @@ class Line:
         before = len(self.heard)
         self.panel._handle_custom_msg({"kind": kind, "id": self.asked, **content}, [])
         idle()
-        (answer,) = [message for message in self.heard[before:] if message[0].get("re") == self.asked]
+        (answer,) = [
+            message for message in self.heard[before:] if message[0].get("re") == self.asked
+        ]
         return answer
 
     def error(self, kind, **content):
@@ -78,7 +81,9 @@ class Page(HTMLParser):
     def said(self, tag):
         """The texts from each such tag to the next tag of any kind."""
         ends = [start for *_, start in self.tags[1:]] + [len(self.text)]
-        return [self.text[start:end] for (name, _, start), end in zip(self.tags, ends) if name == tag]
+        return [
+            self.text[start:end] for (name, _, start), end in zip(self.tags, ends) if name == tag
+        ]
 
 
 class Shown:
@@ -117,12 +122,19 @@ def shown(monkeypatch):
 
 # ---- the two outputs
 
+
 def test_a_widget_is_shown_as_two_outputs_of_which_the_second_is_its_picture(shown):
     echo = Echo()
     echo._ipython_display_()
     live, still = shown.outputs
-    assert live["application/vnd.jupyter.widget-view+json"]["model_id"] == echo.model_id and live["text/html"] == ""
-    assert re.fullmatch(f'<div class="sdl-static-{echo.uid}"><style>.*?</style><b>as it is</b></div>', still["text/html"])
+    assert (
+        live["application/vnd.jupyter.widget-view+json"]["model_id"] == echo.model_id
+        and live["text/html"] == ""
+    )
+    assert re.fullmatch(
+        f'<div class="sdl-static-{echo.uid}"><style>.*?</style><b>as it is</b></div>',
+        still["text/html"],
+    )
 
 
 def test_two_widgets_never_hide_one_anothers_picture():
@@ -171,6 +183,7 @@ def test_many_changes_draw_the_picture_once_and_only_where_it_is_shown(shown, mo
 
 # ---- questions and answers
 
+
 def test_each_question_gets_one_answer_with_its_buffers():
     line = Line(Echo())
     assert line.ask("ping") == ({"kind": "pong", "reloaded": False, "re": 1}, [])
@@ -178,9 +191,17 @@ def test_each_question_gets_one_answer_with_its_buffers():
     assert line.ask("slow", text="b") == ({"kind": "slow", "re": 3}, [b"b"])
 
 
-@pytest.mark.parametrize("kind, content, says", [
-    ("fly", {}, "the page asks for 'fly', which Echo does not know; .* Reload it"), (None, {}, "asks for None"), (["a"], {}, "does not know"),
-    ("echo", {}, "KeyError: 'text'"), ("slow", {"text": 3}, "AttributeError: 'int' object"), ("unknown", {}, "asks for 'unknown'")])
+@pytest.mark.parametrize(
+    "kind, content, says",
+    [
+        ("fly", {}, "the page asks for 'fly', which Echo does not know; .* Reload it"),
+        (None, {}, "asks for None"),
+        (["a"], {}, "does not know"),
+        ("echo", {}, "KeyError: 'text'"),
+        ("slow", {"text": 3}, "AttributeError: 'int' object"),
+        ("unknown", {}, "asks for 'unknown'"),
+    ],
+)
 def test_questions_that_cannot_be_answered_are_answered_with_an_error(kind, content, says):
     assert re.search(says, Line(Echo()).error(kind, **content))
 
@@ -197,10 +218,13 @@ def test_what_goes_wrong_unasked_is_told():
     line.panel.guarded(lambda: 1 / 0)
     line.panel.guarded(lambda: Image.open("no such file"))
     texts = [message["text"] for message, _ in line.heard]
-    assert texts[0] == "ZeroDivisionError: division by zero" and texts[1].startswith("[Errno 2] No such file")
+    assert texts[0] == "ZeroDivisionError: division by zero" and texts[1].startswith(
+        "[Errno 2] No such file"
+    )
 
 
 # ---- pictures
+
 
 def test_a_thumbnail_is_small_and_small_pictures_are_exact(tmp_path):
     Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "small.png")
@@ -215,9 +239,12 @@ def test_a_large_picture_of_a_store_is_shown_without_being_decoded(tmp_path):
     image = Image.effect_noise((256, 256), 80).convert("RGB")
     path = Store(tmp_path).save(request.key, request, image, {})
     whole = path.read_bytes()
-    path.write_bytes(whole[:whole.index(b"IDAT")])  # nothing but the texts and the thumbnail
+    path.write_bytes(whole[: whole.index(b"IDAT")])  # nothing but the texts and the thumbnail
     shown = Image.open(io.BytesIO(thumbnail(path, 128)))
-    assert shown.size == (128, 128) and np.abs(np.asarray(shown, int) - np.asarray(image.resize((128, 128)), int)).mean() < 40
+    assert (
+        shown.size == (128, 128)
+        and np.abs(np.asarray(shown, int) - np.asarray(image.resize((128, 128)), int)).mean() < 40
+    )
     assert Image.open(io.BytesIO(thumbnail(path, 96, exact=False))).size == (96, 96)
     with pytest.raises(OSError):
         thumbnail(path, 256)
@@ -234,11 +261,15 @@ def test_a_picture_that_is_written_again_is_shown_anew(tmp_path):
 
 
 @pytest.mark.parametrize("data", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n broken", "cut"])
-def test_whatever_is_wrong_with_a_file_is_an_oserror_without_the_home_folder(tmp_path, monkeypatch, data):
+def test_whatever_is_wrong_with_a_file_is_an_oserror_without_the_home_folder(
+    tmp_path, monkeypatch, data
+):
     path = tmp_path / "picture.png"
     Image.effect_noise((64, 64), 80).save(path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    path.unlink() if data is None else path.write_bytes(path.read_bytes()[:2000] if data == "cut" else data)
+    path.unlink() if data is None else path.write_bytes(
+        path.read_bytes()[:2000] if data == "cut" else data
+    )
     with pytest.raises(OSError, match=r"\S") as caught:
         thumbnail(path)
     assert str(tmp_path) not in str(caught.value)
@@ -246,20 +277,27 @@ def test_whatever_is_wrong_with_a_file_is_an_oserror_without_the_home_folder(tmp
 
 def test_an_img_holds_its_data_and_escapes_its_words():
     (found,) = Page(img(b"abc", "<b>\"quotes\" & 'others'")).every("img")
-    assert found["alt"] == "<b>\"quotes\" & 'others'" and found["src"] == "data:image/webp;base64,YWJj"
+    assert (
+        found["alt"] == "<b>\"quotes\" & 'others'" and found["src"] == "data:image/webp;base64,YWJj"
+    )
 
 
 # ---- the saved notebook
+
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A notebook as nbclient leaves it: a frame's grid, a job's, and a frozen one."""
     folder = tmp_path_factory.mktemp("notebook")
-    cells = ["from sdlab import Job, Request, run, sweep\nfrom sdlab.widgets import SeedGrid\n"
-             "plan = sweep(Request(prompt='a {red|blue} circle', num_inference_steps=2), seed=range(2))\n"
-             "job = Job(plan, 'store', progress=False)\nSeedGrid(job)", "results = job.result()", "SeedGrid(results)",
-             "grid = SeedGrid(results)\ndisplay(grid)\ngrid.freeze()",
-             "SeedGrid(Job(sweep(Request(prompt='a star', num_inference_steps=2), seed=range(3)), 'store', progress=False))"]
+    cells = [
+        "from sdlab import Job, Request, run, sweep\nfrom sdlab.widgets import SeedGrid\n"
+        "plan = sweep(Request(prompt='a {red|blue} circle', num_inference_steps=2), seed=range(2))\n"
+        "job = Job(plan, 'store', progress=False)\nSeedGrid(job)",
+        "results = job.result()",
+        "SeedGrid(results)",
+        "grid = SeedGrid(results)\ndisplay(grid)\ngrid.freeze()",
+        "SeedGrid(Job(sweep(Request(prompt='a star', num_inference_steps=2), seed=range(3)), 'store', progress=False))",
+    ]
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
     nb.metadata.pop("widgets", None)
@@ -271,7 +309,9 @@ def test_the_outputs_hold_the_pictures_that_the_job_rendered(saved):
     for cell in (saved.cells[0], saved.cells[2], saved.cells[3]):
         live, still = [output.data for output in cell.outputs]
         assert live["text/html"] == "" and len(Page(still["text/html"]).every("img")) == 4
-    assert len(Page(saved.cells[4].outputs[1].data["text/html"]).every("img")) == 3  # nothing after it waited for the job
+    assert (
+        len(Page(saved.cells[4].outputs[1].data["text/html"]).every("img")) == 3
+    )  # nothing after it waited for the job
     assert not saved.cells[1].outputs and list(saved.cells[3].outputs[0].data) == ["text/html"]
 
 
@@ -281,5 +321,6 @@ def test_an_exported_notebook_shows_the_pictures(saved, template):
 
     html, _ = HTMLExporter(template_name=template).from_notebook_node(saved)
     found = [picture["alt"] for picture in Page(html).every("img")]
-    assert found == [f"red|blue {colour} · seed {seed}" for colour in ("red", "blue") for seed in (0, 1)] * 3 + [
-        f"seed {seed}" for seed in range(3)]
+    assert found == [
+        f"red|blue {colour} · seed {seed}" for colour in ("red", "blue") for seed in (0, 1)
+    ] * 3 + [f"seed {seed}" for seed in range(3)]

@@ -1,9 +1,10 @@
 """The autoencoder: 64x64 RGB to 16x16x4 latents and back, started as "average 4x4 pixels" and "smooth upsampling".
 
-Channels 0-2 carry the colours, 5-7 their negatives (silu(x) - silu(-x) = x keeps the path linear), 3 and 4 the anchors
-+8 and -8, which keep each single-group GroupNorm almost constant. Default initialisation with small groups normalises
-absolute colour away and learns it back very slowly.
+Channels 0-2 carry the colours, 5-7 their negatives (silu(x) - silu(-x) = x keeps the path linear),
+3 and 4 the anchors +8 and -8, which keep each single-group GroupNorm almost constant. Default
+initialisation with small groups normalises absolute colour away and learns it back very slowly.
 """
+
 import math
 
 import torch
@@ -12,13 +13,13 @@ from diffusers import AutoencoderKL
 SCALING = 0.18215  # of Stable Diffusion; the latents are normalised to fit it
 ANCHOR = 8.0
 COLOURS, ANCHORS, RESERVED = range(3), (3, 4), 8
-POOL = torch.tensor([[1., 1, 0], [1, 1, 0], [0, 0, 0]]) / 4
-SMOOTH = torch.tensor([[1., 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
+POOL = torch.tensor([[1.0, 1, 0], [1, 1, 0], [0, 0, 0]]) / 4
+SMOOTH = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
 
 
 def quiet_resnet(block: torch.nn.Module) -> None:
     """Damp the residual branch; a shortcut passes the reserved channels through."""
-    block.conv2.weight.mul_(.2)
+    block.conv2.weight.mul_(0.2)
     block.conv2.bias.zero_()
     if block.conv_shortcut is not None:
         weight = block.conv_shortcut.weight
@@ -26,8 +27,8 @@ def quiet_resnet(block: torch.nn.Module) -> None:
         block.conv_shortcut.bias[:RESERVED] = 0
         weight[:, :RESERVED] = 0
         for i in range(RESERVED):
-            weight[i, i].fill_(1.)
-    block.conv2.weight[:RESERVED].mul_(.1)
+            weight[i, i].fill_(1.0)
+    block.conv2.weight[:RESERVED].mul_(0.1)
 
 
 def enter(conv: torch.nn.Conv2d) -> None:
@@ -44,7 +45,7 @@ def resample(conv: torch.nn.Conv2d, kernel: torch.Tensor) -> None:
     """A down- or upsampling convolution: the kernel on the colours, fresh anchors."""
     conv.weight[:RESERVED] = 0
     conv.bias[:RESERVED] = 0
-    conv.weight[:, 3:5] *= .05
+    conv.weight[:, 3:5] *= 0.05
     for i in range(RESERVED):
         if i not in ANCHORS:
             conv.weight[i, i] = kernel
@@ -75,7 +76,10 @@ def identity(conv: torch.nn.Conv2d, channels: int) -> None:
 def start_half(half: torch.nn.Module, kernel: torch.Tensor, channels: int) -> None:
     """Set an encoder or a decoder to the plain resampling by `kernel`."""
     enter(half.conv_in)
-    for block in [half.mid_block, *(half.down_blocks if hasattr(half, "down_blocks") else half.up_blocks)]:
+    for block in [
+        half.mid_block,
+        *(half.down_blocks if hasattr(half, "down_blocks") else half.up_blocks),
+    ]:
         for resnet in block.resnets:
             quiet_resnet(resnet)
         samplers = getattr(block, "downsamplers", None) or getattr(block, "upsamplers", None) or []
@@ -89,13 +93,22 @@ def start_half(half: torch.nn.Module, kernel: torch.Tensor, channels: int) -> No
 def make_vae(channels: tuple[int, ...] = (16, 32, 64), latent_channels: int = 4) -> AutoencoderKL:
     """An autoencoder of about 23 dB before any training; (B, 3, 64, 64) in -1..1 to (B, 4, 16, 16) and back."""
     vae = AutoencoderKL(
-        in_channels=3, out_channels=3, block_out_channels=channels, layers_per_block=1, latent_channels=latent_channels,
-        down_block_types=["DownEncoderBlock2D"] * len(channels), up_block_types=["UpDecoderBlock2D"] * len(channels),
-        norm_num_groups=1, sample_size=64, mid_block_add_attention=False, scaling_factor=SCALING)
+        in_channels=3,
+        out_channels=3,
+        block_out_channels=channels,
+        layers_per_block=1,
+        latent_channels=latent_channels,
+        down_block_types=["DownEncoderBlock2D"] * len(channels),
+        up_block_types=["UpDecoderBlock2D"] * len(channels),
+        norm_num_groups=1,
+        sample_size=64,
+        mid_block_add_attention=False,
+        scaling_factor=SCALING,
+    )
     start_half(vae.encoder, POOL, channels[-1])
     start_half(vae.decoder, SMOOTH, channels[0])
     vae.encoder.conv_out.weight[latent_channels:] = 0
-    vae.encoder.conv_out.bias[latent_channels:] = -6.  # log-variance
+    vae.encoder.conv_out.bias[latent_channels:] = -6.0  # log-variance
     identity(vae.quant_conv, 2 * latent_channels)
     identity(vae.post_quant_conv, latent_channels)
     return vae
@@ -121,7 +134,8 @@ def normalise_latents(vae: AutoencoderKL, means: torch.Tensor) -> None:
 def with_scaling_factor(vae: AutoencoderKL, factor: float) -> AutoencoderKL:
     """The same autoencoder for another `scaling_factor`: latents times the factor are what they were.
 
-    diffusers' upscaler corrects a factor of 0.18215 to its own 0.08333 by itself, so that is what its VAE must have.
+    diffusers' upscaler corrects a factor of 0.18215 to its own 0.08333 by itself, so that is what
+    its VAE must have.
     """
     ratio, n = vae.config.scaling_factor / factor, vae.config.latent_channels
     for parameter in (vae.quant_conv.weight, vae.quant_conv.bias):

@@ -1,4 +1,5 @@
 """The tables of a model's card, written from evaluation.json so that the two cannot drift apart."""
+
 from pathlib import Path
 
 FIGURES = ("<!-- figures: written by training.evaluate -->", "<!-- end of figures -->")
@@ -23,30 +24,49 @@ ROWS = {  # measure: what the card calls it
 def cell(figures: dict, n: int) -> str:
     """A share with its interval, and its number where it is not the row's."""
     low, high = figures["interval"]
-    return f"{figures['share']:.2f} ({low:.2f}–{high:.2f})" + (f", n = {figures['n']}" if figures["n"] != n else "")
+    return f"{figures['share']:.2f} ({low:.2f}–{high:.2f})" + (
+        f", n = {figures['n']}" if figures["n"] != n else ""
+    )
 
 
 def comparison(report: dict) -> str:
     """A Markdown table: one row a measure, one column a guidance value, the matcher's ceiling last."""
-    columns = {f"guidance {value}": figures["measures"] for value, figures in report["guidance"].items()}
+    columns = {
+        f"guidance {value}": figures["measures"] for value, figures in report["guidance"].items()
+    }
     columns["true renders"] = report["true_renders"]["measures"]
     lines = ["| measure | n | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
     for measure, words in ROWS.items():
         if all(measure in figures for figures in columns.values()):
             n = columns["true renders"][measure]["n"]
-            lines.append(f"| {words} | {n} | " + " | ".join(cell(figures[measure], n) for figures in columns.values()) + " |")
-    saturation = [*(figures["clipped"] for figures in report["guidance"].values()), report["true_renders"]["clipped"]]
-    return "\n".join([*lines, "| values at 0 or 255 | | " + " | ".join(f"{part:.2f}" for part in saturation) + " |"])
+            lines.append(
+                f"| {words} | {n} | "
+                + " | ".join(cell(figures[measure], n) for figures in columns.values())
+                + " |"
+            )
+    saturation = [
+        *(figures["clipped"] for figures in report["guidance"].values()),
+        report["true_renders"]["clipped"],
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "| values at 0 or 255 | | " + " | ".join(f"{part:.2f}" for part in saturation) + " |",
+        ]
+    )
 
 
 def negative_sentence(report: dict) -> str:
     """What a negative prompt does, in one sentence."""
     part = report["negative"]
     free, asked = part["left open"], part["asked for"]
-    return (f"Negative prompts, {part['n']} emoji at guidance {part['guidance_scale']:g}: a negative prompt that names the "
-            f"background which the seed chose removes it from {free['removed']:.0%} of the pictures (the object is still "
-            f"recognised in {free['object']:.0%}); where the prompt itself asks for that background, from "
-            f"{asked['removed']:.0%}.")
+    return (
+        f"Negative prompts, {part['n']} emoji at guidance {part['guidance_scale']:g}: a negative"
+        " prompt that names the background which the seed chose removes it from"
+        f" {free['removed']:.0%} of the pictures (the object is still recognised in"
+        f" {free['object']:.0%}); where the prompt itself asks for that background, from"
+        f" {asked['removed']:.0%}."
+    )
 
 
 def figures_section(report: dict) -> str:
@@ -55,18 +75,25 @@ def figures_section(report: dict) -> str:
 
 
 RESULTS = {  # what a stage notes about its end: how the card says it
-    "psnr": "{} dB on pictures it has not seen", "validation_loss": "validation loss {}",
-    "matched": "{:.0%} of 256 unseen captions find their picture", "depth_error": "mean error {}, where far is 0 and near is 1"}
+    "psnr": "{} dB on pictures it has not seen",
+    "validation_loss": "validation loss {}",
+    "matched": "{:.0%} of 256 unseen captions find their picture",
+    "depth_error": "mean error {}, where far is 0 and near is 1",
+}
 
 
 def training_section(record: dict) -> str:
     """What training.json says, as the card says it."""
     lines = ["| stage | steps | pictures seen | minutes | result |", "|---|---|---|---|---|"]
     for stage, facts in record.items():
-        last = facts[-1] if isinstance(facts, list) else facts  # the denoiser notes each of its checkpoints
+        last = (
+            facts[-1] if isinstance(facts, list) else facts
+        )  # the denoiser notes each of its checkpoints
         seen = last.get("samples", last.get("pictures"))
         result = next(words.format(last[name]) for name, words in RESULTS.items() if name in last)
-        lines.append(f"| {stage} | {last['steps']:,} | {seen:,} | {last['seconds'] / 60:.0f} | {result} |")
+        lines.append(
+            f"| {stage} | {last['steps']:,} | {seen:,} | {last['seconds'] / 60:.0f} | {result} |"
+        )
     return "\n".join(lines)
 
 

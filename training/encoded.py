@@ -1,4 +1,5 @@
 """What the denoisers are trained on: pictures of a world, rendered and encoded once, then drawn at random."""
+
 from __future__ import annotations
 
 import random
@@ -15,19 +16,29 @@ from training.recipes import Recipe
 from training.train_autoencoder import to_pixels
 
 MAX_LENGTH = 77
-SHORT_LENGTH, SHORT_PART = 24, .65  # tokens, and for which part of the time captions are padded to so few
+SHORT_LENGTH, SHORT_PART = (
+    24,
+    0.65,
+)  # tokens, and for which part of the time captions are padded to so few
 HELD_OUT = 256  # last rows of the last shard
-KIND_SHARES = ((.45, .38, .17), (.30, .54, .16))  # of "one", "pair" and "count": at the start and at the end
+KIND_SHARES = (
+    (0.45, 0.38, 0.17),
+    (0.30, 0.54, 0.16),
+)  # of "one", "pair" and "count": at the start and at the end
 TOGETHER = 64 * 64 * 64  # pixels encoded in one call
 MAX_NOISE_LEVEL = 350
-LOW_RES_NOISE = dict(beta_schedule="scaled_linear", beta_start=1e-4, beta_end=.02)  # of Stable Diffusion's x4 upscaler
-DEPTH_NOISE = .03  # of the distance from far to near: an estimated depth is not exact
+LOW_RES_NOISE = dict(
+    beta_schedule="scaled_linear", beta_start=1e-4, beta_end=0.02
+)  # of Stable Diffusion's x4 upscaler
+DEPTH_NOISE = 0.03  # of the distance from far to near: an estimated depth is not exact
 
 
 def block_means(arrays: np.ndarray, factor: int) -> torch.Tensor:
     """(B, H, W, C) to (B, C, H / factor, W / factor), each value the mean of a square."""
     b, h, w, c = arrays.shape
-    means = arrays.reshape(b, h // factor, factor, w // factor, factor, c).mean((2, 4), dtype=np.float32)
+    means = arrays.reshape(b, h // factor, factor, w // factor, factor, c).mean(
+        (2, 4), dtype=np.float32
+    )
     return torch.from_numpy(np.ascontiguousarray(means.transpose(0, 3, 1, 2)))
 
 
@@ -49,19 +60,27 @@ def seen_besides(recipe: Recipe, samples: list) -> torch.Tensor | None:
 @torch.no_grad()
 def encode_pictures(rank: int, workdir: Path, recipe: Recipe, pictures: int, seed: int) -> None:
     """Render and encode one rank's share of the pictures into `workdir`/latents_<rank>.pt."""
-    rng, batch = random.Random(seed + 500 + rank), max(1, TOGETHER // recipe.world.size ** 2)
+    rng, batch = random.Random(seed + 500 + rank), max(1, TOGETHER // recipe.world.size**2)
     vae = AutoencoderKL.from_pretrained(workdir / "parts" / "vae").to(device(), torch.bfloat16)
     tokenizer = CLIPTokenizer.from_pretrained(workdir / "parts" / "tokenizer")
     latents, captions, kinds, extra = [], [], [], []
     for _ in range(-(-pictures // ranks() // batch)):
         samples, texts = zip(*(training_sample(rng, recipe.world) for _ in range(batch)))
-        moments = vae.quant_conv(vae.encoder(to_pixels(np.stack([s.image for s in samples])).to(vae.device, vae.dtype)))
+        moments = vae.quant_conv(
+            vae.encoder(to_pixels(np.stack([s.image for s in samples])).to(vae.device, vae.dtype))
+        )
         latents.append((moments[:, :4].float() * vae.config.scaling_factor).half().cpu())
         extra.append(seen_besides(recipe, samples))
         captions += texts
         kinds += [KINDS.index(s.kind) for s in samples]
-    ids = tokenizer(captions, padding="max_length", truncation=True, max_length=MAX_LENGTH)["input_ids"]
-    shard = dict(latents=torch.cat(latents), ids=torch.tensor(ids, dtype=torch.int16), kinds=torch.tensor(kinds))
+    ids = tokenizer(captions, padding="max_length", truncation=True, max_length=MAX_LENGTH)[
+        "input_ids"
+    ]
+    shard = dict(
+        latents=torch.cat(latents),
+        ids=torch.tensor(ids, dtype=torch.int16),
+        kinds=torch.tensor(kinds),
+    )
     if recipe.extra:
         shard["extra"] = torch.cat(extra)
     torch.save(shard, workdir / f"latents_{rank}.pt")
@@ -71,10 +90,16 @@ class Pictures:
     """The encoded pictures, drawn at random with a share for each kind that moves with training time."""
 
     def __init__(self, workdir: Path, recipe: Recipe, empty: torch.Tensor):
-        shards = [torch.load(path, weights_only=True) for path in sorted(workdir.glob("latents_*.pt"))]
-        self.latents, self.ids, kinds = (torch.cat([shard[part] for shard in shards]).to(device())
-                                         for part in ("latents", "ids", "kinds"))
-        self.extra = torch.cat([shard["extra"] for shard in shards]).to(device()) if recipe.extra else None
+        shards = [
+            torch.load(path, weights_only=True) for path in sorted(workdir.glob("latents_*.pt"))
+        ]
+        self.latents, self.ids, kinds = (
+            torch.cat([shard[part] for shard in shards]).to(device())
+            for part in ("latents", "ids", "kinds")
+        )
+        self.extra = (
+            torch.cat([shard["extra"] for shard in shards]).to(device()) if recipe.extra else None
+        )
         self.recipe = recipe
         self.held_out_rows = torch.arange(len(kinds))[-HELD_OUT:]
         kinds[-HELD_OUT:] = -1
@@ -85,13 +110,15 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.latents)
 
-    def batch(self, size: int, progress: float) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+    def batch(
+        self, size: int, progress: float
+    ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
         """Latents (B, 4, h, w), token ids (B, length), what the UNet sees besides; one caption in ten is empty."""
         shares = torch.lerp(*(torch.tensor(s) for s in KIND_SHARES), progress)
         kinds = torch.multinomial(shares, size, replacement=True).tolist()
         chosen = torch.stack([self.rows[k][torch.randint(len(self.rows[k]), ())] for k in kinds])
         ids = self.ids[chosen].long()
-        ids[torch.rand(size, device=ids.device) < .1] = self.empty
+        ids[torch.rand(size, device=ids.device) < 0.1] = self.empty
         latents, besides = self.shown(chosen)
         return latents, ids[:, :SHORT_LENGTH] if progress < SHORT_PART else ids, besides
 
@@ -108,8 +135,11 @@ class Pictures:
         extra, side = self.extra[rows].float(), self.recipe.crop
         if side:
             y, x = (int(torch.randint(latents.shape[-1] - side + 1, ())) for _ in range(2))
-            latents, extra = (part[..., y:y + side, x:x + side] for part in (latents, extra))
+            latents, extra = (part[..., y : y + side, x : x + side] for part in (latents, extra))
         if self.recipe.extra == "depth":
             return latents, {"extra": extra + DEPTH_NOISE * torch.randn_like(extra)}
         level = torch.randint(0, MAX_NOISE_LEVEL + 1, (len(rows),), device=extra.device)
-        return latents, {"extra": self.noise.add_noise(extra, torch.randn_like(extra), level), "level": level}
+        return latents, {
+            "extra": self.noise.add_noise(extra, torch.randn_like(extra), level),
+            "level": level,
+        }

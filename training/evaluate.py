@@ -1,9 +1,11 @@
 """Measures how well an embedded model follows its prompts: ``python -m training.evaluate --model FOLDER``.
 
-500 fixed captions of the model's world, held-out combinations among them, one seed each, read back by the template matcher.
-The matcher's own score on true renders of the same captions stands beside: it is the ceiling. The report is written to
-`evaluation.json` in the model's folder, and its tables into the model's README.
+500 fixed captions of the model's world, held-out combinations among them, one seed each, read back
+by the template matcher. The matcher's own score on true renders of the same captions stands beside:
+it is the ceiling. The report is written to `evaluation.json` in the model's folder, and its tables
+into the model's README.
 """
+
 import argparse
 import json
 import random
@@ -40,7 +42,9 @@ Scores = dict[str, float]
 def group(asked: Sample) -> str:
     """The quota a sample counts towards."""
     name = asked.objects[0].name
-    single = "emoji" if " " not in name else "shape, held out" if name in HELD_OUT_SHAPES else "shape"
+    single = (
+        "emoji" if " " not in name else "shape, held out" if name in HELD_OUT_SHAPES else "shape"
+    )
     return single if asked.kind == "one" else asked.kind
 
 
@@ -49,7 +53,9 @@ def world_of(folder: Path) -> World:
     return RECIPES[folder.name].world if folder.name in RECIPES else V1
 
 
-def fixed_samples(quotas: dict[str, int] = QUOTAS, *, seed: int = 1, world: World = V1) -> list[Sample]:
+def fixed_samples(
+    quotas: dict[str, int] = QUOTAS, *, seed: int = 1, world: World = V1
+) -> list[Sample]:
     """The evaluated captions and their true renders: always the same ones, each stating its background."""
     rng, left, out = random.Random(seed), dict(quotas), []
     while any(left.values()):
@@ -62,18 +68,28 @@ def fixed_samples(quotas: dict[str, int] = QUOTAS, *, seed: int = 1, world: Worl
 
 # ---- pictures
 
+
 def load(folder: Path = TINY_V1, dtype: str = "bfloat16"):
     """The model as a `StableDiffusionPipeline`, silent and offline."""
     import torch
     from diffusers import StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=getattr(torch, dtype), local_files_only=True)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        folder, dtype=getattr(torch, dtype), local_files_only=True
+    )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def generate(pipeline, prompts: Sequence[str], seeds: Sequence[int], *, guidance_scale: float = 4.0, steps: int = STEPS,
-             negative_prompts: Sequence[str] | None = None) -> np.ndarray:
+def generate(
+    pipeline,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    guidance_scale: float = 4.0,
+    steps: int = STEPS,
+    negative_prompts: Sequence[str] | None = None,
+) -> np.ndarray:
     """One picture for each prompt and seed, (N, size, size, 3) uint8, made in batches of 25."""
     import torch
 
@@ -81,16 +97,27 @@ def generate(pipeline, prompts: Sequence[str], seeds: Sequence[int], *, guidance
     for start in range(0, len(prompts), BATCH):
         part = slice(start, start + BATCH)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds[part]]
-        out.append(pipeline(
-            list(prompts[part]), negative_prompt=list(negative_prompts[part]) if negative_prompts else None,
-            height=size, width=size, generator=generators, guidance_scale=guidance_scale, num_inference_steps=steps,
-            output_type="np").images)
+        out.append(
+            pipeline(
+                list(prompts[part]),
+                negative_prompt=list(negative_prompts[part]) if negative_prompts else None,
+                height=size,
+                width=size,
+                generator=generators,
+                guidance_scale=guidance_scale,
+                num_inference_steps=steps,
+                output_type="np",
+            ).images
+        )
     return (np.concatenate(out) * 255).round().astype(np.uint8)
 
 
 # ---- scores
 
-def relation_holds(found: dict[str, tuple[float, float]], first: str, second: str, relation: str) -> bool:
+
+def relation_holds(
+    found: dict[str, tuple[float, float]], first: str, second: str, relation: str
+) -> bool:
     dx, dy = (q - p for p, q in zip(found[first], found[second]))
     apart = {"left of": dx, "right of": -dx, "above": dy, "below": -dy}[relation]
     return apart > 6 and apart >= max(abs(dx), abs(dy))
@@ -105,7 +132,9 @@ def scores(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
         hit = float(names[0] in seen)
         out |= {"emoji": hit} if group(asked) == "emoji" else {"shape": hit, group(asked): hit}
     elif asked.kind == "count":
-        out[f"count {len(names)}"] = out["count"] = float(seen.count(names[0]) == len(names) == len(seen))
+        out[f"count {len(names)}"] = out["count"] = float(
+            seen.count(names[0]) == len(names) == len(seen)
+        )
         out["counted object"] = float(names[0] in seen)
     else:
         out["both"] = float(all(name in seen for name in names))
@@ -121,7 +150,10 @@ def scores(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
 def wilson(hits: float, n: int) -> tuple[float, float]:
     """The 95% Wilson interval of a share."""
     z, share = 1.96, hits / n
-    centre, spread = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    centre, spread = (
+        share + z * z / (2 * n),
+        z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)),
+    )
     return tuple(round(float((centre + sign * spread) / (1 + z * z / n)), 3) for sign in (-1, 1))
 
 
@@ -131,8 +163,12 @@ def summary(rows: Sequence[Scores]) -> dict[str, dict]:
     for row in rows:
         for measure, value in row.items():
             values[measure].append(value)
-    return {measure: dict(share=round(float(np.mean(each)), 3), n=len(each), interval=wilson(sum(each), len(each)))
-            for measure, each in sorted(values.items())}
+    return {
+        measure: dict(
+            share=round(float(np.mean(each)), 3), n=len(each), interval=wilson(sum(each), len(each))
+        )
+        for measure, each in sorted(values.items())
+    }
 
 
 def clipped(images: np.ndarray) -> float:
@@ -143,58 +179,98 @@ def clipped(images: np.ndarray) -> float:
 def measure(pipeline, samples: list[Sample], guidance_scale: float, world: World = V1) -> dict:
     """The figures of one guidance value."""
     start, seeds = time.perf_counter(), range(FIRST_SEED, FIRST_SEED + len(samples))
-    images = generate(pipeline, [asked.caption for asked in samples], seeds, guidance_scale=guidance_scale)
+    images = generate(
+        pipeline, [asked.caption for asked in samples], seeds, guidance_scale=guidance_scale
+    )
     seconds = time.perf_counter() - start
     measures = summary([scores(image, asked, world) for image, asked in zip(images, samples)])
     return dict(measures=measures, clipped=clipped(images), seconds=round(seconds, 1))
 
 
-def measure_negative(pipeline, samples: list[Sample], guidance_scale: float = NEGATIVE_GUIDANCE, count: int = 100,
-                     world: World = V1) -> dict:
+def measure_negative(
+    pipeline,
+    samples: list[Sample],
+    guidance_scale: float = NEGATIVE_GUIDANCE,
+    count: int = 100,
+    world: World = V1,
+) -> dict:
     """How often a negative prompt removes what it names: a background that the prompt leaves open, and one it asks for.
 
-    The single emoji among the samples are drawn without a background in their prompts; then again with a negative prompt
-    that names the background which the seed had chosen; and once more with that background in both prompts.
+    The single emoji among the samples are drawn without a background in their prompts; then again
+    with a negative prompt that names the background which the seed had chosen; and once more with
+    that background in both prompts.
     """
-    names = list(dict.fromkeys(asked.objects[0].name for asked in samples if group(asked) == "emoji"))[:count]
-    seeds, plain = range(FIRST_SEED, FIRST_SEED + len(names)), [with_article(name) for name in names]
+    names = list(
+        dict.fromkeys(asked.objects[0].name for asked in samples if group(asked) == "emoji")
+    )[:count]
+    seeds, plain = (
+        range(FIRST_SEED, FIRST_SEED + len(names)),
+        [with_article(name) for name in names],
+    )
     drawn = generate(pipeline, plain, seeds, guidance_scale=guidance_scale)
     chosen = [find_background(image, world) for image in drawn]
     phrases = [background_phrase(random.Random(0), name) for name in chosen]
     out = dict(guidance_scale=guidance_scale, n=len(names))
-    for label, prompts in (("left open", plain), ("asked for", [f"{a} {b}" for a, b in zip(plain, phrases)])):
-        images = generate(pipeline, prompts, seeds, guidance_scale=guidance_scale, negative_prompts=phrases)
+    for label, prompts in (
+        ("left open", plain),
+        ("asked for", [f"{a} {b}" for a, b in zip(plain, phrases)]),
+    ):
+        images = generate(
+            pipeline, prompts, seeds, guidance_scale=guidance_scale, negative_prompts=phrases
+        )
         gone = [find_background(image, world) != name for image, name in zip(images, chosen)]
-        kept = [name in [one.name for one in find_objects(image, world)] for image, name in zip(images, names)]
-        out[label] = dict(removed=round(float(np.mean(gone)), 3), object=round(float(np.mean(kept)), 3))
+        kept = [
+            name in [one.name for one in find_objects(image, world)]
+            for image, name in zip(images, names)
+        ]
+        out[label] = dict(
+            removed=round(float(np.mean(gone)), 3), object=round(float(np.mean(kept)), 3)
+        )
     return out
 
 
 def evaluate(folder: Path, guidance: Sequence[float], share: float = 1.0) -> dict:
     """The whole report; `share` < 1 takes a part of the captions."""
     world = world_of(folder)
-    samples = fixed_samples({kind: max(1, round(share * n)) for kind, n in QUOTAS.items()}, world=world)
+    samples = fixed_samples(
+        {kind: max(1, round(share * n)) for kind, n in QUOTAS.items()}, world=world
+    )
     pipeline = load(folder)
-    renders = dict(measures=summary([scores(asked.image, asked, world) for asked in samples]),
-                   clipped=clipped(np.stack([asked.image for asked in samples])))
-    report = dict(prompts=len(samples), steps=STEPS, scheduler=type(pipeline.scheduler).__name__,
-                  dtype=str(pipeline.unet.dtype), true_renders=renders, guidance={})
+    renders = dict(
+        measures=summary([scores(asked.image, asked, world) for asked in samples]),
+        clipped=clipped(np.stack([asked.image for asked in samples])),
+    )
+    report = dict(
+        prompts=len(samples),
+        steps=STEPS,
+        scheduler=type(pipeline.scheduler).__name__,
+        dtype=str(pipeline.unet.dtype),
+        true_renders=renders,
+        guidance={},
+    )
     for value in guidance:
         report["guidance"][f"{value:g}"] = measure(pipeline, samples, value, world)
         print(f"guidance {value:g}: {report['guidance'][f'{value:g}']['seconds']} s", flush=True)
-    report["negative"] = measure_negative(pipeline, samples, count=max(1, round(100 * share)), world=world)
+    report["negative"] = measure_negative(
+        pipeline, samples, count=max(1, round(100 * share)), world=world
+    )
     return report
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, default=TINY_V1, help="a model folder (%(default)s)")
     parser.add_argument("--guidance", type=float, nargs="+", default=GUIDANCE)
-    parser.add_argument("--share", type=float, default=1.0, help="the part of the captions to use, for a quick look")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="the part of the captions to use, for a quick look"
+    )
     parser.add_argument("--sheet", type=Path, help="only draw a contact sheet to this file")
     options = parser.parse_args()
     if options.sheet:
         from training.sheet import contact_sheet
+
         return contact_sheet(load(options.model)).save(options.sheet)
     report = evaluate(options.model, options.guidance, options.share)
     print(comparison(report))

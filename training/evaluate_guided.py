@@ -1,10 +1,12 @@
 """Measures the two models that start from a picture: ``python -m training.evaluate_guided --model FOLDER``.
 
-tiny-depth redraws true renders, once with their own captions and once with another object's name, and two questions are
-asked: is the object that the prompt names recognised, and does it fill the silhouette that was given? tiny-v1 without a
-picture stands beside it. tiny-x4 enlarges true renders of 64x64, and the result is compared with the true render of 256x256,
-beside what interpolation makes of it.
+tiny-depth redraws true renders, once with their own captions and once with another object's name,
+and two questions are asked: is the object that the prompt names recognised, and does it fill the
+silhouette that was given? tiny-v1 without a picture stands beside it. tiny-x4 enlarges true renders
+of 64x64, and the result is compared with the true render of 256x256, beside what interpolation
+makes of it.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -25,7 +27,7 @@ from training.recipes import RECIPES
 COUNT = 100
 GUIDANCE, STRENGTH = 4.0, 1.0
 NOISE_LEVELS = (0, 20, 100)
-NEAR = .55  # of the way from far to near: what stands before the ground
+NEAR = 0.55  # of the way from far to near: what stands before the ground
 
 
 def loaded(folder: Path):
@@ -49,6 +51,7 @@ def singles(count: int, seed: int) -> list[Sample]:
 
 # ---- depth
 
+
 def silhouettes(pipeline, images: np.ndarray) -> np.ndarray:
     """What the model's own estimator takes for near, (B, 64, 64) bool."""
     import torch
@@ -71,9 +74,17 @@ def redrawn(pipeline, images: np.ndarray, prompts: list[str]) -> np.ndarray:
     for start in range(0, len(prompts), BATCH):
         part = slice(start, start + BATCH)
         seeds = range(FIRST_SEED, FIRST_SEED + len(prompts))[part]
-        out.append(pipeline(prompts[part], image=[Image.fromarray(image) for image in images[part]], strength=STRENGTH,
-                            guidance_scale=GUIDANCE, num_inference_steps=STEPS, output_type="np",
-                            generator=[torch.Generator().manual_seed(seed) for seed in seeds]).images)
+        out.append(
+            pipeline(
+                prompts[part],
+                image=[Image.fromarray(image) for image in images[part]],
+                strength=STRENGTH,
+                guidance_scale=GUIDANCE,
+                num_inference_steps=STEPS,
+                output_type="np",
+                generator=[torch.Generator().manual_seed(seed) for seed in seeds],
+            ).images
+        )
     return (np.concatenate(out) * 255).round().astype(np.uint8)
 
 
@@ -84,45 +95,80 @@ def measure_depth(folder: Path) -> dict:
     true = np.stack([one.depth > NEAR for one in given])
     own = [one.caption for one in given]
     others = [one.objects[0].name for one in singles(COUNT, seed=22)]
-    swapped = [f"{with_article(name)} {background_phrase(random.Random(0), one.background)}"
-               for name, one in zip(others, given)]
+    swapped = [
+        f"{with_article(name)} {background_phrase(random.Random(0), one.background)}"
+        for name, one in zip(others, given)
+    ]
     report = dict(n=COUNT, estimator=common_part(silhouettes(pipeline, images), true))
-    for label, prompts, names in (("own", own, [one.objects[0].name for one in given]), ("another", swapped, others)):
+    for label, prompts, names in (
+        ("own", own, [one.objects[0].name for one in given]),
+        ("another", swapped, others),
+    ):
         guided = redrawn(pipeline, images, prompts)
-        free = generate(plain, prompts, range(FIRST_SEED, FIRST_SEED + COUNT), guidance_scale=GUIDANCE)
+        free = generate(
+            plain, prompts, range(FIRST_SEED, FIRST_SEED + COUNT), guidance_scale=GUIDANCE
+        )
         for kind, drawn in (("guided", guided), ("free", free)):
-            hits = sum(name in {found.name for found in find_objects(image)} for name, image in zip(names, drawn))
-            report[f"{label}, {kind}"] = dict(recognised=hits / COUNT, interval=wilson(hits, COUNT),
-                                              common=common_part(silhouettes(pipeline, drawn), true))
+            hits = sum(
+                name in {found.name for found in find_objects(image)}
+                for name, image in zip(names, drawn)
+            )
+            report[f"{label}, {kind}"] = dict(
+                recognised=hits / COUNT,
+                interval=wilson(hits, COUNT),
+                common=common_part(silhouettes(pipeline, drawn), true),
+            )
     return report
 
 
 def depth_section(report: dict) -> str:
-    lines = ["| prompt | model | object recognised | common part of the silhouettes |", "|---|---|---|---|"]
+    lines = [
+        "| prompt | model | object recognised | common part of the silhouettes |",
+        "|---|---|---|---|",
+    ]
     for label, words in (("own", "the render's own caption"), ("another", "another object's name")):
         for kind, model in (("guided", "tiny-depth"), ("free", "tiny-v1, without a picture")):
             row = report[f"{label}, {kind}"]
             low, high = row["interval"]
-            lines.append(f"| {words} | {model} | {row['recognised']:.2f} ({low:.2f}–{high:.2f}) | {row['common']:.2f} |")
-    return "\n".join(lines) + (f"\n\n{report['n']} true renders of one object, `strength` 1, guidance {GUIDANCE:g}, {STEPS} "
-                               "steps. The common part is intersection by union; the estimator's own silhouettes of the "
-                               f"renders have {report['estimator']:.2f} in common with the true ones.")
+            lines.append(
+                f"| {words} | {model} | {row['recognised']:.2f} ({low:.2f}–{high:.2f}) |"
+                f" {row['common']:.2f} |"
+            )
+    return (
+        "\n".join(lines)
+        + f"\n\n{report['n']} true renders of one object, `strength` 1, guidance {GUIDANCE:g},"
+        f" {STEPS} steps. The common part is intersection by union; the estimator's own"
+        f" silhouettes of the renders have {report['estimator']:.2f} in common with the true"
+        " ones."
+    )
 
 
 # ---- enlargement
 
+
 def decibels(a: np.ndarray, b: np.ndarray) -> float:
     """Mean peak signal-to-noise ratio of (B, H, W, 3) uint8 pictures."""
     errors = ((a.astype(np.float32) - b) ** 2).mean((1, 2, 3))
-    return round(float((10 * np.log10(255 ** 2 / np.maximum(errors, 1e-6))).mean()), 2)
+    return round(float((10 * np.log10(255**2 / np.maximum(errors, 1e-6))).mean()), 2)
 
 
-def enlarged(pipeline, images: list[Image.Image], prompts: list[str], noise_level: int) -> np.ndarray:
+def enlarged(
+    pipeline, images: list[Image.Image], prompts: list[str], noise_level: int
+) -> np.ndarray:
     import torch
 
-    out = [pipeline(prompt, image=image, noise_level=noise_level, guidance_scale=1.0, num_inference_steps=STEPS,
-                    output_type="np", generator=torch.Generator().manual_seed(FIRST_SEED + k)).images[0]
-           for k, (image, prompt) in enumerate(zip(images, prompts))]
+    out = [
+        pipeline(
+            prompt,
+            image=image,
+            noise_level=noise_level,
+            guidance_scale=1.0,
+            num_inference_steps=STEPS,
+            output_type="np",
+            generator=torch.Generator().manual_seed(FIRST_SEED + k),
+        ).images[0]
+        for k, (image, prompt) in enumerate(zip(images, prompts))
+    ]
     return (np.stack(out) * 255).round().astype(np.uint8)
 
 
@@ -133,26 +179,55 @@ def measure_enlargement(folder: Path, count: int = 40) -> dict:
     true = np.stack([one.image for one in given])
     small = [Image.fromarray(image).resize((64, 64), Image.BOX) for image in true]
     ways = {"bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
-    report = dict(n=count, interpolation={
-        name: decibels(np.stack([np.asarray(image.resize((256, 256), way)) for image in small]), true)
-        for name, way in ways.items()})
+    report = dict(
+        n=count,
+        interpolation={
+            name: decibels(
+                np.stack([np.asarray(image.resize((256, 256), way)) for image in small]), true
+            )
+            for name, way in ways.items()
+        },
+    )
     prompts = [one.caption for one in given]
-    report["model"] = {str(level): decibels(enlarged(pipeline, small, prompts, level), true) for level in NOISE_LEVELS}
+    report["model"] = {
+        str(level): decibels(enlarged(pipeline, small, prompts, level), true)
+        for level in NOISE_LEVELS
+    }
     return report
 
 
 def enlargement_section(report: dict) -> str:
     lines = ["| way | PSNR against the true render |", "|---|---|"]
-    lines += [f"| {name} interpolation | {value:.2f} dB |" for name, value in report["interpolation"].items()]
-    lines += [f"| tiny-x4, `noise_level` {level} | {value:.2f} dB |" for level, value in report["model"].items()]
-    return "\n".join(lines) + f"\n\n{report['n']} true renders of 256x256, averaged to 64x64, guidance 1, {STEPS} steps."
+    lines += [
+        f"| {name} interpolation | {value:.2f} dB |"
+        for name, value in report["interpolation"].items()
+    ]
+    lines += [
+        f"| tiny-x4, `noise_level` {level} | {value:.2f} dB |"
+        for level, value in report["model"].items()
+    ]
+    return (
+        "\n".join(lines)
+        + f"\n\n{report['n']} true renders of 256x256, averaged to 64x64, guidance 1, {STEPS}"
+        " steps."
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=TINY_DEPTH, help=f"{TINY_DEPTH.name} or {TINY_X4.name} (%(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=TINY_DEPTH,
+        help=f"{TINY_DEPTH.name} or {TINY_X4.name} (%(default)s)",
+    )
     folder = parser.parse_args().model
-    enlarges = json.loads((folder / "model_index.json").read_text())["_class_name"] == "StableDiffusionUpscalePipeline"
+    enlarges = (
+        json.loads((folder / "model_index.json").read_text())["_class_name"]
+        == "StableDiffusionUpscalePipeline"
+    )
     report = measure_enlargement(folder) if enlarges else measure_depth(folder)
     section = (enlargement_section if enlarges else depth_section)(report)
     print(section)

@@ -1,8 +1,10 @@
 """Training on what there is: two one-thread ranks on a CPU, or one rank on a GPU, from the same code.
 
-Two OpenMP threads in one process wait for each other at every small kernel; two ranks of one thread meet once a step.
-The network computes in bfloat16; float32 masters, their moving average and AdamW stand beside it.
+Two OpenMP threads in one process wait for each other at every small kernel; two ranks of one thread
+meet once a step. The network computes in bfloat16; float32 masters, their moving average and AdamW
+stand beside it.
 """
+
 import math
 import os
 import tempfile
@@ -23,7 +25,11 @@ def device() -> torch.device:
 
 def ranks() -> int:
     """How many processes train: one on a GPU, else as many as SDLAB_RANKS says, or one for each of the first two cores."""
-    return 1 if device().type == "cuda" else int(os.environ.get("SDLAB_RANKS") or min(2, os.cpu_count() or 1))
+    return (
+        1
+        if device().type == "cuda"
+        else int(os.environ.get("SDLAB_RANKS") or min(2, os.cpu_count() or 1))
+    )
 
 
 def _worker(rank: int, work: Callable, rendezvous: str, size: int, arguments: tuple) -> None:
@@ -52,8 +58,23 @@ class Clock:
     `spent` is the time of earlier runs in seconds, so a resumed run goes on where the schedule was.
     """
 
-    def __init__(self, minutes: float, *, rate: float, warmup: int, constant: float, floor: float, spent: float = 0.0):
-        self.minutes, self.rate, self.warmup, self.constant, self.floor = minutes, rate, warmup, constant, floor
+    def __init__(
+        self,
+        minutes: float,
+        *,
+        rate: float,
+        warmup: int,
+        constant: float,
+        floor: float,
+        spent: float = 0.0,
+    ):
+        self.minutes, self.rate, self.warmup, self.constant, self.floor = (
+            minutes,
+            rate,
+            warmup,
+            constant,
+            floor,
+        )
         dist.barrier()
         self.start = time.monotonic() - spent
 
@@ -71,7 +92,7 @@ class Clock:
         decay = 1.0
         if progress >= self.constant:
             turn = (progress - self.constant) / (1 - self.constant)
-            decay = self.floor + (1 - self.floor) * .5 * (1 + math.cos(math.pi * turn))
+            decay = self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * turn))
         return self.rate * min(1, (step + 1) / self.warmup) * decay
 
 
@@ -81,16 +102,34 @@ class Replica:
     `exempt` is a word in the names of the parameters that are trained without weight decay.
     """
 
-    def __init__(self, net: torch.nn.Module, *, betas: tuple[float, float], weight_decay: float, ema: float,
-                 exempt: str = "\0"):
+    def __init__(
+        self,
+        net: torch.nn.Module,
+        *,
+        betas: tuple[float, float],
+        weight_decay: float,
+        ema: float,
+        exempt: str = "\0",
+    ):
         self.net, self.ema_decay, self.steps = net, ema, 0
-        self.master = {n: p.detach().clone().float().requires_grad_(True) for n, p in net.named_parameters() if p.requires_grad}
+        self.master = {
+            n: p.detach().clone().float().requires_grad_(True)
+            for n, p in net.named_parameters()
+            if p.requires_grad
+        }
         self.ema = {n: m.detach().clone() for n, m in self.master.items()}
         net.to(torch.bfloat16)
         self.live = {n: p for n, p in net.named_parameters() if n in self.master}
-        groups = [dict(params=[m for n, m in self.master.items() if (exempt in n) is free],
-                       weight_decay=0 if free else weight_decay) for free in (False, True)]
-        self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], betas=betas, foreach=True)
+        groups = [
+            dict(
+                params=[m for n, m in self.master.items() if (exempt in n) is free],
+                weight_decay=0 if free else weight_decay,
+            )
+            for free in (False, True)
+        ]
+        self.optimizer = torch.optim.AdamW(
+            [g for g in groups if g["params"]], betas=betas, foreach=True
+        )
 
     @torch.no_grad()
     def use(self, weights: State) -> None:
@@ -100,12 +139,17 @@ class Replica:
 
     def gather_gradients(self) -> None:
         """Give the masters the mean gradient of all ranks."""
-        parts = [torch.zeros_like(self.master[n]) if p.grad is None else p.grad.float() for n, p in self.live.items()]
+        parts = [
+            torch.zeros_like(self.master[n]) if p.grad is None else p.grad.float()
+            for n, p in self.live.items()
+        ]
         flat = torch.cat([part.flatten() for part in parts])
         if dist.get_world_size() > 1:
             dist.all_reduce(flat)
             flat /= dist.get_world_size()
-        for master, gradient in zip(self.master.values(), flat.split([m.numel() for m in self.master.values()])):
+        for master, gradient in zip(
+            self.master.values(), flat.split([m.numel() for m in self.master.values()])
+        ):
             master.grad = gradient.view_as(master)
 
     def update(self, loss: torch.Tensor, rate: float) -> None:
@@ -117,7 +161,9 @@ class Replica:
             group["lr"] = rate
         self.optimizer.step()
         self.steps += 1
-        decay = min(self.ema_decay, (self.steps + 1) / (self.steps + 30))  # a young average forgets its start quickly
+        decay = min(
+            self.ema_decay, (self.steps + 1) / (self.steps + 30)
+        )  # a young average forgets its start quickly
         with torch.no_grad():
             torch._foreach_lerp_(list(self.ema.values()), list(self.master.values()), 1 - decay)
         self.use(self.master)
@@ -127,7 +173,12 @@ class Replica:
     def save(self, path: Path, **facts: float) -> None:
         """Write a checkpoint beside the target and move it: a stop in between leaves the old one whole."""
         partial = path.with_suffix(".partial")
-        state = dict(master=self.master, ema=self.ema, optimizer=self.optimizer.state_dict(), steps=self.steps)
+        state = dict(
+            master=self.master,
+            ema=self.ema,
+            optimizer=self.optimizer.state_dict(),
+            steps=self.steps,
+        )
         torch.save(dict(**state, **facts), partial)
         partial.replace(path)
 

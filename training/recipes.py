@@ -1,4 +1,5 @@
 """What each of the embedded models is made of: its world, its text encoder, its UNet, and where its training starts."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -19,16 +20,18 @@ class Recipe:
     start : str, optional
         The embedded model whose VAE is taken over, and whose UNet is what training begins with.
     own_text : bool
-        Whether it has a tokenizer and a text encoder of its own; else those of `start`, which stay as they are.
+        Whether it has a tokenizer and a text encoder of its own; else those of `start`, which stay
+        as they are.
     text_width, text_layers, text_act
-        Of the text encoder. `text_spare` of the layers are left out when the pictures are made, as Stable Diffusion v2 does.
+        Of the text encoder. `text_spare` of the layers are left out when the pictures are made, as
+        Stable Diffusion v2 does.
     pad : str
         The token that fills a prompt up.
     widths : tuple of int
         Channels of the UNet's blocks.
     extra : str, optional
-        What the UNet sees besides the noisy latents: "depth" (1 channel) or "small" (the picture to be enlarged, 3 channels,
-        with noise of a level that the UNet is told).
+        What the UNet sees besides the noisy latents: "depth" (1 channel) or "small" (the picture to
+        be enlarged, 3 channels, with noise of a level that the UNet is told).
     crop : int, optional
         Latents a side that are seen in one training step; the whole picture by default.
     scaling_factor : float
@@ -49,8 +52,8 @@ class Recipe:
     widths: tuple[int, int] = (64, 96)
     extra: str | None = None
     crop: int | None = None
-    scaling_factor: float = .18215
-    rate: float = .0012
+    scaling_factor: float = 0.18215
+    rate: float = 0.0012
 
     @property
     def latent_side(self) -> int:
@@ -68,11 +71,36 @@ class Recipe:
 
 
 RECIPES = {
-    "tiny-v1": Recipe(world=V1, stages=("tokenizer", "autoencoder", "encode", "denoiser", "decoder", "export")),
-    "tiny-v2": Recipe(world=V2, stages=("tokenizer", "encode", "text", "denoiser", "decoder", "export"), start="tiny-v1",
-                      text_width=160, text_layers=3, text_spare=1, text_act="gelu", pad="!", rate=.001),
-    "tiny-depth": Recipe(world=V1, stages=("encode", "denoiser", "estimator", "export"), start="tiny-v1", own_text=False,
-                         extra="depth", rate=.0005),
-    "tiny-x4": Recipe(world=dataclasses.replace(V1, size=256), stages=("encode", "denoiser", "export"), start="tiny-v1",
-                      own_text=False, widths=(32, 64), extra="small", crop=24, scaling_factor=.08333),
+    "tiny-v1": Recipe(
+        world=V1, stages=("tokenizer", "autoencoder", "encode", "denoiser", "decoder", "export")
+    ),
+    "tiny-v2": Recipe(
+        world=V2,
+        stages=("tokenizer", "encode", "text", "denoiser", "decoder", "export"),
+        start="tiny-v1",
+        text_width=160,
+        text_layers=3,
+        text_spare=1,
+        text_act="gelu",
+        pad="!",
+        rate=0.001,
+    ),
+    "tiny-depth": Recipe(
+        world=V1,
+        stages=("encode", "denoiser", "estimator", "export"),
+        start="tiny-v1",
+        own_text=False,
+        extra="depth",
+        rate=0.0005,
+    ),
+    "tiny-x4": Recipe(
+        world=dataclasses.replace(V1, size=256),
+        stages=("encode", "denoiser", "export"),
+        start="tiny-v1",
+        own_text=False,
+        widths=(32, 64),
+        extra="small",
+        crop=24,
+        scaling_factor=0.08333,
+    ),
 }

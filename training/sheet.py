@@ -1,4 +1,5 @@
 """A contact sheet of a model: one row a prompt, one column a seed."""
+
 import textwrap
 from collections.abc import Sequence
 
@@ -6,11 +7,21 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 PROMPTS = (
-    "a hamster and a paintbrush on a blue background", "a robot left of a tree", "two birds on a white background",
-    "a red circle left of a blue square on a white background", "a cat at night", "a big dog on the grass",
+    "a hamster and a paintbrush on a blue background",
+    "a robot left of a tree",
+    "two birds on a white background",
+    "a red circle left of a blue square on a white background",
+    "a cat at night",
+    "a big dog on the grass",
     "a woman on the beach",
-    "a rocket in the sky", "three mushrooms on the grass", "a purple star on a yellow background", "a fish under water",
-    "a house above a green heart", "a city at sunset", "a small pizza on a gray background")
+    "a rocket in the sky",
+    "three mushrooms on the grass",
+    "a purple star on a yellow background",
+    "a fish under water",
+    "a house above a green heart",
+    "a city at sunset",
+    "a small pizza on a gray background",
+)
 CELL, GAP, LABEL, HEADER = 96, 4, 230, 16
 
 
@@ -30,8 +41,13 @@ def drawn(images: np.ndarray, prompts: Sequence[str], seeds: Sequence[int]) -> I
     return page
 
 
-def contact_sheet(pipeline, prompts: Sequence[str] = PROMPTS, seeds: Sequence[int] = range(6), *,
-                  guidance_scale: float = 4.0) -> Image.Image:
+def contact_sheet(
+    pipeline,
+    prompts: Sequence[str] = PROMPTS,
+    seeds: Sequence[int] = range(6),
+    *,
+    guidance_scale: float = 4.0,
+) -> Image.Image:
     """Pictures of all prompts and seeds, made now."""
     from training.evaluate import generate
 

@@ -1,4 +1,5 @@
 """A real CLIPTokenizer: each word of the world, and some everyday ones, is one token; others fall into bytes."""
+
 import itertools
 import json
 from collections import Counter
@@ -21,15 +22,22 @@ def words(world: World = V1) -> list[str]:
     found = {*EVERYDAY_WORDS, *COLORS, *BACKGROUNDS}
     found |= {form for name in {*V1.names, *world.names} for form in (name, plural(name))}
     found |= {form for shape in SHAPES for form in (shape, shape + "s")}
-    found |= {word for scene in {*V1.scenes, *world.scenes} for phrase in SCENES[scene] for word in phrase.split()}
-    return sorted(word for word in found if word.isalpha())  # "don't" and "red-haired" are several tokens, as in CLIP
+    found |= {
+        word
+        for scene in {*V1.scenes, *world.scenes}
+        for phrase in SCENES[scene]
+        for word in phrase.split()
+    }
+    return sorted(
+        word for word in found if word.isalpha()
+    )  # "don't" and "red-haired" are several tokens, as in CLIP
 
 
 def merged(pieces: list[str], pair: tuple[str, str]) -> list[str]:
     """The pieces of a word after joining each occurrence of `pair`."""
     out, i = [], 0
     while i < len(pieces):
-        joined = tuple(pieces[i:i + 2]) == pair
+        joined = tuple(pieces[i : i + 2]) == pair
         out.append("".join(pair) if joined else pieces[i])
         i += 2 if joined else 1
     return out
@@ -39,7 +47,9 @@ def byte_pair_merges(vocabulary_words: list[str]) -> list[tuple[str, str]]:
     """Merges, most frequent pair first, until each word is one piece."""
     split = {word: [*word[:-1], word[-1] + "</w>"] for word in vocabulary_words}
     merges = []
-    while counts := Counter(pair for pieces in split.values() for pair in itertools.pairwise(pieces)):
+    while counts := Counter(
+        pair for pieces in split.values() for pair in itertools.pairwise(pieces)
+    ):
         pair = max(counts, key=lambda p: (counts[p], -len(p[0] + p[1]), p))
         merges.append(pair)
         split = {word: merged(pieces, pair) for word, pieces in split.items()}
@@ -48,22 +58,45 @@ def byte_pair_merges(vocabulary_words: list[str]) -> list[tuple[str, str]]:
 
 def vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
     letters = sorted(ByteLevel.alphabet())
-    tokens = [*letters, *(c + "</w>" for c in letters), *(a + b for a, b in merges), "<|startoftext|>", END]
+    tokens = [
+        *letters,
+        *(c + "</w>" for c in letters),
+        *(a + b for a, b in merges),
+        "<|startoftext|>",
+        END,
+    ]
     return {token: i for i, token in enumerate(dict.fromkeys(tokens))}
 
 
 def special(text: str) -> dict:
-    return dict(content=text, lstrip=False, normalized=True, rstrip=False, single_word=False, __type="AddedToken")
+    return dict(
+        content=text,
+        lstrip=False,
+        normalized=True,
+        rstrip=False,
+        single_word=False,
+        __type="AddedToken",
+    )
 
 
 def save_tokenizer(folder: Path, world: World = V1, pad: str = END) -> CLIPTokenizer:
     """Write vocab.json, merges.txt and tokenizer_config.json, and return what loads from them."""
     folder.mkdir(parents=True, exist_ok=True)
     merges = byte_pair_merges(words(world))
-    config = dict(add_prefix_space=False, bos_token=special("<|startoftext|>"), eos_token=special(END),
-                  unk_token=special(END), pad_token=pad, do_lower_case=True, errors="replace",
-                  model_max_length=MAX_LENGTH, tokenizer_class="CLIPTokenizer")
-    (folder / "vocab.json").write_text(json.dumps(vocabulary(merges), ensure_ascii=False), encoding="utf-8")
+    config = dict(
+        add_prefix_space=False,
+        bos_token=special("<|startoftext|>"),
+        eos_token=special(END),
+        unk_token=special(END),
+        pad_token=pad,
+        do_lower_case=True,
+        errors="replace",
+        model_max_length=MAX_LENGTH,
+        tokenizer_class="CLIPTokenizer",
+    )
+    (folder / "vocab.json").write_text(
+        json.dumps(vocabulary(merges), ensure_ascii=False), encoding="utf-8"
+    )
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1))

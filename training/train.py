@@ -1,9 +1,11 @@
 """Trains an embedded model from nothing: ``python -m training.train --model tiny-v1``.
 
-The stages of each model stand in `recipes.py`. The trainings stop by the clock, so a slower machine gives a worse model,
-not a longer wait. With ``--resume`` a stage that was cut off goes on from its last checkpoint, and a finished one is not run
-again. The first model takes two hours on two CPU cores; where torch finds a CUDA device the same program uses that.
+The stages of each model stand in `recipes.py`. The trainings stop by the clock, so a slower machine
+gives a worse model, not a longer wait. With ``--resume`` a stage that was cut off goes on from its
+last checkpoint, and a finished one is not run again. The first model takes two hours on two CPU
+cores; where torch finds a CUDA device the same program uses that.
 """
+
 import argparse
 import json
 import shutil
@@ -11,8 +13,12 @@ import time
 from pathlib import Path
 
 TRAININGS = {  # stage: (minutes, samples a rank and step, learning rate or that of the recipe)
-    "autoencoder": (9, 4, .0015), "text": (8, 96, .001), "denoiser": (100, 24, None), "decoder": (8, 4, .001),
-    "estimator": (8, 16, .0005)}
+    "autoencoder": (9, 4, 0.0015),
+    "text": (8, 96, 0.001),
+    "denoiser": (100, 24, None),
+    "decoder": (8, 4, 0.001),
+    "estimator": (8, 16, 0.0005),
+}
 
 
 def run_stage(stage: str, options: argparse.Namespace) -> None:
@@ -23,24 +29,46 @@ def run_stage(stage: str, options: argparse.Namespace) -> None:
     workdir, recipe = options.workdir, RECIPES[options.model]
     if stage == "tokenizer":
         from training.tokenizer import save_tokenizer
+
         save_tokenizer(workdir / "parts" / "tokenizer", recipe.world, recipe.pad)
     elif stage == "encode":
         from training.encoded import encode_pictures
+
         launch(encode_pictures, workdir, recipe, options.pictures, options.seed)
     elif stage == "export":
         from training.export import export
+
         print(f"{options.target}: {export(workdir / 'parts', options.target, recipe):.2f} MB")
     else:
         from training.train_autoencoder import train_autoencoder
         from training.train_denoiser import train_denoiser
         from training.train_estimator import train_estimator
         from training.train_text import train_text
-        work = dict(autoencoder=train_autoencoder, decoder=train_autoencoder, text=train_text, denoiser=train_denoiser,
-                    estimator=train_estimator)[stage]
+
+        work = dict(
+            autoencoder=train_autoencoder,
+            decoder=train_autoencoder,
+            text=train_text,
+            denoiser=train_denoiser,
+            estimator=train_estimator,
+        )[stage]
         minutes, batch, rate = TRAININGS[stage]
-        minutes, batch = getattr(options, f"{stage}_minutes") or minutes, getattr(options, f"{stage}_batch") or batch
+        minutes, batch = (
+            getattr(options, f"{stage}_minutes") or minutes,
+            getattr(options, f"{stage}_batch") or batch,
+        )
         decoder_only = [True] if stage == "decoder" else []
-        launch(work, workdir, recipe, minutes, batch, rate or recipe.rate, options.seed, options.resume, *decoder_only)
+        launch(
+            work,
+            workdir,
+            recipe,
+            minutes,
+            batch,
+            rate or recipe.rate,
+            options.seed,
+            options.resume,
+            *decoder_only,
+        )
 
 
 def begin(options: argparse.Namespace) -> None:
@@ -56,7 +84,10 @@ def begin(options: argparse.Namespace) -> None:
         from diffusers import AutoencoderKL
 
         from training.autoencoder import with_scaling_factor
-        vae = with_scaling_factor(AutoencoderKL.from_pretrained(recipe.part("vae")), recipe.scaling_factor)
+
+        vae = with_scaling_factor(
+            AutoencoderKL.from_pretrained(recipe.part("vae")), recipe.scaling_factor
+        )
         vae.save_pretrained(parts / "vae")
 
 
@@ -84,7 +115,9 @@ def train(options: argparse.Namespace) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    out = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    out = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     out.add_argument("--model", default="tiny-v1", help="a name in recipes.py (%(default)s)")
     out.add_argument("--workdir", type=Path, help="checkpoints and parts (build/MODEL)")
     out.add_argument("--target", type=Path, help="the finished model (WORKDIR/model)")
@@ -92,7 +125,12 @@ def parser() -> argparse.ArgumentParser:
     for stage, (minutes, batch, _) in TRAININGS.items():
         out.add_argument(f"--{stage}-minutes", type=float, help=f"({minutes})")
         out.add_argument(f"--{stage}-batch", type=int, help=f"samples a rank and step ({batch})")
-    out.add_argument("--pictures", type=int, default=120_000, help="encoded pictures for the denoiser (%(default)s)")
+    out.add_argument(
+        "--pictures",
+        type=int,
+        default=120_000,
+        help="encoded pictures for the denoiser (%(default)s)",
+    )
     out.add_argument("--seed", type=int, default=0)
     out.add_argument("--resume", action="store_true", help="go on from the checkpoints in WORKDIR")
     return out

@@ -1,4 +1,5 @@
 """The first stage of training: the autoencoder, on pictures rendered as they are needed."""
+
 import json
 import random
 from pathlib import Path
@@ -14,7 +15,7 @@ from training.recipes import Recipe
 
 VALIDATION_SEED = 90_000
 CHANNELS = (16, 32, 64)
-LATENT_NOISE = .06  # of a standard deviation, for the decoder alone
+LATENT_NOISE = 0.06  # of a standard deviation, for the decoder alone
 
 
 def to_pixels(images: np.ndarray) -> torch.Tensor:
@@ -25,22 +26,28 @@ def to_pixels(images: np.ndarray) -> torch.Tensor:
 def rendered(rng: random.Random, count: int, world: World = V1) -> np.ndarray:
     """Random pictures of the world, (count, size, size, 3) uint8; one batch in ten has its colour channels exchanged."""
     images = np.stack([sample(rng, world=world).image for _ in range(count)])
-    return images[..., rng.sample(range(3), 3)] if rng.random() < .10 else images
+    return images[..., rng.sample(range(3), 3)] if rng.random() < 0.10 else images
 
 
 def reconstruction_loss(difference: torch.Tensor) -> torch.Tensor:
     """L1 on pixels and on their horizontal and vertical differences, plus L2."""
     across = difference[..., 1:] - difference[..., :-1]
     down = difference[..., 1:, :] - difference[..., :-1, :]
-    return difference.abs().mean() + .5 * (across.abs().mean() + down.abs().mean()) + .5 * (difference ** 2).mean()
+    return (
+        difference.abs().mean()
+        + 0.5 * (across.abs().mean() + down.abs().mean())
+        + 0.5 * (difference**2).mean()
+    )
 
 
 def vae_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
     """How far pictures are from themselves after encoding and decoding, plus a small pull towards normal latents."""
     latent = vae.encode(pixels).latent_dist
-    decoded = vae.decode(latent.mean + torch.exp(.5 * latent.logvar) * torch.randn_like(latent.mean)).sample
+    decoded = vae.decode(
+        latent.mean + torch.exp(0.5 * latent.logvar) * torch.randn_like(latent.mean)
+    ).sample
     mean, logvar = latent.mean.float(), latent.logvar.float()
-    divergence = .5 * (mean ** 2 + logvar.exp() - 1 - logvar).mean()
+    divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
     return reconstruction_loss(decoded.float() - pixels.float()) + 1e-4 * divergence
 
 
@@ -55,7 +62,9 @@ def decoder_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def psnr(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     """Mean peak signal-to-noise ratio of the reconstructions in dB; pixels in -1..1."""
-    decoded = vae.decode(vae.encode(pixels.to(vae.dtype)).latent_dist.mean).sample.float().clamp(-1, 1)
+    decoded = (
+        vae.decode(vae.encode(pixels.to(vae.dtype)).latent_dist.mean).sample.float().clamp(-1, 1)
+    )
     return (10 * torch.log10(4 / ((decoded - pixels) ** 2).mean((1, 2, 3)))).mean().item()
 
 
@@ -69,7 +78,9 @@ def normalise(vae: AutoencoderKL) -> None:
     """Bring the latents of 768 pictures to mean 0 and standard deviation 1 after scaling."""
     rng = random.Random(VALIDATION_SEED + 1)
     pixels = to_pixels(np.stack([sample(rng).image for _ in range(768)])).to(device())
-    normalise_latents(vae, torch.cat([vae.encode(part).latent_dist.mean for part in pixels.split(64)]))
+    normalise_latents(
+        vae, torch.cat([vae.encode(part).latent_dist.mean for part in pixels.split(64)])
+    )
 
 
 def start(folder: Path, decoder_only: bool) -> AutoencoderKL:
@@ -93,20 +104,39 @@ def averaged(replica: Replica, folder: Path, decoder_only: bool) -> AutoencoderK
     return vae
 
 
-def train_autoencoder(rank: int, workdir: Path, recipe: Recipe, minutes: float, batch: int, rate: float, seed: int,
-                      resume: bool, decoder_only: bool = False) -> None:
+def train_autoencoder(
+    rank: int,
+    workdir: Path,
+    recipe: Recipe,
+    minutes: float,
+    batch: int,
+    rate: float,
+    seed: int,
+    resume: bool,
+    decoder_only: bool = False,
+) -> None:
     """One rank's part; writes a checkpoint to `workdir` while it runs and `workdir`/parts/vae at the end."""
     torch.manual_seed(seed)
     stage, folder = "decoder" if decoder_only else "autoencoder", workdir / "parts" / "vae"
-    vae, checkpoint = start(folder, decoder_only).to(device(), memory_format=torch.channels_last), workdir / f"{stage}.pt"
-    replica = Replica(vae, betas=(.9, .98), weight_decay=1e-4, ema=.995 if decoder_only else .99)
+    vae, checkpoint = (
+        start(folder, decoder_only).to(device(), memory_format=torch.channels_last),
+        workdir / f"{stage}.pt",
+    )
+    replica = Replica(
+        vae, betas=(0.9, 0.98), weight_decay=1e-4, ema=0.995 if decoder_only else 0.99
+    )
     spent = replica.load(checkpoint)["seconds"] if resume and checkpoint.exists() else 0.0
     torch.manual_seed(seed + 1000 * replica.steps + rank + 50 * decoder_only)
     rng = random.Random(seed + 1000 * replica.steps + 7 * rank + 50 * decoder_only)
-    clock = Clock(minutes, rate=rate, warmup=20, constant=0, floor=.03, spent=spent)
-    validation, loss_of = validation_pixels(recipe.world), decoder_loss if decoder_only else vae_loss
+    clock = Clock(minutes, rate=rate, warmup=20, constant=0, floor=0.03, spent=spent)
+    validation, loss_of = (
+        validation_pixels(recipe.world),
+        decoder_loss if decoder_only else vae_loss,
+    )
     while (progress := clock.progress()) < 1:
-        pixels = to_pixels(rendered(rng, batch, recipe.world)).to(device(), torch.bfloat16, memory_format=torch.channels_last)
+        pixels = to_pixels(rendered(rng, batch, recipe.world)).to(
+            device(), torch.bfloat16, memory_format=torch.channels_last
+        )
         loss = loss_of(vae, pixels)
         replica.update(loss, clock.rate_at(progress, replica.steps))
         if rank == 0 and replica.steps % 200 == 0:
@@ -114,13 +144,23 @@ def train_autoencoder(rank: int, workdir: Path, recipe: Recipe, minutes: float, 
             quality = psnr(vae, validation)
             replica.use(replica.master)
             replica.save(checkpoint, seconds=clock.elapsed())
-            print(f"{stage}: step {replica.steps}, {clock.elapsed():.0f} of {60 * minutes:.0f} s, "
-                  f"loss {loss.item():.4f}, {quality:.2f} dB", flush=True)
+            print(
+                f"{stage}: step {replica.steps}, {clock.elapsed():.0f} of {60 * minutes:.0f} s, "
+                f"loss {loss.item():.4f}, {quality:.2f} dB",
+                flush=True,
+            )
     if rank == 0:
         replica.save(checkpoint, seconds=clock.elapsed())
         vae = averaged(replica, folder, decoder_only)
         vae.save_pretrained(folder)
-        facts = dict(steps=replica.steps, pictures=replica.steps * batch * ranks(), seconds=round(clock.elapsed()),
-                     psnr=round(psnr(vae, validation), 2))
+        facts = dict(
+            steps=replica.steps,
+            pictures=replica.steps * batch * ranks(),
+            seconds=round(clock.elapsed()),
+            psnr=round(psnr(vae, validation), 2),
+        )
         (workdir / f"{stage}.json").write_text(json.dumps(facts))
-        print(f"{stage}: {facts['steps']} steps, {facts['pictures']} pictures, {facts['psnr']} dB", flush=True)
+        print(
+            f"{stage}: {facts['steps']} steps, {facts['pictures']} pictures, {facts['psnr']} dB",
+            flush=True,
+        )

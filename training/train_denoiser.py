@@ -1,9 +1,11 @@
 """The later stages of training: the text encoder and the UNet together, on pictures that were encoded before.
 
-v-prediction with min-SNR weights and one caption in ten empty. For the first part of the time the captions are padded
-to 24 tokens instead of 77, which saves a third of the work; the pictures of the world need no longer captions. A model
-that starts from another one takes over every weight whose shape fits; the channels that are new begin at zero.
+v-prediction with min-SNR weights and one caption in ten empty. For the first part of the time the
+captions are padded to 24 tokens instead of 77, which saves a third of the work; the pictures of the
+world need no longer captions. A model that starts from another one takes over every weight whose
+shape fits; the channels that are new begin at zero.
 """
+
 import json
 from pathlib import Path
 
@@ -16,19 +18,32 @@ from training.encoded import MAX_LENGTH, SHORT_LENGTH, SHORT_PART, Pictures
 from training.parallel import Clock, Replica, State, device, mean_of, ranks
 from training.recipes import Recipe
 
-NOISE = dict(num_train_timesteps=1000, beta_start=.00085, beta_end=.012, beta_schedule="scaled_linear")
+NOISE = dict(
+    num_train_timesteps=1000, beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+)
 SAVE_SECONDS = 240
 
 
 # ---- networks
 
+
 def make_text_encoder(tokenizer: CLIPTokenizer, recipe: Recipe, layers: int) -> CLIPTextModel:
     """A new text encoder. Plain attention: the backward pass of the fused one is slow on a CPU."""
-    text = CLIPTextModel(CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=recipe.text_width, intermediate_size=3 * recipe.text_width,
-        num_hidden_layers=layers, num_attention_heads=4, max_position_embeddings=MAX_LENGTH, hidden_act=recipe.text_act,
-        projection_dim=recipe.text_width, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id))
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.text_width,
+            intermediate_size=3 * recipe.text_width,
+            num_hidden_layers=layers,
+            num_attention_heads=4,
+            max_position_embeddings=MAX_LENGTH,
+            hidden_act=recipe.text_act,
+            projection_dim=recipe.text_width,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
     text.set_attn_implementation("eager")
     return text
 
@@ -37,10 +52,19 @@ def make_unet(recipe: Recipe) -> UNet2DConditionModel:
     """A new UNet, with what fits of the one that the recipe starts from."""
     enlarging = recipe.extra == "small"
     unet = UNet2DConditionModel(
-        sample_size=recipe.latent_side, in_channels=recipe.channels, out_channels=4,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=recipe.widths, layers_per_block=1, cross_attention_dim=recipe.text_width, attention_head_dim=4,
-        norm_num_groups=16, num_class_embeds=1000 if enlarging else None, only_cross_attention=enlarging)
+        sample_size=recipe.latent_side,
+        in_channels=recipe.channels,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=recipe.widths,
+        layers_per_block=1,
+        cross_attention_dim=recipe.text_width,
+        attention_head_dim=4,
+        norm_num_groups=16,
+        num_class_embeds=1000 if enlarging else None,
+        only_cross_attention=enlarging,
+    )
     if recipe.start:
         take_over(unet, UNet2DConditionModel.from_pretrained(recipe.part("unet")).state_dict())
     unet.set_attn_processor(AttnProcessor())
@@ -56,13 +80,15 @@ def take_over(unet: UNet2DConditionModel, weights: State) -> None:
             parameter.copy_(found)
         elif found is not None and name == "conv_in.weight" and len(found) == len(parameter):
             parameter.zero_()
-            parameter[:, :found.shape[1]] = found
+            parameter[:, : found.shape[1]] = found
 
 
 def make_networks(tokenizer: CLIPTokenizer, recipe: Recipe, parts: Path) -> torch.nn.ModuleDict:
     """The UNet and the text encoder: a new one, the one that the text stage has made, or one that is not trained further."""
     if (parts / "text_encoder").exists():
-        text = CLIPTextModel.from_pretrained(parts / "text_encoder", dtype=torch.float32, attn_implementation="eager")
+        text = CLIPTextModel.from_pretrained(
+            parts / "text_encoder", dtype=torch.float32, attn_implementation="eager"
+        )
         text.requires_grad_(recipe.own_text)
     else:
         text = make_text_encoder(tokenizer, recipe, recipe.text_layers)
@@ -87,15 +113,21 @@ class Diffusion:
 
     def losses(self, net, latents, ids, t, noise, *, extra=None, level=None) -> torch.Tensor:
         """(B,): the weighted error of v = sqrt(alpha) noise - sqrt(1 - alpha) latent."""
-        signal, spread = (part[t][:, None, None, None].sqrt() for part in (self.alphas, 1 - self.alphas))
+        signal, spread = (
+            part[t][:, None, None, None].sqrt() for part in (self.alphas, 1 - self.alphas)
+        )
         noisy = signal * latents + spread * noise
         noisy = (noisy if extra is None else torch.cat([noisy, extra], 1)).to(torch.bfloat16)
         predicted = net["unet"](noisy, t, net["text"](ids)[0], class_labels=level).sample.float()
-        return self.weights[t] * ((predicted - (signal * noise - spread * latents)) ** 2).mean((1, 2, 3))
+        return self.weights[t] * ((predicted - (signal * noise - spread * latents)) ** 2).mean(
+            (1, 2, 3)
+        )
 
 
 @torch.no_grad()
-def validation_loss(replica: Replica, diffusion: Diffusion, pictures: Pictures, length: int) -> float:
+def validation_loss(
+    replica: Replica, diffusion: Diffusion, pictures: Pictures, length: int
+) -> float:
     """The averaged weights' loss on held-out pictures, with the same timesteps and noise each time."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
@@ -104,13 +136,25 @@ def validation_loss(replica: Replica, diffusion: Diffusion, pictures: Pictures, 
         noise = torch.randn(latents.shape).to(device())
     replica.use(replica.ema)
     rows = torch.arange(len(latents)).split(64)
-    total = sum(diffusion.losses(replica.net, latents[r], ids[r, :length], t[r], noise[r],
-                                 **{name: part[r] for name, part in besides.items()}).sum().item() for r in rows)
+    total = sum(
+        diffusion.losses(
+            replica.net,
+            latents[r],
+            ids[r, :length],
+            t[r],
+            noise[r],
+            **{name: part[r] for name, part in besides.items()},
+        )
+        .sum()
+        .item()
+        for r in rows
+    )
     replica.use(replica.master)
     return total / len(latents)
 
 
 # ---- training
+
 
 @torch.no_grad()
 def save_parts(replica: Replica, folder: Path, is_long: bool) -> None:
@@ -129,27 +173,57 @@ def save_parts(replica: Replica, folder: Path, is_long: bool) -> None:
         text.half().save_pretrained(folder / "text_encoder")
 
 
-def train_denoiser(rank: int, workdir: Path, recipe: Recipe, minutes: float, batch: int, rate: float, seed: int,
-                   resume: bool) -> None:
+def train_denoiser(
+    rank: int,
+    workdir: Path,
+    recipe: Recipe,
+    minutes: float,
+    batch: int,
+    rate: float,
+    seed: int,
+    resume: bool,
+) -> None:
     """One rank's part; writes `workdir`/denoiser.pt and the parts of the model as it goes."""
     torch.manual_seed(seed)
     parts, checkpoint = workdir / "parts", workdir / "denoiser.pt"
     tokenizer = CLIPTokenizer.from_pretrained(parts / "tokenizer")
     net = make_networks(tokenizer, recipe, parts).to(device())
-    replica = Replica(net, betas=(.9, .99), weight_decay=1e-2, ema=.9985, exempt="embedding")
-    saved = replica.load(checkpoint) if resume and checkpoint.exists() else dict(seconds=0.0, long=not recipe.own_text)
+    replica = Replica(net, betas=(0.9, 0.99), weight_decay=1e-2, ema=0.9985, exempt="embedding")
+    saved = (
+        replica.load(checkpoint)
+        if resume and checkpoint.exists()
+        else dict(seconds=0.0, long=not recipe.own_text)
+    )
     torch.manual_seed(seed + 1000 * replica.steps + 99 + rank)
-    empty = torch.tensor(tokenizer([""], padding="max_length", max_length=MAX_LENGTH)["input_ids"][0])
-    pictures, diffusion, is_long = Pictures(workdir, recipe, empty), Diffusion(), bool(saved["long"])
-    clock = Clock(minutes, rate=rate, warmup=150, constant=.5, floor=.02, spent=saved["seconds"])
+    empty = torch.tensor(
+        tokenizer([""], padding="max_length", max_length=MAX_LENGTH)["input_ids"][0]
+    )
+    pictures, diffusion, is_long = (
+        Pictures(workdir, recipe, empty),
+        Diffusion(),
+        bool(saved["long"]),
+    )
+    clock = Clock(minutes, rate=rate, warmup=150, constant=0.5, floor=0.02, spent=saved["seconds"])
     recent, kept, record = [], clock.elapsed(), workdir / "denoiser.json"
     history = json.loads(record.read_text()) if saved["seconds"] and record.exists() else []
 
     def keep() -> None:
-        loss = validation_loss(replica, diffusion, pictures, MAX_LENGTH if is_long else SHORT_LENGTH)
-        print(f"denoiser: validation loss {loss:.4f} after {clock.elapsed() / 60:.1f} minutes", flush=True)
-        history.append(dict(steps=replica.steps, samples=replica.steps * batch * ranks(), seconds=round(clock.elapsed()),
-                            pictures=len(pictures), validation_loss=round(loss, 4)))
+        loss = validation_loss(
+            replica, diffusion, pictures, MAX_LENGTH if is_long else SHORT_LENGTH
+        )
+        print(
+            f"denoiser: validation loss {loss:.4f} after {clock.elapsed() / 60:.1f} minutes",
+            flush=True,
+        )
+        history.append(
+            dict(
+                steps=replica.steps,
+                samples=replica.steps * batch * ranks(),
+                seconds=round(clock.elapsed()),
+                pictures=len(pictures),
+                validation_loss=round(loss, 4),
+            )
+        )
         save_parts(replica, parts, is_long)
         replica.save(checkpoint, seconds=clock.elapsed(), long=is_long)
         record.write_text(json.dumps(history, indent=1))
@@ -166,8 +240,11 @@ def train_denoiser(rank: int, workdir: Path, recipe: Recipe, minutes: float, bat
         replica.update(loss, clock.rate_at(progress, replica.steps))
         recent = [*recent[-49:], loss.item()]
         if rank == 0 and replica.steps % 50 == 0:
-            print(f"denoiser: step {replica.steps}, {clock.elapsed():.0f} of {60 * minutes:.0f} s, "
-                  f"loss {mean_of(recent):.4f}", flush=True)
+            print(
+                f"denoiser: step {replica.steps}, {clock.elapsed():.0f} of {60 * minutes:.0f} s, "
+                f"loss {mean_of(recent):.4f}",
+                flush=True,
+            )
         if rank == 0 and clock.elapsed() - kept > SAVE_SECONDS:
             kept = clock.elapsed()
             keep()

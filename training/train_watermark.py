@@ -1,9 +1,11 @@
 """Make the weights of the block scores: ``python -m sdlab.watermark.train FOLDER``.
 
-Pictures of the folder are marked with random bits, changed as pictures are changed on the way (compressed, blurred, resized,
-...), and a small network learns to make the scores of a picture's blocks correlate with its bits. Nothing about a real
-payload can be learned, because each block has a bit of its own. A sixth of the sources is set aside to validate.
+Pictures of the folder are marked with random bits, changed as pictures are changed on the way
+(compressed, blurred, resized, ...), and a small network learns to make the scores of a picture's
+blocks correlate with its bits. Nothing about a real payload can be learned, because each block has
+a bit of its own. A sixth of the sources is set aside to validate.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -26,7 +28,9 @@ from sdlab.watermark.scores import BOUND, N_FEATURES, WEIGHTS, WINDOW, block_fea
 TILE = 512  # pixels
 HIDDEN = (48, 16)
 BATCH = 8  # pictures
-Example = tuple[np.ndarray, np.ndarray, str]  # features (features, blocks) in float16, bits (blocks,), the change
+Example = tuple[
+    np.ndarray, np.ndarray, str
+]  # features (features, blocks) in float16, bits (blocks,), the change
 
 
 # Changes
@@ -35,7 +39,9 @@ Example = tuple[np.ndarray, np.ndarray, str]  # features (features, blocks) in f
 def resized_and_back(image: np.ndarray, factor: float, filters: tuple[int, int]) -> np.ndarray:
     """Reduced or enlarged, and brought back to its size."""
     size = image.shape[1], image.shape[0]
-    small = Image.fromarray(image).resize([max(8, round(side * factor)) for side in size], filters[0])
+    small = Image.fromarray(image).resize(
+        [max(8, round(side * factor)) for side in size], filters[0]
+    )
     return np.asarray(small.resize(size, filters[1]))
 
 
@@ -57,17 +63,36 @@ def change(image: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray
         elif one == "blur":
             image = blurred(image, rng.uniform(0.4, 1.4))
         elif one == "noise":
-            image = levels(image + rng.uniform(1, 12) * rng.standard_normal(image.shape, np.float32))
+            image = levels(
+                image + rng.uniform(1, 12) * rng.standard_normal(image.shape, np.float32)
+            )
         elif one == "light":
-            image = levels((image - np.float32(128)) * rng.uniform(0.8, 1.2) + 128 + rng.uniform(-25, 25))
+            image = levels(
+                (image - np.float32(128)) * rng.uniform(0.8, 1.2) + 128 + rng.uniform(-25, 25)
+            )
         elif one == "size":
-            image = resized_and_back(image, rng.choice([0.5, rng.uniform(0.5, 2)]), tuple(rng.integers(1, 4, size=2)))
+            image = resized_and_back(
+                image, rng.choice([0.5, rng.uniform(0.5, 2)]), tuple(rng.integers(1, 4, size=2))
+            )
     return image
 
 
 CHANGES = {  # kind: how often
-    "none": 8, "JPEG": 30, "JPEG 4:4:4": 7, "WebP": 16, "blur": 6, "noise": 5, "light": 3, "size": 6, "JPEG+JPEG": 5,
-    "blur+noise": 4, "blur+JPEG": 4, "light+JPEG": 2, "size+JPEG": 2, "noise+WebP": 2}
+    "none": 8,
+    "JPEG": 30,
+    "JPEG 4:4:4": 7,
+    "WebP": 16,
+    "blur": 6,
+    "noise": 5,
+    "light": 3,
+    "size": 6,
+    "JPEG+JPEG": 5,
+    "blur+noise": 4,
+    "blur+JPEG": 4,
+    "light+JPEG": 2,
+    "size+JPEG": 2,
+    "noise+WebP": 2,
+}
 
 
 # Examples
@@ -77,7 +102,9 @@ def content(path: Path, rng: np.random.Generator) -> np.ndarray:
     """A picture of TILE x TILE pixels, turned, mirrored and coloured at random, now and then flat or overexposed."""
     image = Image.open(path).convert("RGB")
     scale = max(rng.choice([1, 1, rng.uniform(0.5, 1)]), TILE / min(image.size))
-    image = image.resize([max(TILE, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
+    image = image.resize(
+        [max(TILE, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS
+    )
     left, top = (rng.integers(side - TILE + 1) for side in image.size)
     pixels = np.asarray(image, np.float32)[top : top + TILE, left : left + TILE]
     pixels = np.rot90(pixels, rng.integers(4))[:, :: rng.choice([1, -1])]
@@ -89,7 +116,9 @@ def content(path: Path, rng: np.random.Generator) -> np.ndarray:
     return levels(pixels)
 
 
-def example(seed: int, paths: list[Path], kind: str | None = None, arithmetic: str | None = None) -> Example:
+def example(
+    seed: int, paths: list[Path], kind: str | None = None, arithmetic: str | None = None
+) -> Example:
     """Features and bits of one picture, marked and changed."""
     rng = np.random.default_rng(seed)
     kinds, weights = list(CHANGES), np.array(list(CHANGES.values()), float)
@@ -110,19 +139,28 @@ def examples(paths: list[Path], seeds: Iterable[int]) -> Iterator[Example]:
 
 def split(folder: Path) -> tuple[list[Path], list[Path]]:
     """Pictures to train and to validate; all tiles of a source, ``SOURCE_TILE.png``, are on one side."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+    paths = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp")
+    )
     aside = [zlib.crc32(path.stem.rsplit("_", 1)[0].encode()) % 6 == 0 for path in paths]
     return [p for p, a in zip(paths, aside) if not a], [p for p, a in zip(paths, aside) if a]
 
 
-def gathered(paths: list[Path], seeds: range, label: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def gathered(
+    paths: list[Path], seeds: range, label: str
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """All examples of the seeds: features (n, features, blocks) in float16, bits (n, blocks), changes."""
     features = np.empty((len(seeds), N_FEATURES, (TILE // 8) ** 2), np.float16)
     bits, changes, start = np.empty((len(seeds), features.shape[2]), np.uint8), [], time.monotonic()
     for i, (features[i], bits[i], kind) in enumerate(examples(paths, seeds)):
         changes.append(kind)
         if (i + 1) % 200 == 0:
-            print(f"{label}: {i + 1} of {len(seeds)} pictures, {time.monotonic() - start:.0f} s", flush=True)
+            print(
+                f"{label}: {i + 1} of {len(seeds)} pictures, {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
     return features, bits, changes
 
 
@@ -134,7 +172,11 @@ def network_of(hidden: tuple[int, ...]):
     import torch
 
     sizes = (N_FEATURES, *hidden, 1)
-    layers = [layer for pair in itertools.pairwise(sizes) for layer in (torch.nn.Linear(*pair), torch.nn.ReLU())]
+    layers = [
+        layer
+        for pair in itertools.pairwise(sizes)
+        for layer in (torch.nn.Linear(*pair), torch.nn.ReLU())
+    ]
     return torch.nn.Sequential(*layers[:-1])
 
 
@@ -159,16 +201,22 @@ def loss_of(r):
     return -torch.log(0.05 + torch.nn.functional.softplus(r * 100) / 100).mean()
 
 
-def fit(network, features: np.ndarray, bits: np.ndarray, epochs: int, seed: int) -> Iterator[tuple[int, float]]:
+def fit(
+    network, features: np.ndarray, bits: np.ndarray, epochs: int, seed: int
+) -> Iterator[tuple[int, float]]:
     """Train in place; after each epoch give its number and its mean loss."""
     import torch
 
     random, per_epoch = np.random.default_rng(seed), len(features) // BATCH
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=epochs * per_epoch, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 3e-3, total_steps=epochs * per_epoch, pct_start=0.1
+    )
     for epoch in range(epochs):
         total = 0.0
-        for batch in np.sort(random.permutation(len(features))[: per_epoch * BATCH].reshape(-1, BATCH)):
+        for batch in np.sort(
+            random.permutation(len(features))[: per_epoch * BATCH].reshape(-1, BATCH)
+        ):
             loss = loss_of(correlation(network, features[batch], bits[batch]))
             optimiser.zero_grad()
             loss.backward()
@@ -179,13 +227,23 @@ def fit(network, features: np.ndarray, bits: np.ndarray, epochs: int, seed: int)
         yield epoch + 1, total / per_epoch
 
 
-def validated(network, features: np.ndarray, bits: np.ndarray, changes: list[str]) -> dict[str, tuple[int, float]]:
+def validated(
+    network, features: np.ndarray, bits: np.ndarray, changes: list[str]
+) -> dict[str, tuple[int, float]]:
     """Number of pictures and mean correlation of each change, and of all."""
     import torch
 
     with torch.no_grad():
-        r = np.concatenate([correlation(network, features[i : i + 1], bits[i : i + 1]).numpy() for i in range(len(bits))])
-    kinds = {kind: np.array([kind in (change, "all") for change in changes]) for kind in ("all", *sorted(set(changes)))}
+        r = np.concatenate(
+            [
+                correlation(network, features[i : i + 1], bits[i : i + 1]).numpy()
+                for i in range(len(bits))
+            ]
+        )
+    kinds = {
+        kind: np.array([kind in (change, "all") for change in changes])
+        for kind in ("all", *sorted(set(changes)))
+    }
     return {kind: (int(chosen.sum()), float(r[chosen].mean())) for kind, chosen in kinds.items()}
 
 
@@ -202,9 +260,13 @@ def main() -> None:
     import torch
 
     parser = argparse.ArgumentParser(prog="python -m sdlab.watermark.train", description=__doc__)
-    parser.add_argument("folder", type=Path, help="pictures; tiles of one source are named SOURCE_TILE.png")
+    parser.add_argument(
+        "folder", type=Path, help="pictures; tiles of one source are named SOURCE_TILE.png"
+    )
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--examples", type=int, default=2400, help="marked and changed pictures to learn from")
+    parser.add_argument(
+        "--examples", type=int, default=2400, help="marked and changed pictures to learn from"
+    )
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -212,14 +274,24 @@ def main() -> None:
     torch.manual_seed(given.seed)
     learn, check = split(given.folder)
     first = given.seed * 10**6
-    aside = gathered(check, range(first + 500_000, first + 500_000 + given.examples // 8), "to validate")
+    aside = gathered(
+        check, range(first + 500_000, first + 500_000 + given.examples // 8), "to validate"
+    )
     features, bits, _ = gathered(learn, range(first, first + given.examples), "to learn")
     network, start = network_of(HIDDEN), time.monotonic()
     for epoch, loss in fit(network, features, bits, given.epochs, given.seed):
         _, r = validated(network, *aside)["all"]
-        print(f"epoch {epoch}: loss {loss:.4f}, validation correlation {r:.4f}, {time.monotonic() - start:.0f} s", flush=True)
-        save(network, given.out, f"{len(learn)} pictures of {given.folder.name}, {given.examples} examples, seed "
-             f"{given.seed}, epoch {epoch} of {given.epochs}; validation correlation {r:.4f}")
+        print(
+            f"epoch {epoch}: loss {loss:.4f}, validation correlation {r:.4f},"
+            f" {time.monotonic() - start:.0f} s",
+            flush=True,
+        )
+        save(
+            network,
+            given.out,
+            f"{len(learn)} pictures of {given.folder.name}, {given.examples} examples, seed "
+            f"{given.seed}, epoch {epoch} of {given.epochs}; validation correlation {r:.4f}",
+        )
     for kind, (count, r) in validated(network, *aside).items():
         print(f"{kind:24s} {count:4d} pictures, correlation {r:.3f}")
 

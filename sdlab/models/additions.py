@@ -1,4 +1,5 @@
 """LoRAs and textual inversions: what their files hold, and whether that was made for a model."""
+
 from __future__ import annotations
 
 import functools
@@ -17,26 +18,43 @@ SUFFIXES = (".safetensors", *PICKLED)
 DOWN = re.compile(r"(lora_A|[._]down)\.weight$|lora_down\.weight$")
 OURS = ("unet.", "text_encoder.", "lora_unet_", "lora_te_", "lora_te1_")
 REFUSED = (  # what diffusers would leave out, or cannot read for these models
-    (re.compile(r"lora_te2_|text_encoder_2\.|label_emb"), "made for SDXL, which has two text encoders"),
+    (
+        re.compile(r"lora_te2_|text_encoder_2\.|label_emb"),
+        "made for SDXL, which has two text encoders",
+    ),
     (re.compile(r"dora_scale|magnitude_vector"), "a DoRA, whose magnitudes diffusers leaves out"),
-    (re.compile(r"\.hada_|\.lokr_|\.lora_mid|\.oft_|\.glora"), "a LyCORIS of a kind that diffusers does not read"))
+    (
+        re.compile(r"\.hada_|\.lokr_|\.lora_mid|\.oft_|\.glora"),
+        "a LyCORIS of a kind that diffusers does not read",
+    ),
+)
 
 
 def file_at(field: str, path: str) -> Path:
     """The file of that path, or an error that says what to give."""
     place = Path(path).expanduser().resolve()
     if place.is_dir():
-        inside = ", ".join(sorted(each.name for each in place.iterdir() if each.suffix in SUFFIXES)) or "none"
-        raise ValueError(f"{field}: {path} is a folder; give one of the files in it ({inside:.200})")
+        inside = (
+            ", ".join(sorted(each.name for each in place.iterdir() if each.suffix in SUFFIXES))
+            or "none"
+        )
+        raise ValueError(
+            f"{field}: {path} is a folder; give one of the files in it ({inside:.200})"
+        )
     if not place.is_file():
-        raise FileNotFoundError(f"{field}: there is no file {path}; give the path of a file on this machine")
+        raise FileNotFoundError(
+            f"{field}: there is no file {path}; give the path of a file on this machine"
+        )
     if place.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{field}: {path} is of no kind that sdlab reads; those end in {', '.join(SUFFIXES)}")
+        raise ValueError(
+            f"{field}: {path} is of no kind that sdlab reads; those end in {', '.join(SUFFIXES)}"
+        )
     return place
 
 
 def stamped(read: Callable[..., Any]) -> Callable[..., Any]:
     """What reads a file once, and again after it has changed."""
+
     @functools.lru_cache(64)
     def remembered(size: int, changed: int, path: Path, *more: Any) -> Any:
         return read(path, *more)
@@ -50,6 +68,7 @@ def stamped(read: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # As A1111 names them
+
 
 @stamped
 def digits_of_lora(path: Path) -> str:
@@ -68,6 +87,7 @@ def digits_of_words(path: Path) -> str:
 
 
 # LoRAs
+
 
 @stamped
 def lora_shapes(path: Path) -> Shapes:
@@ -92,12 +112,17 @@ def require_lora(path: Path, layout: Layout) -> None:
     strange = [name for name in found if not name.startswith(OURS)]
     if not downs(path) or strange:
         what = "a LoRA for another kind of model" if downs(path) else what_else(found)
-        raise ValueError(f"lora: {path} is {what}; sdlab reads LoRAs of v1 and v2, whose names begin with {', '.join(OURS)}, "
-                         f"and not {', '.join(strange[:2]) or 'those here'}")
+        raise ValueError(
+            f"lora: {path} is {what}; sdlab reads LoRAs of v1 and v2, whose names begin with"
+            f" {', '.join(OURS)}, and not {', '.join(strange[:2]) or 'those here'}"
+        )
     for name, shape in downs(path).items():
         if (width := input_width(re.sub(r"[._]+", "_", name), layout)) not in (None, shape[1]):
-            raise ValueError(f"lora: {path} was made for another model: the input of {name} has {shape[1]} values, where this "
-                             f"model's has {width} (texts of v1 are 768 wide, of v2 1024, of SDXL 2048)")
+            raise ValueError(
+                f"lora: {path} was made for another model: the input of {name} has {shape[1]}"
+                f" values, where this model's has {width} (texts of v1 are 768 wide, of v2 1024, of"
+                " SDXL 2048)"
+            )
 
 
 def input_width(name: str, layout: Layout) -> int | None:
@@ -109,10 +134,15 @@ def input_width(name: str, layout: Layout) -> int | None:
         return layout.text_width if re.search(r"_[qkv]_proj_|_to_[qkv]_", name) else None
     if re.search(r"_attn2_(processor_)?to_[kv]_", name):
         return layout.text_width
-    return layout.channels if re.search(r"_down_blocks_0_attentions_0_.*_attn1_(processor_)?to_q_", name) else None
+    return (
+        layout.channels
+        if re.search(r"_down_blocks_0_attentions_0_.*_attn1_(processor_)?to_q_", name)
+        else None
+    )
 
 
 # Textual inversions
+
 
 @stamped
 def embedding_in(path: Path) -> tuple[str, Any]:
@@ -139,12 +169,16 @@ def stated(path: Path, found: Any) -> tuple[str, Any]:
     if isinstance(found, dict) and isinstance(found.get("string_to_param"), dict):
         return str(found.get("name") or path.stem), found["string_to_param"].get("*")
     if isinstance(found, dict) and {"clip_l", "clip_g"} & set(found):
-        raise ValueError(f"textual_inversion: {path} was made for SDXL, which has two text encoders")
+        raise ValueError(
+            f"textual_inversion: {path} was made for SDXL, which has two text encoders"
+        )
     if not isinstance(found, dict) or len(found) != 1:
         named = found.items() if isinstance(found, dict) else ()
-        what = what_else({str(name): tuple(each.shape) for name, each in named if torch.is_tensor(each)})
+        what = what_else(
+            {str(name): tuple(each.shape) for name, each in named if torch.is_tensor(each)}
+        )
         raise ValueError(f"textual_inversion: {path} is {what}, not one token with its vectors")
-    (name, vectors), = found.items()
+    ((name, vectors),) = found.items()
     return path.stem if name == "emb_params" else str(name), vectors
 
 
@@ -153,8 +187,14 @@ def require_embedding(path: Path, layout: Layout) -> str:
     """The token that the file states, having refused vectors that the model's text encoder cannot take."""
     token, vectors = embedding_in(path)
     if vectors.shape[1] != layout.text_width:
-        raise ValueError(f"textual_inversion: {path} was made for another model: its vectors have {vectors.shape[1]} values, "
-                         f"this model's words have {layout.text_width} (768 is v1, 1024 is v2)")
+        raise ValueError(
+            f"textual_inversion: {path} was made for another model: its vectors have"
+            f" {vectors.shape[1]} values, this model's words have {layout.text_width} (768 is v1,"
+            " 1024 is v2)"
+        )
     if len(vectors) > layout.max_tokens - 2:
-        raise ValueError(f"textual_inversion: {path} takes {len(vectors)} tokens; a prompt has {layout.max_tokens - 2}")
+        raise ValueError(
+            f"textual_inversion: {path} takes {len(vectors)} tokens; a prompt has"
+            f" {layout.max_tokens - 2}"
+        )
     return token

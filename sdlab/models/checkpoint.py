@@ -1,8 +1,9 @@
 """Single-file checkpoints: what their heads say, which packed configuration fits, and their way into diffusers.
 
-The packs in `configs/` hold no weights: the networks' configurations and schedulers as the originals have them, and once the
-merges of CLIP's tokenizer.
+The packs in `configs/` hold no weights: the networks' configurations and schedulers as the
+originals have them, and once the merges of CLIP's tokenizer.
 """
+
 from __future__ import annotations
 
 import bz2
@@ -22,7 +23,11 @@ SUFFIXES = (".safetensors", *PICKLES)
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
 TAKES = {  # the UNet's channels: what it is made for
-    4: "made for txt2img", 9: "made for inpainting", 7: "a x4 upscaler", 5: "guided by depth"}
+    4: "made for txt2img",
+    9: "made for inpainting",
+    7: "a x4 upscaler",
+    5: "guided by depth",
+}
 PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
 Shapes = dict[str, tuple[int, ...]]
 
@@ -42,11 +47,15 @@ def shapes(path: Path) -> Shapes:
 @functools.lru_cache(16)
 def _shapes(path: Path, size: int, changed: int) -> Shapes:
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}")
+        raise ValueError(
+            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}"
+        )
     with path.open("rb") as file:
         if file.read(20).startswith(b"version https://git"):
-            raise ValueError(f"{path} is not the model but the small pointer that git leaves in place of a large file; "
-                             "`git lfs pull` fetches it")
+            raise ValueError(
+                f"{path} is not the model but the small pointer that git leaves in place of a large"
+                " file; `git lfs pull` fetches it"
+            )
     if path.suffix.lower() in PICKLES:
         return {name: tuple(tensor.shape) for name, tensor in tensors_in(path).items()}
     return shapes_in_safetensors(path, size)
@@ -57,31 +66,45 @@ def shapes_in_safetensors(path: Path, size: int) -> Shapes:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 1 < length <= size - 8:
-            raise ValueError(f"{path} is not readable as safetensors: is it complete? It has {size:,} bytes")
+            raise ValueError(
+                f"{path} is not readable as safetensors: is it complete? It has {size:,} bytes"
+            )
         try:
             head = json.loads(file.read(length))
             head.pop("__metadata__", None)
             ends = 8 + length + max((each["data_offsets"][1] for each in head.values()), default=0)
             found = {name: tuple(map(int, each["shape"])) for name, each in head.items()}
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise ValueError(f"{path} is not readable as safetensors: its head is damaged") from None
+            raise ValueError(
+                f"{path} is not readable as safetensors: its head is damaged"
+            ) from None
     if size < ends:
-        raise ValueError(f"{path} is not complete: it has {size:,} of {ends:,} bytes; fetch it again")
+        raise ValueError(
+            f"{path} is not complete: it has {size:,} of {ends:,} bytes; fetch it again"
+        )
     return found
 
 
 def family(path: Path) -> str:
-    """"v1" or "v2", from the names and shapes of the tensors; an error says what else the file is."""
+    """ "v1" or "v2", from the names and shapes of the tensors; an error says what else the file is."""
     found = shapes(path)
-    missing = [prefix for prefix in (UNET, VAE) if not any(name.startswith(prefix) for name in found)]
-    known = [kind for kind, prefix in TEXT.items() if any(name.startswith(prefix) for name in found)]
+    missing = [
+        prefix for prefix in (UNET, VAE) if not any(name.startswith(prefix) for name in found)
+    ]
+    known = [
+        kind for kind, prefix in TEXT.items() if any(name.startswith(prefix) for name in found)
+    ]
     if missing or not known:
-        raise ValueError(f"{path} is {what_else(found)}, not a whole checkpoint of Stable Diffusion v1 or v2 "
-                         "(UNet, VAE and text encoder in one file, with the names of the original release)")
+        raise ValueError(
+            f"{path} is {what_else(found)}, not a whole checkpoint of Stable Diffusion v1 or v2 "
+            "(UNet, VAE and text encoder in one file, with the names of the original release)"
+        )
     if channels_in(path) not in TAKES:
-        raise ValueError(f"{path} is {'an InstructPix2Pix model' if channels_in(path) == 8 else 'damaged'}: its UNet takes "
-                         f"{channels_in(path)} channels, where sdlab knows "
-                         f"{', '.join(f'{number} ({kind})' for number, kind in TAKES.items())}")
+        raise ValueError(
+            f"{path} is {'an InstructPix2Pix model' if channels_in(path) == 8 else 'damaged'}: its"
+            f" UNet takes {channels_in(path)} channels, where sdlab knows"
+            f" {', '.join(f'{number} ({kind})' for number, kind in TAKES.items())}"
+        )
     return known[0]
 
 
@@ -113,53 +136,81 @@ def what_else(found: Shapes) -> str:
 def pack(path: Path, prediction_type: str = "") -> Path:
     """The packed configuration that fits the file.
 
-    v2-base and v2-768 have the same tensors and predict different things, so for v2 the file's name must tell (768, or 512
-    or base), or `prediction_type` ("v_prediction" or "epsilon").
+    v2-base and v2-768 have the same tensors and predict different things, so for v2 the file's name
+    must tell (768, or 512 or base), or `prediction_type` ("v_prediction" or "epsilon").
     """
     kind, channels = family(path), channels_in(path)
     if channels not in (4, 9):
-        raise ValueError(f"{path} is {TAKES[channels]}, and no configuration of such models comes with sdlab; give config=, "
-                         "the folder of one in diffusers' layout: MODELS['mine'] = Model.from_path(path, config='folder')")
+        raise ValueError(
+            f"{path} is {TAKES[channels]}, and no configuration of such models comes with sdlab;"
+            " give config=, the folder of one in diffusers' layout: MODELS['mine'] ="
+            " Model.from_path(path, config='folder')"
+        )
     if kind == "v1":
         if prediction_type not in ("", "epsilon"):
-            raise ValueError(f"prediction_type={prediction_type!r}: {path} is of v1, which predicts 'epsilon'; if it was "
-                             "trained otherwise, give config=, a folder with its model_index.json and configurations")
+            raise ValueError(
+                f"prediction_type={prediction_type!r}: {path} is of v1, which predicts 'epsilon';"
+                " if it was trained otherwise, give config=, a folder with its model_index.json"
+                " and configurations"
+            )
         return CONFIGS / ("v1" if channels == 4 else "v1-inpainting")
     if prediction_type not in ("", *PREDICTION.values()):
-        raise ValueError(f"prediction_type={prediction_type!r} is not one of {', '.join(PREDICTION.values())}")
+        raise ValueError(
+            f"prediction_type={prediction_type!r} is not one of {', '.join(PREDICTION.values())}"
+        )
     if channels == 9 and prediction_type == "v_prediction":
-        raise ValueError(f"{path} is made for inpainting, and the configuration for that in sdlab predicts 'epsilon'; give "
-                         "config=, a folder with the model_index.json and configurations of this model")
+        raise ValueError(
+            f"{path} is made for inpainting, and the configuration for that in sdlab predicts"
+            " 'epsilon'; give config=, a folder with the model_index.json and configurations of"
+            " this model"
+        )
     if channels == 9:  # the one of its kind
         return CONFIGS / "v2-inpainting"
-    named = [name for name, hint in (("v2-768", r"768|v[-_]?pred"), ("v2-base", r"512|base|eps"))
-             if re.search(hint, path.stem.lower())]
+    named = [
+        name
+        for name, hint in (("v2-768", r"768|v[-_]?pred"), ("v2-base", r"512|base|eps"))
+        if re.search(hint, path.stem.lower())
+    ]
     named = [name for name, kind in PREDICTION.items() if kind == prediction_type] or named
     if len(named) != 1:
-        raise ValueError(f"{path} is of v2, and nothing in the file tells which: 512x512, which predicts 'epsilon', or "
-                         "768x768, which predicts 'v_prediction'. Say it: MODELS['mine'] = Model.from_path(path, "
-                         "prediction_type='v_prediction')")
+        raise ValueError(
+            f"{path} is of v2, and nothing in the file tells which: 512x512, which predicts"
+            " 'epsilon', or 768x768, which predicts 'v_prediction'. Say it: MODELS['mine'] ="
+            " Model.from_path(path, prediction_type='v_prediction')"
+        )
     return CONFIGS / named[0]
 
 
 def require_fit(path: Path, config: Path) -> None:
     """Refuses a file whose sizes are not those of the configuration, without loading a library."""
     found, kind = shapes(path), family(path)
-    unet, text = (json.loads((config / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "text_encoder"))
+    unet, text = (
+        json.loads((config / part / "config.json").read_text(encoding="utf-8"))
+        for part in ("unet", "text_encoder")
+    )
     if unet["in_channels"] != channels_in(path):
-        raise ValueError(f"{path} is {TAKES[channels_in(path)]}: its UNet takes {channels_in(path)} channels, and that of "
-                         f"the configuration {config.name!r} {unet['in_channels']}; give config=, the folder of a model of "
-                         "this kind")
-    position = {"v1": "text_model.embeddings.position_embedding.weight", "v2": "positional_embedding"}[kind]
-    for name, width in ((f"{UNET}input_blocks.0.0.weight", unet["block_out_channels"][0]),
-                        (TEXT[kind] + position, text["hidden_size"])):
+        raise ValueError(
+            f"{path} is {TAKES[channels_in(path)]}: its UNet takes {channels_in(path)} channels,"
+            f" and that of the configuration {config.name!r} {unet['in_channels']}; give config=,"
+            " the folder of a model of this kind"
+        )
+    position = {
+        "v1": "text_model.embeddings.position_embedding.weight",
+        "v2": "positional_embedding",
+    }[kind]
+    for name, width in (
+        (f"{UNET}input_blocks.0.0.weight", unet["block_out_channels"][0]),
+        (TEXT[kind] + position, text["hidden_size"]),
+    ):
         shape = found.get(name)
         if shape is None:
             raise ValueError(f"{path} lacks {name}: is it whole?")
         if width not in shape[:1] + shape[-1:]:
-            raise ValueError(f"{path} does not fit the configuration {config.name!r}: {name} has the shape {shape}, where "
-                             f"{width} is expected; give config=, a folder with the model_index.json and configurations of "
-                             "this model")
+            raise ValueError(
+                f"{path} does not fit the configuration {config.name!r}: {name} has the shape"
+                f" {shape}, where {width} is expected; give config=, a folder with the"
+                " model_index.json and configurations of this model"
+            )
 
 
 def require_complete(path: Path, config: Path) -> None:
@@ -176,14 +227,24 @@ def require_complete(path: Path, config: Path) -> None:
         text = CLIPTextModel(CLIPTextConfig.from_pretrained(config / "text_encoder"))
     kind = family(path)
     for part, network, converted in (
-            ("UNet", unet, lambda: names.convert_ldm_unet_checkpoint(dict(given), config=unet.config)),
-            ("VAE", vae, lambda: names.convert_ldm_vae_checkpoint(dict(given), vae.config)),
-            ("text encoder", text, lambda: names.convert_ldm_clip_checkpoint(dict(given)) if kind == "v1" else
-                names.convert_open_clip_checkpoint(text, dict(given), prefix=TEXT["v2"]))):
+        ("UNet", unet, lambda: names.convert_ldm_unet_checkpoint(dict(given), config=unet.config)),
+        ("VAE", vae, lambda: names.convert_ldm_vae_checkpoint(dict(given), vae.config)),
+        (
+            "text encoder",
+            text,
+            lambda: (
+                names.convert_ldm_clip_checkpoint(dict(given))
+                if kind == "v1"
+                else names.convert_open_clip_checkpoint(text, dict(given), prefix=TEXT["v2"])
+            ),
+        ),
+    ):
         try:
             require_same(f"{path}: its {part}", network.state_dict(), converted())
         except KeyError as error:
-            raise ValueError(f"{path}: its {part} lacks {error}; is the file whole, and of this kind?") from None
+            raise ValueError(
+                f"{path}: its {part} lacks {error}; is the file whole, and of this kind?"
+            ) from None
 
 
 def require_same(whose: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
@@ -193,9 +254,15 @@ def require_same(whose: str, wanted: dict[str, Any], found: dict[str, Any]) -> N
     missing = [name for name in shape if name not in plain and not name.endswith("position_ids")]
     other = [name for name in shape if name in plain and plain[name] != shape[name]]
     if missing:
-        raise ValueError(f"{whose} lacks {len(missing)} of {len(shape)} tensors ({', '.join(missing[:3])}); is the file whole?")
+        raise ValueError(
+            f"{whose} lacks {len(missing)} of {len(shape)} tensors ({', '.join(missing[:3])}); is"
+            " the file whole?"
+        )
     if other:
-        raise ValueError(f"{whose} is another: {other[0]} has the shape {tuple(plain[other[0]])}, not {tuple(shape[other[0]])}")
+        raise ValueError(
+            f"{whose} is another: {other[0]} has the shape {tuple(plain[other[0]])}, not"
+            f" {tuple(shape[other[0]])}"
+        )
 
 
 def pipeline(path: Path, config: Path, dtype: Any) -> Any:
@@ -204,11 +271,18 @@ def pipeline(path: Path, config: Path, dtype: Any) -> Any:
 
     require_complete(path, config)
     channels = channels_in(path)
-    kind = {9: diffusers.StableDiffusionInpaintPipeline, 7: diffusers.StableDiffusionUpscalePipeline}.get(
-        channels, diffusers.StableDiffusionPipeline)
+    kind = {
+        9: diffusers.StableDiffusionInpaintPipeline,
+        7: diffusers.StableDiffusionUpscalePipeline,
+    }.get(channels, diffusers.StableDiffusionPipeline)
     with harmless() if path.suffix.lower() in PICKLES else nullcontext():
         pipe = kind.from_single_file(
-            str(path), config=str(config), tokenizer=tokenizer(config), dtype=dtype, local_files_only=True)
+            str(path),
+            config=str(config),
+            tokenizer=tokenizer(config),
+            dtype=dtype,
+            local_files_only=True,
+        )
     return pipe if channels != 5 else with_depth(pipe, config, dtype)
 
 
@@ -217,17 +291,30 @@ def with_depth(pipe: Any, config: Path, dtype: Any) -> Any:
     from diffusers import StableDiffusionDepth2ImgPipeline
     from transformers import DPTForDepthEstimation, DPTImageProcessorPil
 
-    parts = {name: getattr(pipe, name) for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")}
+    parts = {
+        name: getattr(pipe, name)
+        for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+    }
     estimator = processor = None
-    if any(file.suffix in (".safetensors", ".bin") for file in (config / "depth_estimator").glob("*")):
-        estimator = DPTForDepthEstimation.from_pretrained(config / "depth_estimator", dtype=dtype, local_files_only=True)
-        processor = DPTImageProcessorPil.from_pretrained(config / "feature_extractor", local_files_only=True)
-    return StableDiffusionDepth2ImgPipeline(**parts, depth_estimator=estimator, feature_extractor=processor)
+    if any(
+        file.suffix in (".safetensors", ".bin") for file in (config / "depth_estimator").glob("*")
+    ):
+        estimator = DPTForDepthEstimation.from_pretrained(
+            config / "depth_estimator", dtype=dtype, local_files_only=True
+        )
+        processor = DPTImageProcessorPil.from_pretrained(
+            config / "feature_extractor", local_files_only=True
+        )
+    return StableDiffusionDepth2ImgPipeline(
+        **parts, depth_estimator=estimator, feature_extractor=processor
+    )
 
 
 def packed_tokenizer(config: Path) -> bool:
     """Whether the folder leaves out the vocabulary, which is CLIP's then."""
-    return not any((config / "tokenizer" / name).is_file() for name in ("merges.txt", "tokenizer.json"))
+    return not any(
+        (config / "tokenizer" / name).is_file() for name in ("merges.txt", "tokenizer.json")
+    )
 
 
 def tokenizer(config: Path) -> Any:
@@ -237,7 +324,9 @@ def tokenizer(config: Path) -> Any:
     if not packed_tokenizer(config):
         return CLIPTokenizer.from_pretrained(config / "tokenizer", local_files_only=True)
     stated = json.loads((config / "tokenizer/tokenizer_config.json").read_text())
-    merges = [tuple(line.split(" ")) for line in bz2.decompress(MERGES.read_bytes()).decode().split("\n")]
+    merges = [
+        tuple(line.split(" ")) for line in bz2.decompress(MERGES.read_bytes()).decode().split("\n")
+    ]
     return CLIPTokenizer(vocab=vocabulary(merges), merges=merges, **stated)
 
 
@@ -246,5 +335,11 @@ def vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
     plain = [byte for byte in range(256) if chr(byte).isprintable() and byte != 32]
     symbols = [chr(byte) for byte in plain] + [chr(256 + n) for n in range(256 - len(plain))]
     whole = [a + b for a, b in merges]
-    tokens = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *whole, "<|startoftext|>", "<|endoftext|>"]
+    tokens = [
+        *symbols,
+        *(f"{symbol}</w>" for symbol in symbols),
+        *whole,
+        "<|startoftext|>",
+        "<|endoftext|>",
+    ]
     return {token: number for number, token in enumerate(tokens)}

@@ -1,9 +1,10 @@
 """Other parts are put into a loaded pipeline, and its own put back, without reading the UNet again.
 
-LoRAs are never fused with the weights, because taking them out again would leave rounding behind; what is changed in place
-(the words of the text encoder, the VAE, the tokenizer) is kept and put back as it was. So a cell without such parts has the
-same bits before and after.
+LoRAs are never fused with the weights, because taking them out again would leave rounding behind;
+what is changed in place (the words of the text encoder, the VAE, the tokenizer) is kept and put
+back as it was. So a cell without such parts has the same bits before and after.
 """
+
 from __future__ import annotations
 
 import copy
@@ -20,7 +21,9 @@ from .pickles import tensors_in
 from .resolve import OWN, Swaps
 from .vaes import Vae
 
-_own: weakref.WeakKeyDictionary[Any, Own] = weakref.WeakKeyDictionary()  # {pipeline: what belongs to it}
+_own: weakref.WeakKeyDictionary[Any, Own] = (
+    weakref.WeakKeyDictionary()
+)  # {pipeline: what belongs to it}
 
 
 @dataclass
@@ -66,10 +69,13 @@ def change(pipe: Any, own: Own, swaps: Swaps) -> None:
         for file, _, content in swaps.loras:
             add_lora(pipe, file, content)
     if swaps.loras:
-        pipe.set_adapters([content for *_, content in swaps.loras], [scale for _, scale, _ in swaps.loras])
+        pipe.set_adapters(
+            [content for *_, content in swaps.loras], [scale for _, scale, _ in swaps.loras]
+        )
 
 
 # VAE
+
 
 def another_vae(vae: Vae, own: Any) -> Any:
     """The VAE of that folder or file, on the device and in the number format of the model's own."""
@@ -81,7 +87,9 @@ def another_vae(vae: Vae, own: Any) -> Any:
     else:
         made = from_file(vae).to(own.dtype)
     channels_last = own.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
-    return made.eval().to(own.device, memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    return made.eval().to(
+        own.device, memory_format=torch.channels_last if channels_last else torch.contiguous_format
+    )
 
 
 def from_file(vae: Vae) -> Any:
@@ -90,10 +98,15 @@ def from_file(vae: Vae) -> Any:
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
     from safetensors.torch import load_file
 
-    found = load_file(vae.path) if vae.path.suffix.lower() == ".safetensors" else tensors_in(vae.path)
+    found = (
+        load_file(vae.path) if vae.path.suffix.lower() == ".safetensors" else tensors_in(vae.path)
+    )
     found = {name.removeprefix(VAE): tensor for name, tensor in found.items()}
-    found = {name: tensor for name, tensor in found.items() if name.split(".")[0] in
-             ("encoder", "decoder", "quant_conv", "post_quant_conv")}  # a checkpoint holds more
+    found = {
+        name: tensor
+        for name, tensor in found.items()
+        if name.split(".")[0] in ("encoder", "decoder", "quant_conv", "post_quant_conv")
+    }  # a checkpoint holds more
     made = AutoencoderKL.from_config(read_json(vae.config))
     try:
         weights = convert_ldm_vae_checkpoint(found, made.config)
@@ -106,6 +119,7 @@ def from_file(vae: Vae) -> Any:
 
 # Textual inversion
 
+
 def with_words(tokenizer: Any, swaps: Swaps) -> Any:
     """The tokenizer with the tokens of these textual inversions: "cat-toy", and "cat-toy_1" on for further vectors.
 
@@ -117,8 +131,10 @@ def with_words(tokenizer: Any, swaps: Swaps) -> Any:
     for file, token, _ in swaps.embeddings:
         names = [token, *(f"{token}_{i}" for i in range(1, len(embedding_in(file)[1])))]
         if taken := next((name for name in names if name in more.get_vocab()), None):
-            raise ValueError(f"textual_inversion: {file} stands for {token!r}, but the model knows {taken!r} already; say "
-                             f"another token for it: 'my-{token}={file}'")
+            raise ValueError(
+                f"textual_inversion: {file} stands for {token!r}, but the model knows {taken!r}"
+                f" already; say another token for it: 'my-{token}={file}'"
+            )
         more.add_tokens(names)
     return more
 
@@ -136,6 +152,7 @@ def with_vectors(words: Any, swaps: Swaps) -> Any:
 
 # LoRA
 
+
 def add_lora(pipe: Any, file: Path, name: str) -> None:
     """Adds a LoRA to UNet and text encoder, under that name and at scale 1."""
     safe = file.suffix.lower() == ".safetensors"
@@ -144,9 +161,14 @@ def add_lora(pipe: Any, file: Path, name: str) -> None:
         with warnings.catch_warnings(action="ignore"):  # peft's, of a second LoRA
             pipe.load_lora_weights(source[0], adapter_name=name, local_files_only=True, **source[1])
     except Exception as error:  # diffusers and peft have many ways to say so
-        raise ValueError(f"lora: {file} does not fit the model ({type(error).__name__}: {error!s:.300})") from None
+        raise ValueError(
+            f"lora: {file} does not fit the model ({type(error).__name__}: {error!s:.300})"
+        ) from None
     parts = [*pipe.unet.modules(), *pipe.text_encoder.modules()]
     layers = [layer for layer in parts if name in getattr(layer, "lora_A", ())]
     if len(layers) != len(downs(file)):
-        raise ValueError(f"lora: {file} changes {len(downs(file))} layers, and this model has {len(layers)} of them; it was "
-                         "made for another kind of model, or trained in a way that diffusers does not read")
+        raise ValueError(
+            f"lora: {file} changes {len(downs(file))} layers, and this model has {len(layers)} of"
+            " them; it was made for another kind of model, or trained in a way that diffusers does"
+            " not read"
+        )

@@ -1,4 +1,5 @@
 """What the JSON files beside a model's weights state, and whether the weights are all there."""
+
 from __future__ import annotations
 
 import functools
@@ -10,8 +11,13 @@ from .checkpoint import pack, require_fit
 from .locate import PARTS, lacking
 from .tasks import MADE_FOR, TASKS
 
-STATED = ("model_index.json", "unet/config.json", "vae/config.json", "text_encoder/config.json",
-          "scheduler/scheduler_config.json")
+STATED = (
+    "model_index.json",
+    "unet/config.json",
+    "vae/config.json",
+    "text_encoder/config.json",
+    "scheduler/scheduler_config.json",
+)
 
 NOT_RUN = {8: "made for following instructions (InstructPix2Pix)"}
 
@@ -33,21 +39,34 @@ class Layout:
     max_noise_level: int = 350  # of an upscaler
 
 
-def configuration(path: str | Path, config: str | Path | None = None, prediction_type: str = "") -> Path:
+def configuration(
+    path: str | Path, config: str | Path | None = None, prediction_type: str = ""
+) -> Path:
     """The folder of JSON files that belongs to a model's folder, which is that, or to a single file."""
     path = Path(path).expanduser().resolve()
     if path.is_dir() and config is not None:
-        raise ValueError(f"config={str(config)!r}: {path} is a folder and has its own configurations; config= goes with a "
-                         "single file")
+        raise ValueError(
+            f"config={str(config)!r}: {path} is a folder and has its own configurations; config="
+            " goes with a single file"
+        )
     if path.is_file():
-        return Path(config).expanduser().resolve() if config is not None else pack(path, prediction_type)
+        return (
+            Path(config).expanduser().resolve()
+            if config is not None
+            else pack(path, prediction_type)
+        )
     return path
 
 
-def layout_of(path: str | Path, config: str | Path | None = None, prediction_type: str = "") -> Layout:
+def layout_of(
+    path: str | Path, config: str | Path | None = None, prediction_type: str = ""
+) -> Layout:
     """The facts about a model's folder or single file; an error says what is missing there or cannot be run."""
     place, folder = Path(path).expanduser().resolve(), configuration(path, config, prediction_type)
-    stamps = tuple(each.stat().st_mtime_ns if each.exists() else 0 for each in [place, *(folder / name for name in STATED)])
+    stamps = tuple(
+        each.stat().st_mtime_ns if each.exists() else 0
+        for each in [place, *(folder / name for name in STATED)]
+    )
     return _layout(place, folder, stamps)
 
 
@@ -65,11 +84,18 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
     size = unet.get("sample_size") or 64
     height, width = (size, size) if isinstance(size, int) else size
     return Layout(
-        height=height * factor, width=width * factor, factor=factor, channels=unet["block_out_channels"][0],
-        channels_in=unet["in_channels"], max_noise_level=index.get("max_noise_level", 350),
-        scheduler=scheduler["_class_name"], prediction_type=scheduler.get("prediction_type", "epsilon"),
-        text_layers=text.get("num_hidden_layers", 12), text_width=text.get("hidden_size", 512),
-        max_tokens=text.get("max_position_embeddings", 77))
+        height=height * factor,
+        width=width * factor,
+        factor=factor,
+        channels=unet["block_out_channels"][0],
+        channels_in=unet["in_channels"],
+        max_noise_level=index.get("max_noise_level", 350),
+        scheduler=scheduler["_class_name"],
+        prediction_type=scheduler.get("prediction_type", "epsilon"),
+        text_layers=text.get("num_hidden_layers", 12),
+        text_width=text.get("hidden_size", 512),
+        max_tokens=text.get("max_position_embeddings", 77),
+    )
 
 
 def require_runnable(place: Path, index: dict, unet: dict) -> None:
@@ -78,32 +104,50 @@ def require_runnable(place: Path, index: dict, unet: dict) -> None:
     made_for = f", {NOT_RUN[channels]}" if channels in NOT_RUN else ""
     if kind == TASKS["latent_upscale"].pipeline and channels == 8:
         if place.is_file():
-            raise ValueError(f"{place} is a single file, and sdlab reads the x2 upscaler of latents from a folder in "
-                             "diffusers' layout alone; give that")
+            raise ValueError(
+                f"{place} is a single file, and sdlab reads the x2 upscaler of latents from a"
+                " folder in diffusers' layout alone; give that"
+            )
         return
-    if "text_encoder_2" in index or unet.get("addition_embed_type") or channels not in MADE_FOR or channels in NOT_RUN:
+    if (
+        "text_encoder_2" in index
+        or unet.get("addition_embed_type")
+        or channels not in MADE_FOR
+        or channels in NOT_RUN
+    ):
         known = ", ".join(f"{number} ({task})" for number, task in sorted(MADE_FOR.items()))
-        raise ValueError(f"{place} is a {kind} whose UNet takes {channels} channels{made_for}; sdlab runs pipelines of v1 and "
-                         f"v2 whose UNet takes {known}")
+        raise ValueError(
+            f"{place} is a {kind} whose UNet takes {channels} channels{made_for}; sdlab runs"
+            f" pipelines of v1 and v2 whose UNet takes {known}"
+        )
     if unet.get("time_cond_proj_dim"):
-        raise ValueError(f"{place} is a latent consistency model: guidance enters its UNet as an embedding, which sdlab does "
-                         "not compute; take the checkpoint that it was made of, with LCMScheduler and its LoRA")
+        raise ValueError(
+            f"{place} is a latent consistency model: guidance enters its UNet as an embedding,"
+            " which sdlab does not compute; take the checkpoint that it was made of, with"
+            " LCMScheduler and its LoRA"
+        )
 
 
 def require_whole(folder: Path, index: dict) -> None:
     """Refuses a folder that lacks weights or the tokenizer."""
     for part in (*PARTS, *["depth_estimator"] * bool((index.get("depth_estimator") or [None])[0])):
         if lacking(folder, part):
-            raise FileNotFoundError(f"{folder / part} holds no weights (a .safetensors file without a variant in its name, "
-                                    "and not the small pointer that git leaves in place of a large file)")
+            raise FileNotFoundError(
+                f"{folder / part} holds no weights (a .safetensors file without a variant in its"
+                " name, and not the small pointer that git leaves in place of a large file)"
+            )
     if not (folder / "tokenizer").is_dir():
-        raise FileNotFoundError(f"{folder / 'tokenizer'} is missing: is the model's folder complete?")
+        raise FileNotFoundError(
+            f"{folder / 'tokenizer'} is missing: is the model's folder complete?"
+        )
 
 
 def read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing: is the model's folder complete, and in diffusers' layout?") from None
+        raise FileNotFoundError(
+            f"{path} is missing: is the model's folder complete, and in diffusers' layout?"
+        ) from None
     except ValueError as error:
         raise ValueError(f"{path} is not readable as JSON: {error}") from None

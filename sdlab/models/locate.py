@@ -1,4 +1,5 @@
 """Where a named checkpoint may lie on this machine. Looks at the disk only; nothing is downloaded."""
+
 from __future__ import annotations
 
 import os
@@ -20,7 +21,8 @@ def locate(name: str, hubs: tuple[str, ...], file: str = "") -> Path | None:
     hubs : tuple of str
         Repositories, "owner/name", that have it or had it.
     file : str
-        What its single file is called, if there is one; without it only folders in diffusers' layout count.
+        What its single file is called, if there is one; without it only folders in diffusers'
+        layout count.
     """
     return in_own_folder(name, hubs, file) or in_cache(hubs, file)
 
@@ -28,8 +30,16 @@ def locate(name: str, hubs: tuple[str, ...], file: str = "") -> Path | None:
 def in_own_folder(name: str, hubs: tuple[str, ...], file: str = "") -> Path | None:
     """Below the folder that the environment variable SDLAB_MODELS names."""
     folders, stem = own_folders(name, hubs), Path(file).stem
-    files = [f"{place}{suffix}" for folder in folders for suffix in SUFFIXES
-             for place in (folder, folder / stem, folder.parent / stem)] if file else []
+    files = (
+        [
+            f"{place}{suffix}"
+            for folder in folders
+            for suffix in SUFFIXES
+            for place in (folder, folder / stem, folder.parent / stem)
+        ]
+        if file
+        else []
+    )
     return next(iter([*filter(whole, folders), *filter(weighty, map(Path, files))]), None)
 
 
@@ -43,9 +53,13 @@ def own_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
 def unfinished(name: str, hubs: tuple[str, ...]) -> str:
     """What is wrong with a folder that is there and not whole, as a sentence; "" if there is none."""
     for folder in own_folders(name, hubs):
-        if (folder / "model_index.json").is_file() and (parts := [part for part in PARTS if lacking(folder, part)]):
-            return (f"{folder} is there, but has no weights in {', '.join(parts)} (a .safetensors or .bin file without a "
-                    "variant, such as .fp16, in its name). ")
+        if (folder / "model_index.json").is_file() and (
+            parts := [part for part in PARTS if lacking(folder, part)]
+        ):
+            return (
+                f"{folder} is there, but has no weights in {', '.join(parts)} (a .safetensors or"
+                " .bin file without a variant, such as .fp16, in its name). "
+            )
     return ""
 
 
@@ -71,10 +85,16 @@ def weighty(path: Path) -> bool:
 
 def whole(folder: Path) -> bool:
     """Whether the folder has an index and weights for every part, as an interrupted download has not."""
-    return (folder / "model_index.json").is_file() and not any(lacking(folder, part) for part in PARTS)
+    return (folder / "model_index.json").is_file() and not any(
+        lacking(folder, part) for part in PARTS
+    )
 
 
 def lacking(folder: Path, part: str) -> bool:
     """Whether a part's folder holds no weights without a variant, such as .fp16, in their names."""
-    weights = [f for f in (folder / part).glob("*") if f.suffix in (".safetensors", ".bin") and f.name.count(".") == 1]
+    weights = [
+        f
+        for f in (folder / part).glob("*")
+        if f.suffix in (".safetensors", ".bin") and f.name.count(".") == 1
+    ]
     return not any(map(weighty, weights))

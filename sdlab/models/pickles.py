@@ -1,4 +1,5 @@
 """Checkpoints that are pickles, read without running what they contain."""
+
 from __future__ import annotations
 
 import pickle
@@ -22,16 +23,21 @@ class Inert:
 def harmless() -> Iterator[None]:
     """Lets `torch.load(weights_only=True)` meet what the published checkpoints of Stable Diffusion v1 name beside tensors.
 
-    These are NumPy numbers, and Lightning's ModelCheckpoint as a key of its notes, for which an inert class stands in.
+    These are NumPy numbers, and Lightning's ModelCheckpoint as a key of its notes, for which an
+    inert class stands in.
     """
     import numpy as np
     import torch
 
-    with torch.serialization.safe_globals([
+    with torch.serialization.safe_globals(
+        [
             (Inert, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
             (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # as before NumPy 2
             np._core.multiarray.scalar,
-            np.dtype, *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8"))]):
+            np.dtype,
+            *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8")),
+        ]
+    ):
         yield
 
 
@@ -53,17 +59,22 @@ def contents_of(path: Path) -> Any:
     Raises
     ------
     ValueError
-        It wants to call something else than the above, which is named and was not called; or it is damaged.
+        It wants to call something else than the above, which is named and was not called; or it is
+        damaged.
     """
     import torch
 
     try:
         with harmless():
-            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            return torch.load(
+                str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
     except pickle.UnpicklingError as error:
         raise ValueError(refusal(path, str(error))) from None
     except Exception as error:  # torch has many ways to say that a file ends too early
-        raise ValueError(f"{path} is not readable as a checkpoint: is it complete? ({brief(str(error))})") from None
+        raise ValueError(
+            f"{path} is not readable as a checkpoint: is it complete? ({brief(str(error))})"
+        ) from None
 
 
 def brief(error: str) -> str:
@@ -75,9 +86,14 @@ def refusal(path: Path, error: str) -> str:
     """The message for a pickle that wants more than tensors."""
     wanted = unknown_names(path) or re.findall(r"GLOBAL (\S+)", error)
     if not wanted:
-        return f"{path} is not readable as a checkpoint: is it complete, and one of PyTorch's? ({brief(error)})"
-    return (f"{path} is a pickle that asks for {', '.join(sorted(set(wanted)))}, which could run any code; nothing of it was "
-            "run. Take the model as .safetensors, from a source you trust")
+        return (
+            f"{path} is not readable as a checkpoint: is it complete, and one of PyTorch's?"
+            f" ({brief(error)})"
+        )
+    return (
+        f"{path} is a pickle that asks for {', '.join(sorted(set(wanted)))}, which could run any"
+        " code; nothing of it was run. Take the model as .safetensors, from a source you trust"
+    )
 
 
 def unknown_names(path: Path) -> list[str]:

@@ -1,4 +1,5 @@
 """A model's folder or file becomes a diffusers pipeline on this machine: device, number format, one loaded at a time."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -52,7 +53,13 @@ def device_here() -> str:
     """The fastest device that torch finds: an NVIDIA or AMD card ("cuda"), Apple's ("mps", never tried here), or "cpu"."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return (
+        "cuda"
+        if torch.cuda.is_available()
+        else "mps"
+        if torch.backends.mps.is_available()
+        else "cpu"
+    )
 
 
 def dtype_here(device: str) -> str:
@@ -67,14 +74,18 @@ def dtype_here(device: str) -> str:
     return "bfloat16" if has.get("avx512_bf16") or has.get("amx_bf16") else "float32"
 
 
-def load(own: Native, device: str | None = None, dtype: str | None = None, memory: str = "auto") -> Loaded:
+def load(
+    own: Native, device: str | None = None, dtype: str | None = None, memory: str = "auto"
+) -> Loaded:
     """The model's pipeline with the parts put in place of its own; one loaded before is forgotten, unless it is the same model.
 
     Parts are exchanged in place: what an earlier call returned has them from then on, too.
     """
     device = device or device_here()
     dtype = dtype or dtype_here(device)
-    moving = bool(LEVELS[memory].visiting) and has_own_memory(device)  # then parts are where they cannot be exchanged
+    moving = bool(LEVELS[memory].visiting) and has_own_memory(
+        device
+    )  # then parts are where they cannot be exchanged
     name = (own.weights, device, dtype, memory, *[own.swaps] * moving)
     if name not in _loaded:
         unload()  # before the next one is read: two of them may not fit
@@ -113,7 +124,9 @@ def settled(loaded: Loaded, memory: str) -> Loaded:
     settle(loaded.pipe, loaded.device, memory)
     if LEVELS[memory].side_by_side:
         return loaded
-    return dataclasses.replace(loaded, memory=memory, lanes=1, threads=loaded.lanes * loaded.threads)
+    return dataclasses.replace(
+        loaded, memory=memory, lanes=1, threads=loaded.lanes * loaded.threads
+    )
 
 
 def read(model: Model, device: str, dtype: str) -> Loaded:
@@ -125,7 +138,9 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
     if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
         pipe.vae.float()  # an upscaler's overflows, says diffusers
     narrow = pipe.unet.config.block_out_channels[0] < NARROW
-    contiguous = device == "cpu" and (narrow or dtype == "float32")  # channels_last would be slower there
+    contiguous = device == "cpu" and (
+        narrow or dtype == "float32"
+    )  # channels_last would be slower there
     memory_format = "contiguous_format" if contiguous else "channels_last"
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
@@ -137,19 +152,27 @@ def opened(model: Model, dtype: Any) -> Any:
     import diffusers
     import transformers
 
-    path, channels = Path(model.path).expanduser(), layout_of(model.path, model.config, model.prediction_type).channels_in
+    path, channels = (
+        Path(model.path).expanduser(),
+        layout_of(model.path, model.config, model.prediction_type).channels_in,
+    )
     if path.is_file():
-        return single_file_pipeline(path, configuration(path, model.config, model.prediction_type), dtype)
+        return single_file_pipeline(
+            path, configuration(path, model.config, model.prediction_type), dtype
+        )
     if channels == 5:  # the class that checkpoints of 2022 name for their depth estimator is gone
         transformers.DPTFeatureExtractor = transformers.DPTImageProcessorPil
-    return getattr(diffusers, TASKS[MADE_FOR[channels]].pipeline).from_pretrained(path, dtype=dtype, local_files_only=True)
+    return getattr(diffusers, TASKS[MADE_FOR[channels]].pipeline).from_pretrained(
+        path, dtype=dtype, local_files_only=True
+    )
 
 
 def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
     """How many batches at a time, and the threads of each.
 
-    One thread computes a row of a batch alike wherever it stands; several may not (measured: 3 and 6 threads change the
-    last bits). So a lane has one thread, unless the cores are many and each lane of a wide network takes its own memory.
+    One thread computes a row of a batch alike wherever it stands; several may not (measured: 3 and
+    6 threads change the last bits). So a lane has one thread, unless the cores are many and each
+    lane of a wide network takes its own memory.
     """
     import torch
 
@@ -205,9 +228,14 @@ def machine_facts() -> dict[str, Any]:
     system = f"{platform.system()} {platform.machine()}, {processor()}, {capability}"
     if torch.cuda.is_available():
         system += f", {torch.cuda.get_device_name()}"
-    return {"sdlab_version": __version__, "torch_version": str(torch.__version__),
-            "diffusers_version": diffusers.__version__, "transformers_version": transformers.__version__,
-            "python_version": platform.python_version(), "machine": system}
+    return {
+        "sdlab_version": __version__,
+        "torch_version": str(torch.__version__),
+        "diffusers_version": diffusers.__version__,
+        "transformers_version": transformers.__version__,
+        "python_version": platform.python_version(),
+        "machine": system,
+    }
 
 
 @functools.cache
@@ -215,6 +243,8 @@ def processor() -> str:
     """The processor's name, as far as the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor() or "unknown processor"

@@ -1,4 +1,5 @@
 """A model by its name or place, the fingerprint of its weights, and `resolve`: a request with nothing left open."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -20,7 +21,9 @@ from .layout import Layout, configuration, layout_of, read_json
 from .tasks import native_values, require_scheduler, require_steps, task_of
 from .vaes import Vae, vae_named
 
-HASH_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"
+HASH_CACHE = (
+    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"
+)
 LARGE = 100_000_000  # bytes; fingerprints of models above are remembered between sessions
 
 
@@ -41,9 +44,10 @@ def find(name: str) -> Model:
         return Model(path=place)
     near = difflib.get_close_matches(name, MODELS, 1)
     raise ValueError(
-        f"unknown model {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} sdlab.MODELS has {', '.join(MODELS)}. The "
-        "path of a folder in diffusers' layout (one with a model_index.json), of a .safetensors or of a .ckpt file works "
-        "too; nothing is downloaded")
+        f"unknown model {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} sdlab.MODELS has"
+        f" {', '.join(MODELS)}. The path of a folder in diffusers' layout (one with a"
+        " model_index.json), of a .safetensors or of a .ckpt file works too; nothing is downloaded"
+    )
 
 
 def found(name: str, model: Model) -> Model:
@@ -84,7 +88,12 @@ class Swaps:
 
     def over(self, weights: str) -> str:
         """The fingerprint of these parts in a model of that fingerprint; its own without any."""
-        said = [weights, self.vae and self.vae[1], [part[1:] for part in self.loras], [part[1:] for part in self.embeddings]]
+        said = [
+            weights,
+            self.vae and self.vae[1],
+            [part[1:] for part in self.loras],
+            [part[1:] for part in self.embeddings],
+        ]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32] if self else weights
 
 
@@ -123,15 +132,27 @@ def swapped(own: Native, request: Request) -> Native:
     if not (request.vae or request.lora or request.textual_inversion):
         return own
     added = [(each, file_at("lora", each.path)) for each in loras(request.lora)]
-    learned = [(each, file_at("textual_inversion", each.path)) for each in embeddings(request.textual_inversion)]
+    learned = [
+        (each, file_at("textual_inversion", each.path))
+        for each in embeddings(request.textual_inversion)
+    ]
     for _, file in added:
         require_lora(file, own.layout)
-    tokens = [each.token or token for each, file in learned for token in [require_embedding(file, own.layout)]]
+    tokens = [
+        each.token or token
+        for each, file in learned
+        for token in [require_embedding(file, own.layout)]
+    ]
     if len(set(tokens)) < len(tokens):
-        raise ValueError(f"textual_inversion={request.textual_inversion!r:.200}: two of them have one token (their tokens are "
-                         f"{', '.join(tokens)}); say another for one, 'another=path'")
-    swaps = Swaps(fingerprinted(request.vae, own), tuple((file, each.scale, content(file)) for each, file in added),
-                  tuple((file, token, content(file)) for token, (_, file) in zip(tokens, learned)))
+        raise ValueError(
+            f"textual_inversion={request.textual_inversion!r:.200}: two of them have one token"
+            f" (their tokens are {', '.join(tokens)}); say another for one, 'another=path'"
+        )
+    swaps = Swaps(
+        fingerprinted(request.vae, own),
+        tuple((file, each.scale, content(file)) for each, file in added),
+        tuple((file, token, content(file)) for token, (_, file) in zip(tokens, learned)),
+    )
     return dataclasses.replace(own, swaps=swaps)
 
 
@@ -141,7 +162,10 @@ def fingerprinted(vae: str | None, own: Native) -> tuple[Vae, str] | None:
         return None
     config = configuration(own.model.path, own.model.config, own.model.prediction_type)
     place = Path(own.model.path).expanduser().resolve()
-    found, mine = vae_named(vae, config), Vae(place if place.is_file() else place / "vae", config / "vae/config.json")
+    found, mine = (
+        vae_named(vae, config),
+        Vae(place if place.is_file() else place / "vae", config / "vae/config.json"),
+    )
     prints = [_fingerprint(stamps(dict(each.files))) for each in (found, mine)]
     return None if prints[0] == prints[1] else (found, prints[0])
 
@@ -162,26 +186,40 @@ def resolve(request: Request, own: Native | None = None) -> Request:
     Raises
     ------
     ValueError
-        Unknown model or scheduler, a value that this model cannot take, or weights other than the request names.
+        Unknown model or scheduler, a value that this model cannot take, or weights other than the
+        request names.
     """
     own = swapped(own or native(request.model), request)
     model, facts, weights = own.model, own.layout, own.swaps.over(own.weights)
     if request.weights not in (None, weights):
         parts = " with the parts in their place" if own.swaps else ""
-        raise ValueError(f"the weights of model {request.model!r}{parts} are {weights}, but the request was made for "
-                         f"{request.weights}; find those, or leave `weights` out to use what is there")
-    for name in ("prompt", "negative_prompt") if "weights" not in (request.prompt_syntax or "") else ():  # which says it better
+        raise ValueError(
+            f"the weights of model {request.model!r}{parts} are {weights}, but the request was made"
+            f" for {request.weights}; find those, or leave `weights` out to use what is there"
+        )
+    for name in (
+        ("prompt", "negative_prompt") if "weights" not in (request.prompt_syntax or "") else ()
+    ):  # which says it better
         require_no_network(name, getattr(request, name))
     scheduler = scheduler_name(request.scheduler or facts.scheduler)
     require_taken(scheduler, request.num_inference_steps or model.num_inference_steps, request.eta)
     if request.clip_skip >= facts.text_layers:
-        raise ValueError(f"clip_skip={request.clip_skip}: the text encoder of {request.model!r} has {facts.text_layers} "
-                         f"layers, so at most {facts.text_layers - 1} can be skipped")
-    values = dict(guidance_scale=model.guidance_scale, num_inference_steps=model.num_inference_steps,
-                  height=facts.height, width=facts.width)
+        raise ValueError(
+            f"clip_skip={request.clip_skip}: the text encoder of {request.model!r} has"
+            f" {facts.text_layers} layers, so at most {facts.text_layers - 1} can be skipped"
+        )
+    values = dict(
+        guidance_scale=model.guidance_scale,
+        num_inference_steps=model.num_inference_steps,
+        height=facts.height,
+        width=facts.width,
+    )
     values |= native_values(request, facts.channels_in, facts.factor, facts.max_noise_level)
-    resolved = request.but(scheduler=scheduler, weights=weights,
-                           **{name: value for name, value in values.items() if getattr(request, name) is None})
+    resolved = request.but(
+        scheduler=scheduler,
+        weights=weights,
+        **{name: value for name, value in values.items() if getattr(request, name) is None},
+    )
     require_steps(resolved.strength, resolved.num_inference_steps)
     require_scheduler(resolved, facts.channels_in)
     if resolved.watermark is not None:
@@ -207,8 +245,10 @@ def denoised_key(request: Request, own: Native) -> str | None:
     if reads_input(request, own):
         return None
     swaps = dataclasses.replace(swapped(own, request).swaps, vae=None)
-    return key_of({name: value for name, value in request.to_dict().items() if name != "watermark"}
-                  | {"weights": swaps.over(own.weights)})
+    return key_of(
+        {name: value for name, value in request.to_dict().items() if name != "watermark"}
+        | {"weights": swaps.over(own.weights)}
+    )
 
 
 def require_room(request: Request) -> None:
@@ -218,25 +258,34 @@ def require_room(request: Request) -> None:
 
     area, payload = request.height * request.width, payload_of(request.watermark)
     if area < MIN_AREA:
-        raise ValueError(f"watermark={request.watermark!r:.80}: a picture of {request.width}x{request.height} is too small for "
-                         f"a mark, which needs {MIN_AREA:,} pixels; ask for height=256, width=256 or more")
+        raise ValueError(
+            f"watermark={request.watermark!r:.80}: a picture of {request.width}x{request.height} is"
+            f" too small for a mark, which needs {MIN_AREA:,} pixels; ask for height=256, width=256"
+            " or more"
+        )
     if len(payload) > area // 64:
-        raise ValueError(f"watermark={request.watermark!r:.80} has {len(payload):,} bits, but a picture of "
-                         f"{request.width}x{request.height} has room for {area // 64:,}; take a shorter text")
+        raise ValueError(
+            f"watermark={request.watermark!r:.80} has {len(payload):,} bits, but a picture of "
+            f"{request.width}x{request.height} has room for {area // 64:,}; take a shorter text"
+        )
 
 
 def fingerprint(model: Model) -> str:
     """32 hexadecimal digits over the weights, configurations and tokenizer files.
 
-    A single file counts with its configuration. The same weights as a folder and as a file have different fingerprints, so
-    they make different recipes: which bits of a large file are whose is known only after it has been converted.
+    A single file counts with its configuration. The same weights as a folder and as a file have
+    different fingerprints, so they make different recipes: which bits of a large file are whose is
+    known only after it has been converted.
     """
     path = Path(model.path).expanduser().resolve()
     config = configuration(path, model.config, model.prediction_type)
     files = {file.relative_to(config).as_posix(): file for file in parts(config)}
     if path.is_file():
-        stated = {name: file for name, file in files.items()
-                  if file.suffix in {".json", ".txt"} or name.startswith("depth_estimator/")}  # which no single file has
+        stated = {
+            name: file
+            for name, file in files.items()
+            if file.suffix in {".json", ".txt"} or name.startswith("depth_estimator/")
+        }  # which no single file has
         files = stated | {"checkpoint": path}
         files |= {"merges": MERGES} if packed_tokenizer(config) else {}
     return _fingerprint(stamps(files))
@@ -244,21 +293,33 @@ def fingerprint(model: Model) -> str:
 
 def stamps(files: dict[str, Path]) -> tuple[tuple[str, str, int, int], ...]:
     """(name, path, size, time of the last change) of each file, which change when its content does."""
-    return tuple((name, str(file), (found := file.stat()).st_size, found.st_mtime_ns) for name, file in files.items())
+    return tuple(
+        (name, str(file), (found := file.stat()).st_size, found.st_mtime_ns)
+        for name, file in files.items()
+    )
 
 
 def parts(folder: Path) -> list[Path]:
     """The files that make the pictures: those in the folders that model_index.json names."""
     index = read_json(folder / "model_index.json")
-    names = [name for name, value in index.items() if isinstance(value, list) and value[0] is not None]
-    files = [f for name in names for f in (folder / name).rglob("*") if f.suffix in {".safetensors", ".bin", ".json", ".txt"}]
+    names = [
+        name for name, value in index.items() if isinstance(value, list) and value[0] is not None
+    ]
+    files = [
+        f
+        for name in names
+        for f in (folder / name).rglob("*")
+        if f.suffix in {".safetensors", ".bin", ".json", ".txt"}
+    ]
     return sorted(files)
 
 
 @functools.lru_cache(64)
 def _fingerprint(files: tuple[tuple[str, str, int, int], ...]) -> str:
     if not files:
-        raise FileNotFoundError("the model's folder holds no weights; is it complete, and in diffusers' layout?")
+        raise FileNotFoundError(
+            "the model's folder holds no weights; is it complete, and in diffusers' layout?"
+        )
     large = sum(size for _, _, size, _ in files) > LARGE
     signature = hashlib.sha256(repr(files).encode()).hexdigest()
     known = remembered() if large else {}

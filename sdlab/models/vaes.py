@@ -2,6 +2,7 @@
 
 Facts about the published ones are from their model cards; no published file was at hand.
 """
+
 from __future__ import annotations
 
 import re
@@ -32,10 +33,16 @@ class Decoder:
     def located(self, name: str) -> Path | None:
         """Its folder or file on this machine, or None; `name` is the row's."""
         folders, stem = own_folders(name, (self.hub, self.file_hub)), Path(self.file).stem
-        files = [Path(f"{place}{suffix}") for folder in folders for suffix in SUFFIXES
-                 for place in (folder, folder / stem, folder.parent / stem)]
+        files = [
+            Path(f"{place}{suffix}")
+            for folder in folders
+            for suffix in SUFFIXES
+            for place in (folder, folder / stem, folder.parent / stem)
+        ]
         cached = [in_cache(self.file_hub, f"{stem}{suffix}") for suffix in SUFFIXES]
-        cached_folder = next((path.parent for name in WEIGHTS if (path := in_cache(self.hub, name))), None)
+        cached_folder = next(
+            (path.parent for name in WEIGHTS if (path := in_cache(self.hub, name))), None
+        )
         places = [*filter(is_vae_folder, folders), *filter(weighty, files), cached_folder, *cached]
         return next(filter(None, places), None)
 
@@ -43,13 +50,26 @@ class Decoder:
 IMPROVED = dict(licence="MIT", source="the authors' model card; Stability AI's own repositories")
 VAES: dict[str, Decoder] = {
     "sd-vae-ft-mse": Decoder(
-        title="the better decoder of October 2022, smooth: ft-EMA, then 280,000 steps with more weight on the squared error",
-        hub="stabilityai/sd-vae-ft-mse", file="vae-ft-mse-840000-ema-pruned.safetensors",
-        file_hub="stabilityai/sd-vae-ft-mse-original", **IMPROVED),
+        title=(
+            "the better decoder of October 2022, smooth: ft-EMA, then 280,000 steps with more"
+            " weight on the squared error"
+        ),
+        hub="stabilityai/sd-vae-ft-mse",
+        file="vae-ft-mse-840000-ema-pruned.safetensors",
+        file_hub="stabilityai/sd-vae-ft-mse-original",
+        **IMPROVED,
+    ),
     "sd-vae-ft-ema": Decoder(
-        title="the better decoder of October 2022, sharp: the original, then 313,198 steps with the same loss",
-        hub="stabilityai/sd-vae-ft-ema", file="vae-ft-ema-560000-ema-pruned.safetensors",
-        file_hub="stabilityai/sd-vae-ft-ema-original", **IMPROVED)}
+        title=(
+            "the better decoder of October 2022, sharp: the original, then 313,198 steps with the"
+            " same loss"
+        ),
+        hub="stabilityai/sd-vae-ft-ema",
+        file="vae-ft-ema-560000-ema-pruned.safetensors",
+        file_hub="stabilityai/sd-vae-ft-ema-original",
+        **IMPROVED,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,10 @@ class Vae:
         """(a name that does not tell the place, the file) of all that makes its pictures."""
         if self.path.is_file():
             return [("vae", self.path)]
-        return [("config.json", self.config), *((file.name, file) for file in weights_in(self.path))]
+        return [
+            ("config.json", self.config),
+            *((file.name, file) for file in weights_in(self.path)),
+        ]
 
 
 def vae_named(text: str, own: Path) -> Vae:
@@ -93,17 +116,25 @@ def vae_named(text: str, own: Path) -> Vae:
 
 def vae_at(text: str, place: Path, own: Path) -> Vae:
     """The VAE in a folder, in a model's folder, or in a file."""
-    place = place.parent if place.name in WEIGHTS and (place.parent / "config.json").is_file() else place
+    place = (
+        place.parent
+        if place.name in WEIGHTS and (place.parent / "config.json").is_file()
+        else place
+    )
     folder = place / "vae" if (place / "vae/config.json").is_file() else place
     if place.is_file():
         return Vae(place.resolve(), own / "vae/config.json")
     if is_vae_folder(folder):
         return Vae(folder.resolve(), folder.resolve() / "config.json")
     if place.is_dir():
-        raise FileNotFoundError(f"vae={text!r}: {folder} holds no VAE in diffusers' layout, which is a config.json and a "
-                                "diffusion_pytorch_model.safetensors")
-    raise FileNotFoundError(f"vae={text!r} is not here; it is a name in sdlab.models.vaes.VAES ({', '.join(VAES)}) or in "
-                            "MODELS, a folder, or a single file")
+        raise FileNotFoundError(
+            f"vae={text!r}: {folder} holds no VAE in diffusers' layout, which is a config.json and"
+            " a diffusion_pytorch_model.safetensors"
+        )
+    raise FileNotFoundError(
+        f"vae={text!r} is not here; it is a name in sdlab.models.vaes.VAES ({', '.join(VAES)}) or"
+        " in MODELS, a folder, or a single file"
+    )
 
 
 def require_fit(text: str, vae: Vae, own: Path) -> None:
@@ -114,7 +145,9 @@ def require_fit(text: str, vae: Vae, own: Path) -> None:
     for fact, value in (("latent_channels", 4), ("block_out_channels", (0,) * 4)):
         a, b = mine.get(fact, value), wanted.get(fact, value)
         if (a != b) if fact == "latent_channels" else len(a) != len(b):
-            raise ValueError(f"vae={text!r} does not fit the model: its {fact} is {a}, the model's is {b}")
+            raise ValueError(
+                f"vae={text!r} does not fit the model: its {fact} is {a}, the model's is {b}"
+            )
 
 
 def require_file_fits(text: str, path: Path, config: dict[str, Any]) -> None:
@@ -123,15 +156,21 @@ def require_file_fits(text: str, path: Path, config: dict[str, Any]) -> None:
         found = {name.removeprefix(VAE): shape for name, shape in shapes(path).items()}
     except ValueError as error:
         raise ValueError(f"vae={text!r}: {error}") from None
-    levels = {int(number[1]) for name in found if (number := re.match(r"decoder\.up\.(\d+)\.", name))}
+    levels = {
+        int(number[1]) for name in found if (number := re.match(r"decoder\.up\.(\d+)\.", name))
+    }
     if "decoder.conv_in.weight" not in found or not levels:
-        raise ValueError(f"vae={text!r}: {path} holds no VAE with the names of the original release, such as "
-                         f"{VAE}decoder.up.0.block.0.conv1.weight")
+        raise ValueError(
+            f"vae={text!r}: {path} holds no VAE with the names of the original release, such as "
+            f"{VAE}decoder.up.0.block.0.conv1.weight"
+        )
     widths, shape = config["block_out_channels"], found["decoder.conv_in.weight"]
     wanted = (widths[-1], config.get("latent_channels", 4), 3, 3)
     if shape != wanted or len(levels) != len(widths):
-        raise ValueError(f"vae={text!r} does not fit the model: its decoder.conv_in.weight is {shape}, with {len(levels)} "
-                         f"levels; that of the model's own is {wanted}, with {len(widths)}")
+        raise ValueError(
+            f"vae={text!r} does not fit the model: its decoder.conv_in.weight is {shape}, with"
+            f" {len(levels)} levels; that of the model's own is {wanted}, with {len(widths)}"
+        )
 
 
 def is_vae_folder(folder: Path) -> bool:
@@ -154,7 +193,10 @@ def in_cache(hub: str, name: str) -> Path | None:
 
 def absent(name: str, row: Decoder) -> str:
     """The message for a VAE that is not on this machine."""
-    return (f"vae={name!r} ({row.title}) is not on this machine, and sdlab downloads nothing. To get it, about "
-            f"{row.gigabytes:g} GB, licence {row.licence}: `hf download {row.hub} config.json {WEIGHTS[0]}` or `hf download "
-            f"{row.file_hub} {row.file}`; then it is found in the cache. If you have it, give its path as vae=, or put it, "
-            f"named {name!r} or as on the hub, into the folder that the environment variable {VARIABLE} names")
+    return (
+        f"vae={name!r} ({row.title}) is not on this machine, and sdlab downloads nothing. To get"
+        f" it, about {row.gigabytes:g} GB, licence {row.licence}: `hf download {row.hub}"
+        f" config.json {WEIGHTS[0]}` or `hf download {row.file_hub} {row.file}`; then it is found"
+        f" in the cache. If you have it, give its path as vae=, or put it, named {name!r} or as on"
+        f" the hub, into the folder that the environment variable {VARIABLE} names"
+    )

@@ -1,9 +1,11 @@
 """The text syntax of axes: number ranges, lists of words, and choices inside prompts.
 
-The ranges are those of A1111's X/Y/Z plot (documented behaviour, written anew), with three quirks mended: an end that the
-step meets is included ("10-1 (-3)" gives 10 7 4 1), a step never overshoots it ("0-1 (+0.3)" ends at 0.9), and a range
-without a step may fall ("5-1"). ".5-1" and "1e-3-1" are ranges too. A step needs its sign, as there.
+The ranges are those of A1111's X/Y/Z plot (documented behaviour, written anew), with three quirks
+mended: an end that the step meets is included ("10-1 (-3)" gives 10 7 4 1), a step never overshoots
+it ("0-1 (+0.3)" ends at 0.9), and a range without a step may fall ("5-1"). ".5-1" and "1e-3-1" are
+ranges too. A step needs its sign, as there.
 """
+
 from __future__ import annotations
 
 import csv
@@ -22,7 +24,11 @@ MOST = 1_000_000
 MANY = re.compile(r"(\d*)(-?)(\d*)\$\$")  # how many of the choices: 2$$ or 1-2$$
 NAMED = re.compile(r"\s*(\w[\w ]*?)\s*=")
 WEIGHT = re.compile(r"\s*\d*\.?\d+::")
-ESCAPED = {r"\{": "\ue000", r"\|": "\ue001", r"\}": "\ue002"}  # private characters, while the text is taken apart
+ESCAPED = {
+    r"\{": "\ue000",
+    r"\|": "\ue001",
+    r"\}": "\ue002",
+}  # private characters, while the text is taken apart
 
 
 def words(text: str) -> list[str]:
@@ -38,10 +44,15 @@ def numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | list[f
         if re.fullmatch(NUMBER, item):
             out.append(exactly(Decimal(item), whole, name))
         elif match := RANGE.fullmatch(item):
-            out += [exactly(value, whole, name) for value in span(*match.groups(), whole=whole, item=item, name=name)]
+            out += [
+                exactly(value, whole, name)
+                for value in span(*match.groups(), whole=whole, item=item, name=name)
+            ]
         else:
             sign = " (a step needs its sign: (+1))" if re.search(r"\(\s*\d", item) else ""
-            raise ValueError(f"{name}: {item!r} is neither a number nor a range{sign}; {RANGE_HELP}")
+            raise ValueError(
+                f"{name}: {item!r} is neither a number nor a range{sign}; {RANGE_HELP}"
+            )
     return out
 
 
@@ -51,7 +62,9 @@ def exactly(value: Decimal, whole: bool, name: str) -> int | float:
     return int(value) if whole else float(value)
 
 
-def span(first: str, last: str, step: str | None, count: str | None, *, whole: bool, item: str, name: str) -> list[Decimal]:
+def span(
+    first: str, last: str, step: str | None, count: str | None, *, whole: bool, item: str, name: str
+) -> list[Decimal]:
     """The values of one range, both ends included."""
     start, end = Decimal(first), Decimal(last)
     if count is not None:
@@ -64,7 +77,10 @@ def span(first: str, last: str, step: str | None, count: str | None, *, whole: b
         raise ValueError(f"{name}: {step!r} in {item!r} is not a step; {RANGE_HELP}")
     by = Decimal(step) if step is not None else Decimal(1 if end >= start else -1)
     if by == 0 or (end - start) * by < 0:
-        raise ValueError(f"{name}: {item!r} never arrives at {end} in steps of {by}; turn the ends or the sign around")
+        raise ValueError(
+            f"{name}: {item!r} never arrives at {end} in steps of {by}; turn the ends or the sign"
+            " around"
+        )
     if (end - start) / by >= MOST:
         raise ValueError(f"{name}: {item!r} has more than {MOST:,} values")
     return [start + by * i for i in range(int((end - start) / by) + 1)]
@@ -74,16 +90,19 @@ def span(first: str, last: str, step: str | None, count: str | None, *, whole: b
 def choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
     """Every reading of a prompt with `{a|b}` in it: ((text, {name of the choice: what was chosen}), ...)
 
-    `{colour=red|blue}` names a choice; without a name, what stands in the braces is the name. Choices nest.
-    `{2$$a|b|c}` takes two at a time, in the written order, joined by a comma; `{1-2$$ and $$a|b|c}` one or two, joined by
-    " and ". Weights (`{0.5::a|3::b}`) have no meaning where all choices are taken: they are read and ignored.
+    `{colour=red|blue}` names a choice; without a name, what stands in the braces is the name.
+    Choices nest. `{2$$a|b|c}` takes two at a time, in the written order, joined by a comma; `{1-2$$
+    and $$a|b|c}` one or two, joined by " and ". Weights (`{0.5::a|3::b}`) have no meaning where all
+    choices are taken: they are read and ignored.
     """
     for mark, stand_in in ESCAPED.items():
         prompt = prompt.replace(mark, stand_in)
     if (count := readings(prompt)) > MOST:
         raise ValueError(f"{restored(prompt)!r} has {count:,} readings, more than {MOST:,}")
-    return tuple((restored(text), {restored(k): restored(v) for k, v in labels.items()})
-                 for text, labels in expanded(prompt))
+    return tuple(
+        (restored(text), {restored(k): restored(v) for k, v in labels.items()})
+        for text, labels in expanded(prompt)
+    )
 
 
 def restored(text: str) -> str:
@@ -97,7 +116,11 @@ def pieces(text: str, separator: str | None = None) -> list[str]:
     out, depth, current = [], 0, ""
     for character in text:
         opens, closes = character == "{", character == "}"
-        cut = (depth == 0 and character == separator) if separator else ((opens and depth == 0) or (closes and depth == 1))
+        cut = (
+            (depth == 0 and character == separator)
+            if separator
+            else ((opens and depth == 0) or (closes and depth == 1))
+        )
         depth += opens - closes
         if depth < 0:
             break
@@ -107,7 +130,10 @@ def pieces(text: str, separator: str | None = None) -> list[str]:
         else:
             current += character
     if depth:
-        raise ValueError(f"{restored(text)!r} has a brace without its partner; a plain brace is written \\{{ or \\}}")
+        raise ValueError(
+            f"{restored(text)!r} has a brace without its partner; a plain brace is written \\{{ or"
+            " \\}"
+        )
     return [*out, current]
 
 
@@ -115,21 +141,26 @@ def taken_apart(inside: str) -> tuple[str, str, range, list[str]]:
     """What stands in braces as (name, separator, how many at a time, choices)."""
     body, name, separator, many = inside, inside, ", ", range(1, 2)
     if named := NAMED.match(body):
-        name, body = named[1], body[named.end():]
+        name, body = named[1], body[named.end() :]
     if match := MANY.match(body):
-        body = body[match.end():]
+        body = body[match.end() :]
         if "$$" in body:
             separator, body = body.split("$$", 1)
     options = pieces(body, "|")
     if any(WEIGHT.match(option) for option in options):
-        warnings.warn(f"{{{restored(inside)}}}: the weights are ignored, every choice is taken once", stacklevel=2)
+        warnings.warn(
+            f"{{{restored(inside)}}}: the weights are ignored, every choice is taken once",
+            stacklevel=2,
+        )
         options = [WEIGHT.sub("", option, count=1) for option in options]
     if match:
         low, dash, high = match.groups()
         first = int(low or 0) if low or dash else 1
         last = (int(high) if high else len(options)) if dash else first
         if not 0 <= first <= last <= len(options):
-            raise ValueError(f"{{{restored(inside)}}}: cannot take {match[0][:-2]} of {len(options)} choices")
+            raise ValueError(
+                f"{{{restored(inside)}}}: cannot take {match[0][:-2]} of {len(options)} choices"
+            )
         many = range(first, last + 1)
     return name, separator, many, options
 
@@ -153,10 +184,20 @@ def expanded(text: str) -> list[tuple[str, dict[str, str]]]:
     out = [(parts[0], {})]
     for inside, plain in zip(parts[1::2], parts[2::2]):
         name, separator, many, options = taken_apart(inside)
-        picks = [pick for n in many for chosen in itertools.combinations(options, n)
-                 for pick in itertools.product(*map(expanded, chosen))]
-        out = [(before + (value := separator.join(t for t, _ in pick)) + plain, joined(labels, name, value, pick))
-               for before, labels in out for pick in picks]
+        picks = [
+            pick
+            for n in many
+            for chosen in itertools.combinations(options, n)
+            for pick in itertools.product(*map(expanded, chosen))
+        ]
+        out = [
+            (
+                before + (value := separator.join(t for t, _ in pick)) + plain,
+                joined(labels, name, value, pick),
+            )
+            for before, labels in out
+            for pick in picks
+        ]
     return out
 
 

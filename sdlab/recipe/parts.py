@@ -1,4 +1,5 @@
 """The parts of a pipeline that a request may exchange, as text: a VAE, LoRAs with scales, textual inversions with tokens."""
+
 from __future__ import annotations
 
 import csv
@@ -24,7 +25,11 @@ class Lora:
     scale: float
 
     def __str__(self) -> str:
-        return f"{self.path}@{self.scale!r}" if self.scale != 1 or SCALED.fullmatch(self.path) else self.path
+        return (
+            f"{self.path}@{self.scale!r}"
+            if self.scale != 1 or SCALED.fullmatch(self.path)
+            else self.path
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,10 @@ def lora(item: str) -> Lora:
 
 def embeddings(text: str | None) -> tuple[Embedding, ...]:
     """The textual inversions of a request, in its order: "cat-toy.safetensors, style=photo.pt"."""
-    pairs = [match.groups() if (match := NAMED.fullmatch(item)) else (None, item) for item in words(text or "")]
+    pairs = [
+        match.groups() if (match := NAMED.fullmatch(item)) else (None, item)
+        for item in words(text or "")
+    ]
     require_different("textual_inversion", text, [path for _, path in pairs])
     return tuple(Embedding(path.strip(), token) for token, path in pairs)
 
@@ -99,5 +107,7 @@ def words_apart(row: str) -> list[str]:
 def require_no_network(name: str, prompt: str) -> None:
     """Refuses A1111's "<lora:name:0.8>" in a prompt, which to diffusers is plain text and would act as such."""
     if found := NETWORK.search(prompt):
-        raise ValueError(f"{name} holds {found[0]!r:.80}, which is how A1111 asks for an extra network; take it out of the "
-                         "prompt and say lora='path/of/the.safetensors@0.8'")
+        raise ValueError(
+            f"{name} holds {found[0]!r:.80}, which is how A1111 asks for an extra network; take it"
+            " out of the prompt and say lora='path/of/the.safetensors@0.8'"
+        )

@@ -1,8 +1,10 @@
 """Prompts as a text encoder reads them: with weights, "(word:1.2)", and with more tokens than its 77 positions hold.
 
-Neither is done unless a request asks for it in `prompt_syntax`, because brackets are plain characters to diffusers, and
-because a longer text is another input to the UNet. `encode` in `render` says what a weight does.
+Neither is done unless a request asks for it in `prompt_syntax`, because brackets are plain
+characters to diffusers, and because a longer text is another input to the UNet. `encode` in
+`render` says what a weight does.
 """
+
 from __future__ import annotations
 
 import re
@@ -13,42 +15,56 @@ SYNTAXES = ("weights", "chunks")  # alone, or both: "weights+chunks"
 STEP = 1.1  # of (word), and of [word] downwards
 MOST = 10.0
 NUMBER = r":\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*"
-MARK = re.compile(rf"\\([()\[\]\\])|([(\[])|(?:{NUMBER})?([)\]])")  # escaped character | opens | number, closes
+MARK = re.compile(
+    rf"\\([()\[\]\\])|([(\[])|(?:{NUMBER})?([)\]])"
+)  # escaped character | opens | number, closes
 ELSEWHERE = (  # what A1111's syntax has besides; read as plain text it would pass unnoticed
-    (re.compile(r"<(?:lora|lyco|hypernet):"), "an extra network; take it out of the prompt and say lora='path'"),
+    (
+        re.compile(r"<(?:lora|lyco|hypernet):"),
+        "an extra network; take it out of the prompt and say lora='path'",
+    ),
     (re.compile(r"\bAND\b"), "a second prompt; write 'and' for the plain word"),
     (re.compile(r"\bBREAK\b"), "a break between chunks; write 'break' for the plain word"),
-    (re.compile(r"(?<!\\)\[[^\[\]]*\|[^\[\]]*\]"), r"a change between steps; plain brackets are written \[ and \]"),
-    (re.compile(rf"(?<!\\)\[[^\[\]]*{NUMBER}\]"),
-     r"a change between steps; a lower weight is written (word:0.8), plain brackets \[ \]"))
+    (
+        re.compile(r"(?<!\\)\[[^\[\]]*\|[^\[\]]*\]"),
+        r"a change between steps; plain brackets are written \[ and \]",
+    ),
+    (
+        re.compile(rf"(?<!\\)\[[^\[\]]*{NUMBER}\]"),
+        r"a change between steps; a lower weight is written (word:0.8), plain brackets \[ \]",
+    ),
+)
 
 
 def syntax_name(text: str) -> str:
     """The one spelling of a prompt syntax: "weights", "chunks" or "weights+chunks"."""
     parts = set(re.split(r"[\s+,]+", text.strip().lower()))
     if not parts <= set(SYNTAXES):
-        raise ValueError(f"prompt_syntax={text!r:.80}; it is 'weights' for (word:1.2), 'chunks' for more than 77 tokens, "
-                         "'weights+chunks' for both, or None for neither")
+        raise ValueError(
+            f"prompt_syntax={text!r:.80}; it is 'weights' for (word:1.2), 'chunks' for more than 77"
+            " tokens, 'weights+chunks' for both, or None for neither"
+        )
     return "+".join(name for name in SYNTAXES if name in parts)
 
 
 def weighted(prompt: str) -> list[tuple[str, float]]:
     r"""The prompt without its brackets, in pieces of one weight: "a (red:1.2) cat" is "a " 1, "red" 1.2, " cat" 1.
 
-    A1111's syntax: `(word)` is 1.1, `[word]` 1/1.1, `(word:1.2)` 1.2; brackets in brackets multiply; `\(`, `\)`, `\[`, `\]`
-    and `\\` are plain characters.
+    A1111's syntax: `(word)` is 1.1, `[word]` 1/1.1, `(word:1.2)` 1.2; brackets in brackets
+    multiply; `\(`, `\)`, `\[`, `\]` and `\\` are plain characters.
 
     Raises
     ------
     ValueError
-        A bracket without its partner, with its place; a weight outside 0 to 10; or what A1111 reads and sdlab does not.
+        A bracket without its partner, with its place; a weight outside 0 to 10; or what A1111 reads
+        and sdlab does not.
     """
     for pattern, meaning in ELSEWHERE:
         if found := pattern.search(prompt):
             raise ValueError(f"{found[0]!r} {place(prompt, found.start())} is {meaning}")
     pieces, opened, end = [], [], 0
     for mark in MARK.finditer(prompt):
-        pieces.append((prompt[end:mark.start()] + (mark[1] or ""), 1.0))
+        pieces.append((prompt[end : mark.start()] + (mark[1] or ""), 1.0))
         end = mark.end()
         if mark[2]:
             opened.append((mark.start(2), len(pieces)))
@@ -67,7 +83,10 @@ def partner(prompt: str, opened: list[tuple[int, int]], closes: int) -> int:
         raise ValueError(alone(prompt, closes))
     opens, first = opened.pop()
     if prompt[opens] + prompt[closes] not in ("()", "[]"):
-        raise ValueError(f"{prompt[opens]!r} {place(prompt, opens)} is closed by {prompt[closes]!r} {place(prompt, closes)}")
+        raise ValueError(
+            f"{prompt[opens]!r} {place(prompt, opens)} is closed by {prompt[closes]!r}"
+            f" {place(prompt, closes)}"
+        )
     return first
 
 
@@ -77,7 +96,9 @@ def joined(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str, floa
     for text, exact in pieces:
         weight = round(exact, 6)  # ([word]) is 1
         if not 0 <= weight <= MOST:
-            raise ValueError(f"{text!r:.80} in {prompt!r:.200} has weight {weight:g}; weights are 0 to {MOST:g}")
+            raise ValueError(
+                f"{text!r:.80} in {prompt!r:.200} has weight {weight:g}; weights are 0 to {MOST:g}"
+            )
         if out and (out[-1][1] == weight or not text):
             out[-1] = out[-1][0] + text, out[-1][1]
         elif text:
@@ -86,34 +107,51 @@ def joined(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str, floa
 
 
 def alone(prompt: str, at: int) -> str:
-    return f"{prompt[at]!r} {place(prompt, at)} has no partner; a plain bracket is written \\{prompt[at]}"
+    return (
+        f"{prompt[at]!r} {place(prompt, at)} has no partner; a plain bracket is written"
+        f" \\{prompt[at]}"
+    )
 
 
 def place(prompt: str, at: int) -> str:
     """Where that is, for people: the character's number, from 1, and what stands around it."""
-    return f"at character {at + 1} of the prompt (…{prompt[max(0, at - 12):at + 12]}…)"
+    return f"at character {at + 1} of the prompt (…{prompt[max(0, at - 12) : at + 12]}…)"
 
 
 def tokens_of(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[tuple[int, float]]:
     """The prompt's tokens, without the two that mark its ends, each with its weight."""
     pieces = weighted(prompt) if "weights" in (syntax or "") else [(prompt, 1.0)]
     further = further_tokens(tokenizer)
-    return [(each, weight) for text, weight in pieces
-            for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-            for each in (token, *further.get(token, ()))]
+    return [
+        (each, weight)
+        for text, weight in pieces
+        for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        for each in (token, *further.get(token, ()))
+    ]
 
 
 def further_tokens(tokenizer: Any) -> dict[int, list[int]]:
     """{a learned token: those that follow it}: diffusers calls the vectors of a textual inversion "ink", "ink_1", "ink_2"..."""
     known = tokenizer.get_added_vocab()
-    return {known[name]: [known[f"{name}_{i}"] for i in takewhile(lambda i, name=name: f"{name}_{i}" in known, count(1))]
-            for name in known if f"{name}_1" in known}
+    return {
+        known[name]: [
+            known[f"{name}_{i}"]
+            for i in takewhile(lambda i, name=name: f"{name}_{i}" in known, count(1))
+        ]
+        for name in known
+        if f"{name}_1" in known
+    }
 
 
-def rows_of(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[list[tuple[int, float]]]:
+def rows_of(
+    tokenizer: Any, prompt: str, syntax: str | None = None
+) -> list[list[tuple[int, float]]]:
     """What the encoder reads, 77 tokens a row, each with its own ends and padding; without "chunks" one row, the rest cut."""
     tokens, room = tokens_of(tokenizer, prompt, syntax), tokenizer.model_max_length - 2
     starts = range(0, max(len(tokens), 1), room) if "chunks" in (syntax or "") else [0]
-    begin, end, pad = ((token, 1.0) for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id))
-    rows = [[begin, *tokens[start:start + room], end] for start in starts]
+    begin, end, pad = (
+        (token, 1.0)
+        for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    )
+    rows = [[begin, *tokens[start : start + room], end] for start in starts]
     return [row + [pad] * (room + 2 - len(row)) for row in rows]

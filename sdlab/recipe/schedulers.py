@@ -1,8 +1,10 @@
 """Schedulers by all their names: diffusers' classes, A1111's samplers and schedule types, ComfyUI's spelling of both.
 
-A recipe holds one spelling, which is Python for the object that runs: the class, and in brackets those of its options that
-differ from the checkpoint's own configuration, "DPMSolverMultistepScheduler(use_karras_sigmas=True)".
+A recipe holds one spelling, which is Python for the object that runs: the class, and in brackets
+those of its options that differ from the checkpoint's own configuration,
+"DPMSolverMultistepScheduler(use_karras_sigmas=True)".
 """
+
 from __future__ import annotations
 
 import ast
@@ -15,43 +17,105 @@ SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")  # a
 SPACED, ZERO = "timestep_spacing", "rescale_betas_zero_snr"
 SOLVER = ("algorithm_type", "solver_order")
 OPTIONS = {  # diffusers' class: the options it takes here
-    "DDIMScheduler": (SPACED, ZERO), "DDPMScheduler": (SPACED, ZERO), "PNDMScheduler": (SPACED,),
-    "EulerDiscreteScheduler": (*SIGMAS, SPACED, ZERO), "EulerAncestralDiscreteScheduler": (SPACED, ZERO),
-    "HeunDiscreteScheduler": (*SIGMAS, SPACED), "KDPM2DiscreteScheduler": (*SIGMAS, SPACED),
+    "DDIMScheduler": (SPACED, ZERO),
+    "DDPMScheduler": (SPACED, ZERO),
+    "PNDMScheduler": (SPACED,),
+    "EulerDiscreteScheduler": (*SIGMAS, SPACED, ZERO),
+    "EulerAncestralDiscreteScheduler": (SPACED, ZERO),
+    "HeunDiscreteScheduler": (*SIGMAS, SPACED),
+    "KDPM2DiscreteScheduler": (*SIGMAS, SPACED),
     "KDPM2AncestralDiscreteScheduler": (*SIGMAS, SPACED),
     "DPMSolverMultistepScheduler": (*SOLVER, "solver_type", *SIGMAS, SPACED, ZERO),
     "DPMSolverSinglestepScheduler": (*SOLVER, "solver_type", *SIGMAS),
     "UniPCMultistepScheduler": ("solver_order", *SIGMAS, SPACED, ZERO),
     "DEISMultistepScheduler": ("solver_order", *SIGMAS, SPACED),
-    "LCMScheduler": (SPACED, ZERO), "TCDScheduler": (SPACED, ZERO), "SASolverScheduler": (*SIGMAS, SPACED),
-    "LMSDiscreteScheduler": (*SIGMAS, SPACED), "DPMSolverSDEScheduler": (*SIGMAS, SPACED)}
+    "LCMScheduler": (SPACED, ZERO),
+    "TCDScheduler": (SPACED, ZERO),
+    "SASolverScheduler": (*SIGMAS, SPACED),
+    "LMSDiscreteScheduler": (*SIGMAS, SPACED),
+    "DPMSolverSDEScheduler": (*SIGMAS, SPACED),
+}
 VALUES = {  # of the options that are not True or False
-    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++"), "solver_order": (1, 2, 3), "solver_type": ("midpoint", "heun"),
-    SPACED: ("leading", "linspace", "trailing")}
-NEEDS = {"LMSDiscreteScheduler": "scipy", "use_beta_sigmas": "scipy", "DPMSolverSDEScheduler": "torchsde"}
-INSTEAD = {"LMSDiscreteScheduler": "DEISMultistepScheduler", "use_beta_sigmas": "use_karras_sigmas or use_exponential_sigmas",
-           "DPMSolverSDEScheduler": "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')"}
-SCHEDULERS = tuple(name for name in OPTIONS if name not in NEEDS)  # each runs from the configuration of v1 and v2 checkpoints
+    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++"),
+    "solver_order": (1, 2, 3),
+    "solver_type": ("midpoint", "heun"),
+    SPACED: ("leading", "linspace", "trailing"),
+}
+NEEDS = {
+    "LMSDiscreteScheduler": "scipy",
+    "use_beta_sigmas": "scipy",
+    "DPMSolverSDEScheduler": "torchsde",
+}
+INSTEAD = {
+    "LMSDiscreteScheduler": "DEISMultistepScheduler",
+    "use_beta_sigmas": "use_karras_sigmas or use_exponential_sigmas",
+    "DPMSolverSDEScheduler": "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')",
+}
+SCHEDULERS = tuple(
+    name for name in OPTIONS if name not in NEEDS
+)  # each runs from the configuration of v1 and v2 checkpoints
 FEW_STEPS = {"LCMScheduler": 50, "TCDScheduler": 50}  # they know no more steps than these
 
 SDE = "DPMSolverMultistepScheduler(algorithm_type='sde-dpmsolver++'"
 SAMPLERS = {  # A1111's name: the canonical one
-    "DDIM": "DDIMScheduler", "DDPM": "DDPMScheduler", "PLMS": "PNDMScheduler", "Euler": "EulerDiscreteScheduler",
-    "Euler a": "EulerAncestralDiscreteScheduler", "Heun": "HeunDiscreteScheduler", "LMS": "LMSDiscreteScheduler",
-    "DPM2": "KDPM2DiscreteScheduler", "DPM2 a": "KDPM2AncestralDiscreteScheduler", "DPM++ 2M": "DPMSolverMultistepScheduler",
-    "DPM++ 2M SDE": f"{SDE})", "DPM++ 2M SDE Heun": f"{SDE}, solver_type='heun')", "DPM++ 3M SDE": f"{SDE}, solver_order=3)",
-    "DPM++ 2S": "DPMSolverSinglestepScheduler", "DPM++ SDE": "DPMSolverSDEScheduler", "UniPC": "UniPCMultistepScheduler",
-    "DEIS": "DEISMultistepScheduler", "LCM": "LCMScheduler", "TCD": "TCDScheduler", "SASolver": "SASolverScheduler"}
-SCHEDULES = {"Karras": ("use_karras_sigmas", True), "Exponential": ("use_exponential_sigmas", True),
-             "Beta": ("use_beta_sigmas", True), "SGM Uniform": (SPACED, "trailing")}  # A1111's schedule types
+    "DDIM": "DDIMScheduler",
+    "DDPM": "DDPMScheduler",
+    "PLMS": "PNDMScheduler",
+    "Euler": "EulerDiscreteScheduler",
+    "Euler a": "EulerAncestralDiscreteScheduler",
+    "Heun": "HeunDiscreteScheduler",
+    "LMS": "LMSDiscreteScheduler",
+    "DPM2": "KDPM2DiscreteScheduler",
+    "DPM2 a": "KDPM2AncestralDiscreteScheduler",
+    "DPM++ 2M": "DPMSolverMultistepScheduler",
+    "DPM++ 2M SDE": f"{SDE})",
+    "DPM++ 2M SDE Heun": f"{SDE}, solver_type='heun')",
+    "DPM++ 3M SDE": f"{SDE}, solver_order=3)",
+    "DPM++ 2S": "DPMSolverSinglestepScheduler",
+    "DPM++ SDE": "DPMSolverSDEScheduler",
+    "UniPC": "UniPCMultistepScheduler",
+    "DEIS": "DEISMultistepScheduler",
+    "LCM": "LCMScheduler",
+    "TCD": "TCDScheduler",
+    "SASolver": "SASolverScheduler",
+}
+SCHEDULES = {
+    "Karras": ("use_karras_sigmas", True),
+    "Exponential": ("use_exponential_sigmas", True),
+    "Beta": ("use_beta_sigmas", True),
+    "SGM Uniform": (SPACED, "trailing"),
+}  # A1111's schedule types
 AUTOMATIC = {  # what A1111's schedule type "Automatic" is for these; for others it is "Uniform"
-    "DPM2": "Karras", "DPM2 a": "Karras", "DPM++ 2M": "Karras", "DPM++ 2M SDE": "Karras", "DPM++ 2M SDE Heun": "Karras",
-    "DPM++ 2S": "Karras", "DPM++ SDE": "Karras", "DPM++ 3M SDE": "Exponential"}
-ABSENT = {"dpm++ 2s a": "DPM++ 2S", "dpm fast": "DPM++ 2S", "dpm adaptive": "DPM++ 2S", "restart": "Heun",
-          "ddim cfg++": "DDIM"}  # of A1111, but not in diffusers: the nearest that is
+    "DPM2": "Karras",
+    "DPM2 a": "Karras",
+    "DPM++ 2M": "Karras",
+    "DPM++ 2M SDE": "Karras",
+    "DPM++ 2M SDE Heun": "Karras",
+    "DPM++ 2S": "Karras",
+    "DPM++ SDE": "Karras",
+    "DPM++ 3M SDE": "Exponential",
+}
+ABSENT = {
+    "dpm++ 2s a": "DPM++ 2S",
+    "dpm fast": "DPM++ 2S",
+    "dpm adaptive": "DPM++ 2S",
+    "restart": "Heun",
+    "ddim cfg++": "DDIM",
+}  # of A1111, but not in diffusers: the nearest that is
 SNR = "Zero Terminal SNR"  # A1111's noise schedule
-SAMPLING = ("Sampler", "Schedule type", "Noise Schedule", "Diffusers scheduler")  # A1111's words; the last is sdlab's
-FOLDED = ("dpmpp", "dpm++"), ("dpm 2", "dpm2"), (" ancestral", " a"), ("uni pc", "unipc"), ("sa solver", "sasolver")
+SAMPLING = (
+    "Sampler",
+    "Schedule type",
+    "Noise Schedule",
+    "Diffusers scheduler",
+)  # A1111's words; the last is sdlab's
+FOLDED = (
+    ("dpmpp", "dpm++"),
+    ("dpm 2", "dpm2"),
+    (" ancestral", " a"),
+    ("uni pc", "unipc"),
+    ("sa solver", "sasolver"),
+)
 CALLED = re.compile(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
@@ -61,9 +125,10 @@ def scheduler_name(name: str) -> str:
     Parameters
     ----------
     name : str
-        A class of diffusers with or without "Scheduler"; a sampler of A1111 ("DPM++ 2M"), a schedule type after it
-        ("DPM++ 2M Karras"), or ComfyUI's name ("dpmpp_2m_sde"); each in any case, and with options in brackets if need be:
-        "DDIM(rescale_betas_zero_snr=True, timestep_spacing='trailing')".
+        A class of diffusers with or without "Scheduler"; a sampler of A1111 ("DPM++ 2M"), a
+        schedule type after it ("DPM++ 2M Karras"), or ComfyUI's name ("dpmpp_2m_sde"); each in any
+        case, and with options in brackets if need be: "DDIM(rescale_betas_zero_snr=True,
+        timestep_spacing='trailing')".
 
     Raises
     ------
@@ -73,8 +138,11 @@ def scheduler_name(name: str) -> str:
     kind, options = parted(name)
     for part in (kind, *(option for option, value in options.items() if value)):
         if part in NEEDS and importlib.util.find_spec(NEEDS[part]) is None:
-            raise ValueError(f"scheduler {name!r} needs the package {NEEDS[part]}, which is not installed; install it, or use "
-                             f"{INSTEAD[part]}. Without it these run: {', '.join(SCHEDULERS)}")
+            raise ValueError(
+                f"scheduler {name!r} needs the package {NEEDS[part]}, which is not installed;"
+                f" install it, or use {INSTEAD[part]}. Without it these run:"
+                f" {', '.join(SCHEDULERS)}"
+            )
     return written(kind, options)
 
 
@@ -91,10 +159,15 @@ def parted(name: str) -> tuple[str, dict[str, Any]]:
     options |= stated(name, match[2]) if match and match[2] else {}
     for option, value in options.items():
         if option not in OPTIONS[kind]:
-            raise ValueError(f"scheduler {name!r}: {kind} takes no {option} here; it takes {', '.join(OPTIONS[kind])}")
+            raise ValueError(
+                f"scheduler {name!r}: {kind} takes no {option} here; it takes"
+                f" {', '.join(OPTIONS[kind])}"
+            )
         allowed = VALUES.get(option, (True, False))
         if value not in allowed or type(value) is not type(allowed[0]):
-            raise ValueError(f"scheduler {name!r}: {option}={value!r}; it takes {', '.join(map(repr, allowed))}")
+            raise ValueError(
+                f"scheduler {name!r}: {option}={value!r}; it takes {', '.join(map(repr, allowed))}"
+            )
     if len(several := [option for option in SIGMAS if options.get(option)]) > 1:
         raise ValueError(f"scheduler {name!r} asks for {' and '.join(several)}; choose one")
     return kind, options
@@ -108,8 +181,10 @@ def stated(name: str, inside: str) -> dict[str, Any]:
         if call.args or None in found:
             raise SyntaxError
     except (SyntaxError, ValueError, AttributeError):
-        raise ValueError(f"scheduler {name!r}: ({inside}) is not a list of options; they are written as in Python: "
-                         "(use_karras_sigmas=True, timestep_spacing='trailing')") from None
+        raise ValueError(
+            f"scheduler {name!r}: ({inside}) is not a list of options; they are written as in"
+            " Python: (use_karras_sigmas=True, timestep_spacing='trailing')"
+        ) from None
     return found
 
 
@@ -124,16 +199,28 @@ def named(text: str) -> tuple[str, dict[str, Any]]:
     if short in NAMES:
         return NAMES[short][0], dict(NAMES[short][1])
     if short in ABSENT:
-        raise ValueError(f"scheduler {text!r} is A1111's alone, diffusers has none like it; the nearest is {ABSENT[short]!r}")
-    near = [name for name in NAMES if short and name.startswith(short)] or difflib.get_close_matches(short, NAMES, 1)
+        raise ValueError(
+            f"scheduler {text!r} is A1111's alone, diffusers has none like it; the nearest is"
+            f" {ABSENT[short]!r}"
+        )
+    near = [
+        name for name in NAMES if short and name.startswith(short)
+    ] or difflib.get_close_matches(short, NAMES, 1)
     hint = f"did you mean {written(*NAMES[near[0]])!r}? " if near else ""
-    raise ValueError(f"unknown scheduler {text!r}; {hint}these run: {', '.join(SCHEDULERS)}; A1111's names of them too, such "
-                     "as 'DPM++ 2M Karras'")
+    raise ValueError(
+        f"unknown scheduler {text!r}; {hint}these run: {', '.join(SCHEDULERS)}; A1111's names of"
+        " them too, such as 'DPM++ 2M Karras'"
+    )
 
 
 def folded(text: str) -> str:
     """A name as it is looked up: "DDIMScheduler" is "ddim", "k_dpmpp_2m" is "dpm++ 2m", "euler_ancestral" is "euler a"."""
-    short = " ".join(text.lower().replace("_", " ").split()).removesuffix("scheduler").strip().removeprefix("k ")
+    short = (
+        " ".join(text.lower().replace("_", " ").split())
+        .removesuffix("scheduler")
+        .strip()
+        .removeprefix("k ")
+    )
     for theirs, ours in FOLDED:
         short = short.replace(theirs, ours)
     return short
@@ -143,7 +230,9 @@ def require_taken(scheduler: str, steps: int, eta: float) -> None:
     """Refuses a number of steps or an eta that the scheduler of that canonical name cannot take."""
     kind = scheduler.partition("(")[0]
     if eta and kind != "DDIMScheduler":
-        raise ValueError(f"eta={eta} has a meaning for DDIMScheduler only, not for {kind}; use eta=0")
+        raise ValueError(
+            f"eta={eta} has a meaning for DDIMScheduler only, not for {kind}; use eta=0"
+        )
     if steps > FEW_STEPS.get(kind, steps):
         raise ValueError(f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}")
 
@@ -157,11 +246,19 @@ def in_a1111(scheduler: str | None) -> dict[str, str]:
         kind, options = parted(scheduler or "")
     except ValueError:  # of another version of sdlab
         return {"Sampler": scheduler} if scheduler else {}
-    sampler, ours = max(((name, NAMES[folded(name)][1]) for name in SAMPLERS if NAMES[folded(name)][0] == kind
-                         and NAMES[folded(name)][1].items() <= options.items()), key=lambda item: len(item[1]))
+    sampler, ours = max(
+        (
+            (name, NAMES[folded(name)][1])
+            for name in SAMPLERS
+            if NAMES[folded(name)][0] == kind and NAMES[folded(name)][1].items() <= options.items()
+        ),
+        key=lambda item: len(item[1]),
+    )
     rest = {option: value for option, value in options.items() if option not in ours}
     said = {"Sampler": sampler}
-    schedule = next((name for name, (option, value) in SCHEDULES.items() if rest.get(option) == value), None)
+    schedule = next(
+        (name for name, (option, value) in SCHEDULES.items() if rest.get(option) == value), None
+    )
     if schedule:
         del rest[SCHEDULES[schedule][0]]
     if schedule or sampler in AUTOMATIC:

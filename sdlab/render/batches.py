@@ -1,4 +1,5 @@
 """A plan is carried out: batches side by side in lanes, files written meanwhile, spoiled pictures rendered again."""
+
 from __future__ import annotations
 
 import threading
@@ -26,7 +27,9 @@ from .latents import Latents
 from .plan import Cell, Plan
 from .sketch import Sketches
 
-MOST_WAITING = 64  # pictures to be written; a slow disk holds the lanes back rather than fill the memory
+MOST_WAITING = (
+    64  # pictures to be written; a slow disk holds the lanes back rather than fill the memory
+)
 Rendered = tuple[Cell, Picture, dict[str, Any]]  # with the facts to record
 
 
@@ -64,8 +67,8 @@ class Attempt:
 class Lanes:
     """What renders the cells of a plan into a store.
 
-    A narrow UNet is rendered in as many lanes as there are cores, each a thread that computes whole batches on one core;
-    a wide one, or one on a GPU, in a single lane.
+    A narrow UNet is rendered in as many lanes as there are cores, each a thread that computes whole
+    batches on one core; a wide one, or one on a GPU, in a single lane.
 
     Parameters
     ----------
@@ -103,14 +106,21 @@ class Lanes:
         """All groups of the plan, one after the other; raises `Cancelled` when it is stopped."""
         self.latents = Latents(plan, self.store, kept=self.keep_latents)
         for group in self.latents.in_order(plan.groups):
-            with ThreadPoolExecutor(1, "sdlab writer") as writer:  # files are written while the lanes compute
+            with ThreadPoolExecutor(
+                1, "sdlab writer"
+            ) as writer:  # files are written while the lanes compute
                 first = group[0].request
                 self._render_group(group, swapped(plan.natives[first.model], first), writer)
 
     def _render_group(self, group: list[Cell], own: Native, writer: ThreadPoolExecutor) -> None:
         """A group, and then what remains of it: on a lower footing what had no room, in float32 what half precision spoiled."""
-        footing = Footing(self.memory, self.batch_size if LEVELS[self.memory].side_by_side else self.batch_size or 1)
-        waiting: deque[tuple[list[Cell], str | None, dict[str, str]]] = deque([(group, self.dtype, {})])
+        footing = Footing(
+            self.memory,
+            self.batch_size if LEVELS[self.memory].side_by_side else self.batch_size or 1,
+        )
+        waiting: deque[tuple[list[Cell], str | None, dict[str, str]]] = deque(
+            [(group, self.dtype, {})]
+        )
         while waiting:
             self._heed_stop()
             cells, dtype, reasons = waiting.popleft()
@@ -127,27 +137,42 @@ class Lanes:
                 footing = lower
                 waiting.appendleft((unfit, dtype, reasons))
             if spoiled:
-                waiting.append(([cell for cell in cells if cell.key in spoiled], "float32", spoiled))
+                waiting.append(
+                    ([cell for cell in cells if cell.key in spoiled], "float32", spoiled)
+                )
         self.progress.note = ""
 
-    def _render_cells(self, cells: list[Cell], own: Native, dtype: str | None, footing: Footing, reasons: dict[str, str],
-                      writer: ThreadPoolExecutor) -> tuple[Footing | None, list[Cell], dict[str, str]]:
+    def _render_cells(
+        self,
+        cells: list[Cell],
+        own: Native,
+        dtype: str | None,
+        footing: Footing,
+        reasons: dict[str, str],
+        writer: ThreadPoolExecutor,
+    ) -> tuple[Footing | None, list[Cell], dict[str, str]]:
         """Renders and saves what it can; returns the next footing, the cells for it, and {key: reason} of the spoiled ones."""
         try:
             renderer = self._renderer(cells, own, dtype, footing)
-        except Exception as error:  # a model that cannot be loaded does not end the cells of the others
+        except (
+            Exception
+        ) as error:  # a model that cannot be loaded does not end the cells of the others
             lower = footing.lower(1) if out_of_memory(error) else None
             for cell in cells if lower is None else ():
                 self._fail(cell, error)
             return lower, cells, {}
         size = renderer.batch_size(cells[0].request)
         parts = self.latents.choose(cells, recorded(renderer, 0.0, size))
-        batches = deque(part[start:start + size] for part in parts for start in range(0, len(part), size))
+        batches = deque(
+            part[start : start + size] for part in parts for start in range(0, len(part), size)
+        )
         attempt = Attempt(renderer, own, footing, batches)
         spoiled = self._save_all(attempt, reasons, writer)
         return footing.lower(size), attempt.left(), spoiled
 
-    def _renderer(self, cells: list[Cell], own: Native, dtype: str | None, footing: Footing) -> Renderer:
+    def _renderer(
+        self, cells: list[Cell], own: Native, dtype: str | None, footing: Footing
+    ) -> Renderer:
         """The loaded model, without its text encoder if that is how memory is saved."""
         renderer = Renderer(load(own, self.device, dtype, footing.memory), footing.batch_size)
         drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
@@ -155,7 +180,9 @@ class Lanes:
             unload()  # the pipeline is of no use to others now
         return renderer
 
-    def _save_all(self, attempt: Attempt, reasons: dict[str, str], writer: ThreadPoolExecutor) -> dict[str, str]:
+    def _save_all(
+        self, attempt: Attempt, reasons: dict[str, str], writer: ThreadPoolExecutor
+    ) -> dict[str, str]:
         """Has the pictures saved as they come; returns {key: reason} of those that half precision spoiled."""
         spoiled: dict[str, str] = {}
         saving: deque[Future] = deque()
@@ -165,7 +192,12 @@ class Lanes:
                     spoiled[cell.key] = f"{picture.problem} in {facts['dtype']}"
                     self.progress.computed(-1)
                 elif picture.image is None:
-                    self._fail(cell, ArithmeticError("the picture is not made of numbers (NaN or infinite), in float32 too"))
+                    self._fail(
+                        cell,
+                        ArithmeticError(
+                            "the picture is not made of numbers (NaN or infinite), in float32 too"
+                        ),
+                    )
                 else:
                     notes = reasons.get(cell.key), picture.rerun, str(attempt.footing)
                     facts = {**facts, "rerun": "; ".join(filter(None, notes)) or None}
@@ -180,9 +212,13 @@ class Lanes:
     def _rendered(self, attempt: Attempt) -> Iterator[Rendered]:
         """The cells in batches, as the lanes finish them; those that failed or had no room are left out."""
         lanes, cores = attempt.renderer.loaded.lanes, torch.get_num_threads()
-        done: Queue[list[Rendered] | BaseException | None] = Queue(lanes)  # what nobody fetches holds the lanes back
+        done: Queue[list[Rendered] | BaseException | None] = Queue(
+            lanes
+        )  # what nobody fetches holds the lanes back
         for _ in range(lanes):  # daemons: a script that ends need not wait for a whole batch
-            threading.Thread(target=self._lane, args=(attempt, done), name="sdlab lane", daemon=True).start()
+            threading.Thread(
+                target=self._lane, args=(attempt, done), name="sdlab lane", daemon=True
+            ).start()
         error = None
         try:
             while lanes:
@@ -227,8 +263,12 @@ class Lanes:
                 self._no_picture(attempt, batch, error)
                 return []
         else:
-            return self._finished(renderer, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None)
-        return [item for cell in batch for item in self._render_batch(attempt, [cell])]  # out of `except`, which holds tensors
+            return self._finished(
+                renderer, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None
+            )
+        return [
+            item for cell in batch for item in self._render_batch(attempt, [cell])
+        ]  # out of `except`, which holds tensors
 
     def _no_picture(self, attempt: Attempt, batch: list[Cell], error: Exception) -> None:
         """The batch waits for a lower footing if memory is what it lacked and there is one, or else it has failed."""
@@ -238,21 +278,41 @@ class Lanes:
             attempt.unfit.extend(batch)
             return
         if out_of_memory(error):
-            error = MemoryError(what_fits(attempt.renderer.loaded, attempt.own, batch[0].request, error))
+            error = MemoryError(
+                what_fits(attempt.renderer.loaded, attempt.own, batch[0].request, error)
+            )
         self.progress.computed(len(batch))
         for cell in batch:
             self._fail(cell, error)
 
-    def _finished(self, renderer: Renderer, batch: list[Cell], pictures: list[Picture], seconds: float, *,
-                  redecoded: bool) -> list[Rendered]:
+    def _finished(
+        self,
+        renderer: Renderer,
+        batch: list[Cell],
+        pictures: list[Picture],
+        seconds: float,
+        *,
+        redecoded: bool,
+    ) -> list[Rendered]:
         self.progress.computed(len(batch))
         facts = recorded(renderer, seconds, renderer.batch_size(batch[0].request))
-        return [(cell, picture, {**facts, "task": renderer.task(cell.request), "nsfw": picture.nsfw,
-                                 "redecoded": self.latents.chosen[cell.key] if redecoded else None})
-                for cell, picture in zip(batch, pictures)]
+        return [
+            (
+                cell,
+                picture,
+                {
+                    **facts,
+                    "task": renderer.task(cell.request),
+                    "nsfw": picture.nsfw,
+                    "redecoded": self.latents.chosen[cell.key] if redecoded else None,
+                },
+            )
+            for cell, picture in zip(batch, pictures)
+        ]
 
     def _stepped(self, renderer: Renderer, batch: list[Cell]) -> OnStep:
         """What is called before each step of a batch: it counts, and ends the batch if the job is to stop."""
+
         def on_step(done: int, total: int, clean: Clean | None) -> None:
             self._heed_stop()
             self.progress.step(len(batch), done, total)
@@ -267,7 +327,9 @@ class Lanes:
             raise Cancelled
 
     def _save(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> None:
-        self.store.save(cell.key, cell.request, picture.image, facts, self.latents.keep(cell, picture, facts))
+        self.store.save(
+            cell.key, cell.request, picture.image, facts, self.latents.keep(cell, picture, facts)
+        )
         self.progress.saved()
         self.listeners.tell(Event("landed", cell.key))
 
@@ -282,10 +344,18 @@ class Lanes:
 def recorded(renderer: Renderer, seconds: float, batch_size: int) -> dict[str, Any]:
     """What is recorded beside the recipe of the cells of a batch that took so long.
 
-    A cell's `seconds` are its share of the machine's time: all batches have one shape, so a batch costs the same full or
-    not, and as many run at a time as there are lanes.
+    A cell's `seconds` are its share of the machine's time: all batches have one shape, so a batch
+    costs the same full or not, and as many run at a time as there are lanes.
     """
     loaded = renderer.loaded
-    return {"seconds": seconds / batch_size / loaded.lanes, "batch_size": batch_size, "device": loaded.device,
-            "dtype": loaded.dtype, "memory": loaded.memory, "threads": loaded.threads, "memory_format": loaded.memory_format,
-            "created": datetime.now(UTC).isoformat(timespec="milliseconds"), **machine_facts()}
+    return {
+        "seconds": seconds / batch_size / loaded.lanes,
+        "batch_size": batch_size,
+        "device": loaded.device,
+        "dtype": loaded.dtype,
+        "memory": loaded.memory,
+        "threads": loaded.threads,
+        "memory_format": loaded.memory_format,
+        "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        **machine_facts(),
+    }

@@ -1,8 +1,10 @@
 """How much memory a model takes, how much is free here, and what would fit: by estimate, before a system runs out.
 
-Linux grants more memory than there is, and ends a process that uses it, without an error. So on the CPU a group begins as
-low as the estimate asks for. On a graphics card the allocator says no, which is answered when it happens.
+Linux grants more memory than there is, and ends a process that uses it, without an error. So on the
+CPU a group begins as low as the estimate asks for. On a graphics card the allocator says no, which
+is answered when it happens.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -17,16 +19,43 @@ from ..models.checkpoint import TEXT, UNET, VAE, family, shapes, shapes_in_safet
 from ..models.layout import configuration, read_json
 from ..models.memory import LEVELS, Footing, has_own_memory
 from ..models.pickles import tensors_in
-from ..models.pipeline import NARROW, Loaded, cells_together, device_here, dtype_here, is_loaded, lanes_here, unload
+from ..models.pipeline import (
+    NARROW,
+    Loaded,
+    cells_together,
+    device_here,
+    dtype_here,
+    is_loaded,
+    lanes_here,
+    unload,
+)
 from ..models.resolve import Model, Native
 from ..recipe.request import Request
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-UNET_HELD, VAE_HELD = 36, 8  # activations held at a time, in tensors of the first block's width; measured on v1's networks
+UNET_HELD, VAE_HELD = (
+    36,
+    8,
+)  # activations held at a time, in tensors of the first block's width; measured on v1's networks
 GROUPS = {  # limit, what is used, and what of that the system would give back
     "/sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
-    "/sys/fs/cgroup/memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")}
-SIDES = (1024, 768, 640, 512, 384, 256, 192, 128, 64)  # of the square pictures that a message proposes
+    "/sys/fs/cgroup/memory": (
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+}
+SIDES = (
+    1024,
+    768,
+    640,
+    512,
+    384,
+    256,
+    192,
+    128,
+    64,
+)  # of the square pictures that a message proposes
 
 
 @dataclass(frozen=True)
@@ -56,34 +85,56 @@ class Sizes:
 def sizes(model: Model) -> Sizes:
     """From the heads of the model's files: no weights are read."""
     path = Path(model.path).expanduser().resolve()
-    return _sizes(path, configuration(path, model.config, model.prediction_type), path.stat().st_mtime_ns)
+    return _sizes(
+        path, configuration(path, model.config, model.prediction_type), path.stat().st_mtime_ns
+    )
 
 
 @functools.lru_cache(64)
 def _sizes(path: Path, config: Path, changed: int) -> Sizes:
     parts = parts_of_file(path) if path.is_file() else parts_of_folder(path)
-    unet, vae = (read_json(config / part / "config.json")["block_out_channels"] for part in ("unet", "vae"))
-    return Sizes(sum(map(sum, parts.values())), sum(parts["text_encoder"]), max(parts["unet"]), unet[0], vae[0],
-                 2 ** (len(vae) - 1))
+    unet, vae = (
+        read_json(config / part / "config.json")["block_out_channels"] for part in ("unet", "vae")
+    )
+    return Sizes(
+        sum(map(sum, parts.values())),
+        sum(parts["text_encoder"]),
+        max(parts["unet"]),
+        unet[0],
+        vae[0],
+        2 ** (len(vae) - 1),
+    )
 
 
 def parts_of_file(path: Path) -> dict[str, list[int]]:
     """{part: the number of numbers in each of its tensors} of a single file; what else is in it is not loaded."""
     prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[family(path)]}
-    return {part: [math.prod(shape) for name, shape in shapes(path).items() if name.startswith(prefix)]
-            for part, prefix in prefixes.items()}
+    return {
+        part: [math.prod(shape) for name, shape in shapes(path).items() if name.startswith(prefix)]
+        for part, prefix in prefixes.items()
+    }
 
 
 def parts_of_folder(folder: Path) -> dict[str, list[int]]:
     """The same of a folder: in each part the files without a variant, such as .fp16, in their names."""
-    named = [part for part, value in read_json(folder / "model_index.json").items() if isinstance(value, list) and value[0]]
-    found = {part: [math.prod(shape) for file in weights_in(folder / part) for shape in heads(file)] for part in named}
+    named = [
+        part
+        for part, value in read_json(folder / "model_index.json").items()
+        if isinstance(value, list) and value[0]
+    ]
+    found = {
+        part: [math.prod(shape) for file in weights_in(folder / part) for shape in heads(file)]
+        for part in named
+    }
     return {part: counts for part, counts in found.items() if counts}
 
 
 def weights_in(part: Path) -> list[Path]:
     """The files that diffusers reads: safetensors, or else pickles."""
-    kinds = [[f for f in part.glob(f"*{kind}") if f.name.count(".") == 1] for kind in (".safetensors", ".bin")]
+    kinds = [
+        [f for f in part.glob(f"*{kind}") if f.name.count(".") == 1]
+        for kind in (".safetensors", ".bin")
+    ]
     return kinds[0] or kinds[1]
 
 
@@ -93,18 +144,26 @@ def heads(file: Path) -> list[tuple[int, ...]]:
     return [tuple(tensor.shape) for tensor in tensors_in(file).values()]
 
 
-def needed(own: Sizes, height: int, width: int, *, dtype: str, cells: int, lanes: int, memory: str) -> tuple[int, int]:
+def needed(
+    own: Sizes, height: int, width: int, *, dtype: str, cells: int, lanes: int, memory: str
+) -> tuple[int, int]:
     """Bytes for the weights, and for the activations of the network that holds most of them.
 
-    Measured on networks of v1's size on the CPU: the estimate was 0.8 to 1.3 times the activations, and for a whole run
-    0.9 to 1.1 times its peak.
+    Measured on networks of v1's size on the CPU: the estimate was 0.8 to 1.3 times the activations,
+    and for a whole run 0.9 to 1.1 times its peak.
     """
     level, number = LEVELS[memory], BYTES[dtype]
     rows = 1 if level.alone else 2 * cells
-    unet = rows * (height // own.factor) * (width // own.factor) * UNET_HELD * own.unet_width + own.largest
-    pixels = height * width if level.tile is None else min(height * width, 2 * level.tile ** 2)
-    together = max(1, min(cells, 2 ** 18 // (height * width)))
-    activations = max(unet, together * pixels * VAE_HELD * own.vae_width) * number + 24 * cells * height * width
+    unet = (
+        rows * (height // own.factor) * (width // own.factor) * UNET_HELD * own.unet_width
+        + own.largest
+    )
+    pixels = height * width if level.tile is None else min(height * width, 2 * level.tile**2)
+    together = max(1, min(cells, 2**18 // (height * width)))
+    activations = (
+        max(unet, together * pixels * VAE_HELD * own.vae_width) * number
+        + 24 * cells * height * width
+    )
     weights = (own.weights - (own.text if level.drop_text else 0)) * number
     return weights, activations * lanes
 
@@ -136,7 +195,9 @@ def rooms_of_groups() -> list[int]:
         for group in own_groups(folder):
             try:
                 limit, now = int((group / most).read_text()), int((group / used).read_text())
-                cached = re.search(rf"^{reclaimable} (\d+)", (group / "memory.stat").read_text(), re.MULTILINE)
+                cached = re.search(
+                    rf"^{reclaimable} (\d+)", (group / "memory.stat").read_text(), re.MULTILINE
+                )
             except (OSError, ValueError):  # no such file, or "max"
                 continue
             rooms.append(max(0, limit - now + (int(cached[1]) if cached else 0)))
@@ -150,11 +211,15 @@ def own_groups(folder: str) -> list[Path]:
     except OSError:
         return []
     wanted = "memory" if folder.endswith("/memory") else ""
-    place = next((line.split(":", 2)[2] for line in lines if wanted in line.split(":")[1].split(",")), "/")
+    place = next(
+        (line.split(":", 2)[2] for line in lines if wanted in line.split(":")[1].split(",")), "/"
+    )
     return [Path(folder + parent) for parent in [place, *map(str, Path(place).parents)]]
 
 
-def affordable(own: Native, request: Request, device: str | None, dtype: str | None, footing: Footing) -> Footing:
+def affordable(
+    own: Native, request: Request, device: str | None, dtype: str | None, footing: Footing
+) -> Footing:
     """The footing, or the first below it that fits into the free memory of a processor, by estimate.
 
     Raises
@@ -182,50 +247,98 @@ def affordable(own: Native, request: Request, device: str | None, dtype: str | N
         if lower is None:
             too_large(request, dtype, model, room, weights, activations)
             return footing
-        footing = dataclasses.replace(lower, cause=footing.cause if footing.begun else f"to fit {gigabytes(room)} of memory")
+        footing = dataclasses.replace(
+            lower, cause=footing.cause if footing.begun else f"to fit {gigabytes(room)} of memory"
+        )
 
 
-def planned(model: Sizes, own: Native, request: Request, device: str, dtype: str, footing: Footing) -> tuple[int, int, int]:
+def planned(
+    model: Sizes, own: Native, request: Request, device: str, dtype: str, footing: Footing
+) -> tuple[int, int, int]:
     """Bytes for weights and activations on that footing, and how many cells a batch has there."""
     lanes, threads = lanes_here(device, own.layout.channels < NARROW)
     latent = request.height // model.factor, request.width // model.factor
     cells = footing.batch_size or cells_together(*latent, threads)
     lanes = lanes if LEVELS[footing.memory].side_by_side else 1
-    return *needed(model, request.height, request.width, dtype=dtype, cells=cells, lanes=lanes, memory=footing.memory), cells
+    return (
+        *needed(
+            model,
+            request.height,
+            request.width,
+            dtype=dtype,
+            cells=cells,
+            lanes=lanes,
+            memory=footing.memory,
+        ),
+        cells,
+    )
 
 
-def too_large(request: Request, dtype: str, model: Sizes, room: int, weights: int, activations: int) -> None:
+def too_large(
+    request: Request, dtype: str, model: Sizes, room: int, weights: int, activations: int
+) -> None:
     """Warns that even the lowest footing is too high, or raises if the weights alone are."""
-    said = (f"{request.height}x{request.width} with model {request.model!r} in {dtype} takes about "
-            f"{gigabytes(weights + activations)} with memory='lowest' ({gigabytes(weights)} of it for the weights), and "
-            f"{gigabytes(room)} are free. {proposals(request, dtype, model, room)}")
+    said = (
+        f"{request.height}x{request.width} with model {request.model!r} in {dtype} takes about"
+        f" {gigabytes(weights + activations)} with memory='lowest' ({gigabytes(weights)} of it for"
+        f" the weights), and {gigabytes(room)} are free. {proposals(request, dtype, model, room)}"
+    )
     if weights > room + (stated_free("SwapFree") or 0):
         raise MemoryError(said)
-    warnings.warn(f"{said}; what goes on now may be very slow, or be ended by the system", RuntimeWarning, stacklevel=2)
+    warnings.warn(
+        f"{said}; what goes on now may be very slow, or be ended by the system",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 def what_fits(loaded: Loaded, own: Native, request: Request, error: Exception) -> str:
     """The message for a cell whose memory ran out on the lowest footing."""
     model, room = sizes(own.model), free(loaded.device)
-    weights, activations = needed(model, request.height, request.width, dtype=loaded.dtype, cells=1, lanes=1, memory="lowest")
+    weights, activations = needed(
+        model, request.height, request.width, dtype=loaded.dtype, cells=1, lanes=1, memory="lowest"
+    )
     free_now = "" if room is None else f", and {gigabytes(room)} are free beside the weights"
-    first, room = (str(error).strip() or type(error).__name__).splitlines()[0], room and room + weights
-    return (f"no memory for {request.height}x{request.width} with model {request.model!r} in {loaded.dtype} on "
-            f"{loaded.device}, one cell at a time and with memory='lowest': it takes about {gigabytes(weights + activations)}, "
-            f"{gigabytes(weights)} of it for the weights{free_now}. {proposals(request, loaded.dtype, model, room)} "
-            f"({first:.200})")
+    first, room = (
+        (str(error).strip() or type(error).__name__).splitlines()[0],
+        room and room + weights,
+    )
+    return (
+        f"no memory for {request.height}x{request.width} with model {request.model!r} in"
+        f" {loaded.dtype} on {loaded.device}, one cell at a time and with memory='lowest': it takes"
+        f" about {gigabytes(weights + activations)}, {gigabytes(weights)} of it for the"
+        f" weights{free_now}. {proposals(request, loaded.dtype, model, room)} ({first:.200})"
+    )
 
 
 def proposals(request: Request, dtype: str, model: Sizes, room: int | None) -> str:
     """What to do instead, in a sentence without its end."""
     half = dtype_here("cpu")
-    fits = [side for side in SIDES if side * side < request.height * request.width and room is not None
-            and sum(needed(model, side, side, dtype=dtype, cells=1, lanes=1, memory="lowest")) <= room]
+    fits = [
+        side
+        for side in SIDES
+        if side * side < request.height * request.width
+        and room is not None
+        and sum(needed(model, side, side, dtype=dtype, cells=1, lanes=1, memory="lowest")) <= room
+    ]
     ways = [f"height={fits[0]}, width={fits[0]}"] if fits else []
-    ways += [f"dtype={half!r}, which takes half as much"] if dtype == "float32" and half != dtype else []
-    return f"What would fit: {', '.join([*ways, 'a smaller model', 'or more memory (close other programs)'])}"
+    ways += (
+        [f"dtype={half!r}, which takes half as much"]
+        if dtype == "float32" and half != dtype
+        else []
+    )
+    return (
+        "What would fit:"
+        f" {', '.join([*ways, 'a smaller model', 'or more memory (close other programs)'])}"
+    )
 
 
 def gigabytes(size: float) -> str:
     """Bytes as "2.1 GB" or "310 MB"."""
-    return f"{size / 1e9:.2g} GB" if 1e9 <= size < 1e10 else f"{size / 1e9:.0f} GB" if size > 1e9 else f"{size / 1e6:.0f} MB"
+    return (
+        f"{size / 1e9:.2g} GB"
+        if 1e9 <= size < 1e10
+        else f"{size / 1e9:.0f} GB"
+        if size > 1e9
+        else f"{size / 1e6:.0f} MB"
+    )

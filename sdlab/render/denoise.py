@@ -1,10 +1,12 @@
 """Requests become pictures: cells with their own prompts, seeds and guidance values share each call of the UNet.
 
-Every call has one constant shape, because a network's arithmetic may depend on the size of its batch but not on what
-else is in it: a cell gets the same bits whatever its neighbours are. Noise is drawn on the CPU in float32, one generator
-for each cell, so that a seed means the same noise in any batch, number format and device. The samples stay in float32
-between the calls, also when the UNet computes in half precision.
+Every call has one constant shape, because a network's arithmetic may depend on the size of its
+batch but not on what else is in it: a cell gets the same bits whatever its neighbours are. Noise is
+drawn on the CPU in float32, one generator for each cell, so that a seed means the same noise in any
+batch, number format and device. The samples stay in float32 between the calls, also when the UNet
+computes in half precision.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -61,7 +63,8 @@ class Renderer:
     loaded : Loaded
         The pipeline.
     batch_size : int, optional
-        Cells in one call of the UNet; by default as many as pay, which follows from the size of the pictures alone.
+        Cells in one call of the UNet; by default as many as pay, which follows from the size of the
+        pictures alone.
     """
 
     def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
@@ -80,12 +83,16 @@ class Renderer:
             return 1
         return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
 
-    def pictures(self, requests: Sequence[Request], on_step: OnStep = lambda done, total, clean: None,
-                 latents: Sequence[np.ndarray] | None = None) -> list[Picture]:
+    def pictures(
+        self,
+        requests: Sequence[Request],
+        on_step: OnStep = lambda done, total, clean: None,
+        latents: Sequence[np.ndarray] | None = None,
+    ) -> list[Picture]:
         """Renders at most `batch_size` resolved requests that share what the cells of a group share (see `planning.grouped`).
 
-        A short batch is filled up with copies of its last cell, so that the shape stays the same. Nothing is denoised if the
-        finished latents (C, h, w) of each request are given.
+        A short batch is filled up with copies of its last cell, so that the shape stays the same.
+        Nothing is denoised if the finished latents (C, h, w) of each request are given.
         """
         full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
         if latents is None:
@@ -93,24 +100,42 @@ class Renderer:
         else:
             batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
         found = self._looked_at(batch, requests)
-        return [dataclasses.replace(picture, latents=own.cpu().numpy()) for picture, own in zip(found, batch)]
+        return [
+            dataclasses.replace(picture, latents=own.cpu().numpy())
+            for picture, own in zip(found, batch)
+        ]
 
     def _denoised(self, cells: Sequence[Request], on_step: OnStep) -> torch.Tensor:
         """The finished latents of a whole batch (B, C, h, w)."""
         first, pipe = cells[0], self.loaded.pipe
         if self.task(first) == "latent_upscale":
             return enlarged(self.loaded, first, *self._conditions.to_enlarge(first), on_step)
-        cond, uncond = (torch.cat(texts) for texts in zip(*map(self._both, cells)))           # (B, tokens, width)
+        cond, uncond = (
+            torch.cat(texts) for texts in zip(*map(self._both, cells))
+        )  # (B, tokens, width)
         return denoise(
-            pipe.unet, self.loaded.scheduler(first.scheduler), cond, uncond, seeds=[c.seed for c in cells],
-            guidance_scale=[c.guidance_scale for c in cells], guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
-            num_inference_steps=first.num_inference_steps, eta=first.eta, begin=self._conditions.begin(cells), on_step=on_step)
+            pipe.unet,
+            self.loaded.scheduler(first.scheduler),
+            cond,
+            uncond,
+            seeds=[c.seed for c in cells],
+            guidance_scale=[c.guidance_scale for c in cells],
+            guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
+            num_inference_steps=first.num_inference_steps,
+            eta=first.eta,
+            begin=self._conditions.begin(cells),
+            on_step=on_step,
+        )
 
     def _looked_at(self, latents: torch.Tensor, requests: Sequence[Request]) -> list[Picture]:
         """The pictures of latents (B, C, h, w); those that half precision spoils are decoded again."""
         vae = self.loaded.pipe.vae
         found = self._decoded(vae, latents, requests)
-        spoiled = [i for i, picture in enumerate(found) if picture.problem and torch.isfinite(latents[i]).all()]
+        spoiled = [
+            i
+            for i, picture in enumerate(found)
+            if picture.problem and torch.isfinite(latents[i]).all()
+        ]
         if spoiled and (vae := in_float32(vae)):
             again = self._decoded(vae, latents, requests)
             for i in spoiled:
@@ -119,14 +144,20 @@ class Renderer:
                     found[i] = dataclasses.replace(again[i], rerun=rerun)
         return found
 
-    def _decoded(self, vae: Any, latents: torch.Tensor, requests: Sequence[Request]) -> list[Picture]:
+    def _decoded(
+        self, vae: Any, latents: torch.Tensor, requests: Sequence[Request]
+    ) -> list[Picture]:
         """The pictures of latents (B, C, h, w), B at least the number of requests."""
         pixels = decode(vae, latents, self._decoded_together(requests[0], len(latents)))
         return [self._picture(pixels[i], request.watermark) for i, request in enumerate(requests)]
 
     def drop_text_encoder(self, requests: Sequence[Request]) -> bool:
         """Encodes all prompts, then takes the text encoder out of the pipeline; not if they are too many, or it is needed."""
-        how = {(text, r.clip_skip, r.prompt_syntax) for r in requests for text in (r.prompt, r.negative_prompt)}
+        how = {
+            (text, r.clip_skip, r.prompt_syntax)
+            for r in requests
+            for text in (r.prompt, r.negative_prompt)
+        }
         if 2 * len(how) > TEXTS_KEPT or self.task(requests[0]) == "latent_upscale":
             return False
         try:
@@ -142,7 +173,9 @@ class Renderer:
         if not torch.isfinite(pixels).all():
             return Picture(None, None, "not a number")
         nsfw = self._refused(pixels)
-        levels = torch.zeros_like(pixels) if nsfw else pixels * 255  # diffusers blackens what is refused, too
+        levels = (
+            torch.zeros_like(pixels) if nsfw else pixels * 255
+        )  # diffusers blackens what is refused, too
         black = not nsfw and not levels.round().any()
         image = picture_of(levels.permute(1, 2, 0).cpu().numpy(), watermark)
         return Picture(image, nsfw, "black" if black else None)
@@ -152,7 +185,9 @@ class Renderer:
         pipe = self.loaded.pipe
         if getattr(pipe, "safety_checker", None) is None:
             return None
-        _, flags, *_ = pipe.run_safety_checker(pixels[None] * 2 - 1, self.loaded.device, pipe.unet.dtype)
+        _, flags, *_ = pipe.run_safety_checker(
+            pixels[None] * 2 - 1, self.loaded.device, pipe.unet.dtype
+        )
         return bool(flags[0])
 
     def _latent_size(self, request: Request) -> tuple[int, int]:
@@ -180,15 +215,27 @@ class Renderer:
             if name not in self._texts:
                 if len(self._texts) >= TEXTS_KEPT:
                     del self._texts[next(iter(self._texts))]
-                self._texts[name] = encode(self.loaded.pipe.tokenizer, self.loaded.pipe.text_encoder, *name)
+                self._texts[name] = encode(
+                    self.loaded.pipe.tokenizer, self.loaded.pipe.text_encoder, *name
+                )
             return self._texts[name]
 
 
 @torch.inference_mode()
-def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor, *, seeds: Sequence[int],
-            guidance_scale: Sequence[float], num_inference_steps: int, begin: Begin, eta: float = 0.0,
-            guidance_rescale: Sequence[float] = (0.0,),
-            on_step: OnStep = lambda done, total, clean: None) -> torch.Tensor:
+def denoise(
+    unet: Any,
+    scheduler: Any,
+    cond: torch.Tensor,
+    uncond: torch.Tensor,
+    *,
+    seeds: Sequence[int],
+    guidance_scale: Sequence[float],
+    num_inference_steps: int,
+    begin: Begin,
+    eta: float = 0.0,
+    guidance_rescale: Sequence[float] = (0.0,),
+    on_step: OnStep = lambda done, total, clean: None,
+) -> torch.Tensor:
     """Classifier-free guidance (arXiv 2207.12598) over B cells at once.
 
     Parameters
@@ -198,10 +245,12 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
     seeds, guidance_scale, guidance_rescale : B values
         One for each cell. Rescaling may be one 0 for all.
     begin : callable
-        Gives the start from scheduler, generators and number of steps: the latents, and what else the task puts in.
+        Gives the start from scheduler, generators and number of steps: the latents, and what else
+        the task puts in.
     on_step : callable
-        Called before each step with the steps done, their number, and what gives the clean latents (B, channels, height,
-        width) that the step before predicted (None before the first); what it raises ends the loop.
+        Called before each step with the steps done, their number, and what gives the clean latents
+        (B, channels, height, width) that the step before predicted (None before the first); what it
+        raises ends the loop.
 
     Returns
     -------
@@ -209,24 +258,32 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
         Scaled latents: `vae.decode(latents / vae.config.scaling_factor)` gives pictures.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    weight = torch.tensor(guidance_scale, device=unet.device).view(-1, 1, 1, 1)               # (B, 1, 1, 1)
-    amount = torch.tensor(guidance_rescale, device=unet.device).view(-1, 1, 1, 1)             # (B, 1, 1, 1)
-    text = torch.cat([uncond, cond])                                                          # (2 B, tokens, width)
+    weight = torch.tensor(guidance_scale, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
+    amount = torch.tensor(guidance_rescale, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
+    text = torch.cat([uncond, cond])  # (2 B, tokens, width)
     scheduler.set_timesteps(num_inference_steps, device=unet.device)
     accepted = inspect.signature(scheduler.step).parameters
     extra = {k: v for k, v in {"eta": eta, "generator": generators}.items() if k in accepted}
-    if hasattr(scheduler, "noise_sampler_seed"):  # of DPMSolverSDEScheduler, which takes no generators
+    if hasattr(
+        scheduler, "noise_sampler_seed"
+    ):  # of DPMSolverSDEScheduler, which takes no generators
         scheduler.noise_sampler_seed = list(seeds)
     start = begin(scheduler, generators, num_inference_steps)
-    x, timesteps = start.latents, start.timesteps                                             # (B, C, H, W)
+    x, timesteps = start.latents, start.timesteps  # (B, C, H, W)
     seen = [] if start.channels is None else [start.channels.to(unet.dtype)]
     labels = None if start.labels is None else torch.cat([start.labels] * 2)
     clean = None
     for i, t in enumerate(timesteps):
         on_step(i, len(timesteps), clean)
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
-        given = torch.cat([scaled, *seen], dim=1)                                             # (B, C + c, H, W)
-        predicted = unet(torch.cat([given, given]), t, encoder_hidden_states=text, class_labels=labels, return_dict=False)[0]
+        given = torch.cat([scaled, *seen], dim=1)  # (B, C + c, H, W)
+        predicted = unet(
+            torch.cat([given, given]),
+            t,
+            encoder_hidden_states=text,
+            class_labels=labels,
+            return_dict=False,
+        )[0]
         without, with_text = predicted.float().chunk(2)
         guided = without + weight * (with_text - without)
         if any(guidance_rescale):
@@ -234,33 +291,41 @@ def denoise(unet: Any, scheduler: Any, cond: torch.Tensor, uncond: torch.Tensor,
         clean = partial(clean_latents, scheduler, scaled, guided, t)
         x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
         if start.outside is not None:
-            x = start.outside.put_back(x, scheduler, timesteps[i + 1] if i + 1 < len(timesteps) else None)
+            x = start.outside.put_back(
+                x, scheduler, timesteps[i + 1] if i + 1 < len(timesteps) else None
+            )
     return x
 
 
 def rescaled(guided: torch.Tensor, with_text: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
     """The guided prediction, given part of the way the spread of the one with the prompt (arXiv 2305.08891, section 3.4).
 
-    Both predictions are (B, C, H, W), the amount (B, 1, 1, 1) in 0..1; where it is 0, the bits stay.
+    Both predictions are (B, C, H, W), the amount (B, 1, 1, 1) in 0..1; where it is 0, the bits
+    stay.
     """
     of_each = {"dim": (1, 2, 3), "keepdim": True}
     matched = guided * (with_text.std(**of_each) / guided.std(**of_each))
     return torch.where(amount > 0, amount * matched + (1 - amount) * guided, guided)
 
 
-def clean_latents(scheduler: Any, scaled: torch.Tensor, predicted: torch.Tensor, t: Any) -> torch.Tensor:
+def clean_latents(
+    scheduler: Any, scaled: torch.Tensor, predicted: torch.Tensor, t: Any
+) -> torch.Tensor:
     """The latents without noise that a prediction at timestep t implies, float32; DDIM's equation 12 (arXiv 2010.02502).
 
-    It holds for every scheduler, because what `scale_model_input` gives the network is sqrt(a) latents + sqrt(1 - a) noise
-    in all of them. Between whole timesteps (Karras, KDPM2) the nearest `a` is taken.
+    It holds for every scheduler, because what `scale_model_input` gives the network is sqrt(a)
+    latents + sqrt(1 - a) noise in all of them. Between whole timesteps (Karras, KDPM2) the nearest
+    `a` is taken.
     """
     kind = scheduler.config.prediction_type
     if kind == "sample":
         return predicted
     a = scheduler.alphas_cumprod[round(float(t))].to(predicted)
-    if kind == "v_prediction":                                                                # arXiv 2202.00512
+    if kind == "v_prediction":  # arXiv 2202.00512
         return a.sqrt() * scaled.float() - (1 - a).sqrt() * predicted
-    return (scaled.float() - (1 - a).sqrt() * predicted) / a.clamp(min=1e-4).sqrt()  # a may begin at 0
+    return (scaled.float() - (1 - a).sqrt() * predicted) / a.clamp(
+        min=1e-4
+    ).sqrt()  # a may begin at 0
 
 
 @torch.inference_mode()
@@ -274,7 +339,8 @@ def decode(vae: Any, latents: torch.Tensor, rows: int) -> torch.Tensor:
 def picture_of(levels: np.ndarray, watermark: str | None) -> Image.Image:
     """The picture to save: levels (H, W, 3), float32 in 0..255, as whole numbers, with an invisible mark if one is asked for.
 
-    As in the official programs, a uint8 payload goes into the rounded levels, and a float32 payload in before that.
+    As in the official programs, a uint8 payload goes into the rounded levels, and a float32 payload
+    in before that.
     """
     if watermark is None:
         return Image.fromarray(levels.round().astype(np.uint8))

@@ -1,4 +1,5 @@
 """What happens in a running job, told to whoever watches it."""
+
 from __future__ import annotations
 
 import threading
@@ -18,7 +19,8 @@ class Event:
     Parameters
     ----------
     kind : {"landed", "failed", "sketch", "ended"}
-        A picture is in the store; a cell has no picture; a cell at work can be looked at; nothing more will happen.
+        A picture is in the store; a cell has no picture; a cell at work can be looked at; nothing
+        more will happen.
     key : str, optional
         The cell's; None for "ended".
     image : PIL.Image.Image, optional
@@ -42,7 +44,9 @@ class Listeners:
     def __init__(self) -> None:
         self._all: dict[object, Listener] = {}
         self._ended = False
-        self._lock = threading.Lock()  # never held while a listener is called: it may wait for locks of its own
+        self._lock = (
+            threading.Lock()
+        )  # never held while a listener is called: it may wait for locks of its own
 
     def __bool__(self) -> bool:
         return bool(self._all)

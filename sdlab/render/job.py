@@ -1,4 +1,5 @@
 """`run(requests, store)`, and the background `Job` under it."""
+
 from __future__ import annotations
 
 import atexit
@@ -24,21 +25,26 @@ if TYPE_CHECKING:
 _rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
 
 
-def run(requests: Request | Iterable[Request], store: Store | str, **options: Any) -> pandas.DataFrame:
+def run(
+    requests: Request | Iterable[Request], store: Store | str, **options: Any
+) -> pandas.DataFrame:
     """Render what the store does not have yet, and return all cells as a frame, one row a request, in the given order.
 
-    Every picture is saved as soon as its batch is done. An interrupt (the stop button, Ctrl-C) ends the run within one
-    step and keeps what is finished; run again to go on. The options are those of `Job`.
+    Every picture is saved as soon as its batch is done. An interrupt (the stop button, Ctrl-C) ends
+    the run within one step and keeps what is finished; run again to go on. The options are those of
+    `Job`.
 
     Returns
     -------
     pandas.DataFrame
-        Columns: the resolved request, its `labels`, `path`, `error` (empty for a finished cell), and recorded facts.
+        Columns: the resolved request, its `labels`, `path`, `error` (empty for a finished cell),
+        and recorded facts.
 
     Raises
     ------
     ValueError, TypeError
-        Before anything runs: an unknown model, a value that a model cannot take, a prompt over the token limit.
+        Before anything runs: an unknown model, a value that a model cannot take, a prompt over the
+        token limit.
     GenerationError
         With `on_error="raise"`: the first cell that failed.
     OSError
@@ -63,32 +69,47 @@ class Job:
     store : Store or path
         Finished cells in it are not rendered again; cells that failed are.
     batch_size : int, optional
-        Cells in one call of the UNet. It is part of what decides a picture's last bits, so it does not adapt to the
-        number of cells; by default it follows from the size of the pictures, and is 1 where several threads share the
-        work of one call (wide networks on more than 7 cores): there a larger one can change the last bits with the place.
+        Cells in one call of the UNet. It is part of what decides a picture's last bits, so it does
+        not adapt to the number of cells; by default it follows from the size of the pictures, and
+        is 1 where several threads share the work of one call (wide networks on more than 7 cores):
+        there a larger one can change the last bits with the place.
     device, dtype : str, optional
-        By default the fastest here: "cuda" and "float16", or "cpu" and the half precision that it computes natively. Another
-        half precision works on a processor, too, and is slower there. A picture that half precision spoils (black, or not
-        made of numbers) is decoded again in float32, and if that does not help, rendered again in float32.
+        By default the fastest here: "cuda" and "float16", or "cpu" and the half precision that it
+        computes natively. Another half precision works on a processor, too, and is slower there. A
+        picture that half precision spoils (black, or not made of numbers) is decoded again in
+        float32, and if that does not help, rendered again in float32.
     memory : {"auto", "low", "lowest"}
-        How much to take. "auto" is the fastest, and lowers itself for the rest of a group of like cells where memory runs
-        out, or would by estimate: first half the batch, as often as needed, then "low", then "lowest". "low": one cell at a
-        time with all processor threads, larger pictures than 512x512 decoded in tiles; a graphics card keeps the UNet alone.
-        "lowest": prompt and negative prompt one after the other, tiles of 256x256, the text encoder let go once the prompts
-        are encoded; a graphics card keeps a layer at a time. What was used is recorded in the columns `memory`,
-        `batch_size` and `rerun`; `sdlab.models.memory` says what each measure saves and costs.
+        How much to take. "auto" is the fastest, and lowers itself for the rest of a group of like
+        cells where memory runs out, or would by estimate: first half the batch, as often as needed,
+        then "low", then "lowest". "low": one cell at a time with all processor threads, larger
+        pictures than 512x512 decoded in tiles; a graphics card keeps the UNet alone. "lowest":
+        prompt and negative prompt one after the other, tiles of 256x256, the text encoder let go
+        once the prompts are encoded; a graphics card keeps a layer at a time. What was used is
+        recorded in the columns `memory`, `batch_size` and `rerun`; `sdlab.models.memory` says what
+        each measure saves and costs.
     keep_latents : bool
-        Whether each picture's file carries its latents (11 % more at 512x512, half as much again at 64x64), from which a later
-        run with another `vae` or `watermark` makes its picture without denoising. Within one run that is done in any case.
+        Whether each picture's file carries its latents (11 % more at 512x512, half as much again at
+        64x64), from which a later run with another `vae` or `watermark` makes its picture without
+        denoising. Within one run that is done in any case.
     on_error : {"record", "raise"}
         A failed cell becomes a row with its `error`, or ends the job with a `GenerationError`.
     progress : bool
         Show a bar with the time left.
     """
 
-    def __init__(self, requests: Request | Iterable[Request], store: Store | str, *, batch_size: int | None = None,
-                 device: str | None = None, dtype: str | None = None, memory: str = "auto", keep_latents: bool = True,
-                 on_error: str = "record", progress: bool = True) -> None:
+    def __init__(
+        self,
+        requests: Request | Iterable[Request],
+        store: Store | str,
+        *,
+        batch_size: int | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        memory: str = "auto",
+        keep_latents: bool = True,
+        on_error: str = "record",
+        progress: bool = True,
+    ) -> None:
         if on_error not in ("record", "raise"):
             raise ValueError(f"on_error={on_error!r}: use 'record' or 'raise'")
         if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
@@ -107,8 +128,14 @@ class Job:
         self.exception: BaseException | None = None
         self._plan: Plan = plan(listed(requests), self.store)
         self._keep_inputs()
-        self._options = dict(batch_size=batch_size, device=device, dtype=dtype, memory=memory, keep_latents=keep_latents,
-                             on_error=on_error)
+        self._options = dict(
+            batch_size=batch_size,
+            device=device,
+            dtype=dtype,
+            memory=memory,
+            keep_latents=keep_latents,
+            on_error=on_error,
+        )
         self._errors: dict[str, str] = {}
         self._listeners = Listeners()
         self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)
@@ -122,8 +149,12 @@ class Job:
         if self._plan.todo:
             self.store.prepare(self.requests)
         else:
-            with suppress(OSError):  # what is finished can be read from a store that cannot be written
-                self.store.inputs.keep(name for request in self.requests for name in named(vars(request)))
+            with suppress(
+                OSError
+            ):  # what is finished can be read from a store that cannot be written
+                self.store.inputs.keep(
+                    name for request in self.requests for name in named(vars(request))
+                )
 
     def __repr__(self) -> str:
         return f"<Job {self.state}: {self.progress}>"
@@ -146,15 +177,16 @@ class Job:
     def watch(self, listener: Listener) -> Callable[[], None]:
         """Calls `listener(event)` for each event from now on, until the returned function is called.
 
-        The last event is "ended", when `state` has its final value and before `wait()` and `result()` return; a job that
-        has ended tells it at once. To miss nothing, watch first and read `frame()` then: what lands in between is in both.
+        The last event is "ended", when `state` has its final value and before `wait()` and
+        `result()` return; a job that has ended tells it at once. To miss nothing, watch first and
+        read `frame()` then: what lands in between is in both.
 
         Parameters
         ----------
         listener : callable
-            Gets an `Event`, from the job's own threads, perhaps from two at once: it must be quick, and must not wait for
-            the job. What it raises is ignored. As long as anybody watches, cells at work are sketched up to 4 times a
-            second, less often if a listener is slow.
+            Gets an `Event`, from the job's own threads, perhaps from two at once: it must be quick,
+            and must not wait for the job. What it raises is ignored. As long as anybody watches,
+            cells at work are sketched up to 4 times a second, less often if a listener is slow.
         """
         return self._listeners.add(listener)
 
@@ -170,7 +202,9 @@ class Job:
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end, at most `timeout` seconds; True if the job has ended."""
         end = float("inf") if timeout is None else time.monotonic() + timeout
-        while not self._ended.wait(max(0.0, min(0.2, end - time.monotonic()))):  # short waits hear an interrupt
+        while not self._ended.wait(
+            max(0.0, min(0.2, end - time.monotonic()))
+        ):  # short waits hear an interrupt
             if time.monotonic() >= end:
                 return False
         return True
@@ -213,8 +247,15 @@ class Job:
         from .denoise import Cancelled
 
         try:
-            Lanes(self.store, self.progress, self._show, self._stop, errors=self._errors, listeners=self._listeners,
-                  **self._options).render(self._plan)
+            Lanes(
+                self.store,
+                self.progress,
+                self._show,
+                self._stop,
+                errors=self._errors,
+                listeners=self._listeners,
+                **self._options,
+            ).render(self._plan)
         except Cancelled:
             return "stopped"
         return "done"
@@ -226,7 +267,9 @@ def _frame(cells: list[Cell], store: Store, errors: dict[str, str]) -> pandas.Da
 
     out = store.frame([cell.key for cell in cells])
     for name in FIELDS:
-        out[name] = pandas.Series([getattr(cell.request, name) for cell in cells], dtype=out[name].dtype)
+        out[name] = pandas.Series(
+            [getattr(cell.request, name) for cell in cells], dtype=out[name].dtype
+        )
     out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
     labels = dict.fromkeys(label for cell in cells for label in cell.request.labels)
     for place, label in enumerate(labels, 1 + len(FIELDS)):
@@ -239,7 +282,11 @@ def check_device(device: str) -> None:
     """Refuses a device that is not here, before a model is loaded for it."""
     import torch
 
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     if not there.get(str(device).split(":")[0]):
         here = " or ".join(repr(name) for name, found in there.items() if found)
         nothing = "" if here != "'cpu'" else " (torch finds no other device)"
@@ -251,8 +298,12 @@ def check_float16(device: str | None) -> None:
     from ..models.pipeline import device_here, dtype_here
 
     if (device or device_here()) == "cpu" and (native := dtype_here("cpu")) != "float16":
-        warnings.warn(f"dtype='float16': this processor does not compute float16 itself, so that is slower than float32; its "
-                      f"fastest is dtype={native!r}, the default", RuntimeWarning, stacklevel=4)
+        warnings.warn(
+            "dtype='float16': this processor does not compute float16 itself, so that is slower"
+            f" than float32; its fastest is dtype={native!r}, the default",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _end(reference: weakref.ref) -> None:

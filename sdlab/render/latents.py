@@ -1,4 +1,5 @@
 """Finished latents, kept in the pictures made of them, so that another VAE or another mark needs no new denoising."""
+
 from __future__ import annotations
 
 import os
@@ -17,8 +18,18 @@ from .denoise import Picture
 from .plan import Cell, Plan
 
 SHAPE = struct.Struct(">3H")
-SAME = ("device", "dtype", "batch_size", "threads", "memory_format", "memory", "torch_version", "diffusers_version",
-        "transformers_version", "machine")  # what the last bits of latents may depend on
+SAME = (
+    "device",
+    "dtype",
+    "batch_size",
+    "threads",
+    "memory_format",
+    "memory",
+    "torch_version",
+    "diffusers_version",
+    "transformers_version",
+    "machine",
+)  # what the last bits of latents may depend on
 
 
 def packed(latents: np.ndarray) -> bytes:
@@ -32,7 +43,7 @@ def packed(latents: np.ndarray) -> bytes:
 
 def unpacked(data: bytes) -> np.ndarray:
     """The latents (C, h, w), float32, in the content of a chunk."""
-    shape, planes = SHAPE.unpack_from(data), zlib.decompress(data[SHAPE.size:])
+    shape, planes = SHAPE.unpack_from(data), zlib.decompress(data[SHAPE.size :])
     return np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<f4").reshape(shape)
 
 
@@ -48,8 +59,8 @@ def read_latents(path: str | os.PathLike[str]) -> np.ndarray | None:
 class Latents:
     """Which cells of a plan need no denoising: their latents are in the store, or were made earlier in the same run.
 
-    Looked for in the store are the picture of the same recipe with the model's own VAE and no mark, and those of the plan.
-    With `kept`, new pictures carry their latents.
+    Looked for in the store are the picture of the same recipe with the model's own VAE and no mark,
+    and those of the plan. With `kept`, new pictures carry their latents.
     """
 
     def __init__(self, plan: Plan, store: Store, *, kept: bool = True) -> None:
@@ -57,19 +68,25 @@ class Latents:
         cells = {cell.key: cell for cell in plan.cells}
         self.names: dict[str, str] = {}  # {cell: what its latents are called}
         self.sharing: dict[str, list[str]] = {}  # {name: cells that have such latents, or would}
-        if any(cell.request.vae or cell.request.watermark for cell in cells.values()):  # else no two can share
+        if any(
+            cell.request.vae or cell.request.watermark for cell in cells.values()
+        ):  # else no two can share
             for key, cell in cells.items():
                 if name := denoised_key(cell.request, plan.natives[cell.request.model]):
                     self.names[key] = name
                     self.sharing.setdefault(name, [name]).append(key)
         self.waiting = Counter(self.names.get(cell.key) for group in plan.groups for cell in group)
-        self.made: dict[str, tuple[str, dict[str, Any], np.ndarray]] = {}  # {name: (whose, facts, latents)}
+        self.made: dict[
+            str, tuple[str, dict[str, Any], np.ndarray]
+        ] = {}  # {name: (whose, facts, latents)}
         self.chosen: dict[str, str] = {}  # {cell: whose latents it takes}
 
     def in_order(self, groups: Iterable[list[Cell]]) -> Iterator[list[Cell]]:
         """The groups, those cells apart that share their latents with an earlier one of their group (by another mark)."""
         for group in groups:
-            firsts = set({self.names.get(cell.key, cell.key): cell.key for cell in reversed(group)}.values())
+            firsts = set(
+                {self.names.get(cell.key, cell.key): cell.key for cell in reversed(group)}.values()
+            )
             yield [cell for cell in group if cell.key in firsts]
             if later := [cell for cell in group if cell.key not in firsts]:
                 yield later
@@ -77,7 +94,9 @@ class Latents:
     def choose(self, cells: Sequence[Cell], facts: dict[str, Any]) -> tuple[list[Cell], list[Cell]]:
         """(cells whose latents are there, just as these facts would make them; cells to be denoised)"""
         self.chosen = {cell.key: whose for cell in cells if (whose := self._whose(cell, facts))}
-        return [cell for cell in cells if cell.key in self.chosen], [cell for cell in cells if cell.key not in self.chosen]
+        return [cell for cell in cells if cell.key in self.chosen], [
+            cell for cell in cells if cell.key not in self.chosen
+        ]
 
     def of(self, batch: Iterable[Cell]) -> list[np.ndarray] | None:
         """The latents of a batch, if all of them are there."""
@@ -87,8 +106,8 @@ class Latents:
     def keep(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> bytes | None:
         """Holds the latents of a finished cell until the last one that shares them is finished; what its file is to carry.
 
-        That is nothing for a cell whose latents are in another's file, or would not help (a VAE read its input picture), and
-        for a picture that the safety checker refused.
+        That is nothing for a cell whose latents are in another's file, or would not help (a VAE
+        read its input picture), and for a picture that the safety checker refused.
         """
         name, new = self.names.get(cell.key), facts.get("redecoded") is None
         self.waiting[name] -= 1
@@ -107,7 +126,10 @@ class Latents:
             return None
         if name in self.made and same(self.made[name][1], facts):
             return self.made[name][0]
-        return next((key for key in self.sharing[name] if key != cell.key and self._stored(key, facts)), None)
+        return next(
+            (key for key in self.sharing[name] if key != cell.key and self._stored(key, facts)),
+            None,
+        )
 
     def _stored(self, key: str, facts: dict[str, Any]) -> bool:
         path = self.store.path(key)
@@ -115,7 +137,11 @@ class Latents:
             record = read_record(path) if path.exists() else None
         except (OSError, ValueError):
             return False
-        return record is not None and same(record["facts"], facts) and private_chunk(path, LATENTS) is not None
+        return (
+            record is not None
+            and same(record["facts"], facts)
+            and private_chunk(path, LATENTS) is not None
+        )
 
     def _read(self, cell: Cell) -> np.ndarray | None:
         whose, made = self.chosen.get(cell.key), self.made.get(self.names.get(cell.key))

@@ -1,4 +1,5 @@
 """Before anything runs: requests are resolved and checked, finished cells found, and the rest put into a cheap order."""
+
 from __future__ import annotations
 
 import functools
@@ -20,6 +21,7 @@ from ..store.store import Store
 
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
 ROUNDED = 8  # pixels; less is due to sides that are multiples of that
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -48,7 +50,10 @@ def listed(requests: Request | Iterable[Request]) -> list[Request]:
     found = [requests] if isinstance(requests, Request) else list(requests)
     for i, request in enumerate(found):
         if not isinstance(request, Request):
-            raise TypeError(f"item {i} is {request!r:.80}, not a Request; make requests with sweep(...) or Request(...)")
+            raise TypeError(
+                f"item {i} is {request!r:.80}, not a Request; make requests with sweep(...) or"
+                " Request(...)"
+            )
     return found
 
 
@@ -78,20 +83,31 @@ def plan(requests: list[Request], store: Store) -> Plan:
 
 def grouped(cells: list[Cell], natives: dict[str, Native]) -> list[list[Cell]]:
     """Groups that can share batches, the dearest change outermost: model, LoRA and tokens, VAE, size, and the others."""
-    length = functools.cache(lambda model, words, *read: chunks(knowing(natives[model], words), *read))  # seeds are many
+    length = functools.cache(
+        lambda model, words, *read: chunks(knowing(natives[model], words), *read)
+    )  # seeds are many
 
     def shared(cell: Cell) -> tuple:
         r = cell.request
         texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
         task = task_of(r, natives[r.model].layout.channels_in)
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
-        return *parts, (r.height, r.width), (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts)
+        return (
+            *parts,
+            (r.height, r.width),
+            (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts),
+        )
 
     groups: dict[tuple, list[Cell]] = {}
     for cell in cells:
         groups.setdefault(shared(cell), []).append(cell)
-    first = {name[:n]: i for i, name in reversed([*enumerate(groups)]) for n in range(1, 6)}  # when each part was first met
-    return [groups[name] for name in sorted(groups, key=lambda name: [first[name[:n]] for n in range(1, 6)])]
+    first = {
+        name[:n]: i for i, name in reversed([*enumerate(groups)]) for n in range(1, 6)
+    }  # when each part was first met
+    return [
+        groups[name]
+        for name in sorted(groups, key=lambda name: [first[name[:n]] for n in range(1, 6)])
+    ]
 
 
 def knowing(own: Native, words: str | None) -> Native:
@@ -110,13 +126,25 @@ def reader(own: Native) -> Any:
     """The model's tokenizer."""
     from ..models.pipeline import tokenizer
 
-    return tokenizer(Path(own.model.path).resolve(), own.weights, Swaps(embeddings=own.swaps.embeddings))
+    return tokenizer(
+        Path(own.model.path).resolve(), own.weights, Swaps(embeddings=own.swaps.embeddings)
+    )
 
 
 def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:
     """Refuses prompts that cannot be read, or that the text encoder would cut, and says what would be lost."""
-    texts = {(c.request.model, c.request.textual_inversion or "", name, text, c.request.prompt_syntax or "") for c in cells
-             for name in ("prompt", "negative_prompt") if (text := getattr(c.request, name))}
+    texts = {
+        (
+            c.request.model,
+            c.request.textual_inversion or "",
+            name,
+            text,
+            c.request.prompt_syntax or "",
+        )
+        for c in cells
+        for name in ("prompt", "negative_prompt")
+        if (text := getattr(c.request, name))
+    }
     for model, words, name, text, syntax in sorted(texts):
         own = knowing(natives[model], words or None)
         try:
@@ -134,10 +162,13 @@ def require_short(own: Native, given: tuple[str, str, str, str], plain: str) -> 
         return  # a token is at least one byte of the lower-cased text: this cannot be too long
     tokens = [token for token, _ in tokens_of(reader(own), text, syntax)]
     if len(tokens) > most - 2:
-        lost = reader(own).decode(tokens[most - 2:])
-        raise ValueError(f"{name} has {len(tokens) + 2} tokens (with the two that mark its ends), {model!r} takes {most}; "
-                         f"the end would be lost: {lost!r:.80}. Shorten {text!r:.200}, or have it read in parts of {most - 2} "
-                         f"tokens with prompt_syntax={f'{syntax}+chunks'.lstrip('+')!r}")
+        lost = reader(own).decode(tokens[most - 2 :])
+        raise ValueError(
+            f"{name} has {len(tokens) + 2} tokens (with the two that mark its ends), {model!r}"
+            f" takes {most}; the end would be lost: {lost!r:.80}. Shorten {text!r:.200}, or have it"
+            f" read in parts of {most - 2} tokens with"
+            f" prompt_syntax={f'{syntax}+chunks'.lstrip('+')!r}"
+        )
 
 
 def check_pictures(cells: list[Cell], natives: dict[str, Native]) -> None:
@@ -150,7 +181,11 @@ def check_pictures(cells: list[Cell], natives: dict[str, Native]) -> None:
                 except ValueError as error:
                     raise ValueError(f"{field}: {error}") from None
     for said in (stretching, unusual, unused):
-        found = list(dict.fromkeys(filter(None, (said(cell.request, natives[cell.request.model]) for cell in cells))))
+        found = list(
+            dict.fromkeys(
+                filter(None, (said(cell.request, natives[cell.request.model]) for cell in cells))
+            )
+        )
         if found:
             more = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
             warnings.warn(found[0] + more, stacklevel=caller())
@@ -162,25 +197,41 @@ def stretching(request: Request, own: Native) -> str | None:
         if name := getattr(request, field):
             width, height = size(name)
             change = (width / height) / (request.width / request.height)
-            apart = min(abs(width * request.height / height - request.width),
-                        abs(height * request.width / width - request.height))
+            apart = min(
+                abs(width * request.height / height - request.width),
+                abs(height * request.width / width - request.height),
+            )
             if max(change, 1 / change) > 1 + STRETCHED and apart >= ROUNDED:
-                return (f"{field} has {width}x{height} pixels and is stretched to {request.width}x{request.height}, which "
-                        f"changes its proportions by {max(change, 1 / change) - 1:.0%}; crop it first, or state another "
-                        "height or width")
+                return (
+                    f"{field} has {width}x{height} pixels and is stretched to"
+                    f" {request.width}x{request.height}, which changes its proportions by"
+                    f" {max(change, 1 / change) - 1:.0%}; crop it first, or state another height or"
+                    " width"
+                )
     return None
 
 
 def unusual(request: Request, own: Native) -> str | None:
     """What is to be expected of a size far from the one that the model has learned; None if it is near."""
-    native, share = own.layout, request.height * request.width / (own.layout.height * own.layout.width)
+    native, share = (
+        own.layout,
+        request.height * request.width / (own.layout.height * own.layout.width),
+    )
     if task_of(request, native.channels_in) in ("upscale", "latent_upscale"):
         return None
-    expected = "things that are there twice, or run on" if share > 2 else (
-        "parts of things, and little that is clear" if share < 0.5 or 2 * request.height < native.height
-        or 2 * request.width < native.width else None)
-    return expected and (f"{request.model!r} has learned pictures of {native.width}x{native.height}; at {request.width}x"
-                         f"{request.height} expect {expected}")
+    expected = (
+        "things that are there twice, or run on"
+        if share > 2
+        else (
+            "parts of things, and little that is clear"
+            if share < 0.5 or 2 * request.height < native.height or 2 * request.width < native.width
+            else None
+        )
+    )
+    return expected and (
+        f"{request.model!r} has learned pictures of {native.width}x{native.height}; at"
+        f" {request.width}x{request.height} expect {expected}"
+    )
 
 
 def unused(request: Request, own: Native) -> str | None:
@@ -189,13 +240,21 @@ def unused(request: Request, own: Native) -> str | None:
         return None
     tokens = [token for _, token, _ in knowing(own, request.textual_inversion).swaps.embeddings]
     idle = [token for token in tokens if token not in request.prompt + request.negative_prompt]
-    return f"textual_inversion: {idle[0]!r} is not in the prompts ({request.prompt!r:.80}) and does nothing" if idle else None
+    return (
+        f"textual_inversion: {idle[0]!r} is not in the prompts ({request.prompt!r:.80}) and does"
+        " nothing"
+        if idle
+        else None
+    )
 
 
 def caller() -> int:
     """The stacklevel of the line, outside of sdlab, that asked for what the function calling this warns of."""
     level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == __package__.partition(".")[0]:
+    while (
+        frame.f_back
+        and frame.f_globals["__name__"].partition(".")[0] == __package__.partition(".")[0]
+    ):
         level, frame = level + 1, frame.f_back
     return level
 
@@ -227,8 +286,15 @@ class Preview:
     def __repr__(self) -> str:
         if not self.todo:
             return f"{self._counted}, all finished: nothing to render"
-        time = "how long will be known after the first step" if self.seconds is None else f"about {duration(self.seconds)}"
-        return (f"{self._counted}: {self.finished} finished, {self.todo} to render on {', '.join(self.models)}, {time}")
+        time = (
+            "how long will be known after the first step"
+            if self.seconds is None
+            else f"about {duration(self.seconds)}"
+        )
+        return (
+            f"{self._counted}: {self.finished} finished, {self.todo} to render on"
+            f" {', '.join(self.models)}, {time}"
+        )
 
     def _repr_html_(self) -> str:
         return html.escape(repr(self))
@@ -237,27 +303,40 @@ class Preview:
 def preview(requests: Request | Iterable[Request], store: Store | str) -> Preview:
     """What `run(requests, store)` would do: how many cells, how many of them finished, about how long the rest takes.
 
-    The requests are checked as `run` checks them. The time follows from finished cells of the same model and size in
-    the store, or else from the figures in `MODELS`; loading a model is not in it.
+    The requests are checked as `run` checks them. The time follows from finished cells of the same
+    model and size in the store, or else from the figures in `MODELS`; loading a model is not in it.
     """
     store = store if isinstance(store, Store) else Store(store)
     found = plan(listed(requests), store)
     times = [seconds(cells, found, store, share) for cells, share in costs(found, store)]
     models = dict.fromkeys(group[0].request.model for group in found.groups)
     different = len({cell.key for cell in found.cells})
-    return Preview(len(found.cells), different - found.todo, found.todo, None if None in times else sum(times), tuple(models))
+    return Preview(
+        len(found.cells),
+        different - found.todo,
+        found.todo,
+        None if None in times else sum(times),
+        tuple(models),
+    )
 
 
 def costs(found: Plan, store: Store) -> list[tuple[list[Cell], float]]:
     """The cells to render, and which share of its time each takes: one that is only decoded takes about that of a step."""
     if not any(cell.request.vae or cell.request.watermark for cell in found.cells):
         return [(group, 1.0) for group in found.groups]
-    names = {cell.key: denoised_key(cell.request, found.natives[cell.request.model]) or cell.key for cell in found.cells}
+    names = {
+        cell.key: denoised_key(cell.request, found.natives[cell.request.model]) or cell.key
+        for cell in found.cells
+    }
     todo = {cell.key for group in found.groups for cell in group}
-    met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.finished(names.values())
+    met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.finished(
+        names.values()
+    )
     out = []
     for group in found.groups:
-        firsts = {name: cell for cell in reversed(group) if (name := names[cell.key]) not in met}.values()
+        firsts = {
+            name: cell for cell in reversed(group) if (name := names[cell.key]) not in met
+        }.values()
         again = [cell for cell in group if cell not in firsts]
         met |= {names[cell.key] for cell in group}
         out += [(list(firsts), 1.0), (again, 1 / group[0].request.num_inference_steps)]
@@ -271,11 +350,17 @@ def seconds(group: list[Cell], found: Plan, store: Store, share: float = 1.0) ->
     r, own = group[0].request, found.natives[group[0].request.model]
     like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
     one = store.seconds(weights=r.weights, **like)
-    one = store.seconds(weights=own.weights, **like) if one is None else one  # with its own parts it takes about as long
+    one = (
+        store.seconds(weights=own.weights, **like) if one is None else one
+    )  # with its own parts it takes about as long
     if one is None and own.model.seconds_per_step is not None:
         larger = r.height * r.width / (own.layout.height * own.layout.width)
         one = own.model.seconds_per_step * r.num_inference_steps * larger
     one = None if one is None else one * share * (r.strength or 1)
     lanes, threads = lanes_here(device_here(), own.layout.channels < NARROW)
-    at_once = lanes * cells_together(r.height // own.layout.factor, r.width // own.layout.factor, threads)
-    return None if one is None else one * at_once * -(-len(group) // at_once)  # a batch costs the same full or not
+    at_once = lanes * cells_together(
+        r.height // own.layout.factor, r.width // own.layout.factor, threads
+    )
+    return (
+        None if one is None else one * at_once * -(-len(group) // at_once)
+    )  # a batch costs the same full or not

@@ -1,4 +1,5 @@
 """What cells at work look like so far: a linear map from latents to colours, which costs next to nothing."""
+
 from __future__ import annotations
 
 import threading
@@ -18,7 +19,9 @@ from .plan import Cell
 PAUSE = 0.25  # seconds between two sketches of a job
 SHARE = 0.03  # of the job's time at most, with what the listeners do
 LONGEST = 128  # pixels on a sketch's longest side
-_maps: weakref.WeakKeyDictionary[Any, torch.Tensor] = weakref.WeakKeyDictionary()  # {VAE: its linear map}
+_maps: weakref.WeakKeyDictionary[Any, torch.Tensor] = (
+    weakref.WeakKeyDictionary()
+)  # {VAE: its linear map}
 
 
 class Sketches:
@@ -29,9 +32,15 @@ class Sketches:
         self._next = 0.0
         self._lock = threading.Lock()
 
-    def show(self, loaded: Loaded, batch: Sequence[Cell], clean: Callable[[], torch.Tensor]) -> None:
+    def show(
+        self, loaded: Loaded, batch: Sequence[Cell], clean: Callable[[], torch.Tensor]
+    ) -> None:
         """Sketches the cells of a batch, if it is time; `clean` gives their predicted clean latents (B, C, h, w)."""
-        if not self.listeners or time.monotonic() < self._next or not self._lock.acquire(blocking=False):
+        if (
+            not self.listeners
+            or time.monotonic() < self._next
+            or not self._lock.acquire(blocking=False)
+        ):
             return
         try:
             with suppress(Exception):  # a sketch that cannot be drawn is no reason to lose cells
@@ -51,7 +60,7 @@ class Sketches:
 
 def sketch(latents: torch.Tensor, colours: torch.Tensor, width: int, height: int) -> Image.Image:
     """Latents (C, h, w) of a picture of that size as a small picture."""
-    levels = latents.float().cpu().permute(1, 2, 0) @ colours[:-1] + colours[-1]              # (h, w, 3), -1..1
+    levels = latents.float().cpu().permute(1, 2, 0) @ colours[:-1] + colours[-1]  # (h, w, 3), -1..1
     levels = (levels.nan_to_num() * 127.5 + 127.5).clamp(0, 255).round().to(torch.uint8)
     scale = min(1.0, LONGEST / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -71,7 +80,10 @@ def fitted(vae: Any) -> torch.Tensor:
     own = torch.Generator().manual_seed(0)
     coarse = torch.rand((8, 3, 4, 4), generator=own) * 2 - 1
     pictures = torch.nn.functional.interpolate(coarse, (64, 64), mode="bicubic").clamp(-1, 1)
-    latents = vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.mode().float().cpu() * vae.config.scaling_factor
-    wanted = torch.nn.functional.adaptive_avg_pool2d(pictures, latents.shape[-2:])            # (8, 3, h, w)
-    known = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)                      # (8, C + 1, h, w)
+    latents = (
+        vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.mode().float().cpu()
+        * vae.config.scaling_factor
+    )
+    wanted = torch.nn.functional.adaptive_avg_pool2d(pictures, latents.shape[-2:])  # (8, 3, h, w)
+    known = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)  # (8, C + 1, h, w)
     return torch.linalg.lstsq(*(x.movedim(1, -1).flatten(0, 2) for x in (known, wanted))).solution

@@ -1,4 +1,5 @@
 """Prompts as tensors: one text encoder, one row at a time."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -9,20 +10,30 @@ from ..recipe.prompts import rows_of
 
 
 @torch.inference_mode()
-def encode(tokenizer: Any, text_encoder: Any, prompt: str, clip_skip: int = 0, syntax: str | None = None) -> torch.Tensor:
+def encode(
+    tokenizer: Any, text_encoder: Any, prompt: str, clip_skip: int = 0, syntax: str | None = None
+) -> torch.Tensor:
     """One prompt as a tensor (1, tokens, width), encoded row by row, so that its bits depend on nothing else.
 
-    A token of weight w becomes empty + w (token - empty), where `empty` stands at the same place of the encoded empty
-    prompt: 0 takes its meaning away, and the end marks and padding keep theirs. ComfyUI weighs so (its sd1_clip.py); A1111
-    multiplies the token itself, and then the whole text so that its mean is what it was.
+    A token of weight w becomes empty + w (token - empty), where `empty` stands at the same place of
+    the encoded empty prompt: 0 takes its meaning away, and the end marks and padding keep theirs.
+    ComfyUI weighs so (its sd1_clip.py); A1111 multiplies the token itself, and then the whole text
+    so that its mean is what it was.
     """
     encoded = []
     for row in rows_of(tokenizer, prompt, syntax):
-        ids, weights = (torch.tensor([values], device=text_encoder.device) for values in zip(*row))       # (1, tokens)
-        text = encoded_row(text_encoder, ids, clip_skip)                                      # (1, tokens, width)
+        ids, weights = (
+            torch.tensor([values], device=text_encoder.device) for values in zip(*row)
+        )  # (1, tokens)
+        text = encoded_row(text_encoder, ids, clip_skip)  # (1, tokens, width)
         if (weights != 1).any():
-            weight, empty = weights[..., None], encode(tokenizer, text_encoder, "", clip_skip).float()
-            text = torch.where(weight == 1, text, (empty + weight * (text.float() - empty)).to(text.dtype))
+            weight, empty = (
+                weights[..., None],
+                encode(tokenizer, text_encoder, "", clip_skip).float(),
+            )
+            text = torch.where(
+                weight == 1, text, (empty + weight * (text.float() - empty)).to(text.dtype)
+            )
         encoded.append(text)
     return torch.cat(encoded, dim=1)
 

@@ -1,4 +1,5 @@
 """Attacks on a marked picture, and how often the mark is still found after each."""
+
 from __future__ import annotations
 
 import difflib
@@ -34,11 +35,14 @@ class Attack:
     kind : str
         What it is; attacks of one kind differ in strength, and are one curve.
     change : callable
-        (image) or (image, strength) to image. If it has parameters `seed` or `model`, it gets them by name.
+        (image) or (image, strength) to image. If it has parameters `seed` or `model`, it gets them
+        by name.
     strength : float, optional
-        In the unit of the change: a quality, factor, number of pixels, percentage or standard deviation.
+        In the unit of the change: a quality, factor, number of pixels, percentage or standard
+        deviation.
     search : {"none", "crop", "size", "all"}, optional
-        What `robustness` makes the detector search for afterwards; None: "all" where the size has changed.
+        What `robustness` makes the detector search for afterwards; None: "all" where the size has
+        changed.
     """
 
     kind: str
@@ -52,12 +56,18 @@ class Attack:
 
     def __call__(self, image: np.ndarray, *, seed: int = 0, model: str = "tiny-v1") -> np.ndarray:
         """The changed picture, uint8 (H, W, 3)."""
-        own = {name: value for name, value in {"seed": seed, "model": model}.items() if name in parameters(self.change)}
+        own = {
+            name: value
+            for name, value in {"seed": seed, "model": model}.items()
+            if name in parameters(self.change)
+        }
         result = self.change(image, *([] if self.strength is None else [self.strength]), **own)
         try:
             changed = pixels_of(result)
         except (TypeError, ValueError, OSError) as error:
-            raise TypeError(f"attack {self.name!r} gives no picture, but {described(result)}: {error}") from None
+            raise TypeError(
+                f"attack {self.name!r} gives no picture, but {described(result)}: {error}"
+            ) from None
         return np.ascontiguousarray(changed)
 
 
@@ -69,29 +79,55 @@ def parameters(function: Callable) -> Mapping[str, Any]:
 
 
 def described(thing: Any) -> str:
-    return f"an array {thing.shape} of {thing.dtype}" if isinstance(thing, np.ndarray) else f"a {type(thing).__name__}"
+    return (
+        f"an array {thing.shape} of {thing.dtype}"
+        if isinstance(thing, np.ndarray)
+        else f"a {type(thing).__name__}"
+    )
 
 
-ATTACKS: dict[str, Callable[..., Any]] = {attack.name: attack for kind, change, strengths, search in (
-    ("none", changes.untouched, [None], "none"), ("JPEG", changes.jpeg, [95, 90, 75, 50, 30], "none"),
-    ("JPEG 4:4:4", changes.jpeg_444, [95], "none"), ("WebP", changes.webp, [90, 80, 50], "none"),
-    ("resize", changes.resized, [0.5, 0.9, 1.1, 2, 4], "size"), ("crop px", changes.cropped, [1, 10], "crop"),
-    ("crop %", changes.cropped_share, [10], "crop"), ("crop 10 px + JPEG", changes.cropped_and_saved, [90], "crop"),
-    ("blur", changes.blurred, [0.5, 1, 2], "none"), ("noise", changes.noisy, [5, 10, 20], "none"),
-    ("brightness", changes.brightened, [0.9, 1.1], "none"), ("contrast", changes.contrasted, [0.9, 1.1], "none"),
-    ("mirrored", changes.mirrored, [None], "all"), ("screenshot", changes.screenshot, [None], "size"),
-    ("vae", changes.through_vae, [None], "none"), ("img2img", changes.img2img, [0.1, 0.2, 0.3, 0.5, 0.8], "none"),
-) for attack in (Attack(kind, change, strength, search) for strength in strengths)}
+ATTACKS: dict[str, Callable[..., Any]] = {
+    attack.name: attack
+    for kind, change, strengths, search in (
+        ("none", changes.untouched, [None], "none"),
+        ("JPEG", changes.jpeg, [95, 90, 75, 50, 30], "none"),
+        ("JPEG 4:4:4", changes.jpeg_444, [95], "none"),
+        ("WebP", changes.webp, [90, 80, 50], "none"),
+        ("resize", changes.resized, [0.5, 0.9, 1.1, 2, 4], "size"),
+        ("crop px", changes.cropped, [1, 10], "crop"),
+        ("crop %", changes.cropped_share, [10], "crop"),
+        ("crop 10 px + JPEG", changes.cropped_and_saved, [90], "crop"),
+        ("blur", changes.blurred, [0.5, 1, 2], "none"),
+        ("noise", changes.noisy, [5, 10, 20], "none"),
+        ("brightness", changes.brightened, [0.9, 1.1], "none"),
+        ("contrast", changes.contrasted, [0.9, 1.1], "none"),
+        ("mirrored", changes.mirrored, [None], "all"),
+        ("screenshot", changes.screenshot, [None], "size"),
+        ("vae", changes.through_vae, [None], "none"),
+        ("img2img", changes.img2img, [0.1, 0.2, 0.3, 0.5, 0.8], "none"),
+    )
+    for attack in (Attack(kind, change, strength, search) for strength in strengths)
+}
 
 
 # How often the mark is still found
 
-def robustness(images: Any, payload: Payload | str | bytes, attacks: Mapping[str, Callable] | Iterable[str] | str = ATTACKS, *,
-               search: str = "auto", false_positive_rate: float = 1e-6, seed: int = 0, model: str = "tiny-v1",
-               progress: bool = True) -> pandas.DataFrame:
+
+def robustness(
+    images: Any,
+    payload: Payload | str | bytes,
+    attacks: Mapping[str, Callable] | Iterable[str] | str = ATTACKS,
+    *,
+    search: str = "auto",
+    false_positive_rate: float = 1e-6,
+    seed: int = 0,
+    model: str = "tiny-v1",
+    progress: bool = True,
+) -> pandas.DataFrame:
     """How often a mark is still found after each attack, beside the official decoder, which wants every bit exact.
 
-    The payload is embedded into each picture as the programs do it; then each attack changes the marked picture.
+    The payload is embedded into each picture as the programs do it; then each attack changes the
+    marked picture.
 
     Parameters
     ----------
@@ -100,10 +136,11 @@ def robustness(images: Any, payload: Payload | str | bytes, attacks: Mapping[str
     payload : str, bytes or Payload
         A name in `PAYLOADS`, a text or bytes.
     attacks : names, kinds, or mapping from names to functions of an image, optional
-        `["none", "JPEG"]` takes all attacks of the kind "JPEG". By default all `ATTACKS`; there, "vae" and "img2img" go through
-        a model and take by far the longest.
+        `["none", "JPEG"]` takes all attacks of the kind "JPEG". By default all `ATTACKS`; there,
+        "vae" and "img2img" go through a model and take by far the longest.
     search : {"auto", "none", "crop", "size", "all"}
-        What the detector searches for. "auto": what the attack calls for; the frame says what that was.
+        What the detector searches for. "auto": what the attack calls for; the frame says what that
+        was.
     seed : int
         Noise is drawn anew for each picture, from this and the picture's place in the list.
     model : str
@@ -112,10 +149,12 @@ def robustness(images: Any, payload: Payload | str | bytes, attacks: Mapping[str
     Returns
     -------
     pandas.DataFrame
-        One row an attack: `attack`, `kind`, `strength` (missing where there is none), `search`, `n` pictures, `detected` (the
-        share found) with its 95 % Wilson interval `low`, `high`, median `log10_p`, mean bit `agreement`, `official` (the
-        share that the official decoder reads exactly) with `official_low`, `official_high`, and `seconds` for all pictures.
-        A picture that is less than 65,536 pixels after an attack is tested only with a search; else it counts as not found.
+        One row an attack: `attack`, `kind`, `strength` (missing where there is none), `search`, `n`
+        pictures, `detected` (the share found) with its 95 % Wilson interval `low`, `high`, median
+        `log10_p`, mean bit `agreement`, `official` (the share that the official decoder reads
+        exactly) with `official_low`, `official_high`, and `seconds` for all pictures. A picture
+        that is less than 65,536 pixels after an attack is tested only with a search; else it counts
+        as not found.
 
     Examples
     --------
@@ -127,17 +166,28 @@ def robustness(images: Any, payload: Payload | str | bytes, attacks: Mapping[str
     if search not in SEARCHES:
         raise ValueError(f"search={search!r} is not one of {', '.join(SEARCHES)}")
     payload, table, given = payload_of(payload), chosen(attacks), listed(images)
-    for number, image in enumerate(given):  # so that a bad one is said at once, and not after an hour
+    for number, image in enumerate(
+        given
+    ):  # so that a bad one is said at once, and not after an hour
         unmarked(image, number)
     trials: dict[str, list[Trial]] = {name: [] for name in table}
-    for number, name in watched([(number, name) for number in range(len(given)) for name in table], progress):
+    for number, name in watched(
+        [(number, name) for number in range(len(given)) for name in table], progress
+    ):
         if name == next(iter(table)):
             marked = embed_watermark(unmarked(given[number], number), payload)
         own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         begun = time.perf_counter()
         changed = table[name](marked, seed=own_seed, model=model)
-        trials[name].append(tried(changed, payload, searched(search, table[name], changed.shape != marked.shape),
-                                  false_positive_rate, begun))
+        trials[name].append(
+            tried(
+                changed,
+                payload,
+                searched(search, table[name], changed.shape != marked.shape),
+                false_positive_rate,
+                begun,
+            )
+        )
     return pandas.DataFrame([row(name, table[name], found) for name, found in trials.items()])
 
 
@@ -153,24 +203,48 @@ class Trial:
     seconds: float
 
 
-def tried(changed: np.ndarray, payload: Payload, search: str, false_positive_rate: float, begun: float) -> Trial:
+def tried(
+    changed: np.ndarray, payload: Payload, search: str, false_positive_rate: float, begun: float
+) -> Trial:
     """Looks for the mark in a changed picture, in both ways."""
-    found, = detect_watermark(changed, payload, search=search, false_positive_rate=false_positive_rate).findings
-    return Trial(search, found.detected, bool(found.official), found.log10_p, found.agreement, time.perf_counter() - begun)
+    (found,) = detect_watermark(
+        changed, payload, search=search, false_positive_rate=false_positive_rate
+    ).findings
+    return Trial(
+        search,
+        found.detected,
+        bool(found.official),
+        found.log10_p,
+        found.agreement,
+        time.perf_counter() - begun,
+    )
 
 
 def row(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
     """A row of the frame: shares and middles over the pictures."""
-    n, detected, official = len(trials), sum(t.detected for t in trials), sum(t.official for t in trials)
+    n, detected, official = (
+        len(trials),
+        sum(t.detected for t in trials),
+        sum(t.official for t in trials),
+    )
     (low, high), (official_low, official_high) = wilson(detected, n), wilson(official, n)
     tested = [t for t in trials if not math.isnan(t.log10_p)]
-    return {"attack": name, "kind": attack.kind, "strength": math.nan if attack.strength is None else float(attack.strength),
-            "search": ", ".join(dict.fromkeys(t.search for t in trials)), "n": n,
-            "detected": detected / n, "low": low, "high": high,
-            "log10_p": float(np.median([t.log10_p for t in tested])) if tested else math.nan,
-            "agreement": float(np.mean([t.agreement for t in tested])) if tested else math.nan,
-            "official": official / n, "official_low": official_low, "official_high": official_high,
-            "seconds": sum(t.seconds for t in trials)}
+    return {
+        "attack": name,
+        "kind": attack.kind,
+        "strength": math.nan if attack.strength is None else float(attack.strength),
+        "search": ", ".join(dict.fromkeys(t.search for t in trials)),
+        "n": n,
+        "detected": detected / n,
+        "low": low,
+        "high": high,
+        "log10_p": float(np.median([t.log10_p for t in tested])) if tested else math.nan,
+        "agreement": float(np.mean([t.agreement for t in tested])) if tested else math.nan,
+        "official": official / n,
+        "official_low": official_low,
+        "official_high": official_high,
+        "seconds": sum(t.seconds for t in trials),
+    }
 
 
 def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -193,11 +267,16 @@ def chosen(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dict[str, A
     else:
         known, table = {name: attack_of(name, attack) for name, attack in ATTACKS.items()}, {}
         for wanted in [attacks] if isinstance(attacks, str) else attacks:
-            found = {name: attack for name, attack in known.items() if wanted in (name, attack.kind)}
+            found = {
+                name: attack for name, attack in known.items() if wanted in (name, attack.kind)
+            }
             if not found:
                 near = difflib.get_close_matches(str(wanted), known, 1)
-                raise ValueError(f"unknown attack {wanted!r}{f'; did you mean {near[0]!r}?' if near else ';'} ATTACKS has "
-                                 f"{', '.join(known)}; a function of your own goes into a mapping: {{'mine': function}}")
+                raise ValueError(
+                    f"unknown attack {wanted!r}{f'; did you mean {near[0]!r}?' if near else ';'}"
+                    f" ATTACKS has {', '.join(known)}; a function of your own goes into a mapping:"
+                    " {'mine': function}"
+                )
             table |= found
     if not table:
         raise ValueError("there are no attacks; give at least one, such as 'none'")
@@ -212,7 +291,11 @@ def attack_of(name: str, given: Any) -> Attack:
 
 def listed(images: Any) -> list[Any]:
     """One picture or several, as a list."""
-    one = isinstance(images, (str, os.PathLike)) or hasattr(images, "getbands") or getattr(images, "ndim", 0) == 3
+    one = (
+        isinstance(images, (str, os.PathLike))
+        or hasattr(images, "getbands")
+        or getattr(images, "ndim", 0) == 3
+    )
     found = [images] if one else list(images)
     if not found:
         raise ValueError("there are no pictures; give at least one")
@@ -224,8 +307,10 @@ def unmarked(image: Any, number: int) -> np.ndarray:
     pixels = pixels_of(image)
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
-        raise ValueError(f"picture {number} has {width}x{height} pixels, too few for a mark: it needs {MIN_AREA:,}, such as "
-                         "256x256")
+        raise ValueError(
+            f"picture {number} has {width}x{height} pixels, too few for a mark: it needs"
+            f" {MIN_AREA:,}, such as 256x256"
+        )
     return pixels
 
 

@@ -1,4 +1,5 @@
 """What a picture may go through on its way: uint8 RGB (H, W, 3) to uint8 RGB (H', W', 3)."""
+
 from __future__ import annotations
 
 import io
@@ -45,13 +46,15 @@ def resized(image: np.ndarray, factor: float) -> np.ndarray:
 def cropped(image: np.ndarray, pixels: float) -> np.ndarray:
     """Without so many pixels at each of its four sides."""
     n = int(pixels)
-    return image[n:-n or None, n:-n or None]
+    return image[n : -n or None, n : -n or None]
 
 
 def cropped_share(image: np.ndarray, percent: float) -> np.ndarray:
     """The middle of the picture; so many percent of the height and of the width are cut off, half at each end."""
-    (top, height), (left, width) = ((round(n * percent / 200), round(n * (1 - percent / 100))) for n in image.shape[:2])
-    return image[top:top + height, left:left + width]
+    (top, height), (left, width) = (
+        (round(n * percent / 200), round(n * (1 - percent / 100))) for n in image.shape[:2]
+    )
+    return image[top : top + height, left : left + width]
 
 
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
@@ -96,15 +99,20 @@ def screenshot(image: np.ndarray) -> np.ndarray:
 
 # Through a model
 
+
 def through_vae(image: np.ndarray, model: str) -> np.ndarray:
     """Into the latents of the model's VAE (their mean) and out again."""
     import torch
 
     vae, large = pipeline(model).vae, padded(image)
     with torch.inference_mode():
-        x = torch.from_numpy(large / 127.5 - 1).permute(2, 0, 1)[None].to(vae.device, vae.dtype)     # (1, 3, H, W)
+        x = (
+            torch.from_numpy(large / 127.5 - 1).permute(2, 0, 1)[None].to(vae.device, vae.dtype)
+        )  # (1, 3, H, W)
         y = vae.decode(vae.encode(x).latent_dist.mode(), return_dict=False)[0]
-    return levels((y[0].permute(1, 2, 0).cpu().numpy() + 1) * 127.5)[:image.shape[0], :image.shape[1]]
+    return levels((y[0].permute(1, 2, 0).cpu().numpy() + 1) * 127.5)[
+        : image.shape[0], : image.shape[1]
+    ]
 
 
 def img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np.ndarray:
@@ -115,9 +123,16 @@ def img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np.nda
     from ..models.resolve import find
 
     pipe, steps = pipeline(model), find(model).num_inference_steps
-    made = pipe("", image=Image.fromarray(padded(image)), strength=strength, num_inference_steps=steps, guidance_scale=1.0,
-                generator=torch.Generator().manual_seed(seed), output_type="np").images[0]
-    return levels(made * 255)[:image.shape[0], :image.shape[1]]
+    made = pipe(
+        "",
+        image=Image.fromarray(padded(image)),
+        strength=strength,
+        num_inference_steps=steps,
+        guidance_scale=1.0,
+        generator=torch.Generator().manual_seed(seed),
+        output_type="np",
+    ).images[0]
+    return levels(made * 255)[: image.shape[0], : image.shape[1]]
 
 
 def pipeline(model: str) -> Any:
@@ -129,7 +144,9 @@ def pipeline(model: str) -> Any:
         from diffusers import StableDiffusionImg2ImgPipeline
 
         parts = load(native(model), dtype="float32").pipe.components
-        pipe = StableDiffusionImg2ImgPipeline(**parts, requires_safety_checker=parts["safety_checker"] is not None)
+        pipe = StableDiffusionImg2ImgPipeline(
+            **parts, requires_safety_checker=parts["safety_checker"] is not None
+        )
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

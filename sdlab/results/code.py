@@ -1,4 +1,5 @@
 """A frame of results as the Python that makes its requests again."""
+
 from __future__ import annotations
 
 import math
@@ -16,7 +17,13 @@ from ..store.inputs import PICTURES
 from .frame import PROMPTS, label_columns, plain, text_of, tuples, values, weights_of_models
 
 MOST_INPUTS = 20  # named in a comment
-STATED = ("model", "prompt", "seed", "eta", "clip_skip")  # no model decides these, and a missing one is not the default
+STATED = (
+    "model",
+    "prompt",
+    "seed",
+    "eta",
+    "clip_skip",
+)  # no model decides these, and a missing one is not the default
 
 
 def program(frame: pd.DataFrame, title: str, filename: str) -> str:
@@ -25,37 +32,64 @@ def program(frame: pd.DataFrame, title: str, filename: str) -> str:
     return f"{made}write_report({filename!r}, {title!r}, results)\n"
 
 
-def grid_code(frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], root: Path | None = None) -> str:
+def grid_code(
+    frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], root: Path | None = None
+) -> str:
     """Python that makes the frame's requests, runs them and draws the grid again."""
-    axes = "".join(f", {side}={(names[0] if len(names) == 1 else list(names))!r}"
-                   for side, names in (("row", row), ("col", col)) if names)
+    axes = "".join(
+        f", {side}={(names[0] if len(names) == 1 else list(names))!r}"
+        for side, names in (("row", row), ("col", col))
+        if names
+    )
     return f"{results_code(frame, 'image_grid', root=root)}image_grid(results{axes})\n"
 
 
-def results_code(frame: pd.DataFrame, *names: str, root: Path | None = None, other: str = "runs/again") -> str:
+def results_code(
+    frame: pd.DataFrame, *names: str, root: Path | None = None, other: str = "runs/again"
+) -> str:
     """Python that binds `results` to the frame of the same requests; `names` are imported, too."""
     models = models_code(frame)
     plan = models + plan_code(requests_of(frame)) + labels_code(frame)
-    imported = ", ".join(sorted(["Request", "Store", "run", "sweep", *names, *["MODELS", "Model"] * bool(models)]))
-    folder, size = store_near(frame, root) or store_elsewhere(frame, root) or other, batch_size_of(frame)
-    return (f"from sdlab import {imported}\n\n{inputs_code(frame, folder)}{plan}\n"
-            f"results = run(plan, Store({folder!r}){f', batch_size={size}' if size else ''})\n")
+    imported = ", ".join(
+        sorted(["Request", "Store", "run", "sweep", *names, *["MODELS", "Model"] * bool(models)])
+    )
+    folder, size = (
+        store_near(frame, root) or store_elsewhere(frame, root) or other,
+        batch_size_of(frame),
+    )
+    return (
+        f"from sdlab import {imported}\n\n{inputs_code(frame, folder)}{plan}\n"
+        f"results = run(plan, Store({folder!r}){f', batch_size={size}' if size else ''})\n"
+    )
 
 
 def recipes(frame: pd.DataFrame) -> dict[str, Any]:
     """All requests, ready for JSON: each row is `Request(**shared, **dict(zip(varying, row)))`."""
     requests = requests_of(frame)
     shared, names = shared_and_varying(requests)
-    return {"shared": shared, "varying": names, "rows": [[getattr(r, name) for name in names] for r in requests]}
+    return {
+        "shared": shared,
+        "varying": names,
+        "rows": [[getattr(r, name) for name in names] for r in requests],
+    }
 
 
 def requests_of(frame: pd.DataFrame) -> list[Request]:
     """The frame's rows as requests, without labels; None is a field that the model decides."""
-    def typed(name: str, value: Any) -> Any:  # pandas may have made floats of whole numbers
-        return int(value) if name in WHOLE and isinstance(value, float) and value.is_integer() else value
 
-    return [Request(**{name: typed(name, value) for name, value in zip(FIELDS, found) if value is not None})
-            for found in tuples(frame, FIELDS)]
+    def typed(name: str, value: Any) -> Any:  # pandas may have made floats of whole numbers
+        return (
+            int(value)
+            if name in WHOLE and isinstance(value, float) and value.is_integer()
+            else value
+        )
+
+    return [
+        Request(
+            **{name: typed(name, value) for name, value in zip(FIELDS, found) if value is not None}
+        )
+        for found in tuples(frame, FIELDS)
+    ]
 
 
 def require_recipes(frame: pd.DataFrame) -> None:
@@ -64,18 +98,28 @@ def require_recipes(frame: pd.DataFrame) -> None:
         rows = [row for row, value in zip(frame.index, values(frame, name)) if value is None]
         if rows:
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
-            raise ValueError(f"row {plain(rows[0])!r} of the frame{more} has no {name}: a report states the whole recipe; "
-                             f"fill it in, or leave such rows out with frame.dropna(subset=[{name!r}])")
+            raise ValueError(
+                f"row {plain(rows[0])!r} of the frame{more} has no {name}: a report states the"
+                " whole recipe; fill it in, or leave such rows out with"
+                f" frame.dropna(subset=[{name!r}])"
+            )
 
 
 def shared_and_varying(requests: list[Request]) -> tuple[dict[str, Any], list[str]]:
     """(the fields that all requests state alike, the names of those that vary)"""
     found = {name: {getattr(request, name) for request in requests} for name in FIELDS}
-    return ({name: getattr(requests[0], name) for name in FIELDS if len(found[name]) == 1 and found[name] != {None}},
-            [name for name in FIELDS if len(found[name]) > 1])
+    return (
+        {
+            name: getattr(requests[0], name)
+            for name in FIELDS
+            if len(found[name]) == 1 and found[name] != {None}
+        },
+        [name for name in FIELDS if len(found[name]) > 1],
+    )
 
 
 # Where the pictures came from
+
 
 def models_code(frame: pd.DataFrame) -> str:
     """A comment for each model whose name does not tell its weights in a fresh session; "" if there is none."""
@@ -83,8 +127,10 @@ def models_code(frame: pd.DataFrame) -> str:
     for name, found in weights_of_models(frame).items():
         if not found_everywhere(name) or len(found) > 1:
             weights = " and ".join(map(text_of, found)) + ", one at a time" * (len(found) > 1)
-            lines.append(f"# {name!r} is a name of its author for the weights {weights}: "
-                         f"MODELS[{name!r}] = Model(path='...')\n")
+            lines.append(
+                f"# {name!r} is a name of its author for the weights {weights}: "
+                f"MODELS[{name!r}] = Model(path='...')\n"
+            )
     return "".join(lines)
 
 
@@ -98,14 +144,22 @@ def found_everywhere(name: str) -> bool:
 
 def inputs_code(frame: pd.DataFrame, folder: str) -> str:
     """A comment that says where the input pictures are, of which the requests have the hashes; "" if there are none."""
-    found = dict.fromkeys((field, name) for field in PICTURES for name in values(frame, field) if name is not None)
+    found = dict.fromkeys(
+        (field, name) for field in PICTURES for name in values(frame, field) if name is not None
+    )
     if not found:
         return ""
-    lines = [f"# Request({field}='...')  # the path of {name}\n" for field, name in list(found)[:MOST_INPUTS]]
+    lines = [
+        f"# Request({field}='...')  # the path of {name}\n"
+        for field, name in list(found)[:MOST_INPUTS]
+    ]
     more = f"# and {len(found) - MOST_INPUTS:,} more\n" if len(found) > MOST_INPUTS else ""
-    return (f"# The requests name their input pictures by content; Store({folder!r}) keeps these pictures, such as\n"
-            f"# Store({folder!r}).input({next(iter(found))[1]!r}). Without that store save the pictures, a report shows them,\n"
-            f"# and give their paths first: the same content has the same name.\n{''.join(lines)}{more}\n")
+    return (
+        f"# The requests name their input pictures by content; Store({folder!r}) keeps these"
+        f" pictures, such as\n# Store({folder!r}).input({next(iter(found))[1]!r}). Without that"
+        " store save the pictures, a report shows them,\n# and give their paths first: the same"
+        f" content has the same name.\n{''.join(lines)}{more}\n"
+    )
 
 
 def batch_size_of(frame: pd.DataFrame) -> int | None:
@@ -118,7 +172,9 @@ def batch_size_of(frame: pd.DataFrame) -> int | None:
 def store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None:
     """The store's folder seen from the current one, or None if it is not below that."""
     root, here = root or store_root(frame), Path.cwd()
-    below = root and root.is_relative_to(here) and here not in home().parents  # from there the path would tell the user
+    below = (
+        root and root.is_relative_to(here) and here not in home().parents
+    )  # from there the path would tell the user
     return root.relative_to(here).as_posix() if below else None
 
 
@@ -134,13 +190,21 @@ def home() -> Path:
 
 def store_root(frame: pd.DataFrame) -> Path | None:
     """The folder of the store that holds all pictures, each at ROOT/images/ab/KEY.png; None if there is no such folder."""
-    paths = [Path(os.path.abspath(path)) for path in dict.fromkeys(values(frame, "path")) if path is not None]
-    stored = [len(p.parts) > 3 and p.parts[-3] == "images" and p.name.startswith(p.parts[-2]) for p in paths]
+    paths = [
+        Path(os.path.abspath(path))
+        for path in dict.fromkeys(values(frame, "path"))
+        if path is not None
+    ]
+    stored = [
+        len(p.parts) > 3 and p.parts[-3] == "images" and p.name.startswith(p.parts[-2])
+        for p in paths
+    ]
     roots = {path.parents[2] for path in paths} if all(stored) else set()
     return roots.pop() if len(roots) == 1 else None
 
 
 # The list of requests
+
 
 def plan_code(requests: list[Request]) -> str:
     """Python that binds `plan` to these requests: a sweep if they are one, else a list."""
@@ -149,7 +213,9 @@ def plan_code(requests: list[Request]) -> str:
     of_model = facts_of_models(requests, names)
     follow = {name for facts in of_model.values() for name in facts}
     axes = axes_of(requests, [name for name in names if name not in follow])
-    if math.prod(map(len, axes.values())) == len(requests):  # else the sweep could be far larger than the list
+    if math.prod(map(len, axes.values())) == len(
+        requests
+    ):  # else the sweep could be far larger than the list
         cells = sweep(Request(**base), **axes)
         if [cell.but(**of_model.get(cell.model, {})) for cell in cells] == requests:
             return sweep_code(base, axes, of_model)
@@ -159,35 +225,60 @@ def plan_code(requests: list[Request]) -> str:
 def facts_of_models(requests: list[Request], names: list[str]) -> dict[str, dict[str, Any]]:
     """For each model the fields in which it alone decides, such as its weights and its native size; {} if none."""
     models = {request.model for request in requests}
-    follow = [name for name in names if name != "model" and len(models) > 1
-              and len({(request.model, getattr(request, name)) for request in requests}) == len(models)]
-    return {request.model: {name: getattr(request, name) for name in follow} for request in requests} if follow else {}
+    follow = [
+        name
+        for name in names
+        if name != "model"
+        and len(models) > 1
+        and len({(request.model, getattr(request, name)) for request in requests}) == len(models)
+    ]
+    return (
+        {request.model: {name: getattr(request, name) for name in follow} for request in requests}
+        if follow
+        else {}
+    )
 
 
 def axes_of(requests: list[Request], names: list[str]) -> dict[str, list[Any]]:
     """The axes of the sweep that these requests might be, the one that changes first last."""
-    axes = {name: list(dict.fromkeys(getattr(request, name) for request in requests)) for name in names}
-    first_change = {name: next(i for i, request in enumerate(requests) if getattr(request, name) != found[0])
-                    for name, found in axes.items()}
-    return {name: [escaped(name, value) for value in axes[name]]
-            for name in sorted(axes, key=first_change.get, reverse=True)}
+    axes = {
+        name: list(dict.fromkeys(getattr(request, name) for request in requests)) for name in names
+    }
+    first_change = {
+        name: next(i for i, request in enumerate(requests) if getattr(request, name) != found[0])
+        for name, found in axes.items()
+    }
+    return {
+        name: [escaped(name, value) for value in axes[name]]
+        for name in sorted(axes, key=first_change.get, reverse=True)
+    }
 
 
-def sweep_code(base: Mapping[str, Any], axes: Mapping[str, list[Any]], of_model: Mapping[str, dict[str, Any]]) -> str:
+def sweep_code(
+    base: Mapping[str, Any], axes: Mapping[str, list[Any]], of_model: Mapping[str, dict[str, Any]]
+) -> str:
     given = "".join(f", {name}={axis_code(found)}" for name, found in axes.items())
     code = f"base = Request({arguments(base)})\n\nplan = sweep(base{given})\n"
     if of_model:
         rows = "".join(f"    {model!r}: {facts!r},\n" for model, facts in of_model.items())
-        code += f"\nof_model = {{\n{rows}}}\nplan = [cell.but(**of_model[cell.model]) for cell in plan]\n"
+        code += (
+            f"\nof_model = {{\n{rows}}}\nplan = [cell.but(**of_model[cell.model]) for cell in"
+            " plan]\n"
+        )
     return code
 
 
 def list_code(requests: list[Request]) -> str:
     shared, names = shared_and_varying(requests)
-    rows = "".join(f"    {tuple(getattr(request, name) for name in names)!r},\n" for request in requests)
+    rows = "".join(
+        f"    {tuple(getattr(request, name) for name in names)!r},\n" for request in requests
+    )
     given = "".join(f", {name}={name}" for name in names)
     targets = ", ".join(names) + "," * (len(names) == 1) or "_"
-    return f"shared = dict({arguments(shared)})\n\nplan = [Request(**shared{given}) for {targets} in [\n{rows}]]\n"
+    return (
+        f"shared = dict({arguments(shared)})\n\nplan = [Request(**shared{given}) for {targets} in"
+        f" [\n{rows}]]\n"
+    )
 
 
 def labels_code(frame: pd.DataFrame) -> str:
@@ -197,9 +288,14 @@ def labels_code(frame: pd.DataFrame) -> str:
     labels_of = dict(pairs)
     if not names or any(labels_of[prompt] != found for prompt, found in pairs):
         return ""
-    given = {prompt: {n: v for n, v in zip(names, found) if v is not None} for prompt, found in labels_of.items()}
+    given = {
+        prompt: {n: v for n, v in zip(names, found) if v is not None}
+        for prompt, found in labels_of.items()
+    }
     rows = "".join(f"    {prompt!r}: {labels!r},\n" for prompt, labels in given.items())
-    return f"\nlabels = {{\n{rows}}}\nplan = [cell.but(labels=labels[cell.prompt]) for cell in plan]\n"
+    return (
+        f"\nlabels = {{\n{rows}}}\nplan = [cell.but(labels=labels[cell.prompt]) for cell in plan]\n"
+    )
 
 
 def escaped(name: str, value: Any) -> Any:
@@ -213,7 +309,11 @@ def arguments(fields: Mapping[str, Any]) -> str:
 
 def axis_code(found: list[Any]) -> str:
     """range(4) for [0, 1, 2, 3]; long texts on lines of their own."""
-    if len(found) > 2 and all(isinstance(v, int) for v in found) and found == list(range(found[0], found[-1] + 1)):
+    if (
+        len(found) > 2
+        and all(isinstance(v, int) for v in found)
+        and found == list(range(found[0], found[-1] + 1))
+    ):
         return f"range({found[0]}, {found[-1] + 1})" if found[0] else f"range({found[-1] + 1})"
     text = repr(found)
     return text if len(text) < 80 else "[" + "".join(f"\n    {v!r}," for v in found) + "\n]"

@@ -1,4 +1,5 @@
 """What the columns and values of a frame are called in figures and reports, and what its rows have in common."""
+
 from __future__ import annotations
 
 import os
@@ -13,11 +14,16 @@ from ..recipe.request import FIELDS
 from ..store.inputs import HASH, PICTURES
 
 PROMPTS = ("prompt", "negative_prompt")
-NEUTRAL = {"negative_prompt": "", "eta": 0.0, "clip_skip": 0}  # the values at which a field has no effect
+NEUTRAL = {
+    "negative_prompt": "",
+    "eta": 0.0,
+    "clip_skip": 0,
+}  # the values at which a field has no effect
 TELLING = ("dtype", "memory", "batch_size")  # no part of the recipe, but pictures differ by them
 
 
 # Reading columns
+
 
 def plain(value: Any) -> Any:
     """A hashable Python value; every kind of missing is None."""
@@ -31,7 +37,9 @@ def plain(value: Any) -> Any:
 
 def values(frame: pd.DataFrame, name: str) -> list[Any]:
     """One column as plain values; all None if there is no such column."""
-    return [plain(v) for v in frame[name].tolist()] if name in frame.columns else [None] * len(frame)
+    return (
+        [plain(v) for v in frame[name].tolist()] if name in frame.columns else [None] * len(frame)
+    )
 
 
 def distinct(frame: pd.DataFrame, name: str) -> list[Any]:
@@ -49,10 +57,14 @@ def labelled_rows(frame: pd.DataFrame) -> Iterator[tuple[str, list[Any]]]:
     if isinstance(frame.index, pd.RangeIndex):
         frame = frame.set_axis(range(1, len(frame) + 1))
     for index, *found in frame.itertuples(name=None):
-        yield label_of(map(plain, index if isinstance(index, tuple) else (index,))), [plain(v) for v in found]
+        yield (
+            label_of(map(plain, index if isinstance(index, tuple) else (index,))),
+            [plain(v) for v in found],
+        )
 
 
 # Putting values into words
+
 
 def text_of(value: Any) -> str:
     """A value as people write it: 4, 7.5, — for none, and "" for the empty prompt."""
@@ -81,8 +93,12 @@ def in_short(frame: pd.DataFrame) -> pd.DataFrame:
     said = shortened(value for column in columns.values() for value in column)
     if not said:
         return frame
-    return frame.assign(**{name: pd.Series([said.get(value, value) for value in column], frame.index, "object")
-                           for name, column in columns.items()})
+    return frame.assign(
+        **{
+            name: pd.Series([said.get(value, value) for value in column], frame.index, "object")
+            for name, column in columns.items()
+        }
+    )
 
 
 def hide_home(text: Any) -> str:
@@ -95,11 +111,18 @@ def ranges(found: list[Any]) -> str:
     """Values with runs of whole numbers drawn together: "0–3, 7, 42"."""
     runs: list[list[Any]] = []
     for value in found:
-        if runs and isinstance(value, int) and isinstance(runs[-1][-1], int) and value == runs[-1][-1] + 1:
+        if (
+            runs
+            and isinstance(value, int)
+            and isinstance(runs[-1][-1], int)
+            and value == runs[-1][-1] + 1
+        ):
             runs[-1].append(value)
         else:
             runs.append([value])
-    return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(text_of, run)) for run in runs)
+    return ", ".join(
+        f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(text_of, run)) for run in runs
+    )
 
 
 def enumeration(parts: Iterable[str]) -> str:
@@ -126,23 +149,30 @@ def file_problem(problem: Exception) -> str:
 
 # What rows have in common, and what sets them apart
 
+
 def label_columns(frame: pd.DataFrame) -> list[str]:
     """The columns that name choices in prompts: they stand between the recipe and the path."""
     names = list(frame.columns)
-    before = names[:names.index("path")] if "path" in names else []
+    before = names[: names.index("path")] if "path" in names else []
     return [name for name in before if name not in (*FIELDS, "key", "error")]
 
 
 def weights_of_models(frame: pd.DataFrame) -> dict[Any, list[Any]]:
     """Each model's weights: more than one if it was trained anew, or its name was given to another.
 
-    Those with other parts in place of the model's own (a VAE, LoRAs) are compared with their like alone.
+    Those with other parts in place of the model's own (a VAE, LoRAs) are compared with their like
+    alone.
     """
     found: dict[tuple, list[Any]] = {}
-    for *named, weights in dict.fromkeys(tuples(frame, ["model", "vae", "lora", "textual_inversion", "weights"])):
+    for *named, weights in dict.fromkeys(
+        tuples(frame, ["model", "vae", "lora", "textual_inversion", "weights"])
+    ):
         found.setdefault(tuple(named), []).append(weights)
     plain_first = sorted(found, key=lambda named: named[1:] != (None, None, None))
-    return {named[0]: max((found[each] for each in plain_first if each[0] == named[0]), key=len) for named in found}
+    return {
+        named[0]: max((found[each] for each in plain_first if each[0] == named[0]), key=len)
+        for named in found
+    }
 
 
 def retrained(frame: pd.DataFrame) -> bool:
@@ -163,12 +193,24 @@ def varying(frame: pd.DataFrame) -> list[str]:
 def held_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
     """What all rows share, and what varies without being an axis: "prompt: a cat · seed: 3 · also varies: eta"."""
     frame, labels = in_short(frame), label_columns(frame)
-    explained = [*PROMPTS * bool(set(axes) & set(labels)), *labels * bool(set(axes) & set(PROMPTS))]  # by one another
+    explained = [
+        *PROMPTS * bool(set(axes) & set(labels)),
+        *labels * bool(set(axes) & set(PROMPTS)),
+    ]  # by one another
     names = dict.fromkeys(("prompt", "model", *FIELDS, *labels))
-    found = {name: distinct(frame, name) for name in names if name not in axes and (name != "weights" or retrained(frame))}
-    shared = [f"{name}: {text_of(first)}" for name, (first, *more) in found.items()
-              if not more and first is not None and first != NEUTRAL.get(name)]
-    others = [name for name, every in found.items() if axes and len(every) > 1 and name not in explained]
+    found = {
+        name: distinct(frame, name)
+        for name in names
+        if name not in axes and (name != "weights" or retrained(frame))
+    }
+    shared = [
+        f"{name}: {text_of(first)}"
+        for name, (first, *more) in found.items()
+        if not more and first is not None and first != NEUTRAL.get(name)
+    ]
+    others = [
+        name for name, every in found.items() if axes and len(every) > 1 and name not in explained
+    ]
     return " · ".join([*shared, f"also varies: {', '.join(others)}"] if others else shared)
 
 
@@ -179,15 +221,27 @@ def summary(frame: pd.DataFrame) -> str:
     absent = sum(p is None and e is None for p, e in zip(paths, errors))
     axes = {name: distinct(frame, name) for name in varying(frame) if name != "model"}
     made = frame[[path is not None for path in paths]]
-    axes |= {name: known for name in TELLING if len(known := [v for v in distinct(made, name) if v is not None]) > 1}
+    axes |= {
+        name: known
+        for name in TELLING
+        if len(known := [v for v in distinct(made, name) if v is not None]) > 1
+    }
     varied = [f"{name} ({brief(found)})" for name, found in axes.items()]
     seconds = sum(s or 0 for s in values(frame, "seconds"))
-    devices = enumeration([text_of(d) for d in distinct(frame, "device") if d] or ["an unnamed device"])
-    parts = [f"{counted(len(frame) - failed - absent, 'image')} by {enumeration(map(text_of, distinct(frame, 'model')))}.",
-             axes and f"{enumeration(varied)} var{'y' if len(axes) > 1 else 'ies'}; the rest of the recipe is constant.",
-             failed and f"{counted(failed, 'cell')} failed.",
-             absent and f"{counted(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
-             seconds and f"Rendering took {duration(seconds)} on {devices}."]
+    devices = enumeration(
+        [text_of(d) for d in distinct(frame, "device") if d] or ["an unnamed device"]
+    )
+    parts = [
+        (
+            f"{counted(len(frame) - failed - absent, 'image')} by"
+            f" {enumeration(map(text_of, distinct(frame, 'model')))}."
+        ),
+        axes
+        and f"{enumeration(varied)} var{'y' if len(axes) > 1 else 'ies'}; the rest of the recipe is constant.",
+        failed and f"{counted(failed, 'cell')} failed.",
+        absent and f"{counted(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
+        seconds and f"Rendering took {duration(seconds)} on {devices}.",
+    ]
     return " ".join(part for part in parts if part)
 
 

@@ -1,4 +1,5 @@
 """A frame of results as one labelled figure: evidence that can be read without its notebook."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -10,17 +11,43 @@ from typing import Any
 
 import pandas as pd
 
-from .frame import distinct, held_constant, hide_home, in_short, label_of, text_of, tuples, values, varying
+from .frame import (
+    distinct,
+    held_constant,
+    hide_home,
+    in_short,
+    label_of,
+    text_of,
+    tuples,
+    values,
+    varying,
+)
 from .sheet import Cell, Grid, GridFigure, Sheet
 
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
-UNTELLING = ("key", "path", "pixels", "seconds", "created", "rerun", "starred",
-             "rating")  # they differ between images without saying how
+UNTELLING = (
+    "key",
+    "path",
+    "pixels",
+    "seconds",
+    "created",
+    "rerun",
+    "starred",
+    "rating",
+)  # they differ between images without saying how
 
 
-def image_grid(frame: pd.DataFrame, row: str | Sequence[str] | None = None, col: str | Sequence[str] | None = None, *,
-               title: str | None = None, cell_size: int | None = None, max_rows: int = 12, max_cols: int = 16,
-               page: int = 1) -> GridFigure:
+def image_grid(
+    frame: pd.DataFrame,
+    row: str | Sequence[str] | None = None,
+    col: str | Sequence[str] | None = None,
+    *,
+    title: str | None = None,
+    cell_size: int | None = None,
+    max_rows: int = 12,
+    max_cols: int = 16,
+    page: int = 1,
+) -> GridFigure:
     """The pictures of a frame as one labelled figure, a page at a time.
 
     Parameters
@@ -28,17 +55,20 @@ def image_grid(frame: pd.DataFrame, row: str | Sequence[str] | None = None, col:
     frame : DataFrame
         One row an image, as `run` returns it; its `path` column leads to the pictures.
     row, col : str or list of str, optional
-        The columns whose values name the grid's rows and columns, in order of first appearance; the values of several
-        columns are joined. With neither, the pictures stand in the frame's order, each under what sets it apart.
+        The columns whose values name the grid's rows and columns, in order of first appearance; the
+        values of several columns are joined. With neither, the pictures stand in the frame's order,
+        each under what sets it apart.
     title : str, optional
         If left out, a line says what all cells share; "" leaves that out too.
     cell_size : int, optional
-        The longest side of a cell, in screen pixels. Small pictures are enlarged by whole numbers, never blurred, and a
-        pixel has one size in all cells, unless that would make a picture smaller than half a cell.
+        The longest side of a cell, in screen pixels. Small pictures are enlarged by whole numbers,
+        never blurred, and a pixel has one size in all cells, unless that would make a picture
+        smaller than half a cell.
     max_rows, max_cols : int
         What does not fit comes on further pages: the figure says so, and `.pages` counts them.
     page : int
-        1 to `.pages`. `[image_grid(frame, "prompt", page=p) for p in range(1, n + 1)]` is all of them.
+        1 to `.pages`. `[image_grid(frame, "prompt", page=p) for p in range(1, n + 1)]` is all of
+        them.
 
     Raises
     ------
@@ -50,7 +80,9 @@ def image_grid(frame: pd.DataFrame, row: str | Sequence[str] | None = None, col:
     >>> image_grid(results, row="prompt", col="guidance_scale").savefig("guidance.png")
     """
     check(frame)
-    require_whole(cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols)
+    require_whole(
+        cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols
+    )
     rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
     frame = in_short(frame)
     grid = crossed(frame, rows, cols) if rows or cols else in_order(frame, max_cols)
@@ -67,18 +99,27 @@ def check(frame: pd.DataFrame) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"image_grid takes the frame of run(), not {type(frame).__name__}")
     if frame.empty:
-        raise ValueError("the frame has no rows, so there is nothing to show; does a query leave nothing over?")
+        raise ValueError(
+            "the frame has no rows, so there is nothing to show; does a query leave nothing over?"
+        )
     if "path" not in frame.columns:
-        raise ValueError(f"the frame has no column 'path' that leads to pictures; it has {', '.join(map(str, frame.columns))}")
+        raise ValueError(
+            "the frame has no column 'path' that leads to pictures; it has"
+            f" {', '.join(map(str, frame.columns))}"
+        )
 
 
 def require_whole(**given: Any) -> None:
     for name, value in given.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name}={value!r:.80}: use a whole number, at least 1, or leave it out")
+            raise ValueError(
+                f"{name}={value!r:.80}: use a whole number, at least 1, or leave it out"
+            )
 
 
-def named_columns(frame: pd.DataFrame, given: str | Sequence[str] | None, argument: str) -> list[str]:
+def named_columns(
+    frame: pd.DataFrame, given: str | Sequence[str] | None, argument: str
+) -> list[str]:
     """The columns that `row` or `col` names, or an error that names the near ones."""
     if not isinstance(given, (str, Iterable, type(None))):
         raise TypeError(f"{argument}={given!r}: give a column's name, or a list of them")
@@ -88,11 +129,14 @@ def named_columns(frame: pd.DataFrame, given: str | Sequence[str] | None, argume
         if name not in frame.columns:
             near = difflib.get_close_matches(str(name), columns, 1, 0.5)
             hint = f"; did you mean {near[0]!r}?" if near else ";"
-            raise ValueError(f"{argument}={name!r} is no column of the frame{hint} it has {', '.join(columns)}")
+            raise ValueError(
+                f"{argument}={name!r} is no column of the frame{hint} it has {', '.join(columns)}"
+            )
     return names
 
 
 # Which image stands where
+
 
 def crossed(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
     """Every row value against every column value."""
@@ -100,31 +144,44 @@ def crossed(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, cells_of(frame, [""] * len(frame))))
     down, across = dict.fromkeys(r for r, _ in places), dict.fromkeys(c for _, c in places)
-    return Grid([[cell_at.get((r, c)) for c in across] for r in down],
-                row_labels=[label_of(r) for r in down] if rows else [], row_name=" · ".join(rows),
-                col_labels=[label_of(c) for c in across] if cols else [], col_name=" · ".join(cols))
+    return Grid(
+        [[cell_at.get((r, c)) for c in across] for r in down],
+        row_labels=[label_of(r) for r in down] if rows else [],
+        row_name=" · ".join(rows),
+        col_labels=[label_of(c) for c in across] if cols else [],
+        col_name=" · ".join(cols),
+    )
 
 
 def in_order(frame: pd.DataFrame, max_cols: int) -> Grid:
     """The images in the frame's order, in rows of at most six, each with a caption that says what sets it apart."""
     names = varying(frame)
     only = names[0] if len(names) == 1 else ""  # then the name stands above the grid, once
-    captions = ["\n".join(text_of(value) if only or name == "prompt" else f"{name} {text_of(value)}"
-                          for name, value in zip(names, found)) for found in tuples(frame, names)]
+    captions = [
+        "\n".join(
+            text_of(value) if only or name == "prompt" else f"{name} {text_of(value)}"
+            for name, value in zip(names, found)
+        )
+        for found in tuples(frame, names)
+    ]
     widest = max(len(line) for caption in captions for line in caption.split("\n"))
     most = min(6 if widest <= WIDE_CAPTION else 4, max_cols)
     cells = cells_of(frame, captions)
     across = math.ceil(len(cells) / math.ceil(len(cells) / most))  # rows of one length: 8 is 4 + 4
     cells += [None] * (-len(cells) % across)
-    return Grid([cells[i:i + across] for i in range(0, len(cells), across)], col_name=only)
+    return Grid([cells[i : i + across] for i in range(0, len(cells), across)], col_name=only)
 
 
 def cells_of(frame: pd.DataFrame, captions: list[str]) -> list[Cell | None]:
-    return [Cell(path and str(path), error and hide_home(error), caption)
-            for path, error, caption in zip(values(frame, "path"), values(frame, "error"), captions)]
+    return [
+        Cell(path and str(path), error and hide_home(error), caption)
+        for path, error, caption in zip(values(frame, "path"), values(frame, "error"), captions)
+    ]
 
 
-def refuse_shared_places(frame: pd.DataFrame, places: list[tuple], rows: list[str], cols: list[str]) -> None:
+def refuse_shared_places(
+    frame: pd.DataFrame, places: list[tuple], rows: list[str], cols: list[str]
+) -> None:
     """Raise if several images fall into one cell: which of them would be the evidence?"""
     images: dict[tuple, list[int]] = {}
     for i, place in enumerate(places):
@@ -132,15 +189,24 @@ def refuse_shared_places(frame: pd.DataFrame, places: list[tuple], rows: list[st
     (row, col), shared = max(images.items(), key=lambda item: len(item[1]))
     if len(shared) == 1:
         return
-    where = " and ".join([f"row {label_of(row)!r}"] * bool(rows) + [f"col {label_of(col)!r}"] * bool(cols))
+    where = " and ".join(
+        [f"row {label_of(row)!r}"] * bool(rows) + [f"col {label_of(col)!r}"] * bool(cols)
+    )
     same = frame.iloc[shared]
-    differ = dict.fromkeys(name for name in (*varying(same), *frame.columns)
-                           if name not in UNTELLING and len(distinct(same, name)) > 1)
+    differ = dict.fromkeys(
+        name
+        for name in (*varying(same), *frame.columns)
+        if name not in UNTELLING and len(distinct(same, name)) > 1
+    )
     if not differ:
-        raise ValueError(f"{len(shared)} images share {where}: they are one recipe, several times in the frame; "
-                         "frame.drop_duplicates('key') keeps one of each")
-    raise ValueError(f"{len(shared)} images share {where}: they differ in {', '.join(differ)}; add "
-                     f"{'it' if len(differ) == 1 else 'these'} to row or col, or narrow the frame")
+        raise ValueError(
+            f"{len(shared)} images share {where}: they are one recipe, several times in the frame; "
+            "frame.drop_duplicates('key') keeps one of each"
+        )
+    raise ValueError(
+        f"{len(shared)} images share {where}: they differ in {', '.join(differ)}; add "
+        f"{'it' if len(differ) == 1 else 'these'} to row or col, or narrow the frame"
+    )
 
 
 def page_of(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, str, int]:
@@ -149,13 +215,22 @@ def page_of(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, 
     across = math.ceil(wide / max_cols)
     pages = math.ceil(high / max_rows) * across
     if not 1 <= page <= pages:
-        raise ValueError(f"page={page}: this grid of {high} rows and {wide} columns has pages 1 to {pages}")
+        raise ValueError(
+            f"page={page}: this grid of {high} rows and {wide} columns has pages 1 to {pages}"
+        )
     top, left = (page - 1) // across * max_rows, (page - 1) % across * max_cols
     rows, cols = slice(top, min(top + max_rows, high)), slice(left, min(left + max_cols, wide))
-    part = dataclasses.replace(grid, cells=[line[cols] for line in grid.cells[rows]],
-                               row_labels=grid.row_labels[rows], col_labels=grid.col_labels[cols])
-    shown = ", ".join(f"{kind} {of.start + 1}–{of.stop} of {n}" for kind, of, n in
-                      (("rows", rows, high), ("columns", cols, wide)) if of.stop - of.start < n)
+    part = dataclasses.replace(
+        grid,
+        cells=[line[cols] for line in grid.cells[rows]],
+        row_labels=grid.row_labels[rows],
+        col_labels=grid.col_labels[cols],
+    )
+    shown = ", ".join(
+        f"{kind} {of.start + 1}–{of.stop} of {n}"
+        for kind, of, n in (("rows", rows, high), ("columns", cols, wide))
+        if of.stop - of.start < n
+    )
     return part, f"page {page} of {pages}: {shown}" if shown else "", pages
 
 
@@ -163,10 +238,20 @@ def in_words(grid: Grid, title: str, shared: str, note: str) -> str:
     """The figure for those who do not see it: the text that stands for the picture in a report."""
     cells = [cell for line in grid.cells for cell in line if cell]
     failed = sum(cell.path is None and cell.error is not None for cell in cells)
-    sides = [(kind, name, labels) for kind, name, labels in (("rows", grid.row_name, grid.row_labels),
-                                                             ("columns", grid.col_name, grid.col_labels)) if labels]
+    sides = [
+        (kind, name, labels)
+        for kind, name, labels in (
+            ("rows", grid.row_name, grid.row_labels),
+            ("columns", grid.col_name, grid.col_labels),
+        )
+        if labels
+    ]
     axes = " by ".join(f"{name} ({len(labels)} {kind})" for kind, name, labels in sides)
-    parts = [title, f"Grid of {len(cells)} pictures{axes and f': {axes}'}{note and f' ({note})'}",
-             *(f"{kind}: {name}: {'; '.join(labels)}" for kind, name, labels in sides),
-             failed and f"{failed} failed", shared and f"constant: {shared}"]
+    parts = [
+        title,
+        f"Grid of {len(cells)} pictures{axes and f': {axes}'}{note and f' ({note})'}",
+        *(f"{kind}: {name}: {'; '.join(labels)}" for kind, name, labels in sides),
+        failed and f"{failed} failed",
+        shared and f"constant: {shared}",
+    ]
     return ". ".join(part for part in parts if part)

@@ -1,4 +1,5 @@
 """Measurements of finished pictures as further columns of a frame."""
+
 from __future__ import annotations
 
 import difflib
@@ -20,10 +21,11 @@ def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataF
     Parameters
     ----------
     frame : DataFrame
-        As `run` or `Store.frame` gives it; rows without a `path` (cells that failed) get missing values.
+        As `run` or `Store.frame` gives it; rows without a `path` (cells that failed) get missing
+        values.
     *names : str
-        Probes in `PROBES`. Your own is any function of a frame that returns a DataFrame, a Series or a mapping from names to
-        values, one for each row: `PROBES["redness"] = redness`.
+        Probes in `PROBES`. Your own is any function of a frame that returns a DataFrame, a Series
+        or a mapping from names to values, one for each row: `PROBES["redness"] = redness`.
     progress : bool
         Show a bar, where a probe takes long enough to have one.
 
@@ -48,27 +50,43 @@ def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataF
 def watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
     """Which watermark each picture carries, as `detect_watermark` says without a search, at a rate of 1e-6.
 
-    It looks for the known payloads and for all texts that the frame's requests asked for, in every picture alike.
+    It looks for the known payloads and for all texts that the frame's requests asked for, in every
+    picture alike.
 
     Returns
     -------
     DataFrame
-        `watermark_found`: the payload's name, missing if none is detected. `watermark_log10_p` and `watermark_agreement`: of
-        the most likely payload, missing where there is nothing to look at: no picture, an unreadable one, or one of less than
-        65,536 pixels. `watermark_official`: what the official decoder reads without an error in one bit.
+        `watermark_found`: the payload's name, missing if none is detected. `watermark_log10_p` and
+        `watermark_agreement`: of the most likely payload, missing where there is nothing to look
+        at: no picture, an unreadable one, or one of less than 65,536 pixels. `watermark_official`:
+        what the official decoder reads without an error in one bit.
     """
     from ..watermark.scanning import scan
 
     found = scan(list(frame["path"]), payloads_in(frame), progress=progress).set_axis(frame.index)
     small, unread = found["small"].fillna(False), found["error"].notna() & frame["path"].notna()
     if small.any():
-        warnings.warn(f"{small.sum()} of {len(found)} pictures have less than 65,536 pixels (256x256): they are too small for "
-                      "a watermark, and not measured", stacklevel=3)
+        warnings.warn(
+            f"{small.sum()} of {len(found)} pictures have less than 65,536 pixels (256x256): they"
+            " are too small for a watermark, and not measured",
+            stacklevel=3,
+        )
     if unread.any():
         path, error = frame["path"][unread].iloc[0], found["error"][unread].iloc[0]
-        warnings.warn(f"{unread.sum()} of {len(found)} pictures could not be read; the first: {path}: {error}", stacklevel=3)
-    names = {"payload": "found", "log10_p": "log10_p", "agreement": "agreement", "official": "official"}
-    return found[list(names)].rename(columns={name: f"watermark_{word}" for name, word in names.items()})
+        warnings.warn(
+            f"{unread.sum()} of {len(found)} pictures could not be read; the first: {path}:"
+            f" {error}",
+            stacklevel=3,
+        )
+    names = {
+        "payload": "found",
+        "log10_p": "log10_p",
+        "agreement": "agreement",
+        "official": "official",
+    }
+    return found[list(names)].rename(
+        columns={name: f"watermark_{word}" for name, word in names.items()}
+    )
 
 
 def payloads_in(frame: pd.DataFrame) -> list[str]:
@@ -79,47 +97,74 @@ def payloads_in(frame: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys([*PAYLOADS, *(text for text in asked if len(text.encode()) > 1)]))
 
 
-PROBES: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] = {"watermark": watermark}
+PROBES: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] = {
+    "watermark": watermark
+}
 
 
 def check(frame: Any, names: tuple[Any, ...]) -> None:
     """Raise unless there is a frame, and probes that exist."""
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"measure takes the frame of run() or of Store(...).frame(), not {type(frame).__name__}")
+        raise TypeError(
+            f"measure takes the frame of run() or of Store(...).frame(), not {type(frame).__name__}"
+        )
     if not names:
-        raise TypeError(f"measure what? name at least one probe: measure(frame, {next(iter(PROBES))!r}); PROBES has "
-                        f"{', '.join(PROBES)}")
+        raise TypeError(
+            f"measure what? name at least one probe: measure(frame, {next(iter(PROBES))!r}); PROBES"
+            f" has {', '.join(PROBES)}"
+        )
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(f"{name!r:.60} is no probe's name; give each as text: measure(frame, {next(iter(PROBES))!r})")
+            raise TypeError(
+                f"{name!r:.60} is no probe's name; give each as text: measure(frame,"
+                f" {next(iter(PROBES))!r})"
+            )
         if name not in PROBES:
             near = difflib.get_close_matches(str(name), PROBES, 1)
-            raise ValueError(f"unknown probe {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} PROBES has "
-                             f"{', '.join(PROBES)}, and takes your own: PROBES['mine'] = function")
+            raise ValueError(
+                f"unknown probe {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} PROBES"
+                f" has {', '.join(PROBES)}, and takes your own: PROBES['mine'] = function"
+            )
     if "path" not in frame.columns:
-        raise ValueError(f"the frame has no column 'path', so there are no pictures to measure; it has {', '.join(frame)}")
+        raise ValueError(
+            "the frame has no column 'path', so there are no pictures to measure; it has"
+            f" {', '.join(frame)}"
+        )
 
 
 def columns(probe: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series]:
     """What a probe returned, as columns with the frame's index; a Series is named by its probe."""
     result = {probe: result} if isinstance(result, pd.Series) else result
     if not isinstance(result, (pd.DataFrame, Mapping)):
-        raise TypeError(f"probe {probe!r} returns a {type(result).__name__}; it should be a DataFrame, a Series or a mapping "
-                        "from names to values, one for each row of the frame")
+        raise TypeError(
+            f"probe {probe!r} returns a {type(result).__name__}; it should be a DataFrame, a Series"
+            " or a mapping from names to values, one for each row of the frame"
+        )
     for name in result:
         if name in TAKEN:
-            raise ValueError(f"probe {probe!r} would overwrite the column {name!r} of the recipe; call its own something else")
+            raise ValueError(
+                f"probe {probe!r} would overwrite the column {name!r} of the recipe; call its own"
+                " something else"
+            )
     return {name: column(probe, values, frame) for name, values in result.items()}
 
 
 def column(probe: str, values: Any, frame: pd.DataFrame) -> pd.Series:
     """One column, or an error if it does not fit the frame."""
     if isinstance(values, (str, Mapping)) or not hasattr(values, "__len__"):
-        raise TypeError(f"probe {probe!r} returns {values!r:.60} as a column; it should be a list, an array or a Series")
+        raise TypeError(
+            f"probe {probe!r} returns {values!r:.60} as a column; it should be a list, an array or"
+            " a Series"
+        )
     if len(values) != len(frame):
-        raise ValueError(f"probe {probe!r} returns {len(values)} values, but the frame has {len(frame)} rows")
+        raise ValueError(
+            f"probe {probe!r} returns {len(values)} values, but the frame has {len(frame)} rows"
+        )
     if not isinstance(values, pd.Series):
         return pd.Series(values, index=frame.index)
     if not values.index.equals(frame.index):
-        raise ValueError(f"probe {probe!r} returns values with another index than the frame's; give its own: index=frame.index")
+        raise ValueError(
+            f"probe {probe!r} returns values with another index than the frame's; give its own:"
+            " index=frame.index"
+        )
     return values

@@ -1,4 +1,5 @@
 """A frame and its figures as one HTML file that needs nothing else, and says how to make it again."""
+
 from __future__ import annotations
 
 import datetime
@@ -39,16 +40,42 @@ from .frame import (
 from .report_inputs import data_uri, inputs_section
 from .sheet import UNREADABLE
 
-MACHINE = ("machine", "device", "dtype", "memory", "threads", "batch_size", "memory_format", "sdlab_version", "torch_version",
-           "diffusers_version", "transformers_version", "python_version")
-NO_PROBES = (*FIELDS, *MACHINE, "key", "path", "error", "seconds", "task", "rerun", "nsfw", "created", "pixels")
+MACHINE = (
+    "machine",
+    "device",
+    "dtype",
+    "memory",
+    "threads",
+    "batch_size",
+    "memory_format",
+    "sdlab_version",
+    "torch_version",
+    "diffusers_version",
+    "transformers_version",
+    "python_version",
+)
+NO_PROBES = (
+    *FIELDS,
+    *MACHINE,
+    "key",
+    "path",
+    "error",
+    "seconds",
+    "task",
+    "rerun",
+    "nsfw",
+    "created",
+    "pixels",
+)
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = Path(__file__).with_name("report.css")
 
 
-def write_report(path: str | os.PathLike, title: str, frame: pd.DataFrame, *figures: Any, text: str | None = None) -> Path:
+def write_report(
+    path: str | os.PathLike, title: str, frame: pd.DataFrame, *figures: Any, text: str | None = None
+) -> Path:
     """One self-contained HTML file: figures, recipe, cells, failures, machine, and the code that makes it again.
 
     Parameters
@@ -57,11 +84,12 @@ def write_report(path: str | os.PathLike, title: str, frame: pd.DataFrame, *figu
         Replaced in one step if it exists; missing folders are made.
     title : str
     frame : DataFrame
-        As `run` returns it. Narrow its rows, not its columns: a report states the whole recipe. Frames with different
-        labels should be reported apart (`pandas.concat` makes measurements of the second's), or run as one list.
+        As `run` returns it. Narrow its rows, not its columns: a report states the whole recipe.
+        Frames with different labels should be reported apart (`pandas.concat` makes measurements of
+        the second's), or run as one list.
     *figures
-        Matplotlib figures, Pillow images, DataFrames and paragraphs of text, in order. A pair `(figure, "caption")` says
-        what to see in one.
+        Matplotlib figures, Pillow images, DataFrames and paragraphs of text, in order. A pair
+        `(figure, "caption")` says what to see in one.
     text : str, optional
         An introduction; blank lines part its paragraphs.
 
@@ -76,7 +104,9 @@ def write_report(path: str | os.PathLike, title: str, frame: pd.DataFrame, *figu
     """
     path = Path(path).expanduser()
     if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the name of a file in it, such as {path / 'report.html'}")
+        raise IsADirectoryError(
+            f"{path} is a folder; give the name of a file in it, such as {path / 'report.html'}"
+        )
     check(title, frame)
     page = page_of(title, frame, figures, text or "", path.name)
     write_whole(path, page.encode("utf-8", "xmlcharrefreplace"))
@@ -89,46 +119,75 @@ def check(title: str, frame: pd.DataFrame) -> None:
         given = " ".join(repr(title).split())  # of a frame, the beginning will do
         raise TypeError(f"title={given:.60}: a report needs a title, as text before the frame")
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"the third argument is the frame of run(), not {type(frame).__name__}; figures come after it")
+        raise TypeError(
+            f"the third argument is the frame of run(), not {type(frame).__name__}; figures come"
+            " after it"
+        )
     missing = [name for name in (*FIELDS, "path", "error") if name not in frame.columns]
     if missing:
-        raise ValueError(f"the frame lacks {', '.join(missing)}: a report states the whole recipe, so narrow the rows of "
-                         "run()'s frame, not its columns")
+        raise ValueError(
+            f"the frame lacks {', '.join(missing)}: a report states the whole recipe, so narrow the"
+            " rows of run()'s frame, not its columns"
+        )
     if frame.empty:
-        raise ValueError("the frame has no rows, so there is nothing to report; does a query leave nothing over?")
+        raise ValueError(
+            "the frame has no rows, so there is nothing to report; does a query leave nothing over?"
+        )
     require_recipes(frame)
 
 
-def page_of(title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str) -> str:
+def page_of(
+    title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str
+) -> str:
     now = datetime.datetime.now().astimezone()
-    sections = {"Figures": figures_section(figures), "Recipe": recipe_section(frame),
-                "Input pictures": inputs_section(frame), "Cells": cells_section(in_short(frame)),
-                "Failures": failures_section(in_short(frame)), "Versions and machine": machine_section(frame),
-                "Make it again": again_section(frame, title, filename)}
-    body = "".join(f"<section><h2>{name}</h2>\n{content}</section>\n" for name, content in sections.items() if content)
-    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{esc(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
-            f"<header>\n<h1>{esc(title)}</h1>\n"
-            f'<p class="date"><time datetime="{now.isoformat(timespec="seconds")}">{now.day} {now:%B %Y, %H:%M %Z}</time></p>\n'
-            f'<p class="summary">{esc(summary(frame))}</p>\n{paragraphs(text)}</header>\n<main>\n{body}</main>\n'
-            f"<footer>Written by sdlab from {counted(len(frame), 'row')} of results.</footer>\n</body>\n</html>\n")
+    sections = {
+        "Figures": figures_section(figures),
+        "Recipe": recipe_section(frame),
+        "Input pictures": inputs_section(frame),
+        "Cells": cells_section(in_short(frame)),
+        "Failures": failures_section(in_short(frame)),
+        "Versions and machine": machine_section(frame),
+        "Make it again": again_section(frame, title, filename),
+    }
+    body = "".join(
+        f"<section><h2>{name}</h2>\n{content}</section>\n"
+        for name, content in sections.items()
+        if content
+    )
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{esc(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
+        f"<header>\n<h1>{esc(title)}</h1>\n"
+        f'<p class="date"><time datetime="{now.isoformat(timespec="seconds")}">{now.day}'
+        f" {now:%B %Y, %H:%M %Z}</time></p>\n"
+        f'<p class="summary">{esc(summary(frame))}</p>\n{paragraphs(text)}</header>\n<main>\n{body}</main>\n'
+        f"<footer>Written by sdlab from {counted(len(frame), 'row')} of"
+        " results.</footer>\n</body>\n</html>\n"
+    )
 
 
 # Pieces of HTML
+
 
 def esc(value: Any) -> str:
     return html.escape(str(value))
 
 
 def paragraphs(text: str) -> str:
-    return "".join(f"<p>{esc(part.strip())}</p>\n" for part in re.split(r"\n\s*\n", text) if part.strip())
+    return "".join(
+        f"<p>{esc(part.strip())}</p>\n" for part in re.split(r"\n\s*\n", text) if part.strip()
+    )
 
 
 def note_if_cut(frame: pd.DataFrame, rows: str = "rows", more: str = "") -> str:
     """What stands by a table that shows only the first rows."""
-    return f'<p class="note">The first {MOST_CELLS} of {len(frame):,} {rows}.{more}</p>\n' if len(frame) > MOST_CELLS else ""
+    return (
+        f'<p class="note">The first {MOST_CELLS} of {len(frame):,} {rows}.{more}</p>\n'
+        if len(frame) > MOST_CELLS
+        else ""
+    )
 
 
 def td(content: str, kind: str = "") -> str:
@@ -144,20 +203,34 @@ def value_td(name: str, value: Any) -> str:
         return td(esc(Path(value).name if name == "path" else hide_home(value)), name)
     measured = isinstance(value, float) and name not in FIELDS
     text = f"{value:.2f}" if name == "seconds" else f"{value:.4g}" if measured else text_of(value)
-    return td(esc(text), "number" if isinstance(value, (int, float)) else "short" if len(text) < 25 else "text")
+    return td(
+        esc(text),
+        "number" if isinstance(value, (int, float)) else "short" if len(text) < 25 else "text",
+    )
 
 
 def table(head: list[str], rows: list[list[str]], kind: str = "", caption: str = "") -> str:
     """A table of ready HTML; a row is its name and then its cells, each in its own <td>."""
-    numbers = [any(cell.startswith('<td class="number"') for cell in column) for column in zip(*rows)]
-    top = "".join(f'<th scope="col"{" class=number" * number}>{name}</th>' for name, number in zip(head, numbers))
-    body = "".join(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>\n' for name, *cells in rows)
-    return (f'<div class="scroll" role="region" aria-label="{caption or "table"}" tabindex="0"><table class="{kind}">'
-            f"{f'<caption>{caption}</caption>' if caption else ''}{f'<thead><tr>{top}</tr></thead>' if head else ''}"
-            f"<tbody>\n{body}</tbody></table></div>\n")
+    numbers = [
+        any(cell.startswith('<td class="number"') for cell in column) for column in zip(*rows)
+    ]
+    top = "".join(
+        f'<th scope="col"{" class=number" * number}>{name}</th>'
+        for name, number in zip(head, numbers)
+    )
+    body = "".join(
+        f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>\n' for name, *cells in rows
+    )
+    return (
+        f'<div class="scroll" role="region" aria-label="{caption or "table"}" tabindex="0"><table'
+        f' class="{kind}">'
+        f"{f'<caption>{caption}</caption>' if caption else ''}{f'<thead><tr>{top}</tr></thead>' if head else ''}"
+        f"<tbody>\n{body}</tbody></table></div>\n"
+    )
 
 
 # Figures
+
 
 def figures_section(figures: Iterable[Any]) -> str:
     """Whatever was given, in order; pictures are numbered."""
@@ -172,8 +245,11 @@ def figures_section(figures: Iterable[Any]) -> str:
             number += 1
             parts.append(numbered_picture(thing, str(caption), number))
         else:
-            raise TypeError(f"cannot put {type(thing).__name__} into a report; it takes matplotlib figures, Pillow images, "
-                            "DataFrames and text, each on its own (*figures for a list), or pairs with a caption")
+            raise TypeError(
+                f"cannot put {type(thing).__name__} into a report; it takes matplotlib figures,"
+                " Pillow images, DataFrames and text, each on its own (*figures for a list), or"
+                " pairs with a caption"
+            )
     return "".join(parts)
 
 
@@ -184,9 +260,14 @@ def numbered_picture(thing: Figure | Image.Image, caption: str, number: int) -> 
         image, scale, words = thing.copy(), 1.0, f"Image of {thing.width} x {thing.height} pixels"
         image.thumbnail((MOST_SIDE, MOST_SIDE))
     image = image if image.mode in ("RGB", "RGBA", "L", "P", "1") else image.convert("RGB")
-    return (f'<figure><img src="{data_uri(image, "PNG", optimize=True)}" width="{image.width / scale:.0f}" '
-            f'height="{image.height / scale:.0f}" alt="{esc(f"{caption}. {words}" if caption else words)}">'
-            f"<figcaption><b>Figure {number}.</b> {esc(caption or words.partition('. ')[0])}</figcaption></figure>\n")
+    return (
+        f'<figure><img src="{data_uri(image, "PNG", optimize=True)}"'
+        f' width="{image.width / scale:.0f}" '
+        f'height="{image.height / scale:.0f}"'
+        f' alt="{esc(f"{caption}. {words}" if caption else words)}">'
+        f"<figcaption><b>Figure {number}.</b>"
+        f" {esc(caption or words.partition('. ')[0])}</figcaption></figure>\n"
+    )
 
 
 def drawn(figure: Figure) -> tuple[Image.Image, float, str]:
@@ -195,8 +276,15 @@ def drawn(figure: Figure) -> tuple[Image.Image, float, str]:
     dpi = min(200.0, math.sqrt(FIGURE_PIXELS / (width * height)))
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, bbox_inches="tight")
-    parts = [figure.get_suptitle()] + [part for axes in figure.axes for part in (
-        axes.get_title(), axes.get_xlabel() and f"x: {axes.get_xlabel()}", axes.get_ylabel() and f"y: {axes.get_ylabel()}")]
+    parts = [figure.get_suptitle()] + [
+        part
+        for axes in figure.axes
+        for part in (
+            axes.get_title(),
+            axes.get_xlabel() and f"x: {axes.get_xlabel()}",
+            axes.get_ylabel() and f"y: {axes.get_ylabel()}",
+        )
+    ]
     words = figure.get_label() or ". ".join(part for part in parts if part) or "Figure"
     return Image.open(out), dpi / 100, str(words)
 
@@ -204,24 +292,42 @@ def drawn(figure: Figure) -> tuple[Image.Image, float, str]:
 def data_table(frame: pd.DataFrame, caption: str) -> str:
     """The first rows of any frame."""
     names = [str(name) for name in frame.columns]
-    rows = [[esc(label), *map(value_td, names, found)] for label, found in labelled_rows(frame.head(MOST_CELLS))]
-    return table([esc(frame.index.name or ""), *map(esc, names)], rows, caption=caption) + note_if_cut(frame)
+    rows = [
+        [esc(label), *map(value_td, names, found)]
+        for label, found in labelled_rows(frame.head(MOST_CELLS))
+    ]
+    return table(
+        [esc(frame.index.name or ""), *map(esc, names)], rows, caption=caption
+    ) + note_if_cut(frame)
 
 
 # The frame, section by section
+
 
 def recipe_section(frame: pd.DataFrame) -> str:
     """What is constant and what varies, with every seed."""
     found = {name: distinct(frame, name) for name in (*label_columns(frame), *FIELDS)}
     if len(found["weights"]) > 1:
         del found["weights"]
-        found |= {f"weights of {text_of(model)}": every for model, every in weights_of_models(frame).items()}
-    constant = [[esc(name), td(esc(text_of(first)))]
-                for name, (first, *more) in found.items() if not more and first is not None]
-    axes = [[esc(name), td(f"{len(every):,}", "number"), values_td(every)] for name, every in found.items() if len(every) > 1]
-    return ((table([], constant, "facts", "Held constant") if constant else "")
-            + (table(["column", "count", "values"], axes, "facts", "Varies") if axes else "")
-            + f"<h3>All seeds</h3>\n<p>{ranges(found['seed'])}</p>\n")
+        found |= {
+            f"weights of {text_of(model)}": every
+            for model, every in weights_of_models(frame).items()
+        }
+    constant = [
+        [esc(name), td(esc(text_of(first)))]
+        for name, (first, *more) in found.items()
+        if not more and first is not None
+    ]
+    axes = [
+        [esc(name), td(f"{len(every):,}", "number"), values_td(every)]
+        for name, every in found.items()
+        if len(every) > 1
+    ]
+    return (
+        (table([], constant, "facts", "Held constant") if constant else "")
+        + (table(["column", "count", "values"], axes, "facts", "Varies") if axes else "")
+        + f"<h3>All seeds</h3>\n<p>{ranges(found['seed'])}</p>\n"
+    )
 
 
 def values_td(found: list[Any]) -> str:
@@ -238,12 +344,26 @@ def cells_section(frame: pd.DataFrame) -> str:
     """A row for each of the first cells, with a small picture."""
     names = varying(frame)
     unsaid = [name for name in ("starred", "rating") if not any(values(frame, name))]
-    probes = [name for name in frame.columns if name not in (*NO_PROBES, *unsaid, *label_columns(frame))]
+    probes = [
+        name for name in frame.columns if name not in (*NO_PROBES, *unsaid, *label_columns(frame))
+    ]
     columns = [*names, *probes, *(["seconds"] if "seconds" in frame.columns else [])]
-    rows = [[str(n), thumbnail(path, ", ".join(f"{name} {text_of(v)}" for name, v in zip(names, found))),
-             *map(value_td, columns, found), value_td("path", path) if path or not error else value_td("error", error)]
-            for n, (*found, path, error) in enumerate(tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1)]
-    note = note_if_cut(frame, "cells", " The list at the end has all recipes; the store has all pictures, under these names.")
+    rows = [
+        [
+            str(n),
+            thumbnail(path, ", ".join(f"{name} {text_of(v)}" for name, v in zip(names, found))),
+            *map(value_td, columns, found),
+            value_td("path", path) if path or not error else value_td("error", error),
+        ]
+        for n, (*found, path, error) in enumerate(
+            tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1
+        )
+    ]
+    note = note_if_cut(
+        frame,
+        "cells",
+        " The list at the end has all recipes; the store has all pictures, under these names.",
+    )
     return note + table(["", "picture", *map(esc, columns), "file or error"], rows, "cells")
 
 
@@ -258,16 +378,23 @@ def thumbnail(path: str | None, words: str) -> str:
     except UNREADABLE as problem:
         return td(file_problem(problem), "note")
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    source = data_uri(image, "WEBP", lossless=True) if small else data_uri(image, "WEBP", quality=80)
+    source = (
+        data_uri(image, "WEBP", lossless=True) if small else data_uri(image, "WEBP", quality=80)
+    )
     return td(f'<img{" class=small" * small} src="{source}" alt="{esc(words or "picture")}">')
 
 
 def failures_section(frame: pd.DataFrame) -> str:
-    failed = frame[[p is None and e is not None for p, e in zip(values(frame, "path"), values(frame, "error"))]]
+    failed = frame[
+        [p is None and e is not None for p, e in zip(values(frame, "path"), values(frame, "error"))]
+    ]
     if failed.empty:
         return "<p>None.</p>\n"
     names = [*varying(frame), "error"]
-    rows = [[str(n), *map(value_td, names, found)] for n, found in enumerate(tuples(failed.head(MOST_CELLS), names), 1)]
+    rows = [
+        [str(n), *map(value_td, names, found)]
+        for n, found in enumerate(tuples(failed.head(MOST_CELLS), names), 1)
+    ]
     return table(["", *map(esc, names)], rows) + note_if_cut(failed)
 
 
@@ -277,9 +404,16 @@ def machine_section(frame: pd.DataFrame) -> str:
     rows = []
     for name in MACHINE:
         found = Counter(v for v in values(made, name) if v is not None).most_common()
-        texts = [text_of(v) + (f" ({counted(n, 'image')})" if len(found) > 1 else "") for v, n in found]
+        texts = [
+            text_of(v) + (f" ({counted(n, 'image')})" if len(found) > 1 else "") for v, n in found
+        ]
         if texts:
-            rows.append([name.removesuffix("_version").replace("_", " "), td(esc(hide_home(", ".join(texts))))])
+            rows.append(
+                [
+                    name.removesuffix("_version").replace("_", " "),
+                    td(esc(hide_home(", ".join(texts)))),
+                ]
+            )
     times = sorted(str(v) for v in values(made, "created") if v is not None)
     if times:
         rows.append(["rendered", td(esc(" to ".join(dict.fromkeys([times[0], times[-1]]))))])
@@ -288,9 +422,16 @@ def machine_section(frame: pd.DataFrame) -> str:
 
 def again_section(frame: pd.DataFrame, title: str, filename: str) -> str:
     listing = json.dumps(recipes(frame), separators=(",", ":"))
-    where = "Run from the same working folder, it finds" if store_near(frame) else "Give Store the folder of"
-    return (f"<p>This makes the same requests and runs them. {where} the finished pictures: they are not made again.</p>\n"
-            f'<pre id="code" tabindex="0"><code>{esc(program(frame, title, filename))}</code></pre>\n'
-            f"<details><summary>All {counted(len(frame), 'recipe')} as JSON</summary>\n"
-            "<p>Each row is <code>Request(**shared, **dict(zip(varying, row)))</code>.</p>\n"
-            f'<pre id="recipes" tabindex="0">{esc(listing)}</pre></details>\n')
+    where = (
+        "Run from the same working folder, it finds"
+        if store_near(frame)
+        else "Give Store the folder of"
+    )
+    return (
+        f"<p>This makes the same requests and runs them. {where} the finished pictures: they are"
+        " not made again.</p>\n"
+        f'<pre id="code" tabindex="0"><code>{esc(program(frame, title, filename))}</code></pre>\n'
+        f"<details><summary>All {counted(len(frame), 'recipe')} as JSON</summary>\n"
+        "<p>Each row is <code>Request(**shared, **dict(zip(varying, row)))</code>.</p>\n"
+        f'<pre id="recipes" tabindex="0">{esc(listing)}</pre></details>\n'
+    )

@@ -1,4 +1,5 @@
 """The input pictures of a report, whole, so that its reader can make the pictures again; and pictures in HTML."""
+
 from __future__ import annotations
 
 import base64
@@ -41,7 +42,11 @@ def inputs_section(frame: pd.DataFrame) -> str:
         part, taken = figure(name, " and ".join(fields[name]), room)
         room -= taken
         parts.append(part)
-    more = f'<p class="note">The first {MOST_PICTURES} of {len(fields):,}.</p>\n' if len(fields) > MOST_PICTURES else ""
+    more = (
+        f'<p class="note">The first {MOST_PICTURES} of {len(fields):,}.</p>\n'
+        if len(fields) > MOST_PICTURES
+        else ""
+    )
     return more + "".join(parts)
 
 
@@ -58,11 +63,20 @@ def figure(name: str, field: str, room: int) -> tuple[str, int]:
         note = ", in small here, as it is too large to be included whole"
         image.thumbnail((THUMBNAIL, THUMBNAIL))
         source = data_uri(image, "WEBP", quality=80)
-    return (f'<figure><img src="{source}" width="{image.width}" height="{image.height}" alt="{field} {name:.8}…">'
-            f"<figcaption>{field} <code>{escape(name)}</code>, {size} pixels{note}</figcaption></figure>\n",
-            len(data) if whole else 0)
+    return (
+        (
+            f'<figure><img src="{source}" width="{image.width}" height="{image.height}"'
+            f' alt="{field} {name:.8}…"><figcaption>{field} <code>{escape(name)}</code>, {size}'
+            f" pixels{note}</figcaption></figure>\n"
+        ),
+        len(data) if whole else 0,
+    )
 
 
 def lacking(problem: Exception) -> str:
     """Why there is no picture, without the folders of whoever wrote the report."""
-    return file_problem(problem) if isinstance(problem, OSError) else "not at hand when the report was written"
+    return (
+        file_problem(problem)
+        if isinstance(problem, OSError)
+        else "not at hand when the report was written"
+    )

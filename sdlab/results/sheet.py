@@ -1,4 +1,5 @@
 """How a page of cells is laid out and drawn: text is measured first, so that everything has the room it needs."""
+
 from __future__ import annotations
 
 import functools
@@ -17,16 +18,36 @@ from PIL import Image
 
 from .frame import file_problem
 
-# All lengths are pixels of a screen at 100 dpi; a figure saved or shown at 200 dpi has twice as many.
+# All lengths are pixels of a screen at 100 dpi; a figure saved or shown at 200 dpi has twice as
+# many.
 DPI, MARGIN, GAP = 100, 14, 8
 WIDTH, HEIGHT, LEAST_WIDTH = 980, 1200, 400  # what a page aims at, and the room that a title needs
 LEAST_CELL, MOST_CELL, REASON_CELL = 64, 256, 96  # REASON_CELL: room to say why there is no picture
-LABEL_WIDTHS, CAPTION_HEIGHT = (150, 210, 270, 340), 90  # for row labels; for what stands above or below a picture
+LABEL_WIDTHS, CAPTION_HEIGHT = (
+    (150, 210, 270, 340),
+    90,
+)  # for row labels; for what stands above or below a picture
 TITLE, LABEL, SMALL, LINE = 15, 13, 11, 1.32  # text sizes, and the distance of lines in sizes
-MOST_PIXELS, MOST_LENGTH, SHARP_PIXELS = 25e6, 30_000, 2.5e6  # larger figures are refused; not shown at 200 dpi
+MOST_PIXELS, MOST_LENGTH, SHARP_PIXELS = (
+    25e6,
+    30_000,
+    2.5e6,
+)  # larger figures are refused; not shown at 200 dpi
 INK, QUIET, EDGE, VOID, HATCH = "#1f2328", "#656d76", "#afb8c1", "#f3f4f6", "#d8dee4"
-OTHER_FONTS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Hiragino Sans", "Microsoft YaHei", "Arial Unicode MS")
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises for torn files
+OTHER_FONTS = (
+    "Noto Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Arial Unicode MS",
+)
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+)  # what Pillow raises for torn files
 
 
 @dataclass(frozen=True)
@@ -77,12 +98,17 @@ class Sheet:
         self.choose_scale(cell_size)
         self.choose_pitch()
         self.left = MARGIN + (math.ceil(self.label_width) + 2 * GAP if grid.row_labels else 0)
-        self.middles = [self.left + j * (self.pitch + GAP) + self.pitch / 2 for j in range(len(grid.cells[0]))]  # of columns
+        self.middles = [
+            self.left + j * (self.pitch + GAP) + self.pitch / 2 for j in range(len(grid.cells[0]))
+        ]  # of columns
         self.width = max(self.middles[-1] + self.pitch / 2 + MARGIN, LEAST_WIDTH)
 
     def choose_scale(self, cell_size: int | None) -> None:
         """The widest pictures beside which the row labels find room."""
-        on_one_line = max(text_width(drawable(text), LABEL) for text in [*self.grid.row_labels, self.grid.row_name])
+        on_one_line = max(
+            text_width(drawable(text), LABEL)
+            for text in [*self.grid.row_labels, self.grid.row_name]
+        )
         sizes = {cell: size for cell in self.cells if (size := picture_size(cell.path))}
         high = max(HEIGHT // len(self.grid.cells), 2 * LEAST_CELL)
         for room in LABEL_WIDTHS:
@@ -98,7 +124,10 @@ class Sheet:
     def choose_pitch(self) -> None:
         """As narrow as the pictures and the longest word allow, wider if the texts would become tall."""
         texts = self.grid.col_labels + [cell.caption for cell in self.cells]
-        longest = max((text_width(word.rstrip(), LABEL) for text in texts for word in pieces(drawable(text))), default=0)
+        longest = max(
+            (text_width(word.rstrip(), LABEL) for text in texts for word in pieces(drawable(text))),
+            default=0,
+        )
         least = max(self.box, min(longest, 150))
         for room in (least, min(1.5 * least, 240), max(240, least)):
             self.pitch = math.ceil(room)
@@ -120,17 +149,32 @@ class Sheet:
 
     def set_height(self, height: int) -> None:
         if self.width * height > MOST_PIXELS or max(self.width, height) > MOST_LENGTH:
-            raise ValueError(f"a page of {self.width:.0f} x {height} pixels is too large to draw; "
-                             "take a smaller cell_size, max_rows or max_cols")
+            raise ValueError(
+                f"a page of {self.width:.0f} x {height} pixels is too large to draw; "
+                "take a smaller cell_size, max_rows or max_cols"
+            )
         self.figure.set_size_inches(self.width / DPI, height / DPI)
         self.axes.set_ylim(height, 0)  # downwards
 
     def draw_title(self, title: str, subtitle: str, note: str) -> float:
         """Returns where the labels may begin."""
         y = MARGIN
-        for text, size, color in ((title, TITLE, INK), (subtitle, SMALL, QUIET), (note, SMALL, QUIET)):
+        for text, size, color in (
+            (title, TITLE, INK),
+            (subtitle, SMALL, QUIET),
+            (note, SMALL, QUIET),
+        ):
             if text:
-                y = self.write(MARGIN, y, wrapped(text, size, self.width - 2 * MARGIN), size=size, color=color) + 4
+                y = (
+                    self.write(
+                        MARGIN,
+                        y,
+                        wrapped(text, size, self.width - 2 * MARGIN),
+                        size=size,
+                        color=color,
+                    )
+                    + 4
+                )
         return y + 6 if title or subtitle or note else y
 
     def draw_labels(self, y: float) -> int:
@@ -139,7 +183,9 @@ class Sheet:
             names = wrapped(self.grid.col_name, SMALL, self.width - self.left - MARGIN)
             y = self.write(self.left, y, names, size=SMALL, color=QUIET) + 3
         names = wrapped(self.grid.row_name, SMALL, self.label_width) if self.grid.row_name else ()
-        height = max(text_height(self.grid.col_labels, LABEL, self.pitch), len(names) * SMALL * LINE)
+        height = max(
+            text_height(self.grid.col_labels, LABEL, self.pitch), len(names) * SMALL * LINE
+        )
         self.write(MARGIN, y + height - len(names) * SMALL * LINE, names, size=SMALL, color=QUIET)
         for middle, text in zip(self.middles, self.grid.col_labels):
             lines = wrapped(text, LABEL, self.pitch)
@@ -148,22 +194,29 @@ class Sheet:
 
     def picture_height(self, i: int) -> int:
         """Of the tallest in a row."""
-        return max((self.shown.get(cell, (0, self.box))[1] for cell in self.grid.cells[i] if cell), default=self.box)
+        return max(
+            (self.shown.get(cell, (0, self.box))[1] for cell in self.grid.cells[i] if cell),
+            default=self.box,
+        )
 
     def row_height(self, i: int) -> int:
-        captions = text_height([cell.caption for cell in self.grid.cells[i] if cell], LABEL, self.pitch)
-        beside = text_height(self.grid.row_labels[i:i + 1], LABEL, self.label_width)
+        captions = text_height(
+            [cell.caption for cell in self.grid.cells[i] if cell], LABEL, self.pitch
+        )
+        beside = text_height(self.grid.row_labels[i : i + 1], LABEL, self.label_width)
         return math.ceil(max(self.picture_height(i) + (captions + 10 if captions else 0), beside))
 
     def draw_row(self, i: int, y: float) -> None:
         height = self.picture_height(i)
-        for text in self.grid.row_labels[i:i + 1]:
+        for text in self.grid.row_labels[i : i + 1]:
             lines = wrapped(text, LABEL, self.label_width)
             self.write(MARGIN, y + max(0, (height - len(lines) * LABEL * LINE) / 2), lines)
         for middle, cell in zip(self.middles, self.grid.cells[i]):
             if cell:
                 bottom = self.draw_cell(cell, middle, y, height)
-                self.write(middle, bottom + 4, wrapped(cell.caption, LABEL, self.pitch), align="center")
+                self.write(
+                    middle, bottom + 4, wrapped(cell.caption, LABEL, self.pitch), align="center"
+                )
             elif self.grid.row_labels or self.grid.col_labels:
                 self.write(middle, y + height / 2 - 16, ["·"], size=24, color=QUIET, align="center")
 
@@ -173,35 +226,68 @@ class Sheet:
         x, y = round(middle - w / 2), round(y if cell.caption else y + (height - h) / 2)
         pixels, reason = pixels_of(cell, w, h)
         if pixels is None:
-            self.axes.add_patch(Rectangle((x, y), w, h, facecolor=VOID, edgecolor=HATCH, hatch="///", linewidth=0))
+            self.axes.add_patch(
+                Rectangle((x, y), w, h, facecolor=VOID, edgecolor=HATCH, hatch="///", linewidth=0)
+            )
             self.draw_reason(reason, x + w / 2, y, w, h)
         else:
             enlarged = w % pixels.shape[1] == 0  # by a whole number
-            self.axes.imshow(pixels, extent=(x, x + w, y + h, y), aspect="auto", origin="upper",
-                             interpolation="nearest" if enlarged else "antialiased")
-        self.axes.add_patch(Rectangle((x - .5, y - .5), w + 1, h + 1, fill=False, edgecolor=EDGE, linewidth=72 / DPI))
+            self.axes.imshow(
+                pixels,
+                extent=(x, x + w, y + h, y),
+                aspect="auto",
+                origin="upper",
+                interpolation="nearest" if enlarged else "antialiased",
+            )
+        self.axes.add_patch(
+            Rectangle(
+                (x - 0.5, y - 0.5), w + 1, h + 1, fill=False, edgecolor=EDGE, linewidth=72 / DPI
+            )
+        )
         return y + h
 
     def draw_reason(self, reason: str, middle: float, y: float, w: float, h: float) -> None:
         lines, most = wrapped(reason, SMALL, w - 14), max(1, int((h - 8) / (SMALL * LINE)))
         if len(lines) > most:  # the whole text stands in the frame
-            lines = (*lines[:most - 1], lines[most - 1][:-1] + "…")
+            lines = (*lines[: most - 1], lines[most - 1][:-1] + "…")
         tall, wide = len(lines) * SMALL * LINE, max(text_width(line, SMALL) for line in lines)
         top = y + (h - tall) / 2
-        self.axes.add_patch(Rectangle((middle - wide / 2 - 4, top - 2), wide + 8, tall + 4, facecolor=VOID, linewidth=0))
+        self.axes.add_patch(
+            Rectangle(
+                (middle - wide / 2 - 4, top - 2), wide + 8, tall + 4, facecolor=VOID, linewidth=0
+            )
+        )
         self.write(middle, top, lines, size=SMALL, align="center")
 
-    def write(self, x: float, y: float, lines: Iterable[str], *, size: float = LABEL, color: str = INK,
-              align: str = "left") -> float:
+    def write(
+        self,
+        x: float,
+        y: float,
+        lines: Iterable[str],
+        *,
+        size: float = LABEL,
+        color: str = INK,
+        align: str = "left",
+    ) -> float:
         """Lines from y downwards, as they are: a $ is a dollar. Returns where they end."""
         for line in lines:
-            self.axes.text(x, y + size * LINE / 2, line, color=color, ha=align, va="center_baseline",
-                           fontproperties=font(size), parse_math=False, usetex=False)
+            self.axes.text(
+                x,
+                y + size * LINE / 2,
+                line,
+                color=color,
+                ha=align,
+                va="center_baseline",
+                fontproperties=font(size),
+                parse_math=False,
+                usetex=False,
+            )
             y += size * LINE
         return y
 
 
 # Pictures
+
 
 def picture_size(path: str | None) -> tuple[int, int] | None:
     """(width, height), or None if there is no picture to read."""
@@ -214,7 +300,9 @@ def picture_size(path: str | None) -> tuple[int, int] | None:
 
 def scaled(sizes: dict[Cell, tuple[int, int]], cell_size: int) -> dict[Cell, tuple[int, int]]:
     """The sizes on the page: one scale for all, but a picture's own where it would fill less than half a cell."""
-    filling = lambda longest: cell_size // longest if longest <= cell_size else cell_size / longest  # whole if it enlarges
+    filling = lambda longest: (
+        cell_size // longest if longest <= cell_size else cell_size / longest
+    )  # whole if it enlarges
     common = filling(max((max(size) for size in sizes.values()), default=1))
     shown = {}
     for cell, size in sizes.items():
@@ -229,7 +317,9 @@ def pixels_of(cell: Cell, width: int, height: int) -> tuple[np.ndarray | None, s
         return None, cell.error or "not rendered"
     try:
         with Image.open(cell.path) as image:
-            image = image.convert("RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB")
+            image = image.convert(
+                "RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB"
+            )
     except UNREADABLE as problem:
         return None, file_problem(problem)
     if image.width > 2 * width:
@@ -272,7 +362,9 @@ def parts_that_fit(text: str, size: float, room: float) -> Iterator[str]:
     for word in re.findall(r"\s*\S+\s*", text):
         for part in [word] if text_width(word.rstrip(), size) <= room else pieces(word):
             while len(part) > 1 and text_width(part.rstrip(), size) > room:
-                fits = next(n for n in range(1, len(part)) if text_width(part[:n + 1], size) > room)
+                fits = next(
+                    n for n in range(1, len(part)) if text_width(part[: n + 1], size) > room
+                )
                 yield part[:fits]
                 part = part[fits:]
             yield part

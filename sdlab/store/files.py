@@ -1,4 +1,5 @@
 """Files that are there wholly or not at all, whatever is killed or switched off meanwhile."""
+
 from __future__ import annotations
 
 import contextlib
@@ -16,7 +17,9 @@ HOUR = 3600.0
 def write_whole(path: Path, data: bytes) -> None:
     """Writes under a temporary name and renames, so that nobody ever meets half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{platform.node()}.{os.getpid()}.{threading.get_ident()}.part")
+    partial = path.with_name(
+        f".{path.stem}.{platform.node()}.{os.getpid()}.{threading.get_ident()}.part"
+    )
     try:
         with open(partial, "wb") as file:
             file.write(data)

@@ -1,4 +1,5 @@
 """The pictures' rows in SQLite: a cache over the pictures, which can be deleted at any time and is made anew from them."""
+
 from __future__ import annotations
 
 import contextlib
@@ -19,27 +20,70 @@ if TYPE_CHECKING:
     from pandas.api.extensions import ExtensionArray
 
 FACTS = {  # in the order of the frame's columns
-    "task": "string", "seconds": "Float64", "device": "string", "dtype": "string", "memory": "string", "threads": "Int64",
-    "batch_size": "Int64", "memory_format": "string", "rerun": "string", "nsfw": "boolean", "created": "string",
-    "pixels": "string", "sdlab_version": "string", "torch_version": "string", "diffusers_version": "string",
-    "transformers_version": "string", "python_version": "string", "machine": "string"}
-RECIPE = {name: "Int64" if name in WHOLE else "Float64" if name in REAL else "string" for name in FIELDS}
+    "task": "string",
+    "seconds": "Float64",
+    "device": "string",
+    "dtype": "string",
+    "memory": "string",
+    "threads": "Int64",
+    "batch_size": "Int64",
+    "memory_format": "string",
+    "rerun": "string",
+    "nsfw": "boolean",
+    "created": "string",
+    "pixels": "string",
+    "sdlab_version": "string",
+    "torch_version": "string",
+    "diffusers_version": "string",
+    "transformers_version": "string",
+    "python_version": "string",
+    "machine": "string",
+}
+RECIPE = {
+    name: "Int64" if name in WHOLE else "Float64" if name in REAL else "string" for name in FIELDS
+}
 KINDS = {"key": "string", "bytes": "Int64", "redecoded": "boolean", **RECIPE, **FACTS}
 
-OWN = ("key", "bytes", "created", "prompt", "seed", "guidance_scale", "num_inference_steps", "height", "width", "weights",
-       "seconds", "pixels")  # what differs from picture to picture, or is asked for in SQL
-SHARED = tuple(name for name in KINDS if name not in OWN)  # one JSON list: few differ, and a column costs 10 ms to read
+OWN = (
+    "key",
+    "bytes",
+    "created",
+    "prompt",
+    "seed",
+    "guidance_scale",
+    "num_inference_steps",
+    "height",
+    "width",
+    "weights",
+    "seconds",
+    "pixels",
+)  # what differs from picture to picture, or is asked for in SQL
+SHARED = tuple(
+    name for name in KINDS if name not in OWN
+)  # one JSON list: few differ, and a column costs 10 ms to read
 
 SQL = {"string": "TEXT", "Int64": "INTEGER", "Float64": "REAL"}
-SCHEMA = (f"CREATE TABLE pictures ({', '.join(f'{name} {SQL[KINDS[name]]}' for name in OWN)}, shared TEXT, PRIMARY KEY (key))",
-          "CREATE INDEX by_cost ON pictures (weights, height, width, num_inference_steps, created)")
-VERSION = zlib.crc32(repr((SCHEMA, SHARED)).encode()) >> 1  # an index with other columns is made anew
+SCHEMA = (
+    (
+        f"CREATE TABLE pictures ({', '.join(f'{name} {SQL[KINDS[name]]}' for name in OWN)}, shared"
+        " TEXT, PRIMARY KEY (key))"
+    ),
+    "CREATE INDEX by_cost ON pictures (weights, height, width, num_inference_steps, created)",
+)
+VERSION = (
+    zlib.crc32(repr((SCHEMA, SHARED)).encode()) >> 1
+)  # an index with other columns is made anew
 APPLICATION = 0x5D1AB
 INSERT = f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(OWN))}, ?)"
-STRENGTH = f"coalesce(json_extract(shared, '$[{SHARED.index('strength')}]'), 1)"  # the share of the steps that was computed
+STRENGTH = (  # the share of the steps that was computed
+    f"coalesce(json_extract(shared, '$[{SHARED.index('strength')}]'), 1)"
+)
 REDECODED = f"json_extract(shared, '$[{SHARED.index('redecoded')}]')"  # those took no denoising
-LATEST = ("SELECT avg({}) FROM (SELECT * FROM pictures WHERE weights = ? AND height = ? AND width = ? "
-          f"AND seconds IS NOT NULL AND NOT {REDECODED} AND num_inference_steps {{}} ? ORDER BY created DESC LIMIT 64)")
+LATEST = (
+    "SELECT avg({}) FROM (SELECT * FROM pictures WHERE weights = ? AND height = ? AND width = ?"
+    f" AND seconds IS NOT NULL AND NOT {REDECODED} AND num_inference_steps {{}} ? ORDER BY created"
+    " DESC LIMIT 64)"
+)
 DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR}
 
 
@@ -49,7 +93,8 @@ class Index:
     Parameters
     ----------
     file : Path
-        Beside the folder `images`. Without that folder, or where it cannot be written, the rows stay in memory.
+        Beside the folder `images`. Without that folder, or where it cannot be written, the rows
+        stay in memory.
     refill : callable
         Brings a newly opened index up to the pictures.
     """
@@ -63,7 +108,7 @@ class Index:
         return self._ask("SELECT count(*) FROM pictures")[0][0]
 
     def keys(self) -> set[str]:
-        return {key for key, in self._ask("SELECT key FROM pictures")}
+        return {key for (key,) in self._ask("SELECT key FROM pictures")}
 
     def sizes(self, keys: Sequence[str]) -> dict[str, int]:
         """Those of the keys that are known, with their pictures' sizes in bytes."""
@@ -73,7 +118,9 @@ class Index:
     def rows(self, keys: Sequence[str] | None = None) -> list[tuple]:
         """All rows in order of creation, or those of the keys, with nothing but the key where it is unknown."""
         if keys is None:
-            return sorted(self._ask("SELECT * FROM pictures"), key=creation)  # quicker than ORDER BY: nearly in order
+            return sorted(
+                self._ask("SELECT * FROM pictures"), key=creation
+            )  # quicker than ORDER BY: nearly in order
         known = {row[0]: row for row in self._select("*", keys)}
         return [known.get(key) or (key, *[None] * len(OWN)) for key in keys]
 
@@ -81,15 +128,22 @@ class Index:
         """The columns of at least those of the keys that are known."""
         if len(keys) > len(self) / 3:  # then all are read sooner than these one by one
             return self._ask(f"SELECT {columns} FROM pictures")
-        return self._ask(f"SELECT {columns} FROM pictures WHERE key IN (SELECT value FROM json_each(?))", json.dumps(keys))
+        return self._ask(
+            f"SELECT {columns} FROM pictures WHERE key IN (SELECT value FROM json_each(?))",
+            json.dumps(keys),
+        )
 
-    def seconds(self, *, weights: str, num_inference_steps: int, height: int, width: int) -> float | None:
+    def seconds(
+        self, *, weights: str, num_inference_steps: int, height: int, width: int
+    ) -> float | None:
         """The mean time, at full strength, of the last 64 such pictures, or by the step of others; None if there are none."""
         values = weights, height, width, num_inference_steps
         same = self._ask(LATEST.format(f"seconds / {STRENGTH}", "="), *values)[0][0]
         if same is not None:
             return same
-        step = self._ask(LATEST.format(f"seconds / {STRENGTH} / num_inference_steps", "<>"), *values)[0][0]
+        step = self._ask(
+            LATEST.format(f"seconds / {STRENGTH} / num_inference_steps", "<>"), *values
+        )[0][0]
         return None if step is None else step * num_inference_steps
 
     def put(self, rows: Iterable[tuple]) -> None:
@@ -127,17 +181,29 @@ class Index:
         try:
             now = os.stat(self.file)
         except OSError:
-            return os.getpid(), self.images.is_dir() if self.in_memory else object()  # a file that is gone equals nothing
-        return os.getpid(), now.st_dev, now.st_ino, *((now.st_mtime_ns, now.st_size) if self.in_memory else ())
+            return (
+                os.getpid(),
+                self.images.is_dir() if self.in_memory else object(),
+            )  # a file that is gone equals nothing
+        return (
+            os.getpid(),
+            now.st_dev,
+            now.st_ino,
+            *((now.st_mtime_ns, now.st_size) if self.in_memory else ()),
+        )
 
     def _open(self) -> None:
         there = self.file.exists()
         writable = self.images.is_dir() and os.access(self.file.parent, os.W_OK)
-        self.in_memory = not writable or self.failures > 1 or (there and not os.access(self.file, os.W_OK))
+        self.in_memory = (
+            not writable or self.failures > 1 or (there and not os.access(self.file, os.W_OK))
+        )
         self.db = connect(":memory:" if self.in_memory else str(self.file))
         if self.in_memory and there and not self.failures:
-            with (contextlib.suppress(sqlite3.DatabaseError),
-                  contextlib.closing(connect(f"{self.file.as_uri()}?mode=ro")) as file):
+            with (
+                contextlib.suppress(sqlite3.DatabaseError),
+                contextlib.closing(connect(f"{self.file.as_uri()}?mode=ro")) as file,
+            ):
                 file.backup(self.db)
         self.stamp = self._stamp()
         try:
@@ -155,17 +221,26 @@ class Index:
             self.db.close()
         self.db = None
         if self.failures > 1:
-            warnings.warn(f"{self.file} cannot be used ({error}); this session keeps its index in memory", stacklevel=2)
+            warnings.warn(
+                f"{self.file} cannot be used ({error}); this session keeps its index in memory",
+                stacklevel=2,
+            )
             return
-        warnings.warn(f"{self.file} was damaged ({error}); it is made anew from the pictures", stacklevel=2)
+        warnings.warn(
+            f"{self.file} was damaged ({error}); it is made anew from the pictures", stacklevel=2
+        )
         for end in () if self.in_memory else ("", "-journal"):
             with contextlib.suppress(OSError):
                 os.unlink(f"{self.file}{end}")
 
 
 def connect(target: str) -> sqlite3.Connection:
-    db = sqlite3.connect(target, timeout=30, check_same_thread=False, uri=target.startswith("file:"))
-    db.execute("PRAGMA synchronous = OFF")  # what a power cut leaves behind is noticed, and made anew
+    db = sqlite3.connect(
+        target, timeout=30, check_same_thread=False, uri=target.startswith("file:")
+    )
+    db.execute(
+        "PRAGMA synchronous = OFF"
+    )  # what a power cut leaves behind is noticed, and made anew
     return db
 
 
@@ -182,14 +257,23 @@ def make_tables(db: sqlite3.Connection, file: Path) -> None:
         if tables and db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
             raise ValueError(f"{file} is another program's database; give the store another folder")
         db.execute("DROP TABLE IF EXISTS pictures")
-        for statement in (*SCHEMA, f"{version} = {VERSION}", f"PRAGMA application_id = {APPLICATION}"):
+        for statement in (
+            *SCHEMA,
+            f"{version} = {VERSION}",
+            f"PRAGMA application_id = {APPLICATION}",
+        ):
             db.execute(statement)
 
 
 def packed(record: Mapping[str, Any], size: int) -> tuple:
     """A picture's record as a row: the values named in `OWN`, and those in `SHARED` as JSON."""
-    values = {**record["facts"], **record["request"], "key": record["key"], "bytes": size,
-              "redecoded": record["facts"].get("redecoded") is not None}
+    values = {
+        **record["facts"],
+        **record["request"],
+        "key": record["key"],
+        "bytes": size,
+        "redecoded": record["facts"].get("redecoded") is not None,
+    }
     known = {name: typed(values.get(name), kind) for name, kind in KINDS.items()}
     return *[known[name] for name in OWN], json.dumps([known[name] for name in SHARED])
 
@@ -202,8 +286,13 @@ def unpacked(rows: Sequence[tuple]) -> dict[str, ExtensionArray]:
     *own, shared = zip(*rows) if rows else [()] * (len(OWN) + 1)
     codes, texts = pd.factorize(np.array(shared, dtype=object))  # -1 where there is no picture
     lists = list(zip(*map(json.loads, texts))) or [()] * len(SHARED)
-    return {**{name: pd.array(values, KINDS[name]) for name, values in zip(OWN, own)},
-            **{name: pd.array(values, KINDS[name]).take(codes, allow_fill=True) for name, values in zip(SHARED, lists)}}
+    return {
+        **{name: pd.array(values, KINDS[name]) for name, values in zip(OWN, own)},
+        **{
+            name: pd.array(values, KINDS[name]).take(codes, allow_fill=True)
+            for name, values in zip(SHARED, lists)
+        },
+    }
 
 
 def creation(row: tuple) -> tuple[str, str]:
@@ -218,4 +307,4 @@ def typed(value: Any, kind: str) -> Any:
         return float(value) if isinstance(value, (int, float)) else None
     if kind == "boolean":
         return value if isinstance(value, bool) else None
-    return value if isinstance(value, int) and -2**63 <= value < 2**63 else None
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None

@@ -1,4 +1,5 @@
 """Input pictures: a request names them by their content, this process knows what they look like, and a store keeps them."""
+
 from __future__ import annotations
 
 import functools
@@ -19,21 +20,25 @@ PICTURES = ("image", "mask_image", "depth_map")  # the fields of a request, in t
 HASH = re.compile("[0-9a-f]{32}")
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 DEEP = ("I", "F")  # Pillow's modes of more than 8 bits begin so
-GIVE = ("give the path of a picture, a PIL image, a NumPy array of uint8 (height, width, 3) or (height, width), or the 32 "
-        "hexadecimal digits that name a picture's content")
+GIVE = (
+    "give the path of a picture, a PIL image, a NumPy array of uint8 (height, width, 3) or (height,"
+    " width), or the 32 hexadecimal digits that name a picture's content"
+)
 _known: dict[str, bytes | Path] = {}  # {content: a PNG}, of all pictures that this process has met
 
 
 def pixels(image: Image) -> str:
     """32 hexadecimal digits over the size and the raw bytes: equal for identical pictures of one mode."""
-    return hashlib.sha256(f"{image.width}x{image.height} ".encode() + image.tobytes()).hexdigest()[:32]
+    return hashlib.sha256(f"{image.width}x{image.height} ".encode() + image.tobytes()).hexdigest()[
+        :32
+    ]
 
 
 def content(name: str, given: Any) -> str:
     """The hash of an input picture, which is remembered, so that the hash alone stands for it from now on.
 
-    An `image` counts as RGB, composited on white where it is transparent; a mask and a depth map as 8-bit grey, composited
-    on black. The orientation that a camera noted (EXIF) is applied.
+    An `image` counts as RGB, composited on white where it is transparent; a mask and a depth map as
+    8-bit grey, composited on black. The orientation that a camera noted (EXIF) is applied.
 
     Parameters
     ----------
@@ -45,13 +50,16 @@ def content(name: str, given: Any) -> str:
     Raises
     ------
     FileNotFoundError, TypeError, ValueError
-        No such file, something else than a picture, one of several frames, or one that cannot be read.
+        No such file, something else than a picture, one of several frames, or one that cannot be
+        read.
     """
     if isinstance(given, str) and HASH.fullmatch(given):
         return given
     image = plain(name, opened(name, given))
     found = pixels(image)
-    if not isinstance(_known.get(found), bytes):  # a file that a store has lent may be gone or changed since
+    if not isinstance(
+        _known.get(found), bytes
+    ):  # a file that a store has lent may be gone or changed since
         _known[found] = png(image)
     return found
 
@@ -65,15 +73,27 @@ def opened(name: str, given: Any) -> Image:
         if isinstance(given, (str, os.PathLike)):
             given = Image.open(place_of(said, given))
         image = given if isinstance(given, Image.Image) else of_array(name, given)
-        if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a telephone's photo with a second view
-            raise ValueError(f"{said} has {image.n_frames} frames; choose one: picture.seek(0), then {name}=picture.copy()")
+        if (
+            getattr(image, "n_frames", 1) > 1 and image.format != "MPO"
+        ):  # a telephone's photo with a second view
+            raise ValueError(
+                f"{said} has {image.n_frames} frames; choose one: picture.seek(0), then"
+                f" {name}=picture.copy()"
+            )
         return ImageOps.exif_transpose(image)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{said}: there is no such file, seen from {os.getcwd()}; {GIVE}") from None
+        raise FileNotFoundError(
+            f"{said}: there is no such file, seen from {os.getcwd()}; {GIVE}"
+        ) from None
     except AssertionError:  # Pillow's own, bare
-        raise ValueError(f"{said}: this picture's file is closed; give its path, or picture.copy() of an open one") from None
+        raise ValueError(
+            f"{said}: this picture's file is closed; give its path, or picture.copy() of an"
+            " open one"
+        ) from None
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise ValueError(f"{said} cannot be read as a picture ({error}); save it as PNG or JPEG and give that") from None
+        raise ValueError(
+            f"{said} cannot be read as a picture ({error}); save it as PNG or JPEG and give that"
+        ) from None
 
 
 def place_of(said: str, given: str | os.PathLike[str]) -> Path:
@@ -81,7 +101,9 @@ def place_of(said: str, given: str | os.PathLike[str]) -> Path:
     if not str(given).strip():
         raise ValueError(f"{said} names no file; None is for no picture")
     if ELSEWHERE.match(str(given)):
-        raise ValueError(f"{said} is an address, and sdlab downloads nothing; save the picture and give its path")
+        raise ValueError(
+            f"{said} is an address, and sdlab downloads nothing; save the picture and give its path"
+        )
     if (place := Path(given).expanduser()).is_dir():
         raise ValueError(f"{said} is a folder; give the path of a picture in it")
     return place
@@ -96,10 +118,15 @@ def of_array(name: str, given: Any) -> Image:
         raise TypeError(f"{name}={given!r:.80} is a {type(given).__name__}; {GIVE}")
     right = given.ndim == 2 or (given.ndim == 3 and given.shape[2] in (3, 4))
     if given.dtype not in (np.uint8, bool) or not right or not given.size:
-        eight = "(array // 256).astype('uint8')" if given.dtype == np.uint16 else (
-            "(255 * array).round().astype('uint8') of numbers from 0 to 1")
-        raise TypeError(f"{name} is an array of {given.dtype} {given.shape}; give uint8 (height, width, 3) or (height, width), "
-                        f"such as {eight}")
+        eight = (
+            "(array // 256).astype('uint8')"
+            if given.dtype == np.uint16
+            else ("(255 * array).round().astype('uint8') of numbers from 0 to 1")
+        )
+        raise TypeError(
+            f"{name} is an array of {given.dtype} {given.shape}; give uint8 (height, width, 3) or"
+            f" (height, width), such as {eight}"
+        )
     return Image.fromarray(given.astype(np.uint8) * 255 if given.dtype == bool else given)
 
 
@@ -109,9 +136,15 @@ def plain(name: str, image: Image) -> Image:
 
     if image.mode[0] in DEEP:
         image = spread(name, image)
-    if image.mode in ("LA", "PA", "La", "RGBa") or "transparency" in image.info or image.mode == "RGBA":
+    if (
+        image.mode in ("LA", "PA", "La", "RGBa")
+        or "transparency" in image.info
+        or image.mode == "RGBA"
+    ):
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white" if name == "image" else "black"), image)
+        image = Image.alpha_composite(
+            Image.new("RGBA", image.size, "white" if name == "image" else "black"), image
+        )
     return image.convert("RGB" if name == "image" else "L")
 
 
@@ -121,8 +154,11 @@ def spread(name: str, image: Image) -> Image:
     from PIL import Image
 
     if name != "depth_map":
-        raise ValueError(f"{name} has more than 8 bits a pixel (Pillow's mode {image.mode!r}); make it a picture of 8 bits, "
-                         "such as (numpy.asarray(picture) // 256).astype('uint8') of numbers up to 65,535")
+        raise ValueError(
+            f"{name} has more than 8 bits a pixel (Pillow's mode {image.mode!r}); make it a picture"
+            " of 8 bits, such as (numpy.asarray(picture) // 256).astype('uint8') of numbers up to"
+            " 65,535"
+        )
     depth = np.asarray(image, np.float64)
     least, most = depth.min(), depth.max()
     if not np.isfinite(most - least):
@@ -146,8 +182,10 @@ def known(name: str) -> bool:
 def require_known(name: str) -> None:
     """Refuses the hash of a picture that this process has not met."""
     if not known(name):
-        raise ValueError(f"no input picture {name} is known here; give the picture itself again, or run with the store that "
-                         "has it")
+        raise ValueError(
+            f"no input picture {name} is known here; give the picture itself again, or run with the"
+            " store that has it"
+        )
 
 
 def picture(name: str) -> Image:
@@ -159,7 +197,9 @@ def picture(name: str) -> Image:
     with Image.open(io.BytesIO(place) if isinstance(place, bytes) else place) as image:
         image.load()
     if pixels(image) != name:
-        raise ValueError(f"{place} is not the picture that it was; delete it, and give the picture itself again")
+        raise ValueError(
+            f"{place} is not the picture that it was; delete it, and give the picture itself again"
+        )
     return image
 
 
@@ -203,7 +243,9 @@ class InputFolder:
         for name in set(names):
             if known(name) and not self.path(name).exists():
                 place = _known[name]
-                write_whole(self.path(name), place if isinstance(place, bytes) else place.read_bytes())
+                write_whole(
+                    self.path(name), place if isinstance(place, bytes) else place.read_bytes()
+                )
 
     def lend(self, names: Iterable[str]) -> None:
         """Tells this process where those are that are here and that it does not know."""
@@ -225,6 +267,10 @@ class InputFolder:
             if HASH.fullmatch(path.stem):
                 try:
                     if pixels(self.picture(path.stem)) != path.stem:
-                        yield path.stem, str(path), "this input picture is not the one that was kept"
+                        yield (
+                            path.stem,
+                            str(path),
+                            "this input picture is not the one that was kept",
+                        )
                 except (OSError, ValueError, SyntaxError) as error:
                     yield path.stem, str(path), f"this input picture cannot be read: {error}"

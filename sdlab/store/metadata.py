@@ -1,4 +1,5 @@
 """Recipe to text and back: what a finished picture's PNG says about how it was made."""
+
 from __future__ import annotations
 
 import io
@@ -22,24 +23,51 @@ FORMAT = 1
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ENDING = b"\0\0\0\0IEND\xaeB`\x82"  # the last 12 bytes of every whole PNG
 ITXT_HEADER = b"sdlab\0\0\0\0\0"  # keyword, not compressed, no language, no translated keyword
-THUMBNAIL = b"sdTH"  # a private chunk with a WebP; the capital H lets editors that change the pixels drop it
+THUMBNAIL = (  # a private chunk with a WebP; the capital H lets editors that change the pixels drop it
+    b"sdTH"
+)
 LATENTS = b"sdLA"  # and one with what was decoded: see `latents`
 SMALL = 128  # pixels; larger pictures carry a thumbnail of this size
 COMPRESS_LEVEL = 1  # 512x512: 37 ms and 515 kB; level 6, Pillow's own choice: 84 ms and 456 kB
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?:,|$)')
-NUMBERS = {"Steps": ("num_inference_steps", int), "CFG scale": ("guidance_scale", float), "Seed": ("seed", int),
-           "Clip skip": ("clip_skip", lambda text: max(int(text) - 1, 0)),  # A1111 counts the layers from 1
-           "Denoising strength": ("strength", float), "Noise level": ("noise_level", int),
-           "Eta": ("eta", float), "Eta DDIM": ("eta", float), "Guidance rescale": ("guidance_rescale", float)}
-NAMES = {"Model": "model", "VAE": "vae", "Watermark": "watermark", "Prompt syntax": "prompt_syntax", "LoRA": "lora",
-         "Textual inversion": "textual_inversion"}  # all but the first two are sdlab's own
-INPUTS = {"Input image": "image", "Input mask": "mask_image", "Input depth": "depth_map"}  # sdlab's own, hashes
-SECOND_PASS = "Hires upscale", "Hires resize"  # where A1111 wrote these, its strength is that of another pass
+NUMBERS = {
+    "Steps": ("num_inference_steps", int),
+    "CFG scale": ("guidance_scale", float),
+    "Seed": ("seed", int),
+    "Clip skip": (
+        "clip_skip",
+        lambda text: max(int(text) - 1, 0),
+    ),  # A1111 counts the layers from 1
+    "Denoising strength": ("strength", float),
+    "Noise level": ("noise_level", int),
+    "Eta": ("eta", float),
+    "Eta DDIM": ("eta", float),
+    "Guidance rescale": ("guidance_rescale", float),
+}
+NAMES = {
+    "Model": "model",
+    "VAE": "vae",
+    "Watermark": "watermark",
+    "Prompt syntax": "prompt_syntax",
+    "LoRA": "lora",
+    "Textual inversion": "textual_inversion",
+}  # all but the first two are sdlab's own
+INPUTS = {
+    "Input image": "image",
+    "Input mask": "mask_image",
+    "Input depth": "depth_map",
+}  # sdlab's own, hashes
+SECOND_PASS = (
+    "Hires upscale",
+    "Hires resize",
+)  # where A1111 wrote these, its strength is that of another pass
 
 
-def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any], latents: bytes | None = None) -> bytes:
+def png_bytes(
+    image: Image, request: Request, key: str, facts: Mapping[str, Any], latents: bytes | None = None
+) -> bytes:
     """The picture as a PNG that carries its recipe, for sdlab and for A1111, before the pixels.
 
     Parameters
@@ -56,15 +84,24 @@ def png_bytes(image: Image, request: Request, key: str, facts: Mapping[str, Any]
     from PIL.PngImagePlugin import PngInfo
 
     if getattr(image, "mode", None) != "RGB":
-        given = f"a picture of mode {image.mode!r}" if hasattr(image, "mode") else f"a {type(image).__name__}"
-        raise TypeError(f"a finished picture is a PIL image of mode 'RGB', not {given}; use image.convert('RGB') or "
-                        "PIL.Image.fromarray(array)")
+        given = (
+            f"a picture of mode {image.mode!r}"
+            if hasattr(image, "mode")
+            else f"a {type(image).__name__}"
+        )
+        raise TypeError(
+            f"a finished picture is a PIL image of mode 'RGB', not {given}; use"
+            " image.convert('RGB') or PIL.Image.fromarray(array)"
+        )
     recipe = request.to_dict()
     known = {name: value for name, value in facts.items() if value is not None and value == value}
     record = {"format": FORMAT, "key": key, "request": recipe, "facts": known}
     info = PngInfo()
     info.add(b"iTXt", ITXT_HEADER + json_bytes(record))
-    info.add_text("parameters", printable(infotext(recipe, str(known.get("sdlab_version", "")), hashes_of_parts(recipe))))
+    info.add_text(
+        "parameters",
+        printable(infotext(recipe, str(known.get("sdlab_version", "")), hashes_of_parts(recipe))),
+    )
     if max(image.size) > SMALL:
         info.add(THUMBNAIL, thumbnail_bytes(image))
     if latents is not None:
@@ -104,7 +141,9 @@ def private_chunk(path: str | os.PathLike[str], wanted: bytes) -> bytes | None:
 
 def json_bytes(record: Mapping[str, Any]) -> bytes:
     """JSON in UTF-8; a lone surrogate, which UTF-8 has no bytes for, stays as JSON's own escape."""
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
+    text = json.dumps(
+        record, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
+    )
     return text.encode("utf-8", "backslashreplace")
 
 
@@ -143,7 +182,11 @@ def _record(file: BinaryIO, name: str) -> dict[str, Any] | None:
             try:
                 record = json.loads(data.removeprefix(ITXT_HEADER))
                 whole = zlib.crc32(b"iTXt" + data) == checksum and isinstance(record["key"], str)
-                whole = whole and isinstance(record["request"], dict) and isinstance(record["facts"], dict)
+                whole = (
+                    whole
+                    and isinstance(record["request"], dict)
+                    and isinstance(record["facts"], dict)
+                )
             except (ValueError, KeyError, TypeError):
                 whole = False
             if not whole:
@@ -170,11 +213,13 @@ def texts(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
     raise ValueError(f"{name}: this PNG is torn, it stops before its end")
 
 
-def infotext(request: Mapping[str, Any], version: str, hashes: Mapping[str, str] | None = None) -> str:
+def infotext(
+    request: Mapping[str, Any], version: str, hashes: Mapping[str, str] | None = None
+) -> str:
     """The recipe as A1111 writes it, for other tools to read.
 
-    A1111's form cannot hold everything: a line of the prompt that begins with "Negative prompt:" reads as the negative
-    prompt. The record of `read_record` is exact.
+    A1111's form cannot hold everything: a line of the prompt that begins with "Negative prompt:"
+    reads as the negative prompt. The record of `read_record` is exact.
 
     Parameters
     ----------
@@ -183,69 +228,100 @@ def infotext(request: Mapping[str, Any], version: str, hashes: Mapping[str, str]
     version : str
         Of sdlab.
     hashes : mapping, optional
-        As `hashes_of_parts` gives them; only while a picture is made it is sure that the files are still the same.
+        As `hashes_of_parts` gives them; only while a picture is made it is sure that the files are
+        still the same.
     """
     lines = [request.get("prompt", "")]
     if request.get("negative_prompt"):
         lines.append(f"Negative prompt: {request['negative_prompt']}")
     pairs = parameters(request, version, hashes or {})
-    return "\n".join([*lines, ", ".join(f"{name}: {quoted(value)}" for name, value in pairs.items() if value is not None)])
+    return "\n".join(
+        [
+            *lines,
+            ", ".join(
+                f"{name}: {quoted(value)}" for name, value in pairs.items() if value is not None
+            ),
+        ]
+    )
 
 
 def hashes_of_parts(request: Mapping[str, Any]) -> dict[str, str]:
-    """"Lora hashes" and "TI hashes" as A1111 writes them, "ink: 0123456789ab, ..."; files that are not here are left out."""
+    """ "Lora hashes" and "TI hashes" as A1111 writes them, "ink: 0123456789ab, ..."; files that are not here are left out."""
     from ..models.additions import digits_of_lora, digits_of_words
     from ..recipe.parts import embeddings, loras
 
     out = {}
-    for name, parts, digits in (("Lora hashes", loras(request.get("lora")), digits_of_lora),
-                                ("TI hashes", embeddings(request.get("textual_inversion")), digits_of_words)):
+    for name, parts, digits in (
+        ("Lora hashes", loras(request.get("lora")), digits_of_lora),
+        ("TI hashes", embeddings(request.get("textual_inversion")), digits_of_words),
+    ):
         files = [Path(each.path).expanduser().resolve() for each in parts]
         if found := [f"{file.stem}: {digits(file)}" for file in files if file.is_file()]:
             out[name] = ", ".join(found)
     return out
 
 
-def parameters(request: Mapping[str, Any], version: str, hashes: Mapping[str, str]) -> dict[str, Any]:
+def parameters(
+    request: Mapping[str, Any], version: str, hashes: Mapping[str, str]
+) -> dict[str, Any]:
     """A1111's names and values in A1111's order; None where there is nothing to say."""
     guidance, sampling = request.get("guidance_scale"), in_a1111(request.get("scheduler"))
     sized = "height" in request and "width" in request
-    swapped = any(request.get(name) for name in ("vae", "lora", "textual_inversion"))  # `weights` are those of all together
+    swapped = any(
+        request.get(name) for name in ("vae", "lora", "textual_inversion")
+    )  # `weights` are those of all together
     return {
-        "Steps": request.get("num_inference_steps"), "Sampler": sampling.pop("Sampler", None),
+        "Steps": request.get("num_inference_steps"),
+        "Sampler": sampling.pop("Sampler", None),
         "Schedule type": sampling.pop("Schedule type", None),
-        "CFG scale": None if guidance is None else repr(guidance).removesuffix(".0"), "Seed": request.get("seed"),
+        "CFG scale": None if guidance is None else repr(guidance).removesuffix(".0"),
+        "Seed": request.get("seed"),
         "Size": f"{request['width']}x{request['height']}" if sized else None,
-        "Model hash": request["weights"][:10] if request.get("weights") and not swapped else None,  # A1111: 10 digits
-        "Model": request.get("model"), "VAE": request.get("vae"),
-        "Denoising strength": request.get("strength"), "Noise level": request.get("noise_level"),
+        "Model hash": (
+            request["weights"][:10] if request.get("weights") and not swapped else None
+        ),  # A1111: 10 digits
+        "Model": request.get("model"),
+        "VAE": request.get("vae"),
+        "Denoising strength": request.get("strength"),
+        "Noise level": request.get("noise_level"),
         "Clip skip": request["clip_skip"] + 1 if request.get("clip_skip") else None,
-        "Lora hashes": hashes.get("Lora hashes"), "TI hashes": hashes.get("TI hashes"),
-        "RNG": "CPU", "Eta DDIM": request.get("eta") or None, **sampling,
-        "Guidance rescale": request.get("guidance_rescale") or None, "Prompt syntax": request.get("prompt_syntax"),
+        "Lora hashes": hashes.get("Lora hashes"),
+        "TI hashes": hashes.get("TI hashes"),
+        "RNG": "CPU",
+        "Eta DDIM": request.get("eta") or None,
+        **sampling,
+        "Guidance rescale": request.get("guidance_rescale") or None,
+        "Prompt syntax": request.get("prompt_syntax"),
         **{name: request.get(field) for name, field in INPUTS.items()},
-        "LoRA": request.get("lora"), "Textual inversion": request.get("textual_inversion"),
+        "LoRA": request.get("lora"),
+        "Textual inversion": request.get("textual_inversion"),
         "Watermark": request.get("watermark"),
-        "Version": f"sdlab {version}".strip()}
+        "Version": f"sdlab {version}".strip(),
+    }
 
 
 def quoted(value: Any) -> str:
     """The value as it stands, or as a JSON string where it would be read as something else."""
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if re.search(r'[,:\n\r]|^[\s"]|\s$|^$', text) else text
+    return (
+        json.dumps(text, ensure_ascii=False) if re.search(r'[,:\n\r]|^[\s"]|\s$|^$', text) else text
+    )
 
 
 def read_infotext(text: str) -> dict[str, Any]:
     """The fields that A1111's text states, in diffusers' words, and the rest under A1111's names as text.
 
-    Whatever is not stated is missing; to A1111 a missing "RNG" means noise made on the GPU. Nothing is refused: a number
-    that cannot be read stays text under A1111's name, and text without parameters is a prompt.
+    Whatever is not stated is missing; to A1111 a missing "RNG" means noise made on the GPU. Nothing
+    is refused: a number that cannot be read stays text under A1111's name, and text without
+    parameters is a prompt.
     """
     *lines, last = text.rstrip().split("\n")
     pairs = [(match["name"], unquoted(match["value"])) for match in PAIR.finditer(last)]
     if len(pairs) < 3:
         lines, pairs = [*lines, last], []
-    start = next((i for i, line in enumerate(lines) if line.startswith("Negative prompt:")), len(lines))
+    start = next(
+        (i for i, line in enumerate(lines) if line.startswith("Negative prompt:")), len(lines)
+    )
     negative = "\n".join(lines[start:]).removeprefix("Negative prompt:").removeprefix(" ")
     fields = {"prompt": "\n".join(lines[:start]), "negative_prompt": negative}
     twice = any(name in SECOND_PASS for name, _ in pairs)

@@ -1,4 +1,5 @@
 """Stars, ratings and votes on pictures: lines of a text file beside them, which people can read and merge."""
+
 from __future__ import annotations
 
 import json
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     from pandas.api.extensions import ExtensionArray
 
 OPINIONS = {"starred": "boolean", "rating": "Int64"}
-BALLOT = {"time": "string", "left": "string", "right": "string", "vote": "string", "blind": "boolean"}
+BALLOT = {
+    "time": "string",
+    "left": "string",
+    "right": "string",
+    "vote": "string",
+    "blind": "boolean",
+}
 VOTES = ("left", "right", "tie", "both bad")
 RATINGS = (1, 2, 3, 4, 5)
 
@@ -25,8 +32,8 @@ RATINGS = (1, 2, 3, 4, 5)
 class Opinions:
     """What people said of pictures, in the file `opinions.jsonl`: one JSON object a line, of which the last word counts.
 
-    The file is only ever appended to, a whole line at a time, so several processes and threads may write to it. It is made by
-    the first opinion.
+    The file is only ever appended to, a whole line at a time, so several processes and threads may
+    write to it. It is made by the first opinion.
 
     Parameters
     ----------
@@ -36,10 +43,15 @@ class Opinions:
 
     def __init__(self, root: Path) -> None:
         self.file = root / "opinions.jsonl"
-        self._read: tuple[Any, list[dict]] = None, []  # (the file's stamp, its lines); replaced as one, for the threads
+        self._read: tuple[Any, list[dict]] = (
+            None,
+            [],
+        )  # (the file's stamp, its lines); replaced as one, for the threads
         self._warned = 0  # lines
 
-    def rate(self, key: str, *, starred: bool | None = None, rating: int | EllipsisType | None = ...) -> None:
+    def rate(
+        self, key: str, *, starred: bool | None = None, rating: int | EllipsisType | None = ...
+    ) -> None:
         """Stars a picture, rates it, or both.
 
         Parameters
@@ -54,7 +66,10 @@ class Opinions:
         said = {"starred": starred} if starred is not None else {}
         said |= {"rating": rating} if rating is not ... else {}
         if not said:
-            raise TypeError("rate needs an opinion: starred=True or False, rating=1 to 5 or None (no rating), or both")
+            raise TypeError(
+                "rate needs an opinion: starred=True or False, rating=1 to 5 or None (no rating),"
+                " or both"
+            )
         self._append(required({"key": key, **said}))
 
     def vote(self, left: str, right: str, vote: str, *, blind: bool = False) -> None:
@@ -81,7 +96,12 @@ class Opinions:
         import pandas as pd
 
         votes = [line for line in self._lines() if "vote" in line]
-        return pd.DataFrame({name: pd.array([vote.get(name) for vote in votes], kind) for name, kind in BALLOT.items()})
+        return pd.DataFrame(
+            {
+                name: pd.array([vote.get(name) for vote in votes], kind)
+                for name, kind in BALLOT.items()
+            }
+        )
 
     def columns(self, keys: Sequence[str]) -> dict[str, ExtensionArray]:
         """The stars (False where nothing is said) and ratings of these keys, as columns of pandas' nullable types."""
@@ -89,19 +109,27 @@ class Opinions:
         import pandas as pd
 
         said = self.ratings()
-        found = pd.Index(list(said), dtype=object).get_indexer(keys) if said else np.full(len(keys), -1)
+        found = (
+            pd.Index(list(said), dtype=object).get_indexer(keys) if said else np.full(len(keys), -1)
+        )
         starred, rating = zip(*said.values()) if said else ((), ())
-        return {"starred": pd.array(starred, "boolean").take(found, allow_fill=True, fill_value=False),
-                "rating": pd.array(rating, "Int64").take(found, allow_fill=True)}
+        return {
+            "starred": pd.array(starred, "boolean").take(found, allow_fill=True, fill_value=False),
+            "rating": pd.array(rating, "Int64").take(found, allow_fill=True),
+        }
 
     def _append(self, said: dict[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         line = json.dumps({"time": now, **said}).encode() + b"\n"
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with open(self.file, "a+b", buffering=0) as file:  # each write is one call of the system, at the end of the file
+        with open(
+            self.file, "a+b", buffering=0
+        ) as file:  # each write is one call of the system, at the end of the file
             is_new = file.tell() == 0
             data = line if is_new or ends_its_line(file) else b"\n" + line
-            while file.write(data) < len(data):  # no space: the next try says so, or finds some, on a line of its own
+            while file.write(data) < len(
+                data
+            ):  # no space: the next try says so, or finds some, on a line of its own
                 data = b"\n" + line
             os.fsync(file.fileno())
         if is_new:
@@ -124,30 +152,43 @@ class Opinions:
             try:
                 found += [required(json.loads(line))] if line.strip() else []
             except (ValueError, RecursionError):
-                unread += [number] if number < len(lines) else []  # at the very end somebody may still be writing
+                unread += (
+                    [number] if number < len(lines) else []
+                )  # at the very end somebody may still be writing
         if len(unread) > self._warned:
             self._warned = len(unread)
             others = f" and {len(unread) - 1:,} others" if len(unread) > 1 else ""
-            warnings.warn(f"{self.file}, line {unread[0]}{others}: no opinion that can be read, so it does not count; "
-                          "mend or delete it", stacklevel=2)
+            warnings.warn(
+                f"{self.file}, line {unread[0]}{others}: no opinion that can be read, so it does"
+                " not count; mend or delete it",
+                stacklevel=2,
+            )
         return found
 
 
 def required(said: Any) -> dict[str, Any]:
     """The opinion itself, or an error that says what is allowed."""
     if not isinstance(said, dict) or not {"starred", "rating", "vote"} & said.keys():
-        raise ValueError("an opinion is a mapping with a key and starred or rating, or with left, right and vote")
+        raise ValueError(
+            "an opinion is a mapping with a key and starred or rating, or with left, right and vote"
+        )
     for name in ("left", "right") if "vote" in said else ("key",):
         if not isinstance(said.get(name), str):
-            raise ValueError(f"{name}={said.get(name)!r:.60} is no key; give text, such as request.key")
+            raise ValueError(
+                f"{name}={said.get(name)!r:.60} is no key; give text, such as request.key"
+            )
     for name in ("starred", "blind"):
         if not isinstance(said.get(name, False), bool):
             raise ValueError(f"{name}={said[name]!r:.60}: use True or False")
     rating = said.get("rating")
     if rating is not None and (type(rating) is not int or rating not in RATINGS):
-        raise ValueError(f"rating={rating!r:.60}: use a whole number from 1 to 5, or None for no rating")
+        raise ValueError(
+            f"rating={rating!r:.60}: use a whole number from 1 to 5, or None for no rating"
+        )
     if said.get("vote", "tie") not in VOTES:
-        raise ValueError(f"vote={said['vote']!r:.60}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}")
+        raise ValueError(
+            f"vote={said['vote']!r:.60}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
+        )
     return said
 
 
@@ -159,7 +200,8 @@ def native(value: Any) -> Any:
 def ends_its_line(file: BinaryIO) -> bool:
     """Whether the last line has an end: else a kill or a full disk has torn it, or somebody else is writing it just now.
 
-    Then the next line begins with an end of line; in the latter case that leaves an empty line, which readers skip.
+    Then the next line begins with an end of line; in the latter case that leaves an empty line,
+    which readers skip.
     """
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"

@@ -1,4 +1,5 @@
 """`Store(root)`: a folder with one file a picture, which carries its own recipe; it reads as a DataFrame."""
+
 from __future__ import annotations
 
 import contextlib
@@ -27,16 +28,25 @@ if TYPE_CHECKING:
 COLUMNS = {"key": "string", **RECIPE, "path": "string", "error": "string", **FACTS, **OPINIONS}
 ROOM = 100_000  # bytes that must be free for a run to begin
 KEY = re.compile("[0-9a-f]{32}")
-PICTURE = "another picture", " or give another folder, and run again: what is finished stays finished"
+PICTURE = (
+    "another picture",
+    " or give another folder, and run again: what is finished stays finished",
+)
 OPINION = "another opinion", " and say it again: earlier ones are kept"
-ADVICE = {errno.ENOSPC: "free space there", errno.EDQUOT: "free space there", errno.EROFS: "make it writable",
-          errno.EACCES: "make it writable", errno.EPERM: "make it writable"}
+ADVICE = {
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "free space there",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+}
 
 
 class Store:
     """A folder of finished pictures, each in a file named by its recipe's key, and of what people said of them.
 
-    Several processes and threads may use one store at once. Nothing is written before the first `save` or opinion.
+    Several processes and threads may use one store at once. Nothing is written before the first
+    `save` or opinion.
 
     Parameters
     ----------
@@ -68,10 +78,19 @@ class Store:
 
     def _file(self, key: str) -> str:
         if not isinstance(key, str) or not KEY.fullmatch(key):
-            raise ValueError(f"{key!r} is no key; a key is 32 hexadecimal digits, such as request.key")
+            raise ValueError(
+                f"{key!r} is no key; a key is 32 hexadecimal digits, such as request.key"
+            )
         return f"{self.images}{os.sep}{key[:2]}{os.sep}{key}.png"
 
-    def save(self, key: str, request: Request, image: Image, facts: Mapping[str, Any], latents: bytes | None = None) -> Path:
+    def save(
+        self,
+        key: str,
+        request: Request,
+        image: Image,
+        facts: Mapping[str, Any],
+        latents: bytes | None = None,
+    ) -> Path:
         """Writes a finished picture, wholly or not at all.
 
         Parameters
@@ -83,8 +102,8 @@ class Store:
         image : PIL.Image.Image
             RGB.
         facts : mapping
-            Those that are columns enter the frame, others stay in the record. "pixels" is added, and "created" (ISO 8601,
-            UTC) unless given.
+            Those that are columns enter the frame, others stay in the record. "pixels" is added,
+            and "created" (ISO 8601, UTC) unless given.
         latents : bytes, optional
             What another VAE can decode, as `latents.packed` gives it; the picture carries it.
 
@@ -95,9 +114,14 @@ class Store:
         """
         path, own = self.path(key), key_of(request.to_dict())
         if key != own:
-            raise ValueError(f"key {key} does not belong to this request, whose own is {own}; save needs the resolved one")
+            raise ValueError(
+                f"key {key} does not belong to this request, whose own is {own}; save needs the"
+                " resolved one"
+            )
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        data = png_bytes(image, request, key, {"created": now, **facts, "pixels": pixels(image)}, latents)
+        data = png_bytes(
+            image, request, key, {"created": now, **facts, "pixels": pixels(image)}, latents
+        )
         with self._advising(*PICTURE):
             self.inputs.keep(named(vars(request)))
             write_whole(path, data)
@@ -113,11 +137,14 @@ class Store:
                 trial.write(bytes(ROOM))
                 trial.flush()
 
-    def rate(self, key: str, *, starred: bool | None = None, rating: int | EllipsisType | None = ...) -> None:
+    def rate(
+        self, key: str, *, starred: bool | None = None, rating: int | EllipsisType | None = ...
+    ) -> None:
         """Stars a picture, rates it from 1 to 5, or both; what is not given stays as it was, and rating=None takes it back.
 
-        The picture need not be there (yet). The opinion goes into the text file `opinions.jsonl`, not into the picture or the
-        index, and outlives both. Raises OSError where that file cannot be written.
+        The picture need not be there (yet). The opinion goes into the text file `opinions.jsonl`,
+        not into the picture or the index, and outlives both. Raises OSError where that file cannot
+        be written.
         """
         self._file(key)
         with self._advising(*OPINION):
@@ -142,7 +169,9 @@ class Store:
             yield
         except OSError as error:
             todo = ADVICE.get(error.errno, "see to that") + then
-            raise OSError(error.errno, f"the store {self.root} cannot take {what} ({error.strerror}); {todo}") from error
+            raise OSError(
+                error.errno, f"the store {self.root} cannot take {what} ({error.strerror}); {todo}"
+            ) from error
 
     def image(self, key: str) -> Image:
         """The picture in memory, RGB."""
@@ -156,8 +185,10 @@ class Store:
         try:
             return self.inputs.picture(name)
         except FileNotFoundError:
-            raise FileNotFoundError(errno.ENOENT, f"no input picture {name!r:.80} in {self!r}; it keeps those of its own "
-                                    "cells") from None
+            raise FileNotFoundError(
+                errno.ENOENT,
+                f"no input picture {name!r:.80} in {self!r}; it keeps those of its own cells",
+            ) from None
 
     def record(self, key: str) -> dict[str, Any]:
         """What the picture says about itself: {"format", "key", "request", "facts"}, every given fact included."""
@@ -169,18 +200,21 @@ class Store:
         try:
             yield self.path(key)
         except FileNotFoundError:
-            raise FileNotFoundError(errno.ENOENT, f"no picture {key} in {self!r}; run its request first") from None
+            raise FileNotFoundError(
+                errno.ENOENT, f"no picture {key} in {self!r}; run its request first"
+            ) from None
 
     def frame(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
         """One row a picture: key, recipe, path, error (missing here: failures are not stored), facts, star and rating.
 
-        The last two, `starred` (False where nothing was said) and `rating` (1 to 5), are as of now: a frame in memory keeps
-        its old ones until it is read again.
+        The last two, `starred` (False where nothing was said) and `rating` (1 to 5), are as of now:
+        a frame in memory keeps its old ones until it is read again.
 
         Parameters
         ----------
         keys : iterable of str, optional
-            Rows for these, in this order, with only key and opinions where there is no picture. Else all, in order of creation.
+            Rows for these, in this order, with only key and opinions where there is no picture.
+            Else all, in order of creation.
         """
         import pandas as pd
 
@@ -191,16 +225,22 @@ class Store:
         columns |= self.opinions.columns(columns["key"])
         return pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
 
-    def seconds(self, *, weights: str, num_inference_steps: int, height: int, width: int) -> float | None:
+    def seconds(
+        self, *, weights: str, num_inference_steps: int, height: int, width: int
+    ) -> float | None:
         """The mean time of the latest pictures of this model, size and number of steps; None if nothing is like them."""
-        return self.index.seconds(weights=weights, num_inference_steps=num_inference_steps, height=height, width=width)
+        return self.index.seconds(
+            weights=weights, num_inference_steps=num_inference_steps, height=height, width=width
+        )
 
     def finished(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys whose pictures are there and whole; a torn one is moved aside, with a warning."""
         keys = list(dict.fromkeys(keys))
         sizes = self.index.sizes(keys)
         whole = {key for key, size in sizes.items() if ends_with(self._file(key), ENDING, size)}
-        doubtful = [key for key in keys if key not in whole]  # new to the index, or not as it says: the picture decides
+        doubtful = [
+            key for key in keys if key not in whole
+        ]  # new to the index, or not as it says: the picture decides
         return whole | self._enter(doubtful, sizes)
 
     def rebuild(self) -> int:
@@ -227,7 +267,10 @@ class Store:
             try:
                 record = read_record(path)
                 if (record or {}).get("key") != key:
-                    raise ValueError(f"{path}: this PNG holds {'the recipe of another key' if record else 'no recipe'}")
+                    raise ValueError(
+                        f"{path}: this PNG holds"
+                        f" {'the recipe of another key' if record else 'no recipe'}"
+                    )
                 yield packed(record, os.path.getsize(path))
             except FileNotFoundError:
                 continue
@@ -242,7 +285,11 @@ class Store:
         for folder in os.listdir(self.images) if self.images.is_dir() else ():
             with contextlib.suppress(NotADirectoryError):
                 for name in os.listdir(self.images / folder):
-                    if name.endswith(".png") and name.startswith(folder) and KEY.fullmatch(name[:-4]):
+                    if (
+                        name.endswith(".png")
+                        and name.startswith(folder)
+                        and KEY.fullmatch(name[:-4])
+                    ):
                         keys.add(name[:-4])
                     elif is_leftover(self.images / folder / name):
                         with contextlib.suppress(OSError):
@@ -253,31 +300,52 @@ class Store:
         """Decodes every picture, inputs too, and compares it with its record; rows `key path problem`, none if all is well."""
         import pandas as pd
 
-        problems = [(key, self._file(key), self._problem(key)) for key in sorted(self._names())] + [*self.inputs.problems()]
-        return pd.DataFrame([p for p in problems if p[2]], columns=["key", "path", "problem"], dtype="string")
+        problems = [(key, self._file(key), self._problem(key)) for key in sorted(self._names())] + [
+            *self.inputs.problems()
+        ]
+        return pd.DataFrame(
+            [p for p in problems if p[2]], columns=["key", "path", "problem"], dtype="string"
+        )
 
     def _problem(self, key: str) -> str | None:
         try:
             record, image = self.record(key), self.image(key)
             own = record and key_of(record["request"])
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow's word for broken PNGs is SyntaxError
+        except (
+            OSError,
+            ValueError,
+            SyntaxError,
+        ) as error:  # Pillow's word for broken PNGs is SyntaxError
             return f"cannot be read: {error}"
         if own != key:
             return f"its recipe is that of {own}" if own else "carries no recipe"
-        if missing := [name for name in named(record["request"]) if not self.inputs.path(name).exists()]:
+        if missing := [
+            name for name in named(record["request"]) if not self.inputs.path(name).exists()
+        ]:
             return f"its input picture {missing[0]} is missing"
-        return None if record["facts"].get("pixels") == pixels(image) else "its pixels are not those that were saved"
+        return (
+            None
+            if record["facts"].get("pixels") == pixels(image)
+            else "its pixels are not those that were saved"
+        )
 
 
 def require_layout(root: Path, images: Path) -> None:
     for folder in (root, images):
         if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f"{folder} is a file; a store is a folder, such as Store('runs/hamster')")
+            raise NotADirectoryError(
+                f"{folder} is a file; a store is a folder, such as Store('runs/hamster')"
+            )
     names = [name for name in os.listdir(images) if name[0] != "."] if images.is_dir() else []
     if names and not any(re.fullmatch("[0-9a-f]{2}", name) for name in names):
-        raise ValueError(f"{images} holds {names[0]!r}, so {root} is no store; give a store's folder, or a new one")
+        raise ValueError(
+            f"{images} holds {names[0]!r}, so {root} is no store; give a store's folder, or a"
+            " new one"
+        )
     if root.name == "images" and (root.parent / "index.sqlite").exists():
-        raise ValueError(f"{root} is the inside of a store; did you mean Store({str(root.parent)!r})?")
+        raise ValueError(
+            f"{root} is the inside of a store; did you mean Store({str(root.parent)!r})?"
+        )
 
 
 def set_aside(path: str, error: ValueError) -> None:
@@ -286,4 +354,7 @@ def set_aside(path: str, error: ValueError) -> None:
     except OSError:
         warnings.warn(f"{error}; it counts as unfinished", stacklevel=2)
     else:
-        warnings.warn(f"{error}; moved to {os.path.basename(path)}.broken, so the cell counts as unfinished", stacklevel=2)
+        warnings.warn(
+            f"{error}; moved to {os.path.basename(path)}.broken, so the cell counts as unfinished",
+            stacklevel=2,
+        )

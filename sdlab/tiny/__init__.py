@@ -1,4 +1,5 @@
 """The small models that ship inside sdlab, the little worlds they know, and the program that trained them."""
+
 from pathlib import Path
 
 TINY_V1 = Path(__file__).with_name("tiny-v1")

@@ -1,9 +1,11 @@
 """Reads a picture of a little world by templates: which background, and which objects stand where.
 
-A template laid on the background explains some of the picture's difference from that background. The one that explains
-most is the first object found; whatever overlaps it is dropped, and the next one is looked for. All of it happens at
-32x32, half the resolution of the first world, so that a shift by a pixel does not matter.
+A template laid on the background explains some of the picture's difference from that background.
+The one that explains most is the first object found; whatever overlaps it is dropped, and the next
+one is looked for. All of it happens at 32x32, half the resolution of the first world, so that a
+shift by a pixel does not matter.
 """
+
 import functools
 import random
 from dataclasses import dataclass
@@ -17,9 +19,11 @@ from .world import COUNT_SIDE, PAIR_SIDE, SIDES, V1, World
 
 TEMPLATE_SIDES = tuple(sorted({*SIDES.values(), PAIR_SIDE, COUNT_SIDE}))
 HALF = SIZE // 2
-LEAST_FIT = .45  # the part of the difference in its square that an object must explain
-LEAST_GAIN = .6  # and how much: squared difference in 0..1 units, summed over channels and half-size pixels
-OVERLAP = .30  # of the smaller square; more, and the weaker of two finds is dropped
+LEAST_FIT = 0.45  # the part of the difference in its square that an object must explain
+LEAST_GAIN = (
+    0.6  # and how much: squared difference in 0..1 units, summed over channels and half-size pixels
+)
+OVERLAP = 0.30  # of the smaller square; more, and the weaker of two finds is dropped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +53,10 @@ def as_pixels(image: Image.Image | np.ndarray) -> np.ndarray:
     """
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ValueError(f"got an array {image.shape} of {image.dtype}; give (H, W, 3) of uint8, or a PIL image")
+            raise ValueError(
+                f"got an array {image.shape} of {image.dtype}; give (H, W, 3) of uint8, or a PIL"
+                " image"
+            )
         image = Image.fromarray(image)
     image = image.convert("RGB")
     if image.size != (SIZE, SIZE):
@@ -58,6 +65,7 @@ def as_pixels(image: Image.Image | np.ndarray) -> np.ndarray:
 
 
 # ---- backgrounds
+
 
 @functools.cache
 def reference_backgrounds(world: World) -> tuple[tuple[str, ...], np.ndarray]:
@@ -68,7 +76,11 @@ def reference_backgrounds(world: World) -> tuple[tuple[str, ...], np.ndarray]:
         for seed in range(60):
             rng = random.Random(seed)
             picture = halved(background(rng, name) / np.float32(255))
-            horizon = int(np.abs(np.diff(picture[10:24].mean((1, 2)))).argmax()) if name in HORIZONS else 0
+            horizon = (
+                int(np.abs(np.diff(picture[10:24].mean((1, 2)))).argmax())
+                if name in HORIZONS
+                else 0
+            )
             groups.setdefault(horizon, []).append(picture)
         names += [name] * len(groups)
         pictures += [np.median(group, 0) for group in groups.values()]
@@ -79,8 +91,8 @@ def fitted_background(pixels: np.ndarray, world: World = V1) -> tuple[str, np.nd
     """The background's name and its picture (32, 32, 3), moved to the colour that this picture really has."""
     names, pictures = reference_backgrounds(world)
     distances = np.abs(pictures - pixels).sum(-1).reshape(len(names), -1)
-    best = int(np.quantile(distances, .4, axis=1).argmin())
-    near = distances[best] <= np.quantile(distances[best], .4)
+    best = int(np.quantile(distances, 0.4, axis=1).argmin())
+    near = distances[best] <= np.quantile(distances[best], 0.4)
     offset = np.median((pixels - pictures[best]).reshape(-1, 3)[near], 0)
     return names[best], pictures[best] + offset
 
@@ -92,6 +104,7 @@ def find_background(image: Image.Image | np.ndarray, world: World = V1) -> str:
 
 # ---- objects
 
+
 def objects(world: World) -> tuple[str, ...]:
     """Everything that may stand in a picture of the world."""
     return *world.names, *COLORED_SHAPES
@@ -101,15 +114,16 @@ def objects(world: World) -> tuple[str, ...]:
 def kernels(side: int, world: World) -> tuple[np.ndarray, np.ndarray]:
     """What to correlate with a picture's maps, (side/2 * side/2 * 8, objects), and each template's own energy.
 
-    With d = picture - background b and a template of colours t and cover a, laying it on explains
-    2 d.a(t - b) - a^2 (t - b)^2 of the squared difference; p = a t. The eight maps are d, d.b, b and b.b.
+    With d = picture - background b and a template of colours t and cover a, laying it on explains 2
+    d.a(t - b) - a^2 (t - b)^2 of the squared difference; p = a t. The eight maps are d, d.b, b and
+    b.b.
     """
     rgba = np.stack([np.asarray(sprite(name, side), np.float32) / 255 for name in objects(world)])
     cover = rgba[..., 3:]
     both = halved(np.concatenate([rgba[..., :3] * cover, cover], -1))
     p, a = both[..., :3], both[..., 3:]
     stacked = np.concatenate([2 * p, -2 * a, 2 * a * p, -a * a], -1)  # (objects, side/2, side/2, 8)
-    return stacked.reshape(len(rgba), -1).T.copy(), (p ** 2).sum((1, 2, 3))
+    return stacked.reshape(len(rgba), -1).T.copy(), (p**2).sum((1, 2, 3))
 
 
 def windows(maps: np.ndarray, n: int) -> np.ndarray:
@@ -118,13 +132,17 @@ def windows(maps: np.ndarray, n: int) -> np.ndarray:
     return view.transpose(0, 1, 3, 4, 2).reshape((HALF + 1 - n) ** 2, -1)
 
 
-def candidates(pixels: np.ndarray, ground: np.ndarray, side: int, world: World) -> tuple[np.ndarray, np.ndarray]:
+def candidates(
+    pixels: np.ndarray, ground: np.ndarray, side: int, world: World
+) -> tuple[np.ndarray, np.ndarray]:
     """Gain and fit of every object at every place, each (places, objects)."""
     d, n = pixels - ground, side // 2
-    maps = np.concatenate([d, (d * ground).sum(-1, keepdims=True), ground, (ground ** 2).sum(-1, keepdims=True)], -1)
+    maps = np.concatenate(
+        [d, (d * ground).sum(-1, keepdims=True), ground, (ground**2).sum(-1, keepdims=True)], -1
+    )
     weights, energy = kernels(side, world)
     gain = windows(maps, n) @ weights - energy
-    difference = windows((d ** 2).sum(-1, keepdims=True), n).sum(-1, keepdims=True)
+    difference = windows((d**2).sum(-1, keepdims=True), n).sum(-1, keepdims=True)
     return gain, gain / (difference + 1e-3)
 
 
@@ -132,30 +150,42 @@ def overlap(a: Found, b: Found) -> float:
     """The common part of two squares, as a part of the smaller one."""
     across, down = ((a.side + b.side) / 2 - abs(p - q) for p, q in ((a.x, b.x), (a.y, b.y)))
     shorter = min(a.side, b.side)
-    return max(0, min(across, shorter)) * max(0, min(down, shorter)) / shorter ** 2
+    return max(0, min(across, shorter)) * max(0, min(down, shorter)) / shorter**2
 
 
-def ranked(pixels: np.ndarray, ground: np.ndarray, world: World, depth: int = 60) -> list[tuple[float, Found]]:
+def ranked(
+    pixels: np.ndarray, ground: np.ndarray, world: World, depth: int = 60
+) -> list[tuple[float, Found]]:
     """The most convincing placements of all sizes, best first, as (score, found)."""
     out, names = [], objects(world)
     for side in TEMPLATE_SIDES:
         gain, fit = candidates(pixels, ground, side, world)
-        score = np.where((gain > LEAST_GAIN) & (fit > LEAST_FIT), gain * fit ** 2, 0)
+        score = np.where((gain > LEAST_GAIN) & (fit > LEAST_FIT), gain * fit**2, 0)
         best = score.max(1)  # one object for each place is enough: the others overlap it
         for place in np.argsort(-best)[:depth]:
             if best[place] > 0:
                 row, column = divmod(int(place), HALF + 1 - side // 2)
                 k = int(score[place].argmax())
-                out.append((float(best[place]), Found(name=names[k], x=2 * column + side / 2, y=2 * row + side / 2,
-                                                     side=side, fit=round(float(fit[place, k]), 3))))
+                out.append(
+                    (
+                        float(best[place]),
+                        Found(
+                            name=names[k],
+                            x=2 * column + side / 2,
+                            y=2 * row + side / 2,
+                            side=side,
+                            fit=round(float(fit[place, k]), 3),
+                        ),
+                    )
+                )
     return sorted(out, key=lambda pair: -pair[0])
 
 
 def find_objects(image: Image.Image | np.ndarray, world: World = V1) -> list[Found]:
     """The emoji and coloured shapes in a picture, the most convincing first.
 
-    About 10 ms a picture. It knows the world's own sprites, upright and in their own sizes, and nothing else: a blur
-    that no template explains to 45% is no object.
+    About 10 ms a picture. It knows the world's own sprites, upright and in their own sizes, and
+    nothing else: a blur that no template explains to 45% is no object.
     """
     pixels = as_pixels(image)
     _, ground = fitted_background(pixels, world)

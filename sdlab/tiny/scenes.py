@@ -1,8 +1,10 @@
 """The backgrounds of the little worlds: ten plain colours and nine painted scenes, square RGB pictures, and their depth.
 
-What is random in a scene (clouds, stars, bubbles) stands on a grid of 4 pixels, the size of one latent cell: a small
-autoencoder then sees each of them in one position only, and spends its few parameters on the objects.
+What is random in a scene (clouds, stars, bubbles) stands on a grid of 4 pixels, the size of one
+latent cell: a small autoencoder then sees each of them in one position only, and spends its few
+parameters on the objects.
 """
+
 import functools
 import random
 from collections.abc import Callable
@@ -11,17 +13,32 @@ import numpy as np
 
 SIZE, GRID = 64, 4  # pixels of the first world's pictures, pixels of a latent cell
 BACKGROUNDS = {
-    "white": (250, 250, 250), "black": (22, 22, 26), "gray": (150, 152, 156), "red": (205, 62, 62),
-    "orange": (240, 160, 80), "yellow": (248, 226, 110), "green": (110, 190, 110), "blue": (95, 150, 230),
-    "purple": (160, 110, 205), "pink": (248, 180, 205),
+    "white": (250, 250, 250),
+    "black": (22, 22, 26),
+    "gray": (150, 152, 156),
+    "red": (205, 62, 62),
+    "orange": (240, 160, 80),
+    "yellow": (248, 226, 110),
+    "green": (110, 190, 110),
+    "blue": (95, 150, 230),
+    "purple": (160, 110, 205),
+    "pink": (248, 180, 205),
 }
 SCENES = {  # scene: the phrases that may name it in a caption
-    "sky": ("in the sky",), "grass": ("on the grass", "in a meadow"), "night": ("at night",), "beach": ("on the beach",),
-    "sunset": ("at sunset",), "snow": ("in the snow",), "sea": ("under the sea", "under water"),
-    "desert": ("in the desert",), "forest": ("in the forest",),
+    "sky": ("in the sky",),
+    "grass": ("on the grass", "in a meadow"),
+    "night": ("at night",),
+    "beach": ("on the beach",),
+    "sunset": ("at sunset",),
+    "snow": ("in the snow",),
+    "sea": ("under the sea", "under water"),
+    "desert": ("in the desert",),
+    "forest": ("in the forest",),
 }
-HORIZONS = {name: (.5, .5625, .625) for name in ("grass", "beach", "snow", "desert")}  # of the height: one is chosen
-FLOOR = .5  # depth of the ground at the lower edge, where 0 is far away and 1 is near
+HORIZONS = {
+    name: (0.5, 0.5625, 0.625) for name in ("grass", "beach", "snow", "desert")
+}  # of the height: one is chosen
+FLOOR = 0.5  # depth of the ground at the lower edge, where 0 is far away and 1 is near
 Color = tuple[float, ...]
 
 
@@ -39,8 +56,13 @@ def coordinates(size: int) -> tuple[np.ndarray, np.ndarray]:
 def gradient(rng: random.Random, size: int, *stops: tuple[float, Color]) -> np.ndarray:
     """A vertical gradient through (height, colour) stops, each colour jittered."""
     heights, colors = [height for height, _ in stops], [jittered(rng, color) for _, color in stops]
-    column = [np.interp(coordinates(size)[0][:, 0], heights, [color[c] for color in colors]) for c in range(3)]
-    return np.repeat(np.stack(column, -1)[:, None], size, axis=1).astype(np.float32)  # (size, size, 3)
+    column = [
+        np.interp(coordinates(size)[0][:, 0], heights, [color[c] for color in colors])
+        for c in range(3)
+    ]
+    return np.repeat(np.stack(column, -1)[:, None], size, axis=1).astype(
+        np.float32
+    )  # (size, size, 3)
 
 
 def cell(rng: random.Random, size: int) -> float:
@@ -52,37 +74,66 @@ def sky(rng: random.Random, size: int) -> np.ndarray:
     y, x = coordinates(size)
     picture = gradient(rng, size, (0, (80, 160, 235)), (1, (190, 225, 250)))
     for _ in range(rng.randint(2, 3)):  # clouds
-        distance = ((x - cell(rng, size)) / .2) ** 2 + ((y - cell(rng, size)) / .08) ** 2
-        picture += (np.clip(1.2 - distance, 0, 1) * .8)[..., None] * (255 - picture)
+        distance = ((x - cell(rng, size)) / 0.2) ** 2 + ((y - cell(rng, size)) / 0.08) ** 2
+        picture += (np.clip(1.2 - distance, 0, 1) * 0.8)[..., None] * (255 - picture)
     return picture
 
 
 def grass(rng: random.Random, size: int, horizon: float) -> np.ndarray:
-    return gradient(rng, size, (0, (120, 190, 245)), (horizon - .01, (200, 230, 250)), (horizon + .01, (110, 190, 80)),
-                    (1, (50, 130, 45)))
+    return gradient(
+        rng,
+        size,
+        (0, (120, 190, 245)),
+        (horizon - 0.01, (200, 230, 250)),
+        (horizon + 0.01, (110, 190, 80)),
+        (1, (50, 130, 45)),
+    )
 
 
 def night(rng: random.Random, size: int) -> np.ndarray:
     picture = gradient(rng, size, (0, (10, 12, 40)), (1, (45, 45, 100)))
     for _ in range(12):  # stars of 2x2 pixels
         y, x = (rng.randrange(size // GRID) * GRID + 1 for _ in range(2))
-        picture[y:y + 2, x:x + 2] += .8 * (np.array([255, 250, 210]) - picture[y:y + 2, x:x + 2])
+        picture[y : y + 2, x : x + 2] += 0.8 * (
+            np.array([255, 250, 210]) - picture[y : y + 2, x : x + 2]
+        )
     return picture
 
 
 def beach(rng: random.Random, size: int, horizon: float) -> np.ndarray:
-    return gradient(rng, size, (0, (130, 205, 245)), (.36, (200, 235, 250)), (.38, (40, 140, 200)),
-                    (horizon - .03, (80, 190, 215)), (horizon, (240, 225, 170)), (1, (225, 200, 130)))
+    return gradient(
+        rng,
+        size,
+        (0, (130, 205, 245)),
+        (0.36, (200, 235, 250)),
+        (0.38, (40, 140, 200)),
+        (horizon - 0.03, (80, 190, 215)),
+        (horizon, (240, 225, 170)),
+        (1, (225, 200, 130)),
+    )
 
 
 def sunset(rng: random.Random, size: int) -> np.ndarray:
-    return gradient(rng, size, (0, (90, 50, 130)), (.5, (235, 100, 90)), (.8, (255, 180, 80)), (.82, (110, 50, 80)),
-                    (1, (60, 30, 60)))
+    return gradient(
+        rng,
+        size,
+        (0, (90, 50, 130)),
+        (0.5, (235, 100, 90)),
+        (0.8, (255, 180, 80)),
+        (0.82, (110, 50, 80)),
+        (1, (60, 30, 60)),
+    )
 
 
 def snow(rng: random.Random, size: int, horizon: float) -> np.ndarray:
-    return gradient(rng, size, (0, (150, 180, 215)), (horizon - .02, (205, 220, 240)), (horizon + .02, (240, 245, 252)),
-                    (1, (250, 250, 255)))
+    return gradient(
+        rng,
+        size,
+        (0, (150, 180, 215)),
+        (horizon - 0.02, (205, 220, 240)),
+        (horizon + 0.02, (240, 245, 252)),
+        (1, (250, 250, 255)),
+    )
 
 
 def sea(rng: random.Random, size: int) -> np.ndarray:
@@ -90,32 +141,52 @@ def sea(rng: random.Random, size: int) -> np.ndarray:
     picture = gradient(rng, size, (0, (60, 160, 215)), (1, (10, 50, 120)))
     for _ in range(6):  # bubbles
         distance = np.sqrt((x - cell(rng, size)) ** 2 + (y - cell(rng, size)) ** 2)
-        picture += (np.clip(1 - np.abs(distance - .035) / .016, 0, 1) * .6)[..., None] * (230 - picture)
+        picture += (np.clip(1 - np.abs(distance - 0.035) / 0.016, 0, 1) * 0.6)[..., None] * (
+            230 - picture
+        )
     return picture
 
 
 def desert(rng: random.Random, size: int, horizon: float) -> np.ndarray:
-    return gradient(rng, size, (0, (110, 180, 230)), (horizon - .01, (235, 225, 200)), (horizon + .01, (235, 170, 95)),
-                    (1, (190, 115, 55)))
+    return gradient(
+        rng,
+        size,
+        (0, (110, 180, 230)),
+        (horizon - 0.01, (235, 225, 200)),
+        (horizon + 0.01, (235, 170, 95)),
+        (1, (190, 115, 55)),
+    )
 
 
 def forest(rng: random.Random, size: int) -> np.ndarray:
-    picture = gradient(rng, size, (0, (20, 60, 35)), (.7, (60, 115, 60)), (.72, (75, 65, 35)), (1, (50, 45, 25)))
+    picture = gradient(
+        rng, size, (0, (20, 60, 35)), (0.7, (60, 115, 60)), (0.72, (75, 65, 35)), (1, (50, 45, 25))
+    )
     y, x = coordinates(size)
     for _ in range(5):  # trunks
-        trunk = np.clip(1.2 - np.abs(x - cell(rng, size)) / .03, 0, 1) * (y < .75)
-        picture += (trunk * .7)[..., None] * (np.array([70, 45, 25]) - picture)
+        trunk = np.clip(1.2 - np.abs(x - cell(rng, size)) / 0.03, 0, 1) * (y < 0.75)
+        picture += (trunk * 0.7)[..., None] * (np.array([70, 45, 25]) - picture)
     return picture
 
 
 PAINTERS: dict[str, Callable[..., np.ndarray]] = {
-    "sky": sky, "grass": grass, "night": night, "beach": beach, "sunset": sunset, "snow": snow, "sea": sea,
-    "desert": desert, "forest": forest}
+    "sky": sky,
+    "grass": grass,
+    "night": night,
+    "beach": beach,
+    "sunset": sunset,
+    "snow": snow,
+    "sea": sea,
+    "desert": desert,
+    "forest": forest,
+}
 
 
 def plain(rng: random.Random, name: str, size: int) -> np.ndarray:
-    picture = np.zeros((size, size, 3), np.float32) + np.array(jittered(rng, BACKGROUNDS[name]), np.float32)
-    return picture + (rng.uniform(-8, 8) * (coordinates(size)[0] - .5))[..., None]
+    picture = np.zeros((size, size, 3), np.float32) + np.array(
+        jittered(rng, BACKGROUNDS[name]), np.float32
+    )
+    return picture + (rng.uniform(-8, 8) * (coordinates(size)[0] - 0.5))[..., None]
 
 
 def background(rng: random.Random, name: str, size: int = SIZE) -> np.ndarray:
@@ -123,13 +194,21 @@ def background(rng: random.Random, name: str, size: int = SIZE) -> np.ndarray:
     return background_and_depth(rng, name, size)[0]
 
 
-def background_and_depth(rng: random.Random, name: str, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+def background_and_depth(
+    rng: random.Random, name: str, size: int = SIZE
+) -> tuple[np.ndarray, np.ndarray]:
     """The same picture, and how near each of its points is, (size, size) float32 in 0..1: the ground rises to the horizon."""
     horizon = rng.choice(HORIZONS[name]) if name in HORIZONS else None
     if name not in PAINTERS:
         picture = plain(rng, name, size)
     else:
-        picture = PAINTERS[name](rng, size) if horizon is None else PAINTERS[name](rng, size, horizon)
+        picture = (
+            PAINTERS[name](rng, size) if horizon is None else PAINTERS[name](rng, size, horizon)
+        )
     height = coordinates(size)[0]
-    depth = np.zeros_like(height) if horizon is None else FLOOR * np.clip((height - horizon) / (1 - horizon), 0, 1)
+    depth = (
+        np.zeros_like(height)
+        if horizon is None
+        else FLOOR * np.clip((height - horizon) / (1 - horizon), 0, 1)
+    )
     return picture.clip(0, 255).astype(np.uint8), depth

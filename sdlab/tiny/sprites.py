@@ -1,8 +1,10 @@
 """The pictures of single objects: 108 emoji from a shipped atlas, and drawn shapes in ten colours.
 
-The atlas `emoji.webp` holds glyphs of Noto Color Emoji 2.042 (images Apache-2.0, font OFL 1.1: `LICENSE-NotoColorEmoji.txt`).
-It was made by ``python -m sdlab.tiny.sprites NotoColorEmoji.ttf``; nobody needs the font to use it.
+The atlas `emoji.webp` holds glyphs of Noto Color Emoji 2.042 (images Apache-2.0, font OFL 1.1:
+`LICENSE-NotoColorEmoji.txt`). It was made by ``python -m sdlab.tiny.sprites NotoColorEmoji.ttf``;
+nobody needs the font to use it.
 """
+
 import argparse
 import functools
 import math
@@ -13,29 +15,128 @@ from PIL import Image, ImageDraw, ImageFont
 ATLAS = Path(__file__).with_name("emoji.webp")
 CELL, COLUMNS = 96, 12  # pixels of a glyph in the atlas, glyphs in a row
 EMOJI = {
-    "hamster": "🐹", "mouse": "🐁", "cat": "🐱", "dog": "🐶", "rabbit": "🐰", "fox": "🦊", "bear": "🐻", "panda": "🐼",
-    "frog": "🐸", "pig": "🐷", "lion": "🦁", "monkey": "🐵", "chick": "🐥", "penguin": "🐧", "owl": "🦉", "bird": "🐦",
-    "fish": "🐠", "whale": "🐳", "octopus": "🐙", "crab": "🦀", "butterfly": "🦋", "bee": "🐝", "ladybug": "🐞",
-    "snail": "🐌", "turtle": "🐢", "dinosaur": "🦕", "elephant": "🐘", "unicorn": "🦄", "cow": "🐮", "dragon": "🐲",
-    "tree": "🌳", "pine": "🌲", "palm": "🌴", "cactus": "🌵", "sunflower": "🌻", "rose": "🌹", "tulip": "🌷",
-    "mushroom": "🍄", "apple": "🍎", "banana": "🍌", "strawberry": "🍓", "lemon": "🍋", "watermelon": "🍉",
-    "pizza": "🍕", "burger": "🍔", "cake": "🎂", "donut": "🍩", "carrot": "🥕", "robot": "🤖", "house": "🏠",
-    "castle": "🏰", "city": "🏙", "car": "🚗", "bus": "🚌", "bicycle": "🚲", "rocket": "🚀", "airplane": "✈",
-    "boat": "⛵", "paintbrush": "🖌", "palette": "🎨", "book": "📕", "key": "🔑", "clock": "⏰", "umbrella": "☂",
-    "balloon": "🎈", "gift": "🎁", "guitar": "🎸", "football": "⚽", "crown": "👑", "camera": "📷", "computer": "💻",
-    "bell": "🔔", "sun": "🌞", "moon": "🌙", "cloud": "☁", "rainbow": "🌈", "snowman": "⛄", "fire": "🔥",
-    "woman": "👩", "man": "👨", "hand": "✋", "ghost": "👻", "alien": "👽", "pumpkin": "🎃",
-    "sheep": "🐑", "horse": "🐴", "giraffe": "🦒", "snake": "🐍", "shark": "🦈", "duck": "🦆", "koala": "🐨", "tiger": "🐯",
-    "parrot": "🦜", "hedgehog": "🦔", "dolphin": "🐬", "pear": "🍐", "cherry": "🍒", "tomato": "🍅", "avocado": "🥑",
-    "egg": "🥚", "helicopter": "🚁", "ship": "🚢", "trophy": "🏆", "drum": "🥁", "violin": "🎻", "anchor": "⚓",
-    "volcano": "🌋", "tent": "⛺",
+    "hamster": "🐹",
+    "mouse": "🐁",
+    "cat": "🐱",
+    "dog": "🐶",
+    "rabbit": "🐰",
+    "fox": "🦊",
+    "bear": "🐻",
+    "panda": "🐼",
+    "frog": "🐸",
+    "pig": "🐷",
+    "lion": "🦁",
+    "monkey": "🐵",
+    "chick": "🐥",
+    "penguin": "🐧",
+    "owl": "🦉",
+    "bird": "🐦",
+    "fish": "🐠",
+    "whale": "🐳",
+    "octopus": "🐙",
+    "crab": "🦀",
+    "butterfly": "🦋",
+    "bee": "🐝",
+    "ladybug": "🐞",
+    "snail": "🐌",
+    "turtle": "🐢",
+    "dinosaur": "🦕",
+    "elephant": "🐘",
+    "unicorn": "🦄",
+    "cow": "🐮",
+    "dragon": "🐲",
+    "tree": "🌳",
+    "pine": "🌲",
+    "palm": "🌴",
+    "cactus": "🌵",
+    "sunflower": "🌻",
+    "rose": "🌹",
+    "tulip": "🌷",
+    "mushroom": "🍄",
+    "apple": "🍎",
+    "banana": "🍌",
+    "strawberry": "🍓",
+    "lemon": "🍋",
+    "watermelon": "🍉",
+    "pizza": "🍕",
+    "burger": "🍔",
+    "cake": "🎂",
+    "donut": "🍩",
+    "carrot": "🥕",
+    "robot": "🤖",
+    "house": "🏠",
+    "castle": "🏰",
+    "city": "🏙",
+    "car": "🚗",
+    "bus": "🚌",
+    "bicycle": "🚲",
+    "rocket": "🚀",
+    "airplane": "✈",
+    "boat": "⛵",
+    "paintbrush": "🖌",
+    "palette": "🎨",
+    "book": "📕",
+    "key": "🔑",
+    "clock": "⏰",
+    "umbrella": "☂",
+    "balloon": "🎈",
+    "gift": "🎁",
+    "guitar": "🎸",
+    "football": "⚽",
+    "crown": "👑",
+    "camera": "📷",
+    "computer": "💻",
+    "bell": "🔔",
+    "sun": "🌞",
+    "moon": "🌙",
+    "cloud": "☁",
+    "rainbow": "🌈",
+    "snowman": "⛄",
+    "fire": "🔥",
+    "woman": "👩",
+    "man": "👨",
+    "hand": "✋",
+    "ghost": "👻",
+    "alien": "👽",
+    "pumpkin": "🎃",
+    "sheep": "🐑",
+    "horse": "🐴",
+    "giraffe": "🦒",
+    "snake": "🐍",
+    "shark": "🦈",
+    "duck": "🦆",
+    "koala": "🐨",
+    "tiger": "🐯",
+    "parrot": "🦜",
+    "hedgehog": "🦔",
+    "dolphin": "🐬",
+    "pear": "🍐",
+    "cherry": "🍒",
+    "tomato": "🍅",
+    "avocado": "🥑",
+    "egg": "🥚",
+    "helicopter": "🚁",
+    "ship": "🚢",
+    "trophy": "🏆",
+    "drum": "🥁",
+    "violin": "🎻",
+    "anchor": "⚓",
+    "volcano": "🌋",
+    "tent": "⛺",
 }
 NAMES = tuple(EMOJI)
 SHAPES = ("circle", "square", "triangle", "star", "heart", "diamond")
 COLORS = {
-    "red": (220, 40, 40), "orange": (245, 140, 30), "yellow": (250, 215, 50), "green": (60, 170, 70),
-    "blue": (45, 100, 220), "purple": (140, 70, 190), "pink": (245, 140, 190), "brown": (130, 85, 50),
-    "black": (25, 25, 28), "white": (248, 248, 248),
+    "red": (220, 40, 40),
+    "orange": (245, 140, 30),
+    "yellow": (250, 215, 50),
+    "green": (60, 170, 70),
+    "blue": (45, 100, 220),
+    "purple": (140, 70, 190),
+    "pink": (245, 140, 190),
+    "brown": (130, 85, 50),
+    "black": (25, 25, 28),
+    "white": (248, 248, 248),
 }
 COLORED_SHAPES = tuple(f"{color} {shape}" for color in COLORS for shape in SHAPES)
 
@@ -54,7 +155,10 @@ def sprite(name: str, side: int = CELL) -> Image.Image:
     elif name in COLORED_SHAPES:
         picture = shape(*name.split(" "))
     else:
-        raise ValueError(f"unknown object {name!r}; the world has {', '.join(NAMES)}, and shapes such as 'red circle'")
+        raise ValueError(
+            f"unknown object {name!r}; the world has {', '.join(NAMES)}, and shapes such as 'red"
+            " circle'"
+        )
     return picture.resize((side, side), Image.BOX if side < 24 else Image.LANCZOS, reducing_gap=2.0)
 
 
@@ -75,7 +179,10 @@ def glyph(name: str) -> Image.Image:
 def star_points(n: int) -> list[tuple[float, float]]:
     radius = (122 / 256 * n, 52 / 256 * n)
     turns = [i * math.pi / 5 for i in range(10)]
-    return [(n / 2 + radius[i % 2] * math.sin(t), n / 2 + n / 43 - radius[i % 2] * math.cos(t)) for i, t in enumerate(turns)]
+    return [
+        (n / 2 + radius[i % 2] * math.sin(t), n / 2 + n / 43 - radius[i % 2] * math.cos(t))
+        for i, t in enumerate(turns)
+    ]
 
 
 def heart_points(n: int) -> list[tuple[float, float]]:
@@ -89,15 +196,21 @@ def heart_points(n: int) -> list[tuple[float, float]]:
 def shape(color: str, form: str) -> Image.Image:
     """A filled shape, drawn at 256x256 RGBA so that making it smaller smooths its edges."""
     n = 256
-    picture = Image.new("RGBA", (n, n), (*COLORS[color], 0))  # its colour under the clear part too: no dark rim
+    picture = Image.new(
+        "RGBA", (n, n), (*COLORS[color], 0)
+    )  # its colour under the clear part too: no dark rim
     draw, fill = ImageDraw.Draw(picture), (*COLORS[color], 255)
     if form == "circle":
         draw.ellipse((8, 8, n - 8, n - 8), fill=fill)
     elif form == "square":
         draw.rectangle((20, 20, n - 20, n - 20), fill=fill)
     else:
-        points = {"triangle": [(n / 2, 14), (n - 8, n - 24), (8, n - 24)], "star": star_points(n), "heart": heart_points(n),
-                  "diamond": [(n / 2, 4), (n - 40, n / 2), (n / 2, n - 4), (40, n / 2)]}[form]
+        points = {
+            "triangle": [(n / 2, 14), (n - 8, n - 24), (8, n - 24)],
+            "star": star_points(n),
+            "heart": heart_points(n),
+            "diamond": [(n / 2, 4), (n - 40, n / 2), (n / 2, n - 4), (40, n / 2)],
+        }[form]
         draw.polygon(points, fill=fill)
     return picture
 
@@ -125,7 +238,9 @@ def build_atlas(font_path: Path, target: Path = ATLAS) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=build_atlas.__doc__)
-    parser.add_argument("font", type=Path, help="NotoColorEmoji.ttf (Debian: package fonts-noto-color-emoji)")
+    parser.add_argument(
+        "font", type=Path, help="NotoColorEmoji.ttf (Debian: package fonts-noto-color-emoji)"
+    )
     build_atlas(parser.parse_args().font)
     print(f"{ATLAS}: {ATLAS.stat().st_size / 1e3:.0f} kB")
 

@@ -1,23 +1,29 @@
 """Everyday words that a stranger may type and the little world has no picture for.
 
-Each is one token. Training captions carry some of them, so that the model learns to ignore what it cannot draw; "no"
-and "without" are among them, which is why it draws what they forbid.
+Each is one token. Training captions carry some of them, so that the model learns to ignore what it
+cannot draw; "no" and "without" are among them, which is why it draws what they forbid.
 """
 
-EVERYDAY_WORDS = tuple("""in on at near beside under over behind front inside between by from into photo picture drawing
-image painting sketch portrait art cartoon emoji icon simple detailed quality high low blurry sharp style my your his her
-its our their one two three four five six seven eight nine ten forest space street room table kitchen garden park river
-mountain field a an left right above below next small big background meadow water sky grass night beach sunset snow sea
-day winter summer colour color colours colors gray grey shape shapes object objects animal animals flower flowers fruit
-food person people girl boy child children king queen face eye eyes hand hands finger fingers leg legs foot feet arm arms
-head hair hat red-haired sign signs banner banners letter letters word words text writing written saying says reading
-page newspaper poster logo name war peace love time money music dance fight army soldier gun bomb blood protest crowd
-street nude sex body man's woman's doctor nurse teacher engineer ceo worker rich poor young horse sheep kitten puppy car's
-road bridge train ship plane chair bed door window wall light dark shadow mirror glass cup bottle bread egg coffee tea
-wine ball toy book's sitting standing running flying holding wearing riding eating sleeping looking playing is are was be
-has have it this that these those he she they we you i as for or but if than then there here more less most best worst
-good bad ugly pretty strange funny real realistic fake empty cute happy sad
-old new nice little tiny large huge beautiful shiny wooden golden lovely fluffy angry sleepy very really with and the of to
-only just any full whole half many few several both each every all none
-never always without not no don't nothing nobody hello world test cold hot warm red green blue noon morning evening made
-wood metal stone paper stripes dots pattern texture abstract minimal vintage modern render cat's dog's""".split())  # noqa: SIM905  (forty lines of quotes would not read better)
+WORDS = """
+in on at near beside under over behind front inside between by from into photo picture drawing image
+painting sketch portrait art cartoon emoji icon simple detailed quality high low blurry sharp style
+my your his her its our their one two three four five six seven eight nine ten forest space street
+room table kitchen garden park river mountain field a an left right above below next small big
+background meadow water sky grass night beach sunset snow sea day winter summer colour color colours
+colors gray grey shape shapes object objects animal animals flower flowers fruit food person people
+girl boy child children king queen face eye eyes hand hands finger fingers leg legs foot feet arm
+arms head hair hat red-haired sign signs banner banners letter letters word words text writing
+written saying says reading page newspaper poster logo name war peace love time money music dance
+fight army soldier gun bomb blood protest crowd street nude sex body man's woman's doctor nurse
+teacher engineer ceo worker rich poor young horse sheep kitten puppy car's road bridge train ship
+plane chair bed door window wall light dark shadow mirror glass cup bottle bread egg coffee tea wine
+ball toy book's sitting standing running flying holding wearing riding eating sleeping looking
+playing is are was be has have it this that these those he she they we you i as for or but if than
+then there here more less most best worst good bad ugly pretty strange funny real realistic fake
+empty cute happy sad old new nice little tiny large huge beautiful shiny wooden golden lovely fluffy
+angry sleepy very really with and the of to only just any full whole half many few several both each
+every all none never always without not no don't nothing nobody hello world test cold hot warm red
+green blue noon morning evening made wood metal stone paper stripes dots pattern texture abstract
+minimal vintage modern render cat's dog's
+"""
+EVERYDAY_WORDS = tuple(WORDS.split())

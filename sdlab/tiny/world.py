@@ -1,12 +1,15 @@
 """The captioned worlds: emoji and coloured shapes before plain or painted backgrounds, RGB, with English captions.
 
-A sample has one object, two related ones, or two to four alike. Sizes are few and corners stand on the grid of the
-latent cells, so that an object's latents look alike wherever it stands: what a model of 3 million parameters can learn
-in an hour is thereby larger. Seven coloured shapes and one object pair in six are never rendered for training.
+A sample has one object, two related ones, or two to four alike. Sizes are few and corners stand on
+the grid of the latent cells, so that an object's latents look alike wherever it stands: what a
+model of 3 million parameters can learn in an hour is thereby larger. Seven coloured shapes and one
+object pair in six are never rendered for training.
 
-The first model was shown the world `V1` at 64x64 pixels. The second was shown `V2` at 96x96: eight of the first world's
-objects, people among them, and one scene were filtered out; 24 objects and two scenes were added.
+The first model was shown the world `V1` at 64x64 pixels. The second was shown `V2` at 96x96: eight
+of the first world's objects, people among them, and one scene were filtered out; 24 objects and two
+scenes were added.
 """
+
 import functools
 import hashlib
 import random
@@ -21,10 +24,23 @@ from .sprites import COLORED_SHAPES, COLORS, NAMES, SHAPES, sprite
 from .words import EVERYDAY_WORDS
 
 IRREGULAR_PLURALS = {
-    "mouse": "mice", "fox": "foxes", "butterfly": "butterflies", "city": "cities", "bus": "buses",
-    "paintbrush": "paintbrushes", "woman": "women", "man": "men", "cactus": "cacti", "octopus": "octopuses",
-    "strawberry": "strawberries", "fish": "fish", "sheep": "sheep", "cherry": "cherries", "tomato": "tomatoes",
-    "trophy": "trophies", "volcano": "volcanoes",
+    "mouse": "mice",
+    "fox": "foxes",
+    "butterfly": "butterflies",
+    "city": "cities",
+    "bus": "buses",
+    "paintbrush": "paintbrushes",
+    "woman": "women",
+    "man": "men",
+    "cactus": "cacti",
+    "octopus": "octopuses",
+    "strawberry": "strawberries",
+    "fish": "fish",
+    "sheep": "sheep",
+    "cherry": "cherries",
+    "tomato": "tomatoes",
+    "trophy": "trophies",
+    "volcano": "volcanoes",
 }
 KINDS = ("one", "pair", "count")  # one object, two related ones, several alike
 COUNTS = {2: "two", 3: "three", 4: "four"}
@@ -32,16 +48,26 @@ OPENINGS = ("a picture of ", "a drawing of ", "an image of ", "a cute picture of
 SIDES = {"small": 20, "": 40, "big": 56}  # pixels of a single object
 PAIR_SIDE, COUNT_SIDE = 28, 24
 RELATIONS = ("left of", "right of", "above", "below")
-HELD_OUT_SHAPES = frozenset({"purple star", "green heart", "orange square", "blue triangle", "pink diamond",
-                             "black heart", "yellow circle"})
-OBJECT_DEPTH = .6, 1.0  # at an object's rim and in its middle, where 0 is far away and 1 is near
+HELD_OUT_SHAPES = frozenset(
+    {
+        "purple star",
+        "green heart",
+        "orange square",
+        "blue triangle",
+        "pink diamond",
+        "black heart",
+        "yellow circle",
+    }
+)
+OBJECT_DEPTH = 0.6, 1.0  # at an object's rim and in its middle, where 0 is far away and 1 is near
 
 
 @dataclass(frozen=True, kw_only=True)
 class World:
     """What a model is shown: named objects and scenes, on pictures of `size` pixels square.
 
-    Lengths in this module are stated for 64 pixels; `px` and `on_cells` bring them to the world's own size.
+    Lengths in this module are stated for 64 pixels; `px` and `on_cells` bring them to the world's
+    own size.
     """
 
     size: int
@@ -52,8 +78,21 @@ class World:
     def meaningful(self) -> frozenset[str]:
         """The words that stand for something in these pictures."""
         phrases = " ".join(phrase for scene in self.scenes for phrase in SCENES[scene])
-        return frozenset({*self.names, *COLORS, *SHAPES, *COUNTS.values(), *RELATIONS, "next", "left", "right", "small", "big",
-                          *phrases.split()})
+        return frozenset(
+            {
+                *self.names,
+                *COLORS,
+                *SHAPES,
+                *COUNTS.values(),
+                *RELATIONS,
+                "next",
+                "left",
+                "right",
+                "small",
+                "big",
+                *phrases.split(),
+            }
+        )
 
     @functools.cached_property
     def stray_words(self) -> tuple[str, ...]:
@@ -71,9 +110,14 @@ class World:
 
 FIRST = 84  # of the named objects are the first world's
 FILTERED = ("woman", "man", "hand", "ghost", "alien", "dragon", "palette", "guitar", "sunset")
-V1 = World(size=64, names=NAMES[:FIRST], scenes=("sky", "grass", "night", "beach", "sunset", "snow", "sea"))
-V2 = World(size=96, names=tuple(name for name in NAMES if name not in FILTERED),
-           scenes=tuple(name for name in SCENES if name not in FILTERED))
+V1 = World(
+    size=64, names=NAMES[:FIRST], scenes=("sky", "grass", "night", "beach", "sunset", "snow", "sea")
+)
+V2 = World(
+    size=96,
+    names=tuple(name for name in NAMES if name not in FILTERED),
+    scenes=tuple(name for name in SCENES if name not in FILTERED),
+)
 BOTH = World(size=64, names=NAMES, scenes=tuple(SCENES))  # to read pictures of either
 
 
@@ -120,7 +164,7 @@ def is_held_out_pair(a: str, b: str) -> bool:
 
 def pick(rng: random.Random, train: bool = True, world: World = V1) -> str:
     """A random object: 26% coloured shapes, without the held-out ones when `train`."""
-    if rng.random() >= .26:
+    if rng.random() >= 0.26:
         return rng.choice(world.names)
     while train and (name := rng.choice(COLORED_SHAPES)) in HELD_OUT_SHAPES:
         pass
@@ -149,7 +193,11 @@ def pair_caption(rng: random.Random, a: str, b: str, relation: str | None) -> st
     a, b = with_article(a), with_article(b)
     if relation is None:
         return rng.choice((f"{a} and {b}", f"{a} and {b}", f"{a} next to {b}", f"{a} with {b}"))
-    return f"{a} to the {relation} {b}" if relation in ("left of", "right of") and rng.random() < .4 else f"{a} {relation} {b}"
+    return (
+        f"{a} to the {relation} {b}"
+        if relation in ("left of", "right of") and rng.random() < 0.4
+        else f"{a} {relation} {b}"
+    )
 
 
 def pair(rng: random.Random, train: bool, world: World) -> Layout:
@@ -159,27 +207,39 @@ def pair(rng: random.Random, train: bool, world: World) -> Layout:
             break
     relation = rng.choice((*RELATIONS, None, None))
     position = relation or rng.choice(("left of", "right of"))
-    near, far = (on_grid(rng, world.px(low), world.px(low + 4)) for low in (0, 32))  # along the relation
+    near, far = (
+        on_grid(rng, world.px(low), world.px(low + 4)) for low in (0, 32)
+    )  # along the relation
     across = [on_grid(rng, world.px(12), world.px(24)) for _ in range(2)]
     first, second = (near, far) if position in ("left of", "above") else (far, near)
     places = [(first, across[0]), (second, across[1])]
     if position in ("above", "below"):
         places = [(x, y) for y, x in places]
-    objects = tuple(Placed(name=name, x=x, y=y, side=world.px(PAIR_SIDE))
-                    for name, (x, y) in zip((a, b), places))
+    objects = tuple(
+        Placed(name=name, x=x, y=y, side=world.px(PAIR_SIDE))
+        for name, (x, y) in zip((a, b), places)
+    )
     return "pair", objects, pair_caption(rng, a, b, relation), relation
 
 
 def several(rng: random.Random, train: bool, world: World) -> Layout:
     name, count = pick(rng, train, world), rng.choice((2, 2, 3, 3, 4))
-    three = ((4, 8), (36, 8), (20, 36)) if rng.random() < .5 else ((4, 32), (36, 32), (20, 4))
+    three = ((4, 8), (36, 8), (20, 36)) if rng.random() < 0.5 else ((4, 32), (36, 32), (20, 4))
     places = {2: ((4, 20), (36, 20)), 3: three, 4: ((4, 4), (36, 4), (4, 36), (36, 36))}[count]
-    objects = tuple(Placed(name=name, x=world.on_cells(x) + on_grid(rng, -4, 0), y=world.on_cells(y) + on_grid(rng, -4, 0),
-                           side=world.px(COUNT_SIDE)) for x, y in places)
+    objects = tuple(
+        Placed(
+            name=name,
+            x=world.on_cells(x) + on_grid(rng, -4, 0),
+            y=world.on_cells(y) + on_grid(rng, -4, 0),
+            side=world.px(COUNT_SIDE),
+        )
+        for x, y in places
+    )
     return "count", objects, f"{COUNTS[count]} {plural(name)}", None
 
 
 # ---- pictures
+
 
 def vanishes(name: str, background_name: str) -> bool:
     """Whether a coloured shape could not be seen on the background."""
@@ -190,13 +250,14 @@ def vanishes(name: str, background_name: str) -> bool:
 
 def pick_background(rng: random.Random, names: list[str], world: World) -> str:
     while True:
-        found = rng.choice(world.scenes) if rng.random() < .3 else rng.choice(list(BACKGROUNDS))
+        found = rng.choice(world.scenes) if rng.random() < 0.3 else rng.choice(list(BACKGROUNDS))
         if not any(vanishes(name, found) for name in names):
             return found
 
 
-def paint(rng: random.Random, objects: tuple[Placed, ...], background_name: str,
-          size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+def paint(
+    rng: random.Random, objects: tuple[Placed, ...], background_name: str, size: int = SIZE
+) -> tuple[np.ndarray, np.ndarray]:
     """The objects on their background, (size, size, 3) uint8, and the depth of it, (size, size) float32."""
     ground, depth = background_and_depth(rng, background_name, size)
     picture, depth = Image.fromarray(ground).convert("RGBA"), depth.copy()
@@ -204,7 +265,7 @@ def paint(rng: random.Random, objects: tuple[Placed, ...], background_name: str,
         drawn = sprite(placed.name, placed.side)
         picture.alpha_composite(drawn, (placed.x, placed.y))
         body = bulge(placed.name, placed.side)
-        part = depth[placed.y:placed.y + placed.side, placed.x:placed.x + placed.side]
+        part = depth[placed.y : placed.y + placed.side, placed.x : placed.x + placed.side]
         np.maximum(part, body, out=part)
     return np.asarray(picture.convert("RGB")), depth
 
@@ -215,39 +276,56 @@ def bulge(name: str, side: int) -> np.ndarray:
     alpha = sprite(name, side).getchannel("A")
     rim, middle = OBJECT_DEPTH
     rounded = np.asarray(alpha.filter(ImageFilter.GaussianBlur(side / 8)), np.float32) / 255
-    return (np.asarray(alpha) > 127) * (rim + (middle - rim) * np.clip(2 * rounded - 1, 0, 1)).astype(np.float32)
+    return (np.asarray(alpha) > 127) * (
+        rim + (middle - rim) * np.clip(2 * rounded - 1, 0, 1)
+    ).astype(np.float32)
 
 
 def background_phrase(rng: random.Random, name: str) -> str:
-    return f"on {with_article(name)} background" if name in BACKGROUNDS else rng.choice(SCENES[name])
+    return (
+        f"on {with_article(name)} background" if name in BACKGROUNDS else rng.choice(SCENES[name])
+    )
 
 
 def sample(rng: random.Random, *, train: bool = True, world: World = V1) -> Sample:
     """One random captioned picture; `train` leaves the held-out combinations out."""
     draw = rng.random()
-    layout = one_object if draw < .40 else pair if draw < .82 else several
+    layout = one_object if draw < 0.40 else pair if draw < 0.82 else several
     kind, objects, caption, relation = layout(rng, train, world)
     name = pick_background(rng, [placed.name for placed in objects], world)
-    said = rng.random() < .75
+    said = rng.random() < 0.75
     if said:
         caption += " " + background_phrase(rng, name)
-    if rng.random() < .12:
+    if rng.random() < 0.12:
         caption = rng.choice(OPENINGS) + caption
     image, depth = paint(rng, objects, name, world.size)
-    return Sample(image=image, depth=depth, caption=caption, kind=kind, objects=objects, relation=relation,
-                  background=name if said else None)
+    return Sample(
+        image=image,
+        depth=depth,
+        caption=caption,
+        kind=kind,
+        objects=objects,
+        relation=relation,
+        background=name if said else None,
+    )
 
 
-def with_stray_word(rng: random.Random, caption: str, words: tuple[str, ...] = V1.stray_words) -> str:
+def with_stray_word(
+    rng: random.Random, caption: str, words: tuple[str, ...] = V1.stray_words
+) -> str:
     """The caption with an adjective, a "no" or a made-up word in it: what a model learns to ignore."""
     pieces = caption.split(" ")
     place = rng.randint(0, len(pieces))
     made_up = "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(3, 6)))
-    word = rng.choice(words) if rng.random() < .7 else made_up
+    word = rng.choice(words) if rng.random() < 0.7 else made_up
     return " ".join([*pieces[:place], word, *pieces[place:]])
 
 
 def training_sample(rng: random.Random, world: World = V1) -> tuple[Sample, str]:
     """A picture of the world and its caption, one in ten with a stray word."""
     drawn = sample(rng, train=True, world=world)
-    return drawn, with_stray_word(rng, drawn.caption, world.stray_words) if rng.random() < .10 else drawn.caption
+    return drawn, (
+        with_stray_word(rng, drawn.caption, world.stray_words)
+        if rng.random() < 0.10
+        else drawn.caption
+    )

@@ -1,13 +1,19 @@
 """Invisible watermarks of Stable Diffusion: embed one, read it exactly, find what the official decoder misses.
 
-The mark is public and so is the way to write it: a hit is a claim, not a proof, and a miss proves nothing. Nothing here is
-imported before it is needed.
+The mark is public and so is the way to write it: a hit is a claim, not a proof, and a miss proves
+nothing. Nothing here is imported before it is needed.
 """
+
 import importlib
 
 _API = {
-    "embed_watermark": "dwtdct", "decode_watermark": "dwtdct", "detect_watermark": "detector", "read_unknown": "unknown",
-    "scan": "scanning", "PAYLOADS": "payloads", "Payload": "payloads",
+    "embed_watermark": "dwtdct",
+    "decode_watermark": "dwtdct",
+    "detect_watermark": "detector",
+    "read_unknown": "unknown",
+    "scan": "scanning",
+    "PAYLOADS": "payloads",
+    "Payload": "payloads",
 }
 __all__ = list(_API)
 

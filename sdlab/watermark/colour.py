@@ -1,14 +1,21 @@
 """Colour as OpenCV converts it, in the last bit: uint8 in 14-bit fixed point, float32 with fused multiply-add.
 
-float32 follows an x86 processor with AVX2, that is most since 2013; OpenCV itself differs in the last bit on others. Channels
-are given as blue, green, red. U and V are centred at 128 in uint8 and at 0.5 in float32, whatever its range.
+float32 follows an x86 processor with AVX2, that is most since 2013; OpenCV itself differs in the
+last bit on others. Channels are given as blue, green, red. U and V are centred at 128 in uint8 and
+at 0.5 in float32, whatever its range.
 """
+
 from __future__ import annotations
 
 import numpy as np
 
-LANES = 8  # OpenCV's float32 vector; the columns beyond a multiple of it are summed in another order
-MIDPOINT, BELOW = 1 << 28, (1 << 29) - 1  # of a float64's mantissa, the part that float32 cannot hold
+LANES = (
+    8  # OpenCV's float32 vector; the columns beyond a multiple of it are summed in another order
+)
+MIDPOINT, BELOW = (
+    1 << 28,
+    (1 << 29) - 1,
+)  # of a float64's mantissa, the part that float32 cannot hold
 
 
 def u_of(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
@@ -16,7 +23,9 @@ def u_of(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
     return _chroma(blue, luma(blue, green, red), 8061, 0.492)
 
 
-def yuv_of(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def yuv_of(
+    blue: np.ndarray, green: np.ndarray, red: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Y, U and V, float32 planes (H, W); whole numbers if the channels are uint8."""
     y = luma(blue, green, red)
     return y, _chroma(blue, y, 8061, 0.492), _chroma(red, y, 14369, 0.877)
@@ -24,7 +33,9 @@ def yuv_of(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> tuple[np.nda
 
 def luma(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
     """The Y plane, float32 (H, W)."""
-    if blue.dtype == np.uint8:  # whole numbers below 2**24 are exact in float32, and faster than in int32
+    if (
+        blue.dtype == np.uint8
+    ):  # whole numbers below 2**24 are exact in float32, and faster than in int32
         total = blue * np.float32(1868)
         total += green * np.float32(9617)
         total += red * np.float32(4899)
@@ -35,7 +46,9 @@ def luma(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
     return y
 
 
-def bgr_of(y: np.ndarray, u: np.ndarray, v: np.ndarray, arithmetic: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def bgr_of(
+    y: np.ndarray, u: np.ndarray, v: np.ndarray, arithmetic: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Blue, green and red from Y, U and V, in `arithmetic`."""
     if arithmetic == "uint8":
         y, u, v = y.astype(np.int32), u.astype(np.int32) - 128, v.astype(np.int32) - 128
@@ -63,17 +76,23 @@ def _chroma(channel: np.ndarray, y: np.ndarray, fixed: int, factor: float) -> np
     return np.clip(_shifted(total), 0, 255, out=total)
 
 
-def _weighted(a: np.ndarray, ka: float, b: np.ndarray, kb: float, c: np.ndarray, kc: float) -> np.ndarray:
+def _weighted(
+    a: np.ndarray, ka: float, b: np.ndarray, kb: float, c: np.ndarray, kc: float
+) -> np.ndarray:
     return fma(a, ka, fma(b, kb, c * np.float32(kc)))
 
 
 def fma(a: np.ndarray, factor: float, c: np.ndarray | np.float32) -> np.ndarray:
     """a * factor + c in float32, rounded once, as a processor's fused multiply-add rounds it."""
     product = np.multiply(a, np.float32(factor), dtype=np.float64)  # exact: 24 + 24 bits
-    total = product + c  # rounded to 53 bits; to round again is wrong only where this fell on a midpoint of float32
+    total = (
+        product + c
+    )  # rounded to 53 bits; to round again is wrong only where this fell on a midpoint of float32
     ties = np.nonzero((total.view(np.int64) & BELOW) == MIDPOINT)
     if ties[0].size:
-        total[ties] = _to_odd(product[ties], np.broadcast_to(c, total.shape)[ties].astype(np.float64), total[ties])
+        total[ties] = _to_odd(
+            product[ties], np.broadcast_to(c, total.shape)[ties].astype(np.float64), total[ties]
+        )
     return total.astype(np.float32)
 
 

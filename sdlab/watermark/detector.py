@@ -1,4 +1,5 @@
 """Whether a picture carries a known watermark, and how sure that is."""
+
 from __future__ import annotations
 
 import itertools
@@ -31,8 +32,14 @@ PART = 4_000_000  # pixels that the official decoder reads at a time
 STRICTER = 100  # a searched hit must be so many times less likely by chance
 
 
-def detect_watermark(image: Any, payloads: Any = PAYLOADS, *, search: str = "none", false_positive_rate: float = 1e-6,
-                     progress: Progress | None = None) -> Inspection:
+def detect_watermark(
+    image: Any,
+    payloads: Any = PAYLOADS,
+    *,
+    search: str = "none",
+    false_positive_rate: float = 1e-6,
+    progress: Progress | None = None,
+) -> Inspection:
     """Test a picture for invisible `dwtDct` watermarks whose payload is known.
 
     Parameters
@@ -42,13 +49,14 @@ def detect_watermark(image: Any, payloads: Any = PAYLOADS, *, search: str = "non
     payloads : names, texts, bytes or Payloads, one or several, or a mapping {name: payload}
         All known ones by default.
     search : {"none", "crop", "size", "all"}
-        "none" takes the picture as it is. "crop" also looks wherever it may have been cut out of a larger one, "size" at the
-        sizes it may have been resized from, "all" does both and also looks at it mirrored and with red and blue swapped
-        (diffusers wrote SDXL's mark so before 2024-02). A picture that was both cut and resized is not found. One that was
-        turned or pasted into a larger one may be, "as if cut".
+        "none" takes the picture as it is. "crop" also looks wherever it may have been cut out of a
+        larger one, "size" at the sizes it may have been resized from, "all" does both and also
+        looks at it mirrored and with red and blue swapped (diffusers wrote SDXL's mark so before
+        2024-02). A picture that was both cut and resized is not found. One that was turned or
+        pasted into a larger one may be, "as if cut".
     false_positive_rate : float
-        Chance that a picture without a mark is called marked, above 0 and at most 0.1. All payloads share it; for a place
-        that a search found it is 100 times less.
+        Chance that a picture without a mark is called marked, above 0 and at most 0.1. All payloads
+        share it; for a place that a search found it is 100 times less.
     progress : callable, optional
         Called with what is searched ("cut" or "size") and the share of it that is done.
 
@@ -65,7 +73,10 @@ def detect_watermark(image: Any, payloads: Any = PAYLOADS, *, search: str = "non
     known = named(payloads)
     require(search, false_positive_rate)
     if progress is not None and not callable(progress):
-        raise TypeError(f"progress={progress!r} is no function; it is called with what is searched and the share that is done")
+        raise TypeError(
+            f"progress={progress!r} is no function; it is called with what is searched and the"
+            " share that is done"
+        )
     for payload in known.values():
         require_testable(payload)
     pixels, provenance = read(image)
@@ -74,8 +85,12 @@ def detect_watermark(image: Any, payloads: Any = PAYLOADS, *, search: str = "non
     found = {} if small and search == "none" else places_of(pixels, known, search, progress)
     official = {} if small else official_readings(pixels, known)
     limit = math.log10(false_positive_rate / len(known))
-    findings = tuple(finding_of(p, found.get(name), official.get(name), limit) for name, p in known.items())
-    return Inspection(findings, small, (width, height), search, float(false_positive_rate), provenance)
+    findings = tuple(
+        finding_of(p, found.get(name), official.get(name), limit) for name, p in known.items()
+    )
+    return Inspection(
+        findings, small, (width, height), search, float(false_positive_rate), provenance
+    )
 
 
 def read(image: Any) -> tuple[np.ndarray, tuple[Mark, ...]]:
@@ -83,7 +98,9 @@ def read(image: Any) -> tuple[np.ndarray, tuple[Mark, ...]]:
     if isinstance(image, np.ndarray):
         return pixels_of(image), ()
     with opened(image) as picture:
-        return rgb_of_image(picture), marks_of(picture)  # in this order: metadata may follow the pixels
+        return rgb_of_image(picture), marks_of(
+            picture
+        )  # in this order: metadata may follow the pixels
 
 
 def require(search: str, false_positive_rate: float) -> None:
@@ -91,10 +108,15 @@ def require(search: str, false_positive_rate: float) -> None:
     if not isinstance(search, str) or search not in SHARES:
         raise ValueError(f"search={search!r} is not one of {', '.join(SHARES)}")
     if isinstance(false_positive_rate, bool) or not isinstance(false_positive_rate, Real):
-        raise TypeError(f"false_positive_rate={false_positive_rate!r} is no number; 1e-6 is one in a million pictures")
+        raise TypeError(
+            f"false_positive_rate={false_positive_rate!r} is no number; 1e-6 is one in a million"
+            " pictures"
+        )
     if not 0 < false_positive_rate <= 0.1:
-        raise ValueError(f"false_positive_rate={false_positive_rate!r} is not above 0 and at most 0.1; "
-                         "1e-6 is one in a million pictures")
+        raise ValueError(
+            f"false_positive_rate={false_positive_rate!r} is not above 0 and at most 0.1; "
+            "1e-6 is one in a million pictures"
+        )
 
 
 def named(payloads: Any) -> dict[str, Payload]:
@@ -102,19 +124,28 @@ def named(payloads: Any) -> dict[str, Payload]:
     if isinstance(payloads, Mapping):
         given = {str(name): payload_of(what) for name, what in payloads.items()}
         known = {name: p if p.name == name else replace(p, name=name) for name, p in given.items()}
-    elif isinstance(payloads, (str, bytes, bytearray, Payload)) or not isinstance(payloads, Iterable):
+    elif isinstance(payloads, (str, bytes, bytearray, Payload)) or not isinstance(
+        payloads, Iterable
+    ):
         known = {payload.name: payload for payload in [payload_of(payloads)]}
     else:
         given = list(map(payload_of, payloads))
         known = {payload.name: payload for payload in given}
         if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
-            raise ValueError(f"two different payloads are named {twice[0]!r}; a mapping gives them names of their own")
+            raise ValueError(
+                f"two different payloads are named {twice[0]!r}; a mapping gives them names of"
+                " their own"
+            )
     if not known:
-        raise ValueError(f"there are no payloads to test for; give names ({', '.join(PAYLOADS)}), texts or bytes")
+        raise ValueError(
+            f"there are no payloads to test for; give names ({', '.join(PAYLOADS)}), texts or bytes"
+        )
     return known
 
 
-def places_of(pixels: np.ndarray, payloads: dict[str, Payload], search: str, progress: Progress | None) -> dict[str, Place]:
+def places_of(
+    pixels: np.ndarray, payloads: dict[str, Payload], search: str, progress: Progress | None
+) -> dict[str, Place]:
     """The best place of every payload, its p corrected for all that were tried."""
     ways = {
         "as is": lambda: places.as_is(pixels, payloads),
@@ -137,21 +168,41 @@ def simplest(tried: list[Place]) -> Place:
     return replace(place, tests=sum(place.tests for place in tried))
 
 
-def finding_of(payload: Payload, place: Place | None, official: Official | None, limit: float) -> Finding:
+def finding_of(
+    payload: Payload, place: Place | None, official: Official | None, limit: float
+) -> Finding:
     if place is None:
         return Finding(payload, math.nan, False, math.nan, AS_IS, official, 0)
     limit -= 0 if place.geometry == AS_IS else math.log10(STRICTER)
-    return Finding(payload, place.log10_p, place.log10_p < limit, place.agreement, place.geometry, official, place.tests)
+    return Finding(
+        payload,
+        place.log10_p,
+        place.log10_p < limit,
+        place.agreement,
+        place.geometry,
+        official,
+        place.tests,
+    )
 
 
 def official_readings(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
     """What the official decoder reads for each payload; it reads uint8, whatever the payload was written in."""
     parts = max(1, pixels.shape[0] * pixels.shape[1] // PART)
-    edges = [8 * int(edge) for edge in np.linspace(0, pixels.shape[0] // 8, parts + 1)[:-1]] + [pixels.shape[0]]
-    blocks = np.concatenate([read_blocks(pixels[a:b], "uint8") for a, b in itertools.pairwise(edges)])
-    return {name: official_of(bits_of_vote(vote(blocks, len(p))), p) for name, p in payloads.items()}
+    edges = [8 * int(edge) for edge in np.linspace(0, pixels.shape[0] // 8, parts + 1)[:-1]] + [
+        pixels.shape[0]
+    ]
+    blocks = np.concatenate(
+        [read_blocks(pixels[a:b], "uint8") for a, b in itertools.pairwise(edges)]
+    )
+    return {
+        name: official_of(bits_of_vote(vote(blocks, len(p))), p) for name, p in payloads.items()
+    }
 
 
 def official_of(bits: np.ndarray, payload: Payload) -> Official:
-    text = bytes_of_bits(bits).decode("ascii", "backslashreplace") if payload.text is not None else None
+    text = (
+        bytes_of_bits(bits).decode("ascii", "backslashreplace")
+        if payload.text is not None
+        else None
+    )
     return Official(bits, text, bool((bits == payload.bits).all()))

@@ -1,13 +1,16 @@
 """The `dwtDct` watermark exactly as the package invisible-watermark 0.2.0 writes and reads it, pixel for pixel.
 
-Despite its name there is no DCT in it. One Haar level halves the U plane; in each 4x4 block of the averages (8x8 pixels) the
-largest coefficient but the first is moved to residue 9 (bit 0) or 27 (bit 1) of its step of 36. Block n carries bit
-n % n_bits. `dwtDctSvd` moves the largest singular value of the block's DCT instead.
+Despite its name there is no DCT in it. One Haar level halves the U plane; in each 4x4 block of the
+averages (8x8 pixels) the largest coefficient but the first is moved to residue 9 (bit 0) or 27 (bit
+1) of its step of 36. Block n carries bit n % n_bits. `dwtDctSvd` moves the largest singular value
+of the block's DCT instead.
 
-`dwtDct`, and `dwtDctSvd` in uint8, are equal in every pixel and every bit. `dwtDctSvd` in float32 is not: there OpenCV leaves
-the DCT to a library that takes other code on other processors. In 216 runs, from noise to gradients, up to 37 % of the values
-differed, by 0.0004 at most, and no decoded bit.
+`dwtDct`, and `dwtDctSvd` in uint8, are equal in every pixel and every bit. `dwtDctSvd` in float32
+is not: there OpenCV leaves the DCT to a library that takes other code on other processors. In 216
+runs, from noise to gradients, up to 37 % of the values differed, by 0.0004 at most, and no decoded
+bit.
 """
+
 from __future__ import annotations
 
 import warnings
@@ -23,27 +26,37 @@ STEP = 36
 BLOCK = 4  # a block is 4x4 averages, 8x8 pixels
 MIN_AREA = 256 * 256  # pixels; the programs refuse to mark less
 METHODS = ("dwtDct", "dwtDctSvd")
-ORDERS = {"BGR": (2, 1, 0), "RGB": (0, 1, 2)}  # which channel of an RGB picture the program hands over as blue, green, red
+ORDERS = {
+    "BGR": (2, 1, 0),
+    "RGB": (0, 1, 2),
+}  # which channel of an RGB picture the program hands over as blue, green, red
 HAAR = 0.7071067811865476
 
 
-def embed_watermark(image: Any, payload: Payload | str | bytes, method: str = "dwtDct", *, order: str = "BGR",
-                    arithmetic: str | None = None) -> Any:
+def embed_watermark(
+    image: Any,
+    payload: Payload | str | bytes,
+    method: str = "dwtDct",
+    *,
+    order: str = "BGR",
+    arithmetic: str | None = None,
+) -> Any:
     """The picture with an invisible watermark, as the program that writes `payload` would leave it.
 
     Parameters
     ----------
     image : uint8 or float32 array (H, W, 3) or (H, W, 4), or PIL image
-        RGB, float32 in 0..255; at least 65,536 pixels. Alpha passes through. The result is of the same kind.
+        RGB, float32 in 0..255; at least 65,536 pixels. Alpha passes through. The result is of the
+        same kind.
     payload : Payload, str or bytes
         A name in `PAYLOADS`, a text or bytes.
     order : {"BGR", "RGB"}
-        The channel order that the program hands to the library. "RGB" reproduces programs that forgot to swap, such as
-        diffusers' SDXL before 2024-02 and SD.Next.
+        The channel order that the program hands to the library. "RGB" reproduces programs that
+        forgot to swap, such as diffusers' SDXL before 2024-02 and SD.Next.
     arithmetic : {"uint8", "float32"}, optional
-        The payload's own by default; a float32 picture is always marked in float32, and comes back neither clipped nor
-        rounded. A uint8 picture that is marked in float32 is clipped to 0..255, then rounded as diffusers saves SDXL, or cut as
-        FLUX.1 is saved (`Payload.cut`).
+        The payload's own by default; a float32 picture is always marked in float32, and comes back
+        neither clipped nor rounded. A uint8 picture that is marked in float32 is clipped to 0..255,
+        then rounded as diffusers saves SDXL, or cut as FLUX.1 is saved (`Payload.cut`).
 
     Raises
     ------
@@ -60,8 +73,14 @@ def embed_watermark(image: Any, payload: Payload | str | bytes, method: str = "d
     return _like(image, pixels, bgr_of(y, u, v, arithmetic), order, payload.cut)
 
 
-def decode_watermark(image: Any, n_bits: int, method: str = "dwtDct", *, order: str = "BGR",
-                     arithmetic: str | None = None) -> np.ndarray:
+def decode_watermark(
+    image: Any,
+    n_bits: int,
+    method: str = "dwtDct",
+    *,
+    order: str = "BGR",
+    arithmetic: str | None = None,
+) -> np.ndarray:
     """The bits that the official decoder reads, bool (n_bits,); every picture gives some, marked or not.
 
     Parameters
@@ -70,17 +89,22 @@ def decode_watermark(image: Any, n_bits: int, method: str = "dwtDct", *, order: 
     order : {"BGR", "RGB"}
         The channel order of the program that wrote the mark.
     arithmetic : {"uint8", "float32"}, optional
-        The picture's own by default. The official tools read uint8; marks of SDXL and FLUX.1 are read better in float32.
+        The picture's own by default. The official tools read uint8; marks of SDXL and FLUX.1 are
+        read better in float32.
     """
     return bits_of_vote(vote(read_blocks(image, arithmetic, order, method), n_bits))
 
 
-def read_blocks(image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct") -> np.ndarray:
+def read_blocks(
+    image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct"
+) -> np.ndarray:
     """The bit that the official decoder reads in each block, bool (n_blocks,), in reading order."""
     return residues(image, arithmetic, order, method) > STEP / 2
 
 
-def residues(image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct") -> np.ndarray:
+def residues(
+    image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct"
+) -> np.ndarray:
     """What the official decoder looks at in each block, (n_blocks,): its largest number modulo 36; above 18 is read as 1."""
     _known("method", method, METHODS)
     pixels = large_enough(array_of(image))
@@ -92,7 +116,10 @@ def residues(image: Any, arithmetic: str | None = None, order: str = "BGR", meth
 def vote(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
     """The share of ones among the blocks of each bit of the payload, (n_bits,); NaN for a bit that no block carries."""
     if isinstance(n_bits, bool) or not isinstance(n_bits, (int, np.integer)):
-        raise TypeError(f"n_bits={n_bits!r} is not a whole number; for a known payload take len(PAYLOADS['sd-v1'])")
+        raise TypeError(
+            f"n_bits={n_bits!r} is not a whole number; for a known payload take"
+            " len(PAYLOADS['sd-v1'])"
+        )
     if n_bits < 1:
         raise ValueError(f"n_bits={n_bits}: a payload has at least one bit")
     index = np.arange(len(block_bits)) % n_bits
@@ -126,15 +153,23 @@ def array_of(image: Any) -> np.ndarray:
     """The picture as an RGB or RGBA array, or an error that says what is wrong."""
     if hasattr(image, "getbands"):  # a PIL image
         if image.mode not in ("RGB", "RGBA"):
-            raise ValueError(f"a picture in mode {image.mode!r} carries no mark; convert it first: image.convert('RGB')")
+            raise ValueError(
+                f"a picture in mode {image.mode!r} carries no mark; convert it first:"
+                " image.convert('RGB')"
+            )
         image = np.asarray(image)
     if not isinstance(image, np.ndarray):
         raise TypeError(f"a picture is an array or a PIL image, not {type(image).__name__}")
     if image.ndim != 3 or image.shape[2] not in (3, 4):
-        raise ValueError(f"a picture is an array (H, W, 3) or (H, W, 4) in RGB, not of shape {image.shape}; "
-                         "the mark lives in colour, so a greyscale picture has none")
+        raise ValueError(
+            f"a picture is an array (H, W, 3) or (H, W, 4) in RGB, not of shape {image.shape}; "
+            "the mark lives in colour, so a greyscale picture has none"
+        )
     if image.dtype not in (np.uint8, np.float32):
-        raise TypeError(f"a picture is uint8, or float32 in 0..255, not {image.dtype}; convert it: image.astype('float32')")
+        raise TypeError(
+            f"a picture is uint8, or float32 in 0..255, not {image.dtype}; convert it:"
+            " image.astype('float32')"
+        )
     if image.dtype == np.float32:
         _require_range(image[..., :3])
     return image
@@ -144,7 +179,10 @@ def large_enough(pixels: np.ndarray) -> np.ndarray:
     """The same pixels, or an error if the programs would refuse to mark so few."""
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
-        raise ValueError(f"{width}x{height} are {height * width:,} pixels; a mark needs {MIN_AREA:,} (256x256) or more")
+        raise ValueError(
+            f"{width}x{height} are {height * width:,} pixels; a mark needs {MIN_AREA:,} (256x256)"
+            " or more"
+        )
     return pixels
 
 
@@ -153,8 +191,11 @@ def _require_range(pixels: np.ndarray) -> None:
     if not np.isfinite([least, greatest]).all():
         raise ValueError("this float32 picture holds NaN or infinite values")
     if 0 < greatest <= 1:  # no error: a black picture from a network looks the same
-        warnings.warn(f"a float32 picture is in 0..255, and the largest value of this one is {greatest:.3g}; if it is in 0..1, "
-                      "multiply it by 255", stacklevel=4)
+        warnings.warn(
+            f"a float32 picture is in 0..255, and the largest value of this one is {greatest:.3g};"
+            " if it is in 0..1, multiply it by 255",
+            stacklevel=4,
+        )
 
 
 def channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray]:
@@ -162,7 +203,9 @@ def channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray
     _known("arithmetic", arithmetic, ARITHMETICS)
     _known("order", order, ORDERS)
     if arithmetic == "uint8" and pixels.dtype != np.uint8:
-        raise ValueError("a float32 picture has no uint8 arithmetic; round or cut it to uint8 first")
+        raise ValueError(
+            "a float32 picture has no uint8 arithmetic; round or cut it to uint8 first"
+        )
     return [np.asarray(pixels[..., channel], arithmetic) for channel in ORDERS[order]]
 
 
@@ -181,7 +224,11 @@ def _marked(plane: np.ndarray, bits: np.ndarray, method: str, arithmetic: str) -
     average, horizontal, vertical, diagonal = _haar(_whole(plane, arithmetic))
     blocks = to_blocks(average)
     bits = bits[np.arange(len(blocks)) % len(bits)]
-    blocks = _quantised(blocks, bits) if method == "dwtDct" else with_largest(blocks, lambda size: _target(size, bits))
+    blocks = (
+        _quantised(blocks, bits)
+        if method == "dwtDct"
+        else with_largest(blocks, lambda size: _target(size, bits))
+    )
     # The library confuses the two details, which transposes every 2x2 cell of U.
     result = _inverse_haar(from_blocks(blocks, average), vertical, horizontal, diagonal)
     return result.astype(np.uint8) if arithmetic == "uint8" else result  # cut, not rounded
@@ -218,11 +265,17 @@ def _haar(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     low, high = scaled[1::2] + scaled[0::2], scaled[0::2] - scaled[1::2]
     low *= plane.dtype.type(HAAR)
     high *= plane.dtype.type(HAAR)
-    return (low[:, 1::2] + low[:, 0::2], high[:, 1::2] + high[:, 0::2],
-            low[:, 0::2] - low[:, 1::2], high[:, 0::2] - high[:, 1::2])
+    return (
+        low[:, 1::2] + low[:, 0::2],
+        high[:, 1::2] + high[:, 0::2],
+        low[:, 0::2] - low[:, 1::2],
+        high[:, 0::2] - high[:, 1::2],
+    )
 
 
-def _inverse_haar(average: np.ndarray, horizontal: np.ndarray, vertical: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+def _inverse_haar(
+    average: np.ndarray, horizontal: np.ndarray, vertical: np.ndarray, diagonal: np.ndarray
+) -> np.ndarray:
     scale = average.dtype.type(HAAR)
     low = _interleaved(scale * average, scale * vertical, axis=1)
     high = _interleaved(scale * horizontal, scale * diagonal, axis=1)

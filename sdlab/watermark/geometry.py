@@ -1,9 +1,11 @@
 """What may have happened to a picture after it was marked, and how likely each possibility is.
 
-Every place that is tried is a further chance for noise to agree. So each has a share of the error, fixed before the scores
-are seen, all shares of a search sum to 1, and a probability is divided by its share (a weighted Bonferroni correction).
-Likely places have large shares: usual sizes, small cuts, cuts that keep the middle.
+Every place that is tried is a further chance for noise to agree. So each has a share of the error,
+fixed before the scores are seen, all shares of a search sum to 1, and a probability is divided by
+its share (a weighted Bonferroni correction). Likely places have large shares: usual sizes, small
+cuts, cuts that keep the middle.
 """
+
 from __future__ import annotations
 
 import functools
@@ -13,7 +15,20 @@ import numpy as np
 
 from .dwtdct import MIN_AREA
 
-USUAL = {512: 8, 768: 5, 1024: 8, 640: 3, 832: 3, 896: 3, 960: 2, 1152: 3, 1216: 3, 1280: 2, 1344: 3, 1536: 2}  # side: weight
+USUAL = {
+    512: 8,
+    768: 5,
+    1024: 8,
+    640: 3,
+    832: 3,
+    896: 3,
+    960: 2,
+    1152: 3,
+    1216: 3,
+    1280: 2,
+    1344: 3,
+    1536: 2,
+}  # side: weight
 RARE = 0.25  # weight of a side that is a multiple of 8 but not of 64
 ANYWHERE = 0.1  # share of all cuts alike
 REDUCED, ENLARGED = 2.5, 8  # at most
@@ -29,7 +44,8 @@ class Geometry:
     mirrored, swapped : bool
         Left and right; red and blue.
     cut : (left, top), optional
-        Pixels that were cut off there, by the likeliest explanation: within a few pixels, and others may fit as well.
+        Pixels that were cut off there, by the likeliest explanation: within a few pixels, and
+        others may fit as well.
     row : int, optional
         Width of the picture before it was cut, in pixels.
     size : (width, height), optional
@@ -57,13 +73,14 @@ AS_IS = Geometry()
 
 # Cuts
 
+
 @dataclass(frozen=True, eq=False)
 class Cuts:
     """How likely which cut is, for a picture of `width` x `height` of which only a window is looked at.
 
-    A side of the picture as it was marked is a multiple of 64 pixels, or one of the next multiples of 8; usual and near ones
-    are likelier. Given the side, half of the probability is for all ways to cut it alike, a quarter for its middle, and an
-    eighth for each end.
+    A side of the picture as it was marked is a multiple of 64 pixels, or one of the next multiples
+    of 8; usual and near ones are likelier. Given the side, half of the probability is for all ways
+    to cut it alike, a quarter for its middle, and an eighth for each end.
     """
 
     width: int
@@ -81,9 +98,12 @@ class Cuts:
         Half of it is for the height that keeps the proportions.
         """
         total = 0.5 * _down(self.height)
-        alike = max(-(-self.height // 64), round(self.height * side / self.width / 64)) * 64 - self.height
+        alike = (
+            max(-(-self.height // 64), round(self.height * side / self.width / 64)) * 64
+            - self.height
+        )
         alike = min(alike, len(total) - 1)  # a strip keeps no proportions
-        total[:alike + 1] += 0.5 * ways(alike)
+        total[: alike + 1] += 0.5 * ways(alike)
         return total
 
     def strides(self, n_bits: int) -> tuple[int, ...]:
@@ -98,7 +118,9 @@ class Cuts:
             stride = side // 8 % n_bits
             along = _by_block(likely, self.left, 1, n_bits)
             down = _by_block(self.down(side), self.top, stride, n_bits)
-            both[:, :, strides.index(stride)] += np.fft.rfft(down)[:, None] * np.fft.rfft(along)  # phases add up
+            both[:, :, strides.index(stride)] += np.fft.rfft(down)[:, None] * np.fft.rfft(
+                along
+            )  # phases add up
         both = np.fft.irfft(both, n_bits).reshape(64, len(strides), n_bits).clip(0)
         return (1 - ANYWHERE) * both / both.sum() + ANYWHERE / both.size
 
@@ -109,8 +131,10 @@ class Cuts:
             if side // 8 % n_bits != stride:
                 continue
             down = self.down(side)
-            tops, lefts = (np.arange((-o - first) % 8, len(p), 8)
-                           for o, first, p in ((offset[0], self.top, down), (offset[1], self.left, likely)))
+            tops, lefts = (
+                np.arange((-o - first) % 8, len(p), 8)
+                for o, first, p in ((offset[0], self.top, down), (offset[1], self.left, likely))
+            )
             blocks = stride * _of_grid(tops + self.top)[1][:, None] + _of_grid(lefts + self.left)[1]
             chance = down[tops][:, None] * likely[lefts] * ((blocks + phase) % n_bits == 0)
             if chance.size and chance.max() > best[0]:
@@ -132,14 +156,16 @@ def _down(height: int) -> np.ndarray:
     likely = sides(height)
     total = np.zeros(max(before for before, _ in likely) - height + 1)
     for before, share in likely:
-        total[:before - height + 1] += share * ways(before - height)
+        total[: before - height + 1] += share * ways(before - height)
     return total
 
 
 def sides(side: int) -> list[tuple[int, float]]:
     """[(side before the cut, probability)], all probabilities together 1."""
     first, last = -(-side // 64) * 64, max(4096, 2 * side)
-    weights = {before: USUAL.get(before, 1) * (side / before) ** 2 for before in range(first, last + 1, 64)}
+    weights = {
+        before: USUAL.get(before, 1) * (side / before) ** 2 for before in range(first, last + 1, 64)
+    }
     for before in range(-(-side // 8) * 8, -(-side // 8) * 8 + 32, 8):
         weights.setdefault(before, RARE)
     total = sum(weights.values())
@@ -160,6 +186,7 @@ def _of_grid(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 # Sizes
+
 
 def sizes_before(width: int, height: int) -> list[tuple[tuple[int, int], float]]:
     """[((width, height) before the picture was resized, share of the error)], all shares together 1.

@@ -1,4 +1,5 @@
 """The answer about one picture: figures to compute with, a table to read, and words that say what it means."""
+
 from __future__ import annotations
 
 import html
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 A_HIT = "A hit is a claim, not a proof: the payloads are public, and anyone can embed them."
 A_MISS = "A miss proves nothing: marks are optional, and strong changes wipe them out."
-TOO_SMALL = ("Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a marked picture, "
-             "or one made smaller, a search may tell: search='all'.")
+TOO_SMALL = (
+    "Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a"
+    " marked picture, or one made smaller, a search may tell: search='all'."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +54,12 @@ class Finding:
     ----------
     payload : Payload
     log10_p : float
-        Of the chance that a picture without this mark agrees with it as well, corrected for all places that were tried, not
-        for the number of payloads. NaN if the picture is too small to be tested.
+        Of the chance that a picture without this mark agrees with it as well, corrected for all
+        places that were tried, not for the number of payloads. NaN if the picture is too small to
+        be tested.
     detected : bool
-        Whether that is below the false-positive rate, divided by the number of payloads, and by another 100 for a place that
-        a search found.
+        Whether that is below the false-positive rate, divided by the number of payloads, and by
+        another 100 for a place that a search found.
     agreement : float
         Share of the payload's bits that the scores read right, about 0.5 by chance.
     geometry : Geometry
@@ -119,7 +123,9 @@ class Inspection:
     def best(self) -> Finding | None:
         """The detected finding with the least p, or else the one with the least; None if nothing was tested."""
         tested = [finding for finding in self.findings if finding.tested]
-        return min(tested, key=lambda finding: (not finding.detected, finding.log10_p), default=None)
+        return min(
+            tested, key=lambda finding: (not finding.detected, finding.log10_p), default=None
+        )
 
     @property
     def words(self) -> str:
@@ -128,24 +134,52 @@ class Inspection:
         if self.small and self.search == "none":
             return TOO_SMALL.format(f"{width}x{height}", MIN_AREA)
         hits = [finding for finding in self.findings if finding.detected]
-        found = "; ".join(f"{short(f.payload.name)} ({f.geometry}), p {power(f.log10_p)}" for f in hits)
-        few = f" With {width}x{height} pixels that is what to expect, marked or not." if self.small else ""
+        found = "; ".join(
+            f"{short(f.payload.name)} ({f.geometry}), p {power(f.log10_p)}" for f in hits
+        )
+        few = (
+            f" With {width}x{height} pixels that is what to expect, marked or not."
+            if self.small
+            else ""
+        )
         if not hits:
             return f"No mark found.{few} {A_MISS}"
-        return f"Marked: {found}. {A_HIT} Chance of a false alarm: {self.false_positive_rate:g} a picture."
+        return (
+            f"Marked: {found}. {A_HIT} Chance of a false alarm: {self.false_positive_rate:g} a"
+            " picture."
+        )
 
     @property
     def frame(self) -> pd.DataFrame:
         """One row a payload."""
         import pandas as pd
 
-        columns = ["payload", "detected", "log10_p", "agreement", "geometry", "official", "exact", "tests"]
-        return pd.DataFrame([{
-            "payload": f.payload.name, "detected": f.detected if f.tested else pd.NA, "log10_p": f.log10_p,
-            "agreement": f.agreement, "geometry": str(f.geometry) if f.tested else None,
-            "official": f.official.text if f.official is not None else None,
-            "exact": bool(f.official), "tests": f.tests,
-        } for f in self.findings], columns=columns).astype({"detected": "boolean"})
+        columns = [
+            "payload",
+            "detected",
+            "log10_p",
+            "agreement",
+            "geometry",
+            "official",
+            "exact",
+            "tests",
+        ]
+        return pd.DataFrame(
+            [
+                {
+                    "payload": f.payload.name,
+                    "detected": f.detected if f.tested else pd.NA,
+                    "log10_p": f.log10_p,
+                    "agreement": f.agreement,
+                    "geometry": str(f.geometry) if f.tested else None,
+                    "official": f.official.text if f.official is not None else None,
+                    "exact": bool(f.official),
+                    "tests": f.tests,
+                }
+                for f in self.findings
+            ],
+            columns=columns,
+        ).astype({"detected": "boolean"})
 
     def _origin(self) -> str:
         return "; ".join(map(str, self.provenance))
@@ -155,22 +189,47 @@ class Inspection:
         for f in self.findings:
             official = "" if f.official is None else "exact" if f.official else "wrong"
             right = "" if math.isnan(f.agreement) else f"{f.agreement:.0%}"
-            found, p = ("yes" if f.detected else "no", power(f.log10_p)) if f.tested else ("", "not tested")
-            rows.append((short(f.payload.name), found, p, right, str(f.geometry) if f.tested else "", official))
+            found, p = (
+                ("yes" if f.detected else "no", power(f.log10_p))
+                if f.tested
+                else ("", "not tested")
+            )
+            rows.append(
+                (
+                    short(f.payload.name),
+                    found,
+                    p,
+                    right,
+                    str(f.geometry) if f.tested else "",
+                    official,
+                )
+            )
         return rows
 
     def __repr__(self) -> str:
         rows = self._cells()
         widths = [max(map(len, column)) for column in zip(*rows)]
-        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-        return "\n".join([self.words, "", *table] + ([f"\nThe file says: {self._origin()}"] if self.provenance else []))
+        table = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+            for row in rows
+        ]
+        return "\n".join(
+            [self.words, "", *table]
+            + ([f"\nThe file says: {self._origin()}"] if self.provenance else [])
+        )
 
     def _repr_html_(self) -> str:
         head, *rows = ([html.escape(cell) for cell in row] for row in self._cells())
-        lines = ["<tr><th style='text-align:left'>" + "</th><th style='text-align:left'>".join(head) + "</th></tr>"]
+        lines = [
+            "<tr><th style='text-align:left'>"
+            + "</th><th style='text-align:left'>".join(head)
+            + "</th></tr>"
+        ]
         for finding, row in zip(self.findings, rows):
             weight = " style='font-weight:bold'" if finding.detected else ""
-            lines.append(f"<tr{weight}><td>" + "</td><td style='text-align:left'>".join(row) + "</td></tr>")
+            lines.append(
+                f"<tr{weight}><td>" + "</td><td style='text-align:left'>".join(row) + "</td></tr>"
+            )
         origin = f"<p>The file says: {html.escape(self._origin())}</p>" if self.provenance else ""
         return f"<p>{html.escape(self.words)}</p><table>{''.join(lines)}</table>{origin}"
 

@@ -1,8 +1,9 @@
 """Where in a picture a mark is, as maps to lay beside it: what the official decoder meets, and what the detector weighs.
 
-Both go from dark blue (for the mark) over grey to light orange (against it): the colour-blind tell them apart, and so does a
-print in black and white.
+Both go from dark blue (for the mark) over grey to light orange (against it): the colour-blind tell
+them apart, and so does a print in black and white.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -25,12 +26,21 @@ BLUE, GREY, ORANGE = (11, 66, 138), (152, 152, 152), (255, 205, 120)
 NEAR = 4.5  # from 9 or 27, half of the way to the other bit; the writing program's rounding moves a residue by 1 to 3
 SMOOTHED = 7  # blocks, twice: a disc of about 11 blocks, 90 pixels
 STRONG = 6.0  # standard deviations of chance, in full colour
-FAINT = 1.5  # power of what is less: 3, as somewhere in any unmarked picture, are a third of the colour
+FAINT = (
+    1.5  # power of what is less: 3, as somewhere in any unmarked picture, are a third of the colour
+)
 PART = 4_000_000  # pixels that are looked at together
 WORDS = {
-    "residue": ("agrees: the bit is right and where it was put", "leans: the bit is right, but it was moved",
-                "wrong: the other bit is read here"),
-    "evidence": ("speaks for this mark", "says nothing; chance makes no more than pale spots", "speaks against it"),
+    "residue": (
+        "agrees: the bit is right and where it was put",
+        "leans: the bit is right, but it was moved",
+        "wrong: the other bit is read here",
+    ),
+    "evidence": (
+        "speaks for this mark",
+        "says nothing; chance makes no more than pale spots",
+        "speaks against it",
+    ),
 }
 
 
@@ -38,14 +48,18 @@ def legend(kind: str) -> list[tuple[str, str]]:
     """[("#rrggbb", what it means)] of the map "residue" or "evidence", from dark to light."""
     if kind not in WORDS:
         raise ValueError(f"kind={kind!r} is not one of {', '.join(WORDS)}")
-    return [("#{:02x}{:02x}{:02x}".format(*colour), words) for colour, words in zip((BLUE, GREY, ORANGE), WORDS[kind])]
+    return [
+        ("#{:02x}{:02x}{:02x}".format(*colour), words)
+        for colour, words in zip((BLUE, GREY, ORANGE), WORDS[kind])
+    ]
 
 
 def residue_map(image: Any, payload: Payload | str | bytes) -> Image:
     """What the official decoder meets in each block, as squares of 8x8 pixels in a picture of the same size.
 
-    In an unmarked picture about half of the squares are wrong, and a quarter or less agrees. The decoder takes the picture as
-    it is, so the map of a marked one that was cut, resized or saved as JPEG looks like that, too.
+    In an unmarked picture about half of the squares are wrong, and a quarter or less agrees. The
+    decoder takes the picture as it is, so the map of a marked one that was cut, resized or saved as
+    JPEG looks like that, too.
 
     Parameters
     ----------
@@ -73,7 +87,9 @@ def residue_kinds(image: Any, payload: Payload | str | bytes) -> tuple[np.ndarra
     return np.where(wrong, 2, leans.astype(int)).reshape(-1, pixels.shape[1] // 8), pixels
 
 
-def evidence_map(image: Any, payload: Payload | str | bytes, geometry: Geometry | None = None) -> Image:
+def evidence_map(
+    image: Any, payload: Payload | str | bytes, geometry: Geometry | None = None
+) -> Image:
     """What the detector weighs, smoothed over about 11 blocks: a place that was painted over is a hole in the blue.
 
     Parameters
@@ -83,8 +99,9 @@ def evidence_map(image: Any, payload: Payload | str | bytes, geometry: Geometry 
     payload : Payload, str or bytes
         A name in `PAYLOADS`, a text or bytes.
     geometry : Geometry, optional
-        Of a finding of `detect_watermark`: the scores are taken where the mark was before the picture was mirrored, cut or
-        resized, and drawn where it is now. A cut from rows of unknown width is not undone: the map shows the picture as it is.
+        Of a finding of `detect_watermark`: the scores are taken where the mark was before the
+        picture was mirrored, cut or resized, and drawn where it is now. A cut from rows of unknown
+        width is not undone: the map shows the picture as it is.
 
     Raises
     ------
@@ -102,7 +119,9 @@ def evidence_map(image: Any, payload: Payload | str | bytes, geometry: Geometry 
     return picture.resize(pixels.shape[1::-1], 0)  # the nearest
 
 
-def local_evidence(pixels: np.ndarray, payload: Payload, geometry: Geometry = AS_IS) -> tuple[np.ndarray, tuple[int, int]]:
+def local_evidence(
+    pixels: np.ndarray, payload: Payload, geometry: Geometry = AS_IS
+) -> tuple[np.ndarray, tuple[int, int]]:
     """(how far the scores around each block agree with the payload, where the first block begins: (top, left)).
 
     In standard deviations of what chance gives: scores of random sign make a standard normal law.
@@ -111,26 +130,35 @@ def local_evidence(pixels: np.ndarray, payload: Payload, geometry: Geometry = AS
     rows, columns = np.indices(grid.shape)
     expected = 2.0 * payload.bits[(stride * rows + columns + first) % len(payload)] - 1
     weights = np.convolve(*[np.full(SMOOTHED, 1 / SMOOTHED)] * 2)
-    chance = np.sqrt(smooth(grid.astype(float) ** 2)) * (weights**2).sum()  # along both sides: the root of its square
+    chance = (
+        np.sqrt(smooth(grid.astype(float) ** 2)) * (weights**2).sum()
+    )  # along both sides: the root of its square
     return smooth(grid * expected) / np.maximum(chance, 1e-9), (top, left)
 
 
-def placed_scores(pixels: np.ndarray, arithmetic: str,
-                  geometry: Geometry) -> tuple[np.ndarray, tuple[int, int], int, int]:
+def placed_scores(
+    pixels: np.ndarray, arithmetic: str, geometry: Geometry
+) -> tuple[np.ndarray, tuple[int, int], int, int]:
     """(scores of the blocks as they were marked, where the first begins, blocks in a row then, blocks before the first)"""
     from PIL import Image
 
     pixels = pixels[:, ::-1] if geometry.mirrored else pixels
     order = "RGB" if geometry.swapped else "BGR"
     if geometry.size:
-        planes = [Image.fromarray(plane) for plane in score_planes(reduced(pixels), "float32", order)]
+        planes = [
+            Image.fromarray(plane) for plane in score_planes(reduced(pixels), "float32", order)
+        ]
         grid = resized_grids(planes, geometry.size, [arithmetic])[arithmetic]
         return grid, (0, 0), grid.shape[1], 0
     left, top = geometry.cut if geometry.cut and geometry.row else (0, 0)
-    part = pixels[-top % 8:, -left % 8:]
+    part = pixels[-top % 8 :, -left % 8 :]
     if min(part.shape[:2]) < 8:
-        raise ValueError(f"a picture of {pixels.shape[1]}x{pixels.shape[0]} has no whole block of 8x8 pixels")
-    grid = np.concatenate([block_grid(score_planes(band, arithmetic, order), arithmetic) for band in bands(part)])
+        raise ValueError(
+            f"a picture of {pixels.shape[1]}x{pixels.shape[0]} has no whole block of 8x8 pixels"
+        )
+    grid = np.concatenate(
+        [block_grid(score_planes(band, arithmetic, order), arithmetic) for band in bands(part)]
+    )
     stride = geometry.row // 8 if geometry.cut and geometry.row else grid.shape[1]
     return grid, (-top % 8, -left % 8), stride, stride * -(-top // 8) - (-left // 8)
 
@@ -153,5 +181,5 @@ def drawn(colours: np.ndarray, shape: tuple[int, ...], top: int = 0, left: int =
 
     canvas = np.full((*shape[:2], 3), GREY, np.uint8)
     squares = colours.repeat(8, 0).repeat(8, 1)
-    canvas[top:top + len(squares), left:left + squares.shape[1]] = squares
+    canvas[top : top + len(squares), left : left + squares.shape[1]] = squares
     return Image.fromarray(canvas)

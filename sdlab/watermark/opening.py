@@ -1,4 +1,5 @@
 """Any picture (a file, a PIL image, an array) to the RGB values that stand in it, safely and in bounded memory."""
+
 from __future__ import annotations
 
 import os
@@ -18,34 +19,61 @@ if TYPE_CHECKING:
 MAX_PIXELS = 100_000_000  # decoded: 400 MB in Pillow, twice that from WebP and JPEG 2000, and 300 MB as an array
 MAX_BYTES = 1_000_000_000  # of a file; several of Pillow's readers take a file into memory whole
 STRIP = 4_000_000  # pixels turned into RGB at a time
-FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "DIB", "JPEG2000", "PPM", "TGA", "ICO", "PCX", "SGI",
-           "QOI")  # all that need no other program: EPS is left out, as it would start Ghostscript
+FORMATS = (
+    "PNG",
+    "JPEG",
+    "WEBP",
+    "AVIF",
+    "TIFF",
+    "GIF",
+    "BMP",
+    "DIB",
+    "JPEG2000",
+    "PPM",
+    "TGA",
+    "ICO",
+    "PCX",
+    "SGI",
+    "QOI",
+)  # all that need no other program: EPS is left out, as it would start Ghostscript
 READABLE = "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, TGA, ICO, PCX, SGI or QOI"
-GREYS = ("I", "F")  # the first letter of Pillow's modes with more than 8 bits: "I", "I;16", "I;16B", "F"
+GREYS = (
+    "I",
+    "F",
+)  # the first letter of Pillow's modes with more than 8 bits: "I", "I;16", "I;16B", "F"
 TIFF_ORIENTATION = 274
-TURNED_BACK = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90",
-               7: "TRANSVERSE", 8: "ROTATE_270"}  # orientation: what undoes Pillow's turning of a TIFF
+TURNED_BACK = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_90",
+    7: "TRANSVERSE",
+    8: "ROTATE_270",
+}  # orientation: what undoes Pillow's turning of a TIFF
 
 
 def pixels_of(what: str | os.PathLike[str] | Image | np.ndarray) -> np.ndarray:
     """The picture's stored colours as uint8 RGB (H, W, 3).
 
-    A mark lives in the stored values, so nothing is applied to them: alpha is dropped and not blended, the EXIF
-    orientation and the colour profile are ignored. More than 8 bits are scaled to 8, not clipped. Of an animation it is
-    the first frame (of a PIL image, the current one). CMYK, YCbCr and palette colours are converted as Pillow does.
+    A mark lives in the stored values, so nothing is applied to them: alpha is dropped and not
+    blended, the EXIF orientation and the colour profile are ignored. More than 8 bits are scaled to
+    8, not clipped. Of an animation it is the first frame (of a PIL image, the current one). CMYK,
+    YCbCr and palette colours are converted as Pillow does.
 
     Parameters
     ----------
     what : path, PIL.Image.Image or numpy.ndarray
-        An array is uint8 of shape (H, W, 3), (H, W, 4) or (H, W), in RGB order; where it can be, it is not copied.
+        An array is uint8 of shape (H, W, 3), (H, W, 4) or (H, W), in RGB order; where it can be, it
+        is not copied.
 
     Raises
     ------
     OSError
         If the file is missing, empty, damaged or not a picture; the message starts with its name.
     ValueError
-        If the picture has more than `MAX_PIXELS`, which is found out before it is decoded, or no pixels, or if an array
-        has another shape.
+        If the picture has more than `MAX_PIXELS`, which is found out before it is decoded, or no
+        pixels, or if an array has another shape.
     TypeError
         If it is something else, or an array of another dtype.
     """
@@ -69,8 +97,10 @@ def opened(what: str | os.PathLike[str] | Image) -> Iterator[Image]:
             yield what
             return
         if not isinstance(what, (str, os.PathLike)) or isinstance(os.fspath(what), bytes):
-            raise TypeError(f"a picture is a path, a PIL image or a NumPy array, not {type(what).__name__}; bytes become "
-                            "one by PIL.Image.open(io.BytesIO(data)), a tensor by tensor.numpy()")
+            raise TypeError(
+                f"a picture is a path, a PIL image or a NumPy array, not {type(what).__name__};"
+                " bytes become one by PIL.Image.open(io.BytesIO(data)), a tensor by tensor.numpy()"
+            )
         path = Path(what)
         refuse_file(path)
         with opened_file(path) as image:
@@ -87,14 +117,20 @@ def refuse_file(path: Path) -> None:
     except ValueError as error:  # a NUL in the name
         raise OSError(f"{str(path)!r}: {error}") from None
     if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{path}: this is a folder, not a picture; scan() reads all pictures of a folder")
+        raise IsADirectoryError(
+            f"{path}: this is a folder, not a picture; scan() reads all pictures of a folder"
+        )
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(f"{path}: this is a device or a pipe, not a picture; copy it into a file first")
+        raise OSError(
+            f"{path}: this is a device or a pipe, not a picture; copy it into a file first"
+        )
     if status.st_size == 0:
         raise OSError(f"{path}: the file is empty; copy or download it again")
     if status.st_size > MAX_BYTES:
-        raise ValueError(f"{path}: the file has {status.st_size / 1e9:.1f} GB, at most {MAX_BYTES / 1e9:g} are read; save "
-                         "the picture in a smaller file")
+        raise ValueError(
+            f"{path}: the file has {status.st_size / 1e9:.1f} GB, at most {MAX_BYTES / 1e9:g} are"
+            " read; save the picture in a smaller file"
+        )
 
 
 def opened_file(path: Path) -> Image:
@@ -118,8 +154,10 @@ def refuse_size(name: str, width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise ValueError(f"{name}: the picture is {width} x {height} pixels, so it has none")
     if width * height > MAX_PIXELS:
-        raise ValueError(f"{name}: {width} x {height} are {width * height / 1e6:.0f} megapixels, at most "
-                         f"{MAX_PIXELS / 1e6:g} are read; crop it (scaling it down would hide a mark)")
+        raise ValueError(
+            f"{name}: {width} x {height} are {width * height / 1e6:.0f} megapixels, at most "
+            f"{MAX_PIXELS / 1e6:g} are read; crop it (scaling it down would hide a mark)"
+        )
 
 
 def rgb_of_image(image: Image) -> np.ndarray:
@@ -132,10 +170,14 @@ def rgb_of_image(image: Image) -> np.ndarray:
     for top in range(0, height, step):
         strip = image.crop((0, top, width, min(top + step, height)))
         try:
-            rgb[top:top + step] = grey_of(strip, scale) if scale else np.asarray(strip.convert("RGB"))
+            rgb[top : top + step] = (
+                grey_of(strip, scale) if scale else np.asarray(strip.convert("RGB"))
+            )
         except ValueError:
-            raise ValueError(f"{name_of(image)}: colours of mode {image.mode!r} do not convert to RGB; save it as an RGB "
-                             "PNG first") from None
+            raise ValueError(
+                f"{name_of(image)}: colours of mode {image.mode!r} do not convert to RGB; save it"
+                " as an RGB PNG first"
+            ) from None
     return rgb
 
 
@@ -147,7 +189,9 @@ def stored(image: Image) -> Image:
     try:
         image.load()
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
-        raise OSError(f"{name_of(image)}: the pixels are damaged or cut off: {said(error)}") from error
+        raise OSError(
+            f"{name_of(image)}: the pixels are damaged or cut off: {said(error)}"
+        ) from error
     turn = TURNED_BACK.get(orientation) if isinstance(orientation, int) else None
     return image.transpose(Transpose[turn]) if turn else image
 
@@ -171,12 +215,19 @@ def grey_of(strip: Image, scale: float) -> np.ndarray:
 def rgb_of_array(array: np.ndarray) -> np.ndarray:
     """A uint8 array as RGB (H, W, 3), a view where it can be."""
     if array.dtype != np.uint8:
-        hint = {"u": "(array >> 8).astype('uint8') for 16 bits", "f": "(array * 255).round().astype('uint8') for values of 0 "
-                "to 1"}.get(array.dtype.kind, "array.astype('uint8')")
-        raise TypeError(f"a picture as an array is of uint8, 0 to 255, not {array.dtype}; use {hint}")
+        hint = {
+            "u": "(array >> 8).astype('uint8') for 16 bits",
+            "f": "(array * 255).round().astype('uint8') for values of 0 to 1",
+        }.get(array.dtype.kind, "array.astype('uint8')")
+        raise TypeError(
+            f"a picture as an array is of uint8, 0 to 255, not {array.dtype}; use {hint}"
+        )
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ValueError(f"a picture as an array has the shape (H, W, 3), (H, W, 4) or (H, W), not {array.shape}; a batch is "
-                         "given picture by picture, and channels go last: array.transpose(1, 2, 0)")
+        raise ValueError(
+            "a picture as an array has the shape (H, W, 3), (H, W, 4) or (H, W), not"
+            f" {array.shape}; a batch is given picture by picture, and channels go last:"
+            " array.transpose(1, 2, 0)"
+        )
     refuse_size("the array given", array.shape[1], array.shape[0])
     return array[:, :, :3] if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)
 

@@ -1,4 +1,5 @@
 """The payloads that known programs hide in their pictures, and payloads of one's own."""
+
 from __future__ import annotations
 
 import re
@@ -8,7 +9,13 @@ from typing import Any
 import numpy as np
 
 ARITHMETICS = ("uint8", "float32")
-NO_TEXTS = ("all", "none", "auto", "true", "false")  # what people may mean by these words is no payload
+NO_TEXTS = (
+    "all",
+    "none",
+    "auto",
+    "true",
+    "false",
+)  # what people may mean by these words is no payload
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif")
 
 
@@ -23,7 +30,8 @@ class Payload:
     bits : array of 0 and 1, shape (n_bits,)
         Most significant bit of each byte first. Kept as a read-only uint8 array.
     arithmetic : {"uint8", "float32"}
-        The array that the program hands to the encoder. The two give different pixels, and each is read best in its own.
+        The array that the program hands to the encoder. The two give different pixels, and each is
+        read best in its own.
     text : str, optional
         The payload as text, None for bits that spell nothing.
     written_by : str
@@ -31,7 +39,8 @@ class Payload:
     source : str
         Where that can be read.
     cut : bool
-        Whether that program saves a float32 picture by cutting off the fraction; else it rounds. Says nothing for uint8.
+        Whether that program saves a float32 picture by cutting off the fraction; else it rounds.
+        Says nothing for uint8.
     """
 
     name: str
@@ -44,10 +53,15 @@ class Payload:
 
     def __post_init__(self) -> None:
         if self.arithmetic not in ARITHMETICS:
-            raise ValueError(f"arithmetic={self.arithmetic!r} is not one of {', '.join(ARITHMETICS)}")
+            raise ValueError(
+                f"arithmetic={self.arithmetic!r} is not one of {', '.join(ARITHMETICS)}"
+            )
         bits = np.asarray(self.bits)
         if bits.ndim != 1 or not bits.size or not np.isin(bits, (0, 1)).all():
-            raise ValueError(f"payload {self.name!r}: bits are a list of 0 and 1, at least one of them; got {self.bits!r}")
+            raise ValueError(
+                f"payload {self.name!r}: bits are a list of 0 and 1, at least one of them; got"
+                f" {self.bits!r}"
+            )
         bits = bits.astype(np.uint8)
         bits.flags.writeable = False
         object.__setattr__(self, "bits", bits)
@@ -76,29 +90,62 @@ def _known(name: str, text: str, written_by: str, source: str) -> Payload:
     return Payload(name, bits_of_text(text), "uint8", text, written_by, source)
 
 
-PAYLOADS: dict[str, Payload] = {payload.name: payload for payload in (
-    _known("sd-v1", "StableDiffusionV1", "Stable Diffusion 1.1 to 1.5, the official txt2img script",
-           "CompVis/stable-diffusion, scripts/txt2img.py"),
-    _known("sd-v1-inpainting", "StableDiffusionV1-Inpainting", "Stable Diffusion 1.5 inpainting, Runway's script",
-           "runwayml/stable-diffusion, scripts/inpaint_st.py"),
-    _known("sd-v2", "SDV2", "Stable Diffusion 2.0 and 2.1, the official scripts",
-           "Stability-AI/stablediffusion, scripts/txt2img.py"),
-    _known("invokeai", "InvokeAI", "InvokeAI, where its user has switched it on",
-           "invoke-ai/InvokeAI, invokeai/backend/image_util/invisible_watermark.py"),
-    Payload("sdxl", bits_of_number(0xB3EC907BB19E), "float32", None,
+PAYLOADS: dict[str, Payload] = {
+    payload.name: payload
+    for payload in (
+        _known(
+            "sd-v1",
+            "StableDiffusionV1",
+            "Stable Diffusion 1.1 to 1.5, the official txt2img script",
+            "CompVis/stable-diffusion, scripts/txt2img.py",
+        ),
+        _known(
+            "sd-v1-inpainting",
+            "StableDiffusionV1-Inpainting",
+            "Stable Diffusion 1.5 inpainting, Runway's script",
+            "runwayml/stable-diffusion, scripts/inpaint_st.py",
+        ),
+        _known(
+            "sd-v2",
+            "SDV2",
+            "Stable Diffusion 2.0 and 2.1, the official scripts",
+            "Stability-AI/stablediffusion, scripts/txt2img.py",
+        ),
+        _known(
+            "invokeai",
+            "InvokeAI",
+            "InvokeAI, where its user has switched it on",
+            "invoke-ai/InvokeAI, invokeai/backend/image_util/invisible_watermark.py",
+        ),
+        Payload(
+            "sdxl",
+            bits_of_number(0xB3EC907BB19E),
+            "float32",
+            None,
             "Stable Diffusion XL and Stable Video Diffusion; diffusers' SDXL pipelines",
             "Stability-AI/generative-models, sgm/inference/helpers.py; "
-            "huggingface/diffusers, pipelines/stable_diffusion_xl/watermark.py"),
-    # The source writes this constant with 48 digits, but `bin` drops the two leading zeros: 46 bits are embedded.
-    Payload("flux-1", bits_of_number(0x2AFE879CF52E), "float32", None, "FLUX.1, the official scripts",
-            "black-forest-labs/flux, src/flux/util.py", cut=True),
-)}
+            "huggingface/diffusers, pipelines/stable_diffusion_xl/watermark.py",
+        ),
+        # The source writes this constant with 48 digits, but `bin` drops the two leading zeros: 46
+        # bits are embedded.
+        Payload(
+            "flux-1",
+            bits_of_number(0x2AFE879CF52E),
+            "float32",
+            None,
+            "FLUX.1, the official scripts",
+            "black-forest-labs/flux, src/flux/util.py",
+            cut=True,
+        ),
+    )
+}
 
 
 def payload_of(what: Payload | str | bytes) -> Payload:
     """The payload that is meant by a name, a text, bytes, or a `Payload` itself.
 
-    Names and texts of `PAYLOADS` give the known payload. Any other text, and bytes, give a uint8 payload of their bytes.
+    Names and texts of `PAYLOADS` give the known payload. Any other text, and bytes, give a uint8
+    payload of their bytes.
 
     Raises
     ------
@@ -108,9 +155,14 @@ def payload_of(what: Payload | str | bytes) -> Payload:
     if isinstance(what, Payload):
         return what
     if not isinstance(what, (str, bytes, bytearray)):
-        raise TypeError(f"a payload is a name ({', '.join(PAYLOADS)}), a text, bytes or a Payload, not {type(what).__name__}")
+        raise TypeError(
+            f"a payload is a name ({', '.join(PAYLOADS)}), a text, bytes or a Payload, not"
+            f" {type(what).__name__}"
+        )
     if not what:
-        raise ValueError(f"the payload is empty; give a name ({', '.join(PAYLOADS)}), a text or bytes")
+        raise ValueError(
+            f"the payload is empty; give a name ({', '.join(PAYLOADS)}), a text or bytes"
+        )
     if isinstance(what, str):
         known = [p for p in PAYLOADS.values() if what in (p.name, p.text)]
         return known[0] if known else _text(what)
@@ -121,11 +173,15 @@ def payload_of(what: Payload | str | bytes) -> Payload:
 def _text(text: str) -> Payload:
     near = [name for name in PAYLOADS if _alike(_plain(name), _plain(text))]
     if near:
-        raise ValueError(f"payload {text!r}: did you mean the known {near[0]!r}? detect_watermark and embed_watermark take the "
-                         f"text itself as bytes, b{text!r}")
+        raise ValueError(
+            f"payload {text!r}: did you mean the known {near[0]!r}? detect_watermark and"
+            f" embed_watermark take the text itself as bytes, b{text!r}"
+        )
     if text.lower() in NO_TEXTS or text.lower().endswith(SUFFIXES):
-        raise ValueError(f"payload {text!r}: a payload is a name ({', '.join(PAYLOADS)}) or a hidden text; several pictures go "
-                         f"to scan(), and b{text!r} is the text itself")
+        raise ValueError(
+            f"payload {text!r}: a payload is a name ({', '.join(PAYLOADS)}) or a hidden text;"
+            f" several pictures go to scan(), and b{text!r} is the text itself"
+        )
     return Payload(text, bits_of_text(text), "uint8", text)
 
 

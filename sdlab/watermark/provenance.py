@@ -1,4 +1,5 @@
 """What a file says about its origin beside the pixels: generation parameters, EXIF, XMP and C2PA."""
+
 from __future__ import annotations
 
 import json
@@ -22,33 +23,65 @@ LONGEST = 1_000_000  # characters of a text that are looked at
 SHOWN = 200  # characters of it that are quoted
 
 KEYS = {  # the name of a text in a PNG: who writes it
-    "sdlab": "sdlab", "invokeai_metadata": "InvokeAI", "sd-metadata": "InvokeAI", "Dream": "InvokeAI",
-    "invokeai_graph": "InvokeAI", "invokeai_workflow": "InvokeAI", "fooocus_scheme": "Fooocus",
-    "DgenerateConfig": "dgenerate", "use_stable_diffusion_model": "Easy Diffusion"}
-TEXTS = ("parameters", "prompt", "workflow", "Comment", "comment", "Description")  # many write these; the text says who
-WRITERS = tuple((re.compile(pattern), program) for pattern, program in (
-    (r'"sui_image_params"', "SwarmUI"),
-    (r'"(?:metadata_scheme|version)": ?"[Ff]ooocus|\bVersion: Fooocus', "Fooocus"),
-    (r'"class_type"|"last_node_id"|\bVersion: ComfyUI', "ComfyUI"),
-    (r'"use_stable_diffusion_model"', "Easy Diffusion"),
-    (r'"generation_mode": ?"|"app_version": ?"', "InvokeAI"),
-    (r'"signed_hash"|"request_type": ?"\w*GenerateRequest"', "NovelAI"),
-    (r"\bApp: SD\.Next|\bVersion: SD\.Next", "SD.Next"),
-    (r"\bVersion: f\d", "Forge"),
-    (r"\bVersion: sdlab", "sdlab"),
-    (r"\bSteps: \d+, ", "A1111 or a program that writes as it does")))
+    "sdlab": "sdlab",
+    "invokeai_metadata": "InvokeAI",
+    "sd-metadata": "InvokeAI",
+    "Dream": "InvokeAI",
+    "invokeai_graph": "InvokeAI",
+    "invokeai_workflow": "InvokeAI",
+    "fooocus_scheme": "Fooocus",
+    "DgenerateConfig": "dgenerate",
+    "use_stable_diffusion_model": "Easy Diffusion",
+}
+TEXTS = (
+    "parameters",
+    "prompt",
+    "workflow",
+    "Comment",
+    "comment",
+    "Description",
+)  # many write these; the text says who
+WRITERS = tuple(
+    (re.compile(pattern), program)
+    for pattern, program in (
+        (r'"sui_image_params"', "SwarmUI"),
+        (r'"(?:metadata_scheme|version)": ?"[Ff]ooocus|\bVersion: Fooocus', "Fooocus"),
+        (r'"class_type"|"last_node_id"|\bVersion: ComfyUI', "ComfyUI"),
+        (r'"use_stable_diffusion_model"', "Easy Diffusion"),
+        (r'"generation_mode": ?"|"app_version": ?"', "InvokeAI"),
+        (r'"signed_hash"|"request_type": ?"\w*GenerateRequest"', "NovelAI"),
+        (r"\bApp: SD\.Next|\bVersion: SD\.Next", "SD.Next"),
+        (r"\bVersion: f\d", "Forge"),
+        (r"\bVersion: sdlab", "sdlab"),
+        (r"\bSteps: \d+, ", "A1111 or a program that writes as it does"),
+    )
+)
 
-DESCRIPTION, MAKE, MODEL, SOFTWARE, USER_COMMENT, EXIF_IFD = 0x010E, 0x010F, 0x0110, 0x0131, 0x9286, 0x8769
+DESCRIPTION, MAKE, MODEL, SOFTWARE, USER_COMMENT, EXIF_IFD = (
+    0x010E,
+    0x010F,
+    0x0110,
+    0x0131,
+    0x9286,
+    0x8769,
+)
 XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
-XMP_VALUE = (r'(?:\s*=\s*["\']|\s+(?:\w+:)?resource\s*=\s*["\']|\s*>\s*(?:<rdf:\w+>\s*<rdf:li[^>]{0,80}>\s*)?)'
-             r'([^"\'<>]{1,300})')
+XMP_VALUE = (
+    r'(?:\s*=\s*["\']|\s+(?:\w+:)?resource\s*=\s*["\']|\s*>\s*(?:<rdf:\w+>\s*<rdf:li[^>]{0,80}>\s*)?)'
+    r'([^"\'<>]{1,300})'
+)
 SOURCE_TYPE = re.compile("DigitalSourceType" + XMP_VALUE)
 XMP_PROGRAM = re.compile("(?:CreatorTool|photoshop:Credit)" + XMP_VALUE)
 SOURCE_TYPES = {  # of the IPTC: in plain words
-    "trainedAlgorithmicMedia": "made by a trained model", "compositeWithTrainedAlgorithmicMedia": "made in part by a trained "
-    "model", "algorithmicMedia": "made by a program, not by a trained model", "digitalCapture": "taken by a camera"}
+    "trainedAlgorithmicMedia": "made by a trained model",
+    "compositeWithTrainedAlgorithmicMedia": "made in part by a trained model",
+    "algorithmicMedia": "made by a program, not by a trained model",
+    "digitalCapture": "taken by a camera",
+}
 
-C2PA_BOX = b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"  # how a store of manifests begins, in every format
+C2PA_BOX = (  # how a store of manifests begins, in every format
+    b"jumdc2pa\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"
+)
 C2PA_OFFLINE = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
 
 
@@ -65,7 +98,8 @@ class Mark:
     detail : str
         The beginning of what it says.
     trust : str
-        "unsigned", or for C2PA whether the picture is intact and, apart from that, whether the signer is trusted.
+        "unsigned", or for C2PA whether the picture is intact and, apart from that, whether the
+        signer is trusted.
     """
 
     kind: str
@@ -80,34 +114,54 @@ class Mark:
 def marks_of(what: str | os.PathLike[str] | Image | np.ndarray) -> tuple[Mark, ...]:
     """All that the file claims about its origin; () if it says nothing, as an array does.
 
-    Every mark is a claim and no proof: anyone can write, change or remove these texts without touching the pixels. Only
-    C2PA is signed, and then too the signature shows that the file is as it was signed, not that what it says is true;
-    a certificate that no trust list knows can be made by anyone. A file without marks may still come from a model.
+    Every mark is a claim and no proof: anyone can write, change or remove these texts without
+    touching the pixels. Only C2PA is signed, and then too the signature shows that the file is as
+    it was signed, not that what it says is true; a certificate that no trust list knows can be made
+    by anyone. A file without marks may still come from a model.
 
     Raises
     ------
     OSError, ValueError, TypeError
-        If it cannot be opened, as in `pixels_of`. Damaged pixels and damaged metadata are no errors here.
+        If it cannot be opened, as in `pixels_of`. Damaged pixels and damaged metadata are no errors
+        here.
     """
     if isinstance(what, np.ndarray):
         return ()
     with opened(what) as image:
-        with suppress(Exception):  # Pillow raises whatever it runs into; what stands before the damage still counts
+        with suppress(
+            Exception
+        ):  # Pillow raises whatever it runs into; what stands before the damage still counts
             image.load()  # a PNG's texts may follow the pixels
-        first: dict[tuple[str, str], Mark] = {}  # ComfyUI and others write several texts; one of a kind is enough
-        for mark in (*text_marks(image.info), *exif_marks(image), *xmp_marks(image.info), *c2pa_marks(image)):
+        first: dict[
+            tuple[str, str], Mark
+        ] = {}  # ComfyUI and others write several texts; one of a kind is enough
+        for mark in (
+            *text_marks(image.info),
+            *exif_marks(image),
+            *xmp_marks(image.info),
+            *c2pa_marks(image),
+        ):
             first.setdefault((mark.kind, mark.program), mark)
         return tuple(first.values())
 
 
 # Text
 
+
 def text_marks(info: Mapping[Any, Any]) -> Iterator[Mark]:
     """Marks of the texts that stand in the file by name."""
-    texts = {name: plain(value) for name, value in info.items() if isinstance(name, str) and isinstance(value, (str, bytes))}
+    texts = {
+        name: plain(value)
+        for name, value in info.items()
+        if isinstance(name, str) and isinstance(value, (str, bytes))
+    }
     for name, program in KEYS.items():
         if texts.get(name):
-            yield Mark("text", program, recipe(texts[name]) if name == "sdlab" else short(f"{name}: {texts[name]}"))
+            yield Mark(
+                "text",
+                program,
+                recipe(texts[name]) if name == "sdlab" else short(f"{name}: {texts[name]}"),
+            )
     for name in TEXTS:
         program = writer_of(texts.get(name, ""))
         if program or (name == "parameters" and texts.get(name)):
@@ -130,25 +184,34 @@ def recipe(text: str) -> str:
 
 
 def plain(value: str | bytes) -> str:
-    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))[:LONGEST].strip("\0 \r\n\t")
+    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))[
+        :LONGEST
+    ].strip("\0 \r\n\t")
 
 
 def short(text: str) -> str:
     """The beginning on one line, of characters that can be printed."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[:2 * SHOWN]).split())
-    return line if len(line) <= SHOWN else line[:SHOWN - 1] + "…"
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * SHOWN]).split())
+    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 
 # EXIF
+
 
 def exif_marks(image: Image) -> Iterator[Mark]:
     """Marks of the maker, the software and the texts in EXIF."""
     from PIL.Image import Image as AnyImage
 
     try:
-        exif = AnyImage.getexif(image)  # a PNG's own would first decode the pixels, which may be damaged
+        exif = AnyImage.getexif(
+            image
+        )  # a PNG's own would first decode the pixels, which may be damaged
         tags = {**exif, **exif.get_ifd(EXIF_IFD)}
-        texts = {tag: plain(value) for tag, value in tags.items() if isinstance(value, (str, bytes)) and tag != USER_COMMENT}
+        texts = {
+            tag: plain(value)
+            for tag, value in tags.items()
+            if isinstance(value, (str, bytes)) and tag != USER_COMMENT
+        }
         comment = comment_of(tags.get(USER_COMMENT, ""))
     except Exception as error:  # Pillow raises whatever its reader runs into
         yield Mark("EXIF", "unknown", short(f"damaged: {said(error)}"))
@@ -158,7 +221,11 @@ def exif_marks(image: Image) -> Iterator[Mark]:
     for tag, text in texts.items():
         if tag <= MODEL and re.match(r"(?:prompt|workflow): ?\{", text, re.IGNORECASE):
             yield Mark("EXIF", "ComfyUI", short(text))
-        elif tag in (DESCRIPTION, MAKE, SOFTWARE) and text and (tag != DESCRIPTION or writer_of(text)):
+        elif (
+            tag in (DESCRIPTION, MAKE, SOFTWARE)
+            and text
+            and (tag != DESCRIPTION or writer_of(text))
+        ):
             name = {DESCRIPTION: "ImageDescription", MAKE: "Make", SOFTWARE: "Software"}[tag]
             yield Mark("EXIF", writer_of(text) or short(text), short(f"{name}: {text}"))
 
@@ -178,6 +245,7 @@ def comment_of(value: Any) -> str:
 
 # XMP
 
+
 def xmp_marks(info: Mapping[Any, Any]) -> Iterator[Mark]:
     """Marks of the source type and the program in XMP, which is searched and not parsed: no XML can do harm."""
     for name in XMP_KEYS:
@@ -185,38 +253,65 @@ def xmp_marks(info: Mapping[Any, Any]) -> Iterator[Mark]:
         if isinstance(value, bytes) and b"\0" in value[:200]:
             value = value.decode("utf-16", "replace")
         text = plain(value) if isinstance(value, (str, bytes)) else ""
-        program = next((short(found) for found in XMP_PROGRAM.findall(text) if found.strip()), "unknown")
+        program = next(
+            (short(found) for found in XMP_PROGRAM.findall(text) if found.strip()), "unknown"
+        )
         sources = dict.fromkeys(found for found in SOURCE_TYPE.findall(text) if found.strip())
         if sources or program != "unknown":
-            yield Mark("XMP", program, short("; ".join(map(source_in_words, sources)) or f"CreatorTool or Credit: {program}"))
+            yield Mark(
+                "XMP",
+                program,
+                short(
+                    "; ".join(map(source_in_words, sources)) or f"CreatorTool or Credit: {program}"
+                ),
+            )
 
 
 def source_in_words(source: str) -> str:
     """A DigitalSourceType of the IPTC, whose address ends with its name."""
     name = short(source.strip().rsplit("/", 1)[-1])
-    return f"DigitalSourceType: {name}" + (f" ({SOURCE_TYPES[name]})" if name in SOURCE_TYPES else "")
+    return f"DigitalSourceType: {name}" + (
+        f" ({SOURCE_TYPES[name]})" if name in SOURCE_TYPES else ""
+    )
 
 
 # C2PA
 
+
 def c2pa_marks(image: Image) -> Iterator[Mark]:
     """The C2PA manifest of the file that the picture was opened from."""
     path = getattr(image, "filename", "")
-    if not isinstance(path, (str, os.PathLike)) or not os.path.isfile(path) or not has_manifest(Path(path)):
+    if (
+        not isinstance(path, (str, os.PathLike))
+        or not os.path.isfile(path)
+        or not has_manifest(Path(path))
+    ):
         return
     try:
         import c2pa
     except ImportError:
-        yield Mark("C2PA", "unknown", "C2PA manifest present; install sdlab[c2pa] to read it", "not read")
+        yield Mark(
+            "C2PA", "unknown", "C2PA manifest present; install sdlab[c2pa] to read it", "not read"
+        )
         return
     kind = {"MPO": "image/jpeg"}.get(image.format or "", image.get_format_mimetype())
     try:
-        with (open(path, "rb") as file, c2pa.Context.from_dict(C2PA_OFFLINE) as context,
-              c2pa.Reader(kind, file, context=context) as reader):
+        with (
+            open(path, "rb") as file,
+            c2pa.Context.from_dict(C2PA_OFFLINE) as context,
+            c2pa.Reader(kind, file, context=context) as reader,
+        ):
             report = json.loads(reader.json())
         yield manifest_mark(report)
-    except Exception as error:  # the package raises its own kinds, and a damaged report lacks what is looked up
-        yield Mark("C2PA", "unknown", short(f"C2PA manifest present, but damaged: {said(error)}"), "damaged")
+    except (
+        Exception
+    ) as error:  # the package raises its own kinds, and a damaged report lacks what is looked up
+        yield Mark(
+            "C2PA",
+            "unknown",
+            short(f"C2PA manifest present, but damaged: {said(error)}"),
+            "damaged",
+        )
 
 
 def has_manifest(path: Path) -> bool:
@@ -226,17 +321,25 @@ def has_manifest(path: Path) -> bool:
         while part := file.read(1 << 20):
             if C2PA_BOX in tail + part:
                 return True
-            tail = part[1 - len(C2PA_BOX):]
+            tail = part[1 - len(C2PA_BOX) :]
     return False
 
 
 def manifest_mark(report: Mapping[str, Any]) -> Mark:
     """Who signed the active manifest with what program, whether the file is as it was signed, whether the signer is known."""
     manifest = report["manifests"][report["active_manifest"]]
-    generators = manifest.get("claim_generator_info") or [{"name": manifest.get("claim_generator") or "unknown"}]
-    sources = dict.fromkeys(re.findall(r'"digitalSourceType": ?"([^"]{1,300})"', json.dumps(manifest.get("assertions", []))))
+    generators = manifest.get("claim_generator_info") or [
+        {"name": manifest.get("claim_generator") or "unknown"}
+    ]
+    sources = dict.fromkeys(
+        re.findall(
+            r'"digitalSourceType": ?"([^"]{1,300})"', json.dumps(manifest.get("assertions", []))
+        )
+    )
     signature = manifest.get("signature_info") or {}
-    detail = "; ".join([f"signed by {signature.get('issuer') or 'nobody named'}", *map(source_in_words, sources)])
+    detail = "; ".join(
+        [f"signed by {signature.get('issuer') or 'nobody named'}", *map(source_in_words, sources)]
+    )
     return Mark("C2PA", short(str(generators[0].get("name"))), short(detail), trust_of(report))
 
 
@@ -247,4 +350,7 @@ def trust_of(report: Mapping[str, Any]) -> str:
     doubts = sorted({code for code in codes if code.startswith("signingCredential.")})
     integrity = f"altered since it was signed: {', '.join(wrong)}" if wrong else "intact"
     known = report.get("validation_state") == "Trusted"
-    return f"{integrity}; signer {'trusted' if known else 'not trusted: ' + (', '.join(doubts) or 'no trust list')}"
+    return (
+        f"{integrity}; signer"
+        f" {'trusted' if known else 'not trusted: ' + (', '.join(doubts) or 'no trust list')}"
+    )

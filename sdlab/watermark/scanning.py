@@ -1,4 +1,5 @@
 """Whole folders: one row a file, whatever the file is."""
+
 from __future__ import annotations
 
 import glob
@@ -23,44 +24,94 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = {  # name: pandas dtype
-    "path": "string", "width": "Int64", "height": "Int64", "format": "string", "payload": "string", "log10_p": "Float64",
-    "detected": "boolean", "agreement": "Float64", "geometry": "string", "official": "string", "small": "boolean",
-    "provenance": "string", "error": "string"}
-SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".avifs", ".tif", ".tiff", ".gif", ".bmp",
-            ".dib", ".jp2", ".j2k", ".jpx", ".pnm", ".ppm", ".pgm", ".pbm", ".tga", ".ico", ".pcx", ".sgi", ".qoi")
-FEW = {"none": 32}  # files that one process reads sooner than others start; a search takes long enough to start them for 4
+    "path": "string",
+    "width": "Int64",
+    "height": "Int64",
+    "format": "string",
+    "payload": "string",
+    "log10_p": "Float64",
+    "detected": "boolean",
+    "agreement": "Float64",
+    "geometry": "string",
+    "official": "string",
+    "small": "boolean",
+    "provenance": "string",
+    "error": "string",
+}
+SUFFIXES = (
+    ".png",
+    ".apng",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".webp",
+    ".avif",
+    ".avifs",
+    ".tif",
+    ".tiff",
+    ".gif",
+    ".bmp",
+    ".dib",
+    ".jp2",
+    ".j2k",
+    ".jpx",
+    ".pnm",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".tga",
+    ".ico",
+    ".pcx",
+    ".sgi",
+    ".qoi",
+)
+FEW = {
+    "none": 32
+}  # files that one process reads sooner than others start; a search takes long enough to start them for 4
 AHEAD = 4  # files under way for each process, so that a slow one holds up no other
 
 
-def scan(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | None], payloads: Any = PAYLOADS, *,
-         search: str = "none", false_positive_rate: float = 1e-6, processes: int | None = None,
-         progress: bool = True) -> pd.DataFrame:
+def scan(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | None],
+    payloads: Any = PAYLOADS,
+    *,
+    search: str = "none",
+    false_positive_rate: float = 1e-6,
+    processes: int | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
     """What `detect_watermark` and the metadata say of many files, as a frame with one row a file in the order of the paths.
 
     Parameters
     ----------
     paths : path or iterable of paths
-        A folder is searched with all below it, except what is hidden, for the usual picture suffixes; text with
-        `*` or `?` is a pattern (`**` for folders below); else one file, or the files named.
+        A folder is searched with all below it, except what is hidden, for the usual picture
+        suffixes; text with `*` or `?` is a pattern (`**` for folders below); else one file, or the
+        files named.
     payloads, search, false_positive_rate
-        As in `detect_watermark`. The rate holds for each file: at 1e-6 a million files without a mark give one hit.
+        As in `detect_watermark`. The rate holds for each file: at 1e-6 a million files without a
+        mark give one hit.
     processes : int, optional
-        1 or more. If left out, one for every core that may be used, or this one alone for a few files.
+        1 or more. If left out, one for every core that may be used, or this one alone for a few
+        files.
     progress : bool
         Whether a bar shows what is done and how long the rest will take.
 
     Returns
     -------
     DataFrame
-        `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are those of the most
-        likely payload all the same. `official` names the payloads that the official decoder reads without an error. `small`
-        says that no mark is written at this size; without a search nothing is tested then. `provenance` is what `marks_of`
-        finds, and `error` why a file could not be read.
+        `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are
+        those of the most likely payload all the same. `official` names the payloads that the
+        official decoder reads without an error. `small` says that no mark is written at this size;
+        without a search nothing is tested then. `provenance` is what `marks_of` finds, and `error`
+        why a file could not be read.
 
     Raises
     ------
     FileNotFoundError
-        If `paths` is one path, and there is nothing. All other trouble with a file is told in its row.
+        If `paths` is one path, and there is nothing. All other trouble with a file is told in its
+        row.
 
     Examples
     --------
@@ -70,7 +121,11 @@ def scan(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | None]
     from .detector import named, require
 
     require(search, false_positive_rate)
-    asked = {"payloads": named(payloads), "search": search, "false_positive_rate": false_positive_rate}
+    asked = {
+        "payloads": named(payloads),
+        "search": search,
+        "false_positive_rate": false_positive_rate,
+    }
     files = files_of(paths)
     count = processes_for(len(files), search, processes)
     reading = Reading(len(files))
@@ -93,10 +148,13 @@ def scan(paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | None]
 def frame_of(columns: Mapping[str, list]) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame({name: pd.array(column, dtype=COLUMNS[name]) for name, column in columns.items()})
+    return pd.DataFrame(
+        {name: pd.array(column, dtype=COLUMNS[name]) for name, column in columns.items()}
+    )
 
 
 # Which files
+
 
 def files_of(paths: Any) -> list[str | None]:
     """The files that `paths` names, those of a folder in the order of their names."""
@@ -106,23 +164,37 @@ def files_of(paths: Any) -> list[str | None]:
             return list(pictures_in(Path(paths)))
         if os.path.exists(paths):
             return [os.fspath(paths)]
-        matching = glob.iglob(os.fspath(paths), recursive=True) if glob.has_magic(os.fspath(paths)) else ()
+        matching = (
+            glob.iglob(os.fspath(paths), recursive=True) if glob.has_magic(os.fspath(paths)) else ()
+        )
         if found := sorted(name for name in matching if not os.path.isdir(name)):
             return found
-        raise FileNotFoundError(f"{os.fspath(paths)}: there is no such folder or file; name a folder, a pattern such as "
-                                "'pictures/**/*.png', or a list of files")
+        raise FileNotFoundError(
+            f"{os.fspath(paths)}: there is no such folder or file; name a folder, a pattern such as"
+            " 'pictures/**/*.png', or a list of files"
+        )
     if isinstance(paths, bytes) or not isinstance(paths, Iterable):
-        raise TypeError(f"paths={paths!r:.80} is no path and no list of paths; detect_watermark() takes a single picture")
+        raise TypeError(
+            f"paths={paths!r:.80} is no path and no list of paths; detect_watermark() takes a"
+            " single picture"
+        )
     files = list(paths)
     for file in files:
         if not isinstance(file, (str, os.PathLike)) and not missing(file):
-            raise TypeError(f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a picture itself")
+            raise TypeError(
+                f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a"
+                " picture itself"
+            )
     return [None if missing(file) else os.fspath(file) for file in files]
 
 
 def missing(value: Any) -> bool:
     """None, NaN and pandas' NA, which stand in a frame's `path` where a picture failed."""
-    return value is None or type(value).__name__ == "NAType" or (isinstance(value, float) and value != value)
+    return (
+        value is None
+        or type(value).__name__ == "NAType"
+        or (isinstance(value, float) and value != value)
+    )
 
 
 def pictures_in(folder: Path) -> Iterator[str]:
@@ -136,7 +208,10 @@ def pictures_in(folder: Path) -> Iterator[str]:
 
 # Their rows
 
-def rows_of(files: Iterable[str | None], asked: Mapping[str, Any], processes: int = 1) -> Iterator[dict[str, Any]]:
+
+def rows_of(
+    files: Iterable[str | None], asked: Mapping[str, Any], processes: int = 1
+) -> Iterator[dict[str, Any]]:
     """A row for each file, in order; closing the iterator ends all processes at once."""
     if processes == 1:
         yield from (row_of(file, asked) for file in files)
@@ -155,9 +230,11 @@ def rows_of(files: Iterable[str | None], asked: Mapping[str, Any], processes: in
         pool.shutdown(wait=True)
 
 
-def in_order(pool: ThreadPoolExecutor, idle: SimpleQueue[Worker], files: Iterator[str | None],
-             ahead: int) -> Iterator[dict[str, Any]]:
+def in_order(
+    pool: ThreadPoolExecutor, idle: SimpleQueue[Worker], files: Iterator[str | None], ahead: int
+) -> Iterator[dict[str, Any]]:
     """The rows in the order of the files, of which only so many are under way."""
+
     def read(file: str | None) -> dict[str, Any]:
         worker = idle.get()
         try:
@@ -212,19 +289,27 @@ def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
         return found
     official = [finding.payload.name for finding in inspection.findings if finding.official]
     return found | {
-        "payload": best.payload.name if best.detected else None, "log10_p": float(best.log10_p),
-        "agreement": float(best.agreement), "geometry": str(best.geometry), "official": ", ".join(official) or None}
+        "payload": best.payload.name if best.detected else None,
+        "log10_p": float(best.log10_p),
+        "agreement": float(best.agreement),
+        "geometry": str(best.geometry),
+        "official": ", ".join(official) or None,
+    }
 
 
 def processes_for(files: int, search: str, asked: int | None) -> int:
     """How many processes read so many files."""
     if asked is not None:
         if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
-            raise ValueError(f"processes={asked!r}: use a whole number, at least 1, or leave it out")
+            raise ValueError(
+                f"processes={asked!r}: use a whole number, at least 1, or leave it out"
+            )
         return min(asked, max(files, 1))
     if files <= FEW.get(search, 4):
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return min(cores, files)
 
 
@@ -246,8 +331,14 @@ class Reading:
         return self.done / self.total if self.total else 1.0
 
     def __str__(self) -> str:
-        parts = [f"{self.done} of {self.total} files read", f"{self.marked} marked", f"{self.unreadable} unreadable"]
+        parts = [
+            f"{self.done} of {self.total} files read",
+            f"{self.marked} marked",
+            f"{self.unreadable} unreadable",
+        ]
         parts = [part for part in parts if not part.startswith("0 ")] or parts[:1]
         if self.state == "running" and 0 < self.done < self.total:
-            parts.append(f"{duration((time.monotonic() - self.begun) * (1 / self.fraction - 1))} left")
+            parts.append(
+                f"{duration((time.monotonic() - self.begun) * (1 / self.fraction - 1))} left"
+            )
         return ", ".join(parts) + (" (stopped)" if self.state == "stopped" else "")

@@ -1,9 +1,11 @@
 """From pixels to one number a block: how much its coefficients speak for bit 1 against bit 0.
 
-A mark moves one coefficient of a block, the largest, by up to 27 units. Two traces remain: exact residues, until the picture
-is compressed, and an excess over what the surroundings predict, which survives in part. Y and V are not marked, and where
-they rise U mostly rises or falls too; this is predicted and taken off first. A small network weighs what is left.
+A mark moves one coefficient of a block, the largest, by up to 27 units. Two traces remain: exact
+residues, until the picture is compressed, and an excess over what the surroundings predict, which
+survives in part. Y and V are not marked, and where they rise U mostly rises or falls too; this is
+predicted and taken off first. A small network weighs what is left.
 """
+
 from __future__ import annotations
 
 from functools import cache
@@ -19,8 +21,9 @@ BOUND = 4.0  # of a score
 N_FEATURES = 124
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
-# Linux's malloc gives memory back after every large array, and fetching it again takes as long as the arithmetic. It keeps
-# what is as large as the largest block freed so far (32 MB at most), so one such block, never touched, halves the time.
+# Linux's malloc gives memory back after every large array, and fetching it again takes as long as
+# the arithmetic. It keeps what is as large as the largest block freed so far (32 MB at most), so
+# one such block, never touched, halves the time.
 np.empty((32 << 20) - 8192, np.uint8)
 
 
@@ -30,8 +33,9 @@ def block_grid(planes: np.ndarray, arithmetic: str) -> np.ndarray:
     Parameters
     ----------
     planes : float32 array (3, H, W) or (H, W)
-        Y, U and V as `score_planes` makes them, or U alone, which finds less under JPEG. The first pixel is the corner of
-        a block: cut the planes, ``planes[..., top:, left:]``, to try another place.
+        Y, U and V as `score_planes` makes them, or U alone, which finds less under JPEG. The first
+        pixel is the corner of a block: cut the planes, ``planes[..., top:, left:]``, to try another
+        place.
     arithmetic : str
         "uint8" (U is centred at 128) or "float32" (at 0.5), as the planes were made.
 
@@ -48,7 +52,8 @@ def block_grid(planes: np.ndarray, arithmetic: str) -> np.ndarray:
 def score_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.ndarray:
     """Y, U and V of a uint8 RGB picture, float32 (3, H, W), as the embedding program's arithmetic has them.
 
-    U alone carries a mark; the other two say what the picture itself does. In float32 the last bits are not exact.
+    U alone carries a mark; the other two say what the picture itself does. In float32 the last bits
+    are not exact.
     """
     blue, green, red = (np.ascontiguousarray(image[..., channel]) for channel in ORDERS[order])
     if arithmetic == "uint8":
@@ -68,17 +73,22 @@ def score_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.n
 def block_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
     """What the network sees of each block, float32 (N_FEATURES, blocks).
 
-    64: excess of the 8x8 coefficients around the block's centre. 20: of the ring of 2x2 cells around those. 15: excess of
-    the block's own, where they are nearly the largest. 15: how nearly. 7: the block as a whole. 3: the picture as a whole.
+    64: excess of the 8x8 coefficients around the block's centre. 20: of the ring of 2x2 cells
+    around those. 15: excess of the block's own, where they are nearly the largest. 15: how nearly.
+    7: the block as a whole. 3: the picture as a whole.
     """
     averages = cell_averages(np.atleast_3d(planes.T).T)
     signed = to_blocks(averages[len(averages) // 2])  # of U
     value, sign = np.abs(signed[1:]), np.where(signed[1:] < 0, np.float32(-1), np.float32(1))
     first, second = two_largest(value)
-    turn = np.where((signed[1:] == -first).any(0), np.float32(-1), np.float32(1))  # sign of the largest
+    turn = np.where(
+        (signed[1:] == -first).any(0), np.float32(-1), np.float32(1)
+    )  # sign of the largest
     excess = unpredicted(averages)
     patch = surroundings(excess.reshape(4, 4, *first.shape))
-    sharp = (patch[2:6, 2:6] * np.float32(9 / 8) - box3(patch) * np.float32(1 / 8)).reshape(excess.shape)  # from 8 neighbours
+    sharp = (patch[2:6, 2:6] * np.float32(9 / 8) - box3(patch) * np.float32(1 / 8)).reshape(
+        excess.shape
+    )  # from 8 neighbours
     scale, sharp_scale = spread(excess), spread(sharp)
     near = np.maximum(1 - (first - value) / 27, 0)
 
@@ -96,7 +106,9 @@ def block_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
     features[118] = np.log(scale)
     features[119] = np.minimum(first / 72, 1)
     features[120] = arithmetic == "float32"
-    features[121] = np.abs(np.abs(first % STEP - 18) - 9).mean() / 9 - 0.5  # -0.5 if all residues are 9 or 27
+    features[121] = (
+        np.abs(np.abs(first % STEP - 18) - 9).mean() / 9 - 0.5
+    )  # -0.5 if all residues are 9 or 27
     features[122] = np.log(sharp_scale).mean()
     features[123] = np.log(sharp_scale / scale).mean()
     return features.reshape(N_FEATURES, -1)
@@ -112,14 +124,16 @@ def cell_averages(planes: np.ndarray) -> np.ndarray:
 def unpredicted(averages: np.ndarray) -> np.ndarray:
     """What U does beyond its 9x9 surroundings, and beyond what Y and V explain there, (16, rows, columns).
 
-    Least squares over the 3x3 blocks around each block; a little of the power of Y and V is added so that flat ones
-    explain nothing.
+    Least squares over the 3x3 blocks around each block; a little of the power of Y and V is added
+    so that flat ones explain nothing.
     """
     detail = averages - box9(averages)
     if len(detail) == 1:
         return to_blocks(detail[0])
     y, u, v = (to_blocks(plane) for plane in detail)
-    yy, vv, yv, uy, uv = (box_mean((a * b).sum(0), 3) for a, b in ((y, y), (v, v), (y, v), (u, y), (u, v)))
+    yy, vv, yv, uy, uv = (
+        box_mean((a * b).sum(0), 3) for a, b in ((y, y), (v, v), (y, v), (u, y), (u, v))
+    )
     yy, vv = yy + 32, vv + 32
     determinant = yy * vv - yv * yv
     return u - (vv * uy - yv * uv) / determinant * y - (yy * uv - yv * uy) / determinant * v
@@ -143,7 +157,9 @@ def surroundings(cells: np.ndarray) -> np.ndarray:
 def ring(coefficients: np.ndarray) -> np.ndarray:
     """The 20 cells of 2x2 coefficients around the 8x8 about each block's centre, (20, rows, columns)."""
     pairs = coefficients.reshape(2, 2, 2, 2, *coefficients.shape[1:])
-    cells = surroundings((pairs[:, 0, :, 0] + pairs[:, 0, :, 1] + pairs[:, 1, :, 0] + pairs[:, 1, :, 1]) / 4)
+    cells = surroundings(
+        (pairs[:, 0, :, 0] + pairs[:, 0, :, 1] + pairs[:, 1, :, 0] + pairs[:, 1, :, 1]) / 4
+    )
     return np.concatenate([cells[0], cells[1:5, 0], cells[1:5, 5], cells[5]])
 
 
@@ -161,17 +177,21 @@ def two_largest(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def likelihood_ratio(value: np.ndarray, outward: np.ndarray, scale: np.ndarray, first: np.ndarray,
-                     second: np.ndarray) -> np.ndarray:
+def likelihood_ratio(
+    value: np.ndarray, outward: np.ndarray, scale: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
     """Log-likelihood ratio of bit 1 to bit 0: which coefficient was moved, and where to?
 
-    Takes arrays (15, rows, columns). A coefficient that was moved lay in its cell of 36, at most a little below the
-    largest other; one that was not lies near its neighbours. The moved one has residue 9 or 27, give or take 8.
+    Takes arrays (15, rows, columns). A coefficient that was moved lay in its cell of 36, at most a
+    little below the largest other; one that was not lies near its neighbours. The moved one has
+    residue 9 or 27, give or take 8.
     """
     expected, cell = value - outward, np.floor(value / STEP) * STEP
     residue = value - cell
     low = np.maximum(cell, np.where(value >= first, second, first) - 4)
-    chosen = np.maximum(_logistic((cell + STEP - expected) / scale) - _logistic((low - expected) / scale), 0)
+    chosen = np.maximum(
+        _logistic((cell + STEP - expected) / scale) - _logistic((low - expected) / scale), 0
+    )
     here = _logistic(np.clip(outward / scale, -15, 15))
     moved = chosen / (here * (1 - here)) * scale / 20
     zero, one = ((moved * np.exp((residue - target) ** 2 / -128)).sum(0) for target in (9, 27))
@@ -201,7 +221,10 @@ def weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     """The layers of the network, (matrix, offset) each, float32."""
     with np.load(WEIGHTS, allow_pickle=False) as file:
         count = sum(name.startswith("matrix") for name in file.files)
-        return tuple((file[f"matrix{i}"].astype(np.float32), file[f"offset{i}"].astype(np.float32)) for i in range(count))
+        return tuple(
+            (file[f"matrix{i}"].astype(np.float32), file[f"offset{i}"].astype(np.float32))
+            for i in range(count)
+        )
 
 
 # Planes and blocks
@@ -225,7 +248,9 @@ def box9(planes: np.ndarray) -> np.ndarray:
     for _ in range(2):
         padded = np.pad(planes, ((0, 0), (4, 4), (0, 0)), "symmetric")
         three = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-        planes = ((three[:, :-6] + three[:, 3:-3] + three[:, 6:]) * np.float32(1 / 9)).swapaxes(1, 2)
+        planes = ((three[:, :-6] + three[:, 3:-3] + three[:, 6:]) * np.float32(1 / 9)).swapaxes(
+            1, 2
+        )
     return planes
 
 
@@ -238,4 +263,8 @@ def box3(patch: np.ndarray) -> np.ndarray:
 def to_blocks(average: np.ndarray) -> np.ndarray:
     """4x4 blocks of the Haar average by coefficient, (16, rows, columns)."""
     rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
-    return average.reshape(rows, BLOCK, columns, BLOCK).transpose(1, 3, 0, 2).reshape(16, rows, columns)
+    return (
+        average.reshape(rows, BLOCK, columns, BLOCK)
+        .transpose(1, 3, 0, 2)
+        .reshape(16, rows, columns)
+    )

@@ -1,7 +1,9 @@
 """Where the blocks of a mark lie in a picture: as it is, or mirrored, cut or resized.
 
-The probability of the best place is divided by that place's share of the error, which `geometry` fixes beforehand.
+The probability of the best place is divided by that place's share of the error, which `geometry`
+fixes beforehand.
 """
+
 from __future__ import annotations
 
 import math
@@ -35,7 +37,8 @@ class Place:
         At most 0; `with_share` divides it by a share of the error.
     geometry : Geometry
     agreement : float
-        Share of the payload's bits that the scores read right there; NaN if it has more bits than there are blocks.
+        Share of the payload's bits that the scores read right there; NaN if it has more bits than
+        there are blocks.
     tests : int
         Places that were tried.
     """
@@ -51,13 +54,19 @@ class Place:
 
 # As it is
 
-def as_is(image: np.ndarray, payloads: dict[str, Payload], geometry: Geometry = AS_IS) -> dict[str, Place]:
+
+def as_is(
+    image: np.ndarray, payloads: dict[str, Payload], geometry: Geometry = AS_IS
+) -> dict[str, Place]:
     """Every payload in a picture that was neither cut nor resized, but perhaps mirrored or swapped."""
     order = "RGB" if geometry.swapped else "BGR"
     top, band = middle_rows(image[:, ::-1] if geometry.mirrored else image)
     grids = {a: block_grid(score_planes(band, a, order), a) for a in arithmetics(payloads)}
     stride = image.shape[1] // 8
-    return {name: _placed(grids[p.arithmetic], p, stride, -stride * (top // 8), geometry) for name, p in payloads.items()}
+    return {
+        name: _placed(grids[p.arithmetic], p, stride, -stride * (top // 8), geometry)
+        for name, p in payloads.items()
+    }
 
 
 def middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
@@ -67,11 +76,18 @@ def middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
     if rows >= height:
         return 0, image
     top = (height - rows) // 16 * 8
-    return top, image[top:top + rows]
+    return top, image[top : top + rows]
 
 
-def _placed(grid: np.ndarray, payload: Payload, stride: int, phase: int, geometry: Geometry, share: float = 1.0,
-            tests: int = 1) -> Place:
+def _placed(
+    grid: np.ndarray,
+    payload: Payload,
+    stride: int,
+    phase: int,
+    geometry: Geometry,
+    share: float = 1.0,
+    tests: int = 1,
+) -> Place:
     if grid.size < len(payload):
         return Place(0.0, geometry, math.nan, tests)
     agreement = (read_bits(grid, len(payload), stride, phase) == payload.bits).mean()
@@ -81,13 +97,24 @@ def _placed(grid: np.ndarray, payload: Payload, stride: int, phase: int, geometr
 
 # Cuts
 
-def cut(image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None) -> dict[str, Place]:
+
+def cut(
+    image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
+) -> dict[str, Place]:
     """Every payload wherever the picture may have been cut out of a larger one, at its original scale."""
     cuts, window = middle(image)
     found = {}
     for i, arithmetic in enumerate(arithmetics(payloads)):
-        grids = shifted_grids(score_planes(window, arithmetic), arithmetic, _part(progress, i, len(arithmetics(payloads))))
-        found |= {name: best_cut(grids, p, cuts) for name, p in payloads.items() if p.arithmetic == arithmetic}
+        grids = shifted_grids(
+            score_planes(window, arithmetic),
+            arithmetic,
+            _part(progress, i, len(arithmetics(payloads))),
+        )
+        found |= {
+            name: best_cut(grids, p, cuts)
+            for name, p in payloads.items()
+            if p.arithmetic == arithmetic
+        }
     return {name: found[name] for name in payloads}
 
 
@@ -97,15 +124,17 @@ def middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
     factor = min(1.0, math.sqrt(MOST / (height * width)))
     rows, columns = (min(LONGEST, math.ceil(side * factor)) for side in (height, width))
     top, left = (height - rows) // 2, (width - columns) // 2
-    return Cuts(width, height, left, top), image[top:top + rows, left:left + columns]
+    return Cuts(width, height, left, top), image[top : top + rows, left : left + columns]
 
 
-def shifted_grids(planes: np.ndarray, arithmetic: str, progress: Progress | None = None) -> np.ndarray:
+def shifted_grids(
+    planes: np.ndarray, arithmetic: str, progress: Progress | None = None
+) -> np.ndarray:
     """The block scores at all `OFFSETS`, (64, rows, columns); where an offset leaves less room there are zeros."""
     grids = np.zeros((64, planes.shape[1] // 8, planes.shape[2] // 8), np.float32)
     for i, (down, along) in enumerate(OFFSETS):
         grid = block_grid(planes[:, down:, along:], arithmetic)
-        grids[i, :grid.shape[0], :grid.shape[1]] = grid
+        grids[i, : grid.shape[0], : grid.shape[1]] = grid
         if progress:
             progress("cut", (i + 1) / 64)
     return grids
@@ -123,15 +152,22 @@ def best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
     folds, shares = fold(grids, n_bits, strides, is_text(payload)), cuts.shares(n_bits, strides)
     log10_p = folds.log10_p(folds.agreements(payload.bits))
     i, j, phase = np.unravel_index((log10_p - np.log10(shares)).argmin(), shares.shape)
-    best = _placed(grids[i], payload, strides[j], int(phase), AS_IS, shares[i, j, phase], shares.size)
-    likely = np.where(log10_p <= NEARLY * log10_p[i, j, phase], np.log10(shares) - 0.1 * log10_p, -np.inf)
+    best = _placed(
+        grids[i], payload, strides[j], int(phase), AS_IS, shares[i, j, phase], shares.size
+    )
+    likely = np.where(
+        log10_p <= NEARLY * log10_p[i, j, phase], np.log10(shares) - 0.1 * log10_p, -np.inf
+    )
     i, j, phase = np.unravel_index(likely.argmax(), shares.shape)
     return replace(best, geometry=cuts.explained(OFFSETS[i], strides[j], int(phase), n_bits))
 
 
 # Sizes
 
-def resized(image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None) -> dict[str, Place]:
+
+def resized(
+    image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
+) -> dict[str, Place]:
     """Every payload at every size that the picture may have been resized from; empty if no usual size fits."""
     from PIL import Image
 
@@ -142,7 +178,15 @@ def resized(image: np.ndarray, payloads: dict[str, Payload], progress: Progress 
     for i, (size, share) in enumerate(sizes):
         grids = resized_grids(planes, size, arithmetics(payloads))
         for name, payload in payloads.items():
-            place = _placed(grids[payload.arithmetic], payload, size[0] // 8, 0, Geometry(size=size), share, len(sizes))
+            place = _placed(
+                grids[payload.arithmetic],
+                payload,
+                size[0] // 8,
+                0,
+                Geometry(size=size),
+                share,
+                len(sizes),
+            )
             found[name] = min(place, found.get(name, place), key=lambda place: place.log10_p)
         if progress:
             progress("size", (i + 1) / len(sizes))
@@ -155,7 +199,10 @@ def resized_grids(planes: list[Any], size: tuple[int, int], of: list[str]) -> di
 
     y, u, v = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in planes)
     shift = np.float32(127.5)  # between the centres of U and V in float32 and in uint8
-    return {a: block_grid(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a) for a in of}
+    return {
+        a: block_grid(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a)
+        for a in of
+    }
 
 
 def reduced(image: np.ndarray) -> np.ndarray:

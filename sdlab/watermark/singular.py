@@ -1,8 +1,10 @@
 """The blocks of `dwtDctSvd`: the largest singular value of a 4x4 block's DCT carries the bit.
 
-An orthonormal DCT leaves singular values as they are, but for the last bits; it is done here all the same, in OpenCV's order of
-operations, because flat and striped blocks stand exactly on the border of a step, where the last bits decide.
+An orthonormal DCT leaves singular values as they are, but for the last bits; it is done here all
+the same, in OpenCV's order of operations, because flat and striped blocks stand exactly on the
+border of a step, where the last bits decide.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,7 +18,9 @@ FORWARD, INVERSE = 2 * 0.353553390593273762200422181052425, 0.353553390593273762
 
 def largest_singular_values(blocks: np.ndarray) -> np.ndarray:
     """One for each block (n_blocks, 16)."""
-    return np.linalg.svd(_both_ways(_dct, blocks))[1][:, 0]  # with the vectors: LAPACK's other routine rounds differently
+    return np.linalg.svd(_both_ways(_dct, blocks))[1][
+        :, 0
+    ]  # with the vectors: LAPACK's other routine rounds differently
 
 
 def with_largest(blocks: np.ndarray, target: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -38,8 +42,15 @@ def _dct(x: np.ndarray) -> np.ndarray:
     even, odd, outer, inner = x0 + x3, x2 + x1, x0 - x3, x1 - x2
     re, im = FORWARD * COS, FORWARD * SIN
     middle = FORWARD * COS * COS - FORWARD * SIN * SIN
-    return np.stack([(even + odd) * FORWARD * ROOT, re * outer + im * inner,
-                     (even - odd) * middle, im * outer - re * inner], -1)
+    return np.stack(
+        [
+            (even + odd) * FORWARD * ROOT,
+            re * outer + im * inner,
+            (even - odd) * middle,
+            im * outer - re * inner,
+        ],
+        -1,
+    )
 
 
 def _inverse_dct(y: np.ndarray) -> np.ndarray:
@@ -48,4 +59,12 @@ def _inverse_dct(y: np.ndarray) -> np.ndarray:
     middle = INVERSE * COS * COS - INVERSE * SIN * SIN
     first, second = y0 * 2 * INVERSE * ROOT, y2 * 2 * middle
     outer, inner = (re * y1 + im * y3) * 2, (im * y1 - re * y3) * 2
-    return np.stack([first + second + outer, first - second + inner, first - second - inner, first + second - outer], -1)
+    return np.stack(
+        [
+            first + second + outer,
+            first - second + inner,
+            first - second - inner,
+            first + second - outer,
+        ],
+        -1,
+    )

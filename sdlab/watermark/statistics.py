@@ -1,22 +1,26 @@
 """From a grid of block scores to the chance that a picture without a mark would agree with a payload as well.
 
-Block (row, column) carries bit (stride * row + column - phase) mod n_bits, where the stride is the number of blocks in a row
-of the picture that was marked. The scores of one bit add up to the *fold*, and the spectrum of the fold is the spectrum of
-the grid at n_bits points, (stride * k, k) / n_bits cycles a block; a phase turns it. Three facts make a sharp test of it:
+Block (row, column) carries bit (stride * row + column - phase) mod n_bits, where the stride is the
+number of blocks in a row of the picture that was marked. The scores of one bit add up to the
+*fold*, and the spectrum of the fold is the spectrum of the grid at n_bits points, (stride * k, k) /
+n_bits cycles a block; a phase turns it. Three facts make a sharp test of it:
 
 - The removal of the local mean multiplies signal and noise at each point by a known gain. Both are divided by it, so that no
   signal is lost where equal bits stand in columns (a stride of 0).
 - Letters share a pattern with a period of 8 bits, and pictures often have a period of 64 pixels. For texts these points count
   for nothing.
 - The points beside, a cycle or two a picture further along the row, carry no payload but the same picture content, edges
-  that run down the whole picture too. They say how strong the noise is, which the fold of a short payload cannot (32 numbers,
-  and the payload is in them). This is the moderated t of Smyth (2004, doi:10.2202/1544-6115.1027): the two estimates of the
-  variance are averaged, weighted with their degrees of freedom.
+  that run down the whole picture too. They say how strong the noise is, which the fold of a short
+  payload cannot (32 numbers, and the payload is in them). This is the moderated t of Smyth (2004,
+  doi:10.2202/1544-6115.1027): the two estimates of the variance are averaged, weighted with their
+  degrees of freedom.
 
-Measured on 2,600 unmarked tiles of 512x512 with 10,000 random keys of each of six shapes (texts and bits, 32 to 224 bits): of
-26 million tests a shape, p < 1e-3, 1e-4, 1e-5 and 1e-6 come 0.74 to 0.89, 0.69 to 0.89, 0.61 to 1.02 and 0.31 to 1.00 times
-as often as they say. The evidence that 32 bits can give is no longer capped: a clean `SDV2` reaches 1e-30 and beyond.
+Measured on 2,600 unmarked tiles of 512x512 with 10,000 random keys of each of six shapes (texts and
+bits, 32 to 224 bits): of 26 million tests a shape, p < 1e-3, 1e-4, 1e-5 and 1e-6 come 0.74 to 0.89,
+0.69 to 0.89, 0.61 to 1.02 and 0.31 to 1.00 times as often as they say. The evidence that 32 bits
+can give is no longer capped: a clean `SDV2` reaches 1e-30 and beyond.
 """
+
 from __future__ import annotations
 
 import functools
@@ -38,7 +42,9 @@ PRIOR = 16  # degrees of freedom of the points beside, fewer than they have: the
 ALIKE = 3  # a fold so many times as strong as the points beside says that they do not tell its noise, as in a wallpaper
 LEAST_FREEDOM = 5  # real numbers; a shorter payload is no evidence
 NOTHING = 1e-9  # mean square of the scores of a blank picture
-HALVES = np.linspace(-40, 4, 8801)  # log(tan(angle / 2)), where the table behind `log10_tail` has its rows
+HALVES = np.linspace(
+    -40, 4, 8801
+)  # log(tan(angle / 2)), where the table behind `log10_tail` has its rows
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)  # for integrals from -1 to 1
 
 
@@ -119,7 +125,9 @@ def gain_at(down: np.ndarray, along: np.ndarray) -> np.ndarray:
 
 def _mean_of_wave(cycles: np.ndarray) -> np.ndarray:
     """Over a window, in units of the wave at its middle."""
-    return sum(np.cos(2 * np.pi * i * cycles) for i in range(-(WINDOW // 2), WINDOW // 2 + 1)) / WINDOW
+    return (
+        sum(np.cos(2 * np.pi * i * cycles) for i in range(-(WINDOW // 2), WINDOW // 2 + 1)) / WINDOW
+    )
 
 
 def pattern(bits: np.ndarray, points: Points) -> np.ndarray:
@@ -131,17 +139,26 @@ def pattern(bits: np.ndarray, points: Points) -> np.ndarray:
 
 def fold(grids: np.ndarray, n_bits: int, strides: tuple[int, ...], text: bool) -> Folds:
     """Grids (..., rows, columns) folded at every stride, and how strong the noise is at the points beside."""
-    points, (waves, number) = points_of(n_bits, strides, text), beside(n_bits, strides, text, *grids.shape[-2:])
+    points, (waves, number) = (
+        points_of(n_bits, strides, text),
+        beside(n_bits, strides, text, *grids.shape[-2:]),
+    )
     total = np.zeros((*grids.shape[:-2], len(strides)))
     for along, counts in waves:
         total += (counts * np.abs(spectra_of(grids, n_bits, strides, along)) ** 2).sum(-1)
     spectra = points.scale * spectra_of(grids, n_bits, strides)
-    return Folds(points, spectra, total / np.maximum(number * points.freedom, 1), np.where(number > 0, PRIOR, 0.0))
+    return Folds(
+        points,
+        spectra,
+        total / np.maximum(number * points.freedom, 1),
+        np.where(number > 0, PRIOR, 0.0),
+    )
 
 
 @functools.lru_cache(maxsize=64)
-def beside(n_bits: int, strides: tuple[int, ...], text: bool, rows: int,
-           columns: int) -> tuple[list[tuple[float, np.ndarray]], np.ndarray]:
+def beside(
+    n_bits: int, strides: tuple[int, ...], text: bool, rows: int, columns: int
+) -> tuple[list[tuple[float, np.ndarray]], np.ndarray]:
     """The steps to the points beside in cycles a block, what each point counts there, and the number of steps a stride."""
     points, k = points_of(n_bits, strides, text), np.arange(n_bits // 2 + 1)
     waves, number = [], np.zeros(len(strides))
@@ -154,31 +171,41 @@ def beside(n_bits: int, strides: tuple[int, ...], text: bool, rows: int,
     return waves, number
 
 
-def spectra_of(grids: np.ndarray, n_bits: int, strides: tuple[int, ...], along: float = 0.0) -> np.ndarray:
+def spectra_of(
+    grids: np.ndarray, n_bits: int, strides: tuple[int, ...], along: float = 0.0
+) -> np.ndarray:
     """Spectrum of the fold for every stride, complex (..., n_strides, n_bits // 2 + 1), `along` cycles a block beside.
 
-    A row of blocks begins `stride` bits after the row above, which turns its spectrum. White scores of variance 1 give a
-    mean square of 1 at every point.
+    A row of blocks begins `stride` bits after the row above, which turns its spectrum. White scores
+    of variance 1 give a mean square of 1 at every point.
     """
     *_, rows, columns = grids.shape
     if along:
-        grids = grids * np.exp(-2j * np.pi * along * np.arange(columns)).astype(np.result_type(grids, np.complex64))
+        grids = grids * np.exp(-2j * np.pi * along * np.arange(columns)).astype(
+            np.result_type(grids, np.complex64)
+        )
     padded = np.pad(grids, [(0, 0)] * (grids.ndim - 1) + [(0, -columns % n_bits)])
     once = padded.reshape(*grids.shape[:-1], -1, n_bits).sum(-2)  # (..., rows, n_bits)
-    spectra = (np.fft.fft(once) if along else np.fft.rfft(once))[..., :n_bits // 2 + 1]
+    spectra = (np.fft.fft(once) if along else np.fft.rfft(once))[..., : n_bits // 2 + 1]
     flat = spectra.reshape(-1, rows, n_bits // 2 + 1).transpose(2, 0, 1)  # (points, grids, rows)
     turned = flat @ _turns(n_bits, strides, rows).astype(spectra.dtype)  # (points, grids, strides)
-    return turned.transpose(1, 2, 0).reshape(*grids.shape[:-2], len(strides), -1) / math.sqrt(rows * columns)
+    return turned.transpose(1, 2, 0).reshape(*grids.shape[:-2], len(strides), -1) / math.sqrt(
+        rows * columns
+    )
 
 
 @functools.lru_cache(maxsize=16)
 def _turns(n_bits: int, strides: tuple[int, ...], rows: int) -> np.ndarray:
     """(points, rows, strides)"""
-    cycles = np.arange(n_bits // 2 + 1)[:, None, None] * np.arange(rows)[:, None] * np.array(strides)
+    cycles = (
+        np.arange(n_bits // 2 + 1)[:, None, None] * np.arange(rows)[:, None] * np.array(strides)
+    )
     return np.exp(-2j * np.pi / n_bits * np.arange(n_bits))[cycles % n_bits]
 
 
-def _apart(n_bits: int, strides: tuple[int, ...], shape: tuple[int, int], step: float) -> np.ndarray:
+def _apart(
+    n_bits: int, strides: tuple[int, ...], shape: tuple[int, int], step: float
+) -> np.ndarray:
     """Whether points `step` cycles a picture further along the row lie far enough from the payload's, (n_strides,)."""
     k = np.arange(n_bits)
     down = _nearest(np.outer(strides, k) / n_bits) * shape[0]
@@ -194,11 +221,14 @@ def _nearest(cycles: np.ndarray) -> np.ndarray:
 def log10_tail(agreement: np.ndarray, left: np.ndarray, freedom: np.ndarray) -> np.ndarray:
     """log10 of Student's chance of t >= agreement / sqrt(left / freedom), good to -300 and below.
 
-    With t = sqrt(freedom) / tan(angle) it is the integral of sin(x)^(freedom - 1) from 0 to the angle, divided by that from 0
-    to pi.
+    With t = sqrt(freedom) / tan(angle) it is the integral of sin(x)^(freedom - 1) from 0 to the
+    angle, divided by that from 0 to pi.
     """
     agreement, left, freedom = np.broadcast_arrays(agreement, left, freedom)
-    half = np.log(np.maximum(np.sqrt(left), 1e-300) / np.maximum(np.hypot(np.sqrt(left), agreement) + agreement, 1e-300))
+    half = np.log(
+        np.maximum(np.sqrt(left), 1e-300)
+        / np.maximum(np.hypot(np.sqrt(left), agreement) + agreement, 1e-300)
+    )
     result = np.empty(half.shape)
     for value in np.unique(freedom):
         of = freedom == value
@@ -209,19 +239,26 @@ def log10_tail(agreement: np.ndarray, left: np.ndarray, freedom: np.ndarray) -> 
 @functools.lru_cache(maxsize=64)
 def _log10_tails(freedom: float) -> np.ndarray:
     """The table at `HALVES`."""
-    return _log10_integral(2 * np.arctan(np.exp(HALVES)), freedom) - _log10_integral(np.array([np.pi]), freedom)
+    return _log10_integral(2 * np.arctan(np.exp(HALVES)), freedom) - _log10_integral(
+        np.array([np.pi]), freedom
+    )
 
 
 def _log10_integral(angle: np.ndarray, freedom: float) -> np.ndarray:
     logs = (freedom - 1) * np.log(np.sin(angle[:, None] * (NODES + 1) / 2))
     largest = logs.max(1)
-    return (largest + np.log(angle / 2 * (np.exp(logs - largest[:, None]) @ WEIGHTS))) / math.log(10)
+    return (largest + np.log(angle / 2 * (np.exp(logs - largest[:, None]) @ WEIGHTS))) / math.log(
+        10
+    )
 
 
-def evidence(grid: np.ndarray, payload: Payload, stride: int | None = None, phase: int = 0) -> float:
+def evidence(
+    grid: np.ndarray, payload: Payload, stride: int | None = None, phase: int = 0
+) -> float:
     """log10 of the chance that noise agrees with the payload as well, its blocks where `stride` and `phase` say.
 
-    The stride of a picture that was neither cut nor resized is its own number of columns, its phase 0.
+    The stride of a picture that was neither cut nor resized is its own number of columns, its phase
+    0.
 
     Raises
     ------
@@ -231,12 +268,17 @@ def evidence(grid: np.ndarray, payload: Payload, stride: int | None = None, phas
     n_bits, stride = len(payload), grid.shape[1] if stride is None else stride
     require_testable(payload)
     if grid.size < n_bits:
-        raise ValueError(f"payload {payload.name!r}: {n_bits} bits need as many blocks of 8x8 pixels, there are {grid.size}")
+        raise ValueError(
+            f"payload {payload.name!r}: {n_bits} bits need as many blocks of 8x8 pixels, there are"
+            f" {grid.size}"
+        )
     folds = fold(np.asarray(grid, float), n_bits, (stride % n_bits,), is_text(payload))
     return min(0.0, float(folds.log10_p(folds.agreements(payload.bits)[:, [phase % n_bits]])[0, 0]))
 
 
-def read_bits(grid: np.ndarray, n_bits: int, stride: int | None = None, phase: int = 0) -> np.ndarray:
+def read_bits(
+    grid: np.ndarray, n_bits: int, stride: int | None = None, phase: int = 0
+) -> np.ndarray:
     """The payload as the scores read it, bool (n_bits,), whatever they were told to look for."""
     stride = (grid.shape[1] if stride is None else stride) % n_bits
     gain = points_of(n_bits, (stride,), False).gain[0]
@@ -252,11 +294,15 @@ def require_testable(payload: Payload) -> None:
     """Raise if the payload is too short to tell from noise, or so regular that a striped picture would agree with it."""
     text, n_bits = is_text(payload), len(payload)
     if n_bits - (PERIOD if text else 1) < LEAST_FREEDOM:
-        raise ValueError(f"payload {payload.name!r:.60}: {n_bits} bits are too few to tell from noise; "
-                         "a text needs 2 letters, other bits at least 6")
+        raise ValueError(
+            f"payload {payload.name!r:.60}: {n_bits} bits are too few to tell from noise; "
+            "a text needs 2 letters, other bits at least 6"
+        )
     k = np.arange(n_bits // 2 + 1)
     waves = np.abs(np.fft.rfft(payload.bits - 0.5)) ** 2 * np.where(2 * k == n_bits, 1, 2)
     waves[k * (PERIOD if text else 1) % n_bits == 0] = 0
     if waves.max() > MOST_IN_A_WAVE * waves.sum() or waves.sum() < NOTHING:
-        raise ValueError(f"payload {payload.name!r:.60}: its bits repeat so regularly that stripes in a picture cannot be told "
-                         "from it; take a longer text of different letters")
+        raise ValueError(
+            f"payload {payload.name!r:.60}: its bits repeat so regularly that stripes in a picture"
+            " cannot be told from it; take a longer text of different letters"
+        )

@@ -1,4 +1,5 @@
 """A payload that nobody told us, read from the picture itself."""
+
 from __future__ import annotations
 
 import math
@@ -16,7 +17,9 @@ from .search import middle_rows
 from .statistics import FLOOR, LEAST_GAIN, NOTHING, points_of, read_bits, spectra_of
 
 LENGTHS = range(16, 401, 8)  # bits; whole bytes
-CONVINCING = -1000  # BIC; unmarked pictures with vertical edges or patterns go below, but do not spell a text
+CONVINCING = (
+    -1000
+)  # BIC; unmarked pictures with vertical edges or patterns go below, but do not spell a text
 EASY = 32, 127  # printable ASCII
 
 
@@ -33,9 +36,9 @@ class Reading:
     bic : float
         The Bayesian information criterion of "a payload of this length" less that of "no payload".
     convincing : bool
-        Whether that is far below 0 and the bytes are printable text of at least three letters. Pictures with edges and
-        patterns can do the first, but hardly the second. A mark of bits that spell nothing, like SDXL's, is not convincing
-        either.
+        Whether that is far below 0 and the bytes are printable text of at least three letters.
+        Pictures with edges and patterns can do the first, but hardly the second. A mark of bits
+        that spell nothing, like SDXL's, is not convincing either.
     """
 
     bits: np.ndarray = field(repr=False)
@@ -45,15 +48,22 @@ class Reading:
 
     def __repr__(self) -> str:
         if self.convincing:
-            return f"The payload reads {self.text!r}, {len(self.bits)} bits (BIC {self.bic:.0f}). A clue, not a test."
+            return (
+                f"The payload reads {self.text!r}, {len(self.bits)} bits (BIC {self.bic:.0f}). A"
+                " clue, not a test."
+            )
         digits = "".join(str(int(bit)) for bit in self.bits)
-        return f"Nothing convincing; the best guess is {len(self.bits)} bits, {digits} (BIC {self.bic:.0f})."
+        return (
+            f"Nothing convincing; the best guess is {len(self.bits)} bits, {digits} (BIC"
+            f" {self.bic:.0f})."
+        )
 
 
 def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
     """Guess the payload of a picture that was neither cut nor resized.
 
-    For every length it compares "each bit has its own mean score" with "no mark" and takes the length with the least BIC.
+    For every length it compares "each bit has its own mean score" with "no mark" and takes the
+    length with the least BIC.
 
     Parameters
     ----------
@@ -70,7 +80,10 @@ def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
     pixels = pixels_of(image)
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
-        raise ValueError(f"{width}x{height} are {height * width:,} pixels; a mark needs {MIN_AREA:,} (256x256) or more")
+        raise ValueError(
+            f"{width}x{height} are {height * width:,} pixels; a mark needs {MIN_AREA:,} (256x256)"
+            " or more"
+        )
     lengths = [lengths] if isinstance(lengths, int) else list(lengths)
     if any(int(length) != length for length in lengths):
         raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
@@ -79,12 +92,18 @@ def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
         raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
     top, band = middle_rows(pixels)
     grids = [np.asarray(block_grid(score_planes(band, a), a), float) for a in ARITHMETICS]
-    bic, n_bits, i = min((information(grid, n), n, i) for i, grid in enumerate(grids) for n in lengths)
+    bic, n_bits, i = min(
+        (information(grid, n), n, i) for i, grid in enumerate(grids) for n in lengths
+    )
     bits = without_repeats(read_bits(grids[i], n_bits, width // 8, -(width // 8) * (top // 8)))
     raw = bytes_of_bits(bits)
     printable = len(bits) % 8 == 0 and all(EASY[0] <= byte < EASY[1] for byte in raw)
-    printable = printable and len(raw) >= 3 and len(set(raw)) >= 3  # stripes spell single letters, and repeat them
-    return Reading(bits, raw.decode("ascii", "backslashreplace"), bic, bic < CONVINCING and printable)
+    printable = (
+        printable and len(raw) >= 3 and len(set(raw)) >= 3
+    )  # stripes spell single letters, and repeat them
+    return Reading(
+        bits, raw.decode("ascii", "backslashreplace"), bic, bic < CONVINCING and printable
+    )
 
 
 def information(grid: np.ndarray, n_bits: int) -> float:
@@ -95,7 +114,9 @@ def information(grid: np.ndarray, n_bits: int) -> float:
     points = points_of(n_bits, (grid.shape[1] % n_bits,), False)
     gain = points.gain[0]
     counts = points.weight * (gain > LEAST_GAIN) / (gain**2 + FLOOR)
-    explained = (counts * np.abs(spectra_of(grid, n_bits, (grid.shape[1] % n_bits,))[0]) ** 2).sum() / (power * grid.size)
+    explained = (
+        counts * np.abs(spectra_of(grid, n_bits, (grid.shape[1] % n_bits,))[0]) ** 2
+    ).sum() / (power * grid.size)
     return grid.size * math.log(max(1 - explained, 1e-6)) + n_bits * math.log(grid.size)
 
 

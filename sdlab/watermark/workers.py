@@ -1,4 +1,5 @@
 """Other processes that read files for a scan: they end with this one, and a file that kills one is named."""
+
 from __future__ import annotations
 
 import os
@@ -10,15 +11,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-START = "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.workers import serve; serve()"
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1")
+START = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.workers"
+    " import serve; serve()"
+)
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 
 
 class Worker:
     """A Python process that turns paths into rows.
 
-    It is no child of `multiprocessing`, which would run the caller's script again; it starts when it is first asked, does
-    not hear Ctrl-C, and ends when its input does, even if this process is killed.
+    It is no child of `multiprocessing`, which would run the caller's script again; it starts when
+    it is first asked, does not hear Ctrl-C, and ends when its input does, even if this process is
+    killed.
 
     Parameters
     ----------
@@ -38,7 +45,10 @@ class Worker:
             return self.exchange(process, file)
         except (EOFError, OSError, pickle.UnpicklingError):
             self.process = None
-            return f"the process that read this file died (exit status {ended(process)}); it may need too much memory"
+            return (
+                f"the process that read this file died (exit status {ended(process)}); it may need"
+                " too much memory"
+            )
 
     def start(self) -> subprocess.Popen[bytes]:
         """A fresh process that has imported what it needs."""
@@ -46,13 +56,20 @@ class Worker:
             if self.stopped:
                 raise RuntimeError("the scan is over")
             self.process = subprocess.Popen(
-                [sys.executable, "-c", START], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                env=os.environ | ONE_THREAD, start_new_session=True)
+                [sys.executable, "-c", START],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | ONE_THREAD,
+                start_new_session=True,
+            )
         try:
             pickle.dump(sys.path, self.process.stdin)
             self.exchange(self.process, self.asked)
         except (EOFError, OSError) as error:
-            raise RuntimeError("a process for the scan could not start; use processes=1, which shows why") from error
+            raise RuntimeError(
+                "a process for the scan could not start; use processes=1, which shows why"
+            ) from error
         return self.process
 
     @staticmethod

@@ -1,12 +1,18 @@
 """The four widgets that notebooks compose into experiments, each with `.value`, `.code` and `.freeze()`.
 
-They show frames and make requests; what they do, the functions of `sdlab` do without them. A picture of each widget's last
-state, which needs no kernel, stands below it in the saved notebook, hidden while the widget itself is alive.
+They show frames and make requests; what they do, the functions of `sdlab` do without them. A
+picture of each widget's last state, which needs no kernel, stands below it in the saved notebook,
+hidden while the widget itself is alive.
 """
+
 import importlib
 
-_API = {"SweepForm": "sweep_form.form", "SeedGrid": "seed_grid.grid", "Compare": "compare.compare",
-        "WatermarkInspector": "inspector.inspector"}
+_API = {
+    "SweepForm": "sweep_form.form",
+    "SeedGrid": "seed_grid.grid",
+    "Compare": "compare.compare",
+    "WatermarkInspector": "inspector.inspector",
+}
 __all__ = list(_API)
 
 

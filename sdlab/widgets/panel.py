@@ -1,8 +1,10 @@
 """What all widgets share: the static picture that stays in the notebook, and a page to talk to.
 
-A page asks, in messages `{kind, id, ...}`, and Python answers with `re`, the question's id; whatever gets lost on the way is
-asked for again by the page (page.js says how). Pictures travel as the buffers of messages, never as traits.
+A page asks, in messages `{kind, id, ...}`, and Python answers with `re`, the question's id;
+whatever gets lost on the way is asked for again by the page (page.js says how). Pictures travel as
+the buffers of messages, never as traits.
 """
+
 from __future__ import annotations
 
 import os
@@ -17,9 +19,13 @@ import anywidget
 import traitlets
 
 HERE = Path(__file__).parent
-WITHOUT_KERNEL = ".jp-OutputArea-child:not(:has(.sdl-root)):has(+ .jp-OutputArea-child .{}) {{display: none}}"
+WITHOUT_KERNEL = (
+    ".jp-OutputArea-child:not(:has(.sdl-root)):has(+ .jp-OutputArea-child .{}) {{display: none}}"
+)
 QUIET = 2.0  # seconds without a change, after which the picture in the notebook is drawn anew
-workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open, shrink and encode pictures while the kernel is free
+workers = ThreadPoolExecutor(
+    2, "sdlab widgets"
+)  # they open, shrink and encode pictures while the kernel is free
 
 
 def source(*names: str) -> str:
@@ -30,10 +36,11 @@ def source(*names: str) -> str:
 class Kept:
     """A widget of which a picture stays in the saved notebook, without a kernel or any saved widget state.
 
-    The widget and its picture are two outputs of one cell; the page hides the second while the first is alive, and the
-    second hides what a page without a kernel writes in place of the first. A subclass has a trait `uid` that its page knows,
-    says in `static()` what the picture is, and in `settle()` how to wait for it where nobody looks on. After the page was
-    reloaded, JupyterLab no longer connects the two: then the picture changes only when the cell is run again.
+    The widget and its picture are two outputs of one cell; the page hides the second while the
+    first is alive, and the second hides what a page without a kernel writes in place of the first.
+    A subclass has a trait `uid` that its page knows, says in `static()` what the picture is, and in
+    `settle()` how to wait for it where nobody looks on. After the page was reloaded, JupyterLab no
+    longer connects the two: then the picture changes only when the cell is run again.
     """
 
     def settle(self) -> None:
@@ -60,7 +67,9 @@ class Kept:
 
     def _picture(self) -> str:
         name = f"sdl-static-{self.uid}"
-        return f'<div class="{name}"><style>{WITHOUT_KERNEL.format(name)}</style>{self.static()}</div>'
+        return (
+            f'<div class="{name}"><style>{WITHOUT_KERNEL.format(name)}</style>{self.static()}</div>'
+        )
 
     def refresh(self) -> None:
         """Draws the picture in the notebook anew, wherever this widget is shown."""
@@ -99,7 +108,9 @@ def nobody_looks() -> bool:
     from IPython import get_ipython
 
     parent = getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)()
-    voila = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")  # a program as well, but people look on
+    voila = os.environ.get("SERVER_SOFTWARE", "").startswith(
+        "voila"
+    )  # a program as well, but people look on
     return not parent.get("content", {}).get("allow_stdin", True) and not voila
 
 
@@ -113,20 +124,31 @@ class Panel(Kept, anywidget.AnyWidget):
         super().__init__(uid=uuid.uuid4().hex[:12], **traits)
         self.on_msg(self._hear)
 
-    def _hear(self, _: Any, question: dict[str, Any], buffers: list) -> None:  # may run on any thread: keep it short
+    def _hear(
+        self, _: Any, question: dict[str, Any], buffers: list
+    ) -> None:  # may run on any thread: keep it short
         question = question if isinstance(question, dict) else {}
         answer: Callable = getattr(self, f"_on_{question.get('kind')}", self._on_unknown)
         try:
             answer(question, buffers)
-        except Exception as error:  # a traceback would land in some cell; the page says it where it was asked
+        except (
+            Exception
+        ) as error:  # a traceback would land in some cell; the page says it where it was asked
             self.answer(question, told(error))
 
-    def answer(self, question: dict[str, Any], content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+    def answer(
+        self, question: dict[str, Any], content: dict[str, Any], buffers: list[bytes] | None = None
+    ) -> None:
         """Sends an answer that ends the question; safe from any thread."""
         self.send({**content, "re": question.get("id")}, buffers=buffers)
 
-    def later(self, question: dict[str, Any], work: Callable[[], tuple[dict[str, Any], list[bytes] | None]]) -> None:
+    def later(
+        self,
+        question: dict[str, Any],
+        work: Callable[[], tuple[dict[str, Any], list[bytes] | None]],
+    ) -> None:
         """Answers with what `work` returns, from a worker thread."""
+
         def run() -> None:
             try:
                 content, buffers = work()
@@ -152,8 +174,10 @@ class Panel(Kept, anywidget.AnyWidget):
         self.answer(question, {"kind": "pong", "reloaded": page != self._page})
 
     def _on_unknown(self, question: dict[str, Any], buffers: list) -> None:
-        raise ValueError(f"the page asks for {question.get('kind')!r}, which {type(self).__name__} does not know; is the page "
-                         "older than this version of sdlab? Reload it")
+        raise ValueError(
+            f"the page asks for {question.get('kind')!r}, which {type(self).__name__} does not"
+            " know; is the page older than this version of sdlab? Reload it"
+        )
 
 
 def told(error: BaseException) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 """Pictures as a page or a notebook shows them: small WebP files made from those of the frame."""
+
 from __future__ import annotations
 
 import base64
@@ -13,7 +14,9 @@ from ..results.frame import hide_home
 from ..store.metadata import SMALL, read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
-PIXEL_ART = SMALL  # pixels; pictures up to this size are kept exactly, and enlarged without blurring
+PIXEL_ART = (
+    SMALL  # pixels; pictures up to this size are kept exactly, and enlarged without blurring
+)
 STATIC = 96  # pixels, in the notebook's own picture
 
 
@@ -50,5 +53,7 @@ def webp(image: Image.Image, px: int = THUMBNAIL, exact: bool = True) -> bytes:
 
 def img(data: bytes, alt: str, px: int = STATIC, mime: str = "image/webp") -> str:
     """An HTML picture that holds its own data, `px` pixels wide or less."""
-    return (f'<img alt="{escape(alt)}" style="max-width:{px}px;max-height:{px}px" '
-            f'src="data:{mime};base64,{base64.b64encode(data).decode()}">')
+    return (
+        f'<img alt="{escape(alt)}" style="max-width:{px}px;max-height:{px}px" '
+        f'src="data:{mime};base64,{base64.b64encode(data).decode()}">'
+    )

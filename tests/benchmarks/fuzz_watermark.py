@@ -6,6 +6,7 @@ A file is made from its number alone: `python fuzz_watermark.py 1 NUMBER` repeat
 OSError or ValueError that begins with the file's name, and for the scan always a row; warnings are none. Exits with 1 if
 there is any other answer.
 """
+
 import faulthandler
 import io
 import resource
@@ -29,16 +30,49 @@ from sdlab.watermark.scanning import COLUMNS, row_of
 
 ASKED = {"payloads": {"sd-v1": PAYLOADS["sd-v1"]}, "search": "none", "false_positive_rate": 1e-6}
 KINDS = {  # format: modes that it keeps
-    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"), "TIFF": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F"),
-    "JPEG": ("L", "RGB", "CMYK"), "WEBP": ("RGB", "RGBA"), "GIF": ("L", "P", "1"), "BMP": ("1", "L", "P", "RGB"),
-    "AVIF": ("RGB", "RGBA"), "JPEG2000": ("L", "RGB", "RGBA"), "PPM": ("1", "L", "RGB"), "TGA": ("L", "P", "RGB", "RGBA"),
-    "ICO": ("RGBA",), "PCX": ("1", "L", "P", "RGB"), "SGI": ("L", "RGB", "RGBA"), "QOI": ("RGB", "RGBA")}
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
+    "TIFF": ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "F"),
+    "JPEG": ("L", "RGB", "CMYK"),
+    "WEBP": ("RGB", "RGBA"),
+    "GIF": ("L", "P", "1"),
+    "BMP": ("1", "L", "P", "RGB"),
+    "AVIF": ("RGB", "RGBA"),
+    "JPEG2000": ("L", "RGB", "RGBA"),
+    "PPM": ("1", "L", "RGB"),
+    "TGA": ("L", "P", "RGB", "RGBA"),
+    "ICO": ("RGBA",),
+    "PCX": ("1", "L", "P", "RGB"),
+    "SGI": ("L", "RGB", "RGBA"),
+    "QOI": ("RGB", "RGBA"),
+}
 SUFFIXES = (".png", ".jpg", ".webp", ".tif", ".gif", ".avif", ".bmp", ".jp2", ".ppm", ".txt", "")
 TEXT = "a cat\nSteps: 9, Sampler: Euler, Seed: 1, Size: 8x8, Model: m"
 XMP = b'<x:xmpmeta><a x:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/></x:xmpmeta>'
-NUMBERS = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\xff\xff", b"\xff\xff\0\0", b"\0\x01\0\0", b"\1\0\0\0")
-HEADS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\xff\xff\0\0WEBPVP8X", b"II*\0\x08\0\0\0", b"MM\0*", b"GIF89a", b"BM", b"P6 9 9 ",
-         b"\0\0\0\x20ftypavif", b"\xff\x4f\xff\x51", b"qoif", b"%!PS-Adobe-3.0 EPSF-3.0", b"<svg>", b"\0\0\1\0")
+NUMBERS = (
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\x7f\xff\xff\xff",
+    b"\0\0\xff\xff",
+    b"\xff\xff\0\0",
+    b"\0\x01\0\0",
+    b"\1\0\0\0",
+)
+HEADS = (
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff\xe0",
+    b"RIFF\xff\xff\0\0WEBPVP8X",
+    b"II*\0\x08\0\0\0",
+    b"MM\0*",
+    b"GIF89a",
+    b"BM",
+    b"P6 9 9 ",
+    b"\0\0\0\x20ftypavif",
+    b"\xff\x4f\xff\x51",
+    b"qoif",
+    b"%!PS-Adobe-3.0 EPSF-3.0",
+    b"<svg>",
+    b"\0\0\1\0",
+)
 
 
 def picture(draw):
@@ -58,13 +92,26 @@ def valid(draw):
     info.add_text("parameters", TEXT, zip=bool(draw.integers(2)))
     info.add(b"tEXt", b"Software\0NovelAI", after_idat=True)
     info.add_itxt("XML:com.adobe.xmp", XMP.decode())
-    info.add(b"caBX", b"\0\0\0\x26jumb\0\0\0\x1e" + b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\x008\x9bq\x03c2pa\0")
-    how = {"PNG": {"pnginfo": info}, "JPEG": {"xmp": XMP, "progressive": bool(draw.integers(2))}, "WEBP": {"xmp": XMP}, "AVIF": {"speed": 10}}
-    how = how.get(kind, {}) | ({"exif": exif.tobytes()} if kind in ("PNG", "JPEG", "WEBP", "AVIF", "TIFF") else {})
+    info.add(
+        b"caBX",
+        b"\0\0\0\x26jumb\0\0\0\x1e" + b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\x008\x9bq\x03c2pa\0",
+    )
+    how = {
+        "PNG": {"pnginfo": info},
+        "JPEG": {"xmp": XMP, "progressive": bool(draw.integers(2))},
+        "WEBP": {"xmp": XMP},
+        "AVIF": {"speed": 10},
+    }
+    how = how.get(kind, {}) | (
+        {"exif": exif.tobytes()} if kind in ("PNG", "JPEG", "WEBP", "AVIF", "TIFF") else {}
+    )
     if kind in ("PNG", "GIF", "WEBP", "TIFF") and mode in ("RGB", "P") and draw.random() < 0.2:
         how |= {"save_all": True, "append_images": [image.rotate(180)]}
     if kind == "TIFF" and draw.random() < 0.5:
-        how = {"compression": str(draw.choice(["tiff_lzw", "tiff_adobe_deflate", "packbits"])), "tiffinfo": {700: XMP, 305: "Tool"}}
+        how = {
+            "compression": str(draw.choice(["tiff_lzw", "tiff_adobe_deflate", "packbits"])),
+            "tiffinfo": {700: XMP, 305: "Tool"},
+        }
     file = io.BytesIO()
     image.save(file, kind, **how)
     return file.getvalue()
@@ -80,17 +127,17 @@ def mutated(draw, data):
         if accident == 0:
             del data[at:]
         elif accident == 1:
-            del data[at:at + length]
+            del data[at : at + length]
         elif accident == 2:
             data[at:at] = draw.bytes(length)
         elif accident == 3:
-            data[at:at + length] = draw.bytes(length)
+            data[at : at + length] = draw.bytes(length)
         elif accident == 4 and data:
             data[min(at, len(data) - 1)] ^= 1 << int(draw.integers(8))
         elif accident == 5:
-            data[at:at + 4] = NUMBERS[draw.integers(len(NUMBERS))]
+            data[at : at + 4] = NUMBERS[draw.integers(len(NUMBERS))]
         else:
-            data[at:at] = data[at // 2:at // 2 + 4 * length]
+            data[at:at] = data[at // 2 : at // 2 + 4 * length]
     return bytes(data)
 
 
@@ -100,9 +147,9 @@ def mended(data):
         return data
     parts, at = [data[:8]], 8
     while at + 12 <= len(data):
-        length = struct.unpack(">I", data[at:at + 4])[0]
-        body = data[at + 4:at + 8 + length]
-        parts.append(data[at:at + 4] + body + struct.pack(">I", zlib.crc32(body)))
+        length = struct.unpack(">I", data[at : at + 4])[0]
+        body = data[at + 4 : at + 8 + length]
+        parts.append(data[at : at + 4] + body + struct.pack(">I", zlib.crc32(body)))
         at += 12 + length
     return b"".join([*parts, data[at:]])
 
@@ -114,15 +161,19 @@ def made(number):
     if chance < 0.05:
         return "random", draw.bytes(int(draw.integers(0, 3000)))
     if chance < 0.10:
-        return "a head and random bytes", HEADS[draw.integers(len(HEADS))] + draw.bytes(int(draw.integers(0, 3000)))
+        return "a head and random bytes", HEADS[draw.integers(len(HEADS))] + draw.bytes(
+            int(draw.integers(0, 3000))
+        )
     data = valid(draw)
     if chance < 0.15:
         return "whole", data
     if chance < 0.30:
-        return "cut off", data[:int(draw.integers(0, len(data)))]
+        return "cut off", data[: int(draw.integers(0, len(data)))]
     if chance < 0.35:
         other = valid(draw)
-        return "two in one", data[:int(draw.integers(0, len(data)))] + other[int(draw.integers(0, len(other))):]
+        return "two in one", data[: int(draw.integers(0, len(data)))] + other[
+            int(draw.integers(0, len(other))) :
+        ]
     data = mutated(draw, data)
     return "mutated", mended(data) if draw.random() < 0.7 else data
 
@@ -133,7 +184,9 @@ def array_of(number):
     shape = tuple(draw.integers(0, 9, draw.integers(0, 5)))
     if draw.random() < 0.3:
         shape = (*shape[:2], int(draw.integers(1, 6)))
-    return np.zeros(shape, str(draw.choice(["u1", "u1", "u1", "u2", "i4", "f4", "f8", "?", "c8", "O", "U3"])))
+    return np.zeros(
+        shape, str(draw.choice(["u1", "u1", "u1", "u2", "i4", "f4", "f8", "?", "c8", "O", "U3"]))
+    )
 
 
 def answers(path, number):
@@ -143,18 +196,32 @@ def answers(path, number):
         try:
             result = part(path)
             if part is marks_of:
-                assert isinstance(result, tuple) and all(isinstance(mark, Mark) for mark in result), result
+                assert isinstance(result, tuple) and all(
+                    isinstance(mark, Mark) for mark in result
+                ), result
             else:
                 pixels = result
-                assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size, pixels
+                assert (
+                    pixels.dtype == np.uint8
+                    and pixels.ndim == 3
+                    and pixels.shape[2] == 3
+                    and pixels.size
+                ), pixels
             yield f"{part.__name__}: answer"
         except (OSError, ValueError) as error:
             assert str(error).startswith(str(path)), error
             yield f"{part.__name__}: {type(error).__name__}"
     row = row_of(str(path), ASKED)
-    assert list(row) == list(COLUMNS) and (row["error"] is None) == (row["detected"] is not None) == (pixels is not None), row
+    assert list(row) == list(COLUMNS) and (row["error"] is None) == (
+        row["detected"] is not None
+    ) == (pixels is not None), row
     str(row).encode("utf-8", "strict")
-    yield "row: error" if row["error"] else "row: " + ("detected" if row["detected"] else "small" if row["small"] else "nothing detected")
+    yield (
+        "row: error"
+        if row["error"]
+        else "row: "
+        + ("detected" if row["detected"] else "small" if row["small"] else "nothing detected")
+    )
     try:
         opening.pixels_of(array_of(number))
         yield "array: answer"
@@ -185,8 +252,10 @@ def main(count, first=0):
     for name, n in sorted(counts.items()):
         print(f"{n:8} {name}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{count} files (numbers {first} to {first + count - 1}) in {time.monotonic() - begun:.0f} s; slowest {slowest[0]:.1f} s (number "
-          f"{slowest[1]}); peak memory {peak:.0f} MB; answers that are not clean: {len(unclean)} {unclean[:20] or ''}")
+    print(
+        f"{count} files (numbers {first} to {first + count - 1}) in {time.monotonic() - begun:.0f} s; slowest {slowest[0]:.1f} s (number "
+        f"{slowest[1]}); peak memory {peak:.0f} MB; answers that are not clean: {len(unclean)} {unclean[:20] or ''}"
+    )
     return bool(unclean)
 
 

@@ -7,6 +7,7 @@ or two tiles, without JPEG, of about half of the sources of null. No source is b
 with the number of its source (0042_17.png). The pictures are photographs, nebulae, paintings, renders, flat graphics,
 screenshots and textures; they keep their own licences (usr/share/doc/*/copyright) and are not shipped with this project.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -24,18 +25,51 @@ import numpy as np
 from PIL import Image
 
 PACKAGES = [  # later ones go to the end: that leaves the numbers of the sources as they are
-    "gnome-backgrounds", "mate-backgrounds", "plasma-workspace-wallpapers", "ukui-wallpapers", "lomiri-wallpapers-16.04",
-    "lomiri-wallpapers-20.04", "sway-backgrounds", "lxqt-themes", "desktop-base", "debian-edu-artwork-spacefun",
-    "opencv-doc", "python3-skimage", "kstars-data", "stellarium-data", "krita-data", "fotoxx-common", "palapeli-data",
-    "puzzle-jigsaw", "jigzo-data", "marble-data", "endless-sky-data", "freeorion-data", "gcompris-qt-data"]
+    "gnome-backgrounds",
+    "mate-backgrounds",
+    "plasma-workspace-wallpapers",
+    "ukui-wallpapers",
+    "lomiri-wallpapers-16.04",
+    "lomiri-wallpapers-20.04",
+    "sway-backgrounds",
+    "lxqt-themes",
+    "desktop-base",
+    "debian-edu-artwork-spacefun",
+    "opencv-doc",
+    "python3-skimage",
+    "kstars-data",
+    "stellarium-data",
+    "krita-data",
+    "fotoxx-common",
+    "palapeli-data",
+    "puzzle-jigsaw",
+    "jigzo-data",
+    "marble-data",
+    "endless-sky-data",
+    "freeorion-data",
+    "gcompris-qt-data",
+]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".tga", ".bmp", ".ppm"}
 LEFT_OUT = re.compile(r"tool_icons|paintoppresets|/HTML/(?!en/)|/zooms?/|shape_sample|kstarslite")
 # Part of a path, and how many sources at most may come from there: one kind of picture must not outweigh the others.
-AT_MOST = {"skycultures": 6, "nebulae/default": 50, "hulls_design": 10, "icons/monsters": 8, "/html/en/": 30, "/html/": 60,
-           "krita/patterns": 8, "images/effect": 3, "art/stars": 3, "art/fields": 3, "/lang/": 24}
+AT_MOST = {
+    "skycultures": 6,
+    "nebulae/default": 50,
+    "hulls_design": 10,
+    "icons/monsters": 8,
+    "/html/en/": 30,
+    "/html/": 60,
+    "krita/patterns": 8,
+    "images/effect": 3,
+    "art/stars": 3,
+    "art/fields": 3,
+    "/lang/": 24,
+}
 # One picture in several files: a theme or panorama of many parts, a size in the name, dark and light versions, stereo pairs.
 ONE_SOURCE = re.compile(r".*?/(?:wallpapers|landscapes|scenery3d|desktop-base)/[^/]+(?=/)")
-VERSION = re.compile(r"\d{3,4}x\d{3,4}|light|dark|day|night|[-_][ldw]$|(?<=examples/data/)(aloe|graf|leuven|orange).*")
+VERSION = re.compile(
+    r"\d{3,4}x\d{3,4}|light|dark|day|night|[-_][ldw]$|(?<=examples/data/)(aloe|graf|leuven|orange).*"
+)
 SIDE = 512
 
 
@@ -43,7 +77,12 @@ def unpacked(package: str, folder: Path) -> Path:
     target = folder / "packages" / package
     target.mkdir(parents=True, exist_ok=True)
     if not any(target.glob("*.deb")):
-        subprocess.run(["apt-get", "download", "-q", package], cwd=target, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "download", "-q", package],
+            cwd=target,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
     deb = next(target.glob("*.deb"))
     if not (target / "usr").exists():
         subprocess.run(["dpkg-deb", "-x", deb, target], check=True)
@@ -59,7 +98,7 @@ def cut_out_webp(bundle: Path, folder: Path) -> None:
     content = bundle.read_bytes()
     for number, found in enumerate(re.finditer(rb"RIFF(....)WEBP", content, re.DOTALL)):
         end = found.start() + 8 + int.from_bytes(found[1], "little")
-        (folder / f"{number:03d}.webp").write_bytes(content[found.start():end])
+        (folder / f"{number:03d}.webp").write_bytes(content[found.start() : end])
 
 
 def seed(text: str) -> int:
@@ -74,7 +113,9 @@ def family(path: str) -> str:
 def size_of(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as picture:
-            return picture.size if picture.mode in {"L", "P", "LA", "RGB", "RGBA", "CMYK"} else (0, 0)
+            return (
+                picture.size if picture.mode in {"L", "P", "LA", "RGB", "RGBA", "CMYK"} else (0, 0)
+            )
     except OSError:
         return 0, 0
 
@@ -92,8 +133,11 @@ def largest_of_each_family(package: Path) -> dict[str, Path]:
 
 
 def capped(sources: dict[str, Path]) -> dict[str, Path]:
-    left_out = {name for part, number in AT_MOST.items()
-                for name in sorted((name for name in sources if part in name), key=seed)[number:]}
+    left_out = {
+        name
+        for part, number in AT_MOST.items()
+        for name in sorted((name for name in sources if part in name), key=seed)[number:]
+    }
     return {name: path for name, path in sources.items() if name not in left_out}
 
 
@@ -103,7 +147,9 @@ def opened(path: Path) -> Image.Image:
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         return picture.convert("RGB")
     picture = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, (112, 112, 112, 255)), picture).convert("RGB")
+    return Image.alpha_composite(
+        Image.new("RGBA", picture.size, (112, 112, 112, 255)), picture
+    ).convert("RGB")
 
 
 def look(path: Path) -> np.ndarray:
@@ -125,10 +171,16 @@ def distinct(sources: dict[str, Path], pool: ProcessPoolExecutor) -> list[tuple[
 def tiles(picture: Image.Image, random: np.random.Generator, at_most: int) -> Iterator[Image.Image]:
     """Yields, for each scale, tiles that do not overlap and are not empty."""
     shortest = min(picture.size)
-    for scale in sorted({SIDE / shortest, *(scale for scale in (0.5, 0.7, 1.0) if shortest * scale >= SIDE)}):
+    for scale in sorted(
+        {SIDE / shortest, *(scale for scale in (0.5, 0.7, 1.0) if shortest * scale >= SIDE)}
+    ):
         width, height = (max(SIDE, round(side * scale)) for side in picture.size)
         view = picture if scale == 1 else picture.resize((width, height), Image.Resampling.LANCZOS)
-        corners = [(x, y) for y in range(0, height - SIDE + 1, SIDE) for x in range(0, width - SIDE + 1, SIDE)]
+        corners = [
+            (x, y)
+            for y in range(0, height - SIDE + 1, SIDE)
+            for x in range(0, width - SIDE + 1, SIDE)
+        ]
         cut = (view.crop((x, y, x + SIDE, y + SIDE)) for x, y in random.permutation(corners))
         yield from [tile for tile in cut if np.asarray(tile.convert("L")).std() > 4][:at_most]
 
@@ -151,13 +203,25 @@ def main(folder: Path) -> None:
     warnings.simplefilter("ignore")
     Image.MAX_IMAGE_PIXELS = None
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        sys.exit("apt-get or dpkg-deb is missing: run this on Debian, or give any three folders of pictures instead of these.")
-    sources = capped({name: path for package in PACKAGES
-                      for name, path in largest_of_each_family(unpacked(package, folder)).items()})
+        sys.exit(
+            "apt-get or dpkg-deb is missing: run this on Debian, or give any three folders of pictures instead of these."
+        )
+    sources = capped(
+        {
+            name: path
+            for package in PACKAGES
+            for name, path in largest_of_each_family(unpacked(package, folder)).items()
+        }
+    )
     for kind in ("tune", "bench", "null"):
         (folder / kind).mkdir(exist_ok=True)
     with ProcessPoolExecutor(2) as pool:
-        list(pool.map(write_tiles, *zip(*((folder, *source) for source in distinct(sources, pool)), strict=True)))
+        list(
+            pool.map(
+                write_tiles,
+                *zip(*((folder, *source) for source in distinct(sources, pool)), strict=True),
+            )
+        )
     for kind in ("tune", "bench", "null"):
         files = list((folder / kind).glob("*.png"))
         print(f"{kind}: {len(files)} tiles of {len({file.name[:4] for file in files})} sources")

@@ -7,6 +7,7 @@ Detection is measured on the folder `bench`, which the scores were not made with
 pictures is in `tune`. The files' names begin with their source's number; intervals of false positives draw whole sources
 anew, since tiles of one picture are alike. `--few` takes a tenth of everything, to see that it runs.
 """
+
 import argparse
 import math
 import os
@@ -31,14 +32,44 @@ from sdlab.watermark.scores import block_grid, score_planes
 from sdlab.watermark.search import Cuts, resized_grids, shifted_grids, sizes_before
 from sdlab.watermark.statistics import Folds, fold, is_text, pattern
 
-CHANGES = ["none", "mirrored", "crop px 1", "crop px 10", "crop % 10", "resize 0.5", "resize 0.9", "resize 1.1", "resize 2",
-           "JPEG 95", "JPEG 90", "JPEG 75", "JPEG 50", "JPEG 4:4:4 95", "WebP 90", "WebP 80", "blur 1", "noise 10",
-           "brightness 1.1", "crop 10 px + JPEG 90", "screenshot"]
+CHANGES = [
+    "none",
+    "mirrored",
+    "crop px 1",
+    "crop px 10",
+    "crop % 10",
+    "resize 0.5",
+    "resize 0.9",
+    "resize 1.1",
+    "resize 2",
+    "JPEG 95",
+    "JPEG 90",
+    "JPEG 75",
+    "JPEG 50",
+    "JPEG 4:4:4 95",
+    "WebP 90",
+    "WebP 80",
+    "blur 1",
+    "noise 10",
+    "brightness 1.1",
+    "crop 10 px + JPEG 90",
+    "screenshot",
+]
 NOMINAL = (-3, -4, -5, -6)
 LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", np.uint8)
-KEYS = {"sd-v1": 100, "sd-v1-inpainting": 20, "sd-v2": 1000, "invokeai": 500, "sdxl": 1000, "flux-1": 200}  # in searches
+KEYS = {
+    "sd-v1": 100,
+    "sd-v1-inpainting": 20,
+    "sd-v2": 1000,
+    "invokeai": 500,
+    "sdxl": 1000,
+    "flux-1": 200,
+}  # in searches
 TILES = 1000  # in searches, about
-WIDTHS = (512, 456)  # of the tiles in the calibration: 64 blocks a row, and 57, which has no factor in common with any length
+WIDTHS = (
+    512,
+    456,
+)  # of the tiles in the calibration: 64 blocks a row, and 57, which has no factor in common with any length
 
 
 def pictures(folder, few):
@@ -54,15 +85,22 @@ def spread(work, items, *given):
     """work(item, *given) for all items on all cores, with a word on how far it is."""
     begun, results = time.perf_counter(), []
     with ProcessPoolExecutor() as pool:
-        for result in pool.map(work, items, *([value] * len(items) for value in given), chunksize=4):
+        for result in pool.map(
+            work, items, *([value] * len(items) for value in given), chunksize=4
+        ):
             results.append(result)
             if len(results) % 50 == 0 and sys.stdout.isatty():
                 left = (time.perf_counter() - begun) * (len(items) / len(results) - 1)
-                print(f"  {len(results)} of {len(items)}, {left / 60:.0f} min left", end="\r", flush=True)
+                print(
+                    f"  {len(results)} of {len(items)}, {left / 60:.0f} min left",
+                    end="\r",
+                    flush=True,
+                )
     return results
 
 
 # Detection
+
 
 def found_after(path, changes):
     """Rows: payload, change, found at 1e-6 among six payloads (1e-8 after a search), read exactly by the package."""
@@ -73,25 +111,46 @@ def found_after(path, changes):
         marked = embed_watermark(image, payload)
         for change in changes:
             changed = ATTACKS[change](marked, seed=len(rows))
-            finding, = detect_watermark(changed, name, search=ATTACKS[change].search, false_positive_rate=limit).findings
-            bits = WatermarkDecoder("bits", len(payload)).decode(np.ascontiguousarray(changed[..., ::-1]), "dwtDct")
-            rows.append((name, change, finding.detected, bool((np.asarray(bits, bool) == payload.bits).all())))
+            (finding,) = detect_watermark(
+                changed, name, search=ATTACKS[change].search, false_positive_rate=limit
+            ).findings
+            bits = WatermarkDecoder("bits", len(payload)).decode(
+                np.ascontiguousarray(changed[..., ::-1]), "dwtDct"
+            )
+            rows.append(
+                (
+                    name,
+                    change,
+                    finding.detected,
+                    bool((np.asarray(bits, bool) == payload.bits).all()),
+                )
+            )
     return rows
 
 
 def detection(folder, few):
-    paths = list({source(path): path for path in pictures(folder / "bench", few)}.values())  # one of each source
+    paths = list(
+        {source(path): path for path in pictures(folder / "bench", few)}.values()
+    )  # one of each source
     rows = [row for rows in spread(found_after, paths, CHANGES) for row in rows]
     frame = pd.DataFrame(rows, columns=["payload", "change", "found", "exact"])
-    print(f"\nDetection: {len(paths)} pictures, marked, changed, searched as the change calls for; share found / read exactly by "
-          "the package's decoder")
-    shares = frame.groupby(["change", "payload"], sort=False)[["found", "exact"]].mean().map("{:.2f}".format).agg("/".join, axis=1)
+    print(
+        f"\nDetection: {len(paths)} pictures, marked, changed, searched as the change calls for; share found / read exactly by "
+        "the package's decoder"
+    )
+    shares = (
+        frame.groupby(["change", "payload"], sort=False)[["found", "exact"]]
+        .mean()
+        .map("{:.2f}".format)
+        .agg("/".join, axis=1)
+    )
     print(shares.unstack().loc[CHANGES, list(PAYLOADS)].to_string())
     least = wilson(len(paths), len(paths))[0]
     print(f"95 % interval of 1.00: {least:.3f} to 1")
 
 
 # False positives of the plain detector
+
 
 def grids_of(path, width):
     image = pixels_of(path)[:, :width]
@@ -116,7 +175,12 @@ def tails(grids, payload, keys):
 
 def interval(hits, trials, sources):
     """95 % of the rate, by drawing sources anew 500 times; the upper end is at least that of a Poisson count."""
-    table = pd.DataFrame({"source": sources, "hits": hits, "trials": trials}).groupby("source").sum().to_numpy()
+    table = (
+        pd.DataFrame({"source": sources, "hits": hits, "trials": trials})
+        .groupby("source")
+        .sum()
+        .to_numpy()
+    )
     draws = np.random.default_rng(0).integers(len(table), size=(500, len(table)))
     rates = table[draws, 0].sum(1) / table[draws, 1].sum(1)
     low, high = np.quantile(rates, [0.025, 0.975])
@@ -126,11 +190,15 @@ def interval(hits, trials, sources):
 def calibration(folder, few, keys=1000):
     paths = pictures(folder / "null", few)
     sources = [source(path) for path in paths]
-    print(f"\nFalse positives: {len(paths)} unmarked tiles of {len(set(sources))} pictures, {keys:,} random keys each; rate in "
-          "units of the nominal one (95 % interval), which should be at most 2")
+    print(
+        f"\nFalse positives: {len(paths)} unmarked tiles of {len(set(sources))} pictures, {keys:,} random keys each; rate in "
+        "units of the nominal one (95 % interval), which should be at most 2"
+    )
     for width in WIDTHS:
         both = spread(grids_of, paths, width)
-        stacks = {a: np.stack([grids[i] for grids in both]) for i, a in enumerate(("uint8", "float32"))}
+        stacks = {
+            a: np.stack([grids[i] for grids in both]) for i, a in enumerate(("uint8", "float32"))
+        }
         for name, payload in PAYLOADS.items():
             hits = np.zeros((len(NOMINAL), len(paths)), int)
             for start in range(0, keys, 100):
@@ -139,12 +207,15 @@ def calibration(folder, few, keys=1000):
             cells = []
             for nominal, found in zip(NOMINAL, hits):
                 low, high = interval(found, [keys] * len(paths), sources)
-                cells.append(f"1e{nominal}: {found.sum() / keys / len(paths) / 10**nominal:.2f} "
-                             f"({low / 10**nominal:.2f}-{high / 10**nominal:.2f})")
+                cells.append(
+                    f"1e{nominal}: {found.sum() / keys / len(paths) / 10**nominal:.2f} "
+                    f"({low / 10**nominal:.2f}-{high / 10**nominal:.2f})"
+                )
             print(f"  width {width}  {name:17}", "   ".join(cells), flush=True)
 
 
 # False positives of the searches
+
 
 def searched_minima(path, few):
     """{(payload, search): log10 p of the best place for each random key}, as `detect_watermark` reports it."""
@@ -153,7 +224,10 @@ def searched_minima(path, few):
     cuts = Cuts(width, height)
     shifted = {a: shifted_grids(score_planes(image, a), a) for a in ("uint8", "float32")}
     planes = [Image.fromarray(plane) for plane in score_planes(image, "float32")]
-    sizes = [(share, resized_grids(planes, size, ["uint8", "float32"])) for size, share in sizes_before(width, height)]
+    sizes = [
+        (share, resized_grids(planes, size, ["uint8", "float32"]))
+        for size, share in sizes_before(width, height)
+    ]
     for name, payload in PAYLOADS.items():
         count = KEYS[name] // (10 if few else 1)
         keys = random_keys(payload, count, int(source(path)))
@@ -161,8 +235,11 @@ def searched_minima(path, few):
         folds = fold(shifted[payload.arithmetic], len(payload), strides, is_text(payload))
         shares = np.log10(cuts.shares(len(payload), strides))
         found[name, "crop"] = [best_of(folds, shares, key) for key in keys]
-        each = [tails(grids[payload.arithmetic][None], payload, keys)[0] - math.log10(share) for share, grids in sizes
-                if grids[payload.arithmetic].size >= len(payload)]
+        each = [
+            tails(grids[payload.arithmetic][None], payload, keys)[0] - math.log10(share)
+            for share, grids in sizes
+            if grids[payload.arithmetic].size >= len(payload)
+        ]
         found[name, "size"] = np.min(each, 0)
     return found
 
@@ -180,17 +257,25 @@ def best_of(folds, shares, key):
 
 def searches(folder, few):
     paths = pictures(folder / "null", few)
-    paths = paths[::max(1, len(paths) // TILES)]
+    paths = paths[:: max(1, len(paths) // TILES)]
     found = spread(searched_minima, paths, few)
-    print(f"\nFalse positives of searched places: {len(paths)} unmarked tiles; rate in units of the nominal one, which should be "
-          "at most 1, and hits at the threshold of 1e-8")
+    print(
+        f"\nFalse positives of searched places: {len(paths)} unmarked tiles; rate in units of the nominal one, which should be "
+        "at most 1, and hits at the threshold of 1e-8"
+    )
     for name, search in found[0]:
         p = np.concatenate([each[name, search] for each in found])
         cells = [f"1e{n}: {(p < n).mean() / 10**n:.2f}" for n in (-2, -3, -4, -5, -6)]
-        print(f"  {search}  {name:17} {len(p):9,} verdicts  ", "   ".join(cells), f"  below 1e-8: {(p < -8).sum()}", flush=True)
+        print(
+            f"  {search}  {name:17} {len(p):9,} verdicts  ",
+            "   ".join(cells),
+            f"  below 1e-8: {(p < -8).sum()}",
+            flush=True,
+        )
 
 
 # Speed
+
 
 def timed(work, items):
     begun = time.perf_counter()
@@ -206,24 +291,50 @@ def speed(folder, few):
     with tempfile.TemporaryDirectory() as place:
         paths = [Path(place) / f"{i}.png" for i in range(100 if few else 1000)]
         for i, path in enumerate(paths):
-            Image.fromarray(embed_watermark(pixels_of(images[i % len(images)]), names[i % len(names)])).save(path)
+            Image.fromarray(
+                embed_watermark(pixels_of(images[i % len(images)]), names[i % len(names)])
+            ).save(path)
         five = named(names[:5])
         reading = timed(lambda path: np.asarray(Image.open(path).convert("RGB")), paths)
         opened = [pixels_of(path) for path in paths]
         exact = timed(lambda image: official_readings(image, five), opened)
         verdict = timed(lambda image: detect_watermark(image, names), opened)
-        library = timed(lambda image: [WatermarkDecoder("bits", len(PAYLOADS[name])).decode(image[..., ::-1], "dwtDct")
-                                       for name in names[:5]], opened[:100]) * len(paths) / 100
-    print(f"\nSpeed: {len(paths)} PNG files of 512x512, one process, one thread; in units of reading them ({reading:.1f} s)")
-    print(f"  exact decoding of five payloads  {exact / reading:5.2f}   ({1000 * exact / len(paths):.1f} ms a picture)")
-    print(f"  statistical verdict on six       {verdict / reading:5.2f}   ({1000 * verdict / len(paths):.1f} ms)")
-    print(f"  the package's loop over five     {library / reading:5.2f}   ({1000 * library / len(paths):.1f} ms, from 100 files)")
+        library = (
+            timed(
+                lambda image: [
+                    WatermarkDecoder("bits", len(PAYLOADS[name])).decode(image[..., ::-1], "dwtDct")
+                    for name in names[:5]
+                ],
+                opened[:100],
+            )
+            * len(paths)
+            / 100
+        )
+    print(
+        f"\nSpeed: {len(paths)} PNG files of 512x512, one process, one thread; in units of reading them ({reading:.1f} s)"
+    )
+    print(
+        f"  exact decoding of five payloads  {exact / reading:5.2f}   ({1000 * exact / len(paths):.1f} ms a picture)"
+    )
+    print(
+        f"  statistical verdict on six       {verdict / reading:5.2f}   ({1000 * verdict / len(paths):.1f} ms)"
+    )
+    print(
+        f"  the package's loop over five     {library / reading:5.2f}   ({1000 * library / len(paths):.1f} ms, from 100 files)"
+    )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("parts", nargs="*", metavar="part", help="detection, calibration, searches, speed; all by default")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="part",
+        help="detection, calibration, searches, speed; all by default",
+    )
     parser.add_argument("--few", action="store_true")
     given = parser.parse_args()
     parts = {part.__name__: part for part in (speed, detection, calibration, searches)}

@@ -6,6 +6,7 @@ All is measured in one run, in turn, each time in a fresh kernel and a fresh pag
 pictures are PNG files of 512x512 pixels, each its own; 400 cells of 40 screen pixels are in sight. "Painted" is when all that
 are in sight are decoded, and two frames later. Needs Chromium, 200 MB in the temporary folder, and about three minutes.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -32,7 +33,12 @@ from sdlab.models.resolve import resolve
 from sdlab.recipe.request import Request, key_of
 from sdlab.store.store import Store
 
-ROWS, COLUMNS, CELL, THUMBNAIL = 16, 25, 40, 64  # in sight; pixels on the screen; pixels of the WebP that SeedGrid sends for that
+ROWS, COLUMNS, CELL, THUMBNAIL = (
+    16,
+    25,
+    40,
+    64,
+)  # in sight; pixels on the screen; pixels of the WebP that SeedGrid sends for that
 AIM_SECONDS, AIM_MB, PATIENCE = 2, 3, 90  # PATIENCE: seconds until a round counts as lost
 BASE = resolve(Request(height=512, width=512))
 
@@ -43,7 +49,10 @@ frame = pd.read_pickle({{path!r}})
 cell_px = {CELL}
 """
 OURS = "grid = SeedGrid(frame, row='prompt', col='seed', cell_px=cell_px)\ngrid"
-LARGE, IN_SIGHT = "grid = SeedGrid(frame, row='prompt', col='seed')\ngrid", 44  # 5 rows, 11 columns, not all of them whole
+LARGE, IN_SIGHT = (
+    "grid = SeedGrid(frame, row='prompt', col='seed')\ngrid",
+    44,
+)  # 5 rows, 11 columns, not all of them whole
 THEIRS = f"""
 import io
 import ipywidgets
@@ -112,11 +121,15 @@ window.bench = (() => {
 
 # --- the pictures -----------------------------------------------------------------------------------------------------
 
+
 def noise(rng: np.random.Generator, px: int = 512) -> np.ndarray:
     """Three fields whose amplitude falls with the frequency, as in photographs; of mean 0 and deviation 1."""
     frequency = np.hypot(np.fft.fftfreq(px)[:, None], np.fft.rfftfreq(px)[None])
     frequency[0, 0] = 1
-    fields = [np.fft.irfft2(np.exp(2j * np.pi * rng.random(frequency.shape)) / frequency ** 1.5) for _ in range(3)]
+    fields = [
+        np.fft.irfft2(np.exp(2j * np.pi * rng.random(frequency.shape)) / frequency**1.5)
+        for _ in range(3)
+    ]
     return np.stack([(field - field.mean()) / field.std() for field in fields])
 
 
@@ -137,7 +150,12 @@ def fill(store: Store) -> None:
     for row in range(ROWS):
         for seed in range(COLUMNS):
             request = BASE.but(prompt=f"a photograph of a hamster, variant {row}", seed=seed)
-            store.save(key_of(request.to_dict()), request, photo(rng, fields), {"seconds": 1.0, "device": "cpu", "dtype": "float32"})
+            store.save(
+                key_of(request.to_dict()),
+                request,
+                photo(rng, fields),
+                {"seconds": 1.0, "device": "cpu", "dtype": "float32"},
+            )
 
 
 def many(frame: pd.DataFrame, folder: Path, cells: int) -> pd.DataFrame:
@@ -145,7 +163,7 @@ def many(frame: pd.DataFrame, folder: Path, cells: int) -> pd.DataFrame:
     folder.mkdir()
     rows = []
     for n in range(cells // COLUMNS):
-        block = frame.iloc[n % 4 * COLUMNS:n % 4 * COLUMNS + COLUMNS].copy()
+        block = frame.iloc[n % 4 * COLUMNS : n % 4 * COLUMNS + COLUMNS].copy()
         block["prompt"] = f"a photograph of a hamster, variant {n}"
         block["key"] = [f"{n:08x}{seed:024x}" for seed in block["seed"]]
         paths = [folder / f"{key}.png" for key in block["key"]]
@@ -158,6 +176,7 @@ def many(frame: pd.DataFrame, folder: Path, cells: int) -> pd.DataFrame:
 
 # --- measuring --------------------------------------------------------------------------------------------------------
 
+
 class Watched:
     """A notebook of which all is counted: what its kernel and its page use, and what the kernel sends."""
 
@@ -165,7 +184,9 @@ class Watched:
         context.add_init_script(PAGE)
         context.on("page", lambda page: page.on("websocket", self._count))
         self.messages = self.bytes = 0
-        self.notebook = Notebook(lab, context, lab.write(frame.stem, [READ.format(path=str(frame)), code]))
+        self.notebook = Notebook(
+            lab, context, lab.write(frame.stem, [READ.format(path=str(frame)), code])
+        )
         self.notebook.run(0)
         self.kernel = psutil.Process(self.notebook.kernel("__import__('os').getpid()"))
         self.browser = context.browser.new_browser_cdp_session()
@@ -183,14 +204,24 @@ class Watched:
     def used(self) -> dict[str, float]:
         """What kernel and page hold now, and what the kernel sent until now: MB, and messages."""
         self.page.send("HeapProfiler.collectGarbage")
-        metrics = {found["name"]: found["value"] for found in self.page.send("Performance.getMetrics")["metrics"]}
-        return {"MB received": self.bytes / 1e6, "messages": self.messages, "kernel MB": self.kernel.memory_info().rss / 1e6,
-                "page MB": self.renderer().memory_info().rss / 1e6, "JS heap MB": metrics["JSHeapUsedSize"] / 1e6}
+        metrics = {
+            found["name"]: found["value"]
+            for found in self.page.send("Performance.getMetrics")["metrics"]
+        }
+        return {
+            "MB received": self.bytes / 1e6,
+            "messages": self.messages,
+            "kernel MB": self.kernel.memory_info().rss / 1e6,
+            "page MB": self.renderer().memory_info().rss / 1e6,
+            "JS heap MB": metrics["JSHeapUsedSize"] / 1e6,
+        }
 
     def renderer(self) -> psutil.Process:
         """The process of the page, the largest of Chromium's renderers."""
         processes = self.browser.send("SystemInfo.getProcessInfo")["processInfo"]
-        found = [psutil.Process(process["id"]) for process in processes if process["type"] == "renderer"]
+        found = [
+            psutil.Process(process["id"]) for process in processes if process["type"] == "renderer"
+        ]
         return max(found, key=lambda process: process.memory_info().rss)
 
     def busy(self) -> dict[str, float]:
@@ -231,6 +262,7 @@ def opened(lab: Lab, browser: Any, frame: Path, code: str) -> Iterator[Watched]:
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
+
 def median(rounds: list[dict[str, float]]) -> dict[str, float]:
     """Of the rounds that came to an end."""
     whole = [found for found in rounds if found["seconds"] == found["seconds"]] or rounds
@@ -238,7 +270,11 @@ def median(rounds: list[dict[str, float]]) -> dict[str, float]:
 
 
 def show(title: str, *columns: tuple[str, dict[str, float]], ratio: bool = False) -> None:
-    print(f"\n{title}\n{'':16}" + "".join(f"{name:>14}" for name, _ in columns) + f"{'ratio':>9}" * ratio)
+    print(
+        f"\n{title}\n{'':16}"
+        + "".join(f"{name:>14}" for name, _ in columns)
+        + f"{'ratio':>9}" * ratio
+    )
     for name in columns[0][1]:
         found = [column[name] for _, column in columns]
         compared = f"{found[1] / found[0]:9.1f}" if ratio and found[0] > 0 else ""
@@ -255,27 +291,44 @@ def four_hundred(start: Callable[[str], Any], rounds: int) -> None:
         for code, costs in ((OURS, ours), (THEIRS, theirs)):
             with start(code) as watched:
                 costs.append(watched.first_screen(ROWS * COLUMNS))
-    show(f"{ROWS * COLUMNS} cells, all in sight (aim: {AIM_SECONDS} s, {AIM_MB} MB); medians of {rounds}",
-         ("SeedGrid", median(ours)), ("GridBox", median(theirs)), ratio=True)
+    show(
+        f"{ROWS * COLUMNS} cells, all in sight (aim: {AIM_SECONDS} s, {AIM_MB} MB); medians of {rounds}",
+        ("SeedGrid", median(ours)),
+        ("GridBox", median(theirs)),
+        ratio=True,
+    )
     lost = sum(found["seconds"] != found["seconds"] for found in theirs)
-    print(f"seconds of SeedGrid: {each(ours)}; of GridBox: {each(theirs)}; {lost} of GridBox's rounds never came to an end")
+    print(
+        f"seconds of SeedGrid: {each(ours)}; of GridBox: {each(theirs)}; {lost} of GridBox's rounds never came to an end"
+    )
 
 
 def ten_thousand(start: Callable[[str], Any], cells: int) -> None:
     with start(LARGE) as watched:
         first = watched.first_screen(IN_SIGHT)
         pages = [watched.next_page(IN_SIGHT) for _ in range(10)]
-    show(f"{cells:,} cells of 128 screen pixels (aim: {AIM_SECONDS} s), and each of ten pages further down",
-         ("first screen", first), ("a page", median(pages)))
+    show(
+        f"{cells:,} cells of 128 screen pixels (aim: {AIM_SECONDS} s), and each of ten pages further down",
+        ("first screen", first),
+        ("a page", median(pages)),
+    )
     print(f"seconds of the ten pages: {each(pages)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="of 400 cells, with SeedGrid and with GridBox in turn")
-    parser.add_argument("--largest", type=int, default=10_000, help="the number of cells of the large grid")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="of 400 cells, with SeedGrid and with GridBox in turn"
+    )
+    parser.add_argument(
+        "--largest", type=int, default=10_000, help="the number of cells of the large grid"
+    )
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place, chromium() as browser, Lab(Path(tempfile.mkdtemp(dir=place))) as lab:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        chromium() as browser,
+        Lab(Path(tempfile.mkdtemp(dir=place))) as lab,
+    ):
         root, begun = Path(place), time.perf_counter()
         store = Store(root / "store")
         fill(store)
@@ -283,10 +336,15 @@ def main() -> None:
         frame.to_pickle(root / "few.pickle")
         many(frame, root / "links", arguments.largest).to_pickle(root / "many.pickle")
         size = frame["path"].map(os.path.getsize).mean() / 1000
-        print(f"{len(frame)} pictures of {size:.0f} kB made in {time.perf_counter() - begun:.0f} s; {os.cpu_count()} cores, load "
-              f"{os.getloadavg()[0]:.1f}", flush=True)
+        print(
+            f"{len(frame)} pictures of {size:.0f} kB made in {time.perf_counter() - begun:.0f} s; {os.cpu_count()} cores, load "
+            f"{os.getloadavg()[0]:.1f}",
+            flush=True,
+        )
         four_hundred(lambda code: opened(lab, browser, root / "few.pickle", code), arguments.rounds)
-        ten_thousand(lambda code: opened(lab, browser, root / "many.pickle", code), arguments.largest)
+        ten_thousand(
+            lambda code: opened(lab, browser, root / "many.pickle", code), arguments.largest
+        )
 
 
 if __name__ == "__main__":

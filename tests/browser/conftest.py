@@ -1,4 +1,5 @@
 """One JupyterLab and one Chromium for the tests of this folder, and a fresh notebook with its own kernel for each."""
+
 import os
 import re
 from contextlib import ExitStack
@@ -19,7 +20,9 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="package")  # not session: while Playwright lives, no other test could use asyncio.run
+@pytest.fixture(
+    scope="package"
+)  # not session: while Playwright lives, no other test could use asyncio.run
 def browser():
     stack = ExitStack()
     try:

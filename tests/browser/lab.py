@@ -1,4 +1,5 @@
 """A Chromium, and a notebook open in its JupyterLab, for tests and screenshots."""
+
 from __future__ import annotations
 
 import ast
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = ["--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
+FLAGS = [
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 # ipywidgets' manager asks every notebook for its kernel, also those opened without one
 NOT_OURS = re.compile(r"reading 'kernel'\).*jupyter-widgets/jupyterlab-manager", re.S)
 ANSI = re.compile(r"\x1b\[[\d;]*m")
@@ -33,7 +40,9 @@ ANSI = re.compile(r"\x1b\[[\d;]*m")
 
 def folder_for_pictures() -> Path:
     """Where `Notebook.screenshot` and failed tests put their pictures: SDLAB_BROWSER_FOLDER, or build/browser."""
-    folder = Path(os.environ.get("SDLAB_BROWSER_FOLDER") or Path(__file__).parents[2] / "build" / "browser")
+    folder = Path(
+        os.environ.get("SDLAB_BROWSER_FOLDER") or Path(__file__).parents[2] / "build" / "browser"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -51,10 +60,16 @@ def chromium() -> Iterator[Browser]:
         raise FileNotFoundError("Playwright is missing: pip install -e '.[dev]'")
     with sync_playwright() as playwright:
         own = playwright.chromium.executable_path
-        program = os.environ.get("SDLAB_CHROMIUM") or next(filter(None, map(shutil.which, PROGRAMS)), own)
+        program = os.environ.get("SDLAB_CHROMIUM") or next(
+            filter(None, map(shutil.which, PROGRAMS)), own
+        )
         if not Path(program).exists():
-            raise FileNotFoundError("no Chromium: install one, name it in SDLAB_CHROMIUM, or run `playwright install chromium`")
-        root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # Chromium refuses root in a sandbox
+            raise FileNotFoundError(
+                "no Chromium: install one, name it in SDLAB_CHROMIUM, or run `playwright install chromium`"
+            )
+        root = (
+            ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+        )  # Chromium refuses root in a sandbox
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS + root)
         yield browser
         browser.close()
@@ -78,8 +93,18 @@ class Notebook:
         own = (self.lab.url, "data:", "blob:")
         page.on("pageerror", lambda error: self._complain(error.stack or str(error)))
         page.on("crash", lambda _: self._complain("the page crashed"))
-        page.on("console", lambda message: self._complain(f"{message.text} ({message.location['url']})", message.type == "error"))
-        page.on("request", lambda request: self._complain(f"asked for {request.url}", not request.url.startswith(own)))
+        page.on(
+            "console",
+            lambda message: self._complain(
+                f"{message.text} ({message.location['url']})", message.type == "error"
+            ),
+        )
+        page.on(
+            "request",
+            lambda request: self._complain(
+                f"asked for {request.url}", not request.url.startswith(own)
+            ),
+        )
 
     def _complain(self, text: str, really: bool = True) -> None:
         if really and not NOT_OURS.search(text):
@@ -198,10 +223,21 @@ class Notebook:
             self.page.evaluate(Axe().axe_script)  # its own `run` knows selectors, not locators
         place.evaluate("element => lab.painted(element)")
         found = place.evaluate("element => axe.run(element, {resultTypes: ['violations']})")
-        return [{"id": rule["id"], "impact": str(rule["impact"]), "target": " ".join(map(str, node["target"])),
-                 "html": node["html"], "help": node["failureSummary"]} for rule in found["violations"] for node in rule["nodes"]]
+        return [
+            {
+                "id": rule["id"],
+                "impact": str(rule["impact"]),
+                "target": " ".join(map(str, node["target"])),
+                "html": node["html"],
+                "help": node["failureSummary"],
+            }
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
 
-    def screenshot(self, name: str, target: Locator | str | None = None, folder: Path | None = None) -> Path:
+    def screenshot(
+        self, name: str, target: Locator | str | None = None, folder: Path | None = None
+    ) -> Path:
         """A PNG file of an element, or of the page, once its pictures are painted."""
         path = (folder or folder_for_pictures()) / f"{name}.png"
         place = self._locator(target or "body")
@@ -220,10 +256,16 @@ def raised(tracebacks: list[str]) -> None:
 
 
 @contextmanager
-def window(browser: Browser, width: int = 1280, height: int = 1000, scale: float = 1) -> Iterator[BrowserContext]:
+def window(
+    browser: Browser, width: int = 1280, height: int = 1000, scale: float = 1
+) -> Iterator[BrowserContext]:
     """A browser window with nothing remembered; `scale` is real pixels a CSS pixel."""
-    context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale,
-                                  locale="en-US", reduced_motion="reduce")
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        device_scale_factor=scale,
+        locale="en-US",
+        reduced_motion="reduce",
+    )
     context.set_default_timeout(30_000)  # ms
     context.add_init_script(path=Path(__file__).with_name("lab.js"))
     yield context

@@ -1,4 +1,5 @@
 """A JupyterLab server of the tests' own."""
+
 from __future__ import annotations
 
 import json
@@ -19,9 +20,15 @@ import nbformat
 from nbformat.sign import NotebookNotary
 
 SETTINGS = {  # else a toast about news covers the page
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    "apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    }
 }
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for this machine
+DIRECT = urllib.request.build_opener(
+    urllib.request.ProxyHandler({})
+)  # a proxy of the environment is not for this machine
 
 
 class Lab:
@@ -42,11 +49,23 @@ class Lab:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-                   f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={self.root}",
-                   "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly"]
+        command = [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.root_dir={self.root}",
+            "--LabApp.expose_app_in_browser=True",
+            "--LabApp.extension_manager=readonly",
+        ]
         with (home / "lab.log").open("w") as log:
-            self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=subprocess.STDOUT)
+            self._process = subprocess.Popen(
+                command, env=self._environment(), stdout=log, stderr=subprocess.STDOUT
+            )
 
     def __enter__(self) -> Lab:
         end = time.monotonic() + 60
@@ -74,15 +93,27 @@ class Lab:
         folder = self.home / "share" / "kernels" / "python3"
         folder.mkdir(parents=True)
         argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+        (folder / "kernel.json").write_text(
+            json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"})
+        )
 
     def _environment(self) -> dict[str, str]:
-        places = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "run", "IPYTHONDIR": "ipython",
-                  "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
-                  "JUPYTER_PATH": "share"}  # first of all places for kernels: `python3` is this Python
-        return {**os.environ, **{name: str(self.home / place) for name, place in places.items()},
-                "JUPYTER_TOKEN": self.token,  # not on the command line, where all users see it
-                "HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+        places = {
+            "JUPYTER_CONFIG_DIR": "config",
+            "JUPYTER_DATA_DIR": "data",
+            "JUPYTER_RUNTIME_DIR": "run",
+            "IPYTHONDIR": "ipython",
+            "JUPYTERLAB_SETTINGS_DIR": "settings",
+            "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+            "JUPYTER_PATH": "share",
+        }  # first of all places for kernels: `python3` is this Python
+        return {
+            **os.environ,
+            **{name: str(self.home / place) for name, place in places.items()},
+            "JUPYTER_TOKEN": self.token,  # not on the command line, where all users see it
+            "HF_HUB_OFFLINE": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",
+        }
 
     def _is_up(self) -> bool:
         try:
@@ -96,7 +127,11 @@ class Lab:
 
     def api(self, path: str, method: str = "GET") -> Any:
         """The server's answer to a request of its REST interface."""
-        request = urllib.request.Request(f"{self.url}/api/{path}", method=method, headers={"Authorization": f"token {self.token}"})
+        request = urllib.request.Request(
+            f"{self.url}/api/{path}",
+            method=method,
+            headers={"Authorization": f"token {self.token}"},
+        )
         with DIRECT.open(request, timeout=30) as answer:
             return json.loads(answer.read() or "null")
 
@@ -113,13 +148,19 @@ class Lab:
 
     def write(self, name: str, source: Sequence[str] | Path) -> Path:
         """A notebook of these code cells, or a copy of this one, in a folder of its own; its kernel will work there."""
-        folder = self.root / f"{len(list(self.root.iterdir()))}-{re.sub(r'[^a-zA-Z0-9]+', '-', name)}"
+        folder = (
+            self.root / f"{len(list(self.root.iterdir()))}-{re.sub(r'[^a-zA-Z0-9]+', '-', name)}"
+        )
         folder.mkdir()
         if isinstance(source, Path):
             return Path(shutil.copy(source, folder))
         nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in source])
         # without it, a dialog asks for the kernel and takes all clicks
-        nb.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nb.metadata.kernelspec = {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        }
         nbformat.write(nb, folder / "notebook.ipynb")
         return folder / "notebook.ipynb"
 

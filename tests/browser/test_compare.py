@@ -1,11 +1,14 @@
 """Compare in JupyterLab: four ways of looking by keys alone, and a blind vote from the first pair to the saved notebook."""
+
 import re
 
 from .lab import DARK, LIGHT, expect
 
-RUN = ("from sdlab import Request, run, sweep\nfrom sdlab.widgets import Compare\n"
-       "plan = sweep(Request(prompt='a hamster', num_inference_steps=2), scheduler=['DDIMScheduler', 'EulerDiscreteScheduler'], "
-       "seed=range(2))\nframe = run(plan, 'runs/hamster', progress=False)")
+RUN = (
+    "from sdlab import Request, run, sweep\nfrom sdlab.widgets import Compare\n"
+    "plan = sweep(Request(prompt='a hamster', num_inference_steps=2), scheduler=['DDIMScheduler', 'EulerDiscreteScheduler'], "
+    "seed=range(2))\nframe = run(plan, 'runs/hamster', progress=False)"
+)
 
 
 def test_a_pair_is_looked_at_in_four_ways_by_keys_alone(notebook):
@@ -45,7 +48,9 @@ def test_a_blind_vote_names_the_sides_afterwards_and_is_found_again(notebook):
     assert "Scheduler" not in out.locator(".sdl-compare").inner_html()
     out.get_by_role("group", name="pair 1 of 2").focus()
     press("1")
-    expect(out.get_by_text(re.compile(r"^voted: left \((DDIM|EulerDiscrete)Scheduler\)"))).to_be_visible()
+    expect(
+        out.get_by_text(re.compile(r"^voted: left \((DDIM|EulerDiscrete)Scheduler\)"))
+    ).to_be_visible()
     press("Enter")
     expect(out.get_by_role("group", name="pair 2 of 2")).to_be_visible()
     expect(out.get_by_text("voted: left")).to_have_count(0)

@@ -1,4 +1,5 @@
 """SeedGrid in real JupyterLab: cells land, are zoomed, starred and rated, and all is found again."""
+
 import re
 
 from .lab import expect
@@ -23,16 +24,22 @@ def test_stars_and_ratings_are_found_again_after_a_reload(notebook):
 
     cell(grid, "red|blue blue · seed 1").click()
     zoomed = nb.page.get_by_role("dialog").get_by_role("img", name="red|blue blue · seed 1")
-    nb.page.wait_for_function("img => img.naturalWidth === 64 && img.width === 512", arg=zoomed.element_handle())
+    nb.page.wait_for_function(
+        "img => img.naturalWidth === 64 && img.width === 512", arg=zoomed.element_handle()
+    )
     nb.expect_kernel("grid.opened", 3)
     assert nb.axe("dialog[open]") == []
     for key in ("s", "4", "ArrowRight", "Escape", "ArrowUp", "s"):
         nb.page.keyboard.press(key)
-    nb.expect_kernel("[grid.starred, grid.ratings, grid.focused, grid.opened]", [[3, 4], [[3, 4]], 4, -1])
-    nb.expect_kernel("run(plan, 'runs/grid', progress=False).query('starred')[['red|blue', 'seed']].values.tolist()",
-                     [["blue", 1], ["red", 2]])
+    nb.expect_kernel(
+        "[grid.starred, grid.ratings, grid.focused, grid.opened]", [[3, 4], [[3, 4]], 4, -1]
+    )
+    nb.expect_kernel(
+        "run(plan, 'runs/grid', progress=False).query('starred')[['red|blue', 'seed']].values.tolist()",
+        [["blue", 1], ["red", 2]],
+    )
 
-    for key in "xddabjm":                                         # they cut, delete and add cells in the notebook
+    for key in "xddabjm":  # they cut, delete and add cells in the notebook
         nb.page.keyboard.press(key)
     expect(nb.page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(1)
     expect(nb.output(0).get_by_text("The page was reloaded")).to_be_hidden()
@@ -48,13 +55,20 @@ def test_stars_and_ratings_are_found_again_after_a_reload(notebook):
 
 
 def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebook):
-    nb = notebook([PLAN + "job = Job(plan, 'runs/live', progress=False, batch_size=2); grid = SeedGrid(job); grid",
-                   "results = job.result()"])
+    nb = notebook(
+        [
+            PLAN
+            + "job = Job(plan, 'runs/live', progress=False, batch_size=2); grid = SeedGrid(job); grid",
+            "results = job.result()",
+        ]
+    )
     nb.start_all()
     grid = nb.output(0).get_by_role("grid", name="pictures")
-    expect(grid.locator(".sdl-atwork").first).to_be_visible()     # a sketch, or it would not be live
+    expect(grid.locator(".sdl-atwork").first).to_be_visible()  # a sketch, or it would not be live
     expect(grid.locator("[aria-busy=false] img[src]")).to_have_count(16)
-    expect(nb.output(0).get_by_role("status").get_by_text("16 of 16 cells finished")).to_be_visible()
+    expect(
+        nb.output(0).get_by_role("status").get_by_text("16 of 16 cells finished")
+    ).to_be_visible()
 
     cell(grid, "red|blue red · seed 0").press("Enter")
     nb.page.get_by_role("button", name="vary this seed").click()
@@ -62,7 +76,7 @@ def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebo
     nb.page.get_by_role("button", name="the same with seed 8").press("Enter")
     expect(nb.page.get_by_role("dialog").get_by_role("img", name="seed 8")).to_be_visible()
     nb.page.keyboard.press("Escape")
-    nb.expect_kernel("len(job.store)", 17)                        # the seeds 1 to 7 were there
+    nb.expect_kernel("len(job.store)", 17)  # the seeds 1 to 7 were there
     assert nb.errors == []
 
 
@@ -70,20 +84,33 @@ def test_the_saved_notebook_shows_its_pictures_without_a_kernel(notebook):
     nb = notebook([PLAN + "grid = SeedGrid(run(plan, 'runs/saved', progress=False)); grid"])
     nb.run_all()
     expect(nb.output(0).locator(".sdl-cell img[src]")).to_have_count(16)
-    expect(nb.output(0).locator("table")).to_be_hidden()          # the static picture waits behind the living one
+    expect(
+        nb.output(0).locator("table")
+    ).to_be_hidden()  # the static picture waits behind the living one
     for how in ({"trusted": False}, {"trusted": True}, {"kernel": True}):
         nb.reopen(**how)
         expect(nb.output(0).locator("table img")).to_have_count(16)
-        for complaint in nb.output(0).get_by_text(re.compile("Loading widget|Error displaying")).all():
+        for complaint in (
+            nb.output(0).get_by_text(re.compile("Loading widget|Error displaying")).all()
+        ):
             expect(complaint).to_be_hidden()
-        assert nb.output(0).locator("table img").first.evaluate("img => img.complete && img.naturalWidth") == 64
+        assert (
+            nb.output(0)
+            .locator("table img")
+            .first.evaluate("img => img.complete && img.naturalWidth")
+            == 64
+        )
     assert "widgets" not in nb.save().metadata
 
 
 def test_a_star_that_cannot_be_kept_is_taken_back_and_a_kernel_that_is_gone_is_told(notebook):
-    nb = notebook([PLAN + "results = run(plan, 'runs/gone', progress=False)\nSeedGrid(results)",
-                   "import shutil\ncopies = [shutil.copy(path, f'{i}.png') for i, path in enumerate(results['path'])]\n"
-                   "SeedGrid(results.assign(path=copies))"])
+    nb = notebook(
+        [
+            PLAN + "results = run(plan, 'runs/gone', progress=False)\nSeedGrid(results)",
+            "import shutil\ncopies = [shutil.copy(path, f'{i}.png') for i, path in enumerate(results['path'])]\n"
+            "SeedGrid(results.assign(path=copies))",
+        ]
+    )
     nb.run_all()
     elsewhere = nb.output(1).get_by_role("grid", name="pictures")
     cell(elsewhere, "red|blue red · seed 3").press("s")

@@ -1,4 +1,5 @@
 """`WatermarkInspector` in JupyterLab: files in by button, drop and paste; the answer, a search, and the keyboard alone."""
+
 import base64
 import re
 
@@ -10,7 +11,10 @@ from sdlab.watermark import embed_watermark
 
 from .lab import DARK, expect
 
-CELLS = ["from sdlab import detect_watermark\nfrom sdlab.widgets import WatermarkInspector\nw = WatermarkInspector()\nw", "w"]
+CELLS = [
+    "from sdlab import detect_watermark\nfrom sdlab.widgets import WatermarkInspector\nw = WatermarkInspector()\nw",
+    "w",
+]
 LONG = """from PIL import Image
 from sdlab.widgets import WatermarkInspector
 long = "a rocket left of a tree " * 9
@@ -31,10 +35,14 @@ MARKED = re.compile("Marked: sd-v1, the mark of Stable Diffusion 1.1 to 1.5")
 def pictures(tmp_path):
     """Paths of a marked picture, one cut out of it, one of 1.9 MB without a mark, and a text."""
     noise = np.random.default_rng(0).integers(40, 216, (64, 64, 3), dtype=np.uint8)
-    marked = embed_watermark(Image.fromarray(noise).resize((512, 512), Image.Resampling.BICUBIC), "sd-v1")
+    marked = embed_watermark(
+        Image.fromarray(noise).resize((512, 512), Image.Resampling.BICUBIC), "sd-v1"
+    )
     marked.save(tmp_path / "marked.png")
     marked.crop((20, 13, 420, 400)).save(tmp_path / "cropped.png")
-    Image.fromarray(np.random.default_rng(1).integers(0, 256, (800, 800, 3), dtype=np.uint8)).save(tmp_path / "large.png")
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (800, 800, 3), dtype=np.uint8)).save(
+        tmp_path / "large.png"
+    )
     (tmp_path / "notes.png").write_text("no picture")
     return [tmp_path / name for name in ("marked.png", "cropped.png", "large.png", "notes.png")]
 
@@ -44,7 +52,9 @@ def inspector(nb, cell=0):
 
 
 def arrive(panel, how, *paths):
-    panel.evaluate(ARRIVE, [how, [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]])
+    panel.evaluate(
+        ARRIVE, [how, [[path.name, base64.b64encode(path.read_bytes()).decode()] for path in paths]]
+    )
 
 
 def test_pictures_are_chosen_and_a_cropped_one_is_searched_by_keyboard_alone(notebook, pictures):
@@ -78,8 +88,12 @@ def test_no_plain_key_reaches_the_notebook(notebook, pictures):
     panel = inspector(nb)
     arrive(panel, "drop", pictures[0])
     panel.locator("summary").click()
-    for place in (panel.get_by_role("option", name="marked.png, marked"), panel.get_by_role("region", name="payloads"),
-                  panel.locator("summary"), panel.locator("pre")):
+    for place in (
+        panel.get_by_role("option", name="marked.png, marked"),
+        panel.get_by_role("region", name="payloads"),
+        panel.locator("summary"),
+        panel.locator("pre"),
+    ):
         place.focus()
         for key in "xddab":  # cut, delete, add a cell above and below
             nb.page.keyboard.press(key)
@@ -92,8 +106,12 @@ def test_the_list_shows_what_sets_long_names_apart(notebook):
     nb = notebook([LONG])
     nb.run_all()
     names = inspector(nb).locator(".sdl-name")
-    expect(names).to_have_text([re.compile("sd-v1.png$"), re.compile("none.png$"), "a rocket left of a tree · sd-v1.png"])
-    assert names.evaluate_all("all => all.every((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight)")
+    expect(names).to_have_text(
+        [re.compile("sd-v1.png$"), re.compile("none.png$"), "a rocket left of a tree · sd-v1.png"]
+    )
+    assert names.evaluate_all(
+        "all => all.every((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight)"
+    )
     assert len(names.nth(0).get_attribute("title")) > 200
     assert nb.errors == []
 
@@ -109,7 +127,9 @@ def test_dropped_and_pasted_pictures_show_in_every_view_and_after_a_reload(noteb
     expect(inspector(nb).get_by_role("heading", name=MARKED)).to_be_visible()
     nb.expect_kernel("[w.names, w.chosen]", [["marked.png", "cropped.png"], 0])
     nb.reload()
-    expect(inspector(nb).get_by_role("listbox", name="pictures").get_by_role("option")).to_have_count(2)
+    expect(
+        inspector(nb).get_by_role("listbox", name="pictures").get_by_role("option")
+    ).to_have_count(2)
     expect(inspector(nb).get_by_role("heading", name=MARKED)).to_be_visible()
     assert nb.errors == []
 

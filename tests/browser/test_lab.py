@@ -1,11 +1,14 @@
 """What sdlab shows without widgets, in JupyterLab: a run with its bar, and a figure."""
+
 import sys
 
 from .lab import DARK, LIGHT, expect
 
-CELLS = ["from sdlab import Request, image_grid, run, sweep",
-         "frame = run(sweep(Request(prompt='a hamster', num_inference_steps=2), seed=range(2)), 'runs/hamster')",
-         "image_grid(frame, row='seed')"]
+CELLS = [
+    "from sdlab import Request, image_grid, run, sweep",
+    "frame = run(sweep(Request(prompt='a hamster', num_inference_steps=2), seed=range(2)), 'runs/hamster')",
+    "image_grid(frame, row='seed')",
+]
 
 
 def test_a_run_shows_its_bar_and_its_figure_to_every_later_reader(notebook):
@@ -15,7 +18,9 @@ def test_a_run_shows_its_bar_and_its_figure_to_every_later_reader(notebook):
     expect(nb.output(1)).to_contain_text("2 of 2 cells finished")
     expect(figure).to_be_visible()
     assert nb.axe(nb.output(1)) == []
-    assert {problem["id"] for problem in nb.axe(nb.output(2))} <= {"image-alt"}  # JupyterLab gives image/png no alternative text
+    assert {problem["id"] for problem in nb.axe(nb.output(2))} <= {
+        "image-alt"
+    }  # JupyterLab gives image/png no alternative text
     assert nb.kernel("len(frame)") == 2 and len(list(nb.folder.glob("runs/hamster/**/*.png"))) == 2
     for trusted in (True, False):
         nb.reopen(trusted=trusted)
@@ -42,6 +47,8 @@ def test_what_is_printed_can_be_read_in_both_themes(notebook):
     nb.run_all()
     for theme, dark in ((DARK, True), (LIGHT, False)):
         nb.theme(theme)
-        paper = nb.page.evaluate("getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor")
+        paper = nb.page.evaluate(
+            "getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor"
+        )
         assert (int(paper.split("(")[1].split(",")[0]) < 128) == dark and nb.axe(nb.output(0)) == []
     assert nb.errors == []

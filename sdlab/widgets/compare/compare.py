@@ -1,4 +1,5 @@
 """`Compare`: pairs of pictures that differ in one thing, to look at in four ways and to vote on, openly or blind."""
+
 from __future__ import annotations
 
 import io
@@ -23,16 +24,18 @@ MODES = ("swipe", "side by side", "blink", "difference")
 class Compare(Panel):
     """Pairs of pictures that agree in all but one column, to look at in four ways and to vote on.
 
-    In blind mode the order of the pairs is shuffled, chance decides who stands on which side, and the page does not learn
-    whose picture is whose before the vote. Votes are kept in the store, by the pictures' keys, and found again there; those on
-    pictures in no store last as long as the widget.
+    In blind mode the order of the pairs is shuffled, chance decides who stands on which side, and
+    the page does not learn whose picture is whose before the vote. Votes are kept in the store, by
+    the pictures' keys, and found again there; those on pictures in no store last as long as the
+    widget.
 
     Parameters
     ----------
     results : DataFrame or Job
         What `run` returned, or any frame with `by` and `path`. A job is waited for.
     by : str
-        The column whose values are compared; `sdlab.results.pairs.pair` says which rows belong together.
+        The column whose values are compared; `sdlab.results.pairs.pair` says which rows belong
+        together.
     left, right : optional
         The two values; the first that appear if left out.
     blind : bool
@@ -60,29 +63,52 @@ class Compare(Panel):
     _esm = source("page.js", "compare/stage.js", "compare/compare.js")
     _css = source("page.css", "compare/compare.css")
     by = traitlets.Unicode().tag(sync=True)
-    choices = traitlets.List(traitlets.Unicode(), help="All values of `by`, in words.").tag(sync=True)
-    chosen = traitlets.List(traitlets.Int(), help="Which of them are left and right.").tag(sync=True)
+    choices = traitlets.List(traitlets.Unicode(), help="All values of `by`, in words.").tag(
+        sync=True
+    )
+    chosen = traitlets.List(traitlets.Int(), help="Which of them are left and right.").tag(
+        sync=True
+    )
     blind = traitlets.Bool(False).tag(sync=True)
     mode = traitlets.Enum(MODES, "swipe").tag(sync=True)
     gain = traitlets.Float(4.0, min=1.0, max=32.0).tag(sync=True)
     at = traitlets.Int(0).tag(sync=True)
     deal = traitlets.Int(0, help="Counts how often the pairs were laid out anew.").tag(sync=True)
-    voted = traitlets.List(traitlets.Unicode(), help="The vote at each place, as seen there.").tag(sync=True)
-    unlike = traitlets.List(help="What is not held constant; [] while a blind vote is under way.").tag(sync=True)
+    voted = traitlets.List(traitlets.Unicode(), help="The vote at each place, as seen there.").tag(
+        sync=True
+    )
+    unlike = traitlets.List(
+        help="What is not held constant; [] while a blind vote is under way."
+    ).tag(sync=True)
     tally = traitlets.Unicode().tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
-    code = traitlets.Unicode(help="Python that makes the rows again and compares them.").tag(sync=True)
+    code = traitlets.Unicode(help="Python that makes the rows again and compares them.").tag(
+        sync=True
+    )
     seed = traitlets.Int(0)
 
-    def __init__(self, results: pd.DataFrame | Job, by: str = "model", *, left: Any = None, right: Any = None,
-                 blind: bool = False, seed: int = 0, gain: float = 4.0) -> None:
+    def __init__(
+        self,
+        results: pd.DataFrame | Job,
+        by: str = "model",
+        *,
+        left: Any = None,
+        right: Any = None,
+        blind: bool = False,
+        seed: int = 0,
+        gain: float = 4.0,
+    ) -> None:
         if not isinstance(by, str):
-            raise TypeError(f"by={by!r} is not the name of one column; by='seed' compares two seeds")
+            raise TypeError(
+                f"by={by!r} is not the name of one column; by='seed' compares two seeds"
+            )
         frame = results.result() if isinstance(results, Job) else results
         self._take(pair(frame, by, left, right))
         self._root = store_root(frame) if "key" in frame.columns else None
         self._votes = Votes(Store(self._root) if self._root else None)
-        super().__init__(by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe")
+        super().__init__(
+            by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe"
+        )
         self._chose = False
         self._deal()
         self.observe(self._toggled, "blind")
@@ -96,8 +122,10 @@ class Compare(Panel):
     def value(self) -> pd.DataFrame:
         """One row a pair: what it shares, key and path of each side, the last vote on it and whether that was blind."""
         said = [self._votes.of(ids) or (None, None) for ids in self._ballot.ids]
-        return self._rows.assign(vote=pd.array([vote for vote, _ in said], "string"),
-                                 blind=pd.array([blind for _, blind in said], "boolean"))
+        return self._rows.assign(
+            vote=pd.array([vote for vote, _ in said], "string"),
+            blind=pd.array([blind for _, blind in said], "boolean"),
+        )
 
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
@@ -117,7 +145,11 @@ class Compare(Panel):
 
     def _name(self, value: Any) -> str:
         known = isinstance(value, str) and value.strip()
-        return hide_home(self._short.get(value, value)) if known else f"{self._pairing.by} {text_of(value)}"
+        return (
+            hide_home(self._short.get(value, value))
+            if known
+            else f"{self._pairing.by} {text_of(value)}"
+        )
 
     def _deal(self, at: int | None = None) -> None:
         """Lays the pairs out anew: others, in another order, or on other sides."""
@@ -126,9 +158,15 @@ class Compare(Panel):
         ids = list(zip(values(self._rows, f"left_{kind}"), values(self._rows, f"right_{kind}")))
         self._ballot = Ballot(ids, self._votes, self.blind, self.seed)
         pairing = self._pairing
-        alone = f" · {counted(len(pairing.alone), 'picture')} without a partner" if pairing.alone else ""
+        alone = (
+            f" · {counted(len(pairing.alone), 'picture')} without a partner"
+            if pairing.alone
+            else ""
+        )
         with self.hold_sync():
-            self.choices = [hide_home(self._short.get(value, text_of(value))) for value in pairing.values]
+            self.choices = [
+                hide_home(self._short.get(value, text_of(value))) for value in pairing.values
+            ]
             self.chosen = [pairing.values.index(pairing.left), pairing.values.index(pairing.right)]
             self.note = counted(len(ids), "pair") + alone
             self._count()
@@ -140,7 +178,9 @@ class Compare(Panel):
         """Tells the page what is voted, and what need not be hidden any more."""
         with self.hold_sync():
             self.voted = [self._ballot.seen(place) for place in range(len(self._ballot))]
-            self.unlike = [] if self._ballot.under_way else [list(row) for row in not_constant(self._pairing)]
+            self.unlike = (
+                [] if self._ballot.under_way else [list(row) for row in not_constant(self._pairing)]
+            )
             self.tally = "" if self._ballot.under_way else self._ballot.tally(*self._names)
         self.refresh_soon()
 
@@ -165,8 +205,12 @@ class Compare(Panel):
         return min(max(proposal["value"], 0), max(len(self._rows) - 1, 0))
 
     def static(self) -> str:
-        note = f"{self.note}. {'A blind vote is under way.' if self._ballot.under_way else self.tally}"
-        return compare_table(self._pairing, self._rows, self._ballot, self._names, self.unlike, note)
+        note = (
+            f"{self.note}. {'A blind vote is under way.' if self._ballot.under_way else self.tally}"
+        )
+        return compare_table(
+            self._pairing, self._rows, self._ballot, self._names, self.unlike, note
+        )
 
     # What the page asks
 
@@ -199,27 +243,53 @@ class Compare(Panel):
         self.answer(question, {"kind": "chosen"})
 
     def _on_tally(self, question: dict, buffers: list) -> None:
-        self.answer(question, {"kind": "tally", "text": self._ballot.tally(*self._names) or "No votes yet."})
+        self.answer(
+            question, {"kind": "tally", "text": self._ballot.tally(*self._names) or "No votes yet."}
+        )
 
     # What it may know
 
     def _told(self, place: int) -> dict[str, Any]:
         """All that may be said of a place: of a hidden one nothing that tells whose picture is whose."""
         n, vote = self._ballot.order[place], self._ballot.seen(place)
-        names = ["", ""] if self._ballot.hides(place) else self._names[::-1] if self._ballot.swapped[n] else self._names
+        names = (
+            ["", ""]
+            if self._ballot.hides(place)
+            else self._names[::-1]
+            if self._ballot.swapped[n]
+            else self._names
+        )
         row = self._rows.iloc[[n]]
-        shown = {name: values(row, name)[0] for name in row.columns if not name.startswith(("left_", "right_"))}
-        facts = [[name, text_of(value)] for name, value in shown.items() if value is not None and value != NEUTRAL.get(name)]
-        return {"kind": "pair", "deal": self.deal, "n": place, "names": names, "vote": vote, "said": self._said(place, names),
-                "shared": [fact for fact in facts if fact[0] in self._pairing.varying],
-                "more": [fact for fact in facts if fact[0] not in self._pairing.varying]}
+        shown = {
+            name: values(row, name)[0]
+            for name in row.columns
+            if not name.startswith(("left_", "right_"))
+        }
+        facts = [
+            [name, text_of(value)]
+            for name, value in shown.items()
+            if value is not None and value != NEUTRAL.get(name)
+        ]
+        return {
+            "kind": "pair",
+            "deal": self.deal,
+            "n": place,
+            "names": names,
+            "vote": vote,
+            "said": self._said(place, names),
+            "shared": [fact for fact in facts if fact[0] in self._pairing.varying],
+            "more": [fact for fact in facts if fact[0] not in self._pairing.varying],
+        }
 
     def _said(self, place: int, names: list[str]) -> str:
         vote, given = self._ballot.seen(place), self._ballot.given(self._ballot.order[place])
         if given is None:
             return ""
         name = dict(zip(("left", "right"), names)).get(vote)
-        return f"voted: {vote}{f' ({name})' if name else ''}{', blind' if given[1] and not self.blind else ''}"
+        return (
+            "voted:"
+            f" {vote}{f' ({name})' if name else ''}{', blind' if given[1] and not self.blind else ''}"
+        )
 
     def _pictures(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
         buffers, lacking = [], []
@@ -230,7 +300,10 @@ class Compare(Panel):
                 lacking.append("")
             except (OSError, ValueError) as error:  # its words may tell the path
                 buffers.append(b"")
-                lacking.append("the picture cannot be read" + ("" if self._ballot.hides(place) else f": {error}"))
+                lacking.append(
+                    "the picture cannot be read"
+                    + ("" if self._ballot.hides(place) else f": {error}")
+                )
         return {**self._told(place), "lacking": lacking}, buffers
 
     def _differing(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:
@@ -242,9 +315,17 @@ class Compare(Panel):
                 shown = difference(left, right, gain)
                 change = np.abs(np.asarray(difference(left, right, 1), np.int16) - 128)
         except OSError:
-            raise ValueError("one of the two pictures cannot be read, so there is no difference") from None
-        said = f"mean change {change.mean():.1f} of 255" if change.any() else "the two pictures are the same in every pixel"
-        return {"kind": "difference", "deal": self.deal, "n": place, "gain": gain, "said": said}, [bare(shown)]
+            raise ValueError(
+                "one of the two pictures cannot be read, so there is no difference"
+            ) from None
+        said = (
+            f"mean change {change.mean():.1f} of 255"
+            if change.any()
+            else "the two pictures are the same in every pixel"
+        )
+        return {"kind": "difference", "deal": self.deal, "n": place, "gain": gain, "said": said}, [
+            bare(shown)
+        ]
 
     def _paths(self, place: int) -> tuple[str, str]:
         """The files on the left and on the right, as seen at a place."""

@@ -1,4 +1,5 @@
 """The pairs of a comparison in the order in which they are shown, and what was voted on them, openly or blind."""
+
 from __future__ import annotations
 
 import random
@@ -30,20 +31,27 @@ class Votes:
 
     def __init__(self, store: Store | None) -> None:
         self.store = store
-        self._said: dict[bool, dict[Ids, tuple[str, bool]]] = {False: {}, True: {}}  # the last word, and the last blind one
+        self._said: dict[bool, dict[Ids, tuple[str, bool]]] = {
+            False: {},
+            True: {},
+        }  # the last word, and the last blind one
         self.read()
 
     def read(self) -> None:
         """Takes note of what the store has by now."""
         if self.store is not None:
             votes = self.store.votes()
-            for left, right, vote, blind in zip(votes["left"], votes["right"], votes["vote"], votes["blind"].fillna(False)):
+            for left, right, vote, blind in zip(
+                votes["left"], votes["right"], votes["vote"], votes["blind"].fillna(False)
+            ):
                 self._note((left, right), vote, bool(blind))
 
     def put(self, ids: Ids, vote: str, blind: bool) -> None:
         """Keeps a vote; one that says nothing new is not written again, so that a message may come twice."""
         if vote not in VOTES:
-            raise ValueError(f"vote={vote!r}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}")
+            raise ValueError(
+                f"vote={vote!r}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
+            )
         if self.of(ids, blind) != (vote, blind):
             if self.store is not None:
                 self.store.vote(*ids, vote, blind=blind)
@@ -62,8 +70,9 @@ class Votes:
 class Ballot:
     """The pairs as they are shown, place after place: if blind, in a shuffled order and on sides that chance decides.
 
-    A pair is a number in the order of the frame, and its vote is in terms of its own left and right; a place is a number in
-    the order shown, and what is seen there may stand the other way round.
+    A pair is a number in the order of the frame, and its vote is in terms of its own left and
+    right; a place is a number in the order shown, and what is seen there may stand the other way
+    round.
 
     Parameters
     ----------
@@ -78,7 +87,9 @@ class Ballot:
         if blind:
             chance = random.Random(seed)
             chance.shuffle(self.order)
-            self.swapped = [chance.random() < 0.5 for _ in ids]  # no equal shares: the last sides could be foretold from them
+            self.swapped = [
+                chance.random() < 0.5 for _ in ids
+            ]  # no equal shares: the last sides could be foretold from them
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -119,5 +130,7 @@ class Ballot:
         voted = sum(count.values())
         if not voted:
             return ""
-        parts = ", ".join(f"{name}: {count[vote]}" for name, vote in zip((left, right, "tie", "both bad"), VOTES))
+        parts = ", ".join(
+            f"{name}: {count[vote]}" for name, vote in zip((left, right, "tie", "both bad"), VOTES)
+        )
         return f"{counted(voted, 'vote')} on {counted(len(self), 'pair')} – {parts}."

@@ -1,4 +1,5 @@
 """Files that a page sends in parts, kept in a folder under safe names."""
+
 from __future__ import annotations
 
 import re
@@ -15,7 +16,9 @@ MOST_FILES = 500  # at once
 OPEN_AT_ONCE = 4  # files half received; the page sends one after the other
 LONGEST_NAME = 100  # characters
 UNSAFE = re.compile(r"[^\w.()+ -]")
-RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # names of devices on Windows
+RESERVED = re.compile(
+    r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE
+)  # names of devices on Windows
 _naming = threading.Lock()
 
 
@@ -49,13 +52,17 @@ class Arrivals:
             large = f"it has {size / 1e6:,.0f} MB; at most {MOST_BYTES / 1e6:g} MB are taken"
             raise ValueError(large if size else "it is empty")
         if at < 0 or not data or len(data) > PART or at + len(data) > size:
-            raise ValueError(f"a part of {len(data):,} bytes at {at:,} does not fit a file of {size:,}")
+            raise ValueError(
+                f"a part of {len(data):,} bytes at {at:,} does not fit a file of {size:,}"
+            )
         with self._lock:
             arrival = self._open.setdefault(file, Arrival(name, bytearray(size)))
             if len(arrival.data) != size:
-                raise ValueError(f"it was said to have {len(arrival.data):,} bytes, and now {size:,}")
+                raise ValueError(
+                    f"it was said to have {len(arrival.data):,} bytes, and now {size:,}"
+                )
             if at not in arrival.starts:
-                arrival.data[at:at + len(data)] = data
+                arrival.data[at : at + len(data)] = data
                 arrival.starts.add(at)
                 arrival.received += len(data)
             whole = arrival.received >= size
@@ -94,7 +101,11 @@ def safe_name(name: str) -> str:
     """
     last = UNSAFE.sub("_", re.split(r"[/\\]", name)[-1]).strip(" .-")
     stem, dot, suffix = last.rpartition(".")
-    last = f"{stem[:LONGEST_NAME - len(suffix) - 1]}.{suffix}" if dot and len(suffix) < 10 else last[:LONGEST_NAME]
+    last = (
+        f"{stem[: LONGEST_NAME - len(suffix) - 1]}.{suffix}"
+        if dot and len(suffix) < 10
+        else last[:LONGEST_NAME]
+    )
     return f"picture {last}".strip() if not last or RESERVED.match(last) else last
 
 

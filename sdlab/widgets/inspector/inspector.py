@@ -1,4 +1,5 @@
 """`WatermarkInspector`: drop pictures on it, and it says which carry a mark of Stable Diffusion, and what that means."""
+
 from __future__ import annotations
 
 import os
@@ -40,14 +41,15 @@ BATCH = 100  # thumbnails in an answer, at most
 class WatermarkInspector(Panel):
     """Pictures to drop or choose, and for each whether it carries a known mark, how sure that is, and where the mark shows.
 
-    The pictures are tested one after the other in the background, and a search, on demand, also finds marks in what was
-    cropped, resized or mirrored. Beside the verdict stand the maps and what the file says about itself.
+    The pictures are tested one after the other in the background, and a search, on demand, also
+    finds marks in what was cropped, resized or mirrored. Beside the verdict stand the maps and what
+    the file says about itself.
 
     Parameters
     ----------
     images : frame, path, or list of paths, PIL images and arrays, optional
-        A frame of `run`, whose marked pictures are compared with their unmarked twins; a file or a folder. More can be
-        dropped on the panel. At most 1,000 pictures.
+        A frame of `run`, whose marked pictures are compared with their unmarked twins; a file or a
+        folder. More can be dropped on the panel. At most 1,000 pictures.
     payloads : as in `detect_watermark`
     search : {"none", "crop", "size", "all"}
         What every picture is tested for at once; searches take seconds a picture.
@@ -67,7 +69,8 @@ class WatermarkInspector(Panel):
     Raises
     ------
     TypeError, ValueError, FileNotFoundError
-        For arguments that are not allowed. A picture that cannot be read is a row of the list, and no error.
+        For arguments that are not allowed. A picture that cannot be read is a row of the list, and
+        no error.
 
     Examples
     --------
@@ -78,30 +81,52 @@ class WatermarkInspector(Panel):
     _esm = source("page.js", "inspector/files.js", "inspector/maps.js", "inspector/inspector.js")
     _css = source("page.css", "inspector/inspector.css")
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    states = traitlets.Unicode(help="Two letters a picture: its verdict, and the search it rests on.").tag(sync=True)
+    states = traitlets.Unicode(
+        help="Two letters a picture: its verdict, and the search it rests on."
+    ).tag(sync=True)
     verdicts = traitlets.Dict(VERDICTS).tag(sync=True)
     payload_names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     folder = traitlets.Unicode().tag(sync=True)
-    limits = traitlets.Dict({"part": PART, "bytes": MOST_BYTES, "files": MOST_FILES, "pictures": MOST}).tag(sync=True)
+    limits = traitlets.Dict(
+        {"part": PART, "bytes": MOST_BYTES, "files": MOST_FILES, "pictures": MOST}
+    ).tag(sync=True)
     state = traitlets.Unicode("idle").tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     fraction = traitlets.Float(1.0).tag(sync=True)
     chosen = traitlets.Int(-1).tag(sync=True)
     code = traitlets.Unicode(help="Python that gives the same answers.").tag(sync=True)
 
-    def __init__(self, images: Any = None, *, payloads: Any = PAYLOADS, search: str = "none",
-                 folder: str | os.PathLike[str] = "runs/inspected", false_positive_rate: float = 1e-6) -> None:
+    def __init__(
+        self,
+        images: Any = None,
+        *,
+        payloads: Any = PAYLOADS,
+        search: str = "none",
+        folder: str | os.PathLike[str] = "runs/inspected",
+        false_positive_rate: float = 1e-6,
+    ) -> None:
         require(search, false_positive_rate)
-        self._payloads, self._search, self._rate = named(payloads), search, float(false_positive_rate)
+        self._payloads, self._search, self._rate = (
+            named(payloads),
+            search,
+            float(false_positive_rate),
+        )
         for payload in self._payloads.values():
             require_testable(payload)
         self._pictures = pictures_of(images)
         self._frame = images if isinstance(images, pd.DataFrame) else None
-        self._arrivals, self._added = Arrivals(Path(folder).expanduser()), {}  # file of the page: its answer
+        self._arrivals, self._added = (
+            Arrivals(Path(folder).expanduser()),
+            {},
+        )  # file of the page: its answer
         self._lock, self._told_at, self._finished = threading.RLock(), 0.0, 0
         asked = {"payloads": self._payloads, "false_positive_rate": self._rate}
         self._work = Work(self._pictures, asked, self._news, self._ended)
-        super().__init__(payload_names=list(self._payloads), folder=os.fspath(folder), chosen=0 if self._pictures else -1)
+        super().__init__(
+            payload_names=list(self._payloads),
+            folder=os.fspath(folder),
+            chosen=0 if self._pictures else -1,
+        )
         self.observe(self._write_code, "chosen")
         self._work.ask(range(len(self._pictures)), search)
         self._tell()
@@ -120,8 +145,9 @@ class WatermarkInspector(Panel):
     def value(self) -> pd.DataFrame:
         """One row a picture, after waiting for the tests: the frame's own columns or `path`, then what was found.
 
-        `payload` is missing unless it is detected; `log10_p` and `geometry` are those of the most likely one all the same.
-        `official` names what the official decoder reads without an error, `error` says why a picture could not be read.
+        `payload` is missing unless it is detected; `log10_p` and `geometry` are those of the most
+        likely one all the same. `official` names what the official decoder reads without an error,
+        `error` says why a picture could not be read.
         """
         self.wait()
         with self._lock:
@@ -130,7 +156,9 @@ class WatermarkInspector(Panel):
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""
         end = float("inf") if timeout is None else time.monotonic() + timeout
-        while not self._work.wait(max(0.0, min(0.2, end - time.monotonic()))):  # short waits hear an interrupt
+        while not self._work.wait(
+            max(0.0, min(0.2, end - time.monotonic()))
+        ):  # short waits hear an interrupt
             if time.monotonic() >= end:
                 return False
         return True
@@ -141,10 +169,16 @@ class WatermarkInspector(Panel):
     def add(self, images: Any) -> None:
         """Adds pictures, given as to the constructor but in no frame, and tests them; files that are there already are left."""
         if isinstance(images, pd.DataFrame):
-            raise TypeError("add takes paths, PIL images and arrays; a frame goes to WatermarkInspector(frame)")
+            raise TypeError(
+                "add takes paths, PIL images and arrays; a frame goes to WatermarkInspector(frame)"
+            )
         with self._lock:
             known, first = {picture.path for picture in self._pictures}, len(self._pictures)
-            new = [picture for picture in pictures_of(images) if picture.path is None or picture.path not in known]
+            new = [
+                picture
+                for picture in pictures_of(images)
+                if picture.path is None or picture.path not in known
+            ]
             require_room(first + len(new))
             self._pictures += new
             self._work.ask(range(first, len(self._pictures)), self._search)
@@ -158,9 +192,16 @@ class WatermarkInspector(Panel):
         require(search, self._rate)
         numbers = range(len(self._pictures)) if cells is None else [int(i) for i in cells]
         if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
-            raise ValueError(f"there is no picture {bad[0]}; they are numbered from 0 to {len(self._pictures) - 1}")
+            raise ValueError(
+                f"there is no picture {bad[0]}; they are numbered from 0 to"
+                f" {len(self._pictures) - 1}"
+            )
         settled = (MARKED, UNREADABLE) if cells is None else ()
-        self._work.ask([i for i in numbers if self._pictures[i].verdict not in settled], search, first=cells is not None)
+        self._work.ask(
+            [i for i in numbers if self._pictures[i].verdict not in settled],
+            search,
+            first=cells is not None,
+        )
         self._tell()
 
     def stop(self) -> None:
@@ -170,7 +211,10 @@ class WatermarkInspector(Panel):
 
     def resume(self) -> None:
         """Tests what a stop left untested."""
-        self._work.ask([i for i, picture in enumerate(self._pictures) if picture.verdict == UNTESTED], self._search)
+        self._work.ask(
+            [i for i, picture in enumerate(self._pictures) if picture.verdict == UNTESTED],
+            self._search,
+        )
         self._tell()
 
     # What it looks like without a kernel
@@ -202,18 +246,27 @@ class WatermarkInspector(Panel):
             self._told_at = time.monotonic()
             with self.hold_sync():
                 self.names = [picture.name for picture in self._pictures]
-                self.states, self.status, self.fraction = self._work.states, self._work.status, self._work.fraction
+                self.states, self.status, self.fraction = (
+                    self._work.states,
+                    self._work.status,
+                    self._work.fraction,
+                )
                 self.state = state or ("running" if self._work.running else "idle")
 
     def _write_code(self, _: Any = None) -> None:
         with self._lock:
-            self.code = code_of(self._pictures, self.chosen, self._payloads, self._rate, self._search, self._frame)
+            self.code = code_of(
+                self._pictures, self.chosen, self._payloads, self._rate, self._search, self._frame
+            )
 
     # What the page asks
 
     def _on_want(self, question: dict, buffers: list) -> None:
         cells = [i for i in map(int, question["cells"]) if 0 <= i < len(self._pictures)][:BATCH]
-        self.later(question, lambda: thumbnails(self._pictures, cells, max(32, min(int(question["px"]), 256))))
+        self.later(
+            question,
+            lambda: thumbnails(self._pictures, cells, max(32, min(int(question["px"]), 256))),
+        )
 
     def _on_tell(self, question: dict, buffers: list) -> None:
         i = int(question["cell"])
@@ -225,7 +278,9 @@ class WatermarkInspector(Panel):
 
     def _at(self, i: int) -> Picture:
         if not 0 <= i < len(self._pictures):
-            raise ValueError(f"there is no picture {i}; they are numbered from 0 to {len(self._pictures) - 1}")
+            raise ValueError(
+                f"there is no picture {i}; they are numbered from 0 to {len(self._pictures) - 1}"
+            )
         return self._pictures[i]
 
     def _on_inspect(self, question: dict, buffers: list) -> None:
@@ -249,8 +304,13 @@ class WatermarkInspector(Panel):
             return
         try:
             require_room(len(self._pictures) + 1)
-            arrival = self._arrivals.part(file, str(question["name"]), int(question["size"]), int(question["at"]),
-                                          bytes(buffers[0]))
+            arrival = self._arrivals.part(
+                file,
+                str(question["name"]),
+                int(question["size"]),
+                int(question["at"]),
+                bytes(buffers[0]),
+            )
         except ValueError as error:
             self.answer(question, {"kind": "refused", "text": f"{error}"})
             return

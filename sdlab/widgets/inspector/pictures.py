@@ -1,4 +1,5 @@
 """The pictures that an inspector was given, what is known of each, and what a page shows of them."""
+
 from __future__ import annotations
 
 import io
@@ -32,11 +33,18 @@ LARGEST = 1024  # pixels on a side of what the page shows; larger ones are made 
 GAIN = 20.0  # a mark changes colours by a few of 255: this makes it visible
 MARKED, NOT_FOUND, SMALL, UNREADABLE, WAITING, AT_WORK, UNTESTED = "+-sx.~?"
 VERDICTS = {  # letter: (glyph, words)
-    MARKED: ("●", "marked"), NOT_FOUND: ("○", "no mark found"), SMALL: ("◇", "too small"), UNREADABLE: ("✕", "cannot be read"),
-    WAITING: ("…", "waiting"), AT_WORK: ("▸", "being tested"), UNTESTED: ("–", "not tested")}
+    MARKED: ("●", "marked"),
+    NOT_FOUND: ("○", "no mark found"),
+    SMALL: ("◇", "too small"),
+    UNREADABLE: ("✕", "cannot be read"),
+    WAITING: ("…", "waiting"),
+    AT_WORK: ("▸", "being tested"),
+    UNTESTED: ("–", "not tested"),
+}
 EXPLAINED = {
     "residue": "What the official decoder meets in each block of 8x8 pixels, for {0}",
-    "evidence": "What the detector weighs, about 90 pixels together, for {0}"}
+    "evidence": "What the detector weighs, about 90 pixels together, for {0}",
+}
 NOTHING = ". There is nothing to see: {0} was not found, and a picture without it looks like this"
 
 
@@ -82,10 +90,17 @@ class Picture:
             return UNREADABLE
         if self.inspection is None:
             return UNTESTED
-        return MARKED if self.inspection.detected else SMALL if self.inspection.best is None else NOT_FOUND
+        return (
+            MARKED
+            if self.inspection.detected
+            else SMALL
+            if self.inspection.best is None
+            else NOT_FOUND
+        )
 
 
 # Where they come from
+
 
 def pictures_of(images: Any) -> list[Picture]:
     """The pictures of a frame, a path, a folder, or a list of paths, PIL images and arrays.
@@ -106,37 +121,61 @@ def pictures_of(images: Any) -> list[Picture]:
     elif isinstance(images, Iterable) and not isinstance(images, (bytes, bytearray)):
         found = [given(image, n) for n, image in enumerate(images, 1)]
     else:
-        raise TypeError(f"images={images!r:.80} is no picture; give a frame with a column 'path', a path, a PIL image, a uint8 "
-                        "array, or a list of these")
+        raise TypeError(
+            f"images={images!r:.80} is no picture; give a frame with a column 'path', a path, a PIL"
+            " image, a uint8 array, or a list of these"
+        )
     require_room(len(found))
     return found
 
 
 def require_room(count: int) -> None:
     if count > MOST:
-        raise ValueError(f"{count:,} pictures are too many to look at, at most {MOST:,} are shown; give a part of them, such "
-                         "as frame.head(1000), and read the rest with sdlab.watermark.scan")
+        raise ValueError(
+            f"{count:,} pictures are too many to look at, at most {MOST:,} are shown; give a part"
+            " of them, such as frame.head(1000), and read the rest with sdlab.watermark.scan"
+        )
 
 
 def given(image: Any, number: int) -> Picture:
     if isinstance(image, (str, os.PathLike)):
         return Picture(os.path.basename(os.fspath(image)), os.fspath(image))
     if isinstance(image, (Image.Image, np.ndarray)):
-        return Picture(os.path.basename(str(getattr(image, "filename", ""))) or f"picture {number}", image)
+        return Picture(
+            os.path.basename(str(getattr(image, "filename", ""))) or f"picture {number}", image
+        )
     raise TypeError(f"images has {image!r:.80} in it, which is no path, no PIL image and no array")
 
 
 def pictures_of_frame(frame: pd.DataFrame) -> list[Picture]:
     """One picture a row, under what sets the rows apart."""
     if "path" not in frame.columns:
-        raise ValueError(f"the frame has no column 'path' that leads to pictures; it has {', '.join(map(str, frame.columns))}")
+        raise ValueError(
+            "the frame has no column 'path' that leads to pictures; it has"
+            f" {', '.join(map(str, frame.columns))}"
+        )
     paths, errors = values(frame, "path"), values(frame, "error")
     told = varying(frame) if "key" in frame.columns else []
-    names = [" · ".join(text_of(value) if name == "prompt" else f"{name} {text_of(value)}" for name, value in zip(told, row))
-             for row in tuples(frame, told)]
-    pictures = [Picture(name or os.path.basename(path or "no file"), path, twin,
-                        error=None if path else f"there is no picture: {text_of(error) if error else 'it was not rendered'}")
-                for name, path, twin, error in zip(names, paths, twins(frame), errors)]
+    names = [
+        " · ".join(
+            text_of(value) if name == "prompt" else f"{name} {text_of(value)}"
+            for name, value in zip(told, row)
+        )
+        for row in tuples(frame, told)
+    ]
+    pictures = [
+        Picture(
+            name or os.path.basename(path or "no file"),
+            path,
+            twin,
+            error=(
+                None
+                if path
+                else f"there is no picture: {text_of(error) if error else 'it was not rendered'}"
+            ),
+        )
+        for name, path, twin, error in zip(names, paths, twins(frame), errors)
+    ]
     return pictures
 
 
@@ -144,11 +183,19 @@ def twins(frame: pd.DataFrame) -> list[str | None]:
     """For each marked row the path of the row that differs from it in nothing but the mark."""
     paths, marks = values(frame, "path"), values(frame, "watermark")
     others = tuples(frame, [name for name in FIELDS if name != "watermark"])
-    bare = {other: path for other, mark, path in zip(others, marks, paths) if mark is None and path is not None}
-    return [bare.get(other) if mark is not None and "prompt" in frame.columns else None for other, mark in zip(others, marks)]
+    bare = {
+        other: path
+        for other, mark, path in zip(others, marks, paths)
+        if mark is None and path is not None
+    }
+    return [
+        bare.get(other) if mark is not None and "prompt" in frame.columns else None
+        for other, mark in zip(others, marks)
+    ]
 
 
 # What a page shows of them
+
 
 def thumbnail(picture: Picture, px: int = THUMBNAIL) -> bytes:
     """A WebP of at most that size, opened as safely as for the test, and kept."""
@@ -157,7 +204,9 @@ def thumbnail(picture: Picture, px: int = THUMBNAIL) -> bytes:
     return picture.thumbnails[px]
 
 
-def thumbnails(pictures: Sequence[Picture], cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:
+def thumbnails(
+    pictures: Sequence[Picture], cells: Sequence[int], px: int
+) -> tuple[dict[str, Any], list[bytes]]:
     """The message that shows these cells, and a buffer for each that can be read."""
     shown, buffers = [], []
     for i in cells:
@@ -181,7 +230,9 @@ def view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, Any],
     return {"kind": "view", "caption": caption, "legend": colours}, [data]
 
 
-Drawn = tuple[Image.Image, str, list[tuple[str, str]]]  # a picture, its caption, what its colours mean
+Drawn = tuple[
+    Image.Image, str, list[tuple[str, str]]
+]  # a picture, its caption, what its colours mean
 
 
 def own(picture: Picture, what: str, payload: Payload) -> Drawn:
@@ -191,8 +242,14 @@ def own(picture: Picture, what: str, payload: Payload) -> Drawn:
 
 def mapped(picture: Picture, what: str, payload: Payload) -> Drawn:
     found = picture.inspection.findings if picture.inspection is not None else ()
-    place = next((finding.geometry for finding in found if finding.payload.name == payload.name), AS_IS)
-    image = residue_map(picture.source, payload) if what == "residue" else evidence_map(picture.source, payload, place)
+    place = next(
+        (finding.geometry for finding in found if finding.payload.name == payload.name), AS_IS
+    )
+    image = (
+        residue_map(picture.source, payload)
+        if what == "residue"
+        else evidence_map(picture.source, payload, place)
+    )
     caption = EXPLAINED[what].format(short(payload.name))
     missed = any(finding.payload.name == payload.name and not finding.detected for finding in found)
     return image, caption + NOTHING.format(short(payload.name)) * missed, legend(what)
@@ -205,9 +262,14 @@ def changed(picture: Picture, what: str, payload: Payload) -> Drawn:
         caption = f"What differs from the same picture without a mark, {GAIN:g} times as strong"
         return difference(twin, image, gain=GAIN), caption, colours
     again = " again" if picture.inspection else ""  # true if a mark is detected
-    return (difference(image, embed_watermark(image, payload), gain=GAIN),
-            f"No unmarked twin is known. What writing {short(payload.name)} into this picture{again} would change, "
-            f"{GAIN:g} times as strong", colours)
+    return (
+        difference(image, embed_watermark(image, payload), gain=GAIN),
+        (
+            f"No unmarked twin is known. What writing {short(payload.name)} into this"
+            f" picture{again} would change, {GAIN:g} times as strong"
+        ),
+        colours,
+    )
 
 
 def lossless(image: Image.Image) -> bytes:
@@ -220,31 +282,49 @@ def lossless(image: Image.Image) -> bytes:
 
 # All that is known, as a frame
 
+
 def frame_of(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> pd.DataFrame:
     """One row a picture: the frame's own columns, or the path, then what was found."""
     rows = [findings_of(picture) for picture in pictures]
-    found = pd.DataFrame({name: pd.array([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()})
+    found = pd.DataFrame(
+        {name: pd.array([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()}
+    )
     paths = pd.DataFrame({"path": pd.array([picture.path for picture in pictures], "string")})
     if own_frame is None:
         return paths.join(found)
-    added = paths[len(own_frame):]
+    added = paths[len(own_frame) :]
     base = pd.concat([own_frame, added], ignore_index=True) if len(added) else own_frame
     found["error"] = [plain(own) or new for own, new in zip(values(base, "error"), found["error"])]
     base = base.drop(columns=[name for name in found if name in base.columns])
     return base.join(found.astype(COLUMNS).set_axis(base.index))
 
 
-COLUMNS = {"payload": "string", "detected": "boolean", "log10_p": "Float64", "geometry": "string", "official": "string",
-           "words": "string", "error": "string"}
+COLUMNS = {
+    "payload": "string",
+    "detected": "boolean",
+    "log10_p": "Float64",
+    "geometry": "string",
+    "official": "string",
+    "words": "string",
+    "error": "string",
+}
 
 
 def findings_of(picture: Picture) -> dict[str, Any]:
     inspection = picture.inspection
     if inspection is None:
         return dict.fromkeys(COLUMNS) | {"error": picture.error}
-    best, row = inspection.best, dict.fromkeys(COLUMNS) | {"words": inspection.words, "error": picture.error}
+    best, row = (
+        inspection.best,
+        dict.fromkeys(COLUMNS) | {"words": inspection.words, "error": picture.error},
+    )
     if best is None:
         return row
     exact = [finding.payload.name for finding in inspection.findings if finding.official]
-    return row | {"payload": best.payload.name if best.detected else None, "detected": inspection.detected,
-                  "log10_p": float(best.log10_p), "geometry": str(best.geometry), "official": ", ".join(exact) or None}
+    return row | {
+        "payload": best.payload.name if best.detected else None,
+        "detected": inspection.detected,
+        "log10_p": float(best.log10_p),
+        "geometry": str(best.geometry),
+        "official": ", ".join(exact) or None,
+    }

@@ -1,4 +1,5 @@
 """Testing pictures one after the other in a thread, so that kernel and page stay free; it can be stopped within a search."""
+
 from __future__ import annotations
 
 import threading
@@ -29,8 +30,13 @@ class Work:
         Called on the thread: after each picture and each step of a search, and when all is done.
     """
 
-    def __init__(self, pictures: Sequence[Picture], asked: Mapping[str, Any], news: Callable[[], Any],
-                 ended: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        pictures: Sequence[Picture],
+        asked: Mapping[str, Any],
+        news: Callable[[], Any],
+        ended: Callable[[], Any],
+    ) -> None:
         self.pictures, self.asked, self.news, self.ended = pictures, asked, news, ended
         self.at_work: int | None = None
         self.done, self.total, self.within, self.was_stopped = 0, 0, 0.0, False
@@ -58,7 +64,9 @@ class Work:
             self.total += len(fresh)
 
     def _lacks(self, picture: Picture, search: str) -> bool:
-        known = picture.wanted or (picture.inspection.search if picture.inspection is not None else None)
+        known = picture.wanted or (
+            picture.inspection.search if picture.inspection is not None else None
+        )
         return picture.source is not None and known != search
 
     def stop(self) -> None:
@@ -82,7 +90,9 @@ class Work:
                     self._test(i)
                 self.ended()
                 with self._lock:
-                    if not self._queue:  # in one step with `ask`, which starts another thread only when idle
+                    if (
+                        not self._queue
+                    ):  # in one step with `ask`, which starts another thread only when idle
                         self._idle.set()
                         return
         except BaseException:  # else `wait` would wait for ever
@@ -106,11 +116,15 @@ class Work:
             self.news()
 
         try:
-            picture.inspection = detect_watermark(picture.source, search=search, progress=progress, **self.asked)
+            picture.inspection = detect_watermark(
+                picture.source, search=search, progress=progress, **self.asked
+            )
             picture.error = None
         except Stopped:
             pass
-        except Exception as error:  # a picture that cannot be judged says so, and the others are still tested
+        except (
+            Exception
+        ) as error:  # a picture that cannot be judged says so, and the others are still tested
             picture.error = said(error).removeprefix(f"{picture.path}: ")
         with self._lock:
             self.at_work, self.within = None, 0.0
@@ -131,8 +145,10 @@ class Work:
     @property
     def states(self) -> str:
         """Two letters a picture: its verdict, and the first letter of the search that it rests on, - for none."""
-        return "".join(self.verdict(i) + (p.inspection.search[0] if p.inspection is not None else "-")
-                       for i, p in enumerate(self.pictures))
+        return "".join(
+            self.verdict(i) + (p.inspection.search[0] if p.inspection is not None else "-")
+            for i, p in enumerate(self.pictures)
+        )
 
     @property
     def status(self) -> str:
@@ -142,7 +158,10 @@ class Work:
             picture = self.pictures[at_work]
             doing = "searching" if picture.wanted not in (None, "none") else "testing"
             share = f" ({self.within:.0%})" if self.within else ""
-            return f"{self.done} of {counted(self.total, 'picture')} tested; {doing} {picture.name}{share}"
+            return (
+                f"{self.done} of {counted(self.total, 'picture')} tested; {doing}"
+                f" {picture.name}{share}"
+            )
         return summary(self.pictures) + (" (stopped)" if self.was_stopped else "")
 
 
@@ -151,5 +170,9 @@ def summary(pictures: Sequence[Picture]) -> str:
     if not pictures:
         return ""
     verdicts = [picture.verdict for picture in pictures]
-    found = [f"{verdicts.count(letter)} {words}" for letter, (_, words) in VERDICTS.items() if letter in verdicts]
+    found = [
+        f"{verdicts.count(letter)} {words}"
+        for letter, (_, words) in VERDICTS.items()
+        if letter in verdicts
+    ]
     return f"{counted(len(pictures), 'picture')}: {', '.join(found)}"

@@ -1,4 +1,5 @@
 """The cells of a grid: their recipes, which never change, and their pictures, which land one after the other."""
+
 from __future__ import annotations
 
 import mimetypes
@@ -13,13 +14,41 @@ import pandas as pd
 
 from ...recipe.request import FIELDS, Request
 from ...results.code import STATED, arguments, requests_of, store_root
-from ...results.frame import NEUTRAL, enumeration, hide_home, in_short, plain, text_of, tuples, values, varying
+from ...results.frame import (
+    NEUTRAL,
+    enumeration,
+    hide_home,
+    in_short,
+    plain,
+    text_of,
+    tuples,
+    values,
+    varying,
+)
 from ...store.metadata import infotext, read_record
 from ...store.store import Store
 from ..pictures import thumbnail
 
-HIDDEN = ("key", "path", "error", "pixels", "rerun", "starred", "rating")  # columns that the zoom does not list
-SHORT = ("prompt", "negative_prompt", "model", "seed", "guidance_scale", "num_inference_steps", "scheduler", "height", "width")
+HIDDEN = (
+    "key",
+    "path",
+    "error",
+    "pixels",
+    "rerun",
+    "starred",
+    "rating",
+)  # columns that the zoom does not list
+SHORT = (
+    "prompt",
+    "negative_prompt",
+    "model",
+    "seed",
+    "guidance_scale",
+    "num_inference_steps",
+    "scheduler",
+    "height",
+    "width",
+)
 WAITING, THERE, FAILED, ABSENT = ".+x?"
 
 openers = ThreadPoolExecutor(2, "sdlab thumbnails")
@@ -38,7 +67,12 @@ class Cells:
         Where the pictures are; found from their paths if it is not given.
     """
 
-    def __init__(self, frame: pd.DataFrame, now: Callable[[], pd.DataFrame] | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        now: Callable[[], pd.DataFrame] | None = None,
+        store: Store | None = None,
+    ) -> None:
         self.frame, self._now, self._short = frame, now or (lambda: frame), in_short(frame)
         root = None if store is not None else store_root(frame)
         self.store = Store(root) if root else store
@@ -49,7 +83,9 @@ class Cells:
         self.numbers: dict[Any, list[int]] = {}
         for i, key in enumerate(self.keys):
             self.numbers.setdefault(key, []).append(i)
-        self._told = [name for name in dict.fromkeys((*varying(frame), *SHORT)) if name in frame]  # first what sets cells apart
+        self._told = [
+            name for name in dict.fromkeys((*varying(frame), *SHORT)) if name in frame
+        ]  # first what sets cells apart
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -58,8 +94,10 @@ class Cells:
     def states(self, running: bool) -> str:
         """A letter a cell: + there, x failed, and for the others . waiting or ? not rendered."""
         missing = WAITING if running else ABSENT
-        return "".join(THERE if path is not None else FAILED if error is not None else missing
-                       for path, error in zip(self.paths[:len(self)], self.errors))
+        return "".join(
+            THERE if path is not None else FAILED if error is not None else missing
+            for path, error in zip(self.paths[: len(self)], self.errors)
+        )
 
     def require(self, i: int, most: int | None = None) -> int:
         """The number of a cell, or an error that says which there are."""
@@ -71,7 +109,10 @@ class Cells:
     def key(self, i: int) -> str:
         """By which the store knows a row's picture."""
         if self.keys[self.require(i, len(self))] is None:
-            raise ValueError(f"row {i} has no key, so a star would belong to nothing; show the frame of run(requests, store)")
+            raise ValueError(
+                f"row {i} has no key, so a star would belong to nothing; show the frame of"
+                " run(requests, store)"
+            )
         return self.keys[i]
 
     def settle(self) -> None:
@@ -109,23 +150,35 @@ class Cells:
         lacking = [name for name in STATED if values(row, name)[0] is None]
         if not lacking:
             return requests_of(row)[0]
-        with suppress(OSError, ValueError, TypeError):  # the picture itself may say what the frame does not
+        with suppress(
+            OSError, ValueError, TypeError
+        ):  # the picture itself may say what the frame does not
             if record := read_record(self.paths[i]):
                 return Request(**record["request"])
-        raise ValueError(f"row {i} has no {enumeration(lacking)}, so its recipe is not known; show the frame of "
-                         "run(requests, store)")
+        raise ValueError(
+            f"row {i} has no {enumeration(lacking)}, so its recipe is not known; show the frame of "
+            "run(requests, store)"
+        )
 
     def tip(self, i: int) -> str:
         """The recipe in short, a line for each field that says something."""
         if i >= len(self):
             return f"seed: {self.request(i).seed}"
         found = {name: plain(self._short[name].iloc[i]) for name in self._told}
-        return "\n".join(f"{name}: {text_of(value)}" for name, value in found.items() if value not in (None, NEUTRAL.get(name)))
+        return "\n".join(
+            f"{name}: {text_of(value)}"
+            for name, value in found.items()
+            if value not in (None, NEUTRAL.get(name))
+        )
 
     def pictures(self, cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:
         """The message that shows these cells, and its buffers: a thumbnail of each that has a picture."""
         told, buffers, px = [], [], max(32, min(px, 512))
-        list(openers.map(lambda path: path and cached(path, px), [self.paths[self.require(i)] for i in cells]))
+        list(
+            openers.map(
+                lambda path: path and cached(path, px), [self.paths[self.require(i)] for i in cells]
+            )
+        )
         for i in cells:
             cell: dict[str, Any] = {"i": i, "tip": self.tip(i), "picture": False}
             try:
@@ -151,9 +204,17 @@ class Cells:
                 error = f"the picture cannot be read: {hide_home(problem)}"
         shown = {"error": error} if error is not None else {}
         shown |= recipe | (self.measured(i) if i < len(self) else {})
-        return ({"kind": "full", "cell": i, "mime": mimetypes.guess_type(str(path))[0] or "image/png",
-                 "facts": [[name, text_of(value)] for name, value in shown.items()],
-                 "recipe": recipe and infotext(recipe, ""), "code": recipe and f"Request({arguments(recipe)})"}, buffers)
+        return (
+            {
+                "kind": "full",
+                "cell": i,
+                "mime": mimetypes.guess_type(str(path))[0] or "image/png",
+                "facts": [[name, text_of(value)] for name, value in shown.items()],
+                "recipe": recipe and infotext(recipe, ""),
+                "code": recipe and f"Request({arguments(recipe)})",
+            },
+            buffers,
+        )
 
     def measured(self, i: int) -> dict[str, str]:
         """What the columns beside the recipe say of a row, as people write it."""

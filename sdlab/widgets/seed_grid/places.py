@@ -1,4 +1,5 @@
 """Where each row of a frame stands in a grid: what names the rows, the columns, and the sliders for all else that varies."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -33,8 +34,9 @@ class Axis:
 class Places:
     """A grid with one picture at a time in each place; `at[i]` is where row i of the frame stands.
 
-    A place is a number: that of the sliders' setting times rows times columns, plus that of the row times columns, plus that
-    of the column. Without rows and columns the pictures stand one after the other, each under its caption.
+    A place is a number: that of the sliders' setting times rows times columns, plus that of the row
+    times columns, plus that of the column. Without rows and columns the pictures stand one after
+    the other, each under its caption.
     """
 
     row: Axis
@@ -71,8 +73,14 @@ class Places:
     def described(self) -> dict[str, Any]:
         """All this as JSON for the page."""
         rows, cols = ([], []) if self.in_order else (self.row.labels, self.col.labels)
-        return {"at": self.at, "rows": rows, "cols": cols, "row_name": self.row.title, "col_name": self.col.title,
-                "sliders": [{"name": axis.title, "labels": axis.labels} for axis in self.sliders]}
+        return {
+            "at": self.at,
+            "rows": rows,
+            "cols": cols,
+            "row_name": self.row.title,
+            "col_name": self.col.title,
+            "sliders": [{"name": axis.title, "labels": axis.labels} for axis in self.sliders],
+        }
 
 
 def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
@@ -89,14 +97,21 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     if not rows and not cols and "seed" in differing and len(differing) > 1:
         rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
     if not rows and not cols:
-        return Places(Axis([], [()]), Axis([], [()]), [], list(range(len(frame))), captions(frame, differing))
+        return Places(
+            Axis([], [()]), Axis([], [()]), [], list(range(len(frame))), captions(frame, differing)
+        )
     rest = what_else(frame, rows + cols, differing)
-    refuse_shared_places(frame, list(zip(tuples(frame, rows), tuples(frame, [*cols, *rest]))), rows, [*cols, *rest])
-    axes = [axis_of(frame, names) for names in ([[name] for name in rest] + [rows, cols])]
+    refuse_shared_places(
+        frame, list(zip(tuples(frame, rows), tuples(frame, [*cols, *rest]))), rows, [*cols, *rest]
+    )
+    axes = [axis_of(frame, names) for names in [[name] for name in rest] + [rows, cols]]
     at = [0] * len(frame)
     for axis in axes:
         number = {value: n for n, value in enumerate(axis.found)}
-        at = [place * len(axis.found) + number[value] for place, value in zip(at, tuples(frame, axis.names))]
+        at = [
+            place * len(axis.found) + number[value]
+            for place, value in zip(at, tuples(frame, axis.names))
+        ]
     return Places(axes[-2], axes[-1], axes[:-2], at, captions(frame, [*rest, *rows, *cols]))
 
 
@@ -112,11 +127,12 @@ def what_else(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) ->
         more = 0 if name in axes else len(set(tuples(frame, [*chosen, name])))
         if more > count:
             chosen, count = [*chosen, name], more
-    return chosen[len(axes):]
+    return chosen[len(axes) :]
 
 
 def captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """What these columns say of each row, in a line: "guidance_scale 4 · seed 0", the prompt without its name."""
+
     def said(name: str, value: Any) -> str:
         return text_of(value) if name == "prompt" else f"{name} {text_of(value)}"
 

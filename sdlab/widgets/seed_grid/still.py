@@ -1,4 +1,5 @@
 """A grid's static picture: an HTML table that shows without a kernel, on code hosts, and in exported notebooks."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +14,27 @@ MOST = 400  # pictures
 CELL = "text-align:left;vertical-align:top;padding:2px"
 
 
-def grid_table(cells: Cells, places: Places, shown: Sequence[int], where: Sequence[int] | None, starred: set[int],
-               ratings: Mapping[int, int], note: str) -> str:
+def grid_table(
+    cells: Cells,
+    places: Places,
+    shown: Sequence[int],
+    where: Sequence[int] | None,
+    starred: set[int],
+    ratings: Mapping[int, int],
+    note: str,
+) -> str:
     """The rows of the frame that are shown, as far as there is room: in their places for that setting of the sliders, or,
     where it is None or there are no places, one after the other.
     """
+
     def drawn(i: int) -> str:
         marks = "★ " * (i in starred) + (f"{ratings[i]}/5" if i in ratings else "")
         return picture_or_reason(cells, i, places.captions[i]) + (marks and f"<br>{marks}")
 
     kept = list(shown)[:MOST]
-    left_out = f" {len(shown) - len(kept):,} more are not shown here." if len(shown) > len(kept) else ""
+    left_out = (
+        f" {len(shown) - len(kept):,} more are not shown here." if len(shown) > len(kept) else ""
+    )
     piled = where is None or places.in_order
     with ThreadPoolExecutor(4) as threads:  # Pillow lets several at once open their files
         pictures = dict(zip(kept, threads.map(drawn, kept)))
@@ -41,20 +52,46 @@ def picture_or_reason(cells: Cells, i: int, caption: str) -> str:
 
 
 def crossed(pictures: Mapping[int, str], places: Places, where: Sequence[int]) -> str:
-    at = {divmod(places.at[i] % places.a_page, len(places.col.found)): picture for i, picture in pictures.items()}
+    at = {
+        divmod(places.at[i] % places.a_page, len(places.col.found)): picture
+        for i, picture in pictures.items()
+    }
     rows, cols = sorted({row for row, _ in at}), sorted({col for _, col in at})
-    corner = escape(" ".join(f"{axis.title} {arrow}" for axis, arrow in ((places.row, "↓"), (places.col, "→")) if axis.names))
-    head = "".join(f'<th scope="col" style="{CELL}">{escape(places.col.labels[c])}</th>' for c in cols)
-    lines = [f'<tr><th scope="row" style="{CELL};max-width:16em;overflow-wrap:anywhere">{escape(places.row.labels[r])}</th>'
-             + "".join(f'<td style="{CELL}">{at.get((r, c), "")}</td>' for c in cols) + "</tr>"
-             for r in rows]
-    caption = escape(" · ".join(f"{axis.title}: {axis.labels[n]} (one of {len(axis.found)} values, the others are not shown)"
-                                for axis, n in zip(places.sliders, where)))
+    corner = escape(
+        " ".join(
+            f"{axis.title} {arrow}"
+            for axis, arrow in ((places.row, "↓"), (places.col, "→"))
+            if axis.names
+        )
+    )
+    head = "".join(
+        f'<th scope="col" style="{CELL}">{escape(places.col.labels[c])}</th>' for c in cols
+    )
+    lines = [
+        '<tr><th scope="row"'
+        f' style="{CELL};max-width:16em;overflow-wrap:anywhere">{escape(places.row.labels[r])}</th>'
+        + "".join(f'<td style="{CELL}">{at.get((r, c), "")}</td>' for c in cols)
+        + "</tr>"
+        for r in rows
+    ]
+    caption = escape(
+        " · ".join(
+            f"{axis.title}: {axis.labels[n]} (one of {len(axis.found)} values, the others are not"
+            " shown)"
+            for axis, n in zip(places.sliders, where)
+        )
+    )
     return f"<table><caption>{caption}</caption><tr><th>{corner}</th>{head}</tr>{''.join(lines)}</table>"
 
 
 def pile(pictures: Mapping[int, str], places: Places) -> str:
     style = f"display:inline-block;vertical-align:top;margin:2px;width:{STATIC}px;overflow-wrap:anywhere"
-    return "<div>" + "".join(
-        f'<figure style="{style}">{picture}<figcaption style="font-size:80%">{escape(places.captions[i])}'
-        '</figcaption></figure>' for i, picture in pictures.items()) + "</div>"
+    return (
+        "<div>"
+        + "".join(
+            f'<figure style="{style}">{picture}<figcaption'
+            f' style="font-size:80%">{escape(places.captions[i])}</figcaption></figure>'
+            for i, picture in pictures.items()
+        )
+        + "</div>"
+    )

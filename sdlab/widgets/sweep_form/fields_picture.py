@@ -1,4 +1,5 @@
 """The field of an input picture: its path is typed, or the picture is uploaded, and a small one is shown."""
+
 from __future__ import annotations
 
 import base64
@@ -23,10 +24,18 @@ class PictureField(Field):
     def __init__(self, name: str, text: Any, models: Sequence[str], uid: str) -> None:
         self._trouble = ""
         super().__init__(name, text, models, uid)
-        self.upload = ipywidgets.FileUpload(accept="image/*", multiple=True, description=f"Upload {name}",
-                                            tooltip="Takes pictures of this computer instead of those named above")
+        self.upload = ipywidgets.FileUpload(
+            accept="image/*",
+            multiple=True,
+            description=f"Upload {name}",
+            tooltip="Takes pictures of this computer instead of those named above",
+        )
         self._pictures = ipywidgets.HTML()
-        self.children = [self.control, ipywidgets.HBox([self.upload, self._pictures]), self._message]
+        self.children = [
+            self.control,
+            ipywidgets.HBox([self.upload, self._pictures]),
+            self._message,
+        ]
         self.children[1].add_class("sdl-given")
         self.upload.observe(self._take, "value")
         self.control.observe(self._forget, "value")
@@ -47,7 +56,9 @@ class PictureField(Field):
         if not change["new"]:
             return
         try:
-            names = [uploaded(self.name, file["name"], bytes(file["content"])) for file in change["new"]]
+            names = [
+                uploaded(self.name, file["name"], bytes(file["content"])) for file in change["new"]
+            ]
         except (ValueError, TypeError) as error:
             self._trouble = f"{error}"
             self.say()

@@ -1,4 +1,5 @@
 """`SweepForm`: fill in what to vary, see how much that is, run it, and watch the grid fill."""
+
 from __future__ import annotations
 
 import threading
@@ -18,7 +19,21 @@ from ...store.inputs import PICTURES
 from ...store.store import Store
 from ..panel import Kept, workers
 from ..seed_grid.grid import SeedGrid
-from .fields import FOLDED, FOLDS, HINTS, Field, Fold, box, named, offer, opened, require_sides, said, settings_table, side
+from .fields import (
+    FOLDED,
+    FOLDS,
+    HINTS,
+    Field,
+    Fold,
+    box,
+    named,
+    offer,
+    opened,
+    require_sides,
+    said,
+    settings_table,
+    side,
+)
 from .fields_picture import PictureField
 from .look import Look, lend, looked_up, once, place_of
 from .page import FormPage
@@ -29,7 +44,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 START = {name: "" for name in HINTS} | {"model": (Request().model,), "scheduler": (), "seed": "0"}
-ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one question after the other
+ahead = ThreadPoolExecutor(
+    1, "sdlab form"
+)  # looks up what is finished, one question after the other
 Names = str | Sequence[str] | None
 
 
@@ -52,8 +69,8 @@ class SweepForm(Kept, ipywidgets.VBox):
     fields : dict
         {name: ipywidget}; `form.fields["seed"].value = "0-7"` fills one in.
     errors : dict
-        {field: what is wrong}; "" stands for what is wrong with no single field. Can be observed, as `status`, `code` and
-        `running` can.
+        {field: what is wrong}; "" stands for what is wrong with no single field. Can be observed,
+        as `status`, `code` and `running` can.
     status : str
         How many cells there are, how many of them finished, and about how long the rest takes.
     job, grid : Job, SeedGrid
@@ -62,7 +79,8 @@ class SweepForm(Kept, ipywidgets.VBox):
     Raises
     ------
     ValueError
-        The requests are no full sweep; the message says what is missing. Rows or columns that no sweep varies.
+        The requests are no full sweep; the message says what is missing. Rows or columns that no
+        sweep varies.
     TypeError
         A store, models, rows or columns that are none.
 
@@ -76,25 +94,44 @@ class SweepForm(Kept, ipywidgets.VBox):
     code = traitlets.Unicode()
     running = traitlets.Bool(False)
 
-    def __init__(self, requests: Request | Iterable[Request] | None = None, store: Store | str = "runs/sweep", *,
-                 row: Names = None, col: Names = None, models: Names = None) -> None:
+    def __init__(
+        self,
+        requests: Request | Iterable[Request] | None = None,
+        store: Store | str = "runs/sweep",
+        *,
+        row: Names = None,
+        col: Names = None,
+        models: Names = None,
+    ) -> None:
         found = [] if requests is None else listed(requests)
         if requests is not None and not found:
             raise ValueError("no requests: give a sweep, one Request, or nothing for an empty form")
         self.store = opened(store)
         lend(self.store, found)
         texts, self._order, lost = texts_of(found) if found else (START, list(ORDER), "")
-        require_sides([] if lost else list(dict.fromkeys(name for each in found for name in each.labels)), row=row, col=col)
+        require_sides(
+            [] if lost else list(dict.fromkeys(name for each in found for name in each.labels)),
+            row=row,
+            col=col,
+        )
         self._notes, self._trouble, self._found = {"prompt": lost} if lost else {}, "", Look()
         self._folder = folder_of(store)
         self.job: Job | None = None
         self.grid: SeedGrid | None = None
-        self._lock, self._starting, self._settled = threading.RLock(), threading.Lock(), threading.Event()
+        self._lock, self._starting, self._settled = (
+            threading.RLock(),
+            threading.Lock(),
+            threading.Event(),
+        )
         self._script = FormPage(self._look_again)
         self.uid = self._script.uid
         offered = dict.fromkeys([*available(None), *named("models", models), *texts["model"]])
-        self._fields = {name: (PictureField if name in PICTURES else Field)(name, texts[name], list(offered), self.uid)
-                        for name in HINTS}
+        self._fields = {
+            name: (PictureField if name in PICTURES else Field)(
+                name, texts[name], list(offered), self.uid
+            )
+            for name in HINTS
+        }
         self.fields = {name: field.control for name, field in self._fields.items()}
         super().__init__()
         self._build(row, col)
@@ -103,16 +140,30 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _build(self, row: Names, col: Names) -> None:
         """Makes the parts around the fields, and listens to all."""
         self._row, self._col = side("rows", row), side("columns", col)
-        self._run = ipywidgets.Button(description="Run", button_style="primary", tooltip="Renders what is not finished yet")
-        self._stop = ipywidgets.Button(description="Stop", disabled=True,
-                                       tooltip="Ends within one step; Run goes on from there")
-        self._folds = [Fold(title, [self._fields[name] for name in names], self.uid) for title, names in FOLDS.items()]
+        self._run = ipywidgets.Button(
+            description="Run", button_style="primary", tooltip="Renders what is not finished yet"
+        )
+        self._stop = ipywidgets.Button(
+            description="Stop",
+            disabled=True,
+            tooltip="Ends within one step; Run goes on from there",
+        )
+        self._folds = [
+            Fold(title, [self._fields[name] for name in names], self.uid)
+            for title, names in FOLDS.items()
+        ]
         self._line, self._problem = ipywidgets.HTML(), ipywidgets.HTML()
         self._place = ipywidgets.VBox()
         self._unfold()
         self.children = [
-            box([self._fields[name] for name in HINTS if name not in FOLDED], "sdl-fields"), *self._folds,
-            box([self._run, self._stop, self._row, self._col], "sdl-run"), self._line, self._problem, self._script, self._place]
+            box([self._fields[name] for name in HINTS if name not in FOLDED], "sdl-fields"),
+            *self._folds,
+            box([self._run, self._stop, self._row, self._col], "sdl-run"),
+            self._line,
+            self._problem,
+            self._script,
+            self._place,
+        ]
         self.add_class("sdl-form")
         for control in self.fields.values():
             control.observe(self._changed, "value")
@@ -124,7 +175,10 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._stop.on_click(lambda _: self.stop())
 
     def __repr__(self) -> str:
-        return f"<SweepForm: {self._reading.wrong() or (self.job.progress if self.running else self.status)}>"
+        return (
+            "<SweepForm:"
+            f" {self._reading.wrong() or (self.job.progress if self.running else self.status)}>"
+        )
 
     @property
     def value(self) -> list[Request]:
@@ -142,7 +196,9 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._script.shown_anew()
 
     def static(self) -> str:
-        return settings_table(self._texts(), "" if self.grid else self.status) + (self.grid.static() if self.grid else "")
+        return settings_table(self._texts(), "" if self.grid else self.status) + (
+            self.grid.static() if self.grid else ""
+        )
 
     # What is filled in
 
@@ -209,18 +265,27 @@ class SweepForm(Kept, ipywidgets.VBox):
             status = "A job is running: how far it is stands above its pictures."
         self._line.value = said(reason or status, "status", f"sdl-{self.uid}-status")
         self._line.value += said(notes.get("", ""), "note", f"sdl-{self.uid}-note")
-        self._problem.value = said(errors.get("", self._trouble), "error", f"sdl-{self.uid}-problem")
+        self._problem.value = said(
+            errors.get("", self._trouble), "error", f"sdl-{self.uid}-problem"
+        )
         self._problem.layout.display = "" if self._problem.value else "none"
         self._script.errors = {name: f"sdl-{self.uid}-{name}" for name in wrong}
         self._show_buttons()
 
     def _show_buttons(self) -> None:
-        self._run.disabled, self._stop.disabled = self.running or bool(self.errors), not self.running
+        self._run.disabled, self._stop.disabled = (
+            self.running or bool(self.errors),
+            not self.running,
+        )
         reason = "a job is running" if self.running else self._reading.wrong()
-        self._run.tooltip = f"Not now: {reason}" if self._run.disabled else "Renders what is not finished yet"
+        self._run.tooltip = (
+            f"Not now: {reason}" if self._run.disabled else "Renders what is not finished yet"
+        )
 
     def _write_code(self, _: Any = None) -> None:
-        self.code = self._script.code = self._reading.code(self._folder, self._row.value, self._col.value, self._found.repeated)
+        self.code = self._script.code = self._reading.code(
+            self._folder, self._row.value, self._col.value, self._found.repeated
+        )
 
     def _unfold(self, _: Any = None) -> None:
         for fold in self._folds:
@@ -235,7 +300,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         Raises
         ------
         ValueError
-            A field has an error, the models cannot take the requests, or a job of this form is running.
+            A field has an error, the models cannot take the requests, or a job of this form is
+            running.
         """
         if self.running or not self._starting.acquire(blocking=False):
             raise ValueError("a job of this form is running; form.stop() ends it within a step")
@@ -291,4 +357,3 @@ class SweepForm(Kept, ipywidgets.VBox):
         if job.exception is not None:
             self._tell(job.exception)
         self.refresh()
-

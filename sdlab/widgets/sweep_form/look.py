@@ -1,4 +1,5 @@
 """What models and the store say of a form's requests: what is finished, what is wrong, and which are one recipe."""
+
 from __future__ import annotations
 
 import re
@@ -13,9 +14,14 @@ from ...store.inputs import named
 from ...store.store import Store
 from .plan import Reading, heard
 
-LOOKED_AT = 50_000  # cells; beyond, finding the finished ones takes too long to do it after every change
+LOOKED_AT = (
+    50_000  # cells; beyond, finding the finished ones takes too long to do it after every change
+)
 
-PLACE = re.compile(r"unknown (\w+) |the weights of (model) |model .* is for \w+ and needs (\w+)=|(\w+)(?:=|: | has )")
+PLACE = re.compile(
+    r"unknown (\w+) |the weights of (model) |model .* is for \w+ and needs (\w+)=|(\w+)(?:=|: |"
+    r" has )"
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,10 @@ class Look:
 def looked_up(reading: Reading, store: Store) -> Look:
     """Asks the models and the store; nothing raises, what is wrong is in `.errors`."""
     if reading.cells > LOOKED_AT:
-        return Look(f"{reading.cells:,} cells; with so many, Run finds out which are finished",
-                    names=[name for name, found in reading.values.items() if len(found) > 1])
+        return Look(
+            f"{reading.cells:,} cells; with so many, Run finds out which are finished",
+            names=[name for name, found in reading.values.items() if len(found) > 1],
+        )
     place = "model"
     try:
         for model in reading.values.get("model", ()):
@@ -57,10 +65,18 @@ def looked_up(reading: Reading, store: Store) -> Look:
         repeats = notes_on_repeats(reading, requests, len(requests) - len(different))
         with heard() as warned:
             status = repr(preview(different, store))
-        return Look(status, {}, notes_on_warnings(warned) | repeats, names_that_vary(different), bool(repeats))
+        return Look(
+            status,
+            {},
+            notes_on_warnings(warned) | repeats,
+            names_that_vary(different),
+            bool(repeats),
+        )
     except Exception as error:  # whatever it is, it belongs to the form, not to some cell's output
         found, text = place_of(f"{error}")
-        place = place or "vae" * (" is not on this machine" in text)  # the models are: this one was to lend its VAE
+        place = place or "vae" * (
+            " is not on this machine" in text
+        )  # the models are: this one was to lend its VAE
         return Look(errors={found or place: text})
 
 
@@ -71,7 +87,9 @@ def lend(store: Store, requests: Sequence[Request]) -> None:
 
 def once(requests: Sequence[Request]) -> list[Request]:
     """The requests without those that are the recipe of an earlier one, as a native value written out is."""
-    natives = {model: native(model) for model in dict.fromkeys(request.model for request in requests)}
+    natives = {
+        model: native(model) for model in dict.fromkeys(request.model for request in requests)
+    }
     found: dict[Request, Request] = {}
     try:
         for request in requests:
@@ -96,21 +114,33 @@ def notes_on_repeats(reading: Reading, requests: Sequence[Request], count: int) 
         return {}
     several, notes = len(reading.values.get("model", ())) > 1, {}
     for name, found in reading.values.items():
-        open_ = {request.model: request for request in requests if name in OPTIONAL and getattr(request, name) is None}
+        open_ = {
+            request.model: request
+            for request in requests
+            if name in OPTIONAL and getattr(request, name) is None
+        }
         owns = {model: getattr(resolve(request), name) for model, request in open_.items()}
-        if said := [f"{text_of(value)}{f' with {model}' if several else ''}" for model, value in owns.items()
-                    if value is not None and value in found]:
+        if said := [
+            f"{text_of(value)}{f' with {model}' if several else ''}"
+            for model, value in owns.items()
+            if value is not None and value in found
+        ]:
             notes[name] = f"native is {enumeration(said)}: counted once"
     s = "s" * (count != 1)
-    return notes or {next((name for name in PROMPTS if name in reading.values), "prompt"):
-                     f"{count:,} cell{s} repeat{'' if s else 's'} the recipe of others: each recipe is counted once"}
+    return notes or {
+        next((name for name in PROMPTS if name in reading.values), "prompt"): (
+            f"{count:,} cell{s} repeat{'' if s else 's'} the recipe of others: each recipe is"
+            " counted once"
+        )
+    }
 
 
 def names_that_vary(requests: Sequence[Request]) -> list[str]:
     """Fields and choices of which there are several: what can name the rows and columns of a grid."""
     labels = dict.fromkeys(name for request in requests for name in request.labels)
-    return ([name for name in labels if len({request.labels.get(name) for request in requests}) > 1]
-            + [name for name in FIELDS if len({getattr(request, name) for request in requests}) > 1])
+    return [
+        name for name in labels if len({request.labels.get(name) for request in requests}) > 1
+    ] + [name for name in FIELDS if len({getattr(request, name) for request in requests}) > 1]
 
 
 def place_of(error: str) -> tuple[str, str]:

@@ -1,4 +1,5 @@
 """The part of a form that is JavaScript."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -17,7 +18,9 @@ class FormPage(Panel):
     _css = source("page.css", "sweep_form/form.css")
     code = traitlets.Unicode().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
-    folds = traitlets.Dict().tag(sync=True)  # {what a button is called: whether its fields are shown}
+    folds = traitlets.Dict().tag(
+        sync=True
+    )  # {what a button is called: whether its fields are shown}
     hints = traitlets.Dict({name: hint for name, (_, hint) in HINTS.items()}).tag(sync=True)
 
     def __init__(self, look: Callable[[], None]) -> None:

@@ -1,4 +1,5 @@
 """What the texts in a form's fields say: requests, the Python that makes them, or what is wrong at which field."""
+
 from __future__ import annotations
 
 import contextlib
@@ -23,14 +24,36 @@ from ...store.store import Store
 
 NAMES = ("model", "scheduler")  # fields of which some of a list are chosen; the others hold text
 NATIVE, NONE = "native", "none"  # how a text says None among other values
-ORDER = ("model", "vae", "lora", "textual_inversion", *PROMPTS, *PICTURES, "strength", "noise_level", "scheduler", "height",
-         "width", "num_inference_steps", "guidance_scale", "guidance_rescale", "eta", "clip_skip", "prompt_syntax", "watermark",
-         "seed")
+ORDER = (
+    "model",
+    "vae",
+    "lora",
+    "textual_inversion",
+    *PROMPTS,
+    *PICTURES,
+    "strength",
+    "noise_level",
+    "scheduler",
+    "height",
+    "width",
+    "num_inference_steps",
+    "guidance_scale",
+    "guidance_rescale",
+    "eta",
+    "clip_skip",
+    "prompt_syntax",
+    "watermark",
+    "seed",
+)
 WORDS = ("prompt_syntax", "watermark", "vae", *PICTURES)  # fields whose text is a list of words
 LINED = ("lora", "textual_inversion")  # fields of which each line is a value: commas belong to it
-ABSENT = dict.fromkeys((*WORDS, *LINED, "guidance_rescale"), NONE) | {"vae": NATIVE}  # None in a text; NATIVE if not here
+ABSENT = dict.fromkeys((*WORDS, *LINED, "guidance_rescale"), NONE) | {
+    "vae": NATIVE
+}  # None in a text; NATIVE if not here
 WIDTH = 118  # letters; a longer call takes a line for each argument
-quiet = threading.RLock()  # the filters of warnings are the whole process's: of two threads that set them, one would lose
+quiet = (
+    threading.RLock()
+)  # the filters of warnings are the whole process's: of two threads that set them, one would lose
 
 
 @dataclass(frozen=True)
@@ -42,7 +65,8 @@ class Reading:
     values : dict
         {field of a request: its values}, for the fields that say something.
     given : dict
-        {field: its values as the code writes them}: as typed, or a list; of pictures the paths that were typed.
+        {field: its values as the code writes them}: as typed, or a list; of pictures the paths that
+        were typed.
     replace : str
         As typed.
     errors : dict
@@ -67,35 +91,65 @@ class Reading:
         axes = {name: found for name, found in self.values.items() if len(found) > 1}
         base = Request(**{name: found[0] for name, found in self.values.items() if len(found) == 1})
         lines = [line for name in PROMPTS for line in self.values.get(name, ())]
-        with heard() if any("::" in line for line in lines) else contextlib.nullcontext():  # the notes say it
+        with (
+            heard() if any("::" in line for line in lines) else contextlib.nullcontext()
+        ):  # the notes say it
             return sweep(base, **axes, **({"replace": self.replace} if self.replace else {}))
 
     def wrong(self) -> str:
         """All errors in one line."""
-        return "; ".join(text if not name or text.startswith(name) else f"{name}: {text}" for name, text in self.errors.items())
+        return "; ".join(
+            text if not name or text.startswith(name) else f"{name}: {text}"
+            for name, text in self.errors.items()
+        )
 
-    def code(self, store: str, row: str | Sequence[str] | None = None, col: str | Sequence[str] | None = None,
-             repeated: bool = False) -> str:
+    def code(
+        self,
+        store: str,
+        row: str | Sequence[str] | None = None,
+        col: str | Sequence[str] | None = None,
+        repeated: bool = False,
+    ) -> str:
         """Python that makes the requests and runs them; `repeated`: some are one recipe, and a grid has place for one."""
         if self.errors:
             return "".join(f"# to be mended: {line}\n" for line in self.wrong().splitlines())
-        base = [f"{name}={literal(self.given[name][0] if name in PICTURES else found[0])}"
-                for name, found in self.values.items() if len(found) == 1]
-        axes = [f"{name}={literal(self.given[name])}" for name, found in self.values.items() if len(found) > 1]
+        base = [
+            f"{name}={literal(self.given[name][0] if name in PICTURES else found[0])}"
+            for name, found in self.values.items()
+            if len(found) == 1
+        ]
+        axes = [
+            f"{name}={literal(self.given[name])}"
+            for name, found in self.values.items()
+            if len(found) > 1
+        ]
         replace = [f"replace={literal(self.replace)}"] if self.replace else []
-        sides = [f"{side}={literal(names)}" for side, names in (("row", row), ("col", col)) if names]
+        sides = [
+            f"{side}={literal(names)}" for side, names in (("row", row), ("col", col)) if names
+        ]
         results = 'results.drop_duplicates("key")' if repeated else "results"
-        return ("from sdlab import Request, run, sweep\n" + "from sdlab.widgets import SeedGrid\n" * bool(sides)
-                + f"\n{self.comment(store)}plan = {call('sweep', [call('Request', base), *axes, *replace])}\n"
-                + f"results = run(plan, {literal(store)})\n"
-                + (f"{call('SeedGrid', [results, *sides])}\n" if sides else ""))
-
+        return (
+            "from sdlab import Request, run, sweep\n"
+            + "from sdlab.widgets import SeedGrid\n" * bool(sides)
+            + f"\n{self.comment(store)}plan ="
+            f" {call('sweep', [call('Request', base), *axes, *replace])}\n"
+            + f"results = run(plan, {literal(store)})\n"
+            + (f"{call('SeedGrid', [results, *sides])}\n" if sides else "")
+        )
 
     def comment(self, store: str) -> str:
         """What the code says of pictures that it names by content."""
-        named = [name for name in PICTURES if any(HASH.fullmatch(item or "") for item in self.given.get(name, ()))]
-        return (f"# {' and '.join(named)}: named by content, which Store({literal(store)}) keeps once this has run;\n"
-                "# elsewhere put the path of the picture in its place\n") if named else ""
+        named = [
+            name
+            for name in PICTURES
+            if any(HASH.fullmatch(item or "") for item in self.given.get(name, ()))
+        ]
+        return (
+            f"# {' and '.join(named)}: named by content, which Store({literal(store)}) keeps once"
+            " this has run;\n# elsewhere put the path of the picture in its place\n"
+            if named
+            else ""
+        )
 
 
 @contextlib.contextmanager
@@ -113,13 +167,19 @@ def read(texts: Mapping[str, Any], order: Sequence[str] = ORDER) -> Reading:
     values, given, errors, notes = {}, {}, {}, {}
     for name in order:
         try:
-            found, written = understood(name, texts[name], changed_at(texts[name]) if name in PICTURES else ())
+            found, written = understood(
+                name, texts[name], changed_at(texts[name]) if name in PICTURES else ()
+            )
         except (ValueError, TypeError, OSError, csv.Error) as error:
             errors[name] = str(error).removeprefix(f"{name}: ").removeprefix(f"axis {name} ")
             continue
         if found and not says_nothing(name, found):
             values[name], given[name] = found, written
-        if name in PROMPTS and (ignored := [line for line in found if any(map(WEIGHT.match, re.split(r"[{|]", line)[1:]))]):
+        if name in PROMPTS and (
+            ignored := [
+                line for line in found if any(map(WEIGHT.match, re.split(r"[{|]", line)[1:]))
+            ]
+        ):
             notes[name] = f"the weights in {ignored[0]!r} are ignored: every choice is taken once"
     replace, cells = texts["replace"].strip(), 0
     if replace and not any(name in errors for name in PROMPTS):
@@ -141,7 +201,9 @@ def understood(name: str, text: Any, changed: tuple = ()) -> tuple[list[Any], An
         found = axis_values(name, list(text)) if text else []
         return found, found
     if name in PROMPTS:
-        lines = axis_values(name, [line_read(line) for line in re.split(r"\r?\n|\r", text) if line.strip()] or [""])
+        lines = axis_values(
+            name, [line_read(line) for line in re.split(r"\r?\n|\r", text) if line.strip()] or [""]
+        )
         for line in lines:
             count_readings(line)
         return lines, lines
@@ -168,11 +230,18 @@ def items_of(name: str, text: str) -> list[Any]:
     """The values in a text, apart by commas or lines; "native", or for most words and a rescaling "none", is None."""
     nothing = ABSENT.get(name, NATIVE)
     if name in WORDS or name in LINED:
-        items = words(text) if name in WORDS else [line_read(line) for line in text.splitlines() if line.strip()]
+        items = (
+            words(text)
+            if name in WORDS
+            else [line_read(line) for line in text.splitlines() if line.strip()]
+        )
         return [None if item.lower() == nothing else item for item in items]
     if name not in OPTIONAL or nothing not in text.lower():
         return numbers(text, whole=name in WHOLE, name=name)
-    each = [[None] if item.lower() == nothing else numbers(item, whole=name in WHOLE, name=name) for item in words(text)]
+    each = [
+        [None] if item.lower() == nothing else numbers(item, whole=name in WHOLE, name=name)
+        for item in words(text)
+    ]
     return [value for found in each for value in found]
 
 
@@ -187,20 +256,29 @@ def require_found(replace: str, values: Mapping[str, list[Any]]) -> None:
     for prompt in values.get("prompt", [""]):
         for negative in values.get("negative_prompt", [""]):
             if search not in prompt and search not in negative:
-                raise ValueError(f"neither the prompt {prompt!r} nor the negative prompt contains {search!r}")
+                raise ValueError(
+                    f"neither the prompt {prompt!r} nor the negative prompt contains {search!r}"
+                )
 
 
 def counted(values: Mapping[str, list[Any]], replace: str) -> tuple[int, dict[str, str]]:
     """(how many requests these make, what is wrong with that)"""
     others = math.prod(len(found) for name, found in values.items() if name not in PROMPTS)
     lines = [values.get(name, [""]) for name in PROMPTS]
-    swaps = [(search, text) for search, found in replacements(replace or None).items() for text in found] or [("", "")]
+    swaps = [
+        (search, text) for search, found in replacements(replace or None).items() for text in found
+    ] or [("", "")]
     try:
-        texts = sum(math.prod(sum(count_readings(line.replace(*swap)) for line in each) for each in lines) for swap in swaps)
+        texts = sum(
+            math.prod(sum(count_readings(line.replace(*swap)) for line in each) for each in lines)
+            for swap in swaps
+        )
     except ValueError as error:
         return 0, {"replace": str(error)}
     if (cells := others * texts) > MAX_CELLS:
-        return 0, {"": f"{cells:,} cells are more than {MAX_CELLS:,}; take fewer values, or several sweeps"}
+        return 0, {
+            "": f"{cells:,} cells are more than {MAX_CELLS:,}; take fewer values, or several sweeps"
+        }
     return cells, {}
 
 
@@ -218,6 +296,7 @@ def count_readings(prompt: str) -> int:
 
 # A prompt in a line of its own
 
+
 def line_read(line: str) -> str:
     """The prompt that a line stands for: the line without blanks around it, or what is in double quotes if it needs them."""
     line = line.strip()
@@ -233,7 +312,12 @@ def line_read(line: str) -> str:
 
 def needs_quotes(prompt: str) -> bool:
     """Whether a line could not hold the prompt as it is: the empty one, blanks at its ends, line breaks."""
-    return not prompt or prompt != prompt.strip() or bool(re.search(r"[\r\n]", prompt)) or line_read(prompt) != prompt
+    return (
+        not prompt
+        or prompt != prompt.strip()
+        or bool(re.search(r"[\r\n]", prompt))
+        or line_read(prompt) != prompt
+    )
 
 
 def line_written(prompt: str) -> str:
@@ -243,17 +327,24 @@ def line_written(prompt: str) -> str:
 
 # Python as a person writes it
 
+
 def folder_of(store: Store | str | os.PathLike) -> str:
     """The store's folder as the code writes it: as it was given, or seen from the current folder."""
     if not isinstance(store, Store):
         return os.fspath(store)
     here = Path.cwd()
-    return store.root.relative_to(here).as_posix() if store.root.is_relative_to(here) else str(store.root)
+    return (
+        store.root.relative_to(here).as_posix()
+        if store.root.is_relative_to(here)
+        else str(store.root)
+    )
 
 
 def literal(value: Any) -> str:
     if isinstance(value, str):
-        return repr(value) if '"' in value else json.dumps(value, ensure_ascii=False)  # JSON's escapes are Python's, too
+        return (
+            repr(value) if '"' in value else json.dumps(value, ensure_ascii=False)
+        )  # JSON's escapes are Python's, too
     if isinstance(value, (list, tuple)):
         return bracketed("[", [literal(item) for item in value], "]")
     return text_of(value) if isinstance(value, float) else repr(value)
