@@ -10,7 +10,7 @@ import pytest
 
 from sdlab import Request, Store, run
 
-FIXTURE = Path(__file__).parent / "fixtures" / "before_rooms"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "before_rooms"
 DOWN, ACROSS = np.mgrid[:64, :64]
 DRAWING = np.stack([ACROSS * 4, DOWN * 4, 255 - ACROSS * 4], -1).astype("uint8")
 MASK = np.zeros((64, 64), "uint8")
