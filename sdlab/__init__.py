@@ -6,33 +6,69 @@ frame. `detect_watermark` looks at any picture. Nothing heavy is imported before
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import FieldError, GenerationError
+    from .models.catalogue import MODELS, Model
+    from .models.resolve import resolve
+    from .recipe.request import Request
+    from .recipe.sweep import sweep
+    from .render.job import Job, run
+    from .render.plan import preview
+    from .results.attacks import ATTACKS, robustness
+    from .results.grid import image_grid
+    from .results.probes import PROBES, measure
+    from .results.report import write_report
+    from .store.store import Store
+    from .watermark import detect_watermark
 
 __version__ = "0.1.0"
-_API = {
-    "Request": "recipe.request",
-    "sweep": "recipe.request",
-    "Model": "models.catalogue",
-    "MODELS": "models.catalogue",
-    "Store": "store.store",
-    "run": "render.job",
-    "Job": "render.job",
-    "preview": "render.plan",
-    "GenerationError": "render.batches",
-    "measure": "results.probes",
-    "detect_watermark": "watermark",
-    "robustness": "results.attacks",
-    "ATTACKS": "results.attacks",
-    "image_grid": "results.grid",
-    "write_report": "results.report",
+_ROOMS = {
+    "errors": ("FieldError", "GenerationError"),
+    "recipe.request": ("Request",),
+    "recipe.sweep": ("sweep",),
+    "models.catalogue": ("MODELS", "Model"),
+    "models.resolve": ("resolve",),
+    "store.store": ("Store",),
+    "render.job": ("Job", "run"),
+    "render.plan": ("preview",),
+    "results.probes": ("PROBES", "measure"),
+    "results.attacks": ("ATTACKS", "robustness"),
+    "results.grid": ("image_grid",),
+    "results.report": ("write_report",),
+    "watermark": ("detect_watermark",),
 }
-__all__ = list(_API)
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+__all__ = [
+    "ATTACKS",
+    "MODELS",
+    "PROBES",
+    "FieldError",
+    "GenerationError",
+    "Job",
+    "Model",
+    "Request",
+    "Store",
+    "detect_watermark",
+    "image_grid",
+    "measure",
+    "preview",
+    "resolve",
+    "robustness",
+    "run",
+    "sweep",
+    "write_report",
+]
 
 
-def __getattr__(name: str):
-    if name in _API:
-        return getattr(importlib.import_module(f".{_API[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(_API)}")
+def __getattr__(name: str) -> object:
+    if name in _ROOM_OF:
+        return getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
+    raise AttributeError(
+        f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}"
+    )
 
 
 def __dir__() -> list[str]:
-    return [*_API, "__version__"]
+    return [*__all__, "__version__"]

@@ -121,8 +121,8 @@ def write_upscaler(folder, **more):
 
 def write_single(folder, file):
     """The same weights in one .safetensors file, named as in the original release; the folder has two layers a level."""
+    from originals import legacy
     from safetensors.torch import load_file, save_file
-    from test_checkpoints import legacy
 
     unet, vae, text = (
         load_file(next((folder / part).glob("*.safetensors")))

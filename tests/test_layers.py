@@ -21,14 +21,6 @@ FLOORS = (  # from the ground; a room sees only lower floors, and rooms of one f
     {"widgets"},
     {"__init__"},
 )
-TO_GO = {
-    "recipe -> models",
-    "recipe -> store",
-    "recipe -> watermark",
-    "models -> store",
-    "store -> models",
-    "models -> __init__",
-}
 HEAVY = [
     "torch",
     "diffusers",
@@ -101,15 +93,11 @@ def circle(found):
 
 
 def test_every_import_goes_down():
-    assert upward(edges()) - TO_GO == set()
+    assert upward(edges()) == set()
 
 
 def test_no_files_import_one_another_in_a_circle():
-    kept = {
-        a: {b for b in others if f"{room(a)} -> {room(b)}" not in TO_GO}
-        for a, others in edges().items()
-    }
-    assert circle(kept) == []
+    assert circle(edges()) == []
 
 
 def test_an_import_upwards_and_a_circle_are_found():
@@ -150,6 +138,6 @@ def test_every_public_name_is_there_and_documented():
     assert len(sdlab.__all__) <= 24
     for name in sdlab.__all__:
         thing = getattr(sdlab, name)
-        assert name in ("MODELS", "ATTACKS") or re.match(r"\S.{15,}", thing.__doc__), name
-    with pytest.raises(AttributeError, match="it has Request"):
+        assert name.isupper() or re.match(r"\S.{15,}", thing.__doc__), name
+    with pytest.raises(AttributeError, match=r"it has .*Request"):
         sdlab.sweeep

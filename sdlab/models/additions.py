@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..recipe.parts import read_embeddings, read_loras
 from .checkpoint import Shapes, shapes, what_else
 from .layout import Layout
 from .pickles import contents_of, tensors_in
@@ -84,6 +85,19 @@ def digits_of_words(path: Path) -> str:
     """12 digits of SHA-256 over the whole file of a textual inversion."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def hash_parts(request: Mapping[str, Any]) -> dict[str, str]:
+    """Writes "Lora hashes" and "TI hashes" as A1111 does, "ink: 0123456789ab, ..."; absent files are left out."""
+    out = {}
+    for name, parts, digits in (
+        ("Lora hashes", read_loras(request.get("lora")), digits_of_lora),
+        ("TI hashes", read_embeddings(request.get("textual_inversion")), digits_of_words),
+    ):
+        files = [Path(each.path).expanduser().resolve() for each in parts]
+        if found := [f"{file.stem}: {digits(file)}" for file in files if file.is_file()]:
+            out[name] = ", ".join(found)
+    return out
 
 
 # LoRAs

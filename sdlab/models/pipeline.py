@@ -9,10 +9,11 @@ import platform
 import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..recipe.schedulers import parted
+from ..recipe.schedulers import parse_scheduler
 from .checkpoint import pipeline as single_file_pipeline
 from .checkpoint import tokenizer as read_tokenizer
 from .fitting import fit, with_words
@@ -44,7 +45,7 @@ class Loaded:
         """A new scheduler of that name, from the checkpoint's own configuration (prediction type, betas) and its options."""
         import diffusers
 
-        kind, options = parted(name)
+        kind, options = parse_scheduler(name)
         extra = {"skip_prk_steps": True} if kind == "PNDMScheduler" else {}
         return getattr(diffusers, kind).from_config(self.pipe.scheduler.config, **extra, **options)
 
@@ -222,14 +223,12 @@ def machine_facts() -> dict[str, Any]:
     import torch
     import transformers
 
-    from .. import __version__
-
     capability = torch.backends.cpu.get_cpu_capability()
     system = f"{platform.system()} {platform.machine()}, {processor()}, {capability}"
     if torch.cuda.is_available():
         system += f", {torch.cuda.get_device_name()}"
     return {
-        "sdlab_version": __version__,
+        "sdlab_version": version("sdlab"),
         "torch_version": str(torch.__version__),
         "diffusers_version": diffusers.__version__,
         "transformers_version": transformers.__version__,

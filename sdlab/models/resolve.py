@@ -11,9 +11,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..recipe.parts import embeddings, loras, require_no_network
-from ..recipe.request import Request, key_of
-from ..recipe.schedulers import SCHEDULERS, require_taken, scheduler_name  # noqa: F401 (the first for those who look here)
+from ..errors import FieldError, blame_field
+from ..recipe.parts import read_embeddings, read_loras, require_no_network
+from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
+from ..recipe.schedulers import normalize_scheduler, require_accepted
 from .additions import file_at, require_embedding, require_lora
 from .catalogue import MODELS, Model, how_to_get, require_model
 from .checkpoint import MERGES, packed_tokenizer
@@ -131,10 +132,10 @@ def swapped(own: Native, request: Request) -> Native:
     """
     if not (request.vae or request.lora or request.textual_inversion):
         return own
-    added = [(each, file_at("lora", each.path)) for each in loras(request.lora)]
+    added = [(each, file_at("lora", each.path)) for each in read_loras(request.lora)]
     learned = [
         (each, file_at("textual_inversion", each.path))
-        for each in embeddings(request.textual_inversion)
+        for each in read_embeddings(request.textual_inversion)
     ]
     for _, file in added:
         require_lora(file, own.layout)
@@ -175,39 +176,36 @@ def content(file: Path) -> str:
     return _fingerprint(stamps({"file": file}))
 
 
-def resolve(request: Request, own: Native | None = None) -> Request:
-    """The request with every open field filled in from its model, and the fingerprint of the weights.
+def resolve(request: Request, own: Native | None = None) -> Recipe:
+    """Fills every open field of a request from its model, and the fingerprint of the weights.
 
     Parameters
     ----------
+    request : Request
     own : Native, optional
         `native(request.model)`, where many requests share a model.
 
+    Returns
+    -------
+    Recipe
+        Its `.key` names the picture.
+
     Raises
     ------
-    ValueError
+    FieldError
         Unknown model or scheduler, a value that this model cannot take, or weights other than the
-        request names.
+        request names. It is a ValueError, and knows its `.field`.
     """
-    own = swapped(own or native(request.model), request)
+    if own is None:
+        with blame_field("model"):
+            own = native(request.model)
+    own = swapped(own, request)
     model, facts, weights = own.model, own.layout, own.swaps.over(own.weights)
-    if request.weights not in (None, weights):
-        parts = " with the parts in their place" if own.swaps else ""
-        raise ValueError(
-            f"the weights of model {request.model!r}{parts} are {weights}, but the request was made"
-            f" for {request.weights}; find those, or leave `weights` out to use what is there"
-        )
-    for name in (
-        ("prompt", "negative_prompt") if "weights" not in (request.prompt_syntax or "") else ()
-    ):  # which says it better
-        require_no_network(name, getattr(request, name))
-    scheduler = scheduler_name(request.scheduler or facts.scheduler)
-    require_taken(scheduler, request.num_inference_steps or model.num_inference_steps, request.eta)
-    if request.clip_skip >= facts.text_layers:
-        raise ValueError(
-            f"clip_skip={request.clip_skip}: the text encoder of {request.model!r} has"
-            f" {facts.text_layers} layers, so at most {facts.text_layers - 1} can be skipped"
-        )
+    require_weights(request, weights, bool(own.swaps))
+    if "weights" not in (request.prompt_syntax or ""):  # which says it better
+        for name in PROMPTS:
+            with blame_field(name):
+                require_no_network(name, getattr(request, name))
     values = dict(
         guidance_scale=model.guidance_scale,
         num_inference_steps=model.num_inference_steps,
@@ -215,16 +213,54 @@ def resolve(request: Request, own: Native | None = None) -> Request:
         width=facts.width,
     )
     values |= native_values(request, facts.channels_in, facts.factor, facts.max_noise_level)
-    resolved = request.but(
-        scheduler=scheduler,
-        weights=weights,
-        **{name: value for name, value in values.items() if getattr(request, name) is None},
-    )
-    require_steps(resolved.strength, resolved.num_inference_steps)
-    require_scheduler(resolved, facts.channels_in)
-    if resolved.watermark is not None:
-        require_room(resolved)
-    return resolved
+    stated = {name: value for name, value in vars(request).items() if value is not None}
+    values |= {name: stated[name] for name in (*FIELDS, "labels") if name in stated}
+    values |= {"weights": weights, "watermark": mark_name(request.watermark)}
+    with blame_field("scheduler"):
+        values["scheduler"] = normalize_scheduler(request.scheduler or facts.scheduler)
+    recipe = Recipe(**values)
+    require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta)
+    require_layers(recipe, facts.text_layers)
+    require_steps(recipe.strength, recipe.num_inference_steps)
+    require_scheduler(recipe, facts.channels_in)
+    if recipe.watermark is not None:
+        with blame_field("watermark"):
+            require_room(recipe)
+    return recipe
+
+
+def require_weights(request: Request, weights: str, swapped: bool) -> None:
+    """Refuses a request that was made for other weights."""
+    if request.weights not in (None, weights):
+        parts = " with the parts in their place" if swapped else ""
+        raise FieldError(
+            f"the weights of model {request.model!r}{parts} are {weights}, but the request was made"
+            f" for {request.weights}; find those, or leave `weights` out to use what is there",
+            "model",
+        )
+
+
+def require_layers(recipe: Recipe, layers: int) -> None:
+    """Refuses to skip more layers than the text encoder has."""
+    if recipe.clip_skip >= layers:
+        raise FieldError(
+            f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has {layers}"
+            f" layers, so at most {layers - 1} can be skipped",
+            "clip_skip",
+        )
+
+
+def mark_name(watermark: str | None) -> str | None:
+    """Gives the one name of a mark: "StableDiffusionV1" and "sd-v1" are one recipe."""
+    if watermark is None:
+        return None
+    from ..watermark.payloads import payload_of  # here alone: NumPy is not needed without a mark
+
+    try:
+        return payload_of(watermark).name
+    except ValueError as error:
+        text = f"watermark={watermark!r:.80}: {error}; None is for no mark"
+        raise FieldError(text, "watermark") from None
 
 
 def reads_input(request: Request, own: Native) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..store.inputs import PICTURES, known, size
+from ..pictures import PICTURES, is_known, require_picture
 
 if TYPE_CHECKING:
     from ..recipe.request import Request
@@ -192,7 +192,7 @@ def steps_taken(strength: float | None, num_inference_steps: int) -> int:
 
 def own_size(request: Request) -> dict[str, int]:
     """Height and width of the input picture, rounded down to multiples of 8; one that is not stated follows the other."""
-    width, height = size(request.image)
+    width, height = require_picture(request.image).size
     if request.height:
         width = 8 * max(round(width * request.height / height / 8), 1)
     if request.width:
@@ -210,13 +210,13 @@ def own_size(request: Request) -> dict[str, int]:
 def upscaled(request: Request, name: str, factor: int) -> dict[str, int]:
     """Height and width of the result, which the input picture decides; `factor` as for `native_values`."""
     if (
-        request.height and request.width and not known(request.image)
+        request.height and request.width and not is_known(request.image)
     ):  # nothing is rendered without it
         return {}
     times, least, multiple = (
         (2, 64, 32) if name == "latent_upscale" else (factor, *[8 // factor or 1] * 2)
     )
-    width, height = (side - side % times for side in size(request.image))
+    width, height = (side - side % times for side in require_picture(request.image).size)
     made = {"height": height * times, "width": width * times}
     for field, side in made.items():
         if getattr(request, field) not in (None, side):

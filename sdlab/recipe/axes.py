@@ -31,22 +31,22 @@ ESCAPED = {
 }  # private characters, while the text is taken apart
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """One comma-separated record as a list: quotes keep a comma ('cat, "dog, big"'), blanks around items go."""
     rows = list(csv.reader([text], skipinitialspace=True))
     return [item.strip() for item in rows[0]] if rows else []
 
 
-def numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | list[float]:
+def read_numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | list[float]:
     """The numbers of a comma-separated list of numbers and ranges, in order."""
     out: list = []
-    for item in words(text):
+    for item in split_words(text):
         if re.fullmatch(NUMBER, item):
-            out.append(exactly(Decimal(item), whole, name))
+            out.append(exact_number(Decimal(item), whole, name))
         elif match := RANGE.fullmatch(item):
             out += [
-                exactly(value, whole, name)
-                for value in span(*match.groups(), whole=whole, item=item, name=name)
+                exact_number(value, whole, name)
+                for value in span_range(*match.groups(), whole=whole, item=item, name=name)
             ]
         else:
             sign = " (a step needs its sign: (+1))" if re.search(r"\(\s*\d", item) else ""
@@ -56,13 +56,13 @@ def numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | list[f
     return out
 
 
-def exactly(value: Decimal, whole: bool, name: str) -> int | float:
+def exact_number(value: Decimal, whole: bool, name: str) -> int | float:
     if whole and value != int(value):
         raise ValueError(f"{name}: {value} is not a whole number")
     return int(value) if whole else float(value)
 
 
-def span(
+def span_range(
     first: str, last: str, step: str | None, count: str | None, *, whole: bool, item: str, name: str
 ) -> list[Decimal]:
     """The values of one range, both ends included."""
@@ -87,7 +87,7 @@ def span(
 
 
 @functools.lru_cache(1024)
-def choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
+def read_choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
     """Every reading of a prompt with `{a|b}` in it: ((text, {name of the choice: what was chosen}), ...)
 
     `{colour=red|blue}` names a choice; without a name, what stands in the braces is the name.
@@ -95,23 +95,28 @@ def choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
     and $$a|b|c}` one or two, joined by " and ". Weights (`{0.5::a|3::b}`) have no meaning where all
     choices are taken: they are read and ignored.
     """
-    for mark, stand_in in ESCAPED.items():
-        prompt = prompt.replace(mark, stand_in)
-    if (count := readings(prompt)) > MOST:
-        raise ValueError(f"{restored(prompt)!r} has {count:,} readings, more than {MOST:,}")
+    count_readings(prompt)
     return tuple(
-        (restored(text), {restored(k): restored(v) for k, v in labels.items()})
-        for text, labels in expanded(prompt)
+        (unescape(text), {unescape(k): unescape(v) for k, v in labels.items()})
+        for text, labels in expand_text(escape(prompt))
     )
 
 
-def restored(text: str) -> str:
+def escape(text: str) -> str:
+    """Puts private characters in the place of escaped braces and bars."""
+    for mark, stand_in in ESCAPED.items():
+        text = text.replace(mark, stand_in)
+    return text
+
+
+def unescape(text: str) -> str:
+    """Puts plain braces and bars in the place of the private characters."""
     for mark, stand_in in ESCAPED.items():
         text = text.replace(stand_in, mark[1])
     return text
 
 
-def pieces(text: str, separator: str | None = None) -> list[str]:
+def split_pieces(text: str, separator: str | None = None) -> list[str]:
     """The text cut at `separator` outside braces; with None, into [plain, inside braces, plain, inside, ... plain]."""
     out, depth, current = [], 0, ""
     for character in text:
@@ -131,13 +136,13 @@ def pieces(text: str, separator: str | None = None) -> list[str]:
             current += character
     if depth:
         raise ValueError(
-            f"{restored(text)!r} has a brace without its partner; a plain brace is written \\{{ or"
+            f"{unescape(text)!r} has a brace without its partner; a plain brace is written \\{{ or"
             " \\}"
         )
     return [*out, current]
 
 
-def taken_apart(inside: str) -> tuple[str, str, range, list[str]]:
+def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
     """What stands in braces as (name, separator, how many at a time, choices)."""
     body, name, separator, many = inside, inside, ", ", range(1, 2)
     if named := NAMED.match(body):
@@ -146,10 +151,10 @@ def taken_apart(inside: str) -> tuple[str, str, range, list[str]]:
         body = body[match.end() :]
         if "$$" in body:
             separator, body = body.split("$$", 1)
-    options = pieces(body, "|")
+    options = split_pieces(body, "|")
     if any(WEIGHT.match(option) for option in options):
         warnings.warn(
-            f"{{{restored(inside)}}}: the weights are ignored, every choice is taken once",
+            f"{{{unescape(inside)}}}: the weights are ignored, every choice is taken once",
             stacklevel=2,
         )
         options = [WEIGHT.sub("", option, count=1) for option in options]
@@ -159,18 +164,25 @@ def taken_apart(inside: str) -> tuple[str, str, range, list[str]]:
         last = (int(high) if high else len(options)) if dash else first
         if not 0 <= first <= last <= len(options):
             raise ValueError(
-                f"{{{restored(inside)}}}: cannot take {match[0][:-2]} of {len(options)} choices"
+                f"{{{unescape(inside)}}}: cannot take {match[0][:-2]} of {len(options)} choices"
             )
         many = range(first, last + 1)
     return name, separator, many, options
 
 
-def readings(text: str) -> int:
-    """How many texts a prompt stands for, counted without writing them out."""
+def count_readings(prompt: str) -> int:
+    """Counts the texts that a prompt stands for; ValueError if they are too many."""
+    if (count := count_texts(escape(prompt))) > MOST:
+        raise ValueError(f"{prompt!r} has {count:,} readings, more than {MOST:,}")
+    return count
+
+
+def count_texts(text: str) -> int:
+    """Counts the readings of an escaped text without writing them out."""
     total = 1
-    for inside in pieces(text)[1::2]:
-        _, _, many, options = taken_apart(inside)
-        counts = [readings(option) for option in options]
+    for inside in split_pieces(text)[1::2]:
+        _, _, many, options = parse_braces(inside)
+        counts = [count_texts(option) for option in options]
         ways = [1] + [0] * len(counts)  # ways[k]: texts that take k of the options so far
         for count in counts:
             ways = [1] + [ways[k] + ways[k - 1] * count for k in range(1, len(ways))]
@@ -178,22 +190,22 @@ def readings(text: str) -> int:
     return total
 
 
-def expanded(text: str) -> list[tuple[str, dict[str, str]]]:
+def expand_text(text: str) -> list[tuple[str, dict[str, str]]]:
     """[(text, labels)] for every reading."""
-    parts = pieces(text)
+    parts = split_pieces(text)
     out = [(parts[0], {})]
     for inside, plain in zip(parts[1::2], parts[2::2]):
-        name, separator, many, options = taken_apart(inside)
+        name, separator, many, options = parse_braces(inside)
         picks = [
             pick
             for n in many
             for chosen in itertools.combinations(options, n)
-            for pick in itertools.product(*map(expanded, chosen))
+            for pick in itertools.product(*map(expand_text, chosen))
         ]
         out = [
             (
                 before + (value := separator.join(t for t, _ in pick)) + plain,
-                joined(labels, name, value, pick),
+                merge_labels(labels, name, value, pick),
             )
             for before, labels in out
             for pick in picks
@@ -201,12 +213,14 @@ def expanded(text: str) -> list[tuple[str, dict[str, str]]]:
     return out
 
 
-def joined(labels: dict[str, str], name: str, value: str, pick: tuple) -> dict[str, str]:
+def merge_labels(labels: dict[str, str], name: str, value: str, pick: tuple) -> dict[str, str]:
     """The labels with this choice's and its inner choices'."""
-    return numbered(labels, [(name, value), *(item for _, inner in pick for item in inner.items())])
+    return number_labels(
+        labels, [(name, value), *(item for _, inner in pick for item in inner.items())]
+    )
 
 
-def numbered(labels: Mapping[str, str], new: Iterable[tuple[str, str]]) -> dict[str, str]:
+def number_labels(labels: Mapping[str, str], new: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The labels and the new ones; one whose name is taken gets a number."""
     out = dict(labels)
     for name, chosen in new:

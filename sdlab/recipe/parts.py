@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .axes import words
+from .axes import split_words
 
 MOST = 10.0  # either way; beyond that nothing but noise has been seen
 SCALED = re.compile(r"(.+)@\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
@@ -43,25 +43,25 @@ class Embedding:
         return f"{self.token}={self.path}" if self.token else self.path
 
 
-def loras(text: str | None) -> tuple[Lora, ...]:
+def read_loras(text: str | None) -> tuple[Lora, ...]:
     """The LoRAs of a request, in its order: "a.safetensors@0.5, b.safetensors"."""
-    found = [lora(item) for item in words(text or "")]
+    found = [read_lora(item) for item in split_words(text or "")]
     require_different("lora", text, [each.path for each in found])
     return tuple(found)
 
 
-def lora(item: str) -> Lora:
+def read_lora(item: str) -> Lora:
     path, scale = match.groups() if (match := SCALED.fullmatch(item)) else (item, "1")
     if not math.fabs(float(scale)) <= MOST:
         raise ValueError(f"lora={item!r:.200}: a scale is {-MOST:g} to {MOST:g}")
     return Lora(path.strip(), float(scale) + 0)
 
 
-def embeddings(text: str | None) -> tuple[Embedding, ...]:
+def read_embeddings(text: str | None) -> tuple[Embedding, ...]:
     """The textual inversions of a request, in its order: "cat-toy.safetensors, style=photo.pt"."""
     pairs = [
         match.groups() if (match := NAMED.fullmatch(item)) else (None, item)
-        for item in words(text or "")
+        for item in split_words(text or "")
     ]
     require_different("textual_inversion", text, [path for _, path in pairs])
     return tuple(Embedding(path.strip(), token) for token, path in pairs)
@@ -75,31 +75,31 @@ def require_different(name: str, text: str | None, paths: list[str]) -> None:
         raise ValueError(f"{name}={text!r:.200} names {', '.join(sorted(twice))} twice")
 
 
-def lora_text(text: str) -> str:
+def normalize_loras(text: str) -> str:
     """The one spelling of some LoRAs: a scale is left out if it is 1, and a comma stands between two."""
-    return joined(loras(text))
+    return join_items(read_loras(text))
 
 
-def embedding_text(text: str) -> str:
+def normalize_embeddings(text: str) -> str:
     """The one spelling of some textual inversions."""
-    return joined(embeddings(text))
+    return join_items(read_embeddings(text))
 
 
-def vae_text(text: str) -> str:
+def normalize_vae(text: str) -> str:
     """The one spelling of a VAE's name or path."""
     if not text.strip():
         raise ValueError("vae='' names none; None is for the model's own")
     return text.strip()
 
 
-def joined(items: Iterable[object]) -> str:
+def join_items(items: Iterable[object]) -> str:
     """The items as one text, those with a comma in quotation marks."""
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow([str(item) for item in items])
-    return ", ".join(words_apart(out.getvalue()))
+    return ", ".join(split_quoted(out.getvalue()))
 
 
-def words_apart(row: str) -> list[str]:
+def split_quoted(row: str) -> list[str]:
     """A row of comma-separated items, cut at the commas that stand outside quotation marks."""
     return re.findall(r'"(?:[^"]|"")*"|[^,]+', row)
 

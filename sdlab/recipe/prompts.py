@@ -36,7 +36,7 @@ ELSEWHERE = (  # what A1111's syntax has besides; read as plain text it would pa
 )
 
 
-def syntax_name(text: str) -> str:
+def normalize_syntax(text: str) -> str:
     """The one spelling of a prompt syntax: "weights", "chunks" or "weights+chunks"."""
     parts = set(re.split(r"[\s+,]+", text.strip().lower()))
     if not parts <= set(SYNTAXES):
@@ -47,7 +47,7 @@ def syntax_name(text: str) -> str:
     return "+".join(name for name in SYNTAXES if name in parts)
 
 
-def weighted(prompt: str) -> list[tuple[str, float]]:
+def parse_weights(prompt: str) -> list[tuple[str, float]]:
     r"""The prompt without its brackets, in pieces of one weight: "a (red:1.2) cat" is "a " 1, "red" 1.2, " cat" 1.
 
     A1111's syntax: `(word)` is 1.1, `[word]` 1/1.1, `(word:1.2)` 1.2; brackets in brackets
@@ -61,7 +61,7 @@ def weighted(prompt: str) -> list[tuple[str, float]]:
     """
     for pattern, meaning in ELSEWHERE:
         if found := pattern.search(prompt):
-            raise ValueError(f"{found[0]!r} {place(prompt, found.start())} is {meaning}")
+            raise ValueError(f"{found[0]!r} {describe_place(prompt, found.start())} is {meaning}")
     pieces, opened, end = [], [], 0
     for mark in MARK.finditer(prompt):
         pieces.append((prompt[end : mark.start()] + (mark[1] or ""), 1.0))
@@ -69,28 +69,28 @@ def weighted(prompt: str) -> list[tuple[str, float]]:
         if mark[2]:
             opened.append((mark.start(2), len(pieces)))
         elif mark[4]:
-            first = partner(prompt, opened, mark.start(4))
+            first = close_bracket(prompt, opened, mark.start(4))
             factor = float(mark[3]) if mark[3] else STEP if mark[4] == ")" else 1 / STEP
             pieces[first:] = [(text, weight * factor) for text, weight in pieces[first:]]
     if opened:
-        raise ValueError(alone(prompt, opened[-1][0]))
-    return joined(prompt, [*pieces, (prompt[end:], 1.0)])
+        raise ValueError(describe_lonely(prompt, opened[-1][0]))
+    return merge_pieces(prompt, [*pieces, (prompt[end:], 1.0)])
 
 
-def partner(prompt: str, opened: list[tuple[int, int]], closes: int) -> int:
+def close_bracket(prompt: str, opened: list[tuple[int, int]], closes: int) -> int:
     """The first piece in the brackets that are closed here, which are open no longer."""
     if not opened:
-        raise ValueError(alone(prompt, closes))
+        raise ValueError(describe_lonely(prompt, closes))
     opens, first = opened.pop()
     if prompt[opens] + prompt[closes] not in ("()", "[]"):
         raise ValueError(
-            f"{prompt[opens]!r} {place(prompt, opens)} is closed by {prompt[closes]!r}"
-            f" {place(prompt, closes)}"
+            f"{prompt[opens]!r} {describe_place(prompt, opens)} is closed by {prompt[closes]!r}"
+            f" {describe_place(prompt, closes)}"
         )
     return first
 
 
-def joined(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
+def merge_pieces(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
     """The pieces with neighbours of one weight as one, so that weight 1 everywhere is the plain prompt, word by word."""
     out: list[tuple[str, float]] = []
     for text, exact in pieces:
@@ -106,22 +106,22 @@ def joined(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str, floa
     return out
 
 
-def alone(prompt: str, at: int) -> str:
+def describe_lonely(prompt: str, at: int) -> str:
     return (
-        f"{prompt[at]!r} {place(prompt, at)} has no partner; a plain bracket is written"
+        f"{prompt[at]!r} {describe_place(prompt, at)} has no partner; a plain bracket is written"
         f" \\{prompt[at]}"
     )
 
 
-def place(prompt: str, at: int) -> str:
+def describe_place(prompt: str, at: int) -> str:
     """Where that is, for people: the character's number, from 1, and what stands around it."""
     return f"at character {at + 1} of the prompt (…{prompt[max(0, at - 12) : at + 12]}…)"
 
 
-def tokens_of(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[tuple[int, float]]:
+def list_tokens(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[tuple[int, float]]:
     """The prompt's tokens, without the two that mark its ends, each with its weight."""
-    pieces = weighted(prompt) if "weights" in (syntax or "") else [(prompt, 1.0)]
-    further = further_tokens(tokenizer)
+    pieces = parse_weights(prompt) if "weights" in (syntax or "") else [(prompt, 1.0)]
+    further = map_further_tokens(tokenizer)
     return [
         (each, weight)
         for text, weight in pieces
@@ -130,7 +130,7 @@ def tokens_of(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[tu
     ]
 
 
-def further_tokens(tokenizer: Any) -> dict[int, list[int]]:
+def map_further_tokens(tokenizer: Any) -> dict[int, list[int]]:
     """{a learned token: those that follow it}: diffusers calls the vectors of a textual inversion "ink", "ink_1", "ink_2"..."""
     known = tokenizer.get_added_vocab()
     return {
@@ -143,11 +143,11 @@ def further_tokens(tokenizer: Any) -> dict[int, list[int]]:
     }
 
 
-def rows_of(
+def fill_rows(
     tokenizer: Any, prompt: str, syntax: str | None = None
 ) -> list[list[tuple[int, float]]]:
     """What the encoder reads, 77 tokens a row, each with its own ends and padding; without "chunks" one row, the rest cut."""
-    tokens, room = tokens_of(tokenizer, prompt, syntax), tokenizer.model_max_length - 2
+    tokens, room = list_tokens(tokenizer, prompt, syntax), tokenizer.model_max_length - 2
     starts = range(0, max(len(tokens), 1), room) if "chunks" in (syntax or "") else [0]
     begin, end, pad = (
         (token, 1.0)

@@ -1,37 +1,29 @@
-"""A `Request` is one image's complete recipe; a sweep is a list of requests."""
+"""A `Request` is one image's complete recipe as it was asked for; a `Recipe` leaves nothing open."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
-import itertools
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from ..store.inputs import PICTURES
-from .axes import choices, numbered, numbers, words
-from .values import REAL, WHOLE, checked
+from ..errors import FieldError, suggest
+from ..pictures import PICTURES
+from .fields import Spec, check_value, declare
+from .parts import normalize_embeddings, normalize_loras, normalize_vae
+from .prompts import normalize_syntax
 
-MAX_CELLS = 1_000_000
-NEUTRAL = {"guidance_rescale": 0.0}  # says no more than None, so it does not count in the key
-KNOWN_AS = {
-    "steps": "num_inference_steps",
-    "cfg": "guidance_scale",
-    "cfg_scale": "guidance_scale",
-    "scale": "guidance_scale",
-    "sampler": "scheduler",
-    "checkpoint": "model",
-    "negative": "negative_prompt",
-    "size": "height",
-}  # elsewhere
-WEIGHTY = ("model", "vae", "lora", "textual_inversion")  # names of what is in `weights` by content
+INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
+SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
+SIDE = dict(
+    least=8, greatest=8192, hint="In pixels, multiples of 8. Empty: the model's native value."
+)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
     """One image's recipe, in diffusers' own words; `None` means the model's native value.
 
@@ -54,7 +46,7 @@ class Request:
         A diffusers class such as "DDIMScheduler", with options in brackets where they differ from
         the checkpoint's own: "EulerDiscreteScheduler(use_karras_sigmas=True)". A1111's names are
         understood, "Euler a" and "DPM++ 2M Karras" (`sdlab.recipe.schedulers` lists them); a
-        resolved request has the class.
+        `Recipe` has the class.
     height, width : int, optional
         In pixels, multiples of 8.
     eta : float
@@ -110,250 +102,294 @@ class Request:
         recipe.
     """
 
-    model: str = "tiny-v1"
-    prompt: str = ""
-    negative_prompt: str = ""
-    seed: int = 0
-    guidance_scale: float | None = None
-    num_inference_steps: int | None = None
-    scheduler: str | None = None
-    height: int | None = None
-    width: int | None = None
-    eta: float = 0.0
-    clip_skip: int = 0
-    guidance_rescale: float | None = None
-    prompt_syntax: str | None = None
-    image: Any = None  # what is given here is a str afterwards
-    mask_image: Any = None
-    depth_map: Any = None
-    strength: float | None = None
-    noise_level: int | None = None
-    vae: str | None = None
-    lora: str | None = None
-    textual_inversion: str | None = None
-    watermark: str | None = None
-    weights: str | None = None
-    labels: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    model: str = declare(
+        "tiny-v1",
+        "names",
+        in_weights=True,
+        a1111=("Model",),
+        aliases=("checkpoint",),
+        placeholder="",
+        hint="One or several, with Ctrl or Shift.",
+        rows=4,
+        pace=0,
+    )
+    prompt: str = declare(
+        "",
+        "prompt",
+        independent=True,
+        placeholder="a {red|blue} circle left of a cat",
+        hint="One prompt a line. {red|blue} stands for each choice in turn; {colour=red|blue} names it."
+        ' A line "" is the empty prompt.',
+        rows=4,
+        pace=1,
+    )
+    negative_prompt: str = declare(
+        "",
+        "prompt",
+        neutral="",
+        assumed=True,
+        aliases=("negative",),
+        placeholder="none",
+        hint='One a line, each with each prompt. Empty, or a line "": the empty prompt.',
+        rows=4,
+        pace=1,
+    )
+    seed: int = declare(
+        0,
+        "whole",
+        greatest=SEED_LIMIT - 1,
+        independent=True,
+        a1111=("Seed",),
+        placeholder="0",
+        hint="Empty: 0.",
+        pace=4,
+    )
+    guidance_scale: float | None = declare(
+        None,
+        "real",
+        greatest=1000.0,
+        a1111=("CFG scale",),
+        aliases=("cfg", "cfg_scale", "scale"),
+        hint="Empty: the model's native value.",
+    )
+    num_inference_steps: int | None = declare(
+        None,
+        "whole",
+        least=1,
+        greatest=1000,
+        a1111=("Steps",),
+        aliases=("steps",),
+        hint="Empty: the model's native value.",
+    )
+    scheduler: str | None = declare(
+        None,
+        "names",
+        aliases=("sampler",),
+        placeholder="",
+        hint="One or several, with Ctrl or Shift. None chosen: the model's native one.",
+        rows=4,
+    )
+    height: int | None = declare(None, "whole", aliases=("size",), **SIDE)
+    width: int | None = declare(None, "whole", **SIDE)
+    eta: float = declare(
+        0.0,
+        "real",
+        greatest=1.0,
+        neutral=0.0,
+        a1111=("Eta DDIM", "Eta"),
+        placeholder="0",
+        hint="0 to 1, the noise that DDIM adds in each step.",
+        fold=MORE,
+    )
+    clip_skip: int = declare(
+        0,
+        "whole",
+        greatest=50,
+        neutral=0,
+        a1111=("Clip skip",),
+        a1111_offset=1,
+        placeholder="0",
+        hint="How many of the text encoder's last layers to leave out.",
+        fold=MORE,
+    )
+    guidance_rescale: float | None = declare(
+        None,
+        "real",
+        greatest=1.0,
+        neutral=0.0,
+        a1111=("Guidance rescale",),
+        placeholder="none",
+        nothing="none",
+        hint="0 to 1: how much of the guided contrast to take back.",
+        fold=MORE,
+    )
+    prompt_syntax: str | None = declare(
+        None,
+        "names",
+        normal=normalize_syntax,
+        a1111=("Prompt syntax",),
+        placeholder="none",
+        nothing="none",
+        hint="weights: (word:1.2) in prompts counts more; chunks: prompts may be longer than 75 tokens;"
+        ' or weights+chunks. "none" among them: as diffusers reads them.',
+        fold=MORE,
+    )
+    image: Any = declare(  # what is given here is a str afterwards
+        None,
+        "picture",
+        a1111=("Input image",),
+        placeholder="cat.png",
+        nothing="none",
+        hint="The picture to begin with: for changing it, inpainting, depth and upscaling.",
+        fold=INPUTS,
+        pace=2,
+    )
+    mask_image: Any = declare(
+        None,
+        "picture",
+        a1111=("Input mask",),
+        placeholder="mask.png",
+        nothing="none",
+        hint="For inpainting: white where the image is to be painted anew.",
+        fold=INPUTS,
+        pace=2,
+    )
+    depth_map: Any = declare(
+        None,
+        "picture",
+        a1111=("Input depth",),
+        placeholder="estimated",
+        nothing="none",
+        hint="For models guided by depth: light where it is near. Empty: the model estimates it.",
+        fold=INPUTS,
+        pace=2,
+    )
+    strength: float | None = declare(
+        None,
+        "real",
+        greatest=1.0,
+        a1111=("Denoising strength",),
+        hint="0 to 1: how much of the image may change. Empty: 0.8, and 1 for inpainting.",
+        fold=INPUTS,
+        pace=2,
+    )
+    noise_level: int | None = declare(
+        None,
+        "whole",
+        greatest=1000,
+        a1111=("Noise level",),
+        hint="How much noise an upscaler puts into the image first. Empty: 20.",
+        fold=INPUTS,
+        pace=2,
+    )
+    vae: str | None = declare(
+        None,
+        "names",
+        normal=normalize_vae,
+        in_weights=True,
+        a1111=("VAE",),
+        hint='Names or folders of other VAEs, apart by commas; "native" among them is the model\'s own.',
+        fold=MORE,
+        pace=0,
+    )
+    lora: str | None = declare(
+        None,
+        "parts",
+        normal=normalize_loras,
+        in_weights=True,
+        a1111=("LoRA",),
+        placeholder="ink.safetensors@0.8",
+        nothing="none",
+        hint="In each line one or several LoRA files with scales, apart by commas.",
+        fold=MORE,
+        rows=2,
+        pace=0,
+    )
+    textual_inversion: str | None = declare(
+        None,
+        "parts",
+        normal=normalize_embeddings,
+        in_weights=True,
+        a1111=("Textual inversion",),
+        placeholder="<ink>=ink.pt",
+        nothing="none",
+        hint="In each line one or several files of learned words, apart by commas.",
+        fold=MORE,
+        rows=2,
+        pace=0,
+    )
+    watermark: str | None = declare(
+        None,
+        "names",
+        a1111=("Watermark",),
+        placeholder="none",
+        nothing="none",
+        hint='Names of invisible marks, such as sd-v1; "none" among them is a picture without.',
+        fold=MORE,
+    )
+    weights: str | None = declare(None, "names")
+    labels: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for name in FIELDS:
+        for name, spec in SPECS.items():
             value = getattr(self, name)
             if value is not None or name not in OPTIONAL:
-                object.__setattr__(self, name, checked(name, value))
-        if not isinstance(self.labels, Mapping) or not all(
-            isinstance(name, str) for name in self.labels
-        ):
+                object.__setattr__(self, name, check_value(name, spec, value))
+        if not isinstance(self.labels, Mapping) or not all(isinstance(n, str) for n in self.labels):
             raise TypeError(
-                f"labels={self.labels!r} is not a mapping from names to values, such as {{'colour':"
-                " 'red'}"
+                f"labels={self.labels!r} is not a mapping from names to values, such as"
+                " {'colour': 'red'}"
             )
         for name in ("height", "width"):
             if (getattr(self, name) or 0) % 8:
-                raise ValueError(
-                    f"{name}={getattr(self, name)} is not a multiple of 8, as the model needs"
-                )
+                text = f"{name}={getattr(self, name)} is not a multiple of 8, as the model needs"
+                raise FieldError(text, name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Request):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in FIELDS)
+
+    def __hash__(self) -> int:
+        return hash(tuple(getattr(self, name) for name in FIELDS))
 
     def but(self, **changes: Any) -> Request:
-        """The same request with some fields changed."""
+        """Makes the same request with some fields changed; of a `Recipe` too it makes a request."""
         for name in changes:
-            if name not in FIELDS and name != "labels":
-                raise TypeError(unknown("field", name))
-        return dataclasses.replace(self, **changes)
+            require_field("field", name)
+        kept = {name: getattr(self, name) for name in (*FIELDS, "labels")}
+        return Request(**kept | changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The stated fields, ready for JSON; `Request(**request.to_dict())` is the same request."""
+        """Lists the stated fields, ready for JSON; `Request(**request.to_dict())` is the same."""
         return {name: getattr(self, name) for name in FIELDS if getattr(self, name) is not None}
 
-    @property
-    def key(self) -> str:
-        """32 hexadecimal digits that name the resolved recipe: two spellings of one recipe have one key."""
-        from ..models.resolve import (
-            resolve,
-        )  # the one look upwards: a key needs the model's native values and fingerprint
 
-        return key_of(resolve(self).to_dict())
-
-
-FIELDS = tuple(f.name for f in dataclasses.fields(Request) if f.name != "labels")
+SPECS: dict[str, Spec] = {
+    f.name: f.metadata["spec"] for f in dataclasses.fields(Request) if f.name != "labels"
+}
+FIELDS = tuple(SPECS)
 OPTIONAL = frozenset(f.name for f in dataclasses.fields(Request) if f.default is None)
+PROMPTS = tuple(name for name, spec in SPECS.items() if spec.kind == "prompt")
+assert tuple(name for name, spec in SPECS.items() if spec.kind == "picture") == PICTURES
 
 
-def key_of(recipe: Mapping[str, Any]) -> str:
-    """The key of a resolved request's fields; model, VAE, LoRA and so on count by their weights, not by their names."""
-    named = {
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Recipe(Request):
+    """A resolved request: nothing is left open that a model decides, and `.key` names the picture.
+
+    Only `sdlab.models.resolve.resolve` makes one. Its fields are those of `Request`.
+    """
+
+    guidance_scale: float = declare(None, "real")
+    num_inference_steps: int = declare(None, "whole")
+    scheduler: str = declare(None, "names")
+    height: int = declare(None, "whole")
+    width: int = declare(None, "whole")
+    weights: str = declare(None, "names")
+
+    @cached_property
+    def key(self) -> str:
+        """32 hexadecimal digits: two spellings of one recipe have one key."""
+        return key_of(self.to_dict())
+
+
+def key_of(fields: Mapping[str, Any]) -> str:
+    """Computes the key of a recipe's fields; models and parts count by their weights alone."""
+    counted = {
         name: value
-        for name, value in recipe.items()
-        if name not in WEIGHTY and (name, value) not in NEUTRAL.items()
+        for name, value in fields.items()
+        if not SPECS[name].in_weights and not (name in OPTIONAL and value == SPECS[name].neutral)
     }
-    text = json.dumps(named, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(counted, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def unknown(kind: str, name: str) -> str:
-    """The message for a name that no request has."""
-    near = (
-        [KNOWN_AS[name.lower()]]
-        if name.lower() in KNOWN_AS
-        else difflib.get_close_matches(name, FIELDS, 1, 0.6)
-    )
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
-    return f"unknown {kind} {name!r}{hint} a request has {', '.join(FIELDS)}"
-
-
-def sweep(base: Request, **axes: Any) -> list[Request]:
-    """Every combination of the axes' values, as a list of requests: the first axis slowest, choices in braces fastest.
-
-    Parameters
-    ----------
-    base : Request
-        What all cells share.
-    **axes
-        A field of a request and its values: any iterable (`range(4)`, a list, an array), one value,
-        or text:
-
-        - number fields: comma-separated numbers and ranges, `"1-10 (+2)"`, `"10-1 (-3)"`, `"0-1 [5]"`; ends are included
-          and never overshot;
-        - `model`, `vae`, `scheduler`, `watermark`, `prompt_syntax`: comma-separated names;
-        - `image`, `mask_image`, `depth_map`: one picture or path, or a list of them;
-        - `prompt`, `negative_prompt`, `lora`, `textual_inversion`: one value (commas belong to it), or a list of them.
-
-        `replace="hamster, cat, dog"` searches the first text in prompt and negative prompt and puts
-        each in its place; a mapping `{"hamster": ["cat", "dog"], "red": ["blue"]}` does so for
-        several.
-
-    `{red|blue}` in a prompt, the base's too, stands for each choice in turn; `{colour=red|blue}`
-    names it, and `{2$$a|b|c}` takes two of them at a time. The choice made is in the request's
-    `labels`. `\\{`, `\\|` and `\\}` are plain characters.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For an unknown axis, an impossible value, a search text that no prompt has, or more than a
-        million cells.
-
-    Examples
-    --------
-    >>> cells = sweep(Request(prompt="a {red|blue} circle"), guidance_scale="1-7 (+3)", seed=range(2))
-    >>> len(cells)
-    12
-    """
-    if not isinstance(base, Request):
-        raise TypeError(
-            f"sweep starts from a Request, not {type(base).__name__}: sweep(Request(prompt=...),"
-            " seed=range(4))"
-        )
-    for name in axes:
-        if name not in FIELDS and name != "replace":
-            raise TypeError(unknown("axis", name))
-    searches = replacements(axes.pop("replace", None))
-    values = {name: axis_values(name, given) for name, given in axes.items()}
-    count = math.prod(
-        [len(v) for v in values.values()] + [len(texts) for texts in searches.values()]
-    )
-    if count > MAX_CELLS:
-        raise ValueError(
-            f"{count:,} cells are more than {MAX_CELLS:,}; take fewer values, or several sweeps"
-        )
-    cells = [
-        base.but(**dict(zip(values, combination)))
-        for combination in itertools.product(*values.values())
-    ]
-    for search, texts in searches.items():
-        cells = [cell for before in cells for cell in substituted(before, search, texts)]
-    return list(itertools.chain.from_iterable(chosen(cells)))
-
-
-def axis_values(name: str, given: Any) -> list[Any]:
-    """The values of one axis, each checked, in the given order; a value given twice counts once."""
-    if name in PICTURES and (isinstance(given, str) or is_picture(given)):
-        given = [given]
-    elif isinstance(given, str):
-        if name in WHOLE or name in REAL:
-            given = numbers(given, whole=name in WHOLE, name=name)
-        else:
-            given = (
-                [given]
-                if name in ("prompt", "negative_prompt", "lora", "textual_inversion")
-                else words(given)
-            )
-            given = called(given) if name == "scheduler" else given
-    elif not isinstance(given, Iterable):
-        given = [given]
-    elif isinstance(given, Mapping):
-        raise TypeError(f"axis {name}: give a list of values, not a mapping")
-    given = list(itertools.islice(given, MAX_CELLS + 1))
-    if len(given) > MAX_CELLS:
-        raise ValueError(f"axis {name} has more than {MAX_CELLS:,} values (an endless one?)")
-    values = [None if v is None and name in OPTIONAL else checked(name, v) for v in given]
-    if not values:
-        raise ValueError(f"axis {name} has no values; leave it out, or give at least one")
-    return list(dict.fromkeys(values))
-
-
-def is_picture(given: Any) -> bool:
-    """Whether that is one array of numbers; columns of paths and stacks of arrays hold several pictures."""
-    return getattr(getattr(given, "dtype", None), "kind", "O") in "biuf" and given.ndim in (2, 3)
-
-
-def called(items: list[str]) -> list[str]:
-    """The items, those put together again that a comma within brackets has parted: "DDIM(a=1", "b=2)".
-
-    The last one stays open if its bracket has no partner.
-    """
-    out: list[str] = []
-    for item in items:
-        if out and out[-1].count("(") > out[-1].count(")"):
-            out[-1] += f", {item}"
-        else:
-            out.append(item)
-    return out
-
-
-def replacements(given: Any) -> dict[str, list[str]]:
-    """{search text: [the search text itself, then its replacements]}"""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        texts = words(given) if isinstance(given, str) else list(given)
-        given = {texts[0]: texts[1:]} if texts else {"": []}
-    out = {}
-    for search, texts in given.items():
-        texts = words(texts) if isinstance(texts, str) else list(texts)
-        out[search] = list(dict.fromkeys([search, *texts]))
-        if not search or len(out[search]) < 2 or not all(isinstance(t, str) for t in out[search]):
-            raise ValueError(
-                f"replace={given!r}: give the text to search and at least one text to put in its"
-                " place"
-            )
-    return out
-
-
-def substituted(request: Request, search: str, texts: list[str]) -> list[Request]:
-    """The request once for each text in place of `search`."""
-    if search not in request.prompt and search not in request.negative_prompt:
-        raise ValueError(
-            f"replace: neither the prompt {request.prompt!r} nor the negative prompt contains"
-            f" {search!r}"
-        )
-    return [
-        request.but(
-            prompt=request.prompt.replace(search, text),
-            labels=numbered(request.labels, [(search, text)]),
-            negative_prompt=request.negative_prompt.replace(search, text),
-        )
-        for text in texts
-    ]
-
-
-def chosen(cells: list[Request]) -> Iterable[list[Request]]:
-    """Each cell's list of cells, one for every combination of the choices in its prompts."""
-    for cell in cells:
-        pairs = itertools.product(choices(cell.prompt), choices(cell.negative_prompt))
-        yield [
-            cell.but(
-                prompt=p,
-                negative_prompt=n,
-                labels=numbered(cell.labels, [*p_labels.items(), *n_labels.items()]),
-            )
-            for (p, p_labels), (n, n_labels) in pairs
-        ]
+def require_field(kind: str, name: str) -> None:
+    """Refuses a name that no request has, and says which is meant; `kind` is what it was given as."""
+    if name in SPECS or (name == "labels" and kind == "field"):
+        return
+    aliases = {alias: field for field, spec in SPECS.items() for alias in spec.aliases}
+    meant = aliases.get(name.lower())
+    hint = f"; did you mean {meant!r}?" if meant else suggest(name, FIELDS)
+    raise TypeError(f"unknown {kind} {name!r}{hint} a request has {', '.join(FIELDS)}")

@@ -119,7 +119,7 @@ FOLDED = (
 CALLED = re.compile(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
-def scheduler_name(name: str) -> str:
+def normalize_scheduler(name: str) -> str:
     """The one spelling of a scheduler, which a resolved recipe holds: "euler a" is "EulerAncestralDiscreteScheduler".
 
     Parameters
@@ -135,7 +135,7 @@ def scheduler_name(name: str) -> str:
     ValueError
         There is no such scheduler or option, or it needs a package that is not installed.
     """
-    kind, options = parted(name)
+    kind, options = parse_scheduler(name)
     for part in (kind, *(option for option, value in options.items() if value)):
         if part in NEEDS and importlib.util.find_spec(NEEDS[part]) is None:
             raise ValueError(
@@ -143,20 +143,20 @@ def scheduler_name(name: str) -> str:
                 f" install it, or use {INSTEAD[part]}. Without it these run:"
                 f" {', '.join(SCHEDULERS)}"
             )
-    return written(kind, options)
+    return write_scheduler(kind, options)
 
 
-def written(kind: str, options: dict[str, Any]) -> str:
+def write_scheduler(kind: str, options: dict[str, Any]) -> str:
     """The class and its options, in the order of the alphabet."""
     inside = ", ".join(f"{option}={options[option]!r}" for option in sorted(options))
     return f"{kind}({inside})" if options else kind
 
 
-def parted(name: str) -> tuple[str, dict[str, Any]]:
+def parse_scheduler(name: str) -> tuple[str, dict[str, Any]]:
     """Any name of a scheduler as (diffusers' class, options), whether the packages it needs are installed or not."""
     match = CALLED.fullmatch(name)
-    kind, options = named(match[1] if match else name)
-    options |= stated(name, match[2]) if match and match[2] else {}
+    kind, options = look_up(match[1] if match else name)
+    options |= parse_options(name, match[2]) if match and match[2] else {}
     for option, value in options.items():
         if option not in OPTIONS[kind]:
             raise ValueError(
@@ -173,7 +173,7 @@ def parted(name: str) -> tuple[str, dict[str, Any]]:
     return kind, options
 
 
-def stated(name: str, inside: str) -> dict[str, Any]:
+def parse_options(name: str, inside: str) -> dict[str, Any]:
     """The options between the brackets."""
     try:
         call = ast.parse(f"_({inside})", mode="eval").body
@@ -188,13 +188,13 @@ def stated(name: str, inside: str) -> dict[str, Any]:
     return found
 
 
-def named(text: str) -> tuple[str, dict[str, Any]]:
+def look_up(text: str) -> tuple[str, dict[str, Any]]:
     """A name without brackets as (class, options)."""
-    short = folded(text)
+    short = fold_name(text)
     for schedule, (option, value) in SCHEDULES.items():
         before = short.removesuffix(f" {schedule.lower()}")
-        if before != short and folded(before) in NAMES:
-            kind, options = NAMES[folded(before)]
+        if before != short and fold_name(before) in NAMES:
+            kind, options = NAMES[fold_name(before)]
             return kind, {**options, option: value}
     if short in NAMES:
         return NAMES[short][0], dict(NAMES[short][1])
@@ -206,14 +206,14 @@ def named(text: str) -> tuple[str, dict[str, Any]]:
     near = [
         name for name in NAMES if short and name.startswith(short)
     ] or difflib.get_close_matches(short, NAMES, 1)
-    hint = f"did you mean {written(*NAMES[near[0]])!r}? " if near else ""
+    hint = f"did you mean {write_scheduler(*NAMES[near[0]])!r}? " if near else ""
     raise ValueError(
         f"unknown scheduler {text!r}; {hint}these run: {', '.join(SCHEDULERS)}; A1111's names of"
         " them too, such as 'DPM++ 2M Karras'"
     )
 
 
-def folded(text: str) -> str:
+def fold_name(text: str) -> str:
     """A name as it is looked up: "DDIMScheduler" is "ddim", "k_dpmpp_2m" is "dpm++ 2m", "euler_ancestral" is "euler a"."""
     short = (
         " ".join(text.lower().replace("_", " ").split())
@@ -226,7 +226,7 @@ def folded(text: str) -> str:
     return short
 
 
-def require_taken(scheduler: str, steps: int, eta: float) -> None:
+def require_accepted(scheduler: str, steps: int, eta: float) -> None:
     """Refuses a number of steps or an eta that the scheduler of that canonical name cannot take."""
     kind = scheduler.partition("(")[0]
     if eta and kind != "DDIMScheduler":
@@ -237,20 +237,21 @@ def require_taken(scheduler: str, steps: int, eta: float) -> None:
         raise ValueError(f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}")
 
 
-def in_a1111(scheduler: str | None) -> dict[str, str]:
+def to_a1111(scheduler: str | None) -> dict[str, str]:
     """A recipe's scheduler as A1111's text has it: {"Sampler": "DPM++ 2M", "Schedule type": "Karras"}.
 
     What A1111 has no words for is said once more in ours, as "Diffusers scheduler".
     """
     try:
-        kind, options = parted(scheduler or "")
+        kind, options = parse_scheduler(scheduler or "")
     except ValueError:  # of another version of sdlab
         return {"Sampler": scheduler} if scheduler else {}
     sampler, ours = max(
         (
-            (name, NAMES[folded(name)][1])
+            (name, NAMES[fold_name(name)][1])
             for name in SAMPLERS
-            if NAMES[folded(name)][0] == kind and NAMES[folded(name)][1].items() <= options.items()
+            if NAMES[fold_name(name)][0] == kind
+            and NAMES[fold_name(name)][1].items() <= options.items()
         ),
         key=lambda item: len(item[1]),
     )
@@ -265,21 +266,21 @@ def in_a1111(scheduler: str | None) -> dict[str, str]:
         said["Schedule type"] = schedule or "Uniform"
     if rest.pop(ZERO, False):
         said["Noise Schedule"] = SNR
-    return said | ({"Diffusers scheduler": written(kind, options)} if rest else {})
+    return said | ({"Diffusers scheduler": write_scheduler(kind, options)} if rest else {})
 
 
-def of_a1111(said: dict[str, str]) -> dict[str, str]:
+def from_a1111(said: dict[str, str]) -> dict[str, str]:
     """{"scheduler": the canonical name} from A1111's words, and those of the words that have no counterpart as they are."""
     left = dict(said)
     try:
-        kind, options = parted(left.get("Diffusers scheduler", left.get("Sampler", "")))
+        kind, options = parse_scheduler(left.get("Diffusers scheduler", left.get("Sampler", "")))
     except ValueError:
         return left
     if "Diffusers scheduler" in left:
-        return {"scheduler": written(kind, options)}
+        return {"scheduler": write_scheduler(kind, options)}
     schedule = left.get("Schedule type")
     if schedule == "Automatic":
-        schedule = AUTOMATIC.get(in_a1111(written(kind, options))["Sampler"], "Uniform")
+        schedule = AUTOMATIC.get(to_a1111(write_scheduler(kind, options))["Sampler"], "Uniform")
     option, value = SCHEDULES.get(schedule, (None, None))
     if option in OPTIONS[kind]:
         options[option] = value
@@ -289,16 +290,16 @@ def of_a1111(said: dict[str, str]) -> dict[str, str]:
         options[ZERO] = True
         del left["Noise Schedule"]
     del left["Sampler"]
-    return {"scheduler": written(kind, options), **left}
+    return {"scheduler": write_scheduler(kind, options), **left}
 
 
-def names() -> dict[str, tuple[str, dict[str, Any]]]:
+def list_names() -> dict[str, tuple[str, dict[str, Any]]]:
     """Every name, folded, as (class, options)."""
-    found = {folded(name): (name, {}) for name in OPTIONS}
+    found = {fold_name(name): (name, {}) for name in OPTIONS}
     for name, canonical in SAMPLERS.items():
         kind, _, inside = canonical.removesuffix(")").partition("(")
-        found[folded(name)] = kind, stated(name, inside)
+        found[fold_name(name)] = kind, parse_options(name, inside)
     return found
 
 
-NAMES = names()
+NAMES = list_names()

@@ -14,11 +14,12 @@ from typing import Any
 
 import torch
 
+from ..errors import GenerationError
+from ..models.additions import hash_parts
 from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, release
 from ..models.pipeline import load, machine_facts, unload
 from ..models.resolve import Native, swapped
 from ..progress import Progress
-from ..recipe.request import Request
 from ..store.store import Store
 from .budget import affordable, what_fits
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
@@ -31,14 +32,6 @@ MOST_WAITING = (
     64  # pictures to be written; a slow disk holds the lanes back rather than fill the memory
 )
 Rendered = tuple[Cell, Picture, dict[str, Any]]  # with the facts to record
-
-
-class GenerationError(RuntimeError):
-    """A cell failed; `.request` is its recipe."""
-
-    def __init__(self, message: str, request: Request) -> None:
-        super().__init__(message)
-        self.request = request
 
 
 @dataclass
@@ -328,7 +321,12 @@ class Lanes:
 
     def _save(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> None:
         self.store.save(
-            cell.key, cell.request, picture.image, facts, self.latents.keep(cell, picture, facts)
+            cell.key,
+            cell.request,
+            picture.image,
+            facts,
+            latents=self.latents.keep(cell, picture, facts),
+            hashes=hash_parts(cell.request.to_dict()),
         )
         self.progress.saved()
         self.listeners.tell(Event("landed", cell.key))

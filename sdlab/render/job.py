@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..models.memory import LEVELS
+from ..pictures import input_names
 from ..progress import Progress, display
 from ..recipe.request import FIELDS, Request
-from ..store.inputs import named
 from ..store.store import Store
 from .events import Listener, Listeners
 from .plan import Cell, Plan, listed, plan
@@ -153,7 +153,7 @@ class Job:
                 OSError
             ):  # what is finished can be read from a store that cannot be written
                 self.store.inputs.keep(
-                    name for request in self.requests for name in named(vars(request))
+                    name for request in self.requests for name in input_names(vars(request))
                 )
 
     def __repr__(self) -> str:

@@ -12,24 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..models.resolve import denoised_key, reads_input
-from ..store.metadata import LATENTS, private_chunk, read_record
+from ..store.columns import DECIDING_BITS
+from ..store.png import LATENTS, private_chunk, read_record
 from ..store.store import Store
 from .denoise import Picture
 from .plan import Cell, Plan
 
 SHAPE = struct.Struct(">3H")
-SAME = (
-    "device",
-    "dtype",
-    "batch_size",
-    "threads",
-    "memory_format",
-    "memory",
-    "torch_version",
-    "diffusers_version",
-    "transformers_version",
-    "machine",
-)  # what the last bits of latents may depend on
 
 
 def packed(latents: np.ndarray) -> bytes:
@@ -152,4 +141,4 @@ class Latents:
 
 def same(facts: dict[str, Any], others: dict[str, Any]) -> bool:
     """Whether the last bits agree of what is computed so."""
-    return all(facts.get(name) == others.get(name) for name in SAME)
+    return all(facts.get(name) == others.get(name) for name in DECIDING_BITS)

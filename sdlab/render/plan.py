@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import FieldError
 from ..models.resolve import Native, Swaps, denoised_key, native, resolve, swapped
 from ..models.tasks import task_of
+from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
-from ..recipe.prompts import rows_of, tokens_of, weighted
-from ..recipe.request import Request, key_of
-from ..store.inputs import PICTURES, named, require_known, size
+from ..recipe.prompts import fill_rows, list_tokens, parse_weights
+from ..recipe.request import Request
 from ..store.store import Store
 
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
@@ -66,14 +67,16 @@ def plan(requests: list[Request], store: Store) -> Plan:
         With the name of the field and the request's place in the list.
     """
     natives = {name: native(name) for name in dict.fromkeys(request.model for request in requests)}
-    store.inputs.lend({name for request in requests for name in named(vars(request))})
+    store.inputs.lend({name for request in requests for name in input_names(vars(request))})
     cells = []
     for i, request in enumerate(requests):
         try:
             resolved = resolve(request, natives[request.model])
+        except FieldError as error:
+            raise error.prefixed(f"request {i} of {len(requests)}: ") from None
         except ValueError as error:
             raise ValueError(f"request {i} of {len(requests)}: {error}") from None
-        cells.append(Cell(key_of(resolved.to_dict()), resolved))
+        cells.append(Cell(resolved.key, resolved))
     finished = store.finished([cell.key for cell in cells])
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
@@ -119,7 +122,7 @@ def chunks(own: Native, syntax: str | None, *prompts: str) -> int:
     """How many texts of 75 tokens the longest of the prompts takes; one, unless chunks are asked for."""
     if "chunks" not in (syntax or ""):
         return 1
-    return max(len(rows_of(reader(own), prompt, syntax)) for prompt in prompts)
+    return max(len(fill_rows(reader(own), prompt, syntax)) for prompt in prompts)
 
 
 def reader(own: Native) -> Any:
@@ -148,7 +151,9 @@ def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:
     for model, words, name, text, syntax in sorted(texts):
         own = knowing(natives[model], words or None)
         try:
-            plain = "".join(piece for piece, _ in weighted(text)) if "weights" in syntax else text
+            plain = (
+                "".join(piece for piece, _ in parse_weights(text)) if "weights" in syntax else text
+            )
         except ValueError as error:
             raise ValueError(f"{name}={text!r:.200}: {error}") from None
         if "chunks" not in syntax:
@@ -160,7 +165,7 @@ def require_short(own: Native, given: tuple[str, str, str, str], plain: str) -> 
     (model, name, text, syntax), most = given, own.layout.max_tokens
     if 2 * len(plain.encode()) < most - 2 and not own.swaps.embeddings:
         return  # a token is at least one byte of the lower-cased text: this cannot be too long
-    tokens = [token for token, _ in tokens_of(reader(own), text, syntax)]
+    tokens = [token for token, _ in list_tokens(reader(own), text, syntax)]
     if len(tokens) > most - 2:
         lost = reader(own).decode(tokens[most - 2 :])
         raise ValueError(
@@ -177,7 +182,7 @@ def check_pictures(cells: list[Cell], natives: dict[str, Native]) -> None:
         for field in PICTURES:
             if name := getattr(request, field):
                 try:
-                    require_known(name)
+                    require_picture(name)
                 except ValueError as error:
                     raise ValueError(f"{field}: {error}") from None
     for said in (stretching, unusual, unused):
@@ -195,7 +200,7 @@ def stretching(request: Request, own: Native) -> str | None:
     """What is said of an input picture whose proportions change; None if they hardly do."""
     for field in PICTURES:
         if name := getattr(request, field):
-            width, height = size(name)
+            width, height = require_picture(name).size
             change = (width / height) / (request.width / request.height)
             apart = min(
                 abs(width * request.height / height - request.width),

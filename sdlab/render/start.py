@@ -21,8 +21,8 @@ from PIL import Image
 
 from ..models.pipeline import Loaded
 from ..models.tasks import steps_taken, task_of
+from ..pictures import read_picture
 from ..recipe.request import Request
-from ..store.inputs import picture
 
 KEPT = 64  # prepared pictures, each with what was made of it
 Generators = Sequence[torch.Generator]
@@ -195,7 +195,7 @@ class Conditions:
 
     def _pixels(self, name: str, size: tuple[int, int]) -> torch.Tensor:
         """An input picture (1, 3, height, width), -1..1, stretched to that size as diffusers does it."""
-        return self.loaded.pipe.image_processor.preprocess(picture(name), *size)
+        return self.loaded.pipe.image_processor.preprocess(read_picture(name), *size)
 
     def _mask(self, cell: Request) -> tuple[torch.Tensor, torch.Tensor]:
         """The mask as (1, 1, height, width) on the CPU and as (1, 1, h, w), both 0 or 1."""
@@ -203,7 +203,7 @@ class Conditions:
         grey = VaeImageProcessor(
             vae_scale_factor=factor, do_normalize=False, do_binarize=True, do_convert_grayscale=True
         )
-        large = grey.preprocess(picture(cell.mask_image), cell.height, cell.width)
+        large = grey.preprocess(read_picture(cell.mask_image), cell.height, cell.width)
         small = torch.nn.functional.interpolate(
             large, (cell.height // factor, cell.width // factor)
         )
@@ -237,9 +237,9 @@ class Conditions:
 
         def scaled() -> torch.Tensor:
             depth = (
-                self._estimated(picture(cell.image))
+                self._estimated(read_picture(cell.image))
                 if cell.depth_map is None
-                else grey_levels(picture(cell.depth_map))
+                else grey_levels(read_picture(cell.depth_map))
             )
             depth = torch.nn.functional.interpolate(
                 depth[:, None].to(self.loaded.device, torch.float32),

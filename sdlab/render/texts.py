@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..recipe.prompts import rows_of
+from ..recipe.prompts import fill_rows
 
 
 @torch.inference_mode()
@@ -21,7 +21,7 @@ def encode(
     so that its mean is what it was.
     """
     encoded = []
-    for row in rows_of(tokenizer, prompt, syntax):
+    for row in fill_rows(tokenizer, prompt, syntax):
         ids, weights = (
             torch.tensor([values], device=text_encoder.device) for values in zip(*row)
         )  # (1, tokens)

@@ -12,18 +12,15 @@ from typing import Any
 import pandas as pd
 
 from ..models.catalogue import MODELS, Model
-from ..recipe.request import FIELDS, WHOLE, Request, sweep
-from ..store.inputs import PICTURES
-from .frame import PROMPTS, label_columns, plain, text_of, tuples, values, weights_of_models
+from ..pictures import PICTURES
+from ..recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
+from ..recipe.sweep import sweep
+from .frame import label_columns, plain, text_of, tuples, values, weights_of_models
 
 MOST_INPUTS = 20  # named in a comment
-STATED = (
-    "model",
-    "prompt",
-    "seed",
-    "eta",
-    "clip_skip",
-)  # no model decides these, and a missing one is not the default
+STATED = tuple(  # no model decides these, and a missing one is not the default
+    name for name, spec in SPECS.items() if name not in OPTIONAL and not spec.assumed
+)
 
 
 def program(frame: pd.DataFrame, title: str, filename: str) -> str:
@@ -80,7 +77,7 @@ def requests_of(frame: pd.DataFrame) -> list[Request]:
     def typed(name: str, value: Any) -> Any:  # pandas may have made floats of whole numbers
         return (
             int(value)
-            if name in WHOLE and isinstance(value, float) and value.is_integer()
+            if SPECS[name].kind == "whole" and isinstance(value, float) and value.is_integer()
             else value
         )
 

@@ -10,17 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..recipe.request import FIELDS
-from ..store.inputs import HASH, PICTURES
-
-PROMPTS = ("prompt", "negative_prompt")
-NEUTRAL = {
-    "negative_prompt": "",
-    "eta": 0.0,
-    "clip_skip": 0,
-}  # the values at which a field has no effect
-TELLING = ("dtype", "memory", "batch_size")  # no part of the recipe, but pictures differ by them
-
+from ..pictures import HASH, PICTURES
+from ..recipe.request import FIELDS, PROMPTS, SPECS
+from ..store.columns import CHOSEN
 
 # Reading columns
 
@@ -40,6 +32,11 @@ def values(frame: pd.DataFrame, name: str) -> list[Any]:
     return (
         [plain(v) for v in frame[name].tolist()] if name in frame.columns else [None] * len(frame)
     )
+
+
+def is_neutral(name: str, value: Any) -> bool:
+    """Tells a field's value that has no effect; labels have none such."""
+    return name in SPECS and value == SPECS[name].neutral
 
 
 def distinct(frame: pd.DataFrame, name: str) -> list[Any]:
@@ -206,7 +203,7 @@ def held_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
     shared = [
         f"{name}: {text_of(first)}"
         for name, (first, *more) in found.items()
-        if not more and first is not None and first != NEUTRAL.get(name)
+        if not more and first is not None and not is_neutral(name, first)
     ]
     others = [
         name for name, every in found.items() if axes and len(every) > 1 and name not in explained
@@ -223,7 +220,7 @@ def summary(frame: pd.DataFrame) -> str:
     made = frame[[path is not None for path in paths]]
     axes |= {
         name: known
-        for name in TELLING
+        for name in CHOSEN
         if len(known := [v for v in distinct(made, name) if v is not None]) > 1
     }
     varied = [f"{name} ({brief(found)})" for name, found in axes.items()]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..store.columns import UNTELLING
 from .frame import (
     distinct,
     held_constant,
@@ -25,16 +26,6 @@ from .frame import (
 from .sheet import Cell, Grid, GridFigure, Sheet
 
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
-UNTELLING = (
-    "key",
-    "path",
-    "pixels",
-    "seconds",
-    "created",
-    "rerun",
-    "starred",
-    "rating",
-)  # they differ between images without saying how
 
 
 def image_grid(

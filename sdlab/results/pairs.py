@@ -15,10 +15,9 @@ import pandas as pd
 
 from ..models.checkpoint import shapes
 from ..models.resolve import MODELS, Model, find, layout
-from ..recipe.request import FIELDS
+from ..recipe.request import FIELDS, PROMPTS, SPECS
+from ..store.columns import CHOSEN, UNTELLING
 from .frame import (
-    PROMPTS,
-    TELLING,
     brief,
     counted,
     distinct,
@@ -33,18 +32,6 @@ from .frame import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-HELD = (
-    "prompt",
-    "seed",
-)  # nothing else decides these, so pictures of two prompts or seeds are no pair
-UNTELLING = (
-    "key",
-    "path",
-    "pixels",
-    "seconds",
-    "created",
-    "rerun",
-)  # they differ between images without saying how
 UNKNOWN = "unknown"
 ALWAYS_TOLD = (
     "text encoder",
@@ -215,11 +202,12 @@ def sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:
 def following(rows: pd.DataFrame, by: str, left: Any, right: Any) -> dict[str, tuple[Any, Any]]:
     """{what changes with `by` and with nothing else: (its value left, its value right)}"""
     found = {}
-    for name in (*FIELDS, *TELLING):
+    for name in (*FIELDS, *CHOSEN):
         both = set(tuples(rows, [by, name]))
         value_of = dict(both)
         if (
-            name not in (by, *HELD)
+            name != by
+            and not (name in SPECS and SPECS[name].independent)
             and len(both) == len(value_of)
             and value_of.get(left) != value_of.get(right)
         ):

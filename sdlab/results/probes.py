@@ -10,9 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..recipe.request import FIELDS
-
-TAKEN = (*FIELDS, "key", "path", "error", "starred", "rating")  # columns that no probe may have
+from ..store.columns import COLUMNS
 
 
 def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataFrame:
@@ -141,7 +139,7 @@ def columns(probe: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series
             " or a mapping from names to values, one for each row of the frame"
         )
     for name in result:
-        if name in TAKEN:
+        if name in COLUMNS:
             raise ValueError(
                 f"probe {probe!r} would overwrite the column {name!r} of the recipe; call its own"
                 " something else"

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..recipe.request import FIELDS
+from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
 from .code import program, recipes, require_recipes, store_near
 from .frame import (
@@ -40,33 +41,6 @@ from .frame import (
 from .report_inputs import data_uri, inputs_section
 from .sheet import UNREADABLE
 
-MACHINE = (
-    "machine",
-    "device",
-    "dtype",
-    "memory",
-    "threads",
-    "batch_size",
-    "memory_format",
-    "sdlab_version",
-    "torch_version",
-    "diffusers_version",
-    "transformers_version",
-    "python_version",
-)
-NO_PROBES = (
-    *FIELDS,
-    *MACHINE,
-    "key",
-    "path",
-    "error",
-    "seconds",
-    "task",
-    "rerun",
-    "nsfw",
-    "created",
-    "pixels",
-)
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -343,9 +317,11 @@ def values_td(found: list[Any]) -> str:
 def cells_section(frame: pd.DataFrame) -> str:
     """A row for each of the first cells, with a small picture."""
     names = varying(frame)
-    unsaid = [name for name in ("starred", "rating") if not any(values(frame, name))]
     probes = [
-        name for name in frame.columns if name not in (*NO_PROBES, *unsaid, *label_columns(frame))
+        name
+        for name in frame.columns
+        if name not in (*COLUMNS, *label_columns(frame))
+        or (name in COLUMNS and COLUMNS[name].role == "opinion" and any(values(frame, name)))
     ]
     columns = [*names, *probes, *(["seconds"] if "seconds" in frame.columns else [])]
     rows = [

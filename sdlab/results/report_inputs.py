@@ -9,7 +9,8 @@ from html import escape
 import pandas as pd
 from PIL import Image
 
-from ..store.inputs import PICTURES, InputFolder, picture, png
+from ..pictures import PICTURES, png_bytes, read_picture
+from ..store.inputs import InputFolder
 from .code import store_root
 from .frame import file_problem, values
 from .sheet import UNREADABLE
@@ -36,7 +37,8 @@ def inputs_section(frame: pd.DataFrame) -> str:
             if name is not None:
                 fields.setdefault(str(name), []).append(field)
     if root := store_root(frame):
-        InputFolder(root / "inputs").lend(fields)
+        folder = InputFolder(root / "inputs")  # lends as long as it is there
+        folder.lend(fields)
     room, parts = MOST_BYTES, []
     for name in list(fields)[:MOST_PICTURES]:
         part, taken = figure(name, " and ".join(fields[name]), room)
@@ -53,10 +55,10 @@ def inputs_section(frame: pd.DataFrame) -> str:
 def figure(name: str, field: str, room: int) -> tuple[str, int]:
     """(one picture, the bytes that it takes if it is whole)"""
     try:
-        image = picture(name)
+        image = read_picture(name)
     except (ValueError, *UNREADABLE) as problem:
         return f"<p>{field} <code>{escape(name)}</code>: {escape(lacking(problem))}.</p>\n", 0
-    data, note, size = png(image), "", f"{image.width}x{image.height}"
+    data, note, size = png_bytes(image), "", f"{image.width}x{image.height}"
     if whole := len(data) <= room:
         source = uri(data, "PNG")
     else:

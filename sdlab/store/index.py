@@ -13,36 +13,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..recipe.request import FIELDS, REAL, WHOLE
-from .metadata import printable
+from ..recipe.request import SPECS
+from .columns import COLUMNS, FACTS
+from .png import printable
 
 if TYPE_CHECKING:
     from pandas.api.extensions import ExtensionArray
 
-FACTS = {  # in the order of the frame's columns
-    "task": "string",
-    "seconds": "Float64",
-    "device": "string",
-    "dtype": "string",
-    "memory": "string",
-    "threads": "Int64",
-    "batch_size": "Int64",
-    "memory_format": "string",
-    "rerun": "string",
-    "nsfw": "boolean",
-    "created": "string",
-    "pixels": "string",
-    "sdlab_version": "string",
-    "torch_version": "string",
-    "diffusers_version": "string",
-    "transformers_version": "string",
-    "python_version": "string",
-    "machine": "string",
+KINDS = {
+    "key": "string",
+    "bytes": "Int64",
+    "redecoded": "boolean",
+    **{name: COLUMNS[name].dtype for name in (*SPECS, *FACTS)},
 }
-RECIPE = {
-    name: "Int64" if name in WHOLE else "Float64" if name in REAL else "string" for name in FIELDS
-}
-KINDS = {"key": "string", "bytes": "Int64", "redecoded": "boolean", **RECIPE, **FACTS}
 
 OWN = (
     "key",

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandas.api.extensions import ExtensionArray
 
-OPINIONS = {"starred": "boolean", "rating": "Int64"}
 BALLOT = {
     "time": "string",
     "left": "string",

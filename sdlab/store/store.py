@@ -14,18 +14,19 @@ from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
+from ..pictures import hash_pixels, input_names
 from ..recipe.request import Request, key_of
+from .columns import COLUMNS
 from .files import ends_with, is_leftover, write_whole
-from .index import FACTS, RECIPE, Index, packed, unpacked
-from .inputs import InputFolder, named, pixels
-from .metadata import ENDING, png_bytes, read_record
-from .opinions import OPINIONS, Opinions
+from .index import Index, packed, unpacked
+from .inputs import InputFolder
+from .opinions import Opinions
+from .png import ENDING, png_bytes, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-COLUMNS = {"key": "string", **RECIPE, "path": "string", "error": "string", **FACTS, **OPINIONS}
 ROOM = 100_000  # bytes that must be free for a run to begin
 KEY = re.compile("[0-9a-f]{32}")
 PICTURE = (
@@ -90,6 +91,7 @@ class Store:
         image: Image,
         facts: Mapping[str, Any],
         latents: bytes | None = None,
+        hashes: Mapping[str, str] | None = None,
     ) -> Path:
         """Writes a finished picture, wholly or not at all.
 
@@ -120,10 +122,15 @@ class Store:
             )
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         data = png_bytes(
-            image, request, key, {"created": now, **facts, "pixels": pixels(image)}, latents
+            image,
+            request,
+            key,
+            {"created": now, **facts, "pixels": hash_pixels(image)},
+            latents,
+            hashes,
         )
         with self._advising(*PICTURE):
-            self.inputs.keep(named(vars(request)))
+            self.inputs.keep(input_names(vars(request)))
             write_whole(path, data)
         self.index.put([packed(read_record(data), len(data))])
         return path
@@ -131,7 +138,7 @@ class Store:
     def prepare(self, requests: Iterable[Request] = ()) -> None:
         """Makes the folder, keeps the requests' input pictures and tries to write: a long run fails before it begins."""
         with self._advising(*PICTURE):
-            self.inputs.keep(name for request in requests for name in named(vars(request)))
+            self.inputs.keep(name for request in requests for name in input_names(vars(request)))
             self.images.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.images) as trial:
                 trial.write(bytes(ROOM))
@@ -183,7 +190,7 @@ class Store:
     def input(self, name: str) -> Image:
         """The input picture with that hash (the frame's columns `image`, `mask_image` and `depth_map`), RGB or grey."""
         try:
-            return self.inputs.picture(name)
+            return self.inputs.read(name)
         except FileNotFoundError:
             raise FileNotFoundError(
                 errno.ENOENT,
@@ -320,12 +327,12 @@ class Store:
         if own != key:
             return f"its recipe is that of {own}" if own else "carries no recipe"
         if missing := [
-            name for name in named(record["request"]) if not self.inputs.path(name).exists()
+            name for name in input_names(record["request"]) if not self.inputs.path(name).exists()
         ]:
             return f"its input picture {missing[0]} is missing"
         return (
             None
-            if record["facts"].get("pixels") == pixels(image)
+            if record["facts"].get("pixels") == hash_pixels(image)
             else "its pixels are not those that were saved"
         )
 

@@ -11,7 +11,7 @@ from html import escape
 from PIL import Image
 
 from ..results.frame import hide_home
-from ..store.metadata import SMALL, read_thumbnail
+from ..store.png import SMALL, read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
 PIXEL_ART = (

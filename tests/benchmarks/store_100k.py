@@ -24,7 +24,8 @@ import pandas as pd
 from PIL import Image
 
 from sdlab.recipe.request import Request, key_of
-from sdlab.store.metadata import ITXT_HEADER, infotext, json_bytes, png_bytes
+from sdlab.store.infotext import infotext
+from sdlab.store.png import ITXT_HEADER, json_bytes, png_bytes
 from sdlab.store.store import Store, pixels
 
 BASE = Request(

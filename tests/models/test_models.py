@@ -127,7 +127,7 @@ def test_a_file_of_the_models_folder_is_found_by_its_name(tmp_path, monkeypatch,
 
 
 def test_a_row_tells_what_its_file_predicts(tmp_path, monkeypatch):
-    from test_checkpoints import real_head
+    from originals import real_head
 
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     for name, size in (("sd-v2-1", 768), ("sd-v2-1-base", 512)):

@@ -8,7 +8,7 @@ import sdlab.models.pipeline
 import sdlab.render.denoise
 from sdlab import Request, preview, run, sweep
 from sdlab.models.resolve import native, resolve
-from sdlab.recipe.prompts import rows_of, syntax_name, tokens_of, weighted
+from sdlab.recipe.prompts import fill_rows, list_tokens, normalize_syntax, parse_weights
 from sdlab.render.denoise import Renderer, encode
 from sdlab.render.plan import chunks, plan
 from sdlab.store.store import Store
@@ -61,7 +61,7 @@ def cat(random_v1):
     ],
 )
 def test_brackets_are_weights(prompt, pieces):
-    found = weighted(prompt)
+    found = parse_weights(prompt)
     assert [text for text, _ in found] == list(pieces) and np.allclose(
         [weight for _, weight in found], list(pieces.values())
     )
@@ -97,7 +97,7 @@ def test_what_cannot_be_read_is_refused_with_its_place(cat, tmp_path, prompt, sa
 
 def test_without_the_syntax_brackets_are_plain_characters(cat, tmp_path, loaded):
     assert preview(cat.but(prompt="a (cat [b|c] AND"), tmp_path).todo == 1
-    assert tokens_of(loaded.pipe.tokenizer, "(cat)") == [
+    assert list_tokens(loaded.pipe.tokenizer, "(cat)") == [
         (token, 1) for token in loaded.pipe.tokenizer("(cat)")["input_ids"][1:-1]
     ]
 
@@ -111,7 +111,7 @@ def test_without_the_syntax_brackets_are_plain_characters(cat, tmp_path, loaded)
     ],
 )
 def test_a_syntax_has_one_spelling(given, name):
-    assert Request(prompt_syntax=given).prompt_syntax == name == syntax_name(name)
+    assert Request(prompt_syntax=given).prompt_syntax == name == normalize_syntax(name)
 
 
 def test_an_unknown_syntax_is_refused_with_what_there_is():
@@ -186,7 +186,7 @@ def test_weights_change_the_picture_of_their_cell_alone(cat, tmp_path):
 
 def test_chunks_have_75_tokens_and_their_own_ends(loaded):
     tokenizer = loaded.pipe.tokenizer
-    rows = rows_of(tokenizer, LONG, "chunks")
+    rows = fill_rows(tokenizer, LONG, "chunks")
     ids = np.array(rows)[..., 0].astype(int)
     all_of_them = tokenizer(LONG, verbose=False)["input_ids"][1:-1]
     assert (

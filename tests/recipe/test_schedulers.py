@@ -19,12 +19,12 @@ from sdlab.recipe.schedulers import (
     OPTIONS,
     SCHEDULERS,
     VALUES,
-    parted,
-    scheduler_name,
-    written,
+    normalize_scheduler,
+    parse_scheduler,
+    write_scheduler,
 )
 from sdlab.render.denoise import Renderer
-from sdlab.store.metadata import infotext, read_infotext
+from sdlab.store.infotext import infotext, read_infotext
 
 KARRAS, SDE = {"use_karras_sigmas": True}, {"algorithm_type": "sde-dpmsolver++"}
 A1111 = {  # A1111's name: (diffusers' class without "Scheduler", options), from both projects' documentation
@@ -70,7 +70,7 @@ COMBINED = [
 
 
 def here(name):
-    kind, options = parted(name)
+    kind, options = parse_scheduler(name)
     return all(importlib.util.find_spec(NEEDS[part]) for part in (kind, *options) if part in NEEDS)
 
 
@@ -128,12 +128,12 @@ def stock(pipe, scheduler, request, **more):
 @pytest.mark.parametrize("name", A1111)
 def test_a1111s_names_mean_diffusers_classes_with_options(name):
     kind, options = A1111[name]
-    assert parted(name) == (f"{kind}Scheduler", options)
+    assert parse_scheduler(name) == (f"{kind}Scheduler", options)
     assert (
-        parted(name.upper())
-        == parted(name.lower())
-        == parted(written(*parted(name)))
-        == parted(name)
+        parse_scheduler(name.upper())
+        == parse_scheduler(name.lower())
+        == parse_scheduler(write_scheduler(*parse_scheduler(name)))
+        == parse_scheduler(name)
     )
 
 
@@ -157,7 +157,7 @@ def test_a1111s_names_mean_diffusers_classes_with_options(name):
     ],
 )
 def test_other_spellings_are_understood_too(name, meant):
-    assert scheduler_name(name) == scheduler_name(meant)
+    assert normalize_scheduler(name) == normalize_scheduler(meant)
 
 
 def test_every_spelling_of_a_scheduler_has_one_key(random_v1):
@@ -166,10 +166,12 @@ def test_every_spelling_of_a_scheduler_has_one_key(random_v1):
         "dpmsolvermultistep(use_karras_sigmas = True)",
         "DPMSolverMultistepScheduler Karras",
     ]
-    assert len({Request(model=str(random_v1), scheduler=name).key for name in spelled}) == 1
     assert (
-        Request(model=str(random_v1), scheduler="DPM++ 2M").key
-        != Request(model=str(random_v1), scheduler=spelled[0]).key
+        len({resolve(Request(model=str(random_v1), scheduler=name)).key for name in spelled}) == 1
+    )
+    assert (
+        resolve(Request(model=str(random_v1), scheduler="DPM++ 2M")).key
+        != resolve(Request(model=str(random_v1), scheduler=spelled[0])).key
     )
 
 
@@ -203,7 +205,7 @@ def test_options_are_those_of_diffusers(kind):
 )
 def test_what_is_no_scheduler_is_refused_with_what_is(name, says):
     with pytest.raises(ValueError) as caught:
-        scheduler_name(name)
+        normalize_scheduler(name)
     assert says in str(caught.value)
 
 
@@ -215,9 +217,9 @@ def test_what_needs_a_package_is_refused_without_it(monkeypatch, name, package):
     with pytest.raises(
         ValueError, match=f"needs the package {package}.*or use .*these run: DDIMScheduler"
     ):
-        scheduler_name(name)
+        normalize_scheduler(name)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: "there")
-    assert scheduler_name(name) == written(*parted(name))
+    assert normalize_scheduler(name) == write_scheduler(*parse_scheduler(name))
 
 
 def test_eta_and_step_limits_belong_to_the_class_whatever_its_options(random_v1):
@@ -243,7 +245,7 @@ def test_an_axis_keeps_the_commas_within_brackets(random_v1):
     [*A1111, *COMBINED, "Euler(use_karras_sigmas=False)", "DDIM(timestep_spacing='leading')"],
 )
 def test_a_scheduler_returns_from_a1111s_text(name):
-    canonical = written(*parted(name))
+    canonical = write_scheduler(*parse_scheduler(name))
     fields = read_infotext(
         infotext({"scheduler": canonical, "seed": 1, "num_inference_steps": 2}, "1")
     )
@@ -269,7 +271,7 @@ def test_a_scheduler_returns_from_a1111s_text(name):
 def test_a1111s_sampler_and_schedule_type_are_one_scheduler(said, meant):
     assert read_infotext(f"a cat\nSteps: 20, {said}, Seed: 1, CFG scale: 7")[
         "scheduler"
-    ] == written(*parted(meant))
+    ] == write_scheduler(*parse_scheduler(meant))
 
 
 def test_a_schedule_type_without_a_counterpart_is_kept_as_it_is():
@@ -288,7 +290,7 @@ def test_a_schedule_type_without_a_counterpart_is_kept_as_it_is():
 def test_each_scheduler_equals_diffusers_own_call(loaded, latents, name, prediction):
     if not here(name):
         pytest.skip("needs a package that is not installed")
-    kind, options = parted(name)
+    kind, options = parse_scheduler(name)
     own = diffusers.PNDMScheduler.from_config(
         loaded.pipe.scheduler.config, prediction_type=prediction
     )
@@ -300,7 +302,7 @@ def test_each_scheduler_equals_diffusers_own_call(loaded, latents, name, predict
         num_inference_steps=4,
         height=64,
         width=64,
-        scheduler=scheduler_name(name),
+        scheduler=normalize_scheduler(name),
     )
     loaded.pipe.scheduler = own
     Renderer(loaded, 1).pictures([request])
@@ -327,7 +329,7 @@ def test_noise_of_the_steps_comes_from_the_cells_own_seed(loaded, latents, name)
             num_inference_steps=4,
             height=64,
             width=64,
-            scheduler=scheduler_name(name),
+            scheduler=normalize_scheduler(name),
         )
         for seed in (3, 5, 3)
     ]
@@ -434,9 +436,9 @@ def test_recipes_from_before_keep_their_keys(random_v1):
     }
     assert set(resolved.to_dict()) == before
     assert (
-        resolved.but(guidance_rescale=0).key
+        resolve(resolved.but(guidance_rescale=0)).key
         == resolved.key
-        != resolved.but(guidance_rescale=0.5).key
+        != resolve(resolved.but(guidance_rescale=0.5)).key
     )
     assert key_of(resolved.but(prompt_syntax="chunks").to_dict()) != resolved.key
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sdlab import Request, sweep
-from sdlab.recipe.axes import choices, numbers, words
+from sdlab.recipe.axes import read_choices, read_numbers, split_words
 
 
 def test_a_sweep_is_the_product_of_its_axes_with_the_last_one_fastest():
@@ -34,7 +34,7 @@ def test_a_sweep_is_the_product_of_its_axes_with_the_last_one_fastest():
     ],
 )
 def test_whole_number_ranges(text, values):
-    assert numbers(text, whole=True) == values
+    assert read_numbers(text, whole=True) == values
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_whole_number_ranges(text, values):
     ],
 )
 def test_real_ranges_end_where_they_say_and_are_exact(text, values):
-    assert numbers(text, whole=False) == values
+    assert read_numbers(text, whole=False) == values
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_commas_belong_to_a_prompt_and_separate_names():
     assert [c.prompt for c in sweep(Request(), prompt="a cat, big")] == ["a cat, big"]
     assert [c.prompt for c in sweep(Request(), prompt=["a, b", "c"])] == ["a, b", "c"]
     assert [c.scheduler for c in sweep(Request(), scheduler="DDIM, PNDM")] == ["DDIM", "PNDM"]
-    assert words('cat, "dog, big", "say ""hi"""') == ["cat", "dog, big", 'say "hi"']
+    assert split_words('cat, "dog, big", "say ""hi"""') == ["cat", "dog, big", 'say "hi"']
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ def test_choices_in_a_prompt_are_all_taken_and_named():
     ],
 )
 def test_the_readings_of_a_prompt(prompt, texts):
-    assert [text for text, _ in choices(prompt)] == texts
+    assert [text for text, _ in read_choices(prompt)] == texts
 
 
 def test_a_choice_that_occurs_twice_gets_a_number():
-    assert choices("{a|b} {a|b}")[1] == ("a b", {"a|b": "a", "a|b 2": "b"})
+    assert read_choices("{a|b} {a|b}")[1] == ("a b", {"a|b": "a", "a|b 2": "b"})
 
 
 def test_choices_in_both_prompts_keep_their_own_labels():
@@ -195,7 +195,7 @@ def test_a_prompt_that_cannot_be_read_is_explained(prompt, says):
 
 def test_weights_of_choices_are_ignored_aloud():
     with pytest.warns(UserWarning, match="weights are ignored"):
-        assert [text for text, _ in choices("{0.5::a|3::b}")] == ["a", "b"]
+        assert [text for text, _ in read_choices("{0.5::a|3::b}")] == ["a", "b"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        choices("{10 cats|a::b}")
+        read_choices("{10 cats|a::b}")

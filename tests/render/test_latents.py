@@ -160,5 +160,10 @@ def test_pictures_made_from_pictures_share_no_latents(cells, random_v1):
 
     own = native(str(random_v1))
     plain, other = (resolve(cell) for cell in (cells[0], cells[3]))
-    assert denoised_key(plain, own) == denoised_key(other, own) == plain.key != other.key
+    assert (
+        denoised_key(plain, own)
+        == denoised_key(other, own)
+        == resolve(plain).key
+        != resolve(other).key
+    )
     assert denoised_key(dataclasses.replace(plain, image="0" * 32), own) is None

@@ -13,10 +13,12 @@ from swaps import write_embeddings, write_peft_lora
 
 import sdlab.render.denoise
 from sdlab import MODELS, Model, Request, Store, preview, run, sweep
+from sdlab.models.additions import hash_parts
 from sdlab.models.pickles import brief
 from sdlab.models.resolve import resolve
 from sdlab.results.code import models_code
-from sdlab.store.metadata import png_bytes, read_infotext
+from sdlab.store.infotext import read_infotext
+from sdlab.store.png import png_bytes
 
 BLUE = Image.new("RGB", (64, 64), "blue")
 
@@ -37,7 +39,11 @@ def said(request):
 
     request = resolve(request)
     return read_infotext(
-        Image.open(io.BytesIO(png_bytes(BLUE, request, request.key, {}))).info["parameters"]
+        Image.open(
+            io.BytesIO(
+                png_bytes(BLUE, request, request.key, {}, hashes=hash_parts(request.to_dict()))
+            )
+        ).info["parameters"]
     )
 
 
@@ -81,7 +87,7 @@ def test_a_models_own_vae_is_no_other_part(base, random_v1, other, tmp_path):
         found = resolve(base.but(vae=vae))
         assert (found.weights, found.key) == (own.weights, own.key)
     assert resolve(base.but(vae=other)).key != own.key
-    assert Request(vae="tiny-v1").key == Request().key
+    assert resolve(Request(vae="tiny-v1")).key == resolve(Request()).key
 
 
 def test_files_that_are_no_vae_are_refused_as_such(base, tmp_path):

@@ -401,10 +401,10 @@ def test_a_safety_checker_stays_on_and_its_verdict_is_recorded(cat, tmp_path, mo
 def test_a_full_disk_ends_the_run_and_keeps_what_is_finished(cat, tmp_path, monkeypatch):
     save, saved = Store.save, []
 
-    def full(self, *args):
+    def full(self, *args, **more):
         if len(saved) == 3:
             raise OSError(28, "No space left on device")
-        saved.append(save(self, *args))
+        saved.append(save(self, *args, **more))
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
         patch.setattr(Store, "save", full)
@@ -490,7 +490,9 @@ def test_two_jobs_take_turns(cat, random_v1, tmp_path):
 
 def test_an_exception_in_the_thread_comes_out_of_result(cat, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        Store, "save", lambda *args: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        Store,
+        "save",
+        lambda *args, **more: (_ for _ in ()).throw(OSError(28, "No space left on device")),
     )
     job = Job(cat, tmp_path)
     job.wait()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import write_pipeline
+from originals import original_vae
 from safetensors.torch import load_file, save_file
 from swaps import write_embeddings, write_kohya_lora, write_peft_lora
-from test_checkpoints import original_vae
 
 import sdlab.models.pipeline
 from sdlab import Request, run, sweep

@@ -10,7 +10,7 @@ from PIL import Image
 import sdlab.models.pipeline
 import sdlab.render.sketch
 from sdlab import GenerationError, Job, Request, run, sweep
-from sdlab.models.resolve import SCHEDULERS
+from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.render.denoise import Renderer, clean_latents
 
 DRAWN = Request(

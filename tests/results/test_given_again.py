@@ -5,6 +5,7 @@ import re
 import shutil
 import warnings
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pandas as pd
@@ -13,17 +14,17 @@ from PIL import Image
 
 from sdlab import Job, Request, Store, image_grid, run, sweep, write_report
 from sdlab.models.resolve import resolve
+from sdlab.pictures import _known, hash_pixels, read_picture
 from sdlab.render.plan import plan
 from sdlab.results.frame import shortened
 from sdlab.results.report_inputs import inputs_section
-from sdlab.store.inputs import _known, picture, pixels
 from sdlab.widgets import Compare
 from sdlab.widgets.seed_grid.places import places_of
 
 GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
 COLOURS = np.stack([GREY, GREY.T, GREY[::-1]], axis=-1)
 BASE = Request(prompt="a red circle", num_inference_steps=2)
-HASH = pixels(Image.fromarray(COLOURS))
+HASH = hash_pixels(Image.fromarray(COLOURS))
 
 
 def blank(width, height):
@@ -35,8 +36,9 @@ def lent(tmp_path):
     """A store's folder that has lent the picture to this process, which knows it in no other way."""
     before = dict(_known)
     store = Store(tmp_path / "store")
-    BASE.but(image=COLOURS)
-    store.inputs.keep([HASH])
+    cell = BASE.but(image=COLOURS)
+    store.inputs.keep([cell.image])
+    del cell
     _known.clear()
     store.inputs.lend([HASH])
     yield store
@@ -53,7 +55,7 @@ def lent(tmp_path):
 def test_a_picture_given_again_takes_the_place_of_a_lent_file_that_is_gone_or_changed(lent, harm):
     harm(lent.inputs.path(HASH))
     assert BASE.but(image=COLOURS).image == HASH
-    assert np.array_equal(picture(HASH), COLOURS)
+    assert np.array_equal(read_picture(HASH), COLOURS)
 
 
 def test_a_lost_folder_of_inputs_comes_back_though_all_cells_are_finished(tmp_path):
@@ -214,9 +216,10 @@ def test_a_report_alone_is_enough_to_make_its_requests_again(tmp_path, monkeypat
         page,
     )
     (tmp_path / "saved.png").write_bytes(base64.b64decode(data))
-    monkeypatch.setattr("sdlab.store.inputs._known", {})
-    assert getattr(Request(**{field: tmp_path / "saved.png"}), field) == name == HASH
-    assert np.array_equal(picture(HASH), COLOURS)
+    monkeypatch.setattr("sdlab.pictures._known", WeakValueDictionary())
+    request = Request(**{field: tmp_path / "saved.png"})
+    assert getattr(request, field) == name == HASH
+    assert np.array_equal(read_picture(HASH), COLOURS)
 
 
 def test_inputs_beyond_the_limit_come_in_small_and_missing_ones_are_named(tmp_path, monkeypatch):
@@ -229,6 +232,6 @@ def test_inputs_beyond_the_limit_come_in_small_and_missing_ones_are_named(tmp_pa
         and page.count("data:image/webp") == 1
         and "400x400 pixels, in small here" in page
     )
-    monkeypatch.setattr("sdlab.store.inputs._known", {})
+    monkeypatch.setattr("sdlab.pictures._known", WeakValueDictionary())
     shutil.rmtree(tmp_path / "inputs")
     assert inputs_section(frame).count("not at hand when the report was written") == 2

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from sdlab.models.resolve import MODELS, Model
-from sdlab.recipe.request import FIELDS, Request, sweep
+from sdlab.recipe.request import FIELDS, Request
+from sdlab.recipe.sweep import sweep
 from sdlab.results.pairs import difference, not_constant, pair
 
 V2 = {

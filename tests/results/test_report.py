@@ -15,7 +15,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from sdlab.recipe.request import FIELDS, Request, sweep
+from sdlab.recipe.request import FIELDS, Request
+from sdlab.recipe.sweep import sweep
 from sdlab.results.grid import image_grid
 from sdlab.results.report import write_report
 
@@ -194,7 +195,7 @@ PLANS = {
     "not a product": (plan(seed=range(3), eta=[0, 1])[:-1], False),
     "shuffled": (plan(seed=range(3), eta=[0, 1])[::-1][1:] + plan(seed=2, eta=1), False),
     "one field, no order": (plan(seed=[1, 2]) + plan(seed=[1, 3]), False),
-    "one recipe three times": (plan(seed=1) * 3, False),
+    "one recipe three times": (list(plan(seed=1)) * 3, False),
     "private characters": ([c.but(prompt="\ue000 x") for c in plan(seed=range(2))], False),
 }
 

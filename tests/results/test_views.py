@@ -13,7 +13,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from sdlab.recipe.request import FIELDS, Request, sweep
+from sdlab.recipe.request import FIELDS, Request
+from sdlab.recipe.sweep import sweep
 from sdlab.results.grid import image_grid
 from sdlab.results.sheet import GridFigure
 

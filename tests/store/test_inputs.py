@@ -11,10 +11,11 @@ from PIL import Image
 
 from sdlab import MODELS, Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
+from sdlab.pictures import _known, hash_pixels, name_picture, png_bytes, read_picture
 from sdlab.render.plan import plan
 from sdlab.results.code import results_code
-from sdlab.store.inputs import _known, content, picture, pixels, png
-from sdlab.store.metadata import infotext, read_infotext, read_record
+from sdlab.store.infotext import infotext, read_infotext
+from sdlab.store.png import read_record
 
 GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
 COLOURS = np.stack([GREY, GREY.T, GREY[::-1]], axis=-1)
@@ -44,9 +45,9 @@ def test_a_picture_has_one_name_in_all_its_forms(tmp_path):
         str(tmp_path / "a.png"),
         tmp_path / "b, c.webp",
         opaque,
-        pixels(image),
+        hash_pixels(image),
     ]
-    assert {Request(image=form).image for form in forms} == {pixels(image)}
+    assert {Request(image=form).image for form in forms} == {hash_pixels(image)}
     assert len(sweep(BASE, image=str(tmp_path / "b, c.webp"))) == 1  # a comma belongs to the path
     assert (
         len(sweep(BASE, image=[COLOURS, COLOURS[::-1], image])) == 2
@@ -63,7 +64,7 @@ def test_what_is_transparent_becomes_white_and_in_a_mask_black():
     clear = np.dstack([COLOURS, np.zeros_like(GREY)])
     clear[:32, :, 3] = 255
     image, mask = (
-        np.asarray(picture(content(field, Image.fromarray(clear))))
+        np.asarray(read_picture(name_picture(field, Image.fromarray(clear))))
         for field in ("image", "mask_image")
     )
     assert np.array_equal(image[:32], COLOURS[:32]) and (image[32:] == 255).all()
@@ -75,16 +76,18 @@ def test_the_orientation_that_a_camera_noted_is_applied(tmp_path):
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     Image.fromarray(COLOURS[:, :32]).save(tmp_path / "photo.png", exif=exif)
     assert np.array_equal(
-        picture(content("image", tmp_path / "photo.png")), np.rot90(COLOURS[:, :32], -1)
+        read_picture(name_picture("image", tmp_path / "photo.png")), np.rot90(COLOURS[:, :32], -1)
     )
 
 
 def test_masks_may_be_true_and_false_and_depth_maps_deep():
     mask = np.zeros((8, 16), bool)
     mask[:4] = True
-    assert np.array_equal(np.asarray(picture(content("mask_image", mask))), mask * 255)
+    assert np.array_equal(np.asarray(read_picture(name_picture("mask_image", mask))), mask * 255)
     depth = Image.fromarray(np.linspace(1000, 61000, 256).astype(np.uint16).reshape(16, 16))
-    assert np.array_equal(np.asarray(picture(content("depth_map", depth))).ravel(), np.arange(256))
+    assert np.array_equal(
+        np.asarray(read_picture(name_picture("depth_map", depth))).ravel(), np.arange(256)
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_what_is_no_picture_is_refused_with_what_to_do(given, kind, said):
 
 
 def test_torn_and_moving_pictures_are_refused(tmp_path):
-    whole = png(Image.fromarray(COLOURS))
+    whole = png_bytes(Image.fromarray(COLOURS))
     (tmp_path / "torn.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text.png").write_text("no picture")
     Image.fromarray(GREY).save(
@@ -234,7 +237,7 @@ def test_the_strength_of_a_second_pass_is_not_taken_for_that_of_a_request():
 def test_a_half_finished_step_count_costs_half(tmp_path):
     store = Store(tmp_path)
     base = resolve(BASE.but(num_inference_steps=20, image=COLOURS, strength=0.5))
-    store.save(base.key, base, Image.fromarray(COLOURS), {"seconds": 4.0})
+    store.save(resolve(base).key, base, Image.fromarray(COLOURS), {"seconds": 4.0})
     like = dict(weights=base.weights, height=64, width=64)
     assert (
         store.seconds(num_inference_steps=20, **like) == 8

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from sdlab.models.resolve import SCHEDULERS
 from sdlab.recipe.request import Request, key_of
-from sdlab.store.metadata import infotext, png_bytes, quoted, read_infotext, read_record
+from sdlab.recipe.schedulers import SCHEDULERS
+from sdlab.store.infotext import infotext, quoted, read_infotext
+from sdlab.store.png import png_bytes, read_record
 
 RESOLVED = Request(
     prompt="a hamster",
@@ -274,7 +275,9 @@ def test_broken_infotext_is_never_refused():
 
 def test_metadata_and_store_load_no_heavy_library():
     heavy = {"torch", "diffusers", "pandas", "numpy", "PIL"}
-    code = f"import sys, sdlab.store.metadata, sdlab.store.store; print({heavy} & set(sys.modules) or '')"
+    code = (
+        f"import sys, sdlab.store.png, sdlab.store.store; print({heavy} & set(sys.modules) or '')"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -19,9 +19,11 @@ import pytest
 from PIL import Image
 
 import sdlab.store.store
+from sdlab.pictures import hash_pixels
 from sdlab.recipe.request import FIELDS, Request, key_of
-from sdlab.store.metadata import png_bytes, read_record
-from sdlab.store.store import COLUMNS, FACTS, Store, pixels
+from sdlab.store.columns import COLUMNS, FACTS
+from sdlab.store.png import png_bytes, read_record
+from sdlab.store.store import Store
 
 RESOLVED = Request(
     prompt="a hamster",
@@ -32,6 +34,7 @@ RESOLVED = Request(
     scheduler="DDIMScheduler",
     weights="0123456789abcdef" * 2,
 )
+DTYPES = {name: column.dtype for name, column in COLUMNS.items()}
 HERE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from test_store import *\n"
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -109,7 +112,7 @@ def test_the_frame_has_one_row_a_picture_in_nullable_types(tmp_path):
         store, 2**63 - 1, facts={"seconds": np.float64(0.5), "nsfw": False, "threads": np.int64(2)}
     )
     frame = store.frame()
-    assert {name: str(kind) for name, kind in frame.dtypes.items()} == COLUMNS
+    assert {name: str(kind) for name, kind in frame.dtypes.items()} == DTYPES
     assert list(frame) == ["key", *FIELDS, "path", "error", *FACTS, "starred", "rating"]
     row = frame.iloc[0]
     assert (row["key"], row["seed"], row["seconds"], row["nsfw"], row["threads"]) == (
@@ -148,7 +151,7 @@ def test_the_frame_of_given_keys_has_their_order_and_gaps(tmp_path, others):
     assert frame.loc[1].drop(["key", "starred"]).isna().all() and frame["path"][2] == str(
         store.path(a)
     )
-    assert {name: str(kind) for name, kind in store.frame([]).dtypes.items()} == COLUMNS
+    assert {name: str(kind) for name, kind in store.frame([]).dtypes.items()} == DTYPES
 
 
 @pytest.mark.parametrize(
@@ -182,7 +185,7 @@ def test_identical_pictures_have_equal_pixels(tmp_path):
     for seed, image in enumerate([picture(0), picture(0), picture(1), reshaped]):
         store.save(*cell(seed), image, {})
     a, b, c, d = store.frame()["pixels"]
-    assert a == b == pixels(picture(0)) and len({a, c, d}) == 3 and len(a) == 32
+    assert a == b == hash_pixels(picture(0)) and len({a, c, d}) == 3 and len(a) == 32
 
 
 def test_a_key_must_belong_to_its_request(tmp_path):
@@ -458,7 +461,9 @@ def test_check_names_what_is_wrong(tmp_path):
     a, b, c, d, _ = save(store, 0, 1, 2, 3, 4)
     data = store.path(a).read_bytes()
     key, request = cell(0)
-    store.path(a).write_bytes(png_bytes(picture(9), request, key, {"pixels": pixels(picture(0))}))
+    store.path(a).write_bytes(
+        png_bytes(picture(9), request, key, {"pixels": hash_pixels(picture(0))})
+    )
     shutil.copy(store.path(d), store.path(b))
     picture().save(store.path(c))
     store.path(d).write_bytes(data[:-200])

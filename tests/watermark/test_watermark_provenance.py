@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin
 from test_watermark_files import chunk, noise, png_of
 
 from sdlab.recipe.request import Request
-from sdlab.store.metadata import png_bytes
+from sdlab.store.png import png_bytes
 from sdlab.watermark.provenance import marks_of
 
 INFOTEXT = "a cat, läuft 猫\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: m"

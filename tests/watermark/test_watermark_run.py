@@ -9,7 +9,8 @@ from sdlab import Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
 from sdlab.render.denoise import Renderer, picture_of
-from sdlab.store.metadata import infotext, read_infotext, read_record
+from sdlab.store.infotext import infotext, read_infotext
+from sdlab.store.png import read_record
 from sdlab.watermark import PAYLOADS, Payload, embed_watermark
 
 RESOLVED = Request(

@@ -12,7 +12,8 @@ from PIL import Image
 
 import sdlab.models.pipeline
 from sdlab import run
-from sdlab.recipe.request import Request, key_of, sweep
+from sdlab.recipe.request import Request, key_of
+from sdlab.recipe.sweep import sweep
 from sdlab.render.job import Job
 from sdlab.store.store import Store
 from sdlab.widgets import Compare, panel

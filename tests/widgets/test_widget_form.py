@@ -389,7 +389,9 @@ def test_a_form_of_requests_has_these_requests(name, tmp_path):
 def test_requests_as_a_frame_has_them_become_a_form_of_the_same_cells(tmp_path):
     plan = sweep(CIRCLE, seed=range(2))
     form = SweepForm([resolve(request) for request in plan], tmp_path)
-    assert [request.key for request in form.value] == [request.key for request in plan]
+    assert [resolve(request).key for request in form.value] == [
+        resolve(request).key for request in plan
+    ]
     with pytest.raises(ValueError, match="weights='0000' belongs to 'tiny-v1' alone"):
         SweepForm(CIRCLE.but(weights="0000"), tmp_path)
 
@@ -438,7 +440,7 @@ def test_run_renders_what_the_form_says_and_shows_it(form):
     job = form.run()
     results = form.results
     assert (
-        list(results["key"]) == [request.key for request in form.value]
+        list(results["key"]) == [resolve(request).key for request in form.value]
         and results["path"].notna().all()
     )
     assert form.job is job and form.grid.job is job and form._place.children == (form.grid,)
@@ -483,7 +485,7 @@ def test_a_native_value_written_out_is_the_same_recipe_and_rendered_once(form):
     assert 'SeedGrid(results.drop_duplicates("key"), row="num_inference_steps")' in form.code
     form.run()
     assert [request.key for request in form.job.requests] == list(
-        dict.fromkeys(request.key for request in form.value)
+        dict.fromkeys(resolve(request).key for request in form.value)
     )
     assert list(form.results["num_inference_steps"]) == [2, 2, own, own]
 

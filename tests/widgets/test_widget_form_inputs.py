@@ -4,6 +4,7 @@ import io
 import re
 import warnings
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from test_widget_form import executed, filled
 
 from sdlab import Request, Store, sweep
 from sdlab.models.resolve import resolve
+from sdlab.pictures import PICTURES, name_picture, read_picture
 from sdlab.recipe.request import FIELDS
-from sdlab.store.inputs import PICTURES, content, picture
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.look import Look
 
@@ -103,7 +104,10 @@ def test_what_is_folded_away_is_said(tmp_path):
         and not pictures.line.value
     )
     pictures.button.value = False
-    assert f"Also set: image {content('image', HALVES)[:8]}…; strength 0.5<" in pictures.line.value
+    assert (
+        f"Also set: image {name_picture('image', HALVES)[:8]}…; strength 0.5<"
+        in pictures.line.value
+    )
     assert form._script.folds == {"Input pictures": False, "More settings": False}
 
 
@@ -115,13 +119,13 @@ def test_a_path_is_a_picture_until_the_file_changes(tmp_path, monkeypatch):
     HALVES.save("a, b.png")
     form = filled(SweepForm(store="store"), image='"a, b.png", none')
     assert [cell.image for cell in form.value] == [
-        content("image", HALVES),
+        name_picture("image", HALVES),
         None,
     ] and form.errors == {}
     assert 'image=["a, b.png", None]' in form.code and "#" not in form.code
     WIDE.save("a, b.png")
     filled(form, seed="1")
-    assert form.value[0].image == content("image", WIDE)
+    assert form.value[0].image == name_picture("image", WIDE)
 
 
 def test_an_uploaded_picture_stands_in_its_field_and_is_shown(tmp_path):
@@ -131,7 +135,7 @@ def test_an_uploaded_picture_stands_in_its_field_and_is_shown(tmp_path):
     filled(form)
     assert form.value == [Request(image=HALVES, mask_image=HALVES)] and form.errors == {}
     assert (
-        form.fields["image"].value == content("image", HALVES)
+        form.fields["image"].value == name_picture("image", HALVES)
         and form._fields["image"].upload.value == ()
     )
     assert (
@@ -157,12 +161,12 @@ def test_the_store_lends_the_pictures_that_requests_name(tmp_path, monkeypatch):
     cells = sweep(Request(), image=[HALVES, WIDE])
     resolved = [resolve(cell) for cell in cells]  # whose sizes follow their pictures
     Store(tmp_path).inputs.keep([cell.image for cell in cells])
-    monkeypatch.setattr("sdlab.store.inputs._known", {})
+    monkeypatch.setattr("sdlab.pictures._known", WeakValueDictionary())
     form = filled(SweepForm([cell.but(strength=None) for cell in resolved], tmp_path))
     assert [cell.image for cell in form.value] == [
         cell.image for cell in cells
     ] and form.errors == {}
-    assert picture(cells[1].image).size == (96, 64)
+    assert read_picture(cells[1].image).size == (96, 64)
     assert re.search(r"# image: named by content, which Store\(.*\) keeps", form.code)
 
 
@@ -178,7 +182,7 @@ def test_a_form_runs_image_to_image(tmp_path):
         form.results["task"].tolist() == ["img2img"] * 2
         and form.results["strength"].tolist() == [0.5] * 2
     )
-    assert form.results["image"].eq(content("image", HALVES)).all()
+    assert form.results["image"].eq(name_picture("image", HALVES)).all()
 
 
 # Errors and notes

@@ -65,7 +65,7 @@ def stored(requests, folder):
     """The frame of requests whose pictures, of noise, are in a store."""
     store = Store(folder)
     for n, request in enumerate(map(resolve, requests)):
-        store.save(request.key, request, picture(n), {"batch_size": 4, "seconds": 0.5})
+        store.save(resolve(request).key, request, picture(n), {"batch_size": 4, "seconds": 0.5})
     return run(requests, store, progress=False)
 
 
@@ -366,7 +366,7 @@ def test_the_whole_of_a_cell_is_its_own_file_with_the_exact_recipe(seen):
         "3",
         "0",
     ) and not {"key", "path", "pixels"} & facts.keys()
-    assert eval(answer["code"], {"Request": Request}).key == row["key"] and answer[
+    assert resolve(eval(answer["code"], {"Request": Request})).key == row["key"] and answer[
         "recipe"
     ].startswith("a blue cat\n")
 

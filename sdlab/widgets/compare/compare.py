@@ -11,7 +11,7 @@ from PIL import Image
 
 from ...render.job import Job
 from ...results.code import store_root
-from ...results.frame import NEUTRAL, counted, hide_home, shortened, text_of, values
+from ...results.frame import counted, hide_home, is_neutral, shortened, text_of, values
 from ...results.pairs import Pairing, difference, not_constant, pair
 from ...store.store import Store
 from ..panel import Panel, source
@@ -268,7 +268,7 @@ class Compare(Panel):
         facts = [
             [name, text_of(value)]
             for name, value in shown.items()
-            if value is not None and value != NEUTRAL.get(name)
+            if value is not None and not is_neutral(name, value)
         ]
         return {
             "kind": "pair",

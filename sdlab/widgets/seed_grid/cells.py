@@ -12,43 +12,29 @@ from typing import Any
 
 import pandas as pd
 
-from ...recipe.request import FIELDS, Request
+from ...recipe.request import FIELDS, SPECS, Request
 from ...results.code import STATED, arguments, requests_of, store_root
 from ...results.frame import (
-    NEUTRAL,
     enumeration,
     hide_home,
     in_short,
+    is_neutral,
     plain,
     text_of,
     tuples,
     values,
     varying,
 )
-from ...store.metadata import infotext, read_record
+from ...store.columns import COLUMNS
+from ...store.infotext import infotext
+from ...store.png import read_record
 from ...store.store import Store
 from ..pictures import thumbnail
 
-HIDDEN = (
-    "key",
-    "path",
-    "error",
-    "pixels",
-    "rerun",
-    "starred",
-    "rating",
-)  # columns that the zoom does not list
-SHORT = (
-    "prompt",
-    "negative_prompt",
-    "model",
-    "seed",
-    "guidance_scale",
-    "num_inference_steps",
-    "scheduler",
-    "height",
-    "width",
+HIDDEN = tuple(  # columns that the zoom does not list
+    name for name, column in COLUMNS.items() if column.role in ("identity", "opinion")
 )
+SHORT = tuple(name for name, spec in SPECS.items() if spec.hint and not spec.fold)
 WAITING, THERE, FAILED, ABSENT = ".+x?"
 
 openers = ThreadPoolExecutor(2, "sdlab thumbnails")
@@ -168,7 +154,7 @@ class Cells:
         return "\n".join(
             f"{name}: {text_of(value)}"
             for name, value in found.items()
-            if value not in (None, NEUTRAL.get(name))
+            if value is not None and not is_neutral(name, value)
         )
 
     def pictures(self, cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from ...recipe.request import sweep
+from ...recipe.sweep import sweep
 from ...render.events import Event
 from ...render.job import Job
 from ...results.code import grid_code

@@ -10,9 +10,8 @@ from typing import Any
 
 import ipywidgets
 
-from ...models.resolve import SCHEDULERS
-from ...recipe.request import FIELDS
-from ...results.frame import PROMPTS
+from ...recipe.request import FIELDS, PROMPTS
+from ...recipe.schedulers import SCHEDULERS
 from ...store.store import Store
 from .plan import LINED, NAMES
 

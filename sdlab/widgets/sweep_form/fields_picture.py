@@ -11,7 +11,7 @@ from typing import Any
 
 import ipywidgets
 
-from ...store.inputs import content, known, picture
+from ...pictures import is_known, name_picture, read_picture
 from .fields import Field
 
 SIDE = 64  # pixels, of what is shown of a picture
@@ -42,7 +42,7 @@ class PictureField(Field):
 
     def show(self, names: Iterable[str | None]) -> None:
         """Shows the pictures of these contents, as far as this process knows them."""
-        found = [name for name in names if name and known(name)]
+        found = [name for name in names if name and is_known(name)]
         more = f"and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         self._pictures.value = "".join(map(preview_of, found[:SHOWN])) + more
 
@@ -76,7 +76,7 @@ def uploaded(name: str, file: str, data: bytes) -> str:
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-            return content(name, image)
+            return name_picture(name, image)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{file!r:.120}: {error}") from None
     except Exception:  # Pillow's are of many kinds, and speak of the bytes in memory
@@ -87,7 +87,7 @@ def uploaded(name: str, file: str, data: bytes) -> str:
 def preview_of(name: str) -> str:
     """The picture of this content as a small HTML image."""
     try:
-        image = picture(name)
+        image = read_picture(name)
     except (ValueError, OSError) as error:
         return escape(f"{error}")
     alternative, file = f"{name[:8]}…, {image.width}x{image.height}", io.BytesIO()

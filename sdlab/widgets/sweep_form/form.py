@@ -11,11 +11,11 @@ import ipywidgets
 import traitlets
 
 from ...models.catalogue import available
+from ...pictures import PICTURES
 from ...recipe.request import Request
 from ...render.job import Job
 from ...render.plan import listed
 from ...results.frame import enumeration
-from ...store.inputs import PICTURES
 from ...store.store import Store
 from ..panel import Kept, workers
 from ..seed_grid.grid import SeedGrid

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...models.resolve import native, resolve
-from ...recipe.request import FIELDS, OPTIONAL, Request
+from ...pictures import input_names
+from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
 from ...render.plan import preview
-from ...results.frame import PROMPTS, enumeration, text_of
-from ...store.inputs import named
+from ...results.frame import enumeration, text_of
 from ...store.store import Store
 from .plan import Reading, heard
 
@@ -82,7 +82,7 @@ def looked_up(reading: Reading, store: Store) -> Look:
 
 def lend(store: Store, requests: Sequence[Request]) -> None:
     """Has this process know the requests' input pictures that the store keeps."""
-    store.inputs.lend({name for request in requests for name in named(vars(request))})
+    store.inputs.lend({name for request in requests for name in input_names(vars(request))})
 
 
 def once(requests: Sequence[Request]) -> list[Request]:

@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...recipe.axes import ESCAPED, MOST, WEIGHT, numbers, readings, words
-from ...recipe.request import MAX_CELLS, OPTIONAL, WHOLE, Request, axis_values, replacements, sweep
-from ...results.frame import PROMPTS, text_of
-from ...store.inputs import HASH, PICTURES
+from ...pictures import HASH, PICTURES
+from ...recipe.axes import WEIGHT, count_readings, read_numbers, split_words
+from ...recipe.request import OPTIONAL, PROMPTS, SPECS, Request
+from ...recipe.sweep import MAX_CELLS, read_axis, read_replacements, sweep
+from ...results.frame import text_of
 from ...store.store import Store
 
 NAMES = ("model", "scheduler")  # fields of which some of a list are chosen; the others hold text
@@ -198,23 +199,23 @@ def understood(name: str, text: Any, changed: tuple = ()) -> tuple[list[Any], An
     if name in NAMES:
         if name == "model" and not text:
             raise ValueError("choose at least one model")
-        found = axis_values(name, list(text)) if text else []
+        found = read_axis(name, list(text)) if text else []
         return found, found
     if name in PROMPTS:
-        lines = axis_values(
+        lines = read_axis(
             name, [line_read(line) for line in re.split(r"\r?\n|\r", text) if line.strip()] or [""]
         )
         for line in lines:
-            count_readings(line)
+            count_quietly(line)
         return lines, lines
     text = text.strip()
     if not text:
         return [], None
     items = items_of(name, text)
     if name in PICTURES:
-        named = {value: item for item in items for value in axis_values(name, [item])}
+        named = {value: item for item in items for value in read_axis(name, [item])}
         return list(named), list(named.values())
-    found = axis_values(name, items)
+    found = read_axis(name, items)
     for value in found if name in ("height", "width") else ():
         Request(**{name: value})  # knows which sizes there are
     return found, text if None not in items else found
@@ -222,7 +223,7 @@ def understood(name: str, text: Any, changed: tuple = ()) -> tuple[list[Any], An
 
 def changed_at(text: str) -> tuple:
     """When the files were changed that a text names, those that are there."""
-    files = [Path(item).expanduser() for item in words(text.strip())]
+    files = [Path(item).expanduser() for item in split_words(text.strip())]
     return tuple(file.stat().st_mtime_ns if file.is_file() else None for file in files)
 
 
@@ -231,16 +232,18 @@ def items_of(name: str, text: str) -> list[Any]:
     nothing = ABSENT.get(name, NATIVE)
     if name in WORDS or name in LINED:
         items = (
-            words(text)
+            split_words(text)
             if name in WORDS
             else [line_read(line) for line in text.splitlines() if line.strip()]
         )
         return [None if item.lower() == nothing else item for item in items]
     if name not in OPTIONAL or nothing not in text.lower():
-        return numbers(text, whole=name in WHOLE, name=name)
+        return read_numbers(text, whole=SPECS[name].kind == "whole", name=name)
     each = [
-        [None] if item.lower() == nothing else numbers(item, whole=name in WHOLE, name=name)
-        for item in words(text)
+        [None]
+        if item.lower() == nothing
+        else read_numbers(item, whole=SPECS[name].kind == "whole", name=name)
+        for item in split_words(text)
     ]
     return [value for found in each for value in found]
 
@@ -252,7 +255,7 @@ def says_nothing(name: str, found: list[Any]) -> bool:
 
 def require_found(replace: str, values: Mapping[str, list[Any]]) -> None:
     """ValueError if nothing is there to replace in one of the prompts."""
-    search = next(iter(replacements(replace)))
+    search = next(iter(read_replacements(replace)))
     for prompt in values.get("prompt", [""]):
         for negative in values.get("negative_prompt", [""]):
             if search not in prompt and search not in negative:
@@ -266,11 +269,13 @@ def counted(values: Mapping[str, list[Any]], replace: str) -> tuple[int, dict[st
     others = math.prod(len(found) for name, found in values.items() if name not in PROMPTS)
     lines = [values.get(name, [""]) for name in PROMPTS]
     swaps = [
-        (search, text) for search, found in replacements(replace or None).items() for text in found
+        (search, text)
+        for search, found in read_replacements(replace or None).items()
+        for text in found
     ] or [("", "")]
     try:
         texts = sum(
-            math.prod(sum(count_readings(line.replace(*swap)) for line in each) for each in lines)
+            math.prod(sum(count_quietly(line.replace(*swap)) for line in each) for each in lines)
             for swap in swaps
         )
     except ValueError as error:
@@ -282,16 +287,10 @@ def counted(values: Mapping[str, list[Any]], replace: str) -> tuple[int, dict[st
     return cells, {}
 
 
-def count_readings(prompt: str) -> int:
-    """How many prompts the choices in braces make of one; ValueError for braces that offer none, or too many."""
-    hidden = prompt
-    for mark, stand_in in ESCAPED.items():
-        hidden = hidden.replace(mark, stand_in)
+def count_quietly(prompt: str) -> int:
+    """Counts the readings of a prompt; of weights, which are ignored, the notes speak."""
     with heard() if "::" in prompt else contextlib.nullcontext():
-        count = readings(hidden)
-    if count > MOST:
-        raise ValueError(f"{prompt!r} has {count:,} readings, more than {MOST:,}")
-    return count
+        return count_readings(prompt)
 
 
 # A prompt in a line of its own

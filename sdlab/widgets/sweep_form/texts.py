@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ...models.resolve import native, resolve
-from ...recipe.axes import NAMED, numbers
-from ...recipe.request import FIELDS, OPTIONAL, WEIGHTY, WHOLE, Request, sweep
+from ...pictures import PICTURES
+from ...recipe.axes import NAMED, read_numbers
+from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
+from ...recipe.sweep import sweep
 from ...results.code import axes_of, escaped, shared_and_varying
-from ...results.frame import PROMPTS, enumeration, text_of
-from ...store.inputs import PICTURES
+from ...results.frame import enumeration, text_of
 from .plan import ABSENT, LINED, NAMES, NATIVE, ORDER, WORDS, line_written
 
 TRIES = 500  # places in prompts at which choices are tried, for each prompt
@@ -80,7 +81,9 @@ def without_natives(requests: Sequence[Request]) -> list[Request]:
 def following(requests: Sequence[Request]) -> list[str]:
     """The optional fields that differ, but only as the models, the parts in them and the input pictures do; and weights."""
     varying = shared_and_varying(list(requests))[1]
-    deciding = [name for name in (*WEIGHTY, *PICTURES) if name in varying]
+    deciding = [
+        name for name in (*(n for n in FIELDS if SPECS[n].in_weights), *PICTURES) if name in varying
+    ]
     decided = [tuple(getattr(request, name) for name in deciding) for request in requests]
     names = [
         name
@@ -162,7 +165,7 @@ def number_text(name: str, values: list[Any]) -> str:
 
 def spans(name: str, text: str, values: list[Any]) -> bool:
     try:
-        return numbers(text, whole=name in WHOLE, name=name) == values
+        return read_numbers(text, whole=SPECS[name].kind == "whole", name=name) == values
     except ValueError:
         return False
 

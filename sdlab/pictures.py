@@ -1,0 +1,242 @@
+"""Pictures that a request begins with: opened safely, brought to one form, and named by their content.
+
+A name is a text of 32 hexadecimal digits. It leads to its picture as long as some request, or a store
+that has the picture, is in memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+PICTURES = ("image", "mask_image", "depth_map")  # the fields of a request, in this order
+HASH = re.compile("[0-9a-f]{32}")
+ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+DEEP = ("I", "F")  # Pillow's modes of more than 8 bits begin so
+GIVE = (
+    "give the path of a picture, a PIL image, a NumPy array of uint8 (height, width, 3) or (height,"
+    " width), or the 32 hexadecimal digits that name a picture's content"
+)
+
+
+class Picture(str):
+    """The name of an input picture, which knows the picture: a PNG in memory, or a store's file."""
+
+    source: bytes | Path
+
+    def __new__(cls, name: str, source: bytes | Path) -> Picture:
+        self = super().__new__(cls, name)
+        self.source = source
+        return _known.setdefault(name, self)
+
+    def __reduce__(self) -> tuple:
+        return Picture, (str(self), self.source)
+
+    def open(self) -> Image:
+        """Opens the picture; its pixels are not read yet."""
+        from PIL import Image
+
+        return Image.open(
+            io.BytesIO(self.source) if isinstance(self.source, bytes) else self.source
+        )
+
+    @functools.cached_property
+    def size(self) -> tuple[int, int]:
+        """(width, height)"""
+        with self.open() as image:
+            return image.size
+
+
+_known: WeakValueDictionary[str, Picture] = WeakValueDictionary()
+
+
+def hash_pixels(image: Image) -> str:
+    """Takes 32 hexadecimal digits over size and raw bytes: equal for identical pictures of a mode."""
+    content = f"{image.width}x{image.height} ".encode() + image.tobytes()
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def name_picture(field: str, given: Any) -> str:
+    """Names an input picture by its content, so that the name alone stands for it from now on.
+
+    An `image` counts as RGB, composited on white where it is transparent; a mask and a depth map as
+    8-bit grey, composited on black. The orientation that a camera noted (EXIF) is applied.
+
+    Parameters
+    ----------
+    field : {"image", "mask_image", "depth_map"}
+    given : str, path, PIL image or array
+        A text of 32 hexadecimal digits is a name, any other the path of a file.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits; a `Picture` wherever the picture is known.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        No such file, something else than a picture, one of several frames, or one that cannot be
+        read.
+    """
+    if isinstance(given, str) and HASH.fullmatch(given):
+        return _known.get(given, given)
+    image = flatten_picture(field, open_input(field, given))
+    name, data = hash_pixels(image), png_bytes(image)
+    picture = Picture(name, data)
+    if not isinstance(picture.source, bytes):  # a file that a store has lent may be gone or changed
+        picture.source = data
+    return picture
+
+
+def open_input(name: str, given: Any) -> Image:
+    """The picture in memory, upright, whatever it was given as."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    said = f"{name}={str(given)!r:.120}"
+    try:
+        if isinstance(given, (str, os.PathLike)):
+            given = Image.open(require_place(said, given))
+        image = given if isinstance(given, Image.Image) else picture_of_array(name, given)
+        if (
+            getattr(image, "n_frames", 1) > 1 and image.format != "MPO"
+        ):  # a telephone's photo with a second view
+            raise ValueError(
+                f"{said} has {image.n_frames} frames; choose one: picture.seek(0), then"
+                f" {name}=picture.copy()"
+            )
+        return ImageOps.exif_transpose(image)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{said}: there is no such file, seen from {os.getcwd()}; {GIVE}"
+        ) from None
+    except AssertionError:  # Pillow's own, bare
+        raise ValueError(
+            f"{said}: this picture's file is closed; give its path, or picture.copy() of an"
+            " open one"
+        ) from None
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+        raise ValueError(
+            f"{said} cannot be read as a picture ({error}); save it as PNG or JPEG and give that"
+        ) from None
+
+
+def require_place(said: str, given: str | os.PathLike[str]) -> Path:
+    """The path of what may be a picture; an error for what is none, which begins with `said`."""
+    if not str(given).strip():
+        raise ValueError(f"{said} names no file; None is for no picture")
+    if ELSEWHERE.match(str(given)):
+        raise ValueError(
+            f"{said} is an address, and sdlab downloads nothing; save the picture and give its path"
+        )
+    if (place := Path(given).expanduser()).is_dir():
+        raise ValueError(f"{said} is a folder; give the path of a picture in it")
+    return place
+
+
+def picture_of_array(name: str, given: Any) -> Image:
+    """A NumPy array of whole numbers 0..255, or of True and False, as a picture."""
+    import numpy as np
+    from PIL import Image
+
+    if not isinstance(given, np.ndarray):
+        raise TypeError(f"{name}={given!r:.80} is a {type(given).__name__}; {GIVE}")
+    right = given.ndim == 2 or (given.ndim == 3 and given.shape[2] in (3, 4))
+    if given.dtype not in (np.uint8, bool) or not right or not given.size:
+        eight = (
+            "(array // 256).astype('uint8')"
+            if given.dtype == np.uint16
+            else ("(255 * array).round().astype('uint8') of numbers from 0 to 1")
+        )
+        raise TypeError(
+            f"{name} is an array of {given.dtype} {given.shape}; give uint8 (height, width, 3) or"
+            f" (height, width), such as {eight}"
+        )
+    return Image.fromarray(given.astype(np.uint8) * 255 if given.dtype == bool else given)
+
+
+def flatten_picture(name: str, image: Image) -> Image:
+    """The picture as it counts: RGB, or grey for masks and depth maps."""
+    from PIL import Image
+
+    if image.mode[0] in DEEP:
+        image = spread_levels(name, image)
+    if (
+        image.mode in ("LA", "PA", "La", "RGBa")
+        or "transparency" in image.info
+        or image.mode == "RGBA"
+    ):
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(
+            Image.new("RGBA", image.size, "white" if name == "image" else "black"), image
+        )
+    return image.convert("RGB" if name == "image" else "L")
+
+
+def spread_levels(name: str, image: Image) -> Image:
+    """A depth map of many bits as 0..255, least to greatest: only its proportions reach the network. Others are refused."""
+    import numpy as np
+    from PIL import Image
+
+    if name != "depth_map":
+        raise ValueError(
+            f"{name} has more than 8 bits a pixel (Pillow's mode {image.mode!r}); make it a picture"
+            " of 8 bits, such as (numpy.asarray(picture) // 256).astype('uint8') of numbers up to"
+            " 65,535"
+        )
+    depth = np.asarray(image, np.float64)
+    least, most = depth.min(), depth.max()
+    if not np.isfinite(most - least):
+        raise ValueError("depth_map holds what is no number (NaN or infinite)")
+    return Image.fromarray(((depth - least) * 255 / ((most - least) or 1)).round().astype(np.uint8))
+
+
+def png_bytes(image: Image) -> bytes:
+    """Writes the picture alone as a PNG."""
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def is_known(name: str) -> bool:
+    """Tells whether the picture of that name can be shown."""
+    found = _known.get(name)
+    return found is not None and (isinstance(found.source, bytes) or found.source.exists())
+
+
+def require_picture(name: str) -> Picture:
+    """Gives the picture of that name, or refuses one that nobody has."""
+    if not is_known(name):
+        raise ValueError(
+            f"no input picture {name} is known here; give the picture itself again, or run with the"
+            " store that has it"
+        )
+    return _known[name]
+
+
+def read_picture(name: str) -> Image:
+    """Reads the picture of that name, RGB or grey; ValueError if nobody has it, or its file changed."""
+    known = require_picture(name)
+    with known.open() as image:
+        image.load()
+    if hash_pixels(image) != name:
+        raise ValueError(
+            f"{known.source} is not the picture that it was; delete it, and give the picture itself"
+            " again"
+        )
+    return image
+
+
+def input_names(recipe: Mapping[str, Any]) -> list[str]:
+    """Lists the names of a recipe's input pictures."""
+    return [recipe[name] for name in PICTURES if recipe.get(name)]

@@ -1,0 +1,127 @@
+"""What can be known of a request's field: all of it is told once, at the field, in `Request`."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import FieldTypeError, blame_field
+from ..pictures import name_picture
+
+Kind = Literal["whole", "real", "prompt", "parts", "names", "picture"]
+DTYPES = {"whole": "Int64", "real": "Float64"}  # of a frame's column; the others are "string"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What is known of a field.
+
+    Parameters
+    ----------
+    kind : str
+        What it holds, and how an axis reads text: "whole" and "real" numbers with ranges; a
+        "prompt"; "parts", files that act together; "names", apart by commas; a "picture".
+    least, greatest : float
+        Of a number.
+    normal : callable, optional
+        Makes one spelling of several, or raises ValueError.
+    neutral : Any
+        The value that has no effect. Of a field that may be None it says no more than None.
+    in_weights : bool
+        It counts in the key by the content that `weights` names, not by its name.
+    assumed : bool
+        A frame that lacks it means the default.
+    independent : bool
+        Nothing else decides it, so two pictures that differ in it are never a pair.
+    a1111 : tuple of str
+        A1111's names: the first is written, all are read.
+    a1111_offset : int
+        A1111 counts from there.
+    aliases : tuple of str
+        What it is called elsewhere.
+    placeholder, hint : str
+        What an empty field of a form shows, and how it is filled in. Without a hint a form has no
+        such field.
+    fold : str
+        The part of the form that it is folded away in; "" is always shown, and told in short.
+    rows : int
+        Lines of its field.
+    nothing : str
+        How a text says None among other values.
+    pace : int
+        How often it should change in a sweep, compared to others: 0 is dear.
+    """
+
+    kind: Kind
+    least: float = 0
+    greatest: float = 0
+    normal: Callable[[str], str] | None = None
+    neutral: Any = None
+    in_weights: bool = False
+    assumed: bool = False
+    independent: bool = False
+    a1111: tuple[str, ...] = ()
+    a1111_offset: int = 0
+    aliases: tuple[str, ...] = ()
+    placeholder: str = "native"
+    hint: str = ""
+    fold: str = ""
+    rows: int = 1
+    nothing: str = "native"
+    pace: int = 3
+
+    @property
+    def is_number(self) -> bool:
+        """Tells whether it holds numbers."""
+        return self.kind in DTYPES
+
+    @property
+    def dtype(self) -> str:
+        """The type of its column in a frame."""
+        return DTYPES.get(self.kind, "string")
+
+
+def declare(default: Any, kind: Kind, **known: Any) -> Any:
+    """Declares a field of `Request`: its default, None for what a model decides, and its `Spec`."""
+    return dataclasses.field(default=default, metadata={"spec": Spec(kind=kind, **known)})
+
+
+def check_value(name: str, spec: Spec, value: Any) -> Any:
+    """Brings a value into the one form in which the field holds it, or raises FieldError."""
+    with blame_field(name):
+        if spec.kind == "picture":
+            return name_picture(name, value)
+        return check_number(name, spec, value) if spec.is_number else check_text(name, spec, value)
+
+
+def check_text(name: str, spec: Spec, value: Any) -> str:
+    """Refuses what is no text that can be written to a file, and makes one spelling of several."""
+    if not isinstance(value, str):
+        raise FieldTypeError(f"{name}={value!r} is not text", name)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError(f"{name}={value!r} holds half a character (a lone surrogate); remove it")
+    return spec.normal(value) if spec.normal else value
+
+
+def check_number(name: str, spec: Spec, value: Any) -> int | float:
+    """Refuses what is no number of the field's range."""
+    whole = spec.kind == "whole"
+    try:
+        if isinstance(value, (bool, str)):
+            raise TypeError
+        number = operator.index(value) if whole else float(value)
+    except (TypeError, ValueError):
+        kind = "a whole number" if whole else "a number"
+        raise FieldTypeError(f"{name}={value!r} is not {kind}", name) from None
+    if not spec.least <= number <= spec.greatest:  # NaN too
+        hint = (
+            "; for random seeds, draw them and keep them in the notebook"
+            if name == "seed" and number == -1
+            else ""
+        )
+        limits = (spec.least, spec.greatest) if whole else (float(spec.least), float(spec.greatest))
+        raise ValueError(f"{name}={value!r} is outside {limits[0]} to {limits[1]}{hint}")
+    return number + 0  # -0.0 and 0.0 are one value

@@ -1,0 +1,73 @@
+"""The columns of a frame: all that is known of each is told here, or at its field in `Request`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..recipe.request import SPECS
+
+Role = Literal["identity", "recipe", "fact", "machine", "opinion"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is known of a column; any other column of a frame is a label or a measurement.
+
+    Parameters
+    ----------
+    dtype : str
+        Pandas' nullable type.
+    role : str
+        "identity" names the picture, "recipe" makes it; a "fact" was recorded with it, a "machine"
+        fact says on what; an "opinion" is what people said.
+    tells : bool
+        Two images that differ in it differ in something that people would want to know.
+    decides_bits : bool
+        The last bits of a picture may depend on it.
+    """
+
+    dtype: str
+    role: Role
+    tells: bool = True
+    decides_bits: bool = False
+
+
+def machine(dtype: str = "string", *, decides_bits: bool = True) -> Column:
+    """Declares a machine fact."""
+    return Column(dtype, "machine", decides_bits=decides_bits)
+
+
+FACTS = {
+    "task": Column("string", "fact"),
+    "seconds": Column("Float64", "fact", tells=False),
+    "device": machine(),
+    "dtype": machine(),
+    "memory": machine(),
+    "threads": machine("Int64"),
+    "batch_size": machine("Int64"),
+    "memory_format": machine(),
+    "rerun": Column("string", "fact", tells=False),
+    "nsfw": Column("boolean", "fact"),
+    "created": Column("string", "fact", tells=False),
+    "pixels": Column("string", "identity", tells=False),
+    "sdlab_version": machine(decides_bits=False),
+    "torch_version": machine(),
+    "diffusers_version": machine(),
+    "transformers_version": machine(),
+    "python_version": machine(decides_bits=False),
+    "machine": machine(),
+}
+COLUMNS = {  # in the order of the frame
+    "key": Column("string", "identity", tells=False),
+    **{name: Column(spec.dtype, "recipe") for name, spec in SPECS.items()},
+    "path": Column("string", "identity", tells=False),
+    "error": Column("string", "identity"),
+    **FACTS,
+    "starred": Column("boolean", "opinion", tells=False),
+    "rating": Column("Int64", "opinion", tells=False),
+}
+MACHINE = tuple(name for name, column in COLUMNS.items() if column.role == "machine")
+UNTELLING = tuple(name for name, column in COLUMNS.items() if not column.tells)
+DECIDING_BITS = tuple(name for name, column in COLUMNS.items() if column.decides_bits)
+CHOSEN = ("dtype", "memory", "batch_size")  # machine facts that a user sets

@@ -1,0 +1,141 @@
+"""The text in which A1111 and others write a picture's recipe: written, and read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..pictures import HASH
+from ..recipe.fields import Spec
+from ..recipe.request import SPECS
+from ..recipe.schedulers import SAMPLING, from_a1111, to_a1111
+
+PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?:,|$)')
+SECOND_PASS = ("Hires upscale", "Hires resize")  # with these, A1111's strength is another pass's
+ORDER = (  # A1111's; what it has no name for follows
+    *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model"),
+    *("VAE", "Denoising strength", "Noise level", "Clip skip", "Lora hashes", "TI hashes", "RNG"),
+    *("Eta DDIM", "Noise Schedule", "Diffusers scheduler"),
+)
+FIELD_OF = {name: field for field, spec in SPECS.items() for name in spec.a1111}
+
+
+def infotext(
+    request: Mapping[str, Any], version: str, hashes: Mapping[str, str] | None = None
+) -> str:
+    """The recipe as A1111 writes it, for other tools to read.
+
+    A1111's form cannot hold everything: a line of the prompt that begins with "Negative prompt:"
+    reads as the negative prompt. The record of `read_record` is exact.
+
+    Parameters
+    ----------
+    request : mapping
+        The fields of a resolved request.
+    version : str
+        Of sdlab.
+    hashes : mapping, optional
+        As `hashes_of_parts` gives them; only while a picture is made it is sure that the files are
+        still the same.
+    """
+    lines = [request.get("prompt", "")]
+    if request.get("negative_prompt"):
+        lines.append(f"Negative prompt: {request['negative_prompt']}")
+    pairs = parameters(request, version, hashes or {})
+    return "\n".join(
+        [
+            *lines,
+            ", ".join(
+                f"{name}: {quoted(value)}" for name, value in pairs.items() if value is not None
+            ),
+        ]
+    )
+
+
+def parameters(
+    request: Mapping[str, Any], version: str, hashes: Mapping[str, str]
+) -> dict[str, Any]:
+    """Lists A1111's names and values in A1111's order; None where there is nothing to say."""
+    said = {
+        spec.a1111[0]: write_value(spec, request.get(name))
+        for name, spec in SPECS.items()
+        if spec.a1111
+    }
+    said |= {**to_a1111(request.get("scheduler")), **hashes, "RNG": "CPU"}
+    if "height" in request and "width" in request:
+        said["Size"] = f"{request['width']}x{request['height']}"
+    others = [name for name, spec in SPECS.items() if spec.in_weights and name != "model"]
+    if request.get("weights") and not any(map(request.get, others)):  # else those of all together
+        said["Model hash"] = request["weights"][:10]  # A1111's have 10 digits
+    ordered = dict.fromkeys((*ORDER, *said))
+    return {name: said.get(name) for name in ordered} | {"Version": f"sdlab {version}".strip()}
+
+
+def write_value(spec: Spec, value: Any) -> Any:
+    """Writes a field's value as A1111 does; None if it says nothing."""
+    if value is None or value == spec.neutral:
+        return None
+    if spec.kind == "real":
+        return repr(value).removesuffix(".0")
+    return value + spec.a1111_offset if spec.kind == "whole" else value
+
+
+def quoted(value: Any) -> str:
+    """The value as it stands, or as a JSON string where it would be read as something else."""
+    text = str(value)
+    return (
+        json.dumps(text, ensure_ascii=False) if re.search(r'[,:\n\r]|^[\s"]|\s$|^$', text) else text
+    )
+
+
+def read_infotext(text: str) -> dict[str, Any]:
+    """The fields that A1111's text states, in diffusers' words, and the rest under A1111's names as text.
+
+    Whatever is not stated is missing; to A1111 a missing "RNG" means noise made on the GPU. Nothing
+    is refused: a number that cannot be read stays text under A1111's name, and text without
+    parameters is a prompt.
+    """
+    *lines, last = text.rstrip().split("\n")
+    pairs = [(match["name"], unquoted(match["value"])) for match in PAIR.finditer(last)]
+    if len(pairs) < 3:
+        lines, pairs = [*lines, last], []
+    start = next(
+        (i for i, line in enumerate(lines) if line.startswith("Negative prompt:")), len(lines)
+    )
+    negative = "\n".join(lines[start:]).removeprefix("Negative prompt:").removeprefix(" ")
+    fields = {"prompt": "\n".join(lines[:start]), "negative_prompt": negative}
+    twice = any(name in SECOND_PASS for name, _ in pairs)
+    for name, value in pairs:
+        if name not in SAMPLING:
+            other = twice and name == "Denoising strength"
+            fields.update({name: value} if other else translated(name, value))
+    return fields | from_a1111({name: value for name, value in pairs if name in SAMPLING})
+
+
+def unquoted(value: str) -> str:
+    if value.startswith('"'):
+        try:
+            return str(json.loads(value))
+        except ValueError:
+            pass  # another tool's quotation marks
+    return value.strip()
+
+
+def translated(name: str, value: str) -> dict[str, Any]:
+    """Reads one of A1111's pairs in diffusers' words, or keeps it where there is no word for it."""
+    if name == "Size" and (match := re.fullmatch(r"(\d+)x(\d+)", value)):
+        return {"width": int(match[1]), "height": int(match[2])}
+    if name not in FIELD_OF:
+        return {name: value}
+    spec = SPECS[FIELD_OF[name]]
+    try:
+        if spec.kind == "whole":
+            return {FIELD_OF[name]: max(int(value) - spec.a1111_offset, 0)}
+        found = float(value) if spec.kind == "real" else value
+    except ValueError:
+        return {name: value}
+    if spec.kind == "picture" and not HASH.fullmatch(value):
+        return {name: value}
+    return {FIELD_OF[name]: found}
