@@ -14,7 +14,7 @@ class Sight {
     this.rows = new Map();                                 // row -> its element
     this.head = h("div", { className: "sdl-grid-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", { className: "sdl-grid-body", role: "rowgroup" });
-    this.top = h("div", { className: "sdl-grid-top", role: "rowgroup" }, this.head);
+    this.top = h("div", { role: "rowgroup", className: "sdl-grid-top" }, this.head);
     this.element = h("div", { className: "sdl-grid", role: "grid",
       "aria-label": model.get("title") }, this.top, this.body);
   }
