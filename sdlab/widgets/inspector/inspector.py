@@ -78,7 +78,14 @@ class WatermarkInspector(Panel):
     >>> WatermarkInspector(results).value[["path", "payload", "log10_p"]]
     """
 
-    _esm = source("page.js", "inspector/files.js", "inspector/maps.js", "inspector/inspector.js")
+    _esm = source(
+        "page.js",
+        "inspector/files.js",
+        "inspector/maps.js",
+        "inspector/list.js",
+        "inspector/answer.js",
+        "inspector/inspector.js",
+    )
     _css = source("page.css", "inspector/inspector.css")
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     states = traitlets.Unicode(

@@ -67,6 +67,11 @@ class SeedGrid(Panel):
         "page.js",
         "seed_grid/layout.js",
         "seed_grid/cell.js",
+        "seed_grid/opinions.js",
+        "seed_grid/pictures.js",
+        "seed_grid/sight.js",
+        "seed_grid/bar.js",
+        "seed_grid/keys.js",
         "seed_grid/zoom.js",
         "seed_grid/grid.js",
     )
