@@ -7,13 +7,13 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 START = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.workers"
-    " import serve; serve()"
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.scanning"
+    " import row_of; from sdlab.watermark.workers import serve; serve(row_of)"
 )
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
@@ -97,10 +97,8 @@ def ended(process: subprocess.Popen[bytes]) -> int:
     return status
 
 
-def serve() -> None:
-    """What the process does: read a path, answer with its row, until there are no more."""
-    from .scanning import row_of
-
+def serve(answer_to: Callable[[str | None, Mapping[str, Any]], Any]) -> None:
+    """Do what the process does: read a path, answer it with a row, until there are no more."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not disturb the answers
     asked = pickle.load(sys.stdin.buffer)
@@ -113,4 +111,4 @@ def serve() -> None:
             question = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        answer = row_of(question, asked)
+        answer = answer_to(question, asked)
