@@ -250,7 +250,7 @@ def test_evaluated_captions_are_always_the_same():
 
 
 def test_wilson_interval_matches_the_textbook():
-    assert evaluate.wilson(8, 10) == pytest.approx(
+    assert evaluate.rounded_interval(8, 10) == pytest.approx(
         (0.490, 0.943), abs=0.001
     )  # Brown, Cai and DasGupta 2001
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sdlab.results.stats import share_interval
 from sdlab.tiny import TINY_V1
 from sdlab.tiny.matcher import find_background, find_objects
 from sdlab.tiny.world import (
@@ -147,14 +148,10 @@ def scores(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
     return out
 
 
-def wilson(hits: float, n: int) -> tuple[float, float]:
-    """The 95% Wilson interval of a share."""
-    z, share = 1.96, hits / n
-    centre, spread = (
-        share + z * z / (2 * n),
-        z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)),
-    )
-    return tuple(round(float((centre + sign * spread) / (1 + z * z / n)), 3) for sign in (-1, 1))
+def rounded_interval(hits: float, n: int) -> tuple[float, float]:
+    """The 95% interval of a share, to three digits."""
+    low, high = share_interval(hits, n)
+    return round(low, 3), round(high, 3)
 
 
 def summary(rows: Sequence[Scores]) -> dict[str, dict]:
@@ -165,7 +162,9 @@ def summary(rows: Sequence[Scores]) -> dict[str, dict]:
             values[measure].append(value)
     return {
         measure: dict(
-            share=round(float(np.mean(each)), 3), n=len(each), interval=wilson(sum(each), len(each))
+            share=round(float(np.mean(each)), 3),
+            n=len(each),
+            interval=rounded_interval(sum(each), len(each)),
         )
         for measure, each in sorted(values.items())
     }

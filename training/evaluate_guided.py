@@ -21,7 +21,7 @@ from sdlab.tiny import TINY_DEPTH, TINY_V1, TINY_X4
 from sdlab.tiny.matcher import find_objects
 from sdlab.tiny.world import Sample, background_phrase, sample, with_article
 from training.card import FIGURES, update_section
-from training.evaluate import BATCH, FIRST_SEED, STEPS, generate, load, wilson
+from training.evaluate import BATCH, FIRST_SEED, STEPS, generate, load, rounded_interval
 from training.recipes import RECIPES
 
 COUNT = 100
@@ -115,7 +115,7 @@ def measure_depth(folder: Path) -> dict:
             )
             report[f"{label}, {kind}"] = dict(
                 recognised=hits / COUNT,
-                interval=wilson(hits, COUNT),
+                interval=rounded_interval(hits, COUNT),
                 common=common_part(silhouettes(pipeline, drawn), true),
             )
     return report

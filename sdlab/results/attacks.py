@@ -19,6 +19,7 @@ from ..watermark.dwtdct import MIN_AREA, embed_watermark
 from ..watermark.opening import pixels_of
 from ..watermark.payloads import Payload, payload_of
 from . import changes
+from .stats import share_interval
 
 if TYPE_CHECKING:
     import pandas
@@ -227,7 +228,8 @@ def row(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
         sum(t.detected for t in trials),
         sum(t.official for t in trials),
     )
-    (low, high), (official_low, official_high) = wilson(detected, n), wilson(official, n)
+    low, high = share_interval(detected, n)
+    official_low, official_high = share_interval(official, n)
     tested = [t for t in trials if not math.isnan(t.log10_p)]
     return {
         "attack": name,
@@ -245,12 +247,6 @@ def row(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
         "official_high": official_high,
         "seconds": sum(t.seconds for t in trials),
     }
-
-
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share."""
-    centre, half = hits + z * z / 2, z * math.sqrt(hits * (n - hits) / n + z * z / 4)
-    return max(0.0, (centre - half) / (n + z * z)), min(1.0, (centre + half) / (n + z * z))
 
 
 def searched(search: str, attack: Attack, resized: bool) -> str:

@@ -24,7 +24,7 @@ import pandas as pd
 from PIL import Image
 
 from sdlab import ATTACKS
-from sdlab.results.attacks import wilson
+from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
 from sdlab.watermark.detector import named, official_readings
 from sdlab.watermark.opening import pixels_of
@@ -145,7 +145,7 @@ def detection(folder, few):
         .agg("/".join, axis=1)
     )
     print(shares.unstack().loc[CHANGES, list(PAYLOADS)].to_string())
-    least = wilson(len(paths), len(paths))[0]
+    least = share_interval(len(paths), len(paths))[0]
     print(f"95 % interval of 1.00: {least:.3f} to 1")
 
 
