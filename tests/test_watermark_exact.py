@@ -11,7 +11,7 @@ from PIL import Image
 
 from sdlab.watermark import PAYLOADS, Payload, decode_watermark, embed_watermark
 from sdlab.watermark.colour import fma, u_of, yuv_of
-from sdlab.watermark.dwtdct import read_blocks, residues, to_blocks, vote
+from sdlab.watermark.dwtdct import read_blocks, require_room, residues, to_blocks, vote
 from sdlab.watermark.payloads import bits_of_text, bytes_of_bits, payload_of
 
 SIZES = [(256, 256), (300, 411), (512, 768), (257, 263), (64, 1024), (259, 262)]
@@ -362,3 +362,19 @@ def test_the_order_that_wrote_the_mark_reads_it_and_the_other_does_not():
         bytes_of_bits(right) == b"SDNX"
         and bytes_of_bits(decode_watermark(marked, 32, "dwtDctSvd")) != b"SDNX"
     )
+
+
+@pytest.mark.parametrize(
+    "payload, height, width, says",
+    [
+        ("sd-v1", 248, 256, "watermark='sd-v1': .*256x248 is too small.*height=256, width=256"),
+        ("a" * 200, 256, 256, "has 1,600 bits, but a picture of 256x256 has room for 1,024"),
+    ],
+)
+def test_a_size_that_cannot_carry_a_mark_is_refused(payload, height, width, says):
+    with pytest.raises(ValueError, match=says):
+        require_room(payload, height, width)
+
+
+def test_a_size_that_can_carry_a_mark_is_taken():
+    require_room(b"a" * 128, 256, 256)

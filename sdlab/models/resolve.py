@@ -223,7 +223,9 @@ def resolve(request: Request, own: Native | None = None) -> Request:
     require_steps(resolved.strength, resolved.num_inference_steps)
     require_scheduler(resolved, facts.channels_in)
     if resolved.watermark is not None:
-        require_room(resolved)
+        from ..watermark.dwtdct import require_room  # here alone: no NumPy without a mark
+
+        require_room(resolved.watermark, resolved.height, resolved.width)
     return resolved
 
 
@@ -249,25 +251,6 @@ def denoised_key(request: Request, own: Native) -> str | None:
         {name: value for name, value in request.to_dict().items() if name != "watermark"}
         | {"weights": swaps.over(own.weights)}
     )
-
-
-def require_room(request: Request) -> None:
-    """Refuses a mark that a picture of the resolved request's size cannot carry."""
-    from ..watermark.dwtdct import MIN_AREA
-    from ..watermark.payloads import payload_of
-
-    area, payload = request.height * request.width, payload_of(request.watermark)
-    if area < MIN_AREA:
-        raise ValueError(
-            f"watermark={request.watermark!r:.80}: a picture of {request.width}x{request.height} is"
-            f" too small for a mark, which needs {MIN_AREA:,} pixels; ask for height=256, width=256"
-            " or more"
-        )
-    if len(payload) > area // 64:
-        raise ValueError(
-            f"watermark={request.watermark!r:.80} has {len(payload):,} bits, but a picture of "
-            f"{request.width}x{request.height} has room for {area // 64:,}; take a shorter text"
-        )
 
 
 def fingerprint(model: Model) -> str:

@@ -186,6 +186,35 @@ def large_enough(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
+def require_room(payload: Payload | str | bytes, height: int, width: int) -> None:
+    """Refuse a mark that a picture of this size cannot carry.
+
+    Parameters
+    ----------
+    payload : Payload, str or bytes
+        A name in `PAYLOADS`, a text or bytes.
+    height, width : int
+        Of the picture, in pixels.
+
+    Raises
+    ------
+    ValueError
+        If the picture has less than `MIN_AREA` pixels, or fewer blocks of 8x8 than the payload has
+        bits.
+    """
+    area, n_bits = height * width, len(payload_of(payload))
+    if area < MIN_AREA:
+        raise ValueError(
+            f"watermark={payload!r:.80}: a picture of {width}x{height} is too small for a mark,"
+            f" which needs {MIN_AREA:,} pixels; ask for height=256, width=256 or more"
+        )
+    if n_bits > area // 64:
+        raise ValueError(
+            f"watermark={payload!r:.80} has {n_bits:,} bits, but a picture of {width}x{height} has"
+            f" room for {area // 64:,}; take a shorter text"
+        )
+
+
 def _require_range(pixels: np.ndarray) -> None:
     least, greatest = pixels.min(initial=0), pixels.max(initial=0)
     if not np.isfinite([least, greatest]).all():

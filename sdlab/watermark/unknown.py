@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .dwtdct import MIN_AREA
+from .dwtdct import large_enough
 from .opening import pixels_of
 from .payloads import ARITHMETICS, bytes_of_bits
 from .scores import block_grid, score_planes
@@ -77,13 +77,8 @@ def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
     TypeError, ValueError, OSError
         For an image that cannot be read or is too small, and for impossible lengths.
     """
-    pixels = pixels_of(image)
-    height, width = pixels.shape[:2]
-    if height * width < MIN_AREA:
-        raise ValueError(
-            f"{width}x{height} are {height * width:,} pixels; a mark needs {MIN_AREA:,} (256x256)"
-            " or more"
-        )
+    pixels = large_enough(pixels_of(image))
+    width = pixels.shape[1]
     lengths = [lengths] if isinstance(lengths, int) else list(lengths)
     if any(int(length) != length for length in lengths):
         raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
