@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sdlab.results.changes import blurred, levels, saved
+from sdlab.results.changes import blur, round_levels, save_lossy
 from sdlab.watermark.dwtdct import embed_watermark
 from sdlab.watermark.payloads import Payload
-from sdlab.watermark.scores import BOUND, N_FEATURES, WEIGHTS, WINDOW, block_features, score_planes
+from sdlab.watermark.scores import BOUND, N_FEATURES, WEIGHTS, WINDOW, compute_features, make_planes
 
 TILE = 512  # pixels
 HIDDEN = (48, 16)
@@ -51,7 +51,7 @@ def resaved(image: np.ndarray, form: str, subsampling: str, rng: np.random.Gener
     top, left = rng.integers(16, size=2) * (rng.random() < 0.3)
     options = {} if form == "WebP" else {"subsampling": subsampling}
     image = image.copy()
-    image[top:, left:] = saved(image[top:, left:], quality, form, **options)
+    image[top:, left:] = save_lossy(image[top:, left:], quality, form, **options)
     return image
 
 
@@ -61,13 +61,13 @@ def change(image: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray
         if one in ("JPEG", "JPEG 4:4:4", "WebP"):
             image = resaved(image, one.split()[0], "4:4:4" if "4:4:4" in one else "4:2:0", rng)
         elif one == "blur":
-            image = blurred(image, rng.uniform(0.4, 1.4))
+            image = blur(image, rng.uniform(0.4, 1.4))
         elif one == "noise":
-            image = levels(
+            image = round_levels(
                 image + rng.uniform(1, 12) * rng.standard_normal(image.shape, np.float32)
             )
         elif one == "light":
-            image = levels(
+            image = round_levels(
                 (image - np.float32(128)) * rng.uniform(0.8, 1.2) + 128 + rng.uniform(-25, 25)
             )
         elif one == "size":
@@ -113,7 +113,7 @@ def content(path: Path, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.1:
         grey = pixels.mean(-1, keepdims=True)
         pixels = grey + (pixels - grey) * rng.uniform(0, 2)
-    return levels(pixels)
+    return round_levels(pixels)
 
 
 def example(
@@ -127,7 +127,7 @@ def example(
     bits = rng.integers(2, size=(TILE // 8) ** 2, dtype=np.uint8)
     image = content(paths[rng.integers(len(paths))], rng)
     marked = embed_watermark(image, Payload("random", bits, arithmetic, cut=bool(rng.integers(2))))
-    features = block_features(score_planes(change(marked, kind, rng), arithmetic), arithmetic)
+    features = compute_features(make_planes(change(marked, kind, rng), arithmetic), arithmetic)
     return features.astype(np.float16), bits, f"{kind}, {arithmetic}"
 
 

@@ -70,10 +70,10 @@ def checked(name: str, value: Any) -> Any:
 
 def name_of_mark(watermark: str) -> str:
     """The one name of a mark, so that two spellings of it ("StableDiffusionV1", "sd-v1") are one recipe."""
-    from ..watermark.payloads import payload_of  # here alone: NumPy is not needed without a mark
+    from ..watermark.payloads import find_payload  # here alone: NumPy is not needed without a mark
 
     try:
-        return payload_of(watermark).name
+        return find_payload(watermark).name
     except ValueError as error:
         raise ValueError(f"watermark={watermark!r:.80}: {error}; None is for no mark") from None
 

@@ -16,8 +16,8 @@ import numpy as np
 from ..progress import Progress, display
 from ..watermark.detector import detect_watermark
 from ..watermark.dwtdct import MIN_AREA, embed_watermark
-from ..watermark.opening import pixels_of
-from ..watermark.payloads import Payload, payload_of
+from ..watermark.opening import read_pixels
+from ..watermark.payloads import Payload, find_payload
 from . import changes
 from .stats import share_interval
 
@@ -60,26 +60,26 @@ class Attack:
         own = {
             name: value
             for name, value in {"seed": seed, "model": model}.items()
-            if name in parameters(self.change)
+            if name in list_parameters(self.change)
         }
         result = self.change(image, *([] if self.strength is None else [self.strength]), **own)
         try:
-            changed = pixels_of(result)
+            changed = read_pixels(result)
         except (TypeError, ValueError, OSError) as error:
             raise TypeError(
-                f"attack {self.name!r} gives no picture, but {described(result)}: {error}"
+                f"attack {self.name!r} gives no picture, but {describe_type(result)}: {error}"
             ) from None
         return np.ascontiguousarray(changed)
 
 
-def parameters(function: Callable) -> Mapping[str, Any]:
+def list_parameters(function: Callable) -> Mapping[str, Any]:
     try:
         return inspect.signature(function).parameters
     except ValueError:  # some functions written in C do not tell
         return {}
 
 
-def described(thing: Any) -> str:
+def describe_type(thing: Any) -> str:
     return (
         f"an array {thing.shape} of {thing.dtype}"
         if isinstance(thing, np.ndarray)
@@ -90,22 +90,22 @@ def described(thing: Any) -> str:
 ATTACKS: dict[str, Callable[..., Any]] = {
     attack.name: attack
     for kind, change, strengths, search in (
-        ("none", changes.untouched, [None], "none"),
-        ("JPEG", changes.jpeg, [95, 90, 75, 50, 30], "none"),
-        ("JPEG 4:4:4", changes.jpeg_444, [95], "none"),
-        ("WebP", changes.webp, [90, 80, 50], "none"),
-        ("resize", changes.resized, [0.5, 0.9, 1.1, 2, 4], "size"),
-        ("crop px", changes.cropped, [1, 10], "crop"),
-        ("crop %", changes.cropped_share, [10], "crop"),
-        ("crop 10 px + JPEG", changes.cropped_and_saved, [90], "crop"),
-        ("blur", changes.blurred, [0.5, 1, 2], "none"),
-        ("noise", changes.noisy, [5, 10, 20], "none"),
-        ("brightness", changes.brightened, [0.9, 1.1], "none"),
-        ("contrast", changes.contrasted, [0.9, 1.1], "none"),
-        ("mirrored", changes.mirrored, [None], "all"),
-        ("screenshot", changes.screenshot, [None], "size"),
-        ("vae", changes.through_vae, [None], "none"),
-        ("img2img", changes.img2img, [0.1, 0.2, 0.3, 0.5, 0.8], "none"),
+        ("none", changes.keep, [None], "none"),
+        ("JPEG", changes.save_jpeg, [95, 90, 75, 50, 30], "none"),
+        ("JPEG 4:4:4", changes.save_jpeg_444, [95], "none"),
+        ("WebP", changes.save_webp, [90, 80, 50], "none"),
+        ("resize", changes.resize, [0.5, 0.9, 1.1, 2, 4], "size"),
+        ("crop px", changes.crop, [1, 10], "crop"),
+        ("crop %", changes.crop_share, [10], "crop"),
+        ("crop 10 px + JPEG", changes.crop_and_save, [90], "crop"),
+        ("blur", changes.blur, [0.5, 1, 2], "none"),
+        ("noise", changes.add_noise, [5, 10, 20], "none"),
+        ("brightness", changes.brighten, [0.9, 1.1], "none"),
+        ("contrast", changes.stretch_contrast, [0.9, 1.1], "none"),
+        ("mirrored", changes.mirror, [None], "all"),
+        ("screenshot", changes.take_screenshot, [None], "size"),
+        ("vae", changes.pass_through_vae, [None], "none"),
+        ("img2img", changes.run_img2img, [0.1, 0.2, 0.3, 0.5, 0.8], "none"),
     )
     for attack in (Attack(kind, change, strength, search) for strength in strengths)
 }
@@ -166,30 +166,32 @@ def robustness(
 
     if search not in SEARCHES:
         raise ValueError(f"search={search!r} is not one of {', '.join(SEARCHES)}")
-    payload, table, given = payload_of(payload), chosen(attacks), listed(images)
+    payload, table, given = find_payload(payload), choose_attacks(attacks), list_images(images)
     for number, image in enumerate(
         given
     ):  # so that a bad one is said at once, and not after an hour
-        unmarked(image, number)
+        read_unmarked(image, number)
     trials: dict[str, list[Trial]] = {name: [] for name in table}
-    for number, name in watched(
+    for number, name in watch_items(
         [(number, name) for number in range(len(given)) for name in table], progress
     ):
         if name == next(iter(table)):
-            marked = embed_watermark(unmarked(given[number], number), payload)
+            marked = embed_watermark(read_unmarked(given[number], number), payload)
         own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         begun = time.perf_counter()
         changed = table[name](marked, seed=own_seed, model=model)
         trials[name].append(
-            tried(
+            try_detectors(
                 changed,
                 payload,
-                searched(search, table[name], changed.shape != marked.shape),
+                choose_search(search, table[name], changed.shape != marked.shape),
                 false_positive_rate,
                 begun,
             )
         )
-    return pandas.DataFrame([row(name, table[name], found) for name, found in trials.items()])
+    return pandas.DataFrame(
+        [summarise_trials(name, table[name], found) for name, found in trials.items()]
+    )
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ class Trial:
     seconds: float
 
 
-def tried(
+def try_detectors(
     changed: np.ndarray, payload: Payload, search: str, false_positive_rate: float, begun: float
 ) -> Trial:
     """Looks for the mark in a changed picture, in both ways."""
@@ -221,7 +223,7 @@ def tried(
     )
 
 
-def row(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
+def summarise_trials(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
     """A row of the frame: shares and middles over the pictures."""
     n, detected, official = (
         len(trials),
@@ -249,19 +251,19 @@ def row(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
     }
 
 
-def searched(search: str, attack: Attack, resized: bool) -> str:
+def choose_search(search: str, attack: Attack, resized: bool) -> str:
     """What the detector is to search for after this attack."""
     if search != "auto":
         return search
     return attack.search or ("all" if resized else "none")
 
 
-def chosen(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dict[str, Attack]:
+def choose_attacks(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dict[str, Attack]:
     """{name: attack} of a mapping, or of names and kinds in `ATTACKS`."""
     if isinstance(attacks, Mapping):
-        table = {name: attack_of(name, attack) for name, attack in attacks.items()}
+        table = {name: make_attack(name, attack) for name, attack in attacks.items()}
     else:
-        known, table = {name: attack_of(name, attack) for name, attack in ATTACKS.items()}, {}
+        known, table = {name: make_attack(name, attack) for name, attack in ATTACKS.items()}, {}
         for wanted in [attacks] if isinstance(attacks, str) else attacks:
             found = {
                 name: attack for name, attack in known.items() if wanted in (name, attack.kind)
@@ -279,13 +281,13 @@ def chosen(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dict[str, A
     return table
 
 
-def attack_of(name: str, given: Any) -> Attack:
+def make_attack(name: str, given: Any) -> Attack:
     if not callable(given):
         raise TypeError(f"attack {name!r} is {given!r:.60}; it should be a function of an image")
     return given if isinstance(given, Attack) else Attack(name, given, search=None)
 
 
-def listed(images: Any) -> list[Any]:
+def list_images(images: Any) -> list[Any]:
     """One picture or several, as a list."""
     one = (
         isinstance(images, (str, os.PathLike))
@@ -298,9 +300,9 @@ def listed(images: Any) -> list[Any]:
     return found
 
 
-def unmarked(image: Any, number: int) -> np.ndarray:
+def read_unmarked(image: Any, number: int) -> np.ndarray:
     """A given picture as uint8 RGB, or an error that says which it was."""
-    pixels = pixels_of(image)
+    pixels = read_pixels(image)
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
         raise ValueError(
@@ -310,7 +312,7 @@ def unmarked(image: Any, number: int) -> np.ndarray:
     return pixels
 
 
-def watched(items: list[Any], shown: bool) -> Iterator[Any]:
+def watch_items(items: list[Any], shown: bool) -> Iterator[Any]:
     """The items, with a bar where people look."""
     progress = Progress(len(items), len(items), "pictures")
     show = display(progress) if shown else lambda: None

@@ -18,20 +18,20 @@ MIDPOINT, BELOW = (
 )  # of a float64's mantissa, the part that float32 cannot hold
 
 
-def u_of(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
+def compute_u(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
     """The U plane, float32 (H, W): all that decoding needs."""
-    return _chroma(blue, luma(blue, green, red), 8061, 0.492)
+    return _compute_chroma(blue, compute_luma(blue, green, red), 8061, 0.492)
 
 
-def yuv_of(
+def convert_to_yuv(
     blue: np.ndarray, green: np.ndarray, red: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Y, U and V, float32 planes (H, W); whole numbers if the channels are uint8."""
-    y = luma(blue, green, red)
-    return y, _chroma(blue, y, 8061, 0.492), _chroma(red, y, 14369, 0.877)
+    y = compute_luma(blue, green, red)
+    return y, _compute_chroma(blue, y, 8061, 0.492), _compute_chroma(red, y, 14369, 0.877)
 
 
-def luma(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
+def compute_luma(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
     """The Y plane, float32 (H, W)."""
     if (
         blue.dtype == np.uint8
@@ -39,14 +39,14 @@ def luma(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
         total = blue * np.float32(1868)
         total += green * np.float32(9617)
         total += red * np.float32(4899)
-        return _shifted(total)
+        return _shift(total)
     y, end = np.empty_like(blue), blue.shape[1] // LANES * LANES
-    y[:, :end] = _weighted(blue[:, :end], 0.114, green[:, :end], 0.587, red[:, :end], 0.299)
-    y[:, end:] = _weighted(red[:, end:], 0.299, blue[:, end:], 0.114, green[:, end:], 0.587)
+    y[:, :end] = _weigh(blue[:, :end], 0.114, green[:, :end], 0.587, red[:, :end], 0.299)
+    y[:, end:] = _weigh(red[:, end:], 0.299, blue[:, end:], 0.114, green[:, end:], 0.587)
     return y
 
 
-def bgr_of(
+def convert_to_bgr(
     y: np.ndarray, u: np.ndarray, v: np.ndarray, arithmetic: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Blue, green and red from Y, U and V, in `arithmetic`."""
@@ -57,32 +57,36 @@ def bgr_of(
         red = y + ((18678 * v + 8192) >> 14)
         return tuple(np.clip(c, 0, 255).astype(np.uint8) for c in (blue, green, red))
     u, v = u - np.float32(0.5), v - np.float32(0.5)
-    return fma(u, 2.032, y), fma(v, -0.581, fma(u, -0.395, y)), fma(v, 1.140, y)
+    return (
+        multiply_add(u, 2.032, y),
+        multiply_add(v, -0.581, multiply_add(u, -0.395, y)),
+        multiply_add(v, 1.140, y),
+    )
 
 
-def _shifted(total: np.ndarray) -> np.ndarray:
+def _shift(total: np.ndarray) -> np.ndarray:
     """(total + 8192) >> 14, in place in float32."""
     total += np.float32(8192)
     total *= np.float32(2**-14)
     return np.floor(total, out=total)
 
 
-def _chroma(channel: np.ndarray, y: np.ndarray, fixed: int, factor: float) -> np.ndarray:
+def _compute_chroma(channel: np.ndarray, y: np.ndarray, fixed: int, factor: float) -> np.ndarray:
     if channel.dtype != np.uint8:
-        return fma(channel - y, factor, np.float32(0.5))
+        return multiply_add(channel - y, factor, np.float32(0.5))
     total = channel - y
     total *= np.float32(fixed)
     total += np.float32(128 << 14)
-    return np.clip(_shifted(total), 0, 255, out=total)
+    return np.clip(_shift(total), 0, 255, out=total)
 
 
-def _weighted(
+def _weigh(
     a: np.ndarray, ka: float, b: np.ndarray, kb: float, c: np.ndarray, kc: float
 ) -> np.ndarray:
-    return fma(a, ka, fma(b, kb, c * np.float32(kc)))
+    return multiply_add(a, ka, multiply_add(b, kb, c * np.float32(kc)))
 
 
-def fma(a: np.ndarray, factor: float, c: np.ndarray | np.float32) -> np.ndarray:
+def multiply_add(a: np.ndarray, factor: float, c: np.ndarray | np.float32) -> np.ndarray:
     """a * factor + c in float32, rounded once, as a processor's fused multiply-add rounds it."""
     product = np.multiply(a, np.float32(factor), dtype=np.float64)  # exact: 24 + 24 bits
     total = (
@@ -90,13 +94,13 @@ def fma(a: np.ndarray, factor: float, c: np.ndarray | np.float32) -> np.ndarray:
     )  # rounded to 53 bits; to round again is wrong only where this fell on a midpoint of float32
     ties = np.nonzero((total.view(np.int64) & BELOW) == MIDPOINT)
     if ties[0].size:
-        total[ties] = _to_odd(
+        total[ties] = _move_off_midpoint(
             product[ties], np.broadcast_to(c, total.shape)[ties].astype(np.float64), total[ties]
         )
     return total.astype(np.float32)
 
 
-def _to_odd(product: np.ndarray, c: np.ndarray, total: np.ndarray) -> np.ndarray:
+def _move_off_midpoint(product: np.ndarray, c: np.ndarray, total: np.ndarray) -> np.ndarray:
     """`total` moved off the midpoint, to the side on which the exact sum lies."""
     part = total - product
     lost = (product - (total - part)) + (c - part)  # what the sum lost in rounding, exactly

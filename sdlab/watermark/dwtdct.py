@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from .colour import bgr_of, u_of, yuv_of
-from .payloads import ARITHMETICS, Payload, payload_of
-from .singular import largest_singular_values, with_largest
+from .colour import compute_u, convert_to_bgr, convert_to_yuv
+from .payloads import ARITHMETICS, Payload, find_payload
+from .singular import compute_largest_values, replace_largest_values
 
 STEP = 36
 BLOCK = 4  # a block is 4x4 averages, 8x8 pixels
@@ -63,14 +63,14 @@ def embed_watermark(
     TypeError, ValueError
         For a picture or a payload that cannot be used.
     """
-    _known("method", method, METHODS)
-    payload = payload_of(payload)
-    pixels = large_enough(array_of(image))
+    _require_known("method", method, METHODS)
+    payload = find_payload(payload)
+    pixels = require_area(read_array(image))
     arithmetic = arithmetic or ("float32" if pixels.dtype == np.float32 else payload.arithmetic)
-    y, u, v = yuv_of(*channels(pixels, arithmetic, order))
+    y, u, v = convert_to_yuv(*split_channels(pixels, arithmetic, order))
     height, width = u.shape[0] // 4 * 4, u.shape[1] // 4 * 4
-    u[:height, :width] = _marked(u[:height, :width], payload.bits, method, arithmetic)
-    return _like(image, pixels, bgr_of(y, u, v, arithmetic), order, payload.cut)
+    u[:height, :width] = _mark_plane(u[:height, :width], payload.bits, method, arithmetic)
+    return _restore_kind(image, pixels, convert_to_bgr(y, u, v, arithmetic), order, payload.cut)
 
 
 def decode_watermark(
@@ -92,28 +92,28 @@ def decode_watermark(
         The picture's own by default. The official tools read uint8; marks of SDXL and FLUX.1 are
         read better in float32.
     """
-    return bits_of_vote(vote(read_blocks(image, arithmetic, order, method), n_bits))
+    return decide_bits(count_votes(read_blocks(image, arithmetic, order, method), n_bits))
 
 
 def read_blocks(
     image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct"
 ) -> np.ndarray:
     """The bit that the official decoder reads in each block, bool (n_blocks,), in reading order."""
-    return residues(image, arithmetic, order, method) > STEP / 2
+    return read_residues(image, arithmetic, order, method) > STEP / 2
 
 
-def residues(
+def read_residues(
     image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct"
 ) -> np.ndarray:
     """What the official decoder looks at in each block, (n_blocks,): its largest number modulo 36; above 18 is read as 1."""
-    _known("method", method, METHODS)
-    pixels = large_enough(array_of(image))
+    _require_known("method", method, METHODS)
+    pixels = require_area(read_array(image))
     arithmetic = arithmetic or str(pixels.dtype)
-    plane = u_of(*channels(pixels, arithmetic, order))
-    return _sizes(to_blocks(_average(_whole(plane, arithmetic))), method) % STEP
+    plane = compute_u(*split_channels(pixels, arithmetic, order))
+    return _measure_blocks(split_blocks(_average(_take_whole(plane, arithmetic))), method) % STEP
 
 
-def vote(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
+def count_votes(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
     """The share of ones among the blocks of each bit of the payload, (n_bits,); NaN for a bit that no block carries."""
     if isinstance(n_bits, bool) or not isinstance(n_bits, (int, np.integer)):
         raise TypeError(
@@ -128,19 +128,19 @@ def vote(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
         return ones / np.bincount(index, minlength=n_bits)
 
 
-def bits_of_vote(shares: np.ndarray) -> np.ndarray:
+def decide_bits(shares: np.ndarray) -> np.ndarray:
     """The official decision, bool (n_bits,): a bit that no block carries is 0."""
     return shares * 255 > 127
 
 
-def to_blocks(average: np.ndarray) -> np.ndarray:
+def split_blocks(average: np.ndarray) -> np.ndarray:
     """The whole 4x4 blocks of the Haar average in reading order, (n_blocks, 16)."""
     rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
     whole = average[: rows * BLOCK, : columns * BLOCK]
     return whole.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
 
 
-def from_blocks(blocks: np.ndarray, average: np.ndarray) -> np.ndarray:
+def join_blocks(blocks: np.ndarray, average: np.ndarray) -> np.ndarray:
     """The Haar average with its whole blocks replaced by `blocks` (n_blocks, 16)."""
     rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
     result = average.copy()
@@ -149,7 +149,7 @@ def from_blocks(blocks: np.ndarray, average: np.ndarray) -> np.ndarray:
     return result
 
 
-def array_of(image: Any) -> np.ndarray:
+def read_array(image: Any) -> np.ndarray:
     """The picture as an RGB or RGBA array, or an error that says what is wrong."""
     if hasattr(image, "getbands"):  # a PIL image
         if image.mode not in ("RGB", "RGBA"):
@@ -175,7 +175,7 @@ def array_of(image: Any) -> np.ndarray:
     return image
 
 
-def large_enough(pixels: np.ndarray) -> np.ndarray:
+def require_area(pixels: np.ndarray) -> np.ndarray:
     """The same pixels, or an error if the programs would refuse to mark so few."""
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
@@ -202,7 +202,7 @@ def require_room(payload: Payload | str | bytes, height: int, width: int) -> Non
         If the picture has less than `MIN_AREA` pixels, or fewer blocks of 8x8 than the payload has
         bits.
     """
-    area, n_bits = height * width, len(payload_of(payload))
+    area, n_bits = height * width, len(find_payload(payload))
     if area < MIN_AREA:
         raise ValueError(
             f"watermark={payload!r:.80}: a picture of {width}x{height} is too small for a mark,"
@@ -227,10 +227,10 @@ def _require_range(pixels: np.ndarray) -> None:
         )
 
 
-def channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray]:
+def split_channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray]:
     """What the program takes for blue, green and red, in `arithmetic`."""
-    _known("arithmetic", arithmetic, ARITHMETICS)
-    _known("order", order, ORDERS)
+    _require_known("arithmetic", arithmetic, ARITHMETICS)
+    _require_known("order", order, ORDERS)
     if arithmetic == "uint8" and pixels.dtype != np.uint8:
         raise ValueError(
             "a float32 picture has no uint8 arithmetic; round or cut it to uint8 first"
@@ -238,57 +238,57 @@ def channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray
     return [np.asarray(pixels[..., channel], arithmetic) for channel in ORDERS[order]]
 
 
-def _known(kind: str, given: str, allowed: Any) -> None:
+def _require_known(kind: str, given: str, allowed: Any) -> None:
     if given not in allowed:
         raise ValueError(f"{kind}={given!r} is not one of {', '.join(allowed)}")
 
 
-def _whole(plane: np.ndarray, arithmetic: str) -> np.ndarray:
+def _take_whole(plane: np.ndarray, arithmetic: str) -> np.ndarray:
     """The part that the library transforms, in its precision."""
     height, width = plane.shape[0] // 4 * 4, plane.shape[1] // 4 * 4
     return plane[:height, :width].astype(np.float64 if arithmetic == "uint8" else np.float32)
 
 
-def _marked(plane: np.ndarray, bits: np.ndarray, method: str, arithmetic: str) -> np.ndarray:
-    average, horizontal, vertical, diagonal = _haar(_whole(plane, arithmetic))
-    blocks = to_blocks(average)
+def _mark_plane(plane: np.ndarray, bits: np.ndarray, method: str, arithmetic: str) -> np.ndarray:
+    average, horizontal, vertical, diagonal = _split_haar(_take_whole(plane, arithmetic))
+    blocks = split_blocks(average)
     bits = bits[np.arange(len(blocks)) % len(bits)]
     blocks = (
-        _quantised(blocks, bits)
+        _quantise(blocks, bits)
         if method == "dwtDct"
-        else with_largest(blocks, lambda size: _target(size, bits))
+        else replace_largest_values(blocks, lambda size: _move_into_step(size, bits))
     )
     # The library confuses the two details, which transposes every 2x2 cell of U.
-    result = _inverse_haar(from_blocks(blocks, average), vertical, horizontal, diagonal)
+    result = _join_haar(join_blocks(blocks, average), vertical, horizontal, diagonal)
     return result.astype(np.uint8) if arithmetic == "uint8" else result  # cut, not rounded
 
 
-def _sizes(blocks: np.ndarray, method: str) -> np.ndarray:
+def _measure_blocks(blocks: np.ndarray, method: str) -> np.ndarray:
     if method == "dwtDct":
         return np.abs(blocks[:, 1:]).max(1)
-    return largest_singular_values(blocks)
+    return compute_largest_values(blocks)
 
 
-def _target(size: np.ndarray, bits: np.ndarray) -> np.ndarray:
+def _move_into_step(size: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return (size // STEP + 0.25 + 0.5 * bits) * STEP
 
 
-def _quantised(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
+def _quantise(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
     blocks, block = blocks.copy(), np.arange(len(blocks))
     largest = np.abs(blocks[:, 1:]).argmax(1) + 1
     value = blocks[block, largest]
-    blocks[block, largest] = np.copysign(_target(np.abs(value), bits), value)
+    blocks[block, largest] = np.copysign(_move_into_step(np.abs(value), bits), value)
     return blocks
 
 
 def _average(plane: np.ndarray) -> np.ndarray:
-    """The first of `_haar` alone, and faster."""
+    """The first of `_split_haar` alone, and faster."""
     low = plane.dtype.type(HAAR) * plane
     low = (low[1::2] + low[0::2]) * plane.dtype.type(HAAR)
     return low[:, 1::2] + low[:, 0::2]
 
 
-def _haar(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _split_haar(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Average, horizontal, vertical and diagonal detail, (H/2, W/2) each, summed in PyWavelets' order."""
     scaled = plane.dtype.type(HAAR) * plane
     low, high = scaled[1::2] + scaled[0::2], scaled[0::2] - scaled[1::2]
@@ -302,22 +302,22 @@ def _haar(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     )
 
 
-def _inverse_haar(
+def _join_haar(
     average: np.ndarray, horizontal: np.ndarray, vertical: np.ndarray, diagonal: np.ndarray
 ) -> np.ndarray:
     scale = average.dtype.type(HAAR)
-    low = _interleaved(scale * average, scale * vertical, axis=1)
-    high = _interleaved(scale * horizontal, scale * diagonal, axis=1)
-    return _interleaved(scale * low, scale * high, axis=0)
+    low = _interleave(scale * average, scale * vertical, axis=1)
+    high = _interleave(scale * horizontal, scale * diagonal, axis=1)
+    return _interleave(scale * low, scale * high, axis=0)
 
 
-def _interleaved(even: np.ndarray, odd: np.ndarray, axis: int) -> np.ndarray:
+def _interleave(even: np.ndarray, odd: np.ndarray, axis: int) -> np.ndarray:
     shape = list(even.shape)
     shape[axis] *= 2
     return np.stack([even + odd, even - odd], axis + 1).reshape(shape)
 
 
-def _like(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: bool) -> Any:
+def _restore_kind(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: bool) -> Any:
     """The marked channels in the kind of picture that was given, alpha and all."""
     result = pixels.copy()
     for channel, plane in zip(ORDERS[order], marked):

@@ -135,7 +135,8 @@ class Inspection:
             return TOO_SMALL.format(f"{width}x{height}", MIN_AREA)
         hits = [finding for finding in self.findings if finding.detected]
         found = "; ".join(
-            f"{short(f.payload.name)} ({f.geometry}), p {power(f.log10_p)}" for f in hits
+            f"{shorten_name(f.payload.name)} ({f.geometry}), p {format_probability(f.log10_p)}"
+            for f in hits
         )
         few = (
             f" With {width}x{height} pixels that is what to expect, marked or not."
@@ -190,13 +191,13 @@ class Inspection:
             official = "" if f.official is None else "exact" if f.official else "wrong"
             right = "" if math.isnan(f.agreement) else f"{f.agreement:.0%}"
             found, p = (
-                ("yes" if f.detected else "no", power(f.log10_p))
+                ("yes" if f.detected else "no", format_probability(f.log10_p))
                 if f.tested
                 else ("", "not tested")
             )
             rows.append(
                 (
-                    short(f.payload.name),
+                    shorten_name(f.payload.name),
                     found,
                     p,
                     right,
@@ -234,12 +235,12 @@ class Inspection:
         return f"<p>{html.escape(self.words)}</p><table>{''.join(lines)}</table>{origin}"
 
 
-def short(name: str) -> str:
+def shorten_name(name: str) -> str:
     """A payload's name for one line of a table."""
     name = " ".join(name.split())
     return name if len(name) <= 40 else f"{name[:39]}…"
 
 
-def power(log10_p: float) -> str:
+def format_probability(log10_p: float) -> str:
     """A probability in words: 0.03, or 1e-12 for the small ones that no float holds."""
     return f"{10**log10_p:.2g}" if log10_p > -3 else f"1e{math.ceil(log10_p)}"

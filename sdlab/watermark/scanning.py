@@ -15,9 +15,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..progress import display, duration
-from .opening import opened, rgb_of_image, said
+from .opening import convert_image, open_picture, shorten_error
 from .payloads import PAYLOADS
-from .provenance import marks_of
+from .provenance import read_marks
 from .workers import Worker
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def scan(
         `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are
         those of the most likely payload all the same. `official` names the payloads that the
         official decoder reads without an error. `small` says that no mark is written at this size;
-        without a search nothing is tested then. `provenance` is what `marks_of` finds, and `error`
+        without a search nothing is tested then. `provenance` is what `read_marks` finds, and `error`
         why a file could not be read.
 
     Raises
@@ -118,21 +118,21 @@ def scan(
     >>> frame = scan("downloads")
     >>> frame[frame["detected"].fillna(False)]
     """
-    from .detector import named, require
+    from .detector import name_payloads, require_search
 
-    require(search, false_positive_rate)
+    require_search(search, false_positive_rate)
     asked = {
-        "payloads": named(payloads),
+        "payloads": name_payloads(payloads),
         "search": search,
         "false_positive_rate": false_positive_rate,
     }
-    files = files_of(paths)
-    count = processes_for(len(files), search, processes)
-    reading = Reading(len(files))
+    files = list_files(paths)
+    count = count_processes(len(files), search, processes)
+    reading = ScanProgress(len(files))
     show = display(reading) if progress and files else lambda: None
     columns: dict[str, list] = {name: [] for name in COLUMNS}
     try:
-        with closing(rows_of(files, asked, count)) as rows:
+        with closing(read_rows(files, asked, count)) as rows:
             for row in rows:
                 for name, column in columns.items():
                     column.append(row[name])
@@ -142,10 +142,10 @@ def scan(
     finally:
         reading.state = "stopped" if reading.state == "running" else reading.state
         show()
-    return frame_of(columns)
+    return make_frame(columns)
 
 
-def frame_of(columns: Mapping[str, list]) -> pd.DataFrame:
+def make_frame(columns: Mapping[str, list]) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
@@ -156,12 +156,12 @@ def frame_of(columns: Mapping[str, list]) -> pd.DataFrame:
 # Which files
 
 
-def files_of(paths: Any) -> list[str | None]:
+def list_files(paths: Any) -> list[str | None]:
     """The files that `paths` names, those of a folder in the order of their names."""
     if isinstance(paths, (str, os.PathLike)):
         paths = os.path.expanduser(paths)
         if os.path.isdir(paths):
-            return list(pictures_in(Path(paths)))
+            return list(walk_pictures(Path(paths)))
         if os.path.exists(paths):
             return [os.fspath(paths)]
         matching = (
@@ -180,15 +180,15 @@ def files_of(paths: Any) -> list[str | None]:
         )
     files = list(paths)
     for file in files:
-        if not isinstance(file, (str, os.PathLike)) and not missing(file):
+        if not isinstance(file, (str, os.PathLike)) and not is_missing(file):
             raise TypeError(
                 f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a"
                 " picture itself"
             )
-    return [None if missing(file) else os.fspath(file) for file in files]
+    return [None if is_missing(file) else os.fspath(file) for file in files]
 
 
-def missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """None, NaN and pandas' NA, which stand in a frame's `path` where a picture failed."""
     return (
         value is None
@@ -197,7 +197,7 @@ def missing(value: Any) -> bool:
     )
 
 
-def pictures_in(folder: Path) -> Iterator[str]:
+def walk_pictures(folder: Path) -> Iterator[str]:
     """The pictures in a folder and below, without what is hidden; links to folders are not followed."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -209,12 +209,12 @@ def pictures_in(folder: Path) -> Iterator[str]:
 # Their rows
 
 
-def rows_of(
+def read_rows(
     files: Iterable[str | None], asked: Mapping[str, Any], processes: int = 1
 ) -> Iterator[dict[str, Any]]:
     """A row for each file, in order; closing the iterator ends all processes at once."""
     if processes == 1:
-        yield from (row_of(file, asked) for file in files)
+        yield from (read_row(file, asked) for file in files)
         return
     workers = [Worker(asked) for _ in range(processes)]
     idle: SimpleQueue[Worker] = SimpleQueue()
@@ -222,7 +222,7 @@ def rows_of(
         idle.put(worker)
     pool = ThreadPoolExecutor(processes)  # its threads only wait for the processes
     try:
-        yield from in_order(pool, idle, iter(files), processes * AHEAD)
+        yield from read_in_order(pool, idle, iter(files), processes * AHEAD)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
@@ -230,7 +230,7 @@ def rows_of(
         pool.shutdown(wait=True)
 
 
-def in_order(
+def read_in_order(
     pool: ThreadPoolExecutor, idle: SimpleQueue[Worker], files: Iterator[str | None], ahead: int
 ) -> Iterator[dict[str, Any]]:
     """The rows in the order of the files, of which only so many are under way."""
@@ -241,7 +241,7 @@ def in_order(
             answer = worker.ask(file)
         finally:
             idle.put(worker)
-        return answer if isinstance(answer, dict) else empty_row(file) | {"error": answer}
+        return answer if isinstance(answer, dict) else make_empty_row(file) | {"error": answer}
 
     under_way = deque(pool.submit(read, file) for file in itertools.islice(files, ahead))
     while under_way:
@@ -250,35 +250,35 @@ def in_order(
         yield row
 
 
-def row_of(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+def read_row(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
     """What is found in one file; whatever goes wrong stands under "error"."""
-    row = empty_row(file)
+    row = make_empty_row(file)
     try:
         if file is None:
             raise ValueError("there is no path, so there is no picture")
-        with opened(file) as image:
+        with open_picture(file) as image:
             row.update(width=image.width, height=image.height, format=image.format)
             try:
-                rgb = rgb_of_image(image)
+                rgb = convert_image(image)
                 row["height"], row["width"] = rgb.shape[:2]
             finally:
-                row["provenance"] = "; ".join(map(str, marks_of(image))) or None
-        row.update(verdict(rgb, asked))
+                row["provenance"] = "; ".join(map(str, read_marks(image))) or None
+        row.update(judge_pixels(rgb, asked))
     except Exception as error:  # a file that cannot be judged is a row and not the end of the scan
-        row["error"] = said(error).removeprefix(f"{Path(file or '')}: ")
+        row["error"] = shorten_error(error).removeprefix(f"{Path(file or '')}: ")
     return row
 
 
-def empty_row(file: str | None) -> dict[str, Any]:
-    return dict.fromkeys(COLUMNS) | {"path": printable(file)}
+def make_empty_row(file: str | None) -> dict[str, Any]:
+    return dict.fromkeys(COLUMNS) | {"path": escape_name(file)}
 
 
-def printable(file: str | None) -> str | None:
+def escape_name(file: str | None) -> str | None:
     """A file's name without the bytes that are no text, which pandas could not hold."""
     return file and file.encode("utf-8", "backslashreplace").decode()
 
 
-def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
+def judge_pixels(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     """What the detector says of the pixels, as columns."""
     from .detector import detect_watermark
 
@@ -297,7 +297,7 @@ def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def processes_for(files: int, search: str, asked: int | None) -> int:
+def count_processes(files: int, search: str, asked: int | None) -> int:
     """How many processes read so many files."""
     if asked is not None:
         if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
@@ -313,7 +313,7 @@ def processes_for(files: int, search: str, asked: int | None) -> int:
     return min(cores, files)
 
 
-class Reading:
+class ScanProgress:
     """How far a scan is, for the bar."""
 
     def __init__(self, total: int) -> None:

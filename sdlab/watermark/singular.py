@@ -16,27 +16,33 @@ ROOT = 0.70710678118654752440
 FORWARD, INVERSE = 2 * 0.353553390593273762200422181052425, 0.353553390593273762200422181052425
 
 
-def largest_singular_values(blocks: np.ndarray) -> np.ndarray:
+def compute_largest_values(blocks: np.ndarray) -> np.ndarray:
     """One for each block (n_blocks, 16)."""
-    return np.linalg.svd(_both_ways(_dct, blocks))[1][
+    return np.linalg.svd(_transform_both_ways(_transform_cosine, blocks))[1][
         :, 0
     ]  # with the vectors: LAPACK's other routine rounds differently
 
 
-def with_largest(blocks: np.ndarray, target: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def replace_largest_values(
+    blocks: np.ndarray, target: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     """The blocks (n_blocks, 16) with `target(size)` in place of their largest singular value."""
-    left, sizes, right = np.linalg.svd(_both_ways(_dct, blocks))
+    left, sizes, right = np.linalg.svd(_transform_both_ways(_transform_cosine, blocks))
     sizes[:, 0] = target(sizes[:, 0])
-    return _both_ways(_inverse_dct, left @ (sizes[:, :, None] * right)).reshape(blocks.shape)
+    return _transform_both_ways(_invert_cosine, left @ (sizes[:, :, None] * right)).reshape(
+        blocks.shape
+    )
 
 
-def _both_ways(transform: Callable[[np.ndarray], np.ndarray], blocks: np.ndarray) -> np.ndarray:
+def _transform_both_ways(
+    transform: Callable[[np.ndarray], np.ndarray], blocks: np.ndarray
+) -> np.ndarray:
     """The transform of the rows, then of the columns, (n_blocks, 4, 4)."""
     rows = transform(blocks.reshape(-1, 4, 4))
     return transform(rows.swapaxes(1, 2)).swapaxes(1, 2)
 
 
-def _dct(x: np.ndarray) -> np.ndarray:
+def _transform_cosine(x: np.ndarray) -> np.ndarray:
     """The orthonormal DCT along the last axis, of length 4."""
     x0, x1, x2, x3 = np.moveaxis(x, -1, 0)
     even, odd, outer, inner = x0 + x3, x2 + x1, x0 - x3, x1 - x2
@@ -53,7 +59,7 @@ def _dct(x: np.ndarray) -> np.ndarray:
     )
 
 
-def _inverse_dct(y: np.ndarray) -> np.ndarray:
+def _invert_cosine(y: np.ndarray) -> np.ndarray:
     y0, y1, y2, y3 = np.moveaxis(y, -1, 0)
     re, im = INVERSE * COS, INVERSE * SIN
     middle = INVERSE * COS * COS - INVERSE * SIN * SIN

@@ -13,7 +13,7 @@ from typing import Any
 
 START = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.scanning"
-    " import row_of; from sdlab.watermark.workers import serve; serve(row_of)"
+    " import read_row; from sdlab.watermark.workers import serve; serve(read_row)"
 )
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
@@ -30,7 +30,7 @@ class Worker:
     Parameters
     ----------
     asked : mapping
-        What `row_of` is given beside the path.
+        What `read_row` is given beside the path.
     """
 
     def __init__(self, asked: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ class Worker:
         except (EOFError, OSError, pickle.UnpicklingError):
             self.process = None
             return (
-                f"the process that read this file died (exit status {ended(process)}); it may need"
+                f"the process that read this file died (exit status {kill_process(process)}); it may need"
                 " too much memory"
             )
 
@@ -84,10 +84,10 @@ class Worker:
             self.stopped = True
             process = self.process
         if process:
-            ended(process)
+            kill_process(process)
 
 
-def ended(process: subprocess.Popen[bytes]) -> int:
+def kill_process(process: subprocess.Popen[bytes]) -> int:
     """The exit status of the process, which is killed if it still runs."""
     process.kill()
     status = process.wait()
