@@ -2,6 +2,9 @@
 
 import json
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,8 @@ from safetensors.torch import load_file  # noqa: E402
 from training import evaluate, evaluate_guided, train, train_autoencoder  # noqa: E402
 from training.recipes import RECIPES  # noqa: E402
 from training.tokenizer import list_words  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +257,26 @@ def test_wilson_interval_matches_the_textbook():
     assert evaluate.round_interval(8, 10) == pytest.approx(
         (0.490, 0.943), abs=0.001
     )  # Brown, Cai and DasGupta 2001
+
+
+PROGRAMS = ("train", "evaluate", "evaluate_guided", "train_watermark", "atlas")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_says_how_it_is_called_without_loading_torch(program):
+    code = (
+        f"import runpy, sys; sys.argv[1:] = ['--help']\ntry: runpy.run_module('training.{program}',"
+        " run_name='__main__', alter_sys=True)\nfinally: assert 'torch' not in sys.modules"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert told.returncode == 0 and f"python -m training.{program}" in told.stdout, told.stderr
+
+
+@FOLDERS
+def test_a_card_names_the_programs_that_made_and_measured_the_model(folder):
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    guided = "_guided" if folder in (TINY_DEPTH, TINY_X4) else ""
+    assert "`python -m training.train" in card and f"`python -m training.evaluate{guided}" in card
 
 
 def hasty(monkeypatch):

@@ -10,10 +10,11 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from transformers import CLIPTokenizer
 
-from sdlab.tiny.world import KINDS, make_training_sample
+from sdlab.tiny.world import KINDS
 from training.parallel import count_ranks, find_device
 from training.recipes import Recipe
 from training.train_autoencoder import make_pixels
+from training.words import make_training_sample
 
 MAX_LENGTH = 77
 SHORT_LENGTH, SHORT_PART = (

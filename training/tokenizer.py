@@ -10,8 +10,8 @@ from transformers import CLIPTokenizer
 
 from sdlab.tiny.scenes import BACKGROUNDS, SCENES
 from sdlab.tiny.sprites import COLORS, SHAPES
-from sdlab.tiny.words import EVERYDAY_WORDS
 from sdlab.tiny.world import V1, World, pluralise
+from training.words import EVERYDAY_WORDS
 
 MAX_LENGTH = 77
 END = "<|endoftext|>"

@@ -1,4 +1,4 @@
-"""Make the weights of the block scores: ``python -m sdlab.watermark.train FOLDER``.
+"""Makes the weights of the block scores: ``python -m training.train_watermark FOLDER``.
 
 Pictures of the folder are marked with random bits, changed as pictures are changed on the way
 (compressed, blurred, resized, ...), and a small network learns to make the scores of a picture's
@@ -261,9 +261,9 @@ def save_weights(network, path: Path, made: str) -> None:
 
 def main() -> None:
     """Train on a folder of pictures and write the weights after each epoch."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m sdlab.watermark.train", description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "folder", type=Path, help="pictures; tiles of one source are named SOURCE_TILE.png"
     )
@@ -274,6 +274,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+
+    import torch  # which `--help` should not load
 
     torch.manual_seed(given.seed)
     learn, check = split_sources(given.folder)

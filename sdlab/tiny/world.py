@@ -13,15 +13,13 @@ scenes were added.
 import functools
 import hashlib
 import random
-import string
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageFilter
 
 from .scenes import BACKGROUNDS, GRID, SCENES, SIZE, paint_with_depth
-from .sprites import COLORED_SHAPES, COLORS, NAMES, SHAPES, draw_sprite
-from .words import EVERYDAY_WORDS
+from .sprites import COLORED_SHAPES, NAMES, draw_sprite
 
 IRREGULAR_PLURALS = {
     "mouse": "mice",
@@ -73,32 +71,6 @@ class World:
     size: int
     names: tuple[str, ...]
     scenes: tuple[str, ...]
-
-    @functools.cached_property
-    def meaningful(self) -> frozenset[str]:
-        """The words that stand for something in these pictures."""
-        phrases = " ".join(phrase for scene in self.scenes for phrase in SCENES[scene])
-        return frozenset(
-            {
-                *self.names,
-                *COLORS,
-                *SHAPES,
-                *COUNTS.values(),
-                *RELATIONS,
-                "next",
-                "left",
-                "right",
-                "small",
-                "big",
-                *phrases.split(),
-            }
-        )
-
-    @functools.cached_property
-    def stray_words(self) -> tuple[str, ...]:
-        """Words that mean nothing in these pictures, the names of what was filtered out among them."""
-        filtered = tuple(name for name in NAMES[:FIRST] if name not in self.names)
-        return tuple(word for word in EVERYDAY_WORDS + filtered if word not in self.meaningful)
 
     def scale(self, length: int) -> int:
         return length * self.size // SIZE
@@ -305,25 +277,4 @@ def make_sample(rng: random.Random, *, train: bool = True, world: World = V1) ->
         objects=objects,
         relation=relation,
         background=name if said else None,
-    )
-
-
-def add_stray_word(
-    rng: random.Random, caption: str, words: tuple[str, ...] = V1.stray_words
-) -> str:
-    """The caption with an adjective, a "no" or a made-up word in it: what a model learns to ignore."""
-    pieces = caption.split(" ")
-    place = rng.randint(0, len(pieces))
-    made_up = "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(3, 6)))
-    word = rng.choice(words) if rng.random() < 0.7 else made_up
-    return " ".join([*pieces[:place], word, *pieces[place:]])
-
-
-def make_training_sample(rng: random.Random, world: World = V1) -> tuple[Sample, str]:
-    """A picture of the world and its caption, one in ten with a stray word."""
-    drawn = make_sample(rng, train=True, world=world)
-    return drawn, (
-        add_stray_word(rng, drawn.caption, world.stray_words)
-        if rng.random() < 0.10
-        else drawn.caption
     )
