@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from sdlab.watermark import PAYLOADS, Payload, decode_watermark, embed_watermark
-from sdlab.watermark.colour import compute_u, convert_to_yuv, multiply_add
 from sdlab.watermark.dwtdct import (
+    compute_u,
+    convert_to_yuv,
     count_votes,
+    multiply_add,
     read_blocks,
     read_residues,
     require_room,

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from sdlab.watermark import scores
-from sdlab.watermark.colour import compute_u
-from sdlab.watermark.dwtdct import embed_watermark
+from sdlab.watermark.dwtdct import compute_u, embed_watermark
 from sdlab.watermark.payloads import Payload
 
 BOTH = pytest.mark.parametrize("arithmetic", ["uint8", "float32"])

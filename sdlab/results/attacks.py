@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,35 +57,22 @@ class Attack:
         return self.kind if self.strength is None else f"{self.kind} {self.strength:g}"
 
     def __call__(self, image: np.ndarray, *, seed: int = 0, model: str = "tiny-v1") -> np.ndarray:
-        """The changed picture, uint8 (H, W, 3)."""
-        own = {
-            name: value
-            for name, value in {"seed": seed, "model": model}.items()
-            if name in list_parameters(self.change)
-        }
+        """Change the picture, to uint8 (H, W, 3)."""
+        taken: Iterable[str] = ()
+        with suppress(ValueError):  # some functions written in C do not tell
+            taken = inspect.signature(self.change).parameters
+        own = {"seed": seed, "model": model}
+        own = {name: value for name, value in own.items() if name in taken}
         result = self.change(image, *([] if self.strength is None else [self.strength]), **own)
         try:
-            changed = read_pixels(result)
+            return np.ascontiguousarray(read_pixels(result))
         except (TypeError, ValueError, OSError) as error:
+            given = f"a {type(result).__name__}"
+            if isinstance(result, np.ndarray):
+                given = f"an array {result.shape} of {result.dtype}"
             raise TypeError(
-                f"attack {self.name!r} gives no picture, but {describe_type(result)}: {error}"
+                f"attack {self.name!r} gives no picture, but {given}: {error}"
             ) from None
-        return np.ascontiguousarray(changed)
-
-
-def list_parameters(function: Callable) -> Mapping[str, Any]:
-    try:
-        return inspect.signature(function).parameters
-    except ValueError:  # some functions written in C do not tell
-        return {}
-
-
-def describe_type(thing: Any) -> str:
-    return (
-        f"an array {thing.shape} of {thing.dtype}"
-        if isinstance(thing, np.ndarray)
-        else f"a {type(thing).__name__}"
-    )
 
 
 ATTACKS: dict[str, Callable[..., Any]] = {
@@ -125,7 +113,7 @@ def robustness(
     model: str = "tiny-v1",
     progress: bool = True,
 ) -> pandas.DataFrame:
-    """How often a mark is still found after each attack, beside the official decoder, which wants every bit exact.
+    """Measure how often a mark is still found after each attack, beside the official decoder.
 
     The payload is embedded into each picture as the programs do it; then each attack changes the
     marked picture.
@@ -167,28 +155,19 @@ def robustness(
     if search not in SEARCHES:
         raise ValueError(f"search={search!r} is not one of {', '.join(SEARCHES)}")
     payload, table, given = find_payload(payload), choose_attacks(attacks), list_images(images)
-    for number, image in enumerate(
-        given
-    ):  # so that a bad one is said at once, and not after an hour
+    for number, image in enumerate(given):  # a bad one is told at once, and not after an hour
         read_unmarked(image, number)
     trials: dict[str, list[Trial]] = {name: [] for name in table}
-    for number, name in watch_items(
-        [(number, name) for number in range(len(given)) for name in table], progress
-    ):
+    pairs = [(number, name) for number in range(len(given)) for name in table]
+    for number, name in watch_items(pairs, progress):
         if name == next(iter(table)):
             marked = embed_watermark(read_unmarked(given[number], number), payload)
         own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         begun = time.perf_counter()
         changed = table[name](marked, seed=own_seed, model=model)
-        trials[name].append(
-            try_detectors(
-                changed,
-                payload,
-                choose_search(search, table[name], changed.shape != marked.shape),
-                false_positive_rate,
-                begun,
-            )
-        )
+        look = table[name].search or ("none" if changed.shape == marked.shape else "all")
+        look = look if search == "auto" else search
+        trials[name].append(try_detectors(changed, payload, look, false_positive_rate, begun))
     return pandas.DataFrame(
         [summarise_trials(name, table[name], found) for name, found in trials.items()]
     )
@@ -196,7 +175,7 @@ def robustness(
 
 @dataclass(frozen=True)
 class Trial:
-    """What a marked picture was found to be after an attack; NaN if it was too small to be tested."""
+    """What was found in a marked picture after an attack; NaN if it was too small to be tested."""
 
     search: str
     detected: bool
@@ -209,7 +188,7 @@ class Trial:
 def try_detectors(
     changed: np.ndarray, payload: Payload, search: str, false_positive_rate: float, begun: float
 ) -> Trial:
-    """Looks for the mark in a changed picture, in both ways."""
+    """Look for the mark in a changed picture, in both ways."""
     (found,) = detect_watermark(
         changed, payload, search=search, false_positive_rate=false_positive_rate
     ).findings
@@ -224,12 +203,9 @@ def try_detectors(
 
 
 def summarise_trials(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
-    """A row of the frame: shares and middles over the pictures."""
-    n, detected, official = (
-        len(trials),
-        sum(t.detected for t in trials),
-        sum(t.official for t in trials),
-    )
+    """Summarise trials as a row of the frame: shares and middles over the pictures."""
+    n = len(trials)
+    detected, official = sum(t.detected for t in trials), sum(t.official for t in trials)
     low, high = share_interval(detected, n)
     official_low, official_high = share_interval(official, n)
     tested = [t for t in trials if not math.isnan(t.log10_p)]
@@ -251,15 +227,8 @@ def summarise_trials(name: str, attack: Attack, trials: list[Trial]) -> dict[str
     }
 
 
-def choose_search(search: str, attack: Attack, resized: bool) -> str:
-    """What the detector is to search for after this attack."""
-    if search != "auto":
-        return search
-    return attack.search or ("all" if resized else "none")
-
-
 def choose_attacks(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dict[str, Attack]:
-    """{name: attack} of a mapping, or of names and kinds in `ATTACKS`."""
+    """Choose {name: attack} of a mapping, or of names and kinds in `ATTACKS`."""
     if isinstance(attacks, Mapping):
         table = {name: make_attack(name, attack) for name, attack in attacks.items()}
     else:
@@ -288,7 +257,7 @@ def make_attack(name: str, given: Any) -> Attack:
 
 
 def list_images(images: Any) -> list[Any]:
-    """One picture or several, as a list."""
+    """List one picture or several."""
     one = (
         isinstance(images, (str, os.PathLike))
         or hasattr(images, "getbands")
@@ -301,7 +270,7 @@ def list_images(images: Any) -> list[Any]:
 
 
 def read_unmarked(image: Any, number: int) -> np.ndarray:
-    """A given picture as uint8 RGB, or an error that says which it was."""
+    """Read a given picture as uint8 RGB, or say which of them is too small for a mark."""
     pixels = read_pixels(image)
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
@@ -313,7 +282,7 @@ def read_unmarked(image: Any, number: int) -> np.ndarray:
 
 
 def watch_items(items: list[Any], shown: bool) -> Iterator[Any]:
-    """The items, with a bar where people look."""
+    """Give the items one by one, with a bar where people look."""
     progress = Progress(len(items), len(items), "pictures")
     show = display(progress) if shown else lambda: None
     try:

@@ -1,4 +1,4 @@
-"""What a picture may go through on its way: uint8 RGB (H, W, 3) to uint8 RGB (H', W', 3)."""
+"""Changes a picture may go through on its way: uint8 RGB (H, W, 3) to uint8 RGB (H', W', 3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def keep(image: np.ndarray) -> np.ndarray:
 
 
 def save_lossy(image: np.ndarray, quality: float, form: str = "JPEG", **options: Any) -> np.ndarray:
-    """Written by Pillow in a lossy format, and read again."""
+    """Save in a lossy format with Pillow, and read it again."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -22,7 +22,7 @@ def save_lossy(image: np.ndarray, quality: float, form: str = "JPEG", **options:
 
 
 def save_jpeg(image: np.ndarray, quality: float) -> np.ndarray:
-    """Colour at half the resolution (4:2:0), as nearly every program saves."""
+    """Save as JPEG with colour at half the resolution (4:2:0), as nearly every program does."""
     return save_lossy(image, quality, subsampling="4:2:0")
 
 
@@ -35,7 +35,7 @@ def save_webp(image: np.ndarray, quality: float) -> np.ndarray:
 
 
 def resize(image: np.ndarray, factor: float) -> np.ndarray:
-    """By Lanczos' filter, both sides rounded to whole pixels."""
+    """Resize by Lanczos' filter, both sides rounded to whole pixels."""
     from PIL import Image
 
     height, width = image.shape[:2]
@@ -44,13 +44,13 @@ def resize(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def crop(image: np.ndarray, pixels: float) -> np.ndarray:
-    """Without so many pixels at each of its four sides."""
+    """Cut off so many pixels at each of the four sides."""
     n = int(pixels)
     return image[n : -n or None, n : -n or None]
 
 
 def crop_share(image: np.ndarray, percent: float) -> np.ndarray:
-    """The middle of the picture; so many percent of the height and of the width are cut off, half at each end."""
+    """Cut off so many percent of the height and of the width, half at each end."""
     (top, height), (left, width) = (
         (round(n * percent / 200), round(n * (1 - percent / 100))) for n in image.shape[:2]
     )
@@ -58,14 +58,14 @@ def crop_share(image: np.ndarray, percent: float) -> np.ndarray:
 
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    """By Pillow's GaussianBlur, which approximates a Gaussian of that standard deviation by repeated box filters."""
+    """Blur by Pillow's GaussianBlur of that standard deviation, repeated box filters."""
     from PIL import Image, ImageFilter
 
     return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(sigma)))
 
 
 def add_noise(image: np.ndarray, sd: float, seed: int) -> np.ndarray:
-    """With independent normal noise of that standard deviation in every channel."""
+    """Add independent normal noise of that standard deviation to every channel."""
     return round_levels(image + np.random.default_rng(seed).normal(0, sd, image.shape))
 
 
@@ -74,7 +74,7 @@ def brighten(image: np.ndarray, factor: float) -> np.ndarray:
 
 
 def stretch_contrast(image: np.ndarray, factor: float) -> np.ndarray:
-    """Stretched about its mean brightness."""
+    """Stretch the picture about its mean brightness."""
     grey = image.mean()
     return round_levels(grey + (image - grey) * factor)
 
@@ -88,12 +88,12 @@ def round_levels(image: np.ndarray) -> np.ndarray:
 
 
 def crop_and_save(image: np.ndarray, quality: float) -> np.ndarray:
-    """Without 10 pixels at each side, and a JPEG."""
+    """Cut off 10 pixels at each side, and save as JPEG."""
     return save_jpeg(crop(image, 10), quality)
 
 
 def take_screenshot(image: np.ndarray) -> np.ndarray:
-    """Shown smaller on a screen, and saved as a JPEG."""
+    """Show the picture smaller on a screen, and save that as JPEG."""
     return save_jpeg(resize(image, 0.9), 90)
 
 
@@ -101,7 +101,7 @@ def take_screenshot(image: np.ndarray) -> np.ndarray:
 
 
 def pass_through_vae(image: np.ndarray, model: str) -> np.ndarray:
-    """Into the latents of the model's VAE (their mean) and out again."""
+    """Encode into the latents of the model's VAE (their mean), and decode again."""
     import torch
 
     vae, large = open_img2img(model).vae, pad_sides(image)
@@ -116,7 +116,7 @@ def pass_through_vae(image: np.ndarray, model: str) -> np.ndarray:
 
 
 def run_img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np.ndarray:
-    """Through diffusers' img2img pipeline with an empty prompt, the model's own scheduler and number of steps."""
+    """Redraw by diffusers' img2img pipeline: no prompt, the model's own scheduler and steps."""
     import torch
     from PIL import Image
 
@@ -136,7 +136,7 @@ def run_img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np
 
 
 def open_img2img(model: str) -> Any:
-    """The model as diffusers' img2img pipeline, in float32, so that no coarser numbers add to what it does."""
+    """Open the model as diffusers' img2img pipeline in float32, so that no rounding adds."""
     from ..models.pipeline import load, quiet
     from ..models.resolve import native
 
@@ -144,7 +144,7 @@ def open_img2img(model: str) -> Any:
         from diffusers import StableDiffusionImg2ImgPipeline
 
         parts = load(native(model), dtype="float32").pipe.components
-        pipe = StableDiffusionImg2ImgPipeline(
+        pipe: Any = StableDiffusionImg2ImgPipeline(
             **parts, requires_safety_checker=parts["safety_checker"] is not None
         )
     pipe.set_progress_bar_config(disable=True)
@@ -152,6 +152,6 @@ def open_img2img(model: str) -> Any:
 
 
 def pad_sides(image: np.ndarray, side: int = 64) -> np.ndarray:
-    """The picture with its last row and column repeated, up to sides that any UNet takes."""
+    """Repeat the last row and column, up to sides that any UNet takes."""
     height, width = image.shape[:2]
     return np.pad(image, ((0, -height % side), (0, -width % side), (0, 0)), "edge")

@@ -94,17 +94,15 @@ def detect_watermark(
 
 
 def _read_picture(image: Any) -> tuple[np.ndarray, tuple[Mark, ...]]:
-    """The picture as RGB, and what its file says about its origin; a file is decoded once."""
+    """Read the picture as RGB, and what its file says about its origin, decoding a file once."""
     if isinstance(image, np.ndarray):
         return read_pixels(image), ()
-    with open_picture(image) as picture:
-        return convert_image(picture), read_marks(
-            picture
-        )  # in this order: metadata may follow the pixels
+    with open_picture(image) as picture:  # in this order: metadata may follow the pixels
+        return convert_image(picture), read_marks(picture)
 
 
 def require_search(search: str, false_positive_rate: float) -> None:
-    """Raise unless the two are possible."""
+    """Refuse a search or a false-positive rate that is not possible."""
     if not isinstance(search, str) or search not in SHARES:
         raise ValueError(f"search={search!r} is not one of {', '.join(SHARES)}")
     if isinstance(false_positive_rate, bool) or not isinstance(false_positive_rate, Real):
@@ -120,22 +118,19 @@ def require_search(search: str, false_positive_rate: float) -> None:
 
 
 def name_payloads(payloads: Any) -> dict[str, Payload]:
-    """The payloads by the names under which they are reported."""
+    """List the payloads by the names under which they are reported."""
     if isinstance(payloads, Mapping):
-        given = {str(name): find_payload(what) for name, what in payloads.items()}
-        known = {name: p if p.name == name else replace(p, name=name) for name, p in given.items()}
-    elif isinstance(payloads, (str, bytes, bytearray, Payload)) or not isinstance(
-        payloads, Iterable
-    ):
-        known = {payload.name: payload for payload in [find_payload(payloads)]}
+        under = {str(name): find_payload(what) for name, what in payloads.items()}
+        given = [p if p.name == name else replace(p, name=name) for name, p in under.items()]
     else:
-        given = list(map(find_payload, payloads))
-        known = {payload.name: payload for payload in given}
-        if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
-            raise ValueError(
-                f"two different payloads are named {twice[0]!r}; a mapping gives them names of"
-                " their own"
-            )
+        one = isinstance(payloads, (str, bytes, bytearray, Payload))
+        several = not one and isinstance(payloads, Iterable)
+        given = [find_payload(what) for what in (payloads if several else [payloads])]
+    known = {payload.name: payload for payload in given}
+    if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
+        raise ValueError(
+            f"two different payloads are named {twice[0]!r}; a mapping gives them names of their own"
+        )
     if not known:
         raise ValueError(
             f"there are no payloads to test for; give names ({', '.join(PAYLOADS)}), texts or bytes"
@@ -146,7 +141,7 @@ def name_payloads(payloads: Any) -> dict[str, Payload]:
 def _find_places(
     pixels: np.ndarray, payloads: dict[str, Payload], search: str, progress: Progress | None
 ) -> dict[str, Place]:
-    """The best place of every payload, its p corrected for all that were tried."""
+    """Find the best place of every payload, its p corrected for all that were tried."""
     ways = {
         "as is": lambda: places.place_as_is(pixels, payloads),
         "mirrored": lambda: places.place_as_is(pixels, payloads, MIRRORED),
@@ -162,7 +157,7 @@ def _find_places(
 
 
 def _choose_place(tried: list[Place]) -> Place:
-    """The first place whose p is the least or nearly so."""
+    """Choose the first place whose p is the least or nearly so."""
     least = min(place.log10_p for place in tried)
     place = next(place for place in tried if place.log10_p <= places.NEARLY * least)
     return replace(place, tests=sum(place.tests for place in tried))
@@ -171,6 +166,7 @@ def _choose_place(tried: list[Place]) -> Place:
 def _judge_payload(
     payload: Payload, place: Place | None, official: Official | None, limit: float
 ) -> Finding:
+    """Compare a payload's p with the limit, which is stricter for a place that was searched."""
     if place is None:
         return Finding(payload, math.nan, False, math.nan, AS_IS, official, 0)
     limit -= 0 if place.geometry == AS_IS else math.log10(STRICTER)
@@ -186,7 +182,7 @@ def _judge_payload(
 
 
 def read_official(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
-    """What the official decoder reads for each payload; it reads uint8, whatever the payload was written in."""
+    """Read what the official decoder reads for each payload: always in uint8, and in parts."""
     parts = max(1, pixels.shape[0] * pixels.shape[1] // PART)
     edges = [8 * int(edge) for edge in np.linspace(0, pixels.shape[0] // 8, parts + 1)[:-1]] + [
         pixels.shape[0]
@@ -201,5 +197,6 @@ def read_official(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str,
 
 
 def _make_official(bits: np.ndarray, payload: Payload) -> Official:
+    """Compare what was read with the payload, and spell it out if that is text."""
     text = pack_bits(bits).decode("ascii", "backslashreplace") if payload.text is not None else None
     return Official(bits, text, bool((bits == payload.bits).all()))

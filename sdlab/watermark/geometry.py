@@ -76,7 +76,7 @@ AS_IS = Geometry()
 
 @dataclass(frozen=True, eq=False)
 class Cuts:
-    """How likely which cut is, for a picture of `width` x `height` of which only a window is looked at.
+    """How likely which cut is, for a `width` x `height` picture of which a window is looked at.
 
     A side of the picture as it was marked is a multiple of 64 pixels, or one of the next multiples
     of 8; usual and near ones are likelier. Given the side, half of the probability is for all ways
@@ -89,13 +89,13 @@ class Cuts:
     top: int = 0
 
     def weigh_lefts(self) -> list[tuple[int, np.ndarray]]:
-        """[(width before, probability of each number of pixels cut off at the left)]"""
+        """List (width before, probability of each number of pixels cut off at the left)."""
         return [
             (side, share * weigh_cuts(side - self.width)) for side, share in weigh_sides(self.width)
         ]
 
     def weigh_tops(self, side: int) -> np.ndarray:
-        """Probability of each number of pixels cut off at the top, given the width before.
+        """Compute how likely each number of pixels is cut off at the top, given the width before.
 
         Half of it is for the height that keeps the proportions.
         """
@@ -109,12 +109,12 @@ class Cuts:
         return total
 
     def list_strides(self, n_bits: int) -> tuple[int, ...]:
-        """Blocks in a row modulo n_bits, for the likely widths and for every multiple of 64."""
+        """List the blocks in a row modulo n_bits, for likely widths and every multiple of 64."""
         likely = {side // 8 % n_bits for side, _ in weigh_sides(self.width)}
         return tuple(sorted(likely | {8 * i % n_bits for i in range(n_bits)}))
 
     def compute_shares(self, n_bits: int, strides: tuple[int, ...]) -> np.ndarray:
-        """Share of the error for each pixel offset of the blocks, stride and phase: (64, n_strides, n_bits), sum 1."""
+        """Share out the error by pixel offset, stride and phase: (64, n_strides, n_bits), sum 1."""
         both = np.zeros((8, 8, len(strides), n_bits // 2 + 1), complex)
         for side, likely in self.weigh_lefts():
             stride = side // 8 % n_bits
@@ -127,7 +127,7 @@ class Cuts:
         return (1 - ANYWHERE) * both / both.sum() + ANYWHERE / both.size
 
     def explain(self, offset: tuple[int, int], stride: int, phase: int, n_bits: int) -> Geometry:
-        """The likeliest cut that puts the blocks there."""
+        """Find the likeliest cut that puts the blocks there."""
         best = 0.0, Geometry(cut=((-offset[1]) % 8, (-offset[0]) % 8))
         for side, likely in self.weigh_lefts():
             if side // 8 % n_bits != stride:
@@ -149,7 +149,7 @@ class Cuts:
 
 
 def weigh_cuts(cut: int) -> np.ndarray:
-    """Probability that 0, 1, ... or all of `cut` pixels are cut off at the left or at the top."""
+    """Compute how likely 0, 1, ... or all of `cut` pixels are cut off at the left or the top."""
     likely = np.full(cut + 1, 0.5 / (cut + 1))
     np.add.at(likely, [0, cut, cut // 2, (cut + 1) // 2], 0.125)
     return likely
@@ -157,7 +157,7 @@ def weigh_cuts(cut: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def _weigh_heights(height: int) -> np.ndarray:
-    """Probability of each number of pixels cut off at the top, for all heights before."""
+    """Compute how likely each number of pixels is cut off at the top, for all heights before."""
     likely = weigh_sides(height)
     total = np.zeros(max(before for before, _ in likely) - height + 1)
     for before, share in likely:
@@ -166,7 +166,7 @@ def _weigh_heights(height: int) -> np.ndarray:
 
 
 def weigh_sides(side: int) -> list[tuple[int, float]]:
-    """[(side before the cut, probability)], all probabilities together 1."""
+    """List (side before the cut, probability), all probabilities together 1."""
     first, last = -(-side // 64) * 64, max(4096, 2 * side)
     weights = {
         before: USUAL.get(before, 1) * (side / before) ** 2 for before in range(first, last + 1, 64)
@@ -178,7 +178,10 @@ def weigh_sides(side: int) -> list[tuple[int, float]]:
 
 
 def _sum_by_block(likely: np.ndarray, before: int, stride: int, n_bits: int) -> np.ndarray:
-    """The probabilities of cuts, in a window that lies so many pixels further, by pixel offset and phase: (8, n_bits)"""
+    """Sum the probabilities of cuts by pixel offset and phase, (8, n_bits).
+
+    In a window that lies `before` pixels further.
+    """
     offset, blocks = _locate_block(np.arange(len(likely)) + before)
     total = np.zeros((8, n_bits))
     np.add.at(total, (offset, -stride * blocks % n_bits), likely)
@@ -186,7 +189,7 @@ def _sum_by_block(likely: np.ndarray, before: int, stride: int, n_bits: int) -> 
 
 
 def _locate_block(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(pixels before the first whole block, whole and broken blocks before it) after so many pixels were cut off"""
+    """Find (pixels before the first whole block, blocks before it, broken ones too) after a cut."""
     return -cut % 8, -(-cut // 8)
 
 
@@ -194,7 +197,7 @@ def _locate_block(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def weigh_sizes(width: int, height: int) -> list[tuple[tuple[int, int], float]]:
-    """[((width, height) before the picture was resized, share of the error)], all shares together 1.
+    """List ((width, height) before the picture was resized, share of the error), together 1.
 
     The width a multiple of 64, the height one of 64 or of 8, the proportions kept up to rounding.
     """

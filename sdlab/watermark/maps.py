@@ -1,4 +1,4 @@
-"""Where in a picture a mark is, as maps to lay beside it: what the official decoder meets, and what the detector weighs.
+"""Draws where in a picture a mark is: what the official decoder meets, what the detector weighs.
 
 Both go from dark blue (for the mark) over grey to light orange (against it): the colour-blind tell
 them apart, and so does a print in black and white.
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 BLUE, GREY, ORANGE = (11, 66, 138), (152, 152, 152), (255, 205, 120)
-NEAR = 4.5  # from 9 or 27, half of the way to the other bit; the writing program's rounding moves a residue by 1 to 3
+# from 9 or 27, half of the way to the other bit; the program's rounding moves a residue by 1 to 3
+NEAR = 4.5
 SMOOTHED = 7  # blocks, twice: a disc of about 11 blocks, 90 pixels
 STRONG = 6.0  # standard deviations of chance, in full colour
-FAINT = (
-    1.5  # power of what is less: 3, as somewhere in any unmarked picture, are a third of the colour
-)
+# power of what is less: 3, as somewhere in any unmarked picture, are a third of the colour
+FAINT = 1.5
 PART = 4_000_000  # pixels that are looked at together
 WORDS = {
     "residue": (
@@ -45,7 +45,7 @@ WORDS = {
 
 
 def list_colours(kind: str) -> list[tuple[str, str]]:
-    """[("#rrggbb", what it means)] of the map "residue" or "evidence", from dark to light."""
+    """List ("#rrggbb", what it means) of the map "residue" or "evidence", from dark to light."""
     if kind not in WORDS:
         raise ValueError(f"kind={kind!r} is not one of {', '.join(WORDS)}")
     return [
@@ -55,7 +55,9 @@ def list_colours(kind: str) -> list[tuple[str, str]]:
 
 
 def draw_residues(image: Any, payload: Payload | str | bytes) -> Image:
-    """What the official decoder meets in each block, as squares of 8x8 pixels in a picture of the same size.
+    """Draw what the official decoder meets in each block, as squares of 8x8 pixels.
+
+    The picture has the same size.
 
     In an unmarked picture about half of the squares are wrong, and a quarter or less agrees. The
     decoder takes the picture as it is, so the map of a marked one that was cut, resized or saved as
@@ -78,7 +80,7 @@ def draw_residues(image: Any, payload: Payload | str | bytes) -> Image:
 
 
 def classify_residues(image: Any, payload: Payload | str | bytes) -> tuple[np.ndarray, np.ndarray]:
-    """(0, 1 or 2 for each block that agrees, leans or is wrong, (H // 8, W // 8); the pixels)"""
+    """Tell blocks that agree (0), lean (1) or are wrong (2), (H // 8, W // 8); and the pixels."""
     payload, pixels = find_payload(payload), require_area(read_pixels(image))
     found = np.concatenate(
         [read_residues(band, payload.arithmetic) for band in split_bands(pixels)]
@@ -92,7 +94,9 @@ def classify_residues(image: Any, payload: Payload | str | bytes) -> tuple[np.nd
 def draw_evidence(
     image: Any, payload: Payload | str | bytes, geometry: Geometry | None = None
 ) -> Image:
-    """What the detector weighs, smoothed over about 11 blocks: a place that was painted over is a hole in the blue.
+    """Draw what the detector weighs, smoothed over about 11 blocks.
+
+    A place that was painted over is a hole in the blue.
 
     Parameters
     ----------
@@ -110,6 +114,8 @@ def draw_evidence(
     TypeError, ValueError, OSError
         For an image that cannot be read or has no whole block, and for an impossible payload.
     """
+    from PIL.Image import Resampling, Transpose
+
     geometry, pixels = geometry or AS_IS, read_pixels(image)
     z, (top, left) = weigh_places(pixels, find_payload(payload), geometry)
     amount = np.clip(np.abs(z) / STRONG, 0, 1)[..., None] ** FAINT
@@ -117,31 +123,34 @@ def draw_evidence(
     before = (geometry.size[1], geometry.size[0]) if geometry.size else pixels.shape[:2]
     picture = draw_squares(np.round(colours).astype(np.uint8), before, top, left)
     if geometry.mirrored:
-        picture = picture.transpose(0)  # left to right
-    return picture.resize(pixels.shape[1::-1], 0)  # the nearest
+        picture = picture.transpose(Transpose.FLIP_LEFT_RIGHT)
+    return picture.resize(pixels.shape[1::-1], Resampling.NEAREST)
 
 
 def weigh_places(
     pixels: np.ndarray, payload: Payload, geometry: Geometry = AS_IS
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """(how far the scores around each block agree with the payload, where the first block begins: (top, left)).
+    """Weigh how far the scores around each block agree with the payload, and where blocks begin.
 
     In standard deviations of what chance gives: scores of random sign make a standard normal law.
     """
     grid, (top, left), stride, first = score_before(pixels, payload.arithmetic, geometry)
     rows, columns = np.indices(grid.shape)
     expected = 2.0 * payload.bits[(stride * rows + columns + first) % len(payload)] - 1
-    weights = np.convolve(*[np.full(SMOOTHED, 1 / SMOOTHED)] * 2)
-    chance = (
-        np.sqrt(smooth(grid.astype(float) ** 2)) * (weights**2).sum()
-    )  # along both sides: the root of its square
+    once = np.full(SMOOTHED, 1 / SMOOTHED)
+    weights = np.convolve(once, once)  # along both sides: the root of its square
+    chance = np.sqrt(smooth(grid.astype(float) ** 2)) * (weights**2).sum()
     return smooth(grid * expected) / np.maximum(chance, 1e-9), (top, left)
 
 
 def score_before(
     pixels: np.ndarray, arithmetic: str, geometry: Geometry
 ) -> tuple[np.ndarray, tuple[int, int], int, int]:
-    """(scores of the blocks as they were marked, where the first begins, blocks in a row then, blocks before the first)"""
+    """Score the blocks as they were marked.
+
+    Returns the scores, where (top, left) the first block begins, the blocks in a row then, and the
+    blocks before the first.
+    """
     from PIL import Image
 
     pixels = pixels[:, ::-1] if geometry.mirrored else pixels
@@ -169,11 +178,12 @@ def score_before(
 
 
 def smooth(grid: np.ndarray) -> np.ndarray:
+    """Average a grid twice over `SMOOTHED` blocks."""
     return average_box(average_box(grid, SMOOTHED), SMOOTHED)
 
 
 def split_bands(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows of whole blocks together, so that a large picture takes no more memory than a small one."""
+    """Split a large picture into rows of whole blocks, so that it takes no more memory."""
     rows = pixels.shape[0] // 8
     parts = min(rows, max(1, pixels.shape[0] * pixels.shape[1] // PART))
     for start, end in itertools.pairwise(8 * int(edge) for edge in np.linspace(0, rows, parts + 1)):
@@ -181,7 +191,7 @@ def split_bands(pixels: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def draw_squares(colours: np.ndarray, shape: tuple[int, ...], top: int = 0, left: int = 0) -> Image:
-    """Blocks (rows, columns, 3) as squares in a picture of that shape; grey where there is no whole block."""
+    """Draw blocks (rows, columns, 3) as squares; grey where there is no whole block."""
     from PIL import Image
 
     canvas = np.full((*shape[:2], 3), GREY, np.uint8)

@@ -1,4 +1,4 @@
-"""Any picture (a file, a PIL image, an array) to the RGB values that stand in it, safely and in bounded memory."""
+"""Reads any picture (a file, a PIL image, an array) as RGB, safely and in bounded memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PIXELS = 100_000_000  # decoded: 400 MB in Pillow, twice that from WebP and JPEG 2000, and 300 MB as an array
+# decoded: 400 MB in Pillow, twice that from WebP and JPEG 2000, and 300 MB as an array
+MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000  # of a file; several of Pillow's readers take a file into memory whole
 STRIP = 4_000_000  # pixels turned into RGB at a time
 FORMATS = (
@@ -37,10 +38,7 @@ FORMATS = (
     "QOI",
 )  # all that need no other program: EPS is left out, as it would start Ghostscript
 READABLE = "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, TGA, ICO, PCX, SGI or QOI"
-GREYS = (
-    "I",
-    "F",
-)  # the first letter of Pillow's modes with more than 8 bits: "I", "I;16", "I;16B", "F"
+GREYS = ("I", "F")  # how Pillow's modes with more than 8 bits begin: "I", "I;16", "I;16B", "F"
 TIFF_ORIENTATION = 274
 TURNED_BACK = {
     2: "FLIP_LEFT_RIGHT",
@@ -54,7 +52,7 @@ TURNED_BACK = {
 
 
 def read_pixels(what: str | os.PathLike[str] | Image | np.ndarray) -> np.ndarray:
-    """The picture's stored colours as uint8 RGB (H, W, 3).
+    """Read the picture's stored colours as uint8 RGB (H, W, 3).
 
     A mark lives in the stored values, so nothing is applied to them: alpha is dropped and not
     blended, the EXIF orientation and the colour profile are ignored. More than 8 bits are scaled to
@@ -85,7 +83,7 @@ def read_pixels(what: str | os.PathLike[str] | Image | np.ndarray) -> np.ndarray
 
 @contextmanager
 def open_picture(what: str | os.PathLike[str] | Image) -> Iterator[Image]:
-    """The file as a PIL image, open but not decoded, and without Pillow's warnings as long as it is open.
+    """Open a file as a PIL image, not yet decoded, with Pillow's warnings off meanwhile.
 
     A PIL image is passed through and stays open. The errors are those of `read_pixels`.
     """
@@ -109,7 +107,7 @@ def open_picture(what: str | os.PathLike[str] | Image) -> Iterator[Image]:
 
 
 def _refuse_file(path: Path) -> None:
-    """Raise unless it is an ordinary file, neither empty nor huge; a pipe or a device could be read for ever."""
+    """Refuse what is no ordinary file, empty or huge; a pipe could be read for ever."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -134,7 +132,7 @@ def _refuse_file(path: Path) -> None:
 
 
 def _open_file(path: Path) -> Image:
-    """Pillow's reader of the file, with errors that name the file."""
+    """Open the file with Pillow, with errors that name the file."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -150,7 +148,7 @@ def _open_file(path: Path) -> Image:
 
 
 def _refuse_size(name: str, width: int, height: int) -> None:
-    """Raise if there are no pixels, or more than memory is meant to hold."""
+    """Refuse a picture without pixels, or with more than memory is meant to hold."""
     if width < 1 or height < 1:
         raise ValueError(f"{name}: the picture is {width} x {height} pixels, so it has none")
     if width * height > MAX_PIXELS:
@@ -161,7 +159,7 @@ def _refuse_size(name: str, width: int, height: int) -> None:
 
 
 def convert_image(image: Image) -> np.ndarray:
-    """The decoded picture as uint8 RGB (H, W, 3), converted in strips so that it is never in memory three times."""
+    """Convert a PIL image to uint8 RGB (H, W, 3), in strips: never in memory three times."""
     image = _undo_turning(image)
     width, height = image.size
     step = max(1, STRIP // width)
@@ -175,14 +173,14 @@ def convert_image(image: Image) -> np.ndarray:
             )
         except ValueError:
             raise ValueError(
-                f"{_name_picture(image)}: colours of mode {image.mode!r} do not convert to RGB; save it"
-                " as an RGB PNG first"
+                f"{_name_picture(image)}: colours of mode {image.mode!r} do not convert to RGB;"
+                " save it as an RGB PNG first"
             ) from None
     return rgb
 
 
 def _undo_turning(image: Image) -> Image:
-    """The picture decoded, as it lies in the file: Pillow turns a TIFF by its orientation, which this undoes."""
+    """Decode the picture as it lies in the file: Pillow turns a TIFF by its orientation."""
     from PIL.Image import Transpose
 
     orientation = image.tag_v2.get(TIFF_ORIENTATION) if hasattr(image, "tag_v2") else None
@@ -197,7 +195,7 @@ def _undo_turning(image: Image) -> Image:
 
 
 def _find_scale(image: Image) -> float:
-    """What the values of a deep grey picture are multiplied by: its range is 0..1, 0..255, 0..65535 or up to its maximum."""
+    """Find the factor of a deep grey picture, of range 0..1, 0..255, 0..65535 or its maximum."""
     if image.mode.startswith("I;16"):
         return 1 / 256
     greatest = float(np.nan_to_num(np.asarray(image), posinf=0.0).max())
@@ -207,13 +205,13 @@ def _find_scale(image: Image) -> float:
 
 
 def _scale_grey(strip: Image, scale: float) -> np.ndarray:
-    """Deep grey values as uint8 (H, W, 1); what is not a number is 0."""
+    """Scale deep grey values to uint8 (H, W, 1); what is not a number is 0."""
     grey = np.nan_to_num(np.asarray(strip).astype(np.float64) * scale, posinf=255.0)
     return np.clip(grey, 0, 255).astype(np.uint8)[:, :, None]
 
 
 def convert_array(array: np.ndarray) -> np.ndarray:
-    """A uint8 array as RGB (H, W, 3), a view where it can be."""
+    """Convert a uint8 array to RGB (H, W, 3), a view where it can be."""
     if array.dtype != np.uint8:
         hint = {
             "u": "(array >> 8).astype('uint8') for 16 bits",
@@ -237,12 +235,15 @@ def _name_picture(image: Image) -> str:
 
 
 def shorten_error(error: Exception) -> str:
-    """The error in one short line."""
+    """Tell the error in one short line."""
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
 class Silence:
-    """Counts who wants warnings off: `warnings.catch_warnings` alone leaves them off for good if threads overlap."""
+    """A count of who wants warnings off, since `warnings.catch_warnings` knows no threads.
+
+    Where threads overlap, it alone would leave them off for good.
+    """
 
     def __init__(self) -> None:
         self.lock, self.inside = threading.Lock(), 0
@@ -268,7 +269,7 @@ SILENCE = Silence()
 
 @contextmanager
 def silence_warnings() -> Iterator[None]:
-    """No warnings inside, in all threads; afterwards the filters are as before."""
+    """Show no warnings inside, in all threads; afterwards the filters are as before."""
     SILENCE.enter()
     try:
         yield

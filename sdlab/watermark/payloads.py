@@ -71,18 +71,18 @@ class Payload:
 
 
 def encode_text(text: str | bytes) -> np.ndarray:
-    """The bits of a text in UTF-8 or of bytes, uint8 (8 * n_bytes,), most significant bit first."""
+    """Turn a text in UTF-8, or bytes, into bits, uint8 (8 * n_bytes,), highest bit first."""
     raw = text.encode() if isinstance(text, str) else bytes(text)
     return np.unpackbits(np.frombuffer(raw, np.uint8))
 
 
 def pack_bits(bits: Any) -> bytes:
-    """The bytes that bits spell; a last incomplete byte is filled with zeros."""
+    """Turn bits into the bytes they spell; a last incomplete byte is filled with zeros."""
     return np.packbits(np.asarray(bits, bool)).tobytes()
 
 
 def encode_number(number: int) -> np.ndarray:
-    """The bits of an integer without its leading zeros, as `bin` writes them."""
+    """Turn an integer into bits without its leading zeros, as `bin` writes them."""
     return np.array([int(digit) for digit in f"{number:b}"], np.uint8)
 
 
@@ -142,7 +142,7 @@ PAYLOADS: dict[str, Payload] = {
 
 
 def find_payload(what: Payload | str | bytes) -> Payload:
-    """The payload that is meant by a name, a text, bytes, or a `Payload` itself.
+    """Find the payload that is meant by a name, a text, bytes, or a `Payload` itself.
 
     Names and texts of `PAYLOADS` give the known payload. Any other text, and bytes, give a uint8
     payload of their bytes.
@@ -186,7 +186,7 @@ def _make_text(text: str) -> Payload:
 
 
 def _is_near(name: str, text: str) -> bool:
-    """Whether one begins with the other: "flux", "sd-v1.5"."""
+    """Tell whether one begins with the other: "flux", "sd-v1.5"."""
     return min(len(name), len(text)) >= 4 and (name.startswith(text) or text.startswith(name))
 
 

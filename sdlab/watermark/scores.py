@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .colour import convert_to_yuv
-from .dwtdct import BLOCK, ORDERS, STEP
+from .dwtdct import BLOCK, ORDERS, STEP, convert_to_yuv
 
 WINDOW = 5  # blocks; what they have in common is taken off
 BOUND = 4.0  # of a score
@@ -52,7 +51,7 @@ def score_blocks(planes: np.ndarray, arithmetic: str) -> np.ndarray:
 
 
 def make_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.ndarray:
-    """Y, U and V of a uint8 RGB picture, float32 (3, H, W), as the embedding program's arithmetic has them.
+    """Make Y, U and V of a uint8 RGB picture as the embedding program's arithmetic has them.
 
     U alone carries a mark; the other two say what the picture itself does. In float32 the last bits
     are not exact.
@@ -73,7 +72,7 @@ def make_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.nd
 
 
 def compute_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
-    """What the network sees of each block, float32 (N_FEATURES, blocks).
+    """Compute what the network sees of each block, float32 (N_FEATURES, blocks).
 
     64: excess of the 8x8 coefficients around the block's centre. 20: of the ring of 2x2 cells
     around those. 15: excess of the block's own, where they are nearly the largest. 15: how nearly.
@@ -117,14 +116,14 @@ def compute_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
 
 
 def average_cells(planes: np.ndarray) -> np.ndarray:
-    """Haar average: half the sum of each 2x2 cell, (..., H // 8 * 4, W // 8 * 4)."""
+    """Compute the Haar average, half the sum of each 2x2 cell, (..., H // 8 * 4, W // 8 * 4)."""
     height, width = planes.shape[-2] // 8 * 8, planes.shape[-1] // 8 * 8
     rows = planes[..., 0:height:2, :width] + planes[..., 1:height:2, :width]
     return (rows[..., 0::2] + rows[..., 1::2]) * np.float32(0.5)
 
 
 def subtract_prediction(averages: np.ndarray) -> np.ndarray:
-    """What U does beyond its 9x9 surroundings, and beyond what Y and V explain there, (16, rows, columns).
+    """Subtract from U its 9x9 mean, and what Y and V explain there, (16, rows, columns).
 
     Least squares over the 3x3 blocks around each block; a little of the power of Y and V is added
     so that flat ones explain nothing.
@@ -142,7 +141,7 @@ def subtract_prediction(averages: np.ndarray) -> np.ndarray:
 
 
 def gather_surroundings(cells: np.ndarray) -> np.ndarray:
-    """The cells of each block (n, n, rows, columns) and two more on each side, (n + 4, n + 4, rows, columns).
+    """Gather each block's cells (n, n, ...) with two more on each side, (n + 4, n + 4, ...).
 
     Beyond the border they are 0.
     """
@@ -157,7 +156,7 @@ def gather_surroundings(cells: np.ndarray) -> np.ndarray:
 
 
 def gather_ring(coefficients: np.ndarray) -> np.ndarray:
-    """The 20 cells of 2x2 coefficients around the 8x8 about each block's centre, (20, rows, columns)."""
+    """Gather the 20 cells of 2x2 coefficients around the 8x8 about each block's centre."""
     pairs = coefficients.reshape(2, 2, 2, 2, *coefficients.shape[1:])
     cells = gather_surroundings(
         (pairs[:, 0, :, 0] + pairs[:, 0, :, 1] + pairs[:, 1, :, 0] + pairs[:, 1, :, 1]) / 4
@@ -166,12 +165,12 @@ def gather_ring(coefficients: np.ndarray) -> np.ndarray:
 
 
 def estimate_spread(coefficients: np.ndarray) -> np.ndarray:
-    """Scale of a logistic law for (16, rows, columns) from the 3x3 blocks around, (rows, columns)."""
+    """Estimate the scale of a logistic law from the 3x3 blocks around, (rows, columns)."""
     return average_box(np.abs(coefficients).sum(0), 3) * np.float32(0.7 / 16) + np.float32(0.5)
 
 
 def find_two_largest(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Largest and second largest along the first axis; equal for a tie."""
+    """Find the largest and second largest along the first axis; equal for a tie."""
     first, second = np.maximum(value[0], value[1]), np.minimum(value[0], value[1])
     for other in value[2:]:
         second = np.maximum(second, np.minimum(first, other))
@@ -182,7 +181,7 @@ def find_two_largest(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def compute_likelihood_ratio(
     value: np.ndarray, outward: np.ndarray, scale: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """Log-likelihood ratio of bit 1 to bit 0: which coefficient was moved, and where to?
+    """Weigh bit 1 against bit 0 (log likelihoods): which coefficient was moved, and where to?
 
     Takes arrays (15, rows, columns). A coefficient that was moved lay in its cell of 36, at most a
     little below the largest other; one that was not lies near its neighbours. The moved one has
@@ -210,7 +209,7 @@ def _compute_logistic(z: np.ndarray) -> np.ndarray:
 
 
 def run_network(features: np.ndarray) -> np.ndarray:
-    """Scores (blocks,) of features (features, blocks)."""
+    """Compute the scores (blocks,) of features (features, blocks)."""
     layers = load_weights()
     for matrix, offset in layers[:-1]:
         features = matrix @ features
@@ -222,7 +221,7 @@ def run_network(features: np.ndarray) -> np.ndarray:
 
 @cache
 def load_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """The layers of the network, (matrix, offset) each, float32."""
+    """Load the layers of the network, (matrix, offset) each, float32."""
     with np.load(WEIGHTS, allow_pickle=False) as file:
         count = sum(name.startswith("matrix") for name in file.files)
         return tuple(
@@ -235,20 +234,21 @@ def load_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
 
 
 def subtract_local_mean(grid: np.ndarray, size: int = WINDOW) -> np.ndarray:
-    """`grid` minus the mean of the other cells in the size x size window."""
+    """Subtract from `grid` the mean of the other cells in the size x size window."""
     return (grid - average_box(grid, size)) * np.float32(size**2 / (size**2 - 1))
 
 
 def average_box(grid: np.ndarray, size: int) -> np.ndarray:
-    """Mean over a size x size window, the border mirrored."""
+    """Average over a size x size window, the border mirrored."""
     for _ in range(2):  # along the rows, then (transposed) along the columns
         padded = np.pad(grid, ((size // 2, size // 2), (0, 0)), "symmetric")
-        grid = sum(padded[i : i + len(grid)] for i in range(size)).T / np.float32(size)
+        total = np.asarray(sum(padded[i : i + len(grid)] for i in range(size)))
+        grid = total.T / np.float32(size)
     return grid
 
 
 def average_9x9(planes: np.ndarray) -> np.ndarray:
-    """Mean over a 9x9 window of each plane, the border mirrored: thrice three, each way."""
+    """Average over a 9x9 window of each plane, the border mirrored: thrice three, each way."""
     for _ in range(2):
         padded = np.pad(planes, ((0, 0), (4, 4), (0, 0)), "symmetric")
         three = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
@@ -265,7 +265,7 @@ def sum_3x3(patch: np.ndarray) -> np.ndarray:
 
 
 def stack_coefficients(average: np.ndarray) -> np.ndarray:
-    """4x4 blocks of the Haar average by coefficient, (16, rows, columns)."""
+    """Stack the 4x4 blocks of the Haar average by coefficient, (16, rows, columns)."""
     rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
     return (
         average.reshape(rows, BLOCK, columns, BLOCK)

@@ -1,4 +1,4 @@
-"""Where the blocks of a mark lie in a picture: as it is, or mirrored, cut or resized.
+"""Searches where the blocks of a mark lie in a picture: as it is, or mirrored, cut or resized.
 
 The probability of the best place is divided by that place's share of the error, which `geometry`
 fixes beforehand.
@@ -20,9 +20,11 @@ from .statistics import fold_grids, is_text, read_bits, weigh_evidence
 
 Progress = Callable[[str, float], None]
 
-MOST = 1_200_000  # pixels, from the middle of the picture, whose blocks a search for cuts scores 64 times
+# pixels, from the middle of the picture, whose blocks a search for cuts scores 64 times
+MOST = 1_200_000
 LONGEST = 4096  # pixels, a side of that middle
-MOST_AS_IS = 4_200_000  # pixels, from the middle rows, that are scored; more would not make the answer better
+# pixels, from the middle rows, that are scored; more would not make the answer better
+MOST_AS_IS = 4_200_000
 NEARLY = 0.85  # of the best log10 p
 OFFSETS = [(down, along) for down in range(8) for along in range(8)]
 
@@ -58,7 +60,7 @@ class Place:
 def place_as_is(
     image: np.ndarray, payloads: dict[str, Payload], geometry: Geometry = AS_IS
 ) -> dict[str, Place]:
-    """Every payload in a picture that was neither cut nor resized, but perhaps mirrored or swapped."""
+    """Place every payload in a picture neither cut nor resized, but perhaps mirrored or swapped."""
     order = "RGB" if geometry.swapped else "BGR"
     top, band = take_middle_rows(image[:, ::-1] if geometry.mirrored else image)
     grids = {a: score_blocks(make_planes(band, a, order), a) for a in list_arithmetics(payloads)}
@@ -70,7 +72,10 @@ def place_as_is(
 
 
 def take_middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
-    """(first row, the middle rows of a picture that is too large to be scored whole); the first row begins a block"""
+    """Take (first row, middle rows) of a picture that is too large to be scored whole.
+
+    The first row begins a block.
+    """
     height, width = image.shape[:2]
     rows = max(8, MOST_AS_IS // width)
     if rows >= height:
@@ -101,9 +106,9 @@ def _make_place(
 def place_cut(
     image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
 ) -> dict[str, Place]:
-    """Every payload wherever the picture may have been cut out of a larger one, at its original scale."""
+    """Place every payload in a picture that may have been cut out of a larger one."""
     cuts, window = take_middle(image)
-    found = {}
+    found: dict[str, Place] = {}
     for i, arithmetic in enumerate(list_arithmetics(payloads)):
         grids = score_shifts(
             make_planes(window, arithmetic),
@@ -119,7 +124,7 @@ def place_cut(
 
 
 def take_middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
-    """The middle of a picture that is too large to be searched whole, and the cuts that are possible."""
+    """Take the middle of a picture that is too large to be searched, and its possible cuts."""
     height, width = image.shape[:2]
     factor = min(1.0, math.sqrt(MOST / (height * width)))
     rows, columns = (min(LONGEST, math.ceil(side * factor)) for side in (height, width))
@@ -130,7 +135,7 @@ def take_middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
 def score_shifts(
     planes: np.ndarray, arithmetic: str, progress: Progress | None = None
 ) -> np.ndarray:
-    """The block scores at all `OFFSETS`, (64, rows, columns); where an offset leaves less room there are zeros."""
+    """Score the blocks at all `OFFSETS`, (64, rows, columns); zeros where there is no room."""
     grids = np.zeros((64, planes.shape[1] // 8, planes.shape[2] // 8), np.float32)
     for i, (down, along) in enumerate(OFFSETS):
         grid = score_blocks(planes[:, down:, along:], arithmetic)
@@ -141,7 +146,7 @@ def score_shifts(
 
 
 def find_best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
-    """The least p of all places, and the name of a likely place among those that are nearly as good.
+    """Find the least p of all places, and name a likely place among those nearly as good.
 
     In smooth pictures a block that is a few pixels off holds the mark as well.
     """
@@ -156,7 +161,7 @@ def find_best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
     log10_p = folds.compute_log10_p(folds.compute_agreements(payload.bits))
     i, j, phase = np.unravel_index((log10_p - np.log10(shares)).argmin(), shares.shape)
     best = _make_place(
-        grids[i], payload, strides[j], int(phase), AS_IS, shares[i, j, phase], shares.size
+        grids[i], payload, strides[j], int(phase), AS_IS, float(shares[i, j, phase]), shares.size
     )
     likely = np.where(
         log10_p <= NEARLY * log10_p[i, j, phase], np.log10(shares) - 0.1 * log10_p, -np.inf
@@ -171,12 +176,13 @@ def find_best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
 def place_resized(
     image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
 ) -> dict[str, Place]:
-    """Every payload at every size that the picture may have been resized from; empty if no usual size fits."""
+    """Place every payload at each size before resizing; {} if no usual size fits."""
     from PIL import Image
 
-    sizes, found = weigh_sizes(image.shape[1], image.shape[0]), {}
+    sizes = weigh_sizes(image.shape[1], image.shape[0])
+    found: dict[str, Place] = {}
     if not sizes:
-        return {}
+        return found
     planes = [Image.fromarray(plane) for plane in make_planes(reduce_large(image), "float32")]
     for i, (size, share) in enumerate(sizes):
         grids = score_resized(planes, size, list_arithmetics(payloads))
@@ -197,7 +203,7 @@ def place_resized(
 
 
 def score_resized(planes: list[Any], size: tuple[int, int], of: list[str]) -> dict[str, np.ndarray]:
-    """The block scores of each arithmetic at another size, from Y, U and V as float32 PIL images."""
+    """Score the blocks of each arithmetic at another size, from Y, U and V as PIL images."""
     from PIL import Image
 
     y, u, v = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in planes)
@@ -209,7 +215,7 @@ def score_resized(planes: list[Any], size: tuple[int, int], of: list[str]) -> di
 
 
 def reduce_large(image: np.ndarray) -> np.ndarray:
-    """A picture that is larger than all sizes of interest, at twice their pixels."""
+    """Reduce a picture that is larger than all sizes of interest, to twice their pixels."""
     from PIL import Image
 
     factor = math.sqrt(MOST_AS_IS / (image.shape[0] * image.shape[1]))

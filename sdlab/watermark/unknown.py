@@ -1,4 +1,4 @@
-"""A payload that nobody told us, read from the picture itself."""
+"""Reads a payload that nobody told us from the picture itself."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
 
 
 def compute_bic(grid: np.ndarray, n_bits: int) -> float:
-    """BIC of a payload of n_bits bits in the grid, less that of none; both with white noise."""
+    """Compute the BIC of a payload of n_bits bits less that of none; both with white noise."""
     power = float((grid**2).mean())
     if power < NOTHING or grid.size < 2 * n_bits:
         return math.inf
@@ -116,6 +116,6 @@ def compute_bic(grid: np.ndarray, n_bits: int) -> float:
 
 
 def drop_repeats(bits: np.ndarray) -> np.ndarray:
-    """The shortest piece of at least 8 bits that the bits repeat."""
+    """Find the shortest piece of at least 8 bits that the bits repeat."""
     pieces = (bits[:n] for n in range(8, len(bits) + 1) if len(bits) % n == 0)
     return next((piece for piece in pieces if (bits.reshape(-1, len(piece)) == piece).all()), bits)
