@@ -19,21 +19,21 @@ import torch.multiprocessing as mp
 State = dict[str, torch.Tensor]
 
 
-def device() -> torch.device:
+def find_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def ranks() -> int:
+def count_ranks() -> int:
     """How many processes train: one on a GPU, else as many as SDLAB_RANKS says, or one for each of the first two cores."""
     return (
         1
-        if device().type == "cuda"
+        if find_device().type == "cuda"
         else int(os.environ.get("SDLAB_RANKS") or min(2, os.cpu_count() or 1))
     )
 
 
-def _worker(rank: int, work: Callable, rendezvous: str, size: int, arguments: tuple) -> None:
-    if device().type == "cpu":
+def _run_rank(rank: int, work: Callable, rendezvous: str, size: int, arguments: tuple) -> None:
+    if find_device().type == "cpu":
         torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=size)
     try:
@@ -45,11 +45,11 @@ def _worker(rank: int, work: Callable, rendezvous: str, size: int, arguments: tu
 def launch(work: Callable, *arguments) -> None:
     """Run ``work(rank, *arguments)`` in `ranks()` processes and wait for them."""
     with tempfile.TemporaryDirectory() as folder:
-        rendezvous, size = f"file://{folder}/rendezvous", ranks()
+        rendezvous, size = f"file://{folder}/rendezvous", count_ranks()
         if size == 1:
-            return _worker(0, work, rendezvous, size, arguments)
+            return _run_rank(0, work, rendezvous, size, arguments)
         os.environ["OMP_NUM_THREADS"] = "1"
-        mp.spawn(_worker, (work, rendezvous, size, arguments), nprocs=size)
+        mp.spawn(_run_rank, (work, rendezvous, size, arguments), nprocs=size)
 
 
 class Clock:
@@ -185,7 +185,7 @@ class Replica:
     @torch.no_grad()
     def load(self, path: Path) -> dict:
         """Go on from a checkpoint; returns its facts, such as the seconds spent."""
-        saved = torch.load(path, map_location=device(), weights_only=True)
+        saved = torch.load(path, map_location=find_device(), weights_only=True)
         for name, master in self.master.items():
             master.copy_(saved["master"][name])
             self.ema[name].copy_(saved["ema"][name])
@@ -195,6 +195,6 @@ class Replica:
         return saved
 
 
-def mean_of(values: Iterable[float]) -> float:
+def average(values: Iterable[float]) -> float:
     values = list(values)
     return sum(values) / len(values)

@@ -224,8 +224,10 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     require_steps(recipe.strength, recipe.num_inference_steps)
     require_scheduler(recipe, facts.channels_in)
     if recipe.watermark is not None:
+        from ..watermark.dwtdct import require_room  # here alone: no NumPy without a mark
+
         with blame_field("watermark"):
-            require_room(recipe)
+            require_room(recipe.watermark, recipe.height, recipe.width)
     return recipe
 
 
@@ -254,10 +256,10 @@ def mark_name(watermark: str | None) -> str | None:
     """Gives the one name of a mark: "StableDiffusionV1" and "sd-v1" are one recipe."""
     if watermark is None:
         return None
-    from ..watermark.payloads import payload_of  # here alone: NumPy is not needed without a mark
+    from ..watermark.payloads import find_payload  # here alone: NumPy is not needed without a mark
 
     try:
-        return payload_of(watermark).name
+        return find_payload(watermark).name
     except ValueError as error:
         text = f"watermark={watermark!r:.80}: {error}; None is for no mark"
         raise FieldError(text, "watermark") from None
@@ -285,25 +287,6 @@ def denoised_key(request: Request, own: Native) -> str | None:
         {name: value for name, value in request.to_dict().items() if name != "watermark"}
         | {"weights": swaps.over(own.weights)}
     )
-
-
-def require_room(request: Request) -> None:
-    """Refuses a mark that a picture of the resolved request's size cannot carry."""
-    from ..watermark.dwtdct import MIN_AREA
-    from ..watermark.payloads import payload_of
-
-    area, payload = request.height * request.width, payload_of(request.watermark)
-    if area < MIN_AREA:
-        raise ValueError(
-            f"watermark={request.watermark!r:.80}: a picture of {request.width}x{request.height} is"
-            f" too small for a mark, which needs {MIN_AREA:,} pixels; ask for height=256, width=256"
-            " or more"
-        )
-    if len(payload) > area // 64:
-        raise ValueError(
-            f"watermark={request.watermark!r:.80} has {len(payload):,} bits, but a picture of "
-            f"{request.width}x{request.height} has room for {area // 64:,}; take a shorter text"
-        )
 
 
 def fingerprint(model: Model) -> str:

@@ -26,7 +26,7 @@ from ..models.pipeline import Loaded, cells_together
 from ..models.tasks import task_of
 from ..recipe.request import Request
 from ..watermark.dwtdct import embed_watermark
-from ..watermark.payloads import payload_of
+from ..watermark.payloads import find_payload
 from .enlarging import enlarged
 from .start import Begin, Conditions
 from .texts import encode, lengthened
@@ -344,7 +344,7 @@ def picture_of(levels: np.ndarray, watermark: str | None) -> Image.Image:
     """
     if watermark is None:
         return Image.fromarray(levels.round().astype(np.uint8))
-    payload = payload_of(watermark)
+    payload = find_payload(watermark)
     if payload.arithmetic == "uint8":
         return Image.fromarray(embed_watermark(levels.round().astype(np.uint8), payload))
     marked = embed_watermark(levels, payload).clip(0, 255)

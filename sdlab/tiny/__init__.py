@@ -1,4 +1,6 @@
-"""The small models that ship inside sdlab, the little worlds they know, and the program that trained them."""
+"""The small models that ship inside sdlab, and the little worlds they know.
+
+`training/`, beside the package, made both; a model's README names the command."""
 
 from pathlib import Path
 
