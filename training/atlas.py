@@ -1,4 +1,4 @@
-"""Draws the emoji of the little worlds with a font: ``python -m training.atlas NotoColorEmoji.ttf``."""
+"""Draws the worlds' emoji with a font: ``python -m training.atlas NotoColorEmoji.ttf``."""
 
 import argparse
 import math
@@ -17,7 +17,7 @@ def draw_glyph(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
     side = max(picture.size)
     square = Image.new("RGBA", (side, side), (0, 0, 0, 0))
     square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-    return square.resize((CELL, CELL), Image.LANCZOS)
+    return square.resize((CELL, CELL), Image.Resampling.LANCZOS)
 
 
 def build_atlas(font_path: Path, target: Path = ATLAS) -> None:

@@ -1,4 +1,6 @@
-"""The autoencoder: 64x64 RGB to 16x16x4 latents and back, started as "average 4x4 pixels" and "smooth upsampling".
+"""The autoencoder: 64x64 RGB to 16x16x4 latents and back, started as plain resampling.
+
+It begins as "average 4x4 pixels" and "smooth upsampling".
 
 Channels 0-2 carry the colours, 5-7 their negatives (silu(x) - silu(-x) = x keeps the path linear),
 3 and 4 the anchors +8 and -8, which keep each single-group GroupNorm almost constant. Default
@@ -91,7 +93,10 @@ def set_half(half: torch.nn.Module, kernel: torch.Tensor, channels: int) -> None
 
 @torch.no_grad()
 def make_vae(channels: tuple[int, ...] = (16, 32, 64), latent_channels: int = 4) -> AutoencoderKL:
-    """An autoencoder of about 23 dB before any training; (B, 3, 64, 64) in -1..1 to (B, 4, 16, 16) and back."""
+    """Make an autoencoder of about 23 dB before any training.
+
+    (B, 3, 64, 64) in -1..1 to (B, 4, 16, 16) and back.
+    """
     vae = AutoencoderKL(
         in_channels=3,
         out_channels=3,
@@ -116,7 +121,9 @@ def make_vae(channels: tuple[int, ...] = (16, 32, 64), latent_channels: int = 4)
 
 @torch.no_grad()
 def normalise_latents(vae: AutoencoderKL, means: torch.Tensor) -> None:
-    """Fold each channel's mean and spread into the 1x1 convolutions: latents * SCALING then have mean 0 and std 1.
+    """Fold each channel's mean and spread into the 1x1 convolutions.
+
+    latents * SCALING then have mean 0 and std 1.
 
     `means` are (N, 4, 16, 16) latent means of typical pictures.
     """
@@ -132,7 +139,7 @@ def normalise_latents(vae: AutoencoderKL, means: torch.Tensor) -> None:
 
 @torch.no_grad()
 def change_scaling_factor(vae: AutoencoderKL, factor: float) -> AutoencoderKL:
-    """The same autoencoder for another `scaling_factor`: latents times the factor are what they were.
+    """Change `scaling_factor` and keep latents times the factor what they were.
 
     diffusers' upscaler corrects a factor of 0.18215 to its own 0.08333 by itself, so that is what
     its VAE must have.

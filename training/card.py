@@ -30,7 +30,7 @@ def format_share(figures: dict, n: int) -> str:
 
 
 def write_comparison(report: dict) -> str:
-    """A Markdown table: one row a measure, one column a guidance value, the matcher's ceiling last."""
+    """Write a Markdown table: a measure a row, a guidance value a column, the ceiling last."""
     columns = {
         f"guidance {value}": figures["measures"] for value, figures in report["guidance"].items()
     }

@@ -1,4 +1,4 @@
-"""What the denoisers are trained on: pictures of a world, rendered and encoded once, then drawn at random."""
+"""What the denoisers see: pictures of a world, rendered and encoded once, drawn at random."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def average_blocks(arrays: np.ndarray, factor: int) -> torch.Tensor:
 
 
 def stretch_depth(depth: torch.Tensor) -> torch.Tensor:
-    """Depth maps (B, 1, h, w), each moved and scaled to -1..1, as diffusers' depth-to-image pipeline does."""
+    """Move and scale depth maps (B, 1, h, w) to -1..1, as diffusers' depth pipeline does."""
     low, high = depth.amin((1, 2, 3), keepdim=True), depth.amax((1, 2, 3), keepdim=True)
     return 2 * (depth - low) / (high - low).clamp(min=1e-6) - 1
 
 
 def make_besides(recipe: Recipe, samples: list) -> torch.Tensor | None:
-    """What the UNet is shown of these samples, as it is kept: depth (B, 1, h, w), small pictures (B, 3, h, w), or nothing."""
+    """Make what else the UNet sees: depth (B, 1, h, w), small pictures (B, 3, h, w), or None."""
     if recipe.extra == "depth":
         return stretch_depth(
             average_blocks(np.stack([s.depth[..., None] for s in samples]), 4)
@@ -90,7 +90,7 @@ def encode_pictures(rank: int, workdir: Path, recipe: Recipe, pictures: int, see
 
 
 class Pictures:
-    """The encoded pictures, drawn at random with a share for each kind that moves with training time."""
+    """The encoded pictures, drawn at random; the share of each kind moves with training time."""
 
     def __init__(self, workdir: Path, recipe: Recipe, empty: torch.Tensor):
         shards = [
@@ -118,7 +118,10 @@ class Pictures:
     def batch(
         self, size: int, progress: float
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        """Latents (B, 4, h, w), token ids (B, length), what the UNet sees besides; one caption in ten is empty."""
+        """Draw latents (B, 4, h, w), token ids (B, length), and what else the UNet sees.
+
+        One caption in ten is empty.
+        """
         shares = torch.lerp(*(torch.tensor(s) for s in KIND_SHARES), progress)
         kinds = torch.multinomial(shares, size, replacement=True).tolist()
         chosen = torch.stack([self.rows[k][torch.randint(len(self.rows[k]), ())] for k in kinds])
@@ -128,12 +131,12 @@ class Pictures:
         return latents, ids[:, :SHORT_LENGTH] if progress < SHORT_PART else ids, besides
 
     def held_out(self) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        """The same for the pictures that are not trained on; noise and crops follow from torch's seed."""
+        """Give the same of the pictures not trained on; noise and crops follow torch's seed."""
         latents, besides = self.shown(self.held_out_rows)
         return latents, self.ids[self.held_out_rows].long(), besides
 
     def shown(self, rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The latents of these rows, or a crop of each, and {"extra", "level"} as far as the model takes them."""
+        """Give these rows' latents, or a crop, and {"extra", "level"} as the model takes them."""
         latents = self.latents[rows].float()
         if self.extra is None:
             return latents, {}

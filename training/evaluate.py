@@ -1,4 +1,4 @@
-"""Measures how well an embedded model follows its prompts: ``python -m training.evaluate --model FOLDER``.
+"""Measures how well a model follows its prompts: ``python -m training.evaluate --model FOLDER``.
 
 500 fixed captions of the model's world, held-out combinations among them, one seed each, read back
 by the template matcher. The matcher's own score on true renders of the same captions stands beside:
@@ -50,14 +50,14 @@ def name_group(asked: Sample) -> str:
 
 
 def find_world(folder: Path) -> World:
-    """The world that the embedded model of that name was shown; the first one for any other name."""
+    """Find the world that the model of that name was shown; the first for any other name."""
     return RECIPES[folder.name].world if folder.name in RECIPES else V1
 
 
 def draw_samples(
     quotas: dict[str, int] = QUOTAS, *, seed: int = 1, world: World = V1
 ) -> list[Sample]:
-    """The evaluated captions and their true renders: always the same ones, each stating its background."""
+    """Draw the evaluated captions, always the same ones, each stating its background."""
     rng, left, out = random.Random(seed), dict(quotas), []
     while any(left.values()):
         drawn = make_sample(rng, train=False, world=world)
@@ -129,7 +129,7 @@ def relation_holds(
 
 
 def score_picture(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
-    """What the picture shows of what its caption states, each 0 or 1; measures that do not apply are left out."""
+    """Score what the picture shows of its caption, each 0 or 1, as far as measures apply."""
     found, names = find_objects(image, world), [placed.name for placed in asked.objects]
     seen = [one.name for one in found]
     out = {"background": float(find_background(image, world) == asked.background)}
@@ -157,7 +157,7 @@ def score_picture(image: np.ndarray, asked: Sample, world: World = V1) -> Scores
 
 
 def round_interval(hits: float, n: int) -> tuple[float, float]:
-    """The 95% interval of a share, to three digits."""
+    """Round the 95% interval of a share to three digits."""
     low, high = share_interval(hits, n)
     return round(low, 3), round(high, 3)
 
@@ -205,7 +205,7 @@ def measure_negative(
     count: int = 100,
     world: World = V1,
 ) -> dict:
-    """How often a negative prompt removes what it names: a background that the prompt leaves open, and one it asks for.
+    """Measure how often a negative prompt removes the background that it names.
 
     The single emoji among the samples are drawn without a background in their prompts; then again
     with a negative prompt that names the background which the seed had chosen; and once more with

@@ -1,4 +1,4 @@
-"""Measures the two models that start from a picture: ``python -m training.evaluate_guided --model FOLDER``.
+"""Measures tiny-depth or tiny-x4: ``python -m training.evaluate_guided --model FOLDER``.
 
 tiny-depth redraws true renders, once with their own captions and once with another object's name,
 and two questions are asked: is the object that the prompt names recognised, and does it fill the
@@ -180,12 +180,12 @@ def enlarge(
 
 
 def measure_enlargement(folder: Path, count: int = 40) -> dict:
-    """Decibels of the model at several noise levels and of two interpolations, against the true large renders."""
+    """Measure decibels against true large renders: several noise levels, two interpolations."""
     pipeline, rng = open_guided(folder), random.Random(31)
     given = [make_sample(rng, train=False, world=RECIPES["tiny-x4"].world) for _ in range(count)]
     true = np.stack([one.image for one in given])
-    small = [Image.fromarray(image).resize((64, 64), Image.BOX) for image in true]
-    ways = {"bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
+    small = [Image.fromarray(image).resize((64, 64), Image.Resampling.BOX) for image in true]
+    ways = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
     report = dict(
         n=count,
         interpolation={

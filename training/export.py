@@ -26,7 +26,7 @@ TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 
 
 def assemble(parts: Path, recipe: Recipe) -> DiffusionPipeline:
-    """The trained parts as a pipeline with a DDIM scheduler that knows the noise schedule and the prediction type."""
+    """Put the parts together with a DDIM scheduler that knows schedule and prediction type."""
     scheduler = DDIMScheduler(
         **NOISE,
         clip_sample=False,

@@ -1,4 +1,4 @@
-"""Training on what there is: two one-thread ranks on a CPU, or one rank on a GPU, from the same code.
+"""Training on what there is: two one-thread ranks on a CPU, or one rank on a GPU.
 
 Two OpenMP threads in one process wait for each other at every small kernel; two ranks of one thread
 meet once a step. The network computes in bfloat16; float32 masters, their moving average and AdamW
@@ -24,7 +24,7 @@ def find_device() -> torch.device:
 
 
 def count_ranks() -> int:
-    """How many processes train: one on a GPU, else as many as SDLAB_RANKS says, or one for each of the first two cores."""
+    """Count the processes that train: one on a GPU, else SDLAB_RANKS, or the cores up to two."""
     return (
         1
         if find_device().type == "cuda"
@@ -53,7 +53,7 @@ def launch(work: Callable, *arguments) -> None:
 
 
 class Clock:
-    """A learning rate that follows training time: warm-up in steps, a constant part, a cosine down to `floor`.
+    """A learning rate by training time: warm-up in steps, a constant part, a cosine to `floor`.
 
     `spent` is the time of earlier runs in seconds, so a resumed run goes on where the schedule was.
     """
@@ -83,7 +83,7 @@ class Clock:
         return time.monotonic() - self.start
 
     def progress(self) -> float:
-        """The part of the time that is over, 0..1: the mean over the ranks, so all of them stop at the same step."""
+        """Tell which part of the time is over, 0..1, the mean of the ranks: all stop together."""
         part = torch.tensor([self.elapsed() / (60 * self.minutes)])
         dist.all_reduce(part)
         return part.item() / dist.get_world_size()
@@ -97,7 +97,7 @@ class Clock:
 
 
 class Replica:
-    """One rank's bfloat16 network with float32 masters, their moving average (EMA), and AdamW on the masters.
+    """One rank's bfloat16 network, its float32 masters, their moving average, and AdamW on them.
 
     `exempt` is a word in the names of the parameters that are trained without weight decay.
     """
@@ -171,7 +171,7 @@ class Replica:
             parameter.grad = None
 
     def save(self, path: Path, **facts: float) -> None:
-        """Write a checkpoint beside the target and move it: a stop in between leaves the old one whole."""
+        """Write a checkpoint beside the target and move it, so that a stop leaves the old one."""
         partial = path.with_suffix(".partial")
         state = dict(
             master=self.master,

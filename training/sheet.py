@@ -34,7 +34,7 @@ def draw_page(images: np.ndarray, prompts: Sequence[str], seeds: Sequence[int]) 
         pen.text((LABEL + column * step + 4, 2), f"seed {seed}", fill="black")
     for k, image in enumerate(images):
         row, column = divmod(k, len(seeds))
-        tile = Image.fromarray(image).resize((CELL, CELL), Image.BICUBIC)
+        tile = Image.fromarray(image).resize((CELL, CELL), Image.Resampling.BICUBIC)
         page.paste(tile, (LABEL + column * step, HEADER + row * step))
     for row, prompt in enumerate(prompts):
         pen.text((4, HEADER + row * step + 20), textwrap.fill(prompt, 34), fill="black")

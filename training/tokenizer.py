@@ -1,4 +1,4 @@
-"""A real CLIPTokenizer: each word of the world, and some everyday ones, is one token; others fall into bytes."""
+"""A real CLIPTokenizer: a word of the world, or an everyday one, is one token, others are bytes."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ END = "<|endoftext|>"
 
 
 def list_words(world: World = V1) -> list[str]:
-    """Every word that gets a token of its own, sorted; those of the first world are in every vocabulary."""
+    """List every word that gets a token of its own, sorted; the first world's always do."""
     found = {*EVERYDAY_WORDS, *COLORS, *BACKGROUNDS}
     found |= {form for name in {*V1.names, *world.names} for form in (name, pluralise(name))}
     found |= {form for shape in SHAPES for form in (shape, shape + "s")}

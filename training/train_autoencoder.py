@@ -24,7 +24,7 @@ def make_pixels(images: np.ndarray) -> torch.Tensor:
 
 
 def render_pictures(rng: random.Random, count: int, world: World = V1) -> np.ndarray:
-    """Random pictures of the world, (count, size, size, 3) uint8; one batch in ten has its colour channels exchanged."""
+    """Render random pictures, (count, size, size, 3) uint8; a batch in ten swaps channels."""
     images = np.stack([make_sample(rng, world=world).image for _ in range(count)])
     return images[..., rng.sample(range(3), 3)] if rng.random() < 0.10 else images
 
@@ -41,7 +41,7 @@ def compute_reconstruction_loss(difference: torch.Tensor) -> torch.Tensor:
 
 
 def compute_vae_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
-    """How far pictures are from themselves after encoding and decoding, plus a small pull towards normal latents."""
+    """Compare pictures with their decoded selves, with a small pull to normal latents."""
     latent = vae.encode(pixels).latent_dist
     decoded = vae.decode(
         latent.mean + torch.exp(0.5 * latent.logvar) * torch.randn_like(latent.mean)
@@ -52,7 +52,7 @@ def compute_vae_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def compute_decoder_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
-    """The same for the decoder alone, whose latents are as inexact as those that the UNet will make."""
+    """Compare them for the decoder alone, its latents as inexact as the UNet's will be."""
     with torch.no_grad():
         mean = vae.encode(pixels).latent_dist.mean
     decoded = vae.decode(mean + LATENT_NOISE / SCALING * torch.randn_like(mean)).sample
@@ -97,7 +97,7 @@ def make_start(folder: Path, decoder_only: bool) -> AutoencoderKL:
 
 @torch.no_grad()
 def average_weights(replica: Replica, folder: Path, decoder_only: bool) -> AutoencoderKL:
-    """The autoencoder with the averaged weights in float32; a frozen encoder is the one it started with, to the bit."""
+    """Make the averaged autoencoder in float32; a frozen encoder stays the same to the bit."""
     vae = make_start(folder, decoder_only).to(find_device())
     for name, parameter in vae.named_parameters():
         parameter.copy_(replica.ema.get(name, parameter))
@@ -117,7 +117,7 @@ def train_autoencoder(
     resume: bool,
     decoder_only: bool = False,
 ) -> None:
-    """One rank's part; writes a checkpoint to `workdir` while it runs and `workdir`/parts/vae at the end."""
+    """Train on one rank: checkpoints in `workdir`, and `workdir`/parts/vae at the end."""
     torch.manual_seed(seed)
     stage, folder = "decoder" if decoder_only else "autoencoder", workdir / "parts" / "vae"
     vae, checkpoint = (

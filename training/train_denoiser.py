@@ -1,4 +1,4 @@
-"""The later stages of training: the text encoder and the UNet together, on pictures that were encoded before.
+"""The later stages of training: text encoder and UNet together, on encoded pictures.
 
 v-prediction with min-SNR weights and one caption in ten empty. For the first part of the time the
 captions are padded to 24 tokens instead of 77, which saves a third of the work; the pictures of the
@@ -73,7 +73,7 @@ def make_unet(recipe: Recipe) -> UNet2DConditionModel:
 
 @torch.no_grad()
 def take_over(unet: UNet2DConditionModel, weights: State) -> None:
-    """Copy the weights of the same shape, and those of the first convolution that only has more channels now."""
+    """Copy weights of the same shape, and a first convolution that only has more channels."""
     for name, parameter in unet.named_parameters():
         found = weights.get(name)
         if found is not None and found.shape == parameter.shape:
@@ -84,7 +84,7 @@ def take_over(unet: UNet2DConditionModel, weights: State) -> None:
 
 
 def make_networks(tokenizer: CLIPTokenizer, recipe: Recipe, parts: Path) -> torch.nn.ModuleDict:
-    """The UNet and the text encoder: a new one, the one that the text stage has made, or one that is not trained further."""
+    """Make the UNet, and take the text encoder that the text stage made, or a new one."""
     if (parts / "text_encoder").exists():
         text = CLIPTextModel.from_pretrained(
             parts / "text_encoder", dtype=torch.float32, attn_implementation="eager"
@@ -128,7 +128,7 @@ class Diffusion:
 def compute_validation_loss(
     replica: Replica, diffusion: Diffusion, pictures: Pictures, length: int
 ) -> float:
-    """The averaged weights' loss on held-out pictures, with the same timesteps and noise each time."""
+    """Compute the averaged weights' loss on held-out pictures, always with the same noise."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
         latents, ids, besides = pictures.held_out()
@@ -158,7 +158,7 @@ def compute_validation_loss(
 
 @torch.no_grad()
 def save_parts(replica: Replica, folder: Path, is_long: bool) -> None:
-    """Write the averaged weights of the UNet, and of the text encoder if it is trained, in half precision."""
+    """Write the averaged UNet, and the text encoder if it is trained, in half precision."""
     weights = {name: weight.clone() for name, weight in replica.ema.items()}
     if not is_long:
         lengthen(weights)

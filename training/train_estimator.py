@@ -1,4 +1,4 @@
-"""A stage of training that the depth-guided model has: the network that says how near each point of a picture is.
+"""The depth-guided model's own stage: the network that says how near each point is.
 
 It has MiDaS's layout (DPT), as the estimator of Stable Diffusion's own depth model has, only
 smaller. What it learns is the depth that the pictures of the world have by construction.
@@ -62,7 +62,11 @@ def make_pictures(
 def compute_depth_loss(
     net: DPTForDepthEstimation, pixels: torch.Tensor, depth: torch.Tensor
 ) -> torch.Tensor:
-    """Squared error: most points are far (0), and the absolute one would be content with a network that says so everywhere."""
+    """Compute the squared error.
+
+    Most points are far (0), and the absolute one would be content with a network that says so
+    everywhere.
+    """
     return functional.mse_loss(net(pixels).predicted_depth.float(), depth)
 
 
@@ -109,7 +113,7 @@ def train_estimator(
 
 @torch.no_grad()
 def save_estimator(replica: Replica, workdir: Path, recipe: Recipe, facts: dict) -> None:
-    """The averaged weights and what prepares a picture for them; notes the mean error on pictures it has not seen."""
+    """Save the averaged weights and the preprocessor; note the error on unseen pictures."""
     size = recipe.world.size
     net = make_estimator(size).to(find_device())
     for name, parameter in net.named_parameters():

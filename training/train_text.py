@@ -1,4 +1,4 @@
-"""A stage of training that the second model has: its text encoder first learns which caption belongs to which picture.
+"""The second model's own stage: its text encoder learns which caption belongs to which picture.
 
 As in OpenCLIP, which Stable Diffusion v2 reads its prompts with, two encoders are trained so that a
 caption and its picture come out alike among all others of the batch (InfoNCE, arXiv 2103.00020).
@@ -23,7 +23,10 @@ TEMPERATURE = 0.07
 
 
 def make_picture_encoder(width: int) -> nn.Sequential:
-    """Latents (B, 4, h, w) to (B, width); the place of an object counts, so the last map is not averaged away."""
+    """Make a network from latents (B, 4, h, w) to (B, width).
+
+    The place of an object counts, so the last map is not averaged away.
+    """
 
     def step(c: int, d: int) -> list[nn.Module]:
         return [nn.Conv2d(c, d, 3, stride=2, padding=1), nn.GroupNorm(8, d), nn.SiLU()]
@@ -43,7 +46,7 @@ def make_picture_encoder(width: int) -> nn.Sequential:
 def compute_matching_loss(
     net: nn.ModuleDict, latents: torch.Tensor, ids: torch.Tensor
 ) -> tuple[torch.Tensor, float]:
-    """The mean surprise of finding each caption's picture and each picture's caption, and how often the first is right."""
+    """Compute the surprise of finding caption and picture of each other, and the hit rate."""
     text = functional.normalize(
         net["project"](net["text"](ids).pooler_output).float(), dim=1
     )  # (B, width)

@@ -101,7 +101,7 @@ CHANGES = {  # kind: how often
 
 
 def read_content(path: Path, rng: np.random.Generator) -> np.ndarray:
-    """A picture of TILE x TILE pixels, turned, mirrored and coloured at random, now and then flat or overexposed."""
+    """Read TILE x TILE pixels, turned, mirrored, coloured at random, some flat or overexposed."""
     image = Image.open(path).convert("RGB")
     scale = max(rng.choice([1, 1, rng.uniform(0.5, 1)]), TILE / min(image.size))
     image = image.resize(
@@ -142,7 +142,7 @@ def make_examples(paths: list[Path], seeds: Iterable[int]) -> Iterator[Example]:
 
 
 def split_sources(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Pictures to train and to validate; all tiles of a source, ``SOURCE_TILE.png``, are on one side."""
+    """Split pictures to train and to validate; a source's tiles (``SOURCE_TILE``) stay together."""
     paths = sorted(
         path
         for path in folder.iterdir()
@@ -155,7 +155,7 @@ def split_sources(folder: Path) -> tuple[list[Path], list[Path]]:
 def gather_examples(
     paths: list[Path], seeds: range, label: str
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """All examples of the seeds: features (n, features, blocks) in float16, bits (n, blocks), changes."""
+    """Gather features (n, features, blocks) in float16, bits (n, blocks), and changes."""
     features = np.empty((len(seeds), N_FEATURES, (TILE // 8) ** 2), np.float16)
     bits, changes, start = np.empty((len(seeds), features.shape[2]), np.uint8), [], time.monotonic()
     for i, (features[i], bits[i], kind) in enumerate(make_examples(paths, seeds)):
@@ -172,7 +172,10 @@ def gather_examples(
 
 
 def make_network(hidden: tuple[int, ...]):
-    """The network that `scores.network` evaluates, in torch; it takes (pictures, blocks, features)."""
+    """Make the network that `scores.run_network` evaluates, in torch.
+
+    It takes (pictures, blocks, features).
+    """
     import torch
 
     sizes = (N_FEATURES, *hidden, 1)
@@ -185,7 +188,7 @@ def make_network(hidden: tuple[int, ...]):
 
 
 def compute_correlation(network, features: np.ndarray, bits: np.ndarray):
-    """Correlation of scores and bits in each picture, once the local mean is taken off, a tensor (pictures,)."""
+    """Correlate scores and bits of each picture, the local mean taken off, (pictures,)."""
     import torch
     from torch.nn.functional import avg_pool2d, pad
 
@@ -199,7 +202,7 @@ def compute_correlation(network, features: np.ndarray, bits: np.ndarray):
 
 
 def compute_loss(r):
-    """Minus the logarithm of the correlations: a picture that is hard to read counts for as much as an easy one."""
+    """Take minus the log of the correlations: a hard picture counts as much as an easy one."""
     import torch
 
     return -torch.log(0.05 + torch.nn.functional.softplus(r * 100) / 100).mean()

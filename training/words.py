@@ -1,4 +1,4 @@
-"""Everyday words that a stranger may type and the little world has no picture for.
+"""Words that a stranger may type: everyday ones, and what training captions carry of them.
 
 Each is one token. Training captions carry some of them, so that the model learns to ignore what it
 cannot draw; "no" and "without" are among them, which is why it draws what they forbid.
@@ -39,7 +39,7 @@ EVERYDAY_WORDS = tuple(WORDS.split())
 
 @functools.cache
 def list_stray_words(world: World) -> tuple[str, ...]:
-    """List the words that mean nothing in a world's pictures, names of what was filtered out too."""
+    """List the words that mean nothing in a world's pictures, filtered names among them."""
     phrases = " ".join(phrase for scene in world.scenes for phrase in SCENES[scene])
     others = ("next", "left", "right", "small", "big", *phrases.split())
     meaningful = {*world.names, *COLORS, *SHAPES, *COUNTS.values(), *RELATIONS, *others}
@@ -48,7 +48,7 @@ def list_stray_words(world: World) -> tuple[str, ...]:
 
 
 def add_stray_word(rng: random.Random, caption: str, world: World = V1) -> str:
-    """The caption with an adjective, a "no" or a made-up word in it: what a model learns to ignore."""
+    """Add an adjective, a "no" or a made-up word: what a model learns to ignore."""
     pieces = caption.split(" ")
     place = rng.randint(0, len(pieces))
     made_up = "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(3, 6)))
@@ -57,7 +57,7 @@ def add_stray_word(rng: random.Random, caption: str, world: World = V1) -> str:
 
 
 def make_training_sample(rng: random.Random, world: World = V1) -> tuple[Sample, str]:
-    """A picture of the world and its caption, one in ten with a stray word."""
+    """Make a picture of the world and its caption, one in ten with a stray word."""
     drawn = make_sample(rng, train=True, world=world)
     return drawn, (
         add_stray_word(rng, drawn.caption, world) if rng.random() < 0.10 else drawn.caption

@@ -20,15 +20,17 @@ from .world import COUNT_SIDE, PAIR_SIDE, SIDES, V1, World
 TEMPLATE_SIDES = tuple(sorted({*SIDES.values(), PAIR_SIDE, COUNT_SIDE}))
 HALF = SIZE // 2
 LEAST_FIT = 0.45  # the part of the difference in its square that an object must explain
-LEAST_GAIN = (
-    0.6  # and how much: squared difference in 0..1 units, summed over channels and half-size pixels
-)
+# and how much: squared difference in 0..1 units, summed over channels and half-size pixels
+LEAST_GAIN = 0.6
 OVERLAP = 0.30  # of the smaller square; more, and the weaker of two finds is dropped
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoundObject:
-    """An object in a picture: name, centre and side in pixels of 64x64, and the part (0..1) of its square it explains."""
+    """An object in a picture: name, centre and side in pixels of 64x64, and how well it fits.
+
+    `fit` is the part (0..1) of the difference in its square that it explains.
+    """
 
     name: str
     x: float
@@ -38,13 +40,13 @@ class FoundObject:
 
 
 def halve(pixels: np.ndarray) -> np.ndarray:
-    """The mean of each 2x2 pixels, (..., H, W, C) to (..., H/2, W/2, C)."""
+    """Average each 2x2 pixels, (..., H, W, C) to (..., H/2, W/2, C)."""
     *front, h, w, c = pixels.shape
     return pixels.reshape(*front, h // 2, 2, w // 2, 2, c).mean((-4, -2))
 
 
 def read_half_size(image: Image.Image | np.ndarray) -> np.ndarray:
-    """A picture as (32, 32, 3) float32 in 0..1; pictures of other sizes are brought to 64x64 first.
+    """Read a picture as (32, 32, 3) float32 in 0..1, brought to 64x64 first.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def read_half_size(image: Image.Image | np.ndarray) -> np.ndarray:
         image = Image.fromarray(image)
     image = image.convert("RGB")
     if image.size != (SIZE, SIZE):
-        image = image.resize((SIZE, SIZE), Image.LANCZOS)
+        image = image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
     return halve(np.asarray(image, np.float32) / 255)
 
 
@@ -69,7 +71,7 @@ def read_half_size(image: Image.Image | np.ndarray) -> np.ndarray:
 
 @functools.cache
 def make_backgrounds(world: World) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names and pictures (N, 32, 32, 3) of all backgrounds; a scene counts several times, for its horizons."""
+    """Make names and pictures (N, 32, 32, 3) of all backgrounds, a scene once for each horizon."""
     names, pictures = [], []
     for name in (*BACKGROUNDS, *world.scenes):
         groups: dict[float, list[np.ndarray]] = {}
@@ -88,7 +90,7 @@ def make_backgrounds(world: World) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def fit_background(pixels: np.ndarray, world: World = V1) -> tuple[str, np.ndarray]:
-    """The background's name and its picture (32, 32, 3), moved to the colour that this picture really has."""
+    """Find the background's name, and its picture (32, 32, 3) in the colour that it has here."""
     names, pictures = make_backgrounds(world)
     distances = np.abs(pictures - pixels).sum(-1).reshape(len(names), -1)
     best = int(np.quantile(distances, 0.4, axis=1).argmin())
@@ -98,7 +100,7 @@ def fit_background(pixels: np.ndarray, world: World = V1) -> tuple[str, np.ndarr
 
 
 def find_background(image: Image.Image | np.ndarray, world: World = V1) -> str:
-    """The name of the plain colour or scene that most of the picture shows."""
+    """Find the name of the plain colour or scene that most of the picture shows."""
     return fit_background(read_half_size(image), world)[0]
 
 
@@ -106,13 +108,13 @@ def find_background(image: Image.Image | np.ndarray, world: World = V1) -> str:
 
 
 def list_objects(world: World) -> tuple[str, ...]:
-    """Everything that may stand in a picture of the world."""
+    """List everything that may stand in a picture of the world."""
     return *world.names, *COLORED_SHAPES
 
 
 @functools.cache
 def make_kernels(side: int, world: World) -> tuple[np.ndarray, np.ndarray]:
-    """What to correlate with a picture's maps, (side/2 * side/2 * 8, objects), and each template's own energy.
+    """Make what to correlate with a picture's maps, (side/2 * side/2 * 8, objects); and energies.
 
     With d = picture - background b and a template of colours t and cover a, laying it on explains 2
     d.a(t - b) - a^2 (t - b)^2 of the squared difference; p = a t. The eight maps are d, d.b, b and
@@ -129,7 +131,7 @@ def make_kernels(side: int, world: World) -> tuple[np.ndarray, np.ndarray]:
 
 
 def stack_windows(maps: np.ndarray, n: int) -> np.ndarray:
-    """All n x n windows of (32, 32, C) maps as rows, (places, n * n * C)."""
+    """Stack all n x n windows of (32, 32, C) maps as rows, (places, n * n * C)."""
     view = np.lib.stride_tricks.sliding_window_view(maps, (n, n), (0, 1))  # (33-n, 33-n, C, n, n)
     return view.transpose(0, 1, 3, 4, 2).reshape((HALF + 1 - n) ** 2, -1)
 
@@ -137,7 +139,7 @@ def stack_windows(maps: np.ndarray, n: int) -> np.ndarray:
 def weigh_candidates(
     pixels: np.ndarray, ground: np.ndarray, side: int, world: World
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gain and fit of every object at every place, each (places, objects)."""
+    """Compute gain and fit of every object at every place, each (places, objects)."""
     d, n = pixels - ground, side // 2
     maps = np.concatenate(
         [d, (d * ground).sum(-1, keepdims=True), ground, (ground**2).sum(-1, keepdims=True)], -1
@@ -149,7 +151,7 @@ def weigh_candidates(
 
 
 def compute_overlap(a: FoundObject, b: FoundObject) -> float:
-    """The common part of two squares, as a part of the smaller one."""
+    """Compute the common part of two squares, as a part of the smaller one."""
     across, down = ((a.side + b.side) / 2 - abs(p - q) for p, q in ((a.x, b.x), (a.y, b.y)))
     shorter = min(a.side, b.side)
     return max(0, min(across, shorter)) * max(0, min(down, shorter)) / shorter**2
@@ -158,7 +160,7 @@ def compute_overlap(a: FoundObject, b: FoundObject) -> float:
 def rank_placements(
     pixels: np.ndarray, ground: np.ndarray, world: World, depth: int = 60
 ) -> list[tuple[float, FoundObject]]:
-    """The most convincing placements of all sizes, best first, as (score, found)."""
+    """Rank the most convincing placements of all sizes, best first, as (score, object)."""
     out, names = [], list_objects(world)
     for side in TEMPLATE_SIDES:
         gain, fit = weigh_candidates(pixels, ground, side, world)
@@ -184,7 +186,7 @@ def rank_placements(
 
 
 def find_objects(image: Image.Image | np.ndarray, world: World = V1) -> list[FoundObject]:
-    """The emoji and coloured shapes in a picture, the most convincing first.
+    """Find the emoji and coloured shapes in a picture, the most convincing first.
 
     About 10 ms a picture. It knows the world's own sprites, upright and in their own sizes, and
     nothing else: a blur that no template explains to 45% is no object.

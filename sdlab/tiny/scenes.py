@@ -1,4 +1,4 @@
-"""The backgrounds of the little worlds: ten plain colours and nine painted scenes, square RGB pictures, and their depth.
+"""Paints the backgrounds of the little worlds, ten plain colours and nine scenes, and their depth.
 
 What is random in a scene (clouds, stars, bubbles) stands on a grid of 4 pixels, the size of one
 latent cell: a small autoencoder then sees each of them in one position only, and spends its few
@@ -35,26 +35,25 @@ SCENES = {  # scene: the phrases that may name it in a caption
     "desert": ("in the desert",),
     "forest": ("in the forest",),
 }
-HORIZONS = {
-    name: (0.5, 0.5625, 0.625) for name in ("grass", "beach", "snow", "desert")
-}  # of the height: one is chosen
+# of the height: one is chosen
+HORIZONS = {name: (0.5, 0.5625, 0.625) for name in ("grass", "beach", "snow", "desert")}
 FLOOR = 0.5  # depth of the ground at the lower edge, where 0 is far away and 1 is near
 Color = tuple[float, ...]
 
 
 def jitter(rng: random.Random, color: Color, amount: float = 6) -> Color:
-    """The colour, each channel moved by up to `amount`."""
+    """Move each channel of a colour by up to `amount`."""
     return tuple(c + rng.uniform(-amount, amount) for c in color)
 
 
 @functools.cache
 def make_coordinates(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Height and breadth of each pixel in 0..1, each (size, size)."""
+    """Compute height and breadth of each pixel in 0..1, each (size, size)."""
     return tuple(np.mgrid[0:size, 0:size].astype(np.float32) / (size - 1))
 
 
 def paint_gradient(rng: random.Random, size: int, *stops: tuple[float, Color]) -> np.ndarray:
-    """A vertical gradient through (height, colour) stops, each colour jittered."""
+    """Paint a vertical gradient through (height, colour) stops, each colour jittered."""
     heights, colors = [height for height, _ in stops], [jitter(rng, color) for _, color in stops]
     column = [
         np.interp(make_coordinates(size)[0][:, 0], heights, [color[c] for color in colors])
@@ -66,7 +65,7 @@ def paint_gradient(rng: random.Random, size: int, *stops: tuple[float, Color]) -
 
 
 def pick_cell(rng: random.Random, size: int) -> float:
-    """A random coordinate on the grid, 0..1."""
+    """Pick a random coordinate on the grid, 0..1."""
     return rng.randrange(1, size // GRID) * GRID / size
 
 
@@ -192,14 +191,17 @@ def paint_plain(rng: random.Random, name: str, size: int) -> np.ndarray:
 
 
 def paint_background(rng: random.Random, name: str, size: int = SIZE) -> np.ndarray:
-    """A random picture of the named background or scene, (size, size, 3) uint8."""
+    """Paint a random picture of the named background or scene, (size, size, 3) uint8."""
     return paint_with_depth(rng, name, size)[0]
 
 
 def paint_with_depth(
     rng: random.Random, name: str, size: int = SIZE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same picture, and how near each of its points is, (size, size) float32 in 0..1: the ground rises to the horizon."""
+    """Paint it, and tell how near each of its points is, (size, size) float32 in 0..1.
+
+    The ground rises to the horizon.
+    """
     horizon = rng.choice(HORIZONS[name]) if name in HORIZONS else None
     if name not in PAINTERS:
         picture = paint_plain(rng, name, size)

@@ -1,8 +1,8 @@
-"""The pictures of single objects: 108 emoji from a shipped atlas, and drawn shapes in ten colours.
+"""Draws single objects: 108 emoji from a shipped atlas, and shapes in ten colours.
 
 The atlas `emoji.webp` holds glyphs of Noto Color Emoji 2.042 (images Apache-2.0, font OFL 1.1:
-`LICENSE-NotoColorEmoji.txt`). It was made by ``python -m training.atlas NotoColorEmoji.ttf``; nobody
-needs the font to use it.
+`LICENSE-NotoColorEmoji.txt`). ``python -m training.atlas NotoColorEmoji.ttf`` made it; nobody needs
+the font to use it.
 """
 
 import functools
@@ -142,7 +142,7 @@ COLORED_SHAPES = tuple(f"{color} {shape}" for color in COLORS for shape in SHAPE
 
 @functools.cache
 def draw_sprite(name: str, side: int = CELL) -> Image.Image:
-    """The RGBA picture of an emoji ("cat") or of a coloured shape ("red circle"), `side` pixels square.
+    """Draw an emoji ("cat") or a coloured shape ("red circle") in RGBA, `side` pixels square.
 
     Raises
     ------
@@ -158,18 +158,22 @@ def draw_sprite(name: str, side: int = CELL) -> Image.Image:
             f"unknown object {name!r}; the world has {', '.join(NAMES)}, and shapes such as 'red"
             " circle'"
         )
-    return picture.resize((side, side), Image.BOX if side < 24 else Image.LANCZOS, reducing_gap=2.0)
+    return picture.resize(
+        (side, side),
+        Image.Resampling.BOX if side < 24 else Image.Resampling.LANCZOS,
+        reducing_gap=2.0,
+    )
 
 
 @functools.cache
 def load_atlas() -> Image.Image:
-    """The whole atlas as one RGBA picture."""
+    """Load the whole atlas as one RGBA picture."""
     with Image.open(ATLAS) as picture:
         return picture.convert("RGBA")
 
 
 def cut_glyph(name: str) -> Image.Image:
-    """An emoji's 96x96 RGBA picture from the atlas."""
+    """Cut an emoji's 96x96 RGBA picture out of the atlas."""
     row, column = divmod(NAMES.index(name), COLUMNS)
     left, top = column * CELL, row * CELL
     return load_atlas().crop((left, top, left + CELL, top + CELL))
@@ -193,7 +197,7 @@ def compute_heart(n: int) -> list[tuple[float, float]]:
 
 
 def draw_shape(color: str, form: str) -> Image.Image:
-    """A filled shape, drawn at 256x256 RGBA so that making it smaller smooths its edges."""
+    """Draw a filled shape at 256x256 RGBA, so that making it smaller smooths its edges."""
     n = 256
     picture = Image.new(
         "RGBA", (n, n), (*COLORS[color], 0)
@@ -204,11 +208,11 @@ def draw_shape(color: str, form: str) -> Image.Image:
     elif form == "square":
         draw.rectangle((20, 20, n - 20, n - 20), fill=fill)
     else:
-        points = {
+        points: dict[str, list[tuple[float, float]]] = {
             "triangle": [(n / 2, 14), (n - 8, n - 24), (8, n - 24)],
             "star": compute_star(n),
             "heart": compute_heart(n),
             "diamond": [(n / 2, 4), (n - 40, n / 2), (n / 2, n - 4), (40, n / 2)],
-        }[form]
-        draw.polygon(points, fill=fill)
+        }
+        draw.polygon(points[form], fill=fill)
     return picture

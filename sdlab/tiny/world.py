@@ -1,4 +1,4 @@
-"""The captioned worlds: emoji and coloured shapes before plain or painted backgrounds, RGB, with English captions.
+"""Draws the captioned worlds: emoji and coloured shapes before plain or painted backgrounds.
 
 A sample has one object, two related ones, or two to four alike. Sizes are few and corners stand on
 the grid of the latent cells, so that an object's latents look alike wherever it stands: what a
@@ -64,8 +64,8 @@ OBJECT_DEPTH = 0.6, 1.0  # at an object's rim and in its middle, where 0 is far 
 class World:
     """What a model is shown: named objects and scenes, on pictures of `size` pixels square.
 
-    Lengths in this module are stated for 64 pixels; `scale` and `on_cells` bring them to the world's
-    own size.
+    Lengths in this module are stated for 64 pixels; `scale` and `on_cells` bring them to the
+    world's own size.
     """
 
     size: int
@@ -73,10 +73,11 @@ class World:
     scenes: tuple[str, ...]
 
     def scale(self, length: int) -> int:
+        """Bring a length that is stated for 64 pixels to the world's size."""
         return length * self.size // SIZE
 
     def on_cells(self, position: int) -> int:
-        """The nearest position on the grid of the latent cells."""
+        """Find the nearest position on the grid of the latent cells."""
         return GRID * round(position * self.size / SIZE / GRID)
 
 
@@ -95,7 +96,7 @@ BOTH = World(size=64, names=NAMES, scenes=tuple(SCENES))  # to read pictures of 
 
 @dataclass(frozen=True, kw_only=True)
 class PlacedObject:
-    """One object of a picture: its name, the pixel of its top left corner, and its side in pixels."""
+    """One object of a picture: its name, its top left pixel, and its side in pixels."""
 
     name: str
     x: int
@@ -109,7 +110,10 @@ class PlacedObject:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A picture (size, size, 3) uint8, its depth (size, size) in 0..1 with 1 near, its caption, and what the caption states."""
+    """A picture (size, size, 3) uint8 with its depth, its caption, and what the caption states.
+
+    The depth is (size, size) in 0..1 with 1 near.
+    """
 
     image: np.ndarray = field(repr=False)
     depth: np.ndarray = field(repr=False)
@@ -130,12 +134,12 @@ def add_article(name: str) -> str:
 
 
 def is_held_out_pair(a: str, b: str) -> bool:
-    """Whether the two objects are never rendered together for training: one pair in six, by a hash of the names."""
+    """Tell whether two objects are kept from training together: one pair in six, by a hash."""
     return hashlib.md5("|".join(sorted((a, b))).encode()).digest()[0] % 6 == 0
 
 
 def pick_object(rng: random.Random, train: bool = True, world: World = V1) -> str:
-    """A random object: 26% coloured shapes, without the held-out ones when `train`."""
+    """Pick an object: 26% are coloured shapes, without the held-out ones when `train`."""
     if rng.random() >= 0.26:
         return rng.choice(world.names)
     while train and (name := rng.choice(COLORED_SHAPES)) in HELD_OUT_SHAPES:
@@ -144,7 +148,7 @@ def pick_object(rng: random.Random, train: bool = True, world: World = V1) -> st
 
 
 def pick_on_grid(rng: random.Random, low: int, high: int) -> int:
-    """A random multiple of the grid from `low` to `high`."""
+    """Pick a multiple of the grid from `low` to `high`."""
     return GRID * rng.randint(-(-low // GRID), high // GRID)
 
 
@@ -214,7 +218,7 @@ def lay_out_several(rng: random.Random, train: bool, world: World) -> Layout:
 
 
 def vanishes(name: str, background_name: str) -> bool:
-    """Whether a coloured shape could not be seen on the background."""
+    """Tell whether a coloured shape could not be seen on the background."""
     color = name.split(" ")[0] if " " in name else None
     lost = (color, background_name) in {("white", "snow"), ("black", "night")}
     return color is not None and (lost or color == background_name)
@@ -230,7 +234,7 @@ def pick_background(rng: random.Random, names: list[str], world: World) -> str:
 def paint_objects(
     rng: random.Random, objects: tuple[PlacedObject, ...], background_name: str, size: int = SIZE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The objects on their background, (size, size, 3) uint8, and the depth of it, (size, size) float32."""
+    """Paint objects on their background, (size, size, 3) uint8, with depth (size, size) float32."""
     ground, depth = paint_with_depth(rng, background_name, size)
     picture, depth = Image.fromarray(ground).convert("RGBA"), depth.copy()
     for placed in objects:
@@ -244,7 +248,7 @@ def paint_objects(
 
 @functools.cache
 def compute_bulge(name: str, side: int) -> np.ndarray:
-    """How near an object's points are, (side, side): its silhouette, rounded towards the viewer; 0 where it is not."""
+    """Compute how near an object's points are, (side, side), rounded; 0 beside its silhouette."""
     alpha = draw_sprite(name, side).getchannel("A")
     rim, middle = OBJECT_DEPTH
     rounded = np.asarray(alpha.filter(ImageFilter.GaussianBlur(side / 8)), np.float32) / 255
@@ -258,7 +262,7 @@ def write_background(rng: random.Random, name: str) -> str:
 
 
 def make_sample(rng: random.Random, *, train: bool = True, world: World = V1) -> Sample:
-    """One random captioned picture; `train` leaves the held-out combinations out."""
+    """Make a random captioned picture; `train` leaves the held-out combinations out."""
     draw = rng.random()
     layout = lay_out_one if draw < 0.40 else lay_out_pair if draw < 0.82 else lay_out_several
     kind, objects, caption, relation = layout(rng, train, world)

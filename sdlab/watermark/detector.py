@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import search as places
-from .dwtdct import MIN_AREA, count_votes, decide_bits, read_blocks
+from .dwtdct import MIN_AREA, count_votes, decide_bits, read_blocks, split_bands
 from .geometry import AS_IS, Geometry
 from .inspection import Finding, Inspection, Official
 from .opening import convert_image, open_picture, read_pixels
@@ -28,7 +27,6 @@ SHARES = {  # of the error, for each way to look; a search looks at the picture 
     "size": {"as is": 0.5, "size": 0.5},
     "all": {"as is": 0.5, "mirrored": 0.05, "swapped": 0.05, "size": 0.2, "cut": 0.2},
 }
-PART = 4_000_000  # pixels that the official decoder reads at a time
 STRICTER = 100  # a searched hit must be so many times less likely by chance
 
 
@@ -129,7 +127,8 @@ def name_payloads(payloads: Any) -> dict[str, Payload]:
     known = {payload.name: payload for payload in given}
     if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
         raise ValueError(
-            f"two different payloads are named {twice[0]!r}; a mapping gives them names of their own"
+            f"two different payloads are named {twice[0]!r}; a mapping gives them names of"
+            " their own"
         )
     if not known:
         raise ValueError(
@@ -183,13 +182,7 @@ def _judge_payload(
 
 def read_official(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
     """Read what the official decoder reads for each payload: always in uint8, and in parts."""
-    parts = max(1, pixels.shape[0] * pixels.shape[1] // PART)
-    edges = [8 * int(edge) for edge in np.linspace(0, pixels.shape[0] // 8, parts + 1)[:-1]] + [
-        pixels.shape[0]
-    ]
-    blocks = np.concatenate(
-        [read_blocks(pixels[a:b], "uint8") for a, b in itertools.pairwise(edges)]
-    )
+    blocks = np.concatenate([read_blocks(band, "uint8") for band in split_bands(pixels)])
     return {
         name: _make_official(decide_bits(count_votes(blocks, len(p))), p)
         for name, p in payloads.items()

@@ -28,14 +28,13 @@ from .payloads import ARITHMETICS, Payload, find_payload
 STEP = 36
 BLOCK = 4  # a block is 4x4 averages, 8x8 pixels
 MIN_AREA = 256 * 256  # pixels; the programs refuse to mark less
+PART = 4_000_000  # pixels that are read together
 METHODS = ("dwtDct", "dwtDctSvd")
 # which channel of an RGB picture the program hands over as blue, green, red
 ORDERS = {"BGR": (2, 1, 0), "RGB": (0, 1, 2)}
 HAAR = 0.7071067811865476
-# OpenCV's float32 vector; the columns beyond a multiple of it are summed in another order
-LANES = 8
-# of a float64's mantissa, the part that float32 cannot hold
-MIDPOINT, BELOW = 1 << 28, (1 << 29) - 1
+LANES = 8  # OpenCV's float32 vector; columns beyond a multiple of it are summed in another order
+MIDPOINT, BELOW = 1 << 28, (1 << 29) - 1  # of the part of a float64 that float32 cannot hold
 COS, SIN = 0.92387953251128675613, 0.38268343236508977173  # of pi / 8
 ROOT = 0.70710678118654752440
 FORWARD, INVERSE = 2 * 0.353553390593273762200422181052425, 0.353553390593273762200422181052425
@@ -210,15 +209,13 @@ def require_room(payload: Payload | str | bytes, height: int, width: int) -> Non
     Parameters
     ----------
     payload : Payload, str or bytes
-        A name in `PAYLOADS`, a text or bytes.
     height, width : int
-        Of the picture, in pixels.
+        In pixels.
 
     Raises
     ------
     ValueError
-        If the picture has less than `MIN_AREA` pixels, or fewer blocks of 8x8 than the payload has
-        bits.
+        If it has less than `MIN_AREA` pixels, or fewer blocks of 8x8 than the payload has bits.
     """
     area, n_bits = height * width, len(find_payload(payload))
     if area < MIN_AREA:
@@ -243,6 +240,13 @@ def _require_range(pixels: np.ndarray) -> None:
             " if it is in 0..1, multiply it by 255",
             stacklevel=4,
         )
+
+
+def split_bands(pixels: np.ndarray) -> list[np.ndarray]:
+    """Split a large picture into rows of whole blocks, so that reading it takes no more memory."""
+    rows = pixels.shape[0] // 8
+    parts = max(1, min(rows, pixels.shape[0] * pixels.shape[1] // PART))
+    return np.split(pixels, [8 * int(edge) for edge in np.linspace(0, rows, parts + 1)[1:-1]])
 
 
 def split_channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray]:

@@ -6,13 +6,11 @@ them apart, and so does a print in black and white.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .dwtdct import STEP, read_residues, require_area
+from .dwtdct import STEP, read_residues, require_area, split_bands
 from .geometry import AS_IS, Geometry
 from .opening import read_pixels
 from .payloads import Payload, find_payload
@@ -29,7 +27,6 @@ SMOOTHED = 7  # blocks, twice: a disc of about 11 blocks, 90 pixels
 STRONG = 6.0  # standard deviations of chance, in full colour
 # power of what is less: 3, as somewhere in any unmarked picture, are a third of the colour
 FAINT = 1.5
-PART = 4_000_000  # pixels that are looked at together
 WORDS = {
     "residue": (
         "agrees: the bit is right and where it was put",
@@ -180,14 +177,6 @@ def score_before(
 def smooth(grid: np.ndarray) -> np.ndarray:
     """Average a grid twice over `SMOOTHED` blocks."""
     return average_box(average_box(grid, SMOOTHED), SMOOTHED)
-
-
-def split_bands(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """Split a large picture into rows of whole blocks, so that it takes no more memory."""
-    rows = pixels.shape[0] // 8
-    parts = min(rows, max(1, pixels.shape[0] * pixels.shape[1] // PART))
-    for start, end in itertools.pairwise(8 * int(edge) for edge in np.linspace(0, rows, parts + 1)):
-        yield pixels[start:end]
 
 
 def draw_squares(colours: np.ndarray, shape: tuple[int, ...], top: int = 0, left: int = 0) -> Image:

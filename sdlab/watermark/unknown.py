@@ -17,9 +17,8 @@ from .search import take_middle_rows
 from .statistics import FLOOR, LEAST_GAIN, NOTHING, compute_spectra, find_points, read_bits
 
 LENGTHS = range(16, 401, 8)  # bits; whole bytes
-CONVINCING = (
-    -1000
-)  # BIC; unmarked pictures with vertical edges or patterns go below, but do not spell a text
+# BIC; unmarked pictures with vertical edges or patterns go below, but do not spell a text
+CONVINCING = -1000
 EASY = 32, 127  # printable ASCII
 
 
@@ -80,22 +79,19 @@ def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
     pixels = require_area(read_pixels(image))
     width = pixels.shape[1]
     lengths = [lengths] if isinstance(lengths, int) else list(lengths)
-    if any(int(length) != length for length in lengths):
-        raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
-    lengths = sorted({int(length) for length in lengths})
-    if not lengths or lengths[0] < 8 or lengths[-1] > 1000:
+    if not lengths or any(int(n) != n or not 8 <= n <= 1000 for n in lengths):
         raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
     top, band = take_middle_rows(pixels)
     grids = [np.asarray(score_blocks(make_planes(band, a), a), float) for a in ARITHMETICS]
     bic, n_bits, i = min(
-        (compute_bic(grid, n), n, i) for i, grid in enumerate(grids) for n in lengths
+        (compute_bic(grid, n), n, i)
+        for i, grid in enumerate(grids)
+        for n in sorted({int(n) for n in lengths})
     )
     bits = drop_repeats(read_bits(grids[i], n_bits, width // 8, -(width // 8) * (top // 8)))
     raw = pack_bits(bits)
     printable = len(bits) % 8 == 0 and all(EASY[0] <= byte < EASY[1] for byte in raw)
-    printable = (
-        printable and len(raw) >= 3 and len(set(raw)) >= 3
-    )  # stripes spell single letters, and repeat them
+    printable &= len(set(raw)) >= 3  # stripes spell single letters, and repeat them
     return Reading(
         bits, raw.decode("ascii", "backslashreplace"), bic, bic < CONVINCING and printable
     )

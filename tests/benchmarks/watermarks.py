@@ -27,9 +27,10 @@ from sdlab import ATTACKS
 from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
 from sdlab.watermark.detector import name_payloads, read_official
+from sdlab.watermark.geometry import Cuts, weigh_sizes
 from sdlab.watermark.opening import read_pixels
 from sdlab.watermark.scores import make_planes, score_blocks
-from sdlab.watermark.search import Cuts, score_resized, score_shifts, sizes_before
+from sdlab.watermark.search import score_resized, score_shifts
 from sdlab.watermark.statistics import Folds, fold_grids, is_text, whiten_payload
 
 CHANGES = [
@@ -226,7 +227,7 @@ def searched_minima(path, few):
     planes = [Image.fromarray(plane) for plane in make_planes(image, "float32")]
     sizes = [
         (share, score_resized(planes, size, ["uint8", "float32"]))
-        for size, share in sizes_before(width, height)
+        for size, share in weigh_sizes(width, height)
     ]
     for name, payload in PAYLOADS.items():
         count = KEYS[name] // (10 if few else 1)

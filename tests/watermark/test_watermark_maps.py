@@ -120,7 +120,7 @@ def test_a_map_has_the_size_of_the_picture_whatever_that_is(draw):
 def test_a_large_picture_is_drawn_in_parts_without_a_shift(monkeypatch):
     image = embed_watermark(textured(), "sd-v1")
     whole = draw_residues(image, "sd-v1")
-    monkeypatch.setattr("sdlab.watermark.maps.PART", SIDE * SIDE // 3)
+    monkeypatch.setattr("sdlab.watermark.dwtdct.PART", SIDE * SIDE // 3)
     assert draw_residues(image, "sd-v1") == whole
     assert darkness(draw_evidence(image, "sd-v1")).min() > 0.4
 
