@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..recipe.request import Request
+from ..recipe.request import Recipe
 from .infotext import infotext
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def png_bytes(
+    recipe: Recipe,
     image: Image,
-    request: Request,
-    key: str,
     facts: Mapping[str, Any],
+    *,
     latents: bytes | None = None,
     hashes: Mapping[str, str] | None = None,
 ) -> bytes:
@@ -42,18 +42,28 @@ def png_bytes(
 
     Parameters
     ----------
+    recipe : Recipe
     image : PIL.Image.Image
         RGB.
-    request : Request
-        Resolved.
     facts : mapping
         What JSON can hold; other values enter as text, and those that are None or NaN are left out.
     latents : bytes, optional
         As `latents.packed` gives them.
     hashes : mapping, optional
         A1111's "Lora hashes" and "TI hashes" of the files that acted.
+
+    Raises
+    ------
+    TypeError
+        The request is not resolved, or the image is not RGB.
     """
     from PIL.PngImagePlugin import PngInfo
+
+    if not isinstance(recipe, Recipe):
+        raise TypeError(
+            f"a finished picture carries a Recipe, not a {type(recipe).__name__}; call"
+            " sdlab.resolve(request) first"
+        )
 
     if getattr(image, "mode", None) != "RGB":
         given = (
@@ -65,13 +75,13 @@ def png_bytes(
             f"a finished picture is a PIL image of mode 'RGB', not {given}; use"
             " image.convert('RGB') or PIL.Image.fromarray(array)"
         )
-    recipe = request.to_dict()
+    request = recipe.to_dict()
     known = {name: value for name, value in facts.items() if value is not None and value == value}
-    record = {"format": FORMAT, "key": key, "request": recipe, "facts": known}
+    record = {"format": FORMAT, "key": recipe.key, "request": request, "facts": known}
     info = PngInfo()
     info.add(b"iTXt", ITXT_HEADER + json_bytes(record))
     info.add_text(
-        "parameters", printable(infotext(recipe, str(known.get("sdlab_version", "")), hashes))
+        "parameters", printable(infotext(request, str(known.get("sdlab_version", "")), hashes))
     )
     if max(image.size) > SMALL:
         info.add(THUMBNAIL, thumbnail_bytes(image))

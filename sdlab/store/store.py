@@ -15,7 +15,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from ..pictures import hash_pixels, input_names
-from ..recipe.request import Request, key_of
+from ..recipe.request import Recipe, Request, key_of
 from .columns import COLUMNS
 from .files import ends_with, is_leftover, write_whole
 from .index import Index, packed, unpacked
@@ -86,10 +86,10 @@ class Store:
 
     def save(
         self,
-        key: str,
-        request: Request,
+        recipe: Recipe,
         image: Image,
         facts: Mapping[str, Any],
+        *,
         latents: bytes | None = None,
         hashes: Mapping[str, str] | None = None,
     ) -> Path:
@@ -97,10 +97,8 @@ class Store:
 
         Parameters
         ----------
-        key : str
-            `request.key`.
-        request : Request
-            Resolved.
+        recipe : Recipe
+            Its key names the picture.
         image : PIL.Image.Image
             RGB.
         facts : mapping
@@ -108,29 +106,22 @@ class Store:
             and "created" (ISO 8601, UTC) unless given.
         latents : bytes, optional
             What another VAE can decode, as `latents.packed` gives it; the picture carries it.
+        hashes : mapping, optional
+            A1111's "Lora hashes" and "TI hashes" of the files that acted.
 
         Raises
         ------
+        TypeError
+            The request is not resolved, or the image is not RGB.
         OSError
             The disk is full or the folder cannot be written. What is finished stays finished.
         """
-        path, own = self.path(key), key_of(request.to_dict())
-        if key != own:
-            raise ValueError(
-                f"key {key} does not belong to this request, whose own is {own}; save needs the"
-                " resolved one"
-            )
         now = datetime.now(UTC).isoformat(timespec="microseconds")
-        data = png_bytes(
-            image,
-            request,
-            key,
-            {"created": now, **facts, "pixels": hash_pixels(image)},
-            latents,
-            hashes,
-        )
+        facts = {"created": now, **facts, "pixels": hash_pixels(image)}
+        data = png_bytes(recipe, image, facts, latents=latents, hashes=hashes)
+        path = self.path(recipe.key)
         with self._advising(*PICTURE):
-            self.inputs.keep(input_names(vars(request)))
+            self.inputs.keep(input_names(vars(recipe)))
             write_whole(path, data)
         self.index.put([packed(read_record(data), len(data))])
         return path

@@ -23,12 +23,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sdlab.recipe.request import Request, key_of
+from sdlab.recipe.request import Recipe, key_of
 from sdlab.store.infotext import infotext
 from sdlab.store.png import ITXT_HEADER, json_bytes, png_bytes
 from sdlab.store.store import Store, pixels
 
-BASE = Request(
+BASE = Recipe(
     prompt="a photograph of a hamster with a paintbrush, oil on canvas",
     weights="0123456789abcdef" * 2,
     scheduler="DDIMScheduler",
@@ -45,7 +45,7 @@ def make(root: Path, cells: int) -> None:
     digest = pixels(image)
     for folder in range(256):
         (root / "images" / f"{folder:02x}").mkdir(parents=True)
-    bare = png_bytes(image, BASE, key_of(BASE.to_dict()), {})
+    bare = png_bytes(BASE, image, {})
     header, body = bare[:33], bare[bare.index(b"IDAT") - 4 :]
     for cell in range(cells):
         request = BASE.but(

@@ -237,7 +237,7 @@ def test_the_strength_of_a_second_pass_is_not_taken_for_that_of_a_request():
 def test_a_half_finished_step_count_costs_half(tmp_path):
     store = Store(tmp_path)
     base = resolve(BASE.but(num_inference_steps=20, image=COLOURS, strength=0.5))
-    store.save(resolve(base).key, base, Image.fromarray(COLOURS), {"seconds": 4.0})
+    store.save(base, Image.fromarray(COLOURS), {"seconds": 4.0})
     like = dict(weights=base.weights, height=64, width=64)
     assert (
         store.seconds(num_inference_steps=20, **like) == 8

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from sdlab.recipe.request import Request, key_of
+from sdlab.recipe.request import Recipe, key_of
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.store.infotext import infotext, quoted, read_infotext
 from sdlab.store.png import png_bytes, read_record
 
-RESOLVED = Request(
+RESOLVED = Recipe(
     prompt="a hamster",
     model="tiny-v1",
     seed=5,
@@ -49,8 +49,7 @@ def picture(size: int = 16, seed: int = 0) -> Image.Image:
 
 
 def made(facts=(), **changes) -> bytes:
-    request = RESOLVED.but(**changes)
-    return png_bytes(picture(), request, key_of(request.to_dict()), dict(facts))
+    return png_bytes(Recipe(**RESOLVED.to_dict() | changes), picture(), dict(facts))
 
 
 def opened(data: bytes) -> PngImagePlugin.PngImageFile:
@@ -119,7 +118,7 @@ def test_a_record_is_strict_json():
 )
 def test_only_rgb_pictures_are_taken(given, named):
     with pytest.raises(TypeError, match=f"mode 'RGB', not .*{named}.*convert"):
-        png_bytes(given, RESOLVED, "0" * 32, {})
+        png_bytes(RESOLVED, given, {})
 
 
 def test_another_programs_png_has_no_record(tmp_path):

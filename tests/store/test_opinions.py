@@ -14,7 +14,7 @@ from test_store import answer, cell, python, read_only, save  # noqa: F401  (a f
 from sdlab.store.opinions import Opinions
 from sdlab.store.store import Store
 
-A, B, C = (cell(seed)[0] for seed in range(3))
+A, B, C = (cell(seed).key for seed in range(3))
 HERE = "from sdlab.store.opinions import Opinions; from pathlib import Path\n"
 
 

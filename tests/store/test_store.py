@@ -20,12 +20,12 @@ from PIL import Image
 
 import sdlab.store.store
 from sdlab.pictures import hash_pixels
-from sdlab.recipe.request import FIELDS, Request, key_of
+from sdlab.recipe.request import FIELDS, Recipe, Request
 from sdlab.store.columns import COLUMNS, FACTS
 from sdlab.store.png import png_bytes, read_record
 from sdlab.store.store import Store
 
-RESOLVED = Request(
+RESOLVED = dict(
     prompt="a hamster",
     guidance_scale=7.5,
     num_inference_steps=20,
@@ -39,9 +39,8 @@ HERE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from te
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
-def cell(seed: int = 0, **changes) -> tuple[str, Request]:
-    request = RESOLVED.but(seed=seed, **changes)
-    return key_of(request.to_dict()), request
+def cell(seed: int = 0, **changes) -> Recipe:
+    return Recipe(**RESOLVED | {"seed": seed} | changes)
 
 
 def picture(seed: int = 0) -> Image.Image:
@@ -50,9 +49,9 @@ def picture(seed: int = 0) -> Image.Image:
 
 def save(store: Store, *seeds: int, facts=(), **changes) -> list[str]:
     cells = [cell(seed, **changes) for seed in seeds]
-    for key, request in cells:
-        store.save(key, request, picture(request.seed), dict(facts))
-    return [key for key, _ in cells]
+    for recipe in cells:
+        store.save(recipe, picture(recipe.seed), dict(facts))
+    return [recipe.key for recipe in cells]
 
 
 def seeds(store: Store) -> list[int]:
@@ -88,11 +87,11 @@ def test_nothing_is_made_before_the_first_picture(tmp_path):
     frame = store.frame()
     assert (
         len(store) == len(frame) == 0
-        and store.finished([cell()[0]]) == set()
+        and store.finished([cell().key]) == set()
         and store.rebuild() == 0
     )
     assert list(frame.columns) == list(COLUMNS) and store.check().empty
-    assert store.frame([cell()[0]]).drop(columns=["key", "starred"]).isna().all(axis=None)
+    assert store.frame([cell().key]).drop(columns=["key", "starred"]).isna().all(axis=None)
     assert not (tmp_path / "a").exists()
     assert len(Store(tmp_path)) == 0 and not any(tmp_path.iterdir())
 
@@ -101,7 +100,7 @@ def test_a_picture_returns_with_its_recipe_and_facts(tmp_path):
     store = Store(tmp_path)
     (key,) = save(store, 3, facts={"device": "cpu", "whim": [1, 2]})
     assert store.image(key).mode == "RGB" and store.image(key).tobytes() == picture(3).tobytes()
-    assert store.record(key)["request"] == cell(3)[1].to_dict()
+    assert store.record(key)["request"] == cell(3).to_dict()
     assert store.record(key)["facts"]["whim"] == [1, 2] and "whim" not in store.frame()
     assert store.path(key) == tmp_path / "images" / key[:2] / f"{key}.png"
 
@@ -140,7 +139,7 @@ def test_the_frame_is_in_order_of_creation(tmp_path):
 def test_the_frame_of_given_keys_has_their_order_and_gaps(tmp_path, others):
     store = Store(tmp_path)
     a, b, *_ = save(store, 0, 1, *range(10, 10 + others))
-    missing = cell(7)[0]
+    missing = cell(7).key
     frame = store.frame(iter([b, missing, a, b]))
     assert frame["key"].tolist() == [b, missing, a, b] and frame["seed"].tolist() == [
         1,
@@ -183,14 +182,14 @@ def test_identical_pictures_have_equal_pixels(tmp_path):
     store = Store(tmp_path)
     reshaped = Image.frombytes("RGB", (32, 8), picture(0).tobytes())
     for seed, image in enumerate([picture(0), picture(0), picture(1), reshaped]):
-        store.save(*cell(seed), image, {})
+        store.save(cell(seed), image, {})
     a, b, c, d = store.frame()["pixels"]
     assert a == b == hash_pixels(picture(0)) and len({a, c, d}) == 3 and len(a) == 32
 
 
-def test_a_key_must_belong_to_its_request(tmp_path):
-    with pytest.raises(ValueError, match="does not belong to this request"):
-        Store(tmp_path).save(cell(1)[0], cell(2)[1], picture(), {})
+def test_only_a_resolved_request_can_be_saved(tmp_path):
+    with pytest.raises(TypeError, match=r"a Recipe, not a Request; call sdlab.resolve\(request\)"):
+        Store(tmp_path).save(Request(**RESOLVED), picture(), {})
     assert not any(tmp_path.iterdir())
 
 
@@ -201,10 +200,10 @@ def test_what_is_no_key_is_refused(tmp_path, key):
 
 
 def test_a_missing_picture_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"no picture {cell()[0]} in Store.*0 pictures"):
-        Store(tmp_path).image(cell()[0])
+    with pytest.raises(FileNotFoundError, match=f"no picture {cell().key} in Store.*0 pictures"):
+        Store(tmp_path).image(cell().key)
     with pytest.raises(FileNotFoundError, match="run its request"):
-        Store(tmp_path).record(cell()[0])
+        Store(tmp_path).record(cell().key)
 
 
 def test_a_store_shows_its_folder_and_size_and_can_be_pickled(tmp_path):
@@ -247,7 +246,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
 
 def test_seconds_are_the_mean_of_the_latest_like_cells(tmp_path):
     store = Store(tmp_path)
-    like = dict(weights=RESOLVED.weights, height=16, width=16)
+    like = dict(weights=RESOLVED["weights"], height=16, width=16)
     assert store.seconds(num_inference_steps=20, **like) is None
     for seed in range(66):
         save(
@@ -327,18 +326,17 @@ def test_a_picture_added_behind_the_back_is_found(tmp_path):
     save(Store(tmp_path / "b"), 2)
     store = Store(tmp_path / "a")
     shutil.copytree(tmp_path / "b" / "images", tmp_path / "a" / "images", dirs_exist_ok=True)
-    assert store.finished([cell(2)[0]]) == {cell(2)[0]} and len(store) == 3
+    assert store.finished([cell(2).key]) == {cell(2).key} and len(store) == 3
     (tmp_path / "a" / "index.sqlite").unlink()
     assert seeds(Store(tmp_path / "a")) == [0, 1, 2]
 
 
 def test_a_picture_known_to_no_index_is_found_on_open(tmp_path):
     save(Store(tmp_path), 0)
-    key, request = cell(1)
-    path = Store(tmp_path).path(key)
+    path = Store(tmp_path).path(cell(1).key)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(
-        png_bytes(picture(1), request, key, {"created": "2099"})
+        png_bytes(cell(1), picture(1), {"created": "2099"})
     )  # killed between renaming and indexing
     assert seeds(Store(tmp_path)) == [0, 1]
 
@@ -432,7 +430,7 @@ def test_torn_pictures_unknown_to_the_index_are_moved_aside_on_open(tmp_path):
 def test_a_picture_under_another_key_is_not_that_cell(tmp_path):
     store = Store(tmp_path)
     (a,) = save(store, 0)
-    b = cell(1)[0]
+    b = cell(1).key
     store.path(b).parent.mkdir(exist_ok=True)
     shutil.copy(store.path(a), store.path(b))
     with pytest.warns(UserWarning, match="recipe of another key"):
@@ -460,10 +458,7 @@ def test_check_names_what_is_wrong(tmp_path):
     store = Store(tmp_path)
     a, b, c, d, _ = save(store, 0, 1, 2, 3, 4)
     data = store.path(a).read_bytes()
-    key, request = cell(0)
-    store.path(a).write_bytes(
-        png_bytes(picture(9), request, key, {"pixels": hash_pixels(picture(0))})
-    )
+    store.path(a).write_bytes(png_bytes(cell(0), picture(9), {"pixels": hash_pixels(picture(0))}))
     shutil.copy(store.path(d), store.path(b))
     picture().save(store.path(c))
     store.path(d).write_bytes(data[:-200])
@@ -575,7 +570,7 @@ def test_a_read_only_store_can_be_read_whatever_its_index(read_only, how):
         lambda root: damaged(root, how),
         """
 store = Store(root)
-print(seeds(store), len(store.finished(store.frame()["key"])), len(store.check()), store.image(cell(3)[0]).size)
+print(seeds(store), len(store.finished(store.frame()["key"])), len(store.check()), store.image(cell(3).key).size)
 try:
     save(store, 9)
 except PermissionError as error:
@@ -588,12 +583,12 @@ except PermissionError as error:
 def test_a_torn_picture_in_a_read_only_store_is_only_reported(read_only):
     def fill(root):
         save(Store(root), 0, 1)
-        os.truncate(Store(root).path(cell(0)[0]), 100)
+        os.truncate(Store(root).path(cell(0).key), 100)
 
     said = read_only(
         fill,
         """
-store, keys = Store(root), [cell(0)[0], cell(1)[0]]
+store, keys = Store(root), [cell(0).key, cell(1).key]
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
     print(store.finished(keys) == {keys[1]}, len(said), "counts as unfinished" in str(said[0].message))
@@ -613,7 +608,7 @@ def test_threads_share_a_store(tmp_path):
         try:
             for seed in range(first, first + 20):
                 save(store, seed)
-                assert store.finished([cell(seed)[0]])
+                assert store.finished([cell(seed).key])
         except BaseException as error:
             failed.append(error)
 
