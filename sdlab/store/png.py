@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..pictures import SMALL_SIDE, encode_picture, webp_bytes
 from ..recipe.request import Recipe
 from .infotext import infotext
 
@@ -25,7 +26,6 @@ THUMBNAIL = (  # a private chunk with a WebP; the capital H lets editors that ch
     b"sdTH"
 )
 LATENTS = b"sdLA"  # and one with what was decoded: see `latents`
-SMALL = 128  # pixels; larger pictures carry a thumbnail of this size
 COMPRESS_LEVEL = 1  # 512x512: 37 ms and 515 kB; level 6, Pillow's own choice: 84 ms and 456 kB
 SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -83,21 +83,13 @@ def png_bytes(
     info.add_text(
         "parameters", printable(infotext(request, str(known.get("sdlab_version", "")), hashes))
     )
-    if max(image.size) > SMALL:
-        info.add(THUMBNAIL, thumbnail_bytes(image))
+    if (
+        max(image.size) > SMALL_SIDE
+    ):  # a large PNG takes ten times as long, and a grid shows hundreds
+        info.add(THUMBNAIL, webp_bytes(image, SMALL_SIDE))
     if latents is not None:
         info.add(LATENTS, latents)
-    file = io.BytesIO()
-    image.save(file, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
-    return file.getvalue()
-
-
-def thumbnail_bytes(image: Image) -> bytes:
-    """A WebP of a few kilobytes: decoding a large PNG takes ten times as long, and a grid shows hundreds."""
-    small, file = image.copy(), io.BytesIO()
-    small.thumbnail((SMALL, SMALL), reducing_gap=2.0)
-    small.save(file, "WEBP", quality=80, method=2)
-    return file.getvalue()
+    return encode_picture(image, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
 
 
 def read_thumbnail(path: str | os.PathLike[str]) -> bytes | None:
