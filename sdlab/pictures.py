@@ -109,7 +109,7 @@ def open_input(name: str, given: Any) -> Image:
     try:
         if isinstance(given, (str, os.PathLike)):
             given = Image.open(require_place(said, given))
-        image = given if isinstance(given, Image.Image) else picture_of_array(name, given)
+        image = given if isinstance(given, Image.Image) else read_array(name, given)
         if (
             getattr(image, "n_frames", 1) > 1 and image.format != "MPO"
         ):  # a telephone's photo with a second view
@@ -146,7 +146,7 @@ def require_place(said: str, given: str | os.PathLike[str]) -> Path:
     return place
 
 
-def picture_of_array(name: str, given: Any) -> Image:
+def read_array(name: str, given: Any) -> Image:
     """A NumPy array of whole numbers 0..255, or of True and False, as a picture."""
     import numpy as np
     from PIL import Image

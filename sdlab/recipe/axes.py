@@ -20,9 +20,9 @@ from decimal import Decimal
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 RANGE = re.compile(rf"({NUMBER})\s*-\s*({NUMBER})\s*(?:\(\s*([-+].*?)\s*\)|\[\s*(\d+)\s*\])?")
 RANGE_HELP = 'ranges are written "1-5", "1-10 (+2)", "10-1 (-3)" or "0-1 [5]"'
-MOST = 1_000_000
+MAX_VALUES = 1_000_000
 MANY = re.compile(r"(\d*)(-?)(\d*)\$\$")  # how many of the choices: 2$$ or 1-2$$
-NAMED = re.compile(r"\s*(\w[\w ]*?)\s*=")
+CHOICE_NAME = re.compile(r"\s*(\w[\w ]*?)\s*=")
 WEIGHT = re.compile(r"\s*\d*\.?\d+::")
 ESCAPED = {
     r"\{": "\ue000",
@@ -42,11 +42,11 @@ def read_numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | l
     out: list = []
     for item in split_words(text):
         if re.fullmatch(NUMBER, item):
-            out.append(exact_number(Decimal(item), whole, name))
+            out.append(parse_number(Decimal(item), whole, name))
         elif match := RANGE.fullmatch(item):
             out += [
-                exact_number(value, whole, name)
-                for value in span_range(*match.groups(), whole=whole, item=item, name=name)
+                parse_number(value, whole, name)
+                for value in list_range(*match.groups(), whole=whole, item=item, name=name)
             ]
         else:
             sign = " (a step needs its sign: (+1))" if re.search(r"\(\s*\d", item) else ""
@@ -56,21 +56,21 @@ def read_numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | l
     return out
 
 
-def exact_number(value: Decimal, whole: bool, name: str) -> int | float:
+def parse_number(value: Decimal, whole: bool, name: str) -> int | float:
     if whole and value != int(value):
         raise ValueError(f"{name}: {value} is not a whole number")
     return int(value) if whole else float(value)
 
 
-def span_range(
+def list_range(
     first: str, last: str, step: str | None, count: str | None, *, whole: bool, item: str, name: str
 ) -> list[Decimal]:
     """The values of one range, both ends included."""
     start, end = Decimal(first), Decimal(last)
     if count is not None:
         n = int(count)
-        if not 1 <= n <= MOST:
-            raise ValueError(f"{name}: {item!r} asks for {n} values; ask for 1 to {MOST:,}")
+        if not 1 <= n <= MAX_VALUES:
+            raise ValueError(f"{name}: {item!r} asks for {n} values; ask for 1 to {MAX_VALUES:,}")
         values = [start + (end - start) * i / max(n - 1, 1) for i in range(n)]
         return [Decimal(math.trunc(v)) for v in values] if whole else values
     if step is not None and not re.fullmatch(NUMBER, step):
@@ -81,8 +81,8 @@ def span_range(
             f"{name}: {item!r} never arrives at {end} in steps of {by}; turn the ends or the sign"
             " around"
         )
-    if (end - start) / by >= MOST:
-        raise ValueError(f"{name}: {item!r} has more than {MOST:,} values")
+    if (end - start) / by >= MAX_VALUES:
+        raise ValueError(f"{name}: {item!r} has more than {MAX_VALUES:,} values")
     return [start + by * i for i in range(int((end - start) / by) + 1)]
 
 
@@ -97,19 +97,19 @@ def read_choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
     """
     count_readings(prompt)
     return tuple(
-        (unescape(text), {unescape(k): unescape(v) for k, v in labels.items()})
-        for text, labels in expand_text(escape(prompt))
+        (restore_escapes(text), {restore_escapes(k): restore_escapes(v) for k, v in labels.items()})
+        for text, labels in expand_text(hide_escapes(prompt))
     )
 
 
-def escape(text: str) -> str:
+def hide_escapes(text: str) -> str:
     """Puts private characters in the place of escaped braces and bars."""
     for mark, stand_in in ESCAPED.items():
         text = text.replace(mark, stand_in)
     return text
 
 
-def unescape(text: str) -> str:
+def restore_escapes(text: str) -> str:
     """Puts plain braces and bars in the place of the private characters."""
     for mark, stand_in in ESCAPED.items():
         text = text.replace(stand_in, mark[1])
@@ -136,7 +136,7 @@ def split_pieces(text: str, separator: str | None = None) -> list[str]:
             current += character
     if depth:
         raise ValueError(
-            f"{unescape(text)!r} has a brace without its partner; a plain brace is written \\{{ or"
+            f"{restore_escapes(text)!r} has a brace without its partner; a plain brace is written \\{{ or"
             " \\}"
         )
     return [*out, current]
@@ -145,7 +145,7 @@ def split_pieces(text: str, separator: str | None = None) -> list[str]:
 def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
     """What stands in braces as (name, separator, how many at a time, choices)."""
     body, name, separator, many = inside, inside, ", ", range(1, 2)
-    if named := NAMED.match(body):
+    if named := CHOICE_NAME.match(body):
         name, body = named[1], body[named.end() :]
     if match := MANY.match(body):
         body = body[match.end() :]
@@ -154,7 +154,7 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
     options = split_pieces(body, "|")
     if any(WEIGHT.match(option) for option in options):
         warnings.warn(
-            f"{{{unescape(inside)}}}: the weights are ignored, every choice is taken once",
+            f"{{{restore_escapes(inside)}}}: the weights are ignored, every choice is taken once",
             stacklevel=2,
         )
         options = [WEIGHT.sub("", option, count=1) for option in options]
@@ -164,7 +164,7 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
         last = (int(high) if high else len(options)) if dash else first
         if not 0 <= first <= last <= len(options):
             raise ValueError(
-                f"{{{unescape(inside)}}}: cannot take {match[0][:-2]} of {len(options)} choices"
+                f"{{{restore_escapes(inside)}}}: cannot take {match[0][:-2]} of {len(options)} choices"
             )
         many = range(first, last + 1)
     return name, separator, many, options
@@ -172,8 +172,8 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
 
 def count_readings(prompt: str) -> int:
     """Counts the texts that a prompt stands for; ValueError if they are too many."""
-    if (count := count_texts(escape(prompt))) > MOST:
-        raise ValueError(f"{prompt!r} has {count:,} readings, more than {MOST:,}")
+    if (count := count_texts(hide_escapes(prompt))) > MAX_VALUES:
+        raise ValueError(f"{prompt!r} has {count:,} readings, more than {MAX_VALUES:,}")
     return count
 
 

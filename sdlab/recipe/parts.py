@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from .axes import split_words
 
-MOST = 10.0  # either way; beyond that nothing but noise has been seen
+MAX_SCALE = 10.0  # either way; beyond that nothing but noise has been seen
 SCALED = re.compile(r"(.+)@\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
-NAMED = re.compile(r"([^\s/\\=]+)=(.+)")
+TOKEN = re.compile(r"([^\s/\\=]+)=(.+)")
 NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^>]*>?")
 
 
@@ -46,28 +46,28 @@ class Embedding:
 def read_loras(text: str | None) -> tuple[Lora, ...]:
     """The LoRAs of a request, in its order: "a.safetensors@0.5, b.safetensors"."""
     found = [read_lora(item) for item in split_words(text or "")]
-    require_different("lora", text, [each.path for each in found])
+    require_paths("lora", text, [each.path for each in found])
     return tuple(found)
 
 
 def read_lora(item: str) -> Lora:
     path, scale = match.groups() if (match := SCALED.fullmatch(item)) else (item, "1")
-    if not math.fabs(float(scale)) <= MOST:
-        raise ValueError(f"lora={item!r:.200}: a scale is {-MOST:g} to {MOST:g}")
+    if not math.fabs(float(scale)) <= MAX_SCALE:
+        raise ValueError(f"lora={item!r:.200}: a scale is {-MAX_SCALE:g} to {MAX_SCALE:g}")
     return Lora(path.strip(), float(scale) + 0)
 
 
 def read_embeddings(text: str | None) -> tuple[Embedding, ...]:
     """The textual inversions of a request, in its order: "cat-toy.safetensors, style=photo.pt"."""
     pairs = [
-        match.groups() if (match := NAMED.fullmatch(item)) else (None, item)
+        match.groups() if (match := TOKEN.fullmatch(item)) else (None, item)
         for item in split_words(text or "")
     ]
-    require_different("textual_inversion", text, [path for _, path in pairs])
+    require_paths("textual_inversion", text, [path for _, path in pairs])
     return tuple(Embedding(path.strip(), token) for token, path in pairs)
 
 
-def require_different(name: str, text: str | None, paths: list[str]) -> None:
+def require_paths(name: str, text: str | None, paths: list[str]) -> None:
     """Refuses no path at all, an empty one, and one that is given twice."""
     if text is not None and (not paths or not all(paths)):
         raise ValueError(f"{name}={text!r:.200} names no file; None is for none")

@@ -13,7 +13,7 @@ from typing import Any
 
 SYNTAXES = ("weights", "chunks")  # alone, or both: "weights+chunks"
 STEP = 1.1  # of (word), and of [word] downwards
-MOST = 10.0
+MAX_WEIGHT = 10.0
 NUMBER = r":\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*"
 MARK = re.compile(
     rf"\\([()\[\]\\])|([(\[])|(?:{NUMBER})?([)\]])"
@@ -95,9 +95,9 @@ def merge_pieces(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str
     out: list[tuple[str, float]] = []
     for text, exact in pieces:
         weight = round(exact, 6)  # ([word]) is 1
-        if not 0 <= weight <= MOST:
+        if not 0 <= weight <= MAX_WEIGHT:
             raise ValueError(
-                f"{text!r:.80} in {prompt!r:.200} has weight {weight:g}; weights are 0 to {MOST:g}"
+                f"{text!r:.80} in {prompt!r:.200} has weight {weight:g}; weights are 0 to {MAX_WEIGHT:g}"
             )
         if out and (out[-1][1] == weight or not text):
             out[-1] = out[-1][0] + text, out[-1][1]

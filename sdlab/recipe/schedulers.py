@@ -237,7 +237,7 @@ def require_accepted(scheduler: str, steps: int, eta: float) -> None:
         raise ValueError(f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}")
 
 
-def to_a1111(scheduler: str | None) -> dict[str, str]:
+def write_a1111(scheduler: str | None) -> dict[str, str]:
     """A recipe's scheduler as A1111's text has it: {"Sampler": "DPM++ 2M", "Schedule type": "Karras"}.
 
     What A1111 has no words for is said once more in ours, as "Diffusers scheduler".
@@ -269,7 +269,7 @@ def to_a1111(scheduler: str | None) -> dict[str, str]:
     return said | ({"Diffusers scheduler": write_scheduler(kind, options)} if rest else {})
 
 
-def from_a1111(said: dict[str, str]) -> dict[str, str]:
+def read_a1111(said: dict[str, str]) -> dict[str, str]:
     """{"scheduler": the canonical name} from A1111's words, and those of the words that have no counterpart as they are."""
     left = dict(said)
     try:
@@ -280,7 +280,7 @@ def from_a1111(said: dict[str, str]) -> dict[str, str]:
         return {"scheduler": write_scheduler(kind, options)}
     schedule = left.get("Schedule type")
     if schedule == "Automatic":
-        schedule = AUTOMATIC.get(to_a1111(write_scheduler(kind, options))["Sampler"], "Uniform")
+        schedule = AUTOMATIC.get(write_a1111(write_scheduler(kind, options))["Sampler"], "Uniform")
     option, value = SCHEDULES.get(schedule, (None, None))
     if option in OPTIONS[kind]:
         options[option] = value

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..recipe.request import SPECS
 from .columns import COLUMNS, FACTS
-from .png import printable
+from .png import replace_unprintable
 
 if TYPE_CHECKING:
     from pandas.api.extensions import ExtensionArray
@@ -181,11 +181,11 @@ class Index:
         self.in_memory = (
             not writable or self.failures > 1 or (there and not os.access(self.file, os.W_OK))
         )
-        self.db = connect(":memory:" if self.in_memory else str(self.file))
+        self.db = open_database(":memory:" if self.in_memory else str(self.file))
         if self.in_memory and there and not self.failures:
             with (
                 contextlib.suppress(sqlite3.DatabaseError),
-                contextlib.closing(connect(f"{self.file.as_uri()}?mode=ro")) as file,
+                contextlib.closing(open_database(f"{self.file.as_uri()}?mode=ro")) as file,
             ):
                 file.backup(self.db)
         self.stamp = self._stamp()
@@ -217,7 +217,7 @@ class Index:
                 os.unlink(f"{self.file}{end}")
 
 
-def connect(target: str) -> sqlite3.Connection:
+def open_database(target: str) -> sqlite3.Connection:
     db = sqlite3.connect(
         target, timeout=30, check_same_thread=False, uri=target.startswith("file:")
     )
@@ -248,7 +248,7 @@ def make_tables(db: sqlite3.Connection, file: Path) -> None:
             db.execute(statement)
 
 
-def packed(record: Mapping[str, Any], size: int) -> tuple:
+def pack_record(record: Mapping[str, Any], size: int) -> tuple:
     """A picture's record as a row: the values named in `OWN`, and those in `SHARED` as JSON."""
     values = {
         **record["facts"],
@@ -257,11 +257,11 @@ def packed(record: Mapping[str, Any], size: int) -> tuple:
         "bytes": size,
         "redecoded": record["facts"].get("redecoded") is not None,
     }
-    known = {name: typed(values.get(name), kind) for name, kind in KINDS.items()}
+    known = {name: fit_value(values.get(name), kind) for name, kind in KINDS.items()}
     return *[known[name] for name in OWN], json.dumps([known[name] for name in SHARED])
 
 
-def unpacked(rows: Sequence[tuple]) -> dict[str, ExtensionArray]:
+def unpack_rows(rows: Sequence[tuple]) -> dict[str, ExtensionArray]:
     """The rows as columns of pandas' nullable types."""
     import numpy as np
     import pandas as pd
@@ -282,10 +282,10 @@ def creation(row: tuple) -> tuple[str, str]:
     return row[2] or "", row[0]
 
 
-def typed(value: Any, kind: str) -> Any:
+def fit_value(value: Any, kind: str) -> Any:
     """The value as the column's type, or None: a strange fact in one picture must not spoil the frame."""
     if value is None or kind == "string":
-        return None if value is None else printable(str(value))
+        return None if value is None else replace_unprintable(str(value))
     if kind == "Float64":
         return float(value) if isinstance(value, (int, float)) else None
     if kind == "boolean":

@@ -10,7 +10,7 @@ from typing import Any
 from ..pictures import HASH
 from ..recipe.fields import Spec
 from ..recipe.request import SPECS
-from ..recipe.schedulers import SAMPLING, from_a1111, to_a1111
+from ..recipe.schedulers import SAMPLING, read_a1111, write_a1111
 
 PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?:,|$)')
 SECOND_PASS = ("Hires upscale", "Hires resize")  # with these, A1111's strength is another pass's
@@ -22,7 +22,7 @@ ORDER = (  # A1111's; what it has no name for follows
 FIELD_OF = {name: field for field, spec in SPECS.items() for name in spec.a1111}
 
 
-def infotext(
+def write_infotext(
     request: Mapping[str, Any], version: str, hashes: Mapping[str, str] | None = None
 ) -> str:
     """The recipe as A1111 writes it, for other tools to read.
@@ -43,18 +43,20 @@ def infotext(
     lines = [request.get("prompt", "")]
     if request.get("negative_prompt"):
         lines.append(f"Negative prompt: {request['negative_prompt']}")
-    pairs = parameters(request, version, hashes or {})
+    pairs = list_parameters(request, version, hashes or {})
     return "\n".join(
         [
             *lines,
             ", ".join(
-                f"{name}: {quoted(value)}" for name, value in pairs.items() if value is not None
+                f"{name}: {quote_value(value)}"
+                for name, value in pairs.items()
+                if value is not None
             ),
         ]
     )
 
 
-def parameters(
+def list_parameters(
     request: Mapping[str, Any], version: str, hashes: Mapping[str, str]
 ) -> dict[str, Any]:
     """Lists A1111's names and values in A1111's order; None where there is nothing to say."""
@@ -63,7 +65,7 @@ def parameters(
         for name, spec in SPECS.items()
         if spec.a1111
     }
-    said |= {**to_a1111(request.get("scheduler")), **hashes, "RNG": "CPU"}
+    said |= {**write_a1111(request.get("scheduler")), **hashes, "RNG": "CPU"}
     if "height" in request and "width" in request:
         said["Size"] = f"{request['width']}x{request['height']}"
     others = [name for name, spec in SPECS.items() if spec.in_weights and name != "model"]
@@ -82,7 +84,7 @@ def write_value(spec: Spec, value: Any) -> Any:
     return value + spec.a1111_offset if spec.kind == "whole" else value
 
 
-def quoted(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """The value as it stands, or as a JSON string where it would be read as something else."""
     text = str(value)
     return (
@@ -98,7 +100,7 @@ def read_infotext(text: str) -> dict[str, Any]:
     parameters is a prompt.
     """
     *lines, last = text.rstrip().split("\n")
-    pairs = [(match["name"], unquoted(match["value"])) for match in PAIR.finditer(last)]
+    pairs = [(match["name"], unquote_value(match["value"])) for match in PAIR.finditer(last)]
     if len(pairs) < 3:
         lines, pairs = [*lines, last], []
     start = next(
@@ -110,11 +112,11 @@ def read_infotext(text: str) -> dict[str, Any]:
     for name, value in pairs:
         if name not in SAMPLING:
             other = twice and name == "Denoising strength"
-            fields.update({name: value} if other else translated(name, value))
-    return fields | from_a1111({name: value for name, value in pairs if name in SAMPLING})
+            fields.update({name: value} if other else read_pair(name, value))
+    return fields | read_a1111({name: value for name, value in pairs if name in SAMPLING})
 
 
-def unquoted(value: str) -> str:
+def unquote_value(value: str) -> str:
     if value.startswith('"'):
         try:
             return str(json.loads(value))
@@ -123,7 +125,7 @@ def unquoted(value: str) -> str:
     return value.strip()
 
 
-def translated(name: str, value: str) -> dict[str, Any]:
+def read_pair(name: str, value: str) -> dict[str, Any]:
     """Reads one of A1111's pairs in diffusers' words, or keeps it where there is no word for it."""
     if name == "Size" and (match := re.fullmatch(r"(\d+)x(\d+)", value)):
         return {"width": int(match[1]), "height": int(match[2])}

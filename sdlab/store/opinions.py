@@ -61,7 +61,7 @@ class Opinions:
         rating : int, optional
             1 to 5; None takes an earlier one back. Left as it was unless given.
         """
-        starred, rating = native(starred), native(rating)
+        starred, rating = unwrap_value(starred), unwrap_value(rating)
         said = {"starred": starred} if starred is not None else {}
         said |= {"rating": rating} if rating is not ... else {}
         if not said:
@@ -69,7 +69,7 @@ class Opinions:
                 "rate needs an opinion: starred=True or False, rating=1 to 5 or None (no rating),"
                 " or both"
             )
-        self._append(required({"key": key, **said}))
+        self._append(check_opinion({"key": key, **said}))
 
     def vote(self, left: str, right: str, vote: str, *, blind: bool = False) -> None:
         """Keeps which of two pictures, given by their keys, was preferred: "left", "right", "tie" or "both bad".
@@ -79,7 +79,11 @@ class Opinions:
         blind : bool
             Whether the voter did not know which was which.
         """
-        self._append(required({"left": left, "right": right, "vote": vote, "blind": native(blind)}))
+        self._append(
+            check_opinion(
+                {"left": left, "right": right, "vote": vote, "blind": unwrap_value(blind)}
+            )
+        )
 
     def ratings(self) -> dict[str, tuple[bool, int | None]]:
         """(starred, rating or None) of each key that has a star or a rating."""
@@ -149,7 +153,7 @@ class Opinions:
         found, unread = [], []
         for number, line in enumerate(lines, 1):
             try:
-                found += [required(json.loads(line))] if line.strip() else []
+                found += [check_opinion(json.loads(line))] if line.strip() else []
             except (ValueError, RecursionError):
                 unread += (
                     [number] if number < len(lines) else []
@@ -165,7 +169,7 @@ class Opinions:
         return found
 
 
-def required(said: Any) -> dict[str, Any]:
+def check_opinion(said: Any) -> dict[str, Any]:
     """The opinion itself, or an error that says what is allowed."""
     if not isinstance(said, dict) or not {"starred", "rating", "vote"} & said.keys():
         raise ValueError(
@@ -191,7 +195,7 @@ def required(said: Any) -> dict[str, Any]:
     return said
 
 
-def native(value: Any) -> Any:
+def unwrap_value(value: Any) -> Any:
     """The value without NumPy's types: those of a frame's cells."""
     return value.item() if hasattr(value, "item") else value
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..pictures import SMALL_SIDE, encode_picture, webp_bytes
 from ..recipe.request import Recipe
-from .infotext import infotext
+from .infotext import write_infotext
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +30,7 @@ COMPRESS_LEVEL = 1  # 512x512: 37 ms and 515 kB; level 6, Pillow's own choice: 8
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def png_bytes(
+def embed_record(
     recipe: Recipe,
     image: Image,
     facts: Mapping[str, Any],
@@ -79,9 +79,10 @@ def png_bytes(
     known = {name: value for name, value in facts.items() if value is not None and value == value}
     record = {"format": FORMAT, "key": recipe.key, "request": request, "facts": known}
     info = PngInfo()
-    info.add(b"iTXt", ITXT_HEADER + json_bytes(record))
+    info.add(b"iTXt", ITXT_HEADER + encode_json(record))
     info.add_text(
-        "parameters", printable(infotext(request, str(known.get("sdlab_version", "")), hashes))
+        "parameters",
+        replace_unprintable(write_infotext(request, str(known.get("sdlab_version", "")), hashes)),
     )
     if (
         max(image.size) > SMALL_SIDE
@@ -94,10 +95,10 @@ def png_bytes(
 
 def read_thumbnail(path: str | os.PathLike[str]) -> bytes | None:
     """The WebP that a larger PNG of sdlab carries for grids, at most 128 pixels wide and high; None in other files."""
-    return private_chunk(path, THUMBNAIL)
+    return read_chunk(path, THUMBNAIL)
 
 
-def private_chunk(path: str | os.PathLike[str], wanted: bytes) -> bytes | None:
+def read_chunk(path: str | os.PathLike[str], wanted: bytes) -> bytes | None:
     """The content of a chunk of that kind before a PNG's pixels; None in other files."""
     with open(path, "rb") as file:
         if file.read(8) != SIGNATURE:
@@ -112,20 +113,20 @@ def private_chunk(path: str | os.PathLike[str], wanted: bytes) -> bytes | None:
     return None
 
 
-def json_bytes(record: Mapping[str, Any]) -> bytes:
+def encode_json(record: Mapping[str, Any]) -> bytes:
     """JSON in UTF-8; a lone surrogate, which UTF-8 has no bytes for, stays as JSON's own escape."""
     text = json.dumps(
-        record, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
+        record, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=convert_value
     )
     return text.encode("utf-8", "backslashreplace")
 
 
-def plain(value: Any) -> Any:
+def convert_value(value: Any) -> Any:
     """What JSON takes in place of a NumPy number, or of anything else."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def printable(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """The text without the two things that a PNG's text or a database cannot hold: NUL and lone surrogates."""
     return SURROGATE.sub("\ufffd", text).replace("\0", "\ufffd")
 

@@ -18,10 +18,10 @@ from ..pictures import hash_pixels, input_names
 from ..recipe.request import Recipe, Request, key_of
 from .columns import COLUMNS
 from .files import ends_with, is_leftover, write_whole
-from .index import Index, packed, unpacked
+from .index import Index, pack_record, unpack_rows
 from .inputs import InputFolder
 from .opinions import Opinions
-from .png import ENDING, png_bytes, read_record
+from .png import ENDING, embed_record, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,12 +118,12 @@ class Store:
         """
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         facts = {"created": now, **facts, "pixels": hash_pixels(image)}
-        data = png_bytes(recipe, image, facts, latents=latents, hashes=hashes)
+        data = embed_record(recipe, image, facts, latents=latents, hashes=hashes)
         path = self.path(recipe.key)
         with self._advising(*PICTURE):
             self.inputs.keep(input_names(vars(recipe)))
             write_whole(path, data)
-        self.index.put([packed(read_record(data), len(data))])
+        self.index.put([pack_record(read_record(data), len(data))])
         return path
 
     def prepare(self, requests: Iterable[Request] = ()) -> None:
@@ -217,7 +217,7 @@ class Store:
         import pandas as pd
 
         rows = self.index.rows(None if keys is None else list(keys))
-        columns = unpacked(rows)
+        columns = unpack_rows(rows)
         columns["path"] = pd.array([row[1] and self._file(row[0]) for row in rows], "string")
         columns["error"] = pd.array([None] * len(rows), "string")
         columns |= self.opinions.columns(columns["key"])
@@ -231,7 +231,7 @@ class Store:
             weights=weights, num_inference_steps=num_inference_steps, height=height, width=width
         )
 
-    def finished(self, keys: Iterable[str]) -> set[str]:
+    def find_finished(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys whose pictures are there and whole; a torn one is moved aside, with a warning."""
         keys = list(dict.fromkeys(keys))
         sizes = self.index.sizes(keys)
@@ -269,7 +269,7 @@ class Store:
                         f"{path}: this PNG holds"
                         f" {'the recipe of another key' if record else 'no recipe'}"
                     )
-                yield packed(record, os.path.getsize(path))
+                yield pack_record(record, os.path.getsize(path))
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -24,7 +24,7 @@ from sdlab.recipe.schedulers import (
     write_scheduler,
 )
 from sdlab.render.denoise import Renderer
-from sdlab.store.infotext import infotext, read_infotext
+from sdlab.store.infotext import read_infotext, write_infotext
 
 KARRAS, SDE = {"use_karras_sigmas": True}, {"algorithm_type": "sde-dpmsolver++"}
 A1111 = {  # A1111's name: (diffusers' class without "Scheduler", options), from both projects' documentation
@@ -247,7 +247,7 @@ def test_an_axis_keeps_the_commas_within_brackets(random_v1):
 def test_a_scheduler_returns_from_a1111s_text(name):
     canonical = write_scheduler(*parse_scheduler(name))
     fields = read_infotext(
-        infotext({"scheduler": canonical, "seed": 1, "num_inference_steps": 2}, "1")
+        write_infotext({"scheduler": canonical, "seed": 1, "num_inference_steps": 2}, "1")
     )
     assert fields["scheduler"] == canonical and not {
         "Sampler",
@@ -445,7 +445,7 @@ def test_recipes_from_before_keep_their_keys(random_v1):
 
 def test_guidance_rescale_and_prompt_syntax_return_from_infotext():
     fields = read_infotext(
-        infotext(
+        write_infotext(
             {
                 "seed": 1,
                 "num_inference_steps": 2,

@@ -18,7 +18,7 @@ from sdlab.models.pickles import brief
 from sdlab.models.resolve import resolve
 from sdlab.results.code import models_code
 from sdlab.store.infotext import read_infotext
-from sdlab.store.png import png_bytes
+from sdlab.store.png import embed_record
 
 BLUE = Image.new("RGB", (64, 64), "blue")
 
@@ -40,7 +40,7 @@ def said(request):
     request = resolve(request)
     return read_infotext(
         Image.open(
-            io.BytesIO(png_bytes(request, BLUE, {}, hashes=hash_parts(request.to_dict())))
+            io.BytesIO(embed_record(request, BLUE, {}, hashes=hash_parts(request.to_dict())))
         ).info["parameters"]
     )
 

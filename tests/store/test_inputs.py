@@ -14,7 +14,7 @@ from sdlab.models.resolve import resolve
 from sdlab.pictures import _known, hash_pixels, name_picture, png_bytes, read_picture
 from sdlab.render.plan import plan
 from sdlab.results.code import results_code
-from sdlab.store.infotext import infotext, read_infotext
+from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.store.png import read_record
 
 GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
@@ -212,7 +212,9 @@ def test_code_and_text_name_the_inputs_and_the_code_runs(cells, tmp_path, monkey
         and said["mask_image"] == frame["mask_image"][2]
         and said["strength"] == 1.0
     )
-    assert "Denoising strength: 0.5" in infotext(read_record(frame["path"][0])["request"], "1")
+    assert "Denoising strength: 0.5" in write_infotext(
+        read_record(frame["path"][0])["request"], "1"
+    )
     forgotten()
     code = results_code(frame)
     assert f"Store('runs/drawing').input('{frame['image'][0]}')" in code

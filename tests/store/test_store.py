@@ -22,7 +22,7 @@ import sdlab.store.store
 from sdlab.pictures import hash_pixels
 from sdlab.recipe.request import FIELDS, Recipe, Request
 from sdlab.store.columns import COLUMNS, FACTS
-from sdlab.store.png import png_bytes, read_record
+from sdlab.store.png import embed_record, read_record
 from sdlab.store.store import Store
 
 RESOLVED = dict(
@@ -87,7 +87,7 @@ def test_nothing_is_made_before_the_first_picture(tmp_path):
     frame = store.frame()
     assert (
         len(store) == len(frame) == 0
-        and store.finished([cell().key]) == set()
+        and store.find_finished([cell().key]) == set()
         and store.rebuild() == 0
     )
     assert list(frame.columns) == list(COLUMNS) and store.check().empty
@@ -326,7 +326,7 @@ def test_a_picture_added_behind_the_back_is_found(tmp_path):
     save(Store(tmp_path / "b"), 2)
     store = Store(tmp_path / "a")
     shutil.copytree(tmp_path / "b" / "images", tmp_path / "a" / "images", dirs_exist_ok=True)
-    assert store.finished([cell(2).key]) == {cell(2).key} and len(store) == 3
+    assert store.find_finished([cell(2).key]) == {cell(2).key} and len(store) == 3
     (tmp_path / "a" / "index.sqlite").unlink()
     assert seeds(Store(tmp_path / "a")) == [0, 1, 2]
 
@@ -336,7 +336,7 @@ def test_a_picture_known_to_no_index_is_found_on_open(tmp_path):
     path = Store(tmp_path).path(cell(1).key)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(
-        png_bytes(cell(1), picture(1), {"created": "2099"})
+        embed_record(cell(1), picture(1), {"created": "2099"})
     )  # killed between renaming and indexing
     assert seeds(Store(tmp_path)) == [0, 1]
 
@@ -345,7 +345,7 @@ def test_a_picture_taken_away_leaves_the_index(tmp_path):
     store = Store(tmp_path)
     a, b = save(store, 0, 1)
     store.path(a).unlink()
-    assert store.finished([a, b]) == {b}
+    assert store.find_finished([a, b]) == {b}
     assert seeds(store) == [1]
     store.path(b).unlink()
     assert len(Store(tmp_path)) == 0
@@ -400,13 +400,13 @@ def test_a_torn_picture_is_unfinished_and_can_be_made_again(tmp_path, length):
     data = store.path(a).read_bytes()
     store.path(a).write_bytes(data[:length] if length else b"")
     with pytest.warns(UserWarning, match="torn.*unfinished") as said:
-        assert store.finished([a, b]) == {b}
+        assert store.find_finished([a, b]) == {b}
     assert (
         len(said) == 1 and not store.path(a).exists() and Path(f"{store.path(a)}.broken").exists()
     )
-    assert store.finished([a, b]) == {b} and seeds(store) == [1]  # and no second warning
+    assert store.find_finished([a, b]) == {b} and seeds(store) == [1]  # and no second warning
     save(store, 0)
-    assert store.finished([a, b]) == {a, b} and len(store) == 2
+    assert store.find_finished([a, b]) == {a, b} and len(store) == 2
 
 
 def test_a_picture_written_over_with_zeros_is_unfinished(tmp_path):
@@ -416,7 +416,7 @@ def test_a_picture_written_over_with_zeros_is_unfinished(tmp_path):
         bytes(store.path(key).stat().st_size)
     )  # what some file systems leave after a power cut
     with pytest.warns(UserWarning, match="not a PNG"):
-        assert store.finished([key]) == set()
+        assert store.find_finished([key]) == set()
 
 
 def test_torn_pictures_unknown_to_the_index_are_moved_aside_on_open(tmp_path):
@@ -434,7 +434,7 @@ def test_a_picture_under_another_key_is_not_that_cell(tmp_path):
     store.path(b).parent.mkdir(exist_ok=True)
     shutil.copy(store.path(a), store.path(b))
     with pytest.warns(UserWarning, match="recipe of another key"):
-        assert store.finished([a, b]) == {a}
+        assert store.find_finished([a, b]) == {a}
 
 
 def test_a_picture_saved_again_is_finished_though_the_index_is_older(tmp_path):
@@ -444,7 +444,7 @@ def test_a_picture_saved_again_is_finished_though_the_index_is_older(tmp_path):
     save(store, 0, facts={"device": "cuda", "machine": "another one"})
     (tmp_path / "index.sqlite").write_bytes(older_index)
     store = Store(tmp_path)
-    assert store.finished([key]) == {key} and store.frame()["device"].tolist() == ["cuda"]
+    assert store.find_finished([key]) == {key} and store.frame()["device"].tolist() == ["cuda"]
 
 
 def test_check_is_empty_when_all_is_well(tmp_path):
@@ -458,7 +458,9 @@ def test_check_names_what_is_wrong(tmp_path):
     store = Store(tmp_path)
     a, b, c, d, _ = save(store, 0, 1, 2, 3, 4)
     data = store.path(a).read_bytes()
-    store.path(a).write_bytes(png_bytes(cell(0), picture(9), {"pixels": hash_pixels(picture(0))}))
+    store.path(a).write_bytes(
+        embed_record(cell(0), picture(9), {"pixels": hash_pixels(picture(0))})
+    )
     shutil.copy(store.path(d), store.path(b))
     picture().save(store.path(c))
     store.path(d).write_bytes(data[:-200])
@@ -570,7 +572,7 @@ def test_a_read_only_store_can_be_read_whatever_its_index(read_only, how):
         lambda root: damaged(root, how),
         """
 store = Store(root)
-print(seeds(store), len(store.finished(store.frame()["key"])), len(store.check()), store.image(cell(3).key).size)
+print(seeds(store), len(store.find_finished(store.frame()["key"])), len(store.check()), store.image(cell(3).key).size)
 try:
     save(store, 9)
 except PermissionError as error:
@@ -591,7 +593,7 @@ def test_a_torn_picture_in_a_read_only_store_is_only_reported(read_only):
 store, keys = Store(root), [cell(0).key, cell(1).key]
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    print(store.finished(keys) == {keys[1]}, len(said), "counts as unfinished" in str(said[0].message))
+    print(store.find_finished(keys) == {keys[1]}, len(said), "counts as unfinished" in str(said[0].message))
     print(store.path(keys[0]).exists())
 """,
     )
@@ -608,7 +610,7 @@ def test_threads_share_a_store(tmp_path):
         try:
             for seed in range(first, first + 20):
                 save(store, seed)
-                assert store.finished([cell(seed).key])
+                assert store.find_finished([cell(seed).key])
         except BaseException as error:
             failed.append(error)
 
@@ -680,7 +682,11 @@ def test_a_killed_run_loses_no_finished_cell_and_leaves_no_broken_one(tmp_path):
             process.kill()
         assert all(read_record(path) for path in tmp_path.rglob("*.png"))
         store = Store(tmp_path)
-        assert store.finished(said) == set(said) and len(store) >= len(said) and store.check().empty
+        assert (
+            store.find_finished(said) == set(said)
+            and len(store) >= len(said)
+            and store.check().empty
+        )
         assert leftovers(tmp_path) == []
     assert len(said) == 48
 
