@@ -1,7 +1,7 @@
-"""Pictures that a request begins with: opened safely, brought to one form, and named by their content.
+"""Any picture: opened safely, brought to one form, named by its content, and made small.
 
-A name is a text of 32 hexadecimal digits. It leads to its picture as long as some request, or a store
-that has the picture, is in memory.
+A name is a text of 32 hexadecimal digits. It leads to its picture as long as some request, or a
+store that has the picture, is in memory.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Picture(str):
 
     @functools.cached_property
     def size(self) -> tuple[int, int]:
-        """(width, height)"""
+        """(width, height) in pixels."""
         with self.open() as image:
             return image.size
 
@@ -63,7 +63,7 @@ _known: WeakValueDictionary[str, Picture] = WeakValueDictionary()
 
 
 def hash_pixels(image: Image) -> str:
-    """Takes 32 hexadecimal digits over size and raw bytes: equal for identical pictures of a mode."""
+    """Computes 32 hexadecimal digits, which are equal for identical pictures of one mode."""
     content = f"{image.width}x{image.height} ".encode() + image.tobytes()
     return hashlib.sha256(content).hexdigest()[:32]
 
@@ -102,7 +102,7 @@ def name_picture(field: str, given: Any) -> str:
 
 
 def open_input(name: str, given: Any) -> Image:
-    """The picture in memory, upright, whatever it was given as."""
+    """Opens a picture upright, whatever it was given as."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     said = f"{name}={str(given)!r:.120}"
@@ -110,18 +110,16 @@ def open_input(name: str, given: Any) -> Image:
         if isinstance(given, (str, os.PathLike)):
             given = Image.open(require_place(said, given))
         image = given if isinstance(given, Image.Image) else read_array(name, given)
-        if (
-            getattr(image, "n_frames", 1) > 1 and image.format != "MPO"
-        ):  # a telephone's photo with a second view
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":  # a telephone's photo with a second view
             raise ValueError(
-                f"{said} has {image.n_frames} frames; choose one: picture.seek(0), then"
+                f"{said} has {frames} frames; choose one: picture.seek(0), then"
                 f" {name}=picture.copy()"
             )
         return ImageOps.exif_transpose(image)
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{said}: there is no such file, seen from {os.getcwd()}; {GIVE}"
-        ) from None
+        text = f"{said}: there is no such file, seen from {os.getcwd()}; {GIVE}"
+        raise FileNotFoundError(text) from None
     except AssertionError:  # Pillow's own, bare
         raise ValueError(
             f"{said}: this picture's file is closed; give its path, or picture.copy() of an"
@@ -134,7 +132,7 @@ def open_input(name: str, given: Any) -> Image:
 
 
 def require_place(said: str, given: str | os.PathLike[str]) -> Path:
-    """The path of what may be a picture; an error for what is none, which begins with `said`."""
+    """Gives the path of what may be a picture; else an error that begins with `said`."""
     if not str(given).strip():
         raise ValueError(f"{said} names no file; None is for no picture")
     if ELSEWHERE.match(str(given)):
@@ -147,7 +145,7 @@ def require_place(said: str, given: str | os.PathLike[str]) -> Path:
 
 
 def read_array(name: str, given: Any) -> Image:
-    """A NumPy array of whole numbers 0..255, or of True and False, as a picture."""
+    """Makes a picture of a NumPy array of whole numbers 0..255, or of True and False."""
     import numpy as np
     from PIL import Image
 
@@ -155,11 +153,9 @@ def read_array(name: str, given: Any) -> Image:
         raise TypeError(f"{name}={given!r:.80} is a {type(given).__name__}; {GIVE}")
     right = given.ndim == 2 or (given.ndim == 3 and given.shape[2] in (3, 4))
     if given.dtype not in (np.uint8, bool) or not right or not given.size:
-        eight = (
-            "(array // 256).astype('uint8')"
-            if given.dtype == np.uint16
-            else ("(255 * array).round().astype('uint8') of numbers from 0 to 1")
-        )
+        deep = given.dtype == np.uint16
+        reals = "(255 * array).round().astype('uint8') of numbers from 0 to 1"
+        eight = "(array // 256).astype('uint8')" if deep else reals
         raise TypeError(
             f"{name} is an array of {given.dtype} {given.shape}; give uint8 (height, width, 3) or"
             f" (height, width), such as {eight}"
@@ -168,25 +164,22 @@ def read_array(name: str, given: Any) -> Image:
 
 
 def flatten_picture(name: str, image: Image) -> Image:
-    """The picture as it counts: RGB, or grey for masks and depth maps."""
+    """Makes the picture as it counts: RGB, or grey for masks and depth maps."""
     from PIL import Image
 
     if image.mode[0] in DEEP:
         image = spread_levels(name, image)
-    if (
-        image.mode in ("LA", "PA", "La", "RGBa")
-        or "transparency" in image.info
-        or image.mode == "RGBA"
-    ):
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(
-            Image.new("RGBA", image.size, "white" if name == "image" else "black"), image
-        )
+    if image.mode in ("LA", "PA", "La", "RGBa", "RGBA") or "transparency" in image.info:
+        ground = Image.new("RGBA", image.size, "white" if name == "image" else "black")
+        image = Image.alpha_composite(ground, image.convert("RGBA"))
     return image.convert("RGB" if name == "image" else "L")
 
 
 def spread_levels(name: str, image: Image) -> Image:
-    """A depth map of many bits as 0..255, least to greatest: only its proportions reach the network. Others are refused."""
+    """Makes a depth map of many bits one of 0..255, least to greatest; other pictures are refused.
+
+    Nothing but its proportions reaches the network.
+    """
     import numpy as np
     from PIL import Image
 
@@ -227,10 +220,12 @@ def webp_bytes(image: Image, px: int, *, exact: bool = True) -> bytes:
     exact : bool
         A picture of at most 128 pixels that fits keeps every pixel.
     """
+    from PIL.Image import Resampling
+
     exact = exact and max(image.size) <= min(px, SMALL_SIDE)
     if max(image.size) > px:
         image = image.copy()
-        image.thumbnail((px, px), 1, reducing_gap=2.0)  # Lanczos
+        image.thumbnail((px, px), Resampling.LANCZOS, reducing_gap=2.0)
     return encode_picture(image, "WEBP", lossless=exact, quality=50 if exact else 85, method=2)
 
 
@@ -257,14 +252,20 @@ def require_picture(name: str) -> Picture:
 
 
 def read_picture(name: str) -> Image:
-    """Reads the picture of that name, RGB or grey; ValueError if nobody has it, or its file changed."""
+    """Reads the picture of that name, RGB or grey.
+
+    Raises
+    ------
+    ValueError
+        Nobody has it, or its file has changed.
+    """
     known = require_picture(name)
     with known.open() as image:
         image.load()
     if hash_pixels(image) != name:
         raise ValueError(
-            f"{known.source} is not the picture that it was; delete it, and give the picture itself"
-            " again"
+            f"{os.fsdecode(known.source)} is not the picture that it was; delete it, and give the"
+            " picture itself again"
         )
     return image
 

@@ -1,4 +1,4 @@
-"""The pictures' rows in SQLite: a cache, which can be deleted and is made anew from the pictures."""
+"""The pictures' rows in SQLite: a cache, made anew from the pictures where it is deleted."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Index:
         return {key: known[key] for key in keys if key in known}
 
     def rows(self, keys: Sequence[str] | None = None) -> list[tuple]:
-        """Lists all rows in order of creation, or those of the keys: of an unknown one the key alone."""
+        """Lists all rows in order of creation, or those of the keys: None for the unknown."""
         if keys is None:  # sorted here, as they nearly are, and ORDER BY is slower
             return sorted(self._ask("SELECT * FROM pictures"), key=read_creation)
         known = {row[0]: row for row in self._select("*", keys)}
@@ -226,7 +226,7 @@ def make_tables(db: sqlite3.Connection, file: Path) -> None:
 
 
 def pack_record(record: Mapping[str, Any], size: int) -> tuple:
-    """Makes a row of a picture's record: the values named in `OWN`, and those in `SHARED` as JSON."""
+    """Makes a row of a picture's record: the values of `OWN`, and those of `SHARED` as JSON."""
     values = {
         **record["facts"],
         **record["request"],

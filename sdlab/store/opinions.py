@@ -1,4 +1,4 @@
-"""Stars, ratings and votes on pictures: lines of a text file beside them, which people can read and merge."""
+"""Stars, ratings and votes on pictures: lines of a text file, which people can read and merge."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ RATINGS = (1, 2, 3, 4, 5)
 class Opinions:
     """What people said of pictures, in the file `opinions.jsonl`; the last word counts.
 
-    Each line is a JSON object. The file is only ever appended to, a whole line at a time, so several
-    processes and threads may write to it. It is made by the first opinion.
+    Each line is a JSON object. The file, made by the first opinion, is only ever appended to, a
+    whole line at a time, so several processes and threads may write to it.
 
     Parameters
     ----------

@@ -263,7 +263,7 @@ class Store:
     def seconds(
         self, *, weights: str, num_inference_steps: int, height: int, width: int
     ) -> float | None:
-        """Computes the mean time of the latest pictures of this kind; None if nothing is like them."""
+        """Computes the mean time of the latest such pictures; None if nothing is like them."""
         return self.index.seconds(
             weights=weights, num_inference_steps=num_inference_steps, height=height, width=width
         )
@@ -292,7 +292,7 @@ class Store:
         self._enter(self._list_keys() ^ known, known)
 
     def _enter(self, keys: Collection[str], known: Collection[str]) -> set[str]:
-        """Reads those that are pictures into the index, drops the known others; keys of the former."""
+        """Reads those that are there into the index, and drops the known others; the former."""
         rows = list(self._read(keys))
         found = {row[0] for row in rows}
         self.index.put(rows)

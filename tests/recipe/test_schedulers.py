@@ -187,7 +187,7 @@ def test_options_are_those_of_diffusers(kind):
 @pytest.mark.parametrize(
     "name, says",
     [
-        ("Eulr a", "did you mean 'EulerAncestralDiscreteScheduler'"),
+        ("Eulr a", "did you mean 'euler a'"),
         ("", "these run: DDIM"),
         ("DPM++ 2S a", "the nearest is 'DPM++ 2S'"),
         (
