@@ -283,8 +283,19 @@ def test_a_schedule_type_without_a_counterpart_is_kept_as_it_is():
 # ---- the same latents as diffusers
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-@pytest.mark.parametrize("name", [*A1111, *COMBINED])
+PLAIN = [name for name in (*A1111, *COMBINED) if not parse_scheduler(name)[1]]  # one a class
+VARIED = [name for name in (*A1111, *COMBINED) if name not in PLAIN]
+OF_ONE_KIND = {parse_scheduler(name)[0] for name in VARIED}
+ALONE = [name for name in PLAIN if parse_scheduler(name)[0] not in OF_ONE_KIND]
+
+
+@pytest.mark.parametrize(
+    "name, prediction",
+    [
+        *((name, "epsilon") for name in PLAIN),
+        *((name, "v_prediction") for name in (*VARIED, *ALONE)),  # so each class has both
+    ],
+)
 def test_each_scheduler_equals_diffusers_own_call(loaded, latents, name, prediction):
     if not here(name):
         pytest.skip("needs a package that is not installed")
@@ -340,16 +351,10 @@ def test_noise_of_the_steps_comes_from_the_cells_own_seed(loaded, latents, name)
 
 
 def test_the_options_of_a_scheduler_change_the_picture(random_v1, tmp_path):
-    cell = Request(model=str(random_v1), prompt="a cat", num_inference_steps=5)
-    frame = run(
-        sweep(
-            cell,
-            scheduler=f"Euler, Euler Karras, Euler Exponential, Euler SGM Uniform, DDIM, {ZERO}",
-        ),
-        tmp_path,
-    )
+    cell = Request(model=str(random_v1), prompt="a cat", num_inference_steps=3)
+    frame = run(sweep(cell, scheduler=f"Euler, Euler Karras, DDIM, {ZERO}"), tmp_path)
     assert (
-        frame["pixels"].nunique() == 6
+        frame["pixels"].nunique() == 4
         and frame["scheduler"][1] == "EulerDiscreteScheduler(use_karras_sigmas=True)"
     )
 
@@ -362,8 +367,7 @@ def test_names_and_values_are_whole():
 # ---- guidance_rescale
 
 
-@pytest.mark.parametrize("amount", [0.3, 1.0])
-@pytest.mark.parametrize("guidance_scale", [1.0, 7.5])
+@pytest.mark.parametrize("amount, guidance_scale", [(0.3, 7.5), (1.0, 1.0)])
 def test_guidance_rescale_equals_diffusers_own_call(loaded, latents, amount, guidance_scale):
     request = Request(
         prompt="a cat",

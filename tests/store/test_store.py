@@ -393,7 +393,7 @@ def test_files_of_others_are_left_alone(tmp_path):
 # Torn pictures
 
 
-@pytest.mark.parametrize("length", [0, 7, 8, 20, 300, -100, -12, -1])
+@pytest.mark.parametrize("length", [0, 8, 300, -12, -1])
 def test_a_torn_picture_is_unfinished_and_can_be_made_again(tmp_path, length):
     store = Store(tmp_path)
     a, b = save(store, 0, 1)
@@ -483,14 +483,13 @@ def leftovers(root: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize(
-    "number, kind, advice",
+    "call, number, kind, advice",
     [
-        (errno.ENOSPC, OSError, "free space"),
-        (errno.EROFS, OSError, "writable"),
-        (errno.EACCES, PermissionError, "writable"),
-        (errno.EIO, OSError, "see to that"),
+        ("fsync", errno.ENOSPC, OSError, "free space"),
+        ("fsync", errno.EIO, OSError, "see to that"),
+        ("replace", errno.EROFS, OSError, "writable"),
+        ("replace", errno.EACCES, PermissionError, "writable"),
     ],
 )
 def test_a_failed_save_says_what_to_do_and_leaves_nothing(
@@ -566,20 +565,22 @@ warnings.simplefilter("error")
 """
 
 
-@pytest.mark.parametrize("how", ["deleted", "older", "garbage inside"])
-def test_a_read_only_store_can_be_read_whatever_its_index(read_only, how):
+def test_a_read_only_store_can_be_read_whatever_its_index(read_only):
+    ways = ["deleted", "older", "garbage inside"]
     said = read_only(
-        lambda root: damaged(root, how),
-        """
-store = Store(root)
-print(seeds(store), len(store.find_finished(store.frame()["key"])), len(store.check()), store.image(cell(3).key).size)
-try:
-    save(store, 9)
-except PermissionError as error:
-    print("make it writable" in str(error))
+        lambda root: [damaged(root / how, how) for how in ways],
+        f"""
+for how in {ways}:
+    store = Store(Path(root) / how)
+    keys = store.frame()["key"]
+    print(seeds(store), len(store.find_finished(keys)), len(store.check()), store.image(keys[3]).size)
+    try:
+        save(store, 9)
+    except PermissionError as error:
+        print("make it writable" in str(error))
 """,
     )
-    assert said == ["[0, 1, 2, 3, 4, 5] 6 0 (16, 16)", "True"]
+    assert said == ["[0, 1, 2, 3, 4, 5] 6 0 (16, 16)", "True"] * 3
 
 
 def test_a_torn_picture_in_a_read_only_store_is_only_reported(read_only):
@@ -657,16 +658,16 @@ def test_a_locked_index_is_waited_for(tmp_path):
 
 
 def test_processes_share_a_store(tmp_path):
-    code = "store = Store(sys.argv[1]); save(store, *range(int(sys.argv[2]), int(sys.argv[2]) + 60)); print(len(store) >= 60)"
-    both = [python(code, tmp_path, first) for first in (0, 20)]
+    code = "store = Store(sys.argv[1]); save(store, *range(int(sys.argv[2]), int(sys.argv[2]) + 30)); print(len(store) >= 30)"
+    both = [python(code, tmp_path, first) for first in (0, 10)]
     assert [answer(process) for process in both] == ["True", "True"]
     with sqlite3.connect(tmp_path / "index.sqlite") as db:
         assert db.execute("SELECT count(*) FROM pictures").fetchone() == (
-            80,
+            40,
         )  # before any open mends it
     store = Store(tmp_path)
     assert (
-        sorted(seeds(store)) == list(range(80))
+        sorted(seeds(store)) == list(range(40))
         and store.check().empty
         and leftovers(tmp_path) == []
     )
@@ -674,7 +675,7 @@ def test_processes_share_a_store(tmp_path):
 
 def test_a_killed_run_loses_no_finished_cell_and_leaves_no_broken_one(tmp_path):
     said = []
-    for first, pictures in [(0, 1), (1000, 7), (2000, 40)]:
+    for first, pictures in [(0, 1), (1000, 20)]:
         code = "for seed in range(int(sys.argv[2]), 10**6):\n    print(*save(Store(sys.argv[1]), seed), flush=True)"
         process = python(code, tmp_path, first)
         with process, process.stdout:
@@ -688,14 +689,14 @@ def test_a_killed_run_loses_no_finished_cell_and_leaves_no_broken_one(tmp_path):
             and store.check().empty
         )
         assert leftovers(tmp_path) == []
-    assert len(said) == 48
+    assert len(said) == 21
 
 
 def test_only_the_temporary_files_of_dead_writers_are_removed(tmp_path):
     store = Store(tmp_path)
     (key,) = save(store, 0)
-    node, ended = platform.node(), python("")
-    answer(ended)
+    node, ended = platform.node(), subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
     names = {
         f".{key}.{node}.{os.getpid()}.1.part": True,
         f".{key}.{node}.{ended.pid}.1.part": False,
