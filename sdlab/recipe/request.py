@@ -1,4 +1,4 @@
-"""A `Request` is one image's complete recipe as it was asked for; a `Recipe` leaves nothing open."""
+"""A `Request` is one image's recipe as it was asked for; a `Recipe` leaves nothing open."""
 
 from __future__ import annotations
 
@@ -118,8 +118,8 @@ class Request:
         "prompt",
         independent=True,
         placeholder="a {red|blue} circle left of a cat",
-        hint="One prompt a line. {red|blue} stands for each choice in turn; {colour=red|blue} names it."
-        ' A line "" is the empty prompt.',
+        hint="One prompt a line. {red|blue} stands for each choice in turn; {colour=red|blue} names"
+        ' it. A line "" is the empty prompt.',
         rows=4,
         pace=1,
     )
@@ -210,8 +210,8 @@ class Request:
         a1111=("Prompt syntax",),
         placeholder="none",
         nothing="none",
-        hint="weights: (word:1.2) in prompts counts more; chunks: prompts may be longer than 75 tokens;"
-        ' or weights+chunks. "none" among them: as diffusers reads them.',
+        hint="weights: (word:1.2) in prompts counts more; chunks: prompts may be longer than 75"
+        ' tokens; or weights+chunks. "none" among them: as diffusers reads them.',
         fold=MORE,
     )
     image: Any = declare(  # what is given here is a str afterwards
@@ -268,7 +268,8 @@ class Request:
         normal=normalize_vae,
         in_weights=True,
         a1111=("VAE",),
-        hint='Names or folders of other VAEs, apart by commas; "native" among them is the model\'s own.',
+        hint='Names or folders of other VAEs, apart by commas; "native" among them is the model\'s'
+        " own.",
         fold=MORE,
         pace=0,
     )
@@ -386,7 +387,7 @@ def key_of(fields: Mapping[str, Any]) -> str:
 
 
 def require_field(kind: str, name: str) -> None:
-    """Refuses a name that no request has, and says which is meant; `kind` is what it was given as."""
+    """Refuses a name that no request has, given as a `kind`, and says which is meant."""
     if name in SPECS or (name == "labels" and kind == "field"):
         return
     aliases = {alias: field for field, spec in SPECS.items() for alias in spec.aliases}

@@ -321,7 +321,6 @@ class Lanes:
 
     def _save(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> None:
         self.store.save(
-            cell.key,
             cell.request,
             picture.image,
             facts,

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..models.resolve import denoised_key, reads_input
 from ..store.columns import DECIDING_BITS
-from ..store.png import LATENTS, private_chunk, read_record
+from ..store.png import LATENTS, read_chunk, read_record
 from ..store.store import Store
 from .denoise import Picture
 from .plan import Cell, Plan
@@ -39,7 +39,7 @@ def unpacked(data: bytes) -> np.ndarray:
 def read_latents(path: str | os.PathLike[str]) -> np.ndarray | None:
     """The latents (C, h, w), float32, that a picture of sdlab carries; None if it carries none, or none that are whole."""
     try:
-        data = private_chunk(path, LATENTS)
+        data = read_chunk(path, LATENTS)
         return None if data is None else unpacked(data)
     except (OSError, ValueError, struct.error, zlib.error):
         return None
@@ -129,7 +129,7 @@ class Latents:
         return (
             record is not None
             and same(record["facts"], facts)
-            and private_chunk(path, LATENTS) is not None
+            and read_chunk(path, LATENTS) is not None
         )
 
     def _read(self, cell: Cell) -> np.ndarray | None:

@@ -77,7 +77,7 @@ def plan(requests: list[Request], store: Store) -> Plan:
         except ValueError as error:
             raise ValueError(f"request {i} of {len(requests)}: {error}") from None
         cells.append(Cell(resolved.key, resolved))
-    finished = store.finished([cell.key for cell in cells])
+    finished = store.find_finished([cell.key for cell in cells])
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
     check_pictures(todo, natives)
@@ -334,7 +334,7 @@ def costs(found: Plan, store: Store) -> list[tuple[list[Cell], float]]:
         for cell in found.cells
     }
     todo = {cell.key for group in found.groups for cell in group}
-    met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.finished(
+    met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.find_finished(
         names.values()
     )
     out = []

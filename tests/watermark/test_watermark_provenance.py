@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 from test_watermark_files import chunk, noise, png_of
 
-from sdlab.recipe.request import Request
-from sdlab.store.png import png_bytes
+from sdlab.recipe.request import Recipe
+from sdlab.store.png import embed_record
 from sdlab.watermark.provenance import read_marks
 
 INFOTEXT = "a cat, läuft 猫\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: m"
@@ -68,8 +68,8 @@ def test_a_text_in_a_png_names_its_program(tmp_path, name, text, program):
 
 
 def test_sdlabs_own_record_is_one_mark_and_survives_a_changed_picture(tmp_path):
-    data = png_bytes(
-        Image.fromarray(noise()), Request(prompt="a cat", seed=7), "k", {"sdlab_version": "1"}
+    data = embed_record(
+        Recipe(prompt="a cat", seed=7), Image.fromarray(noise()), {"sdlab_version": "1"}
     )
     (tmp_path / "a.png").write_bytes(data)
     (mark,) = read_marks(tmp_path / "a.png")

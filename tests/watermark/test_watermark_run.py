@@ -9,7 +9,7 @@ from sdlab import Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
 from sdlab.render.denoise import Renderer, picture_of
-from sdlab.store.infotext import infotext, read_infotext
+from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.store.png import read_record
 from sdlab.watermark import PAYLOADS, Payload, embed_watermark
 
@@ -212,7 +212,7 @@ def test_the_picture_says_which_mark_it_carries(marked):
 def test_a1111s_text_keeps_any_mark():
     for text in ["a, b: c", 'say "hi"', "two\nlines", " "]:
         assert (
-            read_infotext(infotext(RESOLVED.but(watermark=text).to_dict(), "1"))["watermark"]
+            read_infotext(write_infotext(RESOLVED.but(watermark=text).to_dict(), "1"))["watermark"]
             == text
         )
 

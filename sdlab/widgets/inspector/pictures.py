@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ...pictures import webp_bytes
 from ...recipe.request import FIELDS
 from ...results.frame import plain, text_of, tuples, values, varying
 from ...results.pairs import difference
@@ -22,7 +23,6 @@ from ...watermark.maps import draw_evidence, draw_residues, list_colours
 from ...watermark.opening import read_pixels
 from ...watermark.payloads import Payload
 from ...watermark.scanning import list_files
-from ..pictures import webp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -200,7 +200,7 @@ def twins(frame: pd.DataFrame) -> list[str | None]:
 def thumbnail(picture: Picture, px: int = THUMBNAIL) -> bytes:
     """A WebP of at most that size, opened as safely as for the test, and kept."""
     if px not in picture.thumbnails:
-        picture.thumbnails[px] = webp(Image.fromarray(read_pixels(picture.source)), px)
+        picture.thumbnails[px] = webp_bytes(Image.fromarray(read_pixels(picture.source)), px)
     return picture.thumbnails[px]
 
 
@@ -226,7 +226,7 @@ def view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, Any],
         image, caption, colours = draw(picture, what, payload)
     except (OSError, ValueError, TypeError) as error:
         return {"kind": "view", "error": f"{error}".removeprefix(f"{picture.path}: ")}, []
-    data = webp(image, LARGEST) if what == "own" else lossless(image)
+    data = webp_bytes(image, LARGEST) if what == "own" else lossless(image)
     return {"kind": "view", "caption": caption, "legend": colours}, [data]
 
 
