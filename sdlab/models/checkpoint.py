@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .pickles import harmless, tensors_in
+from .tasks import NOT_RUN, find_tasks, list_channels
 
 CONFIGS = Path(__file__).with_name("configs")
 MERGES = CONFIGS / "clip-merges.txt.bz2"
@@ -22,12 +23,6 @@ PICKLES = (".ckpt", ".pt", ".pth")
 SUFFIXES = (".safetensors", *PICKLES)
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
-TAKES = {  # the UNet's channels: what it is made for
-    4: "made for txt2img",
-    9: "made for inpainting",
-    7: "a x4 upscaler",
-    5: "guided by depth",
-}
 PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
 Shapes = dict[str, tuple[int, ...]]
 
@@ -99,11 +94,11 @@ def family(path: Path) -> str:
             f"{path} is {what_else(found)}, not a whole checkpoint of Stable Diffusion v1 or v2 "
             "(UNet, VAE and text encoder in one file, with the names of the original release)"
         )
-    if channels_in(path) not in TAKES:
+    channels = channels_in(path)
+    if not find_tasks(channels):
         raise ValueError(
-            f"{path} is {'an InstructPix2Pix model' if channels_in(path) == 8 else 'damaged'}: its"
-            f" UNet takes {channels_in(path)} channels, where sdlab knows"
-            f" {', '.join(f'{number} ({kind})' for number, kind in TAKES.items())}"
+            f"{path} is {NOT_RUN.get(channels, 'damaged')}: its UNet takes {channels} channels,"
+            f" where sdlab knows {list_channels()}"
         )
     return known[0]
 
@@ -139,10 +134,10 @@ def pack(path: Path, prediction_type: str = "") -> Path:
     v2-base and v2-768 have the same tensors and predict different things, so for v2 the file's name
     must tell (768, or 512 or base), or `prediction_type` ("v_prediction" or "epsilon").
     """
-    kind, channels = family(path), channels_in(path)
-    if channels not in (4, 9):
+    kind, task = family(path), find_tasks(channels_in(path))[0]
+    if task.pack is None:
         raise ValueError(
-            f"{path} is {TAKES[channels]}, and no configuration of such models comes with sdlab;"
+            f"{path} is {task.title}, and no configuration of such models comes with sdlab;"
             " give config=, the folder of one in diffusers' layout: MODELS['mine'] ="
             " Model.from_path(path, config='folder')"
         )
@@ -153,19 +148,19 @@ def pack(path: Path, prediction_type: str = "") -> Path:
                 " if it was trained otherwise, give config=, a folder with its model_index.json"
                 " and configurations"
             )
-        return CONFIGS / ("v1" if channels == 4 else "v1-inpainting")
+        return CONFIGS / f"v1{task.pack}"
     if prediction_type not in ("", *PREDICTION.values()):
         raise ValueError(
             f"prediction_type={prediction_type!r} is not one of {', '.join(PREDICTION.values())}"
         )
-    if channels == 9 and prediction_type == "v_prediction":
+    if task.pack and prediction_type == "v_prediction":
         raise ValueError(
-            f"{path} is made for inpainting, and the configuration for that in sdlab predicts"
+            f"{path} is {task.title}, and the configuration for that in sdlab predicts"
             " 'epsilon'; give config=, a folder with the model_index.json and configurations of"
             " this model"
         )
-    if channels == 9:  # the one of its kind
-        return CONFIGS / "v2-inpainting"
+    if task.pack:  # the one of its kind
+        return CONFIGS / f"v2{task.pack}"
     named = [
         name
         for name, hint in (("v2-768", r"768|v[-_]?pred"), ("v2-base", r"512|base|eps"))
@@ -190,7 +185,7 @@ def require_fit(path: Path, config: Path) -> None:
     )
     if unet["in_channels"] != channels_in(path):
         raise ValueError(
-            f"{path} is {TAKES[channels_in(path)]}: its UNet takes {channels_in(path)} channels,"
+            f"{path} is {find_tasks(channels_in(path))[0].title}: its UNet takes {channels_in(path)} channels,"
             f" and that of the configuration {config.name!r} {unet['in_channels']}; give config=,"
             " the folder of a model of this kind"
         )
@@ -270,11 +265,8 @@ def pipeline(path: Path, config: Path, dtype: Any) -> Any:
     import diffusers
 
     require_complete(path, config)
-    channels = channels_in(path)
-    kind = {
-        9: diffusers.StableDiffusionInpaintPipeline,
-        7: diffusers.StableDiffusionUpscalePipeline,
-    }.get(channels, diffusers.StableDiffusionPipeline)
+    own = getattr(diffusers, find_tasks(channels_in(path))[0].pipeline)
+    kind = own if hasattr(own, "from_single_file") else diffusers.StableDiffusionPipeline
     with harmless() if path.suffix.lower() in PICKLES else nullcontext():
         pipe = kind.from_single_file(
             str(path),
@@ -283,7 +275,7 @@ def pipeline(path: Path, config: Path, dtype: Any) -> Any:
             dtype=dtype,
             local_files_only=True,
         )
-    return pipe if channels != 5 else with_depth(pipe, config, dtype)
+    return pipe if kind is own else with_depth(pipe, config, dtype)
 
 
 def with_depth(pipe: Any, config: Path, dtype: Any) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .checkpoint import pack, require_fit
 from .locate import PARTS, lacking
-from .tasks import MADE_FOR, TASKS
+from .tasks import NOT_RUN, Task, find_tasks, list_channels
 
 STATED = (
     "model_index.json",
@@ -18,8 +18,6 @@ STATED = (
     "text_encoder/config.json",
     "scheduler/scheduler_config.json",
 )
-
-NOT_RUN = {8: "made for following instructions (InstructPix2Pix)"}
 
 
 @dataclass(frozen=True)
@@ -30,13 +28,19 @@ class Layout:
     width: int
     factor: int  # pixels of a picture to a pixel of its latents
     channels: int  # of the UNet's first block
-    channels_in: int  # that the UNet takes: 4, or with those of pictures 5, 7, 8 or 9
+    channels_in: int  # that the UNet takes: 4, or with those of pictures more
+    pipeline: str  # the class of diffusers that is stated
     scheduler: str
     prediction_type: str
     text_layers: int
     text_width: int
     max_tokens: int
     max_noise_level: int = 350  # of an upscaler
+
+    @property
+    def tasks(self) -> list[Task]:
+        """What the model is for; the pictures that a request gives choose among them."""
+        return find_tasks(self.channels_in, self.pipeline)
 
 
 def configuration(
@@ -89,6 +93,7 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
         factor=factor,
         channels=unet["block_out_channels"][0],
         channels_in=unet["in_channels"],
+        pipeline=index.get("_class_name", ""),
         max_noise_level=index.get("max_noise_level", 350),
         scheduler=scheduler["_class_name"],
         prediction_type=scheduler.get("prediction_type", "epsilon"),
@@ -100,25 +105,20 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
 
 def require_runnable(place: Path, index: dict, unet: dict) -> None:
     """Refuses what is no model of v1 or v2 for one of the tasks."""
-    kind, channels = index.get("_class_name"), unet.get("in_channels")
-    made_for = f", {NOT_RUN[channels]}" if channels in NOT_RUN else ""
-    if kind == TASKS["latent_upscale"].pipeline and channels == 8:
+    kind, channels = index.get("_class_name", ""), unet.get("in_channels", 0)
+    tasks = find_tasks(channels, kind)
+    if tasks and tasks[0].by_class:
         if place.is_file():
             raise ValueError(
-                f"{place} is a single file, and sdlab reads the x2 upscaler of latents from a"
-                " folder in diffusers' layout alone; give that"
+                f"{place} is a single file, and sdlab reads {tasks[0].title} from a folder in"
+                " diffusers' layout alone; give that"
             )
         return
-    if (
-        "text_encoder_2" in index
-        or unet.get("addition_embed_type")
-        or channels not in MADE_FOR
-        or channels in NOT_RUN
-    ):
-        known = ", ".join(f"{number} ({task})" for number, task in sorted(MADE_FOR.items()))
+    if "text_encoder_2" in index or unet.get("addition_embed_type") or not tasks:
+        made_for = f", {NOT_RUN[channels]}" if channels in NOT_RUN else ""
         raise ValueError(
             f"{place} is a {kind} whose UNet takes {channels} channels{made_for}; sdlab runs"
-            f" pipelines of v1 and v2 whose UNet takes {known}"
+            f" pipelines of v1 and v2 whose UNet takes {list_channels()}"
         )
     if unet.get("time_cond_proj_dim"):
         raise ValueError(

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..recipe.request import Request
 from ..recipe.schedulers import parse_scheduler
 from .checkpoint import pipeline as single_file_pipeline
 from .checkpoint import tokenizer as read_tokenizer
@@ -20,7 +21,7 @@ from .fitting import fit, with_words
 from .layout import configuration, layout_of
 from .memory import LEVELS, has_own_memory, in_tiles, release, settle
 from .resolve import CONFIGURATIONS, OWN, Model, Native, Swaps
-from .tasks import MADE_FOR, TASKS
+from .tasks import Task, choose_task, find_tasks
 
 NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
 WIDE_LANES = 4
@@ -40,6 +41,11 @@ class Loaded:
     lanes: int
     threads: int
     memory: str = "auto"
+
+    def choose_task(self, request: Request) -> Task:
+        """Chooses what the request asks this model for."""
+        channels = self.pipe.unet.config.in_channels
+        return choose_task(request, find_tasks(channels, type(self.pipe).__name__))
 
     def scheduler(self, name: str) -> Any:
         """A new scheduler of that name, from the checkpoint's own configuration (prediction type, betas) and its options."""
@@ -153,17 +159,17 @@ def opened(model: Model, dtype: Any) -> Any:
     import diffusers
     import transformers
 
-    path, channels = (
-        Path(model.path).expanduser(),
-        layout_of(model.path, model.config, model.prediction_type).channels_in,
-    )
+    path = Path(model.path).expanduser()
+    layout = layout_of(model.path, model.config, model.prediction_type)
     if path.is_file():
         return single_file_pipeline(
             path, configuration(path, model.config, model.prediction_type), dtype
         )
-    if channels == 5:  # the class that checkpoints of 2022 name for their depth estimator is gone
+    if (
+        layout.tasks[0].start == "with_depth"
+    ):  # the class that checkpoints of 2022 name for their depth estimator is gone
         transformers.DPTFeatureExtractor = transformers.DPTImageProcessorPil
-    return getattr(diffusers, TASKS[MADE_FOR[channels]].pipeline).from_pretrained(
+    return getattr(diffusers, layout.tasks[0].pipeline).from_pretrained(
         path, dtype=dtype, local_files_only=True
     )
 

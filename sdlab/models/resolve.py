@@ -19,7 +19,7 @@ from .additions import file_at, require_embedding, require_lora
 from .catalogue import MODELS, Model, how_to_get, require_model
 from .checkpoint import MERGES, packed_tokenizer
 from .layout import Layout, configuration, layout_of, read_json
-from .tasks import native_values, require_scheduler, require_steps, task_of
+from .tasks import choose_task, fill_natives, require_scheduler, require_steps
 from .vaes import Vae, vae_named
 
 HASH_CACHE = (
@@ -212,7 +212,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         height=facts.height,
         width=facts.width,
     )
-    values |= native_values(request, facts.channels_in, facts.factor, facts.max_noise_level)
+    values |= fill_natives(request, facts)
     stated = {name: value for name, value in vars(request).items() if value is not None}
     values |= {name: stated[name] for name in (*FIELDS, "labels") if name in stated}
     values |= {"weights": weights, "watermark": mark_name(request.watermark)}
@@ -222,7 +222,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta)
     require_layers(recipe, facts.text_layers)
     require_steps(recipe.strength, recipe.num_inference_steps)
-    require_scheduler(recipe, facts.channels_in)
+    require_scheduler(recipe, choose_task(recipe, facts.tasks))
     if recipe.watermark is not None:
         with blame_field("watermark"):
             require_room(recipe)
@@ -265,7 +265,7 @@ def mark_name(watermark: str | None) -> str | None:
 
 def reads_input(request: Request, own: Native) -> bool:
     """Whether a VAE reads the input picture before denoising; the x4 upscaler takes it as it is."""
-    return request.image is not None and task_of(request, own.layout.channels_in) != "upscale"
+    return choose_task(request, own.layout.tasks).encodes
 
 
 def denoised_key(request: Request, own: Native) -> str | None:

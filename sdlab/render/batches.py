@@ -295,7 +295,7 @@ class Lanes:
                 picture,
                 {
                     **facts,
-                    "task": renderer.task(cell.request),
+                    "task": renderer.loaded.choose_task(cell.request).name,
                     "nsfw": picture.nsfw,
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
                 },

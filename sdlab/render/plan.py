@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import FieldError
 from ..models.resolve import Native, Swaps, denoised_key, native, resolve, swapped
-from ..models.tasks import task_of
+from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights
@@ -93,7 +93,7 @@ def grouped(cells: list[Cell], natives: dict[str, Native]) -> list[list[Cell]]:
     def shared(cell: Cell) -> tuple:
         r = cell.request
         texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
-        task = task_of(r, natives[r.model].layout.channels_in)
+        task = choose_task(r, natives[r.model].layout.tasks).name
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
         return (
             *parts,
@@ -222,7 +222,7 @@ def unusual(request: Request, own: Native) -> str | None:
         own.layout,
         request.height * request.width / (own.layout.height * own.layout.width),
     )
-    if task_of(request, native.channels_in) in ("upscale", "latent_upscale"):
+    if choose_task(request, native.tasks).enlarges:
         return None
     expected = (
         "things that are there twice, or run on"
