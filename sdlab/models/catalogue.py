@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..tiny import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
 from .layout import layout_of
-from .locate import VARIABLE, locate, unfinished
+from .locate import VARIABLE, describe_unfinished, locate_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -127,7 +127,7 @@ class Model:
     def located(self, name: str) -> Path | None:
         """Where the model is on this machine, or None; `name` is the row's."""
         if self.path is None:
-            return locate(name, self.hubs, self.file)
+            return locate_model(name, self.hubs, self.file)
         path = Path(self.path).expanduser()
         return path if path.exists() else None
 
@@ -462,7 +462,7 @@ def how_to_get(name: str, model: Model) -> str:
     """The message for a checkpoint that is not on this machine: where to get it, and where to put it."""
     size = f", about {model.gigabytes:g} GB" if model.gigabytes else ""
     text = f"model {name!r} ({model.title}) is not on this machine, and sdlab downloads nothing. "
-    text += unfinished(name, model.hubs)
+    text += describe_unfinished(name, model.hubs)
     commands = download_commands(model)
     if commands:
         source = " (a copy by somebody else than its authors)" if model.unofficial else ""

@@ -14,13 +14,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from .locate import SUFFIXES
 from .pickles import harmless, tensors_in
 from .tasks import NOT_RUN, find_tasks, list_channels
 
 CONFIGS = Path(__file__).with_name("configs")
 MERGES = CONFIGS / "clip-merges.txt.bz2"
 PICKLES = (".ckpt", ".pt", ".pth")
-SUFFIXES = (".safetensors", *PICKLES)
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
 PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}

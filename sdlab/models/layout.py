@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .checkpoint import pack, require_fit
-from .locate import PARTS, lacking
+from .locate import PARTS, has_weights
 from .tasks import NOT_RUN, Task, find_tasks, list_channels
 
 STATED = (
@@ -131,7 +131,7 @@ def require_runnable(place: Path, index: dict, unet: dict) -> None:
 def require_whole(folder: Path, index: dict) -> None:
     """Refuses a folder that lacks weights or the tokenizer."""
     for part in (*PARTS, *["depth_estimator"] * bool((index.get("depth_estimator") or [None])[0])):
-        if lacking(folder, part):
+        if not has_weights(folder / part):
             raise FileNotFoundError(
                 f"{folder / part} holds no weights (a .safetensors file without a variant in its"
                 " name, and not the small pointer that git leaves in place of a large file)"

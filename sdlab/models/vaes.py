@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import MODELS, how_to_get, require_model
-from .checkpoint import SUFFIXES, VAE, shapes
+from .checkpoint import VAE, shapes
 from .layout import configuration, read_json
-from .locate import VARIABLE, own_folders, weighty
-
-WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+from .locate import VAE_WEIGHTS, VARIABLE, is_vae, locate_vae, vae_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,19 +30,7 @@ class Decoder:
 
     def located(self, name: str) -> Path | None:
         """Its folder or file on this machine, or None; `name` is the row's."""
-        folders, stem = own_folders(name, (self.hub, self.file_hub)), Path(self.file).stem
-        files = [
-            Path(f"{place}{suffix}")
-            for folder in folders
-            for suffix in SUFFIXES
-            for place in (folder, folder / stem, folder.parent / stem)
-        ]
-        cached = [in_cache(self.file_hub, f"{stem}{suffix}") for suffix in SUFFIXES]
-        cached_folder = next(
-            (path.parent for name in WEIGHTS if (path := in_cache(self.hub, name))), None
-        )
-        places = [*filter(is_vae_folder, folders), *filter(weighty, files), cached_folder, *cached]
-        return next(filter(None, places), None)
+        return locate_vae(name, (self.hub, self.file_hub), self.file)
 
 
 IMPROVED = dict(licence="MIT", source="the authors' model card; Stability AI's own repositories")
@@ -86,7 +72,7 @@ class Vae:
             return [("vae", self.path)]
         return [
             ("config.json", self.config),
-            *((file.name, file) for file in weights_in(self.path)),
+            *((file.name, file) for file in vae_weights(self.path)),
         ]
 
 
@@ -118,13 +104,13 @@ def vae_at(text: str, place: Path, own: Path) -> Vae:
     """The VAE in a folder, in a model's folder, or in a file."""
     place = (
         place.parent
-        if place.name in WEIGHTS and (place.parent / "config.json").is_file()
+        if place.name in VAE_WEIGHTS and (place.parent / "config.json").is_file()
         else place
     )
     folder = place / "vae" if (place / "vae/config.json").is_file() else place
     if place.is_file():
         return Vae(place.resolve(), own / "vae/config.json")
-    if is_vae_folder(folder):
+    if is_vae(folder):
         return Vae(folder.resolve(), folder.resolve() / "config.json")
     if place.is_dir():
         raise FileNotFoundError(
@@ -173,30 +159,12 @@ def require_file_fits(text: str, path: Path, config: dict[str, Any]) -> None:
         )
 
 
-def is_vae_folder(folder: Path) -> bool:
-    """Whether the folder has a configuration and weights, as an interrupted download has not."""
-    return (folder / "config.json").is_file() and any(map(weighty, weights_in(folder)))
-
-
-def weights_in(folder: Path) -> list[Path]:
-    """The file that diffusers reads: .safetensors before .bin."""
-    return [path for name in WEIGHTS if (path := folder / name).is_file()][:1]
-
-
-def in_cache(hub: str, name: str) -> Path | None:
-    """A file of a repository in the cache of huggingface_hub."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(hub, name)
-    return Path(found) if isinstance(found, str) and weighty(Path(found)) else None
-
-
 def absent(name: str, row: Decoder) -> str:
     """The message for a VAE that is not on this machine."""
     return (
         f"vae={name!r} ({row.title}) is not on this machine, and sdlab downloads nothing. To get"
         f" it, about {row.gigabytes:g} GB, licence {row.licence}: `hf download {row.hub}"
-        f" config.json {WEIGHTS[0]}` or `hf download {row.file_hub} {row.file}`; then it is found"
+        f" config.json {VAE_WEIGHTS[0]}` or `hf download {row.file_hub} {row.file}`; then it is found"
         f" in the cache. If you have it, give its path as vae=, or put it, named {name!r} or as on"
         f" the hub, into the folder that the environment variable {VARIABLE} names"
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..models.checkpoint import TEXT, UNET, VAE, family, shapes, shapes_in_safetensors
 from ..models.layout import configuration, read_json
+from ..models.locate import part_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
 from ..models.pickles import tensors_in
 from ..models.pipeline import (
@@ -123,19 +124,10 @@ def parts_of_folder(folder: Path) -> dict[str, list[int]]:
         if isinstance(value, list) and value[0]
     ]
     found = {
-        part: [math.prod(shape) for file in weights_in(folder / part) for shape in heads(file)]
+        part: [math.prod(shape) for file in part_weights(folder / part) for shape in heads(file)]
         for part in named
     }
     return {part: counts for part, counts in found.items() if counts}
-
-
-def weights_in(part: Path) -> list[Path]:
-    """The files that diffusers reads: safetensors, or else pickles."""
-    kinds = [
-        [f for f in part.glob(f"*{kind}") if f.name.count(".") == 1]
-        for kind in (".safetensors", ".bin")
-    ]
-    return kinds[0] or kinds[1]
 
 
 def heads(file: Path) -> list[tuple[int, ...]]:

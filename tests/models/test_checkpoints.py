@@ -275,7 +275,11 @@ def test_other_files_are_named_for_what_they_are(tmp_path, shapes, says):
 
 @pytest.mark.parametrize(
     "channels, says",
-    [(8, r"following instructions \(InstructPix2Pix\)"), (7, "x4 upscaler.*config="), (5, "depth.*config=")],
+    [
+        (8, r"following instructions \(InstructPix2Pix\)"),
+        (7, "x4 upscaler.*config="),
+        (5, "depth.*config="),
+    ],
 )
 def test_models_for_other_tasks_are_named(tmp_path, channels, says):
     with pytest.raises(ValueError, match=says):
