@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..recipe.parts import read_embeddings, read_loras
-from .checkpoint import Shapes, shapes, what_else
+from .checkpoint import what_else
+from .heads import PICKLES, Shapes, read_shapes, remember_file
 from .layout import Layout
-from .pickles import contents_of, tensors_in
+from .pickles import contents_of
 
-PICKLED = (".bin", ".ckpt", ".pt", ".pth")
-SUFFIXES = (".safetensors", *PICKLED)
+SUFFIXES = (".safetensors", *PICKLES)
 DOWN = re.compile(r"(lora_A|[._]down)\.weight$|lora_down\.weight$")
 OURS = ("unet.", "text_encoder.", "lora_unet_", "lora_te_", "lora_te1_")
 REFUSED = (  # what diffusers would leave out, or cannot read for these models
@@ -53,25 +52,10 @@ def file_at(field: str, path: str) -> Path:
     return place
 
 
-def stamped(read: Callable[..., Any]) -> Callable[..., Any]:
-    """What reads a file once, and again after it has changed."""
-
-    @functools.lru_cache(64)
-    def remembered(size: int, changed: int, path: Path, *more: Any) -> Any:
-        return read(path, *more)
-
-    @functools.wraps(read)
-    def now(path: Path, *more: Any) -> Any:
-        found = path.stat()
-        return remembered(found.st_size, found.st_mtime_ns, path, *more)
-
-    return now
-
-
 # As A1111 names them
 
 
-@stamped
+@remember_file
 def digits_of_lora(path: Path) -> str:
     """12 digits of SHA-256 over the tensors alone of a .safetensors, so that notes in its head do not count; else the file."""
     with path.open("rb") as file:
@@ -80,7 +64,7 @@ def digits_of_lora(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-@stamped
+@remember_file
 def digits_of_words(path: Path) -> str:
     """12 digits of SHA-256 over the whole file of a textual inversion."""
     with path.open("rb") as file:
@@ -103,23 +87,15 @@ def hash_parts(request: Mapping[str, Any]) -> dict[str, str]:
 # LoRAs
 
 
-@stamped
-def lora_shapes(path: Path) -> Shapes:
-    """The shape of every tensor in a LoRA's file."""
-    if path.suffix.lower() == ".bin":
-        return {name: tuple(tensor.shape) for name, tensor in tensors_in(path).items()}
-    return shapes(path)
-
-
 def downs(path: Path) -> Shapes:
     """The shapes (rank, width of the layer's input, ...) of the first of the two matrices of each layer."""
-    return {name: shape for name, shape in lora_shapes(path).items() if DOWN.search(name)}
+    return {name: shape for name, shape in read_shapes(path).items() if DOWN.search(name)}
 
 
-@stamped
+@remember_file
 def require_lora(path: Path, layout: Layout) -> None:
     """Refuses what is no LoRA, or one for another kind of model, by names and shapes alone."""
-    found = lora_shapes(path)
+    found = read_shapes(path)
     for pattern, what in REFUSED:
         if name := next(filter(pattern.search, found), None):
             raise ValueError(f"lora: {path} is {what} ({name})")
@@ -158,7 +134,7 @@ def input_width(name: str, layout: Layout) -> int | None:
 # Textual inversions
 
 
-@stamped
+@remember_file
 def embedding_in(path: Path) -> tuple[str, Any]:
     """(the token that the file states, or the file's name without its ending; the vectors (n, width), float32)"""
     import torch
@@ -166,7 +142,7 @@ def embedding_in(path: Path) -> tuple[str, Any]:
 
     safe = path.suffix.lower() == ".safetensors"
     if safe:
-        shapes(path)  # says what is wrong with the file
+        read_shapes(path)  # says what is wrong with the file
     found = load_file(path) if safe else contents_of(path)
     token, vectors = stated(path, found)
     if not torch.is_tensor(vectors) or vectors.ndim not in (1, 2):
@@ -196,7 +172,7 @@ def stated(path: Path, found: Any) -> tuple[str, Any]:
     return path.stem if name == "emb_params" else str(name), vectors
 
 
-@stamped
+@remember_file
 def require_embedding(path: Path, layout: Layout) -> str:
     """The token that the file states, having refused vectors that the model's text encoder cannot take."""
     token, vectors = embedding_in(path)

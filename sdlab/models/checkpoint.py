@@ -7,82 +7,28 @@ originals have them, and once the merges of CLIP's tokenizer.
 from __future__ import annotations
 
 import bz2
-import functools
 import json
 import re
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from .heads import PICKLES, Shapes, read_shapes
 from .locate import SUFFIXES
-from .pickles import harmless, tensors_in
+from .pickles import harmless
 from .tasks import NOT_RUN, find_tasks, list_channels
 
 CONFIGS = Path(__file__).with_name("configs")
 MERGES = CONFIGS / "clip-merges.txt.bz2"
-PICKLES = (".ckpt", ".pt", ".pth")
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
 PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
-Shapes = dict[str, tuple[int, ...]]
-
-
-def shapes(path: Path) -> Shapes:
-    """The shape of every tensor in a .safetensors or .ckpt file, from its head: no weights are read.
-
-    Raises
-    ------
-    ValueError
-        It is neither, not complete, a pointer of git-lfs, or a pickle that wants to run something.
-    """
-    stamp = path.stat()
-    return _shapes(path, stamp.st_size, stamp.st_mtime_ns)
-
-
-@functools.lru_cache(16)
-def _shapes(path: Path, size: int, changed: int) -> Shapes:
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(
-            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}"
-        )
-    with path.open("rb") as file:
-        if file.read(20).startswith(b"version https://git"):
-            raise ValueError(
-                f"{path} is not the model but the small pointer that git leaves in place of a large"
-                " file; `git lfs pull` fetches it"
-            )
-    if path.suffix.lower() in PICKLES:
-        return {name: tuple(tensor.shape) for name, tensor in tensors_in(path).items()}
-    return shapes_in_safetensors(path, size)
-
-
-def shapes_in_safetensors(path: Path, size: int) -> Shapes:
-    """As the JSON head states them, if the file is as long as that says."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 1 < length <= size - 8:
-            raise ValueError(
-                f"{path} is not readable as safetensors: is it complete? It has {size:,} bytes"
-            )
-        try:
-            head = json.loads(file.read(length))
-            head.pop("__metadata__", None)
-            ends = 8 + length + max((each["data_offsets"][1] for each in head.values()), default=0)
-            found = {name: tuple(map(int, each["shape"])) for name, each in head.items()}
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise ValueError(
-                f"{path} is not readable as safetensors: its head is damaged"
-            ) from None
-    if size < ends:
-        raise ValueError(
-            f"{path} is not complete: it has {size:,} of {ends:,} bytes; fetch it again"
-        )
-    return found
 
 
 def family(path: Path) -> str:
     """ "v1" or "v2", from the names and shapes of the tensors; an error says what else the file is."""
-    found = shapes(path)
+    require_suffix(path)
+    found = read_shapes(path)
     missing = [
         prefix for prefix in (UNET, VAE) if not any(name.startswith(prefix) for name in found)
     ]
@@ -103,9 +49,17 @@ def family(path: Path) -> str:
     return known[0]
 
 
+def require_suffix(path: Path) -> None:
+    """Refuses a file of another kind than single-file checkpoints are."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}"
+        )
+
+
 def channels_in(path: Path) -> int:
     """How many channels the UNet takes; 0 if that cannot be seen."""
-    return shapes(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
+    return read_shapes(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
 
 
 def what_else(found: Shapes) -> str:
@@ -178,7 +132,7 @@ def pack(path: Path, prediction_type: str = "") -> Path:
 
 def require_fit(path: Path, config: Path) -> None:
     """Refuses a file whose sizes are not those of the configuration, without loading a library."""
-    found, kind = shapes(path), family(path)
+    found, kind = read_shapes(path), family(path)
     unet, text = (
         json.loads((config / part / "config.json").read_text(encoding="utf-8"))
         for part in ("unet", "text_encoder")
@@ -215,7 +169,7 @@ def require_complete(path: Path, config: Path) -> None:
     from diffusers.loaders import single_file_utils as names
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    given = {name: torch.empty(shape, device="meta") for name, shape in shapes(path).items()}
+    given = {name: torch.empty(shape, device="meta") for name, shape in read_shapes(path).items()}
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(config / "unet"))
         vae = AutoencoderKL.from_config(AutoencoderKL.load_config(config / "vae"))

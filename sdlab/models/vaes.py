@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import MODELS, how_to_get, require_model
-from .checkpoint import VAE, shapes
+from .checkpoint import VAE, require_suffix
+from .heads import read_shapes
 from .layout import configuration, read_json
 from .locate import VAE_WEIGHTS, VARIABLE, is_vae, locate_vae, vae_weights
 
@@ -139,7 +140,8 @@ def require_fit(text: str, vae: Vae, own: Path) -> None:
 def require_file_fits(text: str, path: Path, config: dict[str, Any]) -> None:
     """The same for a single file, by the shapes in its head."""
     try:
-        found = {name.removeprefix(VAE): shape for name, shape in shapes(path).items()}
+        require_suffix(path)
+        found = {name.removeprefix(VAE): shape for name, shape in read_shapes(path).items()}
     except ValueError as error:
         raise ValueError(f"vae={text!r}: {error}") from None
     levels = {

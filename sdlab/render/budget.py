@@ -15,11 +15,11 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..models.checkpoint import TEXT, UNET, VAE, family, shapes, shapes_in_safetensors
+from ..models.checkpoint import TEXT, UNET, VAE, family
+from ..models.heads import read_shapes
 from ..models.layout import configuration, read_json
 from ..models.locate import part_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.pickles import tensors_in
 from ..models.pipeline import (
     NARROW,
     Loaded,
@@ -111,7 +111,9 @@ def parts_of_file(path: Path) -> dict[str, list[int]]:
     """{part: the number of numbers in each of its tensors} of a single file; what else is in it is not loaded."""
     prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[family(path)]}
     return {
-        part: [math.prod(shape) for name, shape in shapes(path).items() if name.startswith(prefix)]
+        part: [
+            math.prod(shape) for name, shape in read_shapes(path).items() if name.startswith(prefix)
+        ]
         for part, prefix in prefixes.items()
     }
 
@@ -124,16 +126,14 @@ def parts_of_folder(folder: Path) -> dict[str, list[int]]:
         if isinstance(value, list) and value[0]
     ]
     found = {
-        part: [math.prod(shape) for file in part_weights(folder / part) for shape in heads(file)]
+        part: [
+            math.prod(shape)
+            for file in part_weights(folder / part)
+            for shape in read_shapes(file).values()
+        ]
         for part in named
     }
     return {part: counts for part, counts in found.items() if counts}
-
-
-def heads(file: Path) -> list[tuple[int, ...]]:
-    if file.suffix == ".safetensors":
-        return list(shapes_in_safetensors(file, file.stat().st_size).values())
-    return [tuple(tensor.shape) for tensor in tensors_in(file).values()]
 
 
 def needed(

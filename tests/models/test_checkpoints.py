@@ -336,10 +336,10 @@ def test_missing_and_misshapen_tensors_are_named_before_anything_is_read(
 ):
     from diffusers import StableDiffusionPipeline
 
-    from sdlab.models.checkpoint import shapes
+    from sdlab.models.heads import read_shapes
 
-    found = {key: shape for key, shape in shapes(forms[1]).items() if key != name or change}
-    assert len(found) < len(shapes(forms[1])) or change
+    found = {key: shape for key, shape in read_shapes(forms[1]).items() if key != name or change}
+    assert len(found) < len(read_shapes(forms[1])) or change
     path = write_head(tmp_path / "x.safetensors", found | ({name: change} if change else {}))
     monkeypatch.setattr(
         StableDiffusionPipeline, "from_single_file", lambda *_, **__: pytest.fail("read")
