@@ -92,9 +92,16 @@ def downs(path: Path) -> Shapes:
     return {name: shape for name, shape in read_shapes(path).items() if DOWN.search(name)}
 
 
+def require_lora(text: str, layout: Layout) -> Path:
+    """Finds a LoRA's file, and refuses what is none, or made for another kind of model."""
+    file = file_at("lora", text)
+    check_lora(file, layout)
+    return file
+
+
 @remember_file
-def require_lora(path: Path, layout: Layout) -> None:
-    """Refuses what is no LoRA, or one for another kind of model, by names and shapes alone."""
+def check_lora(path: Path, layout: Layout) -> None:
+    """Refuses what is no LoRA for a model, by names and shapes alone."""
     found = read_shapes(path)
     for pattern, what in REFUSED:
         if name := next(filter(pattern.search, found), None):
@@ -172,9 +179,15 @@ def stated(path: Path, found: Any) -> tuple[str, Any]:
     return path.stem if name == "emb_params" else str(name), vectors
 
 
+def require_embedding(text: str, layout: Layout) -> tuple[Path, str]:
+    """Finds a textual inversion's file and token, and refuses vectors that the model cannot take."""
+    file = file_at("textual_inversion", text)
+    return file, check_embedding(file, layout)
+
+
 @remember_file
-def require_embedding(path: Path, layout: Layout) -> str:
-    """The token that the file states, having refused vectors that the model's text encoder cannot take."""
+def check_embedding(path: Path, layout: Layout) -> str:
+    """Reads a textual inversion's token, having refused vectors that the model cannot take."""
     token, vectors = embedding_in(path)
     if vectors.shape[1] != layout.text_width:
         raise ValueError(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..tiny import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
-from .layout import layout_of
+from .layout import Layout, find_configuration, read_layout
 from .locate import VARIABLE, describe_unfinished, locate_model
 
 if TYPE_CHECKING:
@@ -111,13 +111,30 @@ class Model:
             pickle is run.
         """
         model = cls(path=Path(path).expanduser(), **facts)
-        found = layout_of(model.path, model.config, model.prediction_type).prediction_type
+        found = model.layout.prediction_type
         if model.prediction_type not in ("", found):
             raise ValueError(
                 f"prediction_type={model.prediction_type!r}, but scheduler_config.json of {path}"
                 f" says {found!r}"
             )
         return model
+
+    @property
+    def place(self) -> Path:
+        """Its folder or file. `sdlab.models.resolve.find` gives a model that has one."""
+        if self.path is None:
+            raise ValueError(f"{self.title or 'this model'} has no path; Model.from_path gives one")
+        return Path(self.path).expanduser().resolve()
+
+    @property
+    def configuration(self) -> Path:
+        """The folder of JSON files that belongs to it."""
+        return find_configuration(self.place, self.config, self.prediction_type)
+
+    @property
+    def layout(self) -> Layout:
+        """What its files say; an error says what is missing or cannot be run."""
+        return read_layout(self.place, self.configuration)
 
     @property
     def hubs(self) -> tuple[str, ...]:
@@ -449,11 +466,7 @@ def native_size(model: Model, place: Path | None) -> int | None:
 def stated(model: Model, place: Path | None, fact: str) -> Any:
     """What a model's own files say, where its row does not; None if they are not here or not readable."""
     try:
-        return (
-            getattr(layout_of(place, model.config, model.prediction_type), fact)
-            if place and model.path
-            else None
-        )
+        return getattr(model.layout, fact) if place and model.path else None
     except (OSError, KeyError, TypeError, ValueError):
         return None
 

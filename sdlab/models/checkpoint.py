@@ -235,7 +235,7 @@ def pipeline(path: Path, config: Path, dtype: Any) -> Any:
 def with_depth(pipe: Any, config: Path, dtype: Any) -> Any:
     """The pipeline guided by depth, with the estimator that lies beside the configurations, or none."""
     from diffusers import StableDiffusionDepth2ImgPipeline
-    from transformers import DPTForDepthEstimation, DPTImageProcessorPil
+    from transformers import DPTForDepthEstimation
 
     parts = {
         name: getattr(pipe, name)
@@ -248,12 +248,17 @@ def with_depth(pipe: Any, config: Path, dtype: Any) -> Any:
         estimator = DPTForDepthEstimation.from_pretrained(
             config / "depth_estimator", dtype=dtype, local_files_only=True
         )
-        processor = DPTImageProcessorPil.from_pretrained(
-            config / "feature_extractor", local_files_only=True
-        )
+        processor = read_depth_processor(config)
     return StableDiffusionDepth2ImgPipeline(
         **parts, depth_estimator=estimator, feature_extractor=processor
     )
+
+
+def read_depth_processor(folder: Path) -> Any:
+    """Reads what prepares pictures for a model's depth estimator."""
+    from transformers import DPTImageProcessorPil
+
+    return DPTImageProcessorPil.from_pretrained(folder / "feature_extractor", local_files_only=True)
 
 
 def packed_tokenizer(config: Path) -> bool:

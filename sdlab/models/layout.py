@@ -43,35 +43,30 @@ class Layout:
         return find_tasks(self.channels_in, self.pipeline)
 
 
-def configuration(
-    path: str | Path, config: str | Path | None = None, prediction_type: str = ""
-) -> Path:
-    """The folder of JSON files that belongs to a model's folder, which is that, or to a single file."""
-    path = Path(path).expanduser().resolve()
-    if path.is_dir() and config is not None:
+def find_configuration(place: Path, config: str | Path | None, prediction_type: str) -> Path:
+    """Finds the folder of JSON files that belongs to a model's folder, or to a single file."""
+    if place.is_dir() and config is not None:
         raise ValueError(
-            f"config={str(config)!r}: {path} is a folder and has its own configurations; config="
+            f"config={str(config)!r}: {place} is a folder and has its own configurations; config="
             " goes with a single file"
         )
-    if path.is_file():
-        return (
-            Path(config).expanduser().resolve()
-            if config is not None
-            else pack(path, prediction_type)
-        )
-    return path
+    if not place.is_file():
+        return place
+    return pack(place, prediction_type) if config is None else Path(config).expanduser().resolve()
 
 
-def layout_of(
-    path: str | Path, config: str | Path | None = None, prediction_type: str = ""
-) -> Layout:
-    """The facts about a model's folder or single file; an error says what is missing there or cannot be run."""
-    place, folder = Path(path).expanduser().resolve(), configuration(path, config, prediction_type)
-    stamps = tuple(
-        each.stat().st_mtime_ns if each.exists() else 0
-        for each in [place, *(folder / name for name in STATED)]
+def read_layout(place: Path, folder: Path) -> Layout:
+    """Reads the facts about a model's folder or single file, and the folder of its configurations.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Something is missing there, or is of no kind that sdlab runs.
+    """
+    files = [place, *(folder / name for name in STATED)]
+    return _layout(
+        place, folder, tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
     )
-    return _layout(place, folder, stamps)
 
 
 @functools.lru_cache(64)

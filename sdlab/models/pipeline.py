@@ -16,11 +16,12 @@ from typing import Any
 from ..recipe.request import Request
 from ..recipe.schedulers import parse_scheduler
 from .checkpoint import pipeline as single_file_pipeline
+from .checkpoint import read_depth_processor
 from .checkpoint import tokenizer as read_tokenizer
 from .fitting import fit, with_words
-from .layout import configuration, layout_of
+from .layout import read_json
 from .memory import LEVELS, has_own_memory, in_tiles, release, settle
-from .resolve import CONFIGURATIONS, OWN, Model, Native, Swaps
+from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
 NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
@@ -157,21 +158,18 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
 def opened(model: Model, dtype: Any) -> Any:
     """diffusers' pipeline on the CPU."""
     import diffusers
-    import transformers
 
-    path = Path(model.path).expanduser()
-    layout = layout_of(model.path, model.config, model.prediction_type)
-    if path.is_file():
-        return single_file_pipeline(
-            path, configuration(path, model.config, model.prediction_type), dtype
-        )
-    if (
-        layout.tasks[0].start == "with_depth"
-    ):  # the class that checkpoints of 2022 name for their depth estimator is gone
-        transformers.DPTFeatureExtractor = transformers.DPTImageProcessorPil
-    return getattr(diffusers, layout.tasks[0].pipeline).from_pretrained(
-        path, dtype=dtype, local_files_only=True
+    kind = getattr(diffusers, model.layout.tasks[0].pipeline)
+    if model.place.is_file():
+        return single_file_pipeline(model.place, model.configuration, dtype)
+    old = "DPTFeatureExtractor" in (
+        read_json(model.place / "model_index.json").get("feature_extractor") or ()
     )
+    left_out = {"feature_extractor": None} if old else {}
+    pipe = kind.from_pretrained(model.place, dtype=dtype, local_files_only=True, **left_out)
+    if old:  # the class that checkpoints of 2022 name for their depth estimator is gone
+        pipe.register_modules(feature_extractor=read_depth_processor(model.place))
+    return pipe
 
 
 def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
@@ -213,14 +211,15 @@ def quiet():
             side.enable_progress_bar()
 
 
-@functools.lru_cache(8)
-def tokenizer(path: Path, weights: str, swaps: Swaps = OWN) -> Any:
-    """The tokenizer alone, which is quick to read, of the model in that folder or file, with that fingerprint.
+def open_tokenizer(own: Native) -> Any:
+    """Opens a model's tokenizer alone, which is quick to read, with its textual inversions' tokens."""
+    return _tokenizer(own.model.configuration, own.weights, Swaps(embeddings=own.swaps.embeddings))
 
-    It knows the tokens of the textual inversions among the parts put in place of the model's own.
-    """
+
+@functools.lru_cache(8)
+def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
     with quiet():
-        return with_words(read_tokenizer(CONFIGURATIONS.get(weights, path)), swaps)
+        return with_words(read_tokenizer(folder), swaps)
 
 
 def machine_facts() -> dict[str, Any]:

@@ -5,15 +5,16 @@ Facts about the published ones are from their model cards; no published file was
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .catalogue import MODELS, how_to_get, require_model
+from .catalogue import MODELS, Model, how_to_get, require_model
 from .checkpoint import VAE, require_suffix
 from .heads import read_shapes
-from .layout import configuration, read_json
+from .layout import read_json
 from .locate import VAE_WEIGHTS, VARIABLE, is_vae, locate_vae, vae_weights
 
 
@@ -77,8 +78,19 @@ class Vae:
         ]
 
 
-def vae_named(text: str, own: Path) -> Vae:
-    """The VAE of that name, or in that place; `own` is the folder of configurations of the model it is to work with.
+def own_vae(model: Model) -> Vae:
+    """A model's own VAE, in its folder or file."""
+    place = model.place
+    return Vae(place if place.is_file() else place / "vae", model.configuration / "vae/config.json")
+
+
+def find_vae(text: str, own: Path) -> Vae:
+    """Finds the VAE of that name, or in that place.
+
+    Parameters
+    ----------
+    own : Path
+        The folder of configurations of the model that it is to work with.
 
     Raises
     ------
@@ -89,14 +101,11 @@ def vae_named(text: str, own: Path) -> Vae:
         require_model(text, model := MODELS[text])
         if (place := model.located(text)) is None:
             raise FileNotFoundError(how_to_get(text, model))
-        config = configuration(place, model.config, model.prediction_type) / "vae/config.json"
-        vae = Vae(place if place.is_file() else place / "vae", config)
-    elif text in VAES:
-        if (place := VAES[text].located(text)) is None:
-            raise FileNotFoundError(absent(text, VAES[text]))
-        vae = vae_at(text, place, own)
+        vae = own_vae(dataclasses.replace(model, path=place))
+    elif text in VAES and (place := VAES[text].located(text)) is None:
+        raise FileNotFoundError(absent(text, VAES[text]))
     else:
-        vae = vae_at(text, Path(text).expanduser(), own)
+        vae = vae_at(text, place if text in VAES else Path(text).expanduser(), own)
     require_fit(text, vae, own / "vae/config.json")
     return vae
 

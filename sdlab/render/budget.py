@@ -15,9 +15,10 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..models.catalogue import Model
 from ..models.checkpoint import TEXT, UNET, VAE, family
 from ..models.heads import read_shapes
-from ..models.layout import configuration, read_json
+from ..models.layout import read_json
 from ..models.locate import part_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
 from ..models.pipeline import (
@@ -30,7 +31,7 @@ from ..models.pipeline import (
     lanes_here,
     unload,
 )
-from ..models.resolve import Model, Native
+from ..models.resolve import Native
 from ..recipe.request import Request
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -85,10 +86,7 @@ class Sizes:
 
 def sizes(model: Model) -> Sizes:
     """From the heads of the model's files: no weights are read."""
-    path = Path(model.path).expanduser().resolve()
-    return _sizes(
-        path, configuration(path, model.config, model.prediction_type), path.stat().st_mtime_ns
-    )
+    return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
 
 
 @functools.lru_cache(64)

@@ -8,11 +8,10 @@ import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import FieldError
-from ..models.resolve import Native, Swaps, denoised_key, native, resolve, swapped
+from ..models.resolve import Native, denoised_key, native, resolve, swapped
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
@@ -127,11 +126,9 @@ def chunks(own: Native, syntax: str | None, *prompts: str) -> int:
 
 def reader(own: Native) -> Any:
     """The model's tokenizer."""
-    from ..models.pipeline import tokenizer
+    from ..models.pipeline import open_tokenizer
 
-    return tokenizer(
-        Path(own.model.path).resolve(), own.weights, Swaps(embeddings=own.swaps.embeddings)
-    )
+    return open_tokenizer(own)
 
 
 def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:

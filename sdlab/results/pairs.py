@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ..models.catalogue import MODELS, Model
 from ..models.heads import read_shapes
 from ..models.locate import PARTS, part_weights
-from ..models.resolve import MODELS, Model, find, layout
+from ..models.resolve import find
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN, UNTELLING
 from .frame import (
@@ -334,7 +335,7 @@ def facts_of(name: str) -> dict[str, str]:
             "prediction type": model.prediction_type,
         }
     try:
-        stated, size = layout(model), parameters(Path(model.path))
+        stated, size = model.layout, parameters(model.place)
     except (
         OSError,
         KeyError,
