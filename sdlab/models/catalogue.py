@@ -141,7 +141,7 @@ class Model:
         """All repositories that have it or had it."""
         return tuple(dict.fromkeys(filter(None, (self.hub, self.file_hub, *self.was))))
 
-    def located(self, name: str) -> Path | None:
+    def locate(self, name: str) -> Path | None:
         """Where the model is on this machine, or None; `name` is the row's."""
         if self.path is None:
             return locate_model(name, self.hubs, self.file)
@@ -416,7 +416,7 @@ def available(task: str | None = "txt2img") -> list[str]:
         if isinstance(model, Model)
         and task in (None, model.task)
         and not model.unsupported
-        and model.located(name)
+        and model.locate(name)
     ]
 
 
@@ -440,7 +440,7 @@ def require_model(name: str, model: Any) -> None:
 def row(name: str, model: Model) -> dict[str, Any]:
     """A model's line in the table."""
     require_model(name, model)
-    place = model.located(name)
+    place = model.locate(name)
     where = f"{model.hub or model.file_hub}{' (unofficial copy)' if model.unofficial and model.hub else ''}"
     return {
         "name": name,
@@ -471,7 +471,7 @@ def stated(model: Model, place: Path | None, fact: str) -> Any:
         return None
 
 
-def how_to_get(name: str, model: Model) -> str:
+def explain_absence(name: str, model: Model) -> str:
     """The message for a checkpoint that is not on this machine: where to get it, and where to put it."""
     size = f", about {model.gigabytes:g} GB" if model.gigabytes else ""
     text = f"model {name!r} ({model.title}) is not on this machine, and sdlab downloads nothing. "

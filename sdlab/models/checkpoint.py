@@ -37,7 +37,7 @@ def family(path: Path) -> str:
     ]
     if missing or not known:
         raise ValueError(
-            f"{path} is {what_else(found)}, not a whole checkpoint of Stable Diffusion v1 or v2 "
+            f"{path} is {describe_other(found)}, not a whole checkpoint of Stable Diffusion v1 or v2 "
             "(UNet, VAE and text encoder in one file, with the names of the original release)"
         )
     channels = channels_in(path)
@@ -62,7 +62,7 @@ def channels_in(path: Path) -> int:
     return read_shapes(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
 
 
-def what_else(found: Shapes) -> str:
+def describe_other(found: Shapes) -> str:
     """In a few words, what a file with such tensors is."""
     names = " ".join(found)
     if "lora" in names:

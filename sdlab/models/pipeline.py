@@ -18,7 +18,7 @@ from ..recipe.schedulers import parse_scheduler
 from .checkpoint import pipeline as single_file_pipeline
 from .checkpoint import read_depth_processor
 from .checkpoint import tokenizer as read_tokenizer
-from .fitting import fit, with_words
+from .exchange import OwnParts, add_words, exchange_parts
 from .layout import read_json
 from .memory import LEVELS, has_own_memory, in_tiles, release, settle
 from .resolve import Model, Native, Swaps
@@ -41,12 +41,25 @@ class Loaded:
     memory_format: str
     lanes: int
     threads: int
+    own: OwnParts
     memory: str = "auto"
 
     def choose_task(self, request: Request) -> Task:
         """Chooses what the request asks this model for."""
         channels = self.pipe.unet.config.in_channels
         return choose_task(request, find_tasks(channels, type(self.pipe).__name__))
+
+    def exchange(self, swaps: Swaps) -> None:
+        """Puts parts in place of the model's own, and its own back for the others."""
+        with quiet():
+            exchange_parts(self.pipe, self.own, swaps)
+
+    def settle(self, memory: str) -> Loaded:
+        """Puts the pipeline on its device, as sparing as `memory` asks for."""
+        settle(self.pipe, self.device, memory)
+        if LEVELS[memory].side_by_side:
+            return self
+        return dataclasses.replace(self, memory=memory, lanes=1, threads=self.lanes * self.threads)
 
     def scheduler(self, name: str) -> Any:
         """A new scheduler of that name, from the checkpoint's own configuration (prediction type, betas) and its options."""
@@ -85,38 +98,31 @@ def dtype_here(device: str) -> str:
 def load(
     own: Native, device: str | None = None, dtype: str | None = None, memory: str = "auto"
 ) -> Loaded:
-    """The model's pipeline with the parts put in place of its own; one loaded before is forgotten, unless it is the same model.
+    """Loads a model's pipeline with the parts in place of its own; another model is forgotten.
 
     Parts are exchanged in place: what an earlier call returned has them from then on, too.
     """
     device = device or device_here()
     dtype = dtype or dtype_here(device)
-    moving = bool(LEVELS[memory].visiting) and has_own_memory(
-        device
-    )  # then parts are where they cannot be exchanged
-    name = (own.weights, device, dtype, memory, *[own.swaps] * moving)
+    visiting = bool(LEVELS[memory].visiting) and has_own_memory(device)
+    # while layers visit the card, parts are where they cannot be exchanged
+    name = (own.weights, device, dtype, memory, *[own.swaps] * visiting)
     if name not in _loaded:
         unload()  # before the next one is read: two of them may not fit
         loaded = read(own.model, device, dtype)
         _read.append(weakref.ref(loaded.pipe.unet))
-        if moving:
-            fitted(loaded, own.swaps)
-        _loaded[name] = settled(loaded, memory)
-    found = _loaded[name] if moving else fitted(_loaded[name], own.swaps)
-    in_tiles(found.pipe.vae, memory)  # whichever VAE it is now
-    return found
+        if visiting:
+            loaded.exchange(own.swaps)
+        _loaded[name] = loaded.settle(memory)
+    if not visiting:
+        _loaded[name].exchange(own.swaps)
+    in_tiles(_loaded[name].pipe.vae, memory)  # whichever VAE it is now
+    return _loaded[name]
 
 
 def is_loaded(own: Native, device: str, dtype: str) -> bool:
     """Whether the model is in memory in that number format, whatever its parts and however sparing."""
     return any(name[:3] == (own.weights, device, dtype) for name in _loaded)
-
-
-def fitted(loaded: Loaded, swaps: Swaps) -> Loaded:
-    """The same with these parts in it, and no others."""
-    with quiet():
-        fit(loaded.pipe, swaps)
-    return loaded
 
 
 def unload() -> None:
@@ -127,22 +133,12 @@ def unload() -> None:
         _read[:] = [unet for unet in _read if unet() is not None]
 
 
-def settled(loaded: Loaded, memory: str) -> Loaded:
-    """The pipeline on its device, as sparing as `memory` asks for."""
-    settle(loaded.pipe, loaded.device, memory)
-    if LEVELS[memory].side_by_side:
-        return loaded
-    return dataclasses.replace(
-        loaded, memory=memory, lanes=1, threads=loaded.lanes * loaded.threads
-    )
-
-
 def read(model: Model, device: str, dtype: str) -> Loaded:
     """The pipeline from the model's folder or file, still on the CPU; nothing is downloaded."""
     import torch
 
     with quiet():
-        pipe = opened(model, getattr(torch, dtype))
+        pipe = open_pipeline(model, getattr(torch, dtype))
     if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
         pipe.vae.float()  # an upscaler's overflows, says diffusers
     narrow = pipe.unet.config.block_out_channels[0] < NARROW
@@ -152,11 +148,13 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
     memory_format = "contiguous_format" if contiguous else "channels_last"
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
-    return Loaded(pipe, device, dtype, memory_format, *lanes_here(device, narrow))
+    return Loaded(
+        pipe, device, dtype, memory_format, *lanes_here(device, narrow), OwnParts.of(pipe)
+    )
 
 
-def opened(model: Model, dtype: Any) -> Any:
-    """diffusers' pipeline on the CPU."""
+def open_pipeline(model: Model, dtype: Any) -> Any:
+    """Opens diffusers' pipeline of a model's folder or file, on the CPU."""
     import diffusers
 
     kind = getattr(diffusers, model.layout.tasks[0].pipeline)
@@ -219,7 +217,7 @@ def open_tokenizer(own: Native) -> Any:
 @functools.lru_cache(8)
 def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
     with quiet():
-        return with_words(read_tokenizer(folder), swaps)
+        return add_words(read_tokenizer(folder), swaps)
 
 
 def machine_facts() -> dict[str, Any]:

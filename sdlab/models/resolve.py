@@ -13,12 +13,11 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
-from .additions import require_embedding, require_lora
-from .catalogue import MODELS, Model, how_to_get, require_model
+from .catalogue import MODELS, Model, explain_absence, require_model
 from .fingerprint import fingerprint_files, fingerprint_model
 from .layout import Layout
+from .parts import Vae, find_embedding, find_lora, find_vae, own_vae
 from .tasks import choose_task, fill_natives, require_scheduler, require_steps
-from .vaes import Vae, find_vae, own_vae
 
 
 def find(name: str) -> Model:
@@ -50,9 +49,9 @@ def find_row(name: str, model: Model) -> Model:
         return model
     if model.unsupported:
         raise ValueError(f"model {name!r} ({model.title}) cannot be run: {model.unsupported}")
-    place = model.located(name)
+    place = model.locate(name)
     if place is None:
-        raise FileNotFoundError(how_to_get(name, model))
+        raise FileNotFoundError(explain_absence(name, model))
     return dataclasses.replace(model, path=place)
 
 
@@ -125,7 +124,7 @@ def swapped(own: Native, request: Request) -> Native:
         vae = find_swap(request.vae, own) if request.vae else None
     with blame_field("lora"):
         loras = tuple(
-            (file := require_lora(each.path, own.layout), each.scale, fingerprint_file(file))
+            (file := find_lora(each.path, own.layout), each.scale, fingerprint_file(file))
             for each in read_loras(request.lora)
         )
     with blame_field("textual_inversion"):
@@ -137,7 +136,7 @@ def find_embeddings(text: str | None, layout: Layout) -> tuple[tuple[Path, str, 
     """Finds the textual inversions of a request, and refuses two of one token."""
     found = []
     for each in read_embeddings(text):
-        file, token = require_embedding(each.path, layout)
+        file, token = find_embedding(each.path, layout)
         found.append((file, each.token or token, fingerprint_file(file)))
     tokens = [token for _, token, _ in found]
     if len(set(tokens)) < len(tokens):
@@ -151,7 +150,7 @@ def find_embeddings(text: str | None, layout: Layout) -> tuple[tuple[Path, str, 
 def find_swap(text: str, own: Native) -> tuple[Vae, str] | None:
     """Finds a VAE by its name or place, with its fingerprint; None if it is the model's own."""
     found, mine = find_vae(text, own.model.configuration), own_vae(own.model)
-    prints = [fingerprint_files(dict(each.files)) for each in (found, mine)]
+    prints = [fingerprint_files(each.files) for each in (found, mine)]
     return None if prints[0] == prints[1] else (found, prints[0])
 
 

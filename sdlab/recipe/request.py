@@ -82,7 +82,7 @@ class Request:
         the height and width of pictures whose sides are multiples of 32, from 64.
     vae : str, optional
         Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or
-        another name in `sdlab.models.vaes.VAES`, a name in `MODELS` (for its VAE), a folder, or a
+        another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, or a
         single file.
     lora : str, optional
         One or several LoRA files, each with the scale at which it acts, else 1:

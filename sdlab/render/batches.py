@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from ..errors import GenerationError
-from ..models.additions import hash_parts
 from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, release
+from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
 from ..models.resolve import Native, swapped
 from ..progress import Progress

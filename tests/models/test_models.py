@@ -120,7 +120,7 @@ def test_a_file_of_the_models_folder_is_found_by_its_name(tmp_path, monkeypatch,
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("version https://git-lfs.github.com/spec/v1")
-    assert MODELS["sd-v1-4"].located("sd-v1-4") is None  # a pointer is no model
+    assert MODELS["sd-v1-4"].locate("sd-v1-4") is None  # a pointer is no model
     (tmp_path / file).write_bytes(bytes(2000))
     assert find("sd-v1-4").path == tmp_path / file
     assert MODELS["sd-v1-4"].path is None
