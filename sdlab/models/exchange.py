@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,8 @@ def read_vae_file(vae: Vae) -> Any:
     parts = ("encoder", "decoder", "quant_conv", "post_quant_conv")  # a checkpoint holds more
     found = {name: tensor for name, tensor in found.items() if name.split(".")[0] in parts}
     made = AutoencoderKL.from_config(read_json(vae.config))
-    try:
-        weights = convert_ldm_vae_checkpoint(found, made.config)
-    except KeyError as error:
-        raise ValueError(f"{vae.path}: its VAE lacks {error}; is the file whole?") from None
-    require_same(f"{vae.path}: its VAE", made.state_dict(), weights)
+    convert = partial(convert_ldm_vae_checkpoint, config=made.config)
+    weights = require_same(f"{vae.path}: its VAE", made, convert, found)
     made.load_state_dict(weights, strict=False)
     return made
 
@@ -158,10 +156,10 @@ def add_lora(pipe: Any, file: Path, name: str) -> None:
             f"lora: {file} does not fit the model ({type(error).__name__}: {error!s:.300})"
         ) from None
     parts = [*pipe.unet.modules(), *pipe.text_encoder.modules()]
-    layers = [layer for layer in parts if name in getattr(layer, "lora_A", ())]
-    if len(layers) != len(read_downs(file)):
+    layers, changed = [p for p in parts if name in getattr(p, "lora_A", ())], len(read_downs(file))
+    if len(layers) != changed:
         raise ValueError(
-            f"lora: {file} changes {len(read_downs(file))} layers, and this model has {len(layers)} of"
+            f"lora: {file} changes {changed} layers, and this model has {len(layers)} of"
             " them; it was made for another kind of model, or trained in a way that diffusers does"
             " not read"
         )

@@ -1,4 +1,4 @@
-"""The fingerprint of weights: 32 digits of their content, wherever they lie and whatever they are called."""
+"""The fingerprint of weights: 32 digits of their content, wherever they lie."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from .catalogue import Model
-from .checkpoint import MERGES, packed_tokenizer
+from .checkpoint import MERGES, has_packed_tokenizer
 from .layout import read_json
 
 CACHE = (
@@ -35,7 +35,7 @@ def fingerprint_model(model: Model) -> str:
             if file.suffix in {".json", ".txt"} or name.startswith("depth_estimator/")
         }  # which no single file has
         files["checkpoint"] = model.place
-        if packed_tokenizer(config):
+        if has_packed_tokenizer(config):
             files["merges"] = MERGES
     return fingerprint_files(files)
 

@@ -49,7 +49,8 @@ def read_shapes(path: Path) -> Shapes:
         return {name: tuple(tensor.shape) for name, tensor in tensors_in(path).items()}
     try:
         with safe_open(path, "np") as head:  # "pt" would load torch
-            return {name: tuple(head.get_slice(name).get_shape()) for name in head.keys()}  # noqa: SIM118
+            names = head.keys()
+            return {name: tuple(head.get_slice(name).get_shape()) for name in names}
     except SafetensorError as error:
         raise ValueError(
             f"{path} is not readable as safetensors: is it complete? It has"

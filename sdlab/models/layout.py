@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from .checkpoint import pack, require_fit
+from .checkpoint import choose_pack, require_fit
 from .locate import PARTS, has_weights
 from .tasks import NOT_RUN, Task, find_tasks, list_channels
 
@@ -52,7 +52,11 @@ def find_configuration(place: Path, config: str | Path | None, prediction_type: 
         )
     if not place.is_file():
         return place
-    return pack(place, prediction_type) if config is None else Path(config).expanduser().resolve()
+    return (
+        choose_pack(place, prediction_type)
+        if config is None
+        else Path(config).expanduser().resolve()
+    )
 
 
 def read_layout(place: Path, folder: Path) -> Layout:
@@ -138,6 +142,7 @@ def require_whole(folder: Path, index: dict) -> None:
 
 
 def read_json(path: Path) -> dict:
+    """Reads a file of a model's folder, or says what is wrong with that."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -37,9 +37,9 @@ def locate_vae(name: str, hubs: tuple[str, ...], file: str) -> Path | None:
 def search(
     name: str, hubs: tuple[str, ...], file: str, mark: str, is_whole: Callable[[Path], bool]
 ) -> Path | None:
-    """Looks below `SDLAB_MODELS`, then in the cache of huggingface_hub, where `hf download` puts it.
+    """Looks below `SDLAB_MODELS`, then in the cache of huggingface_hub.
 
-    `mark` is the file by which a folder in the cache is found.
+    There `hf download` puts things; `mark` is the file by which a folder of it is found.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -61,7 +61,7 @@ def search(
 
 
 def own_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
-    """The folders to look into: those called like the row, or like one of its repositories."""
+    """Lists the folders to look into: those called like the row, or like a repository of it."""
     top = os.environ.get(VARIABLE)
     names = dict.fromkeys([name, *(hub.split("/")[1] for hub in hubs), *hubs])
     return [Path(top).expanduser() / each for each in names] if top else []
@@ -96,12 +96,12 @@ def is_vae(folder: Path) -> bool:
 
 
 def vae_weights(folder: Path) -> list[Path]:
-    """The file that diffusers reads of a VAE's folder, .safetensors before .bin; [] if none."""
+    """Lists the file that diffusers reads of a VAE's folder, .safetensors before .bin."""
     return [path for name in VAE_WEIGHTS if (path := folder / name).is_file()][:1]
 
 
 def part_weights(folder: Path) -> list[Path]:
-    """The files that diffusers reads of a part's folder: .safetensors, or else .bin; no variant."""
+    """Lists the files that diffusers reads of a part's folder: .safetensors, or else .bin."""
     kinds = (sorted(folder.glob(f"*{kind}")) for kind in (".safetensors", ".bin"))
     return next(filter(None, ([f for f in kind if f.name.count(".") == 1] for kind in kinds)), [])
 

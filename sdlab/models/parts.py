@@ -1,11 +1,10 @@
-"""What may stand in place of a model's own parts: VAEs, LoRAs, learned words; found, read and checked.
+"""What may stand in place of a model's own parts: VAEs, LoRAs and learned words, in their files.
 
 Facts about the published VAEs are from their model cards; no published file was at hand.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..recipe.parts import read_embeddings, read_loras
-from .catalogue import MODELS, Model, explain_absence, require_model
+from .catalogue import MODELS, Model, find_row
 from .checkpoint import VAE, describe_other, require_suffix
 from .heads import PICKLES, Shapes, read_shapes, remember_file
 from .layout import Layout, read_json
@@ -27,7 +26,9 @@ OURS = ("unet.", "text_encoder.", "lora_unet_", "lora_te_", "lora_te1_")
 REFUSED = {  # in a LoRA: what diffusers would leave out, or cannot read for these models
     r"lora_te2_|text_encoder_2\.|label_emb": "made for SDXL, which has two text encoders",
     r"dora_scale|magnitude_vector": "a DoRA, whose magnitudes diffusers leaves out",
-    r"\.hada_|\.lokr_|\.lora_mid|\.oft_|\.glora": "a LyCORIS of a kind that diffusers does not read",
+    r"\.hada_|\.lokr_|\.lora_mid|\.oft_|\.glora": (
+        "a LyCORIS of a kind that diffusers does not read"
+    ),
 }
 
 # VAEs
@@ -98,7 +99,7 @@ class Vae:
 
 
 def own_vae(model: Model) -> Vae:
-    """A model's own VAE, in its folder or file."""
+    """Finds a model's own VAE, in its folder or file."""
     place = model.place
     return Vae(place if place.is_file() else place / "vae", model.configuration / "vae/config.json")
 
@@ -117,10 +118,7 @@ def find_vae(text: str, own: Path) -> Vae:
         It is not here, is none, or does not fit the model.
     """
     if text in MODELS:
-        require_model(text, model := MODELS[text])
-        if (place := model.locate(text)) is None:
-            raise FileNotFoundError(explain_absence(text, model))
-        vae = own_vae(dataclasses.replace(model, path=place))
+        vae = own_vae(find_row(text, runs=False))
     else:
         place = VAES[text].locate(text) if text in VAES else Path(text).expanduser()
         vae = open_vae(text, place, own)
@@ -239,12 +237,12 @@ def check_lora(path: Path, layout: Layout) -> None:
 
 
 def read_downs(path: Path) -> Shapes:
-    """Reads the shapes (rank, width of the layer's input, ...) of the first matrix of each layer."""
+    """Reads the shapes (rank, width of the input, ...) of the first matrix of each layer."""
     return {name: shape for name, shape in read_shapes(path).items() if DOWN.search(name)}
 
 
 def input_width(name: str, layout: Layout) -> int | None:
-    """The width of a layer's input, as far as known; -1 for a layer that the model has not."""
+    """Tells how wide a layer's input is, as far as known; -1 if the model has no such layer."""
     if name.startswith(("text_encoder", "lora_te")):
         layer = re.search(r"_layers_(\d+)_", name)
         if layer and int(layer[1]) >= layout.text_layers:
@@ -257,7 +255,7 @@ def input_width(name: str, layout: Layout) -> int | None:
 
 
 def find_embedding(text: str, layout: Layout) -> tuple[Path, str]:
-    """Finds a textual inversion's file and token, and refuses vectors that the model cannot take."""
+    """Finds a textual inversion's file and token, if the model can take its vectors."""
     file = find_file("textual_inversion", text)
     return file, check_embedding(file, layout)
 

@@ -1,4 +1,4 @@
-"""A model's folder or file becomes a diffusers pipeline on this machine: device, number format, one loaded at a time."""
+"""Loads a model as a diffusers pipeline on this machine: device, number format, one at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import functools
 import os
 import platform
 import weakref
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +16,7 @@ from typing import Any
 
 from ..recipe.request import Request
 from ..recipe.schedulers import parse_scheduler
-from .checkpoint import pipeline as single_file_pipeline
-from .checkpoint import read_depth_processor
-from .checkpoint import tokenizer as read_tokenizer
+from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .exchange import OwnParts, add_words, exchange_parts
 from .layout import read_json
 from .memory import LEVELS, has_own_memory, in_tiles, release, settle
@@ -26,14 +25,22 @@ from .tasks import Task, choose_task, find_tasks
 
 NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
 WIDE_LANES = 4
-TOGETHER = 4096  # latent pixels in one call of the UNet; more are hardly faster, and leave lanes without a batch
+TOGETHER = 4096  # latent pixels in a UNet's call; more are hardly faster, and leave lanes idle
 _loaded: dict[tuple, Loaded] = {}  # at most one
 _read: list[weakref.ref] = []  # UNets that may be in memory still
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pipeline in memory, and how it computes: `lanes` batches at a time, each on `threads` processor threads."""
+    """A pipeline in memory, and how it computes.
+
+    Parameters
+    ----------
+    lanes, threads : int
+        Batches at a time, and the processor threads of each.
+    own : OwnParts
+        What it came with, in whose place other parts may stand.
+    """
 
     pipe: Any
     device: str
@@ -62,7 +69,10 @@ class Loaded:
         return dataclasses.replace(self, memory=memory, lanes=1, threads=self.lanes * self.threads)
 
     def scheduler(self, name: str) -> Any:
-        """A new scheduler of that name, from the checkpoint's own configuration (prediction type, betas) and its options."""
+        """Makes a new scheduler of that name and its options.
+
+        The rest (prediction type, betas) is from the checkpoint's own configuration.
+        """
         import diffusers
 
         kind, options = parse_scheduler(name)
@@ -71,20 +81,16 @@ class Loaded:
 
 
 def device_here() -> str:
-    """The fastest device that torch finds: an NVIDIA or AMD card ("cuda"), Apple's ("mps", never tried here), or "cpu"."""
+    """Chooses the fastest device: an NVIDIA or AMD card ("cuda"), Apple's ("mps"), or "cpu"."""
     import torch
 
-    return (
-        "cuda"
-        if torch.cuda.is_available()
-        else "mps"
-        if torch.backends.mps.is_available()
-        else "cpu"
-    )
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"  # "mps" was never tried
 
 
 def dtype_here(device: str) -> str:
-    """The fastest number format that the device computes natively, float16 first: it is closest to float32."""
+    """Chooses the fastest number format that the device has; float16 is closest to float32."""
     import torch
 
     if device != "cpu":
@@ -121,7 +127,7 @@ def load(
 
 
 def is_loaded(own: Native, device: str, dtype: str) -> bool:
-    """Whether the model is in memory in that number format, whatever its parts and however sparing."""
+    """Tells whether a model is in memory in that number format, whatever its parts."""
     return any(name[:3] == (own.weights, device, dtype) for name in _loaded)
 
 
@@ -134,7 +140,7 @@ def unload() -> None:
 
 
 def read(model: Model, device: str, dtype: str) -> Loaded:
-    """The pipeline from the model's folder or file, still on the CPU; nothing is downloaded."""
+    """Reads a model's pipeline, still onto the CPU; nothing is downloaded."""
     import torch
 
     with quiet():
@@ -142,15 +148,12 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
     if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
         pipe.vae.float()  # an upscaler's overflows, says diffusers
     narrow = pipe.unet.config.block_out_channels[0] < NARROW
-    contiguous = device == "cpu" and (
-        narrow or dtype == "float32"
-    )  # channels_last would be slower there
-    memory_format = "contiguous_format" if contiguous else "channels_last"
+    slower = device == "cpu" and (narrow or dtype == "float32")  # would channels_last be
+    memory_format = "contiguous_format" if slower else "channels_last"
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
-    return Loaded(
-        pipe, device, dtype, memory_format, *lanes_here(device, narrow), OwnParts.of(pipe)
-    )
+    lanes, threads = lanes_here(device, narrow)
+    return Loaded(pipe, device, dtype, memory_format, lanes, threads, OwnParts.of(pipe))
 
 
 def open_pipeline(model: Model, dtype: Any) -> Any:
@@ -159,10 +162,9 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
 
     kind = getattr(diffusers, model.layout.tasks[0].pipeline)
     if model.place.is_file():
-        return single_file_pipeline(model.place, model.configuration, dtype)
-    old = "DPTFeatureExtractor" in (
-        read_json(model.place / "model_index.json").get("feature_extractor") or ()
-    )
+        return open_single_file(model.place, model.configuration, dtype)
+    index = read_json(model.place / "model_index.json")
+    old = "DPTFeatureExtractor" in (index.get("feature_extractor") or ())
     left_out = {"feature_extractor": None} if old else {}
     pipe = kind.from_pretrained(model.place, dtype=dtype, local_files_only=True, **left_out)
     if old:  # the class that checkpoints of 2022 name for their depth estimator is gone
@@ -171,7 +173,7 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
 
 
 def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
-    """How many batches at a time, and the threads of each.
+    """Chooses how many batches to compute at a time, and the threads of each.
 
     One thread computes a row of a batch alike wherever it stands; several may not (measured: 3 and
     6 threads change the last bits). So a lane has one thread, unless the cores are many and each
@@ -185,13 +187,13 @@ def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
 
 
 def cells_together(height: int, width: int, threads: int) -> int:
-    """How many cells of so many latent pixels share a call of the UNet: a cell alone, where threads share its work."""
+    """Counts the cells of so many latent pixels for a UNet's call; one, if threads share it."""
     return 1 if threads > 1 else max(1, min(8, TOGETHER // (height * width)))
 
 
 @contextmanager
-def quiet():
-    """Loading without the libraries' progress bars and notes, which say nothing about the experiment."""
+def quiet() -> Iterator[None]:
+    """Silences the libraries' progress bars and notes, which tell nothing of the experiment."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     import diffusers.utils.logging
     import transformers.utils.logging
@@ -210,7 +212,7 @@ def quiet():
 
 
 def open_tokenizer(own: Native) -> Any:
-    """Opens a model's tokenizer alone, which is quick to read, with its textual inversions' tokens."""
+    """Opens a model's tokenizer alone, with the tokens of its textual inversions; that is quick."""
     return _tokenizer(own.model.configuration, own.weights, Swaps(embeddings=own.swaps.embeddings))
 
 
@@ -221,7 +223,7 @@ def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
 
 
 def machine_facts() -> dict[str, Any]:
-    """What can change the bits of a picture besides its recipe: versions and processor."""
+    """Tells what can change a picture's bits besides its recipe: versions and processor."""
     import diffusers
     import torch
     import transformers
@@ -242,11 +244,10 @@ def machine_facts() -> dict[str, Any]:
 
 @functools.cache
 def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    try:
+    """Reads the processor's name, as far as the system tells it."""
+    with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(
             line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
         )
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown processor"
+    return platform.processor() or "unknown processor"

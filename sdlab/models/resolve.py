@@ -1,4 +1,4 @@
-"""Finds a model by its name or place, and makes a request a recipe, in which nothing is left open."""
+"""Finds a model by name or place, and makes of a request a recipe, where nothing is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
-from .catalogue import MODELS, Model, explain_absence, require_model
+from .catalogue import MODELS, Model, find_row
 from .fingerprint import fingerprint_files, fingerprint_model
 from .layout import Layout
 from .parts import Vae, find_embedding, find_lora, find_vae, own_vae
@@ -31,7 +31,7 @@ def find(name: str) -> Model:
         No such model, or one that cannot be run.
     """
     if name in MODELS:
-        return find_row(name, MODELS[name])
+        return find_row(name)
     place = Path(name).expanduser()
     if (place / "model_index.json").is_file() or place.is_file():
         return Model(path=place)
@@ -40,19 +40,6 @@ def find(name: str) -> Model:
         " path of a folder in diffusers' layout (one with a model_index.json), of a .safetensors or"
         " of a .ckpt file works too; nothing is downloaded"
     )
-
-
-def find_row(name: str, model: Model) -> Model:
-    """Gives a row a path, which sdlab looks for where it has none."""
-    require_model(name, model)
-    if model.path is not None:
-        return model
-    if model.unsupported:
-        raise ValueError(f"model {name!r} ({model.title}) cannot be run: {model.unsupported}")
-    place = model.locate(name)
-    if place is None:
-        raise FileNotFoundError(explain_absence(name, model))
-    return dataclasses.replace(model, path=place)
 
 
 @dataclass(frozen=True)
@@ -74,7 +61,7 @@ class Swaps:
         return self != OWN
 
     def over(self, weights: str) -> str:
-        """The fingerprint of these parts in a model of that fingerprint; its own without any."""
+        """Computes the fingerprint of a model of that fingerprint with these parts."""
         said = [
             weights,
             self.vae and self.vae[1],
@@ -89,7 +76,7 @@ OWN = Swaps()  # nothing is in place of anything
 
 @dataclass(frozen=True)
 class Native:
-    """All that a request can inherit from its model, read once for many requests; `weights` are the model's own."""
+    """All that a request can inherit from its model; `weights` is the model's own fingerprint."""
 
     model: Model
     layout: Layout
@@ -186,13 +173,9 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         for name in PROMPTS:
             with blame_field(name):
                 require_no_network(name, getattr(request, name))
-    values: dict[str, Any] = {
-        "guidance_scale": model.guidance_scale,
-        "num_inference_steps": model.num_inference_steps,
-        "height": facts.height,
-        "width": facts.width,
-        **fill_natives(request, facts),
-    }
+    values: dict[str, Any] = {"height": facts.height, "width": facts.width}
+    values |= {name: getattr(model, name) for name in ("guidance_scale", "num_inference_steps")}
+    values |= fill_natives(request, facts)
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
     with blame_field("scheduler"):
@@ -200,11 +183,21 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     with blame_field("watermark"):
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})
+    check_recipe(recipe, facts)
+    return recipe
+
+
+def check_recipe(recipe: Recipe, facts: Layout) -> None:
+    """Refuses what the recipe's scheduler, steps or model cannot do."""
     require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta)
-    require_layers(recipe, facts.text_layers)
+    if recipe.clip_skip >= facts.text_layers:
+        raise FieldError(
+            f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has"
+            f" {facts.text_layers} layers, so at most {facts.text_layers - 1} can be skipped",
+            "clip_skip",
+        )
     require_steps(recipe.strength, recipe.num_inference_steps)
     require_scheduler(recipe, choose_task(recipe, facts.tasks))
-    return recipe
 
 
 def require_weights(request: Request, weights: str, swapped: bool) -> None:
@@ -218,18 +211,8 @@ def require_weights(request: Request, weights: str, swapped: bool) -> None:
         )
 
 
-def require_layers(recipe: Recipe, layers: int) -> None:
-    """Refuses to skip more layers than the text encoder has."""
-    if recipe.clip_skip >= layers:
-        raise FieldError(
-            f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has {layers}"
-            f" layers, so at most {layers - 1} can be skipped",
-            "clip_skip",
-        )
-
-
 def name_mark(watermark: str | None, height: int, width: int) -> str | None:
-    """Gives the one name of a mark ("StableDiffusionV1" is "sd-v1"), if the picture has room for it."""
+    """Gives the one name of a mark ("StableDiffusionV1" is "sd-v1"), if it has room."""
     if watermark is None:
         return None
     from ..watermark.dwtdct import MIN_AREA  # here alone: NumPy is not needed without a mark
@@ -254,12 +237,14 @@ def name_mark(watermark: str | None, height: int, width: int) -> str | None:
 
 
 def reads_input(request: Request, own: Native) -> bool:
-    """Whether a VAE reads the input picture before denoising; the x4 upscaler takes it as it is."""
+    """Tells whether a VAE reads the input picture before denoising."""
     return choose_task(request, own.layout.tasks).encodes
 
 
 def denoised_key(request: Request, own: Native) -> str | None:
-    """The key of the recipe without what comes after denoising, VAE and mark; None if a VAE reads a picture before that.
+    """Computes the key of a recipe without what comes after denoising: VAE and mark.
+
+    It is None if a VAE reads a picture before that.
 
     Parameters
     ----------

@@ -145,7 +145,7 @@ NOT_RUN = {8: "made for following instructions (InstructPix2Pix)"}  # channels: 
 
 
 def find_tasks(channels: int, pipeline: str = "") -> list[Task]:
-    """Finds what a model is for, by the channels of its UNet and the class that its folder states."""
+    """Finds what a model is for, by its UNet's channels and the class that its folder states."""
     rows = [row for row in TASKS.values() if channels in row.channels]
     of_class = [row for row in rows if row.by_class and row.pipeline == pipeline]
     return of_class or [row for row in rows if not row.by_class]
@@ -158,7 +158,7 @@ def choose_task(request: Request, tasks: Sequence[Task]) -> Task:
 
 
 def list_channels() -> str:
-    """Lists the numbers of channels that are known, each with its first task: "4 (txt2img), ..."."""
+    """Lists the known numbers of channels, each with its first task: "4 (txt2img), ..."."""
     first = {n: name for name, row in reversed(TASKS.items()) for n in row.channels}
     return ", ".join(f"{number} ({first[number]})" for number in sorted(first))
 

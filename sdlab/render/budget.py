@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..models.catalogue import Model
-from ..models.checkpoint import TEXT, UNET, VAE, family
+from ..models.checkpoint import TEXT, UNET, VAE, tell_family
 from ..models.heads import read_shapes
 from ..models.layout import read_json
 from ..models.locate import part_weights
@@ -107,7 +107,7 @@ def _sizes(path: Path, config: Path, changed: int) -> Sizes:
 
 def parts_of_file(path: Path) -> dict[str, list[int]]:
     """{part: the number of numbers in each of its tensors} of a single file; what else is in it is not loaded."""
-    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[family(path)]}
+    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[tell_family(path)]}
     return {
         part: [
             math.prod(shape) for name, shape in read_shapes(path).items() if name.startswith(prefix)

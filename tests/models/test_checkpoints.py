@@ -8,7 +8,7 @@ import pytest
 from originals import legacy, original, real_head, write_folder, write_head
 
 from sdlab import MODELS, Model, Request, run
-from sdlab.models.checkpoint import CONFIGS, tokenizer
+from sdlab.models.checkpoint import CONFIGS, read_tokenizer
 from sdlab.models.fingerprint import fingerprint_model
 from sdlab.models.pipeline import load, unload
 from sdlab.models.resolve import native
@@ -204,9 +204,9 @@ def test_the_packs_fit_the_whole_heads_of_the_originals(tmp_path):
 
 @pytest.mark.parametrize("pack, pad", [("v1", 49407), ("v2-base", 0), ("v2-768", 0)])
 def test_the_packed_tokenizer_gives_the_known_ids_of_clip(pack, pad):
-    ids = tokenizer(CONFIGS / pack)("a photo of a cat", padding="max_length")["input_ids"]
+    ids = read_tokenizer(CONFIGS / pack)("a photo of a cat", padding="max_length")["input_ids"]
     assert ids == [49406, 320, 1125, 539, 320, 2368, 49407] + [pad] * 70
-    assert tokenizer(CONFIGS / pack).model_max_length == 77
+    assert read_tokenizer(CONFIGS / pack).model_max_length == 77
 
 
 @pytest.mark.parametrize(
