@@ -82,7 +82,7 @@ class Request:
         the height and width of pictures whose sides are multiples of 32, from 64.
     vae : str, optional
         Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or
-        another name in `sdlab.models.vaes.VAES`, a name in `MODELS` (for its VAE), a folder, or a
+        another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, or a
         single file.
     lora : str, optional
         One or several LoRA files, each with the scale at which it acts, else 1:
@@ -221,6 +221,7 @@ class Request:
         placeholder="cat.png",
         nothing="none",
         hint="The picture to begin with: for changing it, inpainting, depth and upscaling.",
+        shows="the picture to begin with",
         fold=INPUTS,
         pace=2,
     )
@@ -231,6 +232,9 @@ class Request:
         placeholder="mask.png",
         nothing="none",
         hint="For inpainting: white where the image is to be painted anew.",
+        shows="white where the picture is to be painted anew",
+        goes_with="image= on a model of texts or of inpainting, such as 'tiny-v1' or"
+        " 'sd-v1-5-inpainting'",
         fold=INPUTS,
         pace=2,
     )
@@ -241,6 +245,7 @@ class Request:
         placeholder="estimated",
         nothing="none",
         hint="For models guided by depth: light where it is near. Empty: the model estimates it.",
+        goes_with="a model guided by depth, such as 'tiny-depth' or 'sd-v2-depth'",
         fold=INPUTS,
         pace=2,
     )
@@ -250,6 +255,7 @@ class Request:
         greatest=1.0,
         a1111=("Denoising strength",),
         hint="0 to 1: how much of the image may change. Empty: 0.8, and 1 for inpainting.",
+        goes_with="image= on any model but an upscaler",
         fold=INPUTS,
         pace=2,
     )
@@ -259,6 +265,7 @@ class Request:
         greatest=1000,
         a1111=("Noise level",),
         hint="How much noise an upscaler puts into the image first. Empty: 20.",
+        goes_with="a x4 upscaler, such as 'sd-x4-upscaler'",
         fold=INPUTS,
         pace=2,
     )

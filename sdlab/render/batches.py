@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from ..errors import GenerationError
-from ..models.additions import hash_parts
 from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, release
+from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
 from ..models.resolve import Native, swapped
 from ..progress import Progress
@@ -295,7 +295,7 @@ class Lanes:
                 picture,
                 {
                     **facts,
-                    "task": renderer.task(cell.request),
+                    "task": renderer.loaded.choose_task(cell.request).name,
                     "nsfw": picture.nsfw,
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
                 },

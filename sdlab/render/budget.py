@@ -15,10 +15,12 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..models.checkpoint import TEXT, UNET, VAE, family, shapes, shapes_in_safetensors
-from ..models.layout import configuration, read_json
+from ..models.catalogue import Model
+from ..models.checkpoint import TEXT, UNET, VAE, tell_family
+from ..models.heads import read_shapes
+from ..models.layout import read_json
+from ..models.locate import part_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.pickles import tensors_in
 from ..models.pipeline import (
     NARROW,
     Loaded,
@@ -29,7 +31,7 @@ from ..models.pipeline import (
     lanes_here,
     unload,
 )
-from ..models.resolve import Model, Native
+from ..models.resolve import Native
 from ..recipe.request import Request
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -84,10 +86,7 @@ class Sizes:
 
 def sizes(model: Model) -> Sizes:
     """From the heads of the model's files: no weights are read."""
-    path = Path(model.path).expanduser().resolve()
-    return _sizes(
-        path, configuration(path, model.config, model.prediction_type), path.stat().st_mtime_ns
-    )
+    return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
 
 
 @functools.lru_cache(64)
@@ -108,9 +107,11 @@ def _sizes(path: Path, config: Path, changed: int) -> Sizes:
 
 def parts_of_file(path: Path) -> dict[str, list[int]]:
     """{part: the number of numbers in each of its tensors} of a single file; what else is in it is not loaded."""
-    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[family(path)]}
+    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[tell_family(path)]}
     return {
-        part: [math.prod(shape) for name, shape in shapes(path).items() if name.startswith(prefix)]
+        part: [
+            math.prod(shape) for name, shape in read_shapes(path).items() if name.startswith(prefix)
+        ]
         for part, prefix in prefixes.items()
     }
 
@@ -123,25 +124,14 @@ def parts_of_folder(folder: Path) -> dict[str, list[int]]:
         if isinstance(value, list) and value[0]
     ]
     found = {
-        part: [math.prod(shape) for file in weights_in(folder / part) for shape in heads(file)]
+        part: [
+            math.prod(shape)
+            for file in part_weights(folder / part)
+            for shape in read_shapes(file).values()
+        ]
         for part in named
     }
     return {part: counts for part, counts in found.items() if counts}
-
-
-def weights_in(part: Path) -> list[Path]:
-    """The files that diffusers reads: safetensors, or else pickles."""
-    kinds = [
-        [f for f in part.glob(f"*{kind}") if f.name.count(".") == 1]
-        for kind in (".safetensors", ".bin")
-    ]
-    return kinds[0] or kinds[1]
-
-
-def heads(file: Path) -> list[tuple[int, ...]]:
-    if file.suffix == ".safetensors":
-        return list(shapes_in_safetensors(file, file.stat().st_size).values())
-    return [tuple(tensor.shape) for tensor in tensors_in(file).values()]
 
 
 def needed(

@@ -23,7 +23,6 @@ from PIL import Image
 
 from ..models.memory import in_float32
 from ..models.pipeline import Loaded, cells_together
-from ..models.tasks import task_of
 from ..recipe.request import Request
 from ..watermark.dwtdct import embed_watermark
 from ..watermark.payloads import find_payload
@@ -73,13 +72,9 @@ class Renderer:
         self._texts: dict[tuple[str, int, str | None], torch.Tensor] = {}
         self._lock = threading.Lock()
 
-    def task(self, request: Request) -> str:
-        """What the request asks this model for."""
-        return task_of(request, self.loaded.pipe.unet.config.in_channels)
-
     def batch_size(self, request: Request) -> int:
         """How many cells of that size share a call."""
-        if self.task(request) == "latent_upscale":
+        if not self.loaded.choose_task(request).start:
             return 1
         return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
 
@@ -108,7 +103,7 @@ class Renderer:
     def _denoised(self, cells: Sequence[Request], on_step: OnStep) -> torch.Tensor:
         """The finished latents of a whole batch (B, C, h, w)."""
         first, pipe = cells[0], self.loaded.pipe
-        if self.task(first) == "latent_upscale":
+        if not self.loaded.choose_task(first).start:
             return enlarged(self.loaded, first, *self._conditions.to_enlarge(first), on_step)
         cond, uncond = (
             torch.cat(texts) for texts in zip(*map(self._both, cells))
@@ -158,7 +153,7 @@ class Renderer:
             for r in requests
             for text in (r.prompt, r.negative_prompt)
         }
-        if 2 * len(how) > TEXTS_KEPT or self.task(requests[0]) == "latent_upscale":
+        if 2 * len(how) > TEXTS_KEPT or not self.loaded.choose_task(requests[0]).start:
             return False
         try:
             for request in requests:

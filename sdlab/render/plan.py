@@ -8,12 +8,11 @@ import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ..errors import FieldError
-from ..models.resolve import Native, Swaps, denoised_key, native, resolve, swapped
-from ..models.tasks import task_of
+from ..models.resolve import Native, denoised_key, native, resolve, swapped
+from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights
@@ -93,7 +92,7 @@ def grouped(cells: list[Cell], natives: dict[str, Native]) -> list[list[Cell]]:
     def shared(cell: Cell) -> tuple:
         r = cell.request
         texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
-        task = task_of(r, natives[r.model].layout.channels_in)
+        task = choose_task(r, natives[r.model].layout.tasks).name
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
         return (
             *parts,
@@ -127,11 +126,9 @@ def chunks(own: Native, syntax: str | None, *prompts: str) -> int:
 
 def reader(own: Native) -> Any:
     """The model's tokenizer."""
-    from ..models.pipeline import tokenizer
+    from ..models.pipeline import open_tokenizer
 
-    return tokenizer(
-        Path(own.model.path).resolve(), own.weights, Swaps(embeddings=own.swaps.embeddings)
-    )
+    return open_tokenizer(own)
 
 
 def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:
@@ -222,7 +219,7 @@ def unusual(request: Request, own: Native) -> str | None:
         own.layout,
         request.height * request.width / (own.layout.height * own.layout.width),
     )
-    if task_of(request, native.channels_in) in ("upscale", "latent_upscale"):
+    if choose_task(request, native.tasks).enlarges:
         return None
     expected = (
         "things that are there twice, or run on"

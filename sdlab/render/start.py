@@ -20,7 +20,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 
 from ..models.pipeline import Loaded
-from ..models.tasks import steps_taken, task_of
+from ..models.tasks import steps_taken
 from ..pictures import read_picture
 from ..recipe.request import Request
 
@@ -94,23 +94,14 @@ class Conditions:
 
     def begin(self, cells: Sequence[Request]) -> Begin:
         """The start of a batch of one task, size, strength and number of steps."""
-        pipe, first = self.loaded.pipe, cells[0]
-        task = task_of(first, pipe.unet.config.in_channels)
-        if task == "txt2img":
-            factor = pipe.vae_scale_factor
-            shape = (pipe.vae.config.latent_channels, first.height // factor, first.width // factor)
-            return from_noise(shape, self.loaded.device)
-        of_task = {
-            "img2img": self._from_picture,
-            "inpaint": self._inside_mask,
-            "depth2img": self._with_depth,
-            "upscale": self._enlarging,
-        }[task]
+        start = getattr(self, f"_{self.loaded.choose_task(cells[0]).start}")
+        return lambda scheduler, generators, steps: start(cells, scheduler, generators, steps)
 
-        def begin(scheduler: Any, generators: Generators, steps: int) -> Start:
-            return of_task(cells, scheduler, generators, steps)
-
-        return begin
+    def _from_noise(
+        self, cells: Sequence[Request], scheduler: Any, generators: Generators, steps: int
+    ) -> Start:
+        shape = (self.loaded.pipe.vae.config.latent_channels, *self._small(cells[0]))
+        return from_noise(shape, self.loaded.device)(scheduler, generators, steps)
 
     def _from_picture(
         self, cells: Sequence[Request], scheduler: Any, generators: Generators, steps: int
@@ -132,7 +123,8 @@ class Conditions:
         self, cells: Sequence[Request], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
         """arXiv 2201.09865 puts the outside back after each step; a UNet of 9 channels sees it instead."""
-        sees, strength = self.loaded.pipe.unet.config.in_channels == 9, cells[0].strength
+        pipe, strength = self.loaded.pipe, cells[0].strength
+        sees = pipe.unet.config.in_channels > pipe.vae.config.latent_channels
         timesteps = last_timesteps(scheduler, strength, steps)
         known = None
         if (

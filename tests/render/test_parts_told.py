@@ -13,7 +13,7 @@ from swaps import write_embeddings, write_peft_lora
 
 import sdlab.render.denoise
 from sdlab import MODELS, Model, Request, Store, preview, run, sweep
-from sdlab.models.additions import hash_parts
+from sdlab.models.parts import hash_parts
 from sdlab.models.pickles import brief
 from sdlab.models.resolve import resolve
 from sdlab.results.code import models_code
