@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from ..models.memory import LEVELS
 from ..pictures import input_names
 from ..progress import Progress, display
-from ..recipe.request import FIELDS, Request
+from ..recipe.request import FIELDS, Recipe, Request
 from ..store.store import Store
 from .events import Listener, Listeners
-from .plan import Cell, Plan, listed, plan
+from .plan import Plan, listed, plan
 
 if TYPE_CHECKING:
     import pandas
@@ -165,9 +165,9 @@ class Job:
         return self.progress.state
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[Recipe]:
         """The resolved requests, in the order given: one for each row of the frame."""
-        return [cell.request for cell in self._plan.cells]
+        return list(self._plan.cells)
 
     @property
     def keys(self) -> list[str]:
@@ -261,19 +261,17 @@ class Job:
         return "done"
 
 
-def _frame(cells: list[Cell], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
+def _frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
     """The store's rows of these cells, with the requests' own fields and labels, and the errors of this run."""
     import pandas
 
     out = store.frame([cell.key for cell in cells])
     for name in FIELDS:
-        out[name] = pandas.Series(
-            [getattr(cell.request, name) for cell in cells], dtype=out[name].dtype
-        )
+        out[name] = pandas.Series([getattr(cell, name) for cell in cells], dtype=out[name].dtype)
     out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
-    labels = dict.fromkeys(label for cell in cells for label in cell.request.labels)
+    labels = dict.fromkeys(label for cell in cells for label in cell.labels)
     for place, label in enumerate(labels, 1 + len(FIELDS)):
-        column = pandas.Series([cell.request.labels.get(label) for cell in cells], dtype="string")
+        column = pandas.Series([cell.labels.get(label) for cell in cells], dtype="string")
         out.insert(place, label if label not in out else f"{label} (choice)", column)
     return out
 

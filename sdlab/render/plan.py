@@ -17,7 +17,7 @@ from ..models.tasks import task_of
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights
-from ..recipe.request import Request
+from ..recipe.request import Recipe, Request
 from ..store.store import Store
 
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
@@ -25,19 +25,11 @@ ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A resolved request and its key."""
-
-    key: str
-    request: Request
-
-
-@dataclass(frozen=True)
 class Plan:
     """Checked requests: all cells in the order given, and those to render, grouped by what a batch must share."""
 
-    cells: list[Cell]
-    groups: list[list[Cell]]
+    cells: list[Recipe]
+    groups: list[list[Recipe]]
     natives: dict[str, Native]
 
     @property
@@ -71,12 +63,11 @@ def plan(requests: list[Request], store: Store) -> Plan:
     cells = []
     for i, request in enumerate(requests):
         try:
-            resolved = resolve(request, natives[request.model])
+            cells.append(resolve(request, natives[request.model]))
         except FieldError as error:
             raise error.prefixed(f"request {i} of {len(requests)}: ") from None
         except ValueError as error:
             raise ValueError(f"request {i} of {len(requests)}: {error}") from None
-        cells.append(Cell(resolved.key, resolved))
     finished = store.finished([cell.key for cell in cells])
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
@@ -84,14 +75,13 @@ def plan(requests: list[Request], store: Store) -> Plan:
     return Plan(cells, grouped(todo, natives), natives)
 
 
-def grouped(cells: list[Cell], natives: dict[str, Native]) -> list[list[Cell]]:
+def grouped(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Recipe]]:
     """Groups that can share batches, the dearest change outermost: model, LoRA and tokens, VAE, size, and the others."""
     length = functools.cache(
         lambda model, words, *read: chunks(knowing(natives[model], words), *read)
     )  # seeds are many
 
-    def shared(cell: Cell) -> tuple:
-        r = cell.request
+    def shared(r: Recipe) -> tuple:
         texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
         task = task_of(r, natives[r.model].layout.channels_in)
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
@@ -101,7 +91,7 @@ def grouped(cells: list[Cell], natives: dict[str, Native]) -> list[list[Cell]]:
             (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts),
         )
 
-    groups: dict[tuple, list[Cell]] = {}
+    groups: dict[tuple, list[Recipe]] = {}
     for cell in cells:
         groups.setdefault(shared(cell), []).append(cell)
     first = {
@@ -134,19 +124,13 @@ def reader(own: Native) -> Any:
     )
 
 
-def check_prompts(cells: list[Cell], natives: dict[str, Native]) -> None:
+def check_prompts(cells: list[Recipe], natives: dict[str, Native]) -> None:
     """Refuses prompts that cannot be read, or that the text encoder would cut, and says what would be lost."""
     texts = {
-        (
-            c.request.model,
-            c.request.textual_inversion or "",
-            name,
-            text,
-            c.request.prompt_syntax or "",
-        )
+        (c.model, c.textual_inversion or "", name, text, c.prompt_syntax or "")
         for c in cells
         for name in ("prompt", "negative_prompt")
-        if (text := getattr(c.request, name))
+        if (text := getattr(c, name))
     }
     for model, words, name, text, syntax in sorted(texts):
         own = knowing(natives[model], words or None)
@@ -176,9 +160,9 @@ def require_short(own: Native, given: tuple[str, str, str, str], plain: str) -> 
         )
 
 
-def check_pictures(cells: list[Cell], natives: dict[str, Native]) -> None:
+def check_pictures(cells: list[Recipe], natives: dict[str, Native]) -> None:
     """Refuses input pictures that nobody has, and warns of sizes that spoil what comes out."""
-    for request in (cell.request for cell in cells):
+    for request in cells:
         for field in PICTURES:
             if name := getattr(request, field):
                 try:
@@ -187,9 +171,7 @@ def check_pictures(cells: list[Cell], natives: dict[str, Native]) -> None:
                     raise ValueError(f"{field}: {error}") from None
     for said in (stretching, unusual, unused):
         found = list(
-            dict.fromkeys(
-                filter(None, (said(cell.request, natives[cell.request.model]) for cell in cells))
-            )
+            dict.fromkeys(filter(None, (said(cell, natives[cell.model]) for cell in cells)))
         )
         if found:
             more = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
@@ -314,7 +296,7 @@ def preview(requests: Request | Iterable[Request], store: Store | str) -> Previe
     store = store if isinstance(store, Store) else Store(store)
     found = plan(listed(requests), store)
     times = [seconds(cells, found, store, share) for cells, share in costs(found, store)]
-    models = dict.fromkeys(group[0].request.model for group in found.groups)
+    models = dict.fromkeys(group[0].model for group in found.groups)
     different = len({cell.key for cell in found.cells})
     return Preview(
         len(found.cells),
@@ -325,13 +307,12 @@ def preview(requests: Request | Iterable[Request], store: Store | str) -> Previe
     )
 
 
-def costs(found: Plan, store: Store) -> list[tuple[list[Cell], float]]:
+def costs(found: Plan, store: Store) -> list[tuple[list[Recipe], float]]:
     """The cells to render, and which share of its time each takes: one that is only decoded takes about that of a step."""
-    if not any(cell.request.vae or cell.request.watermark for cell in found.cells):
+    if not any(cell.vae or cell.watermark for cell in found.cells):
         return [(group, 1.0) for group in found.groups]
     names = {
-        cell.key: denoised_key(cell.request, found.natives[cell.request.model]) or cell.key
-        for cell in found.cells
+        cell.key: denoised_key(cell, found.natives[cell.model]) or cell.key for cell in found.cells
     }
     todo = {cell.key for group in found.groups for cell in group}
     met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.finished(
@@ -344,15 +325,15 @@ def costs(found: Plan, store: Store) -> list[tuple[list[Cell], float]]:
         }.values()
         again = [cell for cell in group if cell not in firsts]
         met |= {names[cell.key] for cell in group}
-        out += [(list(firsts), 1.0), (again, 1 / group[0].request.num_inference_steps)]
+        out += [(list(firsts), 1.0), (again, 1 / group[0].num_inference_steps)]
     return [(cells, share) for cells, share in out if cells]
 
 
-def seconds(group: list[Cell], found: Plan, store: Store, share: float = 1.0) -> float | None:
+def seconds(group: list[Recipe], found: Plan, store: Store, share: float = 1.0) -> float | None:
     """About how long a group takes, from what the store recorded or from the model's own figure."""
     from ..models.pipeline import NARROW, cells_together, device_here, lanes_here
 
-    r, own = group[0].request, found.natives[group[0].request.model]
+    r, own = group[0], found.natives[group[0].model]
     like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
     one = store.seconds(weights=r.weights, **like)
     one = (

@@ -257,10 +257,7 @@ def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(
 def test_cells_share_a_batch_only_with_texts_of_one_length(cat, tmp_path):
     cells = [cat.but(prompt="cat " * n, prompt_syntax="chunks") for n in (1, 76, 75, 80)] + [cat]
     groups = plan(cells, Store(tmp_path)).groups
-    assert [[len(cell.request.prompt) // 4 for cell in group] for group in groups] == [
-        [1, 75, 1],
-        [76, 80],
-    ]
+    assert [[len(cell.prompt) // 4 for cell in group] for group in groups] == [[1, 75, 1], [76, 80]]
 
 
 def test_a_long_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path):

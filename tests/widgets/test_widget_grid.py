@@ -82,7 +82,7 @@ class Played(Job):
     def land(self, *numbers):
         for n in numbers:
             cell = self._plan.cells[n]
-            self.store.save(cell.key, cell.request, picture(n), {"batch_size": 4})
+            self.store.save(cell.key, cell, picture(n), {"batch_size": 4})
             self.progress.saved()
             self._listeners.tell(Event("landed", cell.key))
 
