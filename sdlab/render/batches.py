@@ -26,6 +26,7 @@ from .budget import affordable, what_fits
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
 from .events import Event, Listeners
 from .latents import Latents
+from .options import Options
 from .plan import Plan
 from .sketch import Sketches
 
@@ -72,8 +73,8 @@ class Lanes:
         Called after each step.
     stop : threading.Event
         Once set, every lane ends before its next step.
-    batch_size, device, dtype, memory, keep_latents, on_error
-        As for `Job`.
+    options : Options
+        What `run` was asked for.
     errors : dict
         {key: message} of the cells that failed.
     listeners : Listeners
@@ -84,12 +85,7 @@ class Lanes:
     progress: Progress
     show: Callable[[], None]
     stop: threading.Event
-    batch_size: int | None = None
-    device: str | None = None
-    dtype: str | None = None
-    memory: str = "auto"
-    keep_latents: bool = True
-    on_error: str = "record"
+    options: Options = field(default_factory=Options)
     errors: dict[str, str] = field(default_factory=dict)
     listeners: Listeners = field(default_factory=Listeners)
 
@@ -98,7 +94,7 @@ class Lanes:
 
     def render(self, plan: Plan) -> None:
         """All groups of the plan, one after the other; raises `Cancelled` when it is stopped."""
-        self.latents = Latents(plan, self.store, kept=self.keep_latents)
+        self.latents = Latents(plan, self.store, kept=self.options.keep_latents)
         for group in self.latents.in_order(plan.groups):
             with ThreadPoolExecutor(
                 1, "sdlab writer"
@@ -109,17 +105,19 @@ class Lanes:
     def _render_group(self, group: list[Recipe], own: Native, writer: ThreadPoolExecutor) -> None:
         """A group, and then what remains of it: on a lower footing what had no room, in float32 what half precision spoiled."""
         footing = Footing(
-            self.memory,
-            self.batch_size if LEVELS[self.memory].side_by_side else self.batch_size or 1,
+            self.options.memory,
+            self.options.batch_size
+            if LEVELS[self.options.memory].side_by_side
+            else self.options.batch_size or 1,
         )
         waiting: deque[tuple[list[Recipe], str | None, dict[str, str]]] = deque(
-            [(group, self.dtype, {})]
+            [(group, self.options.dtype, {})]
         )
         while waiting:
             self._heed_stop()
             cells, dtype, reasons = waiting.popleft()
             try:
-                footing = affordable(own, cells[0], self.device, dtype, footing)
+                footing = affordable(own, cells[0], self.options.device, dtype, footing)
             except MemoryError as error:
                 for cell in cells:
                     self._fail(cell, error)
@@ -168,7 +166,9 @@ class Lanes:
         self, cells: list[Recipe], own: Native, dtype: str | None, footing: Footing
     ) -> Renderer:
         """The loaded model, without its text encoder if that is how memory is saved."""
-        renderer = Renderer(load(own, self.device, dtype, footing.memory), footing.batch_size)
+        renderer = Renderer(
+            load(own, self.options.device, dtype, footing.memory), footing.batch_size
+        )
         drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
         if drop and renderer.drop_text_encoder(cells):
             unload()  # the pipeline is of no use to others now
@@ -334,7 +334,7 @@ class Lanes:
         self.errors[cell.key] = message = f"{type(error).__name__}: {error}"
         self.progress.failure()
         self.listeners.tell(Event("failed", cell.key, error=message))
-        if self.on_error == "raise":
+        if self.options.on_error == "raise":
             raise GenerationError(f"{message}, for {cell}", cell) from error
 
 

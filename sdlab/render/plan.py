@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import html
-import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights
 from ..recipe.request import Recipe, Request
 from ..store.store import Store
+from .options import caller_level
 
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
 ROUNDED = 8  # pixels; less is due to sides that are multiples of that
@@ -175,7 +175,7 @@ def check_pictures(cells: list[Recipe], natives: dict[str, Native]) -> None:
         )
         if found:
             more = f" (and {len(found) - 1} more like this)" if len(found) > 1 else ""
-            warnings.warn(found[0] + more, stacklevel=caller())
+            warnings.warn(found[0] + more, stacklevel=caller_level())
 
 
 def stretching(request: Request, own: Native) -> str | None:
@@ -233,17 +233,6 @@ def unused(request: Request, own: Native) -> str | None:
         if idle
         else None
     )
-
-
-def caller() -> int:
-    """The stacklevel of the line, outside of sdlab, that asked for what the function calling this warns of."""
-    level, frame = 1, sys._getframe(1)
-    while (
-        frame.f_back
-        and frame.f_globals["__name__"].partition(".")[0] == __package__.partition(".")[0]
-    ):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 @dataclass(frozen=True)
