@@ -19,12 +19,11 @@ from ..models.additions import hash_parts
 from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, release
 from ..models.pipeline import load, machine_facts, unload
 from ..models.resolve import Native, swapped
-from ..progress import Progress
+from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
 from ..store.store import Store
 from .budget import affordable, what_fits
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
-from .events import Event, Listeners
 from .latents import Latents
 from .options import Options
 from .plan import Plan

@@ -12,10 +12,9 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from ..pictures import input_names
-from ..progress import Progress, display
+from ..progress import Listener, Listeners, Progress, display
 from ..recipe.request import FIELDS, Recipe, Request
 from ..store.store import Store
-from .events import Listener, Listeners
 from .options import Options
 from .plan import Plan, listed, plan
 

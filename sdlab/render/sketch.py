@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from ..models.pipeline import Loaded
+from ..progress import Event, Listeners
 from ..recipe.request import Recipe
-from .events import Event, Listeners
 
 PAUSE = 0.25  # seconds between two sketches of a job
 SHARE = 0.03  # of the job's time at most, with what the listeners do

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from ...progress import Event
 from ...recipe.sweep import sweep
-from ...render.events import Event
 from ...render.job import Job
 from ...results.code import grid_code
 from ...results.frame import held_constant, values
