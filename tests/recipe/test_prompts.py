@@ -9,7 +9,8 @@ import sdlab.render.denoise
 from sdlab import Request, preview, run, sweep
 from sdlab.models.resolve import native, resolve
 from sdlab.recipe.prompts import fill_rows, list_tokens, normalize_syntax, parse_weights
-from sdlab.render.denoise import Renderer, encode
+from sdlab.render.denoise import Renderer
+from sdlab.render.encode import encode_prompt
 from sdlab.render.plan import chunks, plan
 from sdlab.store.store import Store
 
@@ -25,7 +26,7 @@ def loaded(random_v1):
 @pytest.fixture
 def encoded(loaded):
     """A prompt as an array (tokens, width)."""
-    return lambda prompt, *how: encode(
+    return lambda prompt, *how: encode_prompt(
         loaded.pipe.tokenizer, loaded.pipe.text_encoder, prompt, *how
     )[0].numpy()
 

@@ -15,6 +15,7 @@ import sdlab.models.pipeline
 import sdlab.render.denoise
 from sdlab import GenerationError, Job, Request, Store, preview, run, sweep
 from sdlab.render.denoise import Renderer
+from sdlab.render.encode import Prompts
 
 
 @pytest.fixture
@@ -276,14 +277,14 @@ def test_something_else_than_requests_is_refused(tmp_path):
 
 
 def failing(monkeypatch, word):
-    text = Renderer._text
+    text = Prompts.encode
 
     def refuse(self, prompt, *how):
         if word in prompt:
             raise RuntimeError(f"cannot draw a {word}")
         return text(self, prompt, *how)
 
-    monkeypatch.setattr(Renderer, "_text", refuse)
+    monkeypatch.setattr(Prompts, "encode", refuse)
 
 
 def test_a_failed_cell_is_a_row_and_takes_nobody_with_it(cat, tmp_path, monkeypatch):
