@@ -22,7 +22,7 @@ from ..models.resolve import Native, swapped
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
 from ..store.store import Store
-from .budget import affordable, what_fits
+from .budget import begin_footing, choose_footing, describe_shortage
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
 from .latents import Latents
 from .options import Options
@@ -103,12 +103,7 @@ class Lanes:
 
     def _render_group(self, group: list[Recipe], own: Native, writer: ThreadPoolExecutor) -> None:
         """A group, and then what remains of it: on a lower footing what had no room, in float32 what half precision spoiled."""
-        footing = Footing(
-            self.options.memory,
-            self.options.batch_size
-            if LEVELS[self.options.memory].side_by_side
-            else self.options.batch_size or 1,
-        )
+        footing = begin_footing(self.options.memory, self.options.batch_size)
         waiting: deque[tuple[list[Recipe], str | None, dict[str, str]]] = deque(
             [(group, self.options.dtype, {})]
         )
@@ -116,7 +111,7 @@ class Lanes:
             self._heed_stop()
             cells, dtype, reasons = waiting.popleft()
             try:
-                footing = affordable(own, cells[0], self.options.device, dtype, footing)
+                footing = choose_footing(own, cells[0], self.options.device, dtype, footing)
             except MemoryError as error:
                 for cell in cells:
                     self._fail(cell, error)
@@ -271,7 +266,9 @@ class Lanes:
             attempt.unfit.extend(batch)
             return
         if out_of_memory(error):
-            error = MemoryError(what_fits(attempt.renderer.loaded, attempt.own, batch[0], error))
+            error = MemoryError(
+                describe_shortage(attempt.renderer.loaded, attempt.own, batch[0], error)
+            )
         self.progress.computed(len(batch))
         for cell in batch:
             self._fail(cell, error)

@@ -16,7 +16,7 @@ from ..progress import Listener, Listeners, Progress, display
 from ..recipe.request import FIELDS, Recipe, Request
 from ..store.store import Store
 from .options import Options
-from .plan import Plan, listed, plan
+from .plan import Plan, list_requests, plan
 
 if TYPE_CHECKING:
     import pandas
@@ -140,7 +140,7 @@ class Job:
         )
         self.store = store if isinstance(store, Store) else Store(store)
         self.exception: BaseException | None = None
-        self._plan: Plan = plan(listed(requests), self.store)
+        self._plan: Plan = plan(list_requests(requests), self.store)
         self._keep_inputs()
         self._errors: dict[str, str] = {}
         self._listeners = Listeners()

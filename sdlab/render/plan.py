@@ -38,7 +38,7 @@ class Plan:
         return sum(map(len, self.groups))
 
 
-def listed(requests: Request | Iterable[Request]) -> list[Request]:
+def list_requests(requests: Request | Iterable[Request]) -> list[Request]:
     """The requests as a list, or an error that says what was found instead of one."""
     found = [requests] if isinstance(requests, Request) else list(requests)
     for i, request in enumerate(found):
@@ -283,7 +283,7 @@ def preview(requests: Request | Iterable[Request], store: Store | str) -> Previe
     model and size in the store, or else from the figures in `MODELS`; loading a model is not in it.
     """
     store = store if isinstance(store, Store) else Store(store)
-    found = plan(listed(requests), store)
+    found = plan(list_requests(requests), store)
     times = [seconds(cells, found, store, share) for cells, share in costs(found, store)]
     models = dict.fromkeys(group[0].model for group in found.groups)
     different = len({cell.key for cell in found.cells})
