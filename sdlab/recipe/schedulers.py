@@ -13,6 +13,8 @@ import importlib.util
 import re
 from typing import Any
 
+from ..errors import FieldError
+
 SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")  # at most one of them
 SPACED, ZERO = "timestep_spacing", "rescale_betas_zero_snr"
 SOLVER = ("algorithm_type", "solver_order")
@@ -230,11 +232,11 @@ def require_accepted(scheduler: str, steps: int, eta: float) -> None:
     """Refuses a number of steps or an eta that the scheduler of that canonical name cannot take."""
     kind = scheduler.partition("(")[0]
     if eta and kind != "DDIMScheduler":
-        raise ValueError(
-            f"eta={eta} has a meaning for DDIMScheduler only, not for {kind}; use eta=0"
-        )
+        text = f"eta={eta} has a meaning for DDIMScheduler only, not for {kind}; use eta=0"
+        raise FieldError(text, "eta")
     if steps > FEW_STEPS.get(kind, steps):
-        raise ValueError(f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}")
+        text = f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}"
+        raise FieldError(text, "num_inference_steps")
 
 
 def to_a1111(scheduler: str | None) -> dict[str, str]:

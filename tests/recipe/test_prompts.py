@@ -11,7 +11,7 @@ from sdlab.models.resolve import native, resolve
 from sdlab.recipe.prompts import fill_rows, list_tokens, normalize_syntax, parse_weights
 from sdlab.render.denoise import Renderer
 from sdlab.render.encode import encode_prompt
-from sdlab.render.plan import chunks, plan
+from sdlab.render.plan import count_chunks, plan
 from sdlab.store.store import Store
 
 LONG = "cat dog " * 50  # 100 tokens
@@ -204,11 +204,11 @@ def test_chunks_have_75_tokens_and_their_own_ends(loaded):
 def test_a_chunk_more_begins_where_it_is_needed(random_v1, words, count):
     own = native(str(random_v1))
     assert (
-        chunks(own, "chunks", "cat " * words, "")
+        count_chunks(own, "chunks", "cat " * words, "")
         == count
-        == chunks(own, "chunks", "a cat", "dog " * words)
+        == count_chunks(own, "chunks", "a cat", "dog " * words)
     )
-    assert chunks(own, None, "cat " * words, "") == 1
+    assert count_chunks(own, None, "cat " * words, "") == 1
 
 
 @pytest.mark.parametrize(
