@@ -74,6 +74,8 @@ class Model:
         or none is known.
     was : tuple of str
         Repositories that have the same weights, or had them.
+    packed : str
+        The folder of `sdlab.models.configs` that has the configuration of its networks; "" if none.
     gigabytes : float, optional
         About what is to be downloaded.
     unsupported : str
@@ -99,6 +101,7 @@ class Model:
     file: str = ""
     file_hub: str = ""
     was: tuple[str, ...] = ()
+    packed: str = ""
     gigabytes: float | None = None
     unsupported: str = ""
 
@@ -167,13 +170,16 @@ V1: dict[str, Any] = dict(
     native_size=512,
     prediction_type="epsilon",
     watermark="sd-v1",
+    packed="v1",
     gigabytes=4.3,
 )
 V2: dict[str, Any] = dict(
     text_encoder=V2_TEXT, licence=RAIL_PP, watermark="sd-v2", unofficial=True, gigabytes=5.2
 )
-V2_BASE: dict[str, Any] = dict(native_size=512, prediction_type="epsilon", **V2)
-V2_768: dict[str, Any] = dict(native_size=768, prediction_type="v_prediction", **V2)
+V2_BASE: dict[str, Any] = dict(native_size=512, prediction_type="epsilon", packed="v2-base", **V2)
+V2_768: dict[str, Any] = dict(
+    native_size=768, prediction_type="v_prediction", packed="v2-768", **V2
+)
 TINY: dict[str, Any] = dict(
     guidance_scale=4.0,
     num_inference_steps=20,
@@ -288,7 +294,7 @@ MODELS: dict[str, Model] = {
         unofficial=True,
         source=CARD,
         file="sd-v1-5-inpainting.ckpt",
-        **V1 | dict(watermark="sd-v1-inpainting", gigabytes=5.5),
+        **V1 | dict(watermark="sd-v1-inpainting", packed="v1-inpainting", gigabytes=5.5),
         trained_on="1.5, then 440,000 steps of inpainting on LAION aesthetics v2 5+",
     ),
     "sd-v2-0-base": Model(
@@ -342,7 +348,7 @@ MODELS: dict[str, Model] = {
         was=("stabilityai/stable-diffusion-2-inpainting",),
         file="512-inpainting-ema.ckpt",
         source=f"{CARD}; removed by its authors in November 2025",
-        **V2_BASE,
+        **V2_BASE | dict(packed="v2-inpainting"),
         trained_on="2.0 base, then 200,000 steps of inpainting",
     ),
     "sd-v2-depth": Model(
@@ -350,7 +356,7 @@ MODELS: dict[str, Model] = {
         task="depth2img",
         was=("stabilityai/stable-diffusion-2-depth",),
         source=f"{CARD}; removed by its authors in November 2025, no copy is known",
-        **V2_BASE | dict(unofficial=False),
+        **V2_BASE | dict(unofficial=False, packed=""),
         trained_on=(
             "2.0 base, then 200,000 steps with the depth that MiDaS estimates as a fifth channel"
         ),
@@ -362,7 +368,7 @@ MODELS: dict[str, Model] = {
         source=CARD,
         guidance_scale=9.0,
         num_inference_steps=75,
-        **V2_768 | dict(native_size=128, unofficial=False, gigabytes=3.5),
+        **V2_768 | dict(native_size=128, unofficial=False, packed="", gigabytes=3.5),
         trained_on=(
             "1,250,000 steps on crops of 512x512 from ten million pictures of LAION above 2048x2048"
         ),

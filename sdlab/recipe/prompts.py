@@ -1,8 +1,8 @@
 """Prompts as a text encoder reads them: with weights, "(word:1.2)", and with more than 77 tokens.
 
 Neither is done unless a request asks for it in `prompt_syntax`, because brackets are plain
-characters to diffusers, and because a longer text is another input to the UNet. `encode` in
-`render` says what a weight does.
+characters to diffusers, and because a longer text is another input to the UNet. `render.encode`
+says what a weight does.
 """
 
 from __future__ import annotations

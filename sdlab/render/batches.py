@@ -19,19 +19,20 @@ from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, rele
 from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
 from ..models.resolve import Native, swapped
-from ..progress import Progress
+from ..progress import Event, Listeners, Progress
+from ..recipe.request import Recipe
 from ..store.store import Store
-from .budget import affordable, what_fits
+from .budget import begin_footing, choose_footing, describe_shortage
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
-from .events import Event, Listeners
 from .latents import Latents
-from .plan import Cell, Plan
+from .options import Options
+from .plan import Plan
 from .sketch import Sketches
 
 MOST_WAITING = (
     64  # pictures to be written; a slow disk holds the lanes back rather than fill the memory
 )
-Rendered = tuple[Cell, Picture, dict[str, Any]]  # with the facts to record
+Rendered = tuple[Recipe, Picture, dict[str, Any]]  # with the facts to record
 
 
 @dataclass
@@ -41,17 +42,17 @@ class Attempt:
     renderer: Renderer
     own: Native
     footing: Footing
-    batches: deque[list[Cell]]
-    unfit: list[Cell] = field(default_factory=list)
+    batches: deque[list[Recipe]]
+    unfit: list[Recipe] = field(default_factory=list)
 
-    def take(self) -> list[Cell] | None:
+    def take(self) -> list[Recipe] | None:
         """The next batch; None at the end, or once one ran out of memory: the others would too."""
         try:
             return None if self.unfit else self.batches.popleft()
         except IndexError:
             return None
 
-    def left(self) -> list[Cell]:
+    def left(self) -> list[Recipe]:
         """What is to be rendered on a lower footing."""
         return self.unfit + [cell for batch in self.batches for cell in batch]
 
@@ -71,8 +72,8 @@ class Lanes:
         Called after each step.
     stop : threading.Event
         Once set, every lane ends before its next step.
-    batch_size, device, dtype, memory, keep_latents, on_error
-        As for `Job`.
+    options : Options
+        What `run` was asked for.
     errors : dict
         {key: message} of the cells that failed.
     listeners : Listeners
@@ -83,12 +84,7 @@ class Lanes:
     progress: Progress
     show: Callable[[], None]
     stop: threading.Event
-    batch_size: int | None = None
-    device: str | None = None
-    dtype: str | None = None
-    memory: str = "auto"
-    keep_latents: bool = True
-    on_error: str = "record"
+    options: Options = field(default_factory=Options)
     errors: dict[str, str] = field(default_factory=dict)
     listeners: Listeners = field(default_factory=Listeners)
 
@@ -97,28 +93,25 @@ class Lanes:
 
     def render(self, plan: Plan) -> None:
         """All groups of the plan, one after the other; raises `Cancelled` when it is stopped."""
-        self.latents = Latents(plan, self.store, kept=self.keep_latents)
+        self.latents = Latents(plan, self.store, kept=self.options.keep_latents)
         for group in self.latents.in_order(plan.groups):
             with ThreadPoolExecutor(
                 1, "sdlab writer"
             ) as writer:  # files are written while the lanes compute
-                first = group[0].request
+                first = group[0]
                 self._render_group(group, swapped(plan.natives[first.model], first), writer)
 
-    def _render_group(self, group: list[Cell], own: Native, writer: ThreadPoolExecutor) -> None:
+    def _render_group(self, group: list[Recipe], own: Native, writer: ThreadPoolExecutor) -> None:
         """A group, and then what remains of it: on a lower footing what had no room, in float32 what half precision spoiled."""
-        footing = Footing(
-            self.memory,
-            self.batch_size if LEVELS[self.memory].side_by_side else self.batch_size or 1,
-        )
-        waiting: deque[tuple[list[Cell], str | None, dict[str, str]]] = deque(
-            [(group, self.dtype, {})]
+        footing = begin_footing(self.options.memory, self.options.batch_size)
+        waiting: deque[tuple[list[Recipe], str | None, dict[str, str]]] = deque(
+            [(group, self.options.dtype, {})]
         )
         while waiting:
             self._heed_stop()
             cells, dtype, reasons = waiting.popleft()
             try:
-                footing = affordable(own, cells[0].request, self.device, dtype, footing)
+                footing = choose_footing(own, cells[0], self.options.device, dtype, footing)
             except MemoryError as error:
                 for cell in cells:
                     self._fail(cell, error)
@@ -137,13 +130,13 @@ class Lanes:
 
     def _render_cells(
         self,
-        cells: list[Cell],
+        cells: list[Recipe],
         own: Native,
         dtype: str | None,
         footing: Footing,
         reasons: dict[str, str],
         writer: ThreadPoolExecutor,
-    ) -> tuple[Footing | None, list[Cell], dict[str, str]]:
+    ) -> tuple[Footing | None, list[Recipe], dict[str, str]]:
         """Renders and saves what it can; returns the next footing, the cells for it, and {key: reason} of the spoiled ones."""
         try:
             renderer = self._renderer(cells, own, dtype, footing)
@@ -154,7 +147,7 @@ class Lanes:
             for cell in cells if lower is None else ():
                 self._fail(cell, error)
             return lower, cells, {}
-        size = renderer.batch_size(cells[0].request)
+        size = renderer.batch_size(cells[0])
         parts = self.latents.choose(cells, recorded(renderer, 0.0, size))
         batches = deque(
             part[start : start + size] for part in parts for start in range(0, len(part), size)
@@ -164,12 +157,14 @@ class Lanes:
         return footing.lower(size), attempt.left(), spoiled
 
     def _renderer(
-        self, cells: list[Cell], own: Native, dtype: str | None, footing: Footing
+        self, cells: list[Recipe], own: Native, dtype: str | None, footing: Footing
     ) -> Renderer:
         """The loaded model, without its text encoder if that is how memory is saved."""
-        renderer = Renderer(load(own, self.device, dtype, footing.memory), footing.batch_size)
+        renderer = Renderer(
+            load(own, self.options.device, dtype, footing.memory), footing.batch_size
+        )
         drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
-        if drop and renderer.drop_text_encoder([cell.request for cell in cells]):
+        if drop and renderer.drop_text_encoder(cells):
             unload()  # the pipeline is of no use to others now
         return renderer
 
@@ -242,13 +237,13 @@ class Lanes:
             error = raised
         done.put(error)
 
-    def _render_batch(self, attempt: Attempt, batch: list[Cell]) -> list[Rendered]:
+    def _render_batch(self, attempt: Attempt, batch: list[Recipe]) -> list[Rendered]:
         """One batch on one lane. A batch that fails is taken apart, so that a bad cell fails alone."""
         self._heed_stop()
         renderer, begun = attempt.renderer, time.perf_counter()
         try:
-            requests, ready = [cell.request for cell in batch], self.latents.of(batch)
-            pictures = renderer.pictures(requests, self._stepped(renderer, batch), ready)
+            ready = self.latents.of(batch)
+            pictures = renderer.pictures(batch, self._stepped(renderer, batch), ready)
         except Cancelled:
             raise
         except Exception as error:
@@ -263,16 +258,16 @@ class Lanes:
             item for cell in batch for item in self._render_batch(attempt, [cell])
         ]  # out of `except`, which holds tensors
 
-    def _no_picture(self, attempt: Attempt, batch: list[Cell], error: Exception) -> None:
+    def _no_picture(self, attempt: Attempt, batch: list[Recipe], error: Exception) -> None:
         """The batch waits for a lower footing if memory is what it lacked and there is one, or else it has failed."""
-        size = attempt.renderer.batch_size(batch[0].request)
+        size = attempt.renderer.batch_size(batch[0])
         if out_of_memory(error) and attempt.footing.lower(size):
             self.progress.computed(0)
             attempt.unfit.extend(batch)
             return
         if out_of_memory(error):
             error = MemoryError(
-                what_fits(attempt.renderer.loaded, attempt.own, batch[0].request, error)
+                describe_shortage(attempt.renderer.loaded, attempt.own, batch[0], error)
             )
         self.progress.computed(len(batch))
         for cell in batch:
@@ -281,21 +276,21 @@ class Lanes:
     def _finished(
         self,
         renderer: Renderer,
-        batch: list[Cell],
+        batch: list[Recipe],
         pictures: list[Picture],
         seconds: float,
         *,
         redecoded: bool,
     ) -> list[Rendered]:
         self.progress.computed(len(batch))
-        facts = recorded(renderer, seconds, renderer.batch_size(batch[0].request))
+        facts = recorded(renderer, seconds, renderer.batch_size(batch[0]))
         return [
             (
                 cell,
                 picture,
                 {
                     **facts,
-                    "task": renderer.loaded.choose_task(cell.request).name,
+                    "task": renderer.loaded.choose_task(cell).name,
                     "nsfw": picture.nsfw,
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
                 },
@@ -303,7 +298,7 @@ class Lanes:
             for cell, picture in zip(batch, pictures)
         ]
 
-    def _stepped(self, renderer: Renderer, batch: list[Cell]) -> OnStep:
+    def _stepped(self, renderer: Renderer, batch: list[Recipe]) -> OnStep:
         """What is called before each step of a batch: it counts, and ends the batch if the job is to stop."""
 
         def on_step(done: int, total: int, clean: Clean | None) -> None:
@@ -319,23 +314,23 @@ class Lanes:
         if self.stop.is_set():
             raise Cancelled
 
-    def _save(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> None:
+    def _save(self, cell: Recipe, picture: Picture, facts: dict[str, Any]) -> None:
         self.store.save(
-            cell.request,
+            cell,
             picture.image,
             facts,
             latents=self.latents.keep(cell, picture, facts),
-            hashes=hash_parts(cell.request.to_dict()),
+            hashes=hash_parts(cell.to_dict()),
         )
         self.progress.saved()
         self.listeners.tell(Event("landed", cell.key))
 
-    def _fail(self, cell: Cell, error: Exception) -> None:
+    def _fail(self, cell: Recipe, error: Exception) -> None:
         self.errors[cell.key] = message = f"{type(error).__name__}: {error}"
         self.progress.failure()
         self.listeners.tell(Event("failed", cell.key, error=message))
-        if self.on_error == "raise":
-            raise GenerationError(f"{message}, for {cell.request}", cell.request) from error
+        if self.options.on_error == "raise":
+            raise GenerationError(f"{message}, for {cell}", cell) from error
 
 
 def recorded(renderer: Renderer, seconds: float, batch_size: int) -> dict[str, Any]:

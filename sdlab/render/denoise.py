@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,11 +25,9 @@ from ..models.pipeline import Loaded, cells_together
 from ..recipe.request import Request
 from ..watermark.dwtdct import embed_watermark
 from ..watermark.payloads import find_payload
-from .enlarging import enlarged
-from .start import Begin, Conditions
-from .texts import encode, lengthened
+from .encode import KEPT, Prompts
+from .start import Begin, Conditions, Start
 
-TEXTS_KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
 DECODED = 262_144  # pixels in one call of the VAE
 Clean = Callable[[], torch.Tensor]
 OnStep = Callable[[int, int, Clean | None], None]
@@ -68,9 +65,7 @@ class Renderer:
 
     def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
         self.loaded, self._given = loaded, batch_size
-        self._conditions = Conditions(loaded)
-        self._texts: dict[tuple[str, int, str | None], torch.Tensor] = {}
-        self._lock = threading.Lock()
+        self._conditions, self._prompts = Conditions(loaded), Prompts(loaded.pipe)
 
     def batch_size(self, request: Request) -> int:
         """How many cells of that size share a call."""
@@ -104,9 +99,9 @@ class Renderer:
         """The finished latents of a whole batch (B, C, h, w)."""
         first, pipe = cells[0], self.loaded.pipe
         if not self.loaded.choose_task(first).start:
-            return enlarged(self.loaded, first, *self._conditions.to_enlarge(first), on_step)
+            return enlarge_latents(self.loaded, first, *self._conditions.to_enlarge(first), on_step)
         cond, uncond = (
-            torch.cat(texts) for texts in zip(*map(self._both, cells))
+            torch.cat(texts) for texts in zip(*map(self._prompts.encode_both, cells))
         )  # (B, tokens, width)
         return denoise(
             pipe.unet,
@@ -153,11 +148,11 @@ class Renderer:
             for r in requests
             for text in (r.prompt, r.negative_prompt)
         }
-        if 2 * len(how) > TEXTS_KEPT or not self.loaded.choose_task(requests[0]).start:
+        if 2 * len(how) > KEPT or not self.loaded.choose_task(requests[0]).start:
             return False
         try:
             for request in requests:
-                self._both(request)
+                self._prompts.encode_both(request)
         except Exception:  # the cells concerned will say so
             return False
         self.loaded.pipe.text_encoder = None
@@ -193,27 +188,6 @@ class Renderer:
         """The largest divisor of the batch whose pictures the VAE takes at once."""
         most = max(1, DECODED // (request.height * request.width))
         return max(n for n in range(1, size + 1) if size % n == 0 and n <= most)
-
-    def _both(self, request: Request) -> tuple[torch.Tensor, torch.Tensor]:
-        """Prompt and negative prompt, each (1, tokens, width), the shorter filled up with empty chunks."""
-        how = request.clip_skip, request.prompt_syntax
-        cond, uncond = self._text(request.prompt, *how), self._text(request.negative_prompt, *how)
-        if cond.shape == uncond.shape:
-            return cond, uncond
-        empty, length = self._text("", request.clip_skip), max(cond.shape[1], uncond.shape[1])
-        return lengthened(cond, empty, length), lengthened(uncond, empty, length)
-
-    def _text(self, prompt: str, clip_skip: int, syntax: str | None = None) -> torch.Tensor:
-        """The encoded prompt (1, tokens, width); the latest ones are kept."""
-        name = (prompt, clip_skip, syntax)
-        with self._lock:
-            if name not in self._texts:
-                if len(self._texts) >= TEXTS_KEPT:
-                    del self._texts[next(iter(self._texts))]
-                self._texts[name] = encode(
-                    self.loaded.pipe.tokenizer, self.loaded.pipe.text_encoder, *name
-                )
-            return self._texts[name]
 
 
 @torch.inference_mode()
@@ -253,46 +227,69 @@ def denoise(
         Scaled latents: `vae.decode(latents / vae.config.scaling_factor)` gives pictures.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    weight = torch.tensor(guidance_scale, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
-    amount = torch.tensor(guidance_rescale, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
+    weight, amount = (
+        torch.tensor(of_each, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
+        for of_each in (guidance_scale, guidance_rescale)
+    )
     text = torch.cat([uncond, cond])  # (2 B, tokens, width)
     scheduler.set_timesteps(num_inference_steps, device=unet.device)
-    accepted = inspect.signature(scheduler.step).parameters
-    extra = {k: v for k, v in {"eta": eta, "generator": generators}.items() if k in accepted}
-    if hasattr(
-        scheduler, "noise_sampler_seed"
-    ):  # of DPMSolverSDEScheduler, which takes no generators
-        scheduler.noise_sampler_seed = list(seeds)
+    extra = list_extra(scheduler, eta, generators, seeds)
     start = begin(scheduler, generators, num_inference_steps)
-    x, timesteps = start.latents, start.timesteps  # (B, C, H, W)
-    seen = [] if start.channels is None else [start.channels.to(unet.dtype)]
-    labels = None if start.labels is None else torch.cat([start.labels] * 2)
-    clean = None
+    x, timesteps, clean = start.latents, start.timesteps, None  # (B, C, H, W)
     for i, t in enumerate(timesteps):
         on_step(i, len(timesteps), clean)
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
-        given = torch.cat([scaled, *seen], dim=1)  # (B, C + c, H, W)
-        predicted = unet(
-            torch.cat([given, given]),
-            t,
-            encoder_hidden_states=text,
-            class_labels=labels,
-            return_dict=False,
-        )[0]
-        without, with_text = predicted.float().chunk(2)
+        without, with_text = predict(unet, scaled, t, text, start)
         guided = without + weight * (with_text - without)
         if any(guidance_rescale):
-            guided = rescaled(guided, with_text, amount)
+            guided = rescale_guided(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
         x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
         if start.outside is not None:
-            x = start.outside.put_back(
-                x, scheduler, timesteps[i + 1] if i + 1 < len(timesteps) else None
-            )
+            x = start.outside.put_back(x, scheduler, next(iter(timesteps[i + 1 :]), None))
     return x
 
 
-def rescaled(guided: torch.Tensor, with_text: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+def predict(
+    unet: Any, scaled: torch.Tensor, t: Any, text: torch.Tensor, start: Start
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predicts without and with the prompt, each (B, C, H, W), float32, in one call of the UNet.
+
+    Parameters
+    ----------
+    scaled : tensor (B, C, H, W)
+        What the scheduler makes of the latents for the network.
+    text : tensor (2 B, tokens, width)
+        The negative prompts, then the prompts.
+    """
+    seen = [] if start.channels is None else [start.channels.to(unet.dtype)]
+    given = torch.cat([scaled, *seen], dim=1)  # (B, C + c, H, W)
+    labels = None if start.labels is None else torch.cat([start.labels] * 2)
+    predicted = unet(
+        torch.cat([given, given]),
+        t,
+        encoder_hidden_states=text,
+        class_labels=labels,
+        return_dict=False,
+    )[0]
+    without, with_text = predicted.float().chunk(2)
+    return without, with_text
+
+
+def list_extra(
+    scheduler: Any, eta: float, generators: Sequence[torch.Generator], seeds: Sequence[int]
+) -> dict[str, Any]:
+    """Lists what a scheduler's `step` takes besides: where its own noise comes from, and how much."""
+    if hasattr(scheduler, "noise_sampler_seed"):  # of DPMSolverSDEScheduler, without generators
+        scheduler.noise_sampler_seed = list(seeds)
+    accepted = inspect.signature(scheduler.step).parameters
+    extra = {"eta": eta, "generator": generators}
+    return {name: value for name, value in extra.items() if name in accepted}
+
+
+def rescale_guided(
+    guided: torch.Tensor, with_text: torch.Tensor, amount: torch.Tensor
+) -> torch.Tensor:
     """The guided prediction, given part of the way the spread of the one with the prompt (arXiv 2305.08891, section 3.4).
 
     Both predictions are (B, C, H, W), the amount (B, 1, 1, 1) in 0..1; where it is 0, the bits
@@ -321,6 +318,53 @@ def clean_latents(
     return (scaled.float() - (1 - a).sqrt() * predicted) / a.clamp(
         min=1e-4
     ).sqrt()  # a may begin at 0
+
+
+@torch.inference_mode()
+def enlarge_latents(
+    loaded: Loaded,
+    cell: Request,
+    small: torch.Tensor,
+    noise: torch.Tensor,
+    on_step: Callable[[int, int, None], None],
+) -> torch.Tensor:
+    """Makes the finished latents (1, C, h, w), float32, of one cell of the x2 upscaler.
+
+    It runs in diffusers' own pipeline, for its UNet, of K-diffusion's design, predicts in other
+    units. As in diffusers, a guidance_scale of 0 leaves out both prompts, and one above 0 and up to 1 the
+    negative prompt alone.
+
+    Parameters
+    ----------
+    small : tensor (1, C, h / 2, w / 2)
+        Scaled latents of the picture to enlarge.
+    noise : tensor (1, C, h, w)
+        With a standard deviation of 1. Both are given, so that they are drawn in float32 whatever
+        the pipeline computes in.
+    on_step : callable
+        As for `denoise`; there are no clean latents to tell.
+    """
+    scheduler = loaded.scheduler(cell.scheduler)  # it counts the steps, so each lane needs its own
+    pipe = type(loaded.pipe)(**loaded.pipe.components | {"scheduler": scheduler})
+    steps, dtype = cell.num_inference_steps, pipe.unet.dtype
+    pipe.set_progress_bar_config(disable=True)
+
+    def after(i: int, timestep: Any, latents: torch.Tensor) -> None:
+        if i + 1 < steps:
+            on_step(i + 1, steps, None)
+
+    on_step(0, steps, None)
+    made = pipe(
+        cell.prompt,
+        small.to(dtype),
+        negative_prompt=cell.negative_prompt,
+        guidance_scale=cell.guidance_scale,
+        num_inference_steps=steps,
+        latents=noise.to(dtype),
+        output_type="latent",
+        callback=after,
+    )
+    return made.images.float()
 
 
 @torch.inference_mode()

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..models.resolve import denoised_key, reads_input
+from ..recipe.request import Recipe
 from ..store.columns import DECIDING_BITS
 from ..store.png import LATENTS, read_chunk, read_record
 from ..store.store import Store
 from .denoise import Picture
-from .plan import Cell, Plan
+from .plan import Plan
 
 SHAPE = struct.Struct(">3H")
 
@@ -57,11 +58,9 @@ class Latents:
         cells = {cell.key: cell for cell in plan.cells}
         self.names: dict[str, str] = {}  # {cell: what its latents are called}
         self.sharing: dict[str, list[str]] = {}  # {name: cells that have such latents, or would}
-        if any(
-            cell.request.vae or cell.request.watermark for cell in cells.values()
-        ):  # else no two can share
+        if any(cell.vae or cell.watermark for cell in cells.values()):  # else no two can share
             for key, cell in cells.items():
-                if name := denoised_key(cell.request, plan.natives[cell.request.model]):
+                if name := denoised_key(cell, plan.natives[cell.model]):
                     self.names[key] = name
                     self.sharing.setdefault(name, [name]).append(key)
         self.waiting = Counter(self.names.get(cell.key) for group in plan.groups for cell in group)
@@ -70,7 +69,7 @@ class Latents:
         ] = {}  # {name: (whose, facts, latents)}
         self.chosen: dict[str, str] = {}  # {cell: whose latents it takes}
 
-    def in_order(self, groups: Iterable[list[Cell]]) -> Iterator[list[Cell]]:
+    def in_order(self, groups: Iterable[list[Recipe]]) -> Iterator[list[Recipe]]:
         """The groups, those cells apart that share their latents with an earlier one of their group (by another mark)."""
         for group in groups:
             firsts = set(
@@ -80,19 +79,21 @@ class Latents:
             if later := [cell for cell in group if cell.key not in firsts]:
                 yield later
 
-    def choose(self, cells: Sequence[Cell], facts: dict[str, Any]) -> tuple[list[Cell], list[Cell]]:
+    def choose(
+        self, cells: Sequence[Recipe], facts: dict[str, Any]
+    ) -> tuple[list[Recipe], list[Recipe]]:
         """(cells whose latents are there, just as these facts would make them; cells to be denoised)"""
         self.chosen = {cell.key: whose for cell in cells if (whose := self._whose(cell, facts))}
         return [cell for cell in cells if cell.key in self.chosen], [
             cell for cell in cells if cell.key not in self.chosen
         ]
 
-    def of(self, batch: Iterable[Cell]) -> list[np.ndarray] | None:
+    def of(self, batch: Iterable[Recipe]) -> list[np.ndarray] | None:
         """The latents of a batch, if all of them are there."""
         found = [self._read(cell) for cell in batch]
         return None if any(latents is None for latents in found) else found
 
-    def keep(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> bytes | None:
+    def keep(self, cell: Recipe, picture: Picture, facts: dict[str, Any]) -> bytes | None:
         """Holds the latents of a finished cell until the last one that shares them is finished; what its file is to carry.
 
         That is nothing for a cell whose latents are in another's file, or would not help (a VAE
@@ -104,11 +105,11 @@ class Latents:
             self.made[name] = cell.key, facts, picture.latents
         elif self.waiting[name] <= 0:
             self.made.pop(name, None)
-        read = reads_input(cell.request, self.natives[cell.request.model])
+        read = reads_input(cell, self.natives[cell.model])
         useful = self.kept and new and not read and not picture.nsfw
         return packed(picture.latents) if useful else None
 
-    def _whose(self, cell: Cell, facts: dict[str, Any]) -> str | None:
+    def _whose(self, cell: Recipe, facts: dict[str, Any]) -> str | None:
         """The key of a picture, of this run or of the store, whose latents are just those of the cell."""
         name = self.names.get(cell.key)
         if name is None:
@@ -132,7 +133,7 @@ class Latents:
             and read_chunk(path, LATENTS) is not None
         )
 
-    def _read(self, cell: Cell) -> np.ndarray | None:
+    def _read(self, cell: Recipe) -> np.ndarray | None:
         whose, made = self.chosen.get(cell.key), self.made.get(self.names.get(cell.key))
         if made and made[0] == whose:
             return made[2]

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 from ..models.pipeline import Loaded
-from .events import Event, Listeners
-from .plan import Cell
+from ..progress import Event, Listeners
+from ..recipe.request import Recipe
 
 PAUSE = 0.25  # seconds between two sketches of a job
 SHARE = 0.03  # of the job's time at most, with what the listeners do
@@ -33,7 +33,7 @@ class Sketches:
         self._lock = threading.Lock()
 
     def show(
-        self, loaded: Loaded, batch: Sequence[Cell], clean: Callable[[], torch.Tensor]
+        self, loaded: Loaded, batch: Sequence[Recipe], clean: Callable[[], torch.Tensor]
     ) -> None:
         """Sketches the cells of a batch, if it is time; `clean` gives their predicted clean latents (B, C, h, w)."""
         if (
@@ -52,9 +52,9 @@ class Sketches:
             self._next = max(self._next, time.monotonic() + PAUSE)
             self._lock.release()
 
-    def _draw(self, batch: Sequence[Cell], latents: torch.Tensor, colours: torch.Tensor) -> None:
+    def _draw(self, batch: Sequence[Recipe], latents: torch.Tensor, colours: torch.Tensor) -> None:
         for cell, own in zip(batch, latents):  # a short batch was filled up
-            image = sketch(own, colours, cell.request.width, cell.request.height)
+            image = sketch(own, colours, cell.width, cell.height)
             self.listeners.tell(Event("sketch", cell.key, image))
 
 

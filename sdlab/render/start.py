@@ -7,7 +7,6 @@ them, so that a seed means the same picture there and here.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from ..models.pipeline import Loaded
 from ..models.tasks import steps_taken
 from ..pictures import read_picture
 from ..recipe.request import Request
+from .encode import Latest
 
 KEPT = 64  # prepared pictures, each with what was made of it
 Generators = Sequence[torch.Generator]
@@ -89,8 +89,7 @@ class Conditions:
     """Prepares the input pictures of cells for one pipeline; what was encoded is kept for the next batch."""
 
     loaded: Loaded
-    _kept: dict[tuple, Any] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _latest: Latest = field(default_factory=lambda: Latest(KEPT))
 
     def begin(self, cells: Sequence[Request]) -> Begin:
         """The start of a batch of one task, size, strength and number of steps."""
@@ -176,15 +175,6 @@ class Conditions:
 
     # Pictures as tensors, one at a time
 
-    def _once(self, name: tuple, make: Callable[[], Any]) -> Any:
-        """What `make` gives, made once for that name."""
-        with self._lock:
-            if name not in self._kept:
-                if len(self._kept) >= KEPT:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[name] = make()
-            return self._kept[name]
-
     def _pixels(self, name: str, size: tuple[int, int]) -> torch.Tensor:
         """An input picture (1, 3, height, width), -1..1, stretched to that size as diffusers does it."""
         return self.loaded.pipe.image_processor.preprocess(read_picture(name), *size)
@@ -213,7 +203,7 @@ class Conditions:
                 pixels.to(self.loaded.device, vae.dtype)
             ).latent_dist.parameters.float()
 
-        return self._once(
+        return self._latest.get(
             ("moments", cell.image, cell.mask_image if masked else None, size), encoded
         )
 
@@ -244,7 +234,9 @@ class Conditions:
                 2 * (depth - least) / (most - least or 1) - 1
             )  # a flat map is far away everywhere
 
-        return self._once(("depth", cell.depth_map or cell.image, cell.height, cell.width), scaled)
+        return self._latest.get(
+            ("depth", cell.depth_map or cell.image, cell.height, cell.width), scaled
+        )
 
     def _estimated(self, image: Image.Image) -> torch.Tensor:
         """What the checkpoint's depth estimator says of a picture: (1, height, width), larger where it is nearer."""

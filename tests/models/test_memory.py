@@ -71,7 +71,7 @@ def test_a_cell_looks_the_same_on_every_level(cat, tmp_path, memory):
 
 
 def test_an_unknown_level_is_refused(cat, tmp_path):
-    with pytest.raises(ValueError, match="memory='tiny': use 'auto', 'low', 'lowest'"):
+    with pytest.raises(ValueError, match="memory='tiny': use 'auto', 'low' or 'lowest'"):
         run(cat, tmp_path, memory="tiny")
 
 

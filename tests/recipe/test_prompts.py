@@ -9,8 +9,9 @@ import sdlab.render.denoise
 from sdlab import Request, preview, run, sweep
 from sdlab.models.resolve import native, resolve
 from sdlab.recipe.prompts import fill_rows, list_tokens, normalize_syntax, parse_weights
-from sdlab.render.denoise import Renderer, encode
-from sdlab.render.plan import chunks, plan
+from sdlab.render.denoise import Renderer
+from sdlab.render.encode import encode_prompt
+from sdlab.render.plan import count_chunks, plan
 from sdlab.store.store import Store
 
 LONG = "cat dog " * 50  # 100 tokens
@@ -25,7 +26,7 @@ def loaded(random_v1):
 @pytest.fixture
 def encoded(loaded):
     """A prompt as an array (tokens, width)."""
-    return lambda prompt, *how: encode(
+    return lambda prompt, *how: encode_prompt(
         loaded.pipe.tokenizer, loaded.pipe.text_encoder, prompt, *how
     )[0].numpy()
 
@@ -206,11 +207,11 @@ def test_chunks_have_75_tokens_and_their_own_ends(loaded):
 def test_a_chunk_more_begins_where_it_is_needed(random_v1, words, count):
     own = native(str(random_v1))
     assert (
-        chunks(own, "chunks", "cat " * words, "")
+        count_chunks(own, "chunks", "cat " * words, "")
         == count
-        == chunks(own, "chunks", "a cat", "dog " * words)
+        == count_chunks(own, "chunks", "a cat", "dog " * words)
     )
-    assert chunks(own, None, "cat " * words, "") == 1
+    assert count_chunks(own, None, "cat " * words, "") == 1
 
 
 @pytest.mark.parametrize(
@@ -260,10 +261,7 @@ def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(
 def test_cells_share_a_batch_only_with_texts_of_one_length(cat, tmp_path):
     cells = [cat.but(prompt="cat " * n, prompt_syntax="chunks") for n in (1, 76, 75, 80)] + [cat]
     groups = plan(cells, Store(tmp_path)).groups
-    assert [[len(cell.request.prompt) // 4 for cell in group] for group in groups] == [
-        [1, 75, 1],
-        [76, 80],
-    ]
+    assert [[len(cell.prompt) // 4 for cell in group] for group in groups] == [[1, 75, 1], [76, 80]]
 
 
 def test_a_long_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path):

@@ -409,7 +409,7 @@ def test_guidance_rescale_is_each_cells_own_and_0_changes_no_bit(loaded, latents
 def test_guidance_rescale_gives_the_spread_of_the_prediction_with_the_prompt():
     draw = np.random.default_rng(0)
     guided, text = (draw.normal(0, spread, (2, 4, 8, 8)) for spread in (3, 1))
-    out = sdlab.render.denoise.rescaled(
+    out = sdlab.render.denoise.rescale_guided(
         torch.tensor(guided), torch.tensor(text), torch.tensor([1.0, 0.5]).view(2, 1, 1, 1)
     ).numpy()
     assert np.isclose(out[0].std(ddof=1), text[0].std(ddof=1))

@@ -358,7 +358,7 @@ def test_the_order_of_work_changes_models_least_and_vaes_before_loras(base, file
     cells = sweep(
         base, lora=[None, files["lora"]], vae=[None, files["vae"]], model=[base.model, str(other)]
     )
-    groups = [group[0].request for group in plan(cells, Store(tmp_path)).groups]
+    groups = [group[0] for group in plan(cells, Store(tmp_path)).groups]
     theirs = [(True, lora, vae) for lora in (None, files["lora"]) for vae in (None, files["vae"])]
     assert [(r.model == base.model, r.lora, r.vae) for r in groups] == [
         *theirs,

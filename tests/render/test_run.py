@@ -13,8 +13,9 @@ from PIL import Image
 
 import sdlab.models.pipeline
 import sdlab.render.denoise
-from sdlab import GenerationError, Job, Request, Store, preview, run, sweep
+from sdlab import FieldError, GenerationError, Job, Request, Store, preview, run, sweep
 from sdlab.render.denoise import Renderer
+from sdlab.render.encode import Prompts
 
 
 @pytest.fixture
@@ -231,22 +232,37 @@ def test_no_requests_give_an_empty_frame_with_all_columns(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change, says",
+    "change, field, says",
     [
-        ({"prompt": "cat " * 76}, "prompt has 78 tokens.*the end would be lost.*'cat"),
-        ({"negative_prompt": "dog " * 90}, "negative_prompt has 92"),
-        ({"model": "nothing"}, "unknown model 'nothing'"),
-        ({"scheduler": "x"}, "unknown scheduler"),
-        ({"weights": "0"}, "weights"),
-        ({"scheduler": "LCM", "num_inference_steps": 60}, "LCMScheduler takes at most 50"),
+        ({"prompt": "cat " * 76}, "prompt", "prompt has 78 tokens.*the end would be lost.*'cat"),
+        ({"negative_prompt": "dog " * 90}, "negative_prompt", "negative_prompt has 92"),
+        ({"prompt": "(cat", "prompt_syntax": "weights"}, "prompt", "has no partner"),
+        ({"model": "nothing"}, "model", "unknown model 'nothing'"),
+        ({"scheduler": "x"}, "scheduler", "request 1 of 2: unknown scheduler"),
+        ({"weights": "0"}, "model", "request 1 of 2: the weights"),
+        (
+            {"scheduler": "LCM", "num_inference_steps": 60},
+            "num_inference_steps",
+            "LCMScheduler takes at most 50",
+        ),
+        ({"image": "0" * 32, "height": 64, "width": 64}, "image", "no input picture 0"),
     ],
 )
 def test_a_mistake_anywhere_in_the_list_is_said_before_anything_runs(
-    cat, tmp_path, calls, change, says
+    cat, tmp_path, calls, change, field, says
 ):
-    with pytest.raises(ValueError, match=f"(?s){says}"):
+    with pytest.raises(FieldError, match=f"(?s){says}") as caught:
         run([cat, cat.but(**change)], tmp_path / "store")
+    assert caught.value.field == field
     assert not calls and not (tmp_path / "store").exists()
+
+
+def test_what_is_said_before_a_run_knows_its_field(cat, tmp_path):
+    cells = [cat.but(height=side, width=side) for side in (256, 264, 64)]
+    with pytest.warns(UserWarning, match="256x256 expect .*and 1 more like this") as caught:
+        before = preview([*cells, cells[0].but(seed=1)], tmp_path)
+    assert before.notes == {"height": str(caught[0].message)} and len(caught) == 1
+    assert preview(cat, tmp_path).notes == {}
 
 
 def test_75_tokens_and_the_two_marks_are_not_too_long(cat, tmp_path):
@@ -276,14 +292,14 @@ def test_something_else_than_requests_is_refused(tmp_path):
 
 
 def failing(monkeypatch, word):
-    text = Renderer._text
+    text = Prompts.encode
 
     def refuse(self, prompt, *how):
         if word in prompt:
             raise RuntimeError(f"cannot draw a {word}")
         return text(self, prompt, *how)
 
-    monkeypatch.setattr(Renderer, "_text", refuse)
+    monkeypatch.setattr(Prompts, "encode", refuse)
 
 
 def test_a_failed_cell_is_a_row_and_takes_nobody_with_it(cat, tmp_path, monkeypatch):

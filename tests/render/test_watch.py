@@ -12,6 +12,7 @@ import sdlab.render.sketch
 from sdlab import GenerationError, Job, Request, run, sweep
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.render.denoise import Renderer, clean_latents
+from sdlab.render.encode import Prompts
 
 DRAWN = Request(
     prompt="a hamster on a blue background", num_inference_steps=10
@@ -68,14 +69,14 @@ def held(monkeypatch):
 
 
 def refusing(monkeypatch, word):
-    text = Renderer._text
+    text = Prompts.encode
 
     def refuse(self, prompt, *how):
         if word in prompt:
             raise RuntimeError(f"cannot draw a {word}")
         return text(self, prompt, *how)
 
-    monkeypatch.setattr(Renderer, "_text", refuse)
+    monkeypatch.setattr(Prompts, "encode", refuse)
 
 
 def keys(events, kind):

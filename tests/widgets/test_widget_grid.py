@@ -17,9 +17,8 @@ from test_widget_panel import Line, Page, idle, shown  # noqa: F401
 import sdlab.widgets.seed_grid.grid
 from sdlab import Job, Request, Store, run, sweep
 from sdlab.models.resolve import resolve
-from sdlab.progress import Progress
+from sdlab.progress import Event, Listeners, Progress
 from sdlab.recipe.request import FIELDS
-from sdlab.render.events import Event, Listeners
 from sdlab.render.plan import plan
 from sdlab.widgets import SeedGrid
 from sdlab.widgets.seed_grid.cells import Cells

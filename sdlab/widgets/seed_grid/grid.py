@@ -10,8 +10,8 @@ import pandas as pd
 import traitlets
 
 from ...pictures import webp_bytes
+from ...progress import Event
 from ...recipe.sweep import sweep
-from ...render.events import Event
 from ...render.job import Job
 from ...results.code import grid_code
 from ...results.frame import held_constant, values

@@ -14,7 +14,7 @@ from ...models.catalogue import available
 from ...pictures import PICTURES
 from ...recipe.request import Request
 from ...render.job import Job
-from ...render.plan import listed
+from ...render.plan import list_requests
 from ...results.frame import enumeration
 from ...store.store import Store
 from ..panel import Kept, workers
@@ -103,7 +103,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         col: Names = None,
         models: Names = None,
     ) -> None:
-        found = [] if requests is None else listed(requests)
+        found = [] if requests is None else list_requests(requests)
         if requests is not None and not found:
             raise ValueError("no requests: give a sweep, one Request, or nothing for an empty form")
         self.store = opened(store)
