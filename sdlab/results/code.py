@@ -15,7 +15,14 @@ from ..models.catalogue import MODELS, Model
 from ..pictures import PICTURES
 from ..recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ..recipe.sweep import sweep
-from .frame import label_columns, plain, text_of, tuples, values, weights_of_models
+from .frame import (
+    column_values,
+    find_label_columns,
+    find_model_weights,
+    format_value,
+    row_tuples,
+    to_plain,
+)
 
 MOST_INPUTS = 20  # named in a comment
 STATED = tuple(  # no model decides these, and a missing one is not the default
@@ -85,18 +92,18 @@ def requests_of(frame: pd.DataFrame) -> list[Request]:
         Request(
             **{name: typed(name, value) for name, value in zip(FIELDS, found) if value is not None}
         )
-        for found in tuples(frame, FIELDS)
+        for found in row_tuples(frame, FIELDS)
     ]
 
 
 def require_recipes(frame: pd.DataFrame) -> None:
     """Raise if a row lacks what nothing else tells: Request would put its default there."""
     for name in STATED:
-        rows = [row for row, value in zip(frame.index, values(frame, name)) if value is None]
+        rows = [row for row, value in zip(frame.index, column_values(frame, name)) if value is None]
         if rows:
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
             raise ValueError(
-                f"row {plain(rows[0])!r} of the frame{more} has no {name}: a report states the"
+                f"row {to_plain(rows[0])!r} of the frame{more} has no {name}: a report states the"
                 " whole recipe; fill it in, or leave such rows out with"
                 f" frame.dropna(subset=[{name!r}])"
             )
@@ -121,9 +128,9 @@ def shared_and_varying(requests: list[Request]) -> tuple[dict[str, Any], list[st
 def models_code(frame: pd.DataFrame) -> str:
     """A comment for each model whose name does not tell its weights in a fresh session; "" if there is none."""
     lines = []
-    for name, found in weights_of_models(frame).items():
+    for name, found in find_model_weights(frame).items():
         if not found_everywhere(name) or len(found) > 1:
-            weights = " and ".join(map(text_of, found)) + ", one at a time" * (len(found) > 1)
+            weights = " and ".join(map(format_value, found)) + ", one at a time" * (len(found) > 1)
             lines.append(
                 f"# {name!r} is a name of its author for the weights {weights}: "
                 f"MODELS[{name!r}] = Model(path='...')\n"
@@ -142,7 +149,10 @@ def found_everywhere(name: str) -> bool:
 def inputs_code(frame: pd.DataFrame, folder: str) -> str:
     """A comment that says where the input pictures are, of which the requests have the hashes; "" if there are none."""
     found = dict.fromkeys(
-        (field, name) for field in PICTURES for name in values(frame, field) if name is not None
+        (field, name)
+        for field in PICTURES
+        for name in column_values(frame, field)
+        if name is not None
     )
     if not found:
         return ""
@@ -161,8 +171,8 @@ def inputs_code(frame: pd.DataFrame, folder: str) -> str:
 
 def batch_size_of(frame: pd.DataFrame) -> int | None:
     """The one batch size of all pictures; the last bits of a picture depend on it."""
-    made = frame[[path is not None for path in values(frame, "path")]]
-    found = set(values(made, "batch_size"))
+    made = frame[[path is not None for path in column_values(frame, "path")]]
+    found = set(column_values(made, "batch_size"))
     return int(*found) if len(found) == 1 and found != {None} else None
 
 
@@ -189,7 +199,7 @@ def store_root(frame: pd.DataFrame) -> Path | None:
     """The folder of the store that holds all pictures, each at ROOT/images/ab/KEY.png; None if there is no such folder."""
     paths = [
         Path(os.path.abspath(path))
-        for path in dict.fromkeys(values(frame, "path"))
+        for path in dict.fromkeys(column_values(frame, "path"))
         if path is not None
     ]
     stored = [
@@ -280,8 +290,8 @@ def list_code(requests: list[Request]) -> str:
 
 def labels_code(frame: pd.DataFrame) -> str:
     """Python that gives the requests of `plan` their labels again, if the prompt tells them."""
-    names = label_columns(frame)
-    pairs = list(zip(values(frame, "prompt"), tuples(frame, names)))
+    names = find_label_columns(frame)
+    pairs = list(zip(column_values(frame, "prompt"), row_tuples(frame, names)))
     labels_of = dict(pairs)
     if not names or any(labels_of[prompt] != found for prompt, found in pairs):
         return ""

@@ -13,15 +13,15 @@ import pandas as pd
 
 from ..store.columns import UNTELLING
 from .frame import (
-    distinct,
-    held_constant,
+    column_values,
+    describe_constant,
+    distinct_values,
+    find_varying,
+    format_label,
+    format_value,
     hide_home,
-    in_short,
-    label_of,
-    text_of,
-    tuples,
-    values,
-    varying,
+    row_tuples,
+    shorten_pictures,
 )
 from .sheet import Cell, Grid, GridFigure, Sheet
 
@@ -75,10 +75,10 @@ def image_grid(
         cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols
     )
     rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
-    frame = in_short(frame)
+    frame = shorten_pictures(frame)
     grid = crossed(frame, rows, cols) if rows or cols else in_order(frame, max_cols)
     part, note, pages = page_of(grid, page, max_rows, max_cols)
-    shared = held_constant(frame, rows + cols)
+    shared = describe_constant(frame, rows + cols)
     figure = Sheet(part, cell_size).drawn(title or "", shared if title is None else "", note)
     figure.page, figure.pages = page, pages
     figure.set_label(in_words(part, title or "", shared, note))
@@ -131,29 +131,29 @@ def named_columns(
 
 def crossed(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
     """Every row value against every column value."""
-    places = list(zip(tuples(frame, rows), tuples(frame, cols)))
+    places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, cells_of(frame, [""] * len(frame))))
     down, across = dict.fromkeys(r for r, _ in places), dict.fromkeys(c for _, c in places)
     return Grid(
         [[cell_at.get((r, c)) for c in across] for r in down],
-        row_labels=[label_of(r) for r in down] if rows else [],
+        row_labels=[format_label(r) for r in down] if rows else [],
         row_name=" · ".join(rows),
-        col_labels=[label_of(c) for c in across] if cols else [],
+        col_labels=[format_label(c) for c in across] if cols else [],
         col_name=" · ".join(cols),
     )
 
 
 def in_order(frame: pd.DataFrame, max_cols: int) -> Grid:
     """The images in the frame's order, in rows of at most six, each with a caption that says what sets it apart."""
-    names = varying(frame)
+    names = find_varying(frame)
     only = names[0] if len(names) == 1 else ""  # then the name stands above the grid, once
     captions = [
         "\n".join(
-            text_of(value) if only or name == "prompt" else f"{name} {text_of(value)}"
+            format_value(value) if only or name == "prompt" else f"{name} {format_value(value)}"
             for name, value in zip(names, found)
         )
-        for found in tuples(frame, names)
+        for found in row_tuples(frame, names)
     ]
     widest = max(len(line) for caption in captions for line in caption.split("\n"))
     most = min(6 if widest <= WIDE_CAPTION else 4, max_cols)
@@ -166,7 +166,9 @@ def in_order(frame: pd.DataFrame, max_cols: int) -> Grid:
 def cells_of(frame: pd.DataFrame, captions: list[str]) -> list[Cell | None]:
     return [
         Cell(path and str(path), error and hide_home(error), caption)
-        for path, error, caption in zip(values(frame, "path"), values(frame, "error"), captions)
+        for path, error, caption in zip(
+            column_values(frame, "path"), column_values(frame, "error"), captions
+        )
     ]
 
 
@@ -181,13 +183,13 @@ def refuse_shared_places(
     if len(shared) == 1:
         return
     where = " and ".join(
-        [f"row {label_of(row)!r}"] * bool(rows) + [f"col {label_of(col)!r}"] * bool(cols)
+        [f"row {format_label(row)!r}"] * bool(rows) + [f"col {format_label(col)!r}"] * bool(cols)
     )
     same = frame.iloc[shared]
     differ = dict.fromkeys(
         name
-        for name in (*varying(same), *frame.columns)
-        if name not in UNTELLING and len(distinct(same, name)) > 1
+        for name in (*find_varying(same), *frame.columns)
+        if name not in UNTELLING and len(distinct_values(same, name)) > 1
     )
     if not differ:
         raise ValueError(

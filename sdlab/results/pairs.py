@@ -18,15 +18,15 @@ from ..models.resolve import MODELS, Model, find, layout
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN, UNTELLING
 from .frame import (
-    brief,
-    counted,
-    distinct,
+    column_values,
+    count_noun,
+    distinct_values,
+    find_label_columns,
+    find_varying,
+    format_value,
     hide_home,
-    label_columns,
-    text_of,
-    tuples,
-    values,
-    varying,
+    row_tuples,
+    summarize_values,
 )
 
 if TYPE_CHECKING:
@@ -78,10 +78,12 @@ class Pairing:
         return len(self.pairs)
 
     def __repr__(self) -> str:
-        without = f", {counted(len(self.alone), 'picture')} without a partner" if self.alone else ""
+        without = (
+            f", {count_noun(len(self.alone), 'picture')} without a partner" if self.alone else ""
+        )
         return (
-            f"{counted(len(self), 'pair')} by {self.by}: {text_of(self.left)} and"
-            f" {text_of(self.right)}{without}"
+            f"{count_noun(len(self), 'pair')} by {self.by}: {format_value(self.left)} and"
+            f" {format_value(self.right)}{without}"
         )
 
     @property
@@ -90,10 +92,10 @@ class Pairing:
         left, right = (self.source.iloc[list(side)] for side in zip(*self.pairs))
         stated = [
             name
-            for name in dict.fromkeys((*self.varying, *FIELDS, *label_columns(left)))
+            for name in dict.fromkeys((*self.varying, *FIELDS, *find_label_columns(left)))
             if name in left.columns
             and name != self.by
-            and values(left, name) == values(right, name)
+            and column_values(left, name) == column_values(right, name)
         ]
         named = {
             f"{side}_{name}": rows[name].array
@@ -132,12 +134,12 @@ def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> P
     >>> pair(results, "model", "tiny-v1", "tiny-v2").frame
     """
     require_columns(frame, by)
-    found = [value for value in distinct(frame, by) if value is not None or by in FIELDS]
+    found = [value for value in distinct_values(frame, by) if value is not None or by in FIELDS]
     left, right = sides(found, by, left, right)
     known = set(found)
     shown = [
         i
-        for i, (path, value) in enumerate(tuples(frame, ["path", by]))
+        for i, (path, value) in enumerate(row_tuples(frame, ["path", by]))
         if path is not None and value in known
     ]
     rows = frame.iloc[shown]
@@ -148,7 +150,7 @@ def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> P
     if not pairs:
         raise ValueError(no_pair(rows, by, left, right, same))
     alone = {*ones.values(), *others.values()}.difference(*pairs)
-    apart = tuple(varying(frame.iloc[[i for i, _ in pairs]]))
+    apart = tuple(find_varying(frame.iloc[[i for i, _ in pairs]]))
     return Pairing(by, left, right, tuple(found), pairs, follow, tuple(sorted(alone)), apart, frame)
 
 
@@ -173,7 +175,7 @@ def sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:
     """The two values to compare, both of which the column has."""
     if len(found) < 2:
         raise ValueError(
-            f"{by} has {f'one value only, {text_of(found[0])}' if found else 'no value'}: there is"
+            f"{by} has {f'one value only, {format_value(found[0])}' if found else 'no value'}: there is"
             f" nothing to compare; run the same requests with another {by}, or pair by another"
             " column"
         )
@@ -182,14 +184,14 @@ def sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:
             near = difflib.get_close_matches(str(given), map(str, found), 1, 0.5)
             raise ValueError(
                 f"{name}={given!r} is no value of"
-                f" {by}{f'; did you mean {near[0]!r}?' if near else ';'} it has {brief(found)}"
+                f" {by}{f'; did you mean {near[0]!r}?' if near else ';'} it has {summarize_values(found)}"
             )
     if left is None:
         left = next(value for value in found if right is None or value != right)
     if right is None:
         right = next(value for value in found if value != left)
     if left == right:
-        raise ValueError(f"left and right are both {left!r}; {by} has {brief(found)}")
+        raise ValueError(f"left and right are both {left!r}; {by} has {summarize_values(found)}")
     return (
         found[found.index(left)],
         found[found.index(right)],
@@ -203,7 +205,7 @@ def following(rows: pd.DataFrame, by: str, left: Any, right: Any) -> dict[str, t
     """{what changes with `by` and with nothing else: (its value left, its value right)}"""
     found = {}
     for name in (*FIELDS, *CHOSEN):
-        both = set(tuples(rows, [by, name]))
+        both = set(row_tuples(rows, [by, name]))
         value_of = dict(both)
         if (
             name != by
@@ -219,12 +221,14 @@ def compared(rows: pd.DataFrame, by: str, follow: dict[str, Any]) -> list[str]:
     """The columns in which the two rows of a pair agree."""
     same, labels = (
         [name for name in FIELDS if name != by and name not in follow],
-        label_columns(rows),
+        find_label_columns(rows),
     )
     if by not in labels:
         return same
     others = [name for name in labels if name != by]
-    explained = len(set(tuples(rows, labels))) == len(set(tuples(rows, [*labels, *PROMPTS])))
+    explained = len(set(row_tuples(rows, labels))) == len(
+        set(row_tuples(rows, [*labels, *PROMPTS]))
+    )
     return others + [name for name in same if not explained or name not in PROMPTS]
 
 
@@ -233,7 +237,9 @@ def places(
 ) -> dict[tuple, int]:
     """{what a row of this value shares with its partner: where it stands}"""
     found: dict[tuple, int] = {}
-    for i, own, place in zip(shown, values(frame.iloc[shown], by), tuples(frame.iloc[shown], same)):
+    for i, own, place in zip(
+        shown, column_values(frame.iloc[shown], by), row_tuples(frame.iloc[shown], same)
+    ):
         if own == value and place in found:
             raise ValueError(repeated(frame.iloc[[found[place], i]], by, value))
         if own == value:
@@ -246,14 +252,14 @@ def repeated(rows: pd.DataFrame, by: str, value: Any) -> str:
     differ = ", ".join(
         str(name)
         for name in rows.columns
-        if name not in UNTELLING and len(distinct(rows, name)) > 1
+        if name not in UNTELLING and len(distinct_values(rows, name)) > 1
     )
-    if "key" not in rows.columns or len(distinct(rows, "key")) > 1:
+    if "key" not in rows.columns or len(distinct_values(rows, "key")) > 1:
         return (
             f"two images with {by}={value!r} agree in all that is"
             f" compared{differ and f' and differ in {differ}'}; narrow the frame to one of them"
         )
-    key = "'key'" if by in (*FIELDS, *label_columns(rows)) else f"['key', {by!r}]"
+    key = "'key'" if by in (*FIELDS, *find_label_columns(rows)) else f"['key', {by!r}]"
     return (
         f"two images with {by}={value!r} are one recipe, several times in the frame"
         f"{differ and f'; they differ in {differ}'}; frame.drop_duplicates({key}) keeps one of each"
@@ -262,16 +268,18 @@ def repeated(rows: pd.DataFrame, by: str, value: Any) -> str:
 
 def no_pair(rows: pd.DataFrame, by: str, left: Any, right: Any, same: list[str]) -> str:
     """Why no two rows belong together."""
-    ones, others = (rows[[own == value for own in values(rows, by)]] for value in (left, right))
+    ones, others = (
+        rows[[own == value for own in column_values(rows, by)]] for value in (left, right)
+    )
     for value, found in ((left, ones), (right, others)):
         if found.empty:
             return (
                 f"no row with {by}={value!r} has a picture; its errors are in"
                 " frame.query('path.isna()')"
             )
-    both = {name: (distinct(ones, name), distinct(others, name)) for name in same}
+    both = {name: (distinct_values(ones, name), distinct_values(others, name)) for name in same}
     never = [
-        f"{name} ({brief(a)} against {brief(b)})"
+        f"{name} ({summarize_values(a)} against {summarize_values(b)})"
         for name, (a, b) in both.items()
         if not set(a) & set(b)
     ]
@@ -297,7 +305,10 @@ def not_constant(pairing: Pairing) -> list[tuple[str, str, str]]:
     not there any more is "unknown". Text encoder and training data are named even if they are the
     same, unless neither is known.
     """
-    rows = {name: (text_of(one), text_of(other)) for name, (one, other) in pairing.follow.items()}
+    rows = {
+        name: (format_value(one), format_value(other))
+        for name, (one, other) in pairing.follow.items()
+    }
     if {"height", "width"} <= rows.keys():
         rows["size"] = tuple(f"{w}x{h}" for w, h in zip(rows.pop("width"), rows.pop("height")))
     if pairing.by == "model":

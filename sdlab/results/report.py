@@ -23,20 +23,20 @@ from ..store.files import write_whole
 from ..store.inputs import InputFolder
 from .code import program, recipes, require_recipes, store_near, store_root
 from .frame import (
-    counted,
-    distinct,
-    file_problem,
+    column_values,
+    count_noun,
+    describe_file_problem,
+    distinct_values,
+    find_label_columns,
+    find_model_weights,
+    find_varying,
+    format_ranges,
+    format_value,
     hide_home,
-    in_short,
-    label_columns,
-    labelled_rows,
-    ranges,
-    summary,
-    text_of,
-    tuples,
-    values,
-    varying,
-    weights_of_models,
+    label_rows,
+    row_tuples,
+    shorten_pictures,
+    summarize,
 )
 from .html import TEMPLATES, Row, Table, TableCell, to_data_uri
 from .sheet import UNREADABLE
@@ -124,15 +124,15 @@ def render_page(
     title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str
 ) -> str:
     """Renders the whole page, every section in its order."""
-    short, inputs = in_short(frame), inputs_of(frame)
+    short, inputs = shorten_pictures(frame), inputs_of(frame)
     return TEMPLATES.get_template("report.html.j2").render(
         title=title,
         now=datetime.datetime.now().astimezone(),
-        summary=summary(frame),
+        summary=summarize(frame),
         text=text,
         figures=list(describe_figures(figures)),
         recipe=recipe_tables(frame),
-        seeds=ranges(distinct(frame, "seed")),
+        seeds=format_ranges(distinct_values(frame, "seed")),
         inputs=describe_inputs(frame, inputs),
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=cells_table(short),
@@ -141,8 +141,8 @@ def render_page(
         near=store_near(frame),
         code=program(frame, title, filename),
         recipes=json.dumps(recipes(frame), separators=(",", ":")),
-        recipes_count=counted(len(frame), "recipe"),
-        rows_count=counted(len(frame), "row"),
+        recipes_count=count_noun(len(frame), "recipe"),
+        rows_count=count_noun(len(frame), "row"),
     )
 
 
@@ -158,7 +158,9 @@ def format_cell(name: str, value: Any) -> TableCell:
     if name in ("path", "error"):
         return TableCell(Path(value).name if name == "path" else hide_home(value), name)
     measured = isinstance(value, float) and name not in FIELDS
-    text = f"{value:.2f}" if name == "seconds" else f"{value:.4g}" if measured else text_of(value)
+    text = (
+        f"{value:.2f}" if name == "seconds" else f"{value:.4g}" if measured else format_value(value)
+    )
     number = isinstance(value, (int, float))
     return TableCell(text, "number" if number else "short" if len(text) < 25 else "text")
 
@@ -222,7 +224,7 @@ def data_table(frame: pd.DataFrame, caption: str) -> Table:
     names = [str(name) for name in frame.columns]
     rows: list[Row] = [
         [label, *map(format_cell, names, found)]
-        for label, found in labelled_rows(frame.head(MOST_CELLS))
+        for label, found in label_rows(frame.head(MOST_CELLS))
     ]
     head = [str(frame.index.name or ""), *names]
     note = note_rest(len(frame), MOST_CELLS, "rows")
@@ -234,15 +236,15 @@ def data_table(frame: pd.DataFrame, caption: str) -> Table:
 
 def recipe_tables(frame: pd.DataFrame) -> list[Table]:
     """What is constant, and what varies."""
-    found = {name: distinct(frame, name) for name in (*label_columns(frame), *FIELDS)}
+    found = {name: distinct_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
     if len(found["weights"]) > 1:
         del found["weights"]
         found |= {
-            f"weights of {text_of(model)}": every
-            for model, every in weights_of_models(frame).items()
+            f"weights of {format_value(model)}": every
+            for model, every in find_model_weights(frame).items()
         }
     constant = [
-        [name, text_of(first)]
+        [name, format_value(first)]
         for name, (first, *more) in found.items()
         if not more and first is not None
     ]
@@ -261,8 +263,8 @@ def recipe_tables(frame: pd.DataFrame) -> list[Table]:
 def cell_of_values(found: list[Any]) -> TableCell:
     """Numbers as ranges, texts on a line each."""
     if not any(isinstance(value, str) for value in found):
-        return TableCell(ranges(found))
-    lines = [text_of(value) for value in found[:MOST_VALUES]]
+        return TableCell(format_ranges(found))
+    lines = [format_value(value) for value in found[:MOST_VALUES]]
     if len(found) > MOST_VALUES:
         lines.append(f"and {len(found) - MOST_VALUES:,} more, in the list of recipes below")
     return TableCell(lines=lines, kind="lines")
@@ -286,7 +288,7 @@ def inputs_of(frame: pd.DataFrame) -> dict[str, list[str]]:
     """{name of an input picture: the fields that have it}"""
     fields: dict[str, list[str]] = {}
     for field in PICTURES:
-        for name in distinct(frame, field):
+        for name in distinct_values(frame, field):
             if name is not None:
                 fields.setdefault(str(name), []).append(field)
     return fields
@@ -299,7 +301,7 @@ def describe_input(name: str, room: int) -> dict[str, Any]:
     except (ValueError, *UNREADABLE) as problem:  # said without the writer's own folders
         lost = "not at hand when the report was written"
         return {
-            "problem": file_problem(problem) if isinstance(problem, OSError) else lost,
+            "problem": describe_file_problem(problem) if isinstance(problem, OSError) else lost,
             "taken": 0,
         }
     data, size = png_bytes(image), f"{image.width}x{image.height}"
@@ -318,18 +320,18 @@ def describe_input(name: str, room: int) -> dict[str, Any]:
 
 def cells_table(frame: pd.DataFrame) -> Table:
     """A row for each of the first cells, with a small picture."""
-    names = varying(frame)
+    names = find_varying(frame)
     probes = [
         name
         for name in frame.columns
-        if name not in (*COLUMNS, *label_columns(frame))
-        or (name in COLUMNS and COLUMNS[name].role == "opinion" and any(values(frame, name)))
+        if name not in (*COLUMNS, *find_label_columns(frame))
+        or (name in COLUMNS and COLUMNS[name].role == "opinion" and any(column_values(frame, name)))
     ]
     columns = [*names, *probes, *(["seconds"] if "seconds" in frame.columns else [])]
     rows: list[Row] = []
-    for n, row in enumerate(tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1):
+    for n, row in enumerate(row_tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1):
         *found, path, error = row
-        words = ", ".join(f"{name} {text_of(value)}" for name, value in zip(names, found))
+        words = ", ".join(f"{name} {format_value(value)}" for name, value in zip(names, found))
         last = format_cell("path", path) if path or not error else format_cell("error", error)
         rows.append([str(n), picture_cell(path, words), *map(format_cell, columns, found), last])
     note = note_rest(len(frame), MOST_CELLS, "cells")
@@ -346,7 +348,7 @@ def picture_cell(path: str | None, words: str) -> TableCell:
         with Image.open(path) as opened:
             image = opened.convert("RGB")
     except UNREADABLE as problem:
-        return TableCell(file_problem(problem), "note")
+        return TableCell(describe_file_problem(problem), "note")
     small = max(image.size) <= THUMBNAIL
     image.thumbnail((THUMBNAIL, THUMBNAIL))
     source = to_data_uri(image, **({"lossless": True} if small else {"quality": 80}))
@@ -356,12 +358,15 @@ def picture_cell(path: str | None, words: str) -> TableCell:
 def failures_table(frame: pd.DataFrame) -> Table:
     """The first of the cells that failed, each with its error."""
     failed = frame[
-        [p is None and e is not None for p, e in zip(values(frame, "path"), values(frame, "error"))]
+        [
+            p is None and e is not None
+            for p, e in zip(column_values(frame, "path"), column_values(frame, "error"))
+        ]
     ]
-    names = [*varying(frame), "error"]
+    names = [*find_varying(frame), "error"]
     rows: list[Row] = [
         [str(n), *map(format_cell, names, found)]
-        for n, found in enumerate(tuples(failed.head(MOST_CELLS), names), 1)
+        for n, found in enumerate(row_tuples(failed.head(MOST_CELLS), names), 1)
     ]
     note = note_rest(len(failed), MOST_CELLS, "rows")
     return Table(rows=rows, head=["", *names], note=note)
@@ -369,17 +374,18 @@ def failures_table(frame: pd.DataFrame) -> Table:
 
 def machine_table(frame: pd.DataFrame) -> Table:
     """Versions and machine; where they vary, how many images each made."""
-    made = frame[[path is not None for path in values(frame, "path")]]
+    made = frame[[path is not None for path in column_values(frame, "path")]]
     rows = []
     for name in MACHINE:
-        found = Counter(v for v in values(made, name) if v is not None).most_common()
+        found = Counter(v for v in column_values(made, name) if v is not None).most_common()
         texts = [
-            text_of(v) + (f" ({counted(n, 'image')})" if len(found) > 1 else "") for v, n in found
+            format_value(v) + (f" ({count_noun(n, 'image')})" if len(found) > 1 else "")
+            for v, n in found
         ]
         if texts:
             what = name.removesuffix("_version").replace("_", " ")
             rows.append([what, hide_home(", ".join(texts))])
-    times = sorted(str(v) for v in values(made, "created") if v is not None)
+    times = sorted(str(v) for v in column_values(made, "created") if v is not None)
     if times:
         rows.append(["rendered", " to ".join(dict.fromkeys([times[0], times[-1]]))])
     return Table(rows=rows, kind="facts")

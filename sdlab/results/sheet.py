@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from .frame import file_problem
+from .frame import describe_file_problem
 
 # All lengths are pixels of a screen at 100 dpi; a figure saved or shown at 200 dpi has twice as
 # many.
@@ -321,7 +321,7 @@ def pixels_of(cell: Cell, width: int, height: int) -> tuple[np.ndarray | None, s
                 "RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB"
             )
     except UNREADABLE as problem:
-        return None, file_problem(problem)
+        return None, describe_file_problem(problem)
     if image.width > 2 * width:
         image = image.resize((2 * width, 2 * height), Image.Resampling.LANCZOS)
     return np.asarray(image), ""  # (H, W, 3 or 4)

@@ -17,7 +17,7 @@ from sdlab import Job, Request, Store, image_grid, run, sweep, write_report
 from sdlab.models.resolve import resolve
 from sdlab.pictures import _known, hash_pixels, read_picture
 from sdlab.render.plan import plan
-from sdlab.results.frame import shortened
+from sdlab.results.frame import shorten_hashes
 from sdlab.widgets import Compare
 from sdlab.widgets.seed_grid.places import places_of
 
@@ -196,12 +196,12 @@ def test_an_input_picture_on_an_axis_is_labelled_with_the_beginning_of_its_hash(
 
 def test_beginnings_that_collide_are_longer():
     same, other = "0" * 31, "1" * 32
-    assert shortened([same + "a", same + "b", other]) == {
+    assert shorten_hashes([same + "a", same + "b", other]) == {
         same + "a": same + "a…",
         same + "b": same + "b…",
         other: other + "…",
     }
-    assert list(shortened([other, None, "cat", 3]).values()) == ["11111111…"]
+    assert list(shorten_hashes([other, None, "cat", 3]).values()) == ["11111111…"]
 
 
 def input_pictures(frame, path):

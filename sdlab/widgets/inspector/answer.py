@@ -13,7 +13,7 @@ import pandas as pd
 
 from ...recipe.request import FIELDS
 from ...results.code import results_code
-from ...results.frame import values
+from ...results.frame import column_values
 from ...watermark.geometry import AS_IS, Geometry
 from ...watermark.inspection import A_HIT, A_MISS, Finding, Inspection, power, short
 from ...watermark.payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
@@ -318,7 +318,7 @@ def all_code(
 
 
 def is_of_run(frame: pd.DataFrame) -> bool:
-    return {"key", *FIELDS} <= set(frame.columns) and None not in values(frame, "prompt")
+    return {"key", *FIELDS} <= set(frame.columns) and None not in column_values(frame, "prompt")
 
 
 def searched(picture: Picture, default: str) -> str:

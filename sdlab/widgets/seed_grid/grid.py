@@ -13,7 +13,7 @@ from ...recipe.sweep import sweep
 from ...render.events import Event
 from ...render.job import Job
 from ...results.code import grid_code
-from ...results.frame import held_constant, values
+from ...results.frame import column_values, describe_constant
 from ...results.grid import check
 from ..panel import Panel, after, source, told, workers
 from ..pictures import webp
@@ -121,7 +121,7 @@ class SeedGrid(Panel):
             cell_px=cell_px,
             captions=self._places.captions,
             places=self._places.described(),
-            shared=held_constant(frame, self._places.names),
+            shared=describe_constant(frame, self._places.names),
             where=[0] * len(self._places.sliders),
             states=self._cells.states(self.job is not None),
         )
@@ -310,7 +310,9 @@ class SeedGrid(Panel):
         self.send({"kind": "varied", "of": cell, "cells": places})
         job.watch(heard)  # first, so that nothing lands unseen
         frame = job.frame()
-        for key, path, error in zip(job.keys, values(frame, "path"), values(frame, "error")):
+        for key, path, error in zip(
+            job.keys, column_values(frame, "path"), column_values(frame, "error")
+        ):
             if path is not None or error is not None:
                 self._send_variation(numbers[key], key, error)
 

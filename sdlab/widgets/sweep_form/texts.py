@@ -14,7 +14,7 @@ from ...recipe.axes import NAMED, read_numbers
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ...recipe.sweep import sweep
 from ...results.code import axes_of, escaped, shared_and_varying
-from ...results.frame import enumeration, text_of
+from ...results.frame import format_value, join_words
 from .plan import ABSENT, LINED, NAMES, NATIVE, ORDER, WORDS, line_written
 
 TRIES = 500  # places in prompts at which choices are tried, for each prompt
@@ -109,11 +109,11 @@ def require_full(
         return
     combinations = itertools.product(distinct, itertools.product(*others.values()))
     text, values = next(item for item in combinations if item not in there)
-    parts = [f"{name} {text_of(value)}" for name, value in zip(others, values)]
+    parts = [f"{name} {format_value(value)}" for name, value in zip(others, values)]
     parts = [f"prompt {text[0]!r:.80}"] * (len(distinct) > 1) + parts
     raise ValueError(
         f"these {len(there):,} requests are no full sweep, which would have {size:,}:"
-        f" {enumeration(parts)} is missing; add what is missing, or make a form of a part that is"
+        f" {join_words(parts)} is missing; add what is missing, or make a form of a part that is"
         " complete"
     )
 
@@ -154,7 +154,7 @@ def list_text(name: str, values: list[Any]) -> Any:
 
 def number_text(name: str, values: list[Any]) -> str:
     """A range if the values are one, else all of them: "0-7", "1-7 (+3)", "1, 3, 7.5"."""
-    each = [text_of(value) for value in values]
+    each = [format_value(value) for value in values]
     if len(values) > 2 and values[1] != values[0]:
         step = f"{values[1] - values[0]:+.10g}"
         for text in (f"{each[0]}-{each[-1]}", f"{each[0]}-{each[-1]} ({step})"):
@@ -193,7 +193,7 @@ def prompt_texts(found: list[Text]) -> tuple[dict[str, str], str]:
     plain = [(prompt, negative, ()) for prompt, negative, _ in found]
     lines = [[escaped("prompt", text[side]) for text in plain] for side in (0, 1)]
     if texts := written(*lines, "", list(dict.fromkeys(plain))):
-        names = enumeration(
+        names = join_words(
             dict.fromkeys(repr(name) for _, _, labels in found for name, _ in labels)
         )
         return (
