@@ -6,6 +6,7 @@ that has the picture, is in memory.
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import io
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PICTURES = ("image", "mask_image", "depth_map")  # the fields of a request, in this order
 HASH = re.compile("[0-9a-f]{32}")
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+SMALL_SIDE = 128  # pixels; a picture up to this size is shown exactly
 DEEP = ("I", "F")  # Pillow's modes of more than 8 bits begin so
 GIVE = (
     "give the path of a picture, a PIL image, a NumPy array of uint8 (height, width, 3) or (height,"
@@ -201,11 +203,41 @@ def spread_levels(name: str, image: Image) -> Image:
     return Image.fromarray(((depth - least) * 255 / ((most - least) or 1)).round().astype(np.uint8))
 
 
+def encode_picture(image: Image, kind: str, **options: Any) -> bytes:
+    """Writes the picture as a file of Pillow's format `kind`, with Pillow's options."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
 def png_bytes(image: Image) -> bytes:
     """Writes the picture alone as a PNG."""
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return encode_picture(image, "PNG", compress_level=1)
+
+
+def webp_bytes(image: Image, px: int, *, exact: bool = True) -> bytes:
+    """Writes the picture as a WebP of a few kilobytes, made smaller if it is larger than `px`.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        RGB.
+    px : int
+        The most pixels in width and height.
+    exact : bool
+        A picture of at most 128 pixels that fits keeps every pixel.
+    """
+    exact = exact and max(image.size) <= min(px, SMALL_SIDE)
+    if max(image.size) > px:
+        image = image.copy()
+        image.thumbnail((px, px), 1, reducing_gap=2.0)  # Lanczos
+    return encode_picture(image, "WEBP", lossless=exact, quality=50 if exact else 85, method=2)
+
+
+def data_uri(picture: Image | bytes, kind: str = "WEBP", **options: Any) -> str:
+    """Writes a picture, or the bytes of its file, as an address by which a page holds it itself."""
+    data = picture if isinstance(picture, bytes) else encode_picture(picture, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
 
 
 def is_known(name: str) -> bool:

@@ -1,18 +1,14 @@
-"""HTML by templates, which escape whatever they are given; and pictures that travel inside a page."""
+"""HTML by templates, which escape whatever they are given."""
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from PIL import Image
 
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -77,24 +73,6 @@ def render_table(
 def split_paragraphs(text: str) -> list[str]:
     """Splits a text at its blank lines."""
     return [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
-
-
-def to_data_uri(picture: Image.Image | bytes, kind: str = "WEBP", **options: Any) -> str:
-    """Writes a picture, or takes one that is written, as an address that holds it whole.
-
-    Parameters
-    ----------
-    picture : Image or bytes
-    kind : str
-        Pillow's name of the file format, such as "PNG".
-    **options
-        How Pillow writes an `Image`.
-    """
-    if isinstance(picture, Image.Image):
-        out = io.BytesIO()
-        picture.save(out, kind, **options)
-        picture = out.getvalue()
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(picture).decode()}"
 
 
 TEMPLATES.filters["paragraphs"] = split_paragraphs

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..pictures import PICTURES, png_bytes, read_picture
+from ..pictures import PICTURES, data_uri, png_bytes, read_picture
 from ..recipe.request import FIELDS
 from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
@@ -38,7 +38,7 @@ from .frame import (
     shorten_pictures,
     summarize,
 )
-from .html import TEMPLATES, Row, Table, TableCell, to_data_uri
+from .html import TEMPLATES, Row, Table, TableCell
 from .sheet import UNREADABLE
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
@@ -197,7 +197,7 @@ def describe_picture(thing: Figure | Image.Image, caption: str) -> dict[str, Any
         image.thumbnail((MOST_SIDE, MOST_SIDE))
     image = image if image.mode in ("RGB", "RGBA", "L", "P", "1") else image.convert("RGB")
     return {
-        "source": to_data_uri(image, "PNG", optimize=True),
+        "source": data_uri(image, "PNG", optimize=True),
         "width": round(image.width / scale),
         "height": round(image.height / scale),
         "alt": f"{caption}. {words}" if caption else words,
@@ -309,7 +309,7 @@ def describe_input(name: str, room: int) -> dict[str, Any]:
         image.thumbnail((INPUT_THUMBNAIL, INPUT_THUMBNAIL))
     return {
         "problem": "",
-        "source": to_data_uri(data, "PNG") if whole else to_data_uri(image, quality=80),
+        "source": data_uri(data, "PNG") if whole else data_uri(image, quality=80),
         "width": image.width,
         "height": image.height,
         "size": size,
@@ -351,7 +351,7 @@ def picture_cell(path: str | None, words: str) -> TableCell:
         return TableCell(describe_file_problem(problem), "note")
     small = max(image.size) <= THUMBNAIL
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    source = to_data_uri(image, **({"lossless": True} if small else {"quality": 80}))
+    source = data_uri(image, **({"lossless": True} if small else {"quality": 80}))
     return TableCell(words or "picture", picture=source, small=small)
 
 
