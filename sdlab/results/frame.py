@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..pictures import HASH, PICTURES
+from ..progress import duration
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN
 
@@ -135,13 +136,6 @@ def join_words(parts: Iterable[str]) -> str:
 def count_noun(n: int, noun: str) -> str:
     """1 image, 2,000 images"""
     return f"{n:,} {noun}{'s' * (n != 1)}"
-
-
-def duration(seconds: float) -> str:
-    """90.0 s, 12.5 min, 3.2 h"""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def describe_file_problem(problem: Exception) -> str:
