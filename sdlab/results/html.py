@@ -35,7 +35,7 @@ Row = Sequence[TableCell | str]
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table whose rows begin with their names; ready HTML in it is `Markup`, other text is escaped."""
+    """A table whose rows begin with their names; what is no `Markup` in it is escaped."""
 
     rows: Sequence[Row]
     head: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""A frame and its figures as one HTML file that needs nothing else, and says how to make it again."""
+"""A frame and its figures as one HTML file that needs nothing else, and can be made again."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from .frame import (
     hide_home,
     label_rows,
     row_tuples,
+    select_made,
     shorten_pictures,
     summarize,
 )
@@ -124,20 +125,20 @@ def render_page(
     title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str
 ) -> str:
     """Renders the whole page, every section in its order."""
-    short, inputs = shorten_pictures(frame), inputs_of(frame)
+    short, inputs = shorten_pictures(frame), find_inputs(frame)
     return TEMPLATES.get_template("report.html.j2").render(
         title=title,
         now=datetime.datetime.now().astimezone(),
         summary=summarize(frame),
         text=text,
         figures=list(describe_figures(figures)),
-        recipe=recipe_tables(frame),
+        recipe=show_recipe(frame),
         seeds=format_ranges(distinct_values(frame, "seed")),
         inputs=describe_inputs(frame, inputs),
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
-        cells=cells_table(short),
-        failures=failures_table(short),
-        machine=machine_table(frame),
+        cells=show_cells(short),
+        failures=show_failures(short),
+        machine=show_machine(frame),
         near=store_near(frame),
         code=program(frame, title, filename),
         recipes=json.dumps(recipes(frame), separators=(",", ":")),
@@ -147,12 +148,12 @@ def render_page(
 
 
 def note_rest(n: int, most: int, noun: str = "") -> str:
-    """What stands by the first of so many, "" if they are all."""
+    """Says that these are the first of so many, "" if they are all."""
     return f"The first {most} of {n:,}{noun and f' {noun}'}." if n > most else ""
 
 
 def format_cell(name: str, value: Any) -> TableCell:
-    """A column's value as a table's cell: paths without folders, measured numbers rounded."""
+    """Writes a value into a table's cell: paths without folders, measured numbers rounded."""
     if value is None:
         return TableCell("—")
     if name in ("path", "error"):
@@ -169,14 +170,14 @@ def format_cell(name: str, value: Any) -> TableCell:
 
 
 def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yields (kind, what the template shows) of whatever was given, in order; pictures are numbered."""
+    """Yields (kind, what the template shows) of all that was given; pictures are numbered."""
     number = 0
     for given in figures:
         thing, caption = given if isinstance(given, tuple) and len(given) == 2 else (given, "")
         if isinstance(thing, str):
             yield "text", f"{thing}\n\n{caption}"
         elif isinstance(thing, pd.DataFrame):
-            yield "table", data_table(thing, str(caption))
+            yield "table", show_frame(thing, str(caption))
         elif isinstance(thing, (Figure, Image.Image)):
             number += 1
             yield "figure", describe_picture(thing, str(caption)) | {"number": number}
@@ -189,7 +190,7 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def describe_picture(thing: Figure | Image.Image, caption: str) -> dict[str, Any]:
-    """What the template shows of a picture: its address, its size on the screen, its words."""
+    """Tells what the template shows of a picture: its address, size on the screen, and words."""
     if isinstance(thing, Figure):
         image, scale, words = draw_figure(thing)
     else:
@@ -206,7 +207,7 @@ def describe_picture(thing: Figure | Image.Image, caption: str) -> dict[str, Any
 
 
 def draw_figure(figure: Figure) -> tuple[Image.Image, float, str]:
-    """Draws (its picture at 200 dpi or what is sensible, its pixels per screen pixel, its words)."""
+    """Draws (its picture at 200 dpi or what is sensible, pixels per screen pixel, its words)."""
     width, height = figure.get_size_inches()
     dpi = min(200.0, math.sqrt(FIGURE_PIXELS / (width * height)))
     out = io.BytesIO()
@@ -219,8 +220,8 @@ def draw_figure(figure: Figure) -> tuple[Image.Image, float, str]:
     return Image.open(out), dpi / 100, str(words)
 
 
-def data_table(frame: pd.DataFrame, caption: str) -> Table:
-    """The first rows of any frame."""
+def show_frame(frame: pd.DataFrame, caption: str) -> Table:
+    """Shows the first rows of any frame."""
     names = [str(name) for name in frame.columns]
     rows: list[Row] = [
         [label, *map(format_cell, names, found)]
@@ -234,8 +235,8 @@ def data_table(frame: pd.DataFrame, caption: str) -> Table:
 # The frame, section by section
 
 
-def recipe_tables(frame: pd.DataFrame) -> list[Table]:
-    """What is constant, and what varies."""
+def show_recipe(frame: pd.DataFrame) -> list[Table]:
+    """Shows what is constant, and what varies."""
     found = {name: distinct_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
     if len(found["weights"]) > 1:
         del found["weights"]
@@ -249,7 +250,7 @@ def recipe_tables(frame: pd.DataFrame) -> list[Table]:
         if not more and first is not None
     ]
     axes: list[Row] = [
-        [name, TableCell(f"{len(every):,}", "number"), cell_of_values(every)]
+        [name, TableCell(f"{len(every):,}", "number"), format_values(every)]
         for name, every in found.items()
         if len(every) > 1
     ]
@@ -260,8 +261,8 @@ def recipe_tables(frame: pd.DataFrame) -> list[Table]:
     ]
 
 
-def cell_of_values(found: list[Any]) -> TableCell:
-    """Numbers as ranges, texts on a line each."""
+def format_values(found: list[Any]) -> TableCell:
+    """Writes numbers as ranges, texts on a line each."""
     if not any(isinstance(value, str) for value in found):
         return TableCell(format_ranges(found))
     lines = [format_value(value) for value in found[:MOST_VALUES]]
@@ -271,7 +272,7 @@ def cell_of_values(found: list[Any]) -> TableCell:
 
 
 def describe_inputs(frame: pd.DataFrame, inputs: dict[str, list[str]]) -> list[dict[str, Any]]:
-    """What the template shows of each input picture: whole while there is room, then in small."""
+    """Tells what the template shows of each input: whole while there is room, then in small."""
     if root := store_root(frame):
         folder = InputFolder(root / "inputs")  # lends as long as it is there
         folder.lend(inputs)
@@ -284,8 +285,8 @@ def describe_inputs(frame: pd.DataFrame, inputs: dict[str, list[str]]) -> list[d
     return entries
 
 
-def inputs_of(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """{name of an input picture: the fields that have it}"""
+def find_inputs(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Finds {name of an input picture: the fields that have it}."""
     fields: dict[str, list[str]] = {}
     for field in PICTURES:
         for name in distinct_values(frame, field):
@@ -295,7 +296,7 @@ def inputs_of(frame: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def describe_input(name: str, room: int) -> dict[str, Any]:
-    """One input picture, and the bytes that it takes if it is whole; or why there is none."""
+    """Tells of one input, and the bytes that it takes if it is whole; or why there is none."""
     try:
         image = read_picture(name)
     except (ValueError, *UNREADABLE) as problem:  # said without the writer's own folders
@@ -318,8 +319,8 @@ def describe_input(name: str, room: int) -> dict[str, Any]:
     }
 
 
-def cells_table(frame: pd.DataFrame) -> Table:
-    """A row for each of the first cells, with a small picture."""
+def show_cells(frame: pd.DataFrame) -> Table:
+    """Shows the first cells, each with a small picture."""
     names = find_varying(frame)
     probes = [
         name
@@ -333,15 +334,15 @@ def cells_table(frame: pd.DataFrame) -> Table:
         *found, path, error = row
         words = ", ".join(f"{name} {format_value(value)}" for name, value in zip(names, found))
         last = format_cell("path", path) if path or not error else format_cell("error", error)
-        rows.append([str(n), picture_cell(path, words), *map(format_cell, columns, found), last])
+        rows.append([str(n), show_picture(path, words), *map(format_cell, columns, found), last])
     note = note_rest(len(frame), MOST_CELLS, "cells")
     more = " The list at the end has all recipes; the store has all pictures, under these names."
     head = ["", "picture", *columns, "file or error"]
     return Table(rows=rows, head=head, kind="cells", note=note and note + more)
 
 
-def picture_cell(path: str | None, words: str) -> TableCell:
-    """A cell with the picture, at most 128 pixels wide and high; small pictures keep every pixel."""
+def show_picture(path: str | None, words: str) -> TableCell:
+    """Shows the picture, at most 128 pixels wide and high; small pictures keep every pixel."""
     if path is None:
         return TableCell("no picture", "note")
     try:
@@ -355,14 +356,9 @@ def picture_cell(path: str | None, words: str) -> TableCell:
     return TableCell(words or "picture", picture=source, small=small)
 
 
-def failures_table(frame: pd.DataFrame) -> Table:
-    """The first of the cells that failed, each with its error."""
-    failed = frame[
-        [
-            p is None and e is not None
-            for p, e in zip(column_values(frame, "path"), column_values(frame, "error"))
-        ]
-    ]
+def show_failures(frame: pd.DataFrame) -> Table:
+    """Shows the first of the cells that failed, each with its error."""
+    failed = frame[frame["path"].isna() & frame["error"].notna()]
     names = [*find_varying(frame), "error"]
     rows: list[Row] = [
         [str(n), *map(format_cell, names, found)]
@@ -372,9 +368,9 @@ def failures_table(frame: pd.DataFrame) -> Table:
     return Table(rows=rows, head=["", *names], note=note)
 
 
-def machine_table(frame: pd.DataFrame) -> Table:
-    """Versions and machine; where they vary, how many images each made."""
-    made = frame[[path is not None for path in column_values(frame, "path")]]
+def show_machine(frame: pd.DataFrame) -> Table:
+    """Shows versions and machine; where they vary, how many images each made."""
+    made = select_made(frame)
     rows = []
     for name in MACHINE:
         found = Counter(v for v in column_values(made, name) if v is not None).most_common()
