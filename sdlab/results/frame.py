@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from ..pictures import HASH, PICTURES
 from ..progress import duration
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN
+
+# What Pillow raises for torn files
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 # Reading columns
 

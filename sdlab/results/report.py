@@ -23,6 +23,7 @@ from ..store.files import write_whole
 from ..store.inputs import InputFolder
 from .code import program, recipes, require_recipes, store_near, store_root
 from .frame import (
+    UNREADABLE,
     column_values,
     count_noun,
     describe_file_problem,
@@ -40,7 +41,6 @@ from .frame import (
     summarize,
 )
 from .html import TEMPLATES, Row, Table, TableCell
-from .sheet import UNREADABLE
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6

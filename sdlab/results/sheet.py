@@ -16,7 +16,7 @@ from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from .frame import describe_file_problem
+from .frame import UNREADABLE, describe_file_problem
 
 # All lengths are pixels of a screen at 100 dpi; a figure saved or shown at 200 dpi has twice as
 # many.
@@ -42,12 +42,6 @@ OTHER_FONTS = (
     "Microsoft YaHei",
     "Arial Unicode MS",
 )
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-)  # what Pillow raises for torn files
 
 
 @dataclass(frozen=True)

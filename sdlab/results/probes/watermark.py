@@ -6,9 +6,12 @@ import warnings
 
 import pandas as pd
 
+from ..frame import distinct_values
+from .reading import warn_of_unreadable
 
-def watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
-    """Which watermark each picture carries, as `detect_watermark` says without a search, at a rate of 1e-6.
+
+def score_watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
+    """Finds the watermark of each picture as `detect_watermark` does without a search, at 1e-6.
 
     It looks for the known payloads and for all texts that the frame's requests asked for, in every
     picture alike.
@@ -23,7 +26,7 @@ def watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
     """
     from ...watermark.scanning import scan
 
-    found = scan(list(frame["path"]), payloads_in(frame), progress=progress).set_axis(frame.index)
+    found = scan(list(frame["path"]), list_payloads(frame), progress=progress).set_axis(frame.index)
     small, unread = found["small"].fillna(False), found["error"].notna() & frame["path"].notna()
     if small.any():
         warnings.warn(
@@ -32,26 +35,15 @@ def watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
             stacklevel=3,
         )
     if unread.any():
-        path, error = frame["path"][unread].iloc[0], found["error"][unread].iloc[0]
-        warnings.warn(
-            f"{unread.sum()} of {len(found)} pictures could not be read; the first: {path}:"
-            f" {error}",
-            stacklevel=3,
-        )
-    names = {
-        "payload": "found",
-        "log10_p": "log10_p",
-        "agreement": "agreement",
-        "official": "official",
-    }
-    return found[list(names)].rename(
-        columns={name: f"watermark_{word}" for name, word in names.items()}
-    )
+        problems = frame["path"][unread] + ": " + found["error"][unread]
+        warn_of_unreadable(list(problems), len(found), stacklevel=4)
+    names = ["payload", "log10_p", "agreement", "official"]
+    return found[names].rename(columns={"payload": "found"}).add_prefix("watermark_")
 
 
-def payloads_in(frame: pd.DataFrame) -> list[str]:
-    """The known payloads, and the frame's own; a single letter is too short to be told from noise."""
+def list_payloads(frame: pd.DataFrame) -> list[str]:
+    """Lists the known payloads and the frame's own, but no single letters: noise looks like them."""
     from ...watermark.payloads import PAYLOADS
 
-    asked = frame["watermark"].dropna().unique() if "watermark" in frame.columns else []
+    asked = [text for text in distinct_values(frame, "watermark") if text is not None]
     return list(dict.fromkeys([*PAYLOADS, *(text for text in asked if len(text.encode()) > 1)]))
