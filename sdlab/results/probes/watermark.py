@@ -42,7 +42,7 @@ def score_watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
 
 
 def list_payloads(frame: pd.DataFrame) -> list[str]:
-    """Lists the known payloads and the frame's own, but no single letters: noise looks like them."""
+    """Lists the known payloads and the frame's own, without single letters: noise has those."""
     from ...watermark.payloads import PAYLOADS
 
     asked = [text for text in distinct_values(frame, "watermark") if text is not None]
