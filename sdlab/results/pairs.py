@@ -135,7 +135,7 @@ def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> P
     """
     require_columns(frame, by)
     found = [value for value in distinct_values(frame, by) if value is not None or by in FIELDS]
-    left, right = sides(found, by, left, right)
+    left, right = choose_sides(found, by, left, right)
     known = set(found)
     shown = [
         i
@@ -143,12 +143,12 @@ def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> P
         if path is not None and value in known
     ]
     rows = frame.iloc[shown]
-    follow = following(rows, by, left, right)
-    same = compared(rows, by, follow)
-    ones, others = (places(frame, shown, by, value, same) for value in (left, right))
+    follow = find_following(rows, by, left, right)
+    same = list_compared(rows, by, follow)
+    ones, others = (find_places(frame, shown, by, value, same) for value in (left, right))
     pairs = tuple((i, others[place]) for place, i in ones.items() if place in others)
     if not pairs:
-        raise ValueError(no_pair(rows, by, left, right, same))
+        raise ValueError(explain_no_pair(rows, by, left, right, same))
     alone = {*ones.values(), *others.values()}.difference(*pairs)
     apart = tuple(find_varying(frame.iloc[[i for i, _ in pairs]]))
     return Pairing(by, left, right, tuple(found), pairs, follow, tuple(sorted(alone)), apart, frame)
@@ -171,7 +171,7 @@ def require_columns(frame: pd.DataFrame, by: str) -> None:
         )
 
 
-def sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:
+def choose_sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:
     """The two values to compare, both of which the column has."""
     if len(found) < 2:
         raise ValueError(
@@ -201,7 +201,9 @@ def sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:
 # Which rows belong together
 
 
-def following(rows: pd.DataFrame, by: str, left: Any, right: Any) -> dict[str, tuple[Any, Any]]:
+def find_following(
+    rows: pd.DataFrame, by: str, left: Any, right: Any
+) -> dict[str, tuple[Any, Any]]:
     """{what changes with `by` and with nothing else: (its value left, its value right)}"""
     found = {}
     for name in (*FIELDS, *CHOSEN):
@@ -217,7 +219,7 @@ def following(rows: pd.DataFrame, by: str, left: Any, right: Any) -> dict[str, t
     return found
 
 
-def compared(rows: pd.DataFrame, by: str, follow: dict[str, Any]) -> list[str]:
+def list_compared(rows: pd.DataFrame, by: str, follow: dict[str, Any]) -> list[str]:
     """The columns in which the two rows of a pair agree."""
     same, labels = (
         [name for name in FIELDS if name != by and name not in follow],
@@ -232,7 +234,7 @@ def compared(rows: pd.DataFrame, by: str, follow: dict[str, Any]) -> list[str]:
     return others + [name for name in same if not explained or name not in PROMPTS]
 
 
-def places(
+def find_places(
     frame: pd.DataFrame, shown: list[int], by: str, value: Any, same: list[str]
 ) -> dict[tuple, int]:
     """{what a row of this value shares with its partner: where it stands}"""
@@ -241,13 +243,13 @@ def places(
         shown, column_values(frame.iloc[shown], by), row_tuples(frame.iloc[shown], same)
     ):
         if own == value and place in found:
-            raise ValueError(repeated(frame.iloc[[found[place], i]], by, value))
+            raise ValueError(explain_repeat(frame.iloc[[found[place], i]], by, value))
         if own == value:
             found[place] = i
     return found
 
 
-def repeated(rows: pd.DataFrame, by: str, value: Any) -> str:
+def explain_repeat(rows: pd.DataFrame, by: str, value: Any) -> str:
     """Why two rows cannot both be shown: which of them would be the evidence?"""
     differ = ", ".join(
         str(name)
@@ -266,7 +268,7 @@ def repeated(rows: pd.DataFrame, by: str, value: Any) -> str:
     )
 
 
-def no_pair(rows: pd.DataFrame, by: str, left: Any, right: Any, same: list[str]) -> str:
+def explain_no_pair(rows: pd.DataFrame, by: str, left: Any, right: Any, same: list[str]) -> str:
     """Why no two rows belong together."""
     ones, others = (
         rows[[own == value for own in column_values(rows, by)]] for value in (left, right)
@@ -298,7 +300,7 @@ def no_pair(rows: pd.DataFrame, by: str, left: Any, right: Any, same: list[str])
 # What is not held constant
 
 
-def not_constant(pairing: Pairing) -> list[tuple[str, str, str]]:
+def list_differences(pairing: Pairing) -> list[tuple[str, str, str]]:
     """[(what, left, right)] in plain words: what changes between the two sides beside the column itself.
 
     Of two models it is what their rows in `sdlab.MODELS` and their folders say now; a model that is
@@ -312,7 +314,7 @@ def not_constant(pairing: Pairing) -> list[tuple[str, str, str]]:
     if {"height", "width"} <= rows.keys():
         rows["size"] = tuple(f"{w}x{h}" for w, h in zip(rows.pop("width"), rows.pop("height")))
     if pairing.by == "model":
-        left, right = facts_of(pairing.left), facts_of(pairing.right)
+        left, right = describe_model(pairing.left), describe_model(pairing.right)
         told = {
             what: (left.get(what, UNKNOWN), right.get(what, UNKNOWN)) for what in {**left, **right}
         }
@@ -327,7 +329,7 @@ def not_constant(pairing: Pairing) -> list[tuple[str, str, str]]:
     ]
 
 
-def facts_of(name: str) -> dict[str, str]:
+def describe_model(name: str) -> dict[str, str]:
     """What a model's row and folder say, in the words of a table; {} if there is no such model."""
     try:
         model = find(name)
@@ -390,7 +392,7 @@ def sizes_in(folder: Path) -> Iterator[int]:
 # The difference itself
 
 
-def difference(left: Image, right: Image, gain: float = 4.0) -> Image:
+def draw_difference(left: Image, right: Image, gain: float = 4.0) -> Image:
     """The picture of what changes from left to right: 128 + gain * (right - left) in each channel, clipped, RGB.
 
     Middle grey is no change. If the pictures differ in size, the larger is first brought to the

@@ -19,7 +19,7 @@ from ...results.frame import (
     is_neutral,
     shorten_hashes,
 )
-from ...results.pairs import Pairing, difference, not_constant, pair
+from ...results.pairs import Pairing, draw_difference, list_differences, pair
 from ...store.store import Store
 from ..panel import Panel, source
 from .still import compare_code, compare_table
@@ -195,7 +195,9 @@ class Compare(Panel):
         with self.hold_sync():
             self.voted = [self._ballot.seen(place) for place in range(len(self._ballot))]
             self.unlike = (
-                [] if self._ballot.under_way else [list(row) for row in not_constant(self._pairing)]
+                []
+                if self._ballot.under_way
+                else [list(row) for row in list_differences(self._pairing)]
             )
             self.tally = "" if self._ballot.under_way else self._ballot.tally(*self._names)
         self.refresh_soon()
@@ -328,8 +330,8 @@ class Compare(Panel):
         one, other = self._paths(place)
         try:
             with Image.open(one) as left, Image.open(other) as right:
-                shown = difference(left, right, gain)
-                change = np.abs(np.asarray(difference(left, right, 1), np.int16) - 128)
+                shown = draw_difference(left, right, gain)
+                change = np.abs(np.asarray(draw_difference(left, right, 1), np.int16) - 128)
         except OSError:
             raise ValueError(
                 "one of the two pictures cannot be read, so there is no difference"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ...recipe.request import FIELDS
 from ...results.frame import column_values, find_varying, format_value, row_tuples, to_plain
-from ...results.pairs import difference
+from ...results.pairs import draw_difference
 from ...watermark.dwtdct import embed_watermark
 from ...watermark.geometry import AS_IS
 from ...watermark.inspection import Inspection, short
@@ -260,10 +260,10 @@ def changed(picture: Picture, what: str, payload: Payload) -> Drawn:
     if picture.twin:
         twin = Image.fromarray(pixels_of(picture.twin))
         caption = f"What differs from the same picture without a mark, {GAIN:g} times as strong"
-        return difference(twin, image, gain=GAIN), caption, colours
+        return draw_difference(twin, image, gain=GAIN), caption, colours
     again = " again" if picture.inspection else ""  # true if a mark is detected
     return (
-        difference(image, embed_watermark(image, payload), gain=GAIN),
+        draw_difference(image, embed_watermark(image, payload), gain=GAIN),
         (
             f"No unmarked twin is known. What writing {short(payload.name)} into this"
             f" picture{again} would change, {GAIN:g} times as strong"
