@@ -25,18 +25,18 @@ from .frame import (
 )
 
 MOST_INPUTS = 20  # named in a comment
-STATED = tuple(  # no model decides these, and a missing one is not the default
+REQUIRED = tuple(  # no model decides these, and a missing one is not the default
     name for name, spec in SPECS.items() if name not in OPTIONAL and not spec.assumed
 )
 
 
-def program(frame: pd.DataFrame, title: str, filename: str) -> str:
+def write_program(frame: pd.DataFrame, title: str, filename: str) -> str:
     """Python that makes the frame's requests, runs them and writes the report again."""
-    made = results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
+    made = write_results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
     return f"{made}write_report({filename!r}, {title!r}, results)\n"
 
 
-def grid_code(
+def write_grid_code(
     frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], root: Path | None = None
 ) -> str:
     """Python that makes the frame's requests, runs them and draws the grid again."""
@@ -45,32 +45,32 @@ def grid_code(
         for side, names in (("row", row), ("col", col))
         if names
     )
-    return f"{results_code(frame, 'image_grid', root=root)}image_grid(results{axes})\n"
+    return f"{write_results_code(frame, 'image_grid', root=root)}image_grid(results{axes})\n"
 
 
-def results_code(
+def write_results_code(
     frame: pd.DataFrame, *names: str, root: Path | None = None, other: str = "runs/again"
 ) -> str:
     """Python that binds `results` to the frame of the same requests; `names` are imported, too."""
-    models = models_code(frame)
-    plan = models + plan_code(requests_of(frame)) + labels_code(frame)
+    models = write_models_comment(frame)
+    plan = models + write_plan(read_requests(frame)) + write_labels(frame)
     imported = ", ".join(
         sorted(["Request", "Store", "run", "sweep", *names, *["MODELS", "Model"] * bool(models)])
     )
     folder, size = (
-        store_near(frame, root) or store_elsewhere(frame, root) or other,
-        batch_size_of(frame),
+        name_store_near(frame, root) or name_store_elsewhere(frame, root) or other,
+        find_batch_size(frame),
     )
     return (
-        f"from sdlab import {imported}\n\n{inputs_code(frame, folder)}{plan}\n"
+        f"from sdlab import {imported}\n\n{write_inputs_comment(frame, folder)}{plan}\n"
         f"results = run(plan, Store({folder!r}){f', batch_size={size}' if size else ''})\n"
     )
 
 
-def recipes(frame: pd.DataFrame) -> dict[str, Any]:
+def list_recipes(frame: pd.DataFrame) -> dict[str, Any]:
     """All requests, ready for JSON: each row is `Request(**shared, **dict(zip(varying, row)))`."""
-    requests = requests_of(frame)
-    shared, names = shared_and_varying(requests)
+    requests = read_requests(frame)
+    shared, names = split_fields(requests)
     return {
         "shared": shared,
         "varying": names,
@@ -78,7 +78,7 @@ def recipes(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def requests_of(frame: pd.DataFrame) -> list[Request]:
+def read_requests(frame: pd.DataFrame) -> list[Request]:
     """The frame's rows as requests, without labels; None is a field that the model decides."""
 
     def typed(name: str, value: Any) -> Any:  # pandas may have made floats of whole numbers
@@ -98,7 +98,7 @@ def requests_of(frame: pd.DataFrame) -> list[Request]:
 
 def require_recipes(frame: pd.DataFrame) -> None:
     """Raise if a row lacks what nothing else tells: Request would put its default there."""
-    for name in STATED:
+    for name in REQUIRED:
         rows = [row for row, value in zip(frame.index, column_values(frame, name)) if value is None]
         if rows:
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
@@ -109,7 +109,7 @@ def require_recipes(frame: pd.DataFrame) -> None:
             )
 
 
-def shared_and_varying(requests: list[Request]) -> tuple[dict[str, Any], list[str]]:
+def split_fields(requests: list[Request]) -> tuple[dict[str, Any], list[str]]:
     """(the fields that all requests state alike, the names of those that vary)"""
     found = {name: {getattr(request, name) for request in requests} for name in FIELDS}
     return (
@@ -125,11 +125,11 @@ def shared_and_varying(requests: list[Request]) -> tuple[dict[str, Any], list[st
 # Where the pictures came from
 
 
-def models_code(frame: pd.DataFrame) -> str:
+def write_models_comment(frame: pd.DataFrame) -> str:
     """A comment for each model whose name does not tell its weights in a fresh session; "" if there is none."""
     lines = []
     for name, found in find_model_weights(frame).items():
-        if not found_everywhere(name) or len(found) > 1:
+        if not is_found_everywhere(name) or len(found) > 1:
             weights = " and ".join(map(format_value, found)) + ", one at a time" * (len(found) > 1)
             lines.append(
                 f"# {name!r} is a name of its author for the weights {weights}: "
@@ -138,7 +138,7 @@ def models_code(frame: pd.DataFrame) -> str:
     return "".join(lines)
 
 
-def found_everywhere(name: str) -> bool:
+def is_found_everywhere(name: str) -> bool:
     """Whether a fresh session finds the model by its name: it comes with sdlab, or sdlab looks for it, or it is a path."""
     model, place = MODELS.get(name), Path(name).expanduser()
     if isinstance(model, Model):
@@ -146,7 +146,7 @@ def found_everywhere(name: str) -> bool:
     return place.is_file() or (place / "model_index.json").is_file()
 
 
-def inputs_code(frame: pd.DataFrame, folder: str) -> str:
+def write_inputs_comment(frame: pd.DataFrame, folder: str) -> str:
     """A comment that says where the input pictures are, of which the requests have the hashes; "" if there are none."""
     found = dict.fromkeys(
         (field, name)
@@ -169,33 +169,33 @@ def inputs_code(frame: pd.DataFrame, folder: str) -> str:
     )
 
 
-def batch_size_of(frame: pd.DataFrame) -> int | None:
+def find_batch_size(frame: pd.DataFrame) -> int | None:
     """The one batch size of all pictures; the last bits of a picture depend on it."""
     made = frame[[path is not None for path in column_values(frame, "path")]]
     found = set(column_values(made, "batch_size"))
     return int(*found) if len(found) == 1 and found != {None} else None
 
 
-def store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None:
+def name_store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None:
     """The store's folder seen from the current one, or None if it is not below that."""
-    root, here = root or store_root(frame), Path.cwd()
+    root, here = root or find_store_root(frame), Path.cwd()
     below = (
-        root and root.is_relative_to(here) and here not in home().parents
+        root and root.is_relative_to(here) and here not in find_home().parents
     )  # from there the path would tell the user
     return root.relative_to(here).as_posix() if below else None
 
 
-def store_elsewhere(frame: pd.DataFrame, root: Path | None = None) -> str | None:
+def name_store_elsewhere(frame: pd.DataFrame, root: Path | None = None) -> str | None:
     """The last part of the store's folder: the others are private."""
-    root = root or store_root(frame)
-    return f"runs/{root.name}" if root and root.name and root != home() else None
+    root = root or find_store_root(frame)
+    return f"runs/{root.name}" if root and root.name and root != find_home() else None
 
 
-def home() -> Path:
+def find_home() -> Path:
     return Path(os.path.expanduser("~"))
 
 
-def store_root(frame: pd.DataFrame) -> Path | None:
+def find_store_root(frame: pd.DataFrame) -> Path | None:
     """The folder of the store that holds all pictures, each at ROOT/images/ab/KEY.png; None if there is no such folder."""
     paths = [
         Path(os.path.abspath(path))
@@ -213,23 +213,23 @@ def store_root(frame: pd.DataFrame) -> Path | None:
 # The list of requests
 
 
-def plan_code(requests: list[Request]) -> str:
+def write_plan(requests: list[Request]) -> str:
     """Python that binds `plan` to these requests: a sweep if they are one, else a list."""
-    shared, names = shared_and_varying(requests)
-    base = {name: escaped(name, value) for name, value in shared.items()}
-    of_model = facts_of_models(requests, names)
+    shared, names = split_fields(requests)
+    base = {name: escape_prompt(name, value) for name, value in shared.items()}
+    of_model = find_model_facts(requests, names)
     follow = {name for facts in of_model.values() for name in facts}
-    axes = axes_of(requests, [name for name in names if name not in follow])
+    axes = find_axes(requests, [name for name in names if name not in follow])
     if math.prod(map(len, axes.values())) == len(
         requests
     ):  # else the sweep could be far larger than the list
         cells = sweep(Request(**base), **axes)
         if [cell.but(**of_model.get(cell.model, {})) for cell in cells] == requests:
-            return sweep_code(base, axes, of_model)
-    return list_code(requests)
+            return write_sweep(base, axes, of_model)
+    return write_list(requests)
 
 
-def facts_of_models(requests: list[Request], names: list[str]) -> dict[str, dict[str, Any]]:
+def find_model_facts(requests: list[Request], names: list[str]) -> dict[str, dict[str, Any]]:
     """For each model the fields in which it alone decides, such as its weights and its native size; {} if none."""
     models = {request.model for request in requests}
     follow = [
@@ -246,7 +246,7 @@ def facts_of_models(requests: list[Request], names: list[str]) -> dict[str, dict
     )
 
 
-def axes_of(requests: list[Request], names: list[str]) -> dict[str, list[Any]]:
+def find_axes(requests: list[Request], names: list[str]) -> dict[str, list[Any]]:
     """The axes of the sweep that these requests might be, the one that changes first last."""
     axes = {
         name: list(dict.fromkeys(getattr(request, name) for request in requests)) for name in names
@@ -256,16 +256,16 @@ def axes_of(requests: list[Request], names: list[str]) -> dict[str, list[Any]]:
         for name, found in axes.items()
     }
     return {
-        name: [escaped(name, value) for value in axes[name]]
+        name: [escape_prompt(name, value) for value in axes[name]]
         for name in sorted(axes, key=first_change.get, reverse=True)
     }
 
 
-def sweep_code(
+def write_sweep(
     base: Mapping[str, Any], axes: Mapping[str, list[Any]], of_model: Mapping[str, dict[str, Any]]
 ) -> str:
-    given = "".join(f", {name}={axis_code(found)}" for name, found in axes.items())
-    code = f"base = Request({arguments(base)})\n\nplan = sweep(base{given})\n"
+    given = "".join(f", {name}={write_axis(found)}" for name, found in axes.items())
+    code = f"base = Request({write_arguments(base)})\n\nplan = sweep(base{given})\n"
     if of_model:
         rows = "".join(f"    {model!r}: {facts!r},\n" for model, facts in of_model.items())
         code += (
@@ -275,20 +275,20 @@ def sweep_code(
     return code
 
 
-def list_code(requests: list[Request]) -> str:
-    shared, names = shared_and_varying(requests)
+def write_list(requests: list[Request]) -> str:
+    shared, names = split_fields(requests)
     rows = "".join(
         f"    {tuple(getattr(request, name) for name in names)!r},\n" for request in requests
     )
     given = "".join(f", {name}={name}" for name in names)
     targets = ", ".join(names) + "," * (len(names) == 1) or "_"
     return (
-        f"shared = dict({arguments(shared)})\n\nplan = [Request(**shared{given}) for {targets} in"
+        f"shared = dict({write_arguments(shared)})\n\nplan = [Request(**shared{given}) for {targets} in"
         f" [\n{rows}]]\n"
     )
 
 
-def labels_code(frame: pd.DataFrame) -> str:
+def write_labels(frame: pd.DataFrame) -> str:
     """Python that gives the requests of `plan` their labels again, if the prompt tells them."""
     names = find_label_columns(frame)
     pairs = list(zip(column_values(frame, "prompt"), row_tuples(frame, names)))
@@ -305,16 +305,16 @@ def labels_code(frame: pd.DataFrame) -> str:
     )
 
 
-def escaped(name: str, value: Any) -> Any:
+def escape_prompt(name: str, value: Any) -> Any:
     """A prompt as sweep() reads it, where braces offer choices; a bar matters only after a backslash."""
     return re.sub(r"[{}]|(?<=\\)\|", r"\\\g<0>", value) if name in PROMPTS else value
 
 
-def arguments(fields: Mapping[str, Any]) -> str:
+def write_arguments(fields: Mapping[str, Any]) -> str:
     return "".join(f"\n    {name}={value!r}," for name, value in fields.items()) + "\n"
 
 
-def axis_code(found: list[Any]) -> str:
+def write_axis(found: list[Any]) -> str:
     """range(4) for [0, 1, 2, 3]; long texts on lines of their own."""
     if (
         len(found) > 2

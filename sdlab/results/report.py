@@ -21,7 +21,7 @@ from ..recipe.request import FIELDS
 from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
 from ..store.inputs import InputFolder
-from .code import program, recipes, require_recipes, store_near, store_root
+from .code import find_store_root, list_recipes, name_store_near, require_recipes, write_program
 from .frame import (
     UNREADABLE,
     column_values,
@@ -139,9 +139,9 @@ def render_page(
         cells=show_cells(short),
         failures=show_failures(short),
         machine=show_machine(frame),
-        near=store_near(frame),
-        code=program(frame, title, filename),
-        recipes=json.dumps(recipes(frame), separators=(",", ":")),
+        near=name_store_near(frame),
+        code=write_program(frame, title, filename),
+        recipes=json.dumps(list_recipes(frame), separators=(",", ":")),
         recipes_count=count_noun(len(frame), "recipe"),
         rows_count=count_noun(len(frame), "row"),
     )
@@ -273,7 +273,7 @@ def format_values(found: list[Any]) -> TableCell:
 
 def describe_inputs(frame: pd.DataFrame, inputs: dict[str, list[str]]) -> list[dict[str, Any]]:
     """Tells what the template shows of each input: whole while there is room, then in small."""
-    if root := store_root(frame):
+    if root := find_store_root(frame):
         folder = InputFolder(root / "inputs")  # lends as long as it is there
         folder.lend(inputs)
     room, entries = INPUT_BYTES, []

@@ -15,7 +15,7 @@ from sdlab.models.vaes import VAES
 from sdlab.recipe.parts import read_embeddings, read_loras
 from sdlab.recipe.request import key_of
 from sdlab.render.plan import plan
-from sdlab.results.code import plan_code, requests_of
+from sdlab.results.code import read_requests, write_plan
 from sdlab.results.frame import find_model_weights, has_retrained_model
 from sdlab.store.store import Store
 
@@ -349,7 +349,7 @@ def test_the_code_of_a_report_makes_the_same_requests(base, files):
         )
     ]
     frame = pd.DataFrame([cell.to_dict() for cell in cells])
-    exec(plan_code(requests_of(frame)), names := {"Request": Request, "sweep": sweep})
+    exec(write_plan(read_requests(frame)), names := {"Request": Request, "sweep": sweep})
     assert names["plan"] == cells
 
 

@@ -10,7 +10,7 @@ import traitlets
 from PIL import Image
 
 from ...render.job import Job
-from ...results.code import store_root
+from ...results.code import find_store_root
 from ...results.frame import (
     column_values,
     count_noun,
@@ -111,7 +111,7 @@ class Compare(Panel):
             )
         frame = results.result() if isinstance(results, Job) else results
         self._take(pair(frame, by, left, right))
-        self._root = store_root(frame) if "key" in frame.columns else None
+        self._root = find_store_root(frame) if "key" in frame.columns else None
         self._votes = Votes(Store(self._root) if self._root else None)
         super().__init__(
             by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe"

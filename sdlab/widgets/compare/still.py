@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.code import results_code
+from ...results.code import write_results_code
 from ...results.frame import column_values, format_value, shorten_pictures
 from ...results.pairs import Pairing
 from ..pictures import STATIC, img, thumbnail
@@ -28,7 +28,7 @@ def compare_code(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
         return (
             f"from sdlab.widgets import Compare\n\n# results: the frame of these pictures\n{call}"
         )
-    first, rest = results_code(frame, root=root).split("\n", 1)
+    first, rest = write_results_code(frame, root=root).split("\n", 1)
     return f"{first}\nfrom sdlab.widgets import Compare\n{rest}{call}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.request import FIELDS
-from ...results.code import results_code
+from ...results.code import write_results_code
 from ...results.frame import column_values
 from ...watermark.geometry import AS_IS, Geometry
 from ...watermark.inspection import A_HIT, A_MISS, Finding, Inspection, power, short
@@ -293,7 +293,9 @@ def all_code(
         and len(searches) == 1
         and is_of_run(frame)
     ):
-        return [f'{results_code(frame)}scan(results["path"]{asked}{search_code(*searches)})\n']
+        return [
+            f'{write_results_code(frame)}scan(results["path"]{asked}{search_code(*searches)})\n'
+        ]
     parts = []
     for how in searches:
         paths = [

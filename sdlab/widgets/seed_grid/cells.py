@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.request import FIELDS, SPECS, Request
-from ...results.code import STATED, arguments, requests_of, store_root
+from ...results.code import REQUIRED, find_store_root, read_requests, write_arguments
 from ...results.frame import (
     column_values,
     find_varying,
@@ -60,7 +60,7 @@ class Cells:
         store: Store | None = None,
     ) -> None:
         self.frame, self._now, self._short = frame, now or (lambda: frame), shorten_pictures(frame)
-        root = None if store is not None else store_root(frame)
+        root = None if store is not None else find_store_root(frame)
         self.store = Store(root) if root else store
         self.keys = column_values(frame, "key")
         self.paths: list[Any] = column_values(frame, "path")
@@ -135,9 +135,9 @@ class Cells:
         if i >= len(self):
             return self.variations[i - len(self)]
         row = self.frame.iloc[[i]]
-        lacking = [name for name in STATED if column_values(row, name)[0] is None]
+        lacking = [name for name in REQUIRED if column_values(row, name)[0] is None]
         if not lacking:
-            return requests_of(row)[0]
+            return read_requests(row)[0]
         with suppress(
             OSError, ValueError, TypeError
         ):  # the picture itself may say what the frame does not
@@ -199,7 +199,7 @@ class Cells:
                 "mime": mimetypes.guess_type(str(path))[0] or "image/png",
                 "facts": [[name, format_value(value)] for name, value in shown.items()],
                 "recipe": recipe and infotext(recipe, ""),
-                "code": recipe and f"Request({arguments(recipe)})",
+                "code": recipe and f"Request({write_arguments(recipe)})",
             },
             buffers,
         )

@@ -12,7 +12,7 @@ import traitlets
 from ...recipe.sweep import sweep
 from ...render.events import Event
 from ...render.job import Job
-from ...results.code import grid_code
+from ...results.code import write_grid_code
 from ...results.frame import column_values, describe_constant
 from ...results.grid import check
 from ..panel import Panel, after, source, told, workers
@@ -190,7 +190,7 @@ class SeedGrid(Panel):
         row, col = ([], []) if in_order else (self._places.row.names, self._places.col.names)
         root = None if self._cells.store is None else self._cells.store.root
         try:
-            return grid_code(self._cells.frame.iloc[rows], row, col, root)
+            return write_grid_code(self._cells.frame.iloc[rows], row, col, root)
         except ValueError as error:
             return f"# these rows are no requests: {error}"
 

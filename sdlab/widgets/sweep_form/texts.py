@@ -13,7 +13,7 @@ from ...pictures import PICTURES
 from ...recipe.axes import NAMED, read_numbers
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ...recipe.sweep import sweep
-from ...results.code import axes_of, escaped, shared_and_varying
+from ...results.code import escape_prompt, find_axes, split_fields
 from ...results.frame import format_value, join_words
 from .plan import ABSENT, LINED, NAMES, NATIVE, ORDER, WORDS, line_written
 
@@ -31,7 +31,7 @@ def texts_of(requests: Sequence[Request]) -> tuple[dict[str, Any], list[str], st
         do.
     """
     requests = without_natives(requests)
-    shared, varying = shared_and_varying(requests)
+    shared, varying = split_fields(requests)
     if "weights" in (*shared, *varying):
         raise ValueError(
             "a form names no weights; give it [request.but(weights=None) for request in ...] to use"
@@ -39,7 +39,7 @@ def texts_of(requests: Sequence[Request]) -> tuple[dict[str, Any], list[str], st
         )
     axes = {
         name: list(dict.fromkeys(getattr(request, name) for request in requests))
-        for name in axes_of(requests, varying)
+        for name in find_axes(requests, varying)
     }
     others = {name: found for name, found in axes.items() if name not in PROMPTS}
     found = [(r.prompt, r.negative_prompt, tuple(r.labels.items())) for r in requests]
@@ -80,7 +80,7 @@ def without_natives(requests: Sequence[Request]) -> list[Request]:
 
 def following(requests: Sequence[Request]) -> list[str]:
     """The optional fields that differ, but only as the models, the parts in them and the input pictures do; and weights."""
-    varying = shared_and_varying(list(requests))[1]
+    varying = split_fields(list(requests))[1]
     deciding = [
         name for name in (*(n for n in FIELDS if SPECS[n].in_weights), *PICTURES) if name in varying
     ]
@@ -191,7 +191,7 @@ def prompt_texts(found: list[Text]) -> tuple[dict[str, str], str]:
         if (lines := templates(base)) and (texts := written(*lines, replace, found)):
             return texts, ""
     plain = [(prompt, negative, ()) for prompt, negative, _ in found]
-    lines = [[escaped("prompt", text[side]) for text in plain] for side in (0, 1)]
+    lines = [[escape_prompt("prompt", text[side]) for text in plain] for side in (0, 1)]
     if texts := written(*lines, "", list(dict.fromkeys(plain))):
         names = join_words(
             dict.fromkeys(repr(name) for _, _, labels in found for name, _ in labels)
@@ -289,7 +289,9 @@ def with_choices(
     """
     if not offers:
         yield tuple(
-            "".join(piece if k % 2 else escaped("prompt", piece) for k, piece in enumerate(side))
+            "".join(
+                piece if k % 2 else escape_prompt("prompt", piece) for k, piece in enumerate(side)
+            )
             for side in sides
         )
         return
