@@ -157,6 +157,16 @@ def find_label_columns(frame: pd.DataFrame) -> list[str]:
     return [name for name in before if name not in (*FIELDS, "key", "error")]
 
 
+def find_inputs(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Finds {name of an input picture: the fields that have it}."""
+    fields: dict[str, list[str]] = {}
+    for field in PICTURES:
+        for name in distinct_values(frame, field):
+            if name is not None:
+                fields.setdefault(str(name), []).append(field)
+    return fields
+
+
 def find_model_weights(frame: pd.DataFrame) -> dict[Any, list[Any]]:
     """Finds each model's weights: several if it was trained anew, or its name given to another.
 

@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..pictures import PICTURES, data_uri, png_bytes, read_picture
+from ..pictures import data_uri, png_bytes, read_picture
 from ..recipe.request import FIELDS
 from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
@@ -28,6 +28,7 @@ from .frame import (
     count_noun,
     describe_file_problem,
     distinct_values,
+    find_inputs,
     find_label_columns,
     find_model_weights,
     find_varying,
@@ -283,16 +284,6 @@ def describe_inputs(frame: pd.DataFrame, inputs: dict[str, list[str]]) -> list[d
         entries.append(entry | describe_input(name, room))
         room -= entries[-1]["taken"]
     return entries
-
-
-def find_inputs(frame: pd.DataFrame) -> dict[str, list[str]]:
-    """Finds {name of an input picture: the fields that have it}."""
-    fields: dict[str, list[str]] = {}
-    for field in PICTURES:
-        for name in distinct_values(frame, field):
-            if name is not None:
-                fields.setdefault(str(name), []).append(field)
-    return fields
 
 
 def describe_input(name: str, room: int) -> dict[str, Any]:
