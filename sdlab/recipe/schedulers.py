@@ -41,19 +41,11 @@ VALUES = {  # of the options that are not True or False
     "solver_type": ("midpoint", "heun"),
     SPACED: ("leading", "linspace", "trailing"),
 }
-NEEDS = {
-    "LMSDiscreteScheduler": "scipy",
-    "use_beta_sigmas": "scipy",
-    "DPMSolverSDEScheduler": "torchsde",
-}
-INSTEAD = {
-    "LMSDiscreteScheduler": "DEISMultistepScheduler",
-    "use_beta_sigmas": "use_karras_sigmas or use_exponential_sigmas",
-    "DPMSolverSDEScheduler": "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')",
-}
-SCHEDULERS = tuple(
+NEEDS = {"DPMSolverSDEScheduler": "torchsde"}  # a package that sdlab does not bring
+INSTEAD = "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')"
+SCHEDULERS = tuple(  # each runs from the configuration of v1 and v2 checkpoints
     name for name in OPTIONS if name not in NEEDS
-)  # each runs from the configuration of v1 and v2 checkpoints
+)
 FEW_STEPS = {"LCMScheduler": 50, "TCDScheduler": 50}  # they know no more steps than these
 
 SDE = "DPMSolverMultistepScheduler(algorithm_type='sde-dpmsolver++'"
@@ -136,13 +128,11 @@ def normalize_scheduler(name: str) -> str:
         There is no such scheduler or option, or it needs a package that is not installed.
     """
     kind, options = parse_scheduler(name)
-    for part in (kind, *(option for option, value in options.items() if value)):
-        if part in NEEDS and importlib.util.find_spec(NEEDS[part]) is None:
-            raise ValueError(
-                f"scheduler {name!r} needs the package {NEEDS[part]}, which is not installed;"
-                f" install it, or use {INSTEAD[part]}. Without it these run:"
-                f" {', '.join(SCHEDULERS)}"
-            )
+    if kind in NEEDS and importlib.util.find_spec(NEEDS[kind]) is None:
+        raise ValueError(
+            f"scheduler {name!r} needs the package {NEEDS[kind]}, which is not installed;"
+            f" install it, or use {INSTEAD}. Without it these run: {', '.join(SCHEDULERS)}"
+        )
     return write_scheduler(kind, options)
 
 
