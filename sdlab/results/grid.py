@@ -23,7 +23,7 @@ from .frame import (
     row_tuples,
     shorten_pictures,
 )
-from .sheet import Cell, Grid, GridFigure, Sheet
+from .sheet import Grid, GridFigure, Sheet, SheetCell
 
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
@@ -70,22 +70,24 @@ def image_grid(
     --------
     >>> image_grid(results, row="prompt", col="guidance_scale").savefig("guidance.png")
     """
-    check(frame)
+    require_pictures(frame)
     require_whole(
         cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols
     )
-    rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
+    rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
     frame = shorten_pictures(frame)
-    grid = crossed(frame, rows, cols) if rows or cols else in_order(frame, max_cols)
-    part, note, pages = page_of(grid, page, max_rows, max_cols)
+    grid = (
+        make_crossed_grid(frame, rows, cols) if rows or cols else make_flowing_grid(frame, max_cols)
+    )
+    part, note, pages = cut_page(grid, page, max_rows, max_cols)
     shared = describe_constant(frame, rows + cols)
-    figure = Sheet(part, cell_size).drawn(title or "", shared if title is None else "", note)
+    figure = Sheet(part, cell_size).draw(title or "", shared if title is None else "", note)
     figure.page, figure.pages = page, pages
-    figure.set_label(in_words(part, title or "", shared, note))
+    figure.set_label(describe_grid(part, title or "", shared, note))
     return figure
 
 
-def check(frame: pd.DataFrame) -> None:
+def require_pictures(frame: pd.DataFrame) -> None:
     """Raise unless there are pictures to show."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"image_grid takes the frame of run(), not {type(frame).__name__}")
@@ -108,7 +110,7 @@ def require_whole(**given: Any) -> None:
             )
 
 
-def named_columns(
+def find_columns(
     frame: pd.DataFrame, given: str | Sequence[str] | None, argument: str
 ) -> list[str]:
     """The columns that `row` or `col` names, or an error that names the near ones."""
@@ -129,11 +131,11 @@ def named_columns(
 # Which image stands where
 
 
-def crossed(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
+def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
     """Every row value against every column value."""
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
-    cell_at = dict(zip(places, cells_of(frame, [""] * len(frame))))
+    cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
     down, across = dict.fromkeys(r for r, _ in places), dict.fromkeys(c for _, c in places)
     return Grid(
         [[cell_at.get((r, c)) for c in across] for r in down],
@@ -144,7 +146,7 @@ def crossed(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
     )
 
 
-def in_order(frame: pd.DataFrame, max_cols: int) -> Grid:
+def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
     """The images in the frame's order, in rows of at most six, each with a caption that says what sets it apart."""
     names = find_varying(frame)
     only = names[0] if len(names) == 1 else ""  # then the name stands above the grid, once
@@ -157,15 +159,15 @@ def in_order(frame: pd.DataFrame, max_cols: int) -> Grid:
     ]
     widest = max(len(line) for caption in captions for line in caption.split("\n"))
     most = min(6 if widest <= WIDE_CAPTION else 4, max_cols)
-    cells = cells_of(frame, captions)
+    cells = make_cells(frame, captions)
     across = math.ceil(len(cells) / math.ceil(len(cells) / most))  # rows of one length: 8 is 4 + 4
     cells += [None] * (-len(cells) % across)
     return Grid([cells[i : i + across] for i in range(0, len(cells), across)], col_name=only)
 
 
-def cells_of(frame: pd.DataFrame, captions: list[str]) -> list[Cell | None]:
+def make_cells(frame: pd.DataFrame, captions: list[str]) -> list[SheetCell | None]:
     return [
-        Cell(path and str(path), error and hide_home(error), caption)
+        SheetCell(path and str(path), error and hide_home(error), caption)
         for path, error, caption in zip(
             column_values(frame, "path"), column_values(frame, "error"), captions
         )
@@ -202,7 +204,7 @@ def refuse_shared_places(
     )
 
 
-def page_of(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, str, int]:
+def cut_page(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, str, int]:
     """(one page of the grid, the note that says which, how many pages there are); across first, then down"""
     high, wide = len(grid.cells), len(grid.cells[0])
     across = math.ceil(wide / max_cols)
@@ -227,7 +229,7 @@ def page_of(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, 
     return part, f"page {page} of {pages}: {shown}" if shown else "", pages
 
 
-def in_words(grid: Grid, title: str, shared: str, note: str) -> str:
+def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
     """The figure for those who do not see it: the text that stands for the picture in a report."""
     cells = [cell for line in grid.cells for cell in line if cell]
     failed = sum(cell.path is None and cell.error is not None for cell in cells)

@@ -45,7 +45,7 @@ OTHER_FONTS = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class SheetCell:
     """A picture, or the error that kept it from being made, or neither if nobody tried."""
 
     path: str | None
@@ -57,7 +57,7 @@ class Cell:
 class Grid:
     """Cells in rows of one length; None where the frame has no image. The labels are empty where there are none."""
 
-    cells: list[list[Cell | None]]
+    cells: list[list[SheetCell | None]]
     row_labels: list[str] = field(default_factory=list)
     col_labels: list[str] = field(default_factory=list)
     row_name: str = ""
@@ -83,7 +83,7 @@ class GridFigure(Figure):
 class Sheet:
     """A page while it is laid out and drawn."""
 
-    shown: dict[Cell, tuple[int, int]]  # (width, height) of each picture on the page
+    shown: dict[SheetCell, tuple[int, int]]  # (width, height) of each picture on the page
     box: int  # the width of the widest picture, and the size of a cell that has none
     pitch: int  # the width of a column: its pictures and texts fit in
 
@@ -100,35 +100,39 @@ class Sheet:
     def choose_scale(self, cell_size: int | None) -> None:
         """The widest pictures beside which the row labels find room."""
         on_one_line = max(
-            text_width(drawable(text), LABEL)
+            measure_width(escape_text(text), LABEL)
             for text in [*self.grid.row_labels, self.grid.row_name]
         )
-        sizes = {cell: size for cell in self.cells if (size := picture_size(cell.path))}
+        sizes = {cell: size for cell in self.cells if (size := read_size(cell.path))}
         high = max(HEIGHT // len(self.grid.cells), 2 * LEAST_CELL)
         for room in LABEL_WIDTHS:
             self.label_width = min(on_one_line, room)
             wide = (WIDTH - self.label_width) // len(self.grid.cells[0]) - GAP
             cell = cell_size or int(min(max(min(wide, high), LEAST_CELL), MOST_CELL))
-            self.shown = scaled(sizes, cell)
+            self.shown = choose_sizes(sizes, cell)
             empty = [min(cell, REASON_CELL)] * any(c not in self.shown for c in self.cells)
             self.box = max([w for w, _ in self.shown.values()] + empty, default=cell)
-            if text_height(self.grid.row_labels, LABEL, self.label_width) <= self.box:
+            if measure_height(self.grid.row_labels, LABEL, self.label_width) <= self.box:
                 break
 
     def choose_pitch(self) -> None:
         """As narrow as the pictures and the longest word allow, wider if the texts would become tall."""
         texts = self.grid.col_labels + [cell.caption for cell in self.cells]
         longest = max(
-            (text_width(word.rstrip(), LABEL) for text in texts for word in pieces(drawable(text))),
+            (
+                measure_width(word.rstrip(), LABEL)
+                for text in texts
+                for word in split_word(escape_text(text))
+            ),
             default=0,
         )
         least = max(self.box, min(longest, 150))
         for room in (least, min(1.5 * least, 240), max(240, least)):
             self.pitch = math.ceil(room)
-            if text_height(texts, LABEL, room) <= CAPTION_HEIGHT:
+            if measure_height(texts, LABEL, room) <= CAPTION_HEIGHT:
                 break
 
-    def drawn(self, title: str, subtitle: str, note: str) -> GridFigure:
+    def draw(self, title: str, subtitle: str, note: str) -> GridFigure:
         """The cells under a title and two smaller lines, each left out if it is empty."""
         self.figure = GridFigure((self.width / DPI, 1), DPI, facecolor="white", layout="none")
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, self.width))
@@ -163,7 +167,7 @@ class Sheet:
                     self.write(
                         MARGIN,
                         y,
-                        wrapped(text, size, self.width - 2 * MARGIN),
+                        wrap_text(text, size, self.width - 2 * MARGIN),
                         size=size,
                         color=color,
                     )
@@ -174,15 +178,15 @@ class Sheet:
     def draw_labels(self, y: float) -> int:
         """The columns' labels, all ending at one height, and the names of both axes; returns where the pictures begin."""
         if self.grid.col_name:
-            names = wrapped(self.grid.col_name, SMALL, self.width - self.left - MARGIN)
+            names = wrap_text(self.grid.col_name, SMALL, self.width - self.left - MARGIN)
             y = self.write(self.left, y, names, size=SMALL, color=QUIET) + 3
-        names = wrapped(self.grid.row_name, SMALL, self.label_width) if self.grid.row_name else ()
+        names = wrap_text(self.grid.row_name, SMALL, self.label_width) if self.grid.row_name else ()
         height = max(
-            text_height(self.grid.col_labels, LABEL, self.pitch), len(names) * SMALL * LINE
+            measure_height(self.grid.col_labels, LABEL, self.pitch), len(names) * SMALL * LINE
         )
         self.write(MARGIN, y + height - len(names) * SMALL * LINE, names, size=SMALL, color=QUIET)
         for middle, text in zip(self.middles, self.grid.col_labels):
-            lines = wrapped(text, LABEL, self.pitch)
+            lines = wrap_text(text, LABEL, self.pitch)
             self.write(middle, y + height - len(lines) * LABEL * LINE, lines, align="center")
         return math.ceil(y + height + 5 if height else y)
 
@@ -194,31 +198,31 @@ class Sheet:
         )
 
     def row_height(self, i: int) -> int:
-        captions = text_height(
+        captions = measure_height(
             [cell.caption for cell in self.grid.cells[i] if cell], LABEL, self.pitch
         )
-        beside = text_height(self.grid.row_labels[i : i + 1], LABEL, self.label_width)
+        beside = measure_height(self.grid.row_labels[i : i + 1], LABEL, self.label_width)
         return math.ceil(max(self.picture_height(i) + (captions + 10 if captions else 0), beside))
 
     def draw_row(self, i: int, y: float) -> None:
         height = self.picture_height(i)
         for text in self.grid.row_labels[i : i + 1]:
-            lines = wrapped(text, LABEL, self.label_width)
+            lines = wrap_text(text, LABEL, self.label_width)
             self.write(MARGIN, y + max(0, (height - len(lines) * LABEL * LINE) / 2), lines)
         for middle, cell in zip(self.middles, self.grid.cells[i]):
             if cell:
                 bottom = self.draw_cell(cell, middle, y, height)
                 self.write(
-                    middle, bottom + 4, wrapped(cell.caption, LABEL, self.pitch), align="center"
+                    middle, bottom + 4, wrap_text(cell.caption, LABEL, self.pitch), align="center"
                 )
             elif self.grid.row_labels or self.grid.col_labels:
                 self.write(middle, y + height / 2 - 16, ["·"], size=24, color=QUIET, align="center")
 
-    def draw_cell(self, cell: Cell, middle: float, y: float, height: int) -> float:
+    def draw_cell(self, cell: SheetCell, middle: float, y: float, height: int) -> float:
         """The picture, or a hatched box that says why there is none; returns where it ends."""
         w, h = self.shown.get(cell, (self.box, height))
         x, y = round(middle - w / 2), round(y if cell.caption else y + (height - h) / 2)
-        pixels, reason = pixels_of(cell, w, h)
+        pixels, reason = read_pixels(cell, w, h)
         if pixels is None:
             self.axes.add_patch(
                 Rectangle((x, y), w, h, facecolor=VOID, edgecolor=HATCH, hatch="///", linewidth=0)
@@ -241,10 +245,10 @@ class Sheet:
         return y + h
 
     def draw_reason(self, reason: str, middle: float, y: float, w: float, h: float) -> None:
-        lines, most = wrapped(reason, SMALL, w - 14), max(1, int((h - 8) / (SMALL * LINE)))
+        lines, most = wrap_text(reason, SMALL, w - 14), max(1, int((h - 8) / (SMALL * LINE)))
         if len(lines) > most:  # the whole text stands in the frame
             lines = (*lines[: most - 1], lines[most - 1][:-1] + "…")
-        tall, wide = len(lines) * SMALL * LINE, max(text_width(line, SMALL) for line in lines)
+        tall, wide = len(lines) * SMALL * LINE, max(measure_width(line, SMALL) for line in lines)
         top = y + (h - tall) / 2
         self.axes.add_patch(
             Rectangle(
@@ -272,7 +276,7 @@ class Sheet:
                 color=color,
                 ha=align,
                 va="center_baseline",
-                fontproperties=font(size),
+                fontproperties=make_font(size),
                 parse_math=False,
                 usetex=False,
             )
@@ -283,7 +287,7 @@ class Sheet:
 # Pictures
 
 
-def picture_size(path: str | None) -> tuple[int, int] | None:
+def read_size(path: str | None) -> tuple[int, int] | None:
     """(width, height), or None if there is no picture to read."""
     try:
         with Image.open(path) as image:  # reads the header only
@@ -292,7 +296,9 @@ def picture_size(path: str | None) -> tuple[int, int] | None:
         return None
 
 
-def scaled(sizes: dict[Cell, tuple[int, int]], cell_size: int) -> dict[Cell, tuple[int, int]]:
+def choose_sizes(
+    sizes: dict[SheetCell, tuple[int, int]], cell_size: int
+) -> dict[SheetCell, tuple[int, int]]:
     """The sizes on the page: one scale for all, but a picture's own where it would fill less than half a cell."""
     filling = lambda longest: (
         cell_size // longest if longest <= cell_size else cell_size / longest
@@ -305,7 +311,7 @@ def scaled(sizes: dict[Cell, tuple[int, int]], cell_size: int) -> dict[Cell, tup
     return shown
 
 
-def pixels_of(cell: Cell, width: int, height: int) -> tuple[np.ndarray | None, str]:
+def read_pixels(cell: SheetCell, width: int, height: int) -> tuple[np.ndarray | None, str]:
     """(the pixels, reduced to twice the shown size if there are more, "") or (None, why there are none)"""
     if not cell.path:
         return None, cell.error or "not rendered"
@@ -327,23 +333,25 @@ FAMILIES = ["DejaVu Sans", *(name for name in OTHER_FONTS if name in fontManager
 RENDERER = RendererAgg(8, 8, DPI)  # it only measures
 
 
-def text_width(text: str, size: float) -> float:
-    return RENDERER.get_text_width_height_descent(text, font(size), False)[0] * 1.02
+def measure_width(text: str, size: float) -> float:
+    return RENDERER.get_text_width_height_descent(text, make_font(size), False)[0] * 1.02
 
 
-def text_height(texts: Iterable[str], size: float, room: float) -> float:
+def measure_height(texts: Iterable[str], size: float, room: float) -> float:
     """Of the tallest of these texts, wrapped."""
-    return max((len(wrapped(text, size, room)) for text in texts if text), default=0) * size * LINE
+    return (
+        max((len(wrap_text(text, size, room)) for text in texts if text), default=0) * size * LINE
+    )
 
 
 @functools.lru_cache(4096)  # measured for the layout, then again for the drawing
-def wrapped(text: str, size: float, room: float) -> tuple[str, ...]:
+def wrap_text(text: str, size: float, room: float) -> tuple[str, ...]:
     """The text in lines that fit the room, broken between words, else in names, else anywhere; nothing is lost."""
     lines = []
     for paragraph in text.splitlines() or [""]:
         line = ""
-        for part in parts_that_fit(drawable(paragraph), size, room):
-            if line and text_width(line + part.rstrip(), size) > room:
+        for part in split_to_fit(escape_text(paragraph), size, room):
+            if line and measure_width(line + part.rstrip(), size) > room:
                 lines.append(line.rstrip())
                 line = ""
             line += part
@@ -351,36 +359,36 @@ def wrapped(text: str, size: float, room: float) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def parts_that_fit(text: str, size: float, room: float) -> Iterator[str]:
+def split_to_fit(text: str, size: float, room: float) -> Iterator[str]:
     """Words; where one is too long for a line its pieces; where one of these is too long, what fits of it."""
     for word in re.findall(r"\s*\S+\s*", text):
-        for part in [word] if text_width(word.rstrip(), size) <= room else pieces(word):
-            while len(part) > 1 and text_width(part.rstrip(), size) > room:
+        for part in [word] if measure_width(word.rstrip(), size) <= room else split_word(word):
+            while len(part) > 1 and measure_width(part.rstrip(), size) > room:
                 fits = next(
-                    n for n in range(1, len(part)) if text_width(part[: n + 1], size) > room
+                    n for n in range(1, len(part)) if measure_width(part[: n + 1], size) > room
                 )
                 yield part[:fits]
                 part = part[fits:]
             yield part
 
 
-def pieces(text: str) -> list[str]:
+def split_word(text: str) -> list[str]:
     """Where a line may break if it must: after blanks, _ / - and before an inner capital."""
     return [p for p in re.split(r"(?<=[\s_/\-])(?=[^\s_/\-])|(?<=[a-z])(?=[A-Z])", text) if p]
 
 
-def drawable(text: str) -> str:
+def escape_text(text: str) -> str:
     """The text on one line, with \\u escapes for what no font can show, so that nothing is lost."""
     text = text.replace("\n", " ").expandtabs(4)
-    return "".join(c if c in glyphs() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c in list_glyphs() else c.encode("unicode_escape").decode() for c in text)
 
 
 @functools.cache
-def glyphs() -> frozenset[str]:
+def list_glyphs() -> frozenset[str]:
     """The characters that some font at hand can show."""
     paths = [fontManager.findfont(FontProperties(family=name)) for name in FAMILIES]
     return frozenset(chr(code) for path in paths for code in get_font(path).get_charmap())
 
 
-def font(size: float) -> FontProperties:
+def make_font(size: float) -> FontProperties:
     return FontProperties(family=FAMILIES, size=size * 72 / DPI)

@@ -14,7 +14,7 @@ from ...render.events import Event
 from ...render.job import Job
 from ...results.code import write_grid_code
 from ...results.frame import column_values, describe_constant
-from ...results.grid import check
+from ...results.grid import require_pictures
 from ..panel import Panel, after, source, told, workers
 from ..pictures import webp
 from .cells import Cells
@@ -105,7 +105,7 @@ class SeedGrid(Panel):
             )
         self.job = results if isinstance(results, Job) else None
         frame = self.job.frame() if self.job else results
-        check(frame)
+        require_pictures(frame)
         self._places: Places = places_of(frame, row, col)
         self._settings = self._places.settings()
         self._cells = Cells(frame, self.job and self.job.frame, self.job and self.job.store)

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ...results.frame import find_varying, format_label, format_value, row_tuples, shorten_pictures
-from ...results.grid import named_columns, refuse_shared_places
+from ...results.grid import find_columns, refuse_shared_places
 
 Names = str | Sequence[str] | None
 
@@ -91,7 +91,7 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     ValueError
         Unknown columns, or rows that differ in nothing.
     """
-    rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
+    rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
     frame = shorten_pictures(frame)
     differing = find_varying(frame)
     if not rows and not cols and "seed" in differing and len(differing) > 1:
