@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -11,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import suggest
 from ..store.columns import UNTELLING
 from .frame import (
     column_values,
@@ -39,7 +39,7 @@ def image_grid(
     max_cols: int = 16,
     page: int = 1,
 ) -> GridFigure:
-    """The pictures of a frame as one labelled figure, a page at a time.
+    """Draws the pictures of a frame as one labelled figure, a page at a time.
 
     Parameters
     ----------
@@ -61,10 +61,16 @@ def image_grid(
         1 to `.pages`. `[image_grid(frame, "prompt", page=p) for p in range(1, n + 1)]` is all of
         them.
 
+    Returns
+    -------
+    GridFigure
+        A matplotlib figure with `.page` and `.pages`.
+
     Raises
     ------
-    ValueError
-        If two images fall into one cell; the message names the columns in which they differ.
+    TypeError, ValueError
+        If there is no such column or page, or nothing to show, or if two images fall into one cell;
+        the message names the columns in which they differ.
 
     Examples
     --------
@@ -88,7 +94,7 @@ def image_grid(
 
 
 def require_pictures(frame: pd.DataFrame) -> None:
-    """Raise unless there are pictures to show."""
+    """Raises unless there are pictures to show."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"image_grid takes the frame of run(), not {type(frame).__name__}")
     if frame.empty:
@@ -103,6 +109,7 @@ def require_pictures(frame: pd.DataFrame) -> None:
 
 
 def require_whole(**given: Any) -> None:
+    """Raises unless each is a whole number, at least 1."""
     for name, value in given.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(
@@ -113,17 +120,16 @@ def require_whole(**given: Any) -> None:
 def find_columns(
     frame: pd.DataFrame, given: str | Sequence[str] | None, argument: str
 ) -> list[str]:
-    """The columns that `row` or `col` names, or an error that names the near ones."""
+    """Finds the columns that `row` or `col` names, or raises with the near ones."""
     if not isinstance(given, (str, Iterable, type(None))):
         raise TypeError(f"{argument}={given!r}: give a column's name, or a list of them")
     names = [] if given is None else [given] if isinstance(given, str) else list(given)
     columns = [str(name) for name in frame.columns]
     for name in names:
         if name not in frame.columns:
-            near = difflib.get_close_matches(str(name), columns, 1, 0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ";"
             raise ValueError(
-                f"{argument}={name!r} is no column of the frame{hint} it has {', '.join(columns)}"
+                f"{argument}={name!r} is no column of the frame{suggest(name, columns, 0.5)} it has"
+                f" {', '.join(columns)}"
             )
     return names
 
@@ -132,7 +138,7 @@ def find_columns(
 
 
 def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
-    """Every row value against every column value."""
+    """Sets every row value against every column value."""
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
@@ -147,15 +153,15 @@ def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> 
 
 
 def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
-    """The images in the frame's order, in rows of at most six, each with a caption that says what sets it apart."""
+    """Sets the images in the frame's order, at most six in a row, over what sets each apart."""
     names = find_varying(frame)
     only = names[0] if len(names) == 1 else ""  # then the name stands above the grid, once
     captions = [
         "\n".join(
             format_value(value) if only or name == "prompt" else f"{name} {format_value(value)}"
-            for name, value in zip(names, found)
+            for name, value in zip(names, row)
         )
-        for found in row_tuples(frame, names)
+        for row in row_tuples(frame, names)
     ]
     widest = max(len(line) for caption in captions for line in caption.split("\n"))
     most = min(6 if widest <= WIDE_CAPTION else 4, max_cols)
@@ -166,6 +172,7 @@ def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
 
 
 def make_cells(frame: pd.DataFrame, captions: list[str]) -> list[SheetCell | None]:
+    """Makes a cell of each row."""
     return [
         SheetCell(path and str(path), error and hide_home(error), caption)
         for path, error, caption in zip(
@@ -177,7 +184,7 @@ def make_cells(frame: pd.DataFrame, captions: list[str]) -> list[SheetCell | Non
 def refuse_shared_places(
     frame: pd.DataFrame, places: list[tuple], rows: list[str], cols: list[str]
 ) -> None:
-    """Raise if several images fall into one cell: which of them would be the evidence?"""
+    """Raises if several images fall into one cell: which of them would be the evidence?"""
     images: dict[tuple, list[int]] = {}
     for i, place in enumerate(places):
         images.setdefault(place, []).append(i)
@@ -195,17 +202,20 @@ def refuse_shared_places(
     )
     if not differ:
         raise ValueError(
-            f"{len(shared)} images share {where}: they are one recipe, several times in the frame; "
-            "frame.drop_duplicates('key') keeps one of each"
+            f"{len(shared)} images share {where}: they are one recipe, several times in the frame;"
+            " frame.drop_duplicates('key') keeps one of each"
         )
     raise ValueError(
-        f"{len(shared)} images share {where}: they differ in {', '.join(differ)}; add "
-        f"{'it' if len(differ) == 1 else 'these'} to row or col, or narrow the frame"
+        f"{len(shared)} images share {where}: they differ in {', '.join(differ)}; add"
+        f" {'it' if len(differ) == 1 else 'these'} to row or col, or narrow the frame"
     )
 
 
 def cut_page(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, str, int]:
-    """(one page of the grid, the note that says which, how many pages there are); across first, then down"""
+    """Cuts out (one page of the grid, the note that says which, how many there are).
+
+    They go across first, then down.
+    """
     high, wide = len(grid.cells), len(grid.cells[0])
     across = math.ceil(wide / max_cols)
     pages = math.ceil(high / max_rows) * across
@@ -230,17 +240,11 @@ def cut_page(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid,
 
 
 def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
-    """The figure for those who do not see it: the text that stands for the picture in a report."""
+    """Describes the figure in words, which stand for the picture where it is not seen."""
     cells = [cell for line in grid.cells for cell in line if cell]
     failed = sum(cell.path is None and cell.error is not None for cell in cells)
-    sides = [
-        (kind, name, labels)
-        for kind, name, labels in (
-            ("rows", grid.row_name, grid.row_labels),
-            ("columns", grid.col_name, grid.col_labels),
-        )
-        if labels
-    ]
+    every = [("rows", grid.row_name, grid.row_labels), ("columns", grid.col_name, grid.col_labels)]
+    sides = [side for side in every if side[2]]
     axes = " by ".join(f"{name} ({len(labels)} {kind})" for kind, name, labels in sides)
     parts = [
         title,
