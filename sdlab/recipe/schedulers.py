@@ -42,12 +42,11 @@ VALUES = {  # of the options that are not True or False
     "solver_type": ("midpoint", "heun"),
     SPACED: ("leading", "linspace", "trailing"),
 }
-NEEDS = {"DPMSolverSDEScheduler": "torchsde"}  # a package that sdlab does not
-INSTEAD = {
-    "DPMSolverSDEScheduler": "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')"
-}
-# each of these runs from the configuration of v1 and v2 checkpoints
-SCHEDULERS = tuple(name for name in OPTIONS if name not in NEEDS)
+NEEDS = {"DPMSolverSDEScheduler": "torchsde"}  # a package that sdlab does not bring
+INSTEAD = "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')"
+SCHEDULERS = tuple(  # each runs from the configuration of v1 and v2 checkpoints
+    name for name in OPTIONS if name not in NEEDS
+)
 FEW_STEPS = {"LCMScheduler": 50, "TCDScheduler": 50}  # they know no more steps than these
 
 SDE = "DPMSolverMultistepScheduler(algorithm_type='sde-dpmsolver++'"
@@ -126,8 +125,8 @@ def normalize_scheduler(name: str) -> str:
     kind, options = parse_scheduler(name)
     if kind in NEEDS and importlib.util.find_spec(NEEDS[kind]) is None:
         raise ValueError(
-            f"scheduler {name!r} needs the package {NEEDS[kind]}, which is not installed; install"
-            f" it, or use {INSTEAD[kind]}. Without it these run: {', '.join(SCHEDULERS)}"
+            f"scheduler {name!r} needs the package {NEEDS[kind]}, which is not installed;"
+            f" install it, or use {INSTEAD}. Without it these run: {', '.join(SCHEDULERS)}"
         )
     return write_scheduler(kind, options)
 

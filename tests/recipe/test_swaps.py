@@ -15,8 +15,8 @@ from sdlab.models.resolve import native, resolve, swapped
 from sdlab.recipe.parts import read_embeddings, read_loras
 from sdlab.recipe.request import key_of
 from sdlab.render.plan import plan
-from sdlab.results.code import plan_code, requests_of
-from sdlab.results.frame import retrained, weights_of_models
+from sdlab.results.code import read_requests, write_plan
+from sdlab.results.frame import find_model_weights, has_retrained_model
 from sdlab.store.store import Store
 
 
@@ -331,11 +331,11 @@ def test_a_report_does_not_call_a_model_retrained_whose_parts_were_swapped(base,
         for cell in sweep(base, lora=[None, files["lora"]], vae=[None, files["vae"]], seed=range(2))
     ]
     frame = pd.DataFrame([cell.to_dict() for cell in cells])
-    assert weights_of_models(frame) == {base.model: [native(base.model).weights]} and not retrained(
-        frame
-    )
+    assert find_model_weights(frame) == {
+        base.model: [native(base.model).weights]
+    } and not has_retrained_model(frame)
     frame.loc[0, "weights"] = "0" * 32
-    assert retrained(frame)
+    assert has_retrained_model(frame)
 
 
 def test_the_code_of_a_report_makes_the_same_requests(base, files):
@@ -349,7 +349,7 @@ def test_the_code_of_a_report_makes_the_same_requests(base, files):
         )
     ]
     frame = pd.DataFrame([cell.to_dict() for cell in cells])
-    exec(plan_code(requests_of(frame)), names := {"Request": Request, "sweep": sweep})
+    exec(write_plan(read_requests(frame)), names := {"Request": Request, "sweep": sweep})
     assert names["plan"] == cells
 
 

@@ -16,7 +16,7 @@ from sdlab import MODELS, Model, Request, Store, preview, run, sweep
 from sdlab.models.parts import hash_parts
 from sdlab.models.pickles import brief
 from sdlab.models.resolve import resolve
-from sdlab.results.code import models_code
+from sdlab.results.code import write_models_comment
 from sdlab.store.infotext import read_infotext
 from sdlab.store.png import embed_record
 
@@ -121,10 +121,10 @@ def test_code_leaves_alone_what_every_session_knows(base, monkeypatch, tmp_path)
         ["tiny-depth", "tiny-x4", "sd-v1-5", base.model],
         ["a", "b", "c", "d"],
     )
-    assert models_code(frame) == ""
+    assert write_models_comment(frame) == ""
     monkeypatch.setitem(MODELS, "sd-v1-5", Model(path=base.model))
     monkeypatch.setitem(MODELS, "tiny-x4", Model(path=base.model))
-    assert models_code(frame).count("is a name of its author") == 2
+    assert write_models_comment(frame).count("is a name of its author") == 2
 
 
 # Estimates

@@ -14,7 +14,7 @@ from sdlab import MODELS, Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.pictures import _known, hash_pixels, name_picture, png_bytes, read_picture
 from sdlab.render.plan import plan
-from sdlab.results.code import results_code
+from sdlab.results.code import write_results_code
 from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.store.png import read_record
 
@@ -233,7 +233,7 @@ def test_code_and_text_name_the_inputs_and_the_code_runs(finished, forgotten):
         read_record(frame["path"][0])["request"], "1"
     )
     forgotten()
-    code = results_code(frame)
+    code = write_results_code(frame)
     assert f"Store('drawing').input('{frame['image'][0]}')" in code
     space = {}
     exec(code, space)

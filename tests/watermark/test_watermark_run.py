@@ -218,14 +218,14 @@ def test_a1111s_text_keeps_any_mark():
 
 
 def test_the_code_of_a_report_makes_the_marks_again(marked):
-    from sdlab.results.code import plan_code, requests_of
+    from sdlab.results.code import read_requests, write_plan
 
     scope = {}
-    exec("from sdlab import Request, sweep\n" + plan_code(requests_of(marked)), scope)
+    exec("from sdlab import Request, sweep\n" + write_plan(read_requests(marked)), scope)
     assert [cell.watermark for cell in scope["plan"]] == [None, "sd-v1", "sdxl", "me, 2026"]
     assert [resolve(cell).key for cell in scope["plan"]] == list(marked["key"])
-    assert "sweep(base, watermark=[None, 'sd-v1', 'sdxl', 'me, 2026'])" in plan_code(
-        requests_of(marked)
+    assert "sweep(base, watermark=[None, 'sd-v1', 'sdxl', 'me, 2026'])" in write_plan(
+        read_requests(marked)
     )
 
 

@@ -16,7 +16,7 @@ import sdlab.models.pipeline
 import sdlab.widgets.inspector.work as work
 from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
-from sdlab.results.pairs import difference
+from sdlab.results.pairs import draw_difference
 from sdlab.watermark import embed_watermark, scan
 from sdlab.watermark.geometry import Geometry
 from sdlab.watermark.inspection import A_HIT, A_MISS
@@ -381,8 +381,8 @@ def test_the_difference_is_that_to_the_unmarked_twin_or_else_what_marking_again_
         for images in (frame, "in/plain.png")
     ]
     expected = [
-        difference(plain, marked, gain=20),
-        difference(plain, embed_watermark(plain, "sd-v2"), gain=20),
+        draw_difference(plain, marked, gain=20),
+        draw_difference(plain, embed_watermark(plain, "sd-v2"), gain=20),
     ]
     for (content, (data,)), picture_, words in zip(
         views, expected, ("without a mark", "would change")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.code import results_code
-from ...results.frame import in_short, text_of, values
+from ...results.code import write_results_code
+from ...results.frame import column_values, format_value, shorten_pictures
 from ...results.pairs import Pairing
 from ..pictures import STATIC, img, thumbnail
 from .votes import Ballot
@@ -28,7 +28,7 @@ def compare_code(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
         return (
             f"from sdlab.widgets import Compare\n\n# results: the frame of these pictures\n{call}"
         )
-    first, rest = results_code(frame, root=root).split("\n", 1)
+    first, rest = write_results_code(frame, root=root).split("\n", 1)
     return f"{first}\nfrom sdlab.widgets import Compare\n{rest}{call}"
 
 
@@ -41,7 +41,7 @@ def compare_table(
     note: str,
 ) -> str:
     """The first pairs, their votes, and what is not held constant; while a blind vote is under way nothing tells who is who."""
-    secret, rows = ballot.under_way, in_short(rows)
+    secret, rows = ballot.under_way, shorten_pictures(rows)
     places = range(len(ballot)) if secret else [ballot.order.index(n) for n in range(len(ballot))]
     heads = ("left", "right") if secret else names
     head = "".join(
@@ -103,9 +103,9 @@ def label_of_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:
     names = [name for name in pairing.varying if name in rows.columns]
     told = [
         (
-            text_of(rows[name].iloc[n])
+            format_value(rows[name].iloc[n])
             if name == "prompt"
-            else f"{name} {text_of(values(rows.iloc[[n]], name)[0])}"
+            else f"{name} {format_value(column_values(rows.iloc[[n]], name)[0])}"
         )
         for name in names
     ]

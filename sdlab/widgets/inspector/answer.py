@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.request import FIELDS
-from ...results.code import results_code
-from ...results.frame import values
+from ...results.code import write_results_code
+from ...results.frame import column_values
 from ...watermark.geometry import AS_IS, Geometry
 from ...watermark.inspection import (
     A_HIT,
@@ -300,7 +300,9 @@ def all_code(
         and len(searches) == 1
         and is_of_run(frame)
     ):
-        return [f'{results_code(frame)}scan(results["path"]{asked}{search_code(*searches)})\n']
+        return [
+            f'{write_results_code(frame)}scan(results["path"]{asked}{search_code(*searches)})\n'
+        ]
     parts = []
     for how in searches:
         paths = [
@@ -325,7 +327,7 @@ def all_code(
 
 
 def is_of_run(frame: pd.DataFrame) -> bool:
-    return {"key", *FIELDS} <= set(frame.columns) and None not in values(frame, "prompt")
+    return {"key", *FIELDS} <= set(frame.columns) and None not in column_values(frame, "prompt")
 
 
 def searched(picture: Picture, default: str) -> str:

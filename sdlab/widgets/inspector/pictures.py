@@ -14,8 +14,8 @@ from PIL import Image
 
 from ...pictures import webp_bytes
 from ...recipe.request import FIELDS
-from ...results.frame import plain, text_of, tuples, values, varying
-from ...results.pairs import difference
+from ...results.frame import column_values, find_varying, format_value, row_tuples, to_plain
+from ...results.pairs import draw_difference
 from ...watermark.dwtdct import embed_watermark
 from ...watermark.geometry import AS_IS
 from ...watermark.inspection import Inspection, shorten_name
@@ -154,14 +154,14 @@ def pictures_of_frame(frame: pd.DataFrame) -> list[Picture]:
             "the frame has no column 'path' that leads to pictures; it has"
             f" {', '.join(map(str, frame.columns))}"
         )
-    paths, errors = values(frame, "path"), values(frame, "error")
-    told = varying(frame) if "key" in frame.columns else []
+    paths, errors = column_values(frame, "path"), column_values(frame, "error")
+    told = find_varying(frame) if "key" in frame.columns else []
     names = [
         " · ".join(
-            text_of(value) if name == "prompt" else f"{name} {text_of(value)}"
+            format_value(value) if name == "prompt" else f"{name} {format_value(value)}"
             for name, value in zip(told, row)
         )
-        for row in tuples(frame, told)
+        for row in row_tuples(frame, told)
     ]
     pictures = [
         Picture(
@@ -171,7 +171,7 @@ def pictures_of_frame(frame: pd.DataFrame) -> list[Picture]:
             error=(
                 None
                 if path
-                else f"there is no picture: {text_of(error) if error else 'it was not rendered'}"
+                else f"there is no picture: {format_value(error) if error else 'it was not rendered'}"
             ),
         )
         for name, path, twin, error in zip(names, paths, twins(frame), errors)
@@ -181,8 +181,8 @@ def pictures_of_frame(frame: pd.DataFrame) -> list[Picture]:
 
 def twins(frame: pd.DataFrame) -> list[str | None]:
     """For each marked row the path of the row that differs from it in nothing but the mark."""
-    paths, marks = values(frame, "path"), values(frame, "watermark")
-    others = tuples(frame, [name for name in FIELDS if name != "watermark"])
+    paths, marks = column_values(frame, "path"), column_values(frame, "watermark")
+    others = row_tuples(frame, [name for name in FIELDS if name != "watermark"])
     bare = {
         other: path
         for other, mark, path in zip(others, marks, paths)
@@ -260,10 +260,10 @@ def changed(picture: Picture, what: str, payload: Payload) -> Drawn:
     if picture.twin:
         twin = Image.fromarray(read_pixels(picture.twin))
         caption = f"What differs from the same picture without a mark, {GAIN:g} times as strong"
-        return difference(twin, image, gain=GAIN), caption, colours
+        return draw_difference(twin, image, gain=GAIN), caption, colours
     again = " again" if picture.inspection else ""  # true if a mark is detected
     return (
-        difference(image, embed_watermark(image, payload), gain=GAIN),
+        draw_difference(image, embed_watermark(image, payload), gain=GAIN),
         (
             f"No unmarked twin is known. What writing {shorten_name(payload.name)} into this"
             f" picture{again} would change, {GAIN:g} times as strong"
@@ -294,7 +294,9 @@ def frame_of(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> pd.
         return paths.join(found)
     added = paths[len(own_frame) :]
     base = pd.concat([own_frame, added], ignore_index=True) if len(added) else own_frame
-    found["error"] = [plain(own) or new for own, new in zip(values(base, "error"), found["error"])]
+    found["error"] = [
+        to_plain(own) or new for own, new in zip(column_values(base, "error"), found["error"])
+    ]
     base = base.drop(columns=[name for name in found if name in base.columns])
     return base.join(found.astype(COLUMNS).set_axis(base.index))
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ...results.frame import counted
+from ...results.frame import count_noun
 from ...watermark.detector import SHARES, detect_watermark
 from ...watermark.opening import shorten_error
 from .pictures import AT_WORK, VERDICTS, Picture
@@ -159,7 +159,7 @@ class Work:
             doing = "searching" if picture.wanted not in (None, "none") else "testing"
             share = f" ({self.within:.0%})" if self.within else ""
             return (
-                f"{self.done} of {counted(self.total, 'picture')} tested; {doing}"
+                f"{self.done} of {count_noun(self.total, 'picture')} tested; {doing}"
                 f" {picture.name}{share}"
             )
         return summary(self.pictures) + (" (stopped)" if self.was_stopped else "")
@@ -175,4 +175,4 @@ def summary(pictures: Sequence[Picture]) -> str:
         for letter, (_, words) in VERDICTS.items()
         if letter in verdicts
     ]
-    return f"{counted(len(pictures), 'picture')}: {', '.join(found)}"
+    return f"{count_noun(len(pictures), 'picture')}: {', '.join(found)}"

@@ -13,9 +13,9 @@ from ...pictures import webp_bytes
 from ...progress import Event
 from ...recipe.sweep import sweep
 from ...render.job import Job
-from ...results.code import grid_code
-from ...results.frame import held_constant, values
-from ...results.grid import check
+from ...results.code import write_grid_code
+from ...results.frame import column_values, describe_constant
+from ...results.grid import require_pictures
 from ..panel import Panel, after, source, told, workers
 from ..pictures import THUMBNAIL
 from .cells import Cells
@@ -111,7 +111,7 @@ class SeedGrid(Panel):
             )
         self.job = results if isinstance(results, Job) else None
         frame = self.job.frame() if self.job else results
-        check(frame)
+        require_pictures(frame)
         self._places: Places = places_of(frame, row, col)
         self._settings = self._places.settings()
         self._cells = Cells(frame, self.job and self.job.frame, self.job and self.job.store)
@@ -127,7 +127,7 @@ class SeedGrid(Panel):
             cell_px=cell_px,
             captions=self._places.captions,
             places=self._places.described(),
-            shared=held_constant(frame, self._places.names),
+            shared=describe_constant(frame, self._places.names),
             where=[0] * len(self._places.sliders),
             states=self._cells.states(self.job is not None),
         )
@@ -196,7 +196,7 @@ class SeedGrid(Panel):
         row, col = ([], []) if in_order else (self._places.row.names, self._places.col.names)
         root = None if self._cells.store is None else self._cells.store.root
         try:
-            return grid_code(self._cells.frame.iloc[rows], row, col, root)
+            return write_grid_code(self._cells.frame.iloc[rows], row, col, root)
         except ValueError as error:
             return f"# these rows are no requests: {error}"
 
@@ -316,7 +316,9 @@ class SeedGrid(Panel):
         self.send({"kind": "varied", "of": cell, "cells": places})
         job.watch(heard)  # first, so that nothing lands unseen
         frame = job.frame()
-        for key, path, error in zip(job.keys, values(frame, "path"), values(frame, "error")):
+        for key, path, error in zip(
+            job.keys, column_values(frame, "path"), column_values(frame, "error")
+        ):
             if path is not None or error is not None:
                 self._send_variation(numbers[key], key, error)
 

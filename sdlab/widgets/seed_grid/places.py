@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.frame import in_short, label_of, text_of, tuples, varying
-from ...results.grid import named_columns, refuse_shared_places
+from ...results.frame import find_varying, format_label, format_value, row_tuples, shorten_pictures
+from ...results.grid import find_columns, refuse_shared_places
 
 Names = str | Sequence[str] | None
 
@@ -27,7 +27,7 @@ class Axis:
 
     @property
     def labels(self) -> list[str]:
-        return [label_of(value) for value in self.found]
+        return [format_label(value) for value in self.found]
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,9 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     ValueError
         Unknown columns, or rows that differ in nothing.
     """
-    rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
-    frame = in_short(frame)
-    differing = varying(frame)
+    rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
+    frame = shorten_pictures(frame)
+    differing = find_varying(frame)
     if not rows and not cols and "seed" in differing and len(differing) > 1:
         rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
     if not rows and not cols:
@@ -102,7 +102,10 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         )
     rest = what_else(frame, rows + cols, differing)
     refuse_shared_places(
-        frame, list(zip(tuples(frame, rows), tuples(frame, [*cols, *rest]))), rows, [*cols, *rest]
+        frame,
+        list(zip(row_tuples(frame, rows), row_tuples(frame, [*cols, *rest]))),
+        rows,
+        [*cols, *rest],
     )
     axes = [axis_of(frame, names) for names in [[name] for name in rest] + [rows, cols]]
     at = [0] * len(frame)
@@ -110,21 +113,21 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         number = {value: n for n, value in enumerate(axis.found)}
         at = [
             place * len(axis.found) + number[value]
-            for place, value in zip(at, tuples(frame, axis.names))
+            for place, value in zip(at, row_tuples(frame, axis.names))
         ]
     return Places(axes[-2], axes[-1], axes[:-2], at, captions(frame, [*rest, *rows, *cols]))
 
 
 def axis_of(frame: pd.DataFrame, names: list[str]) -> Axis:
-    return Axis(names, list(dict.fromkeys(tuples(frame, names))))
+    return Axis(names, list(dict.fromkeys(row_tuples(frame, names))))
 
 
 def what_else(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
     """The fewest further columns of those, in their order, that tell apart what shares a row and a column."""
     chosen = list(axes)
-    count = len(set(tuples(frame, chosen)))
+    count = len(set(row_tuples(frame, chosen)))
     for name in differing:
-        more = 0 if name in axes else len(set(tuples(frame, [*chosen, name])))
+        more = 0 if name in axes else len(set(row_tuples(frame, [*chosen, name])))
         if more > count:
             chosen, count = [*chosen, name], more
     return chosen[len(axes) :]
@@ -134,7 +137,7 @@ def captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """What these columns say of each row, in a line: "guidance_scale 4 · seed 0", the prompt without its name."""
 
     def said(name: str, value: Any) -> str:
-        return text_of(value) if name == "prompt" else f"{name} {text_of(value)}"
+        return format_value(value) if name == "prompt" else f"{name} {format_value(value)}"
 
     names = names or ["prompt"]
-    return [" · ".join(map(said, names, found)) for found in tuples(frame, names)]
+    return [" · ".join(map(said, names, found)) for found in row_tuples(frame, names)]

@@ -15,7 +15,7 @@ from ...pictures import PICTURES
 from ...recipe.request import Request
 from ...render.job import Job
 from ...render.plan import list_requests
-from ...results.frame import enumeration
+from ...results.frame import join_words
 from ...store.store import Store
 from ..panel import Kept, workers
 from ..seed_grid.grid import SeedGrid
@@ -260,7 +260,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         for fold in self._folds:
             fold.show(errors)
         wrong = [name for name in self._fields if name in errors]
-        reason = f"Run waits for {enumeration(wrong)}: see what is said there." if wrong else ""
+        reason = f"Run waits for {join_words(wrong)}: see what is said there." if wrong else ""
         if self.running:  # what is finished changes by the second, and the grid says it
             status = "A job is running: how far it is stands above its pictures."
         self._line.value = said(reason or status, "status", f"sdl-{self.uid}-status")

@@ -10,7 +10,7 @@ from ...models.resolve import native, resolve
 from ...pictures import input_names
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
 from ...render.plan import preview
-from ...results.frame import enumeration, text_of
+from ...results.frame import format_value, join_words
 from ...store.store import Store
 from .plan import Reading, heard
 
@@ -121,11 +121,11 @@ def notes_on_repeats(reading: Reading, requests: Sequence[Request], count: int) 
         }
         owns = {model: getattr(resolve(request), name) for model, request in open_.items()}
         if said := [
-            f"{text_of(value)}{f' with {model}' if several else ''}"
+            f"{format_value(value)}{f' with {model}' if several else ''}"
             for model, value in owns.items()
             if value is not None and value in found
         ]:
-            notes[name] = f"native is {enumeration(said)}: counted once"
+            notes[name] = f"native is {join_words(said)}: counted once"
     s = "s" * (count != 1)
     return notes or {
         next((name for name in PROMPTS if name in reading.values), "prompt"): (

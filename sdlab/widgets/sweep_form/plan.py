@@ -20,7 +20,7 @@ from ...pictures import HASH, PICTURES
 from ...recipe.axes import WEIGHT, count_readings, read_numbers, split_words
 from ...recipe.request import OPTIONAL, PROMPTS, SPECS, Request
 from ...recipe.sweep import MAX_CELLS, read_axis, read_replacements, sweep
-from ...results.frame import text_of
+from ...results.frame import format_value
 from ...store.store import Store
 
 NAMES = ("model", "scheduler")  # fields of which some of a list are chosen; the others hold text
@@ -346,7 +346,7 @@ def literal(value: Any) -> str:
         )  # JSON's escapes are Python's, too
     if isinstance(value, (list, tuple)):
         return bracketed("[", [literal(item) for item in value], "]")
-    return text_of(value) if isinstance(value, float) else repr(value)
+    return format_value(value) if isinstance(value, float) else repr(value)
 
 
 def call(name: str, arguments: Sequence[str]) -> str:

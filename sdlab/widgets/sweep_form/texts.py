@@ -13,8 +13,8 @@ from ...pictures import PICTURES
 from ...recipe.axes import CHOICE_NAME, read_numbers
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ...recipe.sweep import sweep
-from ...results.code import axes_of, escaped, shared_and_varying
-from ...results.frame import enumeration, text_of
+from ...results.code import escape_prompt, find_axes, split_fields
+from ...results.frame import format_value, join_words
 from .plan import ABSENT, LINED, NAMES, NATIVE, ORDER, WORDS, line_written
 
 TRIES = 500  # places in prompts at which choices are tried, for each prompt
@@ -31,7 +31,7 @@ def texts_of(requests: Sequence[Request]) -> tuple[dict[str, Any], list[str], st
         do.
     """
     requests = without_natives(requests)
-    shared, varying = shared_and_varying(requests)
+    shared, varying = split_fields(requests)
     if "weights" in (*shared, *varying):
         raise ValueError(
             "a form names no weights; give it [request.but(weights=None) for request in ...] to use"
@@ -39,7 +39,7 @@ def texts_of(requests: Sequence[Request]) -> tuple[dict[str, Any], list[str], st
         )
     axes = {
         name: list(dict.fromkeys(getattr(request, name) for request in requests))
-        for name in axes_of(requests, varying)
+        for name in find_axes(requests, varying)
     }
     others = {name: found for name, found in axes.items() if name not in PROMPTS}
     found = [(r.prompt, r.negative_prompt, tuple(r.labels.items())) for r in requests]
@@ -80,7 +80,7 @@ def without_natives(requests: Sequence[Request]) -> list[Request]:
 
 def following(requests: Sequence[Request]) -> list[str]:
     """The optional fields that differ, but only as the models, the parts in them and the input pictures do; and weights."""
-    varying = shared_and_varying(list(requests))[1]
+    varying = split_fields(list(requests))[1]
     deciding = [
         name for name in (*(n for n in FIELDS if SPECS[n].in_weights), *PICTURES) if name in varying
     ]
@@ -109,11 +109,11 @@ def require_full(
         return
     combinations = itertools.product(distinct, itertools.product(*others.values()))
     text, values = next(item for item in combinations if item not in there)
-    parts = [f"{name} {text_of(value)}" for name, value in zip(others, values)]
+    parts = [f"{name} {format_value(value)}" for name, value in zip(others, values)]
     parts = [f"prompt {text[0]!r:.80}"] * (len(distinct) > 1) + parts
     raise ValueError(
         f"these {len(there):,} requests are no full sweep, which would have {size:,}:"
-        f" {enumeration(parts)} is missing; add what is missing, or make a form of a part that is"
+        f" {join_words(parts)} is missing; add what is missing, or make a form of a part that is"
         " complete"
     )
 
@@ -154,7 +154,7 @@ def list_text(name: str, values: list[Any]) -> Any:
 
 def number_text(name: str, values: list[Any]) -> str:
     """A range if the values are one, else all of them: "0-7", "1-7 (+3)", "1, 3, 7.5"."""
-    each = [text_of(value) for value in values]
+    each = [format_value(value) for value in values]
     if len(values) > 2 and values[1] != values[0]:
         step = f"{values[1] - values[0]:+.10g}"
         for text in (f"{each[0]}-{each[-1]}", f"{each[0]}-{each[-1]} ({step})"):
@@ -191,9 +191,9 @@ def prompt_texts(found: list[Text]) -> tuple[dict[str, str], str]:
         if (lines := templates(base)) and (texts := written(*lines, replace, found)):
             return texts, ""
     plain = [(prompt, negative, ()) for prompt, negative, _ in found]
-    lines = [[escaped("prompt", text[side]) for text in plain] for side in (0, 1)]
+    lines = [[escape_prompt("prompt", text[side]) for text in plain] for side in (0, 1)]
     if texts := written(*lines, "", list(dict.fromkeys(plain))):
-        names = enumeration(
+        names = join_words(
             dict.fromkeys(repr(name) for _, _, labels in found for name, _ in labels)
         )
         return (
@@ -289,7 +289,9 @@ def with_choices(
     """
     if not offers:
         yield tuple(
-            "".join(piece if k % 2 else escaped("prompt", piece) for k, piece in enumerate(side))
+            "".join(
+                piece if k % 2 else escape_prompt("prompt", piece) for k, piece in enumerate(side)
+            )
             for side in sides
         )
         return
