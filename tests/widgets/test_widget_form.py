@@ -15,8 +15,8 @@ from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.fields import FOLDS
 from sdlab.widgets.sweep_form.form import ahead
-from sdlab.widgets.sweep_form.look import Look
-from sdlab.widgets.sweep_form.plan import ORDER, line_read, line_written
+from sdlab.widgets.sweep_form.outlook import Look
+from sdlab.widgets.sweep_form.reading import ORDER, line_read, line_written
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*the weights are ignored"

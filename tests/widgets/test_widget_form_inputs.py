@@ -16,7 +16,7 @@ from sdlab.models.resolve import resolve
 from sdlab.pictures import PICTURES, name_picture, read_picture
 from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
-from sdlab.widgets.sweep_form.look import Look
+from sdlab.widgets.sweep_form.outlook import Look
 
 HALVES = Image.fromarray(np.repeat([[20, 230]], 64, 0).repeat(32, 1).astype("uint8"))
 WIDE = HALVES.resize((96, 64))

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import functools
+import io
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
 import ipywidgets
 
+from ...pictures import is_known, name_picture, read_picture
 from ...recipe.request import FIELDS, PROMPTS
 from ...recipe.schedulers import SCHEDULERS
 from ...store.store import Store
-from .plan import LINED, NAMES
+from .reading import LINED, NAMES
 
 RANGES = "Numbers and ranges: 1, 3-5 or 1-10 (+2) or 0-1 [5]. "
 PATHS = 'Paths of pictures, apart by commas; "none" among them is without. '
@@ -111,6 +115,8 @@ LINES = {
     "lora": 2,
     "textual_inversion": 2,
 }
+SIDE = 64  # pixels, of what is shown of a picture
+SHOWN = 8  # pictures
 CONTENT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
 
 
@@ -161,6 +167,57 @@ class Field(ipywidgets.VBox):
         self._message.layout.display = "" if self._message.value else "none"
 
 
+class PictureField(Field):
+    """A field for paths of pictures, or for the names of their contents; what is uploaded takes their place."""
+
+    def __init__(self, name: str, text: Any, models: Sequence[str], uid: str) -> None:
+        self._trouble = ""
+        super().__init__(name, text, models, uid)
+        self.upload = ipywidgets.FileUpload(
+            accept="image/*",
+            multiple=True,
+            description=f"Upload {name}",
+            tooltip="Takes pictures of this computer instead of those named above",
+        )
+        self._pictures = ipywidgets.HTML()
+        self.children = [
+            self.control,
+            ipywidgets.HBox([self.upload, self._pictures]),
+            self._message,
+        ]
+        self.children[1].add_class("sdl-given")
+        self.upload.observe(self._take, "value")
+        self.control.observe(self._forget, "value")
+
+    def show(self, names: Iterable[str | None]) -> None:
+        """Shows the pictures of these contents, as far as this process knows them."""
+        found = [name for name in names if name and is_known(name)]
+        more = f"and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        self._pictures.value = "".join(map(preview_of, found[:SHOWN])) + more
+
+    def say(self, error: str = "", note: str = "") -> None:
+        super().say(error or self._trouble, note)
+
+    def _forget(self, _: Any) -> None:
+        self._trouble = ""
+
+    def _take(self, change: Any) -> None:
+        if not change["new"]:
+            return
+        try:
+            names = [
+                uploaded(self.name, file["name"], bytes(file["content"])) for file in change["new"]
+            ]
+        except (ValueError, TypeError) as error:
+            self._trouble = f"{error}"
+            self.say()
+        else:
+            self._forget(None)
+            self.say()
+            self.control.value = ", ".join(names)
+        self.upload.value = ()  # so that the same file can be taken again
+
+
 class Fold(ipywidgets.VBox):
     """Fields behind a button that shows and hides them; while they are hidden, a line says what they hold."""
 
@@ -188,6 +245,34 @@ class Fold(ipywidgets.VBox):
         hidden = "Also set: " + CONTENT.sub(r"\1…", held) if held and not self.button.value else ""
         self.line.value = said(hidden, "note", self._place)
         self.line.layout.display = "" if self.line.value else "none"
+
+
+def uploaded(name: str, file: str, data: bytes) -> str:
+    """The hash of an uploaded picture; ValueError that names the file, if it is none."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            return name_picture(name, image)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file!r:.120}: {error}") from None
+    except Exception:  # Pillow's are of many kinds, and speak of the bytes in memory
+        raise ValueError(f"{file!r:.120} cannot be read as a picture; take a PNG or JPEG") from None
+
+
+@functools.lru_cache(256)
+def preview_of(name: str) -> str:
+    """The picture of this content as a small HTML image."""
+    try:
+        image = read_picture(name)
+    except (ValueError, OSError) as error:
+        return escape(f"{error}")
+    alternative, file = f"{name[:8]}…, {image.width}x{image.height}", io.BytesIO()
+    image.thumbnail((SIDE, SIDE))
+    image.save(file, "PNG")
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img src="data:image/png;base64,{data}" alt="{alternative}" title="{alternative}">'
 
 
 def said(text: str, kind: str, place: str) -> str:

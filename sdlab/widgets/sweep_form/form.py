@@ -25,6 +25,7 @@ from .fields import (
     HINTS,
     Field,
     Fold,
+    PictureField,
     box,
     named,
     offer,
@@ -34,10 +35,9 @@ from .fields import (
     settings_table,
     side,
 )
-from .fields_picture import PictureField
-from .look import Look, lend, looked_up, once, place_of
+from .outlook import Look, lend, looked_up, once, place_of
 from .page import FormPage
-from .plan import ORDER, Reading, folder_of, heard, read
+from .reading import ORDER, Reading, folder_of, heard, read
 from .texts import texts_of
 
 if TYPE_CHECKING:

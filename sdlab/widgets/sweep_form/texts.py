@@ -15,7 +15,7 @@ from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ...recipe.sweep import sweep
 from ...results.code import axes_of, escaped, shared_and_varying
 from ...results.frame import enumeration, text_of
-from .plan import ABSENT, LINED, NAMES, NATIVE, ORDER, WORDS, line_written
+from .reading import ABSENT, LINED, NAMES, NATIVE, ORDER, WORDS, line_written
 
 TRIES = 500  # places in prompts at which choices are tried, for each prompt
 Text = tuple[str, str, tuple]  # prompt, negative prompt, labels

@@ -12,7 +12,7 @@ from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
 from ...render.plan import preview
 from ...results.frame import enumeration, text_of
 from ...store.store import Store
-from .plan import Reading, heard
+from .reading import Reading, heard
 
 LOOKED_AT = (
     50_000  # cells; beyond, finding the finished ones takes too long to do it after every change
