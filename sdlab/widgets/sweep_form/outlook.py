@@ -1,31 +1,26 @@
-"""What models and the store say of a form's requests: what is finished, what is wrong, and which are one recipe."""
+"""What models and the store say of a form's sweep: finished cells, errors, and equal recipes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ...errors import blame_field
 from ...models.resolve import native, resolve
 from ...pictures import input_names
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
-from ...render.plan import preview
+from ...render.plan import Preview, preview
 from ...results.frame import enumeration, text_of
 from ...store.store import Store
-from .reading import Reading, heard
+from .reading import Reading
+from .texts import AXES, hear_warnings
 
-LOOKED_AT = (
-    50_000  # cells; beyond, finding the finished ones takes too long to do it after every change
-)
-
-PLACE = re.compile(
-    r"unknown (\w+) |the weights of (model) |model .* is for \w+ and needs (\w+)=|(\w+)(?:=|: |"
-    r" has )"
-)
+MOST = 50_000  # cells; beyond, finding the finished ones takes too long after every change
 
 
 @dataclass(frozen=True)
-class Look:
+class Outlook:
     """What was found.
 
     Parameters
@@ -47,110 +42,85 @@ class Look:
     repeated: bool = False
 
 
-def looked_up(reading: Reading, store: Store) -> Look:
+def look_ahead(reading: Reading, store: Store) -> Outlook:
     """Asks the models and the store; nothing raises, what is wrong is in `.errors`."""
-    if reading.cells > LOOKED_AT:
-        return Look(
-            f"{reading.cells:,} cells; with so many, Run finds out which are finished",
-            names=[name for name, found in reading.values.items() if len(found) > 1],
-        )
-    place = "model"
+    if reading.cells > MOST:
+        text = f"{reading.cells:,} cells; with so many, Run finds out which are finished"
+        return Outlook(text, names=[n for n, found in reading.values.items() if len(found) > 1])
     try:
-        for model in reading.values.get("model", ()):
-            native(model)
-        place = ""
-        requests = reading.requests()
-        lend(store, requests)
-        different = once(requests)
-        repeats = notes_on_repeats(reading, requests, len(requests) - len(different))
-        with heard() as warned:
-            status = repr(preview(different, store))
-        return Look(
-            status,
-            {},
-            notes_on_warnings(warned) | repeats,
-            names_that_vary(different),
-            bool(repeats),
-        )
+        requests = reading.to_sweep()
+        lend_pictures(store, requests)
+        different = drop_repeats(requests)
+        repeats = explain_repeats(reading, requests, len(requests) - len(different))
+        with hear_warnings() as warned:
+            found = preview(different, store)
+        notes = place_warnings(found, warned) | repeats
+        return Outlook(repr(found), {}, notes, list_varying(different), bool(repeats))
     except Exception as error:  # whatever it is, it belongs to the form, not to some cell's output
-        found, text = place_of(f"{error}")
-        place = place or "vae" * (
-            " is not on this machine" in text
-        )  # the models are: this one was to lend its VAE
-        return Look(errors={found or place: text})
+        return Outlook(errors=place_error(error))
 
 
-def lend(store: Store, requests: Sequence[Request]) -> None:
+def place_error(error: BaseException) -> dict[str, str]:
+    """Puts an error at the form's field that it blames, or at "" if there is none."""
+    name = getattr(error, "field", "")
+    known = name in AXES or name == "replace"
+    return {name if known else "": str(error) or type(error).__name__}
+
+
+def place_warnings(found: Preview, warned: Iterable[str]) -> dict[str, str]:
+    """Puts what the check of the requests has warned of at the fields, or at ""."""
+    notes: dict[str, str] = getattr(found, "notes", {})
+    for text in [] if notes else dict.fromkeys(warned):  # until every preview has its notes
+        match = re.match(r"(\w+)(?: has |: )", text)
+        name = match[1] if match else "height" if "has learned pictures" in text else ""
+        notes[name] = f"{notes[name]}; {text}" if name in notes else text
+    return notes
+
+
+def lend_pictures(store: Store, requests: Iterable[Request]) -> None:
     """Has this process know the requests' input pictures that the store keeps."""
     store.inputs.lend({name for request in requests for name in input_names(vars(request))})
 
 
-def once(requests: Sequence[Request]) -> list[Request]:
-    """The requests without those that are the recipe of an earlier one, as a native value written out is."""
-    natives = {
-        model: native(model) for model in dict.fromkeys(request.model for request in requests)
-    }
+def drop_repeats(requests: Iterable[Request]) -> list[Request]:
+    """Lists the requests without those that an earlier one says, such as a native value in words.
+
+    Raises
+    ------
+    FieldError
+        One of them cannot be resolved.
+    """
+    requests = list(requests)
+    with blame_field("model"):
+        natives = {name: native(name) for name in dict.fromkeys(r.model for r in requests)}
     found: dict[Request, Request] = {}
-    try:
-        for request in requests:
-            found.setdefault(resolve(request, natives[request.model]), request)
-    except (ValueError, OSError):
-        return list(requests)  # `preview` and `Job` say which of them is wrong
+    for request in requests:
+        found.setdefault(resolve(request, natives[request.model]), request)
     return list(found.values())
 
 
-def notes_on_warnings(warned: Sequence[str]) -> dict[str, str]:
-    """{field, or "" for none: what checking the requests has warned of}"""
-    notes: dict[str, str] = {}
-    for text in dict.fromkeys(warned):
-        place = place_of(text)[0]
-        notes[place] = f"{notes[place]}; {text}" if place in notes else text
-    return notes
-
-
-def notes_on_repeats(reading: Reading, requests: Sequence[Request], count: int) -> dict[str, str]:
-    """{field: which of its values is counted once}, if so many of the requests repeat others."""
+def explain_repeats(reading: Reading, requests: Sequence[Request], count: int) -> dict[str, str]:
+    """Says at each field which of its values is counted once, if so many requests repeat others."""
     if not count:
         return {}
     several, notes = len(reading.values.get("model", ())) > 1, {}
     for name, found in reading.values.items():
-        open_ = {
-            request.model: request
-            for request in requests
-            if name in OPTIONAL and getattr(request, name) is None
-        }
-        owns = {model: getattr(resolve(request), name) for model, request in open_.items()}
+        unsaid = {r.model: r for r in requests if name in OPTIONAL and getattr(r, name) is None}
+        owns = {model: getattr(resolve(request), name) for model, request in unsaid.items()}
         if said := [
             f"{text_of(value)}{f' with {model}' if several else ''}"
             for model, value in owns.items()
             if value is not None and value in found
         ]:
             notes[name] = f"native is {enumeration(said)}: counted once"
-    s = "s" * (count != 1)
-    return notes or {
-        next((name for name in PROMPTS if name in reading.values), "prompt"): (
-            f"{count:,} cell{s} repeat{'' if s else 's'} the recipe of others: each recipe is"
-            " counted once"
-        )
-    }
+    cells = "1 cell repeats" if count == 1 else f"{count:,} cells repeat"
+    text = f"{cells} the recipe of others: each recipe is counted once"
+    return notes or {next((n for n in PROMPTS if n in reading.values), PROMPTS[0]): text}
 
 
-def names_that_vary(requests: Sequence[Request]) -> list[str]:
-    """Fields and choices of which there are several: what can name the rows and columns of a grid."""
+def list_varying(requests: Sequence[Request]) -> list[str]:
+    """Lists choices and fields of which there are several: they can name a grid's sides."""
     labels = dict.fromkeys(name for request in requests for name in request.labels)
     return [
         name for name in labels if len({request.labels.get(name) for request in requests}) > 1
     ] + [name for name in FIELDS if len({getattr(request, name) for request in requests}) > 1]
-
-
-def place_of(error: str) -> tuple[str, str]:
-    """(the field of which an error of `preview` or `Job` speaks, or ""; the error without the request's number)"""
-    text = re.sub(r"^request \d+ of \d+: ", "", error)
-    if re.match(r"no input picture |the input picture |the upscaler would ", text):
-        return "image", text
-    if re.match(r"'[^']+' has learned pictures of ", text):
-        return "height", text
-    if match := PLACE.match(text):
-        name = next(filter(None, match.groups()))
-        return (name if name in FIELDS else ""), text
-    return "", text
