@@ -56,7 +56,7 @@ class Kept:
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        if nobody_looks():
+        if is_unattended():
             self.settle()
         data = self._repr_mimebundle_() or {}
         data, metadata = data if isinstance(data, tuple) else (data, {})
@@ -86,7 +86,7 @@ class Kept:
             return
         if waiting := self.__dict__.get("_waiting"):
             waiting.cancel()
-        self._waiting = after(QUIET, self.refresh)
+        self._waiting = start_timer(QUIET, self.refresh)
 
     def freeze(self) -> None:
         """Leaves only the static picture in the notebook: it shows everywhere, but no longer answers."""
@@ -95,7 +95,7 @@ class Kept:
             live.update({"text/html": ""}, raw=True)
 
 
-def after(seconds: float, work: Callable[[], Any]) -> threading.Timer:
+def start_timer(seconds: float, work: Callable[[], Any]) -> threading.Timer:
     """Does it so much later, on a thread of its own, unless the timer is cancelled."""
     timer = threading.Timer(seconds, work)
     timer.daemon = True
@@ -103,7 +103,7 @@ def after(seconds: float, work: Callable[[], Any]) -> threading.Timer:
     return timer
 
 
-def nobody_looks() -> bool:
+def is_unattended() -> bool:
     """Whether the cell is run by a program such as nbclient or papermill, which ends the kernel after the last cell."""
     from IPython import get_ipython
 
@@ -134,7 +134,7 @@ class Panel(Kept, anywidget.AnyWidget):
         except (
             Exception
         ) as error:  # a traceback would land in some cell; the page says it where it was asked
-            self.answer(question, told(error))
+            self.answer(question, describe_error(error))
 
     def answer(
         self, question: dict[str, Any], content: dict[str, Any], buffers: list[bytes] | None = None
@@ -153,7 +153,7 @@ class Panel(Kept, anywidget.AnyWidget):
             try:
                 content, buffers = work()
             except Exception as error:
-                content, buffers = told(error), None
+                content, buffers = describe_error(error), None
             self.answer(question, content, buffers)
 
         workers.submit(run)
@@ -163,7 +163,7 @@ class Panel(Kept, anywidget.AnyWidget):
         try:
             work()
         except Exception as error:
-            self.send(told(error))
+            self.send(describe_error(error))
 
     def shown_anew(self) -> None:
         self._page = None  # the next page that asks is the one that shows the cell's outputs
@@ -180,7 +180,7 @@ class Panel(Kept, anywidget.AnyWidget):
         )
 
 
-def told(error: BaseException) -> dict[str, Any]:
+def describe_error(error: BaseException) -> dict[str, Any]:
     """The message about an error: its text, and its class unless the text was written for people."""
     spoken = isinstance(error, (ValueError, TypeError, OSError, IndexError)) and str(error)
     return {"kind": "error", "text": spoken or f"{type(error).__name__}: {error}"}

@@ -20,27 +20,27 @@ PIXEL_ART = (
 STATIC = 96  # pixels, in the notebook's own picture
 
 
-def thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
+def make_thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
     """A WebP of the picture at that path, at most `px` pixels wide and high; the latest ones are kept in memory.
 
     Raises OSError, which says why, if there is no such file or no picture in it.
     """
     try:
-        return _thumbnail(os.fspath(path), os.stat(path).st_mtime_ns, px, exact)
+        return _make_thumbnail(os.fspath(path), os.stat(path).st_mtime_ns, px, exact)
     except Exception as error:  # Pillow has many names for a broken file, among them SyntaxError and DecompressionBombError
         raise OSError(hide_home(error)) from error
 
 
 @functools.lru_cache(8192)
-def _thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
+def _make_thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
     kept = read_thumbnail(path) if px <= SMALL else None
     if kept and exact:
         return kept
     with Image.open(io.BytesIO(kept) if kept else path) as image:
-        return webp(image.convert("RGB"), px, exact)
+        return encode_webp(image.convert("RGB"), px, exact)
 
 
-def webp(image: Image.Image, px: int = THUMBNAIL, exact: bool = True) -> bytes:
+def encode_webp(image: Image.Image, px: int = THUMBNAIL, exact: bool = True) -> bytes:
     """A WebP of an RGB picture, made smaller if it is larger than that; if `exact`, small pictures keep every pixel."""
     exact = exact and max(image.size) <= min(px, PIXEL_ART)
     if max(image.size) > px:
@@ -51,7 +51,7 @@ def webp(image: Image.Image, px: int = THUMBNAIL, exact: bool = True) -> bytes:
     return file.getvalue()
 
 
-def img(data: bytes, alt: str, px: int = STATIC, mime: str = "image/webp") -> str:
+def render_image(data: bytes, alt: str, px: int = STATIC, mime: str = "image/webp") -> str:
     """An HTML picture that holds its own data, `px` pixels wide or less."""
     return (
         f'<img alt="{escape(alt)}" style="max-width:{px}px;max-height:{px}px" '

@@ -15,7 +15,7 @@ from ...results.frame import counted, hide_home, is_neutral, shortened, text_of,
 from ...results.pairs import Pairing, difference, not_constant, pair
 from ...store.store import Store
 from ..panel import Panel, source
-from .still import compare_code, compare_table
+from .still import render_pairs, write_comparison
 from .votes import Ballot, Votes
 
 MODES = ("swipe", "side by side", "blink", "difference")
@@ -188,7 +188,7 @@ class Compare(Panel):
         given = {"by": self.by, "left": self._pairing.left, "right": self._pairing.right}
         given |= {"blind": True, "seed": self.seed} if self.blind else {}
         given |= {"gain": self.gain} if self.gain != 4 else {}
-        self.code = compare_code(self._pairing.source, self._root, **given)
+        self.code = write_comparison(self._pairing.source, self._root, **given)
         self.refresh_soon()
 
     def _toggled(self, _: Any) -> None:
@@ -208,9 +208,7 @@ class Compare(Panel):
         note = (
             f"{self.note}. {'A blind vote is under way.' if self._ballot.under_way else self.tally}"
         )
-        return compare_table(
-            self._pairing, self._rows, self._ballot, self._names, self.unlike, note
-        )
+        return render_pairs(self._pairing, self._rows, self._ballot, self._names, self.unlike, note)
 
     # What the page asks
 
@@ -296,7 +294,7 @@ class Compare(Panel):
         for path in self._paths(place):
             try:
                 with Image.open(path) as image:
-                    buffers.append(bare(image))
+                    buffers.append(strip_recipe(image))
                 lacking.append("")
             except (OSError, ValueError) as error:  # its words may tell the path
                 buffers.append(b"")
@@ -324,7 +322,7 @@ class Compare(Panel):
             else "the two pictures are the same in every pixel"
         )
         return {"kind": "difference", "deal": self.deal, "n": place, "gain": gain, "said": said}, [
-            bare(shown)
+            strip_recipe(shown)
         ]
 
     def _paths(self, place: int) -> tuple[str, str]:
@@ -334,7 +332,7 @@ class Compare(Panel):
         return paths[::-1] if self._ballot.swapped[n] else paths
 
 
-def bare(image: Image.Image) -> bytes:
+def strip_recipe(image: Image.Image) -> bytes:
     """A PNG of nothing but the pixels: a file of the store tells its recipe."""
     image = image.convert("RGB")
     image.info = {}

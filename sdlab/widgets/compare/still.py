@@ -12,7 +12,7 @@ import pandas as pd
 from ...results.code import results_code
 from ...results.frame import in_short, text_of, values
 from ...results.pairs import Pairing
-from ..pictures import STATIC, img, thumbnail
+from ..pictures import STATIC, make_thumbnail, render_image
 from .votes import Ballot
 
 MOST = 100  # pairs
@@ -21,7 +21,7 @@ CELL = (
 )
 
 
-def compare_code(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
+def write_comparison(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
     """Python that makes the frame's requests, runs them and compares again; without a store the frame is the reader's own."""
     call = f"Compare(results, {', '.join(f'{name}={value!r}' for name, value in given.items())})\n"
     if root is None:
@@ -32,7 +32,7 @@ def compare_code(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
     return f"{first}\nfrom sdlab.widgets import Compare\n{rest}{call}"
 
 
-def compare_table(
+def render_pairs(
     pairing: Pairing,
     rows: pd.DataFrame,
     ballot: Ballot,
@@ -48,13 +48,13 @@ def compare_table(
         f'<th scope="col" style="{CELL}">{escape(text)}</th>' for text in ("pair", *heads, "vote")
     )
     body = "".join(
-        pair_row(pairing, rows, ballot, place, heads, secret) for place in list(places)[:MOST]
+        list_pair(pairing, rows, ballot, place, heads, secret) for place in list(places)[:MOST]
     )
     more = f" {len(ballot) - MOST:,} more pairs are not shown here." if len(ballot) > MOST else ""
-    return f"<table><tr>{head}</tr>{body}</table>{unlike_table(unlike, names)}<p>{escape(note)}{more}</p>"
+    return f"<table><tr>{head}</tr>{body}</table>{render_unlike(unlike, names)}<p>{escape(note)}{more}</p>"
 
 
-def pair_row(
+def list_pair(
     pairing: Pairing,
     rows: pd.DataFrame,
     ballot: Ballot,
@@ -65,9 +65,9 @@ def pair_row(
     n = ballot.order[place]
     paths = rows["left_path"].iloc[n], rows["right_path"].iloc[n]
     vote = ballot.seen(place) if secret else (ballot.given(n) or ("",))[0]
-    told = label_of_pair(pairing, rows, n)
+    told = label_pair(pairing, rows, n)
     pictures = [
-        picture(path, f"{head}, {told}", secret)
+        render_side(path, f"{head}, {told}", secret)
         for path, head in zip(paths[::-1] if secret and ballot.swapped[n] else paths, heads)
     ]
     said = dict(zip(("left", "right"), heads)).get(vote, vote)
@@ -75,14 +75,14 @@ def pair_row(
     return f'<tr><th scope="row" style="{CELL}">{escape(told)}</th>{cells}</tr>'
 
 
-def picture(path: str, alt: str, secret: bool) -> str:
+def render_side(path: str, alt: str, secret: bool) -> str:
     try:
-        return img(thumbnail(path, STATIC, exact=False), alt)
+        return render_image(make_thumbnail(path, STATIC, exact=False), alt)
     except (OSError, ValueError) as error:
         return escape("the picture cannot be read" + ("" if secret else f": {error}"))
 
 
-def unlike_table(unlike: Sequence[Sequence[str]], names: Sequence[str]) -> str:
+def render_unlike(unlike: Sequence[Sequence[str]], names: Sequence[str]) -> str:
     if not unlike:
         return ""
     head = "".join(
@@ -98,7 +98,7 @@ def unlike_table(unlike: Sequence[Sequence[str]], names: Sequence[str]) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def label_of_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:
+def label_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:
     """What sets a pair apart from the others, in a line."""
     names = [name for name in pairing.varying if name in rows.columns]
     told = [

@@ -15,7 +15,7 @@ OTHER = {"left": "right", "right": "left"}
 Ids = tuple[str, str]
 
 
-def turned(vote: str) -> str:
+def mirror_vote(vote: str) -> str:
     """The same vote when the two pictures change places."""
     return OTHER.get(vote, vote)
 
@@ -63,7 +63,7 @@ class Votes:
 
     def _note(self, ids: Ids, vote: str, blind: bool) -> None:
         for said in (self._said[False], self._said[True]) if blind else (self._said[False],):
-            said[ids[::-1]] = turned(vote), blind
+            said[ids[::-1]] = mirror_vote(vote), blind
             said[ids] = vote, blind
 
 
@@ -102,14 +102,16 @@ class Ballot:
         """The vote at a place, as it is seen there; "" if there is none."""
         n = self.order[place]
         vote, _ = self.given(n) or ("", False)
-        return turned(vote) if self.swapped[n] else vote
+        return mirror_vote(vote) if self.swapped[n] else vote
 
     def cast(self, place: int, vote: str) -> None:
         """Votes at a place, as it is seen there. A blind vote stays: its voter has seen the names since."""
         n = self.order[place]
         with self._lock:
             if not (self.blind and self.given(n)):
-                self.votes.put(self.ids[n], turned(vote) if self.swapped[n] else vote, self.blind)
+                self.votes.put(
+                    self.ids[n], mirror_vote(vote) if self.swapped[n] else vote, self.blind
+                )
 
     def hides(self, place: int) -> bool:
         """Whether it must not be known whose pictures are shown at a place."""

@@ -17,8 +17,8 @@ from ...results.frame import values
 from ...watermark.geometry import AS_IS, Geometry
 from ...watermark.inspection import A_HIT, A_MISS, Finding, Inspection, power, short
 from ...watermark.payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
-from ..pictures import img
-from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, thumbnail
+from ..pictures import render_image
+from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
 
 STILL = 200  # pictures in the notebook's own picture
 EXPECTED = "sd-v1"
@@ -34,14 +34,14 @@ HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder
 # As JSON
 
 
-def answer(picture: Picture, letter: str) -> dict[str, Any]:
+def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     """All words of one picture's answer."""
     inspection = picture.inspection
     told: dict[str, Any] = {
         "kind": "told",
         "name": picture.name,
-        "headline": headline(picture, letter),
-        "sentences": sentences(picture),
+        "headline": write_headline(picture, letter),
+        "sentences": write_sentences(picture),
         "marks": [],
         "rows": [],
         "best": None,
@@ -51,9 +51,9 @@ def answer(picture: Picture, letter: str) -> dict[str, Any]:
     width, height = inspection.size
     return told | {
         "headings": HEADINGS,
-        "best": mapped_first(inspection),
+        "best": choose_payload(inspection),
         "rows": [
-            [*row_of(finding), finding.detected]
+            [*list_figures(finding), finding.detected]
             for finding in inspection.findings
             if finding.tested
         ],
@@ -68,7 +68,7 @@ def answer(picture: Picture, letter: str) -> dict[str, Any]:
     }
 
 
-def mapped_first(inspection: Inspection) -> str | None:
+def choose_payload(inspection: Inspection) -> str | None:
     """The payload whose maps are shown at first: the one found, or the one that most people look for, or the first."""
     names = [finding.payload.name for finding in inspection.findings]
     if inspection.detected:
@@ -76,7 +76,7 @@ def mapped_first(inspection: Inspection) -> str | None:
     return EXPECTED if EXPECTED in names else next(iter(names), None)
 
 
-def headline(picture: Picture, letter: str) -> str:
+def write_headline(picture: Picture, letter: str) -> str:
     if picture.inspection is None:
         return {
             UNREADABLE: "This picture cannot be read.",
@@ -86,19 +86,19 @@ def headline(picture: Picture, letter: str) -> str:
         return f"This picture is {VERDICTS[letter][1]} again."
     hits = [finding.payload for finding in picture.inspection.findings if finding.detected]
     if hits:
-        return f"Marked: {'; '.join(mark_in_words(payload) for payload in hits)}."
+        return f"Marked: {'; '.join(describe_mark(payload) for payload in hits)}."
     if picture.inspection.best is None:
         return "Too small to be tested as it is."
     return "No mark found."
 
 
-def sentences(picture: Picture) -> list[str]:
+def write_sentences(picture: Picture) -> list[str]:
     """What the verdict means, for somebody who asks where a picture comes from."""
     inspection = picture.inspection
     if inspection is None:
         return [picture.error] if picture.error else []
     hits = [finding for finding in inspection.findings if finding.detected]
-    said = [hit_in_words(finding) for finding in hits] or miss_in_words(inspection)
+    said = [describe_hit(finding) for finding in hits] or describe_miss(inspection)
     programs = list(
         dict.fromkeys(mark.program for mark in inspection.provenance if mark.program != "unknown")
     )
@@ -107,7 +107,7 @@ def sentences(picture: Picture) -> list[str]:
     return [*said, A_HIT if hits else A_MISS]
 
 
-def mark_in_words(payload: Payload) -> str:
+def describe_mark(payload: Payload) -> str:
     return (
         f"{short(payload.name)}, the mark of {payload.written_by}"
         if payload.written_by
@@ -115,27 +115,31 @@ def mark_in_words(payload: Payload) -> str:
     )
 
 
-def hit_in_words(finding: Finding) -> str:
-    where = "" if finding.geometry == AS_IS else f" It was found as {in_words(finding.geometry)}."
+def describe_hit(finding: Finding) -> str:
+    where = (
+        ""
+        if finding.geometry == AS_IS
+        else f" It was found as {describe_geometry(finding.geometry)}."
+    )
     return (
         f"The chance that an unmarked picture agrees with {short(finding.payload.name)} as well is "
         f"{power(finding.log10_p)}{', which is next to none' * (finding.log10_p < -9)}.{where}"
     )
 
 
-def in_words(geometry: Geometry) -> str:
+def describe_geometry(geometry: Geometry) -> str:
     """What happened to the picture since it was marked, as far as the mark tells."""
     words = ["a mirrored picture"] * geometry.mirrored + [
         "a picture with red and blue swapped"
     ] * geometry.swapped
     if geometry.cut:
-        words.append(f"part of a larger picture{cut_in_words(*geometry.cut)}")
+        words.append(f"part of a larger picture{describe_cut(*geometry.cut)}")
     if geometry.size:
         words.append(f"a picture resized from {geometry.size[0]}x{geometry.size[1]}")
     return " and ".join(words) or "it is"
 
 
-def cut_in_words(left: int, top: int) -> str:
+def describe_cut(left: int, top: int) -> str:
     cut = [
         f"{pixels} {side}"
         for pixels, side in ((left, "at the left"), (top, "at the top"))
@@ -147,7 +151,7 @@ def cut_in_words(left: int, top: int) -> str:
     return f": about {number} {'pixel was' if number == '1' else 'pixels were'} cut off {rest}"
 
 
-def miss_in_words(inspection: Inspection) -> list[str]:
+def describe_miss(inspection: Inspection) -> list[str]:
     width, height = inspection.size
     if inspection.best is None:
         return [
@@ -163,7 +167,7 @@ def miss_in_words(inspection: Inspection) -> list[str]:
     return [f"It was looked at {SEARCHES[inspection.search]}.{few}"]
 
 
-def row_of(finding: Finding) -> list[str]:
+def list_figures(finding: Finding) -> list[str]:
     """One payload's line of the table, in the order of `HEADINGS`."""
     right = "" if math.isnan(finding.agreement) else f"{finding.agreement:.0%}"
     return [
@@ -171,12 +175,12 @@ def row_of(finding: Finding) -> list[str]:
         "yes" if finding.detected else "no",
         power(finding.log10_p),
         right,
-        in_words(finding.geometry) if finding.detected else "",
-        official_in_words(finding),
+        describe_geometry(finding.geometry) if finding.detected else "",
+        describe_official(finding),
     ]
 
 
-def official_in_words(finding: Finding) -> str:
+def describe_official(finding: Finding) -> str:
     official = finding.official
     if official is None:
         return ""
@@ -191,7 +195,7 @@ def official_in_words(finding: Finding) -> str:
 # As HTML
 
 
-def still(pictures: Sequence[Picture], letters: Sequence[str], note: str) -> str:
+def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: str) -> str:
     """A table of the pictures that shows without a kernel."""
     cell = (
         ' style="text-align:left;vertical-align:top;padding:2px 8px 2px'
@@ -202,10 +206,10 @@ def still(pictures: Sequence[Picture], letters: Sequence[str], note: str) -> str
     lines = []
     for picture, letter in list(zip(pictures, letters))[:STILL]:
         glyph, words = VERDICTS[letter]
-        texts = [picture.name, f"{glyph} {words}{verdict_detail(picture)}", *figures(picture)]
+        texts = [picture.name, f"{glyph} {words}{describe_verdict(picture)}", *figures(picture)]
         told = "".join(f"<td{cell}>{escape(text)}</td>" for text in texts)
         shown = (
-            still_picture(picture) if letter not in (WAITING, AT_WORK) else ""
+            render_small(picture) if letter not in (WAITING, AT_WORK) else ""
         )  # hundreds would take seconds to make now
         lines.append(f"<tr><td{cell}>{shown}</td>{told}</tr>")
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
@@ -220,7 +224,7 @@ def still(pictures: Sequence[Picture], letters: Sequence[str], note: str) -> str
     )
 
 
-def verdict_detail(picture: Picture) -> str:
+def describe_verdict(picture: Picture) -> str:
     if picture.error:
         return f": {picture.error}"
     hits = (
@@ -234,13 +238,15 @@ def verdict_detail(picture: Picture) -> str:
 def figures(picture: Picture) -> list[str]:
     """p, what it was found as, and the official decoder's answer, for the best payload."""
     best = picture.inspection.best if picture.inspection is not None else None
-    return [row_of(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
+    return [list_figures(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
 
 
-def still_picture(picture: Picture) -> str:
+def render_small(picture: Picture) -> str:
     try:
         return (
-            img(thumbnail(picture), picture.name, THUMBNAIL) if picture.source is not None else ""
+            render_image(shrink_picture(picture), picture.name, THUMBNAIL)
+            if picture.source is not None
+            else ""
         )
     except (OSError, ValueError, TypeError):
         return ""
@@ -249,7 +255,7 @@ def still_picture(picture: Picture) -> str:
 # As code
 
 
-def code_of(
+def write_inspection(
     pictures: Sequence[Picture],
     chosen: int,
     payloads: Mapping[str, Payload],
@@ -261,7 +267,7 @@ def code_of(
     if not pictures:
         return "# no picture was given yet"
     asked, imported = (
-        payloads_code(payloads) + (f", false_positive_rate={rate!r}" if rate != 1e-6 else ""),
+        write_payloads(payloads) + (f", false_positive_rate={rate!r}" if rate != 1e-6 else ""),
         "",
     )
     if "Payload(" in asked:
@@ -270,22 +276,22 @@ def code_of(
     if 0 <= chosen < len(pictures) and pictures[chosen].source is not None:
         picture = pictures[chosen]
         parts.append(
-            f"detect_watermark({source_code(picture, chosen)}{asked}{search_code(searched(picture, search))})\n"
+            f"detect_watermark({write_source(picture, chosen)}{asked}{write_search(pick_search(picture, search))})\n"
         )
     if len(pictures) > 1:
-        parts += all_code(pictures, asked, search, frame)
+        parts += list_calls(pictures, asked, search, frame)
     names = "from sdlab import detect_watermark\n" + (
         "from sdlab.watermark import scan\n" if "scan(" in "".join(parts) else ""
     )
     return names + imported + "\n" + "\n".join(parts)
 
 
-def all_code(
+def list_calls(
     pictures: Sequence[Picture], asked: str, search: str, frame: pd.DataFrame | None
 ) -> list[str]:
     """A call of `scan` for the files of each search, and what loops over the pictures that are no files."""
     searches = dict.fromkeys(
-        searched(picture, search) for picture in pictures if picture.source is not None
+        pick_search(picture, search) for picture in pictures if picture.source is not None
     )
     if (
         frame is not None
@@ -293,17 +299,17 @@ def all_code(
         and len(searches) == 1
         and is_of_run(frame)
     ):
-        return [f'{results_code(frame)}scan(results["path"]{asked}{search_code(*searches)})\n']
+        return [f'{results_code(frame)}scan(results["path"]{asked}{write_search(*searches)})\n']
     parts = []
     for how in searches:
         paths = [
-            shown_path(p.path)
+            shorten_path(p.path)
             for p in pictures
-            if p.path is not None and searched(p, search) == how
+            if p.path is not None and pick_search(p, search) == how
         ]
         if paths:
             listed = "".join(f"    {path!r},\n" for path in paths)
-            parts.append(f"scan([\n{listed}]{asked}{search_code(how)})\n")
+            parts.append(f"scan([\n{listed}]{asked}{write_search(how)})\n")
     given = [
         i
         for i, picture in enumerate(pictures)
@@ -321,47 +327,47 @@ def is_of_run(frame: pd.DataFrame) -> bool:
     return {"key", *FIELDS} <= set(frame.columns) and None not in values(frame, "prompt")
 
 
-def searched(picture: Picture, default: str) -> str:
+def pick_search(picture: Picture, default: str) -> str:
     return picture.wanted or (
         picture.inspection.search if picture.inspection is not None else default
     )
 
 
-def search_code(search: str) -> str:
+def write_search(search: str) -> str:
     return "" if search == "none" else f", search={search!r}"
 
 
-def source_code(picture: Picture, number: int) -> str:
-    return repr(shown_path(picture.path)) if picture.path is not None else f"images[{number}]"
+def write_source(picture: Picture, number: int) -> str:
+    return repr(shorten_path(picture.path)) if picture.path is not None else f"images[{number}]"
 
 
-def shown_path(path: str) -> str:
+def shorten_path(path: str) -> str:
     """The path as seen from the current folder if it lies below that."""
     whole, here = Path(os.path.abspath(path)), Path.cwd()
     return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else path
 
 
-def payloads_code(payloads: Mapping[str, Payload]) -> str:
+def write_payloads(payloads: Mapping[str, Payload]) -> str:
     """ ", [...]" with the payloads, "" if they are all the known ones."""
     if list(payloads) == list(PAYLOADS) and all(
-        same(payloads[name], PAYLOADS[name]) for name in payloads
+        are_same(payloads[name], PAYLOADS[name]) for name in payloads
     ):
         return ""
-    texts = [payload_code(payload) for payload in payloads.values()]
+    texts = [write_payload(payload) for payload in payloads.values()]
     return f", {texts[0]}" if len(texts) == 1 else f", [{', '.join(texts)}]"
 
 
-def payload_code(payload: Payload) -> str:
-    if payload.name in PAYLOADS and same(payload, PAYLOADS[payload.name]):
+def write_payload(payload: Payload) -> str:
+    if payload.name in PAYLOADS and are_same(payload, PAYLOADS[payload.name]):
         return repr(payload.name)
     for spelled in (payload.text, bytes_of_bits(payload.bits)):
         try:
-            if spelled and same(payload, payload_of(spelled)):
+            if spelled and are_same(payload, payload_of(spelled)):
                 return repr(spelled)
         except ValueError:  # a text that looks like a known name
             continue
     return f"Payload({payload.name!r}, {payload.bits.tolist()}, {payload.arithmetic!r})"
 
 
-def same(one: Payload, other: Payload) -> bool:
+def are_same(one: Payload, other: Payload) -> bool:
     return one.arithmetic == other.arithmetic and one.bits.tobytes() == other.bits.tobytes()

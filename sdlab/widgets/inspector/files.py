@@ -81,7 +81,9 @@ class Arrivals:
             If it is no picture; then it is not kept.
         """
         with _naming:
-            path, new = free_path(self.folder, safe_name(arrival.name), bytes(arrival.data))
+            path, new = find_free_path(
+                self.folder, make_safe_name(arrival.name), bytes(arrival.data)
+            )
             if new:
                 write_whole(path, bytes(arrival.data))
         try:
@@ -93,7 +95,7 @@ class Arrivals:
             raise ValueError(f"{error}".removeprefix(f"{path}: ")) from None
 
 
-def safe_name(name: str) -> str:
+def make_safe_name(name: str) -> str:
     """The last part of a name, without what a file system or a shell could take for something else.
 
     >>> safe_name("../../etc/pass wd?.png")
@@ -109,7 +111,7 @@ def safe_name(name: str) -> str:
     return f"picture {last}".strip() if not last or RESERVED.match(last) else last
 
 
-def free_path(folder: Path, name: str, data: bytes) -> tuple[Path, bool]:
+def find_free_path(folder: Path, name: str, data: bytes) -> tuple[Path, bool]:
     """(where to keep it: NAME, else NAME-2, NAME-3 ..., whether that is a new file)"""
     path, number = folder / name, 1
     while path.exists() or path.is_symlink():

@@ -17,7 +17,7 @@ from ...watermark.inspection import Inspection
 from ...watermark.payloads import PAYLOADS
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source
-from .answer import answer, code_of, still
+from .answer import render_verdicts, write_answer, write_inspection
 from .files import MOST_BYTES, MOST_FILES, PART, Arrivals
 from .pictures import (
     MARKED,
@@ -26,11 +26,11 @@ from .pictures import (
     UNTESTED,
     VERDICTS,
     Picture,
-    frame_of,
-    pictures_of,
+    draw_view,
+    list_pictures,
+    make_frame,
     require_room,
-    thumbnails,
-    view,
+    send_thumbnails,
 )
 from .work import Work
 
@@ -113,7 +113,7 @@ class WatermarkInspector(Panel):
         )
         for payload in self._payloads.values():
             require_testable(payload)
-        self._pictures = pictures_of(images)
+        self._pictures = list_pictures(images)
         self._frame = images if isinstance(images, pd.DataFrame) else None
         self._arrivals, self._added = (
             Arrivals(Path(folder).expanduser()),
@@ -151,7 +151,7 @@ class WatermarkInspector(Panel):
         """
         self.wait()
         with self._lock:
-            return frame_of(self._pictures, self._frame)
+            return make_frame(self._pictures, self._frame)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""
@@ -176,7 +176,7 @@ class WatermarkInspector(Panel):
             known, first = {picture.path for picture in self._pictures}, len(self._pictures)
             new = [
                 picture
-                for picture in pictures_of(images)
+                for picture in list_pictures(images)
                 if picture.path is None or picture.path not in known
             ]
             require_room(first + len(new))
@@ -221,7 +221,7 @@ class WatermarkInspector(Panel):
 
     def static(self) -> str:
         letters = [self._work.verdict(i) for i in range(len(self._pictures))]
-        return still(self._pictures, letters, self._work.status)
+        return render_verdicts(self._pictures, letters, self._work.status)
 
     def _ipython_display_(self) -> None:
         before = self._finished
@@ -255,7 +255,7 @@ class WatermarkInspector(Panel):
 
     def _write_code(self, _: Any = None) -> None:
         with self._lock:
-            self.code = code_of(
+            self.code = write_inspection(
                 self._pictures, self.chosen, self._payloads, self._rate, self._search, self._frame
             )
 
@@ -265,16 +265,16 @@ class WatermarkInspector(Panel):
         cells = [i for i in map(int, question["cells"]) if 0 <= i < len(self._pictures)][:BATCH]
         self.later(
             question,
-            lambda: thumbnails(self._pictures, cells, max(32, min(int(question["px"]), 256))),
+            lambda: send_thumbnails(self._pictures, cells, max(32, min(int(question["px"]), 256))),
         )
 
     def _on_tell(self, question: dict, buffers: list) -> None:
         i = int(question["cell"])
-        self.answer(question, answer(self._at(i), self._work.verdict(i)))
+        self.answer(question, write_answer(self._at(i), self._work.verdict(i)))
 
     def _on_view(self, question: dict, buffers: list) -> None:
         picture, payload = self._at(int(question["cell"])), self._payloads[question["payload"]]
-        self.later(question, lambda: view(picture, question["what"], payload))
+        self.later(question, lambda: draw_view(picture, question["what"], payload))
 
     def _at(self, i: int) -> Picture:
         if not 0 <= i < len(self._pictures):

@@ -22,7 +22,7 @@ from ...watermark.maps import evidence_map, legend, residue_map
 from ...watermark.opening import pixels_of
 from ...watermark.payloads import Payload
 from ...watermark.scanning import files_of
-from ..pictures import webp
+from ..pictures import encode_webp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ class Picture:
 # Where they come from
 
 
-def pictures_of(images: Any) -> list[Picture]:
+def list_pictures(images: Any) -> list[Picture]:
     """The pictures of a frame, a path, a folder, or a list of paths, PIL images and arrays.
 
     Raises
@@ -113,13 +113,13 @@ def pictures_of(images: Any) -> list[Picture]:
     if images is None:
         return []
     if isinstance(images, pd.DataFrame):
-        found = pictures_of_frame(images)
+        found = list_rows(images)
     elif isinstance(images, (str, os.PathLike)):
         found = [Picture(os.path.basename(path), path) for path in files_of(images)]
     elif isinstance(images, (np.ndarray, Image.Image)):
-        found = [given(images, 1)]
+        found = [take_picture(images, 1)]
     elif isinstance(images, Iterable) and not isinstance(images, (bytes, bytearray)):
-        found = [given(image, n) for n, image in enumerate(images, 1)]
+        found = [take_picture(image, n) for n, image in enumerate(images, 1)]
     else:
         raise TypeError(
             f"images={images!r:.80} is no picture; give a frame with a column 'path', a path, a PIL"
@@ -137,7 +137,7 @@ def require_room(count: int) -> None:
         )
 
 
-def given(image: Any, number: int) -> Picture:
+def take_picture(image: Any, number: int) -> Picture:
     if isinstance(image, (str, os.PathLike)):
         return Picture(os.path.basename(os.fspath(image)), os.fspath(image))
     if isinstance(image, (Image.Image, np.ndarray)):
@@ -147,7 +147,7 @@ def given(image: Any, number: int) -> Picture:
     raise TypeError(f"images has {image!r:.80} in it, which is no path, no PIL image and no array")
 
 
-def pictures_of_frame(frame: pd.DataFrame) -> list[Picture]:
+def list_rows(frame: pd.DataFrame) -> list[Picture]:
     """One picture a row, under what sets the rows apart."""
     if "path" not in frame.columns:
         raise ValueError(
@@ -174,12 +174,12 @@ def pictures_of_frame(frame: pd.DataFrame) -> list[Picture]:
                 else f"there is no picture: {text_of(error) if error else 'it was not rendered'}"
             ),
         )
-        for name, path, twin, error in zip(names, paths, twins(frame), errors)
+        for name, path, twin, error in zip(names, paths, find_twins(frame), errors)
     ]
     return pictures
 
 
-def twins(frame: pd.DataFrame) -> list[str | None]:
+def find_twins(frame: pd.DataFrame) -> list[str | None]:
     """For each marked row the path of the row that differs from it in nothing but the mark."""
     paths, marks = values(frame, "path"), values(frame, "watermark")
     others = tuples(frame, [name for name in FIELDS if name != "watermark"])
@@ -197,14 +197,14 @@ def twins(frame: pd.DataFrame) -> list[str | None]:
 # What a page shows of them
 
 
-def thumbnail(picture: Picture, px: int = THUMBNAIL) -> bytes:
+def shrink_picture(picture: Picture, px: int = THUMBNAIL) -> bytes:
     """A WebP of at most that size, opened as safely as for the test, and kept."""
     if px not in picture.thumbnails:
-        picture.thumbnails[px] = webp(Image.fromarray(pixels_of(picture.source)), px)
+        picture.thumbnails[px] = encode_webp(Image.fromarray(pixels_of(picture.source)), px)
     return picture.thumbnails[px]
 
 
-def thumbnails(
+def send_thumbnails(
     pictures: Sequence[Picture], cells: Sequence[int], px: int
 ) -> tuple[dict[str, Any], list[bytes]]:
     """The message that shows these cells, and a buffer for each that can be read."""
@@ -212,21 +212,23 @@ def thumbnails(
     for i in cells:
         try:
             if pictures[i].source is not None:
-                buffers.append(thumbnail(pictures[i], px))
+                buffers.append(shrink_picture(pictures[i], px))
                 shown.append(i)
         except (OSError, ValueError, TypeError):  # its verdict says why
             pass
     return {"kind": "thumbnails", "cells": list(cells), "shown": shown}, buffers
 
 
-def view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, Any], list[bytes]]:
+def draw_view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, Any], list[bytes]]:
     """The message with the picture itself ("own"), its "residue" or "evidence" map, or the "difference"; and its buffer."""
-    draw = {"own": own, "residue": mapped, "evidence": mapped, "difference": changed}[what]
+    draw = {"own": draw_own, "residue": draw_map, "evidence": draw_map, "difference": draw_change}[
+        what
+    ]
     try:
         image, caption, colours = draw(picture, what, payload)
     except (OSError, ValueError, TypeError) as error:
         return {"kind": "view", "error": f"{error}".removeprefix(f"{picture.path}: ")}, []
-    data = webp(image, LARGEST) if what == "own" else lossless(image)
+    data = encode_webp(image, LARGEST) if what == "own" else encode_lossless(image)
     return {"kind": "view", "caption": caption, "legend": colours}, [data]
 
 
@@ -235,12 +237,12 @@ Drawn = tuple[
 ]  # a picture, its caption, what its colours mean
 
 
-def own(picture: Picture, what: str, payload: Payload) -> Drawn:
+def draw_own(picture: Picture, what: str, payload: Payload) -> Drawn:
     image = Image.fromarray(pixels_of(picture.source))
     return image, f"The picture, {image.width}x{image.height}", []
 
 
-def mapped(picture: Picture, what: str, payload: Payload) -> Drawn:
+def draw_map(picture: Picture, what: str, payload: Payload) -> Drawn:
     found = picture.inspection.findings if picture.inspection is not None else ()
     place = next(
         (finding.geometry for finding in found if finding.payload.name == payload.name), AS_IS
@@ -255,7 +257,7 @@ def mapped(picture: Picture, what: str, payload: Payload) -> Drawn:
     return image, caption + NOTHING.format(short(payload.name)) * missed, legend(what)
 
 
-def changed(picture: Picture, what: str, payload: Payload) -> Drawn:
+def draw_change(picture: Picture, what: str, payload: Payload) -> Drawn:
     image, colours = Image.fromarray(pixels_of(picture.source)), [("#808080", "grey: no change")]
     if picture.twin:
         twin = Image.fromarray(pixels_of(picture.twin))
@@ -272,7 +274,7 @@ def changed(picture: Picture, what: str, payload: Payload) -> Drawn:
     )
 
 
-def lossless(image: Image.Image) -> bytes:
+def encode_lossless(image: Image.Image) -> bytes:
     """A WebP in which every pixel is as it was computed, made smaller by averaging if it is larger than the page shows."""
     image.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
     file = io.BytesIO()
@@ -283,9 +285,9 @@ def lossless(image: Image.Image) -> bytes:
 # All that is known, as a frame
 
 
-def frame_of(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> pd.DataFrame:
+def make_frame(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> pd.DataFrame:
     """One row a picture: the frame's own columns, or the path, then what was found."""
-    rows = [findings_of(picture) for picture in pictures]
+    rows = [list_findings(picture) for picture in pictures]
     found = pd.DataFrame(
         {name: pd.array([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()}
     )
@@ -310,7 +312,7 @@ COLUMNS = {
 }
 
 
-def findings_of(picture: Picture) -> dict[str, Any]:
+def list_findings(picture: Picture) -> dict[str, Any]:
     inspection = picture.inspection
     if inspection is None:
         return dict.fromkeys(COLUMNS) | {"error": picture.error}

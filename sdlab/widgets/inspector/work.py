@@ -162,10 +162,10 @@ class Work:
                 f"{self.done} of {counted(self.total, 'picture')} tested; {doing}"
                 f" {picture.name}{share}"
             )
-        return summary(self.pictures) + (" (stopped)" if self.was_stopped else "")
+        return summarize(self.pictures) + (" (stopped)" if self.was_stopped else "")
 
 
-def summary(pictures: Sequence[Picture]) -> str:
+def summarize(pictures: Sequence[Picture]) -> str:
     """3 pictures: 2 marked, 1 no mark found"""
     if not pictures:
         return ""

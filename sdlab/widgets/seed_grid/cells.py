@@ -29,7 +29,7 @@ from ...store.columns import COLUMNS
 from ...store.infotext import infotext
 from ...store.png import read_record
 from ...store.store import Store
-from ..pictures import thumbnail
+from ..pictures import make_thumbnail
 
 HIDDEN = tuple(  # columns that the zoom does not list
     name for name, column in COLUMNS.items() if column.role in ("identity", "opinion")
@@ -162,14 +162,15 @@ class Cells:
         told, buffers, px = [], [], max(32, min(px, 512))
         list(
             openers.map(
-                lambda path: path and cached(path, px), [self.paths[self.require(i)] for i in cells]
+                lambda path: path and cache_thumbnail(path, px),
+                [self.paths[self.require(i)] for i in cells],
             )
         )
         for i in cells:
             cell: dict[str, Any] = {"i": i, "tip": self.tip(i), "picture": False}
             try:
                 if self.paths[i] is not None:
-                    buffers.append(thumbnail(self.paths[i], px))
+                    buffers.append(make_thumbnail(self.paths[i], px))
                     cell["picture"] = True
                 elif self.errors[i] is not None:
                     cell["error"] = text_of(self.errors[i])
@@ -206,16 +207,16 @@ class Cells:
         """What the columns beside the recipe say of a row, as people write it."""
         row = self._now().iloc[i]
         found = {name: plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}
-        return {name: brief(value) for name, value in found.items() if value is not None}
+        return {name: format_brief(value) for name, value in found.items() if value is not None}
 
 
-def cached(path: str, px: int) -> None:
+def cache_thumbnail(path: str, px: int) -> None:
     """Puts a thumbnail into the cache, beside others in other threads; whoever fetches it hears of an error."""
     with suppress(OSError):
-        thumbnail(path, px)
+        make_thumbnail(path, px)
 
 
-def brief(value: Any) -> str:
+def format_brief(value: Any) -> str:
     """A value for people: a measured number with as many digits as it is worth."""
     if not isinstance(value, float) or value.is_integer():
         return text_of(value)

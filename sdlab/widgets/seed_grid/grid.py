@@ -15,11 +15,11 @@ from ...render.job import Job
 from ...results.code import grid_code
 from ...results.frame import held_constant, values
 from ...results.grid import check
-from ..panel import Panel, after, source, told, workers
-from ..pictures import webp
+from ..panel import Panel, describe_error, source, start_timer, workers
+from ..pictures import encode_webp
 from .cells import Cells
-from .places import Places, places_of
-from .still import grid_table
+from .places import Places, arrange_places
+from .still import render_grid
 
 PAUSE = 0.15  # seconds between two messages about a job
 BATCH = 50  # pictures in a message
@@ -106,7 +106,7 @@ class SeedGrid(Panel):
         self.job = results if isinstance(results, Job) else None
         frame = self.job.frame() if self.job else results
         check(frame)
-        self._places: Places = places_of(frame, row, col)
+        self._places: Places = arrange_places(frame, row, col)
         self._settings = self._places.settings()
         self._cells = Cells(frame, self.job and self.job.frame, self.job and self.job.store)
         self._news: dict[int, Any] = {}  # row: a sketch, or None where there is something final
@@ -199,7 +199,7 @@ class SeedGrid(Panel):
             self.job.wait()
 
     def static(self) -> str:
-        return grid_table(
+        return render_grid(
             self._cells,
             self._places,
             self.in_view(),
@@ -303,7 +303,7 @@ class SeedGrid(Panel):
             if event.kind in ("landed", "failed"):
                 self._send_variation(numbers[event.key], event.key, event.error)
             elif event.kind == "ended" and job.exception is not None:
-                self.send(told(job.exception))
+                self.send(describe_error(job.exception))
 
         numbers = {key: first + n for n, key in enumerate(job.keys)}
         places = [{"i": first + n, "seed": request.seed} for n, request in enumerate(job.requests)]
@@ -339,7 +339,7 @@ class SeedGrid(Panel):
             self._news |= dict.fromkeys(cells, event.image)
             if not self._telling and event.kind != "ended":
                 self._telling = True
-                after(PAUSE, self._tell)
+                start_timer(PAUSE, self._tell)
         if event.kind == "ended":
             self._tell()
             self._cells.settle()
@@ -364,7 +364,7 @@ class SeedGrid(Panel):
         for start in range(0, len(final), BATCH):
             content, buffers = self._cells.pictures(final[start : start + BATCH], 256)
             self.send(content, buffers=buffers)
-        sketches = {i: webp(sketch) for i, sketch in news.items() if sketch is not None}
+        sketches = {i: encode_webp(sketch) for i, sketch in news.items() if sketch is not None}
         if sketches:
             self.send(
                 {"kind": "sketches", "cells": list(sketches)}, buffers=list(sketches.values())

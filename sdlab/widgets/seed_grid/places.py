@@ -83,7 +83,7 @@ class Places:
         }
 
 
-def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
+def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     """The grid of a frame. With neither rows nor columns given, the seeds stand across, what else varies first stands down.
 
     Raises
@@ -98,13 +98,17 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
     if not rows and not cols:
         return Places(
-            Axis([], [()]), Axis([], [()]), [], list(range(len(frame))), captions(frame, differing)
+            Axis([], [()]),
+            Axis([], [()]),
+            [],
+            list(range(len(frame))),
+            write_captions(frame, differing),
         )
-    rest = what_else(frame, rows + cols, differing)
+    rest = choose_sliders(frame, rows + cols, differing)
     refuse_shared_places(
         frame, list(zip(tuples(frame, rows), tuples(frame, [*cols, *rest]))), rows, [*cols, *rest]
     )
-    axes = [axis_of(frame, names) for names in [[name] for name in rest] + [rows, cols]]
+    axes = [make_axis(frame, names) for names in [[name] for name in rest] + [rows, cols]]
     at = [0] * len(frame)
     for axis in axes:
         number = {value: n for n, value in enumerate(axis.found)}
@@ -112,14 +116,14 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             place * len(axis.found) + number[value]
             for place, value in zip(at, tuples(frame, axis.names))
         ]
-    return Places(axes[-2], axes[-1], axes[:-2], at, captions(frame, [*rest, *rows, *cols]))
+    return Places(axes[-2], axes[-1], axes[:-2], at, write_captions(frame, [*rest, *rows, *cols]))
 
 
-def axis_of(frame: pd.DataFrame, names: list[str]) -> Axis:
+def make_axis(frame: pd.DataFrame, names: list[str]) -> Axis:
     return Axis(names, list(dict.fromkeys(tuples(frame, names))))
 
 
-def what_else(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
+def choose_sliders(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
     """The fewest further columns of those, in their order, that tell apart what shares a row and a column."""
     chosen = list(axes)
     count = len(set(tuples(frame, chosen)))
@@ -130,7 +134,7 @@ def what_else(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) ->
     return chosen[len(axes) :]
 
 
-def captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """What these columns say of each row, in a line: "guidance_scale 4 · seed 0", the prompt without its name."""
 
     def said(name: str, value: Any) -> str:

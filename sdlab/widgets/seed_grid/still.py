@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 
-from ..pictures import STATIC, img, thumbnail
+from ..pictures import STATIC, make_thumbnail, render_image
 from .cells import Cells
 from .places import Places
 
@@ -14,7 +14,7 @@ MOST = 400  # pictures
 CELL = "text-align:left;vertical-align:top;padding:2px"
 
 
-def grid_table(
+def render_grid(
     cells: Cells,
     places: Places,
     shown: Sequence[int],
@@ -29,7 +29,7 @@ def grid_table(
 
     def drawn(i: int) -> str:
         marks = "★ " * (i in starred) + (f"{ratings[i]}/5" if i in ratings else "")
-        return picture_or_reason(cells, i, places.captions[i]) + (marks and f"<br>{marks}")
+        return render_cell(cells, i, places.captions[i]) + (marks and f"<br>{marks}")
 
     kept = list(shown)[:MOST]
     left_out = (
@@ -38,20 +38,20 @@ def grid_table(
     piled = where is None or places.in_order
     with ThreadPoolExecutor(4) as threads:  # Pillow lets several at once open their files
         pictures = dict(zip(kept, threads.map(drawn, kept)))
-    body = pile(pictures, places) if piled else crossed(pictures, places, where)
+    body = render_pile(pictures, places) if piled else render_cross(pictures, places, where)
     return f"{body}<p>{escape(note)}{left_out}</p>"
 
 
-def picture_or_reason(cells: Cells, i: int, caption: str) -> str:
+def render_cell(cells: Cells, i: int, caption: str) -> str:
     if cells.paths[i] is None:
         return "not rendered" if cells.errors[i] is None else escape(f"failed: {cells.errors[i]}")
     try:
-        return img(thumbnail(cells.paths[i], STATIC, exact=False), caption)
+        return render_image(make_thumbnail(cells.paths[i], STATIC, exact=False), caption)
     except OSError as error:
         return escape(f"the picture cannot be read: {error}")
 
 
-def crossed(pictures: Mapping[int, str], places: Places, where: Sequence[int]) -> str:
+def render_cross(pictures: Mapping[int, str], places: Places, where: Sequence[int]) -> str:
     at = {
         divmod(places.at[i] % places.a_page, len(places.col.found)): picture
         for i, picture in pictures.items()
@@ -84,7 +84,7 @@ def crossed(pictures: Mapping[int, str], places: Places, where: Sequence[int]) -
     return f"<table><caption>{caption}</caption><tr><th>{corner}</th>{head}</tr>{''.join(lines)}</table>"
 
 
-def pile(pictures: Mapping[int, str], places: Places) -> str:
+def render_pile(pictures: Mapping[int, str], places: Places) -> str:
     style = f"display:inline-block;vertical-align:top;margin:2px;width:{STATIC}px;overflow-wrap:anywhere"
     return (
         "<div>"
