@@ -6,28 +6,31 @@ import base64
 import functools
 import io
 import os
-from html import escape
 
+from markupsafe import Markup
 from PIL import Image
 
 from ..results.frame import hide_home
 from ..store.png import SMALL, read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
-PIXEL_ART = (
-    SMALL  # pixels; pictures up to this size are kept exactly, and enlarged without blurring
-)
+PIXEL_ART = SMALL  # pixels; pictures up to this size are kept exactly, and enlarged unblurred
 STATIC = 96  # pixels, in the notebook's own picture
 
 
 def make_thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
-    """A WebP of the picture at that path, at most `px` pixels wide and high; the latest ones are kept in memory.
+    """Makes a WebP of the picture at that path, at most `px` pixels wide and high.
 
-    Raises OSError, which says why, if there is no such file or no picture in it.
+    The latest ones are kept in memory.
+
+    Raises
+    ------
+    OSError
+        There is no such file, or no picture in it; the message says why.
     """
     try:
         return _make_thumbnail(os.fspath(path), os.stat(path).st_mtime_ns, px, exact)
-    except Exception as error:  # Pillow has many names for a broken file, among them SyntaxError and DecompressionBombError
+    except Exception as error:  # Pillow's are of many kinds, SyntaxError among them
         raise OSError(hide_home(error)) from error
 
 
@@ -41,7 +44,10 @@ def _make_thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
 
 
 def encode_webp(image: Image.Image, px: int = THUMBNAIL, exact: bool = True) -> bytes:
-    """A WebP of an RGB picture, made smaller if it is larger than that; if `exact`, small pictures keep every pixel."""
+    """Encodes an RGB picture as WebP, made smaller if it is larger than `px` pixels.
+
+    If `exact`, small pictures keep every pixel.
+    """
     exact = exact and max(image.size) <= min(px, PIXEL_ART)
     if max(image.size) > px:
         image = image.copy()
@@ -51,9 +57,7 @@ def encode_webp(image: Image.Image, px: int = THUMBNAIL, exact: bool = True) -> 
     return file.getvalue()
 
 
-def render_image(data: bytes, alt: str, px: int = STATIC, mime: str = "image/webp") -> str:
-    """An HTML picture that holds its own data, `px` pixels wide or less."""
-    return (
-        f'<img alt="{escape(alt)}" style="max-width:{px}px;max-height:{px}px" '
-        f'src="data:{mime};base64,{base64.b64encode(data).decode()}">'
-    )
+def render_image(data: bytes, alt: str, px: int = STATIC) -> Markup:
+    """Renders a WebP as an HTML picture that holds its own data, `px` pixels wide or less."""
+    text = '<img alt="{}" style="max-width:{}px;max-height:{}px" src="data:image/webp;base64,{}">'
+    return Markup(text).format(alt, px, px, base64.b64encode(data).decode())

@@ -868,7 +868,7 @@ def test_the_static_table_names_every_row_and_column_and_describes_every_picture
     grid = SeedGrid(seen, row="prompt", col="seed")
     page = Page(grid.static())
     assert page.said("th") == ["prompt ↓ seed →", "0", "1", "a red cat", "a blue cat"]
-    assert [th.get("scope") for th in page.every("th")] == [None, "col", "col", "row", "row"]
+    assert [th.get("scope") for th in page.every("th")] == [*["col"] * 3, "row", "row"]
     assert [picture["alt"] for picture in page.every("img")] == [
         f"guidance_scale 1 · a {colour} cat · seed {seed}"
         for colour in ("red", "blue")

@@ -465,7 +465,7 @@ class Cells(HTMLParser):
             self.pictures.append(dict(attributes))
 
     def handle_data(self, data):
-        if self.rows:
+        if self.rows and data.strip():
             self.rows[-1].append(data)
 
 

@@ -1,4 +1,4 @@
-"""`Compare`: pairs of pictures that differ in one thing, to look at in four ways and to vote on, openly or blind."""
+"""`Compare`: pairs of pictures that differ in one thing, to look at and to vote on."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Compare(Panel):
     voted = traitlets.List(traitlets.Unicode(), help="The vote at each place, as seen there.").tag(
         sync=True
     )
-    unlike = traitlets.List(
+    unlike: Any = traitlets.List(
         help="What is not held constant; [] while a blind vote is under way."
     ).tag(sync=True)
     tally = traitlets.Unicode().tag(sync=True)
@@ -120,7 +120,7 @@ class Compare(Panel):
 
     @property
     def value(self) -> pd.DataFrame:
-        """One row a pair: what it shares, key and path of each side, the last vote on it and whether that was blind."""
+        """One row a pair: what it shares, key and path of each side, the last vote on it."""
         said = [self._votes.of(ids) or (None, None) for ids in self._ballot.ids]
         return self._rows.assign(
             vote=pd.array([vote for vote, _ in said], "string"),
@@ -192,7 +192,7 @@ class Compare(Panel):
         self.refresh_soon()
 
     def _toggled(self, _: Any) -> None:
-        """From open to blind the first pair without a vote is shown; the other way round, the same one as before."""
+        """Shows the first pair without a vote if it becomes blind, else the same one as before."""
         if self.blind and not self._chose:
             self.mode, self._chose = "side by side", False  # a vote is on two whole pictures
         self._deal(None if self.blind else self._ballot.order[self.at])
@@ -205,10 +205,18 @@ class Compare(Panel):
         return min(max(proposal["value"], 0), max(len(self._rows) - 1, 0))
 
     def static(self) -> str:
+        """Renders the pairs and their votes."""
         note = (
             f"{self.note}. {'A blind vote is under way.' if self._ballot.under_way else self.tally}"
         )
-        return render_pairs(self._pairing, self._rows, self._ballot, self._names, self.unlike, note)
+        return render_pairs(
+            self._pairing,
+            self._rows,
+            self._ballot,
+            names=self._names,
+            unlike=self.unlike,
+            note=note,
+        )
 
     # What the page asks
 
@@ -219,7 +227,7 @@ class Compare(Panel):
         self._about(question, lambda place: self._differing(place, float(question["gain"])))
 
     def _about(self, question: dict, work: Any) -> None:
-        """Answers a question about a place, later, unless the pairs have been laid out anew since."""
+        """Answers a question about a place, later, unless the pairs were laid out anew since."""
         place, ballot = int(question["n"]), self._ballot
         if question["deal"] != self.deal or not 0 <= place < len(ballot):
             return self.answer(question, {"kind": "outdated"})
@@ -248,7 +256,7 @@ class Compare(Panel):
     # What it may know
 
     def _told(self, place: int) -> dict[str, Any]:
-        """All that may be said of a place: of a hidden one nothing that tells whose picture is whose."""
+        """Tells what may be said of a place: of a hidden one nothing of whose picture is whose."""
         n, vote = self._ballot.order[place], self._ballot.seen(place)
         names = (
             ["", ""]
@@ -284,10 +292,8 @@ class Compare(Panel):
         if given is None:
             return ""
         name = dict(zip(("left", "right"), names)).get(vote)
-        return (
-            "voted:"
-            f" {vote}{f' ({name})' if name else ''}{', blind' if given[1] and not self.blind else ''}"
-        )
+        was_blind = ", blind" if given[1] and not self.blind else ""
+        return f"voted: {vote}{f' ({name})' if name else ''}{was_blind}"
 
     def _pictures(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
         buffers, lacking = [], []
@@ -333,7 +339,7 @@ class Compare(Panel):
 
 
 def strip_recipe(image: Image.Image) -> bytes:
-    """A PNG of nothing but the pixels: a file of the store tells its recipe."""
+    """Makes a PNG of nothing but the pixels: a file of the store tells its recipe."""
     image = image.convert("RGB")
     image.info = {}
     file = io.BytesIO()

@@ -1,15 +1,15 @@
-"""What an inspector says of a picture: the answer first, in plain words, then the figures; as JSON, as HTML, and as code."""
+"""What an inspector says of a picture, in words, then in figures: as JSON, HTML and code."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from ...recipe.request import FIELDS
 from ...results.code import results_code
@@ -18,6 +18,7 @@ from ...watermark.geometry import AS_IS, Geometry
 from ...watermark.inspection import A_HIT, A_MISS, Finding, Inspection, power, short
 from ...watermark.payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
 from ..pictures import render_image
+from ..still import render_table
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
 
 STILL = 200  # pictures in the notebook's own picture
@@ -28,6 +29,11 @@ SEARCHES = {
     "size": "as it is and as if it had been resized",
     "all": "as it is and as if it had been cropped, resized or mirrored",
 }
+TITLES = ("name", "picture", "verdict", "p", "found as", "official decoder")
+CELL = (
+    "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;max-width:20em;"
+    "overflow-wrap:anywhere"
+)
 HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder")
 
 
@@ -35,7 +41,7 @@ HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder
 
 
 def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
-    """All words of one picture's answer."""
+    """Writes all words of one picture's answer, as the page wants them."""
     inspection = picture.inspection
     told: dict[str, Any] = {
         "kind": "told",
@@ -69,14 +75,15 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
 
 
 def choose_payload(inspection: Inspection) -> str | None:
-    """The payload whose maps are shown at first: the one found, or the one that most people look for, or the first."""
+    """Chooses the payload whose maps are shown at first: the one found, the best known, or any."""
     names = [finding.payload.name for finding in inspection.findings]
-    if inspection.detected:
+    if inspection.detected and inspection.best is not None:
         return inspection.best.payload.name
     return EXPECTED if EXPECTED in names else next(iter(names), None)
 
 
 def write_headline(picture: Picture, letter: str) -> str:
+    """Says the verdict in a sentence."""
     if picture.inspection is None:
         return {
             UNREADABLE: "This picture cannot be read.",
@@ -93,7 +100,7 @@ def write_headline(picture: Picture, letter: str) -> str:
 
 
 def write_sentences(picture: Picture) -> list[str]:
-    """What the verdict means, for somebody who asks where a picture comes from."""
+    """Says what the verdict means to somebody who asks where a picture comes from."""
     inspection = picture.inspection
     if inspection is None:
         return [picture.error] if picture.error else []
@@ -108,6 +115,7 @@ def write_sentences(picture: Picture) -> list[str]:
 
 
 def describe_mark(payload: Payload) -> str:
+    """Names a mark and who writes it."""
     return (
         f"{short(payload.name)}, the mark of {payload.written_by}"
         if payload.written_by
@@ -116,6 +124,7 @@ def describe_mark(payload: Payload) -> str:
 
 
 def describe_hit(finding: Finding) -> str:
+    """Says how sure it is that a mark is there."""
     where = (
         ""
         if finding.geometry == AS_IS
@@ -128,7 +137,7 @@ def describe_hit(finding: Finding) -> str:
 
 
 def describe_geometry(geometry: Geometry) -> str:
-    """What happened to the picture since it was marked, as far as the mark tells."""
+    """Says what happened to the picture since it was marked, as far as the mark tells."""
     words = ["a mirrored picture"] * geometry.mirrored + [
         "a picture with red and blue swapped"
     ] * geometry.swapped
@@ -140,6 +149,7 @@ def describe_geometry(geometry: Geometry) -> str:
 
 
 def describe_cut(left: int, top: int) -> str:
+    """Says how many pixels were cut off."""
     cut = [
         f"{pixels} {side}"
         for pixels, side in ((left, "at the left"), (top, "at the top"))
@@ -152,6 +162,7 @@ def describe_cut(left: int, top: int) -> str:
 
 
 def describe_miss(inspection: Inspection) -> list[str]:
+    """Says what it means that no mark was found."""
     width, height = inspection.size
     if inspection.best is None:
         return [
@@ -168,7 +179,7 @@ def describe_miss(inspection: Inspection) -> list[str]:
 
 
 def list_figures(finding: Finding) -> list[str]:
-    """One payload's line of the table, in the order of `HEADINGS`."""
+    """Lists one payload's figures, in the order of `HEADINGS`."""
     right = "" if math.isnan(finding.agreement) else f"{finding.agreement:.0%}"
     return [
         short(finding.payload.name),
@@ -181,6 +192,7 @@ def list_figures(finding: Finding) -> list[str]:
 
 
 def describe_official(finding: Finding) -> str:
+    """Says what the official decoder makes of it."""
     official = finding.official
     if official is None:
         return ""
@@ -196,35 +208,22 @@ def describe_official(finding: Finding) -> str:
 
 
 def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: str) -> str:
-    """A table of the pictures that shows without a kernel."""
-    cell = (
-        ' style="text-align:left;vertical-align:top;padding:2px 8px 2px'
-        ' 0;white-space:normal;max-width:20em;overflow-wrap:anywhere"'
-    )
-    titles = ("picture", "name", "verdict", "p", "found as", "official decoder")
-    head = "".join(f'<th scope="col"{cell}>{title}</th>' for title in titles)
-    lines = []
+    """Renders a table of the pictures and their verdicts, which shows without a kernel."""
+    rows = []
     for picture, letter in list(zip(pictures, letters))[:STILL]:
         glyph, words = VERDICTS[letter]
-        texts = [picture.name, f"{glyph} {words}{describe_verdict(picture)}", *figures(picture)]
-        told = "".join(f"<td{cell}>{escape(text)}</td>" for text in texts)
-        shown = (
-            render_small(picture) if letter not in (WAITING, AT_WORK) else ""
-        )  # hundreds would take seconds to make now
-        lines.append(f"<tr><td{cell}>{shown}</td>{told}</tr>")
+        ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
+        verdict = f"{glyph} {words}{describe_verdict(picture)}"
+        shown = render_small(picture) if ready else ""
+        rows.append([picture.name, shown, verdict, *figures(picture)])
+    table = render_table(TITLES, rows, style=CELL) if rows else Markup("")
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
-    table = (
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-        if lines
-        else ""
-    )
-    return (
-        f"{table}<p>{escape(note or 'No picture was inspected yet.')}{more}</p><p>{escape(A_HIT)}"
-        f" {escape(A_MISS)}</p>"
-    )
+    below = note or "No picture was inspected yet."
+    return str(table + Markup("<p>{}{}</p><p>{} {}</p>").format(below, more, A_HIT, A_MISS))
 
 
 def describe_verdict(picture: Picture) -> str:
+    """Adds to the verdict why a picture cannot be read, or which marks it has."""
     if picture.error:
         return f": {picture.error}"
     hits = (
@@ -236,18 +235,16 @@ def describe_verdict(picture: Picture) -> str:
 
 
 def figures(picture: Picture) -> list[str]:
-    """p, what it was found as, and the official decoder's answer, for the best payload."""
+    """Picks p, what it was found as, and the official answer, for the best payload."""
     best = picture.inspection.best if picture.inspection is not None else None
     return [list_figures(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
 
 
 def render_small(picture: Picture) -> str:
+    """Renders the picture in small, "" if it cannot be read."""
     try:
-        return (
-            render_image(shrink_picture(picture), picture.name, THUMBNAIL)
-            if picture.source is not None
-            else ""
-        )
+        has = picture.source is not None
+        return render_image(shrink_picture(picture), picture.name, THUMBNAIL) if has else ""
     except (OSError, ValueError, TypeError):
         return ""
 
@@ -263,7 +260,7 @@ def write_inspection(
     search: str,
     frame: pd.DataFrame | None,
 ) -> str:
-    """Python that gives the chosen picture's answer, then those of all."""
+    """Writes Python that gives the chosen picture's answer, then those of all."""
     if not pictures:
         return "# no picture was given yet"
     asked, imported = (
@@ -275,9 +272,8 @@ def write_inspection(
     parts = []
     if 0 <= chosen < len(pictures) and pictures[chosen].source is not None:
         picture = pictures[chosen]
-        parts.append(
-            f"detect_watermark({write_source(picture, chosen)}{asked}{write_search(pick_search(picture, search))})\n"
-        )
+        how = write_search(pick_search(picture, search))
+        parts.append(f"detect_watermark({write_source(picture, chosen)}{asked}{how})\n")
     if len(pictures) > 1:
         parts += list_calls(pictures, asked, search, frame)
     names = "from sdlab import detect_watermark\n" + (
@@ -289,7 +285,7 @@ def write_inspection(
 def list_calls(
     pictures: Sequence[Picture], asked: str, search: str, frame: pd.DataFrame | None
 ) -> list[str]:
-    """A call of `scan` for the files of each search, and what loops over the pictures that are no files."""
+    """Lists calls: of `scan` for the files of each search, and for pictures that are no files."""
     searches = dict.fromkeys(
         pick_search(picture, search) for picture in pictures if picture.source is not None
     )
@@ -324,31 +320,35 @@ def list_calls(
 
 
 def is_of_run(frame: pd.DataFrame) -> bool:
+    """Tells a frame of `run`, whose recipes are known."""
     return {"key", *FIELDS} <= set(frame.columns) and None not in values(frame, "prompt")
 
 
 def pick_search(picture: Picture, default: str) -> str:
+    """Picks the search that a picture's answer rests on, or is to."""
     return picture.wanted or (
         picture.inspection.search if picture.inspection is not None else default
     )
 
 
 def write_search(search: str) -> str:
+    """Writes the search as an argument."""
     return "" if search == "none" else f", search={search!r}"
 
 
 def write_source(picture: Picture, number: int) -> str:
+    """Writes where the picture is."""
     return repr(shorten_path(picture.path)) if picture.path is not None else f"images[{number}]"
 
 
 def shorten_path(path: str) -> str:
-    """The path as seen from the current folder if it lies below that."""
+    """Shortens a path to how it is seen from the current folder, if it lies below that."""
     whole, here = Path(os.path.abspath(path)), Path.cwd()
     return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else path
 
 
 def write_payloads(payloads: Mapping[str, Payload]) -> str:
-    """ ", [...]" with the payloads, "" if they are all the known ones."""
+    """Writes ", [...]" with the payloads, "" if they are all the known ones."""
     if list(payloads) == list(PAYLOADS) and all(
         are_same(payloads[name], PAYLOADS[name]) for name in payloads
     ):
@@ -358,6 +358,7 @@ def write_payloads(payloads: Mapping[str, Payload]) -> str:
 
 
 def write_payload(payload: Payload) -> str:
+    """Writes a payload by its name, its text, its bytes or its bits."""
     if payload.name in PAYLOADS and are_same(payload, PAYLOADS[payload.name]):
         return repr(payload.name)
     for spelled in (payload.text, bytes_of_bits(payload.bits)):
@@ -370,4 +371,5 @@ def write_payload(payload: Payload) -> str:
 
 
 def are_same(one: Payload, other: Payload) -> bool:
+    """Tells payloads of the same bits."""
     return one.arithmetic == other.arithmetic and one.bits.tobytes() == other.bits.tobytes()

@@ -1,4 +1,4 @@
-"""`WatermarkInspector`: drop pictures on it, and it says which carry a mark of Stable Diffusion, and what that means."""
+"""`WatermarkInspector`: drop pictures on it, and it says which carry a mark."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ BATCH = 100  # thumbnails in an answer, at most
 
 
 class WatermarkInspector(Panel):
-    """Pictures to drop or choose, and for each whether it carries a known mark, how sure that is, and where the mark shows.
+    """A panel for pictures that says which carry a known mark, how sure that is, and where.
 
     The pictures are tested one after the other in the background, and a search, on demand, also
     finds marks in what was cropped, resized or mirrored. Beside the verdict stand the maps and what
@@ -106,19 +106,14 @@ class WatermarkInspector(Panel):
         false_positive_rate: float = 1e-6,
     ) -> None:
         require(search, false_positive_rate)
-        self._payloads, self._search, self._rate = (
-            named(payloads),
-            search,
-            float(false_positive_rate),
-        )
+        self._payloads, self._search = named(payloads), search
+        self._rate = float(false_positive_rate)
         for payload in self._payloads.values():
             require_testable(payload)
         self._pictures = list_pictures(images)
         self._frame = images if isinstance(images, pd.DataFrame) else None
-        self._arrivals, self._added = (
-            Arrivals(Path(folder).expanduser()),
-            {},
-        )  # file of the page: its answer
+        self._arrivals = Arrivals(Path(folder).expanduser())
+        self._added: dict[str, dict] = {}  # file of the page: its answer
         self._lock, self._told_at, self._finished = threading.RLock(), 0.0, 0
         asked = {"payloads": self._payloads, "false_positive_rate": self._rate}
         self._work = Work(self._pictures, asked, self._news, self._ended)
@@ -139,11 +134,12 @@ class WatermarkInspector(Panel):
 
     @property
     def inspections(self) -> list[Inspection | None]:
+        """The answers so far."""
         return [picture.inspection for picture in self._pictures]
 
     @property
     def value(self) -> pd.DataFrame:
-        """One row a picture, after waiting for the tests: the frame's own columns or `path`, then what was found.
+        """One row a picture, after waiting: the frame's own columns or `path`, then what was found.
 
         `payload` is missing unless it is detected; `log10_p` and `geometry` are those of the most
         likely one all the same. `official` names what the official decoder reads without an error,
@@ -156,18 +152,23 @@ class WatermarkInspector(Panel):
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""
         end = float("inf") if timeout is None else time.monotonic() + timeout
-        while not self._work.wait(
-            max(0.0, min(0.2, end - time.monotonic()))
-        ):  # short waits hear an interrupt
+        # short waits hear an interrupt
+        while not self._work.wait(max(0.0, min(0.2, end - time.monotonic()))):
             if time.monotonic() >= end:
                 return False
         return True
 
     def settle(self) -> None:
+        """Waits for the tests."""
         self.wait()
 
     def add(self, images: Any) -> None:
-        """Adds pictures, given as to the constructor but in no frame, and tests them; files that are there already are left."""
+        """Adds pictures and tests them; files that are there already are left.
+
+        Parameters
+        ----------
+        images : path, PIL image, array, or list of these
+        """
         if isinstance(images, pd.DataFrame):
             raise TypeError(
                 "add takes paths, PIL images and arrays; a frame goes to WatermarkInspector(frame)"
@@ -188,7 +189,14 @@ class WatermarkInspector(Panel):
         self._write_code()
 
     def inspect(self, cells: Iterable[int] | None = None, search: str = "all") -> None:
-        """Tests pictures with another search, by their numbers; without, all that can be read and are not marked."""
+        """Tests pictures with another search.
+
+        Parameters
+        ----------
+        cells : iterable of int, optional
+            Their numbers; else all that can be read and are not marked.
+        search : {"none", "crop", "size", "all"}
+        """
         require(search, self._rate)
         numbers = range(len(self._pictures)) if cells is None else [int(i) for i in cells]
         if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
@@ -220,6 +228,7 @@ class WatermarkInspector(Panel):
     # What it looks like without a kernel
 
     def static(self) -> str:
+        """Renders the pictures and their verdicts."""
         letters = [self._work.verdict(i) for i in range(len(self._pictures))]
         return render_verdicts(self._pictures, letters, self._work.status)
 
@@ -296,7 +305,7 @@ class WatermarkInspector(Panel):
         self.answer(question, {"kind": "asked"})
 
     def _on_part(self, question: dict, buffers: list) -> None:
-        """A part of a file; the last one brings the answer to all: where the picture stands, or why it was refused."""
+        """Takes a part of a file; the last is answered by where the picture stands, or why not."""
         file = str(question["file"])
         if file in self._added:  # it comes a second time, and is kept or being kept
             if self._added[file]:

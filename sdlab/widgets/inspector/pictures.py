@@ -1,4 +1,4 @@
-"""The pictures that an inspector was given, what is known of each, and what a page shows of them."""
+"""The pictures of an inspector, what is known of each, and what a page shows of them."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Picture:
 
 
 def list_pictures(images: Any) -> list[Picture]:
-    """The pictures of a frame, a path, a folder, or a list of paths, PIL images and arrays.
+    """Lists the pictures of a frame, a path, a folder, or a list of paths, images and arrays.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def list_pictures(images: Any) -> list[Picture]:
     if isinstance(images, pd.DataFrame):
         found = list_rows(images)
     elif isinstance(images, (str, os.PathLike)):
-        found = [Picture(os.path.basename(path), path) for path in files_of(images)]
+        found = [Picture(os.path.basename(path), path) for path in map(str, files_of(images))]
     elif isinstance(images, (np.ndarray, Image.Image)):
         found = [take_picture(images, 1)]
     elif isinstance(images, Iterable) and not isinstance(images, (bytes, bytearray)):
@@ -130,6 +130,7 @@ def list_pictures(images: Any) -> list[Picture]:
 
 
 def require_room(count: int) -> None:
+    """Refuses more pictures than an inspector shows."""
     if count > MOST:
         raise ValueError(
             f"{count:,} pictures are too many to look at, at most {MOST:,} are shown; give a part"
@@ -138,8 +139,10 @@ def require_room(count: int) -> None:
 
 
 def take_picture(image: Any, number: int) -> Picture:
+    """Takes what was given as one picture, by its number in the list."""
     if isinstance(image, (str, os.PathLike)):
-        return Picture(os.path.basename(os.fspath(image)), os.fspath(image))
+        path = str(os.fspath(image))
+        return Picture(os.path.basename(path), path)
     if isinstance(image, (Image.Image, np.ndarray)):
         return Picture(
             os.path.basename(str(getattr(image, "filename", ""))) or f"picture {number}", image
@@ -148,7 +151,7 @@ def take_picture(image: Any, number: int) -> Picture:
 
 
 def list_rows(frame: pd.DataFrame) -> list[Picture]:
-    """One picture a row, under what sets the rows apart."""
+    """Lists one picture a row, under what sets the rows apart."""
     if "path" not in frame.columns:
         raise ValueError(
             "the frame has no column 'path' that leads to pictures; it has"
@@ -180,7 +183,7 @@ def list_rows(frame: pd.DataFrame) -> list[Picture]:
 
 
 def find_twins(frame: pd.DataFrame) -> list[str | None]:
-    """For each marked row the path of the row that differs from it in nothing but the mark."""
+    """Finds for each marked row the path of the row that differs in nothing but the mark."""
     paths, marks = values(frame, "path"), values(frame, "watermark")
     others = tuples(frame, [name for name in FIELDS if name != "watermark"])
     bare = {
@@ -198,7 +201,7 @@ def find_twins(frame: pd.DataFrame) -> list[str | None]:
 
 
 def shrink_picture(picture: Picture, px: int = THUMBNAIL) -> bytes:
-    """A WebP of at most that size, opened as safely as for the test, and kept."""
+    """Makes a WebP of at most that size, opened as safely as for the test, and keeps it."""
     if px not in picture.thumbnails:
         picture.thumbnails[px] = encode_webp(Image.fromarray(pixels_of(picture.source)), px)
     return picture.thumbnails[px]
@@ -207,7 +210,7 @@ def shrink_picture(picture: Picture, px: int = THUMBNAIL) -> bytes:
 def send_thumbnails(
     pictures: Sequence[Picture], cells: Sequence[int], px: int
 ) -> tuple[dict[str, Any], list[bytes]]:
-    """The message that shows these cells, and a buffer for each that can be read."""
+    """Makes the message that shows these cells, and a buffer for each that can be read."""
     shown, buffers = [], []
     for i in cells:
         try:
@@ -220,7 +223,10 @@ def send_thumbnails(
 
 
 def draw_view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, Any], list[bytes]]:
-    """The message with the picture itself ("own"), its "residue" or "evidence" map, or the "difference"; and its buffer."""
+    """Draws the picture's "own" pixels, a "residue" or "evidence" map, or the "difference".
+
+    Returns the message, and its buffer.
+    """
     draw = {"own": draw_own, "residue": draw_map, "evidence": draw_map, "difference": draw_change}[
         what
     ]
@@ -232,17 +238,17 @@ def draw_view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, 
     return {"kind": "view", "caption": caption, "legend": colours}, [data]
 
 
-Drawn = tuple[
-    Image.Image, str, list[tuple[str, str]]
-]  # a picture, its caption, what its colours mean
+Drawn = tuple[Image.Image, str, list[tuple[str, str]]]  # a picture, its caption, its colours
 
 
 def draw_own(picture: Picture, what: str, payload: Payload) -> Drawn:
+    """Draws the picture itself."""
     image = Image.fromarray(pixels_of(picture.source))
     return image, f"The picture, {image.width}x{image.height}", []
 
 
 def draw_map(picture: Picture, what: str, payload: Payload) -> Drawn:
+    """Draws where the mark shows."""
     found = picture.inspection.findings if picture.inspection is not None else ()
     place = next(
         (finding.geometry for finding in found if finding.payload.name == payload.name), AS_IS
@@ -258,6 +264,7 @@ def draw_map(picture: Picture, what: str, payload: Payload) -> Drawn:
 
 
 def draw_change(picture: Picture, what: str, payload: Payload) -> Drawn:
+    """Draws what the mark has changed, or would."""
     image, colours = Image.fromarray(pixels_of(picture.source)), [("#808080", "grey: no change")]
     if picture.twin:
         twin = Image.fromarray(pixels_of(picture.twin))
@@ -275,7 +282,7 @@ def draw_change(picture: Picture, what: str, payload: Payload) -> Drawn:
 
 
 def encode_lossless(image: Image.Image) -> bytes:
-    """A WebP in which every pixel is as it was computed, made smaller by averaging if it is larger than the page shows."""
+    """Encodes a WebP of the very pixels, averaged to fewer if they are more than the page shows."""
     image.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
     file = io.BytesIO()
     image.save(file, "WEBP", lossless=True, quality=30, method=2)
@@ -286,7 +293,7 @@ def encode_lossless(image: Image.Image) -> bytes:
 
 
 def make_frame(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> pd.DataFrame:
-    """One row a picture: the frame's own columns, or the path, then what was found."""
+    """Makes one row a picture: the frame's own columns, or the path, then what was found."""
     rows = [list_findings(picture) for picture in pictures]
     found = pd.DataFrame(
         {name: pd.array([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()}
@@ -301,7 +308,7 @@ def make_frame(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> p
     return base.join(found.astype(COLUMNS).set_axis(base.index))
 
 
-COLUMNS = {
+COLUMNS: dict[str, Any] = {
     "payload": "string",
     "detected": "boolean",
     "log10_p": "Float64",
@@ -313,6 +320,7 @@ COLUMNS = {
 
 
 def list_findings(picture: Picture) -> dict[str, Any]:
+    """Lists what was found in a picture, by the columns of the frame."""
     inspection = picture.inspection
     if inspection is None:
         return dict.fromkeys(COLUMNS) | {"error": picture.error}

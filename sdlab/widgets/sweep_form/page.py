@@ -12,7 +12,7 @@ from .fields import HINTS
 
 
 class FormPage(Panel):
-    """The code, what screen readers hear of the fields, and the line that says if Python is gone."""
+    """The code, what screen readers hear of the fields, and the line that misses Python."""
 
     _esm = source("page.js", "sweep_form/form.js")
     _css = source("page.css", "sweep_form/form.css")

@@ -35,7 +35,7 @@ def is_list(spec: Spec) -> bool:
 
 @contextlib.contextmanager
 def hear_warnings() -> Iterator[list[str]]:
-    """Keeps warnings from the page, and lists what they say when it is over; one thread at a time."""
+    """Keeps warnings from the page, and lists what they say when it is over; one thread at once."""
     said: list[str] = []
     with quiet, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
