@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from ...errors import blame_field
 from ...models.resolve import native, resolve
 from ...pictures import input_names
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
-from ...render.plan import Preview, preview
+from ...render.plan import preview
 from ...results.frame import enumeration, text_of
 from ...store.store import Store
 from .reading import Reading
@@ -52,9 +51,9 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
         lend_pictures(store, requests)
         different = drop_repeats(requests)
         repeats = explain_repeats(reading, requests, len(requests) - len(different))
-        with hear_warnings() as warned:
+        with hear_warnings():  # the notes say it
             found = preview(different, store)
-        notes = place_warnings(found, warned) | repeats
+        notes = getattr(found, "notes", {}) | repeats
         return Outlook(repr(found), {}, notes, list_varying(different), bool(repeats))
     except Exception as error:  # whatever it is, it belongs to the form, not to some cell's output
         return Outlook(errors=place_error(error))
@@ -65,16 +64,6 @@ def place_error(error: BaseException) -> dict[str, str]:
     name = getattr(error, "field", "")
     known = name in AXES or name == "replace"
     return {name if known else "": str(error) or type(error).__name__}
-
-
-def place_warnings(found: Preview, warned: Iterable[str]) -> dict[str, str]:
-    """Puts what the check of the requests has warned of at the fields, or at ""."""
-    notes: dict[str, str] = getattr(found, "notes", {})
-    for text in [] if notes else dict.fromkeys(warned):  # until every preview has its notes
-        match = re.match(r"(\w+)(?: has |: )", text)
-        name = match[1] if match else "height" if "has learned pictures" in text else ""
-        notes[name] = f"{notes[name]}; {text}" if name in notes else text
-    return notes
 
 
 def lend_pictures(store: Store, requests: Iterable[Request]) -> None:
