@@ -26,6 +26,8 @@ class Spec:
         "prompt"; "parts", files that act together; "names", apart by commas; a "picture".
     least, greatest : float
         Of a number.
+    multiple : int
+        A whole number is a multiple of it.
     normal : callable, optional
         Makes one spelling of several, or raises ValueError.
     neutral : Any
@@ -62,6 +64,7 @@ class Spec:
     kind: Kind
     least: float = 0
     greatest: float = 0
+    multiple: int = 1
     normal: Callable[[str], str] | None = None
     neutral: Any = None
     in_weights: bool = False
@@ -130,4 +133,8 @@ def check_number(name: str, spec: Spec, value: Any) -> int | float:
         )
         limits = (spec.least, spec.greatest) if whole else (float(spec.least), float(spec.greatest))
         raise ValueError(f"{name}={value!r} is outside {limits[0]} to {limits[1]}{hint}")
+    if whole and number % spec.multiple:
+        raise ValueError(
+            f"{name}={number} is not a multiple of {spec.multiple}, as the model needs"
+        )
     return number + 0  # -0.0 and 0.0 are one value

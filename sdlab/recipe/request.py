@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..errors import FieldError, suggest
+from ..errors import suggest
 from ..pictures import PICTURES
 from .fields import Spec, check_value, declare
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
@@ -19,7 +19,10 @@ from .prompts import normalize_syntax
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
 SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
 SIDE = dict(
-    least=8, greatest=8192, hint="In pixels, multiples of 8. Empty: the model's native value."
+    least=8,
+    greatest=8192,
+    multiple=8,
+    hint="In pixels, multiples of 8. Empty: the model's native value.",
 )
 
 
@@ -328,10 +331,6 @@ class Request:
                 f"labels={self.labels!r} is not a mapping from names to values, such as"
                 " {'colour': 'red'}"
             )
-        for name in ("height", "width"):
-            if (getattr(self, name) or 0) % 8:
-                text = f"{name}={getattr(self, name)} is not a multiple of 8, as the model needs"
-                raise FieldError(text, name)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Request):

@@ -1,4 +1,4 @@
-"""The four widgets that notebooks compose into experiments, each with `.value`, `.code` and `.freeze()`.
+"""The widgets that notebooks compose, each with `.value`, `.code` and `.freeze()`.
 
 They show frames and make requests; what they do, the functions of `sdlab` do without them. A
 picture of each widget's last state, which needs no kernel, stands below it in the saved notebook,

@@ -23,18 +23,16 @@ WITHOUT_KERNEL = (
     ".jp-OutputArea-child:not(:has(.sdl-root)):has(+ .jp-OutputArea-child .{}) {{display: none}}"
 )
 QUIET = 2.0  # seconds without a change, after which the picture in the notebook is drawn anew
-workers = ThreadPoolExecutor(
-    2, "sdlab widgets"
-)  # they open, shrink and encode pictures while the kernel is free
+workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open and encode pictures
 
 
 def source(*names: str) -> str:
-    """The text of files beside this one, one after the other: a module for the page, or its style."""
+    """Reads files beside this one as one text: a module for the page, or its style."""
     return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
 
 
 class Kept:
-    """A widget of which a picture stays in the saved notebook, without a kernel or any saved widget state.
+    """A widget of which a picture stays in the saved notebook, without a kernel or widget state.
 
     The widget and its picture are two outputs of one cell; the page hides the second while the
     first is alive, and the second hides what a page without a kernel writes in place of the first.
@@ -43,20 +41,23 @@ class Kept:
     longer connects the two: then the picture changes only when the cell is run again.
     """
 
+    uid: Any
+    _repr_mimebundle_: Callable[..., Any]
+
     def settle(self) -> None:
         """Waits until the picture is worth keeping."""
 
     def shown_anew(self) -> None:
-        """What there is to do when a cell shows the widget, for the first time or again."""
+        """Does what there is to do when a cell shows the widget, for the first time or again."""
 
     def static(self) -> str:
-        """The widget's present state as HTML that needs neither a kernel nor a script."""
+        """Renders the widget's present state as HTML that needs neither a kernel nor a script."""
         raise NotImplementedError
 
     def _ipython_display_(self) -> None:
         from IPython.display import HTML, display
 
-        if nobody_looks():
+        if is_unattended():
             self.settle()
         data = self._repr_mimebundle_() or {}
         data, metadata = data if isinstance(data, tuple) else (data, {})
@@ -86,16 +87,16 @@ class Kept:
             return
         if waiting := self.__dict__.get("_waiting"):
             waiting.cancel()
-        self._waiting = after(QUIET, self.refresh)
+        self._waiting = start_timer(QUIET, self.refresh)
 
     def freeze(self) -> None:
-        """Leaves only the static picture in the notebook: it shows everywhere, but no longer answers."""
+        """Leaves only the static picture in the notebook: it shows everywhere, but is silent."""
         self.refresh()
         for live, _ in self.__dict__.pop("_shown", ()):
             live.update({"text/html": ""}, raw=True)
 
 
-def after(seconds: float, work: Callable[[], Any]) -> threading.Timer:
+def start_timer(seconds: float, work: Callable[[], Any]) -> threading.Timer:
     """Does it so much later, on a thread of its own, unless the timer is cancelled."""
     timer = threading.Timer(seconds, work)
     timer.daemon = True
@@ -103,19 +104,17 @@ def after(seconds: float, work: Callable[[], Any]) -> threading.Timer:
     return timer
 
 
-def nobody_looks() -> bool:
-    """Whether the cell is run by a program such as nbclient or papermill, which ends the kernel after the last cell."""
+def is_unattended() -> bool:
+    """Tells whether a program such as papermill runs the cell, and ends the kernel at the end."""
     from IPython import get_ipython
 
-    parent = getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)()
-    voila = os.environ.get("SERVER_SOFTWARE", "").startswith(
-        "voila"
-    )  # a program as well, but people look on
+    parent: dict = getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)()
+    voila = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")  # there people look on
     return not parent.get("content", {}).get("allow_stdin", True) and not voila
 
 
 class Panel(Kept, anywidget.AnyWidget):
-    """A widget with a page of its own; `_on_KIND(question, buffers)` answers the page's questions of that kind."""
+    """A widget with a page, whose questions of each kind `_on_KIND(question, buffers)` answers."""
 
     uid = traitlets.Unicode().tag(sync=True)
 
@@ -124,17 +123,14 @@ class Panel(Kept, anywidget.AnyWidget):
         super().__init__(uid=uuid.uuid4().hex[:12], **traits)
         self.on_msg(self._hear)
 
-    def _hear(
-        self, _: Any, question: dict[str, Any], buffers: list
-    ) -> None:  # may run on any thread: keep it short
+    def _hear(self, _: Any, question: Any, buffers: list) -> None:
+        """Answers a question; this may run on any thread, so it is kept short."""
         question = question if isinstance(question, dict) else {}
         answer: Callable = getattr(self, f"_on_{question.get('kind')}", self._on_unknown)
         try:
             answer(question, buffers)
-        except (
-            Exception
-        ) as error:  # a traceback would land in some cell; the page says it where it was asked
-            self.answer(question, told(error))
+        except Exception as error:  # a traceback would land in some cell: the page says it
+            self.answer(question, describe_error(error))
 
     def answer(
         self, question: dict[str, Any], content: dict[str, Any], buffers: list[bytes] | None = None
@@ -153,7 +149,7 @@ class Panel(Kept, anywidget.AnyWidget):
             try:
                 content, buffers = work()
             except Exception as error:
-                content, buffers = told(error), None
+                content, buffers = describe_error(error), None
             self.answer(question, content, buffers)
 
         workers.submit(run)
@@ -163,7 +159,7 @@ class Panel(Kept, anywidget.AnyWidget):
         try:
             work()
         except Exception as error:
-            self.send(told(error))
+            self.send(describe_error(error))
 
     def shown_anew(self) -> None:
         self._page = None  # the next page that asks is the one that shows the cell's outputs
@@ -180,7 +176,7 @@ class Panel(Kept, anywidget.AnyWidget):
         )
 
 
-def told(error: BaseException) -> dict[str, Any]:
-    """The message about an error: its text, and its class unless the text was written for people."""
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """Makes the message about an error: its text, and its class unless it speaks to people."""
     spoken = isinstance(error, (ValueError, TypeError, OSError, IndexError)) and str(error)
     return {"kind": "error", "text": spoken or f"{type(error).__name__}: {error}"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import io
 import os
-from html import escape
 
+from markupsafe import Markup
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, webp_bytes
@@ -17,19 +17,24 @@ THUMBNAIL = 256  # pixels on the longest side
 STATIC = 96  # pixels, in the notebook's own picture
 
 
-def thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
-    """A WebP of the picture at that path, at most `px` pixels wide and high; the latest ones are kept in memory.
+def make_thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
+    """Makes a WebP of the picture at that path, at most `px` pixels wide and high.
 
-    Raises OSError, which says why, if there is no such file or no picture in it.
+    The latest ones are kept in memory.
+
+    Raises
+    ------
+    OSError
+        There is no such file, or no picture in it; the message says why.
     """
     try:
-        return _thumbnail(os.fspath(path), os.stat(path).st_mtime_ns, px, exact)
-    except Exception as error:  # Pillow has many names for a broken file, among them SyntaxError and DecompressionBombError
+        return _make_thumbnail(os.fspath(path), os.stat(path).st_mtime_ns, px, exact)
+    except Exception as error:  # Pillow's are of many kinds, SyntaxError among them
         raise OSError(hide_home(error)) from error
 
 
 @functools.lru_cache(8192)
-def _thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
+def _make_thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
     kept = read_thumbnail(path) if px <= SMALL_SIDE else None
     if kept and exact:
         return kept
@@ -37,9 +42,7 @@ def _thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
         return webp_bytes(image.convert("RGB"), px, exact=exact)
 
 
-def img(data: bytes, alt: str, px: int = STATIC) -> str:
-    """Writes an HTML picture that holds its own WebP, `px` pixels wide or less."""
-    return (
-        f'<img alt="{escape(alt)}" style="max-width:{px}px;max-height:{px}px" '
-        f'src="{data_uri(data)}">'
-    )
+def render_image(data: bytes, alt: str, px: int = STATIC) -> Markup:
+    """Renders a WebP as an HTML picture that holds its own data, `px` pixels wide or less."""
+    text = '<img alt="{}" style="max-width:{}px;max-height:{}px" src="{}">'
+    return Markup(text).format(alt, px, px, data_uri(data))

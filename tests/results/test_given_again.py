@@ -19,7 +19,7 @@ from sdlab.pictures import _known, hash_pixels, read_picture
 from sdlab.render.plan import plan
 from sdlab.results.frame import shorten_hashes
 from sdlab.widgets import Compare
-from sdlab.widgets.seed_grid.places import places_of
+from sdlab.widgets.seed_grid.places import arrange_places
 
 GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
 COLOURS = np.stack([GREY, GREY.T, GREY[::-1]], axis=-1)
@@ -182,7 +182,7 @@ def frame_of(folder, images):
 def test_an_input_picture_on_an_axis_is_labelled_with_the_beginning_of_its_hash(tmp_path):
     frame = frame_of(tmp_path, [COLOURS, COLOURS[::-1]])
     labels = [f"{name[:8]}…" for name in frame["image"]]
-    assert places_of(frame, "image", None).row.labels == labels
+    assert arrange_places(frame, "image", None).row.labels == labels
     assert [
         text.get_text()
         for text in image_grid(frame, row="image").axes[0].texts

@@ -75,7 +75,7 @@ class Texts(HTMLParser):
         self.feed(html)
 
     def handle_data(self, data):
-        self.texts.append(data)
+        self.texts += [data] if data.strip() else []
 
     def handle_starttag(self, tag, attributes):
         self.alts += [dict(attributes)["alt"]] if tag == "img" else []

@@ -15,8 +15,8 @@ from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.fields import FOLDS
 from sdlab.widgets.sweep_form.form import ahead
-from sdlab.widgets.sweep_form.look import Look
-from sdlab.widgets.sweep_form.plan import ORDER, line_read, line_written
+from sdlab.widgets.sweep_form.outlook import Outlook
+from sdlab.widgets.sweep_form.texts import AXES, read_line, write_line
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*the weights are ignored"
@@ -67,20 +67,10 @@ def executed(code, monkeypatch):
 def test_an_empty_form_is_one_cell_of_the_default_request(tmp_path):
     form = filled(SweepForm(store=tmp_path))
     assert form.value == [Request()] and form.errors == {} and form.status.startswith("1 cell")
-    assert list(form.fields) == [
-        "prompt",
-        "negative_prompt",
-        "replace",
-        "seed",
-        "guidance_scale",
-        "model",
-        "scheduler",
-        "num_inference_steps",
-        "height",
-        "width",
-        *itertools.chain(*FOLDS.values()),
-    ]
-    assert set(form.fields) == {*FIELDS, "replace"} - {"weights"} == {*ORDER, "replace"}
+    assert list(form.fields)[:4] == ["prompt", "negative_prompt", "replace", "model"]
+    assert list(FOLDS) == ["", "Input pictures", "More settings"]
+    assert list(form.fields) == list(itertools.chain(*FOLDS.values()))
+    assert set(form.fields) == {*FIELDS, "replace"} - {"weights"} == {*AXES, "replace"}
 
 
 def test_the_value_is_the_product_of_what_the_fields_say(form):
@@ -122,8 +112,8 @@ def test_native_stands_beside_other_values_and_none_beside_marks(form):
     ["", " a", "a\nb", '""', '"a', '"a b"', '"\\"\\""', "\\{", "a\tb ", '" a"', "a\u2028b", "a\rb"],
 )
 def test_a_line_holds_any_prompt(prompt):
-    assert line_read(line_written(prompt)) == prompt
-    assert not re.search(r"[\r\n]", line_written(prompt)) and line_written(prompt).strip()
+    assert read_line(write_line(prompt)) == prompt
+    assert not re.search(r"[\r\n]", write_line(prompt)) and write_line(prompt).strip()
 
 
 # Errors
@@ -211,10 +201,11 @@ def test_ignored_weights_are_a_note_and_no_error(form):
 def test_unknown_keywords_and_impossible_arguments_are_errors(tmp_path):
     with pytest.raises(TypeError, match="rows"):
         SweepForm(store=tmp_path, rows="seed")
-    with pytest.raises(TypeError, match="not a Request"):
-        SweepForm(["a cat"], tmp_path)
-    with pytest.raises(ValueError, match="no requests"):
-        SweepForm([], tmp_path)
+    for plan in ("a cat", [], [Request()], list(sweep(CIRCLE))):
+        with pytest.raises(TypeError, match=r"what sweep\(\.\.\.\) returns.*not with a"):
+            SweepForm(plan, tmp_path)
+    with pytest.raises(ValueError, match="a form replaces one text, and this sweep 2"):
+        SweepForm(sweep(CIRCLE, replace={"circle": "cat", "a": "the"}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +217,7 @@ def test_unknown_keywords_and_impossible_arguments_are_errors(tmp_path):
         ({"row": 7}, TypeError, "row=7"),
         ({"row": "nothing"}, ValueError, "row='nothing' is neither .*: model"),
         (
-            {"requests": sweep(CIRCLE), "col": ["seed", "blue"]},
+            {"plan": sweep(CIRCLE), "col": ["seed", "blue"]},
             ValueError,
             r"col='blue' is neither a choice in these prompts \(red\|blue\)",
         ),
@@ -240,8 +231,8 @@ def test_what_is_no_store_model_or_axis_is_refused_at_once(tmp_path, given, erro
 def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     asked, held = [], threading.Event()
     monkeypatch.setattr(
-        "sdlab.widgets.sweep_form.form.looked_up",
-        lambda reading, store: asked.append(reading.cells) or Look(),
+        "sdlab.widgets.sweep_form.form.look_ahead",
+        lambda reading, store: asked.append(reading.cells) or Outlook(),
     )
     ahead.submit(held.wait, 60)
     for seeds in ("0", "0-1", "0-2"):
@@ -280,11 +271,11 @@ def test_executing_the_code_gives_the_value(n, form, monkeypatch):
     def pick(values, k):
         return values[(7 * n + 3 * k) % len(values)]
 
-    prompts = [line_written(NASTY[(n + k * k) % len(NASTY)]) for k in range(1 + n % 4)]
+    prompts = [write_line(NASTY[(n + k * k) % len(NASTY)]) for k in range(1 + n % 4)]
     filled(
         form,
         prompt="\n".join(prompts),
-        negative_prompt="\n".join(map(line_written, [NASTY[-n % len(NASTY)]] * (n % 2))),
+        negative_prompt="\n".join(map(write_line, [NASTY[-n % len(NASTY)]] * (n % 2))),
         seed=pick(["0-3", "", "5", "9-1 (-4)", "1, 1"], 1),
         guidance_scale=pick(["", "4", "1-7 (+3)", "0-1 [5]", "native, 2.5"], 2),
         num_inference_steps=pick(["", "2", "2-3"], 3),
@@ -337,19 +328,16 @@ def test_while_a_field_has_an_error_the_code_says_so(form):
     exec(form.code, {})
 
 
-# The way back from requests
+# The way back from a sweep
 
 PLANS = {
     "one request": Request(prompt="a {cat", seed=3),
-    "a sweep": sweep(CIRCLE, guidance_scale="1-7 (+3)", seed=range(3)),
-    "a named choice": sweep(Request(prompt="a {colour=red|blue} circle"), seed="0, 5, 9"),
-    "choices in both prompts": sweep(
-        Request(prompt="{a|b} {cat|dog} and {a|b}", negative_prompt="{blurry|}")
+    "ranges": sweep(CIRCLE, guidance_scale="1-7 (+3)", seed=range(3)),
+    "choices": sweep(
+        Request(),
+        prompt=["a {x|{y|z}} {colour=red|blue}", "{2$$p|q|r} z"],
+        negative_prompt=["", "bad"],
     ),
-    "choices within choices": sweep(
-        Request(), prompt=["{a {x|y}|b} z", "{2$$p|q|r} z"], negative_prompt=["", "bad"]
-    ),
-    "blanks in choices": sweep(Request(prompt="a {very |}nice cat"), seed=range(2)),
     "replace": sweep(
         Request(prompt="a hamster, {red|blue}", negative_prompt="no hamster"),
         replace='hamster, cat, "big, dog"',
@@ -363,73 +351,39 @@ PLANS = {
         Request(prompt="x"),
         guidance_scale=[None, 0.1, 3],
         scheduler=["DDIM", None],
-        height=[None, 64],
+        height=[64, None, 128],
     ),
-    "all fields": sweep(
-        Request(
-            scheduler="DDIMScheduler",
-            eta=0.25,
-            clip_skip=1,
-            watermark="a, b",
-            height=256,
-            width=256,
-        )
-    ),
-    "marks": sweep(Request(height=256, width=256), watermark=[None, "sd-v1"]),
 }
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_a_form_of_requests_has_these_requests(name, tmp_path):
+def test_a_form_of_a_sweep_has_its_requests_in_its_order(name, tmp_path):
     plan = [PLANS[name]] if isinstance(PLANS[name], Request) else PLANS[name]
     form = SweepForm(PLANS[name], tmp_path)
-    assert recipes(form.value) == recipes(plan) and form._notes == {}
+    assert form.value == plan and recipes(form.value) == recipes(plan)
+    assert SweepForm(form.value, tmp_path).value == plan
 
 
-def test_requests_as_a_frame_has_them_become_a_form_of_the_same_cells(tmp_path):
-    plan = sweep(CIRCLE, seed=range(2))
-    form = SweepForm([resolve(request) for request in plan], tmp_path)
-    assert [resolve(request).key for request in form.value] == [
-        resolve(request).key for request in plan
-    ]
-    with pytest.raises(ValueError, match="weights='0000' belongs to 'tiny-v1' alone"):
+def test_a_recipe_begins_a_form_of_the_same_cells_if_its_weights_are_here(tmp_path):
+    plan = sweep(resolve(CIRCLE.but(prompt="a circle")), seed=range(2))
+    form = SweepForm(plan, tmp_path)
+    assert [resolve(r).key for r in form.value] == [resolve(r).key for r in plan]
+    with pytest.raises(ValueError, match="made for 0000"):
         SweepForm(CIRCLE.but(weights="0000"), tmp_path)
 
 
-def test_a_sweep_with_a_hole_says_which_combination_is_missing(tmp_path):
-    with pytest.raises(
-        ValueError,
-        match="3 requests are no full sweep, which would have 4: .*guidance_scale 2 and seed 1 is missing",
-    ):
-        SweepForm(
-            sweep(Request(prompt="a cat"), guidance_scale=[1, 2], seed=range(2))[:3], tmp_path
-        )
-
-
-def test_names_of_choices_that_no_braces_make_are_left_out_and_that_is_said(tmp_path):
-    plan = [
-        Request(prompt="a cat", labels={"kind": "feline"}),
-        Request(prompt="a dog", labels={"kind": "canine"}),
-    ]
-    form = filled(SweepForm(plan, tmp_path))
-    assert form.value == plan and "kind" in form._fields["prompt"].message and form.errors == {}
-
-
 def test_text_that_is_a_range_comes_back_as_one(tmp_path):
-    form = SweepForm(
-        sweep(Request(), guidance_scale="1-7 (+3)", seed=range(8), num_inference_steps=[3, 1, 2]),
-        tmp_path,
-    )
-    assert [
-        form.fields[name].value for name in ("guidance_scale", "seed", "num_inference_steps")
-    ] == ["1-7 (+3)", "0-7", "3, 1, 2"]
+    plan = sweep(Request(), guidance_scale="1-7 (+3)", seed=range(8), num_inference_steps=[3, 1, 2])
+    form = SweepForm(plan, tmp_path)
+    names = ("guidance_scale", "seed", "num_inference_steps")
+    assert [form.fields[name].value for name in names] == ["1-7 (+3)", "0-7", "3, 1, 2"]
 
 
 # The job
 
 
 def test_making_and_showing_a_form_starts_no_job_and_writes_nothing(tmp_path):
-    form = filled(SweepForm(PLANS["a sweep"], tmp_path / "store"))
+    form = filled(SweepForm(PLANS["ranges"], tmp_path / "store"))
     form._repr_mimebundle_(), form.static()
     assert form.job is None and form.grid is None and not (tmp_path / "store").exists()
     with pytest.raises(ValueError, match=r"form.run\(\)"):
@@ -555,7 +509,7 @@ def test_a_click_on_run_does_what_run_does_and_tells_errors_in_the_form(form, mo
 
 
 def test_a_job_that_fails_is_told_in_the_form(form, monkeypatch):
-    def broken(self, *_):
+    def broken(self, *_, **__):
         raise OSError("no space left")
 
     monkeypatch.setattr(Store, "save", broken)

@@ -12,11 +12,10 @@ from PIL import Image
 from test_widget_form import executed, filled
 
 from sdlab import Request, Store, sweep
-from sdlab.models.resolve import resolve
 from sdlab.pictures import PICTURES, name_picture, read_picture
 from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
-from sdlab.widgets.sweep_form.look import Look
+from sdlab.widgets.sweep_form.outlook import Outlook
 
 HALVES = Image.fromarray(np.repeat([[20, 230]], 64, 0).repeat(32, 1).astype("uint8"))
 WIDE = HALVES.resize((96, 64))
@@ -72,27 +71,13 @@ def png(image):
 )  # the form takes those that are there
 def test_a_form_keeps_every_field_and_so_does_its_code(name, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "sdlab.widgets.sweep_form.form.looked_up", lambda *_: Look()
+        "sdlab.widgets.sweep_form.form.look_ahead", lambda *_: Outlook()
     )  # there are no such files
     value = next(value for value in TWO[name] if value is not None)
-    for cells in ([Request(**{name: value})], sweep(Request(prompt="x"), **{name: TWO[name]})):
-        form = SweepForm(cells, tmp_path)
+    for plan in (Request(**{name: value}), sweep(Request(prompt="x"), **{name: TWO[name]})):
+        form, cells = SweepForm(plan, tmp_path), [plan] if isinstance(plan, Request) else plan
         assert form.value == cells
         assert executed(form.code, monkeypatch)[0] == cells
-
-
-def test_resolved_requests_come_back_whatever_their_models_parts_and_pictures_decide(tmp_path):
-    cells = [
-        resolve(cell)
-        for cell in sweep(
-            Request(), image=[HALVES, WIDE], vae=[None, "tiny-v1"], model=["tiny-v1", "tiny-depth"]
-        )
-    ]
-    form = SweepForm(cells, tmp_path)
-    assert [cell.key for cell in form.value] == [cell.key for cell in cells]
-    assert (
-        form.fields["height"].value == "64" and form.fields["width"].value == ""
-    )  # which the pictures decide
 
 
 def test_what_is_folded_away_is_said(tmp_path):
@@ -157,16 +142,14 @@ def test_an_upload_that_is_no_picture_is_refused_at_its_field_and_changes_nothin
     assert not form._fields["image"].message
 
 
-def test_the_store_lends_the_pictures_that_requests_name(tmp_path, monkeypatch):
+def test_the_store_lends_the_pictures_that_a_sweep_names(tmp_path, monkeypatch):
     cells = sweep(Request(), image=[HALVES, WIDE])
-    resolved = [resolve(cell) for cell in cells]  # whose sizes follow their pictures
     Store(tmp_path).inputs.keep([cell.image for cell in cells])
+    names = [str(cell.image) for cell in cells]
     monkeypatch.setattr("sdlab.pictures._known", WeakValueDictionary())
-    form = filled(SweepForm([cell.but(strength=None) for cell in resolved], tmp_path))
-    assert [cell.image for cell in form.value] == [
-        cell.image for cell in cells
-    ] and form.errors == {}
-    assert read_picture(cells[1].image).size == (96, 64)
+    form = filled(SweepForm(sweep(Request(), image=names), tmp_path))
+    assert [cell.image for cell in form.value] == names and form.errors == {}
+    assert read_picture(names[1]).size == (96, 64)
     assert re.search(r"# image: named by content, which Store\(.*\) keeps", form.code)
 
 

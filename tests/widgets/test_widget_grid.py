@@ -22,7 +22,7 @@ from sdlab.recipe.request import FIELDS
 from sdlab.render.plan import plan
 from sdlab.widgets import SeedGrid
 from sdlab.widgets.seed_grid.cells import Cells
-from sdlab.widgets.seed_grid.places import places_of
+from sdlab.widgets.seed_grid.places import arrange_places
 
 CAT = Request(
     prompt="a cat",
@@ -149,7 +149,7 @@ def placed(places, setting, r, c):
 def test_each_row_stands_where_pandas_pivots_it(tmp_path, row, col, sliders, keep):
     cells = sweep(CAT, prompt=["a cat", "a dog"], guidance_scale=[7.5, 1, 3], seed=[5, 2])
     frame = frame_of(cells, tmp_path).sample(frac=keep, random_state=1)
-    places = places_of(frame, row, col)
+    places = arrange_places(frame, row, col)
     assert [axis.names for axis in places.sliders] == [[name] for name in sliders]
     table = frame.assign(number=range(len(frame)), one=0).pivot(
         index=[*sliders, *([row] if isinstance(row, str) else row or ["one"])],
@@ -183,7 +183,7 @@ def test_the_setting_of_each_row_is_its_values_on_the_sliders(tmp_path):
         ),
         tmp_path,
     )
-    places = places_of(frame, "prompt", "seed")
+    places = arrange_places(frame, "prompt", "seed")
     values = {axis.names[0]: axis.found for axis in places.sliders}
     found = [
         tuple(values[name][n][0] for name, n in zip(values, setting))
@@ -196,7 +196,7 @@ def test_the_setting_of_each_row_is_its_values_on_the_sliders(tmp_path):
 
 
 def test_with_neither_seeds_stand_across_and_what_else_varies_first_stands_down(tmp_path):
-    places = places_of(
+    places = arrange_places(
         frame_of(sweep(CAT, guidance_scale=[1, 3], eta=[0, 1], seed=range(3)), tmp_path), None, None
     )
     assert (places.row.title, places.col.title, [axis.title for axis in places.sliders]) == (
@@ -228,7 +228,7 @@ def test_with_neither_seeds_stand_across_and_what_else_varies_first_stands_down(
 def test_where_no_grid_is_named_pictures_stand_in_order_under_what_sets_them_apart(
     tmp_path, axis, captions
 ):
-    places = places_of(frame_of(sweep(CAT, **axis), tmp_path), None, None)
+    places = arrange_places(frame_of(sweep(CAT, **axis), tmp_path), None, None)
     assert (
         places.in_order and places.at == list(range(len(captions))) and places.captions == captions
     )
@@ -242,21 +242,21 @@ def test_what_another_column_tells_already_gets_no_slider(tmp_path):
         for seed in (0, 1)
     ]
     frame = frame_of(pairs, tmp_path)
-    assert [axis.names for axis in places_of(frame, "seed", None).sliders] == [["prompt"]]
+    assert [axis.names for axis in arrange_places(frame, "seed", None).sliders] == [["prompt"]]
     assert (
-        not places_of(frame, "prompt", "seed").sliders
-        and not places_of(frame, "seed", "negative_prompt").sliders
+        not arrange_places(frame, "prompt", "seed").sliders
+        and not arrange_places(frame, "seed", "negative_prompt").sliders
     )
 
 
 def test_choices_in_a_prompt_name_the_rows(tmp_path):
     frame = frame_of(sweep(CAT.but(prompt="a {red|blue} {cat|dog}"), seed=range(2)), tmp_path)
-    places = places_of(frame, ["red|blue", "cat|dog"], "seed")
+    places = arrange_places(frame, ["red|blue", "cat|dog"], "seed")
     assert (
         places.row.labels == ["red · cat", "red · dog", "blue · cat", "blue · dog"]
         and not places.sliders
     )
-    assert places_of(frame, None, None).row.title == "red|blue" and places_of(
+    assert arrange_places(frame, None, None).row.title == "red|blue" and arrange_places(
         frame, None, None
     ).sliders[0].names == ["cat|dog"]
 
@@ -867,7 +867,7 @@ def test_the_static_table_names_every_row_and_column_and_describes_every_picture
     grid = SeedGrid(seen, row="prompt", col="seed")
     page = Page(grid.static())
     assert page.said("th") == ["prompt ↓ seed →", "0", "1", "a red cat", "a blue cat"]
-    assert [th.get("scope") for th in page.every("th")] == [None, "col", "col", "row", "row"]
+    assert [th.get("scope") for th in page.every("th")] == [*["col"] * 3, "row", "row"]
     assert [picture["alt"] for picture in page.every("img")] == [
         f"guidance_scale 1 · a {colour} cat · seed {seed}"
         for colour in ("red", "blue")

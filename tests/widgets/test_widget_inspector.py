@@ -22,8 +22,8 @@ from sdlab.watermark.geometry import Geometry
 from sdlab.watermark.inspection import A_HIT, A_MISS
 from sdlab.watermark.maps import draw_residues
 from sdlab.widgets import WatermarkInspector
-from sdlab.widgets.inspector.answer import in_words
-from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, safe_name
+from sdlab.widgets.inspector.answer import describe_geometry
+from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
 
@@ -192,7 +192,7 @@ def test_a_search_on_demand_finds_a_cropped_picture(folder):
     ],
 )
 def test_where_a_mark_was_found_is_told_in_plain_words(geometry, words):
-    assert in_words(geometry) == words
+    assert describe_geometry(geometry) == words
 
 
 def test_a_question_that_comes_several_times_is_done_once(folder, monkeypatch):
@@ -283,8 +283,8 @@ def test_the_same_content_is_one_file_and_other_content_gets_another_name(folder
     ],
 )
 def test_names_of_files_lead_nowhere_else(name, kept):
-    assert safe_name(name) == kept
-    assert len(safe_name("x" * 300 + ".png")) == 100
+    assert make_safe_name(name) == kept
+    assert len(make_safe_name("x" * 300 + ".png")) == 100
 
 
 @pytest.mark.parametrize(
@@ -465,7 +465,7 @@ class Cells(HTMLParser):
             self.pictures.append(dict(attributes))
 
     def handle_data(self, data):
-        if self.rows:
+        if self.rows and data.strip():
             self.rows[-1].append(data)
 
 

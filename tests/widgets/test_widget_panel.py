@@ -18,7 +18,7 @@ import sdlab.widgets.panel
 from sdlab import Request, Store
 from sdlab.models.resolve import resolve
 from sdlab.widgets.panel import Panel, workers
-from sdlab.widgets.pictures import img, thumbnail
+from sdlab.widgets.pictures import make_thumbnail, render_image
 
 
 class Echo(Panel):
@@ -229,8 +229,8 @@ def test_what_goes_wrong_unasked_is_told():
 def test_a_thumbnail_is_small_and_small_pictures_are_exact(tmp_path):
     Image.effect_noise((64, 64), 80).convert("RGB").save(tmp_path / "small.png")
     Image.effect_noise((600, 300), 80).convert("RGB").save(tmp_path / "large.png")
-    assert Image.open(io.BytesIO(thumbnail(tmp_path / "large.png"))).size == (256, 128)
-    small = Image.open(io.BytesIO(thumbnail(tmp_path / "small.png"))).convert("RGB")
+    assert Image.open(io.BytesIO(make_thumbnail(tmp_path / "large.png"))).size == (256, 128)
+    small = Image.open(io.BytesIO(make_thumbnail(tmp_path / "small.png"))).convert("RGB")
     assert small.tobytes() == Image.open(tmp_path / "small.png").tobytes()
 
 
@@ -240,14 +240,14 @@ def test_a_large_picture_of_a_store_is_shown_without_being_decoded(tmp_path):
     path = Store(tmp_path).save(request, image, {})
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.index(b"IDAT")])  # nothing but the texts and the thumbnail
-    shown = Image.open(io.BytesIO(thumbnail(path, 128)))
+    shown = Image.open(io.BytesIO(make_thumbnail(path, 128)))
     assert (
         shown.size == (128, 128)
         and np.abs(np.asarray(shown, int) - np.asarray(image.resize((128, 128)), int)).mean() < 40
     )
-    assert Image.open(io.BytesIO(thumbnail(path, 96, exact=False))).size == (96, 96)
+    assert Image.open(io.BytesIO(make_thumbnail(path, 96, exact=False))).size == (96, 96)
     with pytest.raises(OSError):
-        thumbnail(path, 256)
+        make_thumbnail(path, 256)
 
 
 def test_a_picture_that_is_written_again_is_shown_anew(tmp_path):
@@ -256,7 +256,7 @@ def test_a_picture_that_is_written_again_is_shown_anew(tmp_path):
     for n, colour in enumerate(["red", "blue"]):
         Image.new("RGB", (16, 16), colour).save(path)
         os.utime(path, ns=(n, n))
-        found.append(thumbnail(path))
+        found.append(make_thumbnail(path))
     assert found[0] != found[1]
 
 
@@ -271,12 +271,12 @@ def test_whatever_is_wrong_with_a_file_is_an_oserror_without_the_home_folder(
         path.read_bytes()[:2000] if data == "cut" else data
     )
     with pytest.raises(OSError, match=r"\S") as caught:
-        thumbnail(path)
+        make_thumbnail(path)
     assert str(tmp_path) not in str(caught.value)
 
 
 def test_an_img_holds_its_data_and_escapes_its_words():
-    (found,) = Page(img(b"abc", "<b>\"quotes\" & 'others'")).every("img")
+    (found,) = Page(render_image(b"abc", "<b>\"quotes\" & 'others'")).every("img")
     assert (
         found["alt"] == "<b>\"quotes\" & 'others'" and found["src"] == "data:image/webp;base64,YWJj"
     )

@@ -1,4 +1,4 @@
-"""`Compare`: pairs of pictures that differ in one thing, to look at in four ways and to vote on, openly or blind."""
+"""`Compare`: pairs of pictures that differ in one thing, to look at and to vote on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ...results.frame import (
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
 from ...store.store import Store
 from ..panel import Panel, source
-from .still import compare_code, compare_table
+from .still import render_pairs, write_comparison
 from .votes import Ballot, Votes
 
 MODES = ("swipe", "side by side", "blink", "difference")
@@ -93,7 +93,7 @@ class Compare(Panel):
     voted = traitlets.List(traitlets.Unicode(), help="The vote at each place, as seen there.").tag(
         sync=True
     )
-    unlike = traitlets.List(
+    unlike: Any = traitlets.List(
         help="What is not held constant; [] while a blind vote is under way."
     ).tag(sync=True)
     tally = traitlets.Unicode().tag(sync=True)
@@ -136,7 +136,7 @@ class Compare(Panel):
 
     @property
     def value(self) -> pd.DataFrame:
-        """One row a pair: what it shares, key and path of each side, the last vote on it and whether that was blind."""
+        """One row a pair: what it shares, key and path of each side, the last vote on it."""
         said = [self._votes.of(ids) or (None, None) for ids in self._ballot.ids]
         return self._rows.assign(
             vote=pd.array([vote for vote, _ in said], "string"),
@@ -215,11 +215,11 @@ class Compare(Panel):
         given = {"by": self.by, "left": self._pairing.left, "right": self._pairing.right}
         given |= {"blind": True, "seed": self.seed} if self.blind else {}
         given |= {"gain": self.gain} if self.gain != 4 else {}
-        self.code = compare_code(self._pairing.source, self._root, **given)
+        self.code = write_comparison(self._pairing.source, self._root, **given)
         self.refresh_soon()
 
     def _toggled(self, _: Any) -> None:
-        """From open to blind the first pair without a vote is shown; the other way round, the same one as before."""
+        """Shows the first pair without a vote if it becomes blind, else the same one as before."""
         if self.blind and not self._chose:
             self.mode, self._chose = "side by side", False  # a vote is on two whole pictures
         self._deal(None if self.blind else self._ballot.order[self.at])
@@ -232,11 +232,17 @@ class Compare(Panel):
         return min(max(proposal["value"], 0), max(len(self._rows) - 1, 0))
 
     def static(self) -> str:
+        """Renders the pairs and their votes."""
         note = (
             f"{self.note}. {'A blind vote is under way.' if self._ballot.under_way else self.tally}"
         )
-        return compare_table(
-            self._pairing, self._rows, self._ballot, self._names, self.unlike, note
+        return render_pairs(
+            self._pairing,
+            self._rows,
+            self._ballot,
+            names=self._names,
+            unlike=self.unlike,
+            note=note,
         )
 
     # What the page asks
@@ -248,7 +254,7 @@ class Compare(Panel):
         self._about(question, lambda place: self._differing(place, float(question["gain"])))
 
     def _about(self, question: dict, work: Any) -> None:
-        """Answers a question about a place, later, unless the pairs have been laid out anew since."""
+        """Answers a question about a place, later, unless the pairs were laid out anew since."""
         place, ballot = int(question["n"]), self._ballot
         if question["deal"] != self.deal or not 0 <= place < len(ballot):
             return self.answer(question, {"kind": "outdated"})
@@ -277,7 +283,7 @@ class Compare(Panel):
     # What it may know
 
     def _told(self, place: int) -> dict[str, Any]:
-        """All that may be said of a place: of a hidden one nothing that tells whose picture is whose."""
+        """Tells what may be said of a place: of a hidden one nothing of whose picture is whose."""
         n, vote = self._ballot.order[place], self._ballot.seen(place)
         names = (
             ["", ""]
@@ -313,17 +319,15 @@ class Compare(Panel):
         if given is None:
             return ""
         name = dict(zip(("left", "right"), names)).get(vote)
-        return (
-            "voted:"
-            f" {vote}{f' ({name})' if name else ''}{', blind' if given[1] and not self.blind else ''}"
-        )
+        was_blind = ", blind" if given[1] and not self.blind else ""
+        return f"voted: {vote}{f' ({name})' if name else ''}{was_blind}"
 
     def _pictures(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
         buffers, lacking = [], []
         for path in self._paths(place):
             try:
                 with Image.open(path) as image:
-                    buffers.append(bare(image))
+                    buffers.append(strip_recipe(image))
                 lacking.append("")
             except (OSError, ValueError) as error:  # its words may tell the path
                 buffers.append(b"")
@@ -351,7 +355,7 @@ class Compare(Panel):
             else "the two pictures are the same in every pixel"
         )
         return {"kind": "difference", "deal": self.deal, "n": place, "gain": gain, "said": said}, [
-            bare(shown)
+            strip_recipe(shown)
         ]
 
     def _paths(self, place: int) -> tuple[str, str]:
@@ -361,8 +365,8 @@ class Compare(Panel):
         return paths[::-1] if self._ballot.swapped[n] else paths
 
 
-def bare(image: Image.Image) -> bytes:
-    """A PNG of nothing but the pixels: a file of the store tells its recipe."""
+def strip_recipe(image: Image.Image) -> bytes:
+    """Makes a PNG of nothing but the pixels: a file of the store tells its recipe."""
     image = image.convert("RGB")
     image.info = {}
     file = io.BytesIO()

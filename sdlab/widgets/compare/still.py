@@ -1,18 +1,19 @@
-"""What stays of a comparison without a kernel: an HTML table of its pairs, and the Python that makes it again."""
+"""What stays of a comparison without a kernel: a table of its pairs, and its Python."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from ...results.code import write_results_code
 from ...results.frame import column_values, format_value, shorten_pictures
+from ...results.html import render_table
 from ...results.pairs import Pairing
-from ..pictures import STATIC, img, thumbnail
+from ..pictures import STATIC, make_thumbnail, render_image
 from .votes import Ballot
 
 MOST = 100  # pairs
@@ -21,8 +22,11 @@ CELL = (
 )
 
 
-def compare_code(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
-    """Python that makes the frame's requests, runs them and compares again; without a store the frame is the reader's own."""
+def write_comparison(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
+    """Writes Python that runs the frame's requests and compares again.
+
+    Without a store, at `root`, the frame is the reader's own.
+    """
     call = f"Compare(results, {', '.join(f'{name}={value!r}' for name, value in given.items())})\n"
     if root is None:
         return (
@@ -32,74 +36,69 @@ def compare_code(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
     return f"{first}\nfrom sdlab.widgets import Compare\n{rest}{call}"
 
 
-def compare_table(
+def render_pairs(
     pairing: Pairing,
     rows: pd.DataFrame,
     ballot: Ballot,
+    *,
     names: Sequence[str],
     unlike: Sequence[Sequence[str]],
     note: str,
 ) -> str:
-    """The first pairs, their votes, and what is not held constant; while a blind vote is under way nothing tells who is who."""
+    """Renders the first pairs, their votes, and what is not held constant.
+
+    While a blind vote is under way nothing tells who is who.
+
+    Parameters
+    ----------
+    pairing : Pairing
+    rows : DataFrame
+        One row a pair.
+    ballot : Ballot
+    names : (str, str)
+        Of the left and the right side.
+    unlike : sequence of (str, str, str)
+        What is not held constant, on the left and on the right.
+    note : str
+        What stands below.
+    """
     secret, rows = ballot.under_way, shorten_pictures(rows)
-    places = range(len(ballot)) if secret else [ballot.order.index(n) for n in range(len(ballot))]
-    heads = ("left", "right") if secret else names
-    head = "".join(
-        f'<th scope="col" style="{CELL}">{escape(text)}</th>' for text in ("pair", *heads, "vote")
+    count, heads = len(ballot), ("left", "right") if secret else names
+    places = list(range(count)) if secret else [ballot.order.index(n) for n in range(count)]
+    pairs = render_table(
+        ["pair", *heads, "vote"],
+        [list_pair(pairing, rows, ballot, place, heads) for place in places[:MOST]],
+        style=CELL,
     )
-    body = "".join(
-        pair_row(pairing, rows, ballot, place, heads, secret) for place in list(places)[:MOST]
-    )
-    more = f" {len(ballot) - MOST:,} more pairs are not shown here." if len(ballot) > MOST else ""
-    return f"<table><tr>{head}</tr>{body}</table>{unlike_table(unlike, names)}<p>{escape(note)}{more}</p>"
+    others = render_table(["not held constant", *names], unlike, style=CELL) if unlike else ""
+    more = f" {count - MOST:,} more pairs are not shown here." if count > MOST else ""
+    return str(pairs + others + Markup("<p>{}{}</p>").format(note, more))
 
 
-def pair_row(
-    pairing: Pairing,
-    rows: pd.DataFrame,
-    ballot: Ballot,
-    place: int,
-    heads: Sequence[str],
-    secret: bool,
-) -> str:
-    n = ballot.order[place]
+def list_pair(
+    pairing: Pairing, rows: pd.DataFrame, ballot: Ballot, place: int, heads: Sequence[str]
+) -> list[str]:
+    """Lists what the table has of a pair: its label, two pictures and the vote."""
+    n, secret = ballot.order[place], ballot.under_way
     paths = rows["left_path"].iloc[n], rows["right_path"].iloc[n]
     vote = ballot.seen(place) if secret else (ballot.given(n) or ("",))[0]
-    told = label_of_pair(pairing, rows, n)
-    pictures = [
-        picture(path, f"{head}, {told}", secret)
-        for path, head in zip(paths[::-1] if secret and ballot.swapped[n] else paths, heads)
-    ]
-    said = dict(zip(("left", "right"), heads)).get(vote, vote)
-    cells = "".join(f'<td style="{CELL}">{cell}</td>' for cell in (*pictures, escape(said) or "—"))
-    return f'<tr><th scope="row" style="{CELL}">{escape(told)}</th>{cells}</tr>'
+    label = label_pair(pairing, rows, n)
+    if secret and ballot.swapped[n]:
+        paths = paths[::-1]
+    pictures = [render_side(path, f"{head}, {label}", secret) for path, head in zip(paths, heads)]
+    return [label, *pictures, dict(zip(("left", "right"), heads)).get(vote, vote) or "—"]
 
 
-def picture(path: str, alt: str, secret: bool) -> str:
+def render_side(path: str, alt: str, secret: bool) -> str:
+    """Renders a picture, or says why there is none, without its path if that is `secret`."""
     try:
-        return img(thumbnail(path, STATIC, exact=False), alt)
+        return render_image(make_thumbnail(path, STATIC, exact=False), alt)
     except (OSError, ValueError) as error:
-        return escape("the picture cannot be read" + ("" if secret else f": {error}"))
+        return "the picture cannot be read" + ("" if secret else f": {error}")
 
 
-def unlike_table(unlike: Sequence[Sequence[str]], names: Sequence[str]) -> str:
-    if not unlike:
-        return ""
-    head = "".join(
-        f'<th scope="col" style="{CELL}">{escape(text)}</th>'
-        for text in ("not held constant", *names)
-    )
-    body = "".join(
-        f'<tr><th scope="row" style="{CELL}">{escape(what)}</th>'
-        + "".join(f'<td style="{CELL}">{escape(text)}</td>' for text in both)
-        + "</tr>"
-        for what, *both in unlike
-    )
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def label_of_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:
-    """What sets a pair apart from the others, in a line."""
+def label_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:
+    """Says in a line what sets a pair apart from the others."""
     names = [name for name in pairing.varying if name in rows.columns]
     told = [
         (

@@ -1,4 +1,4 @@
-"""The pairs of a comparison in the order in which they are shown, and what was voted on them, openly or blind."""
+"""The pairs of a comparison in their order, and what was voted on them, openly or blind."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ OTHER = {"left": "right", "right": "left"}
 Ids = tuple[str, str]
 
 
-def turned(vote: str) -> str:
-    """The same vote when the two pictures change places."""
+def mirror_vote(vote: str) -> str:
+    """Gives the same vote when the two pictures change places."""
     return OTHER.get(vote, vote)
 
 
 class Votes:
-    """The last word on any two pictures: in the store, or, without one, as long as this object lives.
+    """The last word on any two pictures: in the store, else as long as this object lives.
 
     Parameters
     ----------
@@ -31,10 +31,8 @@ class Votes:
 
     def __init__(self, store: Store | None) -> None:
         self.store = store
-        self._said: dict[bool, dict[Ids, tuple[str, bool]]] = {
-            False: {},
-            True: {},
-        }  # the last word, and the last blind one
+        # the last word, and the last blind one
+        self._said: dict[bool, dict[Ids, tuple[str, bool]]] = {False: {}, True: {}}
         self.read()
 
     def read(self) -> None:
@@ -47,7 +45,7 @@ class Votes:
                 self._note((left, right), vote, bool(blind))
 
     def put(self, ids: Ids, vote: str, blind: bool) -> None:
-        """Keeps a vote; one that says nothing new is not written again, so that a message may come twice."""
+        """Keeps a vote, unless it says nothing new: a message may come twice."""
         if vote not in VOTES:
             raise ValueError(
                 f"vote={vote!r}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
@@ -63,12 +61,12 @@ class Votes:
 
     def _note(self, ids: Ids, vote: str, blind: bool) -> None:
         for said in (self._said[False], self._said[True]) if blind else (self._said[False],):
-            said[ids[::-1]] = turned(vote), blind
+            said[ids[::-1]] = mirror_vote(vote), blind
             said[ids] = vote, blind
 
 
 class Ballot:
-    """The pairs as they are shown, place after place: if blind, in a shuffled order and on sides that chance decides.
+    """The pairs place after place: if blind, in an order and on sides that chance decides.
 
     A pair is a number in the order of the frame, and its vote is in terms of its own left and
     right; a place is a number in the order shown, and what is seen there may stand the other way
@@ -102,14 +100,16 @@ class Ballot:
         """The vote at a place, as it is seen there; "" if there is none."""
         n = self.order[place]
         vote, _ = self.given(n) or ("", False)
-        return turned(vote) if self.swapped[n] else vote
+        return mirror_vote(vote) if self.swapped[n] else vote
 
     def cast(self, place: int, vote: str) -> None:
-        """Votes at a place, as it is seen there. A blind vote stays: its voter has seen the names since."""
+        """Votes at a place, as seen there; a blind vote stays: its voter has seen the names."""
         n = self.order[place]
         with self._lock:
             if not (self.blind and self.given(n)):
-                self.votes.put(self.ids[n], turned(vote) if self.swapped[n] else vote, self.blind)
+                self.votes.put(
+                    self.ids[n], mirror_vote(vote) if self.swapped[n] else vote, self.blind
+                )
 
     def hides(self, place: int) -> bool:
         """Whether it must not be known whose pictures are shown at a place."""

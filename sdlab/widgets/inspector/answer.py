@@ -1,19 +1,20 @@
-"""What an inspector says of a picture: the answer first, in plain words, then the figures; as JSON, as HTML, and as code."""
+"""What an inspector says of a picture, in words, then in figures: as JSON, HTML and code."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from ...recipe.request import FIELDS
 from ...results.code import write_results_code
 from ...results.frame import column_values
+from ...results.html import render_table
 from ...watermark.geometry import AS_IS, Geometry
 from ...watermark.inspection import (
     A_HIT,
@@ -24,8 +25,8 @@ from ...watermark.inspection import (
     shorten_name,
 )
 from ...watermark.payloads import PAYLOADS, Payload, find_payload, pack_bits
-from ..pictures import img
-from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, thumbnail
+from ..pictures import render_image
+from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
 
 STILL = 200  # pictures in the notebook's own picture
 EXPECTED = "sd-v1"
@@ -35,20 +36,25 @@ SEARCHES = {
     "size": "as it is and as if it had been resized",
     "all": "as it is and as if it had been cropped, resized or mirrored",
 }
+TITLES = ("name", "picture", "verdict", "p", "found as", "official decoder")
+CELL = (
+    "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;max-width:20em;"
+    "overflow-wrap:anywhere"
+)
 HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder")
 
 
 # As JSON
 
 
-def answer(picture: Picture, letter: str) -> dict[str, Any]:
-    """All words of one picture's answer."""
+def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
+    """Writes all words of one picture's answer, as the page wants them."""
     inspection = picture.inspection
     told: dict[str, Any] = {
         "kind": "told",
         "name": picture.name,
-        "headline": headline(picture, letter),
-        "sentences": sentences(picture),
+        "headline": write_headline(picture, letter),
+        "sentences": write_sentences(picture),
         "marks": [],
         "rows": [],
         "best": None,
@@ -58,9 +64,9 @@ def answer(picture: Picture, letter: str) -> dict[str, Any]:
     width, height = inspection.size
     return told | {
         "headings": HEADINGS,
-        "best": mapped_first(inspection),
+        "best": choose_payload(inspection),
         "rows": [
-            [*row_of(finding), finding.detected]
+            [*list_figures(finding), finding.detected]
             for finding in inspection.findings
             if finding.tested
         ],
@@ -75,15 +81,16 @@ def answer(picture: Picture, letter: str) -> dict[str, Any]:
     }
 
 
-def mapped_first(inspection: Inspection) -> str | None:
-    """The payload whose maps are shown at first: the one found, or the one that most people look for, or the first."""
+def choose_payload(inspection: Inspection) -> str | None:
+    """Chooses the payload whose maps are shown at first: the one found, the best known, or any."""
     names = [finding.payload.name for finding in inspection.findings]
-    if inspection.detected:
+    if inspection.detected and inspection.best is not None:
         return inspection.best.payload.name
     return EXPECTED if EXPECTED in names else next(iter(names), None)
 
 
-def headline(picture: Picture, letter: str) -> str:
+def write_headline(picture: Picture, letter: str) -> str:
+    """Says the verdict in a sentence."""
     if picture.inspection is None:
         return {
             UNREADABLE: "This picture cannot be read.",
@@ -93,19 +100,19 @@ def headline(picture: Picture, letter: str) -> str:
         return f"This picture is {VERDICTS[letter][1]} again."
     hits = [finding.payload for finding in picture.inspection.findings if finding.detected]
     if hits:
-        return f"Marked: {'; '.join(mark_in_words(payload) for payload in hits)}."
+        return f"Marked: {'; '.join(describe_mark(payload) for payload in hits)}."
     if picture.inspection.best is None:
         return "Too small to be tested as it is."
     return "No mark found."
 
 
-def sentences(picture: Picture) -> list[str]:
-    """What the verdict means, for somebody who asks where a picture comes from."""
+def write_sentences(picture: Picture) -> list[str]:
+    """Says what the verdict means to somebody who asks where a picture comes from."""
     inspection = picture.inspection
     if inspection is None:
         return [picture.error] if picture.error else []
     hits = [finding for finding in inspection.findings if finding.detected]
-    said = [hit_in_words(finding) for finding in hits] or miss_in_words(inspection)
+    said = [describe_hit(finding) for finding in hits] or describe_miss(inspection)
     programs = list(
         dict.fromkeys(mark.program for mark in inspection.provenance if mark.program != "unknown")
     )
@@ -114,7 +121,8 @@ def sentences(picture: Picture) -> list[str]:
     return [*said, A_HIT if hits else A_MISS]
 
 
-def mark_in_words(payload: Payload) -> str:
+def describe_mark(payload: Payload) -> str:
+    """Names a mark and who writes it."""
     return (
         f"{shorten_name(payload.name)}, the mark of {payload.written_by}"
         if payload.written_by
@@ -122,27 +130,33 @@ def mark_in_words(payload: Payload) -> str:
     )
 
 
-def hit_in_words(finding: Finding) -> str:
-    where = "" if finding.geometry == AS_IS else f" It was found as {in_words(finding.geometry)}."
+def describe_hit(finding: Finding) -> str:
+    """Says how sure it is that a mark is there."""
+    where = (
+        ""
+        if finding.geometry == AS_IS
+        else f" It was found as {describe_geometry(finding.geometry)}."
+    )
     return (
         f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as well is "
         f"{format_probability(finding.log10_p)}{', which is next to none' * (finding.log10_p < -9)}.{where}"
     )
 
 
-def in_words(geometry: Geometry) -> str:
-    """What happened to the picture since it was marked, as far as the mark tells."""
+def describe_geometry(geometry: Geometry) -> str:
+    """Says what happened to the picture since it was marked, as far as the mark tells."""
     words = ["a mirrored picture"] * geometry.mirrored + [
         "a picture with red and blue swapped"
     ] * geometry.swapped
     if geometry.cut:
-        words.append(f"part of a larger picture{cut_in_words(*geometry.cut)}")
+        words.append(f"part of a larger picture{describe_cut(*geometry.cut)}")
     if geometry.size:
         words.append(f"a picture resized from {geometry.size[0]}x{geometry.size[1]}")
     return " and ".join(words) or "it is"
 
 
-def cut_in_words(left: int, top: int) -> str:
+def describe_cut(left: int, top: int) -> str:
+    """Says how many pixels were cut off."""
     cut = [
         f"{pixels} {side}"
         for pixels, side in ((left, "at the left"), (top, "at the top"))
@@ -154,7 +168,8 @@ def cut_in_words(left: int, top: int) -> str:
     return f": about {number} {'pixel was' if number == '1' else 'pixels were'} cut off {rest}"
 
 
-def miss_in_words(inspection: Inspection) -> list[str]:
+def describe_miss(inspection: Inspection) -> list[str]:
+    """Says what it means that no mark was found."""
     width, height = inspection.size
     if inspection.best is None:
         return [
@@ -170,20 +185,21 @@ def miss_in_words(inspection: Inspection) -> list[str]:
     return [f"It was looked at {SEARCHES[inspection.search]}.{few}"]
 
 
-def row_of(finding: Finding) -> list[str]:
-    """One payload's line of the table, in the order of `HEADINGS`."""
+def list_figures(finding: Finding) -> list[str]:
+    """Lists one payload's figures, in the order of `HEADINGS`."""
     right = "" if math.isnan(finding.agreement) else f"{finding.agreement:.0%}"
     return [
         shorten_name(finding.payload.name),
         "yes" if finding.detected else "no",
         format_probability(finding.log10_p),
         right,
-        in_words(finding.geometry) if finding.detected else "",
-        official_in_words(finding),
+        describe_geometry(finding.geometry) if finding.detected else "",
+        describe_official(finding),
     ]
 
 
-def official_in_words(finding: Finding) -> str:
+def describe_official(finding: Finding) -> str:
+    """Says what the official decoder makes of it."""
     official = finding.official
     if official is None:
         return ""
@@ -198,36 +214,23 @@ def official_in_words(finding: Finding) -> str:
 # As HTML
 
 
-def still(pictures: Sequence[Picture], letters: Sequence[str], note: str) -> str:
-    """A table of the pictures that shows without a kernel."""
-    cell = (
-        ' style="text-align:left;vertical-align:top;padding:2px 8px 2px'
-        ' 0;white-space:normal;max-width:20em;overflow-wrap:anywhere"'
-    )
-    titles = ("picture", "name", "verdict", "p", "found as", "official decoder")
-    head = "".join(f'<th scope="col"{cell}>{title}</th>' for title in titles)
-    lines = []
+def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: str) -> str:
+    """Renders a table of the pictures and their verdicts, which shows without a kernel."""
+    rows = []
     for picture, letter in list(zip(pictures, letters))[:STILL]:
         glyph, words = VERDICTS[letter]
-        texts = [picture.name, f"{glyph} {words}{verdict_detail(picture)}", *figures(picture)]
-        told = "".join(f"<td{cell}>{escape(text)}</td>" for text in texts)
-        shown = (
-            still_picture(picture) if letter not in (WAITING, AT_WORK) else ""
-        )  # hundreds would take seconds to make now
-        lines.append(f"<tr><td{cell}>{shown}</td>{told}</tr>")
+        ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
+        verdict = f"{glyph} {words}{describe_verdict(picture)}"
+        shown = render_small(picture) if ready else ""
+        rows.append([picture.name, shown, verdict, *figures(picture)])
+    table = render_table(TITLES, rows, style=CELL) if rows else Markup("")
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
-    table = (
-        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-        if lines
-        else ""
-    )
-    return (
-        f"{table}<p>{escape(note or 'No picture was inspected yet.')}{more}</p><p>{escape(A_HIT)}"
-        f" {escape(A_MISS)}</p>"
-    )
+    below = note or "No picture was inspected yet."
+    return str(table + Markup("<p>{}{}</p><p>{} {}</p>").format(below, more, A_HIT, A_MISS))
 
 
-def verdict_detail(picture: Picture) -> str:
+def describe_verdict(picture: Picture) -> str:
+    """Adds to the verdict why a picture cannot be read, or which marks it has."""
     if picture.error:
         return f": {picture.error}"
     hits = (
@@ -239,16 +242,16 @@ def verdict_detail(picture: Picture) -> str:
 
 
 def figures(picture: Picture) -> list[str]:
-    """p, what it was found as, and the official decoder's answer, for the best payload."""
+    """Picks p, what it was found as, and the official answer, for the best payload."""
     best = picture.inspection.best if picture.inspection is not None else None
-    return [row_of(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
+    return [list_figures(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
 
 
-def still_picture(picture: Picture) -> str:
+def render_small(picture: Picture) -> str:
+    """Renders the picture in small, "" if it cannot be read."""
     try:
-        return (
-            img(thumbnail(picture), picture.name, THUMBNAIL) if picture.source is not None else ""
-        )
+        has = picture.source is not None
+        return render_image(shrink_picture(picture), picture.name, THUMBNAIL) if has else ""
     except (OSError, ValueError, TypeError):
         return ""
 
@@ -256,7 +259,7 @@ def still_picture(picture: Picture) -> str:
 # As code
 
 
-def code_of(
+def write_inspection(
     pictures: Sequence[Picture],
     chosen: int,
     payloads: Mapping[str, Payload],
@@ -264,11 +267,11 @@ def code_of(
     search: str,
     frame: pd.DataFrame | None,
 ) -> str:
-    """Python that gives the chosen picture's answer, then those of all."""
+    """Writes Python that gives the chosen picture's answer, then those of all."""
     if not pictures:
         return "# no picture was given yet"
     asked, imported = (
-        payloads_code(payloads) + (f", false_positive_rate={rate!r}" if rate != 1e-6 else ""),
+        write_payloads(payloads) + (f", false_positive_rate={rate!r}" if rate != 1e-6 else ""),
         "",
     )
     if "Payload(" in asked:
@@ -276,23 +279,22 @@ def code_of(
     parts = []
     if 0 <= chosen < len(pictures) and pictures[chosen].source is not None:
         picture = pictures[chosen]
-        parts.append(
-            f"detect_watermark({source_code(picture, chosen)}{asked}{search_code(searched(picture, search))})\n"
-        )
+        how = write_search(pick_search(picture, search))
+        parts.append(f"detect_watermark({write_source(picture, chosen)}{asked}{how})\n")
     if len(pictures) > 1:
-        parts += all_code(pictures, asked, search, frame)
+        parts += list_calls(pictures, asked, search, frame)
     names = "from sdlab import detect_watermark\n" + (
         "from sdlab.watermark import scan\n" if "scan(" in "".join(parts) else ""
     )
     return names + imported + "\n" + "\n".join(parts)
 
 
-def all_code(
+def list_calls(
     pictures: Sequence[Picture], asked: str, search: str, frame: pd.DataFrame | None
 ) -> list[str]:
-    """A call of `scan` for the files of each search, and what loops over the pictures that are no files."""
+    """Lists calls: of `scan` for the files of each search, and for pictures that are no files."""
     searches = dict.fromkeys(
-        searched(picture, search) for picture in pictures if picture.source is not None
+        pick_search(picture, search) for picture in pictures if picture.source is not None
     )
     if (
         frame is not None
@@ -301,18 +303,18 @@ def all_code(
         and is_of_run(frame)
     ):
         return [
-            f'{write_results_code(frame)}scan(results["path"]{asked}{search_code(*searches)})\n'
+            f'{write_results_code(frame)}scan(results["path"]{asked}{write_search(*searches)})\n'
         ]
     parts = []
     for how in searches:
         paths = [
-            shown_path(p.path)
+            shorten_path(p.path)
             for p in pictures
-            if p.path is not None and searched(p, search) == how
+            if p.path is not None and pick_search(p, search) == how
         ]
         if paths:
             listed = "".join(f"    {path!r},\n" for path in paths)
-            parts.append(f"scan([\n{listed}]{asked}{search_code(how)})\n")
+            parts.append(f"scan([\n{listed}]{asked}{write_search(how)})\n")
     given = [
         i
         for i, picture in enumerate(pictures)
@@ -327,50 +329,56 @@ def all_code(
 
 
 def is_of_run(frame: pd.DataFrame) -> bool:
+    """Tells a frame of `run`, whose recipes are known."""
     return {"key", *FIELDS} <= set(frame.columns) and None not in column_values(frame, "prompt")
 
 
-def searched(picture: Picture, default: str) -> str:
+def pick_search(picture: Picture, default: str) -> str:
+    """Picks the search that a picture's answer rests on, or is to."""
     return picture.wanted or (
         picture.inspection.search if picture.inspection is not None else default
     )
 
 
-def search_code(search: str) -> str:
+def write_search(search: str) -> str:
+    """Writes the search as an argument."""
     return "" if search == "none" else f", search={search!r}"
 
 
-def source_code(picture: Picture, number: int) -> str:
-    return repr(shown_path(picture.path)) if picture.path is not None else f"images[{number}]"
+def write_source(picture: Picture, number: int) -> str:
+    """Writes where the picture is."""
+    return repr(shorten_path(picture.path)) if picture.path is not None else f"images[{number}]"
 
 
-def shown_path(path: str) -> str:
-    """The path as seen from the current folder if it lies below that."""
+def shorten_path(path: str) -> str:
+    """Shortens a path to how it is seen from the current folder, if it lies below that."""
     whole, here = Path(os.path.abspath(path)), Path.cwd()
     return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else path
 
 
-def payloads_code(payloads: Mapping[str, Payload]) -> str:
-    """ ", [...]" with the payloads, "" if they are all the known ones."""
+def write_payloads(payloads: Mapping[str, Payload]) -> str:
+    """Writes ", [...]" with the payloads, "" if they are all the known ones."""
     if list(payloads) == list(PAYLOADS) and all(
-        same(payloads[name], PAYLOADS[name]) for name in payloads
+        are_same(payloads[name], PAYLOADS[name]) for name in payloads
     ):
         return ""
-    texts = [payload_code(payload) for payload in payloads.values()]
+    texts = [write_payload(payload) for payload in payloads.values()]
     return f", {texts[0]}" if len(texts) == 1 else f", [{', '.join(texts)}]"
 
 
-def payload_code(payload: Payload) -> str:
-    if payload.name in PAYLOADS and same(payload, PAYLOADS[payload.name]):
+def write_payload(payload: Payload) -> str:
+    """Writes a payload by its name, its text, its bytes or its bits."""
+    if payload.name in PAYLOADS and are_same(payload, PAYLOADS[payload.name]):
         return repr(payload.name)
     for spelled in (payload.text, pack_bits(payload.bits)):
         try:
-            if spelled and same(payload, find_payload(spelled)):
+            if spelled and are_same(payload, find_payload(spelled)):
                 return repr(spelled)
         except ValueError:  # a text that looks like a known name
             continue
     return f"Payload({payload.name!r}, {payload.bits.tolist()}, {payload.arithmetic!r})"
 
 
-def same(one: Payload, other: Payload) -> bool:
+def are_same(one: Payload, other: Payload) -> bool:
+    """Tells payloads of the same bits."""
     return one.arithmetic == other.arithmetic and one.bits.tobytes() == other.bits.tobytes()

@@ -33,7 +33,7 @@ class Arrival:
 
 
 class Arrivals:
-    """Puts the parts of files together, whichever come twice, and keeps the files that are pictures."""
+    """Files of which the parts are put together, and the pictures among them kept."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -41,7 +41,7 @@ class Arrivals:
         self._lock = threading.Lock()
 
     def part(self, file: str, name: str, size: int, at: int, data: bytes) -> Arrival | None:
-        """Takes a part that begins `at` so many bytes; the arrival once it is whole.
+        """Takes a part that begins `at` so many bytes; gives the arrival once it is whole.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Arrivals:
             return arrival if whole else None
 
     def keep(self, arrival: Arrival) -> Path:
-        """Writes it into the folder; the same content under the same name is one file, other content gets a new name.
+        """Writes it into the folder: the same name and content is one file, others get new names.
 
         Raises
         ------
@@ -81,7 +81,9 @@ class Arrivals:
             If it is no picture; then it is not kept.
         """
         with _naming:
-            path, new = free_path(self.folder, safe_name(arrival.name), bytes(arrival.data))
+            path, new = find_free_path(
+                self.folder, make_safe_name(arrival.name), bytes(arrival.data)
+            )
             if new:
                 write_whole(path, bytes(arrival.data))
         try:
@@ -93,8 +95,8 @@ class Arrivals:
             raise ValueError(f"{error}".removeprefix(f"{path}: ")) from None
 
 
-def safe_name(name: str) -> str:
-    """The last part of a name, without what a file system or a shell could take for something else.
+def make_safe_name(name: str) -> str:
+    """Makes a name of its last part, without what file systems or shells would misunderstand.
 
     >>> safe_name("../../etc/pass wd?.png")
     'pass wd_.png'
@@ -109,8 +111,8 @@ def safe_name(name: str) -> str:
     return f"picture {last}".strip() if not last or RESERVED.match(last) else last
 
 
-def free_path(folder: Path, name: str, data: bytes) -> tuple[Path, bool]:
-    """(where to keep it: NAME, else NAME-2, NAME-3 ..., whether that is a new file)"""
+def find_free_path(folder: Path, name: str, data: bytes) -> tuple[Path, bool]:
+    """Finds where to keep it, NAME, else NAME-2, NAME-3 ..., and whether that is a new file."""
     path, number = folder / name, 1
     while path.exists() or path.is_symlink():
         if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:

@@ -1,4 +1,4 @@
-"""`WatermarkInspector`: drop pictures on it, and it says which carry a mark of Stable Diffusion, and what that means."""
+"""`WatermarkInspector`: drop pictures on it, and it says which carry a mark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...watermark.inspection import Inspection
 from ...watermark.payloads import PAYLOADS
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source
-from .answer import answer, code_of, still
+from .answer import render_verdicts, write_answer, write_inspection
 from .files import MOST_BYTES, MOST_FILES, PART, Arrivals
 from .pictures import (
     MARKED,
@@ -26,11 +26,11 @@ from .pictures import (
     UNTESTED,
     VERDICTS,
     Picture,
-    frame_of,
-    pictures_of,
+    draw_view,
+    list_pictures,
+    make_frame,
     require_room,
-    thumbnails,
-    view,
+    send_thumbnails,
 )
 from .work import Work
 
@@ -39,7 +39,7 @@ BATCH = 100  # thumbnails in an answer, at most
 
 
 class WatermarkInspector(Panel):
-    """Pictures to drop or choose, and for each whether it carries a known mark, how sure that is, and where the mark shows.
+    """A panel for pictures that says which carry a known mark, how sure that is, and where.
 
     The pictures are tested one after the other in the background, and a search, on demand, also
     finds marks in what was cropped, resized or mirrored. Beside the verdict stand the maps and what
@@ -113,19 +113,14 @@ class WatermarkInspector(Panel):
         false_positive_rate: float = 1e-6,
     ) -> None:
         require_search(search, false_positive_rate)
-        self._payloads, self._search, self._rate = (
-            name_payloads(payloads),
-            search,
-            float(false_positive_rate),
-        )
+        self._payloads, self._search = name_payloads(payloads), search
+        self._rate = float(false_positive_rate)
         for payload in self._payloads.values():
             require_testable(payload)
-        self._pictures = pictures_of(images)
+        self._pictures = list_pictures(images)
         self._frame = images if isinstance(images, pd.DataFrame) else None
-        self._arrivals, self._added = (
-            Arrivals(Path(folder).expanduser()),
-            {},
-        )  # file of the page: its answer
+        self._arrivals = Arrivals(Path(folder).expanduser())
+        self._added: dict[str, dict] = {}  # file of the page: its answer
         self._lock, self._told_at, self._finished = threading.RLock(), 0.0, 0
         asked = {"payloads": self._payloads, "false_positive_rate": self._rate}
         self._work = Work(self._pictures, asked, self._news, self._ended)
@@ -146,11 +141,12 @@ class WatermarkInspector(Panel):
 
     @property
     def inspections(self) -> list[Inspection | None]:
+        """The answers so far."""
         return [picture.inspection for picture in self._pictures]
 
     @property
     def value(self) -> pd.DataFrame:
-        """One row a picture, after waiting for the tests: the frame's own columns or `path`, then what was found.
+        """One row a picture, after waiting: the frame's own columns or `path`, then what was found.
 
         `payload` is missing unless it is detected; `log10_p` and `geometry` are those of the most
         likely one all the same. `official` names what the official decoder reads without an error,
@@ -158,23 +154,28 @@ class WatermarkInspector(Panel):
         """
         self.wait()
         with self._lock:
-            return frame_of(self._pictures, self._frame)
+            return make_frame(self._pictures, self._frame)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""
         end = float("inf") if timeout is None else time.monotonic() + timeout
-        while not self._work.wait(
-            max(0.0, min(0.2, end - time.monotonic()))
-        ):  # short waits hear an interrupt
+        # short waits hear an interrupt
+        while not self._work.wait(max(0.0, min(0.2, end - time.monotonic()))):
             if time.monotonic() >= end:
                 return False
         return True
 
     def settle(self) -> None:
+        """Waits for the tests."""
         self.wait()
 
     def add(self, images: Any) -> None:
-        """Adds pictures, given as to the constructor but in no frame, and tests them; files that are there already are left."""
+        """Adds pictures and tests them; files that are there already are left.
+
+        Parameters
+        ----------
+        images : path, PIL image, array, or list of these
+        """
         if isinstance(images, pd.DataFrame):
             raise TypeError(
                 "add takes paths, PIL images and arrays; a frame goes to WatermarkInspector(frame)"
@@ -183,7 +184,7 @@ class WatermarkInspector(Panel):
             known, first = {picture.path for picture in self._pictures}, len(self._pictures)
             new = [
                 picture
-                for picture in pictures_of(images)
+                for picture in list_pictures(images)
                 if picture.path is None or picture.path not in known
             ]
             require_room(first + len(new))
@@ -195,7 +196,14 @@ class WatermarkInspector(Panel):
         self._write_code()
 
     def inspect(self, cells: Iterable[int] | None = None, search: str = "all") -> None:
-        """Tests pictures with another search, by their numbers; without, all that can be read and are not marked."""
+        """Tests pictures with another search.
+
+        Parameters
+        ----------
+        cells : iterable of int, optional
+            Their numbers; else all that can be read and are not marked.
+        search : {"none", "crop", "size", "all"}
+        """
         require_search(search, self._rate)
         numbers = range(len(self._pictures)) if cells is None else [int(i) for i in cells]
         if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
@@ -227,8 +235,9 @@ class WatermarkInspector(Panel):
     # What it looks like without a kernel
 
     def static(self) -> str:
+        """Renders the pictures and their verdicts."""
         letters = [self._work.verdict(i) for i in range(len(self._pictures))]
-        return still(self._pictures, letters, self._work.status)
+        return render_verdicts(self._pictures, letters, self._work.status)
 
     def _ipython_display_(self) -> None:
         before = self._finished
@@ -262,7 +271,7 @@ class WatermarkInspector(Panel):
 
     def _write_code(self, _: Any = None) -> None:
         with self._lock:
-            self.code = code_of(
+            self.code = write_inspection(
                 self._pictures, self.chosen, self._payloads, self._rate, self._search, self._frame
             )
 
@@ -272,16 +281,16 @@ class WatermarkInspector(Panel):
         cells = [i for i in map(int, question["cells"]) if 0 <= i < len(self._pictures)][:BATCH]
         self.later(
             question,
-            lambda: thumbnails(self._pictures, cells, max(32, min(int(question["px"]), 256))),
+            lambda: send_thumbnails(self._pictures, cells, max(32, min(int(question["px"]), 256))),
         )
 
     def _on_tell(self, question: dict, buffers: list) -> None:
         i = int(question["cell"])
-        self.answer(question, answer(self._at(i), self._work.verdict(i)))
+        self.answer(question, write_answer(self._at(i), self._work.verdict(i)))
 
     def _on_view(self, question: dict, buffers: list) -> None:
         picture, payload = self._at(int(question["cell"])), self._payloads[question["payload"]]
-        self.later(question, lambda: view(picture, question["what"], payload))
+        self.later(question, lambda: draw_view(picture, question["what"], payload))
 
     def _at(self, i: int) -> Picture:
         if not 0 <= i < len(self._pictures):
@@ -303,7 +312,7 @@ class WatermarkInspector(Panel):
         self.answer(question, {"kind": "asked"})
 
     def _on_part(self, question: dict, buffers: list) -> None:
-        """A part of a file; the last one brings the answer to all: where the picture stands, or why it was refused."""
+        """Takes a part of a file; the last is answered by where the picture stands, or why not."""
         file = str(question["file"])
         if file in self._added:  # it comes a second time, and is kept or being kept
             if self._added[file]:

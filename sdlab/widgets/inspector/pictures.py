@@ -1,4 +1,4 @@
-"""The pictures that an inspector was given, what is known of each, and what a page shows of them."""
+"""The pictures of an inspector, what is known of each, and what a page shows of them."""
 
 from __future__ import annotations
 
@@ -102,8 +102,8 @@ class Picture:
 # Where they come from
 
 
-def pictures_of(images: Any) -> list[Picture]:
-    """The pictures of a frame, a path, a folder, or a list of paths, PIL images and arrays.
+def list_pictures(images: Any) -> list[Picture]:
+    """Lists the pictures of a frame, a path, a folder, or a list of paths, images and arrays.
 
     Raises
     ------
@@ -113,13 +113,13 @@ def pictures_of(images: Any) -> list[Picture]:
     if images is None:
         return []
     if isinstance(images, pd.DataFrame):
-        found = pictures_of_frame(images)
+        found = list_rows(images)
     elif isinstance(images, (str, os.PathLike)):
-        found = [Picture(os.path.basename(path), path) for path in list_files(images)]
+        found = [Picture(os.path.basename(path), path) for path in map(str, list_files(images))]
     elif isinstance(images, (np.ndarray, Image.Image)):
-        found = [given(images, 1)]
+        found = [take_picture(images, 1)]
     elif isinstance(images, Iterable) and not isinstance(images, (bytes, bytearray)):
-        found = [given(image, n) for n, image in enumerate(images, 1)]
+        found = [take_picture(image, n) for n, image in enumerate(images, 1)]
     else:
         raise TypeError(
             f"images={images!r:.80} is no picture; give a frame with a column 'path', a path, a PIL"
@@ -130,6 +130,7 @@ def pictures_of(images: Any) -> list[Picture]:
 
 
 def require_room(count: int) -> None:
+    """Refuses more pictures than an inspector shows."""
     if count > MOST:
         raise ValueError(
             f"{count:,} pictures are too many to look at, at most {MOST:,} are shown; give a part"
@@ -137,9 +138,11 @@ def require_room(count: int) -> None:
         )
 
 
-def given(image: Any, number: int) -> Picture:
+def take_picture(image: Any, number: int) -> Picture:
+    """Takes what was given as one picture, by its number in the list."""
     if isinstance(image, (str, os.PathLike)):
-        return Picture(os.path.basename(os.fspath(image)), os.fspath(image))
+        path = str(os.fspath(image))
+        return Picture(os.path.basename(path), path)
     if isinstance(image, (Image.Image, np.ndarray)):
         return Picture(
             os.path.basename(str(getattr(image, "filename", ""))) or f"picture {number}", image
@@ -147,8 +150,8 @@ def given(image: Any, number: int) -> Picture:
     raise TypeError(f"images has {image!r:.80} in it, which is no path, no PIL image and no array")
 
 
-def pictures_of_frame(frame: pd.DataFrame) -> list[Picture]:
-    """One picture a row, under what sets the rows apart."""
+def list_rows(frame: pd.DataFrame) -> list[Picture]:
+    """Lists one picture a row, under what sets the rows apart."""
     if "path" not in frame.columns:
         raise ValueError(
             "the frame has no column 'path' that leads to pictures; it has"
@@ -174,13 +177,13 @@ def pictures_of_frame(frame: pd.DataFrame) -> list[Picture]:
                 else f"there is no picture: {format_value(error) if error else 'it was not rendered'}"
             ),
         )
-        for name, path, twin, error in zip(names, paths, twins(frame), errors)
+        for name, path, twin, error in zip(names, paths, find_twins(frame), errors)
     ]
     return pictures
 
 
-def twins(frame: pd.DataFrame) -> list[str | None]:
-    """For each marked row the path of the row that differs from it in nothing but the mark."""
+def find_twins(frame: pd.DataFrame) -> list[str | None]:
+    """Finds for each marked row the path of the row that differs in nothing but the mark."""
     paths, marks = column_values(frame, "path"), column_values(frame, "watermark")
     others = row_tuples(frame, [name for name in FIELDS if name != "watermark"])
     bare = {
@@ -197,50 +200,55 @@ def twins(frame: pd.DataFrame) -> list[str | None]:
 # What a page shows of them
 
 
-def thumbnail(picture: Picture, px: int = THUMBNAIL) -> bytes:
-    """A WebP of at most that size, opened as safely as for the test, and kept."""
+def shrink_picture(picture: Picture, px: int = THUMBNAIL) -> bytes:
+    """Makes a WebP of at most that size, opened as safely as for the test, and keeps it."""
     if px not in picture.thumbnails:
         picture.thumbnails[px] = webp_bytes(Image.fromarray(read_pixels(picture.source)), px)
     return picture.thumbnails[px]
 
 
-def thumbnails(
+def send_thumbnails(
     pictures: Sequence[Picture], cells: Sequence[int], px: int
 ) -> tuple[dict[str, Any], list[bytes]]:
-    """The message that shows these cells, and a buffer for each that can be read."""
+    """Makes the message that shows these cells, and a buffer for each that can be read."""
     shown, buffers = [], []
     for i in cells:
         try:
             if pictures[i].source is not None:
-                buffers.append(thumbnail(pictures[i], px))
+                buffers.append(shrink_picture(pictures[i], px))
                 shown.append(i)
         except (OSError, ValueError, TypeError):  # its verdict says why
             pass
     return {"kind": "thumbnails", "cells": list(cells), "shown": shown}, buffers
 
 
-def view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, Any], list[bytes]]:
-    """The message with the picture itself ("own"), its "residue" or "evidence" map, or the "difference"; and its buffer."""
-    draw = {"own": own, "residue": mapped, "evidence": mapped, "difference": changed}[what]
+def draw_view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, Any], list[bytes]]:
+    """Draws the picture's "own" pixels, a "residue" or "evidence" map, or the "difference".
+
+    Returns the message, and its buffer.
+    """
+    draw = {"own": draw_own, "residue": draw_map, "evidence": draw_map, "difference": draw_change}[
+        what
+    ]
     try:
         image, caption, colours = draw(picture, what, payload)
     except (OSError, ValueError, TypeError) as error:
         return {"kind": "view", "error": f"{error}".removeprefix(f"{picture.path}: ")}, []
-    data = webp_bytes(image, LARGEST) if what == "own" else lossless(image)
+    data = webp_bytes(image, LARGEST) if what == "own" else encode_lossless(image)
     return {"kind": "view", "caption": caption, "legend": colours}, [data]
 
 
-Drawn = tuple[
-    Image.Image, str, list[tuple[str, str]]
-]  # a picture, its caption, what its colours mean
+Drawn = tuple[Image.Image, str, list[tuple[str, str]]]  # a picture, its caption, its colours
 
 
-def own(picture: Picture, what: str, payload: Payload) -> Drawn:
+def draw_own(picture: Picture, what: str, payload: Payload) -> Drawn:
+    """Draws the picture itself."""
     image = Image.fromarray(read_pixels(picture.source))
     return image, f"The picture, {image.width}x{image.height}", []
 
 
-def mapped(picture: Picture, what: str, payload: Payload) -> Drawn:
+def draw_map(picture: Picture, what: str, payload: Payload) -> Drawn:
+    """Draws where the mark shows."""
     found = picture.inspection.findings if picture.inspection is not None else ()
     place = next(
         (finding.geometry for finding in found if finding.payload.name == payload.name), AS_IS
@@ -255,7 +263,8 @@ def mapped(picture: Picture, what: str, payload: Payload) -> Drawn:
     return image, caption + NOTHING.format(shorten_name(payload.name)) * missed, list_colours(what)
 
 
-def changed(picture: Picture, what: str, payload: Payload) -> Drawn:
+def draw_change(picture: Picture, what: str, payload: Payload) -> Drawn:
+    """Draws what the mark has changed, or would."""
     image, colours = Image.fromarray(read_pixels(picture.source)), [("#808080", "grey: no change")]
     if picture.twin:
         twin = Image.fromarray(read_pixels(picture.twin))
@@ -272,8 +281,8 @@ def changed(picture: Picture, what: str, payload: Payload) -> Drawn:
     )
 
 
-def lossless(image: Image.Image) -> bytes:
-    """A WebP in which every pixel is as it was computed, made smaller by averaging if it is larger than the page shows."""
+def encode_lossless(image: Image.Image) -> bytes:
+    """Encodes a WebP of the very pixels, averaged to fewer if they are more than the page shows."""
     image.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
     file = io.BytesIO()
     image.save(file, "WEBP", lossless=True, quality=30, method=2)
@@ -283,9 +292,9 @@ def lossless(image: Image.Image) -> bytes:
 # All that is known, as a frame
 
 
-def frame_of(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> pd.DataFrame:
-    """One row a picture: the frame's own columns, or the path, then what was found."""
-    rows = [findings_of(picture) for picture in pictures]
+def make_frame(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> pd.DataFrame:
+    """Makes one row a picture: the frame's own columns, or the path, then what was found."""
+    rows = [list_findings(picture) for picture in pictures]
     found = pd.DataFrame(
         {name: pd.array([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()}
     )
@@ -301,7 +310,7 @@ def frame_of(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> pd.
     return base.join(found.astype(COLUMNS).set_axis(base.index))
 
 
-COLUMNS = {
+COLUMNS: dict[str, Any] = {
     "payload": "string",
     "detected": "boolean",
     "log10_p": "Float64",
@@ -312,7 +321,8 @@ COLUMNS = {
 }
 
 
-def findings_of(picture: Picture) -> dict[str, Any]:
+def list_findings(picture: Picture) -> dict[str, Any]:
+    """Lists what was found in a picture, by the columns of the frame."""
     inspection = picture.inspection
     if inspection is None:
         return dict.fromkeys(COLUMNS) | {"error": picture.error}

@@ -1,4 +1,4 @@
-"""Testing pictures one after the other in a thread, so that kernel and page stay free; it can be stopped within a search."""
+"""Pictures tested one after the other in a thread, which can be stopped within a search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Stopped(Exception):
 
 
 class Work:
-    """The pictures that are to be tested, and the thread that does it, which ends when nothing is left.
+    """Pictures that are to be tested, and the thread that does it until nothing is left.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Work:
         return not self._idle.is_set()
 
     def ask(self, numbers: Iterable[int], search: str, first: bool = False) -> None:
-        """Tests these pictures, unless that was done or is to be done; `first` puts them before those that wait."""
+        """Tests these pictures, unless that is done; `first` puts them before those that wait."""
         with self._lock:
             new = [i for i in numbers if self._lacks(self.pictures[i], search)]
             for i in new:
@@ -90,9 +90,7 @@ class Work:
                     self._test(i)
                 self.ended()
                 with self._lock:
-                    if (
-                        not self._queue
-                    ):  # in one step with `ask`, which starts another thread only when idle
+                    if not self._queue:  # in one step with `ask`, which starts a thread if idle
                         self._idle.set()
                         return
         except BaseException:  # else `wait` would wait for ever
@@ -107,7 +105,7 @@ class Work:
 
     def _test(self, i: int) -> None:
         picture, search = self.pictures[i], self.pictures[i].wanted or "none"
-        parts = [part for part in ("size", "cut") if part in SHARES[search]]
+        parts: list[str] = [part for part in ("size", "cut") if part in SHARES[search]]
 
         def progress(part: str, share: float) -> None:
             if self._stopping:
@@ -122,9 +120,7 @@ class Work:
             picture.error = None
         except Stopped:
             pass
-        except (
-            Exception
-        ) as error:  # a picture that cannot be judged says so, and the others are still tested
+        except Exception as error:  # it says so, and the others are still tested
             picture.error = shorten_error(error).removeprefix(f"{picture.path}: ")
         with self._lock:
             self.at_work, self.within = None, 0.0
@@ -144,7 +140,7 @@ class Work:
 
     @property
     def states(self) -> str:
-        """Two letters a picture: its verdict, and the first letter of the search that it rests on, - for none."""
+        """Two letters a picture: its verdict, and the search that it rests on, - for none."""
         return "".join(
             self.verdict(i) + (p.inspection.search[0] if p.inspection is not None else "-")
             for i, p in enumerate(self.pictures)
@@ -162,11 +158,11 @@ class Work:
                 f"{self.done} of {count_noun(self.total, 'picture')} tested; {doing}"
                 f" {picture.name}{share}"
             )
-        return summary(self.pictures) + (" (stopped)" if self.was_stopped else "")
+        return summarize(self.pictures) + (" (stopped)" if self.was_stopped else "")
 
 
-def summary(pictures: Sequence[Picture]) -> str:
-    """3 pictures: 2 marked, 1 no mark found"""
+def summarize(pictures: Sequence[Picture]) -> str:
+    """Counts the verdicts: "3 pictures: 2 marked, 1 no mark found"."""
     if not pictures:
         return ""
     verdicts = [picture.verdict for picture in pictures]

@@ -1,7 +1,8 @@
-"""The cells of a grid: their recipes, which never change, and their pictures, which land one after the other."""
+"""The cells of a grid: recipes, which never change, and pictures, which land one by one."""
 
 from __future__ import annotations
 
+import itertools
 import mimetypes
 import threading
 from collections.abc import Callable, Sequence
@@ -29,12 +30,15 @@ from ...store.columns import COLUMNS
 from ...store.infotext import write_infotext
 from ...store.png import read_record
 from ...store.store import Store
-from ..pictures import thumbnail
+from ..pictures import make_thumbnail
 
 HIDDEN = tuple(  # columns that the zoom does not list
     name for name, column in COLUMNS.items() if column.role in ("identity", "opinion")
 )
-SHORT = tuple(name for name, spec in SPECS.items() if spec.hint and not spec.fold)
+SHORT = sorted(  # what a tip tells, the prompts first
+    (name for name, spec in SPECS.items() if spec.hint and not spec.fold),
+    key=lambda name: SPECS[name].kind != "prompt",
+)
 WAITING, THERE, FAILED, ABSENT = ".+x?"
 
 openers = ThreadPoolExecutor(2, "sdlab thumbnails")
@@ -71,16 +75,15 @@ class Cells:
         self.numbers: dict[Any, list[int]] = {}
         for i, key in enumerate(self.keys):
             self.numbers.setdefault(key, []).append(i)
-        self._told = [
-            name for name in dict.fromkeys((*find_varying(frame), *SHORT)) if name in frame
-        ]  # first what sets cells apart
+        names = dict.fromkeys((*find_varying(frame), *SHORT))  # first what sets cells apart
+        self._told = [name for name in names if name in frame]
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self.keys)
 
     def states(self, running: bool) -> str:
-        """A letter a cell: + there, x failed, and for the others . waiting or ? not rendered."""
+        """Tells each cell by a letter: + there, x failed, . waiting or ? not rendered."""
         missing = WAITING if running else ABSENT
         return "".join(
             THERE if path is not None else FAILED if error is not None else missing
@@ -88,14 +91,14 @@ class Cells:
         )
 
     def require(self, i: int, most: int | None = None) -> int:
-        """The number of a cell, or an error that says which there are."""
+        """Gives the number of a cell, or an error that says which there are."""
         count = len(self.paths) if most is None else most
         if not 0 <= int(i) < count:
             raise IndexError(f"there is no cell {i}: they are numbered from 0 to {count - 1}")
         return int(i)
 
     def key(self, i: int) -> str:
-        """By which the store knows a row's picture."""
+        """Gives the key by which the store knows a row's picture."""
         if self.keys[self.require(i, len(self))] is None:
             raise ValueError(
                 f"row {i} has no key, so a star would belong to nothing; show the frame of"
@@ -111,18 +114,19 @@ class Cells:
             self.errors[i] = self.errors[i] if error is None else hide_home(error)
 
     def landed(self, key: str) -> list[int]:
-        """Takes note that the picture of that key is in the store; the numbers of its cells."""
+        """Takes note that the picture of that key is stored; gives the numbers of its cells."""
         for i in self.numbers.get(key, ()):
-            self.paths[i] = str(self.store.path(key))
+            self.paths[i] = str(self.store.path(key)) if self.store else None
         return self.numbers.get(key, [])
 
     def failed(self, key: str, error: str) -> list[int]:
+        """Takes note that the cell of that key failed; gives the numbers of its cells."""
         for i in self.numbers.get(key, ()):
             self.errors[i] = hide_home(error)
         return self.numbers.get(key, [])
 
     def add(self, requests: Sequence[Request]) -> int:
-        """Room for variations; the number of the first."""
+        """Makes room for variations, and gives the number of the first."""
         with self._lock:
             first = len(self.paths)
             self.variations += requests
@@ -131,6 +135,7 @@ class Cells:
             return first
 
     def request(self, i: int) -> Request:
+        """Gives the recipe of a cell, or an error that says what is not known of it."""
         i = self.require(i)
         if i >= len(self):
             return self.variations[i - len(self)]
@@ -140,7 +145,7 @@ class Cells:
             return read_requests(row)[0]
         with suppress(
             OSError, ValueError, TypeError
-        ):  # the picture itself may say what the frame does not
+        ):  # the picture may say what the frame does not
             if record := read_record(self.paths[i]):
                 return Request(**record["request"])
         raise ValueError(
@@ -149,7 +154,7 @@ class Cells:
         )
 
     def tip(self, i: int) -> str:
-        """The recipe in short, a line for each field that says something."""
+        """Tells the recipe in short, a line for each field that says something."""
         if i >= len(self):
             return f"seed: {self.request(i).seed}"
         found = {name: to_plain(self._short[name].iloc[i]) for name in self._told}
@@ -160,18 +165,15 @@ class Cells:
         )
 
     def pictures(self, cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:
-        """The message that shows these cells, and its buffers: a thumbnail of each that has a picture."""
+        """Makes the message that shows these cells, and its buffers, the thumbnails there are."""
         told, buffers, px = [], [], max(32, min(px, 512))
-        list(
-            openers.map(
-                lambda path: path and cached(path, px), [self.paths[self.require(i)] for i in cells]
-            )
-        )
+        paths = [self.paths[self.require(i)] for i in cells]
+        list(openers.map(cache_thumbnail, filter(None, paths), itertools.repeat(px)))
         for i in cells:
             cell: dict[str, Any] = {"i": i, "tip": self.tip(i), "picture": False}
             try:
                 if self.paths[i] is not None:
-                    buffers.append(thumbnail(self.paths[i], px))
+                    buffers.append(make_thumbnail(self.paths[i], px))
                     cell["picture"] = True
                 elif self.errors[i] is not None:
                     cell["error"] = format_value(self.errors[i])
@@ -181,7 +183,7 @@ class Cells:
         return {"kind": "cells", "cells": told}, buffers
 
     def whole(self, i: int) -> tuple[dict[str, Any], list[bytes]]:
-        """The message that shows a cell's own file with its recipe, and what is known about it."""
+        """Makes the message with a cell's own file, its recipe, and what is known about it."""
         path, error, buffers, recipe = self.paths[self.require(i)], self.errors[i], [], {}
         with suppress(ValueError):
             recipe = self.request(i).to_dict()
@@ -205,20 +207,20 @@ class Cells:
         )
 
     def measured(self, i: int) -> dict[str, str]:
-        """What the columns beside the recipe say of a row, as people write it."""
+        """Tells what the columns beside the recipe say of a row, as people write it."""
         row = self._now().iloc[i]
         found = {name: to_plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}
-        return {name: brief(value) for name, value in found.items() if value is not None}
+        return {name: format_brief(value) for name, value in found.items() if value is not None}
 
 
-def cached(path: str, px: int) -> None:
-    """Puts a thumbnail into the cache, beside others in other threads; whoever fetches it hears of an error."""
+def cache_thumbnail(path: str, px: int) -> None:
+    """Puts a thumbnail into the cache; whoever fetches it hears of an error."""
     with suppress(OSError):
-        thumbnail(path, px)
+        make_thumbnail(path, px)
 
 
-def brief(value: Any) -> str:
-    """A value for people: a measured number with as many digits as it is worth."""
+def format_brief(value: Any) -> str:
+    """Formats a value for people: a measured number with as many digits as it is worth."""
     if not isinstance(value, float) or value.is_integer():
         return format_value(value)
     return f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"

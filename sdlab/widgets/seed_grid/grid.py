@@ -1,4 +1,4 @@
-"""`SeedGrid`: a frame's pictures, or a running job's, as a labelled grid to look at, zoom into, star and rate."""
+"""`SeedGrid`: the pictures of a frame or a running job in a labelled grid."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ...render.job import Job
 from ...results.code import write_grid_code
 from ...results.frame import column_values, describe_constant
 from ...results.grid import require_pictures
-from ..panel import Panel, after, source, told, workers
+from ..panel import Panel, describe_error, source, start_timer, workers
 from ..pictures import THUMBNAIL
 from .cells import Cells
-from .places import Places, places_of
-from .still import grid_table
+from .places import Places, arrange_places
+from .still import render_grid
 
 PAUSE = 0.15  # seconds between two messages about a job
 BATCH = 50  # pictures in a message
@@ -79,7 +79,7 @@ class SeedGrid(Panel):
     _css = source("page.css", "seed_grid/grid.css")
     title = traitlets.Unicode().tag(sync=True)
     places = traitlets.Dict().tag(sync=True)
-    captions = traitlets.List().tag(sync=True)
+    captions: Any = traitlets.List().tag(sync=True)
     shared = traitlets.Unicode().tag(sync=True)
     cell_px = traitlets.Int(128, min=32, max=512).tag(sync=True)
     states = traitlets.Unicode().tag(sync=True)
@@ -89,7 +89,7 @@ class SeedGrid(Panel):
     where = traitlets.List(traitlets.Int()).tag(sync=True)
     only_starred = traitlets.Bool(False).tag(sync=True)
     starred = traitlets.List(traitlets.Int()).tag(sync=True)
-    ratings = traitlets.List().tag(sync=True)  # [row, 1 to 5]
+    ratings: Any = traitlets.List().tag(sync=True)  # [row, 1 to 5]
     focused = traitlets.Int(0).tag(sync=True)
     opened = traitlets.Int(-1).tag(sync=True)
     recoded = traitlets.Int(
@@ -106,22 +106,20 @@ class SeedGrid(Panel):
         cell_px: int = 128,
     ) -> None:
         if not isinstance(results, (pd.DataFrame, Job)):
-            raise TypeError(
-                f"SeedGrid takes the frame of run(), or a Job, not {type(results).__name__}"
-            )
-        self.job = results if isinstance(results, Job) else None
-        frame = self.job.frame() if self.job else results
+            kind = type(results).__name__
+            raise TypeError(f"SeedGrid takes the frame of run(), or a Job, not {kind}")
+        self.job: Job | None = results if isinstance(results, Job) else None
+        frame: pd.DataFrame = results.frame() if isinstance(results, Job) else results
         require_pictures(frame)
-        self._places: Places = places_of(frame, row, col)
+        self._places: Places = arrange_places(frame, row, col)
         self._settings = self._places.settings()
-        self._cells = Cells(frame, self.job and self.job.frame, self.job and self.job.store)
+        job = (self.job.frame, self.job.store) if self.job else (None, None)
+        self._cells = Cells(frame, *job)
         self._news: dict[int, Any] = {}  # row: a sketch, or None where there is something final
         self._lock, self._speaking, self._telling = threading.RLock(), threading.Lock(), False
-        self._view, self._code = None, (-1, "")
-        self._varying, self._varied = (
-            threading.Lock(),
-            {},
-        )  # cell: (its job, the number of its first variation)
+        self._view: Any = None
+        self._code, self._varying = (-1, ""), threading.Lock()
+        self._varied: dict[int, tuple[Job, int]] = {}  # cell: (its job, its first variation)
         super().__init__(
             title=title,
             cell_px=cell_px,
@@ -144,7 +142,7 @@ class SeedGrid(Panel):
 
     @property
     def value(self) -> pd.DataFrame:
-        """The rows in view: those of the sliders' setting, or the starred ones, with the stars and ratings of now."""
+        """The rows in view, of the sliders' setting or starred, with their stars and ratings."""
         frame = self.job.frame() if self.job else self._cells.frame
         stars, rated, rows = set(self.starred), dict(self.ratings), range(len(frame))
         return frame.assign(
@@ -153,7 +151,7 @@ class SeedGrid(Panel):
         ).iloc[self.in_view()]
 
     def in_view(self) -> list[int]:
-        """The numbers of the rows in view."""
+        """Lists the numbers of the rows in view."""
         setting, stars = tuple(self.where), set(self.starred)
         return [
             i
@@ -181,9 +179,7 @@ class SeedGrid(Panel):
     @property
     def code(self) -> str:
         """Python that makes the rows in view again and draws them."""
-        if (
-            self._code[0] != self.recoded
-        ):  # made when somebody asks: it takes a second for 10,000 rows
+        if self._code[0] != self.recoded:  # made when asked for: 10,000 rows take a second
             self._code = self.recoded, self._code_of(*self._view)
         return self._code[1]
 
@@ -201,18 +197,20 @@ class SeedGrid(Panel):
             return f"# these rows are no requests: {error}"
 
     def settle(self) -> None:
+        """Waits for the job."""
         if self.job:
             self.job.wait()
 
     def static(self) -> str:
-        return grid_table(
+        """Renders the pictures in view."""
+        return render_grid(
             self._cells,
             self._places,
             self.in_view(),
-            None if self.only_starred else self.where,
-            set(self.starred),
-            dict(self.ratings),
-            self.status or self.shared,
+            where=None if self.only_starred else self.where,
+            starred=set(self.starred),
+            ratings=dict(self.ratings),
+            note=self.status or self.shared,
         )
 
     # What the page asks
@@ -247,7 +245,16 @@ class SeedGrid(Panel):
     # Stars and ratings
 
     def rate(self, cell: int, **opinion: Any) -> None:
-        """Stars (`starred=True`) or rates (`rating=1` to 5, or None) a row of the frame, counted from 0, in the store."""
+        """Stars or rates a row of the frame in the store.
+
+        Parameters
+        ----------
+        cell : int
+            The row, counted from 0.
+        starred : bool, optional
+        rating : int or None, optional
+            1 to 5.
+        """
         key, store = (
             self._cells.key(cell),
             self._require_store("no place to keep stars and ratings"),
@@ -283,9 +290,8 @@ class SeedGrid(Panel):
         """
         request, store = self._cells.request(cell), self._require_store("no place for more")
         seeds = range(request.seed + 1, request.seed + 9) if seed is None else seed
-        others = sweep(
-            request.but(prompt="", negative_prompt=""), seed=seeds
-        )  # without the prompts: their braces are plain
+        bare = request.but(prompt="", negative_prompt="")  # the braces in prompts are plain
+        others = sweep(bare, seed=seeds)
         job = Job([request.but(seed=other.seed) for other in others], store, progress=False)
         first = self._cells.add(job.requests)
         if seed is None:
@@ -294,7 +300,7 @@ class SeedGrid(Panel):
         return job
 
     def _vary_once(self, cell: int) -> None:
-        """The page asks again if it has waited long, and anew after a reload: then it is told again, and nothing rendered."""
+        """Varies a cell unless that was done: a page asks again after a long wait or a reload."""
         with self._varying:
             job, first = self._varied.get(cell, (None, 0))
             if job is not None and job.state in ("running", "done"):
@@ -307,9 +313,9 @@ class SeedGrid(Panel):
 
         def heard(event: Event) -> None:
             if event.kind in ("landed", "failed"):
-                self._send_variation(numbers[event.key], event.key, event.error)
+                self._send_variation(numbers[str(event.key)], str(event.key), event.error)
             elif event.kind == "ended" and job.exception is not None:
-                self.send(told(job.exception))
+                self.send(describe_error(job.exception))
 
         numbers = {key: first + n for n, key in enumerate(job.keys)}
         places = [{"i": first + n, "seed": request.seed} for n, request in enumerate(job.requests)]
@@ -324,7 +330,7 @@ class SeedGrid(Panel):
 
     def _send_variation(self, i: int, key: str, error: str | None) -> None:
         if error is None:
-            self._cells.paths[i] = str(self._cells.store.path(key))
+            self._cells.paths[i] = str(self._require_store("no picture").path(key))
         else:
             self._cells.errors[i] = error
         content, buffers = self._cells.pictures([i], 256)
@@ -333,21 +339,19 @@ class SeedGrid(Panel):
     # The job
 
     def _heard(self, event: Event) -> None:
-        """Takes note of an event, on one of the job's threads; the page is told a little later, of several at once."""
+        """Takes note of an event, on a thread of the job; the page is told of several at once."""
+        key = str(event.key)
         with self._lock:
-            cells = (
-                self._cells.landed(event.key)
-                if event.kind == "landed"
-                else (
-                    self._cells.failed(event.key, event.error)
-                    if event.kind == "failed"
-                    else self._cells.numbers.get(event.key, [])
-                )
-            )
+            if event.kind == "landed":
+                cells = self._cells.landed(key)
+            elif event.kind == "failed":
+                cells = self._cells.failed(key, str(event.error))
+            else:
+                cells = self._cells.numbers.get(key, [])
             self._news |= dict.fromkeys(cells, event.image)
             if not self._telling and event.kind != "ended":
                 self._telling = True
-                after(PAUSE, self._tell)
+                start_timer(PAUSE, self._tell)
         if event.kind == "ended":
             self._tell()
             self._cells.settle()
@@ -355,13 +359,12 @@ class SeedGrid(Panel):
             self.refresh()
 
     def _tell(self) -> None:
-        """Tells the page what landed since the last time, and shows it sketches of what is at work."""
-        with (
-            self._speaking
-        ):  # one after the other, so that nothing is still to be said when the last has spoken
+        """Tells the page what landed since the last time, and shows sketches of what is at work."""
+        with self._speaking:  # in turn: nothing is left to be said when the last has spoken
             self._tell_news()
 
     def _tell_news(self) -> None:
+        assert self.job is not None
         with self._lock:
             self._telling = False
             news, self._news = self._news, {}

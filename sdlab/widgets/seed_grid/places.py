@@ -1,4 +1,4 @@
-"""Where each row of a frame stands in a grid: what names the rows, the columns, and the sliders for all else that varies."""
+"""Where each row of a frame stands in a grid: its row, its column, its setting of sliders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Names = str | Sequence[str] | None
 
 @dataclass(frozen=True)
 class Axis:
-    """Columns of the frame, and the values that they take together, in order of first appearance."""
+    """Columns of the frame, and the values that they take together, the first met first."""
 
     names: list[str]
     found: list[tuple] = field(repr=False)
@@ -60,7 +60,7 @@ class Places:
         return [name for axis in (*self.sliders, self.row, self.col) for name in axis.names]
 
     def setting(self, i: int) -> tuple[int, ...]:
-        """Row i's setting of the sliders."""
+        """Gives row i's setting of the sliders."""
         rest, out = self.at[i] // self.a_page, []
         for axis in reversed(self.sliders):
             rest, index = divmod(rest, len(axis.found))
@@ -68,10 +68,11 @@ class Places:
         return tuple(reversed(out))
 
     def settings(self) -> list[tuple[int, ...]]:
+        """Lists the setting of the sliders of each row."""
         return [self.setting(i) if self.sliders else () for i in range(len(self.at))]
 
     def described(self) -> dict[str, Any]:
-        """All this as JSON for the page."""
+        """Gives all this as JSON for the page."""
         rows, cols = ([], []) if self.in_order else (self.row.labels, self.col.labels)
         return {
             "at": self.at,
@@ -83,8 +84,15 @@ class Places:
         }
 
 
-def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
-    """The grid of a frame. With neither rows nor columns given, the seeds stand across, what else varies first stands down.
+def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
+    """Arranges the rows of a frame in a grid.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    row, col : str or list of str, optional
+        Columns of the frame. With neither, the seeds stand across, and what else varies first
+        stands down.
 
     Raises
     ------
@@ -98,16 +106,20 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
     if not rows and not cols:
         return Places(
-            Axis([], [()]), Axis([], [()]), [], list(range(len(frame))), captions(frame, differing)
+            Axis([], [()]),
+            Axis([], [()]),
+            [],
+            list(range(len(frame))),
+            write_captions(frame, differing),
         )
-    rest = what_else(frame, rows + cols, differing)
+    rest = choose_sliders(frame, rows + cols, differing)
     refuse_shared_places(
         frame,
         list(zip(row_tuples(frame, rows), row_tuples(frame, [*cols, *rest]))),
         rows,
         [*cols, *rest],
     )
-    axes = [axis_of(frame, names) for names in [[name] for name in rest] + [rows, cols]]
+    axes = [make_axis(frame, names) for names in [[name] for name in rest] + [rows, cols]]
     at = [0] * len(frame)
     for axis in axes:
         number = {value: n for n, value in enumerate(axis.found)}
@@ -115,15 +127,16 @@ def places_of(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             place * len(axis.found) + number[value]
             for place, value in zip(at, row_tuples(frame, axis.names))
         ]
-    return Places(axes[-2], axes[-1], axes[:-2], at, captions(frame, [*rest, *rows, *cols]))
+    return Places(axes[-2], axes[-1], axes[:-2], at, write_captions(frame, [*rest, *rows, *cols]))
 
 
-def axis_of(frame: pd.DataFrame, names: list[str]) -> Axis:
+def make_axis(frame: pd.DataFrame, names: list[str]) -> Axis:
+    """Makes the axis of these columns."""
     return Axis(names, list(dict.fromkeys(row_tuples(frame, names))))
 
 
-def what_else(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
-    """The fewest further columns of those, in their order, that tell apart what shares a row and a column."""
+def choose_sliders(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
+    """Chooses the fewest further columns that tell apart what shares a row and a column."""
     chosen = list(axes)
     count = len(set(row_tuples(frame, chosen)))
     for name in differing:
@@ -133,8 +146,8 @@ def what_else(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) ->
     return chosen[len(axes) :]
 
 
-def captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """What these columns say of each row, in a line: "guidance_scale 4 · seed 0", the prompt without its name."""
+def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Says in a line what these columns say of each row: "a cat · guidance_scale 4 · seed 0"."""
 
     def said(name: str, value: Any) -> str:
         return format_value(value) if name == "prompt" else f"{name} {format_value(value)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -11,58 +11,55 @@ import ipywidgets
 import traitlets
 
 from ...models.catalogue import available
-from ...pictures import PICTURES
 from ...recipe.request import Request
+from ...recipe.schedulers import SCHEDULERS
+from ...recipe.sweep import Sweep
 from ...render.job import Job
-from ...render.plan import list_requests
 from ...results.frame import join_words
 from ...store.store import Store
 from ..panel import Kept, workers
 from ..seed_grid.grid import SeedGrid
+from .code import name_folder, write_code
 from .fields import (
-    FOLDED,
     FOLDS,
-    HINTS,
+    SHOWN,
     Field,
     Fold,
-    box,
-    named,
-    offer,
-    opened,
+    PictureField,
+    list_names,
+    make_box,
+    make_side,
+    offer_names,
+    open_store,
+    render_message,
+    render_settings,
     require_sides,
-    said,
-    settings_table,
-    side,
 )
-from .fields_picture import PictureField
-from .look import Look, lend, looked_up, once, place_of
+from .outlook import Outlook, drop_repeats, lend_pictures, look_ahead, place_error
 from .page import FormPage
-from .plan import ORDER, Reading, folder_of, heard, read
-from .texts import texts_of
+from .reading import Reading, join_errors, read_texts
+from .texts import AXES, hear_warnings, read_plan, write_texts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-START = {name: "" for name in HINTS} | {"model": (Request().model,), "scheduler": (), "seed": "0"}
-ahead = ThreadPoolExecutor(
-    1, "sdlab form"
-)  # looks up what is finished, one question after the other
+ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one after the other
 Names = str | Sequence[str] | None
 
 
 class SweepForm(Kept, ipywidgets.VBox):
-    """A form that makes a sweep and runs it; what it makes is in `.value`, and the Python for that in `.code`.
+    """A form that makes a sweep and runs it; the sweep is `.value`, and the Python for it `.code`.
 
     Parameters
     ----------
-    requests : Request or iterable of Request, optional
-        A full sweep, or one request, to begin with.
+    plan : Sweep or Request, optional
+        What to begin with: what `sweep` returned, or one request, whose labels are not kept.
     store : Store or path
         Where the pictures go.
     row, col : str or list of str, optional
         What names the rows and columns of the grid, as for `SeedGrid`.
     models : str or list of str, optional
-        Names or folders of models to offer besides those in `MODELS` and in the requests.
+        Names or folders of models to offer besides those in `MODELS` and in the plan.
 
     Attributes
     ----------
@@ -79,10 +76,9 @@ class SweepForm(Kept, ipywidgets.VBox):
     Raises
     ------
     ValueError
-        The requests are no full sweep; the message says what is missing. Rows or columns that no
-        sweep varies.
+        Rows or columns that no sweep varies; weights that are not here; several texts to replace.
     TypeError
-        A store, models, rows or columns that are none.
+        A plan, store, models, rows or columns that are none.
 
     Examples
     --------
@@ -96,41 +92,35 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def __init__(
         self,
-        requests: Request | Iterable[Request] | None = None,
+        plan: Sweep | Request | None = None,
         store: Store | str = "runs/sweep",
         *,
         row: Names = None,
         col: Names = None,
         models: Names = None,
     ) -> None:
-        found = [] if requests is None else list_requests(requests)
-        if requests is not None and not found:
-            raise ValueError("no requests: give a sweep, one Request, or nothing for an empty form")
-        self.store = opened(store)
-        lend(self.store, found)
-        texts, self._order, lost = texts_of(found) if found else (START, list(ORDER), "")
-        require_sides(
-            [] if lost else list(dict.fromkeys(name for each in found for name in each.labels)),
-            row=row,
-            col=col,
-        )
-        self._notes, self._trouble, self._found = {"prompt": lost} if lost else {}, "", Look()
-        self._folder = folder_of(store)
+        self.store, self._folder = open_store(store), name_folder(store)
+        if isinstance(plan, (Sweep, Request)):
+            lend_pictures(self.store, [plan] if isinstance(plan, Request) else plan)
+        plan = read_plan(plan)
+        require_sides(list(dict.fromkeys(n for r in plan for n in r.labels)), row=row, col=col)
+        slots = iter(plan.axes)  # they keep their order, in the places that these fields have
+        self._order = [next(slots) if name in plan.axes else name for name in AXES]
+        self._trouble, self._found = "", Outlook()
         self.job: Job | None = None
         self.grid: SeedGrid | None = None
-        self._lock, self._starting, self._settled = (
-            threading.RLock(),
-            threading.Lock(),
-            threading.Event(),
-        )
+        self._lock, self._starting = threading.RLock(), threading.Lock()
+        self._settled = threading.Event()
         self._script = FormPage(self._look_again)
         self.uid = self._script.uid
-        offered = dict.fromkeys([*available(None), *named("models", models), *texts["model"]])
+        choices = {"model": [*available(None), *list_names("models", models)]}
+        choices["scheduler"] = list(SCHEDULERS)
+        texts = write_texts(plan)
         self._fields = {
-            name: (PictureField if name in PICTURES else Field)(
-                name, texts[name], list(offered), self.uid
+            name: (PictureField if spec.kind == "picture" else Field)(
+                name, texts[name], self.uid, choices.get(name, ())
             )
-            for name in HINTS
+            for name, spec in SHOWN.items()
         }
         self.fields = {name: field.control for name, field in self._fields.items()}
         super().__init__()
@@ -139,7 +129,7 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def _build(self, row: Names, col: Names) -> None:
         """Makes the parts around the fields, and listens to all."""
-        self._row, self._col = side("rows", row), side("columns", col)
+        self._row, self._col = make_side("rows", row), make_side("columns", col)
         self._run = ipywidgets.Button(
             description="Run", button_style="primary", tooltip="Renders what is not finished yet"
         )
@@ -151,14 +141,15 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._folds = [
             Fold(title, [self._fields[name] for name in names], self.uid)
             for title, names in FOLDS.items()
+            if title
         ]
         self._line, self._problem = ipywidgets.HTML(), ipywidgets.HTML()
         self._place = ipywidgets.VBox()
         self._unfold()
         self.children = [
-            box([self._fields[name] for name in HINTS if name not in FOLDED], "sdl-fields"),
+            make_box([self._fields[name] for name in FOLDS[""]], "sdl-fields"),
             *self._folds,
-            box([self._run, self._stop, self._row, self._col], "sdl-run"),
+            make_box([self._run, self._stop, self._row, self._col], "sdl-run"),
             self._line,
             self._problem,
             self._script,
@@ -175,15 +166,13 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._stop.on_click(lambda _: self.stop())
 
     def __repr__(self) -> str:
-        return (
-            "<SweepForm:"
-            f" {self._reading.wrong() or (self.job.progress if self.running else self.status)}>"
-        )
+        said = self.job.progress if self.job and self.running else self.status
+        return f"<SweepForm: {join_errors(self.errors) or said}>"
 
     @property
-    def value(self) -> list[Request]:
-        """The requests of the sweep; ValueError that says what is wrong at which field."""
-        return self._reading.requests()
+    def value(self) -> Sweep:
+        """The sweep; ValueError that says what is wrong at which field."""
+        return self._reading.to_sweep()
 
     @property
     def results(self) -> pd.DataFrame:
@@ -196,9 +185,9 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._script.shown_anew()
 
     def static(self) -> str:
-        return settings_table(self._texts(), "" if self.grid else self.status) + (
-            self.grid.static() if self.grid else ""
-        )
+        """Renders the settings, and the grid of the last run."""
+        settings = render_settings(self._texts(), "" if self.grid else self.status)
+        return settings + (self.grid.static() if self.grid else "")
 
     # What is filled in
 
@@ -206,13 +195,14 @@ class SweepForm(Kept, ipywidgets.VBox):
         return {name: field.text for name, field in self._fields.items()}
 
     def _changed(self, change: Any = None) -> None:
-        """Reads the fields, and has looked up what the store says of the cells; the latest question wins."""
+        """Reads the fields, and has looked up what the store says; the latest question wins."""
         if change:
-            self._notes, self._trouble = {}, ""
+            self._trouble = ""
         with self._lock:
             self._asked = asked = object()
             self._settled.clear()
-            self._found, self._reading = Look(), (reading := read(self._texts(), self._order))
+            self._found = Outlook()
+            self._reading = reading = read_texts(self._texts(), self._order)
             self._write_code()
             cells = f"{reading.cells:,} cell{'s' * (reading.cells != 1)}"
             self._show(f"{cells} …" if not reading.errors else "", reading.errors)
@@ -225,66 +215,75 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _look_ahead(self, asked: object, reading: Reading) -> None:
         if asked is not self._asked:
             return
-        look = looked_up(reading, self.store)
+        found = look_ahead(reading, self.store)
         with self._lock:
             if asked is not self._asked:
                 return
-            news, self._found = look != self._found, look
-            self._show(look.status, look.errors)
-            for choice in (self._row, self._col):
-                offer(choice, look.names)
+            news, self._found = found != self._found, found
+            self._show(found.status, found.errors)
+            for side in (self._row, self._col):
+                offer_names(side, found.names)
             self._write_code()
             self._settled.set()
         if news:
             self.refresh_soon()
 
     def _look_again(self) -> None:
-        """Has the store asked once more: another cell, or another notebook, may have rendered what was missing."""
+        """Has the store asked once more: another cell or notebook may have rendered something."""
         with self._lock:
             if self._settled.is_set() and not self.running and not self.errors:
                 self._settled.clear()
                 ahead.submit(self._look_ahead, self._asked, self._reading)
 
     def settled(self, timeout: float | None = None) -> bool:
-        """Waits until `status` and `errors` are about what is filled in; False if that takes longer than `timeout` seconds."""
+        """Waits until `status` and `errors` are about what is filled in; False if it takes longer.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            In seconds.
+        """
         return self._settled.wait(timeout)
 
     def _show(self, status: str, errors: dict[str, str]) -> None:
         """Shows the status, the errors at their fields, and whether Run can be pressed."""
         self.errors, self.status = errors, status
-        notes = self._notes | self._found.notes | self._reading.notes
+        notes = self._found.notes | self._reading.notes
         for name, field in self._fields.items():
             field.say(errors.get(name, ""), notes.get(name, ""))
-            if name in PICTURES:
+            if isinstance(field, PictureField):
                 field.show(self._reading.values.get(name, ()))
         for fold in self._folds:
             fold.show(errors)
         wrong = [name for name in self._fields if name in errors]
-        reason = f"Run waits for {join_words(wrong)}: see what is said there." if wrong else ""
-        if self.running:  # what is finished changes by the second, and the grid says it
+        if wrong:
+            status = f"Run waits for {join_words(wrong)}: see what is said there."
+        elif self.running:  # what is finished changes by the second, and the grid says it
             status = "A job is running: how far it is stands above its pictures."
-        self._line.value = said(reason or status, "status", f"sdl-{self.uid}-status")
-        self._line.value += said(notes.get("", ""), "note", f"sdl-{self.uid}-note")
-        self._problem.value = said(
-            errors.get("", self._trouble), "error", f"sdl-{self.uid}-problem"
-        )
-        self._problem.layout.display = "" if self._problem.value else "none"
-        self._script.errors = {name: f"sdl-{self.uid}-{name}" for name in wrong}
+        place = f"sdl-{self.uid}"
+        self._line.value = render_message(status, "status", f"{place}-status")
+        self._line.value += render_message(notes.get("", ""), "note", f"{place}-note")
+        trouble = errors.get("", self._trouble)
+        self._problem.value = render_message(trouble, "error", f"{place}-problem")
+        self._problem.layout.display = "" if trouble else "none"
+        self._script.errors = {name: f"{place}-{name}" for name in wrong}
         self._show_buttons()
 
     def _show_buttons(self) -> None:
-        self._run.disabled, self._stop.disabled = (
-            self.running or bool(self.errors),
-            not self.running,
-        )
-        reason = "a job is running" if self.running else self._reading.wrong()
+        self._run.disabled = self.running or bool(self.errors)
+        self._stop.disabled = not self.running
+        reason = "a job is running" if self.running else join_errors(self.errors)
         self._run.tooltip = (
             f"Not now: {reason}" if self._run.disabled else "Renders what is not finished yet"
         )
 
     def _write_code(self, _: Any = None) -> None:
-        self.code = self._script.code = self._reading.code(
-            self._folder, self._row.value, self._col.value, self._found.repeated
+        self.code = self._script.code = write_code(
+            self._reading,
+            self._folder,
+            row=self._row.value,
+            col=self._col.value,
+            repeated=self._found.repeated,
         )
 
     def _unfold(self, _: Any = None) -> None:
@@ -306,8 +305,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         if self.running or not self._starting.acquire(blocking=False):
             raise ValueError("a job of this form is running; form.stop() ends it within a step")
         try:
-            with heard():  # the form's notes say of what it warns
-                job = Job(once(self.value), self.store, progress=False)
+            with hear_warnings():  # the form's notes say of what it warns
+                job = Job(drop_repeats(self.value), self.store, progress=False)
             grid = self._grid_of(job)
         finally:
             self._starting.release()
@@ -329,7 +328,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         return grid
 
     def stop(self) -> None:
-        """Ends the running job within one step; what is finished is kept, and `run()` goes on from there."""
+        """Ends the running job within one step; `run()` goes on from what is finished."""
         if self.job:
             self.job.stop()
 
@@ -344,10 +343,10 @@ class SweepForm(Kept, ipywidgets.VBox):
             self._tell(error)
 
     def _tell(self, error: BaseException) -> None:
-        place, text = place_of(f"{error}" or type(error).__name__)
+        errors = place_error(error)
         with self._lock:
-            self._trouble = "" if place else text
-            self._show(self.status, self.errors | ({place: text} if place else {}))
+            self._trouble = errors.pop("", "")
+            self._show(self.status, self.errors | errors)
 
     def _ended(self, job: Job) -> None:
         with self._lock:

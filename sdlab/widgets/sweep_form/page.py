@@ -12,16 +12,14 @@ from .fields import HINTS
 
 
 class FormPage(Panel):
-    """The code with its copy button, what tells screen readers about the fields, and the line that says if Python is gone."""
+    """The code, what screen readers hear of the fields, and the line that misses Python."""
 
     _esm = source("page.js", "sweep_form/form.js")
     _css = source("page.css", "sweep_form/form.css")
     code = traitlets.Unicode().tag(sync=True)
     errors = traitlets.Dict().tag(sync=True)
-    folds = traitlets.Dict().tag(
-        sync=True
-    )  # {what a button is called: whether its fields are shown}
-    hints = traitlets.Dict({name: hint for name, (_, hint) in HINTS.items()}).tag(sync=True)
+    folds = traitlets.Dict().tag(sync=True)  # {title of a fold: whether its fields are shown}
+    hints = traitlets.Dict(HINTS).tag(sync=True)
 
     def __init__(self, look: Callable[[], None]) -> None:
         super().__init__()
