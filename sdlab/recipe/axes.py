@@ -24,7 +24,8 @@ MAX_VALUES = 1_000_000
 MANY = re.compile(r"(\d*)(-?)(\d*)\$\$")  # how many of the choices: 2$$ or 1-2$$
 CHOICE_NAME = re.compile(r"\s*(\w[\w ]*?)\s*=")
 WEIGHT = re.compile(r"\s*\d*\.?\d+::")
-ESCAPED = dict(zip((r"\{", r"\|", r"\}"), "\ue000\ue001\ue002"))  # private, while text is parted
+HIDDEN = {"{": "\ue000", "|": "\ue001", "}": "\ue002"}  # private, while a text is taken apart
+PLAIN = str.maketrans({hidden: mark for mark, hidden in HIDDEN.items()})
 
 
 def split_words(text: str) -> list[str]:
@@ -104,16 +105,12 @@ def read_choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
 
 def hide_escapes(text: str) -> str:
     """Puts private characters in the place of escaped braces and bars."""
-    for mark, stand_in in ESCAPED.items():
-        text = text.replace(mark, stand_in)
-    return text
+    return re.sub(r"\\([{|}])", lambda found: HIDDEN[found[1]], text)
 
 
 def restore_escapes(text: str) -> str:
     """Puts plain braces and bars in the place of the private characters."""
-    for mark, stand_in in ESCAPED.items():
-        text = text.replace(stand_in, mark[1])
-    return text
+    return text.translate(PLAIN)
 
 
 def split_pieces(text: str, separator: str | None = None) -> list[str]:

@@ -115,15 +115,12 @@ class Index:
                 return mean * steps
         return None
 
-    def put(self, rows: Iterable[tuple]) -> None:
-        """Writes rows in place of those of the same keys."""
+    def update(self, rows: Iterable[tuple], gone: Iterable[str] = ()) -> None:
+        """Writes rows in place of those of the same keys, and forgets those of other keys."""
         if rows := sorted(rows, key=read_creation):
             self._safely(lambda db: db.executemany(INSERT, rows))
-
-    def drop(self, keys: Iterable[str]) -> None:
-        """Forgets the rows of these keys."""
-        if gone := [(key,) for key in keys]:
-            self._safely(lambda db: db.executemany("DELETE FROM pictures WHERE key = ?", gone))
+        if keys := [(key,) for key in gone]:
+            self._safely(lambda db: db.executemany("DELETE FROM pictures WHERE key = ?", keys))
 
     def _ask(self, sql: str, *values: Any) -> list[tuple]:
         return self._safely(lambda db: db.execute(sql, values).fetchall())
@@ -182,16 +179,11 @@ class Index:
         if self.db is not None:
             self.db.close()
         self.db = None
+        said = f"was damaged ({error}); it is made anew from the pictures"
         if self.failures > 1:
-            warnings.warn(
-                f"{self.file} cannot be used ({error}); this session keeps its index in memory",
-                stacklevel=2,
-            )
-            return
-        warnings.warn(
-            f"{self.file} was damaged ({error}); it is made anew from the pictures", stacklevel=2
-        )
-        for end in () if self.in_memory else ("", "-journal"):
+            said = f"cannot be used ({error}); this session keeps its index in memory"
+        warnings.warn(f"{self.file} {said}", stacklevel=2)
+        for end in ("", "-journal") if self.failures == 1 and not self.in_memory else ():
             with contextlib.suppress(OSError):
                 os.unlink(f"{self.file}{end}")
 

@@ -117,14 +117,13 @@ def walk_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 def encode_json(record: Mapping[str, Any]) -> bytes:
     """Writes JSON in UTF-8; a lone surrogate, which that cannot hold, stays as JSON's escape."""
     text = json.dumps(
-        record, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=convert_value
+        record,
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
+        default=lambda value: value.item() if hasattr(value, "item") else str(value),
     )
     return text.encode("utf-8", "backslashreplace")
-
-
-def convert_value(value: Any) -> Any:
-    """Makes what JSON takes of a NumPy number, or of anything else."""
-    return value.item() if hasattr(value, "item") else str(value)
 
 
 def replace_unprintable(text: str) -> str:

@@ -126,7 +126,7 @@ class Store:
         with self._advise(*PICTURE):
             self.inputs.keep(input_names(vars(recipe)))
             write_whole(path, data)
-        self.index.put(self._read([recipe.key]))
+        self.index.update(self._read([recipe.key]))
         return path
 
     def prepare(self, requests: Iterable[Request] = ()) -> None:
@@ -295,8 +295,7 @@ class Store:
         """Reads those that are there into the index, and drops the known others; the former."""
         rows = list(self._read(keys))
         found = {row[0] for row in rows}
-        self.index.put(rows)
-        self.index.drop(key for key in keys if key in known and key not in found)
+        self.index.update(rows, (key for key in keys if key in known and key not in found))
         return found
 
     def _read(self, keys: Iterable[str]) -> Iterator[tuple]:
