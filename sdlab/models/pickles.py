@@ -42,14 +42,14 @@ def harmless() -> Iterator[None]:
         yield
 
 
-def tensors_in(path: Path) -> dict[str, Any]:
+def read_tensors(path: Path) -> dict[str, Any]:
     """Reads the tensors of a pickled checkpoint, by name; raises as `read_pickle` does.
 
     They are left in the file until they are used.
     """
     import torch
 
-    found = contents_of(path)
+    found = read_pickle(path)
     while isinstance(found, Mapping) and "state_dict" in found:
         found = found["state_dict"]
     if not isinstance(found, Mapping):
@@ -57,7 +57,7 @@ def tensors_in(path: Path) -> dict[str, Any]:
     return {str(name): tensor for name, tensor in found.items() if torch.is_tensor(tensor)}
 
 
-def contents_of(path: Path) -> Any:
+def read_pickle(path: Path) -> Any:
     """Reads whatever a pickled checkpoint holds, and runs nothing of it.
 
     Raises
@@ -74,25 +74,25 @@ def contents_of(path: Path) -> Any:
                 str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
             )
     except pickle.UnpicklingError as error:
-        raise ValueError(refusal(path, str(error))) from None
+        raise ValueError(explain_refusal(path, str(error))) from None
     except Exception as error:  # torch has many ways to say that a file ends too early
         raise ValueError(
-            f"{path} is not readable as a checkpoint: is it complete? ({brief(str(error))})"
+            f"{path} is not readable as a checkpoint: is it complete? ({shorten_advice(str(error))})"
         ) from None
 
 
-def brief(error: str) -> str:
+def shorten_advice(error: str) -> str:
     """Shortens torch's long advice to its beginning, in whole words."""
     return textwrap.shorten(error, 150, placeholder=" …")
 
 
-def refusal(path: Path, error: str) -> str:
+def explain_refusal(path: Path, error: str) -> str:
     """Says why a pickle that wants more than tensors is refused."""
-    wanted = unknown_names(path) or re.findall(r"GLOBAL (\S+)", error)
+    wanted = list_unknown_names(path) or re.findall(r"GLOBAL (\S+)", error)
     if not wanted:
         return (
             f"{path} is not readable as a checkpoint: is it complete, and one of PyTorch's?"
-            f" ({brief(error)})"
+            f" ({shorten_advice(error)})"
         )
     return (
         f"{path} is a pickle that asks for {', '.join(sorted(set(wanted)))}, which could run any"
@@ -100,7 +100,7 @@ def refusal(path: Path, error: str) -> str:
     )
 
 
-def unknown_names(path: Path) -> list[str]:
+def list_unknown_names(path: Path) -> list[str]:
     """Lists the names that a pickle in PyTorch's zip format asks for and does not get."""
     import torch
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.resolve import denoised_key, reads_input
+from ..models.resolve import key_of_latents, reads_input
 from ..store.columns import DECIDING_BITS
 from ..store.png import LATENTS, private_chunk, read_record
 from ..store.store import Store
@@ -61,7 +61,7 @@ class Latents:
             cell.request.vae or cell.request.watermark for cell in cells.values()
         ):  # else no two can share
             for key, cell in cells.items():
-                if name := denoised_key(cell.request, plan.natives[cell.request.model]):
+                if name := key_of_latents(cell.request, plan.natives[cell.request.model]):
                     self.names[key] = name
                     self.sharing.setdefault(name, [name]).append(key)
         self.waiting = Counter(self.names.get(cell.key) for group in plan.groups for cell in group)

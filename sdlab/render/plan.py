@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import FieldError
-from ..models.resolve import Native, denoised_key, native, resolve, swapped
+from ..models.resolve import Native, key_of_latents, native, resolve, swap_parts
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
@@ -114,7 +114,7 @@ def grouped(cells: list[Cell], natives: dict[str, Native]) -> list[list[Cell]]:
 
 def knowing(own: Native, words: str | None) -> Native:
     """The model with these textual inversions alone in it, as far as texts are concerned."""
-    return swapped(own, Request(textual_inversion=words))
+    return swap_parts(own, Request(textual_inversion=words))
 
 
 def chunks(own: Native, syntax: str | None, *prompts: str) -> int:
@@ -327,7 +327,7 @@ def costs(found: Plan, store: Store) -> list[tuple[list[Cell], float]]:
     if not any(cell.request.vae or cell.request.watermark for cell in found.cells):
         return [(group, 1.0) for group in found.groups]
     names = {
-        cell.key: denoised_key(cell.request, found.natives[cell.request.model]) or cell.key
+        cell.key: key_of_latents(cell.request, found.natives[cell.request.model]) or cell.key
         for cell in found.cells
     }
     todo = {cell.key for group in found.groups for cell in group}

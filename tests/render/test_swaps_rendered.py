@@ -15,7 +15,7 @@ from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 import sdlab.models.pipeline
 from sdlab import Request, run, sweep
 from sdlab.models.pipeline import load, quiet
-from sdlab.models.resolve import native, resolve, swapped
+from sdlab.models.resolve import native, resolve, swap_parts
 from sdlab.render.denoise import Renderer
 
 LAYOUTS = {"peft": write_peft_lora, "kohya": write_kohya_lora}
@@ -64,7 +64,7 @@ def base(random_v1):
 
 def made(request, dtype="float32"):
     """The picture (H, W, 3) in 0..1 before it is rounded."""
-    own = swapped(native(request.model), request)
+    own = swap_parts(native(request.model), request)
     with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):
         return Renderer(load(own, "cpu", dtype), 1).pictures([resolve(request)])[0].image
 
@@ -282,7 +282,7 @@ def test_half_precision_holds_for_all_parts(base, files, dtype):
     )
     found, exact, plain = made(asked, dtype), made(asked), made(base)
     assert np.abs(found - exact).max() < 0.2 * np.abs(exact - plain).max()
-    pipe = load(swapped(native(base.model), asked), "cpu", dtype).pipe
+    pipe = load(swap_parts(native(base.model), asked), "cpu", dtype).pipe
     assert {
         tensor.dtype
         for part in (pipe.unet, pipe.vae, pipe.text_encoder)
