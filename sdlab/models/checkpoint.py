@@ -16,7 +16,7 @@ from typing import Any
 
 from .heads import PICKLES, Shapes, read_shapes
 from .locate import SUFFIXES, find_weights
-from .pickles import harmless
+from .pickles import admit_harmless
 from .tasks import NOT_RUN, find_tasks, list_channels
 
 CONFIGS = Path(__file__).with_name("configs")
@@ -215,7 +215,7 @@ def open_single_file(path: Path, config: Path, dtype: Any) -> Any:
     require_complete(path, config)
     own = getattr(diffusers, find_tasks(count_channels(path))[0].pipeline)
     kind = own if hasattr(own, "from_single_file") else diffusers.StableDiffusionPipeline
-    with harmless() if path.suffix.lower() in PICKLES else nullcontext():
+    with admit_harmless() if path.suffix.lower() in PICKLES else nullcontext():
         pipe = kind.from_single_file(
             str(path),
             config=str(config),

@@ -20,7 +20,7 @@ class Inert:
 
 
 @contextmanager
-def harmless() -> Iterator[None]:
+def admit_harmless() -> Iterator[None]:
     """Lets `torch.load(weights_only=True)` meet what published checkpoints hold beside tensors.
 
     These are, in those of Stable Diffusion v1, NumPy numbers, and Lightning's ModelCheckpoint as a
@@ -69,7 +69,7 @@ def read_pickle(path: Path) -> Any:
     import torch
 
     try:
-        with harmless():
+        with admit_harmless():
             return torch.load(
                 str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
             )
@@ -107,7 +107,7 @@ def list_unknown_names(path: Path) -> list[str]:
     if not zipfile.is_zipfile(path):
         return []
     try:
-        with harmless():
+        with admit_harmless():
             return torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
     except Exception:  # whatever a hostile or damaged file does to the reader: the refusal stands
         return []

@@ -58,7 +58,7 @@ class Loaded:
 
     def exchange(self, swaps: Swaps) -> None:
         """Puts parts in place of the model's own, and its own back for the others."""
-        with quiet():
+        with silence_libraries():
             exchange_parts(self.pipe, self.own, swaps)
 
     def settle(self, memory: str) -> Loaded:
@@ -155,7 +155,7 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
     """Reads a model's pipeline, still onto the CPU; nothing is downloaded."""
     import torch
 
-    with quiet():
+    with silence_libraries():
         pipe = open_pipeline(model, getattr(torch, dtype))
     if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
         pipe.vae.float()  # an upscaler's overflows, says diffusers
@@ -204,7 +204,7 @@ def cells_together(height: int, width: int, threads: int) -> int:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_libraries() -> Iterator[None]:
     """Silences the libraries' progress bars and notes, which tell nothing of the experiment."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     import diffusers.utils.logging
@@ -230,7 +230,7 @@ def open_tokenizer(own: Native) -> Any:
 
 @functools.lru_cache(8)
 def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
-    with quiet():
+    with silence_libraries():
         return add_words(read_tokenizer(folder), swaps)
 
 

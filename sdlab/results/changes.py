@@ -137,10 +137,10 @@ def img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np.nda
 
 def pipeline(model: str) -> Any:
     """The model as diffusers' img2img pipeline, in float32, so that no coarser numbers add to what it does."""
-    from ..models.pipeline import load, quiet
+    from ..models.pipeline import load, silence_libraries
     from ..models.resolve import native
 
-    with quiet():
+    with silence_libraries():
         from diffusers import StableDiffusionImg2ImgPipeline
 
         parts = load(native(model), dtype="float32").pipe.components
