@@ -77,7 +77,8 @@ def read_pickle(path: Path) -> Any:
         raise ValueError(explain_refusal(path, str(error))) from None
     except Exception as error:  # torch has many ways to say that a file ends too early
         raise ValueError(
-            f"{path} is not readable as a checkpoint: is it complete? ({shorten_advice(str(error))})"
+            f"{path} is not readable as a checkpoint: is it complete?"
+            f" ({shorten_advice(str(error))})"
         ) from None
 
 
