@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from .heads import PICKLES, Shapes, read_shapes
-from .locate import SUFFIXES, part_weights
-from .pickles import harmless
+from .locate import SUFFIXES, find_weights
+from .pickles import admit_harmless
 from .tasks import NOT_RUN, find_tasks, list_channels
 
 CONFIGS = Path(__file__).with_name("configs")
@@ -40,7 +40,7 @@ PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
 def tell_family(path: Path) -> str:
     """Tells "v1" or "v2" by the names and shapes of the tensors; an error says what else it is."""
     require_suffix(path)
-    found, channels = read_shapes(path), channels_in(path)
+    found, channels = read_shapes(path), count_channels(path)
     known = [
         kind for kind, prefix in TEXT.items() if any(name.startswith(prefix) for name in found)
     ]
@@ -65,7 +65,7 @@ def require_suffix(path: Path) -> None:
         )
 
 
-def channels_in(path: Path) -> int:
+def count_channels(path: Path) -> int:
     """Counts the channels that a single file's UNet takes; 0 if that cannot be seen."""
     return read_shapes(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
 
@@ -87,7 +87,7 @@ def choose_pack(path: Path, prediction_type: str = "") -> Path:
     v2-base and v2-768 have the same tensors and predict different things, so for v2 the file's name
     must tell (768, or 512 or base), or `prediction_type` ("v_prediction" or "epsilon").
     """
-    kind, task = tell_family(path), find_tasks(channels_in(path))[0]
+    kind, task = tell_family(path), find_tasks(count_channels(path))[0]
     if task.pack is None:
         raise ValueError(
             f"{path} is {task.title}, and no configuration of such models comes with sdlab;"
@@ -135,7 +135,7 @@ def require_fit(path: Path, config: Path) -> None:
         json.loads((config / part / "config.json").read_text(encoding="utf-8"))
         for part in ("unet", "text_encoder")
     )
-    channels = channels_in(path)
+    channels = count_channels(path)
     if unet["in_channels"] != channels:
         raise ValueError(
             f"{path} is {find_tasks(channels)[0].title}: its UNet takes {channels} channels, and"
@@ -213,9 +213,9 @@ def open_single_file(path: Path, config: Path, dtype: Any) -> Any:
     import diffusers
 
     require_complete(path, config)
-    own = getattr(diffusers, find_tasks(channels_in(path))[0].pipeline)
+    own = getattr(diffusers, find_tasks(count_channels(path))[0].pipeline)
     kind = own if hasattr(own, "from_single_file") else diffusers.StableDiffusionPipeline
-    with harmless() if path.suffix.lower() in PICKLES else nullcontext():
+    with admit_harmless() if path.suffix.lower() in PICKLES else nullcontext():
         pipe = kind.from_single_file(
             str(path),
             config=str(config),
@@ -234,7 +234,7 @@ def add_depth(pipe: Any, config: Path, dtype: Any) -> Any:
     names = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
     folder = config / "depth_estimator"
     more: dict[str, Any] = {"depth_estimator": None, "feature_extractor": None}
-    if part_weights(folder):
+    if find_weights(folder):
         more = {
             "depth_estimator": DPTForDepthEstimation.from_pretrained(
                 folder, dtype=dtype, local_files_only=True

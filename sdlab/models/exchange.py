@@ -17,7 +17,7 @@ from typing import Any
 from .checkpoint import VAE, require_same
 from .layout import read_json
 from .parts import Vae, read_downs, read_embedding
-from .pickles import tensors_in
+from .pickles import read_tensors
 from .resolve import OWN, Swaps
 
 
@@ -96,7 +96,7 @@ def read_vae_file(vae: Vae) -> Any:
     from safetensors.torch import load_file
 
     safe = vae.path.suffix.lower() == ".safetensors"
-    found = load_file(vae.path) if safe else tensors_in(vae.path)
+    found = load_file(vae.path) if safe else read_tensors(vae.path)
     found = {name.removeprefix(VAE): tensor for name, tensor in found.items()}
     parts = ("encoder", "decoder", "quant_conv", "post_quant_conv")  # a checkpoint holds more
     found = {name: tensor for name, tensor in found.items() if name.split(".")[0] in parts}
@@ -147,7 +147,7 @@ def add_vectors(words: Any, swaps: Swaps) -> Any:
 def add_lora(pipe: Any, file: Path, name: str) -> None:
     """Adds a LoRA to UNet and text encoder, under that name and at scale 1."""
     safe = file.suffix.lower() == ".safetensors"
-    source = (file.parent, {"weight_name": file.name}) if safe else (tensors_in(file), {})
+    source = (file.parent, {"weight_name": file.name}) if safe else (read_tensors(file), {})
     try:
         with warnings.catch_warnings(action="ignore"):  # peft's, of a second LoRA
             pipe.load_lora_weights(source[0], adapter_name=name, local_files_only=True, **source[1])

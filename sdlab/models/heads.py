@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .pickles import tensors_in
+from .pickles import read_tensors
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 Shapes = dict[str, tuple[int, ...]]
@@ -46,7 +46,7 @@ def read_shapes(path: Path) -> Shapes:
                 " file; `git lfs pull` fetches it"
             )
     if path.suffix.lower() in PICKLES:
-        return {name: tuple(tensor.shape) for name, tensor in tensors_in(path).items()}
+        return {name: tuple(tensor.shape) for name, tensor in read_tensors(path).items()}
     try:
         with safe_open(path, "np") as head:  # "pt" would load torch
             names = head.keys()

@@ -43,7 +43,7 @@ def search(
     """
     from huggingface_hub import try_to_load_from_cache
 
-    stem, own = Path(file).stem, own_folders(name, hubs)
+    stem, own = Path(file).stem, list_folders(name, hubs)
     files = [f"{stem}{suffix}" for suffix in SUFFIXES] if file else []
     beside = [
         Path(f"{place}{Path(each).suffix}")
@@ -60,7 +60,7 @@ def search(
     return next(iter(found), None)
 
 
-def own_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
+def list_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
     """Lists the folders to look into: those called like the row, or like a repository of it."""
     top = os.environ.get(VARIABLE)
     names = dict.fromkeys([name, *(hub.split("/")[1] for hub in hubs), *hubs])
@@ -69,7 +69,7 @@ def own_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
 
 def describe_unfinished(name: str, hubs: tuple[str, ...]) -> str:
     """Says what a folder that is there lacks, as a sentence; "" if there is no such folder."""
-    for folder in own_folders(name, hubs):
+    for folder in list_folders(name, hubs):
         parts = [part for part in PARTS if not has_weights(folder / part)]
         if (folder / "model_index.json").is_file() and parts:
             return (
@@ -92,15 +92,15 @@ def is_model(folder: Path) -> bool:
 
 def is_vae(folder: Path) -> bool:
     """Tells whether a folder has a VAE's configuration and weights."""
-    return (folder / "config.json").is_file() and any(map(is_weighty, vae_weights(folder)))
+    return (folder / "config.json").is_file() and any(map(is_weighty, find_vae_weights(folder)))
 
 
-def vae_weights(folder: Path) -> list[Path]:
+def find_vae_weights(folder: Path) -> list[Path]:
     """Lists the file that diffusers reads of a VAE's folder, .safetensors before .bin."""
     return [path for name in VAE_WEIGHTS if (path := folder / name).is_file()][:1]
 
 
-def part_weights(folder: Path) -> list[Path]:
+def find_weights(folder: Path) -> list[Path]:
     """Lists the files that diffusers reads of a part's folder: .safetensors, or else .bin."""
     kinds = (sorted(folder.glob(f"*{kind}")) for kind in (".safetensors", ".bin"))
     return next(filter(None, ([f for f in kind if f.name.count(".") == 1] for kind in kinds)), [])
@@ -108,4 +108,4 @@ def part_weights(folder: Path) -> list[Path]:
 
 def has_weights(folder: Path) -> bool:
     """Tells whether a part's folder holds weights without a variant, such as .fp16."""
-    return any(map(is_weighty, part_weights(folder)))
+    return any(map(is_weighty, find_weights(folder)))

@@ -116,7 +116,7 @@ class Footing:
         return f"{', '.join(changes)} {self.cause}"
 
 
-def out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Tells whether the error, of whatever library, is for want of memory."""
     import torch
 
@@ -158,7 +158,7 @@ def settle(pipe: Any, device: str, memory: str) -> None:
         elif hasattr(part, "parameters"):
             part.to(device)
     if level.alone:
-        pipe.unet.forward = row_by_row(pipe.unet.forward)
+        pipe.unet.forward = split_rows(pipe.unet.forward)
 
 
 def visit(part: Any, device: str) -> None:
@@ -172,7 +172,7 @@ def visit(part: Any, device: str) -> None:
     )
 
 
-def in_tiles(vae: Any, memory: str) -> None:
+def tile_vae(vae: Any, memory: str) -> None:
     """Has the VAE take large pictures in tiles, if the level asks for that."""
     side = LEVELS[memory].tile
     if side:
@@ -181,7 +181,7 @@ def in_tiles(vae: Any, memory: str) -> None:
         vae.tile_latent_min_size = side // 2 ** (len(vae.config.block_out_channels) - 1)
 
 
-def in_float32(vae: Any) -> Any | None:
+def copy_in_float32(vae: Any) -> Any | None:
     """Copies a VAE of half precision in float32; None if it is none, or visits its device."""
     import torch
 
@@ -190,7 +190,7 @@ def in_float32(vae: Any) -> Any | None:
     return copy.deepcopy(vae).float()
 
 
-def row_by_row(forward: Callable[..., Any]) -> Callable[..., Any]:
+def split_rows(forward: Callable[..., Any]) -> Callable[..., Any]:
     """Makes a UNet's forward that calls the given one for each row of a batch (B, C, H, W)."""
     import torch
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput

@@ -17,8 +17,8 @@ from .catalogue import MODELS, Model, find_row
 from .checkpoint import VAE, describe_other, require_suffix
 from .heads import PICKLES, Shapes, read_shapes, remember_file
 from .layout import Layout, read_json
-from .locate import VAE_WEIGHTS, VARIABLE, is_vae, locate_vae, vae_weights
-from .pickles import contents_of
+from .locate import VAE_WEIGHTS, VARIABLE, find_vae_weights, is_vae, locate_vae
+from .pickles import read_pickle
 
 SUFFIXES = (".safetensors", *PICKLES)
 DOWN = re.compile(r"(lora_A|[._]down)\.weight$|lora_down\.weight$")
@@ -94,11 +94,11 @@ class Vae:
         """All that makes its pictures, by names that do not tell the place."""
         if self.path.is_file():
             return {"vae": self.path}
-        weights = {file.name: file for file in vae_weights(self.path)}
+        weights = {file.name: file for file in find_vae_weights(self.path)}
         return {"config.json": self.config, **weights}
 
 
-def own_vae(model: Model) -> Vae:
+def find_own_vae(model: Model) -> Vae:
     """Finds a model's own VAE, in its folder or file."""
     place = model.place
     return Vae(place if place.is_file() else place / "vae", model.configuration / "vae/config.json")
@@ -118,7 +118,7 @@ def find_vae(text: str, own: Path) -> Vae:
         It is not here, is none, or does not fit the model.
     """
     if text in MODELS:
-        vae = own_vae(find_row(text, runs=False))
+        vae = find_own_vae(find_row(text, runs=False))
     else:
         place = VAES[text].locate(text) if text in VAES else Path(text).expanduser()
         vae = open_vae(text, place, own)
@@ -147,13 +147,9 @@ def open_vae(text: str, place: Path, own: Path) -> Vae:
 
 def check_vae_folder(text: str, path: Path, found: dict, wanted: dict) -> None:
     """Refuses a VAE whose latents are of another size than those of the model."""
-    channels = found.get("latent_channels", 4), wanted.get("latent_channels", 4)
-    blocks = found.get("block_out_channels", [0] * 4), wanted.get("block_out_channels", [0] * 4)
-    for fact, (a, b), differ in (
-        ("latent_channels", channels, channels[0] != channels[1]),
-        ("block_out_channels", blocks, len(blocks[0]) != len(blocks[1])),
-    ):
-        if differ:
+    for fact, default, size in (("latent_channels", 4, int), ("block_out_channels", [0] * 4, len)):
+        a, b = found.get(fact, default), wanted.get(fact, default)
+        if size(a) != size(b):
             raise ValueError(
                 f"vae={text!r} does not fit the model: its {fact} is {a}, the model's is {b}"
             )
@@ -166,8 +162,7 @@ def check_vae_file(text: str, path: Path, config: dict, wanted: dict) -> None:
         found = {name.removeprefix(VAE): shape for name, shape in read_shapes(path).items()}
     except ValueError as error:
         raise ValueError(f"vae={text!r}: {error}") from None
-    matches = (re.match(r"decoder\.up\.(\d+)\.", name) for name in found)
-    levels = len({match[1] for match in matches if match})
+    levels = len(set(re.findall(r"(?:^| )decoder\.up\.(\d+)\.", " ".join(found))))
     shape = found.get("decoder.conv_in.weight")
     if shape is None or not levels:
         raise ValueError(
@@ -228,7 +223,7 @@ def check_lora(path: Path, layout: Layout) -> None:
             f" {', '.join(OURS)}, and not {', '.join(strange[:2]) or 'those here'}"
         )
     for name, shape in downs.items():
-        if (width := input_width(re.sub(r"[._]+", "_", name), layout)) not in (None, shape[1]):
+        if (width := tell_input_width(re.sub(r"[._]+", "_", name), layout)) not in (None, shape[1]):
             raise ValueError(
                 f"lora: {path} was made for another model: the input of {name} has {shape[1]}"
                 f" values, where this model's has {width} (texts of v1 are 768 wide, of v2 1024, of"
@@ -241,7 +236,7 @@ def read_downs(path: Path) -> Shapes:
     return {name: shape for name, shape in read_shapes(path).items() if DOWN.search(name)}
 
 
-def input_width(name: str, layout: Layout) -> int | None:
+def tell_input_width(name: str, layout: Layout) -> int | None:
     """Tells how wide a layer's input is, as far as known; -1 if the model has no such layer."""
     if name.startswith(("text_encoder", "lora_te")):
         layer = re.search(r"_layers_(\d+)_", name)
@@ -295,7 +290,7 @@ def read_embedding(path: Path) -> tuple[str, Any]:
     safe = path.suffix.lower() == ".safetensors"
     if safe:
         read_shapes(path)  # says what is wrong with the file
-    token, vectors = split_embedding(path, load_file(path) if safe else contents_of(path))
+    token, vectors = split_embedding(path, load_file(path) if safe else read_pickle(path))
     if not torch.is_tensor(vectors) or vectors.ndim not in (1, 2):
         raise ValueError(f"textual_inversion: {path} holds no vectors by name")
     return token, torch.atleast_2d(vectors.detach().float())

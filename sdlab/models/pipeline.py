@@ -19,7 +19,7 @@ from ..recipe.schedulers import parse_scheduler
 from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .exchange import OwnParts, add_words, exchange_parts
 from .layout import read_json
-from .memory import LEVELS, has_own_memory, in_tiles, release, settle
+from .memory import LEVELS, has_own_memory, release, settle, tile_vae
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
@@ -58,7 +58,7 @@ class Loaded:
 
     def exchange(self, swaps: Swaps) -> None:
         """Puts parts in place of the model's own, and its own back for the others."""
-        with quiet():
+        with silence_libraries():
             exchange_parts(self.pipe, self.own, swaps)
 
     def settle(self, memory: str) -> Loaded:
@@ -104,9 +104,21 @@ def dtype_here(device: str) -> str:
 def load(
     own: Native, device: str | None = None, dtype: str | None = None, memory: str = "auto"
 ) -> Loaded:
-    """Loads a model's pipeline with the parts in place of its own; another model is forgotten.
+    """Loads a model's pipeline with the parts in place of its own, and forgets another model's.
 
     Parts are exchanged in place: what an earlier call returned has them from then on, too.
+
+    Parameters
+    ----------
+    device, dtype : str, optional
+        Such as "cuda" and "float16"; by default what is fastest here.
+    memory : str
+        A level, in `sdlab.models.memory.LEVELS`.
+
+    Raises
+    ------
+    ValueError
+        A file is not whole, or a part does not fit the model.
     """
     device = device or device_here()
     dtype = dtype or dtype_here(device)
@@ -122,7 +134,7 @@ def load(
         _loaded[name] = loaded.settle(memory)
     if not visiting:
         _loaded[name].exchange(own.swaps)
-    in_tiles(_loaded[name].pipe.vae, memory)  # whichever VAE it is now
+    tile_vae(_loaded[name].pipe.vae, memory)  # whichever VAE it is now
     return _loaded[name]
 
 
@@ -143,7 +155,7 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
     """Reads a model's pipeline, still onto the CPU; nothing is downloaded."""
     import torch
 
-    with quiet():
+    with silence_libraries():
         pipe = open_pipeline(model, getattr(torch, dtype))
     if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
         pipe.vae.float()  # an upscaler's overflows, says diffusers
@@ -192,7 +204,7 @@ def cells_together(height: int, width: int, threads: int) -> int:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_libraries() -> Iterator[None]:
     """Silences the libraries' progress bars and notes, which tell nothing of the experiment."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     import diffusers.utils.logging
@@ -218,7 +230,7 @@ def open_tokenizer(own: Native) -> Any:
 
 @functools.lru_cache(8)
 def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
-    with quiet():
+    with silence_libraries():
         return add_words(read_tokenizer(folder), swaps)
 
 
@@ -229,7 +241,7 @@ def machine_facts() -> dict[str, Any]:
     import transformers
 
     capability = torch.backends.cpu.get_cpu_capability()
-    system = f"{platform.system()} {platform.machine()}, {processor()}, {capability}"
+    system = f"{platform.system()} {platform.machine()}, {read_processor_name()}, {capability}"
     if torch.cuda.is_available():
         system += f", {torch.cuda.get_device_name()}"
     return {
@@ -243,7 +255,7 @@ def machine_facts() -> dict[str, Any]:
 
 
 @functools.cache
-def processor() -> str:
+def read_processor_name() -> str:
     """Reads the processor's name, as far as the system tells it."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -16,7 +16,7 @@ from ..recipe.schedulers import normalize_scheduler, require_accepted
 from .catalogue import MODELS, Model, find_row
 from .fingerprint import fingerprint_files, fingerprint_model
 from .layout import Layout
-from .parts import Vae, find_embedding, find_lora, find_vae, own_vae
+from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
 from .tasks import choose_task, fill_natives, require_scheduler, require_steps
 
 
@@ -97,7 +97,7 @@ def native(name: str) -> Native:
         return Native(model, model.layout, fingerprint_model(model))
 
 
-def swapped(own: Native, request: Request) -> Native:
+def swap_parts(own: Native, request: Request) -> Native:
     """Puts the parts that a request names in place of the model's.
 
     Raises
@@ -136,7 +136,7 @@ def find_embeddings(text: str | None, layout: Layout) -> tuple[tuple[Path, str, 
 
 def find_swap(text: str, own: Native) -> tuple[Vae, str] | None:
     """Finds a VAE by its name or place, with its fingerprint; None if it is the model's own."""
-    found, mine = find_vae(text, own.model.configuration), own_vae(own.model)
+    found, mine = find_vae(text, own.model.configuration), find_own_vae(own.model)
     prints = [fingerprint_files(each.files) for each in (found, mine)]
     return None if prints[0] == prints[1] else (found, prints[0])
 
@@ -166,7 +166,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         Unknown model or scheduler, a value that this model cannot take, or weights other than the
         request names. It is a ValueError, and knows its `.field`.
     """
-    own = swapped(own or native(request.model), request)
+    own = swap_parts(own or native(request.model), request)
     model, facts, weights = own.model, own.layout, own.swaps.over(own.weights)
     require_weights(request, weights, bool(own.swaps))
     if "weights" not in (request.prompt_syntax or ""):  # which says it better
@@ -200,10 +200,10 @@ def check_recipe(recipe: Recipe, facts: Layout) -> None:
     require_scheduler(recipe, choose_task(recipe, facts.tasks))
 
 
-def require_weights(request: Request, weights: str, swapped: bool) -> None:
+def require_weights(request: Request, weights: str, swap_parts: bool) -> None:
     """Refuses a request that was made for other weights."""
     if request.weights not in (None, weights):
-        parts = " with the parts in their place" if swapped else ""
+        parts = " with the parts in their place" if swap_parts else ""
         raise FieldError(
             f"the weights of model {request.model!r}{parts} are {weights}, but the request was made"
             f" for {request.weights}; find those, or leave `weights` out to use what is there",
@@ -231,7 +231,7 @@ def reads_input(request: Request, own: Native) -> bool:
     return choose_task(request, own.layout.tasks).encodes
 
 
-def denoised_key(request: Request, own: Native) -> str | None:
+def key_of_latents(request: Request, own: Native) -> str | None:
     """Computes the key of a recipe without what comes after denoising: VAE and mark.
 
     It is None if a VAE reads a picture before that.
@@ -245,7 +245,7 @@ def denoised_key(request: Request, own: Native) -> str | None:
     """
     if reads_input(request, own):
         return None
-    swaps = dataclasses.replace(swapped(own, request).swaps, vae=None)
+    swaps = dataclasses.replace(swap_parts(own, request).swaps, vae=None)
     return key_of(
         {name: value for name, value in request.to_dict().items() if name != "watermark"}
         | {"weights": swaps.over(own.weights)}

@@ -176,9 +176,9 @@ def fill_natives(request: Request, layout: Layout) -> dict[str, Any]:
     require_meaning(request, task)
     values = dict(task.native)
     if task.enlarges:
-        values |= enlarged_size(request, task.enlarges(layout.factor))
+        values |= enlarge_size(request, task.enlarges(layout.factor))
     elif task.needs and None in (request.height, request.width):
-        values |= own_size(request)
+        values |= follow_size(request)
     if (request.noise_level or 0) > layout.max_noise_level:
         raise FieldError(
             f"noise_level={request.noise_level}: this upscaler has learned 0 to"
@@ -225,7 +225,7 @@ def require_scheduler(recipe: Recipe, task: Task) -> None:
 
 def require_steps(strength: float | None, num_inference_steps: int) -> None:
     """Refuses a strength so small that no step is left."""
-    if strength is not None and steps_taken(strength, num_inference_steps) < 1:
+    if strength is not None and count_steps(strength, num_inference_steps) < 1:
         raise FieldError(
             f"strength={strength} of {num_inference_steps} steps is less than one step, so the"
             " input picture would stay as it is; use at least"
@@ -234,14 +234,14 @@ def require_steps(strength: float | None, num_inference_steps: int) -> None:
         )
 
 
-def steps_taken(strength: float | None, num_inference_steps: int) -> int:
+def count_steps(strength: float | None, num_inference_steps: int) -> int:
     """Counts the steps that are computed: the last ones, as in diffusers."""
     return min(
         int(num_inference_steps * (1 if strength is None else strength)), num_inference_steps
     )
 
 
-def own_size(request: Request) -> dict[str, int]:
+def follow_size(request: Request) -> dict[str, int]:
     """Rounds the input picture's sides down to multiples of 8; one not stated follows the other."""
     with blame_field("image"):
         width, height = require_picture(request.image).size
@@ -260,7 +260,7 @@ def own_size(request: Request) -> dict[str, int]:
     return made
 
 
-def enlarged_size(request: Request, by: Enlarging) -> dict[str, int]:
+def enlarge_size(request: Request, by: Enlarging) -> dict[str, int]:
     """Computes height and width of an upscaler's result from those of its input picture."""
     if request.height and request.width and not is_known(request.image):
         return {}  # nothing is rendered without it

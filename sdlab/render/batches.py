@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from ..errors import GenerationError
-from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, release
+from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, release
 from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
-from ..models.resolve import Native, swapped
+from ..models.resolve import Native, swap_parts
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
 from ..store.store import Store
@@ -99,7 +99,7 @@ class Lanes:
                 1, "sdlab writer"
             ) as writer:  # files are written while the lanes compute
                 first = group[0]
-                self._render_group(group, swapped(plan.natives[first.model], first), writer)
+                self._render_group(group, swap_parts(plan.natives[first.model], first), writer)
 
     def _render_group(self, group: list[Recipe], own: Native, writer: ThreadPoolExecutor) -> None:
         """A group, and then what remains of it: on a lower footing what had no room, in float32 what half precision spoiled."""
@@ -143,7 +143,7 @@ class Lanes:
         except (
             Exception
         ) as error:  # a model that cannot be loaded does not end the cells of the others
-            lower = footing.lower(1) if out_of_memory(error) else None
+            lower = footing.lower(1) if is_out_of_memory(error) else None
             for cell in cells if lower is None else ():
                 self._fail(cell, error)
             return lower, cells, {}
@@ -247,7 +247,7 @@ class Lanes:
         except Cancelled:
             raise
         except Exception as error:
-            if len(batch) == 1 or out_of_memory(error):
+            if len(batch) == 1 or is_out_of_memory(error):
                 self._no_picture(attempt, batch, error)
                 return []
         else:
@@ -261,11 +261,11 @@ class Lanes:
     def _no_picture(self, attempt: Attempt, batch: list[Recipe], error: Exception) -> None:
         """The batch waits for a lower footing if memory is what it lacked and there is one, or else it has failed."""
         size = attempt.renderer.batch_size(batch[0])
-        if out_of_memory(error) and attempt.footing.lower(size):
+        if is_out_of_memory(error) and attempt.footing.lower(size):
             self.progress.computed(0)
             attempt.unfit.extend(batch)
             return
-        if out_of_memory(error):
+        if is_out_of_memory(error):
             error = MemoryError(
                 describe_shortage(attempt.renderer.loaded, attempt.own, batch[0], error)
             )

@@ -23,7 +23,7 @@ from ..models.catalogue import MODELS, Model
 from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, tell_family
 from ..models.heads import read_shapes
 from ..models.layout import read_json
-from ..models.locate import part_weights
+from ..models.locate import find_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
 from ..models.pipeline import (
     NARROW,
@@ -140,7 +140,7 @@ def parts_of_folder(folder: Path) -> dict[str, list[int]]:
     found = {
         part: [
             math.prod(shape)
-            for file in part_weights(folder / part)
+            for file in find_weights(folder / part)
             for shape in read_shapes(file).values()
         ]
         for part in named

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..models.memory import in_float32
+from ..models.memory import copy_in_float32
 from ..models.pipeline import Loaded, cells_together
 from ..recipe.request import Request
 from ..watermark.dwtdct import embed_watermark
@@ -126,7 +126,7 @@ class Renderer:
             for i, picture in enumerate(found)
             if picture.problem and torch.isfinite(latents[i]).all()
         ]
-        if spoiled and (vae := in_float32(vae)):
+        if spoiled and (vae := copy_in_float32(vae)):
             again = self._decoded(vae, latents, requests)
             for i in spoiled:
                 if not again[i].problem:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..models.resolve import denoised_key, reads_input
+from ..models.resolve import key_of_latents, reads_input
 from ..recipe.request import Recipe
 from ..store.columns import DECIDING_BITS
 from ..store.png import LATENTS, read_chunk, read_record
@@ -60,7 +60,7 @@ class Latents:
         self.sharing: dict[str, list[str]] = {}  # {name: cells that have such latents, or would}
         if any(cell.vae or cell.watermark for cell in cells.values()):  # else no two can share
             for key, cell in cells.items():
-                if name := denoised_key(cell, plan.natives[cell.model]):
+                if name := key_of_latents(cell, plan.natives[cell.model]):
                     self.names[key] = name
                     self.sharing.setdefault(name, [name]).append(key)
         self.waiting = Counter(self.names.get(cell.key) for group in plan.groups for cell in group)

@@ -11,7 +11,7 @@ from os import PathLike
 from typing import Any
 
 from ..errors import FieldError, blame_field
-from ..models.resolve import Native, denoised_key, native, resolve, swapped
+from ..models.resolve import Native, key_of_latents, native, resolve, swap_parts
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
@@ -127,7 +127,7 @@ def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Re
 
 def learn_words(own: Native, words: str | None) -> Native:
     """Gives the model with these textual inversions alone, as far as texts are concerned."""
-    return swapped(own, Request(textual_inversion=words))
+    return swap_parts(own, Request(textual_inversion=words))
 
 
 def count_chunks(own: Native, syntax: str | None, *prompts: str) -> int:
@@ -330,7 +330,8 @@ def weigh_cells(found: Plan, store: Store) -> list[tuple[list[Recipe], float]]:
     if not any(cell.vae or cell.watermark for cell in found.cells):
         return [(group, 1.0) for group in found.groups]
     names = {
-        cell.key: denoised_key(cell, found.natives[cell.model]) or cell.key for cell in found.cells
+        cell.key: key_of_latents(cell, found.natives[cell.model]) or cell.key
+        for cell in found.cells
     }
     todo = {cell.key for group in found.groups for cell in group}
     met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.find_finished(

@@ -19,7 +19,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 
 from ..models.pipeline import Loaded
-from ..models.tasks import steps_taken
+from ..models.tasks import count_steps
 from ..pictures import read_picture
 from ..recipe.request import Request
 from .encode import Latest
@@ -78,7 +78,7 @@ def drawn(shape: tuple[int, ...], generators: Generators) -> torch.Tensor:
 
 def last_timesteps(scheduler: Any, strength: float, steps: int) -> torch.Tensor:
     """Those of the timesteps that a strength leaves; the scheduler is told where it begins."""
-    first = (steps - steps_taken(strength, steps)) * scheduler.order
+    first = (steps - count_steps(strength, steps)) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
     return scheduler.timesteps[first:]

@@ -137,10 +137,10 @@ def run_img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np
 
 def open_img2img(model: str) -> Any:
     """Open the model as diffusers' img2img pipeline in float32, so that no rounding adds."""
-    from ..models.pipeline import load, quiet
+    from ..models.pipeline import load
     from ..models.resolve import native
 
-    with quiet():
+    with silence_libraries():
         from diffusers import StableDiffusionImg2ImgPipeline
 
         parts = load(native(model), dtype="float32").pipe.components

@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import suggest
 from ..models.catalogue import MODELS, Model
 from ..models.heads import read_shapes
-from ..models.locate import PARTS, part_weights
+from ..models.locate import PARTS, find_weights
 from ..models.resolve import find
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN, UNTELLING
@@ -341,7 +341,7 @@ def describe_model(name: str) -> dict[str, str]:
 
 def parameters(folder: Path) -> str:
     """How many numbers text encoder, UNet and VAE have, from the heads of their files."""
-    parts = (part_weights(folder / part) for part in PARTS)
+    parts = (find_weights(folder / part) for part in PARTS)
     files = [folder] if folder.is_file() else [file for files in parts for file in files]
     total = sum(math.prod(shape) for file in files for shape in read_shapes(file).values())
     if not total:

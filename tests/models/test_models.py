@@ -7,7 +7,7 @@ import socket
 import pandas as pd
 import pytest
 
-from sdlab import MODELS, Model, Request, preview, run
+from sdlab import MODELS, FieldError, Model, Request, preview, run
 from sdlab.models.catalogue import available, models_table
 from sdlab.models.resolve import find, native, resolve
 from sdlab.watermark import PAYLOADS
@@ -219,3 +219,28 @@ def test_from_path_speaks_early_and_keeps_the_facts(random_v1, tmp_path):
         Model.from_path(tmp_path / "nothing")
     with pytest.raises(ValueError, match="config= goes with a single file"):
         Model.from_path(random_v1, config=random_v1)
+
+
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [
+        ("model", dict(model="tiny-v3")),
+        ("model", dict(model="sd-v1-4")),
+        ("model", dict(weights="0" * 32)),
+        ("scheduler", dict(scheduler="Eulr")),
+        ("eta", dict(eta=0.5, scheduler="Euler")),
+        ("num_inference_steps", dict(num_inference_steps=51, scheduler="LCM")),
+        ("clip_skip", dict(clip_skip=2)),
+        ("prompt", dict(prompt="<lora:ink:1>")),
+        ("vae", dict(vae="nowhere")),
+        ("lora", dict(lora="nowhere.safetensors")),
+        ("textual_inversion", dict(textual_inversion="nowhere.pt")),
+        ("watermark", dict(watermark="sd-v1")),
+        ("strength", dict(strength=0.5)),
+        ("image", dict(model="tiny-x4")),
+    ],
+)
+def test_each_error_of_resolve_knows_its_field(field, fields):
+    with pytest.raises(FieldError) as caught:
+        resolve(Request(**fields))
+    assert caught.value.field == field

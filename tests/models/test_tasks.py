@@ -15,7 +15,7 @@ import sdlab.models.pipeline
 from sdlab import MODELS, FieldError, Model, Request
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
-from sdlab.models.tasks import TASKS, find_tasks, steps_taken
+from sdlab.models.tasks import TASKS, count_steps, find_tasks
 from sdlab.render.denoise import Renderer
 
 SAMPLERS = [
@@ -239,8 +239,8 @@ def test_the_number_of_steps_that_are_computed_follows_from_the_strength(models)
     )
     assert (
         seen == [(0, 3), (1, 3), (2, 3)]
-        and steps_taken(0.29, 100) == 28
-        and steps_taken(None, 7) == 7
+        and count_steps(0.29, 100) == 28
+        and count_steps(None, 7) == 7
     )
 
 

@@ -11,7 +11,7 @@ from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 from sdlab import MODELS, Model, Request, sweep
 from sdlab.models.parts import VAES
-from sdlab.models.resolve import native, resolve, swapped
+from sdlab.models.resolve import native, resolve, swap_parts
 from sdlab.recipe.parts import read_embeddings, read_loras
 from sdlab.recipe.request import key_of
 from sdlab.render.plan import plan
@@ -368,4 +368,4 @@ def test_the_order_of_work_changes_models_least_and_vaes_before_loras(base, file
 
 def test_swaps_leave_a_native_without_them_as_it_is(base):
     own = native(base.model)
-    assert swapped(own, base) is own and not own.swaps
+    assert swap_parts(own, base) is own and not own.swaps

@@ -224,7 +224,7 @@ def test_what_it_cannot_do_is_refused_before_anything_runs(cat, fields, said):
 @pytest.mark.parametrize("field", ["lora", "textual_inversion"])
 def test_parts_that_its_pipeline_does_not_take_are_refused(cat, field):
     with (
-        mock.patch("sdlab.models.resolve.swapped", lambda own, request: own),
+        mock.patch("sdlab.models.resolve.swap_parts", lambda own, request: own),
         pytest.raises(ValueError, match=f"has no {field}"),
     ):
         resolve(cat.but(**{field: "some.safetensors"}))

@@ -14,7 +14,7 @@ from swaps import write_embeddings, write_peft_lora
 import sdlab.render.denoise
 from sdlab import MODELS, Model, Request, Store, preview, run, sweep
 from sdlab.models.parts import hash_parts
-from sdlab.models.pickles import brief
+from sdlab.models.pickles import shorten_advice
 from sdlab.models.resolve import resolve
 from sdlab.results.code import write_models_comment
 from sdlab.store.infotext import read_infotext
@@ -106,10 +106,10 @@ def test_files_that_are_no_vae_are_refused_as_such(base, tmp_path):
 
 def test_torchs_advice_is_cut_between_words():
     advice = "Weights only load failed. " * 20
-    assert len(brief(advice)) <= 150 and brief(advice).endswith(
+    assert len(shorten_advice(advice)) <= 150 and shorten_advice(advice).endswith(
         (". …", "failed …", "load …", "only …", "Weights …")
     )
-    assert brief("short") == "short"
+    assert shorten_advice("short") == "short"
 
 
 # Reports

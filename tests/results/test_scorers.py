@@ -14,7 +14,9 @@ from sdlab.tiny.sprites import sprite
 
 def draw(*placed, ground="blue"):
     """Sprites on a plain ground: (name, x, y, side) each, on 64x64 pixels."""
-    picture = Image.fromarray(paint_background(random.Random(0), ground).astype("u1")).convert("RGBA")
+    picture = Image.fromarray(paint_background(random.Random(0), ground).astype("u1")).convert(
+        "RGBA"
+    )
     for name, x, y, side in placed:
         picture.alpha_composite(sprite(name, side), (x, y))
     return picture.convert("RGB")
