@@ -18,8 +18,8 @@ from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
 from sdlab.results.pairs import difference
 from sdlab.watermark import embed_watermark, scan
+from sdlab.watermark.detector import A_HIT, A_MISS
 from sdlab.watermark.geometry import Geometry
-from sdlab.watermark.inspection import A_HIT, A_MISS
 from sdlab.watermark.maps import draw_residues
 from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.inspector.answer import in_words

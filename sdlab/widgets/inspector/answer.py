@@ -14,8 +14,7 @@ import pandas as pd
 from ...recipe.request import FIELDS
 from ...results.code import results_code
 from ...results.frame import values
-from ...watermark.geometry import AS_IS, Geometry
-from ...watermark.inspection import (
+from ...watermark.detector import (
     A_HIT,
     A_MISS,
     Finding,
@@ -23,6 +22,7 @@ from ...watermark.inspection import (
     format_probability,
     shorten_name,
 )
+from ...watermark.geometry import AS_IS, Geometry
 from ...watermark.payloads import PAYLOADS, Payload, find_payload, pack_bits
 from ..pictures import img
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, thumbnail
