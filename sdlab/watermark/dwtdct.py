@@ -284,8 +284,7 @@ def _move_largest_coefficients(blocks: np.ndarray, bits: np.ndarray) -> np.ndarr
     return blocks
 
 
-def _average(plane: np.ndarray) -> np.ndarray:
-    """Compute the first of `_split_haar` alone, and faster."""
+def _average(plane: np.ndarray) -> np.ndarray:  # the first of `_split_haar` alone, and faster
     low = plane.dtype.type(HAAR) * plane
     low = (low[1::2] + low[0::2]) * plane.dtype.type(HAAR)
     return low[:, 1::2] + low[:, 0::2]
@@ -332,9 +331,9 @@ def _restore_kind(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: 
         return result
     from PIL import Image
 
-    marked_image = Image.fromarray(result)
-    marked_image.info = dict(image.info)
-    return marked_image
+    restored = Image.fromarray(result)
+    restored.info = dict(image.info)
+    return restored
 
 
 # Colour
@@ -354,7 +353,6 @@ def convert_to_yuv(
 
 
 def compute_luma(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
-    """Compute the Y plane, float32 (H, W)."""
     if blue.dtype == np.uint8:
         # whole numbers below 2**24 are exact in float32, and faster than in int32
         return _shift(blue * np.float32(1868) + green * np.float32(9617) + red * np.float32(4899))
@@ -374,10 +372,8 @@ def convert_to_bgr(
     """Compute blue, green and red from Y, U and V, in `arithmetic`."""
     if arithmetic == "uint8":
         y, u, v = y.astype(np.int32), u.astype(np.int32) - 128, v.astype(np.int32) - 128
-        blue = y + ((33292 * u + 8192) >> 14)
-        green = y + ((-6472 * u - 9519 * v + 8192) >> 14)
-        red = y + ((18678 * v + 8192) >> 14)
-        return tuple(np.clip(c, 0, 255).astype(np.uint8) for c in (blue, green, red))
+        shifts = 33292 * u, -6472 * u - 9519 * v, 18678 * v  # of blue, green and red
+        return tuple(np.clip(y + ((x + 8192) >> 14), 0, 255).astype(np.uint8) for x in shifts)
     u, v = u - np.float32(0.5), v - np.float32(0.5)
     return (
         multiply_add(u, 2.032, y),
@@ -386,8 +382,7 @@ def convert_to_bgr(
     )
 
 
-def _shift(total: np.ndarray) -> np.ndarray:
-    """Compute (total + 8192) >> 14 in place, in float32."""
+def _shift(total: np.ndarray) -> np.ndarray:  # (total + 8192) >> 14 in place, in float32
     total += np.float32(8192)
     total *= np.float32(2**-14)
     return np.floor(total, out=total)

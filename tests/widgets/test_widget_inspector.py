@@ -19,8 +19,8 @@ from sdlab.recipe.request import FIELDS
 from sdlab.results.pairs import difference
 from sdlab.watermark import embed_watermark, scan
 from sdlab.watermark.detector import A_HIT, A_MISS
-from sdlab.watermark.geometry import Geometry
 from sdlab.watermark.maps import draw_residues
+from sdlab.watermark.search import Geometry
 from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.inspector.answer import in_words
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, safe_name

@@ -22,8 +22,8 @@ from ...watermark.detector import (
     format_probability,
     shorten_name,
 )
-from ...watermark.geometry import AS_IS, Geometry
 from ...watermark.payloads import PAYLOADS, Payload, find_payload, pack_bits
+from ...watermark.search import AS_IS, Geometry
 from ..pictures import img
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, thumbnail
 

@@ -17,11 +17,11 @@ from ...results.frame import plain, text_of, tuples, values, varying
 from ...results.pairs import difference
 from ...watermark.detector import Inspection, shorten_name
 from ...watermark.dwtdct import embed_watermark
-from ...watermark.geometry import AS_IS
 from ...watermark.maps import draw_evidence, draw_residues, list_colours
 from ...watermark.opening import read_pixels
 from ...watermark.payloads import Payload
 from ...watermark.scanning import list_files
+from ...watermark.search import AS_IS
 from ..pictures import webp
 
 if TYPE_CHECKING:
