@@ -10,7 +10,7 @@ _API = {
     "embed_watermark": "dwtdct",
     "decode_watermark": "dwtdct",
     "detect_watermark": "detector",
-    "read_unknown": "unknown",
+    "read_unknown": "detector",
     "scan": "scanning",
     "PAYLOADS": "payloads",
     "Payload": "payloads",

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .payloads import ARITHMETICS, Payload, find_payload
+from .payloads import ARITHMETICS, Payload, find_payload, require_known
 
 STEP = 36
 BLOCK = 4  # a block is 4x4 averages, 8x8 pixels
@@ -35,9 +35,10 @@ ORDERS = {"BGR": (2, 1, 0), "RGB": (0, 1, 2)}
 HAAR = 0.7071067811865476
 LANES = 8  # OpenCV's float32 vector; columns beyond a multiple of it are summed in another order
 MIDPOINT, BELOW = 1 << 28, (1 << 29) - 1  # of the part of a float64 that float32 cannot hold
-COS, SIN = 0.92387953251128675613, 0.38268343236508977173  # of pi / 8
-ROOT = 0.70710678118654752440
-FORWARD, INVERSE = 2 * 0.353553390593273762200422181052425, 0.353553390593273762200422181052425
+# OpenCV's factors of a DCT of length 4: 1 / sqrt(2), of which its pieces are multiples, and angles
+COS, SIN, ROOT = 0.92387953251128675613, 0.38268343236508977173, 0.70710678118654752440
+SCALE = 2 * 0.353553390593273762200422181052425
+OUTER, INNER, MIDDLE = SCALE * COS, SCALE * SIN, SCALE * COS * COS - SCALE * SIN * SIN
 
 
 def embed_watermark(
@@ -70,13 +71,13 @@ def embed_watermark(
     TypeError, ValueError
         For a picture or a payload that cannot be used.
     """
-    _require_known("method", method, METHODS)
+    require_known("method", method, METHODS)
     payload = find_payload(payload)
     pixels = require_area(read_array(image))
     arithmetic = arithmetic or ("float32" if pixels.dtype == np.float32 else payload.arithmetic)
     y, u, v = convert_to_yuv(*split_channels(pixels, arithmetic, order))
-    height, width = u.shape[0] // 4 * 4, u.shape[1] // 4 * 4
-    u[:height, :width] = _mark_plane(u[:height, :width], payload.bits, method, arithmetic)
+    whole = _take_whole(u, arithmetic)
+    u[: whole.shape[0], : whole.shape[1]] = _mark_plane(whole, payload.bits, method)
     return _restore_kind(image, pixels, convert_to_bgr(y, u, v, arithmetic), order, payload.cut)
 
 
@@ -118,13 +119,14 @@ def read_residues(
 
     Its largest number modulo 36; above 18 is read as 1.
     """
-    _require_known("method", method, METHODS)
+    require_known("method", method, METHODS)
     pixels = require_area(read_array(image))
     arithmetic = arithmetic or str(pixels.dtype)
     plane = compute_u(*split_channels(pixels, arithmetic, order))
     blocks = split_blocks(_average(_take_whole(plane, arithmetic)))
-    sizes = np.abs(blocks[:, 1:]).max(1) if method == "dwtDct" else compute_largest_values(blocks)
-    return sizes % STEP
+    if method == "dwtDct":
+        return np.abs(blocks[:, 1:]).max(1) % STEP
+    return _decompose(blocks)[1][:, 0] % STEP
 
 
 def count_votes(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
@@ -152,18 +154,13 @@ def decide_bits(shares: np.ndarray) -> np.ndarray:
 
 def split_blocks(average: np.ndarray) -> np.ndarray:
     """Split the Haar average into its whole 4x4 blocks, row by row, (n_blocks, 16)."""
+    return _tile(average).reshape(-1, BLOCK * BLOCK)
+
+
+def _tile(average: np.ndarray) -> np.ndarray:  # a view (rows, columns, 4, 4)
     rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
     whole = average[: rows * BLOCK, : columns * BLOCK]
-    return whole.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
-
-
-def join_blocks(blocks: np.ndarray, average: np.ndarray) -> np.ndarray:
-    """Put `blocks` (n_blocks, 16) in place of the whole blocks of the Haar average."""
-    rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
-    result = average.copy()
-    tiles = blocks.reshape(rows, columns, BLOCK, BLOCK).swapaxes(1, 2)
-    result[: rows * BLOCK, : columns * BLOCK] = tiles.reshape(rows * BLOCK, columns * BLOCK)
-    return result
+    return whole.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
 
 
 def read_array(image: Any) -> np.ndarray:
@@ -188,7 +185,15 @@ def read_array(image: Any) -> np.ndarray:
             " image.astype('float32')"
         )
     if image.dtype == np.float32:
-        _require_range(image[..., :3])
+        least, greatest = image[..., :3].min(initial=0), image[..., :3].max(initial=0)
+        if not np.isfinite([least, greatest]).all():
+            raise ValueError("this float32 picture holds NaN or infinite values")
+        if 0 < greatest <= 1:  # no error: a black picture from a network looks the same
+            warnings.warn(
+                "a float32 picture is in 0..255, and the largest value of this one is"
+                f" {greatest:.3g}; if it is in 0..1, multiply it by 255",
+                stacklevel=3,
+            )
     return image
 
 
@@ -230,18 +235,6 @@ def require_room(payload: Payload | str | bytes, height: int, width: int) -> Non
         )
 
 
-def _require_range(pixels: np.ndarray) -> None:
-    least, greatest = pixels.min(initial=0), pixels.max(initial=0)
-    if not np.isfinite([least, greatest]).all():
-        raise ValueError("this float32 picture holds NaN or infinite values")
-    if 0 < greatest <= 1:  # no error: a black picture from a network looks the same
-        warnings.warn(
-            f"a float32 picture is in 0..255, and the largest value of this one is {greatest:.3g};"
-            " if it is in 0..1, multiply it by 255",
-            stacklevel=4,
-        )
-
-
 def split_bands(pixels: np.ndarray) -> list[np.ndarray]:
     """Split a large picture into rows of whole blocks, so that reading it takes no more memory."""
     rows = pixels.shape[0] // 8
@@ -251,8 +244,8 @@ def split_bands(pixels: np.ndarray) -> list[np.ndarray]:
 
 def split_channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray]:
     """Take what the program takes for blue, green and red, in `arithmetic`."""
-    _require_known("arithmetic", arithmetic, ARITHMETICS)
-    _require_known("order", order, ORDERS)
+    require_known("arithmetic", arithmetic, ARITHMETICS)
+    require_known("order", order, ORDERS)
     if arithmetic == "uint8" and pixels.dtype != np.uint8:
         raise ValueError(
             "a float32 picture has no uint8 arithmetic; round or cut it to uint8 first"
@@ -260,33 +253,29 @@ def split_channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.n
     return [np.asarray(pixels[..., channel], arithmetic) for channel in ORDERS[order]]
 
 
-def _require_known(kind: str, given: str, allowed: Any) -> None:
-    if given not in allowed:
-        raise ValueError(f"{kind}={given!r} is not one of {', '.join(allowed)}")
-
-
 def _take_whole(plane: np.ndarray, arithmetic: str) -> np.ndarray:
     """Take the part that the library transforms, in its precision."""
-    height, width = plane.shape[0] // 4 * 4, plane.shape[1] // 4 * 4
-    return plane[:height, :width].astype(np.float64 if arithmetic == "uint8" else np.float32)
+    whole = plane[: len(plane) // 4 * 4, : plane.shape[1] // 4 * 4]
+    return whole.astype(np.float64 if arithmetic == "uint8" else np.float32)
 
 
-def _mark_plane(plane: np.ndarray, bits: np.ndarray, method: str, arithmetic: str) -> np.ndarray:
-    average, horizontal, vertical, diagonal = _split_haar(_take_whole(plane, arithmetic))
+def _mark_plane(plane: np.ndarray, bits: np.ndarray, method: str) -> np.ndarray:
+    average, horizontal, vertical, diagonal = _split_haar(plane)
     blocks = split_blocks(average)
-    bits = bits[np.arange(len(blocks)) % len(bits)]
-    move = _quantise if method == "dwtDct" else _move_largest_values
-    blocks = move(blocks, bits)
+    move = _move_largest_coefficients if method == "dwtDct" else _move_largest_values
+    moved = move(blocks, bits[np.arange(len(blocks)) % len(bits)])
+    tiles = _tile(average)
+    tiles[...] = moved.reshape(tiles.shape)
     # The library confuses the two details, which transposes every 2x2 cell of U.
-    result = _join_haar(join_blocks(blocks, average), vertical, horizontal, diagonal)
-    return result.astype(np.uint8) if arithmetic == "uint8" else result  # cut, not rounded
+    result = _join_haar(average, vertical, horizontal, diagonal)
+    return result.astype(np.uint8) if plane.dtype == np.float64 else result  # cut, not rounded
 
 
 def _move_into_step(size: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return (size // STEP + 0.25 + 0.5 * bits) * STEP
 
 
-def _quantise(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
+def _move_largest_coefficients(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
     """Move the largest coefficient but the first of each block to where its bit wants it."""
     blocks, block = blocks.copy(), np.arange(len(blocks))
     largest = np.abs(blocks[:, 1:]).argmax(1) + 1
@@ -295,8 +284,7 @@ def _quantise(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return blocks
 
 
-def _average(plane: np.ndarray) -> np.ndarray:
-    """Compute the first of `_split_haar` alone, and faster."""
+def _average(plane: np.ndarray) -> np.ndarray:  # the first of `_split_haar` alone, and faster
     low = plane.dtype.type(HAAR) * plane
     low = (low[1::2] + low[0::2]) * plane.dtype.type(HAAR)
     return low[:, 1::2] + low[:, 0::2]
@@ -323,15 +311,13 @@ def _join_haar(
     average: np.ndarray, horizontal: np.ndarray, vertical: np.ndarray, diagonal: np.ndarray
 ) -> np.ndarray:
     scale = average.dtype.type(HAAR)
-    low = _interleave(scale * average, scale * vertical, axis=1)
-    high = _interleave(scale * horizontal, scale * diagonal, axis=1)
-    return _interleave(scale * low, scale * high, axis=0)
+    low = _interleave((scale * average).T, (scale * vertical).T).T
+    high = _interleave((scale * horizontal).T, (scale * diagonal).T).T
+    return _interleave(scale * low, scale * high)
 
 
-def _interleave(even: np.ndarray, odd: np.ndarray, axis: int) -> np.ndarray:
-    shape = list(even.shape)
-    shape[axis] *= 2
-    return np.stack([even + odd, even - odd], axis + 1).reshape(shape)
+def _interleave(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
+    return np.stack([even + odd, even - odd], 1).reshape(2 * len(even), even.shape[1])
 
 
 def _restore_kind(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: bool) -> Any:
@@ -345,9 +331,9 @@ def _restore_kind(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: 
         return result
     from PIL import Image
 
-    marked_image = Image.fromarray(result)
-    marked_image.info = dict(image.info)
-    return marked_image
+    restored = Image.fromarray(result)
+    restored.info = dict(image.info)
+    return restored
 
 
 # Colour
@@ -367,13 +353,9 @@ def convert_to_yuv(
 
 
 def compute_luma(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
-    """Compute the Y plane, float32 (H, W)."""
     if blue.dtype == np.uint8:
         # whole numbers below 2**24 are exact in float32, and faster than in int32
-        total = blue * np.float32(1868)
-        total += green * np.float32(9617)
-        total += red * np.float32(4899)
-        return _shift(total)
+        return _shift(blue * np.float32(1868) + green * np.float32(9617) + red * np.float32(4899))
     y, end = np.empty_like(blue), blue.shape[1] // LANES * LANES
     for part, weighted in (
         (slice(end), ((blue, 0.114), (green, 0.587), (red, 0.299))),
@@ -390,10 +372,8 @@ def convert_to_bgr(
     """Compute blue, green and red from Y, U and V, in `arithmetic`."""
     if arithmetic == "uint8":
         y, u, v = y.astype(np.int32), u.astype(np.int32) - 128, v.astype(np.int32) - 128
-        blue = y + ((33292 * u + 8192) >> 14)
-        green = y + ((-6472 * u - 9519 * v + 8192) >> 14)
-        red = y + ((18678 * v + 8192) >> 14)
-        return tuple(np.clip(c, 0, 255).astype(np.uint8) for c in (blue, green, red))
+        shifts = 33292 * u, -6472 * u - 9519 * v, 18678 * v  # of blue, green and red
+        return tuple(np.clip(y + ((x + 8192) >> 14), 0, 255).astype(np.uint8) for x in shifts)
     u, v = u - np.float32(0.5), v - np.float32(0.5)
     return (
         multiply_add(u, 2.032, y),
@@ -402,8 +382,7 @@ def convert_to_bgr(
     )
 
 
-def _shift(total: np.ndarray) -> np.ndarray:
-    """Compute (total + 8192) >> 14, in place in float32."""
+def _shift(total: np.ndarray) -> np.ndarray:  # (total + 8192) >> 14 in place, in float32
     total += np.float32(8192)
     total *= np.float32(2**-14)
     return np.floor(total, out=total)
@@ -412,9 +391,7 @@ def _shift(total: np.ndarray) -> np.ndarray:
 def _compute_chroma(channel: np.ndarray, y: np.ndarray, fixed: int, factor: float) -> np.ndarray:
     if channel.dtype != np.uint8:
         return multiply_add(channel - y, factor, np.float32(0.5))
-    total = channel - y
-    total *= np.float32(fixed)
-    total += np.float32(128 << 14)
+    total = (channel - y) * np.float32(fixed) + np.float32(128 << 14)
     return np.clip(_shift(total), 0, 255, out=total)
 
 
@@ -424,18 +401,13 @@ def multiply_add(a: np.ndarray, factor: float, c: np.ndarray | np.float32) -> np
     # rounded to 53 bits; to round again is wrong only where this fell on a midpoint of float32
     total = product + c
     ties = np.nonzero((total.view(np.int64) & BELOW) == MIDPOINT)
-    if ties[0].size:
-        total[ties] = _move_off_midpoint(
-            product[ties], np.broadcast_to(c, total.shape)[ties].astype(np.float64), total[ties]
-        )
+    if ties[0].size:  # move it to the side on which the exact sum lies
+        near, exact = total[ties], product[ties]
+        part = near - exact
+        addend = np.broadcast_to(c, total.shape)[ties].astype(np.float64)
+        lost = (exact - (near - part)) + (addend - part)  # what the sum lost in rounding, exactly
+        total[ties] = np.where(lost == 0, near, np.nextafter(near, np.copysign(np.inf, lost)))
     return total.astype(np.float32)
-
-
-def _move_off_midpoint(product: np.ndarray, c: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Move `total` off the midpoint, to the side on which the exact sum lies."""
-    part = total - product
-    lost = (product - (total - part)) + (c - part)  # what the sum lost in rounding, exactly
-    return np.where(lost == 0, total, np.nextafter(total, np.copysign(np.inf, lost)))
 
 
 # The blocks of dwtDctSvd. An orthonormal DCT leaves singular values as they are, but for the last
@@ -443,58 +415,38 @@ def _move_off_midpoint(product: np.ndarray, c: np.ndarray, total: np.ndarray) ->
 # stand exactly on the border of a step, where the last bits decide.
 
 
-def compute_largest_values(blocks: np.ndarray) -> np.ndarray:
-    """Compute the largest singular value of each block's DCT, from blocks (n_blocks, 16)."""
-    # with the vectors: LAPACK's other routine rounds differently
-    return np.linalg.svd(_transform_both_ways(_transform_cosine, blocks))[1][:, 0]
+def _decompose(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Decompose the DCT of each block (n_blocks, 16) into singular values and vectors."""
+    # the vectors even where only values are asked for: LAPACK's other routine rounds differently
+    return np.linalg.svd(_transform_both_ways(_transform_cosine, blocks))
 
 
 def _move_largest_values(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
     """Move the largest singular value of each block (n_blocks, 16) to where its bit wants it."""
-    left, sizes, right = np.linalg.svd(_transform_both_ways(_transform_cosine, blocks))
+    left, sizes, right = _decompose(blocks)
     sizes[:, 0] = _move_into_step(sizes[:, 0], bits)
-    return _transform_both_ways(_invert_cosine, left @ (sizes[:, :, None] * right)).reshape(
-        blocks.shape
-    )
+    return _transform_both_ways(_invert_cosine, left @ (sizes[:, :, None] * right))
 
 
 def _transform_both_ways(
     transform: Callable[[np.ndarray], np.ndarray], blocks: np.ndarray
 ) -> np.ndarray:
-    """Transform the rows, then the columns, (n_blocks, 4, 4)."""
     rows = transform(blocks.reshape(-1, 4, 4))
-    return transform(rows.swapaxes(1, 2)).swapaxes(1, 2)
+    return transform(rows.swapaxes(1, 2)).swapaxes(1, 2)  # (n_blocks, 4, 4)
 
 
-def _transform_cosine(x: np.ndarray) -> np.ndarray:
-    """Compute the orthonormal DCT along the last axis, of length 4."""
+def _transform_cosine(x: np.ndarray) -> np.ndarray:  # orthonormal, along the last axis
     x0, x1, x2, x3 = np.moveaxis(x, -1, 0)
     even, odd, outer, inner = x0 + x3, x2 + x1, x0 - x3, x1 - x2
-    re, im = FORWARD * COS, FORWARD * SIN
-    middle = FORWARD * COS * COS - FORWARD * SIN * SIN
+    first, second = (even + odd) * SCALE * ROOT, (even - odd) * MIDDLE
     return np.stack(
-        [
-            (even + odd) * FORWARD * ROOT,
-            re * outer + im * inner,
-            (even - odd) * middle,
-            im * outer - re * inner,
-        ],
-        -1,
+        [first, OUTER * outer + INNER * inner, second, INNER * outer - OUTER * inner], -1
     )
 
 
 def _invert_cosine(y: np.ndarray) -> np.ndarray:
     y0, y1, y2, y3 = np.moveaxis(y, -1, 0)
-    re, im = INVERSE * COS, INVERSE * SIN
-    middle = INVERSE * COS * COS - INVERSE * SIN * SIN
-    first, second = y0 * 2 * INVERSE * ROOT, y2 * 2 * middle
-    outer, inner = (re * y1 + im * y3) * 2, (im * y1 - re * y3) * 2
-    return np.stack(
-        [
-            first + second + outer,
-            first - second + inner,
-            first - second - inner,
-            first + second - outer,
-        ],
-        -1,
-    )
+    first, second = y0 * SCALE * ROOT, y2 * MIDDLE
+    outer, inner = OUTER * y1 + INNER * y3, INNER * y1 - OUTER * y3
+    ends = first + second, first - second
+    return np.stack([ends[0] + outer, ends[1] + inner, ends[1] - inner, ends[0] - outer], -1)

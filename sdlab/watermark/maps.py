@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .dwtdct import STEP, read_residues, require_area, split_bands
-from .geometry import AS_IS, Geometry
 from .opening import read_pixels
-from .payloads import Payload, find_payload
+from .payloads import Payload, find_payload, require_known
 from .scores import average_box, make_planes, score_blocks
-from .search import reduce_large, score_resized
+from .search import AS_IS, Geometry, reduce_large, score_resized
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,8 +42,7 @@ WORDS = {
 
 def list_colours(kind: str) -> list[tuple[str, str]]:
     """List ("#rrggbb", what it means) of the map "residue" or "evidence", from dark to light."""
-    if kind not in WORDS:
-        raise ValueError(f"kind={kind!r} is not one of {', '.join(WORDS)}")
+    require_known("kind", kind, WORDS)
     return [
         ("#{:02x}{:02x}{:02x}".format(*colour), words)
         for colour, words in zip((BLUE, GREY, ORANGE), WORDS[kind])
@@ -72,12 +70,6 @@ def draw_residues(image: Any, payload: Payload | str | bytes) -> Image:
     TypeError, ValueError, OSError
         For an image that cannot be read or is too small, and for an impossible payload.
     """
-    kinds, pixels = classify_residues(image, payload)
-    return draw_squares(np.array([BLUE, GREY, ORANGE], np.uint8)[kinds], pixels.shape)
-
-
-def classify_residues(image: Any, payload: Payload | str | bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Tell blocks that agree (0), lean (1) or are wrong (2), (H // 8, W // 8); and the pixels."""
     payload, pixels = find_payload(payload), require_area(read_pixels(image))
     found = np.concatenate(
         [read_residues(band, payload.arithmetic) for band in split_bands(pixels)]
@@ -85,7 +77,8 @@ def classify_residues(image: Any, payload: Payload | str | bytes) -> tuple[np.nd
     bits = payload.bits[np.arange(len(found)) % len(payload)]
     wrong = (found > STEP / 2) != bits
     leans = np.abs(found - np.where(bits, 0.75, 0.25) * STEP) > NEAR
-    return np.where(wrong, 2, leans.astype(int)).reshape(-1, pixels.shape[1] // 8), pixels
+    kinds = np.where(wrong, 2, leans.astype(int)).reshape(-1, pixels.shape[1] // 8)
+    return draw_squares(np.array([BLUE, GREY, ORANGE], np.uint8)[kinds], pixels.shape)
 
 
 def draw_evidence(
@@ -119,8 +112,7 @@ def draw_evidence(
     colours = np.array(GREY) * (1 - amount) + np.where(z[..., None] > 0, BLUE, ORANGE) * amount
     before = (geometry.size[1], geometry.size[0]) if geometry.size else pixels.shape[:2]
     picture = draw_squares(np.round(colours).astype(np.uint8), before, top, left)
-    if geometry.mirrored:
-        picture = picture.transpose(Transpose.FLIP_LEFT_RIGHT)
+    picture = picture.transpose(Transpose.FLIP_LEFT_RIGHT) if geometry.mirrored else picture
     return picture.resize(pixels.shape[1::-1], Resampling.NEAREST)
 
 
@@ -175,7 +167,6 @@ def score_before(
 
 
 def smooth(grid: np.ndarray) -> np.ndarray:
-    """Average a grid twice over `SMOOTHED` blocks."""
     return average_box(average_box(grid, SMOOTHED), SMOOTHED)
 
 

@@ -7,7 +7,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,8 @@ TURNED_BACK = {
     7: "TRANSVERSE",
     8: "ROTATE_270",
 }  # orientation: what undoes Pillow's turning of a TIFF
+_LOCK, _SILENCE = threading.Lock(), ExitStack()
+_INSIDE: list[int] = []  # the threads that want warnings off
 
 
 def read_pixels(what: str | os.PathLike[str] | Image | np.ndarray) -> np.ndarray:
@@ -99,15 +101,15 @@ def open_picture(what: str | os.PathLike[str] | Image) -> Iterator[Image]:
                 f"a picture is a path, a PIL image or a NumPy array, not {type(what).__name__};"
                 " bytes become one by PIL.Image.open(io.BytesIO(data)), a tensor by tensor.numpy()"
             )
-        path = Path(what)
-        _refuse_file(path)
-        with _open_file(path) as image:
-            _refuse_size(str(path), *image.size)
+        with _open_file(Path(what)) as image:
+            _refuse_size(_name_picture(image), *image.size)
             yield image
 
 
-def _refuse_file(path: Path) -> None:
-    """Refuse what is no ordinary file, empty or huge; a pipe could be read for ever."""
+def _open_file(path: Path) -> Image:
+    """Open an ordinary file that is neither empty nor huge; a pipe could be read for ever."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -129,12 +131,6 @@ def _refuse_file(path: Path) -> None:
             f"{path}: the file has {status.st_size / 1e9:.1f} GB, at most {MAX_BYTES / 1e9:g} are"
             " read; save the picture in a smaller file"
         )
-
-
-def _open_file(path: Path) -> Image:
-    """Open the file with Pillow, with errors that name the file."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:
@@ -160,11 +156,12 @@ def _refuse_size(name: str, width: int, height: int) -> None:
 
 def convert_image(image: Image) -> np.ndarray:
     """Convert a PIL image to uint8 RGB (H, W, 3), in strips: never in memory three times."""
-    image = _undo_turning(image)
+    name = _name_picture(image)
+    image = _load_unturned(image, name)
     width, height = image.size
-    step = max(1, STRIP // width)
     rgb = np.empty((height, width, 3), np.uint8)
     scale = _find_scale(image) if image.mode[0] in GREYS else 0.0
+    step = max(1, STRIP // width)
     for top in range(0, height, step):
         strip = image.crop((0, top, width, min(top + step, height)))
         try:
@@ -173,13 +170,13 @@ def convert_image(image: Image) -> np.ndarray:
             )
         except ValueError:
             raise ValueError(
-                f"{_name_picture(image)}: colours of mode {image.mode!r} do not convert to RGB;"
-                " save it as an RGB PNG first"
+                f"{name}: colours of mode {image.mode!r} do not convert to RGB; save it as an RGB"
+                " PNG first"
             ) from None
     return rgb
 
 
-def _undo_turning(image: Image) -> Image:
+def _load_unturned(image: Image, name: str) -> Image:
     """Decode the picture as it lies in the file: Pillow turns a TIFF by its orientation."""
     from PIL.Image import Transpose
 
@@ -188,7 +185,7 @@ def _undo_turning(image: Image) -> Image:
         image.load()
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
         raise OSError(
-            f"{_name_picture(image)}: the pixels are damaged or cut off: {shorten_error(error)}"
+            f"{name}: the pixels are damaged or cut off: {shorten_error(error)}"
         ) from error
     turn = TURNED_BACK.get(orientation) if isinstance(orientation, int) else None
     return image.transpose(Transpose[turn]) if turn else image
@@ -199,13 +196,12 @@ def _find_scale(image: Image) -> float:
     if image.mode.startswith("I;16"):
         return 1 / 256
     greatest = float(np.nan_to_num(np.asarray(image), posinf=0.0).max())
-    if greatest <= 1 and image.mode == "F":
-        return 255.0
-    return 1.0 if greatest <= 255 else 1 / 256 if greatest < 65536 else 255 / greatest
+    if greatest <= 255:
+        return 255.0 if greatest <= 1 and image.mode == "F" else 1.0
+    return 1 / 256 if greatest < 65536 else 255 / greatest
 
 
-def _scale_grey(strip: Image, scale: float) -> np.ndarray:
-    """Scale deep grey values to uint8 (H, W, 1); what is not a number is 0."""
+def _scale_grey(strip: Image, scale: float) -> np.ndarray:  # (H, W, 1); what is no number is 0
     grey = np.nan_to_num(np.asarray(strip).astype(np.float64) * scale, posinf=255.0)
     return np.clip(grey, 0, 255).astype(np.uint8)[:, :, None]
 
@@ -239,39 +235,21 @@ def shorten_error(error: Exception) -> str:
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
-class Silence:
-    """A count of who wants warnings off, since `warnings.catch_warnings` knows no threads.
-
-    Where threads overlap, it alone would leave them off for good.
-    """
-
-    def __init__(self) -> None:
-        self.lock, self.inside = threading.Lock(), 0
-        self.off = warnings.catch_warnings()
-
-    def enter(self) -> None:
-        with self.lock:
-            if not self.inside:
-                self.off = warnings.catch_warnings()
-                self.off.__enter__()
-                warnings.simplefilter("ignore")
-            self.inside += 1
-
-    def leave(self) -> None:
-        with self.lock:
-            self.inside -= 1
-            if not self.inside:
-                self.off.__exit__(None, None, None)
-
-
-SILENCE = Silence()
-
-
 @contextmanager
 def silence_warnings() -> Iterator[None]:
-    """Show no warnings inside, in all threads; afterwards the filters are as before."""
-    SILENCE.enter()
+    """Show no warnings inside, in all threads; afterwards the filters are as before.
+
+    `warnings.catch_warnings` knows no threads: where they overlap, it alone would leave them off
+    for good. So the first one in switches them off, and the last one out on again.
+    """
+    with _LOCK:
+        if not _INSIDE:
+            _SILENCE.enter_context(warnings.catch_warnings(action="ignore"))
+        _INSIDE.append(threading.get_ident())
     try:
         yield
     finally:
-        SILENCE.leave()
+        with _LOCK:
+            _INSIDE.pop()
+            if not _INSIDE:
+                _SILENCE.close()

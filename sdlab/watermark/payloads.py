@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,10 +53,7 @@ class Payload:
     cut: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.arithmetic not in ARITHMETICS:
-            raise ValueError(
-                f"arithmetic={self.arithmetic!r} is not one of {', '.join(ARITHMETICS)}"
-            )
+        require_known("arithmetic", self.arithmetic, ARITHMETICS)
         bits = np.asarray(self.bits)
         if bits.ndim != 1 or not bits.size or not np.isin(bits, (0, 1)).all():
             raise ValueError(
@@ -81,13 +79,18 @@ def pack_bits(bits: Any) -> bytes:
     return np.packbits(np.asarray(bits, bool)).tobytes()
 
 
-def encode_number(number: int) -> np.ndarray:
-    """Turn an integer into bits without its leading zeros, as `bin` writes them."""
-    return np.array([int(digit) for digit in f"{number:b}"], np.uint8)
+def require_known(kind: str, given: Any, allowed: Iterable[str]) -> None:
+    """Refuse what is not one of the allowed words."""
+    if not isinstance(given, str) or given not in allowed:
+        raise ValueError(f"{kind}={given!r} is not one of {', '.join(allowed)}")
 
 
 def _make_known(name: str, text: str, written_by: str, source: str) -> Payload:
     return Payload(name, encode_text(text), "uint8", text, written_by, source)
+
+
+def _list_digits(number: int) -> np.ndarray:  # without leading zeros, as `bin` writes them
+    return np.array(list(f"{number:b}"), np.uint8)
 
 
 PAYLOADS: dict[str, Payload] = {
@@ -119,7 +122,7 @@ PAYLOADS: dict[str, Payload] = {
         ),
         Payload(
             "sdxl",
-            encode_number(0xB3EC907BB19E),
+            _list_digits(0xB3EC907BB19E),
             "float32",
             None,
             "Stable Diffusion XL and Stable Video Diffusion; diffusers' SDXL pipelines",
@@ -130,7 +133,7 @@ PAYLOADS: dict[str, Payload] = {
         # bits are embedded.
         Payload(
             "flux-1",
-            encode_number(0x2AFE879CF52E),
+            _list_digits(0x2AFE879CF52E),
             "float32",
             None,
             "FLUX.1, the official scripts",
@@ -167,12 +170,12 @@ def find_payload(what: Payload | str | bytes) -> Payload:
         known = [p for p in PAYLOADS.values() if what in (p.name, p.text)]
         return known[0] if known else _make_text(what)
     raw = bytes(what)
-    return Payload(repr(raw), encode_text(raw), "uint8", raw.decode() if _is_text(raw) else None)
+    text = raw.decode(errors="surrogateescape")  # what is not UTF-8 comes out as not printable
+    return Payload(repr(raw), encode_text(raw), "uint8", text if text.isprintable() else None)
 
 
 def _make_text(text: str) -> Payload:
-    near = [name for name in PAYLOADS if _is_near(_strip_name(name), _strip_name(text))]
-    if near:
+    if near := [name for name in PAYLOADS if _is_near(name, text)]:
         raise ValueError(
             f"payload {text!r}: did you mean the known {near[0]!r}? detect_watermark and"
             f" embed_watermark take the text itself as bytes, b{text!r}"
@@ -185,17 +188,6 @@ def _make_text(text: str) -> Payload:
     return Payload(text, encode_text(text), "uint8", text)
 
 
-def _is_near(name: str, text: str) -> bool:
-    """Tell whether one begins with the other: "flux", "sd-v1.5"."""
-    return min(len(name), len(text)) >= 4 and (name.startswith(text) or text.startswith(name))
-
-
-def _strip_name(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _is_text(raw: bytes) -> bool:
-    try:
-        return raw.decode().isprintable()
-    except UnicodeDecodeError:
-        return False
+def _is_near(name: str, text: str) -> bool:  # one begins with the other: "flux", "sd-v1.5"
+    a, b = (re.sub(r"[^a-z0-9]", "", word.lower()) for word in (name, text))
+    return min(len(a), len(b)) >= 4 and (a.startswith(b) or b.startswith(a))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -149,8 +150,7 @@ def _read_texts(info: Mapping[Any, Any]) -> Iterator[Mark]:
         yield Mark("text", _quote(texts["Software"]), _quote(f"Software: {texts['Software']}"))
 
 
-def _find_writer(text: str) -> str | None:
-    """Name the program whose habits the generation parameters show; None for another text."""
+def _find_writer(text: str) -> str | None:  # whose habits the text shows
     return next((program for pattern, program in WRITERS if pattern.search(text)), None)
 
 
@@ -229,8 +229,7 @@ def _decode_comment(value: Any) -> str:
 
 def _read_xmp(info: Mapping[Any, Any]) -> Iterator[Mark]:
     """Search XMP for the source type and the program; it is not parsed, so no XML can do harm."""
-    for name in XMP_KEYS:
-        value = info.get(name)
+    for value in map(info.get, XMP_KEYS):
         if isinstance(value, bytes) and b"\0" in value[:200]:
             value = value.decode("utf-16", "replace")
         text = _decode_text(value) if isinstance(value, (str, bytes)) else ""
@@ -239,13 +238,8 @@ def _read_xmp(info: Mapping[Any, Any]) -> Iterator[Mark]:
         )
         sources = dict.fromkeys(found for found in SOURCE_TYPE.findall(text) if found.strip())
         if sources or program != "unknown":
-            yield Mark(
-                "XMP",
-                program,
-                _quote(
-                    "; ".join(map(_describe_source, sources)) or f"CreatorTool or Credit: {program}"
-                ),
-            )
+            told = "; ".join(map(_describe_source, sources))
+            yield Mark("XMP", program, _quote(told or f"CreatorTool or Credit: {program}"))
 
 
 def _describe_source(source: str) -> str:
@@ -271,8 +265,9 @@ def _read_c2pa(image: Any) -> Iterator[Mark]:
     try:
         import c2pa
     except ImportError:
-        detail = "C2PA manifest present; install sdlab[c2pa] to read it"
-        yield Mark("C2PA", "unknown", detail, "not read")
+        yield Mark(
+            "C2PA", "unknown", "C2PA manifest present; install sdlab[c2pa] to read it", "not read"
+        )
         return
     kind = {"MPO": "image/jpeg"}.get(image.format or "", image.get_format_mimetype())
     try:
@@ -281,8 +276,7 @@ def _read_c2pa(image: Any) -> Iterator[Mark]:
             c2pa.Context.from_dict(C2PA_OFFLINE) as context,
             c2pa.Reader(kind, file, context=context) as reader,
         ):
-            report = json.loads(reader.json())
-        yield _read_manifest(report)
+            yield _read_manifest(json.loads(reader.json()))
     except Exception as error:  # the package's own kinds, and of looking into a damaged report
         detail = _quote(f"C2PA manifest present, but damaged: {shorten_error(error)}")
         yield Mark("C2PA", "unknown", detail, "damaged")
@@ -291,12 +285,8 @@ def _read_c2pa(image: Any) -> Iterator[Mark]:
 def _has_manifest(path: Path) -> bool:
     """Search the file for the 24 bytes that begin a store of manifests; faster than decoding."""
     with path.open("rb") as file:
-        tail = b""
-        while part := file.read(1 << 20):
-            if C2PA_BOX in tail + part:
-                return True
-            tail = part[1 - len(C2PA_BOX) :]
-    return False
+        parts = itertools.chain([b""], iter(lambda: file.read(1 << 20), b""))
+        return any(C2PA_BOX in before + part for before, part in itertools.pairwise(parts))
 
 
 def _read_manifest(report: Mapping[str, Any]) -> Mark:
@@ -321,9 +311,9 @@ def _read_manifest(report: Mapping[str, Any]) -> Mark:
 
 def _describe_trust(report: Mapping[str, Any]) -> str:
     """Describe integrity (does all match the signature?) and trust (is the signer listed?)."""
-    codes = [str(status.get("code")) for status in report.get("validation_status") or []]
-    wrong = sorted({code for code in codes if not code.startswith("signingCredential.")})
-    doubts = sorted({code for code in codes if code.startswith("signingCredential.")})
+    codes = sorted({str(status.get("code")) for status in report.get("validation_status") or []})
+    doubts = [code for code in codes if code.startswith("signingCredential.")]
+    wrong = [code for code in codes if code not in doubts]
     integrity = f"altered since it was signed: {', '.join(wrong)}" if wrong else "intact"
     if report.get("validation_state") == "Trusted":
         return f"{integrity}; signer trusted"

@@ -1,23 +1,26 @@
-"""Whole folders: one row a file, whatever the file is."""
+"""Whole folders: one row a file, whatever the file is, read by processes that end with this one."""
 
 from __future__ import annotations
 
 import glob
 import itertools
 import os
+import pickle
+import subprocess
+import sys
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress, display, duration
+from .detector import detect_watermark, name_payloads, require_search
 from .opening import convert_image, open_picture, shorten_error
 from .payloads import PAYLOADS
 from .provenance import read_marks
-from .workers import Worker
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +70,13 @@ SUFFIXES = (
 )
 # files that one process reads sooner than others start; a search is slow, and starts them for 4
 FEW = {"none": 32}
+START = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.scanning"
+    " import serve_rows; serve_rows()"
+)
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 AHEAD = 4  # files under way for each process, so that a slow one holds up no other
 
 
@@ -118,8 +128,6 @@ def scan(
     """
     import pandas as pd
 
-    from .detector import name_payloads, require_search
-
     require_search(search, false_positive_rate)
     asked = {
         "payloads": name_payloads(payloads),
@@ -130,12 +138,11 @@ def scan(
     count = count_processes(len(files), search, processes)
     reading = ScanProgress(len(files))
     show = display(reading) if progress and files else lambda: None
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    found: list[dict[str, Any]] = []
     try:
         with closing(read_rows(files, asked, count)) as rows:
             for row in rows:
-                for name, column in columns.items():
-                    column.append(row[name])
+                found.append(row)
                 reading.add(row)
                 show()
         reading.state = "done"
@@ -143,7 +150,10 @@ def scan(
         reading.state = "stopped" if reading.state == "running" else reading.state
         show()
     return pd.DataFrame(
-        {name: pd.Series(columns[name], dtype=dtype) for name, dtype in COLUMNS.items()}
+        {
+            name: pd.Series([row[name] for row in found], dtype=dtype)
+            for name, dtype in COLUMNS.items()
+        }
     )
 
 
@@ -211,37 +221,27 @@ def read_rows(
         yield from (read_row(file, asked) for file in files)
         return
     workers = [Worker(asked) for _ in range(processes)]
-    idle: SimpleQueue[Worker] = SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-    pool = ThreadPoolExecutor(processes)  # its threads only wait for the processes
+    own, unused, files = threading.local(), iter(workers), iter(files)
+
+    def read(file: str | None) -> dict[str, Any]:
+        answer = own.worker.ask(file)
+        return answer if isinstance(answer, dict) else make_empty_row(file) | {"error": answer}
+
+    # its threads, of which each has a process, only wait
+    pool = ThreadPoolExecutor(processes, initializer=lambda: setattr(own, "worker", next(unused)))
     try:
-        yield from read_in_order(pool, idle, iter(files), processes * AHEAD)
+        under_way = deque(
+            pool.submit(read, file) for file in itertools.islice(files, processes * AHEAD)
+        )
+        while under_way:
+            row = under_way.popleft().result()
+            under_way.extend(pool.submit(read, file) for file in itertools.islice(files, 1))
+            yield row
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
             worker.stop()
         pool.shutdown(wait=True)
-
-
-def read_in_order(
-    pool: ThreadPoolExecutor, idle: SimpleQueue[Worker], files: Iterator[str | None], ahead: int
-) -> Iterator[dict[str, Any]]:
-    """Read the rows in the order of the files, of which only so many are under way."""
-
-    def read(file: str | None) -> dict[str, Any]:
-        worker = idle.get()
-        try:
-            answer = worker.ask(file)
-        finally:
-            idle.put(worker)
-        return answer if isinstance(answer, dict) else make_empty_row(file) | {"error": answer}
-
-    under_way = deque(pool.submit(read, file) for file in itertools.islice(files, ahead))
-    while under_way:
-        row = under_way.popleft().result()
-        under_way.extend(pool.submit(read, file) for file in itertools.islice(files, 1))
-        yield row
 
 
 def read_row(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,15 +271,14 @@ def make_empty_row(file: str | None) -> dict[str, Any]:
 
 def judge_pixels(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Detect marks in the pixels, and tell it as columns."""
-    from .detector import detect_watermark
-
     inspection = detect_watermark(rgb, **asked)
     best = inspection.best
-    found = {"detected": None if best is None else inspection.detected, "small": inspection.small}
     if best is None:
-        return found
+        return {"small": inspection.small}
     official = [finding.payload.name for finding in inspection.findings if finding.official]
-    return found | {
+    return {
+        "small": inspection.small,
+        "detected": inspection.detected,
         "payload": best.payload.name if best.detected else None,
         "log10_p": float(best.log10_p),
         "agreement": float(best.agreement),
@@ -320,10 +319,105 @@ class ScanProgress(Progress):
         self.unreadable += row["error"] is not None
 
     def __str__(self) -> str:
-        parts = [f"{self.rendered} of {self.total} files read"] * bool(self.rendered)
-        parts += [f"{self.marked} marked"] * bool(self.marked)
-        parts += [f"{self.unreadable} unreadable"] * bool(self.unreadable)
         left = self.seconds_left
-        parts += [] if left is None else [f"{duration(left)} left"]
-        text = ", ".join(parts) or f"0 of {self.total} files read"
-        return f"{text} (stopped)" if self.state == "stopped" else text
+        parts = (
+            f"{self.rendered} of {self.total} files read",
+            f"{self.marked} marked" if self.marked else "",
+            f"{self.unreadable} unreadable" if self.unreadable else "",
+            "" if left is None else f"{duration(left)} left",
+        )
+        return ", ".join(filter(None, parts)) + " (stopped)" * (self.state == "stopped")
+
+
+# The other processes
+
+
+class Worker:
+    """A Python process that turns paths into rows.
+
+    It is no child of `multiprocessing`, which would run the caller's script again; it starts when
+    it is first asked, does not hear Ctrl-C, and ends when its input does, even if this process is
+    killed.
+
+    Parameters
+    ----------
+    asked : mapping
+        What `read_row` is given beside the path.
+    """
+
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        self.asked = dict(asked)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.stopped, self.lock = False, threading.Lock()
+
+    def ask(self, file: str | None) -> dict[str, Any] | str:
+        """Return the file's row, or the error of a process that died over it."""
+        process = self.process or self.start()
+        try:
+            return self.exchange(process, file)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self.process = None
+            return (
+                f"the process that read this file died (exit status {kill_process(process)});"
+                " it may need too much memory"
+            )
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a fresh process that has imported what it needs."""
+        with self.lock:
+            if self.stopped:
+                raise RuntimeError("the scan is over")
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", START],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | ONE_THREAD,
+                start_new_session=True,
+            )
+        try:
+            self.exchange(self.process, sys.path, self.asked)
+        except (EOFError, OSError) as error:
+            raise RuntimeError(
+                "a process for the scan could not start; use processes=1, which shows why"
+            ) from error
+        return self.process
+
+    @staticmethod
+    def exchange(process: subprocess.Popen[bytes], *questions: Any) -> Any:
+        """Send what the process waits for, and return its one answer."""
+        assert process.stdin and process.stdout  # as pipes
+        process.stdin.write(b"".join(map(pickle.dumps, questions)))
+        process.stdin.flush()
+        return pickle.load(process.stdout)
+
+    def stop(self) -> None:
+        """End the process at once, and start no other."""
+        with self.lock:
+            self.stopped = True
+            process = self.process
+        if process:
+            kill_process(process)
+
+
+def kill_process(process: subprocess.Popen[bytes]) -> int:
+    """Kill the process if it still runs, and return its exit status."""
+    process.kill()
+    status = process.wait()
+    for pipe in filter(None, (process.stdin, process.stdout)):
+        with suppress(OSError):  # what was not yet written to a dead process
+            pipe.close()
+    return status
+
+
+def serve_rows() -> None:
+    """Do what the process does: read a path, answer it with a row, until there are no more."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints does not disturb the answers
+    asked = pickle.load(sys.stdin.buffer)
+    answer: Any = "ready"
+    with suppress(EOFError):
+        while True:
+            pickle.dump(answer, answers)
+            answers.flush()
+            answer = read_row(pickle.load(sys.stdin.buffer), asked)

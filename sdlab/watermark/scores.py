@@ -59,13 +59,9 @@ def make_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.nd
     blue, green, red = (np.ascontiguousarray(image[..., channel]) for channel in ORDERS[order])
     if arithmetic == "uint8":
         return np.stack(convert_to_yuv(blue, green, red))
-    planes = np.empty((3, *blue.shape), np.float32)
-    np.multiply(blue, np.float32(0.114), out=planes[0])
-    planes[0] += green * np.float32(0.587)
-    planes[0] += red * np.float32(0.299)
-    planes[1] = (blue - planes[0]) * np.float32(0.492) + np.float32(0.5)
-    planes[2] = (red - planes[0]) * np.float32(0.877) + np.float32(0.5)
-    return planes
+    y = blue * np.float32(0.114) + green * np.float32(0.587) + red * np.float32(0.299)
+    u, v = (blue - y) * np.float32(0.492), (red - y) * np.float32(0.877)
+    return np.stack([y, u + np.float32(0.5), v + np.float32(0.5)])
 
 
 # Features
@@ -210,12 +206,10 @@ def _compute_logistic(z: np.ndarray) -> np.ndarray:
 
 def run_network(features: np.ndarray) -> np.ndarray:
     """Compute the scores (blocks,) of features (features, blocks)."""
-    layers = load_weights()
-    for matrix, offset in layers[:-1]:
-        features = matrix @ features
-        features += offset[:, None]
+    *hidden, (matrix, offset) = load_weights()
+    for inner, bias in hidden:
+        features = inner @ features + bias[:, None]
         np.maximum(features, 0, out=features)
-    matrix, offset = layers[-1]
     return np.float32(BOUND) * np.tanh((matrix @ features + offset[:, None])[0] / np.float32(BOUND))
 
 
@@ -223,10 +217,9 @@ def run_network(features: np.ndarray) -> np.ndarray:
 def load_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
     """Load the layers of the network, (matrix, offset) each, float32."""
     with np.load(WEIGHTS, allow_pickle=False) as file:
-        count = sum(name.startswith("matrix") for name in file.files)
         return tuple(
             (file[f"matrix{i}"].astype(np.float32), file[f"offset{i}"].astype(np.float32))
-            for i in range(count)
+            for i in range(len(file.files) // 2)
         )
 
 
@@ -258,8 +251,7 @@ def average_9x9(planes: np.ndarray) -> np.ndarray:
     return planes
 
 
-def sum_3x3(patch: np.ndarray) -> np.ndarray:
-    """Sum over the 3x3 window of the inner 4x4 of (8, 8, ...)."""
+def sum_3x3(patch: np.ndarray) -> np.ndarray:  # around the inner 4x4 of (8, 8, ...)
     rows = patch[1:5] + patch[2:6] + patch[3:7]
     return rows[:, 1:5] + rows[:, 2:6] + rows[:, 3:7]
 

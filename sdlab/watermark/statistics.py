@@ -127,8 +127,7 @@ def compute_gain(down: np.ndarray, along: np.ndarray) -> np.ndarray:
     return (1 - _average_wave(down) * _average_wave(along)) * (WINDOW**2 / (WINDOW**2 - 1))
 
 
-def _average_wave(cycles: np.ndarray) -> np.ndarray:
-    """Average a wave over a window, in units of the wave at its middle."""
+def _average_wave(cycles: np.ndarray) -> np.ndarray:  # in units of the wave at its middle
     cells = range(-(WINDOW // 2), WINDOW // 2 + 1)
     return np.asarray(sum(np.cos(2 * np.pi * i * cycles) for i in cells)) / WINDOW
 
@@ -142,10 +141,8 @@ def whiten_payload(bits: np.ndarray, points: Points) -> np.ndarray:
 
 def fold_grids(grids: np.ndarray, n_bits: int, strides: tuple[int, ...], text: bool) -> Folds:
     """Fold grids (..., rows, columns) at every stride, and measure the noise beside."""
-    points, (waves, number) = (
-        find_points(n_bits, strides, text),
-        find_points_beside(n_bits, strides, text, *grids.shape[-2:]),
-    )
+    points = find_points(n_bits, strides, text)
+    waves, number = find_points_beside(n_bits, strides, text, *grids.shape[-2:])
     total = np.zeros((*grids.shape[:-2], len(strides)))
     for along, counts in waves:
         total += (counts * np.abs(compute_spectra(grids, n_bits, strides, along)) ** 2).sum(-1)
@@ -220,8 +217,7 @@ def _lie_apart(
     return np.hypot(down, along).min(1) >= APART
 
 
-def _wrap_cycles(cycles: np.ndarray) -> np.ndarray:
-    """Find the same wave between -1/2 and 1/2 cycles a block."""
+def _wrap_cycles(cycles: np.ndarray) -> np.ndarray:  # to -1/2..1/2, the same wave
     return (cycles + 0.5) % 1 - 0.5
 
 
@@ -244,8 +240,7 @@ def compute_log10_tail(agreement: np.ndarray, left: np.ndarray, freedom: np.ndar
 
 
 @functools.lru_cache(maxsize=64)
-def _tabulate_tails(freedom: float) -> np.ndarray:
-    """Tabulate the tail at `HALVES`."""
+def _tabulate_tails(freedom: float) -> np.ndarray:  # at `HALVES`
     return _integrate_log10(2 * np.arctan(np.exp(HALVES)), freedom) - _integrate_log10(
         np.array([np.pi]), freedom
     )
@@ -274,20 +269,16 @@ def weigh_evidence(
     ValueError
         If the payload is too short to be evidence, or longer than the grid.
     """
-    n_bits, stride = len(payload), grid.shape[1] if stride is None else stride
     require_testable(payload)
+    n_bits, stride = len(payload), grid.shape[1] if stride is None else stride
     if grid.size < n_bits:
         raise ValueError(
             f"payload {payload.name!r}: {n_bits} bits need as many blocks of 8x8 pixels, there are"
             f" {grid.size}"
         )
     folds = fold_grids(np.asarray(grid, float), n_bits, (stride % n_bits,), is_text(payload))
-    return min(
-        0.0,
-        float(
-            folds.compute_log10_p(folds.compute_agreements(payload.bits)[:, [phase % n_bits]])[0, 0]
-        ),
-    )
+    agreement = folds.compute_agreements(payload.bits)[:, [phase % n_bits]]
+    return min(0.0, float(folds.compute_log10_p(agreement)[0, 0]))
 
 
 def read_bits(

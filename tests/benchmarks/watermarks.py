@@ -27,10 +27,9 @@ from sdlab import ATTACKS
 from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
 from sdlab.watermark.detector import name_payloads, read_official
-from sdlab.watermark.geometry import Cuts, weigh_sizes
 from sdlab.watermark.opening import read_pixels
 from sdlab.watermark.scores import make_planes, score_blocks
-from sdlab.watermark.search import score_resized, score_shifts
+from sdlab.watermark.search import Cuts, score_resized, score_shifts, weigh_sizes
 from sdlab.watermark.statistics import Folds, fold_grids, is_text, whiten_payload
 
 CHANGES = [

@@ -7,15 +7,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.watermark.detector import SHARES, detect_watermark
+from sdlab.watermark.detector import SHARES, detect_watermark, format_probability, read_unknown
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
-from sdlab.watermark.geometry import Cuts, Geometry, weigh_cuts, weigh_sides, weigh_sizes
-from sdlab.watermark.inspection import format_probability
 from sdlab.watermark.payloads import PAYLOADS, Payload, encode_text
 from sdlab.watermark.scores import subtract_local_mean
-from sdlab.watermark.search import find_best_cut, place_as_is, take_middle, take_middle_rows
+from sdlab.watermark.search import (
+    Cuts,
+    Geometry,
+    find_best_cut,
+    place_as_is,
+    take_middle,
+    take_middle_rows,
+    weigh_cuts,
+    weigh_sides,
+    weigh_sizes,
+)
 from sdlab.watermark.statistics import fold_grids
-from sdlab.watermark.unknown import read_unknown
 
 
 def picture(seed, height=512, width=512):

@@ -6,8 +6,8 @@ from PIL import Image, ImageColor
 from test_watermark_scores import textured
 
 from sdlab.watermark import detect_watermark, embed_watermark
-from sdlab.watermark.geometry import Geometry
 from sdlab.watermark.maps import draw_evidence, draw_residues, list_colours
+from sdlab.watermark.search import Geometry
 
 SIDE = 512
 

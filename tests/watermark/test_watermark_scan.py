@@ -14,8 +14,7 @@ from sdlab.watermark import scanning
 from sdlab.watermark.detector import detect_watermark
 from sdlab.watermark.dwtdct import embed_watermark
 from sdlab.watermark.payloads import PAYLOADS, Payload
-from sdlab.watermark.scanning import COLUMNS, scan
-from sdlab.watermark.workers import Worker
+from sdlab.watermark.scanning import COLUMNS, Worker, scan
 
 ASKED = {"payloads": {"sd-v1": PAYLOADS["sd-v1"]}, "search": "none", "false_positive_rate": 1e-6}
 

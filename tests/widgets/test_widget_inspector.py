@@ -18,9 +18,9 @@ from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
 from sdlab.results.pairs import draw_difference
 from sdlab.watermark import embed_watermark, scan
-from sdlab.watermark.geometry import Geometry
-from sdlab.watermark.inspection import A_HIT, A_MISS
+from sdlab.watermark.detector import A_HIT, A_MISS
 from sdlab.watermark.maps import draw_residues
+from sdlab.watermark.search import Geometry
 from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.inspector.answer import describe_geometry
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name

@@ -15,8 +15,7 @@ from ...recipe.request import FIELDS
 from ...results.code import write_results_code
 from ...results.frame import column_values
 from ...results.html import render_table
-from ...watermark.geometry import AS_IS, Geometry
-from ...watermark.inspection import (
+from ...watermark.detector import (
     A_HIT,
     A_MISS,
     Finding,
@@ -25,6 +24,7 @@ from ...watermark.inspection import (
     shorten_name,
 )
 from ...watermark.payloads import PAYLOADS, Payload, find_payload, pack_bits
+from ...watermark.search import AS_IS, Geometry
 from ..pictures import render_image
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
 
