@@ -82,12 +82,12 @@ class Played(Job):
         for n in numbers:
             cell = self._plan.cells[n]
             self.store.save(cell.key, cell, picture(n), {"batch_size": 4})
-            self.progress.saved()
+            self.progress.count_saved()
             self._listeners.tell(Event("landed", cell.key))
 
     def fail(self, n, error):
         self._errors[self.keys[n]] = error
-        self.progress.failure()
+        self.progress.count_failed()
         self._listeners.tell(Event("failed", self.keys[n], error=error))
 
     def sketch(self, n):
