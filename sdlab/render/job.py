@@ -195,7 +195,7 @@ class Job:
         return self._listeners.add(listener)
 
     def frame(self) -> pandas.DataFrame:
-        """Makes the frame of all cells as it is now; those not reached have no `path`, no `error`."""
+        """Makes the frame of all cells as it is now; those not reached have no path, no error."""
         return _make_frame(self._plan.cells, self.store, self._errors)
 
     def stop(self) -> Job:
