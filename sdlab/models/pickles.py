@@ -13,7 +13,7 @@ from typing import Any
 
 
 class Inert:
-    """What a pickle gets in place of a class of its trainer: it takes everything and does nothing."""
+    """Stands in a pickle for a class of its trainer: it takes everything and does nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -21,19 +21,20 @@ class Inert:
 
 @contextmanager
 def harmless() -> Iterator[None]:
-    """Lets `torch.load(weights_only=True)` meet what the published checkpoints of Stable Diffusion v1 name beside tensors.
+    """Lets `torch.load(weights_only=True)` meet what published checkpoints hold beside tensors.
 
-    These are NumPy numbers, and Lightning's ModelCheckpoint as a key of its notes, for which an
-    inert class stands in.
+    These are, in those of Stable Diffusion v1, NumPy numbers, and Lightning's ModelCheckpoint as a
+    key of its notes, for which an inert class stands in.
     """
     import numpy as np
     import torch
 
+    scalar: Any = np.float64().__reduce__()[0]  # what pickles call to make such a number
     with torch.serialization.safe_globals(
         [
             (Inert, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
-            (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # as before NumPy 2
-            np._core.multiarray.scalar,
+            (scalar, "numpy.core.multiarray.scalar"),  # as before NumPy 2
+            scalar,
             np.dtype,
             *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8")),
         ]
@@ -42,7 +43,10 @@ def harmless() -> Iterator[None]:
 
 
 def tensors_in(path: Path) -> dict[str, Any]:
-    """The tensors of a pickled checkpoint, by name, left in the file until they are used; raises as `contents_of` does."""
+    """Reads the tensors of a pickled checkpoint, by name; raises as `read_pickle` does.
+
+    They are left in the file until they are used.
+    """
     import torch
 
     found = contents_of(path)
@@ -54,7 +58,7 @@ def tensors_in(path: Path) -> dict[str, Any]:
 
 
 def contents_of(path: Path) -> Any:
-    """Whatever a pickled checkpoint holds.
+    """Reads whatever a pickled checkpoint holds, and runs nothing of it.
 
     Raises
     ------
@@ -78,12 +82,12 @@ def contents_of(path: Path) -> Any:
 
 
 def brief(error: str) -> str:
-    """The beginning of torch's long advice, in whole words."""
+    """Shortens torch's long advice to its beginning, in whole words."""
     return textwrap.shorten(error, 150, placeholder=" …")
 
 
 def refusal(path: Path, error: str) -> str:
-    """The message for a pickle that wants more than tensors."""
+    """Says why a pickle that wants more than tensors is refused."""
     wanted = unknown_names(path) or re.findall(r"GLOBAL (\S+)", error)
     if not wanted:
         return (
@@ -97,7 +101,7 @@ def refusal(path: Path, error: str) -> str:
 
 
 def unknown_names(path: Path) -> list[str]:
-    """The names that a pickle in PyTorch's zip format asks for and does not get; [] for older formats."""
+    """Lists the names that a pickle in PyTorch's zip format asks for and does not get."""
     import torch
 
     if not zipfile.is_zipfile(path):

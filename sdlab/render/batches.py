@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from ..errors import GenerationError
-from ..models.additions import hash_parts
 from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, release
+from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
 from ..models.resolve import Native, swapped
 from ..progress import Event, Listeners, Progress
@@ -288,7 +288,7 @@ class Lanes:
                 picture,
                 {
                     **facts,
-                    "task": renderer.task(cell),
+                    "task": renderer.loaded.choose_task(cell).name,
                     "nsfw": picture.nsfw,
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
                 },
@@ -314,7 +314,6 @@ class Lanes:
 
     def _save(self, cell: Recipe, picture: Picture, facts: dict[str, Any]) -> None:
         self.store.save(
-            cell.key,
             cell,
             picture.image,
             facts,

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from ..models.catalogue import MODELS
-from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, family, shapes, shapes_in_safetensors
-from ..models.layout import configuration, read_json
+from ..models.catalogue import MODELS, Model
+from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, tell_family
+from ..models.heads import read_shapes
+from ..models.layout import read_json
+from ..models.locate import part_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.pickles import tensors_in
 from ..models.pipeline import (
     NARROW,
     Loaded,
@@ -34,7 +35,7 @@ from ..models.pipeline import (
     lanes_here,
     unload,
 )
-from ..models.resolve import Model, Native, native, resolve
+from ..models.resolve import Native, native, resolve
 from ..recipe.request import Recipe, Request
 from .options import Options
 from .plan import list_requests
@@ -83,10 +84,7 @@ class Sizes:
 
 def read_sizes(model: Model) -> Sizes:
     """Reads the sizes of a model that is here, from the heads of its files: no weights are read."""
-    path = Path(model.path or "").expanduser().resolve()
-    return _sizes(
-        path, configuration(path, model.config, model.prediction_type), path.stat().st_mtime_ns
-    )
+    return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
 
 
 @functools.lru_cache(64)
@@ -111,9 +109,11 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
 
 def parts_of_file(path: Path) -> dict[str, list[int]]:
     """Counts {part: numbers in each tensor} of a single file; what else is in it is not loaded."""
-    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[family(path)]}
+    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[tell_family(path)]}
     return {
-        part: [math.prod(shape) for name, shape in shapes(path).items() if name.startswith(prefix)]
+        part: [
+            math.prod(shape) for name, shape in read_shapes(path).items() if name.startswith(prefix)
+        ]
         for part, prefix in prefixes.items()
     }
 
@@ -126,25 +126,14 @@ def parts_of_folder(folder: Path) -> dict[str, list[int]]:
         if isinstance(value, list) and value[0]
     ]
     found = {
-        part: [math.prod(shape) for file in weights_in(folder / part) for shape in heads(file)]
+        part: [
+            math.prod(shape)
+            for file in part_weights(folder / part)
+            for shape in read_shapes(file).values()
+        ]
         for part in named
     }
     return {part: counts for part, counts in found.items() if counts}
-
-
-def weights_in(part: Path) -> list[Path]:
-    """The files that diffusers reads: safetensors, or else pickles."""
-    kinds = [
-        [f for f in part.glob(f"*{kind}") if f.name.count(".") == 1]
-        for kind in (".safetensors", ".bin")
-    ]
-    return kinds[0] or kinds[1]
-
-
-def heads(file: Path) -> list[tuple[int, ...]]:
-    if file.suffix == ".safetensors":
-        return list(shapes_in_safetensors(file, file.stat().st_size).values())
-    return [tuple(tensor.shape) for tensor in tensors_in(file).values()]
 
 
 def estimate_bytes(

@@ -22,10 +22,9 @@ from PIL import Image
 
 from ..models.memory import in_float32
 from ..models.pipeline import Loaded, cells_together
-from ..models.tasks import task_of
 from ..recipe.request import Recipe
 from ..watermark.dwtdct import embed_watermark
-from ..watermark.payloads import payload_of
+from ..watermark.payloads import find_payload
 from .encode import KEPT, Prompts
 from .start import Begin, Conditions, Start
 
@@ -77,13 +76,9 @@ class Renderer:
         self.loaded, self._given = loaded, batch_size
         self._conditions, self._prompts = Conditions(loaded), Prompts(loaded.pipe)
 
-    def task(self, request: Recipe) -> str:
-        """Tells what the request asks this model for."""
-        return task_of(request, self.loaded.pipe.unet.config.in_channels)
-
     def batch_size(self, request: Recipe) -> int:
         """Counts the cells of that size that share a call."""
-        if self.task(request) == "latent_upscale":
+        if not self.loaded.choose_task(request).start:
             return 1
         return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
 
@@ -112,7 +107,7 @@ class Renderer:
     def _denoise(self, cells: Sequence[Recipe], on_step: OnStep) -> torch.Tensor:
         """Makes the finished latents of a whole batch (B, C, h, w)."""
         first, pipe = cells[0], self.loaded.pipe
-        if self.task(first) == "latent_upscale":
+        if not self.loaded.choose_task(first).start:
             return enlarge_latents(
                 self.loaded, first, *self._conditions.prepare_enlarging(first), on_step
             )
@@ -164,7 +159,7 @@ class Renderer:
             for r in requests
             for text in (r.prompt, r.negative_prompt)
         }
-        if 2 * len(how) > KEPT or self.task(requests[0]) == "latent_upscale":
+        if 2 * len(how) > KEPT or not self.loaded.choose_task(requests[0]).start:
             return False
         try:
             for request in requests:
@@ -396,7 +391,7 @@ def finish_picture(levels: np.ndarray, watermark: str | None) -> Image.Image:
     """
     if watermark is None:
         return Image.fromarray(levels.round().astype(np.uint8))
-    payload = payload_of(watermark)
+    payload = find_payload(watermark)
     if payload.arithmetic == "uint8":
         return Image.fromarray(embed_watermark(levels.round().astype(np.uint8), payload))
     marked = embed_watermark(levels, payload).clip(0, 255)

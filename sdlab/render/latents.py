@@ -14,7 +14,7 @@ import numpy as np
 from ..models.resolve import denoised_key, reads_input
 from ..recipe.request import Recipe
 from ..store.columns import DECIDING_BITS
-from ..store.png import LATENTS, private_chunk, read_record
+from ..store.png import LATENTS, read_chunk, read_record
 from ..store.store import Store
 from .denoise import Picture
 from .plan import Plan
@@ -41,7 +41,7 @@ def unpack_latents(data: bytes) -> np.ndarray:
 def read_latents(path: str | os.PathLike[str]) -> np.ndarray | None:
     """Reads the latents (C, h, w), float32, that a picture carries; None without whole ones."""
     try:
-        data = private_chunk(path, LATENTS)
+        data = read_chunk(path, LATENTS)
         return None if data is None else unpack_latents(data)
     except (OSError, ValueError, struct.error, zlib.error):
         return None
@@ -139,7 +139,7 @@ class Latents:
         return (
             record is not None
             and agree_in_bits(record["facts"], facts)
-            and private_chunk(path, LATENTS) is not None
+            and read_chunk(path, LATENTS) is not None
         )
 
     def _read(self, cell: Recipe) -> np.ndarray | None:

@@ -8,12 +8,11 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from ..errors import FieldError, blame_field
-from ..models.resolve import Native, Swaps, denoised_key, native, resolve, swapped
-from ..models.tasks import task_of
+from ..models.resolve import Native, denoised_key, native, resolve, swapped
+from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights
@@ -85,7 +84,7 @@ def plan(requests: list[Request], store: Store) -> Plan:
             raise error.prefixed(f"request {i} of {len(requests)}: ") from None
         except ValueError as error:
             raise ValueError(f"request {i} of {len(requests)}: {error}") from None
-    finished = store.finished([cell.key for cell in cells])
+    finished = store.find_finished([cell.key for cell in cells])
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
     check_pictures(todo)
@@ -106,7 +105,7 @@ def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Re
 
     def shared(r: Recipe) -> tuple:
         texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
-        task = task_of(r, natives[r.model].layout.channels_in)
+        task = choose_task(r, natives[r.model].layout.tasks).name
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
         return (
             *parts,
@@ -139,12 +138,10 @@ def count_chunks(own: Native, syntax: str | None, *prompts: str) -> int:
 
 
 def open_tokenizer(own: Native) -> Any:
-    """Opens the model's tokenizer."""
-    from ..models.pipeline import tokenizer
+    """Opens the model's tokenizer, which takes importing torch."""
+    from ..models import pipeline
 
-    return tokenizer(
-        Path(own.model.path or "").resolve(), own.weights, Swaps(embeddings=own.swaps.embeddings)
-    )
+    return pipeline.open_tokenizer(own)
 
 
 def check_prompts(cells: list[Recipe], natives: dict[str, Native]) -> None:
@@ -231,7 +228,7 @@ def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes what to expect of a size far from the learned one; None if it is near."""
     native = own.layout
     share = request.height * request.width / (native.height * native.width)
-    if task_of(request, native.channels_in) in ("upscale", "latent_upscale"):
+    if choose_task(request, native.tasks).enlarges:
         return None
     if share > 2:
         expected = "things that are there twice, or run on"
@@ -331,7 +328,7 @@ def weigh_cells(found: Plan, store: Store) -> list[tuple[list[Recipe], float]]:
         cell.key: denoised_key(cell, found.natives[cell.model]) or cell.key for cell in found.cells
     }
     todo = {cell.key for group in found.groups for cell in group}
-    met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.finished(
+    met = {names[cell.key] for cell in found.cells if cell.key not in todo} | store.find_finished(
         names.values()
     )
     out = []

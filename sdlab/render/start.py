@@ -19,7 +19,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 
 from ..models.pipeline import Loaded
-from ..models.tasks import steps_taken, task_of
+from ..models.tasks import steps_taken
 from ..pictures import read_picture
 from ..recipe.request import Recipe
 from .encode import Latest
@@ -94,23 +94,14 @@ class Conditions:
 
     def begin(self, cells: Sequence[Recipe]) -> Begin:
         """Gives what begins a batch of one task, size, strength and number of steps."""
-        pipe, first = self.loaded.pipe, cells[0]
-        task = task_of(first, pipe.unet.config.in_channels)
-        if task == "txt2img":
-            factor = pipe.vae_scale_factor
-            shape = (pipe.vae.config.latent_channels, first.height // factor, first.width // factor)
-            return from_noise(shape, self.loaded.device)
-        of_task = {
-            "img2img": self._from_picture,
-            "inpaint": self._inside_mask,
-            "depth2img": self._with_depth,
-            "upscale": self._enlarging,
-        }[task]
+        start = getattr(self, f"_{self.loaded.choose_task(cells[0]).start}")
+        return lambda scheduler, generators, steps: start(cells, scheduler, generators, steps)
 
-        def begin(scheduler: Any, generators: Generators, steps: int) -> Start:
-            return of_task(cells, scheduler, generators, steps)
-
-        return begin
+    def _from_noise(
+        self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
+    ) -> Start:
+        shape = (self.loaded.pipe.vae.config.latent_channels, *self._small(cells[0]))
+        return from_noise(shape, self.loaded.device)(scheduler, generators, steps)
 
     def _from_picture(
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
@@ -131,8 +122,9 @@ class Conditions:
     def _inside_mask(
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
-        """Puts the outside back after each step (arXiv 2201.09865), or has 9 channels see it."""
-        sees, strength = self.loaded.pipe.unet.config.in_channels == 9, cells[0].strength
+        """Puts the outside back after each step (arXiv 2201.09865), or has the UNet see it."""
+        pipe, strength = self.loaded.pipe, cells[0].strength
+        sees = pipe.unet.config.in_channels > pipe.vae.config.latent_channels
         timesteps = cut_timesteps(scheduler, strength, steps)
         known: Any = None
         if (

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -13,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..models.checkpoint import shapes
-from ..models.resolve import MODELS, Model, find, layout
+from ..models.catalogue import MODELS, Model
+from ..models.heads import read_shapes
+from ..models.locate import PARTS, part_weights
+from ..models.resolve import find
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN, UNTELLING
 from .frame import (
@@ -335,7 +335,7 @@ def facts_of(name: str) -> dict[str, str]:
             "prediction type": model.prediction_type,
         }
     try:
-        stated, size = layout(model), parameters(Path(model.path))
+        stated, size = model.layout, parameters(model.place)
     except (
         OSError,
         KeyError,
@@ -354,26 +354,12 @@ def facts_of(name: str) -> dict[str, str]:
 
 def parameters(folder: Path) -> str:
     """How many numbers text encoder, UNet and VAE have, from the heads of their files."""
-    total = (
-        sum(map(math.prod, shapes(folder).values())) if folder.is_file() else sum(sizes_in(folder))
-    )
+    parts = (part_weights(folder / part) for part in PARTS)
+    files = [folder] if folder.is_file() else [file for files in parts for file in files]
+    total = sum(math.prod(shape) for file in files for shape in read_shapes(file).values())
     if not total:
         return UNKNOWN
     return f"{total / 1e6:,.0f} million" if total >= 1e8 else f"{total / 1e6:.1f} million"
-
-
-def sizes_in(folder: Path) -> Iterator[int]:
-    """The size of every tensor in the model's safetensors files; those of a variant, such as .fp16, are left out."""
-    for part in ("text_encoder", "unet", "vae"):
-        for path in (folder / part).glob("*.safetensors"):
-            if path.name.count(".") == 1:
-                with path.open("rb") as file:
-                    head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-                yield from (
-                    math.prod(tensor["shape"])
-                    for name, tensor in head.items()
-                    if name != "__metadata__"
-                )
 
 
 # The difference itself

@@ -18,6 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..pictures import data_uri
 from ..recipe.request import FIELDS
 from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
@@ -38,7 +39,7 @@ from .frame import (
     varying,
     weights_of_models,
 )
-from .report_inputs import data_uri, inputs_section
+from .report_inputs import inputs_section
 from .sheet import UNREADABLE
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column

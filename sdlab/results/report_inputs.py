@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 
 import pandas as pd
-from PIL import Image
 
-from ..pictures import PICTURES, png_bytes, read_picture
+from ..pictures import PICTURES, data_uri, png_bytes, read_picture
 from ..store.inputs import InputFolder
 from .code import store_root
 from .frame import file_problem, values
@@ -17,16 +14,6 @@ from .sheet import UNREADABLE
 
 MOST_BYTES, MOST_PICTURES = 4_000_000, 100  # of all whole pictures together; named in the section
 THUMBNAIL = 256
-
-
-def data_uri(image: Image.Image, kind: str, **options: object) -> str:
-    out = io.BytesIO()
-    image.save(out, kind, **options)
-    return uri(out.getvalue(), kind)
-
-
-def uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
 
 
 def inputs_section(frame: pd.DataFrame) -> str:
@@ -60,7 +47,7 @@ def figure(name: str, field: str, room: int) -> tuple[str, int]:
         return f"<p>{field} <code>{escape(name)}</code>: {escape(lacking(problem))}.</p>\n", 0
     data, note, size = png_bytes(image), "", f"{image.width}x{image.height}"
     if whole := len(data) <= room:
-        source = uri(data, "PNG")
+        source = data_uri(data, "PNG")
     else:
         note = ", in small here, as it is too large to be included whole"
         image.thumbnail((THUMBNAIL, THUMBNAIL))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from . import search as places
-from .dwtdct import MIN_AREA, bits_of_vote, read_blocks, vote
+from .dwtdct import MIN_AREA, count_votes, decide_bits, read_blocks, split_bands
 from .geometry import AS_IS, Geometry
 from .inspection import Finding, Inspection, Official
-from .opening import opened, pixels_of, rgb_of_image
-from .payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
-from .provenance import Mark, marks_of
+from .opening import convert_image, open_picture, read_pixels
+from .payloads import PAYLOADS, Payload, find_payload, pack_bits
+from .provenance import Mark, read_marks
 from .search import Place, Progress
 from .statistics import require_testable
 
@@ -28,7 +27,6 @@ SHARES = {  # of the error, for each way to look; a search looks at the picture 
     "size": {"as is": 0.5, "size": 0.5},
     "all": {"as is": 0.5, "mirrored": 0.05, "swapped": 0.05, "size": 0.2, "cut": 0.2},
 }
-PART = 4_000_000  # pixels that the official decoder reads at a time
 STRICTER = 100  # a searched hit must be so many times less likely by chance
 
 
@@ -70,8 +68,8 @@ def detect_watermark(
     >>> detect_watermark("picture.png").detected
     False
     """
-    known = named(payloads)
-    require(search, false_positive_rate)
+    known = name_payloads(payloads)
+    require_search(search, false_positive_rate)
     if progress is not None and not callable(progress):
         raise TypeError(
             f"progress={progress!r} is no function; it is called with what is searched and the"
@@ -79,32 +77,30 @@ def detect_watermark(
         )
     for payload in known.values():
         require_testable(payload)
-    pixels, provenance = read(image)
+    pixels, provenance = _read_picture(image)
     height, width = pixels.shape[:2]
     small = height * width < MIN_AREA
-    found = {} if small and search == "none" else places_of(pixels, known, search, progress)
-    official = {} if small else official_readings(pixels, known)
+    found = {} if small and search == "none" else _find_places(pixels, known, search, progress)
+    official = {} if small else read_official(pixels, known)
     limit = math.log10(false_positive_rate / len(known))
     findings = tuple(
-        finding_of(p, found.get(name), official.get(name), limit) for name, p in known.items()
+        _judge_payload(p, found.get(name), official.get(name), limit) for name, p in known.items()
     )
     return Inspection(
         findings, small, (width, height), search, float(false_positive_rate), provenance
     )
 
 
-def read(image: Any) -> tuple[np.ndarray, tuple[Mark, ...]]:
-    """The picture as RGB, and what its file says about its origin; a file is decoded once."""
+def _read_picture(image: Any) -> tuple[np.ndarray, tuple[Mark, ...]]:
+    """Read the picture as RGB, and what its file says about its origin, decoding a file once."""
     if isinstance(image, np.ndarray):
-        return pixels_of(image), ()
-    with opened(image) as picture:
-        return rgb_of_image(picture), marks_of(
-            picture
-        )  # in this order: metadata may follow the pixels
+        return read_pixels(image), ()
+    with open_picture(image) as picture:  # in this order: metadata may follow the pixels
+        return convert_image(picture), read_marks(picture)
 
 
-def require(search: str, false_positive_rate: float) -> None:
-    """Raise unless the two are possible."""
+def require_search(search: str, false_positive_rate: float) -> None:
+    """Refuse a search or a false-positive rate that is not possible."""
     if not isinstance(search, str) or search not in SHARES:
         raise ValueError(f"search={search!r} is not one of {', '.join(SHARES)}")
     if isinstance(false_positive_rate, bool) or not isinstance(false_positive_rate, Real):
@@ -119,23 +115,21 @@ def require(search: str, false_positive_rate: float) -> None:
         )
 
 
-def named(payloads: Any) -> dict[str, Payload]:
-    """The payloads by the names under which they are reported."""
+def name_payloads(payloads: Any) -> dict[str, Payload]:
+    """List the payloads by the names under which they are reported."""
     if isinstance(payloads, Mapping):
-        given = {str(name): payload_of(what) for name, what in payloads.items()}
-        known = {name: p if p.name == name else replace(p, name=name) for name, p in given.items()}
-    elif isinstance(payloads, (str, bytes, bytearray, Payload)) or not isinstance(
-        payloads, Iterable
-    ):
-        known = {payload.name: payload for payload in [payload_of(payloads)]}
+        under = {str(name): find_payload(what) for name, what in payloads.items()}
+        given = [p if p.name == name else replace(p, name=name) for name, p in under.items()]
     else:
-        given = list(map(payload_of, payloads))
-        known = {payload.name: payload for payload in given}
-        if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
-            raise ValueError(
-                f"two different payloads are named {twice[0]!r}; a mapping gives them names of"
-                " their own"
-            )
+        one = isinstance(payloads, (str, bytes, bytearray, Payload))
+        several = not one and isinstance(payloads, Iterable)
+        given = [find_payload(what) for what in (payloads if several else [payloads])]
+    known = {payload.name: payload for payload in given}
+    if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
+        raise ValueError(
+            f"two different payloads are named {twice[0]!r}; a mapping gives them names of"
+            " their own"
+        )
     if not known:
         raise ValueError(
             f"there are no payloads to test for; give names ({', '.join(PAYLOADS)}), texts or bytes"
@@ -143,34 +137,35 @@ def named(payloads: Any) -> dict[str, Payload]:
     return known
 
 
-def places_of(
+def _find_places(
     pixels: np.ndarray, payloads: dict[str, Payload], search: str, progress: Progress | None
 ) -> dict[str, Place]:
-    """The best place of every payload, its p corrected for all that were tried."""
+    """Find the best place of every payload, its p corrected for all that were tried."""
     ways = {
-        "as is": lambda: places.as_is(pixels, payloads),
-        "mirrored": lambda: places.as_is(pixels, payloads, MIRRORED),
-        "swapped": lambda: places.as_is(pixels, payloads, SWAPPED),
-        "cut": lambda: places.cut(pixels, payloads, progress),
-        "size": lambda: places.resized(pixels, payloads, progress),
+        "as is": lambda: places.place_as_is(pixels, payloads),
+        "mirrored": lambda: places.place_as_is(pixels, payloads, MIRRORED),
+        "swapped": lambda: places.place_as_is(pixels, payloads, SWAPPED),
+        "cut": lambda: places.place_cut(pixels, payloads, progress),
+        "size": lambda: places.place_resized(pixels, payloads, progress),
     }
     found: dict[str, list[Place]] = {name: [] for name in payloads}
     for way, share in SHARES[search].items():
         for name, place in ways[way]().items():
             found[name].append(place.with_share(share))
-    return {name: simplest(tried) for name, tried in found.items() if tried}
+    return {name: _choose_place(tried) for name, tried in found.items() if tried}
 
 
-def simplest(tried: list[Place]) -> Place:
-    """The first place whose p is the least or nearly so."""
+def _choose_place(tried: list[Place]) -> Place:
+    """Choose the first place whose p is the least or nearly so."""
     least = min(place.log10_p for place in tried)
     place = next(place for place in tried if place.log10_p <= places.NEARLY * least)
     return replace(place, tests=sum(place.tests for place in tried))
 
 
-def finding_of(
+def _judge_payload(
     payload: Payload, place: Place | None, official: Official | None, limit: float
 ) -> Finding:
+    """Compare a payload's p with the limit, which is stricter for a place that was searched."""
     if place is None:
         return Finding(payload, math.nan, False, math.nan, AS_IS, official, 0)
     limit -= 0 if place.geometry == AS_IS else math.log10(STRICTER)
@@ -185,24 +180,16 @@ def finding_of(
     )
 
 
-def official_readings(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
-    """What the official decoder reads for each payload; it reads uint8, whatever the payload was written in."""
-    parts = max(1, pixels.shape[0] * pixels.shape[1] // PART)
-    edges = [8 * int(edge) for edge in np.linspace(0, pixels.shape[0] // 8, parts + 1)[:-1]] + [
-        pixels.shape[0]
-    ]
-    blocks = np.concatenate(
-        [read_blocks(pixels[a:b], "uint8") for a, b in itertools.pairwise(edges)]
-    )
+def read_official(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
+    """Read what the official decoder reads for each payload: always in uint8, and in parts."""
+    blocks = np.concatenate([read_blocks(band, "uint8") for band in split_bands(pixels)])
     return {
-        name: official_of(bits_of_vote(vote(blocks, len(p))), p) for name, p in payloads.items()
+        name: _make_official(decide_bits(count_votes(blocks, len(p))), p)
+        for name, p in payloads.items()
     }
 
 
-def official_of(bits: np.ndarray, payload: Payload) -> Official:
-    text = (
-        bytes_of_bits(bits).decode("ascii", "backslashreplace")
-        if payload.text is not None
-        else None
-    )
+def _make_official(bits: np.ndarray, payload: Payload) -> Official:
+    """Compare what was read with the payload, and spell it out if that is text."""
+    text = pack_bits(bits).decode("ascii", "backslashreplace") if payload.text is not None else None
     return Official(bits, text, bool((bits == payload.bits).all()))

@@ -76,7 +76,7 @@ AS_IS = Geometry()
 
 @dataclass(frozen=True, eq=False)
 class Cuts:
-    """How likely which cut is, for a picture of `width` x `height` of which only a window is looked at.
+    """How likely which cut is, for a `width` x `height` picture of which a window is looked at.
 
     A side of the picture as it was marked is a multiple of 64 pixels, or one of the next multiples
     of 8; usual and near ones are likelier. Given the side, half of the probability is for all ways
@@ -88,54 +88,59 @@ class Cuts:
     left: int = 0  # pixels before the window
     top: int = 0
 
-    def across(self) -> list[tuple[int, np.ndarray]]:
-        """[(width before, probability of each number of pixels cut off at the left)]"""
-        return [(side, share * ways(side - self.width)) for side, share in sides(self.width)]
+    def weigh_lefts(self) -> list[tuple[int, np.ndarray]]:
+        """List (width before, probability of each number of pixels cut off at the left)."""
+        return [
+            (side, share * weigh_cuts(side - self.width)) for side, share in weigh_sides(self.width)
+        ]
 
-    def down(self, side: int) -> np.ndarray:
-        """Probability of each number of pixels cut off at the top, given the width before.
+    def weigh_tops(self, side: int) -> np.ndarray:
+        """Compute how likely each number of pixels is cut off at the top, given the width before.
 
         Half of it is for the height that keeps the proportions.
         """
-        total = 0.5 * _down(self.height)
+        total = 0.5 * _weigh_heights(self.height)
         alike = (
             max(-(-self.height // 64), round(self.height * side / self.width / 64)) * 64
             - self.height
         )
         alike = min(alike, len(total) - 1)  # a strip keeps no proportions
-        total[: alike + 1] += 0.5 * ways(alike)
+        total[: alike + 1] += 0.5 * weigh_cuts(alike)
         return total
 
-    def strides(self, n_bits: int) -> tuple[int, ...]:
-        """Blocks in a row modulo n_bits, for the likely widths and for every multiple of 64."""
-        likely = {side // 8 % n_bits for side, _ in sides(self.width)}
+    def list_strides(self, n_bits: int) -> tuple[int, ...]:
+        """List the blocks in a row modulo n_bits, for likely widths and every multiple of 64."""
+        likely = {side // 8 % n_bits for side, _ in weigh_sides(self.width)}
         return tuple(sorted(likely | {8 * i % n_bits for i in range(n_bits)}))
 
-    def shares(self, n_bits: int, strides: tuple[int, ...]) -> np.ndarray:
-        """Share of the error for each pixel offset of the blocks, stride and phase: (64, n_strides, n_bits), sum 1."""
+    def compute_shares(self, n_bits: int, strides: tuple[int, ...]) -> np.ndarray:
+        """Share out the error by pixel offset, stride and phase: (64, n_strides, n_bits), sum 1."""
         both = np.zeros((8, 8, len(strides), n_bits // 2 + 1), complex)
-        for side, likely in self.across():
+        for side, likely in self.weigh_lefts():
             stride = side // 8 % n_bits
-            along = _by_block(likely, self.left, 1, n_bits)
-            down = _by_block(self.down(side), self.top, stride, n_bits)
+            along = _sum_by_block(likely, self.left, 1, n_bits)
+            down = _sum_by_block(self.weigh_tops(side), self.top, stride, n_bits)
             both[:, :, strides.index(stride)] += np.fft.rfft(down)[:, None] * np.fft.rfft(
                 along
             )  # phases add up
         both = np.fft.irfft(both, n_bits).reshape(64, len(strides), n_bits).clip(0)
         return (1 - ANYWHERE) * both / both.sum() + ANYWHERE / both.size
 
-    def explained(self, offset: tuple[int, int], stride: int, phase: int, n_bits: int) -> Geometry:
-        """The likeliest cut that puts the blocks there."""
+    def explain(self, offset: tuple[int, int], stride: int, phase: int, n_bits: int) -> Geometry:
+        """Find the likeliest cut that puts the blocks there."""
         best = 0.0, Geometry(cut=((-offset[1]) % 8, (-offset[0]) % 8))
-        for side, likely in self.across():
+        for side, likely in self.weigh_lefts():
             if side // 8 % n_bits != stride:
                 continue
-            down = self.down(side)
+            down = self.weigh_tops(side)
             tops, lefts = (
                 np.arange((-o - first) % 8, len(p), 8)
                 for o, first, p in ((offset[0], self.top, down), (offset[1], self.left, likely))
             )
-            blocks = stride * _of_grid(tops + self.top)[1][:, None] + _of_grid(lefts + self.left)[1]
+            blocks = (
+                stride * _locate_block(tops + self.top)[1][:, None]
+                + _locate_block(lefts + self.left)[1]
+            )
             chance = down[tops][:, None] * likely[lefts] * ((blocks + phase) % n_bits == 0)
             if chance.size and chance.max() > best[0]:
                 i, j = np.unravel_index(chance.argmax(), chance.shape)
@@ -143,25 +148,25 @@ class Cuts:
         return best[1]
 
 
-def ways(cut: int) -> np.ndarray:
-    """Probability that 0, 1, ... or all of `cut` pixels are cut off at the left or at the top."""
+def weigh_cuts(cut: int) -> np.ndarray:
+    """Compute how likely 0, 1, ... or all of `cut` pixels are cut off at the left or the top."""
     likely = np.full(cut + 1, 0.5 / (cut + 1))
     np.add.at(likely, [0, cut, cut // 2, (cut + 1) // 2], 0.125)
     return likely
 
 
 @functools.lru_cache(maxsize=16)
-def _down(height: int) -> np.ndarray:
-    """Probability of each number of pixels cut off at the top, for all heights before."""
-    likely = sides(height)
+def _weigh_heights(height: int) -> np.ndarray:
+    """Compute how likely each number of pixels is cut off at the top, for all heights before."""
+    likely = weigh_sides(height)
     total = np.zeros(max(before for before, _ in likely) - height + 1)
     for before, share in likely:
-        total[: before - height + 1] += share * ways(before - height)
+        total[: before - height + 1] += share * weigh_cuts(before - height)
     return total
 
 
-def sides(side: int) -> list[tuple[int, float]]:
-    """[(side before the cut, probability)], all probabilities together 1."""
+def weigh_sides(side: int) -> list[tuple[int, float]]:
+    """List (side before the cut, probability), all probabilities together 1."""
     first, last = -(-side // 64) * 64, max(4096, 2 * side)
     weights = {
         before: USUAL.get(before, 1) * (side / before) ** 2 for before in range(first, last + 1, 64)
@@ -172,24 +177,27 @@ def sides(side: int) -> list[tuple[int, float]]:
     return [(before, weight / total) for before, weight in sorted(weights.items())]
 
 
-def _by_block(likely: np.ndarray, before: int, stride: int, n_bits: int) -> np.ndarray:
-    """The probabilities of cuts, in a window that lies so many pixels further, by pixel offset and phase: (8, n_bits)"""
-    offset, blocks = _of_grid(np.arange(len(likely)) + before)
+def _sum_by_block(likely: np.ndarray, before: int, stride: int, n_bits: int) -> np.ndarray:
+    """Sum the probabilities of cuts by pixel offset and phase, (8, n_bits).
+
+    In a window that lies `before` pixels further.
+    """
+    offset, blocks = _locate_block(np.arange(len(likely)) + before)
     total = np.zeros((8, n_bits))
     np.add.at(total, (offset, -stride * blocks % n_bits), likely)
     return total
 
 
-def _of_grid(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(pixels before the first whole block, whole and broken blocks before it) after so many pixels were cut off"""
+def _locate_block(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find (pixels before the first whole block, blocks before it, broken ones too) after a cut."""
     return -cut % 8, -(-cut // 8)
 
 
 # Sizes
 
 
-def sizes_before(width: int, height: int) -> list[tuple[tuple[int, int], float]]:
-    """[((width, height) before the picture was resized, share of the error)], all shares together 1.
+def weigh_sizes(width: int, height: int) -> list[tuple[tuple[int, int], float]]:
+    """List ((width, height) before the picture was resized, share of the error), together 1.
 
     The width a multiple of 64, the height one of 64 or of 8, the proportions kept up to rounding.
     """

@@ -1,4 +1,4 @@
-"""The answer about one picture: figures to compute with, a table to read, and words that say what it means."""
+"""The answer about one picture: figures to compute with, a table, and words that explain it."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Inspection:
 
     @property
     def best(self) -> Finding | None:
-        """The detected finding with the least p, or else the one with the least; None if nothing was tested."""
+        """The detected finding with the least p, or else that with the least; None if untested."""
         tested = [finding for finding in self.findings if finding.tested]
         return min(
             tested, key=lambda finding: (not finding.detected, finding.log10_p), default=None
@@ -135,15 +135,12 @@ class Inspection:
             return TOO_SMALL.format(f"{width}x{height}", MIN_AREA)
         hits = [finding for finding in self.findings if finding.detected]
         found = "; ".join(
-            f"{short(f.payload.name)} ({f.geometry}), p {power(f.log10_p)}" for f in hits
-        )
-        few = (
-            f" With {width}x{height} pixels that is what to expect, marked or not."
-            if self.small
-            else ""
+            f"{shorten_name(f.payload.name)} ({f.geometry}), p {format_probability(f.log10_p)}"
+            for f in hits
         )
         if not hits:
-            return f"No mark found.{few} {A_MISS}"
+            few = f" With {width}x{height} pixels that is what to expect, marked or not."
+            return f"No mark found.{few * self.small} {A_MISS}"
         return (
             f"Marked: {found}. {A_HIT} Chance of a false alarm: {self.false_positive_rate:g} a"
             " picture."
@@ -154,56 +151,34 @@ class Inspection:
         """One row a payload."""
         import pandas as pd
 
-        columns = [
-            "payload",
-            "detected",
-            "log10_p",
-            "agreement",
-            "geometry",
-            "official",
-            "exact",
-            "tests",
-        ]
-        return pd.DataFrame(
-            [
-                {
-                    "payload": f.payload.name,
-                    "detected": f.detected if f.tested else pd.NA,
-                    "log10_p": f.log10_p,
-                    "agreement": f.agreement,
-                    "geometry": str(f.geometry) if f.tested else None,
-                    "official": f.official.text if f.official is not None else None,
-                    "exact": bool(f.official),
-                    "tests": f.tests,
-                }
-                for f in self.findings
-            ],
-            columns=columns,
-        ).astype({"detected": "boolean"})
+        columns = {
+            "payload": [f.payload.name for f in self.findings],
+            "detected": [f.detected if f.tested else pd.NA for f in self.findings],
+            "log10_p": [f.log10_p for f in self.findings],
+            "agreement": [f.agreement for f in self.findings],
+            "geometry": [str(f.geometry) if f.tested else None for f in self.findings],
+            "official": [None if f.official is None else f.official.text for f in self.findings],
+            "exact": [bool(f.official) for f in self.findings],
+            "tests": [f.tests for f in self.findings],
+        }
+        return pd.DataFrame(columns).astype({"detected": "boolean"})
 
+    @property
     def _origin(self) -> str:
         return "; ".join(map(str, self.provenance))
 
     def _cells(self) -> list[tuple[str, ...]]:
-        rows = [("payload", "found", "p", "bits right", "geometry", "official decoder")]
+        """Format the rows of the table, the head first."""
+        head = ("payload", "found", "p", "bits right", "geometry", "official decoder")
+        rows: list[tuple[str, ...]] = [head]
         for f in self.findings:
             official = "" if f.official is None else "exact" if f.official else "wrong"
             right = "" if math.isnan(f.agreement) else f"{f.agreement:.0%}"
-            found, p = (
-                ("yes" if f.detected else "no", power(f.log10_p))
-                if f.tested
-                else ("", "not tested")
-            )
-            rows.append(
-                (
-                    short(f.payload.name),
-                    found,
-                    p,
-                    right,
-                    str(f.geometry) if f.tested else "",
-                    official,
-                )
-            )
+            found, p, geometry = "", "not tested", ""
+            if f.tested:
+                found, p = "yes" if f.detected else "no", format_probability(f.log10_p)
+                geometry = str(f.geometry)
+            rows.append((shorten_name(f.payload.name), found, p, right, geometry, official))
         return rows
 
     def __repr__(self) -> str:
@@ -213,33 +188,28 @@ class Inspection:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
             for row in rows
         ]
-        return "\n".join(
-            [self.words, "", *table]
-            + ([f"\nThe file says: {self._origin()}"] if self.provenance else [])
-        )
+        origin = [f"\nThe file says: {self._origin}"] if self.provenance else []
+        return "\n".join([self.words, "", *table, *origin])
 
     def _repr_html_(self) -> str:
         head, *rows = ([html.escape(cell) for cell in row] for row in self._cells())
         lines = [
-            "<tr><th style='text-align:left'>"
-            + "</th><th style='text-align:left'>".join(head)
-            + "</th></tr>"
+            "<tr>" + "".join(f"<th style='text-align:left'>{cell}</th>" for cell in head) + "</tr>"
         ]
-        for finding, row in zip(self.findings, rows):
+        for finding, (name, *row) in zip(self.findings, rows):
             weight = " style='font-weight:bold'" if finding.detected else ""
-            lines.append(
-                f"<tr{weight}><td>" + "</td><td style='text-align:left'>".join(row) + "</td></tr>"
-            )
-        origin = f"<p>The file says: {html.escape(self._origin())}</p>" if self.provenance else ""
+            cells = "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row)
+            lines.append(f"<tr{weight}><td>{name}</td>{cells}</tr>")
+        origin = f"<p>The file says: {html.escape(self._origin)}</p>" if self.provenance else ""
         return f"<p>{html.escape(self.words)}</p><table>{''.join(lines)}</table>{origin}"
 
 
-def short(name: str) -> str:
-    """A payload's name for one line of a table."""
+def shorten_name(name: str) -> str:
+    """Shorten a payload's name to one line of a table."""
     name = " ".join(name.split())
     return name if len(name) <= 40 else f"{name[:39]}…"
 
 
-def power(log10_p: float) -> str:
-    """A probability in words: 0.03, or 1e-12 for the small ones that no float holds."""
+def format_probability(log10_p: float) -> str:
+    """Format a probability: 0.03, or 1e-12 for the small ones that no float holds."""
     return f"{10**log10_p:.2g}" if log10_p > -3 else f"1e{math.ceil(log10_p)}"

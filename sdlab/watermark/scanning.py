@@ -5,19 +5,18 @@ from __future__ import annotations
 import glob
 import itertools
 import os
-import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from ..progress import display, duration
-from .opening import opened, rgb_of_image, said
+from ..progress import Progress, display, duration
+from .opening import convert_image, open_picture, shorten_error
 from .payloads import PAYLOADS
-from .provenance import marks_of
+from .provenance import read_marks
 from .workers import Worker
 
 if TYPE_CHECKING:
@@ -66,9 +65,8 @@ SUFFIXES = (
     ".sgi",
     ".qoi",
 )
-FEW = {
-    "none": 32
-}  # files that one process reads sooner than others start; a search takes long enough to start them for 4
+# files that one process reads sooner than others start; a search is slow, and starts them for 4
+FEW = {"none": 32}
 AHEAD = 4  # files under way for each process, so that a slow one holds up no other
 
 
@@ -81,7 +79,7 @@ def scan(
     processes: int | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """What `detect_watermark` and the metadata say of many files, as a frame with one row a file in the order of the paths.
+    """Detect marks and read the metadata of many files, one row a file in the order of the paths.
 
     Parameters
     ----------
@@ -104,8 +102,8 @@ def scan(
         `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are
         those of the most likely payload all the same. `official` names the payloads that the
         official decoder reads without an error. `small` says that no mark is written at this size;
-        without a search nothing is tested then. `provenance` is what `marks_of` finds, and `error`
-        why a file could not be read.
+        without a search nothing is tested then. `provenance` is what `read_marks` finds, and
+        `error` why a file could not be read.
 
     Raises
     ------
@@ -118,21 +116,23 @@ def scan(
     >>> frame = scan("downloads")
     >>> frame[frame["detected"].fillna(False)]
     """
-    from .detector import named, require
+    import pandas as pd
 
-    require(search, false_positive_rate)
+    from .detector import name_payloads, require_search
+
+    require_search(search, false_positive_rate)
     asked = {
-        "payloads": named(payloads),
+        "payloads": name_payloads(payloads),
         "search": search,
         "false_positive_rate": false_positive_rate,
     }
-    files = files_of(paths)
-    count = processes_for(len(files), search, processes)
-    reading = Reading(len(files))
+    files = list_files(paths)
+    count = count_processes(len(files), search, processes)
+    reading = ScanProgress(len(files))
     show = display(reading) if progress and files else lambda: None
-    columns: dict[str, list] = {name: [] for name in COLUMNS}
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     try:
-        with closing(rows_of(files, asked, count)) as rows:
+        with closing(read_rows(files, asked, count)) as rows:
             for row in rows:
                 for name, column in columns.items():
                     column.append(row[name])
@@ -142,26 +142,20 @@ def scan(
     finally:
         reading.state = "stopped" if reading.state == "running" else reading.state
         show()
-    return frame_of(columns)
-
-
-def frame_of(columns: Mapping[str, list]) -> pd.DataFrame:
-    import pandas as pd
-
     return pd.DataFrame(
-        {name: pd.array(column, dtype=COLUMNS[name]) for name, column in columns.items()}
+        {name: pd.Series(columns[name], dtype=dtype) for name, dtype in COLUMNS.items()}
     )
 
 
 # Which files
 
 
-def files_of(paths: Any) -> list[str | None]:
-    """The files that `paths` names, those of a folder in the order of their names."""
+def list_files(paths: Any) -> list[str | None]:
+    """List the files that `paths` names, those of a folder in the order of their names."""
     if isinstance(paths, (str, os.PathLike)):
         paths = os.path.expanduser(paths)
         if os.path.isdir(paths):
-            return list(pictures_in(Path(paths)))
+            return list(walk_pictures(Path(paths)))
         if os.path.exists(paths):
             return [os.fspath(paths)]
         matching = (
@@ -180,16 +174,16 @@ def files_of(paths: Any) -> list[str | None]:
         )
     files = list(paths)
     for file in files:
-        if not isinstance(file, (str, os.PathLike)) and not missing(file):
+        if not isinstance(file, (str, os.PathLike)) and not is_missing(file):
             raise TypeError(
                 f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a"
                 " picture itself"
             )
-    return [None if missing(file) else os.fspath(file) for file in files]
+    return [None if is_missing(file) else os.fspath(file) for file in files]
 
 
-def missing(value: Any) -> bool:
-    """None, NaN and pandas' NA, which stand in a frame's `path` where a picture failed."""
+def is_missing(value: Any) -> bool:
+    """Tell None, NaN and pandas' NA, which stand in a frame's `path` where a picture failed."""
     return (
         value is None
         or type(value).__name__ == "NAType"
@@ -197,8 +191,8 @@ def missing(value: Any) -> bool:
     )
 
 
-def pictures_in(folder: Path) -> Iterator[str]:
-    """The pictures in a folder and below, without what is hidden; links to folders are not followed."""
+def walk_pictures(folder: Path) -> Iterator[str]:
+    """List the pictures in a folder and below, not hidden ones, nor behind links to folders."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -209,12 +203,12 @@ def pictures_in(folder: Path) -> Iterator[str]:
 # Their rows
 
 
-def rows_of(
+def read_rows(
     files: Iterable[str | None], asked: Mapping[str, Any], processes: int = 1
-) -> Iterator[dict[str, Any]]:
-    """A row for each file, in order; closing the iterator ends all processes at once."""
+) -> Generator[dict[str, Any]]:
+    """Read a row for each file, in order; closing the iterator ends all processes at once."""
     if processes == 1:
-        yield from (row_of(file, asked) for file in files)
+        yield from (read_row(file, asked) for file in files)
         return
     workers = [Worker(asked) for _ in range(processes)]
     idle: SimpleQueue[Worker] = SimpleQueue()
@@ -222,7 +216,7 @@ def rows_of(
         idle.put(worker)
     pool = ThreadPoolExecutor(processes)  # its threads only wait for the processes
     try:
-        yield from in_order(pool, idle, iter(files), processes * AHEAD)
+        yield from read_in_order(pool, idle, iter(files), processes * AHEAD)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
@@ -230,10 +224,10 @@ def rows_of(
         pool.shutdown(wait=True)
 
 
-def in_order(
+def read_in_order(
     pool: ThreadPoolExecutor, idle: SimpleQueue[Worker], files: Iterator[str | None], ahead: int
 ) -> Iterator[dict[str, Any]]:
-    """The rows in the order of the files, of which only so many are under way."""
+    """Read the rows in the order of the files, of which only so many are under way."""
 
     def read(file: str | None) -> dict[str, Any]:
         worker = idle.get()
@@ -241,7 +235,7 @@ def in_order(
             answer = worker.ask(file)
         finally:
             idle.put(worker)
-        return answer if isinstance(answer, dict) else empty_row(file) | {"error": answer}
+        return answer if isinstance(answer, dict) else make_empty_row(file) | {"error": answer}
 
     under_way = deque(pool.submit(read, file) for file in itertools.islice(files, ahead))
     while under_way:
@@ -250,36 +244,33 @@ def in_order(
         yield row
 
 
-def row_of(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What is found in one file; whatever goes wrong stands under "error"."""
-    row = empty_row(file)
+def read_row(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what is found in one file; whatever goes wrong stands under "error"."""
+    row = make_empty_row(file)
     try:
         if file is None:
             raise ValueError("there is no path, so there is no picture")
-        with opened(file) as image:
+        with open_picture(file) as image:
             row.update(width=image.width, height=image.height, format=image.format)
             try:
-                rgb = rgb_of_image(image)
+                rgb = convert_image(image)
                 row["height"], row["width"] = rgb.shape[:2]
             finally:
-                row["provenance"] = "; ".join(map(str, marks_of(image))) or None
-        row.update(verdict(rgb, asked))
+                row["provenance"] = "; ".join(map(str, read_marks(image))) or None
+        row.update(judge_pixels(rgb, asked))
     except Exception as error:  # a file that cannot be judged is a row and not the end of the scan
-        row["error"] = said(error).removeprefix(f"{Path(file or '')}: ")
+        row["error"] = shorten_error(error).removeprefix(f"{Path(file or '')}: ")
     return row
 
 
-def empty_row(file: str | None) -> dict[str, Any]:
-    return dict.fromkeys(COLUMNS) | {"path": printable(file)}
+def make_empty_row(file: str | None) -> dict[str, Any]:
+    """Make a row of the path alone, its bytes that are no text escaped: pandas cannot hold them."""
+    path = file and file.encode("utf-8", "backslashreplace").decode()
+    return dict.fromkeys(COLUMNS) | {"path": path}
 
 
-def printable(file: str | None) -> str | None:
-    """A file's name without the bytes that are no text, which pandas could not hold."""
-    return file and file.encode("utf-8", "backslashreplace").decode()
-
-
-def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What the detector says of the pixels, as columns."""
+def judge_pixels(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Detect marks in the pixels, and tell it as columns."""
     from .detector import detect_watermark
 
     inspection = detect_watermark(rgb, **asked)
@@ -297,8 +288,8 @@ def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def processes_for(files: int, search: str, asked: int | None) -> int:
-    """How many processes read so many files."""
+def count_processes(files: int, search: str, asked: int | None) -> int:
+    """Decide how many processes read so many files."""
     if asked is not None:
         if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
             raise ValueError(
@@ -313,32 +304,26 @@ def processes_for(files: int, search: str, asked: int | None) -> int:
     return min(cores, files)
 
 
-class Reading:
+class ScanProgress(Progress):
     """How far a scan is, for the bar."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done, self.marked, self.unreadable = total, 0, 0, 0
-        self.state, self.begun = "running", time.monotonic()
+        super().__init__(total, total, "files")
+        self.marked = self.unreadable = 0
+        self.step(0, 0, 1)  # it begins at once
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self.done += 1
+        """Count a file."""
+        self.computed(1)
+        self.saved()
         self.marked += bool(row["detected"])
         self.unreadable += row["error"] is not None
 
-    @property
-    def fraction(self) -> float:
-        """0 to 1, of the files."""
-        return self.done / self.total if self.total else 1.0
-
     def __str__(self) -> str:
-        parts = [
-            f"{self.done} of {self.total} files read",
-            f"{self.marked} marked",
-            f"{self.unreadable} unreadable",
-        ]
-        parts = [part for part in parts if not part.startswith("0 ")] or parts[:1]
-        if self.state == "running" and 0 < self.done < self.total:
-            parts.append(
-                f"{duration((time.monotonic() - self.begun) * (1 / self.fraction - 1))} left"
-            )
-        return ", ".join(parts) + (" (stopped)" if self.state == "stopped" else "")
+        parts = [f"{self.rendered} of {self.total} files read"] * bool(self.rendered)
+        parts += [f"{self.marked} marked"] * bool(self.marked)
+        parts += [f"{self.unreadable} unreadable"] * bool(self.unreadable)
+        left = self.seconds_left
+        parts += [] if left is None else [f"{duration(left)} left"]
+        text = ", ".join(parts) or f"0 of {self.total} files read"
+        return f"{text} (stopped)" if self.state == "stopped" else text

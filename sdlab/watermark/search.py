@@ -1,4 +1,4 @@
-"""Where the blocks of a mark lie in a picture: as it is, or mirrored, cut or resized.
+"""Searches where the blocks of a mark lie in a picture: as it is, or mirrored, cut or resized.
 
 The probability of the best place is divided by that place's share of the error, which `geometry`
 fixes beforehand.
@@ -13,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from .geometry import AS_IS, Cuts, Geometry, sizes_before
+from .geometry import AS_IS, Cuts, Geometry, weigh_sizes
 from .payloads import Payload
-from .scores import block_grid, score_planes
-from .statistics import evidence, fold, is_text, read_bits
+from .scores import make_planes, score_blocks
+from .statistics import fold_grids, is_text, read_bits, weigh_evidence
 
 Progress = Callable[[str, float], None]
 
-MOST = 1_200_000  # pixels, from the middle of the picture, whose blocks a search for cuts scores 64 times
+# pixels, from the middle of the picture, whose blocks a search for cuts scores 64 times
+MOST = 1_200_000
 LONGEST = 4096  # pixels, a side of that middle
-MOST_AS_IS = 4_200_000  # pixels, from the middle rows, that are scored; more would not make the answer better
+# pixels, from the middle rows, that are scored; more would not make the answer better
+MOST_AS_IS = 4_200_000
 NEARLY = 0.85  # of the best log10 p
 OFFSETS = [(down, along) for down in range(8) for along in range(8)]
 
@@ -55,22 +57,25 @@ class Place:
 # As it is
 
 
-def as_is(
+def place_as_is(
     image: np.ndarray, payloads: dict[str, Payload], geometry: Geometry = AS_IS
 ) -> dict[str, Place]:
-    """Every payload in a picture that was neither cut nor resized, but perhaps mirrored or swapped."""
+    """Place every payload in a picture neither cut nor resized, but perhaps mirrored or swapped."""
     order = "RGB" if geometry.swapped else "BGR"
-    top, band = middle_rows(image[:, ::-1] if geometry.mirrored else image)
-    grids = {a: block_grid(score_planes(band, a, order), a) for a in arithmetics(payloads)}
+    top, band = take_middle_rows(image[:, ::-1] if geometry.mirrored else image)
+    grids = {a: score_blocks(make_planes(band, a, order), a) for a in list_arithmetics(payloads)}
     stride = image.shape[1] // 8
     return {
-        name: _placed(grids[p.arithmetic], p, stride, -stride * (top // 8), geometry)
+        name: _make_place(grids[p.arithmetic], p, stride, -stride * (top // 8), geometry)
         for name, p in payloads.items()
     }
 
 
-def middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
-    """(first row, the middle rows of a picture that is too large to be scored whole); the first row begins a block"""
+def take_middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
+    """Take (first row, middle rows) of a picture that is too large to be scored whole.
+
+    The first row begins a block.
+    """
     height, width = image.shape[:2]
     rows = max(8, MOST_AS_IS // width)
     if rows >= height:
@@ -79,7 +84,7 @@ def middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
     return top, image[top : top + rows]
 
 
-def _placed(
+def _make_place(
     grid: np.ndarray,
     payload: Payload,
     stride: int,
@@ -91,35 +96,35 @@ def _placed(
     if grid.size < len(payload):
         return Place(0.0, geometry, math.nan, tests)
     agreement = (read_bits(grid, len(payload), stride, phase) == payload.bits).mean()
-    place = Place(evidence(grid, payload, stride, phase), geometry, float(agreement), tests)
+    place = Place(weigh_evidence(grid, payload, stride, phase), geometry, float(agreement), tests)
     return place.with_share(share)
 
 
 # Cuts
 
 
-def cut(
+def place_cut(
     image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
 ) -> dict[str, Place]:
-    """Every payload wherever the picture may have been cut out of a larger one, at its original scale."""
-    cuts, window = middle(image)
-    found = {}
-    for i, arithmetic in enumerate(arithmetics(payloads)):
-        grids = shifted_grids(
-            score_planes(window, arithmetic),
+    """Place every payload in a picture that may have been cut out of a larger one."""
+    cuts, window = take_middle(image)
+    found: dict[str, Place] = {}
+    for i, arithmetic in enumerate(list_arithmetics(payloads)):
+        grids = score_shifts(
+            make_planes(window, arithmetic),
             arithmetic,
-            _part(progress, i, len(arithmetics(payloads))),
+            _share_progress(progress, i, len(list_arithmetics(payloads))),
         )
         found |= {
-            name: best_cut(grids, p, cuts)
+            name: find_best_cut(grids, p, cuts)
             for name, p in payloads.items()
             if p.arithmetic == arithmetic
         }
     return {name: found[name] for name in payloads}
 
 
-def middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
-    """The middle of a picture that is too large to be searched whole, and the cuts that are possible."""
+def take_middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
+    """Take the middle of a picture that is too large to be searched, and its possible cuts."""
     height, width = image.shape[:2]
     factor = min(1.0, math.sqrt(MOST / (height * width)))
     rows, columns = (min(LONGEST, math.ceil(side * factor)) for side in (height, width))
@@ -127,58 +132,62 @@ def middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
     return Cuts(width, height, left, top), image[top : top + rows, left : left + columns]
 
 
-def shifted_grids(
+def score_shifts(
     planes: np.ndarray, arithmetic: str, progress: Progress | None = None
 ) -> np.ndarray:
-    """The block scores at all `OFFSETS`, (64, rows, columns); where an offset leaves less room there are zeros."""
+    """Score the blocks at all `OFFSETS`, (64, rows, columns); zeros where there is no room."""
     grids = np.zeros((64, planes.shape[1] // 8, planes.shape[2] // 8), np.float32)
     for i, (down, along) in enumerate(OFFSETS):
-        grid = block_grid(planes[:, down:, along:], arithmetic)
+        grid = score_blocks(planes[:, down:, along:], arithmetic)
         grids[i, : grid.shape[0], : grid.shape[1]] = grid
         if progress:
             progress("cut", (i + 1) / 64)
     return grids
 
 
-def best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
-    """The least p of all places, and the name of a likely place among those that are nearly as good.
+def find_best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
+    """Find the least p of all places, and name a likely place among those nearly as good.
 
     In smooth pictures a block that is a few pixels off holds the mark as well.
     """
     n_bits = len(payload)
     if grids[0].size < n_bits:
         return Place(0.0, AS_IS, math.nan)
-    strides = cuts.strides(n_bits)
-    folds, shares = fold(grids, n_bits, strides, is_text(payload)), cuts.shares(n_bits, strides)
-    log10_p = folds.log10_p(folds.agreements(payload.bits))
+    strides = cuts.list_strides(n_bits)
+    folds, shares = (
+        fold_grids(grids, n_bits, strides, is_text(payload)),
+        cuts.compute_shares(n_bits, strides),
+    )
+    log10_p = folds.compute_log10_p(folds.compute_agreements(payload.bits))
     i, j, phase = np.unravel_index((log10_p - np.log10(shares)).argmin(), shares.shape)
-    best = _placed(
-        grids[i], payload, strides[j], int(phase), AS_IS, shares[i, j, phase], shares.size
+    best = _make_place(
+        grids[i], payload, strides[j], int(phase), AS_IS, float(shares[i, j, phase]), shares.size
     )
     likely = np.where(
         log10_p <= NEARLY * log10_p[i, j, phase], np.log10(shares) - 0.1 * log10_p, -np.inf
     )
     i, j, phase = np.unravel_index(likely.argmax(), shares.shape)
-    return replace(best, geometry=cuts.explained(OFFSETS[i], strides[j], int(phase), n_bits))
+    return replace(best, geometry=cuts.explain(OFFSETS[i], strides[j], int(phase), n_bits))
 
 
 # Sizes
 
 
-def resized(
+def place_resized(
     image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
 ) -> dict[str, Place]:
-    """Every payload at every size that the picture may have been resized from; empty if no usual size fits."""
+    """Place every payload at each size before resizing; {} if no usual size fits."""
     from PIL import Image
 
-    sizes, found = sizes_before(image.shape[1], image.shape[0]), {}
+    sizes = weigh_sizes(image.shape[1], image.shape[0])
+    found: dict[str, Place] = {}
     if not sizes:
-        return {}
-    planes = [Image.fromarray(plane) for plane in score_planes(reduced(image), "float32")]
+        return found
+    planes = [Image.fromarray(plane) for plane in make_planes(reduce_large(image), "float32")]
     for i, (size, share) in enumerate(sizes):
-        grids = resized_grids(planes, size, arithmetics(payloads))
+        grids = score_resized(planes, size, list_arithmetics(payloads))
         for name, payload in payloads.items():
-            place = _placed(
+            place = _make_place(
                 grids[payload.arithmetic],
                 payload,
                 size[0] // 8,
@@ -193,20 +202,20 @@ def resized(
     return found
 
 
-def resized_grids(planes: list[Any], size: tuple[int, int], of: list[str]) -> dict[str, np.ndarray]:
-    """The block scores of each arithmetic at another size, from Y, U and V as float32 PIL images."""
+def score_resized(planes: list[Any], size: tuple[int, int], of: list[str]) -> dict[str, np.ndarray]:
+    """Score the blocks of each arithmetic at another size, from Y, U and V as PIL images."""
     from PIL import Image
 
     y, u, v = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in planes)
     shift = np.float32(127.5)  # between the centres of U and V in float32 and in uint8
     return {
-        a: block_grid(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a)
+        a: score_blocks(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a)
         for a in of
     }
 
 
-def reduced(image: np.ndarray) -> np.ndarray:
-    """A picture that is larger than all sizes of interest, at twice their pixels."""
+def reduce_large(image: np.ndarray) -> np.ndarray:
+    """Reduce a picture that is larger than all sizes of interest, to twice their pixels."""
     from PIL import Image
 
     factor = math.sqrt(MOST_AS_IS / (image.shape[0] * image.shape[1]))
@@ -216,9 +225,9 @@ def reduced(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
-def arithmetics(payloads: dict[str, Payload]) -> list[str]:
+def list_arithmetics(payloads: dict[str, Payload]) -> list[str]:
     return sorted({payload.arithmetic for payload in payloads.values()})
 
 
-def _part(progress: Progress | None, i: int, n: int) -> Progress | None:
+def _share_progress(progress: Progress | None, i: int, n: int) -> Progress | None:
     return progress and (lambda what, done: progress(what, (i + done) / n))

@@ -1,4 +1,4 @@
-"""A payload that nobody told us, read from the picture itself."""
+"""Reads a payload that nobody told us from the picture itself."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from .dwtdct import MIN_AREA
-from .opening import pixels_of
-from .payloads import ARITHMETICS, bytes_of_bits
-from .scores import block_grid, score_planes
-from .search import middle_rows
-from .statistics import FLOOR, LEAST_GAIN, NOTHING, points_of, read_bits, spectra_of
+from .dwtdct import require_area
+from .opening import read_pixels
+from .payloads import ARITHMETICS, pack_bits
+from .scores import make_planes, score_blocks
+from .search import take_middle_rows
+from .statistics import FLOOR, LEAST_GAIN, NOTHING, compute_spectra, find_points, read_bits
 
 LENGTHS = range(16, 401, 8)  # bits; whole bytes
-CONVINCING = (
-    -1000
-)  # BIC; unmarked pictures with vertical edges or patterns go below, but do not spell a text
+# BIC; unmarked pictures with vertical edges or patterns go below, but do not spell a text
+CONVINCING = -1000
 EASY = 32, 127  # printable ASCII
 
 
@@ -77,50 +76,42 @@ def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
     TypeError, ValueError, OSError
         For an image that cannot be read or is too small, and for impossible lengths.
     """
-    pixels = pixels_of(image)
-    height, width = pixels.shape[:2]
-    if height * width < MIN_AREA:
-        raise ValueError(
-            f"{width}x{height} are {height * width:,} pixels; a mark needs {MIN_AREA:,} (256x256)"
-            " or more"
-        )
+    pixels = require_area(read_pixels(image))
+    width = pixels.shape[1]
     lengths = [lengths] if isinstance(lengths, int) else list(lengths)
-    if any(int(length) != length for length in lengths):
+    if not lengths or any(int(n) != n or not 8 <= n <= 1000 for n in lengths):
         raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
-    lengths = sorted({int(length) for length in lengths})
-    if not lengths or lengths[0] < 8 or lengths[-1] > 1000:
-        raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
-    top, band = middle_rows(pixels)
-    grids = [np.asarray(block_grid(score_planes(band, a), a), float) for a in ARITHMETICS]
+    top, band = take_middle_rows(pixels)
+    grids = [np.asarray(score_blocks(make_planes(band, a), a), float) for a in ARITHMETICS]
     bic, n_bits, i = min(
-        (information(grid, n), n, i) for i, grid in enumerate(grids) for n in lengths
+        (compute_bic(grid, n), n, i)
+        for i, grid in enumerate(grids)
+        for n in sorted({int(n) for n in lengths})
     )
-    bits = without_repeats(read_bits(grids[i], n_bits, width // 8, -(width // 8) * (top // 8)))
-    raw = bytes_of_bits(bits)
+    bits = drop_repeats(read_bits(grids[i], n_bits, width // 8, -(width // 8) * (top // 8)))
+    raw = pack_bits(bits)
     printable = len(bits) % 8 == 0 and all(EASY[0] <= byte < EASY[1] for byte in raw)
-    printable = (
-        printable and len(raw) >= 3 and len(set(raw)) >= 3
-    )  # stripes spell single letters, and repeat them
+    printable &= len(set(raw)) >= 3  # stripes spell single letters, and repeat them
     return Reading(
         bits, raw.decode("ascii", "backslashreplace"), bic, bic < CONVINCING and printable
     )
 
 
-def information(grid: np.ndarray, n_bits: int) -> float:
-    """BIC of a payload of n_bits bits in the grid, less that of none; both with white noise."""
+def compute_bic(grid: np.ndarray, n_bits: int) -> float:
+    """Compute the BIC of a payload of n_bits bits less that of none; both with white noise."""
     power = float((grid**2).mean())
     if power < NOTHING or grid.size < 2 * n_bits:
         return math.inf
-    points = points_of(n_bits, (grid.shape[1] % n_bits,), False)
+    points = find_points(n_bits, (grid.shape[1] % n_bits,), False)
     gain = points.gain[0]
     counts = points.weight * (gain > LEAST_GAIN) / (gain**2 + FLOOR)
     explained = (
-        counts * np.abs(spectra_of(grid, n_bits, (grid.shape[1] % n_bits,))[0]) ** 2
+        counts * np.abs(compute_spectra(grid, n_bits, (grid.shape[1] % n_bits,))[0]) ** 2
     ).sum() / (power * grid.size)
     return grid.size * math.log(max(1 - explained, 1e-6)) + n_bits * math.log(grid.size)
 
 
-def without_repeats(bits: np.ndarray) -> np.ndarray:
-    """The shortest piece of at least 8 bits that the bits repeat."""
+def drop_repeats(bits: np.ndarray) -> np.ndarray:
+    """Find the shortest piece of at least 8 bits that the bits repeat."""
     pieces = (bits[:n] for n in range(8, len(bits) + 1) if len(bits) % n == 0)
     return next((piece for piece in pieces if (bits.reshape(-1, len(piece)) == piece).all()), bits)

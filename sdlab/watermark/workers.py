@@ -1,4 +1,4 @@
-"""Other processes that read files for a scan: they end with this one, and a file that kills one is named."""
+"""Processes that read files for a scan; they end with this one, and one's death is told."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 START = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.scanning"
-    " import row_of; from sdlab.watermark.workers import serve; serve(row_of)"
+    " import read_row; from sdlab.watermark.workers import serve; serve(read_row)"
 )
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
@@ -30,7 +30,7 @@ class Worker:
     Parameters
     ----------
     asked : mapping
-        What `row_of` is given beside the path.
+        What `read_row` is given beside the path.
     """
 
     def __init__(self, asked: Mapping[str, Any]) -> None:
@@ -39,19 +39,19 @@ class Worker:
         self.stopped, self.lock = False, threading.Lock()
 
     def ask(self, file: str | None) -> dict[str, Any] | str:
-        """The file's row, or the error of a process that died over it."""
+        """Return the file's row, or the error of a process that died over it."""
         process = self.process or self.start()
         try:
             return self.exchange(process, file)
         except (EOFError, OSError, pickle.UnpicklingError):
             self.process = None
             return (
-                f"the process that read this file died (exit status {ended(process)}); it may need"
-                " too much memory"
+                f"the process that read this file died (exit status {kill_process(process)});"
+                " it may need too much memory"
             )
 
     def start(self) -> subprocess.Popen[bytes]:
-        """A fresh process that has imported what it needs."""
+        """Start a fresh process that has imported what it needs."""
         with self.lock:
             if self.stopped:
                 raise RuntimeError("the scan is over")
@@ -64,8 +64,7 @@ class Worker:
                 start_new_session=True,
             )
         try:
-            pickle.dump(sys.path, self.process.stdin)
-            self.exchange(self.process, self.asked)
+            self.exchange(self.process, sys.path, self.asked)
         except (EOFError, OSError) as error:
             raise RuntimeError(
                 "a process for the scan could not start; use processes=1, which shows why"
@@ -73,8 +72,10 @@ class Worker:
         return self.process
 
     @staticmethod
-    def exchange(process: subprocess.Popen[bytes], question: Any) -> Any:
-        pickle.dump(question, process.stdin)
+    def exchange(process: subprocess.Popen[bytes], *questions: Any) -> Any:
+        """Send what the process waits for, and return its one answer."""
+        assert process.stdin and process.stdout  # as pipes
+        process.stdin.write(b"".join(map(pickle.dumps, questions)))
         process.stdin.flush()
         return pickle.load(process.stdout)
 
@@ -84,14 +85,14 @@ class Worker:
             self.stopped = True
             process = self.process
         if process:
-            ended(process)
+            kill_process(process)
 
 
-def ended(process: subprocess.Popen[bytes]) -> int:
-    """The exit status of the process, which is killed if it still runs."""
+def kill_process(process: subprocess.Popen[bytes]) -> int:
+    """Kill the process if it still runs, and return its exit status."""
     process.kill()
     status = process.wait()
-    for pipe in (process.stdin, process.stdout):
+    for pipe in filter(None, (process.stdin, process.stdout)):
         with suppress(OSError):  # what was not yet written to a dead process
             pipe.close()
     return status
@@ -101,14 +102,9 @@ def serve(answer_to: Callable[[str | None, Mapping[str, Any]], Any]) -> None:
     """Do what the process does: read a path, answer it with a row, until there are no more."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not disturb the answers
-    asked = pickle.load(sys.stdin.buffer)
-    question: Any = None
-    answer: Any = "ready"
-    while True:
-        pickle.dump(answer, answers)
-        answers.flush()
-        try:
-            question = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        answer = answer_to(question, asked)
+    asked, answer = pickle.load(sys.stdin.buffer), "ready"
+    with suppress(EOFError):
+        while True:
+            pickle.dump(answer, answers)
+            answers.flush()
+            answer = answer_to(pickle.load(sys.stdin.buffer), asked)

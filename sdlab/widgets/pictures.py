@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import io
 import os
@@ -10,13 +9,11 @@ from html import escape
 
 from PIL import Image
 
+from ..pictures import SMALL_SIDE, data_uri, webp_bytes
 from ..results.frame import hide_home
-from ..store.png import SMALL, read_thumbnail
+from ..store.png import read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
-PIXEL_ART = (
-    SMALL  # pixels; pictures up to this size are kept exactly, and enlarged without blurring
-)
 STATIC = 96  # pixels, in the notebook's own picture
 
 
@@ -33,27 +30,16 @@ def thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
 
 @functools.lru_cache(8192)
 def _thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
-    kept = read_thumbnail(path) if px <= SMALL else None
+    kept = read_thumbnail(path) if px <= SMALL_SIDE else None
     if kept and exact:
         return kept
     with Image.open(io.BytesIO(kept) if kept else path) as image:
-        return webp(image.convert("RGB"), px, exact)
+        return webp_bytes(image.convert("RGB"), px, exact=exact)
 
 
-def webp(image: Image.Image, px: int = THUMBNAIL, exact: bool = True) -> bytes:
-    """A WebP of an RGB picture, made smaller if it is larger than that; if `exact`, small pictures keep every pixel."""
-    exact = exact and max(image.size) <= min(px, PIXEL_ART)
-    if max(image.size) > px:
-        image = image.copy()
-        image.thumbnail((px, px), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    file = io.BytesIO()
-    image.save(file, "WEBP", lossless=exact, quality=50 if exact else 85, method=2)
-    return file.getvalue()
-
-
-def img(data: bytes, alt: str, px: int = STATIC, mime: str = "image/webp") -> str:
-    """An HTML picture that holds its own data, `px` pixels wide or less."""
+def img(data: bytes, alt: str, px: int = STATIC) -> str:
+    """Writes an HTML picture that holds its own WebP, `px` pixels wide or less."""
     return (
         f'<img alt="{escape(alt)}" style="max-width:{px}px;max-height:{px}px" '
-        f'src="data:{mime};base64,{base64.b64encode(data).decode()}">'
+        f'src="{data_uri(data)}">'
     )

@@ -120,7 +120,7 @@ def test_a_file_of_the_models_folder_is_found_by_its_name(tmp_path, monkeypatch,
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("version https://git-lfs.github.com/spec/v1")
-    assert MODELS["sd-v1-4"].located("sd-v1-4") is None  # a pointer is no model
+    assert MODELS["sd-v1-4"].locate("sd-v1-4") is None  # a pointer is no model
     (tmp_path / file).write_bytes(bytes(2000))
     assert find("sd-v1-4").path == tmp_path / file
     assert MODELS["sd-v1-4"].path is None
@@ -132,9 +132,7 @@ def test_a_row_tells_what_its_file_predicts(tmp_path, monkeypatch):
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     for name, size in (("sd-v2-1", 768), ("sd-v2-1-base", 512)):
         real_head(tmp_path / f"{name}.safetensors", "v2", more={"pad": (1000,)})
-        from sdlab.models.resolve import layout
-
-        assert layout(find(name)).height == size
+        assert find(name).layout.height == size
 
 
 def test_an_unfinished_folder_is_named_with_what_it_lacks(random_v1, tmp_path, monkeypatch):

@@ -1,6 +1,8 @@
 """Each task gives the picture that diffusers' own pipeline gives, whatever else is in the batch."""
 
+import dataclasses
 import os
+import re
 import warnings
 from unittest import mock
 
@@ -10,10 +12,10 @@ from PIL import Image
 from pipelines import write_depth, write_inpainting, write_single, write_upscaler
 
 import sdlab.models.pipeline
-from sdlab import MODELS, Model, Request
+from sdlab import MODELS, FieldError, Model, Request
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
-from sdlab.models.tasks import steps_taken
+from sdlab.models.tasks import TASKS, find_tasks, steps_taken
 from sdlab.render.denoise import Renderer
 
 SAMPLERS = [
@@ -299,9 +301,20 @@ def test_native_values_follow_from_the_task(models):
         ),
     ],
 )
-def test_what_does_not_fit_the_task_is_refused(models, channels, fields, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_does_not_fit_the_task_is_refused_at_its_field(models, channels, fields, said):
+    with pytest.raises(FieldError, match=said) as caught:
         asked(models, channels, **fields)
+    assert caught.value.field in {*fields, *re.findall("needs (.+)=", said), "width"}
+
+
+def test_eight_channels_are_two_tasks_that_the_class_tells_apart(monkeypatch):
+    upscaler = TASKS["latent_upscale"]
+    follows = dataclasses.replace(upscaler, pipeline="StableDiffusionInstructPix2PixPipeline")
+    assert find_tasks(8) == find_tasks(8, follows.pipeline) == []
+    monkeypatch.setitem(TASKS, "follow", follows)
+    assert find_tasks(8, upscaler.pipeline) == [upscaler]
+    assert find_tasks(8, follows.pipeline) == [follows] and follows.name == "follow"
+    assert [row.name for row in find_tasks(4, "any")] == ["txt2img", "img2img", "inpaint"]
 
 
 def test_a_depth_checkpoint_with_the_class_of_2022_loads(models, tmp_path):

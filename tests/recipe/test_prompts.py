@@ -158,13 +158,16 @@ def test_weight_0_is_the_empty_prompts_embedding_at_that_place(encoded):
 
 
 @pytest.mark.parametrize(
-    "prompt",
-    ["(a dog:1) in the cat", "[(a dog)] in the cat", "a d(o:1)g in the cat", "a dog in the cat"],
+    "prompt, syntax",
+    [
+        ("(a dog:1) in the cat", "weights"),
+        ("[(a dog)] in the cat", "weights+chunks"),
+        ("a d(o:1)g in the cat", "weights"),
+        ("a dog in the cat", "chunks"),
+    ],
 )
-@pytest.mark.parametrize("syntax", ["weights", "chunks", "weights+chunks"])
 def test_weight_1_everywhere_is_the_plain_prompt_bit_for_bit(encoded, prompt, syntax):
-    if "(" not in prompt or "weights" in syntax:
-        assert np.array_equal(encoded(prompt, 0, syntax), encoded("a dog in the cat"))
+    assert np.array_equal(encoded(prompt, 0, syntax), encoded("a dog in the cat"))
 
 
 def test_the_plain_prompt_is_diffusers_own_embedding(loaded, encoded):
@@ -212,9 +215,9 @@ def test_a_chunk_more_begins_where_it_is_needed(random_v1, words, count):
 
 
 @pytest.mark.parametrize(
-    "prompt, negative", [(LONG, "a dog"), ("a cat", LONG), (LONG, LONG[4:]), (LONG, "")]
+    "prompt, negative, clip_skip",
+    [(LONG, "a dog", 0), ("a cat", LONG, 1), (LONG, LONG[4:], 0), (LONG, "", 0)],
 )
-@pytest.mark.parametrize("clip_skip", [0, 1])
 def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(
     loaded, encoded, cat, monkeypatch, prompt, negative, clip_skip
 ):
@@ -262,16 +265,15 @@ def test_cells_share_a_batch_only_with_texts_of_one_length(cat, tmp_path):
 
 
 def test_a_long_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path):
-    texts = ["a cat", LONG, "(dog:1.3) " * 90, "the dog"]
+    texts = ("a cat", ""), ("a cat", LONG), ("(dog:1.3) " * 90, ""), (LONG, LONG)
     cells = [
         cat.but(prompt=text, negative_prompt=other, prompt_syntax="weights+chunks")
-        for text in texts
-        for other in ("", LONG)
+        for text, other in texts
     ]
     together = run(cells, tmp_path / "together", batch_size=4)["pixels"]
     backwards = run(cells[::-1], tmp_path / "backwards", batch_size=4)["pixels"]
     alone = [run(cell, tmp_path / "alone", batch_size=4)["pixels"][0] for cell in cells]
-    assert list(together) == list(backwards[::-1]) == alone and len(set(alone)) == 8
+    assert list(together) == list(backwards[::-1]) == alone and len(set(alone)) == 4
 
 
 def test_a_prompt_of_75_tokens_is_one_picture_with_and_without_chunks(cat, tmp_path):

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 from sdlab import MODELS, Model, Request, sweep
+from sdlab.models.parts import VAES
 from sdlab.models.resolve import native, resolve, swapped
-from sdlab.models.vaes import VAES
 from sdlab.recipe.parts import read_embeddings, read_loras
 from sdlab.recipe.request import key_of
 from sdlab.render.plan import plan

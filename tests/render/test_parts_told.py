@@ -13,12 +13,12 @@ from swaps import write_embeddings, write_peft_lora
 
 import sdlab.render.denoise
 from sdlab import MODELS, Model, Request, Store, preview, run, sweep
-from sdlab.models.additions import hash_parts
+from sdlab.models.parts import hash_parts
 from sdlab.models.pickles import brief
 from sdlab.models.resolve import resolve
 from sdlab.results.code import models_code
 from sdlab.store.infotext import read_infotext
-from sdlab.store.png import png_bytes
+from sdlab.store.png import embed_record
 
 BLUE = Image.new("RGB", (64, 64), "blue")
 
@@ -40,9 +40,7 @@ def said(request):
     request = resolve(request)
     return read_infotext(
         Image.open(
-            io.BytesIO(
-                png_bytes(BLUE, request, request.key, {}, hashes=hash_parts(request.to_dict()))
-            )
+            io.BytesIO(embed_record(request, BLUE, {}, hashes=hash_parts(request.to_dict())))
         ).info["parameters"]
     )
 
@@ -134,7 +132,7 @@ def test_code_leaves_alone_what_every_session_knows(base, monkeypatch, tmp_path)
 
 def finished(store, cell, seconds, **facts):
     cell = resolve(cell)
-    store.save(cell.key, cell, BLUE, {"seconds": seconds, **facts})
+    store.save(cell, BLUE, {"seconds": seconds, **facts})
     return cell
 
 

@@ -175,7 +175,7 @@ def frame_of(folder, images):
     store = Store(folder)
     cells = [resolve(cell) for cell in sweep(BASE.but(strength=1), image=images)]
     for cell in cells:
-        store.save(cell.key, cell, blank(64, 64), {})
+        store.save(cell, blank(64, 64), {})
     return store.frame([cell.key for cell in cells])
 
 

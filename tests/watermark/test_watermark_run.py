@@ -9,7 +9,7 @@ from sdlab import Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
 from sdlab.render.denoise import Renderer, finish_picture
-from sdlab.store.infotext import infotext, read_infotext
+from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.store.png import read_record
 from sdlab.watermark import PAYLOADS, Payload, embed_watermark
 
@@ -69,14 +69,15 @@ def test_keys_without_a_mark_are_those_from_before_there_were_marks():
 
 
 def test_a_mark_counts_in_the_key(large):
-    keys = {cell.key for cell in sweep(large, watermark=[None, *PAYLOADS, "my own"])}
+    keys = {resolve(cell).key for cell in sweep(large, watermark=[None, *PAYLOADS, "my own"])}
     assert len(keys) == 2 + len(PAYLOADS)
 
 
 def test_a_name_and_the_text_it_stands_for_are_one_recipe(large):
     for payload in PAYLOADS.values():
         if payload.text:
-            assert large.but(watermark=payload.text) == large.but(watermark=payload.name)
+            one, other = (resolve(large.but(watermark=m)) for m in (payload.text, payload.name))
+            assert one == other and one.key == other.key and one.watermark == payload.name
 
 
 @pytest.mark.parametrize(
@@ -89,13 +90,14 @@ def test_a_name_and_the_text_it_stands_for_are_one_recipe(large):
         ("\ud800", "surrogate"),
     ],
 )
-def test_an_impossible_mark_is_refused_by_name_at_once(value, says):
-    with pytest.raises((TypeError, ValueError), match=f"watermark=.*{says}"):
-        Request(watermark=value)
+def test_an_impossible_mark_is_refused_by_name_before_anything_runs(large, value, says):
+    with pytest.raises((TypeError, ValueError), match=f"watermark=.*{says}") as caught:
+        resolve(large.but(watermark=value))
+    assert caught.value.field == "watermark"
 
 
 def test_marks_are_an_axis():
-    cells = sweep(Request(), watermark='sd-v1, StableDiffusionV1, "a, b"')
+    cells = sweep(Request(), watermark='sd-v1, sd-v1, "a, b"')
     assert [cell.watermark for cell in cells] == ["sd-v1", "a, b"]
     assert [cell.watermark for cell in sweep(Request(), watermark=[None, "sd-v2"])] == [
         None,
@@ -210,7 +212,7 @@ def test_the_picture_says_which_mark_it_carries(marked):
 def test_a1111s_text_keeps_any_mark():
     for text in ["a, b: c", 'say "hi"', "two\nlines", " "]:
         assert (
-            read_infotext(infotext(RESOLVED.but(watermark=text).to_dict(), "1"))["watermark"]
+            read_infotext(write_infotext(RESOLVED.but(watermark=text).to_dict(), "1"))["watermark"]
             == text
         )
 
@@ -221,7 +223,7 @@ def test_the_code_of_a_report_makes_the_marks_again(marked):
     scope = {}
     exec("from sdlab import Request, sweep\n" + plan_code(requests_of(marked)), scope)
     assert [cell.watermark for cell in scope["plan"]] == [None, "sd-v1", "sdxl", "me, 2026"]
-    assert [cell.key for cell in scope["plan"]] == list(marked["key"])
+    assert [resolve(cell).key for cell in scope["plan"]] == list(marked["key"])
     assert "sweep(base, watermark=[None, 'sd-v1', 'sdxl', 'me, 2026'])" in plan_code(
         requests_of(marked)
     )

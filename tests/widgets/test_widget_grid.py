@@ -64,7 +64,7 @@ def stored(requests, folder):
     """The frame of requests whose pictures, of noise, are in a store."""
     store = Store(folder)
     for n, request in enumerate(map(resolve, requests)):
-        store.save(resolve(request).key, request, picture(n), {"batch_size": 4, "seconds": 0.5})
+        store.save(request, picture(n), {"batch_size": 4, "seconds": 0.5})
     return run(requests, store, progress=False)
 
 
@@ -81,7 +81,7 @@ class Played(Job):
     def land(self, *numbers):
         for n in numbers:
             cell = self._plan.cells[n]
-            self.store.save(cell.key, cell, picture(n), {"batch_size": 4})
+            self.store.save(cell, picture(n), {"batch_size": 4})
             self.progress.count_saved()
             self._listeners.tell(Event("landed", cell.key))
 

@@ -20,7 +20,7 @@ from sdlab.results.pairs import difference
 from sdlab.watermark import embed_watermark, scan
 from sdlab.watermark.geometry import Geometry
 from sdlab.watermark.inspection import A_HIT, A_MISS
-from sdlab.watermark.maps import residue_map
+from sdlab.watermark.maps import draw_residues
 from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.inspector.answer import in_words
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, safe_name
@@ -338,7 +338,7 @@ def test_the_map_is_that_of_the_picture(folder):
     )
     assert (
         np.asarray(Image.open(io.BytesIO(data)))
-        == np.asarray(residue_map("in/marked.png", "sd-v1"))
+        == np.asarray(draw_residues("in/marked.png", "sd-v1"))
     ).all()
     assert "sd-v1" in content["caption"] and len(content["legend"]) == 3
 

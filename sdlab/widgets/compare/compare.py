@@ -60,7 +60,16 @@ class Compare(Panel):
     >>> Compare(results, by="model", blind=True)
     """
 
-    _esm = source("page.js", "compare/stage.js", "compare/compare.js")
+    _esm = source(
+        "page.js",
+        "compare/stage.js",
+        "compare/ways.js",
+        "compare/pairs.js",
+        "compare/bars.js",
+        "compare/side.js",
+        "compare/keys.js",
+        "compare/compare.js",
+    )
     _css = source("page.css", "compare/compare.css")
     by = traitlets.Unicode().tag(sync=True)
     choices = traitlets.List(traitlets.Unicode(), help="All values of `by`, in words.").tag(

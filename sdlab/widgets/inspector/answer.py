@@ -15,8 +15,15 @@ from ...recipe.request import FIELDS
 from ...results.code import results_code
 from ...results.frame import values
 from ...watermark.geometry import AS_IS, Geometry
-from ...watermark.inspection import A_HIT, A_MISS, Finding, Inspection, power, short
-from ...watermark.payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
+from ...watermark.inspection import (
+    A_HIT,
+    A_MISS,
+    Finding,
+    Inspection,
+    format_probability,
+    shorten_name,
+)
+from ...watermark.payloads import PAYLOADS, Payload, find_payload, pack_bits
 from ..pictures import img
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, thumbnail
 
@@ -109,17 +116,17 @@ def sentences(picture: Picture) -> list[str]:
 
 def mark_in_words(payload: Payload) -> str:
     return (
-        f"{short(payload.name)}, the mark of {payload.written_by}"
+        f"{shorten_name(payload.name)}, the mark of {payload.written_by}"
         if payload.written_by
-        else short(payload.name)
+        else shorten_name(payload.name)
     )
 
 
 def hit_in_words(finding: Finding) -> str:
     where = "" if finding.geometry == AS_IS else f" It was found as {in_words(finding.geometry)}."
     return (
-        f"The chance that an unmarked picture agrees with {short(finding.payload.name)} as well is "
-        f"{power(finding.log10_p)}{', which is next to none' * (finding.log10_p < -9)}.{where}"
+        f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as well is "
+        f"{format_probability(finding.log10_p)}{', which is next to none' * (finding.log10_p < -9)}.{where}"
     )
 
 
@@ -167,9 +174,9 @@ def row_of(finding: Finding) -> list[str]:
     """One payload's line of the table, in the order of `HEADINGS`."""
     right = "" if math.isnan(finding.agreement) else f"{finding.agreement:.0%}"
     return [
-        short(finding.payload.name),
+        shorten_name(finding.payload.name),
         "yes" if finding.detected else "no",
-        power(finding.log10_p),
+        format_probability(finding.log10_p),
         right,
         in_words(finding.geometry) if finding.detected else "",
         official_in_words(finding),
@@ -228,7 +235,7 @@ def verdict_detail(picture: Picture) -> str:
         if picture.inspection is not None
         else []
     )
-    return f": {', '.join(short(finding.payload.name) for finding in hits)}" if hits else ""
+    return f": {', '.join(shorten_name(finding.payload.name) for finding in hits)}" if hits else ""
 
 
 def figures(picture: Picture) -> list[str]:
@@ -354,9 +361,9 @@ def payloads_code(payloads: Mapping[str, Payload]) -> str:
 def payload_code(payload: Payload) -> str:
     if payload.name in PAYLOADS and same(payload, PAYLOADS[payload.name]):
         return repr(payload.name)
-    for spelled in (payload.text, bytes_of_bits(payload.bits)):
+    for spelled in (payload.text, pack_bits(payload.bits)):
         try:
-            if spelled and same(payload, payload_of(spelled)):
+            if spelled and same(payload, find_payload(spelled)):
                 return repr(spelled)
         except ValueError:  # a text that looks like a known name
             continue

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from ...watermark.detector import named, require
+from ...watermark.detector import name_payloads, require_search
 from ...watermark.inspection import Inspection
 from ...watermark.payloads import PAYLOADS
 from ...watermark.statistics import require_testable
@@ -78,7 +78,14 @@ class WatermarkInspector(Panel):
     >>> WatermarkInspector(results).value[["path", "payload", "log10_p"]]
     """
 
-    _esm = source("page.js", "inspector/files.js", "inspector/maps.js", "inspector/inspector.js")
+    _esm = source(
+        "page.js",
+        "inspector/files.js",
+        "inspector/maps.js",
+        "inspector/list.js",
+        "inspector/answer.js",
+        "inspector/inspector.js",
+    )
     _css = source("page.css", "inspector/inspector.css")
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     states = traitlets.Unicode(
@@ -105,9 +112,9 @@ class WatermarkInspector(Panel):
         folder: str | os.PathLike[str] = "runs/inspected",
         false_positive_rate: float = 1e-6,
     ) -> None:
-        require(search, false_positive_rate)
+        require_search(search, false_positive_rate)
         self._payloads, self._search, self._rate = (
-            named(payloads),
+            name_payloads(payloads),
             search,
             float(false_positive_rate),
         )
@@ -189,7 +196,7 @@ class WatermarkInspector(Panel):
 
     def inspect(self, cells: Iterable[int] | None = None, search: str = "all") -> None:
         """Tests pictures with another search, by their numbers; without, all that can be read and are not marked."""
-        require(search, self._rate)
+        require_search(search, self._rate)
         numbers = range(len(self._pictures)) if cells is None else [int(i) for i in cells]
         if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
             raise ValueError(

@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ...pictures import webp_bytes
 from ...recipe.request import FIELDS
 from ...results.frame import plain, text_of, tuples, values, varying
 from ...results.pairs import difference
 from ...watermark.dwtdct import embed_watermark
 from ...watermark.geometry import AS_IS
-from ...watermark.inspection import Inspection, short
-from ...watermark.maps import evidence_map, legend, residue_map
-from ...watermark.opening import pixels_of
+from ...watermark.inspection import Inspection, shorten_name
+from ...watermark.maps import draw_evidence, draw_residues, list_colours
+from ...watermark.opening import read_pixels
 from ...watermark.payloads import Payload
-from ...watermark.scanning import files_of
-from ..pictures import webp
+from ...watermark.scanning import list_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,7 @@ def pictures_of(images: Any) -> list[Picture]:
     if isinstance(images, pd.DataFrame):
         found = pictures_of_frame(images)
     elif isinstance(images, (str, os.PathLike)):
-        found = [Picture(os.path.basename(path), path) for path in files_of(images)]
+        found = [Picture(os.path.basename(path), path) for path in list_files(images)]
     elif isinstance(images, (np.ndarray, Image.Image)):
         found = [given(images, 1)]
     elif isinstance(images, Iterable) and not isinstance(images, (bytes, bytearray)):
@@ -200,7 +200,7 @@ def twins(frame: pd.DataFrame) -> list[str | None]:
 def thumbnail(picture: Picture, px: int = THUMBNAIL) -> bytes:
     """A WebP of at most that size, opened as safely as for the test, and kept."""
     if px not in picture.thumbnails:
-        picture.thumbnails[px] = webp(Image.fromarray(pixels_of(picture.source)), px)
+        picture.thumbnails[px] = webp_bytes(Image.fromarray(read_pixels(picture.source)), px)
     return picture.thumbnails[px]
 
 
@@ -226,7 +226,7 @@ def view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, Any],
         image, caption, colours = draw(picture, what, payload)
     except (OSError, ValueError, TypeError) as error:
         return {"kind": "view", "error": f"{error}".removeprefix(f"{picture.path}: ")}, []
-    data = webp(image, LARGEST) if what == "own" else lossless(image)
+    data = webp_bytes(image, LARGEST) if what == "own" else lossless(image)
     return {"kind": "view", "caption": caption, "legend": colours}, [data]
 
 
@@ -236,7 +236,7 @@ Drawn = tuple[
 
 
 def own(picture: Picture, what: str, payload: Payload) -> Drawn:
-    image = Image.fromarray(pixels_of(picture.source))
+    image = Image.fromarray(read_pixels(picture.source))
     return image, f"The picture, {image.width}x{image.height}", []
 
 
@@ -246,26 +246,26 @@ def mapped(picture: Picture, what: str, payload: Payload) -> Drawn:
         (finding.geometry for finding in found if finding.payload.name == payload.name), AS_IS
     )
     image = (
-        residue_map(picture.source, payload)
+        draw_residues(picture.source, payload)
         if what == "residue"
-        else evidence_map(picture.source, payload, place)
+        else draw_evidence(picture.source, payload, place)
     )
-    caption = EXPLAINED[what].format(short(payload.name))
+    caption = EXPLAINED[what].format(shorten_name(payload.name))
     missed = any(finding.payload.name == payload.name and not finding.detected for finding in found)
-    return image, caption + NOTHING.format(short(payload.name)) * missed, legend(what)
+    return image, caption + NOTHING.format(shorten_name(payload.name)) * missed, list_colours(what)
 
 
 def changed(picture: Picture, what: str, payload: Payload) -> Drawn:
-    image, colours = Image.fromarray(pixels_of(picture.source)), [("#808080", "grey: no change")]
+    image, colours = Image.fromarray(read_pixels(picture.source)), [("#808080", "grey: no change")]
     if picture.twin:
-        twin = Image.fromarray(pixels_of(picture.twin))
+        twin = Image.fromarray(read_pixels(picture.twin))
         caption = f"What differs from the same picture without a mark, {GAIN:g} times as strong"
         return difference(twin, image, gain=GAIN), caption, colours
     again = " again" if picture.inspection else ""  # true if a mark is detected
     return (
         difference(image, embed_watermark(image, payload), gain=GAIN),
         (
-            f"No unmarked twin is known. What writing {short(payload.name)} into this"
+            f"No unmarked twin is known. What writing {shorten_name(payload.name)} into this"
             f" picture{again} would change, {GAIN:g} times as strong"
         ),
         colours,

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...results.frame import counted
 from ...watermark.detector import SHARES, detect_watermark
-from ...watermark.opening import said
+from ...watermark.opening import shorten_error
 from .pictures import AT_WORK, VERDICTS, Picture
 
 
@@ -125,7 +125,7 @@ class Work:
         except (
             Exception
         ) as error:  # a picture that cannot be judged says so, and the others are still tested
-            picture.error = said(error).removeprefix(f"{picture.path}: ")
+            picture.error = shorten_error(error).removeprefix(f"{picture.path}: ")
         with self._lock:
             self.at_work, self.within = None, 0.0
             self.done += 1

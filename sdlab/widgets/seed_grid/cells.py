@@ -26,7 +26,7 @@ from ...results.frame import (
     varying,
 )
 from ...store.columns import COLUMNS
-from ...store.infotext import infotext
+from ...store.infotext import write_infotext
 from ...store.png import read_record
 from ...store.store import Store
 from ..pictures import thumbnail
@@ -196,7 +196,7 @@ class Cells:
                 "cell": i,
                 "mime": mimetypes.guess_type(str(path))[0] or "image/png",
                 "facts": [[name, text_of(value)] for name, value in shown.items()],
-                "recipe": recipe and infotext(recipe, ""),
+                "recipe": recipe and write_infotext(recipe, ""),
                 "code": recipe and f"Request({arguments(recipe)})",
             },
             buffers,

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from ...pictures import webp_bytes
 from ...progress import Event
 from ...recipe.sweep import sweep
 from ...render.job import Job
@@ -16,7 +17,7 @@ from ...results.code import grid_code
 from ...results.frame import held_constant, values
 from ...results.grid import check
 from ..panel import Panel, after, source, told, workers
-from ..pictures import webp
+from ..pictures import THUMBNAIL
 from .cells import Cells
 from .places import Places, places_of
 from .still import grid_table
@@ -67,6 +68,11 @@ class SeedGrid(Panel):
         "page.js",
         "seed_grid/layout.js",
         "seed_grid/cell.js",
+        "seed_grid/opinions.js",
+        "seed_grid/pictures.js",
+        "seed_grid/sight.js",
+        "seed_grid/bar.js",
+        "seed_grid/keys.js",
         "seed_grid/zoom.js",
         "seed_grid/grid.js",
     )
@@ -364,7 +370,9 @@ class SeedGrid(Panel):
         for start in range(0, len(final), BATCH):
             content, buffers = self._cells.pictures(final[start : start + BATCH], 256)
             self.send(content, buffers=buffers)
-        sketches = {i: webp(sketch) for i, sketch in news.items() if sketch is not None}
+        sketches = {
+            i: webp_bytes(sketch, THUMBNAIL) for i, sketch in news.items() if sketch is not None
+        }
         if sketches:
             self.send(
                 {"kind": "sketches", "cells": list(sketches)}, buffers=list(sketches.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import io
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 import ipywidgets
 
-from ...pictures import is_known, name_picture, read_picture
+from ...pictures import data_uri, is_known, name_picture, read_picture
 from .fields import Field
 
 SIDE = 64  # pixels, of what is shown of a picture
@@ -90,8 +89,6 @@ def preview_of(name: str) -> str:
         image = read_picture(name)
     except (ValueError, OSError) as error:
         return escape(f"{error}")
-    alternative, file = f"{name[:8]}…, {image.width}x{image.height}", io.BytesIO()
+    alternative = f"{name[:8]}…, {image.width}x{image.height}"
     image.thumbnail((SIDE, SIDE))
-    image.save(file, "PNG")
-    data = base64.b64encode(file.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{alternative}" title="{alternative}">'
+    return f'<img src="{data_uri(image, "PNG")}" alt="{alternative}" title="{alternative}">'

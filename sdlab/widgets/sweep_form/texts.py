@@ -10,7 +10,7 @@ from typing import Any
 
 from ...models.resolve import native, resolve
 from ...pictures import PICTURES
-from ...recipe.axes import NAMED, read_numbers
+from ...recipe.axes import CHOICE_NAME, read_numbers
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ...recipe.sweep import sweep
 from ...results.code import axes_of, escaped, shared_and_varying
@@ -277,7 +277,7 @@ def offered(name: str, found: list[Text]) -> list[str]:
     named = (
         "{" + f"{name}=" + "|".join(re.sub(r"[{|}]", r"\\\g<0>", value) for value in values) + "}"
     )
-    return ["{" + name + "}"] * ("|" in name) + [named] * bool(NAMED.fullmatch(f"{name}="))
+    return ["{" + name + "}"] * ("|" in name) + [named] * bool(CHOICE_NAME.fullmatch(f"{name}="))
 
 
 def with_choices(
