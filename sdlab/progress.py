@@ -49,11 +49,8 @@ class Progress:
     @property
     def fraction(self) -> float:
         """0 to 1, of what this run has to do."""
-        return (
-            min(1.0, (self._computed + sum(list(self._under_way.values()))) / self.todo)
-            if self.todo
-            else 1.0
-        )
+        done = self._computed + sum(list(self._under_way.values()))
+        return min(1.0, done / self.todo) if self.todo else 1.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -62,25 +59,25 @@ class Progress:
             return None
         return (time.monotonic() - self._begun) * (1 / self.fraction - 1)
 
-    def step(self, cells: int, done: int, total: int) -> None:
-        """Step `done` of `total` is about to be computed for so many cells; loading a model before it does not count."""
+    def count_step(self, cells: int, done: int, total: int) -> None:
+        """Counts steps done of `total` for so many cells; loading a model before does not count."""
         with self._lock:
             self._begun = self._begun or time.monotonic()
             self._under_way[threading.get_ident()] = cells * done / total
 
-    def computed(self, cells: int) -> None:
-        """This thread's batch of so many cells is computed; less than nothing: they are to be computed again."""
+    def count_computed(self, cells: int) -> None:
+        """Counts cells that this thread has computed; less than 0 are to be computed again."""
         with self._lock:
             self._computed += cells
             self._under_way.pop(threading.get_ident(), None)
 
-    def saved(self) -> None:
-        """One more cell is in the store."""
+    def count_saved(self) -> None:
+        """Counts one more cell in the store."""
         with self._lock:
             self.rendered += 1
 
-    def failure(self) -> None:
-        """One more cell has no picture."""
+    def count_failed(self) -> None:
+        """Counts one more cell without a picture."""
         with self._lock:
             self.failed += 1
 
@@ -98,21 +95,19 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as "0.4 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
+    """Formats seconds as "0.4 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return (
-        f"{whole // 60} min {whole % 60} s"
-        if whole < 3600
-        else f"{whole // 3600} h {whole % 3600 // 60} min"
-    )
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def display(progress: Progress) -> Callable[[], None]:
-    """Shows the progress where people look; call what is returned after every change, from any thread."""
+    """Shows the progress where people look; call what is returned after every change."""
     show = in_notebook(progress) or in_terminal(progress)
     last = 0.0
 
@@ -121,9 +116,7 @@ def display(progress: Progress) -> Callable[[], None]:
         now = time.monotonic()
         if now - last > 0.1 or progress.state != "running":
             last = now
-            with suppress(
-                Exception
-            ):  # a bar that cannot be drawn (a closed terminal) is no reason to lose cells
+            with suppress(Exception):  # a terminal that is closed is no reason to lose cells
                 show()
 
     return update
@@ -155,7 +148,7 @@ class Bar:
 
 
 def in_notebook(progress: Progress) -> Callable[[], None] | None:
-    """A display of the running cell that is updated in place; None outside a notebook."""
+    """Makes a display of the running cell that is updated in place; None outside a notebook."""
     if "ipykernel" not in sys.modules:
         return None
     from IPython import get_ipython
@@ -169,7 +162,7 @@ def in_notebook(progress: Progress) -> Callable[[], None] | None:
 
 
 def in_terminal(progress: Progress) -> Callable[[], None]:
-    """A tqdm bar on a terminal; nothing where the output goes into a file."""
+    """Makes a tqdm bar on a terminal; nothing where the output goes into a file."""
     from tqdm import tqdm
 
     bar = tqdm(
@@ -221,9 +214,7 @@ class Listeners:
     def __init__(self) -> None:
         self._all: dict[object, Listener] = {}
         self._ended = False
-        self._lock = (
-            threading.Lock()
-        )  # never held while a listener is called: it may wait for locks of its own
+        self._lock = threading.Lock()  # never held while a listener is called, which may wait
 
     def __bool__(self) -> bool:
         return bool(self._all)
@@ -252,7 +243,7 @@ class Listeners:
                 call(listener, event)
 
     def end(self) -> None:
-        """The last event; who listens from now on is told at once, and nobody is held in memory any longer."""
+        """Tells the last event, also whoever listens from now on, and holds nobody any longer."""
         with self._lock:
             self._ended = True
         self.tell(Event("ended"))

@@ -1,4 +1,4 @@
-"""A plan is carried out: batches side by side in lanes, files written meanwhile, spoiled pictures rendered again."""
+"""A plan is carried out: batches in lanes, files written meanwhile, spoiled cells once more."""
 
 from __future__ import annotations
 
@@ -29,15 +29,13 @@ from .options import Options
 from .plan import Plan
 from .sketch import Sketches
 
-MOST_WAITING = (
-    64  # pictures to be written; a slow disk holds the lanes back rather than fill the memory
-)
+MOST_WAITING = 64  # pictures to be written; a slow disk rather holds the lanes back
 Rendered = tuple[Recipe, Picture, dict[str, Any]]  # with the facts to record
 
 
 @dataclass
 class Attempt:
-    """Cells that are being rendered on one footing, in batches not begun yet, and those whose batch ran out of memory."""
+    """Cells on one footing: batches not begun yet, and those whose batch ran out of memory."""
 
     renderer: Renderer
     own: Native
@@ -46,14 +44,14 @@ class Attempt:
     unfit: list[Recipe] = field(default_factory=list)
 
     def take(self) -> list[Recipe] | None:
-        """The next batch; None at the end, or once one ran out of memory: the others would too."""
+        """Takes the next batch; None at the end, or once one ran out of memory, as others would."""
         try:
             return None if self.unfit else self.batches.popleft()
         except IndexError:
             return None
 
-    def left(self) -> list[Recipe]:
-        """What is to be rendered on a lower footing."""
+    def list_left(self) -> list[Recipe]:
+        """Lists what is to be rendered on a lower footing."""
         return self.unfit + [cell for batch in self.batches for cell in batch]
 
 
@@ -92,17 +90,15 @@ class Lanes:
         self.sketches = Sketches(self.listeners)
 
     def render(self, plan: Plan) -> None:
-        """All groups of the plan, one after the other; raises `Cancelled` when it is stopped."""
+        """Renders all groups of the plan, one after the other; raises `Cancelled` when stopped."""
         self.latents = Latents(plan, self.store, kept=self.options.keep_latents)
-        for group in self.latents.in_order(plan.groups):
-            with ThreadPoolExecutor(
-                1, "sdlab writer"
-            ) as writer:  # files are written while the lanes compute
-                first = group[0]
-                self._render_group(group, swap_parts(plan.natives[first.model], first), writer)
+        for group in self.latents.order_groups(plan.groups):
+            own = swap_parts(plan.natives[group[0].model], group[0])
+            with ThreadPoolExecutor(1, "sdlab writer") as writer:  # while the lanes compute
+                self._render_group(group, own, writer)
 
     def _render_group(self, group: list[Recipe], own: Native, writer: ThreadPoolExecutor) -> None:
-        """A group, and then what remains of it: on a lower footing what had no room, in float32 what half precision spoiled."""
+        """Renders a group; then, lower what had no room, in float32 what half precision spoiled."""
         footing = begin_footing(self.options.memory, self.options.batch_size)
         waiting: deque[tuple[list[Recipe], str | None, dict[str, str]]] = deque(
             [(group, self.options.dtype, {})]
@@ -137,29 +133,33 @@ class Lanes:
         reasons: dict[str, str],
         writer: ThreadPoolExecutor,
     ) -> tuple[Footing | None, list[Recipe], dict[str, str]]:
-        """Renders and saves what it can; returns the next footing, the cells for it, and {key: reason} of the spoiled ones."""
+        """Renders and saves what it can.
+
+        Returns
+        -------
+        footing or None, list, dict
+            The next footing, the cells for it, and {key: reason} of those that were spoiled.
+        """
         try:
-            renderer = self._renderer(cells, own, dtype, footing)
-        except (
-            Exception
-        ) as error:  # a model that cannot be loaded does not end the cells of the others
+            renderer = self._load_renderer(cells, own, dtype, footing)
+        except Exception as error:  # a model that cannot be loaded does not end the others' cells
             lower = footing.lower(1) if is_out_of_memory(error) else None
             for cell in cells if lower is None else ():
                 self._fail(cell, error)
             return lower, cells, {}
         size = renderer.batch_size(cells[0])
-        parts = self.latents.choose(cells, recorded(renderer, 0.0, size))
+        parts = self.latents.choose(cells, record_facts(renderer, 0.0, size))
         batches = deque(
             part[start : start + size] for part in parts for start in range(0, len(part), size)
         )
         attempt = Attempt(renderer, own, footing, batches)
         spoiled = self._save_all(attempt, reasons, writer)
-        return footing.lower(size), attempt.left(), spoiled
+        return footing.lower(size), attempt.list_left(), spoiled
 
-    def _renderer(
+    def _load_renderer(
         self, cells: list[Recipe], own: Native, dtype: str | None, footing: Footing
     ) -> Renderer:
-        """The loaded model, without its text encoder if that is how memory is saved."""
+        """Loads the model, without its text encoder if that is how memory is saved."""
         renderer = Renderer(
             load(own, self.options.device, dtype, footing.memory), footing.batch_size
         )
@@ -171,14 +171,14 @@ class Lanes:
     def _save_all(
         self, attempt: Attempt, reasons: dict[str, str], writer: ThreadPoolExecutor
     ) -> dict[str, str]:
-        """Has the pictures saved as they come; returns {key: reason} of those that half precision spoiled."""
+        """Has the pictures saved as they come; returns {key: reason} of the spoiled ones."""
         spoiled: dict[str, str] = {}
         saving: deque[Future] = deque()
         try:
-            for cell, picture, facts in self._rendered(attempt):
+            for cell, picture, facts in self._run_lanes(attempt):
                 if picture.problem and facts["dtype"] != "float32":
                     spoiled[cell.key] = f"{picture.problem} in {facts['dtype']}"
-                    self.progress.computed(-1)
+                    self.progress.count_computed(-1)
                 elif picture.image is None:
                     self._fail(
                         cell,
@@ -197,12 +197,11 @@ class Lanes:
                 future.result()
         return spoiled
 
-    def _rendered(self, attempt: Attempt) -> Iterator[Rendered]:
-        """The cells in batches, as the lanes finish them; those that failed or had no room are left out."""
+    def _run_lanes(self, attempt: Attempt) -> Iterator[Rendered]:
+        """Yields the cells as the lanes finish them, but for those that failed or had no room."""
         lanes, cores = attempt.renderer.loaded.lanes, torch.get_num_threads()
-        done: Queue[list[Rendered] | BaseException | None] = Queue(
-            lanes
-        )  # what nobody fetches holds the lanes back
+        done: Queue[list[Rendered] | BaseException | None]
+        done = Queue(lanes)  # what nobody fetches holds the lanes back
         for _ in range(lanes):  # daemons: a script that ends need not wait for a whole batch
             threading.Thread(
                 target=self._lane, args=(attempt, done), name="sdlab lane", daemon=True
@@ -227,7 +226,7 @@ class Lanes:
             raise error
 
     def _lane(self, attempt: Attempt, done: Queue) -> None:
-        """Renders batches until none is left; then, or when one raises, says so with None or the exception."""
+        """Renders batches until none is left, and puts None, or the exception, at the end."""
         error = None
         try:
             torch.set_num_threads(attempt.renderer.loaded.threads)  # of this thread
@@ -238,42 +237,41 @@ class Lanes:
         done.put(error)
 
     def _render_batch(self, attempt: Attempt, batch: list[Recipe]) -> list[Rendered]:
-        """One batch on one lane. A batch that fails is taken apart, so that a bad cell fails alone."""
+        """Renders one batch; one that fails is taken apart, so that a bad cell fails alone."""
         self._heed_stop()
         renderer, begun = attempt.renderer, time.perf_counter()
         try:
-            ready = self.latents.of(batch)
-            pictures = renderer.pictures(batch, self._stepped(renderer, batch), ready)
+            ready = self.latents.read_batch(batch)
+            pictures = renderer.draw_pictures(batch, self._make_on_step(renderer, batch), ready)
         except Cancelled:
             raise
         except Exception as error:
             if len(batch) == 1 or is_out_of_memory(error):
-                self._no_picture(attempt, batch, error)
+                self._postpone_or_fail(attempt, batch, error)
                 return []
         else:
-            return self._finished(
+            return self._add_facts(
                 renderer, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None
             )
-        return [
-            item for cell in batch for item in self._render_batch(attempt, [cell])
-        ]  # out of `except`, which holds tensors
+        # out of `except`, which holds tensors
+        return [item for cell in batch for item in self._render_batch(attempt, [cell])]
 
-    def _no_picture(self, attempt: Attempt, batch: list[Recipe], error: Exception) -> None:
-        """The batch waits for a lower footing if memory is what it lacked and there is one, or else it has failed."""
+    def _postpone_or_fail(self, attempt: Attempt, batch: list[Recipe], error: Exception) -> None:
+        """Has the batch wait for a lower footing if it lacked memory and there is one, or fail."""
         size = attempt.renderer.batch_size(batch[0])
         if is_out_of_memory(error) and attempt.footing.lower(size):
-            self.progress.computed(0)
+            self.progress.count_computed(0)
             attempt.unfit.extend(batch)
             return
         if is_out_of_memory(error):
             error = MemoryError(
                 describe_shortage(attempt.renderer.loaded, attempt.own, batch[0], error)
             )
-        self.progress.computed(len(batch))
+        self.progress.count_computed(len(batch))
         for cell in batch:
             self._fail(cell, error)
 
-    def _finished(
+    def _add_facts(
         self,
         renderer: Renderer,
         batch: list[Recipe],
@@ -282,8 +280,8 @@ class Lanes:
         *,
         redecoded: bool,
     ) -> list[Rendered]:
-        self.progress.computed(len(batch))
-        facts = recorded(renderer, seconds, renderer.batch_size(batch[0]))
+        self.progress.count_computed(len(batch))
+        facts = record_facts(renderer, seconds, renderer.batch_size(batch[0]))
         return [
             (
                 cell,
@@ -298,12 +296,12 @@ class Lanes:
             for cell, picture in zip(batch, pictures)
         ]
 
-    def _stepped(self, renderer: Renderer, batch: list[Recipe]) -> OnStep:
-        """What is called before each step of a batch: it counts, and ends the batch if the job is to stop."""
+    def _make_on_step(self, renderer: Renderer, batch: list[Recipe]) -> OnStep:
+        """Makes what is called before each step of a batch: it counts, and ends a stopped job."""
 
         def on_step(done: int, total: int, clean: Clean | None) -> None:
             self._heed_stop()
-            self.progress.step(len(batch), done, total)
+            self.progress.count_step(len(batch), done, total)
             self.show()
             if clean:
                 self.sketches.show(renderer.loaded, batch, clean)
@@ -322,19 +320,19 @@ class Lanes:
             latents=self.latents.keep(cell, picture, facts),
             hashes=hash_parts(cell.to_dict()),
         )
-        self.progress.saved()
+        self.progress.count_saved()
         self.listeners.tell(Event("landed", cell.key))
 
     def _fail(self, cell: Recipe, error: Exception) -> None:
         self.errors[cell.key] = message = f"{type(error).__name__}: {error}"
-        self.progress.failure()
+        self.progress.count_failed()
         self.listeners.tell(Event("failed", cell.key, error=message))
         if self.options.on_error == "raise":
             raise GenerationError(f"{message}, for {cell}", cell) from error
 
 
-def recorded(renderer: Renderer, seconds: float, batch_size: int) -> dict[str, Any]:
-    """What is recorded beside the recipe of the cells of a batch that took so long.
+def record_facts(renderer: Renderer, seconds: float, batch_size: int) -> dict[str, Any]:
+    """Lists what is recorded beside the recipes of a batch that took so many seconds.
 
     A cell's `seconds` are its share of the machine's time: all batches have one shape, so a batch
     costs the same full or not, and as many run at a time as there are lanes.

@@ -1,4 +1,4 @@
-"""How much memory a model takes, how much is free here, and what would fit: by estimate, before a system runs out.
+"""How much memory a model takes, how much is free, and what would fit, before a system runs out.
 
 Linux grants more memory than there is, and ends a process that uses it, without an error. So on the
 CPU a group begins as low as the estimate asks for. On a graphics card the allocator says no, which
@@ -44,10 +44,8 @@ if TYPE_CHECKING:
     import pandas
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-UNET_HELD, VAE_HELD = (
-    36,
-    8,
-)  # activations held at a time, in tensors of the first block's width; measured on v1's networks
+# activations held at a time, in tensors of the first block's width; measured on v1's networks
+UNET_HELD, VAE_HELD = 36, 8
 Size = tuple[int, int]  # of a picture: (height, width)
 GROUPS = {  # limit, what is used, and what of that the system would give back
     "/sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
@@ -57,22 +55,12 @@ GROUPS = {  # limit, what is used, and what of that the system would give back
         "total_inactive_file",
     ),
 }
-SIDES = (
-    1024,
-    768,
-    640,
-    512,
-    384,
-    256,
-    192,
-    128,
-    64,
-)  # of the square pictures that a message proposes
+SIDES = (1024, 768, 640, 512, 384, 256, 192, 128, 64)  # of the squares that a message proposes
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What decides how much memory a model takes, all but `factor` counted in numbers, whatever their format.
+    """What decides how much memory a model takes: numbers, whatever their format, but for `factor`.
 
     Parameters
     ----------
@@ -120,7 +108,7 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
 
 
 def parts_of_file(path: Path) -> dict[str, list[int]]:
-    """{part: the number of numbers in each of its tensors} of a single file; what else is in it is not loaded."""
+    """Counts {part: numbers in each tensor} of a single file; what else is in it is not loaded."""
     prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[tell_family(path)]}
     return {
         part: [
@@ -131,7 +119,7 @@ def parts_of_file(path: Path) -> dict[str, list[int]]:
 
 
 def parts_of_folder(folder: Path) -> dict[str, list[int]]:
-    """The same of a folder: in each part the files without a variant, such as .fp16, in their names."""
+    """Counts the same of a folder: in each part the files without a variant, such as .fp16."""
     named = [
         part
         for part, value in read_json(folder / "model_index.json").items()
@@ -173,7 +161,7 @@ def estimate_bytes(
 
 
 def find_free(device: str = "cpu") -> int:
-    """Finds how many bytes are free on the device, with what torch holds of a card and does not use."""
+    """Finds the bytes that are free on the device, with what torch holds of a card in vain."""
     if has_own_memory(device):
         import torch
 
@@ -199,7 +187,7 @@ def list_group_rooms() -> list[int]:
 
 
 def find_groups(folder: str) -> list[Path]:
-    """Finds the control group of this process and those above it; a container's own is uppermost."""
+    """Finds this process's control group and those above it; a container's own is uppermost."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -255,7 +243,7 @@ def descend(
 def estimate_group(
     model: Sizes, size: Size, device: str, dtype: str, footing: Footing
 ) -> tuple[int, int, int]:
-    """Estimates bytes for weights and for activations on a footing, and the cells of a batch there."""
+    """Estimates bytes for weights and for activations, and the cells of a batch, on a footing."""
     height, width = size
     lanes, threads = lanes_here(device, model.unet_width < NARROW)
     cells = footing.batch_size or cells_together(
@@ -269,7 +257,7 @@ def estimate_group(
 
 
 def begin_footing(memory: str, batch_size: int | None = None) -> Footing:
-    """Makes the footing on which a level begins: a cell at a time unless batches run side by side."""
+    """Makes the footing on which a level begins: a cell at a time, or batches side by side."""
     return Footing(memory, batch_size if LEVELS[memory].side_by_side else batch_size or 1)
 
 
@@ -293,7 +281,7 @@ def warn_too_large(
 
 
 def describe_shortage(loaded: Loaded, own: Native, request: Recipe, error: Exception) -> str:
-    """Says, for a cell whose memory ran out on the lowest footing, what it takes and what would fit."""
+    """Describes what a cell takes that ran out of memory on the lowest footing, and what fits."""
     model, room = read_sizes(own.model), find_free(loaded.device)
     weights, activations = estimate_lowest(model, request.height, request.width, loaded.dtype)
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -381,9 +369,9 @@ def estimate(
         Its `.frame` has a row for each model, size and level: `model, height, width, device, dtype,
         memory`, the `batch_size` with which the level would begin, bytes for `weights` and for
         `activations`, bytes that are `free`, whether that `fits`, whether `run` would begin here
-        (`begins`; where nothing fits, it warns and tries the lowest level, or refuses if the weights
-        alone are too large), and as `advice` what would fit instead. The sums are those of a
-        processor: a graphics card takes less on the lower levels, and a run there begins where it
+        (`begins`; where nothing fits, it warns and tries the lowest level, or refuses if the
+        weights alone are too large), and as `advice` what would fit instead. The sums are those of
+        a processor: a graphics card takes less on the lower levels, and a run there begins where it
         is told and goes lower once memory runs out.
 
     Raises
@@ -435,7 +423,7 @@ def compare_levels(
 
 
 def find_model(name: str) -> tuple[Sizes, Native | None]:
-    """Finds a model's sizes, and the model itself, or its sizes alone where a configuration tells."""
+    """Finds a model's sizes and the model, or the sizes alone, which a configuration tells."""
     try:
         own = native(name)
     except FileNotFoundError:
@@ -457,7 +445,7 @@ def find_size(request: Request, own: Native | None) -> Size:
 
 @functools.lru_cache(8)
 def count_networks(config: Path) -> dict[str, list[int]]:
-    """Counts what the networks of a configuration hold: {part: numbers in each tensor}, no weights."""
+    """Counts {part: numbers in each tensor} of a configuration's networks, without weights."""
     import torch
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..recipe.prompts import fill_rows
-from ..recipe.request import Request
+from ..recipe.request import Recipe
 
 KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
 
@@ -38,7 +38,7 @@ class Prompts:
         self.pipe = pipe
         self._latest = Latest(KEPT)
 
-    def encode_both(self, cell: Request) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode_both(self, cell: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
         """Encodes prompt and negative prompt, the shorter filled up with empty texts.
 
         Returns

@@ -148,16 +148,14 @@ class Job:
         self._show = display(self.progress) if progress and self._plan.todo else lambda: None
         self._stop, self._ended = threading.Event(), threading.Event()
         threading.Thread(target=self._work, name="sdlab job", daemon=True).start()
-        atexit.register(_end, weakref.ref(self))
+        atexit.register(_stop_at_exit, weakref.ref(self))
 
     def _keep_inputs(self) -> None:
-        """In the store before anything is rendered; also where nothing is, so that a lost folder of inputs comes back."""
+        """Keeps the input pictures before anything is rendered; a lost folder comes back."""
         if self._plan.todo:
             self.store.prepare(self.requests)
         else:
-            with suppress(
-                OSError
-            ):  # what is finished can be read from a store that cannot be written
+            with suppress(OSError):  # a store that cannot be written can be read
                 self.store.inputs.keep(
                     name for request in self.requests for name in input_names(vars(request))
                 )
@@ -181,7 +179,7 @@ class Job:
         return [cell.key for cell in self._plan.cells]
 
     def watch(self, listener: Listener) -> Callable[[], None]:
-        """Calls `listener(event)` for each event from now on, until the returned function is called.
+        """Calls `listener(event)` for each event from now on, until what is returned is called.
 
         The last event is "ended", when `state` has its final value and before `wait()` and
         `result()` return; a job that has ended tells it at once. To miss nothing, watch first and
@@ -197,8 +195,8 @@ class Job:
         return self._listeners.add(listener)
 
     def frame(self) -> pandas.DataFrame:
-        """The frame of all cells as it is now; those not reached yet have neither `path` nor `error`."""
-        return _frame(self._plan.cells, self.store, self._errors)
+        """Makes the frame of all cells as it is now; those not reached have no path, no error."""
+        return _make_frame(self._plan.cells, self.store, self._errors)
 
     def stop(self) -> Job:
         """Ends the job within one denoising step; what is finished is kept."""
@@ -208,15 +206,13 @@ class Job:
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end, at most `timeout` seconds; True if the job has ended."""
         end = float("inf") if timeout is None else time.monotonic() + timeout
-        while not self._ended.wait(
-            max(0.0, min(0.2, end - time.monotonic()))
-        ):  # short waits hear an interrupt
+        while not self._ended.wait(max(0.0, min(0.2, end - time.monotonic()))):  # hears interrupts
             if time.monotonic() >= end:
                 return False
         return True
 
     def result(self) -> pandas.DataFrame:
-        """The frame of all cells, after waiting for the end; raises what made the job fail.
+        """Makes the frame of all cells, after waiting for the end; raises what made the job fail.
 
         A stopped job gives the cells that it did not reach without `path` and without `error`.
         """
@@ -267,8 +263,8 @@ class Job:
         return "done"
 
 
-def _frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
-    """The store's rows of these cells, with the requests' own fields and labels, and the errors of this run."""
+def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
+    """Makes the store's rows of these cells, with their own fields and labels, and errors."""
     import pandas
 
     out = store.frame([cell.key for cell in cells])
@@ -282,7 +278,7 @@ def _frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.
     return out
 
 
-def _end(reference: weakref.ref) -> None:
-    """At the end of Python: a job in the middle of a step would be torn down with it."""
+def _stop_at_exit(reference: weakref.ref) -> None:
+    """Stops a job at the end of Python, which would tear it down in the middle of a step."""
     if (job := reference()) is not None:
         job.stop().wait()

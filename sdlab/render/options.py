@@ -68,7 +68,7 @@ def require_device(device: str) -> None:
 
 
 def warn_of_float16(device: str | None) -> None:
-    """Warns of a processor that imitates float16; one of 2022 took 9 times as long as for float32."""
+    """Warns of a processor that imitates float16; one took 9 times as long as for float32."""
     from ..models.pipeline import device_here, dtype_here
 
     if (device or device_here()) == "cpu" and (native := dtype_here("cpu")) != "float16":

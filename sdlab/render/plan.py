@@ -138,7 +138,7 @@ def count_chunks(own: Native, syntax: str | None, *prompts: str) -> int:
 
 
 def open_tokenizer(own: Native) -> Any:
-    """Opens the model's tokenizer, without loading torch before it is needed."""
+    """Opens the model's tokenizer, which takes importing torch."""
     from ..models import pipeline
 
     return pipeline.open_tokenizer(own)
@@ -191,7 +191,7 @@ def check_pictures(cells: list[Recipe]) -> None:
 
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
-    """Collects what is to be said before a run, {field: text}: once, whatever the number of cells."""
+    """Collects what is to be said before a run, {field: text}, once for all cells."""
     said: dict[str, dict[str, None]] = {}
     for cell in cells:
         for describe in (describe_stretching, describe_size, describe_idle_words):
@@ -205,7 +205,7 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
 
 
 def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:
-    """Describes, by its field, an input picture whose proportions change; None if they hardly do."""
+    """Describes a picture, (field, text), whose proportions change; None if they hardly do."""
     for field in PICTURES:
         if name := getattr(request, field):
             width, height = require_picture(name).size
@@ -243,22 +243,17 @@ def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 
 def describe_idle_words(request: Recipe, own: Native) -> tuple[str, str] | None:
-    """Describes textual inversions that no prompt asks for, which then do nothing; None if all act."""
+    """Describes textual inversions that no prompt asks for, and so do nothing; None if all act."""
     if request.textual_inversion is None:
         return None
     tokens = [token for _, token, _ in learn_words(own, request.textual_inversion).swaps.embeddings]
-    idle = [token for token in tokens if token not in request.prompt + request.negative_prompt]
-    return (
-        (
-            "textual_inversion",
-            (
-                f"textual_inversion: {idle[0]!r} is not in the prompts ({request.prompt!r:.80}) and does"
-                " nothing"
-            ),
-        )
-        if idle
-        else None
-    )
+    for idle in tokens:
+        if idle not in request.prompt + request.negative_prompt:
+            return "textual_inversion", (
+                f"textual_inversion: {idle!r} is not in the prompts ({request.prompt!r:.80}) and"
+                " does nothing"
+            )
+    return None
 
 
 @dataclass(frozen=True)
@@ -303,7 +298,7 @@ class Preview:
 
 
 def preview(requests: Request | Iterable[Request], store: Store | str | PathLike[str]) -> Preview:
-    """Tells what `run(requests, store)` would do: how many cells, how many finished, about how long.
+    """Tells what `run(requests, store)` would do: how many cells and finished ones, and how long.
 
     The requests are checked as `run` checks them. The time follows from finished cells of the same
     model and size in the store, or else from the figures in `MODELS`; loading a model is not in it.
@@ -326,7 +321,7 @@ def preview(requests: Request | Iterable[Request], store: Store | str | PathLike
 
 
 def weigh_cells(found: Plan, store: Store) -> list[tuple[list[Recipe], float]]:
-    """Weighs the cells to render by the share of its time that each takes: a step, if only decoded."""
+    """Weighs the cells to render by the share of their time: about a step, if only decoded."""
     if not any(cell.vae or cell.watermark for cell in found.cells):
         return [(group, 1.0) for group in found.groups]
     names = {

@@ -287,11 +287,11 @@ def watch_items(items: list[Any], shown: bool) -> Iterator[Any]:
     show = display(progress) if shown else lambda: None
     try:
         for item in items:
-            progress.step(1, 0, 1)
+            progress.count_step(1, 0, 1)
             show()
             yield item
-            progress.computed(1)
-            progress.saved()
+            progress.count_computed(1)
+            progress.count_saved()
         progress.state = "done"
     finally:
         progress.state = "stopped" if progress.state == "running" else progress.state

@@ -309,12 +309,12 @@ class ScanProgress(Progress):
     def __init__(self, total: int) -> None:
         super().__init__(total, total, "files")
         self.marked = self.unreadable = 0
-        self.step(0, 0, 1)  # it begins at once
+        self.count_step(0, 0, 1)  # it begins at once
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Count a file."""
-        self.computed(1)
-        self.saved()
+        self.count_computed(1)
+        self.count_saved()
         self.marked += bool(row["detected"])
         self.unreadable += row["error"] is not None
 

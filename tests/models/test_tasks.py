@@ -71,9 +71,9 @@ def pixels(cells, size):
     """Those of the cells, rendered in one batch of that size, float32."""
     renderer = Renderer(load(native(cells[0].model), "cpu", "float32"), size)
     with mock.patch(
-        "sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255
+        "sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255
     ):  # before they are rounded
-        return [picture.image for picture in renderer.pictures(cells)]
+        return [picture.image for picture in renderer.draw_pictures(cells)]
 
 
 def stock(name, request, **given):
@@ -234,7 +234,7 @@ def test_a_cell_has_the_same_bits_whatever_pictures_are_beside_it(models, channe
 def test_the_number_of_steps_that_are_computed_follows_from_the_strength(models):
     seen = []
     cell = asked(models, 4, image=photo(), strength=0.5, num_inference_steps=6)
-    Renderer(load(native(cell.model), "cpu", "float32"), 1).pictures(
+    Renderer(load(native(cell.model), "cpu", "float32"), 1).draw_pictures(
         [cell], lambda done, total, clean: seen.append((done, total))
     )
     assert (

@@ -225,7 +225,7 @@ def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(
     monkeypatch.setattr(
         sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows)
     )
-    Renderer(loaded, 1).pictures(
+    Renderer(loaded, 1).draw_pictures(
         [
             resolve(
                 cat.but(

@@ -318,7 +318,7 @@ def test_each_scheduler_equals_diffusers_own_call(loaded, latents, name, predict
         scheduler=normalize_scheduler(name),
     )
     loaded.pipe.scheduler = own
-    Renderer(loaded, 1).pictures([request])
+    Renderer(loaded, 1).draw_pictures([request])
     seeded = {"noise_sampler_seed": [3]} if kind == "DPMSolverSDEScheduler" else {}
     skip = {"skip_prk_steps": True} if kind == "PNDMScheduler" else {}
     theirs = stock(
@@ -347,7 +347,7 @@ def test_noise_of_the_steps_comes_from_the_cells_own_seed(loaded, latents, name)
         for seed in (3, 5, 3)
     ]
     for order in (cells, cells[1:] + cells[:1]):
-        Renderer(loaded, 3).pictures(order)
+        Renderer(loaded, 3).draw_pictures(order)
     assert torch.equal(latents[0][0], latents[0][2]) and not torch.equal(
         latents[0][0], latents[0][1]
     )
@@ -384,7 +384,7 @@ def test_guidance_rescale_equals_diffusers_own_call(loaded, latents, amount, gui
         scheduler="DDIMScheduler",
         guidance_rescale=amount,
     )
-    Renderer(loaded, 1).pictures([request])
+    Renderer(loaded, 1).draw_pictures([request])
     theirs = stock(loaded.pipe, loaded.scheduler("DDIMScheduler"), request, guidance_rescale=amount)
     assert (latents[0] - theirs).abs().max() < 1e-5 * max(1, theirs.abs().max())
 
@@ -398,9 +398,13 @@ def test_guidance_rescale_is_each_cells_own_and_0_changes_no_bit(loaded, latents
         width=64,
         scheduler="DDIMScheduler",
     )
-    Renderer(loaded, 3).pictures([base.but(guidance_rescale=amount) for amount in (0, 0.7, None)])
-    Renderer(loaded, 3).pictures([base] * 3)
-    Renderer(loaded, 3).pictures([base.but(guidance_rescale=amount) for amount in (0.7, 0.2, 0)])
+    Renderer(loaded, 3).draw_pictures(
+        [base.but(guidance_rescale=amount) for amount in (0, 0.7, None)]
+    )
+    Renderer(loaded, 3).draw_pictures([base] * 3)
+    Renderer(loaded, 3).draw_pictures(
+        [base.but(guidance_rescale=amount) for amount in (0.7, 0.2, 0)]
+    )
     mixed, plain, turned = latents
     assert torch.equal(turned[0], mixed[1]) and torch.equal(turned[2], plain[2])
     assert (

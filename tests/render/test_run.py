@@ -181,10 +181,10 @@ def test_what_is_dear_to_change_changes_least(cat, random_v1, tmp_path, monkeypa
     from conftest import write_pipeline
 
     other = str(write_pipeline(tmp_path / "other", seed=1))
-    order, pictures = [], Renderer.pictures
+    order, pictures = [], Renderer.draw_pictures
     monkeypatch.setattr(
         Renderer,
-        "pictures",
+        "draw_pictures",
         lambda self, requests, *more: (
             order.append((requests[0].model == other, requests[0].num_inference_steps)),
             pictures(self, requests, *more),
@@ -409,7 +409,7 @@ def test_numbers_that_are_none_in_float32_too_are_a_failure(cat, tmp_path, monke
 
 
 def test_a_safety_checker_stays_on_and_its_verdict_is_recorded(cat, tmp_path, monkeypatch):
-    monkeypatch.setattr(Renderer, "_refused", lambda self, pixels: bool(pixels.mean() >= 0))
+    monkeypatch.setattr(Renderer, "_ask_checker", lambda self, pixels: bool(pixels.mean() >= 0))
     frame = run(cat, tmp_path)
     assert bool(frame["nsfw"][0]) and not pixels(frame)[0].any() and frame["rerun"].isna()[0]
 

@@ -65,8 +65,8 @@ def base(random_v1):
 def made(request, dtype="float32"):
     """The picture (H, W, 3) in 0..1 before it is rounded."""
     own = swap_parts(native(request.model), request)
-    with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):
-        return Renderer(load(own, "cpu", dtype), 1).pictures([resolve(request)])[0].image
+    with mock.patch("sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255):
+        return Renderer(load(own, "cpu", dtype), 1).draw_pictures([resolve(request)])[0].image
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import sdlab.models.pipeline
 from sdlab import Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
-from sdlab.render.denoise import Renderer, picture_of
+from sdlab.render.denoise import Renderer, finish_picture
 from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.store.png import read_record
 from sdlab.watermark import PAYLOADS, Payload, embed_watermark
@@ -140,7 +140,7 @@ def test_run_embeds_the_mark_into_the_picture_without_it(marked):
 
 
 def test_levels_are_rounded_without_a_mark():
-    assert np.array_equal(np.asarray(picture_of(smooth(), None)), np.rint(smooth()))
+    assert np.array_equal(np.asarray(finish_picture(smooth(), None)), np.rint(smooth()))
 
 
 def test_a_uint8_mark_is_what_the_official_script_writes_into_the_finished_picture():
@@ -150,7 +150,7 @@ def test_a_uint8_mark_is_what_the_official_script_writes_into_the_finished_pictu
     expected = encoder.encode(finished[..., ::-1].copy(), "dwtDct")[
         ..., ::-1
     ]  # as put_watermark() of scripts/txt2img.py
-    assert np.array_equal(np.asarray(picture_of(smooth(), "sd-v1")), expected)
+    assert np.array_equal(np.asarray(finish_picture(smooth(), "sd-v1")), expected)
 
 
 def test_an_sdxl_mark_is_what_diffusers_writes():
@@ -163,7 +163,7 @@ def test_an_sdxl_mark_is_what_diffusers_writes():
     expected = VaeImageProcessor().postprocess(
         StableDiffusionXLWatermarker().apply_watermark(image), output_type="pil"
     )[0]
-    difference = np.asarray(picture_of(smooth(), "sdxl")).astype(int) - np.asarray(expected)
+    difference = np.asarray(finish_picture(smooth(), "sdxl")).astype(int) - np.asarray(expected)
     assert (
         np.abs(difference).max() <= 1 and (difference != 0).mean() < 1e-3
     )  # their way through -1..1 moves the last bits
@@ -174,14 +174,14 @@ def test_a_payload_that_is_cut_is_cut(monkeypatch):
         monkeypatch.setitem(PAYLOADS, "mine", Payload("mine", [1, 0] * 8, "float32", cut=cut))
         exact = embed_watermark(smooth(), "mine").clip(0, 255)
         assert np.array_equal(
-            np.asarray(picture_of(smooth(), "mine")), np.floor(exact) if cut else np.rint(exact)
+            np.asarray(finish_picture(smooth(), "mine")), np.floor(exact) if cut else np.rint(exact)
         )
 
 
 def test_the_mark_is_put_in_last_even_into_what_the_safety_checker_blackened(
     large, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(Renderer, "_refused", lambda self, pixels: True)
+    monkeypatch.setattr(Renderer, "_ask_checker", lambda self, pixels: True)
     frame = run(large.but(watermark="sd-v1"), tmp_path, progress=False)
     black = np.zeros((256, 256, 3), "u1")
     assert frame["nsfw"][0] and np.array_equal(

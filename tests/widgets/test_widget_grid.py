@@ -81,13 +81,13 @@ class Played(Job):
     def land(self, *numbers):
         for n in numbers:
             cell = self._plan.cells[n]
-            self.store.save(cell.request, picture(n), {"batch_size": 4})
-            self.progress.saved()
+            self.store.save(cell, picture(n), {"batch_size": 4})
+            self.progress.count_saved()
             self._listeners.tell(Event("landed", cell.key))
 
     def fail(self, n, error):
         self._errors[self.keys[n]] = error
-        self.progress.failure()
+        self.progress.count_failed()
         self._listeners.tell(Event("failed", self.keys[n], error=error))
 
     def sketch(self, n):
