@@ -32,12 +32,6 @@ REQUIRED = tuple(  # no model decides these, and a missing one is not the defaul
 )
 
 
-def write_program(frame: pd.DataFrame, title: str, filename: str) -> str:
-    """Writes Python that makes the frame's requests, runs them and writes the report again."""
-    made = write_results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
-    return f"{made}write_report({filename!r}, {title!r}, results)\n"
-
-
 def write_grid_code(
     frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], root: Path | None = None
 ) -> str:

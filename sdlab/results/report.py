@@ -21,7 +21,13 @@ from ..recipe.request import FIELDS
 from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
 from ..store.inputs import InputFolder
-from .code import find_store_root, list_recipes, name_store_near, require_recipes, write_program
+from .code import (
+    find_store_root,
+    list_recipes,
+    name_store_near,
+    require_recipes,
+    write_results_code,
+)
 from .frame import (
     UNREADABLE,
     column_values,
@@ -127,6 +133,7 @@ def render_page(
 ) -> str:
     """Renders the whole page, every section in its order."""
     short, inputs = shorten_pictures(frame), find_inputs(frame)
+    made = write_results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
     return TEMPLATES.get_template("report.html.j2").render(
         title=title,
         now=datetime.datetime.now().astimezone(),
@@ -141,7 +148,7 @@ def render_page(
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
-        code=write_program(frame, title, filename),
+        code=f"{made}write_report({filename!r}, {title!r}, results)\n",
         recipes=json.dumps(list_recipes(frame), separators=(",", ":")),
         recipes_count=count_noun(len(frame), "recipe"),
         rows_count=count_noun(len(frame), "row"),

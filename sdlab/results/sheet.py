@@ -87,9 +87,8 @@ class Sheet:
         self.choose_scale(cell_size)
         self.choose_pitch()
         self.left = MARGIN + (math.ceil(self.label_width) + 2 * GAP if grid.row_labels else 0)
-        first = self.left + self.pitch / 2
         self.middles = [  # of columns
-            first + j * (self.pitch + GAP) for j in range(len(grid.cells[0]))
+            self.left + self.pitch / 2 + j * (self.pitch + GAP) for j in range(len(grid.cells[0]))
         ]
         self.width = max(self.middles[-1] + self.pitch / 2 + MARGIN, LEAST_WIDTH)
 
@@ -97,7 +96,7 @@ class Sheet:
         """Chooses the widest pictures beside which the row labels find room."""
         texts = [escape_text(text) for text in (*self.grid.row_labels, self.grid.row_name)]
         on_one_line = max(measure_width(text, LABEL) for text in texts)
-        sizes = {cell: size for cell in self.cells if (size := read_size(cell.path))}
+        sizes = {cell: size for cell in self.cells if cell.path and (size := read_size(cell.path))}
         high = max(HEIGHT // len(self.grid.cells), 2 * LEAST_CELL)
         for room in LABEL_WIDTHS:
             self.label_width = min(on_one_line, room)
@@ -176,8 +175,8 @@ class Sheet:
 
     def find_picture_height(self, i: int) -> int:
         """Finds the height of the tallest picture in a row."""
-        cells = [cell for cell in self.grid.cells[i] if cell]
-        return max((self.shown.get(cell, (0, self.box))[1] for cell in cells), default=self.box)
+        sizes = (self.shown.get(cell, (0, self.box)) for cell in self.grid.cells[i] if cell)
+        return max((height for _, height in sizes), default=self.box)
 
     def find_row_height(self, i: int) -> int:
         """Finds the height of a row with its captions, or of its label if that is taller."""
@@ -195,8 +194,8 @@ class Sheet:
         for middle, cell in zip(self.middles, self.grid.cells[i]):
             if cell:
                 bottom = self.draw_cell(cell, middle, y, height)
-                lines = wrap_text(cell.caption, LABEL, self.pitch)
-                self.write(middle, bottom + 4, lines, align="center")
+                caption = wrap_text(cell.caption, LABEL, self.pitch)
+                self.write(middle, bottom + 4, caption, align="center")
             elif self.grid.row_labels or self.grid.col_labels:
                 self.write(middle, y + height / 2 - 16, ["·"], size=24, color=QUIET, align="center")
 
@@ -206,24 +205,20 @@ class Sheet:
         x, y = round(middle - w / 2), round(top if cell.caption else top + (height - h) / 2)
         pixels, reason = read_pixels(cell, w, h)
         if pixels is None:
-            self.draw_box(x, y, w, h, facecolor=VOID, edgecolor=HATCH, hatch="///", linewidth=0)
+            self.axes.add_patch(Rectangle((x, y), w, h, fc=VOID, ec=HATCH, hatch="///", lw=0))
             self.draw_reason(reason, x + w / 2, y, w, h)
         else:
-            whole = w % pixels.shape[1] == 0  # enlarged by a whole number
             self.axes.imshow(
                 pixels,
                 extent=(x, x + w, y + h, y),
                 aspect="auto",
                 origin="upper",
-                interpolation="nearest" if whole else "antialiased",
+                interpolation="antialiased" if w % pixels.shape[1] else "nearest",
             )
-        edge = {"fill": False, "edgecolor": EDGE, "linewidth": 72 / DPI}
-        self.draw_box(x - 0.5, y - 0.5, w + 1, h + 1, **edge)
+        self.axes.add_patch(
+            Rectangle((x - 0.5, y - 0.5), w + 1, h + 1, fill=False, ec=EDGE, lw=72 / DPI)
+        )
         return y + h
-
-    def draw_box(self, x: float, y: float, width: float, height: float, **look: Any) -> None:
-        """Draws a rectangle, with matplotlib's options."""
-        self.axes.add_patch(Rectangle((x, y), width, height, **look))
 
     def draw_reason(self, reason: str, middle: float, y: float, w: float, h: float) -> None:
         """Draws why there is no picture, as much of it as the box holds."""
@@ -232,8 +227,8 @@ class Sheet:
             lines = (*lines[: most - 1], lines[most - 1][:-1] + "…")
         tall, wide = len(lines) * SMALL * LINE, max(measure_width(line, SMALL) for line in lines)
         top = y + (h - tall) / 2
-        self.draw_box(
-            middle - wide / 2 - 4, top - 2, wide + 8, tall + 4, facecolor=VOID, linewidth=0
+        self.axes.add_patch(
+            Rectangle((middle - wide / 2 - 4, top - 2), wide + 8, tall + 4, fc=VOID, lw=0)
         )
         self.write(middle, top, lines, size=SMALL, align="center")
 
@@ -267,10 +262,8 @@ class Sheet:
 # Pictures
 
 
-def read_size(path: str | None) -> tuple[int, int] | None:
+def read_size(path: str) -> tuple[int, int] | None:
     """Reads (width, height) from a file's head; None if there is no picture to read."""
-    if path is None:
-        return None
     try:
         with Image.open(path) as image:
             return image.size
@@ -293,8 +286,7 @@ def choose_sizes(
     shown = {}
     for cell, size in sizes.items():
         scale = common if max(size) * common * 2 >= cell_size else fill(max(size))
-        width, height = (max(1, round(side * scale)) for side in size)
-        shown[cell] = width, height
+        shown[cell] = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     return shown
 
 
@@ -354,10 +346,9 @@ def split_to_fit(text: str, size: float, room: float) -> Iterator[str]:
     for word in re.findall(r"\s*\S+\s*", text):
         for part in [word] if measure_width(word.rstrip(), size) <= room else split_word(word):
             while len(part) > 1 and measure_width(part.rstrip(), size) > room:
-                longer = (
+                fits = next(
                     n for n in range(1, len(part)) if measure_width(part[: n + 1], size) > room
                 )
-                fits = next(longer)
                 yield part[:fits]
                 part = part[fits:]
             yield part
