@@ -34,7 +34,7 @@ def filled(form, **texts):
     """The form with these texts, once it has looked up what they mean."""
     for name, text in texts.items():
         form.fields[name].value = text
-    assert form.settled(120)
+    assert form.wait(120)
     return form
 
 
@@ -237,9 +237,9 @@ def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     ahead.submit(held.wait, 60)
     for seeds in ("0", "0-1", "0-2"):
         form.fields["seed"].value = seeds
-    assert not form.settled(0)
+    assert not form.wait(0)
     held.set()
-    assert form.settled(60) and asked == [6]
+    assert form.wait(60) and asked == [6]
 
 
 # Code
@@ -398,7 +398,7 @@ def test_run_renders_what_the_form_says_and_shows_it(form):
         and results["path"].notna().all()
     )
     assert form.job is job and form.grid.job is job and form._place.children == (form.grid,)
-    assert form.settled(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.wait(60) and form.status == "4 cells, all finished: nothing to render"
     assert not form.running and not form._run.disabled and form._stop.disabled
     assert form.static().count("<img") == 4
 
@@ -455,7 +455,7 @@ def test_looking_again_finds_what_another_cell_has_rendered(form):
     assert form.status.startswith("4 cells: 0 finished")
     run(form.value, form.store, progress=False)
     ask(form, "look")
-    assert form.settled(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.wait(60) and form.status == "4 cells, all finished: nothing to render"
     assert form.status in form._line.value and not form._run.disabled
 
 
@@ -463,11 +463,11 @@ def test_while_a_job_runs_the_line_leaves_its_numbers_to_the_grid(form):
     filled(form, num_inference_steps="500")
     job = form.run()
     ask(form, "look")
-    assert form.settled(60) and form.running
+    assert form.wait(60) and form.running
     assert "A job is running" in form._line.value and "finished" not in form._line.value
     assert "finished" in repr(form) and str(job.progress.total) in repr(form)
     form.stop()
-    assert job.wait(60) and form.settled(60) and "4 cells: " in form._line.value
+    assert job.wait(60) and form.wait(60) and "4 cells: " in form._line.value
 
 
 def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):
@@ -478,7 +478,7 @@ def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):
         form.run()
     form.fields["num_inference_steps"].value = "2"  # fields stay open while a job runs
     form._stop.click()
-    assert job.wait(60) and job.state == "stopped" and form.settled(60)
+    assert job.wait(60) and job.state == "stopped" and form.wait(60)
     form.run()
     first = form.grid
     assert len(form.results) == 40 and form.job.state == "done"

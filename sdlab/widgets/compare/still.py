@@ -81,7 +81,7 @@ def list_pair(
     """Lists what the table has of a pair: its label, two pictures and the vote."""
     n, secret = ballot.order[place], ballot.under_way
     paths = rows["left_path"].iloc[n], rows["right_path"].iloc[n]
-    vote = ballot.seen(place) if secret else (ballot.given(n) or ("",))[0]
+    vote = ballot.vote_at(place) if secret else (ballot.vote_on(n) or ("",))[0]
     label = label_pair(pairing, rows, n)
     if secret and ballot.swapped[n]:
         paths = paths[::-1]

@@ -71,7 +71,7 @@ class Places:
         """Lists the setting of the sliders of each row."""
         return [self.setting(i) if self.sliders else () for i in range(len(self.at))]
 
-    def described(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Gives all this as JSON for the page."""
         rows, cols = ([], []) if self.in_order else (self.row.labels, self.col.labels)
         return {

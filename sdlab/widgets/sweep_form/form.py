@@ -125,7 +125,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self.fields = {name: field.control for name, field in self._fields.items()}
         super().__init__()
         self._build(row, col)
-        self._changed()
+        self._read()
 
     def _build(self, row: Names, col: Names) -> None:
         """Makes the parts around the fields, and listens to all."""
@@ -157,7 +157,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         ]
         self.add_class("sdl-form")
         for control in self.fields.values():
-            control.observe(self._changed, "value")
+            control.observe(self._read, "value")
         for choice in (self._row, self._col):
             choice.observe(self._write_code, "value")
         for fold in self._folds:
@@ -181,8 +181,8 @@ class SweepForm(Kept, ipywidgets.VBox):
             raise ValueError("nothing has run yet: form.run() starts what the form describes")
         return self.job.result()
 
-    def shown_anew(self) -> None:
-        self._script.shown_anew()
+    def forget_page(self) -> None:
+        self._script.forget_page()
 
     def static(self) -> str:
         """Renders the settings, and the grid of the last run."""
@@ -194,7 +194,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _texts(self) -> dict[str, Any]:
         return {name: field.text for name, field in self._fields.items()}
 
-    def _changed(self, change: Any = None) -> None:
+    def _read(self, change: Any = None) -> None:
         """Reads the fields, and has looked up what the store says; the latest question wins."""
         if change:
             self._trouble = ""
@@ -235,7 +235,7 @@ class SweepForm(Kept, ipywidgets.VBox):
                 self._settled.clear()
                 ahead.submit(self._look_ahead, self._asked, self._reading)
 
-    def settled(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: float | None = None) -> bool:
         """Waits until `status` and `errors` are about what is filled in; False if it takes longer.
 
         Parameters
@@ -311,7 +311,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         finally:
             self._starting.release()
         grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
-        job.watch(lambda event: self._ended(job) if event.kind == "ended" else None)
+        job.watch(lambda event: self._end(job) if event.kind == "ended" else None)
         return job
 
     def _grid_of(self, job: Job) -> SeedGrid:
@@ -348,11 +348,11 @@ class SweepForm(Kept, ipywidgets.VBox):
             self._trouble = errors.pop("", "")
             self._show(self.status, self.errors | errors)
 
-    def _ended(self, job: Job) -> None:
+    def _end(self, job: Job) -> None:
         with self._lock:
             self.running = False
             self._show_buttons()
-        self._changed()
+        self._read()
         if job.exception is not None:
             self._tell(job.exception)
         self.refresh()
