@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 
 from sdlab import Request, Store, run, sweep
 from sdlab.models.resolve import resolve
+from sdlab.pictures import PICTURES
 from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.fields import FOLDS
@@ -71,6 +72,8 @@ def test_an_empty_form_is_one_cell_of_the_default_request(tmp_path):
     assert list(FOLDS) == ["", "Input pictures", "More settings"]
     assert list(form.fields) == list(itertools.chain(*FOLDS.values()))
     assert set(form.fields) == {*FIELDS, "replace"} - {"weights"} == {*AXES, "replace"}
+    uploads = [name for name, field in form._fields.items() if hasattr(field, "upload")]
+    assert uploads == list(PICTURES)
 
 
 def test_the_value_is_the_product_of_what_the_fields_say(form):
@@ -107,13 +110,13 @@ def test_native_stands_beside_other_values_and_none_beside_marks(form):
     )
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    ["", " a", "a\nb", '""', '"a', '"a b"', '"\\"\\""', "\\{", "a\tb ", '" a"', "a\u2028b", "a\rb"],
-)
-def test_a_line_holds_any_prompt(prompt):
-    assert read_line(write_line(prompt)) == prompt
-    assert not re.search(r"[\r\n]", write_line(prompt)) and write_line(prompt).strip()
+def test_a_line_holds_any_prompt():
+    for prompt in (
+        *("", " a", "a\nb", '""', '"a', '"a b"', '"\\"\\""', "\\{", "a\tb ", '" a"', "a\u2028b"),
+        "a\rb",
+    ):
+        line = write_line(prompt)
+        assert read_line(line) == prompt and line.strip() and not re.search(r"[\r\n]", line)
 
 
 # Errors
@@ -266,12 +269,12 @@ NASTY = [
 ]
 
 
-@pytest.mark.parametrize("n", range(24))
+@pytest.mark.parametrize("n", range(9))
 def test_executing_the_code_gives_the_value(n, form, monkeypatch):
     def pick(values, k):
         return values[(7 * n + 3 * k) % len(values)]
 
-    prompts = [write_line(NASTY[(n + k * k) % len(NASTY)]) for k in range(1 + n % 4)]
+    prompts = map(write_line, NASTY[2 * n : 2 * n + 2])
     filled(
         form,
         prompt="\n".join(prompts),
