@@ -6,11 +6,13 @@ import base64
 import functools
 import io
 import os
+from collections.abc import Sequence
 
+import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from ..results.frame import hide_home
+from ..results.frame import hide_home, text_of, tuples
 from ..store.png import SMALL, read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
@@ -61,3 +63,14 @@ def render_image(data: bytes, alt: str, px: int = STATIC) -> Markup:
     """Renders a WebP as an HTML picture that holds its own data, `px` pixels wide or less."""
     text = '<img alt="{}" style="max-width:{}px;max-height:{}px" src="data:image/webp;base64,{}">'
     return Markup(text).format(alt, px, px, base64.b64encode(data).decode())
+
+
+def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Says in a line what these columns say of each row: "a cat · guidance_scale 4 · seed 0"."""
+    return [
+        " · ".join(
+            text_of(value) if name == "prompt" else f"{name} {text_of(value)}"
+            for name, value in zip(names, row)
+        )
+        for row in tuples(frame, names)
+    ]

@@ -10,9 +10,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from ...results.code import results_code
-from ...results.frame import in_short, text_of, values
+from ...results.frame import in_short
 from ...results.pairs import Pairing
-from ..pictures import STATIC, make_thumbnail, render_image
+from ..pictures import STATIC, make_thumbnail, render_image, write_captions
 from ..still import render_table
 from .votes import Ballot
 
@@ -100,12 +100,4 @@ def render_side(path: str, alt: str, secret: bool) -> str:
 def label_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:
     """Says in a line what sets a pair apart from the others."""
     names = [name for name in pairing.varying if name in rows.columns]
-    told = [
-        (
-            text_of(rows[name].iloc[n])
-            if name == "prompt"
-            else f"{name} {text_of(values(rows.iloc[[n]], name)[0])}"
-        )
-        for name in names
-    ]
-    return " · ".join(told) or f"pair {n + 1}"
+    return write_captions(rows.iloc[[n]], names)[0] or f"pair {n + 1}"

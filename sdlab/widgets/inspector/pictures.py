@@ -22,7 +22,7 @@ from ...watermark.maps import evidence_map, legend, residue_map
 from ...watermark.opening import pixels_of
 from ...watermark.payloads import Payload
 from ...watermark.scanning import files_of
-from ..pictures import encode_webp
+from ..pictures import encode_webp, write_captions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,28 +158,18 @@ def list_rows(frame: pd.DataFrame) -> list[Picture]:
             f" {', '.join(map(str, frame.columns))}"
         )
     paths, errors = values(frame, "path"), values(frame, "error")
-    told = varying(frame) if "key" in frame.columns else []
-    names = [
-        " · ".join(
-            text_of(value) if name == "prompt" else f"{name} {text_of(value)}"
-            for name, value in zip(told, row)
-        )
-        for row in tuples(frame, told)
-    ]
-    pictures = [
+    names = write_captions(frame, varying(frame) if "key" in frame.columns else [])
+    return [
         Picture(
             name or os.path.basename(path or "no file"),
             path,
             twin,
-            error=(
-                None
-                if path
-                else f"there is no picture: {text_of(error) if error else 'it was not rendered'}"
-            ),
+            error=None
+            if path
+            else f"there is no picture: {text_of(error or 'it was not rendered')}",
         )
         for name, path, twin, error in zip(names, paths, find_twins(frame), errors)
     ]
-    return pictures
 
 
 def find_twins(frame: pd.DataFrame) -> list[str | None]:

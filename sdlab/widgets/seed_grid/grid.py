@@ -352,17 +352,17 @@ class SeedGrid(Panel):
 
     def _tell(self) -> None:
         """Tells the page what landed since the last time, and shows sketches of what is at work."""
-        with self._speaking:  # in turn: nothing is left to be said when the last has spoken
-            self._tell_news()
-
-    def _tell_news(self) -> None:
         assert self.job is not None
+        with self._speaking:  # in turn: nothing is left to be said when the last has spoken
+            self._tell_news(self.job)
+
+    def _tell_news(self, job: Job) -> None:
         with self._lock:
             self._telling = False
             news, self._news = self._news, {}
-            self.state = self.job.state
+            self.state = job.state
             self.states = self._cells.states(self.state == "running")
-            self.status, self.fraction = str(self.job.progress), self.job.progress.fraction
+            self.status, self.fraction = str(job.progress), job.progress.fraction
         final = [i for i, sketch in news.items() if sketch is None]
         for start in range(0, len(final), BATCH):
             content, buffers = self._cells.show_pictures(final[start : start + BATCH], 256)

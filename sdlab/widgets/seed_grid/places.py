@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.frame import in_short, label_of, text_of, tuples, varying
+from ...results.frame import in_short, label_of, tuples, varying
 from ...results.grid import named_columns, refuse_shared_places
+from ..pictures import write_captions
 
 Names = str | Sequence[str] | None
 
@@ -110,13 +111,14 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             Axis([], [()]),
             [],
             list(range(len(frame))),
-            write_captions(frame, differing),
+            write_captions(frame, differing or ["prompt"]),
         )
     rest = choose_sliders(frame, rows + cols, differing)
     refuse_shared_places(
         frame, list(zip(tuples(frame, rows), tuples(frame, [*cols, *rest]))), rows, [*cols, *rest]
     )
-    axes = [make_axis(frame, names) for names in [[name] for name in rest] + [rows, cols]]
+    sides = [[name] for name in rest] + [rows, cols]
+    axes = [Axis(names, list(dict.fromkeys(tuples(frame, names)))) for names in sides]
     at = [0] * len(frame)
     for axis in axes:
         number = {value: n for n, value in enumerate(axis.found)}
@@ -124,12 +126,13 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             place * len(axis.found) + number[value]
             for place, value in zip(at, tuples(frame, axis.names))
         ]
-    return Places(axes[-2], axes[-1], axes[:-2], at, write_captions(frame, [*rest, *rows, *cols]))
-
-
-def make_axis(frame: pd.DataFrame, names: list[str]) -> Axis:
-    """Makes the axis of these columns."""
-    return Axis(names, list(dict.fromkeys(tuples(frame, names))))
+    return Places(
+        axes[-2],
+        axes[-1],
+        axes[:-2],
+        at,
+        write_captions(frame, [*rest, *rows, *cols] or ["prompt"]),
+    )
 
 
 def choose_sliders(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
@@ -141,13 +144,3 @@ def choose_sliders(frame: pd.DataFrame, axes: list[str], differing: Sequence[str
         if more > count:
             chosen, count = [*chosen, name], more
     return chosen[len(axes) :]
-
-
-def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Says in a line what these columns say of each row: "a cat · guidance_scale 4 · seed 0"."""
-
-    def said(name: str, value: Any) -> str:
-        return text_of(value) if name == "prompt" else f"{name} {text_of(value)}"
-
-    names = names or ["prompt"]
-    return [" · ".join(map(said, names, found)) for found in tuples(frame, names)]

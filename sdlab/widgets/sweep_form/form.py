@@ -26,16 +26,16 @@ from .fields import (
     Field,
     Fold,
     PictureField,
-    list_names,
     make_box,
     make_side,
     offer_names,
     open_store,
+    read_names,
     render_message,
     render_settings,
     require_sides,
 )
-from .outlook import Outlook, drop_repeats, lend_pictures, look_ahead, place_error
+from .outlook import Outlook, drop_equal_recipes, lend_pictures, look_ahead, place_error
 from .page import FormPage
 from .reading import Reading, join_errors, read_texts
 from .texts import AXES, hear_warnings, read_plan, write_texts
@@ -104,7 +104,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             lend_pictures(self.store, [plan] if isinstance(plan, Request) else plan)
         plan = read_plan(plan)
         require_sides(list(dict.fromkeys(n for r in plan for n in r.labels)), row=row, col=col)
-        slots = iter(plan.axes)  # they keep their order, in the places that these fields have
+        slots = (name for name in plan.axes if name in AXES)  # they keep their order
         self._order = [next(slots) if name in plan.axes else name for name in AXES]
         self._trouble, self._found = "", Outlook()
         self.job: Job | None = None
@@ -113,7 +113,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._settled = threading.Event()
         self._script = FormPage(self._look_again)
         self.uid = self._script.uid
-        choices = {"model": [*available(None), *list_names("models", models)]}
+        choices = {"model": [*available(None), *read_names("models", models)]}
         choices["scheduler"] = list(SCHEDULERS)
         texts = write_texts(plan)
         self._fields = {
@@ -306,7 +306,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             raise ValueError("a job of this form is running; form.stop() ends it within a step")
         try:
             with hear_warnings():  # the form's notes say of what it warns
-                job = Job(drop_repeats(self.value), self.store, progress=False)
+                job = Job(drop_equal_recipes(self.value), self.store, progress=False)
             grid = self._grid_of(job)
         finally:
             self._starting.release()
