@@ -47,7 +47,7 @@ class Kept:
     def settle(self) -> None:
         """Waits until the picture is worth keeping."""
 
-    def shown_anew(self) -> None:
+    def forget_page(self) -> None:
         """Does what there is to do when a cell shows the widget, for the first time or again."""
 
     def static(self) -> str:
@@ -64,7 +64,7 @@ class Kept:
         live = display({**data, "text/html": ""}, metadata=metadata, raw=True, display_id=True)
         still = display(HTML(self._picture()), display_id=True)
         self.__dict__.setdefault("_shown", []).append((live, still))
-        self.shown_anew()
+        self.forget_page()
 
     def _picture(self) -> str:
         name = f"sdl-static-{self.uid}"
@@ -138,7 +138,7 @@ class Panel(Kept, anywidget.AnyWidget):
         """Sends an answer that ends the question; safe from any thread."""
         self.send({**content, "re": question.get("id")}, buffers=buffers)
 
-    def later(
+    def answer_later(
         self,
         question: dict[str, Any],
         work: Callable[[], tuple[dict[str, Any], list[bytes] | None]],
@@ -154,14 +154,14 @@ class Panel(Kept, anywidget.AnyWidget):
 
         workers.submit(run)
 
-    def guarded(self, work: Callable[[], Any]) -> None:
+    def show_errors(self, work: Callable[[], Any]) -> None:
         """Does it; an error is shown on the page."""
         try:
             work()
         except Exception as error:
             self.send(describe_error(error))
 
-    def shown_anew(self) -> None:
+    def forget_page(self) -> None:
         self._page = None  # the next page that asks is the one that shows the cell's outputs
 
     def _on_ping(self, question: dict[str, Any], buffers: list) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import io
 import os
+from collections.abc import Sequence
 
+import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, webp_bytes
-from ..results.frame import hide_home
+from ..results.frame import format_value, hide_home, row_tuples
 from ..store.png import read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
@@ -46,3 +48,14 @@ def render_image(data: bytes, alt: str, px: int = STATIC) -> Markup:
     """Renders a WebP as an HTML picture that holds its own data, `px` pixels wide or less."""
     text = '<img alt="{}" style="max-width:{}px;max-height:{}px" src="{}">'
     return Markup(text).format(alt, px, px, data_uri(data))
+
+
+def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Says in a line what these columns say of each row: "a cat · guidance_scale 4 · seed 0"."""
+    return [
+        " · ".join(
+            format_value(value) if name == "prompt" else f"{name} {format_value(value)}"
+            for name, value in zip(names, row)
+        )
+        for row in row_tuples(frame, names)
+    ]

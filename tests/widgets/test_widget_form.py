@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 
 from sdlab import Request, Store, run, sweep
 from sdlab.models.resolve import resolve
+from sdlab.pictures import PICTURES
 from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.fields import FOLDS
@@ -34,7 +35,7 @@ def filled(form, **texts):
     """The form with these texts, once it has looked up what they mean."""
     for name, text in texts.items():
         form.fields[name].value = text
-    assert form.settled(120)
+    assert form.wait(120)
     return form
 
 
@@ -71,6 +72,8 @@ def test_an_empty_form_is_one_cell_of_the_default_request(tmp_path):
     assert list(FOLDS) == ["", "Input pictures", "More settings"]
     assert list(form.fields) == list(itertools.chain(*FOLDS.values()))
     assert set(form.fields) == {*FIELDS, "replace"} - {"weights"} == {*AXES, "replace"}
+    uploads = [name for name, field in form._fields.items() if hasattr(field, "upload")]
+    assert uploads == list(PICTURES)
 
 
 def test_the_value_is_the_product_of_what_the_fields_say(form):
@@ -107,13 +110,13 @@ def test_native_stands_beside_other_values_and_none_beside_marks(form):
     )
 
 
-@pytest.mark.parametrize(
-    "prompt",
-    ["", " a", "a\nb", '""', '"a', '"a b"', '"\\"\\""', "\\{", "a\tb ", '" a"', "a\u2028b", "a\rb"],
-)
-def test_a_line_holds_any_prompt(prompt):
-    assert read_line(write_line(prompt)) == prompt
-    assert not re.search(r"[\r\n]", write_line(prompt)) and write_line(prompt).strip()
+def test_a_line_holds_any_prompt():
+    for prompt in (
+        *("", " a", "a\nb", '""', '"a', '"a b"', '"\\"\\""', "\\{", "a\tb ", '" a"', "a\u2028b"),
+        "a\rb",
+    ):
+        line = write_line(prompt)
+        assert read_line(line) == prompt and line.strip() and not re.search(r"[\r\n]", line)
 
 
 # Errors
@@ -237,9 +240,9 @@ def test_only_the_latest_change_is_looked_up(form, monkeypatch):
     ahead.submit(held.wait, 60)
     for seeds in ("0", "0-1", "0-2"):
         form.fields["seed"].value = seeds
-    assert not form.settled(0)
+    assert not form.wait(0)
     held.set()
-    assert form.settled(60) and asked == [6]
+    assert form.wait(60) and asked == [6]
 
 
 # Code
@@ -266,12 +269,12 @@ NASTY = [
 ]
 
 
-@pytest.mark.parametrize("n", range(24))
+@pytest.mark.parametrize("n", range(9))
 def test_executing_the_code_gives_the_value(n, form, monkeypatch):
     def pick(values, k):
         return values[(7 * n + 3 * k) % len(values)]
 
-    prompts = [write_line(NASTY[(n + k * k) % len(NASTY)]) for k in range(1 + n % 4)]
+    prompts = map(write_line, NASTY[2 * n : 2 * n + 2])
     filled(
         form,
         prompt="\n".join(prompts),
@@ -398,7 +401,7 @@ def test_run_renders_what_the_form_says_and_shows_it(form):
         and results["path"].notna().all()
     )
     assert form.job is job and form.grid.job is job and form._place.children == (form.grid,)
-    assert form.settled(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.wait(60) and form.status == "4 cells, all finished: nothing to render"
     assert not form.running and not form._run.disabled and form._stop.disabled
     assert form.static().count("<img") == 4
 
@@ -455,7 +458,7 @@ def test_looking_again_finds_what_another_cell_has_rendered(form):
     assert form.status.startswith("4 cells: 0 finished")
     run(form.value, form.store, progress=False)
     ask(form, "look")
-    assert form.settled(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.wait(60) and form.status == "4 cells, all finished: nothing to render"
     assert form.status in form._line.value and not form._run.disabled
 
 
@@ -463,11 +466,11 @@ def test_while_a_job_runs_the_line_leaves_its_numbers_to_the_grid(form):
     filled(form, num_inference_steps="500")
     job = form.run()
     ask(form, "look")
-    assert form.settled(60) and form.running
+    assert form.wait(60) and form.running
     assert "A job is running" in form._line.value and "finished" not in form._line.value
     assert "finished" in repr(form) and str(job.progress.total) in repr(form)
     form.stop()
-    assert job.wait(60) and form.settled(60) and "4 cells: " in form._line.value
+    assert job.wait(60) and form.wait(60) and "4 cells: " in form._line.value
 
 
 def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):
@@ -478,7 +481,7 @@ def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):
         form.run()
     form.fields["num_inference_steps"].value = "2"  # fields stay open while a job runs
     form._stop.click()
-    assert job.wait(60) and job.state == "stopped" and form.settled(60)
+    assert job.wait(60) and job.state == "stopped" and form.wait(60)
     form.run()
     first = form.grid
     assert len(form.results) == 40 and form.job.state == "done"

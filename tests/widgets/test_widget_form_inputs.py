@@ -12,7 +12,7 @@ from PIL import Image
 from test_widget_form import executed, filled
 
 from sdlab import Request, Store, sweep
-from sdlab.pictures import PICTURES, name_picture, read_picture
+from sdlab.pictures import name_picture, read_picture
 from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.outlook import Outlook
@@ -235,10 +235,3 @@ def test_native_values_of_models_that_need_a_picture_are_counted_once(tmp_path):
     assert "native is 20: counted once" in form._fields[
         "noise_level"
     ].message and form.status.startswith("2 cells")
-
-
-def test_the_fields_of_pictures_are_those_of_a_request(tmp_path):
-    form = SweepForm(store=tmp_path)
-    assert [name for name, field in form._fields.items() if hasattr(field, "upload")] == list(
-        PICTURES
-    )

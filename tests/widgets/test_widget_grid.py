@@ -232,7 +232,7 @@ def test_where_no_grid_is_named_pictures_stand_in_order_under_what_sets_them_apa
     assert (
         places.in_order and places.at == list(range(len(captions))) and places.captions == captions
     )
-    assert places.described()["rows"] == places.described()["cols"] == []
+    assert places.to_json()["rows"] == places.to_json()["cols"] == []
 
 
 def test_what_another_column_tells_already_gets_no_slider(tmp_path):
@@ -296,7 +296,7 @@ def test_the_states_say_of_each_cell_what_has_become_of_it(tmp_path):
 
 def test_a_tip_is_the_recipe_in_short_with_what_sets_the_cell_apart_first(tmp_path):
     cells = Cells(frame_of(sweep(CAT, seed=[3, 4], eta=[0, 0.5]), tmp_path))
-    assert cells.tip(1).split("\n") == [
+    assert cells.describe(1).split("\n") == [
         "seed: 3",
         "eta: 0.5",
         "prompt: a cat",
@@ -307,7 +307,7 @@ def test_a_tip_is_the_recipe_in_short_with_what_sets_the_cell_apart_first(tmp_pa
         "height: 64",
         "width: 64",
     ]
-    assert "eta" not in cells.tip(0)
+    assert "eta" not in cells.describe(0)
 
 
 @pytest.mark.parametrize("px, size", [(256, 256), (64, 64), (1, 32), (5000, 300)])
@@ -316,7 +316,7 @@ def test_the_pictures_of_cells_are_small_webps_in_the_order_asked_for(tmp_path, 
     for n, colour in enumerate([(255, 0, 0), (0, 255, 0), (0, 0, 255)]):
         frame.loc[n, "path"] = str(tmp_path / f"{n}.png")
         Image.new("RGB", (300, 300), colour).save(frame.loc[n, "path"])
-    content, buffers = Cells(frame).pictures([2, 0], px)
+    content, buffers = Cells(frame).show_pictures([2, 0], px)
     images = [Image.open(io.BytesIO(data)) for data in buffers]
     assert [cell["i"] for cell in content["cells"]] == [2, 0] and {
         image.format for image in images
@@ -342,7 +342,7 @@ def test_a_file_that_vanished_or_broke_is_an_error_of_that_cell_alone(tmp_path, 
     picture(1).save(tmp_path / "other.png")
     harm(tmp_path / "other.png")
     grid = SeedGrid(frame)
-    content, buffers = grid._cells.pictures([0, 1, 2], 64)
+    content, buffers = grid._cells.show_pictures([0, 1, 2], 64)
     assert [cell["picture"] for cell in content["cells"]] == [True, False, True] and len(
         buffers
     ) == 2
@@ -374,7 +374,7 @@ def test_recipes_are_told_exactly_and_measurements_as_far_as_they_are_worth(tmp_
     frame = frame_of([CAT.but(guidance_scale=7.123456), CAT], tmp_path).assign(
         bytes=[12345.678, 3.0]
     )
-    facts = dict(SeedGrid(frame)._cells.whole(0)[0]["facts"])
+    facts = dict(SeedGrid(frame)._cells.show_file(0)[0]["facts"])
     assert (facts["guidance_scale"], facts["seconds"], facts["bytes"]) == (
         "7.123456",
         "1.235",
@@ -965,7 +965,7 @@ def test_ten_thousand_cells_are_built_quickly_and_a_slider_answers_at_once(ten_t
     grid = grids[-1]
     settings = iter([1, 0] * 10)
     assert cpu(lambda: grid.set_state({"where": [next(settings)]})) < 0.05
-    assert cpu(grid.in_view) < 0.05 and cpu(lambda: grid._cells.pictures(range(50), 256)) < 0.1
+    assert cpu(grid.in_view) < 0.05 and cpu(lambda: grid._cells.show_pictures(range(50), 256)) < 0.1
     assert "seed=range(100)" in grid.code and len(grid.value) == 5000
 
 

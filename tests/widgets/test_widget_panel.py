@@ -34,7 +34,7 @@ class Echo(Panel):
         self.answer(question, {"kind": "echo", "text": question["text"]}, buffers)
 
     def _on_slow(self, question, buffers):
-        self.later(question, lambda: ({"kind": "slow"}, [question["text"].encode()]))
+        self.answer_later(question, lambda: ({"kind": "slow"}, [question["text"].encode()]))
 
 
 class Line:
@@ -215,8 +215,8 @@ def test_what_is_no_question_at_all_does_not_raise():
 
 def test_what_goes_wrong_unasked_is_told():
     line = Line(Echo())
-    line.panel.guarded(lambda: 1 / 0)
-    line.panel.guarded(lambda: Image.open("no such file"))
+    line.panel.show_errors(lambda: 1 / 0)
+    line.panel.show_errors(lambda: Image.open("no such file"))
     texts = [message["text"] for message, _ in line.heard]
     assert texts[0] == "ZeroDivisionError: division by zero" and texts[1].startswith(
         "[Errno 2] No such file"

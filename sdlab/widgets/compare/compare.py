@@ -127,8 +127,8 @@ class Compare(Panel):
         )
         self._chose = False
         self._deal()
-        self.observe(self._toggled, "blind")
-        self.observe(self._mode_chosen, "mode")
+        self.observe(self._redeal, "blind")
+        self.observe(self._note_mode, "mode")
         self.observe(lambda _: self._write_code(), "gain")
 
     def __repr__(self) -> str:
@@ -202,7 +202,7 @@ class Compare(Panel):
     def _count(self) -> None:
         """Tells the page what is voted, and what need not be hidden any more."""
         with self.hold_sync():
-            self.voted = [self._ballot.seen(place) for place in range(len(self._ballot))]
+            self.voted = [self._ballot.vote_at(place) for place in range(len(self._ballot))]
             self.unlike = (
                 []
                 if self._ballot.under_way
@@ -218,13 +218,13 @@ class Compare(Panel):
         self.code = write_comparison(self._pairing.source, self._root, **given)
         self.refresh_soon()
 
-    def _toggled(self, _: Any) -> None:
+    def _redeal(self, _: Any) -> None:
         """Shows the first pair without a vote if it becomes blind, else the same one as before."""
         if self.blind and not self._chose:
             self.mode, self._chose = "side by side", False  # a vote is on two whole pictures
         self._deal(None if self.blind else self._ballot.order[self.at])
 
-    def _mode_chosen(self, _: Any) -> None:
+    def _note_mode(self, _: Any) -> None:
         self._chose = True
 
     @traitlets.validate("at")
@@ -248,17 +248,17 @@ class Compare(Panel):
     # What the page asks
 
     def _on_pair(self, question: dict, buffers: list) -> None:
-        self._about(question, self._pictures)
+        self._answer_about(question, self._open_pair)
 
     def _on_difference(self, question: dict, buffers: list) -> None:
-        self._about(question, lambda place: self._differing(place, float(question["gain"])))
+        self._answer_about(question, lambda place: self._subtract(place, float(question["gain"])))
 
-    def _about(self, question: dict, work: Any) -> None:
+    def _answer_about(self, question: dict, work: Any) -> None:
         """Answers a question about a place, later, unless the pairs were laid out anew since."""
         place, ballot = int(question["n"]), self._ballot
         if question["deal"] != self.deal or not 0 <= place < len(ballot):
             return self.answer(question, {"kind": "outdated"})
-        self.later(question, lambda: work(place))
+        self.answer_later(question, lambda: work(place))
 
     def _on_vote(self, question: dict, buffers: list) -> None:
         place = int(question["n"])
@@ -266,7 +266,7 @@ class Compare(Panel):
             return self.answer(question, {"kind": "outdated"})
         self._ballot.cast(place, question["vote"])
         self._count()
-        self.answer(question, self._told(place))
+        self.answer(question, self._describe(place))
 
     def _on_choose(self, question: dict, buffers: list) -> None:
         try:
@@ -282,9 +282,9 @@ class Compare(Panel):
 
     # What it may know
 
-    def _told(self, place: int) -> dict[str, Any]:
+    def _describe(self, place: int) -> dict[str, Any]:
         """Tells what may be said of a place: of a hidden one nothing of whose picture is whose."""
-        n, vote = self._ballot.order[place], self._ballot.seen(place)
+        n, vote = self._ballot.order[place], self._ballot.vote_at(place)
         names = (
             ["", ""]
             if self._ballot.hides(place)
@@ -309,20 +309,20 @@ class Compare(Panel):
             "n": place,
             "names": names,
             "vote": vote,
-            "said": self._said(place, names),
+            "said": self._describe_vote(place, names),
             "shared": [fact for fact in facts if fact[0] in self._pairing.varying],
             "more": [fact for fact in facts if fact[0] not in self._pairing.varying],
         }
 
-    def _said(self, place: int, names: list[str]) -> str:
-        vote, given = self._ballot.seen(place), self._ballot.given(self._ballot.order[place])
+    def _describe_vote(self, place: int, names: list[str]) -> str:
+        vote, given = self._ballot.vote_at(place), self._ballot.vote_on(self._ballot.order[place])
         if given is None:
             return ""
         name = dict(zip(("left", "right"), names)).get(vote)
         was_blind = ", blind" if given[1] and not self.blind else ""
         return f"voted: {vote}{f' ({name})' if name else ''}{was_blind}"
 
-    def _pictures(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
+    def _open_pair(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
         buffers, lacking = [], []
         for path in self._paths(place):
             try:
@@ -335,9 +335,9 @@ class Compare(Panel):
                     "the picture cannot be read"
                     + ("" if self._ballot.hides(place) else f": {error}")
                 )
-        return {**self._told(place), "lacking": lacking}, buffers
+        return {**self._describe(place), "lacking": lacking}, buffers
 
-    def _differing(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:
+    def _subtract(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:
         import numpy as np
 
         one, other = self._paths(place)

@@ -10,10 +10,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from ...results.code import write_results_code
-from ...results.frame import column_values, format_value, shorten_pictures
+from ...results.frame import shorten_pictures
 from ...results.html import render_table
 from ...results.pairs import Pairing
-from ..pictures import STATIC, make_thumbnail, render_image
+from ..pictures import STATIC, make_thumbnail, render_image, write_captions
 from .votes import Ballot
 
 MOST = 100  # pairs
@@ -81,7 +81,7 @@ def list_pair(
     """Lists what the table has of a pair: its label, two pictures and the vote."""
     n, secret = ballot.order[place], ballot.under_way
     paths = rows["left_path"].iloc[n], rows["right_path"].iloc[n]
-    vote = ballot.seen(place) if secret else (ballot.given(n) or ("",))[0]
+    vote = ballot.vote_at(place) if secret else (ballot.vote_on(n) or ("",))[0]
     label = label_pair(pairing, rows, n)
     if secret and ballot.swapped[n]:
         paths = paths[::-1]
@@ -100,12 +100,4 @@ def render_side(path: str, alt: str, secret: bool) -> str:
 def label_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:
     """Says in a line what sets a pair apart from the others."""
     names = [name for name in pairing.varying if name in rows.columns]
-    told = [
-        (
-            format_value(rows[name].iloc[n])
-            if name == "prompt"
-            else f"{name} {format_value(column_values(rows.iloc[[n]], name)[0])}"
-        )
-        for name in names
-    ]
-    return " · ".join(told) or f"pair {n + 1}"
+    return write_captions(rows.iloc[[n]], names)[0] or f"pair {n + 1}"

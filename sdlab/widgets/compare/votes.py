@@ -92,28 +92,28 @@ class Ballot:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def given(self, n: int) -> tuple[str, bool] | None:
+    def vote_on(self, n: int) -> tuple[str, bool] | None:
         """(vote, whether it was blind) on a pair; among the blind only blind votes count."""
         return self.votes.of(self.ids[n], self.blind)
 
-    def seen(self, place: int) -> str:
+    def vote_at(self, place: int) -> str:
         """The vote at a place, as it is seen there; "" if there is none."""
         n = self.order[place]
-        vote, _ = self.given(n) or ("", False)
+        vote, _ = self.vote_on(n) or ("", False)
         return mirror_vote(vote) if self.swapped[n] else vote
 
     def cast(self, place: int, vote: str) -> None:
         """Votes at a place, as seen there; a blind vote stays: its voter has seen the names."""
         n = self.order[place]
         with self._lock:
-            if not (self.blind and self.given(n)):
+            if not (self.blind and self.vote_on(n)):
                 self.votes.put(
                     self.ids[n], mirror_vote(vote) if self.swapped[n] else vote, self.blind
                 )
 
     def hides(self, place: int) -> bool:
         """Whether it must not be known whose pictures are shown at a place."""
-        return self.blind and not self.seen(place)
+        return self.blind and not self.vote_at(place)
 
     @property
     def under_way(self) -> bool:
@@ -122,11 +122,11 @@ class Ballot:
 
     def first_open(self) -> int:
         """The first place without a vote, else the first."""
-        return next((place for place in range(len(self)) if not self.seen(place)), 0)
+        return next((place for place in range(len(self)) if not self.vote_at(place)), 0)
 
     def tally(self, left: str, right: str) -> str:
         """How often each was preferred, in words; "" before the first vote."""
-        count = Counter(said[0] for said in map(self.given, range(len(self))) if said)
+        count = Counter(said[0] for said in map(self.vote_on, range(len(self))) if said)
         voted = sum(count.values())
         if not voted:
             return ""

@@ -278,7 +278,7 @@ class WatermarkInspector(Panel):
 
     def _on_want(self, question: dict, buffers: list) -> None:
         cells = [i for i in map(int, question["cells"]) if 0 <= i < len(self._pictures)][:BATCH]
-        self.later(
+        self.answer_later(
             question,
             lambda: send_thumbnails(self._pictures, cells, max(32, min(int(question["px"]), 256))),
         )
@@ -289,7 +289,7 @@ class WatermarkInspector(Panel):
 
     def _on_view(self, question: dict, buffers: list) -> None:
         picture, payload = self._at(int(question["cell"])), self._payloads[question["payload"]]
-        self.later(question, lambda: draw_view(picture, question["what"], payload))
+        self.answer_later(question, lambda: draw_view(picture, question["what"], payload))
 
     def _at(self, i: int) -> Picture:
         if not 0 <= i < len(self._pictures):
@@ -333,7 +333,7 @@ class WatermarkInspector(Panel):
             self.answer(question, {"kind": "received"})
             return
         self._added[file] = {}
-        self.later(question, lambda: (self._keep(file, arrival), None))
+        self.answer_later(question, lambda: (self._keep(file, arrival), None))
 
     def _keep(self, file: str, arrival: Any) -> dict[str, Any]:
         try:

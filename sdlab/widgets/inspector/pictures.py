@@ -23,6 +23,7 @@ from ...watermark.opening import read_pixels
 from ...watermark.payloads import Payload
 from ...watermark.scanning import list_files
 from ...watermark.search import AS_IS
+from ..pictures import write_captions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,28 +159,18 @@ def list_rows(frame: pd.DataFrame) -> list[Picture]:
             f" {', '.join(map(str, frame.columns))}"
         )
     paths, errors = column_values(frame, "path"), column_values(frame, "error")
-    told = find_varying(frame) if "key" in frame.columns else []
-    names = [
-        " · ".join(
-            format_value(value) if name == "prompt" else f"{name} {format_value(value)}"
-            for name, value in zip(told, row)
-        )
-        for row in row_tuples(frame, told)
-    ]
-    pictures = [
+    names = write_captions(frame, find_varying(frame) if "key" in frame.columns else [])
+    return [
         Picture(
             name or os.path.basename(path or "no file"),
             path,
             twin,
-            error=(
-                None
-                if path
-                else f"there is no picture: {format_value(error) if error else 'it was not rendered'}"
-            ),
+            error=None
+            if path
+            else f"there is no picture: {format_value(error or 'it was not rendered')}",
         )
         for name, path, twin, error in zip(names, paths, find_twins(frame), errors)
     ]
-    return pictures
 
 
 def find_twins(frame: pd.DataFrame) -> list[str | None]:

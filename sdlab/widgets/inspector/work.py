@@ -158,10 +158,10 @@ class Work:
                 f"{self.done} of {count_noun(self.total, 'picture')} tested; {doing}"
                 f" {picture.name}{share}"
             )
-        return summarize(self.pictures) + (" (stopped)" if self.was_stopped else "")
+        return count_verdicts(self.pictures) + (" (stopped)" if self.was_stopped else "")
 
 
-def summarize(pictures: Sequence[Picture]) -> str:
+def count_verdicts(pictures: Sequence[Picture]) -> str:
     """Counts the verdicts: "3 pictures: 2 marked, 1 no mark found"."""
     if not pictures:
         return ""

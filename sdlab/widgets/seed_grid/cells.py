@@ -97,7 +97,7 @@ class Cells:
             raise IndexError(f"there is no cell {i}: they are numbered from 0 to {count - 1}")
         return int(i)
 
-    def key(self, i: int) -> str:
+    def require_key(self, i: int) -> str:
         """Gives the key by which the store knows a row's picture."""
         if self.keys[self.require(i, len(self))] is None:
             raise ValueError(
@@ -106,20 +106,20 @@ class Cells:
             )
         return self.keys[i]
 
-    def settle(self) -> None:
+    def update(self) -> None:
         """Goes by the frame as it is now, with all that the job has found out."""
         self.frame = self._now()
         for i, (path, error) in enumerate(row_tuples(self.frame, ["path", "error"])):
             self.paths[i] = self.paths[i] if path is None else path
             self.errors[i] = self.errors[i] if error is None else hide_home(error)
 
-    def landed(self, key: str) -> list[int]:
+    def note_picture(self, key: str) -> list[int]:
         """Takes note that the picture of that key is stored; gives the numbers of its cells."""
         for i in self.numbers.get(key, ()):
             self.paths[i] = str(self.store.path(key)) if self.store else None
         return self.numbers.get(key, [])
 
-    def failed(self, key: str, error: str) -> list[int]:
+    def note_error(self, key: str, error: str) -> list[int]:
         """Takes note that the cell of that key failed; gives the numbers of its cells."""
         for i in self.numbers.get(key, ()):
             self.errors[i] = hide_home(error)
@@ -134,7 +134,7 @@ class Cells:
             self.paths += [None] * len(requests)  # last: it says how many cells there are
             return first
 
-    def request(self, i: int) -> Request:
+    def find_request(self, i: int) -> Request:
         """Gives the recipe of a cell, or an error that says what is not known of it."""
         i = self.require(i)
         if i >= len(self):
@@ -153,10 +153,10 @@ class Cells:
             "run(requests, store)"
         )
 
-    def tip(self, i: int) -> str:
+    def describe(self, i: int) -> str:
         """Tells the recipe in short, a line for each field that says something."""
         if i >= len(self):
-            return f"seed: {self.request(i).seed}"
+            return f"seed: {self.find_request(i).seed}"
         found = {name: to_plain(self._short[name].iloc[i]) for name in self._told}
         return "\n".join(
             f"{name}: {format_value(value)}"
@@ -164,13 +164,13 @@ class Cells:
             if value is not None and not is_neutral(name, value)
         )
 
-    def pictures(self, cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:
+    def show_pictures(self, cells: Sequence[int], px: int) -> tuple[dict[str, Any], list[bytes]]:
         """Makes the message that shows these cells, and its buffers, the thumbnails there are."""
         told, buffers, px = [], [], max(32, min(px, 512))
         paths = [self.paths[self.require(i)] for i in cells]
         list(openers.map(cache_thumbnail, filter(None, paths), itertools.repeat(px)))
         for i in cells:
-            cell: dict[str, Any] = {"i": i, "tip": self.tip(i), "picture": False}
+            cell: dict[str, Any] = {"i": i, "tip": self.describe(i), "picture": False}
             try:
                 if self.paths[i] is not None:
                     buffers.append(make_thumbnail(self.paths[i], px))
@@ -182,18 +182,18 @@ class Cells:
             told.append(cell)
         return {"kind": "cells", "cells": told}, buffers
 
-    def whole(self, i: int) -> tuple[dict[str, Any], list[bytes]]:
+    def show_file(self, i: int) -> tuple[dict[str, Any], list[bytes]]:
         """Makes the message with a cell's own file, its recipe, and what is known about it."""
         path, error, buffers, recipe = self.paths[self.require(i)], self.errors[i], [], {}
         with suppress(ValueError):
-            recipe = self.request(i).to_dict()
+            recipe = self.find_request(i).to_dict()
         if path is not None:
             try:
                 buffers, error = [Path(path).read_bytes()], None
             except OSError as problem:
                 error = f"the picture cannot be read: {hide_home(problem)}"
         shown = {"error": error} if error is not None else {}
-        shown |= recipe | (self.measured(i) if i < len(self) else {})
+        shown |= recipe | (self.list_measures(i) if i < len(self) else {})
         return (
             {
                 "kind": "full",
@@ -206,7 +206,7 @@ class Cells:
             buffers,
         )
 
-    def measured(self, i: int) -> dict[str, str]:
+    def list_measures(self, i: int) -> dict[str, str]:
         """Tells what the columns beside the recipe say of a row, as people write it."""
         row = self._now().iloc[i]
         found = {name: to_plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}

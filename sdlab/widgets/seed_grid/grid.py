@@ -124,17 +124,17 @@ class SeedGrid(Panel):
             title=title,
             cell_px=cell_px,
             captions=self._places.captions,
-            places=self._places.described(),
+            places=self._places.to_json(),
             shared=describe_constant(frame, self._places.names),
             where=[0] * len(self._places.sliders),
             states=self._cells.states(self.job is not None),
         )
         self._read_opinions()
-        self._view_changed()
-        self.observe(self._view_changed, ["where", "only_starred", "starred", "ratings"])
+        self._note_view()
+        self.observe(self._note_view, ["where", "only_starred", "starred", "ratings"])
         if self.job:
-            self.job.watch(self._heard)  # first, so that nothing lands unseen
-            self._cells.settle()
+            self.job.watch(self._hear_job)  # first, so that nothing lands unseen
+            self._cells.update()
             self._tell()
 
     def __repr__(self) -> str:
@@ -169,7 +169,7 @@ class SeedGrid(Panel):
             )
         return where
 
-    def _view_changed(self, _: Any = None) -> None:
+    def _note_view(self, _: Any = None) -> None:
         view = self.in_view(), self.only_starred
         if view != self._view:
             self._view = view
@@ -184,7 +184,7 @@ class SeedGrid(Panel):
         return self._code[1]
 
     def _on_code(self, question: dict, buffers: list) -> None:
-        self.later(question, lambda: ({"kind": "code", "code": self.code}, None))
+        self.answer_later(question, lambda: ({"kind": "code", "code": self.code}, None))
 
     def _code_of(self, rows: list[int], in_order: bool) -> str:
         if not rows:
@@ -220,10 +220,10 @@ class SeedGrid(Panel):
             [self._cells.require(i) for i in question["cells"]][: 4 * BATCH],
             int(question["px"]),
         )
-        self.later(question, lambda: self._cells.pictures(cells, px))
+        self.answer_later(question, lambda: self._cells.show_pictures(cells, px))
 
     def _on_full(self, question: dict, buffers: list) -> None:
-        self.later(question, lambda: self._cells.whole(int(question["cell"])))
+        self.answer_later(question, lambda: self._cells.show_file(int(question["cell"])))
 
     def _on_rate(self, question: dict, buffers: list) -> None:
         self.rate(
@@ -235,7 +235,7 @@ class SeedGrid(Panel):
     def _on_vary(self, question: dict, buffers: list) -> None:
         cell = self._cells.require(question["cell"])
         self.answer(question, {"kind": "varying"})  # first: loading a model takes its time
-        workers.submit(self.guarded, lambda: self._vary_once(cell))
+        workers.submit(self.show_errors, lambda: self._vary_once(cell))
 
     def _on_stop(self, question: dict, buffers: list) -> None:
         if self.job:
@@ -256,7 +256,7 @@ class SeedGrid(Panel):
             1 to 5.
         """
         key, store = (
-            self._cells.key(cell),
+            self._cells.require_key(cell),
             self._require_store("no place to keep stars and ratings"),
         )
         store.rate(key, **opinion)
@@ -288,7 +288,7 @@ class SeedGrid(Panel):
         seed : values or text, optional
             As for `sweep`.
         """
-        request, store = self._cells.request(cell), self._require_store("no place for more")
+        request, store = self._cells.find_request(cell), self._require_store("no place for more")
         seeds = range(request.seed + 1, request.seed + 9) if seed is None else seed
         bare = request.but(prompt="", negative_prompt="")  # the braces in prompts are plain
         others = sweep(bare, seed=seeds)
@@ -333,19 +333,19 @@ class SeedGrid(Panel):
             self._cells.paths[i] = str(self._require_store("no picture").path(key))
         else:
             self._cells.errors[i] = error
-        content, buffers = self._cells.pictures([i], 256)
+        content, buffers = self._cells.show_pictures([i], 256)
         self.send(content, buffers=buffers)
 
     # The job
 
-    def _heard(self, event: Event) -> None:
+    def _hear_job(self, event: Event) -> None:
         """Takes note of an event, on a thread of the job; the page is told of several at once."""
         key = str(event.key)
         with self._lock:
             if event.kind == "landed":
-                cells = self._cells.landed(key)
+                cells = self._cells.note_picture(key)
             elif event.kind == "failed":
-                cells = self._cells.failed(key, str(event.error))
+                cells = self._cells.note_error(key, str(event.error))
             else:
                 cells = self._cells.numbers.get(key, [])
             self._news |= dict.fromkeys(cells, event.image)
@@ -354,26 +354,26 @@ class SeedGrid(Panel):
                 start_timer(PAUSE, self._tell)
         if event.kind == "ended":
             self._tell()
-            self._cells.settle()
+            self._cells.update()
             self.recoded += 1  # only now is it known in what batches the cells were rendered
             self.refresh()
 
     def _tell(self) -> None:
         """Tells the page what landed since the last time, and shows sketches of what is at work."""
-        with self._speaking:  # in turn: nothing is left to be said when the last has spoken
-            self._tell_news()
-
-    def _tell_news(self) -> None:
         assert self.job is not None
+        with self._speaking:  # in turn: nothing is left to be said when the last has spoken
+            self._tell_news(self.job)
+
+    def _tell_news(self, job: Job) -> None:
         with self._lock:
             self._telling = False
             news, self._news = self._news, {}
-            self.state = self.job.state
+            self.state = job.state
             self.states = self._cells.states(self.state == "running")
-            self.status, self.fraction = str(self.job.progress), self.job.progress.fraction
+            self.status, self.fraction = str(job.progress), job.progress.fraction
         final = [i for i, sketch in news.items() if sketch is None]
         for start in range(0, len(final), BATCH):
-            content, buffers = self._cells.pictures(final[start : start + BATCH], 256)
+            content, buffers = self._cells.show_pictures(final[start : start + BATCH], 256)
             self.send(content, buffers=buffers)
         sketches = {
             i: webp_bytes(sketch, THUMBNAIL) for i, sketch in news.items() if sketch is not None

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.frame import find_varying, format_label, format_value, row_tuples, shorten_pictures
+from ...results.frame import find_varying, format_label, row_tuples, shorten_pictures
 from ...results.grid import find_columns, refuse_shared_places
+from ..pictures import write_captions
 
 Names = str | Sequence[str] | None
 
@@ -71,7 +72,7 @@ class Places:
         """Lists the setting of the sliders of each row."""
         return [self.setting(i) if self.sliders else () for i in range(len(self.at))]
 
-    def described(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Gives all this as JSON for the page."""
         rows, cols = ([], []) if self.in_order else (self.row.labels, self.col.labels)
         return {
@@ -110,7 +111,7 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             Axis([], [()]),
             [],
             list(range(len(frame))),
-            write_captions(frame, differing),
+            write_captions(frame, differing or ["prompt"]),
         )
     rest = choose_sliders(frame, rows + cols, differing)
     refuse_shared_places(
@@ -119,7 +120,8 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         rows,
         [*cols, *rest],
     )
-    axes = [make_axis(frame, names) for names in [[name] for name in rest] + [rows, cols]]
+    sides = [[name] for name in rest] + [rows, cols]
+    axes = [Axis(names, list(dict.fromkeys(row_tuples(frame, names)))) for names in sides]
     at = [0] * len(frame)
     for axis in axes:
         number = {value: n for n, value in enumerate(axis.found)}
@@ -127,12 +129,13 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             place * len(axis.found) + number[value]
             for place, value in zip(at, row_tuples(frame, axis.names))
         ]
-    return Places(axes[-2], axes[-1], axes[:-2], at, write_captions(frame, [*rest, *rows, *cols]))
-
-
-def make_axis(frame: pd.DataFrame, names: list[str]) -> Axis:
-    """Makes the axis of these columns."""
-    return Axis(names, list(dict.fromkeys(row_tuples(frame, names))))
+    return Places(
+        axes[-2],
+        axes[-1],
+        axes[:-2],
+        at,
+        write_captions(frame, [*rest, *rows, *cols] or ["prompt"]),
+    )
 
 
 def choose_sliders(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
@@ -144,13 +147,3 @@ def choose_sliders(frame: pd.DataFrame, axes: list[str], differing: Sequence[str
         if more > count:
             chosen, count = [*chosen, name], more
     return chosen[len(axes) :]
-
-
-def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Says in a line what these columns say of each row: "a cat · guidance_scale 4 · seed 0"."""
-
-    def said(name: str, value: Any) -> str:
-        return format_value(value) if name == "prompt" else f"{name} {format_value(value)}"
-
-    names = names or ["prompt"]
-    return [" · ".join(map(said, names, found)) for found in row_tuples(frame, names)]

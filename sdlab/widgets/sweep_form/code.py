@@ -44,15 +44,13 @@ def write_code(
     axes |= {"replace": reading.replace} if reading.replace else {}
     sides = {side: names for side, names in (("row", row), ("col", col)) if names}
     results = 'results.drop_duplicates("key")' if repeated else "results"
-    plan = write_call(
-        "sweep", [write_call("Request", write_arguments(base)), *write_arguments(axes)]
-    )
+    plan = write_call("sweep", [write_call("Request", write_keywords(base)), *write_keywords(axes)])
     return (
         "from sdlab import Request, run, sweep\n"
         + "from sdlab.widgets import SeedGrid\n" * bool(sides)
         + f"\n{explain_hashes(reading, folder)}plan = {plan}\n"
         + f"results = run(plan, {write_literal(folder)})\n"
-        + (f"{write_call('SeedGrid', [results, *write_arguments(sides)])}\n" if sides else "")
+        + (f"{write_call('SeedGrid', [results, *write_keywords(sides)])}\n" if sides else "")
     )
 
 
@@ -89,7 +87,7 @@ def write_literal(value: Any) -> str:
     return format_value(value) if isinstance(value, float) else repr(value)
 
 
-def write_arguments(values: dict[str, Any]) -> list[str]:
+def write_keywords(values: dict[str, Any]) -> list[str]:
     """Writes each as a keyword argument."""
     return [f"{name}={write_literal(value)}" for name, value in values.items()]
 

@@ -269,7 +269,7 @@ def open_store(store: Any) -> Store:
     return store if isinstance(store, Store) else Store(store)
 
 
-def list_names(argument: str, given: Any) -> list[str]:
+def read_names(argument: str, given: Any) -> list[str]:
     """Lists what was given: one name, several or None."""
     found = [] if given is None else [given] if isinstance(given, (str, os.PathLike)) else given
     if not isinstance(found, (list, tuple)) or not all(
@@ -283,7 +283,7 @@ def require_sides(labels: Sequence[str], **sides: Any) -> None:
     """Refuses rows or columns that no sweep varies; `labels` are the choices in its prompts."""
     there = ", ".join(labels)
     for argument, given in sides.items():
-        for name in list_names(argument, given):
+        for name in read_names(argument, given):
             if name not in FIELDS and name not in labels:
                 among = f"these prompts ({there})" if labels else "the prompts given"
                 raise ValueError(

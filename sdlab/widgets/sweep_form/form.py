@@ -26,16 +26,16 @@ from .fields import (
     Field,
     Fold,
     PictureField,
-    list_names,
     make_box,
     make_side,
     offer_names,
     open_store,
+    read_names,
     render_message,
     render_settings,
     require_sides,
 )
-from .outlook import Outlook, drop_repeats, lend_pictures, look_ahead, place_error
+from .outlook import Outlook, drop_equal_recipes, lend_pictures, look_ahead, place_error
 from .page import FormPage
 from .reading import Reading, join_errors, read_texts
 from .texts import AXES, hear_warnings, read_plan, write_texts
@@ -104,7 +104,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             lend_pictures(self.store, [plan] if isinstance(plan, Request) else plan)
         plan = read_plan(plan)
         require_sides(list(dict.fromkeys(n for r in plan for n in r.labels)), row=row, col=col)
-        slots = iter(plan.axes)  # they keep their order, in the places that these fields have
+        slots = (name for name in plan.axes if name in AXES)  # they keep their order
         self._order = [next(slots) if name in plan.axes else name for name in AXES]
         self._trouble, self._found = "", Outlook()
         self.job: Job | None = None
@@ -113,7 +113,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._settled = threading.Event()
         self._script = FormPage(self._look_again)
         self.uid = self._script.uid
-        choices = {"model": [*available(None), *list_names("models", models)]}
+        choices = {"model": [*available(None), *read_names("models", models)]}
         choices["scheduler"] = list(SCHEDULERS)
         texts = write_texts(plan)
         self._fields = {
@@ -125,7 +125,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self.fields = {name: field.control for name, field in self._fields.items()}
         super().__init__()
         self._build(row, col)
-        self._changed()
+        self._read()
 
     def _build(self, row: Names, col: Names) -> None:
         """Makes the parts around the fields, and listens to all."""
@@ -157,7 +157,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         ]
         self.add_class("sdl-form")
         for control in self.fields.values():
-            control.observe(self._changed, "value")
+            control.observe(self._read, "value")
         for choice in (self._row, self._col):
             choice.observe(self._write_code, "value")
         for fold in self._folds:
@@ -181,8 +181,8 @@ class SweepForm(Kept, ipywidgets.VBox):
             raise ValueError("nothing has run yet: form.run() starts what the form describes")
         return self.job.result()
 
-    def shown_anew(self) -> None:
-        self._script.shown_anew()
+    def forget_page(self) -> None:
+        self._script.forget_page()
 
     def static(self) -> str:
         """Renders the settings, and the grid of the last run."""
@@ -194,7 +194,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _texts(self) -> dict[str, Any]:
         return {name: field.text for name, field in self._fields.items()}
 
-    def _changed(self, change: Any = None) -> None:
+    def _read(self, change: Any = None) -> None:
         """Reads the fields, and has looked up what the store says; the latest question wins."""
         if change:
             self._trouble = ""
@@ -235,7 +235,7 @@ class SweepForm(Kept, ipywidgets.VBox):
                 self._settled.clear()
                 ahead.submit(self._look_ahead, self._asked, self._reading)
 
-    def settled(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: float | None = None) -> bool:
         """Waits until `status` and `errors` are about what is filled in; False if it takes longer.
 
         Parameters
@@ -306,12 +306,12 @@ class SweepForm(Kept, ipywidgets.VBox):
             raise ValueError("a job of this form is running; form.stop() ends it within a step")
         try:
             with hear_warnings():  # the form's notes say of what it warns
-                job = Job(drop_repeats(self.value), self.store, progress=False)
+                job = Job(drop_equal_recipes(self.value), self.store, progress=False)
             grid = self._grid_of(job)
         finally:
             self._starting.release()
         grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
-        job.watch(lambda event: self._ended(job) if event.kind == "ended" else None)
+        job.watch(lambda event: self._end(job) if event.kind == "ended" else None)
         return job
 
     def _grid_of(self, job: Job) -> SeedGrid:
@@ -348,11 +348,11 @@ class SweepForm(Kept, ipywidgets.VBox):
             self._trouble = errors.pop("", "")
             self._show(self.status, self.errors | errors)
 
-    def _ended(self, job: Job) -> None:
+    def _end(self, job: Job) -> None:
         with self._lock:
             self.running = False
             self._show_buttons()
-        self._changed()
+        self._read()
         if job.exception is not None:
             self._tell(job.exception)
         self.refresh()

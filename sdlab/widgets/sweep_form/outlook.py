@@ -49,7 +49,7 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
     try:
         requests = reading.to_sweep()
         lend_pictures(store, requests)
-        different = drop_repeats(requests)
+        different = drop_equal_recipes(requests)
         repeats = explain_repeats(reading, requests, len(requests) - len(different))
         with hear_warnings():  # the notes say it
             found = preview(different, store)
@@ -71,7 +71,7 @@ def lend_pictures(store: Store, requests: Iterable[Request]) -> None:
     store.inputs.lend({name for request in requests for name in input_names(vars(request))})
 
 
-def drop_repeats(requests: Iterable[Request]) -> list[Request]:
+def drop_equal_recipes(requests: Iterable[Request]) -> list[Request]:
     """Lists the requests without those that an earlier one says, such as a native value in words.
 
     Raises
