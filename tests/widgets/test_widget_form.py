@@ -555,7 +555,7 @@ def test_a_click_on_run_does_what_run_does_and_tells_errors_in_the_form(form, mo
 
 
 def test_a_job_that_fails_is_told_in_the_form(form, monkeypatch):
-    def broken(self, *_):
+    def broken(self, *_, **__):
         raise OSError("no space left")
 
     monkeypatch.setattr(Store, "save", broken)
