@@ -134,7 +134,7 @@ class Model:
         """Its folder or file. `sdlab.models.resolve.find` gives a model that has one."""
         if self.path is None:
             raise ValueError(f"{self.title or 'this model'} has no path; Model.from_path gives one")
-        return Path(self.path).expanduser().resolve()
+        return Path(self.path).expanduser().absolute()  # in the hub's cache, links name the kind
 
     @property
     def configuration(self) -> Path:

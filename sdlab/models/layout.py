@@ -55,7 +55,7 @@ def find_configuration(place: Path, config: str | Path | None, prediction_type: 
     return (
         choose_pack(place, prediction_type)
         if config is None
-        else Path(config).expanduser().resolve()
+        else Path(config).expanduser().absolute()
     )
 
 

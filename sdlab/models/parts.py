@@ -133,9 +133,9 @@ def open_vae(text: str, place: Path, own: Path) -> Vae:
         place = place.parent
     folder = place / "vae" if (place / "vae/config.json").is_file() else place
     if place.is_file():
-        return Vae(place.resolve(), own / "vae/config.json")
+        return Vae(place.absolute(), own / "vae/config.json")
     if is_vae(folder):
-        return Vae(folder.resolve(), folder.resolve() / "config.json")
+        return Vae(folder.absolute(), folder.absolute() / "config.json")
     raise FileNotFoundError(
         f"vae={text!r}: {folder} holds no VAE in diffusers' layout, which is a config.json and"
         " a diffusion_pytorch_model.safetensors"
@@ -183,7 +183,7 @@ def check_vae_file(text: str, path: Path, config: dict, wanted: dict) -> None:
 
 def find_file(field: str, text: str) -> Path:
     """Finds the file of that path, or says what to give."""
-    place = Path(text).expanduser().resolve()
+    place = Path(text).expanduser().absolute()
     if place.is_dir():
         inside = sorted(each.name for each in place.iterdir() if each.suffix in SUFFIXES)
         raise ValueError(
@@ -339,7 +339,7 @@ def hash_parts(request: Mapping[str, Any]) -> dict[str, str]:
         ("Lora hashes", read_loras(request.get("lora"))),
         ("TI hashes", read_embeddings(request.get("textual_inversion"))),
     ):
-        files = [Path(each.path).expanduser().resolve() for each in parts]
+        files = [Path(each.path).expanduser().absolute() for each in parts]
         lora = name == "Lora hashes"
         if said := [f"{file.stem}: {hash_file(file, lora)}" for file in files if file.is_file()]:
             out[name] = ", ".join(said)

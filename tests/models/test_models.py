@@ -112,6 +112,16 @@ def test_a_folder_of_the_models_folder_is_found_by_its_name(
     )
 
 
+def test_a_file_that_the_cache_links_to_a_blob_without_a_name_is_read(empty_machine):
+    from originals import real_head
+
+    place = cached(empty_machine, "CompVis/stable-diffusion-v-1-4-original")
+    place.mkdir()
+    blob = real_head(place.parent.parent / "0123abcd", more={"pad": (1000,)})
+    (place / "sd-v1-4.safetensors").symlink_to(blob)
+    assert find("sd-v1-4").layout.height == 512
+
+
 @pytest.mark.parametrize(
     "file",
     ["sd-v1-4.ckpt", "sd-v1-4.safetensors", "sd-v1-4/sd-v1-4.ckpt", "stable-diffusion-v1-4.ckpt"],

@@ -175,6 +175,13 @@ def test_a_vae_is_found_by_a_models_name_in_a_folder_and_by_the_published_name(
     assert len({resolve(base.but(vae=way)).weights for way in ways}) == 1
 
 
+def test_a_part_that_the_cache_links_to_a_blob_without_a_name_is_read(base, files, tmp_path):
+    shutil.copy(files["lora"], tmp_path / "0123abcd")
+    (tmp_path / "ink.safetensors").symlink_to(tmp_path / "0123abcd")
+    linked = resolve(base.but(lora=str(tmp_path / "ink.safetensors")))
+    assert linked.weights == resolve(base.but(lora=str(files["lora"]))).weights
+
+
 # What is refused before anything runs
 
 
