@@ -34,7 +34,7 @@ OnStep = Callable[[int, int, Clean | None], None]
 
 
 class Cancelled(Exception):
-    """Raised between two steps when the run is to stop."""
+    """The end of a run between two steps, because it is to stop."""
 
 
 @dataclass(frozen=True)

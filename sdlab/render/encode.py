@@ -15,7 +15,7 @@ KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
 
 
 class Latest:
-    """Keeps what was made last, each under a name; whoever asks for the same meanwhile waits."""
+    """What was made last, each under a name; whoever asks for the same meanwhile waits."""
 
     def __init__(self, most: int) -> None:
         self._most, self._made = most, dict[Hashable, Any]()
@@ -32,7 +32,7 @@ class Latest:
 
 
 class Prompts:
-    """Encodes the prompts of a pipeline's cells, each text once."""
+    """A pipeline's prompts as tensors, each text encoded once."""
 
     def __init__(self, pipe: Any) -> None:
         self.pipe = pipe

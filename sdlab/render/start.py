@@ -87,7 +87,7 @@ def cut_timesteps(scheduler: Any, strength: float | None, steps: int) -> torch.T
 
 @dataclass
 class Conditions:
-    """Prepares the input pictures of cells for one pipeline, and keeps what was encoded."""
+    """The input pictures of cells, prepared for one pipeline; what was encoded is kept."""
 
     loaded: Loaded
     _latest: Latest = field(default_factory=lambda: Latest(KEPT))
@@ -127,9 +127,7 @@ class Conditions:
         sees = pipe.unet.config.in_channels > pipe.vae.config.latent_channels
         timesteps = cut_timesteps(scheduler, strength, steps)
         known: Any = None
-        if (
-            strength != 1 or not sees
-        ):  # contiguous as in diffusers: a convolution's bits depend on it
+        if strength != 1 or not sees:  # contiguous as in diffusers, for a convolution's bits
             known = self._sample([self._moments(cell) for cell in cells], generators).contiguous()
         mask = torch.cat([self._mask(cell)[1] for cell in cells])  # (B, 1, h, w)
         masked_moments = [self._moments(cell, masked=True) for cell in cells]

@@ -1,5 +1,6 @@
 """Running: what is rendered, when, in which bits, and what is left when something goes wrong."""
 
+import inspect
 import signal
 import subprocess
 import sys
@@ -281,6 +282,12 @@ def test_a_device_that_is_not_here_is_refused(cat, tmp_path, calls):
 def test_options_are_checked_too(cat, tmp_path, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}=.*use"):
         run(cat, tmp_path, **options)
+
+
+def test_the_options_of_run_are_written_out_and_those_of_a_job():
+    asked = inspect.signature(run).parameters
+    assert asked == inspect.signature(Job).parameters
+    assert all(each.kind != inspect.Parameter.VAR_KEYWORD for each in asked.values())
 
 
 def test_something_else_than_requests_is_refused(tmp_path):
