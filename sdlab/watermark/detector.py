@@ -172,8 +172,7 @@ def _find_places(
     return {name: _choose_place(tried) for name, tried in found.items() if tried}
 
 
-def _choose_place(tried: list[Place]) -> Place:
-    """Choose the first place whose p is the least or nearly so."""
+def _choose_place(tried: list[Place]) -> Place:  # the first whose p is the least or nearly so
     least = min(place.log10_p for place in tried)
     place = next(place for place in tried if place.log10_p <= places.NEARLY * least)
     return replace(place, tests=sum(place.tests for place in tried))

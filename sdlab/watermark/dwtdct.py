@@ -253,8 +253,7 @@ def split_channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.n
     return [np.asarray(pixels[..., channel], arithmetic) for channel in ORDERS[order]]
 
 
-def _take_whole(plane: np.ndarray, arithmetic: str) -> np.ndarray:
-    """Take the part that the library transforms, in its precision."""
+def _take_whole(plane: np.ndarray, arithmetic: str) -> np.ndarray:  # as the library transforms it
     whole = plane[: len(plane) // 4 * 4, : plane.shape[1] // 4 * 4]
     return whole.astype(np.float64 if arithmetic == "uint8" else np.float32)
 
@@ -276,7 +275,6 @@ def _move_into_step(size: np.ndarray, bits: np.ndarray) -> np.ndarray:
 
 
 def _move_largest_coefficients(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Move the largest coefficient but the first of each block to where its bit wants it."""
     blocks, block = blocks.copy(), np.arange(len(blocks))
     largest = np.abs(blocks[:, 1:]).argmax(1) + 1
     value = blocks[block, largest]
@@ -422,7 +420,6 @@ def _decompose(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _move_largest_values(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Move the largest singular value of each block (n_blocks, 16) to where its bit wants it."""
     left, sizes, right = _decompose(blocks)
     sizes[:, 0] = _move_into_step(sizes[:, 0], bits)
     return _transform_both_ways(_invert_cosine, left @ (sizes[:, :, None] * right))

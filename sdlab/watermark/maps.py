@@ -6,18 +6,16 @@ them apart, and so does a print in black and white.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from .dwtdct import STEP, read_residues, require_area, split_bands
 from .opening import read_pixels
 from .payloads import Payload, find_payload, require_known
 from .scores import average_box, make_planes, score_blocks
 from .search import AS_IS, Geometry, reduce_large, score_resized
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 BLUE, GREY, ORANGE = (11, 66, 138), (152, 152, 152), (255, 205, 120)
 # from 9 or 27, half of the way to the other bit; the program's rounding moves a residue by 1 to 3
@@ -49,7 +47,7 @@ def list_colours(kind: str) -> list[tuple[str, str]]:
     ]
 
 
-def draw_residues(image: Any, payload: Payload | str | bytes) -> Image:
+def draw_residues(image: Any, payload: Payload | str | bytes) -> Image.Image:
     """Draw what the official decoder meets in each block, as squares of 8x8 pixels.
 
     The picture has the same size.
@@ -83,7 +81,7 @@ def draw_residues(image: Any, payload: Payload | str | bytes) -> Image:
 
 def draw_evidence(
     image: Any, payload: Payload | str | bytes, geometry: Geometry | None = None
-) -> Image:
+) -> Image.Image:
     """Draw what the detector weighs, smoothed over about 11 blocks.
 
     A place that was painted over is a hole in the blue.
@@ -104,32 +102,22 @@ def draw_evidence(
     TypeError, ValueError, OSError
         For an image that cannot be read or has no whole block, and for an impossible payload.
     """
-    from PIL.Image import Resampling, Transpose
-
     geometry, pixels = geometry or AS_IS, read_pixels(image)
-    z, (top, left) = weigh_places(pixels, find_payload(payload), geometry)
-    amount = np.clip(np.abs(z) / STRONG, 0, 1)[..., None] ** FAINT
-    colours = np.array(GREY) * (1 - amount) + np.where(z[..., None] > 0, BLUE, ORANGE) * amount
-    before = (geometry.size[1], geometry.size[0]) if geometry.size else pixels.shape[:2]
-    picture = draw_squares(np.round(colours).astype(np.uint8), before, top, left)
-    picture = picture.transpose(Transpose.FLIP_LEFT_RIGHT) if geometry.mirrored else picture
-    return picture.resize(pixels.shape[1::-1], Resampling.NEAREST)
-
-
-def weigh_places(
-    pixels: np.ndarray, payload: Payload, geometry: Geometry = AS_IS
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Weigh how far the scores around each block agree with the payload, and where blocks begin.
-
-    In standard deviations of what chance gives: scores of random sign make a standard normal law.
-    """
+    payload = find_payload(payload)
     grid, (top, left), stride, first = score_before(pixels, payload.arithmetic, geometry)
     rows, columns = np.indices(grid.shape)
     expected = 2.0 * payload.bits[(stride * rows + columns + first) % len(payload)] - 1
     once = np.full(SMOOTHED, 1 / SMOOTHED)
     weights = np.convolve(once, once)  # along both sides: the root of its square
+    # scores of random sign make a standard normal law of z
     chance = np.sqrt(smooth(grid.astype(float) ** 2)) * (weights**2).sum()
-    return smooth(grid * expected) / np.maximum(chance, 1e-9), (top, left)
+    z = smooth(grid * expected) / np.maximum(chance, 1e-9)
+    amount = np.clip(np.abs(z) / STRONG, 0, 1)[..., None] ** FAINT
+    colours = np.array(GREY) * (1 - amount) + np.where(z[..., None] > 0, BLUE, ORANGE) * amount
+    before = (geometry.size[1], geometry.size[0]) if geometry.size else pixels.shape[:2]
+    picture = draw_squares(np.round(colours).astype(np.uint8), before, top, left)
+    picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if geometry.mirrored else picture
+    return picture.resize(pixels.shape[1::-1], Image.Resampling.NEAREST)
 
 
 def score_before(
@@ -140,8 +128,6 @@ def score_before(
     Returns the scores, where (top, left) the first block begins, the blocks in a row then, and the
     blocks before the first.
     """
-    from PIL import Image
-
     pixels = pixels[:, ::-1] if geometry.mirrored else pixels
     order = "RGB" if geometry.swapped else "BGR"
     if geometry.size:
@@ -170,10 +156,10 @@ def smooth(grid: np.ndarray) -> np.ndarray:
     return average_box(average_box(grid, SMOOTHED), SMOOTHED)
 
 
-def draw_squares(colours: np.ndarray, shape: tuple[int, ...], top: int = 0, left: int = 0) -> Image:
+def draw_squares(
+    colours: np.ndarray, shape: tuple[int, ...], top: int = 0, left: int = 0
+) -> Image.Image:
     """Draw blocks (rows, columns, 3) as squares; grey where there is no whole block."""
-    from PIL import Image
-
     canvas = np.full((*shape[:2], 3), GREY, np.uint8)
     squares = colours.repeat(8, 0).repeat(8, 1)
     canvas[top : top + len(squares), left : left + squares.shape[1]] = squares

@@ -9,12 +9,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from PIL import Image, UnidentifiedImageError
 
 # decoded: 400 MB in Pillow, twice that from WebP and JPEG 2000, and 300 MB as an array
 MAX_PIXELS = 100_000_000
@@ -53,7 +50,7 @@ _LOCK, _SILENCE = threading.Lock(), ExitStack()
 _INSIDE: list[int] = []  # the threads that want warnings off
 
 
-def read_pixels(what: str | os.PathLike[str] | Image | np.ndarray) -> np.ndarray:
+def read_pixels(what: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
     """Read the picture's stored colours as uint8 RGB (H, W, 3).
 
     A mark lives in the stored values, so nothing is applied to them: alpha is dropped and not
@@ -84,13 +81,11 @@ def read_pixels(what: str | os.PathLike[str] | Image | np.ndarray) -> np.ndarray
 
 
 @contextmanager
-def open_picture(what: str | os.PathLike[str] | Image) -> Iterator[Image]:
+def open_picture(what: str | os.PathLike[str] | Image.Image) -> Iterator[Image.Image]:
     """Open a file as a PIL image, not yet decoded, with Pillow's warnings off meanwhile.
 
     A PIL image is passed through and stays open. The errors are those of `read_pixels`.
     """
-    from PIL import Image
-
     with silence_warnings():
         if isinstance(what, Image.Image):
             _refuse_size(_name_picture(what), *what.size)
@@ -106,10 +101,8 @@ def open_picture(what: str | os.PathLike[str] | Image) -> Iterator[Image]:
             yield image
 
 
-def _open_file(path: Path) -> Image:
+def _open_file(path: Path) -> Image.Image:
     """Open an ordinary file that is neither empty nor huge; a pipe could be read for ever."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -154,7 +147,7 @@ def _refuse_size(name: str, width: int, height: int) -> None:
         )
 
 
-def convert_image(image: Image) -> np.ndarray:
+def convert_image(image: Image.Image) -> np.ndarray:
     """Convert a PIL image to uint8 RGB (H, W, 3), in strips: never in memory three times."""
     name = _name_picture(image)
     image = _load_unturned(image, name)
@@ -176,10 +169,8 @@ def convert_image(image: Image) -> np.ndarray:
     return rgb
 
 
-def _load_unturned(image: Image, name: str) -> Image:
+def _load_unturned(image: Image.Image, name: str) -> Image.Image:
     """Decode the picture as it lies in the file: Pillow turns a TIFF by its orientation."""
-    from PIL.Image import Transpose
-
     orientation = image.tag_v2.get(TIFF_ORIENTATION) if hasattr(image, "tag_v2") else None
     try:
         image.load()
@@ -188,10 +179,10 @@ def _load_unturned(image: Image, name: str) -> Image:
             f"{name}: the pixels are damaged or cut off: {shorten_error(error)}"
         ) from error
     turn = TURNED_BACK.get(orientation) if isinstance(orientation, int) else None
-    return image.transpose(Transpose[turn]) if turn else image
+    return image.transpose(Image.Transpose[turn]) if turn else image
 
 
-def _find_scale(image: Image) -> float:
+def _find_scale(image: Image.Image) -> float:
     """Find the factor of a deep grey picture, of range 0..1, 0..255, 0..65535 or its maximum."""
     if image.mode.startswith("I;16"):
         return 1 / 256
@@ -226,7 +217,7 @@ def convert_array(array: np.ndarray) -> np.ndarray:
     return array[:, :, :3] if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)
 
 
-def _name_picture(image: Image) -> str:
+def _name_picture(image: Image.Image) -> str:
     return str(getattr(image, "filename", "") or "the picture given")
 
 

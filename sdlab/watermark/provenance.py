@@ -10,14 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from .opening import open_picture, shorten_error
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 UNSIGNED = "unsigned"
 LONGEST = 1_000_000  # characters of a text that are looked at
@@ -101,7 +99,7 @@ class Mark:
         return f"{self.program} ({self.kind}{'' if self.trust == UNSIGNED else f', {self.trust}'})"
 
 
-def read_marks(what: str | os.PathLike[str] | Image | np.ndarray) -> tuple[Mark, ...]:
+def read_marks(what: str | os.PathLike[str] | Image.Image | np.ndarray) -> tuple[Mark, ...]:
     """Read all that the file claims about its origin; () if it says nothing, as an array does.
 
     Every mark is a claim and no proof: anyone can write, change or remove these texts without
@@ -177,13 +175,11 @@ def _quote(text: str) -> str:
 # EXIF
 
 
-def _read_exif(image: Image) -> Iterator[Mark]:
+def _read_exif(image: Image.Image) -> Iterator[Mark]:
     """Read the maker, the software and the texts in EXIF."""
-    from PIL.Image import Image as AnyImage
-
     try:
         # a PNG's own would first decode the pixels, which may be damaged
-        exif = AnyImage.getexif(image)
+        exif = Image.Image.getexif(image)
         tags = {**exif, **exif.get_ifd(EXIF_IFD)}
         texts = {
             tag: _decode_text(value)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
@@ -160,21 +160,19 @@ def scan(
 # Which files
 
 
-def list_files(paths: Any) -> list[str | None]:
+def list_files(paths: Any) -> Sequence[str | None]:
     """List the files that `paths` names, those of a folder in the order of their names."""
     if isinstance(paths, (str, os.PathLike)):
-        paths = os.path.expanduser(paths)
-        if os.path.isdir(paths):
-            return list(walk_pictures(Path(paths)))
-        if os.path.exists(paths):
-            return [os.fspath(paths)]
-        matching = (
-            glob.iglob(os.fspath(paths), recursive=True) if glob.has_magic(os.fspath(paths)) else ()
-        )
-        if found := sorted(name for name in matching if not os.path.isdir(name)):
+        name = os.fspath(os.path.expanduser(paths))
+        if os.path.isdir(name):
+            return list(walk_pictures(Path(name)))
+        if os.path.exists(name):
+            return [name]
+        matching = glob.iglob(name, recursive=True) if glob.has_magic(name) else ()
+        if found := sorted(file for file in matching if not os.path.isdir(file)):
             return found
         raise FileNotFoundError(
-            f"{os.fspath(paths)}: there is no such folder or file; name a folder, a pattern such as"
+            f"{name}: there is no such folder or file; name a folder, a pattern such as"
             " 'pictures/**/*.png', or a list of files"
         )
     if isinstance(paths, bytes) or not isinstance(paths, Iterable):
@@ -264,7 +262,7 @@ def read_row(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def make_empty_row(file: str | None) -> dict[str, Any]:
-    """Make a row of the path alone, its bytes that are no text escaped: pandas cannot hold them."""
+    # bytes that are no text are escaped: pandas cannot hold them
     path = file and file.encode("utf-8", "backslashreplace").decode()
     return dict.fromkeys(COLUMNS) | {"path": path}
 
@@ -297,10 +295,8 @@ def count_processes(files: int, search: str, asked: int | None) -> int:
         return min(asked, max(files, 1))
     if files <= FEW.get(search, 4):
         return 1
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return min(cores, files)
+    mine = hasattr(os, "sched_getaffinity")  # cores that this process may use
+    return min(len(os.sched_getaffinity(0)) if mine else os.cpu_count() or 1, files)
 
 
 class ScanProgress(Progress):
@@ -312,7 +308,6 @@ class ScanProgress(Progress):
         self.count_step(0, 0, 1)  # it begins at once
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Count a file."""
         self.count_computed(1)
         self.count_saved()
         self.marked += bool(row["detected"])
@@ -394,8 +389,7 @@ class Worker:
     def stop(self) -> None:
         """End the process at once, and start no other."""
         with self.lock:
-            self.stopped = True
-            process = self.process
+            self.stopped, process = True, self.process
         if process:
             kill_process(process)
 

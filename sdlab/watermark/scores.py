@@ -78,14 +78,13 @@ def compute_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
     signed = stack_coefficients(averages[len(averages) // 2])  # of U
     value, sign = np.abs(signed[1:]), np.where(signed[1:] < 0, np.float32(-1), np.float32(1))
     first, second = find_two_largest(value)
-    turn = np.where(
-        (signed[1:] == -first).any(0), np.float32(-1), np.float32(1)
-    )  # sign of the largest
+    # the sign of the largest
+    turn = np.where((signed[1:] == -first).any(0), np.float32(-1), np.float32(1))
     excess = subtract_prediction(averages)
     patch = gather_surroundings(excess.reshape(4, 4, *first.shape))
-    sharp = (patch[2:6, 2:6] * np.float32(9 / 8) - sum_3x3(patch) * np.float32(1 / 8)).reshape(
-        excess.shape
-    )  # from 8 neighbours
+    # how far each stands out from its 8 neighbours
+    sharp = patch[2:6, 2:6] * np.float32(9 / 8) - sum_3x3(patch) * np.float32(1 / 8)
+    sharp = sharp.reshape(excess.shape)
     scale, sharp_scale = estimate_spread(excess), estimate_spread(sharp)
     near = np.maximum(1 - (first - value) / 27, 0)
 
@@ -96,18 +95,20 @@ def compute_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
     features[64:84] = np.clip(gather_ring(excess) * unit, -4, 4)
     features[84:99] = around[2:6, 2:6].reshape(excess.shape)[1:] * near * (sign * turn)
     features[99:114] = near
-    features[114] = compute_likelihood_ratio(value, sign * sharp[1:], sharp_scale, first, second)
-    features[115] = first % STEP / 18 - 1
-    features[116] = second % STEP / 18 - 1
-    features[117] = np.minimum(first - second, 27) / 27
-    features[118] = np.log(scale)
-    features[119] = np.minimum(first / 72, 1)
-    features[120] = arithmetic == "float32"
-    features[121] = (
-        np.abs(np.abs(first % STEP - 18) - 9).mean() / 9 - 0.5
-    )  # -0.5 if all residues are 9 or 27
-    features[122] = np.log(sharp_scale).mean()
-    features[123] = np.log(sharp_scale / scale).mean()
+    whole = (
+        compute_likelihood_ratio(value, sign * sharp[1:], sharp_scale, first, second),
+        first % STEP / 18 - 1,
+        second % STEP / 18 - 1,
+        np.minimum(first - second, 27) / 27,
+        np.log(scale),
+        np.minimum(first / 72, 1),
+        arithmetic == "float32",
+        np.abs(np.abs(first % STEP - 18) - 9).mean() / 9 - 0.5,  # -0.5: all residues are 9 or 27
+        np.log(sharp_scale).mean(),
+        np.log(sharp_scale / scale).mean(),
+    )
+    for i, feature in enumerate(whole, 114):
+        features[i] = feature
     return features.reshape(N_FEATURES, -1)
 
 
@@ -160,8 +161,7 @@ def gather_ring(coefficients: np.ndarray) -> np.ndarray:
     return np.concatenate([cells[0], cells[1:5, 0], cells[1:5, 5], cells[5]])
 
 
-def estimate_spread(coefficients: np.ndarray) -> np.ndarray:
-    """Estimate the scale of a logistic law from the 3x3 blocks around, (rows, columns)."""
+def estimate_spread(coefficients: np.ndarray) -> np.ndarray:  # of a logistic law, in 3x3 blocks
     return average_box(np.abs(coefficients).sum(0), 3) * np.float32(0.7 / 16) + np.float32(0.5)
 
 

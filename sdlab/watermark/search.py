@@ -12,9 +12,9 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from .dwtdct import MIN_AREA
 from .payloads import Payload
@@ -364,8 +364,6 @@ def place_resized(
     image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
 ) -> dict[str, Place]:
     """Place every payload at each size before resizing; {} if no usual size fits."""
-    from PIL import Image
-
     sizes = weigh_sizes(image.shape[1], image.shape[0])
     found: dict[str, Place] = {}
     if not sizes:
@@ -389,10 +387,10 @@ def place_resized(
     return found
 
 
-def score_resized(planes: list[Any], size: tuple[int, int], of: list[str]) -> dict[str, np.ndarray]:
+def score_resized(
+    planes: list[Image.Image], size: tuple[int, int], of: list[str]
+) -> dict[str, np.ndarray]:
     """Score the blocks of each arithmetic at another size, from Y, U and V as PIL images."""
-    from PIL import Image
-
     y, u, v = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in planes)
     shift = np.float32(127.5)  # between the centres of U and V in float32 and in uint8
     return {
@@ -403,8 +401,6 @@ def score_resized(planes: list[Any], size: tuple[int, int], of: list[str]) -> di
 
 def reduce_large(image: np.ndarray) -> np.ndarray:
     """Reduce a picture that is larger than all sizes of interest, to twice their pixels."""
-    from PIL import Image
-
     factor = math.sqrt(MOST_AS_IS / (image.shape[0] * image.shape[1]))
     if factor >= 1:
         return image

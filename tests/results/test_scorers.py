@@ -9,7 +9,7 @@ from PIL import Image
 
 from sdlab import measure
 from sdlab.tiny.scenes import paint_background
-from sdlab.tiny.sprites import sprite
+from sdlab.tiny.sprites import draw_sprite
 
 
 def draw(*placed, ground="blue"):
@@ -18,7 +18,7 @@ def draw(*placed, ground="blue"):
         "RGBA"
     )
     for name, x, y, side in placed:
-        picture.alpha_composite(sprite(name, side), (x, y))
+        picture.alpha_composite(draw_sprite(name, side), (x, y))
     return picture.convert("RGB")
 
 
