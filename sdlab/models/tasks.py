@@ -58,6 +58,8 @@ class Task:
         the size follows from the image's, and the native one does not matter.
     encodes : bool
         A VAE reads the image before denoising.
+    predictions : int
+        How many the network makes for a picture in each step.
     start : str
         What begins the denoising: the method of `render.start.Conditions` of that name, behind an
         underscore. "" if the task runs in diffusers' own pipeline, a cell at a time.
@@ -75,6 +77,7 @@ class Task:
     scheduler: str = ""
     enlarges: Callable[[int], Enlarging] | None = None
     encodes: bool = True
+    predictions: int = 2
     start: str = ""
 
     @property

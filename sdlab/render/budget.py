@@ -36,6 +36,7 @@ from ..models.pipeline import (
     unload,
 )
 from ..models.resolve import Native, native, resolve
+from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
 from .options import Options
 from .plan import list_requests
@@ -72,6 +73,8 @@ class Sizes:
         Channels of the first blocks, which work on the largest pictures.
     factor : int
         Pixels of a picture to one of its latents.
+    predictions : int
+        Rows of a picture in a call of the UNet.
     """
 
     weights: int
@@ -80,6 +83,7 @@ class Sizes:
     unet_width: int
     vae_width: int
     factor: int
+    predictions: int = 2
 
 
 def read_sizes(model: Model) -> Sizes:
@@ -94,16 +98,16 @@ def _sizes(path: Path, config: Path, changed: int) -> Sizes:
 
 def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
     """Sums up the tensors of the parts, with the widths that the folder of JSON files states."""
-    unet, vae = (
-        read_json(config / part / "config.json")["block_out_channels"] for part in ("unet", "vae")
-    )
+    network, vae = (read_json(config / part / "config.json") for part in ("unet", "vae"))
+    kind = read_json(config / "model_index.json").get("_class_name", "")
     return Sizes(
         sum(map(sum, parts.values())),
         sum(parts["text_encoder"]),
         max(parts["unet"]),
-        unet[0],
-        vae[0],
-        2 ** (len(vae) - 1),
+        network["block_out_channels"][0],
+        vae["block_out_channels"][0],
+        2 ** (len(vae["block_out_channels"]) - 1),
+        max(task.predictions for task in find_tasks(network["in_channels"], kind)),
     )
 
 
@@ -145,7 +149,7 @@ def estimate_bytes(
     and for a whole run 0.9 to 1.1 times its peak.
     """
     level, number = LEVELS[memory], BYTES[dtype]
-    rows = 1 if level.alone else 2 * cells
+    rows = 1 if level.alone else own.predictions * cells
     unet = (
         rows * (height // own.factor) * (width // own.factor) * UNET_HELD * own.unet_width
         + own.largest
