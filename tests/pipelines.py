@@ -190,3 +190,17 @@ def write_latent_upscaler(folder):
         ),
     ).save_pretrained(folder)
     return folder
+
+
+def write_edit(folder, **more):
+    """A StableDiffusionInstructPix2PixPipeline, whose UNet sees the latents of a picture, too."""
+    from diffusers import PNDMScheduler, StableDiffusionInstructPix2PixPipeline
+
+    StableDiffusionInstructPix2PixPipeline(
+        *parts(folder, 8, **more),
+        scheduler=PNDMScheduler(skip_prk_steps=True, **NOISE),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+    return folder

@@ -385,6 +385,18 @@ MODELS: dict[str, Model] = {
         num_inference_steps=75,
         trained_on="a part of LAION-2B of large pictures",
     ),
+    "instruct-pix2pix": Model(
+        title="InstructPix2Pix: Stable Diffusion 1.5 that edits a picture by instruction",
+        hub="timbrooks/instruct-pix2pix",
+        task="edit",
+        text_encoder=V1_TEXT,
+        licence="MIT; the weights that it was made of are under CreativeML Open RAIL-M",
+        native_size=512,
+        prediction_type="epsilon",
+        num_inference_steps=100,
+        source=f"{CARD}; arXiv 2211.09800",
+        trained_on="1.5, then 454,445 edits that GPT-3 wrote and Stable Diffusion drew",
+    ),
     "sd-turbo": Model(
         title="SD-Turbo: 2.1 distilled to one to four steps",
         hub="stabilityai/sd-turbo",

@@ -143,6 +143,17 @@ TASKS = {  # of the tasks of one model, those with more pictures come later
         scheduler="EulerDiscreteScheduler",
         enlarges=lambda factor: Enlarging(2, 64, 32),
     ),
+    "edit": Task(
+        pipeline="StableDiffusionInstructPix2PixPipeline",
+        channels=(8,),
+        by_class=True,
+        title="a model that follows instructions (InstructPix2Pix)",
+        needs=("image",),
+        takes=("image_guidance_scale",),
+        native={"image_guidance_scale": 1.5},
+        predictions=3,
+        start="beside_picture",
+    ),
 }
 NOT_RUN = {8: "made for following instructions (InstructPix2Pix)"}  # channels: such a model
 

@@ -83,6 +83,9 @@ class Request:
         more. At most what the model has learned, 350 for the x4 upscaler, which makes a picture of
         four times the input's height and width. The x2 upscaler of latents has none; it makes twice
         the height and width of pictures whose sides are multiples of 32, from 64.
+    image_guidance_scale : float, optional
+        0 to 1000, natively 1.5: how close an edit by instruction stays to `image`. The prompt is the
+        instruction, and `guidance_scale` how strictly it is followed (arXiv 2211.09800).
     vae : str, optional
         Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or
         another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, or a
@@ -271,6 +274,15 @@ class Request:
         goes_with="a x4 upscaler, such as 'sd-x4-upscaler'",
         fold=INPUTS,
         pace=2,
+    )
+    image_guidance_scale: float | None = declare(
+        None,
+        "real",
+        greatest=1000.0,
+        a1111=("Image CFG scale",),
+        goes_with="a model that follows instructions, such as 'instruct-pix2pix'",
+        hint="How close an edit by instruction stays to the image. Empty: 1.5.",
+        fold=INPUTS,
     )
     vae: str | None = declare(
         None,

@@ -248,8 +248,8 @@ def denoise(
     for i, t in enumerate(timesteps):
         on_step(i, len(timesteps), clean)
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
-        without, with_text = predict(unet, scaled, t, text, start)
-        guided = without + weight * (with_text - without)
+        begun, without, with_text = predict(unet, scaled, t, text, start)
+        guided = begun + weight * (with_text - without)
         if any(guidance_rescale):
             guided = rescale_guided(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
@@ -261,8 +261,12 @@ def denoise(
 
 def predict(
     unet: Any, scaled: torch.Tensor, t: Any, text: torch.Tensor, start: Start
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Predicts without and with the prompt, each (B, C, H, W), float32, in one call of the UNet.
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Predicts without and with the prompt in one call of the UNet, (B, C, H, W), float32.
+
+    What the prompt's direction is added to comes first: the prediction without the prompt, or, of a
+    task with a weight for its picture, that prediction guided away from one without the picture
+    (arXiv 2211.09800, equation 3).
 
     Parameters
     ----------
@@ -274,15 +278,17 @@ def predict(
     seen = [] if start.channels is None else [start.channels.to(unet.dtype)]
     given = torch.cat([scaled, *seen], dim=1)  # (B, C + c, H, W)
     labels = None if start.labels is None else torch.cat([start.labels] * 2)
+    rows = [given, given]
+    if start.image_weight is not None:
+        rows.insert(0, torch.cat([scaled, *map(torch.zeros_like, seen)], dim=1))
+        text = torch.cat([text[: len(scaled)], text])  # (3 B, tokens, width)
     predicted = unet(
-        torch.cat([given, given]),
-        t,
-        encoder_hidden_states=text,
-        class_labels=labels,
-        return_dict=False,
+        torch.cat(rows), t, encoder_hidden_states=text, class_labels=labels, return_dict=False
     )[0]
-    without, with_text = predicted.float().chunk(2)
-    return without, with_text
+    *blind, without, with_text = predicted.float().chunk(len(rows))
+    if start.image_weight is None:
+        return without, without, with_text
+    return blind[0] + start.image_weight * (without - blind[0]), without, with_text
 
 
 def list_extra(

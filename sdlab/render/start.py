@@ -52,6 +52,7 @@ class Start:
     timesteps: torch.Tensor
     channels: torch.Tensor | None = None  # (B, c, h, w), behind the latents
     labels: torch.Tensor | None = None  # (B,), whole numbers
+    image_weight: torch.Tensor | None = None  # (B, 1, 1, 1), of seeing `channels` at all
     outside: Outside | None = None
 
 
@@ -141,6 +142,17 @@ class Conditions:
         if sees:
             return Start(latents, timesteps, torch.cat([mask, masked], dim=1))
         return Start(latents, timesteps, outside=Outside(known, noise, mask))
+
+    def _beside_picture(
+        self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
+    ) -> Start:
+        """Puts the picture's latents, neither sampled nor scaled, beside noise (arXiv 2211.09800)."""
+        start = self._from_noise(cells, scheduler, generators, steps)
+        known = torch.cat(
+            [self._moments(cell).chunk(2, dim=1)[0] for cell in cells]
+        )  # (B, C, h, w)
+        weights = torch.tensor([cell.image_guidance_scale for cell in cells], device=known.device)
+        return Start(start.latents, start.timesteps, known, image_weight=weights.view(-1, 1, 1, 1))
 
     def _enlarging(
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
