@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from .render.plan import preview
     from .results.attacks import ATTACKS, robustness
     from .results.grid import image_grid
+    from .results.pairs import pair
     from .results.probes import PROBES, measure
     from .results.report import write_report
+    from .results.stats import sign_test
     from .store.store import Store
     from .watermark import detect_watermark
 
@@ -35,7 +37,9 @@ _ROOMS = {
     "render.budget": ("estimate",),
     "render.job": ("Job", "run"),
     "render.plan": ("preview",),
+    "results.pairs": ("pair",),
     "results.probes": ("PROBES", "measure"),
+    "results.stats": ("sign_test",),
     "results.attacks": ("ATTACKS", "robustness"),
     "results.grid": ("image_grid",),
     "results.report": ("write_report",),
@@ -56,10 +60,12 @@ __all__ = [
     "estimate",
     "image_grid",
     "measure",
+    "pair",
     "preview",
     "resolve",
     "robustness",
     "run",
+    "sign_test",
     "sweep",
     "write_report",
 ]

@@ -21,10 +21,40 @@ def test_a_notebook_asks_one_question_and_defines_nothing(path):
     assert first_code.metadata.tags == ["parameters"] and 10 <= len(nb.cells) <= 16
     for cell in nb.cells:
         if cell.cell_type == "code":
-            assert not any(
-                isinstance(node, (ast.FunctionDef, ast.ClassDef))
-                for node in ast.walk(ast.parse(cell.source))
-            )
+            nodes = list(ast.walk(ast.parse(cell.source)))
+            assert not any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for node in nodes)
+            assert len(cell.source.splitlines()) <= 12
+
+
+@by_name
+def test_a_notebook_imports_public_names_alone(path):
+    for cell in nbformat.read(path, as_version=4).cells:
+        for node in ast.walk(ast.parse(cell.source if cell.cell_type == "code" else "")):
+            modules = [alias.name for alias in getattr(node, "names", ())]
+            if isinstance(node, ast.ImportFrom):
+                modules = [node.module]
+            ours = {name for name in modules if name.split(".")[0] == "sdlab"}
+            assert ours <= {"sdlab", "sdlab.widgets", "sdlab.watermark"}
+
+
+WIDGETS = ("SweepForm", "SeedGrid", "Compare", "WatermarkInspector")
+
+
+@by_name
+def test_what_a_widget_holds_is_the_input_of_a_later_cell(path):
+    cells = [c.source for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    shown = {
+        node.targets[0].id: number
+        for number, source in enumerate(cells)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and getattr(node.value.func, "id", "") in WIDGETS
+    }
+    made = sum(source.count(f"{name}(") for source in cells for name in WIDGETS)
+    assert made == len(shown) and (made or path.stem == "06_small_machines")
+    for name, number in shown.items():
+        assert any(f"{name}.value" in source for source in cells[number + 1 :])
 
 
 @by_name

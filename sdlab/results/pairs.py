@@ -104,6 +104,12 @@ class Pairing:
         }
         return left[shared].reset_index(drop=True).assign(**own)
 
+    @property
+    def differences(self) -> pd.DataFrame:
+        """What changes between the two sides beside the column itself, in plain words."""
+        names = ["what", format_value(self.left), format_value(self.right)]
+        return pd.DataFrame(list_differences(self), columns=names)
+
 
 def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> Pairing:
     """Pairs the rows that agree in all else: in every field but those that follow `by`.

@@ -9,6 +9,7 @@ import importlib
 _API = {
     "embed_watermark": "dwtdct",
     "decode_watermark": "dwtdct",
+    "read_residues": "dwtdct",
     "detect_watermark": "detector",
     "read_unknown": "detector",
     "scan": "scanning",
