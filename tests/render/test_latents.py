@@ -159,15 +159,14 @@ def test_a_picture_whose_latents_are_damaged_is_denoised_again(
 
 
 def test_pictures_made_from_pictures_share_no_latents(cells, random_v1):
-    from sdlab.models.resolve import native, resolve
-    from sdlab.render.latents import denoised_key
+    from sdlab.models.resolve import key_of_latents, native, resolve
 
     own = native(str(random_v1))
     plain, other = (resolve(cell) for cell in (cells[0], cells[3]))
     assert (
-        denoised_key(plain, own)
-        == denoised_key(other, own)
+        key_of_latents(plain, own)
+        == key_of_latents(other, own)
         == resolve(plain).key
         != resolve(other).key
     )
-    assert denoised_key(dataclasses.replace(plain, image="0" * 32), own) is None
+    assert key_of_latents(dataclasses.replace(plain, image="0" * 32), own) is None
