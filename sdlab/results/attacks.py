@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 import os
@@ -10,15 +9,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..errors import suggest
 from ..progress import Progress, display
-from ..watermark.detector import detect_watermark
+from ..watermark.detector import Finding, detect_watermark
 from ..watermark.dwtdct import MIN_AREA, embed_watermark
 from ..watermark.opening import read_pixels
-from ..watermark.payloads import Payload, find_payload
+from ..watermark.payloads import Payload, find_payload, require_known
 from . import changes
 from .stats import share_interval
 
@@ -61,18 +61,19 @@ class Attack:
         taken: Iterable[str] = ()
         with suppress(ValueError):  # some functions written in C do not tell
             taken = inspect.signature(self.change).parameters
-        own = {"seed": seed, "model": model}
-        own = {name: value for name, value in own.items() if name in taken}
+        given = {"seed": seed, "model": model}
+        own = {name: value for name, value in given.items() if name in taken}
         result = self.change(image, *([] if self.strength is None else [self.strength]), **own)
         try:
             return np.ascontiguousarray(read_pixels(result))
         except (TypeError, ValueError, OSError) as error:
-            given = f"a {type(result).__name__}"
-            if isinstance(result, np.ndarray):
-                given = f"an array {result.shape} of {result.dtype}"
-            raise TypeError(
-                f"attack {self.name!r} gives no picture, but {given}: {error}"
-            ) from None
+            array = isinstance(result, np.ndarray)
+            what = (
+                f"an array {result.shape} of {result.dtype}"
+                if array
+                else f"a {type(result).__name__}"
+            )
+            raise TypeError(f"attack {self.name!r} gives no picture, but {what}: {error}") from None
 
 
 ATTACKS: dict[str, Callable[..., Any]] = {
@@ -152,8 +153,7 @@ def robustness(
     """
     import pandas
 
-    if search not in SEARCHES:
-        raise ValueError(f"search={search!r} is not one of {', '.join(SEARCHES)}")
+    require_known("search", search, SEARCHES)
     payload, table, given = find_payload(payload), choose_attacks(attacks), list_images(images)
     for number, image in enumerate(given):  # a bad one is told at once, and not after an hour
         read_unmarked(image, number)
@@ -167,48 +167,30 @@ def robustness(
         changed = table[name](marked, seed=own_seed, model=model)
         look = table[name].search or ("none" if changed.shape == marked.shape else "all")
         look = look if search == "auto" else search
-        trials[name].append(try_detectors(changed, payload, look, false_positive_rate, begun))
+        (found,) = detect_watermark(
+            changed, payload, search=look, false_positive_rate=false_positive_rate
+        ).findings
+        trials[name].append(Trial(look, found, time.perf_counter() - begun))
     return pandas.DataFrame(
         [summarise_trials(name, table[name], found) for name, found in trials.items()]
     )
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What was found in a marked picture after an attack; NaN if it was too small to be tested."""
+class Trial(NamedTuple):
+    """What was found in a marked picture after an attack."""
 
     search: str
-    detected: bool
-    official: bool
-    log10_p: float
-    agreement: float
+    finding: Finding
     seconds: float
-
-
-def try_detectors(
-    changed: np.ndarray, payload: Payload, search: str, false_positive_rate: float, begun: float
-) -> Trial:
-    """Look for the mark in a changed picture, in both ways."""
-    (found,) = detect_watermark(
-        changed, payload, search=search, false_positive_rate=false_positive_rate
-    ).findings
-    return Trial(
-        search,
-        found.detected,
-        bool(found.official),
-        found.log10_p,
-        found.agreement,
-        time.perf_counter() - begun,
-    )
 
 
 def summarise_trials(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
     """Summarise trials as a row of the frame: shares and middles over the pictures."""
-    n = len(trials)
-    detected, official = sum(t.detected for t in trials), sum(t.official for t in trials)
+    n, found = len(trials), [trial.finding for trial in trials]
+    detected, official = sum(f.detected for f in found), sum(bool(f.official) for f in found)
     low, high = share_interval(detected, n)
     official_low, official_high = share_interval(official, n)
-    tested = [t for t in trials if not math.isnan(t.log10_p)]
+    tested = [f for f in found if f.tested]  # the others are too small
     return {
         "attack": name,
         "kind": attack.kind,
@@ -218,8 +200,8 @@ def summarise_trials(name: str, attack: Attack, trials: list[Trial]) -> dict[str
         "detected": detected / n,
         "low": low,
         "high": high,
-        "log10_p": float(np.median([t.log10_p for t in tested])) if tested else math.nan,
-        "agreement": float(np.mean([t.agreement for t in tested])) if tested else math.nan,
+        "log10_p": float(np.median([f.log10_p for f in tested])) if tested else math.nan,
+        "agreement": float(np.mean([f.agreement for f in tested])) if tested else math.nan,
         "official": official / n,
         "official_low": official_low,
         "official_high": official_high,
@@ -238,9 +220,8 @@ def choose_attacks(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dic
                 name: attack for name, attack in known.items() if wanted in (name, attack.kind)
             }
             if not found:
-                near = difflib.get_close_matches(str(wanted), known, 1)
                 raise ValueError(
-                    f"unknown attack {wanted!r}{f'; did you mean {near[0]!r}?' if near else ';'}"
+                    f"unknown attack {wanted!r}{suggest(str(wanted), known)}"
                     f" ATTACKS has {', '.join(known)}; a function of your own goes into a mapping:"
                     " {'mine': function}"
                 )

@@ -6,6 +6,7 @@ import io
 from typing import Any
 
 import numpy as np
+from PIL import Image, ImageFilter
 
 
 def keep(image: np.ndarray) -> np.ndarray:
@@ -14,8 +15,6 @@ def keep(image: np.ndarray) -> np.ndarray:
 
 def save_lossy(image: np.ndarray, quality: float, form: str = "JPEG", **options: Any) -> np.ndarray:
     """Save in a lossy format with Pillow, and read it again."""
-    from PIL import Image
-
     file = io.BytesIO()
     Image.fromarray(image).save(file, form, quality=int(quality), **options)
     return np.asarray(Image.open(file).convert("RGB"))
@@ -36,8 +35,6 @@ def save_webp(image: np.ndarray, quality: float) -> np.ndarray:
 
 def resize(image: np.ndarray, factor: float) -> np.ndarray:
     """Resize by Lanczos' filter, both sides rounded to whole pixels."""
-    from PIL import Image
-
     height, width = image.shape[:2]
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
@@ -59,8 +56,6 @@ def crop_share(image: np.ndarray, percent: float) -> np.ndarray:
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
     """Blur by Pillow's GaussianBlur of that standard deviation, repeated box filters."""
-    from PIL import Image, ImageFilter
-
     return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(sigma)))
 
 
@@ -118,7 +113,6 @@ def pass_through_vae(image: np.ndarray, model: str) -> np.ndarray:
 def run_img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np.ndarray:
     """Redraw by diffusers' img2img pipeline: no prompt, the model's own scheduler and steps."""
     import torch
-    from PIL import Image
 
     from ..models.resolve import find
 
