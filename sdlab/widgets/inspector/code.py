@@ -26,12 +26,7 @@ def write_inspection(
     """Writes Python that gives the chosen picture's answer, then those of all."""
     if not pictures:
         return "# no picture was given yet"
-    asked, imported = (
-        write_payloads(payloads) + (f", false_positive_rate={rate!r}" if rate != 1e-6 else ""),
-        "",
-    )
-    if "Payload(" in asked:
-        imported = "from sdlab.watermark import Payload\n"
+    asked = write_payloads(payloads) + (f", false_positive_rate={rate!r}" if rate != 1e-6 else "")
     parts = []
     if 0 <= chosen < len(pictures) and pictures[chosen].source is not None:
         picture = pictures[chosen]
@@ -39,10 +34,10 @@ def write_inspection(
         parts.append(f"detect_watermark({write_source(picture, chosen)}{asked}{how})\n")
     if len(pictures) > 1:
         parts += list_calls(pictures, asked, search, frame)
-    names = "from sdlab import detect_watermark\n" + (
-        "from sdlab.watermark import scan\n" if "scan(" in "".join(parts) else ""
-    )
-    return names + imported + "\n" + "\n".join(parts)
+    imports = "from sdlab import detect_watermark\n"
+    imports += "from sdlab.watermark import scan\n" * ("scan(" in "".join(parts))
+    imports += "from sdlab.watermark import Payload\n" * ("Payload(" in asked)
+    return imports + "\n" + "\n".join(parts)
 
 
 def list_calls(
@@ -53,10 +48,9 @@ def list_calls(
         pick_search(picture, search) for picture in pictures if picture.source is not None
     )
     if (
-        frame is not None
-        and len(frame) == len(pictures)
-        and len(searches) == 1
-        and is_of_run(frame)
+        (frame is not None and len(frame) == len(pictures) and len(searches) == 1)
+        and {"key", *FIELDS} <= {*frame.columns}
+        and None not in values(frame, "prompt")
     ):
         return [f'{results_code(frame)}scan(results["path"]{asked}{write_search(*searches)})\n']
     parts = []
@@ -80,11 +74,6 @@ def list_calls(
             f" {given}]\n"
         )
     return parts
-
-
-def is_of_run(frame: pd.DataFrame) -> bool:
-    """Tells a frame of `run`, whose recipes are known."""
-    return {"key", *FIELDS} <= set(frame.columns) and None not in values(frame, "prompt")
 
 
 def pick_search(picture: Picture, default: str) -> str:
