@@ -1,10 +1,10 @@
-# make demo: the main job, headless; make lab: JupyterLab; make test: all tests, those in a browser too where there is a Chromium.
-# Each sets up .venv by itself.
+# make demo: the main job, headless; make lab: JupyterLab; make test: all tests, those in a browser too where there is a
+# Chromium; make check: lint, layout and types. Each sets up .venv by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/installed
 
-.PHONY: demo lab test screenshots benchmarks watermarks clean
+.PHONY: demo lab test check screenshots benchmarks watermarks clean
 
 demo: $(READY)
 	@mkdir -p demo && cp notebooks/00_start_here.ipynb demo/
@@ -18,6 +18,11 @@ lab: $(READY)
 
 test: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 screenshots: $(READY)  # of the widgets, in both themes, into build/screenshots
 	$(BIN)/python tests/screenshots.py

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .models.resolve import resolve
     from .recipe.request import Request
     from .recipe.sweep import sweep
+    from .render.budget import estimate
     from .render.job import Job, run
     from .render.plan import preview
     from .results.attacks import ATTACKS, robustness
@@ -31,6 +32,7 @@ _ROOMS = {
     "models.catalogue": ("MODELS", "Model"),
     "models.resolve": ("resolve",),
     "store.store": ("Store",),
+    "render.budget": ("estimate",),
     "render.job": ("Job", "run"),
     "render.plan": ("preview",),
     "results.probes": ("PROBES", "measure"),
@@ -51,6 +53,7 @@ __all__ = [
     "Request",
     "Store",
     "detect_watermark",
+    "estimate",
     "image_grid",
     "measure",
     "preview",

@@ -1,11 +1,12 @@
-"""Pictures that a request begins with: opened safely, brought to one form, and named by their content.
+"""Any picture: opened safely, brought to one form, named by its content, and made small.
 
-A name is a text of 32 hexadecimal digits. It leads to its picture as long as some request, or a store
-that has the picture, is in memory.
+A name is a text of 32 hexadecimal digits. It leads to its picture as long as some request, or a
+store that has the picture, is in memory.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import hashlib
 import io
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PICTURES = ("image", "mask_image", "depth_map")  # the fields of a request, in this order
 HASH = re.compile("[0-9a-f]{32}")
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+SMALL_SIDE = 128  # pixels; a picture up to this size is shown exactly
 DEEP = ("I", "F")  # Pillow's modes of more than 8 bits begin so
 GIVE = (
     "give the path of a picture, a PIL image, a NumPy array of uint8 (height, width, 3) or (height,"
@@ -52,7 +54,7 @@ class Picture(str):
 
     @functools.cached_property
     def size(self) -> tuple[int, int]:
-        """(width, height)"""
+        """(width, height) in pixels."""
         with self.open() as image:
             return image.size
 
@@ -61,7 +63,7 @@ _known: WeakValueDictionary[str, Picture] = WeakValueDictionary()
 
 
 def hash_pixels(image: Image) -> str:
-    """Takes 32 hexadecimal digits over size and raw bytes: equal for identical pictures of a mode."""
+    """Computes 32 hexadecimal digits, which are equal for identical pictures of one mode."""
     content = f"{image.width}x{image.height} ".encode() + image.tobytes()
     return hashlib.sha256(content).hexdigest()[:32]
 
@@ -100,26 +102,24 @@ def name_picture(field: str, given: Any) -> str:
 
 
 def open_input(name: str, given: Any) -> Image:
-    """The picture in memory, upright, whatever it was given as."""
+    """Opens a picture upright, whatever it was given as."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     said = f"{name}={str(given)!r:.120}"
     try:
         if isinstance(given, (str, os.PathLike)):
             given = Image.open(require_place(said, given))
-        image = given if isinstance(given, Image.Image) else picture_of_array(name, given)
-        if (
-            getattr(image, "n_frames", 1) > 1 and image.format != "MPO"
-        ):  # a telephone's photo with a second view
+        image = given if isinstance(given, Image.Image) else read_array(name, given)
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":  # a telephone's photo with a second view
             raise ValueError(
-                f"{said} has {image.n_frames} frames; choose one: picture.seek(0), then"
+                f"{said} has {frames} frames; choose one: picture.seek(0), then"
                 f" {name}=picture.copy()"
             )
         return ImageOps.exif_transpose(image)
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"{said}: there is no such file, seen from {os.getcwd()}; {GIVE}"
-        ) from None
+        text = f"{said}: there is no such file, seen from {os.getcwd()}; {GIVE}"
+        raise FileNotFoundError(text) from None
     except AssertionError:  # Pillow's own, bare
         raise ValueError(
             f"{said}: this picture's file is closed; give its path, or picture.copy() of an"
@@ -132,7 +132,7 @@ def open_input(name: str, given: Any) -> Image:
 
 
 def require_place(said: str, given: str | os.PathLike[str]) -> Path:
-    """The path of what may be a picture; an error for what is none, which begins with `said`."""
+    """Gives the path of what may be a picture; else an error that begins with `said`."""
     if not str(given).strip():
         raise ValueError(f"{said} names no file; None is for no picture")
     if ELSEWHERE.match(str(given)):
@@ -144,8 +144,8 @@ def require_place(said: str, given: str | os.PathLike[str]) -> Path:
     return place
 
 
-def picture_of_array(name: str, given: Any) -> Image:
-    """A NumPy array of whole numbers 0..255, or of True and False, as a picture."""
+def read_array(name: str, given: Any) -> Image:
+    """Makes a picture of a NumPy array of whole numbers 0..255, or of True and False."""
     import numpy as np
     from PIL import Image
 
@@ -153,11 +153,9 @@ def picture_of_array(name: str, given: Any) -> Image:
         raise TypeError(f"{name}={given!r:.80} is a {type(given).__name__}; {GIVE}")
     right = given.ndim == 2 or (given.ndim == 3 and given.shape[2] in (3, 4))
     if given.dtype not in (np.uint8, bool) or not right or not given.size:
-        eight = (
-            "(array // 256).astype('uint8')"
-            if given.dtype == np.uint16
-            else ("(255 * array).round().astype('uint8') of numbers from 0 to 1")
-        )
+        deep = given.dtype == np.uint16
+        reals = "(255 * array).round().astype('uint8') of numbers from 0 to 1"
+        eight = "(array // 256).astype('uint8')" if deep else reals
         raise TypeError(
             f"{name} is an array of {given.dtype} {given.shape}; give uint8 (height, width, 3) or"
             f" (height, width), such as {eight}"
@@ -166,25 +164,22 @@ def picture_of_array(name: str, given: Any) -> Image:
 
 
 def flatten_picture(name: str, image: Image) -> Image:
-    """The picture as it counts: RGB, or grey for masks and depth maps."""
+    """Makes the picture as it counts: RGB, or grey for masks and depth maps."""
     from PIL import Image
 
     if image.mode[0] in DEEP:
         image = spread_levels(name, image)
-    if (
-        image.mode in ("LA", "PA", "La", "RGBa")
-        or "transparency" in image.info
-        or image.mode == "RGBA"
-    ):
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(
-            Image.new("RGBA", image.size, "white" if name == "image" else "black"), image
-        )
+    if image.mode in ("LA", "PA", "La", "RGBa", "RGBA") or "transparency" in image.info:
+        ground = Image.new("RGBA", image.size, "white" if name == "image" else "black")
+        image = Image.alpha_composite(ground, image.convert("RGBA"))
     return image.convert("RGB" if name == "image" else "L")
 
 
 def spread_levels(name: str, image: Image) -> Image:
-    """A depth map of many bits as 0..255, least to greatest: only its proportions reach the network. Others are refused."""
+    """Makes a depth map of many bits one of 0..255, least to greatest; other pictures are refused.
+
+    Nothing but its proportions reaches the network.
+    """
     import numpy as np
     from PIL import Image
 
@@ -201,11 +196,43 @@ def spread_levels(name: str, image: Image) -> Image:
     return Image.fromarray(((depth - least) * 255 / ((most - least) or 1)).round().astype(np.uint8))
 
 
+def encode_picture(image: Image, kind: str, **options: Any) -> bytes:
+    """Writes the picture as a file of Pillow's format `kind`, with Pillow's options."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
 def png_bytes(image: Image) -> bytes:
     """Writes the picture alone as a PNG."""
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return encode_picture(image, "PNG", compress_level=1)
+
+
+def webp_bytes(image: Image, px: int, *, exact: bool = True) -> bytes:
+    """Writes the picture as a WebP of a few kilobytes, made smaller if it is larger than `px`.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        RGB.
+    px : int
+        The most pixels in width and height.
+    exact : bool
+        A picture of at most 128 pixels that fits keeps every pixel.
+    """
+    from PIL.Image import Resampling
+
+    exact = exact and max(image.size) <= min(px, SMALL_SIDE)
+    if max(image.size) > px:
+        image = image.copy()
+        image.thumbnail((px, px), Resampling.LANCZOS, reducing_gap=2.0)
+    return encode_picture(image, "WEBP", lossless=exact, quality=50 if exact else 85, method=2)
+
+
+def data_uri(picture: Image | bytes, kind: str = "WEBP", **options: Any) -> str:
+    """Writes a picture, or the bytes of its file, as an address by which a page holds it itself."""
+    data = picture if isinstance(picture, bytes) else encode_picture(picture, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(data).decode()}"
 
 
 def is_known(name: str) -> bool:
@@ -225,14 +252,20 @@ def require_picture(name: str) -> Picture:
 
 
 def read_picture(name: str) -> Image:
-    """Reads the picture of that name, RGB or grey; ValueError if nobody has it, or its file changed."""
+    """Reads the picture of that name, RGB or grey.
+
+    Raises
+    ------
+    ValueError
+        Nobody has it, or its file has changed.
+    """
     known = require_picture(name)
     with known.open() as image:
         image.load()
     if hash_pixels(image) != name:
         raise ValueError(
-            f"{known.source} is not the picture that it was; delete it, and give the picture itself"
-            " again"
+            f"{os.fsdecode(known.source)} is not the picture that it was; delete it, and give the"
+            " picture itself again"
         )
     return image
 

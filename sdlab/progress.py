@@ -1,4 +1,8 @@
-"""How far a run is, shown as a bar with the time left in a notebook, in a terminal, or not at all."""
+"""How far a run is, and what happens in it.
+
+A bar with the time left is shown in a notebook, in a terminal, or not at all; whoever watches a job
+is told of its events.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Progress:
@@ -40,11 +49,8 @@ class Progress:
     @property
     def fraction(self) -> float:
         """0 to 1, of what this run has to do."""
-        return (
-            min(1.0, (self._computed + sum(list(self._under_way.values()))) / self.todo)
-            if self.todo
-            else 1.0
-        )
+        done = self._computed + sum(list(self._under_way.values()))
+        return min(1.0, done / self.todo) if self.todo else 1.0
 
     @property
     def seconds_left(self) -> float | None:
@@ -53,25 +59,25 @@ class Progress:
             return None
         return (time.monotonic() - self._begun) * (1 / self.fraction - 1)
 
-    def step(self, cells: int, done: int, total: int) -> None:
-        """Step `done` of `total` is about to be computed for so many cells; loading a model before it does not count."""
+    def count_step(self, cells: int, done: int, total: int) -> None:
+        """Counts steps done of `total` for so many cells; loading a model before does not count."""
         with self._lock:
             self._begun = self._begun or time.monotonic()
             self._under_way[threading.get_ident()] = cells * done / total
 
-    def computed(self, cells: int) -> None:
-        """This thread's batch of so many cells is computed; less than nothing: they are to be computed again."""
+    def count_computed(self, cells: int) -> None:
+        """Counts cells that this thread has computed; less than 0 are to be computed again."""
         with self._lock:
             self._computed += cells
             self._under_way.pop(threading.get_ident(), None)
 
-    def saved(self) -> None:
-        """One more cell is in the store."""
+    def count_saved(self) -> None:
+        """Counts one more cell in the store."""
         with self._lock:
             self.rendered += 1
 
-    def failure(self) -> None:
-        """One more cell has no picture."""
+    def count_failed(self) -> None:
+        """Counts one more cell without a picture."""
         with self._lock:
             self.failed += 1
 
@@ -89,21 +95,19 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as "0.4 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
+    """Formats seconds as "0.4 s", "12 s", "3 min 20 s" or "2 h 5 min"."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return (
-        f"{whole // 60} min {whole % 60} s"
-        if whole < 3600
-        else f"{whole // 3600} h {whole % 3600 // 60} min"
-    )
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def display(progress: Progress) -> Callable[[], None]:
-    """Shows the progress where people look; call what is returned after every change, from any thread."""
+    """Shows the progress where people look; call what is returned after every change."""
     show = in_notebook(progress) or in_terminal(progress)
     last = 0.0
 
@@ -112,9 +116,7 @@ def display(progress: Progress) -> Callable[[], None]:
         now = time.monotonic()
         if now - last > 0.1 or progress.state != "running":
             last = now
-            with suppress(
-                Exception
-            ):  # a bar that cannot be drawn (a closed terminal) is no reason to lose cells
+            with suppress(Exception):  # a terminal that is closed is no reason to lose cells
                 show()
 
     return update
@@ -146,7 +148,7 @@ class Bar:
 
 
 def in_notebook(progress: Progress) -> Callable[[], None] | None:
-    """A display of the running cell that is updated in place; None outside a notebook."""
+    """Makes a display of the running cell that is updated in place; None outside a notebook."""
     if "ipykernel" not in sys.modules:
         return None
     from IPython import get_ipython
@@ -160,7 +162,7 @@ def in_notebook(progress: Progress) -> Callable[[], None] | None:
 
 
 def in_terminal(progress: Progress) -> Callable[[], None]:
-    """A tqdm bar on a terminal; nothing where the output goes into a file."""
+    """Makes a tqdm bar on a terminal; nothing where the output goes into a file."""
     from tqdm import tqdm
 
     bar = tqdm(
@@ -178,3 +180,77 @@ def in_terminal(progress: Progress) -> Callable[[], None]:
             bar.close()
 
     return update
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a job.
+
+    Parameters
+    ----------
+    kind : {"landed", "failed", "sketch", "ended"}
+        A picture is in the store; a cell has no picture; a cell at work can be looked at; nothing
+        more will happen.
+    key : str, optional
+        The cell's; None for "ended".
+    image : PIL.Image.Image, optional
+        For "sketch": what the cell looks like so far, RGB, at most 128 pixels on its longest side.
+    error : str, optional
+        For "failed": the message, as in the frame.
+    """
+
+    kind: Literal["landed", "failed", "sketch", "ended"]
+    key: str | None = None
+    image: Image | None = None
+    error: str | None = None
+
+
+Listener = Callable[[Event], None]
+
+
+class Listeners:
+    """Those who watch a job; true while there are any."""
+
+    def __init__(self) -> None:
+        self._all: dict[object, Listener] = {}
+        self._ended = False
+        self._lock = threading.Lock()  # never held while a listener is called, which may wait
+
+    def __bool__(self) -> bool:
+        return bool(self._all)
+
+    def add(self, listener: Listener) -> Callable[[], None]:
+        """Tells the listener of every event from now on, until what is returned is called."""
+        place = object()
+        with self._lock:
+            ended = self._ended
+            if not ended:
+                self._all[place] = listener
+        if ended:
+            call(listener, Event("ended"))
+        return lambda: self._remove(place)
+
+    def _remove(self, place: object) -> None:
+        with self._lock:
+            self._all.pop(place, None)
+
+    def tell(self, event: Event) -> None:
+        """Calls each listener, in this thread."""
+        with self._lock:
+            places = list(self._all)
+        for place in places:
+            if listener := self._all.get(place):  # it may have left meanwhile
+                call(listener, event)
+
+    def end(self) -> None:
+        """Tells the last event, also whoever listens from now on, and holds nobody any longer."""
+        with self._lock:
+            self._ended = True
+        self.tell(Event("ended"))
+        with self._lock:
+            self._all.clear()
+
+
+def call(listener: Listener, event: Event) -> None:
+    with suppress(Exception):  # a page that is closed is no reason to lose cells
+        listener(event)

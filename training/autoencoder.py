@@ -1,4 +1,6 @@
-"""The autoencoder: 64x64 RGB to 16x16x4 latents and back, started as "average 4x4 pixels" and "smooth upsampling".
+"""The autoencoder: 64x64 RGB to 16x16x4 latents and back, started as plain resampling.
+
+It begins as "average 4x4 pixels" and "smooth upsampling".
 
 Channels 0-2 carry the colours, 5-7 their negatives (silu(x) - silu(-x) = x keeps the path linear),
 3 and 4 the anchors +8 and -8, which keep each single-group GroupNorm almost constant. Default
@@ -17,7 +19,7 @@ POOL = torch.tensor([[1.0, 1, 0], [1, 1, 0], [0, 0, 0]]) / 4
 SMOOTH = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
 
 
-def quiet_resnet(block: torch.nn.Module) -> None:
+def damp_resnet(block: torch.nn.Module) -> None:
     """Damp the residual branch; a shortcut passes the reserved channels through."""
     block.conv2.weight.mul_(0.2)
     block.conv2.bias.zero_()
@@ -31,7 +33,7 @@ def quiet_resnet(block: torch.nn.Module) -> None:
     block.conv2.weight[:RESERVED].mul_(0.1)
 
 
-def enter(conv: torch.nn.Conv2d) -> None:
+def set_first(conv: torch.nn.Conv2d) -> None:
     """The first convolution: colours, negatives and anchors from three channels."""
     conv.weight[:RESERVED] = 0
     conv.bias[:RESERVED] = 0
@@ -41,7 +43,7 @@ def enter(conv: torch.nn.Conv2d) -> None:
     conv.bias[3], conv.bias[4] = ANCHOR, -ANCHOR
 
 
-def resample(conv: torch.nn.Conv2d, kernel: torch.Tensor) -> None:
+def set_resampling(conv: torch.nn.Conv2d, kernel: torch.Tensor) -> None:
     """A down- or upsampling convolution: the kernel on the colours, fresh anchors."""
     conv.weight[:RESERVED] = 0
     conv.bias[:RESERVED] = 0
@@ -52,7 +54,7 @@ def resample(conv: torch.nn.Conv2d, kernel: torch.Tensor) -> None:
     conv.bias[3], conv.bias[4] = ANCHOR, -ANCHOR
 
 
-def leave(conv: torch.nn.Conv2d) -> None:
+def set_last(conv: torch.nn.Conv2d) -> None:
     """The last convolution: colour = silu(x) - silu(-x)."""
     conv.weight[:3] = 0
     conv.bias.zero_()
@@ -62,36 +64,39 @@ def leave(conv: torch.nn.Conv2d) -> None:
     conv.weight[:, 3:5] = 0
 
 
-def final_norm(norm: torch.nn.GroupNorm, channels: int) -> None:
+def set_norm(norm: torch.nn.GroupNorm, channels: int) -> None:
     norm.weight.fill_(ANCHOR * math.sqrt(2 / channels) * 1.05)
     norm.bias.zero_()
 
 
-def identity(conv: torch.nn.Conv2d, channels: int) -> None:
+def set_identity(conv: torch.nn.Conv2d, channels: int) -> None:
     conv.weight.copy_(torch.eye(channels)[:, :, None, None])
     conv.bias.zero_()
 
 
 @torch.no_grad()
-def start_half(half: torch.nn.Module, kernel: torch.Tensor, channels: int) -> None:
+def set_half(half: torch.nn.Module, kernel: torch.Tensor, channels: int) -> None:
     """Set an encoder or a decoder to the plain resampling by `kernel`."""
-    enter(half.conv_in)
+    set_first(half.conv_in)
     for block in [
         half.mid_block,
         *(half.down_blocks if hasattr(half, "down_blocks") else half.up_blocks),
     ]:
         for resnet in block.resnets:
-            quiet_resnet(resnet)
+            damp_resnet(resnet)
         samplers = getattr(block, "downsamplers", None) or getattr(block, "upsamplers", None) or []
         for sampler in samplers:
-            resample(sampler.conv, kernel)
-    final_norm(half.conv_norm_out, channels)
-    leave(half.conv_out)
+            set_resampling(sampler.conv, kernel)
+    set_norm(half.conv_norm_out, channels)
+    set_last(half.conv_out)
 
 
 @torch.no_grad()
 def make_vae(channels: tuple[int, ...] = (16, 32, 64), latent_channels: int = 4) -> AutoencoderKL:
-    """An autoencoder of about 23 dB before any training; (B, 3, 64, 64) in -1..1 to (B, 4, 16, 16) and back."""
+    """Make an autoencoder of about 23 dB before any training.
+
+    (B, 3, 64, 64) in -1..1 to (B, 4, 16, 16) and back.
+    """
     vae = AutoencoderKL(
         in_channels=3,
         out_channels=3,
@@ -105,18 +110,20 @@ def make_vae(channels: tuple[int, ...] = (16, 32, 64), latent_channels: int = 4)
         mid_block_add_attention=False,
         scaling_factor=SCALING,
     )
-    start_half(vae.encoder, POOL, channels[-1])
-    start_half(vae.decoder, SMOOTH, channels[0])
+    set_half(vae.encoder, POOL, channels[-1])
+    set_half(vae.decoder, SMOOTH, channels[0])
     vae.encoder.conv_out.weight[latent_channels:] = 0
     vae.encoder.conv_out.bias[latent_channels:] = -6.0  # log-variance
-    identity(vae.quant_conv, 2 * latent_channels)
-    identity(vae.post_quant_conv, latent_channels)
+    set_identity(vae.quant_conv, 2 * latent_channels)
+    set_identity(vae.post_quant_conv, latent_channels)
     return vae
 
 
 @torch.no_grad()
 def normalise_latents(vae: AutoencoderKL, means: torch.Tensor) -> None:
-    """Fold each channel's mean and spread into the 1x1 convolutions: latents * SCALING then have mean 0 and std 1.
+    """Fold each channel's mean and spread into the 1x1 convolutions.
+
+    latents * SCALING then have mean 0 and std 1.
 
     `means` are (N, 4, 16, 16) latent means of typical pictures.
     """
@@ -131,8 +138,8 @@ def normalise_latents(vae: AutoencoderKL, means: torch.Tensor) -> None:
 
 
 @torch.no_grad()
-def with_scaling_factor(vae: AutoencoderKL, factor: float) -> AutoencoderKL:
-    """The same autoencoder for another `scaling_factor`: latents times the factor are what they were.
+def change_scaling_factor(vae: AutoencoderKL, factor: float) -> AutoencoderKL:
+    """Change `scaling_factor` and keep latents times the factor what they were.
 
     diffusers' upscaler corrects a factor of 0.18215 to its own 0.08333 by itself, so that is what
     its VAE must have.

@@ -21,7 +21,7 @@ ROWS = {  # measure: what the card calls it
 }
 
 
-def cell(figures: dict, n: int) -> str:
+def format_share(figures: dict, n: int) -> str:
     """A share with its interval, and its number where it is not the row's."""
     low, high = figures["interval"]
     return f"{figures['share']:.2f} ({low:.2f}–{high:.2f})" + (
@@ -29,8 +29,8 @@ def cell(figures: dict, n: int) -> str:
     )
 
 
-def comparison(report: dict) -> str:
-    """A Markdown table: one row a measure, one column a guidance value, the matcher's ceiling last."""
+def write_comparison(report: dict) -> str:
+    """Write a Markdown table: a measure a row, a guidance value a column, the ceiling last."""
     columns = {
         f"guidance {value}": figures["measures"] for value, figures in report["guidance"].items()
     }
@@ -41,7 +41,7 @@ def comparison(report: dict) -> str:
             n = columns["true renders"][measure]["n"]
             lines.append(
                 f"| {words} | {n} | "
-                + " | ".join(cell(figures[measure], n) for figures in columns.values())
+                + " | ".join(format_share(figures[measure], n) for figures in columns.values())
                 + " |"
             )
     saturation = [
@@ -56,7 +56,7 @@ def comparison(report: dict) -> str:
     )
 
 
-def negative_sentence(report: dict) -> str:
+def write_negative(report: dict) -> str:
     """What a negative prompt does, in one sentence."""
     part = report["negative"]
     free, asked = part["left open"], part["asked for"]
@@ -69,9 +69,9 @@ def negative_sentence(report: dict) -> str:
     )
 
 
-def figures_section(report: dict) -> str:
+def write_figures(report: dict) -> str:
     """What evaluation.json says, as the card says it."""
-    return f"{comparison(report)}\n\n{negative_sentence(report)}"
+    return f"{write_comparison(report)}\n\n{write_negative(report)}"
 
 
 RESULTS = {  # what a stage notes about its end: how the card says it
@@ -82,7 +82,7 @@ RESULTS = {  # what a stage notes about its end: how the card says it
 }
 
 
-def training_section(record: dict) -> str:
+def write_training(record: dict) -> str:
     """What training.json says, as the card says it."""
     lines = ["| stage | steps | pictures seen | minutes | result |", "|---|---|---|---|---|"]
     for stage, facts in record.items():

@@ -1,4 +1,4 @@
-"""What the denoisers are trained on: pictures of a world, rendered and encoded once, then drawn at random."""
+"""What the denoisers see: pictures of a world, rendered and encoded once, drawn at random."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from transformers import CLIPTokenizer
 
-from sdlab.tiny.world import KINDS, training_sample
-from training.parallel import device, ranks
+from sdlab.tiny.world import KINDS
+from training.parallel import count_ranks, find_device
 from training.recipes import Recipe
-from training.train_autoencoder import to_pixels
+from training.train_autoencoder import make_pixels
+from training.words import make_training_sample
 
 MAX_LENGTH = 77
 SHORT_LENGTH, SHORT_PART = (
@@ -33,7 +34,7 @@ LOW_RES_NOISE = dict(
 DEPTH_NOISE = 0.03  # of the distance from far to near: an estimated depth is not exact
 
 
-def block_means(arrays: np.ndarray, factor: int) -> torch.Tensor:
+def average_blocks(arrays: np.ndarray, factor: int) -> torch.Tensor:
     """(B, H, W, C) to (B, C, H / factor, W / factor), each value the mean of a square."""
     b, h, w, c = arrays.shape
     means = arrays.reshape(b, h // factor, factor, w // factor, factor, c).mean(
@@ -42,18 +43,20 @@ def block_means(arrays: np.ndarray, factor: int) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(means.transpose(0, 3, 1, 2)))
 
 
-def stretched(depth: torch.Tensor) -> torch.Tensor:
-    """Depth maps (B, 1, h, w), each moved and scaled to -1..1, as diffusers' depth-to-image pipeline does."""
+def stretch_depth(depth: torch.Tensor) -> torch.Tensor:
+    """Move and scale depth maps (B, 1, h, w) to -1..1, as diffusers' depth pipeline does."""
     low, high = depth.amin((1, 2, 3), keepdim=True), depth.amax((1, 2, 3), keepdim=True)
     return 2 * (depth - low) / (high - low).clamp(min=1e-6) - 1
 
 
-def seen_besides(recipe: Recipe, samples: list) -> torch.Tensor | None:
-    """What the UNet is shown of these samples, as it is kept: depth (B, 1, h, w), small pictures (B, 3, h, w), or nothing."""
+def make_besides(recipe: Recipe, samples: list) -> torch.Tensor | None:
+    """Make what else the UNet sees: depth (B, 1, h, w), small pictures (B, 3, h, w), or None."""
     if recipe.extra == "depth":
-        return stretched(block_means(np.stack([s.depth[..., None] for s in samples]), 4)).half()
+        return stretch_depth(
+            average_blocks(np.stack([s.depth[..., None] for s in samples]), 4)
+        ).half()
     if recipe.extra == "small":
-        return (block_means(np.stack([s.image for s in samples]), 4) / 127.5 - 1).half()
+        return (average_blocks(np.stack([s.image for s in samples]), 4) / 127.5 - 1).half()
     return None
 
 
@@ -61,16 +64,16 @@ def seen_besides(recipe: Recipe, samples: list) -> torch.Tensor | None:
 def encode_pictures(rank: int, workdir: Path, recipe: Recipe, pictures: int, seed: int) -> None:
     """Render and encode one rank's share of the pictures into `workdir`/latents_<rank>.pt."""
     rng, batch = random.Random(seed + 500 + rank), max(1, TOGETHER // recipe.world.size**2)
-    vae = AutoencoderKL.from_pretrained(workdir / "parts" / "vae").to(device(), torch.bfloat16)
+    vae = AutoencoderKL.from_pretrained(workdir / "parts" / "vae").to(find_device(), torch.bfloat16)
     tokenizer = CLIPTokenizer.from_pretrained(workdir / "parts" / "tokenizer")
     latents, captions, kinds, extra = [], [], [], []
-    for _ in range(-(-pictures // ranks() // batch)):
-        samples, texts = zip(*(training_sample(rng, recipe.world) for _ in range(batch)))
+    for _ in range(-(-pictures // count_ranks() // batch)):
+        samples, texts = zip(*(make_training_sample(rng, recipe.world) for _ in range(batch)))
         moments = vae.quant_conv(
-            vae.encoder(to_pixels(np.stack([s.image for s in samples])).to(vae.device, vae.dtype))
+            vae.encoder(make_pixels(np.stack([s.image for s in samples])).to(vae.device, vae.dtype))
         )
         latents.append((moments[:, :4].float() * vae.config.scaling_factor).half().cpu())
-        extra.append(seen_besides(recipe, samples))
+        extra.append(make_besides(recipe, samples))
         captions += texts
         kinds += [KINDS.index(s.kind) for s in samples]
     ids = tokenizer(captions, padding="max_length", truncation=True, max_length=MAX_LENGTH)[
@@ -87,24 +90,26 @@ def encode_pictures(rank: int, workdir: Path, recipe: Recipe, pictures: int, see
 
 
 class Pictures:
-    """The encoded pictures, drawn at random with a share for each kind that moves with training time."""
+    """The encoded pictures, drawn at random; the share of each kind moves with training time."""
 
     def __init__(self, workdir: Path, recipe: Recipe, empty: torch.Tensor):
         shards = [
             torch.load(path, weights_only=True) for path in sorted(workdir.glob("latents_*.pt"))
         ]
         self.latents, self.ids, kinds = (
-            torch.cat([shard[part] for shard in shards]).to(device())
+            torch.cat([shard[part] for shard in shards]).to(find_device())
             for part in ("latents", "ids", "kinds")
         )
         self.extra = (
-            torch.cat([shard["extra"] for shard in shards]).to(device()) if recipe.extra else None
+            torch.cat([shard["extra"] for shard in shards]).to(find_device())
+            if recipe.extra
+            else None
         )
         self.recipe = recipe
         self.held_out_rows = torch.arange(len(kinds))[-HELD_OUT:]
         kinds[-HELD_OUT:] = -1
         self.rows = [(kinds == kind).nonzero()[:, 0] for kind in range(len(KINDS))]
-        self.empty = empty.to(device())
+        self.empty = empty.to(find_device())
         self.noise = DDPMScheduler(**LOW_RES_NOISE)
 
     def __len__(self) -> int:
@@ -113,7 +118,10 @@ class Pictures:
     def batch(
         self, size: int, progress: float
     ) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        """Latents (B, 4, h, w), token ids (B, length), what the UNet sees besides; one caption in ten is empty."""
+        """Draw latents (B, 4, h, w), token ids (B, length), and what else the UNet sees.
+
+        One caption in ten is empty.
+        """
         shares = torch.lerp(*(torch.tensor(s) for s in KIND_SHARES), progress)
         kinds = torch.multinomial(shares, size, replacement=True).tolist()
         chosen = torch.stack([self.rows[k][torch.randint(len(self.rows[k]), ())] for k in kinds])
@@ -123,12 +131,12 @@ class Pictures:
         return latents, ids[:, :SHORT_LENGTH] if progress < SHORT_PART else ids, besides
 
     def held_out(self) -> tuple[torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
-        """The same for the pictures that are not trained on; noise and crops follow from torch's seed."""
+        """Give the same of the pictures not trained on; noise and crops follow torch's seed."""
         latents, besides = self.shown(self.held_out_rows)
         return latents, self.ids[self.held_out_rows].long(), besides
 
     def shown(self, rows: torch.Tensor) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The latents of these rows, or a crop of each, and {"extra", "level"} as far as the model takes them."""
+        """Give these rows' latents, or a crop, and {"extra", "level"} as the model takes them."""
         latents = self.latents[rows].float()
         if self.extra is None:
             return latents, {}

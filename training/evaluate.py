@@ -1,4 +1,4 @@
-"""Measures how well an embedded model follows its prompts: ``python -m training.evaluate --model FOLDER``.
+"""Measures how well a model follows its prompts: ``python -m training.evaluate --model FOLDER``.
 
 500 fixed captions of the model's world, held-out combinations among them, one seed each, read back
 by the template matcher. The matcher's own score on true renders of the same captions stands beside:
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sdlab.results.stats import share_interval
 from sdlab.tiny import TINY_V1
 from sdlab.tiny.matcher import find_background, find_objects
 from sdlab.tiny.world import (
@@ -24,12 +25,12 @@ from sdlab.tiny.world import (
     V1,
     Sample,
     World,
-    background_phrase,
+    add_article,
     is_held_out_pair,
-    sample,
-    with_article,
+    make_sample,
+    write_background,
 )
-from training.card import FIGURES, comparison, figures_section, update_section
+from training.card import FIGURES, update_section, write_comparison, write_figures
 from training.recipes import RECIPES
 
 QUOTAS = {"emoji": 130, "shape": 50, "shape, held out": 20, "pair": 200, "count": 100}
@@ -39,7 +40,7 @@ NEGATIVE_GUIDANCE = 4.0
 Scores = dict[str, float]
 
 
-def group(asked: Sample) -> str:
+def name_group(asked: Sample) -> str:
     """The quota a sample counts towards."""
     name = asked.objects[0].name
     single = (
@@ -48,20 +49,24 @@ def group(asked: Sample) -> str:
     return single if asked.kind == "one" else asked.kind
 
 
-def world_of(folder: Path) -> World:
-    """The world that the embedded model of that name was shown; the first one for any other name."""
+def find_world(folder: Path) -> World:
+    """Find the world that the model of that name was shown; the first for any other name."""
     return RECIPES[folder.name].world if folder.name in RECIPES else V1
 
 
-def fixed_samples(
+def draw_samples(
     quotas: dict[str, int] = QUOTAS, *, seed: int = 1, world: World = V1
 ) -> list[Sample]:
-    """The evaluated captions and their true renders: always the same ones, each stating its background."""
+    """Draw the evaluated captions, always the same ones, each stating its background."""
     rng, left, out = random.Random(seed), dict(quotas), []
     while any(left.values()):
-        drawn = sample(rng, train=False, world=world)
-        if left.get(group(drawn)) and drawn.background and not drawn.caption.startswith(OPENINGS):
-            left[group(drawn)] -= 1
+        drawn = make_sample(rng, train=False, world=world)
+        if (
+            left.get(name_group(drawn))
+            and drawn.background
+            and not drawn.caption.startswith(OPENINGS)
+        ):
+            left[name_group(drawn)] -= 1
             out.append(drawn)
     return out
 
@@ -69,7 +74,7 @@ def fixed_samples(
 # ---- pictures
 
 
-def load(folder: Path = TINY_V1, dtype: str = "bfloat16"):
+def open_model(folder: Path = TINY_V1, dtype: str = "bfloat16"):
     """The model as a `StableDiffusionPipeline`, silent and offline."""
     import torch
     from diffusers import StableDiffusionPipeline
@@ -81,7 +86,7 @@ def load(folder: Path = TINY_V1, dtype: str = "bfloat16"):
     return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def generate(
+def generate_pictures(
     pipeline,
     prompts: Sequence[str],
     seeds: Sequence[int],
@@ -123,14 +128,18 @@ def relation_holds(
     return apart > 6 and apart >= max(abs(dx), abs(dy))
 
 
-def scores(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
-    """What the picture shows of what its caption states, each 0 or 1; measures that do not apply are left out."""
+def score_picture(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
+    """Score what the picture shows of its caption, each 0 or 1, as far as measures apply."""
     found, names = find_objects(image, world), [placed.name for placed in asked.objects]
     seen = [one.name for one in found]
     out = {"background": float(find_background(image, world) == asked.background)}
     if asked.kind == "one":
         hit = float(names[0] in seen)
-        out |= {"emoji": hit} if group(asked) == "emoji" else {"shape": hit, group(asked): hit}
+        out |= (
+            {"emoji": hit}
+            if name_group(asked) == "emoji"
+            else {"shape": hit, name_group(asked): hit}
+        )
     elif asked.kind == "count":
         out[f"count {len(names)}"] = out["count"] = float(
             seen.count(names[0]) == len(names) == len(seen)
@@ -147,17 +156,13 @@ def scores(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
     return out
 
 
-def wilson(hits: float, n: int) -> tuple[float, float]:
-    """The 95% Wilson interval of a share."""
-    z, share = 1.96, hits / n
-    centre, spread = (
-        share + z * z / (2 * n),
-        z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)),
-    )
-    return tuple(round(float((centre + sign * spread) / (1 + z * z / n)), 3) for sign in (-1, 1))
+def round_interval(hits: float, n: int) -> tuple[float, float]:
+    """Round the 95% interval of a share to three digits."""
+    low, high = share_interval(hits, n)
+    return round(low, 3), round(high, 3)
 
 
-def summary(rows: Sequence[Scores]) -> dict[str, dict]:
+def summarise_scores(rows: Sequence[Scores]) -> dict[str, dict]:
     """Share, number and 95% interval of each measure."""
     values = defaultdict(list)
     for row in rows:
@@ -165,26 +170,32 @@ def summary(rows: Sequence[Scores]) -> dict[str, dict]:
             values[measure].append(value)
     return {
         measure: dict(
-            share=round(float(np.mean(each)), 3), n=len(each), interval=wilson(sum(each), len(each))
+            share=round(float(np.mean(each)), 3),
+            n=len(each),
+            interval=round_interval(sum(each), len(each)),
         )
         for measure, each in sorted(values.items())
     }
 
 
-def clipped(images: np.ndarray) -> float:
+def measure_clipping(images: np.ndarray) -> float:
     """The part of all channel values that stand at 0 or 255: saturation."""
     return round(float(((images == 0) | (images == 255)).mean()), 3)
 
 
-def measure(pipeline, samples: list[Sample], guidance_scale: float, world: World = V1) -> dict:
+def measure_guidance(
+    pipeline, samples: list[Sample], guidance_scale: float, world: World = V1
+) -> dict:
     """The figures of one guidance value."""
     start, seeds = time.perf_counter(), range(FIRST_SEED, FIRST_SEED + len(samples))
-    images = generate(
+    images = generate_pictures(
         pipeline, [asked.caption for asked in samples], seeds, guidance_scale=guidance_scale
     )
     seconds = time.perf_counter() - start
-    measures = summary([scores(image, asked, world) for image, asked in zip(images, samples)])
-    return dict(measures=measures, clipped=clipped(images), seconds=round(seconds, 1))
+    measures = summarise_scores(
+        [score_picture(image, asked, world) for image, asked in zip(images, samples)]
+    )
+    return dict(measures=measures, clipped=measure_clipping(images), seconds=round(seconds, 1))
 
 
 def measure_negative(
@@ -194,28 +205,28 @@ def measure_negative(
     count: int = 100,
     world: World = V1,
 ) -> dict:
-    """How often a negative prompt removes what it names: a background that the prompt leaves open, and one it asks for.
+    """Measure how often a negative prompt removes the background that it names.
 
     The single emoji among the samples are drawn without a background in their prompts; then again
     with a negative prompt that names the background which the seed had chosen; and once more with
     that background in both prompts.
     """
     names = list(
-        dict.fromkeys(asked.objects[0].name for asked in samples if group(asked) == "emoji")
+        dict.fromkeys(asked.objects[0].name for asked in samples if name_group(asked) == "emoji")
     )[:count]
     seeds, plain = (
         range(FIRST_SEED, FIRST_SEED + len(names)),
-        [with_article(name) for name in names],
+        [add_article(name) for name in names],
     )
-    drawn = generate(pipeline, plain, seeds, guidance_scale=guidance_scale)
+    drawn = generate_pictures(pipeline, plain, seeds, guidance_scale=guidance_scale)
     chosen = [find_background(image, world) for image in drawn]
-    phrases = [background_phrase(random.Random(0), name) for name in chosen]
+    phrases = [write_background(random.Random(0), name) for name in chosen]
     out = dict(guidance_scale=guidance_scale, n=len(names))
     for label, prompts in (
         ("left open", plain),
         ("asked for", [f"{a} {b}" for a, b in zip(plain, phrases)]),
     ):
-        images = generate(
+        images = generate_pictures(
             pipeline, prompts, seeds, guidance_scale=guidance_scale, negative_prompts=phrases
         )
         gone = [find_background(image, world) != name for image, name in zip(images, chosen)]
@@ -231,14 +242,14 @@ def measure_negative(
 
 def evaluate(folder: Path, guidance: Sequence[float], share: float = 1.0) -> dict:
     """The whole report; `share` < 1 takes a part of the captions."""
-    world = world_of(folder)
-    samples = fixed_samples(
+    world = find_world(folder)
+    samples = draw_samples(
         {kind: max(1, round(share * n)) for kind, n in QUOTAS.items()}, world=world
     )
-    pipeline = load(folder)
+    pipeline = open_model(folder)
     renders = dict(
-        measures=summary([scores(asked.image, asked, world) for asked in samples]),
-        clipped=clipped(np.stack([asked.image for asked in samples])),
+        measures=summarise_scores([score_picture(asked.image, asked, world) for asked in samples]),
+        clipped=measure_clipping(np.stack([asked.image for asked in samples])),
     )
     report = dict(
         prompts=len(samples),
@@ -249,7 +260,7 @@ def evaluate(folder: Path, guidance: Sequence[float], share: float = 1.0) -> dic
         guidance={},
     )
     for value in guidance:
-        report["guidance"][f"{value:g}"] = measure(pipeline, samples, value, world)
+        report["guidance"][f"{value:g}"] = measure_guidance(pipeline, samples, value, world)
         print(f"guidance {value:g}: {report['guidance'][f'{value:g}']['seconds']} s", flush=True)
     report["negative"] = measure_negative(
         pipeline, samples, count=max(1, round(100 * share)), world=world
@@ -269,14 +280,14 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="only draw a contact sheet to this file")
     options = parser.parse_args()
     if options.sheet:
-        from training.sheet import contact_sheet
+        from training.sheet import draw_sheet
 
-        return contact_sheet(load(options.model)).save(options.sheet)
+        return draw_sheet(open_model(options.model)).save(options.sheet)
     report = evaluate(options.model, options.guidance, options.share)
-    print(comparison(report))
+    print(write_comparison(report))
     if options.share == 1:
         (options.model / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
-        update_section(options.model / "README.md", FIGURES, figures_section(report))
+        update_section(options.model / "README.md", FIGURES, write_figures(report))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measures the two models that start from a picture: ``python -m training.evaluate_guided --model FOLDER``.
+"""Measures tiny-depth or tiny-x4: ``python -m training.evaluate_guided --model FOLDER``.
 
 tiny-depth redraws true renders, once with their own captions and once with another object's name,
 and two questions are asked: is the object that the prompt names recognised, and does it fill the
@@ -19,9 +19,16 @@ from PIL import Image
 
 from sdlab.tiny import TINY_DEPTH, TINY_V1, TINY_X4
 from sdlab.tiny.matcher import find_objects
-from sdlab.tiny.world import Sample, background_phrase, sample, with_article
+from sdlab.tiny.world import Sample, add_article, make_sample, write_background
 from training.card import FIGURES, update_section
-from training.evaluate import BATCH, FIRST_SEED, STEPS, generate, load, wilson
+from training.evaluate import (
+    BATCH,
+    FIRST_SEED,
+    STEPS,
+    generate_pictures,
+    open_model,
+    round_interval,
+)
 from training.recipes import RECIPES
 
 COUNT = 100
@@ -30,7 +37,7 @@ NOISE_LEVELS = (0, 20, 100)
 NEAR = 0.55  # of the way from far to near: what stands before the ground
 
 
-def loaded(folder: Path):
+def open_guided(folder: Path):
     """The pipeline of the folder's own kind in float32, silent and offline."""
     from diffusers import DiffusionPipeline
 
@@ -39,11 +46,11 @@ def loaded(folder: Path):
     return pipeline
 
 
-def singles(count: int, seed: int) -> list[Sample]:
+def draw_singles(count: int, seed: int) -> list[Sample]:
     """Renders of one object of ordinary or large size on a stated background."""
     rng, out = random.Random(seed), []
     while len(out) < count:
-        drawn = sample(rng, train=False)
+        drawn = make_sample(rng, train=False)
         if drawn.kind == "one" and drawn.background and drawn.objects[0].side >= 40:
             out.append(drawn)
     return out
@@ -52,7 +59,7 @@ def singles(count: int, seed: int) -> list[Sample]:
 # ---- depth
 
 
-def silhouettes(pipeline, images: np.ndarray) -> np.ndarray:
+def find_silhouettes(pipeline, images: np.ndarray) -> np.ndarray:
     """What the model's own estimator takes for near, (B, 64, 64) bool."""
     import torch
 
@@ -61,13 +68,13 @@ def silhouettes(pipeline, images: np.ndarray) -> np.ndarray:
         return (pipeline.depth_estimator(pixels).predicted_depth > NEAR).numpy()
 
 
-def common_part(a: np.ndarray, b: np.ndarray) -> float:
+def measure_common_part(a: np.ndarray, b: np.ndarray) -> float:
     """The mean intersection of two stacks of silhouettes as a part of their union."""
     union = (a | b).sum((1, 2))
     return round(float(((a & b).sum((1, 2)) / np.maximum(union, 1)).mean()), 3)
 
 
-def redrawn(pipeline, images: np.ndarray, prompts: list[str]) -> np.ndarray:
+def redraw(pipeline, images: np.ndarray, prompts: list[str]) -> np.ndarray:
     import torch
 
     out = []
@@ -90,22 +97,22 @@ def redrawn(pipeline, images: np.ndarray, prompts: list[str]) -> np.ndarray:
 
 def measure_depth(folder: Path) -> dict:
     """Shares of recognised objects, and common parts of silhouettes."""
-    pipeline, plain, given = loaded(folder), load(TINY_V1), singles(COUNT, seed=21)
+    pipeline, plain, given = open_guided(folder), open_model(TINY_V1), draw_singles(COUNT, seed=21)
     images = np.stack([one.image for one in given])
     true = np.stack([one.depth > NEAR for one in given])
     own = [one.caption for one in given]
-    others = [one.objects[0].name for one in singles(COUNT, seed=22)]
+    others = [one.objects[0].name for one in draw_singles(COUNT, seed=22)]
     swapped = [
-        f"{with_article(name)} {background_phrase(random.Random(0), one.background)}"
+        f"{add_article(name)} {write_background(random.Random(0), one.background)}"
         for name, one in zip(others, given)
     ]
-    report = dict(n=COUNT, estimator=common_part(silhouettes(pipeline, images), true))
+    report = dict(n=COUNT, estimator=measure_common_part(find_silhouettes(pipeline, images), true))
     for label, prompts, names in (
         ("own", own, [one.objects[0].name for one in given]),
         ("another", swapped, others),
     ):
-        guided = redrawn(pipeline, images, prompts)
-        free = generate(
+        guided = redraw(pipeline, images, prompts)
+        free = generate_pictures(
             plain, prompts, range(FIRST_SEED, FIRST_SEED + COUNT), guidance_scale=GUIDANCE
         )
         for kind, drawn in (("guided", guided), ("free", free)):
@@ -115,13 +122,13 @@ def measure_depth(folder: Path) -> dict:
             )
             report[f"{label}, {kind}"] = dict(
                 recognised=hits / COUNT,
-                interval=wilson(hits, COUNT),
-                common=common_part(silhouettes(pipeline, drawn), true),
+                interval=round_interval(hits, COUNT),
+                common=measure_common_part(find_silhouettes(pipeline, drawn), true),
             )
     return report
 
 
-def depth_section(report: dict) -> str:
+def write_depth(report: dict) -> str:
     lines = [
         "| prompt | model | object recognised | common part of the silhouettes |",
         "|---|---|---|---|",
@@ -146,13 +153,13 @@ def depth_section(report: dict) -> str:
 # ---- enlargement
 
 
-def decibels(a: np.ndarray, b: np.ndarray) -> float:
+def measure_psnr(a: np.ndarray, b: np.ndarray) -> float:
     """Mean peak signal-to-noise ratio of (B, H, W, 3) uint8 pictures."""
     errors = ((a.astype(np.float32) - b) ** 2).mean((1, 2, 3))
     return round(float((10 * np.log10(255**2 / np.maximum(errors, 1e-6))).mean()), 2)
 
 
-def enlarged(
+def enlarge(
     pipeline, images: list[Image.Image], prompts: list[str], noise_level: int
 ) -> np.ndarray:
     import torch
@@ -173,16 +180,16 @@ def enlarged(
 
 
 def measure_enlargement(folder: Path, count: int = 40) -> dict:
-    """Decibels of the model at several noise levels and of two interpolations, against the true large renders."""
-    pipeline, rng = loaded(folder), random.Random(31)
-    given = [sample(rng, train=False, world=RECIPES["tiny-x4"].world) for _ in range(count)]
+    """Measure decibels against true large renders: several noise levels, two interpolations."""
+    pipeline, rng = open_guided(folder), random.Random(31)
+    given = [make_sample(rng, train=False, world=RECIPES["tiny-x4"].world) for _ in range(count)]
     true = np.stack([one.image for one in given])
-    small = [Image.fromarray(image).resize((64, 64), Image.BOX) for image in true]
-    ways = {"bicubic": Image.BICUBIC, "lanczos": Image.LANCZOS}
+    small = [Image.fromarray(image).resize((64, 64), Image.Resampling.BOX) for image in true]
+    ways = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
     report = dict(
         n=count,
         interpolation={
-            name: decibels(
+            name: measure_psnr(
                 np.stack([np.asarray(image.resize((256, 256), way)) for image in small]), true
             )
             for name, way in ways.items()
@@ -190,13 +197,13 @@ def measure_enlargement(folder: Path, count: int = 40) -> dict:
     )
     prompts = [one.caption for one in given]
     report["model"] = {
-        str(level): decibels(enlarged(pipeline, small, prompts, level), true)
+        str(level): measure_psnr(enlarge(pipeline, small, prompts, level), true)
         for level in NOISE_LEVELS
     }
     return report
 
 
-def enlargement_section(report: dict) -> str:
+def write_enlargement(report: dict) -> str:
     lines = ["| way | PSNR against the true render |", "|---|---|"]
     lines += [
         f"| {name} interpolation | {value:.2f} dB |"
@@ -229,7 +236,7 @@ def main() -> None:
         == "StableDiffusionUpscalePipeline"
     )
     report = measure_enlargement(folder) if enlarges else measure_depth(folder)
-    section = (enlargement_section if enlarges else depth_section)(report)
+    section = (write_enlargement if enlarges else write_depth)(report)
     print(section)
     (folder / "evaluation.json").write_text(json.dumps(report, indent=1) + "\n")
     update_section(folder / "README.md", FIGURES, section)

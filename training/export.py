@@ -17,7 +17,7 @@ from diffusers import (
 )
 from transformers import CLIPTextModel, CLIPTokenizer, DPTForDepthEstimation, DPTImageProcessorPil
 
-from training.card import TRAINING, training_section, update_section
+from training.card import TRAINING, update_section, write_training
 from training.encoded import LOW_RES_NOISE, MAX_NOISE_LEVEL
 from training.recipes import Recipe
 from training.train_denoiser import NOISE
@@ -25,8 +25,8 @@ from training.train_denoiser import NOISE
 TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 
 
-def assembled(parts: Path, recipe: Recipe) -> DiffusionPipeline:
-    """The trained parts as a pipeline with a DDIM scheduler that knows the noise schedule and the prediction type."""
+def assemble(parts: Path, recipe: Recipe) -> DiffusionPipeline:
+    """Put the parts together with a DDIM scheduler that knows schedule and prediction type."""
     scheduler = DDIMScheduler(
         **NOISE,
         clip_sample=False,
@@ -66,7 +66,7 @@ def export(parts: Path, target: Path, recipe: Recipe) -> float:
     reads. What the training stages noted about themselves goes into training.json and, if the
     folder has a card with the marks for it, into the card.
     """
-    assembled(parts, recipe).to(torch.float16).save_pretrained(target)
+    assemble(parts, recipe).to(torch.float16).save_pretrained(target)
     for part in (
         "text_encoder",
         "depth_estimator",
@@ -92,5 +92,5 @@ def export(parts: Path, target: Path, recipe: Recipe) -> float:
     notes = {name: parts.parent / f"{name}.json" for name in recipe.stages}
     record = {name: json.loads(note.read_text()) for name, note in notes.items() if note.exists()}
     (target / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    update_section(target / "README.md", TRAINING, training_section(record))
+    update_section(target / "README.md", TRAINING, write_training(record))
     return sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 1e6

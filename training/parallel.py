@@ -1,4 +1,4 @@
-"""Training on what there is: two one-thread ranks on a CPU, or one rank on a GPU, from the same code.
+"""Training on what there is: two one-thread ranks on a CPU, or one rank on a GPU.
 
 Two OpenMP threads in one process wait for each other at every small kernel; two ranks of one thread
 meet once a step. The network computes in bfloat16; float32 masters, their moving average and AdamW
@@ -19,21 +19,21 @@ import torch.multiprocessing as mp
 State = dict[str, torch.Tensor]
 
 
-def device() -> torch.device:
+def find_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def ranks() -> int:
-    """How many processes train: one on a GPU, else as many as SDLAB_RANKS says, or one for each of the first two cores."""
+def count_ranks() -> int:
+    """Count the processes that train: one on a GPU, else SDLAB_RANKS, or the cores up to two."""
     return (
         1
-        if device().type == "cuda"
+        if find_device().type == "cuda"
         else int(os.environ.get("SDLAB_RANKS") or min(2, os.cpu_count() or 1))
     )
 
 
-def _worker(rank: int, work: Callable, rendezvous: str, size: int, arguments: tuple) -> None:
-    if device().type == "cpu":
+def _run_rank(rank: int, work: Callable, rendezvous: str, size: int, arguments: tuple) -> None:
+    if find_device().type == "cpu":
         torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=size)
     try:
@@ -45,15 +45,15 @@ def _worker(rank: int, work: Callable, rendezvous: str, size: int, arguments: tu
 def launch(work: Callable, *arguments) -> None:
     """Run ``work(rank, *arguments)`` in `ranks()` processes and wait for them."""
     with tempfile.TemporaryDirectory() as folder:
-        rendezvous, size = f"file://{folder}/rendezvous", ranks()
+        rendezvous, size = f"file://{folder}/rendezvous", count_ranks()
         if size == 1:
-            return _worker(0, work, rendezvous, size, arguments)
+            return _run_rank(0, work, rendezvous, size, arguments)
         os.environ["OMP_NUM_THREADS"] = "1"
-        mp.spawn(_worker, (work, rendezvous, size, arguments), nprocs=size)
+        mp.spawn(_run_rank, (work, rendezvous, size, arguments), nprocs=size)
 
 
 class Clock:
-    """A learning rate that follows training time: warm-up in steps, a constant part, a cosine down to `floor`.
+    """A learning rate by training time: warm-up in steps, a constant part, a cosine to `floor`.
 
     `spent` is the time of earlier runs in seconds, so a resumed run goes on where the schedule was.
     """
@@ -83,7 +83,7 @@ class Clock:
         return time.monotonic() - self.start
 
     def progress(self) -> float:
-        """The part of the time that is over, 0..1: the mean over the ranks, so all of them stop at the same step."""
+        """Tell which part of the time is over, 0..1, the mean of the ranks: all stop together."""
         part = torch.tensor([self.elapsed() / (60 * self.minutes)])
         dist.all_reduce(part)
         return part.item() / dist.get_world_size()
@@ -97,7 +97,7 @@ class Clock:
 
 
 class Replica:
-    """One rank's bfloat16 network with float32 masters, their moving average (EMA), and AdamW on the masters.
+    """One rank's bfloat16 network, its float32 masters, their moving average, and AdamW on them.
 
     `exempt` is a word in the names of the parameters that are trained without weight decay.
     """
@@ -171,7 +171,7 @@ class Replica:
             parameter.grad = None
 
     def save(self, path: Path, **facts: float) -> None:
-        """Write a checkpoint beside the target and move it: a stop in between leaves the old one whole."""
+        """Write a checkpoint beside the target and move it, so that a stop leaves the old one."""
         partial = path.with_suffix(".partial")
         state = dict(
             master=self.master,
@@ -185,7 +185,7 @@ class Replica:
     @torch.no_grad()
     def load(self, path: Path) -> dict:
         """Go on from a checkpoint; returns its facts, such as the seconds spent."""
-        saved = torch.load(path, map_location=device(), weights_only=True)
+        saved = torch.load(path, map_location=find_device(), weights_only=True)
         for name, master in self.master.items():
             master.copy_(saved["master"][name])
             self.ema[name].copy_(saved["ema"][name])
@@ -195,6 +195,6 @@ class Replica:
         return saved
 
 
-def mean_of(values: Iterable[float]) -> float:
+def average(values: Iterable[float]) -> float:
     values = list(values)
     return sum(values) / len(values)

@@ -1,4 +1,4 @@
-"""What each of the embedded models is made of: its world, its text encoder, its UNet, and where its training starts."""
+"""What each embedded model is made of: world, text encoder, UNet, and where training starts."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ PROMPTS = (
 CELL, GAP, LABEL, HEADER = 96, 4, 230, 16
 
 
-def drawn(images: np.ndarray, prompts: Sequence[str], seeds: Sequence[int]) -> Image.Image:
+def draw_page(images: np.ndarray, prompts: Sequence[str], seeds: Sequence[int]) -> Image.Image:
     """Images (len(prompts) * len(seeds), size, size, 3), prompt by prompt, as one page."""
     step = CELL + GAP
     page = Image.new("RGB", (LABEL + len(seeds) * step, HEADER + len(prompts) * step), "white")
@@ -34,14 +34,14 @@ def drawn(images: np.ndarray, prompts: Sequence[str], seeds: Sequence[int]) -> I
         pen.text((LABEL + column * step + 4, 2), f"seed {seed}", fill="black")
     for k, image in enumerate(images):
         row, column = divmod(k, len(seeds))
-        tile = Image.fromarray(image).resize((CELL, CELL), Image.BICUBIC)
+        tile = Image.fromarray(image).resize((CELL, CELL), Image.Resampling.BICUBIC)
         page.paste(tile, (LABEL + column * step, HEADER + row * step))
     for row, prompt in enumerate(prompts):
         pen.text((4, HEADER + row * step + 20), textwrap.fill(prompt, 34), fill="black")
     return page
 
 
-def contact_sheet(
+def draw_sheet(
     pipeline,
     prompts: Sequence[str] = PROMPTS,
     seeds: Sequence[int] = range(6),
@@ -49,8 +49,10 @@ def contact_sheet(
     guidance_scale: float = 4.0,
 ) -> Image.Image:
     """Pictures of all prompts and seeds, made now."""
-    from training.evaluate import generate
+    from training.evaluate import generate_pictures
 
     asked = [prompt for prompt in prompts for _ in seeds]
-    images = generate(pipeline, asked, list(seeds) * len(prompts), guidance_scale=guidance_scale)
-    return drawn(images, prompts, seeds)
+    images = generate_pictures(
+        pipeline, asked, list(seeds) * len(prompts), guidance_scale=guidance_scale
+    )
+    return draw_page(images, prompts, seeds)

@@ -1,4 +1,4 @@
-"""A real CLIPTokenizer: each word of the world, and some everyday ones, is one token; others fall into bytes."""
+"""A real CLIPTokenizer: a word of the world, or an everyday one, is one token, others are bytes."""
 
 import itertools
 import json
@@ -10,17 +10,17 @@ from transformers import CLIPTokenizer
 
 from sdlab.tiny.scenes import BACKGROUNDS, SCENES
 from sdlab.tiny.sprites import COLORS, SHAPES
-from sdlab.tiny.words import EVERYDAY_WORDS
-from sdlab.tiny.world import V1, World, plural
+from sdlab.tiny.world import V1, World, pluralise
+from training.words import EVERYDAY_WORDS
 
 MAX_LENGTH = 77
 END = "<|endoftext|>"
 
 
-def words(world: World = V1) -> list[str]:
-    """Every word that gets a token of its own, sorted; those of the first world are in every vocabulary."""
+def list_words(world: World = V1) -> list[str]:
+    """List every word that gets a token of its own, sorted; the first world's always do."""
     found = {*EVERYDAY_WORDS, *COLORS, *BACKGROUNDS}
-    found |= {form for name in {*V1.names, *world.names} for form in (name, plural(name))}
+    found |= {form for name in {*V1.names, *world.names} for form in (name, pluralise(name))}
     found |= {form for shape in SHAPES for form in (shape, shape + "s")}
     found |= {
         word
@@ -33,7 +33,7 @@ def words(world: World = V1) -> list[str]:
     )  # "don't" and "red-haired" are several tokens, as in CLIP
 
 
-def merged(pieces: list[str], pair: tuple[str, str]) -> list[str]:
+def merge_pair(pieces: list[str], pair: tuple[str, str]) -> list[str]:
     """The pieces of a word after joining each occurrence of `pair`."""
     out, i = [], 0
     while i < len(pieces):
@@ -43,7 +43,7 @@ def merged(pieces: list[str], pair: tuple[str, str]) -> list[str]:
     return out
 
 
-def byte_pair_merges(vocabulary_words: list[str]) -> list[tuple[str, str]]:
+def find_merges(vocabulary_words: list[str]) -> list[tuple[str, str]]:
     """Merges, most frequent pair first, until each word is one piece."""
     split = {word: [*word[:-1], word[-1] + "</w>"] for word in vocabulary_words}
     merges = []
@@ -52,11 +52,11 @@ def byte_pair_merges(vocabulary_words: list[str]) -> list[tuple[str, str]]:
     ):
         pair = max(counts, key=lambda p: (counts[p], -len(p[0] + p[1]), p))
         merges.append(pair)
-        split = {word: merged(pieces, pair) for word, pieces in split.items()}
+        split = {word: merge_pair(pieces, pair) for word, pieces in split.items()}
     return merges
 
 
-def vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
+def make_vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
     letters = sorted(ByteLevel.alphabet())
     tokens = [
         *letters,
@@ -68,7 +68,7 @@ def vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
     return {token: i for i, token in enumerate(dict.fromkeys(tokens))}
 
 
-def special(text: str) -> dict:
+def make_special(text: str) -> dict:
     return dict(
         content=text,
         lstrip=False,
@@ -82,12 +82,12 @@ def special(text: str) -> dict:
 def save_tokenizer(folder: Path, world: World = V1, pad: str = END) -> CLIPTokenizer:
     """Write vocab.json, merges.txt and tokenizer_config.json, and return what loads from them."""
     folder.mkdir(parents=True, exist_ok=True)
-    merges = byte_pair_merges(words(world))
+    merges = find_merges(list_words(world))
     config = dict(
         add_prefix_space=False,
-        bos_token=special("<|startoftext|>"),
-        eos_token=special(END),
-        unk_token=special(END),
+        bos_token=make_special("<|startoftext|>"),
+        eos_token=make_special(END),
+        unk_token=make_special(END),
         pad_token=pad,
         do_lower_case=True,
         errors="replace",
@@ -95,7 +95,7 @@ def save_tokenizer(folder: Path, world: World = V1, pad: str = END) -> CLIPToken
         tokenizer_class="CLIPTokenizer",
     )
     (folder / "vocab.json").write_text(
-        json.dumps(vocabulary(merges), ensure_ascii=False), encoding="utf-8"
+        json.dumps(make_vocabulary(merges), ensure_ascii=False), encoding="utf-8"
     )
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -71,7 +71,7 @@ def run_stage(stage: str, options: argparse.Namespace) -> None:
         )
 
 
-def begin(options: argparse.Namespace) -> None:
+def prepare(options: argparse.Namespace) -> None:
     """Lay the parts that the model takes over into the working folder."""
     from training.recipes import RECIPES
 
@@ -83,15 +83,15 @@ def begin(options: argparse.Namespace) -> None:
     if recipe.start and not (parts / "vae").exists():
         from diffusers import AutoencoderKL
 
-        from training.autoencoder import with_scaling_factor
+        from training.autoencoder import change_scaling_factor
 
-        vae = with_scaling_factor(
+        vae = change_scaling_factor(
             AutoencoderKL.from_pretrained(recipe.part("vae")), recipe.scaling_factor
         )
         vae.save_pretrained(parts / "vae")
 
 
-def finished(workdir: Path) -> list[str]:
+def list_finished(workdir: Path) -> list[str]:
     """The stages that an earlier run brought to their end."""
     path = workdir / "finished.json"
     return json.loads(path.read_text()) if path.exists() else []
@@ -101,20 +101,20 @@ def train(options: argparse.Namespace) -> None:
     """Run the chosen stages, noting each one's end in `workdir`/finished.json."""
     from training.recipes import RECIPES
 
-    begin(options)
+    prepare(options)
     for stage in [options.stage] if options.stage else RECIPES[options.model].stages:
-        done = finished(options.workdir) if options.resume else []
+        done = list_finished(options.workdir) if options.resume else []
         if stage in done and stage != "export":
             print(f"{stage}: done before", flush=True)
             continue
         start = time.monotonic()
         run_stage(stage, options)
-        done = [*dict.fromkeys([*finished(options.workdir), stage])]
+        done = [*dict.fromkeys([*list_finished(options.workdir), stage])]
         (options.workdir / "finished.json").write_text(json.dumps(done))
         print(f"{stage}: {time.monotonic() - start:.0f} s", flush=True)
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     out = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -137,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     options.workdir = options.workdir or Path("build") / options.model
     options.target = options.target or options.workdir / "model"
     train(options)

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from sdlab.tiny.world import V1, World, sample
+from sdlab.tiny.world import V1, World, make_sample
 from training.autoencoder import SCALING, make_vae, normalise_latents
-from training.parallel import Clock, Replica, device, ranks
+from training.parallel import Clock, Replica, count_ranks, find_device
 from training.recipes import Recipe
 
 VALIDATION_SEED = 90_000
@@ -18,18 +18,18 @@ CHANNELS = (16, 32, 64)
 LATENT_NOISE = 0.06  # of a standard deviation, for the decoder alone
 
 
-def to_pixels(images: np.ndarray) -> torch.Tensor:
+def make_pixels(images: np.ndarray) -> torch.Tensor:
     """(B, H, W, 3) uint8 to (B, 3, H, W) float in -1..1."""
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 127.5 - 1
 
 
-def rendered(rng: random.Random, count: int, world: World = V1) -> np.ndarray:
-    """Random pictures of the world, (count, size, size, 3) uint8; one batch in ten has its colour channels exchanged."""
-    images = np.stack([sample(rng, world=world).image for _ in range(count)])
+def render_pictures(rng: random.Random, count: int, world: World = V1) -> np.ndarray:
+    """Render random pictures, (count, size, size, 3) uint8; a batch in ten swaps channels."""
+    images = np.stack([make_sample(rng, world=world).image for _ in range(count)])
     return images[..., rng.sample(range(3), 3)] if rng.random() < 0.10 else images
 
 
-def reconstruction_loss(difference: torch.Tensor) -> torch.Tensor:
+def compute_reconstruction_loss(difference: torch.Tensor) -> torch.Tensor:
     """L1 on pixels and on their horizontal and vertical differences, plus L2."""
     across = difference[..., 1:] - difference[..., :-1]
     down = difference[..., 1:, :] - difference[..., :-1, :]
@@ -40,27 +40,27 @@ def reconstruction_loss(difference: torch.Tensor) -> torch.Tensor:
     )
 
 
-def vae_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
-    """How far pictures are from themselves after encoding and decoding, plus a small pull towards normal latents."""
+def compute_vae_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
+    """Compare pictures with their decoded selves, with a small pull to normal latents."""
     latent = vae.encode(pixels).latent_dist
     decoded = vae.decode(
         latent.mean + torch.exp(0.5 * latent.logvar) * torch.randn_like(latent.mean)
     ).sample
     mean, logvar = latent.mean.float(), latent.logvar.float()
     divergence = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean()
-    return reconstruction_loss(decoded.float() - pixels.float()) + 1e-4 * divergence
+    return compute_reconstruction_loss(decoded.float() - pixels.float()) + 1e-4 * divergence
 
 
-def decoder_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
-    """The same for the decoder alone, whose latents are as inexact as those that the UNet will make."""
+def compute_decoder_loss(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
+    """Compare them for the decoder alone, its latents as inexact as the UNet's will be."""
     with torch.no_grad():
         mean = vae.encode(pixels).latent_dist.mean
     decoded = vae.decode(mean + LATENT_NOISE / SCALING * torch.randn_like(mean)).sample
-    return reconstruction_loss(decoded.float() - pixels.float())
+    return compute_reconstruction_loss(decoded.float() - pixels.float())
 
 
 @torch.no_grad()
-def psnr(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
+def compute_psnr(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     """Mean peak signal-to-noise ratio of the reconstructions in dB; pixels in -1..1."""
     decoded = (
         vae.decode(vae.encode(pixels.to(vae.dtype)).latent_dist.mean).sample.float().clamp(-1, 1)
@@ -68,22 +68,24 @@ def psnr(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     return (10 * torch.log10(4 / ((decoded - pixels) ** 2).mean((1, 2, 3)))).mean().item()
 
 
-def validation_pixels(world: World = V1, count: int = 96) -> torch.Tensor:
+def make_validation_pixels(world: World = V1, count: int = 96) -> torch.Tensor:
     rng = random.Random(VALIDATION_SEED)
-    return to_pixels(np.stack([sample(rng, world=world).image for _ in range(count)])).to(device())
+    return make_pixels(np.stack([make_sample(rng, world=world).image for _ in range(count)])).to(
+        find_device()
+    )
 
 
 @torch.no_grad()
 def normalise(vae: AutoencoderKL) -> None:
     """Bring the latents of 768 pictures to mean 0 and standard deviation 1 after scaling."""
     rng = random.Random(VALIDATION_SEED + 1)
-    pixels = to_pixels(np.stack([sample(rng).image for _ in range(768)])).to(device())
+    pixels = make_pixels(np.stack([make_sample(rng).image for _ in range(768)])).to(find_device())
     normalise_latents(
         vae, torch.cat([vae.encode(part).latent_dist.mean for part in pixels.split(64)])
     )
 
 
-def start(folder: Path, decoder_only: bool) -> AutoencoderKL:
+def make_start(folder: Path, decoder_only: bool) -> AutoencoderKL:
     """A new autoencoder, or the finished one with only its decoder left to train."""
     if not decoder_only:
         return make_vae(CHANNELS)
@@ -94,9 +96,9 @@ def start(folder: Path, decoder_only: bool) -> AutoencoderKL:
 
 
 @torch.no_grad()
-def averaged(replica: Replica, folder: Path, decoder_only: bool) -> AutoencoderKL:
-    """The autoencoder with the averaged weights in float32; a frozen encoder is the one it started with, to the bit."""
-    vae = start(folder, decoder_only).to(device())
+def average_weights(replica: Replica, folder: Path, decoder_only: bool) -> AutoencoderKL:
+    """Make the averaged autoencoder in float32; a frozen encoder stays the same to the bit."""
+    vae = make_start(folder, decoder_only).to(find_device())
     for name, parameter in vae.named_parameters():
         parameter.copy_(replica.ema.get(name, parameter))
     if not decoder_only:
@@ -115,11 +117,11 @@ def train_autoencoder(
     resume: bool,
     decoder_only: bool = False,
 ) -> None:
-    """One rank's part; writes a checkpoint to `workdir` while it runs and `workdir`/parts/vae at the end."""
+    """Train on one rank: checkpoints in `workdir`, and `workdir`/parts/vae at the end."""
     torch.manual_seed(seed)
     stage, folder = "decoder" if decoder_only else "autoencoder", workdir / "parts" / "vae"
     vae, checkpoint = (
-        start(folder, decoder_only).to(device(), memory_format=torch.channels_last),
+        make_start(folder, decoder_only).to(find_device(), memory_format=torch.channels_last),
         workdir / f"{stage}.pt",
     )
     replica = Replica(
@@ -130,18 +132,18 @@ def train_autoencoder(
     rng = random.Random(seed + 1000 * replica.steps + 7 * rank + 50 * decoder_only)
     clock = Clock(minutes, rate=rate, warmup=20, constant=0, floor=0.03, spent=spent)
     validation, loss_of = (
-        validation_pixels(recipe.world),
-        decoder_loss if decoder_only else vae_loss,
+        make_validation_pixels(recipe.world),
+        compute_decoder_loss if decoder_only else compute_vae_loss,
     )
     while (progress := clock.progress()) < 1:
-        pixels = to_pixels(rendered(rng, batch, recipe.world)).to(
-            device(), torch.bfloat16, memory_format=torch.channels_last
+        pixels = make_pixels(render_pictures(rng, batch, recipe.world)).to(
+            find_device(), torch.bfloat16, memory_format=torch.channels_last
         )
         loss = loss_of(vae, pixels)
         replica.update(loss, clock.rate_at(progress, replica.steps))
         if rank == 0 and replica.steps % 200 == 0:
             replica.use(replica.ema)
-            quality = psnr(vae, validation)
+            quality = compute_psnr(vae, validation)
             replica.use(replica.master)
             replica.save(checkpoint, seconds=clock.elapsed())
             print(
@@ -151,13 +153,13 @@ def train_autoencoder(
             )
     if rank == 0:
         replica.save(checkpoint, seconds=clock.elapsed())
-        vae = averaged(replica, folder, decoder_only)
+        vae = average_weights(replica, folder, decoder_only)
         vae.save_pretrained(folder)
         facts = dict(
             steps=replica.steps,
-            pictures=replica.steps * batch * ranks(),
+            pictures=replica.steps * batch * count_ranks(),
             seconds=round(clock.elapsed()),
-            psnr=round(psnr(vae, validation), 2),
+            psnr=round(compute_psnr(vae, validation), 2),
         )
         (workdir / f"{stage}.json").write_text(json.dumps(facts))
         print(

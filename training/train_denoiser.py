@@ -1,4 +1,4 @@
-"""The later stages of training: the text encoder and the UNet together, on pictures that were encoded before.
+"""The later stages of training: text encoder and UNet together, on encoded pictures.
 
 v-prediction with min-SNR weights and one caption in ten empty. For the first part of the time the
 captions are padded to 24 tokens instead of 77, which saves a third of the work; the pictures of the
@@ -15,7 +15,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training.encoded import MAX_LENGTH, SHORT_LENGTH, SHORT_PART, Pictures
-from training.parallel import Clock, Replica, State, device, mean_of, ranks
+from training.parallel import Clock, Replica, State, average, count_ranks, find_device
 from training.recipes import Recipe
 
 NOISE = dict(
@@ -73,7 +73,7 @@ def make_unet(recipe: Recipe) -> UNet2DConditionModel:
 
 @torch.no_grad()
 def take_over(unet: UNet2DConditionModel, weights: State) -> None:
-    """Copy the weights of the same shape, and those of the first convolution that only has more channels now."""
+    """Copy weights of the same shape, and a first convolution that only has more channels."""
     for name, parameter in unet.named_parameters():
         found = weights.get(name)
         if found is not None and found.shape == parameter.shape:
@@ -84,7 +84,7 @@ def take_over(unet: UNet2DConditionModel, weights: State) -> None:
 
 
 def make_networks(tokenizer: CLIPTokenizer, recipe: Recipe, parts: Path) -> torch.nn.ModuleDict:
-    """The UNet and the text encoder: a new one, the one that the text stage has made, or one that is not trained further."""
+    """Make the UNet, and take the text encoder that the text stage made, or a new one."""
     if (parts / "text_encoder").exists():
         text = CLIPTextModel.from_pretrained(
             parts / "text_encoder", dtype=torch.float32, attn_implementation="eager"
@@ -107,7 +107,7 @@ class Diffusion:
     """The noise schedule and the weighted v-prediction loss."""
 
     def __init__(self):
-        self.alphas = DDIMScheduler(**NOISE).alphas_cumprod.to(device())
+        self.alphas = DDIMScheduler(**NOISE).alphas_cumprod.to(find_device())
         snr = self.alphas / (1 - self.alphas)
         self.weights = snr.clamp(max=5.0) / (snr + 1)  # min-SNR-5 for v, arXiv 2303.09556
 
@@ -125,15 +125,15 @@ class Diffusion:
 
 
 @torch.no_grad()
-def validation_loss(
+def compute_validation_loss(
     replica: Replica, diffusion: Diffusion, pictures: Pictures, length: int
 ) -> float:
-    """The averaged weights' loss on held-out pictures, with the same timesteps and noise each time."""
+    """Compute the averaged weights' loss on held-out pictures, always with the same noise."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
         latents, ids, besides = pictures.held_out()
-        t = torch.randint(0, 1000, (len(latents),)).to(device())
-        noise = torch.randn(latents.shape).to(device())
+        t = torch.randint(0, 1000, (len(latents),)).to(find_device())
+        noise = torch.randn(latents.shape).to(find_device())
     replica.use(replica.ema)
     rows = torch.arange(len(latents)).split(64)
     total = sum(
@@ -158,7 +158,7 @@ def validation_loss(
 
 @torch.no_grad()
 def save_parts(replica: Replica, folder: Path, is_long: bool) -> None:
-    """Write the averaged weights of the UNet, and of the text encoder if it is trained, in half precision."""
+    """Write the averaged UNet, and the text encoder if it is trained, in half precision."""
     weights = {name: weight.clone() for name, weight in replica.ema.items()}
     if not is_long:
         lengthen(weights)
@@ -187,7 +187,7 @@ def train_denoiser(
     torch.manual_seed(seed)
     parts, checkpoint = workdir / "parts", workdir / "denoiser.pt"
     tokenizer = CLIPTokenizer.from_pretrained(parts / "tokenizer")
-    net = make_networks(tokenizer, recipe, parts).to(device())
+    net = make_networks(tokenizer, recipe, parts).to(find_device())
     replica = Replica(net, betas=(0.9, 0.99), weight_decay=1e-2, ema=0.9985, exempt="embedding")
     saved = (
         replica.load(checkpoint)
@@ -208,7 +208,7 @@ def train_denoiser(
     history = json.loads(record.read_text()) if saved["seconds"] and record.exists() else []
 
     def keep() -> None:
-        loss = validation_loss(
+        loss = compute_validation_loss(
             replica, diffusion, pictures, MAX_LENGTH if is_long else SHORT_LENGTH
         )
         print(
@@ -218,7 +218,7 @@ def train_denoiser(
         history.append(
             dict(
                 steps=replica.steps,
-                samples=replica.steps * batch * ranks(),
+                samples=replica.steps * batch * count_ranks(),
                 seconds=round(clock.elapsed()),
                 pictures=len(pictures),
                 validation_loss=round(loss, 4),
@@ -235,14 +235,14 @@ def train_denoiser(
             lengthen(replica.ema)
             replica.use(replica.master)
         latents, ids, besides = pictures.batch(batch, progress)
-        t = torch.randint(0, 1000, (batch,), device=device())
+        t = torch.randint(0, 1000, (batch,), device=find_device())
         loss = diffusion.losses(net, latents, ids, t, torch.randn_like(latents), **besides).mean()
         replica.update(loss, clock.rate_at(progress, replica.steps))
         recent = [*recent[-49:], loss.item()]
         if rank == 0 and replica.steps % 50 == 0:
             print(
                 f"denoiser: step {replica.steps}, {clock.elapsed():.0f} of {60 * minutes:.0f} s, "
-                f"loss {mean_of(recent):.4f}",
+                f"loss {average(recent):.4f}",
                 flush=True,
             )
         if rank == 0 and clock.elapsed() - kept > SAVE_SECONDS:

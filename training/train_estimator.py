@@ -1,4 +1,4 @@
-"""A stage of training that the depth-guided model has: the network that says how near each point of a picture is.
+"""The depth-guided model's own stage: the network that says how near each point is.
 
 It has MiDaS's layout (DPT), as the estimator of Stable Diffusion's own depth model has, only
 smaller. What it learns is the depth that the pictures of the world have by construction.
@@ -13,10 +13,10 @@ import torch
 from torch.nn import functional
 from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessorPil
 
-from sdlab.tiny.world import World, sample
-from training.parallel import Clock, Replica, device, ranks
+from sdlab.tiny.world import World, make_sample
+from training.parallel import Clock, Replica, count_ranks, find_device
 from training.recipes import Recipe
-from training.train_autoencoder import to_pixels
+from training.train_autoencoder import make_pixels
 
 VALIDATION_SEED = 91_000
 
@@ -47,20 +47,26 @@ def make_estimator(size: int) -> DPTForDepthEstimation:
     return net
 
 
-def pictures(rng: random.Random, count: int, world: World) -> tuple[torch.Tensor, torch.Tensor]:
+def make_pictures(
+    rng: random.Random, count: int, world: World
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Random pictures (B, 3, size, size) in -1..1 and their depth (B, size, size) in 0..1."""
-    samples = [sample(rng, world=world) for _ in range(count)]
+    samples = [make_sample(rng, world=world) for _ in range(count)]
     pixels, depth = (
-        to_pixels(np.stack([s.image for s in samples])),
+        make_pixels(np.stack([s.image for s in samples])),
         torch.from_numpy(np.stack([s.depth for s in samples])),
     )
-    return pixels.to(device()), depth.to(device())
+    return pixels.to(find_device()), depth.to(find_device())
 
 
-def depth_loss(
+def compute_depth_loss(
     net: DPTForDepthEstimation, pixels: torch.Tensor, depth: torch.Tensor
 ) -> torch.Tensor:
-    """Squared error: most points are far (0), and the absolute one would be content with a network that says so everywhere."""
+    """Compute the squared error.
+
+    Most points are far (0), and the absolute one would be content with a network that says so
+    everywhere.
+    """
     return functional.mse_loss(net(pixels).predicted_depth.float(), depth)
 
 
@@ -76,14 +82,14 @@ def train_estimator(
 ) -> None:
     """One rank's part; writes `workdir`/parts/depth_estimator and feature_extractor at the end."""
     torch.manual_seed(seed)
-    net, checkpoint = make_estimator(recipe.world.size).to(device()), workdir / "estimator.pt"
+    net, checkpoint = make_estimator(recipe.world.size).to(find_device()), workdir / "estimator.pt"
     replica = Replica(net, betas=(0.9, 0.98), weight_decay=1e-3, ema=0.995)
     spent = replica.load(checkpoint)["seconds"] if resume and checkpoint.exists() else 0.0
     rng = random.Random(seed + 1000 * replica.steps + 7 * rank)
     clock = Clock(minutes, rate=rate, warmup=50, constant=0.3, floor=0.02, spent=spent)
     while (progress := clock.progress()) < 1:
-        pixels, depth = pictures(rng, batch, recipe.world)
-        loss = depth_loss(net, pixels.to(torch.bfloat16), depth)
+        pixels, depth = make_pictures(rng, batch, recipe.world)
+        loss = compute_depth_loss(net, pixels.to(torch.bfloat16), depth)
         replica.update(loss, clock.rate_at(progress, replica.steps))
         if rank == 0 and replica.steps % 200 == 0:
             replica.save(checkpoint, seconds=clock.elapsed())
@@ -99,7 +105,7 @@ def train_estimator(
             recipe,
             dict(
                 steps=replica.steps,
-                pictures=replica.steps * batch * ranks(),
+                pictures=replica.steps * batch * count_ranks(),
                 seconds=round(clock.elapsed()),
             ),
         )
@@ -107,12 +113,12 @@ def train_estimator(
 
 @torch.no_grad()
 def save_estimator(replica: Replica, workdir: Path, recipe: Recipe, facts: dict) -> None:
-    """The averaged weights and what prepares a picture for them; notes the mean error on pictures it has not seen."""
+    """Save the averaged weights and the preprocessor; note the error on unseen pictures."""
     size = recipe.world.size
-    net = make_estimator(size).to(device())
+    net = make_estimator(size).to(find_device())
     for name, parameter in net.named_parameters():
         parameter.copy_(replica.ema[name])
-    pixels, depth = pictures(random.Random(VALIDATION_SEED), 256, recipe.world)
+    pixels, depth = make_pictures(random.Random(VALIDATION_SEED), 256, recipe.world)
     error = (net(pixels).predicted_depth - depth).abs().mean().item()
     net.save_pretrained(workdir / "parts" / "depth_estimator")
     DPTImageProcessorPil(

@@ -1,4 +1,4 @@
-"""A stage of training that the second model has: its text encoder first learns which caption belongs to which picture.
+"""The second model's own stage: its text encoder learns which caption belongs to which picture.
 
 As in OpenCLIP, which Stable Diffusion v2 reads its prompts with, two encoders are trained so that a
 caption and its picture come out alike among all others of the batch (InfoNCE, arXiv 2103.00020).
@@ -15,15 +15,18 @@ from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.encoded import MAX_LENGTH, SHORT_LENGTH, Pictures
-from training.parallel import Clock, Replica, device, mean_of, ranks
+from training.parallel import Clock, Replica, average, count_ranks, find_device
 from training.recipes import Recipe
 from training.train_denoiser import lengthen, make_text_encoder
 
 TEMPERATURE = 0.07
 
 
-def picture_encoder(width: int) -> nn.Sequential:
-    """Latents (B, 4, h, w) to (B, width); the place of an object counts, so the last map is not averaged away."""
+def make_picture_encoder(width: int) -> nn.Sequential:
+    """Make a network from latents (B, 4, h, w) to (B, width).
+
+    The place of an object counts, so the last map is not averaged away.
+    """
 
     def step(c: int, d: int) -> list[nn.Module]:
         return [nn.Conv2d(c, d, 3, stride=2, padding=1), nn.GroupNorm(8, d), nn.SiLU()]
@@ -40,10 +43,10 @@ def picture_encoder(width: int) -> nn.Sequential:
     )
 
 
-def matching_loss(
+def compute_matching_loss(
     net: nn.ModuleDict, latents: torch.Tensor, ids: torch.Tensor
 ) -> tuple[torch.Tensor, float]:
-    """The mean surprise of finding each caption's picture and each picture's caption, and how often the first is right."""
+    """Compute the surprise of finding caption and picture of each other, and the hit rate."""
     text = functional.normalize(
         net["project"](net["text"](ids).pooler_output).float(), dim=1
     )  # (B, width)
@@ -93,9 +96,9 @@ def train_text(
         dict(
             text=make_text_encoder(tokenizer, recipe, recipe.text_layers),
             project=nn.Linear(width, width),
-            picture=picture_encoder(width),
+            picture=make_picture_encoder(width),
         )
-    ).to(device())
+    ).to(find_device())
     replica = Replica(net, betas=(0.9, 0.98), weight_decay=1e-2, ema=0.995, exempt="embedding")
     spent = replica.load(checkpoint)["seconds"] if resume and checkpoint.exists() else 0.0
     torch.manual_seed(seed + 1000 * replica.steps + 77 + rank)
@@ -107,14 +110,14 @@ def train_text(
     recent = []
     while (progress := clock.progress()) < 1:
         latents, ids, _ = pictures.batch(batch, progress)
-        loss, right = matching_loss(net, latents, ids[:, :SHORT_LENGTH])
+        loss, right = compute_matching_loss(net, latents, ids[:, :SHORT_LENGTH])
         replica.update(loss, clock.rate_at(progress, replica.steps))
         recent = [*recent[-49:], right]
         if rank == 0 and replica.steps % 100 == 0:
             replica.save(checkpoint, seconds=clock.elapsed())
             print(
                 f"text: step {replica.steps}, {clock.elapsed():.0f} of {60 * minutes:.0f} s, loss"
-                f" {loss.item():.3f}, {mean_of(recent):.2f} of the captions find their picture"
+                f" {loss.item():.3f}, {average(recent):.2f} of the captions find their picture"
                 f" among {batch}",
                 flush=True,
             )
@@ -122,10 +125,10 @@ def train_text(
         latents, ids, _ = pictures.held_out()
         replica.use(replica.ema)
         with torch.no_grad():
-            loss, right = matching_loss(net, latents, ids[:, :SHORT_LENGTH])
+            loss, right = compute_matching_loss(net, latents, ids[:, :SHORT_LENGTH])
         facts = dict(
             steps=replica.steps,
-            samples=replica.steps * batch * ranks(),
+            samples=replica.steps * batch * count_ranks(),
             seconds=round(clock.elapsed()),
             matched=round(right, 3),
             among=len(ids),

@@ -1,4 +1,4 @@
-"""Make the weights of the block scores: ``python -m sdlab.watermark.train FOLDER``.
+"""Makes the weights of the block scores: ``python -m training.train_watermark FOLDER``.
 
 Pictures of the folder are marked with random bits, changed as pictures are changed on the way
 (compressed, blurred, resized, ...), and a small network learns to make the scores of a picture's
@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sdlab.results.changes import blurred, levels, saved
+from sdlab.results.changes import blur, round_levels, save_lossy
 from sdlab.watermark.dwtdct import embed_watermark
 from sdlab.watermark.payloads import Payload
-from sdlab.watermark.scores import BOUND, N_FEATURES, WEIGHTS, WINDOW, block_features, score_planes
+from sdlab.watermark.scores import BOUND, N_FEATURES, WEIGHTS, WINDOW, compute_features, make_planes
 
 TILE = 512  # pixels
 HIDDEN = (48, 16)
@@ -36,7 +36,7 @@ Example = tuple[
 # Changes
 
 
-def resized_and_back(image: np.ndarray, factor: float, filters: tuple[int, int]) -> np.ndarray:
+def resize_and_back(image: np.ndarray, factor: float, filters: tuple[int, int]) -> np.ndarray:
     """Reduced or enlarged, and brought back to its size."""
     size = image.shape[1], image.shape[0]
     small = Image.fromarray(image).resize(
@@ -45,33 +45,35 @@ def resized_and_back(image: np.ndarray, factor: float, filters: tuple[int, int])
     return np.asarray(small.resize(size, filters[1]))
 
 
-def resaved(image: np.ndarray, form: str, subsampling: str, rng: np.random.Generator) -> np.ndarray:
+def save_again(
+    image: np.ndarray, form: str, subsampling: str, rng: np.random.Generator
+) -> np.ndarray:
     """Through a lossy format, now and then as part of a picture with another origin."""
     quality = rng.integers(60, 96) if form == "WebP" else rng.integers(40, 99)
     top, left = rng.integers(16, size=2) * (rng.random() < 0.3)
     options = {} if form == "WebP" else {"subsampling": subsampling}
     image = image.copy()
-    image[top:, left:] = saved(image[top:, left:], quality, form, **options)
+    image[top:, left:] = save_lossy(image[top:, left:], quality, form, **options)
     return image
 
 
-def change(image: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+def change_picture(image: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
     """A random change of one kind; of several kinds, "blur+JPEG", one after the other."""
     for one in kind.split("+"):
         if one in ("JPEG", "JPEG 4:4:4", "WebP"):
-            image = resaved(image, one.split()[0], "4:4:4" if "4:4:4" in one else "4:2:0", rng)
+            image = save_again(image, one.split()[0], "4:4:4" if "4:4:4" in one else "4:2:0", rng)
         elif one == "blur":
-            image = blurred(image, rng.uniform(0.4, 1.4))
+            image = blur(image, rng.uniform(0.4, 1.4))
         elif one == "noise":
-            image = levels(
+            image = round_levels(
                 image + rng.uniform(1, 12) * rng.standard_normal(image.shape, np.float32)
             )
         elif one == "light":
-            image = levels(
+            image = round_levels(
                 (image - np.float32(128)) * rng.uniform(0.8, 1.2) + 128 + rng.uniform(-25, 25)
             )
         elif one == "size":
-            image = resized_and_back(
+            image = resize_and_back(
                 image, rng.choice([0.5, rng.uniform(0.5, 2)]), tuple(rng.integers(1, 4, size=2))
             )
     return image
@@ -98,8 +100,8 @@ CHANGES = {  # kind: how often
 # Examples
 
 
-def content(path: Path, rng: np.random.Generator) -> np.ndarray:
-    """A picture of TILE x TILE pixels, turned, mirrored and coloured at random, now and then flat or overexposed."""
+def read_content(path: Path, rng: np.random.Generator) -> np.ndarray:
+    """Read TILE x TILE pixels, turned, mirrored, coloured at random, some flat or overexposed."""
     image = Image.open(path).convert("RGB")
     scale = max(rng.choice([1, 1, rng.uniform(0.5, 1)]), TILE / min(image.size))
     image = image.resize(
@@ -113,10 +115,10 @@ def content(path: Path, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.1:
         grey = pixels.mean(-1, keepdims=True)
         pixels = grey + (pixels - grey) * rng.uniform(0, 2)
-    return levels(pixels)
+    return round_levels(pixels)
 
 
-def example(
+def make_example(
     seed: int, paths: list[Path], kind: str | None = None, arithmetic: str | None = None
 ) -> Example:
     """Features and bits of one picture, marked and changed."""
@@ -125,20 +127,22 @@ def example(
     kind = kind or str(rng.choice(kinds, p=weights / weights.sum()))
     arithmetic = arithmetic or str(rng.choice(["uint8", "float32"]))
     bits = rng.integers(2, size=(TILE // 8) ** 2, dtype=np.uint8)
-    image = content(paths[rng.integers(len(paths))], rng)
+    image = read_content(paths[rng.integers(len(paths))], rng)
     marked = embed_watermark(image, Payload("random", bits, arithmetic, cut=bool(rng.integers(2))))
-    features = block_features(score_planes(change(marked, kind, rng), arithmetic), arithmetic)
+    features = compute_features(
+        make_planes(change_picture(marked, kind, rng), arithmetic), arithmetic
+    )
     return features.astype(np.float16), bits, f"{kind}, {arithmetic}"
 
 
-def examples(paths: list[Path], seeds: Iterable[int]) -> Iterator[Example]:
+def make_examples(paths: list[Path], seeds: Iterable[int]) -> Iterator[Example]:
     """One example a seed, made by two processes."""
     with multiprocessing.Pool(2) as pool:
-        yield from pool.imap(partial(example, paths=paths), seeds, chunksize=4)
+        yield from pool.imap(partial(make_example, paths=paths), seeds, chunksize=4)
 
 
-def split(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Pictures to train and to validate; all tiles of a source, ``SOURCE_TILE.png``, are on one side."""
+def split_sources(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Split pictures to train and to validate; a source's tiles (``SOURCE_TILE``) stay together."""
     paths = sorted(
         path
         for path in folder.iterdir()
@@ -148,13 +152,13 @@ def split(folder: Path) -> tuple[list[Path], list[Path]]:
     return [p for p, a in zip(paths, aside) if not a], [p for p, a in zip(paths, aside) if a]
 
 
-def gathered(
+def gather_examples(
     paths: list[Path], seeds: range, label: str
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """All examples of the seeds: features (n, features, blocks) in float16, bits (n, blocks), changes."""
+    """Gather features (n, features, blocks) in float16, bits (n, blocks), and changes."""
     features = np.empty((len(seeds), N_FEATURES, (TILE // 8) ** 2), np.float16)
     bits, changes, start = np.empty((len(seeds), features.shape[2]), np.uint8), [], time.monotonic()
-    for i, (features[i], bits[i], kind) in enumerate(examples(paths, seeds)):
+    for i, (features[i], bits[i], kind) in enumerate(make_examples(paths, seeds)):
         changes.append(kind)
         if (i + 1) % 200 == 0:
             print(
@@ -167,8 +171,11 @@ def gathered(
 # Learning
 
 
-def network_of(hidden: tuple[int, ...]):
-    """The network that `scores.network` evaluates, in torch; it takes (pictures, blocks, features)."""
+def make_network(hidden: tuple[int, ...]):
+    """Make the network that `scores.run_network` evaluates, in torch.
+
+    It takes (pictures, blocks, features).
+    """
     import torch
 
     sizes = (N_FEATURES, *hidden, 1)
@@ -180,8 +187,8 @@ def network_of(hidden: tuple[int, ...]):
     return torch.nn.Sequential(*layers[:-1])
 
 
-def correlation(network, features: np.ndarray, bits: np.ndarray):
-    """Correlation of scores and bits in each picture, once the local mean is taken off, a tensor (pictures,)."""
+def compute_correlation(network, features: np.ndarray, bits: np.ndarray):
+    """Correlate scores and bits of each picture, the local mean taken off, (pictures,)."""
     import torch
     from torch.nn.functional import avg_pool2d, pad
 
@@ -194,14 +201,14 @@ def correlation(network, features: np.ndarray, bits: np.ndarray):
     return (scores * bits).sum(1) / ((scores**2).sum(1) * (bits**2).sum(1) + 1e-9).sqrt()
 
 
-def loss_of(r):
-    """Minus the logarithm of the correlations: a picture that is hard to read counts for as much as an easy one."""
+def compute_loss(r):
+    """Take minus the log of the correlations: a hard picture counts as much as an easy one."""
     import torch
 
     return -torch.log(0.05 + torch.nn.functional.softplus(r * 100) / 100).mean()
 
 
-def fit(
+def fit_network(
     network, features: np.ndarray, bits: np.ndarray, epochs: int, seed: int
 ) -> Iterator[tuple[int, float]]:
     """Train in place; after each epoch give its number and its mean loss."""
@@ -217,7 +224,7 @@ def fit(
         for batch in np.sort(
             random.permutation(len(features))[: per_epoch * BATCH].reshape(-1, BATCH)
         ):
-            loss = loss_of(correlation(network, features[batch], bits[batch]))
+            loss = compute_loss(compute_correlation(network, features[batch], bits[batch]))
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -227,7 +234,7 @@ def fit(
         yield epoch + 1, total / per_epoch
 
 
-def validated(
+def validate(
     network, features: np.ndarray, bits: np.ndarray, changes: list[str]
 ) -> dict[str, tuple[int, float]]:
     """Number of pictures and mean correlation of each change, and of all."""
@@ -236,7 +243,7 @@ def validated(
     with torch.no_grad():
         r = np.concatenate(
             [
-                correlation(network, features[i : i + 1], bits[i : i + 1]).numpy()
+                compute_correlation(network, features[i : i + 1], bits[i : i + 1]).numpy()
                 for i in range(len(bits))
             ]
         )
@@ -247,7 +254,7 @@ def validated(
     return {kind: (int(chosen.sum()), float(r[chosen].mean())) for kind, chosen in kinds.items()}
 
 
-def save(network, path: Path, made: str) -> None:
+def save_weights(network, path: Path, made: str) -> None:
     """Write the layers and how they were made; no reader needs pickle."""
     layers = [layer for layer in network if hasattr(layer, "weight")]
     arrays = {f"matrix{i}": layer.weight.detach().numpy() for i, layer in enumerate(layers)}
@@ -257,9 +264,9 @@ def save(network, path: Path, made: str) -> None:
 
 def main() -> None:
     """Train on a folder of pictures and write the weights after each epoch."""
-    import torch
-
-    parser = argparse.ArgumentParser(prog="python -m sdlab.watermark.train", description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "folder", type=Path, help="pictures; tiles of one source are named SOURCE_TILE.png"
     )
@@ -271,28 +278,30 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
 
+    import torch  # which `--help` should not load
+
     torch.manual_seed(given.seed)
-    learn, check = split(given.folder)
+    learn, check = split_sources(given.folder)
     first = given.seed * 10**6
-    aside = gathered(
+    aside = gather_examples(
         check, range(first + 500_000, first + 500_000 + given.examples // 8), "to validate"
     )
-    features, bits, _ = gathered(learn, range(first, first + given.examples), "to learn")
-    network, start = network_of(HIDDEN), time.monotonic()
-    for epoch, loss in fit(network, features, bits, given.epochs, given.seed):
-        _, r = validated(network, *aside)["all"]
+    features, bits, _ = gather_examples(learn, range(first, first + given.examples), "to learn")
+    network, start = make_network(HIDDEN), time.monotonic()
+    for epoch, loss in fit_network(network, features, bits, given.epochs, given.seed):
+        _, r = validate(network, *aside)["all"]
         print(
             f"epoch {epoch}: loss {loss:.4f}, validation correlation {r:.4f},"
             f" {time.monotonic() - start:.0f} s",
             flush=True,
         )
-        save(
+        save_weights(
             network,
             given.out,
             f"{len(learn)} pictures of {given.folder.name}, {given.examples} examples, seed "
             f"{given.seed}, epoch {epoch} of {given.epochs}; validation correlation {r:.4f}",
         )
-    for kind, (count, r) in validated(network, *aside).items():
+    for kind, (count, r) in validate(network, *aside).items():
         print(f"{kind:24s} {count:4d} pictures, correlation {r:.3f}")
 
 

@@ -1,1 +1,1 @@
-"""Which weights: checkpoints by name or place, what their files say, and how they become a pipeline in memory."""
+"""Which weights: checkpoints by name or place, and how they become a pipeline in memory."""

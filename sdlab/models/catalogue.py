@@ -1,4 +1,4 @@
-"""The checkpoints that sdlab knows by name: what they are, where they live, and which of them are on this machine.
+"""The checkpoints that sdlab knows by name: what and where they are, and which are on this machine.
 
 Addresses are those that public threads of 2024 and 2025 name; the hub itself was not asked.
 Training steps, sizes and the names of single files were written from memory, and no published file
@@ -7,14 +7,16 @@ was at hand to compare.
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..tiny import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
-from .layout import layout_of
-from .locate import VARIABLE, locate, unfinished
+from .layout import Layout, find_configuration, read_layout
+from .locate import VARIABLE, describe_unfinished, locate_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +74,8 @@ class Model:
         or none is known.
     was : tuple of str
         Repositories that have the same weights, or had them.
+    packed : str
+        The folder of `sdlab.models.configs` that has the configuration of its networks; "" if none.
     gigabytes : float, optional
         About what is to be downloaded.
     unsupported : str
@@ -97,12 +101,18 @@ class Model:
     file: str = ""
     file_hub: str = ""
     was: tuple[str, ...] = ()
+    packed: str = ""
     gigabytes: float | None = None
     unsupported: str = ""
 
     @classmethod
     def from_path(cls, path: str | Path, **facts: Any) -> Model:
-        """The model in a diffusers folder, or in a .safetensors or .ckpt file; the other arguments are the row's fields.
+        """Makes the row of a diffusers folder, or of a .safetensors or .ckpt file.
+
+        Parameters
+        ----------
+        **facts
+            The other fields of the row.
 
         Raises
         ------
@@ -111,7 +121,7 @@ class Model:
             pickle is run.
         """
         model = cls(path=Path(path).expanduser(), **facts)
-        found = layout_of(model.path, model.config, model.prediction_type).prediction_type
+        found = model.layout.prediction_type
         if model.prediction_type not in ("", found):
             raise ValueError(
                 f"prediction_type={model.prediction_type!r}, but scheduler_config.json of {path}"
@@ -120,14 +130,31 @@ class Model:
         return model
 
     @property
+    def place(self) -> Path:
+        """Its folder or file. `sdlab.models.resolve.find` gives a model that has one."""
+        if self.path is None:
+            raise ValueError(f"{self.title or 'this model'} has no path; Model.from_path gives one")
+        return Path(self.path).expanduser().absolute()  # in the hub's cache, links name the kind
+
+    @property
+    def configuration(self) -> Path:
+        """The folder of JSON files that belongs to it."""
+        return find_configuration(self.place, self.config, self.prediction_type)
+
+    @property
+    def layout(self) -> Layout:
+        """What its files say; an error says what is missing or cannot be run."""
+        return read_layout(self.place, self.configuration)
+
+    @property
     def hubs(self) -> tuple[str, ...]:
         """All repositories that have it or had it."""
         return tuple(dict.fromkeys(filter(None, (self.hub, self.file_hub, *self.was))))
 
-    def located(self, name: str) -> Path | None:
-        """Where the model is on this machine, or None; `name` is the row's."""
+    def locate(self, name: str) -> Path | None:
+        """Finds the model on this machine; None if it is not here. `name` is the row's."""
         if self.path is None:
-            return locate(name, self.hubs, self.file)
+            return locate_model(name, self.hubs, self.file)
         path = Path(self.path).expanduser()
         return path if path.exists() else None
 
@@ -137,18 +164,23 @@ V1_TEXT, V2_TEXT = (
     "OpenCLIP ViT-H/14, trained on LAION-2B, its last layer but one",
 )
 RAIL, RAIL_PP = "CreativeML Open RAIL-M", "CreativeML Open RAIL++-M"
-V1 = dict(
+V1: dict[str, Any] = dict(
     text_encoder=V1_TEXT,
     licence=RAIL,
     native_size=512,
     prediction_type="epsilon",
     watermark="sd-v1",
+    packed="v1",
     gigabytes=4.3,
 )
-V2 = dict(text_encoder=V2_TEXT, licence=RAIL_PP, watermark="sd-v2", unofficial=True, gigabytes=5.2)
-V2_BASE = dict(native_size=512, prediction_type="epsilon", **V2)
-V2_768 = dict(native_size=768, prediction_type="v_prediction", **V2)
-TINY = dict(
+V2: dict[str, Any] = dict(
+    text_encoder=V2_TEXT, licence=RAIL_PP, watermark="sd-v2", unofficial=True, gigabytes=5.2
+)
+V2_BASE: dict[str, Any] = dict(native_size=512, prediction_type="epsilon", packed="v2-base", **V2)
+V2_768: dict[str, Any] = dict(
+    native_size=768, prediction_type="v_prediction", packed="v2-768", **V2
+)
+TINY: dict[str, Any] = dict(
     guidance_scale=4.0,
     num_inference_steps=20,
     source="python -m training.train",
@@ -262,7 +294,7 @@ MODELS: dict[str, Model] = {
         unofficial=True,
         source=CARD,
         file="sd-v1-5-inpainting.ckpt",
-        **V1 | dict(watermark="sd-v1-inpainting", gigabytes=5.5),
+        **V1 | dict(watermark="sd-v1-inpainting", packed="v1-inpainting", gigabytes=5.5),
         trained_on="1.5, then 440,000 steps of inpainting on LAION aesthetics v2 5+",
     ),
     "sd-v2-0-base": Model(
@@ -316,7 +348,7 @@ MODELS: dict[str, Model] = {
         was=("stabilityai/stable-diffusion-2-inpainting",),
         file="512-inpainting-ema.ckpt",
         source=f"{CARD}; removed by its authors in November 2025",
-        **V2_BASE,
+        **V2_BASE | dict(packed="v2-inpainting"),
         trained_on="2.0 base, then 200,000 steps of inpainting",
     ),
     "sd-v2-depth": Model(
@@ -324,7 +356,7 @@ MODELS: dict[str, Model] = {
         task="depth2img",
         was=("stabilityai/stable-diffusion-2-depth",),
         source=f"{CARD}; removed by its authors in November 2025, no copy is known",
-        **V2_BASE | dict(unofficial=False),
+        **V2_BASE | dict(unofficial=False, packed=""),
         trained_on=(
             "2.0 base, then 200,000 steps with the depth that MiDaS estimates as a fifth channel"
         ),
@@ -336,7 +368,7 @@ MODELS: dict[str, Model] = {
         source=CARD,
         guidance_scale=9.0,
         num_inference_steps=75,
-        **V2_768 | dict(native_size=128, unofficial=False, gigabytes=3.5),
+        **V2_768 | dict(native_size=128, unofficial=False, packed="", gigabytes=3.5),
         trained_on=(
             "1,250,000 steps on crops of 512x512 from ten million pictures of LAION above 2048x2048"
         ),
@@ -392,39 +424,68 @@ MODELS: dict[str, Model] = {
 
 
 def available(task: str | None = "txt2img") -> list[str]:
-    """The names of the models on this machine that are made for a task, natively for pictures of a prompt; None is any task."""
+    """Lists the models on this machine that are made for a task; None is any task."""
     return [
         name
         for name, model in MODELS.items()
         if isinstance(model, Model)
         and task in (None, model.task)
         and not model.unsupported
-        and model.located(name)
+        and model.locate(name)
     ]
 
 
+def find_row(name: str, *, runs: bool = True) -> Model:
+    """Finds the row of that name, with the path where it is on this machine.
+
+    Raises
+    ------
+    FileNotFoundError
+        It is not here; the text says where to get it.
+    TypeError, ValueError
+        It is no row, or, if `runs` asks for that, cannot be run.
+    """
+    row = require_row(name)
+    if row.path is not None:
+        return row
+    if runs and row.unsupported:
+        raise ValueError(f"model {name!r} ({row.title}) cannot be run: {row.unsupported}")
+    place = row.locate(name)
+    if place is None:
+        raise FileNotFoundError(explain_absence(name, row))
+    return dataclasses.replace(row, path=place)
+
+
+def require_row(name: str) -> Model:
+    """Refuses what somebody put into `MODELS` that is no row of it."""
+    row: Any = MODELS[name]
+    if not isinstance(row, Model):
+        raise TypeError(f"MODELS[{name!r}] is {row!r:.80}; it should be a Model(path=...)")
+    return row
+
+
 def models_table() -> pd.DataFrame:
-    """`MODELS` as a frame, one row a model: what is here, and what would have to be downloaded, how large and from where."""
+    """Shows `MODELS` as a frame, one row a model: what is here, and where to download the others.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by name. `here` and `path` tell what is on this machine, `gigabytes` and `where`
+        what is to be downloaded, `unsupported` why a model cannot be run.
+    """
     import pandas as pd
 
-    return (
-        pd.DataFrame([row(name, model) for name, model in MODELS.items()])
-        .astype({"native_size": "Int64", "gigabytes": "Float64"})
-        .set_index("name")
-    )
+    frame = pd.DataFrame([describe_row(name, require_row(name)) for name in MODELS])
+    return frame.astype({"native_size": "Int64", "gigabytes": "Float64"}).set_index("name")
 
 
-def require_model(name: str, model: Any) -> None:
-    """Refuses what somebody put into `MODELS` that is no row of it."""
-    if not isinstance(model, Model):
-        raise TypeError(f"MODELS[{name!r}] is {model!r:.80}; it should be a Model(path=...)")
-
-
-def row(name: str, model: Model) -> dict[str, Any]:
-    """A model's line in the table."""
-    require_model(name, model)
-    place = model.located(name)
-    where = f"{model.hub or model.file_hub}{' (unofficial copy)' if model.unofficial and model.hub else ''}"
+def describe_row(name: str, model: Model) -> dict[str, Any]:
+    """Makes a model's line of the table; what its row leaves open, its own files say."""
+    place, layout = model.locate(name), None
+    with suppress(OSError, KeyError, TypeError, ValueError):  # not here, or not readable
+        layout = model.layout if place and model.path else None
+    copy = " (unofficial copy)" if model.unofficial and model.hub else ""
+    nowhere = None if place or model.path else "no copy is known"
     return {
         "name": name,
         "title": model.title,
@@ -432,59 +493,34 @@ def row(name: str, model: Model) -> dict[str, Any]:
         "path": str(place) if place else None,
         "task": model.task,
         "licence": model.licence,
-        "native_size": native_size(model, place),
-        "prediction_type": model.prediction_type or stated(model, place, "prediction_type") or None,
+        "native_size": model.native_size or (layout and layout.height),
+        "prediction_type": model.prediction_type or (layout and layout.prediction_type),
         "text_encoder": model.text_encoder,
         "watermark": model.watermark,
         "gigabytes": model.gigabytes,
-        "where": where or (None if place or model.path else "no copy is known"),
+        "where": f"{model.hub or model.file_hub}{copy}" or nowhere,
         "unsupported": model.unsupported,
     }
 
 
-def native_size(model: Model, place: Path | None) -> int | None:
-    return model.native_size or stated(model, place, "height")
-
-
-def stated(model: Model, place: Path | None, fact: str) -> Any:
-    """What a model's own files say, where its row does not; None if they are not here or not readable."""
-    try:
-        return (
-            getattr(layout_of(place, model.config, model.prediction_type), fact)
-            if place and model.path
-            else None
-        )
-    except (OSError, KeyError, TypeError, ValueError):
-        return None
-
-
-def how_to_get(name: str, model: Model) -> str:
-    """The message for a checkpoint that is not on this machine: where to get it, and where to put it."""
+def explain_absence(name: str, model: Model) -> str:
+    """Says where to get a checkpoint that is not on this machine, and where to put it."""
     size = f", about {model.gigabytes:g} GB" if model.gigabytes else ""
-    text = f"model {name!r} ({model.title}) is not on this machine, and sdlab downloads nothing. "
-    text += unfinished(name, model.hubs)
-    commands = download_commands(model)
-    if commands:
-        source = " (a copy by somebody else than its authors)" if model.unofficial else ""
-        text += (
-            f"To get it{source}{size}, licence {model.licence or 'stated there'}:"
-            f" {' or '.join(commands)}. Then it is found in the cache. "
-        )
-    else:
-        text += (
-            f"It was at {', '.join(model.was)}, and no copy is known (licence"
-            f" {model.licence}{size}). "
-        )
+    source = " (a copy by somebody else than its authors)" if model.unofficial else ""
+    single = [f"`hf download {model.file_hub} {model.file}`"] if model.file_hub else []
+    parts = " ".join(f"--include {shlex.quote(pattern)}" for pattern in PARTS)
+    commands = single + ([f"`hf download {model.hub} {parts}`"] if model.hub else [])
+    way = (
+        f"To get it{source}{size}, licence {model.licence or 'stated there'}:"
+        f" {' or '.join(commands)}. Then it is found in the cache. "
+        if commands
+        else f"It was at {', '.join(model.was)}, and no copy is known (licence"
+        f" {model.licence}{size}). "
+    )
     return (
-        text + "If you have it, as a folder in diffusers'"
+        f"model {name!r} ({model.title}) is not on this machine, and sdlab downloads nothing. "
+        f"{describe_unfinished(name, model.hubs)}{way}If you have it, as a folder in diffusers'"
         f" layout{f' or as {model.file}' if model.file else ''}: say MODELS[{name!r}] ="
         f" Model.from_path('...'), or put it, named {name!r} or as on the hub, into the folder"
         f" that the environment variable {VARIABLE} names"
     )
-
-
-def download_commands(model: Model) -> list[str]:
-    """What to type in a terminal."""
-    single = [f"`hf download {model.file_hub} {model.file}`"] if model.file_hub else []
-    parts = " ".join(f"--include {shlex.quote(pattern)}" for pattern in PARTS)
-    return single + ([f"`hf download {model.hub} {parts}`"] if model.hub else [])

@@ -1,4 +1,4 @@
-"""Single-file checkpoints: what their heads say, which packed configuration fits, and their way into diffusers.
+"""Single-file checkpoints: what their heads say, their configurations, their way into diffusers.
 
 The packs in `configs/` hold no weights: the networks' configurations and schedulers as the
 originals have them, and once the merges of CLIP's tokenizer.
@@ -7,200 +7,144 @@ originals have them, and once the merges of CLIP's tokenizer.
 from __future__ import annotations
 
 import bz2
-import functools
 import json
 import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from .pickles import harmless, tensors_in
+from .heads import PICKLES, Shapes, read_shapes
+from .locate import SUFFIXES, find_weights
+from .pickles import admit_harmless
+from .tasks import NOT_RUN, find_tasks, list_channels
 
 CONFIGS = Path(__file__).with_name("configs")
 MERGES = CONFIGS / "clip-merges.txt.bz2"
-PICKLES = (".ckpt", ".pt", ".pth")
-SUFFIXES = (".safetensors", *PICKLES)
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
-TAKES = {  # the UNet's channels: what it is made for
-    4: "made for txt2img",
-    9: "made for inpainting",
-    7: "a x4 upscaler",
-    5: "guided by depth",
+POSITIONS = {"v1": "text_model.embeddings.position_embedding.weight", "v2": "positional_embedding"}
+OTHERS = {  # what is in the names of tensors: what the file is
+    "lora": "a LoRA, which changes a model and is none",
+    r"conditioner\.embedders\.": "a checkpoint of SDXL, which has two text encoders",
+    r"control_model\.|controlnet": "a ControlNet",
+    re.escape(UNET): "a checkpoint without its VAE or text encoder",
+    rf"(^| )decoder\.conv_in\.weight( |$)|{re.escape(VAE)}": "a VAE alone",
+    r"down_blocks\.0": (
+        "one part of a model in diffusers' layout; give the folder with model_index.json"
+    ),
 }
 PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
-Shapes = dict[str, tuple[int, ...]]
 
 
-def shapes(path: Path) -> Shapes:
-    """The shape of every tensor in a .safetensors or .ckpt file, from its head: no weights are read.
-
-    Raises
-    ------
-    ValueError
-        It is neither, not complete, a pointer of git-lfs, or a pickle that wants to run something.
-    """
-    stamp = path.stat()
-    return _shapes(path, stamp.st_size, stamp.st_mtime_ns)
-
-
-@functools.lru_cache(16)
-def _shapes(path: Path, size: int, changed: int) -> Shapes:
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(
-            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}"
-        )
-    with path.open("rb") as file:
-        if file.read(20).startswith(b"version https://git"):
-            raise ValueError(
-                f"{path} is not the model but the small pointer that git leaves in place of a large"
-                " file; `git lfs pull` fetches it"
-            )
-    if path.suffix.lower() in PICKLES:
-        return {name: tuple(tensor.shape) for name, tensor in tensors_in(path).items()}
-    return shapes_in_safetensors(path, size)
-
-
-def shapes_in_safetensors(path: Path, size: int) -> Shapes:
-    """As the JSON head states them, if the file is as long as that says."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if not 1 < length <= size - 8:
-            raise ValueError(
-                f"{path} is not readable as safetensors: is it complete? It has {size:,} bytes"
-            )
-        try:
-            head = json.loads(file.read(length))
-            head.pop("__metadata__", None)
-            ends = 8 + length + max((each["data_offsets"][1] for each in head.values()), default=0)
-            found = {name: tuple(map(int, each["shape"])) for name, each in head.items()}
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise ValueError(
-                f"{path} is not readable as safetensors: its head is damaged"
-            ) from None
-    if size < ends:
-        raise ValueError(
-            f"{path} is not complete: it has {size:,} of {ends:,} bytes; fetch it again"
-        )
-    return found
-
-
-def family(path: Path) -> str:
-    """ "v1" or "v2", from the names and shapes of the tensors; an error says what else the file is."""
-    found = shapes(path)
-    missing = [
-        prefix for prefix in (UNET, VAE) if not any(name.startswith(prefix) for name in found)
-    ]
+def tell_family(path: Path) -> str:
+    """Tells "v1" or "v2" by the names and shapes of the tensors; an error says what else it is."""
+    require_suffix(path)
+    found, channels = read_shapes(path), count_channels(path)
     known = [
         kind for kind, prefix in TEXT.items() if any(name.startswith(prefix) for name in found)
     ]
-    if missing or not known:
+    if not known or not all(any(n.startswith(part) for n in found) for part in (UNET, VAE)):
         raise ValueError(
-            f"{path} is {what_else(found)}, not a whole checkpoint of Stable Diffusion v1 or v2 "
-            "(UNet, VAE and text encoder in one file, with the names of the original release)"
+            f"{path} is {describe_other(found)}, not a whole checkpoint of Stable Diffusion v1 or"
+            " v2 (UNet, VAE and text encoder in one file, with the names of the original release)"
         )
-    if channels_in(path) not in TAKES:
+    if not find_tasks(channels):
         raise ValueError(
-            f"{path} is {'an InstructPix2Pix model' if channels_in(path) == 8 else 'damaged'}: its"
-            f" UNet takes {channels_in(path)} channels, where sdlab knows"
-            f" {', '.join(f'{number} ({kind})' for number, kind in TAKES.items())}"
+            f"{path} is {NOT_RUN.get(channels, 'damaged')}: its UNet takes {channels} channels,"
+            f" where sdlab knows {list_channels()}"
         )
     return known[0]
 
 
-def channels_in(path: Path) -> int:
-    """How many channels the UNet takes; 0 if that cannot be seen."""
-    return shapes(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
+def require_suffix(path: Path) -> None:
+    """Refuses a file of another kind than single-file checkpoints are."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}"
+        )
 
 
-def what_else(found: Shapes) -> str:
-    """In a few words, what a file with such tensors is."""
+def count_channels(path: Path) -> int:
+    """Counts the channels that a single file's UNet takes; 0 if that cannot be seen."""
+    return read_shapes(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
+
+
+def describe_other(found: Shapes) -> str:
+    """Says in a few words what a file with such tensors is."""
     names = " ".join(found)
-    if "lora" in names:
-        return "a LoRA, which changes a model and is none"
-    if "conditioner.embedders." in names:
-        return "a checkpoint of SDXL, which has two text encoders"
-    if "control_model." in names or "controlnet" in names:
-        return "a ControlNet"
-    if UNET in names:
-        return "a checkpoint without its VAE or text encoder"
-    if "decoder.conv_in.weight" in found or VAE in names:
-        return "a VAE alone"
-    if "down_blocks.0" in names:
-        return "one part of a model in diffusers' layout; give the folder with model_index.json"
+    for sign, what in OTHERS.items():
+        if re.search(sign, names):
+            return what
     if len(found) <= 4 and all(len(shape) in (1, 2) for shape in found.values()):
         return "a textual inversion, words for a model and none itself" if found else "empty"
     return f"something else (its tensors are {', '.join(sorted(found)[:3])}...)"
 
 
-def pack(path: Path, prediction_type: str = "") -> Path:
-    """The packed configuration that fits the file.
+def choose_pack(path: Path, prediction_type: str = "") -> Path:
+    """Chooses the packed configuration that fits a single file.
 
     v2-base and v2-768 have the same tensors and predict different things, so for v2 the file's name
     must tell (768, or 512 or base), or `prediction_type` ("v_prediction" or "epsilon").
     """
-    kind, channels = family(path), channels_in(path)
-    if channels not in (4, 9):
+    kind, task = tell_family(path), find_tasks(count_channels(path))[0]
+    if task.pack is None:
         raise ValueError(
-            f"{path} is {TAKES[channels]}, and no configuration of such models comes with sdlab;"
+            f"{path} is {task.title}, and no configuration of such models comes with sdlab;"
             " give config=, the folder of one in diffusers' layout: MODELS['mine'] ="
             " Model.from_path(path, config='folder')"
         )
-    if kind == "v1":
-        if prediction_type not in ("", "epsilon"):
-            raise ValueError(
-                f"prediction_type={prediction_type!r}: {path} is of v1, which predicts 'epsilon';"
-                " if it was trained otherwise, give config=, a folder with its model_index.json"
-                " and configurations"
-            )
-        return CONFIGS / ("v1" if channels == 4 else "v1-inpainting")
+    if kind == "v1" and prediction_type not in ("", "epsilon"):
+        raise ValueError(
+            f"prediction_type={prediction_type!r}: {path} is of v1, which predicts 'epsilon'; if it"
+            " was trained otherwise, give config=, a folder with its model_index.json and"
+            " configurations"
+        )
     if prediction_type not in ("", *PREDICTION.values()):
         raise ValueError(
             f"prediction_type={prediction_type!r} is not one of {', '.join(PREDICTION.values())}"
         )
-    if channels == 9 and prediction_type == "v_prediction":
+    if task.pack and prediction_type == "v_prediction":
         raise ValueError(
-            f"{path} is made for inpainting, and the configuration for that in sdlab predicts"
-            " 'epsilon'; give config=, a folder with the model_index.json and configurations of"
-            " this model"
+            f"{path} is {task.title}, and the configuration for that in sdlab predicts 'epsilon';"
+            " give config=, a folder with the model_index.json and configurations of this model"
         )
-    if channels == 9:  # the one of its kind
-        return CONFIGS / "v2-inpainting"
-    named = [
-        name
-        for name, hint in (("v2-768", r"768|v[-_]?pred"), ("v2-base", r"512|base|eps"))
-        if re.search(hint, path.stem.lower())
-    ]
-    named = [name for name, kind in PREDICTION.items() if kind == prediction_type] or named
-    if len(named) != 1:
+    if kind == "v1" or task.pack:
+        return CONFIGS / f"{kind}{task.pack}"
+    return CONFIGS / tell_v2(path, prediction_type)
+
+
+def tell_v2(path: Path, prediction_type: str) -> str:
+    """Tells which v2 a file is, by what it predicts, or else by its name."""
+    hints = {"v2-768": r"768|v[-_]?pred", "v2-base": r"512|base|eps"}
+    by_name = [name for name, hint in hints.items() if re.search(hint, path.stem.lower())]
+    names = [name for name, kind in PREDICTION.items() if kind == prediction_type] or by_name
+    if len(names) != 1:
         raise ValueError(
             f"{path} is of v2, and nothing in the file tells which: 512x512, which predicts"
             " 'epsilon', or 768x768, which predicts 'v_prediction'. Say it: MODELS['mine'] ="
             " Model.from_path(path, prediction_type='v_prediction')"
         )
-    return CONFIGS / named[0]
+    return names[0]
 
 
 def require_fit(path: Path, config: Path) -> None:
     """Refuses a file whose sizes are not those of the configuration, without loading a library."""
-    found, kind = shapes(path), family(path)
+    found, kind = read_shapes(path), tell_family(path)
     unet, text = (
         json.loads((config / part / "config.json").read_text(encoding="utf-8"))
         for part in ("unet", "text_encoder")
     )
-    if unet["in_channels"] != channels_in(path):
+    channels = count_channels(path)
+    if unet["in_channels"] != channels:
         raise ValueError(
-            f"{path} is {TAKES[channels_in(path)]}: its UNet takes {channels_in(path)} channels,"
-            f" and that of the configuration {config.name!r} {unet['in_channels']}; give config=,"
-            " the folder of a model of this kind"
+            f"{path} is {find_tasks(channels)[0].title}: its UNet takes {channels} channels, and"
+            f" that of the configuration {config.name!r} {unet['in_channels']}; give config=, the"
+            " folder of a model of this kind"
         )
-    position = {
-        "v1": "text_model.embeddings.position_embedding.weight",
-        "v2": "positional_embedding",
-    }[kind]
     for name, width in (
         (f"{UNET}input_blocks.0.0.weight", unet["block_out_channels"][0]),
-        (TEXT[kind] + position, text["hidden_size"]),
+        (TEXT[kind] + POSITIONS[kind], text["hidden_size"]),
     ):
         shape = found.get(name)
         if shape is None:
@@ -220,126 +164,115 @@ def require_complete(path: Path, config: Path) -> None:
     from diffusers.loaders import single_file_utils as names
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    given = {name: torch.empty(shape, device="meta") for name, shape in shapes(path).items()}
+    given = {name: torch.empty(shape, device="meta") for name, shape in read_shapes(path).items()}
     with torch.device("meta"):
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(config / "unet"))
         vae = AutoencoderKL.from_config(AutoencoderKL.load_config(config / "vae"))
         text = CLIPTextModel(CLIPTextConfig.from_pretrained(config / "text_encoder"))
-    kind = family(path)
-    for part, network, converted in (
-        ("UNet", unet, lambda: names.convert_ldm_unet_checkpoint(dict(given), config=unet.config)),
-        ("VAE", vae, lambda: names.convert_ldm_vae_checkpoint(dict(given), vae.config)),
-        (
-            "text encoder",
-            text,
-            lambda: (
-                names.convert_ldm_clip_checkpoint(dict(given))
-                if kind == "v1"
-                else names.convert_open_clip_checkpoint(text, dict(given), prefix=TEXT["v2"])
-            ),
-        ),
+    convert_text = {
+        "v1": names.convert_ldm_clip_checkpoint,
+        "v2": lambda found: names.convert_open_clip_checkpoint(text, found, prefix=TEXT["v2"]),
+    }[tell_family(path)]
+    for part, network, convert in (
+        ("UNet", unet, lambda found: names.convert_ldm_unet_checkpoint(found, config=unet.config)),
+        ("VAE", vae, lambda found: names.convert_ldm_vae_checkpoint(found, vae.config)),
+        ("text encoder", text, convert_text),
     ):
-        try:
-            require_same(f"{path}: its {part}", network.state_dict(), converted())
-        except KeyError as error:
-            raise ValueError(
-                f"{path}: its {part} lacks {error}; is the file whole, and of this kind?"
-            ) from None
+        require_same(f"{path}: its {part}", network, convert, dict(given))
 
 
-def require_same(whose: str, wanted: dict[str, Any], found: dict[str, Any]) -> None:
-    """Refuses missing tensors and those of another shape; what is there besides is ignored, as diffusers does."""
-    plain = {name.removeprefix("text_model."): tensor.shape for name, tensor in found.items()}
-    shape = {name.removeprefix("text_model."): tensor.shape for name, tensor in wanted.items()}
-    missing = [name for name in shape if name not in plain and not name.endswith("position_ids")]
-    other = [name for name in shape if name in plain and plain[name] != shape[name]]
+def require_same(
+    whose: str, network: Any, convert: Callable[[dict], dict], given: dict[str, Any]
+) -> dict[str, Any]:
+    """Converts tensors to a network's names; refuses missing ones and those of another shape.
+
+    What is there besides is ignored, as diffusers does.
+    """
+    try:
+        converted = convert(given)
+    except KeyError as error:
+        raise ValueError(f"{whose} lacks {error}; is the file whole, and of this kind?") from None
+    found, wanted = (
+        {name.removeprefix("text_model."): tuple(tensor.shape) for name, tensor in each.items()}
+        for each in (converted, network.state_dict())
+    )
+    missing = [name for name in wanted if name not in found and not name.endswith("position_ids")]
     if missing:
         raise ValueError(
-            f"{whose} lacks {len(missing)} of {len(shape)} tensors ({', '.join(missing[:3])}); is"
+            f"{whose} lacks {len(missing)} of {len(wanted)} tensors ({', '.join(missing[:3])}); is"
             " the file whole?"
         )
-    if other:
-        raise ValueError(
-            f"{whose} is another: {other[0]} has the shape {tuple(plain[other[0]])}, not"
-            f" {tuple(shape[other[0]])}"
-        )
+    for name, shape in wanted.items():
+        if found.get(name, shape) != shape:
+            raise ValueError(f"{whose} is another: {name} has the shape {found[name]}, not {shape}")
+    return converted
 
 
-def pipeline(path: Path, config: Path, dtype: Any) -> Any:
-    """The diffusers pipeline of a single file, offline."""
+def open_single_file(path: Path, config: Path, dtype: Any) -> Any:
+    """Opens the diffusers pipeline of a single file, offline."""
     import diffusers
 
     require_complete(path, config)
-    channels = channels_in(path)
-    kind = {
-        9: diffusers.StableDiffusionInpaintPipeline,
-        7: diffusers.StableDiffusionUpscalePipeline,
-    }.get(channels, diffusers.StableDiffusionPipeline)
-    with harmless() if path.suffix.lower() in PICKLES else nullcontext():
+    own = getattr(diffusers, find_tasks(count_channels(path))[0].pipeline)
+    kind = own if hasattr(own, "from_single_file") else diffusers.StableDiffusionPipeline
+    with admit_harmless() if path.suffix.lower() in PICKLES else nullcontext():
         pipe = kind.from_single_file(
             str(path),
             config=str(config),
-            tokenizer=tokenizer(config),
+            tokenizer=read_tokenizer(config),
             dtype=dtype,
             local_files_only=True,
         )
-    return pipe if channels != 5 else with_depth(pipe, config, dtype)
+    return pipe if kind is own else add_depth(pipe, config, dtype)
 
 
-def with_depth(pipe: Any, config: Path, dtype: Any) -> Any:
-    """The pipeline guided by depth, with the estimator that lies beside the configurations, or none."""
+def add_depth(pipe: Any, config: Path, dtype: Any) -> Any:
+    """Makes the pipeline guided by depth, with the estimator beside the configurations, or none."""
     from diffusers import StableDiffusionDepth2ImgPipeline
-    from transformers import DPTForDepthEstimation, DPTImageProcessorPil
+    from transformers import DPTForDepthEstimation
 
-    parts = {
-        name: getattr(pipe, name)
-        for name in ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-    }
-    estimator = processor = None
-    if any(
-        file.suffix in (".safetensors", ".bin") for file in (config / "depth_estimator").glob("*")
-    ):
-        estimator = DPTForDepthEstimation.from_pretrained(
-            config / "depth_estimator", dtype=dtype, local_files_only=True
-        )
-        processor = DPTImageProcessorPil.from_pretrained(
-            config / "feature_extractor", local_files_only=True
-        )
-    return StableDiffusionDepth2ImgPipeline(
-        **parts, depth_estimator=estimator, feature_extractor=processor
-    )
+    names = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+    folder = config / "depth_estimator"
+    more: dict[str, Any] = {"depth_estimator": None, "feature_extractor": None}
+    if find_weights(folder):
+        more = {
+            "depth_estimator": DPTForDepthEstimation.from_pretrained(
+                folder, dtype=dtype, local_files_only=True
+            ),
+            "feature_extractor": read_depth_processor(config),
+        }
+    return StableDiffusionDepth2ImgPipeline(**{name: getattr(pipe, name) for name in names}, **more)
 
 
-def packed_tokenizer(config: Path) -> bool:
-    """Whether the folder leaves out the vocabulary, which is CLIP's then."""
-    return not any(
-        (config / "tokenizer" / name).is_file() for name in ("merges.txt", "tokenizer.json")
-    )
+def read_depth_processor(folder: Path) -> Any:
+    """Reads what prepares pictures for a model's depth estimator."""
+    from transformers import DPTImageProcessorPil
+
+    return DPTImageProcessorPil.from_pretrained(folder / "feature_extractor", local_files_only=True)
 
 
-def tokenizer(config: Path) -> Any:
-    """The tokenizer of a folder of configurations."""
+def has_packed_tokenizer(config: Path) -> bool:
+    """Tells whether a folder leaves out the tokenizer's vocabulary, which is CLIP's then."""
+    folder = config / "tokenizer"
+    return not any((folder / name).is_file() for name in ("merges.txt", "tokenizer.json"))
+
+
+def read_tokenizer(config: Path) -> Any:
+    """Reads the tokenizer of a folder of configurations."""
     from transformers import CLIPTokenizer
 
-    if not packed_tokenizer(config):
+    if not has_packed_tokenizer(config):
         return CLIPTokenizer.from_pretrained(config / "tokenizer", local_files_only=True)
-    stated = json.loads((config / "tokenizer/tokenizer_config.json").read_text())
-    merges = [
-        tuple(line.split(" ")) for line in bz2.decompress(MERGES.read_bytes()).decode().split("\n")
-    ]
-    return CLIPTokenizer(vocab=vocabulary(merges), merges=merges, **stated)
+    options = json.loads((config / "tokenizer/tokenizer_config.json").read_text())
+    lines = bz2.decompress(MERGES.read_bytes()).decode().split("\n")
+    merges: Any = [tuple(line.split(" ")) for line in lines]
+    return CLIPTokenizer(vocab=number_tokens(merges), merges=merges, **options)
 
 
-def vocabulary(merges: list[tuple[str, str]]) -> dict[str, int]:
-    """CLIP's tokens in their order: 256 symbols for the bytes, these at the end of a word, each merge, two marks."""
+def number_tokens(merges: list[tuple[str, str]]) -> dict[str, int]:
+    """Numbers CLIP's tokens: 256 symbols, these at the end of a word, each merge, two marks."""
     plain = [byte for byte in range(256) if chr(byte).isprintable() and byte != 32]
     symbols = [chr(byte) for byte in plain] + [chr(256 + n) for n in range(256 - len(plain))]
-    whole = [a + b for a, b in merges]
-    tokens = [
-        *symbols,
-        *(f"{symbol}</w>" for symbol in symbols),
-        *whole,
-        "<|startoftext|>",
-        "<|endoftext|>",
-    ]
+    ends, whole = [f"{symbol}</w>" for symbol in symbols], [a + b for a, b in merges]
+    tokens = [*symbols, *ends, *whole, "<|startoftext|>", "<|endoftext|>"]
     return {token: number for number, token in enumerate(tokens)}

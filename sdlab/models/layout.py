@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from .checkpoint import pack, require_fit
-from .locate import PARTS, lacking
-from .tasks import MADE_FOR, TASKS
+from .checkpoint import choose_pack, require_fit
+from .locate import PARTS, has_weights
+from .tasks import NOT_RUN, Task, find_tasks, list_channels
 
 STATED = (
     "model_index.json",
@@ -18,8 +18,6 @@ STATED = (
     "text_encoder/config.json",
     "scheduler/scheduler_config.json",
 )
-
-NOT_RUN = {8: "made for following instructions (InstructPix2Pix)"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,8 @@ class Layout:
     width: int
     factor: int  # pixels of a picture to a pixel of its latents
     channels: int  # of the UNet's first block
-    channels_in: int  # that the UNet takes: 4, or with those of pictures 5, 7, 8 or 9
+    channels_in: int  # that the UNet takes: 4, or with those of pictures more
+    pipeline: str  # the class of diffusers that is stated
     scheduler: str
     prediction_type: str
     text_layers: int
@@ -38,36 +37,40 @@ class Layout:
     max_tokens: int
     max_noise_level: int = 350  # of an upscaler
 
+    @property
+    def tasks(self) -> list[Task]:
+        """What the model is for; the pictures that a request gives choose among them."""
+        return find_tasks(self.channels_in, self.pipeline)
 
-def configuration(
-    path: str | Path, config: str | Path | None = None, prediction_type: str = ""
-) -> Path:
-    """The folder of JSON files that belongs to a model's folder, which is that, or to a single file."""
-    path = Path(path).expanduser().resolve()
-    if path.is_dir() and config is not None:
+
+def find_configuration(place: Path, config: str | Path | None, prediction_type: str) -> Path:
+    """Finds the folder of JSON files that belongs to a model's folder, or to a single file."""
+    if place.is_dir() and config is not None:
         raise ValueError(
-            f"config={str(config)!r}: {path} is a folder and has its own configurations; config="
+            f"config={str(config)!r}: {place} is a folder and has its own configurations; config="
             " goes with a single file"
         )
-    if path.is_file():
-        return (
-            Path(config).expanduser().resolve()
-            if config is not None
-            else pack(path, prediction_type)
-        )
-    return path
-
-
-def layout_of(
-    path: str | Path, config: str | Path | None = None, prediction_type: str = ""
-) -> Layout:
-    """The facts about a model's folder or single file; an error says what is missing there or cannot be run."""
-    place, folder = Path(path).expanduser().resolve(), configuration(path, config, prediction_type)
-    stamps = tuple(
-        each.stat().st_mtime_ns if each.exists() else 0
-        for each in [place, *(folder / name for name in STATED)]
+    if not place.is_file():
+        return place
+    return (
+        choose_pack(place, prediction_type)
+        if config is None
+        else Path(config).expanduser().absolute()
     )
-    return _layout(place, folder, stamps)
+
+
+def read_layout(place: Path, folder: Path) -> Layout:
+    """Reads the facts about a model's folder or single file, and the folder of its configurations.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Something is missing there, or is of no kind that sdlab runs.
+    """
+    files = [place, *(folder / name for name in STATED)]
+    return _layout(
+        place, folder, tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
+    )
 
 
 @functools.lru_cache(64)
@@ -89,6 +92,7 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
         factor=factor,
         channels=unet["block_out_channels"][0],
         channels_in=unet["in_channels"],
+        pipeline=index.get("_class_name", ""),
         max_noise_level=index.get("max_noise_level", 350),
         scheduler=scheduler["_class_name"],
         prediction_type=scheduler.get("prediction_type", "epsilon"),
@@ -100,25 +104,20 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
 
 def require_runnable(place: Path, index: dict, unet: dict) -> None:
     """Refuses what is no model of v1 or v2 for one of the tasks."""
-    kind, channels = index.get("_class_name"), unet.get("in_channels")
-    made_for = f", {NOT_RUN[channels]}" if channels in NOT_RUN else ""
-    if kind == TASKS["latent_upscale"].pipeline and channels == 8:
+    kind, channels = index.get("_class_name", ""), unet.get("in_channels", 0)
+    tasks = find_tasks(channels, kind)
+    if tasks and tasks[0].by_class:
         if place.is_file():
             raise ValueError(
-                f"{place} is a single file, and sdlab reads the x2 upscaler of latents from a"
-                " folder in diffusers' layout alone; give that"
+                f"{place} is a single file, and sdlab reads {tasks[0].title} from a folder in"
+                " diffusers' layout alone; give that"
             )
         return
-    if (
-        "text_encoder_2" in index
-        or unet.get("addition_embed_type")
-        or channels not in MADE_FOR
-        or channels in NOT_RUN
-    ):
-        known = ", ".join(f"{number} ({task})" for number, task in sorted(MADE_FOR.items()))
+    if "text_encoder_2" in index or unet.get("addition_embed_type") or not tasks:
+        made_for = f", {NOT_RUN[channels]}" if channels in NOT_RUN else ""
         raise ValueError(
             f"{place} is a {kind} whose UNet takes {channels} channels{made_for}; sdlab runs"
-            f" pipelines of v1 and v2 whose UNet takes {known}"
+            f" pipelines of v1 and v2 whose UNet takes {list_channels()}"
         )
     if unet.get("time_cond_proj_dim"):
         raise ValueError(
@@ -131,7 +130,7 @@ def require_runnable(place: Path, index: dict, unet: dict) -> None:
 def require_whole(folder: Path, index: dict) -> None:
     """Refuses a folder that lacks weights or the tokenizer."""
     for part in (*PARTS, *["depth_estimator"] * bool((index.get("depth_estimator") or [None])[0])):
-        if lacking(folder, part):
+        if not has_weights(folder / part):
             raise FileNotFoundError(
                 f"{folder / part} holds no weights (a .safetensors file without a variant in its"
                 " name, and not the small pointer that git leaves in place of a large file)"
@@ -143,6 +142,7 @@ def require_whole(folder: Path, index: dict) -> None:
 
 
 def read_json(path: Path) -> dict:
+    """Reads a file of a model's folder, or says what is wrong with that."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

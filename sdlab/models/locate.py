@@ -1,18 +1,20 @@
-"""Where a named checkpoint may lie on this machine. Looks at the disk only; nothing is downloaded."""
+"""Finds published weights on this machine: looks at the disk only, nothing is downloaded."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 VARIABLE = "SDLAB_MODELS"
-SUFFIXES = (".safetensors", ".ckpt")
+SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # of checkpoints in a single file
 PARTS = ("unet", "vae", "text_encoder")
+VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 POINTER = 1000  # bytes; weights are larger, a pointer of git-lfs is not
 
 
-def locate(name: str, hubs: tuple[str, ...], file: str = "") -> Path | None:
-    """The folder or file of a checkpoint, or None.
+def locate_model(name: str, hubs: tuple[str, ...], file: str = "") -> Path | None:
+    """Finds the folder or file of a checkpoint, in the user's own folder or the hub's cache.
 
     Parameters
     ----------
@@ -24,38 +26,52 @@ def locate(name: str, hubs: tuple[str, ...], file: str = "") -> Path | None:
         What its single file is called, if there is one; without it only folders in diffusers'
         layout count.
     """
-    return in_own_folder(name, hubs, file) or in_cache(hubs, file)
+    return search(name, hubs, file, "model_index.json", is_model)
 
 
-def in_own_folder(name: str, hubs: tuple[str, ...], file: str = "") -> Path | None:
-    """Below the folder that the environment variable SDLAB_MODELS names."""
-    folders, stem = own_folders(name, hubs), Path(file).stem
-    files = (
-        [
-            f"{place}{suffix}"
-            for folder in folders
-            for suffix in SUFFIXES
-            for place in (folder, folder / stem, folder.parent / stem)
-        ]
-        if file
-        else []
-    )
-    return next(iter([*filter(whole, folders), *filter(weighty, map(Path, files))]), None)
+def locate_vae(name: str, hubs: tuple[str, ...], file: str) -> Path | None:
+    """Finds the folder or file of a published VAE; the arguments are those of `locate_model`."""
+    return search(name, hubs, file, "config.json", is_vae)
 
 
-def own_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
-    """The folders that would be looked into: those called like the row, or like one of its repositories."""
+def search(
+    name: str, hubs: tuple[str, ...], file: str, mark: str, is_whole: Callable[[Path], bool]
+) -> Path | None:
+    """Looks below `SDLAB_MODELS`, then in the cache of huggingface_hub.
+
+    There `hf download` puts things; `mark` is the file by which a folder of it is found.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    stem, own = Path(file).stem, list_folders(name, hubs)
+    files = [f"{stem}{suffix}" for suffix in SUFFIXES] if file else []
+    beside = [
+        Path(f"{place}{Path(each).suffix}")
+        for folder in own
+        for each in files
+        for place in (folder, folder / stem, folder.parent / stem)
+    ]
+    found = [*filter(is_whole, own), *filter(is_weighty, beside)]
+    for hub in hubs if not found else ():
+        cached = (try_to_load_from_cache(hub, each) for each in (mark, *files))
+        paths = [Path(each) for each in cached if isinstance(each, str)]
+        found += [p.parent for p in paths if p.name == mark and is_whole(p.parent)]
+        found += [p for p in paths if p.name != mark and is_weighty(p)]
+    return next(iter(found), None)
+
+
+def list_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
+    """Lists the folders to look into: those called like the row, or like a repository of it."""
     top = os.environ.get(VARIABLE)
     names = dict.fromkeys([name, *(hub.split("/")[1] for hub in hubs), *hubs])
     return [Path(top).expanduser() / each for each in names] if top else []
 
 
-def unfinished(name: str, hubs: tuple[str, ...]) -> str:
-    """What is wrong with a folder that is there and not whole, as a sentence; "" if there is none."""
-    for folder in own_folders(name, hubs):
-        if (folder / "model_index.json").is_file() and (
-            parts := [part for part in PARTS if lacking(folder, part)]
-        ):
+def describe_unfinished(name: str, hubs: tuple[str, ...]) -> str:
+    """Says what a folder that is there lacks, as a sentence; "" if there is no such folder."""
+    for folder in list_folders(name, hubs):
+        parts = [part for part in PARTS if not has_weights(folder / part)]
+        if (folder / "model_index.json").is_file() and parts:
             return (
                 f"{folder} is there, but has no weights in {', '.join(parts)} (a .safetensors or"
                 " .bin file without a variant, such as .fp16, in its name). "
@@ -63,38 +79,33 @@ def unfinished(name: str, hubs: tuple[str, ...]) -> str:
     return ""
 
 
-def in_cache(hubs: tuple[str, ...], file: str = "") -> Path | None:
-    """In the cache of huggingface_hub, where `hf download` puts things."""
-    from huggingface_hub import try_to_load_from_cache
-
-    for hub in hubs:
-        index = try_to_load_from_cache(hub, "model_index.json")
-        if isinstance(index, str) and whole(Path(index).parent):
-            return Path(index).parent
-        for name in [f"{Path(file).stem}{suffix}" for suffix in SUFFIXES] if file else []:
-            found = try_to_load_from_cache(hub, name)
-            if isinstance(found, str) and weighty(Path(found)):
-                return Path(found)
-    return None
-
-
-def weighty(path: Path) -> bool:
-    """Whether that is a file, and not the small pointer that git leaves in place of a large one."""
+def is_weighty(path: Path) -> bool:
+    """Tells whether that is a file, and not the small pointer that git leaves of a large one."""
     return path.is_file() and path.stat().st_size > POINTER
 
 
-def whole(folder: Path) -> bool:
-    """Whether the folder has an index and weights for every part, as an interrupted download has not."""
-    return (folder / "model_index.json").is_file() and not any(
-        lacking(folder, part) for part in PARTS
-    )
+def is_model(folder: Path) -> bool:
+    """Tells whether a folder has an index and all weights, as an interrupted download has not."""
+    parts = [folder / part for part in PARTS]
+    return (folder / "model_index.json").is_file() and all(map(has_weights, parts))
 
 
-def lacking(folder: Path, part: str) -> bool:
-    """Whether a part's folder holds no weights without a variant, such as .fp16, in their names."""
-    weights = [
-        f
-        for f in (folder / part).glob("*")
-        if f.suffix in (".safetensors", ".bin") and f.name.count(".") == 1
-    ]
-    return not any(map(weighty, weights))
+def is_vae(folder: Path) -> bool:
+    """Tells whether a folder has a VAE's configuration and weights."""
+    return (folder / "config.json").is_file() and any(map(is_weighty, find_vae_weights(folder)))
+
+
+def find_vae_weights(folder: Path) -> list[Path]:
+    """Lists the file that diffusers reads of a VAE's folder, .safetensors before .bin."""
+    return [path for name in VAE_WEIGHTS if (path := folder / name).is_file()][:1]
+
+
+def find_weights(folder: Path) -> list[Path]:
+    """Lists the files that diffusers reads of a part's folder: .safetensors, or else .bin."""
+    kinds = (sorted(folder.glob(f"*{kind}")) for kind in (".safetensors", ".bin"))
+    return next(filter(None, ([f for f in kind if f.name.count(".") == 1] for kind in kinds)), [])
+
+
+def has_weights(folder: Path) -> bool:
+    """Tells whether a part's folder holds weights without a variant, such as .fp16."""
+    return any(map(is_weighty, find_weights(folder)))

@@ -1,19 +1,17 @@
-"""The levels of `memory=`: how a pipeline is made to take less, and what follows when memory runs out all the same.
+"""The levels of `memory=`: how a pipeline takes less, and what follows when memory runs out.
 
 What each measure saves and costs, on networks of Stable Diffusion v1's size at 512x512, one
 processor thread, bfloat16 (float32 in brackets); weights are 2.1 GB (4.3 GB):
 
-======================  ==================================================  ================================================
-measure                 memory                                              time, and pictures
-======================  ==================================================  ================================================
-one lane, not two       half of all activations: 0.46 GB (1.05 GB) less     a batch takes all threads: the last bits change
-tiles of 256 pixels     decoding 0.26, not 0.46 GB (0.44, not 1.05 GB)      1.3 times a decode; 0.7 of 255 on average with
-                                                                            tiny-v1, where 64 of 128
-                                                                            pixels are a tile
-a row in each call      UNet 0.12, not 0.21 GB (0.27, not 0.53 GB)          1.0 times a step, 1.5 times at 256x256; 1e-6
-no text encoder         0.25 GB (0.49 GB) less                              the model is read again for the next group
-layers visit the card   what the networks weigh (never measured)            a copy of them in each call; the same bits
-======================  ==================================================  ================================================
+- One lane, not two: half of all activations, 0.46 GB (1.05 GB) less. A batch takes all threads,
+  and the last bits of a picture change.
+- Tiles of 256 pixels: decoding takes 0.26, not 0.46 GB (0.44, not 1.05 GB), and 1.3 times the time.
+  Colours differ by 0.7 of 255 on average with tiny-v1, where 64 of 128 pixels are a tile.
+- A row in each call: the UNet takes 0.12, not 0.21 GB (0.27, not 0.53 GB); a step 1.0 times the
+  time, at 256x256 1.5 times. Pictures differ by 1e-6.
+- No text encoder: 0.25 GB (0.49 GB) less; the model is read again for the next group.
+- Layers visit the card: what the networks weigh (never measured), for a copy of them in each call.
+  The bits are the same.
 
 Not used, because here they do not help: attention slicing (0.20 GB where torch's own attention
 takes 0.12 GB), and VAE slicing (a few pictures at a time are decoded anyway).
@@ -69,12 +67,8 @@ class Level:
     visiting: tuple[str, ...] = ()
 
 
-SELDOM = (
-    "text_encoder",
-    "vae",
-    "safety_checker",
-    "depth_estimator",
-)  # they compute once for a picture, not in each step
+# They compute once for a picture, not in each step.
+SELDOM = ("text_encoder", "vae", "safety_checker", "depth_estimator")
 LEVELS = {
     "auto": Level(),
     "low": Level(side_by_side=False, tile=512, visiting=SELDOM),
@@ -86,7 +80,7 @@ LEVELS = {
 
 @dataclass(frozen=True)
 class Footing:
-    """How a group is rendered at the moment: the level, the cells in a call, and where it began.
+    """How a group is rendered: the level, the cells in a call, and where it began.
 
     `batch_size` None is what the pictures' size suggests. `cause` says why it is no longer as it
     began.
@@ -98,17 +92,20 @@ class Footing:
     cause: str = "after out of memory"
 
     def lower(self, batch_size: int) -> Footing | None:
-        """The next one down from batches of that size, or None: first half the batch, then the next level, a cell at a time."""
+        """Finds the next one down from batches of that size, or None.
+
+        First it is half the batch, then the next level, a cell at a time.
+        """
         begun = self.begun or (self.memory, batch_size)
         if batch_size > 1:
             return dataclasses.replace(self, batch_size=batch_size // 2, begun=begun)
         below = list(LEVELS)[list(LEVELS).index(self.memory) + 1 :]
-        return (
-            dataclasses.replace(self, memory=below[0], batch_size=1, begun=begun) if below else None
-        )
+        if not below:
+            return None
+        return dataclasses.replace(self, memory=below[0], batch_size=1, begun=begun)
 
     def __str__(self) -> str:
-        """What was changed on the way, such as "batch 8 -> 2 after out of memory"; empty if nothing was."""
+        """Says what was changed on the way, such as "batch 8 -> 2 after out of memory"."""
         if self.begun is None:
             return ""
         memory, batch_size = self.begun
@@ -119,8 +116,8 @@ class Footing:
         return f"{', '.join(changes)} {self.cause}"
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether the error, of whatever library, says that there was not enough memory."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tells whether the error, of whatever library, is for want of memory."""
     import torch
 
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
@@ -129,7 +126,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def release(cycles: bool = True) -> None:
-    """Gives back what nobody uses any more: cycles, what torch keeps of a card, and what the C library keeps of the heap.
+    """Gives back what nobody uses any more: of cycles, of a card, and of the C library's heap.
 
     Looking for cycles takes a quarter of a second; a pipeline has none, unless it was changed to
     take less.
@@ -147,12 +144,12 @@ def release(cycles: bool = True) -> None:
 
 
 def has_own_memory(device: str) -> bool:
-    """Whether the device's memory is another than the processor's: a graphics card, not "cpu", and not Apple's "mps"."""
+    """Tells whether a device has memory of its own, as a graphics card has, "cpu" and "mps" not."""
     return str(device).split(":")[0] not in ("cpu", "mps")
 
 
 def settle(pipe: Any, device: str, memory: str) -> None:
-    """Puts a pipeline, read into the processor's memory, on its device, as sparing as the level asks for."""
+    """Puts a pipeline from the processor's memory on its device, as the level asks for."""
     level = LEVELS[memory]
     visiting = level.visiting if has_own_memory(device) else ()
     for name, part in pipe.components.items():
@@ -161,11 +158,11 @@ def settle(pipe: Any, device: str, memory: str) -> None:
         elif hasattr(part, "parameters"):
             part.to(device)
     if level.alone:
-        pipe.unet.forward = row_by_row(pipe.unet.forward)
+        pipe.unet.forward = split_rows(pipe.unet.forward)
 
 
 def visit(part: Any, device: str) -> None:
-    """Has each layer of a network visit the device whenever it computes, on its way from and to the processor's memory."""
+    """Has each layer of a network visit the device, from the processor's memory, to compute."""
     import torch
     from diffusers.hooks import apply_group_offloading
 
@@ -175,8 +172,8 @@ def visit(part: Any, device: str) -> None:
     )
 
 
-def in_tiles(vae: Any, memory: str) -> None:
-    """Has the VAE take large pictures in tiles, if the level asks for that; otherwise nothing is changed."""
+def tile_vae(vae: Any, memory: str) -> None:
+    """Has the VAE take large pictures in tiles, if the level asks for that."""
     side = LEVELS[memory].tile
     if side:
         vae.enable_tiling()
@@ -184,8 +181,8 @@ def in_tiles(vae: Any, memory: str) -> None:
         vae.tile_latent_min_size = side // 2 ** (len(vae.config.block_out_channels) - 1)
 
 
-def in_float32(vae: Any) -> Any | None:
-    """A copy of a VAE of half precision in float32; None if it is no such VAE, or its layers only visit its device."""
+def copy_in_float32(vae: Any) -> Any | None:
+    """Copies a VAE of half precision in float32; None if it is none, or visits its device."""
     import torch
 
     if vae.dtype == torch.float32 or vae.device != next(vae.parameters()).device:
@@ -193,17 +190,14 @@ def in_float32(vae: Any) -> Any | None:
     return copy.deepcopy(vae).float()
 
 
-def row_by_row(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A UNet's forward, called once for each row of its batch; the answers (B, C, H, W) are returned as it returns them."""
+def split_rows(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Makes a UNet's forward that calls the given one for each row of a batch (B, C, H, W)."""
     import torch
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
     def of_row(value: Any, i: int, rows: int) -> Any:
-        return (
-            value[i : i + 1]
-            if torch.is_tensor(value) and value.ndim and len(value) == rows
-            else value
-        )
+        of_batch = torch.is_tensor(value) and value.ndim and len(value) == rows
+        return value[i : i + 1] if of_batch else value
 
     def alone(sample: Any, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
         rows = len(sample)

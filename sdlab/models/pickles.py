@@ -13,27 +13,28 @@ from typing import Any
 
 
 class Inert:
-    """What a pickle gets in place of a class of its trainer: it takes everything and does nothing."""
+    """Stands in a pickle for a class of its trainer: it takes everything and does nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 
 
 @contextmanager
-def harmless() -> Iterator[None]:
-    """Lets `torch.load(weights_only=True)` meet what the published checkpoints of Stable Diffusion v1 name beside tensors.
+def admit_harmless() -> Iterator[None]:
+    """Lets `torch.load(weights_only=True)` meet what published checkpoints hold beside tensors.
 
-    These are NumPy numbers, and Lightning's ModelCheckpoint as a key of its notes, for which an
-    inert class stands in.
+    These are, in those of Stable Diffusion v1, NumPy numbers, and Lightning's ModelCheckpoint as a
+    key of its notes, for which an inert class stands in.
     """
     import numpy as np
     import torch
 
+    scalar: Any = np.float64().__reduce__()[0]  # what pickles call to make such a number
     with torch.serialization.safe_globals(
         [
             (Inert, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
-            (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # as before NumPy 2
-            np._core.multiarray.scalar,
+            (scalar, "numpy.core.multiarray.scalar"),  # as before NumPy 2
+            scalar,
             np.dtype,
             *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8")),
         ]
@@ -41,11 +42,14 @@ def harmless() -> Iterator[None]:
         yield
 
 
-def tensors_in(path: Path) -> dict[str, Any]:
-    """The tensors of a pickled checkpoint, by name, left in the file until they are used; raises as `contents_of` does."""
+def read_tensors(path: Path) -> dict[str, Any]:
+    """Reads the tensors of a pickled checkpoint, by name; raises as `read_pickle` does.
+
+    They are left in the file until they are used.
+    """
     import torch
 
-    found = contents_of(path)
+    found = read_pickle(path)
     while isinstance(found, Mapping) and "state_dict" in found:
         found = found["state_dict"]
     if not isinstance(found, Mapping):
@@ -53,8 +57,8 @@ def tensors_in(path: Path) -> dict[str, Any]:
     return {str(name): tensor for name, tensor in found.items() if torch.is_tensor(tensor)}
 
 
-def contents_of(path: Path) -> Any:
-    """Whatever a pickled checkpoint holds.
+def read_pickle(path: Path) -> Any:
+    """Reads whatever a pickled checkpoint holds, and runs nothing of it.
 
     Raises
     ------
@@ -65,30 +69,31 @@ def contents_of(path: Path) -> Any:
     import torch
 
     try:
-        with harmless():
+        with admit_harmless():
             return torch.load(
                 str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
             )
     except pickle.UnpicklingError as error:
-        raise ValueError(refusal(path, str(error))) from None
+        raise ValueError(explain_refusal(path, str(error))) from None
     except Exception as error:  # torch has many ways to say that a file ends too early
         raise ValueError(
-            f"{path} is not readable as a checkpoint: is it complete? ({brief(str(error))})"
+            f"{path} is not readable as a checkpoint: is it complete?"
+            f" ({shorten_advice(str(error))})"
         ) from None
 
 
-def brief(error: str) -> str:
-    """The beginning of torch's long advice, in whole words."""
+def shorten_advice(error: str) -> str:
+    """Shortens torch's long advice to its beginning, in whole words."""
     return textwrap.shorten(error, 150, placeholder=" …")
 
 
-def refusal(path: Path, error: str) -> str:
-    """The message for a pickle that wants more than tensors."""
-    wanted = unknown_names(path) or re.findall(r"GLOBAL (\S+)", error)
+def explain_refusal(path: Path, error: str) -> str:
+    """Says why a pickle that wants more than tensors is refused."""
+    wanted = list_unknown_names(path) or re.findall(r"GLOBAL (\S+)", error)
     if not wanted:
         return (
             f"{path} is not readable as a checkpoint: is it complete, and one of PyTorch's?"
-            f" ({brief(error)})"
+            f" ({shorten_advice(error)})"
         )
     return (
         f"{path} is a pickle that asks for {', '.join(sorted(set(wanted)))}, which could run any"
@@ -96,14 +101,14 @@ def refusal(path: Path, error: str) -> str:
     )
 
 
-def unknown_names(path: Path) -> list[str]:
-    """The names that a pickle in PyTorch's zip format asks for and does not get; [] for older formats."""
+def list_unknown_names(path: Path) -> list[str]:
+    """Lists the names that a pickle in PyTorch's zip format asks for and does not get."""
     import torch
 
     if not zipfile.is_zipfile(path):
         return []
     try:
-        with harmless():
+        with admit_harmless():
             return torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
     except Exception:  # whatever a hostile or damaged file does to the reader: the refusal stands
         return []

@@ -1,4 +1,4 @@
-"""A model's folder or file becomes a diffusers pipeline on this machine: device, number format, one loaded at a time."""
+"""Loads a model as a diffusers pipeline on this machine: device, number format, one at a time."""
 
 from __future__ import annotations
 
@@ -7,31 +7,40 @@ import functools
 import os
 import platform
 import weakref
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..recipe.request import Request
 from ..recipe.schedulers import parse_scheduler
-from .checkpoint import pipeline as single_file_pipeline
-from .checkpoint import tokenizer as read_tokenizer
-from .fitting import fit, with_words
-from .layout import configuration, layout_of
-from .memory import LEVELS, has_own_memory, in_tiles, release, settle
-from .resolve import CONFIGURATIONS, OWN, Model, Native, Swaps
-from .tasks import MADE_FOR, TASKS
+from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
+from .exchange import OwnParts, add_words, exchange_parts
+from .layout import read_json
+from .memory import LEVELS, has_own_memory, release, settle, tile_vae
+from .resolve import Model, Native, Swaps
+from .tasks import Task, choose_task, find_tasks
 
 NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
 WIDE_LANES = 4
-TOGETHER = 4096  # latent pixels in one call of the UNet; more are hardly faster, and leave lanes without a batch
+TOGETHER = 4096  # latent pixels in a UNet's call; more are hardly faster, and leave lanes idle
 _loaded: dict[tuple, Loaded] = {}  # at most one
 _read: list[weakref.ref] = []  # UNets that may be in memory still
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A pipeline in memory, and how it computes: `lanes` batches at a time, each on `threads` processor threads."""
+    """A pipeline in memory, and how it computes.
+
+    Parameters
+    ----------
+    lanes, threads : int
+        Batches at a time, and the processor threads of each.
+    own : OwnParts
+        What it came with, in whose place other parts may stand.
+    """
 
     pipe: Any
     device: str
@@ -39,10 +48,31 @@ class Loaded:
     memory_format: str
     lanes: int
     threads: int
+    own: OwnParts
     memory: str = "auto"
 
+    def choose_task(self, request: Request) -> Task:
+        """Chooses what the request asks this model for."""
+        channels = self.pipe.unet.config.in_channels
+        return choose_task(request, find_tasks(channels, type(self.pipe).__name__))
+
+    def exchange(self, swaps: Swaps) -> None:
+        """Puts parts in place of the model's own, and its own back for the others."""
+        with silence_libraries():
+            exchange_parts(self.pipe, self.own, swaps)
+
+    def settle(self, memory: str) -> Loaded:
+        """Puts the pipeline on its device, as sparing as `memory` asks for."""
+        settle(self.pipe, self.device, memory)
+        if LEVELS[memory].side_by_side:
+            return self
+        return dataclasses.replace(self, memory=memory, lanes=1, threads=self.lanes * self.threads)
+
     def scheduler(self, name: str) -> Any:
-        """A new scheduler of that name, from the checkpoint's own configuration (prediction type, betas) and its options."""
+        """Makes a new scheduler of that name and its options.
+
+        The rest (prediction type, betas) is from the checkpoint's own configuration.
+        """
         import diffusers
 
         kind, options = parse_scheduler(name)
@@ -51,20 +81,16 @@ class Loaded:
 
 
 def device_here() -> str:
-    """The fastest device that torch finds: an NVIDIA or AMD card ("cuda"), Apple's ("mps", never tried here), or "cpu"."""
+    """Chooses the fastest device: an NVIDIA or AMD card ("cuda"), Apple's ("mps"), or "cpu"."""
     import torch
 
-    return (
-        "cuda"
-        if torch.cuda.is_available()
-        else "mps"
-        if torch.backends.mps.is_available()
-        else "cpu"
-    )
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"  # "mps" was never tried
 
 
 def dtype_here(device: str) -> str:
-    """The fastest number format that the device computes natively, float16 first: it is closest to float32."""
+    """Chooses the fastest number format that the device has; float16 is closest to float32."""
     import torch
 
     if device != "cpu":
@@ -78,38 +104,43 @@ def dtype_here(device: str) -> str:
 def load(
     own: Native, device: str | None = None, dtype: str | None = None, memory: str = "auto"
 ) -> Loaded:
-    """The model's pipeline with the parts put in place of its own; one loaded before is forgotten, unless it is the same model.
+    """Loads a model's pipeline with the parts in place of its own, and forgets another model's.
 
     Parts are exchanged in place: what an earlier call returned has them from then on, too.
+
+    Parameters
+    ----------
+    device, dtype : str, optional
+        Such as "cuda" and "float16"; by default what is fastest here.
+    memory : str
+        A level, in `sdlab.models.memory.LEVELS`.
+
+    Raises
+    ------
+    ValueError
+        A file is not whole, or a part does not fit the model.
     """
     device = device or device_here()
     dtype = dtype or dtype_here(device)
-    moving = bool(LEVELS[memory].visiting) and has_own_memory(
-        device
-    )  # then parts are where they cannot be exchanged
-    name = (own.weights, device, dtype, memory, *[own.swaps] * moving)
+    visiting = bool(LEVELS[memory].visiting) and has_own_memory(device)
+    # while layers visit the card, parts are where they cannot be exchanged
+    name = (own.weights, device, dtype, memory, *[own.swaps] * visiting)
     if name not in _loaded:
         unload()  # before the next one is read: two of them may not fit
         loaded = read(own.model, device, dtype)
         _read.append(weakref.ref(loaded.pipe.unet))
-        if moving:
-            fitted(loaded, own.swaps)
-        _loaded[name] = settled(loaded, memory)
-    found = _loaded[name] if moving else fitted(_loaded[name], own.swaps)
-    in_tiles(found.pipe.vae, memory)  # whichever VAE it is now
-    return found
+        if visiting:
+            loaded.exchange(own.swaps)
+        _loaded[name] = loaded.settle(memory)
+    if not visiting:
+        _loaded[name].exchange(own.swaps)
+    tile_vae(_loaded[name].pipe.vae, memory)  # whichever VAE it is now
+    return _loaded[name]
 
 
 def is_loaded(own: Native, device: str, dtype: str) -> bool:
-    """Whether the model is in memory in that number format, whatever its parts and however sparing."""
+    """Tells whether a model is in memory in that number format, whatever its parts."""
     return any(name[:3] == (own.weights, device, dtype) for name in _loaded)
-
-
-def fitted(loaded: Loaded, swaps: Swaps) -> Loaded:
-    """The same with these parts in it, and no others."""
-    with quiet():
-        fit(loaded.pipe, swaps)
-    return loaded
 
 
 def unload() -> None:
@@ -120,56 +151,41 @@ def unload() -> None:
         _read[:] = [unet for unet in _read if unet() is not None]
 
 
-def settled(loaded: Loaded, memory: str) -> Loaded:
-    """The pipeline on its device, as sparing as `memory` asks for."""
-    settle(loaded.pipe, loaded.device, memory)
-    if LEVELS[memory].side_by_side:
-        return loaded
-    return dataclasses.replace(
-        loaded, memory=memory, lanes=1, threads=loaded.lanes * loaded.threads
-    )
-
-
 def read(model: Model, device: str, dtype: str) -> Loaded:
-    """The pipeline from the model's folder or file, still on the CPU; nothing is downloaded."""
+    """Reads a model's pipeline, still onto the CPU; nothing is downloaded."""
     import torch
 
-    with quiet():
-        pipe = opened(model, getattr(torch, dtype))
+    with silence_libraries():
+        pipe = open_pipeline(model, getattr(torch, dtype))
     if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
         pipe.vae.float()  # an upscaler's overflows, says diffusers
     narrow = pipe.unet.config.block_out_channels[0] < NARROW
-    contiguous = device == "cpu" and (
-        narrow or dtype == "float32"
-    )  # channels_last would be slower there
-    memory_format = "contiguous_format" if contiguous else "channels_last"
+    slower = device == "cpu" and (narrow or dtype == "float32")  # would channels_last be
+    memory_format = "contiguous_format" if slower else "channels_last"
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
-    return Loaded(pipe, device, dtype, memory_format, *lanes_here(device, narrow))
+    lanes, threads = lanes_here(device, narrow)
+    return Loaded(pipe, device, dtype, memory_format, lanes, threads, OwnParts.of(pipe))
 
 
-def opened(model: Model, dtype: Any) -> Any:
-    """diffusers' pipeline on the CPU."""
+def open_pipeline(model: Model, dtype: Any) -> Any:
+    """Opens diffusers' pipeline of a model's folder or file, on the CPU."""
     import diffusers
-    import transformers
 
-    path, channels = (
-        Path(model.path).expanduser(),
-        layout_of(model.path, model.config, model.prediction_type).channels_in,
-    )
-    if path.is_file():
-        return single_file_pipeline(
-            path, configuration(path, model.config, model.prediction_type), dtype
-        )
-    if channels == 5:  # the class that checkpoints of 2022 name for their depth estimator is gone
-        transformers.DPTFeatureExtractor = transformers.DPTImageProcessorPil
-    return getattr(diffusers, TASKS[MADE_FOR[channels]].pipeline).from_pretrained(
-        path, dtype=dtype, local_files_only=True
-    )
+    kind = getattr(diffusers, model.layout.tasks[0].pipeline)
+    if model.place.is_file():
+        return open_single_file(model.place, model.configuration, dtype)
+    index = read_json(model.place / "model_index.json")
+    old = "DPTFeatureExtractor" in (index.get("feature_extractor") or ())
+    left_out = {"feature_extractor": None} if old else {}
+    pipe = kind.from_pretrained(model.place, dtype=dtype, local_files_only=True, **left_out)
+    if old:  # the class that checkpoints of 2022 name for their depth estimator is gone
+        pipe.register_modules(feature_extractor=read_depth_processor(model.place))
+    return pipe
 
 
 def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
-    """How many batches at a time, and the threads of each.
+    """Chooses how many batches to compute at a time, and the threads of each.
 
     One thread computes a row of a batch alike wherever it stands; several may not (measured: 3 and
     6 threads change the last bits). So a lane has one thread, unless the cores are many and each
@@ -183,13 +199,13 @@ def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
 
 
 def cells_together(height: int, width: int, threads: int) -> int:
-    """How many cells of so many latent pixels share a call of the UNet: a cell alone, where threads share its work."""
+    """Counts the cells of so many latent pixels for a UNet's call; one, if threads share it."""
     return 1 if threads > 1 else max(1, min(8, TOGETHER // (height * width)))
 
 
 @contextmanager
-def quiet():
-    """Loading without the libraries' progress bars and notes, which say nothing about the experiment."""
+def silence_libraries() -> Iterator[None]:
+    """Silences the libraries' progress bars and notes, which tell nothing of the experiment."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     import diffusers.utils.logging
     import transformers.utils.logging
@@ -207,24 +223,25 @@ def quiet():
             side.enable_progress_bar()
 
 
-@functools.lru_cache(8)
-def tokenizer(path: Path, weights: str, swaps: Swaps = OWN) -> Any:
-    """The tokenizer alone, which is quick to read, of the model in that folder or file, with that fingerprint.
+def open_tokenizer(own: Native) -> Any:
+    """Opens a model's tokenizer alone, with the tokens of its textual inversions; that is quick."""
+    return _tokenizer(own.model.configuration, own.weights, Swaps(embeddings=own.swaps.embeddings))
 
-    It knows the tokens of the textual inversions among the parts put in place of the model's own.
-    """
-    with quiet():
-        return with_words(read_tokenizer(CONFIGURATIONS.get(weights, path)), swaps)
+
+@functools.lru_cache(8)
+def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
+    with silence_libraries():
+        return add_words(read_tokenizer(folder), swaps)
 
 
 def machine_facts() -> dict[str, Any]:
-    """What can change the bits of a picture besides its recipe: versions and processor."""
+    """Tells what can change a picture's bits besides its recipe: versions and processor."""
     import diffusers
     import torch
     import transformers
 
     capability = torch.backends.cpu.get_cpu_capability()
-    system = f"{platform.system()} {platform.machine()}, {processor()}, {capability}"
+    system = f"{platform.system()} {platform.machine()}, {read_processor_name()}, {capability}"
     if torch.cuda.is_available():
         system += f", {torch.cuda.get_device_name()}"
     return {
@@ -238,12 +255,11 @@ def machine_facts() -> dict[str, Any]:
 
 
 @functools.cache
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    try:
+def read_processor_name() -> str:
+    """Reads the processor's name, as far as the system tells it."""
+    with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(
             line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
         )
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown processor"
+    return platform.processor() or "unknown processor"

@@ -1,30 +1,50 @@
-"""What a model and a request together ask for: a picture of a text alone, or of a text and other pictures."""
+"""Tells what a model and a request ask for: a picture of a text, or of other pictures, too."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..pictures import PICTURES, is_known, require_picture
+from ..errors import FieldError, blame_field
+from ..pictures import is_known, require_picture
+from ..recipe.request import SPECS, Recipe, Request
 
 if TYPE_CHECKING:
-    from ..recipe.request import Request
+    from .layout import Layout
 
 LARGEST = 8192  # pixels, of a request's height and width
 
 
 @dataclass(frozen=True)
+class Enlarging:
+    """How many times an upscaler enlarges, and which sides, in pixels, its input may have."""
+
+    times: int
+    least: int
+    multiple: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """A row of the table.
+    """A row of the table: all that sdlab knows of a task.
 
     Parameters
     ----------
     pipeline : str
-        The class of diffusers whose results a cell equals.
+        The class of diffusers that loads the model, and whose results a cell equals.
+    channels : tuple of int
+        That the UNets of its models take.
+    by_class : bool
+        These channels do not tell: the class that a model's folder states must be `pipeline`. A
+        single file, which states none, is refused.
+    title : str
+        What a model that is made for it is, in a few words.
+    pack : str, optional
+        How the packed configurations for single files end; None if none come with sdlab.
     needs : tuple of str
-        The pictures that must be given.
+        The pictures that must be given. Where some are, height and width follow from the image.
     takes : tuple of str
         Other fields that have a meaning.
     native : mapping
@@ -33,201 +53,235 @@ class Task:
         Fields that otherwise always have a meaning, and here none.
     scheduler : str
         The one class that works; "" if all do.
+    enlarges : callable, optional
+        Given the pixels of a picture to one of its latents, tells how an upscaler enlarges. Then
+        the size follows from the image's, and the native one does not matter.
+    encodes : bool
+        A VAE reads the image before denoising.
+    predictions : int
+        How many the network makes for a picture in each step.
+    start : str
+        What begins the denoising: the method of `render.start.Conditions` of that name, behind an
+        underscore. "" if the task runs in diffusers' own pipeline, a cell at a time.
     """
 
     pipeline: str
-    needs: tuple[str, ...]
-    takes: tuple[str, ...]
-    native: Mapping[str, Any]
+    channels: tuple[int, ...]
+    by_class: bool = False
+    title: str = ""
+    pack: str | None = None
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    native: Mapping[str, Any] = field(default_factory=dict)
     lacks: tuple[str, ...] = ()
     scheduler: str = ""
+    enlarges: Callable[[int], Enlarging] | None = None
+    encodes: bool = True
+    predictions: int = 2
+    start: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called, in the table and in a frame."""
+        return next(name for name, row in TASKS.items() if row is self)
 
 
-TASKS = {
-    "txt2img": Task("StableDiffusionPipeline", (), (), {}),
-    "img2img": Task("StableDiffusionImg2ImgPipeline", ("image",), ("strength",), {"strength": 0.8}),
+TASKS = {  # of the tasks of one model, those with more pictures come later
+    "txt2img": Task(
+        pipeline="StableDiffusionPipeline",
+        channels=(4,),
+        title="made for txt2img",
+        pack="",
+        encodes=False,
+        start="from_noise",
+    ),
+    "img2img": Task(
+        pipeline="StableDiffusionImg2ImgPipeline",
+        channels=(4,),
+        needs=("image",),
+        takes=("strength",),
+        native={"strength": 0.8},
+        start="from_picture",
+    ),
     "inpaint": Task(
-        "StableDiffusionInpaintPipeline", ("image", "mask_image"), ("strength",), {"strength": 1.0}
+        pipeline="StableDiffusionInpaintPipeline",
+        channels=(4, 9),
+        title="made for inpainting",
+        pack="-inpainting",
+        needs=("image", "mask_image"),
+        takes=("strength",),
+        native={"strength": 1.0},
+        start="inside_mask",
     ),
     "depth2img": Task(
-        "StableDiffusionDepth2ImgPipeline", ("image",), ("depth_map", "strength"), {"strength": 0.8}
+        pipeline="StableDiffusionDepth2ImgPipeline",
+        channels=(5,),
+        title="guided by depth",
+        needs=("image",),
+        takes=("depth_map", "strength"),
+        native={"strength": 0.8},
+        start="with_depth",
     ),
     "upscale": Task(
-        "StableDiffusionUpscalePipeline", ("image",), ("noise_level",), {"noise_level": 20}
+        pipeline="StableDiffusionUpscalePipeline",
+        channels=(7,),
+        title="a x4 upscaler",
+        needs=("image",),
+        takes=("noise_level",),
+        native={"noise_level": 20},
+        enlarges=lambda factor: Enlarging(factor, *[8 // factor or 1] * 2),
+        encodes=False,
+        start="enlarging",
     ),
     "latent_upscale": Task(
-        "StableDiffusionLatentUpscalePipeline",
-        ("image",),
-        (),
-        {},
-        scheduler="EulerDiscreteScheduler",
+        pipeline="StableDiffusionLatentUpscalePipeline",
+        channels=(8,),
+        by_class=True,
+        title="the x2 upscaler of latents",
+        needs=("image",),
         lacks=("clip_skip", "guidance_rescale", "prompt_syntax", "lora", "textual_inversion"),
+        scheduler="EulerDiscreteScheduler",
+        enlarges=lambda factor: Enlarging(2, 64, 32),
     ),
 }
-MADE_FOR = {  # the channels that a UNet takes: its model's task
-    4: "txt2img",
-    9: "inpaint",
-    5: "depth2img",
-    7: "upscale",
-    8: "latent_upscale",
-}
-ONLY = {  # field: what it goes with
-    "image": "",
-    "mask_image": (
-        "image= on a model of texts or of inpainting, such as 'tiny-v1' or 'sd-v1-5-inpainting'"
-    ),
-    "depth_map": "a model guided by depth, such as 'tiny-depth' or 'sd-v2-depth'",
-    "strength": "image= on any model but an upscaler",
-    "noise_level": "a x4 upscaler, such as 'sd-x4-upscaler'",
-}
-SHOWS = {
-    "image": "the picture to begin with",
-    "mask_image": "white where the picture is to be painted anew",
-}
+NOT_RUN = {8: "made for following instructions (InstructPix2Pix)"}  # channels: such a model
 
 
-def task_of(request: Request, channels: int) -> str:
-    """The request's task with a UNet that takes so many channels."""
-    if channels != 4:
-        return MADE_FOR[channels]
-    return (
-        "txt2img"
-        if request.image is None
-        else "img2img"
-        if request.mask_image is None
-        else "inpaint"
-    )
+def find_tasks(channels: int, pipeline: str = "") -> list[Task]:
+    """Finds what a model is for, by its UNet's channels and the class that its folder states."""
+    rows = [row for row in TASKS.values() if channels in row.channels]
+    of_class = [row for row in rows if row.by_class and row.pipeline == pipeline]
+    return of_class or [row for row in rows if not row.by_class]
 
 
-def native_values(
-    request: Request, channels: int, factor: int, max_noise_level: int
-) -> dict[str, Any]:
-    """What the request leaves open and its task decides: strength or noise level, height and width.
+def choose_task(request: Request, tasks: Sequence[Task]) -> Task:
+    """Chooses the last of a model's tasks whose pictures the request gives, or else the first."""
+    given = (row for row in tasks if all(getattr(request, name) is not None for name in row.needs))
+    return [tasks[0], *given][-1]
 
-    Parameters
-    ----------
-    channels : int
-        That the UNet takes.
-    factor : int
-        Pixels of a picture to one of its latents.
-    max_noise_level : int
-        Of an upscaler.
+
+def list_channels() -> str:
+    """Lists the known numbers of channels, each with its first task: "4 (txt2img), ..."."""
+    first = {n: name for name, row in reversed(TASKS.items()) for n in row.channels}
+    return ", ".join(f"{number} ({first[number]})" for number in sorted(first))
+
+
+def fill_natives(request: Request, layout: Layout) -> dict[str, Any]:
+    """Says what the request leaves open and its task decides, such as strength, height and width.
 
     Raises
     ------
-    ValueError
+    FieldError
         A picture is missing, a field has no meaning for the task, or the size of the input picture
         is unknown.
     """
-    name = task_of(request, channels)
-    task = TASKS[name]
-    require_fitting(request, name)
-    values = {**task.native, **{field: None for field in ("height", "width")}}
-    if name in ("upscale", "latent_upscale"):
-        values |= upscaled(request, name, factor)
-        if (request.noise_level or 0) > max_noise_level:
-            raise ValueError(
-                f"noise_level={request.noise_level}: this upscaler has learned 0 to"
-                f" {max_noise_level}"
-            )
+    task = choose_task(request, layout.tasks)
+    require_meaning(request, task)
+    values = dict(task.native)
+    if task.enlarges:
+        values |= enlarge_size(request, task.enlarges(layout.factor))
     elif task.needs and None in (request.height, request.width):
-        values |= own_size(request)
-    return {
-        field: value
-        for field, value in values.items()
-        if value is not None and getattr(request, field) is None
-    }
+        values |= follow_size(request)
+    if (request.noise_level or 0) > layout.max_noise_level:
+        raise FieldError(
+            f"noise_level={request.noise_level}: this upscaler has learned 0 to"
+            f" {layout.max_noise_level}",
+            "noise_level",
+        )
+    return {name: value for name, value in values.items() if getattr(request, name) is None}
 
 
-def require_fitting(request: Request, name: str) -> None:
+def require_meaning(request: Request, task: Task) -> None:
     """Refuses a request that lacks what its task needs, or states what has no meaning there."""
-    task = TASKS[name]
-    for field in task.needs:
-        if getattr(request, field) is None:
-            raise ValueError(
-                f"model {request.model!r} is for {name} and needs {field}=, {SHOWS[field]}"
+    for name in task.needs:
+        if getattr(request, name) is None:
+            raise FieldError(
+                f"model {request.model!r} is for {task.name} and needs {name}=,"
+                f" {SPECS[name].shows}",
+                name,
             )
-    for field in (*PICTURES, "strength", "noise_level"):
-        if getattr(request, field) is not None and field not in (*task.needs, *task.takes):
-            raise ValueError(
-                f"{field}={getattr(request, field)!r} has no meaning for {name} with model"
-                f" {request.model!r}; it goes with {ONLY[field]}"
+    for name, spec in SPECS.items():
+        value = getattr(request, name)
+        if spec.goes_with and value is not None and name not in (*task.needs, *task.takes):
+            raise FieldError(
+                f"{name}={value!r} has no meaning for {task.name} with model {request.model!r}; it"
+                f" goes with {spec.goes_with}",
+                name,
             )
-    for field in task.lacks:
-        if getattr(request, field):
-            raise ValueError(
-                f"{field}={getattr(request, field)!r:.200}: model {request.model!r} runs in"
-                f" diffusers' own {task.pipeline}, which has no {field}; leave it out"
+        if value and name in task.lacks:
+            raise FieldError(
+                f"{name}={value!r:.200}: model {request.model!r} runs in diffusers' own"
+                f" {task.pipeline}, which has no {name}; leave it out",
+                name,
             )
 
 
-def require_scheduler(request: Request, channels: int) -> None:
-    """Refuses another scheduler than the only one that works for the resolved request's task."""
-    only = TASKS[task_of(request, channels)].scheduler
-    if only and request.scheduler.partition("(")[0] != only:
-        raise ValueError(
-            f"scheduler={request.scheduler!r}: model {request.model!r} works with {only} alone; use"
-            " that, or leave it out"
+def require_scheduler(recipe: Recipe, task: Task) -> None:
+    """Refuses another scheduler than the only one that works for the task."""
+    if task.scheduler and recipe.scheduler.partition("(")[0] != task.scheduler:
+        raise FieldError(
+            f"scheduler={recipe.scheduler!r}: model {recipe.model!r} works with {task.scheduler}"
+            " alone; use that, or leave it out",
+            "scheduler",
         )
 
 
 def require_steps(strength: float | None, num_inference_steps: int) -> None:
     """Refuses a strength so small that no step is left."""
-    if strength is not None and steps_taken(strength, num_inference_steps) < 1:
-        raise ValueError(
+    if strength is not None and count_steps(strength, num_inference_steps) < 1:
+        raise FieldError(
             f"strength={strength} of {num_inference_steps} steps is less than one step, so the"
             " input picture would stay as it is; use at least"
-            f" {math.ceil(1000 / num_inference_steps) / 1000:g}, or more steps"
+            f" {math.ceil(1000 / num_inference_steps) / 1000:g}, or more steps",
+            "strength",
         )
 
 
-def steps_taken(strength: float | None, num_inference_steps: int) -> int:
-    """How many of the steps are computed: the last ones, as in diffusers."""
-    return (
-        num_inference_steps
-        if strength is None
-        else min(int(num_inference_steps * strength), num_inference_steps)
+def count_steps(strength: float | None, num_inference_steps: int) -> int:
+    """Counts the steps that are computed: the last ones, as in diffusers."""
+    return min(
+        int(num_inference_steps * (1 if strength is None else strength)), num_inference_steps
     )
 
 
-def own_size(request: Request) -> dict[str, int]:
-    """Height and width of the input picture, rounded down to multiples of 8; one that is not stated follows the other."""
-    width, height = require_picture(request.image).size
+def follow_size(request: Request) -> dict[str, int]:
+    """Rounds the input picture's sides down to multiples of 8; one not stated follows the other."""
+    with blame_field("image"):
+        width, height = require_picture(request.image).size
     if request.height:
         width = 8 * max(round(width * request.height / height / 8), 1)
     if request.width:
         height = 8 * max(round(height * request.width / width / 8), 1)
-    width, height = width - width % 8, height - height % 8
-    for field, side in (("height", height), ("width", width)):
-        if getattr(request, field) is None and not 8 <= side <= LARGEST:
-            raise ValueError(
-                f"the input picture has {field} {side}, outside 8 to {LARGEST}; state height= and"
-                " width="
+    made = {"height": height - height % 8, "width": width - width % 8}
+    for name, side in made.items():
+        if getattr(request, name) is None and not 8 <= side <= LARGEST:
+            raise FieldError(
+                f"the input picture has {name} {side}, outside 8 to {LARGEST}; state height= and"
+                " width=",
+                name,
             )
-    return {"height": height, "width": width}
+    return made
 
 
-def upscaled(request: Request, name: str, factor: int) -> dict[str, int]:
-    """Height and width of the result, which the input picture decides; `factor` as for `native_values`."""
-    if (
-        request.height and request.width and not is_known(request.image)
-    ):  # nothing is rendered without it
-        return {}
-    times, least, multiple = (
-        (2, 64, 32) if name == "latent_upscale" else (factor, *[8 // factor or 1] * 2)
-    )
-    width, height = (side - side % times for side in require_picture(request.image).size)
-    made = {"height": height * times, "width": width * times}
-    for field, side in made.items():
-        if getattr(request, field) not in (None, side):
-            raise ValueError(
-                f"{field}={getattr(request, field)}: the upscaler makes"
-                f" {made['width']}x{made['height']} of this picture, so leave height and width out"
+def enlarge_size(request: Request, by: Enlarging) -> dict[str, int]:
+    """Computes height and width of an upscaler's result from those of its input picture."""
+    if request.height and request.width and not is_known(request.image):
+        return {}  # nothing is rendered without it
+    with blame_field("image"):
+        width, height = (side - side % by.times for side in require_picture(request.image).size)
+    made = {"height": height * by.times, "width": width * by.times}
+    for name, side in made.items():
+        if getattr(request, name) not in (None, side):
+            raise FieldError(
+                f"{name}={getattr(request, name)}: the upscaler makes"
+                f" {made['width']}x{made['height']} of this picture, so leave height and width out",
+                name,
             )
-        if side % (times * multiple) or not times * least <= side <= LARGEST:
-            raise ValueError(
-                f"the upscaler would make a picture of {field} {side}; give one of at most"
-                f" {LARGEST // times} pixels a side, at least {least}, and multiples of {multiple}:"
-                " crop or resize it"
+        if side % (by.times * by.multiple) or not by.times * by.least <= side <= LARGEST:
+            raise FieldError(
+                f"the upscaler would make a picture of {name} {side}; give one of at most"
+                f" {LARGEST // by.times} pixels a side, at least {by.least}, and multiples of"
+                f" {by.multiple}: crop or resize it",
+                "image",
             )
     return made

@@ -1,1 +1,1 @@
-"""What to draw: a request, the sweeps that vary it, and the words in which prompts, schedulers and parts are named."""
+"""What to draw: a request, sweeps that vary it, and the words for prompts, schedulers and parts."""

@@ -20,57 +20,53 @@ from decimal import Decimal
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 RANGE = re.compile(rf"({NUMBER})\s*-\s*({NUMBER})\s*(?:\(\s*([-+].*?)\s*\)|\[\s*(\d+)\s*\])?")
 RANGE_HELP = 'ranges are written "1-5", "1-10 (+2)", "10-1 (-3)" or "0-1 [5]"'
-MOST = 1_000_000
+MAX_VALUES = 1_000_000
 MANY = re.compile(r"(\d*)(-?)(\d*)\$\$")  # how many of the choices: 2$$ or 1-2$$
-NAMED = re.compile(r"\s*(\w[\w ]*?)\s*=")
+CHOICE_NAME = re.compile(r"\s*(\w[\w ]*?)\s*=")
 WEIGHT = re.compile(r"\s*\d*\.?\d+::")
-ESCAPED = {
-    r"\{": "\ue000",
-    r"\|": "\ue001",
-    r"\}": "\ue002",
-}  # private characters, while the text is taken apart
+HIDDEN = {"{": "\ue000", "|": "\ue001", "}": "\ue002"}  # private, while a text is taken apart
+PLAIN = str.maketrans({hidden: mark for mark, hidden in HIDDEN.items()})
 
 
 def split_words(text: str) -> list[str]:
-    """One comma-separated record as a list: quotes keep a comma ('cat, "dog, big"'), blanks around items go."""
+    """Splits at commas: quotes keep one ('cat, "dog, big"'), blanks around items go."""
     rows = list(csv.reader([text], skipinitialspace=True))
     return [item.strip() for item in rows[0]] if rows else []
 
 
 def read_numbers(text: str, *, whole: bool, name: str = "axis") -> list[int] | list[float]:
-    """The numbers of a comma-separated list of numbers and ranges, in order."""
-    out: list = []
+    """Reads the numbers of a comma-separated list of numbers and ranges, in order.
+
+    Raises
+    ------
+    ValueError
+        It begins with `name`, and says how ranges are written.
+    """
+    found: list[Decimal] = []
     for item in split_words(text):
         if re.fullmatch(NUMBER, item):
-            out.append(exact_number(Decimal(item), whole, name))
+            found.append(Decimal(item))
         elif match := RANGE.fullmatch(item):
-            out += [
-                exact_number(value, whole, name)
-                for value in span_range(*match.groups(), whole=whole, item=item, name=name)
-            ]
+            found += list_range(*match.groups(), whole=whole, item=item, name=name)
         else:
             sign = " (a step needs its sign: (+1))" if re.search(r"\(\s*\d", item) else ""
             raise ValueError(
                 f"{name}: {item!r} is neither a number nor a range{sign}; {RANGE_HELP}"
             )
-    return out
+    if wrong := [value for value in found if whole and value != int(value)]:
+        raise ValueError(f"{name}: {wrong[0]} is not a whole number")
+    return list(map(int, found)) if whole else list(map(float, found))
 
 
-def exact_number(value: Decimal, whole: bool, name: str) -> int | float:
-    if whole and value != int(value):
-        raise ValueError(f"{name}: {value} is not a whole number")
-    return int(value) if whole else float(value)
-
-
-def span_range(
+def list_range(
     first: str, last: str, step: str | None, count: str | None, *, whole: bool, item: str, name: str
 ) -> list[Decimal]:
-    """The values of one range, both ends included."""
+    """Lists the values of one range, both ends included."""
     start, end = Decimal(first), Decimal(last)
     if count is not None:
         n = int(count)
-        if not 1 <= n <= MOST:
-            raise ValueError(f"{name}: {item!r} asks for {n} values; ask for 1 to {MOST:,}")
+        if not 1 <= n <= MAX_VALUES:
+            raise ValueError(f"{name}: {item!r} asks for {n} values; ask for 1 to {MAX_VALUES:,}")
         values = [start + (end - start) * i / max(n - 1, 1) for i in range(n)]
         return [Decimal(math.trunc(v)) for v in values] if whole else values
     if step is not None and not re.fullmatch(NUMBER, step):
@@ -81,71 +77,69 @@ def span_range(
             f"{name}: {item!r} never arrives at {end} in steps of {by}; turn the ends or the sign"
             " around"
         )
-    if (end - start) / by >= MOST:
-        raise ValueError(f"{name}: {item!r} has more than {MOST:,} values")
+    if (end - start) / by >= MAX_VALUES:
+        raise ValueError(f"{name}: {item!r} has more than {MAX_VALUES:,} values")
     return [start + by * i for i in range(int((end - start) / by) + 1)]
 
 
 @functools.lru_cache(1024)
 def read_choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
-    """Every reading of a prompt with `{a|b}` in it: ((text, {name of the choice: what was chosen}), ...)
+    """Reads every meaning of a prompt with `{a|b}` in it.
 
     `{colour=red|blue}` names a choice; without a name, what stands in the braces is the name.
     Choices nest. `{2$$a|b|c}` takes two at a time, in the written order, joined by a comma; `{1-2$$
     and $$a|b|c}` one or two, joined by " and ". Weights (`{0.5::a|3::b}`) have no meaning where all
     choices are taken: they are read and ignored.
+
+    Returns
+    -------
+    tuple
+        ((text, {name of the choice: what was chosen}), ...)
     """
     count_readings(prompt)
     return tuple(
-        (unescape(text), {unescape(k): unescape(v) for k, v in labels.items()})
-        for text, labels in expand_text(escape(prompt))
+        (restore_escapes(text), {restore_escapes(k): restore_escapes(v) for k, v in labels.items()})
+        for text, labels in expand_text(hide_escapes(prompt))
     )
 
 
-def escape(text: str) -> str:
+def hide_escapes(text: str) -> str:
     """Puts private characters in the place of escaped braces and bars."""
-    for mark, stand_in in ESCAPED.items():
-        text = text.replace(mark, stand_in)
-    return text
+    return re.sub(r"\\([{|}])", lambda found: HIDDEN[found[1]], text)
 
 
-def unescape(text: str) -> str:
+def restore_escapes(text: str) -> str:
     """Puts plain braces and bars in the place of the private characters."""
-    for mark, stand_in in ESCAPED.items():
-        text = text.replace(stand_in, mark[1])
-    return text
+    return text.translate(PLAIN)
 
 
 def split_pieces(text: str, separator: str | None = None) -> list[str]:
-    """The text cut at `separator` outside braces; with None, into [plain, inside braces, plain, inside, ... plain]."""
-    out, depth, current = [], 0, ""
+    """Cuts the text at `separator` outside braces; with None, at the outer braces.
+
+    In the latter case every second piece stood in braces, and the first and the last did not.
+    """
+    pieces, depth = [""], 0
     for character in text:
-        opens, closes = character == "{", character == "}"
-        cut = (
-            (depth == 0 and character == separator)
-            if separator
-            else ((opens and depth == 0) or (closes and depth == 1))
-        )
-        depth += opens - closes
+        before, depth = depth, depth + (character == "{") - (character == "}")
+        outside = min(before, depth) == 0
+        if outside and (character == separator if separator else before != depth):
+            pieces.append("")
+        else:
+            pieces[-1] += character
         if depth < 0:
             break
-        if cut:
-            out.append(current)
-            current = ""
-        else:
-            current += character
     if depth:
         raise ValueError(
-            f"{unescape(text)!r} has a brace without its partner; a plain brace is written \\{{ or"
-            " \\}"
+            f"{restore_escapes(text)!r} has a brace without its partner; a plain brace is written"
+            " \\{ or \\}"
         )
-    return [*out, current]
+    return pieces
 
 
 def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
-    """What stands in braces as (name, separator, how many at a time, choices)."""
+    """Reads what stands in braces: (name, separator, how many at a time, choices)."""
     body, name, separator, many = inside, inside, ", ", range(1, 2)
-    if named := NAMED.match(body):
+    if named := CHOICE_NAME.match(body):
         name, body = named[1], body[named.end() :]
     if match := MANY.match(body):
         body = body[match.end() :]
@@ -154,7 +148,7 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
     options = split_pieces(body, "|")
     if any(WEIGHT.match(option) for option in options):
         warnings.warn(
-            f"{{{unescape(inside)}}}: the weights are ignored, every choice is taken once",
+            f"{{{restore_escapes(inside)}}}: the weights are ignored, every choice is taken once",
             stacklevel=2,
         )
         options = [WEIGHT.sub("", option, count=1) for option in options]
@@ -164,7 +158,8 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
         last = (int(high) if high else len(options)) if dash else first
         if not 0 <= first <= last <= len(options):
             raise ValueError(
-                f"{{{unescape(inside)}}}: cannot take {match[0][:-2]} of {len(options)} choices"
+                f"{{{restore_escapes(inside)}}}: cannot take {match[0][:-2]} of {len(options)}"
+                " choices"
             )
         many = range(first, last + 1)
     return name, separator, many, options
@@ -172,8 +167,8 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
 
 def count_readings(prompt: str) -> int:
     """Counts the texts that a prompt stands for; ValueError if they are too many."""
-    if (count := count_texts(escape(prompt))) > MOST:
-        raise ValueError(f"{prompt!r} has {count:,} readings, more than {MOST:,}")
+    if (count := count_texts(hide_escapes(prompt))) > MAX_VALUES:
+        raise ValueError(f"{prompt!r} has {count:,} readings, more than {MAX_VALUES:,}")
     return count
 
 
@@ -191,9 +186,9 @@ def count_texts(text: str) -> int:
 
 
 def expand_text(text: str) -> list[tuple[str, dict[str, str]]]:
-    """[(text, labels)] for every reading."""
+    """Lists (text, labels) of every reading of an escaped text."""
     parts = split_pieces(text)
-    out = [(parts[0], {})]
+    out: list[tuple[str, dict[str, str]]] = [(parts[0], {})]
     for inside, plain in zip(parts[1::2], parts[2::2]):
         name, separator, many, options = parse_braces(inside)
         picks = [
@@ -214,14 +209,13 @@ def expand_text(text: str) -> list[tuple[str, dict[str, str]]]:
 
 
 def merge_labels(labels: dict[str, str], name: str, value: str, pick: tuple) -> dict[str, str]:
-    """The labels with this choice's and its inner choices'."""
-    return number_labels(
-        labels, [(name, value), *(item for _, inner in pick for item in inner.items())]
-    )
+    """Adds this choice's label and its inner choices'."""
+    inner = [item for _, own in pick for item in own.items()]
+    return number_labels(labels, [(name, value), *inner])
 
 
 def number_labels(labels: Mapping[str, str], new: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The labels and the new ones; one whose name is taken gets a number."""
+    """Adds new labels; one whose name is taken gets a number."""
     out = dict(labels)
     for name, chosen in new:
         label, n = name, 2

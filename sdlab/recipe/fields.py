@@ -53,6 +53,10 @@ class Spec:
         Lines of its field.
     nothing : str
         How a text says None among other values.
+    shows : str
+        What a picture shows, said where it is missing.
+    goes_with : str
+        What it goes with, where it has a meaning for some tasks alone; "" is everything.
     pace : int
         How often it should change in a sweep, compared to others: 0 is dear.
     """
@@ -74,6 +78,8 @@ class Spec:
     fold: str = ""
     rows: int = 1
     nothing: str = "native"
+    shows: str = ""
+    goes_with: str = ""
     pace: int = 3
 
     @property

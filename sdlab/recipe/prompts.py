@@ -1,8 +1,8 @@
-"""Prompts as a text encoder reads them: with weights, "(word:1.2)", and with more tokens than its 77 positions hold.
+"""Prompts as a text encoder reads them: with weights, "(word:1.2)", and with more than 77 tokens.
 
 Neither is done unless a request asks for it in `prompt_syntax`, because brackets are plain
-characters to diffusers, and because a longer text is another input to the UNet. `encode` in
-`render` says what a weight does.
+characters to diffusers, and because a longer text is another input to the UNet. `render.encode`
+says what a weight does.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from typing import Any
 
 SYNTAXES = ("weights", "chunks")  # alone, or both: "weights+chunks"
 STEP = 1.1  # of (word), and of [word] downwards
-MOST = 10.0
-NUMBER = r":\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*"
-MARK = re.compile(
-    rf"\\([()\[\]\\])|([(\[])|(?:{NUMBER})?([)\]])"
-)  # escaped character | opens | number, closes
+MAX_WEIGHT = 10.0
+FACTOR = r":\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*"
+# escaped character | opens | number, closes
+MARK = re.compile(rf"\\([()\[\]\\])|([(\[])|(?:{FACTOR})?([)\]])")
 ELSEWHERE = (  # what A1111's syntax has besides; read as plain text it would pass unnoticed
     (
         re.compile(r"<(?:lora|lyco|hypernet):"),
@@ -30,14 +29,14 @@ ELSEWHERE = (  # what A1111's syntax has besides; read as plain text it would pa
         r"a change between steps; plain brackets are written \[ and \]",
     ),
     (
-        re.compile(rf"(?<!\\)\[[^\[\]]*{NUMBER}\]"),
+        re.compile(rf"(?<!\\)\[[^\[\]]*{FACTOR}\]"),
         r"a change between steps; a lower weight is written (word:0.8), plain brackets \[ \]",
     ),
 )
 
 
 def normalize_syntax(text: str) -> str:
-    """The one spelling of a prompt syntax: "weights", "chunks" or "weights+chunks"."""
+    """Writes the one spelling of a prompt syntax: "weights", "chunks" or "weights+chunks"."""
     parts = set(re.split(r"[\s+,]+", text.strip().lower()))
     if not parts <= set(SYNTAXES):
         raise ValueError(
@@ -48,10 +47,11 @@ def normalize_syntax(text: str) -> str:
 
 
 def parse_weights(prompt: str) -> list[tuple[str, float]]:
-    r"""The prompt without its brackets, in pieces of one weight: "a (red:1.2) cat" is "a " 1, "red" 1.2, " cat" 1.
+    r"""Takes the prompt apart into pieces of one weight, without its brackets.
 
-    A1111's syntax: `(word)` is 1.1, `[word]` 1/1.1, `(word:1.2)` 1.2; brackets in brackets
-    multiply; `\(`, `\)`, `\[`, `\]` and `\\` are plain characters.
+    "a (red:1.2) cat" is "a " 1, "red" 1.2, " cat" 1. A1111's syntax: `(word)` is 1.1, `[word]`
+    1/1.1, `(word:1.2)` 1.2; brackets in brackets multiply; `\(`, `\)`, `\[`, `\]` and `\\` are
+    plain characters.
 
     Raises
     ------
@@ -62,7 +62,9 @@ def parse_weights(prompt: str) -> list[tuple[str, float]]:
     for pattern, meaning in ELSEWHERE:
         if found := pattern.search(prompt):
             raise ValueError(f"{found[0]!r} {describe_place(prompt, found.start())} is {meaning}")
-    pieces, opened, end = [], [], 0
+    pieces: list[tuple[str, float]] = []
+    opened: list[tuple[int, int]] = []  # (place, first piece within) of each open bracket
+    end = 0
     for mark in MARK.finditer(prompt):
         pieces.append((prompt[end : mark.start()] + (mark[1] or ""), 1.0))
         end = mark.end()
@@ -78,7 +80,7 @@ def parse_weights(prompt: str) -> list[tuple[str, float]]:
 
 
 def close_bracket(prompt: str, opened: list[tuple[int, int]], closes: int) -> int:
-    """The first piece in the brackets that are closed here, which are open no longer."""
+    """Closes the last open bracket; the first piece within."""
     if not opened:
         raise ValueError(describe_lonely(prompt, closes))
     opens, first = opened.pop()
@@ -91,13 +93,14 @@ def close_bracket(prompt: str, opened: list[tuple[int, int]], closes: int) -> in
 
 
 def merge_pieces(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """The pieces with neighbours of one weight as one, so that weight 1 everywhere is the plain prompt, word by word."""
+    """Joins neighbours of one weight, so that weight 1 everywhere is the plain prompt."""
     out: list[tuple[str, float]] = []
     for text, exact in pieces:
         weight = round(exact, 6)  # ([word]) is 1
-        if not 0 <= weight <= MOST:
+        if not 0 <= weight <= MAX_WEIGHT:
             raise ValueError(
-                f"{text!r:.80} in {prompt!r:.200} has weight {weight:g}; weights are 0 to {MOST:g}"
+                f"{text!r:.80} in {prompt!r:.200} has weight {weight:g}; weights are 0 to"
+                f" {MAX_WEIGHT:g}"
             )
         if out and (out[-1][1] == weight or not text):
             out[-1] = out[-1][0] + text, out[-1][1]
@@ -107,6 +110,7 @@ def merge_pieces(prompt: str, pieces: list[tuple[str, float]]) -> list[tuple[str
 
 
 def describe_lonely(prompt: str, at: int) -> str:
+    """Says that the bracket there has no partner."""
     return (
         f"{prompt[at]!r} {describe_place(prompt, at)} has no partner; a plain bracket is written"
         f" \\{prompt[at]}"
@@ -114,12 +118,12 @@ def describe_lonely(prompt: str, at: int) -> str:
 
 
 def describe_place(prompt: str, at: int) -> str:
-    """Where that is, for people: the character's number, from 1, and what stands around it."""
+    """Says where that is: the character's number, from 1, and what stands around it."""
     return f"at character {at + 1} of the prompt (…{prompt[max(0, at - 12) : at + 12]}…)"
 
 
 def list_tokens(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[tuple[int, float]]:
-    """The prompt's tokens, without the two that mark its ends, each with its weight."""
+    """Lists the prompt's tokens, without the two that mark its ends, each with its weight."""
     pieces = parse_weights(prompt) if "weights" in (syntax or "") else [(prompt, 1.0)]
     further = map_further_tokens(tokenizer)
     return [
@@ -131,27 +135,34 @@ def list_tokens(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[
 
 
 def map_further_tokens(tokenizer: Any) -> dict[int, list[int]]:
-    """{a learned token: those that follow it}: diffusers calls the vectors of a textual inversion "ink", "ink_1", "ink_2"..."""
+    """Lists the tokens that follow a learned one: diffusers calls its vectors "ink", "ink_1"..."""
     known = tokenizer.get_added_vocab()
-    return {
-        known[name]: [
-            known[f"{name}_{i}"]
-            for i in takewhile(lambda i, name=name: f"{name}_{i}" in known, count(1))
-        ]
-        for name in known
-        if f"{name}_1" in known
-    }
+    further: dict[int, list[int]] = {}
+    for name in known:
+        names = takewhile(known.__contains__, (f"{name}_{i}" for i in count(1)))
+        further[known[name]] = [known[each] for each in names]
+    return further
 
 
 def fill_rows(
     tokenizer: Any, prompt: str, syntax: str | None = None
 ) -> list[list[tuple[int, float]]]:
-    """What the encoder reads, 77 tokens a row, each with its own ends and padding; without "chunks" one row, the rest cut."""
+    """Lists what the encoder reads, 77 tokens a row, each row with its own ends and padding.
+
+    Parameters
+    ----------
+    tokenizer : CLIPTokenizer
+    prompt : str
+    syntax : str, optional
+        Without "chunks" there is one row, and the rest is cut.
+
+    Returns
+    -------
+    list of list of (int, float)
+        (token, weight), in rows of `tokenizer.model_max_length`.
+    """
     tokens, room = list_tokens(tokenizer, prompt, syntax), tokenizer.model_max_length - 2
     starts = range(0, max(len(tokens), 1), room) if "chunks" in (syntax or "") else [0]
-    begin, end, pad = (
-        (token, 1.0)
-        for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    )
+    begin, end = (tokenizer.bos_token_id, 1.0), (tokenizer.eos_token_id, 1.0)
     rows = [[begin, *tokens[start : start + room], end] for start in starts]
-    return [row + [pad] * (room + 2 - len(row)) for row in rows]
+    return [row + [(tokenizer.pad_token_id, 1.0)] * (room + 2 - len(row)) for row in rows]

@@ -1,4 +1,4 @@
-"""A `Request` is one image's complete recipe as it was asked for; a `Recipe` leaves nothing open."""
+"""A `Request` is one image's recipe as it was asked for; a `Recipe` leaves nothing open."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Request:
         the height and width of pictures whose sides are multiples of 32, from 64.
     vae : str, optional
         Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or
-        another name in `sdlab.models.vaes.VAES`, a name in `MODELS` (for its VAE), a folder, or a
+        another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, or a
         single file.
     lora : str, optional
         One or several LoRA files, each with the scale at which it acts, else 1:
@@ -121,8 +121,8 @@ class Request:
         "prompt",
         independent=True,
         placeholder="a {red|blue} circle left of a cat",
-        hint="One prompt a line. {red|blue} stands for each choice in turn; {colour=red|blue} names it."
-        ' A line "" is the empty prompt.',
+        hint="One prompt a line. {red|blue} stands for each choice in turn; {colour=red|blue} names"
+        ' it. A line "" is the empty prompt.',
         rows=4,
         pace=1,
     )
@@ -213,8 +213,8 @@ class Request:
         a1111=("Prompt syntax",),
         placeholder="none",
         nothing="none",
-        hint="weights: (word:1.2) in prompts counts more; chunks: prompts may be longer than 75 tokens;"
-        ' or weights+chunks. "none" among them: as diffusers reads them.',
+        hint="weights: (word:1.2) in prompts counts more; chunks: prompts may be longer than 75"
+        ' tokens; or weights+chunks. "none" among them: as diffusers reads them.',
         fold=MORE,
     )
     image: Any = declare(  # what is given here is a str afterwards
@@ -224,6 +224,7 @@ class Request:
         placeholder="cat.png",
         nothing="none",
         hint="The picture to begin with: for changing it, inpainting, depth and upscaling.",
+        shows="the picture to begin with",
         fold=INPUTS,
         pace=2,
     )
@@ -234,6 +235,9 @@ class Request:
         placeholder="mask.png",
         nothing="none",
         hint="For inpainting: white where the image is to be painted anew.",
+        shows="white where the picture is to be painted anew",
+        goes_with="image= on a model of texts or of inpainting, such as 'tiny-v1' or"
+        " 'sd-v1-5-inpainting'",
         fold=INPUTS,
         pace=2,
     )
@@ -244,6 +248,7 @@ class Request:
         placeholder="estimated",
         nothing="none",
         hint="For models guided by depth: light where it is near. Empty: the model estimates it.",
+        goes_with="a model guided by depth, such as 'tiny-depth' or 'sd-v2-depth'",
         fold=INPUTS,
         pace=2,
     )
@@ -253,6 +258,7 @@ class Request:
         greatest=1.0,
         a1111=("Denoising strength",),
         hint="0 to 1: how much of the image may change. Empty: 0.8, and 1 for inpainting.",
+        goes_with="image= on any model but an upscaler",
         fold=INPUTS,
         pace=2,
     )
@@ -262,6 +268,7 @@ class Request:
         greatest=1000,
         a1111=("Noise level",),
         hint="How much noise an upscaler puts into the image first. Empty: 20.",
+        goes_with="a x4 upscaler, such as 'sd-x4-upscaler'",
         fold=INPUTS,
         pace=2,
     )
@@ -271,7 +278,8 @@ class Request:
         normal=normalize_vae,
         in_weights=True,
         a1111=("VAE",),
-        hint='Names or folders of other VAEs, apart by commas; "native" among them is the model\'s own.',
+        hint='Names or folders of other VAEs, apart by commas; "native" among them is the model\'s'
+        " own.",
         fold=MORE,
         pace=0,
     )
@@ -385,7 +393,7 @@ def key_of(fields: Mapping[str, Any]) -> str:
 
 
 def require_field(kind: str, name: str) -> None:
-    """Refuses a name that no request has, and says which is meant; `kind` is what it was given as."""
+    """Refuses a name that no request has, given as a `kind`, and says which is meant."""
     if name in SPECS or (name == "labels" and kind == "field"):
         return
     aliases = {alias: field for field, spec in SPECS.items() for alias in spec.aliases}

@@ -1,4 +1,4 @@
-"""Schedulers by all their names: diffusers' classes, A1111's samplers and schedule types, ComfyUI's spelling of both.
+"""Schedulers by all their names: diffusers' classes, and A1111's and ComfyUI's samplers.
 
 A recipe holds one spelling, which is Python for the object that runs: the class, and in brackets
 those of its options that differ from the checkpoint's own configuration,
@@ -8,10 +8,11 @@ those of its options that differ from the checkpoint's own configuration,
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib.util
 import re
 from typing import Any
+
+from ..errors import FieldError, suggest
 
 SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")  # at most one of them
 SPACED, ZERO = "timestep_spacing", "rescale_betas_zero_snr"
@@ -41,19 +42,11 @@ VALUES = {  # of the options that are not True or False
     "solver_type": ("midpoint", "heun"),
     SPACED: ("leading", "linspace", "trailing"),
 }
-NEEDS = {
-    "LMSDiscreteScheduler": "scipy",
-    "use_beta_sigmas": "scipy",
-    "DPMSolverSDEScheduler": "torchsde",
-}
-INSTEAD = {
-    "LMSDiscreteScheduler": "DEISMultistepScheduler",
-    "use_beta_sigmas": "use_karras_sigmas or use_exponential_sigmas",
-    "DPMSolverSDEScheduler": "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')",
-}
-SCHEDULERS = tuple(
+NEEDS = {"DPMSolverSDEScheduler": "torchsde"}  # a package that sdlab does not bring
+INSTEAD = "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')"
+SCHEDULERS = tuple(  # each runs from the configuration of v1 and v2 checkpoints
     name for name in OPTIONS if name not in NEEDS
-)  # each runs from the configuration of v1 and v2 checkpoints
+)
 FEW_STEPS = {"LCMScheduler": 50, "TCDScheduler": 50}  # they know no more steps than these
 
 SDE = "DPMSolverMultistepScheduler(algorithm_type='sde-dpmsolver++'"
@@ -79,36 +72,25 @@ SAMPLERS = {  # A1111's name: the canonical one
     "TCD": "TCDScheduler",
     "SASolver": "SASolverScheduler",
 }
-SCHEDULES = {
+SCHEDULES: dict[str, tuple[str, Any]] = {  # A1111's schedule types
     "Karras": ("use_karras_sigmas", True),
     "Exponential": ("use_exponential_sigmas", True),
     "Beta": ("use_beta_sigmas", True),
     "SGM Uniform": (SPACED, "trailing"),
-}  # A1111's schedule types
+}
 AUTOMATIC = {  # what A1111's schedule type "Automatic" is for these; for others it is "Uniform"
-    "DPM2": "Karras",
-    "DPM2 a": "Karras",
-    "DPM++ 2M": "Karras",
-    "DPM++ 2M SDE": "Karras",
-    "DPM++ 2M SDE Heun": "Karras",
-    "DPM++ 2S": "Karras",
-    "DPM++ SDE": "Karras",
+    **dict.fromkeys(("DPM2", "DPM2 a", "DPM++ 2M", "DPM++ 2M SDE", "DPM++ 2M SDE Heun"), "Karras"),
+    **dict.fromkeys(("DPM++ 2S", "DPM++ SDE"), "Karras"),
     "DPM++ 3M SDE": "Exponential",
 }
-ABSENT = {
-    "dpm++ 2s a": "DPM++ 2S",
-    "dpm fast": "DPM++ 2S",
-    "dpm adaptive": "DPM++ 2S",
+ABSENT = {  # of A1111, but not in diffusers: the nearest that is
+    **dict.fromkeys(("dpm++ 2s a", "dpm fast", "dpm adaptive"), "DPM++ 2S"),
     "restart": "Heun",
     "ddim cfg++": "DDIM",
-}  # of A1111, but not in diffusers: the nearest that is
+}
 SNR = "Zero Terminal SNR"  # A1111's noise schedule
-SAMPLING = (
-    "Sampler",
-    "Schedule type",
-    "Noise Schedule",
-    "Diffusers scheduler",
-)  # A1111's words; the last is sdlab's
+# A1111's words; the last is sdlab's
+SAMPLING = "Sampler", "Schedule type", "Noise Schedule", "Diffusers scheduler"
 FOLDED = (
     ("dpmpp", "dpm++"),
     ("dpm 2", "dpm2"),
@@ -120,7 +102,7 @@ CALLED = re.compile(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
 def normalize_scheduler(name: str) -> str:
-    """The one spelling of a scheduler, which a resolved recipe holds: "euler a" is "EulerAncestralDiscreteScheduler".
+    """Writes the one spelling of a scheduler, which a recipe holds.
 
     Parameters
     ----------
@@ -130,33 +112,36 @@ def normalize_scheduler(name: str) -> str:
         case, and with options in brackets if need be: "DDIM(rescale_betas_zero_snr=True,
         timestep_spacing='trailing')".
 
+    Returns
+    -------
+    str
+        Such as "EulerAncestralDiscreteScheduler" of "euler a".
+
     Raises
     ------
     ValueError
         There is no such scheduler or option, or it needs a package that is not installed.
     """
     kind, options = parse_scheduler(name)
-    for part in (kind, *(option for option, value in options.items() if value)):
-        if part in NEEDS and importlib.util.find_spec(NEEDS[part]) is None:
-            raise ValueError(
-                f"scheduler {name!r} needs the package {NEEDS[part]}, which is not installed;"
-                f" install it, or use {INSTEAD[part]}. Without it these run:"
-                f" {', '.join(SCHEDULERS)}"
-            )
+    if kind in NEEDS and importlib.util.find_spec(NEEDS[kind]) is None:
+        raise ValueError(
+            f"scheduler {name!r} needs the package {NEEDS[kind]}, which is not installed;"
+            f" install it, or use {INSTEAD}. Without it these run: {', '.join(SCHEDULERS)}"
+        )
     return write_scheduler(kind, options)
 
 
 def write_scheduler(kind: str, options: dict[str, Any]) -> str:
-    """The class and its options, in the order of the alphabet."""
+    """Writes a class and its options, in the order of the alphabet."""
     inside = ", ".join(f"{option}={options[option]!r}" for option in sorted(options))
     return f"{kind}({inside})" if options else kind
 
 
 def parse_scheduler(name: str) -> tuple[str, dict[str, Any]]:
-    """Any name of a scheduler as (diffusers' class, options), whether the packages it needs are installed or not."""
+    """Reads any name as (diffusers' class, options), whether or not it can run here."""
     match = CALLED.fullmatch(name)
     kind, options = look_up(match[1] if match else name)
-    options |= parse_options(name, match[2]) if match and match[2] else {}
+    options |= parse_options(name, match[2] or "") if match else {}
     for option, value in options.items():
         if option not in OPTIONS[kind]:
             raise ValueError(
@@ -174,22 +159,24 @@ def parse_scheduler(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def parse_options(name: str, inside: str) -> dict[str, Any]:
-    """The options between the brackets."""
+    """Reads the options between the brackets."""
     try:
         call = ast.parse(f"_({inside})", mode="eval").body
-        found = {option.arg: ast.literal_eval(option.value) for option in call.keywords}
-        if call.args or None in found:
+        if not isinstance(call, ast.Call) or call.args:
             raise SyntaxError
-    except (SyntaxError, ValueError, AttributeError):
+        options = {option.arg or "**": ast.literal_eval(option.value) for option in call.keywords}
+        if "**" in options:
+            raise SyntaxError
+    except (SyntaxError, ValueError):
         raise ValueError(
             f"scheduler {name!r}: ({inside}) is not a list of options; they are written as in"
             " Python: (use_karras_sigmas=True, timestep_spacing='trailing')"
         ) from None
-    return found
+    return options
 
 
 def look_up(text: str) -> tuple[str, dict[str, Any]]:
-    """A name without brackets as (class, options)."""
+    """Finds the class and options of a name without brackets."""
     short = fold_name(text)
     for schedule, (option, value) in SCHEDULES.items():
         before = short.removesuffix(f" {schedule.lower()}")
@@ -203,24 +190,17 @@ def look_up(text: str) -> tuple[str, dict[str, Any]]:
             f"scheduler {text!r} is A1111's alone, diffusers has none like it; the nearest is"
             f" {ABSENT[short]!r}"
         )
-    near = [
-        name for name in NAMES if short and name.startswith(short)
-    ] or difflib.get_close_matches(short, NAMES, 1)
-    hint = f"did you mean {write_scheduler(*NAMES[near[0]])!r}? " if near else ""
+    longer = [name for name in NAMES if short and name.startswith(short)]
     raise ValueError(
-        f"unknown scheduler {text!r}; {hint}these run: {', '.join(SCHEDULERS)}; A1111's names of"
-        " them too, such as 'DPM++ 2M Karras'"
+        f"unknown scheduler {text!r}{suggest(longer[0] if longer else short, NAMES)} these run:"
+        f" {', '.join(SCHEDULERS)}; A1111's names of them too, such as 'DPM++ 2M Karras'"
     )
 
 
 def fold_name(text: str) -> str:
-    """A name as it is looked up: "DDIMScheduler" is "ddim", "k_dpmpp_2m" is "dpm++ 2m", "euler_ancestral" is "euler a"."""
-    short = (
-        " ".join(text.lower().replace("_", " ").split())
-        .removesuffix("scheduler")
-        .strip()
-        .removeprefix("k ")
-    )
+    """Folds a name for looking it up: "DDIMScheduler" is "ddim", "k_dpmpp_2m" is "dpm++ 2m"."""
+    short = " ".join(text.lower().replace("_", " ").split())
+    short = short.removesuffix("scheduler").strip().removeprefix("k ")
     for theirs, ours in FOLDED:
         short = short.replace(theirs, ours)
     return short
@@ -230,15 +210,15 @@ def require_accepted(scheduler: str, steps: int, eta: float) -> None:
     """Refuses a number of steps or an eta that the scheduler of that canonical name cannot take."""
     kind = scheduler.partition("(")[0]
     if eta and kind != "DDIMScheduler":
-        raise ValueError(
-            f"eta={eta} has a meaning for DDIMScheduler only, not for {kind}; use eta=0"
-        )
+        text = f"eta={eta} has a meaning for DDIMScheduler only, not for {kind}; use eta=0"
+        raise FieldError(text, "eta")
     if steps > FEW_STEPS.get(kind, steps):
-        raise ValueError(f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}")
+        text = f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}"
+        raise FieldError(text, "num_inference_steps")
 
 
-def to_a1111(scheduler: str | None) -> dict[str, str]:
-    """A recipe's scheduler as A1111's text has it: {"Sampler": "DPM++ 2M", "Schedule type": "Karras"}.
+def write_a1111(scheduler: str | None) -> dict[str, str]:
+    """Writes a scheduler as A1111 does: {"Sampler": "DPM++ 2M", "Schedule type": "Karras"}.
 
     What A1111 has no words for is said once more in ours, as "Diffusers scheduler".
     """
@@ -246,20 +226,13 @@ def to_a1111(scheduler: str | None) -> dict[str, str]:
         kind, options = parse_scheduler(scheduler or "")
     except ValueError:  # of another version of sdlab
         return {"Sampler": scheduler} if scheduler else {}
-    sampler, ours = max(
-        (
-            (name, NAMES[fold_name(name)][1])
-            for name in SAMPLERS
-            if NAMES[fold_name(name)][0] == kind
-            and NAMES[fold_name(name)][1].items() <= options.items()
-        ),
-        key=lambda item: len(item[1]),
-    )
-    rest = {option: value for option, value in options.items() if option not in ours}
+    fitting = [(name, own) for name, (its, own) in MEANINGS.items() if its == kind]
+    fitting = [(name, own) for name, own in fitting if own.items() <= options.items()]
+    sampler, own = max(fitting, key=lambda each: len(each[1]))
+    rest = {option: value for option, value in options.items() if option not in own}
     said = {"Sampler": sampler}
-    schedule = next(
-        (name for name, (option, value) in SCHEDULES.items() if rest.get(option) == value), None
-    )
+    schedules = [name for name, (option, value) in SCHEDULES.items() if rest.get(option) == value]
+    schedule = schedules[0] if schedules else None
     if schedule:
         del rest[SCHEDULES[schedule][0]]
     if schedule or sampler in AUTOMATIC:
@@ -269,8 +242,8 @@ def to_a1111(scheduler: str | None) -> dict[str, str]:
     return said | ({"Diffusers scheduler": write_scheduler(kind, options)} if rest else {})
 
 
-def from_a1111(said: dict[str, str]) -> dict[str, str]:
-    """{"scheduler": the canonical name} from A1111's words, and those of the words that have no counterpart as they are."""
+def read_a1111(said: dict[str, str]) -> dict[str, str]:
+    """Reads {"scheduler": its one spelling} from A1111's words, and keeps the others."""
     left = dict(said)
     try:
         kind, options = parse_scheduler(left.get("Diffusers scheduler", left.get("Sampler", "")))
@@ -278,10 +251,10 @@ def from_a1111(said: dict[str, str]) -> dict[str, str]:
         return left
     if "Diffusers scheduler" in left:
         return {"scheduler": write_scheduler(kind, options)}
-    schedule = left.get("Schedule type")
+    schedule = left.get("Schedule type", "")
     if schedule == "Automatic":
-        schedule = AUTOMATIC.get(to_a1111(write_scheduler(kind, options))["Sampler"], "Uniform")
-    option, value = SCHEDULES.get(schedule, (None, None))
+        schedule = AUTOMATIC.get(write_a1111(write_scheduler(kind, options))["Sampler"], "Uniform")
+    option, value = SCHEDULES.get(schedule, ("", None))
     if option in OPTIONS[kind]:
         options[option] = value
     if option in OPTIONS[kind] or schedule == "Uniform":
@@ -293,13 +266,14 @@ def from_a1111(said: dict[str, str]) -> dict[str, str]:
     return {"scheduler": write_scheduler(kind, options), **left}
 
 
-def list_names() -> dict[str, tuple[str, dict[str, Any]]]:
-    """Every name, folded, as (class, options)."""
-    found = {fold_name(name): (name, {}) for name in OPTIONS}
-    for name, canonical in SAMPLERS.items():
-        kind, _, inside = canonical.removesuffix(")").partition("(")
-        found[fold_name(name)] = kind, parse_options(name, inside)
-    return found
+def parse_meaning(canonical: str) -> tuple[str, dict[str, Any]]:
+    """Reads the one spelling of a scheduler as (class, options)."""
+    kind, _, inside = canonical.removesuffix(")").partition("(")
+    return kind, parse_options(canonical, inside)
 
 
-NAMES = list_names()
+MEANINGS = {name: parse_meaning(canonical) for name, canonical in SAMPLERS.items()}
+NAMES: dict[str, tuple[str, dict[str, Any]]] = {  # every name, folded
+    **{fold_name(name): (name, {}) for name in OPTIONS},
+    **{fold_name(name): meaning for name, meaning in MEANINGS.items()},
+}

@@ -100,7 +100,7 @@ def sweep(base: Request, **axes: Any) -> Sweep:
 
     Examples
     --------
-    >>> cells = sweep(Request(prompt="a {red|blue} circle"), guidance_scale="1-7 (+3)", seed=range(2))
+    >>> cells = sweep(Request(prompt="a {red|blue} cat"), guidance_scale="1-7 (+3)", seed=range(2))
     >>> len(cells)
     12
     """
@@ -126,7 +126,7 @@ def sweep(base: Request, **axes: Any) -> Sweep:
 
 
 def read_axis(name: str, given: Any) -> list[Any]:
-    """Reads the values of one axis, each checked, in the given order; one given twice counts once."""
+    """Reads the values of an axis, checked, in the given order; one given twice counts once."""
     spec = SPECS[name]
     with blame_field(name):
         given = list_values(name, spec, given)

@@ -1,4 +1,4 @@
-"""A plan is carried out: batches side by side in lanes, files written meanwhile, spoiled pictures rendered again."""
+"""A plan is carried out: batches in lanes, files written meanwhile, spoiled cells once more."""
 
 from __future__ import annotations
 
@@ -15,44 +15,43 @@ from typing import Any
 import torch
 
 from ..errors import GenerationError
-from ..models.additions import hash_parts
-from ..models.memory import LEVELS, Footing, has_own_memory, out_of_memory, release
+from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, release
+from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
-from ..models.resolve import Native, swapped
-from ..progress import Progress
+from ..models.resolve import Native, swap_parts
+from ..progress import Event, Listeners, Progress
+from ..recipe.request import Recipe
 from ..store.store import Store
-from .budget import affordable, what_fits
+from .budget import begin_footing, choose_footing, describe_shortage
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
-from .events import Event, Listeners
 from .latents import Latents
-from .plan import Cell, Plan
+from .options import Options
+from .plan import Plan
 from .sketch import Sketches
 
-MOST_WAITING = (
-    64  # pictures to be written; a slow disk holds the lanes back rather than fill the memory
-)
-Rendered = tuple[Cell, Picture, dict[str, Any]]  # with the facts to record
+MOST_WAITING = 64  # pictures to be written; a slow disk rather holds the lanes back
+Rendered = tuple[Recipe, Picture, dict[str, Any]]  # with the facts to record
 
 
 @dataclass
 class Attempt:
-    """Cells that are being rendered on one footing, in batches not begun yet, and those whose batch ran out of memory."""
+    """Cells on one footing: batches not begun yet, and those whose batch ran out of memory."""
 
     renderer: Renderer
     own: Native
     footing: Footing
-    batches: deque[list[Cell]]
-    unfit: list[Cell] = field(default_factory=list)
+    batches: deque[list[Recipe]]
+    unfit: list[Recipe] = field(default_factory=list)
 
-    def take(self) -> list[Cell] | None:
-        """The next batch; None at the end, or once one ran out of memory: the others would too."""
+    def take(self) -> list[Recipe] | None:
+        """Takes the next batch; None at the end, or once one ran out of memory, as others would."""
         try:
             return None if self.unfit else self.batches.popleft()
         except IndexError:
             return None
 
-    def left(self) -> list[Cell]:
-        """What is to be rendered on a lower footing."""
+    def list_left(self) -> list[Recipe]:
+        """Lists what is to be rendered on a lower footing."""
         return self.unfit + [cell for batch in self.batches for cell in batch]
 
 
@@ -71,8 +70,8 @@ class Lanes:
         Called after each step.
     stop : threading.Event
         Once set, every lane ends before its next step.
-    batch_size, device, dtype, memory, keep_latents, on_error
-        As for `Job`.
+    options : Options
+        What `run` was asked for.
     errors : dict
         {key: message} of the cells that failed.
     listeners : Listeners
@@ -83,12 +82,7 @@ class Lanes:
     progress: Progress
     show: Callable[[], None]
     stop: threading.Event
-    batch_size: int | None = None
-    device: str | None = None
-    dtype: str | None = None
-    memory: str = "auto"
-    keep_latents: bool = True
-    on_error: str = "record"
+    options: Options = field(default_factory=Options)
     errors: dict[str, str] = field(default_factory=dict)
     listeners: Listeners = field(default_factory=Listeners)
 
@@ -96,29 +90,24 @@ class Lanes:
         self.sketches = Sketches(self.listeners)
 
     def render(self, plan: Plan) -> None:
-        """All groups of the plan, one after the other; raises `Cancelled` when it is stopped."""
-        self.latents = Latents(plan, self.store, kept=self.keep_latents)
-        for group in self.latents.in_order(plan.groups):
-            with ThreadPoolExecutor(
-                1, "sdlab writer"
-            ) as writer:  # files are written while the lanes compute
-                first = group[0].request
-                self._render_group(group, swapped(plan.natives[first.model], first), writer)
+        """Renders all groups of the plan, one after the other; raises `Cancelled` when stopped."""
+        self.latents = Latents(plan, self.store, kept=self.options.keep_latents)
+        for group in self.latents.order_groups(plan.groups):
+            own = swap_parts(plan.natives[group[0].model], group[0])
+            with ThreadPoolExecutor(1, "sdlab writer") as writer:  # while the lanes compute
+                self._render_group(group, own, writer)
 
-    def _render_group(self, group: list[Cell], own: Native, writer: ThreadPoolExecutor) -> None:
-        """A group, and then what remains of it: on a lower footing what had no room, in float32 what half precision spoiled."""
-        footing = Footing(
-            self.memory,
-            self.batch_size if LEVELS[self.memory].side_by_side else self.batch_size or 1,
-        )
-        waiting: deque[tuple[list[Cell], str | None, dict[str, str]]] = deque(
-            [(group, self.dtype, {})]
+    def _render_group(self, group: list[Recipe], own: Native, writer: ThreadPoolExecutor) -> None:
+        """Renders a group; then, lower what had no room, in float32 what half precision spoiled."""
+        footing = begin_footing(self.options.memory, self.options.batch_size)
+        waiting: deque[tuple[list[Recipe], str | None, dict[str, str]]] = deque(
+            [(group, self.options.dtype, {})]
         )
         while waiting:
             self._heed_stop()
             cells, dtype, reasons = waiting.popleft()
             try:
-                footing = affordable(own, cells[0].request, self.device, dtype, footing)
+                footing = choose_footing(own, cells[0], self.options.device, dtype, footing)
             except MemoryError as error:
                 for cell in cells:
                     self._fail(cell, error)
@@ -137,53 +126,59 @@ class Lanes:
 
     def _render_cells(
         self,
-        cells: list[Cell],
+        cells: list[Recipe],
         own: Native,
         dtype: str | None,
         footing: Footing,
         reasons: dict[str, str],
         writer: ThreadPoolExecutor,
-    ) -> tuple[Footing | None, list[Cell], dict[str, str]]:
-        """Renders and saves what it can; returns the next footing, the cells for it, and {key: reason} of the spoiled ones."""
+    ) -> tuple[Footing | None, list[Recipe], dict[str, str]]:
+        """Renders and saves what it can.
+
+        Returns
+        -------
+        footing or None, list, dict
+            The next footing, the cells for it, and {key: reason} of those that were spoiled.
+        """
         try:
-            renderer = self._renderer(cells, own, dtype, footing)
-        except (
-            Exception
-        ) as error:  # a model that cannot be loaded does not end the cells of the others
-            lower = footing.lower(1) if out_of_memory(error) else None
+            renderer = self._load_renderer(cells, own, dtype, footing)
+        except Exception as error:  # a model that cannot be loaded does not end the others' cells
+            lower = footing.lower(1) if is_out_of_memory(error) else None
             for cell in cells if lower is None else ():
                 self._fail(cell, error)
             return lower, cells, {}
-        size = renderer.batch_size(cells[0].request)
-        parts = self.latents.choose(cells, recorded(renderer, 0.0, size))
+        size = renderer.batch_size(cells[0])
+        parts = self.latents.choose(cells, record_facts(renderer, 0.0, size))
         batches = deque(
             part[start : start + size] for part in parts for start in range(0, len(part), size)
         )
         attempt = Attempt(renderer, own, footing, batches)
         spoiled = self._save_all(attempt, reasons, writer)
-        return footing.lower(size), attempt.left(), spoiled
+        return footing.lower(size), attempt.list_left(), spoiled
 
-    def _renderer(
-        self, cells: list[Cell], own: Native, dtype: str | None, footing: Footing
+    def _load_renderer(
+        self, cells: list[Recipe], own: Native, dtype: str | None, footing: Footing
     ) -> Renderer:
-        """The loaded model, without its text encoder if that is how memory is saved."""
-        renderer = Renderer(load(own, self.device, dtype, footing.memory), footing.batch_size)
+        """Loads the model, without its text encoder if that is how memory is saved."""
+        renderer = Renderer(
+            load(own, self.options.device, dtype, footing.memory), footing.batch_size
+        )
         drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
-        if drop and renderer.drop_text_encoder([cell.request for cell in cells]):
+        if drop and renderer.drop_text_encoder(cells):
             unload()  # the pipeline is of no use to others now
         return renderer
 
     def _save_all(
         self, attempt: Attempt, reasons: dict[str, str], writer: ThreadPoolExecutor
     ) -> dict[str, str]:
-        """Has the pictures saved as they come; returns {key: reason} of those that half precision spoiled."""
+        """Has the pictures saved as they come; returns {key: reason} of the spoiled ones."""
         spoiled: dict[str, str] = {}
         saving: deque[Future] = deque()
         try:
-            for cell, picture, facts in self._rendered(attempt):
+            for cell, picture, facts in self._run_lanes(attempt):
                 if picture.problem and facts["dtype"] != "float32":
                     spoiled[cell.key] = f"{picture.problem} in {facts['dtype']}"
-                    self.progress.computed(-1)
+                    self.progress.count_computed(-1)
                 elif picture.image is None:
                     self._fail(
                         cell,
@@ -202,12 +197,11 @@ class Lanes:
                 future.result()
         return spoiled
 
-    def _rendered(self, attempt: Attempt) -> Iterator[Rendered]:
-        """The cells in batches, as the lanes finish them; those that failed or had no room are left out."""
+    def _run_lanes(self, attempt: Attempt) -> Iterator[Rendered]:
+        """Yields the cells as the lanes finish them, but for those that failed or had no room."""
         lanes, cores = attempt.renderer.loaded.lanes, torch.get_num_threads()
-        done: Queue[list[Rendered] | BaseException | None] = Queue(
-            lanes
-        )  # what nobody fetches holds the lanes back
+        done: Queue[list[Rendered] | BaseException | None]
+        done = Queue(lanes)  # what nobody fetches holds the lanes back
         for _ in range(lanes):  # daemons: a script that ends need not wait for a whole batch
             threading.Thread(
                 target=self._lane, args=(attempt, done), name="sdlab lane", daemon=True
@@ -232,7 +226,7 @@ class Lanes:
             raise error
 
     def _lane(self, attempt: Attempt, done: Queue) -> None:
-        """Renders batches until none is left; then, or when one raises, says so with None or the exception."""
+        """Renders batches until none is left, and puts None, or the exception, at the end."""
         error = None
         try:
             torch.set_num_threads(attempt.renderer.loaded.threads)  # of this thread
@@ -242,60 +236,59 @@ class Lanes:
             error = raised
         done.put(error)
 
-    def _render_batch(self, attempt: Attempt, batch: list[Cell]) -> list[Rendered]:
-        """One batch on one lane. A batch that fails is taken apart, so that a bad cell fails alone."""
+    def _render_batch(self, attempt: Attempt, batch: list[Recipe]) -> list[Rendered]:
+        """Renders one batch; one that fails is taken apart, so that a bad cell fails alone."""
         self._heed_stop()
         renderer, begun = attempt.renderer, time.perf_counter()
         try:
-            requests, ready = [cell.request for cell in batch], self.latents.of(batch)
-            pictures = renderer.pictures(requests, self._stepped(renderer, batch), ready)
+            ready = self.latents.read_batch(batch)
+            pictures = renderer.draw_pictures(batch, self._make_on_step(renderer, batch), ready)
         except Cancelled:
             raise
         except Exception as error:
-            if len(batch) == 1 or out_of_memory(error):
-                self._no_picture(attempt, batch, error)
+            if len(batch) == 1 or is_out_of_memory(error):
+                self._postpone_or_fail(attempt, batch, error)
                 return []
         else:
-            return self._finished(
+            return self._add_facts(
                 renderer, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None
             )
-        return [
-            item for cell in batch for item in self._render_batch(attempt, [cell])
-        ]  # out of `except`, which holds tensors
+        # out of `except`, which holds tensors
+        return [item for cell in batch for item in self._render_batch(attempt, [cell])]
 
-    def _no_picture(self, attempt: Attempt, batch: list[Cell], error: Exception) -> None:
-        """The batch waits for a lower footing if memory is what it lacked and there is one, or else it has failed."""
-        size = attempt.renderer.batch_size(batch[0].request)
-        if out_of_memory(error) and attempt.footing.lower(size):
-            self.progress.computed(0)
+    def _postpone_or_fail(self, attempt: Attempt, batch: list[Recipe], error: Exception) -> None:
+        """Has the batch wait for a lower footing if it lacked memory and there is one, or fail."""
+        size = attempt.renderer.batch_size(batch[0])
+        if is_out_of_memory(error) and attempt.footing.lower(size):
+            self.progress.count_computed(0)
             attempt.unfit.extend(batch)
             return
-        if out_of_memory(error):
+        if is_out_of_memory(error):
             error = MemoryError(
-                what_fits(attempt.renderer.loaded, attempt.own, batch[0].request, error)
+                describe_shortage(attempt.renderer.loaded, attempt.own, batch[0], error)
             )
-        self.progress.computed(len(batch))
+        self.progress.count_computed(len(batch))
         for cell in batch:
             self._fail(cell, error)
 
-    def _finished(
+    def _add_facts(
         self,
         renderer: Renderer,
-        batch: list[Cell],
+        batch: list[Recipe],
         pictures: list[Picture],
         seconds: float,
         *,
         redecoded: bool,
     ) -> list[Rendered]:
-        self.progress.computed(len(batch))
-        facts = recorded(renderer, seconds, renderer.batch_size(batch[0].request))
+        self.progress.count_computed(len(batch))
+        facts = record_facts(renderer, seconds, renderer.batch_size(batch[0]))
         return [
             (
                 cell,
                 picture,
                 {
                     **facts,
-                    "task": renderer.task(cell.request),
+                    "task": renderer.loaded.choose_task(cell).name,
                     "nsfw": picture.nsfw,
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
                 },
@@ -303,12 +296,12 @@ class Lanes:
             for cell, picture in zip(batch, pictures)
         ]
 
-    def _stepped(self, renderer: Renderer, batch: list[Cell]) -> OnStep:
-        """What is called before each step of a batch: it counts, and ends the batch if the job is to stop."""
+    def _make_on_step(self, renderer: Renderer, batch: list[Recipe]) -> OnStep:
+        """Makes what is called before each step of a batch: it counts, and ends a stopped job."""
 
         def on_step(done: int, total: int, clean: Clean | None) -> None:
             self._heed_stop()
-            self.progress.step(len(batch), done, total)
+            self.progress.count_step(len(batch), done, total)
             self.show()
             if clean:
                 self.sketches.show(renderer.loaded, batch, clean)
@@ -319,28 +312,27 @@ class Lanes:
         if self.stop.is_set():
             raise Cancelled
 
-    def _save(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> None:
+    def _save(self, cell: Recipe, picture: Picture, facts: dict[str, Any]) -> None:
         self.store.save(
-            cell.key,
-            cell.request,
+            cell,
             picture.image,
             facts,
             latents=self.latents.keep(cell, picture, facts),
-            hashes=hash_parts(cell.request.to_dict()),
+            hashes=hash_parts(cell.to_dict()),
         )
-        self.progress.saved()
+        self.progress.count_saved()
         self.listeners.tell(Event("landed", cell.key))
 
-    def _fail(self, cell: Cell, error: Exception) -> None:
+    def _fail(self, cell: Recipe, error: Exception) -> None:
         self.errors[cell.key] = message = f"{type(error).__name__}: {error}"
-        self.progress.failure()
+        self.progress.count_failed()
         self.listeners.tell(Event("failed", cell.key, error=message))
-        if self.on_error == "raise":
-            raise GenerationError(f"{message}, for {cell.request}", cell.request) from error
+        if self.options.on_error == "raise":
+            raise GenerationError(f"{message}, for {cell}", cell) from error
 
 
-def recorded(renderer: Renderer, seconds: float, batch_size: int) -> dict[str, Any]:
-    """What is recorded beside the recipe of the cells of a batch that took so long.
+def record_facts(renderer: Renderer, seconds: float, batch_size: int) -> dict[str, Any]:
+    """Lists what is recorded beside the recipes of a batch that took so many seconds.
 
     A cell's `seconds` are its share of the machine's time: all batches have one shape, so a batch
     costs the same full or not, and as many run at a time as there are lanes.

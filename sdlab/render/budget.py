@@ -1,4 +1,4 @@
-"""How much memory a model takes, how much is free here, and what would fit: by estimate, before a system runs out.
+"""How much memory a model takes, how much is free, and what would fit, before a system runs out.
 
 Linux grants more memory than there is, and ends a process that uses it, without an error. So on the
 CPU a group begins as low as the estimate asks for. On a graphics card the allocator says no, which
@@ -12,13 +12,19 @@ import functools
 import math
 import re
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..models.checkpoint import TEXT, UNET, VAE, family, shapes, shapes_in_safetensors
-from ..models.layout import configuration, read_json
+import psutil
+
+from ..models.catalogue import MODELS, Model
+from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, tell_family
+from ..models.heads import read_shapes
+from ..models.layout import read_json
+from ..models.locate import find_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.pickles import tensors_in
 from ..models.pipeline import (
     NARROW,
     Loaded,
@@ -29,14 +35,19 @@ from ..models.pipeline import (
     lanes_here,
     unload,
 )
-from ..models.resolve import Model, Native
-from ..recipe.request import Request
+from ..models.resolve import Native, native, resolve
+from ..models.tasks import find_tasks
+from ..recipe.request import Recipe, Request
+from .options import Options
+from .plan import list_requests
+
+if TYPE_CHECKING:
+    import pandas
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-UNET_HELD, VAE_HELD = (
-    36,
-    8,
-)  # activations held at a time, in tensors of the first block's width; measured on v1's networks
+# activations held at a time, in tensors of the first block's width; measured on v1's networks
+UNET_HELD, VAE_HELD = 36, 8
+Size = tuple[int, int]  # of a picture: (height, width)
 GROUPS = {  # limit, what is used, and what of that the system would give back
     "/sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
     "/sys/fs/cgroup/memory": (
@@ -45,22 +56,12 @@ GROUPS = {  # limit, what is used, and what of that the system would give back
         "total_inactive_file",
     ),
 }
-SIDES = (
-    1024,
-    768,
-    640,
-    512,
-    384,
-    256,
-    192,
-    128,
-    64,
-)  # of the square pictures that a message proposes
+SIDES = (1024, 768, 640, 512, 384, 256, 192, 128, 64)  # of the squares that a message proposes
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What decides how much memory a model takes, all but `factor` counted in numbers, whatever their format.
+    """What decides how much memory a model takes: numbers, whatever their format, but for `factor`.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ class Sizes:
         Channels of the first blocks, which work on the largest pictures.
     factor : int
         Pixels of a picture to one of its latents.
+    predictions : int
+        Rows of a picture in a call of the UNet.
     """
 
     weights: int
@@ -80,80 +83,73 @@ class Sizes:
     unet_width: int
     vae_width: int
     factor: int
+    predictions: int = 2
 
 
-def sizes(model: Model) -> Sizes:
-    """From the heads of the model's files: no weights are read."""
-    path = Path(model.path).expanduser().resolve()
-    return _sizes(
-        path, configuration(path, model.config, model.prediction_type), path.stat().st_mtime_ns
-    )
+def read_sizes(model: Model) -> Sizes:
+    """Reads the sizes of a model that is here, from the heads of its files: no weights are read."""
+    return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
 
 
 @functools.lru_cache(64)
 def _sizes(path: Path, config: Path, changed: int) -> Sizes:
-    parts = parts_of_file(path) if path.is_file() else parts_of_folder(path)
-    unet, vae = (
-        read_json(config / part / "config.json")["block_out_channels"] for part in ("unet", "vae")
-    )
+    return sum_sizes(parts_of_file(path) if path.is_file() else parts_of_folder(path), config)
+
+
+def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
+    """Sums up the tensors of the parts, with the widths that the folder of JSON files states."""
+    network, vae = (read_json(config / part / "config.json") for part in ("unet", "vae"))
+    kind = read_json(config / "model_index.json").get("_class_name", "")
     return Sizes(
         sum(map(sum, parts.values())),
         sum(parts["text_encoder"]),
         max(parts["unet"]),
-        unet[0],
-        vae[0],
-        2 ** (len(vae) - 1),
+        network["block_out_channels"][0],
+        vae["block_out_channels"][0],
+        2 ** (len(vae["block_out_channels"]) - 1),
+        max(task.predictions for task in find_tasks(network["in_channels"], kind)),
     )
 
 
 def parts_of_file(path: Path) -> dict[str, list[int]]:
-    """{part: the number of numbers in each of its tensors} of a single file; what else is in it is not loaded."""
-    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[family(path)]}
+    """Counts {part: numbers in each tensor} of a single file; what else is in it is not loaded."""
+    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[tell_family(path)]}
     return {
-        part: [math.prod(shape) for name, shape in shapes(path).items() if name.startswith(prefix)]
+        part: [
+            math.prod(shape) for name, shape in read_shapes(path).items() if name.startswith(prefix)
+        ]
         for part, prefix in prefixes.items()
     }
 
 
 def parts_of_folder(folder: Path) -> dict[str, list[int]]:
-    """The same of a folder: in each part the files without a variant, such as .fp16, in their names."""
+    """Counts the same of a folder: in each part the files without a variant, such as .fp16."""
     named = [
         part
         for part, value in read_json(folder / "model_index.json").items()
         if isinstance(value, list) and value[0]
     ]
     found = {
-        part: [math.prod(shape) for file in weights_in(folder / part) for shape in heads(file)]
+        part: [
+            math.prod(shape)
+            for file in find_weights(folder / part)
+            for shape in read_shapes(file).values()
+        ]
         for part in named
     }
     return {part: counts for part, counts in found.items() if counts}
 
 
-def weights_in(part: Path) -> list[Path]:
-    """The files that diffusers reads: safetensors, or else pickles."""
-    kinds = [
-        [f for f in part.glob(f"*{kind}") if f.name.count(".") == 1]
-        for kind in (".safetensors", ".bin")
-    ]
-    return kinds[0] or kinds[1]
-
-
-def heads(file: Path) -> list[tuple[int, ...]]:
-    if file.suffix == ".safetensors":
-        return list(shapes_in_safetensors(file, file.stat().st_size).values())
-    return [tuple(tensor.shape) for tensor in tensors_in(file).values()]
-
-
-def needed(
+def estimate_bytes(
     own: Sizes, height: int, width: int, *, dtype: str, cells: int, lanes: int, memory: str
 ) -> tuple[int, int]:
-    """Bytes for the weights, and for the activations of the network that holds most of them.
+    """Estimates bytes for the weights, and for the activations of the network that holds most.
 
     Measured on networks of v1's size on the CPU: the estimate was 0.8 to 1.3 times the activations,
     and for a whole run 0.9 to 1.1 times its peak.
     """
     level, number = LEVELS[memory], BYTES[dtype]
-    rows = 1 if level.alone else 2 * cells
+    rows = 1 if level.alone else own.predictions * cells
     unet = (
         rows * (height // own.factor) * (width // own.factor) * UNET_HELD * own.unet_width
         + own.largest
@@ -168,31 +164,21 @@ def needed(
     return weights, activations * lanes
 
 
-def free(device: str = "cpu") -> int | None:
-    """Bytes that are free on the device, with what torch holds of a card and does not use; None if nothing tells."""
+def find_free(device: str = "cpu") -> int:
+    """Finds the bytes that are free on the device, with what torch holds of a card in vain."""
     if has_own_memory(device):
         import torch
 
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + held
-    rooms = [room for room in (stated_free("MemAvailable"), *rooms_of_groups()) if room is not None]
-    return min(rooms, default=None)
+    return min([psutil.virtual_memory().available, *list_group_rooms()])
 
 
-def stated_free(name: str) -> int | None:
-    """A line of Linux' /proc/meminfo, in bytes."""
-    try:
-        found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-    except OSError:  # another system: Windows and macOS say so with an error, or swap and grow slow
-        return None
-    return int(found[1]) * 1024 if found else None
-
-
-def rooms_of_groups() -> list[int]:
-    """What the limits of containers (control groups, version 2 and 1) leave."""
+def list_group_rooms() -> list[int]:
+    """Lists what the limits of containers (control groups, version 2 and 1) leave."""
     rooms = []
     for folder, (most, used, reclaimable) in GROUPS.items():
-        for group in own_groups(folder):
+        for group in find_groups(folder):
             try:
                 limit, now = int((group / most).read_text()), int((group / used).read_text())
                 cached = re.search(
@@ -204,8 +190,8 @@ def rooms_of_groups() -> list[int]:
     return rooms
 
 
-def own_groups(folder: str) -> list[Path]:
-    """The folder of this process's control group and those above it; in a container the uppermost is its own."""
+def find_groups(folder: str) -> list[Path]:
+    """Finds this process's control group and those above it; a container's own is uppermost."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -217,10 +203,10 @@ def own_groups(folder: str) -> list[Path]:
     return [Path(folder + parent) for parent in [place, *map(str, Path(place).parents)]]
 
 
-def affordable(
-    own: Native, request: Request, device: str | None, dtype: str | None, footing: Footing
+def choose_footing(
+    own: Native, request: Recipe, device: str | None, dtype: str | None, footing: Footing
 ) -> Footing:
-    """The footing, or the first below it that fits into the free memory of a processor, by estimate.
+    """Chooses the footing, or the first below it that fits into a processor's memory by estimate.
 
     Raises
     ------
@@ -231,59 +217,65 @@ def affordable(
     dtype = dtype or dtype_here(device)
     if not is_loaded(own, device, dtype):
         unload()  # what is free then counts
-    room = None if has_own_memory(device) else free()
-    if room is None:
+    if has_own_memory(device):
         return footing
     try:
-        model = sizes(own.model)
+        model = read_sizes(own.model)
     except (OSError, ValueError, KeyError):  # reading the model will say what is wrong with it
         return footing
-    room += is_loaded(own, device, dtype) * model.weights * BYTES[dtype]
+    room = find_free() + is_loaded(own, device, dtype) * model.weights * BYTES[dtype]
+    size = request.height, request.width
+    lower, weights, activations = descend(model, size, device, dtype, footing, room)
+    if weights + activations > room:
+        warn_too_large(request, dtype, model, room, weights, activations)
+    return lower
+
+
+def descend(
+    model: Sizes, size: Size, device: str, dtype: str, footing: Footing, room: float
+) -> tuple[Footing, int, int]:
+    """Goes down to the first footing that fits the room, else to the lowest, with its two needs."""
     while True:
-        weights, activations, cells = planned(model, own, request, device, dtype, footing)
-        if weights + activations <= room:
-            return footing
+        weights, more, cells = estimate_group(model, size, device, dtype, footing)
         lower = footing.lower(cells)
-        if lower is None:
-            too_large(request, dtype, model, room, weights, activations)
-            return footing
-        footing = dataclasses.replace(
-            lower, cause=footing.cause if footing.begun else f"to fit {gigabytes(room)} of memory"
-        )
+        if weights + more <= room or lower is None:
+            return footing, weights, more
+        cause = footing.cause if footing.begun else f"to fit {format_bytes(room)} of memory"
+        footing = dataclasses.replace(lower, cause=cause)
 
 
-def planned(
-    model: Sizes, own: Native, request: Request, device: str, dtype: str, footing: Footing
+def estimate_group(
+    model: Sizes, size: Size, device: str, dtype: str, footing: Footing
 ) -> tuple[int, int, int]:
-    """Bytes for weights and activations on that footing, and how many cells a batch has there."""
-    lanes, threads = lanes_here(device, own.layout.channels < NARROW)
-    latent = request.height // model.factor, request.width // model.factor
-    cells = footing.batch_size or cells_together(*latent, threads)
-    lanes = lanes if LEVELS[footing.memory].side_by_side else 1
-    return (
-        *needed(
-            model,
-            request.height,
-            request.width,
-            dtype=dtype,
-            cells=cells,
-            lanes=lanes,
-            memory=footing.memory,
-        ),
-        cells,
+    """Estimates bytes for weights and for activations, and the cells of a batch, on a footing."""
+    height, width = size
+    lanes, threads = lanes_here(device, model.unet_width < NARROW)
+    cells = footing.batch_size or cells_together(
+        height // model.factor, width // model.factor, threads
     )
+    lanes = lanes if LEVELS[footing.memory].side_by_side else 1
+    weights, activations = estimate_bytes(
+        model, height, width, dtype=dtype, cells=cells, lanes=lanes, memory=footing.memory
+    )
+    return weights, activations, cells
 
 
-def too_large(
-    request: Request, dtype: str, model: Sizes, room: int, weights: int, activations: int
+def begin_footing(memory: str, batch_size: int | None = None) -> Footing:
+    """Makes the footing on which a level begins: a cell at a time, or batches side by side."""
+    return Footing(memory, batch_size if LEVELS[memory].side_by_side else batch_size or 1)
+
+
+def warn_too_large(
+    request: Recipe, dtype: str, model: Sizes, room: int, weights: int, activations: int
 ) -> None:
     """Warns that even the lowest footing is too high, or raises if the weights alone are."""
     said = (
         f"{request.height}x{request.width} with model {request.model!r} in {dtype} takes about"
-        f" {gigabytes(weights + activations)} with memory='lowest' ({gigabytes(weights)} of it for"
-        f" the weights), and {gigabytes(room)} are free. {proposals(request, dtype, model, room)}"
+        f" {format_bytes(weights + activations)} with memory='lowest' ({format_bytes(weights)} of"
+        f" it for the weights), and {format_bytes(room)} are free."
+        f" {propose((request.height, request.width), dtype, model, room)}"
     )
-    if weights > room + (stated_free("SwapFree") or 0):
+    if weights > room + psutil.swap_memory().free:
         raise MemoryError(said)
     warnings.warn(
         f"{said}; what goes on now may be very slow, or be ended by the system",
@@ -292,53 +284,182 @@ def too_large(
     )
 
 
-def what_fits(loaded: Loaded, own: Native, request: Request, error: Exception) -> str:
-    """The message for a cell whose memory ran out on the lowest footing."""
-    model, room = sizes(own.model), free(loaded.device)
-    weights, activations = needed(
-        model, request.height, request.width, dtype=loaded.dtype, cells=1, lanes=1, memory="lowest"
-    )
-    free_now = "" if room is None else f", and {gigabytes(room)} are free beside the weights"
-    first, room = (
-        (str(error).strip() or type(error).__name__).splitlines()[0],
-        room and room + weights,
-    )
+def describe_shortage(loaded: Loaded, own: Native, request: Recipe, error: Exception) -> str:
+    """Describes what a cell takes that ran out of memory on the lowest footing, and what fits."""
+    model, room = read_sizes(own.model), find_free(loaded.device)
+    weights, activations = estimate_lowest(model, request.height, request.width, loaded.dtype)
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return (
         f"no memory for {request.height}x{request.width} with model {request.model!r} in"
         f" {loaded.dtype} on {loaded.device}, one cell at a time and with memory='lowest': it takes"
-        f" about {gigabytes(weights + activations)}, {gigabytes(weights)} of it for the"
-        f" weights{free_now}. {proposals(request, loaded.dtype, model, room)} ({first:.200})"
+        f" about {format_bytes(weights + activations)}, {format_bytes(weights)} of it for the"
+        f" weights, and {format_bytes(room)} are free beside the weights."
+        f" {propose((request.height, request.width), loaded.dtype, model, room + weights)}"
+        f" ({first:.200})"
     )
 
 
-def proposals(request: Request, dtype: str, model: Sizes, room: int | None) -> str:
-    """What to do instead, in a sentence without its end."""
+def estimate_lowest(model: Sizes, height: int, width: int, dtype: str) -> tuple[int, int]:
+    """Estimates bytes for weights and for activations of a cell alone on the lowest footing."""
+    return estimate_bytes(model, height, width, dtype=dtype, cells=1, lanes=1, memory="lowest")
+
+
+def propose(size: Size, dtype: str, model: Sizes, room: float) -> str:
+    """Says what to do instead, in a sentence without its end."""
     half = dtype_here("cpu")
-    fits = [
-        side
-        for side in SIDES
-        if side * side < request.height * request.width
-        and room is not None
-        and sum(needed(model, side, side, dtype=dtype, cells=1, lanes=1, memory="lowest")) <= room
-    ]
+    smaller = (side for side in SIDES if side * side < math.prod(size))
+    fits = [side for side in smaller if sum(estimate_lowest(model, side, side, dtype)) <= room]
     ways = [f"height={fits[0]}, width={fits[0]}"] if fits else []
-    ways += (
-        [f"dtype={half!r}, which takes half as much"]
-        if dtype == "float32" and half != dtype
-        else []
-    )
-    return (
-        "What would fit:"
-        f" {', '.join([*ways, 'a smaller model', 'or more memory (close other programs)'])}"
-    )
+    if dtype == "float32" and half != dtype:
+        ways += [f"dtype={half!r}, which takes half as much"]
+    ways += ["a smaller model", "or more memory (close other programs)"]
+    return f"What would fit: {', '.join(ways)}"
 
 
-def gigabytes(size: float) -> str:
-    """Bytes as "2.1 GB" or "310 MB"."""
-    return (
-        f"{size / 1e9:.2g} GB"
-        if 1e9 <= size < 1e10
-        else f"{size / 1e9:.0f} GB"
-        if size > 1e9
-        else f"{size / 1e6:.0f} MB"
-    )
+def format_bytes(size: float) -> str:
+    """Formats bytes as "2.1 GB" or "310 MB"."""
+    if size < 1e9:
+        return f"{size / 1e6:.0f} MB"
+    return f"{size / 1e9:.2g} GB" if size < 1e10 else f"{size / 1e9:.0f} GB"
+
+
+@dataclass(frozen=True, repr=False)
+class Estimate:
+    """What `estimate` found, as a table for people; `.frame` has the numbers."""
+
+    frame: pandas.DataFrame
+
+    @property
+    def table(self) -> pandas.DataFrame:
+        """The frame with bytes as people read them."""
+        shown = self.frame.dropna(axis="columns", how="all").astype(object)
+        shown = shown.where(shown.notna(), "")
+        for name in ("weights", "activations", "free"):
+            shown[name] = shown[name].map(format_bytes)
+        return shown
+
+    def __repr__(self) -> str:
+        return self.table.to_string(index=False)
+
+    def _repr_html_(self) -> str:
+        return self.table.to_html(index=False)
+
+
+def estimate(
+    requests: Request | Iterable[Request],
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    memory: str = "auto",
+    free: float | None = None,
+) -> Estimate:
+    """Estimates the memory that a run would take on each level, and where it would begin.
+
+    No weights are read. A named model of v1 or v2 that is not on this machine is counted from the
+    configuration that comes with sdlab.
+
+    Parameters
+    ----------
+    requests : Request or iterable of Request
+    device, dtype, memory
+        As for `run`.
+    free : float, optional
+        Bytes: what if so many were free? By default what is free now; what the model takes that is
+        loaded already counts as free.
+
+    Returns
+    -------
+    Estimate
+        Its `.frame` has a row for each model, size and level: `model, height, width, device, dtype,
+        memory`, the `batch_size` with which the level would begin, bytes for `weights` and for
+        `activations`, bytes that are `free`, whether that `fits`, whether `run` would begin here
+        (`begins`; where nothing fits, it warns and tries the lowest level, or refuses if the
+        weights alone are too large), and as `advice` what would fit instead. The sums are those of
+        a processor: a graphics card takes less on the lower levels, and a run there begins where it
+        is told and goes lower once memory runs out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An option, or a request that cannot be resolved.
+    """
+    import pandas
+
+    Options(device=device, dtype=dtype, memory=memory)
+    device = device or device_here()
+    dtype = dtype or dtype_here(device)
+    models, rows = functools.cache(find_model), []
+    each = ((r.model, find_size(r, models(r.model)[1])) for r in list_requests(requests))
+    for name, size in dict.fromkeys(each):
+        sizes, own = models(name)
+        loaded = own is not None and is_loaded(own, device, dtype)
+        room = find_free(device) + loaded * sizes.weights * BYTES[dtype] if free is None else free
+        known = dict(model=name, height=size[0], width=size[1], device=device, dtype=dtype)
+        levels = compare_levels(sizes, size, device, dtype, memory, room)
+        rows += [known | level for level in levels]
+    columns = "model height width device dtype memory batch_size weights activations free fits"
+    named = [*columns.split(), "begins", "advice"]
+    return Estimate(pandas.DataFrame(rows, columns=named).convert_dtypes())
+
+
+def compare_levels(
+    model: Sizes, size: Size, device: str, dtype: str, memory: str, room: float
+) -> Iterator[dict[str, Any]]:
+    """Compares the levels for pictures (height, width), a row each."""
+    first = begin_footing(memory)
+    if not has_own_memory(device):
+        first = descend(model, size, device, dtype, first, room)[0]
+    for level in LEVELS:
+        begins = level == first.memory
+        footing = first if begins else begin_footing(level)
+        weights, activations, cells = estimate_group(model, size, device, dtype, footing)
+        fits = weights + activations <= room
+        yield dict(
+            memory=level,
+            batch_size=cells,
+            weights=weights,
+            activations=activations,
+            free=int(room),
+            fits=fits,
+            begins=begins,
+            advice=None if fits or not begins else propose(size, dtype, model, room),
+        )
+
+
+def find_model(name: str) -> tuple[Sizes, Native | None]:
+    """Finds a model's sizes and the model, or the sizes alone, which a configuration tells."""
+    try:
+        own = native(name)
+    except FileNotFoundError:
+        if name not in MODELS or not MODELS[name].packed:
+            raise
+        config = CONFIGS / MODELS[name].packed
+        return sum_sizes(count_networks(config), config), None
+    return read_sizes(own.model), own
+
+
+def find_size(request: Request, own: Native | None) -> Size:
+    """Finds (height, width) of a request's picture, natively those of its model."""
+    if own is not None:
+        recipe = resolve(request, own)
+        return recipe.height, recipe.width
+    side = MODELS[request.model].native_size or 0
+    return request.height or side, request.width or side
+
+
+@functools.lru_cache(8)
+def count_networks(config: Path) -> dict[str, list[int]]:
+    """Counts {part: numbers in each tensor} of a configuration's networks, without weights."""
+    import torch
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    with torch.device("meta"):  # shapes, and not a byte of weights
+        parts = {
+            "unet": UNet2DConditionModel.from_config(
+                UNet2DConditionModel.load_config(config / "unet")
+            ),
+            "vae": AutoencoderKL.from_config(AutoencoderKL.load_config(config / "vae")),
+            "text_encoder": CLIPTextModel(CLIPTextConfig.from_pretrained(config / "text_encoder")),
+        }
+    return {name: [p.numel() for p in part.parameters()] for name, part in parts.items()}

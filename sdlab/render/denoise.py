@@ -1,4 +1,4 @@
-"""Requests become pictures: cells with their own prompts, seeds and guidance values share each call of the UNet.
+"""Recipes become pictures: cells with prompts and seeds of their own share each call of the UNet.
 
 Every call has one constant shape, because a network's arithmetic may depend on the size of its
 batch but not on what else is in it: a cell gets the same bits whatever its neighbours are. Noise is
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,38 +20,44 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..models.memory import in_float32
+from ..models.memory import copy_in_float32
 from ..models.pipeline import Loaded, cells_together
-from ..models.tasks import task_of
-from ..recipe.request import Request
+from ..recipe.request import Recipe
 from ..watermark.dwtdct import embed_watermark
-from ..watermark.payloads import payload_of
-from .enlarging import enlarged
-from .start import Begin, Conditions
-from .texts import encode, lengthened
+from ..watermark.payloads import find_payload
+from .encode import KEPT, Prompts
+from .start import Begin, Conditions, Start
 
-TEXTS_KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
 DECODED = 262_144  # pixels in one call of the VAE
 Clean = Callable[[], torch.Tensor]
 OnStep = Callable[[int, int, Clean | None], None]
 
 
 class Cancelled(Exception):
-    """Raised between two steps when the run is to stop."""
+    """The end of a run between two steps, because it is to stop."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What became of a cell: `problem` says why there is nothing to see, `image` is None if it is not even numbers.
+    """What became of a cell.
 
-    `rerun` says what was computed twice, `latents` (C, h, w), float32, are what was decoded.
+    Parameters
+    ----------
+    image : PIL.Image.Image or None
+        None if it is not even made of numbers.
+    nsfw : bool or None
+        The verdict of the safety checker, if there is one.
+    problem, rerun : str or None
+        Why there is nothing to see, and what was computed twice.
+    latents : array (C, h, w), float32
+        What was decoded.
     """
 
-    image: Image.Image | None
+    image: Any
     nsfw: bool | None
     problem: str | None
     rerun: str | None = None
-    latents: np.ndarray | None = None
+    latents: Any = None
 
 
 class Renderer:
@@ -69,50 +74,45 @@ class Renderer:
 
     def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
         self.loaded, self._given = loaded, batch_size
-        self._conditions = Conditions(loaded)
-        self._texts: dict[tuple[str, int, str | None], torch.Tensor] = {}
-        self._lock = threading.Lock()
+        self._conditions, self._prompts = Conditions(loaded), Prompts(loaded.pipe)
 
-    def task(self, request: Request) -> str:
-        """What the request asks this model for."""
-        return task_of(request, self.loaded.pipe.unet.config.in_channels)
-
-    def batch_size(self, request: Request) -> int:
-        """How many cells of that size share a call."""
-        if self.task(request) == "latent_upscale":
+    def batch_size(self, request: Recipe) -> int:
+        """Counts the cells of that size that share a call."""
+        if not self.loaded.choose_task(request).start:
             return 1
         return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
 
-    def pictures(
+    def draw_pictures(
         self,
-        requests: Sequence[Request],
+        requests: Sequence[Recipe],
         on_step: OnStep = lambda done, total, clean: None,
         latents: Sequence[np.ndarray] | None = None,
     ) -> list[Picture]:
-        """Renders at most `batch_size` resolved requests that share what the cells of a group share (see `planning.grouped`).
+        """Renders at most `batch_size` cells of a group (see `plan.group_cells`).
 
         A short batch is filled up with copies of its last cell, so that the shape stays the same.
-        Nothing is denoised if the finished latents (C, h, w) of each request are given.
+        Nothing is denoised if the finished latents (C, h, w) of each cell are given.
         """
         full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
         if latents is None:
-            batch = self._denoised([requests[i] for i in full], on_step)
+            batch = self._denoise([requests[i] for i in full], on_step)
         else:
             batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
-        found = self._looked_at(batch, requests)
+        found = self._inspect(batch, requests)
         return [
             dataclasses.replace(picture, latents=own.cpu().numpy())
             for picture, own in zip(found, batch)
         ]
 
-    def _denoised(self, cells: Sequence[Request], on_step: OnStep) -> torch.Tensor:
-        """The finished latents of a whole batch (B, C, h, w)."""
+    def _denoise(self, cells: Sequence[Recipe], on_step: OnStep) -> torch.Tensor:
+        """Makes the finished latents of a whole batch (B, C, h, w)."""
         first, pipe = cells[0], self.loaded.pipe
-        if self.task(first) == "latent_upscale":
-            return enlarged(self.loaded, first, *self._conditions.to_enlarge(first), on_step)
-        cond, uncond = (
-            torch.cat(texts) for texts in zip(*map(self._both, cells))
-        )  # (B, tokens, width)
+        if not self.loaded.choose_task(first).start:
+            return enlarge_latents(
+                self.loaded, first, *self._conditions.prepare_enlarging(first), on_step
+            )
+        texts = zip(*map(self._prompts.encode_both, cells))
+        cond, uncond = (torch.cat(rows) for rows in texts)  # (B, tokens, width)
         return denoise(
             pipe.unet,
             self.loaded.scheduler(first.scheduler),
@@ -127,61 +127,60 @@ class Renderer:
             on_step=on_step,
         )
 
-    def _looked_at(self, latents: torch.Tensor, requests: Sequence[Request]) -> list[Picture]:
-        """The pictures of latents (B, C, h, w); those that half precision spoils are decoded again."""
+    def _inspect(self, latents: torch.Tensor, requests: Sequence[Recipe]) -> list[Picture]:
+        """Decodes latents (B, C, h, w), those that half precision spoils a second time."""
         vae = self.loaded.pipe.vae
-        found = self._decoded(vae, latents, requests)
+        found = self._decode(vae, latents, requests)
         spoiled = [
             i
             for i, picture in enumerate(found)
             if picture.problem and torch.isfinite(latents[i]).all()
         ]
-        if spoiled and (vae := in_float32(vae)):
-            again = self._decoded(vae, latents, requests)
+        if spoiled and (vae := copy_in_float32(vae)):
+            again = self._decode(vae, latents, requests)
             for i in spoiled:
                 if not again[i].problem:
                     rerun = f"{found[i].problem} in {self.loaded.dtype}, decoded again in float32"
                     found[i] = dataclasses.replace(again[i], rerun=rerun)
         return found
 
-    def _decoded(
-        self, vae: Any, latents: torch.Tensor, requests: Sequence[Request]
-    ) -> list[Picture]:
-        """The pictures of latents (B, C, h, w), B at least the number of requests."""
-        pixels = decode(vae, latents, self._decoded_together(requests[0], len(latents)))
-        return [self._picture(pixels[i], request.watermark) for i, request in enumerate(requests)]
+    def _decode(self, vae: Any, latents: torch.Tensor, requests: Sequence[Recipe]) -> list[Picture]:
+        """Decodes latents (B, C, h, w), B at least the number of requests."""
+        pixels = decode(vae, latents, self._count_together(requests[0], len(latents)))
+        return [self._look_at(pixels[i], request.watermark) for i, request in enumerate(requests)]
 
-    def drop_text_encoder(self, requests: Sequence[Request]) -> bool:
-        """Encodes all prompts, then takes the text encoder out of the pipeline; not if they are too many, or it is needed."""
+    def drop_text_encoder(self, requests: Sequence[Recipe]) -> bool:
+        """Encodes all prompts, and takes the text encoder out of the pipeline.
+
+        False if the prompts are too many, or the text encoder is needed.
+        """
         how = {
             (text, r.clip_skip, r.prompt_syntax)
             for r in requests
             for text in (r.prompt, r.negative_prompt)
         }
-        if 2 * len(how) > TEXTS_KEPT or self.task(requests[0]) == "latent_upscale":
+        if 2 * len(how) > KEPT or not self.loaded.choose_task(requests[0]).start:
             return False
         try:
             for request in requests:
-                self._both(request)
+                self._prompts.encode_both(request)
         except Exception:  # the cells concerned will say so
             return False
         self.loaded.pipe.text_encoder = None
         return True
 
-    def _picture(self, pixels: torch.Tensor, watermark: str | None) -> Picture:
-        """One picture (3, H, W) in 0..1, looked at: numbers that are none, or nothing but black, are a problem."""
+    def _look_at(self, pixels: torch.Tensor, watermark: str | None) -> Picture:
+        """Looks at a picture (3, H, W) in 0..1: no numbers, or nothing but black, are a problem."""
         if not torch.isfinite(pixels).all():
             return Picture(None, None, "not a number")
-        nsfw = self._refused(pixels)
-        levels = (
-            torch.zeros_like(pixels) if nsfw else pixels * 255
-        )  # diffusers blackens what is refused, too
+        nsfw = self._ask_checker(pixels)
+        levels = pixels * (0 if nsfw else 255)  # diffusers blackens what is refused, too
         black = not nsfw and not levels.round().any()
-        image = picture_of(levels.permute(1, 2, 0).cpu().numpy(), watermark)
+        image = finish_picture(levels.permute(1, 2, 0).cpu().numpy(), watermark)
         return Picture(image, nsfw, "black" if black else None)
 
-    def _refused(self, pixels: torch.Tensor) -> bool | None:
-        """The verdict of the checkpoint's safety checker; None if it has none."""
+    def _ask_checker(self, pixels: torch.Tensor) -> bool | None:
+        """Asks the checkpoint's safety checker whether it refuses; None if it has none."""
         pipe = self.loaded.pipe
         if getattr(pipe, "safety_checker", None) is None:
             return None
@@ -190,35 +189,14 @@ class Renderer:
         )
         return bool(flags[0])
 
-    def _latent_size(self, request: Request) -> tuple[int, int]:
+    def _latent_size(self, request: Recipe) -> tuple[int, int]:
         factor = self.loaded.pipe.vae_scale_factor
         return request.height // factor, request.width // factor
 
-    def _decoded_together(self, request: Request, size: int) -> int:
-        """The largest divisor of the batch whose pictures the VAE takes at once."""
+    def _count_together(self, request: Recipe, size: int) -> int:
+        """Counts the pictures that the VAE takes at once: the largest divisor of the batch."""
         most = max(1, DECODED // (request.height * request.width))
         return max(n for n in range(1, size + 1) if size % n == 0 and n <= most)
-
-    def _both(self, request: Request) -> tuple[torch.Tensor, torch.Tensor]:
-        """Prompt and negative prompt, each (1, tokens, width), the shorter filled up with empty chunks."""
-        how = request.clip_skip, request.prompt_syntax
-        cond, uncond = self._text(request.prompt, *how), self._text(request.negative_prompt, *how)
-        if cond.shape == uncond.shape:
-            return cond, uncond
-        empty, length = self._text("", request.clip_skip), max(cond.shape[1], uncond.shape[1])
-        return lengthened(cond, empty, length), lengthened(uncond, empty, length)
-
-    def _text(self, prompt: str, clip_skip: int, syntax: str | None = None) -> torch.Tensor:
-        """The encoded prompt (1, tokens, width); the latest ones are kept."""
-        name = (prompt, clip_skip, syntax)
-        with self._lock:
-            if name not in self._texts:
-                if len(self._texts) >= TEXTS_KEPT:
-                    del self._texts[next(iter(self._texts))]
-                self._texts[name] = encode(
-                    self.loaded.pipe.tokenizer, self.loaded.pipe.text_encoder, *name
-                )
-            return self._texts[name]
 
 
 @torch.inference_mode()
@@ -258,60 +236,83 @@ def denoise(
         Scaled latents: `vae.decode(latents / vae.config.scaling_factor)` gives pictures.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    weight = torch.tensor(guidance_scale, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
-    amount = torch.tensor(guidance_rescale, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
+    weight, amount = (
+        torch.tensor(of_each, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
+        for of_each in (guidance_scale, guidance_rescale)
+    )
     text = torch.cat([uncond, cond])  # (2 B, tokens, width)
     scheduler.set_timesteps(num_inference_steps, device=unet.device)
-    accepted = inspect.signature(scheduler.step).parameters
-    extra = {k: v for k, v in {"eta": eta, "generator": generators}.items() if k in accepted}
-    if hasattr(
-        scheduler, "noise_sampler_seed"
-    ):  # of DPMSolverSDEScheduler, which takes no generators
-        scheduler.noise_sampler_seed = list(seeds)
+    extra = list_extra(scheduler, eta, generators, seeds)
     start = begin(scheduler, generators, num_inference_steps)
-    x, timesteps = start.latents, start.timesteps  # (B, C, H, W)
-    seen = [] if start.channels is None else [start.channels.to(unet.dtype)]
-    labels = None if start.labels is None else torch.cat([start.labels] * 2)
-    clean = None
+    x, timesteps, clean = start.latents, start.timesteps, None  # (B, C, H, W)
     for i, t in enumerate(timesteps):
         on_step(i, len(timesteps), clean)
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
-        given = torch.cat([scaled, *seen], dim=1)  # (B, C + c, H, W)
-        predicted = unet(
-            torch.cat([given, given]),
-            t,
-            encoder_hidden_states=text,
-            class_labels=labels,
-            return_dict=False,
-        )[0]
-        without, with_text = predicted.float().chunk(2)
+        without, with_text = predict(unet, scaled, t, text, start)
         guided = without + weight * (with_text - without)
         if any(guidance_rescale):
-            guided = rescaled(guided, with_text, amount)
+            guided = rescale_guided(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
         x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
         if start.outside is not None:
-            x = start.outside.put_back(
-                x, scheduler, timesteps[i + 1] if i + 1 < len(timesteps) else None
-            )
+            x = start.outside.put_back(x, scheduler, next(iter(timesteps[i + 1 :]), None))
     return x
 
 
-def rescaled(guided: torch.Tensor, with_text: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
-    """The guided prediction, given part of the way the spread of the one with the prompt (arXiv 2305.08891, section 3.4).
+def predict(
+    unet: Any, scaled: torch.Tensor, t: Any, text: torch.Tensor, start: Start
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predicts without and with the prompt, each (B, C, H, W), float32, in one call of the UNet.
 
-    Both predictions are (B, C, H, W), the amount (B, 1, 1, 1) in 0..1; where it is 0, the bits
-    stay.
+    Parameters
+    ----------
+    scaled : tensor (B, C, H, W)
+        What the scheduler makes of the latents for the network.
+    text : tensor (2 B, tokens, width)
+        The negative prompts, then the prompts.
     """
-    of_each = {"dim": (1, 2, 3), "keepdim": True}
-    matched = guided * (with_text.std(**of_each) / guided.std(**of_each))
+    seen = [] if start.channels is None else [start.channels.to(unet.dtype)]
+    given = torch.cat([scaled, *seen], dim=1)  # (B, C + c, H, W)
+    labels = None if start.labels is None else torch.cat([start.labels] * 2)
+    predicted = unet(
+        torch.cat([given, given]),
+        t,
+        encoder_hidden_states=text,
+        class_labels=labels,
+        return_dict=False,
+    )[0]
+    without, with_text = predicted.float().chunk(2)
+    return without, with_text
+
+
+def list_extra(
+    scheduler: Any, eta: float, generators: Sequence[torch.Generator], seeds: Sequence[int]
+) -> dict[str, Any]:
+    """Lists what a scheduler's `step` takes besides: its own noise, where from and how much."""
+    if hasattr(scheduler, "noise_sampler_seed"):  # of DPMSolverSDEScheduler, without generators
+        scheduler.noise_sampler_seed = list(seeds)
+    accepted = inspect.signature(scheduler.step).parameters
+    extra = {"eta": eta, "generator": generators}
+    return {name: value for name, value in extra.items() if name in accepted}
+
+
+def rescale_guided(
+    guided: torch.Tensor, with_text: torch.Tensor, amount: torch.Tensor
+) -> torch.Tensor:
+    """Gives the guided prediction, part of the way, the spread of the one with the prompt.
+
+    That is section 3.4 of arXiv 2305.08891. Both predictions are
+    (B, C, H, W), the amount (B, 1, 1, 1) in 0..1; where it is 0, the bits stay.
+    """
+    dim = 1, 2, 3
+    matched = guided * (with_text.std(dim=dim, keepdim=True) / guided.std(dim=dim, keepdim=True))
     return torch.where(amount > 0, amount * matched + (1 - amount) * guided, guided)
 
 
 def clean_latents(
     scheduler: Any, scaled: torch.Tensor, predicted: torch.Tensor, t: Any
 ) -> torch.Tensor:
-    """The latents without noise that a prediction at timestep t implies, float32; DDIM's equation 12 (arXiv 2010.02502).
+    """Computes the latents without noise that a prediction at t implies (arXiv 2010.02502, eq. 12).
 
     It holds for every scheduler, because what `scale_model_input` gives the network is sqrt(a)
     latents + sqrt(1 - a) noise in all of them. Between whole timesteps (Karras, KDPM2) the nearest
@@ -323,28 +324,74 @@ def clean_latents(
     a = scheduler.alphas_cumprod[round(float(t))].to(predicted)
     if kind == "v_prediction":  # arXiv 2202.00512
         return a.sqrt() * scaled.float() - (1 - a).sqrt() * predicted
-    return (scaled.float() - (1 - a).sqrt() * predicted) / a.clamp(
-        min=1e-4
-    ).sqrt()  # a may begin at 0
+    least = a.clamp(min=1e-4)  # a may begin at 0
+    return (scaled.float() - (1 - a).sqrt() * predicted) / least.sqrt()
+
+
+@torch.inference_mode()
+def enlarge_latents(
+    loaded: Loaded,
+    cell: Recipe,
+    small: torch.Tensor,
+    noise: torch.Tensor,
+    on_step: Callable[[int, int, None], None],
+) -> torch.Tensor:
+    """Makes the finished latents (1, C, h, w), float32, of one cell of the x2 upscaler.
+
+    It runs in diffusers' own pipeline, for its UNet, of K-diffusion's design, predicts in other
+    units. As in diffusers, a guidance_scale of 0 leaves out both prompts, and one above 0 and up to
+    1 the negative prompt alone.
+
+    Parameters
+    ----------
+    small : tensor (1, C, h / 2, w / 2)
+        Scaled latents of the picture to enlarge.
+    noise : tensor (1, C, h, w)
+        With a standard deviation of 1. Both are given, so that they are drawn in float32 whatever
+        the pipeline computes in.
+    on_step : callable
+        As for `denoise`; there are no clean latents to tell.
+    """
+    scheduler = loaded.scheduler(cell.scheduler)  # it counts the steps, so each lane needs its own
+    pipe = type(loaded.pipe)(**loaded.pipe.components | {"scheduler": scheduler})
+    steps, dtype = cell.num_inference_steps, pipe.unet.dtype
+    pipe.set_progress_bar_config(disable=True)
+
+    def after(i: int, timestep: Any, latents: torch.Tensor) -> None:
+        if i + 1 < steps:
+            on_step(i + 1, steps, None)
+
+    on_step(0, steps, None)
+    made = pipe(
+        cell.prompt,
+        small.to(dtype),
+        negative_prompt=cell.negative_prompt,
+        guidance_scale=cell.guidance_scale,
+        num_inference_steps=steps,
+        latents=noise.to(dtype),
+        output_type="latent",
+        callback=after,
+    )
+    return made.images.float()
 
 
 @torch.inference_mode()
 def decode(vae: Any, latents: torch.Tensor, rows: int) -> torch.Tensor:
-    """Latents (B, C, h, w) as pictures (B, 3, H, W) in 0..1, `rows` at a time; B is a multiple of rows."""
+    """Decodes latents (B, C, h, w) to (B, 3, H, W) in 0..1, `rows` at a time, which divide B."""
     scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
     pictures = [vae.decode(part, return_dict=False)[0].float() for part in scaled.split(rows)]
     return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)  # NaN stays NaN
 
 
-def picture_of(levels: np.ndarray, watermark: str | None) -> Image.Image:
-    """The picture to save: levels (H, W, 3), float32 in 0..255, as whole numbers, with an invisible mark if one is asked for.
+def finish_picture(levels: np.ndarray, watermark: str | None) -> Image.Image:
+    """Makes the picture of levels (H, W, 3), float32 in 0..255, with an invisible mark if asked.
 
     As in the official programs, a uint8 payload goes into the rounded levels, and a float32 payload
     in before that.
     """
     if watermark is None:
         return Image.fromarray(levels.round().astype(np.uint8))
-    payload = payload_of(watermark)
+    payload = find_payload(watermark)
     if payload.arithmetic == "uint8":
         return Image.fromarray(embed_watermark(levels.round().astype(np.uint8), payload))
     marked = embed_watermark(levels, payload).clip(0, 255)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from os import PathLike
+from typing import TYPE_CHECKING
 
-from ..models.memory import LEVELS
 from ..pictures import input_names
-from ..progress import Progress, display
-from ..recipe.request import FIELDS, Request
+from ..progress import Listener, Listeners, Progress, display
+from ..recipe.request import FIELDS, Recipe, Request
 from ..store.store import Store
-from .events import Listener, Listeners
-from .plan import Cell, Plan, listed, plan
+from .options import Options
+from .plan import Plan, list_requests, plan
 
 if TYPE_CHECKING:
     import pandas
@@ -26,41 +25,22 @@ _rendering = threading.Lock()  # one pipeline is loaded at a time, so one job re
 
 
 def run(
-    requests: Request | Iterable[Request], store: Store | str, **options: Any
+    requests: Request | Iterable[Request],
+    store: Store | str | PathLike[str],
+    *,
+    batch_size: int | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    memory: str = "auto",
+    keep_latents: bool = True,
+    on_error: str = "record",
+    progress: bool = True,
 ) -> pandas.DataFrame:
-    """Render what the store does not have yet, and return all cells as a frame, one row a request, in the given order.
+    """Renders what the store does not have yet, and returns a frame of all cells, a row a request.
 
-    Every picture is saved as soon as its batch is done. An interrupt (the stop button, Ctrl-C) ends
-    the run within one step and keeps what is finished; run again to go on. The options are those of
-    `Job`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns: the resolved request, its `labels`, `path`, `error` (empty for a finished cell),
-        and recorded facts.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Before anything runs: an unknown model, a value that a model cannot take, a prompt over the
-        token limit.
-    GenerationError
-        With `on_error="raise"`: the first cell that failed.
-    OSError
-        The store cannot be written to (full disk, read-only). What is finished stays finished.
-    """
-    job = Job(requests, store, **options)
-    try:
-        job.wait()
-    except KeyboardInterrupt:
-        job.stop().wait()
-        raise KeyboardInterrupt(f"{job.progress}; run again to go on from there") from None
-    return job.result()
-
-
-class Job:
-    """`run` in a background thread: the notebook stays usable while it renders.
+    The rows are in the order given. Every picture is saved as soon as its batch is done. An
+    interrupt (the stop button, Ctrl-C) ends the run within one step and keeps what is finished; run
+    again to go on.
 
     Parameters
     ----------
@@ -95,12 +75,52 @@ class Job:
         A failed cell becomes a row with its `error`, or ends the job with a `GenerationError`.
     progress : bool
         Show a bar with the time left.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: the resolved request, its `labels`, `path`, `error` (empty for a finished cell),
+        and recorded facts.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before anything runs: an unknown model, a value that a model cannot take, a prompt over the
+        token limit.
+    GenerationError
+        With `on_error="raise"`: the first cell that failed.
+    OSError
+        The store cannot be written to (full disk, read-only). What is finished stays finished.
+    """
+    job = Job(
+        requests,
+        store,
+        batch_size=batch_size,
+        device=device,
+        dtype=dtype,
+        memory=memory,
+        keep_latents=keep_latents,
+        on_error=on_error,
+        progress=progress,
+    )
+    try:
+        job.wait()
+    except KeyboardInterrupt:
+        job.stop().wait()
+        raise KeyboardInterrupt(f"{job.progress}; run again to go on from there") from None
+    return job.result()
+
+
+class Job:
+    """`run` in a background thread: the notebook stays usable while it renders.
+
+    The parameters are those of `run`. What cannot be is refused at once; then rendering begins.
     """
 
     def __init__(
         self,
         requests: Request | Iterable[Request],
-        store: Store | str,
+        store: Store | str | PathLike[str],
         *,
         batch_size: int | None = None,
         device: str | None = None,
@@ -110,25 +130,7 @@ class Job:
         on_error: str = "record",
         progress: bool = True,
     ) -> None:
-        if on_error not in ("record", "raise"):
-            raise ValueError(f"on_error={on_error!r}: use 'record' or 'raise'")
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-            raise ValueError(f"batch_size={batch_size!r}: use a whole number from 1")
-        if dtype not in (None, "float32", "bfloat16", "float16"):
-            raise ValueError(f"dtype={dtype!r}: use 'float32', 'bfloat16' or 'float16'")
-        if not isinstance(memory, str) or memory not in LEVELS:
-            raise ValueError(f"memory={memory!r}: use {', '.join(map(repr, LEVELS))}")
-        if not isinstance(keep_latents, bool):
-            raise ValueError(f"keep_latents={keep_latents!r}: use True or False")
-        if device is not None:
-            check_device(device)
-        if dtype == "float16":
-            check_float16(device)
-        self.store = store if isinstance(store, Store) else Store(store)
-        self.exception: BaseException | None = None
-        self._plan: Plan = plan(listed(requests), self.store)
-        self._keep_inputs()
-        self._options = dict(
+        self.options = Options(
             batch_size=batch_size,
             device=device,
             dtype=dtype,
@@ -136,22 +138,24 @@ class Job:
             keep_latents=keep_latents,
             on_error=on_error,
         )
+        self.store = store if isinstance(store, Store) else Store(store)
+        self.exception: BaseException | None = None
+        self._plan: Plan = plan(list_requests(requests), self.store)
+        self._keep_inputs()
         self._errors: dict[str, str] = {}
         self._listeners = Listeners()
         self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)
         self._show = display(self.progress) if progress and self._plan.todo else lambda: None
         self._stop, self._ended = threading.Event(), threading.Event()
         threading.Thread(target=self._work, name="sdlab job", daemon=True).start()
-        atexit.register(_end, weakref.ref(self))
+        atexit.register(_stop_at_exit, weakref.ref(self))
 
     def _keep_inputs(self) -> None:
-        """In the store before anything is rendered; also where nothing is, so that a lost folder of inputs comes back."""
+        """Keeps the input pictures before anything is rendered; a lost folder comes back."""
         if self._plan.todo:
             self.store.prepare(self.requests)
         else:
-            with suppress(
-                OSError
-            ):  # what is finished can be read from a store that cannot be written
+            with suppress(OSError):  # a store that cannot be written can be read
                 self.store.inputs.keep(
                     name for request in self.requests for name in input_names(vars(request))
                 )
@@ -165,9 +169,9 @@ class Job:
         return self.progress.state
 
     @property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[Recipe]:
         """The resolved requests, in the order given: one for each row of the frame."""
-        return [cell.request for cell in self._plan.cells]
+        return list(self._plan.cells)
 
     @property
     def keys(self) -> list[str]:
@@ -175,7 +179,7 @@ class Job:
         return [cell.key for cell in self._plan.cells]
 
     def watch(self, listener: Listener) -> Callable[[], None]:
-        """Calls `listener(event)` for each event from now on, until the returned function is called.
+        """Calls `listener(event)` for each event from now on, until what is returned is called.
 
         The last event is "ended", when `state` has its final value and before `wait()` and
         `result()` return; a job that has ended tells it at once. To miss nothing, watch first and
@@ -191,8 +195,8 @@ class Job:
         return self._listeners.add(listener)
 
     def frame(self) -> pandas.DataFrame:
-        """The frame of all cells as it is now; those not reached yet have neither `path` nor `error`."""
-        return _frame(self._plan.cells, self.store, self._errors)
+        """Makes the frame of all cells as it is now; those not reached have no path, no error."""
+        return _make_frame(self._plan.cells, self.store, self._errors)
 
     def stop(self) -> Job:
         """Ends the job within one denoising step; what is finished is kept."""
@@ -202,15 +206,13 @@ class Job:
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end, at most `timeout` seconds; True if the job has ended."""
         end = float("inf") if timeout is None else time.monotonic() + timeout
-        while not self._ended.wait(
-            max(0.0, min(0.2, end - time.monotonic()))
-        ):  # short waits hear an interrupt
+        while not self._ended.wait(max(0.0, min(0.2, end - time.monotonic()))):  # hears interrupts
             if time.monotonic() >= end:
                 return False
         return True
 
     def result(self) -> pandas.DataFrame:
-        """The frame of all cells, after waiting for the end; raises what made the job fail.
+        """Makes the frame of all cells, after waiting for the end; raises what made the job fail.
 
         A stopped job gives the cells that it did not reach without `path` and without `error`.
         """
@@ -252,61 +254,31 @@ class Job:
                 self.progress,
                 self._show,
                 self._stop,
+                options=self.options,
                 errors=self._errors,
                 listeners=self._listeners,
-                **self._options,
             ).render(self._plan)
         except Cancelled:
             return "stopped"
         return "done"
 
 
-def _frame(cells: list[Cell], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
-    """The store's rows of these cells, with the requests' own fields and labels, and the errors of this run."""
+def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
+    """Makes the store's rows of these cells, with their own fields and labels, and errors."""
     import pandas
 
     out = store.frame([cell.key for cell in cells])
     for name in FIELDS:
-        out[name] = pandas.Series(
-            [getattr(cell.request, name) for cell in cells], dtype=out[name].dtype
-        )
+        out[name] = pandas.Series([getattr(cell, name) for cell in cells], dtype=out[name].dtype)
     out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
-    labels = dict.fromkeys(label for cell in cells for label in cell.request.labels)
+    labels = dict.fromkeys(label for cell in cells for label in cell.labels)
     for place, label in enumerate(labels, 1 + len(FIELDS)):
-        column = pandas.Series([cell.request.labels.get(label) for cell in cells], dtype="string")
+        column = pandas.Series([cell.labels.get(label) for cell in cells], dtype="string")
         out.insert(place, label if label not in out else f"{label} (choice)", column)
     return out
 
 
-def check_device(device: str) -> None:
-    """Refuses a device that is not here, before a model is loaded for it."""
-    import torch
-
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if not there.get(str(device).split(":")[0]):
-        here = " or ".join(repr(name) for name, found in there.items() if found)
-        nothing = "" if here != "'cpu'" else " (torch finds no other device)"
-        raise ValueError(f"device={device!r} is not here; use {here}{nothing}, or leave it out")
-
-
-def check_float16(device: str | None) -> None:
-    """Warns of a processor that has to imitate float16: it works, and on one of 2022 took 9 times as long as float32."""
-    from ..models.pipeline import device_here, dtype_here
-
-    if (device or device_here()) == "cpu" and (native := dtype_here("cpu")) != "float16":
-        warnings.warn(
-            "dtype='float16': this processor does not compute float16 itself, so that is slower"
-            f" than float32; its fastest is dtype={native!r}, the default",
-            RuntimeWarning,
-            stacklevel=4,
-        )
-
-
-def _end(reference: weakref.ref) -> None:
-    """At the end of Python: a job in the middle of a step would be torn down with it."""
+def _stop_at_exit(reference: weakref.ref) -> None:
+    """Stops a job at the end of Python, which would tear it down in the middle of a step."""
     if (job := reference()) is not None:
         job.stop().wait()

@@ -1,4 +1,4 @@
-"""Finished latents, kept in the pictures made of them, so that another VAE or another mark needs no new denoising."""
+"""Finished latents, kept in their pictures: another VAE or mark needs no new denoising."""
 
 from __future__ import annotations
 
@@ -11,42 +11,44 @@ from typing import Any
 
 import numpy as np
 
-from ..models.resolve import denoised_key, reads_input
+from ..models.resolve import key_of_latents, reads_input
+from ..recipe.request import Recipe
 from ..store.columns import DECIDING_BITS
-from ..store.png import LATENTS, private_chunk, read_record
+from ..store.png import LATENTS, read_chunk, read_record
 from ..store.store import Store
 from .denoise import Picture
-from .plan import Cell, Plan
+from .plan import Plan
 
 SHAPE = struct.Struct(">3H")
 
 
-def packed(latents: np.ndarray) -> bytes:
-    """Latents (C, h, w) as the content of a chunk: the shape, then all first bytes, all second ones... of float32, compressed.
+def pack_latents(latents: np.ndarray) -> bytes:
+    """Packs latents (C, h, w) as the content of a chunk.
 
-    A picture of 512x512 grows by 11 %, one of 64x64 by half.
+    That is the shape, then all first bytes, all second ones... of float32, compressed. A
+    picture of 512x512 grows by 11 %, one of 64x64 by half.
     """
     planes = np.ascontiguousarray(latents, "<f4").view(np.uint8).reshape(-1, 4).T
     return SHAPE.pack(*latents.shape) + zlib.compress(planes.tobytes())
 
 
-def unpacked(data: bytes) -> np.ndarray:
-    """The latents (C, h, w), float32, in the content of a chunk."""
+def unpack_latents(data: bytes) -> np.ndarray:
+    """Unpacks latents (C, h, w), float32, from the content of a chunk."""
     shape, planes = SHAPE.unpack_from(data), zlib.decompress(data[SHAPE.size :])
     return np.frombuffer(planes, np.uint8).reshape(4, -1).T.copy().view("<f4").reshape(shape)
 
 
 def read_latents(path: str | os.PathLike[str]) -> np.ndarray | None:
-    """The latents (C, h, w), float32, that a picture of sdlab carries; None if it carries none, or none that are whole."""
+    """Reads the latents (C, h, w), float32, that a picture carries; None without whole ones."""
     try:
-        data = private_chunk(path, LATENTS)
-        return None if data is None else unpacked(data)
+        data = read_chunk(path, LATENTS)
+        return None if data is None else unpack_latents(data)
     except (OSError, ValueError, struct.error, zlib.error):
         return None
 
 
 class Latents:
-    """Which cells of a plan need no denoising: their latents are in the store, or were made earlier in the same run.
+    """The latents that are there already: in the store, or made earlier in the same run.
 
     Looked for in the store are the picture of the same recipe with the model's own VAE and no mark,
     and those of the plan. With `kept`, new pictures carry their latents.
@@ -57,21 +59,21 @@ class Latents:
         cells = {cell.key: cell for cell in plan.cells}
         self.names: dict[str, str] = {}  # {cell: what its latents are called}
         self.sharing: dict[str, list[str]] = {}  # {name: cells that have such latents, or would}
-        if any(
-            cell.request.vae or cell.request.watermark for cell in cells.values()
-        ):  # else no two can share
+        if any(cell.vae or cell.watermark for cell in cells.values()):  # else no two can share
             for key, cell in cells.items():
-                if name := denoised_key(cell.request, plan.natives[cell.request.model]):
+                if name := key_of_latents(cell, plan.natives[cell.model]):
                     self.names[key] = name
                     self.sharing.setdefault(name, [name]).append(key)
-        self.waiting = Counter(self.names.get(cell.key) for group in plan.groups for cell in group)
+        self.waiting = Counter(
+            self.names.get(cell.key, "") for group in plan.groups for cell in group
+        )
         self.made: dict[
             str, tuple[str, dict[str, Any], np.ndarray]
         ] = {}  # {name: (whose, facts, latents)}
         self.chosen: dict[str, str] = {}  # {cell: whose latents it takes}
 
-    def in_order(self, groups: Iterable[list[Cell]]) -> Iterator[list[Cell]]:
-        """The groups, those cells apart that share their latents with an earlier one of their group (by another mark)."""
+    def order_groups(self, groups: Iterable[list[Recipe]]) -> Iterator[list[Recipe]]:
+        """Orders the cells of each group: those apart that share the latents of an earlier one."""
         for group in groups:
             firsts = set(
                 {self.names.get(cell.key, cell.key): cell.key for cell in reversed(group)}.values()
@@ -80,47 +82,55 @@ class Latents:
             if later := [cell for cell in group if cell.key not in firsts]:
                 yield later
 
-    def choose(self, cells: Sequence[Cell], facts: dict[str, Any]) -> tuple[list[Cell], list[Cell]]:
-        """(cells whose latents are there, just as these facts would make them; cells to be denoised)"""
-        self.chosen = {cell.key: whose for cell in cells if (whose := self._whose(cell, facts))}
+    def choose(
+        self, cells: Sequence[Recipe], facts: dict[str, Any]
+    ) -> tuple[list[Recipe], list[Recipe]]:
+        """Chooses (cells whose latents are there, as these facts make them; cells to denoise)."""
+        self.chosen = {
+            cell.key: whose for cell in cells if (whose := self._find_source(cell, facts))
+        }
         return [cell for cell in cells if cell.key in self.chosen], [
             cell for cell in cells if cell.key not in self.chosen
         ]
 
-    def of(self, batch: Iterable[Cell]) -> list[np.ndarray] | None:
-        """The latents of a batch, if all of them are there."""
-        found = [self._read(cell) for cell in batch]
-        return None if any(latents is None for latents in found) else found
+    def read_batch(self, batch: Sequence[Recipe]) -> list[np.ndarray] | None:
+        """Reads the latents of a batch, if all of them are there."""
+        found = [latents for cell in batch if (latents := self._read(cell)) is not None]
+        return found if len(found) == len(batch) else None
 
-    def keep(self, cell: Cell, picture: Picture, facts: dict[str, Any]) -> bytes | None:
-        """Holds the latents of a finished cell until the last one that shares them is finished; what its file is to carry.
+    def keep(self, cell: Recipe, picture: Picture, facts: dict[str, Any]) -> bytes | None:
+        """Keeps a finished cell's latents for those that share them; returns what its file carries.
 
         That is nothing for a cell whose latents are in another's file, or would not help (a VAE
         read its input picture), and for a picture that the safety checker refused.
         """
-        name, new = self.names.get(cell.key), facts.get("redecoded") is None
+        name, new = self.names.get(cell.key, ""), facts.get("redecoded") is None
         self.waiting[name] -= 1
         if name and self.waiting[name] > 0 and new:
             self.made[name] = cell.key, facts, picture.latents
         elif self.waiting[name] <= 0:
             self.made.pop(name, None)
-        read = reads_input(cell.request, self.natives[cell.request.model])
+        read = reads_input(cell, self.natives[cell.model])
         useful = self.kept and new and not read and not picture.nsfw
-        return packed(picture.latents) if useful else None
+        return pack_latents(picture.latents) if useful else None
 
-    def _whose(self, cell: Cell, facts: dict[str, Any]) -> str | None:
-        """The key of a picture, of this run or of the store, whose latents are just those of the cell."""
+    def _find_source(self, cell: Recipe, facts: dict[str, Any]) -> str | None:
+        """Finds the key of a picture, of this run or the store, with just the cell's latents."""
         name = self.names.get(cell.key)
         if name is None:
             return None
-        if name in self.made and same(self.made[name][1], facts):
+        if name in self.made and agree_in_bits(self.made[name][1], facts):
             return self.made[name][0]
         return next(
-            (key for key in self.sharing[name] if key != cell.key and self._stored(key, facts)),
+            (
+                key
+                for key in self.sharing[name]
+                if key != cell.key and self._has_latents(key, facts)
+            ),
             None,
         )
 
-    def _stored(self, key: str, facts: dict[str, Any]) -> bool:
+    def _has_latents(self, key: str, facts: dict[str, Any]) -> bool:
         path = self.store.path(key)
         try:
             record = read_record(path) if path.exists() else None
@@ -128,17 +138,17 @@ class Latents:
             return False
         return (
             record is not None
-            and same(record["facts"], facts)
-            and private_chunk(path, LATENTS) is not None
+            and agree_in_bits(record["facts"], facts)
+            and read_chunk(path, LATENTS) is not None
         )
 
-    def _read(self, cell: Cell) -> np.ndarray | None:
-        whose, made = self.chosen.get(cell.key), self.made.get(self.names.get(cell.key))
+    def _read(self, cell: Recipe) -> np.ndarray | None:
+        whose, made = self.chosen.get(cell.key), self.made.get(self.names.get(cell.key, ""))
         if made and made[0] == whose:
             return made[2]
         return read_latents(self.store.path(whose)) if whose else None
 
 
-def same(facts: dict[str, Any], others: dict[str, Any]) -> bool:
-    """Whether the last bits agree of what is computed so."""
+def agree_in_bits(facts: dict[str, Any], others: dict[str, Any]) -> bool:
+    """Tells whether the last bits agree of what is computed so."""
     return all(facts.get(name) == others.get(name) for name in DECIDING_BITS)

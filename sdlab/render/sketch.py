@@ -1,4 +1,4 @@
-"""What cells at work look like so far: a linear map from latents to colours, which costs next to nothing."""
+"""What cells at work look like so far: a linear map from latents to colours, which costs little."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ import torch
 from PIL import Image
 
 from ..models.pipeline import Loaded
-from .events import Event, Listeners
-from .plan import Cell
+from ..progress import Event, Listeners
+from ..recipe.request import Recipe
 
 PAUSE = 0.25  # seconds between two sketches of a job
 SHARE = 0.03  # of the job's time at most, with what the listeners do
 LONGEST = 128  # pixels on a sketch's longest side
-_maps: weakref.WeakKeyDictionary[Any, torch.Tensor] = (
-    weakref.WeakKeyDictionary()
-)  # {VAE: its linear map}
+_maps = weakref.WeakKeyDictionary[Any, torch.Tensor]()  # {VAE: its linear map}
 
 
 class Sketches:
-    """Shows the batch at work now and then, while somebody watches; all lanes of a job share one pace."""
+    """What shows the batch at work now and then, while somebody watches, at one pace for a job."""
 
     def __init__(self, listeners: Listeners) -> None:
         self.listeners = listeners
@@ -33,9 +31,9 @@ class Sketches:
         self._lock = threading.Lock()
 
     def show(
-        self, loaded: Loaded, batch: Sequence[Cell], clean: Callable[[], torch.Tensor]
+        self, loaded: Loaded, batch: Sequence[Recipe], clean: Callable[[], torch.Tensor]
     ) -> None:
-        """Sketches the cells of a batch, if it is time; `clean` gives their predicted clean latents (B, C, h, w)."""
+        """Sketches a batch, if it is time; `clean` gives its clean latents so far (B, C, h, w)."""
         if (
             not self.listeners
             or time.monotonic() < self._next
@@ -44,7 +42,7 @@ class Sketches:
             return
         try:
             with suppress(Exception):  # a sketch that cannot be drawn is no reason to lose cells
-                colours = colours_of(loaded.pipe.vae)
+                colours = find_colours(loaded.pipe.vae)
                 begun = time.monotonic()
                 self._draw(batch, clean(), colours)
                 self._next = begun + (time.monotonic() - begun) / (SHARE * loaded.lanes)
@@ -52,14 +50,16 @@ class Sketches:
             self._next = max(self._next, time.monotonic() + PAUSE)
             self._lock.release()
 
-    def _draw(self, batch: Sequence[Cell], latents: torch.Tensor, colours: torch.Tensor) -> None:
+    def _draw(self, batch: Sequence[Recipe], latents: torch.Tensor, colours: torch.Tensor) -> None:
         for cell, own in zip(batch, latents):  # a short batch was filled up
-            image = sketch(own, colours, cell.request.width, cell.request.height)
+            image = draw_sketch(own, colours, cell.width, cell.height)
             self.listeners.tell(Event("sketch", cell.key, image))
 
 
-def sketch(latents: torch.Tensor, colours: torch.Tensor, width: int, height: int) -> Image.Image:
-    """Latents (C, h, w) of a picture of that size as a small picture."""
+def draw_sketch(
+    latents: torch.Tensor, colours: torch.Tensor, width: int, height: int
+) -> Image.Image:
+    """Draws latents (C, h, w) of a picture of that size as a small picture."""
     levels = latents.float().cpu().permute(1, 2, 0) @ colours[:-1] + colours[-1]  # (h, w, 3), -1..1
     levels = (levels.nan_to_num() * 127.5 + 127.5).clamp(0, 255).round().to(torch.uint8)
     scale = min(1.0, LONGEST / max(width, height))
@@ -67,16 +67,16 @@ def sketch(latents: torch.Tensor, colours: torch.Tensor, width: int, height: int
     return Image.fromarray(levels.numpy()).resize(size, Image.Resampling.BICUBIC)
 
 
-def colours_of(vae: Any) -> torch.Tensor:
-    """The linear map (C + 1, 3) of that VAE, the last row its constant; fitted once and forgotten with the VAE."""
+def find_colours(vae: Any) -> torch.Tensor:
+    """Finds the linear map (C + 1, 3) of a VAE, the last row its constant; fitted once."""
     if vae not in _maps:
-        _maps[vae] = fitted(vae)
+        _maps[vae] = fit_colours(vae)
     return _maps[vae]
 
 
 @torch.inference_mode()
-def fitted(vae: Any) -> torch.Tensor:
-    """The least-squares map from the latents' channels to red, green and blue, on pictures of smooth random colours."""
+def fit_colours(vae: Any) -> torch.Tensor:
+    """Fits the least-squares map from latents to colours, on pictures of smooth random colours."""
     own = torch.Generator().manual_seed(0)
     coarse = torch.rand((8, 3, 4, 4), generator=own) * 2 - 1
     pictures = torch.nn.functional.interpolate(coarse, (64, 64), mode="bicubic").clamp(-1, 1)

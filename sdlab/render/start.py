@@ -1,4 +1,4 @@
-"""What a batch's task gives the denoising loop besides texts: where it starts, more channels for the UNet, what stays.
+"""What a task gives the denoising loop besides texts: the start, more channels, what stays.
 
 Each cell has its own row in every tensor, made alone: its bits do not depend on its neighbours.
 Random numbers are drawn from a cell's generator in the order in which diffusers' own pipelines draw
@@ -7,7 +7,6 @@ them, so that a seed means the same picture there and here.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -20,9 +19,10 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 
 from ..models.pipeline import Loaded
-from ..models.tasks import steps_taken, task_of
+from ..models.tasks import count_steps
 from ..pictures import read_picture
-from ..recipe.request import Request
+from ..recipe.request import Recipe
+from .encode import Latest
 
 KEPT = 64  # prepared pictures, each with what was made of it
 Generators = Sequence[torch.Generator]
@@ -30,14 +30,14 @@ Generators = Sequence[torch.Generator]
 
 @dataclass(frozen=True)
 class Outside:
-    """What inpainting with a UNet of 4 channels puts back after each step: the rest of the picture, as noisy as the result."""
+    """What inpainting with 4 channels puts back after each step, as noisy as the result."""
 
     known: torch.Tensor  # (B, C, h, w), without noise
     noise: torch.Tensor  # (B, C, h, w)
     mask: torch.Tensor  # (B, 1, h, w), 1 where the picture is painted anew
 
     def put_back(self, x: torch.Tensor, scheduler: Any, following: Any | None) -> torch.Tensor:
-        """The latents with the outside as at the following timestep, or without noise after the last one."""
+        """Puts back the outside, as noisy as the following timestep, or clean after the last."""
         known = self.known
         if following is not None:
             known = scheduler.add_noise(known, self.noise, torch.tensor([following]))
@@ -61,24 +61,25 @@ Begin = Callable[
 
 
 def from_noise(shape: tuple[int, int, int], device: Any) -> Begin:
-    """The start from nothing but noise, in which txt2img begins."""
+    """Makes what begins with nothing but noise, latents of shape (C, h, w), as txt2img does."""
 
     def begin(scheduler: Any, generators: Generators, steps: int) -> Start:
         return Start(
-            drawn(shape, generators).to(device) * scheduler.init_noise_sigma, scheduler.timesteps
+            draw_noise(shape, generators).to(device) * scheduler.init_noise_sigma,
+            scheduler.timesteps,
         )
 
     return begin
 
 
-def drawn(shape: tuple[int, ...], generators: Generators) -> torch.Tensor:
-    """Noise (B, *shape), float32 on the CPU, each row from its own generator."""
+def draw_noise(shape: tuple[int, ...], generators: Generators) -> torch.Tensor:
+    """Draws noise (B, *shape), float32 on the CPU, each row from its own generator."""
     return torch.cat([torch.randn((1, *shape), generator=each) for each in generators])
 
 
-def last_timesteps(scheduler: Any, strength: float, steps: int) -> torch.Tensor:
-    """Those of the timesteps that a strength leaves; the scheduler is told where it begins."""
-    first = (steps - steps_taken(strength, steps)) * scheduler.order
+def cut_timesteps(scheduler: Any, strength: float | None, steps: int) -> torch.Tensor:
+    """Cuts off the timesteps that a strength leaves out, and tells the scheduler so."""
+    first = (steps - count_steps(strength or 0.0, steps)) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
     return scheduler.timesteps[first:]
@@ -86,42 +87,32 @@ def last_timesteps(scheduler: Any, strength: float, steps: int) -> torch.Tensor:
 
 @dataclass
 class Conditions:
-    """Prepares the input pictures of cells for one pipeline; what was encoded is kept for the next batch."""
+    """The input pictures of cells, prepared for one pipeline; what was encoded is kept."""
 
     loaded: Loaded
-    _kept: dict[tuple, Any] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _latest: Latest = field(default_factory=lambda: Latest(KEPT))
 
-    def begin(self, cells: Sequence[Request]) -> Begin:
-        """The start of a batch of one task, size, strength and number of steps."""
-        pipe, first = self.loaded.pipe, cells[0]
-        task = task_of(first, pipe.unet.config.in_channels)
-        if task == "txt2img":
-            factor = pipe.vae_scale_factor
-            shape = (pipe.vae.config.latent_channels, first.height // factor, first.width // factor)
-            return from_noise(shape, self.loaded.device)
-        of_task = {
-            "img2img": self._from_picture,
-            "inpaint": self._inside_mask,
-            "depth2img": self._with_depth,
-            "upscale": self._enlarging,
-        }[task]
+    def begin(self, cells: Sequence[Recipe]) -> Begin:
+        """Gives what begins a batch of one task, size, strength and number of steps."""
+        start = getattr(self, f"_{self.loaded.choose_task(cells[0]).start}")
+        return lambda scheduler, generators, steps: start(cells, scheduler, generators, steps)
 
-        def begin(scheduler: Any, generators: Generators, steps: int) -> Start:
-            return of_task(cells, scheduler, generators, steps)
-
-        return begin
+    def _from_noise(
+        self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
+    ) -> Start:
+        shape = (self.loaded.pipe.vae.config.latent_channels, *self._small(cells[0]))
+        return from_noise(shape, self.loaded.device)(scheduler, generators, steps)
 
     def _from_picture(
-        self, cells: Sequence[Request], scheduler: Any, generators: Generators, steps: int
+        self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
-        known = self._sampled([self._moments(cell) for cell in cells], generators)  # (B, C, h, w)
-        timesteps = last_timesteps(scheduler, cells[0].strength, steps)
-        noise = drawn(known.shape[1:], generators).to(known)
+        known = self._sample([self._moments(cell) for cell in cells], generators)  # (B, C, h, w)
+        timesteps = cut_timesteps(scheduler, cells[0].strength, steps)
+        noise = draw_noise(known.shape[1:], generators).to(known)
         return Start(scheduler.add_noise(known, noise, timesteps[:1].repeat(len(cells))), timesteps)
 
     def _with_depth(
-        self, cells: Sequence[Request], scheduler: Any, generators: Generators, steps: int
+        self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
         start = self._from_picture(cells, scheduler, generators, steps)
         return Start(
@@ -129,22 +120,20 @@ class Conditions:
         )
 
     def _inside_mask(
-        self, cells: Sequence[Request], scheduler: Any, generators: Generators, steps: int
+        self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
-        """arXiv 2201.09865 puts the outside back after each step; a UNet of 9 channels sees it instead."""
-        sees, strength = self.loaded.pipe.unet.config.in_channels == 9, cells[0].strength
-        timesteps = last_timesteps(scheduler, strength, steps)
-        known = None
-        if (
-            strength < 1 or not sees
-        ):  # contiguous as in diffusers: a convolution's last bits depend on that
-            known = self._sampled([self._moments(cell) for cell in cells], generators).contiguous()
+        """Puts the outside back after each step (arXiv 2201.09865), or has the UNet see it."""
+        pipe, strength = self.loaded.pipe, cells[0].strength
+        sees = pipe.unet.config.in_channels > pipe.vae.config.latent_channels
+        timesteps = cut_timesteps(scheduler, strength, steps)
+        known: Any = None
+        if strength != 1 or not sees:  # contiguous as in diffusers, for a convolution's bits
+            known = self._sample([self._moments(cell) for cell in cells], generators).contiguous()
         mask = torch.cat([self._mask(cell)[1] for cell in cells])  # (B, 1, h, w)
         masked_moments = [self._moments(cell, masked=True) for cell in cells]
-        noise = drawn((masked_moments[0].shape[1] // 2, *mask.shape[2:]), generators).to(mask)
-        masked = self._sampled(
-            masked_moments, generators
-        )  # drawn in any case, as in diffusers: what follows depends on it
+        noise = draw_noise((masked_moments[0].shape[1] // 2, *mask.shape[2:]), generators).to(mask)
+        # drawn in any case, as in diffusers: what follows depends on it
+        masked = self._sample(masked_moments, generators)
         if strength == 1:
             latents = noise * scheduler.init_noise_sigma
         else:
@@ -154,51 +143,46 @@ class Conditions:
         return Start(latents, timesteps, outside=Outside(known, noise, mask))
 
     def _enlarging(
-        self, cells: Sequence[Request], scheduler: Any, generators: Generators, steps: int
+        self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
-        """The small picture, with some noise of its own, beside the latents: one of its pixels to one of theirs."""
+        """Puts the small picture, with noise of its own, beside the latents, pixel by pixel."""
         pipe = self.loaded.pipe
         small = torch.cat([self._pixels(cell.image, self._small(cell)) for cell in cells]).to(
             self.loaded.device
         )
         levels = torch.tensor([cell.noise_level for cell in cells], device=small.device)  # (B,)
         small = pipe.low_res_scheduler.add_noise(
-            small, drawn(small.shape[1:], generators).to(small), levels
+            small, draw_noise(small.shape[1:], generators).to(small), levels
         )
         shape = (pipe.vae.config.latent_channels, *small.shape[2:])
         start = from_noise(shape, small.device)(scheduler, generators, steps)
         return Start(start.latents, start.timesteps, small, levels)
 
     @torch.inference_mode()
-    def to_enlarge(self, cell: Request) -> tuple[torch.Tensor, torch.Tensor]:
-        """For the x2 upscaler: the small picture's latents (1, C, h / 2, w / 2), and noise (1, C, h, w), both float32."""
-        own = [torch.Generator("cpu").manual_seed(cell.seed)]
-        small = self._sampled(
-            [self._moments(cell.but(height=cell.height // 2, width=cell.width // 2))], own
-        )
-        return small, drawn((small.shape[1], *self._small(cell)), own).to(small)
+    def prepare_enlarging(self, cell: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
+        """Prepares a cell of the x2 upscaler.
 
-    def _small(self, cell: Request) -> tuple[int, int]:
+        Returns
+        -------
+        two tensors, float32
+            The small picture's latents (1, C, h / 2, w / 2), and noise (1, C, h, w).
+        """
+        own = [torch.Generator("cpu").manual_seed(cell.seed)]
+        small = self._sample([self._moments(cell, parts=2)], own)
+        return small, draw_noise((small.shape[1], *self._small(cell)), own).to(small)
+
+    def _small(self, cell: Recipe) -> tuple[int, int]:
         factor = self.loaded.pipe.vae_scale_factor
         return cell.height // factor, cell.width // factor
 
     # Pictures as tensors, one at a time
 
-    def _once(self, name: tuple, make: Callable[[], Any]) -> Any:
-        """What `make` gives, made once for that name."""
-        with self._lock:
-            if name not in self._kept:
-                if len(self._kept) >= KEPT:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[name] = make()
-            return self._kept[name]
-
     def _pixels(self, name: str, size: tuple[int, int]) -> torch.Tensor:
-        """An input picture (1, 3, height, width), -1..1, stretched to that size as diffusers does it."""
+        """Reads an input picture (1, 3, height, width), -1..1, stretched as diffusers does it."""
         return self.loaded.pipe.image_processor.preprocess(read_picture(name), *size)
 
-    def _mask(self, cell: Request) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mask as (1, 1, height, width) on the CPU and as (1, 1, h, w), both 0 or 1."""
+    def _mask(self, cell: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
+        """Reads the mask as (1, 1, height, width) on the CPU and as (1, 1, h, w), both 0 or 1."""
         factor = self.loaded.pipe.vae_scale_factor
         grey = VaeImageProcessor(
             vae_scale_factor=factor, do_normalize=False, do_binarize=True, do_convert_grayscale=True
@@ -209,11 +193,17 @@ class Conditions:
         )
         return large, small.to(self.loaded.device)
 
-    def _moments(self, cell: Request, masked: bool = False) -> torch.Tensor:
-        """Means and log variances (1, 2 C, h, w), float32, of the encoded picture, or of what of it is outside the mask."""
-        vae, size = self.loaded.pipe.vae, (cell.height, cell.width)
+    def _moments(self, cell: Recipe, masked: bool = False, parts: int = 1) -> torch.Tensor:
+        """Encodes the picture, or what is outside the mask, at 1 / `parts` of the cell's size.
 
-        def encoded() -> torch.Tensor:
+        Returns
+        -------
+        tensor (1, 2 C, h, w), float32
+            Means and log variances.
+        """
+        vae, size = self.loaded.pipe.vae, (cell.height // parts, cell.width // parts)
+
+        def encode() -> torch.Tensor:
             pixels = self._pixels(cell.image, size)
             if masked:
                 pixels = pixels * (self._mask(cell)[0] < 0.5)
@@ -221,26 +211,25 @@ class Conditions:
                 pixels.to(self.loaded.device, vae.dtype)
             ).latent_dist.parameters.float()
 
-        return self._once(
-            ("moments", cell.image, cell.mask_image if masked else None, size), encoded
+        return self._latest.get(
+            ("moments", cell.image, cell.mask_image if masked else None, size), encode
         )
 
-    def _sampled(self, moments: Sequence[torch.Tensor], generators: Generators) -> torch.Tensor:
-        """Latents (B, C, h, w), float32, scaled, one random sample a cell."""
+    def _sample(self, moments: Sequence[torch.Tensor], generators: Generators) -> torch.Tensor:
+        """Samples latents (B, C, h, w), float32, scaled, one a cell."""
         samples = [
             DiagonalGaussianDistribution(each).sample(own) for each, own in zip(moments, generators)
         ]
         return torch.cat(samples) * self.loaded.pipe.vae.config.scaling_factor
 
-    def _depth(self, cell: Request) -> torch.Tensor:
-        """Nearness (1, 1, h, w), -1..1, as given or as the checkpoint's own estimator sees it."""
+    def _depth(self, cell: Recipe) -> torch.Tensor:
+        """Gives nearness (1, 1, h, w), -1..1, as given or as the checkpoint estimates it."""
 
-        def scaled() -> torch.Tensor:
-            depth = (
-                self._estimated(read_picture(cell.image))
-                if cell.depth_map is None
-                else grey_levels(read_picture(cell.depth_map))
-            )
+        def scale() -> torch.Tensor:
+            if cell.depth_map is None:
+                depth = self._estimate_depth(read_picture(cell.image))
+            else:
+                depth = read_levels(read_picture(cell.depth_map))
             depth = torch.nn.functional.interpolate(
                 depth[:, None].to(self.loaded.device, torch.float32),
                 self._small(cell),
@@ -248,14 +237,14 @@ class Conditions:
                 align_corners=False,
             )
             least, most = depth.amin(), depth.amax()
-            return (
-                2 * (depth - least) / (most - least or 1) - 1
-            )  # a flat map is far away everywhere
+            return 2 * (depth - least) / (most - least or 1) - 1  # a flat map is far away
 
-        return self._once(("depth", cell.depth_map or cell.image, cell.height, cell.width), scaled)
+        return self._latest.get(
+            ("depth", cell.depth_map or cell.image, cell.height, cell.width), scale
+        )
 
-    def _estimated(self, image: Image.Image) -> torch.Tensor:
-        """What the checkpoint's depth estimator says of a picture: (1, height, width), larger where it is nearer."""
+    def _estimate_depth(self, image: Image.Image) -> torch.Tensor:
+        """Estimates nearness (1, height, width), larger where it is nearer."""
         pipe, device = self.loaded.pipe, self.loaded.device
         if getattr(pipe, "depth_estimator", None) is None:
             raise ValueError(
@@ -266,17 +255,12 @@ class Conditions:
         pixels = pipe.feature_extractor(images=[image], return_tensors="pt").pixel_values.to(
             device, estimator.dtype
         )
-        half = (
-            estimator.dtype != torch.float32
-        )  # its batch norms do not take half precision (diffusers says so)
-        with (
-            torch.autocast(str(device).split(":")[0], dtype=estimator.dtype)
-            if half
-            else nullcontext()
-        ):
+        half = estimator.dtype != torch.float32  # which batch norms do not take, diffusers says
+        kind = str(device).split(":")[0]
+        with torch.autocast(kind, dtype=estimator.dtype) if half else nullcontext():
             return estimator(pixels).predicted_depth
 
 
-def grey_levels(image: Image.Image) -> torch.Tensor:
-    """A grey picture as (1, height, width), 0..255."""
+def read_levels(image: Image.Image) -> torch.Tensor:
+    """Reads a grey picture as (1, height, width), 0..255."""
     return torch.from_numpy(np.array(image, np.float32))[None]

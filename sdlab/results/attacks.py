@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ import numpy as np
 from ..progress import Progress, display
 from ..watermark.detector import detect_watermark
 from ..watermark.dwtdct import MIN_AREA, embed_watermark
-from ..watermark.opening import pixels_of
-from ..watermark.payloads import Payload, payload_of
+from ..watermark.opening import read_pixels
+from ..watermark.payloads import Payload, find_payload
 from . import changes
+from .stats import share_interval
 
 if TYPE_CHECKING:
     import pandas
@@ -55,56 +57,43 @@ class Attack:
         return self.kind if self.strength is None else f"{self.kind} {self.strength:g}"
 
     def __call__(self, image: np.ndarray, *, seed: int = 0, model: str = "tiny-v1") -> np.ndarray:
-        """The changed picture, uint8 (H, W, 3)."""
-        own = {
-            name: value
-            for name, value in {"seed": seed, "model": model}.items()
-            if name in parameters(self.change)
-        }
+        """Change the picture, to uint8 (H, W, 3)."""
+        taken: Iterable[str] = ()
+        with suppress(ValueError):  # some functions written in C do not tell
+            taken = inspect.signature(self.change).parameters
+        own = {"seed": seed, "model": model}
+        own = {name: value for name, value in own.items() if name in taken}
         result = self.change(image, *([] if self.strength is None else [self.strength]), **own)
         try:
-            changed = pixels_of(result)
+            return np.ascontiguousarray(read_pixels(result))
         except (TypeError, ValueError, OSError) as error:
+            given = f"a {type(result).__name__}"
+            if isinstance(result, np.ndarray):
+                given = f"an array {result.shape} of {result.dtype}"
             raise TypeError(
-                f"attack {self.name!r} gives no picture, but {described(result)}: {error}"
+                f"attack {self.name!r} gives no picture, but {given}: {error}"
             ) from None
-        return np.ascontiguousarray(changed)
-
-
-def parameters(function: Callable) -> Mapping[str, Any]:
-    try:
-        return inspect.signature(function).parameters
-    except ValueError:  # some functions written in C do not tell
-        return {}
-
-
-def described(thing: Any) -> str:
-    return (
-        f"an array {thing.shape} of {thing.dtype}"
-        if isinstance(thing, np.ndarray)
-        else f"a {type(thing).__name__}"
-    )
 
 
 ATTACKS: dict[str, Callable[..., Any]] = {
     attack.name: attack
     for kind, change, strengths, search in (
-        ("none", changes.untouched, [None], "none"),
-        ("JPEG", changes.jpeg, [95, 90, 75, 50, 30], "none"),
-        ("JPEG 4:4:4", changes.jpeg_444, [95], "none"),
-        ("WebP", changes.webp, [90, 80, 50], "none"),
-        ("resize", changes.resized, [0.5, 0.9, 1.1, 2, 4], "size"),
-        ("crop px", changes.cropped, [1, 10], "crop"),
-        ("crop %", changes.cropped_share, [10], "crop"),
-        ("crop 10 px + JPEG", changes.cropped_and_saved, [90], "crop"),
-        ("blur", changes.blurred, [0.5, 1, 2], "none"),
-        ("noise", changes.noisy, [5, 10, 20], "none"),
-        ("brightness", changes.brightened, [0.9, 1.1], "none"),
-        ("contrast", changes.contrasted, [0.9, 1.1], "none"),
-        ("mirrored", changes.mirrored, [None], "all"),
-        ("screenshot", changes.screenshot, [None], "size"),
-        ("vae", changes.through_vae, [None], "none"),
-        ("img2img", changes.img2img, [0.1, 0.2, 0.3, 0.5, 0.8], "none"),
+        ("none", changes.keep, [None], "none"),
+        ("JPEG", changes.save_jpeg, [95, 90, 75, 50, 30], "none"),
+        ("JPEG 4:4:4", changes.save_jpeg_444, [95], "none"),
+        ("WebP", changes.save_webp, [90, 80, 50], "none"),
+        ("resize", changes.resize, [0.5, 0.9, 1.1, 2, 4], "size"),
+        ("crop px", changes.crop, [1, 10], "crop"),
+        ("crop %", changes.crop_share, [10], "crop"),
+        ("crop 10 px + JPEG", changes.crop_and_save, [90], "crop"),
+        ("blur", changes.blur, [0.5, 1, 2], "none"),
+        ("noise", changes.add_noise, [5, 10, 20], "none"),
+        ("brightness", changes.brighten, [0.9, 1.1], "none"),
+        ("contrast", changes.stretch_contrast, [0.9, 1.1], "none"),
+        ("mirrored", changes.mirror, [None], "all"),
+        ("screenshot", changes.take_screenshot, [None], "size"),
+        ("vae", changes.pass_through_vae, [None], "none"),
+        ("img2img", changes.run_img2img, [0.1, 0.2, 0.3, 0.5, 0.8], "none"),
     )
     for attack in (Attack(kind, change, strength, search) for strength in strengths)
 }
@@ -124,7 +113,7 @@ def robustness(
     model: str = "tiny-v1",
     progress: bool = True,
 ) -> pandas.DataFrame:
-    """How often a mark is still found after each attack, beside the official decoder, which wants every bit exact.
+    """Measure how often a mark is still found after each attack, beside the official decoder.
 
     The payload is embedded into each picture as the programs do it; then each attack changes the
     marked picture.
@@ -165,35 +154,28 @@ def robustness(
 
     if search not in SEARCHES:
         raise ValueError(f"search={search!r} is not one of {', '.join(SEARCHES)}")
-    payload, table, given = payload_of(payload), chosen(attacks), listed(images)
-    for number, image in enumerate(
-        given
-    ):  # so that a bad one is said at once, and not after an hour
-        unmarked(image, number)
+    payload, table, given = find_payload(payload), choose_attacks(attacks), list_images(images)
+    for number, image in enumerate(given):  # a bad one is told at once, and not after an hour
+        read_unmarked(image, number)
     trials: dict[str, list[Trial]] = {name: [] for name in table}
-    for number, name in watched(
-        [(number, name) for number in range(len(given)) for name in table], progress
-    ):
+    pairs = [(number, name) for number in range(len(given)) for name in table]
+    for number, name in watch_items(pairs, progress):
         if name == next(iter(table)):
-            marked = embed_watermark(unmarked(given[number], number), payload)
+            marked = embed_watermark(read_unmarked(given[number], number), payload)
         own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         begun = time.perf_counter()
         changed = table[name](marked, seed=own_seed, model=model)
-        trials[name].append(
-            tried(
-                changed,
-                payload,
-                searched(search, table[name], changed.shape != marked.shape),
-                false_positive_rate,
-                begun,
-            )
-        )
-    return pandas.DataFrame([row(name, table[name], found) for name, found in trials.items()])
+        look = table[name].search or ("none" if changed.shape == marked.shape else "all")
+        look = look if search == "auto" else search
+        trials[name].append(try_detectors(changed, payload, look, false_positive_rate, begun))
+    return pandas.DataFrame(
+        [summarise_trials(name, table[name], found) for name, found in trials.items()]
+    )
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a marked picture was found to be after an attack; NaN if it was too small to be tested."""
+    """What was found in a marked picture after an attack; NaN if it was too small to be tested."""
 
     search: str
     detected: bool
@@ -203,10 +185,10 @@ class Trial:
     seconds: float
 
 
-def tried(
+def try_detectors(
     changed: np.ndarray, payload: Payload, search: str, false_positive_rate: float, begun: float
 ) -> Trial:
-    """Looks for the mark in a changed picture, in both ways."""
+    """Look for the mark in a changed picture, in both ways."""
     (found,) = detect_watermark(
         changed, payload, search=search, false_positive_rate=false_positive_rate
     ).findings
@@ -220,14 +202,12 @@ def tried(
     )
 
 
-def row(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
-    """A row of the frame: shares and middles over the pictures."""
-    n, detected, official = (
-        len(trials),
-        sum(t.detected for t in trials),
-        sum(t.official for t in trials),
-    )
-    (low, high), (official_low, official_high) = wilson(detected, n), wilson(official, n)
+def summarise_trials(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
+    """Summarise trials as a row of the frame: shares and middles over the pictures."""
+    n = len(trials)
+    detected, official = sum(t.detected for t in trials), sum(t.official for t in trials)
+    low, high = share_interval(detected, n)
+    official_low, official_high = share_interval(official, n)
     tested = [t for t in trials if not math.isnan(t.log10_p)]
     return {
         "attack": name,
@@ -247,25 +227,12 @@ def row(name: str, attack: Attack, trials: list[Trial]) -> dict[str, Any]:
     }
 
 
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share."""
-    centre, half = hits + z * z / 2, z * math.sqrt(hits * (n - hits) / n + z * z / 4)
-    return max(0.0, (centre - half) / (n + z * z)), min(1.0, (centre + half) / (n + z * z))
-
-
-def searched(search: str, attack: Attack, resized: bool) -> str:
-    """What the detector is to search for after this attack."""
-    if search != "auto":
-        return search
-    return attack.search or ("all" if resized else "none")
-
-
-def chosen(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dict[str, Attack]:
-    """{name: attack} of a mapping, or of names and kinds in `ATTACKS`."""
+def choose_attacks(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dict[str, Attack]:
+    """Choose {name: attack} of a mapping, or of names and kinds in `ATTACKS`."""
     if isinstance(attacks, Mapping):
-        table = {name: attack_of(name, attack) for name, attack in attacks.items()}
+        table = {name: make_attack(name, attack) for name, attack in attacks.items()}
     else:
-        known, table = {name: attack_of(name, attack) for name, attack in ATTACKS.items()}, {}
+        known, table = {name: make_attack(name, attack) for name, attack in ATTACKS.items()}, {}
         for wanted in [attacks] if isinstance(attacks, str) else attacks:
             found = {
                 name: attack for name, attack in known.items() if wanted in (name, attack.kind)
@@ -283,14 +250,14 @@ def chosen(attacks: Mapping[str, Callable] | Iterable[str] | str) -> dict[str, A
     return table
 
 
-def attack_of(name: str, given: Any) -> Attack:
+def make_attack(name: str, given: Any) -> Attack:
     if not callable(given):
         raise TypeError(f"attack {name!r} is {given!r:.60}; it should be a function of an image")
     return given if isinstance(given, Attack) else Attack(name, given, search=None)
 
 
-def listed(images: Any) -> list[Any]:
-    """One picture or several, as a list."""
+def list_images(images: Any) -> list[Any]:
+    """List one picture or several."""
     one = (
         isinstance(images, (str, os.PathLike))
         or hasattr(images, "getbands")
@@ -302,9 +269,9 @@ def listed(images: Any) -> list[Any]:
     return found
 
 
-def unmarked(image: Any, number: int) -> np.ndarray:
-    """A given picture as uint8 RGB, or an error that says which it was."""
-    pixels = pixels_of(image)
+def read_unmarked(image: Any, number: int) -> np.ndarray:
+    """Read a given picture as uint8 RGB, or say which of them is too small for a mark."""
+    pixels = read_pixels(image)
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
         raise ValueError(
@@ -314,17 +281,17 @@ def unmarked(image: Any, number: int) -> np.ndarray:
     return pixels
 
 
-def watched(items: list[Any], shown: bool) -> Iterator[Any]:
-    """The items, with a bar where people look."""
+def watch_items(items: list[Any], shown: bool) -> Iterator[Any]:
+    """Give the items one by one, with a bar where people look."""
     progress = Progress(len(items), len(items), "pictures")
     show = display(progress) if shown else lambda: None
     try:
         for item in items:
-            progress.step(1, 0, 1)
+            progress.count_step(1, 0, 1)
             show()
             yield item
-            progress.computed(1)
-            progress.saved()
+            progress.count_computed(1)
+            progress.count_saved()
         progress.state = "done"
     finally:
         progress.state = "stopped" if progress.state == "running" else progress.state

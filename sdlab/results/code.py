@@ -12,118 +12,118 @@ from typing import Any
 import pandas as pd
 
 from ..models.catalogue import MODELS, Model
-from ..pictures import PICTURES
 from ..recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ..recipe.sweep import sweep
-from .frame import label_columns, plain, text_of, tuples, values, weights_of_models
+from .frame import (
+    column_values,
+    distinct_values,
+    find_inputs,
+    find_label_columns,
+    find_model_weights,
+    format_value,
+    row_tuples,
+    select_made,
+    to_plain,
+)
 
 MOST_INPUTS = 20  # named in a comment
-STATED = tuple(  # no model decides these, and a missing one is not the default
+REQUIRED = tuple(  # no model decides these, and a missing one is not the default
     name for name, spec in SPECS.items() if name not in OPTIONAL and not spec.assumed
 )
 
 
-def program(frame: pd.DataFrame, title: str, filename: str) -> str:
-    """Python that makes the frame's requests, runs them and writes the report again."""
-    made = results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
-    return f"{made}write_report({filename!r}, {title!r}, results)\n"
-
-
-def grid_code(
+def write_grid_code(
     frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], root: Path | None = None
 ) -> str:
-    """Python that makes the frame's requests, runs them and draws the grid again."""
+    """Writes Python that makes the frame's requests, runs them and draws the grid again."""
     axes = "".join(
         f", {side}={(names[0] if len(names) == 1 else list(names))!r}"
         for side, names in (("row", row), ("col", col))
         if names
     )
-    return f"{results_code(frame, 'image_grid', root=root)}image_grid(results{axes})\n"
+    return f"{write_results_code(frame, 'image_grid', root=root)}image_grid(results{axes})\n"
 
 
-def results_code(
+def write_results_code(
     frame: pd.DataFrame, *names: str, root: Path | None = None, other: str = "runs/again"
 ) -> str:
-    """Python that binds `results` to the frame of the same requests; `names` are imported, too."""
-    models = models_code(frame)
-    plan = models + plan_code(requests_of(frame)) + labels_code(frame)
-    imported = ", ".join(
-        sorted(["Request", "Store", "run", "sweep", *names, *["MODELS", "Model"] * bool(models)])
-    )
-    folder, size = (
-        store_near(frame, root) or store_elsewhere(frame, root) or other,
-        batch_size_of(frame),
-    )
+    """Writes Python that binds `results` to the frame of the same requests.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `run` returns it.
+    *names : str
+        What else is imported from `sdlab`.
+    root : Path, optional
+        The folder of the store; found from the pictures' paths if left out.
+    other : str
+        The store's folder in the code, if there is no telling.
+    """
+    models, size = write_models_comment(frame), find_batch_size(frame)
+    plan = models + write_plan(read_requests(frame)) + write_labels(frame)
+    needed = ["Request", "Store", "run", "sweep", *names, *["MODELS", "Model"] * bool(models)]
+    folder = name_store_near(frame, root) or name_store_elsewhere(frame, root) or other
     return (
-        f"from sdlab import {imported}\n\n{inputs_code(frame, folder)}{plan}\n"
+        f"from sdlab import {', '.join(sorted(needed))}\n\n"
+        f"{write_inputs_comment(frame, folder)}{plan}\n"
         f"results = run(plan, Store({folder!r}){f', batch_size={size}' if size else ''})\n"
     )
 
 
-def recipes(frame: pd.DataFrame) -> dict[str, Any]:
-    """All requests, ready for JSON: each row is `Request(**shared, **dict(zip(varying, row)))`."""
-    requests = requests_of(frame)
-    shared, names = shared_and_varying(requests)
-    return {
-        "shared": shared,
-        "varying": names,
-        "rows": [[getattr(r, name) for name in names] for r in requests],
-    }
+def list_recipes(frame: pd.DataFrame) -> dict[str, Any]:
+    """Lists all requests for JSON: a row is `Request(**shared, **dict(zip(varying, row)))`."""
+    requests = read_requests(frame)
+    shared, names = split_fields(requests)
+    rows = [[getattr(request, name) for name in names] for request in requests]
+    return {"shared": shared, "varying": names, "rows": rows}
 
 
-def requests_of(frame: pd.DataFrame) -> list[Request]:
-    """The frame's rows as requests, without labels; None is a field that the model decides."""
-
-    def typed(name: str, value: Any) -> Any:  # pandas may have made floats of whole numbers
-        return (
-            int(value)
-            if SPECS[name].kind == "whole" and isinstance(value, float) and value.is_integer()
-            else value
-        )
-
+def read_requests(frame: pd.DataFrame) -> list[Request]:
+    """Makes requests of the frame's rows, without labels; None leaves a field to the model."""
+    rows = [dict(zip(FIELDS, row)) for row in row_tuples(frame, FIELDS)]
     return [
-        Request(
-            **{name: typed(name, value) for name, value in zip(FIELDS, found) if value is not None}
-        )
-        for found in tuples(frame, FIELDS)
+        Request(**{name: undo_float(name, v) for name, v in row.items() if v is not None})
+        for row in rows
     ]
 
 
+def undo_float(name: str, value: Any) -> Any:
+    """Makes a whole number again of what pandas may have made a float of."""
+    whole = SPECS[name].kind == "whole" and isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value
+
+
 def require_recipes(frame: pd.DataFrame) -> None:
-    """Raise if a row lacks what nothing else tells: Request would put its default there."""
-    for name in STATED:
-        rows = [row for row, value in zip(frame.index, values(frame, name)) if value is None]
+    """Raises if a row lacks what nothing else tells: Request would put its default there."""
+    for name in REQUIRED:
+        rows = [row for row, value in zip(frame.index, column_values(frame, name)) if value is None]
         if rows:
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
             raise ValueError(
-                f"row {plain(rows[0])!r} of the frame{more} has no {name}: a report states the"
+                f"row {to_plain(rows[0])!r} of the frame{more} has no {name}: a report states the"
                 " whole recipe; fill it in, or leave such rows out with"
                 f" frame.dropna(subset=[{name!r}])"
             )
 
 
-def shared_and_varying(requests: list[Request]) -> tuple[dict[str, Any], list[str]]:
-    """(the fields that all requests state alike, the names of those that vary)"""
+def split_fields(requests: list[Request]) -> tuple[dict[str, Any], list[str]]:
+    """Splits the fields into (those that all requests state alike, names of those that vary)."""
     found = {name: {getattr(request, name) for request in requests} for name in FIELDS}
-    return (
-        {
-            name: getattr(requests[0], name)
-            for name in FIELDS
-            if len(found[name]) == 1 and found[name] != {None}
-        },
-        [name for name in FIELDS if len(found[name]) > 1],
-    )
+    shared = {name: getattr(requests[0], name) for name in FIELDS if len(found[name]) == 1}
+    stated = {name: value for name, value in shared.items() if value is not None}
+    return stated, [name for name in FIELDS if len(found[name]) > 1]
 
 
 # Where the pictures came from
 
 
-def models_code(frame: pd.DataFrame) -> str:
-    """A comment for each model whose name does not tell its weights in a fresh session; "" if there is none."""
+def write_models_comment(frame: pd.DataFrame) -> str:
+    """Writes a comment for each model whose name tells no weights in a fresh session."""
     lines = []
-    for name, found in weights_of_models(frame).items():
-        if not found_everywhere(name) or len(found) > 1:
-            weights = " and ".join(map(text_of, found)) + ", one at a time" * (len(found) > 1)
+    for name, found in find_model_weights(frame).items():
+        if not is_found_everywhere(name) or len(found) > 1:
+            weights = " and ".join(map(format_value, found)) + ", one at a time" * (len(found) > 1)
             lines.append(
                 f"# {name!r} is a name of its author for the weights {weights}: "
                 f"MODELS[{name!r}] = Model(path='...')\n"
@@ -131,131 +131,114 @@ def models_code(frame: pd.DataFrame) -> str:
     return "".join(lines)
 
 
-def found_everywhere(name: str) -> bool:
-    """Whether a fresh session finds the model by its name: it comes with sdlab, or sdlab looks for it, or it is a path."""
+def is_found_everywhere(name: str) -> bool:
+    """Tells whether a fresh session finds the model by its name.
+
+    It comes with sdlab, or sdlab looks for it, or it is a path.
+    """
     model, place = MODELS.get(name), Path(name).expanduser()
     if isinstance(model, Model):
         return model.path is None or Path(model.path).is_relative_to(Path(__file__).parents[1])
     return place.is_file() or (place / "model_index.json").is_file()
 
 
-def inputs_code(frame: pd.DataFrame, folder: str) -> str:
-    """A comment that says where the input pictures are, of which the requests have the hashes; "" if there are none."""
-    found = dict.fromkeys(
-        (field, name) for field in PICTURES for name in values(frame, field) if name is not None
-    )
-    if not found:
+def write_inputs_comment(frame: pd.DataFrame, folder: str) -> str:
+    """Writes a comment that says where the input pictures are: requests have their hashes only."""
+    given = [(field, name) for name, fields in find_inputs(frame).items() for field in fields]
+    if not given:
         return ""
-    lines = [
-        f"# Request({field}='...')  # the path of {name}\n"
-        for field, name in list(found)[:MOST_INPUTS]
-    ]
-    more = f"# and {len(found) - MOST_INPUTS:,} more\n" if len(found) > MOST_INPUTS else ""
+    lines = [f"# Request({field}='...')  # the path of {name}\n" for field, name in given]
+    more = f"# and {len(lines) - MOST_INPUTS:,} more\n" if len(lines) > MOST_INPUTS else ""
     return (
         f"# The requests name their input pictures by content; Store({folder!r}) keeps these"
-        f" pictures, such as\n# Store({folder!r}).input({next(iter(found))[1]!r}). Without that"
+        f" pictures, such as\n# Store({folder!r}).input({given[0][1]!r}). Without that"
         " store save the pictures, a report shows them,\n# and give their paths first: the same"
-        f" content has the same name.\n{''.join(lines)}{more}\n"
+        f" content has the same name.\n{''.join(lines[:MOST_INPUTS])}{more}\n"
     )
 
 
-def batch_size_of(frame: pd.DataFrame) -> int | None:
-    """The one batch size of all pictures; the last bits of a picture depend on it."""
-    made = frame[[path is not None for path in values(frame, "path")]]
-    found = set(values(made, "batch_size"))
+def find_batch_size(frame: pd.DataFrame) -> int | None:
+    """Finds the one batch size of all pictures; the last bits of a picture depend on it."""
+    found = set(column_values(select_made(frame), "batch_size"))
     return int(*found) if len(found) == 1 and found != {None} else None
 
 
-def store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None:
-    """The store's folder seen from the current one, or None if it is not below that."""
-    root, here = root or store_root(frame), Path.cwd()
-    below = (
-        root and root.is_relative_to(here) and here not in home().parents
-    )  # from there the path would tell the user
-    return root.relative_to(here).as_posix() if below else None
+def name_store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None:
+    """Names the store's folder as seen from the current one; None if it is not below that."""
+    root, here = root or find_store_root(frame), Path.cwd()
+    if not root or not root.is_relative_to(here) or here in Path.home().parents:
+        return None  # from above the home folder, the path would tell the user
+    return root.relative_to(here).as_posix()
 
 
-def store_elsewhere(frame: pd.DataFrame, root: Path | None = None) -> str | None:
-    """The last part of the store's folder: the others are private."""
-    root = root or store_root(frame)
-    return f"runs/{root.name}" if root and root.name and root != home() else None
+def name_store_elsewhere(frame: pd.DataFrame, root: Path | None = None) -> str | None:
+    """Names the last part of the store's folder: the others are private."""
+    root = root or find_store_root(frame)
+    return f"runs/{root.name}" if root and root.name and root != Path.home() else None
 
 
-def home() -> Path:
-    return Path(os.path.expanduser("~"))
-
-
-def store_root(frame: pd.DataFrame) -> Path | None:
-    """The folder of the store that holds all pictures, each at ROOT/images/ab/KEY.png; None if there is no such folder."""
-    paths = [
-        Path(os.path.abspath(path))
-        for path in dict.fromkeys(values(frame, "path"))
-        if path is not None
-    ]
-    stored = [
-        len(p.parts) > 3 and p.parts[-3] == "images" and p.name.startswith(p.parts[-2])
-        for p in paths
-    ]
-    roots = {path.parents[2] for path in paths} if all(stored) else set()
+def find_store_root(frame: pd.DataFrame) -> Path | None:
+    """Finds the folder of the store that holds all pictures, each at ROOT/images/ab/KEY.png."""
+    known = [path for path in distinct_values(frame, "path") if path is not None]
+    paths = [Path(os.path.abspath(path)) for path in known]
+    stored = all(
+        len(path.parts) > 3 and path.parts[-3] == "images" and path.name.startswith(path.parts[-2])
+        for path in paths
+    )
+    roots = {path.parents[2] for path in paths} if stored else set()
     return roots.pop() if len(roots) == 1 else None
 
 
 # The list of requests
 
 
-def plan_code(requests: list[Request]) -> str:
-    """Python that binds `plan` to these requests: a sweep if they are one, else a list."""
-    shared, names = shared_and_varying(requests)
-    base = {name: escaped(name, value) for name, value in shared.items()}
-    of_model = facts_of_models(requests, names)
+def write_plan(requests: list[Request]) -> str:
+    """Writes Python that binds `plan` to these requests: a sweep if they are one, else a list."""
+    shared, names = split_fields(requests)
+    base = {name: escape_prompt(name, value) for name, value in shared.items()}
+    of_model = find_model_facts(requests, names)
     follow = {name for facts in of_model.values() for name in facts}
-    axes = axes_of(requests, [name for name in names if name not in follow])
-    if math.prod(map(len, axes.values())) == len(
-        requests
-    ):  # else the sweep could be far larger than the list
+    axes = find_axes(requests, [name for name in names if name not in follow])
+    size = math.prod(map(len, axes.values()))
+    if size == len(requests):  # else the sweep could be far larger than the list
         cells = sweep(Request(**base), **axes)
         if [cell.but(**of_model.get(cell.model, {})) for cell in cells] == requests:
-            return sweep_code(base, axes, of_model)
-    return list_code(requests)
+            return write_sweep(base, axes, of_model)
+    return write_list(requests)
 
 
-def facts_of_models(requests: list[Request], names: list[str]) -> dict[str, dict[str, Any]]:
-    """For each model the fields in which it alone decides, such as its weights and its native size; {} if none."""
+def find_model_facts(requests: list[Request], names: list[str]) -> dict[str, dict[str, Any]]:
+    """Finds {model: the fields in which it alone decides, such as its weights}; {} if none."""
     models = {request.model for request in requests}
     follow = [
         name
         for name in names
-        if name != "model"
-        and len(models) > 1
-        and len({(request.model, getattr(request, name)) for request in requests}) == len(models)
+        if name != "model" and len({(r.model, getattr(r, name)) for r in requests}) == len(models)
     ]
-    return (
-        {request.model: {name: getattr(request, name) for name in follow} for request in requests}
-        if follow
-        else {}
-    )
+    if len(models) == 1 or not follow:
+        return {}
+    return {r.model: {name: getattr(r, name) for name in follow} for r in requests}
 
 
-def axes_of(requests: list[Request], names: list[str]) -> dict[str, list[Any]]:
-    """The axes of the sweep that these requests might be, the one that changes first last."""
-    axes = {
-        name: list(dict.fromkeys(getattr(request, name) for request in requests)) for name in names
-    }
+def find_axes(requests: list[Request], names: list[str]) -> dict[str, list[Any]]:
+    """Finds the axes of the sweep that these requests might be; what changes first is last."""
+    columns = {name: [getattr(request, name) for request in requests] for name in names}
     first_change = {
-        name: next(i for i, request in enumerate(requests) if getattr(request, name) != found[0])
-        for name, found in axes.items()
+        name: next(i for i, value in enumerate(found) if value != found[0])
+        for name, found in columns.items()
     }
     return {
-        name: [escaped(name, value) for value in axes[name]]
-        for name in sorted(axes, key=first_change.get, reverse=True)
+        name: [escape_prompt(name, value) for value in dict.fromkeys(columns[name])]
+        for name in sorted(names, key=lambda name: first_change[name], reverse=True)
     }
 
 
-def sweep_code(
+def write_sweep(
     base: Mapping[str, Any], axes: Mapping[str, list[Any]], of_model: Mapping[str, dict[str, Any]]
 ) -> str:
-    given = "".join(f", {name}={axis_code(found)}" for name, found in axes.items())
-    code = f"base = Request({arguments(base)})\n\nplan = sweep(base{given})\n"
+    """Writes a sweep, and after it what each model has of its own."""
+    given = "".join(f", {name}={write_axis(found)}" for name, found in axes.items())
+    code = f"base = Request({write_arguments(base)})\n\nplan = sweep(base{given})\n"
     if of_model:
         rows = "".join(f"    {model!r}: {facts!r},\n" for model, facts in of_model.items())
         code += (
@@ -265,23 +248,22 @@ def sweep_code(
     return code
 
 
-def list_code(requests: list[Request]) -> str:
-    shared, names = shared_and_varying(requests)
-    rows = "".join(
-        f"    {tuple(getattr(request, name) for name in names)!r},\n" for request in requests
-    )
+def write_list(requests: list[Request]) -> str:
+    """Writes a list of requests, a row for what sets each apart."""
+    shared, names = split_fields(requests)
+    rows = "".join(f"    {tuple(getattr(r, name) for name in names)!r},\n" for r in requests)
     given = "".join(f", {name}={name}" for name in names)
     targets = ", ".join(names) + "," * (len(names) == 1) or "_"
     return (
-        f"shared = dict({arguments(shared)})\n\nplan = [Request(**shared{given}) for {targets} in"
-        f" [\n{rows}]]\n"
+        f"shared = dict({write_arguments(shared)})\n\n"
+        f"plan = [Request(**shared{given}) for {targets} in [\n{rows}]]\n"
     )
 
 
-def labels_code(frame: pd.DataFrame) -> str:
-    """Python that gives the requests of `plan` their labels again, if the prompt tells them."""
-    names = label_columns(frame)
-    pairs = list(zip(values(frame, "prompt"), tuples(frame, names)))
+def write_labels(frame: pd.DataFrame) -> str:
+    """Writes Python that gives the requests of `plan` their labels, if the prompt tells them."""
+    names = find_label_columns(frame)
+    pairs = list(zip(column_values(frame, "prompt"), row_tuples(frame, names)))
     labels_of = dict(pairs)
     if not names or any(labels_of[prompt] != found for prompt, found in pairs):
         return ""
@@ -295,22 +277,20 @@ def labels_code(frame: pd.DataFrame) -> str:
     )
 
 
-def escaped(name: str, value: Any) -> Any:
-    """A prompt as sweep() reads it, where braces offer choices; a bar matters only after a backslash."""
+def escape_prompt(name: str, value: Any) -> Any:
+    """Escapes braces, which offer choices, in a prompt; a bar matters only after a backslash."""
     return re.sub(r"[{}]|(?<=\\)\|", r"\\\g<0>", value) if name in PROMPTS else value
 
 
-def arguments(fields: Mapping[str, Any]) -> str:
+def write_arguments(fields: Mapping[str, Any]) -> str:
+    """Writes keyword arguments, a line each."""
     return "".join(f"\n    {name}={value!r}," for name, value in fields.items()) + "\n"
 
 
-def axis_code(found: list[Any]) -> str:
-    """range(4) for [0, 1, 2, 3]; long texts on lines of their own."""
-    if (
-        len(found) > 2
-        and all(isinstance(v, int) for v in found)
-        and found == list(range(found[0], found[-1] + 1))
-    ):
+def write_axis(found: list[Any]) -> str:
+    """Writes range(4) for [0, 1, 2, 3]; long texts on lines of their own."""
+    whole = len(found) > 2 and all(isinstance(value, int) for value in found)
+    if whole and found == list(range(found[0], found[-1] + 1)):
         return f"range({found[0]}, {found[-1] + 1})" if found[0] else f"range({found[-1] + 1})"
     text = repr(found)
     return text if len(text) < 80 else "[" + "".join(f"\n    {v!r}," for v in found) + "\n]"

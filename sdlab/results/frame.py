@@ -1,4 +1,4 @@
-"""What the columns and values of a frame are called in figures and reports, and what its rows have in common."""
+"""What a frame's columns and values are called in figures and reports, and what its rows share."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from ..pictures import HASH, PICTURES
+from ..progress import duration
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN
+
+# What Pillow raises for torn files
+UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 # Reading columns
 
 
-def plain(value: Any) -> Any:
-    """A hashable Python value; every kind of missing is None."""
+def to_plain(value: Any) -> Any:
+    """Turns a cell of a frame into a hashable Python value; every kind of missing is None."""
     if type(value) in (str, int, bool):  # most are, and the rest takes ten times as long
         return value
     if pd.api.types.is_scalar(value) and pd.isna(value):
@@ -27,44 +32,50 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, Hashable) else str(value)
 
 
-def values(frame: pd.DataFrame, name: str) -> list[Any]:
-    """One column as plain values; all None if there is no such column."""
-    return (
-        [plain(v) for v in frame[name].tolist()] if name in frame.columns else [None] * len(frame)
-    )
+def column_values(frame: pd.DataFrame, name: str) -> list[Any]:
+    """Lists one column as plain values; all are None if there is no such column."""
+    if name not in frame.columns:
+        return [None] * len(frame)
+    return [to_plain(value) for value in frame[name].tolist()]
 
 
 def is_neutral(name: str, value: Any) -> bool:
-    """Tells a field's value that has no effect; labels have none such."""
+    """Tells whether this value of a field has no effect; no label's value is such."""
     return name in SPECS and value == SPECS[name].neutral
 
 
-def distinct(frame: pd.DataFrame, name: str) -> list[Any]:
-    """One column's values, each once, in order of first appearance."""
-    return list(dict.fromkeys(values(frame, name)))
+def distinct_values(frame: pd.DataFrame, name: str) -> list[Any]:
+    """Lists one column's values, each once, in order of first appearance."""
+    return list(dict.fromkeys(column_values(frame, name)))
 
 
-def tuples(frame: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
-    """Each row's values of some columns."""
-    return list(zip(*(values(frame, name) for name in names))) if names else [()] * len(frame)
+def row_tuples(frame: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
+    """Lists each row's values of some columns."""
+    columns = [column_values(frame, name) for name in names]
+    return list(zip(*columns)) if names else [()] * len(frame)
 
 
-def labelled_rows(frame: pd.DataFrame) -> Iterator[tuple[str, list[Any]]]:
-    """(what the index calls a row, its values) of each row; rows that have no name are numbered from 1."""
+def select_made(frame: pd.DataFrame) -> pd.DataFrame:
+    """Selects the rows that have a picture."""
+    return frame[[path is not None for path in column_values(frame, "path")]]
+
+
+def label_rows(frame: pd.DataFrame) -> Iterator[tuple[str, list[Any]]]:
+    """Yields each row's (name, values); rows that have no name are numbered from 1."""
     if isinstance(frame.index, pd.RangeIndex):
         frame = frame.set_axis(range(1, len(frame) + 1))
     for index, *found in frame.itertuples(name=None):
         yield (
-            label_of(map(plain, index if isinstance(index, tuple) else (index,))),
-            [plain(v) for v in found],
+            format_label(map(to_plain, index if isinstance(index, tuple) else (index,))),
+            [to_plain(v) for v in found],
         )
 
 
 # Putting values into words
 
 
-def text_of(value: Any) -> str:
-    """A value as people write it: 4, 7.5, — for none, and "" for the empty prompt."""
+def format_value(value: Any) -> str:
+    """Writes a value as people do: 4, 7.5, — for none, and "" for the empty prompt."""
     if value is None:
         return "—"
     if isinstance(value, float):
@@ -72,136 +83,149 @@ def text_of(value: Any) -> str:
     return str(value) if str(value).strip() else f'"{value}"'
 
 
-def label_of(found: Iterable[Any]) -> str:
-    """Several values as one label: "a cat · 7.5"."""
-    return " · ".join(map(text_of, found))
+def format_label(found: Iterable[Any]) -> str:
+    """Writes several values as one label: "a cat · 7.5"."""
+    return " · ".join(map(format_value, found))
 
 
-def shortened(found: Iterable[Any]) -> dict[Any, str]:
-    """{hash of an input picture: its beginning, "01234567…"}, of as many digits as tell these apart."""
+def shorten_hashes(found: Iterable[Any]) -> dict[Any, str]:
+    """Shortens the hashes of input pictures to "01234567…", of as many digits as tell these apart.
+
+    Other values are left out of what is returned.
+    """
     names = {value for value in found if isinstance(value, str) and HASH.fullmatch(value)}
     digits = next(n for n in range(8, 33) if len({name[:n] for name in names}) == len(names))
     return {name: f"{name[:digits]}…" for name in names}
 
 
-def in_short(frame: pd.DataFrame) -> pd.DataFrame:
-    """The frame with the beginnings of its input pictures' hashes, for people."""
-    columns = {name: values(frame, name) for name in PICTURES if name in frame.columns}
-    said = shortened(value for column in columns.values() for value in column)
-    if not said:
+def shorten_pictures(frame: pd.DataFrame) -> pd.DataFrame:
+    """Gives a frame for people, in which the hashes of input pictures are short."""
+    columns = {name: column_values(frame, name) for name in PICTURES if name in frame.columns}
+    short = shorten_hashes(value for column in columns.values() for value in column)
+    if not short:
         return frame
-    return frame.assign(
-        **{
-            name: pd.Series([said.get(value, value) for value in column], frame.index, "object")
-            for name, column in columns.items()
-        }
-    )
+    shown = {
+        name: pd.Series([short.get(value, value) for value in column], frame.index, "object")
+        for name, column in columns.items()
+    }
+    return frame.assign(**shown)
 
 
 def hide_home(text: Any) -> str:
-    """The text with ~ for the home folder: figures and reports travel."""
+    """Writes ~ for the home folder in a text: figures and reports travel."""
     home = os.path.expanduser("~")
     return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", str(text)) if len(home) > 1 else str(text)
 
 
-def ranges(found: list[Any]) -> str:
-    """Values with runs of whole numbers drawn together: "0–3, 7, 42"."""
+def format_ranges(found: list[Any]) -> str:
+    """Writes values with runs of whole numbers drawn together: "0–3, 7, 42"."""
     runs: list[list[Any]] = []
     for value in found:
-        if (
-            runs
-            and isinstance(value, int)
-            and isinstance(runs[-1][-1], int)
-            and value == runs[-1][-1] + 1
-        ):
+        last = runs[-1][-1] if runs else None
+        if isinstance(value, int) and isinstance(last, int) and value == last + 1:
             runs[-1].append(value)
         else:
             runs.append([value])
     return ", ".join(
-        f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(text_of, run)) for run in runs
+        f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(format_value, run)) for run in runs
     )
 
 
-def enumeration(parts: Iterable[str]) -> str:
-    """a, b and c"""
+def join_words(parts: Iterable[str]) -> str:
+    """Joins words as in a sentence: "a, b and c"."""
     *before, last = parts
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def counted(n: int, noun: str) -> str:
-    """1 image, 2,000 images"""
+def count_noun(n: int, noun: str) -> str:
+    """Writes how many there are: "1 image", "2,000 images"."""
     return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
-def duration(seconds: float) -> str:
-    """90.0 s, 12.5 min, 3.2 h"""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def file_problem(problem: Exception) -> str:
+def describe_file_problem(problem: Exception) -> str:
+    """Says in two words why a picture cannot be shown, without the folder that it was in."""
     return "file missing" if isinstance(problem, FileNotFoundError) else "file unreadable"
 
 
 # What rows have in common, and what sets them apart
 
 
-def label_columns(frame: pd.DataFrame) -> list[str]:
-    """The columns that name choices in prompts: they stand between the recipe and the path."""
+def find_label_columns(frame: pd.DataFrame) -> list[str]:
+    """Finds the columns that name choices in prompts: those between the recipe and the path."""
     names = list(frame.columns)
     before = names[: names.index("path")] if "path" in names else []
     return [name for name in before if name not in (*FIELDS, "key", "error")]
 
 
-def weights_of_models(frame: pd.DataFrame) -> dict[Any, list[Any]]:
-    """Each model's weights: more than one if it was trained anew, or its name was given to another.
+def find_inputs(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Finds {name of an input picture: the fields that have it}."""
+    fields: dict[str, list[str]] = {}
+    for field in PICTURES:
+        for name in distinct_values(frame, field):
+            if name is not None:
+                fields.setdefault(str(name), []).append(field)
+    return fields
+
+
+def find_model_weights(frame: pd.DataFrame) -> dict[Any, list[Any]]:
+    """Finds each model's weights: several if it was trained anew, or its name given to another.
 
     Those with other parts in place of the model's own (a VAE, LoRAs) are compared with their like
     alone.
     """
     found: dict[tuple, list[Any]] = {}
-    for *named, weights in dict.fromkeys(
-        tuples(frame, ["model", "vae", "lora", "textual_inversion", "weights"])
-    ):
-        found.setdefault(tuple(named), []).append(weights)
-    plain_first = sorted(found, key=lambda named: named[1:] != (None, None, None))
+    parts = ["model", "vae", "lora", "textual_inversion", "weights"]
+    for *own, weights in dict.fromkeys(row_tuples(frame, parts)):
+        found.setdefault(tuple(own), []).append(weights)
+    plain_first = sorted(found, key=lambda own: own[1:] != (None, None, None))
     return {
-        named[0]: max((found[each] for each in plain_first if each[0] == named[0]), key=len)
-        for named in found
+        model: max((found[own] for own in plain_first if own[0] == model), key=len)
+        for model, *_ in found
     }
 
 
-def retrained(frame: pd.DataFrame) -> bool:
-    """Whether a model's name does not tell its weights."""
-    return any(len(found) > 1 for found in weights_of_models(frame).values())
+def has_retrained_model(frame: pd.DataFrame) -> bool:
+    """Tells whether a model's name does not say its weights."""
+    return any(len(found) > 1 for found in find_model_weights(frame).values())
 
 
-def varying(frame: pd.DataFrame) -> list[str]:
-    """The columns that set these rows apart: fields, or in a prompt's stead the choices that made it."""
-    told = () if retrained(frame) else ("weights",)  # by the model
-    fields = [name for name in FIELDS if name not in told and len(distinct(frame, name)) > 1]
-    labels = [name for name in label_columns(frame) if len(distinct(frame, name)) > 1]
-    if labels and len(set(tuples(frame, labels))) == len(set(tuples(frame, [*labels, *PROMPTS]))):
+def find_varying(frame: pd.DataFrame) -> list[str]:
+    """Finds the columns that set these rows apart.
+
+    They are fields, or in a prompt's stead the choices that made it.
+    """
+    told = () if has_retrained_model(frame) else ("weights",)  # by the model
+    fields = [name for name in FIELDS if name not in told and len(distinct_values(frame, name)) > 1]
+    labels = [name for name in find_label_columns(frame) if len(distinct_values(frame, name)) > 1]
+    if labels and labels_explain_prompts(frame, labels):
         return labels + [name for name in fields if name not in PROMPTS]
     return fields
 
 
-def held_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
-    """What all rows share, and what varies without being an axis: "prompt: a cat · seed: 3 · also varies: eta"."""
-    frame, labels = in_short(frame), label_columns(frame)
-    explained = [
+def labels_explain_prompts(frame: pd.DataFrame, labels: Sequence[str]) -> bool:
+    """Tells whether rows with the same labels have the same prompts."""
+    both = row_tuples(frame, [*labels, *PROMPTS])
+    return len(set(row_tuples(frame, labels))) == len(set(both))
+
+
+def describe_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
+    """Says what all rows share, and what varies without being an axis.
+
+    Such as "prompt: a cat · seed: 3 · also varies: eta".
+    """
+    frame, labels = shorten_pictures(frame), find_label_columns(frame)
+    explained = [  # by one another
         *PROMPTS * bool(set(axes) & set(labels)),
         *labels * bool(set(axes) & set(PROMPTS)),
-    ]  # by one another
+    ]
     names = dict.fromkeys(("prompt", "model", *FIELDS, *labels))
     found = {
-        name: distinct(frame, name)
+        name: distinct_values(frame, name)
         for name in names
-        if name not in axes and (name != "weights" or retrained(frame))
+        if name not in axes and (name != "weights" or has_retrained_model(frame))
     }
     shared = [
-        f"{name}: {text_of(first)}"
+        f"{name}: {format_value(first)}"
         for name, (first, *more) in found.items()
         if not more and first is not None and not is_neutral(name, first)
     ]
@@ -211,38 +235,31 @@ def held_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
     return " · ".join([*shared, f"also varies: {', '.join(others)}"] if others else shared)
 
 
-def summary(frame: pd.DataFrame) -> str:
-    """How much there is, what varies, what failed, in a few sentences."""
-    paths, errors = values(frame, "path"), values(frame, "error")
-    failed = sum(p is None and e is not None for p, e in zip(paths, errors))
-    absent = sum(p is None and e is None for p, e in zip(paths, errors))
-    axes = {name: distinct(frame, name) for name in varying(frame) if name != "model"}
-    made = frame[[path is not None for path in paths]]
-    axes |= {
-        name: known
-        for name in CHOSEN
-        if len(known := [v for v in distinct(made, name) if v is not None]) > 1
-    }
-    varied = [f"{name} ({brief(found)})" for name, found in axes.items()]
-    seconds = sum(s or 0 for s in values(frame, "seconds"))
-    devices = enumeration(
-        [text_of(d) for d in distinct(frame, "device") if d] or ["an unnamed device"]
-    )
+def summarize(frame: pd.DataFrame) -> str:
+    """Says how much there is, what varies and what failed, in a few sentences."""
+    lost = frame["path"].isna()
+    failed, absent = (sum(lost & rows) for rows in (frame["error"].notna(), frame["error"].isna()))
+    axes = {name: distinct_values(frame, name) for name in find_varying(frame) if name != "model"}
+    made = select_made(frame)
+    facts = {name: [v for v in distinct_values(made, name) if v is not None] for name in CHOSEN}
+    axes |= {name: found for name, found in facts.items() if len(found) > 1}
+    varied = [f"{name} ({summarize_values(found)})" for name, found in axes.items()]
+    models = join_words(map(format_value, distinct_values(frame, "model")))
+    devices = [format_value(device) for device in distinct_values(frame, "device") if device]
+    where = join_words(devices or ["an unnamed device"])
+    seconds = sum(taken or 0 for taken in column_values(frame, "seconds"))
+    vary = "vary" if len(axes) > 1 else "varies"
     parts = [
-        (
-            f"{counted(len(frame) - failed - absent, 'image')} by"
-            f" {enumeration(map(text_of, distinct(frame, 'model')))}."
-        ),
-        axes
-        and f"{enumeration(varied)} var{'y' if len(axes) > 1 else 'ies'}; the rest of the recipe is constant.",
-        failed and f"{counted(failed, 'cell')} failed.",
-        absent and f"{counted(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
-        seconds and f"Rendering took {duration(seconds)} on {devices}.",
+        f"{count_noun(len(frame) - failed - absent, 'image')} by {models}.",
+        axes and f"{join_words(varied)} {vary}; the rest of the recipe is constant.",
+        failed and f"{count_noun(failed, 'cell')} failed.",
+        absent and f"{count_noun(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
+        seconds and f"Rendering took {duration(seconds)} on {where}.",
     ]
     return " ".join(part for part in parts if part)
 
 
-def brief(found: list[Any]) -> str:
-    """The values, or how many there are if they are too many for a sentence."""
-    text = ranges(found)
+def summarize_values(found: list[Any]) -> str:
+    """Writes the values, or how many there are if they are too many for a sentence."""
+    text = format_ranges(found)
     return text if len(text) <= 60 else f"{len(found)} values"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -11,19 +10,20 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import suggest
 from ..store.columns import UNTELLING
 from .frame import (
-    distinct,
-    held_constant,
+    column_values,
+    describe_constant,
+    distinct_values,
+    find_varying,
+    format_label,
+    format_value,
     hide_home,
-    in_short,
-    label_of,
-    text_of,
-    tuples,
-    values,
-    varying,
+    row_tuples,
+    shorten_pictures,
 )
-from .sheet import Cell, Grid, GridFigure, Sheet
+from .sheet import Grid, GridFigure, Sheet, SheetCell
 
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
@@ -39,7 +39,7 @@ def image_grid(
     max_cols: int = 16,
     page: int = 1,
 ) -> GridFigure:
-    """The pictures of a frame as one labelled figure, a page at a time.
+    """Draws the pictures of a frame as one labelled figure, a page at a time.
 
     Parameters
     ----------
@@ -61,32 +61,40 @@ def image_grid(
         1 to `.pages`. `[image_grid(frame, "prompt", page=p) for p in range(1, n + 1)]` is all of
         them.
 
+    Returns
+    -------
+    GridFigure
+        A matplotlib figure with `.page` and `.pages`.
+
     Raises
     ------
-    ValueError
-        If two images fall into one cell; the message names the columns in which they differ.
+    TypeError, ValueError
+        If there is no such column or page, or nothing to show, or if two images fall into one cell;
+        the message names the columns in which they differ.
 
     Examples
     --------
     >>> image_grid(results, row="prompt", col="guidance_scale").savefig("guidance.png")
     """
-    check(frame)
+    require_pictures(frame)
     require_whole(
         cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols
     )
-    rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
-    frame = in_short(frame)
-    grid = crossed(frame, rows, cols) if rows or cols else in_order(frame, max_cols)
-    part, note, pages = page_of(grid, page, max_rows, max_cols)
-    shared = held_constant(frame, rows + cols)
-    figure = Sheet(part, cell_size).drawn(title or "", shared if title is None else "", note)
+    rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
+    frame = shorten_pictures(frame)
+    grid = (
+        make_crossed_grid(frame, rows, cols) if rows or cols else make_flowing_grid(frame, max_cols)
+    )
+    part, note, pages = cut_page(grid, page, max_rows, max_cols)
+    shared = describe_constant(frame, rows + cols)
+    figure = Sheet(part, cell_size).draw(title or "", shared if title is None else "", note)
     figure.page, figure.pages = page, pages
-    figure.set_label(in_words(part, title or "", shared, note))
+    figure.set_label(describe_grid(part, title or "", shared, note))
     return figure
 
 
-def check(frame: pd.DataFrame) -> None:
-    """Raise unless there are pictures to show."""
+def require_pictures(frame: pd.DataFrame) -> None:
+    """Raises unless there are pictures to show."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"image_grid takes the frame of run(), not {type(frame).__name__}")
     if frame.empty:
@@ -101,6 +109,7 @@ def check(frame: pd.DataFrame) -> None:
 
 
 def require_whole(**given: Any) -> None:
+    """Raises unless each is a whole number, at least 1."""
     for name, value in given.items():
         if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
             raise ValueError(
@@ -108,20 +117,19 @@ def require_whole(**given: Any) -> None:
             )
 
 
-def named_columns(
+def find_columns(
     frame: pd.DataFrame, given: str | Sequence[str] | None, argument: str
 ) -> list[str]:
-    """The columns that `row` or `col` names, or an error that names the near ones."""
+    """Finds the columns that `row` or `col` names, or raises with the near ones."""
     if not isinstance(given, (str, Iterable, type(None))):
         raise TypeError(f"{argument}={given!r}: give a column's name, or a list of them")
     names = [] if given is None else [given] if isinstance(given, str) else list(given)
     columns = [str(name) for name in frame.columns]
     for name in names:
         if name not in frame.columns:
-            near = difflib.get_close_matches(str(name), columns, 1, 0.5)
-            hint = f"; did you mean {near[0]!r}?" if near else ";"
             raise ValueError(
-                f"{argument}={name!r} is no column of the frame{hint} it has {', '.join(columns)}"
+                f"{argument}={name!r} is no column of the frame{suggest(name, columns, 0.5)} it has"
+                f" {', '.join(columns)}"
             )
     return names
 
@@ -129,51 +137,54 @@ def named_columns(
 # Which image stands where
 
 
-def crossed(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
-    """Every row value against every column value."""
-    places = list(zip(tuples(frame, rows), tuples(frame, cols)))
+def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
+    """Sets every row value against every column value."""
+    places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
-    cell_at = dict(zip(places, cells_of(frame, [""] * len(frame))))
+    cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
     down, across = dict.fromkeys(r for r, _ in places), dict.fromkeys(c for _, c in places)
     return Grid(
         [[cell_at.get((r, c)) for c in across] for r in down],
-        row_labels=[label_of(r) for r in down] if rows else [],
+        row_labels=[format_label(r) for r in down] if rows else [],
         row_name=" · ".join(rows),
-        col_labels=[label_of(c) for c in across] if cols else [],
+        col_labels=[format_label(c) for c in across] if cols else [],
         col_name=" · ".join(cols),
     )
 
 
-def in_order(frame: pd.DataFrame, max_cols: int) -> Grid:
-    """The images in the frame's order, in rows of at most six, each with a caption that says what sets it apart."""
-    names = varying(frame)
+def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
+    """Sets the images in the frame's order, at most six in a row, over what sets each apart."""
+    names = find_varying(frame)
     only = names[0] if len(names) == 1 else ""  # then the name stands above the grid, once
     captions = [
         "\n".join(
-            text_of(value) if only or name == "prompt" else f"{name} {text_of(value)}"
-            for name, value in zip(names, found)
+            format_value(value) if only or name == "prompt" else f"{name} {format_value(value)}"
+            for name, value in zip(names, row)
         )
-        for found in tuples(frame, names)
+        for row in row_tuples(frame, names)
     ]
     widest = max(len(line) for caption in captions for line in caption.split("\n"))
     most = min(6 if widest <= WIDE_CAPTION else 4, max_cols)
-    cells = cells_of(frame, captions)
+    cells = make_cells(frame, captions)
     across = math.ceil(len(cells) / math.ceil(len(cells) / most))  # rows of one length: 8 is 4 + 4
     cells += [None] * (-len(cells) % across)
     return Grid([cells[i : i + across] for i in range(0, len(cells), across)], col_name=only)
 
 
-def cells_of(frame: pd.DataFrame, captions: list[str]) -> list[Cell | None]:
+def make_cells(frame: pd.DataFrame, captions: list[str]) -> list[SheetCell | None]:
+    """Makes a cell of each row."""
     return [
-        Cell(path and str(path), error and hide_home(error), caption)
-        for path, error, caption in zip(values(frame, "path"), values(frame, "error"), captions)
+        SheetCell(path and str(path), error and hide_home(error), caption)
+        for path, error, caption in zip(
+            column_values(frame, "path"), column_values(frame, "error"), captions
+        )
     ]
 
 
 def refuse_shared_places(
     frame: pd.DataFrame, places: list[tuple], rows: list[str], cols: list[str]
 ) -> None:
-    """Raise if several images fall into one cell: which of them would be the evidence?"""
+    """Raises if several images fall into one cell: which of them would be the evidence?"""
     images: dict[tuple, list[int]] = {}
     for i, place in enumerate(places):
         images.setdefault(place, []).append(i)
@@ -181,27 +192,30 @@ def refuse_shared_places(
     if len(shared) == 1:
         return
     where = " and ".join(
-        [f"row {label_of(row)!r}"] * bool(rows) + [f"col {label_of(col)!r}"] * bool(cols)
+        [f"row {format_label(row)!r}"] * bool(rows) + [f"col {format_label(col)!r}"] * bool(cols)
     )
     same = frame.iloc[shared]
     differ = dict.fromkeys(
         name
-        for name in (*varying(same), *frame.columns)
-        if name not in UNTELLING and len(distinct(same, name)) > 1
+        for name in (*find_varying(same), *frame.columns)
+        if name not in UNTELLING and len(distinct_values(same, name)) > 1
     )
     if not differ:
         raise ValueError(
-            f"{len(shared)} images share {where}: they are one recipe, several times in the frame; "
-            "frame.drop_duplicates('key') keeps one of each"
+            f"{len(shared)} images share {where}: they are one recipe, several times in the frame;"
+            " frame.drop_duplicates('key') keeps one of each"
         )
     raise ValueError(
-        f"{len(shared)} images share {where}: they differ in {', '.join(differ)}; add "
-        f"{'it' if len(differ) == 1 else 'these'} to row or col, or narrow the frame"
+        f"{len(shared)} images share {where}: they differ in {', '.join(differ)}; add"
+        f" {'it' if len(differ) == 1 else 'these'} to row or col, or narrow the frame"
     )
 
 
-def page_of(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, str, int]:
-    """(one page of the grid, the note that says which, how many pages there are); across first, then down"""
+def cut_page(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, str, int]:
+    """Cuts out (one page of the grid, the note that says which, how many there are).
+
+    They go across first, then down.
+    """
     high, wide = len(grid.cells), len(grid.cells[0])
     across = math.ceil(wide / max_cols)
     pages = math.ceil(high / max_rows) * across
@@ -225,18 +239,12 @@ def page_of(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid, 
     return part, f"page {page} of {pages}: {shown}" if shown else "", pages
 
 
-def in_words(grid: Grid, title: str, shared: str, note: str) -> str:
-    """The figure for those who do not see it: the text that stands for the picture in a report."""
+def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
+    """Describes the figure in words, which stand for the picture where it is not seen."""
     cells = [cell for line in grid.cells for cell in line if cell]
     failed = sum(cell.path is None and cell.error is not None for cell in cells)
-    sides = [
-        (kind, name, labels)
-        for kind, name, labels in (
-            ("rows", grid.row_name, grid.row_labels),
-            ("columns", grid.col_name, grid.col_labels),
-        )
-        if labels
-    ]
+    every = [("rows", grid.row_name, grid.row_labels), ("columns", grid.col_name, grid.col_labels)]
+    sides = [side for side in every if side[2]]
     axes = " by ".join(f"{name} ({len(labels)} {kind})" for kind, name, labels in sides)
     parts = [
         title,

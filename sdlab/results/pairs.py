@@ -1,11 +1,8 @@
-"""Rows of a frame that agree in all but one column: the two pictures of a fair comparison, and what makes it less fair."""
+"""Rows of a frame that agree in all but one column, and what makes comparing them less fair."""
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -13,30 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from ..models.checkpoint import shapes
-from ..models.resolve import MODELS, Model, find, layout
+from ..errors import suggest
+from ..models.catalogue import MODELS, Model
+from ..models.heads import read_shapes
+from ..models.locate import PARTS, find_weights
+from ..models.resolve import find
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN, UNTELLING
 from .frame import (
-    brief,
-    counted,
-    distinct,
+    column_values,
+    count_noun,
+    distinct_values,
+    find_label_columns,
+    find_varying,
+    format_value,
     hide_home,
-    label_columns,
-    text_of,
-    tuples,
-    values,
-    varying,
+    labels_explain_prompts,
+    row_tuples,
+    summarize_values,
 )
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 UNKNOWN = "unknown"
-ALWAYS_TOLD = (
-    "text encoder",
-    "training data",
-)  # what two models are, even where it is the same words
+ALWAYS_TOLD = ("text encoder", "training data")  # of two models, even if the words are the same
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,34 +76,37 @@ class Pairing:
         return len(self.pairs)
 
     def __repr__(self) -> str:
-        without = f", {counted(len(self.alone), 'picture')} without a partner" if self.alone else ""
+        alone = count_noun(len(self.alone), "picture")
         return (
-            f"{counted(len(self), 'pair')} by {self.by}: {text_of(self.left)} and"
-            f" {text_of(self.right)}{without}"
+            f"{count_noun(len(self), 'pair')} by {self.by}: {format_value(self.left)} and"
+            f" {format_value(self.right)}{f', {alone} without a partner' if self.alone else ''}"
         )
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row a pair: the fields and labels that it shares, those that vary first, and the key and path of each side."""
+        """One row a pair: the fields and labels that it shares, and each side's key and path.
+
+        What varies comes first.
+        """
         left, right = (self.source.iloc[list(side)] for side in zip(*self.pairs))
-        stated = [
+        shared = [
             name
-            for name in dict.fromkeys((*self.varying, *FIELDS, *label_columns(left)))
+            for name in dict.fromkeys((*self.varying, *FIELDS, *find_label_columns(left)))
             if name in left.columns
             and name != self.by
-            and values(left, name) == values(right, name)
+            and column_values(left, name) == column_values(right, name)
         ]
-        named = {
+        own = {
             f"{side}_{name}": rows[name].array
             for name in ("key", "path")
             if name in left.columns
             for side, rows in (("left", left), ("right", right))
         }
-        return left[stated].reset_index(drop=True).assign(**named)
+        return left[shared].reset_index(drop=True).assign(**own)
 
 
 def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> Pairing:
-    """Pair the rows that agree in all else: in every field of the recipe but those that follow `by`.
+    """Pairs the rows that agree in all else: in every field but those that follow `by`.
 
     A field follows if each value of `by` has one value of it in the whole frame, as a model has its
     weights and often its native size, scheduler and guidance. Prompt and seed never do. If `by`
@@ -132,36 +133,31 @@ def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> P
     >>> pair(results, "model", "tiny-v1", "tiny-v2").frame
     """
     require_columns(frame, by)
-    found = [value for value in distinct(frame, by) if value is not None or by in FIELDS]
-    left, right = sides(found, by, left, right)
-    known = set(found)
-    shown = [
-        i
-        for i, (path, value) in enumerate(tuples(frame, ["path", by]))
-        if path is not None and value in known
-    ]
+    found = [value for value in distinct_values(frame, by) if value is not None or by in FIELDS]
+    left, right = choose_sides(found, by, left, right)
+    known, both = set(found), enumerate(row_tuples(frame, ["path", by]))
+    shown = [i for i, (path, value) in both if path is not None and value in known]
     rows = frame.iloc[shown]
-    follow = following(rows, by, left, right)
-    same = compared(rows, by, follow)
-    ones, others = (places(frame, shown, by, value, same) for value in (left, right))
+    follow = find_following(rows, by, left, right)
+    same = list_compared(rows, by, follow)
+    ones, others = (find_places(frame, shown, by, value, same) for value in (left, right))
     pairs = tuple((i, others[place]) for place, i in ones.items() if place in others)
     if not pairs:
-        raise ValueError(no_pair(rows, by, left, right, same))
+        raise ValueError(explain_no_pair(rows, by, left, right, same))
     alone = {*ones.values(), *others.values()}.difference(*pairs)
-    apart = tuple(varying(frame.iloc[[i for i, _ in pairs]]))
+    apart = tuple(find_varying(frame.iloc[[i for i, _ in pairs]]))
     return Pairing(by, left, right, tuple(found), pairs, follow, tuple(sorted(alone)), apart, frame)
 
 
 def require_columns(frame: pd.DataFrame, by: str) -> None:
-    """Raise unless this is a frame of pictures with such a column."""
+    """Raises unless this is a frame of pictures with such a column."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"pair takes the frame of run(), not {type(frame).__name__}")
     columns = [str(name) for name in frame.columns]
     if by not in frame.columns:
-        near = difflib.get_close_matches(str(by), columns, 1, 0.5)
         raise ValueError(
-            f"by={by!r} is no column of the frame{f'; did you mean {near[0]!r}?' if near else ';'} "
-            f"it has {', '.join(columns)}"
+            f"by={by!r} is no column of the frame{suggest(by, columns, 0.5)} it has"
+            f" {', '.join(columns)}"
         )
     if "path" not in frame.columns:
         raise ValueError(
@@ -169,142 +165,133 @@ def require_columns(frame: pd.DataFrame, by: str) -> None:
         )
 
 
-def sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:
-    """The two values to compare, both of which the column has."""
+def choose_sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:
+    """Chooses the two values to compare, both of which the column has."""
     if len(found) < 2:
+        only = f"one value only, {format_value(found[0])}" if found else "no value"
         raise ValueError(
-            f"{by} has {f'one value only, {text_of(found[0])}' if found else 'no value'}: there is"
-            f" nothing to compare; run the same requests with another {by}, or pair by another"
-            " column"
+            f"{by} has {only}: there is nothing to compare; run the same requests with another"
+            f" {by}, or pair by another column"
         )
+    every = summarize_values(found)
     for name, given in (("left", left), ("right", right)):
         if given is not None and given not in found:
-            near = difflib.get_close_matches(str(given), map(str, found), 1, 0.5)
-            raise ValueError(
-                f"{name}={given!r} is no value of"
-                f" {by}{f'; did you mean {near[0]!r}?' if near else ';'} it has {brief(found)}"
-            )
+            hint = suggest(given, found, 0.5)
+            raise ValueError(f"{name}={given!r} is no value of {by}{hint} it has {every}")
     if left is None:
         left = next(value for value in found if right is None or value != right)
     if right is None:
         right = next(value for value in found if value != left)
     if left == right:
-        raise ValueError(f"left and right are both {left!r}; {by} has {brief(found)}")
-    return (
-        found[found.index(left)],
-        found[found.index(right)],
-    )  # a NumPy number as the plain one that it equals
+        raise ValueError(f"left and right are both {left!r}; {by} has {every}")
+    # a NumPy number becomes the plain one that it equals
+    return found[found.index(left)], found[found.index(right)]
 
 
 # Which rows belong together
 
 
-def following(rows: pd.DataFrame, by: str, left: Any, right: Any) -> dict[str, tuple[Any, Any]]:
-    """{what changes with `by` and with nothing else: (its value left, its value right)}"""
+def find_following(
+    rows: pd.DataFrame, by: str, left: Any, right: Any
+) -> dict[str, tuple[Any, Any]]:
+    """Finds {what changes with `by` and with nothing else: (its value left, its value right)}."""
     found = {}
     for name in (*FIELDS, *CHOSEN):
-        both = set(tuples(rows, [by, name]))
+        if name == by or (name in SPECS and SPECS[name].independent):
+            continue
+        both = set(row_tuples(rows, [by, name]))
         value_of = dict(both)
-        if (
-            name != by
-            and not (name in SPECS and SPECS[name].independent)
-            and len(both) == len(value_of)
-            and value_of.get(left) != value_of.get(right)
-        ):
-            found[name] = value_of.get(left), value_of.get(right)
+        one, other = value_of.get(left), value_of.get(right)
+        if len(both) == len(value_of) and one != other:
+            found[name] = one, other
     return found
 
 
-def compared(rows: pd.DataFrame, by: str, follow: dict[str, Any]) -> list[str]:
-    """The columns in which the two rows of a pair agree."""
-    same, labels = (
-        [name for name in FIELDS if name != by and name not in follow],
-        label_columns(rows),
-    )
+def list_compared(rows: pd.DataFrame, by: str, follow: dict[str, Any]) -> list[str]:
+    """Lists the columns in which the two rows of a pair agree."""
+    same = [name for name in FIELDS if name != by and name not in follow]
+    labels = find_label_columns(rows)
     if by not in labels:
         return same
     others = [name for name in labels if name != by]
-    explained = len(set(tuples(rows, labels))) == len(set(tuples(rows, [*labels, *PROMPTS])))
+    explained = labels_explain_prompts(rows, labels)
     return others + [name for name in same if not explained or name not in PROMPTS]
 
 
-def places(
+def find_places(
     frame: pd.DataFrame, shown: list[int], by: str, value: Any, same: list[str]
 ) -> dict[tuple, int]:
-    """{what a row of this value shares with its partner: where it stands}"""
+    """Finds {what a row of this value shares with its partner: where it stands}."""
     found: dict[tuple, int] = {}
-    for i, own, place in zip(shown, values(frame.iloc[shown], by), tuples(frame.iloc[shown], same)):
-        if own == value and place in found:
-            raise ValueError(repeated(frame.iloc[[found[place], i]], by, value))
-        if own == value:
-            found[place] = i
+    rows = frame.iloc[shown]
+    for i, own, place in zip(shown, column_values(rows, by), row_tuples(rows, same)):
+        if own == value and found.setdefault(place, i) != i:
+            raise ValueError(explain_repeat(frame.iloc[[found[place], i]], by, value))
     return found
 
 
-def repeated(rows: pd.DataFrame, by: str, value: Any) -> str:
-    """Why two rows cannot both be shown: which of them would be the evidence?"""
-    differ = ", ".join(
-        str(name)
-        for name in rows.columns
-        if name not in UNTELLING and len(distinct(rows, name)) > 1
-    )
-    if "key" not in rows.columns or len(distinct(rows, "key")) > 1:
+def explain_repeat(rows: pd.DataFrame, by: str, value: Any) -> str:
+    """Says why two rows cannot both be shown: which of them would be the evidence?"""
+    unlike = [name for name in map(str, rows.columns) if len(distinct_values(rows, name)) > 1]
+    differ = ", ".join(name for name in unlike if name not in UNTELLING)
+    if "key" not in rows.columns or "key" in unlike:
         return (
             f"two images with {by}={value!r} agree in all that is"
             f" compared{differ and f' and differ in {differ}'}; narrow the frame to one of them"
         )
-    key = "'key'" if by in (*FIELDS, *label_columns(rows)) else f"['key', {by!r}]"
+    key = "'key'" if by in (*FIELDS, *find_label_columns(rows)) else f"['key', {by!r}]"
     return (
         f"two images with {by}={value!r} are one recipe, several times in the frame"
         f"{differ and f'; they differ in {differ}'}; frame.drop_duplicates({key}) keeps one of each"
     )
 
 
-def no_pair(rows: pd.DataFrame, by: str, left: Any, right: Any, same: list[str]) -> str:
-    """Why no two rows belong together."""
-    ones, others = (rows[[own == value for own in values(rows, by)]] for value in (left, right))
+def explain_no_pair(rows: pd.DataFrame, by: str, left: Any, right: Any, same: list[str]) -> str:
+    """Says why no two rows belong together."""
+    own = column_values(rows, by)
+    ones, others = (rows[[value == side for value in own]] for side in (left, right))
     for value, found in ((left, ones), (right, others)):
         if found.empty:
             return (
                 f"no row with {by}={value!r} has a picture; its errors are in"
                 " frame.query('path.isna()')"
             )
-    both = {name: (distinct(ones, name), distinct(others, name)) for name in same}
+    both = {name: (distinct_values(ones, name), distinct_values(others, name)) for name in same}
     never = [
-        f"{name} ({brief(a)} against {brief(b)})"
+        f"{name} ({summarize_values(a)} against {summarize_values(b)})"
         for name, (a, b) in both.items()
         if not set(a) & set(b)
     ]
     some = [name for name, (a, b) in both.items() if len({*a, *b}) > 1]
+    always, all_of = f"always different: {', '.join(never)}", ", ".join(some)
     return (
-        f"no picture with {by}={left!r} has a partner with {by}={right!r}: "
-        + (
-            f"always different: {', '.join(never)}"
-            if never
-            else f"no two agree in all of {', '.join(some)}"
-        )
-        + "; run the same requests with both, or pair by another column"
+        f"no picture with {by}={left!r} has a partner with {by}={right!r}:"
+        f" {always if never else f'no two agree in all of {all_of}'}"
+        "; run the same requests with both, or pair by another column"
     )
 
 
 # What is not held constant
 
 
-def not_constant(pairing: Pairing) -> list[tuple[str, str, str]]:
-    """[(what, left, right)] in plain words: what changes between the two sides beside the column itself.
+def list_differences(pairing: Pairing) -> list[tuple[str, str, str]]:
+    """Lists what changes between the two sides beside the column itself: (what, left, right).
 
     Of two models it is what their rows in `sdlab.MODELS` and their folders say now; a model that is
     not there any more is "unknown". Text encoder and training data are named even if they are the
     same, unless neither is known.
+
+    Returns
+    -------
+    list of (str, str, str)
+        In plain words, to be shown as a table.
     """
-    rows = {name: (text_of(one), text_of(other)) for name, (one, other) in pairing.follow.items()}
+    rows = {name: list(map(format_value, both)) for name, both in pairing.follow.items()}
     if {"height", "width"} <= rows.keys():
-        rows["size"] = tuple(f"{w}x{h}" for w, h in zip(rows.pop("width"), rows.pop("height")))
+        rows["size"] = [f"{w}x{h}" for w, h in zip(rows.pop("width"), rows.pop("height"))]
     if pairing.by == "model":
-        left, right = facts_of(pairing.left), facts_of(pairing.right)
-        told = {
-            what: (left.get(what, UNKNOWN), right.get(what, UNKNOWN)) for what in {**left, **right}
-        }
+        left, right = describe_model(pairing.left), describe_model(pairing.right)
+        told = {what: [left.get(what, UNKNOWN), right.get(what, UNKNOWN)] for what in left | right}
         rows.pop("weights", None)  # no two models have the same
         if rows.get("size") == told.get("native size"):
             rows.pop("size", None)
@@ -316,10 +303,10 @@ def not_constant(pairing: Pairing) -> list[tuple[str, str, str]]:
     ]
 
 
-def facts_of(name: str) -> dict[str, str]:
-    """What a model's row and folder say, in the words of a table; {} if there is no such model."""
+def describe_model(name: str) -> dict[str, str]:
+    """Says what a model's row and folder tell, as a table does; {} if there is no such model."""
     try:
-        model = find(name)
+        model: Model | None = find(name)
     except (OSError, TypeError, ValueError):
         model = MODELS.get(name)  # its row tells something even where its weights are not
     if not isinstance(model, Model):
@@ -335,7 +322,7 @@ def facts_of(name: str) -> dict[str, str]:
             "prediction type": model.prediction_type,
         }
     try:
-        stated, size = layout(model), parameters(Path(model.path))
+        stated, size = model.layout, parameters(model.place)
     except (
         OSError,
         KeyError,
@@ -354,36 +341,34 @@ def facts_of(name: str) -> dict[str, str]:
 
 def parameters(folder: Path) -> str:
     """How many numbers text encoder, UNet and VAE have, from the heads of their files."""
-    total = (
-        sum(map(math.prod, shapes(folder).values())) if folder.is_file() else sum(sizes_in(folder))
-    )
+    parts = (find_weights(folder / part) for part in PARTS)
+    files = [folder] if folder.is_file() else [file for files in parts for file in files]
+    total = sum(math.prod(shape) for file in files for shape in read_shapes(file).values())
     if not total:
         return UNKNOWN
     return f"{total / 1e6:,.0f} million" if total >= 1e8 else f"{total / 1e6:.1f} million"
 
 
-def sizes_in(folder: Path) -> Iterator[int]:
-    """The size of every tensor in the model's safetensors files; those of a variant, such as .fp16, are left out."""
-    for part in ("text_encoder", "unet", "vae"):
-        for path in (folder / part).glob("*.safetensors"):
-            if path.name.count(".") == 1:
-                with path.open("rb") as file:
-                    head = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-                yield from (
-                    math.prod(tensor["shape"])
-                    for name, tensor in head.items()
-                    if name != "__metadata__"
-                )
-
-
 # The difference itself
 
 
-def difference(left: Image, right: Image, gain: float = 4.0) -> Image:
-    """The picture of what changes from left to right: 128 + gain * (right - left) in each channel, clipped, RGB.
+def draw_difference(left: Image, right: Image, gain: float = 4.0) -> Image:
+    """Draws what changes from left to right: 128 + gain * (right - left) in each channel, clipped.
 
     Middle grey is no change. If the pictures differ in size, the larger is first brought to the
     smaller's; one of other proportions is stretched.
+
+    Parameters
+    ----------
+    left, right : Image
+        Of any mode.
+    gain : float
+        Above 0; 4 shows a change of 32 levels as the strongest.
+
+    Returns
+    -------
+    Image
+        RGB.
 
     Raises
     ------

@@ -1,16 +1,14 @@
-"""A frame and its figures as one HTML file that needs nothing else, and says how to make it again."""
+"""A frame and its figures as one HTML file that needs nothing else, and can be made again."""
 
 from __future__ import annotations
 
 import datetime
-import html
 import io
 import json
 import math
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,39 +16,53 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..pictures import data_uri, png_bytes, read_picture
 from ..recipe.request import FIELDS
 from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
-from .code import program, recipes, require_recipes, store_near
-from .frame import (
-    counted,
-    distinct,
-    file_problem,
-    hide_home,
-    in_short,
-    label_columns,
-    labelled_rows,
-    ranges,
-    summary,
-    text_of,
-    tuples,
-    values,
-    varying,
-    weights_of_models,
+from ..store.inputs import InputFolder
+from .code import (
+    find_store_root,
+    list_recipes,
+    name_store_near,
+    require_recipes,
+    write_results_code,
 )
-from .report_inputs import data_uri, inputs_section
-from .sheet import UNREADABLE
+from .frame import (
+    UNREADABLE,
+    column_values,
+    count_noun,
+    describe_file_problem,
+    distinct_values,
+    find_inputs,
+    find_label_columns,
+    find_model_weights,
+    find_varying,
+    format_ranges,
+    format_value,
+    hide_home,
+    label_rows,
+    row_tuples,
+    select_made,
+    shorten_pictures,
+    summarize,
+)
+from .html import TEMPLATES, Row, Table, TableCell
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-STYLE = Path(__file__).with_name("report.css")
+INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
+INPUT_THUMBNAIL = 256
 
 
 def write_report(
-    path: str | os.PathLike, title: str, frame: pd.DataFrame, *figures: Any, text: str | None = None
+    path: str | os.PathLike[str],
+    title: str,
+    frame: pd.DataFrame,
+    *figures: Any,
+    text: str | None = None,
 ) -> Path:
-    """One self-contained HTML file: figures, recipe, cells, failures, machine, and the code that makes it again.
+    """Writes one self-contained HTML file: figures, recipe, cells, failures, machine, and its code.
 
     Parameters
     ----------
@@ -72,23 +84,29 @@ def write_report(
     Path
         Where the report is.
 
+    Raises
+    ------
+    TypeError, ValueError, IsADirectoryError
+        No title, no frame with whole recipes, something that cannot be shown, or a folder as path.
+
     Examples
     --------
-    >>> write_report("reports/cat.html", "Guidance", results, (image_grid(results, col="seed"), "Seeds hardly matter."))
+    >>> grid = image_grid(results, col="seed")
+    >>> write_report("reports/cat.html", "Guidance", results, (grid, "Seeds hardly matter."))
     """
     path = Path(path).expanduser()
     if path.is_dir():
         raise IsADirectoryError(
             f"{path} is a folder; give the name of a file in it, such as {path / 'report.html'}"
         )
-    check(title, frame)
-    page = page_of(title, frame, figures, text or "", path.name)
+    require_reportable(title, frame)
+    page = render_page(title, frame, figures, text or "", path.name)
     write_whole(path, page.encode("utf-8", "xmlcharrefreplace"))
     return path
 
 
-def check(title: str, frame: pd.DataFrame) -> None:
-    """Raise unless there is a title and a frame with whole recipes."""
+def require_reportable(title: str, frame: pd.DataFrame) -> None:
+    """Raises unless there is a title and a frame with whole recipes."""
     if not isinstance(title, str) or not title.strip():
         given = " ".join(repr(title).split())  # of a frame, the beginning will do
         raise TypeError(f"title={given:.60}: a report needs a title, as text before the frame")
@@ -110,304 +128,258 @@ def check(title: str, frame: pd.DataFrame) -> None:
     require_recipes(frame)
 
 
-def page_of(
+def render_page(
     title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str
 ) -> str:
-    now = datetime.datetime.now().astimezone()
-    sections = {
-        "Figures": figures_section(figures),
-        "Recipe": recipe_section(frame),
-        "Input pictures": inputs_section(frame),
-        "Cells": cells_section(in_short(frame)),
-        "Failures": failures_section(in_short(frame)),
-        "Versions and machine": machine_section(frame),
-        "Make it again": again_section(frame, title, filename),
-    }
-    body = "".join(
-        f"<section><h2>{name}</h2>\n{content}</section>\n"
-        for name, content in sections.items()
-        if content
-    )
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{esc(title)}</title>\n<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n"
-        f"<header>\n<h1>{esc(title)}</h1>\n"
-        f'<p class="date"><time datetime="{now.isoformat(timespec="seconds")}">{now.day}'
-        f" {now:%B %Y, %H:%M %Z}</time></p>\n"
-        f'<p class="summary">{esc(summary(frame))}</p>\n{paragraphs(text)}</header>\n<main>\n{body}</main>\n'
-        f"<footer>Written by sdlab from {counted(len(frame), 'row')} of"
-        " results.</footer>\n</body>\n</html>\n"
+    """Renders the whole page, every section in its order."""
+    short, inputs = shorten_pictures(frame), find_inputs(frame)
+    made = write_results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
+    return TEMPLATES.get_template("report.html.j2").render(
+        title=title,
+        now=datetime.datetime.now().astimezone(),
+        summary=summarize(frame),
+        text=text,
+        figures=list(describe_figures(figures)),
+        recipe=show_recipe(frame),
+        seeds=format_ranges(distinct_values(frame, "seed")),
+        inputs=describe_inputs(frame, inputs),
+        inputs_note=note_rest(len(inputs), MOST_INPUTS),
+        cells=show_cells(short),
+        failures=show_failures(short),
+        machine=show_machine(frame),
+        near=name_store_near(frame),
+        code=f"{made}write_report({filename!r}, {title!r}, results)\n",
+        recipes=json.dumps(list_recipes(frame), separators=(",", ":")),
+        recipes_count=count_noun(len(frame), "recipe"),
+        rows_count=count_noun(len(frame), "row"),
     )
 
 
-# Pieces of HTML
+def note_rest(n: int, most: int, noun: str = "") -> str:
+    """Says that these are the first of so many, "" if they are all."""
+    return f"The first {most} of {n:,}{noun and f' {noun}'}." if n > most else ""
 
 
-def esc(value: Any) -> str:
-    return html.escape(str(value))
-
-
-def paragraphs(text: str) -> str:
-    return "".join(
-        f"<p>{esc(part.strip())}</p>\n" for part in re.split(r"\n\s*\n", text) if part.strip()
-    )
-
-
-def note_if_cut(frame: pd.DataFrame, rows: str = "rows", more: str = "") -> str:
-    """What stands by a table that shows only the first rows."""
-    return (
-        f'<p class="note">The first {MOST_CELLS} of {len(frame):,} {rows}.{more}</p>\n'
-        if len(frame) > MOST_CELLS
-        else ""
-    )
-
-
-def td(content: str, kind: str = "") -> str:
-    """A table's cell of ready HTML; its kind is a class in report.css."""
-    return f'<td class="{kind}">{content}</td>' if kind else f"<td>{content}</td>"
-
-
-def value_td(name: str, value: Any) -> str:
-    """A column's value as a table's cell: paths without folders, measured numbers rounded."""
+def format_cell(name: str, value: Any) -> TableCell:
+    """Writes a value into a table's cell: paths without folders, measured numbers rounded."""
     if value is None:
-        return td("—")
+        return TableCell("—")
     if name in ("path", "error"):
-        return td(esc(Path(value).name if name == "path" else hide_home(value)), name)
+        return TableCell(Path(value).name if name == "path" else hide_home(value), name)
     measured = isinstance(value, float) and name not in FIELDS
-    text = f"{value:.2f}" if name == "seconds" else f"{value:.4g}" if measured else text_of(value)
-    return td(
-        esc(text),
-        "number" if isinstance(value, (int, float)) else "short" if len(text) < 25 else "text",
+    text = (
+        f"{value:.2f}" if name == "seconds" else f"{value:.4g}" if measured else format_value(value)
     )
-
-
-def table(head: list[str], rows: list[list[str]], kind: str = "", caption: str = "") -> str:
-    """A table of ready HTML; a row is its name and then its cells, each in its own <td>."""
-    numbers = [
-        any(cell.startswith('<td class="number"') for cell in column) for column in zip(*rows)
-    ]
-    top = "".join(
-        f'<th scope="col"{" class=number" * number}>{name}</th>'
-        for name, number in zip(head, numbers)
-    )
-    body = "".join(
-        f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>\n' for name, *cells in rows
-    )
-    return (
-        f'<div class="scroll" role="region" aria-label="{caption or "table"}" tabindex="0"><table'
-        f' class="{kind}">'
-        f"{f'<caption>{caption}</caption>' if caption else ''}{f'<thead><tr>{top}</tr></thead>' if head else ''}"
-        f"<tbody>\n{body}</tbody></table></div>\n"
-    )
+    number = isinstance(value, (int, float))
+    return TableCell(text, "number" if number else "short" if len(text) < 25 else "text")
 
 
 # Figures
 
 
-def figures_section(figures: Iterable[Any]) -> str:
-    """Whatever was given, in order; pictures are numbered."""
-    parts, number = [], 0
+def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Yields (kind, what the template shows) of all that was given; pictures are numbered."""
+    number = 0
     for given in figures:
         thing, caption = given if isinstance(given, tuple) and len(given) == 2 else (given, "")
         if isinstance(thing, str):
-            parts.append(paragraphs(thing) + paragraphs(caption))
+            yield "text", f"{thing}\n\n{caption}"
         elif isinstance(thing, pd.DataFrame):
-            parts.append(data_table(thing, esc(caption)))
+            yield "table", show_frame(thing, str(caption))
         elif isinstance(thing, (Figure, Image.Image)):
             number += 1
-            parts.append(numbered_picture(thing, str(caption), number))
+            yield "figure", describe_picture(thing, str(caption)) | {"number": number}
         else:
             raise TypeError(
                 f"cannot put {type(thing).__name__} into a report; it takes matplotlib figures,"
                 " Pillow images, DataFrames and text, each on its own (*figures for a list), or"
                 " pairs with a caption"
             )
-    return "".join(parts)
 
 
-def numbered_picture(thing: Figure | Image.Image, caption: str, number: int) -> str:
+def describe_picture(thing: Figure | Image.Image, caption: str) -> dict[str, Any]:
+    """Tells what the template shows of a picture: its address, size on the screen, and words."""
     if isinstance(thing, Figure):
-        image, scale, words = drawn(thing)
+        image, scale, words = draw_figure(thing)
     else:
         image, scale, words = thing.copy(), 1.0, f"Image of {thing.width} x {thing.height} pixels"
         image.thumbnail((MOST_SIDE, MOST_SIDE))
     image = image if image.mode in ("RGB", "RGBA", "L", "P", "1") else image.convert("RGB")
-    return (
-        f'<figure><img src="{data_uri(image, "PNG", optimize=True)}"'
-        f' width="{image.width / scale:.0f}" '
-        f'height="{image.height / scale:.0f}"'
-        f' alt="{esc(f"{caption}. {words}" if caption else words)}">'
-        f"<figcaption><b>Figure {number}.</b>"
-        f" {esc(caption or words.partition('. ')[0])}</figcaption></figure>\n"
-    )
+    return {
+        "source": data_uri(image, "PNG", optimize=True),
+        "width": round(image.width / scale),
+        "height": round(image.height / scale),
+        "alt": f"{caption}. {words}" if caption else words,
+        "caption": caption or words.partition(". ")[0],
+    }
 
 
-def drawn(figure: Figure) -> tuple[Image.Image, float, str]:
-    """(a figure's picture at 200 dpi or what is sensible, its pixels per screen pixel, what it shows)"""
+def draw_figure(figure: Figure) -> tuple[Image.Image, float, str]:
+    """Draws (its picture at 200 dpi or what is sensible, pixels per screen pixel, its words)."""
     width, height = figure.get_size_inches()
     dpi = min(200.0, math.sqrt(FIGURE_PIXELS / (width * height)))
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, bbox_inches="tight")
-    parts = [figure.get_suptitle()] + [
-        part
-        for axes in figure.axes
-        for part in (
-            axes.get_title(),
-            axes.get_xlabel() and f"x: {axes.get_xlabel()}",
-            axes.get_ylabel() and f"y: {axes.get_ylabel()}",
-        )
-    ]
+    parts = [figure.get_suptitle()]
+    for axes in figure.axes:
+        x, y = axes.get_xlabel(), axes.get_ylabel()
+        parts += [axes.get_title(), x and f"x: {x}", y and f"y: {y}"]
     words = figure.get_label() or ". ".join(part for part in parts if part) or "Figure"
     return Image.open(out), dpi / 100, str(words)
 
 
-def data_table(frame: pd.DataFrame, caption: str) -> str:
-    """The first rows of any frame."""
+def show_frame(frame: pd.DataFrame, caption: str) -> Table:
+    """Shows the first rows of any frame."""
     names = [str(name) for name in frame.columns]
-    rows = [
-        [esc(label), *map(value_td, names, found)]
-        for label, found in labelled_rows(frame.head(MOST_CELLS))
+    rows: list[Row] = [
+        [label, *map(format_cell, names, found)]
+        for label, found in label_rows(frame.head(MOST_CELLS))
     ]
-    return table(
-        [esc(frame.index.name or ""), *map(esc, names)], rows, caption=caption
-    ) + note_if_cut(frame)
+    head = [str(frame.index.name or ""), *names]
+    note = note_rest(len(frame), MOST_CELLS, "rows")
+    return Table(rows=rows, head=head, caption=caption, note=note)
 
 
 # The frame, section by section
 
 
-def recipe_section(frame: pd.DataFrame) -> str:
-    """What is constant and what varies, with every seed."""
-    found = {name: distinct(frame, name) for name in (*label_columns(frame), *FIELDS)}
+def show_recipe(frame: pd.DataFrame) -> list[Table]:
+    """Shows what is constant, and what varies."""
+    found = {name: distinct_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
     if len(found["weights"]) > 1:
         del found["weights"]
         found |= {
-            f"weights of {text_of(model)}": every
-            for model, every in weights_of_models(frame).items()
+            f"weights of {format_value(model)}": every
+            for model, every in find_model_weights(frame).items()
         }
     constant = [
-        [esc(name), td(esc(text_of(first)))]
+        [name, format_value(first)]
         for name, (first, *more) in found.items()
         if not more and first is not None
     ]
-    axes = [
-        [esc(name), td(f"{len(every):,}", "number"), values_td(every)]
+    axes: list[Row] = [
+        [name, TableCell(f"{len(every):,}", "number"), format_values(every)]
         for name, every in found.items()
         if len(every) > 1
     ]
-    return (
-        (table([], constant, "facts", "Held constant") if constant else "")
-        + (table(["column", "count", "values"], axes, "facts", "Varies") if axes else "")
-        + f"<h3>All seeds</h3>\n<p>{ranges(found['seed'])}</p>\n"
-    )
+    head = ["column", "count", "values"]
+    return [
+        Table(rows=constant, kind="facts", caption="Held constant"),
+        Table(rows=axes, kind="facts", caption="Varies", head=head),
+    ]
 
 
-def values_td(found: list[Any]) -> str:
-    """Numbers as ranges, texts on a line each."""
+def format_values(found: list[Any]) -> TableCell:
+    """Writes numbers as ranges, texts on a line each."""
     if not any(isinstance(value, str) for value in found):
-        return td(ranges(found))
-    lines = [esc(text_of(value)) for value in found[:MOST_VALUES]]
+        return TableCell(format_ranges(found))
+    lines = [format_value(value) for value in found[:MOST_VALUES]]
     if len(found) > MOST_VALUES:
         lines.append(f"and {len(found) - MOST_VALUES:,} more, in the list of recipes below")
-    return td("".join(f"<span>{line}</span>" for line in lines), "lines")
+    return TableCell(lines=lines, kind="lines")
 
 
-def cells_section(frame: pd.DataFrame) -> str:
-    """A row for each of the first cells, with a small picture."""
-    names = varying(frame)
+def describe_inputs(frame: pd.DataFrame, inputs: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """Tells what the template shows of each input: whole while there is room, then in small."""
+    if root := find_store_root(frame):
+        folder = InputFolder(root / "inputs")  # lends as long as it is there
+        folder.lend(inputs)
+    room, entries = INPUT_BYTES, []
+    for name in list(inputs)[:MOST_INPUTS]:
+        fields = " and ".join(inputs[name])
+        entry = {"name": name, "fields": fields, "alt": f"{fields} {name:.8}…"}
+        entries.append(entry | describe_input(name, room))
+        room -= entries[-1]["taken"]
+    return entries
+
+
+def describe_input(name: str, room: int) -> dict[str, Any]:
+    """Tells of one input, and the bytes that it takes if it is whole; or why there is none."""
+    try:
+        image = read_picture(name)
+    except (ValueError, *UNREADABLE) as problem:  # said without the writer's own folders
+        lost = "not at hand when the report was written"
+        return {
+            "problem": describe_file_problem(problem) if isinstance(problem, OSError) else lost,
+            "taken": 0,
+        }
+    data, size = png_bytes(image), f"{image.width}x{image.height}"
+    if not (whole := len(data) <= room):
+        image.thumbnail((INPUT_THUMBNAIL, INPUT_THUMBNAIL))
+    return {
+        "problem": "",
+        "source": data_uri(data, "PNG") if whole else data_uri(image, quality=80),
+        "width": image.width,
+        "height": image.height,
+        "size": size,
+        "whole": whole,
+        "taken": len(data) if whole else 0,
+    }
+
+
+def show_cells(frame: pd.DataFrame) -> Table:
+    """Shows the first cells, each with a small picture."""
+    names = find_varying(frame)
     probes = [
         name
         for name in frame.columns
-        if name not in (*COLUMNS, *label_columns(frame))
-        or (name in COLUMNS and COLUMNS[name].role == "opinion" and any(values(frame, name)))
+        if name not in (*COLUMNS, *find_label_columns(frame))
+        or (name in COLUMNS and COLUMNS[name].role == "opinion" and any(column_values(frame, name)))
     ]
     columns = [*names, *probes, *(["seconds"] if "seconds" in frame.columns else [])]
-    rows = [
-        [
-            str(n),
-            thumbnail(path, ", ".join(f"{name} {text_of(v)}" for name, v in zip(names, found))),
-            *map(value_td, columns, found),
-            value_td("path", path) if path or not error else value_td("error", error),
-        ]
-        for n, (*found, path, error) in enumerate(
-            tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1
-        )
-    ]
-    note = note_if_cut(
-        frame,
-        "cells",
-        " The list at the end has all recipes; the store has all pictures, under these names.",
-    )
-    return note + table(["", "picture", *map(esc, columns), "file or error"], rows, "cells")
+    rows: list[Row] = []
+    for n, row in enumerate(row_tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1):
+        *found, path, error = row
+        words = ", ".join(f"{name} {format_value(value)}" for name, value in zip(names, found))
+        last = format_cell("path", path) if path or not error else format_cell("error", error)
+        rows.append([str(n), show_picture(path, words), *map(format_cell, columns, found), last])
+    note = note_rest(len(frame), MOST_CELLS, "cells")
+    more = " The list at the end has all recipes; the store has all pictures, under these names."
+    head = ["", "picture", *columns, "file or error"]
+    return Table(rows=rows, head=head, kind="cells", note=note and note + more)
 
 
-def thumbnail(path: str | None, words: str) -> str:
-    """A table's cell with the picture, at most 128 pixels wide and high; small pictures keep every pixel."""
+def show_picture(path: str | None, words: str) -> TableCell:
+    """Shows the picture, at most 128 pixels wide and high; small pictures keep every pixel."""
     if path is None:
-        return td("no picture", "note")
+        return TableCell("no picture", "note")
     try:
-        with Image.open(path) as image:
-            small = max(image.size) <= THUMBNAIL
-            image = image.convert("RGB")
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
     except UNREADABLE as problem:
-        return td(file_problem(problem), "note")
+        return TableCell(describe_file_problem(problem), "note")
+    small = max(image.size) <= THUMBNAIL
     image.thumbnail((THUMBNAIL, THUMBNAIL))
-    source = (
-        data_uri(image, "WEBP", lossless=True) if small else data_uri(image, "WEBP", quality=80)
-    )
-    return td(f'<img{" class=small" * small} src="{source}" alt="{esc(words or "picture")}">')
+    source = data_uri(image, **({"lossless": True} if small else {"quality": 80}))
+    return TableCell(words or "picture", picture=source, small=small)
 
 
-def failures_section(frame: pd.DataFrame) -> str:
-    failed = frame[
-        [p is None and e is not None for p, e in zip(values(frame, "path"), values(frame, "error"))]
+def show_failures(frame: pd.DataFrame) -> Table:
+    """Shows the first of the cells that failed, each with its error."""
+    failed = frame[frame["path"].isna() & frame["error"].notna()]
+    names = [*find_varying(frame), "error"]
+    rows: list[Row] = [
+        [str(n), *map(format_cell, names, found)]
+        for n, found in enumerate(row_tuples(failed.head(MOST_CELLS), names), 1)
     ]
-    if failed.empty:
-        return "<p>None.</p>\n"
-    names = [*varying(frame), "error"]
-    rows = [
-        [str(n), *map(value_td, names, found)]
-        for n, found in enumerate(tuples(failed.head(MOST_CELLS), names), 1)
-    ]
-    return table(["", *map(esc, names)], rows) + note_if_cut(failed)
+    note = note_rest(len(failed), MOST_CELLS, "rows")
+    return Table(rows=rows, head=["", *names], note=note)
 
 
-def machine_section(frame: pd.DataFrame) -> str:
-    """Versions and machine; where they vary, how many images each made."""
-    made = frame[[path is not None for path in values(frame, "path")]]
+def show_machine(frame: pd.DataFrame) -> Table:
+    """Shows versions and machine; where they vary, how many images each made."""
+    made = select_made(frame)
     rows = []
     for name in MACHINE:
-        found = Counter(v for v in values(made, name) if v is not None).most_common()
+        found = Counter(v for v in column_values(made, name) if v is not None).most_common()
         texts = [
-            text_of(v) + (f" ({counted(n, 'image')})" if len(found) > 1 else "") for v, n in found
+            format_value(v) + (f" ({count_noun(n, 'image')})" if len(found) > 1 else "")
+            for v, n in found
         ]
         if texts:
-            rows.append(
-                [
-                    name.removesuffix("_version").replace("_", " "),
-                    td(esc(hide_home(", ".join(texts)))),
-                ]
-            )
-    times = sorted(str(v) for v in values(made, "created") if v is not None)
+            what = name.removesuffix("_version").replace("_", " ")
+            rows.append([what, hide_home(", ".join(texts))])
+    times = sorted(str(v) for v in column_values(made, "created") if v is not None)
     if times:
-        rows.append(["rendered", td(esc(" to ".join(dict.fromkeys([times[0], times[-1]]))))])
-    return table([], rows, "facts") if rows else "<p>Nothing was recorded.</p>\n"
-
-
-def again_section(frame: pd.DataFrame, title: str, filename: str) -> str:
-    listing = json.dumps(recipes(frame), separators=(",", ":"))
-    where = (
-        "Run from the same working folder, it finds"
-        if store_near(frame)
-        else "Give Store the folder of"
-    )
-    return (
-        f"<p>This makes the same requests and runs them. {where} the finished pictures: they are"
-        " not made again.</p>\n"
-        f'<pre id="code" tabindex="0"><code>{esc(program(frame, title, filename))}</code></pre>\n'
-        f"<details><summary>All {counted(len(frame), 'recipe')} as JSON</summary>\n"
-        "<p>Each row is <code>Request(**shared, **dict(zip(varying, row)))</code>.</p>\n"
-        f'<pre id="recipes" tabindex="0">{esc(listing)}</pre></details>\n'
-    )
+        rows.append(["rendered", " to ".join(dict.fromkeys([times[0], times[-1]]))])
+    return Table(rows=rows, kind="facts")

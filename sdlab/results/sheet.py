@@ -1,4 +1,4 @@
-"""How a page of cells is laid out and drawn: text is measured first, so that everything has the room it needs."""
+"""A page of cells, laid out and drawn: text is measured first, so that all has its room."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import RendererAgg
@@ -16,23 +17,17 @@ from matplotlib.font_manager import FontProperties, fontManager, get_font
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from .frame import file_problem
+from .frame import UNREADABLE, describe_file_problem
 
-# All lengths are pixels of a screen at 100 dpi; a figure saved or shown at 200 dpi has twice as
-# many.
+# Lengths are pixels of a screen at 100 dpi; a figure saved or shown at 200 dpi has twice as many.
 DPI, MARGIN, GAP = 100, 14, 8
 WIDTH, HEIGHT, LEAST_WIDTH = 980, 1200, 400  # what a page aims at, and the room that a title needs
 LEAST_CELL, MOST_CELL, REASON_CELL = 64, 256, 96  # REASON_CELL: room to say why there is no picture
-LABEL_WIDTHS, CAPTION_HEIGHT = (
-    (150, 210, 270, 340),
-    90,
-)  # for row labels; for what stands above or below a picture
+LABEL_WIDTHS = (150, 210, 270, 340)  # for row labels
+CAPTION_HEIGHT = 90  # for what stands above or below a picture
 TITLE, LABEL, SMALL, LINE = 15, 13, 11, 1.32  # text sizes, and the distance of lines in sizes
-MOST_PIXELS, MOST_LENGTH, SHARP_PIXELS = (
-    25e6,
-    30_000,
-    2.5e6,
-)  # larger figures are refused; not shown at 200 dpi
+MOST_PIXELS, MOST_LENGTH = 25e6, 30_000  # larger figures are refused
+SHARP_PIXELS = 2.5e6  # larger ones are not shown at 200 dpi
 INK, QUIET, EDGE, VOID, HATCH = "#1f2328", "#656d76", "#afb8c1", "#f3f4f6", "#d8dee4"
 OTHER_FONTS = (
     "Noto Sans",
@@ -42,16 +37,10 @@ OTHER_FONTS = (
     "Microsoft YaHei",
     "Arial Unicode MS",
 )
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    Image.DecompressionBombError,
-)  # what Pillow raises for torn files
 
 
 @dataclass(frozen=True)
-class Cell:
+class SheetCell:
     """A picture, or the error that kept it from being made, or neither if nobody tried."""
 
     path: str | None
@@ -61,9 +50,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Cells in rows of one length; None where the frame has no image. The labels are empty where there are none."""
+    """Cells in rows of one length, None where the frame has no image; labels may be left out."""
 
-    cells: list[list[Cell | None]]
+    cells: list[list[SheetCell | None]]
     row_labels: list[str] = field(default_factory=list)
     col_labels: list[str] = field(default_factory=list)
     row_name: str = ""
@@ -71,7 +60,7 @@ class Grid:
 
 
 class GridFigure(Figure):
-    """A matplotlib figure that shows itself in a notebook without pyplot, and belongs to no global list."""
+    """A matplotlib figure that shows itself in a notebook, without pyplot and its global list."""
 
     page = pages = 1  # which part of the grid this is, and how many there are
 
@@ -82,14 +71,14 @@ class GridFigure(Figure):
         self.savefig(out, format="png", dpi=DPI * sharp)
         return out.getvalue(), {"width": width, "height": height}
 
-    def get_tightbbox(self, renderer=None, bbox_extra_artists=None):
+    def get_tightbbox(self, *given: Any, **options: Any) -> Any:
         return self.bbox_inches  # "tight" would shift the pictures by parts of a pixel
 
 
 class Sheet:
     """A page while it is laid out and drawn."""
 
-    shown: dict[Cell, tuple[int, int]]  # (width, height) of each picture on the page
+    shown: dict[SheetCell, tuple[int, int]]  # (width, height) of each picture on the page
     box: int  # the width of the widest picture, and the size of a cell that has none
     pitch: int  # the width of a column: its pictures and texts fit in
 
@@ -98,164 +87,148 @@ class Sheet:
         self.choose_scale(cell_size)
         self.choose_pitch()
         self.left = MARGIN + (math.ceil(self.label_width) + 2 * GAP if grid.row_labels else 0)
-        self.middles = [
-            self.left + j * (self.pitch + GAP) + self.pitch / 2 for j in range(len(grid.cells[0]))
-        ]  # of columns
+        self.middles = [  # of columns
+            self.left + self.pitch / 2 + j * (self.pitch + GAP) for j in range(len(grid.cells[0]))
+        ]
         self.width = max(self.middles[-1] + self.pitch / 2 + MARGIN, LEAST_WIDTH)
 
     def choose_scale(self, cell_size: int | None) -> None:
-        """The widest pictures beside which the row labels find room."""
-        on_one_line = max(
-            text_width(drawable(text), LABEL)
-            for text in [*self.grid.row_labels, self.grid.row_name]
-        )
-        sizes = {cell: size for cell in self.cells if (size := picture_size(cell.path))}
+        """Chooses the widest pictures beside which the row labels find room."""
+        texts = [escape_text(text) for text in (*self.grid.row_labels, self.grid.row_name)]
+        on_one_line = max(measure_width(text, LABEL) for text in texts)
+        sizes = {cell: size for cell in self.cells if cell.path and (size := read_size(cell.path))}
         high = max(HEIGHT // len(self.grid.cells), 2 * LEAST_CELL)
         for room in LABEL_WIDTHS:
             self.label_width = min(on_one_line, room)
             wide = (WIDTH - self.label_width) // len(self.grid.cells[0]) - GAP
             cell = cell_size or int(min(max(min(wide, high), LEAST_CELL), MOST_CELL))
-            self.shown = scaled(sizes, cell)
+            self.shown = choose_sizes(sizes, cell)
             empty = [min(cell, REASON_CELL)] * any(c not in self.shown for c in self.cells)
             self.box = max([w for w, _ in self.shown.values()] + empty, default=cell)
-            if text_height(self.grid.row_labels, LABEL, self.label_width) <= self.box:
+            if measure_height(self.grid.row_labels, LABEL, self.label_width) <= self.box:
                 break
 
     def choose_pitch(self) -> None:
-        """As narrow as the pictures and the longest word allow, wider if the texts would become tall."""
+        """Chooses columns as narrow as pictures and words allow, wider if texts become tall."""
         texts = self.grid.col_labels + [cell.caption for cell in self.cells]
-        longest = max(
-            (text_width(word.rstrip(), LABEL) for text in texts for word in pieces(drawable(text))),
-            default=0,
-        )
+        words = [word for text in texts for word in split_word(escape_text(text))]
+        longest = max((measure_width(word.rstrip(), LABEL) for word in words), default=0)
         least = max(self.box, min(longest, 150))
         for room in (least, min(1.5 * least, 240), max(240, least)):
             self.pitch = math.ceil(room)
-            if text_height(texts, LABEL, room) <= CAPTION_HEIGHT:
+            if measure_height(texts, LABEL, room) <= CAPTION_HEIGHT:
                 break
 
-    def drawn(self, title: str, subtitle: str, note: str) -> GridFigure:
-        """The cells under a title and two smaller lines, each left out if it is empty."""
-        self.figure = GridFigure((self.width / DPI, 1), DPI, facecolor="white", layout="none")
+    def draw(self, title: str, subtitle: str, note: str) -> GridFigure:
+        """Draws the cells under a title and two smaller lines, each left out if it is empty."""
+        self.figure = GridFigure((self.width / DPI, 1), DPI, facecolor="white")
+        self.figure.set_layout_engine("none")
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, self.width))
         self.axes.set_axis_off()
         y = self.draw_labels(self.draw_title(title, subtitle, note))
-        heights = [self.row_height(i) for i in range(len(self.grid.cells))]
+        heights = [self.find_row_height(i) for i in range(len(self.grid.cells))]
         self.set_height(y + sum(heights) + (len(heights) - 1) * GAP + MARGIN)
         for i, height in enumerate(heights):
             self.draw_row(i, y)
             y += height + GAP
         return self.figure
 
-    def set_height(self, height: int) -> None:
+    def set_height(self, height: float) -> None:
+        """Sets the page's height, once it is known."""
         if self.width * height > MOST_PIXELS or max(self.width, height) > MOST_LENGTH:
             raise ValueError(
-                f"a page of {self.width:.0f} x {height} pixels is too large to draw; "
-                "take a smaller cell_size, max_rows or max_cols"
+                f"a page of {self.width:.0f} x {height:.0f} pixels is too large to draw; take a"
+                " smaller cell_size, max_rows or max_cols"
             )
         self.figure.set_size_inches(self.width / DPI, height / DPI)
         self.axes.set_ylim(height, 0)  # downwards
 
     def draw_title(self, title: str, subtitle: str, note: str) -> float:
-        """Returns where the labels may begin."""
-        y = MARGIN
+        """Draws what stands above the grid, and returns where the labels may begin."""
+        y: float = MARGIN
         for text, size, color in (
             (title, TITLE, INK),
             (subtitle, SMALL, QUIET),
             (note, SMALL, QUIET),
         ):
             if text:
-                y = (
-                    self.write(
-                        MARGIN,
-                        y,
-                        wrapped(text, size, self.width - 2 * MARGIN),
-                        size=size,
-                        color=color,
-                    )
-                    + 4
-                )
+                lines = wrap_text(text, size, self.width - 2 * MARGIN)
+                y = self.write(MARGIN, y, lines, size=size, color=color) + 4
         return y + 6 if title or subtitle or note else y
 
     def draw_labels(self, y: float) -> int:
-        """The columns' labels, all ending at one height, and the names of both axes; returns where the pictures begin."""
+        """Draws the columns' labels, all ending at one height, and the names of both axes.
+
+        Returns where the pictures begin.
+        """
         if self.grid.col_name:
-            names = wrapped(self.grid.col_name, SMALL, self.width - self.left - MARGIN)
+            names = wrap_text(self.grid.col_name, SMALL, self.width - self.left - MARGIN)
             y = self.write(self.left, y, names, size=SMALL, color=QUIET) + 3
-        names = wrapped(self.grid.row_name, SMALL, self.label_width) if self.grid.row_name else ()
-        height = max(
-            text_height(self.grid.col_labels, LABEL, self.pitch), len(names) * SMALL * LINE
-        )
-        self.write(MARGIN, y + height - len(names) * SMALL * LINE, names, size=SMALL, color=QUIET)
+        names = wrap_text(self.grid.row_name, SMALL, self.label_width) if self.grid.row_name else ()
+        own = len(names) * SMALL * LINE
+        height = max(measure_height(self.grid.col_labels, LABEL, self.pitch), own)
+        self.write(MARGIN, y + height - own, names, size=SMALL, color=QUIET)
         for middle, text in zip(self.middles, self.grid.col_labels):
-            lines = wrapped(text, LABEL, self.pitch)
+            lines = wrap_text(text, LABEL, self.pitch)
             self.write(middle, y + height - len(lines) * LABEL * LINE, lines, align="center")
         return math.ceil(y + height + 5 if height else y)
 
-    def picture_height(self, i: int) -> int:
-        """Of the tallest in a row."""
-        return max(
-            (self.shown.get(cell, (0, self.box))[1] for cell in self.grid.cells[i] if cell),
-            default=self.box,
-        )
+    def find_picture_height(self, i: int) -> int:
+        """Finds the height of the tallest picture in a row."""
+        sizes = (self.shown.get(cell, (0, self.box)) for cell in self.grid.cells[i] if cell)
+        return max((height for _, height in sizes), default=self.box)
 
-    def row_height(self, i: int) -> int:
-        captions = text_height(
-            [cell.caption for cell in self.grid.cells[i] if cell], LABEL, self.pitch
-        )
-        beside = text_height(self.grid.row_labels[i : i + 1], LABEL, self.label_width)
-        return math.ceil(max(self.picture_height(i) + (captions + 10 if captions else 0), beside))
+    def find_row_height(self, i: int) -> int:
+        """Finds the height of a row with its captions, or of its label if that is taller."""
+        captions = [cell.caption for cell in self.grid.cells[i] if cell]
+        below = measure_height(captions, LABEL, self.pitch)
+        beside = measure_height(self.grid.row_labels[i : i + 1], LABEL, self.label_width)
+        return math.ceil(max(self.find_picture_height(i) + (below + 10 if below else 0), beside))
 
     def draw_row(self, i: int, y: float) -> None:
-        height = self.picture_height(i)
+        """Draws a row's label, and its cells with their captions; a dot stands for no cell."""
+        height = self.find_picture_height(i)
         for text in self.grid.row_labels[i : i + 1]:
-            lines = wrapped(text, LABEL, self.label_width)
+            lines = wrap_text(text, LABEL, self.label_width)
             self.write(MARGIN, y + max(0, (height - len(lines) * LABEL * LINE) / 2), lines)
         for middle, cell in zip(self.middles, self.grid.cells[i]):
             if cell:
                 bottom = self.draw_cell(cell, middle, y, height)
-                self.write(
-                    middle, bottom + 4, wrapped(cell.caption, LABEL, self.pitch), align="center"
-                )
+                caption = wrap_text(cell.caption, LABEL, self.pitch)
+                self.write(middle, bottom + 4, caption, align="center")
             elif self.grid.row_labels or self.grid.col_labels:
                 self.write(middle, y + height / 2 - 16, ["·"], size=24, color=QUIET, align="center")
 
-    def draw_cell(self, cell: Cell, middle: float, y: float, height: int) -> float:
-        """The picture, or a hatched box that says why there is none; returns where it ends."""
+    def draw_cell(self, cell: SheetCell, middle: float, top: float, height: int) -> float:
+        """Draws the picture, or why there is none in a hatched box; returns where it ends."""
         w, h = self.shown.get(cell, (self.box, height))
-        x, y = round(middle - w / 2), round(y if cell.caption else y + (height - h) / 2)
-        pixels, reason = pixels_of(cell, w, h)
+        x, y = round(middle - w / 2), round(top if cell.caption else top + (height - h) / 2)
+        pixels, reason = read_pixels(cell, w, h)
         if pixels is None:
-            self.axes.add_patch(
-                Rectangle((x, y), w, h, facecolor=VOID, edgecolor=HATCH, hatch="///", linewidth=0)
-            )
+            self.axes.add_patch(Rectangle((x, y), w, h, fc=VOID, ec=HATCH, hatch="///", lw=0))
             self.draw_reason(reason, x + w / 2, y, w, h)
         else:
-            enlarged = w % pixels.shape[1] == 0  # by a whole number
             self.axes.imshow(
                 pixels,
                 extent=(x, x + w, y + h, y),
                 aspect="auto",
                 origin="upper",
-                interpolation="nearest" if enlarged else "antialiased",
+                interpolation="antialiased" if w % pixels.shape[1] else "nearest",
             )
         self.axes.add_patch(
-            Rectangle(
-                (x - 0.5, y - 0.5), w + 1, h + 1, fill=False, edgecolor=EDGE, linewidth=72 / DPI
-            )
+            Rectangle((x - 0.5, y - 0.5), w + 1, h + 1, fill=False, ec=EDGE, lw=72 / DPI)
         )
         return y + h
 
     def draw_reason(self, reason: str, middle: float, y: float, w: float, h: float) -> None:
-        lines, most = wrapped(reason, SMALL, w - 14), max(1, int((h - 8) / (SMALL * LINE)))
+        """Draws why there is no picture, as much of it as the box holds."""
+        lines, most = wrap_text(reason, SMALL, w - 14), max(1, int((h - 8) / (SMALL * LINE)))
         if len(lines) > most:  # the whole text stands in the frame
             lines = (*lines[: most - 1], lines[most - 1][:-1] + "…")
-        tall, wide = len(lines) * SMALL * LINE, max(text_width(line, SMALL) for line in lines)
+        tall, wide = len(lines) * SMALL * LINE, max(measure_width(line, SMALL) for line in lines)
         top = y + (h - tall) / 2
         self.axes.add_patch(
-            Rectangle(
-                (middle - wide / 2 - 4, top - 2), wide + 8, tall + 4, facecolor=VOID, linewidth=0
-            )
+            Rectangle((middle - wide / 2 - 4, top - 2), wide + 8, tall + 4, fc=VOID, lw=0)
         )
         self.write(middle, top, lines, size=SMALL, align="center")
 
@@ -269,7 +242,7 @@ class Sheet:
         color: str = INK,
         align: str = "left",
     ) -> float:
-        """Lines from y downwards, as they are: a $ is a dollar. Returns where they end."""
+        """Writes lines from y downwards, as they are: a $ is a dollar. Returns where they end."""
         for line in lines:
             self.axes.text(
                 x,
@@ -278,7 +251,7 @@ class Sheet:
                 color=color,
                 ha=align,
                 va="center_baseline",
-                fontproperties=font(size),
+                fontproperties=make_font(size),
                 parse_math=False,
                 usetex=False,
             )
@@ -289,39 +262,47 @@ class Sheet:
 # Pictures
 
 
-def picture_size(path: str | None) -> tuple[int, int] | None:
-    """(width, height), or None if there is no picture to read."""
+def read_size(path: str) -> tuple[int, int] | None:
+    """Reads (width, height) from a file's head; None if there is no picture to read."""
     try:
-        with Image.open(path) as image:  # reads the header only
+        with Image.open(path) as image:
             return image.size
-    except (AttributeError, *UNREADABLE):  # AttributeError: there is no path
+    except UNREADABLE:
         return None
 
 
-def scaled(sizes: dict[Cell, tuple[int, int]], cell_size: int) -> dict[Cell, tuple[int, int]]:
-    """The sizes on the page: one scale for all, but a picture's own where it would fill less than half a cell."""
-    filling = lambda longest: (
-        cell_size // longest if longest <= cell_size else cell_size / longest
-    )  # whole if it enlarges
-    common = filling(max((max(size) for size in sizes.values()), default=1))
+def choose_sizes(
+    sizes: dict[SheetCell, tuple[int, int]], cell_size: int
+) -> dict[SheetCell, tuple[int, int]]:
+    """Chooses the sizes on the page: one scale for all, whole if it enlarges.
+
+    A picture that would fill less than half a cell has a scale of its own.
+    """
+
+    def fill(longest: int) -> float:
+        return cell_size // longest if longest <= cell_size else cell_size / longest
+
+    common = fill(max((max(size) for size in sizes.values()), default=1))
     shown = {}
     for cell, size in sizes.items():
-        scale = common if max(size) * common * 2 >= cell_size else filling(max(size))
-        shown[cell] = tuple(max(1, round(side * scale)) for side in size)
+        scale = common if max(size) * common * 2 >= cell_size else fill(max(size))
+        shown[cell] = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     return shown
 
 
-def pixels_of(cell: Cell, width: int, height: int) -> tuple[np.ndarray | None, str]:
-    """(the pixels, reduced to twice the shown size if there are more, "") or (None, why there are none)"""
+def read_pixels(cell: SheetCell, width: int, height: int) -> tuple[np.ndarray | None, str]:
+    """Reads (pixels, "") or (None, why there are none).
+
+    More than twice as many pixels as are shown are reduced to that.
+    """
     if not cell.path:
         return None, cell.error or "not rendered"
     try:
-        with Image.open(cell.path) as image:
-            image = image.convert(
-                "RGBA" if "A" in image.getbands() or "transparency" in image.info else "RGB"
-            )
+        with Image.open(cell.path) as file:
+            clear = "A" in file.getbands() or "transparency" in file.info
+            image = file.convert("RGBA" if clear else "RGB")
     except UNREADABLE as problem:
-        return None, file_problem(problem)
+        return None, describe_file_problem(problem)
     if image.width > 2 * width:
         image = image.resize((2 * width, 2 * height), Image.Resampling.LANCZOS)
     return np.asarray(image), ""  # (H, W, 3 or 4)
@@ -333,23 +314,26 @@ FAMILIES = ["DejaVu Sans", *(name for name in OTHER_FONTS if name in fontManager
 RENDERER = RendererAgg(8, 8, DPI)  # it only measures
 
 
-def text_width(text: str, size: float) -> float:
-    return RENDERER.get_text_width_height_descent(text, font(size), False)[0] * 1.02
+def measure_width(text: str, size: float) -> float:
+    """Measures how wide a line is."""
+    return RENDERER.get_text_width_height_descent(text, make_font(size), False)[0] * 1.02
 
 
-def text_height(texts: Iterable[str], size: float, room: float) -> float:
-    """Of the tallest of these texts, wrapped."""
-    return max((len(wrapped(text, size, room)) for text in texts if text), default=0) * size * LINE
+def measure_height(texts: Iterable[str], size: float, room: float) -> float:
+    """Measures how high the tallest of these texts is, wrapped."""
+    return (
+        max((len(wrap_text(text, size, room)) for text in texts if text), default=0) * size * LINE
+    )
 
 
 @functools.lru_cache(4096)  # measured for the layout, then again for the drawing
-def wrapped(text: str, size: float, room: float) -> tuple[str, ...]:
-    """The text in lines that fit the room, broken between words, else in names, else anywhere; nothing is lost."""
+def wrap_text(text: str, size: float, room: float) -> tuple[str, ...]:
+    """Breaks a text into lines that fit: between words, else in names, else anywhere."""
     lines = []
     for paragraph in text.splitlines() or [""]:
         line = ""
-        for part in parts_that_fit(drawable(paragraph), size, room):
-            if line and text_width(line + part.rstrip(), size) > room:
+        for part in split_to_fit(escape_text(paragraph), size, room):
+            if line and measure_width(line + part.rstrip(), size) > room:
                 lines.append(line.rstrip())
                 line = ""
             line += part
@@ -357,36 +341,37 @@ def wrapped(text: str, size: float, room: float) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def parts_that_fit(text: str, size: float, room: float) -> Iterator[str]:
-    """Words; where one is too long for a line its pieces; where one of these is too long, what fits of it."""
+def split_to_fit(text: str, size: float, room: float) -> Iterator[str]:
+    """Splits a text into words; words that are too long for a line into pieces, these anywhere."""
     for word in re.findall(r"\s*\S+\s*", text):
-        for part in [word] if text_width(word.rstrip(), size) <= room else pieces(word):
-            while len(part) > 1 and text_width(part.rstrip(), size) > room:
+        for part in [word] if measure_width(word.rstrip(), size) <= room else split_word(word):
+            while len(part) > 1 and measure_width(part.rstrip(), size) > room:
                 fits = next(
-                    n for n in range(1, len(part)) if text_width(part[: n + 1], size) > room
+                    n for n in range(1, len(part)) if measure_width(part[: n + 1], size) > room
                 )
                 yield part[:fits]
                 part = part[fits:]
             yield part
 
 
-def pieces(text: str) -> list[str]:
-    """Where a line may break if it must: after blanks, _ / - and before an inner capital."""
+def split_word(text: str) -> list[str]:
+    """Splits where a line may break if it must: after blanks, _ / - and before an inner capital."""
     return [p for p in re.split(r"(?<=[\s_/\-])(?=[^\s_/\-])|(?<=[a-z])(?=[A-Z])", text) if p]
 
 
-def drawable(text: str) -> str:
-    """The text on one line, with \\u escapes for what no font can show, so that nothing is lost."""
+def escape_text(text: str) -> str:
+    """Brings a text onto one line, with \\u escapes for what no font can show."""
     text = text.replace("\n", " ").expandtabs(4)
-    return "".join(c if c in glyphs() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c if c in list_glyphs() else c.encode("unicode_escape").decode() for c in text)
 
 
 @functools.cache
-def glyphs() -> frozenset[str]:
-    """The characters that some font at hand can show."""
+def list_glyphs() -> frozenset[str]:
+    """Lists the characters that some font at hand can show."""
     paths = [fontManager.findfont(FontProperties(family=name)) for name in FAMILIES]
     return frozenset(chr(code) for path in paths for code in get_font(path).get_charmap())
 
 
-def font(size: float) -> FontProperties:
+def make_font(size: float) -> FontProperties:
+    """Makes the font of a text, `size` pixels high."""
     return FontProperties(family=FAMILIES, size=size * 72 / DPI)

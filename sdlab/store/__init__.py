@@ -1,1 +1,1 @@
-"""Pictures that carry their recipes, the index over them, their inputs, and what people said of them."""
+"""Pictures that carry their recipes, the index over them, their inputs, and opinions of them."""

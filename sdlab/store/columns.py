@@ -33,7 +33,7 @@ class Column:
     decides_bits: bool = False
 
 
-def machine(dtype: str = "string", *, decides_bits: bool = True) -> Column:
+def declare_machine(dtype: str = "string", *, decides_bits: bool = True) -> Column:
     """Declares a machine fact."""
     return Column(dtype, "machine", decides_bits=decides_bits)
 
@@ -41,22 +41,22 @@ def machine(dtype: str = "string", *, decides_bits: bool = True) -> Column:
 FACTS = {
     "task": Column("string", "fact"),
     "seconds": Column("Float64", "fact", tells=False),
-    "device": machine(),
-    "dtype": machine(),
-    "memory": machine(),
-    "threads": machine("Int64"),
-    "batch_size": machine("Int64"),
-    "memory_format": machine(),
+    "device": declare_machine(),
+    "dtype": declare_machine(),
+    "memory": declare_machine(),
+    "threads": declare_machine("Int64"),
+    "batch_size": declare_machine("Int64"),
+    "memory_format": declare_machine(),
     "rerun": Column("string", "fact", tells=False),
     "nsfw": Column("boolean", "fact"),
     "created": Column("string", "fact", tells=False),
     "pixels": Column("string", "identity", tells=False),
-    "sdlab_version": machine(decides_bits=False),
-    "torch_version": machine(),
-    "diffusers_version": machine(),
-    "transformers_version": machine(),
-    "python_version": machine(decides_bits=False),
-    "machine": machine(),
+    "sdlab_version": declare_machine(decides_bits=False),
+    "torch_version": declare_machine(),
+    "diffusers_version": declare_machine(),
+    "transformers_version": declare_machine(),
+    "python_version": declare_machine(decides_bits=False),
+    "machine": declare_machine(),
 }
 COLUMNS = {  # in the order of the frame
     "key": Column("string", "identity", tells=False),

@@ -36,15 +36,15 @@ def write_whole(path: Path, data: bytes) -> None:
 def flush_names(folder: Path) -> None:
     """Brings the names in a folder to the disk, where the system knows how."""
     with contextlib.suppress(OSError, AttributeError):
-        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            os.fsync(opened)
+            os.fsync(descriptor)
         finally:
-            os.close(opened)
+            os.close(descriptor)
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether this is the temporary file of a writer that has ended, or has not touched it for an hour."""
+    """Tells a temporary file whose writer has ended, or has not touched it for an hour."""
     match = PARTIAL.fullmatch(path.name)
     if not match:
         return False
@@ -61,7 +61,7 @@ def is_leftover(path: Path) -> bool:
 
 
 def ends_with(path: str, end: bytes, size: int) -> bool:
-    """Whether the file is there, has just that many bytes, and these last."""
+    """Tells whether the file is there and has just that many bytes, these last."""
     try:
         with open(path, "rb", buffering=0) as file:
             file.seek(max(size - len(end), 0))

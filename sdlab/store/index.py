@@ -1,4 +1,4 @@
-"""The pictures' rows in SQLite: a cache over the pictures, which can be deleted at any time and is made anew from them."""
+"""The pictures' rows in SQLite: a cache, made anew from the pictures where it is deleted."""
 
 from __future__ import annotations
 
@@ -15,35 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from ..recipe.request import SPECS
 from .columns import COLUMNS, FACTS
-from .png import printable
+from .png import replace_unprintable
 
 if TYPE_CHECKING:
     from pandas.api.extensions import ExtensionArray
 
-KINDS = {
+KINDS: dict[str, Any] = {  # pandas' types
     "key": "string",
     "bytes": "Int64",
     "redecoded": "boolean",
     **{name: COLUMNS[name].dtype for name in (*SPECS, *FACTS)},
 }
 
-OWN = (
-    "key",
-    "bytes",
-    "created",
-    "prompt",
-    "seed",
-    "guidance_scale",
-    "num_inference_steps",
-    "height",
-    "width",
-    "weights",
-    "seconds",
-    "pixels",
-)  # what differs from picture to picture, or is asked for in SQL
-SHARED = tuple(
-    name for name in KINDS if name not in OWN
-)  # one JSON list: few differ, and a column costs 10 ms to read
+OWN = (  # what differs from picture to picture, or is asked for in SQL
+    *("key", "bytes", "created", "prompt", "seed", "guidance_scale", "num_inference_steps"),
+    *("height", "width", "weights", "seconds", "pixels"),
+)
+SHARED = tuple(name for name in KINDS if name not in OWN)  # one JSON list: a column costs 10 ms
 
 SQL = {"string": "TEXT", "Int64": "INTEGER", "Float64": "REAL"}
 SCHEMA = (
@@ -53,19 +41,15 @@ SCHEMA = (
     ),
     "CREATE INDEX by_cost ON pictures (weights, height, width, num_inference_steps, created)",
 )
-VERSION = (
-    zlib.crc32(repr((SCHEMA, SHARED)).encode()) >> 1
-)  # an index with other columns is made anew
+VERSION = zlib.crc32(repr((SCHEMA, SHARED)).encode()) >> 1  # of other columns: made anew
 APPLICATION = 0x5D1AB
 INSERT = f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(OWN))}, ?)"
-STRENGTH = (  # the share of the steps that was computed
-    f"coalesce(json_extract(shared, '$[{SHARED.index('strength')}]'), 1)"
-)
+STRENGTH = f"coalesce(json_extract(shared, '$[{SHARED.index('strength')}]'), 1)"  # share of steps
 REDECODED = f"json_extract(shared, '$[{SHARED.index('redecoded')}]')"  # those took no denoising
 LATEST = (
-    "SELECT avg({}) FROM (SELECT * FROM pictures WHERE weights = ? AND height = ? AND width = ?"
-    f" AND seconds IS NOT NULL AND NOT {REDECODED} AND num_inference_steps {{}} ? ORDER BY created"
-    " DESC LIMIT 64)"
+    f"SELECT avg(seconds / {STRENGTH} / {{}}) FROM (SELECT * FROM pictures WHERE weights = ?"
+    f" AND height = ? AND width = ? AND seconds IS NOT NULL AND NOT {REDECODED}"
+    " AND num_inference_steps {} ? ORDER BY created DESC LIMIT 64)"
 )
 DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR}
 
@@ -84,31 +68,32 @@ class Index:
 
     def __init__(self, file: Path, refill: Callable[[], Any]) -> None:
         self.file, self.images, self.refill = file, file.with_name("images"), refill
-        self.db, self.stamp, self.in_memory, self.failures = None, None, True, 0
+        self.db: Any = None  # the connection, while it serves
+        self.stamp: tuple = ()
+        self.in_memory, self.failures = True, 0
         self.lock = threading.RLock()
 
     def __len__(self) -> int:
         return self._ask("SELECT count(*) FROM pictures")[0][0]
 
     def keys(self) -> set[str]:
+        """Lists the keys of all rows."""
         return {key for (key,) in self._ask("SELECT key FROM pictures")}
 
     def sizes(self, keys: Sequence[str]) -> dict[str, int]:
-        """Those of the keys that are known, with their pictures' sizes in bytes."""
+        """Lists those of the keys that are known, with their pictures' sizes in bytes."""
         known = dict(self._select("key, bytes", keys))
         return {key: known[key] for key in keys if key in known}
 
     def rows(self, keys: Sequence[str] | None = None) -> list[tuple]:
-        """All rows in order of creation, or those of the keys, with nothing but the key where it is unknown."""
-        if keys is None:
-            return sorted(
-                self._ask("SELECT * FROM pictures"), key=creation
-            )  # quicker than ORDER BY: nearly in order
+        """Lists all rows in order of creation, or those of the keys: None for the unknown."""
+        if keys is None:  # sorted here, as they nearly are, and ORDER BY is slower
+            return sorted(self._ask("SELECT * FROM pictures"), key=read_creation)
         known = {row[0]: row for row in self._select("*", keys)}
         return [known.get(key) or (key, *[None] * len(OWN)) for key in keys]
 
     def _select(self, columns: str, keys: Sequence[str]) -> list[tuple]:
-        """The columns of at least those of the keys that are known."""
+        """Reads the columns of at least those of the keys that are known."""
         if len(keys) > len(self) / 3:  # then all are read sooner than these one by one
             return self._ask(f"SELECT {columns} FROM pictures")
         return self._ask(
@@ -119,31 +104,29 @@ class Index:
     def seconds(
         self, *, weights: str, num_inference_steps: int, height: int, width: int
     ) -> float | None:
-        """The mean time, at full strength, of the last 64 such pictures, or by the step of others; None if there are none."""
-        values = weights, height, width, num_inference_steps
-        same = self._ask(LATEST.format(f"seconds / {STRENGTH}", "="), *values)[0][0]
-        if same is not None:
-            return same
-        step = self._ask(
-            LATEST.format(f"seconds / {STRENGTH} / num_inference_steps", "<>"), *values
-        )[0][0]
-        return None if step is None else step * num_inference_steps
+        """Computes the mean time, at full strength, of the last 64 such pictures.
 
-    def put(self, rows: Iterable[tuple]) -> None:
-        rows = sorted(rows, key=creation)
-        if rows:
+        If there are none, of the last with other numbers of steps, by the step; else None.
+        """
+        like = weights, height, width, num_inference_steps
+        for share, same, steps in ("1", "=", 1), ("num_inference_steps", "<>", num_inference_steps):
+            ((mean,),) = self._ask(LATEST.format(share, same), *like)
+            if mean is not None:
+                return mean * steps
+        return None
+
+    def update(self, rows: Iterable[tuple], gone: Iterable[str] = ()) -> None:
+        """Writes rows in place of those of the same keys, and forgets those of other keys."""
+        if rows := sorted(rows, key=read_creation):
             self._safely(lambda db: db.executemany(INSERT, rows))
-
-    def drop(self, keys: Iterable[str]) -> None:
-        keys = [(key,) for key in keys]
-        if keys:
+        if keys := [(key,) for key in gone]:
             self._safely(lambda db: db.executemany("DELETE FROM pictures WHERE key = ?", keys))
 
     def _ask(self, sql: str, *values: Any) -> list[tuple]:
         return self._safely(lambda db: db.execute(sql, values).fetchall())
 
     def _safely(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """The result of `work`, on a new index or one in memory if this one fails."""
+        """Does `work`, on a new index or one in memory if this one fails."""
         with self.lock:
             while True:
                 try:
@@ -160,20 +143,13 @@ class Index:
                         self._give_up(error)
 
     def _stamp(self) -> tuple:
-        """Changes when another process replaces or first makes the file, and when this one is a fork."""
+        """Says which file this is: another one if it was replaced or first made, or in a fork."""
         try:
             now = os.stat(self.file)
-        except OSError:
-            return (
-                os.getpid(),
-                self.images.is_dir() if self.in_memory else object(),
-            )  # a file that is gone equals nothing
-        return (
-            os.getpid(),
-            now.st_dev,
-            now.st_ino,
-            *((now.st_mtime_ns, now.st_size) if self.in_memory else ()),
-        )
+        except OSError:  # a file that is gone equals nothing
+            return os.getpid(), self.images.is_dir() if self.in_memory else object()
+        changing = (now.st_mtime_ns, now.st_size) if self.in_memory else ()
+        return os.getpid(), now.st_dev, now.st_ino, *changing
 
     def _open(self) -> None:
         there = self.file.exists()
@@ -181,11 +157,11 @@ class Index:
         self.in_memory = (
             not writable or self.failures > 1 or (there and not os.access(self.file, os.W_OK))
         )
-        self.db = connect(":memory:" if self.in_memory else str(self.file))
+        self.db = open_database(":memory:" if self.in_memory else str(self.file))
         if self.in_memory and there and not self.failures:
             with (
                 contextlib.suppress(sqlite3.DatabaseError),
-                contextlib.closing(connect(f"{self.file.as_uri()}?mode=ro")) as file,
+                contextlib.closing(open_database(f"{self.file.as_uri()}?mode=ro")) as file,
             ):
                 file.backup(self.db)
         self.stamp = self._stamp()
@@ -203,32 +179,25 @@ class Index:
         if self.db is not None:
             self.db.close()
         self.db = None
+        said = f"was damaged ({error}); it is made anew from the pictures"
         if self.failures > 1:
-            warnings.warn(
-                f"{self.file} cannot be used ({error}); this session keeps its index in memory",
-                stacklevel=2,
-            )
-            return
-        warnings.warn(
-            f"{self.file} was damaged ({error}); it is made anew from the pictures", stacklevel=2
-        )
-        for end in () if self.in_memory else ("", "-journal"):
+            said = f"cannot be used ({error}); this session keeps its index in memory"
+        warnings.warn(f"{self.file} {said}", stacklevel=2)
+        for end in ("", "-journal") if self.failures == 1 and not self.in_memory else ():
             with contextlib.suppress(OSError):
                 os.unlink(f"{self.file}{end}")
 
 
-def connect(target: str) -> sqlite3.Connection:
-    db = sqlite3.connect(
-        target, timeout=30, check_same_thread=False, uri=target.startswith("file:")
-    )
-    db.execute(
-        "PRAGMA synchronous = OFF"
-    )  # what a power cut leaves behind is noticed, and made anew
+def open_database(target: str) -> sqlite3.Connection:
+    """Opens a file, by its path or as a `file:` address, or ":memory:"."""
+    uri = target.startswith("file:")
+    db = sqlite3.connect(target, timeout=30, check_same_thread=False, uri=uri)
+    db.execute("PRAGMA synchronous = OFF")  # what a power cut leaves is noticed, and made anew
     return db
 
 
 def make_tables(db: sqlite3.Connection, file: Path) -> None:
-    """The tables as this version of sdlab has them, empty if they were another version's."""
+    """Makes this version's tables, empty, unless they are there."""
     version = "PRAGMA user_version"
     if db.execute(version).fetchone()[0] == VERSION:
         return
@@ -248,8 +217,8 @@ def make_tables(db: sqlite3.Connection, file: Path) -> None:
             db.execute(statement)
 
 
-def packed(record: Mapping[str, Any], size: int) -> tuple:
-    """A picture's record as a row: the values named in `OWN`, and those in `SHARED` as JSON."""
+def pack_record(record: Mapping[str, Any], size: int) -> tuple:
+    """Makes a row of a picture's record: the values of `OWN`, and those of `SHARED` as JSON."""
     values = {
         **record["facts"],
         **record["request"],
@@ -257,35 +226,33 @@ def packed(record: Mapping[str, Any], size: int) -> tuple:
         "bytes": size,
         "redecoded": record["facts"].get("redecoded") is not None,
     }
-    known = {name: typed(values.get(name), kind) for name, kind in KINDS.items()}
+    known = {name: fit_value(values.get(name), kind) for name, kind in KINDS.items()}
     return *[known[name] for name in OWN], json.dumps([known[name] for name in SHARED])
 
 
-def unpacked(rows: Sequence[tuple]) -> dict[str, ExtensionArray]:
-    """The rows as columns of pandas' nullable types."""
+def unpack_rows(rows: Sequence[tuple]) -> dict[str, ExtensionArray]:
+    """Makes columns of the rows, in pandas' nullable types."""
     import numpy as np
     import pandas as pd
 
     *own, shared = zip(*rows) if rows else [()] * (len(OWN) + 1)
     codes, texts = pd.factorize(np.array(shared, dtype=object))  # -1 where there is no picture
     lists = list(zip(*map(json.loads, texts))) or [()] * len(SHARED)
-    return {
-        **{name: pd.array(values, KINDS[name]) for name, values in zip(OWN, own)},
-        **{
-            name: pd.array(values, KINDS[name]).take(codes, allow_fill=True)
-            for name, values in zip(SHARED, lists)
-        },
+    columns = {
+        name: pd.array(values, KINDS[name]) for name, values in zip((*OWN, *SHARED), own + lists)
     }
+    return columns | {name: columns[name].take(codes, allow_fill=True) for name in SHARED}
 
 
-def creation(row: tuple) -> tuple[str, str]:
+def read_creation(row: tuple) -> tuple[str, str]:
+    """Reads when a row's picture was made, and its key, by which rows are sorted."""
     return row[2] or "", row[0]
 
 
-def typed(value: Any, kind: str) -> Any:
-    """The value as the column's type, or None: a strange fact in one picture must not spoil the frame."""
+def fit_value(value: Any, kind: str) -> Any:
+    """Brings a value into the column's type, else None: one strange fact must not spoil a frame."""
     if value is None or kind == "string":
-        return None if value is None else printable(str(value))
+        return None if value is None else replace_unprintable(str(value))
     if kind == "Float64":
         return float(value) if isinstance(value, (int, float)) else None
     if kind == "boolean":

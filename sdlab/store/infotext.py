@@ -10,9 +10,10 @@ from typing import Any
 from ..pictures import HASH
 from ..recipe.fields import Spec
 from ..recipe.request import SPECS
-from ..recipe.schedulers import SAMPLING, from_a1111, to_a1111
+from ..recipe.schedulers import SAMPLING, read_a1111, write_a1111
 
 PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?:,|$)')
+AMBIGUOUS = re.compile(r'[,:\n\r]|^[\s"]|\s$|^$')
 SECOND_PASS = ("Hires upscale", "Hires resize")  # with these, A1111's strength is another pass's
 ORDER = (  # A1111's; what it has no name for follows
     *("Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model"),
@@ -22,10 +23,10 @@ ORDER = (  # A1111's; what it has no name for follows
 FIELD_OF = {name: field for field, spec in SPECS.items() for name in spec.a1111}
 
 
-def infotext(
+def write_infotext(
     request: Mapping[str, Any], version: str, hashes: Mapping[str, str] | None = None
 ) -> str:
-    """The recipe as A1111 writes it, for other tools to read.
+    """Writes the recipe as A1111 does, for other tools to read.
 
     A1111's form cannot hold everything: a line of the prompt that begins with "Negative prompt:"
     reads as the negative prompt. The record of `read_record` is exact.
@@ -43,18 +44,12 @@ def infotext(
     lines = [request.get("prompt", "")]
     if request.get("negative_prompt"):
         lines.append(f"Negative prompt: {request['negative_prompt']}")
-    pairs = parameters(request, version, hashes or {})
-    return "\n".join(
-        [
-            *lines,
-            ", ".join(
-                f"{name}: {quoted(value)}" for name, value in pairs.items() if value is not None
-            ),
-        ]
-    )
+    said = list_parameters(request, version, hashes or {}).items()
+    pairs = [f"{name}: {quote_value(value)}" for name, value in said if value is not None]
+    return "\n".join([*lines, ", ".join(pairs)])
 
 
-def parameters(
+def list_parameters(
     request: Mapping[str, Any], version: str, hashes: Mapping[str, str]
 ) -> dict[str, Any]:
     """Lists A1111's names and values in A1111's order; None where there is nothing to say."""
@@ -63,7 +58,7 @@ def parameters(
         for name, spec in SPECS.items()
         if spec.a1111
     }
-    said |= {**to_a1111(request.get("scheduler")), **hashes, "RNG": "CPU"}
+    said |= {**write_a1111(request.get("scheduler")), **hashes, "RNG": "CPU"}
     if "height" in request and "width" in request:
         said["Size"] = f"{request['width']}x{request['height']}"
     others = [name for name, spec in SPECS.items() if spec.in_weights and name != "model"]
@@ -82,48 +77,46 @@ def write_value(spec: Spec, value: Any) -> Any:
     return value + spec.a1111_offset if spec.kind == "whole" else value
 
 
-def quoted(value: Any) -> str:
-    """The value as it stands, or as a JSON string where it would be read as something else."""
+def quote_value(value: Any) -> str:
+    """Writes the value as it is, or as JSON's string where it would be read as something else."""
     text = str(value)
-    return (
-        json.dumps(text, ensure_ascii=False) if re.search(r'[,:\n\r]|^[\s"]|\s$|^$', text) else text
-    )
+    return json.dumps(text, ensure_ascii=False) if AMBIGUOUS.search(text) else text
 
 
 def read_infotext(text: str) -> dict[str, Any]:
-    """The fields that A1111's text states, in diffusers' words, and the rest under A1111's names as text.
+    """Reads the fields that A1111's text states in diffusers' words, the rest under its names.
 
     Whatever is not stated is missing; to A1111 a missing "RNG" means noise made on the GPU. Nothing
     is refused: a number that cannot be read stays text under A1111's name, and text without
     parameters is a prompt.
     """
     *lines, last = text.rstrip().split("\n")
-    pairs = [(match["name"], unquoted(match["value"])) for match in PAIR.finditer(last)]
+    pairs = [(match["name"], unquote_value(match["value"])) for match in PAIR.finditer(last)]
     if len(pairs) < 3:
         lines, pairs = [*lines, last], []
-    start = next(
-        (i for i, line in enumerate(lines) if line.startswith("Negative prompt:")), len(lines)
-    )
+    starts = [n for n, line in enumerate(lines) if line.startswith("Negative prompt:")]
+    start = starts[0] if starts else len(lines)
     negative = "\n".join(lines[start:]).removeprefix("Negative prompt:").removeprefix(" ")
-    fields = {"prompt": "\n".join(lines[:start]), "negative_prompt": negative}
+    fields: dict[str, Any] = {"prompt": "\n".join(lines[:start]), "negative_prompt": negative}
     twice = any(name in SECOND_PASS for name, _ in pairs)
     for name, value in pairs:
         if name not in SAMPLING:
             other = twice and name == "Denoising strength"
-            fields.update({name: value} if other else translated(name, value))
-    return fields | from_a1111({name: value for name, value in pairs if name in SAMPLING})
+            fields.update({name: value} if other else read_pair(name, value))
+    return fields | read_a1111({name: value for name, value in pairs if name in SAMPLING})
 
 
-def unquoted(value: str) -> str:
+def unquote_value(value: str) -> str:
+    """Reads JSON's string; what another tool has quoted otherwise stays as it is."""
     if value.startswith('"'):
         try:
             return str(json.loads(value))
         except ValueError:
-            pass  # another tool's quotation marks
+            pass
     return value.strip()
 
 
-def translated(name: str, value: str) -> dict[str, Any]:
+def read_pair(name: str, value: str) -> dict[str, Any]:
     """Reads one of A1111's pairs in diffusers' words, or keeps it where there is no word for it."""
     if name == "Size" and (match := re.fullmatch(r"(\d+)x(\d+)", value)):
         return {"width": int(match[1]), "height": int(match[2])}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class InputFolder:
-    """A folder of input pictures, which can show them to whoever knows their names.
+    """A folder of input pictures, which shows them to whoever knows their names.
 
     Parameters
     ----------
@@ -35,12 +35,11 @@ class InputFolder:
         for name in set(names):
             if is_known(name) and not self.path(name).exists():
                 source = require_picture(name).source
-                write_whole(
-                    self.path(name), source if isinstance(source, bytes) else source.read_bytes()
-                )
+                data = source if isinstance(source, bytes) else source.read_bytes()
+                write_whole(self.path(name), data)
 
     def lend(self, names: Iterable[str]) -> None:
-        """Makes those known that are here and that nobody else has, as long as this folder is used."""
+        """Makes known those that are here and nobody else has, as long as this folder is used."""
         for name in set(names):
             if not is_known(name) and self.path(name).exists():
                 self._lent[name] = Picture(name, self.path(name))
@@ -54,13 +53,13 @@ class InputFolder:
             image.load()
         return image
 
-    def problems(self) -> Iterator[tuple[str, str, str]]:
+    def find_problems(self) -> Iterator[tuple[str, str, str]]:
         """Yields (name, path, what is wrong) of the files that are not what their names say."""
         for path in sorted(self.folder.glob("*.png")):
-            if HASH.fullmatch(path.stem) and (problem := self._problem(path.stem)):
+            if HASH.fullmatch(path.stem) and (problem := self._find_problem(path.stem)):
                 yield path.stem, str(path), problem
 
-    def _problem(self, name: str) -> str | None:
+    def _find_problem(self, name: str) -> str | None:
         try:
             same = hash_pixels(self.read(name)) == name
         except (OSError, ValueError, SyntaxError) as error:

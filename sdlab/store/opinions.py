@@ -1,11 +1,10 @@
-"""Stars, ratings and votes on pictures: lines of a text file beside them, which people can read and merge."""
+"""Stars, ratings and votes on pictures: lines of a text file, which people can read and merge."""
 
 from __future__ import annotations
 
 import json
 import os
 import warnings
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import EllipsisType
@@ -17,11 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from pandas.api.extensions import ExtensionArray
 
-BALLOT = {
-    "time": "string",
-    "left": "string",
-    "right": "string",
-    "vote": "string",
+BALLOT: dict[str, Any] = {  # the columns of votes
+    **dict.fromkeys(("time", "left", "right", "vote"), "string"),
     "blind": "boolean",
 }
 VOTES = ("left", "right", "tie", "both bad")
@@ -29,10 +25,10 @@ RATINGS = (1, 2, 3, 4, 5)
 
 
 class Opinions:
-    """What people said of pictures, in the file `opinions.jsonl`: one JSON object a line, of which the last word counts.
+    """What people said of pictures, in the file `opinions.jsonl`; the last word counts.
 
-    The file is only ever appended to, a whole line at a time, so several processes and threads may
-    write to it. It is made by the first opinion.
+    Each line is a JSON object. The file, made by the first opinion, is only ever appended to, a
+    whole line at a time, so several processes and threads may write to it.
 
     Parameters
     ----------
@@ -42,10 +38,7 @@ class Opinions:
 
     def __init__(self, root: Path) -> None:
         self.file = root / "opinions.jsonl"
-        self._read: tuple[Any, list[dict]] = (
-            None,
-            [],
-        )  # (the file's stamp, its lines); replaced as one, for the threads
+        self._read: tuple[Any, list[dict]] = None, []  # (the file's stamp, its lines) for threads
         self._warned = 0  # lines
 
     def rate(
@@ -61,7 +54,7 @@ class Opinions:
         rating : int, optional
             1 to 5; None takes an earlier one back. Left as it was unless given.
         """
-        starred, rating = native(starred), native(rating)
+        starred, rating = unwrap_value(starred), unwrap_value(rating)
         said = {"starred": starred} if starred is not None else {}
         said |= {"rating": rating} if rating is not ... else {}
         if not said:
@@ -69,20 +62,27 @@ class Opinions:
                 "rate needs an opinion: starred=True or False, rating=1 to 5 or None (no rating),"
                 " or both"
             )
-        self._append(required({"key": key, **said}))
+        self._append(check_opinion({"key": key, **said}))
 
     def vote(self, left: str, right: str, vote: str, *, blind: bool = False) -> None:
-        """Keeps which of two pictures, given by their keys, was preferred: "left", "right", "tie" or "both bad".
+        """Keeps which of two pictures was preferred.
 
         Parameters
         ----------
+        left, right : str
+            Their keys.
+        vote : {"left", "right", "tie", "both bad"}
         blind : bool
             Whether the voter did not know which was which.
         """
-        self._append(required({"left": left, "right": right, "vote": vote, "blind": native(blind)}))
+        self._append(
+            check_opinion(
+                {"left": left, "right": right, "vote": vote, "blind": unwrap_value(blind)}
+            )
+        )
 
     def ratings(self) -> dict[str, tuple[bool, int | None]]:
-        """(starred, rating or None) of each key that has a star or a rating."""
+        """Lists (starred, rating or None) of each key that has a star or a rating."""
         said: dict[str, tuple[bool, int | None]] = {}
         for line in self._lines():
             if "vote" not in line:
@@ -91,69 +91,54 @@ class Opinions:
         return {key: opinion for key, opinion in said.items() if opinion != (False, None)}
 
     def votes(self) -> pd.DataFrame:
-        """All votes in the file's order: time (ISO 8601, UTC), left, right, vote, blind; keys may come several times."""
+        """Lists all votes in the file's order: time (ISO 8601, UTC), left, right, vote, blind."""
         import pandas as pd
 
         votes = [line for line in self._lines() if "vote" in line]
-        return pd.DataFrame(
-            {
-                name: pd.array([vote.get(name) for vote in votes], kind)
-                for name, kind in BALLOT.items()
-            }
-        )
+        columns = {name: [vote.get(name) for vote in votes] for name in BALLOT}
+        return pd.DataFrame(columns).astype(BALLOT)
 
-    def columns(self, keys: Sequence[str]) -> dict[str, ExtensionArray]:
-        """The stars (False where nothing is said) and ratings of these keys, as columns of pandas' nullable types."""
-        import numpy as np
+    def columns(self, keys: ExtensionArray) -> dict[str, ExtensionArray]:
+        """Lists the stars (False where nothing is said) and ratings of these keys."""
         import pandas as pd
 
-        said = self.ratings()
-        found = (
-            pd.Index(list(said), dtype=object).get_indexer(keys) if said else np.full(len(keys), -1)
-        )
-        starred, rating = zip(*said.values()) if said else ((), ())
-        return {
-            "starred": pd.array(starred, "boolean").take(found, allow_fill=True, fill_value=False),
-            "rating": pd.array(rating, "Int64").take(found, allow_fill=True),
-        }
+        said = pd.DataFrame.from_dict(self.ratings(), "index", columns=["starred", "rating"])
+        said = said.astype({"starred": "boolean", "rating": "Int64"}).reindex(keys)
+        return {"starred": said["starred"].fillna(False).array, "rating": said["rating"].array}
 
     def _append(self, said: dict[str, Any]) -> None:
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         line = json.dumps({"time": now, **said}).encode() + b"\n"
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with open(
-            self.file, "a+b", buffering=0
-        ) as file:  # each write is one call of the system, at the end of the file
+        with open(self.file, "a+b", buffering=0) as file:  # each write is one call of the system
             is_new = file.tell() == 0
             data = line if is_new or ends_its_line(file) else b"\n" + line
-            while file.write(data) < len(
-                data
-            ):  # no space: the next try says so, or finds some, on a line of its own
-                data = b"\n" + line
+            while file.write(data) < len(data):  # no space: the next try says so, or finds some,
+                data = b"\n" + line  # on a line of its own
             os.fsync(file.fileno())
         if is_new:
             flush_names(self.file.parent)
 
     def _lines(self) -> list[dict]:
-        """All lines that can be read; read again only if the file has changed."""
+        """Lists all lines that can be read, anew only if the file has changed."""
         try:
             now = os.stat(self.file)
         except FileNotFoundError:
             return []
         stamp = now.st_ino, now.st_size, now.st_mtime_ns
         if stamp != self._read[0]:
-            self._read = stamp, self._parsed(self.file.read_bytes().split(b"\n"))
+            self._read = stamp, self._parse(self.file.read_bytes().split(b"\n"))
         return self._read[1]
 
-    def _parsed(self, lines: list[bytes]) -> list[dict]:
+    def _parse(self, lines: list[bytes]) -> list[dict]:
         found, unread = [], []
         for number, line in enumerate(lines, 1):
             try:
-                found += [required(json.loads(line))] if line.strip() else []
+                found += [check_opinion(json.loads(line))] if line.strip() else []
             except (ValueError, RecursionError):
-                unread += (
-                    [number] if number < len(lines) else []
-                )  # at the very end somebody may still be writing
+                unread.append(number)
+        if unread and unread[-1] == len(lines):  # there somebody may still be writing
+            unread.pop()
         if len(unread) > self._warned:
             self._warned = len(unread)
             others = f" and {len(unread) - 1:,} others" if len(unread) > 1 else ""
@@ -165,8 +150,8 @@ class Opinions:
         return found
 
 
-def required(said: Any) -> dict[str, Any]:
-    """The opinion itself, or an error that says what is allowed."""
+def check_opinion(said: Any) -> dict[str, Any]:
+    """Gives the opinion itself, or an error that says what is allowed."""
     if not isinstance(said, dict) or not {"starred", "rating", "vote"} & said.keys():
         raise ValueError(
             "an opinion is a mapping with a key and starred or rating, or with left, right and vote"
@@ -191,16 +176,17 @@ def required(said: Any) -> dict[str, Any]:
     return said
 
 
-def native(value: Any) -> Any:
-    """The value without NumPy's types: those of a frame's cells."""
+def unwrap_value(value: Any) -> Any:
+    """Takes the value out of a NumPy type, such as a frame's cells have."""
     return value.item() if hasattr(value, "item") else value
 
 
 def ends_its_line(file: BinaryIO) -> bool:
-    """Whether the last line has an end: else a kill or a full disk has torn it, or somebody else is writing it just now.
+    """Tells whether the last line has an end.
 
-    Then the next line begins with an end of line; in the latter case that leaves an empty line,
-    which readers skip.
+    Else a kill or a full disk has torn it, or somebody else is writing it just now. Then the next
+    line begins with an end of line, which in the latter case leaves an empty line for readers to
+    skip.
     """
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"

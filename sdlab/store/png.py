@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..recipe.request import Request
-from .infotext import infotext
+from ..pictures import SMALL_SIDE, encode_picture, webp_bytes
+from ..recipe.request import Recipe
+from .infotext import write_infotext
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,39 +22,46 @@ FORMAT = 1
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ENDING = b"\0\0\0\0IEND\xaeB`\x82"  # the last 12 bytes of every whole PNG
 ITXT_HEADER = b"sdlab\0\0\0\0\0"  # keyword, not compressed, no language, no translated keyword
-THUMBNAIL = (  # a private chunk with a WebP; the capital H lets editors that change the pixels drop it
-    b"sdTH"
-)
+THUMBNAIL = b"sdTH"  # a private chunk with a WebP; the H lets who changes the pixels drop it
 LATENTS = b"sdLA"  # and one with what was decoded: see `latents`
-SMALL = 128  # pixels; larger pictures carry a thumbnail of this size
 COMPRESS_LEVEL = 1  # 512x512: 37 ms and 515 kB; level 6, Pillow's own choice: 84 ms and 456 kB
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def png_bytes(
+def embed_record(
+    recipe: Recipe,
     image: Image,
-    request: Request,
-    key: str,
     facts: Mapping[str, Any],
+    *,
     latents: bytes | None = None,
     hashes: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The picture as a PNG that carries its recipe, for sdlab and for A1111, before the pixels.
+    """Writes a PNG that carries its recipe, for sdlab and for A1111, before the pixels.
 
     Parameters
     ----------
+    recipe : Recipe
     image : PIL.Image.Image
         RGB.
-    request : Request
-        Resolved.
     facts : mapping
         What JSON can hold; other values enter as text, and those that are None or NaN are left out.
     latents : bytes, optional
         As `latents.packed` gives them.
     hashes : mapping, optional
         A1111's "Lora hashes" and "TI hashes" of the files that acted.
+
+    Raises
+    ------
+    TypeError
+        The request is not resolved, or the image is not RGB.
     """
     from PIL.PngImagePlugin import PngInfo
+
+    if not isinstance(recipe, Recipe):
+        raise TypeError(
+            f"a finished picture carries a Recipe, not a {type(recipe).__name__}; call"
+            " sdlab.resolve(request) first"
+        )
 
     if getattr(image, "mode", None) != "RGB":
         given = (
@@ -65,71 +73,66 @@ def png_bytes(
             f"a finished picture is a PIL image of mode 'RGB', not {given}; use"
             " image.convert('RGB') or PIL.Image.fromarray(array)"
         )
-    recipe = request.to_dict()
+    request = recipe.to_dict()
     known = {name: value for name, value in facts.items() if value is not None and value == value}
-    record = {"format": FORMAT, "key": key, "request": recipe, "facts": known}
+    record = {"format": FORMAT, "key": recipe.key, "request": request, "facts": known}
     info = PngInfo()
-    info.add(b"iTXt", ITXT_HEADER + json_bytes(record))
+    info.add(b"iTXt", ITXT_HEADER + encode_json(record))
     info.add_text(
-        "parameters", printable(infotext(recipe, str(known.get("sdlab_version", "")), hashes))
+        "parameters",
+        replace_unprintable(write_infotext(request, str(known.get("sdlab_version", "")), hashes)),
     )
-    if max(image.size) > SMALL:
-        info.add(THUMBNAIL, thumbnail_bytes(image))
+    if (
+        max(image.size) > SMALL_SIDE
+    ):  # a large PNG takes ten times as long, and a grid shows hundreds
+        info.add(THUMBNAIL, webp_bytes(image, SMALL_SIDE))
     if latents is not None:
         info.add(LATENTS, latents)
-    file = io.BytesIO()
-    image.save(file, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
-    return file.getvalue()
-
-
-def thumbnail_bytes(image: Image) -> bytes:
-    """A WebP of a few kilobytes: decoding a large PNG takes ten times as long, and a grid shows hundreds."""
-    small, file = image.copy(), io.BytesIO()
-    small.thumbnail((SMALL, SMALL), reducing_gap=2.0)
-    small.save(file, "WEBP", quality=80, method=2)
-    return file.getvalue()
+    return encode_picture(image, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
 
 
 def read_thumbnail(path: str | os.PathLike[str]) -> bytes | None:
-    """The WebP that a larger PNG of sdlab carries for grids, at most 128 pixels wide and high; None in other files."""
-    return private_chunk(path, THUMBNAIL)
+    """Reads the WebP of at most 128 pixels that a larger PNG of sdlab carries; None in others."""
+    return read_chunk(path, THUMBNAIL)
 
 
-def private_chunk(path: str | os.PathLike[str], wanted: bytes) -> bytes | None:
-    """The content of a chunk of that kind before a PNG's pixels; None in other files."""
+def read_chunk(path: str | os.PathLike[str], wanted: bytes) -> bytes | None:
+    """Reads the content of a chunk of that kind before a PNG's pixels; None in other files."""
     with open(path, "rb") as file:
-        if file.read(8) != SIGNATURE:
-            return None
-        while len(header := file.read(8)) == 8:
-            size, kind = struct.unpack(">I4s", header)
-            if kind == wanted:
-                return file.read(size)
-            if kind == b"IDAT":
-                return None
-            file.seek(size + 4, os.SEEK_CUR)
+        for kind, size in walk_chunks(file) if file.read(8) == SIGNATURE else ():
+            if kind in (wanted, b"IDAT"):
+                return file.read(size) if kind == wanted else None
     return None
 
 
-def json_bytes(record: Mapping[str, Any]) -> bytes:
-    """JSON in UTF-8; a lone surrogate, which UTF-8 has no bytes for, stays as JSON's own escape."""
+def walk_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """Yields the kind and size of each chunk, when the file stands at its content."""
+    while len(header := file.read(8)) == 8:
+        size, kind = struct.unpack(">I4s", header)
+        end = file.tell() + size + 4
+        yield kind, size
+        file.seek(end)
+
+
+def encode_json(record: Mapping[str, Any]) -> bytes:
+    """Writes JSON in UTF-8; a lone surrogate, which that cannot hold, stays as JSON's escape."""
     text = json.dumps(
-        record, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
+        record,
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
+        default=lambda value: value.item() if hasattr(value, "item") else str(value),
     )
     return text.encode("utf-8", "backslashreplace")
 
 
-def plain(value: Any) -> Any:
-    """What JSON takes in place of a NumPy number, or of anything else."""
-    return value.item() if hasattr(value, "item") else str(value)
-
-
-def printable(text: str) -> str:
-    """The text without the two things that a PNG's text or a database cannot hold: NUL and lone surrogates."""
+def replace_unprintable(text: str) -> str:
+    """Replaces what a PNG's text and a database cannot hold: NUL and lone surrogates."""
     return SURROGATE.sub("\ufffd", text).replace("\0", "\ufffd")
 
 
 def read_record(source: str | os.PathLike[str] | bytes) -> dict[str, Any] | None:
-    """What sdlab wrote into a PNG: {"format", "key", "request", "facts"}; None if the PNG is not sdlab's.
+    """Reads what sdlab wrote into a PNG: {"format", "key", "request", "facts"}; None in others.
 
     The pixels are neither read nor decoded, only stepped over.
 
@@ -139,46 +142,34 @@ def read_record(source: str | os.PathLike[str] | bytes) -> dict[str, Any] | None
         If it is not a PNG, if it is torn (cut off before its end), or if its record is damaged.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _record(io.BytesIO(source), f"the {len(source)} bytes given")
+        return _read_record(io.BytesIO(source), f"the {len(source)} bytes given")
     with open(source, "rb") as file:
-        return _record(file, os.fspath(source))
+        return _read_record(file, os.fspath(source))
 
 
-def _record(file: BinaryIO, name: str) -> dict[str, Any] | None:
+def _read_record(file: BinaryIO, name: str) -> dict[str, Any] | None:
     if file.read(8) != SIGNATURE:
         raise ValueError(f"{name}: not a PNG, or one that is torn within its first 8 bytes")
     record = None
-    for data, checksum in texts(file, name):
-        if data.startswith(b"sdlab\0"):
-            try:
-                record = json.loads(data.removeprefix(ITXT_HEADER))
-                whole = zlib.crc32(b"iTXt" + data) == checksum and isinstance(record["key"], str)
-                whole = (
-                    whole
-                    and isinstance(record["request"], dict)
-                    and isinstance(record["facts"], dict)
-                )
-            except (ValueError, KeyError, TypeError):
-                whole = False
-            if not whole:
-                raise ValueError(f"{name}: the recipe that sdlab wrote into this PNG is damaged")
-    return record
-
-
-def texts(file: BinaryIO, name: str) -> Iterator[tuple[bytes, int]]:
-    """The content and checksum of each iTXt chunk, having made sure that the PNG has its end."""
-    header = file.read(8)
-    while len(header) == 8:
-        length, kind = struct.unpack(">I4s", header)
-        if kind == b"iTXt":
-            data, checksum = file.read(length), file.read(4)
-            if len(checksum) == 4:
-                yield data, int.from_bytes(checksum, "big")
-        elif kind == b"IEND":
-            if header + file.read(4) == ENDING:
-                return
+    for kind, size in walk_chunks(file):
+        if kind == b"IEND":
+            if file.read(size + 4) == ENDING[8:]:
+                return record
             break
-        else:
-            file.seek(length + 4, os.SEEK_CUR)
-        header = file.read(8)
+        if kind == b"iTXt" and len(data := file.read(size + 4)) == size + 4:
+            record = parse_record(data, name) if data.startswith(b"sdlab\0") else record
     raise ValueError(f"{name}: this PNG is torn, it stops before its end")
+
+
+def parse_record(data: bytes, name: str) -> dict[str, Any]:
+    """Reads the record in a chunk's content and checksum, or says that it is damaged."""
+    try:
+        record = json.loads(data[:-4].removeprefix(ITXT_HEADER))
+        kinds = [type(record[part]) for part in ("key", "request", "facts")]
+        if kinds == [str, dict, dict] and zlib.crc32(b"iTXt" + data[:-4]) == int.from_bytes(
+            data[-4:]
+        ):
+            return record
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise ValueError(f"{name}: the recipe that sdlab wrote into this PNG is damaged")

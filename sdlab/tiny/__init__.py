@@ -1,15 +1,14 @@
-"""The small models that ship inside sdlab, the little worlds they know, and the program that trained them."""
+"""The small models that ship inside sdlab, and the little worlds they know.
+
+`training/`, beside the package, made both; a model's README names the command. Each is a folder in
+the layout of its diffusers pipeline: `TINY_V1` and `TINY_V2`, which stands to it as Stable
+Diffusion v2 stood to v1, of a `StableDiffusionPipeline`, `TINY_DEPTH`, which is guided by depth, of
+a `StableDiffusionDepth2ImgPipeline`, and `TINY_X4`, which makes a picture four times as large, of a
+`StableDiffusionUpscalePipeline`.
+"""
 
 from pathlib import Path
 
-TINY_V1 = Path(__file__).with_name("tiny-v1")
-"""The folder of the first embedded model, in the layout of a diffusers `StableDiffusionPipeline`."""
-
-TINY_V2 = Path(__file__).with_name("tiny-v2")
-"""The second one, which stands to the first as Stable Diffusion v2 stood to v1."""
-
-TINY_DEPTH = Path(__file__).with_name("tiny-depth")
-"""The one that is guided by depth, a `StableDiffusionDepth2ImgPipeline`."""
-
-TINY_X4 = Path(__file__).with_name("tiny-x4")
-"""The one that makes a picture four times as large, a `StableDiffusionUpscalePipeline`."""
+TINY_V1, TINY_V2, TINY_DEPTH, TINY_X4 = (
+    Path(__file__).with_name(name) for name in ("tiny-v1", "tiny-v2", "tiny-depth", "tiny-x4")
+)

@@ -13,22 +13,24 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from .scenes import BACKGROUNDS, HORIZONS, SIZE, background
-from .sprites import COLORED_SHAPES, sprite
+from .scenes import BACKGROUNDS, HORIZONS, SIZE, paint_background
+from .sprites import COLORED_SHAPES, draw_sprite
 from .world import COUNT_SIDE, PAIR_SIDE, SIDES, V1, World
 
 TEMPLATE_SIDES = tuple(sorted({*SIDES.values(), PAIR_SIDE, COUNT_SIDE}))
 HALF = SIZE // 2
 LEAST_FIT = 0.45  # the part of the difference in its square that an object must explain
-LEAST_GAIN = (
-    0.6  # and how much: squared difference in 0..1 units, summed over channels and half-size pixels
-)
+# and how much: squared difference in 0..1 units, summed over channels and half-size pixels
+LEAST_GAIN = 0.6
 OVERLAP = 0.30  # of the smaller square; more, and the weaker of two finds is dropped
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """An object in a picture: name, centre and side in pixels of 64x64, and the part (0..1) of its square it explains."""
+class FoundObject:
+    """An object in a picture: name, centre and side in pixels of 64x64, and how well it fits.
+
+    `fit` is the part (0..1) of the difference in its square that it explains.
+    """
 
     name: str
     x: float
@@ -37,14 +39,14 @@ class Found:
     fit: float
 
 
-def halved(pixels: np.ndarray) -> np.ndarray:
-    """The mean of each 2x2 pixels, (..., H, W, C) to (..., H/2, W/2, C)."""
+def halve(pixels: np.ndarray) -> np.ndarray:
+    """Average each 2x2 pixels, (..., H, W, C) to (..., H/2, W/2, C)."""
     *front, h, w, c = pixels.shape
     return pixels.reshape(*front, h // 2, 2, w // 2, 2, c).mean((-4, -2))
 
 
-def as_pixels(image: Image.Image | np.ndarray) -> np.ndarray:
-    """A picture as (32, 32, 3) float32 in 0..1; pictures of other sizes are brought to 64x64 first.
+def read_half_size(image: Image.Image | np.ndarray) -> np.ndarray:
+    """Read a picture as (32, 32, 3) float32 in 0..1, brought to 64x64 first.
 
     Raises
     ------
@@ -60,22 +62,22 @@ def as_pixels(image: Image.Image | np.ndarray) -> np.ndarray:
         image = Image.fromarray(image)
     image = image.convert("RGB")
     if image.size != (SIZE, SIZE):
-        image = image.resize((SIZE, SIZE), Image.LANCZOS)
-    return halved(np.asarray(image, np.float32) / 255)
+        image = image.resize((SIZE, SIZE), Image.Resampling.LANCZOS)
+    return halve(np.asarray(image, np.float32) / 255)
 
 
 # ---- backgrounds
 
 
 @functools.cache
-def reference_backgrounds(world: World) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names and pictures (N, 32, 32, 3) of all backgrounds; a scene counts several times, for its horizons."""
+def make_backgrounds(world: World) -> tuple[tuple[str, ...], np.ndarray]:
+    """Make names and pictures (N, 32, 32, 3) of all backgrounds, a scene once for each horizon."""
     names, pictures = [], []
     for name in (*BACKGROUNDS, *world.scenes):
         groups: dict[float, list[np.ndarray]] = {}
         for seed in range(60):
             rng = random.Random(seed)
-            picture = halved(background(rng, name) / np.float32(255))
+            picture = halve(paint_background(rng, name) / np.float32(255))
             horizon = (
                 int(np.abs(np.diff(picture[10:24].mean((1, 2)))).argmax())
                 if name in HORIZONS
@@ -87,9 +89,9 @@ def reference_backgrounds(world: World) -> tuple[tuple[str, ...], np.ndarray]:
     return tuple(names), np.stack(pictures).astype(np.float32)
 
 
-def fitted_background(pixels: np.ndarray, world: World = V1) -> tuple[str, np.ndarray]:
-    """The background's name and its picture (32, 32, 3), moved to the colour that this picture really has."""
-    names, pictures = reference_backgrounds(world)
+def fit_background(pixels: np.ndarray, world: World = V1) -> tuple[str, np.ndarray]:
+    """Find the background's name, and its picture (32, 32, 3) in the colour that it has here."""
+    names, pictures = make_backgrounds(world)
     distances = np.abs(pictures - pixels).sum(-1).reshape(len(names), -1)
     best = int(np.quantile(distances, 0.4, axis=1).argmin())
     near = distances[best] <= np.quantile(distances[best], 0.4)
@@ -98,68 +100,70 @@ def fitted_background(pixels: np.ndarray, world: World = V1) -> tuple[str, np.nd
 
 
 def find_background(image: Image.Image | np.ndarray, world: World = V1) -> str:
-    """The name of the plain colour or scene that most of the picture shows."""
-    return fitted_background(as_pixels(image), world)[0]
+    """Find the name of the plain colour or scene that most of the picture shows."""
+    return fit_background(read_half_size(image), world)[0]
 
 
 # ---- objects
 
 
-def objects(world: World) -> tuple[str, ...]:
-    """Everything that may stand in a picture of the world."""
+def list_objects(world: World) -> tuple[str, ...]:
+    """List everything that may stand in a picture of the world."""
     return *world.names, *COLORED_SHAPES
 
 
 @functools.cache
-def kernels(side: int, world: World) -> tuple[np.ndarray, np.ndarray]:
-    """What to correlate with a picture's maps, (side/2 * side/2 * 8, objects), and each template's own energy.
+def make_kernels(side: int, world: World) -> tuple[np.ndarray, np.ndarray]:
+    """Make what to correlate with a picture's maps, (side/2 * side/2 * 8, objects); and energies.
 
     With d = picture - background b and a template of colours t and cover a, laying it on explains 2
     d.a(t - b) - a^2 (t - b)^2 of the squared difference; p = a t. The eight maps are d, d.b, b and
     b.b.
     """
-    rgba = np.stack([np.asarray(sprite(name, side), np.float32) / 255 for name in objects(world)])
+    rgba = np.stack(
+        [np.asarray(draw_sprite(name, side), np.float32) / 255 for name in list_objects(world)]
+    )
     cover = rgba[..., 3:]
-    both = halved(np.concatenate([rgba[..., :3] * cover, cover], -1))
+    both = halve(np.concatenate([rgba[..., :3] * cover, cover], -1))
     p, a = both[..., :3], both[..., 3:]
     stacked = np.concatenate([2 * p, -2 * a, 2 * a * p, -a * a], -1)  # (objects, side/2, side/2, 8)
     return stacked.reshape(len(rgba), -1).T.copy(), (p**2).sum((1, 2, 3))
 
 
-def windows(maps: np.ndarray, n: int) -> np.ndarray:
-    """All n x n windows of (32, 32, C) maps as rows, (places, n * n * C)."""
+def stack_windows(maps: np.ndarray, n: int) -> np.ndarray:
+    """Stack all n x n windows of (32, 32, C) maps as rows, (places, n * n * C)."""
     view = np.lib.stride_tricks.sliding_window_view(maps, (n, n), (0, 1))  # (33-n, 33-n, C, n, n)
     return view.transpose(0, 1, 3, 4, 2).reshape((HALF + 1 - n) ** 2, -1)
 
 
-def candidates(
+def weigh_candidates(
     pixels: np.ndarray, ground: np.ndarray, side: int, world: World
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gain and fit of every object at every place, each (places, objects)."""
+    """Compute gain and fit of every object at every place, each (places, objects)."""
     d, n = pixels - ground, side // 2
     maps = np.concatenate(
         [d, (d * ground).sum(-1, keepdims=True), ground, (ground**2).sum(-1, keepdims=True)], -1
     )
-    weights, energy = kernels(side, world)
-    gain = windows(maps, n) @ weights - energy
-    difference = windows((d**2).sum(-1, keepdims=True), n).sum(-1, keepdims=True)
+    weights, energy = make_kernels(side, world)
+    gain = stack_windows(maps, n) @ weights - energy
+    difference = stack_windows((d**2).sum(-1, keepdims=True), n).sum(-1, keepdims=True)
     return gain, gain / (difference + 1e-3)
 
 
-def overlap(a: Found, b: Found) -> float:
-    """The common part of two squares, as a part of the smaller one."""
+def compute_overlap(a: FoundObject, b: FoundObject) -> float:
+    """Compute the common part of two squares, as a part of the smaller one."""
     across, down = ((a.side + b.side) / 2 - abs(p - q) for p, q in ((a.x, b.x), (a.y, b.y)))
     shorter = min(a.side, b.side)
     return max(0, min(across, shorter)) * max(0, min(down, shorter)) / shorter**2
 
 
-def ranked(
+def rank_placements(
     pixels: np.ndarray, ground: np.ndarray, world: World, depth: int = 60
-) -> list[tuple[float, Found]]:
-    """The most convincing placements of all sizes, best first, as (score, found)."""
-    out, names = [], objects(world)
+) -> list[tuple[float, FoundObject]]:
+    """Rank the most convincing placements of all sizes, best first, as (score, object)."""
+    out, names = [], list_objects(world)
     for side in TEMPLATE_SIDES:
-        gain, fit = candidates(pixels, ground, side, world)
+        gain, fit = weigh_candidates(pixels, ground, side, world)
         score = np.where((gain > LEAST_GAIN) & (fit > LEAST_FIT), gain * fit**2, 0)
         best = score.max(1)  # one object for each place is enough: the others overlap it
         for place in np.argsort(-best)[:depth]:
@@ -169,7 +173,7 @@ def ranked(
                 out.append(
                     (
                         float(best[place]),
-                        Found(
+                        FoundObject(
                             name=names[k],
                             x=2 * column + side / 2,
                             y=2 * row + side / 2,
@@ -181,16 +185,16 @@ def ranked(
     return sorted(out, key=lambda pair: -pair[0])
 
 
-def find_objects(image: Image.Image | np.ndarray, world: World = V1) -> list[Found]:
-    """The emoji and coloured shapes in a picture, the most convincing first.
+def find_objects(image: Image.Image | np.ndarray, world: World = V1) -> list[FoundObject]:
+    """Find the emoji and coloured shapes in a picture, the most convincing first.
 
     About 10 ms a picture. It knows the world's own sprites, upright and in their own sizes, and
     nothing else: a blur that no template explains to 45% is no object.
     """
-    pixels = as_pixels(image)
-    _, ground = fitted_background(pixels, world)
-    kept: list[Found] = []
-    for _, found in ranked(pixels, ground, world):
-        if all(overlap(found, other) <= OVERLAP for other in kept):
+    pixels = read_half_size(image)
+    _, ground = fit_background(pixels, world)
+    kept: list[FoundObject] = []
+    for _, found in rank_placements(pixels, ground, world):
+        if all(compute_overlap(found, other) <= OVERLAP for other in kept):
             kept.append(found)
     return kept

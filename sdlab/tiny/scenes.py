@@ -1,4 +1,4 @@
-"""The backgrounds of the little worlds: ten plain colours and nine painted scenes, square RGB pictures, and their depth.
+"""Paints the backgrounds of the little worlds, ten plain colours and nine scenes, and their depth.
 
 What is random in a scene (clouds, stars, bubbles) stands on a grid of 4 pixels, the size of one
 latent cell: a small autoencoder then sees each of them in one position only, and spends its few
@@ -35,29 +35,28 @@ SCENES = {  # scene: the phrases that may name it in a caption
     "desert": ("in the desert",),
     "forest": ("in the forest",),
 }
-HORIZONS = {
-    name: (0.5, 0.5625, 0.625) for name in ("grass", "beach", "snow", "desert")
-}  # of the height: one is chosen
+# of the height: one is chosen
+HORIZONS = {name: (0.5, 0.5625, 0.625) for name in ("grass", "beach", "snow", "desert")}
 FLOOR = 0.5  # depth of the ground at the lower edge, where 0 is far away and 1 is near
 Color = tuple[float, ...]
 
 
-def jittered(rng: random.Random, color: Color, amount: float = 6) -> Color:
-    """The colour, each channel moved by up to `amount`."""
+def jitter(rng: random.Random, color: Color, amount: float = 6) -> Color:
+    """Move each channel of a colour by up to `amount`."""
     return tuple(c + rng.uniform(-amount, amount) for c in color)
 
 
 @functools.cache
-def coordinates(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Height and breadth of each pixel in 0..1, each (size, size)."""
+def make_coordinates(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute height and breadth of each pixel in 0..1, each (size, size)."""
     return tuple(np.mgrid[0:size, 0:size].astype(np.float32) / (size - 1))
 
 
-def gradient(rng: random.Random, size: int, *stops: tuple[float, Color]) -> np.ndarray:
-    """A vertical gradient through (height, colour) stops, each colour jittered."""
-    heights, colors = [height for height, _ in stops], [jittered(rng, color) for _, color in stops]
+def paint_gradient(rng: random.Random, size: int, *stops: tuple[float, Color]) -> np.ndarray:
+    """Paint a vertical gradient through (height, colour) stops, each colour jittered."""
+    heights, colors = [height for height, _ in stops], [jitter(rng, color) for _, color in stops]
     column = [
-        np.interp(coordinates(size)[0][:, 0], heights, [color[c] for color in colors])
+        np.interp(make_coordinates(size)[0][:, 0], heights, [color[c] for color in colors])
         for c in range(3)
     ]
     return np.repeat(np.stack(column, -1)[:, None], size, axis=1).astype(
@@ -65,22 +64,24 @@ def gradient(rng: random.Random, size: int, *stops: tuple[float, Color]) -> np.n
     )  # (size, size, 3)
 
 
-def cell(rng: random.Random, size: int) -> float:
-    """A random coordinate on the grid, 0..1."""
+def pick_cell(rng: random.Random, size: int) -> float:
+    """Pick a random coordinate on the grid, 0..1."""
     return rng.randrange(1, size // GRID) * GRID / size
 
 
-def sky(rng: random.Random, size: int) -> np.ndarray:
-    y, x = coordinates(size)
-    picture = gradient(rng, size, (0, (80, 160, 235)), (1, (190, 225, 250)))
+def paint_sky(rng: random.Random, size: int) -> np.ndarray:
+    y, x = make_coordinates(size)
+    picture = paint_gradient(rng, size, (0, (80, 160, 235)), (1, (190, 225, 250)))
     for _ in range(rng.randint(2, 3)):  # clouds
-        distance = ((x - cell(rng, size)) / 0.2) ** 2 + ((y - cell(rng, size)) / 0.08) ** 2
+        distance = ((x - pick_cell(rng, size)) / 0.2) ** 2 + (
+            (y - pick_cell(rng, size)) / 0.08
+        ) ** 2
         picture += (np.clip(1.2 - distance, 0, 1) * 0.8)[..., None] * (255 - picture)
     return picture
 
 
-def grass(rng: random.Random, size: int, horizon: float) -> np.ndarray:
-    return gradient(
+def paint_grass(rng: random.Random, size: int, horizon: float) -> np.ndarray:
+    return paint_gradient(
         rng,
         size,
         (0, (120, 190, 245)),
@@ -90,8 +91,8 @@ def grass(rng: random.Random, size: int, horizon: float) -> np.ndarray:
     )
 
 
-def night(rng: random.Random, size: int) -> np.ndarray:
-    picture = gradient(rng, size, (0, (10, 12, 40)), (1, (45, 45, 100)))
+def paint_night(rng: random.Random, size: int) -> np.ndarray:
+    picture = paint_gradient(rng, size, (0, (10, 12, 40)), (1, (45, 45, 100)))
     for _ in range(12):  # stars of 2x2 pixels
         y, x = (rng.randrange(size // GRID) * GRID + 1 for _ in range(2))
         picture[y : y + 2, x : x + 2] += 0.8 * (
@@ -100,8 +101,8 @@ def night(rng: random.Random, size: int) -> np.ndarray:
     return picture
 
 
-def beach(rng: random.Random, size: int, horizon: float) -> np.ndarray:
-    return gradient(
+def paint_beach(rng: random.Random, size: int, horizon: float) -> np.ndarray:
+    return paint_gradient(
         rng,
         size,
         (0, (130, 205, 245)),
@@ -113,8 +114,8 @@ def beach(rng: random.Random, size: int, horizon: float) -> np.ndarray:
     )
 
 
-def sunset(rng: random.Random, size: int) -> np.ndarray:
-    return gradient(
+def paint_sunset(rng: random.Random, size: int) -> np.ndarray:
+    return paint_gradient(
         rng,
         size,
         (0, (90, 50, 130)),
@@ -125,8 +126,8 @@ def sunset(rng: random.Random, size: int) -> np.ndarray:
     )
 
 
-def snow(rng: random.Random, size: int, horizon: float) -> np.ndarray:
-    return gradient(
+def paint_snow(rng: random.Random, size: int, horizon: float) -> np.ndarray:
+    return paint_gradient(
         rng,
         size,
         (0, (150, 180, 215)),
@@ -136,19 +137,19 @@ def snow(rng: random.Random, size: int, horizon: float) -> np.ndarray:
     )
 
 
-def sea(rng: random.Random, size: int) -> np.ndarray:
-    y, x = coordinates(size)
-    picture = gradient(rng, size, (0, (60, 160, 215)), (1, (10, 50, 120)))
+def paint_sea(rng: random.Random, size: int) -> np.ndarray:
+    y, x = make_coordinates(size)
+    picture = paint_gradient(rng, size, (0, (60, 160, 215)), (1, (10, 50, 120)))
     for _ in range(6):  # bubbles
-        distance = np.sqrt((x - cell(rng, size)) ** 2 + (y - cell(rng, size)) ** 2)
+        distance = np.sqrt((x - pick_cell(rng, size)) ** 2 + (y - pick_cell(rng, size)) ** 2)
         picture += (np.clip(1 - np.abs(distance - 0.035) / 0.016, 0, 1) * 0.6)[..., None] * (
             230 - picture
         )
     return picture
 
 
-def desert(rng: random.Random, size: int, horizon: float) -> np.ndarray:
-    return gradient(
+def paint_desert(rng: random.Random, size: int, horizon: float) -> np.ndarray:
+    return paint_gradient(
         rng,
         size,
         (0, (110, 180, 230)),
@@ -158,54 +159,57 @@ def desert(rng: random.Random, size: int, horizon: float) -> np.ndarray:
     )
 
 
-def forest(rng: random.Random, size: int) -> np.ndarray:
-    picture = gradient(
+def paint_forest(rng: random.Random, size: int) -> np.ndarray:
+    picture = paint_gradient(
         rng, size, (0, (20, 60, 35)), (0.7, (60, 115, 60)), (0.72, (75, 65, 35)), (1, (50, 45, 25))
     )
-    y, x = coordinates(size)
+    y, x = make_coordinates(size)
     for _ in range(5):  # trunks
-        trunk = np.clip(1.2 - np.abs(x - cell(rng, size)) / 0.03, 0, 1) * (y < 0.75)
+        trunk = np.clip(1.2 - np.abs(x - pick_cell(rng, size)) / 0.03, 0, 1) * (y < 0.75)
         picture += (trunk * 0.7)[..., None] * (np.array([70, 45, 25]) - picture)
     return picture
 
 
 PAINTERS: dict[str, Callable[..., np.ndarray]] = {
-    "sky": sky,
-    "grass": grass,
-    "night": night,
-    "beach": beach,
-    "sunset": sunset,
-    "snow": snow,
-    "sea": sea,
-    "desert": desert,
-    "forest": forest,
+    "sky": paint_sky,
+    "grass": paint_grass,
+    "night": paint_night,
+    "beach": paint_beach,
+    "sunset": paint_sunset,
+    "snow": paint_snow,
+    "sea": paint_sea,
+    "desert": paint_desert,
+    "forest": paint_forest,
 }
 
 
-def plain(rng: random.Random, name: str, size: int) -> np.ndarray:
+def paint_plain(rng: random.Random, name: str, size: int) -> np.ndarray:
     picture = np.zeros((size, size, 3), np.float32) + np.array(
-        jittered(rng, BACKGROUNDS[name]), np.float32
+        jitter(rng, BACKGROUNDS[name]), np.float32
     )
-    return picture + (rng.uniform(-8, 8) * (coordinates(size)[0] - 0.5))[..., None]
+    return picture + (rng.uniform(-8, 8) * (make_coordinates(size)[0] - 0.5))[..., None]
 
 
-def background(rng: random.Random, name: str, size: int = SIZE) -> np.ndarray:
-    """A random picture of the named background or scene, (size, size, 3) uint8."""
-    return background_and_depth(rng, name, size)[0]
+def paint_background(rng: random.Random, name: str, size: int = SIZE) -> np.ndarray:
+    """Paint a random picture of the named background or scene, (size, size, 3) uint8."""
+    return paint_with_depth(rng, name, size)[0]
 
 
-def background_and_depth(
+def paint_with_depth(
     rng: random.Random, name: str, size: int = SIZE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same picture, and how near each of its points is, (size, size) float32 in 0..1: the ground rises to the horizon."""
+    """Paint it, and tell how near each of its points is, (size, size) float32 in 0..1.
+
+    The ground rises to the horizon.
+    """
     horizon = rng.choice(HORIZONS[name]) if name in HORIZONS else None
     if name not in PAINTERS:
-        picture = plain(rng, name, size)
+        picture = paint_plain(rng, name, size)
     else:
         picture = (
             PAINTERS[name](rng, size) if horizon is None else PAINTERS[name](rng, size, horizon)
         )
-    height = coordinates(size)[0]
+    height = make_coordinates(size)[0]
     depth = (
         np.zeros_like(height)
         if horizon is None

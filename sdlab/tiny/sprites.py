@@ -1,16 +1,15 @@
-"""The pictures of single objects: 108 emoji from a shipped atlas, and drawn shapes in ten colours.
+"""Draws single objects: 108 emoji from a shipped atlas, and shapes in ten colours.
 
 The atlas `emoji.webp` holds glyphs of Noto Color Emoji 2.042 (images Apache-2.0, font OFL 1.1:
-`LICENSE-NotoColorEmoji.txt`). It was made by ``python -m sdlab.tiny.sprites NotoColorEmoji.ttf``;
-nobody needs the font to use it.
+`LICENSE-NotoColorEmoji.txt`). ``python -m training.atlas NotoColorEmoji.ttf`` made it; nobody needs
+the font to use it.
 """
 
-import argparse
 import functools
 import math
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 ATLAS = Path(__file__).with_name("emoji.webp")
 CELL, COLUMNS = 96, 12  # pixels of a glyph in the atlas, glyphs in a row
@@ -142,8 +141,8 @@ COLORED_SHAPES = tuple(f"{color} {shape}" for color in COLORS for shape in SHAPE
 
 
 @functools.cache
-def sprite(name: str, side: int = CELL) -> Image.Image:
-    """The RGBA picture of an emoji ("cat") or of a coloured shape ("red circle"), `side` pixels square.
+def draw_sprite(name: str, side: int = CELL) -> Image.Image:
+    """Draw an emoji ("cat") or a coloured shape ("red circle") in RGBA, `side` pixels square.
 
     Raises
     ------
@@ -151,32 +150,36 @@ def sprite(name: str, side: int = CELL) -> Image.Image:
         If the world has no such object.
     """
     if name in EMOJI:
-        picture = glyph(name)
+        picture = cut_glyph(name)
     elif name in COLORED_SHAPES:
-        picture = shape(*name.split(" "))
+        picture = draw_shape(*name.split(" "))
     else:
         raise ValueError(
             f"unknown object {name!r}; the world has {', '.join(NAMES)}, and shapes such as 'red"
             " circle'"
         )
-    return picture.resize((side, side), Image.BOX if side < 24 else Image.LANCZOS, reducing_gap=2.0)
+    return picture.resize(
+        (side, side),
+        Image.Resampling.BOX if side < 24 else Image.Resampling.LANCZOS,
+        reducing_gap=2.0,
+    )
 
 
 @functools.cache
-def glyphs() -> Image.Image:
-    """The whole atlas as one RGBA picture."""
+def load_atlas() -> Image.Image:
+    """Load the whole atlas as one RGBA picture."""
     with Image.open(ATLAS) as picture:
         return picture.convert("RGBA")
 
 
-def glyph(name: str) -> Image.Image:
-    """An emoji's 96x96 RGBA picture from the atlas."""
+def cut_glyph(name: str) -> Image.Image:
+    """Cut an emoji's 96x96 RGBA picture out of the atlas."""
     row, column = divmod(NAMES.index(name), COLUMNS)
     left, top = column * CELL, row * CELL
-    return glyphs().crop((left, top, left + CELL, top + CELL))
+    return load_atlas().crop((left, top, left + CELL, top + CELL))
 
 
-def star_points(n: int) -> list[tuple[float, float]]:
+def compute_star(n: int) -> list[tuple[float, float]]:
     radius = (122 / 256 * n, 52 / 256 * n)
     turns = [i * math.pi / 5 for i in range(10)]
     return [
@@ -185,7 +188,7 @@ def star_points(n: int) -> list[tuple[float, float]]:
     ]
 
 
-def heart_points(n: int) -> list[tuple[float, float]]:
+def compute_heart(n: int) -> list[tuple[float, float]]:
     points, scale = [], 7.4 / 256 * n
     for t in (2 * math.pi * k / 100 for k in range(100)):
         height = 13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t)
@@ -193,8 +196,8 @@ def heart_points(n: int) -> list[tuple[float, float]]:
     return points
 
 
-def shape(color: str, form: str) -> Image.Image:
-    """A filled shape, drawn at 256x256 RGBA so that making it smaller smooths its edges."""
+def draw_shape(color: str, form: str) -> Image.Image:
+    """Draw a filled shape at 256x256 RGBA, so that making it smaller smooths its edges."""
     n = 256
     picture = Image.new(
         "RGBA", (n, n), (*COLORS[color], 0)
@@ -205,45 +208,11 @@ def shape(color: str, form: str) -> Image.Image:
     elif form == "square":
         draw.rectangle((20, 20, n - 20, n - 20), fill=fill)
     else:
-        points = {
+        points: dict[str, list[tuple[float, float]]] = {
             "triangle": [(n / 2, 14), (n - 8, n - 24), (8, n - 24)],
-            "star": star_points(n),
-            "heart": heart_points(n),
+            "star": compute_star(n),
+            "heart": compute_heart(n),
             "diamond": [(n / 2, 4), (n - 40, n / 2), (n / 2, n - 4), (40, n / 2)],
-        }[form]
-        draw.polygon(points, fill=fill)
+        }
+        draw.polygon(points[form], fill=fill)
     return picture
-
-
-def drawn_glyph(font: ImageFont.FreeTypeFont, character: str) -> Image.Image:
-    """One glyph of the font, cut out and centred on a square of the atlas's cell size."""
-    picture = Image.new("RGBA", (160, 160), (0, 0, 0, 0))
-    ImageDraw.Draw(picture).text((12, 12), character, font=font, embedded_color=True)
-    picture = picture.crop(picture.getbbox())
-    side = max(picture.size)
-    square = Image.new("RGBA", (side, side), (0, 0, 0, 0))
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-    return square.resize((CELL, CELL), Image.LANCZOS)
-
-
-def build_atlas(font_path: Path, target: Path = ATLAS) -> None:
-    """Draw every emoji of the world with the font and save them as one lossless WebP picture."""
-    font = ImageFont.truetype(str(font_path), 109)  # the one size of the font's bitmaps
-    rows = math.ceil(len(NAMES) / COLUMNS)
-    atlas = Image.new("RGBA", (COLUMNS * CELL, rows * CELL), (0, 0, 0, 0))
-    for k, character in enumerate(EMOJI.values()):
-        atlas.paste(drawn_glyph(font, character), (k % COLUMNS * CELL, k // COLUMNS * CELL))
-    atlas.save(target, lossless=True, quality=100, method=6)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=build_atlas.__doc__)
-    parser.add_argument(
-        "font", type=Path, help="NotoColorEmoji.ttf (Debian: package fonts-noto-color-emoji)"
-    )
-    build_atlas(parser.parse_args().font)
-    print(f"{ATLAS}: {ATLAS.stat().st_size / 1e3:.0f} kB")
-
-
-if __name__ == "__main__":
-    main()

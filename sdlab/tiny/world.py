@@ -1,4 +1,4 @@
-"""The captioned worlds: emoji and coloured shapes before plain or painted backgrounds, RGB, with English captions.
+"""Draws the captioned worlds: emoji and coloured shapes before plain or painted backgrounds.
 
 A sample has one object, two related ones, or two to four alike. Sizes are few and corners stand on
 the grid of the latent cells, so that an object's latents look alike wherever it stands: what a
@@ -13,15 +13,13 @@ scenes were added.
 import functools
 import hashlib
 import random
-import string
 from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .scenes import BACKGROUNDS, GRID, SCENES, SIZE, background_and_depth
-from .sprites import COLORED_SHAPES, COLORS, NAMES, SHAPES, sprite
-from .words import EVERYDAY_WORDS
+from .scenes import BACKGROUNDS, GRID, SCENES, SIZE, paint_with_depth
+from .sprites import COLORED_SHAPES, NAMES, draw_sprite
 
 IRREGULAR_PLURALS = {
     "mouse": "mice",
@@ -66,45 +64,20 @@ OBJECT_DEPTH = 0.6, 1.0  # at an object's rim and in its middle, where 0 is far 
 class World:
     """What a model is shown: named objects and scenes, on pictures of `size` pixels square.
 
-    Lengths in this module are stated for 64 pixels; `px` and `on_cells` bring them to the world's
-    own size.
+    Lengths in this module are stated for 64 pixels; `scale` and `on_cells` bring them to the
+    world's own size.
     """
 
     size: int
     names: tuple[str, ...]
     scenes: tuple[str, ...]
 
-    @functools.cached_property
-    def meaningful(self) -> frozenset[str]:
-        """The words that stand for something in these pictures."""
-        phrases = " ".join(phrase for scene in self.scenes for phrase in SCENES[scene])
-        return frozenset(
-            {
-                *self.names,
-                *COLORS,
-                *SHAPES,
-                *COUNTS.values(),
-                *RELATIONS,
-                "next",
-                "left",
-                "right",
-                "small",
-                "big",
-                *phrases.split(),
-            }
-        )
-
-    @functools.cached_property
-    def stray_words(self) -> tuple[str, ...]:
-        """Words that mean nothing in these pictures, the names of what was filtered out among them."""
-        filtered = tuple(name for name in NAMES[:FIRST] if name not in self.names)
-        return tuple(word for word in EVERYDAY_WORDS + filtered if word not in self.meaningful)
-
-    def px(self, length: int) -> int:
+    def scale(self, length: int) -> int:
+        """Bring a length that is stated for 64 pixels to the world's size."""
         return length * self.size // SIZE
 
     def on_cells(self, position: int) -> int:
-        """The nearest position on the grid of the latent cells."""
+        """Find the nearest position on the grid of the latent cells."""
         return GRID * round(position * self.size / SIZE / GRID)
 
 
@@ -122,8 +95,8 @@ BOTH = World(size=64, names=NAMES, scenes=tuple(SCENES))  # to read pictures of 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placed:
-    """One object of a picture: its name, the pixel of its top left corner, and its side in pixels."""
+class PlacedObject:
+    """One object of a picture: its name, its top left pixel, and its side in pixels."""
 
     name: str
     x: int
@@ -137,33 +110,36 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A picture (size, size, 3) uint8, its depth (size, size) in 0..1 with 1 near, its caption, and what the caption states."""
+    """A picture (size, size, 3) uint8 with its depth, its caption, and what the caption states.
+
+    The depth is (size, size) in 0..1 with 1 near.
+    """
 
     image: np.ndarray = field(repr=False)
     depth: np.ndarray = field(repr=False)
     caption: str
     kind: str  # one of KINDS
-    objects: tuple[Placed, ...]
+    objects: tuple[PlacedObject, ...]
     relation: str | None = None
     background: str | None = None  # None where the caption does not say it
 
 
-def plural(name: str) -> str:
+def pluralise(name: str) -> str:
     color, _, form = name.rpartition(" ")
     return f"{color} {form}s" if color else IRREGULAR_PLURALS.get(name, name + "s")
 
 
-def with_article(name: str) -> str:
+def add_article(name: str) -> str:
     return ("an " if name[0] in "aeiou" and name != "unicorn" else "a ") + name
 
 
 def is_held_out_pair(a: str, b: str) -> bool:
-    """Whether the two objects are never rendered together for training: one pair in six, by a hash of the names."""
+    """Tell whether two objects are kept from training together: one pair in six, by a hash."""
     return hashlib.md5("|".join(sorted((a, b))).encode()).digest()[0] % 6 == 0
 
 
-def pick(rng: random.Random, train: bool = True, world: World = V1) -> str:
-    """A random object: 26% coloured shapes, without the held-out ones when `train`."""
+def pick_object(rng: random.Random, train: bool = True, world: World = V1) -> str:
+    """Pick an object: 26% are coloured shapes, without the held-out ones when `train`."""
     if rng.random() >= 0.26:
         return rng.choice(world.names)
     while train and (name := rng.choice(COLORED_SHAPES)) in HELD_OUT_SHAPES:
@@ -171,26 +147,26 @@ def pick(rng: random.Random, train: bool = True, world: World = V1) -> str:
     return name if train else rng.choice(COLORED_SHAPES)
 
 
-def on_grid(rng: random.Random, low: int, high: int) -> int:
-    """A random multiple of the grid from `low` to `high`."""
+def pick_on_grid(rng: random.Random, low: int, high: int) -> int:
+    """Pick a multiple of the grid from `low` to `high`."""
     return GRID * rng.randint(-(-low // GRID), high // GRID)
 
 
 # ---- layouts: (kind, objects, caption, relation)
 
-Layout = tuple[str, tuple[Placed, ...], str, str | None]
+Layout = tuple[str, tuple[PlacedObject, ...], str, str | None]
 
 
-def one_object(rng: random.Random, train: bool, world: World) -> Layout:
-    name, word = pick(rng, train, world), rng.choice(("small", "big", "", "", "", ""))
-    side, margin = world.px(SIDES[word]), world.px({"small": 4, "": 4, "big": 0}[word])
-    x, y = (on_grid(rng, margin, world.size - side - margin) for _ in range(2))
-    caption = f"a {word} {name}" if word else with_article(name)
-    return "one", (Placed(name=name, x=x, y=y, side=side),), caption, None
+def lay_out_one(rng: random.Random, train: bool, world: World) -> Layout:
+    name, word = pick_object(rng, train, world), rng.choice(("small", "big", "", "", "", ""))
+    side, margin = world.scale(SIDES[word]), world.scale({"small": 4, "": 4, "big": 0}[word])
+    x, y = (pick_on_grid(rng, margin, world.size - side - margin) for _ in range(2))
+    caption = f"a {word} {name}" if word else add_article(name)
+    return "one", (PlacedObject(name=name, x=x, y=y, side=side),), caption, None
 
 
-def pair_caption(rng: random.Random, a: str, b: str, relation: str | None) -> str:
-    a, b = with_article(a), with_article(b)
+def write_pair_caption(rng: random.Random, a: str, b: str, relation: str | None) -> str:
+    a, b = add_article(a), add_article(b)
     if relation is None:
         return rng.choice((f"{a} and {b}", f"{a} and {b}", f"{a} next to {b}", f"{a} with {b}"))
     return (
@@ -200,49 +176,49 @@ def pair_caption(rng: random.Random, a: str, b: str, relation: str | None) -> st
     )
 
 
-def pair(rng: random.Random, train: bool, world: World) -> Layout:
+def lay_out_pair(rng: random.Random, train: bool, world: World) -> Layout:
     while True:
-        a, b = pick(rng, train, world), pick(rng, train, world)
+        a, b = pick_object(rng, train, world), pick_object(rng, train, world)
         if a != b and not (train and is_held_out_pair(a, b)):
             break
     relation = rng.choice((*RELATIONS, None, None))
     position = relation or rng.choice(("left of", "right of"))
     near, far = (
-        on_grid(rng, world.px(low), world.px(low + 4)) for low in (0, 32)
+        pick_on_grid(rng, world.scale(low), world.scale(low + 4)) for low in (0, 32)
     )  # along the relation
-    across = [on_grid(rng, world.px(12), world.px(24)) for _ in range(2)]
+    across = [pick_on_grid(rng, world.scale(12), world.scale(24)) for _ in range(2)]
     first, second = (near, far) if position in ("left of", "above") else (far, near)
     places = [(first, across[0]), (second, across[1])]
     if position in ("above", "below"):
         places = [(x, y) for y, x in places]
     objects = tuple(
-        Placed(name=name, x=x, y=y, side=world.px(PAIR_SIDE))
+        PlacedObject(name=name, x=x, y=y, side=world.scale(PAIR_SIDE))
         for name, (x, y) in zip((a, b), places)
     )
-    return "pair", objects, pair_caption(rng, a, b, relation), relation
+    return "pair", objects, write_pair_caption(rng, a, b, relation), relation
 
 
-def several(rng: random.Random, train: bool, world: World) -> Layout:
-    name, count = pick(rng, train, world), rng.choice((2, 2, 3, 3, 4))
+def lay_out_several(rng: random.Random, train: bool, world: World) -> Layout:
+    name, count = pick_object(rng, train, world), rng.choice((2, 2, 3, 3, 4))
     three = ((4, 8), (36, 8), (20, 36)) if rng.random() < 0.5 else ((4, 32), (36, 32), (20, 4))
     places = {2: ((4, 20), (36, 20)), 3: three, 4: ((4, 4), (36, 4), (4, 36), (36, 36))}[count]
     objects = tuple(
-        Placed(
+        PlacedObject(
             name=name,
-            x=world.on_cells(x) + on_grid(rng, -4, 0),
-            y=world.on_cells(y) + on_grid(rng, -4, 0),
-            side=world.px(COUNT_SIDE),
+            x=world.on_cells(x) + pick_on_grid(rng, -4, 0),
+            y=world.on_cells(y) + pick_on_grid(rng, -4, 0),
+            side=world.scale(COUNT_SIDE),
         )
         for x, y in places
     )
-    return "count", objects, f"{COUNTS[count]} {plural(name)}", None
+    return "count", objects, f"{COUNTS[count]} {pluralise(name)}", None
 
 
 # ---- pictures
 
 
 def vanishes(name: str, background_name: str) -> bool:
-    """Whether a coloured shape could not be seen on the background."""
+    """Tell whether a coloured shape could not be seen on the background."""
     color = name.split(" ")[0] if " " in name else None
     lost = (color, background_name) in {("white", "snow"), ("black", "night")}
     return color is not None and (lost or color == background_name)
@@ -255,25 +231,25 @@ def pick_background(rng: random.Random, names: list[str], world: World) -> str:
             return found
 
 
-def paint(
-    rng: random.Random, objects: tuple[Placed, ...], background_name: str, size: int = SIZE
+def paint_objects(
+    rng: random.Random, objects: tuple[PlacedObject, ...], background_name: str, size: int = SIZE
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The objects on their background, (size, size, 3) uint8, and the depth of it, (size, size) float32."""
-    ground, depth = background_and_depth(rng, background_name, size)
+    """Paint objects on their background, (size, size, 3) uint8, with depth (size, size) float32."""
+    ground, depth = paint_with_depth(rng, background_name, size)
     picture, depth = Image.fromarray(ground).convert("RGBA"), depth.copy()
     for placed in objects:
-        drawn = sprite(placed.name, placed.side)
+        drawn = draw_sprite(placed.name, placed.side)
         picture.alpha_composite(drawn, (placed.x, placed.y))
-        body = bulge(placed.name, placed.side)
+        body = compute_bulge(placed.name, placed.side)
         part = depth[placed.y : placed.y + placed.side, placed.x : placed.x + placed.side]
         np.maximum(part, body, out=part)
     return np.asarray(picture.convert("RGB")), depth
 
 
 @functools.cache
-def bulge(name: str, side: int) -> np.ndarray:
-    """How near an object's points are, (side, side): its silhouette, rounded towards the viewer; 0 where it is not."""
-    alpha = sprite(name, side).getchannel("A")
+def compute_bulge(name: str, side: int) -> np.ndarray:
+    """Compute how near an object's points are, (side, side), rounded; 0 beside its silhouette."""
+    alpha = draw_sprite(name, side).getchannel("A")
     rim, middle = OBJECT_DEPTH
     rounded = np.asarray(alpha.filter(ImageFilter.GaussianBlur(side / 8)), np.float32) / 255
     return (np.asarray(alpha) > 127) * (
@@ -281,24 +257,22 @@ def bulge(name: str, side: int) -> np.ndarray:
     ).astype(np.float32)
 
 
-def background_phrase(rng: random.Random, name: str) -> str:
-    return (
-        f"on {with_article(name)} background" if name in BACKGROUNDS else rng.choice(SCENES[name])
-    )
+def write_background(rng: random.Random, name: str) -> str:
+    return f"on {add_article(name)} background" if name in BACKGROUNDS else rng.choice(SCENES[name])
 
 
-def sample(rng: random.Random, *, train: bool = True, world: World = V1) -> Sample:
-    """One random captioned picture; `train` leaves the held-out combinations out."""
+def make_sample(rng: random.Random, *, train: bool = True, world: World = V1) -> Sample:
+    """Make a random captioned picture; `train` leaves the held-out combinations out."""
     draw = rng.random()
-    layout = one_object if draw < 0.40 else pair if draw < 0.82 else several
+    layout = lay_out_one if draw < 0.40 else lay_out_pair if draw < 0.82 else lay_out_several
     kind, objects, caption, relation = layout(rng, train, world)
     name = pick_background(rng, [placed.name for placed in objects], world)
     said = rng.random() < 0.75
     if said:
-        caption += " " + background_phrase(rng, name)
+        caption += " " + write_background(rng, name)
     if rng.random() < 0.12:
         caption = rng.choice(OPENINGS) + caption
-    image, depth = paint(rng, objects, name, world.size)
+    image, depth = paint_objects(rng, objects, name, world.size)
     return Sample(
         image=image,
         depth=depth,
@@ -307,25 +281,4 @@ def sample(rng: random.Random, *, train: bool = True, world: World = V1) -> Samp
         objects=objects,
         relation=relation,
         background=name if said else None,
-    )
-
-
-def with_stray_word(
-    rng: random.Random, caption: str, words: tuple[str, ...] = V1.stray_words
-) -> str:
-    """The caption with an adjective, a "no" or a made-up word in it: what a model learns to ignore."""
-    pieces = caption.split(" ")
-    place = rng.randint(0, len(pieces))
-    made_up = "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(3, 6)))
-    word = rng.choice(words) if rng.random() < 0.7 else made_up
-    return " ".join([*pieces[:place], word, *pieces[place:]])
-
-
-def training_sample(rng: random.Random, world: World = V1) -> tuple[Sample, str]:
-    """A picture of the world and its caption, one in ten with a stray word."""
-    drawn = sample(rng, train=True, world=world)
-    return drawn, (
-        with_stray_word(rng, drawn.caption, world.stray_words)
-        if rng.random() < 0.10
-        else drawn.caption
     )

@@ -1,4 +1,4 @@
-"""Invisible watermarks of Stable Diffusion: embed one, read it exactly, find what the official decoder misses.
+"""Invisible watermarks of Stable Diffusion: embed one, read it exactly, or find its traces.
 
 The mark is public and so is the way to write it: a hit is a claim, not a proof, and a miss proves
 nothing. Nothing here is imported before it is needed.
@@ -10,7 +10,7 @@ _API = {
     "embed_watermark": "dwtdct",
     "decode_watermark": "dwtdct",
     "detect_watermark": "detector",
-    "read_unknown": "unknown",
+    "read_unknown": "detector",
     "scan": "scanning",
     "PAYLOADS": "payloads",
     "Payload": "payloads",

@@ -1,25 +1,35 @@
-"""Whether a picture carries a known watermark, and how sure that is."""
+"""Whether a picture carries a known watermark, how sure that is, and what an unknown one may be."""
 
 from __future__ import annotations
 
-import itertools
+import html
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import search as places
-from .dwtdct import MIN_AREA, bits_of_vote, read_blocks, vote
-from .geometry import AS_IS, Geometry
-from .inspection import Finding, Inspection, Official
-from .opening import opened, pixels_of, rgb_of_image
-from .payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
-from .provenance import Mark, marks_of
-from .search import Place, Progress
-from .statistics import require_testable
+from .dwtdct import MIN_AREA, count_votes, decide_bits, read_blocks, require_area, split_bands
+from .opening import convert_image, open_picture, read_pixels
+from .payloads import ARITHMETICS, PAYLOADS, Payload, find_payload, pack_bits, require_known
+from .provenance import Mark, read_marks
+from .scores import make_planes, score_blocks
+from .search import AS_IS, Geometry, Place, Progress
+from .statistics import (
+    FLOOR,
+    LEAST_GAIN,
+    NOTHING,
+    compute_spectra,
+    find_points,
+    read_bits,
+    require_testable,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MIRRORED, SWAPPED = Geometry(mirrored=True), Geometry(swapped=True)
 SHARES = {  # of the error, for each way to look; a search looks at the picture as it is, too
@@ -28,8 +38,17 @@ SHARES = {  # of the error, for each way to look; a search looks at the picture 
     "size": {"as is": 0.5, "size": 0.5},
     "all": {"as is": 0.5, "mirrored": 0.05, "swapped": 0.05, "size": 0.2, "cut": 0.2},
 }
-PART = 4_000_000  # pixels that the official decoder reads at a time
+LENGTHS = range(16, 401, 8)  # bits; whole bytes
+# BIC; unmarked pictures with vertical edges or patterns go below, but do not spell a text
+CONVINCING = -1000
+EASY = 32, 127  # printable ASCII
 STRICTER = 100  # a searched hit must be so many times less likely by chance
+A_HIT = "A hit is a claim, not a proof: the payloads are public, and anyone can embed them."
+A_MISS = "A miss proves nothing: marks are optional, and strong changes wipe them out."
+TOO_SMALL = (
+    "Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a"
+    " marked picture, or one made smaller, a search may tell: search='all'."
+)
 
 
 def detect_watermark(
@@ -70,8 +89,8 @@ def detect_watermark(
     >>> detect_watermark("picture.png").detected
     False
     """
-    known = named(payloads)
-    require(search, false_positive_rate)
+    known = name_payloads(payloads)
+    require_search(search, false_positive_rate)
     if progress is not None and not callable(progress):
         raise TypeError(
             f"progress={progress!r} is no function; it is called with what is searched and the"
@@ -79,34 +98,28 @@ def detect_watermark(
         )
     for payload in known.values():
         require_testable(payload)
-    pixels, provenance = read(image)
+    provenance: tuple[Mark, ...] = ()
+    if isinstance(image, np.ndarray):
+        pixels = read_pixels(image)
+    else:
+        with open_picture(image) as picture:  # in this order: metadata may follow the pixels
+            pixels, provenance = convert_image(picture), read_marks(picture)
     height, width = pixels.shape[:2]
     small = height * width < MIN_AREA
-    found = {} if small and search == "none" else places_of(pixels, known, search, progress)
-    official = {} if small else official_readings(pixels, known)
+    found = {} if small and search == "none" else _find_places(pixels, known, search, progress)
+    official = {} if small else read_official(pixels, known)
     limit = math.log10(false_positive_rate / len(known))
     findings = tuple(
-        finding_of(p, found.get(name), official.get(name), limit) for name, p in known.items()
+        _judge_payload(p, found.get(name), official.get(name), limit) for name, p in known.items()
     )
     return Inspection(
         findings, small, (width, height), search, float(false_positive_rate), provenance
     )
 
 
-def read(image: Any) -> tuple[np.ndarray, tuple[Mark, ...]]:
-    """The picture as RGB, and what its file says about its origin; a file is decoded once."""
-    if isinstance(image, np.ndarray):
-        return pixels_of(image), ()
-    with opened(image) as picture:
-        return rgb_of_image(picture), marks_of(
-            picture
-        )  # in this order: metadata may follow the pixels
-
-
-def require(search: str, false_positive_rate: float) -> None:
-    """Raise unless the two are possible."""
-    if not isinstance(search, str) or search not in SHARES:
-        raise ValueError(f"search={search!r} is not one of {', '.join(SHARES)}")
+def require_search(search: str, false_positive_rate: float) -> None:
+    """Refuse a search or a false-positive rate that is not possible."""
+    require_known("search", search, SHARES)
     if isinstance(false_positive_rate, bool) or not isinstance(false_positive_rate, Real):
         raise TypeError(
             f"false_positive_rate={false_positive_rate!r} is no number; 1e-6 is one in a million"
@@ -119,23 +132,21 @@ def require(search: str, false_positive_rate: float) -> None:
         )
 
 
-def named(payloads: Any) -> dict[str, Payload]:
-    """The payloads by the names under which they are reported."""
+def name_payloads(payloads: Any) -> dict[str, Payload]:
+    """List the payloads by the names under which they are reported."""
     if isinstance(payloads, Mapping):
-        given = {str(name): payload_of(what) for name, what in payloads.items()}
-        known = {name: p if p.name == name else replace(p, name=name) for name, p in given.items()}
-    elif isinstance(payloads, (str, bytes, bytearray, Payload)) or not isinstance(
-        payloads, Iterable
-    ):
-        known = {payload.name: payload for payload in [payload_of(payloads)]}
+        under = {str(name): find_payload(what) for name, what in payloads.items()}
+        given = [p if p.name == name else replace(p, name=name) for name, p in under.items()]
     else:
-        given = list(map(payload_of, payloads))
-        known = {payload.name: payload for payload in given}
-        if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
-            raise ValueError(
-                f"two different payloads are named {twice[0]!r}; a mapping gives them names of"
-                " their own"
-            )
+        one = isinstance(payloads, (str, bytes, bytearray, Payload))
+        several = not one and isinstance(payloads, Iterable)
+        given = [find_payload(what) for what in (payloads if several else [payloads])]
+    known = {payload.name: payload for payload in given}
+    if twice := [p.name for p in given if known[p.name].bits.tobytes() != p.bits.tobytes()]:
+        raise ValueError(
+            f"two different payloads are named {twice[0]!r}; a mapping gives them names of"
+            " their own"
+        )
     if not known:
         raise ValueError(
             f"there are no payloads to test for; give names ({', '.join(PAYLOADS)}), texts or bytes"
@@ -143,66 +154,337 @@ def named(payloads: Any) -> dict[str, Payload]:
     return known
 
 
-def places_of(
+def _find_places(
     pixels: np.ndarray, payloads: dict[str, Payload], search: str, progress: Progress | None
 ) -> dict[str, Place]:
-    """The best place of every payload, its p corrected for all that were tried."""
+    """Find the best place of every payload, its p corrected for all that were tried."""
     ways = {
-        "as is": lambda: places.as_is(pixels, payloads),
-        "mirrored": lambda: places.as_is(pixels, payloads, MIRRORED),
-        "swapped": lambda: places.as_is(pixels, payloads, SWAPPED),
-        "cut": lambda: places.cut(pixels, payloads, progress),
-        "size": lambda: places.resized(pixels, payloads, progress),
+        "as is": lambda: places.place_as_is(pixels, payloads),
+        "mirrored": lambda: places.place_as_is(pixels, payloads, MIRRORED),
+        "swapped": lambda: places.place_as_is(pixels, payloads, SWAPPED),
+        "cut": lambda: places.place_cut(pixels, payloads, progress),
+        "size": lambda: places.place_resized(pixels, payloads, progress),
     }
     found: dict[str, list[Place]] = {name: [] for name in payloads}
     for way, share in SHARES[search].items():
         for name, place in ways[way]().items():
             found[name].append(place.with_share(share))
-    return {name: simplest(tried) for name, tried in found.items() if tried}
+    return {name: _choose_place(tried) for name, tried in found.items() if tried}
 
 
-def simplest(tried: list[Place]) -> Place:
-    """The first place whose p is the least or nearly so."""
+def _choose_place(tried: list[Place]) -> Place:  # the first whose p is the least or nearly so
     least = min(place.log10_p for place in tried)
     place = next(place for place in tried if place.log10_p <= places.NEARLY * least)
     return replace(place, tests=sum(place.tests for place in tried))
 
 
-def finding_of(
+def _judge_payload(
     payload: Payload, place: Place | None, official: Official | None, limit: float
 ) -> Finding:
-    if place is None:
-        return Finding(payload, math.nan, False, math.nan, AS_IS, official, 0)
+    """Compare a payload's p with the limit, which is stricter for a place that was searched."""
+    place = place or Place(math.nan, AS_IS, math.nan, 0)
     limit -= 0 if place.geometry == AS_IS else math.log10(STRICTER)
-    return Finding(
-        payload,
-        place.log10_p,
-        place.log10_p < limit,
-        place.agreement,
-        place.geometry,
-        official,
-        place.tests,
-    )
+    found = place.log10_p < limit
+    where = place.agreement, place.geometry, official, place.tests
+    return Finding(payload, place.log10_p, found, *where)
 
 
-def official_readings(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
-    """What the official decoder reads for each payload; it reads uint8, whatever the payload was written in."""
-    parts = max(1, pixels.shape[0] * pixels.shape[1] // PART)
-    edges = [8 * int(edge) for edge in np.linspace(0, pixels.shape[0] // 8, parts + 1)[:-1]] + [
-        pixels.shape[0]
-    ]
-    blocks = np.concatenate(
-        [read_blocks(pixels[a:b], "uint8") for a, b in itertools.pairwise(edges)]
-    )
+def read_official(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
+    """Read what the official decoder reads for each payload: always in uint8, and in parts."""
+    blocks = np.concatenate([read_blocks(band, "uint8") for band in split_bands(pixels)])
     return {
-        name: official_of(bits_of_vote(vote(blocks, len(p))), p) for name, p in payloads.items()
+        name: _make_official(decide_bits(count_votes(blocks, len(p))), p)
+        for name, p in payloads.items()
     }
 
 
-def official_of(bits: np.ndarray, payload: Payload) -> Official:
-    text = (
-        bytes_of_bits(bits).decode("ascii", "backslashreplace")
-        if payload.text is not None
-        else None
-    )
+def _make_official(bits: np.ndarray, payload: Payload) -> Official:
+    text = pack_bits(bits).decode("ascii", "backslashreplace") if payload.text is not None else None
     return Official(bits, text, bool((bits == payload.bits).all()))
+
+
+# The answer: figures to compute with, a table, and words that explain it
+
+
+@dataclass(frozen=True, eq=False)
+class Official:
+    """What the official decoder reads, which always reads something; true if it is the payload.
+
+    Attributes
+    ----------
+    bits : bool array (n_bits,)
+    text : str or None
+        The same as text, for payloads that are text; unprintable bytes are escaped.
+    exact : bool
+        Whether that is the payload.
+    """
+
+    bits: np.ndarray = field(repr=False)
+    text: str | None
+    exact: bool
+
+    def __bool__(self) -> bool:
+        return self.exact
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The verdict on one payload.
+
+    Attributes
+    ----------
+    payload : Payload
+    log10_p : float
+        Of the chance that a picture without this mark agrees with it as well, corrected for all
+        places that were tried, not for the number of payloads. NaN if the picture is too small to
+        be tested.
+    detected : bool
+        Whether that is below the false-positive rate, divided by the number of payloads, and by
+        another 100 for a place that a search found.
+    agreement : float
+        Share of the payload's bits that the scores read right, about 0.5 by chance.
+    geometry : Geometry
+        Where the payload fits best.
+    official : Official or None
+        What the official decoder reads from the picture as it is.
+    tests : int
+        Places that were tried.
+    """
+
+    payload: Payload
+    log10_p: float
+    detected: bool
+    agreement: float
+    geometry: Geometry
+    official: Official | None
+    tests: int
+
+    @property
+    def p(self) -> float:
+        return 10**self.log10_p
+
+    @property
+    def tested(self) -> bool:
+        return not math.isnan(self.log10_p)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Inspection:
+    """What `detect_watermark` found out about one picture.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        One a payload, in the order of the payloads.
+    small : bool
+        Whether the picture has less than 65,536 pixels, the least that the programs mark.
+    size : (width, height)
+    search : str
+    false_positive_rate : float
+    provenance : tuple of Mark
+        What the file's metadata claims about its origin.
+    """
+
+    findings: tuple[Finding, ...]
+    small: bool
+    size: tuple[int, int]
+    search: str
+    false_positive_rate: float
+    provenance: tuple[Mark, ...] = ()
+
+    @property
+    def detected(self) -> bool:
+        return any(finding.detected for finding in self.findings)
+
+    def __bool__(self) -> bool:
+        """Whether a mark is detected."""
+        return self.detected
+
+    @property
+    def best(self) -> Finding | None:
+        """The detected finding with the least p, or else that with the least; None if untested."""
+        tested = [finding for finding in self.findings if finding.tested]
+        return min(
+            tested, key=lambda finding: (not finding.detected, finding.log10_p), default=None
+        )
+
+    @property
+    def words(self) -> str:
+        """The verdict in a sentence or three."""
+        width, height = self.size
+        if self.small and self.search == "none":
+            return TOO_SMALL.format(f"{width}x{height}", MIN_AREA)
+        hits = [finding for finding in self.findings if finding.detected]
+        found = "; ".join(
+            f"{shorten_name(f.payload.name)} ({f.geometry}), p {format_probability(f.log10_p)}"
+            for f in hits
+        )
+        if not hits:
+            few = f" With {width}x{height} pixels that is what to expect, marked or not."
+            return f"No mark found.{few * self.small} {A_MISS}"
+        return (
+            f"Marked: {found}. {A_HIT} Chance of a false alarm: {self.false_positive_rate:g} a"
+            " picture."
+        )
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a payload."""
+        import pandas as pd
+
+        columns = {
+            "payload": [f.payload.name for f in self.findings],
+            "detected": [f.detected if f.tested else pd.NA for f in self.findings],
+            "log10_p": [f.log10_p for f in self.findings],
+            "agreement": [f.agreement for f in self.findings],
+            "geometry": [str(f.geometry) if f.tested else None for f in self.findings],
+            "official": [None if f.official is None else f.official.text for f in self.findings],
+            "exact": [bool(f.official) for f in self.findings],
+            "tests": [f.tests for f in self.findings],
+        }
+        return pd.DataFrame(columns).astype({"detected": "boolean"})
+
+    def _tell_origin(self) -> str:
+        return f"The file says: {'; '.join(map(str, self.provenance))}" if self.provenance else ""
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        """Format the rows of the table, the head first."""
+        head = ("payload", "found", "p", "bits right", "geometry", "official decoder")
+        rows: list[tuple[str, ...]] = [head]
+        for f in self.findings:
+            official = "" if f.official is None else "exact" if f.official else "wrong"
+            right = "" if math.isnan(f.agreement) else f"{f.agreement:.0%}"
+            found = "" if not f.tested else "yes" if f.detected else "no"
+            p = format_probability(f.log10_p) if f.tested else "not tested"
+            geometry = str(f.geometry) if f.tested else ""
+            rows.append((shorten_name(f.payload.name), found, p, right, geometry, official))
+        return rows
+
+    def __repr__(self) -> str:
+        rows = self._cells()
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        table = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+            for row in rows
+        ]
+        return "\n".join([self.words, "", *table, f"\n{self._tell_origin()}"]).rstrip()
+
+    def _repr_html_(self) -> str:
+        head, *rows = ([html.escape(cell) for cell in row] for row in self._cells())
+        lines = [
+            "<tr>" + "".join(f"<th style='text-align:left'>{cell}</th>" for cell in head) + "</tr>"
+        ]
+        for finding, (name, *row) in zip(self.findings, rows):
+            weight = " style='font-weight:bold'" if finding.detected else ""
+            cells = "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row)
+            lines.append(f"<tr{weight}><td>{name}</td>{cells}</tr>")
+        origin = f"<p>{html.escape(self._tell_origin())}</p>" if self.provenance else ""
+        return f"<p>{html.escape(self.words)}</p><table>{''.join(lines)}</table>{origin}"
+
+
+def shorten_name(name: str) -> str:
+    """Shorten a payload's name to one line of a table."""
+    name = " ".join(name.split())
+    return name if len(name) <= 40 else f"{name[:39]}…"
+
+
+def format_probability(log10_p: float) -> str:
+    """Format a probability: 0.03, or 1e-12 for the small ones that no float holds."""
+    return f"{10**log10_p:.2g}" if log10_p > -3 else f"1e{math.ceil(log10_p)}"
+
+
+# A payload that nobody told us
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What an unknown payload may be: a clue, not a test.
+
+    Attributes
+    ----------
+    bits : bool array (n_bits,)
+        Repeats are left out: SDV2SDV2 is SDV2.
+    text : str
+        The bytes of the bits as ASCII, unprintable ones escaped.
+    bic : float
+        The Bayesian information criterion of "a payload of this length" less that of "no payload".
+    convincing : bool
+        Whether that is far below 0 and the bytes are printable text of at least three letters.
+        Pictures with edges and patterns can do the first, but hardly the second. A mark of bits
+        that spell nothing, like SDXL's, is not convincing either.
+    """
+
+    bits: np.ndarray = field(repr=False)
+    text: str
+    bic: float
+    convincing: bool
+
+    def __repr__(self) -> str:
+        if self.convincing:
+            return (
+                f"The payload reads {self.text!r}, {len(self.bits)} bits (BIC {self.bic:.0f}). A"
+                " clue, not a test."
+            )
+        return (
+            f"Nothing convincing; the best guess is {len(self.bits)} bits,"
+            f" {''.join(str(int(bit)) for bit in self.bits)} (BIC {self.bic:.0f})."
+        )
+
+
+def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
+    """Guess the payload of a picture that was neither cut nor resized.
+
+    For every length it compares "each bit has its own mean score" with "no mark" and takes the
+    length with the least BIC.
+
+    Parameters
+    ----------
+    image : path, PIL image or uint8 array (H, W, 3)
+        RGB; at least 65,536 pixels.
+    lengths : ints
+        In bits, 8 to 1000. Whole bytes are searched by default, since most payloads are texts.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        For an image that cannot be read or is too small, and for impossible lengths.
+    """
+    pixels = require_area(read_pixels(image))
+    width = pixels.shape[1]
+    lengths = [lengths] if isinstance(lengths, int) else list(lengths)
+    if not lengths or any(int(n) != n or not 8 <= n <= 1000 for n in lengths):
+        raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
+    top, band = places.take_middle_rows(pixels)
+    grids = [np.asarray(score_blocks(make_planes(band, a), a), float) for a in ARITHMETICS]
+    bic, n_bits, i = min(
+        (compute_bic(grid, n), n, i)
+        for i, grid in enumerate(grids)
+        for n in sorted({int(n) for n in lengths})
+    )
+    bits = drop_repeats(read_bits(grids[i], n_bits, width // 8, -(width // 8) * (top // 8)))
+    raw = pack_bits(bits)
+    printable = len(bits) % 8 == 0 and all(EASY[0] <= byte < EASY[1] for byte in raw)
+    printable &= len(set(raw)) >= 3  # stripes spell single letters, and repeat them
+    return Reading(
+        bits, raw.decode("ascii", "backslashreplace"), bic, bic < CONVINCING and printable
+    )
+
+
+def compute_bic(grid: np.ndarray, n_bits: int) -> float:
+    """Compute the BIC of a payload of n_bits bits less that of none; both with white noise."""
+    power = float((grid**2).mean())
+    if power < NOTHING or grid.size < 2 * n_bits:
+        return math.inf
+    points = find_points(n_bits, (grid.shape[1] % n_bits,), False)
+    gain = points.gain[0]
+    counts = points.weight * (gain > LEAST_GAIN) / (gain**2 + FLOOR)
+    explained = (
+        counts * np.abs(compute_spectra(grid, n_bits, (grid.shape[1] % n_bits,))[0]) ** 2
+    ).sum() / (power * grid.size)
+    return grid.size * math.log(max(1 - explained, 1e-6)) + n_bits * math.log(grid.size)
+
+
+def drop_repeats(bits: np.ndarray) -> np.ndarray:
+    """Find the shortest piece of at least 8 bits that the bits repeat."""
+    pieces = (bits[:n] for n in range(8, len(bits) + 1) if len(bits) % n == 0)
+    return next((piece for piece in pieces if (bits.reshape(-1, len(piece)) == piece).all()), bits)

@@ -1,36 +1,44 @@
-"""The `dwtDct` watermark exactly as the package invisible-watermark 0.2.0 writes and reads it, pixel for pixel.
+"""Writes and reads marks as invisible-watermark 0.2.0 does, pixel for pixel: `dwtDct`, `dwtDctSvd`.
 
-Despite its name there is no DCT in it. One Haar level halves the U plane; in each 4x4 block of the
-averages (8x8 pixels) the largest coefficient but the first is moved to residue 9 (bit 0) or 27 (bit
-1) of its step of 36. Block n carries bit n % n_bits. `dwtDctSvd` moves the largest singular value
-of the block's DCT instead.
+Despite its name there is no DCT in `dwtDct`. One Haar level halves the U plane; in each 4x4 block
+of the averages (8x8 pixels) the largest coefficient but the first is moved to residue 9 (bit 0) or
+27 (bit 1) of its step of 36. Block n carries bit n % n_bits. `dwtDctSvd` moves the largest singular
+value of the block's DCT instead.
 
 `dwtDct`, and `dwtDctSvd` in uint8, are equal in every pixel and every bit. `dwtDctSvd` in float32
 is not: there OpenCV leaves the DCT to a library that takes other code on other processors. In 216
 runs, from noise to gradients, up to 37 % of the values differed, by 0.0004 at most, and no decoded
 bit.
+
+Colour is converted as OpenCV does it, in the last bit: uint8 in 14-bit fixed point, float32 with
+fused multiply-add as an x86 processor with AVX2 has it, that is most since 2013. U and V are
+centred at 128 in uint8 and at 0.5 in float32, whatever its range.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .colour import bgr_of, u_of, yuv_of
-from .payloads import ARITHMETICS, Payload, payload_of
-from .singular import largest_singular_values, with_largest
+from .payloads import ARITHMETICS, Payload, find_payload, require_known
 
 STEP = 36
 BLOCK = 4  # a block is 4x4 averages, 8x8 pixels
 MIN_AREA = 256 * 256  # pixels; the programs refuse to mark less
+PART = 4_000_000  # pixels that are read together
 METHODS = ("dwtDct", "dwtDctSvd")
-ORDERS = {
-    "BGR": (2, 1, 0),
-    "RGB": (0, 1, 2),
-}  # which channel of an RGB picture the program hands over as blue, green, red
+# which channel of an RGB picture the program hands over as blue, green, red
+ORDERS = {"BGR": (2, 1, 0), "RGB": (0, 1, 2)}
 HAAR = 0.7071067811865476
+LANES = 8  # OpenCV's float32 vector; columns beyond a multiple of it are summed in another order
+MIDPOINT, BELOW = 1 << 28, (1 << 29) - 1  # of the part of a float64 that float32 cannot hold
+# OpenCV's factors of a DCT of length 4: 1 / sqrt(2), of which its pieces are multiples, and angles
+COS, SIN, ROOT = 0.92387953251128675613, 0.38268343236508977173, 0.70710678118654752440
+SCALE = 2 * 0.353553390593273762200422181052425
+OUTER, INNER, MIDDLE = SCALE * COS, SCALE * SIN, SCALE * COS * COS - SCALE * SIN * SIN
 
 
 def embed_watermark(
@@ -41,7 +49,7 @@ def embed_watermark(
     order: str = "BGR",
     arithmetic: str | None = None,
 ) -> Any:
-    """The picture with an invisible watermark, as the program that writes `payload` would leave it.
+    """Mark a picture invisibly, as the program that writes `payload` would leave it.
 
     Parameters
     ----------
@@ -63,14 +71,14 @@ def embed_watermark(
     TypeError, ValueError
         For a picture or a payload that cannot be used.
     """
-    _known("method", method, METHODS)
-    payload = payload_of(payload)
-    pixels = large_enough(array_of(image))
+    require_known("method", method, METHODS)
+    payload = find_payload(payload)
+    pixels = require_area(read_array(image))
     arithmetic = arithmetic or ("float32" if pixels.dtype == np.float32 else payload.arithmetic)
-    y, u, v = yuv_of(*channels(pixels, arithmetic, order))
-    height, width = u.shape[0] // 4 * 4, u.shape[1] // 4 * 4
-    u[:height, :width] = _marked(u[:height, :width], payload.bits, method, arithmetic)
-    return _like(image, pixels, bgr_of(y, u, v, arithmetic), order, payload.cut)
+    y, u, v = convert_to_yuv(*split_channels(pixels, arithmetic, order))
+    whole = _take_whole(u, arithmetic)
+    u[: whole.shape[0], : whole.shape[1]] = _mark_plane(whole, payload.bits, method)
+    return _restore_kind(image, pixels, convert_to_bgr(y, u, v, arithmetic), order, payload.cut)
 
 
 def decode_watermark(
@@ -81,7 +89,9 @@ def decode_watermark(
     order: str = "BGR",
     arithmetic: str | None = None,
 ) -> np.ndarray:
-    """The bits that the official decoder reads, bool (n_bits,); every picture gives some, marked or not.
+    """Read the bits that the official decoder reads, bool (n_bits,).
+
+    Every picture gives some, marked or not.
 
     Parameters
     ----------
@@ -92,29 +102,38 @@ def decode_watermark(
         The picture's own by default. The official tools read uint8; marks of SDXL and FLUX.1 are
         read better in float32.
     """
-    return bits_of_vote(vote(read_blocks(image, arithmetic, order, method), n_bits))
+    return decide_bits(count_votes(read_blocks(image, arithmetic, order, method), n_bits))
 
 
 def read_blocks(
     image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct"
 ) -> np.ndarray:
-    """The bit that the official decoder reads in each block, bool (n_blocks,), in reading order."""
-    return residues(image, arithmetic, order, method) > STEP / 2
+    """Read the bit that the official decoder sees in each block, bool (n_blocks,), row by row."""
+    return read_residues(image, arithmetic, order, method) > STEP / 2
 
 
-def residues(
+def read_residues(
     image: Any, arithmetic: str | None = None, order: str = "BGR", method: str = "dwtDct"
 ) -> np.ndarray:
-    """What the official decoder looks at in each block, (n_blocks,): its largest number modulo 36; above 18 is read as 1."""
-    _known("method", method, METHODS)
-    pixels = large_enough(array_of(image))
+    """Measure what the official decoder looks at in each block, (n_blocks,).
+
+    Its largest number modulo 36; above 18 is read as 1.
+    """
+    require_known("method", method, METHODS)
+    pixels = require_area(read_array(image))
     arithmetic = arithmetic or str(pixels.dtype)
-    plane = u_of(*channels(pixels, arithmetic, order))
-    return _sizes(to_blocks(_average(_whole(plane, arithmetic))), method) % STEP
+    plane = compute_u(*split_channels(pixels, arithmetic, order))
+    blocks = split_blocks(_average(_take_whole(plane, arithmetic)))
+    if method == "dwtDct":
+        return np.abs(blocks[:, 1:]).max(1) % STEP
+    return _decompose(blocks)[1][:, 0] % STEP
 
 
-def vote(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
-    """The share of ones among the blocks of each bit of the payload, (n_bits,); NaN for a bit that no block carries."""
+def count_votes(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
+    """Count the share of ones among the blocks of each bit of the payload, (n_bits,).
+
+    It is NaN for a bit that no block carries.
+    """
     if isinstance(n_bits, bool) or not isinstance(n_bits, (int, np.integer)):
         raise TypeError(
             f"n_bits={n_bits!r} is not a whole number; for a known payload take"
@@ -128,29 +147,24 @@ def vote(block_bits: np.ndarray, n_bits: int) -> np.ndarray:
         return ones / np.bincount(index, minlength=n_bits)
 
 
-def bits_of_vote(shares: np.ndarray) -> np.ndarray:
-    """The official decision, bool (n_bits,): a bit that no block carries is 0."""
+def decide_bits(shares: np.ndarray) -> np.ndarray:
+    """Decide as the official decoder does, bool (n_bits,): a bit that no block carries is 0."""
     return shares * 255 > 127
 
 
-def to_blocks(average: np.ndarray) -> np.ndarray:
-    """The whole 4x4 blocks of the Haar average in reading order, (n_blocks, 16)."""
+def split_blocks(average: np.ndarray) -> np.ndarray:
+    """Split the Haar average into its whole 4x4 blocks, row by row, (n_blocks, 16)."""
+    return _tile(average).reshape(-1, BLOCK * BLOCK)
+
+
+def _tile(average: np.ndarray) -> np.ndarray:  # a view (rows, columns, 4, 4)
     rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
     whole = average[: rows * BLOCK, : columns * BLOCK]
-    return whole.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK * BLOCK)
+    return whole.reshape(rows, BLOCK, columns, BLOCK).swapaxes(1, 2)
 
 
-def from_blocks(blocks: np.ndarray, average: np.ndarray) -> np.ndarray:
-    """The Haar average with its whole blocks replaced by `blocks` (n_blocks, 16)."""
-    rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
-    result = average.copy()
-    tiles = blocks.reshape(rows, columns, BLOCK, BLOCK).swapaxes(1, 2)
-    result[: rows * BLOCK, : columns * BLOCK] = tiles.reshape(rows * BLOCK, columns * BLOCK)
-    return result
-
-
-def array_of(image: Any) -> np.ndarray:
-    """The picture as an RGB or RGBA array, or an error that says what is wrong."""
+def read_array(image: Any) -> np.ndarray:
+    """Take the picture as an RGB or RGBA array, or say what is wrong with it."""
     if hasattr(image, "getbands"):  # a PIL image
         if image.mode not in ("RGB", "RGBA"):
             raise ValueError(
@@ -171,12 +185,20 @@ def array_of(image: Any) -> np.ndarray:
             " image.astype('float32')"
         )
     if image.dtype == np.float32:
-        _require_range(image[..., :3])
+        least, greatest = image[..., :3].min(initial=0), image[..., :3].max(initial=0)
+        if not np.isfinite([least, greatest]).all():
+            raise ValueError("this float32 picture holds NaN or infinite values")
+        if 0 < greatest <= 1:  # no error: a black picture from a network looks the same
+            warnings.warn(
+                "a float32 picture is in 0..255, and the largest value of this one is"
+                f" {greatest:.3g}; if it is in 0..1, multiply it by 255",
+                stacklevel=3,
+            )
     return image
 
 
-def large_enough(pixels: np.ndarray) -> np.ndarray:
-    """The same pixels, or an error if the programs would refuse to mark so few."""
+def require_area(pixels: np.ndarray) -> np.ndarray:
+    """Return the same pixels, or refuse so few that the programs would not mark them."""
     height, width = pixels.shape[:2]
     if height * width < MIN_AREA:
         raise ValueError(
@@ -186,22 +208,44 @@ def large_enough(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _require_range(pixels: np.ndarray) -> None:
-    least, greatest = pixels.min(initial=0), pixels.max(initial=0)
-    if not np.isfinite([least, greatest]).all():
-        raise ValueError("this float32 picture holds NaN or infinite values")
-    if 0 < greatest <= 1:  # no error: a black picture from a network looks the same
-        warnings.warn(
-            f"a float32 picture is in 0..255, and the largest value of this one is {greatest:.3g};"
-            " if it is in 0..1, multiply it by 255",
-            stacklevel=4,
+def require_room(payload: Payload | str | bytes, height: int, width: int) -> None:
+    """Refuse a mark that a picture of this size cannot carry.
+
+    Parameters
+    ----------
+    payload : Payload, str or bytes
+    height, width : int
+        In pixels.
+
+    Raises
+    ------
+    ValueError
+        If it has less than `MIN_AREA` pixels, or fewer blocks of 8x8 than the payload has bits.
+    """
+    area, n_bits = height * width, len(find_payload(payload))
+    if area < MIN_AREA:
+        raise ValueError(
+            f"watermark={payload!r:.80}: a picture of {width}x{height} is too small for a mark,"
+            f" which needs {MIN_AREA:,} pixels; ask for height=256, width=256 or more"
+        )
+    if n_bits > area // 64:
+        raise ValueError(
+            f"watermark={payload!r:.80} has {n_bits:,} bits, but a picture of {width}x{height} has"
+            f" room for {area // 64:,}; take a shorter text"
         )
 
 
-def channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray]:
-    """What the program takes for blue, green and red, in `arithmetic`."""
-    _known("arithmetic", arithmetic, ARITHMETICS)
-    _known("order", order, ORDERS)
+def split_bands(pixels: np.ndarray) -> list[np.ndarray]:
+    """Split a large picture into rows of whole blocks, so that reading it takes no more memory."""
+    rows = pixels.shape[0] // 8
+    parts = max(1, min(rows, pixels.shape[0] * pixels.shape[1] // PART))
+    return np.split(pixels, [8 * int(edge) for edge in np.linspace(0, rows, parts + 1)[1:-1]])
+
+
+def split_channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray]:
+    """Take what the program takes for blue, green and red, in `arithmetic`."""
+    require_known("arithmetic", arithmetic, ARITHMETICS)
+    require_known("order", order, ORDERS)
     if arithmetic == "uint8" and pixels.dtype != np.uint8:
         raise ValueError(
             "a float32 picture has no uint8 arithmetic; round or cut it to uint8 first"
@@ -209,58 +253,46 @@ def channels(pixels: np.ndarray, arithmetic: str, order: str) -> list[np.ndarray
     return [np.asarray(pixels[..., channel], arithmetic) for channel in ORDERS[order]]
 
 
-def _known(kind: str, given: str, allowed: Any) -> None:
-    if given not in allowed:
-        raise ValueError(f"{kind}={given!r} is not one of {', '.join(allowed)}")
+def _take_whole(plane: np.ndarray, arithmetic: str) -> np.ndarray:  # as the library transforms it
+    whole = plane[: len(plane) // 4 * 4, : plane.shape[1] // 4 * 4]
+    return whole.astype(np.float64 if arithmetic == "uint8" else np.float32)
 
 
-def _whole(plane: np.ndarray, arithmetic: str) -> np.ndarray:
-    """The part that the library transforms, in its precision."""
-    height, width = plane.shape[0] // 4 * 4, plane.shape[1] // 4 * 4
-    return plane[:height, :width].astype(np.float64 if arithmetic == "uint8" else np.float32)
-
-
-def _marked(plane: np.ndarray, bits: np.ndarray, method: str, arithmetic: str) -> np.ndarray:
-    average, horizontal, vertical, diagonal = _haar(_whole(plane, arithmetic))
-    blocks = to_blocks(average)
-    bits = bits[np.arange(len(blocks)) % len(bits)]
-    blocks = (
-        _quantised(blocks, bits)
-        if method == "dwtDct"
-        else with_largest(blocks, lambda size: _target(size, bits))
-    )
+def _mark_plane(plane: np.ndarray, bits: np.ndarray, method: str) -> np.ndarray:
+    average, horizontal, vertical, diagonal = _split_haar(plane)
+    blocks = split_blocks(average)
+    move = _move_largest_coefficients if method == "dwtDct" else _move_largest_values
+    moved = move(blocks, bits[np.arange(len(blocks)) % len(bits)])
+    tiles = _tile(average)
+    tiles[...] = moved.reshape(tiles.shape)
     # The library confuses the two details, which transposes every 2x2 cell of U.
-    result = _inverse_haar(from_blocks(blocks, average), vertical, horizontal, diagonal)
-    return result.astype(np.uint8) if arithmetic == "uint8" else result  # cut, not rounded
+    result = _join_haar(average, vertical, horizontal, diagonal)
+    return result.astype(np.uint8) if plane.dtype == np.float64 else result  # cut, not rounded
 
 
-def _sizes(blocks: np.ndarray, method: str) -> np.ndarray:
-    if method == "dwtDct":
-        return np.abs(blocks[:, 1:]).max(1)
-    return largest_singular_values(blocks)
-
-
-def _target(size: np.ndarray, bits: np.ndarray) -> np.ndarray:
+def _move_into_step(size: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return (size // STEP + 0.25 + 0.5 * bits) * STEP
 
 
-def _quantised(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
+def _move_largest_coefficients(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
     blocks, block = blocks.copy(), np.arange(len(blocks))
     largest = np.abs(blocks[:, 1:]).argmax(1) + 1
     value = blocks[block, largest]
-    blocks[block, largest] = np.copysign(_target(np.abs(value), bits), value)
+    blocks[block, largest] = np.copysign(_move_into_step(np.abs(value), bits), value)
     return blocks
 
 
-def _average(plane: np.ndarray) -> np.ndarray:
-    """The first of `_haar` alone, and faster."""
+def _average(plane: np.ndarray) -> np.ndarray:  # the first of `_split_haar` alone, and faster
     low = plane.dtype.type(HAAR) * plane
     low = (low[1::2] + low[0::2]) * plane.dtype.type(HAAR)
     return low[:, 1::2] + low[:, 0::2]
 
 
-def _haar(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Average, horizontal, vertical and diagonal detail, (H/2, W/2) each, summed in PyWavelets' order."""
+def _split_haar(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Compute average, horizontal, vertical and diagonal detail, (H/2, W/2) each.
+
+    Summed in PyWavelets' order.
+    """
     scaled = plane.dtype.type(HAAR) * plane
     low, high = scaled[1::2] + scaled[0::2], scaled[0::2] - scaled[1::2]
     low *= plane.dtype.type(HAAR)
@@ -273,23 +305,21 @@ def _haar(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     )
 
 
-def _inverse_haar(
+def _join_haar(
     average: np.ndarray, horizontal: np.ndarray, vertical: np.ndarray, diagonal: np.ndarray
 ) -> np.ndarray:
     scale = average.dtype.type(HAAR)
-    low = _interleaved(scale * average, scale * vertical, axis=1)
-    high = _interleaved(scale * horizontal, scale * diagonal, axis=1)
-    return _interleaved(scale * low, scale * high, axis=0)
+    low = _interleave((scale * average).T, (scale * vertical).T).T
+    high = _interleave((scale * horizontal).T, (scale * diagonal).T).T
+    return _interleave(scale * low, scale * high)
 
 
-def _interleaved(even: np.ndarray, odd: np.ndarray, axis: int) -> np.ndarray:
-    shape = list(even.shape)
-    shape[axis] *= 2
-    return np.stack([even + odd, even - odd], axis + 1).reshape(shape)
+def _interleave(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
+    return np.stack([even + odd, even - odd], 1).reshape(2 * len(even), even.shape[1])
 
 
-def _like(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: bool) -> Any:
-    """The marked channels in the kind of picture that was given, alpha and all."""
+def _restore_kind(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: bool) -> Any:
+    """Put the marked channels into the kind of picture that was given, alpha and all."""
     result = pixels.copy()
     for channel, plane in zip(ORDERS[order], marked):
         if plane.dtype != pixels.dtype:
@@ -299,6 +329,121 @@ def _like(image: Any, pixels: np.ndarray, marked: Any, order: str, cut: bool) ->
         return result
     from PIL import Image
 
-    marked_image = Image.fromarray(result)
-    marked_image.info = dict(image.info)
-    return marked_image
+    restored = Image.fromarray(result)
+    restored.info = dict(image.info)
+    return restored
+
+
+# Colour
+
+
+def compute_u(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
+    """Compute the U plane, float32 (H, W): all that decoding needs."""
+    return _compute_chroma(blue, compute_luma(blue, green, red), 8061, 0.492)
+
+
+def convert_to_yuv(
+    blue: np.ndarray, green: np.ndarray, red: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute Y, U and V, float32 planes (H, W); whole numbers if the channels are uint8."""
+    y = compute_luma(blue, green, red)
+    return y, _compute_chroma(blue, y, 8061, 0.492), _compute_chroma(red, y, 14369, 0.877)
+
+
+def compute_luma(blue: np.ndarray, green: np.ndarray, red: np.ndarray) -> np.ndarray:
+    if blue.dtype == np.uint8:
+        # whole numbers below 2**24 are exact in float32, and faster than in int32
+        return _shift(blue * np.float32(1868) + green * np.float32(9617) + red * np.float32(4899))
+    y, end = np.empty_like(blue), blue.shape[1] // LANES * LANES
+    for part, weighted in (
+        (slice(end), ((blue, 0.114), (green, 0.587), (red, 0.299))),
+        (slice(end, None), ((red, 0.299), (blue, 0.114), (green, 0.587))),
+    ):
+        (a, ka), (b, kb), (c, kc) = ((plane[:, part], factor) for plane, factor in weighted)
+        y[:, part] = multiply_add(a, ka, multiply_add(b, kb, c * np.float32(kc)))
+    return y
+
+
+def convert_to_bgr(
+    y: np.ndarray, u: np.ndarray, v: np.ndarray, arithmetic: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Compute blue, green and red from Y, U and V, in `arithmetic`."""
+    if arithmetic == "uint8":
+        y, u, v = y.astype(np.int32), u.astype(np.int32) - 128, v.astype(np.int32) - 128
+        shifts = 33292 * u, -6472 * u - 9519 * v, 18678 * v  # of blue, green and red
+        return tuple(np.clip(y + ((x + 8192) >> 14), 0, 255).astype(np.uint8) for x in shifts)
+    u, v = u - np.float32(0.5), v - np.float32(0.5)
+    return (
+        multiply_add(u, 2.032, y),
+        multiply_add(v, -0.581, multiply_add(u, -0.395, y)),
+        multiply_add(v, 1.140, y),
+    )
+
+
+def _shift(total: np.ndarray) -> np.ndarray:  # (total + 8192) >> 14 in place, in float32
+    total += np.float32(8192)
+    total *= np.float32(2**-14)
+    return np.floor(total, out=total)
+
+
+def _compute_chroma(channel: np.ndarray, y: np.ndarray, fixed: int, factor: float) -> np.ndarray:
+    if channel.dtype != np.uint8:
+        return multiply_add(channel - y, factor, np.float32(0.5))
+    total = (channel - y) * np.float32(fixed) + np.float32(128 << 14)
+    return np.clip(_shift(total), 0, 255, out=total)
+
+
+def multiply_add(a: np.ndarray, factor: float, c: np.ndarray | np.float32) -> np.ndarray:
+    """Compute a * factor + c in float32, rounded once, as a processor's fused multiply-add does."""
+    product = np.multiply(a, np.float32(factor), dtype=np.float64)  # exact: 24 + 24 bits
+    # rounded to 53 bits; to round again is wrong only where this fell on a midpoint of float32
+    total = product + c
+    ties = np.nonzero((total.view(np.int64) & BELOW) == MIDPOINT)
+    if ties[0].size:  # move it to the side on which the exact sum lies
+        near, exact = total[ties], product[ties]
+        part = near - exact
+        addend = np.broadcast_to(c, total.shape)[ties].astype(np.float64)
+        lost = (exact - (near - part)) + (addend - part)  # what the sum lost in rounding, exactly
+        total[ties] = np.where(lost == 0, near, np.nextafter(near, np.copysign(np.inf, lost)))
+    return total.astype(np.float32)
+
+
+# The blocks of dwtDctSvd. An orthonormal DCT leaves singular values as they are, but for the last
+# bits; it is done all the same, in OpenCV's order of operations, because flat and striped blocks
+# stand exactly on the border of a step, where the last bits decide.
+
+
+def _decompose(blocks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Decompose the DCT of each block (n_blocks, 16) into singular values and vectors."""
+    # the vectors even where only values are asked for: LAPACK's other routine rounds differently
+    return np.linalg.svd(_transform_both_ways(_transform_cosine, blocks))
+
+
+def _move_largest_values(blocks: np.ndarray, bits: np.ndarray) -> np.ndarray:
+    left, sizes, right = _decompose(blocks)
+    sizes[:, 0] = _move_into_step(sizes[:, 0], bits)
+    return _transform_both_ways(_invert_cosine, left @ (sizes[:, :, None] * right))
+
+
+def _transform_both_ways(
+    transform: Callable[[np.ndarray], np.ndarray], blocks: np.ndarray
+) -> np.ndarray:
+    rows = transform(blocks.reshape(-1, 4, 4))
+    return transform(rows.swapaxes(1, 2)).swapaxes(1, 2)  # (n_blocks, 4, 4)
+
+
+def _transform_cosine(x: np.ndarray) -> np.ndarray:  # orthonormal, along the last axis
+    x0, x1, x2, x3 = np.moveaxis(x, -1, 0)
+    even, odd, outer, inner = x0 + x3, x2 + x1, x0 - x3, x1 - x2
+    first, second = (even + odd) * SCALE * ROOT, (even - odd) * MIDDLE
+    return np.stack(
+        [first, OUTER * outer + INNER * inner, second, INNER * outer - OUTER * inner], -1
+    )
+
+
+def _invert_cosine(y: np.ndarray) -> np.ndarray:
+    y0, y1, y2, y3 = np.moveaxis(y, -1, 0)
+    first, second = y0 * SCALE * ROOT, y2 * MIDDLE
+    outer, inner = OUTER * y1 + INNER * y3, INNER * y1 - OUTER * y3
+    ends = first + second, first - second
+    return np.stack([ends[0] + outer, ends[1] + inner, ends[1] - inner, ends[0] - outer], -1)

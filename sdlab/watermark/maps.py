@@ -1,4 +1,4 @@
-"""Where in a picture a mark is, as maps to lay beside it: what the official decoder meets, and what the detector weighs.
+"""Draws where in a picture a mark is: what the official decoder meets, what the detector weighs.
 
 Both go from dark blue (for the mark) over grey to light orange (against it): the colour-blind tell
 them apart, and so does a print in black and white.
@@ -6,30 +6,24 @@ them apart, and so does a print in black and white.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from .dwtdct import STEP, large_enough, residues
-from .geometry import AS_IS, Geometry
-from .opening import pixels_of
-from .payloads import Payload, payload_of
-from .scores import block_grid, box_mean, score_planes
-from .search import reduced, resized_grids
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from .dwtdct import STEP, read_residues, require_area, split_bands
+from .opening import read_pixels
+from .payloads import Payload, find_payload, require_known
+from .scores import average_box, make_planes, score_blocks
+from .search import AS_IS, Geometry, reduce_large, score_resized
 
 BLUE, GREY, ORANGE = (11, 66, 138), (152, 152, 152), (255, 205, 120)
-NEAR = 4.5  # from 9 or 27, half of the way to the other bit; the writing program's rounding moves a residue by 1 to 3
+# from 9 or 27, half of the way to the other bit; the program's rounding moves a residue by 1 to 3
+NEAR = 4.5
 SMOOTHED = 7  # blocks, twice: a disc of about 11 blocks, 90 pixels
 STRONG = 6.0  # standard deviations of chance, in full colour
-FAINT = (
-    1.5  # power of what is less: 3, as somewhere in any unmarked picture, are a third of the colour
-)
-PART = 4_000_000  # pixels that are looked at together
+# power of what is less: 3, as somewhere in any unmarked picture, are a third of the colour
+FAINT = 1.5
 WORDS = {
     "residue": (
         "agrees: the bit is right and where it was put",
@@ -44,18 +38,19 @@ WORDS = {
 }
 
 
-def legend(kind: str) -> list[tuple[str, str]]:
-    """[("#rrggbb", what it means)] of the map "residue" or "evidence", from dark to light."""
-    if kind not in WORDS:
-        raise ValueError(f"kind={kind!r} is not one of {', '.join(WORDS)}")
+def list_colours(kind: str) -> list[tuple[str, str]]:
+    """List ("#rrggbb", what it means) of the map "residue" or "evidence", from dark to light."""
+    require_known("kind", kind, WORDS)
     return [
         ("#{:02x}{:02x}{:02x}".format(*colour), words)
         for colour, words in zip((BLUE, GREY, ORANGE), WORDS[kind])
     ]
 
 
-def residue_map(image: Any, payload: Payload | str | bytes) -> Image:
-    """What the official decoder meets in each block, as squares of 8x8 pixels in a picture of the same size.
+def draw_residues(image: Any, payload: Payload | str | bytes) -> Image.Image:
+    """Draw what the official decoder meets in each block, as squares of 8x8 pixels.
+
+    The picture has the same size.
 
     In an unmarked picture about half of the squares are wrong, and a quarter or less agrees. The
     decoder takes the picture as it is, so the map of a marked one that was cut, resized or saved as
@@ -73,24 +68,23 @@ def residue_map(image: Any, payload: Payload | str | bytes) -> Image:
     TypeError, ValueError, OSError
         For an image that cannot be read or is too small, and for an impossible payload.
     """
-    kinds, pixels = residue_kinds(image, payload)
-    return drawn(np.array([BLUE, GREY, ORANGE], np.uint8)[kinds], pixels.shape)
-
-
-def residue_kinds(image: Any, payload: Payload | str | bytes) -> tuple[np.ndarray, np.ndarray]:
-    """(0, 1 or 2 for each block that agrees, leans or is wrong, (H // 8, W // 8); the pixels)"""
-    payload, pixels = payload_of(payload), large_enough(pixels_of(image))
-    found = np.concatenate([residues(band, payload.arithmetic) for band in bands(pixels)])
+    payload, pixels = find_payload(payload), require_area(read_pixels(image))
+    found = np.concatenate(
+        [read_residues(band, payload.arithmetic) for band in split_bands(pixels)]
+    )
     bits = payload.bits[np.arange(len(found)) % len(payload)]
     wrong = (found > STEP / 2) != bits
     leans = np.abs(found - np.where(bits, 0.75, 0.25) * STEP) > NEAR
-    return np.where(wrong, 2, leans.astype(int)).reshape(-1, pixels.shape[1] // 8), pixels
+    kinds = np.where(wrong, 2, leans.astype(int)).reshape(-1, pixels.shape[1] // 8)
+    return draw_squares(np.array([BLUE, GREY, ORANGE], np.uint8)[kinds], pixels.shape)
 
 
-def evidence_map(
+def draw_evidence(
     image: Any, payload: Payload | str | bytes, geometry: Geometry | None = None
-) -> Image:
-    """What the detector weighs, smoothed over about 11 blocks: a place that was painted over is a hole in the blue.
+) -> Image.Image:
+    """Draw what the detector weighs, smoothed over about 11 blocks.
+
+    A place that was painted over is a hole in the blue.
 
     Parameters
     ----------
@@ -108,47 +102,39 @@ def evidence_map(
     TypeError, ValueError, OSError
         For an image that cannot be read or has no whole block, and for an impossible payload.
     """
-    geometry, pixels = geometry or AS_IS, pixels_of(image)
-    z, (top, left) = local_evidence(pixels, payload_of(payload), geometry)
+    geometry, pixels = geometry or AS_IS, read_pixels(image)
+    payload = find_payload(payload)
+    grid, (top, left), stride, first = score_before(pixels, payload.arithmetic, geometry)
+    rows, columns = np.indices(grid.shape)
+    expected = 2.0 * payload.bits[(stride * rows + columns + first) % len(payload)] - 1
+    once = np.full(SMOOTHED, 1 / SMOOTHED)
+    weights = np.convolve(once, once)  # along both sides: the root of its square
+    # scores of random sign make a standard normal law of z
+    chance = np.sqrt(smooth(grid.astype(float) ** 2)) * (weights**2).sum()
+    z = smooth(grid * expected) / np.maximum(chance, 1e-9)
     amount = np.clip(np.abs(z) / STRONG, 0, 1)[..., None] ** FAINT
     colours = np.array(GREY) * (1 - amount) + np.where(z[..., None] > 0, BLUE, ORANGE) * amount
     before = (geometry.size[1], geometry.size[0]) if geometry.size else pixels.shape[:2]
-    picture = drawn(np.round(colours).astype(np.uint8), before, top, left)
-    if geometry.mirrored:
-        picture = picture.transpose(0)  # left to right
-    return picture.resize(pixels.shape[1::-1], 0)  # the nearest
+    picture = draw_squares(np.round(colours).astype(np.uint8), before, top, left)
+    picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if geometry.mirrored else picture
+    return picture.resize(pixels.shape[1::-1], Image.Resampling.NEAREST)
 
 
-def local_evidence(
-    pixels: np.ndarray, payload: Payload, geometry: Geometry = AS_IS
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """(how far the scores around each block agree with the payload, where the first block begins: (top, left)).
-
-    In standard deviations of what chance gives: scores of random sign make a standard normal law.
-    """
-    grid, (top, left), stride, first = placed_scores(pixels, payload.arithmetic, geometry)
-    rows, columns = np.indices(grid.shape)
-    expected = 2.0 * payload.bits[(stride * rows + columns + first) % len(payload)] - 1
-    weights = np.convolve(*[np.full(SMOOTHED, 1 / SMOOTHED)] * 2)
-    chance = (
-        np.sqrt(smooth(grid.astype(float) ** 2)) * (weights**2).sum()
-    )  # along both sides: the root of its square
-    return smooth(grid * expected) / np.maximum(chance, 1e-9), (top, left)
-
-
-def placed_scores(
+def score_before(
     pixels: np.ndarray, arithmetic: str, geometry: Geometry
 ) -> tuple[np.ndarray, tuple[int, int], int, int]:
-    """(scores of the blocks as they were marked, where the first begins, blocks in a row then, blocks before the first)"""
-    from PIL import Image
+    """Score the blocks as they were marked.
 
+    Returns the scores, where (top, left) the first block begins, the blocks in a row then, and the
+    blocks before the first.
+    """
     pixels = pixels[:, ::-1] if geometry.mirrored else pixels
     order = "RGB" if geometry.swapped else "BGR"
     if geometry.size:
         planes = [
-            Image.fromarray(plane) for plane in score_planes(reduced(pixels), "float32", order)
+            Image.fromarray(plane) for plane in make_planes(reduce_large(pixels), "float32", order)
         ]
-        grid = resized_grids(planes, geometry.size, [arithmetic])[arithmetic]
+        grid = score_resized(planes, geometry.size, [arithmetic])[arithmetic]
         return grid, (0, 0), grid.shape[1], 0
     left, top = geometry.cut if geometry.cut and geometry.row else (0, 0)
     part = pixels[-top % 8 :, -left % 8 :]
@@ -157,28 +143,23 @@ def placed_scores(
             f"a picture of {pixels.shape[1]}x{pixels.shape[0]} has no whole block of 8x8 pixels"
         )
     grid = np.concatenate(
-        [block_grid(score_planes(band, arithmetic, order), arithmetic) for band in bands(part)]
+        [
+            score_blocks(make_planes(band, arithmetic, order), arithmetic)
+            for band in split_bands(part)
+        ]
     )
     stride = geometry.row // 8 if geometry.cut and geometry.row else grid.shape[1]
     return grid, (-top % 8, -left % 8), stride, stride * -(-top // 8) - (-left // 8)
 
 
 def smooth(grid: np.ndarray) -> np.ndarray:
-    return box_mean(box_mean(grid, SMOOTHED), SMOOTHED)
+    return average_box(average_box(grid, SMOOTHED), SMOOTHED)
 
 
-def bands(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows of whole blocks together, so that a large picture takes no more memory than a small one."""
-    rows = pixels.shape[0] // 8
-    parts = min(rows, max(1, pixels.shape[0] * pixels.shape[1] // PART))
-    for start, end in itertools.pairwise(8 * int(edge) for edge in np.linspace(0, rows, parts + 1)):
-        yield pixels[start:end]
-
-
-def drawn(colours: np.ndarray, shape: tuple[int, ...], top: int = 0, left: int = 0) -> Image:
-    """Blocks (rows, columns, 3) as squares in a picture of that shape; grey where there is no whole block."""
-    from PIL import Image
-
+def draw_squares(
+    colours: np.ndarray, shape: tuple[int, ...], top: int = 0, left: int = 0
+) -> Image.Image:
+    """Draw blocks (rows, columns, 3) as squares; grey where there is no whole block."""
     canvas = np.full((*shape[:2], 3), GREY, np.uint8)
     squares = colours.repeat(8, 0).repeat(8, 1)
     canvas[top : top + len(squares), left : left + squares.shape[1]] = squares

@@ -1,4 +1,4 @@
-"""Any picture (a file, a PIL image, an array) to the RGB values that stand in it, safely and in bounded memory."""
+"""Reads any picture (a file, a PIL image, an array) as RGB, safely and in bounded memory."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-MAX_PIXELS = 100_000_000  # decoded: 400 MB in Pillow, twice that from WebP and JPEG 2000, and 300 MB as an array
+# decoded: 400 MB in Pillow, twice that from WebP and JPEG 2000, and 300 MB as an array
+MAX_PIXELS = 100_000_000
 MAX_BYTES = 1_000_000_000  # of a file; several of Pillow's readers take a file into memory whole
 STRIP = 4_000_000  # pixels turned into RGB at a time
 FORMATS = (
@@ -37,10 +35,7 @@ FORMATS = (
     "QOI",
 )  # all that need no other program: EPS is left out, as it would start Ghostscript
 READABLE = "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, TGA, ICO, PCX, SGI or QOI"
-GREYS = (
-    "I",
-    "F",
-)  # the first letter of Pillow's modes with more than 8 bits: "I", "I;16", "I;16B", "F"
+GREYS = ("I", "F")  # how Pillow's modes with more than 8 bits begin: "I", "I;16", "I;16B", "F"
 TIFF_ORIENTATION = 274
 TURNED_BACK = {
     2: "FLIP_LEFT_RIGHT",
@@ -51,10 +46,12 @@ TURNED_BACK = {
     7: "TRANSVERSE",
     8: "ROTATE_270",
 }  # orientation: what undoes Pillow's turning of a TIFF
+_LOCK, _SILENCE = threading.Lock(), ExitStack()
+_INSIDE: list[int] = []  # the threads that want warnings off
 
 
-def pixels_of(what: str | os.PathLike[str] | Image | np.ndarray) -> np.ndarray:
-    """The picture's stored colours as uint8 RGB (H, W, 3).
+def read_pixels(what: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
+    """Read the picture's stored colours as uint8 RGB (H, W, 3).
 
     A mark lives in the stored values, so nothing is applied to them: alpha is dropped and not
     blended, the EXIF orientation and the colour profile are ignored. More than 8 bits are scaled to
@@ -78,22 +75,20 @@ def pixels_of(what: str | os.PathLike[str] | Image | np.ndarray) -> np.ndarray:
         If it is something else, or an array of another dtype.
     """
     if isinstance(what, np.ndarray):
-        return rgb_of_array(what)
-    with opened(what) as image:
-        return rgb_of_image(image)
+        return convert_array(what)
+    with open_picture(what) as image:
+        return convert_image(image)
 
 
 @contextmanager
-def opened(what: str | os.PathLike[str] | Image) -> Iterator[Image]:
-    """The file as a PIL image, open but not decoded, and without Pillow's warnings as long as it is open.
+def open_picture(what: str | os.PathLike[str] | Image.Image) -> Iterator[Image.Image]:
+    """Open a file as a PIL image, not yet decoded, with Pillow's warnings off meanwhile.
 
-    A PIL image is passed through and stays open. The errors are those of `pixels_of`.
+    A PIL image is passed through and stays open. The errors are those of `read_pixels`.
     """
-    from PIL import Image
-
-    with quiet():
+    with silence_warnings():
         if isinstance(what, Image.Image):
-            refuse_size(name_of(what), *what.size)
+            _refuse_size(_name_picture(what), *what.size)
             yield what
             return
         if not isinstance(what, (str, os.PathLike)) or isinstance(os.fspath(what), bytes):
@@ -101,15 +96,13 @@ def opened(what: str | os.PathLike[str] | Image) -> Iterator[Image]:
                 f"a picture is a path, a PIL image or a NumPy array, not {type(what).__name__};"
                 " bytes become one by PIL.Image.open(io.BytesIO(data)), a tensor by tensor.numpy()"
             )
-        path = Path(what)
-        refuse_file(path)
-        with opened_file(path) as image:
-            refuse_size(str(path), *image.size)
+        with _open_file(Path(what)) as image:
+            _refuse_size(_name_picture(image), *image.size)
             yield image
 
 
-def refuse_file(path: Path) -> None:
-    """Raise unless it is an ordinary file, neither empty nor huge; a pipe or a device could be read for ever."""
+def _open_file(path: Path) -> Image.Image:
+    """Open an ordinary file that is neither empty nor huge; a pipe could be read for ever."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -131,12 +124,6 @@ def refuse_file(path: Path) -> None:
             f"{path}: the file has {status.st_size / 1e9:.1f} GB, at most {MAX_BYTES / 1e9:g} are"
             " read; save the picture in a smaller file"
         )
-
-
-def opened_file(path: Path) -> Image:
-    """Pillow's reader of the file, with errors that name the file."""
-    from PIL import Image, UnidentifiedImageError
-
     try:
         return Image.open(path, formats=FORMATS)
     except UnidentifiedImageError:
@@ -146,11 +133,11 @@ def opened_file(path: Path) -> Image:
     except PermissionError:
         raise
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
-        raise OSError(f"{path}: the picture cannot be read: {said(error)}") from error
+        raise OSError(f"{path}: the picture cannot be read: {shorten_error(error)}") from error
 
 
-def refuse_size(name: str, width: int, height: int) -> None:
-    """Raise if there are no pixels, or more than memory is meant to hold."""
+def _refuse_size(name: str, width: int, height: int) -> None:
+    """Refuse a picture without pixels, or with more than memory is meant to hold."""
     if width < 1 or height < 1:
         raise ValueError(f"{name}: the picture is {width} x {height} pixels, so it has none")
     if width * height > MAX_PIXELS:
@@ -160,60 +147,58 @@ def refuse_size(name: str, width: int, height: int) -> None:
         )
 
 
-def rgb_of_image(image: Image) -> np.ndarray:
-    """The decoded picture as uint8 RGB (H, W, 3), converted in strips so that it is never in memory three times."""
-    image = stored(image)
+def convert_image(image: Image.Image) -> np.ndarray:
+    """Convert a PIL image to uint8 RGB (H, W, 3), in strips: never in memory three times."""
+    name = _name_picture(image)
+    image = _load_unturned(image, name)
     width, height = image.size
-    step = max(1, STRIP // width)
     rgb = np.empty((height, width, 3), np.uint8)
-    scale = scale_of(image) if image.mode[0] in GREYS else 0.0
+    scale = _find_scale(image) if image.mode[0] in GREYS else 0.0
+    step = max(1, STRIP // width)
     for top in range(0, height, step):
         strip = image.crop((0, top, width, min(top + step, height)))
         try:
             rgb[top : top + step] = (
-                grey_of(strip, scale) if scale else np.asarray(strip.convert("RGB"))
+                _scale_grey(strip, scale) if scale else np.asarray(strip.convert("RGB"))
             )
         except ValueError:
             raise ValueError(
-                f"{name_of(image)}: colours of mode {image.mode!r} do not convert to RGB; save it"
-                " as an RGB PNG first"
+                f"{name}: colours of mode {image.mode!r} do not convert to RGB; save it as an RGB"
+                " PNG first"
             ) from None
     return rgb
 
 
-def stored(image: Image) -> Image:
-    """The picture decoded, as it lies in the file: Pillow turns a TIFF by its orientation, which this undoes."""
-    from PIL.Image import Transpose
-
+def _load_unturned(image: Image.Image, name: str) -> Image.Image:
+    """Decode the picture as it lies in the file: Pillow turns a TIFF by its orientation."""
     orientation = image.tag_v2.get(TIFF_ORIENTATION) if hasattr(image, "tag_v2") else None
     try:
         image.load()
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
         raise OSError(
-            f"{name_of(image)}: the pixels are damaged or cut off: {said(error)}"
+            f"{name}: the pixels are damaged or cut off: {shorten_error(error)}"
         ) from error
     turn = TURNED_BACK.get(orientation) if isinstance(orientation, int) else None
-    return image.transpose(Transpose[turn]) if turn else image
+    return image.transpose(Image.Transpose[turn]) if turn else image
 
 
-def scale_of(image: Image) -> float:
-    """What the values of a deep grey picture are multiplied by: its range is 0..1, 0..255, 0..65535 or up to its maximum."""
+def _find_scale(image: Image.Image) -> float:
+    """Find the factor of a deep grey picture, of range 0..1, 0..255, 0..65535 or its maximum."""
     if image.mode.startswith("I;16"):
         return 1 / 256
     greatest = float(np.nan_to_num(np.asarray(image), posinf=0.0).max())
-    if greatest <= 1 and image.mode == "F":
-        return 255.0
-    return 1.0 if greatest <= 255 else 1 / 256 if greatest < 65536 else 255 / greatest
+    if greatest <= 255:
+        return 255.0 if greatest <= 1 and image.mode == "F" else 1.0
+    return 1 / 256 if greatest < 65536 else 255 / greatest
 
 
-def grey_of(strip: Image, scale: float) -> np.ndarray:
-    """Deep grey values as uint8 (H, W, 1); what is not a number is 0."""
+def _scale_grey(strip: Image, scale: float) -> np.ndarray:  # (H, W, 1); what is no number is 0
     grey = np.nan_to_num(np.asarray(strip).astype(np.float64) * scale, posinf=255.0)
     return np.clip(grey, 0, 255).astype(np.uint8)[:, :, None]
 
 
-def rgb_of_array(array: np.ndarray) -> np.ndarray:
-    """A uint8 array as RGB (H, W, 3), a view where it can be."""
+def convert_array(array: np.ndarray) -> np.ndarray:
+    """Convert a uint8 array to RGB (H, W, 3), a view where it can be."""
     if array.dtype != np.uint8:
         hint = {
             "u": "(array >> 8).astype('uint8') for 16 bits",
@@ -228,49 +213,34 @@ def rgb_of_array(array: np.ndarray) -> np.ndarray:
             f" {array.shape}; a batch is given picture by picture, and channels go last:"
             " array.transpose(1, 2, 0)"
         )
-    refuse_size("the array given", array.shape[1], array.shape[0])
+    _refuse_size("the array given", array.shape[1], array.shape[0])
     return array[:, :, :3] if array.ndim == 3 else np.repeat(array[:, :, None], 3, axis=2)
 
 
-def name_of(image: Image) -> str:
+def _name_picture(image: Image.Image) -> str:
     return str(getattr(image, "filename", "") or "the picture given")
 
 
-def said(error: Exception) -> str:
-    """The error in one short line."""
+def shorten_error(error: Exception) -> str:
+    """Tell the error in one short line."""
     return " ".join((str(error) or type(error).__name__).split())[:200]
 
 
-class Silence:
-    """Counts who wants warnings off: `warnings.catch_warnings` alone leaves them off for good if threads overlap."""
-
-    def __init__(self) -> None:
-        self.lock, self.inside = threading.Lock(), 0
-        self.off = warnings.catch_warnings()
-
-    def enter(self) -> None:
-        with self.lock:
-            if not self.inside:
-                self.off = warnings.catch_warnings()
-                self.off.__enter__()
-                warnings.simplefilter("ignore")
-            self.inside += 1
-
-    def leave(self) -> None:
-        with self.lock:
-            self.inside -= 1
-            if not self.inside:
-                self.off.__exit__(None, None, None)
-
-
-SILENCE = Silence()
-
-
 @contextmanager
-def quiet() -> Iterator[None]:
-    """No warnings inside, in all threads; afterwards the filters are as before."""
-    SILENCE.enter()
+def silence_warnings() -> Iterator[None]:
+    """Show no warnings inside, in all threads; afterwards the filters are as before.
+
+    `warnings.catch_warnings` knows no threads: where they overlap, it alone would leave them off
+    for good. So the first one in switches them off, and the last one out on again.
+    """
+    with _LOCK:
+        if not _INSIDE:
+            _SILENCE.enter_context(warnings.catch_warnings(action="ignore"))
+        _INSIDE.append(threading.get_ident())
     try:
         yield
     finally:
-        SILENCE.leave()
+        with _LOCK:
+            _INSIDE.pop()
+            if not _INSIDE:
+                _SILENCE.close()

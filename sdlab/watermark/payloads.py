@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,10 +53,7 @@ class Payload:
     cut: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.arithmetic not in ARITHMETICS:
-            raise ValueError(
-                f"arithmetic={self.arithmetic!r} is not one of {', '.join(ARITHMETICS)}"
-            )
+        require_known("arithmetic", self.arithmetic, ARITHMETICS)
         bits = np.asarray(self.bits)
         if bits.ndim != 1 or not bits.size or not np.isin(bits, (0, 1)).all():
             raise ValueError(
@@ -70,48 +68,53 @@ class Payload:
         return len(self.bits)
 
 
-def bits_of_text(text: str | bytes) -> np.ndarray:
-    """The bits of a text in UTF-8 or of bytes, uint8 (8 * n_bytes,), most significant bit first."""
+def encode_text(text: str | bytes) -> np.ndarray:
+    """Turn a text in UTF-8, or bytes, into bits, uint8 (8 * n_bytes,), highest bit first."""
     raw = text.encode() if isinstance(text, str) else bytes(text)
     return np.unpackbits(np.frombuffer(raw, np.uint8))
 
 
-def bytes_of_bits(bits: Any) -> bytes:
-    """The bytes that bits spell; a last incomplete byte is filled with zeros."""
+def pack_bits(bits: Any) -> bytes:
+    """Turn bits into the bytes they spell; a last incomplete byte is filled with zeros."""
     return np.packbits(np.asarray(bits, bool)).tobytes()
 
 
-def bits_of_number(number: int) -> np.ndarray:
-    """The bits of an integer without its leading zeros, as `bin` writes them."""
-    return np.array([int(digit) for digit in f"{number:b}"], np.uint8)
+def require_known(kind: str, given: Any, allowed: Iterable[str]) -> None:
+    """Refuse what is not one of the allowed words."""
+    if not isinstance(given, str) or given not in allowed:
+        raise ValueError(f"{kind}={given!r} is not one of {', '.join(allowed)}")
 
 
-def _known(name: str, text: str, written_by: str, source: str) -> Payload:
-    return Payload(name, bits_of_text(text), "uint8", text, written_by, source)
+def _make_known(name: str, text: str, written_by: str, source: str) -> Payload:
+    return Payload(name, encode_text(text), "uint8", text, written_by, source)
+
+
+def _list_digits(number: int) -> np.ndarray:  # without leading zeros, as `bin` writes them
+    return np.array(list(f"{number:b}"), np.uint8)
 
 
 PAYLOADS: dict[str, Payload] = {
     payload.name: payload
     for payload in (
-        _known(
+        _make_known(
             "sd-v1",
             "StableDiffusionV1",
             "Stable Diffusion 1.1 to 1.5, the official txt2img script",
             "CompVis/stable-diffusion, scripts/txt2img.py",
         ),
-        _known(
+        _make_known(
             "sd-v1-inpainting",
             "StableDiffusionV1-Inpainting",
             "Stable Diffusion 1.5 inpainting, Runway's script",
             "runwayml/stable-diffusion, scripts/inpaint_st.py",
         ),
-        _known(
+        _make_known(
             "sd-v2",
             "SDV2",
             "Stable Diffusion 2.0 and 2.1, the official scripts",
             "Stability-AI/stablediffusion, scripts/txt2img.py",
         ),
-        _known(
+        _make_known(
             "invokeai",
             "InvokeAI",
             "InvokeAI, where its user has switched it on",
@@ -119,7 +122,7 @@ PAYLOADS: dict[str, Payload] = {
         ),
         Payload(
             "sdxl",
-            bits_of_number(0xB3EC907BB19E),
+            _list_digits(0xB3EC907BB19E),
             "float32",
             None,
             "Stable Diffusion XL and Stable Video Diffusion; diffusers' SDXL pipelines",
@@ -130,7 +133,7 @@ PAYLOADS: dict[str, Payload] = {
         # bits are embedded.
         Payload(
             "flux-1",
-            bits_of_number(0x2AFE879CF52E),
+            _list_digits(0x2AFE879CF52E),
             "float32",
             None,
             "FLUX.1, the official scripts",
@@ -141,8 +144,8 @@ PAYLOADS: dict[str, Payload] = {
 }
 
 
-def payload_of(what: Payload | str | bytes) -> Payload:
-    """The payload that is meant by a name, a text, bytes, or a `Payload` itself.
+def find_payload(what: Payload | str | bytes) -> Payload:
+    """Find the payload that is meant by a name, a text, bytes, or a `Payload` itself.
 
     Names and texts of `PAYLOADS` give the known payload. Any other text, and bytes, give a uint8
     payload of their bytes.
@@ -165,14 +168,14 @@ def payload_of(what: Payload | str | bytes) -> Payload:
         )
     if isinstance(what, str):
         known = [p for p in PAYLOADS.values() if what in (p.name, p.text)]
-        return known[0] if known else _text(what)
+        return known[0] if known else _make_text(what)
     raw = bytes(what)
-    return Payload(repr(raw), bits_of_text(raw), "uint8", raw.decode() if _is_text(raw) else None)
+    text = raw.decode(errors="surrogateescape")  # what is not UTF-8 comes out as not printable
+    return Payload(repr(raw), encode_text(raw), "uint8", text if text.isprintable() else None)
 
 
-def _text(text: str) -> Payload:
-    near = [name for name in PAYLOADS if _alike(_plain(name), _plain(text))]
-    if near:
+def _make_text(text: str) -> Payload:
+    if near := [name for name in PAYLOADS if _is_near(name, text)]:
         raise ValueError(
             f"payload {text!r}: did you mean the known {near[0]!r}? detect_watermark and"
             f" embed_watermark take the text itself as bytes, b{text!r}"
@@ -182,20 +185,9 @@ def _text(text: str) -> Payload:
             f"payload {text!r}: a payload is a name ({', '.join(PAYLOADS)}) or a hidden text;"
             f" several pictures go to scan(), and b{text!r} is the text itself"
         )
-    return Payload(text, bits_of_text(text), "uint8", text)
+    return Payload(text, encode_text(text), "uint8", text)
 
 
-def _alike(name: str, text: str) -> bool:
-    """Whether one begins with the other: "flux", "sd-v1.5"."""
-    return min(len(name), len(text)) >= 4 and (name.startswith(text) or text.startswith(name))
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def _is_text(raw: bytes) -> bool:
-    try:
-        return raw.decode().isprintable()
-    except UnicodeDecodeError:
-        return False
+def _is_near(name: str, text: str) -> bool:  # one begins with the other: "flux", "sd-v1.5"
+    a, b = (re.sub(r"[^a-z0-9]", "", word.lower()) for word in (name, text))
+    return min(len(a), len(b)) >= 4 and (a.startswith(b) or b.startswith(a))

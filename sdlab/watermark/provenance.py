@@ -1,7 +1,8 @@
-"""What a file says about its origin beside the pixels: generation parameters, EXIF, XMP and C2PA."""
+"""Reads what a file says about its origin beside the pixels: parameters, EXIF, XMP and C2PA."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -9,14 +10,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from .opening import opened, said
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from .opening import open_picture, shorten_error
 
 UNSIGNED = "unsigned"
 LONGEST = 1_000_000  # characters of a text that are looked at
@@ -33,14 +32,8 @@ KEYS = {  # the name of a text in a PNG: who writes it
     "DgenerateConfig": "dgenerate",
     "use_stable_diffusion_model": "Easy Diffusion",
 }
-TEXTS = (
-    "parameters",
-    "prompt",
-    "workflow",
-    "Comment",
-    "comment",
-    "Description",
-)  # many write these; the text says who
+# many write these; the text says who
+TEXTS = ("parameters", "prompt", "workflow", "Comment", "comment", "Description")
 WRITERS = tuple(
     (re.compile(pattern), program)
     for pattern, program in (
@@ -57,17 +50,12 @@ WRITERS = tuple(
     )
 )
 
-DESCRIPTION, MAKE, MODEL, SOFTWARE, USER_COMMENT, EXIF_IFD = (
-    0x010E,
-    0x010F,
-    0x0110,
-    0x0131,
-    0x9286,
-    0x8769,
-)
+DESCRIPTION, MAKE, MODEL, SOFTWARE = 0x010E, 0x010F, 0x0110, 0x0131
+USER_COMMENT, EXIF_IFD = 0x9286, 0x8769
 XMP_KEYS = ("xmp", "XML:com.adobe.xmp")
 XMP_VALUE = (
-    r'(?:\s*=\s*["\']|\s+(?:\w+:)?resource\s*=\s*["\']|\s*>\s*(?:<rdf:\w+>\s*<rdf:li[^>]{0,80}>\s*)?)'
+    r'(?:\s*=\s*["\']|\s+(?:\w+:)?resource\s*=\s*["\']'
+    r"|\s*>\s*(?:<rdf:\w+>\s*<rdf:li[^>]{0,80}>\s*)?)"
     r'([^"\'<>]{1,300})'
 )
 SOURCE_TYPE = re.compile("DigitalSourceType" + XMP_VALUE)
@@ -111,8 +99,8 @@ class Mark:
         return f"{self.program} ({self.kind}{'' if self.trust == UNSIGNED else f', {self.trust}'})"
 
 
-def marks_of(what: str | os.PathLike[str] | Image | np.ndarray) -> tuple[Mark, ...]:
-    """All that the file claims about its origin; () if it says nothing, as an array does.
+def read_marks(what: str | os.PathLike[str] | Image.Image | np.ndarray) -> tuple[Mark, ...]:
+    """Read all that the file claims about its origin; () if it says nothing, as an array does.
 
     Every mark is a claim and no proof: anyone can write, change or remove these texts without
     touching the pixels. Only C2PA is signed, and then too the signature shows that the file is as
@@ -122,25 +110,19 @@ def marks_of(what: str | os.PathLike[str] | Image | np.ndarray) -> tuple[Mark, .
     Raises
     ------
     OSError, ValueError, TypeError
-        If it cannot be opened, as in `pixels_of`. Damaged pixels and damaged metadata are no errors
-        here.
+        If it cannot be opened, as in `read_pixels`. Damaged pixels and damaged metadata are no
+        errors here.
     """
     if isinstance(what, np.ndarray):
         return ()
-    with opened(what) as image:
-        with suppress(
-            Exception
-        ):  # Pillow raises whatever it runs into; what stands before the damage still counts
+    with open_picture(what) as image:
+        # Pillow raises whatever it runs into; what stands before the damage still counts
+        with suppress(Exception):
             image.load()  # a PNG's texts may follow the pixels
-        first: dict[
-            tuple[str, str], Mark
-        ] = {}  # ComfyUI and others write several texts; one of a kind is enough
-        for mark in (
-            *text_marks(image.info),
-            *exif_marks(image),
-            *xmp_marks(image.info),
-            *c2pa_marks(image),
-        ):
+        texts, xmp = _read_texts(image.info), _read_xmp(image.info)
+        # ComfyUI and others write several texts; the first of a kind is enough
+        first: dict[tuple[str, str], Mark] = {}
+        for mark in (*texts, *_read_exif(image), *xmp, *_read_c2pa(image)):
             first.setdefault((mark.kind, mark.program), mark)
         return tuple(first.values())
 
@@ -148,49 +130,44 @@ def marks_of(what: str | os.PathLike[str] | Image | np.ndarray) -> tuple[Mark, .
 # Text
 
 
-def text_marks(info: Mapping[Any, Any]) -> Iterator[Mark]:
-    """Marks of the texts that stand in the file by name."""
+def _read_texts(info: Mapping[Any, Any]) -> Iterator[Mark]:
+    """Read the texts that stand in the file by name."""
     texts = {
-        name: plain(value)
+        name: _decode_text(value)
         for name, value in info.items()
         if isinstance(name, str) and isinstance(value, (str, bytes))
     }
-    for name, program in KEYS.items():
-        if texts.get(name):
-            yield Mark(
-                "text",
-                program,
-                recipe(texts[name]) if name == "sdlab" else short(f"{name}: {texts[name]}"),
-            )
-    for name in TEXTS:
-        program = writer_of(texts.get(name, ""))
-        if program or (name == "parameters" and texts.get(name)):
-            yield Mark("text", program or "unknown", short(f"{name}: {texts[name]}"))
+    for name in filter(texts.get, KEYS):
+        quote = _quote_recipe(texts[name]) if name == "sdlab" else _quote(f"{name}: {texts[name]}")
+        yield Mark("text", KEYS[name], quote)
+    for name in filter(texts.get, TEXTS):
+        program = _find_writer(texts[name])
+        if program or name == "parameters":
+            yield Mark("text", program or "unknown", _quote(f"{name}: {texts[name]}"))
     if texts.get("Software"):
-        yield Mark("text", short(texts["Software"]), short(f"Software: {texts['Software']}"))
+        yield Mark("text", _quote(texts["Software"]), _quote(f"Software: {texts['Software']}"))
 
 
-def writer_of(text: str) -> str | None:
-    """The program whose habits the generation parameters show; None if it is another text."""
+def _find_writer(text: str) -> str | None:  # whose habits the text shows
     return next((program for pattern, program in WRITERS if pattern.search(text)), None)
 
 
-def recipe(text: str) -> str:
-    """The request that sdlab wrote."""
+def _quote_recipe(text: str) -> str:
+    """Quote the request that sdlab wrote."""
     try:
-        return short(f"sdlab: {json.dumps(json.loads(text)['request'], ensure_ascii=False)}")
+        return _quote(f"sdlab: {json.dumps(json.loads(text)['request'], ensure_ascii=False)}")
     except (ValueError, KeyError, TypeError, RecursionError):
         return "sdlab: the record is damaged"
 
 
-def plain(value: str | bytes) -> str:
+def _decode_text(value: str | bytes) -> str:
     return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))[
         :LONGEST
     ].strip("\0 \r\n\t")
 
 
-def short(text: str) -> str:
-    """The beginning on one line, of characters that can be printed."""
+def _quote(text: str) -> str:
+    """Quote the beginning on one line, in characters that can be printed."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * SHOWN]).split())
     return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
@@ -198,78 +175,72 @@ def short(text: str) -> str:
 # EXIF
 
 
-def exif_marks(image: Image) -> Iterator[Mark]:
-    """Marks of the maker, the software and the texts in EXIF."""
-    from PIL.Image import Image as AnyImage
-
+def _read_exif(image: Image.Image) -> Iterator[Mark]:
+    """Read the maker, the software and the texts in EXIF."""
     try:
-        exif = AnyImage.getexif(
-            image
-        )  # a PNG's own would first decode the pixels, which may be damaged
+        # a PNG's own would first decode the pixels, which may be damaged
+        exif = Image.Image.getexif(image)
         tags = {**exif, **exif.get_ifd(EXIF_IFD)}
         texts = {
-            tag: plain(value)
+            tag: _decode_text(value)
             for tag, value in tags.items()
             if isinstance(value, (str, bytes)) and tag != USER_COMMENT
         }
-        comment = comment_of(tags.get(USER_COMMENT, ""))
+        comment = _decode_comment(tags.get(USER_COMMENT, ""))
     except Exception as error:  # Pillow raises whatever its reader runs into
-        yield Mark("EXIF", "unknown", short(f"damaged: {said(error)}"))
+        yield Mark("EXIF", "unknown", _quote(f"damaged: {shorten_error(error)}"))
         return
-    if program := writer_of(comment):
-        yield Mark("EXIF", program, short(f"UserComment: {comment}"))
+    if program := _find_writer(comment):
+        yield Mark("EXIF", program, _quote(f"UserComment: {comment}"))
     for tag, text in texts.items():
         if tag <= MODEL and re.match(r"(?:prompt|workflow): ?\{", text, re.IGNORECASE):
-            yield Mark("EXIF", "ComfyUI", short(text))
+            yield Mark("EXIF", "ComfyUI", _quote(text))
         elif (
             tag in (DESCRIPTION, MAKE, SOFTWARE)
             and text
-            and (tag != DESCRIPTION or writer_of(text))
+            and (tag != DESCRIPTION or _find_writer(text))
         ):
             name = {DESCRIPTION: "ImageDescription", MAKE: "Make", SOFTWARE: "Software"}[tag]
-            yield Mark("EXIF", writer_of(text) or short(text), short(f"{name}: {text}"))
+            yield Mark("EXIF", _find_writer(text) or _quote(text), _quote(f"{name}: {text}"))
 
 
-def comment_of(value: Any) -> str:
-    """EXIF's UserComment: its first 8 bytes name the encoding, but not the order of UTF-16, and some write UTF-8 then too."""
+def _decode_comment(value: Any) -> str:
+    """Decode EXIF's UserComment, whose first 8 bytes name the encoding.
+
+    They do not tell the order of UTF-16, and some programs write UTF-8 then too.
+    """
     if not isinstance(value, bytes):
-        return plain(value) if isinstance(value, str) else ""
+        return _decode_text(value) if isinstance(value, str) else ""
     code, text = value[:8], value[8:LONGEST]
     if code == b"UNICODE\0" and b"\0" in text:
         little = text[1::2].count(0) > text[::2].count(0)  # Latin letters: the high byte is 0
         return text.decode("utf-16-le" if little else "utf-16-be", "replace").strip("\ufeff\0 \r\n")
     if code.startswith(b"JIS"):
         return text.decode("iso2022_jp", "replace")
-    return plain(text if code[-1:] == b"\0" else value)
+    return _decode_text(text if code[-1:] == b"\0" else value)
 
 
 # XMP
 
 
-def xmp_marks(info: Mapping[Any, Any]) -> Iterator[Mark]:
-    """Marks of the source type and the program in XMP, which is searched and not parsed: no XML can do harm."""
-    for name in XMP_KEYS:
-        value = info.get(name)
+def _read_xmp(info: Mapping[Any, Any]) -> Iterator[Mark]:
+    """Search XMP for the source type and the program; it is not parsed, so no XML can do harm."""
+    for value in map(info.get, XMP_KEYS):
         if isinstance(value, bytes) and b"\0" in value[:200]:
             value = value.decode("utf-16", "replace")
-        text = plain(value) if isinstance(value, (str, bytes)) else ""
+        text = _decode_text(value) if isinstance(value, (str, bytes)) else ""
         program = next(
-            (short(found) for found in XMP_PROGRAM.findall(text) if found.strip()), "unknown"
+            (_quote(found) for found in XMP_PROGRAM.findall(text) if found.strip()), "unknown"
         )
         sources = dict.fromkeys(found for found in SOURCE_TYPE.findall(text) if found.strip())
         if sources or program != "unknown":
-            yield Mark(
-                "XMP",
-                program,
-                short(
-                    "; ".join(map(source_in_words, sources)) or f"CreatorTool or Credit: {program}"
-                ),
-            )
+            told = "; ".join(map(_describe_source, sources))
+            yield Mark("XMP", program, _quote(told or f"CreatorTool or Credit: {program}"))
 
 
-def source_in_words(source: str) -> str:
-    """A DigitalSourceType of the IPTC, whose address ends with its name."""
-    name = short(source.strip().rsplit("/", 1)[-1])
+def _describe_source(source: str) -> str:
+    """Describe a DigitalSourceType of the IPTC, whose address ends with its name."""
+    name = _quote(source.strip().rsplit("/", 1)[-1])
     return f"DigitalSourceType: {name}" + (
         f" ({SOURCE_TYPES[name]})" if name in SOURCE_TYPES else ""
     )
@@ -278,13 +249,13 @@ def source_in_words(source: str) -> str:
 # C2PA
 
 
-def c2pa_marks(image: Image) -> Iterator[Mark]:
-    """The C2PA manifest of the file that the picture was opened from."""
+def _read_c2pa(image: Any) -> Iterator[Mark]:
+    """Read the C2PA manifest of the file that the picture was opened from."""
     path = getattr(image, "filename", "")
     if (
         not isinstance(path, (str, os.PathLike))
         or not os.path.isfile(path)
-        or not has_manifest(Path(path))
+        or not _has_manifest(Path(path))
     ):
         return
     try:
@@ -301,32 +272,21 @@ def c2pa_marks(image: Image) -> Iterator[Mark]:
             c2pa.Context.from_dict(C2PA_OFFLINE) as context,
             c2pa.Reader(kind, file, context=context) as reader,
         ):
-            report = json.loads(reader.json())
-        yield manifest_mark(report)
-    except (
-        Exception
-    ) as error:  # the package raises its own kinds, and a damaged report lacks what is looked up
-        yield Mark(
-            "C2PA",
-            "unknown",
-            short(f"C2PA manifest present, but damaged: {said(error)}"),
-            "damaged",
-        )
+            yield _read_manifest(json.loads(reader.json()))
+    except Exception as error:  # the package's own kinds, and of looking into a damaged report
+        detail = _quote(f"C2PA manifest present, but damaged: {shorten_error(error)}")
+        yield Mark("C2PA", "unknown", detail, "damaged")
 
 
-def has_manifest(path: Path) -> bool:
-    """Whether the file holds a store of C2PA manifests; a search for 24 bytes, which costs less than reading the pixels."""
+def _has_manifest(path: Path) -> bool:
+    """Search the file for the 24 bytes that begin a store of manifests; faster than decoding."""
     with path.open("rb") as file:
-        tail = b""
-        while part := file.read(1 << 20):
-            if C2PA_BOX in tail + part:
-                return True
-            tail = part[1 - len(C2PA_BOX) :]
-    return False
+        parts = itertools.chain([b""], iter(lambda: file.read(1 << 20), b""))
+        return any(C2PA_BOX in before + part for before, part in itertools.pairwise(parts))
 
 
-def manifest_mark(report: Mapping[str, Any]) -> Mark:
-    """Who signed the active manifest with what program, whether the file is as it was signed, whether the signer is known."""
+def _read_manifest(report: Mapping[str, Any]) -> Mark:
+    """Read who signed the active manifest, with what program, and whether all is intact."""
     manifest = report["manifests"][report["active_manifest"]]
     generators = manifest.get("claim_generator_info") or [
         {"name": manifest.get("claim_generator") or "unknown"}
@@ -338,19 +298,19 @@ def manifest_mark(report: Mapping[str, Any]) -> Mark:
     )
     signature = manifest.get("signature_info") or {}
     detail = "; ".join(
-        [f"signed by {signature.get('issuer') or 'nobody named'}", *map(source_in_words, sources)]
+        [f"signed by {signature.get('issuer') or 'nobody named'}", *map(_describe_source, sources)]
     )
-    return Mark("C2PA", short(str(generators[0].get("name"))), short(detail), trust_of(report))
+    return Mark(
+        "C2PA", _quote(str(generators[0].get("name"))), _quote(detail), _describe_trust(report)
+    )
 
 
-def trust_of(report: Mapping[str, Any]) -> str:
-    """Integrity (does everything match what was signed?) and, apart from it, trust (is the signer on a trust list?)."""
-    codes = [str(status.get("code")) for status in report.get("validation_status") or []]
-    wrong = sorted({code for code in codes if not code.startswith("signingCredential.")})
-    doubts = sorted({code for code in codes if code.startswith("signingCredential.")})
+def _describe_trust(report: Mapping[str, Any]) -> str:
+    """Describe integrity (does all match the signature?) and trust (is the signer listed?)."""
+    codes = sorted({str(status.get("code")) for status in report.get("validation_status") or []})
+    doubts = [code for code in codes if code.startswith("signingCredential.")]
+    wrong = [code for code in codes if code not in doubts]
     integrity = f"altered since it was signed: {', '.join(wrong)}" if wrong else "intact"
-    known = report.get("validation_state") == "Trusted"
-    return (
-        f"{integrity}; signer"
-        f" {'trusted' if known else 'not trusted: ' + (', '.join(doubts) or 'no trust list')}"
-    )
+    if report.get("validation_state") == "Trusted":
+        return f"{integrity}; signer trusted"
+    return f"{integrity}; signer not trusted: {', '.join(doubts) or 'no trust list'}"

@@ -1,24 +1,26 @@
-"""Whole folders: one row a file, whatever the file is."""
+"""Whole folders: one row a file, whatever the file is, read by processes that end with this one."""
 
 from __future__ import annotations
 
 import glob
 import itertools
 import os
-import time
+import pickle
+import subprocess
+import sys
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from ..progress import display, duration
-from .opening import opened, rgb_of_image, said
+from ..progress import Progress, display, duration
+from .detector import detect_watermark, name_payloads, require_search
+from .opening import convert_image, open_picture, shorten_error
 from .payloads import PAYLOADS
-from .provenance import marks_of
-from .workers import Worker
+from .provenance import read_marks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,9 +68,15 @@ SUFFIXES = (
     ".sgi",
     ".qoi",
 )
-FEW = {
-    "none": 32
-}  # files that one process reads sooner than others start; a search takes long enough to start them for 4
+# files that one process reads sooner than others start; a search is slow, and starts them for 4
+FEW = {"none": 32}
+START = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.scanning"
+    " import serve_rows; serve_rows()"
+)
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 AHEAD = 4  # files under way for each process, so that a slow one holds up no other
 
 
@@ -81,7 +89,7 @@ def scan(
     processes: int | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """What `detect_watermark` and the metadata say of many files, as a frame with one row a file in the order of the paths.
+    """Detect marks and read the metadata of many files, one row a file in the order of the paths.
 
     Parameters
     ----------
@@ -104,8 +112,8 @@ def scan(
         `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are
         those of the most likely payload all the same. `official` names the payloads that the
         official decoder reads without an error. `small` says that no mark is written at this size;
-        without a search nothing is tested then. `provenance` is what `marks_of` finds, and `error`
-        why a file could not be read.
+        without a search nothing is tested then. `provenance` is what `read_marks` finds, and
+        `error` why a file could not be read.
 
     Raises
     ------
@@ -118,59 +126,53 @@ def scan(
     >>> frame = scan("downloads")
     >>> frame[frame["detected"].fillna(False)]
     """
-    from .detector import named, require
+    import pandas as pd
 
-    require(search, false_positive_rate)
+    require_search(search, false_positive_rate)
     asked = {
-        "payloads": named(payloads),
+        "payloads": name_payloads(payloads),
         "search": search,
         "false_positive_rate": false_positive_rate,
     }
-    files = files_of(paths)
-    count = processes_for(len(files), search, processes)
-    reading = Reading(len(files))
+    files = list_files(paths)
+    count = count_processes(len(files), search, processes)
+    reading = ScanProgress(len(files))
     show = display(reading) if progress and files else lambda: None
-    columns: dict[str, list] = {name: [] for name in COLUMNS}
+    found: list[dict[str, Any]] = []
     try:
-        with closing(rows_of(files, asked, count)) as rows:
+        with closing(read_rows(files, asked, count)) as rows:
             for row in rows:
-                for name, column in columns.items():
-                    column.append(row[name])
+                found.append(row)
                 reading.add(row)
                 show()
         reading.state = "done"
     finally:
         reading.state = "stopped" if reading.state == "running" else reading.state
         show()
-    return frame_of(columns)
-
-
-def frame_of(columns: Mapping[str, list]) -> pd.DataFrame:
-    import pandas as pd
-
     return pd.DataFrame(
-        {name: pd.array(column, dtype=COLUMNS[name]) for name, column in columns.items()}
+        {
+            name: pd.Series([row[name] for row in found], dtype=dtype)
+            for name, dtype in COLUMNS.items()
+        }
     )
 
 
 # Which files
 
 
-def files_of(paths: Any) -> list[str | None]:
-    """The files that `paths` names, those of a folder in the order of their names."""
+def list_files(paths: Any) -> Sequence[str | None]:
+    """List the files that `paths` names, those of a folder in the order of their names."""
     if isinstance(paths, (str, os.PathLike)):
-        paths = os.path.expanduser(paths)
-        if os.path.isdir(paths):
-            return list(pictures_in(Path(paths)))
-        if os.path.exists(paths):
-            return [os.fspath(paths)]
-        matching = (
-            glob.iglob(os.fspath(paths), recursive=True) if glob.has_magic(os.fspath(paths)) else ()
-        )
-        if found := sorted(name for name in matching if not os.path.isdir(name)):
+        name = os.fspath(os.path.expanduser(paths))
+        if os.path.isdir(name):
+            return list(walk_pictures(Path(name)))
+        if os.path.exists(name):
+            return [name]
+        matching = glob.iglob(name, recursive=True) if glob.has_magic(name) else ()
+        if found := sorted(file for file in matching if not os.path.isdir(file)):
             return found
         raise FileNotFoundError(
-            f"{os.fspath(paths)}: there is no such folder or file; name a folder, a pattern such as"
+            f"{name}: there is no such folder or file; name a folder, a pattern such as"
             " 'pictures/**/*.png', or a list of files"
         )
     if isinstance(paths, bytes) or not isinstance(paths, Iterable):
@@ -180,16 +182,16 @@ def files_of(paths: Any) -> list[str | None]:
         )
     files = list(paths)
     for file in files:
-        if not isinstance(file, (str, os.PathLike)) and not missing(file):
+        if not isinstance(file, (str, os.PathLike)) and not is_missing(file):
             raise TypeError(
                 f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a"
                 " picture itself"
             )
-    return [None if missing(file) else os.fspath(file) for file in files]
+    return [None if is_missing(file) else os.fspath(file) for file in files]
 
 
-def missing(value: Any) -> bool:
-    """None, NaN and pandas' NA, which stand in a frame's `path` where a picture failed."""
+def is_missing(value: Any) -> bool:
+    """Tell None, NaN and pandas' NA, which stand in a frame's `path` where a picture failed."""
     return (
         value is None
         or type(value).__name__ == "NAType"
@@ -197,8 +199,8 @@ def missing(value: Any) -> bool:
     )
 
 
-def pictures_in(folder: Path) -> Iterator[str]:
-    """The pictures in a folder and below, without what is hidden; links to folders are not followed."""
+def walk_pictures(folder: Path) -> Iterator[str]:
+    """List the pictures in a folder and below, not hidden ones, nor behind links to folders."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -209,20 +211,30 @@ def pictures_in(folder: Path) -> Iterator[str]:
 # Their rows
 
 
-def rows_of(
+def read_rows(
     files: Iterable[str | None], asked: Mapping[str, Any], processes: int = 1
-) -> Iterator[dict[str, Any]]:
-    """A row for each file, in order; closing the iterator ends all processes at once."""
+) -> Generator[dict[str, Any]]:
+    """Read a row for each file, in order; closing the iterator ends all processes at once."""
     if processes == 1:
-        yield from (row_of(file, asked) for file in files)
+        yield from (read_row(file, asked) for file in files)
         return
     workers = [Worker(asked) for _ in range(processes)]
-    idle: SimpleQueue[Worker] = SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-    pool = ThreadPoolExecutor(processes)  # its threads only wait for the processes
+    own, unused, files = threading.local(), iter(workers), iter(files)
+
+    def read(file: str | None) -> dict[str, Any]:
+        answer = own.worker.ask(file)
+        return answer if isinstance(answer, dict) else make_empty_row(file) | {"error": answer}
+
+    # its threads, of which each has a process, only wait
+    pool = ThreadPoolExecutor(processes, initializer=lambda: setattr(own, "worker", next(unused)))
     try:
-        yield from in_order(pool, idle, iter(files), processes * AHEAD)
+        under_way = deque(
+            pool.submit(read, file) for file in itertools.islice(files, processes * AHEAD)
+        )
+        while under_way:
+            row = under_way.popleft().result()
+            under_way.extend(pool.submit(read, file) for file in itertools.islice(files, 1))
+            yield row
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
@@ -230,65 +242,41 @@ def rows_of(
         pool.shutdown(wait=True)
 
 
-def in_order(
-    pool: ThreadPoolExecutor, idle: SimpleQueue[Worker], files: Iterator[str | None], ahead: int
-) -> Iterator[dict[str, Any]]:
-    """The rows in the order of the files, of which only so many are under way."""
-
-    def read(file: str | None) -> dict[str, Any]:
-        worker = idle.get()
-        try:
-            answer = worker.ask(file)
-        finally:
-            idle.put(worker)
-        return answer if isinstance(answer, dict) else empty_row(file) | {"error": answer}
-
-    under_way = deque(pool.submit(read, file) for file in itertools.islice(files, ahead))
-    while under_way:
-        row = under_way.popleft().result()
-        under_way.extend(pool.submit(read, file) for file in itertools.islice(files, 1))
-        yield row
-
-
-def row_of(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What is found in one file; whatever goes wrong stands under "error"."""
-    row = empty_row(file)
+def read_row(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what is found in one file; whatever goes wrong stands under "error"."""
+    row = make_empty_row(file)
     try:
         if file is None:
             raise ValueError("there is no path, so there is no picture")
-        with opened(file) as image:
+        with open_picture(file) as image:
             row.update(width=image.width, height=image.height, format=image.format)
             try:
-                rgb = rgb_of_image(image)
+                rgb = convert_image(image)
                 row["height"], row["width"] = rgb.shape[:2]
             finally:
-                row["provenance"] = "; ".join(map(str, marks_of(image))) or None
-        row.update(verdict(rgb, asked))
+                row["provenance"] = "; ".join(map(str, read_marks(image))) or None
+        row.update(judge_pixels(rgb, asked))
     except Exception as error:  # a file that cannot be judged is a row and not the end of the scan
-        row["error"] = said(error).removeprefix(f"{Path(file or '')}: ")
+        row["error"] = shorten_error(error).removeprefix(f"{Path(file or '')}: ")
     return row
 
 
-def empty_row(file: str | None) -> dict[str, Any]:
-    return dict.fromkeys(COLUMNS) | {"path": printable(file)}
+def make_empty_row(file: str | None) -> dict[str, Any]:
+    # bytes that are no text are escaped: pandas cannot hold them
+    path = file and file.encode("utf-8", "backslashreplace").decode()
+    return dict.fromkeys(COLUMNS) | {"path": path}
 
 
-def printable(file: str | None) -> str | None:
-    """A file's name without the bytes that are no text, which pandas could not hold."""
-    return file and file.encode("utf-8", "backslashreplace").decode()
-
-
-def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What the detector says of the pixels, as columns."""
-    from .detector import detect_watermark
-
+def judge_pixels(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Detect marks in the pixels, and tell it as columns."""
     inspection = detect_watermark(rgb, **asked)
     best = inspection.best
-    found = {"detected": None if best is None else inspection.detected, "small": inspection.small}
     if best is None:
-        return found
+        return {"small": inspection.small}
     official = [finding.payload.name for finding in inspection.findings if finding.official]
-    return found | {
+    return {
+        "small": inspection.small,
+        "detected": inspection.detected,
         "payload": best.payload.name if best.detected else None,
         "log10_p": float(best.log10_p),
         "agreement": float(best.agreement),
@@ -297,8 +285,8 @@ def verdict(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def processes_for(files: int, search: str, asked: int | None) -> int:
-    """How many processes read so many files."""
+def count_processes(files: int, search: str, asked: int | None) -> int:
+    """Decide how many processes read so many files."""
     if asked is not None:
         if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
             raise ValueError(
@@ -307,38 +295,123 @@ def processes_for(files: int, search: str, asked: int | None) -> int:
         return min(asked, max(files, 1))
     if files <= FEW.get(search, 4):
         return 1
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return min(cores, files)
+    mine = hasattr(os, "sched_getaffinity")  # cores that this process may use
+    return min(len(os.sched_getaffinity(0)) if mine else os.cpu_count() or 1, files)
 
 
-class Reading:
+class ScanProgress(Progress):
     """How far a scan is, for the bar."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done, self.marked, self.unreadable = total, 0, 0, 0
-        self.state, self.begun = "running", time.monotonic()
+        super().__init__(total, total, "files")
+        self.marked = self.unreadable = 0
+        self.count_step(0, 0, 1)  # it begins at once
 
     def add(self, row: Mapping[str, Any]) -> None:
-        self.done += 1
+        self.count_computed(1)
+        self.count_saved()
         self.marked += bool(row["detected"])
         self.unreadable += row["error"] is not None
 
-    @property
-    def fraction(self) -> float:
-        """0 to 1, of the files."""
-        return self.done / self.total if self.total else 1.0
-
     def __str__(self) -> str:
-        parts = [
-            f"{self.done} of {self.total} files read",
-            f"{self.marked} marked",
-            f"{self.unreadable} unreadable",
-        ]
-        parts = [part for part in parts if not part.startswith("0 ")] or parts[:1]
-        if self.state == "running" and 0 < self.done < self.total:
-            parts.append(
-                f"{duration((time.monotonic() - self.begun) * (1 / self.fraction - 1))} left"
+        left = self.seconds_left
+        parts = (
+            f"{self.rendered} of {self.total} files read",
+            f"{self.marked} marked" if self.marked else "",
+            f"{self.unreadable} unreadable" if self.unreadable else "",
+            "" if left is None else f"{duration(left)} left",
+        )
+        return ", ".join(filter(None, parts)) + " (stopped)" * (self.state == "stopped")
+
+
+# The other processes
+
+
+class Worker:
+    """A Python process that turns paths into rows.
+
+    It is no child of `multiprocessing`, which would run the caller's script again; it starts when
+    it is first asked, does not hear Ctrl-C, and ends when its input does, even if this process is
+    killed.
+
+    Parameters
+    ----------
+    asked : mapping
+        What `read_row` is given beside the path.
+    """
+
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        self.asked = dict(asked)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.stopped, self.lock = False, threading.Lock()
+
+    def ask(self, file: str | None) -> dict[str, Any] | str:
+        """Return the file's row, or the error of a process that died over it."""
+        process = self.process or self.start()
+        try:
+            return self.exchange(process, file)
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self.process = None
+            return (
+                f"the process that read this file died (exit status {kill_process(process)});"
+                " it may need too much memory"
             )
-        return ", ".join(parts) + (" (stopped)" if self.state == "stopped" else "")
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a fresh process that has imported what it needs."""
+        with self.lock:
+            if self.stopped:
+                raise RuntimeError("the scan is over")
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", START],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | ONE_THREAD,
+                start_new_session=True,
+            )
+        try:
+            self.exchange(self.process, sys.path, self.asked)
+        except (EOFError, OSError) as error:
+            raise RuntimeError(
+                "a process for the scan could not start; use processes=1, which shows why"
+            ) from error
+        return self.process
+
+    @staticmethod
+    def exchange(process: subprocess.Popen[bytes], *questions: Any) -> Any:
+        """Send what the process waits for, and return its one answer."""
+        assert process.stdin and process.stdout  # as pipes
+        process.stdin.write(b"".join(map(pickle.dumps, questions)))
+        process.stdin.flush()
+        return pickle.load(process.stdout)
+
+    def stop(self) -> None:
+        """End the process at once, and start no other."""
+        with self.lock:
+            self.stopped, process = True, self.process
+        if process:
+            kill_process(process)
+
+
+def kill_process(process: subprocess.Popen[bytes]) -> int:
+    """Kill the process if it still runs, and return its exit status."""
+    process.kill()
+    status = process.wait()
+    for pipe in filter(None, (process.stdin, process.stdout)):
+        with suppress(OSError):  # what was not yet written to a dead process
+            pipe.close()
+    return status
+
+
+def serve_rows() -> None:
+    """Do what the process does: read a path, answer it with a row, until there are no more."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints does not disturb the answers
+    asked = pickle.load(sys.stdin.buffer)
+    answer: Any = "ready"
+    with suppress(EOFError):
+        while True:
+            pickle.dump(answer, answers)
+            answers.flush()
+            answer = read_row(pickle.load(sys.stdin.buffer), asked)

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .colour import yuv_of
-from .dwtdct import BLOCK, ORDERS, STEP
+from .dwtdct import BLOCK, ORDERS, STEP, convert_to_yuv
 
 WINDOW = 5  # blocks; what they have in common is taken off
 BOUND = 4.0  # of a score
@@ -27,13 +26,13 @@ WEIGHTS = Path(__file__).with_name("weights.npz")
 np.empty((32 << 20) - 8192, np.uint8)
 
 
-def block_grid(planes: np.ndarray, arithmetic: str) -> np.ndarray:
+def score_blocks(planes: np.ndarray, arithmetic: str) -> np.ndarray:
     """Score every whole block of a picture: above 0 speaks for bit 1, below for bit 0.
 
     Parameters
     ----------
     planes : float32 array (3, H, W) or (H, W)
-        Y, U and V as `score_planes` makes them, or U alone, which finds less under JPEG. The first
+        Y, U and V as `make_planes` makes them, or U alone, which finds less under JPEG. The first
         pixel is the corner of a block: cut the planes, ``planes[..., top:, left:]``, to try another
         place.
     arithmetic : str
@@ -46,101 +45,100 @@ def block_grid(planes: np.ndarray, arithmetic: str) -> np.ndarray:
     rows, columns = planes.shape[-2] // 8, planes.shape[-1] // 8
     if not rows or not columns:
         return np.zeros((rows, columns), np.float32)
-    return without_local_mean(network(block_features(planes, arithmetic)).reshape(rows, columns))
+    return subtract_local_mean(
+        run_network(compute_features(planes, arithmetic)).reshape(rows, columns)
+    )
 
 
-def score_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.ndarray:
-    """Y, U and V of a uint8 RGB picture, float32 (3, H, W), as the embedding program's arithmetic has them.
+def make_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.ndarray:
+    """Make Y, U and V of a uint8 RGB picture as the embedding program's arithmetic has them.
 
     U alone carries a mark; the other two say what the picture itself does. In float32 the last bits
     are not exact.
     """
     blue, green, red = (np.ascontiguousarray(image[..., channel]) for channel in ORDERS[order])
     if arithmetic == "uint8":
-        return np.stack(yuv_of(blue, green, red))
-    planes = np.empty((3, *blue.shape), np.float32)
-    np.multiply(blue, np.float32(0.114), out=planes[0])
-    planes[0] += green * np.float32(0.587)
-    planes[0] += red * np.float32(0.299)
-    planes[1] = (blue - planes[0]) * np.float32(0.492) + np.float32(0.5)
-    planes[2] = (red - planes[0]) * np.float32(0.877) + np.float32(0.5)
-    return planes
+        return np.stack(convert_to_yuv(blue, green, red))
+    y = blue * np.float32(0.114) + green * np.float32(0.587) + red * np.float32(0.299)
+    u, v = (blue - y) * np.float32(0.492), (red - y) * np.float32(0.877)
+    return np.stack([y, u + np.float32(0.5), v + np.float32(0.5)])
 
 
 # Features
 
 
-def block_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
-    """What the network sees of each block, float32 (N_FEATURES, blocks).
+def compute_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
+    """Compute what the network sees of each block, float32 (N_FEATURES, blocks).
 
     64: excess of the 8x8 coefficients around the block's centre. 20: of the ring of 2x2 cells
     around those. 15: excess of the block's own, where they are nearly the largest. 15: how nearly.
     7: the block as a whole. 3: the picture as a whole.
     """
-    averages = cell_averages(np.atleast_3d(planes.T).T)
-    signed = to_blocks(averages[len(averages) // 2])  # of U
+    averages = average_cells(np.atleast_3d(planes.T).T)
+    signed = stack_coefficients(averages[len(averages) // 2])  # of U
     value, sign = np.abs(signed[1:]), np.where(signed[1:] < 0, np.float32(-1), np.float32(1))
-    first, second = two_largest(value)
-    turn = np.where(
-        (signed[1:] == -first).any(0), np.float32(-1), np.float32(1)
-    )  # sign of the largest
-    excess = unpredicted(averages)
-    patch = surroundings(excess.reshape(4, 4, *first.shape))
-    sharp = (patch[2:6, 2:6] * np.float32(9 / 8) - box3(patch) * np.float32(1 / 8)).reshape(
-        excess.shape
-    )  # from 8 neighbours
-    scale, sharp_scale = spread(excess), spread(sharp)
+    first, second = find_two_largest(value)
+    # the sign of the largest
+    turn = np.where((signed[1:] == -first).any(0), np.float32(-1), np.float32(1))
+    excess = subtract_prediction(averages)
+    patch = gather_surroundings(excess.reshape(4, 4, *first.shape))
+    # how far each stands out from its 8 neighbours
+    sharp = patch[2:6, 2:6] * np.float32(9 / 8) - sum_3x3(patch) * np.float32(1 / 8)
+    sharp = sharp.reshape(excess.shape)
+    scale, sharp_scale = estimate_spread(excess), estimate_spread(sharp)
     near = np.maximum(1 - (first - value) / 27, 0)
 
     features = np.empty((N_FEATURES, *first.shape), np.float32)
     unit = turn / scale
     around = features[:64].reshape(patch.shape)
     np.clip(np.multiply(patch, unit, out=around), -4, 4, out=around)
-    features[64:84] = np.clip(ring(excess) * unit, -4, 4)
+    features[64:84] = np.clip(gather_ring(excess) * unit, -4, 4)
     features[84:99] = around[2:6, 2:6].reshape(excess.shape)[1:] * near * (sign * turn)
     features[99:114] = near
-    features[114] = likelihood_ratio(value, sign * sharp[1:], sharp_scale, first, second)
-    features[115] = first % STEP / 18 - 1
-    features[116] = second % STEP / 18 - 1
-    features[117] = np.minimum(first - second, 27) / 27
-    features[118] = np.log(scale)
-    features[119] = np.minimum(first / 72, 1)
-    features[120] = arithmetic == "float32"
-    features[121] = (
-        np.abs(np.abs(first % STEP - 18) - 9).mean() / 9 - 0.5
-    )  # -0.5 if all residues are 9 or 27
-    features[122] = np.log(sharp_scale).mean()
-    features[123] = np.log(sharp_scale / scale).mean()
+    whole = (
+        compute_likelihood_ratio(value, sign * sharp[1:], sharp_scale, first, second),
+        first % STEP / 18 - 1,
+        second % STEP / 18 - 1,
+        np.minimum(first - second, 27) / 27,
+        np.log(scale),
+        np.minimum(first / 72, 1),
+        arithmetic == "float32",
+        np.abs(np.abs(first % STEP - 18) - 9).mean() / 9 - 0.5,  # -0.5: all residues are 9 or 27
+        np.log(sharp_scale).mean(),
+        np.log(sharp_scale / scale).mean(),
+    )
+    for i, feature in enumerate(whole, 114):
+        features[i] = feature
     return features.reshape(N_FEATURES, -1)
 
 
-def cell_averages(planes: np.ndarray) -> np.ndarray:
-    """Haar average: half the sum of each 2x2 cell, (..., H // 8 * 4, W // 8 * 4)."""
+def average_cells(planes: np.ndarray) -> np.ndarray:
+    """Compute the Haar average, half the sum of each 2x2 cell, (..., H // 8 * 4, W // 8 * 4)."""
     height, width = planes.shape[-2] // 8 * 8, planes.shape[-1] // 8 * 8
     rows = planes[..., 0:height:2, :width] + planes[..., 1:height:2, :width]
     return (rows[..., 0::2] + rows[..., 1::2]) * np.float32(0.5)
 
 
-def unpredicted(averages: np.ndarray) -> np.ndarray:
-    """What U does beyond its 9x9 surroundings, and beyond what Y and V explain there, (16, rows, columns).
+def subtract_prediction(averages: np.ndarray) -> np.ndarray:
+    """Subtract from U its 9x9 mean, and what Y and V explain there, (16, rows, columns).
 
     Least squares over the 3x3 blocks around each block; a little of the power of Y and V is added
     so that flat ones explain nothing.
     """
-    detail = averages - box9(averages)
+    detail = averages - average_9x9(averages)
     if len(detail) == 1:
-        return to_blocks(detail[0])
-    y, u, v = (to_blocks(plane) for plane in detail)
+        return stack_coefficients(detail[0])
+    y, u, v = (stack_coefficients(plane) for plane in detail)
     yy, vv, yv, uy, uv = (
-        box_mean((a * b).sum(0), 3) for a, b in ((y, y), (v, v), (y, v), (u, y), (u, v))
+        average_box((a * b).sum(0), 3) for a, b in ((y, y), (v, v), (y, v), (u, y), (u, v))
     )
     yy, vv = yy + 32, vv + 32
     determinant = yy * vv - yv * yv
     return u - (vv * uy - yv * uv) / determinant * y - (yy * uv - yv * uy) / determinant * v
 
 
-def surroundings(cells: np.ndarray) -> np.ndarray:
-    """The cells of each block (n, n, rows, columns) and two more on each side, (n + 4, n + 4, rows, columns).
+def gather_surroundings(cells: np.ndarray) -> np.ndarray:
+    """Gather each block's cells (n, n, ...) with two more on each side, (n + 4, n + 4, ...).
 
     Beyond the border they are 0.
     """
@@ -154,22 +152,21 @@ def surroundings(cells: np.ndarray) -> np.ndarray:
     return patch
 
 
-def ring(coefficients: np.ndarray) -> np.ndarray:
-    """The 20 cells of 2x2 coefficients around the 8x8 about each block's centre, (20, rows, columns)."""
+def gather_ring(coefficients: np.ndarray) -> np.ndarray:
+    """Gather the 20 cells of 2x2 coefficients around the 8x8 about each block's centre."""
     pairs = coefficients.reshape(2, 2, 2, 2, *coefficients.shape[1:])
-    cells = surroundings(
+    cells = gather_surroundings(
         (pairs[:, 0, :, 0] + pairs[:, 0, :, 1] + pairs[:, 1, :, 0] + pairs[:, 1, :, 1]) / 4
     )
     return np.concatenate([cells[0], cells[1:5, 0], cells[1:5, 5], cells[5]])
 
 
-def spread(coefficients: np.ndarray) -> np.ndarray:
-    """Scale of a logistic law for (16, rows, columns) from the 3x3 blocks around, (rows, columns)."""
-    return box_mean(np.abs(coefficients).sum(0), 3) * np.float32(0.7 / 16) + np.float32(0.5)
+def estimate_spread(coefficients: np.ndarray) -> np.ndarray:  # of a logistic law, in 3x3 blocks
+    return average_box(np.abs(coefficients).sum(0), 3) * np.float32(0.7 / 16) + np.float32(0.5)
 
 
-def two_largest(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Largest and second largest along the first axis; equal for a tie."""
+def find_two_largest(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the largest and second largest along the first axis; equal for a tie."""
     first, second = np.maximum(value[0], value[1]), np.minimum(value[0], value[1])
     for other in value[2:]:
         second = np.maximum(second, np.minimum(first, other))
@@ -177,10 +174,10 @@ def two_largest(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def likelihood_ratio(
+def compute_likelihood_ratio(
     value: np.ndarray, outward: np.ndarray, scale: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """Log-likelihood ratio of bit 1 to bit 0: which coefficient was moved, and where to?
+    """Weigh bit 1 against bit 0 (log likelihoods): which coefficient was moved, and where to?
 
     Takes arrays (15, rows, columns). A coefficient that was moved lay in its cell of 36, at most a
     little below the largest other; one that was not lies near its neighbours. The moved one has
@@ -190,61 +187,61 @@ def likelihood_ratio(
     residue = value - cell
     low = np.maximum(cell, np.where(value >= first, second, first) - 4)
     chosen = np.maximum(
-        _logistic((cell + STEP - expected) / scale) - _logistic((low - expected) / scale), 0
+        _compute_logistic((cell + STEP - expected) / scale)
+        - _compute_logistic((low - expected) / scale),
+        0,
     )
-    here = _logistic(np.clip(outward / scale, -15, 15))
+    here = _compute_logistic(np.clip(outward / scale, -15, 15))
     moved = chosen / (here * (1 - here)) * scale / 20
     zero, one = ((moved * np.exp((residue - target) ** 2 / -128)).sum(0) for target in (9, 27))
     return np.clip(np.log((0.8 * one + 0.2) / (0.8 * zero + 0.2)), -6, 6)
 
 
-def _logistic(z: np.ndarray) -> np.ndarray:
+def _compute_logistic(z: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(z, -40, 40)))
 
 
 # The network
 
 
-def network(features: np.ndarray) -> np.ndarray:
-    """Scores (blocks,) of features (features, blocks)."""
-    layers = weights()
-    for matrix, offset in layers[:-1]:
-        features = matrix @ features
-        features += offset[:, None]
+def run_network(features: np.ndarray) -> np.ndarray:
+    """Compute the scores (blocks,) of features (features, blocks)."""
+    *hidden, (matrix, offset) = load_weights()
+    for inner, bias in hidden:
+        features = inner @ features + bias[:, None]
         np.maximum(features, 0, out=features)
-    matrix, offset = layers[-1]
     return np.float32(BOUND) * np.tanh((matrix @ features + offset[:, None])[0] / np.float32(BOUND))
 
 
 @cache
-def weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
-    """The layers of the network, (matrix, offset) each, float32."""
+def load_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Load the layers of the network, (matrix, offset) each, float32."""
     with np.load(WEIGHTS, allow_pickle=False) as file:
-        count = sum(name.startswith("matrix") for name in file.files)
         return tuple(
             (file[f"matrix{i}"].astype(np.float32), file[f"offset{i}"].astype(np.float32))
-            for i in range(count)
+            for i in range(len(file.files) // 2)
         )
 
 
 # Planes and blocks
 
 
-def without_local_mean(grid: np.ndarray, size: int = WINDOW) -> np.ndarray:
-    """`grid` minus the mean of the other cells in the size x size window."""
-    return (grid - box_mean(grid, size)) * np.float32(size**2 / (size**2 - 1))
+def subtract_local_mean(grid: np.ndarray, size: int = WINDOW) -> np.ndarray:
+    """Subtract from `grid` the mean of the other cells in the size x size window."""
+    return (grid - average_box(grid, size)) * np.float32(size**2 / (size**2 - 1))
 
 
-def box_mean(grid: np.ndarray, size: int) -> np.ndarray:
-    """Mean over a size x size window, the border mirrored."""
+def average_box(grid: np.ndarray, size: int) -> np.ndarray:
+    """Average over a size x size window, the border mirrored."""
     for _ in range(2):  # along the rows, then (transposed) along the columns
         padded = np.pad(grid, ((size // 2, size // 2), (0, 0)), "symmetric")
-        grid = sum(padded[i : i + len(grid)] for i in range(size)).T / np.float32(size)
+        total = np.asarray(sum(padded[i : i + len(grid)] for i in range(size)))
+        grid = total.T / np.float32(size)
     return grid
 
 
-def box9(planes: np.ndarray) -> np.ndarray:
-    """Mean over a 9x9 window of each plane, the border mirrored: thrice three, each way."""
+def average_9x9(planes: np.ndarray) -> np.ndarray:
+    """Average over a 9x9 window of each plane, the border mirrored: thrice three, each way."""
     for _ in range(2):
         padded = np.pad(planes, ((0, 0), (4, 4), (0, 0)), "symmetric")
         three = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
@@ -254,14 +251,13 @@ def box9(planes: np.ndarray) -> np.ndarray:
     return planes
 
 
-def box3(patch: np.ndarray) -> np.ndarray:
-    """Sum over the 3x3 window of the inner 4x4 of (8, 8, ...)."""
+def sum_3x3(patch: np.ndarray) -> np.ndarray:  # around the inner 4x4 of (8, 8, ...)
     rows = patch[1:5] + patch[2:6] + patch[3:7]
     return rows[:, 1:5] + rows[:, 2:6] + rows[:, 3:7]
 
 
-def to_blocks(average: np.ndarray) -> np.ndarray:
-    """4x4 blocks of the Haar average by coefficient, (16, rows, columns)."""
+def stack_coefficients(average: np.ndarray) -> np.ndarray:
+    """Stack the 4x4 blocks of the Haar average by coefficient, (16, rows, columns)."""
     rows, columns = average.shape[0] // BLOCK, average.shape[1] // BLOCK
     return (
         average.reshape(rows, BLOCK, columns, BLOCK)

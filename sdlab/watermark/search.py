@@ -1,30 +1,87 @@
-"""Where the blocks of a mark lie in a picture: as it is, or mirrored, cut or resized.
+"""Searches where the blocks of a mark lie in a picture: as it is, or mirrored, cut or resized.
 
-The probability of the best place is divided by that place's share of the error, which `geometry`
-fixes beforehand.
+Every place that is tried is a further chance for noise to agree. So each has a share of the error,
+fixed before the scores are seen, all shares of a search sum to 1, and a probability is divided by
+its share (a weighted Bonferroni correction). Likely places have large shares: usual sizes, small
+cuts, cuts that keep the middle.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from .geometry import AS_IS, Cuts, Geometry, sizes_before
+from .dwtdct import MIN_AREA
 from .payloads import Payload
-from .scores import block_grid, score_planes
-from .statistics import evidence, fold, is_text, read_bits
+from .scores import make_planes, score_blocks
+from .statistics import fold_grids, is_text, read_bits, weigh_evidence
 
 Progress = Callable[[str, float], None]
 
-MOST = 1_200_000  # pixels, from the middle of the picture, whose blocks a search for cuts scores 64 times
+# pixels, from the middle of the picture, whose blocks a search for cuts scores 64 times
+MOST = 1_200_000
 LONGEST = 4096  # pixels, a side of that middle
-MOST_AS_IS = 4_200_000  # pixels, from the middle rows, that are scored; more would not make the answer better
+# pixels, from the middle rows, that are scored; more would not make the answer better
+MOST_AS_IS = 4_200_000
 NEARLY = 0.85  # of the best log10 p
+USUAL = {
+    512: 8,
+    768: 5,
+    1024: 8,
+    640: 3,
+    832: 3,
+    896: 3,
+    960: 2,
+    1152: 3,
+    1216: 3,
+    1280: 2,
+    1344: 3,
+    1536: 2,
+}  # side: weight
+RARE = 0.25  # weight of a side that is a multiple of 8 but not of 64
+ANYWHERE = 0.1  # share of all cuts alike
+REDUCED, ENLARGED = 2.5, 8  # at most
+LARGEST = 2_300_000  # pixels of a size before
 OFFSETS = [(down, along) for down in range(8) for along in range(8)]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What happened to a picture after it was marked.
+
+    Attributes
+    ----------
+    mirrored, swapped : bool
+        Left and right; red and blue.
+    cut : (left, top), optional
+        Pixels that were cut off there, by the likeliest explanation: within a few pixels, and
+        others may fit as well.
+    row : int, optional
+        Width of the picture before it was cut, in pixels.
+    size : (width, height), optional
+        Before it was resized.
+    """
+
+    mirrored: bool = False
+    swapped: bool = False
+    cut: tuple[int, int] | None = None
+    row: int | None = None
+    size: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        words = ["mirrored"] * self.mirrored + ["red and blue swapped"] * self.swapped
+        row = f" from rows of {self.row}" if self.row else ""
+        words += [f"as if cut by {self.cut[0]}, {self.cut[1]}{row}"] if self.cut else []
+        words += [f"resized from {self.size[0]}x{self.size[1]}"] if self.size else []
+        return ", ".join(words) or "as is"
+
+
+AS_IS = Geometry()
 
 
 @dataclass(frozen=True)
@@ -55,22 +112,25 @@ class Place:
 # As it is
 
 
-def as_is(
+def place_as_is(
     image: np.ndarray, payloads: dict[str, Payload], geometry: Geometry = AS_IS
 ) -> dict[str, Place]:
-    """Every payload in a picture that was neither cut nor resized, but perhaps mirrored or swapped."""
+    """Place every payload in a picture neither cut nor resized, but perhaps mirrored or swapped."""
     order = "RGB" if geometry.swapped else "BGR"
-    top, band = middle_rows(image[:, ::-1] if geometry.mirrored else image)
-    grids = {a: block_grid(score_planes(band, a, order), a) for a in arithmetics(payloads)}
+    top, band = take_middle_rows(image[:, ::-1] if geometry.mirrored else image)
+    grids = {a: score_blocks(make_planes(band, a, order), a) for a in list_arithmetics(payloads)}
     stride = image.shape[1] // 8
     return {
-        name: _placed(grids[p.arithmetic], p, stride, -stride * (top // 8), geometry)
+        name: _make_place(grids[p.arithmetic], p, stride, -stride * (top // 8), geometry)
         for name, p in payloads.items()
     }
 
 
-def middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
-    """(first row, the middle rows of a picture that is too large to be scored whole); the first row begins a block"""
+def take_middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
+    """Take (first row, middle rows) of a picture that is too large to be scored whole.
+
+    The first row begins a block.
+    """
     height, width = image.shape[:2]
     rows = max(8, MOST_AS_IS // width)
     if rows >= height:
@@ -79,7 +139,7 @@ def middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
     return top, image[top : top + rows]
 
 
-def _placed(
+def _make_place(
     grid: np.ndarray,
     payload: Payload,
     stride: int,
@@ -91,35 +151,36 @@ def _placed(
     if grid.size < len(payload):
         return Place(0.0, geometry, math.nan, tests)
     agreement = (read_bits(grid, len(payload), stride, phase) == payload.bits).mean()
-    place = Place(evidence(grid, payload, stride, phase), geometry, float(agreement), tests)
+    place = Place(weigh_evidence(grid, payload, stride, phase), geometry, float(agreement), tests)
     return place.with_share(share)
 
 
 # Cuts
 
 
-def cut(
+def place_cut(
     image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
 ) -> dict[str, Place]:
-    """Every payload wherever the picture may have been cut out of a larger one, at its original scale."""
-    cuts, window = middle(image)
-    found = {}
-    for i, arithmetic in enumerate(arithmetics(payloads)):
-        grids = shifted_grids(
-            score_planes(window, arithmetic),
+    """Place every payload in a picture that may have been cut out of a larger one."""
+    cuts, window = take_middle(image)
+    found: dict[str, Place] = {}
+    arithmetics = list_arithmetics(payloads)
+    for i, arithmetic in enumerate(arithmetics):
+        grids = score_shifts(
+            make_planes(window, arithmetic),
             arithmetic,
-            _part(progress, i, len(arithmetics(payloads))),
+            _share_progress(progress, i, len(arithmetics)),
         )
         found |= {
-            name: best_cut(grids, p, cuts)
+            name: find_best_cut(grids, p, cuts)
             for name, p in payloads.items()
             if p.arithmetic == arithmetic
         }
-    return {name: found[name] for name in payloads}
+    return found
 
 
-def middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
-    """The middle of a picture that is too large to be searched whole, and the cuts that are possible."""
+def take_middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
+    """Take the middle of a picture that is too large to be searched, and its possible cuts."""
     height, width = image.shape[:2]
     factor = min(1.0, math.sqrt(MOST / (height * width)))
     rows, columns = (min(LONGEST, math.ceil(side * factor)) for side in (height, width))
@@ -127,58 +188,191 @@ def middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
     return Cuts(width, height, left, top), image[top : top + rows, left : left + columns]
 
 
-def shifted_grids(
+def score_shifts(
     planes: np.ndarray, arithmetic: str, progress: Progress | None = None
 ) -> np.ndarray:
-    """The block scores at all `OFFSETS`, (64, rows, columns); where an offset leaves less room there are zeros."""
+    """Score the blocks at all `OFFSETS`, (64, rows, columns); zeros where there is no room."""
     grids = np.zeros((64, planes.shape[1] // 8, planes.shape[2] // 8), np.float32)
     for i, (down, along) in enumerate(OFFSETS):
-        grid = block_grid(planes[:, down:, along:], arithmetic)
+        grid = score_blocks(planes[:, down:, along:], arithmetic)
         grids[i, : grid.shape[0], : grid.shape[1]] = grid
         if progress:
             progress("cut", (i + 1) / 64)
     return grids
 
 
-def best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
-    """The least p of all places, and the name of a likely place among those that are nearly as good.
+def find_best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
+    """Find the least p of all places, and name a likely place among those nearly as good.
 
     In smooth pictures a block that is a few pixels off holds the mark as well.
     """
     n_bits = len(payload)
     if grids[0].size < n_bits:
         return Place(0.0, AS_IS, math.nan)
-    strides = cuts.strides(n_bits)
-    folds, shares = fold(grids, n_bits, strides, is_text(payload)), cuts.shares(n_bits, strides)
-    log10_p = folds.log10_p(folds.agreements(payload.bits))
+    strides = cuts.list_strides(n_bits)
+    folds = fold_grids(grids, n_bits, strides, is_text(payload))
+    shares = cuts.compute_shares(n_bits, strides)
+    log10_p = folds.compute_log10_p(folds.compute_agreements(payload.bits))
     i, j, phase = np.unravel_index((log10_p - np.log10(shares)).argmin(), shares.shape)
-    best = _placed(
-        grids[i], payload, strides[j], int(phase), AS_IS, shares[i, j, phase], shares.size
+    best = _make_place(
+        grids[i], payload, strides[j], int(phase), AS_IS, float(shares[i, j, phase]), shares.size
     )
     likely = np.where(
         log10_p <= NEARLY * log10_p[i, j, phase], np.log10(shares) - 0.1 * log10_p, -np.inf
     )
     i, j, phase = np.unravel_index(likely.argmax(), shares.shape)
-    return replace(best, geometry=cuts.explained(OFFSETS[i], strides[j], int(phase), n_bits))
+    return replace(best, geometry=cuts.explain(OFFSETS[i], strides[j], int(phase), n_bits))
+
+
+# How likely each cut is, and each size
+
+
+@dataclass(frozen=True, eq=False)
+class Cuts:
+    """How likely which cut is, for a `width` x `height` picture of which a window is looked at.
+
+    A side of the picture as it was marked is a multiple of 64 pixels, or one of the next multiples
+    of 8; usual and near ones are likelier. Given the side, half of the probability is for all ways
+    to cut it alike, a quarter for its middle, and an eighth for each end.
+    """
+
+    width: int
+    height: int
+    left: int = 0  # pixels before the window
+    top: int = 0
+
+    def weigh_lefts(self) -> list[tuple[int, np.ndarray]]:
+        """List (width before, probability of each number of pixels cut off at the left)."""
+        return [
+            (side, share * weigh_cuts(side - self.width)) for side, share in weigh_sides(self.width)
+        ]
+
+    def weigh_tops(self, side: int) -> np.ndarray:
+        """Compute how likely each number of pixels is cut off at the top, given the width before.
+
+        Half of it is for the height that keeps the proportions.
+        """
+        total = 0.5 * _weigh_heights(self.height)
+        before = max(-(-self.height // 64), round(self.height * side / self.width / 64)) * 64
+        alike = min(before - self.height, len(total) - 1)  # a strip keeps no proportions
+        total[: alike + 1] += 0.5 * weigh_cuts(alike)
+        return total
+
+    def list_strides(self, n_bits: int) -> tuple[int, ...]:
+        """List the blocks in a row modulo n_bits, for likely widths and every multiple of 64."""
+        likely = {side // 8 % n_bits for side, _ in weigh_sides(self.width)}
+        return tuple(sorted(likely | {8 * i % n_bits for i in range(n_bits)}))
+
+    def compute_shares(self, n_bits: int, strides: tuple[int, ...]) -> np.ndarray:
+        """Share out the error by pixel offset, stride and phase: (64, n_strides, n_bits), sum 1."""
+        both = np.zeros((8, 8, len(strides), n_bits // 2 + 1), complex)
+        for side, likely in self.weigh_lefts():
+            stride = side // 8 % n_bits
+            along = _sum_by_block(likely, self.left, 1, n_bits)
+            down = _sum_by_block(self.weigh_tops(side), self.top, stride, n_bits)
+            both[:, :, strides.index(stride)] += np.fft.rfft(down)[:, None] * np.fft.rfft(
+                along
+            )  # phases add up
+        both = np.fft.irfft(both, n_bits).reshape(64, len(strides), n_bits).clip(0)
+        return (1 - ANYWHERE) * both / both.sum() + ANYWHERE / both.size
+
+    def explain(self, offset: tuple[int, int], stride: int, phase: int, n_bits: int) -> Geometry:
+        """Find the likeliest cut that puts the blocks there."""
+        best = 0.0, Geometry(cut=((-offset[1]) % 8, (-offset[0]) % 8))
+        for side, likely in self.weigh_lefts():
+            if side // 8 % n_bits != stride:
+                continue
+            down = self.weigh_tops(side)
+            tops = np.arange((-offset[0] - self.top) % 8, len(down), 8)
+            lefts = np.arange((-offset[1] - self.left) % 8, len(likely), 8)
+            blocks = (
+                stride * _locate_block(tops + self.top)[1][:, None]
+                + _locate_block(lefts + self.left)[1]
+            )
+            chance = down[tops][:, None] * likely[lefts] * ((blocks + phase) % n_bits == 0)
+            if chance.size and chance.max() > best[0]:
+                i, j = np.unravel_index(chance.argmax(), chance.shape)
+                best = chance[i, j], Geometry(cut=(int(lefts[j]), int(tops[i])), row=side)
+        return best[1]
+
+
+def weigh_cuts(cut: int) -> np.ndarray:
+    """Compute how likely 0, 1, ... or all of `cut` pixels are cut off at the left or the top."""
+    likely = np.full(cut + 1, 0.5 / (cut + 1))
+    np.add.at(likely, [0, cut, cut // 2, (cut + 1) // 2], 0.125)
+    return likely
+
+
+@functools.lru_cache(maxsize=16)
+def _weigh_heights(height: int) -> np.ndarray:
+    """Compute how likely each number of pixels is cut off at the top, for all heights before."""
+    likely = weigh_sides(height)
+    total = np.zeros(max(before for before, _ in likely) - height + 1)
+    for before, share in likely:
+        total[: before - height + 1] += share * weigh_cuts(before - height)
+    return total
+
+
+def weigh_sides(side: int) -> list[tuple[int, float]]:
+    """List (side before the cut, probability), all probabilities together 1."""
+    first, last = -(-side // 64) * 64, max(4096, 2 * side)
+    weights = {
+        before: USUAL.get(before, 1) * (side / before) ** 2 for before in range(first, last + 1, 64)
+    }
+    for before in range(-(-side // 8) * 8, -(-side // 8) * 8 + 32, 8):
+        weights.setdefault(before, RARE)
+    total = sum(weights.values())
+    return [(before, weight / total) for before, weight in sorted(weights.items())]
+
+
+def _sum_by_block(likely: np.ndarray, before: int, stride: int, n_bits: int) -> np.ndarray:
+    """Sum the probabilities of cuts by pixel offset and phase, (8, n_bits).
+
+    In a window that lies `before` pixels further.
+    """
+    offset, blocks = _locate_block(np.arange(len(likely)) + before)
+    total = np.zeros((8, n_bits))
+    np.add.at(total, (offset, -stride * blocks % n_bits), likely)
+    return total
+
+
+def _locate_block(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find (pixels before the first whole block, blocks before it, broken ones too) after a cut."""
+    return -cut % 8, -(-cut // 8)
+
+
+def weigh_sizes(width: int, height: int) -> list[tuple[tuple[int, int], float]]:
+    """List ((width, height) before the picture was resized, share of the error), together 1.
+
+    The width a multiple of 64, the height one of 64 or of 8, the proportions kept up to rounding.
+    """
+    weights = {}
+    for w in range(256, 2049, 64):
+        exact = height * w / width
+        for h in (round(exact / 64) * 64, round(exact / 8) * 8):
+            near = abs(h - exact) <= max(2, w / width + 0.5) and (w, h) != (width, height)
+            if near and MIN_AREA <= w * h <= LARGEST and width / ENLARGED <= w <= width * REDUCED:
+                weights[w, h] = USUAL.get(w, 1) * (USUAL.get(h, 1) if h % 64 == 0 else RARE)
+    total = sum(weights.values())
+    return [(size, weight / total) for size, weight in sorted(weights.items())]
 
 
 # Sizes
 
 
-def resized(
+def place_resized(
     image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
 ) -> dict[str, Place]:
-    """Every payload at every size that the picture may have been resized from; empty if no usual size fits."""
-    from PIL import Image
-
-    sizes, found = sizes_before(image.shape[1], image.shape[0]), {}
+    """Place every payload at each size before resizing; {} if no usual size fits."""
+    sizes = weigh_sizes(image.shape[1], image.shape[0])
+    found: dict[str, Place] = {}
     if not sizes:
-        return {}
-    planes = [Image.fromarray(plane) for plane in score_planes(reduced(image), "float32")]
+        return found
+    planes = [Image.fromarray(plane) for plane in make_planes(reduce_large(image), "float32")]
     for i, (size, share) in enumerate(sizes):
-        grids = resized_grids(planes, size, arithmetics(payloads))
+        grids = score_resized(planes, size, list_arithmetics(payloads))
         for name, payload in payloads.items():
-            place = _placed(
+            place = _make_place(
                 grids[payload.arithmetic],
                 payload,
                 size[0] // 8,
@@ -193,22 +387,20 @@ def resized(
     return found
 
 
-def resized_grids(planes: list[Any], size: tuple[int, int], of: list[str]) -> dict[str, np.ndarray]:
-    """The block scores of each arithmetic at another size, from Y, U and V as float32 PIL images."""
-    from PIL import Image
-
+def score_resized(
+    planes: list[Image.Image], size: tuple[int, int], of: list[str]
+) -> dict[str, np.ndarray]:
+    """Score the blocks of each arithmetic at another size, from Y, U and V as PIL images."""
     y, u, v = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in planes)
     shift = np.float32(127.5)  # between the centres of U and V in float32 and in uint8
     return {
-        a: block_grid(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a)
+        a: score_blocks(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a)
         for a in of
     }
 
 
-def reduced(image: np.ndarray) -> np.ndarray:
-    """A picture that is larger than all sizes of interest, at twice their pixels."""
-    from PIL import Image
-
+def reduce_large(image: np.ndarray) -> np.ndarray:
+    """Reduce a picture that is larger than all sizes of interest, to twice their pixels."""
     factor = math.sqrt(MOST_AS_IS / (image.shape[0] * image.shape[1]))
     if factor >= 1:
         return image
@@ -216,9 +408,9 @@ def reduced(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
-def arithmetics(payloads: dict[str, Payload]) -> list[str]:
+def list_arithmetics(payloads: dict[str, Payload]) -> list[str]:
     return sorted({payload.arithmetic for payload in payloads.values()})
 
 
-def _part(progress: Progress | None, i: int, n: int) -> Progress | None:
+def _share_progress(progress: Progress | None, i: int, n: int) -> Progress | None:
     return progress and (lambda what, done: progress(what, (i + done) / n))

@@ -1,19 +1,19 @@
-"""From a grid of block scores to the chance that a picture without a mark would agree with a payload as well.
+"""How likely a picture without a mark would agree with a payload as well, from its block scores.
 
 Block (row, column) carries bit (stride * row + column - phase) mod n_bits, where the stride is the
 number of blocks in a row of the picture that was marked. The scores of one bit add up to the
 *fold*, and the spectrum of the fold is the spectrum of the grid at n_bits points, (stride * k, k) /
 n_bits cycles a block; a phase turns it. Three facts make a sharp test of it:
 
-- The removal of the local mean multiplies signal and noise at each point by a known gain. Both are divided by it, so that no
-  signal is lost where equal bits stand in columns (a stride of 0).
-- Letters share a pattern with a period of 8 bits, and pictures often have a period of 64 pixels. For texts these points count
-  for nothing.
-- The points beside, a cycle or two a picture further along the row, carry no payload but the same picture content, edges
-  that run down the whole picture too. They say how strong the noise is, which the fold of a short
-  payload cannot (32 numbers, and the payload is in them). This is the moderated t of Smyth (2004,
-  doi:10.2202/1544-6115.1027): the two estimates of the variance are averaged, weighted with their
-  degrees of freedom.
+- The removal of the local mean multiplies signal and noise at each point by a known gain. Both are
+  divided by it, so that no signal is lost where equal bits stand in columns (a stride of 0).
+- Letters share a pattern with a period of 8 bits, and pictures often have a period of 64 pixels.
+  For texts these points count for nothing.
+- The points beside, a cycle or two a picture further along the row, carry no payload but the same
+  picture content, edges that run down the whole picture too. They say how strong the noise is,
+  which the fold of a short payload cannot (32 numbers, and the payload is in them). This is the
+  moderated t of Smyth (2004, doi:10.2202/1544-6115.1027): the two estimates of the variance are
+  averaged, weighted with their degrees of freedom.
 
 Measured on 2,600 unmarked tiles of 512x512 with 10,000 random keys of each of six shapes (texts and
 bits, 32 to 224 bits): of 26 million tests a shape, p < 1e-3, 1e-4, 1e-5 and 1e-6 come 0.74 to 0.89,
@@ -33,24 +33,28 @@ from .payloads import Payload
 from .scores import WINDOW
 
 PERIOD = 8  # bits
-FLOOR = 0.08  # of the noise in units of white noise: what is left of it where the removal of the mean leaves nothing of a wave
+# of the noise, in units of white noise, where the removal of the mean leaves nothing of a wave
+FLOOR = 0.08
 LEAST_GAIN = 0.1  # below it a point counts for nothing
 BESIDE = (-2, -1, 1, 2)  # cycles a picture; also half-way to the next point in the row
-APART = 0.8  # cycles a picture, at least, between a point beside and every point that carries the payload
+# cycles a picture, at least, between a point beside and every point that carries the payload
+APART = 0.8
 MOST_IN_A_WAVE = 0.4  # of a payload's power, in a single wave
-PRIOR = 16  # degrees of freedom of the points beside, fewer than they have: the noise is not the same at all points
-ALIKE = 3  # a fold so many times as strong as the points beside says that they do not tell its noise, as in a wallpaper
+# degrees of freedom of the points beside, fewer than they have: noise is not the same everywhere
+PRIOR = 16
+# a fold so many times as strong as the points beside says that they do not tell its noise, as in a
+# wallpaper
+ALIKE = 3
 LEAST_FREEDOM = 5  # real numbers; a shorter payload is no evidence
 NOTHING = 1e-9  # mean square of the scores of a blank picture
-HALVES = np.linspace(
-    -40, 4, 8801
-)  # log(tan(angle / 2)), where the table behind `log10_tail` has its rows
+# log(tan(angle / 2)), where the table behind `compute_log10_tail` has its rows
+HALVES = np.linspace(-40, 4, 8801)
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(64)  # for integrals from -1 to 1
 
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """The points of the spectrum that a payload of n_bits bits occupies, for each of several strides.
+    """The points of the spectrum that a payload of n_bits bits occupies, for several strides.
 
     Attributes
     ----------
@@ -94,59 +98,55 @@ class Folds:
     def energy(self) -> np.ndarray:
         return (self.points.weight * np.abs(self.spectra) ** 2).sum(-1)
 
-    def agreements(self, bits: np.ndarray) -> np.ndarray:
-        """Scalar product of the folds with the unit payload at every phase, (..., n_strides, n_bits)."""
-        wanted = pattern(bits, self.points)
+    def compute_agreements(self, bits: np.ndarray) -> np.ndarray:
+        """Multiply the folds with the unit payload at every phase, (..., n_strides, n_bits)."""
+        wanted = whiten_payload(bits, self.points)
         return np.fft.irfft(self.spectra * wanted.conj(), len(bits)) * len(bits)
 
-    def log10_p(self, agreement: np.ndarray) -> np.ndarray:
-        """Of agreements (..., n_strides, any number)."""
+    def compute_log10_p(self, agreement: np.ndarray) -> np.ndarray:
+        """Compute log10 p of agreements (..., n_strides, any number)."""
         left = np.maximum(self.energy[..., None] - agreement**2, 0)
         freedom, beside = self.points.freedom[:, None] - 1, self.beside[..., None]
         prior = np.where(left > ALIKE * freedom * beside, 0, self.prior[:, None])
-        tail = log10_tail(agreement, left + prior * beside, freedom + prior)
+        tail = compute_log10_tail(agreement, left + prior * beside, freedom + prior)
         return np.where(self.energy[..., None] > NOTHING * self.points.freedom[:, None], tail, 0.0)
 
 
 @functools.lru_cache(maxsize=256)
-def points_of(n_bits: int, strides: tuple[int, ...], text: bool) -> Points:
-    """The points for a payload of this length; `text` leaves out those with the period of letters."""
+def find_points(n_bits: int, strides: tuple[int, ...], text: bool) -> Points:
+    """Find the points for a payload's length; `text` leaves out those with letters' period."""
     k = np.arange(n_bits // 2 + 1)
-    gain = gain_at(np.outer(strides, k) / n_bits, k / n_bits)
+    gain = compute_gain(np.outer(strides, k) / n_bits, k / n_bits)
     counts = (gain > LEAST_GAIN) & (k * (PERIOD if text else 1) % n_bits > 0)
     weight = np.where((k == 0) | (2 * k == n_bits), 1.0, 2.0)
     return Points(gain, counts / np.sqrt(gain**2 + FLOOR), weight, (counts * weight).sum(1))
 
 
-def gain_at(down: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """What the removal of the local mean leaves of a wave of so many cycles a block."""
-    return (1 - _mean_of_wave(down) * _mean_of_wave(along)) * (WINDOW**2 / (WINDOW**2 - 1))
+def compute_gain(down: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Compute what the removal of the local mean leaves of a wave of so many cycles a block."""
+    return (1 - _average_wave(down) * _average_wave(along)) * (WINDOW**2 / (WINDOW**2 - 1))
 
 
-def _mean_of_wave(cycles: np.ndarray) -> np.ndarray:
-    """Over a window, in units of the wave at its middle."""
-    return (
-        sum(np.cos(2 * np.pi * i * cycles) for i in range(-(WINDOW // 2), WINDOW // 2 + 1)) / WINDOW
-    )
+def _average_wave(cycles: np.ndarray) -> np.ndarray:  # in units of the wave at its middle
+    cells = range(-(WINDOW // 2), WINDOW // 2 + 1)
+    return np.asarray(sum(np.cos(2 * np.pi * i * cycles) for i in cells)) / WINDOW
 
 
-def pattern(bits: np.ndarray, points: Points) -> np.ndarray:
-    """White spectra of a payload, of length 1, (..., n_strides, n_bits // 2 + 1); bits may be (..., n_bits)."""
+def whiten_payload(bits: np.ndarray, points: Points) -> np.ndarray:
+    """Compute a payload's white spectra of length 1, (..., n_strides, n_bits // 2 + 1)."""
     spectra = np.fft.rfft(np.asarray(bits, float) - 0.5)[..., None, :] * points.gain * points.scale
     length = np.sqrt((points.weight * np.abs(spectra) ** 2).sum(-1, keepdims=True))
     return spectra / np.maximum(length, 1e-12)
 
 
-def fold(grids: np.ndarray, n_bits: int, strides: tuple[int, ...], text: bool) -> Folds:
-    """Grids (..., rows, columns) folded at every stride, and how strong the noise is at the points beside."""
-    points, (waves, number) = (
-        points_of(n_bits, strides, text),
-        beside(n_bits, strides, text, *grids.shape[-2:]),
-    )
+def fold_grids(grids: np.ndarray, n_bits: int, strides: tuple[int, ...], text: bool) -> Folds:
+    """Fold grids (..., rows, columns) at every stride, and measure the noise beside."""
+    points = find_points(n_bits, strides, text)
+    waves, number = find_points_beside(n_bits, strides, text, *grids.shape[-2:])
     total = np.zeros((*grids.shape[:-2], len(strides)))
     for along, counts in waves:
-        total += (counts * np.abs(spectra_of(grids, n_bits, strides, along)) ** 2).sum(-1)
-    spectra = points.scale * spectra_of(grids, n_bits, strides)
+        total += (counts * np.abs(compute_spectra(grids, n_bits, strides, along)) ** 2).sum(-1)
+    spectra = points.scale * compute_spectra(grids, n_bits, strides)
     return Folds(
         points,
         spectra,
@@ -156,25 +156,27 @@ def fold(grids: np.ndarray, n_bits: int, strides: tuple[int, ...], text: bool) -
 
 
 @functools.lru_cache(maxsize=64)
-def beside(
+def find_points_beside(
     n_bits: int, strides: tuple[int, ...], text: bool, rows: int, columns: int
 ) -> tuple[list[tuple[float, np.ndarray]], np.ndarray]:
-    """The steps to the points beside in cycles a block, what each point counts there, and the number of steps a stride."""
-    points, k = points_of(n_bits, strides, text), np.arange(n_bits // 2 + 1)
+    """Find the steps to the points beside, what each counts, and the steps of each stride."""
+    points, k = find_points(n_bits, strides, text), np.arange(n_bits // 2 + 1)
     waves, number = [], np.zeros(len(strides))
     for step in (*BESIDE, columns / n_bits / 2):
-        usable = _apart(n_bits, strides, (rows, columns), step)
-        gain = gain_at(np.outer(strides, k) / n_bits, k / n_bits + step / columns)
+        usable = _lie_apart(n_bits, strides, (rows, columns), step)
+        gain = compute_gain(np.outer(strides, k) / n_bits, k / n_bits + step / columns)
         counts = usable[:, None] * (points.scale > 0) * points.weight / (gain**2 + FLOOR)
         waves += [(step / columns, counts)] * bool(usable.any())
         number += usable
     return waves, number
 
 
-def spectra_of(
+def compute_spectra(
     grids: np.ndarray, n_bits: int, strides: tuple[int, ...], along: float = 0.0
 ) -> np.ndarray:
-    """Spectrum of the fold for every stride, complex (..., n_strides, n_bits // 2 + 1), `along` cycles a block beside.
+    """Compute the fold's spectrum for every stride, (..., n_strides, n_bits // 2 + 1).
+
+    `along` cycles a block beside; complex.
 
     A row of blocks begins `stride` bits after the row above, which turns its spectrum. White scores
     of variance 1 give a mean square of 1 at every point.
@@ -188,38 +190,39 @@ def spectra_of(
     once = padded.reshape(*grids.shape[:-1], -1, n_bits).sum(-2)  # (..., rows, n_bits)
     spectra = (np.fft.fft(once) if along else np.fft.rfft(once))[..., : n_bits // 2 + 1]
     flat = spectra.reshape(-1, rows, n_bits // 2 + 1).transpose(2, 0, 1)  # (points, grids, rows)
-    turned = flat @ _turns(n_bits, strides, rows).astype(spectra.dtype)  # (points, grids, strides)
+    turned = flat @ _compute_turns(n_bits, strides, rows).astype(
+        spectra.dtype
+    )  # (points, grids, strides)
     return turned.transpose(1, 2, 0).reshape(*grids.shape[:-2], len(strides), -1) / math.sqrt(
         rows * columns
     )
 
 
 @functools.lru_cache(maxsize=16)
-def _turns(n_bits: int, strides: tuple[int, ...], rows: int) -> np.ndarray:
-    """(points, rows, strides)"""
+def _compute_turns(n_bits: int, strides: tuple[int, ...], rows: int) -> np.ndarray:
+    """Compute how each row is turned, (points, rows, strides)."""
     cycles = (
         np.arange(n_bits // 2 + 1)[:, None, None] * np.arange(rows)[:, None] * np.array(strides)
     )
     return np.exp(-2j * np.pi / n_bits * np.arange(n_bits))[cycles % n_bits]
 
 
-def _apart(
+def _lie_apart(
     n_bits: int, strides: tuple[int, ...], shape: tuple[int, int], step: float
 ) -> np.ndarray:
-    """Whether points `step` cycles a picture further along the row lie far enough from the payload's, (n_strides,)."""
+    """Tell for each stride whether points `step` cycles a picture on lie far enough apart."""
     k = np.arange(n_bits)
-    down = _nearest(np.outer(strides, k) / n_bits) * shape[0]
-    along = _nearest(k / n_bits - step / shape[1]) * shape[1]
+    down = _wrap_cycles(np.outer(strides, k) / n_bits) * shape[0]
+    along = _wrap_cycles(k / n_bits - step / shape[1]) * shape[1]
     return np.hypot(down, along).min(1) >= APART
 
 
-def _nearest(cycles: np.ndarray) -> np.ndarray:
-    """The same wave between -1/2 and 1/2 cycles a block."""
+def _wrap_cycles(cycles: np.ndarray) -> np.ndarray:  # to -1/2..1/2, the same wave
     return (cycles + 0.5) % 1 - 0.5
 
 
-def log10_tail(agreement: np.ndarray, left: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """log10 of Student's chance of t >= agreement / sqrt(left / freedom), good to -300 and below.
+def compute_log10_tail(agreement: np.ndarray, left: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+    """Compute log10 of Student's chance of t >= agreement / sqrt(left / freedom), to -300.
 
     With t = sqrt(freedom) / tan(angle) it is the integral of sin(x)^(freedom - 1) from 0 to the
     angle, divided by that from 0 to pi.
@@ -232,19 +235,18 @@ def log10_tail(agreement: np.ndarray, left: np.ndarray, freedom: np.ndarray) -> 
     result = np.empty(half.shape)
     for value in np.unique(freedom):
         of = freedom == value
-        result[of] = np.interp(half[of], HALVES, _log10_tails(float(value)))
+        result[of] = np.interp(half[of], HALVES, _tabulate_tails(float(value)))
     return result
 
 
 @functools.lru_cache(maxsize=64)
-def _log10_tails(freedom: float) -> np.ndarray:
-    """The table at `HALVES`."""
-    return _log10_integral(2 * np.arctan(np.exp(HALVES)), freedom) - _log10_integral(
+def _tabulate_tails(freedom: float) -> np.ndarray:  # at `HALVES`
+    return _integrate_log10(2 * np.arctan(np.exp(HALVES)), freedom) - _integrate_log10(
         np.array([np.pi]), freedom
     )
 
 
-def _log10_integral(angle: np.ndarray, freedom: float) -> np.ndarray:
+def _integrate_log10(angle: np.ndarray, freedom: float) -> np.ndarray:
     logs = (freedom - 1) * np.log(np.sin(angle[:, None] * (NODES + 1) / 2))
     largest = logs.max(1)
     return (largest + np.log(angle / 2 * (np.exp(logs - largest[:, None]) @ WEIGHTS))) / math.log(
@@ -252,10 +254,12 @@ def _log10_integral(angle: np.ndarray, freedom: float) -> np.ndarray:
     )
 
 
-def evidence(
+def weigh_evidence(
     grid: np.ndarray, payload: Payload, stride: int | None = None, phase: int = 0
 ) -> float:
-    """log10 of the chance that noise agrees with the payload as well, its blocks where `stride` and `phase` say.
+    """Compute log10 of the chance that noise agrees with the payload as well.
+
+    Its blocks are where `stride` and `phase` say.
 
     The stride of a picture that was neither cut nor resized is its own number of columns, its phase
     0.
@@ -265,24 +269,27 @@ def evidence(
     ValueError
         If the payload is too short to be evidence, or longer than the grid.
     """
-    n_bits, stride = len(payload), grid.shape[1] if stride is None else stride
     require_testable(payload)
+    n_bits, stride = len(payload), grid.shape[1] if stride is None else stride
     if grid.size < n_bits:
         raise ValueError(
             f"payload {payload.name!r}: {n_bits} bits need as many blocks of 8x8 pixels, there are"
             f" {grid.size}"
         )
-    folds = fold(np.asarray(grid, float), n_bits, (stride % n_bits,), is_text(payload))
-    return min(0.0, float(folds.log10_p(folds.agreements(payload.bits)[:, [phase % n_bits]])[0, 0]))
+    folds = fold_grids(np.asarray(grid, float), n_bits, (stride % n_bits,), is_text(payload))
+    agreement = folds.compute_agreements(payload.bits)[:, [phase % n_bits]]
+    return min(0.0, float(folds.compute_log10_p(agreement)[0, 0]))
 
 
 def read_bits(
     grid: np.ndarray, n_bits: int, stride: int | None = None, phase: int = 0
 ) -> np.ndarray:
-    """The payload as the scores read it, bool (n_bits,), whatever they were told to look for."""
+    """Read the payload from the scores, bool (n_bits,), whatever they were told to look for."""
     stride = (grid.shape[1] if stride is None else stride) % n_bits
-    gain = points_of(n_bits, (stride,), False).gain[0]
-    spectrum = spectra_of(np.asarray(grid, float), n_bits, (stride,))[0] * gain / (gain**2 + FLOOR)
+    gain = find_points(n_bits, (stride,), False).gain[0]
+    spectrum = (
+        compute_spectra(np.asarray(grid, float), n_bits, (stride,))[0] * gain / (gain**2 + FLOOR)
+    )
     return np.roll(np.fft.irfft(spectrum, n_bits), -phase) > 0
 
 
@@ -291,7 +298,7 @@ def is_text(payload: Payload) -> bool:
 
 
 def require_testable(payload: Payload) -> None:
-    """Raise if the payload is too short to tell from noise, or so regular that a striped picture would agree with it."""
+    """Refuse a payload that is too short to tell from noise, or as regular as stripes."""
     text, n_bits = is_text(payload), len(payload)
     if n_bits - (PERIOD if text else 1) < LEAST_FREEDOM:
         raise ValueError(

@@ -25,8 +25,8 @@ from PIL import Image, PngImagePlugin
 
 from sdlab.watermark import opening
 from sdlab.watermark.payloads import PAYLOADS
-from sdlab.watermark.provenance import Mark, marks_of
-from sdlab.watermark.scanning import COLUMNS, row_of
+from sdlab.watermark.provenance import Mark, read_marks
+from sdlab.watermark.scanning import COLUMNS, read_row
 
 ASKED = {"payloads": {"sd-v1": PAYLOADS["sd-v1"]}, "search": "none", "false_positive_rate": 1e-6}
 KINDS = {  # format: modes that it keeps
@@ -192,10 +192,10 @@ def array_of(number):
 def answers(path, number):
     """What each part answers: a word for a clean answer, or else it raises."""
     pixels = None
-    for part in (marks_of, opening.pixels_of):
+    for part in (read_marks, opening.read_pixels):
         try:
             result = part(path)
-            if part is marks_of:
+            if part is read_marks:
                 assert isinstance(result, tuple) and all(
                     isinstance(mark, Mark) for mark in result
                 ), result
@@ -211,7 +211,7 @@ def answers(path, number):
         except (OSError, ValueError) as error:
             assert str(error).startswith(str(path)), error
             yield f"{part.__name__}: {type(error).__name__}"
-    row = row_of(str(path), ASKED)
+    row = read_row(str(path), ASKED)
     assert list(row) == list(COLUMNS) and (row["error"] is None) == (
         row["detected"] is not None
     ) == (pixels is not None), row
@@ -223,7 +223,7 @@ def answers(path, number):
         + ("detected" if row["detected"] else "small" if row["small"] else "nothing detected")
     )
     try:
-        opening.pixels_of(array_of(number))
+        opening.read_pixels(array_of(number))
         yield "array: answer"
     except (TypeError, ValueError) as error:
         yield f"array: {type(error).__name__}"

@@ -23,12 +23,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sdlab.recipe.request import Request, key_of
-from sdlab.store.infotext import infotext
-from sdlab.store.png import ITXT_HEADER, json_bytes, png_bytes
+from sdlab.recipe.request import Recipe, key_of
+from sdlab.store.infotext import write_infotext
+from sdlab.store.png import ITXT_HEADER, embed_record, encode_json
 from sdlab.store.store import Store, pixels
 
-BASE = Request(
+BASE = Recipe(
     prompt="a photograph of a hamster with a paintbrush, oil on canvas",
     weights="0123456789abcdef" * 2,
     scheduler="DDIMScheduler",
@@ -45,7 +45,7 @@ def make(root: Path, cells: int) -> None:
     digest = pixels(image)
     for folder in range(256):
         (root / "images" / f"{folder:02x}").mkdir(parents=True)
-    bare = png_bytes(image, BASE, key_of(BASE.to_dict()), {})
+    bare = embed_record(BASE, image, {})
     header, body = bare[:33], bare[bare.index(b"IDAT") - 4 :]
     for cell in range(cells):
         request = BASE.but(
@@ -53,8 +53,8 @@ def make(root: Path, cells: int) -> None:
         ).to_dict()
         key = key_of(request)
         record = {"format": 1, "key": key, "request": request, "facts": facts(cell, digest)}
-        text = chunk(b"iTXt", ITXT_HEADER + json_bytes(record))
-        text += chunk(b"tEXt", b"parameters\0" + infotext(request, "0.1.0").encode("latin-1"))
+        text = chunk(b"iTXt", ITXT_HEADER + encode_json(record))
+        text += chunk(b"tEXt", b"parameters\0" + write_infotext(request, "0.1.0").encode("latin-1"))
         (root / "images" / key[:2] / f"{key}.png").write_bytes(header + text + body)
 
 
@@ -111,7 +111,7 @@ def main(cells: int, root: Path) -> None:
     )
     found = timed("the query alone, on the frame", lambda: frame.query("guidance_scale == 7.5"))
     timed(f"frame(keys), {len(found):,} keys", lambda: store.frame(found["key"]))
-    timed("finished(keys), all keys", lambda: store.finished(frame["key"]))
+    timed("finished(keys), all keys", lambda: store.find_finished(frame["key"]))
     timed(
         "seconds(...)",
         lambda: store.seconds(weights=BASE.weights, num_inference_steps=20, height=64, width=64),

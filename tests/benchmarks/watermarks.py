@@ -24,13 +24,13 @@ import pandas as pd
 from PIL import Image
 
 from sdlab import ATTACKS
-from sdlab.results.attacks import wilson
+from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
-from sdlab.watermark.detector import named, official_readings
-from sdlab.watermark.opening import pixels_of
-from sdlab.watermark.scores import block_grid, score_planes
-from sdlab.watermark.search import Cuts, resized_grids, shifted_grids, sizes_before
-from sdlab.watermark.statistics import Folds, fold, is_text, pattern
+from sdlab.watermark.detector import name_payloads, read_official
+from sdlab.watermark.opening import read_pixels
+from sdlab.watermark.scores import make_planes, score_blocks
+from sdlab.watermark.search import Cuts, score_resized, score_shifts, weigh_sizes
+from sdlab.watermark.statistics import Folds, fold_grids, is_text, whiten_payload
 
 CHANGES = [
     "none",
@@ -106,7 +106,7 @@ def found_after(path, changes):
     """Rows: payload, change, found at 1e-6 among six payloads (1e-8 after a search), read exactly by the package."""
     from imwatermark import WatermarkDecoder
 
-    image, limit, rows = pixels_of(path), 1e-6 / len(PAYLOADS), []
+    image, limit, rows = read_pixels(path), 1e-6 / len(PAYLOADS), []
     for name, payload in PAYLOADS.items():
         marked = embed_watermark(image, payload)
         for change in changes:
@@ -145,7 +145,7 @@ def detection(folder, few):
         .agg("/".join, axis=1)
     )
     print(shares.unstack().loc[CHANGES, list(PAYLOADS)].to_string())
-    least = wilson(len(paths), len(paths))[0]
+    least = share_interval(len(paths), len(paths))[0]
     print(f"95 % interval of 1.00: {least:.3f} to 1")
 
 
@@ -153,8 +153,8 @@ def detection(folder, few):
 
 
 def grids_of(path, width):
-    image = pixels_of(path)[:, :width]
-    return [block_grid(score_planes(image, a), a).astype(np.float32) for a in ("uint8", "float32")]
+    image = read_pixels(path)[:, :width]
+    return [score_blocks(make_planes(image, a), a).astype(np.float32) for a in ("uint8", "float32")]
 
 
 def random_keys(payload, count, seed):
@@ -167,10 +167,10 @@ def random_keys(payload, count, seed):
 
 def tails(grids, payload, keys):
     """log10 p of every key in every grid, (grids, keys)."""
-    folds = fold(grids, len(payload), (grids.shape[2] % len(payload),), is_text(payload))
-    wanted = pattern(keys, folds.points)[:, 0]
+    folds = fold_grids(grids, len(payload), (grids.shape[2] % len(payload),), is_text(payload))
+    wanted = whiten_payload(keys, folds.points)[:, 0]
     agreement = ((folds.spectra[:, 0] * folds.points.weight) @ wanted.conj().T).real
-    return folds.log10_p(agreement[:, None])[:, 0]
+    return folds.compute_log10_p(agreement[:, None])[:, 0]
 
 
 def interval(hits, trials, sources):
@@ -219,21 +219,21 @@ def calibration(folder, few, keys=1000):
 
 def searched_minima(path, few):
     """{(payload, search): log10 p of the best place for each random key}, as `detect_watermark` reports it."""
-    image, found = pixels_of(path), {}
+    image, found = read_pixels(path), {}
     height, width = image.shape[:2]
     cuts = Cuts(width, height)
-    shifted = {a: shifted_grids(score_planes(image, a), a) for a in ("uint8", "float32")}
-    planes = [Image.fromarray(plane) for plane in score_planes(image, "float32")]
+    shifted = {a: score_shifts(make_planes(image, a), a) for a in ("uint8", "float32")}
+    planes = [Image.fromarray(plane) for plane in make_planes(image, "float32")]
     sizes = [
-        (share, resized_grids(planes, size, ["uint8", "float32"]))
-        for size, share in sizes_before(width, height)
+        (share, score_resized(planes, size, ["uint8", "float32"]))
+        for size, share in weigh_sizes(width, height)
     ]
     for name, payload in PAYLOADS.items():
         count = KEYS[name] // (10 if few else 1)
         keys = random_keys(payload, count, int(source(path)))
-        strides = cuts.strides(len(payload))
-        folds = fold(shifted[payload.arithmetic], len(payload), strides, is_text(payload))
-        shares = np.log10(cuts.shares(len(payload), strides))
+        strides = cuts.list_strides(len(payload))
+        folds = fold_grids(shifted[payload.arithmetic], len(payload), strides, is_text(payload))
+        shares = np.log10(cuts.compute_shares(len(payload), strides))
         found[name, "crop"] = [best_of(folds, shares, key) for key in keys]
         each = [
             tails(grids[payload.arithmetic][None], payload, keys)[0] - math.log10(share)
@@ -246,12 +246,12 @@ def searched_minima(path, few):
 
 def best_of(folds, shares, key):
     """The least log10 p of a key over offsets, strides and phases; exact where it is below -2."""
-    agreement = folds.agreements(key)
-    bound = folds.log10_p(agreement.max(-1, keepdims=True))[..., 0] - shares.max(-1)
+    agreement = folds.compute_agreements(key)
+    bound = folds.compute_log10_p(agreement.max(-1, keepdims=True))[..., 0] - shares.max(-1)
     best = 0.0
     for i in np.unique(np.nonzero(bound < -2)[0]):
         one = Folds(folds.points, folds.spectra[i], folds.beside[i], folds.prior)
-        best = min(best, float((one.log10_p(agreement[i]) - shares[i]).min()))
+        best = min(best, float((one.compute_log10_p(agreement[i]) - shares[i]).min()))
     return best
 
 
@@ -292,12 +292,12 @@ def speed(folder, few):
         paths = [Path(place) / f"{i}.png" for i in range(100 if few else 1000)]
         for i, path in enumerate(paths):
             Image.fromarray(
-                embed_watermark(pixels_of(images[i % len(images)]), names[i % len(names)])
+                embed_watermark(read_pixels(images[i % len(images)]), names[i % len(names)])
             ).save(path)
-        five = named(names[:5])
+        five = name_payloads(names[:5])
         reading = timed(lambda path: np.asarray(Image.open(path).convert("RGB")), paths)
-        opened = [pixels_of(path) for path in paths]
-        exact = timed(lambda image: official_readings(image, five), opened)
+        opened = [read_pixels(path) for path in paths]
+        exact = timed(lambda image: read_official(image, five), opened)
         verdict = timed(lambda image: detect_watermark(image, names), opened)
         library = (
             timed(

@@ -30,7 +30,7 @@ from browser.lab import Notebook, chromium, window
 from browser.server import Lab
 
 from sdlab.models.resolve import resolve
-from sdlab.recipe.request import Request, key_of
+from sdlab.recipe.request import Recipe, Request
 from sdlab.store.store import Store
 
 ROWS, COLUMNS, CELL, THUMBNAIL = (
@@ -151,8 +151,7 @@ def fill(store: Store) -> None:
         for seed in range(COLUMNS):
             request = BASE.but(prompt=f"a photograph of a hamster, variant {row}", seed=seed)
             store.save(
-                key_of(request.to_dict()),
-                request,
+                Recipe(**request.to_dict()),
                 photo(rng, fields),
                 {"seconds": 1.0, "device": "cpu", "dtype": "float32"},
             )

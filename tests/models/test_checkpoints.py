@@ -8,9 +8,10 @@ import pytest
 from originals import legacy, original, real_head, write_folder, write_head
 
 from sdlab import MODELS, Model, Request, run
-from sdlab.models.checkpoint import CONFIGS, tokenizer
+from sdlab.models.checkpoint import CONFIGS, read_tokenizer
+from sdlab.models.fingerprint import fingerprint_model
 from sdlab.models.pipeline import load, unload
-from sdlab.models.resolve import fingerprint, layout, native
+from sdlab.models.resolve import native
 
 
 @pytest.fixture(scope="module", params=["v1", "v2"])
@@ -109,14 +110,14 @@ def test_all_three_forms_have_the_same_weights_and_facts(forms):
             assert ours.keys() == theirs.keys() and all(
                 torch.equal(ours[name], theirs[name]) for name in ours
             )
-    assert len({layout(named(path, forms[0])) for path in forms}) == 1
+    assert len({named(path, forms[0]).layout for path in forms}) == 1
 
 
 def native_of(path, config):
     from sdlab.models.resolve import Native
 
     model = named(path, config)
-    return Native(model, layout(model), fingerprint(model))
+    return Native(model, model.layout, fingerprint_model(model))
 
 
 def test_a_file_counts_with_its_configuration(forms, tmp_path):
@@ -125,13 +126,13 @@ def test_a_file_counts_with_its_configuration(forms, tmp_path):
     config = shutil.copytree(
         forms[0], tmp_path / "config", ignore=shutil.ignore_patterns("*.safetensors")
     )
-    before = fingerprint(Model(path=forms[1], config=config))
-    assert before == fingerprint(
+    before = fingerprint_model(Model(path=forms[1], config=config))
+    assert before == fingerprint_model(
         Model(path=forms[1], config=shutil.copytree(config, tmp_path / "elsewhere"))
     )
     scheduler = config / "scheduler/scheduler_config.json"
     scheduler.write_text(scheduler.read_text().replace("scaled_linear", "linear"))
-    assert fingerprint(Model(path=forms[1], config=config)) != before
+    assert fingerprint_model(Model(path=forms[1], config=config)) != before
 
 
 def test_a_long_prompt_is_counted_with_the_tokenizer_of_the_file(forms, tmp_path, monkeypatch):
@@ -203,9 +204,9 @@ def test_the_packs_fit_the_whole_heads_of_the_originals(tmp_path):
 
 @pytest.mark.parametrize("pack, pad", [("v1", 49407), ("v2-base", 0), ("v2-768", 0)])
 def test_the_packed_tokenizer_gives_the_known_ids_of_clip(pack, pad):
-    ids = tokenizer(CONFIGS / pack)("a photo of a cat", padding="max_length")["input_ids"]
+    ids = read_tokenizer(CONFIGS / pack)("a photo of a cat", padding="max_length")["input_ids"]
     assert ids == [49406, 320, 1125, 539, 320, 2368, 49407] + [pad] * 70
-    assert tokenizer(CONFIGS / pack).model_max_length == 77
+    assert read_tokenizer(CONFIGS / pack).model_max_length == 77
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_the_packed_tokenizer_gives_the_known_ids_of_clip(pack, pad):
 def test_the_head_of_a_file_and_its_name_tell_what_it_is(
     tmp_path, name, kind, facts, size, predicts
 ):
-    stated = layout(Model.from_path(real_head(tmp_path / name, kind), **facts))
+    stated = Model.from_path(real_head(tmp_path / name, kind), **facts).layout
     assert (stated.height, stated.width, stated.prediction_type) == (size, size, predicts)
 
 
@@ -238,11 +239,9 @@ def test_a_file_of_v2_that_does_not_say_which_is_asked_about(tmp_path):
 
 
 def test_a_file_for_inpainting_has_a_configuration_of_its_own(tmp_path):
-    assert (
-        layout(Model.from_path(real_head(tmp_path / "one.safetensors", channels=9))).channels_in
-        == 9
-    )
-    two = layout(Model.from_path(real_head(tmp_path / "two.safetensors", "v2", channels=9)))
+    one = Model.from_path(real_head(tmp_path / "one.safetensors", channels=9)).layout
+    two = Model.from_path(real_head(tmp_path / "two.safetensors", "v2", channels=9)).layout
+    assert one.channels_in == 9
     assert (two.channels_in, two.prediction_type, two.height) == (9, "epsilon", 512)
     with pytest.raises(ValueError, match="predicts 'epsilon'.*config="):
         Model.from_path(tmp_path / "two.safetensors", prediction_type="v_prediction")
@@ -275,7 +274,11 @@ def test_other_files_are_named_for_what_they_are(tmp_path, shapes, says):
 
 @pytest.mark.parametrize(
     "channels, says",
-    [(8, "an InstructPix2Pix model"), (7, "x4 upscaler.*config="), (5, "depth.*config=")],
+    [
+        (8, r"following instructions \(InstructPix2Pix\)"),
+        (7, "x4 upscaler.*config="),
+        (5, "depth.*config="),
+    ],
 )
 def test_models_for_other_tasks_are_named(tmp_path, channels, says):
     with pytest.raises(ValueError, match=says):
@@ -332,10 +335,10 @@ def test_missing_and_misshapen_tensors_are_named_before_anything_is_read(
 ):
     from diffusers import StableDiffusionPipeline
 
-    from sdlab.models.checkpoint import shapes
+    from sdlab.models.heads import read_shapes
 
-    found = {key: shape for key, shape in shapes(forms[1]).items() if key != name or change}
-    assert len(found) < len(shapes(forms[1])) or change
+    found = {key: shape for key, shape in read_shapes(forms[1]).items() if key != name or change}
+    assert len(found) < len(read_shapes(forms[1])) or change
     path = write_head(tmp_path / "x.safetensors", found | ({name: change} if change else {}))
     monkeypatch.setattr(
         StableDiffusionPipeline, "from_single_file", lambda *_, **__: pytest.fail("read")

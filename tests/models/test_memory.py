@@ -11,7 +11,7 @@ from PIL import Image
 import sdlab.models.pipeline
 import sdlab.render.budget
 from sdlab import Job, Request, Store, run, sweep
-from sdlab.models.memory import LEVELS, Footing, out_of_memory, row_by_row, visit
+from sdlab.models.memory import LEVELS, Footing, is_out_of_memory, split_rows, visit
 from sdlab.models.resolve import native
 
 
@@ -71,7 +71,7 @@ def test_a_cell_looks_the_same_on_every_level(cat, tmp_path, memory):
 
 
 def test_an_unknown_level_is_refused(cat, tmp_path):
-    with pytest.raises(ValueError, match="memory='tiny': use 'auto', 'low', 'lowest'"):
+    with pytest.raises(ValueError, match="memory='tiny': use 'auto', 'low' or 'lowest'"):
         run(cat, tmp_path, memory="tiny")
 
 
@@ -80,7 +80,7 @@ def test_prompt_and_negative_prompt_can_be_computed_one_after_the_other(random_v
     sample, text = torch.randn(4, 4, 8, 8), torch.randn(4, 77, 32)
     with torch.inference_mode():
         whole = unet(sample, 10, encoder_hidden_states=text, return_dict=False)[0]
-        rows = row_by_row(unet.forward)(sample, 10, encoder_hidden_states=text, return_dict=False)[
+        rows = split_rows(unet.forward)(sample, 10, encoder_hidden_states=text, return_dict=False)[
             0
         ]
     assert torch.allclose(rows, whole, atol=1e-5) and torch.equal(
@@ -253,7 +253,7 @@ def test_a_system_that_is_out_of_memory_is_recognised():
             torch.empty(1 << 40, dtype=torch.uint8)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
-    assert out_of_memory(caught.value)
+    assert is_out_of_memory(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_a_system_that_is_out_of_memory_is_recognised():
     ],
 )
 def test_other_errors_are_not_taken_for_it(error, is_it):
-    assert out_of_memory(error) == is_it
+    assert is_out_of_memory(error) == is_it
 
 
 def test_a_footing_goes_down_step_by_step_and_ends():

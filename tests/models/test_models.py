@@ -7,7 +7,7 @@ import socket
 import pandas as pd
 import pytest
 
-from sdlab import MODELS, Model, Request, preview, run
+from sdlab import MODELS, FieldError, Model, Request, preview, run
 from sdlab.models.catalogue import available, models_table
 from sdlab.models.resolve import find, native, resolve
 from sdlab.watermark import PAYLOADS
@@ -112,6 +112,16 @@ def test_a_folder_of_the_models_folder_is_found_by_its_name(
     )
 
 
+def test_a_file_that_the_cache_links_to_a_blob_without_a_name_is_read(empty_machine):
+    from originals import real_head
+
+    place = cached(empty_machine, "CompVis/stable-diffusion-v-1-4-original")
+    place.mkdir()
+    blob = real_head(place.parent.parent / "0123abcd", more={"pad": (1000,)})
+    (place / "sd-v1-4.safetensors").symlink_to(blob)
+    assert find("sd-v1-4").layout.height == 512
+
+
 @pytest.mark.parametrize(
     "file",
     ["sd-v1-4.ckpt", "sd-v1-4.safetensors", "sd-v1-4/sd-v1-4.ckpt", "stable-diffusion-v1-4.ckpt"],
@@ -120,7 +130,7 @@ def test_a_file_of_the_models_folder_is_found_by_its_name(tmp_path, monkeypatch,
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("version https://git-lfs.github.com/spec/v1")
-    assert MODELS["sd-v1-4"].located("sd-v1-4") is None  # a pointer is no model
+    assert MODELS["sd-v1-4"].locate("sd-v1-4") is None  # a pointer is no model
     (tmp_path / file).write_bytes(bytes(2000))
     assert find("sd-v1-4").path == tmp_path / file
     assert MODELS["sd-v1-4"].path is None
@@ -132,9 +142,7 @@ def test_a_row_tells_what_its_file_predicts(tmp_path, monkeypatch):
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     for name, size in (("sd-v2-1", 768), ("sd-v2-1-base", 512)):
         real_head(tmp_path / f"{name}.safetensors", "v2", more={"pad": (1000,)})
-        from sdlab.models.resolve import layout
-
-        assert layout(find(name)).height == size
+        assert find(name).layout.height == size
 
 
 def test_an_unfinished_folder_is_named_with_what_it_lacks(random_v1, tmp_path, monkeypatch):
@@ -221,3 +229,28 @@ def test_from_path_speaks_early_and_keeps_the_facts(random_v1, tmp_path):
         Model.from_path(tmp_path / "nothing")
     with pytest.raises(ValueError, match="config= goes with a single file"):
         Model.from_path(random_v1, config=random_v1)
+
+
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [
+        ("model", dict(model="tiny-v3")),
+        ("model", dict(model="sd-v1-4")),
+        ("model", dict(weights="0" * 32)),
+        ("scheduler", dict(scheduler="Eulr")),
+        ("eta", dict(eta=0.5, scheduler="Euler")),
+        ("num_inference_steps", dict(num_inference_steps=51, scheduler="LCM")),
+        ("clip_skip", dict(clip_skip=2)),
+        ("prompt", dict(prompt="<lora:ink:1>")),
+        ("vae", dict(vae="nowhere")),
+        ("lora", dict(lora="nowhere.safetensors")),
+        ("textual_inversion", dict(textual_inversion="nowhere.pt")),
+        ("watermark", dict(watermark="sd-v1")),
+        ("strength", dict(strength=0.5)),
+        ("image", dict(model="tiny-x4")),
+    ],
+)
+def test_each_error_of_resolve_knows_its_field(field, fields):
+    with pytest.raises(FieldError) as caught:
+        resolve(Request(**fields))
+    assert caught.value.field == field

@@ -1,6 +1,8 @@
 """Each task gives the picture that diffusers' own pipeline gives, whatever else is in the batch."""
 
+import dataclasses
 import os
+import re
 import warnings
 from unittest import mock
 
@@ -10,10 +12,10 @@ from PIL import Image
 from pipelines import write_depth, write_inpainting, write_single, write_upscaler
 
 import sdlab.models.pipeline
-from sdlab import MODELS, Model, Request
+from sdlab import MODELS, FieldError, Model, Request
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
-from sdlab.models.tasks import steps_taken
+from sdlab.models.tasks import TASKS, count_steps, find_tasks
 from sdlab.render.denoise import Renderer
 
 SAMPLERS = [
@@ -69,9 +71,9 @@ def pixels(cells, size):
     """Those of the cells, rendered in one batch of that size, float32."""
     renderer = Renderer(load(native(cells[0].model), "cpu", "float32"), size)
     with mock.patch(
-        "sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255
+        "sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255
     ):  # before they are rounded
-        return [picture.image for picture in renderer.pictures(cells)]
+        return [picture.image for picture in renderer.draw_pictures(cells)]
 
 
 def stock(name, request, **given):
@@ -232,13 +234,13 @@ def test_a_cell_has_the_same_bits_whatever_pictures_are_beside_it(models, channe
 def test_the_number_of_steps_that_are_computed_follows_from_the_strength(models):
     seen = []
     cell = asked(models, 4, image=photo(), strength=0.5, num_inference_steps=6)
-    Renderer(load(native(cell.model), "cpu", "float32"), 1).pictures(
+    Renderer(load(native(cell.model), "cpu", "float32"), 1).draw_pictures(
         [cell], lambda done, total, clean: seen.append((done, total))
     )
     assert (
         seen == [(0, 3), (1, 3), (2, 3)]
-        and steps_taken(0.29, 100) == 28
-        and steps_taken(None, 7) == 7
+        and count_steps(0.29, 100) == 28
+        and count_steps(None, 7) == 7
     )
 
 
@@ -299,9 +301,20 @@ def test_native_values_follow_from_the_task(models):
         ),
     ],
 )
-def test_what_does_not_fit_the_task_is_refused(models, channels, fields, said):
-    with pytest.raises(ValueError, match=said):
+def test_what_does_not_fit_the_task_is_refused_at_its_field(models, channels, fields, said):
+    with pytest.raises(FieldError, match=said) as caught:
         asked(models, channels, **fields)
+    assert caught.value.field in {*fields, *re.findall("needs (.+)=", said), "width"}
+
+
+def test_eight_channels_are_two_tasks_that_the_class_tells_apart(monkeypatch):
+    upscaler = TASKS["latent_upscale"]
+    follows = dataclasses.replace(upscaler, pipeline="StableDiffusionInstructPix2PixPipeline")
+    assert find_tasks(8) == find_tasks(8, follows.pipeline) == []
+    monkeypatch.setitem(TASKS, "follow", follows)
+    assert find_tasks(8, upscaler.pipeline) == [upscaler]
+    assert find_tasks(8, follows.pipeline) == [follows] and follows.name == "follow"
+    assert [row.name for row in find_tasks(4, "any")] == ["txt2img", "img2img", "inpaint"]
 
 
 def test_a_depth_checkpoint_with_the_class_of_2022_loads(models, tmp_path):

@@ -10,13 +10,13 @@ from safetensors.torch import save_file
 from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 from sdlab import MODELS, Model, Request, sweep
-from sdlab.models.resolve import native, resolve, swapped
-from sdlab.models.vaes import VAES
+from sdlab.models.parts import VAES
+from sdlab.models.resolve import native, resolve, swap_parts
 from sdlab.recipe.parts import read_embeddings, read_loras
 from sdlab.recipe.request import key_of
 from sdlab.render.plan import plan
-from sdlab.results.code import plan_code, requests_of
-from sdlab.results.frame import retrained, weights_of_models
+from sdlab.results.code import read_requests, write_plan
+from sdlab.results.frame import find_model_weights, has_retrained_model
 from sdlab.store.store import Store
 
 
@@ -175,6 +175,13 @@ def test_a_vae_is_found_by_a_models_name_in_a_folder_and_by_the_published_name(
     assert len({resolve(base.but(vae=way)).weights for way in ways}) == 1
 
 
+def test_a_part_that_the_cache_links_to_a_blob_without_a_name_is_read(base, files, tmp_path):
+    shutil.copy(files["lora"], tmp_path / "0123abcd")
+    (tmp_path / "ink.safetensors").symlink_to(tmp_path / "0123abcd")
+    linked = resolve(base.but(lora=str(tmp_path / "ink.safetensors")))
+    assert linked.weights == resolve(base.but(lora=str(files["lora"]))).weights
+
+
 # What is refused before anything runs
 
 
@@ -331,11 +338,11 @@ def test_a_report_does_not_call_a_model_retrained_whose_parts_were_swapped(base,
         for cell in sweep(base, lora=[None, files["lora"]], vae=[None, files["vae"]], seed=range(2))
     ]
     frame = pd.DataFrame([cell.to_dict() for cell in cells])
-    assert weights_of_models(frame) == {base.model: [native(base.model).weights]} and not retrained(
-        frame
-    )
+    assert find_model_weights(frame) == {
+        base.model: [native(base.model).weights]
+    } and not has_retrained_model(frame)
     frame.loc[0, "weights"] = "0" * 32
-    assert retrained(frame)
+    assert has_retrained_model(frame)
 
 
 def test_the_code_of_a_report_makes_the_same_requests(base, files):
@@ -349,7 +356,7 @@ def test_the_code_of_a_report_makes_the_same_requests(base, files):
         )
     ]
     frame = pd.DataFrame([cell.to_dict() for cell in cells])
-    exec(plan_code(requests_of(frame)), names := {"Request": Request, "sweep": sweep})
+    exec(write_plan(read_requests(frame)), names := {"Request": Request, "sweep": sweep})
     assert names["plan"] == cells
 
 
@@ -358,7 +365,7 @@ def test_the_order_of_work_changes_models_least_and_vaes_before_loras(base, file
     cells = sweep(
         base, lora=[None, files["lora"]], vae=[None, files["vae"]], model=[base.model, str(other)]
     )
-    groups = [group[0].request for group in plan(cells, Store(tmp_path)).groups]
+    groups = [group[0] for group in plan(cells, Store(tmp_path)).groups]
     theirs = [(True, lora, vae) for lora in (None, files["lora"]) for vae in (None, files["vae"])]
     assert [(r.model == base.model, r.lora, r.vae) for r in groups] == [
         *theirs,
@@ -368,4 +375,4 @@ def test_the_order_of_work_changes_models_least_and_vaes_before_loras(base, file
 
 def test_swaps_leave_a_native_without_them_as_it_is(base):
     own = native(base.model)
-    assert swapped(own, base) is own and not own.swaps
+    assert swap_parts(own, base) is own and not own.swaps

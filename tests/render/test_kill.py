@@ -66,7 +66,7 @@ def test_a_killed_sweep_loses_nothing_and_tears_nothing(random_v1, tmp_path, kil
             for path in found:
                 with Image.open(path) as picture:
                     picture.load()  # raises for a torn file
-            assert Store(root).finished(expected["key"]) == {
+            assert Store(root).find_finished(expected["key"]) == {
                 path.stem for path in found
             }  # all of them, whole
             moments.add(len(found))

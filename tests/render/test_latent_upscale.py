@@ -49,9 +49,9 @@ def renderer(cat, **options):
 def pixels(cat, **options):
     """Those of the cell, float32."""
     with mock.patch(
-        "sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255
+        "sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255
     ):  # before they are rounded
-        return renderer(cat, **options).pictures([resolve(cat)])[0].image
+        return renderer(cat, **options).draw_pictures([resolve(cat)])[0].image
 
 
 def stock(cat, image):
@@ -97,10 +97,10 @@ def test_cells_at_work_at_the_same_time_do_not_disturb_each_other(cat):
     own, other, told = renderer(cat), resolve(cat.but(seed=9, num_inference_steps=2)), []
 
     def on_step(done, total, clean):
-        told.append(own.pictures([other])[0].image)
+        told.append(own.draw_pictures([other])[0].image)
 
-    with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):
-        made = own.pictures([resolve(cat)], on_step)[0].image
+    with mock.patch("sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255):
+        made = own.draw_pictures([resolve(cat)], on_step)[0].image
     assert (
         np.array_equal(made, pixels(cat))
         and len(told) == 3
@@ -143,10 +143,10 @@ def test_every_step_is_told_and_can_be_the_last(cat):
 
     cell = resolve(cat.but(num_inference_steps=50))
     with pytest.raises(Cancelled):
-        renderer(cat).pictures([cell], on_step)
+        renderer(cat).draw_pictures([cell], on_step)
     assert seen == [(0, 50), (1, 50), (2, 50)]
     seen.clear()
-    renderer(cat).pictures([resolve(cat.but(num_inference_steps=2))], on_step)
+    renderer(cat).draw_pictures([resolve(cat.but(num_inference_steps=2))], on_step)
     assert seen == [(0, 2), (1, 2)]
 
 
@@ -224,7 +224,7 @@ def test_what_it_cannot_do_is_refused_before_anything_runs(cat, fields, said):
 @pytest.mark.parametrize("field", ["lora", "textual_inversion"])
 def test_parts_that_its_pipeline_does_not_take_are_refused(cat, field):
     with (
-        mock.patch("sdlab.models.resolve.swapped", lambda own, request: own),
+        mock.patch("sdlab.models.resolve.swap_parts", lambda own, request: own),
         pytest.raises(ValueError, match=f"has no {field}"),
     ):
         resolve(cat.but(**{field: "some.safetensors"}))

@@ -9,7 +9,7 @@ from conftest import write_pipeline
 
 import sdlab.render.denoise
 from sdlab import Request, Store, run, sweep
-from sdlab.render.latents import packed, read_latents, unpacked
+from sdlab.render.latents import pack_latents, read_latents, unpack_latents
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,11 @@ def test_a_picture_carries_the_very_latents_unless_that_is_not_wanted(cells, tmp
     frame = rendered(cells[0], tmp_path / "kept")
     plain = rendered(cells[0], tmp_path / "not", keep_latents=False)
     request = Request(**Store(tmp_path / "kept").record(frame["key"][0])["request"])
-    own = Renderer(load(native(request.model), "cpu", "float32"), 2).pictures([request])[0].latents
+    own = (
+        Renderer(load(native(request.model), "cpu", "float32"), 2)
+        .draw_pictures([request])[0]
+        .latents
+    )
     assert (
         np.allclose(read_latents(frame["path"][0]), own, atol=1e-5)
         and read_latents(plain["path"][0]) is None
@@ -132,8 +136,8 @@ def test_packed_latents_come_back_bit_by_bit(shape):
     latents = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     latents.flat[0] = -0.0
     assert (
-        unpacked(packed(latents)).tobytes() == latents.tobytes()
-        and unpacked(packed(latents)).shape == shape
+        unpack_latents(pack_latents(latents)).tobytes() == latents.tobytes()
+        and unpack_latents(pack_latents(latents)).shape == shape
     )
 
 

@@ -3,14 +3,16 @@
 import dataclasses
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 import sdlab.models.pipeline
 import sdlab.render.budget
-from sdlab import Request, run, sweep
+from sdlab import Request, estimate, run, sweep
 from sdlab.models.resolve import native
-from sdlab.render.budget import free, needed, rooms_of_groups, sizes
+from sdlab.render.budget import estimate_bytes, find_free, list_group_rooms, read_sizes
 
 
 @pytest.fixture(autouse=True)
@@ -27,19 +29,22 @@ def cat(random_v1):
 
 def room_for(monkeypatch, cat, memory, cells, more=0):
     """Exactly so much memory is free as a level takes; the sums are those of a machine with two lanes."""
-    own = sizes(native(cat.model).model)
+    own = read_sizes(native(cat.model).model)
     monkeypatch.setattr(sdlab.render.budget, "lanes_here", lambda device, narrow: (2, 1))
     lanes = 2 if memory == "auto" else 1
-    room = sum(needed(own, 64, 64, dtype="float32", cells=cells, lanes=lanes, memory=memory)) + more
-    monkeypatch.setattr(sdlab.render.budget, "free", lambda device="cpu": room)
-    monkeypatch.setattr(sdlab.render.budget, "stated_free", lambda name: 0)
+    room = (
+        sum(estimate_bytes(own, 64, 64, dtype="float32", cells=cells, lanes=lanes, memory=memory))
+        + more
+    )
+    monkeypatch.setattr(sdlab.render.budget, "find_free", lambda device="cpu": room)
+    monkeypatch.setattr(psutil, "swap_memory", lambda: SimpleNamespace(free=0))
 
 
 # ---- the estimate
 
 
 def test_the_weights_are_counted_from_the_files_alone(random_v1):
-    own = sizes(native(str(random_v1)).model)
+    own = read_sizes(native(str(random_v1)).model)
     pipe = sdlab.models.pipeline.load(native(str(random_v1)), "cpu", "float32").pipe
     counts = {
         name: sum(p.numel() for p in getattr(pipe, name).parameters())
@@ -64,27 +69,29 @@ def test_pickled_weights_and_variants_are_counted_as_what_is_read(random_v1, tmp
     weights = folder / "unet/diffusion_pytorch_model.safetensors"
     shutil.copy(weights, weights.with_suffix(".fp16.safetensors"))
     torch.save(load_file(weights), weights.with_suffix(".bin"))
-    before = sizes(native(str(folder)).model)
+    before = read_sizes(native(str(folder)).model)
     weights.unlink()
     sdlab.render.budget._sizes.cache_clear()
-    assert sizes(native(str(folder)).model) == before == sizes(native(str(random_v1)).model)
+    assert (
+        read_sizes(native(str(folder)).model) == before == read_sizes(native(str(random_v1)).model)
+    )
 
 
 @pytest.mark.parametrize(
     "change, factor", [({"height": 128}, 2), ({"lanes": 2}, 2), ({"dtype": "float16"}, 0.5)]
 )
 def test_activations_grow_with_the_picture_the_lanes_and_the_format(cat, change, factor):
-    own = dataclasses.replace(sizes(native(cat.model).model), largest=0)
+    own = dataclasses.replace(read_sizes(native(cat.model).model), largest=0)
     usual = dict(height=64, width=64, dtype="float32", cells=1, lanes=1, memory="auto")
-    assert needed(own, **usual | change)[1] == pytest.approx(
-        needed(own, **usual)[1] * factor, rel=0.1
+    assert estimate_bytes(own, **usual | change)[1] == pytest.approx(
+        estimate_bytes(own, **usual)[1] * factor, rel=0.1
     )
 
 
 def test_every_level_takes_less_than_the_one_before(cat):
-    own = sizes(native(cat.model).model)
+    own = read_sizes(native(cat.model).model)
     taken = [
-        sum(needed(own, 768, 768, dtype="float32", cells=1, lanes=1, memory=memory))
+        sum(estimate_bytes(own, 768, 768, dtype="float32", cells=1, lanes=1, memory=memory))
         for memory in sdlab.models.memory.LEVELS
     ]
     assert taken == sorted(taken, reverse=True) and len(set(taken)) == 3
@@ -113,7 +120,7 @@ def test_a_sweep_over_two_models_takes_the_memory_of_the_larger_one_as_estimated
     large = str(write_pipeline(tmp_path / "large", channels=(128, 384, 512)))
     other = str(write_pipeline(tmp_path / "other", channels=(128, 384, 448), seed=1))
     cell = Request(model=large, num_inference_steps=1, height=64, width=64)
-    own = sizes(native(large).model)
+    own = read_sizes(native(large).model)
     run(
         cell.but(seed=1), tmp_path / "first", dtype="float32", batch_size=1, progress=False
     )  # imports are no model
@@ -131,7 +138,7 @@ def test_a_sweep_over_two_models_takes_the_memory_of_the_larger_one_as_estimated
             progress=False,
         )
     )
-    estimate = sum(needed(own, 64, 64, dtype="float32", cells=1, lanes=1, memory="auto"))
+    estimate = sum(estimate_bytes(own, 64, 64, dtype="float32", cells=1, lanes=1, memory="auto"))
     assert own.weights * 4 > 1e8 and both < 1.15 * alone
     assert 0.7 < alone / estimate < 1.3
 
@@ -188,16 +195,65 @@ def test_weights_that_do_not_fit_are_not_read_and_other_models_go_on(cat, tmp_pa
 
 def test_a_loaded_model_counts_as_room(cat, tmp_path, monkeypatch):
     run(cat, tmp_path, dtype="float32")
-    room_for(monkeypatch, cat, "auto", cells=8, more=-4 * sizes(native(cat.model).model).weights)
+    room_for(
+        monkeypatch, cat, "auto", cells=8, more=-4 * read_sizes(native(cat.model).model).weights
+    )
     assert run(cat.but(seed=1), tmp_path, dtype="float32")["rerun"].isna().all()
+
+
+# ---- the estimate of a plan, for people
+
+
+@pytest.mark.parametrize("memory, cells", [("auto", 8), ("auto", 2), ("low", 1), ("lowest", 1)])
+def test_a_run_begins_where_the_estimate_says(cat, tmp_path, monkeypatch, memory, cells):
+    room_for(monkeypatch, cat, memory, cells)
+    said = estimate(sweep(cat, seed=range(4)), dtype="float32").frame
+    assert list(said["memory"]) == ["auto", "low", "lowest"] and said["begins"].sum() == 1
+    begins = said[said["begins"]].iloc[0]
+    assert begins["fits"] and begins["weights"] + begins["activations"] == begins["free"]
+    frame = run(sweep(cat, seed=range(4)), tmp_path, dtype="float32")
+    assert {(begins["memory"], begins["batch_size"])} == set(
+        zip(frame["memory"], frame["batch_size"])
+    )
+
+
+def test_an_estimate_says_what_if_there_were_less_and_what_would_fit(cat):
+    large = cat.but(height=768, width=768)
+    own = read_sizes(native(cat.model).model)
+    how = dict(dtype="float32", cells=1, lanes=1, memory="lowest")
+    room = sum(estimate_bytes(own, 512, 512, **how))
+    said = estimate([large, large.but(seed=1), cat], dtype="float32", free=room)
+    frame = said.frame.set_index(["height", "memory"])
+    assert len(frame) == 6 and (frame["free"] == room).all() and frame.loc[64, "fits"].all()
+    assert not frame.loc[768, "fits"].any() and frame.loc[(768, "lowest"), "begins"]
+    assert "height=512, width=512" in frame.loc[(768, "lowest"), "advice"]
+    assert "768" in repr(said) and f"{room / 1e6:.0f} MB" in repr(said)
+    assert said._repr_html_().count("<tr") == 7
+
+
+def test_a_named_model_that_is_not_here_is_counted_from_its_configuration(monkeypatch):
+    def missing(name):
+        raise FileNotFoundError(name)
+
+    monkeypatch.setattr(sdlab.render.budget, "native", missing)
+    frame = estimate(Request(model="sd-v1-4"), dtype="float32", device="cpu").frame
+    published = 859_520_964 + 83_653_863 + 123_060_480  # UNet, VAE, text encoder
+    assert frame["weights"][0] == 4 * published and set(frame["height"]) == {512}
+    with pytest.raises(FileNotFoundError):
+        estimate(Request(model="sd-v2-depth"))
+
+
+@pytest.mark.parametrize("wrong", [{"dtype": "half"}, {"memory": "tiny"}, {"device": "gpu"}])
+def test_an_estimate_takes_the_options_of_a_run(cat, wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
+        estimate(cat, **wrong)
 
 
 # ---- what is free
 
 
 def test_something_is_free_here():
-    room = free()
-    assert room is None or 1e7 < room < 1e14
+    assert 1e7 < find_free() < 1e14
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
@@ -212,6 +268,6 @@ def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
         "GROUPS",
         {str(tmp_path): ("memory.max", "memory.current", "inactive_file")},
     )
-    assert rooms_of_groups() == [900000] and free() == 900000
+    assert list_group_rooms() == [900000] and find_free() == 900000
     (tmp_path / "memory.max").write_text("max\n")
-    assert rooms_of_groups() == []
+    assert list_group_rooms() == []

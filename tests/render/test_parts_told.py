@@ -13,12 +13,12 @@ from swaps import write_embeddings, write_peft_lora
 
 import sdlab.render.denoise
 from sdlab import MODELS, Model, Request, Store, preview, run, sweep
-from sdlab.models.additions import hash_parts
-from sdlab.models.pickles import brief
+from sdlab.models.parts import hash_parts
+from sdlab.models.pickles import shorten_advice
 from sdlab.models.resolve import resolve
-from sdlab.results.code import models_code
+from sdlab.results.code import write_models_comment
 from sdlab.store.infotext import read_infotext
-from sdlab.store.png import png_bytes
+from sdlab.store.png import embed_record
 
 BLUE = Image.new("RGB", (64, 64), "blue")
 
@@ -40,9 +40,7 @@ def said(request):
     request = resolve(request)
     return read_infotext(
         Image.open(
-            io.BytesIO(
-                png_bytes(BLUE, request, request.key, {}, hashes=hash_parts(request.to_dict()))
-            )
+            io.BytesIO(embed_record(request, BLUE, {}, hashes=hash_parts(request.to_dict())))
         ).info["parameters"]
     )
 
@@ -108,10 +106,10 @@ def test_files_that_are_no_vae_are_refused_as_such(base, tmp_path):
 
 def test_torchs_advice_is_cut_between_words():
     advice = "Weights only load failed. " * 20
-    assert len(brief(advice)) <= 150 and brief(advice).endswith(
+    assert len(shorten_advice(advice)) <= 150 and shorten_advice(advice).endswith(
         (". …", "failed …", "load …", "only …", "Weights …")
     )
-    assert brief("short") == "short"
+    assert shorten_advice("short") == "short"
 
 
 # Reports
@@ -123,10 +121,10 @@ def test_code_leaves_alone_what_every_session_knows(base, monkeypatch, tmp_path)
         ["tiny-depth", "tiny-x4", "sd-v1-5", base.model],
         ["a", "b", "c", "d"],
     )
-    assert models_code(frame) == ""
+    assert write_models_comment(frame) == ""
     monkeypatch.setitem(MODELS, "sd-v1-5", Model(path=base.model))
     monkeypatch.setitem(MODELS, "tiny-x4", Model(path=base.model))
-    assert models_code(frame).count("is a name of its author") == 2
+    assert write_models_comment(frame).count("is a name of its author") == 2
 
 
 # Estimates
@@ -134,7 +132,7 @@ def test_code_leaves_alone_what_every_session_knows(base, monkeypatch, tmp_path)
 
 def finished(store, cell, seconds, **facts):
     cell = resolve(cell)
-    store.save(cell.key, cell, BLUE, {"seconds": seconds, **facts})
+    store.save(cell, BLUE, {"seconds": seconds, **facts})
     return cell
 
 

@@ -1,5 +1,6 @@
 """Running: what is rendered, when, in which bits, and what is left when something goes wrong."""
 
+import inspect
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ from PIL import Image
 
 import sdlab.models.pipeline
 import sdlab.render.denoise
-from sdlab import GenerationError, Job, Request, Store, preview, run, sweep
+from sdlab import FieldError, GenerationError, Job, Request, Store, preview, run, sweep
 from sdlab.render.denoise import Renderer
+from sdlab.render.encode import Prompts
 
 
 @pytest.fixture
@@ -180,10 +182,10 @@ def test_what_is_dear_to_change_changes_least(cat, random_v1, tmp_path, monkeypa
     from conftest import write_pipeline
 
     other = str(write_pipeline(tmp_path / "other", seed=1))
-    order, pictures = [], Renderer.pictures
+    order, pictures = [], Renderer.draw_pictures
     monkeypatch.setattr(
         Renderer,
-        "pictures",
+        "draw_pictures",
         lambda self, requests, *more: (
             order.append((requests[0].model == other, requests[0].num_inference_steps)),
             pictures(self, requests, *more),
@@ -231,22 +233,37 @@ def test_no_requests_give_an_empty_frame_with_all_columns(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change, says",
+    "change, field, says",
     [
-        ({"prompt": "cat " * 76}, "prompt has 78 tokens.*the end would be lost.*'cat"),
-        ({"negative_prompt": "dog " * 90}, "negative_prompt has 92"),
-        ({"model": "nothing"}, "unknown model 'nothing'"),
-        ({"scheduler": "x"}, "unknown scheduler"),
-        ({"weights": "0"}, "weights"),
-        ({"scheduler": "LCM", "num_inference_steps": 60}, "LCMScheduler takes at most 50"),
+        ({"prompt": "cat " * 76}, "prompt", "prompt has 78 tokens.*the end would be lost.*'cat"),
+        ({"negative_prompt": "dog " * 90}, "negative_prompt", "negative_prompt has 92"),
+        ({"prompt": "(cat", "prompt_syntax": "weights"}, "prompt", "has no partner"),
+        ({"model": "nothing"}, "model", "unknown model 'nothing'"),
+        ({"scheduler": "x"}, "scheduler", "request 1 of 2: unknown scheduler"),
+        ({"weights": "0"}, "model", "request 1 of 2: the weights"),
+        (
+            {"scheduler": "LCM", "num_inference_steps": 60},
+            "num_inference_steps",
+            "LCMScheduler takes at most 50",
+        ),
+        ({"image": "0" * 32, "height": 64, "width": 64}, "image", "no input picture 0"),
     ],
 )
 def test_a_mistake_anywhere_in_the_list_is_said_before_anything_runs(
-    cat, tmp_path, calls, change, says
+    cat, tmp_path, calls, change, field, says
 ):
-    with pytest.raises(ValueError, match=f"(?s){says}"):
+    with pytest.raises(FieldError, match=f"(?s){says}") as caught:
         run([cat, cat.but(**change)], tmp_path / "store")
+    assert caught.value.field == field
     assert not calls and not (tmp_path / "store").exists()
+
+
+def test_what_is_said_before_a_run_knows_its_field(cat, tmp_path):
+    cells = [cat.but(height=side, width=side) for side in (256, 264, 64)]
+    with pytest.warns(UserWarning, match="256x256 expect .*and 1 more like this") as caught:
+        before = preview([*cells, cells[0].but(seed=1)], tmp_path)
+    assert before.notes == {"height": str(caught[0].message)} and len(caught) == 1
+    assert preview(cat, tmp_path).notes == {}
 
 
 def test_75_tokens_and_the_two_marks_are_not_too_long(cat, tmp_path):
@@ -267,6 +284,12 @@ def test_options_are_checked_too(cat, tmp_path, options):
         run(cat, tmp_path, **options)
 
 
+def test_the_options_of_run_are_written_out_and_those_of_a_job():
+    asked = inspect.signature(run).parameters
+    assert asked == inspect.signature(Job).parameters
+    assert all(each.kind != inspect.Parameter.VAR_KEYWORD for each in asked.values())
+
+
 def test_something_else_than_requests_is_refused(tmp_path):
     with pytest.raises(TypeError, match="item 1 is 'a dog', not a Request"):
         run([Request(), "a dog"], tmp_path)
@@ -276,14 +299,14 @@ def test_something_else_than_requests_is_refused(tmp_path):
 
 
 def failing(monkeypatch, word):
-    text = Renderer._text
+    text = Prompts.encode
 
     def refuse(self, prompt, *how):
         if word in prompt:
             raise RuntimeError(f"cannot draw a {word}")
         return text(self, prompt, *how)
 
-    monkeypatch.setattr(Renderer, "_text", refuse)
+    monkeypatch.setattr(Prompts, "encode", refuse)
 
 
 def test_a_failed_cell_is_a_row_and_takes_nobody_with_it(cat, tmp_path, monkeypatch):
@@ -393,7 +416,7 @@ def test_numbers_that_are_none_in_float32_too_are_a_failure(cat, tmp_path, monke
 
 
 def test_a_safety_checker_stays_on_and_its_verdict_is_recorded(cat, tmp_path, monkeypatch):
-    monkeypatch.setattr(Renderer, "_refused", lambda self, pixels: bool(pixels.mean() >= 0))
+    monkeypatch.setattr(Renderer, "_ask_checker", lambda self, pixels: bool(pixels.mean() >= 0))
     frame = run(cat, tmp_path)
     assert bool(frame["nsfw"][0]) and not pixels(frame)[0].any() and frame["rerun"].isna()[0]
 

@@ -14,8 +14,8 @@ from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 import sdlab.models.pipeline
 from sdlab import Request, run, sweep
-from sdlab.models.pipeline import load, quiet
-from sdlab.models.resolve import native, resolve, swapped
+from sdlab.models.pipeline import load, silence_libraries
+from sdlab.models.resolve import native, resolve, swap_parts
 from sdlab.render.denoise import Renderer
 
 LAYOUTS = {"peft": write_peft_lora, "kohya": write_kohya_lora}
@@ -64,9 +64,9 @@ def base(random_v1):
 
 def made(request, dtype="float32"):
     """The picture (H, W, 3) in 0..1 before it is rounded."""
-    own = swapped(native(request.model), request)
-    with mock.patch("sdlab.render.denoise.picture_of", lambda levels, watermark: levels / 255):
-        return Renderer(load(own, "cpu", dtype), 1).pictures([resolve(request)])[0].image
+    own = swap_parts(native(request.model), request)
+    with mock.patch("sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255):
+        return Renderer(load(own, "cpu", dtype), 1).draw_pictures([resolve(request)])[0].image
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def stock(random_v1):
     """A pipeline of diffusers, and a function that gives its picture of a request."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-    with quiet():
+    with silence_libraries():
         pipe = StableDiffusionPipeline.from_pretrained(random_v1, local_files_only=True)
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)
@@ -129,7 +129,7 @@ def test_another_vae_equals_diffusers_with_it(base, files, stock, form, tmp_path
 def test_a_lora_equals_diffusers_with_it(base, files, stock, kind, scale):
     pipe, picture = stock
     plain = picture(base)
-    with quiet():
+    with silence_libraries():
         pipe.load_lora_weights(
             files[kind].parent,
             weight_name=files[kind.replace("pickled", "kohya")].name,
@@ -142,7 +142,7 @@ def test_a_lora_equals_diffusers_with_it(base, files, stock, kind, scale):
 def test_two_loras_equal_diffusers_with_both(base, files, stock):
     pipe, picture = stock
     plain, names = picture(base), ["peft", "kohya unet"]
-    with quiet():
+    with silence_libraries():
         for name in names:
             pipe.load_lora_weights(
                 files[name].parent, weight_name=files[name].name, adapter_name=name.replace(" ", "")
@@ -174,7 +174,7 @@ def test_all_at_once_equal_diffusers_with_all(base, files, stock):
     pipe.vae = AutoencoderKL.from_pretrained(files["other"] / "vae")
     for name in ("ink", "toy"):
         pipe.load_textual_inversion(files[name].parent, weight_name=files[name].name)
-    with quiet():
+    with silence_libraries():
         pipe.load_lora_weights(files["peft"].parent, weight_name="peft.safetensors")
     asked = base.but(
         vae=str(files["other"]),
@@ -282,7 +282,7 @@ def test_half_precision_holds_for_all_parts(base, files, dtype):
     )
     found, exact, plain = made(asked, dtype), made(asked), made(base)
     assert np.abs(found - exact).max() < 0.2 * np.abs(exact - plain).max()
-    pipe = load(swapped(native(base.model), asked), "cpu", dtype).pipe
+    pipe = load(swap_parts(native(base.model), asked), "cpu", dtype).pipe
     assert {
         tensor.dtype
         for part in (pipe.unet, pipe.vae, pipe.text_encoder)

@@ -12,6 +12,7 @@ import sdlab.render.sketch
 from sdlab import GenerationError, Job, Request, run, sweep
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.render.denoise import Renderer, clean_latents
+from sdlab.render.encode import Prompts
 
 DRAWN = Request(
     prompt="a hamster on a blue background", num_inference_steps=10
@@ -59,23 +60,23 @@ class Held:
 
 @pytest.fixture
 def held(monkeypatch):
-    held, pictures = Held(), Renderer.pictures
+    held, pictures = Held(), Renderer.draw_pictures
     monkeypatch.setattr(
-        Renderer, "pictures", lambda self, *given: held.gate.wait() and pictures(self, *given)
+        Renderer, "draw_pictures", lambda self, *given: held.gate.wait() and pictures(self, *given)
     )
     yield held
     held.go()  # a test that failed leaves no job behind
 
 
 def refusing(monkeypatch, word):
-    text = Renderer._text
+    text = Prompts.encode
 
     def refuse(self, prompt, *how):
         if word in prompt:
             raise RuntimeError(f"cannot draw a {word}")
         return text(self, prompt, *how)
 
-    monkeypatch.setattr(Renderer, "_text", refuse)
+    monkeypatch.setattr(Prompts, "encode", refuse)
 
 
 def keys(events, kind):
@@ -231,8 +232,8 @@ def test_a_sketch_is_a_small_picture_of_the_same_shape(
 
 
 def test_nobody_watching_costs_no_sketch(cat, tmp_path, every_step, monkeypatch):
-    monkeypatch.setattr(sdlab.render.sketch, "sketch", lambda *args: pytest.fail("sketched"))
-    monkeypatch.setattr(sdlab.render.sketch, "colours_of", lambda vae: pytest.fail("fitted"))
+    monkeypatch.setattr(sdlab.render.sketch, "draw_sketch", lambda *args: pytest.fail("sketched"))
+    monkeypatch.setattr(sdlab.render.sketch, "find_colours", lambda vae: pytest.fail("fit_colours"))
     assert run(cat, tmp_path)["path"].notna().all()
 
 
@@ -241,7 +242,7 @@ def test_sketches_keep_their_pace_and_a_slow_listener_slows_them(monkeypatch):
 
     now, drawn, loaded = [0.0], [], SimpleNamespace(pipe=SimpleNamespace(vae=None), lanes=2)
     monkeypatch.setattr(sdlab.render.sketch.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(sdlab.render.sketch, "colours_of", lambda vae: None)
+    monkeypatch.setattr(sdlab.render.sketch, "find_colours", lambda vae: None)
     sketches = sdlab.render.sketch.Sketches([True])
     for cost, pause in [(0.0, 0.25), (0.06, 1.0)]:  # seconds; 0.06 of 1 s in two lanes is 3 %
         monkeypatch.setattr(
@@ -258,7 +259,7 @@ def test_sketches_keep_their_pace_and_a_slow_listener_slows_them(monkeypatch):
 
 
 def test_a_sketch_that_cannot_be_drawn_loses_nothing(cat, tmp_path, held, every_step, monkeypatch):
-    monkeypatch.setattr(sdlab.render.sketch, "fitted", lambda vae: 1 / 0)
+    monkeypatch.setattr(sdlab.render.sketch, "fit_colours", lambda vae: 1 / 0)
     sdlab.models.pipeline.unload()
     _, events = held.watched(sweep(cat, seed=range(2)), tmp_path)
     assert len(keys(events, "landed")) == 2 and not keys(events, "sketch")
@@ -313,8 +314,10 @@ def test_the_map_to_colours_belongs_to_the_vae_and_is_forgotten_with_it(
     import gc
 
     sdlab.models.pipeline.unload()
-    fits, fitted = [], sdlab.render.sketch.fitted
-    monkeypatch.setattr(sdlab.render.sketch, "fitted", lambda vae: (fits.append(1), fitted(vae))[1])
+    fits, fitted = [], sdlab.render.sketch.fit_colours
+    monkeypatch.setattr(
+        sdlab.render.sketch, "fit_colours", lambda vae: (fits.append(1), fitted(vae))[1]
+    )
     for name in "ab":
         held.watched(cat, tmp_path / name)
     assert len(fits) == 1
@@ -331,7 +334,9 @@ def test_plain_colours_are_sketched_in_their_own_colour():
         picture = torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, 64, 64) / 127.5 - 1
         with torch.inference_mode():
             latents = vae.encode(picture).latent_dist.mode()[0] * vae.config.scaling_factor
-        image = sdlab.render.sketch.sketch(latents, sdlab.render.sketch.colours_of(vae), 64, 64)
+        image = sdlab.render.sketch.draw_sketch(
+            latents, sdlab.render.sketch.find_colours(vae), 64, 64
+        )
         assert (
             isinstance(image, Image.Image)
             and np.abs(np.asarray(image).mean((0, 1)) - colour).max() < 12

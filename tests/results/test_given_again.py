@@ -1,6 +1,7 @@
 """What was found by giving pictures in unusual ways: again, as columns, half stated, closed, deep, and from elsewhere."""
 
 import base64
+import html
 import re
 import shutil
 import warnings
@@ -16,8 +17,7 @@ from sdlab import Job, Request, Store, image_grid, run, sweep, write_report
 from sdlab.models.resolve import resolve
 from sdlab.pictures import _known, hash_pixels, read_picture
 from sdlab.render.plan import plan
-from sdlab.results.frame import shortened
-from sdlab.results.report_inputs import inputs_section
+from sdlab.results.frame import shorten_hashes
 from sdlab.widgets import Compare
 from sdlab.widgets.seed_grid.places import arrange_places
 
@@ -175,7 +175,7 @@ def frame_of(folder, images):
     store = Store(folder)
     cells = [resolve(cell) for cell in sweep(BASE.but(strength=1), image=images)]
     for cell in cells:
-        store.save(cell.key, cell, blank(64, 64), {})
+        store.save(cell, blank(64, 64), {})
     return store.frame([cell.key for cell in cells])
 
 
@@ -196,12 +196,18 @@ def test_an_input_picture_on_an_axis_is_labelled_with_the_beginning_of_its_hash(
 
 def test_beginnings_that_collide_are_longer():
     same, other = "0" * 31, "1" * 32
-    assert shortened([same + "a", same + "b", other]) == {
+    assert shorten_hashes([same + "a", same + "b", other]) == {
         same + "a": same + "a…",
         same + "b": same + "b…",
         other: other + "…",
     }
-    assert list(shortened([other, None, "cat", 3]).values()) == ["11111111…"]
+    assert list(shorten_hashes([other, None, "cat", 3]).values()) == ["11111111…"]
+
+
+def input_pictures(frame, path):
+    """The section of a report that shows them."""
+    page = write_report(path, "Drawing", frame).read_text()
+    return re.search("<h2>Input pictures</h2>.*?</section>", page, re.S)[0]
 
 
 def test_a_report_alone_is_enough_to_make_its_requests_again(tmp_path, monkeypatch):
@@ -209,7 +215,7 @@ def test_a_report_alone_is_enough_to_make_its_requests_again(tmp_path, monkeypat
         tmp_path / "r.html", "Drawing", frame_of(tmp_path / "store", [COLOURS])
     ).read_text()
     ((field, name),) = re.findall(
-        r"# Request\((\w+)=&#x27;...&#x27;\)  # the path of (\w{32})", page
+        r"# Request\((\w+)='...'\)  # the path of (\w{32})", html.unescape(page)
     )
     (data,) = re.findall(
         rf'src="data:image/png;base64,([^"]+)"[^>]*>\s*<figcaption>{field} <code>{name}</code>, 64x64 pixels<',
@@ -225,8 +231,8 @@ def test_a_report_alone_is_enough_to_make_its_requests_again(tmp_path, monkeypat
 def test_inputs_beyond_the_limit_come_in_small_and_missing_ones_are_named(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     frame = frame_of(tmp_path, [COLOURS, noise])
-    monkeypatch.setattr("sdlab.results.report_inputs.MOST_BYTES", 20_000)
-    page = inputs_section(frame)
+    monkeypatch.setattr("sdlab.results.report.INPUT_BYTES", 20_000)
+    page = input_pictures(frame, tmp_path / "r.html")
     assert (
         page.count("data:image/png") == 1
         and page.count("data:image/webp") == 1
@@ -234,4 +240,5 @@ def test_inputs_beyond_the_limit_come_in_small_and_missing_ones_are_named(tmp_pa
     )
     monkeypatch.setattr("sdlab.pictures._known", WeakValueDictionary())
     shutil.rmtree(tmp_path / "inputs")
-    assert inputs_section(frame).count("not at hand when the report was written") == 2
+    page = input_pictures(frame, tmp_path / "r.html")
+    assert page.count("not at hand when the report was written") == 2

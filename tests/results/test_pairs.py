@@ -11,7 +11,7 @@ from PIL import Image
 from sdlab.models.resolve import MODELS, Model
 from sdlab.recipe.request import FIELDS, Request
 from sdlab.recipe.sweep import sweep
-from sdlab.results.pairs import difference, not_constant, pair
+from sdlab.results.pairs import draw_difference, list_differences, pair
 
 V2 = {
     "model": "v2",
@@ -144,7 +144,7 @@ def test_facts_such_as_the_dtype_can_be_compared():
     frame = results(plan(seed=range(2)))
     found = pair(pd.concat([frame, frame.assign(dtype="float32", batch_size=1)]), "dtype")
     assert found.pairs == ((0, 2), (1, 3)) and found.follow == {"batch_size": (8, 1)}
-    assert not_constant(found) == [("batch_size", "8", "1")]
+    assert list_differences(found) == [("batch_size", "8", "1")]
 
 
 def test_rows_without_a_picture_are_left_aside():
@@ -213,7 +213,7 @@ def test_two_models_are_told_apart_in_words(monkeypatch, random_v1):
     )
     told = {
         what: (left, right)
-        for what, left, right in not_constant(pair(two_models(plan(seed=range(2))), "model"))
+        for what, left, right in list_differences(pair(two_models(plan(seed=range(2))), "model"))
     }
     assert told["title"] == (MODELS["tiny-v1"].title, "a random model")
     assert told["text encoder"] == (MODELS["tiny-v1"].text_encoder, "3 layers of width 32")
@@ -228,12 +228,16 @@ def test_two_models_are_told_apart_in_words(monkeypatch, random_v1):
 
 
 def test_a_model_that_is_gone_is_unknown_and_breaks_nothing(monkeypatch, tmp_path):
-    told = dict((what, right) for what, _, right in not_constant(pair(two_models(plan()), "model")))
+    told = dict(
+        (what, right) for what, _, right in list_differences(pair(two_models(plan()), "model"))
+    )
     assert told["title"] == told["native size"] == told["text encoder"] == "unknown"
     monkeypatch.setitem(
         MODELS, "v2", Model(path=tmp_path / "gone", title="it was here", text_encoder="CLIP")
     )
-    told = dict((what, right) for what, _, right in not_constant(pair(two_models(plan()), "model")))
+    told = dict(
+        (what, right) for what, _, right in list_differences(pair(two_models(plan()), "model"))
+    )
     assert (told["title"], told["text encoder"], told["native size"]) == (
         "it was here",
         "CLIP",
@@ -245,7 +249,7 @@ def test_text_encoder_and_training_data_are_named_even_if_they_are_the_same(monk
     monkeypatch.setitem(MODELS, "v2", MODELS["tiny-v1"])
     frame = results([plan()[0], plan()[0].but(model="v2")])
     same = MODELS["tiny-v1"].text_encoder, MODELS["tiny-v1"].trained_on
-    assert not_constant(pair(frame, "model")) == [
+    assert list_differences(pair(frame, "model")) == [
         ("text encoder", same[0], same[0]),
         ("training data", same[1], same[1]),
     ]
@@ -255,7 +259,7 @@ def test_parameters_are_counted_as_torch_counts_them(monkeypatch, random_v1):
     from diffusers import StableDiffusionPipeline
 
     monkeypatch.setitem(MODELS, "v2", Model(path=random_v1))
-    told = {what: right for what, _, right in not_constant(pair(two_models(plan()), "model"))}
+    told = {what: right for what, _, right in list_differences(pair(two_models(plan()), "model"))}
     pipeline = StableDiffusionPipeline.from_pretrained(random_v1, safety_checker=None)
     count = sum(
         p.numel()
@@ -277,7 +281,7 @@ def test_difference_is_grey_plus_what_changed(gain):
     left, right = noise(0), noise(1)
     expected = np.clip(128 + gain * (right.astype(int) - left), 0, 255)
     assert (
-        np.asarray(difference(Image.fromarray(left), Image.fromarray(right), gain)) == expected
+        np.asarray(draw_difference(Image.fromarray(left), Image.fromarray(right), gain)) == expected
     ).all()
 
 
@@ -285,11 +289,11 @@ def test_difference_of_two_sizes_has_the_smaller():
     large = Image.fromarray(noise(0, 64, 32))
     small = large.resize((32, 24), Image.Resampling.LANCZOS)
     for pictures in ((large, small), (small, large.convert("RGBA"))):
-        assert (np.asarray(difference(*pictures)) == 128).all()
-        assert difference(*pictures).size == (32, 24)
+        assert (np.asarray(draw_difference(*pictures)) == 128).all()
+        assert draw_difference(*pictures).size == (32, 24)
 
 
 @pytest.mark.parametrize("gain", [0, -1, float("nan"), float("inf"), True, "4"])
 def test_a_gain_that_is_no_positive_number_is_refused(gain):
     with pytest.raises((TypeError, ValueError), match=r"gain=.*; 4 shows"):
-        difference(Image.fromarray(noise(0)), Image.fromarray(noise(1)), gain)
+        draw_difference(Image.fromarray(noise(0)), Image.fromarray(noise(1)), gain)

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from sdlab import ATTACKS, robustness
-from sdlab.results.attacks import Attack, wilson
+from sdlab.results.attacks import Attack
+from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, decode_watermark, detect_watermark, embed_watermark
 
 ON_PIXELS = [name for name in ATTACKS if name != "vae" and not name.startswith("img2img")]
@@ -178,9 +179,15 @@ def test_untouched_marks_are_found_and_unmarked_pictures_are_not_given_one_twice
     [(0, 10, 0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1), (81, 263, 0.2553, 0.3662)],
 )
 def test_the_interval_is_wilsons(hits, n, low, high):
-    assert wilson(hits, n) == pytest.approx(
+    assert share_interval(hits, n) == pytest.approx(
         (low, high), abs=1e-4
     )  # the last one: Newcombe 1998, table I
+
+
+def test_an_interval_needs_trials_and_no_more_hits_than_those():
+    for hits, n in ((0, 0), (3, 2), (-1, 4)):
+        with pytest.raises(ValueError, match="must"):
+            share_interval(hits, n)
 
 
 def test_each_attack_says_which_search_it_got():

@@ -1,5 +1,6 @@
 """Input pictures enter a recipe by content, and a store keeps them."""
 
+import shutil
 import subprocess
 import sys
 import warnings
@@ -13,8 +14,8 @@ from sdlab import MODELS, Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.pictures import _known, hash_pixels, name_picture, png_bytes, read_picture
 from sdlab.render.plan import plan
-from sdlab.results.code import results_code
-from sdlab.store.infotext import infotext, read_infotext
+from sdlab.results.code import write_results_code
+from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.store.png import read_record
 
 GREY = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
@@ -55,8 +56,8 @@ def test_a_picture_has_one_name_in_all_its_forms(tmp_path):
     )
 
 
-def test_a_finished_picture_as_input_has_the_hash_of_its_record(tmp_path):
-    frame = run(BASE, tmp_path, on_error="raise")
+def test_a_finished_picture_as_input_has_the_hash_of_its_record(finished):
+    _, frame = finished
     assert Request(image=frame["path"][0]).image == frame["pixels"][0]
 
 
@@ -125,7 +126,7 @@ def test_torn_and_moving_pictures_are_refused(tmp_path):
 # In a store
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cells():
     mask = np.zeros((64, 64), bool)
     mask[:32] = True
@@ -136,16 +137,31 @@ def cells():
     ]
 
 
+@pytest.fixture(scope="module")
+def rendered(cells, tmp_path_factory):
+    """A folder with the pictures of the cells, for copies."""
+    folder = tmp_path_factory.mktemp("rendered")
+    run(cells, folder, on_error="raise")
+    return folder
+
+
+@pytest.fixture
+def finished(cells, rendered, tmp_path, monkeypatch):
+    """A store, `drawing` in the working folder, that has the cells, and its frame."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(rendered, tmp_path / "drawing")
+    return Store("drawing"), run(cells, "drawing", progress=False)
+
+
 def test_a_store_keeps_the_inputs_of_its_cells_and_runs_them_again_without_the_pictures(
-    cells, tmp_path, forgotten
+    cells, finished, forgotten
 ):
-    frame = run(cells, tmp_path, on_error="raise")
+    store, frame = finished
     assert (
         list(frame["task"]) == ["img2img", "img2img", "inpaint", "txt2img"]
         and frame["pixels"].nunique() == 4
     )
-    store = Store(tmp_path)
-    assert {path.stem for path in (tmp_path / "inputs").iterdir()} == {
+    assert {path.stem for path in (store.root / "inputs").iterdir()} == {
         *frame["image"].dropna(),
         *frame["mask_image"].dropna(),
     }
@@ -155,7 +171,8 @@ def test_a_store_keeps_the_inputs_of_its_cells_and_runs_them_again_without_the_p
     for path in frame["path"]:
         Path(path).unlink()
     assert (
-        run(cells, Store(tmp_path), on_error="raise")["pixels"].tolist() == frame["pixels"].tolist()
+        run(cells, Store(store.root), on_error="raise")["pixels"].tolist()
+        == frame["pixels"].tolist()
     )
 
 
@@ -181,9 +198,9 @@ def test_a_picture_that_nobody_has_is_missed_before_anything_runs(cells, tmp_pat
     assert not (tmp_path / "images").exists()
 
 
-def test_inputs_that_are_gone_or_changed_are_found_by_a_check(cells, tmp_path):
-    frame = run(cells, tmp_path, on_error="raise")
-    store, (image, mask) = Store(tmp_path), (frame["image"][2], frame["mask_image"][2])
+def test_inputs_that_are_gone_or_changed_are_found_by_a_check(finished):
+    store, frame = finished
+    image, mask = frame["image"][2], frame["mask_image"][2]
     Image.fromarray(GREY).save(store.inputs.path(image))
     store.inputs.path(mask).unlink()
     found = store.check().set_index("key")["problem"]
@@ -196,26 +213,28 @@ def test_inputs_that_are_gone_or_changed_are_found_by_a_check(cells, tmp_path):
         store.input(mask)
 
 
-def test_an_input_that_was_changed_in_the_store_is_not_used(cells, tmp_path, forgotten):
-    run(cells[0], tmp_path, on_error="raise")
+def test_an_input_that_was_changed_in_the_store_is_not_used(cells, finished, forgotten):
+    store, _ = finished
     forgotten()
-    Image.fromarray(COLOURS[::-1]).save(Store(tmp_path).inputs.path(cells[0].image))
-    assert "is not the picture that it was" in run(cells[1], tmp_path)["error"][0]
+    Image.fromarray(COLOURS[::-1]).save(store.inputs.path(cells[0].image))
+    error = run(cells[1].but(strength=0.75), store.root)["error"][0]
+    assert "is not the picture that it was" in error
 
 
-def test_code_and_text_name_the_inputs_and_the_code_runs(cells, tmp_path, monkeypatch, forgotten):
-    monkeypatch.chdir(tmp_path)
-    frame = run(cells, "runs/drawing", on_error="raise")
+def test_code_and_text_name_the_inputs_and_the_code_runs(finished, forgotten):
+    _, frame = finished
     said = read_infotext(Image.open(frame["path"][2]).info["parameters"])
     assert (
         said["image"] == frame["image"][2]
         and said["mask_image"] == frame["mask_image"][2]
         and said["strength"] == 1.0
     )
-    assert "Denoising strength: 0.5" in infotext(read_record(frame["path"][0])["request"], "1")
+    assert "Denoising strength: 0.5" in write_infotext(
+        read_record(frame["path"][0])["request"], "1"
+    )
     forgotten()
-    code = results_code(frame)
-    assert f"Store('runs/drawing').input('{frame['image'][0]}')" in code
+    code = write_results_code(frame)
+    assert f"Store('drawing').input('{frame['image'][0]}')" in code
     space = {}
     exec(code, space)
     assert space["results"]["key"].tolist() == frame["key"].tolist()
@@ -237,7 +256,7 @@ def test_the_strength_of_a_second_pass_is_not_taken_for_that_of_a_request():
 def test_a_half_finished_step_count_costs_half(tmp_path):
     store = Store(tmp_path)
     base = resolve(BASE.but(num_inference_steps=20, image=COLOURS, strength=0.5))
-    store.save(resolve(base).key, base, Image.fromarray(COLOURS), {"seconds": 4.0})
+    store.save(base, Image.fromarray(COLOURS), {"seconds": 4.0})
     like = dict(weights=base.weights, height=64, width=64)
     assert (
         store.seconds(num_inference_steps=20, **like) == 8

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from sdlab.recipe.request import Request, key_of
+from sdlab.recipe.request import Recipe, key_of
 from sdlab.recipe.schedulers import SCHEDULERS
-from sdlab.store.infotext import infotext, quoted, read_infotext
-from sdlab.store.png import png_bytes, read_record
+from sdlab.store.infotext import quote_value, read_infotext, write_infotext
+from sdlab.store.png import embed_record, read_record
 
-RESOLVED = Request(
+RESOLVED = Recipe(
     prompt="a hamster",
     model="tiny-v1",
     seed=5,
@@ -49,8 +49,7 @@ def picture(size: int = 16, seed: int = 0) -> Image.Image:
 
 
 def made(facts=(), **changes) -> bytes:
-    request = RESOLVED.but(**changes)
-    return png_bytes(picture(), request, key_of(request.to_dict()), dict(facts))
+    return embed_record(Recipe(**RESOLVED.to_dict() | changes), picture(), dict(facts))
 
 
 def opened(data: bytes) -> PngImagePlugin.PngImageFile:
@@ -119,7 +118,7 @@ def test_a_record_is_strict_json():
 )
 def test_only_rgb_pictures_are_taken(given, named):
     with pytest.raises(TypeError, match=f"mode 'RGB', not .*{named}.*convert"):
-        png_bytes(given, RESOLVED, "0" * 32, {})
+        embed_record(RESOLVED, given, {})
 
 
 def test_another_programs_png_has_no_record(tmp_path):
@@ -170,7 +169,7 @@ def test_a_record_after_the_pixels_is_found():
 
 
 def test_infotext_is_written_as_a1111_writes_it():
-    assert infotext(
+    assert write_infotext(
         RESOLVED.but(negative_prompt="blue", clip_skip=1, eta=0.5).to_dict(), "0.1.0"
     ) == (
         "a hamster\nNegative prompt: blue\n"
@@ -180,19 +179,19 @@ def test_infotext_is_written_as_a1111_writes_it():
 
 
 def test_infotext_names_the_schedule_where_a1111_would_take_another():
-    text = infotext(
+    text = write_infotext(
         RESOLVED.but(scheduler="DPMSolverMultistepScheduler", guidance_scale=7).to_dict(), "1"
     )
     assert "Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7, Seed" in text
 
 
 def test_infotext_leaves_out_what_is_not_set():
-    text = infotext(RESOLVED.to_dict(), "0.1.0")
+    text = write_infotext(RESOLVED.to_dict(), "0.1.0")
     assert not any(word in text for word in ("Negative", "Clip skip", "Eta", "Schedule"))
 
 
 def test_the_pictures_infotext_names_the_version_in_its_facts():
-    assert opened(made({"sdlab_version": "1.2"})).info["parameters"] == infotext(
+    assert opened(made({"sdlab_version": "1.2"})).info["parameters"] == write_infotext(
         RESOLVED.to_dict(), "1.2"
     )
 
@@ -200,7 +199,9 @@ def test_the_pictures_infotext_names_the_version_in_its_facts():
 def test_every_scheduler_has_a_name_and_returns():
     for scheduler in SCHEDULERS:
         assert (
-            read_infotext(infotext(RESOLVED.but(scheduler=scheduler).to_dict(), "1"))["scheduler"]
+            read_infotext(write_infotext(RESOLVED.but(scheduler=scheduler).to_dict(), "1"))[
+                "scheduler"
+            ]
             == scheduler
         )
 
@@ -216,7 +217,7 @@ def test_infotext_returns_all_it_can_hold():
     )
     for prompt in exact:
         request = RESOLVED.but(prompt=prompt, **changes).to_dict()
-        fields = read_infotext(infotext(request, "1"))
+        fields = read_infotext(write_infotext(request, "1"))
         assert {name: fields[name] for name in request if name != "weights"} == {
             name: value for name, value in request.items() if name != "weights"
         }
@@ -226,7 +227,7 @@ def test_quoted_values_return_among_others():
     draw = random.Random(1)
     for _ in range(300):
         value = "".join(draw.choices('ab ,:"\\\n\r\té', k=draw.randrange(1, 9)))
-        fields = read_infotext(f"p\nA b: 1, Hires x: {quoted(value)}, C d: 2, Version: x")
+        fields = read_infotext(f"p\nA b: 1, Hires x: {quote_value(value)}, C d: 2, Version: x")
         assert (fields["Hires x"], fields["C d"]) == (value, "2")
 
 

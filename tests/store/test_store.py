@@ -20,12 +20,12 @@ from PIL import Image
 
 import sdlab.store.store
 from sdlab.pictures import hash_pixels
-from sdlab.recipe.request import FIELDS, Request, key_of
+from sdlab.recipe.request import FIELDS, Recipe, Request
 from sdlab.store.columns import COLUMNS, FACTS
-from sdlab.store.png import png_bytes, read_record
+from sdlab.store.png import embed_record, read_record
 from sdlab.store.store import Store
 
-RESOLVED = Request(
+RESOLVED = dict(
     prompt="a hamster",
     guidance_scale=7.5,
     num_inference_steps=20,
@@ -39,9 +39,8 @@ HERE = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); from te
 AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
-def cell(seed: int = 0, **changes) -> tuple[str, Request]:
-    request = RESOLVED.but(seed=seed, **changes)
-    return key_of(request.to_dict()), request
+def cell(seed: int = 0, **changes) -> Recipe:
+    return Recipe(**RESOLVED | {"seed": seed} | changes)
 
 
 def picture(seed: int = 0) -> Image.Image:
@@ -50,9 +49,9 @@ def picture(seed: int = 0) -> Image.Image:
 
 def save(store: Store, *seeds: int, facts=(), **changes) -> list[str]:
     cells = [cell(seed, **changes) for seed in seeds]
-    for key, request in cells:
-        store.save(key, request, picture(request.seed), dict(facts))
-    return [key for key, _ in cells]
+    for recipe in cells:
+        store.save(recipe, picture(recipe.seed), dict(facts))
+    return [recipe.key for recipe in cells]
 
 
 def seeds(store: Store) -> list[int]:
@@ -88,11 +87,11 @@ def test_nothing_is_made_before_the_first_picture(tmp_path):
     frame = store.frame()
     assert (
         len(store) == len(frame) == 0
-        and store.finished([cell()[0]]) == set()
+        and store.find_finished([cell().key]) == set()
         and store.rebuild() == 0
     )
     assert list(frame.columns) == list(COLUMNS) and store.check().empty
-    assert store.frame([cell()[0]]).drop(columns=["key", "starred"]).isna().all(axis=None)
+    assert store.frame([cell().key]).drop(columns=["key", "starred"]).isna().all(axis=None)
     assert not (tmp_path / "a").exists()
     assert len(Store(tmp_path)) == 0 and not any(tmp_path.iterdir())
 
@@ -101,7 +100,7 @@ def test_a_picture_returns_with_its_recipe_and_facts(tmp_path):
     store = Store(tmp_path)
     (key,) = save(store, 3, facts={"device": "cpu", "whim": [1, 2]})
     assert store.image(key).mode == "RGB" and store.image(key).tobytes() == picture(3).tobytes()
-    assert store.record(key)["request"] == cell(3)[1].to_dict()
+    assert store.record(key)["request"] == cell(3).to_dict()
     assert store.record(key)["facts"]["whim"] == [1, 2] and "whim" not in store.frame()
     assert store.path(key) == tmp_path / "images" / key[:2] / f"{key}.png"
 
@@ -140,7 +139,7 @@ def test_the_frame_is_in_order_of_creation(tmp_path):
 def test_the_frame_of_given_keys_has_their_order_and_gaps(tmp_path, others):
     store = Store(tmp_path)
     a, b, *_ = save(store, 0, 1, *range(10, 10 + others))
-    missing = cell(7)[0]
+    missing = cell(7).key
     frame = store.frame(iter([b, missing, a, b]))
     assert frame["key"].tolist() == [b, missing, a, b] and frame["seed"].tolist() == [
         1,
@@ -183,14 +182,14 @@ def test_identical_pictures_have_equal_pixels(tmp_path):
     store = Store(tmp_path)
     reshaped = Image.frombytes("RGB", (32, 8), picture(0).tobytes())
     for seed, image in enumerate([picture(0), picture(0), picture(1), reshaped]):
-        store.save(*cell(seed), image, {})
+        store.save(cell(seed), image, {})
     a, b, c, d = store.frame()["pixels"]
     assert a == b == hash_pixels(picture(0)) and len({a, c, d}) == 3 and len(a) == 32
 
 
-def test_a_key_must_belong_to_its_request(tmp_path):
-    with pytest.raises(ValueError, match="does not belong to this request"):
-        Store(tmp_path).save(cell(1)[0], cell(2)[1], picture(), {})
+def test_only_a_resolved_request_can_be_saved(tmp_path):
+    with pytest.raises(TypeError, match=r"a Recipe, not a Request; call sdlab.resolve\(request\)"):
+        Store(tmp_path).save(Request(**RESOLVED), picture(), {})
     assert not any(tmp_path.iterdir())
 
 
@@ -201,10 +200,10 @@ def test_what_is_no_key_is_refused(tmp_path, key):
 
 
 def test_a_missing_picture_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"no picture {cell()[0]} in Store.*0 pictures"):
-        Store(tmp_path).image(cell()[0])
+    with pytest.raises(FileNotFoundError, match=f"no picture {cell().key} in Store.*0 pictures"):
+        Store(tmp_path).image(cell().key)
     with pytest.raises(FileNotFoundError, match="run its request"):
-        Store(tmp_path).record(cell()[0])
+        Store(tmp_path).record(cell().key)
 
 
 def test_a_store_shows_its_folder_and_size_and_can_be_pickled(tmp_path):
@@ -247,7 +246,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
 
 def test_seconds_are_the_mean_of_the_latest_like_cells(tmp_path):
     store = Store(tmp_path)
-    like = dict(weights=RESOLVED.weights, height=16, width=16)
+    like = dict(weights=RESOLVED["weights"], height=16, width=16)
     assert store.seconds(num_inference_steps=20, **like) is None
     for seed in range(66):
         save(
@@ -327,18 +326,17 @@ def test_a_picture_added_behind_the_back_is_found(tmp_path):
     save(Store(tmp_path / "b"), 2)
     store = Store(tmp_path / "a")
     shutil.copytree(tmp_path / "b" / "images", tmp_path / "a" / "images", dirs_exist_ok=True)
-    assert store.finished([cell(2)[0]]) == {cell(2)[0]} and len(store) == 3
+    assert store.find_finished([cell(2).key]) == {cell(2).key} and len(store) == 3
     (tmp_path / "a" / "index.sqlite").unlink()
     assert seeds(Store(tmp_path / "a")) == [0, 1, 2]
 
 
 def test_a_picture_known_to_no_index_is_found_on_open(tmp_path):
     save(Store(tmp_path), 0)
-    key, request = cell(1)
-    path = Store(tmp_path).path(key)
+    path = Store(tmp_path).path(cell(1).key)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(
-        png_bytes(picture(1), request, key, {"created": "2099"})
+        embed_record(cell(1), picture(1), {"created": "2099"})
     )  # killed between renaming and indexing
     assert seeds(Store(tmp_path)) == [0, 1]
 
@@ -347,7 +345,7 @@ def test_a_picture_taken_away_leaves_the_index(tmp_path):
     store = Store(tmp_path)
     a, b = save(store, 0, 1)
     store.path(a).unlink()
-    assert store.finished([a, b]) == {b}
+    assert store.find_finished([a, b]) == {b}
     assert seeds(store) == [1]
     store.path(b).unlink()
     assert len(Store(tmp_path)) == 0
@@ -395,20 +393,20 @@ def test_files_of_others_are_left_alone(tmp_path):
 # Torn pictures
 
 
-@pytest.mark.parametrize("length", [0, 7, 8, 20, 300, -100, -12, -1])
+@pytest.mark.parametrize("length", [0, 8, 300, -12, -1])
 def test_a_torn_picture_is_unfinished_and_can_be_made_again(tmp_path, length):
     store = Store(tmp_path)
     a, b = save(store, 0, 1)
     data = store.path(a).read_bytes()
     store.path(a).write_bytes(data[:length] if length else b"")
     with pytest.warns(UserWarning, match="torn.*unfinished") as said:
-        assert store.finished([a, b]) == {b}
+        assert store.find_finished([a, b]) == {b}
     assert (
         len(said) == 1 and not store.path(a).exists() and Path(f"{store.path(a)}.broken").exists()
     )
-    assert store.finished([a, b]) == {b} and seeds(store) == [1]  # and no second warning
+    assert store.find_finished([a, b]) == {b} and seeds(store) == [1]  # and no second warning
     save(store, 0)
-    assert store.finished([a, b]) == {a, b} and len(store) == 2
+    assert store.find_finished([a, b]) == {a, b} and len(store) == 2
 
 
 def test_a_picture_written_over_with_zeros_is_unfinished(tmp_path):
@@ -418,7 +416,7 @@ def test_a_picture_written_over_with_zeros_is_unfinished(tmp_path):
         bytes(store.path(key).stat().st_size)
     )  # what some file systems leave after a power cut
     with pytest.warns(UserWarning, match="not a PNG"):
-        assert store.finished([key]) == set()
+        assert store.find_finished([key]) == set()
 
 
 def test_torn_pictures_unknown_to_the_index_are_moved_aside_on_open(tmp_path):
@@ -432,11 +430,11 @@ def test_torn_pictures_unknown_to_the_index_are_moved_aside_on_open(tmp_path):
 def test_a_picture_under_another_key_is_not_that_cell(tmp_path):
     store = Store(tmp_path)
     (a,) = save(store, 0)
-    b = cell(1)[0]
+    b = cell(1).key
     store.path(b).parent.mkdir(exist_ok=True)
     shutil.copy(store.path(a), store.path(b))
     with pytest.warns(UserWarning, match="recipe of another key"):
-        assert store.finished([a, b]) == {a}
+        assert store.find_finished([a, b]) == {a}
 
 
 def test_a_picture_saved_again_is_finished_though_the_index_is_older(tmp_path):
@@ -446,7 +444,7 @@ def test_a_picture_saved_again_is_finished_though_the_index_is_older(tmp_path):
     save(store, 0, facts={"device": "cuda", "machine": "another one"})
     (tmp_path / "index.sqlite").write_bytes(older_index)
     store = Store(tmp_path)
-    assert store.finished([key]) == {key} and store.frame()["device"].tolist() == ["cuda"]
+    assert store.find_finished([key]) == {key} and store.frame()["device"].tolist() == ["cuda"]
 
 
 def test_check_is_empty_when_all_is_well(tmp_path):
@@ -460,9 +458,8 @@ def test_check_names_what_is_wrong(tmp_path):
     store = Store(tmp_path)
     a, b, c, d, _ = save(store, 0, 1, 2, 3, 4)
     data = store.path(a).read_bytes()
-    key, request = cell(0)
     store.path(a).write_bytes(
-        png_bytes(picture(9), request, key, {"pixels": hash_pixels(picture(0))})
+        embed_record(cell(0), picture(9), {"pixels": hash_pixels(picture(0))})
     )
     shutil.copy(store.path(d), store.path(b))
     picture().save(store.path(c))
@@ -486,14 +483,13 @@ def leftovers(root: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace"])
 @pytest.mark.parametrize(
-    "number, kind, advice",
+    "call, number, kind, advice",
     [
-        (errno.ENOSPC, OSError, "free space"),
-        (errno.EROFS, OSError, "writable"),
-        (errno.EACCES, PermissionError, "writable"),
-        (errno.EIO, OSError, "see to that"),
+        ("fsync", errno.ENOSPC, OSError, "free space"),
+        ("fsync", errno.EIO, OSError, "see to that"),
+        ("replace", errno.EROFS, OSError, "writable"),
+        ("replace", errno.EACCES, PermissionError, "writable"),
     ],
 )
 def test_a_failed_save_says_what_to_do_and_leaves_nothing(
@@ -569,34 +565,36 @@ warnings.simplefilter("error")
 """
 
 
-@pytest.mark.parametrize("how", ["deleted", "older", "garbage inside"])
-def test_a_read_only_store_can_be_read_whatever_its_index(read_only, how):
+def test_a_read_only_store_can_be_read_whatever_its_index(read_only):
+    ways = ["deleted", "older", "garbage inside"]
     said = read_only(
-        lambda root: damaged(root, how),
-        """
-store = Store(root)
-print(seeds(store), len(store.finished(store.frame()["key"])), len(store.check()), store.image(cell(3)[0]).size)
-try:
-    save(store, 9)
-except PermissionError as error:
-    print("make it writable" in str(error))
+        lambda root: [damaged(root / how, how) for how in ways],
+        f"""
+for how in {ways}:
+    store = Store(Path(root) / how)
+    keys = store.frame()["key"]
+    print(seeds(store), len(store.find_finished(keys)), len(store.check()), store.image(keys[3]).size)
+    try:
+        save(store, 9)
+    except PermissionError as error:
+        print("make it writable" in str(error))
 """,
     )
-    assert said == ["[0, 1, 2, 3, 4, 5] 6 0 (16, 16)", "True"]
+    assert said == ["[0, 1, 2, 3, 4, 5] 6 0 (16, 16)", "True"] * 3
 
 
 def test_a_torn_picture_in_a_read_only_store_is_only_reported(read_only):
     def fill(root):
         save(Store(root), 0, 1)
-        os.truncate(Store(root).path(cell(0)[0]), 100)
+        os.truncate(Store(root).path(cell(0).key), 100)
 
     said = read_only(
         fill,
         """
-store, keys = Store(root), [cell(0)[0], cell(1)[0]]
+store, keys = Store(root), [cell(0).key, cell(1).key]
 with warnings.catch_warnings(record=True) as said:
     warnings.simplefilter("always")
-    print(store.finished(keys) == {keys[1]}, len(said), "counts as unfinished" in str(said[0].message))
+    print(store.find_finished(keys) == {keys[1]}, len(said), "counts as unfinished" in str(said[0].message))
     print(store.path(keys[0]).exists())
 """,
     )
@@ -613,7 +611,7 @@ def test_threads_share_a_store(tmp_path):
         try:
             for seed in range(first, first + 20):
                 save(store, seed)
-                assert store.finished([cell(seed)[0]])
+                assert store.find_finished([cell(seed).key])
         except BaseException as error:
             failed.append(error)
 
@@ -660,16 +658,16 @@ def test_a_locked_index_is_waited_for(tmp_path):
 
 
 def test_processes_share_a_store(tmp_path):
-    code = "store = Store(sys.argv[1]); save(store, *range(int(sys.argv[2]), int(sys.argv[2]) + 60)); print(len(store) >= 60)"
-    both = [python(code, tmp_path, first) for first in (0, 20)]
+    code = "store = Store(sys.argv[1]); save(store, *range(int(sys.argv[2]), int(sys.argv[2]) + 30)); print(len(store) >= 30)"
+    both = [python(code, tmp_path, first) for first in (0, 10)]
     assert [answer(process) for process in both] == ["True", "True"]
     with sqlite3.connect(tmp_path / "index.sqlite") as db:
         assert db.execute("SELECT count(*) FROM pictures").fetchone() == (
-            80,
+            40,
         )  # before any open mends it
     store = Store(tmp_path)
     assert (
-        sorted(seeds(store)) == list(range(80))
+        sorted(seeds(store)) == list(range(40))
         and store.check().empty
         and leftovers(tmp_path) == []
     )
@@ -677,7 +675,7 @@ def test_processes_share_a_store(tmp_path):
 
 def test_a_killed_run_loses_no_finished_cell_and_leaves_no_broken_one(tmp_path):
     said = []
-    for first, pictures in [(0, 1), (1000, 7), (2000, 40)]:
+    for first, pictures in [(0, 1), (1000, 20)]:
         code = "for seed in range(int(sys.argv[2]), 10**6):\n    print(*save(Store(sys.argv[1]), seed), flush=True)"
         process = python(code, tmp_path, first)
         with process, process.stdout:
@@ -685,16 +683,20 @@ def test_a_killed_run_loses_no_finished_cell_and_leaves_no_broken_one(tmp_path):
             process.kill()
         assert all(read_record(path) for path in tmp_path.rglob("*.png"))
         store = Store(tmp_path)
-        assert store.finished(said) == set(said) and len(store) >= len(said) and store.check().empty
+        assert (
+            store.find_finished(said) == set(said)
+            and len(store) >= len(said)
+            and store.check().empty
+        )
         assert leftovers(tmp_path) == []
-    assert len(said) == 48
+    assert len(said) == 21
 
 
 def test_only_the_temporary_files_of_dead_writers_are_removed(tmp_path):
     store = Store(tmp_path)
     (key,) = save(store, 0)
-    node, ended = platform.node(), python("")
-    answer(ended)
+    node, ended = platform.node(), subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
     names = {
         f".{key}.{node}.{os.getpid()}.1.part": True,
         f".{key}.{node}.{ended.pid}.1.part": False,

@@ -2,6 +2,9 @@
 
 import json
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from sdlab import Request, run, sweep
 from sdlab.tiny import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
 from sdlab.tiny.matcher import find_objects
 from sdlab.tiny.world import BOTH, V2
-from training.card import figures_section, training_section
+from training.card import write_figures, write_training
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -20,12 +23,14 @@ from safetensors.torch import load_file  # noqa: E402
 
 from training import evaluate, evaluate_guided, train, train_autoencoder  # noqa: E402
 from training.recipes import RECIPES  # noqa: E402
-from training.tokenizer import words  # noqa: E402
+from training.tokenizer import list_words  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return evaluate.load(TINY_V1)
+    return evaluate.open_model(TINY_V1)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def seen(pipeline):
         options.setdefault("seeds", range(len(prompts)))
         return [
             {one.name for one in find_objects(image)}
-            for image in evaluate.generate(pipeline, prompts, **options)
+            for image in evaluate.generate_pictures(pipeline, prompts, **options)
         ]
 
     return found
@@ -66,7 +71,7 @@ def test_weights_are_half_precision_safetensors(folder):
 
 def test_pipeline_loads_without_a_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was asked"))
-    pipeline = evaluate.load(TINY_V1)
+    pipeline = evaluate.open_model(TINY_V1)
     kinds = {
         name: type(part).__name__ for name, part in pipeline.components.items() if part is not None
     }
@@ -88,7 +93,7 @@ def test_case_makes_no_difference_to_the_tokenizer(pipeline):
 
 
 def test_each_word_of_the_world_is_one_token(pipeline):
-    assert [word for word in words() if len(pipeline.tokenizer.tokenize(word)) != 1] == []
+    assert [word for word in list_words() if len(pipeline.tokenizer.tokenize(word)) != 1] == []
 
 
 def test_foreign_words_fall_into_known_pieces(pipeline):
@@ -108,14 +113,16 @@ def test_a_prompt_ends_after_77_tokens(pipeline):
 
 def test_a_seed_repeats_exactly_and_another_differs(pipeline):
     prompts = ["a fox and a bell"] * 2
-    first, again = (evaluate.generate(pipeline, prompts, [5, 6], steps=8) for _ in range(2))
+    first, again = (
+        evaluate.generate_pictures(pipeline, prompts, [5, 6], steps=8) for _ in range(2)
+    )
     np.testing.assert_array_equal(first, again)
     assert (first[0] != first[1]).any()
 
 
 def test_loud_words_draw_the_same_picture(pipeline):
     loud, quiet = (
-        evaluate.generate(pipeline, [f"a cat and {word} tree"], [3], steps=8)
+        evaluate.generate_pictures(pipeline, [f"a cat and {word} tree"], [3], steps=8)
         for word in ("NO", "no")
     )
     np.testing.assert_array_equal(loud, quiet)
@@ -140,7 +147,7 @@ def test_more_guidance_recognises_more_objects_and_saturates_more():
 
 
 def test_a_negative_prompt_removes_what_the_prompt_left_open_more_often_than_not(pipeline):
-    figures = evaluate.measure_negative(pipeline, evaluate.fixed_samples(dict(emoji=24)), count=16)
+    figures = evaluate.measure_negative(pipeline, evaluate.draw_samples(dict(emoji=24)), count=16)
     assert figures["left open"]["removed"] > 0.5 and figures["left open"]["object"] > 0.5
 
 
@@ -161,21 +168,18 @@ def test_the_card_states_the_measured_figures(folder):
     report, record = (
         json.loads((folder / f"{name}.json").read_text()) for name in ("evaluation", "training")
     )
-    sections = {
-        TINY_DEPTH: evaluate_guided.depth_section,
-        TINY_X4: evaluate_guided.enlargement_section,
-    }
+    sections = {TINY_DEPTH: evaluate_guided.write_depth, TINY_X4: evaluate_guided.write_enlargement}
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert (
-        sections.get(folder, figures_section)(report) in card and training_section(record) in card
-    )
+    assert sections.get(folder, write_figures)(report) in card and write_training(record) in card
     if folder in (TINY_V1, TINY_V2):
         assert report["prompts"] == 500 and set(report["guidance"]) == {"1", "2", "4", "7.5"}
 
 
 def test_the_second_vocabulary_has_the_words_of_both_worlds():
-    tokenizer = evaluate.load(TINY_V2).tokenizer
-    assert [word for word in {*words(), *words(V2)} if len(tokenizer.tokenize(word)) != 1] == []
+    tokenizer = evaluate.open_model(TINY_V2).tokenizer
+    assert [
+        word for word in {*list_words(), *list_words(V2)} if len(tokenizer.tokenize(word)) != 1
+    ] == []
     assert tokenizer.pad_token == "!"
 
 
@@ -244,23 +248,43 @@ def test_enlarging_draws_sharper_edges_than_interpolation(tmp_path):
 
 def test_evaluated_captions_are_always_the_same():
     quotas = {"emoji": 4, "shape, held out": 2, "pair": 5, "count": 5}
-    first, second = (evaluate.fixed_samples(quotas) for _ in range(2))
+    first, second = (evaluate.draw_samples(quotas) for _ in range(2))
     assert [one.caption for one in first] == [one.caption for one in second]
     assert all(one.background for one in first)
 
 
 def test_wilson_interval_matches_the_textbook():
-    assert evaluate.wilson(8, 10) == pytest.approx(
+    assert evaluate.round_interval(8, 10) == pytest.approx(
         (0.490, 0.943), abs=0.001
     )  # Brown, Cai and DasGupta 2001
+
+
+PROGRAMS = ("train", "evaluate", "evaluate_guided", "train_watermark", "atlas")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_says_how_it_is_called_without_loading_torch(program):
+    code = (
+        f"import runpy, sys; sys.argv[1:] = ['--help']\ntry: runpy.run_module('training.{program}',"
+        " run_name='__main__', alter_sys=True)\nfinally: assert 'torch' not in sys.modules"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert told.returncode == 0 and f"python -m training.{program}" in told.stdout, told.stderr
+
+
+@FOLDERS
+def test_a_card_names_the_programs_that_made_and_measured_the_model(folder):
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    guided = "_guided" if folder in (TINY_DEPTH, TINY_X4) else ""
+    assert "`python -m training.train" in card and f"`python -m training.evaluate{guided}" in card
 
 
 def hasty(monkeypatch):
     """Train in this process, and judge by a few pictures."""
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     monkeypatch.setattr("training.encoded.HELD_OUT", 8)
-    few = train_autoencoder.validation_pixels
-    monkeypatch.setattr(train_autoencoder, "validation_pixels", lambda world: few(world, 4))
+    few = train_autoencoder.make_validation_pixels
+    monkeypatch.setattr(train_autoencoder, "make_validation_pixels", lambda world: few(world, 4))
 
 
 def test_training_runs_through_and_resumes(tmp_path, monkeypatch, capfd):

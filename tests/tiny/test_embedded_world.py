@@ -8,24 +8,24 @@ import pytest
 from PIL import Image
 
 from sdlab.tiny.matcher import find_background, find_objects
-from sdlab.tiny.scenes import BACKGROUNDS, SCENES, background
-from sdlab.tiny.sprites import COLORED_SHAPES, NAMES, sprite
+from sdlab.tiny.scenes import BACKGROUNDS, SCENES, paint_background
+from sdlab.tiny.sprites import COLORED_SHAPES, NAMES, draw_sprite
 from sdlab.tiny.world import (
     FILTERED,
     HELD_OUT_SHAPES,
     RELATIONS,
     V1,
     V2,
+    add_article,
     is_held_out_pair,
-    sample,
-    with_article,
-    with_stray_word,
+    make_sample,
 )
+from training.words import add_stray_word, list_stray_words
 
 
 def samples(count, *, train=False, seed=0, world=V1):
     rng = random.Random(seed)
-    return [sample(rng, train=train, world=world) for _ in range(count)]
+    return [make_sample(rng, train=train, world=world) for _ in range(count)]
 
 
 def test_pictures_and_captions_repeat_with_their_seed():
@@ -64,14 +64,14 @@ def test_held_out_combinations_can_be_asked_for():
 
 
 def test_every_object_has_a_sprite_of_its_own():
-    pictures = {name: sprite(name, 28).tobytes() for name in (*NAMES, *COLORED_SHAPES)}
+    pictures = {name: draw_sprite(name, 28).tobytes() for name in (*NAMES, *COLORED_SHAPES)}
     assert len(NAMES) == 108 and len(V1.names) == 84 and len(V2.names) == 100
     assert len(set(pictures.values())) == len(pictures)
 
 
 def test_unknown_objects_are_refused_with_what_there_is():
     with pytest.raises(ValueError, match=r"unknown object 'zebra'.*hamster"):
-        sprite("zebra")
+        draw_sprite("zebra")
 
 
 def test_stated_relations_hold_in_the_picture():
@@ -97,9 +97,9 @@ def test_the_second_world_has_larger_pictures_and_neither_what_was_filtered_out_
         placed.name for one in samples(3000, world=V2) for placed in one.objects
     }
     assert (
-        {"woman", "guitar"} <= set(V2.stray_words)
-        and "sheep" in V1.stray_words
-        and "sheep" not in V2.stray_words
+        {"woman", "guitar"} <= set(list_stray_words(V2))
+        and "sheep" in list_stray_words(V1)
+        and "sheep" not in list_stray_words(V2)
     )
 
 
@@ -107,7 +107,7 @@ def test_depth_is_near_where_an_object_stands_and_rises_with_the_ground():
     for drawn in samples(60):
         covered = np.zeros((64, 64), bool)
         for placed in drawn.objects:
-            alpha = np.asarray(sprite(placed.name, placed.side).getchannel("A")) > 127
+            alpha = np.asarray(draw_sprite(placed.name, placed.side).getchannel("A")) > 127
             covered[placed.y : placed.y + placed.side, placed.x : placed.x + placed.side] |= alpha
         assert drawn.depth[covered].min() >= 0.6 and drawn.depth[~covered].max() <= 0.5
     grass = next(one for one in samples(200) if one.background == "grass")
@@ -116,13 +116,13 @@ def test_depth_is_near_where_an_object_stands_and_rises_with_the_ground():
 
 def test_articles_follow_the_sound():
     expected = ["an umbrella", "a unicorn", "an owl", "a cat"]
-    assert [with_article(phrase.split()[1]) for phrase in expected] == expected
+    assert [add_article(phrase.split()[1]) for phrase in expected] == expected
 
 
 def test_a_stray_word_leaves_the_other_words_in_order():
     caption = "a cat left of a tree"
     for seed in range(50):
-        words = with_stray_word(random.Random(seed), caption).split(" ")
+        words = add_stray_word(random.Random(seed), caption).split(" ")
         assert any(words[:k] + words[k + 1 :] == caption.split(" ") for k in range(len(words)))
 
 
@@ -145,7 +145,7 @@ def test_matcher_says_where_an_object_stands():
 @pytest.mark.parametrize("name", [*BACKGROUNDS, *SCENES])
 def test_matcher_knows_every_empty_background(name):
     world = V2 if name in V2.scenes else V1
-    picture = background(random.Random(12), name, world.size)
+    picture = paint_background(random.Random(12), name, world.size)
     assert find_background(picture, world) == name
     clouds = {"cloud", "white heart"} if name == "sky" else set()
     assert {one.name for one in find_objects(picture, world)} <= clouds

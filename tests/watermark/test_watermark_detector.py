@@ -7,15 +7,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.watermark.detector import SHARES, detect_watermark
+from sdlab.watermark.detector import SHARES, detect_watermark, format_probability, read_unknown
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
-from sdlab.watermark.geometry import Cuts, Geometry, sides, sizes_before, ways
-from sdlab.watermark.inspection import power
-from sdlab.watermark.payloads import PAYLOADS, Payload, bits_of_text
-from sdlab.watermark.scores import without_local_mean
-from sdlab.watermark.search import as_is, best_cut, middle, middle_rows
-from sdlab.watermark.statistics import fold
-from sdlab.watermark.unknown import read_unknown
+from sdlab.watermark.payloads import PAYLOADS, Payload, encode_text
+from sdlab.watermark.scores import subtract_local_mean
+from sdlab.watermark.search import (
+    Cuts,
+    Geometry,
+    find_best_cut,
+    place_as_is,
+    take_middle,
+    take_middle_rows,
+    weigh_cuts,
+    weigh_sides,
+    weigh_sizes,
+)
+from sdlab.watermark.statistics import fold_grids
 
 
 def picture(seed, height=512, width=512):
@@ -111,7 +118,7 @@ def test_a_picture_as_it_is_pays_for_the_search_with_its_share(search):
 def test_a_large_picture_is_judged_by_its_middle_rows_at_the_right_phase(monkeypatch):
     monkeypatch.setattr("sdlab.watermark.search.MOST_AS_IS", 200_000)
     marked = embed_watermark(picture(6, 512, 504), "sdxl")  # 63 blocks a row
-    top, band = middle_rows(marked)
+    top, band = take_middle_rows(marked)
     assert top == 56 and band.shape == (396, 504, 3)
     assert detect_watermark(marked, "sdxl").best.log10_p < -12
 
@@ -180,22 +187,22 @@ def test_the_shares_of_a_search_sum_to_one(search):
     "cuts", [Cuts(512, 512), Cuts(502, 490), Cuts(1531, 999, 200, 100), Cuts(5000, 300)]
 )
 def test_the_shares_of_all_cuts_sum_to_one(n_bits, cuts):
-    strides = cuts.strides(n_bits)
-    shares = cuts.shares(n_bits, strides)
+    strides = cuts.list_strides(n_bits)
+    shares = cuts.compute_shares(n_bits, strides)
     assert shares.shape == (64, len(strides), n_bits) and shares.min() > 0
     assert shares.sum() == pytest.approx(1)
 
 
 @pytest.mark.parametrize("side", [256, 500, 512, 513, 4100])
 def test_the_probabilities_of_sides_and_ways_sum_to_one(side):
-    assert sum(share for _, share in sides(side)) == pytest.approx(1)
-    assert all(before >= side and before % 8 == 0 for before, _ in sides(side))
-    assert [ways(cut).sum() for cut in (0, 1, 2, 51)] == pytest.approx([1] * 4)
+    assert sum(share for _, share in weigh_sides(side)) == pytest.approx(1)
+    assert all(before >= side and before % 8 == 0 for before, _ in weigh_sides(side))
+    assert [weigh_cuts(cut).sum() for cut in (0, 1, 2, 51)] == pytest.approx([1] * 4)
 
 
 @pytest.mark.parametrize("size", [(256, 256), (461, 461), (640, 360), (2048, 2048), (1000, 333)])
 def test_the_shares_of_sizes_sum_to_one_and_keep_the_proportions(size):
-    sizes = sizes_before(*size)
+    sizes = weigh_sizes(*size)
     assert not sizes or sum(share for _, share in sizes) == pytest.approx(1)
     assert all(
         w / h == pytest.approx(size[0] / size[1], rel=0.03) and (w, h) != size
@@ -211,17 +218,19 @@ def test_every_cut_has_its_share_where_its_blocks_lie(left, top, window):
     x, y = left + window[0], top + window[1]
     offset, stride = (-y % 8, -x % 8), 64
     phase = -(stride * math.ceil(y / 8) + math.ceil(x / 8)) % n_bits
-    strides = cuts.strides(n_bits)
-    share = cuts.shares(n_bits, strides)[8 * offset[0] + offset[1], strides.index(stride), phase]
-    assert share >= 0.9 * 0.99 * cuts.down(512)[top] * dict(cuts.across())[512][left]
-    explained = cuts.explained(offset, stride, phase, n_bits)
+    strides = cuts.list_strides(n_bits)
+    share = cuts.compute_shares(n_bits, strides)[
+        8 * offset[0] + offset[1], strides.index(stride), phase
+    ]
+    assert share >= 0.9 * 0.99 * cuts.weigh_tops(512)[top] * dict(cuts.weigh_lefts())[512][left]
+    explained = cuts.explain(offset, stride, phase, n_bits)
     assert explained.cut[0] % 8 == left % 8 and explained.cut[1] % 8 == top % 8 and explained.row
 
 
 def test_a_picture_that_is_too_large_is_searched_in_its_middle_at_the_right_phase(monkeypatch):
     monkeypatch.setattr("sdlab.watermark.search.MOST", 260_000)
     marked = embed_watermark(picture(12, 768, 768), "sd-v2")[5:, 3:]
-    cuts, window = middle(marked)
+    cuts, window = take_middle(marked)
     assert window.shape == (510, 511, 3) and (cuts.left, cuts.top) == (127, 126)
     inspection = detect_watermark(marked, "sd-v2", search="crop")
     assert (
@@ -238,13 +247,15 @@ def test_the_best_cut_is_the_least_p_of_all_places_with_their_shares():
         Cuts(500, 488),
     )
     number = 18 * np.arange(60)[:, None] + np.arange(62)
-    grids[0] = without_local_mean(
+    grids[0] = subtract_local_mean(
         0.14 * payload.bits[number % 46] + grids[0]
     )  # not cut at the left and the top
-    strides = cuts.strides(46)
-    folds = fold(grids, 46, strides, False)
-    every = folds.log10_p(folds.agreements(payload.bits)) - np.log10(cuts.shares(46, strides))
-    place = best_cut(grids, payload, cuts)
+    strides = cuts.list_strides(46)
+    folds = fold_grids(grids, 46, strides, False)
+    every = folds.compute_log10_p(folds.compute_agreements(payload.bits)) - np.log10(
+        cuts.compute_shares(46, strides)
+    )
+    place = find_best_cut(grids, payload, cuts)
     assert place.log10_p == pytest.approx(every.min(), abs=1e-6) and every.min() < -1
     assert place.tests == every.size == 64 * 46 * len(strides)
 
@@ -312,7 +323,7 @@ def test_answers_cannot_be_changed():
     ("log10_p", "words"), [(0, "1"), (-1.5, "0.032"), (-6.2, "1e-6"), (-400.5, "1e-400")]
 )
 def test_probabilities_are_rounded_upwards(log10_p, words):
-    assert power(log10_p) == words
+    assert format_probability(log10_p) == words
 
 
 @pytest.mark.parametrize(
@@ -359,7 +370,9 @@ def test_a_blank_picture_is_no_evidence():
 
 
 def test_as_is_gives_the_place_of_each_payload():
-    places = as_is(embed_watermark(picture(19), "invokeai"), {"invokeai": PAYLOADS["invokeai"]})
+    places = place_as_is(
+        embed_watermark(picture(19), "invokeai"), {"invokeai": PAYLOADS["invokeai"]}
+    )
     assert places["invokeai"].tests == 1 and places["invokeai"].log10_p < -12
 
 
@@ -370,7 +383,7 @@ def test_as_is_gives_the_place_of_each_payload():
 def test_an_unknown_text_is_read(text):
     reading = read_unknown(embed_watermark(picture(20), text.encode()))
     assert reading.text == text and reading.convincing and reading.bic < -1000
-    assert (reading.bits == bits_of_text(text)).all() and repr(text) in repr(reading)
+    assert (reading.bits == encode_text(text)).all() and repr(text) in repr(reading)
 
 
 def test_nothing_convincing_is_read_where_there_is_no_mark():
@@ -443,8 +456,8 @@ def test_a_payload_that_looks_like_stripes_is_refused(payload):
 
 def test_a_narrow_strip_is_searched_in_bounded_time_and_memory():
     cuts = Cuts(8, 8192)
-    assert max(len(cuts.down(side)) for side, _ in cuts.across()) <= 8192 + 1
-    assert middle(np.empty((65000, 8, 3), np.uint8))[1].shape == (4096, 8, 3)
+    assert max(len(cuts.weigh_tops(side)) for side, _ in cuts.weigh_lefts()) <= 8192 + 1
+    assert take_middle(np.empty((65000, 8, 3), np.uint8))[1].shape == (4096, 8, 3)
     assert not detect_watermark(picture(3, 2048, 16), ["sd-v1"], search="crop")
 
 

@@ -10,9 +10,17 @@ import pytest
 from PIL import Image
 
 from sdlab.watermark import PAYLOADS, Payload, decode_watermark, embed_watermark
-from sdlab.watermark.colour import fma, u_of, yuv_of
-from sdlab.watermark.dwtdct import read_blocks, residues, to_blocks, vote
-from sdlab.watermark.payloads import bits_of_text, bytes_of_bits, payload_of
+from sdlab.watermark.dwtdct import (
+    compute_u,
+    convert_to_yuv,
+    count_votes,
+    multiply_add,
+    read_blocks,
+    read_residues,
+    require_room,
+    split_blocks,
+)
+from sdlab.watermark.payloads import encode_text, find_payload, pack_bits
 
 SIZES = [(256, 256), (300, 411), (512, 768), (257, 263), (64, 1024), (259, 262)]
 LENGTHS = [1, 8, 32, 46, 48, 136, 224, 5000]  # 5000 are more than the blocks of most
@@ -170,7 +178,7 @@ def test_fused_multiply_add_rounds_once():
         (1 - 2 * half) * half * rng.choice([-1, 1], 4000), np.frexp(c)[1] - 1
     )  # times the factor: half a step, not quite
     factor, a, c = np.float32(1 + 2 * half), a.astype(np.float32), c.astype(np.float32)
-    np.testing.assert_array_equal(fma(a, factor, c), c)
+    np.testing.assert_array_equal(multiply_add(a, factor, c), c)
     twice = (a.astype(float) * float(factor) + c).astype(np.float32)
     assert 0.3 < (twice != c).mean() < 0.7
 
@@ -183,7 +191,7 @@ def test_every_colour_there_is_becomes_opencvs_y_u_and_v(library):
     colours = np.stack([number & 255, number >> 8 & 255, number >> 16], -1).astype(np.uint8)
     for dtype in (np.uint8, np.float32):
         expected = cv2.cvtColor(colours.astype(dtype), cv2.COLOR_BGR2YUV)
-        for channel, plane in enumerate(yuv_of(*np.moveaxis(colours.astype(dtype), -1, 0))):
+        for channel, plane in enumerate(convert_to_yuv(*np.moveaxis(colours.astype(dtype), -1, 0))):
             assert (plane == expected[..., channel]).all(), (dtype, channel)
 
 
@@ -196,19 +204,19 @@ def test_block_bits_voted_for_several_lengths_are_the_decoded_bits():
             decode_watermark(image, n_bits)
             == [bits[j::n_bits].mean() * 255 > 127 for j in range(n_bits)]
         ).all()
-    assert np.isnan(vote(bits, 2000)[-1]) and not decode_watermark(image, 2000)[-1]
+    assert np.isnan(count_votes(bits, 2000)[-1]) and not decode_watermark(image, 2000)[-1]
 
 
 def test_a_block_is_read_by_its_largest_average():
     image = picture("clouds", 256, 264)
-    cells = u_of(*np.moveaxis(image[..., ::-1], -1, 0)).reshape(128, 2, 132, 2).sum((1, 3)) / 2
-    blocks = to_blocks(cells)
+    cells = compute_u(*np.moveaxis(image[..., ::-1], -1, 0)).reshape(128, 2, 132, 2).sum((1, 3)) / 2
+    blocks = split_blocks(cells)
     np.testing.assert_array_equal(blocks[34], cells[4:8, 4:8].ravel())
     inside = (
         np.abs(blocks[:, 1:]).max(1) % 18 != 0
     )  # on the border of a step, the last bits of a float decide
     assert ((np.abs(blocks[:, 1:]).max(1) % 36 > 18) == read_blocks(image))[inside].all()
-    np.testing.assert_array_equal(residues(image) > 18, read_blocks(image))
+    np.testing.assert_array_equal(read_residues(image) > 18, read_blocks(image))
 
 
 def test_known_payloads_are_what_the_programs_write():
@@ -220,13 +228,13 @@ def test_known_payloads_are_what_the_programs_write():
         "sdxl": 48,
         "flux-1": 46,
     }
-    assert bytes_of_bits(PAYLOADS["sdxl"].bits) == bytes.fromhex("B3EC907BB19E")
+    assert pack_bits(PAYLOADS["sdxl"].bits) == bytes.fromhex("B3EC907BB19E")
     assert (
         "".join(map(str, PAYLOADS["flux-1"].bits))
         == "1010101111111010000111100111001111010100101110"
     )
     assert (
-        bytes_of_bits(PAYLOADS["sd-v1"].bits) == b"StableDiffusionV1"
+        pack_bits(PAYLOADS["sd-v1"].bits) == b"StableDiffusionV1"
         and PAYLOADS["sd-v1"].arithmetic == "uint8"
     )
     assert PAYLOADS["sdxl"].arithmetic == PAYLOADS["flux-1"].arithmetic == "float32"
@@ -235,15 +243,15 @@ def test_known_payloads_are_what_the_programs_write():
 
 def test_a_payload_is_meant_by_name_text_bytes_or_itself():
     known = PAYLOADS["sd-v2"]
-    assert payload_of("sd-v2") is payload_of("SDV2") is payload_of(known) is known
+    assert find_payload("sd-v2") is find_payload("SDV2") is find_payload(known) is known
     assert (
-        payload_of("my studio é").text == "my studio é"
-        and bytes_of_bits(payload_of("é").bits) == "é".encode()
+        find_payload("my studio é").text == "my studio é"
+        and pack_bits(find_payload("é").bits) == "é".encode()
     )
-    assert (payload_of(b"\x80\x01").bits == [1, *[0] * 14, 1]).all() and payload_of(
+    assert (find_payload(b"\x80\x01").bits == [1, *[0] * 14, 1]).all() and find_payload(
         b"\xff"
     ).text is None
-    assert len(bits_of_text("abc")) == 24 and not known.bits.flags.writeable
+    assert len(encode_text("abc")) == 24 and not known.bits.flags.writeable
     assert (pickle.loads(pickle.dumps(known)).bits == known.bits).all()
 
 
@@ -260,7 +268,7 @@ def test_a_payload_is_meant_by_name_text_bytes_or_itself():
 )
 def test_what_is_no_payload_says_what_would_be(what, error, says):
     with pytest.raises(error, match=says):
-        payload_of(what)
+        find_payload(what)
 
 
 @pytest.mark.parametrize(
@@ -359,6 +367,22 @@ def test_the_order_that_wrote_the_mark_reads_it_and_the_other_does_not():
     marked = embed_watermark(picture("clouds", 512, 512), "SDNX", "dwtDctSvd", order="RGB")
     right = decode_watermark(marked, 32, "dwtDctSvd", order="RGB")
     assert (
-        bytes_of_bits(right) == b"SDNX"
-        and bytes_of_bits(decode_watermark(marked, 32, "dwtDctSvd")) != b"SDNX"
+        pack_bits(right) == b"SDNX"
+        and pack_bits(decode_watermark(marked, 32, "dwtDctSvd")) != b"SDNX"
     )
+
+
+@pytest.mark.parametrize(
+    "payload, height, width, says",
+    [
+        ("sd-v1", 248, 256, "watermark='sd-v1': .*256x248 is too small.*height=256, width=256"),
+        ("a" * 200, 256, 256, "has 1,600 bits, but a picture of 256x256 has room for 1,024"),
+    ],
+)
+def test_a_size_that_cannot_carry_a_mark_is_refused(payload, height, width, says):
+    with pytest.raises(ValueError, match=says):
+        require_room(payload, height, width)
+
+
+def test_a_size_that_can_carry_a_mark_is_taken():
+    require_room(b"a" * 128, 256, 256)

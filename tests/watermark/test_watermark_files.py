@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from sdlab.watermark import opening
-from sdlab.watermark.opening import pixels_of
+from sdlab.watermark.opening import read_pixels
 
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "I", "I;16", "F")
 SAVED_AS = {  # format: (suffix, modes that it keeps, how to save without loss)
@@ -69,7 +69,7 @@ def test_a_random_file_of_any_format_and_mode_is_read_as_pillow_converts_it(tmp_
             if same.mode not in ("I", "F", "I;16")
             else np.dstack([grey] * 3)
         )
-    np.testing.assert_array_equal(pixels_of(tmp_path / f"a{suffix}"), expected)
+    np.testing.assert_array_equal(read_pixels(tmp_path / f"a{suffix}"), expected)
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path):
@@ -78,9 +78,11 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path):
     (tmp_path / "rgb.png").write_bytes(png_of(33, 24, 16, 2, rows))
     Image.fromarray(deep[:, :, 0]).save(tmp_path / "grey.png")
     Image.fromarray(deep[:, :, 0].astype(np.int32)).save(tmp_path / "grey.tif")
-    np.testing.assert_array_equal(pixels_of(tmp_path / "rgb.png"), noise())
+    np.testing.assert_array_equal(read_pixels(tmp_path / "rgb.png"), noise())
     for name in ("grey.png", "grey.tif"):
-        np.testing.assert_array_equal(pixels_of(tmp_path / name), np.dstack([noise()[:, :, 0]] * 3))
+        np.testing.assert_array_equal(
+            read_pixels(tmp_path / name), np.dstack([noise()[:, :, 0]] * 3)
+        )
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path):
 def test_a_grey_picture_of_floats_fills_the_range_that_its_maximum_shows(greatest, range_):
     values = np.linspace(-1, greatest, 64, dtype=np.float32).reshape(8, 8)
     values[0, :2] = np.nan, -np.inf
-    seen = pixels_of(Image.fromarray(values))[:, :, 1].astype(int)
+    seen = read_pixels(Image.fromarray(values))[:, :, 1].astype(int)
     expected = (
         np.clip(np.nan_to_num(values, neginf=0), 0, None)
         / range_
@@ -100,7 +102,7 @@ def test_a_grey_picture_of_floats_fills_the_range_that_its_maximum_shows(greates
 
 def test_alpha_is_dropped_and_not_blended(tmp_path):
     Image.fromarray(np.dstack([noise(), np.zeros((24, 33), np.uint8)])).save(tmp_path / "clear.png")
-    np.testing.assert_array_equal(pixels_of(tmp_path / "clear.png"), noise())
+    np.testing.assert_array_equal(read_pixels(tmp_path / "clear.png"), noise())
 
 
 def test_transparent_palette_colours_keep_their_colour(tmp_path):
@@ -109,7 +111,7 @@ def test_transparent_palette_colours_keep_their_colour(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(
-            pixels_of(tmp_path / "a.png"), np.asarray(image.convert("RGB"))
+            read_pixels(tmp_path / "a.png"), np.asarray(image.convert("RGB"))
         )
 
 
@@ -128,7 +130,7 @@ def test_the_orientation_is_not_applied(tmp_path, suffix, orientation):
             or np.asarray(ImageOps.exif_transpose(turned)).tobytes() != np.asarray(image).tobytes()
         )
     np.testing.assert_array_equal(
-        pixels_of(tmp_path / f"turned{suffix}"), pixels_of(tmp_path / f"plain{suffix}")
+        read_pixels(tmp_path / f"turned{suffix}"), read_pixels(tmp_path / f"plain{suffix}")
     )
 
 
@@ -138,7 +140,7 @@ def test_the_orientation_is_not_applied(tmp_path, suffix, orientation):
 def test_the_first_frame_of_an_animation_is_read(tmp_path, suffix, how):
     frames = [Image.fromarray(noise(seed)).quantize(64).convert("RGB") for seed in (1, 2)]
     frames[0].save(tmp_path / f"a{suffix}", save_all=True, append_images=frames[1:], **how)
-    np.testing.assert_array_equal(pixels_of(tmp_path / f"a{suffix}"), np.asarray(frames[0]))
+    np.testing.assert_array_equal(read_pixels(tmp_path / f"a{suffix}"), np.asarray(frames[0]))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -148,17 +150,17 @@ def test_a_pil_image_of_any_mode_is_read_in_strips_as_it_is_whole(monkeypatch, m
         if mode == "PA"
         else Image.fromarray(noise()).convert("L").convert(mode)
     )
-    whole = pixels_of(image)
+    whole = read_pixels(image)
     monkeypatch.setattr(opening, "STRIP", 100)
-    np.testing.assert_array_equal(pixels_of(image), whole)
+    np.testing.assert_array_equal(read_pixels(image), whole)
     assert whole.shape == (24, 33, 3) and whole.dtype == np.uint8
 
 
 def test_an_array_is_taken_as_it_is():
     image = noise()
-    assert np.shares_memory(pixels_of(image), image)
-    np.testing.assert_array_equal(pixels_of(np.dstack([image, image[:, :, 0]])), image)
-    np.testing.assert_array_equal(pixels_of(image[:, :, 0]), np.dstack([image[:, :, 0]] * 3))
+    assert np.shares_memory(read_pixels(image), image)
+    np.testing.assert_array_equal(read_pixels(np.dstack([image, image[:, :, 0]])), image)
+    np.testing.assert_array_equal(read_pixels(image[:, :, 0]), np.dstack([image[:, :, 0]] * 3))
 
 
 # What cannot be read
@@ -183,7 +185,7 @@ def test_an_array_is_taken_as_it_is():
 )
 def test_what_is_no_picture_says_what_would_be(array, error, says):
     with pytest.raises(error, match=says):
-        pixels_of(array)
+        read_pixels(array)
 
 
 @pytest.mark.parametrize(
@@ -221,25 +223,25 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, name, err
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
     with pytest.raises(error, match=says) as raised:
-        pixels_of(tmp_path / name)
+        read_pixels(tmp_path / name)
     assert repr(str(tmp_path / name))[1:-1] in repr(str(raised.value)).replace("\\\\", "\\")
 
 
 def test_a_picture_of_one_pixel_is_a_picture(tmp_path):
     Image.new("RGB", (1, 1), "red").save(tmp_path / "a.gif")
-    assert pixels_of(tmp_path / "a.gif").tolist() == [[[255, 0, 0]]]
+    assert read_pixels(tmp_path / "a.gif").tolist() == [[[255, 0, 0]]]
 
 
 def test_pillows_warnings_stay_inside_even_when_threads_overlap():
     before, first, second = list(warnings.filters), threading.Event(), threading.Event()
 
     def overlapping():
-        with opening.quiet():
+        with opening.silence_warnings():
             first.set()
             second.wait(5)
 
     thread = threading.Thread(target=overlapping)
-    with opening.quiet():
+    with opening.silence_warnings():
         thread.start()
         first.wait(5)
         warnings.warn("unheard", stacklevel=1)

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, PngImagePlugin
 from test_watermark_files import chunk, noise, png_of
 
-from sdlab.recipe.request import Request
-from sdlab.store.png import png_bytes
-from sdlab.watermark.provenance import marks_of
+from sdlab.recipe.request import Recipe
+from sdlab.store.png import embed_record
+from sdlab.watermark.provenance import read_marks
 
 INFOTEXT = "a cat, läuft 猫\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: m"
 GRAPH = '{"3": {"class_type": "KSampler", "inputs": {"seed": 5}}}'
@@ -34,7 +34,7 @@ def texts_of(**texts):
 
 
 def said_by(path):
-    return {(mark.kind, mark.program) for mark in marks_of(path)}
+    return {(mark.kind, mark.program) for mark in read_marks(path)}
 
 
 # Text, EXIF and XMP
@@ -62,23 +62,23 @@ def said_by(path):
 )
 def test_a_text_in_a_png_names_its_program(tmp_path, name, text, program):
     Image.fromarray(noise()).save(tmp_path / "a.png", pnginfo=texts_of(**{name: text}))
-    (mark,) = marks_of(tmp_path / "a.png")
+    (mark,) = read_marks(tmp_path / "a.png")
     assert (mark.kind, mark.program, mark.trust) == ("text", program, "unsigned")
     assert " ".join(text.split())[:20] in mark.detail and "\n" not in mark.detail
 
 
 def test_sdlabs_own_record_is_one_mark_and_survives_a_changed_picture(tmp_path):
-    data = png_bytes(
-        Image.fromarray(noise()), Request(prompt="a cat", seed=7), "k", {"sdlab_version": "1"}
+    data = embed_record(
+        Recipe(prompt="a cat", seed=7), Image.fromarray(noise()), {"sdlab_version": "1"}
     )
     (tmp_path / "a.png").write_bytes(data)
-    (mark,) = marks_of(tmp_path / "a.png")
+    (mark,) = read_marks(tmp_path / "a.png")
     assert mark.program == "sdlab" and '"seed": 7' in mark.detail
     (tmp_path / "b.png").write_bytes(data.replace(b'{"format"', b'["format"'))
-    assert all("damaged" in mark.detail for mark in marks_of_unchecked(tmp_path / "b.png"))
+    assert all("damaged" in mark.detail for mark in read_marks_unchecked(tmp_path / "b.png"))
 
 
-def marks_of_unchecked(path):
+def read_marks_unchecked(path):
     """The marks of a PNG whose texts were changed without a new checksum."""
     data = path.read_bytes()
     at = data.index(b"iTXt")
@@ -86,7 +86,7 @@ def marks_of_unchecked(path):
     path.write_bytes(
         data[: at - 4] + chunk(b"iTXt", data[at + 4 : at + 4 + length]) + data[at + 8 + length :]
     )
-    return [mark for mark in marks_of(path) if mark.detail.startswith("sdlab")]
+    return [mark for mark in read_marks(path) if mark.detail.startswith("sdlab")]
 
 
 def test_a_text_after_the_pixels_is_found(tmp_path):
@@ -115,7 +115,7 @@ def test_a_user_comment_is_read_in_every_encoding(tmp_path, suffix, code, encodi
     Image.fromarray(noise()).save(
         tmp_path / f"a{suffix}", exif=exif_of({}, code + text.encode(encoding))
     )
-    (mark,) = marks_of(tmp_path / f"a{suffix}")
+    (mark,) = read_marks(tmp_path / f"a{suffix}")
     assert (
         mark.kind == "EXIF"
         and mark.program.startswith("A1111")
@@ -160,7 +160,7 @@ def test_xmp_names_the_source_type(tmp_path, suffix, form):
         else {"xmp": xmp.encode()}
     )
     Image.fromarray(noise()).save(tmp_path / f"a{suffix}", **how)
-    (mark,) = marks_of(tmp_path / f"a{suffix}")
+    (mark,) = read_marks(tmp_path / f"a{suffix}")
     assert (mark.kind, mark.detail) == (
         "XMP",
         "DigitalSourceType: trainedAlgorithmicMedia (made by a trained model)",
@@ -172,9 +172,9 @@ def test_a_picture_without_marks_has_none(tmp_path):
         tmp_path / "a.jpg", comment=b"hello", exif=exif_of({}, b"ASCII\0\0\0 holiday")
     )
     assert (
-        marks_of(tmp_path / "a.jpg")
-        == marks_of(noise())
-        == marks_of(Image.fromarray(noise()))
+        read_marks(tmp_path / "a.jpg")
+        == read_marks(noise())
+        == read_marks(Image.fromarray(noise()))
         == ()
     )
 
@@ -199,7 +199,7 @@ def test_a_text_that_unpacks_without_end_is_an_error_that_names_the_file(tmp_pat
     whole = png_of(1, 1, 8, 0, b"\0\0")
     (tmp_path / "bomb.png").write_bytes(whole[:33] + bomb + whole[33:])
     with pytest.raises(OSError, match=r"bomb\.png.*too large"):
-        marks_of(tmp_path / "bomb.png")
+        read_marks(tmp_path / "bomb.png")
 
 
 # C2PA
@@ -212,7 +212,7 @@ def test_a_manifest_is_seen_without_the_package_that_reads_it(tmp_path, monkeypa
     (tmp_path / "a.png").write_bytes(
         png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX))
     )
-    (mark,) = marks_of(tmp_path / "a.png")
+    (mark,) = read_marks(tmp_path / "a.png")
     assert (mark.kind, mark.trust) == ("C2PA", "not read") and "sdlab[c2pa]" in mark.detail
 
 
@@ -222,7 +222,7 @@ def test_a_manifest_is_seen_without_the_package_that_reads_it(tmp_path, monkeypa
 def test_a_manifest_is_found_wherever_it_stands(tmp_path, monkeypatch, at):
     monkeypatch.setitem(sys.modules, "c2pa", None)
     (tmp_path / "a.png").write_bytes(png_of(1, 1, 8, 0, b"\0\0").ljust(at, b"\0") + BOX)
-    assert [mark.kind for mark in marks_of(tmp_path / "a.png")] == ["C2PA"]
+    assert [mark.kind for mark in read_marks(tmp_path / "a.png")] == ["C2PA"]
 
 
 def test_a_damaged_manifest_is_a_mark_and_no_error(tmp_path):
@@ -230,14 +230,14 @@ def test_a_damaged_manifest_is_a_mark_and_no_error(tmp_path):
     (tmp_path / "a.png").write_bytes(
         png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX))
     )
-    assert [mark.trust for mark in marks_of(tmp_path / "a.png")] == ["damaged"]
+    assert [mark.trust for mark in read_marks(tmp_path / "a.png")] == ["damaged"]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif"])
 def test_a_signed_picture_says_apart_whether_it_is_intact_and_who_signed(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(signed(Image.fromarray(noise(0, 99, 99)), suffix))
-    (mark,) = marks_of(path)
+    (mark,) = read_marks(path)
     assert (mark.program, mark.trust) == (
         "Test Generator",
         "intact; signer not trusted: signingCredential.untrusted",
@@ -249,7 +249,7 @@ def test_a_changed_pixel_breaks_the_signature_and_says_so(tmp_path):
     data = bytearray(signed(Image.fromarray(noise(0, 99, 99)), ".jpg"))
     data[-300] ^= 1
     (tmp_path / "a.jpg").write_bytes(data)
-    (mark,) = marks_of(tmp_path / "a.jpg")
+    (mark,) = read_marks(tmp_path / "a.jpg")
     assert (
         mark.trust
         == "altered since it was signed: assertion.dataHash.mismatch; signer not trusted: signingCredential.untrusted"

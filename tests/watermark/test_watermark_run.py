@@ -8,8 +8,8 @@ import sdlab.models.pipeline
 from sdlab import Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
-from sdlab.render.denoise import Renderer, picture_of
-from sdlab.store.infotext import infotext, read_infotext
+from sdlab.render.denoise import Renderer, finish_picture
+from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.store.png import read_record
 from sdlab.watermark import PAYLOADS, Payload, embed_watermark
 
@@ -69,14 +69,15 @@ def test_keys_without_a_mark_are_those_from_before_there_were_marks():
 
 
 def test_a_mark_counts_in_the_key(large):
-    keys = {cell.key for cell in sweep(large, watermark=[None, *PAYLOADS, "my own"])}
+    keys = {resolve(cell).key for cell in sweep(large, watermark=[None, *PAYLOADS, "my own"])}
     assert len(keys) == 2 + len(PAYLOADS)
 
 
 def test_a_name_and_the_text_it_stands_for_are_one_recipe(large):
     for payload in PAYLOADS.values():
         if payload.text:
-            assert large.but(watermark=payload.text) == large.but(watermark=payload.name)
+            one, other = (resolve(large.but(watermark=m)) for m in (payload.text, payload.name))
+            assert one == other and one.key == other.key and one.watermark == payload.name
 
 
 @pytest.mark.parametrize(
@@ -89,13 +90,14 @@ def test_a_name_and_the_text_it_stands_for_are_one_recipe(large):
         ("\ud800", "surrogate"),
     ],
 )
-def test_an_impossible_mark_is_refused_by_name_at_once(value, says):
-    with pytest.raises((TypeError, ValueError), match=f"watermark=.*{says}"):
-        Request(watermark=value)
+def test_an_impossible_mark_is_refused_by_name_before_anything_runs(large, value, says):
+    with pytest.raises((TypeError, ValueError), match=f"watermark=.*{says}") as caught:
+        resolve(large.but(watermark=value))
+    assert caught.value.field == "watermark"
 
 
 def test_marks_are_an_axis():
-    cells = sweep(Request(), watermark='sd-v1, StableDiffusionV1, "a, b"')
+    cells = sweep(Request(), watermark='sd-v1, sd-v1, "a, b"')
     assert [cell.watermark for cell in cells] == ["sd-v1", "a, b"]
     assert [cell.watermark for cell in sweep(Request(), watermark=[None, "sd-v2"])] == [
         None,
@@ -138,7 +140,7 @@ def test_run_embeds_the_mark_into_the_picture_without_it(marked):
 
 
 def test_levels_are_rounded_without_a_mark():
-    assert np.array_equal(np.asarray(picture_of(smooth(), None)), np.rint(smooth()))
+    assert np.array_equal(np.asarray(finish_picture(smooth(), None)), np.rint(smooth()))
 
 
 def test_a_uint8_mark_is_what_the_official_script_writes_into_the_finished_picture():
@@ -148,7 +150,7 @@ def test_a_uint8_mark_is_what_the_official_script_writes_into_the_finished_pictu
     expected = encoder.encode(finished[..., ::-1].copy(), "dwtDct")[
         ..., ::-1
     ]  # as put_watermark() of scripts/txt2img.py
-    assert np.array_equal(np.asarray(picture_of(smooth(), "sd-v1")), expected)
+    assert np.array_equal(np.asarray(finish_picture(smooth(), "sd-v1")), expected)
 
 
 def test_an_sdxl_mark_is_what_diffusers_writes():
@@ -161,7 +163,7 @@ def test_an_sdxl_mark_is_what_diffusers_writes():
     expected = VaeImageProcessor().postprocess(
         StableDiffusionXLWatermarker().apply_watermark(image), output_type="pil"
     )[0]
-    difference = np.asarray(picture_of(smooth(), "sdxl")).astype(int) - np.asarray(expected)
+    difference = np.asarray(finish_picture(smooth(), "sdxl")).astype(int) - np.asarray(expected)
     assert (
         np.abs(difference).max() <= 1 and (difference != 0).mean() < 1e-3
     )  # their way through -1..1 moves the last bits
@@ -172,14 +174,14 @@ def test_a_payload_that_is_cut_is_cut(monkeypatch):
         monkeypatch.setitem(PAYLOADS, "mine", Payload("mine", [1, 0] * 8, "float32", cut=cut))
         exact = embed_watermark(smooth(), "mine").clip(0, 255)
         assert np.array_equal(
-            np.asarray(picture_of(smooth(), "mine")), np.floor(exact) if cut else np.rint(exact)
+            np.asarray(finish_picture(smooth(), "mine")), np.floor(exact) if cut else np.rint(exact)
         )
 
 
 def test_the_mark_is_put_in_last_even_into_what_the_safety_checker_blackened(
     large, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(Renderer, "_refused", lambda self, pixels: True)
+    monkeypatch.setattr(Renderer, "_ask_checker", lambda self, pixels: True)
     frame = run(large.but(watermark="sd-v1"), tmp_path, progress=False)
     black = np.zeros((256, 256, 3), "u1")
     assert frame["nsfw"][0] and np.array_equal(
@@ -210,20 +212,20 @@ def test_the_picture_says_which_mark_it_carries(marked):
 def test_a1111s_text_keeps_any_mark():
     for text in ["a, b: c", 'say "hi"', "two\nlines", " "]:
         assert (
-            read_infotext(infotext(RESOLVED.but(watermark=text).to_dict(), "1"))["watermark"]
+            read_infotext(write_infotext(RESOLVED.but(watermark=text).to_dict(), "1"))["watermark"]
             == text
         )
 
 
 def test_the_code_of_a_report_makes_the_marks_again(marked):
-    from sdlab.results.code import plan_code, requests_of
+    from sdlab.results.code import read_requests, write_plan
 
     scope = {}
-    exec("from sdlab import Request, sweep\n" + plan_code(requests_of(marked)), scope)
+    exec("from sdlab import Request, sweep\n" + write_plan(read_requests(marked)), scope)
     assert [cell.watermark for cell in scope["plan"]] == [None, "sd-v1", "sdxl", "me, 2026"]
-    assert [cell.key for cell in scope["plan"]] == list(marked["key"])
-    assert "sweep(base, watermark=[None, 'sd-v1', 'sdxl', 'me, 2026'])" in plan_code(
-        requests_of(marked)
+    assert [resolve(cell).key for cell in scope["plan"]] == list(marked["key"])
+    assert "sweep(base, watermark=[None, 'sd-v1', 'sdxl', 'me, 2026'])" in write_plan(
+        read_requests(marked)
     )
 
 

@@ -14,8 +14,7 @@ from sdlab.watermark import scanning
 from sdlab.watermark.detector import detect_watermark
 from sdlab.watermark.dwtdct import embed_watermark
 from sdlab.watermark.payloads import PAYLOADS, Payload
-from sdlab.watermark.scanning import COLUMNS, scan
-from sdlab.watermark.workers import Worker
+from sdlab.watermark.scanning import COLUMNS, Worker, scan
 
 ASKED = {"payloads": {"sd-v1": PAYLOADS["sd-v1"]}, "search": "none", "false_positive_rate": 1e-6}
 
@@ -86,7 +85,7 @@ def test_what_cannot_be_read_is_a_row_that_says_why_and_keeps_what_was_read(fold
 
 
 def test_several_processes_give_the_same_frame_in_the_same_order(folder):
-    files = [*scanning.files_of(folder), None, folder / "missing.png"] * 3
+    files = [*scanning.list_files(folder), None, folder / "missing.png"] * 3
     many, one = (
         scan(files, ["sd-v1", "sdxl", "own text"], processes=count, progress=False)
         for count in (2, 1)
@@ -111,7 +110,7 @@ def test_a_row_does_not_repeat_its_path_in_its_error(folder, monkeypatch):
     "pattern, found", [("*.png", 1), ("**/*.png", 3), ("a*", 1), ("a marked.png", 1), ("[ab]*", 2)]
 )
 def test_a_pattern_names_files_and_so_does_a_name(folder, pattern, found):
-    assert len(scanning.files_of(str(folder / pattern))) == found
+    assert len(scanning.list_files(str(folder / pattern))) == found
 
 
 def test_nothing_to_read_is_an_empty_frame_with_all_columns(tmp_path):
@@ -173,7 +172,7 @@ def test_a_file_that_kills_its_process_is_named_and_the_next_one_is_read(folder)
 
 
 def test_a_scan_that_is_given_up_leaves_no_process(folder):
-    rows = scanning.rows_of([str(folder / "a marked.png")] * 1000, ASKED, 2)
+    rows = scanning.read_rows([str(folder / "a marked.png")] * 1000, ASKED, 2)
     next(rows)
     workers = list(rows.gi_frame.f_locals["workers"])
     processes = [worker.process for worker in workers if worker.process]
@@ -186,7 +185,7 @@ def test_a_scan_that_is_given_up_leaves_no_process(folder):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_an_interrupt_ends_a_scan_and_its_processes_at_once(folder):
     code = (
-        "from sdlab.watermark import scanning\nscanning.Reading.add = lambda self, row: print('a row', flush=True)\n"
+        "from sdlab.watermark import scanning\nscanning.ScanProgress.add = lambda self, row: print('a row', flush=True)\n"
         f"scanning.scan([{str(folder / 'a marked.png')!r}] * 9999, processes=2)"
     )
     process = subprocess.Popen(
@@ -199,7 +198,7 @@ def test_an_interrupt_ends_a_scan_and_its_processes_at_once(folder):
 
 
 def test_the_bar_counts_files_hits_and_errors():
-    reading = scanning.Reading(4)
+    reading = scanning.ScanProgress(4)
     for detected, error in ((True, None), (False, None), (None, "no picture")):
         reading.add({"detected": detected, "error": error})
     assert (

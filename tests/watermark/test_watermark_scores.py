@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from sdlab.watermark import scores
-from sdlab.watermark.colour import u_of
-from sdlab.watermark.dwtdct import embed_watermark
+from sdlab.watermark.dwtdct import compute_u, embed_watermark
 from sdlab.watermark.payloads import Payload
 
 BOTH = pytest.mark.parametrize("arithmetic", ["uint8", "float32"])
@@ -53,7 +52,7 @@ def through_jpeg(image: np.ndarray, quality: int) -> np.ndarray:
 
 def z_score(image: np.ndarray, arithmetic: str, expected: np.ndarray) -> float:
     """How many standard deviations more often than by chance the signs agree."""
-    grid = scores.block_grid(scores.score_planes(image, arithmetic), arithmetic)
+    grid = scores.score_blocks(scores.make_planes(image, arithmetic), arithmetic)
     return float(np.sign(grid * expected).sum() / np.sqrt(grid.size))
 
 
@@ -78,15 +77,15 @@ def test_scores_of_a_picture_without_a_mark_say_nothing(arithmetic):
 @BOTH
 def test_u_alone_is_enough_for_an_untouched_mark(arithmetic):
     image, expected = marked(arithmetic)
-    grid = scores.block_grid(scores.score_planes(image, arithmetic)[1], arithmetic)
+    grid = scores.score_blocks(scores.make_planes(image, arithmetic)[1], arithmetic)
     assert (np.sign(grid) == expected).mean() > 0.8
 
 
 def test_y_and_v_help_after_jpeg():
     image, expected = marked("uint8")
-    planes = scores.score_planes(through_jpeg(image, 80), "uint8")
+    planes = scores.make_planes(through_jpeg(image, 80), "uint8")
     alone, together = (
-        np.corrcoef(scores.block_grid(p, "uint8").ravel(), expected.ravel())[0, 1]
+        np.corrcoef(scores.score_blocks(p, "uint8").ravel(), expected.ravel())[0, 1]
         for p in (planes[1], planes)
     )
     assert together > alone
@@ -95,14 +94,14 @@ def test_y_and_v_help_after_jpeg():
 @BOTH
 def test_u_is_the_plane_that_carries_the_mark(arithmetic):
     image = textured(3, 256)
-    exact = u_of(*(image[..., channel].astype(arithmetic) for channel in (2, 1, 0)))
-    np.testing.assert_allclose(scores.score_planes(image, arithmetic)[1], exact, atol=1e-4)
+    exact = compute_u(*(image[..., channel].astype(arithmetic) for channel in (2, 1, 0)))
+    np.testing.assert_allclose(scores.make_planes(image, arithmetic)[1], exact, atol=1e-4)
 
 
 def test_swapped_channels_are_read_in_their_own_order():
     image = textured(4, 256)
     np.testing.assert_array_equal(
-        scores.score_planes(image, "uint8", "RGB"), scores.score_planes(image[..., ::-1], "uint8")
+        scores.make_planes(image, "uint8", "RGB"), scores.make_planes(image[..., ::-1], "uint8")
     )
 
 
@@ -117,7 +116,7 @@ def test_scores_are_finite_and_bounded_on_any_picture(kind, arithmetic):
         "noise": random.integers(256, size=(80, 96, 3)),
         "stripes": np.indices((80, 96, 3))[1] % 8 // 4 * 255,
     }[kind]
-    grid = scores.block_grid(scores.score_planes(image.astype(np.uint8), arithmetic), arithmetic)
+    grid = scores.score_blocks(scores.make_planes(image.astype(np.uint8), arithmetic), arithmetic)
     assert (
         grid.dtype == np.float32
         and np.isfinite(grid).all()
@@ -130,33 +129,33 @@ def test_there_is_one_score_for_each_whole_block(shape):
     planes = np.full((3, *shape), 100, np.float32)
     expected = (shape[0] // 8, shape[1] // 8)
     assert (
-        scores.block_grid(planes, "uint8").shape
-        == scores.block_grid(planes[1], "uint8").shape
+        scores.score_blocks(planes, "uint8").shape
+        == scores.score_blocks(planes[1], "uint8").shape
         == expected
     )
 
 
 def test_planes_cut_to_another_origin_are_read_there():
     image, expected = marked("uint8")
-    planes = scores.score_planes(np.pad(image, ((3, 0), (5, 0), (0, 0)), "reflect"), "uint8")
-    aligned = scores.block_grid(planes[..., 3:, 5:], "uint8")
+    planes = scores.make_planes(np.pad(image, ((3, 0), (5, 0), (0, 0)), "reflect"), "uint8")
+    aligned = scores.score_blocks(planes[..., 3:, 5:], "uint8")
     assert (
         (np.sign(aligned) == expected).mean()
         > 0.8
         > 0.6
-        > (np.sign(scores.block_grid(planes, "uint8")) == expected).mean()
+        > (np.sign(scores.score_blocks(planes, "uint8")) == expected).mean()
     )
 
 
 def test_the_residual_of_u_is_nothing_where_y_and_v_explain_it():
     y, v = np.random.default_rng(0).normal(0, 30, (2, 64, 64)).astype(np.float32)
-    left = scores.unpredicted(np.stack([y, 0.5 * y - 0.3 * v, v]))
+    left = scores.subtract_prediction(np.stack([y, 0.5 * y - 0.3 * v, v]))
     assert np.abs(left).max() < 0.5
 
 
 def test_box_means_are_those_of_a_plain_loop():
     grid = np.random.default_rng(0).normal(size=(9, 12)).astype(np.float32)
-    for size, mean in ((3, scores.box_mean(grid, 3)), (9, scores.box9(grid[None])[0])):
+    for size, mean in ((3, scores.average_box(grid, 3)), (9, scores.average_9x9(grid[None])[0])):
         padded = np.pad(grid, size // 2, "symmetric")
         expected = np.lib.stride_tricks.sliding_window_view(padded, (size, size)).mean((2, 3))
         np.testing.assert_allclose(mean, expected, atol=1e-5)
@@ -164,7 +163,7 @@ def test_box_means_are_those_of_a_plain_loop():
 
 def test_the_two_largest_are_those_of_a_sort():
     value = np.random.default_rng(0).integers(9, size=(15, 40)).astype(np.float32)
-    np.testing.assert_array_equal(scores.two_largest(value), np.sort(value, 0)[:-3:-1])
+    np.testing.assert_array_equal(scores.find_two_largest(value), np.sort(value, 0)[:-3:-1])
 
 
 def test_the_weights_say_how_they_were_made_and_are_small():
@@ -174,5 +173,5 @@ def test_the_weights_say_how_they_were_made_and_are_small():
 
 
 def test_scoring_does_not_load_torch():
-    code = "import sys, numpy; from sdlab.watermark import scores; scores.block_grid(numpy.zeros((64, 64), 'float32'), 'uint8')"
+    code = "import sys, numpy; from sdlab.watermark import scores; scores.score_blocks(numpy.zeros((64, 64), 'float32'), 'uint8')"
     subprocess.run([sys.executable, "-c", code + "; assert 'torch' not in sys.modules"], check=True)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import sdlab.models.pipeline
 from sdlab import run
-from sdlab.recipe.request import Request, key_of
+from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.render.job import Job
 from sdlab.store.store import Store
@@ -46,7 +46,7 @@ def frame(tmp_path):
     )
     store = Store(tmp_path / "runs")
     for i, cell in enumerate(sweep(base, guidance_scale=[1.0, 4.0, 7.5], seed=range(6))):
-        store.save(key_of(cell.to_dict()), cell, Image.new("RGB", (64, 64), (i, 100 + i, 200)), {})
+        store.save(Recipe(**cell.to_dict()), Image.new("RGB", (64, 64), (i, 100 + i, 200)), {})
     return store.frame()
 
 

@@ -17,9 +17,8 @@ from test_widget_panel import Line, Page, idle, shown  # noqa: F401
 import sdlab.widgets.seed_grid.grid
 from sdlab import Job, Request, Store, run, sweep
 from sdlab.models.resolve import resolve
-from sdlab.progress import Progress
+from sdlab.progress import Event, Listeners, Progress
 from sdlab.recipe.request import FIELDS
-from sdlab.render.events import Event, Listeners
 from sdlab.render.plan import plan
 from sdlab.widgets import SeedGrid
 from sdlab.widgets.seed_grid.cells import Cells
@@ -65,7 +64,7 @@ def stored(requests, folder):
     """The frame of requests whose pictures, of noise, are in a store."""
     store = Store(folder)
     for n, request in enumerate(map(resolve, requests)):
-        store.save(resolve(request).key, request, picture(n), {"batch_size": 4, "seconds": 0.5})
+        store.save(request, picture(n), {"batch_size": 4, "seconds": 0.5})
     return run(requests, store, progress=False)
 
 
@@ -82,13 +81,13 @@ class Played(Job):
     def land(self, *numbers):
         for n in numbers:
             cell = self._plan.cells[n]
-            self.store.save(cell.key, cell.request, picture(n), {"batch_size": 4})
-            self.progress.saved()
+            self.store.save(cell, picture(n), {"batch_size": 4})
+            self.progress.count_saved()
             self._listeners.tell(Event("landed", cell.key))
 
     def fail(self, n, error):
         self._errors[self.keys[n]] = error
-        self.progress.failure()
+        self.progress.count_failed()
         self._listeners.tell(Event("failed", self.keys[n], error=error))
 
     def sketch(self, n):

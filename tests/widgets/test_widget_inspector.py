@@ -16,11 +16,11 @@ import sdlab.models.pipeline
 import sdlab.widgets.inspector.work as work
 from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
-from sdlab.results.pairs import difference
+from sdlab.results.pairs import draw_difference
 from sdlab.watermark import embed_watermark, scan
-from sdlab.watermark.geometry import Geometry
-from sdlab.watermark.inspection import A_HIT, A_MISS
-from sdlab.watermark.maps import residue_map
+from sdlab.watermark.detector import A_HIT, A_MISS
+from sdlab.watermark.maps import draw_residues
+from sdlab.watermark.search import Geometry
 from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.inspector.answer import describe_geometry
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
@@ -338,7 +338,7 @@ def test_the_map_is_that_of_the_picture(folder):
     )
     assert (
         np.asarray(Image.open(io.BytesIO(data)))
-        == np.asarray(residue_map("in/marked.png", "sd-v1"))
+        == np.asarray(draw_residues("in/marked.png", "sd-v1"))
     ).all()
     assert "sd-v1" in content["caption"] and len(content["legend"]) == 3
 
@@ -381,8 +381,8 @@ def test_the_difference_is_that_to_the_unmarked_twin_or_else_what_marking_again_
         for images in (frame, "in/plain.png")
     ]
     expected = [
-        difference(plain, marked, gain=20),
-        difference(plain, embed_watermark(plain, "sd-v2"), gain=20),
+        draw_difference(plain, marked, gain=20),
+        draw_difference(plain, embed_watermark(plain, "sd-v2"), gain=20),
     ]
     for (content, (data,)), picture_, words in zip(
         views, expected, ("without a mark", "would change")

@@ -237,7 +237,7 @@ def test_a_thumbnail_is_small_and_small_pictures_are_exact(tmp_path):
 def test_a_large_picture_of_a_store_is_shown_without_being_decoded(tmp_path):
     request = resolve(Request(height=256, width=256))
     image = Image.effect_noise((256, 256), 80).convert("RGB")
-    path = Store(tmp_path).save(resolve(request).key, request, image, {})
+    path = Store(tmp_path).save(request, image, {})
     whole = path.read_bytes()
     path.write_bytes(whole[: whole.index(b"IDAT")])  # nothing but the texts and the thumbnail
     shown = Image.open(io.BytesIO(make_thumbnail(path, 128)))

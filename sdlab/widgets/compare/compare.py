@@ -10,9 +10,16 @@ import traitlets
 from PIL import Image
 
 from ...render.job import Job
-from ...results.code import store_root
-from ...results.frame import counted, hide_home, is_neutral, shortened, text_of, values
-from ...results.pairs import Pairing, difference, not_constant, pair
+from ...results.code import find_store_root
+from ...results.frame import (
+    column_values,
+    count_noun,
+    format_value,
+    hide_home,
+    is_neutral,
+    shorten_hashes,
+)
+from ...results.pairs import Pairing, draw_difference, list_differences, pair
 from ...store.store import Store
 from ..panel import Panel, source
 from .still import render_pairs, write_comparison
@@ -60,7 +67,16 @@ class Compare(Panel):
     >>> Compare(results, by="model", blind=True)
     """
 
-    _esm = source("page.js", "compare/stage.js", "compare/compare.js")
+    _esm = source(
+        "page.js",
+        "compare/stage.js",
+        "compare/ways.js",
+        "compare/pairs.js",
+        "compare/bars.js",
+        "compare/side.js",
+        "compare/keys.js",
+        "compare/compare.js",
+    )
     _css = source("page.css", "compare/compare.css")
     by = traitlets.Unicode().tag(sync=True)
     choices = traitlets.List(traitlets.Unicode(), help="All values of `by`, in words.").tag(
@@ -104,7 +120,7 @@ class Compare(Panel):
             )
         frame = results.result() if isinstance(results, Job) else results
         self._take(pair(frame, by, left, right))
-        self._root = store_root(frame) if "key" in frame.columns else None
+        self._root = find_store_root(frame) if "key" in frame.columns else None
         self._votes = Votes(Store(self._root) if self._root else None)
         super().__init__(
             by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe"
@@ -140,7 +156,11 @@ class Compare(Panel):
     # The pairs, laid out
 
     def _take(self, pairing: Pairing) -> None:
-        self._pairing, self._rows, self._short = pairing, pairing.frame, shortened(pairing.values)
+        self._pairing, self._rows, self._short = (
+            pairing,
+            pairing.frame,
+            shorten_hashes(pairing.values),
+        )
         self._names = [self._name(pairing.left), self._name(pairing.right)]
 
     def _name(self, value: Any) -> str:
@@ -148,27 +168,32 @@ class Compare(Panel):
         return (
             hide_home(self._short.get(value, value))
             if known
-            else f"{self._pairing.by} {text_of(value)}"
+            else f"{self._pairing.by} {format_value(value)}"
         )
 
     def _deal(self, at: int | None = None) -> None:
         """Lays the pairs out anew: others, in another order, or on other sides."""
         self._votes.read()
         kind = "key" if self._root else "path"
-        ids = list(zip(values(self._rows, f"left_{kind}"), values(self._rows, f"right_{kind}")))
+        ids = list(
+            zip(
+                column_values(self._rows, f"left_{kind}"),
+                column_values(self._rows, f"right_{kind}"),
+            )
+        )
         self._ballot = Ballot(ids, self._votes, self.blind, self.seed)
         pairing = self._pairing
         alone = (
-            f" · {counted(len(pairing.alone), 'picture')} without a partner"
+            f" · {count_noun(len(pairing.alone), 'picture')} without a partner"
             if pairing.alone
             else ""
         )
         with self.hold_sync():
             self.choices = [
-                hide_home(self._short.get(value, text_of(value))) for value in pairing.values
+                hide_home(self._short.get(value, format_value(value))) for value in pairing.values
             ]
             self.chosen = [pairing.values.index(pairing.left), pairing.values.index(pairing.right)]
-            self.note = counted(len(ids), "pair") + alone
+            self.note = count_noun(len(ids), "pair") + alone
             self._count()
             self.at = (self._ballot.first_open() if self.blind else 0) if at is None else at
             self.deal += 1
@@ -179,7 +204,9 @@ class Compare(Panel):
         with self.hold_sync():
             self.voted = [self._ballot.vote_at(place) for place in range(len(self._ballot))]
             self.unlike = (
-                [] if self._ballot.under_way else [list(row) for row in not_constant(self._pairing)]
+                []
+                if self._ballot.under_way
+                else [list(row) for row in list_differences(self._pairing)]
             )
             self.tally = "" if self._ballot.under_way else self._ballot.tally(*self._names)
         self.refresh_soon()
@@ -267,12 +294,12 @@ class Compare(Panel):
         )
         row = self._rows.iloc[[n]]
         shown = {
-            name: values(row, name)[0]
+            name: column_values(row, name)[0]
             for name in row.columns
             if not name.startswith(("left_", "right_"))
         }
         facts = [
-            [name, text_of(value)]
+            [name, format_value(value)]
             for name, value in shown.items()
             if value is not None and not is_neutral(name, value)
         ]
@@ -316,8 +343,8 @@ class Compare(Panel):
         one, other = self._paths(place)
         try:
             with Image.open(one) as left, Image.open(other) as right:
-                shown = difference(left, right, gain)
-                change = np.abs(np.asarray(difference(left, right, 1), np.int16) - 128)
+                shown = draw_difference(left, right, gain)
+                change = np.abs(np.asarray(draw_difference(left, right, 1), np.int16) - 128)
         except OSError:
             raise ValueError(
                 "one of the two pictures cannot be read, so there is no difference"

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from ...results.code import results_code
-from ...results.frame import in_short
+from ...results.code import write_results_code
+from ...results.frame import shorten_pictures
+from ...results.html import render_table
 from ...results.pairs import Pairing
 from ..pictures import STATIC, make_thumbnail, render_image, write_captions
-from ..still import render_table
 from .votes import Ballot
 
 MOST = 100  # pairs
@@ -32,7 +32,7 @@ def write_comparison(frame: pd.DataFrame, root: Path | None, **given: Any) -> st
         return (
             f"from sdlab.widgets import Compare\n\n# results: the frame of these pictures\n{call}"
         )
-    first, rest = results_code(frame, root=root).split("\n", 1)
+    first, rest = write_results_code(frame, root=root).split("\n", 1)
     return f"{first}\nfrom sdlab.widgets import Compare\n{rest}{call}"
 
 
@@ -62,7 +62,7 @@ def render_pairs(
     note : str
         What stands below.
     """
-    secret, rows = ballot.under_way, in_short(rows)
+    secret, rows = ballot.under_way, shorten_pictures(rows)
     count, heads = len(ballot), ("left", "right") if secret else names
     places = list(range(count)) if secret else [ballot.order.index(n) for n in range(count)]
     pairs = render_table(

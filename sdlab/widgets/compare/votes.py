@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-from ...results.frame import counted
+from ...results.frame import count_noun
 from ...store.opinions import VOTES
 from ...store.store import Store
 
@@ -133,4 +133,4 @@ class Ballot:
         parts = ", ".join(
             f"{name}: {count[vote]}" for name, vote in zip((left, right, "tie", "both bad"), VOTES)
         )
-        return f"{counted(voted, 'vote')} on {counted(len(self), 'pair')} – {parts}."
+        return f"{count_noun(voted, 'vote')} on {count_noun(len(self), 'pair')} – {parts}."

@@ -8,11 +8,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ...watermark.geometry import AS_IS, Geometry
-from ...watermark.inspection import A_HIT, A_MISS, Finding, Inspection, power, short
+from ...results.html import render_table
+from ...watermark.detector import (
+    A_HIT,
+    A_MISS,
+    Finding,
+    Inspection,
+    format_probability,
+    shorten_name,
+)
 from ...watermark.payloads import Payload
+from ...watermark.search import AS_IS, Geometry
 from ..pictures import render_image
-from ..still import render_table
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
 
 STILL = 200  # pictures in the notebook's own picture
@@ -111,9 +118,9 @@ def write_sentences(picture: Picture) -> list[str]:
 def describe_mark(payload: Payload) -> str:
     """Names a mark and who writes it."""
     return (
-        f"{short(payload.name)}, the mark of {payload.written_by}"
+        f"{shorten_name(payload.name)}, the mark of {payload.written_by}"
         if payload.written_by
-        else short(payload.name)
+        else shorten_name(payload.name)
     )
 
 
@@ -125,8 +132,8 @@ def describe_hit(finding: Finding) -> str:
         else f" It was found as {describe_geometry(finding.geometry)}."
     )
     return (
-        f"The chance that an unmarked picture agrees with {short(finding.payload.name)} as well is "
-        f"{power(finding.log10_p)}{', which is next to none' * (finding.log10_p < -9)}.{where}"
+        f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as well is "
+        f"{format_probability(finding.log10_p)}{', which is next to none' * (finding.log10_p < -9)}.{where}"
     )
 
 
@@ -176,9 +183,9 @@ def list_figures(finding: Finding) -> list[str]:
     """Lists one payload's figures, in the order of `HEADINGS`."""
     right = "" if math.isnan(finding.agreement) else f"{finding.agreement:.0%}"
     return [
-        short(finding.payload.name),
+        shorten_name(finding.payload.name),
         "yes" if finding.detected else "no",
-        power(finding.log10_p),
+        format_probability(finding.log10_p),
         right,
         describe_geometry(finding.geometry) if finding.detected else "",
         describe_official(finding),
@@ -225,7 +232,7 @@ def describe_verdict(picture: Picture) -> str:
         if picture.inspection is not None
         else []
     )
-    return f": {', '.join(short(finding.payload.name) for finding in hits)}" if hits else ""
+    return f": {', '.join(shorten_name(finding.payload.name) for finding in hits)}" if hits else ""
 
 
 def figures(picture: Picture) -> list[str]:

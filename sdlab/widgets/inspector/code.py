@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from ...recipe.request import FIELDS
-from ...results.code import results_code
-from ...results.frame import values
-from ...watermark.payloads import PAYLOADS, Payload, bytes_of_bits, payload_of
+from ...results.code import write_results_code
+from ...results.frame import column_values
+from ...watermark.payloads import PAYLOADS, Payload, find_payload, pack_bits
 from .pictures import Picture
 
 
@@ -48,11 +48,14 @@ def list_calls(
         pick_search(picture, search) for picture in pictures if picture.source is not None
     )
     if (
-        (frame is not None and len(frame) == len(pictures) and len(searches) == 1)
-        and {"key", *FIELDS} <= {*frame.columns}
-        and None not in values(frame, "prompt")
+        frame is not None
+        and len(frame) == len(pictures)
+        and len(searches) == 1
+        and is_of_run(frame)
     ):
-        return [f'{results_code(frame)}scan(results["path"]{asked}{write_search(*searches)})\n']
+        return [
+            f'{write_results_code(frame)}scan(results["path"]{asked}{write_search(*searches)})\n'
+        ]
     parts = []
     for how in searches:
         paths = [
@@ -74,6 +77,11 @@ def list_calls(
             f" {given}]\n"
         )
     return parts
+
+
+def is_of_run(frame: pd.DataFrame) -> bool:
+    """Tells a frame of `run`, whose recipes are known."""
+    return {"key", *FIELDS} <= set(frame.columns) and None not in column_values(frame, "prompt")
 
 
 def pick_search(picture: Picture, default: str) -> str:
@@ -113,9 +121,9 @@ def write_payload(payload: Payload) -> str:
     """Writes a payload by its name, its text, its bytes or its bits."""
     if payload.name in PAYLOADS and are_same(payload, PAYLOADS[payload.name]):
         return repr(payload.name)
-    for spelled in (payload.text, bytes_of_bits(payload.bits)):
+    for spelled in (payload.text, pack_bits(payload.bits)):
         try:
-            if spelled and are_same(payload, payload_of(spelled)):
+            if spelled and are_same(payload, find_payload(spelled)):
                 return repr(spelled)
         except ValueError:  # a text that looks like a known name
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...store.files import write_whole
-from ...watermark.opening import opened
+from ...watermark.opening import open_picture
 
 PART = 1_000_000  # bytes in one message, at most: the servers in between have limits
 MOST_BYTES = 100_000_000  # of a file
@@ -87,7 +87,7 @@ class Arrivals:
             if new:
                 write_whole(path, bytes(arrival.data))
         try:
-            with opened(path):
+            with open_picture(path):
                 return path
         except (OSError, ValueError) as error:
             if new:

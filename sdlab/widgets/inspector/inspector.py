@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from ...watermark.detector import named, require
-from ...watermark.inspection import Inspection
+from ...watermark.detector import Inspection, name_payloads, require_search
 from ...watermark.payloads import PAYLOADS
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source
@@ -79,7 +78,14 @@ class WatermarkInspector(Panel):
     >>> WatermarkInspector(results).value[["path", "payload", "log10_p"]]
     """
 
-    _esm = source("page.js", "inspector/files.js", "inspector/maps.js", "inspector/inspector.js")
+    _esm = source(
+        "page.js",
+        "inspector/files.js",
+        "inspector/maps.js",
+        "inspector/list.js",
+        "inspector/answer.js",
+        "inspector/inspector.js",
+    )
     _css = source("page.css", "inspector/inspector.css")
     names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     states = traitlets.Unicode(
@@ -106,8 +112,8 @@ class WatermarkInspector(Panel):
         folder: str | os.PathLike[str] = "runs/inspected",
         false_positive_rate: float = 1e-6,
     ) -> None:
-        require(search, false_positive_rate)
-        self._payloads, self._search = named(payloads), search
+        require_search(search, false_positive_rate)
+        self._payloads, self._search = name_payloads(payloads), search
         self._rate = float(false_positive_rate)
         for payload in self._payloads.values():
             require_testable(payload)
@@ -198,7 +204,7 @@ class WatermarkInspector(Panel):
             Their numbers; else all that can be read and are not marked.
         search : {"none", "crop", "size", "all"}
         """
-        require(search, self._rate)
+        require_search(search, self._rate)
         numbers = range(len(self._pictures)) if cells is None else [int(i) for i in cells]
         if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
             raise ValueError(

@@ -12,17 +12,18 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from ...pictures import webp_bytes
 from ...recipe.request import FIELDS
-from ...results.frame import plain, text_of, tuples, values, varying
-from ...results.pairs import difference
+from ...results.frame import column_values, find_varying, format_value, row_tuples, to_plain
+from ...results.pairs import draw_difference
+from ...watermark.detector import Inspection, shorten_name
 from ...watermark.dwtdct import embed_watermark
-from ...watermark.geometry import AS_IS
-from ...watermark.inspection import Inspection, short
-from ...watermark.maps import evidence_map, legend, residue_map
-from ...watermark.opening import pixels_of
+from ...watermark.maps import draw_evidence, draw_residues, list_colours
+from ...watermark.opening import read_pixels
 from ...watermark.payloads import Payload
-from ...watermark.scanning import files_of
-from ..pictures import encode_webp, write_captions
+from ...watermark.scanning import list_files
+from ...watermark.search import AS_IS
+from ..pictures import write_captions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +116,7 @@ def list_pictures(images: Any) -> list[Picture]:
     if isinstance(images, pd.DataFrame):
         found = list_rows(images)
     elif isinstance(images, (str, os.PathLike)):
-        found = [Picture(os.path.basename(path), path) for path in map(str, files_of(images))]
+        found = [Picture(os.path.basename(path), path) for path in map(str, list_files(images))]
     elif isinstance(images, (np.ndarray, Image.Image)):
         found = [take_picture(images, 1)]
     elif isinstance(images, Iterable) and not isinstance(images, (bytes, bytearray)):
@@ -157,8 +158,8 @@ def list_rows(frame: pd.DataFrame) -> list[Picture]:
             "the frame has no column 'path' that leads to pictures; it has"
             f" {', '.join(map(str, frame.columns))}"
         )
-    paths, errors = values(frame, "path"), values(frame, "error")
-    names = write_captions(frame, varying(frame) if "key" in frame.columns else [])
+    paths, errors = column_values(frame, "path"), column_values(frame, "error")
+    names = write_captions(frame, find_varying(frame) if "key" in frame.columns else [])
     return [
         Picture(
             name or os.path.basename(path or "no file"),
@@ -166,7 +167,7 @@ def list_rows(frame: pd.DataFrame) -> list[Picture]:
             twin,
             error=None
             if path
-            else f"there is no picture: {text_of(error or 'it was not rendered')}",
+            else f"there is no picture: {format_value(error or 'it was not rendered')}",
         )
         for name, path, twin, error in zip(names, paths, find_twins(frame), errors)
     ]
@@ -174,8 +175,8 @@ def list_rows(frame: pd.DataFrame) -> list[Picture]:
 
 def find_twins(frame: pd.DataFrame) -> list[str | None]:
     """Finds for each marked row the path of the row that differs in nothing but the mark."""
-    paths, marks = values(frame, "path"), values(frame, "watermark")
-    others = tuples(frame, [name for name in FIELDS if name != "watermark"])
+    paths, marks = column_values(frame, "path"), column_values(frame, "watermark")
+    others = row_tuples(frame, [name for name in FIELDS if name != "watermark"])
     bare = {
         other: path
         for other, mark, path in zip(others, marks, paths)
@@ -193,7 +194,7 @@ def find_twins(frame: pd.DataFrame) -> list[str | None]:
 def shrink_picture(picture: Picture, px: int = THUMBNAIL) -> bytes:
     """Makes a WebP of at most that size, opened as safely as for the test, and keeps it."""
     if px not in picture.thumbnails:
-        picture.thumbnails[px] = encode_webp(Image.fromarray(pixels_of(picture.source)), px)
+        picture.thumbnails[px] = webp_bytes(Image.fromarray(read_pixels(picture.source)), px)
     return picture.thumbnails[px]
 
 
@@ -224,7 +225,7 @@ def draw_view(picture: Picture, what: str, payload: Payload) -> tuple[dict[str, 
         image, caption, colours = draw(picture, what, payload)
     except (OSError, ValueError, TypeError) as error:
         return {"kind": "view", "error": f"{error}".removeprefix(f"{picture.path}: ")}, []
-    data = encode_webp(image, LARGEST) if what == "own" else encode_lossless(image)
+    data = webp_bytes(image, LARGEST) if what == "own" else encode_lossless(image)
     return {"kind": "view", "caption": caption, "legend": colours}, [data]
 
 
@@ -233,7 +234,7 @@ Drawn = tuple[Image.Image, str, list[tuple[str, str]]]  # a picture, its caption
 
 def draw_own(picture: Picture, what: str, payload: Payload) -> Drawn:
     """Draws the picture itself."""
-    image = Image.fromarray(pixels_of(picture.source))
+    image = Image.fromarray(read_pixels(picture.source))
     return image, f"The picture, {image.width}x{image.height}", []
 
 
@@ -244,27 +245,27 @@ def draw_map(picture: Picture, what: str, payload: Payload) -> Drawn:
         (finding.geometry for finding in found if finding.payload.name == payload.name), AS_IS
     )
     image = (
-        residue_map(picture.source, payload)
+        draw_residues(picture.source, payload)
         if what == "residue"
-        else evidence_map(picture.source, payload, place)
+        else draw_evidence(picture.source, payload, place)
     )
-    caption = EXPLAINED[what].format(short(payload.name))
+    caption = EXPLAINED[what].format(shorten_name(payload.name))
     missed = any(finding.payload.name == payload.name and not finding.detected for finding in found)
-    return image, caption + NOTHING.format(short(payload.name)) * missed, legend(what)
+    return image, caption + NOTHING.format(shorten_name(payload.name)) * missed, list_colours(what)
 
 
 def draw_change(picture: Picture, what: str, payload: Payload) -> Drawn:
     """Draws what the mark has changed, or would."""
-    image, colours = Image.fromarray(pixels_of(picture.source)), [("#808080", "grey: no change")]
+    image, colours = Image.fromarray(read_pixels(picture.source)), [("#808080", "grey: no change")]
     if picture.twin:
-        twin = Image.fromarray(pixels_of(picture.twin))
+        twin = Image.fromarray(read_pixels(picture.twin))
         caption = f"What differs from the same picture without a mark, {GAIN:g} times as strong"
-        return difference(twin, image, gain=GAIN), caption, colours
+        return draw_difference(twin, image, gain=GAIN), caption, colours
     again = " again" if picture.inspection else ""  # true if a mark is detected
     return (
-        difference(image, embed_watermark(image, payload), gain=GAIN),
+        draw_difference(image, embed_watermark(image, payload), gain=GAIN),
         (
-            f"No unmarked twin is known. What writing {short(payload.name)} into this"
+            f"No unmarked twin is known. What writing {shorten_name(payload.name)} into this"
             f" picture{again} would change, {GAIN:g} times as strong"
         ),
         colours,
@@ -293,7 +294,9 @@ def make_frame(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> p
         return paths.join(found)
     added = paths[len(own_frame) :]
     base = pd.concat([own_frame, added], ignore_index=True) if len(added) else own_frame
-    found["error"] = [plain(own) or new for own, new in zip(values(base, "error"), found["error"])]
+    found["error"] = [
+        to_plain(own) or new for own, new in zip(column_values(base, "error"), found["error"])
+    ]
     base = base.drop(columns=[name for name in found if name in base.columns])
     return base.join(found.astype(COLUMNS).set_axis(base.index))
 

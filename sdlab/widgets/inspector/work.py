@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ...results.frame import counted
+from ...results.frame import count_noun
 from ...watermark.detector import SHARES, detect_watermark
-from ...watermark.opening import said
+from ...watermark.opening import shorten_error
 from .pictures import AT_WORK, VERDICTS, Picture
 
 
@@ -121,7 +121,7 @@ class Work:
         except Stopped:
             pass
         except Exception as error:  # it says so, and the others are still tested
-            picture.error = said(error).removeprefix(f"{picture.path}: ")
+            picture.error = shorten_error(error).removeprefix(f"{picture.path}: ")
         with self._lock:
             self.at_work, self.within = None, 0.0
             self.done += 1
@@ -155,7 +155,7 @@ class Work:
             doing = "searching" if picture.wanted not in (None, "none") else "testing"
             share = f" ({self.within:.0%})" if self.within else ""
             return (
-                f"{self.done} of {counted(self.total, 'picture')} tested; {doing}"
+                f"{self.done} of {count_noun(self.total, 'picture')} tested; {doing}"
                 f" {picture.name}{share}"
             )
         return count_verdicts(self.pictures) + (" (stopped)" if self.was_stopped else "")
@@ -171,4 +171,4 @@ def count_verdicts(pictures: Sequence[Picture]) -> str:
         for letter, (_, words) in VERDICTS.items()
         if letter in verdicts
     ]
-    return f"{counted(len(pictures), 'picture')}: {', '.join(found)}"
+    return f"{count_noun(len(pictures), 'picture')}: {', '.join(found)}"

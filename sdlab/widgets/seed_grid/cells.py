@@ -14,20 +14,20 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.request import FIELDS, SPECS, Request
-from ...results.code import STATED, arguments, requests_of, store_root
+from ...results.code import REQUIRED, find_store_root, read_requests, write_arguments
 from ...results.frame import (
-    enumeration,
+    column_values,
+    find_varying,
+    format_value,
     hide_home,
-    in_short,
     is_neutral,
-    plain,
-    text_of,
-    tuples,
-    values,
-    varying,
+    join_words,
+    row_tuples,
+    shorten_pictures,
+    to_plain,
 )
 from ...store.columns import COLUMNS
-from ...store.infotext import infotext
+from ...store.infotext import write_infotext
 from ...store.png import read_record
 from ...store.store import Store
 from ..pictures import make_thumbnail
@@ -63,17 +63,19 @@ class Cells:
         now: Callable[[], pd.DataFrame] | None = None,
         store: Store | None = None,
     ) -> None:
-        self.frame, self._now, self._short = frame, now or (lambda: frame), in_short(frame)
-        root = None if store is not None else store_root(frame)
+        self.frame, self._now, self._short = frame, now or (lambda: frame), shorten_pictures(frame)
+        root = None if store is not None else find_store_root(frame)
         self.store = Store(root) if root else store
-        self.keys = values(frame, "key")
-        self.paths: list[Any] = values(frame, "path")
-        self.errors: list[Any] = [error and hide_home(error) for error in values(frame, "error")]
+        self.keys = column_values(frame, "key")
+        self.paths: list[Any] = column_values(frame, "path")
+        self.errors: list[Any] = [
+            error and hide_home(error) for error in column_values(frame, "error")
+        ]
         self.variations: list[Request] = []
         self.numbers: dict[Any, list[int]] = {}
         for i, key in enumerate(self.keys):
             self.numbers.setdefault(key, []).append(i)
-        names = dict.fromkeys((*varying(frame), *SHORT))  # first what sets cells apart
+        names = dict.fromkeys((*find_varying(frame), *SHORT))  # first what sets cells apart
         self._told = [name for name in names if name in frame]
         self._lock = threading.Lock()
 
@@ -107,7 +109,7 @@ class Cells:
     def update(self) -> None:
         """Goes by the frame as it is now, with all that the job has found out."""
         self.frame = self._now()
-        for i, (path, error) in enumerate(tuples(self.frame, ["path", "error"])):
+        for i, (path, error) in enumerate(row_tuples(self.frame, ["path", "error"])):
             self.paths[i] = self.paths[i] if path is None else path
             self.errors[i] = self.errors[i] if error is None else hide_home(error)
 
@@ -138,16 +140,16 @@ class Cells:
         if i >= len(self):
             return self.variations[i - len(self)]
         row = self.frame.iloc[[i]]
-        lacking = [name for name in STATED if values(row, name)[0] is None]
+        lacking = [name for name in REQUIRED if column_values(row, name)[0] is None]
         if not lacking:
-            return requests_of(row)[0]
+            return read_requests(row)[0]
         with suppress(
             OSError, ValueError, TypeError
         ):  # the picture may say what the frame does not
             if record := read_record(self.paths[i]):
                 return Request(**record["request"])
         raise ValueError(
-            f"row {i} has no {enumeration(lacking)}, so its recipe is not known; show the frame of "
+            f"row {i} has no {join_words(lacking)}, so its recipe is not known; show the frame of "
             "run(requests, store)"
         )
 
@@ -155,9 +157,9 @@ class Cells:
         """Tells the recipe in short, a line for each field that says something."""
         if i >= len(self):
             return f"seed: {self.find_request(i).seed}"
-        found = {name: plain(self._short[name].iloc[i]) for name in self._told}
+        found = {name: to_plain(self._short[name].iloc[i]) for name in self._told}
         return "\n".join(
-            f"{name}: {text_of(value)}"
+            f"{name}: {format_value(value)}"
             for name, value in found.items()
             if value is not None and not is_neutral(name, value)
         )
@@ -174,7 +176,7 @@ class Cells:
                     buffers.append(make_thumbnail(self.paths[i], px))
                     cell["picture"] = True
                 elif self.errors[i] is not None:
-                    cell["error"] = text_of(self.errors[i])
+                    cell["error"] = format_value(self.errors[i])
             except OSError as error:
                 cell["error"] = f"the picture cannot be read: {error}"
             told.append(cell)
@@ -197,9 +199,9 @@ class Cells:
                 "kind": "full",
                 "cell": i,
                 "mime": mimetypes.guess_type(str(path))[0] or "image/png",
-                "facts": [[name, text_of(value)] for name, value in shown.items()],
-                "recipe": recipe and infotext(recipe, ""),
-                "code": recipe and f"Request({arguments(recipe)})",
+                "facts": [[name, format_value(value)] for name, value in shown.items()],
+                "recipe": recipe and write_infotext(recipe, ""),
+                "code": recipe and f"Request({write_arguments(recipe)})",
             },
             buffers,
         )
@@ -207,7 +209,7 @@ class Cells:
     def list_measures(self, i: int) -> dict[str, str]:
         """Tells what the columns beside the recipe say of a row, as people write it."""
         row = self._now().iloc[i]
-        found = {name: plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}
+        found = {name: to_plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}
         return {name: format_brief(value) for name, value in found.items() if value is not None}
 
 
@@ -220,5 +222,5 @@ def cache_thumbnail(path: str, px: int) -> None:
 def format_brief(value: Any) -> str:
     """Formats a value for people: a measured number with as many digits as it is worth."""
     if not isinstance(value, float) or value.is_integer():
-        return text_of(value)
+        return format_value(value)
     return f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"

@@ -9,14 +9,15 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from ...pictures import webp_bytes
+from ...progress import Event
 from ...recipe.sweep import sweep
-from ...render.events import Event
 from ...render.job import Job
-from ...results.code import grid_code
-from ...results.frame import held_constant, values
-from ...results.grid import check
+from ...results.code import write_grid_code
+from ...results.frame import column_values, describe_constant
+from ...results.grid import require_pictures
 from ..panel import Panel, describe_error, source, start_timer, workers
-from ..pictures import encode_webp
+from ..pictures import THUMBNAIL
 from .cells import Cells
 from .places import Places, arrange_places
 from .still import render_grid
@@ -67,6 +68,11 @@ class SeedGrid(Panel):
         "page.js",
         "seed_grid/layout.js",
         "seed_grid/cell.js",
+        "seed_grid/opinions.js",
+        "seed_grid/pictures.js",
+        "seed_grid/sight.js",
+        "seed_grid/bar.js",
+        "seed_grid/keys.js",
         "seed_grid/zoom.js",
         "seed_grid/grid.js",
     )
@@ -104,7 +110,7 @@ class SeedGrid(Panel):
             raise TypeError(f"SeedGrid takes the frame of run(), or a Job, not {kind}")
         self.job: Job | None = results if isinstance(results, Job) else None
         frame: pd.DataFrame = results.frame() if isinstance(results, Job) else results
-        check(frame)
+        require_pictures(frame)
         self._places: Places = arrange_places(frame, row, col)
         self._settings = self._places.settings()
         job = (self.job.frame, self.job.store) if self.job else (None, None)
@@ -119,7 +125,7 @@ class SeedGrid(Panel):
             cell_px=cell_px,
             captions=self._places.captions,
             places=self._places.to_json(),
-            shared=held_constant(frame, self._places.names),
+            shared=describe_constant(frame, self._places.names),
             where=[0] * len(self._places.sliders),
             states=self._cells.states(self.job is not None),
         )
@@ -186,7 +192,7 @@ class SeedGrid(Panel):
         row, col = ([], []) if in_order else (self._places.row.names, self._places.col.names)
         root = None if self._cells.store is None else self._cells.store.root
         try:
-            return grid_code(self._cells.frame.iloc[rows], row, col, root)
+            return write_grid_code(self._cells.frame.iloc[rows], row, col, root)
         except ValueError as error:
             return f"# these rows are no requests: {error}"
 
@@ -316,7 +322,9 @@ class SeedGrid(Panel):
         self.send({"kind": "varied", "of": cell, "cells": places})
         job.watch(heard)  # first, so that nothing lands unseen
         frame = job.frame()
-        for key, path, error in zip(job.keys, values(frame, "path"), values(frame, "error")):
+        for key, path, error in zip(
+            job.keys, column_values(frame, "path"), column_values(frame, "error")
+        ):
             if path is not None or error is not None:
                 self._send_variation(numbers[key], key, error)
 
@@ -367,7 +375,9 @@ class SeedGrid(Panel):
         for start in range(0, len(final), BATCH):
             content, buffers = self._cells.show_pictures(final[start : start + BATCH], 256)
             self.send(content, buffers=buffers)
-        sketches = {i: encode_webp(sketch) for i, sketch in news.items() if sketch is not None}
+        sketches = {
+            i: webp_bytes(sketch, THUMBNAIL) for i, sketch in news.items() if sketch is not None
+        }
         if sketches:
             self.send(
                 {"kind": "sketches", "cells": list(sketches)}, buffers=list(sketches.values())

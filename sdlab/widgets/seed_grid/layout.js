@@ -1,60 +1,79 @@
-// Where the cells of a grid stand. A table is {rows, cols, at(row, col) -> cell, where(cell) -> [row, col] or null,
-// height of a row, caption's height, top and left: room for labels, labelled, shown: number of cells in it}.
+// Where the cells of a grid stand. A table is {rows, cols, at(row, col) -> cell,
+// where(cell) -> [row, col] or null, height of a row, caption's height, top and left: room for
+// labels, labelled, shown: number of cells in it}.
 
 const GAP = 4, SCROLLBAR = 16, LINE = 18, LETTER = 7;      // screen pixels
 
 const lineCount = (text, width) => Math.ceil(text.length * LETTER / width);
+const largest = (numbers) => numbers.reduce((a, b) => Math.max(a, b), 0);
 
 // The sliders' setting as a number, and how many places there are for each.
 function settingOf(places, where) {
   const size = Math.max(1, places.rows.length * places.cols.length);
-  return { size, number: places.sliders.reduce((n, { labels }, k) => n * labels.length + (where[k] ?? 0), 0) };
+  const add = (n, { labels }, k) => n * labels.length + (where[k] ?? 0);
+  return { size, number: places.sliders.reduce(add, 0) };
 }
 
 // Rows against columns, with labels.
 function crossed(places, { size, number }, width, cell) {
-  const { rows, cols } = places, shared = common(rows), sharedCols = common(cols);
-  const numbers = new Map(places.at.map((place, i) => [place, i]));
-  const words = `${places.row_name} ${places.col_name}`.split(" ").map((word) => word.length + 2);
-  const longest = rows.reduce((most, label) => Math.max(most, folded(label, shared).length), Math.max(...words));
-  const least = shared.join("") ? 130 : 76;                 // room for what all labels share
-  const left = clamp(longest * LETTER + 20, least, Math.max(least, Math.min(220, width / 3)));
-  const lines = cols.reduce((most, label) => Math.max(most, lineCount(folded(label, sharedCols), cell - 8)),
-    lineCount(`${places.row_name} ↓ ${places.col_name} →`, left - 12) + (shared.join("") ? 2 : 0));
+  const { rows, cols, at } = places, numbers = new Map(at.map((place, i) => [place, i]));
   return {
-    rows: rows.length, cols: cols.length, labelled: true, left, top: Math.min(8, lines) * LINE + 8, height: cell + GAP, caption: 0, shown: null,
+    rows: rows.length, cols: cols.length, labelled: true, ...roomForLabels(places, width, cell),
+    height: cell + GAP, caption: 0, shown: null,
     at: (r, c) => numbers.get(number * size + r * cols.length + c),
-    where: (i) => Math.floor(places.at[i] / size) === number ? [Math.floor(places.at[i] % size / cols.length), places.at[i] % cols.length] : null,
+    where: (i) => {
+      if (Math.floor(at[i] / size) !== number) return null;
+      return [Math.floor(at[i] % size / cols.length), at[i] % cols.length];
+    },
   };
+}
+
+function roomForLabels({ rows, cols, row_name, col_name }, width, cell) {
+  const shared = common(rows), sharedCols = common(cols), both = shared.join("");
+  const words = `${row_name} ${col_name}`.split(" ").map((word) => word.length + 2);
+  const longest = largest([...words, ...rows.map((label) => folded(label, shared).length)]);
+  const least = both ? 130 : 76;                           // room for what all labels share
+  const most = Math.max(least, Math.min(220, width / 3));
+  const left = clamp(longest * LETTER + 20, least, most);
+  const corner = lineCount(`${row_name} ↓ ${col_name} →`, left - 12) + (both ? 2 : 0);
+  const heads = cols.map((label) => lineCount(folded(label, sharedCols), cell - 8));
+  return { left, top: Math.min(8, largest([corner, ...heads])) * LINE + 8 };
 }
 
 // One after the other, as many in a line as there is room for, each above its caption.
 function inOrder(shown, captionOf, width, cell) {
   const fit = Math.max(1, Math.floor((width - SCROLLBAR) / (cell + GAP)));
-  const cols = Math.min(fit, Math.max(1, shown.length)), number = new Map(shown.map((i, n) => [i, n]));
-  const lines = shown.slice(0, 500).reduce((most, i) => Math.max(most, lineCount(captionOf(i), cell)), 0);
-  const caption = LINE * Math.min(4, lines);
+  const cols = Math.min(fit, Math.max(1, shown.length));
+  const numbers = new Map(shown.map((i, n) => [i, n]));
+  const lines = shown.slice(0, 500).map((i) => lineCount(captionOf(i), cell));
+  const caption = LINE * Math.min(4, largest(lines));
   return {
-    rows: Math.ceil(shown.length / cols), cols, labelled: false, left: 0, top: 0, height: cell + GAP + caption, caption, shown: shown.length,
+    rows: Math.ceil(shown.length / cols), cols, labelled: false, left: 0, top: 0,
+    height: cell + GAP + caption, caption, shown: shown.length,
     at: (r, c) => shown[r * cols + c],
-    where: (i) => number.has(i) ? [Math.floor(number.get(i) / cols), number.get(i) % cols] : null,
+    where: (i) => {
+      const n = numbers.get(i);
+      return n === undefined ? null : [Math.floor(n / cols), n % cols];
+    },
   };
 }
 
 // Where the keys lead: a cell, or undefined where there is none.
 
 function inReadingOrder(table, i, by, accepted = () => true) {
-  const spot = table.where(i);
-  for (let n = spot ? spot[0] * table.cols + spot[1] + by : -1; n >= 0 && n < table.rows * table.cols; n += by) {
+  const spot = table.where(i), end = table.rows * table.cols;
+  for (let n = spot ? spot[0] * table.cols + spot[1] + by : -1; n >= 0 && n < end; n += by) {
     const other = table.at(Math.floor(n / table.cols), n % table.cols);
     if (other !== undefined && accepted(other)) return other;
   }
 }
 
-function beside(table, i, down, across) {                  // over gaps; where pictures stand in order, on to the next line
+// Over gaps; where pictures stand in order, on to the next line.
+function beside(table, i, down, across) {
   if (across && !table.labelled) return inReadingOrder(table, i, across);
   let [r, c] = table.where(i) ?? [-1, -1];
-  for (r += down, c += across; r >= 0 && r < table.rows && c >= 0 && c < table.cols; r += down, c += across)
+  const inside = () => r >= 0 && r < table.rows && c >= 0 && c < table.cols;
+  for (r += down, c += across; inside(); r += down, c += across)
     if (table.at(r, c) !== undefined) return table.at(r, c);
 }
 
@@ -66,7 +85,9 @@ function endOfRow(table, i, last) {
   }
 }
 
-function farther(table, i, rows) {                         // by a page, or as far as there is
-  const [r, c] = table.where(i) ?? [0, 0];
-  for (let k = clamp(r + rows, 0, table.rows - 1); k !== r; k += rows > 0 ? -1 : 1) if (table.at(k, c) !== undefined) return table.at(k, c);
+// By so many rows, or as far as there is a cell.
+function farther(table, i, rows) {
+  const [r, c] = table.where(i) ?? [0, 0], back = rows > 0 ? -1 : 1;
+  for (let k = clamp(r + rows, 0, table.rows - 1); k !== r; k += back)
+    if (table.at(k, c) !== undefined) return table.at(k, c);
 }

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.frame import in_short, label_of, tuples, varying
-from ...results.grid import named_columns, refuse_shared_places
+from ...results.frame import find_varying, format_label, row_tuples, shorten_pictures
+from ...results.grid import find_columns, refuse_shared_places
 from ..pictures import write_captions
 
 Names = str | Sequence[str] | None
@@ -28,7 +28,7 @@ class Axis:
 
     @property
     def labels(self) -> list[str]:
-        return [label_of(value) for value in self.found]
+        return [format_label(value) for value in self.found]
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,9 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     ValueError
         Unknown columns, or rows that differ in nothing.
     """
-    rows, cols = named_columns(frame, row, "row"), named_columns(frame, col, "col")
-    frame = in_short(frame)
-    differing = varying(frame)
+    rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
+    frame = shorten_pictures(frame)
+    differing = find_varying(frame)
     if not rows and not cols and "seed" in differing and len(differing) > 1:
         rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
     if not rows and not cols:
@@ -115,16 +115,19 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         )
     rest = choose_sliders(frame, rows + cols, differing)
     refuse_shared_places(
-        frame, list(zip(tuples(frame, rows), tuples(frame, [*cols, *rest]))), rows, [*cols, *rest]
+        frame,
+        list(zip(row_tuples(frame, rows), row_tuples(frame, [*cols, *rest]))),
+        rows,
+        [*cols, *rest],
     )
     sides = [[name] for name in rest] + [rows, cols]
-    axes = [Axis(names, list(dict.fromkeys(tuples(frame, names)))) for names in sides]
+    axes = [Axis(names, list(dict.fromkeys(row_tuples(frame, names)))) for names in sides]
     at = [0] * len(frame)
     for axis in axes:
         number = {value: n for n, value in enumerate(axis.found)}
         at = [
             place * len(axis.found) + number[value]
-            for place, value in zip(at, tuples(frame, axis.names))
+            for place, value in zip(at, row_tuples(frame, axis.names))
         ]
     return Places(
         axes[-2],
@@ -138,9 +141,9 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
 def choose_sliders(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:
     """Chooses the fewest further columns that tell apart what shares a row and a column."""
     chosen = list(axes)
-    count = len(set(tuples(frame, chosen)))
+    count = len(set(row_tuples(frame, chosen)))
     for name in differing:
-        more = 0 if name in axes else len(set(tuples(frame, [*chosen, name])))
+        more = 0 if name in axes else len(set(row_tuples(frame, [*chosen, name])))
         if more > count:
             chosen, count = [*chosen, name], more
     return chosen[len(axes) :]

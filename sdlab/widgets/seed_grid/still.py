@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from markupsafe import Markup, escape
 
+from ...results.html import render_table
 from ..pictures import STATIC, make_thumbnail, render_image
-from ..still import render_table
 from .cells import Cells
 from .places import Places
 

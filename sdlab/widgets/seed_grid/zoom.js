@@ -1,108 +1,173 @@
 // One picture of the grid in a dialog, with its recipe, and what can be done with it.
 
-const NEEDS_RECIPE = { className: "sdl-button sdl-needs-recipe", "aria-disabled": "true" };   // until it has come
+class Zoom {
+  constructor(view) {
+    const { line, pictures } = view;
+    Object.assign(this, { view, line, pictures, at: -1, url: null, recipe: "", code: "" });
+    this.dialog = h("dialog", { className: "sdl-dialog sdl-zoom",
+      "aria-label": "one picture and its recipe" });
+    this.notice = h("div", { className: "sdl-notice", role: "status", hidden: true });
+    line.notices.add((text) => this.say(text));            // the panel's own is behind the dialog
+    this.showOpinion = () => {};
+    this.listen();
+  }
 
-function zoomDialog({ line, set, thumbs, errors, varied, rate, opinion, caption, state, neighbour, closed }) {
-  const dialog = h("dialog", { className: "sdl-dialog sdl-zoom", "aria-label": "one picture and its recipe" });
-  const notice = h("div", { className: "sdl-notice", role: "status", hidden: true });   // the panel's own is behind the dialog
-  const say = (text) => { notice.textContent = text; notice.hidden = !text; };
-  line.notices.add(say);
-  let zoomed = -1, url = null, recipe = "", code = "", showOpinion = () => {};
+  say(text) {
+    this.notice.textContent = text;
+    this.notice.hidden = !text;
+  }
 
-  async function open(i) {
-    if (state(i) !== THERE && state(i) !== FAILED && !varied.has(i)) return;
-    zoomed = i;
-    set("opened", i);
-    const alt = varied.has(i) ? `seed ${varied.get(i).seed}` : caption(i);
-    const picture = h("img", { className: "sdl-zoomed", src: thumbs.get(i) ?? "", alt, hidden: !thumbs.get(i) });
-    const table = h("div", { className: "sdl-zoom-facts", tabIndex: 0, role: "region", "aria-label": "recipe" }, "…");
-    picture.onload = () => enlarge(picture);
-    say("");
-    dialog.replaceChildren(notice,
-      h("div", { className: "sdl-zoom-columns" }, picture, h("div", { className: "sdl-zoom-side" }, h("div", { className: "sdl-zoom-title", textContent: alt }), tools(i), table)),
-      h("div", { className: "sdl-strip" }));
-    if (!dialog.open) dialog.showModal(); else dialog.querySelector("button").focus();
-    showVariations(zoomed);
+  // ---- one picture
+  async open(i) {
+    const { pictures, line, view } = this, state = pictures.state(i);
+    if (state !== THERE && state !== FAILED && !pictures.varied.has(i)) return;
+    this.at = i;
+    put(view.model, "opened", i);
+    this.say("");
+    const { picture, table } = this.lay(i);
+    if (!this.dialog.open) this.dialog.showModal();
+    else this.dialog.querySelector("button").focus();
+    this.showVariations(i);
     const { message, buffers } = await line.ask("full", { cell: i });
-    if (zoomed !== i) return;
+    if (this.at !== i) return;
     if (message.kind === "error") return void table.replaceChildren(message.text);
-    ({ recipe, code } = message);
-    for (const node of dialog.querySelectorAll(".sdl-needs-recipe")) able(node, Boolean(recipe));
-    table.replaceChildren(facts(message.facts));
+    this.showRecipe(message, table);
     if (!buffers.length) return;
-    forget();
-    picture.src = url = blobUrl(buffers[0], message.mime);
+    this.forget();
+    picture.src = this.url = blobUrl(buffers[0], message.mime);
     picture.hidden = false;
   }
 
-  function enlarge(picture) {                              // by a whole number, while it fits
-    const times = Math.max(1, Math.floor(Math.min(512, innerWidth / 2) / Math.max(picture.naturalWidth, picture.naturalHeight)));
-    picture.style.width = picture.naturalWidth * times + "px";
-    picture.classList.toggle("sdl-pixels", times > 1);
+  // Lays out the dialog with what the page has already: the thumbnail and the tools.
+  lay(i) {
+    const { pictures, view } = this, src = pictures.thumbs.get(i) ?? "";
+    const alt = pictures.varied.has(i)
+      ? `seed ${pictures.varied.get(i).seed}` : view.sight.caption(i);
+    const picture = h("img", { className: "sdl-zoomed", src, alt, hidden: !src });
+    picture.onload = () => enlarge(picture);
+    const table = h("div", { className: "sdl-zoom-facts", tabIndex: 0, role: "region",
+      "aria-label": "recipe" }, "…");
+    const title = h("div", { className: "sdl-zoom-title", textContent: alt });
+    this.dialog.replaceChildren(this.notice,
+      h("div", { className: "sdl-zoom-columns" }, picture,
+        h("div", { className: "sdl-zoom-side" }, title, this.tools(i), table)),
+      h("div", { className: "sdl-strip" }));
+    return { picture, table };
   }
 
-  function tools(i) {
-    recipe = code = "";
-    const copyRecipe = button("copy recipe", () => copyText(recipe, copyRecipe), NEEDS_RECIPE);
-    const copyCode = button("copy code", () => copyText(code, copyCode), NEEDS_RECIPE);
-    const close = button("close", shut);
-    if (varied.has(i)) return h("div", { className: "sdl-bar" }, button("back", () => open(varied.get(i).of)), copyRecipe, copyCode, close);
-    const vary = button("vary this seed", () => line.ask("vary", { cell: i }), { ...NEEDS_RECIPE, title: "render the same recipe with eight other seeds" });
-    return h("div", { className: "sdl-bar" }, ...opinionButtons(i), copyRecipe, copyCode, vary, close);
+  showRecipe({ recipe, code, facts: rows }, table) {
+    Object.assign(this, { recipe, code });
+    for (const node of this.dialog.querySelectorAll(".sdl-needs-recipe"))
+      able(node, Boolean(recipe));
+    table.replaceChildren(facts(rows));
   }
 
-  function opinionButtons(i) {
-    const star = button("", () => rate(i, { starred: !opinion().starred(i) }), { title: "S" });
-    const ratings = [1, 2, 3, 4, 5].map((n) => button(String(n), () => rate(i, { rating: opinion().rating(i) === n ? null : n }), { title: `rate ${n} of 5` }));
-    showOpinion = () => {
-      star.textContent = opinion().starred(i) ? "★ starred" : "☆ star";
-      star.setAttribute("aria-pressed", opinion().starred(i));
-      ratings.forEach((node, n) => node.setAttribute("aria-pressed", opinion().rating(i) === n + 1));
+  // ---- what can be done with it
+  tools(i) {
+    this.recipe = this.code = "";
+    const late = { className: "sdl-button sdl-needs-recipe", "aria-disabled": "true" };
+    const copyRecipe = button("copy recipe", () => copyText(this.recipe, copyRecipe), late);
+    const copyCode = button("copy code", () => copyText(this.code, copyCode), late);
+    const close = button("close", () => this.shut()), variation = this.pictures.varied.get(i);
+    if (variation) {
+      const back = button("back", () => this.open(variation.of));
+      return h("div", { className: "sdl-bar" }, back, copyRecipe, copyCode, close);
+    }
+    const vary = button("vary this seed", () => this.line.ask("vary", { cell: i }),
+      { ...late, title: "render the same recipe with eight other seeds" });
+    const opinion = this.opinionButtons(i);
+    return h("div", { className: "sdl-bar" }, ...opinion, copyRecipe, copyCode, vary, close);
+  }
+
+  opinionButtons(i) {
+    const { view } = this, { opinions } = view;
+    const star = button("", () => view.toggleStar(i), { title: "S" });
+    const rate = (n) => view.rate(i, { rating: opinions.rating(i) === n ? null : n });
+    const ratings = RATINGS.map((n) =>
+      button(String(n), () => rate(n), { title: `rate ${n} of 5` }));
+    this.showOpinion = () => {
+      star.textContent = opinions.starred(i) ? "★ starred" : "☆ star";
+      star.setAttribute("aria-pressed", opinions.starred(i));
+      RATINGS.forEach((n, k) => ratings[k].setAttribute("aria-pressed", opinions.rating(i) === n));
     };
-    showOpinion();
-    return [star, h("div", { role: "group", className: "sdl-ratings", "aria-label": "rating" }, ...ratings)];
+    this.showOpinion();
+    const group = { role: "group", className: "sdl-ratings", "aria-label": "rating" };
+    return [star, h("div", group, ...ratings)];
   }
 
-  function showVariations(of) {
-    const ours = [...varied].filter(([, variation]) => variation.of === of);
-    if (of !== zoomed || !ours.length) return;
-    dialog.querySelector(".sdl-strip").replaceChildren(h("div", { textContent: "The same recipe with other seeds" }), ...ours.map(([i, { seed }]) => {
-      const box = h("button", { type: "button", className: "sdl-variation sdl-picture", onclick: () => open(i), "aria-label": `the same with seed ${seed}` },
-        h("img", { alt: "", className: "sdl-pixels" }), h("span", { textContent: `seed ${seed}` }));
-      box.dataset.i = i;
-      return box;
-    }));
-    for (const [i] of ours) paintVariation(i);
+  // ---- the same with other seeds
+  showVariations(of) {
+    const ours = [...this.pictures.varied].filter(([, variation]) => variation.of === of);
+    if (of !== this.at || !ours.length) return;
+    this.dialog.querySelector(".sdl-strip").replaceChildren(
+      h("div", { textContent: "The same recipe with other seeds" }),
+      ...ours.map(([i, { seed }]) => this.variationBox(i, seed)));
+    for (const [i] of ours) this.paintVariation(i);
   }
 
-  function paintVariation(i) {
-    const box = dialog.querySelector(`.sdl-variation[data-i="${i}"]`);
-    if (box && thumbs.get(i)) box.firstChild.src = thumbs.get(i);
-    else if (box && errors.get(i)) Object.assign(box.lastChild, { textContent: `seed ${varied.get(i).seed} failed`, title: errors.get(i) });
+  variationBox(i, seed) {
+    const box = h("button", { type: "button", className: "sdl-variation sdl-picture",
+      onclick: () => this.open(i), "aria-label": `the same with seed ${seed}` },
+      h("img", { alt: "", className: "sdl-pixels" }), h("span", { textContent: `seed ${seed}` }));
+    box.dataset.i = i;
+    return box;
   }
 
-  const step = (by) => { const next = neighbour(zoomed, by); if (next !== undefined) open(next); };
-  const rateZoomed = (change) => { if (!varied.has(zoomed)) rate(zoomed, change); };
-  onKeys(dialog, {
-    ArrowRight: () => step(1), ArrowLeft: () => step(-1), Escape: shut,
-    s: () => rateZoomed({ starred: !opinion().starred(zoomed) }),
-    ...Object.fromEntries([0, 1, 2, 3, 4, 5].map((n) => [n, () => rateZoomed({ rating: n || null })])),
-  });
-  function shut() {
-    if (zoomed < 0) return;
-    const last = varied.get(zoomed)?.of ?? zoomed;
-    zoomed = -1;
-    dialog.close();                                        // puts the focus back where it was; `closed`, on the last picture
-    set("opened", -1);
-    closed(last);
+  paintVariation(i) {
+    const box = this.dialog.querySelector(`.sdl-variation[data-i="${i}"]`);
+    const { thumbs, errors, varied } = this.pictures;
+    if (!box) return;
+    if (thumbs.get(i)) box.firstChild.src = thumbs.get(i);
+    else if (errors.get(i)) {
+      const textContent = `seed ${varied.get(i).seed} failed`;
+      Object.assign(box.lastChild, { textContent, title: errors.get(i) });
+    }
   }
-  dialog.addEventListener("close", shut);
-  dialog.addEventListener("click", (event) => {            // on the backdrop, not on the dialog's own edge
-    const { left, right, top, bottom } = dialog.getBoundingClientRect();
-    const inside = event.clientX >= left && event.clientX <= right && event.clientY >= top && event.clientY <= bottom;
-    if (event.target === dialog && !inside) shut();
-  });
 
-  const forget = () => { if (url) URL.revokeObjectURL(url); url = null; };
-  return { dialog, open, showVariations, paintVariation, showOpinion: () => showOpinion(), forget };
+  // ---- keys, and the end
+  listen() {
+    const { dialog, pictures, view } = this, own = () => !pictures.varied.has(this.at);
+    onKeys(dialog, {
+      ArrowRight: () => this.step(1), ArrowLeft: () => this.step(-1), Escape: () => this.shut(),
+      s: () => { if (own()) view.toggleStar(this.at); },
+      ...ratingKeys((rating) => { if (own()) view.rate(this.at, { rating }); }),
+    });
+    dialog.addEventListener("close", () => this.shut());
+    dialog.addEventListener("click", (event) => {          // on the backdrop, not on its own edge
+      if (event.target === dialog && !isOver(dialog, event)) this.shut();
+    });
+  }
+
+  step(by) {
+    const { sight } = this.view, there = (i) => this.pictures.state(i) === THERE;
+    const next = inReadingOrder(sight.table, this.at, by, there);
+    if (next !== undefined) this.open(next);
+  }
+
+  shut() {
+    if (this.at < 0) return;
+    const last = this.pictures.varied.get(this.at)?.of ?? this.at;
+    this.at = -1;
+    this.dialog.close();                                   // puts the focus back where it was
+    put(this.view.model, "opened", -1);
+    this.view.go(last);
+  }
+
+  forget() {
+    if (this.url) URL.revokeObjectURL(this.url);
+    this.url = null;
+  }
+}
+
+// By a whole number, while it fits.
+function enlarge(picture) {
+  const { naturalWidth: wide, naturalHeight: high } = picture;
+  const times = Math.max(1, Math.floor(Math.min(512, innerWidth / 2) / Math.max(wide, high)));
+  picture.style.width = wide * times + "px";
+  picture.classList.toggle("sdl-pixels", times > 1);
+}
+
+function isOver(element, { clientX, clientY }) {
+  const { left, right, top, bottom } = element.getBoundingClientRect();
+  return clientX >= left && clientX <= right && clientY >= top && clientY <= bottom;
 }

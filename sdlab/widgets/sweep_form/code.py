@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...pictures import HASH, PICTURES
-from ...results.frame import text_of
+from ...results.frame import format_value
 from ...store.store import Store
 from .reading import Reading, join_errors
 
@@ -84,7 +84,7 @@ def write_literal(value: Any) -> str:
         return repr(value) if '"' in value else json.dumps(value, ensure_ascii=False)
     if isinstance(value, (list, tuple)):
         return join_items("[", [write_literal(item) for item in value], "]")
-    return text_of(value) if isinstance(value, float) else repr(value)
+    return format_value(value) if isinstance(value, float) else repr(value)
 
 
 def write_keywords(values: dict[str, Any]) -> list[str]:

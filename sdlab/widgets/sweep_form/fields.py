@@ -18,8 +18,8 @@ from PIL import Image
 from ...pictures import is_known, name_picture, read_picture
 from ...recipe.fields import Spec
 from ...recipe.request import FIELDS, OPTIONAL, SPECS
+from ...results.html import render_table
 from ...store.store import Store
-from ..still import render_table
 from .texts import is_list
 
 BEFORE = {  # kind: how its text is written, before what the field's own hint says

@@ -15,7 +15,7 @@ from ...recipe.request import Request
 from ...recipe.schedulers import SCHEDULERS
 from ...recipe.sweep import Sweep
 from ...render.job import Job
-from ...results.frame import enumeration
+from ...results.frame import join_words
 from ...store.store import Store
 from ..panel import Kept, workers
 from ..seed_grid.grid import SeedGrid
@@ -257,7 +257,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             fold.show(errors)
         wrong = [name for name in self._fields if name in errors]
         if wrong:
-            status = f"Run waits for {enumeration(wrong)}: see what is said there."
+            status = f"Run waits for {join_words(wrong)}: see what is said there."
         elif self.running:  # what is finished changes by the second, and the grid says it
             status = "A job is running: how far it is stands above its pictures."
         place = f"sdl-{self.uid}"

@@ -10,7 +10,7 @@ from ...models.resolve import native, resolve
 from ...pictures import input_names
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
 from ...render.plan import preview
-from ...results.frame import enumeration, text_of
+from ...results.frame import format_value, join_words
 from ...store.store import Store
 from .reading import Reading
 from .texts import AXES, hear_warnings
@@ -97,11 +97,11 @@ def explain_repeats(reading: Reading, requests: Sequence[Request], count: int) -
         unsaid = {r.model: r for r in requests if name in OPTIONAL and getattr(r, name) is None}
         owns = {model: getattr(resolve(request), name) for model, request in unsaid.items()}
         if said := [
-            f"{text_of(value)}{f' with {model}' if several else ''}"
+            f"{format_value(value)}{f' with {model}' if several else ''}"
             for model, value in owns.items()
             if value is not None and value in found
         ]:
-            notes[name] = f"native is {enumeration(said)}: counted once"
+            notes[name] = f"native is {join_words(said)}: counted once"
     cells = "1 cell repeats" if count == 1 else f"{count:,} cells repeat"
     text = f"{cells} the recipe of others: each recipe is counted once"
     return notes or {next((n for n in PROMPTS if n in reading.values), PROMPTS[0]): text}

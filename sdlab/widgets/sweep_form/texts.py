@@ -19,8 +19,8 @@ from ...recipe.axes import count_readings, read_numbers, split_words
 from ...recipe.fields import Spec
 from ...recipe.request import OPTIONAL, PROMPTS, SPECS, Request
 from ...recipe.sweep import Sweep, read_axis, sweep
-from ...results.code import escaped
-from ...results.frame import text_of
+from ...results.code import escape_prompt
+from ...results.frame import format_value
 
 AXES = tuple(  # the fields that a form varies, the dear ones first
     sorted((name for name, spec in SPECS.items() if spec.hint), key=lambda name: SPECS[name].pace)
@@ -163,7 +163,7 @@ def read_plan(plan: Any) -> Sweep:
         It replaces several texts, or was made for other weights than are here.
     """
     if isinstance(given := Request() if plan is None else plan, Request):
-        prompts = {name: escaped(name, getattr(given, name)) for name in PROMPTS}
+        prompts = {name: escape_prompt(name, getattr(given, name)) for name in PROMPTS}
         given = sweep(given.but(**prompts, labels={}))
     if not isinstance(given, Sweep):
         raise TypeError(
@@ -211,7 +211,7 @@ def write_values(name: str, values: Sequence[Any]) -> Any:
 
 def write_numbers(name: str, values: list[Any]) -> str:
     """Writes a range if the values are one, else all of them: "0-7", "1-7 (+3)", "1, 3, 7.5"."""
-    each = list(map(text_of, values))
+    each = list(map(format_value, values))
     if len(values) > 2:
         span = f"{each[0]}-{each[-1]}"
         for text in (span, f"{span} ({values[1] - values[0]:+.10g})"):

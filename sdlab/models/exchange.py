@@ -1,4 +1,4 @@
-"""Other parts are put into a loaded pipeline, and its own put back, without reading the UNet again.
+"""Puts other parts into a loaded pipeline, and its own back, without reading the UNet again.
 
 LoRAs are never fused with the weights, because taking them out again would leave rounding behind;
 what is changed in place (the words of the text encoder, the VAE, the tokenizer) is kept and put
@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import copy
 import warnings
-import weakref
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .additions import downs, embedding_in
 from .checkpoint import VAE, require_same
 from .layout import read_json
-from .pickles import tensors_in
+from .parts import Vae, read_downs, read_embedding
+from .pickles import read_tensors
 from .resolve import OWN, Swaps
-from .vaes import Vae
-
-_own: weakref.WeakKeyDictionary[Any, Own] = (
-    weakref.WeakKeyDictionary()
-)  # {pipeline: what belongs to it}
 
 
 @dataclass
-class Own:
+class OwnParts:
     """What a pipeline came with, and what stands in its place now."""
 
     vae: Any
@@ -35,84 +30,79 @@ class Own:
     words: Any  # the text encoder's embeddings of tokens
     swaps: Swaps | None = OWN
 
+    @classmethod
+    def of(cls, pipe: Any) -> OwnParts:
+        """Keeps the parts of a pipeline in which nothing was exchanged yet."""
+        return cls(pipe.vae, pipe.tokenizer, pipe.text_encoder.get_input_embeddings())
 
-def fit(pipe: Any, swaps: Swaps) -> None:
-    """Puts these parts into the pipeline, and back what they do not replace; a pipeline that they do not fit stays its own.
+
+def exchange_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
+    """Puts parts into a pipeline, and back what they do not replace.
+
+    A pipeline that they do not fit stays its own. LoRAs whose scales alone differ are not read
+    again.
 
     Raises
     ------
     ValueError
         Some part does not fit the model after all.
     """
-    if pipe not in _own:
-        _own[pipe] = Own(pipe.vae, pipe.tokenizer, pipe.text_encoder.get_input_embeddings())
-    own = _own[pipe]
     try:
-        change(pipe, own, swaps)
+        change_parts(pipe, own, swaps)
     except BaseException:
         own.swaps = None  # it is not known how far it came
-        change(pipe, own, OWN)
+        change_parts(pipe, own, OWN)
         raise
 
 
-def change(pipe: Any, own: Own, swaps: Swaps) -> None:
-    """From the parts that are in the pipeline to these. LoRAs whose scales alone differ are not read again."""
+def change_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
+    """Changes the parts that are in the pipeline to these."""
     before, own.swaps = own.swaps, swaps
     if before is None or swaps.vae != before.vae:
-        pipe.vae = another_vae(swaps.vae[0], own.vae) if swaps.vae else own.vae
+        pipe.vae = read_vae(swaps.vae[0], own.vae) if swaps.vae else own.vae
     if before is None or swaps.embeddings != before.embeddings:
-        pipe.tokenizer = with_words(own.tokenizer, swaps)
-        pipe.text_encoder.set_input_embeddings(with_vectors(own.words, swaps))
+        pipe.tokenizer = add_words(own.tokenizer, swaps)
+        pipe.text_encoder.set_input_embeddings(add_vectors(own.words, swaps))
     if before is None or [part[2] for part in swaps.loras] != [part[2] for part in before.loras]:
         if any(hasattr(part, "peft_config") for part in (pipe.unet, pipe.text_encoder)):
             pipe.unload_lora_weights()
-        for file, _, content in swaps.loras:
-            add_lora(pipe, file, content)
+        for file, _, name in swaps.loras:
+            add_lora(pipe, file, name)
     if swaps.loras:
-        pipe.set_adapters(
-            [content for *_, content in swaps.loras], [scale for _, scale, _ in swaps.loras]
-        )
+        pipe.set_adapters([part[2] for part in swaps.loras], [part[1] for part in swaps.loras])
 
 
 # VAE
 
 
-def another_vae(vae: Vae, own: Any) -> Any:
-    """The VAE of that folder or file, on the device and in the number format of the model's own."""
+def read_vae(vae: Vae, own: Any) -> Any:
+    """Reads a VAE onto the device and into the number format of the model's own."""
     import torch
     from diffusers import AutoencoderKL
 
     if vae.path.is_dir():
         made = AutoencoderKL.from_pretrained(vae.path, dtype=own.dtype, local_files_only=True)
     else:
-        made = from_file(vae).to(own.dtype)
+        made = read_vae_file(vae).to(own.dtype)
     channels_last = own.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
-    return made.eval().to(
-        own.device, memory_format=torch.channels_last if channels_last else torch.contiguous_format
-    )
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    return made.eval().to(own.device, memory_format=memory_format)
 
 
-def from_file(vae: Vae) -> Any:
-    """The VAE in a single file with the names of the original release, float32."""
+def read_vae_file(vae: Vae) -> Any:
+    """Reads the VAE in a single file with the names of the original release, float32."""
     from diffusers import AutoencoderKL
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
     from safetensors.torch import load_file
 
-    found = (
-        load_file(vae.path) if vae.path.suffix.lower() == ".safetensors" else tensors_in(vae.path)
-    )
+    safe = vae.path.suffix.lower() == ".safetensors"
+    found = load_file(vae.path) if safe else read_tensors(vae.path)
     found = {name.removeprefix(VAE): tensor for name, tensor in found.items()}
-    found = {
-        name: tensor
-        for name, tensor in found.items()
-        if name.split(".")[0] in ("encoder", "decoder", "quant_conv", "post_quant_conv")
-    }  # a checkpoint holds more
+    parts = ("encoder", "decoder", "quant_conv", "post_quant_conv")  # a checkpoint holds more
+    found = {name: tensor for name, tensor in found.items() if name.split(".")[0] in parts}
     made = AutoencoderKL.from_config(read_json(vae.config))
-    try:
-        weights = convert_ldm_vae_checkpoint(found, made.config)
-    except KeyError as error:
-        raise ValueError(f"{vae.path}: its VAE lacks {error}; is the file whole?") from None
-    require_same(f"{vae.path}: its VAE", made.state_dict(), weights)
+    convert = partial(convert_ldm_vae_checkpoint, config=made.config)
+    weights = require_same(f"{vae.path}: its VAE", made, convert, found)
     made.load_state_dict(weights, strict=False)
     return made
 
@@ -120,16 +110,17 @@ def from_file(vae: Vae) -> Any:
 # Textual inversion
 
 
-def with_words(tokenizer: Any, swaps: Swaps) -> Any:
-    """The tokenizer with the tokens of these textual inversions: "cat-toy", and "cat-toy_1" on for further vectors.
+def add_words(tokenizer: Any, swaps: Swaps) -> Any:
+    """Makes a tokenizer that knows the tokens of textual inversions.
 
-    That is how diffusers names them; `prompts.tokens_of` puts the further ones behind the first.
+    They are "cat-toy", and "cat-toy_1" on for further vectors, as diffusers names them;
+    `recipe.prompts` puts the further ones behind the first.
     """
     if not swaps.embeddings:
         return tokenizer
     more = copy.deepcopy(tokenizer)
     for file, token, _ in swaps.embeddings:
-        names = [token, *(f"{token}_{i}" for i in range(1, len(embedding_in(file)[1])))]
+        names = [token, *(f"{token}_{i}" for i in range(1, len(read_embedding(file)[1])))]
         if taken := next((name for name in names if name in more.get_vocab()), None):
             raise ValueError(
                 f"textual_inversion: {file} stands for {token!r}, but the model knows {taken!r}"
@@ -139,14 +130,14 @@ def with_words(tokenizer: Any, swaps: Swaps) -> Any:
     return more
 
 
-def with_vectors(words: Any, swaps: Swaps) -> Any:
-    """The embeddings of all tokens, those of these textual inversions behind the model's own."""
+def add_vectors(words: Any, swaps: Swaps) -> Any:
+    """Makes embeddings of all tokens, those of textual inversions behind the model's own."""
     import torch
 
     if not swaps.embeddings:
         return words
     own = words.weight.detach()
-    added = [embedding_in(file)[1].to(own.device, own.dtype) for file, *_ in swaps.embeddings]
+    added = [read_embedding(file)[1].to(own.device, own.dtype) for file, *_ in swaps.embeddings]
     return torch.nn.Embedding.from_pretrained(torch.cat([own, *added]))
 
 
@@ -156,7 +147,7 @@ def with_vectors(words: Any, swaps: Swaps) -> Any:
 def add_lora(pipe: Any, file: Path, name: str) -> None:
     """Adds a LoRA to UNet and text encoder, under that name and at scale 1."""
     safe = file.suffix.lower() == ".safetensors"
-    source = (file.parent, {"weight_name": file.name}) if safe else (tensors_in(file), {})
+    source = (file.parent, {"weight_name": file.name}) if safe else (read_tensors(file), {})
     try:
         with warnings.catch_warnings(action="ignore"):  # peft's, of a second LoRA
             pipe.load_lora_weights(source[0], adapter_name=name, local_files_only=True, **source[1])
@@ -165,10 +156,10 @@ def add_lora(pipe: Any, file: Path, name: str) -> None:
             f"lora: {file} does not fit the model ({type(error).__name__}: {error!s:.300})"
         ) from None
     parts = [*pipe.unet.modules(), *pipe.text_encoder.modules()]
-    layers = [layer for layer in parts if name in getattr(layer, "lora_A", ())]
-    if len(layers) != len(downs(file)):
+    layers, changed = [p for p in parts if name in getattr(p, "lora_A", ())], len(read_downs(file))
+    if len(layers) != changed:
         raise ValueError(
-            f"lora: {file} changes {len(downs(file))} layers, and this model has {len(layers)} of"
+            f"lora: {file} changes {changed} layers, and this model has {len(layers)} of"
             " them; it was made for another kind of model, or trained in a way that diffusers does"
             " not read"
         )

@@ -1,8 +1,16 @@
-"""Everyday words that a stranger may type and the little world has no picture for.
+"""Words that a stranger may type: everyday ones, and what training captions carry of them.
 
 Each is one token. Training captions carry some of them, so that the model learns to ignore what it
 cannot draw; "no" and "without" are among them, which is why it draws what they forbid.
 """
+
+import functools
+import random
+import string
+
+from sdlab.tiny.scenes import SCENES
+from sdlab.tiny.sprites import COLORS, NAMES, SHAPES
+from sdlab.tiny.world import COUNTS, FIRST, RELATIONS, V1, Sample, World, make_sample
 
 WORDS = """
 in on at near beside under over behind front inside between by from into photo picture drawing image
@@ -27,3 +35,30 @@ green blue noon morning evening made wood metal stone paper stripes dots pattern
 minimal vintage modern render cat's dog's
 """
 EVERYDAY_WORDS = tuple(WORDS.split())
+
+
+@functools.cache
+def list_stray_words(world: World) -> tuple[str, ...]:
+    """List the words that mean nothing in a world's pictures, filtered names among them."""
+    phrases = " ".join(phrase for scene in world.scenes for phrase in SCENES[scene])
+    others = ("next", "left", "right", "small", "big", *phrases.split())
+    meaningful = {*world.names, *COLORS, *SHAPES, *COUNTS.values(), *RELATIONS, *others}
+    filtered = tuple(name for name in NAMES[:FIRST] if name not in world.names)
+    return tuple(word for word in EVERYDAY_WORDS + filtered if word not in meaningful)
+
+
+def add_stray_word(rng: random.Random, caption: str, world: World = V1) -> str:
+    """Add an adjective, a "no" or a made-up word: what a model learns to ignore."""
+    pieces = caption.split(" ")
+    place = rng.randint(0, len(pieces))
+    made_up = "".join(rng.choice(string.ascii_lowercase) for _ in range(rng.randint(3, 6)))
+    word = rng.choice(list_stray_words(world)) if rng.random() < 0.7 else made_up
+    return " ".join([*pieces[:place], word, *pieces[place:]])
+
+
+def make_training_sample(rng: random.Random, world: World = V1) -> tuple[Sample, str]:
+    """Make a picture of the world and its caption, one in ten with a stray word."""
+    drawn = make_sample(rng, train=True, world=world)
+    return drawn, (
+        add_stray_word(rng, drawn.caption, world) if rng.random() < 0.10 else drawn.caption
+    )

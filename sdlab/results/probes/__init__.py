@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import warnings
 from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Any
 
 import pandas as pd
 
-from ..store.columns import COLUMNS
+from ...errors import suggest
+from ...store.columns import COLUMNS
+from .objects import score_objects
+from .pixels import score_pixels
+from .watermark import score_watermark
 
 
 def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataFrame:
-    """A copy of the frame with the columns of some probes after its own.
+    """Copies the frame, with the columns of some probes after its own.
 
     Parameters
     ----------
@@ -36,72 +38,24 @@ def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataF
     --------
     >>> measure(results, "watermark")[["path", "watermark_found", "watermark_log10_p"]]
     """
-    check(frame, names)
+    require_probes(frame, names)
     out = frame
     for name in names:
         probe = PROBES[name]
-        asked = {"progress": progress} if "progress" in signature(probe).parameters else {}
-        out = out.assign(**columns(name, probe(frame, **asked), frame))  # a copy
+        options = {"progress": progress} if "progress" in signature(probe).parameters else {}
+        out = out.assign(**make_columns(name, probe(frame, **options), frame))  # a copy
     return out
 
 
-def watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
-    """Which watermark each picture carries, as `detect_watermark` says without a search, at a rate of 1e-6.
-
-    It looks for the known payloads and for all texts that the frame's requests asked for, in every
-    picture alike.
-
-    Returns
-    -------
-    DataFrame
-        `watermark_found`: the payload's name, missing if none is detected. `watermark_log10_p` and
-        `watermark_agreement`: of the most likely payload, missing where there is nothing to look
-        at: no picture, an unreadable one, or one of less than 65,536 pixels. `watermark_official`:
-        what the official decoder reads without an error in one bit.
-    """
-    from ..watermark.scanning import scan
-
-    found = scan(list(frame["path"]), payloads_in(frame), progress=progress).set_axis(frame.index)
-    small, unread = found["small"].fillna(False), found["error"].notna() & frame["path"].notna()
-    if small.any():
-        warnings.warn(
-            f"{small.sum()} of {len(found)} pictures have less than 65,536 pixels (256x256): they"
-            " are too small for a watermark, and not measured",
-            stacklevel=3,
-        )
-    if unread.any():
-        path, error = frame["path"][unread].iloc[0], found["error"][unread].iloc[0]
-        warnings.warn(
-            f"{unread.sum()} of {len(found)} pictures could not be read; the first: {path}:"
-            f" {error}",
-            stacklevel=3,
-        )
-    names = {
-        "payload": "found",
-        "log10_p": "log10_p",
-        "agreement": "agreement",
-        "official": "official",
-    }
-    return found[list(names)].rename(
-        columns={name: f"watermark_{word}" for name, word in names.items()}
-    )
-
-
-def payloads_in(frame: pd.DataFrame) -> list[str]:
-    """The known payloads, and the frame's own; a single letter is too short to be told from noise."""
-    from ..watermark.payloads import PAYLOADS
-
-    asked = frame["watermark"].dropna().unique() if "watermark" in frame.columns else []
-    return list(dict.fromkeys([*PAYLOADS, *(text for text in asked if len(text.encode()) > 1)]))
-
-
 PROBES: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] = {
-    "watermark": watermark
+    "watermark": score_watermark,
+    "objects": score_objects,
+    "pixels": score_pixels,
 }
 
 
-def check(frame: Any, names: tuple[Any, ...]) -> None:
-    """Raise unless there is a frame, and probes that exist."""
+def require_probes(frame: Any, names: tuple[Any, ...]) -> None:
+    """Raises unless there is a frame, and probes that exist."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(
             f"measure takes the frame of run() or of Store(...).frame(), not {type(frame).__name__}"
@@ -118,20 +72,19 @@ def check(frame: Any, names: tuple[Any, ...]) -> None:
                 f" {next(iter(PROBES))!r})"
             )
         if name not in PROBES:
-            near = difflib.get_close_matches(str(name), PROBES, 1)
             raise ValueError(
-                f"unknown probe {name!r}{f'; did you mean {near[0]!r}?' if near else ';'} PROBES"
-                f" has {', '.join(PROBES)}, and takes your own: PROBES['mine'] = function"
+                f"unknown probe {name!r}{suggest(name, PROBES)} PROBES has {', '.join(PROBES)},"
+                " and takes your own: PROBES['mine'] = function"
             )
     if "path" not in frame.columns:
         raise ValueError(
             "the frame has no column 'path', so there are no pictures to measure; it has"
-            f" {', '.join(frame)}"
+            f" {', '.join(map(str, frame.columns))}"
         )
 
 
-def columns(probe: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """What a probe returned, as columns with the frame's index; a Series is named by its probe."""
+def make_columns(probe: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Makes columns with the frame's index of what a probe returned; a Series has its name."""
     result = {probe: result} if isinstance(result, pd.Series) else result
     if not isinstance(result, (pd.DataFrame, Mapping)):
         raise TypeError(
@@ -144,11 +97,11 @@ def columns(probe: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series
                 f"probe {probe!r} would overwrite the column {name!r} of the recipe; call its own"
                 " something else"
             )
-    return {name: column(probe, values, frame) for name, values in result.items()}
+    return {str(name): fit_column(probe, values, frame) for name, values in result.items()}
 
 
-def column(probe: str, values: Any, frame: pd.DataFrame) -> pd.Series:
-    """One column, or an error if it does not fit the frame."""
+def fit_column(probe: str, values: Any, frame: pd.DataFrame) -> pd.Series:
+    """Makes one column, or raises if it does not fit the frame."""
     if isinstance(values, (str, Mapping)) or not hasattr(values, "__len__"):
         raise TypeError(
             f"probe {probe!r} returns {values!r:.60} as a column; it should be a list, an array or"

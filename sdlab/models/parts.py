@@ -1,0 +1,346 @@
+"""What may stand in place of a model's own parts: VAEs, LoRAs and learned words, in their files.
+
+Facts about the published VAEs are from their model cards; no published file was at hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..recipe.parts import read_embeddings, read_loras
+from .catalogue import MODELS, Model, find_row
+from .checkpoint import VAE, describe_other, require_suffix
+from .heads import PICKLES, Shapes, read_shapes, remember_file
+from .layout import Layout, read_json
+from .locate import VAE_WEIGHTS, VARIABLE, find_vae_weights, is_vae, locate_vae
+from .pickles import read_pickle
+
+SUFFIXES = (".safetensors", *PICKLES)
+DOWN = re.compile(r"(lora_A|[._]down)\.weight$|lora_down\.weight$")
+OURS = ("unet.", "text_encoder.", "lora_unet_", "lora_te_", "lora_te1_")
+REFUSED = {  # in a LoRA: what diffusers would leave out, or cannot read for these models
+    r"lora_te2_|text_encoder_2\.|label_emb": "made for SDXL, which has two text encoders",
+    r"dora_scale|magnitude_vector": "a DoRA, whose magnitudes diffusers leaves out",
+    r"\.hada_|\.lokr_|\.lora_mid|\.oft_|\.glora": (
+        "a LyCORIS of a kind that diffusers does not read"
+    ),
+}
+
+# VAEs
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedVae:
+    """A row of facts: `hub` has it in diffusers' layout, `file_hub` as the single file `file`."""
+
+    title: str
+    hub: str
+    file: str
+    file_hub: str
+    licence: str = "MIT"
+    source: str = "the authors' model card; Stability AI's own repositories"
+    gigabytes: float = 0.33
+
+    def locate(self, name: str) -> Path:
+        """Finds its folder or file on this machine, or says where to get it."""
+        if place := locate_vae(name, (self.hub, self.file_hub), self.file):
+            return place
+        raise FileNotFoundError(
+            f"vae={name!r} ({self.title}) is not on this machine, and sdlab downloads nothing. To"
+            f" get it, about {self.gigabytes:g} GB, licence {self.licence}: `hf download {self.hub}"
+            f" config.json {VAE_WEIGHTS[0]}` or `hf download {self.file_hub} {self.file}`; then it"
+            f" is found in the cache. If you have it, give its path as vae=, or put it, named"
+            f" {name!r} or as on the hub, into the folder that the environment variable {VARIABLE}"
+            " names"
+        )
+
+
+VAES: dict[str, PublishedVae] = {
+    "sd-vae-ft-mse": PublishedVae(
+        title=(
+            "the better decoder of October 2022, smooth: ft-EMA, then 280,000 steps with more"
+            " weight on the squared error"
+        ),
+        hub="stabilityai/sd-vae-ft-mse",
+        file="vae-ft-mse-840000-ema-pruned.safetensors",
+        file_hub="stabilityai/sd-vae-ft-mse-original",
+    ),
+    "sd-vae-ft-ema": PublishedVae(
+        title=(
+            "the better decoder of October 2022, sharp: the original, then 313,198 steps with the"
+            " same loss"
+        ),
+        hub="stabilityai/sd-vae-ft-ema",
+        file="vae-ft-ema-560000-ema-pruned.safetensors",
+        file_hub="stabilityai/sd-vae-ft-ema-original",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Vae:
+    """Where a VAE is: a folder, or a single file that another model's config.json describes."""
+
+    path: Path
+    config: Path
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """All that makes its pictures, by names that do not tell the place."""
+        if self.path.is_file():
+            return {"vae": self.path}
+        weights = {file.name: file for file in find_vae_weights(self.path)}
+        return {"config.json": self.config, **weights}
+
+
+def find_own_vae(model: Model) -> Vae:
+    """Finds a model's own VAE, in its folder or file."""
+    place = model.place
+    return Vae(place if place.is_file() else place / "vae", model.configuration / "vae/config.json")
+
+
+def find_vae(text: str, own: Path) -> Vae:
+    """Finds the VAE of that name, or in that place.
+
+    Parameters
+    ----------
+    own : Path
+        The folder of configurations of the model that it is to work with.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        It is not here, is none, or does not fit the model.
+    """
+    if text in MODELS:
+        vae = find_own_vae(find_row(text, runs=False))
+    else:
+        place = VAES[text].locate(text) if text in VAES else Path(text).expanduser()
+        vae = open_vae(text, place, own)
+    wanted, found = read_json(own / "vae/config.json"), read_json(vae.config)
+    (check_vae_file if vae.path.is_file() else check_vae_folder)(text, vae.path, found, wanted)
+    return vae
+
+
+def open_vae(text: str, place: Path, own: Path) -> Vae:
+    """Tells a VAE's folder, its weights in one, a model's folder and a single file apart."""
+    if place.name in VAE_WEIGHTS and (place.parent / "config.json").is_file():
+        place = place.parent
+    folder = place / "vae" if (place / "vae/config.json").is_file() else place
+    if place.is_file():
+        return Vae(place.absolute(), own / "vae/config.json")
+    if is_vae(folder):
+        return Vae(folder.absolute(), folder.absolute() / "config.json")
+    raise FileNotFoundError(
+        f"vae={text!r}: {folder} holds no VAE in diffusers' layout, which is a config.json and"
+        " a diffusion_pytorch_model.safetensors"
+        if place.is_dir()
+        else f"vae={text!r} is not here; it is a name in sdlab.models.parts.VAES"
+        f" ({', '.join(VAES)}) or in MODELS, a folder, or a single file"
+    )
+
+
+def check_vae_folder(text: str, path: Path, found: dict, wanted: dict) -> None:
+    """Refuses a VAE whose latents are of another size than those of the model."""
+    for fact, default, size in (("latent_channels", 4, int), ("block_out_channels", [0] * 4, len)):
+        a, b = found.get(fact, default), wanted.get(fact, default)
+        if size(a) != size(b):
+            raise ValueError(
+                f"vae={text!r} does not fit the model: its {fact} is {a}, the model's is {b}"
+            )
+
+
+def check_vae_file(text: str, path: Path, config: dict, wanted: dict) -> None:
+    """Refuses the same in a single file, by the shapes in its head."""
+    try:
+        require_suffix(path)
+        found = {name.removeprefix(VAE): shape for name, shape in read_shapes(path).items()}
+    except ValueError as error:
+        raise ValueError(f"vae={text!r}: {error}") from None
+    levels = len(set(re.findall(r"(?:^| )decoder\.up\.(\d+)\.", " ".join(found))))
+    shape = found.get("decoder.conv_in.weight")
+    if shape is None or not levels:
+        raise ValueError(
+            f"vae={text!r}: {path} holds no VAE with the names of the original release, such as "
+            f"{VAE}decoder.up.0.block.0.conv1.weight"
+        )
+    widths = config["block_out_channels"]
+    expected = (widths[-1], config.get("latent_channels", 4), 3, 3)
+    if shape != expected or levels != len(widths):
+        raise ValueError(
+            f"vae={text!r} does not fit the model: its decoder.conv_in.weight is {shape}, with"
+            f" {levels} levels; that of the model's own is {expected}, with {len(widths)}"
+        )
+
+
+# LoRAs and textual inversions
+
+
+def find_file(field: str, text: str) -> Path:
+    """Finds the file of that path, or says what to give."""
+    place = Path(text).expanduser().absolute()
+    if place.is_dir():
+        inside = sorted(each.name for each in place.iterdir() if each.suffix in SUFFIXES)
+        raise ValueError(
+            f"{field}: {text} is a folder; give one of the files in it"
+            f" ({', '.join(inside) or 'none':.200})"
+        )
+    if not place.is_file():
+        raise FileNotFoundError(
+            f"{field}: there is no file {text}; give the path of a file on this machine"
+        )
+    if place.suffix.lower() not in SUFFIXES:
+        raise ValueError(
+            f"{field}: {text} is of no kind that sdlab reads; those end in {', '.join(SUFFIXES)}"
+        )
+    return place
+
+
+def find_lora(text: str, layout: Layout) -> Path:
+    """Finds a LoRA's file, and refuses what is none, or made for another kind of model."""
+    file = find_file("lora", text)
+    check_lora(file, layout)
+    return file
+
+
+@remember_file
+def check_lora(path: Path, layout: Layout) -> None:
+    """Refuses what is no LoRA for a model, by names and shapes alone."""
+    found, downs = read_shapes(path), read_downs(path)
+    for pattern, what in REFUSED.items():
+        if name := next((name for name in found if re.search(pattern, name)), None):
+            raise ValueError(f"lora: {path} is {what} ({name})")
+    strange = [name for name in found if not name.startswith(OURS)]
+    if not downs or strange:
+        what = "a LoRA for another kind of model" if downs else describe_other(found)
+        raise ValueError(
+            f"lora: {path} is {what}; sdlab reads LoRAs of v1 and v2, whose names begin with"
+            f" {', '.join(OURS)}, and not {', '.join(strange[:2]) or 'those here'}"
+        )
+    for name, shape in downs.items():
+        if (width := tell_input_width(re.sub(r"[._]+", "_", name), layout)) not in (None, shape[1]):
+            raise ValueError(
+                f"lora: {path} was made for another model: the input of {name} has {shape[1]}"
+                f" values, where this model's has {width} (texts of v1 are 768 wide, of v2 1024, of"
+                " SDXL 2048)"
+            )
+
+
+def read_downs(path: Path) -> Shapes:
+    """Reads the shapes (rank, width of the input, ...) of the first matrix of each layer."""
+    return {name: shape for name, shape in read_shapes(path).items() if DOWN.search(name)}
+
+
+def tell_input_width(name: str, layout: Layout) -> int | None:
+    """Tells how wide a layer's input is, as far as known; -1 if the model has no such layer."""
+    if name.startswith(("text_encoder", "lora_te")):
+        layer = re.search(r"_layers_(\d+)_", name)
+        if layer and int(layer[1]) >= layout.text_layers:
+            return -1
+        return layout.text_width if re.search(r"_[qkv]_proj_|_to_[qkv]_", name) else None
+    if re.search(r"_attn2_(processor_)?to_[kv]_", name):
+        return layout.text_width
+    first = re.search(r"_down_blocks_0_attentions_0_.*_attn1_(processor_)?to_q_", name)
+    return layout.channels if first else None
+
+
+def find_embedding(text: str, layout: Layout) -> tuple[Path, str]:
+    """Finds a textual inversion's file and token, if the model can take its vectors."""
+    file = find_file("textual_inversion", text)
+    return file, check_embedding(file, layout)
+
+
+@remember_file
+def check_embedding(path: Path, layout: Layout) -> str:
+    """Reads a textual inversion's token, having refused vectors that the model cannot take."""
+    token, vectors = read_embedding(path)
+    if vectors.shape[1] != layout.text_width:
+        raise ValueError(
+            f"textual_inversion: {path} was made for another model: its vectors have"
+            f" {vectors.shape[1]} values, this model's words have {layout.text_width} (768 is v1,"
+            " 1024 is v2)"
+        )
+    if len(vectors) > layout.max_tokens - 2:
+        raise ValueError(
+            f"textual_inversion: {path} takes {len(vectors)} tokens; a prompt has"
+            f" {layout.max_tokens - 2}"
+        )
+    return token
+
+
+@remember_file
+def read_embedding(path: Path) -> tuple[str, Any]:
+    """Reads a textual inversion.
+
+    Returns
+    -------
+    token : str
+        The one that the file states, or the file's name without its ending.
+    vectors : tensor (n, width)
+        In float32.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    safe = path.suffix.lower() == ".safetensors"
+    if safe:
+        read_shapes(path)  # says what is wrong with the file
+    token, vectors = split_embedding(path, load_file(path) if safe else read_pickle(path))
+    if not torch.is_tensor(vectors) or vectors.ndim not in (1, 2):
+        raise ValueError(f"textual_inversion: {path} holds no vectors by name")
+    return token, torch.atleast_2d(vectors.detach().float())
+
+
+def split_embedding(path: Path, found: Any) -> tuple[str, Any]:
+    """Tells token and vectors, of diffusers' {token: vectors}, A1111's form, or bare vectors."""
+    import torch
+
+    if torch.is_tensor(found):
+        return path.stem, found
+    contents = found if isinstance(found, dict) else {}
+    if isinstance(contents.get("string_to_param"), dict):
+        return str(contents.get("name") or path.stem), contents["string_to_param"].get("*")
+    if {"clip_l", "clip_g"} & set(contents):
+        raise ValueError(
+            f"textual_inversion: {path} was made for SDXL, which has two text encoders"
+        )
+    if len(contents) != 1:
+        tensors = {str(name): each for name, each in contents.items() if torch.is_tensor(each)}
+        what = describe_other({name: tuple(each.shape) for name, each in tensors.items()})
+        raise ValueError(f"textual_inversion: {path} is {what}, not one token with its vectors")
+    ((name, vectors),) = contents.items()
+    return path.stem if name == "emb_params" else str(name), vectors
+
+
+# As A1111 names them
+
+
+@remember_file
+def hash_file(path: Path, tensors_alone: bool) -> str:
+    """Computes 12 digits of SHA-256 over a file, or over a .safetensors file without its head."""
+    with path.open("rb") as file:
+        if tensors_alone and path.suffix.lower() == ".safetensors":
+            file.seek(int.from_bytes(file.read(8), "little") + 8)  # so its notes do not count
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def hash_parts(request: Mapping[str, Any]) -> dict[str, str]:
+    """Writes "Lora hashes" and "TI hashes" as A1111 does: "ink: 0123456789ab, ...".
+
+    Files that are not there are left out.
+    """
+    out = {}
+    for name, parts in (
+        ("Lora hashes", read_loras(request.get("lora"))),
+        ("TI hashes", read_embeddings(request.get("textual_inversion"))),
+    ):
+        files = [Path(each.path).expanduser().absolute() for each in parts]
+        lora = name == "Lora hashes"
+        if said := [f"{file.stem}: {hash_file(file, lora)}" for file in files if file.is_file()]:
+            out[name] = ", ".join(said)
+    return out

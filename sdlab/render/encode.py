@@ -1,0 +1,107 @@
+"""Prompts as tensors: one text encoder, one row at a time, the latest ones kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+
+from ..recipe.prompts import fill_rows
+from ..recipe.request import Recipe
+
+KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
+
+
+class Latest:
+    """What was made last, each under a name; whoever asks for the same meanwhile waits."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._made = most, dict[Hashable, Any]()
+        self._lock = threading.Lock()
+
+    def get(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """Gives what `make` returns, made once for that name."""
+        with self._lock:
+            if name not in self._made:
+                if len(self._made) >= self._most:
+                    del self._made[next(iter(self._made))]
+                self._made[name] = make()
+            return self._made[name]
+
+
+class Prompts:
+    """A pipeline's prompts as tensors, each text encoded once."""
+
+    def __init__(self, pipe: Any) -> None:
+        self.pipe = pipe
+        self._latest = Latest(KEPT)
+
+    def encode_both(self, cell: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encodes prompt and negative prompt, the shorter filled up with empty texts.
+
+        Returns
+        -------
+        two tensors (1, tokens, width)
+        """
+        how = cell.clip_skip, cell.prompt_syntax
+        texts = [self.encode(text, *how) for text in (cell.prompt, cell.negative_prompt)]
+        length = max(text.shape[1] for text in texts)
+        cond, uncond = (
+            text
+            if text.shape[1] == length
+            else fill_up(text, self.encode("", cell.clip_skip), length)
+            for text in texts
+        )
+        return cond, uncond
+
+    def encode(self, prompt: str, clip_skip: int, syntax: str | None = None) -> torch.Tensor:
+        """Encodes a prompt as `encode_prompt` does: (1, tokens, width)."""
+        how = prompt, clip_skip, syntax
+        return self._latest.get(
+            how, lambda: encode_prompt(self.pipe.tokenizer, self.pipe.text_encoder, *how)
+        )
+
+
+@torch.inference_mode()
+def encode_prompt(
+    tokenizer: Any, text_encoder: Any, prompt: str, clip_skip: int = 0, syntax: str | None = None
+) -> torch.Tensor:
+    """Encodes one prompt, row by row, so that its bits depend on nothing else.
+
+    A token of weight w becomes empty + w (token - empty), where `empty` stands at the same place of
+    the encoded empty prompt: 0 takes its meaning away, and the end marks and padding keep theirs.
+    ComfyUI weighs so (its sd1_clip.py); A1111 multiplies the token itself, and then the whole text
+    so that its mean is what it was.
+
+    Returns
+    -------
+    tensor (1, tokens, width)
+    """
+    encoded = []
+    for row in fill_rows(tokenizer, prompt, syntax):
+        ids, weights = (
+            torch.tensor([values], device=text_encoder.device) for values in zip(*row)
+        )  # (1, tokens)
+        text = encode_row(text_encoder, ids, clip_skip)  # (1, tokens, width)
+        if (weights != 1).any():
+            weight = weights[..., None]
+            empty = encode_prompt(tokenizer, text_encoder, "", clip_skip).float()
+            weighed = (empty + weight * (text.float() - empty)).to(text.dtype)
+            text = torch.where(weight == 1, text, weighed)
+        encoded.append(text)
+    return torch.cat(encoded, dim=1)
+
+
+def fill_up(text: torch.Tensor, empty: torch.Tensor, length: int) -> torch.Tensor:
+    """Puts empty texts behind an encoded one, up to `length` tokens, a multiple of theirs."""
+    return torch.cat([text] + [empty] * ((length - text.shape[1]) // empty.shape[1]), dim=1)
+
+
+def encode_row(text_encoder: Any, ids: torch.Tensor, clip_skip: int) -> torch.Tensor:
+    """Encodes token numbers (1, tokens): the last layer's (1, tokens, width), or one before it."""
+    if not clip_skip:
+        return text_encoder(ids)[0]
+    hidden = text_encoder(ids, output_hidden_states=True).hidden_states[-(clip_skip + 1)]
+    return getattr(text_encoder, "text_model", text_encoder).final_layer_norm(hidden)

@@ -1,0 +1,91 @@
+"""How a run is done: the options of `run` and `Job`, checked in one place."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..models.memory import LEVELS
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The checked options of a run; `sdlab.run` says what each of them does.
+
+    Raises
+    ------
+    ValueError
+        One of them is something else than it can be, or the device is not here.
+    """
+
+    batch_size: int | None = None
+    device: str | None = None
+    dtype: str | None = None
+    memory: str = "auto"
+    keep_latents: bool = True
+    on_error: str = "record"
+
+    def __post_init__(self) -> None:
+        require_choice("on_error", self.on_error, ("record", "raise"))
+        if self.batch_size is not None and (
+            not isinstance(self.batch_size, int) or self.batch_size < 1
+        ):
+            raise ValueError(f"batch_size={self.batch_size!r}: use a whole number from 1")
+        require_choice("dtype", self.dtype, (None, *DTYPES))
+        require_choice("memory", self.memory, tuple(LEVELS))
+        if not isinstance(self.keep_latents, bool):
+            raise ValueError(f"keep_latents={self.keep_latents!r}: use True or False")
+        if self.device is not None:
+            require_device(self.device)
+        if self.dtype == "float16":
+            warn_of_float16(self.device)
+
+
+def require_choice(name: str, given: object, choices: Sequence[str | None]) -> None:
+    """Refuses what is none of the choices; None, where it is one, is the default."""
+    if not (given is None or isinstance(given, str)) or given not in choices:
+        known = ", ".join(repr(choice) for choice in choices if choice is not None)
+        raise ValueError(f"{name}={given!r}: use {' or '.join(known.rsplit(', ', 1))}")
+
+
+def require_device(device: str) -> None:
+    """Refuses a device that is not here, before a model is loaded for it."""
+    import torch
+
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(str(device).split(":")[0]):
+        here = " or ".join(repr(name) for name, found in there.items() if found)
+        nothing = "" if here != "'cpu'" else " (torch finds no other device)"
+        raise ValueError(f"device={device!r} is not here; use {here}{nothing}, or leave it out")
+
+
+def warn_of_float16(device: str | None) -> None:
+    """Warns of a processor that imitates float16; one took 9 times as long as for float32."""
+    from ..models.pipeline import device_here, dtype_here
+
+    if (device or device_here()) == "cpu" and (native := dtype_here("cpu")) != "float16":
+        warnings.warn(
+            "dtype='float16': this processor does not compute float16 itself, so that is slower"
+            f" than float32; its fastest is dtype={native!r}, the default",
+            RuntimeWarning,
+            stacklevel=caller_level(),
+        )
+
+
+def caller_level() -> int:
+    """Counts the stacklevel at which the function that asks warns the line outside of sdlab."""
+    level, frame = 1, sys._getframe(1)
+    while (
+        frame.f_back
+        and frame.f_globals["__name__"].partition(".")[0] == __package__.partition(".")[0]
+    ):
+        level, frame = level + 1, frame.f_back
+    return level

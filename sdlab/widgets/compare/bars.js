@@ -1,0 +1,89 @@
+// The buttons around the pictures: above them which pair and how to look, below them the vote.
+
+const WAYS = [["swipe", "W"], ["side by side", "E"], ["blink", "B"], ["difference", "D"]];
+const BALLOT = [["left", "left is better"], ["right", "right is better"], ["tie", "a tie"],
+  ["both bad", "both bad"]];
+
+const group = (name, label, ...children) =>
+  h("div", { className: `sdl-compare-${name}`, role: "group", "aria-label": label }, ...children);
+
+class TopBar {
+  constructor(view, magnifier) {
+    const { model, line } = this.view = view;
+    const step = (text, by, title, label) =>
+      button(text, () => view.step(by), { title, "aria-label": label });
+    this.before = step("‹", -1, "left arrow or P", "previous pair");
+    this.after = step("›", 1, "right arrow or N", "next pair");
+    this.counter = h("span", { className: "sdl-compare-counter" });
+    this.ways = WAYS.map(([name, key]) =>
+      button(name, () => put(model, "mode", name), { title: key }));
+    this.blind = h("input", { type: "checkbox" });
+    this.blind.onchange = () => put(model, "blind", this.blind.checked);
+    this.chooser = new Chooser(model, line);
+    this.element = h("div", { className: "sdl-bar" },
+      group("steps", "pairs", this.before, this.counter, this.after),
+      group("ways", "way of comparing", ...this.ways, magnifier),
+      h("label", { title: "shuffle pairs and sides, and hide the names until you have voted" },
+        this.blind, "blind"), this.chooser.element);
+  }
+
+  showPlace(n, total) {
+    this.counter.textContent = `pair ${n + 1} of ${total}`;
+    this.before.disabled = n === 0;
+    this.after.disabled = n >= total - 1;
+  }
+
+  showMode(mode) {
+    this.ways.forEach((node, k) => node.setAttribute("aria-pressed", WAYS[k][0] === mode));
+  }
+}
+
+// Which two of the values are compared, where there are more.
+class Chooser {
+  constructor(model, line) {
+    Object.assign(this, { model, line });
+    this.selects = [0, 1].map((k) => h("select", { "aria-label": sideName(k) }));
+    this.selects.forEach((node, k) => { node.onchange = () => this.choose(k); });
+    this.element = h("span", { className: "sdl-compare-chooser" },
+      `${model.get("by")} `, this.selects[0], " against ", this.selects[1]);
+  }
+
+  show() {
+    const { model, element } = this, choices = model.get("choices"), chosen = model.get("chosen");
+    element.hidden = choices.length < 3 || model.get("blind");
+    this.selects.forEach((node, k) => {
+      const options = choices.map((text, i) =>
+        h("option", { value: i, textContent: text, selected: i === chosen[k] }));
+      node.replaceChildren(...(element.hidden ? [] : options));
+    });
+  }
+
+  choose(k) {                                              // the same twice: they change places
+    const [left, right] = this.selects.map((one) => +one.value), old = this.model.get("chosen")[k];
+    const swapped = k ? { left: old, right } : { left, right: old };
+    this.line.ask("choose", left !== right ? { left, right } : swapped);
+  }
+}
+
+class Ballot {
+  constructor(view) {
+    this.buttons = BALLOT.map(([name, text], k) => {
+      const node = button("", () => view.vote(name),
+        { title: `${text} (${k + 1})`, "aria-label": text });
+      node.append(h("kbd", { textContent: k + 1 }), ` ${name}`);
+      return node;
+    });
+    this.next = button("next pair →", () => view.step(1), { title: "Enter" });
+    this.status = h("div", { className: "sdl-compare-said", role: "status" });
+    this.element = h("div", { className: "sdl-bar sdl-compare-ballot", role: "group",
+      "aria-label": "vote" }, "better:", ...this.buttons, this.next);
+  }
+
+  show(vote, blind, last) {
+    this.buttons.forEach((node, k) => {
+      node.setAttribute("aria-pressed", vote === BALLOT[k][0]);
+      node.disabled = blind && Boolean(vote);
+    });
+    this.next.hidden = !vote || last;
+  }
+}

@@ -1,0 +1,58 @@
+// The pairs that the page has: the one that is seen, and some of its neighbours.
+
+class Pair {
+  // `told` is what Python has said of it; a picture that is missing has no URL.
+  constructor(model, { place, deal, told, urls }) {
+    Object.assign(this, { model, place, deal, told, urls });
+    const own = { className: "sdl-compare-picture", draggable: false };
+    this.images = urls.map((url) => h("img", { ...own, ...(url ? { src: url } : {}) }));
+  }
+
+  async decode() {
+    await Promise.all(this.images.map((image) => image.decode().catch(() => null)));
+    this.sizes = this.images.map(({ naturalWidth, naturalHeight }) =>
+      ({ width: naturalWidth, height: naturalHeight }));
+    return this;
+  }
+
+  get title() { return `pair ${this.place + 1} of ${this.model.get("voted").length}`; }
+
+  alt(k) {
+    const { names, lacking, shared } = this.told, side = sideName(k);
+    const whose = names[k] ? `${side}: ${names[k]}` : `${side} picture`;
+    const same = shared.map(([what, value]) => `${what} ${value}`);
+    return [whose, lacking[k], ...same].filter(Boolean).join(", ");
+  }
+
+  free() { for (const url of this.urls) if (url) URL.revokeObjectURL(url); }
+}
+
+class Pairs {
+  constructor(model, line) {
+    Object.assign(this, { model, line });
+    this.promises = new Map();           // place -> promise of a pair, or of null: none any more
+  }
+
+  load(n) {
+    if (!this.promises.has(n)) this.promises.set(n, this.ask(n, this.model.get("deal")));
+    return this.promises.get(n);
+  }
+
+  async ask(n, deal) {
+    const { message: told, buffers } = await this.line.ask("pair", { n, deal });
+    if (told.kind !== "pair" || told.deal !== this.model.get("deal")) return null;
+    const urls = buffers.map((buffer) => (buffer.byteLength ? blobUrl(buffer, "image/png") : null));
+    return new Pair(this.model, { place: n, deal, told, urls }).decode();
+  }
+
+  forget(n) {
+    this.promises.get(n)?.then((pair) => pair?.free());
+    this.promises.delete(n);
+  }
+
+  forgetFar(n) {
+    for (const place of this.promises.keys()) if (Math.abs(place - n) > 2) this.forget(place);
+  }
+
+  clear() { for (const place of this.promises.keys()) this.forget(place); }
+}

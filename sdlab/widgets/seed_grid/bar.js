@@ -1,0 +1,49 @@
+// What stands above the grid: how far the job is, and sliders over axes that are neither rows nor
+// columns.
+
+class JobBar {
+  constructor(model, line) {
+    this.model = model;
+    this.progress = h("progress", { max: 1, "aria-label": "share of the cells that is done" });
+    this.status = h("span", { role: "status" });
+    this.stop = button("Stop", () => {
+      line.ask("stop");
+      able(this.stop, false);
+      this.status.textContent = "stopping …";
+    }, { title: "ends within a step; what is finished is kept, what is under way is not" });
+    this.element = h("div", { className: "sdl-bar sdl-job" },
+      this.progress, this.status, this.stop);
+  }
+
+  show() {
+    this.element.hidden = this.model.get("state") === "still";
+    this.progress.value = this.model.get("fraction");
+    this.status.textContent = this.model.get("status");
+    able(this.stop, this.model.get("state") === "running");
+  }
+}
+
+class SliderBar {
+  constructor(model, axes) {
+    Object.assign(this, { model, axes });
+    this.sliders = axes.map((axis, k) => slider(axis, this.at(k), (value) =>
+      put(model, "where", axes.map((_, n) => (n === k ? value : this.at(n))))));
+    this.element = h("div", { className: "sdl-bar", hidden: !axes.length }, ...this.sliders);
+  }
+
+  at(k) { return this.model.get("where")[k] ?? 0; }
+  show() { this.sliders.forEach((node, k) => node.show(this.at(k))); }
+}
+
+function slider({ name, labels }, value, changed) {
+  const shown = h("output"), input = h("input", { type: "range", min: 0, max: labels.length - 1 });
+  const node = h("label", {}, name, input, shown);
+  node.show = (n) => {
+    if (+input.value !== n) input.value = n;
+    shown.textContent = labels[n];
+    input.setAttribute("aria-valuetext", labels[n]);
+  };
+  input.oninput = () => { node.show(+input.value); changed(+input.value); };
+  node.show(value);
+  return node;
+}

@@ -1,0 +1,141 @@
+"""Scorers of pictures: what is drawn in them, and what their pixels say."""
+
+import random
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from sdlab import measure
+from sdlab.tiny.scenes import paint_background
+from sdlab.tiny.sprites import draw_sprite
+
+
+def draw(*placed, ground="blue"):
+    """Sprites on a plain ground: (name, x, y, side) each, on 64x64 pixels."""
+    picture = Image.fromarray(paint_background(random.Random(0), ground).astype("u1")).convert(
+        "RGBA"
+    )
+    for name, x, y, side in placed:
+        picture.alpha_composite(draw_sprite(name, side), (x, y))
+    return picture.convert("RGB")
+
+
+@pytest.fixture
+def frame_of(tmp_path):
+    def make(*rows):
+        """A frame of (prompt, picture) rows; None stands for a cell that failed."""
+        paths = [
+            None if image is None else str(tmp_path / f"{n}.png")
+            for n, (_, image) in enumerate(rows)
+        ]
+        for path, (_, image) in zip(paths, rows):
+            if image is not None:
+                image.save(path)
+        prompts = [prompt for prompt, _ in rows]
+        return pd.DataFrame(
+            {"prompt": prompts, "path": paths}, index=range(7, 7 + len(rows))
+        ).convert_dtypes()
+
+    return make
+
+
+CAT, HEART = ("cat", 4, 8, 28), ("red heart", 32, 28, 28)
+
+
+def test_objects_says_what_was_found_where_and_on_what(frame_of):
+    out = measure(frame_of(("a cat", draw(CAT)), ("a cat", draw(ground="yellow"))), "objects")
+    assert out["objects_found"].tolist() == ["cat", ""]
+    assert out["objects_count"].tolist() == [1, 0]
+    assert out["objects_background"].tolist() == ["blue", "yellow"]
+    assert (out["objects_x"].iloc[0], out["objects_y"].iloc[0]) == (18, 22)  # 4 + 28/2, 8 + 28/2
+    assert out[["objects_x", "objects_y"]].iloc[1].isna().all()
+
+
+@pytest.mark.parametrize(
+    "prompt, asked, right",
+    [
+        ("a cat", "cat", True),
+        ("A  CAT next to a red heart", "cat, red heart", True),
+        ("a photo of a dog and a cat on a blue background", "dog, cat", False),
+        ("a blue heart", "blue heart", False),
+        ("two cats", "two cats", False),
+        ("cats", "cats", True),
+        ("paintbrushes, a womanly concatenation", "paintbrushes", False),
+        ("a mansion of concrete", None, None),
+        ("", None, None),
+    ],
+)
+def test_objects_are_right_if_all_that_the_prompt_names_is_there(frame_of, prompt, asked, right):
+    out = measure(frame_of((prompt, draw(CAT, HEART))), "objects").iloc[0]
+    assert (out["objects_asked"] is pd.NA) if asked is None else out["objects_asked"] == asked
+    assert (out["objects_right"] is pd.NA) if right is None else out["objects_right"] == right
+
+
+def test_a_number_is_kept_to(frame_of):
+    pair = draw(("cat", 4, 20, 24), ("cat", 36, 20, 24))
+    out = measure(frame_of(*[(f"{n} cats", pair) for n in ("two", "three")]), "objects")
+    assert out["objects_found"].tolist() == ["cat, cat"] * 2
+    assert out["objects_right"].tolist() == [True, False]
+
+
+def test_a_share_of_right_pictures_takes_one_line(frame_of):
+    rows = [("a cat", draw(CAT)), ("a cat", draw(HEART)), ("a cat", None)]
+    assert (
+        measure(frame_of(*rows), "objects").groupby("prompt")["objects_right"].mean()["a cat"]
+        == 0.5
+    )
+
+
+def noise(seed, shape=(40, 30, 3)):
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def test_pixels_are_what_numpy_makes_of_the_definitions(frame_of):
+    out = measure(frame_of(*[("", Image.fromarray(noise(n))) for n in range(3)]), "pixels")
+    for n in range(3):
+        r, g, b = np.moveaxis(noise(n).astype(float), -1, 0)
+        y = 0.299 * r + 0.587 * g + 0.114 * b
+        laplacian = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * y[1:-1, 1:-1]
+        rg, yb = r - g, (r + g) / 2 - b
+        colourfulness = np.sqrt(rg.var() + yb.var()) + 0.3 * np.sqrt(
+            rg.mean() ** 2 + yb.mean() ** 2
+        )
+        clipped = ((noise(n) == 0) | (noise(n) == 255)).sum() / noise(n).size
+        expected = [laplacian.var(), colourfulness, y.mean(), clipped]
+        assert out.filter(like="pixels_").iloc[n].tolist() == pytest.approx(expected)
+
+
+def test_a_grey_picture_has_no_colour_and_a_smooth_one_no_edges(frame_of):
+    ramp = np.repeat(np.arange(0, 128, 2, np.uint8)[None], 8, axis=0)
+    white = Image.new("RGB", (8, 8), "white")
+    out = measure(frame_of(("", Image.fromarray(ramp)), ("", white)), "pixels")
+    assert out["pixels_colourfulness"].tolist() == pytest.approx([0, 0], abs=1e-9)
+    assert out["pixels_sharpness"].tolist() == pytest.approx([0, 0], abs=1e-9)
+    assert out["pixels_brightness"].tolist() == pytest.approx([63, 255])
+    assert out["pixels_clipped"].tolist() == [1 / 64, 1]
+
+
+def test_a_picture_without_a_middle_has_no_sharpness(frame_of):
+    out = measure(frame_of(("", Image.new("RGB", (2, 2)))), "pixels")
+    assert out["pixels_sharpness"].isna().all() and out["pixels_brightness"].tolist() == [0]
+
+
+@pytest.mark.parametrize("probe", ["objects", "pixels"])
+def test_no_picture_and_a_torn_one_have_missing_scores_and_the_torn_one_is_said(frame_of, probe):
+    frame = frame_of(("a cat", draw(CAT)), ("a cat", draw(CAT)), ("a cat", None))
+    with open(frame["path"].iloc[1], "wb") as file:
+        file.write(b"no picture")
+    with pytest.warns(
+        UserWarning, match=r"1 of 3 pictures could not be read; the first: .*1\.png"
+    ) as caught:
+        out = measure(frame, probe).drop(columns="objects_asked", errors="ignore")
+    assert out.filter(regex="^(objects|pixels)_").isna().all(axis=1).tolist() == [False, True, True]
+    assert len(caught) == 1 and caught[0].filename == __file__
+
+
+def test_a_frame_without_rows_or_prompts_can_be_scored(frame_of):
+    frame = frame_of(("a cat", draw(CAT)))
+    assert {"objects_right", "pixels_clipped"} <= set(measure(frame[:0], "objects", "pixels"))
+    assert measure(frame[["path"]], "objects")["objects_right"].isna().all()
