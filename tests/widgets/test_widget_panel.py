@@ -82,7 +82,9 @@ class Page(HTMLParser):
         """The texts from each such tag to the next tag of any kind."""
         ends = [start for *_, start in self.tags[1:]] + [len(self.text)]
         return [
-            self.text[start:end] for (name, _, start), end in zip(self.tags, ends) if name == tag
+            self.text[start:end].strip("\n")
+            for (name, _, start), end in zip(self.tags, ends)
+            if name == tag
         ]
 
 

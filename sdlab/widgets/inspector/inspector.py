@@ -16,7 +16,8 @@ from ...watermark.detector import Inspection, name_payloads, require_search
 from ...watermark.payloads import PAYLOADS
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source
-from .answer import render_verdicts, write_answer, write_inspection
+from .answer import render_verdicts, write_answer
+from .code import write_inspection
 from .files import MOST_BYTES, MOST_FILES, PART, Arrivals
 from .pictures import (
     MARKED,

@@ -314,17 +314,12 @@ COLUMNS: dict[str, Any] = {
 
 def list_findings(picture: Picture) -> dict[str, Any]:
     """Lists what was found in a picture, by the columns of the frame."""
-    inspection = picture.inspection
-    if inspection is None:
-        return dict.fromkeys(COLUMNS) | {"error": picture.error}
-    best, row = (
-        inspection.best,
-        dict.fromkeys(COLUMNS) | {"words": inspection.words, "error": picture.error},
-    )
-    if best is None:
-        return row
+    inspection, row = picture.inspection, dict.fromkeys(COLUMNS) | {"error": picture.error}
+    if inspection is None or (best := inspection.best) is None:
+        return row | ({"words": inspection.words} if inspection is not None else {})
     exact = [finding.payload.name for finding in inspection.findings if finding.official]
     return row | {
+        "words": inspection.words,
         "payload": best.payload.name if best.detected else None,
         "detected": inspection.detected,
         "log10_p": float(best.log10_p),

@@ -53,7 +53,7 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
         repeats = explain_repeats(reading, requests, len(requests) - len(different))
         with hear_warnings():  # the notes say it
             found = preview(different, store)
-        notes = getattr(found, "notes", {}) | repeats
+        notes = found.notes | repeats
         return Outlook(repr(found), {}, notes, list_varying(different), bool(repeats))
     except Exception as error:  # whatever it is, it belongs to the form, not to some cell's output
         return Outlook(errors=place_error(error))

@@ -1,0 +1,135 @@
+"""What an inspector found, as Python that finds it again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ...recipe.request import FIELDS
+from ...results.code import write_results_code
+from ...results.frame import column_values
+from ...watermark.payloads import PAYLOADS, Payload, find_payload, pack_bits
+from .pictures import Picture
+
+
+def write_inspection(
+    pictures: Sequence[Picture],
+    chosen: int,
+    payloads: Mapping[str, Payload],
+    rate: float,
+    search: str,
+    frame: pd.DataFrame | None,
+) -> str:
+    """Writes Python that gives the chosen picture's answer, then those of all."""
+    if not pictures:
+        return "# no picture was given yet"
+    asked = write_payloads(payloads) + (f", false_positive_rate={rate!r}" if rate != 1e-6 else "")
+    parts = []
+    if 0 <= chosen < len(pictures) and pictures[chosen].source is not None:
+        picture = pictures[chosen]
+        how = write_search(pick_search(picture, search))
+        parts.append(f"detect_watermark({write_source(picture, chosen)}{asked}{how})\n")
+    if len(pictures) > 1:
+        parts += list_calls(pictures, asked, search, frame)
+    imports = "from sdlab import detect_watermark\n"
+    imports += "from sdlab.watermark import scan\n" * ("scan(" in "".join(parts))
+    imports += "from sdlab.watermark import Payload\n" * ("Payload(" in asked)
+    return imports + "\n" + "\n".join(parts)
+
+
+def list_calls(
+    pictures: Sequence[Picture], asked: str, search: str, frame: pd.DataFrame | None
+) -> list[str]:
+    """Lists calls: of `scan` for the files of each search, and for pictures that are no files."""
+    searches = dict.fromkeys(
+        pick_search(picture, search) for picture in pictures if picture.source is not None
+    )
+    if (
+        frame is not None
+        and len(frame) == len(pictures)
+        and len(searches) == 1
+        and is_of_run(frame)
+    ):
+        return [
+            f'{write_results_code(frame)}scan(results["path"]{asked}{write_search(*searches)})\n'
+        ]
+    parts = []
+    for how in searches:
+        paths = [
+            shorten_path(p.path)
+            for p in pictures
+            if p.path is not None and pick_search(p, search) == how
+        ]
+        if paths:
+            listed = "".join(f"    {path!r},\n" for path in paths)
+            parts.append(f"scan([\n{listed}]{asked}{write_search(how)})\n")
+    given = [
+        i
+        for i, picture in enumerate(pictures)
+        if picture.source is not None and picture.path is None
+    ]
+    if given:
+        parts.append(
+            f"# images is the list that was given\n[detect_watermark(images[i]{asked}) for i in"
+            f" {given}]\n"
+        )
+    return parts
+
+
+def is_of_run(frame: pd.DataFrame) -> bool:
+    """Tells a frame of `run`, whose recipes are known."""
+    return {"key", *FIELDS} <= set(frame.columns) and None not in column_values(frame, "prompt")
+
+
+def pick_search(picture: Picture, default: str) -> str:
+    """Picks the search that a picture's answer rests on, or is to."""
+    return picture.wanted or (
+        picture.inspection.search if picture.inspection is not None else default
+    )
+
+
+def write_search(search: str) -> str:
+    """Writes the search as an argument."""
+    return "" if search == "none" else f", search={search!r}"
+
+
+def write_source(picture: Picture, number: int) -> str:
+    """Writes where the picture is."""
+    return repr(shorten_path(picture.path)) if picture.path is not None else f"images[{number}]"
+
+
+def shorten_path(path: str) -> str:
+    """Shortens a path to how it is seen from the current folder, if it lies below that."""
+    whole, here = Path(os.path.abspath(path)), Path.cwd()
+    return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else path
+
+
+def write_payloads(payloads: Mapping[str, Payload]) -> str:
+    """Writes ", [...]" with the payloads, "" if they are all the known ones."""
+    if list(payloads) == list(PAYLOADS) and all(
+        are_same(payloads[name], PAYLOADS[name]) for name in payloads
+    ):
+        return ""
+    texts = [write_payload(payload) for payload in payloads.values()]
+    return f", {texts[0]}" if len(texts) == 1 else f", [{', '.join(texts)}]"
+
+
+def write_payload(payload: Payload) -> str:
+    """Writes a payload by its name, its text, its bytes or its bits."""
+    if payload.name in PAYLOADS and are_same(payload, PAYLOADS[payload.name]):
+        return repr(payload.name)
+    for spelled in (payload.text, pack_bits(payload.bits)):
+        try:
+            if spelled and are_same(payload, find_payload(spelled)):
+                return repr(spelled)
+        except ValueError:  # a text that looks like a known name
+            continue
+    return f"Payload({payload.name!r}, {payload.bits.tolist()}, {payload.arithmetic!r})"
+
+
+def are_same(one: Payload, other: Payload) -> bool:
+    """Tells payloads of the same bits."""
+    return one.arithmetic == other.arithmetic and one.bits.tobytes() == other.bits.tobytes()
