@@ -192,7 +192,9 @@ def _find_scale(image: Image.Image) -> float:
     return 1 / 256 if greatest < 65536 else 255 / greatest
 
 
-def _scale_grey(strip: Image.Image, scale: float) -> np.ndarray:  # (H, W, 1); what is no number is 0
+def _scale_grey(
+    strip: Image.Image, scale: float
+) -> np.ndarray:  # (H, W, 1); what is no number is 0
     grey = np.nan_to_num(np.asarray(strip).astype(np.float64) * scale, posinf=255.0)
     return np.clip(grey, 0, 255).astype(np.uint8)[:, :, None]
 
