@@ -57,7 +57,7 @@ class GenerationError(RuntimeError):
 
 @contextmanager
 def blame_field(field: str) -> Iterator[None]:
-    """Turns what is raised about a value into the same error of that field; one of a field passes."""
+    """Turns what is raised about a value into an error of that field; one of a field passes."""
     try:
         yield
     except FieldError:

@@ -107,6 +107,29 @@ def test_an_import_upwards_and_a_circle_are_found():
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}})
 
 
+def count_lines(function):
+    """The lines of a function without its docstring."""
+    first = function.body[0]
+    said = first.end_lineno - first.lineno + 1 if ast.get_docstring(function) is not None else 0
+    return function.end_lineno - function.lineno + 1 - said
+
+
+def find_long(text):
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, functions)]
+    return [node.name for node in found if count_lines(node) > 40]
+
+
+def test_no_function_is_longer_than_forty_lines():
+    assert [
+        (path.name, find_long(path.read_text()))
+        for path in PACKAGE.rglob("*.py")
+        if find_long(path.read_text())
+    ] == []
+    assert find_long("def long():\n" + "    pass\n" * 40) == ["long"]
+    assert find_long('def short():\n    """a\n\n    b"""\n' + "    pass\n" * 39) == []
+
+
 def test_the_rooms_are_those_of_the_plan():
     rooms = {room(module_at(path)) for path in PACKAGE.rglob("*.py")}
     assert rooms <= set.union(*FLOORS) and len(rooms) <= 12

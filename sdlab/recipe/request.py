@@ -84,8 +84,9 @@ class Request:
         four times the input's height and width. The x2 upscaler of latents has none; it makes twice
         the height and width of pictures whose sides are multiples of 32, from 64.
     image_guidance_scale : float, optional
-        0 to 1000, natively 1.5: how close an edit by instruction stays to `image`. The prompt is the
-        instruction, and `guidance_scale` how strictly it is followed (arXiv 2211.09800).
+        0 to 1000, natively 1.5: how close an edit by instruction stays to `image`. The prompt is
+        the instruction, and `guidance_scale` how strictly it is followed (arXiv 2211.09800). Below
+        1, where diffusers would drop both guidances, sdlab follows the formula.
     vae : str, optional
         Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or
         another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, or a

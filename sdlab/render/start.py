@@ -146,7 +146,7 @@ class Conditions:
     def _beside_picture(
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
-        """Puts the picture's latents, neither sampled nor scaled, beside noise (arXiv 2211.09800)."""
+        """Puts the picture's latents, not sampled or scaled, beside noise: arXiv 2211.09800."""
         start = self._from_noise(cells, scheduler, generators, steps)
         known = torch.cat(
             [self._moments(cell).chunk(2, dim=1)[0] for cell in cells]

@@ -57,12 +57,30 @@ def embed_record(
     """
     from PIL.PngImagePlugin import PngInfo
 
+    require_finished(recipe, image)
+    request = recipe.to_dict()
+    known = {name: value for name, value in facts.items() if value is not None and value == value}
+    record = {"format": FORMAT, "key": recipe.key, "request": request, "facts": known}
+    info = PngInfo()
+    info.add(b"iTXt", ITXT_HEADER + encode_json(record))
+    info.add_text(
+        "parameters",
+        replace_unprintable(write_infotext(request, str(known.get("sdlab_version", "")), hashes)),
+    )
+    if max(image.size) > SMALL_SIDE:  # reading a large PNG takes a grid ten times as long
+        info.add(THUMBNAIL, webp_bytes(image, SMALL_SIDE))
+    if latents is not None:
+        info.add(LATENTS, latents)
+    return encode_picture(image, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
+
+
+def require_finished(recipe: Recipe, image: Image) -> None:
+    """Refuses a request that is not resolved, and what is no picture of RGB."""
     if not isinstance(recipe, Recipe):
         raise TypeError(
             f"a finished picture carries a Recipe, not a {type(recipe).__name__}; call"
             " sdlab.resolve(request) first"
         )
-
     if getattr(image, "mode", None) != "RGB":
         given = (
             f"a picture of mode {image.mode!r}"
@@ -73,22 +91,6 @@ def embed_record(
             f"a finished picture is a PIL image of mode 'RGB', not {given}; use"
             " image.convert('RGB') or PIL.Image.fromarray(array)"
         )
-    request = recipe.to_dict()
-    known = {name: value for name, value in facts.items() if value is not None and value == value}
-    record = {"format": FORMAT, "key": recipe.key, "request": request, "facts": known}
-    info = PngInfo()
-    info.add(b"iTXt", ITXT_HEADER + encode_json(record))
-    info.add_text(
-        "parameters",
-        replace_unprintable(write_infotext(request, str(known.get("sdlab_version", "")), hashes)),
-    )
-    if (
-        max(image.size) > SMALL_SIDE
-    ):  # a large PNG takes ten times as long, and a grid shows hundreds
-        info.add(THUMBNAIL, webp_bytes(image, SMALL_SIDE))
-    if latents is not None:
-        info.add(LATENTS, latents)
-    return encode_picture(image, "PNG", pnginfo=info, compress_level=COMPRESS_LEVEL)
 
 
 def read_thumbnail(path: str | os.PathLike[str]) -> bytes | None:

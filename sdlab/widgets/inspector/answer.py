@@ -132,8 +132,9 @@ def describe_hit(finding: Finding) -> str:
         else f" It was found as {describe_geometry(finding.geometry)}."
     )
     return (
-        f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as well is "
-        f"{format_probability(finding.log10_p)}{', which is next to none' * (finding.log10_p < -9)}.{where}"
+        f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as"
+        f" well is {format_probability(finding.log10_p)}"
+        f"{', which is next to none' * (finding.log10_p < -9)}.{where}"
     )
 
 
