@@ -25,7 +25,7 @@ from training import evaluate, evaluate_guided, train, train_autoencoder  # noqa
 from training.recipes import RECIPES  # noqa: E402
 from training.tokenizer import list_words  # noqa: E402
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

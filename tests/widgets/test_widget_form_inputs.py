@@ -35,6 +35,7 @@ TWO = {  # two values of each field
     "prompt_syntax": ["weights", None],
     "strength": [0.5, None],
     "noise_level": [None, 30],
+    "image_guidance_scale": [1.5, None],
     "vae": ["tiny, v2", None],
     "lora": ['a.safetensors@0.5, "b, c.safetensors"', None],
     "textual_inversion": ["<ink>=ink.pt, b.pt", None],
