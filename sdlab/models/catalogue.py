@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..tiny import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
-from .layout import Layout, find_configuration, read_layout
+from .configuration import Layout, find_configuration, read_layout
 from .locate import VARIABLE, describe_unfinished, locate_model
 
 if TYPE_CHECKING:

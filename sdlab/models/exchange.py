@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import VAE, require_same
-from .layout import read_json
+from .configuration import read_json
 from .parts import Vae, read_downs, read_embedding
 from .pickles import read_tensors
 from .resolve import OWN, Swaps

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .catalogue import Model
 from .checkpoint import MERGES, has_packed_tokenizer
-from .layout import read_json
+from .configuration import read_json
 
 CACHE = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"

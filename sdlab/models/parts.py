@@ -15,8 +15,8 @@ from typing import Any
 from ..recipe.parts import read_embeddings, read_loras
 from .catalogue import MODELS, Model, find_row
 from .checkpoint import VAE, describe_other, require_suffix
+from .configuration import Layout, read_json
 from .heads import PICKLES, Shapes, read_shapes, remember_file
-from .layout import Layout, read_json
 from .locate import VAE_WEIGHTS, VARIABLE, find_vae_weights, is_vae, locate_vae
 from .pickles import read_pickle
 

@@ -17,8 +17,8 @@ from typing import Any
 from ..recipe.request import Request
 from ..recipe.schedulers import parse_scheduler
 from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
+from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
-from .layout import read_json
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks

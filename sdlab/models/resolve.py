@@ -14,8 +14,8 @@ from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
 from .catalogue import MODELS, Model, find_row
+from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model
-from .layout import Layout
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
 from .tasks import choose_task, fill_natives, require_scheduler, require_steps
 

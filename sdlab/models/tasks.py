@@ -12,7 +12,7 @@ from ..pictures import is_known, require_picture
 from ..recipe.request import SPECS, Recipe, Request
 
 if TYPE_CHECKING:
-    from .layout import Layout
+    from .configuration import Layout
 
 LARGEST = 8192  # pixels, of a request's height and width
 

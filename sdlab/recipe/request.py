@@ -12,9 +12,9 @@ from typing import Any
 
 from ..errors import suggest
 from ..pictures import PICTURES
-from .fields import Spec, check_value, declare
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
+from .spec import Spec, check_value, declare
 
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
 SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many

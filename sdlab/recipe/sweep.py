@@ -9,8 +9,8 @@ from typing import Any
 
 from ..errors import blame_field
 from .axes import number_labels, read_choices, read_numbers, split_words
-from .fields import Spec, check_value
 from .request import OPTIONAL, SPECS, Request, require_field
+from .spec import Spec, check_value
 
 MAX_CELLS = 1_000_000
 

@@ -21,8 +21,8 @@ import psutil
 
 from ..models.catalogue import MODELS, Model
 from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, tell_family
+from ..models.configuration import read_json
 from ..models.heads import read_shapes
-from ..models.layout import read_json
 from ..models.locate import find_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
 from ..models.pipeline import (

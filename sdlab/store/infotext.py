@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..pictures import HASH
-from ..recipe.fields import Spec
 from ..recipe.request import SPECS
 from ..recipe.schedulers import SAMPLING, read_a1111, write_a1111
+from ..recipe.spec import Spec
 
 PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?:,|$)')
 AMBIGUOUS = re.compile(r'[,:\n\r]|^[\s"]|\s$|^$')

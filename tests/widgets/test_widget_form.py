@@ -14,10 +14,10 @@ from sdlab.models.resolve import resolve
 from sdlab.pictures import PICTURES
 from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
+from sdlab.widgets.sweep_form.field_text import AXES, read_line, write_line
 from sdlab.widgets.sweep_form.fields import FOLDS
 from sdlab.widgets.sweep_form.form import ahead
 from sdlab.widgets.sweep_form.outlook import Outlook
-from sdlab.widgets.sweep_form.texts import AXES, read_line, write_line
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*the weights are ignored"

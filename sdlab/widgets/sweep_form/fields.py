@@ -16,11 +16,11 @@ import ipywidgets
 from PIL import Image
 
 from ...pictures import is_known, name_picture, read_picture
-from ...recipe.fields import Spec
 from ...recipe.request import FIELDS, OPTIONAL, SPECS
+from ...recipe.spec import Spec
 from ...results.html import render_table
 from ...store.store import Store
-from .texts import is_list
+from .field_text import is_list
 
 BEFORE = {  # kind: how its text is written, before what the field's own hint says
     "whole": "Numbers and ranges: 1, 3-5 or 1-10 (+2) or 0-1 [5]. ",

@@ -20,6 +20,7 @@ from ...store.store import Store
 from ..panel import Kept, workers
 from ..seed_grid.grid import SeedGrid
 from .code import name_folder, write_code
+from .field_text import AXES, hear_warnings, read_plan, write_texts
 from .fields import (
     FOLDS,
     SHOWN,
@@ -38,7 +39,6 @@ from .fields import (
 from .outlook import Outlook, drop_equal_recipes, lend_pictures, look_ahead, place_error
 from .page import FormPage
 from .reading import Reading, join_errors, read_texts
-from .texts import AXES, hear_warnings, read_plan, write_texts
 
 if TYPE_CHECKING:
     import pandas as pd

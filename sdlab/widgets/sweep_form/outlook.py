@@ -12,8 +12,8 @@ from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
 from ...render.plan import preview
 from ...results.frame import format_value, join_words
 from ...store.store import Store
+from .field_text import AXES, hear_warnings
 from .reading import Reading
-from .texts import AXES, hear_warnings
 
 MOST = 50_000  # cells; beyond, finding the finished ones takes too long after every change
 

@@ -13,7 +13,7 @@ from ...errors import blame_field
 from ...recipe.axes import count_readings
 from ...recipe.request import PROMPTS, SPECS, Request
 from ...recipe.sweep import MAX_CELLS, Sweep, read_replacements, sweep
-from .texts import AXES, hear_weights, read_field, stamp_files
+from .field_text import AXES, hear_weights, read_field, stamp_files
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 
 from ...models.resolve import resolve
 from ...recipe.axes import count_readings, read_numbers, split_words
-from ...recipe.fields import Spec
 from ...recipe.request import OPTIONAL, PROMPTS, SPECS, Request
+from ...recipe.spec import Spec
 from ...recipe.sweep import Sweep, read_axis, sweep
 from ...results.code import escape_prompt
 from ...results.frame import format_value
