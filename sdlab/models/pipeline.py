@@ -25,7 +25,6 @@ from .tasks import Task, choose_task, find_tasks
 
 NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
 WIDE_LANES = 4
-TOGETHER = 4096  # latent pixels in a UNet's call; more are hardly faster, and leave lanes idle
 _loaded: dict[tuple, Loaded] = {}  # at most one
 _read: list[weakref.ref] = []  # UNets that may be in memory still
 
@@ -196,11 +195,6 @@ def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
     cores = torch.get_num_threads()
     lanes = cores if narrow else min(cores, WIDE_LANES)
     return (lanes, cores // lanes) if device == "cpu" else (1, 1)
-
-
-def cells_together(height: int, width: int, threads: int) -> int:
-    """Counts the cells of so many latent pixels for a UNet's call; one, if threads share it."""
-    return 1 if threads > 1 else max(1, min(8, TOGETHER // (height * width)))
 
 
 @contextmanager

@@ -25,19 +25,11 @@ from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import find_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.pipeline import (
-    NARROW,
-    Loaded,
-    cells_together,
-    device_here,
-    dtype_here,
-    is_loaded,
-    lanes_here,
-    unload,
-)
+from ..models.pipeline import NARROW, Loaded, device_here, dtype_here, is_loaded, lanes_here, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
+from .batch_size import count_together
 from .options import Options
 from .plan import list_requests
 
@@ -250,7 +242,7 @@ def estimate_group(
     """Estimates bytes for weights and for activations, and the cells of a batch, on a footing."""
     height, width = size
     lanes, threads = lanes_here(device, model.unet_width < NARROW)
-    cells = footing.batch_size or cells_together(
+    cells = footing.batch_size or count_together(
         height // model.factor, width // model.factor, threads
     )
     lanes = lanes if LEVELS[footing.memory].side_by_side else 1

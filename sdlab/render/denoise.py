@@ -21,10 +21,11 @@ import torch
 from PIL import Image
 
 from ..models.memory import copy_in_float32
-from ..models.pipeline import Loaded, cells_together
+from ..models.pipeline import Loaded
 from ..recipe.request import Recipe
 from ..watermark.dwtdct import embed_watermark
 from ..watermark.payloads import find_payload
+from .batch_size import count_together
 from .encode import KEPT, Prompts
 from .start import Begin, Conditions, Start
 
@@ -80,7 +81,7 @@ class Renderer:
         """Counts the cells of that size that share a call."""
         if not self.loaded.choose_task(request).start:
             return 1
-        return self._given or cells_together(*self._latent_size(request), self.loaded.threads)
+        return self._given or count_together(*self._latent_size(request), self.loaded.threads)
 
     def draw_pictures(
         self,

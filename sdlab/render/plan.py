@@ -18,6 +18,7 @@ from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights
 from ..recipe.request import PROMPTS, Recipe, Request
 from ..store.store import Store
+from .batch_size import count_together
 from .options import caller_level
 
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
@@ -347,7 +348,7 @@ def estimate_seconds(
     group: list[Recipe], found: Plan, store: Store, share: float = 1.0
 ) -> float | None:
     """Estimates how long a group takes, from what the store recorded or the model's own figure."""
-    from ..models.pipeline import NARROW, cells_together, device_here, lanes_here
+    from ..models.pipeline import NARROW, device_here, lanes_here
 
     r, own = group[0], found.natives[group[0].model]
     like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
@@ -360,7 +361,7 @@ def estimate_seconds(
         one = own.model.seconds_per_step * r.num_inference_steps * larger
     one = None if one is None else one * share * (r.strength or 1)
     lanes, threads = lanes_here(device_here(), own.layout.channels < NARROW)
-    at_once = lanes * cells_together(
+    at_once = lanes * count_together(
         r.height // own.layout.factor, r.width // own.layout.factor, threads
     )
     return (

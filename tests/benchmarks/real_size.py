@@ -140,6 +140,7 @@ def through_run(folder: str, size: int, steps: int, memory: str) -> dict:
     import sdlab.models.pipeline
     from sdlab import Request, run, sweep
     from sdlab.models.resolve import native
+    from sdlab.render.batch_size import count_together
 
     warnings.simplefilter("ignore", UserWarning)  # of the size
     begun = time.perf_counter()
@@ -155,9 +156,7 @@ def through_run(folder: str, size: int, steps: int, memory: str) -> dict:
         "load": load,
     }
     cells = at_once * (
-        sdlab.models.pipeline.cells_together(size // 8, size // 8, loaded.threads)
-        if memory == "auto"
-        else 1
+        count_together(size // 8, size // 8, loaded.threads) if memory == "auto" else 1
     )
     del loaded  # `run` may let parts of it go
     cell = Request(
