@@ -6,7 +6,9 @@ frame. `detect_watermark` looks at any picture. Nothing heavy is imported before
 """
 
 import importlib
-from typing import TYPE_CHECKING
+
+# as type checkers know it; importing typing takes longer than all of this
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from .errors import FieldError, GenerationError
