@@ -395,12 +395,17 @@ class Recipe(Request):
 
 
 def key_of(fields: Mapping[str, Any]) -> str:
-    """Computes the key of a recipe's fields; models and parts count by their weights alone."""
-    counted = {
-        name: value
-        for name, value in fields.items()
-        if not SPECS[name].in_weights and not (name in OPTIONAL and value == SPECS[name].neutral)
-    }
+    """Computes the key of a recipe's fields; models and parts count by their weights alone.
+
+    A field of another version of sdlab, which a picture may carry, counts as it stands.
+    """
+
+    def counts(name: str, value: Any) -> bool:
+        spec = SPECS.get(name)
+        neutral = spec is not None and name in OPTIONAL and value == spec.neutral
+        return not neutral and not (spec and spec.in_weights)
+
+    counted = {name: value for name, value in fields.items() if counts(name, value)}
     text = json.dumps(counted, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

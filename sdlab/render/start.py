@@ -80,7 +80,7 @@ def draw_noise(shape: tuple[int, ...], generators: Generators) -> torch.Tensor:
 
 def cut_timesteps(scheduler: Any, strength: float | None, steps: int) -> torch.Tensor:
     """Cuts off the timesteps that a strength leaves out, and tells the scheduler so."""
-    first = (steps - count_steps(strength or 0.0, steps)) * scheduler.order
+    first = (steps - count_steps(strength, steps)) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
     return scheduler.timesteps[first:]

@@ -145,6 +145,7 @@ def test_facts_such_as_the_dtype_can_be_compared():
     found = pair(pd.concat([frame, frame.assign(dtype="float32", batch_size=1)]), "dtype")
     assert found.pairs == ((0, 2), (1, 3)) and found.follow == {"batch_size": (8, 1)}
     assert list_differences(found) == [("batch_size", "8", "1")]
+    assert found.differences.values.tolist() == [["batch_size", "8", "1"]]
 
 
 def test_rows_without_a_picture_are_left_aside():

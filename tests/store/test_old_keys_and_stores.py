@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from sdlab import Request, Store, resolve, run
+from sdlab.recipe.request import key_of
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "before_rooms"
 DOWN, ACROSS = np.mgrid[:64, :64]
@@ -61,3 +62,9 @@ def test_an_old_store_has_nothing_to_render_again(old_store):
     assert results["path"].notna().all() and results["error"].isna().all()
     assert {path: path.stat().st_mtime_ns for path in old_store.rglob("*.png")} == before
     assert results["red|blue"].tolist()[:8] == ["red"] * 1 + ["blue"] * 1 + ["red", "blue"] * 3
+
+
+def test_a_field_that_this_version_does_not_know_counts_in_a_key_as_it_stands():
+    known = {"prompt": "a cat", "weights": "w"}
+    assert key_of(known | {"future": 1}) != key_of(known) == key_of(known | {"model": "x"})
+    assert key_of(known | {"future": 1}) != key_of(known | {"future": 2})
