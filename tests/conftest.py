@@ -5,6 +5,8 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # libgomp spins when other work takes a core
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the other cores have their own tests
 
 import pytest
 
@@ -17,6 +19,22 @@ NOISE = dict(
     set_alpha_to_one=False,
     steps_offset=1,
 )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Gives each process whole files, whose fixtures are costly; those that take minutes begin first."""
+    long = ("browser/*", "test_notebooks.py")
+    items.sort(key=lambda item: not any(item.path.match(place) for place in long))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def group_of(item):
+    """Names the tests that one process runs: all those in the browser, a file, or one notebook."""
+    if item.path.match("browser/*"):
+        return "browser"
+    return item.name if item.path.name == "test_notebooks.py" else "/".join(item.path.parts[-2:])
 
 
 def write_tokenizer(folder):
