@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from .render.budget import estimate
     from .render.job import Job, run
     from .render.plan import preview
+    from .results import stats
     from .results.attacks import ATTACKS, robustness
     from .results.grid import image_grid
     from .results.pairs import pair
     from .results.probes import PROBES, measure
     from .results.report import write_report
-    from .results.stats import sign_test
     from .store.store import Store
     from .watermark import detect_watermark
 
@@ -41,7 +41,7 @@ _ROOMS = {
     "render.plan": ("preview",),
     "results.pairs": ("pair",),
     "results.probes": ("PROBES", "measure"),
-    "results.stats": ("sign_test",),
+    "results.stats": ("stats",),
     "results.attacks": ("ATTACKS", "robustness"),
     "results.grid": ("image_grid",),
     "results.report": ("write_report",),
@@ -67,7 +67,7 @@ __all__ = [
     "resolve",
     "robustness",
     "run",
-    "sign_test",
+    "stats",
     "sweep",
     "write_report",
 ]
@@ -75,7 +75,8 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _ROOM_OF:
-        return getattr(importlib.import_module(f".{_ROOM_OF[name]}", __name__), name)
+        room = importlib.import_module(f".{_ROOM_OF[name]}", __name__)
+        return room if name == "stats" else getattr(room, name)
     raise AttributeError(
         f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}"
     )

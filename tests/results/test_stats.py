@@ -1,20 +1,348 @@
-"""Statistics of shares and of pairs."""
+"""Statistics of shares, pairs, yields and votes: against SciPy, counting, and simulation."""
 
+import itertools
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats as reference
 
-from sdlab.results.stats import sign_test
-
-
-@pytest.mark.parametrize("left, right", [(0, 1), (3, 3), (5, 0), (2, 9), (9, 2), (14, 1)])
-def test_the_sign_test_is_twice_the_tail_of_a_fair_coin(left, right):
-    n, most = left + right, max(left, right)
-    tail = sum(math.comb(n, wins) for wins in range(most, n + 1)) / 2**n
-    assert sign_test(left, right) == pytest.approx(min(1, 2 * tail))
+from sdlab import stats
+from sdlab.results.stats import resampling
+from sdlab.results.stats.paired import adjust_holm, compare_ranks, compare_signs
+from sdlab.results.stats.resampling import bootstrap_mean
 
 
-def test_no_wins_tell_nothing_and_fewer_are_refused():
-    assert sign_test(0, 0) == 1
-    with pytest.raises(ValueError, match="-1 and 2 wins"):
-        sign_test(-1, 2)
+def make_frame(hits, by="model", names=("v1", "v2"), **more):
+    """A frame of hits[arm][prompt][seed]."""
+    rows = [
+        {by: name, "prompt": f"prompt {i}", "seed": seed, "key": f"{name} {i} {seed}", "good": good}
+        for name, arm in zip(names, hits)
+        for i, prompt in enumerate(arm)
+        for seed, good in enumerate(prompt)
+    ]
+    return pd.DataFrame(rows).assign(path="a.png", **more)
+
+
+# Shares
+
+
+@pytest.mark.parametrize("hits, n", [(0, 4), (1, 16), (8, 16), (16, 16), (7, 300)])
+def test_a_share_of_single_pictures_has_scipys_wilson_interval(hits, n):
+    frame = pd.DataFrame(
+        {"prompt": [f"p{i}" for i in range(n)], "good": [i < hits for i in range(n)]}
+    )
+    row = stats.rate(frame, "good").iloc[0]
+    ends = reference.binomtest(hits, n).proportion_ci(method="wilson")
+    assert (row.low, row.high) == pytest.approx(tuple(ends), abs=1e-12)
+    assert (row.share, row.hits, row.n, row.prompts, row.missing) == (hits / n, hits, n, n, 0)
+
+
+def test_seeds_of_one_prompt_that_agree_count_as_one_picture_together():
+    """Eight prompts that are always or never right say as much with four seeds as with one."""
+    four = make_frame([[[i % 2] * 4 for i in range(8)]])
+    one = make_frame([[[i % 2] for i in range(8)]])
+    wide, narrow = (stats.rate(frame, "good").iloc[0] for frame in (four, one))
+    assert (wide.low, wide.high) == pytest.approx((narrow.low, narrow.high), abs=0.03)
+    assert wide.high - wide.low > 1.5 * np.diff(reference.binomtest(16, 32).proportion_ci())[0]
+
+
+def test_a_share_that_all_prompts_agree_on_rests_on_the_prompts_alone():
+    row = stats.rate(make_frame([[[True] * 4] * 8]), "good").iloc[0]
+    assert (row.low, row.high) == (pytest.approx(0.676, abs=1e-3), 1)  # as 8 of 8
+
+
+def test_missing_values_are_counted_apart_and_groups_keep_their_order():
+    frame = make_frame([[[1], [0]], [[1], [1]]], names=("z", "a"))
+    frame["good"] = frame["good"].astype("boolean")
+    frame.loc[0, "good"] = pd.NA
+    out = stats.rate(frame, "good", by="model")
+    assert list(out["model"]) == ["z", "a"] and list(out["missing"]) == [1, 0]
+    assert list(out["n"]) == [1, 2] and list(out["share"]) == [0, 1]
+
+
+def test_a_group_without_any_value_has_no_share():
+    frame = make_frame([[[1]], [[1]]])
+    frame["good"] = pd.array([pd.NA, True], "boolean")
+    out = stats.rate(frame, "good", by="model")
+    assert math.isnan(out["share"][0]) and math.isnan(out["low"][0]) and out["n"][0] == 0
+
+
+@pytest.mark.parametrize("prompts", [8, 16, 64])
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_the_intervals_of_shares_cover_as_often_as_they_say(prompts, seeds):
+    """Prompts of unequal difficulty: an intraclass correlation of .2."""
+    rng, covered, truths = np.random.default_rng(3), [], (0.1, 0.2, 0.35, 0.5, 0.7)
+    for truth in truths:
+        for _ in range(120):
+            hard = rng.beta(truth * 4, (1 - truth) * 4, prompts)
+            hits = rng.random((prompts, seeds)) < hard[:, None]
+            frame = pd.DataFrame({"prompt": np.repeat(range(prompts), seeds), "good": hits.ravel()})
+            row = stats.rate(frame, "good").iloc[0]
+            covered.append(row.low <= truth <= row.high)
+    error = 2 * math.sqrt(0.05 * 0.95 / len(covered))  # of the simulation
+    assert abs(np.mean(covered) - 0.95) <= 0.02 + error
+
+
+@pytest.mark.parametrize(
+    "column, words", [("rating", "good=frame"), ("godo", "did you mean 'good'")]
+)
+def test_what_is_no_share_is_refused_with_what_to_do(column, words):
+    frame = make_frame([[[1]]]).assign(rating=4)
+    with pytest.raises(ValueError, match=words):
+        stats.rate(frame, column)
+    with pytest.raises(TypeError, match="frame"):
+        stats.rate([1, 2], "good")
+
+
+# Pairs
+
+
+def test_one_picture_a_prompt_is_tested_by_mcnemar():
+    left = [[i < 10] for i in range(24)]
+    right = [[i < 9 or i > 16] for i in range(24)]  # one lost, seven won
+    row = stats.paired(make_frame([left, right]), "good").iloc[0]
+    assert row.test == "McNemar" and (row.left_wins, row.right_wins, row.ties) == (1, 7, 16)
+    assert row.p == pytest.approx(reference.binomtest(1, 8).pvalue)
+    assert row.difference == pytest.approx(6 / 24) and row.low < 6 / 24 < row.high
+
+
+def test_several_seeds_a_prompt_are_one_value_tested_by_all_sign_changes():
+    rng = np.random.default_rng(0)
+    arms = [rng.normal(size=(9, 3)), rng.normal(0.6, size=(9, 3))]
+    row = stats.paired(make_frame(arms), "good").iloc[0]
+    change = arms[1].mean(1) - arms[0].mean(1)
+    assert row.test == "Wilcoxon" and row.n == 9 and row.over == "prompt"
+    assert row.p == pytest.approx(reference.wilcoxon(change, method="exact").pvalue)
+
+
+def test_the_verdict_names_the_better_side_or_how_many_prompts_it_would_take():
+    sure = [[[False]] * 30, [[True]] * 30]
+    assert stats.paired(make_frame(sure), "good")["verdict"][0] == "v2 better"
+    assert stats.paired(make_frame(sure), "good", better="lower")["verdict"][0] == "v1 better"
+    assert stats.paired(make_frame(sure), "good", better=None)["verdict"][0] == "v2 higher"
+    turned = stats.paired(make_frame(sure), "good", left="v2", right="v1")
+    assert turned["verdict"][0] == "v2 better" and turned["difference"][0] == -1
+    few = [[[i < 8] for i in range(24)], [[i < 10] for i in range(24)]]
+    row = stats.paired(make_frame(few), "good").iloc[0]
+    change = np.array([0] * 22 + [1, 1])
+    z = reference.norm.ppf(0.975) + reference.norm.ppf(0.8)
+    assert row.needed == math.ceil((z * change.std(ddof=1) / change.mean()) ** 2)
+    assert (
+        row.verdict == f"no difference that 24 prompts could show; about {row.needed} prompts would"
+    )
+    none = stats.paired(make_frame([few[0], few[0]]), "good").iloc[0]
+    assert none.verdict == "no difference seen in 24 prompts" and pd.isna(none.needed)
+    assert none.low < 0 < none.high  # an empty interval would say that we know
+
+
+def test_the_number_of_prompts_that_would_show_it_does_in_four_of_five_samples():
+    rng = np.random.default_rng(5)
+    first = np.concatenate([np.ones(40), -np.ones(14), np.zeros(146)])  # of 200 prompts
+    left = [[v < 0] for v in first]
+    needed = stats.paired(make_frame([left, [[v > 0] for v in first]]), "good")["needed"][0]
+    found = [compare_signs(rng.choice(first, size=int(needed))) <= 0.05 for _ in range(2000)]
+    assert 0.7 <= np.mean(found) <= 0.87  # McNemar's exact test is a little strict
+
+
+def test_one_prompt_is_compared_over_its_seeds_and_the_verdict_says_so():
+    frame = make_frame([[[0] * 12], [[1] * 12]], by="guidance_scale", names=(1.0, 8.0), model="m")
+    row = stats.paired(frame, "good", by="guidance_scale").iloc[0]
+    assert (row.over, row.n, row.verdict) == ("seed", 12, "guidance_scale 8 better for this prompt")
+
+
+def test_prompts_that_one_side_lacks_are_left_out_and_no_common_one_is_an_error():
+    frame = make_frame([[[1], [0], [1]], [[1], [1], [1]]])
+    assert stats.paired(frame[:-1], "good")["n"][0] == 2
+    apart = frame[(frame["model"] == "v1") ^ (frame["prompt"] == "prompt 0")]
+    with pytest.raises(ValueError, match="has pictures of both model='v1' and 'v2'"):
+        stats.paired(apart.iloc[[1, 2, 3]] if len(apart) > 3 else apart, "good")
+
+
+def test_another_field_that_differs_between_the_sides_is_refused():
+    frame = make_frame([[[1], [0]] * 3, [[1], [1]] * 3])
+    frame["guidance_scale"] = [4.0, 8.0] * 3 + [4.0, 4.0] * 3
+    with pytest.raises(ValueError, match="guidance_scale differs between the sides"):
+        stats.paired(frame, "good")
+
+
+def test_several_tests_are_corrected_together():
+    rng = np.random.default_rng(1)
+    frame = make_frame([rng.random((20, 1)) < 0.3, rng.random((20, 1)) < 0.6])
+    frame["other"] = ~frame["good"]
+    out = stats.paired(frame, ["good", "other"])
+    p = out["p"].to_numpy()
+    assert list(out["column"]) == ["good", "other"] and list(out["p_holm"]) == list(
+        np.minimum(2 * p, 1)
+    )
+    frame["probe"] = np.where(frame["prompt"].isin(["prompt 1", "prompt 2", "prompt 3"]), "a", "b")
+    assert list(stats.paired(frame, "good", each="probe")["n"]) == [17, 3]
+
+
+def test_holms_correction_steps_down_and_never_falls():
+    assert adjust_holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx(
+        [0.03, 0.06, 0.06, 0.02]
+    )
+
+
+@pytest.mark.parametrize("test", [compare_signs, compare_ranks])
+def test_no_difference_is_found_at_most_as_often_as_any_level_says(test):
+    """Of all the ways in which changes may be turned round, if neither side is better."""
+    sizes = np.array([1, 2, 2, 3.5, 0, 5, 8])
+    p = [test(sizes * signs) for signs in itertools.product((-1, 1), repeat=len(sizes))]
+    assert all(np.mean(np.array(p) <= level) <= level + 1e-12 for level in (0.05, 0.1, 0.3, *p))
+    assert min(p) <= 0.05
+
+
+@pytest.fixture
+def few_resamples(monkeypatch):
+    monkeypatch.setattr(resampling, "RESAMPLES", 800)
+
+
+@pytest.mark.parametrize("n", [8, 16, 64])
+def test_the_interval_of_a_difference_covers_as_often_as_it_says(n, few_resamples):
+    rng = np.random.default_rng(n)
+    covered = [
+        low <= 0 <= high
+        for low, high in (bootstrap_mean(rng.normal(size=n), 0.95) for _ in range(400))
+    ]
+    assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / len(covered))
+
+
+@pytest.mark.parametrize("n", [8, 16, 64])
+def test_the_interval_of_a_difference_of_shares_covers_as_often_as_it_says(n, few_resamples):
+    rng, covered = np.random.default_rng(n), []
+    for left, right in ((0.1, 0.1), (0.3, 0.5), (0.5, 0.9)):
+        for _ in range(120):
+            change = (rng.random(n) < right) - 1.0 * (rng.random(n) < left)
+            low, high = bootstrap_mean(change, 0.95, 1)
+            covered.append(low <= right - left <= high)
+    assert np.mean(covered) >= 0.93 - 2 * math.sqrt(0.05 * 0.95 / len(covered))
+
+
+# Yields
+
+
+def test_the_yield_of_k_is_the_share_of_all_choices_of_k_that_hold_a_hit():
+    hits = [1, 0, 0, 1, 0, 0]
+    curve = stats.yield_curve(pd.DataFrame({"good": hits}), "good")
+    counted = [np.mean([any(c) for c in itertools.combinations(hits, k)]) for k in range(1, 7)]
+    assert curve["best"].tolist() == pytest.approx(counted) and curve["k"].tolist() == [
+        *range(1, 7)
+    ]
+    exact = reference.binomtest(2, 6).proportion_ci(method="exact")
+    assert curve["low"].tolist() == pytest.approx([1 - (1 - exact.low) ** k for k in range(1, 7)])
+
+
+def test_the_best_score_of_k_is_the_mean_over_all_choices_of_k():
+    scores = [3.0, -1.0, 7.5, 2.0, 2.0]
+    curve = stats.yield_curve(pd.DataFrame({"score": scores}), "score")
+    counted = [np.mean([max(c) for c in itertools.combinations(scores, k)]) for k in range(1, 6)]
+    assert curve["best"].tolist() == pytest.approx(counted) and curve["low"].isna().all()
+
+
+def test_yields_are_averaged_over_prompts_and_begin_where_the_rate_stands():
+    frame = make_frame([[[1, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 0, 0]]])
+    curve = stats.yield_curve(frame, "good", by="model")
+    rate = stats.rate(frame, "good").iloc[0]
+    assert curve["best"].tolist() == pytest.approx(
+        [7 / 16, (0.5 + 1 + 5 / 6) / 4, (0.75 + 2) / 4, 0.75]
+    )
+    assert curve.iloc[0][["best", "low", "high"]].tolist() == pytest.approx(
+        [rate.share, rate.low, rate.high]
+    )
+    assert curve["high"].max() <= 1 and (curve["low"].diff()[1:] > 0).all()
+
+
+def test_no_hit_in_n_is_no_proof_of_zero():
+    never = make_frame([[[0, 0]] * 6])
+    curve = stats.yield_curve(never, "good")
+    assert curve["best"].eq(0).all() and curve["low"].eq(0).all() and curve["high"].gt(0.3).all()
+
+
+def test_more_than_the_prompt_with_the_fewest_pictures_has_is_refused():
+    frame = make_frame([[[1, 0, 1], [1, 0]]])
+    with pytest.raises(ValueError, match="fewest pictures has 2"):
+        stats.yield_curve(frame, "good", k=3)
+    assert stats.yield_curve(frame, "good")["k"].tolist() == [1, 2]
+
+
+# Rankings
+
+
+def test_two_sides_stand_as_far_apart_as_their_wins():
+    votes = pd.DataFrame(
+        {"left": ["a"] * 40, "right": ["b"] * 40, "vote": ["left"] * 30 + ["right"] * 10}
+    )
+    out = stats.ranking(votes)
+    assert out["item"].tolist() == ["a", "b"] and out["wins"].tolist() == [30, 10]
+    assert out["strength"].diff()[1] == pytest.approx(-math.log(3), abs=0.01)
+    half = (out["high"] - out["strength"])[0]
+    assert 2 * half / 1.96 == pytest.approx(1 / math.sqrt(40 * 0.75 * 0.25), rel=0.01)
+
+
+def test_strengths_come_back_from_votes_and_their_intervals_cover_them():
+    rng, truth, covered = np.random.default_rng(2), np.array([0.8, 0.1, -0.9]), []
+    for _ in range(150):
+        sides = np.array([rng.permutation(3)[:2] for _ in range(90)])
+        won = rng.random(90) < 1 / (1 + np.exp(truth[sides[:, 1]] - truth[sides[:, 0]]))
+        votes = pd.DataFrame(
+            {"left": sides[:, 0], "right": sides[:, 1], "vote": np.where(won, "left", "right")}
+        )
+        out = stats.ranking(votes).set_index("item").sort_index()
+        covered += list((out["low"] <= truth) & (truth <= out["high"]))
+    assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / len(covered))
+
+
+def test_votes_on_keys_rank_a_column_and_repeated_prompts_widen_the_intervals():
+    frame = make_frame([[[0] * 5] * 6, [[0] * 5] * 6])
+    votes = pd.DataFrame(
+        [
+            {"left": f"v1 {i} {s}", "right": f"v2 {i} {s}", "vote": "left" if i < 2 else "right"}
+            for i in range(6)
+            for s in range(5)
+        ]
+    )
+    grouped = stats.ranking(votes, frame)
+    assert grouped["model"].tolist() == ["v2", "v1"] and grouped["losses"].tolist() == [10, 20]
+    single = stats.ranking(votes, frame.assign(prompt=frame["key"]))
+    assert (grouped["high"] - grouped["low"])[0] > 1.8 * (single["high"] - single["low"])[0]
+
+
+def test_a_side_that_never_lost_is_finite_and_its_interval_wide():
+    votes = pd.DataFrame({"left": ["a"] * 9, "right": ["b"] * 9, "vote": ["left"] * 9})
+    out = stats.ranking(votes)
+    assert np.isfinite(out[["low", "high"]].to_numpy()).all() and out["low"][0] < 0
+
+
+@pytest.mark.parametrize(
+    "left, right, vote, words",
+    [
+        (["a", "c"], ["b", "d"], ["left", "tie"], "never compared.*a, b; c, d"),
+        (["a"], ["b"], ["first"], "votes are 'left'"),
+        ([], [], [], "there is no vote"),
+    ],
+)
+def test_votes_that_rank_nothing_are_refused(left, right, vote, words):
+    with pytest.raises(ValueError, match=words):
+        stats.ranking(pd.DataFrame({"left": left, "right": right, "vote": vote}))
+
+
+# Figures
+
+
+def test_every_result_has_a_figure_that_names_its_rows_and_n():
+    frame = make_frame([[[1, 0], [0, 0], [1, 1]], [[1, 1], [1, 0], [1, 1]]])
+    rate = stats.plot(stats.rate(frame, "good", by="model"), title="Which?")
+    texts = [
+        t.get_text()
+        for axes in (rate.axes[0], *rate.axes[0].child_axes)
+        for t in axes.get_yticklabels()
+    ]
+    assert texts == ["v1", "v2", "3 of 6", "5 of 6"] and rate.axes[0].get_title("left") == "Which?"
+    curves = stats.plot(stats.yield_curve(frame, "good", by="model"))
+    assert [t.get_text() for t in curves.axes[0].get_legend().get_texts()] == ["v1", "v2"]
+    assert stats.plot(stats.paired(frame, "good"))._repr_png_()[0][:4] == b"\x89PNG"
+    with pytest.raises(ValueError, match="rate, paired, yield_curve or ranking"):
+        stats.plot(frame)

@@ -1,0 +1,115 @@
+"""Figures of what the statistics give: points with intervals, and curves with bands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
+from ..frame import format_label
+from ..sheet import DPI, INK, QUIET, GridFigure
+
+# column of the value -> (its axis, where nothing is to be seen)
+KINDS = {
+    "share": ("share of pictures, with 95 % interval", None),
+    "difference": ("difference, right less left, with 95 % interval", 0.0),
+    "strength": ("strength: log-odds against the average", 0.0),
+}
+NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low", "high"}
+NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
+NOT_LABELS |= {"p", "p_holm", "needed", "verdict", "k", "chance", "wins", "losses"}
+COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
+
+
+def plot(result: pd.DataFrame, *, title: str = "") -> GridFigure:
+    """Draw what `rate`, `paired`, `yield_curve` or `ranking` gave.
+
+    Parameters
+    ----------
+    result : DataFrame
+        As it came, or some of its rows.
+    title : str
+        Stands above the figure.
+
+    Returns
+    -------
+    GridFigure
+        A matplotlib figure.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these.
+    """
+    columns = set(result.columns) if isinstance(result, pd.DataFrame) else set()
+    kind = next((name for name in KINDS if name in columns), None)
+    if not {"low", "high"} <= columns or not (kind or {"k", "best"} <= columns):
+        raise ValueError("plot draws what rate, paired, yield_curve or ranking gave")
+    figure = draw_intervals(result, kind) if kind else draw_curves(result)
+    figure.axes[0].set_title(title, loc="left", color=INK, fontsize=11)
+    figure.tight_layout()
+    return figure
+
+
+def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
+    """Draws a line for each row: its label, a point, its interval and n."""
+    figure = GridFigure(figsize=(8, 1.1 + 0.36 * len(result)), dpi=DPI)
+    axes = figure.add_subplot()
+    y = np.arange(len(result))[::-1]
+    middle, low, high = (result[name].to_numpy(float) for name in (kind, "low", "high"))
+    axes.hlines(y, low, high, color=COLORS[0], linewidth=2)
+    axes.plot(middle, y, "o", color=COLORS[0], markersize=6)
+    axes.set_yticks(y, [label_row(row) for row in result.to_dict("records")])
+    told, zero = KINDS[kind]
+    if zero is not None:
+        axes.axvline(zero, color=QUIET, linewidth=1, linestyle=":")
+    if kind == "share":
+        axes.set_xlim(-0.02, 1.02)
+    axes.set_ylim(-0.6, len(result) - 0.4)
+    beside = axes.secondary_yaxis("right")
+    beside.set_yticks(y, [note_row(row) for row in result.to_dict("records")])
+    beside.tick_params(length=0)
+    beside.spines["right"].set_visible(False)
+    finish_axes(axes, told)
+    return figure
+
+
+def draw_curves(result: pd.DataFrame) -> GridFigure:
+    """Draws the best of k against k, a curve with its band for each label."""
+    figure = GridFigure(figsize=(8, 4), dpi=DPI)
+    axes = figure.add_subplot()
+    labels = [label_row(row) for row in result.to_dict("records")]
+    for color, label in zip(COLORS * len(labels), dict.fromkeys(labels)):
+        part = result[[own == label for own in labels]]
+        axes.plot(part["k"], part["best"], "o-", color=color, markersize=4, label=label or None)
+        low, high = (part[end].to_numpy(float) for end in ("low", "high"))
+        axes.fill_between(part["k"], low, high, color=color, alpha=0.18, linewidth=0)
+    if any(labels):
+        axes.legend(frameon=False)
+    axes.set_ylabel("best of k: chance of a yes, or score", color=INK)
+    if result["best"].between(0, 1).all():
+        axes.set_ylim(-0.02, 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    finish_axes(axes, "k, pictures to choose from")
+    return figure
+
+
+def label_row(row: dict[Any, Any]) -> str:
+    """Names a row by what it was grouped by."""
+    return format_label(value for name, value in row.items() if name not in NOT_LABELS)
+
+
+def note_row(row: dict[Any, Any]) -> str:
+    """Says how much a row rests on."""
+    if "hits" in row:
+        return f"{row['hits']:,} of {row['n']:,}"
+    return f"n = {row['n']:,}" if "n" in row else f"{row['wins']:,} won, {row['losses']:,} lost"
+
+
+def finish_axes(axes: Any, told: str) -> None:
+    """Names the x axis, and leaves out what says nothing."""
+    axes.set_xlabel(told, color=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)

@@ -1,0 +1,159 @@
+"""Strengths from votes on pairs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.special import expit
+from scipy.stats import norm
+
+from ..frame import column_values, count_noun, distinct_values, format_value
+from .reading import split_frame
+
+WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
+PULL = 0.01  # of the ridge
+
+
+def ranking(
+    votes: pd.DataFrame,
+    frame: pd.DataFrame | None = None,
+    *,
+    by: str = "model",
+    prompt: str = "prompt",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Rank what was voted on by strength, as Bradley and Terry's model has it, with intervals.
+
+    A tie, and "both bad", is half a win for either side. A slight pull to the middle keeps one that
+    never lost finite; where prompts repeat, intervals widen by the design effect.
+
+    Parameters
+    ----------
+    votes : DataFrame
+        Columns `left`, `right` and `vote` ("left", "right", "tie", "both bad"), as
+        `Store(...).votes()` gives them.
+    frame : DataFrame, optional
+        If given, `left` and `right` are keys of its rows, and what is ranked is their `by`.
+    by : str
+        The column of `frame` that is ranked.
+    prompt : str
+        The column of `frame` whose values are the sample.
+    confidence : float
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        The strongest first: `by` (or "item"), `strength` (log-odds against the average) with `low`
+        and `high`, `chance` (to win against the average, 0 to 1), `wins`, `losses`, `ties`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If columns or keys are missing, or some were never compared with the others.
+
+    References
+    ----------
+    R. Bradley and M. Terry, "Rank analysis of incomplete block designs", Biometrika 39 (1952).
+    """
+    left, right, score, clusters, name = read_votes(votes, frame, by, prompt)
+    items = list(dict.fromkeys([*left, *right]))
+    place = {item: i for i, item in enumerate(items)}
+    sides = np.array([[place[a], place[b]] for a, b in zip(left, right)])
+    require_connected(items, sides)
+    strength, spread = fit_strengths(len(items), sides, score, clusters)
+    half = float(norm.ppf((1 + confidence) / 2)) * spread
+    out = pd.DataFrame(
+        {name: items, "strength": strength, "low": strength - half, "high": strength + half}
+    )
+    out["chance"] = expit(strength)
+    for told, value in (("wins", 1.0), ("losses", 0.0), ("ties", 0.5)):
+        ones, others = sides[score == value, 0], sides[score == 1 - value, 1]
+        out[told] = np.bincount(np.r_[ones, others], minlength=len(items))
+    return out.sort_values("strength", ascending=False, ignore_index=True)
+
+
+def read_votes(
+    votes: pd.DataFrame, frame: pd.DataFrame | None, by: str, prompt: str
+) -> tuple[list[Any], list[Any], np.ndarray, np.ndarray, str]:
+    """Reads (what stood left, right, 1 for left to 0 for right, prompt's number, column's name)."""
+    next(split_frame(votes, (), "left", "right", "vote"))
+    known = votes[votes["vote"].notna()]
+    odd = [vote for vote in distinct_values(known, "vote") if vote not in WORTH]
+    if known.empty or odd:
+        told = f"vote={odd[0]!r}" if odd else "there is no vote"
+        raise ValueError(f"{told}: votes are {', '.join(map(repr, WORTH))}")
+    score = np.array([WORTH[vote] for vote in known["vote"]])
+    left, right = (column_values(known, side) for side in ("left", "right"))
+    if frame is None:
+        return left, right, score, np.arange(len(known)), "item"
+    next(split_frame(frame, (), "key", by))
+    items = dict(zip(column_values(frame, "key"), column_values(frame, by)))
+    texts = dict(zip(column_values(frame, "key"), column_values(frame, prompt)))
+    here = [i for i, both in enumerate(zip(left, right)) if {*both} <= items.keys()]
+    if not here:
+        raise ValueError(f"none of {count_noun(len(known), 'vote')} is on two rows of this frame")
+    clusters = pd.factorize(np.array([texts[left[i]] for i in here], object))[0]
+    return (
+        [items[left[i]] for i in here],
+        [items[right[i]] for i in here],
+        score[here],
+        np.arange(len(here)) if (clusters < 0).any() else clusters,
+        by,
+    )
+
+
+def require_connected(items: list[Any], sides: np.ndarray) -> None:
+    """Raises unless each item was compared with all others, if only by way of some."""
+    links = coo_array((np.ones(len(sides)), sides.T), shape=(len(items),) * 2)
+    parts, part_of = connected_components(links, directed=False)
+    if parts > 1 or len(items) < 2:
+        groups = [
+            ", ".join(format_value(item) for item, own in zip(items, part_of) if own == part)
+            for part in range(parts)
+        ]
+        raise ValueError(
+            f"these were never compared with one another: {'; '.join(groups)}; vote on pairs"
+            " between them first"
+        )
+
+
+def fit_strengths(
+    items: int, sides: np.ndarray, score: np.ndarray, clusters: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fits (log-odds with mean 0, their standard errors) by Newton's method."""
+    design = np.zeros((len(score), items))
+    design[np.arange(len(score)), sides[:, 0]] += 1
+    design[np.arange(len(score)), sides[:, 1]] -= 1
+    strength = np.zeros(items)
+    for _ in range(100):
+        chance = expit(design @ strength)
+        slope = design.T @ (score - chance) - PULL * strength
+        weight = chance * (1 - chance)
+        curve = design.T @ (design * weight[:, None]) + PULL * np.eye(items)
+        step = np.linalg.solve(curve, slope)
+        strength += step
+        if np.abs(step).max() < 1e-10:
+            break
+    inside = np.linalg.inv(curve) - np.full((items, items), 1 / (items * PULL))  # of sum 0
+    spread = np.sqrt(np.diag(inside).clip(0))
+    return strength - strength.mean(), spread * math.sqrt(
+        measure_inflation(design, score - chance, weight, clusters)
+    )
+
+
+def measure_inflation(
+    design: np.ndarray, rest: np.ndarray, weight: np.ndarray, clusters: np.ndarray
+) -> float:
+    """Measures by how much the votes on one prompt agree beyond chance, at least 1."""
+    prompts = clusters.max() + 1
+    if prompts in (1, len(rest)):
+        return 1.0
+    sums = np.array([design[clusters == c].T @ rest[clusters == c] for c in range(prompts)])
+    alone = (design**2 * weight[:, None]).sum()
+    return max(1.0, prompts / (prompts - 1) * float((sums**2).sum() / alone)) if alone else 1.0

@@ -1,0 +1,126 @@
+"""How often something is true, and how exactly a number of pictures tells that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from .reading import read_hits, split_frame
+
+
+def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Compute the Wilson interval of a share, such as 8 hits of 10.
+
+    Parameters
+    ----------
+    hits : float
+        0 to `n`.
+    n : float
+        Trials, above 0; a part of a trial where an effective number is meant.
+    confidence : float
+        Above 0 and below 1.
+
+    Returns
+    -------
+    (float, float)
+        Lower and upper end, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        If there are no trials, or more hits than trials.
+
+    References
+    ----------
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22
+    (1927).
+    """
+    if not 0 <= hits <= n or not n:
+        raise ValueError(f"{hits} hits of {n} trials: there are 1 trial or more, and 0 to n hits")
+    z = float(norm.ppf((1 + confidence) / 2))
+    share, square = hits / n, z * z / n
+    middle = (share + square / 2) / (1 + square)
+    half = z * math.sqrt(share * (1 - share) / n + square / n / 4) / (1 + square)
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return (0.0 if hits == 0 else low), (1.0 if hits == n else high)
+
+
+def rate(
+    frame: pd.DataFrame,
+    column: str,
+    *,
+    by: str | Sequence[str] = (),
+    prompt: str = "prompt",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Compute how often a column is true, with n and an interval that knows of repeated prompts.
+
+    Where a prompt has several pictures, the interval is Wilson's of as many independent pictures as
+    the spread between the prompts allows: at least one a prompt, at most all. Where the prompts all
+    agree, as many as there are prompts.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a picture.
+    column : str
+        True and False, or 1 and 0; rows where it is missing are counted apart.
+    by : str or list of str
+        One row of the result for each of their values, in order of first appearance.
+    prompt : str
+        The column whose values are the sample; if the frame lacks it, each row is by itself.
+    confidence : float
+        Of the interval.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `by`, then `share`, `low`, `high` (0 to 1), `hits`, `n`, `prompts`,
+        `missing`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such column, or it is not yes or no.
+
+    References
+    ----------
+    L. Kish, "Survey Sampling" (1965), section 8.2: the design effect; the variance is that of a
+    ratio over clusters.
+
+    Examples
+    --------
+    >>> rate(measure(results, "objects"), "objects_right", by="model")
+    """
+    rows = []
+    for own, part in split_frame(frame, by, column):
+        hits, clusters, missing = read_hits(part, column, prompt)
+        n = len(hits)
+        share = low = high = math.nan
+        if n:
+            share = hits.mean()
+            effective = count_effective(hits, clusters)
+            low, high = share_interval(share * effective, effective, confidence)
+        rows.append(
+            own
+            | {"share": share, "low": low, "high": high, "hits": int(hits.sum()), "n": n}
+            | {"prompts": len(np.unique(clusters)), "missing": missing}
+        )
+    return pd.DataFrame(rows)
+
+
+def count_effective(hits: np.ndarray, clusters: np.ndarray) -> float:
+    """Counts as how many independent pictures these tell: at least one a prompt, at most all."""
+    n, share = len(hits), hits.mean()
+    sizes, sums = np.bincount(clusters), np.bincount(clusters, hits)
+    prompts = len(sizes)
+    if prompts == n:
+        return n
+    if prompts == 1 or share in (0, 1):  # the spread between prompts is not to be seen
+        return n if prompts == 1 else prompts
+    variance = prompts / (prompts - 1) * ((sums - share * sizes) ** 2).sum() / n**2
+    return float(np.clip(share * (1 - share) / variance, prompts, n)) if variance else n

@@ -1,0 +1,65 @@
+"""Columns of a frame as numbers, prompt by prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...errors import suggest
+
+
+def split_frame(
+    frame: pd.DataFrame, by: str | Sequence[str], *columns: str
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Yields ({column of `by`: its value}, the rows that have it), in order of first appearance."""
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"statistics take a frame, such as run() gives, not {type(frame).__name__}")
+    names = [by] if isinstance(by, str) else list(by)
+    for name in (*names, *columns):
+        if name not in frame.columns:
+            known = [str(each) for each in frame.columns]
+            raise ValueError(
+                f"{name!r} is no column of the frame{suggest(name, known, 0.5)} it has"
+                f" {', '.join(known)}"
+            )
+    if not names:
+        yield {}, frame
+        return
+    for values, part in frame.groupby(names, sort=False, dropna=False):
+        yield dict(zip(names, values)), part
+
+
+def read_hits(frame: pd.DataFrame, column: str, prompt: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Reads (0.0 or 1.0 of each row that has a value, the number of its prompt, how many lack)."""
+    known = frame[frame[column].notna()]
+    values = known[column].to_numpy(float)
+    require_binary(values, column)
+    texts = known[prompt] if prompt in known.columns else pd.Series(range(len(known)))
+    return values, pd.factorize(texts, use_na_sentinel=False)[0], len(frame) - len(known)
+
+
+def require_binary(values: np.ndarray, column: str) -> None:
+    """Raises unless all values are yes or no."""
+    if not is_binary(values):
+        odd = next(value for value in values if value not in (0, 1))
+        raise ValueError(
+            f"{column} has {odd:g}: a share needs yes or no; make a column of that, such as"
+            f" frame.assign(good=frame[{column!r}] >= {odd:g})"
+        )
+
+
+def is_binary(values: np.ndarray) -> bool:
+    """Tells whether there is nothing but 0 and 1."""
+    return bool(np.isin(values, (0, 1)).all())
+
+
+def read_scores(frame: pd.DataFrame, column: str, prompt: str) -> list[np.ndarray]:
+    """Reads the values of each prompt's pictures; rows without one are left out."""
+    known = frame[frame[column].notna()]
+    if prompt not in known.columns:
+        return [known[column].to_numpy(float)]
+    parts = known.groupby(prompt, sort=False, dropna=False)[column]
+    return [part.to_numpy(float) for _, part in parts]

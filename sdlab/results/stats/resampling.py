@@ -1,0 +1,22 @@
+"""The bootstrap over prompts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import norm, t
+
+RESAMPLES = 9_999
+
+
+def bootstrap_mean(values: np.ndarray, confidence: float, extra: float = 0) -> tuple[float, float]:
+    """Computes the expanded percentile interval of a mean; `extra` adds a value for either side."""
+    values = np.r_[values, extra, -extra] if extra else values
+    n = len(values)
+    if n < 2:
+        return math.nan, math.nan
+    tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + confidence) / 2, n - 1))
+    draws = values[np.random.default_rng(0).integers(n, size=(RESAMPLES, n))].mean(axis=1)
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return float(low), float(high)
