@@ -61,7 +61,7 @@ def change_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
     if before is None or swaps.vae != before.vae:
         pipe.vae = read_vae(swaps.vae[0], own.vae) if swaps.vae else own.vae
     if before is None or swaps.embeddings != before.embeddings:
-        pipe.tokenizer = add_words(own.tokenizer, swaps)
+        pipe.tokenizer = add_words(own.tokenizer, swaps, own.words.num_embeddings)
         pipe.text_encoder.set_input_embeddings(add_vectors(own.words, swaps))
     if before is None or [part[2] for part in swaps.loras] != [part[2] for part in before.loras]:
         if any(hasattr(part, "peft_config") for part in (pipe.unet, pipe.text_encoder)):
@@ -110,23 +110,24 @@ def read_vae_file(vae: Vae) -> Any:
 # Textual inversion
 
 
-def add_words(tokenizer: Any, swaps: Swaps) -> Any:
-    """Makes a tokenizer that knows the tokens of textual inversions.
+def add_words(tokenizer: Any, swaps: Swaps, known: int) -> Any:
+    """Makes a tokenizer that carries the words of textual inversions, as `learned_words`.
 
-    They are "cat-toy", and "cat-toy_1" on for further vectors, as diffusers names them;
-    `recipe.prompts` puts the further ones behind the first.
+    They are {word: numbers of its vectors}, which follow the `known` rows of the text encoder.
+    `recipe.prompts` finds them, as whole words alone; the tokenizer itself would in others too.
     """
     if not swaps.embeddings:
         return tokenizer
-    more = copy.deepcopy(tokenizer)
+    more, vocabulary = copy.copy(tokenizer), {*tokenizer.get_vocab()}
+    more.learned_words = {}
     for file, token, _ in swaps.embeddings:
-        names = [token, *(f"{token}_{i}" for i in range(1, len(read_embedding(file)[1])))]
-        if taken := next((name for name in names if name in more.get_vocab()), None):
+        if f"{token.lower()}</w>" in vocabulary or token in tokenizer.get_added_vocab():
             raise ValueError(
-                f"textual_inversion: {file} stands for {token!r}, but the model knows {taken!r}"
+                f"textual_inversion: {file} stands for {token!r}, but the model knows {token!r}"
                 f" already; say another token for it: 'my-{token}={file}'"
             )
-        more.add_tokens(names)
+        numbers = range(known, known := known + len(read_embedding(file)[1]))
+        more.learned_words[token] = [*numbers]
     return more
 
 

@@ -304,7 +304,8 @@ def split_embedding(path: Path, found: Any) -> tuple[str, Any]:
         return path.stem, found
     contents = found if isinstance(found, dict) else {}
     if isinstance(contents.get("string_to_param"), dict):
-        return str(contents.get("name") or path.stem), contents["string_to_param"].get("*")
+        name = str(contents.get("name") or "").strip() or path.stem
+        return name, contents["string_to_param"].get("*")
     if {"clip_l", "clip_g"} & set(contents):
         raise ValueError(
             f"textual_inversion: {path} was made for SDXL, which has two text encoders"

@@ -126,10 +126,10 @@ def find_embeddings(text: str | None, layout: Layout) -> tuple[tuple[Path, str, 
         file, token = find_embedding(each.path, layout)
         found.append((file, each.token or token, fingerprint_file(file)))
     tokens = [token for _, token, _ in found]
-    if len(set(tokens)) < len(tokens):
+    if len({token.lower() for token in tokens}) < len(tokens):
         raise ValueError(
             f"textual_inversion={text!r:.200}: two of them have one token (their tokens are"
-            f" {', '.join(tokens)}); say another for one, 'another=path'"
+            f" {', '.join(tokens)}, and case does not count); say another for one, 'another=path'"
         )
     return tuple(found)
 

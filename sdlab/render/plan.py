@@ -15,7 +15,7 @@ from ..models.resolve import Native, key_of_latents, native, resolve, swap_parts
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
-from ..recipe.prompts import fill_rows, list_tokens, parse_weights
+from ..recipe.prompts import fill_rows, list_tokens, parse_weights, split_at_words, write_tokens
 from ..recipe.request import PROMPTS, Recipe, Request
 from ..store.store import Store
 from .batch_size import count_together
@@ -172,7 +172,7 @@ def require_short(own: Native, given: tuple[str, str, str, str], plain: str) -> 
         return  # a token is at least one byte of the lower-cased text: this cannot be too long
     tokens = [token for token, _ in list_tokens(open_tokenizer(own), text, syntax)]
     if len(tokens) > most - 2:
-        lost = open_tokenizer(own).decode(tokens[most - 2 :])
+        lost = write_tokens(open_tokenizer(own), tokens[most - 2 :])
         raise FieldError(
             f"{name} has {len(tokens) + 2} tokens (with the two that mark its ends), {model!r}"
             f" takes {most}; the end would be lost: {lost!r:.80}. Shorten {text!r:.200}, or have it"
@@ -247,13 +247,13 @@ def describe_idle_words(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes textual inversions that no prompt asks for, and so do nothing; None if all act."""
     if request.textual_inversion is None:
         return None
-    tokens = [token for _, token, _ in learn_words(own, request.textual_inversion).swaps.embeddings]
-    for idle in tokens:
-        if idle not in request.prompt + request.negative_prompt:
-            return "textual_inversion", (
-                f"textual_inversion: {idle!r} is not in the prompts ({request.prompt!r:.80}) and"
-                " does nothing"
-            )
+    words = [word for _, word, _ in learn_words(own, request.textual_inversion).swaps.embeddings]
+    met = {word for name in PROMPTS for _, word in split_at_words(getattr(request, name), words)}
+    if idle := [word for word in words if word not in met]:
+        return "textual_inversion", (
+            f"textual_inversion: {idle[0]!r} is not in the prompts ({request.prompt!r:.80}) as a"
+            " whole word and does nothing"
+        )
     return None
 
 

@@ -166,6 +166,25 @@ def test_a_textual_inversion_equals_diffusers_with_it(base, files, stock, name, 
     assert same(made(asked), picture(base), plain)
 
 
+def test_a_learned_word_acts_as_a_whole_word_alone(base, files):
+    toy, plain = f"ink={files['toy']}", base.but(prompt="a pink dog_ink inks", negative_prompt="")
+    assert np.array_equal(made(plain), made(plain.but(textual_inversion=toy)))
+    whole = plain.but(prompt="the p-ink, (Ink) dog", textual_inversion=toy)
+    usual = whole.but(prompt="the p-<toy>, (<toy>) dog", textual_inversion=str(files["toy"]))
+    assert np.array_equal(made(whole), made(usual))
+
+
+def test_a_word_called_as_another_words_second_vector_would_be_is_itself(base, files, stock):
+    pipe, picture = stock
+    asked = base.but(prompt="the inkish inkish_1 dog", negative_prompt="")
+    renamed = asked.but(prompt="the <toy> <hat> dog")
+    for name in ("toy", "hat"):
+        pipe.load_textual_inversion(files[name].parent, weight_name=files[name].name)
+    words = f"inkish={files['toy']}, inkish_1={files['hat']}"
+    found = made(asked.but(textual_inversion=words))
+    assert same(found, picture(renamed), made(asked))
+
+
 def test_all_at_once_equal_diffusers_with_all(base, files, stock):
     from diffusers import AutoencoderKL
 
@@ -254,9 +273,9 @@ def test_every_tensor_is_the_models_own_again_after_a_swap(base, files):
         }
 
     loaded = load(native(base.model), "cpu", "float32")
-    before, vocabulary = (
+    before, tokenizer = (
         {name: tensor.clone() for name, tensor in tensors(loaded.pipe).items()},
-        loaded.pipe.tokenizer.get_vocab(),
+        loaded.pipe.tokenizer,
     )
     made(
         base.but(
@@ -265,14 +284,12 @@ def test_every_tensor_is_the_models_own_again_after_a_swap(base, files):
             lora=f"{files['peft']}, {files['kohya unet']}",
         )
     )
-    assert (
-        len(tensors(loaded.pipe)) > len(before) and loaded.pipe.tokenizer.get_vocab() != vocabulary
-    )
+    assert len(tensors(loaded.pipe)) > len(before) and loaded.pipe.tokenizer.learned_words
     after = tensors(load(native(base.model), "cpu", "float32").pipe)
     assert list(after) == list(before) and all(
         torch.equal(after[name], before[name]) for name in before
     )
-    assert loaded.pipe.tokenizer.get_vocab() == vocabulary
+    assert loaded.pipe.tokenizer is tokenizer and not hasattr(tokenizer, "learned_words")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
