@@ -45,13 +45,15 @@ def admit_harmless() -> Iterator[None]:
 def read_tensors(path: Path) -> dict[str, Any]:
     """Reads the tensors of a pickled checkpoint, by name; raises as `read_pickle` does.
 
-    They are left in the file until they are used.
+    They are left in the file until they are used. Those of a list are named by their numbers.
     """
     import torch
 
     found = read_pickle(path)
     while isinstance(found, Mapping) and "state_dict" in found:
         found = found["state_dict"]
+    if isinstance(found, list):
+        found = dict(enumerate(found))
     if not isinstance(found, Mapping):
         raise ValueError(f"{path} holds a {type(found).__name__} and no tensors by name")
     return {str(name): tensor for name, tensor in found.items() if torch.is_tensor(tensor)}

@@ -11,7 +11,8 @@ from os import PathLike
 from typing import Any
 
 from ..errors import FieldError, blame_field
-from ..models.resolve import Native, key_of_latents, native, resolve, swap_parts
+from ..models.loras import Effect
+from ..models.resolve import Native, key_of_latents, native, read_effects, resolve, swap_parts
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
@@ -195,7 +196,12 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
     """Collects what is to be said before a run, {field: text}, once for all cells."""
     said: dict[str, dict[str, None]] = {}
     for cell in cells:
-        for describe in (describe_stretching, describe_size, describe_idle_words):
+        for describe in (
+            describe_stretching,
+            describe_size,
+            describe_idle_words,
+            describe_idle_layers,
+        ):
             if note := describe(cell, natives[cell.model]):
                 said.setdefault(note[0], {})[note[1]] = None
     return {
@@ -255,6 +261,37 @@ def describe_idle_words(request: Recipe, own: Native) -> tuple[str, str] | None:
             " whole word and does nothing"
         )
     return None
+
+
+def describe_idle_layers(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes LoRAs of which something has no effect, or not a certain one; None if all acts."""
+    if request.lora is None:
+        return None
+    for file, effect in read_effects(swap_parts(own, Request(lora=request.lora))).items():
+        if said := describe_effect(effect):
+            return "lora", f"lora: {file}: {said}"
+    return None
+
+
+def describe_effect(effect: Effect) -> str | None:
+    """Says how many of a LoRA's layers do nothing, and why; None if all act as the file says."""
+    said = []
+    if effect.missing:
+        said.append(
+            f"{len(effect.missing)} of its {len(effect.missing) + len(effect.changed)} layers do"
+            f" nothing, because this model lacks them ({', '.join(effect.missing[:2])})"
+        )
+    if effect.idle:
+        said.append(
+            f"{len(effect.idle)} of the {len(effect.changed)} layers that it changes stay as they"
+            f" are, because its alpha or a matrix of them is 0 ({', '.join(effect.idle[:2])})"
+        )
+    if not effect.is_scaled:
+        said.append(
+            "no adapter_config.json is beside it to state its scale (lora_alpha), so it is taken to"
+            " be 1; put that file there, or state the scale, as in lora='path@0.5'"
+        )
+    return "; ".join(said) or None
 
 
 @dataclass(frozen=True)

@@ -307,22 +307,28 @@ def test_half_precision_holds_for_all_parts(base, files, dtype):
     } == {getattr(torch, dtype)}
 
 
-def test_a_lora_that_fits_only_in_part_is_refused_and_leaves_nothing_behind(base, files, tmp_path):
+def test_a_lora_that_fits_only_in_part_is_counted_and_leaves_nothing_behind(base, files, tmp_path):
+    before, whole = made(base), made(base.but(lora=str(files["peft"])))
+    weights = load_file(files["peft"])
+    nowhere = {f"unet.mid_block.nowhere.lora_{each}.weight": torch.ones(2, 2) for each in "AB"}
+    save_file(weights | nowhere, tmp_path / "part.safetensors")
+    cells = [base.but(lora=str(path)) for path in (tmp_path / "part.safetensors", files["peft"])]
+    with pytest.warns(UserWarning, match="1 of its 49 layers do nothing"):
+        frame = run([*cells, base], tmp_path / "store", dtype="float32", progress=False)
+    assert frame["lora_layers"].fillna("").tolist() == ["48 of 49", "48 of 48", ""]
+    assert frame["pixels"][0] == frame["pixels"][1] != frame["pixels"][2]
+    assert np.array_equal(made(cells[0]), whole) and np.array_equal(made(base), before)
+
+
+def test_a_lora_that_does_not_fit_is_refused_before_the_run_and_leaves_nothing_behind(
+    base, files, tmp_path
+):
     before = made(base)
     weights = load_file(files["peft"])
-    save_file(
-        weights
-        | {
-            "unet.mid_block.nowhere.lora_A.weight": torch.zeros(2, 8),
-            "unet.mid_block.nowhere.lora_B.weight": torch.zeros(8, 2),
-        },
-        tmp_path / "part.safetensors",
-    )
-    frame = run(
-        base.but(lora=str(tmp_path / "part.safetensors")),
-        tmp_path / "store",
-        dtype="float32",
-        progress=False,
-    )
-    assert "another kind of model" in frame["error"][0] or "does not fit" in frame["error"][0]
+    name = next(name for name in weights if name.endswith("lora_B.weight"))
+    save_file(weights | {name: torch.ones(7, 2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="made for another model: its matrices of"):
+        run(base.but(lora=str(tmp_path / "other.safetensors")), tmp_path / "store", progress=False)
+    with pytest.raises(ValueError, match="does not fit the model"):  # whoever asks nobody before
+        made(base.but(lora=str(tmp_path / "other.safetensors")))
     assert np.array_equal(made(base), before)
