@@ -286,12 +286,18 @@ def split_embedding(path: Path, found: Any) -> tuple[str, Any]:
     if torch.is_tensor(found):
         return path.stem, found
     contents = found if isinstance(found, dict) else {}
-    if isinstance(contents.get("string_to_param"), dict):
-        name = str(contents.get("name") or "").strip() or path.stem
-        return name, contents["string_to_param"].get("*")
+    if isinstance(params := contents.get("string_to_param"), dict) and len(params) == 1:
+        ((key, vectors),) = params.items()
+        name = str(contents.get("name") or "").strip() or (path.stem if key == "*" else str(key))
+        return name, vectors
     if {"clip_l", "clip_g"} & set(contents):
         raise ValueError(
             f"textual_inversion: {path} was made for SDXL, which has two text encoders"
+        )
+    if params:
+        raise ValueError(
+            f"textual_inversion: {path} holds {len(params)} words ({', '.join(map(str, params))});"
+            " sdlab reads files of one"
         )
     if len(contents) != 1:
         tensors = {str(name): each for name, each in contents.items() if torch.is_tensor(each)}

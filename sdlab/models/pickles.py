@@ -19,12 +19,20 @@ class Inert:
         pass
 
 
+class Parameters(dict):
+    """Stands in a pickle for torch's ParameterDict, and keeps its tensors by name."""
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.update(state["_parameters"])
+
+
 @contextmanager
 def admit_harmless() -> Iterator[None]:
     """Lets `torch.load(weights_only=True)` meet what published checkpoints hold beside tensors.
 
     These are, in those of Stable Diffusion v1, NumPy numbers, and Lightning's ModelCheckpoint as a
-    key of its notes, for which an inert class stands in.
+    key of its notes, and in textual inversions of 2022 torch's ParameterDict; for these two,
+    classes stand in that do no more than hold what they are given.
     """
     import numpy as np
     import torch
@@ -33,6 +41,7 @@ def admit_harmless() -> Iterator[None]:
     with torch.serialization.safe_globals(
         [
             (Inert, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
+            (Parameters, "torch.nn.modules.container.ParameterDict"),
             (scalar, "numpy.core.multiarray.scalar"),  # as before NumPy 2
             scalar,
             np.dtype,

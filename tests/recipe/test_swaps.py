@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 from sdlab import MODELS, Model, Request, sweep
-from sdlab.models.parts import VAES
+from sdlab.models.parts import VAES, read_embedding
 from sdlab.models.pipeline import open_tokenizer
 from sdlab.models.resolve import native, resolve, swap_parts
 from sdlab.recipe.parts import read_embeddings, read_loras
@@ -285,6 +285,36 @@ def test_vaes_of_another_size_are_refused(base, tmp_path):
         resolve(base.but(vae=path))
     with pytest.raises(ValueError, match="holds no VAE"):
         resolve(base.but(vae=saved(tmp_path, {"<toy>": torch.zeros(32)})))
+
+
+def test_textual_inversions_of_2022_are_read(base, files, tmp_path):
+    vectors = torch.arange(64.0).reshape(2, 32)
+    parameter = torch.nn.Parameter(vectors)
+    forms = {
+        "old": (torch.nn.ParameterDict({"*": parameter}), "old"),
+        "word": (torch.nn.ParameterDict({"sks": parameter}), "sks"),
+        "plain": ({"sks": parameter}, "sks"),
+        "usual": ({"*": vectors}, "usual"),
+    }
+    for form, (params, word) in forms.items():
+        path = tmp_path / f"{form}.pt"
+        torch.save({"string_to_token": {"*": torch.tensor(265)}, "string_to_param": params}, path)
+        token, found = read_embedding(path)
+        assert token == word and torch.equal(found, vectors)
+    both = {"a": parameter, "b": parameter}
+    for params in (both, torch.nn.ParameterDict(both)):
+        torch.save({"string_to_param": params}, tmp_path / "two.pt")
+        with pytest.raises(ValueError, match=r"textual_inversion: .*holds 2 words \(a, b\)"):
+            resolve(base.but(textual_inversion=str(tmp_path / "two.pt")))
+
+
+def test_a_parameter_dict_runs_nothing(base, tmp_path):
+    params = torch.nn.ParameterDict({"*": torch.zeros(2, 32)})
+    params.evil = Evil(str(tmp_path / "ran"))
+    torch.save({"string_to_param": params}, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="mkdir.*nothing of it was run"):
+        resolve(base.but(textual_inversion=str(tmp_path / "x.pt")))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_two_words_of_one_name_are_refused(base, files, tmp_path):
