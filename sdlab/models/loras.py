@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .configuration import read_json
 from .heads import read_shapes, remember_file
 from .pickles import read_tensors
 
 CONFIG = "adapter_config.json"  # beside a file in PEFT's own layout, with the scale
+REBASED = ("pissa", "olora", "corda", "loftq")  # of PEFT's ways to begin
 WRAPPED = "base_model.model."  # begins the names in such a file
 TENSOR = re.compile(
     r"(?P<layer>.+?)(?:\.lora_(?P<kohya>down|up|mid)\.weight|\.lora_(?P<peft>[AB])(?:\.\w+)?\.weight"
@@ -104,7 +106,10 @@ def sort_names(path: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
     strange = []
     for tensor in names:
         if what := is_refused(tensor):
-            raise ValueError(f"lora: {path} is {what} ({tensor}); sdlab does not read these")
+            raise ValueError(
+                f"lora: {path} is {what} ({tensor}); sdlab reads LoRA, LoCon, LoHa and LoKr in the"
+                " layouts of kohya's scripts, diffusers and PEFT: have it converted to one of these"
+            )
         found = name_layer(tensor)
         if found and (tensor.startswith(OURS) or LAYER.match(found[0])):
             layers.setdefault(found[0], {})[found[1]] = tensor
@@ -171,7 +176,13 @@ def read_scales(path: Path) -> dict[str, dict[str, Any]]:
     """Reads PEFT's configurations of UNet and text encoder, from beside the file or its notes."""
     files = find_files(path)
     if CONFIG in files:
-        stated = json.loads(files[CONFIG].read_text(encoding="utf-8"))
+        stated = read_json(files[CONFIG])
+        if str(stated.get("init_lora_weights")).startswith(REBASED):
+            raise ValueError(
+                f"lora: {path} was trained with init_lora_weights={stated['init_lora_weights']!r},"
+                " which changes the model's own weights too, so alone it acts as something else;"
+                " save it with PEFT's path_initial_model_for_weight_conversion"
+            )
         return {"unet": stated, "text_encoder": stated}
     if path.suffix.lower() != ".safetensors":
         return {}
@@ -291,25 +302,31 @@ def read_effect(path: Path, unet: Path, text_encoder: Path) -> Effect:
         It changes none of their layers, or does not fit one.
     """
     layers, tensors = read_model_layers(unet, text_encoder), read_weights(path)
-    found = sort_names(path, tensors)
+    found, stated = sort_names(path, tensors), read_scales(path)
     changed = [name for name in found if name in layers]
     if not changed:
         raise ValueError(
             f"lora: {path} changes {len(found)} layers, and this model has none of them"
             f" ({next(iter(found))}); it was made for another kind of model"
         )
+    idle = []
     for name in changed:
-        require_fit(path, layers[name], {role: tensors[each] for role, each in found[name].items()})
-    idle = [n for n in changed if not all(bool(tensors[each].any()) for each in found[n].values())]
+        layer, given = layers[name], {role: tensors[each] for role, each in found[name].items()}
+        options = stated.get(layer.part, {})
+        require_fit(path, layer, given, options)
+        if not choose_alpha(options, layer.name, 1) or not all(t.any() for t in given.values()):
+            idle.append(name)
     is_scaled = CONFIG in find_files(path) or not any(n.startswith(WRAPPED) for n in tensors)
     return Effect(changed, [name for name in found if name not in layers], idle, is_scaled)
 
 
-def require_fit(path: Path, layer: Layer, given: Mapping[str, Any]) -> None:
+def require_fit(
+    path: Path, layer: Layer, given: Mapping[str, Any], stated: Mapping[str, Any]
+) -> None:
     """Refuses matrices whose product has not the shape of the layer's weight."""
     sizes = {role: tensor.float().to("meta") for role, tensor in given.items() if role != "alpha"}
     try:
-        make_pair(sizes, layer, {})
+        make_pair(sizes, layer, stated)
     except (RuntimeError, TypeError):
         raise ValueError(
             f"lora: {path} was made for another model: its matrices of {layer.name} are"

@@ -262,6 +262,24 @@ def test_pefts_own_layout_without_its_scale_is_warned_of(pipe, base, tmp_path):
         assert "lora" in preview(cell, tmp_path / "store").notes
 
 
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        ('{"r": 2, "lora_alpha": 0}', "7 of the 7 layers .* stay as they are, because its alpha"),
+        ('{"r": 2, "init_lora_weights": "pissa_niter_4"}', "changes the model's own weights too"),
+        ("{", "not readable as JSON"),
+    ],
+)
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_what_a_configuration_of_peft_states_is_heeded_before_the_run(
+    pipe, base, tmp_path, stated, says
+):
+    write(tmp_path / "adapter_model.safetensors", pipe, pair, ATTENTION, as_peft)
+    (tmp_path / "adapter_config.json").write_text(stated)
+    with pytest.raises((UserWarning, FieldError), match=says):
+        preview(base.but(lora=str(tmp_path / "adapter_model.safetensors")), tmp_path / "store")
+
+
 def test_pefts_lokr_is_scaled_by_its_configuration(pipe, base, tmp_path):
     changes = write(tmp_path / "adapter_model.safetensors", pipe, lokr, ATTENTION, as_peft)
     (tmp_path / "adapter_config.json").write_text(
