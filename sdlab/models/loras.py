@@ -168,8 +168,13 @@ def read_model_layers(unet: Path, text_encoder: Path) -> dict[str, Layer]:
 def find_files(path: Path) -> dict[str, Path]:
     """Finds all that decides what a LoRA does: its file, and the one beside it with the scale."""
     beside = path.with_name(CONFIG)
-    is_peft = any(name.startswith(WRAPPED) for name in read_shapes(path))
-    return {"file": path} | ({CONFIG: beside} if is_peft and beside.is_file() else {})
+    return {"file": path} | ({CONFIG: beside} if is_wrapped(path) and beside.is_file() else {})
+
+
+@remember_file
+def is_wrapped(path: Path) -> bool:
+    """Tells PEFT's own layout, which leaves the scale to a file beside it."""
+    return any(name.startswith(WRAPPED) for name in read_shapes(path))
 
 
 def read_scales(path: Path) -> dict[str, dict[str, Any]]:
@@ -293,8 +298,10 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 @remember_file
-def read_effect(path: Path, unet: Path, text_encoder: Path) -> Effect:
+def read_effect(path: Path, unet: Path, text_encoder: Path, content: str) -> Effect:
     """Tells what a LoRA changes in the networks that two config.json describe.
+
+    `content` are the fingerprints of all this, so that it is told anew when something else changes.
 
     Raises
     ------
@@ -316,7 +323,7 @@ def read_effect(path: Path, unet: Path, text_encoder: Path) -> Effect:
         require_fit(path, layer, given, options)
         if not choose_alpha(options, layer.name, 1) or not all(t.any() for t in given.values()):
             idle.append(name)
-    is_scaled = CONFIG in find_files(path) or not any(n.startswith(WRAPPED) for n in tensors)
+    is_scaled = CONFIG in find_files(path) or not is_wrapped(path)
     return Effect(changed, [name for name in found if name not in layers], idle, is_scaled)
 
 

@@ -194,7 +194,10 @@ def find_file(field: str, text: str) -> Path:
 
 
 def find_lora(text: str, layout: Layout) -> Path:
-    """Finds a LoRA's file, and refuses what is none, or made for another kind of model."""
+    """Finds a LoRA's file, and refuses what is none, or made for another kind of model.
+
+    `read_effects`, before a run, also compares its layers with those of the model.
+    """
     file = find_file("lora", text)
     check_lora(file, layout)
     return file
@@ -204,7 +207,7 @@ def find_lora(text: str, layout: Layout) -> Path:
 def check_lora(path: Path, layout: Layout) -> None:
     """Refuses what is no LoRA for a model, by names and shapes alone."""
     found = read_shapes(path)
-    if not any(name_layer(name) or is_refused(name) for name in found):
+    if not any(name_layer(name) or "lora" in name or is_refused(name) for name in found):
         raise ValueError(f"lora: {path} is {describe_other(found)}, and no LoRA that sdlab reads")
     layers = sort_names(path, found)
     for layer, matrices in layers.items():

@@ -136,7 +136,10 @@ def read_effects(own: Native) -> dict[Path, Effect]:
     folder = own.model.configuration
     configs = folder / "unet/config.json", folder / "text_encoder/config.json"
     with blame_field("lora"):
-        return {file: read_effect(file, *configs) for file, *_ in own.swaps.loras}
+        return {
+            file: read_effect(file, *configs, f"{own.weights} {content}")
+            for file, _, content in own.swaps.loras
+        }
 
 
 def require_different(text: str | None, prints: list[str]) -> None:

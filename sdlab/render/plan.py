@@ -194,16 +194,13 @@ def check_pictures(cells: list[Recipe]) -> None:
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
     """Collects what is to be said before a run, {field: text}, once for all cells."""
+    kinds = describe_stretching, describe_size, describe_idle_words
+    notes = [describe(cell, natives[cell.model]) for cell in cells for describe in kinds]
+    with_loras = {(cell.model, cell.lora): cell for cell in cells}  # cells are many, LoRAs are few
+    notes += [describe_idle_layers(cell, natives[cell.model]) for cell in with_loras.values()]
     said: dict[str, dict[str, None]] = {}
-    for cell in cells:
-        for describe in (
-            describe_stretching,
-            describe_size,
-            describe_idle_words,
-            describe_idle_layers,
-        ):
-            if note := describe(cell, natives[cell.model]):
-                said.setdefault(note[0], {})[note[1]] = None
+    for field, text in filter(None, notes):
+        said.setdefault(field, {})[text] = None
     return {
         field: next(iter(texts))
         + (f" (and {len(texts) - 1} more like this)" if len(texts) > 1 else "")

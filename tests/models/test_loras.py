@@ -260,6 +260,8 @@ def test_pefts_own_layout_without_its_scale_is_warned_of(pipe, base, tmp_path):
     assert acts_as(cell, pipe, changes)
     with pytest.warns(UserWarning, match="no adapter_config.json is beside it .* taken to be 1"):
         assert "lora" in preview(cell, tmp_path / "store").notes
+    (tmp_path / "adapter_config.json").write_text('{"r": 2, "lora_alpha": 2}')
+    assert not preview(cell, tmp_path / "store").notes
 
 
 @pytest.mark.parametrize(
