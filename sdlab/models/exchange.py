@@ -18,6 +18,7 @@ from typing import Any
 from .checkpoint import VAE, require_same
 from .configuration import read_json
 from .loras import Layer, list_layers, load_lora, read_lora
+from .memory import is_out_of_memory
 from .parts import Vae, read_embedding
 from .pickles import read_tensors
 from .resolve import OWN, Swaps
@@ -156,6 +157,8 @@ def add_lora(pipe: Any, layers: Mapping[str, Layer], file: Path, name: str) -> N
         with warnings.catch_warnings(action="ignore"):  # peft's, of a second LoRA
             load_lora(pipe, pairs, name)
     except Exception as error:  # diffusers and peft have many ways to say so
+        if is_out_of_memory(error):  # which is no fault of the file
+            raise
         raise ValueError(
             f"lora: {file} does not fit the model ({type(error).__name__}: {error!s:.300})"
         ) from None

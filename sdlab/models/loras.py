@@ -54,6 +54,7 @@ REFUSED = {  # what is in a tensor's name: what the file is
     r"\.glora|\.[ab][12]\.weight$|\.bm[12]\.": "a LyCORIS of the kind GLoRA",
     r"\.diff(_b)?$|\.[wb]_norm$": "a LyCORIS of the kind full, which holds whole weights",
     r"lora_[AB](\.\w+)?\.bias$": "a LoRA that changes biases too",
+    r"_custom_diffusion\.": "of Custom Diffusion, which replaces weights of the attention",
     r"vera_lambda|lora_E\b|lora_embedding_": "of a kind of PEFT's that is no plain LoRA",
 }
 

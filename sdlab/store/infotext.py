@@ -112,6 +112,7 @@ def split_infotext(text: str) -> tuple[str, list[tuple[str, str]]]:
     """Splits A1111's text into its prompts, and the pairs of its parameters.
 
     These begin in the last line with three pairs, or the last one of those that begin with "Steps".
+    With other lines behind it, it needs a name that sdlab reads, as prompts have pairs as well.
     """
     if text.count("\r\n") == text.count("\n"):
         text = text.replace("\r\n", "\n")  # as Windows writes it
@@ -120,7 +121,8 @@ def split_infotext(text: str) -> tuple[str, list[tuple[str, str]]]:
         n: mark
         for n, line in enumerate(lines)
         for mark in "|,"
-        if len(PAIRS[mark].findall(line)) >= 3
+        if len(pairs := PAIRS[mark].findall(line)) >= 3
+        if line is lines[-1] or any(name.rstrip(": ") in READ for name, *_ in pairs)
     }
     if not marks:
         return "\n".join(lines), []

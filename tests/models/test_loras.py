@@ -423,6 +423,8 @@ LAYER = "lora_unet_mid_block_attentions_0_proj_in"
         ([f"{LAYER}.lora_down.weight", f"{LAYER}.lora_up.weight", f"{LAYER}.dora_scale"], "a DoRA"),
         (["unet:0:up", "unet:0:down"], "cloneofsimo"),
         ([f"{LAYER}.oft_blocks"], "OFT"),
+        (["mid_block.attn2.processor.to_k_custom_diffusion.weight"], "Custom Diffusion"),
+        (["lora_te2_text_model_x.lora_down.weight"], "SDXL, which has two text encoders"),
         ([f"{LAYER}.weight", f"{LAYER}.on_input"], "multiplies what layers put out"),
         ([f"{LAYER}.a1.weight"], "GLoRA"),
         ([f"{LAYER}.diff"], "full, which holds whole weights"),

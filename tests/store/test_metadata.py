@@ -352,6 +352,12 @@ def test_a_last_line_of_two_pairs_belongs_to_the_prompt():
     assert read_infotext("a\nNegative prompt: b\nStyle: oil")["negative_prompt"] == "b\nStyle: oil"
 
 
+def test_a_line_of_pairs_inside_a_prompt_belongs_to_the_prompt():
+    prompt = "a cat\nlens: 50mm, style: oil, light: low\non a mat"
+    assert read_infotext(prompt)["prompt"] == prompt
+    assert read_infotext(f"{prompt}\n{LAST}")["prompt"] == prompt
+
+
 def test_broken_infotext_is_never_refused():
     fields = read_infotext(
         'x\nSteps: many, Size: big, Sampler: Mine, Seed: , Model: "half, Version: 1'
