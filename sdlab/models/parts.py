@@ -208,7 +208,8 @@ def check_lora(path: Path, layout: Layout) -> None:
     """Refuses what is no LoRA for a model, by names and shapes alone."""
     found = read_shapes(path)
     if not any(name_layer(name) or "lora" in name or is_refused(name) for name in found):
-        raise ValueError(f"lora: {path} is {describe_other(found)}, and no LoRA that sdlab reads")
+        what = describe_other(found) if found else "without tensors by name, as hypernetworks are"
+        raise ValueError(f"lora: {path} is {what}, and no LoRA that sdlab reads")
     layers = sort_names(path, found)
     for layer, matrices in layers.items():
         shape = found.get(matrices.get("down", ""))

@@ -317,6 +317,12 @@ def test_a_parameter_dict_runs_nothing(base, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_hypernetwork_is_no_lora(base, tmp_path):
+    torch.save({320: ({"linear.weight": torch.zeros(2)},) * 2, "step": 5}, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="without tensors by name, as hypernetworks are"):
+        resolve(base.but(lora=str(tmp_path / "x.pt")))
+
+
 def test_two_words_of_one_name_are_refused(base, files, tmp_path):
     with pytest.raises(ValueError, match="one token"):
         resolve(base.but(textual_inversion=f"{files['toy']}, <toy>={files['ink']}"))
