@@ -203,18 +203,20 @@ def read_scales(path: Path) -> dict[str, dict[str, Any]]:
     return scales
 
 
-def choose_alpha(stated: Mapping[str, Any], layer: str, rank: int) -> float:
-    """Chooses the alpha that a configuration of PEFT states for a layer; the rank if it has none.
+def choose_alpha(
+    given: Mapping[str, Any], stated: Mapping[str, Any], layer: str, rank: int
+) -> float:
+    """Chooses the alpha of a layer: its own, the one that PEFT's configuration states, or the rank.
 
     The correction is multiplied by alpha / rank, or by alpha / sqrt(rank) if "use_rslora" says so.
     """
-    alpha = stated.get("lora_alpha", stated.get("alpha"))
+    if "alpha" in given:
+        return float(given["alpha"])
+    alpha = stated.get("lora_alpha", stated.get("alpha", rank))
     for pattern, value in (stated.get("alpha_pattern") or {}).items():
         if re.match(rf"(.*\.)?({pattern})$", layer):
             alpha = value
             break
-    if alpha is None:
-        return rank
     return alpha * rank**0.5 if stated.get("use_rslora") else alpha
 
 
@@ -240,40 +242,51 @@ def make_pair(
     down : tensor (rank, inputs, ...)
     up : tensor (outputs, rank, ...)
     alpha : float
+
+    Raises
+    ------
+    RuntimeError
+        The shapes do not fit.
     """
     import torch
 
-    own = given.get("alpha")
     outputs, *inputs = layer.shape
     if "down" in given:
         down, up, rank = given["down"], given["up"], len(given["down"])
         if "mid" in given:
             down = torch.einsum("nm...,mj->nj...", given["mid"], down.flatten(1))
-        point = [1] * (len(inputs) - 1)
-        alpha = choose_alpha(stated, layer.name, rank) if own is None else float(own)
-        return down.reshape(rank, *inputs), up.reshape(outputs, rank, *point), alpha
-    if "hada_w1_a" in given:
-        rank = len(given["hada_w1_b"])
-        a, b = (
-            multiply(given[f"hada_{n}_a"], given[f"hada_{n}_b"], given.get(f"hada_t{n[1]}"))
-            for n in ("w1", "w2")
-        )
-        change = a * b
+        alpha = choose_alpha(given, stated, layer.name, rank)
     else:
-        factored = given.get("lokr_w2_b", given.get("lokr_w1_b"))
-        rank = stated.get("r", 1) if factored is None else len(factored)
-        a, b = (
-            given[f"lokr_w{n}"]
-            if f"lokr_w{n}" in given
-            else multiply(given[f"lokr_w{n}_a"], given[f"lokr_w{n}_b"], given.get(f"lokr_t{n}"))
-            for n in (1, 2)
-        )
-        change = torch.kron(a, b.flatten(1))
-        own = own if factored is not None else None  # LyCORIS scales whole factors by 1
-    alpha = choose_alpha(stated, layer.name, rank) if own is None else float(own)
-    down = change.reshape(layer.shape) * (alpha / rank)
-    up = torch.eye(outputs, dtype=down.dtype, device=down.device)
-    return down, up.reshape(outputs, outputs, *[1] * (len(inputs) - 1)), outputs
+        change, own_rank = make_change(given)
+        if own_rank is None:  # LyCORIS scales whole factors by 1, PEFT as its configuration states
+            given = {}
+        rank = own_rank or stated.get("r", 1)
+        down = change * (choose_alpha(given, stated, layer.name, rank) / rank)
+        up, rank = torch.eye(outputs, dtype=down.dtype, device=down.device), outputs
+        alpha = rank
+    if (len(down), len(up)) != (rank, outputs):  # which might be reshaped all the same
+        raise RuntimeError(f"{tuple(down.shape)} and {tuple(up.shape)}")
+    up = up.reshape(outputs, rank, *[1] * (len(inputs) - 1))
+    return down.reshape(rank, *inputs), up, alpha
+
+
+def make_change(given: Mapping[str, Any]) -> tuple[Any, int | None]:
+    """Makes the correction of LoHa or LoKr, (outputs, inputs...), and its rank, or None.
+
+    LoHa multiplies two products of matrices element by element, LoKr as Kronecker did.
+    """
+    import torch
+
+    kind = "hada" if "hada_w1_a" in given else "lokr"
+    one, two = (
+        given[f"{kind}_w{n}"]
+        if f"{kind}_w{n}" in given
+        else multiply(given[f"{kind}_w{n}_a"], given[f"{kind}_w{n}_b"], given.get(f"{kind}_t{n}"))
+        for n in (1, 2)
+    )
+    factor = given.get(f"{kind}_w2_b", given.get(f"{kind}_w1_b"))
+    change = one * two if kind == "hada" else torch.kron(one, two.flatten(1))
+    return change, None if factor is None else len(factor)
 
 
 def read_lora(path: Path, layers: Mapping[str, Layer]) -> dict[Layer, tuple[Any, Any, float]]:
@@ -322,7 +335,8 @@ def read_effect(path: Path, unet: Path, text_encoder: Path, content: str) -> Eff
         layer, given = layers[name], {role: tensors[each] for role, each in found[name].items()}
         options = stated.get(layer.part, {})
         require_fit(path, layer, given, options)
-        if not choose_alpha(options, layer.name, 1) or not all(t.any() for t in given.values()):
+        alpha = choose_alpha(given, options, layer.name, 1)
+        if not alpha or not all(tensor.any() for tensor in given.values()):
             idle.append(name)
     is_scaled = CONFIG in find_files(path) or not is_wrapped(path)
     return Effect(changed, [name for name in found if name not in layers], idle, is_scaled)

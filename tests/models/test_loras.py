@@ -407,9 +407,17 @@ def test_corrections_of_nothing_are_said(pipe, base, tmp_path, matrix):
         preview(cell, tmp_path / "store")
 
 
-def test_matrices_of_another_shape_are_refused_before_the_run(pipe, base, tmp_path):
+@pytest.mark.parametrize(
+    ("down", "up"),
+    [
+        ((2, 7), (64, 2)),
+        ((2, 64), (64, 3)),
+        ((2, 64), (2, 64)),  # lies the wrong way, and has as many numbers
+    ],
+)
+def test_matrices_of_another_shape_are_refused_before_the_run(pipe, base, tmp_path, down, up):
     name = "lora_unet_mid_block_attentions_0_proj_in.lora_"
-    wrong = {f"{name}down.weight": torch.ones(2, 7), f"{name}up.weight": torch.ones(64, 2)}
+    wrong = {f"{name}down.weight": torch.ones(down), f"{name}up.weight": torch.ones(up)}
     with pytest.raises(FieldError, match="made for another model: its matrices of mid_block"):
         preview(base.but(lora=changed_file(tmp_path, pipe, wrong)), tmp_path / "store")
 
