@@ -187,6 +187,11 @@ def as_kohya(part, name, matrix):
     return f"lora_{'unet' if part == 'unet' else 'te_text_model'}_{name.replace('.', '_')}.{matrix}"
 
 
+def as_lycoris(part, name, matrix):
+    """As LyCORIS writes it without kohya's scripts."""
+    return as_kohya("unet", name, matrix).replace("lora_unet_", "lycoris_")
+
+
 def as_peft(part, name, matrix):
     text = "text_model." * (part != "unet")
     return f"base_model.model.{text}{name}." + dict(down="lora_A.weight", up="lora_B.weight").get(
@@ -224,6 +229,7 @@ def test_what_lycoris_writes_acts_as_its_formula_says(pipe, base, tmp_path, form
         (as_early, "a.safetensors", ATTENTION),
         (as_summer, "a.safetensors", ATTENTION + TEXT[:2]),
         (as_kohya, "a.pt", ATTENTION + TEXT),
+        (as_lycoris, "a.safetensors", ATTENTION + WIDE),
     ],
 )
 def test_earlier_layouts_act_as_their_matrices_say(pipe, base, tmp_path, call, name, names):
@@ -291,24 +297,31 @@ def test_pefts_lokr_is_scaled_by_its_configuration(pipe, base, tmp_path):
     assert acts_as(cell, pipe, {key: 1.5 * change for key, change in changes.items()})
 
 
-def test_what_peft_itself_saved_is_read(pipe, base, tmp_path):
-    from peft import LoraConfig, get_peft_model
+KINDS = {
+    "LoRA": dict(r=2, lora_alpha=5, alpha_pattern={"to_v": 3}, rank_pattern={"conv1": 4}),
+    "LoHa": dict(r=2, alpha=5, use_effective_conv2d=True),
+    "LoKr": dict(r=2, alpha=5, decompose_factor=4, decompose_both=True),
+}
 
-    unet = get_peft_model(
-        copy.deepcopy(pipe.unet), LoraConfig(r=2, lora_alpha=5, target_modules=["to_q", "to_v"])
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_peft_itself_saved_is_read(pipe, base, tmp_path, kind):
+    import peft
+
+    config = getattr(peft, {"LoRA": "Lora"}.get(kind, kind) + "Config")
+    targets = ["to_q", "to_v", "conv1"]
+    unet = peft.get_peft_model(
+        copy.deepcopy(pipe.unet), config(target_modules=targets, **KINDS[kind])
     )
+    draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for name, weight in unet.named_parameters():
-            if "lora_B" in name:
-                weight.copy_(
-                    torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)) / 3
-                )
+        for weight in (each for each in unet.parameters() if each.requires_grad):
+            weight.copy_(torch.randn(weight.shape, generator=draw) / 4)
     unet.save_pretrained(tmp_path)
-    whole, own = unet.merge_and_unload(), dict(pipe.unet.named_parameters())
     changes = {
-        ("unet", name.removesuffix(".weight")): (weight - own[name]).detach().numpy()
-        for name, weight in whole.named_parameters()
-        if not torch.equal(weight, own[name])
+        ("unet", name): module.get_delta_weight("default").detach().numpy()
+        for name, module in unet.base_model.model.named_modules()
+        if hasattr(module, "get_delta_weight")
     }
     assert len(changes) > 20
     assert acts_as(base.but(lora=str(tmp_path / "adapter_model.safetensors")), pipe, changes)
