@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 
 from .checkpoint import VAE, require_same
 from .configuration import read_json
-from .parts import Vae, read_downs, read_embedding
+from .loras import Layer, list_layers, load_lora, read_lora
+from .memory import is_out_of_memory
+from .parts import Vae, read_embedding
 from .pickles import read_tensors
 from .resolve import OWN, Swaps
 
@@ -28,12 +31,14 @@ class OwnParts:
     vae: Any
     tokenizer: Any
     words: Any  # the text encoder's embeddings of tokens
+    layers: Mapping[str, Layer]  # that LoRAs can change
     swaps: Swaps | None = OWN
 
     @classmethod
     def of(cls, pipe: Any) -> OwnParts:
         """Keeps the parts of a pipeline in which nothing was exchanged yet."""
-        return cls(pipe.vae, pipe.tokenizer, pipe.text_encoder.get_input_embeddings())
+        words = pipe.text_encoder.get_input_embeddings()
+        return cls(pipe.vae, pipe.tokenizer, words, list_layers(pipe.unet, pipe.text_encoder))
 
 
 def exchange_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
@@ -61,13 +66,13 @@ def change_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
     if before is None or swaps.vae != before.vae:
         pipe.vae = read_vae(swaps.vae[0], own.vae) if swaps.vae else own.vae
     if before is None or swaps.embeddings != before.embeddings:
-        pipe.tokenizer = add_words(own.tokenizer, swaps)
+        pipe.tokenizer = add_words(own.tokenizer, swaps, own.words.num_embeddings)
         pipe.text_encoder.set_input_embeddings(add_vectors(own.words, swaps))
     if before is None or [part[2] for part in swaps.loras] != [part[2] for part in before.loras]:
         if any(hasattr(part, "peft_config") for part in (pipe.unet, pipe.text_encoder)):
             pipe.unload_lora_weights()
         for file, _, name in swaps.loras:
-            add_lora(pipe, file, name)
+            add_lora(pipe, own.layers, file, name)
     if swaps.loras:
         pipe.set_adapters([part[2] for part in swaps.loras], [part[1] for part in swaps.loras])
 
@@ -110,23 +115,24 @@ def read_vae_file(vae: Vae) -> Any:
 # Textual inversion
 
 
-def add_words(tokenizer: Any, swaps: Swaps) -> Any:
-    """Makes a tokenizer that knows the tokens of textual inversions.
+def add_words(tokenizer: Any, swaps: Swaps, known: int) -> Any:
+    """Makes a tokenizer that carries the words of textual inversions, as `learned_words`.
 
-    They are "cat-toy", and "cat-toy_1" on for further vectors, as diffusers names them;
-    `recipe.prompts` puts the further ones behind the first.
+    They are {word: numbers of its vectors}, which follow the `known` rows of the text encoder.
+    `recipe.prompts` finds them, as whole words alone; the tokenizer itself would in others too.
     """
     if not swaps.embeddings:
         return tokenizer
-    more = copy.deepcopy(tokenizer)
+    more, vocabulary = copy.copy(tokenizer), {*tokenizer.get_vocab()}
+    more.learned_words = {}
     for file, token, _ in swaps.embeddings:
-        names = [token, *(f"{token}_{i}" for i in range(1, len(read_embedding(file)[1])))]
-        if taken := next((name for name in names if name in more.get_vocab()), None):
+        if f"{token.lower()}</w>" in vocabulary or token in tokenizer.get_added_vocab():
             raise ValueError(
-                f"textual_inversion: {file} stands for {token!r}, but the model knows {taken!r}"
+                f"textual_inversion: {file} stands for {token!r}, but the model knows {token!r}"
                 f" already; say another token for it: 'my-{token}={file}'"
             )
-        more.add_tokens(names)
+        numbers = range(known, known := known + len(read_embedding(file)[1]))
+        more.learned_words[token] = [*numbers]
     return more
 
 
@@ -144,22 +150,22 @@ def add_vectors(words: Any, swaps: Swaps) -> Any:
 # LoRA
 
 
-def add_lora(pipe: Any, file: Path, name: str) -> None:
+def add_lora(pipe: Any, layers: Mapping[str, Layer], file: Path, name: str) -> None:
     """Adds a LoRA to UNet and text encoder, under that name and at scale 1."""
-    safe = file.suffix.lower() == ".safetensors"
-    source = (file.parent, {"weight_name": file.name}) if safe else (read_tensors(file), {})
     try:
+        pairs = read_lora(file, layers)
         with warnings.catch_warnings(action="ignore"):  # peft's, of a second LoRA
-            pipe.load_lora_weights(source[0], adapter_name=name, local_files_only=True, **source[1])
+            load_lora(pipe, pairs, name)
     except Exception as error:  # diffusers and peft have many ways to say so
+        if is_out_of_memory(error):  # which is no fault of the file
+            raise
         raise ValueError(
             f"lora: {file} does not fit the model ({type(error).__name__}: {error!s:.300})"
         ) from None
     parts = [*pipe.unet.modules(), *pipe.text_encoder.modules()]
-    layers, changed = [p for p in parts if name in getattr(p, "lora_A", ())], len(read_downs(file))
-    if len(layers) != changed:
+    changed = [part for part in parts if name in getattr(part, "lora_A", ())]
+    if len(changed) != len(pairs):
         raise ValueError(
-            f"lora: {file} changes {changed} layers, and this model has {len(layers)} of"
-            " them; it was made for another kind of model, or trained in a way that diffusers does"
-            " not read"
+            f"lora: {file} changes {len(pairs)} layers of this model, and diffusers changed"
+            f" {len(changed)}"
         )

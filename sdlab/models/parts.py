@@ -16,20 +16,12 @@ from ..recipe.parts import read_embeddings, read_loras
 from .catalogue import MODELS, Model, find_row
 from .checkpoint import VAE, describe_other, require_suffix
 from .configuration import Layout, read_json
-from .heads import PICKLES, Shapes, read_shapes, remember_file
+from .heads import PICKLES, read_shapes, remember_file
 from .locate import VAE_WEIGHTS, VARIABLE, find_vae_weights, is_vae, locate_vae
+from .loras import is_refused, name_layer, require_whole, sort_names
 from .pickles import read_pickle
 
 SUFFIXES = (".safetensors", *PICKLES)
-DOWN = re.compile(r"(lora_A|[._]down)\.weight$|lora_down\.weight$")
-OURS = ("unet.", "text_encoder.", "lora_unet_", "lora_te_", "lora_te1_")
-REFUSED = {  # in a LoRA: what diffusers would leave out, or cannot read for these models
-    r"lora_te2_|text_encoder_2\.|label_emb": "made for SDXL, which has two text encoders",
-    r"dora_scale|magnitude_vector": "a DoRA, whose magnitudes diffusers leaves out",
-    r"\.hada_|\.lokr_|\.lora_mid|\.oft_|\.glora": (
-        "a LyCORIS of a kind that diffusers does not read"
-    ),
-}
 
 # VAEs
 
@@ -202,7 +194,10 @@ def find_file(field: str, text: str) -> Path:
 
 
 def find_lora(text: str, layout: Layout) -> Path:
-    """Finds a LoRA's file, and refuses what is none, or made for another kind of model."""
+    """Finds a LoRA's file, and refuses what is none, or made for another kind of model.
+
+    `read_effects`, before a run, also compares its layers with those of the model.
+    """
     file = find_file("lora", text)
     check_lora(file, layout)
     return file
@@ -211,41 +206,33 @@ def find_lora(text: str, layout: Layout) -> Path:
 @remember_file
 def check_lora(path: Path, layout: Layout) -> None:
     """Refuses what is no LoRA for a model, by names and shapes alone."""
-    found, downs = read_shapes(path), read_downs(path)
-    for pattern, what in REFUSED.items():
-        if name := next((name for name in found if re.search(pattern, name)), None):
-            raise ValueError(f"lora: {path} is {what} ({name})")
-    strange = [name for name in found if not name.startswith(OURS)]
-    if not downs or strange:
-        what = "a LoRA for another kind of model" if downs else describe_other(found)
-        raise ValueError(
-            f"lora: {path} is {what}; sdlab reads LoRAs of v1 and v2, whose names begin with"
-            f" {', '.join(OURS)}, and not {', '.join(strange[:2]) or 'those here'}"
-        )
-    for name, shape in downs.items():
-        if (width := tell_input_width(re.sub(r"[._]+", "_", name), layout)) not in (None, shape[1]):
+    found = read_shapes(path)
+    if not any(name_layer(name) or "lora" in name or is_refused(name) for name in found):
+        what = describe_other(found) if found else "without tensors by name, as hypernetworks are"
+        raise ValueError(f"lora: {path} is {what}, and no LoRA that sdlab reads")
+    layers = sort_names(path, found)
+    for layer, matrices in layers.items():
+        shape = found.get(matrices.get("down", ""))
+        width = tell_input_width(f"{layer}_", layout)
+        if shape and width not in (None, shape[1]):
+            own = f"this model's has {width}" if width > 0 else "this model has no such layer"
             raise ValueError(
-                f"lora: {path} was made for another model: the input of {name} has {shape[1]}"
-                f" values, where this model's has {width} (texts of v1 are 768 wide, of v2 1024, of"
-                " SDXL 2048)"
+                f"lora: {path} was made for another model: the input of {layer} has {shape[1]}"
+                f" values, where {own} (texts of v1 are 768 wide, of v2 1024, of SDXL 2048)"
             )
-
-
-def read_downs(path: Path) -> Shapes:
-    """Reads the shapes (rank, width of the input, ...) of the first matrix of each layer."""
-    return {name: shape for name, shape in read_shapes(path).items() if DOWN.search(name)}
+    require_whole(path, layers)
 
 
 def tell_input_width(name: str, layout: Layout) -> int | None:
     """Tells how wide a layer's input is, as far as known; -1 if the model has no such layer."""
-    if name.startswith(("text_encoder", "lora_te")):
+    if name.startswith("encoder_layers"):
         layer = re.search(r"_layers_(\d+)_", name)
         if layer and int(layer[1]) >= layout.text_layers:
             return -1
-        return layout.text_width if re.search(r"_[qkv]_proj_|_to_[qkv]_", name) else None
-    if re.search(r"_attn2_(processor_)?to_[kv]_", name):
+        return layout.text_width if re.search(r"_[qkv]_proj_", name) else None
+    if re.search(r"_attn2_to_[kv]_", name):
         return layout.text_width
-    first = re.search(r"_down_blocks_0_attentions_0_.*_attn1_(processor_)?to_q_", name)
+    first = re.match(r"down_blocks_0_attentions_0_.*_attn1_to_q_", name)
     return layout.channels if first else None
 
 
@@ -303,11 +290,18 @@ def split_embedding(path: Path, found: Any) -> tuple[str, Any]:
     if torch.is_tensor(found):
         return path.stem, found
     contents = found if isinstance(found, dict) else {}
-    if isinstance(contents.get("string_to_param"), dict):
-        return str(contents.get("name") or path.stem), contents["string_to_param"].get("*")
+    if isinstance(params := contents.get("string_to_param"), dict) and len(params) == 1:
+        ((key, vectors),) = params.items()
+        name = str(contents.get("name") or "").strip() or (path.stem if key == "*" else str(key))
+        return name, vectors
     if {"clip_l", "clip_g"} & set(contents):
         raise ValueError(
             f"textual_inversion: {path} was made for SDXL, which has two text encoders"
+        )
+    if params:
+        raise ValueError(
+            f"textual_inversion: {path} holds {len(params)} words ({', '.join(map(str, params))});"
+            " sdlab reads files of one"
         )
     if len(contents) != 1:
         tensors = {str(name): each for name, each in contents.items() if torch.is_tensor(each)}

@@ -19,12 +19,20 @@ class Inert:
         pass
 
 
+class Parameters(dict):
+    """Stands in a pickle for torch's ParameterDict, and keeps its tensors by name."""
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.update(state["_parameters"])
+
+
 @contextmanager
 def admit_harmless() -> Iterator[None]:
     """Lets `torch.load(weights_only=True)` meet what published checkpoints hold beside tensors.
 
     These are, in those of Stable Diffusion v1, NumPy numbers, and Lightning's ModelCheckpoint as a
-    key of its notes, for which an inert class stands in.
+    key of its notes, and in textual inversions of 2022 torch's ParameterDict; for these two,
+    classes stand in that do no more than hold what they are given.
     """
     import numpy as np
     import torch
@@ -33,6 +41,7 @@ def admit_harmless() -> Iterator[None]:
     with torch.serialization.safe_globals(
         [
             (Inert, "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"),
+            (Parameters, "torch.nn.modules.container.ParameterDict"),
             (scalar, "numpy.core.multiarray.scalar"),  # as before NumPy 2
             scalar,
             np.dtype,
@@ -45,13 +54,15 @@ def admit_harmless() -> Iterator[None]:
 def read_tensors(path: Path) -> dict[str, Any]:
     """Reads the tensors of a pickled checkpoint, by name; raises as `read_pickle` does.
 
-    They are left in the file until they are used.
+    They are left in the file until they are used. Those of a list are named by their numbers.
     """
     import torch
 
     found = read_pickle(path)
     while isinstance(found, Mapping) and "state_dict" in found:
         found = found["state_dict"]
+    if isinstance(found, list):
+        found = dict(enumerate(found))
     if not isinstance(found, Mapping):
         raise ValueError(f"{path} holds a {type(found).__name__} and no tensors by name")
     return {str(name): tensor for name, tensor in found.items() if torch.is_tensor(tensor)}

@@ -225,7 +225,8 @@ def open_tokenizer(own: Native) -> Any:
 @functools.lru_cache(8)
 def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
     with silence_libraries():
-        return add_words(read_tokenizer(folder), swaps)
+        own = read_tokenizer(folder)
+        return add_words(own, swaps, len(own))
 
 
 def machine_facts() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..recipe.schedulers import normalize_scheduler, require_accepted
 from .catalogue import MODELS, Model, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model
+from .loras import Effect, find_files, read_effect
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
 from .tasks import choose_task, fill_natives, require_scheduler, require_steps
 
@@ -111,12 +112,43 @@ def swap_parts(own: Native, request: Request) -> Native:
         vae = find_swap(request.vae, own) if request.vae else None
     with blame_field("lora"):
         loras = tuple(
-            (file := find_lora(each.path, own.layout), each.scale, fingerprint_file(file))
+            (
+                file := find_lora(each.path, own.layout),
+                each.scale,
+                fingerprint_files(find_files(file)),
+            )
             for each in read_loras(request.lora)
         )
+        require_different(request.lora, [part[2] for part in loras])
     with blame_field("textual_inversion"):
         embeddings = find_embeddings(request.textual_inversion, own.layout)
     return dataclasses.replace(own, swaps=Swaps(vae, loras, embeddings))
+
+
+def read_effects(own: Native) -> dict[Path, Effect]:
+    """Tells what each LoRA in place changes in the model, which takes importing torch.
+
+    Raises
+    ------
+    FieldError
+        One changes nothing there, or does not fit.
+    """
+    folder = own.model.configuration
+    configs = folder / "unet/config.json", folder / "text_encoder/config.json"
+    with blame_field("lora"):
+        return {
+            file: read_effect(file, *configs, f"{own.weights} {content}")
+            for file, _, content in own.swaps.loras
+        }
+
+
+def require_different(text: str | None, prints: list[str]) -> None:
+    """Refuses the same LoRA under two names."""
+    if len(set(prints)) < len(prints):
+        raise ValueError(
+            f"lora={text!r:.200}: two of these files are the same; give one of them, with the sum"
+            " of their scales"
+        )
 
 
 def find_embeddings(text: str | None, layout: Layout) -> tuple[tuple[Path, str, str], ...]:
@@ -126,10 +158,10 @@ def find_embeddings(text: str | None, layout: Layout) -> tuple[tuple[Path, str, 
         file, token = find_embedding(each.path, layout)
         found.append((file, each.token or token, fingerprint_file(file)))
     tokens = [token for _, token, _ in found]
-    if len(set(tokens)) < len(tokens):
+    if len({token.lower() for token in tokens}) < len(tokens):
         raise ValueError(
             f"textual_inversion={text!r:.200}: two of them have one token (their tokens are"
-            f" {', '.join(tokens)}); say another for one, 'another=path'"
+            f" {', '.join(tokens)}, and case does not count); say another for one, 'another=path'"
         )
     return tuple(found)
 

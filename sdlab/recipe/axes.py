@@ -16,11 +16,14 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import TypeVar
 
+T = TypeVar("T")
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 RANGE = re.compile(rf"({NUMBER})\s*-\s*({NUMBER})\s*(?:\(\s*([-+].*?)\s*\)|\[\s*(\d+)\s*\])?")
 RANGE_HELP = 'ranges are written "1-5", "1-10 (+2)", "10-1 (-3)" or "0-1 [5]"'
 MAX_VALUES = 1_000_000
+MAX_COUNTED = 10_000  # texts of a prompt; of more it is not counted which are alike
 MANY = re.compile(r"(\d*)(-?)(\d*)\$\$")  # how many of the choices: 2$$ or 1-2$$
 CHOICE_NAME = re.compile(r"\s*(\w[\w ]*?)\s*=")
 WEIGHT = re.compile(r"\s*\d*\.?\d+::")
@@ -89,18 +92,28 @@ def read_choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
     `{colour=red|blue}` names a choice; without a name, what stands in the braces is the name.
     Choices nest. `{2$$a|b|c}` takes two at a time, in the written order, joined by a comma; `{1-2$$
     and $$a|b|c}` one or two, joined by " and ". Weights (`{0.5::a|3::b}`) have no meaning where all
-    choices are taken: they are read and ignored.
+    choices are taken: they are read and ignored. A choice that is given twice, or a text that comes
+    about in two ways, counts once.
 
     Returns
     -------
     tuple
         ((text, {name of the choice: what was chosen}), ...)
     """
-    count_readings(prompt)
+    require_few(prompt)
+    texts = keep_first(expand_text(hide_escapes(prompt)))
     return tuple(
         (restore_escapes(text), {restore_escapes(k): restore_escapes(v) for k, v in labels.items()})
-        for text, labels in expand_text(hide_escapes(prompt))
+        for text, labels in texts.items()
     )
+
+
+def keep_first(found: Iterable[tuple[str, T]]) -> dict[str, T]:
+    """Keeps what comes first under each name."""
+    out: dict[str, T] = {}
+    for name, value in found:
+        out.setdefault(name, value)
+    return out
 
 
 def hide_escapes(text: str) -> str:
@@ -152,6 +165,7 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
             stacklevel=2,
         )
         options = [WEIGHT.sub("", option, count=1) for option in options]
+    options = list(keep_first((option.strip(), option) for option in options).values())
     if match:
         low, dash, high = match.groups()
         first = int(low or 0) if low or dash else 1
@@ -159,7 +173,7 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
         if not 0 <= first <= last <= len(options):
             raise ValueError(
                 f"{{{restore_escapes(inside)}}}: cannot take {match[0][:-2]} of {len(options)}"
-                " choices"
+                " different choices"
             )
         many = range(first, last + 1)
     return name, separator, many, options
@@ -167,6 +181,12 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
 
 def count_readings(prompt: str) -> int:
     """Counts the texts that a prompt stands for; ValueError if they are too many."""
+    most = require_few(prompt)
+    return most if most > MAX_COUNTED else len(read_choices(prompt))
+
+
+def require_few(prompt: str) -> int:
+    """Counts the texts of a prompt, alike or not; ValueError if they are too many."""
     if (count := count_texts(hide_escapes(prompt))) > MAX_VALUES:
         raise ValueError(f"{prompt!r} has {count:,} readings, more than {MAX_VALUES:,}")
     return count

@@ -7,8 +7,11 @@ says what a weight does.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
-from itertools import count, takewhile
+import unicodedata
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 SYNTAXES = ("weights", "chunks")  # alone, or both: "weights+chunks"
@@ -125,23 +128,52 @@ def describe_place(prompt: str, at: int) -> str:
 def list_tokens(tokenizer: Any, prompt: str, syntax: str | None = None) -> list[tuple[int, float]]:
     """Lists the prompt's tokens, without the two that mark its ends, each with its weight."""
     pieces = parse_weights(prompt) if "weights" in (syntax or "") else [(prompt, 1.0)]
-    further = map_further_tokens(tokenizer)
-    return [
-        (each, weight)
-        for text, weight in pieces
-        for token in tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        for each in (token, *further.get(token, ()))
-    ]
+    return [(token, weight) for text, weight in pieces for token in read_tokens(tokenizer, text)]
 
 
-def map_further_tokens(tokenizer: Any) -> dict[int, list[int]]:
-    """Lists the tokens that follow a learned one: diffusers calls its vectors "ink", "ink_1"..."""
-    known = tokenizer.get_added_vocab()
-    further: dict[int, list[int]] = {}
-    for name in known:
-        names = takewhile(known.__contains__, (f"{name}_{i}" for i in count(1)))
-        further[known[name]] = [known[each] for each in names]
-    return further
+def read_tokens(tokenizer: Any, text: str) -> list[int]:
+    """Reads the tokens of a text, each learned word as all of its vectors.
+
+    `tokenizer.learned_words` is {word: numbers of its tokens}, where there are any.
+    """
+    learned = getattr(tokenizer, "learned_words", {})
+    tokens: list[int] = []
+    for plain, word in split_at_words(text, learned):
+        tokens += tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
+        tokens += learned[word] if word else ()
+    return tokens
+
+
+def split_at_words(text: str, words: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+    """Yields what stands before each learned word, and the word; at the end the rest, and None.
+
+    Words count in any case, and as whole words alone: "ink" is not in "pink", and it is in "p-ink".
+    """
+    names, end = tuple(sorted(words, key=len, reverse=True)), 0
+    text = unicodedata.normalize("NFC", text) if names else text  # as the tokenizer does
+    for found in compile_words(names).finditer(text) if names else ():
+        yield text[end : found.start()], names[(found.lastindex or 0) - 1]
+        end = found.end()
+    yield text[end:], None
+
+
+@functools.lru_cache(64)
+def compile_words(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Compiles the pattern that finds learned words, each as a group; the first to fit counts."""
+    patterns = []
+    for word in words:
+        parts = unicodedata.normalize("NFC", word).split()
+        begin, end = (r"\b" if re.match(r"\w", edge) else "" for edge in (parts[0], parts[-1][-1]))
+        patterns.append(f"({begin}" + r"\s+".join(map(re.escape, parts)) + f"{end})")
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+def write_tokens(tokenizer: Any, tokens: Iterable[int]) -> str:
+    """Writes tokens as text again, a learned word where its first vector is."""
+    learned = getattr(tokenizer, "learned_words", {})
+    names = {n: word * (n == all_[0]) for word, all_ in learned.items() for n in all_}
+    runs = itertools.groupby(tokens, names.get)
+    return " ".join(tokenizer.decode([*run]) if name is None else name for name, run in runs)
 
 
 def fill_rows(

@@ -93,10 +93,14 @@ class Request:
         single file.
     lora : str, optional
         One or several LoRA files, each with the scale at which it acts, else 1:
-        "ink.safetensors@0.8, b.safetensors". A1111's `<lora:...>` in a prompt is refused.
+        "ink.safetensors@0.8, b.safetensors". A1111's `<lora:...>` in a prompt is refused. LoRA,
+        LoCon, LoHa and LoKr are read, in the layouts of kohya's scripts, diffusers and PEFT (whose
+        adapter_config.json beside the file states its scale). Their order is part of the recipe: it
+        decides the last bits.
     textual_inversion : str, optional
         One or several files of learned words (.safetensors, .bin, A1111's .pt). A prompt uses one
-        by its token, which the file states or which stands before its path: "<ink>=ink.pt".
+        by its token, which the file states or which stands before its path: "<ink>=ink.pt". It acts
+        as a whole word alone, in any case: "ink" is not in "pink" or "ink_2", and it is in "p-ink".
     watermark : str, optional
         The invisible mark to put into the finished picture: a name in `sdlab.watermark.PAYLOADS`,
         such as "sd-v1", or any other text. The picture must have at least 65,536 pixels.

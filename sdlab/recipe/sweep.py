@@ -84,8 +84,9 @@ def sweep(base: Request, **axes: Any) -> Sweep:
         several.
 
     `{red|blue}` in a prompt, the base's too, stands for each choice in turn; `{colour=red|blue}`
-    names it, and `{2$$a|b|c}` takes two of them at a time. The choice made is in the request's
-    `labels`. `\\{`, `\\|` and `\\}` are plain characters.
+    names it, and `{2$$a|b|c}` takes two of them at a time, in the written order alone, which makes
+    three texts where dynamicprompts makes six. Texts that are alike count once. The choice made is
+    in the request's `labels`. `\\{`, `\\|` and `\\}` are plain characters.
 
     Returns
     -------

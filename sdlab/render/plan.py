@@ -11,11 +11,12 @@ from os import PathLike
 from typing import Any
 
 from ..errors import FieldError, blame_field
-from ..models.resolve import Native, key_of_latents, native, resolve, swap_parts
+from ..models.loras import Effect
+from ..models.resolve import Native, key_of_latents, native, read_effects, resolve, swap_parts
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
-from ..recipe.prompts import fill_rows, list_tokens, parse_weights
+from ..recipe.prompts import fill_rows, list_tokens, parse_weights, split_at_words, write_tokens
 from ..recipe.request import PROMPTS, Recipe, Request
 from ..store.store import Store
 from .batch_size import count_together
@@ -172,7 +173,7 @@ def require_short(own: Native, given: tuple[str, str, str, str], plain: str) -> 
         return  # a token is at least one byte of the lower-cased text: this cannot be too long
     tokens = [token for token, _ in list_tokens(open_tokenizer(own), text, syntax)]
     if len(tokens) > most - 2:
-        lost = open_tokenizer(own).decode(tokens[most - 2 :])
+        lost = write_tokens(open_tokenizer(own), tokens[most - 2 :])
         raise FieldError(
             f"{name} has {len(tokens) + 2} tokens (with the two that mark its ends), {model!r}"
             f" takes {most}; the end would be lost: {lost!r:.80}. Shorten {text!r:.200}, or have it"
@@ -193,11 +194,13 @@ def check_pictures(cells: list[Recipe]) -> None:
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
     """Collects what is to be said before a run, {field: text}, once for all cells."""
+    kinds = describe_stretching, describe_size, describe_idle_words
+    notes = [describe(cell, natives[cell.model]) for cell in cells for describe in kinds]
+    with_loras = {(cell.model, cell.lora): cell for cell in cells}  # cells are many, LoRAs are few
+    notes += [describe_idle_layers(cell, natives[cell.model]) for cell in with_loras.values()]
     said: dict[str, dict[str, None]] = {}
-    for cell in cells:
-        for describe in (describe_stretching, describe_size, describe_idle_words):
-            if note := describe(cell, natives[cell.model]):
-                said.setdefault(note[0], {})[note[1]] = None
+    for field, text in filter(None, notes):
+        said.setdefault(field, {})[text] = None
     return {
         field: next(iter(texts))
         + (f" (and {len(texts) - 1} more like this)" if len(texts) > 1 else "")
@@ -247,14 +250,45 @@ def describe_idle_words(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes textual inversions that no prompt asks for, and so do nothing; None if all act."""
     if request.textual_inversion is None:
         return None
-    tokens = [token for _, token, _ in learn_words(own, request.textual_inversion).swaps.embeddings]
-    for idle in tokens:
-        if idle not in request.prompt + request.negative_prompt:
-            return "textual_inversion", (
-                f"textual_inversion: {idle!r} is not in the prompts ({request.prompt!r:.80}) and"
-                " does nothing"
-            )
+    words = [word for _, word, _ in learn_words(own, request.textual_inversion).swaps.embeddings]
+    met = {word for name in PROMPTS for _, word in split_at_words(getattr(request, name), words)}
+    if idle := [word for word in words if word not in met]:
+        return "textual_inversion", (
+            f"textual_inversion: {idle[0]!r} is not in the prompts ({request.prompt!r:.80}) as a"
+            " whole word and does nothing"
+        )
     return None
+
+
+def describe_idle_layers(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes LoRAs of which something has no effect, or not a certain one; None if all acts."""
+    if request.lora is None:
+        return None
+    for file, effect in read_effects(swap_parts(own, Request(lora=request.lora))).items():
+        if said := describe_effect(effect):
+            return "lora", f"lora: {file}: {said}"
+    return None
+
+
+def describe_effect(effect: Effect) -> str | None:
+    """Says how many of a LoRA's layers do nothing, and why; None if all act as the file says."""
+    said = []
+    if effect.missing:
+        said.append(
+            f"{len(effect.missing)} of its {len(effect.missing) + len(effect.changed)} layers do"
+            f" nothing, because this model lacks them ({', '.join(effect.missing[:2])})"
+        )
+    if effect.idle:
+        said.append(
+            f"{len(effect.idle)} of the {len(effect.changed)} layers that it changes stay as they"
+            f" are, because its alpha or a matrix of them is 0 ({', '.join(effect.idle[:2])})"
+        )
+    if not effect.is_scaled:
+        said.append(
+            "no adapter_config.json is beside it to state its scale (lora_alpha), so it is taken to"
+            " be 1; put that file there, or state the scale, as in lora='path@0.5'"
+        )
+    return "; ".join(said) or None
 
 
 @dataclass(frozen=True)

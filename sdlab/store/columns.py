@@ -40,6 +40,7 @@ def declare_machine(dtype: str = "string", *, decides_bits: bool = True) -> Colu
 
 FACTS = {
     "task": Column("string", "fact"),
+    "lora_layers": Column("string", "fact", tells=False),  # "96 of 128" of each LoRA's act
     "seconds": Column("Float64", "fact", tells=False),
     "device": declare_machine(),
     "dtype": declare_machine(),

@@ -12,7 +12,11 @@ from ..recipe.request import SPECS
 from ..recipe.schedulers import SAMPLING, read_a1111, write_a1111
 from ..recipe.spec import Spec
 
-PAIR = re.compile(r'(?P<name>\w[-\w /]+):\s*(?P<value>"(?:[^"\\]|\\.)+"|[^,]*)(?:,|$)')
+NAME = r"\w[-\w /]+:\s*"
+VALUES = {mark: rf'"(?:[^"\\]|\\.)+"|[^{mark}]*' for mark in ",|"}  # SD.Next wrote bars in 2023
+PAIRS = {mark: re.compile(rf"({NAME})({value})([{mark}]|$)") for mark, value in VALUES.items()}
+BEHIND = re.compile(r"\n(?=(?:Negative )?[Tt]emplate:)")  # of sd-dynamic-prompts
+AHEAD = re.compile(r"\n(Version: [^,\n]+, Pipeline: [^,\n]+,)$")  # of SD.Next in 2023
 AMBIGUOUS = re.compile(r'[,:\n\r]|^[\s"]|\s$|^$')
 SECOND_PASS = ("Hires upscale", "Hires resize")  # with these, A1111's strength is another pass's
 ORDER = (  # A1111's; what it has no name for follows
@@ -21,6 +25,7 @@ ORDER = (  # A1111's; what it has no name for follows
     *("Eta DDIM", "Noise Schedule", "Diffusers scheduler"),
 )
 FIELD_OF = {name: field for field, spec in SPECS.items() for name in spec.a1111}
+READ = {*FIELD_OF, *SAMPLING, "Size"}
 
 
 def write_infotext(
@@ -88,16 +93,13 @@ def read_infotext(text: str) -> dict[str, Any]:
 
     Whatever is not stated is missing; to A1111 a missing "RNG" means noise made on the GPU. Nothing
     is refused: a number that cannot be read stays text under A1111's name, and text without
-    parameters is a prompt.
+    parameters is a prompt. What extensions write behind the parameters is kept under its names.
     """
-    *lines, last = text.rstrip().split("\n")
-    pairs = [(match["name"], unquote_value(match["value"])) for match in PAIR.finditer(last)]
-    if len(pairs) < 3:
-        lines, pairs = [*lines, last], []
-    starts = [n for n, line in enumerate(lines) if line.startswith("Negative prompt:")]
-    start = starts[0] if starts else len(lines)
-    negative = "\n".join(lines[start:]).removeprefix("Negative prompt:").removeprefix(" ")
-    fields: dict[str, Any] = {"prompt": "\n".join(lines[:start]), "negative_prompt": negative}
+    prompts, pairs = split_infotext(text)
+    prompt, *negatives = re.split(r"^Negative prompt: ?", prompts, flags=re.MULTILINE)
+    if negatives:
+        prompt = prompt.removesuffix("\n")
+    fields: dict[str, Any] = {"prompt": prompt, "negative_prompt": "".join(negatives)}
     twice = any(name in SECOND_PASS for name, _ in pairs)
     for name, value in pairs:
         if name not in SAMPLING:
@@ -106,11 +108,78 @@ def read_infotext(text: str) -> dict[str, Any]:
     return fields | read_a1111({name: value for name, value in pairs if name in SAMPLING})
 
 
+def split_infotext(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Splits A1111's text into its prompts, and the pairs of its parameters.
+
+    These begin in the last line with three pairs, or the last one of those that begin with "Steps".
+    With other lines behind it, it needs a name that sdlab reads, as prompts have pairs as well.
+    """
+    if text.count("\r\n") == text.count("\n"):
+        text = text.replace("\r\n", "\n")  # as Windows writes it
+    lines = text.rstrip().split("\n")
+    marks = {
+        n: mark
+        for n, line in enumerate(lines)
+        for mark in "|,"
+        if len(pairs := PAIRS[mark].findall(line)) >= 3
+        if line is lines[-1] or any(name.rstrip(": ") in READ for name, *_ in pairs)
+    }
+    if not marks:
+        return "\n".join(lines), []
+    start = max(marks, key=lambda n: (lines[n].startswith("Steps:"), n))
+    ahead, block = "\n".join(lines[:start]), "\n".join(lines[start:])
+    block, *behind = BEHIND.split(block)
+    pairs = split_pairs(block, marks[start])
+    if found := AHEAD.search(ahead):
+        ahead, pairs = ahead[: found.start()], [*split_pairs(found[1], ","), *pairs]
+    said = (line.partition(":") for line in behind)
+    return ahead, [*pairs, *((name, value.strip()) for name, _, value in said)]
+
+
+def split_pairs(block: str, mark: str) -> list[tuple[str, str]]:
+    """Splits parameters at the marks that stand in no quotes and brackets, and at named lines.
+
+    A piece without a name goes on with the value before it, unless that is one that sdlab reads;
+    then it is a name that is its own value, as A1111 has it.
+    """
+    pairs: list[tuple[str, str]] = []
+    end = re.compile(rf"\s*(?:[{mark}]|\n(?={NAME})|$)")
+    place, begin = 0, 0
+    while place < len(block):
+        name = re.compile(rf"\s*({NAME})").match(block, place)
+        start = name.end() if name else place
+        stop = find_end(block, start, end)
+        if name:
+            begin = start
+            pairs.append((name[1].rstrip(": \n"), unquote_value(block[start : stop.start()])))
+        elif piece := block[place : stop.start()].strip():
+            if not pairs or pairs[-1][0] in READ:
+                pairs.append((piece, piece))
+            else:
+                pairs[-1] = pairs[-1][0], unquote_value(block[begin : stop.start()])
+        place = max(stop.end(), place + 1)
+    return pairs
+
+
+def find_end(block: str, start: int, end: re.Pattern[str]) -> re.Match[str]:
+    """Finds where the value that starts there ends, behind its quotes or brackets if it has any."""
+    if block[start : start + 1] in ('"', "[", "{"):
+        try:
+            _, behind = json.JSONDecoder(strict=False).raw_decode(block, start)
+            if found := end.match(block, behind):
+                return found
+        except ValueError:
+            pass
+    found = end.search(block, start)
+    assert found  # "$" is in every text
+    return found
+
+
 def unquote_value(value: str) -> str:
     """Reads JSON's string; what another tool has quoted otherwise stays as it is."""
     if value.startswith('"'):
         try:
-            return str(json.loads(value))
+            return str(json.loads(value, strict=False))
         except ValueError:
             pass
     return value.strip()

@@ -10,9 +10,11 @@ from safetensors.torch import save_file
 from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 from sdlab import MODELS, Model, Request, sweep
-from sdlab.models.parts import VAES
+from sdlab.models.parts import VAES, read_embedding
+from sdlab.models.pipeline import open_tokenizer
 from sdlab.models.resolve import native, resolve, swap_parts
 from sdlab.recipe.parts import read_embeddings, read_loras
+from sdlab.recipe.prompts import list_tokens, split_at_words, write_tokens
 from sdlab.recipe.request import key_of
 from sdlab.render.plan import plan
 from sdlab.results.code import read_requests, write_plan
@@ -285,6 +287,42 @@ def test_vaes_of_another_size_are_refused(base, tmp_path):
         resolve(base.but(vae=saved(tmp_path, {"<toy>": torch.zeros(32)})))
 
 
+def test_textual_inversions_of_2022_are_read(base, files, tmp_path):
+    vectors = torch.arange(64.0).reshape(2, 32)
+    parameter = torch.nn.Parameter(vectors)
+    forms = {
+        "old": (torch.nn.ParameterDict({"*": parameter}), "old"),
+        "word": (torch.nn.ParameterDict({"sks": parameter}), "sks"),
+        "plain": ({"sks": parameter}, "sks"),
+        "usual": ({"*": vectors}, "usual"),
+    }
+    for form, (params, word) in forms.items():
+        path = tmp_path / f"{form}.pt"
+        torch.save({"string_to_token": {"*": torch.tensor(265)}, "string_to_param": params}, path)
+        token, found = read_embedding(path)
+        assert token == word and torch.equal(found, vectors)
+    both = {"a": parameter, "b": parameter}
+    for params in (both, torch.nn.ParameterDict(both)):
+        torch.save({"string_to_param": params}, tmp_path / "two.pt")
+        with pytest.raises(ValueError, match=r"textual_inversion: .*holds 2 words \(a, b\)"):
+            resolve(base.but(textual_inversion=str(tmp_path / "two.pt")))
+
+
+def test_a_parameter_dict_runs_nothing(base, tmp_path):
+    params = torch.nn.ParameterDict({"*": torch.zeros(2, 32)})
+    params.evil = Evil(str(tmp_path / "ran"))
+    torch.save({"string_to_param": params}, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="mkdir.*nothing of it was run"):
+        resolve(base.but(textual_inversion=str(tmp_path / "x.pt")))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_hypernetwork_is_no_lora(base, tmp_path):
+    torch.save({320: ({"linear.weight": torch.zeros(2)},) * 2, "step": 5}, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="without tensors by name, as hypernetworks are"):
+        resolve(base.but(lora=str(tmp_path / "x.pt")))
+
+
 def test_two_words_of_one_name_are_refused(base, files, tmp_path):
     with pytest.raises(ValueError, match="one token"):
         resolve(base.but(textual_inversion=f"{files['toy']}, <toy>={files['ink']}"))
@@ -330,6 +368,45 @@ def test_a_learned_word_counts_as_many_tokens_as_it_has_vectors(base, files, tmp
 def test_a_learned_word_that_no_prompt_uses_is_said(base, files, tmp_path):
     with pytest.warns(UserWarning, match="'inkish' is not in the prompts"):
         plan([base.but(textual_inversion=files["ink"])], Store(tmp_path))
+
+
+def test_a_learned_word_inside_another_is_said_to_do_nothing(base, files, tmp_path):
+    cell = base.but(prompt="a pink cat", textual_inversion=f"ink={files['ink']}")
+    with pytest.warns(UserWarning, match="'ink' is not in the prompts .* as a whole word"):
+        plan([cell], Store(tmp_path))
+    plan([cell.but(negative_prompt="INK")], Store(tmp_path))  # which warns of nothing
+
+
+WORDS = {  # found, by tokens with their vectors, in a text: what stands between, and the words
+    ("ink",): {"pink ink_1 inks": [], "Ink, p-ink": ["ink", "ink"], "in k": []},
+    ("toy", "toy-cat"): {"toy-cat toy-cats": ["toy-cat", "toy"], "atoy toy": ["toy"]},
+    ("<x>", "*"): {"a<x>b*": ["<x>", "*"]},
+    ("old style",): {"an Old\n style": ["old style"], "old": []},
+    ("caf\u00e9",): {"cafe\u0301 cafe": ["caf\u00e9"]},
+}
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_learned_words_are_found_as_whole_words_the_longest_first(words):
+    for text, expected in WORDS[words].items():
+        parts = [*split_at_words(text, words)]
+        assert [word for _, word in parts] == [*expected, None]
+        if not expected:
+            assert parts[0][0] == text
+
+
+def test_a_piece_of_other_words_that_the_tokenizer_has_may_be_a_word(base, files):
+    cell = base.but(textual_inversion=f"ca={files['toy']}")  # "ca" begins "cat", and is no word
+    tokenizer = open_tokenizer(swap_parts(native(base.model), cell))
+    assert "ca" in tokenizer.get_vocab() and "cat</w>" in tokenizer.get_vocab()
+    numbers = [token for token, _ in list_tokens(tokenizer, "cat ca the")]
+    assert numbers[1] == len(tokenizer) and len(numbers) == 3
+    assert write_tokens(tokenizer, numbers).split() == ["cat", "ca", "the"]
+
+
+def test_two_words_that_differ_in_case_alone_are_refused(base, files):
+    with pytest.raises(ValueError, match="case does not count"):
+        resolve(base.but(textual_inversion=f"ink={files['toy']}, INK={files['hat']}"))
 
 
 def test_a_report_does_not_call_a_model_retrained_whose_parts_were_swapped(base, files):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sdlab import Request, sweep
-from sdlab.recipe.axes import read_choices, read_numbers, split_words
+from sdlab.recipe.axes import count_readings, read_choices, read_numbers, split_words
 
 
 def test_a_sweep_is_the_product_of_its_axes_with_the_last_one_fastest():
@@ -162,12 +162,24 @@ def test_choices_in_a_prompt_are_all_taken_and_named():
         ("{|very} big", [" big", "very big"]),
         (r"\{a\|b\}", ["{a|b}"]),
         ("plain", ["plain"]),
-        ("{a|a}", ["a", "a"]),
+        ("{a|a}", ["a"]),
+        ("{a|b|a|a }", ["a", "b"]),
+        ("{1-2$$a|a|b}", ["a", "b", "a, b"]),
+        ("{1::a|3::a|b}", ["a", "b"]),
+        ("{c|{a|c}|a}", ["c", "a"]),
+        ("{x|}{|x}", ["x", "xx", ""]),
         ("a|b", ["a|b"]),
     ],
 )
 def test_the_readings_of_a_prompt(prompt, texts):
-    assert [text for text, _ in read_choices(prompt)] == texts
+    with warnings.catch_warnings(action="ignore"):  # of weights
+        assert [text for text, _ in read_choices(prompt)] == texts
+        assert count_readings(prompt) == len(texts)
+
+
+def test_no_choice_makes_a_cell_twice():
+    cells = sweep(Request(prompt="{a|a|b}", negative_prompt="{c|{c|d}}"), seed="1-2")
+    assert len(cells) == len({(c.prompt, c.negative_prompt, c.seed) for c in cells}) == 8
 
 
 def test_a_choice_that_occurs_twice_gets_a_number():

@@ -166,6 +166,25 @@ def test_a_textual_inversion_equals_diffusers_with_it(base, files, stock, name, 
     assert same(made(asked), picture(base), plain)
 
 
+def test_a_learned_word_acts_as_a_whole_word_alone(base, files):
+    toy, plain = f"ink={files['toy']}", base.but(prompt="a pink dog_ink inks", negative_prompt="")
+    assert np.array_equal(made(plain), made(plain.but(textual_inversion=toy)))
+    whole = plain.but(prompt="the p-ink, (Ink) dog", textual_inversion=toy)
+    usual = whole.but(prompt="the p-<toy>, (<toy>) dog", textual_inversion=str(files["toy"]))
+    assert np.array_equal(made(whole), made(usual))
+
+
+def test_a_word_called_as_another_words_second_vector_would_be_is_itself(base, files, stock):
+    pipe, picture = stock
+    asked = base.but(prompt="the inkish inkish_1 dog", negative_prompt="")
+    renamed = asked.but(prompt="the <toy> <hat> dog")
+    for name in ("toy", "hat"):
+        pipe.load_textual_inversion(files[name].parent, weight_name=files[name].name)
+    words = f"inkish={files['toy']}, inkish_1={files['hat']}"
+    found = made(asked.but(textual_inversion=words))
+    assert same(found, picture(renamed), made(asked))
+
+
 def test_all_at_once_equal_diffusers_with_all(base, files, stock):
     from diffusers import AutoencoderKL
 
@@ -254,9 +273,9 @@ def test_every_tensor_is_the_models_own_again_after_a_swap(base, files):
         }
 
     loaded = load(native(base.model), "cpu", "float32")
-    before, vocabulary = (
+    before, tokenizer = (
         {name: tensor.clone() for name, tensor in tensors(loaded.pipe).items()},
-        loaded.pipe.tokenizer.get_vocab(),
+        loaded.pipe.tokenizer,
     )
     made(
         base.but(
@@ -265,14 +284,12 @@ def test_every_tensor_is_the_models_own_again_after_a_swap(base, files):
             lora=f"{files['peft']}, {files['kohya unet']}",
         )
     )
-    assert (
-        len(tensors(loaded.pipe)) > len(before) and loaded.pipe.tokenizer.get_vocab() != vocabulary
-    )
+    assert len(tensors(loaded.pipe)) > len(before) and loaded.pipe.tokenizer.learned_words
     after = tensors(load(native(base.model), "cpu", "float32").pipe)
     assert list(after) == list(before) and all(
         torch.equal(after[name], before[name]) for name in before
     )
-    assert loaded.pipe.tokenizer.get_vocab() == vocabulary
+    assert loaded.pipe.tokenizer is tokenizer and not hasattr(tokenizer, "learned_words")
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -290,22 +307,28 @@ def test_half_precision_holds_for_all_parts(base, files, dtype):
     } == {getattr(torch, dtype)}
 
 
-def test_a_lora_that_fits_only_in_part_is_refused_and_leaves_nothing_behind(base, files, tmp_path):
+def test_a_lora_that_fits_only_in_part_is_counted_and_leaves_nothing_behind(base, files, tmp_path):
+    before, whole = made(base), made(base.but(lora=str(files["peft"])))
+    weights = load_file(files["peft"])
+    nowhere = {f"unet.mid_block.nowhere.lora_{each}.weight": torch.ones(2, 2) for each in "AB"}
+    save_file(weights | nowhere, tmp_path / "part.safetensors")
+    cells = [base.but(lora=str(path)) for path in (tmp_path / "part.safetensors", files["peft"])]
+    with pytest.warns(UserWarning, match="1 of its 49 layers do nothing"):
+        frame = run([*cells, base], tmp_path / "store", dtype="float32", progress=False)
+    assert frame["lora_layers"].fillna("").tolist() == ["48 of 49", "48 of 48", ""]
+    assert frame["pixels"][0] == frame["pixels"][1] != frame["pixels"][2]
+    assert np.array_equal(made(cells[0]), whole) and np.array_equal(made(base), before)
+
+
+def test_a_lora_that_does_not_fit_is_refused_before_the_run_and_leaves_nothing_behind(
+    base, files, tmp_path
+):
     before = made(base)
     weights = load_file(files["peft"])
-    save_file(
-        weights
-        | {
-            "unet.mid_block.nowhere.lora_A.weight": torch.zeros(2, 8),
-            "unet.mid_block.nowhere.lora_B.weight": torch.zeros(8, 2),
-        },
-        tmp_path / "part.safetensors",
-    )
-    frame = run(
-        base.but(lora=str(tmp_path / "part.safetensors")),
-        tmp_path / "store",
-        dtype="float32",
-        progress=False,
-    )
-    assert "another kind of model" in frame["error"][0] or "does not fit" in frame["error"][0]
+    name = next(name for name in weights if name.endswith("lora_B.weight"))
+    save_file(weights | {name: torch.ones(7, 2)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="made for another model: its matrices of"):
+        run(base.but(lora=str(tmp_path / "other.safetensors")), tmp_path / "store", progress=False)
+    with pytest.raises(ValueError, match="does not fit the model"):  # whoever asks nobody before
+        made(base.but(lora=str(tmp_path / "other.safetensors")))
     assert np.array_equal(made(base), before)

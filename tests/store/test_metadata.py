@@ -253,12 +253,109 @@ def test_a1111_text_is_read_in_diffusers_words():
     }
 
 
+LAST = "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 123, Size: 512x768"
+
+
+def test_lines_behind_the_parameters_are_kept_under_their_names():
+    fields = read_infotext(
+        f"a cat\nNegative prompt: blurry\n{LAST}, Model: v1-5\n"
+        "Template: a {cat|dog}, style: oil, light: low, Seed: 9\nand more\n"
+        "Negative Template: {blurry, |}bad"
+    )
+    assert fields == read_infotext(f"a cat\nNegative prompt: blurry\n{LAST}, Model: v1-5") | {
+        "Template": "a {cat|dog}, style: oil, light: low, Seed: 9\nand more",
+        "Negative Template": "{blurry, |}bad",
+    }
+    other = read_infotext(f"a cat\n{LAST}\nWildcard prompt: a, b\nDetailer: x")
+    assert (other["seed"], other["width"]) == (123, 512)
+    assert (other["Wildcard prompt"], other["Detailer"]) == ("a, b", "x")
+
+
+def test_negative_prompts_said_twice_are_one():
+    fields = read_infotext(f"a\nNegative prompt: b\nNegative prompt: c\n{LAST}")
+    assert (fields["prompt"], fields["negative_prompt"]) == ("a", "b\nc")
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "value"),
+    [
+        ("Lora hashes", '"a: 1, b: 2"', "a: 1, b: 2"),
+        ("X Values", "\"1-3, 5: 'c'\"", "1-3, 5: 'c'"),
+        ("X Values", '"he said "no", twice", of', '"he said "no", twice", of'),
+        ("Styles", "oil, light, old", "oil, light, old"),
+        ("Resources", '[{"id": 1, "name": "a, Seed: 2"}, {"id": 3}]', None),
+        ("Hashes", '{"model": "01", "lora:x": "02"}', None),
+        ("ADetailer prompt", '"two\nlines, Seed: 9: x"', "two\nlines, Seed: 9: x"),
+        ("ADetailer prompt", "two\nlines", "two\nlines"),
+        ("Broken", '[half, "x', None),
+    ],
+)
+def test_values_with_commas_quotes_and_newlines_are_whole(name, written, value):
+    for last in (f"{LAST}, {name}: {written}", f"{LAST}, {name}: {written}, Version: v1.10.1"):
+        fields = read_infotext(f"a cat\n{last}")
+        assert (fields[name], fields["seed"], fields["prompt"]) == (value or written, 123, "a cat")
+        assert fields.get("Version") == ("v1.10.1" if last.endswith("v1.10.1") else None)
+
+
+def test_a_name_alone_spoils_no_number_before_it():
+    fields = read_infotext("a\nSteps: 20, Seed: 5, Tiling, Size: 8x8, CFG scale: 7")
+    assert (fields["seed"], fields["Tiling"], fields["width"]) == (5, "Tiling", 8)
+
+
+def test_bars_are_read_as_sdnext_wrote_them():
+    fields = read_infotext(
+        "prompt | with a bar\nNegative prompt: planet, face\nVersion: aa62f6d, Pipeline: Original,\n"
+        'Steps: 25 | Seed: 18 | Sampler: Euler a | CFG scale: 7 | Size: 768x512 | Note: "a | b, c" | Clip skip: 2 | '
+        "Operations: | Hires upscale: 2 | Denoising strength: 0.5"
+    )
+    assert fields == {
+        "prompt": "prompt | with a bar",
+        "negative_prompt": "planet, face",
+        "Version": "aa62f6d",
+        "Pipeline": "Original",
+        "num_inference_steps": 25,
+        "seed": 18,
+        "guidance_scale": 7.0,
+        "width": 768,
+        "height": 512,
+        "Note": "a | b, c",
+        "clip_skip": 1,
+        "Operations": "",
+        "Hires upscale": "2",
+        "Denoising strength": "0.5",
+        "scheduler": "EulerAncestralDiscreteScheduler",
+    }
+
+
+def test_windows_line_ends_are_read():
+    plain = f"a cat,\non a mat\nNegative prompt: b\n{LAST}\nTemplate: x"
+    assert read_infotext(plain.replace("\n", "\r\n")) == read_infotext(plain)
+
+
+def test_no_word_of_any_text_is_lost():
+    draw = random.Random(2)
+    names = ["Steps: 1, Seed: 2, CFG scale: 3", "Template: t", "Lora hashes: ", "Version"]
+    pieces = ["cat", "Negative prompt: n", "\n", ", ", " | ", '"', "[", "]", "{", ": ", "\\"]
+    for _ in range(500):
+        text = draw.choices(pieces, k=draw.randrange(1, 12)) + draw.sample(names, 3)
+        draw.shuffle(text)
+        text = [f"word{n}." if piece == "cat" else piece for n, piece in enumerate(text)]
+        said = " ".join(f"{name} {value}" for name, value in read_infotext("".join(text)).items())
+        assert all(piece in said for piece in text if piece.startswith("word")), text
+
+
 def test_a_last_line_of_two_pairs_belongs_to_the_prompt():
     assert read_infotext("a cat\nStyle: oil, Light: low") == {
         "prompt": "a cat\nStyle: oil, Light: low",
         "negative_prompt": "",
     }
     assert read_infotext("a\nNegative prompt: b\nStyle: oil")["negative_prompt"] == "b\nStyle: oil"
+
+
+def test_a_line_of_pairs_inside_a_prompt_belongs_to_the_prompt():
+    prompt = "a cat\nlens: 50mm, style: oil, light: low\non a mat"
+    assert read_infotext(prompt)["prompt"] == prompt
+    assert read_infotext(f"{prompt}\n{LAST}")["prompt"] == prompt
 
 
 def test_broken_infotext_is_never_refused():
