@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import platform
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +18,7 @@ from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
+from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
@@ -195,26 +194,6 @@ def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
     cores = torch.get_num_threads()
     lanes = cores if narrow else min(cores, WIDE_LANES)
     return (lanes, cores // lanes) if device == "cpu" else (1, 1)
-
-
-@contextmanager
-def silence_libraries() -> Iterator[None]:
-    """Silences the libraries' progress bars and notes, which tell nothing of the experiment."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    import diffusers.utils.logging
-    import transformers.utils.logging
-
-    sides = diffusers.utils.logging, transformers.utils.logging
-    before = [side.get_verbosity() for side in sides]
-    for side in sides:
-        side.set_verbosity_error()
-        side.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for side, level in zip(sides, before):
-            side.set_verbosity(level)
-            side.enable_progress_bar()
 
 
 def open_tokenizer(own: Native) -> Any:

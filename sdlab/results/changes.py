@@ -131,7 +131,8 @@ def run_img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np
 
 def open_img2img(model: str) -> Any:
     """Open the model as diffusers' img2img pipeline in float32, so that no rounding adds."""
-    from ..models.pipeline import load, silence_libraries
+    from ..models.pipeline import load
+    from ..models.quiet import silence_libraries
     from ..models.resolve import native
 
     with silence_libraries():

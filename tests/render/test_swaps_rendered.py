@@ -14,7 +14,8 @@ from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 import sdlab.models.pipeline
 from sdlab import Request, run, sweep
-from sdlab.models.pipeline import load, silence_libraries
+from sdlab.models.pipeline import load
+from sdlab.models.quiet import silence_libraries
 from sdlab.models.resolve import native, resolve, swap_parts
 from sdlab.render.denoise import Renderer
 
