@@ -11,6 +11,7 @@ from .checkpoint import choose_pack, require_fit
 from .locate import PARTS, has_weights
 from .tasks import NOT_RUN, Task, find_tasks, list_channels
 
+MORE_PARTS = ("depth_estimator", "safety_checker")  # that a model may have
 STATED = (
     "model_index.json",
     "unet/config.json",
@@ -129,11 +130,15 @@ def require_runnable(place: Path, index: dict, unet: dict) -> None:
 
 def require_whole(folder: Path, index: dict) -> None:
     """Refuses a folder that lacks weights or the tokenizer."""
-    for part in (*PARTS, *["depth_estimator"] * bool((index.get("depth_estimator") or [None])[0])):
+    more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
+    for part in (*PARTS, *more):
         if not has_weights(folder / part):
+            left = f"; to do without, write [null, null] for {part!r} in {folder}/model_index.json"
             raise FileNotFoundError(
                 f"{folder / part} holds no weights (a .safetensors file without a variant in its"
                 " name, and not the small pointer that git leaves in place of a large file)"
+                + left
+                * (part == "safety_checker")
             )
     if not (folder / "tokenizer").is_dir():
         raise FileNotFoundError(

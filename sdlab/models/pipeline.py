@@ -17,6 +17,7 @@ from ..recipe.schedulers import parse_scheduler
 from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
+from .fit import require_weights_fit
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
@@ -116,7 +117,7 @@ def load(
     Raises
     ------
     ValueError
-        A file is not whole, or a part does not fit the model.
+        A file is not whole, weights do not fit their network, or a part does not fit the model.
     """
     device = device or device_here()
     dtype = dtype or dtype_here(device)
@@ -124,6 +125,7 @@ def load(
     # while layers visit the card, parts are where they cannot be exchanged
     name = (own.weights, device, dtype, memory, *[own.swaps] * visiting)
     if name not in _loaded:
+        require_weights_fit(own)
         unload()  # before the next one is read: two of them may not fit
         loaded = read(own.model, device, dtype)
         _read.append(weakref.ref(loaded.pipe.unet))

@@ -11,6 +11,7 @@ from os import PathLike
 from typing import Any
 
 from ..errors import FieldError, blame_field
+from ..models.fit import require_weights_fit
 from ..models.resolve import Native, key_of_latents, native, resolve, swap_parts
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
@@ -89,6 +90,7 @@ def plan(requests: list[Request], store: Store) -> Plan:
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
     check_pictures(todo)
+    check_weights(todo, natives)
     notes = collect_notes(todo, natives)
     for text in notes.values():
         warnings.warn(text, stacklevel=caller_level())
@@ -189,6 +191,15 @@ def check_pictures(cells: list[Recipe]) -> None:
             _ = name and require_picture(name)
         except ValueError as error:
             raise FieldError(f"{field}: {error}", field) from None
+
+
+def check_weights(cells: list[Recipe], natives: dict[str, Native]) -> None:
+    """Refuses models, and VAEs in the place of theirs, whose weights do not fit their networks."""
+    for model, vae in dict.fromkeys((cell.model, cell.vae) for cell in cells):
+        with blame_field("model"):
+            require_weights_fit(natives[model])
+        with blame_field("vae"):
+            require_weights_fit(swap_parts(natives[model], Request(vae=vae)))
 
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:

@@ -333,16 +333,13 @@ def test_a_file_of_another_size_wants_its_configuration(forms, tmp_path):
 def test_missing_and_misshapen_tensors_are_named_before_anything_is_read(
     forms, tmp_path, name, change, says, monkeypatch
 ):
-    from diffusers import StableDiffusionPipeline
-
+    import sdlab.models.checkpoint
     from sdlab.models.heads import read_shapes
 
     found = {key: shape for key, shape in read_shapes(forms[1]).items() if key != name or change}
     assert len(found) < len(read_shapes(forms[1])) or change
     path = write_head(tmp_path / "x.safetensors", found | ({name: change} if change else {}))
-    monkeypatch.setattr(
-        StableDiffusionPipeline, "from_single_file", lambda *_, **__: pytest.fail("read")
-    )
+    monkeypatch.setattr(sdlab.models.checkpoint, "read_originals", lambda *_: pytest.fail("read"))
     unload()
     with pytest.raises(ValueError, match=says):
         load(native_of(path, forms[0]), "cpu", "float32")
