@@ -85,11 +85,11 @@ def tell_family(path: Path) -> str:
     return known[0]
 
 
-def require_suffix(path: Path) -> None:
+def require_suffix(path: Path, known: tuple[str, ...] = SUFFIXES) -> None:
     """Refuses a file of another kind than single-file checkpoints are."""
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in known:
         raise ValueError(
-            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}"
+            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(known)}"
         )
 
 

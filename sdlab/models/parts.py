@@ -14,7 +14,7 @@ from typing import Any
 
 from ..recipe.parts import read_embeddings, read_loras
 from .catalogue import MODELS, Model, find_row
-from .checkpoint import VAE, describe_other, require_suffix
+from .checkpoint import VAE, describe_other, list_vae, read_head, require_suffix
 from .configuration import Layout, read_json
 from .heads import PICKLES, Shapes, read_shapes, remember_file
 from .locate import VAE_WEIGHTS, VARIABLE, find_vae_weights, is_vae, locate_vae
@@ -158,16 +158,17 @@ def check_vae_folder(text: str, path: Path, found: dict, wanted: dict) -> None:
 def check_vae_file(text: str, path: Path, config: dict, wanted: dict) -> None:
     """Refuses the same in a single file, by the shapes in its head."""
     try:
-        require_suffix(path)
-        found = {name.removeprefix(VAE): shape for name, shape in read_shapes(path).items()}
+        require_suffix(path, SUFFIXES)
+        head = read_head(path)
     except ValueError as error:
         raise ValueError(f"vae={text!r}: {error}") from None
-    levels = len(set(re.findall(r"(?:^| )decoder\.up\.(\d+)\.", " ".join(found))))
+    found = list_vae(head)
+    levels = len(set(re.findall(r"(?:^| )decoder\.up(?:_blocks)?\.(\d+)\.", " ".join(found))))
     shape = found.get("decoder.conv_in.weight")
     if shape is None or not levels:
         raise ValueError(
-            f"vae={text!r}: {path} holds no VAE with the names of the original release, such as "
-            f"{VAE}decoder.up.0.block.0.conv1.weight"
+            f"vae={text!r}: {path} is {describe_other(head)}, and holds no VAE with the names of"
+            f" the original release, such as {VAE}decoder.up.0.block.0.conv1.weight, or diffusers'"
         )
     widths = config["block_out_channels"]
     expected = (widths[-1], config.get("latent_channels", 4), 3, 3)
