@@ -304,7 +304,7 @@ def open_single_file(path: Path, config: Path, dtype: Any) -> Any:
     }
     parts |= {"tokenizer": read_tokenizer(config), "safety_checker": None}
     parts["feature_extractor"] = None
-    if find_weights(config / "depth_estimator"):
+    if find_weights(config / "depth_estimator"):  # without a variant
         parts["feature_extractor"] = read_depth_processor(config)
     else:
         parts["depth_estimator"] = None

@@ -135,8 +135,8 @@ def require_whole(folder: Path, index: dict) -> None:
         if not has_weights(folder / part):
             left = f"; to do without, write [null, null] for {part!r} in {folder}/model_index.json"
             raise FileNotFoundError(
-                f"{folder / part} holds no weights (a .safetensors file without a variant in its"
-                " name, and not the small pointer that git leaves in place of a large file)"
+                f"{folder / part} holds no weights (a .safetensors file of the name that diffusers"
+                " gives it, and not the small pointer that git leaves in place of a large file)"
                 + left
                 * (part == "safety_checker")
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import build_vae, convert_vae, fill_network, read_originals
+from .locate import tell_variant
 from .parts import Vae, read_downs, read_embedding
 from .pickles import read_tensors
 from .resolve import OWN, Swaps
@@ -79,7 +80,9 @@ def read_vae(vae: Vae, own: Any) -> Any:
     from diffusers import AutoencoderKL
 
     if vae.path.is_dir():
-        made = AutoencoderKL.from_pretrained(vae.path, dtype=own.dtype, local_files_only=True)
+        made = AutoencoderKL.from_pretrained(
+            vae.path, variant=tell_variant(vae.path), dtype=own.dtype, local_files_only=True
+        )
     else:
         made = build_vae(vae.config)
         fill_network(made, convert_vae(made, read_originals(vae.path)), own.dtype)

@@ -18,7 +18,7 @@ from .. import tiny
 from .checkpoint import build_vae, convert_vae, read_head, require_complete, require_same
 from .configuration import read_json
 from .heads import read_shapes
-from .locate import find_weights
+from .locate import find_weights, tell_variant
 from .parts import Vae
 from .quiet import silence_libraries
 from .resolve import Native
@@ -96,6 +96,7 @@ def require_part(folder: Path, kind: Any) -> None:
             device_map="meta",
             ignore_mismatched_sizes=True,
             output_loading_info=True,
+            variant=tell_variant(folder),
             local_files_only=True,
         )
     except Exception as error:  # the libraries have many ways to say that a folder is damaged
@@ -109,9 +110,11 @@ def require_part(folder: Path, kind: Any) -> None:
 
 def list_lost(folder: Path) -> list[str]:
     """Lists the tensors that the index of weights in several files names, and the files lack."""
-    held = {name for file in find_weights(folder) for name in read_shapes(file)}
-    indices = folder.glob("*.safetensors.index.json")
-    return [name for file in indices for name in read_json(file)["weight_map"] if name not in held]
+    read = find_weights(folder)
+    held = {name for file in read for name in read_shapes(file)}
+    stated = [read_json(file)["weight_map"] for file in folder.glob("*.index*.json")]
+    used = [each for each in stated if {folder / file for file in each.values()} == {*read}]
+    return [name for each in used for name in each if name not in held]
 
 
 def complain(folder: Path, kind: str, told: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 VARIABLE = "SDLAB_MODELS"
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # of checkpoints in a single file
 PARTS = ("unet", "vae", "text_encoder")
+STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")  # of diffusers, of transformers
 VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+VARIANTS = ("", ".fp16", ".bf16")  # of half precision, taken where nothing else is there
 POINTER = 1000  # bytes; weights are larger, a pointer of git-lfs is not
 
 
@@ -74,7 +77,7 @@ def describe_unfinished(name: str, hubs: tuple[str, ...]) -> str:
         if (folder / "model_index.json").is_file() and parts:
             return (
                 f"{folder} is there, but has no weights in {', '.join(parts)} (a .safetensors or"
-                " .bin file without a variant, such as .fp16, in its name). "
+                " .bin file of the name that diffusers gives it). "
             )
     return ""
 
@@ -92,20 +95,35 @@ def is_model(folder: Path) -> bool:
 
 def is_vae(folder: Path) -> bool:
     """Tells whether a folder has a VAE's configuration and weights."""
-    return (folder / "config.json").is_file() and any(map(is_weighty, find_vae_weights(folder)))
-
-
-def find_vae_weights(folder: Path) -> list[Path]:
-    """Lists the file that diffusers reads of a VAE's folder, .safetensors before .bin."""
-    return [path for name in VAE_WEIGHTS if (path := folder / name).is_file()][:1]
+    return (folder / "config.json").is_file() and has_weights(folder)
 
 
 def find_weights(folder: Path) -> list[Path]:
-    """Lists the files that diffusers reads of a part's folder: .safetensors, or else .bin."""
-    kinds = (sorted(folder.glob(f"*{kind}")) for kind in (".safetensors", ".bin"))
-    return next(filter(None, ([f for f in kind if f.name.count(".") == 1] for kind in kinds)), [])
+    """Lists the files that are read of a part's folder, and no others that lie there.
+
+    They are .safetensors, or else .bin, in one file or several; a variant of half precision only
+    where nothing else is there.
+    """
+    for variant in VARIANTS:
+        for suffix in (".safetensors", ".bin"):
+            for stem in STEMS:
+                whole = folder / f"{stem}{variant}{suffix}"
+                index = folder / f"{stem}{suffix}.index{variant}.json"
+                if index.is_file():
+                    names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+                    return [folder / name for name in sorted(set(names))]
+                if whole.is_file():
+                    return [whole]
+    return []
+
+
+def tell_variant(folder: Path) -> str | None:
+    """Tells the variant that is read of a part's folder, such as "fp16"; None if it is none."""
+    first = next(iter(find_weights(folder)), Path())
+    return next((each[1:] for each in VARIANTS[1:] if f"{each}." in first.name), None)
 
 
 def has_weights(folder: Path) -> bool:
-    """Tells whether a part's folder holds weights without a variant, such as .fp16."""
-    return any(map(is_weighty, find_weights(folder)))
+    """Tells whether a part's folder holds all its weights."""
+    found = find_weights(folder)
+    return bool(found) and all(map(is_weighty, found))

@@ -17,7 +17,7 @@ from .catalogue import MODELS, Model, find_row
 from .checkpoint import VAE, describe_other, list_vae, read_head, require_suffix
 from .configuration import Layout, read_json
 from .heads import PICKLES, Shapes, read_shapes, remember_file
-from .locate import VAE_WEIGHTS, VARIABLE, find_vae_weights, is_vae, locate_vae
+from .locate import VAE_WEIGHTS, VARIABLE, find_weights, is_vae, locate_vae
 from .pickles import read_pickle
 
 SUFFIXES = (".safetensors", *PICKLES)
@@ -94,7 +94,7 @@ class Vae:
         """All that makes its pictures, by names that do not tell the place."""
         if self.path.is_file():
             return {"vae": self.path}
-        weights = {file.name: file for file in find_vae_weights(self.path)}
+        weights = {file.name: file for file in find_weights(self.path)}
         return {"config.json": self.config, **weights}
 
 

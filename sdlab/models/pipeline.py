@@ -17,7 +17,8 @@ from ..recipe.schedulers import parse_scheduler
 from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
-from .fit import require_weights_fit
+from .fit import find_class, require_weights_fit
+from .locate import tell_variant
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
@@ -177,8 +178,13 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
         return open_single_file(model.place, model.configuration, dtype)
     index = read_json(model.place / "model_index.json")
     old = "DPTFeatureExtractor" in (index.get("feature_extractor") or ())
-    left_out = {"feature_extractor": None} if old else {}
-    pipe = kind.from_pretrained(model.place, dtype=dtype, local_files_only=True, **left_out)
+    given: dict[str, Any] = {"feature_extractor": None} if old else {}
+    for part, named in index.items():
+        if variant := isinstance(named, list) and tell_variant(model.place / part):
+            given[part] = find_class(*named).from_pretrained(
+                model.place / part, variant=variant, dtype=dtype, local_files_only=True
+            )
+    pipe = kind.from_pretrained(model.place, dtype=dtype, local_files_only=True, **given)
     if old:  # the class that checkpoints of 2022 name for their depth estimator is gone
         pipe.register_modules(feature_extractor=read_depth_processor(model.place))
     return pipe

@@ -15,7 +15,7 @@ from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
 from .catalogue import MODELS, Model, find_row
 from .configuration import Layout
-from .fingerprint import fingerprint_files, fingerprint_model
+from .fingerprint import fingerprint_files, fingerprint_model, list_former
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
 from .tasks import choose_task, fill_natives, require_scheduler, require_steps
 
@@ -167,8 +167,8 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         request names. It is a ValueError, and knows its `.field`.
     """
     own = swap_parts(own or native(request.model), request)
-    model, facts, weights = own.model, own.layout, own.swaps.over(own.weights)
-    require_weights(request, weights, bool(own.swaps))
+    model, facts = own.model, own.layout
+    weights = choose_weights(request, own)
     if "weights" not in (request.prompt_syntax or ""):  # which says it better
         for name in PROMPTS:
             with blame_field(name):
@@ -200,15 +200,37 @@ def check_recipe(recipe: Recipe, facts: Layout) -> None:
     require_scheduler(recipe, choose_task(recipe, facts.tasks))
 
 
-def require_weights(request: Request, weights: str, swap_parts: bool) -> None:
-    """Refuses a request that was made for other weights."""
-    if request.weights not in (None, weights):
-        parts = " with the parts in their place" if swap_parts else ""
-        raise FieldError(
-            f"the weights of model {request.model!r}{parts} are {weights}, but the request was made"
-            f" for {request.weights}; find those, or leave `weights` out to use what is there",
-            "model",
-        )
+def choose_weights(request: Request, own: Native) -> str:
+    """Computes the fingerprint of a model with its parts, or takes an earlier version's for it.
+
+    Raises
+    ------
+    FieldError
+        The request was made for other weights.
+    """
+    weights = own.swaps.over(own.weights)
+    if request.weights in (None, weights):
+        return weights
+    if request.weights in list_former_weights(own):
+        return request.weights
+    parts = " with the parts in their place" if own.swaps else ""
+    raise FieldError(
+        f"the weights of model {request.model!r}{parts} are {weights}, but the request was made"
+        f" for {request.weights}; find those, or leave `weights` out to use what is there",
+        "model",
+    )
+
+
+def list_former_weights(own: Native) -> list[str]:
+    """Lists the fingerprints that a model with its parts has in stores of earlier versions."""
+    vae = own.swaps.vae
+    vaes = [(vae[0], fingerprint_files(vae[0].files, as_saved=True))] if vae else []
+    found = [
+        dataclasses.replace(own.swaps, vae=each).over(weights)
+        for weights in (own.weights, *list_former(own.model))
+        for each in (vae, *vaes)
+    ]
+    return [each for each in dict.fromkeys(found) if each != own.swaps.over(own.weights)]
 
 
 def name_mark(watermark: str | None, height: int, width: int) -> str | None:

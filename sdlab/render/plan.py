@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import html
 import warnings
@@ -12,16 +13,24 @@ from typing import Any
 
 from ..errors import FieldError, blame_field
 from ..models.fit import require_weights_fit
-from ..models.resolve import Native, key_of_latents, native, resolve, swap_parts
+from ..models.resolve import (
+    Native,
+    key_of_latents,
+    list_former_weights,
+    native,
+    resolve,
+    swap_parts,
+)
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights
-from ..recipe.request import PROMPTS, Recipe, Request
+from ..recipe.request import PROMPTS, Recipe, Request, key_of
 from ..store.store import Store
 from .batch_size import count_together
 from .options import caller_level
 
+SWAPPED = ("vae", "lora", "textual_inversion")
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
 ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 
@@ -86,7 +95,7 @@ def plan(requests: list[Request], store: Store) -> Plan:
             raise error.prefixed(f"request {i} of {len(requests)}: ") from None
         except ValueError as error:
             raise ValueError(f"request {i} of {len(requests)}: {error}") from None
-    finished = store.find_finished([cell.key for cell in cells])
+    cells, finished = recognise(cells, natives, store)
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
     check_pictures(todo)
@@ -95,6 +104,39 @@ def plan(requests: list[Request], store: Store) -> Plan:
     for text in notes.values():
         warnings.warn(text, stacklevel=caller_level())
     return Plan(cells, group_cells(todo, natives), natives, notes)
+
+
+def recognise(
+    cells: list[Recipe], natives: dict[str, Native], store: Store
+) -> tuple[list[Recipe], set[str]]:
+    """Finds what the store has, of earlier versions, too, which gave models other fingerprints.
+
+    Returns
+    -------
+    cells : list of Recipe
+        The same, those that an earlier version finished with the fingerprint that it gave.
+    finished : set of str
+        Their keys, as far as they are finished.
+    """
+    finished = store.find_finished([cell.key for cell in cells])
+
+    @functools.cache
+    def list_former(model: str, **parts: Any) -> list[str]:
+        return list_former_weights(swap_parts(natives[model], Request(**parts)))
+
+    former = {  # {key that it would have: (cell, fingerprint)}
+        key_of(cell.to_dict() | {"weights": weights}): (cell, weights)
+        for cell in cells
+        if cell.key not in finished
+        for weights in list_former(cell.model, **{part: getattr(cell, part) for part in SWAPPED})
+    }
+    met = store.find_finished(former)
+    known = {
+        cell.key: dataclasses.replace(cell, weights=weights)
+        for key, (cell, weights) in former.items()
+        if key in met
+    }
+    return [known.get(cell.key, cell) for cell in cells], finished | met
 
 
 def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Recipe]]:

@@ -149,7 +149,7 @@ def test_an_unfinished_folder_is_named_with_what_it_lacks(random_v1, tmp_path, m
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     folder = shutil.copytree(random_v1, tmp_path / "sd-v1-4")
     weights = folder / "vae/diffusion_pytorch_model.safetensors"
-    weights.rename(weights.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    weights.rename(weights.with_name("weights.safetensors"))
     with pytest.raises(
         FileNotFoundError, match=re.escape(f"{folder} is there, but has no weights in vae")
     ):
