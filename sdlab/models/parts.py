@@ -17,7 +17,16 @@ from .catalogue import MODELS, Model, find_row
 from .checkpoint import VAE, describe_other, list_vae, read_head, require_suffix
 from .configuration import Layout, read_json
 from .heads import PICKLES, Shapes, read_shapes, remember_file
-from .locate import VAE_WEIGHTS, VARIABLE, find_weights, is_vae, locate_vae
+from .locate import (
+    REPOSITORY,
+    VAE_WEIGHTS,
+    VARIABLE,
+    find_weights,
+    is_vae,
+    locate_model,
+    locate_vae,
+    open_repository,
+)
 from .pickles import read_pickle
 
 SUFFIXES = (".safetensors", *PICKLES)
@@ -120,11 +129,25 @@ def find_vae(text: str, own: Path) -> Vae:
     if text in MODELS:
         vae = find_own_vae(find_row(text, runs=False))
     else:
-        place = VAES[text].locate(text) if text in VAES else Path(text).expanduser()
+        place = VAES[text].locate(text) if text in VAES else find_vae_place(text)
         vae = open_vae(text, place, own)
     wanted, found = read_json(own / "vae/config.json"), read_json(vae.config)
     (check_vae_file if vae.path.is_file() else check_vae_folder)(text, vae.path, found, wanted)
     return vae
+
+
+def find_vae_place(text: str) -> Path:
+    """Finds the folder or file of a VAE, or of a model, by its path or repository on the hub."""
+    place = open_repository(Path(text).expanduser(), has_vae)
+    if place.exists() or not REPOSITORY.fullmatch(text):
+        return place
+    files = [row.file for row in VAES.values() if text == row.file_hub]
+    return locate_vae(text, (text,), *files or [""]) or locate_model(text, (text,)) or place
+
+
+def has_vae(folder: Path) -> bool:
+    """Tells whether a folder is that of a VAE, or of a model with one."""
+    return is_vae(folder) or is_vae(folder / "vae")
 
 
 def open_vae(text: str, place: Path, own: Path) -> Vae:
@@ -141,7 +164,8 @@ def open_vae(text: str, place: Path, own: Path) -> Vae:
         " a diffusion_pytorch_model.safetensors"
         if place.is_dir()
         else f"vae={text!r} is not here; it is a name in sdlab.models.parts.VAES"
-        f" ({', '.join(VAES)}) or in MODELS, a folder, or a single file"
+        f" ({', '.join(VAES)}) or in MODELS, a folder, a single file, or a repository in the"
+        " hub's cache, owner/name"
     )
 
 

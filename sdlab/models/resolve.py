@@ -13,9 +13,10 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
-from .catalogue import MODELS, Model, find_row
+from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
+from .locate import REPOSITORY, describe_origin, describe_unfinished, is_model, open_repository
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
 from .tasks import choose_task, fill_natives, require_scheduler, require_steps
 
@@ -32,13 +33,17 @@ def find(name: str) -> Model:
     """
     if name in MODELS:
         return find_row(name)
-    place = Path(name).expanduser()
+    place = open_repository(Path(name).expanduser(), is_model)
     if (place / "model_index.json").is_file() or place.is_file():
         return Model(path=place)
+    if REPOSITORY.fullmatch(name) and (model := find_downloaded(name)):
+        return model
+    unfinished = describe_unfinished(name, (name,)) if REPOSITORY.fullmatch(name) else ""
     raise ValueError(
-        f"unknown model {name!r}{suggest(name, MODELS)} sdlab.MODELS has {', '.join(MODELS)}. The"
-        " path of a folder in diffusers' layout (one with a model_index.json), of a .safetensors or"
-        " of a .ckpt file works too; nothing is downloaded"
+        f"{unfinished}unknown model {name!r}{suggest(name, MODELS)} sdlab.MODELS has"
+        f" {', '.join(MODELS)}. The path of a folder in diffusers' layout (one with a model_index.json), of a .safetensors or"
+        " of a .ckpt file works too, and so does a repository on the hub, owner/name, that"
+        " `hf download` has put into the cache; nothing is downloaded"
     )
 
 
@@ -198,6 +203,16 @@ def check_recipe(recipe: Recipe, facts: Layout) -> None:
         )
     require_steps(recipe.strength, recipe.num_inference_steps)
     require_scheduler(recipe, choose_task(recipe, facts.tasks))
+
+
+def tell_origin(own: Native) -> str | None:
+    """Tells from which revision and variant a model is, and a VAE in the place of its own.
+
+    It is None of what lies elsewhere than in the hub's cache, and has no variant.
+    """
+    places = {"": own.model.place} | ({"vae: ": own.swaps.vae[0].path} if own.swaps.vae else {})
+    said = {what: describe_origin(place) for what, place in places.items()}
+    return "; ".join(f"{what}{each}" for what, each in said.items() if each) or None
 
 
 def choose_weights(request: Request, own: Native) -> str:

@@ -18,7 +18,7 @@ from ..errors import GenerationError
 from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, release
 from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
-from ..models.resolve import Native, swap_parts
+from ..models.resolve import Native, swap_parts, tell_origin
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
 from ..store.store import Store
@@ -251,7 +251,7 @@ class Lanes:
                 return []
         else:
             return self._add_facts(
-                renderer, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None
+                attempt, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None
             )
         # out of `except`, which holds tensors
         return [item for cell in batch for item in self._render_batch(attempt, [cell])]
@@ -273,7 +273,7 @@ class Lanes:
 
     def _add_facts(
         self,
-        renderer: Renderer,
+        attempt: Attempt,
         batch: list[Recipe],
         pictures: list[Picture],
         seconds: float,
@@ -281,6 +281,7 @@ class Lanes:
         redecoded: bool,
     ) -> list[Rendered]:
         self.progress.count_computed(len(batch))
+        renderer = attempt.renderer
         facts = record_facts(renderer, seconds, renderer.batch_size(batch[0]))
         return [
             (
@@ -290,6 +291,7 @@ class Lanes:
                     **facts,
                     "task": renderer.loaded.choose_task(cell).name,
                     "nsfw": picture.nsfw,
+                    "origin": tell_origin(attempt.own),
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
                 },
             )

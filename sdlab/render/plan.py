@@ -20,6 +20,7 @@ from ..models.resolve import (
     native,
     resolve,
     swap_parts,
+    tell_origin,
 )
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
@@ -248,7 +249,12 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
     """Collects what is to be said before a run, {field: text}, once for all cells."""
     said: dict[str, dict[str, None]] = {}
     for cell in cells:
-        for describe in (describe_stretching, describe_size, describe_idle_words):
+        for describe in (
+            describe_revision,
+            describe_stretching,
+            describe_size,
+            describe_idle_words,
+        ):
             if note := describe(cell, natives[cell.model]):
                 said.setdefault(note[0], {})[note[1]] = None
     return {
@@ -256,6 +262,17 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
         + (f" (and {len(texts) - 1} more like this)" if len(texts) > 1 else "")
         for field, texts in said.items()
     }
+
+
+def describe_revision(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes what was found of a model in the hub's cache that is not what main is; or None."""
+    said = tell_origin(own)
+    if said is None or (" at main " in said and "variant" not in said):
+        return None
+    return "model", (
+        f"model {request.model!r} is {said}: what is on this machine, where its branch main in full"
+        " precision is not. The column `origin` records it; another is taken by its folder's path"
+    )
 
 
 def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:
