@@ -76,17 +76,18 @@ def change_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
 
 def read_vae(vae: Vae, own: Any) -> Any:
     """Reads a VAE onto the device and into the number format of the model's own."""
+    import diffusers
     import torch
-    from diffusers import AutoencoderKL
 
     if vae.path.is_dir():
-        made = AutoencoderKL.from_pretrained(
+        made = getattr(diffusers, vae.kind).from_pretrained(
             vae.path, variant=tell_variant(vae.path), dtype=own.dtype, local_files_only=True
         )
     else:
         made = build_vae(vae.config)
         fill_network(made, convert_vae(made, read_originals(vae.path)), own.dtype)
-    channels_last = own.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    kernel = next(each for each in own.parameters() if each.ndim == 4)
+    channels_last = kernel.is_contiguous(memory_format=torch.channels_last)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     return made.eval().to(own.device, memory_format=memory_format)
 

@@ -64,11 +64,10 @@ def require_networks(place: Path, config: Path, weights: str) -> None:
 def require_vae(vae: Vae, weights: str) -> None:
     """Refuses a VAE, of that fingerprint, whose weights do not fit."""
     import torch
-    from diffusers import AutoencoderKL
 
     with silence_libraries():
         if vae.path.is_dir():
-            return require_part(vae.path, AutoencoderKL)
+            return require_part(vae.path, find_class("diffusers", vae.kind))
         shapes = read_head(vae.path).items()
         given = {name: torch.empty(shape, device="meta") for name, shape in shapes}
         network = build_vae(vae.config)

@@ -6,8 +6,9 @@ Facts about the published VAEs are from their model cards; no published file was
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,25 @@ from .locate import (
     locate_model,
     locate_vae,
     open_repository,
+    tell_revision,
 )
 from .pickles import read_pickle
 
 SUFFIXES = (".safetensors", *PICKLES)
 DOWN = re.compile(r"(lora_A|[._]down)\.weight$|lora_down\.weight$")
 OURS = ("unet.", "text_encoder.", "lora_unet_", "lora_te_", "lora_te1_")
+NEAR = 0.01  # of a factor; some round it
+VAE_KINDS = {  # and what the config.json of each states of its latent space, with the defaults
+    "AutoencoderKL": {"scaling_factor": 0.18215, "shift_factor": 0.0},
+    "AutoencoderTiny": {"scaling_factor": 1.0, "shift_factor": 0.0},
+}
+VAE_FACTS: tuple[tuple[str, Any, Callable[[Any], Any]], ...] = (  # that are the model's own, too
+    ("latent_channels", 4, int),
+    ("in_channels", 3, int),
+    ("out_channels", 3, int),
+    ("block_out_channels", [0] * 4, len),
+)
+OF_SDXL = re.compile(r"xl(?=$|[^a-z]|vae)")
 REFUSED = {  # in a LoRA: what diffusers would leave out, or cannot read for these models
     r"lora_te2_|text_encoder_2\.|label_emb": "made for SDXL, which has two text encoders",
     r"dora_scale|magnitude_vector": "a DoRA, whose magnitudes diffusers leaves out",
@@ -97,6 +111,11 @@ class Vae:
 
     path: Path
     config: Path
+
+    @property
+    def kind(self) -> str:
+        """The class of diffusers that reads it."""
+        return tell_vae_kind(read_json(self.config)) if self.path.is_dir() else "AutoencoderKL"
 
     @property
     def files(self) -> dict[str, Path]:
@@ -170,13 +189,48 @@ def open_vae(text: str, place: Path, own: Path) -> Vae:
 
 
 def check_vae_folder(text: str, path: Path, found: dict, wanted: dict) -> None:
-    """Refuses a VAE whose latents are of another size than those of the model."""
-    for fact, default, size in (("latent_channels", 4, int), ("block_out_channels", [0] * 4, len)):
+    """Refuses a VAE of another latent space than the model's, as far as its config.json tells."""
+    kind = tell_vae_kind(found)
+    if kind not in VAE_KINDS:
+        raise ValueError(
+            f"vae={text!r} is a {kind}; sdlab reads {' and '.join(VAE_KINDS)}, give one of those"
+        )
+    for fact, default, size in VAE_FACTS:
         a, b = found.get(fact, default), wanted.get(fact, default)
         if size(a) != size(b):
             raise ValueError(
                 f"vae={text!r} does not fit the model: its {fact} is {a}, the model's is {b}"
             )
+    for fact, default in VAE_KINDS[kind].items():
+        same = kind == tell_vae_kind(wanted)
+        a, b = (float(each.get(fact, default) or 0) for each in (found, wanted if same else {}))
+        if not math.isclose(a, b, rel_tol=NEAR) and (same or kind == "AutoencoderTiny"):
+            raise ValueError(
+                f"vae={text!r} is of another latent space: its {fact} is {a:g}, where {b:g} is"
+                " needed (a scaling_factor of 0.18215 is of v1 and v2, 0.13025 of SDXL, 0.08333 of"
+                " the x4 upscaler), so it would decode to wrong colours. Take a VAE that was made"
+                f" for this model, or, if it was and {path / 'config.json'} is wrong, correct that"
+            )
+
+
+def tell_vae_kind(config: dict) -> str:
+    """Tells the class of diffusers that a VAE's config.json states."""
+    return config.get("_class_name", "AutoencoderKL")
+
+
+def describe_doubt(vae: Vae) -> str | None:
+    """Describes why a VAE may be of another latent space though nothing but its name says so."""
+    config = read_json(vae.config)
+    told = vae.path.is_dir() and "scaling_factor" in config
+    if told and tell_vae_kind(config) == "AutoencoderKL":
+        return None  # and `check_vae_folder` has compared it
+    where = (tell_revision(vae.path) or ("",))[0] or "/".join(vae.path.parts[-2:])
+    names = (where, str(config.get("_name_or_path", "")) if vae.path.is_dir() else "")
+    said = next((name for name in names if OF_SDXL.search(name.lower())), None)
+    return said and (
+        f"its name, {said!r}, sounds like SDXL's, and nothing else tells. SDXL has another latent"
+        " space: if it is of that, colours are wrong, and a VAE for v1 and v2 is to be taken"
+    )
 
 
 def check_vae_file(text: str, path: Path, config: dict, wanted: dict) -> None:

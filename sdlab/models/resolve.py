@@ -41,9 +41,10 @@ def find(name: str) -> Model:
     unfinished = describe_unfinished(name, (name,)) if REPOSITORY.fullmatch(name) else ""
     raise ValueError(
         f"{unfinished}unknown model {name!r}{suggest(name, MODELS)} sdlab.MODELS has"
-        f" {', '.join(MODELS)}. The path of a folder in diffusers' layout (one with a model_index.json), of a .safetensors or"
-        " of a .ckpt file works too, and so does a repository on the hub, owner/name, that"
-        " `hf download` has put into the cache; nothing is downloaded"
+        f" {', '.join(MODELS)}. The path of a folder in diffusers' layout (one with a"
+        " model_index.json), of a .safetensors or of a .ckpt file works too, and so does a"
+        " repository on the hub, owner/name, that `hf download` has put into the cache; nothing is"
+        " downloaded"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import FieldError, blame_field
 from ..models.fit import require_weights_fit
+from ..models.parts import describe_doubt
 from ..models.resolve import (
     Native,
     key_of_latents,
@@ -251,6 +252,7 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
     for cell in cells:
         for describe in (
             describe_revision,
+            describe_latents,
             describe_stretching,
             describe_size,
             describe_idle_words,
@@ -273,6 +275,13 @@ def describe_revision(request: Recipe, own: Native) -> tuple[str, str] | None:
         f"model {request.model!r} is {said}: what is on this machine, where its branch main in full"
         " precision is not. The column `origin` records it; another is taken by its folder's path"
     )
+
+
+def describe_latents(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a VAE that may be of another latent space than the model's; None if it is not."""
+    vae = swap_parts(own, Request(vae=request.vae)).swaps.vae
+    doubt = vae and describe_doubt(vae[0])
+    return ("vae", f"vae={request.vae!r}: {doubt}") if doubt else None
 
 
 def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:

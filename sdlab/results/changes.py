@@ -98,13 +98,17 @@ def take_screenshot(image: np.ndarray) -> np.ndarray:
 def pass_through_vae(image: np.ndarray, model: str) -> np.ndarray:
     """Encode into the latents of the model's VAE (their mean), and decode again."""
     import torch
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import (
+        retrieve_latents,
+    )
 
     vae, large = open_img2img(model).vae, pad_sides(image)
     with torch.inference_mode():
         x = (
             torch.from_numpy(large / 127.5 - 1).permute(2, 0, 1)[None].to(vae.device, vae.dtype)
         )  # (1, 3, H, W)
-        y = vae.decode(vae.encode(x).latent_dist.mode(), return_dict=False)[0]
+        latents = retrieve_latents(vae.encode(x), sample_mode="argmax")
+        y = vae.decode(latents, return_dict=False)[0]
     return round_levels((y[0].permute(1, 2, 0).cpu().numpy() + 1) * 127.5)[
         : image.shape[0], : image.shape[1]
     ]

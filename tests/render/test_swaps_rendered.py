@@ -29,7 +29,7 @@ def files(random_v1, tmp_path_factory):
     found = {"toy": toy, "hat": hat, "ink": ink, "other": write_pipeline(top / "other", seed=1)}
     config = re.sub(
         r'"scaling_factor": [\d.]+',
-        '"scaling_factor": 0.3',
+        '"scaling_factor": 0.183',
         (path := found["other"] / "vae/config.json").read_text(),
     )
     path.write_text(config)
