@@ -79,6 +79,7 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
     """The facts, read again when one of the files has changed."""
     index, unet, vae, text, scheduler = (read_json(folder / name) for name in STATED)
     require_runnable(place, index, unet)
+    require_one_model(place, unet, vae, text)
     if place.is_file():
         read_json(folder / "tokenizer/tokenizer_config.json")
         require_fit(place, folder)
@@ -125,6 +126,22 @@ def require_runnable(place: Path, index: dict, unet: dict) -> None:
             f"{place} is a latent consistency model: guidance enters its UNet as an embedding,"
             " which sdlab does not compute; take the checkpoint that it was made of, with"
             " LCMScheduler and its LoRA"
+        )
+
+
+def require_one_model(place: Path, unet: dict, vae: dict, text: dict) -> None:
+    """Refuses parts of several models, whose widths do not go together."""
+    width, channels = text.get("hidden_size", 512), vae.get("latent_channels", 4)
+    reads, makes = unet.get("cross_attention_dim", 1280), unet.get("out_channels", 4)
+    if unet.get("encoder_hid_dim") is None and reads not in (width, [width] * 4):
+        raise ValueError(
+            f"{place}: its text encoder makes texts {width} wide, and its UNet reads {reads} (768"
+            " is v1, 1024 is v2): these are parts of two models; take both from one"
+        )
+    if makes < channels:
+        raise ValueError(
+            f"{place}: its UNet makes latents of {makes} channels, and its VAE reads {channels}:"
+            " these are parts of two models; take both from one"
         )
 
 

@@ -10,12 +10,21 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from .. import tiny
-from .checkpoint import build_vae, convert_vae, read_head, require_complete, require_same
+from .checkpoint import (
+    build_vae,
+    convert_vae,
+    read_head,
+    read_tokenizer,
+    require_complete,
+    require_same,
+)
 from .configuration import read_json
 from .heads import read_shapes
 from .locate import find_weights, tell_variant
@@ -58,6 +67,19 @@ def require_networks(place: Path, config: Path, weights: str) -> None:
         for part in parts:
             if isinstance(index.get(part), list) and find_weights(config / part):
                 require_part(config / part, find_class(*index[part]))
+        require_words(config)
+
+
+def require_words(config: Path) -> None:
+    """Refuses a tokenizer that gives tokens to which the text encoder has no vectors."""
+    count = read_json(config / "text_encoder/config.json").get("vocab_size", 49408)
+    highest = max(read_tokenizer(config).get_vocab().values())
+    if highest >= count:
+        raise ValueError(
+            f"{config / 'tokenizer'} does not fit the text encoder: it gives tokens up to"
+            f" {highest}, where text_encoder/config.json states vocab_size {count}. Take both from"
+            " one model"
+        )
 
 
 @functools.lru_cache(64)
@@ -90,7 +112,7 @@ def require_part(folder: Path, kind: Any) -> None:
     if lost := list_lost(folder):
         complain(folder, kind.__name__, {"missing_keys": lost})
     try:
-        _, told = kind.from_pretrained(
+        made, told = kind.from_pretrained(
             folder,
             device_map="meta",
             ignore_mismatched_sizes=True,
@@ -104,7 +126,7 @@ def require_part(folder: Path, kind: Any) -> None:
             f"{folder} is not readable as {kind.__name__} ({type(error).__name__}: {said})."
             f" {ADVICE}"
         ) from None
-    complain(folder, kind.__name__, told)
+    complain(folder, kind.__name__, told | {"beyond": list_beyond(made, told["unexpected_keys"])})
 
 
 def list_lost(folder: Path) -> list[str]:
@@ -116,14 +138,25 @@ def list_lost(folder: Path) -> list[str]:
     return [name for each in used for name in each if name not in held]
 
 
+def list_beyond(network: Any, others: Iterable[str]) -> list[str]:
+    """Lists tensors, of those without a place, of more layers than a network of diffusers has.
+
+    Of text encoders the last layer is left out on purpose: OpenCLIP's, and where it is skipped.
+    """
+    if hasattr(network, "base_model_prefix"):  # one of transformers
+        return []
+    kinds = {re.sub(r"\d+", "#", name) for name in network.state_dict()}
+    return [name for name in others if re.sub(r"\d+", "#", name) in kinds]
+
+
 def complain(folder: Path, kind: str, told: dict[str, Any]) -> None:
     """Refuses what a library tells of the tensors that it misses, or finds to be of other shapes.
 
     Parameters
     ----------
     told : dict
-        Names in "missing_keys" and "unexpected_keys", (name, shape in the file, shape in the
-        network) in "mismatched_keys".
+        Names in "missing_keys", "unexpected_keys" and, of those, "beyond"; (name, shape in the
+        file, shape in the network) in "mismatched_keys".
     """
     missing = told["missing_keys"]
     wrong = [
@@ -139,7 +172,7 @@ def complain(folder: Path, kind: str, told: dict[str, Any]) -> None:
         )
         if names
     ]
-    if not missing and not wrong:
+    if not missing and not wrong and not told.get("beyond"):
         return
     files = ", ".join(file.name for file in find_weights(folder))
     raise ValueError(

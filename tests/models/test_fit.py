@@ -126,3 +126,51 @@ def test_a_safety_checker_that_was_deleted_is_missed_before_the_run(whole, tmp_p
         FieldError, match=r"safety_checker holds no weights .* write \[null, null\]"
     ):
         preview(Request(model=str(tmp_path / "model")), tmp_path)
+
+
+def test_a_vae_with_more_layers_than_its_configuration_is_refused(random_v1, tmp_path):
+    folder = shutil.copytree(random_v1, tmp_path / "model")
+    (file,) = (folder / "vae").glob("*.safetensors")
+    weights = load_file(file)
+    more = {
+        name.replace("resnets.1.", "resnets.2."): tensor.clone()
+        for name, tensor in weights.items()
+        if "up_blocks" in name
+    }
+    save_file(weights | more, file)
+    with pytest.raises(ValueError, match=r"vae: .*what the network does not, decoder\.up_blocks"):
+        require_weights_fit(native(str(folder)))
+
+
+def test_a_truncated_part_is_refused_by_its_folder(random_v1, tmp_path):
+    folder = shutil.copytree(random_v1, tmp_path / "model")
+    (file,) = (folder / "unet").glob("*.safetensors")
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(FieldError, match=re.escape(f"{file} is not readable as")):
+        preview(Request(model=str(folder)), tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    "part, changes, said",
+    [
+        ("text_encoder", {"hidden_size": 64}, "makes texts 64 wide, and its UNet reads 32"),
+        ("vae", {"latent_channels": 16}, "makes latents of 4 channels, and its VAE reads 16"),
+        ("text_encoder", {"vocab_size": 100}, "gives tokens up to 519, where .* vocab_size 100"),
+    ],
+)
+def test_parts_of_two_models_are_told_apart(random_v1, tmp_path, part, changes, said):
+    folder = shutil.copytree(random_v1, tmp_path / "model")
+    file = folder / part / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    if "vocab_size" in changes:
+        change_words(folder, 100)
+    with pytest.raises(FieldError, match=said) as caught:
+        preview(Request(model=str(folder)), tmp_path / "store")
+    assert caught.value.field == "model"
+
+
+def change_words(folder, count):
+    (file,) = (folder / "text_encoder").glob("*.safetensors")
+    weights = load_file(file)
+    name = next(name for name in weights if "token_embedding" in name)
+    save_file(weights | {name: weights[name][:count].contiguous()}, file)
