@@ -121,15 +121,19 @@ def recognise(
         Their keys, as far as they are finished.
     """
     finished = store.find_finished([cell.key for cell in cells])
+    missing = [cell for cell in cells if cell.key not in finished]
+    stored = store.index.weights() - {cell.weights for cell in missing}
+    if not stored or not missing:
+        return cells, finished  # and large files that earlier versions counted are not read
 
     @functools.cache
     def list_former(model: str, **parts: Any) -> list[str]:
-        return list_former_weights(swap_parts(natives[model], Request(**parts)))
+        found = list_former_weights(swap_parts(natives[model], Request(**parts)))
+        return [weights for weights in found if weights in stored]
 
     former = {  # {key that it would have: (cell, fingerprint)}
         key_of(cell.to_dict() | {"weights": weights}): (cell, weights)
-        for cell in cells
-        if cell.key not in finished
+        for cell in missing
         for weights in list_former(cell.model, **{part: getattr(cell, part) for part in SWAPPED})
     }
     met = store.find_finished(former)

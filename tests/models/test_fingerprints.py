@@ -147,6 +147,7 @@ def test_a_store_of_an_earlier_version_has_nothing_to_render_again(folder, vae, 
     add("unet/diffusion_pytorch_model.fp16.safetensors")(folder)
     assert preview(cell, tmp_path / "s").todo == 0 and len(Store(tmp_path / "s").frame()) == 1
     assert preview(cell, tmp_path / "new").todo == 1
+    assert preview([cell.but(weights=weights), cell], tmp_path / "s").todo == 0
 
 
 def test_a_request_for_an_earlier_versions_fingerprint_is_taken_and_others_are_not(folder):
