@@ -98,11 +98,12 @@ def take_screenshot(image: np.ndarray) -> np.ndarray:
 def pass_through_vae(image: np.ndarray, model: str) -> np.ndarray:
     """Encode into the latents of the model's VAE (their mean), and decode again."""
     import torch
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import (
-        retrieve_latents,
-    )
 
     vae, large = open_img2img(model).vae, pad_sides(image)
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import (
+        retrieve_latents,  # once a model is loaded: importing it is not silent
+    )
+
     with torch.inference_mode():
         x = (
             torch.from_numpy(large / 127.5 - 1).permute(2, 0, 1)[None].to(vae.device, vae.dtype)
