@@ -71,9 +71,14 @@ def require_networks(place: Path, config: Path, weights: str) -> None:
 
 
 def require_words(config: Path) -> None:
-    """Refuses a tokenizer that gives tokens to which the text encoder has no vectors."""
+    """Refuses a tokenizer that gives tokens to which the text encoder has no vectors.
+
+    Words that somebody added to it do not count: a prompt may well do without.
+    """
     count = read_json(config / "text_encoder/config.json").get("vocab_size", 49408)
-    highest = max(read_tokenizer(config).get_vocab().values())
+    tokenizer = read_tokenizer(config)
+    added = tokenizer.get_added_vocab()
+    highest = max(n for word, n in tokenizer.get_vocab().items() if word not in added)
     if highest >= count:
         raise ValueError(
             f"{config / 'tokenizer'} does not fit the text encoder: it gives tokens up to"

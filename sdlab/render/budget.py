@@ -115,7 +115,7 @@ def parts_of_file(path: Path) -> dict[str, list[int]]:
 
 
 def parts_of_folder(folder: Path) -> dict[str, list[int]]:
-    """Counts the same of a folder: in each part the files without a variant, such as .fp16."""
+    """Counts the same of a folder: in each part the files that are read."""
     named = [
         part
         for part, value in read_json(folder / "model_index.json").items()
