@@ -26,7 +26,7 @@ from .checkpoint import (
     require_same,
 )
 from .configuration import read_json
-from .heads import read_shapes
+from .heads import read_number_format, read_shapes
 from .locate import find_weights, tell_variant
 from .parts import Vae
 from .quiet import silence_libraries
@@ -123,6 +123,7 @@ def require_part(folder: Path, kind: Any) -> None:
             ignore_mismatched_sizes=True,
             output_loading_info=True,
             variant=tell_variant(folder),
+            dtype=choose_dtype(folder),
             local_files_only=True,
         )
     except Exception as error:  # the libraries have many ways to say that a folder is damaged
@@ -132,6 +133,15 @@ def require_part(folder: Path, kind: Any) -> None:
             f" {ADVICE}"
         ) from None
     complain(folder, kind.__name__, told | {"beyond": list_beyond(made, told["unexpected_keys"])})
+
+
+def choose_dtype(folder: Path) -> Any:
+    """Chooses the number format of a part's files: to convert tensors, a library reads them."""
+    import torch
+
+    known = {"F16": torch.float16, "BF16": torch.bfloat16}
+    safe = [file for file in find_weights(folder) if file.suffix == ".safetensors"]
+    return known.get(read_number_format(safe[0]) if safe else "", torch.float32)
 
 
 def list_lost(folder: Path) -> list[str]:
