@@ -232,13 +232,13 @@ def real_head(path, kind="v1", channels=4, more=()):
     return write_head(path, shapes)
 
 
-def write_head(path, shapes):
-    head, end = {}, 0
+def write_head(path, shapes, kind="F32"):
+    head, end = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in shapes.items():
         head[name] = {
-            "dtype": "F32",
+            "dtype": kind,
             "shape": list(shape),
-            "data_offsets": [end, end := end + 4 * int(np.prod(shape))],
+            "data_offsets": [end, end := end + int(kind[1:]) // 8 * int(np.prod(shape))],
         }
     text = json.dumps(head).encode()
     with open(path, "wb") as file:

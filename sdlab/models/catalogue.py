@@ -468,6 +468,20 @@ def find_row(name: str, *, runs: bool = True) -> Model:
     return dataclasses.replace(row, path=place)
 
 
+def find_downloaded(hub: str) -> Model | None:
+    """Finds a repository on the hub, "owner/name", on this machine, as its row if it has one.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        It is a row's, and not here, or cannot be run.
+    """
+    rows = [name for name, row in MODELS.items() if isinstance(row, Model) and hub in row.hubs]
+    row = find_row(rows[0]) if rows else Model()
+    place = locate_model(hub, (hub,), row.file)
+    return dataclasses.replace(row, path=place) if place else row if rows else None
+
+
 def require_row(name: str) -> Model:
     """Refuses what somebody put into `MODELS` that is no row of it."""
     row: Any = MODELS[name]

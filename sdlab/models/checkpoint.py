@@ -10,19 +10,20 @@ import bz2
 import json
 import re
 from collections.abc import Callable
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .heads import PICKLES, Shapes, read_shapes
+from .heads import PICKLES, Shapes, read_shapes, remember_file
 from .locate import SUFFIXES, find_weights
-from .pickles import admit_harmless
+from .pickles import read_tensors
 from .tasks import NOT_RUN, find_tasks, list_channels
 
 CONFIGS = Path(__file__).with_name("configs")
 MERGES = CONFIGS / "clip-merges.txt.bz2"
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
 TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
+TITLES = {"unet": "UNet", "vae": "VAE", "text_encoder": "text encoder"}
 POSITIONS = {"v1": "text_model.embeddings.position_embedding.weight", "v2": "positional_embedding"}
 OTHERS = {  # what is in the names of tensors: what the file is
     "lora": "a LoRA, which changes a model and is none",
@@ -34,13 +35,40 @@ OTHERS = {  # what is in the names of tensors: what the file is
         "one part of a model in diffusers' layout; give the folder with model_index.json"
     ),
 }
+WRAPPERS = re.compile(r"(?:^|(?<=\.))(module|_orig_mod)\.")  # of DataParallel, of torch.compile
+OLDER_TEXT = re.compile(rf"^{re.escape(TEXT['v1'])}(?=(embeddings|encoder|final_layer_norm)\.)")
+OLDER_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
+
+
+def name_originally(found: dict[str, Any]) -> dict[str, Any]:
+    """Gives tensors the names of the original release.
+
+    Training on several cards, and torch.compile, put a word of theirs into each name; transformers
+    before 4 and from 5.6 on have no "text_model." in those of the text encoder.
+    """
+    bare = {WRAPPERS.sub("", name): value for name, value in found.items()}
+    return {OLDER_TEXT.sub(f"{TEXT['v1']}text_model.", name): bare[name] for name in bare}
+
+
+@remember_file
+def read_head(path: Path) -> Shapes:
+    """Reads the shapes of a single file's tensors, by the names of the original release."""
+    return name_originally(read_shapes(path))
+
+
+def read_originals(path: Path) -> dict[str, Any]:
+    """Reads the tensors of a single file, by the names of the original release."""
+    from safetensors.torch import load_file
+
+    safe = path.suffix.lower() not in PICKLES
+    return name_originally(load_file(path) if safe else read_tensors(path))
 
 
 def tell_family(path: Path) -> str:
     """Tells "v1" or "v2" by the names and shapes of the tensors; an error says what else it is."""
     require_suffix(path)
-    found, channels = read_shapes(path), count_channels(path)
+    found, channels = read_head(path), count_channels(path)
     known = [
         kind for kind, prefix in TEXT.items() if any(name.startswith(prefix) for name in found)
     ]
@@ -57,17 +85,17 @@ def tell_family(path: Path) -> str:
     return known[0]
 
 
-def require_suffix(path: Path) -> None:
+def require_suffix(path: Path, known: tuple[str, ...] = SUFFIXES) -> None:
     """Refuses a file of another kind than single-file checkpoints are."""
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in known:
         raise ValueError(
-            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(SUFFIXES)}"
+            f"{path} is no checkpoint that sdlab reads; those end in {', '.join(known)}"
         )
 
 
 def count_channels(path: Path) -> int:
     """Counts the channels that a single file's UNet takes; 0 if that cannot be seen."""
-    return read_shapes(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
+    return read_head(path).get(f"{UNET}input_blocks.0.0.weight", (0, 0))[1]
 
 
 def describe_other(found: Shapes) -> str:
@@ -130,7 +158,7 @@ def tell_v2(path: Path, prediction_type: str) -> str:
 
 def require_fit(path: Path, config: Path) -> None:
     """Refuses a file whose sizes are not those of the configuration, without loading a library."""
-    found, kind = read_shapes(path), tell_family(path)
+    found, kind = read_head(path), tell_family(path)
     unet, text = (
         json.loads((config / part / "config.json").read_text(encoding="utf-8"))
         for part in ("unet", "text_encoder")
@@ -160,88 +188,127 @@ def require_fit(path: Path, config: Path) -> None:
 def require_complete(path: Path, config: Path) -> None:
     """Compares all names and shapes with those of the networks, before any weights are read."""
     import torch
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from diffusers.loaders import single_file_utils as names
+
+    shapes = read_head(path).items()
+    given = {name: torch.empty(shape, device="meta") for name, shape in shapes}
+    for part, network in build_networks(config).items():
+        require_same(
+            f"{path}: its {TITLES[part]}", network, partial(convert_part, part, network, given)
+        )
+
+
+def build_networks(config: Path) -> dict[str, Any]:
+    """Builds the networks that a folder of configurations describes, without weights."""
+    from accelerate import init_empty_weights
+    from diffusers import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    given = {name: torch.empty(shape, device="meta") for name, shape in read_shapes(path).items()}
-    with torch.device("meta"):
+    with init_empty_weights(include_buffers=False):
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(config / "unet"))
-        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(config / "vae"))
         text = CLIPTextModel(CLIPTextConfig.from_pretrained(config / "text_encoder"))
-    convert_text = {
-        "v1": names.convert_ldm_clip_checkpoint,
-        "v2": lambda found: names.convert_open_clip_checkpoint(text, found, prefix=TEXT["v2"]),
-    }[tell_family(path)]
-    for part, network, convert in (
-        ("UNet", unet, lambda found: names.convert_ldm_unet_checkpoint(found, config=unet.config)),
-        ("VAE", vae, lambda found: names.convert_ldm_vae_checkpoint(found, vae.config)),
-        ("text encoder", text, convert_text),
-    ):
-        require_same(f"{path}: its {part}", network, convert, dict(given))
+    return {"unet": unet, "vae": build_vae(config / "vae"), "text_encoder": text}
 
 
-def require_same(
-    whose: str, network: Any, convert: Callable[[dict], dict], given: dict[str, Any]
-) -> dict[str, Any]:
-    """Converts tensors to a network's names; refuses missing ones and those of another shape.
+def build_vae(config: Path) -> Any:
+    """Builds the VAE that a folder's or file's configuration describes, without weights."""
+    from accelerate import init_empty_weights
+    from diffusers import AutoencoderKL
+
+    with init_empty_weights(include_buffers=False):
+        return AutoencoderKL.from_config(AutoencoderKL.load_config(config))
+
+
+def convert_part(part: str, network: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Converts the tensors of a single file that are a part's to the names of its network."""
+    from diffusers.loaders import single_file_utils as names
+
+    if part == "unet":
+        return names.convert_ldm_unet_checkpoint(dict(given), config=network.config)
+    if part == "vae":
+        return convert_vae(network, given)
+    if any(name.startswith(TEXT["v1"]) for name in given):
+        found = names.convert_ldm_clip_checkpoint(given)
+    else:
+        found = names.convert_open_clip_checkpoint(network, given, prefix=TEXT["v2"])
+    return {name.removeprefix("text_model."): tensor for name, tensor in found.items()}
+
+
+def convert_vae(network: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """Converts the tensors of a VAE, alone or in a checkpoint, to the names of its network.
+
+    They may have those names already, of today or, in its attention, of 2022.
+    """
+    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
+
+    found = list_vae(given)
+    if not any("up_blocks." in name for name in found):
+        return convert_ldm_vae_checkpoint(found, network.config)
+    old = re.compile(rf"(?<=attentions\.\d\.)({'|'.join(OLDER_ATTENTION)})(?=\.)")
+    return {old.sub(lambda m: OLDER_ATTENTION[m[1]], name): found[name] for name in found}
+
+
+def list_vae(given: dict[str, Any]) -> dict[str, Any]:
+    """Lists what in a file belongs to a VAE, by names without what stands in front of them."""
+    parts = ("encoder", "decoder", "quant_conv", "post_quant_conv")
+    bare = {re.sub(rf"^({re.escape(VAE)}|vae\.)", "", name): each for name, each in given.items()}
+    return {name: each for name, each in bare.items() if name.split(".")[0] in parts}
+
+
+def require_same(whose: str, network: Any, convert: Callable[[], dict[str, Any]]) -> None:
+    """Refuses tensors that do not fill a network, or are of other shapes.
 
     What is there besides is ignored, as diffusers does.
     """
     try:
-        converted = convert(given)
+        converted = convert()
     except KeyError as error:
         raise ValueError(f"{whose} lacks {error}; is the file whole, and of this kind?") from None
     found, wanted = (
-        {name.removeprefix("text_model."): tuple(tensor.shape) for name, tensor in each.items()}
+        {name: tuple(tensor.shape) for name, tensor in each.items()}
         for each in (converted, network.state_dict())
     )
     missing = [name for name in wanted if name not in found and not name.endswith("position_ids")]
     if missing:
+        others = [name for name in found if name not in wanted]
+        besides = f", and has others ({', '.join(others[:2])})" if others else ""
         raise ValueError(
-            f"{whose} lacks {len(missing)} of {len(wanted)} tensors ({', '.join(missing[:3])}); is"
-            " the file whole?"
+            f"{whose} lacks {len(missing)} of {len(wanted)} tensors ({', '.join(missing[:3])})"
+            f"{besides}; is the file whole, and of this kind? Fetch it again, or give another"
         )
     for name, shape in wanted.items():
         if found.get(name, shape) != shape:
-            raise ValueError(f"{whose} is another: {name} has the shape {found[name]}, not {shape}")
-    return converted
+            raise ValueError(
+                f"{whose} is another: {name} has the shape {found[name]}, not {shape}; give"
+                " config=, a folder with the configurations of this model"
+            )
+
+
+def fill_network(network: Any, converted: dict[str, Any], dtype: Any) -> Any:
+    """Fills a network that was built without weights; what is there besides is left out."""
+    network.load_state_dict(converted, strict=False, assign=True)
+    return network.to(dtype).eval()
 
 
 def open_single_file(path: Path, config: Path, dtype: Any) -> Any:
-    """Opens the diffusers pipeline of a single file, offline."""
+    """Opens the diffusers pipeline of a single file, offline.
+
+    A depth estimator is that beside the configurations, or none.
+    """
     import diffusers
 
-    require_complete(path, config)
-    own = getattr(diffusers, find_tasks(count_channels(path))[0].pipeline)
-    kind = own if hasattr(own, "from_single_file") else diffusers.StableDiffusionPipeline
-    with admit_harmless() if path.suffix.lower() in PICKLES else nullcontext():
-        pipe = kind.from_single_file(
-            str(path),
-            config=str(config),
-            tokenizer=read_tokenizer(config),
-            dtype=dtype,
-            local_files_only=True,
-        )
-    return pipe if kind is own else add_depth(pipe, config, dtype)
-
-
-def add_depth(pipe: Any, config: Path, dtype: Any) -> Any:
-    """Makes the pipeline guided by depth, with the estimator beside the configurations, or none."""
-    from diffusers import StableDiffusionDepth2ImgPipeline
-    from transformers import DPTForDepthEstimation
-
-    names = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-    folder = config / "depth_estimator"
-    more: dict[str, Any] = {"depth_estimator": None, "feature_extractor": None}
-    if find_weights(folder):
-        more = {
-            "depth_estimator": DPTForDepthEstimation.from_pretrained(
-                folder, dtype=dtype, local_files_only=True
-            ),
-            "feature_extractor": read_depth_processor(config),
-        }
-    return StableDiffusionDepth2ImgPipeline(**{name: getattr(pipe, name) for name in names}, **more)
+    kind = getattr(diffusers, find_tasks(count_channels(path))[0].pipeline)
+    given = read_originals(path)
+    parts: dict[str, Any] = {
+        part: fill_network(network, convert_part(part, network, given), dtype)
+        for part, network in build_networks(config).items()
+    }
+    parts |= {"tokenizer": read_tokenizer(config), "safety_checker": None}
+    parts["feature_extractor"] = None
+    if find_weights(config / "depth_estimator"):  # without a variant
+        parts["feature_extractor"] = read_depth_processor(config)
+    else:
+        parts["depth_estimator"] = None
+    return kind.from_pretrained(config, **parts, dtype=dtype, local_files_only=True)
 
 
 def read_depth_processor(folder: Path) -> Any:

@@ -11,6 +11,7 @@ from .checkpoint import choose_pack, require_fit
 from .locate import PARTS, has_weights
 from .tasks import NOT_RUN, Task, find_tasks, list_channels
 
+MORE_PARTS = ("depth_estimator", "safety_checker")  # that a model may have
 STATED = (
     "model_index.json",
     "unet/config.json",
@@ -78,6 +79,7 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
     """The facts, read again when one of the files has changed."""
     index, unet, vae, text, scheduler = (read_json(folder / name) for name in STATED)
     require_runnable(place, index, unet)
+    require_one_model(place, unet, vae, text)
     if place.is_file():
         read_json(folder / "tokenizer/tokenizer_config.json")
         require_fit(place, folder)
@@ -127,13 +129,33 @@ def require_runnable(place: Path, index: dict, unet: dict) -> None:
         )
 
 
+def require_one_model(place: Path, unet: dict, vae: dict, text: dict) -> None:
+    """Refuses parts of several models, whose widths do not go together."""
+    width, channels = text.get("hidden_size", 512), vae.get("latent_channels", 4)
+    reads, makes = unet.get("cross_attention_dim", 1280), unet.get("out_channels", 4)
+    if unet.get("encoder_hid_dim") is None and reads not in (width, [width] * 4):
+        raise ValueError(
+            f"{place}: its text encoder makes texts {width} wide, and its UNet reads {reads} (768"
+            " is v1, 1024 is v2): these are parts of two models; take both from one"
+        )
+    if makes < channels:
+        raise ValueError(
+            f"{place}: its UNet makes latents of {makes} channels, and its VAE reads {channels}:"
+            " these are parts of two models; take both from one"
+        )
+
+
 def require_whole(folder: Path, index: dict) -> None:
     """Refuses a folder that lacks weights or the tokenizer."""
-    for part in (*PARTS, *["depth_estimator"] * bool((index.get("depth_estimator") or [None])[0])):
+    more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
+    for part in (*PARTS, *more):
         if not has_weights(folder / part):
+            left = f"; to do without, write [null, null] for {part!r} in {folder}/model_index.json"
             raise FileNotFoundError(
-                f"{folder / part} holds no weights (a .safetensors file without a variant in its"
-                " name, and not the small pointer that git leaves in place of a large file)"
+                f"{folder / part} holds no weights (a .safetensors file of the name that diffusers"
+                " gives it, and not the small pointer that git leaves in place of a large file)"
+                + left
+                * (part == "safety_checker")
             )
     if not (folder / "tokenizer").is_dir():
         raise FileNotFoundError(

@@ -11,16 +11,14 @@ import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import VAE, require_same
-from .configuration import read_json
+from .checkpoint import build_vae, convert_vae, fill_network, read_originals
+from .locate import tell_variant
 from .loras import Layer, list_layers, load_lora, read_lora
 from .memory import is_out_of_memory
 from .parts import Vae, read_embedding
-from .pickles import read_tensors
 from .resolve import OWN, Swaps
 
 
@@ -82,34 +80,20 @@ def change_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
 
 def read_vae(vae: Vae, own: Any) -> Any:
     """Reads a VAE onto the device and into the number format of the model's own."""
+    import diffusers
     import torch
-    from diffusers import AutoencoderKL
 
     if vae.path.is_dir():
-        made = AutoencoderKL.from_pretrained(vae.path, dtype=own.dtype, local_files_only=True)
+        made = getattr(diffusers, vae.kind).from_pretrained(
+            vae.path, variant=tell_variant(vae.path), dtype=own.dtype, local_files_only=True
+        )
     else:
-        made = read_vae_file(vae).to(own.dtype)
-    channels_last = own.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+        made = build_vae(vae.config)
+        fill_network(made, convert_vae(made, read_originals(vae.path)), own.dtype)
+    kernel = next(each for each in own.parameters() if each.ndim == 4)
+    channels_last = kernel.is_contiguous(memory_format=torch.channels_last)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     return made.eval().to(own.device, memory_format=memory_format)
-
-
-def read_vae_file(vae: Vae) -> Any:
-    """Reads the VAE in a single file with the names of the original release, float32."""
-    from diffusers import AutoencoderKL
-    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
-    from safetensors.torch import load_file
-
-    safe = vae.path.suffix.lower() == ".safetensors"
-    found = load_file(vae.path) if safe else read_tensors(vae.path)
-    found = {name.removeprefix(VAE): tensor for name, tensor in found.items()}
-    parts = ("encoder", "decoder", "quant_conv", "post_quant_conv")  # a checkpoint holds more
-    found = {name: tensor for name, tensor in found.items() if name.split(".")[0] in parts}
-    made = AutoencoderKL.from_config(read_json(vae.config))
-    convert = partial(convert_ldm_vae_checkpoint, config=made.config)
-    weights = require_same(f"{vae.path}: its VAE", made, convert, found)
-    made.load_state_dict(weights, strict=False)
-    return made
 
 
 # Textual inversion

@@ -1,4 +1,10 @@
-"""The fingerprint of weights: 32 digits of their content, wherever they lie."""
+"""The fingerprint of weights: 32 digits of the content that decides pictures, wherever it lies.
+
+Counted are the files that are read, and of configurations all but the notes of the programs that
+wrote them: what else lies in a folder, or which version of a library saved it, changes nothing.
+Earlier versions of sdlab counted more, so in their stores models have other fingerprints. Those
+are recognised: `list_former` computes them.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +16,23 @@ from contextlib import suppress
 from pathlib import Path
 
 from .catalogue import Model
-from .checkpoint import MERGES, has_packed_tokenizer
+from .checkpoint import CONFIGS, MERGES, has_packed_tokenizer
 from .configuration import read_json
+from .locate import find_weights
 
 CACHE = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"
 )
-LARGE = 100_000_000  # bytes; fingerprints of more are remembered between sessions
+LARGE = 100_000_000  # bytes; the hashes of larger files are remembered between sessions
+CONFIGURATIONS = ("config.json", "scheduler_config.json", "preprocessor_config.json")
+TOKENIZERS = (
+    *("added_tokens.json", "merges.txt", "special_tokens_map.json"),
+    *("tokenizer.json", "tokenizer_config.json", "vocab.json"),
+)
+# Every configuration counts as if these had saved it: the models that come with sdlab are so.
+SAVED_BY = {"_class_name": ("_diffusers_version", "0.42.1")}
+SAVED_BY |= {"model_type": ("transformers_version", "5.23.0")}
+Files = dict[str, Path]  # by names that do not tell the place
 
 
 def fingerprint_model(model: Model) -> str:
@@ -26,8 +42,23 @@ def fingerprint_model(model: Model) -> str:
     different fingerprints, so they make different recipes: which bits of a large file are whose is
     known only after it has been converted.
     """
+    return fingerprint_files(gather_files(model, list_read(model.configuration)))
+
+
+def list_former(model: Model) -> list[str]:
+    """Lists the fingerprints that earlier versions gave a model, or would have without more files.
+
+    They counted every byte of a configuration, and all files in the folders of parts.
+    """
     config = model.configuration
-    files = {file.relative_to(config).as_posix(): file for file in list_files(config)}
+    named = [gather_files(model, list_files(config)), gather_files(model, list_read(config))]
+    return list(dict.fromkeys(fingerprint_files(files, as_saved=True) for files in named))
+
+
+def gather_files(model: Model, found: list[Path]) -> Files:
+    """Gathers the files that count, of those in the model's folder or beside its single file."""
+    config = model.configuration
+    files = {file.relative_to(config).as_posix(): file for file in found}
     if model.place.is_file():
         files = {
             name: file
@@ -37,50 +68,95 @@ def fingerprint_model(model: Model) -> str:
         files["checkpoint"] = model.place
         if has_packed_tokenizer(config):
             files["merges"] = MERGES
-    return fingerprint_files(files)
+    return files
+
+
+def list_parts(folder: Path) -> list[Path]:
+    """Lists the folders of the parts that model_index.json names."""
+    index = read_json(folder / "model_index.json").items()
+    return [folder / name for name, each in index if isinstance(each, list) and each[0] is not None]
+
+
+def list_read(folder: Path) -> list[Path]:
+    """Lists the files of a model's folder that are read."""
+    names = (*CONFIGURATIONS, *TOKENIZERS)
+    return sorted(
+        file
+        for part in list_parts(folder)
+        for file in (*(part / name for name in names), *find_weights(part))
+        if file.is_file()
+    )
 
 
 def list_files(folder: Path) -> list[Path]:
-    """Lists the files that make the pictures: those of the parts that model_index.json names."""
+    """Lists the files of a model's folder that earlier versions counted."""
     return sorted(
         file
-        for name, value in read_json(folder / "model_index.json").items()
-        if isinstance(value, list) and value[0] is not None
-        for file in (folder / name).rglob("*")
+        for part in list_parts(folder)
+        for file in part.rglob("*")
         if file.suffix in {".safetensors", ".bin", ".json", ".txt"}
     )
 
 
-def fingerprint_files(files: dict[str, Path]) -> str:
-    """Computes 32 hexadecimal digits over the content of files, and the names given to them."""
-    stats = ((name, str(file), file.stat()) for name, file in files.items())
-    return _hash(tuple((name, path, stat.st_size, stat.st_mtime_ns) for name, path, stat in stats))
+def fingerprint_files(files: Files, *, as_saved: bool = False) -> str:
+    """Computes 32 hexadecimal digits over the content of files, and the names given to them.
 
-
-@functools.lru_cache(64)
-def _hash(files: tuple[tuple[str, str, int, int], ...]) -> str:
-    """Hashes files given as (name, path, size, time of the last change)."""
+    Parameters
+    ----------
+    as_saved : bool
+        Whether all bytes of configurations count, as in earlier versions.
+    """
     if not files:
         raise FileNotFoundError(
             "the model's folder holds no weights; is it complete, and in diffusers' layout?"
         )
-    large = sum(size for _, _, size, _ in files) > LARGE
-    signature = hashlib.sha256(repr(files).encode()).hexdigest()
-    known = read_cache() if large else {}
+    total = hashlib.sha256()
+    for name, path in files.items():
+        stat = path.stat()
+        whole = as_saved or path.name not in CONFIGURATIONS or path.is_relative_to(CONFIGS)
+        size, digest = hash_content(str(path), stat.st_size, stat.st_mtime_ns, whole)
+        total.update(f"{name} {size}\n".encode())
+        total.update(bytes.fromhex(digest))
+    return total.hexdigest()[:32]
+
+
+@functools.lru_cache(1024)
+def hash_content(path: str, size: int, changed: int, whole: bool) -> tuple[int, str]:
+    """Hashes what counts of a file of that size and time of the last change.
+
+    Returns
+    -------
+    size : int
+        In bytes, of what counts.
+    digest : str
+        SHA-256, in hexadecimal digits.
+    """
+    if not whole:
+        content = drop_notes(read_json(Path(path)))
+        return len(content), hashlib.sha256(content).hexdigest()
+    known = read_cache() if size > LARGE else {}
+    signature = hashlib.sha256(repr((path, size, changed)).encode()).hexdigest()
     if signature not in known:
-        total = hashlib.sha256()
-        for name, path, size, _ in files:
-            total.update(f"{name} {size}\n".encode())
-            with open(path, "rb") as file:
-                total.update(hashlib.file_digest(file, "sha256").digest())
-        known[signature] = total.hexdigest()[:32]
-        if large:
+        with open(path, "rb") as file:
+            known[signature] = hashlib.file_digest(file, "sha256").hexdigest()
+        if size > LARGE:
             write_cache(known)
-    return known[signature]
+    return size, known[signature]
+
+
+def drop_notes(stated: dict) -> bytes:
+    """Writes a configuration as the libraries do, without notes of who saved it, when and where."""
+    kept = {
+        name: value
+        for name, value in stated.items()
+        if name == "_class_name" or not name.startswith(("_", "transformers_version"))
+    }
+    kept |= dict(note for kind, note in SAVED_BY.items() if kind in stated)
+    return (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode()
 
 
 def read_cache() -> dict[str, str]:
-    """Reads the fingerprints of earlier sessions."""
+    """Reads the hashes of earlier sessions."""
     try:
         return json.loads(CACHE.read_text())
     except (OSError, ValueError):
@@ -88,7 +164,7 @@ def read_cache() -> dict[str, str]:
 
 
 def write_cache(known: dict[str, str]) -> None:
-    """Keeps fingerprints for the next session; where that cannot be, they are computed again."""
+    """Keeps hashes for the next session; where that cannot be, they are computed again."""
     partial = CACHE.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         CACHE.parent.mkdir(parents=True, exist_ok=True)

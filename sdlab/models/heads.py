@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,3 +57,14 @@ def read_shapes(path: Path) -> Shapes:
             f"{path} is not readable as safetensors: is it complete? It has"
             f" {path.stat().st_size:,} bytes ({error}); fetch it again"
         ) from None
+
+
+@remember_file
+def read_number_format(path: Path) -> str:
+    """Reads the number format of most tensors in a .safetensors file, such as "F16"."""
+    from safetensors import safe_open
+
+    with safe_open(path, "np") as head:
+        names = head.keys()
+        found = Counter(head.get_slice(name).get_dtype() for name in names)
+    return found.most_common(1)[0][0] if found else ""

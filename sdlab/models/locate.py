@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 VARIABLE = "SDLAB_MODELS"
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # of checkpoints in a single file
 PARTS = ("unet", "vae", "text_encoder")
+STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")  # of diffusers, of transformers
 VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+VARIANTS = ("", ".fp16", ".bf16")  # of half precision, taken where nothing else is there
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")  # on the hub
 POINTER = 1000  # bytes; weights are larger, a pointer of git-lfs is not
 
 
@@ -41,8 +46,6 @@ def search(
 
     There `hf download` puts things; `mark` is the file by which a folder of it is found.
     """
-    from huggingface_hub import try_to_load_from_cache
-
     stem, own = Path(file).stem, list_folders(name, hubs)
     files = [f"{stem}{suffix}" for suffix in SUFFIXES] if file else []
     beside = [
@@ -52,12 +55,70 @@ def search(
         for place in (folder, folder / stem, folder.parent / stem)
     ]
     found = [*filter(is_whole, own), *filter(is_weighty, beside)]
-    for hub in hubs if not found else ():
-        cached = (try_to_load_from_cache(hub, each) for each in (mark, *files))
-        paths = [Path(each) for each in cached if isinstance(each, str)]
-        found += [p.parent for p in paths if p.name == mark and is_whole(p.parent)]
-        found += [p for p in paths if p.name != mark and is_weighty(p)]
+    for snapshot in [each for hub in hubs for each in list_snapshots(find_repository(hub))]:
+        found += [snapshot] if (snapshot / mark).is_file() and is_whole(snapshot) else []
+        found += filter(is_weighty, (snapshot / each for each in files))
     return next(iter(found), None)
+
+
+def find_repository(hub: str) -> Path:
+    """Finds the folder that huggingface_hub's cache has, or would have, for "owner/name"."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{hub.replace('/', '--')}"
+
+
+def list_snapshots(repository: Path) -> list[Path]:
+    """Lists what the hub's cache has of a repository.
+
+    First is what the branch main was, then other branches and tags by name, and then commits that
+    none of them names any more, the newest download first.
+    """
+    named = list_revisions(repository)
+    places = [*(repository / "snapshots").glob("*")]
+    others = sorted(places, key=lambda place: place.stat().st_mtime, reverse=True)
+    first = [repository / "snapshots" / commit for commit in named.values()]
+    return list(dict.fromkeys(place for place in (*first, *others) if place.is_dir()))
+
+
+def list_revisions(repository: Path) -> dict[str, str]:
+    """Lists {branch or tag: commit} of a repository in the hub's cache, main first."""
+    refs = repository / "refs"
+    named = {
+        file.relative_to(refs).as_posix(): file.read_text(encoding="utf-8").strip()
+        for file in refs.rglob("*")
+        if file.is_file()
+    }
+    return dict(sorted(named.items(), key=lambda each: (each[0] != "main", each[0])))
+
+
+def open_repository(place: Path, is_whole: Callable[[Path], bool]) -> Path:
+    """Gives the snapshot to take, where the place is a repository's folder in the hub's cache."""
+    return next(filter(is_whole, list_snapshots(place)), place)
+
+
+def tell_revision(place: Path) -> tuple[str, str, str] | None:
+    """Tells repository, revision and commit of what lies in the hub's cache; None elsewhere.
+
+    Where no branch or tag names the commit, it is the revision itself.
+    """
+    for folder in (place, *place.parents):
+        repository = folder.parent.parent
+        if folder.parent.name == "snapshots" and repository.name.startswith("models--"):
+            hub = repository.name.removeprefix("models--").replace("--", "/")
+            named = list_revisions(repository).items()
+            return hub, next((n for n, c in named if c == folder.name), folder.name), folder.name
+    return None
+
+
+def describe_origin(place: Path) -> str:
+    """Describes revision and variant of a model's or VAE's folder or file, as far as known."""
+    parts = [place, *(place / part for part in PARTS)] if place.is_dir() else []
+    variants = sorted({variant for part in parts if (variant := tell_variant(part))})
+    said = [f"variant {', '.join(variants)}"] if variants else []
+    if found := tell_revision(place):
+        said.insert(0, f"{found[0]} at {found[1]} (commit {found[2][:12]})")
+    return ", ".join(said)
 
 
 def list_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
@@ -69,12 +130,13 @@ def list_folders(name: str, hubs: tuple[str, ...]) -> list[Path]:
 
 def describe_unfinished(name: str, hubs: tuple[str, ...]) -> str:
     """Says what a folder that is there lacks, as a sentence; "" if there is no such folder."""
-    for folder in list_folders(name, hubs):
+    snapshots = [each for hub in hubs for each in list_snapshots(find_repository(hub))]
+    for folder in [*list_folders(name, hubs), *snapshots]:
         parts = [part for part in PARTS if not has_weights(folder / part)]
         if (folder / "model_index.json").is_file() and parts:
             return (
                 f"{folder} is there, but has no weights in {', '.join(parts)} (a .safetensors or"
-                " .bin file without a variant, such as .fp16, in its name). "
+                " .bin file of the name that diffusers gives it). "
             )
     return ""
 
@@ -92,20 +154,35 @@ def is_model(folder: Path) -> bool:
 
 def is_vae(folder: Path) -> bool:
     """Tells whether a folder has a VAE's configuration and weights."""
-    return (folder / "config.json").is_file() and any(map(is_weighty, find_vae_weights(folder)))
-
-
-def find_vae_weights(folder: Path) -> list[Path]:
-    """Lists the file that diffusers reads of a VAE's folder, .safetensors before .bin."""
-    return [path for name in VAE_WEIGHTS if (path := folder / name).is_file()][:1]
+    return (folder / "config.json").is_file() and has_weights(folder)
 
 
 def find_weights(folder: Path) -> list[Path]:
-    """Lists the files that diffusers reads of a part's folder: .safetensors, or else .bin."""
-    kinds = (sorted(folder.glob(f"*{kind}")) for kind in (".safetensors", ".bin"))
-    return next(filter(None, ([f for f in kind if f.name.count(".") == 1] for kind in kinds)), [])
+    """Lists the files that are read of a part's folder, and no others that lie there.
+
+    They are .safetensors, or else .bin, in one file or several; a variant of half precision only
+    where nothing else is there.
+    """
+    for variant in VARIANTS:
+        for suffix in (".safetensors", ".bin"):
+            for stem in STEMS:
+                whole = folder / f"{stem}{variant}{suffix}"
+                index = folder / f"{stem}{suffix}.index{variant}.json"
+                if index.is_file():
+                    names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+                    return [folder / name for name in sorted(set(names))]
+                if whole.is_file():
+                    return [whole]
+    return []
+
+
+def tell_variant(folder: Path) -> str | None:
+    """Tells the variant that is read of a part's folder, such as "fp16"; None if it is none."""
+    first = next(iter(find_weights(folder)), Path())
+    return next((each[1:] for each in VARIANTS[1:] if f"{each}." in first.name), None)
 
 
 def has_weights(folder: Path) -> bool:
-    """Tells whether a part's folder holds weights without a variant, such as .fp16."""
-    return any(map(is_weighty, find_weights(folder)))
+    """Tells whether a part's folder holds all its weights."""
+    found = find_weights(folder)
+    return bool(found) and all(map(is_weighty, found))

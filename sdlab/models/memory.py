@@ -174,11 +174,12 @@ def visit(part: Any, device: str) -> None:
 
 def tile_vae(vae: Any, memory: str) -> None:
     """Has the VAE take large pictures in tiles, if the level asks for that."""
-    side = LEVELS[memory].tile
+    side, factor = LEVELS[memory].tile, 2 ** (len(vae.config.block_out_channels) - 1)
     if side:
         vae.enable_tiling()
         vae.tile_sample_min_size = side
-        vae.tile_latent_min_size = side // 2 ** (len(vae.config.block_out_channels) - 1)
+        vae.tile_latent_min_size = side // factor
+        vae.spatial_scale_factor = factor  # AutoencoderTiny takes 8 for granted
 
 
 def copy_in_float32(vae: Any) -> Any | None:

@@ -6,22 +6,45 @@ Facts about the published VAEs are from their model cards; no published file was
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..recipe.parts import read_embeddings, read_loras
 from .catalogue import MODELS, Model, find_row
-from .checkpoint import VAE, describe_other, require_suffix
+from .checkpoint import VAE, describe_other, list_vae, read_head, require_suffix
 from .configuration import Layout, read_json
 from .heads import PICKLES, read_shapes, remember_file
-from .locate import VAE_WEIGHTS, VARIABLE, find_vae_weights, is_vae, locate_vae
+from .locate import (
+    REPOSITORY,
+    VAE_WEIGHTS,
+    VARIABLE,
+    find_weights,
+    is_vae,
+    locate_model,
+    locate_vae,
+    open_repository,
+    tell_revision,
+)
 from .loras import is_refused, name_layer, require_whole, sort_names
 from .pickles import read_pickle
 
 SUFFIXES = (".safetensors", *PICKLES)
+NEAR = 0.01  # of a factor; some round it
+VAE_KINDS = {  # and what the config.json of each states of its latent space, with the defaults
+    "AutoencoderKL": {"scaling_factor": 0.18215, "shift_factor": 0.0},
+    "AutoencoderTiny": {"scaling_factor": 1.0, "shift_factor": 0.0},
+}
+VAE_FACTS: tuple[tuple[str, Any, Callable[[Any], Any]], ...] = (  # that are the model's own, too
+    ("latent_channels", 4, int),
+    ("in_channels", 3, int),
+    ("out_channels", 3, int),
+    ("block_out_channels", [0] * 4, len),
+)
+OF_SDXL = re.compile(r"xl(?=$|[^a-z]|vae)")
 
 # VAEs
 
@@ -82,11 +105,16 @@ class Vae:
     config: Path
 
     @property
+    def kind(self) -> str:
+        """The class of diffusers that reads it."""
+        return tell_vae_kind(read_json(self.config)) if self.path.is_dir() else "AutoencoderKL"
+
+    @property
     def files(self) -> dict[str, Path]:
         """All that makes its pictures, by names that do not tell the place."""
         if self.path.is_file():
             return {"vae": self.path}
-        weights = {file.name: file for file in find_vae_weights(self.path)}
+        weights = {file.name: file for file in find_weights(self.path)}
         return {"config.json": self.config, **weights}
 
 
@@ -112,11 +140,25 @@ def find_vae(text: str, own: Path) -> Vae:
     if text in MODELS:
         vae = find_own_vae(find_row(text, runs=False))
     else:
-        place = VAES[text].locate(text) if text in VAES else Path(text).expanduser()
+        place = VAES[text].locate(text) if text in VAES else find_vae_place(text)
         vae = open_vae(text, place, own)
     wanted, found = read_json(own / "vae/config.json"), read_json(vae.config)
     (check_vae_file if vae.path.is_file() else check_vae_folder)(text, vae.path, found, wanted)
     return vae
+
+
+def find_vae_place(text: str) -> Path:
+    """Finds the folder or file of a VAE, or of a model, by its path or repository on the hub."""
+    place = open_repository(Path(text).expanduser(), has_vae)
+    if place.exists() or not REPOSITORY.fullmatch(text):
+        return place
+    files = [row.file for row in VAES.values() if text == row.file_hub]
+    return locate_vae(text, (text,), *files or [""]) or locate_model(text, (text,)) or place
+
+
+def has_vae(folder: Path) -> bool:
+    """Tells whether a folder is that of a VAE, or of a model with one."""
+    return is_vae(folder) or is_vae(folder / "vae")
 
 
 def open_vae(text: str, place: Path, own: Path) -> Vae:
@@ -133,33 +175,70 @@ def open_vae(text: str, place: Path, own: Path) -> Vae:
         " a diffusion_pytorch_model.safetensors"
         if place.is_dir()
         else f"vae={text!r} is not here; it is a name in sdlab.models.parts.VAES"
-        f" ({', '.join(VAES)}) or in MODELS, a folder, or a single file"
+        f" ({', '.join(VAES)}) or in MODELS, a folder, a single file, or a repository in the"
+        " hub's cache, owner/name"
     )
 
 
 def check_vae_folder(text: str, path: Path, found: dict, wanted: dict) -> None:
-    """Refuses a VAE whose latents are of another size than those of the model."""
-    for fact, default, size in (("latent_channels", 4, int), ("block_out_channels", [0] * 4, len)):
+    """Refuses a VAE of another latent space than the model's, as far as its config.json tells."""
+    kind = tell_vae_kind(found)
+    if kind not in VAE_KINDS:
+        raise ValueError(
+            f"vae={text!r} is a {kind}; sdlab reads {' and '.join(VAE_KINDS)}, give one of those"
+        )
+    for fact, default, size in VAE_FACTS:
         a, b = found.get(fact, default), wanted.get(fact, default)
         if size(a) != size(b):
             raise ValueError(
                 f"vae={text!r} does not fit the model: its {fact} is {a}, the model's is {b}"
             )
+    for fact, default in VAE_KINDS[kind].items():
+        same = kind == tell_vae_kind(wanted)
+        a, b = (float(each.get(fact, default) or 0) for each in (found, wanted if same else {}))
+        if not math.isclose(a, b, rel_tol=NEAR) and (same or kind == "AutoencoderTiny"):
+            raise ValueError(
+                f"vae={text!r} is of another latent space: its {fact} is {a:g}, where {b:g} is"
+                " needed (a scaling_factor of 0.18215 is of v1 and v2, 0.13025 of SDXL, 0.08333 of"
+                " the x4 upscaler), so it would decode to wrong colours. Take a VAE that was made"
+                f" for this model, or, if it was and {path / 'config.json'} is wrong, correct that"
+            )
+
+
+def tell_vae_kind(config: dict) -> str:
+    """Tells the class of diffusers that a VAE's config.json states."""
+    return config.get("_class_name", "AutoencoderKL")
+
+
+def describe_doubt(vae: Vae) -> str | None:
+    """Describes why a VAE may be of another latent space though nothing but its name says so."""
+    config = read_json(vae.config)
+    told = vae.path.is_dir() and "scaling_factor" in config
+    if told and tell_vae_kind(config) == "AutoencoderKL":
+        return None  # and `check_vae_folder` has compared it
+    where = (tell_revision(vae.path) or ("",))[0] or "/".join(vae.path.parts[-2:])
+    names = (where, str(config.get("_name_or_path", "")) if vae.path.is_dir() else "")
+    said = next((name for name in names if OF_SDXL.search(name.lower())), None)
+    return said and (
+        f"its name, {said!r}, sounds like SDXL's, and nothing else tells. SDXL has another latent"
+        " space: if it is of that, colours are wrong, and a VAE for v1 and v2 is to be taken"
+    )
 
 
 def check_vae_file(text: str, path: Path, config: dict, wanted: dict) -> None:
     """Refuses the same in a single file, by the shapes in its head."""
     try:
-        require_suffix(path)
-        found = {name.removeprefix(VAE): shape for name, shape in read_shapes(path).items()}
+        require_suffix(path, SUFFIXES)
+        head = read_head(path)
     except ValueError as error:
         raise ValueError(f"vae={text!r}: {error}") from None
-    levels = len(set(re.findall(r"(?:^| )decoder\.up\.(\d+)\.", " ".join(found))))
+    found = list_vae(head)
+    levels = len(set(re.findall(r"(?:^| )decoder\.up(?:_blocks)?\.(\d+)\.", " ".join(found))))
     shape = found.get("decoder.conv_in.weight")
     if shape is None or not levels:
         raise ValueError(
-            f"vae={text!r}: {path} holds no VAE with the names of the original release, such as "
-            f"{VAE}decoder.up.0.block.0.conv1.weight"
+            f"vae={text!r}: {path} is {describe_other(head)}, and holds no VAE with the names of"
+            f" the original release, such as {VAE}decoder.up.0.block.0.conv1.weight, or diffusers'"
         )
     widths = config["block_out_channels"]
     expected = (widths[-1], config.get("latent_channels", 4), 3, 3)

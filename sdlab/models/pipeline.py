@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import platform
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +17,10 @@ from ..recipe.schedulers import parse_scheduler
 from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
+from .fit import find_class, require_weights_fit
+from .locate import tell_variant
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
+from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
@@ -117,7 +118,7 @@ def load(
     Raises
     ------
     ValueError
-        A file is not whole, or a part does not fit the model.
+        A file is not whole, weights do not fit their network, or a part does not fit the model.
     """
     device = device or device_here()
     dtype = dtype or dtype_here(device)
@@ -125,6 +126,7 @@ def load(
     # while layers visit the card, parts are where they cannot be exchanged
     name = (own.weights, device, dtype, memory, *[own.swaps] * visiting)
     if name not in _loaded:
+        require_weights_fit(own)
         unload()  # before the next one is read: two of them may not fit
         loaded = read(own.model, device, dtype)
         _read.append(weakref.ref(loaded.pipe.unet))
@@ -176,8 +178,13 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
         return open_single_file(model.place, model.configuration, dtype)
     index = read_json(model.place / "model_index.json")
     old = "DPTFeatureExtractor" in (index.get("feature_extractor") or ())
-    left_out = {"feature_extractor": None} if old else {}
-    pipe = kind.from_pretrained(model.place, dtype=dtype, local_files_only=True, **left_out)
+    given: dict[str, Any] = {"feature_extractor": None} if old else {}
+    for part, named in index.items():
+        if variant := isinstance(named, list) and tell_variant(model.place / part):
+            given[part] = find_class(*named).from_pretrained(
+                model.place / part, variant=variant, dtype=dtype, local_files_only=True
+            )
+    pipe = kind.from_pretrained(model.place, dtype=dtype, local_files_only=True, **given)
     if old:  # the class that checkpoints of 2022 name for their depth estimator is gone
         pipe.register_modules(feature_extractor=read_depth_processor(model.place))
     return pipe
@@ -195,26 +202,6 @@ def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
     cores = torch.get_num_threads()
     lanes = cores if narrow else min(cores, WIDE_LANES)
     return (lanes, cores // lanes) if device == "cpu" else (1, 1)
-
-
-@contextmanager
-def silence_libraries() -> Iterator[None]:
-    """Silences the libraries' progress bars and notes, which tell nothing of the experiment."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    import diffusers.utils.logging
-    import transformers.utils.logging
-
-    sides = diffusers.utils.logging, transformers.utils.logging
-    before = [side.get_verbosity() for side in sides]
-    for side in sides:
-        side.set_verbosity_error()
-        side.disable_progress_bar()
-    try:
-        yield
-    finally:
-        for side, level in zip(sides, before):
-            side.set_verbosity(level)
-            side.enable_progress_bar()
 
 
 def open_tokenizer(own: Native) -> Any:

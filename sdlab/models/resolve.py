@@ -13,9 +13,10 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
-from .catalogue import MODELS, Model, find_row
+from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
-from .fingerprint import fingerprint_files, fingerprint_model
+from .fingerprint import fingerprint_files, fingerprint_model, list_former
+from .locate import REPOSITORY, describe_origin, describe_unfinished, is_model, open_repository
 from .loras import Effect, find_files, read_effect
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
 from .tasks import choose_task, fill_natives, require_scheduler, require_steps
@@ -33,13 +34,18 @@ def find(name: str) -> Model:
     """
     if name in MODELS:
         return find_row(name)
-    place = Path(name).expanduser()
+    place = open_repository(Path(name).expanduser(), is_model)
     if (place / "model_index.json").is_file() or place.is_file():
         return Model(path=place)
+    if REPOSITORY.fullmatch(name) and (model := find_downloaded(name)):
+        return model
+    unfinished = describe_unfinished(name, (name,)) if REPOSITORY.fullmatch(name) else ""
     raise ValueError(
-        f"unknown model {name!r}{suggest(name, MODELS)} sdlab.MODELS has {', '.join(MODELS)}. The"
-        " path of a folder in diffusers' layout (one with a model_index.json), of a .safetensors or"
-        " of a .ckpt file works too; nothing is downloaded"
+        f"{unfinished}unknown model {name!r}{suggest(name, MODELS)} sdlab.MODELS has"
+        f" {', '.join(MODELS)}. The path of a folder in diffusers' layout (one with a"
+        " model_index.json), of a .safetensors or of a .ckpt file works too, and so does a"
+        " repository on the hub, owner/name, that `hf download` has put into the cache; nothing is"
+        " downloaded"
     )
 
 
@@ -199,8 +205,8 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         request names. It is a ValueError, and knows its `.field`.
     """
     own = swap_parts(own or native(request.model), request)
-    model, facts, weights = own.model, own.layout, own.swaps.over(own.weights)
-    require_weights(request, weights, bool(own.swaps))
+    model, facts = own.model, own.layout
+    weights = choose_weights(request, own)
     if "weights" not in (request.prompt_syntax or ""):  # which says it better
         for name in PROMPTS:
             with blame_field(name):
@@ -232,15 +238,47 @@ def check_recipe(recipe: Recipe, facts: Layout) -> None:
     require_scheduler(recipe, choose_task(recipe, facts.tasks))
 
 
-def require_weights(request: Request, weights: str, swap_parts: bool) -> None:
-    """Refuses a request that was made for other weights."""
-    if request.weights not in (None, weights):
-        parts = " with the parts in their place" if swap_parts else ""
-        raise FieldError(
-            f"the weights of model {request.model!r}{parts} are {weights}, but the request was made"
-            f" for {request.weights}; find those, or leave `weights` out to use what is there",
-            "model",
-        )
+def tell_origin(own: Native) -> str | None:
+    """Tells from which revision and variant a model is, and a VAE in the place of its own.
+
+    It is None of what lies elsewhere than in the hub's cache, and has no variant.
+    """
+    places = {"": own.model.place} | ({"vae: ": own.swaps.vae[0].path} if own.swaps.vae else {})
+    said = {what: describe_origin(place) for what, place in places.items()}
+    return "; ".join(f"{what}{each}" for what, each in said.items() if each) or None
+
+
+def choose_weights(request: Request, own: Native) -> str:
+    """Computes the fingerprint of a model with its parts, or takes an earlier version's for it.
+
+    Raises
+    ------
+    FieldError
+        The request was made for other weights.
+    """
+    weights = own.swaps.over(own.weights)
+    if request.weights in (None, weights):
+        return weights
+    if request.weights in list_former_weights(own):
+        return request.weights
+    parts = " with the parts in their place" if own.swaps else ""
+    raise FieldError(
+        f"the weights of model {request.model!r}{parts} are {weights}, but the request was made"
+        f" for {request.weights}; find those, or leave `weights` out to use what is there",
+        "model",
+    )
+
+
+def list_former_weights(own: Native) -> list[str]:
+    """Lists the fingerprints that a model with its parts has in stores of earlier versions."""
+    vae = own.swaps.vae
+    vaes = [(vae[0], fingerprint_files(vae[0].files, as_saved=True))] if vae else []
+    found = [
+        dataclasses.replace(own.swaps, vae=each).over(weights)
+        for weights in (own.weights, *list_former(own.model))
+        for each in (vae, *vaes)
+    ]
+    return [each for each in dict.fromkeys(found) if each != own.swaps.over(own.weights)]
 
 
 def name_mark(watermark: str | None, height: int, width: int) -> str | None:

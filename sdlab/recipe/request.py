@@ -36,7 +36,8 @@ class Request:
         At most 77 tokens each, which is checked before anything runs. Brackets are plain
         characters.
     model : str
-        A name in `sdlab.MODELS`, or the path of a folder in diffusers' layout.
+        A name in `sdlab.MODELS`, the path of a folder in diffusers' layout or of a single file, or
+        a repository in the Hugging Face hub's cache, "owner/name".
     seed : int
         0 to 2**63 - 1. The starting noise is drawn on the CPU in float32 from this seed alone.
     guidance_scale : float, optional
@@ -89,8 +90,9 @@ class Request:
         1, where diffusers would drop both guidances, sdlab follows the formula.
     vae : str, optional
         Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or
-        another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, or a
-        single file.
+        another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, a
+        single file, or a repository in the hub's cache, "owner/name". AutoencoderKL, and
+        AutoencoderTiny (TAESD), in a folder.
     lora : str, optional
         One or several LoRA files, each with the scale at which it acts, else 1:
         "ink.safetensors@0.8, b.safetensors". A1111's `<lora:...>` in a prompt is refused. LoRA,

@@ -18,7 +18,7 @@ from ..errors import GenerationError
 from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, release
 from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
-from ..models.resolve import Native, read_effects, swap_parts
+from ..models.resolve import Native, read_effects, swap_parts, tell_origin
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
 from ..store.store import Store
@@ -292,6 +292,7 @@ class Lanes:
                     **facts,
                     "task": renderer.loaded.choose_task(cell).name,
                     "nsfw": picture.nsfw,
+                    "origin": tell_origin(attempt.own),
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
                 },
             )

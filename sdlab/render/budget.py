@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from ..models.catalogue import MODELS, Model
-from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, tell_family
+from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, build_networks, read_head, tell_family
 from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import find_weights
@@ -108,14 +108,14 @@ def parts_of_file(path: Path) -> dict[str, list[int]]:
     prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[tell_family(path)]}
     return {
         part: [
-            math.prod(shape) for name, shape in read_shapes(path).items() if name.startswith(prefix)
+            math.prod(shape) for name, shape in read_head(path).items() if name.startswith(prefix)
         ]
         for part, prefix in prefixes.items()
     }
 
 
 def parts_of_folder(folder: Path) -> dict[str, list[int]]:
-    """Counts the same of a folder: in each part the files without a variant, such as .fp16."""
+    """Counts the same of a folder: in each part the files that are read."""
     named = [
         part
         for part, value in read_json(folder / "model_index.json").items()
@@ -442,16 +442,5 @@ def find_size(request: Request, own: Native | None) -> Size:
 @functools.lru_cache(8)
 def count_networks(config: Path) -> dict[str, list[int]]:
     """Counts {part: numbers in each tensor} of a configuration's networks, without weights."""
-    import torch
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    with torch.device("meta"):  # shapes, and not a byte of weights
-        parts = {
-            "unet": UNet2DConditionModel.from_config(
-                UNet2DConditionModel.load_config(config / "unet")
-            ),
-            "vae": AutoencoderKL.from_config(AutoencoderKL.load_config(config / "vae")),
-            "text_encoder": CLIPTextModel(CLIPTextConfig.from_pretrained(config / "text_encoder")),
-        }
+    parts = build_networks(config)
     return {name: [p.numel() for p in part.parameters()] for name, part in parts.items()}

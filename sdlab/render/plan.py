@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import html
 import warnings
@@ -11,17 +12,29 @@ from os import PathLike
 from typing import Any
 
 from ..errors import FieldError, blame_field
+from ..models.fit import require_weights_fit
 from ..models.loras import Effect
-from ..models.resolve import Native, key_of_latents, native, read_effects, resolve, swap_parts
+from ..models.parts import describe_doubt
+from ..models.resolve import (
+    Native,
+    key_of_latents,
+    list_former_weights,
+    native,
+    read_effects,
+    resolve,
+    swap_parts,
+    tell_origin,
+)
 from ..models.tasks import choose_task
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights, split_at_words, write_tokens
-from ..recipe.request import PROMPTS, Recipe, Request
+from ..recipe.request import PROMPTS, Recipe, Request, key_of
 from ..store.store import Store
 from .batch_size import count_together
 from .options import caller_level
 
+SWAPPED = ("vae", "lora", "textual_inversion")
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
 ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 
@@ -86,14 +99,52 @@ def plan(requests: list[Request], store: Store) -> Plan:
             raise error.prefixed(f"request {i} of {len(requests)}: ") from None
         except ValueError as error:
             raise ValueError(f"request {i} of {len(requests)}: {error}") from None
-    finished = store.find_finished([cell.key for cell in cells])
+    cells, finished = recognise(cells, natives, store)
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
     check_pictures(todo)
+    check_weights(todo, natives)
     notes = collect_notes(todo, natives)
     for text in notes.values():
         warnings.warn(text, stacklevel=caller_level())
     return Plan(cells, group_cells(todo, natives), natives, notes)
+
+
+def recognise(
+    cells: list[Recipe], natives: dict[str, Native], store: Store
+) -> tuple[list[Recipe], set[str]]:
+    """Finds what the store has, of earlier versions, too, which gave models other fingerprints.
+
+    Returns
+    -------
+    cells : list of Recipe
+        The same, those that an earlier version finished with the fingerprint that it gave.
+    finished : set of str
+        Their keys, as far as they are finished.
+    """
+    finished = store.find_finished([cell.key for cell in cells])
+    missing = [cell for cell in cells if cell.key not in finished]
+    stored = store.index.weights() - {cell.weights for cell in missing}
+    if not stored or not missing:
+        return cells, finished  # and large files that earlier versions counted are not read
+
+    @functools.cache
+    def list_former(model: str, **parts: Any) -> list[str]:
+        found = list_former_weights(swap_parts(natives[model], Request(**parts)))
+        return [weights for weights in found if weights in stored]
+
+    former = {  # {key that it would have: (cell, fingerprint)}
+        key_of(cell.to_dict() | {"weights": weights}): (cell, weights)
+        for cell in missing
+        for weights in list_former(cell.model, **{part: getattr(cell, part) for part in SWAPPED})
+    }
+    met = store.find_finished(former)
+    known = {
+        cell.key: dataclasses.replace(cell, weights=weights)
+        for key, (cell, weights) in former.items()
+        if key in met
+    }
+    return [known.get(cell.key, cell) for cell in cells], finished | met
 
 
 def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Recipe]]:
@@ -192,9 +243,24 @@ def check_pictures(cells: list[Recipe]) -> None:
             raise FieldError(f"{field}: {error}", field) from None
 
 
+def check_weights(cells: list[Recipe], natives: dict[str, Native]) -> None:
+    """Refuses models, and VAEs in the place of theirs, whose weights do not fit their networks."""
+    for model, vae in dict.fromkeys((cell.model, cell.vae) for cell in cells):
+        with blame_field("model"):
+            require_weights_fit(natives[model])
+        with blame_field("vae"):
+            require_weights_fit(swap_parts(natives[model], Request(vae=vae)))
+
+
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
     """Collects what is to be said before a run, {field: text}, once for all cells."""
-    kinds = describe_stretching, describe_size, describe_idle_words
+    kinds = (
+        describe_revision,
+        describe_latents,
+        describe_stretching,
+        describe_size,
+        describe_idle_words,
+    )
     notes = [describe(cell, natives[cell.model]) for cell in cells for describe in kinds]
     with_loras = {(cell.model, cell.lora): cell for cell in cells}  # cells are many, LoRAs are few
     notes += [describe_idle_layers(cell, natives[cell.model]) for cell in with_loras.values()]
@@ -206,6 +272,24 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
         + (f" (and {len(texts) - 1} more like this)" if len(texts) > 1 else "")
         for field, texts in said.items()
     }
+
+
+def describe_revision(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes what was found of a model in the hub's cache that is not what main is; or None."""
+    said = tell_origin(own)
+    if said is None or (" at main " in said and "variant" not in said):
+        return None
+    return "model", (
+        f"model {request.model!r} is {said}: what is on this machine, where its branch main in full"
+        " precision is not. The column `origin` records it; another is taken by its folder's path"
+    )
+
+
+def describe_latents(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a VAE that may be of another latent space than the model's; None if it is not."""
+    vae = swap_parts(own, Request(vae=request.vae)).swaps.vae
+    doubt = vae and describe_doubt(vae[0])
+    return ("vae", f"vae={request.vae!r}: {doubt}") if doubt else None
 
 
 def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:

@@ -80,10 +80,12 @@ def fit_colours(vae: Any) -> torch.Tensor:
     own = torch.Generator().manual_seed(0)
     coarse = torch.rand((8, 3, 4, 4), generator=own) * 2 - 1
     pictures = torch.nn.functional.interpolate(coarse, (64, 64), mode="bicubic").clamp(-1, 1)
-    latents = (
-        vae.encode(pictures.to(vae.device, vae.dtype)).latent_dist.mode().float().cpu()
-        * vae.config.scaling_factor
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import (
+        retrieve_latents,  # once a model is loaded: importing it is not silent
     )
+
+    made = vae.encode(pictures.to(vae.device, vae.dtype))
+    latents = retrieve_latents(made, sample_mode="argmax").float().cpu() * vae.config.scaling_factor
     wanted = torch.nn.functional.adaptive_avg_pool2d(pictures, latents.shape[-2:])  # (8, 3, h, w)
     known = torch.cat([latents, torch.ones_like(latents[:, :1])], dim=1)  # (8, C + 1, h, w)
     return torch.linalg.lstsq(*(x.movedim(1, -1).flatten(0, 2) for x in (known, wanted))).solution

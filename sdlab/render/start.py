@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderTiny
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
@@ -132,7 +133,7 @@ class Conditions:
             known = self._sample([self._moments(cell) for cell in cells], generators).contiguous()
         mask = torch.cat([self._mask(cell)[1] for cell in cells])  # (B, 1, h, w)
         masked_moments = [self._moments(cell, masked=True) for cell in cells]
-        noise = draw_noise((masked_moments[0].shape[1] // 2, *mask.shape[2:]), generators).to(mask)
+        noise = draw_noise((pipe.vae.config.latent_channels, *mask.shape[2:]), generators).to(mask)
         # drawn in any case, as in diffusers: what follows depends on it
         masked = self._sample(masked_moments, generators)
         if strength == 1:
@@ -146,11 +147,15 @@ class Conditions:
     def _beside_picture(
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
-        """Puts the picture's latents, not sampled or scaled, beside noise: arXiv 2211.09800."""
+        """Puts the picture's latents, not sampled or scaled, beside noise: arXiv 2211.09800.
+
+        Those of AutoencoderTiny are scaled already, which is undone here (and not in diffusers).
+        """
         start = self._from_noise(cells, scheduler, generators, steps)
-        known = torch.cat(
-            [self._moments(cell).chunk(2, dim=1)[0] for cell in cells]
-        )  # (B, C, h, w)
+        channels = self.loaded.pipe.vae.config.latent_channels
+        known = torch.cat([self._moments(cell)[:, :channels] for cell in cells])  # (B, C, h, w)
+        if isinstance(self.loaded.pipe.vae, AutoencoderTiny):
+            known = known / self.loaded.own.vae.config.scaling_factor
         weights = torch.tensor([cell.image_guidance_scale for cell in cells], device=known.device)
         return Start(start.latents, start.timesteps, known, image_weight=weights.view(-1, 1, 1, 1))
 
@@ -211,7 +216,7 @@ class Conditions:
         Returns
         -------
         tensor (1, 2 C, h, w), float32
-            Means and log variances.
+            Means and log variances; of AutoencoderTiny the latents (1, C, h, w).
         """
         vae, size = self.loaded.pipe.vae, (cell.height // parts, cell.width // parts)
 
@@ -219,9 +224,9 @@ class Conditions:
             pixels = self._pixels(cell.image, size)
             if masked:
                 pixels = pixels * (self._mask(cell)[0] < 0.5)
-            return vae.encode(
-                pixels.to(self.loaded.device, vae.dtype)
-            ).latent_dist.parameters.float()
+            found = vae.encode(pixels.to(self.loaded.device, vae.dtype))
+            tiny = isinstance(vae, AutoencoderTiny)
+            return (found.latents if tiny else found.latent_dist.parameters).float()
 
         return self._latest.get(
             ("moments", cell.image, cell.mask_image if masked else None, size), encode
@@ -229,10 +234,14 @@ class Conditions:
 
     def _sample(self, moments: Sequence[torch.Tensor], generators: Generators) -> torch.Tensor:
         """Samples latents (B, C, h, w), float32, scaled, one a cell."""
+        config = self.loaded.pipe.vae.config
         samples = [
-            DiagonalGaussianDistribution(each).sample(own) for each, own in zip(moments, generators)
+            each  # nothing is drawn, as in diffusers
+            if each.shape[1] == config.latent_channels
+            else DiagonalGaussianDistribution(each).sample(own)
+            for each, own in zip(moments, generators)
         ]
-        return torch.cat(samples) * self.loaded.pipe.vae.config.scaling_factor
+        return torch.cat(samples) * config.scaling_factor
 
     def _depth(self, cell: Recipe) -> torch.Tensor:
         """Gives nearness (1, 1, h, w), -1..1, as given or as the checkpoint estimates it."""

@@ -100,11 +100,16 @@ def pass_through_vae(image: np.ndarray, model: str) -> np.ndarray:
     import torch
 
     vae, large = open_img2img(model).vae, pad_sides(image)
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import (
+        retrieve_latents,  # once a model is loaded: importing it is not silent
+    )
+
     with torch.inference_mode():
         x = (
             torch.from_numpy(large / 127.5 - 1).permute(2, 0, 1)[None].to(vae.device, vae.dtype)
         )  # (1, 3, H, W)
-        y = vae.decode(vae.encode(x).latent_dist.mode(), return_dict=False)[0]
+        latents = retrieve_latents(vae.encode(x), sample_mode="argmax")
+        y = vae.decode(latents, return_dict=False)[0]
     return round_levels((y[0].permute(1, 2, 0).cpu().numpy() + 1) * 127.5)[
         : image.shape[0], : image.shape[1]
     ]
@@ -131,7 +136,8 @@ def run_img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np
 
 def open_img2img(model: str) -> Any:
     """Open the model as diffusers' img2img pipeline in float32, so that no rounding adds."""
-    from ..models.pipeline import load, silence_libraries
+    from ..models.pipeline import load
+    from ..models.quiet import silence_libraries
     from ..models.resolve import native
 
     with silence_libraries():

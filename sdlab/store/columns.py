@@ -50,6 +50,7 @@ FACTS = {
     "memory_format": declare_machine(),
     "rerun": Column("string", "fact", tells=False),
     "nsfw": Column("boolean", "fact"),
+    "origin": Column("string", "fact", tells=False),
     "created": Column("string", "fact", tells=False),
     "pixels": Column("string", "identity", tells=False),
     "sdlab_version": declare_machine(decides_bits=False),

@@ -80,6 +80,10 @@ class Index:
         """Lists the keys of all rows."""
         return {key for (key,) in self._ask("SELECT key FROM pictures")}
 
+    def weights(self) -> set[str]:
+        """Lists the fingerprints of all rows."""
+        return {weights for (weights,) in self._ask("SELECT DISTINCT weights FROM pictures")}
+
     def sizes(self, keys: Sequence[str]) -> dict[str, int]:
         """Lists those of the keys that are known, with their pictures' sizes in bytes."""
         known = dict(self._select("key, bytes", keys))

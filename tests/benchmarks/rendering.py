@@ -47,7 +47,7 @@ def plain_loop(folder, cells):
     """One pipe(...) for each cell, as diffusers' documentation does it; loading not counted."""
     from diffusers import StableDiffusionPipeline
 
-    with sdlab.models.pipeline.silence_libraries():
+    with sdlab.models.quiet.silence_libraries():
         pipe = StableDiffusionPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
 
@@ -112,7 +112,7 @@ def write_real_size(folder, half=False):
 
     for kind in (torch.nn.Linear, torch.nn.Conv2d):
         kind.reset_parameters = lambda self: None  # slow, and overwritten below
-    with sdlab.models.pipeline.silence_libraries():
+    with sdlab.models.quiet.silence_libraries():
         tiny = StableDiffusionPipeline.from_pretrained(MODELS["tiny-v1"].path)
         parts = dict(
             unet=UNet2DConditionModel(

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from originals import legacy, original, real_head, write_folder, write_head
 
-from sdlab import MODELS, Model, Request, run
+from sdlab import MODELS, FieldError, Model, Request, preview, run
 from sdlab.models.checkpoint import CONFIGS, read_tokenizer
+from sdlab.models.exchange import read_vae
 from sdlab.models.fingerprint import fingerprint_model
-from sdlab.models.pipeline import load, unload
+from sdlab.models.fit import require_vae
+from sdlab.models.parts import find_vae
+from sdlab.models.pipeline import load, read, unload
 from sdlab.models.resolve import native
+from sdlab.render.budget import read_sizes
 
 
 @pytest.fixture(scope="module", params=["v1", "v2"])
@@ -333,16 +337,13 @@ def test_a_file_of_another_size_wants_its_configuration(forms, tmp_path):
 def test_missing_and_misshapen_tensors_are_named_before_anything_is_read(
     forms, tmp_path, name, change, says, monkeypatch
 ):
-    from diffusers import StableDiffusionPipeline
-
+    import sdlab.models.checkpoint
     from sdlab.models.heads import read_shapes
 
     found = {key: shape for key, shape in read_shapes(forms[1]).items() if key != name or change}
     assert len(found) < len(read_shapes(forms[1])) or change
     path = write_head(tmp_path / "x.safetensors", found | ({name: change} if change else {}))
-    monkeypatch.setattr(
-        StableDiffusionPipeline, "from_single_file", lambda *_, **__: pytest.fail("read")
-    )
+    monkeypatch.setattr(sdlab.models.checkpoint, "read_originals", lambda *_: pytest.fail("read"))
     unload()
     with pytest.raises(ValueError, match=says):
         load(native_of(path, forms[0]), "cpu", "float32")
@@ -386,3 +387,113 @@ def test_a_plain_pickle_is_refused_as_well(tmp_path):
     with pytest.raises(ValueError, match="v1.ckpt"):
         Model.from_path(path)
     assert not mark.exists() and pickle.loads(path.read_bytes()) is None and mark.exists()
+
+
+# Other names for the same tensors
+
+
+RENAMED = {
+    "the text encoder without text_model": lambda name: name.replace(
+        "transformer.text_model.", "transformer."
+    ),
+    "from several cards": lambda name: f"module.{name}",
+    "of one network from several cards": lambda name: name.replace(
+        "diffusion_model.", "diffusion_model.module."
+    ),
+    "from torch.compile": lambda name: name.replace("stage_model.", "stage_model._orig_mod."),
+}
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    """A folder of v1's layout, and {name in the original release: tensor} of the same weights."""
+    folder = write_folder(tmp_path_factory.mktemp("usual") / "folder", "v1")
+    return folder, original(folder, "v1")
+
+
+def same_networks(a, b):
+    import torch
+
+    found, expected = (
+        [getattr(pipe, part).state_dict() for part in ("unet", "vae", "text_encoder")]
+        for pipe in (a, b)
+    )
+    return all(
+        set(x) == set(y) and all(torch.equal(x[name], y[name]) for name in y)
+        for x, y in zip(found, expected)
+    )
+
+
+@pytest.mark.parametrize("how, suffix", [*zip(RENAMED, [".safetensors", ".ckpt"] * 2)])
+def test_single_files_with_other_names_hold_the_same_networks(usual, tmp_path, how, suffix):
+    import torch
+    from diffusers import StableDiffusionPipeline
+    from safetensors.torch import save_file
+
+    folder, weights = usual
+    renamed = {RENAMED[how](name): tensor.contiguous() for name, tensor in weights.items()}
+    assert set(renamed) != set(weights)
+    path = tmp_path / f"x{suffix}"
+    save_file(renamed, path) if suffix == ".safetensors" else torch.save(renamed, path)
+    model = Model.from_path(path, config=folder)
+    pipe = read(model, "cpu", "float32").pipe
+    assert same_networks(pipe, StableDiffusionPipeline.from_pretrained(folder))
+    assert read_sizes(model).weights == read_sizes(Model(path=folder)).weights
+
+
+VAES = {
+    "bare": lambda name: name,
+    "of a checkpoint": lambda name: f"first_stage_model.{name}",
+    "from several cards": lambda name: f"module.{name}",
+    "vae.": lambda name: f"vae.{name}",
+}
+
+
+@pytest.mark.parametrize(
+    "how, names, suffix",
+    [
+        ("bare", "diffusers", ".safetensors"),
+        ("bare", "diffusers", ".bin"),
+        ("from several cards", "of 2022", ".pt"),
+        ("of a checkpoint", "of 2022", ".safetensors"),
+        ("vae.", "original", ".pt"),
+    ],
+)
+def test_vae_files_with_any_names_hold_the_same_vae(usual, tmp_path, how, names, suffix):
+    import torch
+    from diffusers import AutoencoderKL
+    from safetensors.torch import load_file, save_file
+
+    folder, weights = usual
+    if names == "original":
+        prefix = "first_stage_model."
+        weights = {n.removeprefix(prefix): t for n, t in weights.items() if n.startswith(prefix)}
+    else:
+        weights = load_file(folder / "vae/diffusion_pytorch_model.safetensors")
+    if names == "of 2022":
+        for today, old in (("to_q", "query"), ("to_k", "key"), ("to_v", "value")):
+            weights = {n.replace(f".{today}.", f".{old}."): t for n, t in weights.items()}
+        weights = {n.replace(".to_out.0.", ".proj_attn."): t for n, t in weights.items()}
+    weights = {VAES[how](name): tensor.contiguous() for name, tensor in weights.items()}
+    path = tmp_path / f"x.vae{suffix}"
+    if suffix == ".safetensors":
+        save_file(weights, path)
+    else:
+        torch.save({"state_dict": weights, "epoch": 1}, path)
+    vae, own = find_vae(str(path), folder), AutoencoderKL.from_pretrained(folder / "vae")
+    require_vae(vae, "")
+    found, expected = read_vae(vae, own).state_dict(), own.state_dict()
+    assert set(found) == set(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_vae_file_that_lacks_a_tensor_is_refused_before_the_run(usual, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder, _ = usual
+    weights = load_file(folder / "vae/diffusion_pytorch_model.safetensors")
+    del weights["encoder.conv_out.bias"]
+    save_file(weights, tmp_path / "x.safetensors")
+    with pytest.raises(FieldError, match=r"its VAE lacks 1 of \d+ tensors") as caught:
+        preview(Request(model=str(folder), vae=str(tmp_path / "x.safetensors")), tmp_path)
+    assert caught.value.field == "vae"

@@ -1,5 +1,6 @@
 """The rows of MODELS state facts; what is not on this machine is looked for, never downloaded."""
 
+import os
 import re
 import shutil
 import socket
@@ -9,6 +10,7 @@ import pytest
 
 from sdlab import MODELS, FieldError, Model, Request, preview, run
 from sdlab.models.catalogue import available, models_table
+from sdlab.models.parts import find_vae
 from sdlab.models.resolve import find, native, resolve
 from sdlab.watermark import PAYLOADS
 
@@ -149,7 +151,7 @@ def test_an_unfinished_folder_is_named_with_what_it_lacks(random_v1, tmp_path, m
     monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
     folder = shutil.copytree(random_v1, tmp_path / "sd-v1-4")
     weights = folder / "vae/diffusion_pytorch_model.safetensors"
-    weights.rename(weights.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    weights.rename(weights.with_name("weights.safetensors"))
     with pytest.raises(
         FileNotFoundError, match=re.escape(f"{folder} is there, but has no weights in vae")
     ):
@@ -168,6 +170,92 @@ def test_a_whole_snapshot_in_the_cache_is_found_under_its_present_and_former_nam
     (place / "unet/diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="not on this machine"):
         find("sd-v1-5")
+
+
+def put(cache, hub, source, *, ref, commit):
+    """A snapshot in the cache, as from_pretrained(..., revision=...) leaves it."""
+    place = cache / f"models--{hub.replace('/', '--')}"
+    snapshot = place / "snapshots" / commit
+    snapshot.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source, snapshot, copy_function=os.link)
+    if ref:
+        (place / "refs" / ref).parent.mkdir(parents=True, exist_ok=True)
+        (place / "refs" / ref).write_text(commit)
+    return snapshot
+
+
+@pytest.mark.parametrize("ref, said", [("fp16", "fp16"), ("refs/pr/2", "refs/pr/2"), (None, "abc")])
+@pytest.mark.parametrize("named", ["row", "repository", "folder"])
+def test_any_revision_in_the_cache_is_found_and_said(
+    random_v1, empty_machine, tmp_path, ref, said, named
+):
+    hub = "CompVis/stable-diffusion-v1-4"
+    snapshot = put(empty_machine, hub, random_v1, ref=ref, commit="abc")
+    names = {"row": "sd-v1-4", "repository": hub, "folder": str(snapshot.parent.parent)}
+    model = find(names[named])
+    assert model.path == snapshot
+    assert model.hub == (hub if named != "folder" else "")
+    cell = Request(model=names[named], num_inference_steps=1, height=64, width=64)
+    with pytest.warns(UserWarning, match=rf"is {hub} at {said} \(commit abc\): what is on"):
+        assert "model" in preview(cell, tmp_path / "store").notes
+
+
+def test_of_several_revisions_main_is_taken_and_recorded(random_v1, empty_machine, tmp_path):
+    hub = "someone/a-finetune"
+    for ref, commit in (("fp16", "a"), ("main", "b"), (None, "c")):
+        put(empty_machine, hub, random_v1, ref=ref, commit=commit)
+    cell = Request(model=hub, num_inference_steps=1, prompt="a cat")
+    assert not preview(cell, tmp_path / "store").notes
+    assert run(cell, tmp_path / "store", progress=False).origin[0] == f"{hub} at main (commit b)"
+    with pytest.raises(ValueError, match="unknown model 'someone/another'"):
+        find("someone/another")
+
+
+def test_an_interrupted_download_of_a_revision_gives_way_or_is_named(random_v1, empty_machine):
+    hub = "someone/a-finetune"
+    broken, whole = (
+        put(empty_machine, hub, random_v1, ref=ref, commit=ref) for ref in ("main", "fp16")
+    )
+    (broken / "vae/diffusion_pytorch_model.safetensors").unlink()
+    assert find(hub).path == whole
+    shutil.rmtree(whole)
+    with pytest.raises(
+        ValueError, match=re.escape(f"{broken} is there, but has no weights in vae")
+    ):
+        find(hub)
+
+
+def test_a_vae_in_the_cache_is_found_by_repository_and_revision(random_v1, empty_machine):
+    snapshot = put(empty_machine, "someone/a-vae", random_v1 / "vae", ref="v2", commit="abc")
+    model = put(empty_machine, "someone/a-model", random_v1, ref=None, commit="abc")
+    for text, place in (
+        ("someone/a-vae", snapshot),
+        ("someone/a-model", model / "vae"),
+        (str(snapshot.parent.parent), snapshot),
+    ):
+        assert find_vae(text, random_v1).path == place
+    with pytest.raises(FileNotFoundError, match="hub's cache, owner/name"):
+        find_vae("someone/else", random_v1)
+
+
+@pytest.mark.parametrize("all_parts", [True, False])
+def test_weights_of_half_precision_are_taken_where_nothing_else_is_there(
+    random_v1, tmp_path, all_parts
+):
+    folder = shutil.copytree(random_v1, tmp_path / "half", copy_function=os.link)
+    files = [*folder.glob("*/*.safetensors")] if all_parts else [*folder.glob("unet/*.safetensors")]
+    for file in files:
+        file.rename(file.with_name(f"{file.stem}.fp16.safetensors"))
+    if not all_parts:  # a variant that is there besides is not read
+        shutil.copy(folder / "vae/config.json", folder / "vae/diffusion_pytorch_model.fp16.bin")
+    cells = [
+        Request(model=str(each), prompt="a cat", num_inference_steps=1)
+        for each in (random_v1, folder)
+    ]
+    with pytest.warns(UserWarning, match="variant fp16: what is on this machine"):
+        frame = run(cells, tmp_path / "store", batch_size=1, on_error="raise", progress=False)
+    assert frame.pixels.nunique() == 1 and frame.key.nunique() == 2
+    assert frame.origin.isna().tolist() == [True, False] and frame.origin[1] == "variant fp16"
 
 
 def test_a_single_file_in_the_cache_is_found(empty_machine):

@@ -368,14 +368,18 @@ def test_an_edited_configuration_is_read_again(cat, random_v1, tmp_path):
     ) and before.weights != after.weights
 
 
-def test_a_model_that_cannot_be_loaded_fails_alone(cat, tmp_path):
-    from conftest import write_pipeline
+def test_a_model_that_cannot_be_loaded_fails_alone(cat, random_v1, tmp_path, monkeypatch):
+    from sdlab.models import pipeline
 
-    broken = write_pipeline(tmp_path / "broken", seed=2)
-    weights = broken / "unet/diffusion_pytorch_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:50_000])
-    frame = run([cat.but(model=str(broken)), cat], tmp_path / "store")
-    assert list(frame["error"].isna()) == [False, True]
+    def open_others(model, dtype):
+        if model.place == random_v1:
+            raise OSError("the disk is gone")
+        return open_pipeline(model, dtype)
+
+    open_pipeline = pipeline.open_pipeline
+    monkeypatch.setattr(pipeline, "open_pipeline", open_others)
+    frame = run([cat, cat.but(model="tiny-v1")], tmp_path / "store")
+    assert list(frame["error"].isna()) == [False, True] and "the disk is gone" in frame["error"][0]
 
 
 def test_what_half_precision_spoils_is_rendered_in_float32(cat, tmp_path, monkeypatch):

@@ -14,7 +14,8 @@ from swaps import write_embeddings, write_kohya_lora, write_peft_lora
 
 import sdlab.models.pipeline
 from sdlab import Request, run, sweep
-from sdlab.models.pipeline import load, silence_libraries
+from sdlab.models.pipeline import load
+from sdlab.models.quiet import silence_libraries
 from sdlab.models.resolve import native, resolve, swap_parts
 from sdlab.render.denoise import Renderer
 
@@ -28,7 +29,7 @@ def files(random_v1, tmp_path_factory):
     found = {"toy": toy, "hat": hat, "ink": ink, "other": write_pipeline(top / "other", seed=1)}
     config = re.sub(
         r'"scaling_factor": [\d.]+',
-        '"scaling_factor": 0.3',
+        '"scaling_factor": 0.183',
         (path := found["other"] / "vae/config.json").read_text(),
     )
     path.write_text(config)
