@@ -14,7 +14,7 @@ from ..errors import suggest
 from ..pictures import PICTURES
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
-from .spec import Spec, check_value, declare
+from .spec import Spec, check_value, declare, round_number
 
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
 SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
@@ -344,6 +344,8 @@ class Request:
                 f"labels={self.labels!r} is not a mapping from names to values, such as"
                 " {'colour': 'red'}"
             )
+        if noisy := {n: round_number(v) for n, v in self.labels.items() if isinstance(v, float)}:
+            object.__setattr__(self, "labels", {**self.labels, **noisy})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Request):

@@ -13,6 +13,8 @@ from ..pictures import name_picture
 
 Kind = Literal["whole", "real", "prompt", "parts", "names", "picture"]
 DTYPES = {"whole": "Int64", "real": "Float64"}  # of a frame's column; the others are "string"
+DIGITS = 12  # of a number that counts; what computing leaves behind them is noise
+FEW_DIGITS = {2: 3, 4: 6}  # that numbers of so many bytes, such as NumPy's float32, hold for sure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,13 +117,24 @@ def check_text(name: str, spec: Spec, value: Any) -> str:
     return spec.normal(value) if spec.normal else value
 
 
+def round_digits(value: Any) -> float:
+    """Rounds to 12 significant digits, fewer of a float32, so that 1.2000000000000002 is 1.2."""
+    size = getattr(getattr(value, "dtype", None), "itemsize", 8)
+    return float(f"{float(value):.{FEW_DIGITS.get(size, DIGITS)}g}")
+
+
+def round_number(value: Any) -> float:
+    """Rounds a number of a request; 2.2e-16, where numpy.arange(1, -0.1, -0.1) ends, is 0."""
+    return round(round_digits(value), DIGITS) + 0  # -0.0 and 0.0 are one value
+
+
 def check_number(name: str, spec: Spec, value: Any) -> int | float:
     """Refuses what is no number of the field's range."""
     whole = spec.kind == "whole"
     try:
         if isinstance(value, (bool, str)):
             raise TypeError
-        number = operator.index(value) if whole else float(value)
+        number = operator.index(value) if whole else round_number(value)
     except (TypeError, ValueError):
         kind = "a whole number" if whole else "a number"
         raise FieldTypeError(f"{name}={value!r} is not {kind}", name) from None
@@ -137,4 +150,4 @@ def check_number(name: str, spec: Spec, value: Any) -> int | float:
         raise ValueError(
             f"{name}={number} is not a multiple of {spec.multiple}, as the model needs"
         )
-    return number + 0  # -0.0 and 0.0 are one value
+    return number

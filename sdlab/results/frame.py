@@ -14,6 +14,7 @@ from PIL import Image
 from ..pictures import HASH, PICTURES
 from ..progress import duration
 from ..recipe.request import FIELDS, PROMPTS, SPECS
+from ..recipe.spec import round_digits
 from ..store.columns import CHOSEN
 
 # What Pillow raises for torn files
@@ -23,11 +24,16 @@ UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def to_plain(value: Any) -> Any:
-    """Turns a cell of a frame into a hashable Python value; every kind of missing is None."""
+    """Turns a cell of a frame into a hashable Python value; every kind of missing is None.
+
+    Real numbers are rounded to 12 digits, as a request's are.
+    """
     if type(value) in (str, int, bool):  # most are, and the rest takes ten times as long
         return value
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
+    if isinstance(value, (float, np.floating)):
+        return round_digits(value)
     value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, Hashable) else str(value)
 

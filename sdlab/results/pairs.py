@@ -28,6 +28,7 @@ from .frame import (
     labels_explain_prompts,
     row_tuples,
     summarize_values,
+    to_plain,
 )
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def choose_sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any,
             f" {by}, or pair by another column"
         )
     every = summarize_values(found)
+    left, right = to_plain(left), to_plain(right)
     for name, given in (("left", left), ("right", right)):
         if given is not None and given not in found:
             hint = suggest(given, found, 0.5)

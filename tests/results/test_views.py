@@ -342,3 +342,8 @@ def test_the_users_matplotlib_settings_do_not_change_the_figure(tmp_path):
     ):
         after = drawn(image_grid(frame, col="seed"))
     np.testing.assert_array_equal(before, after)
+
+
+def test_a_label_has_no_more_digits_than_its_number_is_worth(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2))).assign(share=[0.1 + 0.2, 1e-20 / 3])
+    assert texts(image_grid(frame, col="share"))[2:5] == ["share", "0.3", "3.33333333333e-21"]
