@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..pictures import input_names
 from ..progress import Listener, Listeners, Progress, display
 from ..recipe.request import FIELDS, Recipe, Request
+from ..store.columns import LABELS
 from ..store.store import Store
 from .options import Options
 from .plan import Plan, list_requests, plan
@@ -272,9 +273,11 @@ def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pa
         out[name] = pandas.Series([getattr(cell, name) for cell in cells], dtype=out[name].dtype)
     out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
     labels = dict.fromkeys(label for cell in cells for label in cell.labels)
-    for place, label in enumerate(labels, 1 + len(FIELDS)):
+    names = [label if label not in out else f"{label} (choice)" for label in labels]
+    for place, (label, name) in enumerate(zip(labels, names), 1 + len(FIELDS)):
         column = pandas.Series([cell.labels.get(label) for cell in cells], dtype="string")
-        out.insert(place, label if label not in out else f"{label} (choice)", column)
+        out.insert(place, name, column)
+    out.attrs[LABELS] = names
     return out
 
 

@@ -20,6 +20,7 @@ from ...results.frame import (
     find_varying,
     format_value,
     hide_home,
+    is_counter,
     is_neutral,
     join_words,
     row_tuples,
@@ -209,7 +210,8 @@ class Cells:
     def list_measures(self, i: int) -> dict[str, str]:
         """Tells what the columns beside the recipe say of a row, as people write it."""
         row = self._now().iloc[i]
-        found = {name: to_plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}
+        names = [n for n in row.index if n not in (*FIELDS, *HIDDEN) and not is_counter(n)]
+        found = {name: to_plain(row[name]) for name in names}
         return {name: format_brief(value) for name, value in found.items() if value is not None}
 
 
