@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from PIL.Image import Image
     from PIL.ImageCms import ImageCmsProfile, ImageCmsTransform
 
@@ -29,6 +30,7 @@ SMALL_SIDE = 128  # pixels; a picture up to this size is shown exactly
 DEEP = ("I", "F")  # Pillow's modes of more than 8 bits begin so
 CLEAR = ("LA", "PA", "La", "RGBa", "RGBA")  # Pillow's modes with transparency
 SRGB_GAMMA = 0.45455  # as PNG files state it
+MIDDLE_TONES = 0.05  # more of a picture than the soft edges of a mask are
 SAME_COLOURS = 2  # levels of 255 by which makers' sRGB profiles differ from one another, at most
 GIVE = (
     "give the path of a picture, a PIL image, a NumPy array of uint8 (height, width, 3) or (height,"
@@ -172,14 +174,21 @@ def read_array(name: str, given: Any) -> Image:
         raise TypeError(f"{name}={given!r:.80} is a {type(given).__name__}; {GIVE}")
     right = given.ndim == 2 or (given.ndim == 3 and given.shape[2] in (3, 4))
     if given.dtype not in (np.uint8, bool) or not right or not given.size:
-        deep = given.dtype == np.uint16
-        reals = "(255 * array).round().astype('uint8') of numbers from 0 to 1"
-        eight = "(array // 256).astype('uint8')" if deep else reals
         raise TypeError(
             f"{name} is an array of {given.dtype} {given.shape}; give uint8 (height, width, 3) or"
-            f" (height, width), such as {eight}"
+            f" (height, width), such as {say_eight_bits(given, 'array')}"
         )
     return Image.fromarray(given.astype(np.uint8) * 255 if given.dtype == bool else given)
+
+
+def say_eight_bits(array: ndarray, called: str) -> str:
+    """Writes Python that brings an array to levels of 0..255, by the range of its numbers."""
+    most = array.max() if array.size and array.dtype.kind in "iuf" else 1
+    if most <= 1:
+        return f"(255 * {called}).round().astype('uint8') of numbers from 0 to 1"
+    if most <= 255:
+        return f"{called}.astype('uint8') of numbers from 0 to 255"
+    return f"({called} // 256).astype('uint8') of numbers from 0 to 65,535"
 
 
 def flatten_picture(name: str, image: Image) -> Image:
@@ -189,9 +198,27 @@ def flatten_picture(name: str, image: Image) -> Image:
     if image.mode[0] in DEEP:
         image = spread_levels(name, image)
     if has_transparency(image):
+        if name == "mask_image":
+            warn_of_erased_photo(image)
         ground = Image.new("RGBA", image.size, "white" if name == "image" else "black")
         image = Image.alpha_composite(ground, image.convert("RGBA"))
     return image.convert("RGB" if name == "image" else "L")
+
+
+def warn_of_erased_photo(image: Image) -> None:
+    """Warns of a mask in which a photo is partly erased: its own colours would be the mask."""
+    import numpy as np
+
+    pixels = np.asarray(image.convert("RGBA").convert("LA"))
+    grey, seen = pixels[..., 0], pixels[..., 1] > 127
+    if not seen.all() and (abs(grey[seen] - 127.5) < 64).mean() > MIDDLE_TONES:
+        warnings.warn(
+            "mask_image is a picture of many tones that is partly transparent: what is transparent"
+            " counts as black, which is kept, and of the rest what is light is painted anew. Where"
+            " the transparent part is to be painted anew, give"
+            " picture.getchannel('A').point(lambda a: 255 - a)",
+            stacklevel=2,
+        )
 
 
 def has_transparency(image: Image) -> bool:
@@ -282,9 +309,8 @@ def spread_levels(name: str, image: Image) -> Image:
 
     if name != "depth_map":
         raise ValueError(
-            f"{name} has more than 8 bits a pixel (Pillow's mode {image.mode!r}); make it a picture"
-            " of 8 bits, such as (numpy.asarray(picture) // 256).astype('uint8') of numbers up to"
-            " 65,535"
+            f"{name} has more than 8 bits a pixel (Pillow's mode {image.mode!r}); give 8 bits, such"
+            f" as {say_eight_bits(np.asarray(image), 'numpy.asarray(picture)')}"
         )
     depth = np.asarray(image, np.float64)
     least, most = depth.min(), depth.max()

@@ -71,10 +71,11 @@ class Request:
         put back in the latents, as in diffusers, so its pixels come out close to the input's, not
         equal; A1111 pastes them back); `depth_map`, light where it is near, else the model
         estimates it. Paths, PIL images, uint8 arrays (height, width, 3) or (height, width). What is
-        transparent becomes white, in a mask and a depth map black. The request has 32 hexadecimal
-        digits in their place, which name the content. A request that states no height and width
-        gets those of `image`, rounded down to multiples of 8, and one that states one of them the
-        other in proportion; pictures of other sizes are stretched.
+        transparent becomes white, in a mask and a depth map black; a colour profile is applied
+        (ICC, to sRGB). The request has 32 hexadecimal digits in their place, which name the
+        content. A request that states no height and width gets those of `image`, rounded down to
+        multiples of 8, and one that states one of them the other in proportion; pictures of other
+        sizes are stretched.
     strength : float, optional
         0 to 1: the share of the steps that is computed, and so how much of the input picture may
         change. Natively 0.8, and 1 for inpainting.

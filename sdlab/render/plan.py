@@ -19,6 +19,7 @@ from ..recipe.prompts import fill_rows, list_tokens, parse_weights
 from ..recipe.request import PROMPTS, Recipe, Request
 from ..store.store import Store
 from .batch_size import count_together
+from .masks import describe_flat_depth, describe_idle_mask
 from .options import caller_level
 
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
@@ -195,7 +196,7 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
     """Collects what is to be said before a run, {field: text}, once for all cells."""
     said: dict[str, dict[str, None]] = {}
     for cell in cells:
-        for describe in (describe_stretching, describe_size, describe_idle_words):
+        for describe in NOTES:
             if note := describe(cell, natives[cell.model]):
                 said.setdefault(note[0], {})[note[1]] = None
     return {
@@ -255,6 +256,12 @@ def describe_idle_words(request: Recipe, own: Native) -> tuple[str, str] | None:
                 " does nothing"
             )
     return None
+
+
+NOTES = (  # the first of a field is told
+    *(describe_idle_mask, describe_flat_depth),
+    *(describe_stretching, describe_size, describe_idle_words),
+)
 
 
 @dataclass(frozen=True)
