@@ -8,6 +8,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from .catalogue import Model
 from .checkpoint import MERGES, has_packed_tokenizer
@@ -66,7 +67,7 @@ def _hash(files: tuple[tuple[str, str, int, int], ...]) -> str:
         )
     large = sum(size for _, _, size, _ in files) > LARGE
     signature = hashlib.sha256(repr(files).encode()).hexdigest()
-    known = read_cache() if large else {}
+    known = read_cache(CACHE) if large else {}
     if signature not in known:
         total = hashlib.sha256()
         for name, path, size, _ in files:
@@ -75,22 +76,23 @@ def _hash(files: tuple[tuple[str, str, int, int], ...]) -> str:
                 total.update(hashlib.file_digest(file, "sha256").digest())
         known[signature] = total.hexdigest()[:32]
         if large:
-            write_cache(known)
+            write_cache(CACHE, known)
     return known[signature]
 
 
-def read_cache() -> dict[str, str]:
-    """Reads the fingerprints of earlier sessions."""
+def read_cache(file: Path) -> dict[str, Any]:
+    """Reads what earlier sessions have kept in a file."""
     try:
-        return json.loads(CACHE.read_text())
+        found = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
-def write_cache(known: dict[str, str]) -> None:
-    """Keeps fingerprints for the next session; where that cannot be, they are computed again."""
-    partial = CACHE.with_suffix(f".{os.getpid()}")
+def write_cache(file: Path, known: dict[str, Any]) -> None:
+    """Keeps something for the next session; where that cannot be, it is computed again."""
+    partial = file.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
-        CACHE.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(known))
-        partial.replace(CACHE)
+        partial.replace(file)

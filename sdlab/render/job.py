@@ -55,10 +55,13 @@ def run(
         is 1 where several threads share the work of one call (wide networks on more than 7 cores):
         there a larger one can change the last bits with the place.
     device, dtype : str, optional
-        By default the fastest here: "cuda" and "float16", or "cpu" and the half precision that it
-        computes natively. Another half precision works on a processor, too, and is slower there. A
-        picture that half precision spoils (black, or not made of numbers) is decoded again in
-        float32, and if that does not help, rendered again in float32.
+        By default the fastest here: "cuda" and "float16", or "cpu" and the number format in which
+        it computes layers of the model's width in the least time. That is measured once, in less
+        than a second, and kept in the user's cache folder for each processor and version of torch.
+        Another one changes a picture's last bits and not its key, and is recorded as `dtype`: state
+        it where pictures of several machines are compared. A picture that half precision spoils
+        (black, or not made of numbers) is decoded again in float32, and if that does not help,
+        rendered again in float32.
     memory : {"auto", "low", "lowest"}
         How much to take. "auto" is the fastest, and lowers itself for the rest of a group of like
         cells where memory runs out, or would by estimate: first half the batch, as often as needed,
