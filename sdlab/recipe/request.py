@@ -14,10 +14,9 @@ from ..errors import suggest
 from ..pictures import PICTURES
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
-from .spec import Spec, check_value, declare, round_number
+from .spec import SEEDS, Spec, check_value, declare, round_number
 
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
-SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
 SIDE = dict(
     least=8,
     greatest=8192,
@@ -38,7 +37,8 @@ class Request:
     model : str
         A name in `sdlab.MODELS`, or the path of a folder in diffusers' layout.
     seed : int
-        0 to 2**63 - 1. The starting noise is drawn on the CPU in float32 from this seed alone.
+        0 to 2**32 - 1, as torch tells no more seeds apart. The starting noise is drawn on the CPU
+        in float32 from this seed alone.
     guidance_scale : float, optional
         0 to 1000: unconditional + guidance_scale * (conditional - unconditional). 1 ignores the
         negative prompt; 0 ignores the prompt (diffusers' own pipelines take everything below 1 as
@@ -145,7 +145,7 @@ class Request:
     seed: int = declare(
         0,
         "whole",
-        greatest=SEED_LIMIT - 1,
+        greatest=SEEDS - 1,
         independent=True,
         a1111=("Seed",),
         placeholder="0",

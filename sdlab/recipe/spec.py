@@ -13,6 +13,7 @@ from ..pictures import name_picture
 
 Kind = Literal["whole", "real", "prompt", "parts", "names", "picture"]
 DTYPES = {"whole": "Int64", "real": "Float64"}  # of a frame's column; the others are "string"
+SEEDS = 2**32  # of torch's generator on the CPU: of a larger seed it keeps the low 32 bits
 DIGITS = 12  # of a number that counts; what computing leaves behind them is noise
 FEW_DIGITS = {2: 3, 4: 6}  # that numbers of so many bytes, such as NumPy's float32, hold for sure
 
@@ -139,11 +140,7 @@ def check_number(name: str, spec: Spec, value: Any) -> int | float:
         kind = "a whole number" if whole else "a number"
         raise FieldTypeError(f"{name}={value!r} is not {kind}", name) from None
     if not spec.least <= number <= spec.greatest:  # NaN too
-        hint = (
-            "; for random seeds, draw them and keep them in the notebook"
-            if name == "seed" and number == -1
-            else ""
-        )
+        hint = hint_seed(int(number)) if name == "seed" else ""
         limits = (spec.least, spec.greatest) if whole else (float(spec.least), float(spec.greatest))
         raise ValueError(f"{name}={value!r} is outside {limits[0]} to {limits[1]}{hint}")
     if whole and number % spec.multiple:
@@ -151,3 +148,10 @@ def check_number(name: str, spec: Spec, value: Any) -> int | float:
             f"{name}={number} is not a multiple of {spec.multiple}, as the model needs"
         )
     return number
+
+
+def hint_seed(number: int) -> str:
+    """Says which seed begins with the same noise, and what may have been meant by -1."""
+    drawn = "; for random seeds, draw them and keep them in the notebook" if number == -1 else ""
+    same = f"torch keeps 32 bits of a seed, so seed={number % SEEDS} begins with the same noise"
+    return f"{drawn}; {same}"

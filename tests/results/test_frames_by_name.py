@@ -121,3 +121,10 @@ def test_a_label_of_ones_own_words_is_known_by_name(results):
     frame = results.assign(colour=["rot", "blau", "rot", "blau"])
     assert find_varying(frame) == ["colour", "seed"]
     assert find_varying(read_csv(frame)) == ["prompt", "seed"]  # nothing tells it from a measure
+
+
+def test_a_frame_with_a_seed_of_an_older_version_is_read_shown_and_written_as_code(results):
+    frame = results.assign(seed=[5 + 2**40, 5 + 2**40, 1, 1])
+    assert "1099511627781" in [t.get_text() for t in image_grid(frame).axes[0].texts]
+    with pytest.warns(UserWarning, match="seed 1099511627781 is of an older version; seed=5 "):
+        assert "seed=[5, 1]" in write_results_code(frame)

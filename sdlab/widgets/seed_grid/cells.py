@@ -14,7 +14,13 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.request import FIELDS, SPECS, Request
-from ...results.code import REQUIRED, find_store_root, read_requests, write_arguments
+from ...results.code import (
+    REQUIRED,
+    find_store_root,
+    read_requests,
+    restore_request,
+    write_arguments,
+)
 from ...results.frame import (
     column_values,
     find_varying,
@@ -148,7 +154,7 @@ class Cells:
             OSError, ValueError, TypeError
         ):  # the picture may say what the frame does not
             if record := read_record(self.paths[i]):
-                return Request(**record["request"])
+                return restore_request(record["request"])
         raise ValueError(
             f"row {i} has no {join_words(lacking)}, so its recipe is not known; show the frame of "
             "run(requests, store)"
