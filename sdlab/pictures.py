@@ -12,19 +12,26 @@ import hashlib
 import io
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from PIL.Image import Image
+    from PIL.ImageCms import ImageCmsProfile, ImageCmsTransform
 
 PICTURES = ("image", "mask_image", "depth_map")  # the fields of a request, in this order
 HASH = re.compile("[0-9a-f]{32}")
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 SMALL_SIDE = 128  # pixels; a picture up to this size is shown exactly
 DEEP = ("I", "F")  # Pillow's modes of more than 8 bits begin so
+CLEAR = ("LA", "PA", "La", "RGBa", "RGBA")  # Pillow's modes with transparency
+SRGB_GAMMA = 0.45455  # as PNG files state it
+MIDDLE_TONES = 0.05  # more of a picture than the soft edges of a mask are
+SAME_COLOURS = 2  # levels of 255 by which makers' sRGB profiles differ from one another, at most
 GIVE = (
     "give the path of a picture, a PIL image, a NumPy array of uint8 (height, width, 3) or (height,"
     " width), or the 32 hexadecimal digits that name a picture's content"
@@ -32,9 +39,17 @@ GIVE = (
 
 
 class Picture(str):
-    """The name of an input picture, which knows the picture: a PNG in memory, or a store's file."""
+    """The name of an input picture, which knows the picture: a PNG in memory, or a store's file.
+
+    Attributes
+    ----------
+    source : bytes or Path
+    original : (str, bytes or Path), optional
+        The ending of a file's name, and the file as it was before its colours were converted.
+    """
 
     source: bytes | Path
+    original: tuple[str, bytes | Path] | None = None
 
     def __new__(cls, name: str, source: bytes | Path) -> Picture:
         self = super().__new__(cls, name)
@@ -72,7 +87,9 @@ def name_picture(field: str, given: Any) -> str:
     """Names an input picture by its content, so that the name alone stands for it from now on.
 
     An `image` counts as RGB, composited on white where it is transparent; a mask and a depth map as
-    8-bit grey, composited on black. The orientation that a camera noted (EXIF) is applied.
+    8-bit grey, composited on black. The orientation that a camera noted (EXIF) is applied, and
+    colours with a profile of their own (ICC) are converted to sRGB, as a viewer shows them; a
+    profile that cannot be read is left out, with a warning.
 
     Parameters
     ----------
@@ -93,11 +110,15 @@ def name_picture(field: str, given: Any) -> str:
     """
     if isinstance(given, str) and HASH.fullmatch(given):
         return _known.get(given, given)
-    image = flatten_picture(field, open_input(field, given))
+    as_given = open_input(field, given)
+    in_srgb = convert_colours(field, as_given)
+    image = flatten_picture(field, in_srgb)
     name, data = hash_pixels(image), png_bytes(image)
     picture = Picture(name, data)
     if not isinstance(picture.source, bytes):  # a file that a store has lent may be gone or changed
         picture.source = data
+    if in_srgb is not as_given:
+        picture.original = picture.original or read_original(given, as_given)
     return picture
 
 
@@ -153,14 +174,21 @@ def read_array(name: str, given: Any) -> Image:
         raise TypeError(f"{name}={given!r:.80} is a {type(given).__name__}; {GIVE}")
     right = given.ndim == 2 or (given.ndim == 3 and given.shape[2] in (3, 4))
     if given.dtype not in (np.uint8, bool) or not right or not given.size:
-        deep = given.dtype == np.uint16
-        reals = "(255 * array).round().astype('uint8') of numbers from 0 to 1"
-        eight = "(array // 256).astype('uint8')" if deep else reals
         raise TypeError(
             f"{name} is an array of {given.dtype} {given.shape}; give uint8 (height, width, 3) or"
-            f" (height, width), such as {eight}"
+            f" (height, width), such as {say_eight_bits(given, 'array')}"
         )
     return Image.fromarray(given.astype(np.uint8) * 255 if given.dtype == bool else given)
+
+
+def say_eight_bits(array: ndarray, called: str) -> str:
+    """Writes Python that brings an array to levels of 0..255, by the range of its numbers."""
+    most = array.max() if array.size and array.dtype.kind in "iuf" else 1
+    if most <= 1:
+        return f"(255 * {called}).round().astype('uint8') of numbers from 0 to 1"
+    if most <= 255:
+        return f"{called}.astype('uint8') of numbers from 0 to 255"
+    return f"({called} // 256).astype('uint8') of numbers from 0 to 65,535"
 
 
 def flatten_picture(name: str, image: Image) -> Image:
@@ -169,10 +197,106 @@ def flatten_picture(name: str, image: Image) -> Image:
 
     if image.mode[0] in DEEP:
         image = spread_levels(name, image)
-    if image.mode in ("LA", "PA", "La", "RGBa", "RGBA") or "transparency" in image.info:
+    if has_transparency(image):
+        if name == "mask_image":
+            warn_of_erased_photo(image)
         ground = Image.new("RGBA", image.size, "white" if name == "image" else "black")
         image = Image.alpha_composite(ground, image.convert("RGBA"))
     return image.convert("RGB" if name == "image" else "L")
+
+
+def warn_of_erased_photo(image: Image) -> None:
+    """Warns of a mask in which a photo is partly erased: its own colours would be the mask."""
+    import numpy as np
+
+    pixels = np.asarray(image.convert("RGBA").convert("LA"))
+    grey, seen = pixels[..., 0], pixels[..., 1] > 127
+    if not seen.all() and (abs(grey[seen] - 127.5) < 64).mean() > MIDDLE_TONES:
+        warnings.warn(
+            "mask_image is a picture of many tones that is partly transparent: what is transparent"
+            " counts as black, which is kept, and of the rest what is light is painted anew. Where"
+            " the transparent part is to be painted anew, give"
+            " picture.getchannel('A').point(lambda a: 255 - a)",
+            stacklevel=2,
+        )
+
+
+def has_transparency(image: Image) -> bool:
+    """Tells whether some of the picture may be transparent."""
+    return image.mode in CLEAR or "transparency" in image.info
+
+
+def convert_colours(name: str, image: Image) -> Image:
+    """Converts a picture whose profile shows other colours than sRGB; others are given back."""
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    gamma = image.info.get("gamma", SRGB_GAMMA)  # of a PNG
+    if not profile and "srgb" not in image.info and abs(gamma - SRGB_GAMMA) > 0.02:
+        warnings.warn(
+            f"{name}: this PNG states a gamma of {gamma:g}, by which viewers make it lighter or"
+            f" darker; its numbers are taken for sRGB ({SRGB_GAMMA:g}). Convert it to sRGB in an"
+            " image editor, or save it without a gamma",
+            stacklevel=2,
+        )
+    if not profile or image.mode[0] in DEEP or image.mode == "LAB":
+        return image
+    try:
+        return apply_profile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        warnings.warn(
+            f"{name}: the colour profile in this picture cannot be used ({error}); its numbers are"
+            " taken for sRGB, which may not be the colours that a viewer shows. Convert it to sRGB"
+            " in an image editor, or save it without a profile",
+            stacklevel=2,
+        )
+        return image
+
+
+def apply_profile(image: Image, profile: ImageCmsProfile) -> Image:
+    """Converts the colours to sRGB, as Pillow and browsers do; the picture itself if they are.
+
+    Raises
+    ------
+    PIL.ImageCms.PyCMSError, ValueError
+        The profile is not one of such pictures.
+    """
+    from PIL import ImageCms
+
+    space = profile.profile.xcolor_space.strip()
+    mode = {"GRAY": "L"}.get(space, space)
+    clear = has_transparency(image)
+    plain = image.convert("RGBA") if clear else image
+    own = "CMYK" if image.mode == "CMYK" else "RGB"
+    if mode not in (own, "L") or (mode == "L" and image.mode[0] not in "L1"):
+        raise ValueError(f"it is one of {space} pictures, and this is {image.mode}")
+    transform = ImageCms.buildTransform(profile, ImageCms.createProfile("sRGB"), mode, "RGB")
+    if mode == "RGB" and count_changed_levels(transform) <= SAME_COLOURS:
+        return image
+    shown = transform.apply(plain.convert(mode))
+    if clear:
+        shown.putalpha(plain.getchannel("A"))
+    return shown
+
+
+def count_changed_levels(transform: ImageCmsTransform) -> int:
+    """Counts by how many levels of 255 a transform of RGB moves any of 4,096 colours, at most."""
+    import numpy as np
+    from PIL import Image
+
+    levels = np.arange(0, 256, 17, dtype=np.uint8)
+    chart = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(64, 64, 3)
+    shown = transform.apply(Image.fromarray(chart))
+    return int(np.abs(np.asarray(shown, np.int16) - chart).max())
+
+
+def read_original(given: Any, image: Image) -> tuple[str, bytes]:
+    """Reads (ending, content) of a picture's own file, or makes a TIFF of a picture in memory."""
+    if isinstance(given, (str, os.PathLike)):
+        place = Path(given).expanduser()
+        return place.suffix, place.read_bytes()
+    profile = image.info["icc_profile"]
+    return ".tiff", encode_picture(image, "TIFF", compression="tiff_deflate", icc_profile=profile)
 
 
 def spread_levels(name: str, image: Image) -> Image:
@@ -185,9 +309,8 @@ def spread_levels(name: str, image: Image) -> Image:
 
     if name != "depth_map":
         raise ValueError(
-            f"{name} has more than 8 bits a pixel (Pillow's mode {image.mode!r}); make it a picture"
-            " of 8 bits, such as (numpy.asarray(picture) // 256).astype('uint8') of numbers up to"
-            " 65,535"
+            f"{name} has more than 8 bits a pixel (Pillow's mode {image.mode!r}); give 8 bits, such"
+            f" as {say_eight_bits(np.asarray(image), 'numpy.asarray(picture)')}"
         )
     depth = np.asarray(image, np.float64)
     least, most = depth.min(), depth.max()

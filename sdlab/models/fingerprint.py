@@ -14,6 +14,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from .catalogue import Model
 from .checkpoint import CONFIGS, MERGES, has_packed_tokenizer
@@ -134,13 +135,13 @@ def hash_content(path: str, size: int, changed: int, whole: bool) -> tuple[int, 
     if not whole:
         content = drop_notes(read_json(Path(path)))
         return len(content), hashlib.sha256(content).hexdigest()
-    known = read_cache() if size > LARGE else {}
+    known = read_cache(CACHE) if size > LARGE else {}
     signature = hashlib.sha256(repr((path, size, changed)).encode()).hexdigest()
     if signature not in known:
         with open(path, "rb") as file:
             known[signature] = hashlib.file_digest(file, "sha256").hexdigest()
         if size > LARGE:
-            write_cache(known)
+            write_cache(CACHE, known)
     return size, known[signature]
 
 
@@ -155,18 +156,19 @@ def drop_notes(stated: dict) -> bytes:
     return (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode()
 
 
-def read_cache() -> dict[str, str]:
-    """Reads the hashes of earlier sessions."""
+def read_cache(file: Path) -> dict[str, Any]:
+    """Reads what earlier sessions have kept in a file."""
     try:
-        return json.loads(CACHE.read_text())
+        found = json.loads(file.read_text())
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
-def write_cache(known: dict[str, str]) -> None:
-    """Keeps hashes for the next session; where that cannot be, they are computed again."""
-    partial = CACHE.with_suffix(f".{os.getpid()}")
+def write_cache(file: Path, known: dict[str, Any]) -> None:
+    """Keeps something for the next session; where that cannot be, it is computed again."""
+    partial = file.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
-        CACHE.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(known))
-        partial.replace(CACHE)
+        partial.replace(file)

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import platform
 import weakref
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,11 +19,11 @@ from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
 from .locate import tell_variant
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
+from .number_format import NARROW, dtype_here, read_processor_name
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
-NARROW = 128  # channels of a UNet; in a narrower one channels_last is the slower format
 WIDE_LANES = 4
 _loaded: dict[tuple, Loaded] = {}  # at most one
 _read: list[weakref.ref] = []  # UNets that may be in memory still
@@ -89,18 +88,6 @@ def device_here() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"  # "mps" was never tried
 
 
-def dtype_here(device: str) -> str:
-    """Chooses the fastest number format that the device has; float16 is closest to float32."""
-    import torch
-
-    if device != "cpu":
-        return "float16"
-    has = torch.cpu.get_capabilities()
-    if has.get("avx512_fp16") or has.get("amx_fp16"):
-        return "float16"
-    return "bfloat16" if has.get("avx512_bf16") or has.get("amx_bf16") else "float32"
-
-
 def load(
     own: Native, device: str | None = None, dtype: str | None = None, memory: str = "auto"
 ) -> Loaded:
@@ -111,7 +98,7 @@ def load(
     Parameters
     ----------
     device, dtype : str, optional
-        Such as "cuda" and "float16"; by default what is fastest here.
+        Such as "cuda" and "float16"; by default what is fastest here for this model.
     memory : str
         A level, in `sdlab.models.memory.LEVELS`.
 
@@ -121,7 +108,7 @@ def load(
         A file is not whole, weights do not fit their network, or a part does not fit the model.
     """
     device = device or device_here()
-    dtype = dtype or dtype_here(device)
+    dtype = dtype or dtype_here(device, own.layout.channels)
     visiting = bool(LEVELS[memory].visiting) and has_own_memory(device)
     # while layers visit the card, parts are where they cannot be exchanged
     name = (own.weights, device, dtype, memory, *[own.swaps] * visiting)
@@ -234,14 +221,3 @@ def machine_facts() -> dict[str, Any]:
         "python_version": platform.python_version(),
         "machine": system,
     }
-
-
-@functools.cache
-def read_processor_name() -> str:
-    """Reads the processor's name, as far as the system tells it."""
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    return platform.processor() or "unknown processor"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .axes import NUMBER, split_words
+from .spec import round_number
 
 MAX_SCALE = 10.0  # either way; beyond that nothing but noise has been seen
 SCALED = re.compile(rf"(.+)@\s*({NUMBER})")
@@ -50,7 +51,7 @@ def read_lora(item: str) -> Lora:
     path, scale = match.groups() if (match := SCALED.fullmatch(item)) else (item, "1")
     if not math.fabs(float(scale)) <= MAX_SCALE:
         raise ValueError(f"lora={item!r:.200}: a scale is {-MAX_SCALE:g} to {MAX_SCALE:g}")
-    return Lora(path.strip(), float(scale) + 0)
+    return Lora(path.strip(), round_number(scale))
 
 
 def read_embeddings(text: str | None) -> tuple[Embedding, ...]:

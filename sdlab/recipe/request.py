@@ -14,10 +14,9 @@ from ..errors import suggest
 from ..pictures import PICTURES
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
-from .spec import Spec, check_value, declare
+from .spec import SEEDS, Spec, check_value, declare, round_number
 
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
-SEED_LIMIT = 2**63  # an SQLite integer; torch would take twice as many
 SIDE = dict(
     least=8,
     greatest=8192,
@@ -39,7 +38,8 @@ class Request:
         A name in `sdlab.MODELS`, the path of a folder in diffusers' layout or of a single file, or
         a repository in the Hugging Face hub's cache, "owner/name".
     seed : int
-        0 to 2**63 - 1. The starting noise is drawn on the CPU in float32 from this seed alone.
+        0 to 2**32 - 1, as torch tells no more seeds apart. The starting noise is drawn on the CPU
+        in float32 from this seed alone.
     guidance_scale : float, optional
         0 to 1000: unconditional + guidance_scale * (conditional - unconditional). 1 ignores the
         negative prompt; 0 ignores the prompt (diffusers' own pipelines take everything below 1 as
@@ -72,10 +72,11 @@ class Request:
         put back in the latents, as in diffusers, so its pixels come out close to the input's, not
         equal; A1111 pastes them back); `depth_map`, light where it is near, else the model
         estimates it. Paths, PIL images, uint8 arrays (height, width, 3) or (height, width). What is
-        transparent becomes white, in a mask and a depth map black. The request has 32 hexadecimal
-        digits in their place, which name the content. A request that states no height and width
-        gets those of `image`, rounded down to multiples of 8, and one that states one of them the
-        other in proportion; pictures of other sizes are stretched.
+        transparent becomes white, in a mask and a depth map black; a colour profile is applied
+        (ICC, to sRGB). The request has 32 hexadecimal digits in their place, which name the
+        content. A request that states no height and width gets those of `image`, rounded down to
+        multiples of 8, and one that states one of them the other in proportion; pictures of other
+        sizes are stretched.
     strength : float, optional
         0 to 1: the share of the steps that is computed, and so how much of the input picture may
         change. Natively 0.8, and 1 for inpainting.
@@ -150,7 +151,7 @@ class Request:
     seed: int = declare(
         0,
         "whole",
-        greatest=SEED_LIMIT - 1,
+        greatest=SEEDS - 1,
         independent=True,
         a1111=("Seed",),
         placeholder="0",
@@ -350,6 +351,8 @@ class Request:
                 f"labels={self.labels!r} is not a mapping from names to values, such as"
                 " {'colour': 'red'}"
             )
+        if noisy := {n: round_number(v) for n, v in self.labels.items() if isinstance(v, float)}:
+            object.__setattr__(self, "labels", {**self.labels, **noisy})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Request):

@@ -13,6 +13,9 @@ from ..pictures import name_picture
 
 Kind = Literal["whole", "real", "prompt", "parts", "names", "picture"]
 DTYPES = {"whole": "Int64", "real": "Float64"}  # of a frame's column; the others are "string"
+SEEDS = 2**32  # of torch's generator on the CPU: of a larger seed it keeps the low 32 bits
+DIGITS = 12  # of a number that counts; what computing leaves behind them is noise
+FEW_DIGITS = {2: 3, 4: 6}  # that numbers of so many bytes, such as NumPy's float32, hold for sure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,26 +118,40 @@ def check_text(name: str, spec: Spec, value: Any) -> str:
     return spec.normal(value) if spec.normal else value
 
 
+def round_digits(value: Any) -> float:
+    """Rounds to 12 significant digits, fewer of a float32, so that 1.2000000000000002 is 1.2."""
+    size = getattr(getattr(value, "dtype", None), "itemsize", 8)
+    return float(f"{float(value):.{FEW_DIGITS.get(size, DIGITS)}g}")
+
+
+def round_number(value: Any) -> float:
+    """Rounds a number of a request; 2.2e-16, where numpy.arange(1, -0.1, -0.1) ends, is 0."""
+    return round(round_digits(value), DIGITS) + 0  # -0.0 and 0.0 are one value
+
+
 def check_number(name: str, spec: Spec, value: Any) -> int | float:
     """Refuses what is no number of the field's range."""
     whole = spec.kind == "whole"
     try:
         if isinstance(value, (bool, str)):
             raise TypeError
-        number = operator.index(value) if whole else float(value)
+        number = operator.index(value) if whole else round_number(value)
     except (TypeError, ValueError):
         kind = "a whole number" if whole else "a number"
         raise FieldTypeError(f"{name}={value!r} is not {kind}", name) from None
     if not spec.least <= number <= spec.greatest:  # NaN too
-        hint = (
-            "; for random seeds, draw them and keep them in the notebook"
-            if name == "seed" and number == -1
-            else ""
-        )
+        hint = hint_seed(int(number)) if name == "seed" else ""
         limits = (spec.least, spec.greatest) if whole else (float(spec.least), float(spec.greatest))
         raise ValueError(f"{name}={value!r} is outside {limits[0]} to {limits[1]}{hint}")
     if whole and number % spec.multiple:
         raise ValueError(
             f"{name}={number} is not a multiple of {spec.multiple}, as the model needs"
         )
-    return number + 0  # -0.0 and 0.0 are one value
+    return number
+
+
+def hint_seed(number: int) -> str:
+    """Says which seed begins with the same noise, and what may have been meant by -1."""
+    drawn = "; for random seeds, draw them and keep them in the notebook" if number == -1 else ""
+    same = f"torch keeps 32 bits of a seed, so seed={number % SEEDS} begins with the same noise"
+    return f"{drawn}; {same}"

@@ -152,6 +152,8 @@ def list_values(name: str, spec: Spec, given: Any) -> list[Any]:
         return join_brackets(split_words(given)) if name == "scheduler" else split_words(given)
     if isinstance(given, Mapping):
         raise TypeError(f"axis {name}: give a list of values, not a mapping")
+    if hasattr(given, "to_numpy"):  # pandas' own iterator hides that numbers are of 32 bits
+        given = given.to_numpy()
     each = given if isinstance(given, Iterable) else [given]
     return list(itertools.islice(each, MAX_CELLS + 1))
 

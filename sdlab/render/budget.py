@@ -25,7 +25,8 @@ from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import find_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.pipeline import NARROW, Loaded, device_here, dtype_here, is_loaded, lanes_here, unload
+from ..models.number_format import NARROW, dtype_here
+from ..models.pipeline import Loaded, device_here, is_loaded, lanes_here, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
@@ -206,7 +207,7 @@ def choose_footing(
         The weights alone are more than the memory and the swap space that are free.
     """
     device = device or device_here()
-    dtype = dtype or dtype_here(device)
+    dtype = dtype or dtype_here(device, own.layout.channels)
     if not is_loaded(own, device, dtype):
         unload()  # what is free then counts
     if has_own_memory(device):
@@ -298,7 +299,7 @@ def estimate_lowest(model: Sizes, height: int, width: int, dtype: str) -> tuple[
 
 def propose(size: Size, dtype: str, model: Sizes, room: float) -> str:
     """Says what to do instead, in a sentence without its end."""
-    half = dtype_here("cpu")
+    half = dtype_here("cpu", model.unet_width)
     smaller = (side for side in SIDES if side * side < math.prod(size))
     fits = [side for side in smaller if sum(estimate_lowest(model, side, side, dtype)) <= room]
     ways = [f"height={fits[0]}, width={fits[0]}"] if fits else []
@@ -379,15 +380,15 @@ def estimate(
 
     Options(device=device, dtype=dtype, memory=memory)
     device = device or device_here()
-    dtype = dtype or dtype_here(device)
     models, rows = functools.cache(find_model), []
     each = ((r.model, find_size(r, models(r.model)[1])) for r in list_requests(requests))
     for name, size in dict.fromkeys(each):
         sizes, own = models(name)
-        loaded = own is not None and is_loaded(own, device, dtype)
-        room = find_free(device) + loaded * sizes.weights * BYTES[dtype] if free is None else free
-        known = dict(model=name, height=size[0], width=size[1], device=device, dtype=dtype)
-        levels = compare_levels(sizes, size, device, dtype, memory, room)
+        form = dtype or dtype_here(device, sizes.unet_width)
+        loaded = own is not None and is_loaded(own, device, form)
+        room = find_free(device) + loaded * sizes.weights * BYTES[form] if free is None else free
+        known = dict(model=name, height=size[0], width=size[1], device=device, dtype=form)
+        levels = compare_levels(sizes, size, device, form, memory, room)
         rows += [known | level for level in levels]
     columns = "model height width device dtype memory batch_size weights activations free fits"
     named = [*columns.split(), "begins", "advice"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..pictures import input_names
 from ..progress import Listener, Listeners, Progress, display
 from ..recipe.request import FIELDS, Recipe, Request
+from ..store.columns import LABELS
 from ..store.store import Store
 from .options import Options
 from .plan import Plan, list_requests, plan
@@ -54,10 +55,13 @@ def run(
         is 1 where several threads share the work of one call (wide networks on more than 7 cores):
         there a larger one can change the last bits with the place.
     device, dtype : str, optional
-        By default the fastest here: "cuda" and "float16", or "cpu" and the half precision that it
-        computes natively. Another half precision works on a processor, too, and is slower there. A
-        picture that half precision spoils (black, or not made of numbers) is decoded again in
-        float32, and if that does not help, rendered again in float32.
+        By default the fastest here: "cuda" and "float16", or "cpu" and the number format in which
+        it computes layers of the model's width in the least time. That is measured once, in less
+        than a second, and kept in the user's cache folder for each processor and version of torch.
+        Another one changes a picture's last bits and not its key, and is recorded as `dtype`: state
+        it where pictures of several machines are compared. A picture that half precision spoils
+        (black, or not made of numbers) is decoded again in float32, and if that does not help,
+        rendered again in float32.
     memory : {"auto", "low", "lowest"}
         How much to take. "auto" is the fastest, and lowers itself for the rest of a group of like
         cells where memory runs out, or would by estimate: first half the batch, as often as needed,
@@ -272,9 +276,11 @@ def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pa
         out[name] = pandas.Series([getattr(cell, name) for cell in cells], dtype=out[name].dtype)
     out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
     labels = dict.fromkeys(label for cell in cells for label in cell.labels)
-    for place, label in enumerate(labels, 1 + len(FIELDS)):
+    names = [label if label not in out else f"{label} (choice)" for label in labels]
+    for place, (label, name) in enumerate(zip(labels, names), 1 + len(FIELDS)):
         column = pandas.Series([cell.labels.get(label) for cell in cells], dtype="string")
-        out.insert(place, label if label not in out else f"{label} (choice)", column)
+        out.insert(place, name, column)
+    out.attrs[LABELS] = names
     return out
 
 

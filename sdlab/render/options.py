@@ -68,13 +68,14 @@ def require_device(device: str) -> None:
 
 
 def warn_of_float16(device: str | None) -> None:
-    """Warns of a processor that imitates float16; one took 9 times as long as for float32."""
-    from ..models.pipeline import device_here, dtype_here
+    """Warns of a processor on which float16 is slow; one took 9 times as long as for float32."""
+    from ..models.number_format import dtype_here
+    from ..models.pipeline import device_here
 
     if (device or device_here()) == "cpu" and (native := dtype_here("cpu")) != "float16":
         warnings.warn(
-            "dtype='float16': this processor does not compute float16 itself, so that is slower"
-            f" than float32; its fastest is dtype={native!r}, the default",
+            "dtype='float16': on this processor another format takes less time; its fastest is"
+            f" dtype={native!r}, the default",
             RuntimeWarning,
             stacklevel=caller_level(),
         )

@@ -32,6 +32,7 @@ from ..recipe.prompts import fill_rows, list_tokens, parse_weights, split_at_wor
 from ..recipe.request import PROMPTS, Recipe, Request, key_of
 from ..store.store import Store
 from .batch_size import count_together
+from .masks import describe_flat_depth, describe_idle_mask
 from .options import caller_level
 
 SWAPPED = ("vae", "lora", "textual_inversion")
@@ -254,14 +255,7 @@ def check_weights(cells: list[Recipe], natives: dict[str, Native]) -> None:
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
     """Collects what is to be said before a run, {field: text}, once for all cells."""
-    kinds = (
-        describe_revision,
-        describe_latents,
-        describe_stretching,
-        describe_size,
-        describe_idle_words,
-    )
-    notes = [describe(cell, natives[cell.model]) for cell in cells for describe in kinds]
+    notes = [describe(cell, natives[cell.model]) for cell in cells for describe in NOTES]
     with_loras = {(cell.model, cell.lora): cell for cell in cells}  # cells are many, LoRAs are few
     notes += [describe_idle_layers(cell, natives[cell.model]) for cell in with_loras.values()]
     said: dict[str, dict[str, None]] = {}
@@ -375,6 +369,13 @@ def describe_effect(effect: Effect) -> str | None:
     return "; ".join(said) or None
 
 
+NOTES = (  # the first of a field is told
+    *(describe_idle_mask, describe_flat_depth),
+    *(describe_revision, describe_latents),
+    *(describe_stretching, describe_size, describe_idle_words),
+)
+
+
 @dataclass(frozen=True)
 class Preview:
     """What a run would do; its `repr` is a sentence for people.
@@ -466,7 +467,8 @@ def estimate_seconds(
     group: list[Recipe], found: Plan, store: Store, share: float = 1.0
 ) -> float | None:
     """Estimates how long a group takes, from what the store recorded or the model's own figure."""
-    from ..models.pipeline import NARROW, device_here, lanes_here
+    from ..models.number_format import NARROW
+    from ..models.pipeline import device_here, lanes_here
 
     r, own = group[0], found.natives[group[0].model]
     like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 
 from ..models.catalogue import MODELS, Model
 from ..recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
+from ..recipe.spec import SEEDS
 from ..recipe.sweep import sweep
 from .frame import (
     column_values,
@@ -81,11 +83,22 @@ def list_recipes(frame: pd.DataFrame) -> dict[str, Any]:
 
 def read_requests(frame: pd.DataFrame) -> list[Request]:
     """Makes requests of the frame's rows, without labels; None leaves a field to the model."""
-    rows = [dict(zip(FIELDS, row)) for row in row_tuples(frame, FIELDS)]
-    return [
-        Request(**{name: undo_float(name, v) for name, v in row.items() if v is not None})
-        for row in rows
-    ]
+    rows = (zip(FIELDS, row) for row in row_tuples(frame, FIELDS))
+    return [restore_request({n: v for n, v in row if v is not None}) for row in rows]
+
+
+def restore_request(fields: Mapping[str, Any]) -> Request:
+    """Makes a request of what a row or a picture states, of an older version's seed too."""
+    given = {name: undo_float(name, value) for name, value in fields.items()}
+    seed = given.get("seed", 0)
+    if not 0 <= seed < SEEDS:
+        given["seed"] = int(seed % SEEDS)
+        warnings.warn(
+            f"seed {seed} is of an older version; seed={given['seed']} stands for it, which begins"
+            " with the same noise (DPMSolverSDEScheduler goes on with other noise)",
+            stacklevel=2,
+        )
+    return Request(**given)
 
 
 def undo_float(name: str, value: Any) -> Any:

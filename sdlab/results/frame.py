@@ -14,20 +14,28 @@ from PIL import Image
 from ..pictures import HASH, PICTURES
 from ..progress import duration
 from ..recipe.request import FIELDS, PROMPTS, SPECS
-from ..store.columns import CHOSEN
+from ..recipe.spec import round_digits
+from ..store.columns import CHOSEN, COLUMNS, LABELS, UNTELLING
 
 # What Pillow raises for torn files
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+COUNTER = re.compile(r"(index|level_\d+|Unnamed: \d+(\.\d+)?)(_[xy])?")  # pandas' own names
 
 # Reading columns
 
 
 def to_plain(value: Any) -> Any:
-    """Turns a cell of a frame into a hashable Python value; every kind of missing is None."""
+    """Turns a cell of a frame into a hashable Python value; every kind of missing is None.
+
+    Real numbers are rounded to 12 digits, as a request's are.
+    """
     if type(value) in (str, int, bool):  # most are, and the rest takes ten times as long
         return value
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
+    if isinstance(value, (float, np.floating)):
+        return round_digits(value)
     value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, Hashable) else str(value)
 
@@ -150,11 +158,51 @@ def describe_file_problem(problem: Exception) -> str:
 # What rows have in common, and what sets them apart
 
 
+def is_counter(name: Any) -> bool:
+    """Tells a column in which pandas has kept the numbers of rows, after `reset_index` or a CSV."""
+    return COUNTER.fullmatch(str(name)) is not None
+
+
 def find_label_columns(frame: pd.DataFrame) -> list[str]:
-    """Finds the columns that name choices in prompts: those between the recipe and the path."""
-    names = list(frame.columns)
-    before = names[: names.index("path")] if "path" in names else []
-    return [name for name in before if name not in (*FIELDS, "key", "error")]
+    """Finds the columns that name choices in prompts.
+
+    `run` notes them in the frame. Where pandas has lost the note, as in a CSV file, they are those
+    behind the fields whose values stand in the prompts.
+    """
+    noted = frame.attrs.get(LABELS, ())
+    behind = list(frame.columns[find_end_of_fields(frame) :])
+    known = [i for i, name in enumerate(behind) if name in COLUMNS]
+    candidates = [name for name in behind[: min(known, default=0)] if not is_counter(name)]
+    return [
+        name
+        for name in frame.columns
+        if name in noted or (name in candidates and stands_in_prompts(frame, name))
+    ]
+
+
+def find_end_of_fields(frame: pd.DataFrame) -> int:
+    """Finds how many columns there are up to the last field of a request."""
+    return max((i for i, name in enumerate(frame.columns, 1) if name in SPECS), default=0)
+
+
+def stands_in_prompts(frame: pd.DataFrame, name: str) -> bool:
+    """Tells whether each value of a column is a part of its row's prompts, or text without any."""
+    for value, prompts in zip(column_values(frame, name), row_tuples(frame, PROMPTS)):
+        text = value if isinstance(value, str) else format_value(value)
+        known = [prompt for prompt in prompts if prompt is not None]
+        stands = any(text in prompt for prompt in known) if known else isinstance(value, str)
+        if value is not None and not stands:
+            return False
+    return True
+
+
+def find_differing(frame: pd.DataFrame) -> list[str]:
+    """Finds the columns in which rows differ and that tell something, the recipe's first."""
+    return [
+        name
+        for name in dict.fromkeys((*find_varying(frame), *frame.columns))
+        if name not in UNTELLING and not is_counter(name) and len(distinct_values(frame, name)) > 1
+    ]
 
 
 def find_inputs(frame: pd.DataFrame) -> dict[str, list[str]]:

@@ -11,11 +11,10 @@ from typing import Any
 import pandas as pd
 
 from ..errors import suggest
-from ..store.columns import UNTELLING
 from .frame import (
     column_values,
     describe_constant,
-    distinct_values,
+    find_differing,
     find_varying,
     format_label,
     format_value,
@@ -194,12 +193,7 @@ def refuse_shared_places(
     where = " and ".join(
         [f"row {format_label(row)!r}"] * bool(rows) + [f"col {format_label(col)!r}"] * bool(cols)
     )
-    same = frame.iloc[shared]
-    differ = dict.fromkeys(
-        name
-        for name in (*find_varying(same), *frame.columns)
-        if name not in UNTELLING and len(distinct_values(same, name)) > 1
-    )
+    differ = find_differing(frame.iloc[shared])
     if not differ:
         raise ValueError(
             f"{len(shared)} images share {where}: they are one recipe, several times in the frame;"

@@ -16,11 +16,12 @@ from ..models.heads import read_shapes
 from ..models.locate import PARTS, find_weights
 from ..models.resolve import find
 from ..recipe.request import FIELDS, PROMPTS, SPECS
-from ..store.columns import CHOSEN, UNTELLING
+from ..store.columns import CHOSEN
 from .frame import (
     column_values,
     count_noun,
     distinct_values,
+    find_differing,
     find_label_columns,
     find_varying,
     format_value,
@@ -28,6 +29,7 @@ from .frame import (
     labels_explain_prompts,
     row_tuples,
     summarize_values,
+    to_plain,
 )
 
 if TYPE_CHECKING:
@@ -180,6 +182,7 @@ def choose_sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any,
             f" {by}, or pair by another column"
         )
     every = summarize_values(found)
+    left, right = to_plain(left), to_plain(right)
     for name, given in (("left", left), ("right", right)):
         if given is not None and given not in found:
             hint = suggest(given, found, 0.5)
@@ -238,9 +241,8 @@ def find_places(
 
 def explain_repeat(rows: pd.DataFrame, by: str, value: Any) -> str:
     """Says why two rows cannot both be shown: which of them would be the evidence?"""
-    unlike = [name for name in map(str, rows.columns) if len(distinct_values(rows, name)) > 1]
-    differ = ", ".join(name for name in unlike if name not in UNTELLING)
-    if "key" not in rows.columns or "key" in unlike:
+    differ = ", ".join(map(str, find_differing(rows)))
+    if len(distinct_values(rows, "key")) > 1 or "key" not in rows.columns:
         return (
             f"two images with {by}={value!r} agree in all that is"
             f" compared{differ and f' and differ in {differ}'}; narrow the frame to one of them"

@@ -41,6 +41,7 @@ from .frame import (
     format_ranges,
     format_value,
     hide_home,
+    is_counter,
     label_rows,
     row_tuples,
     select_made,
@@ -319,11 +320,11 @@ def describe_input(name: str, room: int) -> dict[str, Any]:
 
 def show_cells(frame: pd.DataFrame) -> Table:
     """Shows the first cells, each with a small picture."""
-    names = find_varying(frame)
+    names, labels = find_varying(frame), find_label_columns(frame)
     probes = [
         name
         for name in frame.columns
-        if name not in (*COLUMNS, *find_label_columns(frame))
+        if not (name in COLUMNS or name in labels or is_counter(name))
         or (name in COLUMNS and COLUMNS[name].role == "opinion" and any(column_values(frame, name)))
     ]
     columns = [*names, *probes, *(["seconds"] if "seconds" in frame.columns else [])]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 import io
 import math
+import os
 import re
+import unicodedata
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from matplotlib import get_cachedir
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, fontManager, get_font
@@ -30,13 +34,17 @@ MOST_PIXELS, MOST_LENGTH = 25e6, 30_000  # larger figures are refused
 SHARP_PIXELS = 2.5e6  # larger ones are not shown at 200 dpi
 INK, QUIET, EDGE, VOID, HATCH = "#1f2328", "#656d76", "#afb8c1", "#f3f4f6", "#d8dee4"
 OTHER_FONTS = (
-    "Noto Sans",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Hiragino Sans",
-    "Microsoft YaHei",
-    "Arial Unicode MS",
+    *("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC"),
+    *("Hiragino Sans", "Microsoft YaHei", "Arial Unicode MS"),
+    *(f"Noto Sans {script}" for script in ("Bengali", "Devanagari", "Ethiopic", "Gujarati")),
+    *(f"Noto Sans {script}" for script in ("Gurmukhi", "Kannada", "Khmer", "Malayalam", "Myanmar")),
+    *(f"Noto Sans {script}" for script in ("Sinhala", "Tamil", "Telugu", "Thai", "Tibetan")),
+    *("Noto Emoji", "Noto Sans Math", "Noto Sans Symbols", "Noto Sans Symbols 2", "Unifont"),
 )
+EAST_ASIAN = {  # how Unicode's names of their letters begin
+    *("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "KANGXI"),
+    *("FULLWIDTH", "HALFWIDTH"),
+}
 
 
 @dataclass(frozen=True)
@@ -121,6 +129,10 @@ class Sheet:
 
     def draw(self, title: str, subtitle: str, note: str) -> GridFigure:
         """Draws the cells under a title and two smaller lines, each left out if it is empty."""
+        grid = self.grid
+        labels = *grid.row_labels, *grid.col_labels, grid.row_name, grid.col_name
+        captions = [text for cell in self.cells for text in (cell.caption, cell.error or "")]
+        warn_of_missing_fonts([title, subtitle, note, *labels, *captions])
         self.figure = GridFigure((self.width / DPI, 1), DPI, facecolor="white")
         self.figure.set_layout_engine("none")
         self.axes = self.figure.add_axes((0, 0, 1, 1), xlim=(0, self.width))
@@ -363,6 +375,34 @@ def escape_text(text: str) -> str:
     """Brings a text onto one line, with \\u escapes for what no font can show."""
     text = text.replace("\n", " ").expandtabs(4)
     return "".join(c if c in list_glyphs() else c.encode("unicode_escape").decode() for c in text)
+
+
+def warn_of_missing_fonts(texts: Iterable[str]) -> None:
+    """Warns once of all letters that no font at hand can show, with the fonts to install."""
+    letters = dict.fromkeys(c for c in "".join(texts) if c not in list_glyphs())
+    missing = [c for c in letters if unicodedata.category(c)[0] in "LNPS"]
+    if not missing:
+        return
+    fonts = dict.fromkeys(map(name_font, missing))
+    more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    warnings.warn(
+        f"no font here shows {' '.join(missing[:8])}{more}: the figure has codes such as"
+        f" {escape_text(missing[0])} instead. Install {' and '.join(fonts)} (Debian and Ubuntu:"
+        " fonts-noto-cjk, fonts-noto-core, fonts-unifont; or https://fonts.google.com/noto), delete"
+        f" {os.path.join(get_cachedir(), 'fontlist-*.json')}, and restart the kernel",
+        stacklevel=2,
+    )
+
+
+def name_font(letter: str) -> str:
+    """Names a font that shows the letter, one of those that a figure looks for."""
+    script = unicodedata.name(letter, "").partition(" ")[0].partition("-")[0]
+    if script in EAST_ASIAN:
+        return "Noto Sans CJK JP"
+    if f"Noto Sans {script.title()}" in OTHER_FONTS:
+        return f"Noto Sans {script.title()}"
+    is_emoji = unicodedata.category(letter) == "So" and letter > "\U0001efff"
+    return "Noto Emoji" if is_emoji else "Unifont"
 
 
 @functools.cache

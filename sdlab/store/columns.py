@@ -73,3 +73,4 @@ MACHINE = tuple(name for name, column in COLUMNS.items() if column.role == "mach
 UNTELLING = tuple(name for name, column in COLUMNS.items() if not column.tells)
 DECIDING_BITS = tuple(name for name, column in COLUMNS.items() if column.decides_bits)
 CHOSEN = ("dtype", "memory", "batch_size")  # machine facts that a user sets
+LABELS = "sdlab labels"  # in a frame's `attrs`: the columns that name choices in prompts

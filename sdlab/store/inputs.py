@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class InputFolder:
     """A folder of input pictures, which shows them to whoever knows their names.
 
+    Beside NAME.png, the picture as it counts, lies NAME.original.jpg or the like where its colours
+    were converted.
+
     Parameters
     ----------
     folder : Path
@@ -32,11 +35,15 @@ class InputFolder:
 
     def keep(self, names: Iterable[str]) -> None:
         """Writes those that are not there and that somebody has."""
-        for name in set(names):
-            if is_known(name) and not self.path(name).exists():
-                source = require_picture(name).source
-                data = source if isinstance(source, bytes) else source.read_bytes()
-                write_whole(self.path(name), data)
+        for name in filter(is_known, set(names)):
+            picture = require_picture(name)
+            ending, original = picture.original or ("", None)
+            beside = self.folder / f"{name}.original{ending}"
+            for path, content in ((self.path(name), picture.source), (beside, original)):
+                if isinstance(content, Path):
+                    content = content.read_bytes() if content.exists() else None
+                if content is not None and not path.exists():
+                    write_whole(path, content)
 
     def lend(self, names: Iterable[str]) -> None:
         """Makes known those that are here and nobody else has, as long as this folder is used."""
@@ -44,6 +51,8 @@ class InputFolder:
             if not is_known(name) and self.path(name).exists():
                 self._lent[name] = Picture(name, self.path(name))
                 self._lent[name].source = self.path(name)  # of one whose file is gone
+                for file in self.folder.glob(f"{name}.original*"):
+                    self._lent[name].original = file.suffix, file
 
     def read(self, name: str) -> Image:
         """Reads the picture of that name; FileNotFoundError if it is not here."""

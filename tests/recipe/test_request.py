@@ -1,11 +1,13 @@
 """A request is a value; its key is that of the resolved recipe."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
+import torch
 
-from sdlab import Request
+from sdlab import FieldError, Request
 from sdlab.models.resolve import resolve
 
 
@@ -86,7 +88,9 @@ def test_a_request_is_rebuilt_from_its_fields():
     "field, value, says",
     [
         ("seed", -1, "draw them"),
-        ("seed", 2**63, "outside"),
+        ("seed", -1, "seed=4294967295 begins with the same noise"),
+        ("seed", 2**32, "outside 0 to 4294967295; torch keeps 32 bits of a seed, so seed=0 begins"),
+        ("seed", 2**63 + 5, "seed=5 begins"),
         ("seed", 1.5, "whole number"),
         ("seed", True, "whole number"),
         ("num_inference_steps", 0, "1 to 1000"),
@@ -106,6 +110,19 @@ def test_a_request_is_rebuilt_from_its_fields():
 def test_an_impossible_value_is_refused_by_name(field, value, says):
     with pytest.raises((TypeError, ValueError), match=f"(?s){field}.*{says}"):
         Request(**{field: value})
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 5 + 2**40])
+def test_the_seed_that_is_named_instead_begins_with_the_same_noise(seed):
+    with pytest.raises(FieldError, match=r"seed=\d+ begins") as refused:
+        Request(seed=seed)
+    same = int(re.search(r"seed=(\d+) begins", str(refused.value))[1])
+    assert Request(seed=same).seed == same != seed
+    assert torch.equal(*(torch.randn(99, generator=make_generator(each)) for each in (seed, same)))
+
+
+def make_generator(seed):
+    return torch.Generator("cpu").manual_seed(seed)
 
 
 @pytest.mark.parametrize(

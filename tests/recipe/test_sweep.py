@@ -4,6 +4,7 @@ import itertools
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sdlab import Request, sweep
@@ -211,3 +212,42 @@ def test_weights_of_choices_are_ignored_aloud():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_choices("{10 cats|a::b}")
+
+
+STEPS = [1.0, 1.1, 1.2, 1.3, 1.4]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        np.arange(1, 1.5, 0.1),
+        np.arange(1, 1.5, 0.1, dtype="float32"),
+        pd.Series(np.arange(1, 1.5, 0.1, dtype="float32")),
+        pd.Series(np.arange(1, 1.5, 0.1), dtype="Float64"),
+        np.array(STEPS, "float16"),
+        list(itertools.accumulate([1.0, 0.1, 0.1, 0.1, 0.1])),
+        "1.0000000000000002, 1.1, 1.2000000000000002, 1.3, 1.4000000000000004",
+        "1-1.4 (+0.1)",
+    ],
+)
+def test_numbers_lose_what_computing_has_left_behind_their_digits(given):
+    plan = sweep(Request(prompt="a cat"), guidance_scale=given)
+    assert [cell.guidance_scale for cell in plan] == STEPS
+
+
+def test_an_axis_down_to_zero_ends_there():
+    falling = np.arange(0.3, -0.05, -0.1)
+    assert falling[-1] < 0  # as NumPy computes it
+    plan = sweep(Request(), strength=falling, lora=[f"a.pt@{scale}" for scale in falling[-2:]])
+    assert [cell.strength for cell in plan[::2]] == [0.3, 0.2, 0.1, 0.0]
+    assert plan.axes["lora"] == ["a.pt@0.1", "a.pt@0.0"]
+
+
+def test_numbers_keep_twelve_digits_and_labels_are_rounded_alike():
+    assert Request(guidance_scale=1 / 3).guidance_scale == 0.333333333333
+    assert Request(guidance_scale=123.456789012).guidance_scale == 123.456789012
+    assert Request(labels={"by": 0.1 + 0.2, "n": 3, "who": "a"}).labels == {
+        "by": 0.3,
+        "n": 3,
+        "who": "a",
+    }

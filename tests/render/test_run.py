@@ -17,6 +17,7 @@ import sdlab.render.denoise
 from sdlab import FieldError, GenerationError, Job, Request, Store, preview, run, sweep
 from sdlab.render.denoise import Renderer
 from sdlab.render.encode import Prompts
+from sdlab.results.frame import find_label_columns
 
 
 @pytest.fixture
@@ -201,6 +202,7 @@ def test_what_is_dear_to_change_changes_least(cat, random_v1, tmp_path, monkeypa
 def test_labels_become_columns(cat, tmp_path):
     frame = run(sweep(cat, prompt="a {animal=cat|dog}"), tmp_path)
     assert list(frame["animal"]) == ["cat", "dog"]
+    assert find_label_columns(frame[sorted(frame.columns)]) == ["animal"]  # known by name
 
 
 def test_a_sweep_can_be_looked_at_before_it_runs(cat, tmp_path, calls):

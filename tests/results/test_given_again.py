@@ -131,8 +131,8 @@ def test_rounding_to_multiples_of_eight_is_not_spoken_of_as_stretching(tmp_path,
         ("https://example.com/a.png", ValueError, "sdlab downloads nothing"),
         (".", ValueError, "is a folder; give the path of a picture in it"),
         (Path("tests"), ValueError, "is a folder; give"),
-        (Image.fromarray(GREY.astype(np.uint16)), ValueError, r"// 256\)\.astype\('uint8'\)"),
-        (GREY.astype(np.uint16), TypeError, r"// 256\)\.astype\('uint8'\)"),
+        (Image.fromarray(GREY.astype(np.uint16) * 257), ValueError, r"// 256\)\.astype\('uint8'\)"),
+        (GREY.astype(np.uint16) * 257, TypeError, r"// 256\)\.astype\('uint8'\)"),
     ],
 )
 def test_what_is_no_picture_of_eight_bits_is_refused_with_what_to_do(given, kind, said):

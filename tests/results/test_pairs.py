@@ -298,3 +298,10 @@ def test_difference_of_two_sizes_has_the_smaller():
 def test_a_gain_that_is_no_positive_number_is_refused(gain):
     with pytest.raises((TypeError, ValueError), match=r"gain=.*; 4 shows"):
         draw_difference(Image.fromarray(noise(0)), Image.fromarray(noise(1)), gain)
+
+
+def test_numbers_that_differ_in_their_last_bits_alone_are_one_value():
+    frame = results(plan(guidance_scale=[0.3, 4], seed=range(2)))
+    frame.loc[0, "guidance_scale"] = 0.1 + 0.2  # as an older version has stored it
+    found = pair(frame, "guidance_scale", 0.1 + 0.2, np.float32(4))
+    assert (found.left, len(found), found.values) == (0.3, 2, (0.3, 4.0))

@@ -16,7 +16,7 @@ from PIL import Image
 from sdlab.recipe.request import FIELDS, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.results.grid import image_grid
-from sdlab.results.sheet import GridFigure
+from sdlab.results.sheet import OTHER_FONTS, GridFigure, name_font, wrap_text
 
 LONG = (
     "a hamster with a paintbrush in front of an easel, oil painting by a follower of Vermeer, warm evening light, "
@@ -100,7 +100,7 @@ def test_labels_neither_overlap_nor_leave_the_figure(tmp_path, row, col):
         plan(
             prompt=[LONG, "a cat", "x" * 90],
             scheduler=["DPMSolverMultistepScheduler", "DDIMScheduler"],
-            seed=[1234, 2**62],
+            seed=[1234, 2**32 - 1],
         ),
     )
     if "scheduler" not in str((row, col)) and row:
@@ -138,6 +138,32 @@ def test_a_missing_value_is_a_dash_and_letters_without_a_font_are_escaped(tmp_pa
         figure = image_grid(frame, "prompt", "clip_skip")
         drawn(figure)
     assert "—" in texts(figure) and any("\\U0010fffd" in text for text in texts(figure))
+
+
+def test_one_warning_names_the_fonts_that_would_show_all_letters(tmp_path, monkeypatch):
+    monkeypatch.setattr("sdlab.results.sheet.list_glyphs", lambda: frozenset(map(chr, range(256))))
+    wrap_text.cache_clear()
+    prompts = [
+        "\u732b \u72ac",
+        "\uace0\uc591\uc774",
+        "\u092c\u093f\u0932\u094d\u0932\u0940",
+        "\U0001f408\ufe0f",
+        "\u16a0",
+    ]
+    frame = results(tmp_path, plan(prompt=[*prompts, "a cat"]))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        image_grid(frame, "prompt")
+    (warning,) = said
+    fonts = "Noto Sans CJK JP and Noto Sans Devanagari and Noto Emoji and Unifont"
+    assert f"Install {fonts} (" in str(warning.message)
+    assert "\\u732b" in str(warning.message) and "\ufe0f" not in str(warning.message)
+    wrap_text.cache_clear()
+
+
+def test_a_font_that_is_named_is_looked_for():
+    letters = "\u732b\u3042\ud55c\u092c\u0e01\U0001f408\u16a0"
+    assert {name_font(letter) for letter in letters} <= set(OTHER_FONTS)
 
 
 def test_a_dollar_is_a_dollar(tmp_path):
@@ -342,3 +368,8 @@ def test_the_users_matplotlib_settings_do_not_change_the_figure(tmp_path):
     ):
         after = drawn(image_grid(frame, col="seed"))
     np.testing.assert_array_equal(before, after)
+
+
+def test_a_label_has_no_more_digits_than_its_number_is_worth(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2))).assign(share=[0.1 + 0.2, 1e-20 / 3])
+    assert texts(image_grid(frame, col="share"))[2:5] == ["share", "0.3", "3.33333333333e-21"]

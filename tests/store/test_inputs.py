@@ -1,5 +1,6 @@
 """Input pictures enter a recipe by content, and a store keeps them."""
 
+import io
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
 
 from sdlab import MODELS, Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
@@ -64,10 +65,11 @@ def test_a_finished_picture_as_input_has_the_hash_of_its_record(finished):
 def test_what_is_transparent_becomes_white_and_in_a_mask_black():
     clear = np.dstack([COLOURS, np.zeros_like(GREY)])
     clear[:32, :, 3] = 255
-    image, mask = (
-        np.asarray(read_picture(name_picture(field, Image.fromarray(clear))))
-        for field in ("image", "mask_image")
-    )
+    with pytest.warns(UserWarning, match="partly transparent"):  # as the rest has many tones
+        image, mask = (
+            np.asarray(read_picture(name_picture(field, Image.fromarray(clear))))
+            for field in ("image", "mask_image")
+        )
     assert np.array_equal(image[:32], COLOURS[:32]) and (image[32:] == 255).all()
     assert mask.shape == (64, 64) and (mask[32:] == 0).all()
 
@@ -79,6 +81,95 @@ def test_the_orientation_that_a_camera_noted_is_applied(tmp_path):
     assert np.array_equal(
         read_picture(name_picture("image", tmp_path / "photo.png")), np.rot90(COLOURS[:, :32], -1)
     )
+
+
+def make_profile(swap=False):
+    """LittleCMS's profile of sRGB; or one in which red and blue have changed places."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    tags = {bytes(data[at : at + 4]): at for at in range(132, 132 + 12 * data[131], 12)}
+    red, blue = tags[b"rXYZ"] + 4, tags[b"bXYZ"] + 4
+    if swap:
+        data[red : red + 8], data[blue : blue + 8] = data[blue : blue + 8], data[red : red + 8]
+    return bytes(data)
+
+
+def show(image, profile):
+    """What a viewer shows, by Pillow's own function."""
+    own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    return ImageCms.profileToProfile(image, own, srgb, outputMode="RGB")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp"])
+def test_colours_with_a_profile_are_those_that_a_viewer_shows(tmp_path, kind):
+    profile, path = make_profile(swap=True), tmp_path / f"tagged.{kind}"
+    Image.fromarray(COLOURS).save(path, icc_profile=profile)
+    with Image.open(path) as image:
+        expected = show(image, profile)
+        assert Request(image=image).image == Request(image=path).image == hash_pixels(expected)
+        assert Request(mask_image=path).mask_image == hash_pixels(expected.convert("L"))
+    red, blue = np.asarray(expected)[..., 0], np.asarray(Image.open(path).convert("RGB"))[..., 2]
+    assert np.abs(red.astype(int) - blue).max() <= 3  # as red and blue have changed places
+
+
+def test_a_profile_acts_before_transparency_and_on_palettes_and_grey(tmp_path):
+    profile, clear = make_profile(swap=True), Image.fromarray(COLOURS)
+    clear.putalpha(Image.fromarray(GREY))
+    shown = show(Image.fromarray(COLOURS), profile).convert("RGBA")
+    shown.putalpha(Image.fromarray(GREY))
+    clear.save(tmp_path / "clear.png", icc_profile=profile)
+    on_white = Image.alpha_composite(Image.new("RGBA", (64, 64), "white"), shown).convert("RGB")
+    assert Request(image=tmp_path / "clear.png").image == hash_pixels(on_white)
+    few = Image.fromarray(COLOURS).quantize(16)
+    few.save(tmp_path / "few.png", icc_profile=profile)
+    expected = hash_pixels(show(few.convert("RGB"), profile))
+    assert Request(image=tmp_path / "few.png").image == expected
+    gamma = ImageCms.ImageCmsProfile(io.BytesIO(make_profile())).tobytes()
+    Image.fromarray(GREY).save(tmp_path / "grey.png", icc_profile=gamma)  # tagged as RGB
+    assert Request(mask_image=tmp_path / "grey.png").mask_image == hash_pixels(
+        Image.fromarray(GREY)
+    )
+
+
+def test_a_picture_tagged_as_srgb_keeps_its_name(tmp_path):
+    image = Image.fromarray(COLOURS)
+    image.save(tmp_path / "srgb.png", icc_profile=make_profile())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Request(image=tmp_path / "srgb.png").image == hash_pixels(image)
+
+
+def test_a_profile_that_cannot_be_used_is_said(tmp_path):
+    image = Image.fromarray(COLOURS)
+    image.save(tmp_path / "junk.png", icc_profile=b"junk" * 99)
+    image.convert("CMYK").save(tmp_path / "cmyk.tif", icc_profile=make_profile(swap=True))
+    for name in ("junk.png", "cmyk.tif"):
+        with pytest.warns(UserWarning, match="image: the colour profile .*cannot be used.*Convert"):
+            assert Request(image=tmp_path / name).image == hash_pixels(image)
+    linear = PngImagePlugin.PngInfo()
+    linear.add(b"gAMA", (100_000).to_bytes(4, "big"))
+    image.save(tmp_path / "linear.png", pnginfo=linear)
+    with pytest.warns(UserWarning, match="gamma of 1,"):
+        assert Request(image=tmp_path / "linear.png").image == hash_pixels(image)
+
+
+def test_a_store_keeps_the_original_of_a_picture_whose_colours_were_converted(tmp_path, forgotten):
+    path, profile = tmp_path / "tagged.png", make_profile(swap=True)
+    image = Image.fromarray(COLOURS)
+    image.save(path, icc_profile=profile)
+    request, store = Request(image=path), Store(tmp_path / "one")
+    store.prepare([request])
+    kept = tmp_path / "one" / "inputs" / f"{request.image}.original.png"
+    assert kept.read_bytes() == path.read_bytes() and store.check().empty
+    forgotten()
+    store.inputs.lend([request.image])
+    Store(tmp_path / "two").prepare([request])  # from store to store
+    assert (tmp_path / "two" / "inputs" / kept.name).read_bytes() == path.read_bytes()
+    image.info["icc_profile"] = profile
+    forgotten()
+    Store(tmp_path / "three").prepare([Request(image=image)])
+    (made,) = (tmp_path / "three" / "inputs").glob("*.original.tiff")
+    with Image.open(made) as again:
+        assert (again.info["icc_profile"], hash_pixels(again)) == (profile, hash_pixels(image))
 
 
 def test_masks_may_be_true_and_false_and_depth_maps_deep():

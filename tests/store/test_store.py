@@ -108,7 +108,7 @@ def test_a_picture_returns_with_its_recipe_and_facts(tmp_path):
 def test_the_frame_has_one_row_a_picture_in_nullable_types(tmp_path):
     store = Store(tmp_path)
     (key,) = save(
-        store, 2**63 - 1, facts={"seconds": np.float64(0.5), "nsfw": False, "threads": np.int64(2)}
+        store, 2**32 - 1, facts={"seconds": np.float64(0.5), "nsfw": False, "threads": np.int64(2)}
     )
     frame = store.frame()
     assert {name: str(kind) for name, kind in frame.dtypes.items()} == DTYPES
@@ -116,12 +116,23 @@ def test_the_frame_has_one_row_a_picture_in_nullable_types(tmp_path):
     row = frame.iloc[0]
     assert (row["key"], row["seed"], row["seconds"], row["nsfw"], row["threads"]) == (
         key,
-        2**63 - 1,
+        2**32 - 1,
         0.5,
         False,
         2,
     )
     assert row["path"] == str(store.path(key)) and row[["error", "device", "rerun"]].isna().all()
+
+
+def test_a_seed_of_an_older_version_is_still_read(tmp_path):
+    old = cell(1)
+    object.__setattr__(old, "seed", 5 + 2**40)  # which a request does not take any more
+    Store(tmp_path).save(old, picture(), {})
+    for _ in ("index kept", "index made anew"):
+        store = Store(tmp_path)
+        assert seeds(store) == [5 + 2**40] and store.record(old.key)["request"]["seed"] == 5 + 2**40
+        assert store.check().empty and store.find_finished([old.key]) == {old.key}
+        (tmp_path / "index.sqlite").unlink()
 
 
 def test_the_frame_is_in_order_of_creation(tmp_path):

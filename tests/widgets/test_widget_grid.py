@@ -848,6 +848,11 @@ def test_other_seeds_that_could_not_be_rendered_are_told_and_can_be_asked_for_ag
     assert len(jobs) == 2
 
 
+def test_after_the_last_seed_comes_the_first(results, jobs):
+    job = SeedGrid(results.assign(seed=2**32 - 3)).vary(0)
+    assert [request.seed for request in job.requests] == [2**32 - 2, 2**32 - 1, *range(6)]
+
+
 def test_variations_are_no_rows_of_the_frame(results, jobs):
     grid = SeedGrid(results)
     before = grid.states, len(grid.value), grid.static(), grid.code

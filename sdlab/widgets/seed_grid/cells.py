@@ -14,12 +14,19 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.request import FIELDS, SPECS, Request
-from ...results.code import REQUIRED, find_store_root, read_requests, write_arguments
+from ...results.code import (
+    REQUIRED,
+    find_store_root,
+    read_requests,
+    restore_request,
+    write_arguments,
+)
 from ...results.frame import (
     column_values,
     find_varying,
     format_value,
     hide_home,
+    is_counter,
     is_neutral,
     join_words,
     row_tuples,
@@ -147,7 +154,7 @@ class Cells:
             OSError, ValueError, TypeError
         ):  # the picture may say what the frame does not
             if record := read_record(self.paths[i]):
-                return Request(**record["request"])
+                return restore_request(record["request"])
         raise ValueError(
             f"row {i} has no {join_words(lacking)}, so its recipe is not known; show the frame of "
             "run(requests, store)"
@@ -209,7 +216,8 @@ class Cells:
     def list_measures(self, i: int) -> dict[str, str]:
         """Tells what the columns beside the recipe say of a row, as people write it."""
         row = self._now().iloc[i]
-        found = {name: to_plain(row[name]) for name in row.index if name not in (*FIELDS, *HIDDEN)}
+        names = [n for n in row.index if n not in (*FIELDS, *HIDDEN) and not is_counter(n)]
+        found = {name: to_plain(row[name]) for name in names}
         return {name: format_brief(value) for name, value in found.items() if value is not None}
 
 

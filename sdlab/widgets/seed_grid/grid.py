@@ -11,6 +11,7 @@ import traitlets
 
 from ...pictures import webp_bytes
 from ...progress import Event
+from ...recipe.spec import SEEDS
 from ...recipe.sweep import sweep
 from ...render.job import Job
 from ...results.code import write_grid_code
@@ -289,7 +290,8 @@ class SeedGrid(Panel):
             As for `sweep`.
         """
         request, store = self._cells.find_request(cell), self._require_store("no place for more")
-        seeds = range(request.seed + 1, request.seed + 9) if seed is None else seed
+        following = [(request.seed + n) % SEEDS for n in range(1, 9)]
+        seeds = following if seed is None else seed
         bare = request.but(prompt="", negative_prompt="")  # the braces in prompts are plain
         others = sweep(bare, seed=seeds)
         job = Job([request.but(seed=other.seed) for other in others], store, progress=False)
