@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.watermark.detector import SHARES, detect_watermark, format_probability, read_unknown
+from sdlab.watermark.detector import SHARES, detect_watermark, read_unknown
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
+from sdlab.watermark.inspection import format_probability
 from sdlab.watermark.payloads import PAYLOADS, Payload, encode_text
 from sdlab.watermark.scores import subtract_local_mean
 from sdlab.watermark.search import (

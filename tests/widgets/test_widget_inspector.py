@@ -18,7 +18,7 @@ from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
 from sdlab.results.pairs import draw_difference
 from sdlab.watermark import embed_watermark, scan
-from sdlab.watermark.detector import A_HIT, A_MISS
+from sdlab.watermark.inspection import A_HIT, A_MISS
 from sdlab.watermark.maps import draw_residues
 from sdlab.watermark.search import Geometry
 from sdlab.widgets import WatermarkInspector

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ...results.html import render_table
-from ...watermark.detector import (
+from ...watermark.inspection import (
     A_HIT,
     A_MISS,
     Finding,

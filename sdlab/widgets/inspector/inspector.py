@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from ...watermark.detector import Inspection, name_payloads, require_search
+from ...watermark.detector import name_payloads, require_search
+from ...watermark.inspection import Inspection
 from ...watermark.payloads import PAYLOADS
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source

@@ -16,8 +16,8 @@ from ...pictures import webp_bytes
 from ...recipe.request import FIELDS
 from ...results.frame import column_values, find_varying, format_value, row_tuples, to_plain
 from ...results.pairs import draw_difference
-from ...watermark.detector import Inspection, shorten_name
 from ...watermark.dwtdct import embed_watermark
+from ...watermark.inspection import Inspection, shorten_name
 from ...watermark.maps import draw_evidence, draw_residues, list_colours
 from ...watermark.opening import read_pixels
 from ...watermark.payloads import Payload
