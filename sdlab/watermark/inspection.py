@@ -9,20 +9,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .answer import HIDDEN, Answer, Part, write_answer
 from .dwtdct import MIN_AREA
 from .payloads import Payload
-from .provenance import Mark
-from .search import Geometry
+from .provenance import Provenance
+from .search import AS_IS, Geometry
 
 if TYPE_CHECKING:
     import pandas as pd
 
-A_HIT = "A hit is a claim, not a proof: the payloads are public, and anyone can embed them."
+A_HIT = (
+    "A hit is a claim, not a proof: the payloads are public, and anyone can embed them. Some people"
+    " put one on their own photographs, so that collectors of training data pass over them."
+)
 A_MISS = "A miss proves nothing: marks are optional, and strong changes wipe them out."
 TOO_SMALL = (
     "Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a"
     " marked picture, or one made smaller, a search may tell: search='all'."
 )
+PIXELS_ALONE = Provenance(has_file=False)
+WHO_MARKED = (
+    "who put the mark there: its text is public, and some mark their own photographs with it"
+)
+UNMARKED = "whether it ever had a mark: marks are optional, and strong changes wipe them out"
+SEARCHES = {
+    "none": "as it is",
+    "crop": "as it is and as if it had been cropped",
+    "size": "as it is and as if it had been resized",
+    "all": "as it is and as if it had been cropped, resized or mirrored",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +115,10 @@ class Inspection:
     size : (width, height)
     search : str
     false_positive_rate : float
-    provenance : tuple of Mark
-        What the file's metadata claims about its origin.
+    provenance : Provenance
+        What the file says of its own origin.
+    unread : str
+        Why the pixels could not be read; "" if they were.
     """
 
     findings: tuple[Finding, ...]
@@ -109,7 +126,8 @@ class Inspection:
     size: tuple[int, int]
     search: str
     false_positive_rate: float
-    provenance: tuple[Mark, ...] = ()
+    provenance: Provenance = PIXELS_ALONE
+    unread: str = ""
 
     @property
     def detected(self) -> bool:
@@ -128,23 +146,16 @@ class Inspection:
         )
 
     @property
+    def answer(self) -> Answer:
+        """Where the picture comes from, as far as can be told, in four parts."""
+        searched = self.detected or self.search != "none" or bool(self.unread)
+        gaps = () if searched else ("marks that a crop or another size hides (search='all')",)
+        return write_answer(self.provenance, write_hidden(self), gaps)
+
+    @property
     def words(self) -> str:
-        """The verdict in a sentence or three."""
-        width, height = self.size
-        if self.small and self.search == "none":
-            return TOO_SMALL.format(f"{width}x{height}", MIN_AREA)
-        hits = [finding for finding in self.findings if finding.detected]
-        found = "; ".join(
-            f"{shorten_name(f.payload.name)} ({f.geometry}), p {format_probability(f.log10_p)}"
-            for f in hits
-        )
-        if not hits:
-            few = f" With {width}x{height} pixels that is what to expect, marked or not."
-            return f"No mark found.{few * self.small} {A_MISS}"
-        return (
-            f"Marked: {found}. {A_HIT} Chance of a false alarm: {self.false_positive_rate:g} a"
-            " picture."
-        )
+        """What is known of the picture, in a line, and what is not, in another."""
+        return f"{self.answer.known}\n{self.answer.unknown}"
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -162,9 +173,6 @@ class Inspection:
             "tests": [f.tests for f in self.findings],
         }
         return pd.DataFrame(columns).astype({"detected": "boolean"})
-
-    def _tell_origin(self) -> str:
-        return f"The file says: {'; '.join(map(str, self.provenance))}" if self.provenance else ""
 
     def _cells(self) -> list[tuple[str, ...]]:
         """Format the rows of the table, the head first."""
@@ -186,7 +194,7 @@ class Inspection:
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
             for row in rows
         ]
-        return "\n".join([self.words, "", *table, f"\n{self._tell_origin()}"]).rstrip()
+        return "\n".join([repr(self.answer), "", *table]).rstrip()
 
     def _repr_html_(self) -> str:
         head, *rows = ([html.escape(cell) for cell in row] for row in self._cells())
@@ -197,8 +205,7 @@ class Inspection:
             weight = " style='font-weight:bold'" if finding.detected else ""
             cells = "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row)
             lines.append(f"<tr{weight}><td>{name}</td>{cells}</tr>")
-        origin = f"<p>{html.escape(self._tell_origin())}</p>" if self.provenance else ""
-        return f"<p>{html.escape(self.words)}</p><table>{''.join(lines)}</table>{origin}"
+        return f"{self.answer._repr_html_()}<table>{''.join(lines)}</table>"
 
 
 def shorten_name(name: str) -> str:
@@ -210,3 +217,86 @@ def shorten_name(name: str) -> str:
 def format_probability(log10_p: float) -> str:
     """Format a probability: 0.03, or 1e-12 for the small ones that no float holds."""
     return f"{10**log10_p:.2g}" if log10_p > -3 else f"1e{math.ceil(log10_p)}"
+
+
+# What is hidden in the pixels, in words
+
+
+def write_hidden(inspection: Inspection) -> Part:
+    """Say what is hidden in the pixels, by whom, and how sure that is."""
+    hits = [finding for finding in inspection.findings if finding.detected]
+    texts = [
+        f"A text stands in the {claim.kind}: the recipe of {claim.program or 'a generator'}."
+        for claim in inspection.provenance.claims
+        if claim.kind.startswith("lowest")
+    ]
+    quoted = [c.detail for c in inspection.provenance.claims if c.kind.startswith("lowest")]
+    marks = "; ".join(map(describe_mark, hits))
+    if hits:
+        told, left = [*texts, f"Marked: {marks}."], WHO_MARKED
+        details = (*quoted, *map(describe_hit, hits), A_HIT)
+    elif inspection.unread:
+        told, left = (
+            [*texts, f"Not tested for a mark: {inspection.unread}."],
+            "whether it is marked",
+        )
+        details = tuple(quoted)
+    elif inspection.best is None:
+        small = TOO_SMALL.format(f"{inspection.size[0]}x{inspection.size[1]}", MIN_AREA)
+        told, left, details = [*texts, small], "whether it is marked", tuple(quoted)
+    else:
+        told, left = [*texts, "No mark found."], UNMARKED
+        details = (*quoted, describe_miss(inspection), A_MISS)
+    return Part(HIDDEN, " ".join(told), bool(hits or texts), left, details)
+
+
+def describe_mark(finding: Finding) -> str:
+    """Name a mark, the chance that it is none, and who writes it."""
+    payload, chance = finding.payload, format_probability(finding.log10_p)
+    who = f", a mark written by {payload.written_by}" if payload.written_by else ""
+    return f"{shorten_name(payload.name)} (p {chance}){who}"
+
+
+def describe_hit(finding: Finding) -> str:
+    """Say how sure it is that a mark is there."""
+    where = (
+        ""
+        if finding.geometry == AS_IS
+        else f" It was found as {describe_geometry(finding.geometry)}."
+    )
+    return (
+        f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as"
+        f" well is {format_probability(finding.log10_p)}"
+        f"{', which is next to none' * (finding.log10_p < -9)}.{where}"
+    )
+
+
+def describe_geometry(geometry: Geometry) -> str:
+    """Say what happened to the picture since it was marked, as far as the mark tells."""
+    words = ["a mirrored picture"] * geometry.mirrored + [
+        "a picture with red and blue swapped"
+    ] * geometry.swapped
+    if geometry.cut:
+        words.append(f"part of a larger picture{describe_cut(*geometry.cut)}")
+    if geometry.size:
+        words.append(f"a picture resized from {geometry.size[0]}x{geometry.size[1]}")
+    return " and ".join(words) or "it is"
+
+
+def describe_cut(left: int, top: int) -> str:
+    """Say how many pixels were cut off."""
+    cut = [
+        f"{pixels} {side}"
+        for pixels, side in ((left, "at the left"), (top, "at the top"))
+        if pixels
+    ]
+    if not cut:
+        return ", cut at the right or at the bottom"
+    number, rest = " and ".join(cut).split(" ", 1)
+    return f": about {number} {'pixel was' if number == '1' else 'pixels were'} cut off {rest}"
+
+
+def describe_miss(inspection: Inspection) -> str:
+    """Say how it was looked at without finding a mark."""
+    few = " With so few pixels that is what to expect, marked or not." if inspection.small else ""
+    return f"It was looked at {SEARCHES[inspection.search]}.{few}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 import warnings
@@ -34,7 +35,18 @@ FORMATS = (
     "SGI",
     "QOI",
 )  # all that need no other program: EPS is left out, as it would start Ghostscript
-READABLE = "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, TGA, ICO, PCX, SGI or QOI"
+READABLE = (
+    "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, TGA, ICO, PCX, SGI or QOI, and with"
+    " extras HEIC or JPEG XL"
+)
+HEIC, AVIF = {b"heic", b"heix", b"hevc", b"mif1"}, {b"avif", b"avis"}  # brands
+HEAD = 4096  # bytes that tell the kind of a file
+SVG = re.compile(rb"\s*(?:\xef\xbb\xbf\s*)?<(?:\?xml|!--|!DOCTYPE svg|svg\b)")
+JXL = re.compile(rb"(?:\A|jxl(?:c|p.{4}))\xff\x0a", re.DOTALL)  # before the size, in any container
+JXL_BOX = b"\0\0\0\x0cJXL \r\n\x87\n"
+JXL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+JXL_BITS = 9, 13, 18, 30  # of a side that is no small multiple of 8
+MIMES = {"HEIF": "image/heic", "JXL": "image/jxl", "SVG": "image/svg+xml", "MPO": "image/jpeg"}
 GREYS = ("I", "F")  # how Pillow's modes with more than 8 bits begin: "I", "I;16", "I;16B", "F"
 TIFF_ORIENTATION = 274
 TURNED_BACK = {
@@ -48,6 +60,22 @@ TURNED_BACK = {
 }  # orientation: what undoes Pillow's turning of a TIFF
 _LOCK, _SILENCE = threading.Lock(), ExitStack()
 _INSIDE: list[int] = []  # the threads that want warnings off
+
+
+class NoPixels(OSError):
+    """Raised for a file whose kind is known but whose pixels cannot be read here.
+
+    Attributes
+    ----------
+    path : Path
+    format : str
+        "HEIF", "JXL" or "SVG".
+    why : str
+    """
+
+    def __init__(self, path: Path, format: str, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path, self.format, self.why = path, format, why
 
 
 def read_pixels(what: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
@@ -68,6 +96,7 @@ def read_pixels(what: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.n
     ------
     OSError
         If the file is missing, empty, damaged or not a picture; the message starts with its name.
+        Of it `NoPixels` where an extra is missing, or for a drawing.
     ValueError
         If the picture has more than `MAX_PIXELS`, which is found out before it is decoded, or no
         pixels, or if an array has another shape.
@@ -125,7 +154,9 @@ def _open_file(path: Path) -> Image.Image:
             " read; save the picture in a smaller file"
         )
     try:
-        return Image.open(path, formats=FORMATS)
+        return _open_kind(path)
+    except NoPixels:
+        raise
     except UnidentifiedImageError:
         raise OSError(f"{path}: not a picture, or a damaged one; it can be {READABLE}") from None
     except Image.DecompressionBombError as error:
@@ -134,6 +165,76 @@ def _open_file(path: Path) -> Image.Image:
         raise
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
         raise OSError(f"{path}: the picture cannot be read: {shorten_error(error)}") from error
+
+
+def _open_kind(path: Path) -> Image.Image:
+    """Open a file by what it begins with: Pillow does not know all kinds itself."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if head.startswith((b"\xff\x0a", JXL_BOX)):
+        return _open_jxl(path)
+    brands = {head[at : at + 4] for at in range(8, min(int.from_bytes(head[:4], "big"), HEAD), 4)}
+    if head[4:8] == b"ftyp" and brands & HEIC and not brands & AVIF:
+        return _open_heic(path)
+    if SVG.match(head) and b"<svg" in head:
+        raise NoPixels(path, "SVG", "an SVG is a drawing and has no pixels of its own")
+    return Image.open(path, formats=FORMATS)
+
+
+def _open_heic(path: Path) -> Image.Image:
+    """Open a HEIC file with the package of the extra."""
+    try:
+        import pillow_heif
+    except ImportError:
+        why = "HEIC: install sdlab[heic] to read its pixels"
+        raise NoPixels(path, "HEIF", why) from None
+    pillow_heif.register_heif_opener()
+    return Image.open(path, formats=("HEIF",))
+
+
+def _open_jxl(path: Path) -> Image.Image:
+    """Open a JPEG XL file with the package of the extra, whose size is looked at first."""
+    try:
+        import imagecodecs
+    except ImportError:
+        why = "JPEG XL: install sdlab[jxl] to read its pixels"
+        raise NoPixels(path, "JXL", why) from None
+    data = path.read_bytes()
+    width, height = _read_jxl_size(data)
+    if width * height > MAX_PIXELS:
+        most = f"at most {MAX_PIXELS / 1e6:g} megapixels are read"
+        raise Image.DecompressionBombError(f"{width} x {height} pixels are too many, {most}")
+    pixels = imagecodecs.jpegxl_decode(data, index=0)
+    if pixels.dtype != np.uint8:
+        whole = pixels.astype(np.float64) * (1 / 256 if pixels.dtype.kind == "u" else 255)
+        pixels = np.clip(np.nan_to_num(whole), 0, 255).astype(np.uint8)
+    image = Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] < 3 else pixels)
+    image.format, image.filename = "JXL", str(path)  # type: ignore[attr-defined]
+    return image
+
+
+def _read_jxl_size(data: bytes) -> tuple[int, int]:
+    """Read (width, height) from a JPEG XL codestream, whose bits begin with the lowest."""
+    if not (start := JXL.search(data)):
+        raise UnidentifiedImageError("there is no picture in this JPEG XL file")
+    bits = int.from_bytes(data[start.end() : start.end() + 12], "little")
+
+    def take(count: int) -> int:
+        nonlocal bits
+        value, bits = bits & ((1 << count) - 1), bits >> count
+        return value
+
+    small = take(1)
+    height = 8 * take(5) + 8 if small else take(JXL_BITS[take(2)]) + 1
+    if ratio := take(3):
+        over, under = JXL_RATIOS[ratio]
+        return height * over // under, height
+    return (8 * take(5) + 8 if small else take(JXL_BITS[take(2)]) + 1), height
+
+
+def find_mime(image: Image.Image | NoPixels) -> str:
+    """Find the MIME type of what was opened."""
+    return MIMES.get(image.format or "") or Image.MIME.get(image.format or "", "")
 
 
 def _refuse_size(name: str, width: int, height: int) -> None:
@@ -173,7 +274,7 @@ def _load_unturned(image: Image.Image, name: str) -> Image.Image:
     """Decode the picture as it lies in the file: Pillow turns a TIFF by its orientation."""
     orientation = image.tag_v2.get(TIFF_ORIENTATION) if hasattr(image, "tag_v2") else None
     try:
-        image.load()
+        load_quietly(image)
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
         raise OSError(
             f"{name}: the pixels are damaged or cut off: {shorten_error(error)}"
@@ -226,6 +327,22 @@ def _name_picture(image: Image.Image) -> str:
 def shorten_error(error: Exception) -> str:
     """Tell the error in one short line."""
     return " ".join((str(error) or type(error).__name__).split())[:200]
+
+
+def load_quietly(image: Image.Image) -> None:
+    """Decode the picture; libtiff would print a line for every damaged strip of a TIFF."""
+    if image.format != "TIFF":
+        image.load()
+        return
+    with _LOCK:  # the descriptor is the whole process's
+        before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nothing, 2)
+            image.load()
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            os.close(nothing)
 
 
 @contextmanager
