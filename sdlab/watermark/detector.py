@@ -14,7 +14,8 @@ from . import search as places
 from .credentials import read_anchors
 from .dwtdct import MIN_AREA, count_votes, decide_bits, read_blocks, require_area, split_bands
 from .inspection import Finding, Inspection, Official
-from .opening import NoPixels, convert_image, open_picture, read_pixels
+from .kinds import NoPixels
+from .opening import convert_image, open_picture, read_pixels
 from .payloads import ARITHMETICS, PAYLOADS, Payload, find_payload, pack_bits, require_known
 from .provenance import Provenance, gather_provenance, read_provenance
 from .scores import make_planes, score_blocks

@@ -24,8 +24,9 @@ from .credentials import (
     read_anchors,
     read_credentials,
 )
+from .kinds import NoPixels, find_mime
 from .labels import LONGEST, Claim, decode_xmp, find_cloud, read_exif, read_texts, read_xmp
-from .opening import NoPixels, find_mime, load_quietly, open_picture
+from .opening import load_quietly, open_picture
 from .stealth import HEAD, read_stealth, tell_place
 
 MOST_PACKETS = 20  # of XMP in one file

@@ -22,7 +22,8 @@ from ..progress import Progress, display, duration
 from .credentials import read_anchors
 from .detector import detect_watermark, name_payloads, require_search
 from .inspection import Inspection
-from .opening import NoPixels, convert_image, open_picture, shorten_error
+from .kinds import NoPixels
+from .opening import convert_image, open_picture, shorten_error
 from .payloads import PAYLOADS
 from .provenance import Provenance, gather_provenance
 

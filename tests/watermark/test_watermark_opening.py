@@ -9,8 +9,9 @@ from PIL import Image
 from test_watermark_files import noise, png_of
 
 from sdlab import detect_watermark
-from sdlab.watermark import embed_watermark, opening
-from sdlab.watermark.opening import NoPixels, read_pixels
+from sdlab.watermark import embed_watermark, kinds
+from sdlab.watermark.kinds import NoPixels
+from sdlab.watermark.opening import read_pixels
 from sdlab.watermark.provenance import read_provenance
 
 LABEL = (
@@ -33,7 +34,7 @@ def bytes_of_kind(name, xmp="", exif=b""):
         head = box(b"ftyp", b"heic\0\0\0\0mif1heic")
         return head + box(b"mdat", b"\0\0\0\6Exif\0\0" * bool(exif) + exif + text)
     boxes = box(b"ftyp", b"jxl \0\0\0\0jxl ") + (box(b"Exif", bytes(4) + exif) if exif else b"")
-    return opening.JXL_BOX + boxes + box(b"xml ", text) + box(b"jxlc", b"\xff\x0a\x41\x40")
+    return kinds.JXL_BOX + boxes + box(b"xml ", text) + box(b"jxlc", b"\xff\x0a\x41\x40")
 
 
 def hide_extras(monkeypatch):
@@ -110,7 +111,7 @@ def test_a_mark_is_found_in_jpeg_xl(tmp_path):
 def test_the_size_of_jpeg_xl_is_known_before_it_is_decoded(size):
     codecs = pytest.importorskip("imagecodecs")
     data = codecs.jpegxl_encode(np.zeros((*size, 3), np.uint8), lossless=True)
-    assert opening._read_jxl_size(data) == size[::-1]
+    assert kinds.read_jxl_size(data) == size[::-1]
 
 
 def test_a_vast_or_damaged_jpeg_xl_is_refused_by_name(tmp_path):

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...store.files import write_whole
-from ...watermark.opening import NoPixels, open_picture
+from ...watermark.kinds import NoPixels
+from ...watermark.opening import open_picture
 
 PART = 1_000_000  # bytes in one message, at most: the servers in between have limits
 MOST_BYTES = 100_000_000  # of a file
