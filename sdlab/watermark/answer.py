@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .credentials import ALTERED, BREAKS, DAMAGED, ELSEWHERE, INTACT, UNREAD, Credential
-from .labels import CAMERA, EDITED, MADE, RECIPE, Claim
+from .labels import CAMERA, DEVICE, EDITED, MADE, RECIPE, Claim
 from .provenance import Provenance
 
 SAYS, SIGNED, HIDDEN, NOT_LOOKED_FOR = "file_says", "signed", "hidden", "not_looked_for"
@@ -82,9 +82,15 @@ class Answer:
         always = (HIDDEN, NOT_LOOKED_FOR)
         return {p.key: p.text if p.known or p.key in always else None for p in self.parts}
 
-    def __repr__(self) -> str:
+    @property
+    def paragraphs(self) -> list[str]:
+        """The two lines, then the parts with their titles."""
         parts = [f"{part.title}: {' '.join(part.lines)}" for part in self.parts]
-        return "\n".join([self.known, self.unknown, "", *parts])
+        return [self.known, self.unknown, *parts]
+
+    def __repr__(self) -> str:
+        known, unknown, *parts = self.paragraphs
+        return "\n".join([known, unknown, "", *parts])
 
     def _repr_html_(self) -> str:
         rows = [
@@ -139,7 +145,7 @@ def write_claims(provenance: Provenance) -> Part:
 
 def list_stories(claims: Sequence[Claim]) -> Iterator[str]:
     """List how the picture came about, each account once with all who give it."""
-    order = {origin: place for place, origin in enumerate(STRENGTH)} | {CAMERA: 9}
+    order = {origin: place for place, origin in enumerate(STRENGTH)} | {CAMERA: 9, DEVICE: 9}
     accounts = dict.fromkeys(claim.story or claim.origin for claim in rank(claims, order))
     for account in accounts:
         names = [c.program for c in claims if account == c.origin and not c.story and c.program]

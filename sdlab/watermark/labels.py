@@ -19,6 +19,7 @@ SHOWN = 200  # characters of it that are quoted
 
 MADE, EDITED = "made by a trained model", "edited with a trained model"
 RECIPE, CAMERA = "made with an image generator", "captured by a camera"
+DEVICE = "captured by a camera or scanner"  # which EXIF does not tell apart
 SOURCE_TYPES = {  # IPTC's and C2PA's names of how a picture came about: in plain words
     "trainedAlgorithmicMedia": MADE,
     "trainedAlgorithmicData": MADE,
@@ -75,7 +76,8 @@ WRITERS = tuple(
     )
 )
 GENERATORS = re.compile(
-    r"\b(?:novelai|midjourney|dall-?e|stable diffusion|black forest labs|firefly|txt2img)\b", re.I
+    r"\b(?:novelai|midjourney|dall-?e|stable diffusion|black forest labs|adobe firefly|txt2img)\b",
+    re.I,
 )
 BY_AI = re.compile(r"\b(?:made|created|generated) (?:with|by) .*\bAI\b|\bAI[ -]generated\b", re.I)
 WITH_AI = re.compile(r"\bedited with .*\bAI\b", re.IGNORECASE)
@@ -145,7 +147,8 @@ def read_texts(info: Mapping[Any, Any]) -> Iterator[Claim]:
     for name in filter(texts.get, TEXTS):
         program = find_writer(texts[name])
         if program or name == "parameters":
-            yield Claim("text", program or "", quote(f"{name}: {texts[name]}"), RECIPE)
+            quoted = quote(f"{name}: {texts[name]}")
+            yield Claim("text", program or "", quoted, RECIPE if program else "")
     yield from read_aigc(f"AIGC>{texts.get('AIGC', '')}<", "text")
     yield from tell_program(texts.get("Software", ""), "text", "Software")
 
@@ -203,6 +206,8 @@ def read_exif(exif: Image.Exif) -> Iterator[Claim]:
         return
     if program := find_writer(comment):
         yield Claim("EXIF", program, quote(f"UserComment: {comment}"), RECIPE)
+    if comment == "Screenshot":  # of a phone
+        yield Claim("EXIF", "", "UserComment: Screenshot", SOURCE_TYPES["screenCapture"])
     yield from read_aigc(comment, "EXIF")
     yield from _read_tags(texts)
 
@@ -225,7 +230,7 @@ def _read_tags(texts: Mapping[int, str]) -> Iterator[Claim]:
     if (make or texts.get(MODEL)) and not generators:
         camera = " ".join(dict.fromkeys(filter(None, (make, texts.get(MODEL, "")))))
         firmware = f"; Software: {software}" * bool(software)
-        yield Claim("EXIF", quote(camera), quote(f"Make and Model: {camera}{firmware}"), CAMERA)
+        yield Claim("EXIF", quote(camera), quote(f"Make and Model: {camera}{firmware}"), DEVICE)
     else:
         yield from generators or named
 

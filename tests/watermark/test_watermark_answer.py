@@ -130,11 +130,11 @@ def test_each_label_of_chinas_law_says_what_it_says(tmp_path, label, says):
         ),
         (
             {0x010F: "Apple", 0x0110: "iPhone 12", 0x0131: "18.6.2"},
-            "Captured by a camera (Apple iPhone 12)",
+            "Captured by a camera or scanner (Apple iPhone 12)",
         ),
         (
             {0x010F: "FUJIFILM", 0x0131: "Digital Camera X-T3 Ver1.10"},
-            "Captured by a camera (FUJIFILM)",
+            "Captured by a camera or scanner (FUJIFILM)",
         ),
         (
             {0x010F: "Black Forest Labs", 0x0131: "AI generated;txt2img;flux"},
@@ -184,7 +184,7 @@ def test_xmp_is_told_in_plain_words(tmp_path, xmp, says):
 def test_a_source_type_is_read_from_xmp_that_pillow_hands_out_nowhere(tmp_path):
     """A second packet, as in a GIF or behind the picture."""
     picture(64).save(tmp_path / "a.gif")
-    packet = '<rdf:RDF p:DigitalSourceType="http://x/trainedAlgorithmicMedia"></rdf:RDF>'
+    packet = '<rdf:RDF></rdf:RDF><rdf:RDF p:DigitalSourceType="http://x/trainedAlgorithmicMedia"></rdf:RDF>'
     (tmp_path / "a.gif").write_bytes((tmp_path / "a.gif").read_bytes() + packet.encode())
     assert words_of(tmp_path / "a.gif").startswith("Made by a trained model, says the file.")
 
@@ -196,7 +196,9 @@ def test_what_a_reader_must_not_miss_comes_first(tmp_path):
     )
     picture(64).save(tmp_path / "a.png", pnginfo=info, exif=exif_of({0x010F: "Canon"}))
     words = words_of(tmp_path / "a.png")
-    assert words.startswith("Made by a trained model; captured by a camera (Canon), says the file.")
+    assert words.startswith(
+        "Made by a trained model; captured by a camera or scanner (Canon), says the file."
+    )
     assert "a label is easily written, changed or removed" in words.splitlines()[1]
 
 
