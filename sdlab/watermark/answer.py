@@ -19,6 +19,10 @@ TITLES = {
 }
 NEVER = ("SynthID", "TrustMark", "Stable Signature", "Tree-Ring", "visible logos")
 STRENGTH = (MADE, EDITED, RECIPE)  # first what a reader must not miss; a camera comes last
+NOTHING = (
+    "Nothing was found that tells where this picture comes from; a model may have made it all the"
+    " same."
+)
 EASILY = "whether what the file says is true: a label is easily written, changed or removed"
 MISFIT = BREAKS[2][1]
 
@@ -66,7 +70,7 @@ class Answer:
     def known(self) -> str:
         """What is known and who says it, in one line."""
         told = [part.text for part in self.parts if part.known]
-        return " ".join(told) or "Nothing was found that tells where this picture comes from."
+        return " ".join(told) or NOTHING
 
     @property
     def unknown(self) -> str:

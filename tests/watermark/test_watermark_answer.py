@@ -241,7 +241,9 @@ def test_a_hit_says_that_people_mark_their_own_photographs(marked):
 def test_no_mark_is_not_called_no_model(tmp_path):
     picture().save(tmp_path / "a.png")
     known, unknown = words_of(tmp_path / "a.png").splitlines()
-    assert known == "Nothing was found that tells where this picture comes from."
+    assert (
+        known.startswith("Nothing was found") and "a model may have made it all the same" in known
+    )
     assert all(
         name in unknown
         for name in ("SynthID", "TrustMark", "Stable Signature", "Tree-Ring", "visible logos")
