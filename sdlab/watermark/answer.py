@@ -186,8 +186,7 @@ def write_credentials(provenance: Provenance) -> Part:
     told = [write_credential(credential) for credential in provenance.credentials]
     left = "; ".join(filter(None, map(write_unread, provenance.credentials)))
     details = tuple(line for c in provenance.credentials for line in list_details(c))
-    known = any(credential.state != UNREAD for credential in provenance.credentials)
-    return Part(SIGNED, " ".join(told), known, left, details)
+    return Part(SIGNED, " ".join(told), True, left, details)
 
 
 def write_credential(credential: Credential) -> str:

@@ -28,6 +28,7 @@ INTACT, ALTERED, UNSURE, UNREAD, DAMAGED, ELSEWHERE = (
 NOT_CHECKED = "the signer was not checked (no trust list here)"
 LISTED, UNLISTED = "the signer is on the trust list given", "the signer is not on that trust list"
 BOUND = re.compile(r"assertion\.(?:data|bmff|boxes|collection|multiAsset)Hash\.match")
+UNBOUND = "claim.hardBindings.missing"
 BREAKS = (  # the only codes that mean alteration
     (
         re.compile(r"assertion\.\w+Hash\.mismatch"),
@@ -49,7 +50,7 @@ DOUBTS = (  # how other codes begin: what could not be checked
     ("claimSignature.", "the signature"),
     ("timeStamp.", "the time of signing"),
     ("algorithm.", "a hash or signature, whose algorithm is not known here"),
-    ("claim.hardBindings.missing", "the pixels: nothing ties the signature to them"),
+    (UNBOUND, "the pixels: nothing ties the signature to them"),
     ("assertion.action", "the account of what was done, which is not in order"),
     ("assertion.", "a statement, which is missing or not in order"),
     ("ingredient.", "what it was made from"),
@@ -71,7 +72,7 @@ ACTIONS = {  # of C2PA: in plain words; None says nothing of the pixels
     "watermarked.bound": "watermarked",
     "watermarked.unbound": "watermarked",
 }
-MOST_ACTIONS, DEEPEST = 4, 20
+MOST_ACTIONS, MOST_SOURCES = 4, 100
 RELATIONS = {"parentOf": "its source", "componentOf": "a part of it", "inputTo": "an input to it"}
 
 
@@ -190,6 +191,7 @@ class Report:
 
     def __init__(self, report: Mapping[str, Any], listed: bool) -> None:
         self.manifests, self.listed = report["manifests"], listed
+        self.left = MOST_SOURCES  # of a file that names them in circles
         results = report.get("validation_results") or {}
         self.own = results.get("activeManifest") or {"failure": report.get("validation_status")}
         # what was found out now about a source, by where that is named
@@ -199,7 +201,7 @@ class Report:
         }
         self.bound = any(BOUND.fullmatch(code) for code in list_codes(results, "success"))
 
-    def read(self, label: str, relation: str = "", found: Any = None, depth: int = 0) -> Credential:
+    def read(self, label: str, relation: str = "", found: Any = None) -> Credential:
         """Read one manifest; `found` is what the package found out about it."""
         manifest, found = self.manifests[label], self.own if found is None else found
         failures = dict.fromkeys(list_codes(found, "failure"))
@@ -207,7 +209,7 @@ class Report:
         signature = manifest.get("signature_info") or {}
         notes = [words for pattern, words in BREAKS if any(map(pattern.fullmatch, failures))]
         bound = self.bound if not relation else any(map(BOUND.fullmatch, successes))
-        sound = bound and "claimSignature.validated" in successes
+        sound = bound and UNBOUND not in failures and "claimSignature.validated" in successes
         time = str(signature.get("time") or "")
         return Credential(
             ALTERED if notes else INTACT if sound else UNSURE,
@@ -220,10 +222,10 @@ class Report:
             tuple(dict.fromkeys(list_origins(manifest))),
             tuple(dict.fromkeys(list_actions(manifest)))[:MOST_ACTIONS],
             relation,
-            tuple(self.read_sources(label, depth + 1)) if depth < DEEPEST else (),
+            tuple(self.read_sources(label)),
         )
 
-    def read_sources(self, label: str, depth: int) -> Iterator[Credential]:
+    def read_sources(self, label: str) -> Iterator[Credential]:
         """Read the manifests of what a picture was made from, as far as those have any."""
         for source in self.manifests[label].get("ingredients") or []:
             uri = f"self#jumbf=/c2pa/{label}/c2pa.assertions/{source.get('label')}"
@@ -231,9 +233,10 @@ class Report:
                 "failure": source.get("validation_status")
             }
             found, relation = [then, self.deltas.get(uri)], source.get("relationship")
-            if source.get("active_manifest") in self.manifests:
+            if source.get("active_manifest") in self.manifests and self.left:
+                self.left -= 1
                 relation = RELATIONS.get(relation, "a source of it")
-                yield self.read(source["active_manifest"], relation, found, depth)
+                yield self.read(source["active_manifest"], relation, found)
 
     def describe_trust(self, successes: set[str]) -> str:
         """Say whether the signer was looked up, and found."""

@@ -7,7 +7,7 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -219,18 +219,15 @@ def shorten_error(error: Exception) -> str:
 
 def load_quietly(image: Image.Image) -> None:
     """Decode the picture; libtiff would print a line for every damaged strip of a TIFF."""
-    if image.format != "TIFF":
+    with ExitStack() as stack:
+        if image.format == "TIFF":
+            stack.enter_context(_LOCK)  # the descriptor is the whole process's
+            with suppress(OSError):  # there is none in a program without a console
+                stack.callback(os.close, before := os.dup(2))
+                stack.callback(os.dup2, before, 2)
+                with open(os.devnull, "wb") as nothing:
+                    os.dup2(nothing.fileno(), 2)
         image.load()
-        return
-    with _LOCK:  # the descriptor is the whole process's
-        before, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nothing, 2)
-            image.load()
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-            os.close(nothing)
 
 
 @contextmanager

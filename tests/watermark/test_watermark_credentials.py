@@ -137,6 +137,20 @@ def test_every_other_code_is_a_doubt_in_words_and_no_alteration(code, says):
     )
 
 
+def test_nothing_is_intact_that_no_signature_is_tied_to():
+    good = [{"code": "claimSignature.validated"}, {"code": "assertion.dataHash.match"}]
+    found = {"success": good, "failure": [{"code": "claim.hardBindings.missing"}]}
+    report = {"manifests": {"m": {}}, "validation_results": {"activeManifest": found}}
+    credential = Report(report, False).read("m")
+    assert credential.state == "unsure" and "nothing ties the signature" in credential.doubts[0]
+
+
+def test_sources_that_name_one_another_in_circles_come_to_an_end():
+    source = {"active_manifest": "m", "relationship": "parentOf", "label": "c2pa.ingredient"}
+    report = {"manifests": {"m": {"ingredients": [source, source]}}, "validation_results": {}}
+    assert len(Report(report, False).read("m").parents) < 200
+
+
 @pytest.mark.parametrize("missing", ["claimSignature.validated", "assertion.dataHash.match"])
 def test_nothing_is_called_intact_of_which_that_was_not_found(missing):
     good = [c for c in ("claimSignature.validated", "assertion.dataHash.match") if c != missing]
@@ -231,6 +245,7 @@ def test_credentials_on_the_network_are_named_and_not_fetched(tell):
 def test_credentials_are_seen_without_the_package_that_reads_them(tell, monkeypatch):
     monkeypatch.setitem(sys.modules, "c2pa", None)
     words = tell(png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX)))
+    assert words.startswith("The file holds credentials (C2PA), which were not read: install")
     assert "what its credentials say (install sdlab[c2pa])" in words
 
 
