@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import suggest
 from ..progress import Progress, display
-from ..watermark.detector import Finding, detect_watermark
+from ..watermark.detector import detect_watermark
 from ..watermark.dwtdct import MIN_AREA, embed_watermark
+from ..watermark.inspection import Finding
 from ..watermark.opening import read_pixels
 from ..watermark.payloads import Payload, find_payload, require_known
 from . import changes

@@ -21,6 +21,7 @@ from ..recipe.request import FIELDS
 from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
 from ..store.inputs import InputFolder
+from ..watermark.inspection import Inspection
 from .code import (
     find_store_root,
     list_recipes,
@@ -75,7 +76,8 @@ def write_report(
         Frames with different labels should be reported apart (`pandas.concat` makes measurements of
         the second's), or run as one list.
     *figures
-        Matplotlib figures, Pillow images, DataFrames and paragraphs of text, in order. A pair
+        Matplotlib figures, Pillow images, DataFrames, paragraphs of text and answers of
+        `detect_watermark`, in order. A pair
         `(figure, "caption")` says what to see in one.
     text : str, optional
         An introduction; blank lines part its paragraphs.
@@ -187,14 +189,16 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
             yield "text", f"{thing}\n\n{caption}"
         elif isinstance(thing, pd.DataFrame):
             yield "table", show_frame(thing, str(caption))
+        elif isinstance(thing, Inspection):
+            yield "text", "\n\n".join([str(caption), *thing.answer.paragraphs])
         elif isinstance(thing, (Figure, Image.Image)):
             number += 1
             yield "figure", describe_picture(thing, str(caption)) | {"number": number}
         else:
             raise TypeError(
                 f"cannot put {type(thing).__name__} into a report; it takes matplotlib figures,"
-                " Pillow images, DataFrames and text, each on its own (*figures for a list), or"
-                " pairs with a caption"
+                " Pillow images, DataFrames, text and answers of detect_watermark, each on its own"
+                " (*figures for a list), or pairs with a caption"
             )
 
 

@@ -7,34 +7,20 @@ import stat
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-# decoded: 400 MB in Pillow, twice that from WebP and JPEG 2000, and 300 MB as an array
-MAX_PIXELS = 100_000_000
+from .kinds import MAX_PIXELS, NoPixels, open_kind
+
 MAX_BYTES = 1_000_000_000  # of a file; several of Pillow's readers take a file into memory whole
 STRIP = 4_000_000  # pixels turned into RGB at a time
-FORMATS = (
-    "PNG",
-    "JPEG",
-    "WEBP",
-    "AVIF",
-    "TIFF",
-    "GIF",
-    "BMP",
-    "DIB",
-    "JPEG2000",
-    "PPM",
-    "TGA",
-    "ICO",
-    "PCX",
-    "SGI",
-    "QOI",
-)  # all that need no other program: EPS is left out, as it would start Ghostscript
-READABLE = "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, TGA, ICO, PCX, SGI or QOI"
+READABLE = (
+    "PNG, JPEG, WebP, AVIF, TIFF, GIF, BMP, JPEG 2000, PPM, TGA, ICO, PCX, SGI or QOI, and with"
+    " extras HEIC or JPEG XL"
+)
 GREYS = ("I", "F")  # how Pillow's modes with more than 8 bits begin: "I", "I;16", "I;16B", "F"
 TIFF_ORIENTATION = 274
 TURNED_BACK = {
@@ -68,6 +54,7 @@ def read_pixels(what: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.n
     ------
     OSError
         If the file is missing, empty, damaged or not a picture; the message starts with its name.
+        Of it `NoPixels` where an extra is missing, or for a drawing.
     ValueError
         If the picture has more than `MAX_PIXELS`, which is found out before it is decoded, or no
         pixels, or if an array has another shape.
@@ -125,7 +112,9 @@ def _open_file(path: Path) -> Image.Image:
             " read; save the picture in a smaller file"
         )
     try:
-        return Image.open(path, formats=FORMATS)
+        return open_kind(path)
+    except NoPixels:
+        raise
     except UnidentifiedImageError:
         raise OSError(f"{path}: not a picture, or a damaged one; it can be {READABLE}") from None
     except Image.DecompressionBombError as error:
@@ -173,7 +162,7 @@ def _load_unturned(image: Image.Image, name: str) -> Image.Image:
     """Decode the picture as it lies in the file: Pillow turns a TIFF by its orientation."""
     orientation = image.tag_v2.get(TIFF_ORIENTATION) if hasattr(image, "tag_v2") else None
     try:
-        image.load()
+        load_quietly(image)
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
         raise OSError(
             f"{name}: the pixels are damaged or cut off: {shorten_error(error)}"
@@ -226,6 +215,19 @@ def _name_picture(image: Image.Image) -> str:
 def shorten_error(error: Exception) -> str:
     """Tell the error in one short line."""
     return " ".join((str(error) or type(error).__name__).split())[:200]
+
+
+def load_quietly(image: Image.Image) -> None:
+    """Decode the picture; libtiff would print a line for every damaged strip of a TIFF."""
+    with ExitStack() as stack:
+        if image.format == "TIFF":
+            stack.enter_context(_LOCK)  # the descriptor is the whole process's
+            with suppress(OSError):  # there is none in a program without a console
+                stack.callback(os.close, before := os.dup(2))
+                stack.callback(os.dup2, before, 2)
+                with open(os.devnull, "wb") as nothing:
+                    os.dup2(nothing.fileno(), 2)
+        image.load()
 
 
 @contextmanager

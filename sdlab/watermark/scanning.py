@@ -9,18 +9,23 @@ import pickle
 import subprocess
 import sys
 import threading
-from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress, display, duration
+from .credentials import read_anchors
 from .detector import detect_watermark, name_payloads, require_search
+from .inspection import Inspection
+from .kinds import NoPixels
 from .opening import convert_image, open_picture, shorten_error
 from .payloads import PAYLOADS
-from .provenance import read_marks
+from .provenance import Provenance, gather_provenance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +42,10 @@ COLUMNS = {  # name: pandas dtype
     "geometry": "string",
     "official": "string",
     "small": "boolean",
-    "provenance": "string",
+    "file_says": "string",
+    "signed": "string",
+    "hidden": "string",
+    "not_looked_for": "string",
     "error": "string",
 }
 SUFFIXES = (
@@ -67,6 +75,11 @@ SUFFIXES = (
     ".pcx",
     ".sgi",
     ".qoi",
+    ".heic",
+    ".heif",
+    ".hif",
+    ".jxl",
+    ".svg",
 )
 # files that one process reads sooner than others start; a search is slow, and starts them for 4
 FEW = {"none": 32}
@@ -77,6 +90,7 @@ START = (
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
+MOST_REASONS = 5  # why files were passed over, in a sentence
 AHEAD = 4  # files under way for each process, so that a slow one holds up no other
 
 
@@ -86,6 +100,7 @@ def scan(
     *,
     search: str = "none",
     false_positive_rate: float = 1e-6,
+    trust_anchors: Any = None,
     processes: int | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
@@ -97,7 +112,7 @@ def scan(
         A folder is searched with all below it, except what is hidden, for the usual picture
         suffixes; text with `*` or `?` is a pattern (`**` for folders below); else one file, or the
         files named.
-    payloads, search, false_positive_rate
+    payloads, search, false_positive_rate, trust_anchors
         As in `detect_watermark`. The rate holds for each file: at 1e-6 a million files without a
         mark give one hit.
     processes : int, optional
@@ -112,8 +127,16 @@ def scan(
         `payload` is missing unless something is detected; `log10_p`, `agreement` and `geometry` are
         those of the most likely payload all the same. `official` names the payloads that the
         official decoder reads without an error. `small` says that no mark is written at this size;
-        without a search nothing is tested then. `provenance` is what `read_marks` finds, and
-        `error` why a file could not be read.
+        without a search nothing is tested then. `file_says`, `signed`, `hidden` and
+        `not_looked_for` are the four parts of the answer that `detect_watermark` prints, the first
+        two missing where there is nothing; `error` is why a file could not be read.
+        `frame.attrs["passed_over"]` maps what a folder holds beside its pictures to why it was
+        passed over.
+
+    Warns
+    -----
+    UserWarning
+        If there is no picture in the folder, but something else.
 
     Raises
     ------
@@ -133,39 +156,38 @@ def scan(
         "payloads": name_payloads(payloads),
         "search": search,
         "false_positive_rate": false_positive_rate,
+        "trust_anchors": read_anchors(trust_anchors),
     }
-    files = list_files(paths)
+    passed_over: dict[str, str] = {}
+    files = list_files(paths, passed_over)
     count = count_processes(len(files), search, processes)
-    reading = ScanProgress(len(files))
+    reading = ScanProgress(len(files), count_reasons(passed_over))
+    if passed_over and not files:
+        warnings.warn(f"no picture to read, {reading.passed_over}", stacklevel=2)
     show = display(reading) if progress and files else lambda: None
-    found: list[dict[str, Any]] = []
-    try:
-        with closing(read_rows(files, asked, count)) as rows:
-            for row in rows:
-                found.append(row)
-                reading.add(row)
-                show()
-        reading.state = "done"
-    finally:
-        reading.state = "stopped" if reading.state == "running" else reading.state
-        show()
-    return pd.DataFrame(
+    found = collect_rows(read_rows(files, asked, count), reading, show)
+    frame = pd.DataFrame(
         {
             name: pd.Series([row[name] for row in found], dtype=dtype)
             for name, dtype in COLUMNS.items()
         }
     )
+    frame.attrs["passed_over"] = passed_over
+    return frame
 
 
 # Which files
 
 
-def list_files(paths: Any) -> Sequence[str | None]:
-    """List the files that `paths` names, those of a folder in the order of their names."""
+def list_files(paths: Any, passed_over: dict[str, str] | None = None) -> Sequence[str | None]:
+    """List the files that `paths` names, those of a folder in the order of their names.
+
+    What a folder holds beside is put into `passed_over`, with the reason.
+    """
     if isinstance(paths, (str, os.PathLike)):
         name = os.fspath(os.path.expanduser(paths))
         if os.path.isdir(name):
-            return list(walk_pictures(Path(name)))
+            return list(walk_pictures(Path(name), {} if passed_over is None else passed_over))
         if os.path.exists(name):
             return [name]
         matching = glob.iglob(name, recursive=True) if glob.has_magic(name) else ()
@@ -199,16 +221,51 @@ def is_missing(value: Any) -> bool:
     )
 
 
-def walk_pictures(folder: Path) -> Iterator[str]:
+def walk_pictures(folder: Path, passed_over: dict[str, str]) -> Iterator[str]:
     """List the pictures in a folder and below, not hidden ones, nor behind links to folders."""
     for place, folders, names in os.walk(folder):
+        for name in sorted(folders):
+            path = os.path.join(place, name)
+            if name.startswith(".") or os.path.islink(path):
+                passed_over[path] = "hidden" if name.startswith(".") else "a link to a folder"
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                yield os.path.join(place, name)
+            path, suffix = os.path.join(place, name), os.path.splitext(name)[1].lower()
+            if name.startswith("."):
+                passed_over[path] = "hidden"
+            elif suffix in SUFFIXES:
+                yield path
+            else:
+                passed_over[path] = f"no picture by its name, {suffix or 'without a suffix'}"
+
+
+def count_reasons(passed_over: Mapping[str, str]) -> str:
+    """Say in words how much was passed over, and why."""
+    reasons = Counter(passed_over.values())
+    why = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common(MOST_REASONS))
+    more = "; ..." * (len(reasons) > MOST_REASONS)
+    return f"{len(passed_over)} passed over ({why}{more})" if passed_over else ""
 
 
 # Their rows
+
+
+def collect_rows(
+    reader: Generator[dict[str, Any]], reading: ScanProgress, show: Callable[[], None]
+) -> list[dict[str, Any]]:
+    """Read all rows, and show how far that is."""
+    found: list[dict[str, Any]] = []
+    try:
+        with closing(reader) as rows:
+            for row in rows:
+                found.append(row)
+                reading.add(row)
+                show()
+        reading.state = "done"
+    finally:
+        reading.state = "stopped" if reading.state == "running" else reading.state
+        show()
+    return found
 
 
 def read_rows(
@@ -248,17 +305,38 @@ def read_row(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
         if file is None:
             raise ValueError("there is no path, so there is no picture")
-        with open_picture(file) as image:
-            row.update(width=image.width, height=image.height, format=image.format)
-            try:
-                rgb = convert_image(image)
-                row["height"], row["width"] = rgb.shape[:2]
-            finally:
-                row["provenance"] = "; ".join(map(str, read_marks(image))) or None
-        row.update(judge_pixels(rgb, asked))
+        row.update(read_file(file, asked))
     except Exception as error:  # a file that cannot be judged is a row and not the end of the scan
         row["error"] = shorten_error(error).removeprefix(f"{Path(file or '')}: ")
     return row
+
+
+def read_file(file: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a file's columns; of one whose pixels cannot be read, what it says all the same."""
+    try:
+        with open_picture(file) as image:
+            row: dict[str, Any] = {
+                "width": image.width,
+                "height": image.height,
+                "format": image.format,
+            }
+            try:
+                rgb = convert_image(image)
+            except (OSError, ValueError) as error:
+                why = shorten_error(error).removeprefix(f"{Path(file)}: ")
+                return row | tell_unread(gather_provenance(image, asked.get("trust_anchors")), why)
+            told = gather_provenance(image, asked.get("trust_anchors"))
+    except NoPixels as error:
+        told = gather_provenance(error, asked.get("trust_anchors"))
+        return {"format": error.format} | tell_unread(told, error.why)
+    row["height"], row["width"] = rgb.shape[:2]
+    return row | judge_pixels(rgb, told, asked)
+
+
+def tell_unread(provenance: Provenance, why: str) -> dict[str, Any]:
+    """Tell what a file says whose pixels cannot be read."""
+    inspection = Inspection((), False, (0, 0), "none", 0.0, provenance, why)
+    return inspection.answer.columns | {"error": why}
 
 
 def make_empty_row(file: str | None) -> dict[str, Any]:
@@ -267,14 +345,15 @@ def make_empty_row(file: str | None) -> dict[str, Any]:
     return dict.fromkeys(COLUMNS) | {"path": path}
 
 
-def judge_pixels(rgb: Any, asked: Mapping[str, Any]) -> dict[str, Any]:
+def judge_pixels(rgb: Any, provenance: Provenance, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Detect marks in the pixels, and tell it as columns."""
-    inspection = detect_watermark(rgb, **asked)
-    best = inspection.best
+    how = {name: value for name, value in asked.items() if name != "trust_anchors"}
+    inspection = replace(detect_watermark(rgb, **how), provenance=provenance)
+    told, best = inspection.answer.columns, inspection.best
     if best is None:
-        return {"small": inspection.small}
+        return told | {"small": inspection.small}
     official = [finding.payload.name for finding in inspection.findings if finding.official]
-    return {
+    return told | {
         "small": inspection.small,
         "detected": inspection.detected,
         "payload": best.payload.name if best.detected else None,
@@ -302,8 +381,9 @@ def count_processes(files: int, search: str, asked: int | None) -> int:
 class ScanProgress(Progress):
     """How far a scan is, for the bar."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, passed_over: str = "") -> None:
         super().__init__(total, total, "files")
+        self.passed_over = passed_over
         self.marked = self.unreadable = 0
         self.count_step(0, 0, 1)  # it begins at once
 
@@ -319,6 +399,7 @@ class ScanProgress(Progress):
             f"{self.rendered} of {self.total} files read",
             f"{self.marked} marked" if self.marked else "",
             f"{self.unreadable} unreadable" if self.unreadable else "",
+            self.passed_over,
             "" if left is None else f"{duration(left)} left",
         )
         return ", ".join(filter(None, parts)) + " (stopped)" * (self.state == "stopped")

@@ -15,6 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from sdlab import detect_watermark
 from sdlab.recipe.request import FIELDS, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.results.grid import image_grid
@@ -395,6 +396,12 @@ def test_figures_images_tables_and_text_come_in_order_with_captions(tmp_path):
     )
     order = [text.index(part) for part in parts]
     assert order == sorted(order)
+
+
+def test_an_answer_about_a_picture_comes_in_whole(tmp_path):
+    found = detect_watermark(Image.new("RGB", (64, 64), "teal"))
+    text = report(tmp_path, results(tmp_path, plan(seed=0)), (found, "Of a teal square.")).text
+    assert all(part in text for part in ("Of a teal square.", *found.answer.paragraphs))
 
 
 def test_what_cannot_go_in_is_refused_with_what_can(tmp_path):

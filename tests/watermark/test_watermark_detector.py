@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.watermark.detector import SHARES, detect_watermark, format_probability, read_unknown
+from sdlab.watermark.detector import SHARES, detect_watermark, read_unknown
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
+from sdlab.watermark.inspection import format_probability
 from sdlab.watermark.payloads import PAYLOADS, Payload, encode_text
 from sdlab.watermark.scores import subtract_local_mean
 from sdlab.watermark.search import (
@@ -292,13 +293,15 @@ def test_the_answer_says_what_a_hit_and_a_miss_mean():
         detect_watermark(embed_watermark(picture(14), "sdxl")),
         detect_watermark(picture(14)),
     )
-    assert repr(hit).startswith("Marked: sdxl (as is), p 1e-") and "claim, not a proof" in repr(hit)
+    assert repr(hit).startswith("Marked: sdxl (p 1e-") and "claim, not a proof" in repr(hit)
     assert "A miss proves nothing" in repr(miss)
     assert hit._repr_html_().count("<tr") == 7 and "claim, not a proof" in hit._repr_html_()
 
 
 def test_names_are_escaped_in_html():
-    assert "<b>" not in detect_watermark(picture(15), {"<b>": "sd-v1"})._repr_html_()
+    assert "<i>" not in detect_watermark(picture(15), {"<i>": "sd-v1"})._repr_html_()
+    marked = embed_watermark(picture(15), "sd-v1")
+    assert "Marked: &lt;i&gt;" in detect_watermark(marked, {"<i>": "sd-v1"})._repr_html_()
 
 
 def test_the_frame_has_a_row_a_payload():
@@ -479,7 +482,7 @@ def test_what_was_not_tested_is_missing_and_not_a_no():
     assert (
         small.frame[["detected", "log10_p", "geometry"]].isna().all(axis=None)
         and "sd-v1" in repr(small)
-        and " no " not in repr(small).partition("\n")[2].replace("not tested", "")
+        and " no " not in repr(small).splitlines()[-1]
     )
 
 
@@ -503,7 +506,7 @@ def test_a_payload_that_is_probably_a_slip_is_refused(payloads, words):
 
 def test_long_payloads_stay_in_one_line_of_the_table():
     text = "first line\nsecond line " + "abcdefghij" * 20
-    assert max(map(len, repr(detect_watermark(picture(7), text)).splitlines()[2:])) < 120
+    assert max(map(len, repr(detect_watermark(picture(7), text)).splitlines()[-2:])) < 120
 
 
 def test_a_blank_picture_has_no_reading():

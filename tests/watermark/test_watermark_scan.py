@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image, PngImagePlugin
+from test_watermark_opening import LABEL, bytes_of_kind
 
 from sdlab.watermark import scanning
 from sdlab.watermark.detector import detect_watermark
@@ -81,7 +82,56 @@ def test_what_cannot_be_read_is_a_row_that_says_why_and_keeps_what_was_read(fold
         frame.loc["f", "error"].startswith("not a picture") and "empty" in frame.loc["g", "error"]
     )
     assert "cut off" in frame.loc["e", "error"] and frame.loc["e", "width"] == 256
-    assert frame.loc[["d", "e"], "provenance"].tolist() == ["InvokeAI (text)"] * 2
+    said = "Made with an image generator (InvokeAI), says the file."
+    assert frame.loc[["d", "e"], "file_says"].tolist() == [said] * 2
+    assert "cut off" in frame.loc["e", "hidden"] and frame["signed"].isna().all()
+
+
+def test_the_four_parts_are_columns_with_the_words_of_the_detector(folder):
+    frame = scan(folder, progress=False)
+    for name in ("a marked.png", "b plain.PNG", "c small.bmp", "below/d told.png"):
+        row = frame[frame["path"] == str(folder / name)].iloc[0]
+        told = detect_watermark(folder / name).answer.columns
+        assert {key: None if pd.isna(row[key]) else row[key] for key in told} == told
+        assert len(told) == 4 and "SynthID" in told["not_looked_for"]
+
+
+def test_what_was_passed_over_is_named_with_the_reason_in_the_frame_and_in_the_bar(folder):
+    frame = scan(folder, processes=1, progress=False)
+    assert {
+        os.path.relpath(path, folder): why for path, why in frame.attrs["passed_over"].items()
+    } == {
+        "notes.txt": "no picture by its name, .txt",
+        ".h.png": "hidden",
+        "below/.hidden": "hidden",
+    }
+    sentence = "3 passed over (2 hidden; 1 no picture by its name, .txt)"
+    bar = scanning.ScanProgress(7, scanning.count_reasons(frame.attrs["passed_over"]))
+    assert str(bar) == f"0 of 7 files read, {sentence}"
+
+
+def test_a_folder_without_pictures_says_what_is_in_it(tmp_path):
+    (tmp_path / "a.raw").touch()
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.warns(UserWarning, match=r"no picture to read, 2 passed over \(1 a link"):
+        frame = scan(tmp_path, progress=False)
+    assert len(frame) == 0 and len(frame.attrs["passed_over"]) == 2
+
+
+@pytest.mark.parametrize(
+    "name, says", [("a.svg", "drawing"), ("a.heic", "sdlab[heic]"), ("a.jxl", "sdlab[jxl]")]
+)
+def test_a_kind_whose_pixels_cannot_be_read_is_a_row_that_says_why_and_what_the_file_says(
+    tmp_path, monkeypatch, name, says
+):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    (tmp_path / name).write_bytes(bytes_of_kind(name, LABEL))
+    (row,) = scan(tmp_path, progress=False).itertuples()
+    assert says in row.error and says in row.hidden and row.detected is pd.NA
+    assert row.file_says == "Made by a trained model, says the file."
+    inspection = detect_watermark(tmp_path / name)
+    assert inspection.answer.columns["file_says"] == row.file_says and inspection.best is None
 
 
 def test_several_processes_give_the_same_frame_in_the_same_order(folder):

@@ -18,11 +18,11 @@ from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
 from sdlab.results.pairs import draw_difference
 from sdlab.watermark import embed_watermark, scan
-from sdlab.watermark.detector import A_HIT, A_MISS
+from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
 from sdlab.watermark.maps import draw_residues
 from sdlab.watermark.search import Geometry
 from sdlab.widgets import WatermarkInspector
-from sdlab.widgets.inspector.answer import describe_geometry
+from sdlab.widgets.inspector.code import write_how
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
@@ -103,6 +103,22 @@ def test_the_value_says_what_scan_says_of_the_same_files(folder):
     assert (value["error"].isna() == expected["error"].isna()).all()
 
 
+def test_a_picture_of_which_only_the_file_can_be_read_is_told_and_not_called_unmarked(folder):
+    (folder / "in/drawing.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+    inspector = WatermarkInspector("in/drawing.svg")
+    assert "no pixels of its own" in inspector.value["error"][0] and inspector.states == "xn"
+    assert inspector.value["detected"].isna().all()
+    told, _ = listening(inspector)("tell", cell=0)
+    assert len(told["parts"]) == 4 and told["rows"] == [] and "drawing" in told["about"]
+    assert drop(listening(inspector), "b.svg", b"<svg></svg>")["kind"] == "added"
+
+
+def test_a_trust_list_reaches_the_code_and_a_wrong_one_is_refused(folder):
+    with pytest.raises(ValueError, match="BEGIN CERTIFICATE"):
+        WatermarkInspector(["in/plain.png"], trust_anchors=__file__)
+    assert "trust_anchors='x.pem'" in write_how(1e-6, folder.__class__("x.pem"))
+
+
 def test_the_words_are_those_of_the_detector(folder):
     inspector = WatermarkInspector(["in/marked.png", picture(), np.asarray(picture())])
     assert inspector.wait(30)
@@ -143,13 +159,15 @@ def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
     inspector.wait()
     ask = listening(inspector)
     answers = {name: ask("tell", cell=i)[0] for i, name in enumerate(inspector.names)}
-    assert answers["marked.png"]["headline"].startswith(
-        "Marked: sd-v1, the mark of Stable Diffusion 1.1 to 1.5"
-    )
-    assert (
-        answers["marked.png"]["sentences"][-1] == A_HIT
-        and answers["plain.png"]["sentences"][-1] == A_MISS
-    )
+    headline = answers["marked.png"]["headline"]
+    assert headline.startswith("Marked: sd-v1 (p 1e-")
+    assert "a mark written by Stable Diffusion 1.1 to 1.5" in headline
+    assert answers["plain.png"]["headline"].startswith("Nothing was found")
+    for name, last in (("marked.png", A_HIT), ("plain.png", A_MISS)):
+        answer = detect_watermark(f"in/{name}").answer
+        assert answers[name]["sentences"] == [answer.unknown]
+        assert answers[name]["parts"] == [[part.title, part.lines] for part in answer.parts]
+        assert answers[name]["parts"][2][1][-1] == last
     assert (
         "cannot be read" in answers["broken.png"]["headline"]
         and "damaged" in answers["broken.png"]["sentences"][0]
@@ -169,7 +187,8 @@ def test_a_search_on_demand_finds_a_cropped_picture(folder):
     assert "detect_watermark('in/cropped.png', search='crop')" in inspector.code
     told, _ = listening(inspector)("tell", cell=0)
     where = "part of a larger picture: about 20 pixels were cut off at the left and 13 at the top"
-    assert f"It was found as {where}." in told["sentences"][0] and where in inspector.static()
+    assert f"It was found as {where}." in " ".join(told["parts"][2][1])
+    assert where in inspector.static()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-// The answer about the chosen picture: the verdict, its figures, what the file says, and the maps.
+// The answer about the chosen picture: what is known in two lines, its four parts, figures, maps.
 
 const SEARCHES = { all: "cropped, resized or mirrored", crop: "cropped", size: "resized" };
-const BY_HAND = "Unsigned: anybody can write, change or remove it.";
 
 class Answer {
   // `inspect(content)` asks Python to test pictures anew.
@@ -18,9 +17,9 @@ class Answer {
     this.headline = h("div", { className: "sdl-headline", role: "heading", "aria-level": "3" });
     this.meaning = h("div", { className: "sdl-meaning" });
     this.figures = h("div");
-    this.claims = h("div");
+    this.parts = h("dl", { className: "sdl-parts" });
     this.element = h("section", { className: "sdl-answer", "aria-label": "the answer" },
-      this.headline, this.meaning, this.search, this.figures, this.claims, this.views.element);
+      this.headline, this.meaning, this.parts, this.search, this.figures, this.views.element);
   }
 
   async tell() {
@@ -40,11 +39,12 @@ class Answer {
       h("span", { className: "sdl-glyph", "aria-hidden": "true", textContent }), message.headline);
     this.headline.dataset.verdict = letter;
     this.meaning.replaceChildren(...paragraphs(message.sentences));
-    const { about, name, rows, best } = message;
+    const { about, name, rows, best, parts } = message;
+    this.parts.replaceChildren(...parts.flatMap(([title, lines]) => [
+      h("dt", { textContent: title }), ...lines.map((textContent) => h("dd", { textContent }))]));
     this.figures.replaceChildren(
       ...(about ? paragraphs([`${name}: ${about}`], { className: "sdl-about" }) : []),
       ...(rows.length ? [payloadTable(message)] : []));
-    this.claims.replaceChildren(...(about ? fileClaims(message) : []));
     if (about) views.show(i, searchOf(model, i), best); else views.hide();
   }
 }
@@ -64,19 +64,4 @@ function payloadTable({ headings, rows }) {
     head, h("tbody", {}, ...body));
   const scroll = { className: "sdl-scroll", tabIndex: 0, role: "region" };
   return h("div", { ...scroll, "aria-label": "payloads" }, table);
-}
-
-function fileClaims({ marks, has_file }) {
-  const title = h("div", { className: "sdl-subtitle", role: "heading", "aria-level": "4",
-    textContent: "What the file says about itself" });
-  if (!marks.length) {
-    const none = "Nothing about its origin.", pixels = "It was given as pixels, without a file.";
-    return [title, ...paragraphs([has_file ? none : pixels])];
-  }
-  const lines = marks.map(([program, kind, trust, textContent]) => h("li", {},
-    h("strong", { textContent: program }), ` (${kind}, ${trust}) `,
-    h("span", { className: "sdl-detail", textContent })));
-  const unsigned = marks.some(([, , trust]) => trust === "unsigned");
-  return [title, h("ul", { className: "sdl-claims" }, ...lines),
-    ...(unsigned ? paragraphs([BY_HAND], { className: "sdl-help" }) : [])];
 }

@@ -9,28 +9,22 @@ from typing import Any
 from markupsafe import Markup
 
 from ...results.html import render_table
-from ...watermark.detector import (
+from ...watermark.inspection import (
     A_HIT,
     A_MISS,
+    SEARCHES,
     Finding,
     Inspection,
+    describe_geometry,
     format_probability,
     shorten_name,
 )
-from ...watermark.payloads import Payload
-from ...watermark.search import AS_IS, Geometry
 from ..pictures import render_image
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
 
 STILL = 200  # pictures in the notebook's own picture
 EXPECTED = "sd-v1"
-SEARCHES = {
-    "none": "as it is",
-    "crop": "as it is and as if it had been cropped",
-    "size": "as it is and as if it had been resized",
-    "all": "as it is and as if it had been cropped, resized or mirrored",
-}
-TITLES = ("name", "picture", "verdict", "p", "found as", "official decoder")
+TITLES = ("name", "picture", "verdict", "what is known", "p", "found as", "official decoder")
 CELL = (
     "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;max-width:20em;"
     "overflow-wrap:anywhere"
@@ -48,15 +42,16 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         "kind": "told",
         "name": picture.name,
         "headline": write_headline(picture, letter),
-        "sentences": write_sentences(picture),
-        "marks": [],
+        "sentences": [picture.error] if picture.error else [],
+        "parts": [],
         "rows": [],
         "best": None,
     }
     if inspection is None:
         return told
-    width, height = inspection.size
+    (width, height), answer = inspection.size, inspection.answer
     return told | {
+        "sentences": [answer.unknown],
         "headings": HEADINGS,
         "best": choose_payload(inspection),
         "rows": [
@@ -65,13 +60,11 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
             if finding.tested
         ],
         "about": (
-            f"{width}x{height} pixels, looked at {SEARCHES[inspection.search]}. Of unmarked"
+            inspection.unread
+            or f"{width}x{height} pixels, looked at {SEARCHES[inspection.search]}. Of unmarked"
             f" pictures at most one in {1 / inspection.false_positive_rate:,.0f} is called marked."
         ),
-        "marks": [
-            [mark.program, mark.kind, mark.trust, mark.detail] for mark in inspection.provenance
-        ],
-        "has_file": picture.path is not None,
+        "parts": [[part.title, part.lines] for part in answer.parts],
     }
 
 
@@ -84,7 +77,7 @@ def choose_payload(inspection: Inspection) -> str | None:
 
 
 def write_headline(picture: Picture, letter: str) -> str:
-    """Says the verdict in a sentence."""
+    """Says what is known of the picture in a line."""
     if picture.inspection is None:
         return {
             UNREADABLE: "This picture cannot be read.",
@@ -92,92 +85,7 @@ def write_headline(picture: Picture, letter: str) -> str:
         }.get(letter, f"This picture is {VERDICTS[letter][1]}.")
     if letter in (WAITING, AT_WORK):
         return f"This picture is {VERDICTS[letter][1]} again."
-    hits = [finding.payload for finding in picture.inspection.findings if finding.detected]
-    if hits:
-        return f"Marked: {'; '.join(describe_mark(payload) for payload in hits)}."
-    if picture.inspection.best is None:
-        return "Too small to be tested as it is."
-    return "No mark found."
-
-
-def write_sentences(picture: Picture) -> list[str]:
-    """Says what the verdict means to somebody who asks where a picture comes from."""
-    inspection = picture.inspection
-    if inspection is None:
-        return [picture.error] if picture.error else []
-    hits = [finding for finding in inspection.findings if finding.detected]
-    said = [describe_hit(finding) for finding in hits] or describe_miss(inspection)
-    programs = list(
-        dict.fromkeys(mark.program for mark in inspection.provenance if mark.program != "unknown")
-    )
-    if programs:
-        said.append(f"The file itself names {', '.join(programs)}; see below what it says.")
-    return [*said, A_HIT if hits else A_MISS]
-
-
-def describe_mark(payload: Payload) -> str:
-    """Names a mark and who writes it."""
-    return (
-        f"{shorten_name(payload.name)}, the mark of {payload.written_by}"
-        if payload.written_by
-        else shorten_name(payload.name)
-    )
-
-
-def describe_hit(finding: Finding) -> str:
-    """Says how sure it is that a mark is there."""
-    where = (
-        ""
-        if finding.geometry == AS_IS
-        else f" It was found as {describe_geometry(finding.geometry)}."
-    )
-    return (
-        f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as"
-        f" well is {format_probability(finding.log10_p)}"
-        f"{', which is next to none' * (finding.log10_p < -9)}.{where}"
-    )
-
-
-def describe_geometry(geometry: Geometry) -> str:
-    """Says what happened to the picture since it was marked, as far as the mark tells."""
-    words = ["a mirrored picture"] * geometry.mirrored + [
-        "a picture with red and blue swapped"
-    ] * geometry.swapped
-    if geometry.cut:
-        words.append(f"part of a larger picture{describe_cut(*geometry.cut)}")
-    if geometry.size:
-        words.append(f"a picture resized from {geometry.size[0]}x{geometry.size[1]}")
-    return " and ".join(words) or "it is"
-
-
-def describe_cut(left: int, top: int) -> str:
-    """Says how many pixels were cut off."""
-    cut = [
-        f"{pixels} {side}"
-        for pixels, side in ((left, "at the left"), (top, "at the top"))
-        if pixels
-    ]
-    if not cut:
-        return ", cut at the right or at the bottom"
-    number, rest = " and ".join(cut).split(" ", 1)
-    return f": about {number} {'pixel was' if number == '1' else 'pixels were'} cut off {rest}"
-
-
-def describe_miss(inspection: Inspection) -> list[str]:
-    """Says what it means that no mark was found."""
-    width, height = inspection.size
-    if inspection.best is None:
-        return [
-            f"No program writes a mark into so few pixels ({width}x{height}). If this was cut out"
-            " of a marked picture, or made smaller, a search may tell."
-        ]
-    if inspection.search == "none":
-        return [
-            "It was looked at as it is. Cropping or resizing hides a mark from that; a search can"
-            " still find it."
-        ]
-    few = " With so few pixels that is what to expect, marked or not." if inspection.small else ""
-    return [f"It was looked at {SEARCHES[inspection.search]}.{few}"]
+    return picture.inspection.answer.known
 
 
 def list_figures(finding: Finding) -> list[str]:
@@ -217,7 +125,8 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
         ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
         verdict = f"{glyph} {words}{describe_verdict(picture)}"
         shown = render_small(picture) if ready else ""
-        rows.append([picture.name, shown, verdict, *figures(picture)])
+        known = picture.inspection.answer.known if picture.inspection is not None else ""
+        rows.append([picture.name, shown, verdict, known, *figures(picture)])
     table = render_table(TITLES, rows, style=CELL) if rows else Markup("")
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
     below = note or "No picture was inspected yet."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -19,25 +20,36 @@ def write_inspection(
     pictures: Sequence[Picture],
     chosen: int,
     payloads: Mapping[str, Payload],
-    rate: float,
+    how: str,
     search: str,
     frame: pd.DataFrame | None,
 ) -> str:
-    """Writes Python that gives the chosen picture's answer, then those of all."""
+    """Writes Python that gives the chosen picture's answer, then those of all.
+
+    `how` are the further arguments that all are tested with, each after a comma.
+    """
     if not pictures:
         return "# no picture was given yet"
-    asked = write_payloads(payloads) + (f", false_positive_rate={rate!r}" if rate != 1e-6 else "")
+    asked = write_payloads(payloads) + how
     parts = []
     if 0 <= chosen < len(pictures) and pictures[chosen].source is not None:
         picture = pictures[chosen]
-        how = write_search(pick_search(picture, search))
-        parts.append(f"detect_watermark({write_source(picture, chosen)}{asked}{how})\n")
+        searched = write_search(pick_search(picture, search))
+        parts.append(f"detect_watermark({write_source(picture, chosen)}{asked}{searched})\n")
     if len(pictures) > 1:
         parts += list_calls(pictures, asked, search, frame)
     imports = "from sdlab import detect_watermark\n"
     imports += "from sdlab.watermark import scan\n" * ("scan(" in "".join(parts))
     imports += "from sdlab.watermark import Payload\n" * ("Payload(" in asked)
     return imports + "\n" + "\n".join(parts)
+
+
+def write_how(rate: float, trust_anchors: Any) -> str:
+    """Writes the arguments that are not the default, each after a comma."""
+    anchors = os.fspath(trust_anchors) if isinstance(trust_anchors, os.PathLike) else trust_anchors
+    return (f", false_positive_rate={rate!r}" if rate != 1e-6 else "") + (
+        "" if anchors is None else f", trust_anchors={anchors!r}"
+    )
 
 
 def list_calls(

@@ -12,12 +12,14 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from ...watermark.detector import Inspection, name_payloads, require_search
+from ...watermark.credentials import read_anchors
+from ...watermark.detector import name_payloads, require_search
+from ...watermark.inspection import Inspection
 from ...watermark.payloads import PAYLOADS
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source
 from .answer import render_verdicts, write_answer
-from .code import write_inspection
+from .code import write_how, write_inspection
 from .files import MOST_BYTES, MOST_FILES, PART, Arrivals
 from .pictures import (
     MARKED,
@@ -55,7 +57,7 @@ class WatermarkInspector(Panel):
         What every picture is tested for at once; searches take seconds a picture.
     folder : path
         Where dropped files are kept, so that `.code` can name them.
-    false_positive_rate : float
+    false_positive_rate, trust_anchors
         As in `detect_watermark`.
 
     Attributes
@@ -111,6 +113,7 @@ class WatermarkInspector(Panel):
         search: str = "none",
         folder: str | os.PathLike[str] = "runs/inspected",
         false_positive_rate: float = 1e-6,
+        trust_anchors: Any = None,
     ) -> None:
         require_search(search, false_positive_rate)
         self._payloads, self._search = name_payloads(payloads), search
@@ -122,7 +125,12 @@ class WatermarkInspector(Panel):
         self._arrivals = Arrivals(Path(folder).expanduser())
         self._added: dict[str, dict] = {}  # file of the page: its answer
         self._lock, self._told_at, self._finished = threading.RLock(), 0.0, 0
-        asked = {"payloads": self._payloads, "false_positive_rate": self._rate}
+        self._how = write_how(self._rate, trust_anchors)
+        asked = {
+            "payloads": self._payloads,
+            "false_positive_rate": self._rate,
+            "trust_anchors": read_anchors(trust_anchors),
+        }
         self._work = Work(self._pictures, asked, self._news, self._ended)
         super().__init__(
             payload_names=list(self._payloads),
@@ -272,7 +280,7 @@ class WatermarkInspector(Panel):
     def _write_code(self, _: Any = None) -> None:
         with self._lock:
             self.code = write_inspection(
-                self._pictures, self.chosen, self._payloads, self._rate, self._search, self._frame
+                self._pictures, self.chosen, self._payloads, self._how, self._search, self._frame
             )
 
     # What the page asks

@@ -16,8 +16,9 @@ from ...pictures import webp_bytes
 from ...recipe.request import FIELDS
 from ...results.frame import column_values, find_varying, format_value, row_tuples, to_plain
 from ...results.pairs import draw_difference
-from ...watermark.detector import Inspection, shorten_name
+from ...watermark.answer import TITLES
 from ...watermark.dwtdct import embed_watermark
+from ...watermark.inspection import Inspection, shorten_name
 from ...watermark.maps import draw_evidence, draw_residues, list_colours
 from ...watermark.opening import read_pixels
 from ...watermark.payloads import Payload
@@ -91,6 +92,8 @@ class Picture:
             return UNREADABLE
         if self.inspection is None:
             return UNTESTED
+        if self.inspection.unread:
+            return UNREADABLE
         return (
             MARKED
             if self.inspection.detected
@@ -308,6 +311,7 @@ COLUMNS: dict[str, Any] = {
     "geometry": "string",
     "official": "string",
     "words": "string",
+    **dict.fromkeys(TITLES, "string"),
     "error": "string",
 }
 
@@ -315,11 +319,13 @@ COLUMNS: dict[str, Any] = {
 def list_findings(picture: Picture) -> dict[str, Any]:
     """Lists what was found in a picture, by the columns of the frame."""
     inspection, row = picture.inspection, dict.fromkeys(COLUMNS) | {"error": picture.error}
-    if inspection is None or (best := inspection.best) is None:
-        return row | ({"words": inspection.words} if inspection is not None else {})
+    if inspection is None:
+        return row
+    row |= inspection.answer.columns | {"words": inspection.words}
+    if (best := inspection.best) is None:
+        return row | ({"error": inspection.unread} if inspection.unread else {})
     exact = [finding.payload.name for finding in inspection.findings if finding.official]
     return row | {
-        "words": inspection.words,
         "payload": best.payload.name if best.detected else None,
         "detected": inspection.detected,
         "log10_p": float(best.log10_p),

@@ -1,0 +1,244 @@
+"""The answer to "where does this picture come from?": four parts, summed up in two lines."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from .credentials import ALTERED, BREAKS, DAMAGED, ELSEWHERE, INTACT, UNREAD, Credential
+from .labels import CAMERA, DEVICE, EDITED, MADE, RECIPE, Claim
+from .provenance import Provenance
+
+SAYS, SIGNED, HIDDEN, NOT_LOOKED_FOR = "file_says", "signed", "hidden", "not_looked_for"
+TITLES = {
+    SAYS: "What the file says of itself",
+    SIGNED: "What is signed",
+    HIDDEN: "What is hidden in the pixels",
+    NOT_LOOKED_FOR: "What was not looked for",
+}
+NEVER = ("SynthID", "TrustMark", "Stable Signature", "Tree-Ring", "visible logos")
+STRENGTH = (MADE, EDITED, RECIPE)  # first what a reader must not miss; a camera comes last
+NOTHING = (
+    "Nothing was found that tells where this picture comes from; a model may have made it all the"
+    " same."
+)
+EASILY = "whether what the file says is true: a label is easily written, changed or removed"
+MISFIT = BREAKS[2][1]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the answer.
+
+    Parameters
+    ----------
+    key : str
+        A name in `TITLES`, which is also a column of `scan`.
+    text : str
+        A sentence or two.
+    known : bool
+        Whether that tells something of the origin.
+    left_open : str
+        What is not known, as a clause; "" if nothing is added to it.
+    details : tuple of str
+    """
+
+    key: str
+    text: str
+    known: bool = False
+    left_open: str = ""
+    details: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return TITLES[self.key]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What stands below the two lines, without repeating them."""
+        return self.details if self.known and self.details else (self.text, *self.details)
+
+
+@dataclass(frozen=True, repr=False)
+class Answer:
+    """What is known of a picture's origin, by whom, and what is not."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def known(self) -> str:
+        """What is known and who says it, in one line."""
+        told = [part.text for part in self.parts if part.known]
+        return " ".join(told) or NOTHING
+
+    @property
+    def unknown(self) -> str:
+        """What is not known, in one line."""
+        left = [part.left_open for part in self.parts if part.left_open]
+        return f"Not known: {'; '.join(left)}. " * bool(left) + (
+            f"Not looked for: {self.parts[-1].text}"
+        )
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The parts as columns of a frame, missing where they tell nothing."""
+        always = (HIDDEN, NOT_LOOKED_FOR)
+        return {p.key: p.text if p.known or p.key in always else None for p in self.parts}
+
+    @property
+    def paragraphs(self) -> list[str]:
+        """The two lines, then the parts with their titles."""
+        parts = [f"{part.title}: {' '.join(part.lines)}" for part in self.parts]
+        return [self.known, self.unknown, *parts]
+
+    def __repr__(self) -> str:
+        known, unknown, *parts = self.paragraphs
+        return "\n".join([known, unknown, "", *parts])
+
+    def _repr_html_(self) -> str:
+        rows = [
+            f"<dt>{html.escape(part.title)}</dt>"
+            + "".join(f"<dd>{html.escape(line)}</dd>" for line in part.lines)
+            for part in self.parts
+        ]
+        head = f"<p><b>{html.escape(self.known)}</b></p><p>{html.escape(self.unknown)}</p>"
+        return f"{head}<dl>{''.join(rows)}</dl>"
+
+
+def write_answer(provenance: Provenance, hidden: Part, gaps: Sequence[str] = ()) -> Answer:
+    """Write the answer from what the file says and what is hidden in its pixels.
+
+    Parameters
+    ----------
+    provenance : Provenance
+    hidden : Part
+    gaps : sequence of str
+        What else was not looked for.
+    """
+    missed = ", ".join((*NEVER, *gaps, *provenance.gaps))
+    return Answer(
+        (
+            write_claims(provenance),
+            write_credentials(provenance),
+            hidden,
+            Part(NOT_LOOKED_FOR, f"{missed}."),
+        )
+    )
+
+
+# What the file says of itself
+
+
+def write_claims(provenance: Provenance) -> Part:
+    """Say how the picture came about, by the file's own account."""
+    claims = [claim for claim in provenance.claims if not claim.kind.startswith("lowest")]
+    told = [claim for claim in claims if claim.origin]
+    details = tuple(f"{claim}, {claim.detail}." for claim in claims)
+    if told:
+        text = f"{capitalize('; '.join(list_stories(told)))}, says the file."
+        return Part(SAYS, text, True, write_doubt(told, provenance.credentials), details)
+    programs = ", ".join(dict.fromkeys(claim.program for claim in claims if claim.program))
+    silent = "what the file once said: labels are lost when a picture is saved anew"
+    if programs:
+        text = f"The file names {programs}, and not how the picture came about."
+        return Part(SAYS, text, True, silent, details)
+    none = "The file says nothing of its origin." if provenance.has_file else "There is no file."
+    return Part(SAYS, none, False, silent, details)
+
+
+def list_stories(claims: Sequence[Claim]) -> Iterator[str]:
+    """List how the picture came about, each account once with all who give it."""
+    order = {origin: place for place, origin in enumerate(STRENGTH)} | {CAMERA: 9, DEVICE: 9}
+    accounts = dict.fromkeys(claim.story or claim.origin for claim in rank(claims, order))
+    for account in accounts:
+        names = [c.program for c in claims if account == c.origin and not c.story and c.program]
+        told = any(account != other and account in other for other in accounts)
+        if not told:  # a longer account says it, too
+            yield account + (f" ({', '.join(dict.fromkeys(names))})" if names else "")
+
+
+def rank(claims: Sequence[Claim], order: dict[str, int]) -> list[Claim]:
+    """Sort by what a reader must not miss, signed accounts first."""
+    return sorted(claims, key=lambda claim: (order.get(claim.origin, 5), not claim.story))
+
+
+def write_doubt(claims: Sequence[Claim], credentials: Sequence[Credential]) -> str:
+    """Say why an account may not be true."""
+    intact = any(credential.state == INTACT for credential in credentials)
+    if intact and all(claim.kind == "C2PA" for claim in claims):
+        return "whether what was signed is true: anyone can sign a picture"
+    return EASILY
+
+
+def capitalize(text: str) -> str:
+    """Begin a sentence; what follows stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
+# What is signed
+
+
+def write_credentials(provenance: Provenance) -> Part:
+    """Say who signed the file, and whether it is as it was signed."""
+    if not provenance.credentials:
+        return Part(SIGNED, "Nothing is signed.")
+    told = [write_credential(credential) for credential in provenance.credentials]
+    left = "; ".join(filter(None, map(write_unread, provenance.credentials)))
+    details = tuple(line for c in provenance.credentials for line in list_details(c))
+    return Part(SIGNED, " ".join(told), True, left, details)
+
+
+def write_credential(credential: Credential) -> str:
+    """Say who signed, whether that is whole, and what could not be checked."""
+    who, note = credential.signer or "somebody who is not named", "; ".join(credential.notes)
+    if credential.state == ELSEWHERE:
+        return f"Credentials (C2PA) are kept at {note}; they were not fetched."
+    if credential.state == UNREAD:
+        return f"The file holds credentials (C2PA), which were not read: {note}."
+    if credential.state == DAMAGED:
+        return f"The file holds credentials (C2PA) that are damaged: {note}."
+    if MISFIT in credential.notes:  # then nothing shows that this is the signer
+        parts = [f"Said to be signed by {who}, but {note}"]
+    elif credential.state == ALTERED:
+        parts = [f"Signed by {who} and altered since: {note}", credential.trust]
+    elif credential.state == INTACT:
+        parts = [f"Signed by {who}", "unaltered since", credential.trust]
+    else:
+        alteration = "whether it was altered since could not be checked"
+        parts = [f"Signed by {who}", alteration, credential.trust]
+    parts += dict.fromkeys(list_altered(credential))
+    if credential.doubts:
+        parts.append(f"could not be checked: {', and '.join(credential.doubts)}")
+    return f"{'; '.join(filter(None, parts))}."
+
+
+def list_altered(credential: Credential) -> Iterator[str]:
+    """List the sources that had been altered when they were signed for."""
+    for source in credential.sources:
+        if source.state == ALTERED:
+            yield f"{source.relation} was altered before this was signed"
+        yield from list_altered(source)
+
+
+def write_unread(credential: Credential) -> str:
+    """Say what credentials that could not be read leave open."""
+    if credential.state in (UNREAD, DAMAGED, ELSEWHERE):
+        return f"what its credentials say ({'; '.join(credential.notes)})"
+    return ""
+
+
+def list_details(credential: Credential, depth: int = 0) -> Iterator[str]:
+    """List who signed each step, the last first."""
+    if credential.state in (UNREAD, DAMAGED, ELSEWHERE):
+        yield write_credential(credential)
+        return
+    what = ", ".join((*credential.origins, *credential.actions))
+    when = f" on {credential.time}" if credential.time else ""
+    name = capitalize(credential.relation) or "The file"
+    made = f" with {credential.program}" if credential.program else ""
+    yield f"{name}: signed by {credential.signer or 'nobody named'}{when}{made}" + (
+        f": {what}." if what else "."
+    )
+    for source in credential.sources:
+        yield from list_details(source, depth + 1)

@@ -1,0 +1,302 @@
+"""What was found out about one picture: figures to compute with, a table, and words."""
+
+from __future__ import annotations
+
+import html
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .answer import HIDDEN, Answer, Part, write_answer
+from .dwtdct import MIN_AREA
+from .payloads import Payload
+from .provenance import Provenance
+from .search import AS_IS, Geometry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+A_HIT = (
+    "A hit is a claim, not a proof: the payloads are public, and anyone can embed them. Some people"
+    " put one on their own photographs, so that collectors of training data pass over them."
+)
+A_MISS = "A miss proves nothing: marks are optional, and strong changes wipe them out."
+TOO_SMALL = (
+    "Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a"
+    " marked picture, or one made smaller, a search may tell: search='all'."
+)
+PIXELS_ALONE = Provenance(has_file=False)
+WHO_MARKED = (
+    "who put the mark there: its text is public, and some mark their own photographs with it"
+)
+UNMARKED = "whether it ever had a mark: marks are optional, and strong changes wipe them out"
+SEARCHES = {
+    "none": "as it is",
+    "crop": "as it is and as if it had been cropped",
+    "size": "as it is and as if it had been resized",
+    "all": "as it is and as if it had been cropped, resized or mirrored",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Official:
+    """What the official decoder reads, which always reads something; true if it is the payload.
+
+    Attributes
+    ----------
+    bits : bool array (n_bits,)
+    text : str or None
+        The same as text, for payloads that are text; unprintable bytes are escaped.
+    exact : bool
+        Whether that is the payload.
+    """
+
+    bits: np.ndarray = field(repr=False)
+    text: str | None
+    exact: bool
+
+    def __bool__(self) -> bool:
+        return self.exact
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """The verdict on one payload.
+
+    Attributes
+    ----------
+    payload : Payload
+    log10_p : float
+        Of the chance that a picture without this mark agrees with it as well, corrected for all
+        places that were tried, not for the number of payloads. NaN if the picture is too small to
+        be tested.
+    detected : bool
+        Whether that is below the false-positive rate, divided by the number of payloads, and by
+        another 100 for a place that a search found.
+    agreement : float
+        Share of the payload's bits that the scores read right, about 0.5 by chance.
+    geometry : Geometry
+        Where the payload fits best.
+    official : Official or None
+        What the official decoder reads from the picture as it is.
+    tests : int
+        Places that were tried.
+    """
+
+    payload: Payload
+    log10_p: float
+    detected: bool
+    agreement: float
+    geometry: Geometry
+    official: Official | None
+    tests: int
+
+    @property
+    def p(self) -> float:
+        return 10**self.log10_p
+
+    @property
+    def tested(self) -> bool:
+        return not math.isnan(self.log10_p)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Inspection:
+    """What `detect_watermark` found out about one picture.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        One a payload, in the order of the payloads.
+    small : bool
+        Whether the picture has less than 65,536 pixels, the least that the programs mark.
+    size : (width, height)
+    search : str
+    false_positive_rate : float
+    provenance : Provenance
+        What the file says of its own origin.
+    unread : str
+        Why the pixels could not be read; "" if they were.
+    """
+
+    findings: tuple[Finding, ...]
+    small: bool
+    size: tuple[int, int]
+    search: str
+    false_positive_rate: float
+    provenance: Provenance = PIXELS_ALONE
+    unread: str = ""
+
+    @property
+    def detected(self) -> bool:
+        return any(finding.detected for finding in self.findings)
+
+    def __bool__(self) -> bool:
+        """Whether a mark is detected."""
+        return self.detected
+
+    @property
+    def best(self) -> Finding | None:
+        """The detected finding with the least p, or else that with the least; None if untested."""
+        tested = [finding for finding in self.findings if finding.tested]
+        return min(
+            tested, key=lambda finding: (not finding.detected, finding.log10_p), default=None
+        )
+
+    @property
+    def answer(self) -> Answer:
+        """Where the picture comes from, as far as can be told, in four parts."""
+        searched = self.detected or self.search != "none" or bool(self.unread)
+        gaps = () if searched else ("marks that a crop or another size hides (search='all')",)
+        return write_answer(self.provenance, write_hidden(self), gaps)
+
+    @property
+    def words(self) -> str:
+        """What is known of the picture, in a line, and what is not, in another."""
+        return f"{self.answer.known}\n{self.answer.unknown}"
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a payload."""
+        import pandas as pd
+
+        columns = {
+            "payload": [f.payload.name for f in self.findings],
+            "detected": [f.detected if f.tested else pd.NA for f in self.findings],
+            "log10_p": [f.log10_p for f in self.findings],
+            "agreement": [f.agreement for f in self.findings],
+            "geometry": [str(f.geometry) if f.tested else None for f in self.findings],
+            "official": [None if f.official is None else f.official.text for f in self.findings],
+            "exact": [bool(f.official) for f in self.findings],
+            "tests": [f.tests for f in self.findings],
+        }
+        return pd.DataFrame(columns).astype({"detected": "boolean"})
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        """Format the rows of the table, the head first."""
+        head = ("payload", "found", "p", "bits right", "geometry", "official decoder")
+        rows: list[tuple[str, ...]] = [head]
+        for f in self.findings:
+            official = "" if f.official is None else "exact" if f.official else "wrong"
+            right = "" if math.isnan(f.agreement) else f"{f.agreement:.0%}"
+            found = "" if not f.tested else "yes" if f.detected else "no"
+            p = format_probability(f.log10_p) if f.tested else "not tested"
+            geometry = str(f.geometry) if f.tested else ""
+            rows.append((shorten_name(f.payload.name), found, p, right, geometry, official))
+        return rows
+
+    def __repr__(self) -> str:
+        rows = self._cells()
+        widths = [max(map(len, column)) for column in zip(*rows)]
+        table = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+            for row in rows
+        ]
+        return "\n".join([repr(self.answer), "", *table]).rstrip()
+
+    def _repr_html_(self) -> str:
+        head, *rows = ([html.escape(cell) for cell in row] for row in self._cells())
+        lines = [
+            "<tr>" + "".join(f"<th style='text-align:left'>{cell}</th>" for cell in head) + "</tr>"
+        ]
+        for finding, (name, *row) in zip(self.findings, rows):
+            weight = " style='font-weight:bold'" if finding.detected else ""
+            cells = "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row)
+            lines.append(f"<tr{weight}><td>{name}</td>{cells}</tr>")
+        return f"{self.answer._repr_html_()}<table>{''.join(lines)}</table>"
+
+
+def shorten_name(name: str) -> str:
+    """Shorten a payload's name to one line of a table."""
+    name = " ".join(name.split())
+    return name if len(name) <= 40 else f"{name[:39]}…"
+
+
+def format_probability(log10_p: float) -> str:
+    """Format a probability: 0.03, or 1e-12 for the small ones that no float holds."""
+    return f"{10**log10_p:.2g}" if log10_p > -3 else f"1e{math.ceil(log10_p)}"
+
+
+# What is hidden in the pixels, in words
+
+
+def write_hidden(inspection: Inspection) -> Part:
+    """Say what is hidden in the pixels, by whom, and how sure that is."""
+    hits = [finding for finding in inspection.findings if finding.detected]
+    texts = [
+        f"A text stands in the {claim.kind}: the recipe of {claim.program or 'a generator'}."
+        for claim in inspection.provenance.claims
+        if claim.kind.startswith("lowest")
+    ]
+    quoted = [c.detail for c in inspection.provenance.claims if c.kind.startswith("lowest")]
+    marks = "; ".join(map(describe_mark, hits))
+    if hits:
+        told, left = [*texts, f"Marked: {marks}."], WHO_MARKED
+        details = (*quoted, *map(describe_hit, hits), A_HIT)
+    elif inspection.unread:
+        told, left = (
+            [*texts, f"Not tested for a mark: {inspection.unread}."],
+            "whether it is marked",
+        )
+        details = tuple(quoted)
+    elif inspection.best is None:
+        small = TOO_SMALL.format(f"{inspection.size[0]}x{inspection.size[1]}", MIN_AREA)
+        told, left, details = [*texts, small], "whether it is marked", tuple(quoted)
+    else:
+        told, left = [*texts, "No mark found."], UNMARKED
+        details = (*quoted, describe_miss(inspection), A_MISS)
+    return Part(HIDDEN, " ".join(told), bool(hits or texts), left, details)
+
+
+def describe_mark(finding: Finding) -> str:
+    """Name a mark, the chance that it is none, and who writes it."""
+    payload, chance = finding.payload, format_probability(finding.log10_p)
+    who = f", a mark written by {payload.written_by}" if payload.written_by else ""
+    return f"{shorten_name(payload.name)} (p {chance}){who}"
+
+
+def describe_hit(finding: Finding) -> str:
+    """Say how sure it is that a mark is there."""
+    where = (
+        ""
+        if finding.geometry == AS_IS
+        else f" It was found as {describe_geometry(finding.geometry)}."
+    )
+    return (
+        f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as"
+        f" well is {format_probability(finding.log10_p)}"
+        f"{', which is next to none' * (finding.log10_p < -9)}.{where}"
+    )
+
+
+def describe_geometry(geometry: Geometry) -> str:
+    """Say what happened to the picture since it was marked, as far as the mark tells."""
+    words = ["a mirrored picture"] * geometry.mirrored + [
+        "a picture with red and blue swapped"
+    ] * geometry.swapped
+    if geometry.cut:
+        words.append(f"part of a larger picture{describe_cut(*geometry.cut)}")
+    if geometry.size:
+        words.append(f"a picture resized from {geometry.size[0]}x{geometry.size[1]}")
+    return " and ".join(words) or "it is"
+
+
+def describe_cut(left: int, top: int) -> str:
+    """Say how many pixels were cut off."""
+    cut = [
+        f"{pixels} {side}"
+        for pixels, side in ((left, "at the left"), (top, "at the top"))
+        if pixels
+    ]
+    if not cut:
+        return ", cut at the right or at the bottom"
+    number, rest = " and ".join(cut).split(" ", 1)
+    return f": about {number} {'pixel was' if number == '1' else 'pixels were'} cut off {rest}"
+
+
+def describe_miss(inspection: Inspection) -> str:
+    """Say how it was looked at without finding a mark."""
+    few = " With so few pixels that is what to expect, marked or not." if inspection.small else ""
+    return f"It was looked at {SEARCHES[inspection.search]}.{few}"

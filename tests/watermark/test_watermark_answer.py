@@ -1,0 +1,262 @@
+"""The answer as a whole: two lines that sum it up, four parts, the same wherever it is shown; and labels without a signature."""
+
+import gzip
+import html
+import json
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+from test_watermark_files import noise
+from test_watermark_provenance import exif_of, read_claims, texts_of
+
+from sdlab import detect_watermark
+from sdlab.watermark import embed_watermark
+from sdlab.watermark.answer import TITLES
+from sdlab.watermark.stealth import read_stealth
+
+RECIPE = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: m"
+AIGC = json.dumps({"Label": "1", "ContentProducer": "Doubao", "ProduceID": "x<1"})
+
+
+def picture(side=256):
+    """Soft noise, in which a mark holds."""
+    coarse = Image.fromarray(
+        np.random.default_rng(0).integers(40, 216, (side // 8, side // 8, 3), np.uint8)
+    )
+    return coarse.resize((side, side), Image.Resampling.BICUBIC)
+
+
+def hide_text(pixels, signature, text):
+    """The pixels with a text in their lowest bits, bit by bit as the extension of A1111 does it."""
+    data = gzip.compress(text.encode()) if signature.endswith("comp") else text.encode()
+    whole = signature.encode() + (8 * len(data)).to_bytes(4, "big") + data
+    bits, hidden = [byte >> n & 1 for byte in whole for n in range(7, -1, -1)], pixels.copy()
+    channels = (3,) if "png" in signature else (0, 1, 2)
+    places = (
+        (y, x, c) for x in range(pixels.shape[1]) for y in range(pixels.shape[0]) for c in channels
+    )
+    for place, bit in zip(places, bits):
+        hidden[place] = hidden[place] & 0xFE | bit
+    return hidden
+
+
+def words_of(path):
+    return detect_watermark(path).words
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    "signature", ["stealth_pnginfo", "stealth_pngcomp", "stealth_rgbinfo", "stealth_rgbcomp"]
+)
+@pytest.mark.parametrize("height", [16, 40])
+def test_a_text_in_the_lowest_bits_is_read(tmp_path, signature, height):
+    rgba = np.dstack([noise(0, height, 120), np.full((height, 120), 255, np.uint8)])
+    hidden = hide_text(rgba, signature, RECIPE)
+    if "rgb" in signature:
+        hidden = hidden[:, :, :3]
+    Image.fromarray(hidden).save(tmp_path / "a.png")
+    where = "alpha" if "png" in signature else "RGB"
+    words = words_of(tmp_path / "a.png")
+    assert words.startswith(f"A text stands in the lowest bits of {where}: the recipe of A1111 or")
+    assert detect_watermark(hidden).words.splitlines()[0] == words.splitlines()[0]
+    assert "Steps: 20" in detect_watermark(tmp_path / "a.png").answer.parts[2].lines[0]
+
+
+def test_no_text_is_read_where_none_is_hidden_or_it_is_cut_off(tmp_path):
+    rgba = np.dstack([noise(0, 40, 50), np.full((40, 50), 255, np.uint8)])
+    cut = hide_text(rgba, "stealth_pngcomp", RECIPE)[:, :20]
+    for pixels in (
+        rgba,
+        cut,
+        rgba[:1, :1],
+        rgba[:, :0],
+        hide_text(rgba[:, :, :3], "stealth_rgbcomp", ""),
+    ):
+        assert read_stealth(pixels) is None or read_stealth(pixels).detail in " ".join(
+            RECIPE.split()
+        )
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "<TC260:AIGC>{}</TC260:AIGC>",
+        '<rdf:Description TC260:AIGC="{}"/>',
+        "<rdf:Description TC260:AIGC='{}'/>",
+    ],
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_the_label_of_chinas_law_is_read(tmp_path, form, suffix):
+    xmp = f"<x:xmpmeta><rdf:RDF>{form.format(html.escape(AIGC))}</rdf:RDF></x:xmpmeta>"
+    how = (
+        {"pnginfo": texts_of(**{"XML:com.adobe.xmp": xmp})}
+        if suffix == ".png"
+        else {"xmp": xmp.encode()}
+    )
+    picture(64).save(tmp_path / f"a{suffix}", **how)
+    assert words_of(tmp_path / f"a{suffix}").startswith(
+        "Made by a trained model (Doubao), says the file."
+    )
+
+
+@pytest.mark.parametrize(
+    "label, says",
+    [
+        ("1", "Made by"),
+        ("2", "Perhaps made by"),
+        ("3", "Suspected"),
+        ("9", "Under the AIGC label '9'"),
+    ],
+)
+def test_each_label_of_chinas_law_says_what_it_says(tmp_path, label, says):
+    text = json.dumps({"AIGC": {"Label": label}})
+    comment = exif_of({}, b"ASCII\0\0\0" + text.encode())
+    picture(64).save(tmp_path / "a.jpg", exif=comment)
+    picture(64).save(tmp_path / "a.png", pnginfo=texts_of(AIGC=text))
+    assert words_of(tmp_path / "a.jpg").startswith(says) and words_of(
+        tmp_path / "a.png"
+    ).startswith(says)
+
+
+@pytest.mark.parametrize(
+    "tags, says",
+    [
+        (
+            {0x010E: "Signature: bm90aGluZw==", 0x013B: "5c3f9d1e-1111-2222-3333-444455556666"},
+            "Made with an image generator (Grok)",
+        ),
+        (
+            {0x010F: "Apple", 0x0110: "iPhone 12", 0x0131: "18.6.2"},
+            "Captured by a camera or scanner (Apple iPhone 12)",
+        ),
+        (
+            {0x010F: "FUJIFILM", 0x0131: "Digital Camera X-T3 Ver1.10"},
+            "Captured by a camera or scanner (FUJIFILM)",
+        ),
+        (
+            {0x010F: "Black Forest Labs", 0x0131: "AI generated;txt2img;flux"},
+            "Made by a trained model",
+        ),
+        (
+            {0x0131: "Adobe Photoshop 25.0"},
+            "The file names Adobe Photoshop 25.0, and not how the picture came",
+        ),
+        ({0x0131: "18.6.2"}, "Nothing was found that tells"),
+        ({0x010E: "Signature: a view of the sea", 0x013B: "Jane"}, "Nothing was found that tells"),
+    ],
+)
+def test_a_camera_is_no_program_and_a_generator_no_camera(tmp_path, tags, says):
+    picture(64).save(tmp_path / "a.jpg", exif=exif_of(tags))
+    words = words_of(tmp_path / "a.jpg")
+    assert words.startswith(says)
+    assert "18.6.2" not in words and "Ver1" not in words
+
+
+@pytest.mark.parametrize(
+    "xmp, says",
+    [
+        ('photoshop:Credit="Made with Google AI"', "Made by a trained model (Made with Google AI)"),
+        ('photoshop:Credit="Edited with Google AI"', "Edited with a trained model (Edited"),
+        ('xmp:CreatorTool="18.6.2"', "Nothing was found"),
+        (
+            'p:DigitalSourceType=" http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia "',
+            "Edited with a trained model,",
+        ),
+        (
+            "><ns:digitalSourceType><rdf:Bag><rdf:li>http://x/digitalCapture</rdf:li></rdf:Bag></ns:digitalSourceType",
+            "Captured by a camera,",
+        ),
+        (
+            "><dc:description><rdf:Alt><rdf:li>a cat --v 6.1 Job ID: 5c3f9d1e-1111-2222-3333-444455556666</rdf:li></rdf:Alt></dc:description",
+            "Made with an image generator (Midjourney)",
+        ),
+    ],
+)
+def test_xmp_is_told_in_plain_words(tmp_path, xmp, says):
+    packet = f"<x:xmpmeta><rdf:RDF><rdf:Description {xmp}></rdf:Description></rdf:RDF></x:xmpmeta>"
+    picture(64).save(tmp_path / "a.jpg", xmp=packet.encode())
+    assert words_of(tmp_path / "a.jpg").startswith(says)
+
+
+def test_a_source_type_is_read_from_xmp_that_pillow_hands_out_nowhere(tmp_path):
+    """A second packet, as in a GIF or behind the picture."""
+    picture(64).save(tmp_path / "a.gif")
+    packet = '<rdf:RDF></rdf:RDF><rdf:RDF p:DigitalSourceType="http://x/trainedAlgorithmicMedia"></rdf:RDF>'
+    (tmp_path / "a.gif").write_bytes((tmp_path / "a.gif").read_bytes() + packet.encode())
+    assert words_of(tmp_path / "a.gif").startswith("Made by a trained model, says the file.")
+
+
+def test_what_a_reader_must_not_miss_comes_first(tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt(
+        "XML:com.adobe.xmp", '<x p:DigitalSourceType="http://x/trainedAlgorithmicMedia"/>'
+    )
+    picture(64).save(tmp_path / "a.png", pnginfo=info, exif=exif_of({0x010F: "Canon"}))
+    words = words_of(tmp_path / "a.png")
+    assert words.startswith(
+        "Made by a trained model; captured by a camera or scanner (Canon), says the file."
+    )
+    assert "a label is easily written, changed or removed" in words.splitlines()[1]
+
+
+# The whole
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory):
+    """A picture with a mark that also says which program wrote it."""
+    path = tmp_path_factory.mktemp("marked") / "a.png"
+    embed_watermark(picture(), "sd-v2").save(path, pnginfo=texts_of(parameters=RECIPE))
+    return path
+
+
+def test_the_answer_has_two_lines_and_four_parts(marked):
+    inspection = detect_watermark(marked)
+    lines = repr(inspection).splitlines()
+    assert lines[0] == inspection.answer.known and lines[1] == inspection.answer.unknown
+    assert [line.split(":")[0] for line in lines[3:7]] == list(TITLES.values())
+    assert (
+        lines[0].startswith("Made with an image generator (A1111") and "Marked: sd-v2" in lines[0]
+    )
+    assert inspection.words.splitlines() == lines[:2]
+
+
+def test_html_holds_the_same_words_as_text(marked):
+    inspection = detect_watermark(marked)
+    page = html.unescape(inspection._repr_html_())
+    for part in inspection.answer.parts:
+        assert part.title in page and all(line in page for line in part.lines)
+    assert inspection.answer.known in page and inspection.answer.unknown in page
+
+
+def test_a_hit_says_that_people_mark_their_own_photographs(marked):
+    words = words_of(marked)
+    assert "some mark their own photographs with it" in words.splitlines()[1]
+    assert "the mark of Stable Diffusion" not in repr(detect_watermark(marked))
+
+
+def test_no_mark_is_not_called_no_model(tmp_path):
+    picture().save(tmp_path / "a.png")
+    known, unknown = words_of(tmp_path / "a.png").splitlines()
+    assert (
+        known.startswith("Nothing was found") and "a model may have made it all the same" in known
+    )
+    assert all(
+        name in unknown
+        for name in ("SynthID", "TrustMark", "Stable Signature", "Tree-Ring", "visible logos")
+    )
+    assert "marks are optional" in unknown and "search='all'" in unknown
+
+
+def test_an_array_has_no_file_that_could_say_anything():
+    answer = detect_watermark(np.asarray(picture())).answer
+    assert answer.parts[0].text == "There is no file." and not answer.parts[0].known
+
+
+def test_nothing_in_a_file_becomes_html(tmp_path):
+    picture(64).save(tmp_path / "a.png", pnginfo=texts_of(parameters="<script>alert(1)</script>"))
+    assert "<script" not in detect_watermark(tmp_path / "a.png")._repr_html_()
+    assert read_claims(tmp_path / "a.png")[0].detail.endswith("</script>")
