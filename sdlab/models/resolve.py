@@ -179,7 +179,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
     with blame_field("scheduler"):
-        values["scheduler"] = normalize_scheduler(request.scheduler or facts.scheduler)
+        values["scheduler"] = normalize_scheduler(request.scheduler or None, facts.scheduler)
     with blame_field("watermark"):
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})

@@ -46,10 +46,12 @@ class Request:
     num_inference_steps : int, optional
         1 to 1000.
     scheduler : str, optional
-        A diffusers class such as "DDIMScheduler", with options in brackets where they differ from
-        the checkpoint's own: "EulerDiscreteScheduler(use_karras_sigmas=True)". A1111's names are
-        understood, "Euler a" and "DPM++ 2M Karras" (`sdlab.recipe.schedulers` lists them); a
-        `Recipe` has the class.
+        A diffusers class such as "DDIMScheduler", with options in brackets:
+        "EulerDiscreteScheduler(use_karras_sigmas=True)". A1111's names are understood, "Euler a"
+        and "DPM++ 2M Karras" (`sdlab.recipe.schedulers` lists them); a `Recipe` has the class. What
+        a name does not say is off, also where the checkpoint's own scheduler has it (and diffusers
+        would inherit it); inherited are betas, prediction type, timestep spacing and the like:
+        `sdlab.recipe.schedulers.INHERITED`. None is the checkpoint's own, with all its options.
     height, width : int, optional
         In pixels, multiples of 8.
     eta : float
