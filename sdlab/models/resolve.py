@@ -189,7 +189,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
 
 def check_recipe(recipe: Recipe, facts: Layout) -> None:
     """Refuses what the recipe's scheduler, steps or model cannot do."""
-    require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta)
+    require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta, facts.scheduler)
     if recipe.clip_skip >= facts.text_layers:
         raise FieldError(
             f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has"

@@ -55,7 +55,8 @@ class Request:
     height, width : int, optional
         In pixels, multiples of 8.
     eta : float
-        0 to 1, the noise that DDIM adds in each step; the other schedulers refuse it.
+        0 to 1, the noise that DDIM or TCD adds in each step, by default none, as in diffusers'
+        pipelines (TCD's own step would take 0.3); the other schedulers refuse it.
     clip_skip : int
         How many of the text encoder's last layers to leave out, for prompt and negative prompt
         alike.
@@ -79,7 +80,10 @@ class Request:
         other in proportion; pictures of other sizes are stretched.
     strength : float, optional
         0 to 1: the share of the steps that is computed, and so how much of the input picture may
-        change. Natively 0.8, and 1 for inpainting.
+        change. Natively 0.8, and 1 for inpainting. Rounded down to whole steps, as in diffusers.
+        From a picture PNDM and LMS begin anew, where diffusers' own calls go on with steps that
+        were never taken; and for KDPM2 and DPMSolverSDE inpainting puts the rest of the picture
+        back with all of its noise. With these four, pictures differ from diffusers' there.
     noise_level : int, optional
         How much noise an upscaler puts into the input picture first, natively 20; more invents
         more. At most what the model has learned, 350 for the x4 upscaler, which makes a picture of
@@ -187,7 +191,7 @@ class Request:
         neutral=0.0,
         a1111=("Eta DDIM", "Eta"),
         placeholder="0",
-        hint="0 to 1, the noise that DDIM adds in each step.",
+        hint="0 to 1, the noise that DDIM or TCD adds in each step.",
         fold=MORE,
     )
     clip_skip: int = declare(

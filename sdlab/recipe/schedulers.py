@@ -79,7 +79,12 @@ INSTEAD = "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')"
 SCHEDULERS = tuple(  # each runs from the configuration of v1 and v2 checkpoints
     name for name in OPTIONS if name not in NEEDS
 )
-FEW_STEPS = {"LCMScheduler": 50, "TCDScheduler": 50}  # they know no more steps than these
+TWICE = {  # they call the network twice in each step but the last
+    *("HeunDiscreteScheduler", "DPMSolverSDEScheduler"),
+    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+}
+WITH_ETA = "DDIMScheduler", "TCDScheduler"
+DISTILLED, FEW_STEPS = ("LCMScheduler", "TCDScheduler"), 50  # unless a checkpoint states more
 
 SDE = "DPMSolverMultistepScheduler(algorithm_type='sde-dpmsolver++'"
 SAMPLERS = {  # A1111's name: the canonical one
@@ -272,14 +277,19 @@ def fold_name(text: str) -> str:
     return short
 
 
-def require_accepted(scheduler: str, steps: int, eta: float) -> None:
+def require_accepted(
+    scheduler: str, steps: int, eta: float, stated: Mapping[str, Any] = NOTHING
+) -> None:
     """Refuses a number of steps or an eta that the scheduler of that canonical name cannot take."""
     kind = scheduler.partition("(")[0]
-    if eta and kind != "DDIMScheduler":
-        text = f"eta={eta} has a meaning for DDIMScheduler only, not for {kind}; use eta=0"
+    if eta and kind not in WITH_ETA:
+        text = (
+            f"eta={eta} has a meaning for {' and '.join(WITH_ETA)} only, not for {kind}; use eta=0"
+        )
         raise FieldError(text, "eta")
-    if steps > FEW_STEPS.get(kind, steps):
-        text = f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}"
+    most = stated.get("original_inference_steps", FEW_STEPS) if kind in DISTILLED else steps
+    if steps > most:
+        text = f"num_inference_steps={steps}: {kind} takes at most {most}"
         raise FieldError(text, "num_inference_steps")
 
 

@@ -19,6 +19,7 @@ from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, r
 from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
 from ..models.resolve import Native, swap_parts
+from ..models.tasks import count_calls
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
 from ..store.store import Store
@@ -281,7 +282,8 @@ class Lanes:
         redecoded: bool,
     ) -> list[Rendered]:
         self.progress.count_computed(len(batch))
-        facts = record_facts(renderer, seconds, renderer.batch_size(batch[0]))
+        facts, first = record_facts(renderer, seconds, renderer.batch_size(batch[0])), batch[0]
+        how = first.scheduler, first.strength, first.num_inference_steps
         return [
             (
                 cell,
@@ -289,6 +291,7 @@ class Lanes:
                 {
                     **facts,
                     "task": renderer.loaded.choose_task(cell).name,
+                    "unet_calls": None if redecoded else count_calls(*how),
                     "nsfw": picture.nsfw,
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
                 },

@@ -41,6 +41,7 @@ def declare_machine(dtype: str = "string", *, decides_bits: bool = True) -> Colu
 FACTS = {
     "task": Column("string", "fact"),
     "seconds": Column("Float64", "fact", tells=False),
+    "unet_calls": Column("Int64", "fact", tells=False),
     "device": declare_machine(),
     "dtype": declare_machine(),
     "memory": declare_machine(),
