@@ -283,9 +283,8 @@ def require_accepted(
     """Refuses a number of steps or an eta that the scheduler of that canonical name cannot take."""
     kind = scheduler.partition("(")[0]
     if eta and kind not in WITH_ETA:
-        text = (
-            f"eta={eta} has a meaning for {' and '.join(WITH_ETA)} only, not for {kind}; use eta=0"
-        )
+        taken = " and ".join(WITH_ETA)
+        text = f"eta={eta} has a meaning for {taken} only, not for {kind}; use eta=0"
         raise FieldError(text, "eta")
     most = stated.get("original_inference_steps", FEW_STEPS) if kind in DISTILLED else steps
     if steps > most:
@@ -293,13 +292,27 @@ def require_accepted(
         raise FieldError(text, "num_inference_steps")
 
 
-def write_a1111(scheduler: str | None) -> dict[str, str]:
+def write_inherited(scheduler: str, stated: Mapping[str, Any]) -> str:
+    """Writes the options that a recipe's scheduler has from its checkpoint, and not by its name."""
+    kind, options = parse_scheduler(scheduler)
+    return ", ".join(
+        f"{option}={stated[option]!r}"
+        for option in INHERITED
+        if option in OPTIONS[kind] and option not in options
+        if stated.get(option) in list_values(kind, option)
+        if stated[option] != find_default(kind, option)
+    )
+
+
+def write_a1111(scheduler: str | None, inherited: str | None = None) -> dict[str, str]:
     """Writes a scheduler as A1111 does: {"Sampler": "DPM++ 2M", "Schedule type": "Karras"}.
 
-    What A1111 has no words for is said once more in ours, as "Diffusers scheduler".
+    What A1111 has no words for is said once more in ours, as "Diffusers scheduler"; what a
+    checkpoint gave (see `write_inherited`) is said as if it had been named.
     """
     try:
         kind, options = parse_scheduler(scheduler or "")
+        options = parse_options(kind, inherited or "") | options
     except ValueError:  # of another version of sdlab
         return {"Sampler": scheduler} if scheduler else {}
     fitting = [(name, own) for name, (its, own) in MEANINGS.items() if its == kind]

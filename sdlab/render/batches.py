@@ -22,6 +22,7 @@ from ..models.resolve import Native, swap_parts
 from ..models.tasks import count_calls
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
+from ..recipe.schedulers import write_inherited
 from ..store.store import Store
 from .budget import begin_footing, choose_footing, describe_shortage
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
@@ -252,7 +253,7 @@ class Lanes:
                 return []
         else:
             return self._add_facts(
-                renderer, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None
+                attempt, batch, pictures, time.perf_counter() - begun, redecoded=ready is not None
             )
         # out of `except`, which holds tensors
         return [item for cell in batch for item in self._render_batch(attempt, [cell])]
@@ -274,7 +275,7 @@ class Lanes:
 
     def _add_facts(
         self,
-        renderer: Renderer,
+        attempt: Attempt,
         batch: list[Recipe],
         pictures: list[Picture],
         seconds: float,
@@ -282,6 +283,7 @@ class Lanes:
         redecoded: bool,
     ) -> list[Rendered]:
         self.progress.count_computed(len(batch))
+        renderer, own = attempt.renderer, attempt.own
         facts, first = record_facts(renderer, seconds, renderer.batch_size(batch[0])), batch[0]
         how = first.scheduler, first.strength, first.num_inference_steps
         return [
@@ -291,6 +293,7 @@ class Lanes:
                 {
                     **facts,
                     "task": renderer.loaded.choose_task(cell).name,
+                    "inherited": write_inherited(first.scheduler, own.layout.scheduler) or None,
                     "unet_calls": None if redecoded else count_calls(*how),
                     "nsfw": picture.nsfw,
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,

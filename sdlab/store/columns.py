@@ -40,6 +40,7 @@ def declare_machine(dtype: str = "string", *, decides_bits: bool = True) -> Colu
 
 FACTS = {
     "task": Column("string", "fact"),
+    "inherited": Column("string", "fact", tells=False),
     "seconds": Column("Float64", "fact", tells=False),
     "unet_calls": Column("Int64", "fact", tells=False),
     "device": declare_machine(),

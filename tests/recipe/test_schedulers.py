@@ -8,6 +8,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import sdlab.models.pipeline
 import sdlab.render.denoise
@@ -20,11 +21,15 @@ from sdlab.recipe.schedulers import (
     NEEDS,
     OPTIONS,
     SCHEDULERS,
+    SNR,
     VALUES,
     find_default,
     list_values,
     normalize_scheduler,
     parse_scheduler,
+    read_a1111,
+    write_a1111,
+    write_inherited,
     write_scheduler,
 )
 from sdlab.render.denoise import Renderer
@@ -392,6 +397,44 @@ def test_a_schedule_type_without_a_counterpart_is_kept_as_it_is():
         "EulerDiscreteScheduler",
         "KL Optimal",
     )
+
+
+@pytest.mark.parametrize(
+    "mood, said",
+    [
+        ("plain", {"Sampler": "Euler"}),
+        ("zero", {"Sampler": "Euler", "Schedule type": "SGM Uniform", "Noise Schedule": SNR}),
+        ("karras", {"Sampler": "Euler"}),
+    ],
+)
+def test_what_a_scheduler_inherits_is_said_to_other_tools(mood, said):
+    canonical = normalize_scheduler("Euler", MOODS[mood])
+    inherited = write_inherited(canonical, MOODS[mood])
+    written = write_a1111(canonical, inherited)
+    assert written.items() >= said.items()
+    assert normalize_scheduler(read_a1111(written)["scheduler"], MOODS[mood]) == canonical
+    expected = make_euler(MOODS[mood]) == make_euler(MOODS["plain"], read_a1111(written))
+    assert expected  # on a plain checkpoint it is the same schedule
+
+
+def make_euler(stated, said=None):
+    name = normalize_scheduler(said["scheduler"] if said else "Euler", stated)
+    made = sdlab.models.pipeline.make_scheduler(name, stated)
+    made.set_timesteps(7)
+    return made.timesteps.tolist(), made.sigmas.tolist()
+
+
+def test_a_picture_says_what_its_scheduler_inherits(random_v1, tmp_path):
+    cell = Request(model=str(random_v1), prompt="a cat", num_inference_steps=5, scheduler="Euler")
+    row = run(cell, tmp_path).iloc[0]
+    assert (row.scheduler, row.inherited) == (
+        "EulerDiscreteScheduler",
+        "timestep_spacing='leading'",
+    )
+    with Image.open(row.path) as image:
+        fields = read_infotext(image.info["parameters"])
+    assert fields["scheduler"] == f"EulerDiscreteScheduler({row.inherited})"
+    assert resolve(cell.but(scheduler=fields["scheduler"])).key == row.key
 
 
 # ---- the same latents as diffusers
