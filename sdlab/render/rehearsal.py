@@ -100,7 +100,7 @@ class Oracle:
         return (predicted.expand(len(given), -1, -1, -1),)
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(512)
 def rehearse(name: str, steps: int, kind: str, strength: float | None, stated: str) -> Rehearsal:
     """Rehearses a scheduler.
 
