@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.image_processor import VaeImageProcessor
-from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 
 from ..models.pipeline import Loaded
@@ -224,6 +222,8 @@ class Conditions:
 
     def _mask(self, cell: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
         """Reads the mask as (1, 1, height, width) on the CPU and as (1, 1, h, w), both 0 or 1."""
+        from diffusers.image_processor import VaeImageProcessor  # which a preview need not wait for
+
         factor = self.loaded.pipe.vae_scale_factor
         grey = VaeImageProcessor(
             vae_scale_factor=factor, do_normalize=False, do_binarize=True, do_convert_grayscale=True
@@ -258,6 +258,8 @@ class Conditions:
 
     def _sample(self, moments: Sequence[torch.Tensor], generators: Generators) -> torch.Tensor:
         """Samples latents (B, C, h, w), float32, scaled, one a cell."""
+        from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
         samples = [
             DiagonalGaussianDistribution(each).sample(own) for each, own in zip(moments, generators)
         ]
