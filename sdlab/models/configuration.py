@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .checkpoint import choose_pack, require_fit
 from .locate import PARTS, has_weights
@@ -31,12 +33,12 @@ class Layout:
     channels: int  # of the UNet's first block
     channels_in: int  # that the UNet takes: 4, or with those of pictures more
     pipeline: str  # the class of diffusers that is stated
-    scheduler: str
     prediction_type: str
     text_layers: int
     text_width: int
     max_tokens: int
     max_noise_level: int = 350  # of an upscaler
+    scheduler: Mapping[str, Any] = field(default_factory=dict, compare=False)  # its configuration
 
     @property
     def tasks(self) -> list[Task]:
@@ -96,7 +98,7 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
         channels_in=unet["in_channels"],
         pipeline=index.get("_class_name", ""),
         max_noise_level=index.get("max_noise_level", 350),
-        scheduler=scheduler["_class_name"],
+        scheduler=scheduler,
         prediction_type=scheduler.get("prediction_type", "epsilon"),
         text_layers=text.get("num_hidden_layers", 12),
         text_width=text.get("hidden_size", 512),

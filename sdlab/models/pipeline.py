@@ -6,13 +6,14 @@ import dataclasses
 import functools
 import platform
 import weakref
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ..recipe.request import Request
-from ..recipe.schedulers import parse_scheduler
+from ..recipe.schedulers import INHERITED, parse_scheduler
 from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
@@ -25,6 +26,7 @@ from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
 WIDE_LANES = 4
+UNSTATED = "_use_default_values"  # diffusers' list of what a configuration left out
 _loaded: dict[tuple, Loaded] = {}  # at most one
 _read: list[weakref.ref] = []  # UNets that may be in memory still
 
@@ -68,15 +70,22 @@ class Loaded:
         return dataclasses.replace(self, memory=memory, lanes=1, threads=self.lanes * self.threads)
 
     def scheduler(self, name: str) -> Any:
-        """Makes a new scheduler of that name and its options.
+        """Makes a new scheduler of that name and its options (see `make_scheduler`)."""
+        return make_scheduler(name, self.pipe.scheduler.config)
 
-        The rest (prediction type, betas) is from the checkpoint's own configuration.
-        """
-        import diffusers
 
-        kind, options = parse_scheduler(name)
-        extra = {"skip_prk_steps": True} if kind == "PNDMScheduler" else {}
-        return getattr(diffusers, kind).from_config(self.pipe.scheduler.config, **extra, **options)
+def make_scheduler(name: str, stated: Mapping[str, Any]) -> Any:
+    """Makes a scheduler of that name and its options; a checkpoint's configuration says the rest.
+
+    Of that configuration, only what is in `INHERITED` counts.
+    """
+    import diffusers
+
+    kind, options = parse_scheduler(name)
+    if kind == "PNDMScheduler":
+        options["skip_prk_steps"] = True
+    kept = {key: value for key, value in stated.items() if key in (*INHERITED, UNSTATED)}
+    return getattr(diffusers, kind).from_config(kept, **options)
 
 
 def device_here() -> str:

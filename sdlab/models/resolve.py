@@ -217,7 +217,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
     with blame_field("scheduler"):
-        values["scheduler"] = normalize_scheduler(request.scheduler or facts.scheduler)
+        values["scheduler"] = normalize_scheduler(request.scheduler or None, facts.scheduler)
     with blame_field("watermark"):
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})
@@ -227,7 +227,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
 
 def check_recipe(recipe: Recipe, facts: Layout) -> None:
     """Refuses what the recipe's scheduler, steps or model cannot do."""
-    require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta)
+    require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta, facts.scheduler)
     if recipe.clip_skip >= facts.text_layers:
         raise FieldError(
             f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has"

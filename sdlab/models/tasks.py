@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import FieldError, blame_field
 from ..pictures import is_known, require_picture
 from ..recipe.request import SPECS, Recipe, Request
+from ..recipe.schedulers import TWICE
 
 if TYPE_CHECKING:
     from .configuration import Layout
@@ -253,6 +254,14 @@ def count_steps(strength: float | None, num_inference_steps: int) -> int:
     return min(
         int(num_inference_steps * (1 if strength is None else strength)), num_inference_steps
     )
+
+
+def count_calls(scheduler: str, strength: float | None, num_inference_steps: int) -> int:
+    """Counts the calls of the network in the steps that are computed."""
+    steps, kind = count_steps(strength, num_inference_steps), scheduler.partition("(")[0]
+    if kind in TWICE:
+        return 2 * steps - 1
+    return steps + (kind == "PNDMScheduler" and steps > 1)  # which takes its first step twice
 
 
 def follow_size(request: Request) -> dict[str, int]:

@@ -47,14 +47,17 @@ class Request:
     num_inference_steps : int, optional
         1 to 1000.
     scheduler : str, optional
-        A diffusers class such as "DDIMScheduler", with options in brackets where they differ from
-        the checkpoint's own: "EulerDiscreteScheduler(use_karras_sigmas=True)". A1111's names are
-        understood, "Euler a" and "DPM++ 2M Karras" (`sdlab.recipe.schedulers` lists them); a
-        `Recipe` has the class.
+        A diffusers class such as "DDIMScheduler", with options in brackets:
+        "EulerDiscreteScheduler(use_karras_sigmas=True)". A1111's names are understood, "Euler a"
+        and "DPM++ 2M Karras" (`sdlab.recipe.schedulers` lists them); a `Recipe` has the class. What
+        a name does not say is off, also where the checkpoint's own scheduler has it (and diffusers
+        would inherit it); inherited are betas, prediction type, timestep spacing and the like:
+        `sdlab.recipe.schedulers.INHERITED`. None is the checkpoint's own, with all its options.
     height, width : int, optional
         In pixels, multiples of 8.
     eta : float
-        0 to 1, the noise that DDIM adds in each step; the other schedulers refuse it.
+        0 to 1, the noise that DDIM or TCD adds in each step, by default none, as in diffusers'
+        pipelines (TCD's own step would take 0.3); the other schedulers refuse it.
     clip_skip : int
         How many of the text encoder's last layers to leave out, for prompt and negative prompt
         alike.
@@ -79,7 +82,10 @@ class Request:
         sizes are stretched.
     strength : float, optional
         0 to 1: the share of the steps that is computed, and so how much of the input picture may
-        change. Natively 0.8, and 1 for inpainting.
+        change. Natively 0.8, and 1 for inpainting. Rounded down to whole steps, as in diffusers.
+        From a picture PNDM and LMS begin anew, where diffusers' own calls go on with steps that
+        were never taken; and for KDPM2 and DPMSolverSDE inpainting puts the rest of the picture
+        back with all of its noise. With these four, pictures differ from diffusers' there.
     noise_level : int, optional
         How much noise an upscaler puts into the input picture first, natively 20; more invents
         more. At most what the model has learned, 350 for the x4 upscaler, which makes a picture of
@@ -192,7 +198,7 @@ class Request:
         neutral=0.0,
         a1111=("Eta DDIM", "Eta"),
         placeholder="0",
-        hint="0 to 1, the noise that DDIM adds in each step.",
+        hint="0 to 1, the noise that DDIM or TCD adds in each step.",
         fold=MORE,
     )
     clip_skip: int = declare(

@@ -1,8 +1,14 @@
 """Schedulers by all their names: diffusers' classes, and A1111's and ComfyUI's samplers.
 
 A recipe holds one spelling, which is Python for the object that runs: the class, and in brackets
-those of its options that differ from the checkpoint's own configuration,
+the options that differ from the class's own defaults,
 "DPMSolverMultistepScheduler(use_karras_sigmas=True)".
+
+A name means what it says: what it does not name is off, whatever the checkpoint states. Only what
+the network was trained with, or is used to, is inherited: `INHERITED`. Where a request names no
+scheduler, it is the checkpoint's own, with the options that the checkpoint states spelled out.
+Where a checkpoint states an option that a name does not, the spelling says that it is off; so that
+no recipe finds a picture made when such options still acted unsaid.
 """
 
 from __future__ import annotations
@@ -10,44 +16,75 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..errors import FieldError, suggest
 
 SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")  # at most one of them
 SPACED, ZERO = "timestep_spacing", "rescale_betas_zero_snr"
-SOLVER = ("algorithm_type", "solver_order")
+SOLVER = ("algorithm_type", "solver_order", "solver_type")
+LAST = ("lower_order_final", "final_sigmas_type")
 OPTIONS = {  # diffusers' class: the options it takes here
     "DDIMScheduler": (SPACED, ZERO),
-    "DDPMScheduler": (SPACED, ZERO),
+    "DDPMScheduler": ("variance_type", SPACED, ZERO),
     "PNDMScheduler": (SPACED,),
-    "EulerDiscreteScheduler": (*SIGMAS, SPACED, ZERO),
+    "EulerDiscreteScheduler": (*SIGMAS, "final_sigmas_type", SPACED, ZERO),
     "EulerAncestralDiscreteScheduler": (SPACED, ZERO),
     "HeunDiscreteScheduler": (*SIGMAS, SPACED),
     "KDPM2DiscreteScheduler": (*SIGMAS, SPACED),
     "KDPM2AncestralDiscreteScheduler": (*SIGMAS, SPACED),
-    "DPMSolverMultistepScheduler": (*SOLVER, "solver_type", *SIGMAS, SPACED, ZERO),
-    "DPMSolverSinglestepScheduler": (*SOLVER, "solver_type", *SIGMAS),
-    "UniPCMultistepScheduler": ("solver_order", *SIGMAS, SPACED, ZERO),
-    "DEISMultistepScheduler": ("solver_order", *SIGMAS, SPACED),
+    "DPMSolverMultistepScheduler": (
+        *(*SOLVER, *SIGMAS, "use_lu_lambdas", "euler_at_final", *LAST, SPACED, ZERO),
+    ),
+    "DPMSolverSinglestepScheduler": (*SOLVER, *SIGMAS, "final_sigmas_type"),
+    "UniPCMultistepScheduler": (*SOLVER[1:], "predict_x0", *SIGMAS, *LAST, SPACED, ZERO),
+    "DEISMultistepScheduler": ("solver_order", *SIGMAS, "lower_order_final", SPACED),
     "LCMScheduler": (SPACED, ZERO),
     "TCDScheduler": (SPACED, ZERO),
-    "SASolverScheduler": (*SIGMAS, SPACED),
+    "SASolverScheduler": (
+        *("algorithm_type", "predictor_order", "corrector_order", *SIGMAS),
+        *("lower_order_final", SPACED),
+    ),
     "LMSDiscreteScheduler": (*SIGMAS, SPACED),
     "DPMSolverSDEScheduler": (*SIGMAS, SPACED),
 }
-VALUES = {  # of the options that are not True or False
-    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++"),
+INHERITED = (  # from the checkpoint, whatever the scheduler; the first two can be named as well
+    *(SPACED, ZERO, "prediction_type", "steps_offset", "set_alpha_to_one"),
+    *("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas"),
+    *("clip_sample", "clip_sample_range", "thresholding", "dynamic_thresholding_ratio"),
+    *("sample_max_value", "lambda_min_clipped", "sigma_min", "sigma_max"),
+    *("timestep_type", "interpolation_type", "original_inference_steps", "timestep_scaling"),
+)
+VALUES: dict[str, tuple] = {  # of the options that are not True or False
+    "algorithm_type": ("dpmsolver++", "sde-dpmsolver++", "dpmsolver", "sde-dpmsolver"),
     "solver_order": (1, 2, 3),
+    "predictor_order": (1, 2, 3),
+    "corrector_order": (1, 2, 3),
     "solver_type": ("midpoint", "heun"),
-    SPACED: ("leading", "linspace", "trailing"),
+    "final_sigmas_type": ("zero", "sigma_min"),
+    "variance_type": ("fixed_small", "fixed_small_log", "fixed_large", "fixed_large_log"),
+    SPACED: ("linspace", "leading", "trailing"),
+    "UniPCMultistepScheduler.solver_type": ("bh2", "bh1"),
+    "SASolverScheduler.algorithm_type": ("data_prediction", "noise_prediction"),
+}
+DEFAULTS = {  # of diffusers, where they are neither False nor the first of `VALUES`
+    **dict.fromkeys(("solver_order", "predictor_order", "corrector_order"), 2),
+    **dict.fromkeys(("lower_order_final", "predict_x0"), True),
+    **{f"{kind}Scheduler.{SPACED}": "leading" for kind in ("DDIM", "DDPM", "PNDM", "LCM", "TCD")},
 }
 NEEDS = {"DPMSolverSDEScheduler": "torchsde"}  # a package that sdlab does not bring
 INSTEAD = "DPMSolverSinglestepScheduler(algorithm_type='sde-dpmsolver++')"
 SCHEDULERS = tuple(  # each runs from the configuration of v1 and v2 checkpoints
     name for name in OPTIONS if name not in NEEDS
 )
-FEW_STEPS = {"LCMScheduler": 50, "TCDScheduler": 50}  # they know no more steps than these
+TWICE = {  # they call the network twice in each step but the last
+    *("HeunDiscreteScheduler", "DPMSolverSDEScheduler"),
+    *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+}
+WITH_ETA = "DDIMScheduler", "TCDScheduler"
+DISTILLED, FEW_STEPS = ("LCMScheduler", "TCDScheduler"), 50  # unless a checkpoint states more
 
 SDE = "DPMSolverMultistepScheduler(algorithm_type='sde-dpmsolver++'"
 SAMPLERS = {  # A1111's name: the canonical one
@@ -98,19 +135,22 @@ FOLDED = (
     ("uni pc", "unipc"),
     ("sa solver", "sasolver"),
 )
+NOTHING: Mapping[str, Any] = MappingProxyType({})  # of a checkpoint that states nothing
 CALLED = re.compile(r"\s*([^()]+?)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
 
-def normalize_scheduler(name: str) -> str:
+def normalize_scheduler(name: str | None, stated: Mapping[str, Any] = NOTHING) -> str:
     """Writes the one spelling of a scheduler, which a recipe holds.
 
     Parameters
     ----------
-    name : str
+    name : str, optional
         A class of diffusers with or without "Scheduler"; a sampler of A1111 ("DPM++ 2M"), a
         schedule type after it ("DPM++ 2M Karras"), or ComfyUI's name ("dpmpp_2m_sde"); each in any
         case, and with options in brackets if need be: "DDIM(rescale_betas_zero_snr=True,
-        timestep_spacing='trailing')".
+        timestep_spacing='trailing')". None is the checkpoint's own, with the options it states.
+    stated : mapping
+        The checkpoint's scheduler_config.json.
 
     Returns
     -------
@@ -122,13 +162,44 @@ def normalize_scheduler(name: str) -> str:
     ValueError
         There is no such scheduler or option, or it needs a package that is not installed.
     """
-    kind, options = parse_scheduler(name)
+    kind, options = parse_scheduler(stated["_class_name"] if name is None else name)
+    require_package(name or kind, kind)
+    said = {
+        option: stated[option]
+        for option in OPTIONS[kind]
+        if stated.get(option) in list_values(kind, option)
+    }
+    if name is None:
+        options = said
+    written = {}
+    for option in OPTIONS[kind]:
+        default = find_default(kind, option)
+        inherited = said.get(option, default)
+        value = options.get(option, inherited if option in INHERITED else default)
+        if value != inherited or (option not in INHERITED and value != default):
+            written[option] = value
+    return write_scheduler(kind, written)
+
+
+def require_package(name: str, kind: str) -> None:
+    """Refuses a class that needs a package which is not installed."""
     if kind in NEEDS and importlib.util.find_spec(NEEDS[kind]) is None:
         raise ValueError(
             f"scheduler {name!r} needs the package {NEEDS[kind]}, which is not installed;"
             f" install it, or use {INSTEAD}. Without it these run: {', '.join(SCHEDULERS)}"
         )
-    return write_scheduler(kind, options)
+
+
+def list_values(kind: str, option: str) -> tuple:
+    """Lists the values that a class's option may have."""
+    return VALUES.get(f"{kind}.{option}", VALUES.get(option, (True, False)))
+
+
+def find_default(kind: str, option: str) -> Any:
+    """Finds what diffusers' class has where nothing is said."""
+    first = list_values(kind, option)[0]
+    usual = DEFAULTS.get(option, first is not True and first)
+    return DEFAULTS.get(f"{kind}.{option}", usual)
 
 
 def write_scheduler(kind: str, options: dict[str, Any]) -> str:
@@ -148,7 +219,7 @@ def parse_scheduler(name: str) -> tuple[str, dict[str, Any]]:
                 f"scheduler {name!r}: {kind} takes no {option} here; it takes"
                 f" {', '.join(OPTIONS[kind])}"
             )
-        allowed = VALUES.get(option, (True, False))
+        allowed = list_values(kind, option)
         if value not in allowed or type(value) is not type(allowed[0]):
             raise ValueError(
                 f"scheduler {name!r}: {option}={value!r}; it takes {', '.join(map(repr, allowed))}"
@@ -206,24 +277,42 @@ def fold_name(text: str) -> str:
     return short
 
 
-def require_accepted(scheduler: str, steps: int, eta: float) -> None:
+def require_accepted(
+    scheduler: str, steps: int, eta: float, stated: Mapping[str, Any] = NOTHING
+) -> None:
     """Refuses a number of steps or an eta that the scheduler of that canonical name cannot take."""
     kind = scheduler.partition("(")[0]
-    if eta and kind != "DDIMScheduler":
-        text = f"eta={eta} has a meaning for DDIMScheduler only, not for {kind}; use eta=0"
+    if eta and kind not in WITH_ETA:
+        taken = " and ".join(WITH_ETA)
+        text = f"eta={eta} has a meaning for {taken} only, not for {kind}; use eta=0"
         raise FieldError(text, "eta")
-    if steps > FEW_STEPS.get(kind, steps):
-        text = f"num_inference_steps={steps}: {kind} takes at most {FEW_STEPS[kind]}"
+    most = stated.get("original_inference_steps", FEW_STEPS) if kind in DISTILLED else steps
+    if steps > most:
+        text = f"num_inference_steps={steps}: {kind} takes at most {most}"
         raise FieldError(text, "num_inference_steps")
 
 
-def write_a1111(scheduler: str | None) -> dict[str, str]:
+def write_inherited(scheduler: str, stated: Mapping[str, Any]) -> str:
+    """Writes the options that a recipe's scheduler has from its checkpoint, and not by its name."""
+    kind, options = parse_scheduler(scheduler)
+    return ", ".join(
+        f"{option}={stated[option]!r}"
+        for option in INHERITED
+        if option in OPTIONS[kind] and option not in options
+        if stated.get(option) in list_values(kind, option)
+        if stated[option] != find_default(kind, option)
+    )
+
+
+def write_a1111(scheduler: str | None, inherited: str | None = None) -> dict[str, str]:
     """Writes a scheduler as A1111 does: {"Sampler": "DPM++ 2M", "Schedule type": "Karras"}.
 
-    What A1111 has no words for is said once more in ours, as "Diffusers scheduler".
+    What A1111 has no words for is said once more in ours, as "Diffusers scheduler"; what a
+    checkpoint gave (see `write_inherited`) is said as if it had been named.
     """
     try:
         kind, options = parse_scheduler(scheduler or "")
+        options = parse_options(kind, inherited or "") | options
     except ValueError:  # of another version of sdlab
         return {"Sampler": scheduler} if scheduler else {}
     fitting = [(name, own) for name, (its, own) in MEANINGS.items() if its == kind]

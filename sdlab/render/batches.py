@@ -19,8 +19,10 @@ from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, r
 from ..models.parts import hash_parts
 from ..models.pipeline import load, machine_facts, unload
 from ..models.resolve import Native, read_effects, swap_parts, tell_origin
+from ..models.tasks import count_calls
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
+from ..recipe.schedulers import write_inherited
 from ..store.store import Store
 from .budget import begin_footing, choose_footing, describe_shortage
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
@@ -281,9 +283,10 @@ class Lanes:
         redecoded: bool,
     ) -> list[Rendered]:
         self.progress.count_computed(len(batch))
-        renderer, effects = attempt.renderer, read_effects(attempt.own).values()
-        facts = record_facts(renderer, seconds, renderer.batch_size(batch[0]))
-        facts["lora_layers"] = ", ".join(map(str, effects)) or None
+        renderer, own = attempt.renderer, attempt.own
+        facts, first = record_facts(renderer, seconds, renderer.batch_size(batch[0])), batch[0]
+        facts["lora_layers"] = ", ".join(map(str, read_effects(own).values())) or None
+        how = first.scheduler, first.strength, first.num_inference_steps
         return [
             (
                 cell,
@@ -291,6 +294,8 @@ class Lanes:
                 {
                     **facts,
                     "task": renderer.loaded.choose_task(cell).name,
+                    "inherited": write_inherited(first.scheduler, own.layout.scheduler) or None,
+                    "unet_calls": None if redecoded else count_calls(*how),
                     "nsfw": picture.nsfw,
                     "origin": tell_origin(attempt.own),
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,

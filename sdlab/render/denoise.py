@@ -29,6 +29,7 @@ from .batch_size import count_together
 from .encode import KEPT, Prompts
 from .start import Begin, Conditions, Start
 
+ORDER = 4  # of LMS, once it has met as many steps
 DECODED = 262_144  # pixels in one call of the VAE
 Clean = Callable[[], torch.Tensor]
 OnStep = Callable[[int, int, Clean | None], None]
@@ -254,6 +255,8 @@ def denoise(
         if any(guidance_rescale):
             guided = rescale_guided(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
+        if "order" in extra:  # LMS's, which must not count on steps that a strength left out
+            extra["order"] = min(i + 1, ORDER)
         x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
         if start.outside is not None:
             x = start.outside.put_back(x, scheduler, next(iter(timesteps[i + 1 :]), None))
@@ -299,7 +302,7 @@ def list_extra(
     if hasattr(scheduler, "noise_sampler_seed"):  # of DPMSolverSDEScheduler, without generators
         scheduler.noise_sampler_seed = list(seeds)
     accepted = inspect.signature(scheduler.step).parameters
-    extra = {"eta": eta, "generator": generators}
+    extra = {"eta": eta, "generator": generators, "order": ORDER}
     return {name: value for name, value in extra.items() if name in accepted}
 
 

@@ -25,7 +25,7 @@ from ..models.resolve import (
     swap_parts,
     tell_origin,
 )
-from ..models.tasks import choose_task
+from ..models.tasks import choose_task, count_calls, count_steps
 from ..pictures import PICTURES, input_names, require_picture
 from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights, split_at_words, write_tokens
@@ -369,10 +369,34 @@ def describe_effect(effect: Effect) -> str | None:
     return "; ".join(said) or None
 
 
+def describe_rounding(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a strength whose share of the steps is a whole number that rounding falls short of.
+
+    diffusers computes so many too, so that pictures equal its own.
+    """
+    strength, steps = request.strength or 1, request.num_inference_steps
+    meant, done = round(strength * steps, 9), count_steps(strength, steps)
+    if meant <= done or meant % 1:
+        return None
+    return "strength", (
+        f"strength={strength:g} of {steps} steps is computed as {done} steps, not {meant:g}, which"
+        f" rounding falls just short of (as in diffusers); {strength + 0.001:g} is {meant:g}"
+    )
+
+
+def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a schedule that hands the network other noise than it says, or refuses it."""
+    from .rehearsal import describe_schedule  # which takes importing torch and diffusers
+
+    text = describe_schedule(request, own.layout)
+    return (text and ("num_inference_steps", text)) or None
+
+
 NOTES = (  # the first of a field is told
     *(describe_idle_mask, describe_flat_depth),
     *(describe_revision, describe_latents),
     *(describe_stretching, describe_size, describe_idle_words),
+    *(describe_rounding, describe_levels),
 )
 
 
@@ -479,7 +503,8 @@ def estimate_seconds(
     if one is None and own.model.seconds_per_step is not None:
         larger = r.height * r.width / (own.layout.height * own.layout.width)
         one = own.model.seconds_per_step * r.num_inference_steps * larger
-    one = None if one is None else one * share * (r.strength or 1)
+    calls = count_calls(r.scheduler, r.strength, r.num_inference_steps)
+    one = None if one is None else one * share * calls / r.num_inference_steps
     lanes, threads = lanes_here(device_here(), own.layout.channels < NARROW)
     at_once = lanes * count_together(
         r.height // own.layout.factor, r.width // own.layout.factor, threads

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny
-from diffusers.image_processor import VaeImageProcessor
-from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image
 
 from ..models.pipeline import Loaded
@@ -25,6 +22,7 @@ from ..pictures import read_picture
 from ..recipe.request import Recipe
 from .encode import Latest
 
+BETWEEN = "KDPM2DiscreteScheduler", "DPMSolverSDEScheduler"  # `add_noise` knows their steps alone
 KEPT = 64  # prepared pictures, each with what was made of it
 Generators = Sequence[torch.Generator]
 
@@ -38,9 +36,18 @@ class Outside:
     mask: torch.Tensor  # (B, 1, h, w), 1 where the picture is painted anew
 
     def put_back(self, x: torch.Tensor, scheduler: Any, following: Any | None) -> torch.Tensor:
-        """Puts back the outside, as noisy as the following timestep, or clean after the last."""
+        """Puts back the outside, as noisy as the following timestep, or clean after the last.
+
+        Between two steps, `add_noise` of some schedulers gives the level of a step, and diffusers'
+        own inpainting an outside with .28 to .95 of the noise; here it has all.
+        """
         known = self.known
-        if following is not None:
+        if following is None:
+            pass
+        elif type(scheduler).__name__ in BETWEEN and not scheduler.state_in_first_order:
+            scale = scheduler.scale_model_input(torch.ones((), dtype=torch.float64), following)
+            known = known + self.noise * float(1 / scale**2 - 1) ** 0.5
+        else:
             known = scheduler.add_noise(known, self.noise, torch.tensor([following]))
         return (1 - self.mask) * known + self.mask * x
 
@@ -66,10 +73,9 @@ def from_noise(shape: tuple[int, int, int], device: Any) -> Begin:
     """Makes what begins with nothing but noise, latents of shape (C, h, w), as txt2img does."""
 
     def begin(scheduler: Any, generators: Generators, steps: int) -> Start:
-        return Start(
-            draw_noise(shape, generators).to(device) * scheduler.init_noise_sigma,
-            scheduler.timesteps,
-        )
+        timesteps = cut_timesteps(scheduler, None, steps)
+        noise = draw_noise(shape, generators).to(device)
+        return Start(noise * scheduler.init_noise_sigma, timesteps)
 
     return begin
 
@@ -80,11 +86,36 @@ def draw_noise(shape: tuple[int, ...], generators: Generators) -> torch.Tensor:
 
 
 def cut_timesteps(scheduler: Any, strength: float | None, steps: int) -> torch.Tensor:
-    """Cuts off the timesteps that a strength leaves out, and tells the scheduler so."""
+    """Cuts off the timesteps that a strength leaves out, and tells the scheduler so.
+
+    Unlike diffusers' text-to-image, it tells the scheduler of the first one too: a schedule may
+    begin with one timestep twice, which a scheduler cannot tell apart. And PNDM, which takes its
+    first step twice, does so wherever it begins; diffusers' img2img leaves that out, so that each
+    call then is told the timestep of the next.
+    """
     first = (steps - count_steps(strength, steps)) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):
         scheduler.set_begin_index(first)
+    if first and type(scheduler).__name__ == "PNDMScheduler":
+        left = scheduler.timesteps[first + 1 :]  # the list has its second timestep twice
+        return torch.cat([left[:2], left[1:]])
     return scheduler.timesteps[first:]
+
+
+def start_from(
+    known: torch.Tensor,
+    noise: torch.Tensor,
+    scheduler: Any,
+    strength: float | None,
+    steps: int,
+    *,
+    whole: bool = False,
+) -> Start:
+    """Starts with known latents (B, C, h, w) under noise; if `whole`, strength 1 is noise alone."""
+    timesteps = cut_timesteps(scheduler, strength, steps)
+    if whole and strength == 1:
+        return Start(noise * scheduler.init_noise_sigma, timesteps)
+    return Start(scheduler.add_noise(known, noise, timesteps[:1].repeat(len(noise))), timesteps)
 
 
 @dataclass
@@ -109,9 +140,8 @@ class Conditions:
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
         known = self._sample([self._moments(cell) for cell in cells], generators)  # (B, C, h, w)
-        timesteps = cut_timesteps(scheduler, cells[0].strength, steps)
         noise = draw_noise(known.shape[1:], generators).to(known)
-        return Start(scheduler.add_noise(known, noise, timesteps[:1].repeat(len(cells))), timesteps)
+        return start_from(known, noise, scheduler, cells[0].strength, steps)
 
     def _with_depth(
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
@@ -127,7 +157,6 @@ class Conditions:
         """Puts the outside back after each step (arXiv 2201.09865), or has the UNet see it."""
         pipe, strength = self.loaded.pipe, cells[0].strength
         sees = pipe.unet.config.in_channels > pipe.vae.config.latent_channels
-        timesteps = cut_timesteps(scheduler, strength, steps)
         known: Any = None
         if strength != 1 or not sees:  # contiguous as in diffusers, for a convolution's bits
             known = self._sample([self._moments(cell) for cell in cells], generators).contiguous()
@@ -136,13 +165,10 @@ class Conditions:
         noise = draw_noise((pipe.vae.config.latent_channels, *mask.shape[2:]), generators).to(mask)
         # drawn in any case, as in diffusers: what follows depends on it
         masked = self._sample(masked_moments, generators)
-        if strength == 1:
-            latents = noise * scheduler.init_noise_sigma
-        else:
-            latents = scheduler.add_noise(known, noise, timesteps[:1].repeat(len(cells)))
+        start = start_from(known, noise, scheduler, strength, steps, whole=True)
         if sees:
-            return Start(latents, timesteps, torch.cat([mask, masked], dim=1))
-        return Start(latents, timesteps, outside=Outside(known, noise, mask))
+            return replace(start, channels=torch.cat([mask, masked], dim=1))
+        return replace(start, outside=Outside(known, noise, mask))
 
     def _beside_picture(
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
@@ -154,7 +180,7 @@ class Conditions:
         start = self._from_noise(cells, scheduler, generators, steps)
         channels = self.loaded.pipe.vae.config.latent_channels
         known = torch.cat([self._moments(cell)[:, :channels] for cell in cells])  # (B, C, h, w)
-        if isinstance(self.loaded.pipe.vae, AutoencoderTiny):
+        if is_tiny(self.loaded.pipe.vae):
             known = known / self.loaded.own.vae.config.scaling_factor
         weights = torch.tensor([cell.image_guidance_scale for cell in cells], device=known.device)
         return Start(start.latents, start.timesteps, known, image_weight=weights.view(-1, 1, 1, 1))
@@ -200,6 +226,8 @@ class Conditions:
 
     def _mask(self, cell: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
         """Reads the mask as (1, 1, height, width) on the CPU and as (1, 1, h, w), both 0 or 1."""
+        from diffusers.image_processor import VaeImageProcessor  # which a preview need not wait for
+
         factor = self.loaded.pipe.vae_scale_factor
         grey = VaeImageProcessor(
             vae_scale_factor=factor, do_normalize=False, do_binarize=True, do_convert_grayscale=True
@@ -225,8 +253,7 @@ class Conditions:
             if masked:
                 pixels = pixels * (self._mask(cell)[0] < 0.5)
             found = vae.encode(pixels.to(self.loaded.device, vae.dtype))
-            tiny = isinstance(vae, AutoencoderTiny)
-            return (found.latents if tiny else found.latent_dist.parameters).float()
+            return (found.latents if is_tiny(vae) else found.latent_dist.parameters).float()
 
         return self._latest.get(
             ("moments", cell.image, cell.mask_image if masked else None, size), encode
@@ -234,6 +261,8 @@ class Conditions:
 
     def _sample(self, moments: Sequence[torch.Tensor], generators: Generators) -> torch.Tensor:
         """Samples latents (B, C, h, w), float32, scaled, one a cell."""
+        from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
+
         config = self.loaded.pipe.vae.config
         samples = [
             each  # nothing is drawn, as in diffusers
@@ -285,3 +314,10 @@ class Conditions:
 def read_levels(image: Image.Image) -> torch.Tensor:
     """Reads a grey picture as (1, height, width), 0..255."""
     return torch.from_numpy(np.array(image, np.float32))[None]
+
+
+def is_tiny(vae: Any) -> bool:
+    """Tells whether a VAE is one whose encoder gives latents, without a spread to draw from."""
+    from diffusers import AutoencoderTiny  # which a preview need not wait for
+
+    return isinstance(vae, AutoencoderTiny)

@@ -41,7 +41,9 @@ def declare_machine(dtype: str = "string", *, decides_bits: bool = True) -> Colu
 FACTS = {
     "task": Column("string", "fact"),
     "lora_layers": Column("string", "fact", tells=False),  # "96 of 128" of each LoRA's act
+    "inherited": Column("string", "fact", tells=False),
     "seconds": Column("Float64", "fact", tells=False),
+    "unet_calls": Column("Int64", "fact", tells=False),
     "device": declare_machine(),
     "dtype": declare_machine(),
     "memory": declare_machine(),

@@ -44,10 +44,13 @@ SCHEMA = (
 VERSION = zlib.crc32(repr((SCHEMA, SHARED)).encode()) >> 1  # of other columns: made anew
 APPLICATION = 0x5D1AB
 INSERT = f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(OWN))}, ?)"
-STRENGTH = f"coalesce(json_extract(shared, '$[{SHARED.index('strength')}]'), 1)"  # share of steps
+CALLS, STRENGTH = (
+    f"json_extract(shared, '$[{SHARED.index(name)}]')" for name in ("unet_calls", "strength")
+)  # older pictures do not tell their calls
+SHARE = f"coalesce({CALLS} * 1.0 / num_inference_steps, {STRENGTH}, 1)"  # of one call a step
 REDECODED = f"json_extract(shared, '$[{SHARED.index('redecoded')}]')"  # those took no denoising
 LATEST = (
-    f"SELECT avg(seconds / {STRENGTH} / {{}}) FROM (SELECT * FROM pictures WHERE weights = ?"
+    f"SELECT avg(seconds / {SHARE} / {{}}) FROM (SELECT * FROM pictures WHERE weights = ?"
     f" AND height = ? AND width = ? AND seconds IS NOT NULL AND NOT {REDECODED}"
     " AND num_inference_steps {} ? ORDER BY created DESC LIMIT 64)"
 )
@@ -108,7 +111,7 @@ class Index:
     def seconds(
         self, *, weights: str, num_inference_steps: int, height: int, width: int
     ) -> float | None:
-        """Computes the mean time, at full strength, of the last 64 such pictures.
+        """Computes the mean time, with one call of the UNet a step, of the last 64 such pictures.
 
         If there are none, of the last with other numbers of steps, by the step; else None.
         """

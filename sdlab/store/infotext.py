@@ -29,7 +29,10 @@ READ = {*FIELD_OF, *SAMPLING, "Size"}
 
 
 def write_infotext(
-    request: Mapping[str, Any], version: str, hashes: Mapping[str, str] | None = None
+    request: Mapping[str, Any],
+    version: str,
+    hashes: Mapping[str, str] | None = None,
+    inherited: str | None = None,
 ) -> str:
     """Writes the recipe as A1111 does, for other tools to read.
 
@@ -45,17 +48,22 @@ def write_infotext(
     hashes : mapping, optional
         As `hashes_of_parts` gives them; only while a picture is made it is sure that the files are
         still the same.
+    inherited : str, optional
+        The scheduler's options that came with the checkpoint, as a picture's facts have them.
     """
     lines = [request.get("prompt", "")]
     if request.get("negative_prompt"):
         lines.append(f"Negative prompt: {request['negative_prompt']}")
-    said = list_parameters(request, version, hashes or {}).items()
+    said = list_parameters(request, version, hashes or {}, inherited).items()
     pairs = [f"{name}: {quote_value(value)}" for name, value in said if value is not None]
     return "\n".join([*lines, ", ".join(pairs)])
 
 
 def list_parameters(
-    request: Mapping[str, Any], version: str, hashes: Mapping[str, str]
+    request: Mapping[str, Any],
+    version: str,
+    hashes: Mapping[str, str],
+    inherited: str | None = None,
 ) -> dict[str, Any]:
     """Lists A1111's names and values in A1111's order; None where there is nothing to say."""
     said = {
@@ -63,7 +71,7 @@ def list_parameters(
         for name, spec in SPECS.items()
         if spec.a1111
     }
-    said |= {**write_a1111(request.get("scheduler")), **hashes, "RNG": "CPU"}
+    said |= {**write_a1111(request.get("scheduler"), inherited), **hashes, "RNG": "CPU"}
     if "height" in request and "width" in request:
         said["Size"] = f"{request['width']}x{request['height']}"
     others = [name for name, spec in SPECS.items() if spec.in_weights and name != "model"]

@@ -63,10 +63,10 @@ def embed_record(
     record = {"format": FORMAT, "key": recipe.key, "request": request, "facts": known}
     info = PngInfo()
     info.add(b"iTXt", ITXT_HEADER + encode_json(record))
-    info.add_text(
-        "parameters",
-        replace_unprintable(write_infotext(request, str(known.get("sdlab_version", "")), hashes)),
+    text = write_infotext(
+        request, str(known.get("sdlab_version", "")), hashes, known.get("inherited")
     )
+    info.add_text("parameters", replace_unprintable(text))
     if max(image.size) > SMALL_SIDE:  # reading a large PNG takes a grid ten times as long
         info.add(THUMBNAIL, webp_bytes(image, SMALL_SIDE))
     if latents is not None:

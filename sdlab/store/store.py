@@ -263,7 +263,10 @@ class Store:
     def seconds(
         self, *, weights: str, num_inference_steps: int, height: int, width: int
     ) -> float | None:
-        """Computes the mean time of the latest such pictures; None if nothing is like them."""
+        """Computes the mean time of the latest such pictures, with one call of the UNet a step.
+
+        None if nothing is like them.
+        """
         return self.index.seconds(
             weights=weights, num_inference_steps=num_inference_steps, height=height, width=width
         )

@@ -2,11 +2,13 @@
 
 import importlib.util
 import inspect
+import json
 
 import diffusers
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import sdlab.models.pipeline
 import sdlab.render.denoise
@@ -14,13 +16,20 @@ from sdlab import Request, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
 from sdlab.recipe.schedulers import (
+    INHERITED,
     NAMES,
     NEEDS,
     OPTIONS,
     SCHEDULERS,
+    SNR,
     VALUES,
+    find_default,
+    list_values,
     normalize_scheduler,
     parse_scheduler,
+    read_a1111,
+    write_a1111,
+    write_inherited,
     write_scheduler,
 )
 from sdlab.render.denoise import Renderer
@@ -184,6 +193,112 @@ def test_options_are_those_of_diffusers(kind):
     )
 
 
+OFF = {  # what no scheduler of v1 or v2 is made with here, and PNDM's, which is always True
+    *("use_flow_sigmas", "flow_shift", "use_dynamic_shifting", "time_shift_type", "shift_terminal"),
+    *("disable_corrector", "solver_p", "tau_func", "skip_prk_steps"),
+}
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_each_parameter_of_diffusers_is_an_option_inherited_or_off(kind):
+    if not here(kind):
+        pytest.skip(f"needs {NEEDS[kind]}")
+    taken = dict(inspect.signature(getattr(diffusers, kind).__init__).parameters)
+    rest = set(taken) - {"self", *OPTIONS[kind], *INHERITED, *OFF}
+    own = {  # of one class alone; Singlestep's makes no difference where the last sigma is 0
+        "DPMSolverMultistepScheduler": {"variance_type"},
+        "DPMSolverSinglestepScheduler": {"variance_type", "lower_order_final"},
+        "SASolverScheduler": {"variance_type"},
+        "DEISMultistepScheduler": {"algorithm_type", "solver_type"},  # it has but one of each
+        "DPMSolverSDEScheduler": {"noise_sampler_seed"},
+    }
+    assert rest == own.get(kind, set())
+    for option in OPTIONS[kind]:
+        assert find_default(kind, option) == taken[option].default
+        assert find_default(kind, option) in list_values(kind, option)
+
+
+# ---- what a checkpoint states
+
+
+V1 = dict(
+    beta_start=0.00085,
+    beta_end=0.012,
+    beta_schedule="scaled_linear",
+    num_train_timesteps=1000,
+    set_alpha_to_one=False,
+    clip_sample=False,
+    steps_offset=1,
+)
+KARRAS_SDE = dict(
+    V1,
+    _class_name="DPMSolverMultistepScheduler",
+    use_karras_sigmas=True,
+    timestep_spacing="leading",
+) | dict(
+    algorithm_type="sde-dpmsolver++", solver_order=3, use_lu_lambdas=False, euler_at_final=True
+)
+MOODS = {  # scheduler_config.json of checkpoints
+    "plain": dict(V1, _class_name="PNDMScheduler", skip_prk_steps=True),
+    "karras": KARRAS_SDE,
+    "exponential": dict(V1, _class_name="EulerDiscreteScheduler", use_exponential_sigmas=True),
+    "unipc": dict(V1, _class_name="UniPCMultistepScheduler", solver_type="bh1", solver_order=3)
+    | dict(predict_x0=False, use_beta_sigmas=True),
+    "zero": dict(V1, _class_name="DDIMScheduler", timestep_spacing="trailing")
+    | dict(rescale_betas_zero_snr=True, prediction_type="v_prediction"),
+    "saved anew": json.loads(diffusers.DPMSolverMultistepScheduler.from_config(V1).to_json_string())
+    | dict(_class_name="DPMSolverMultistepScheduler", final_sigmas_type="sigma_min"),
+}
+
+
+def effect(scheduler):
+    """All that a scheduler was made with."""
+    names = [*inspect.signature(type(scheduler).__init__).parameters][1:]
+    return {name: scheduler.config[name] for name in names}
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_a_name_means_the_same_options_whatever_the_checkpoint_states(mood):
+    stated, met = MOODS[mood], {}
+    for name in filter(here, (*A1111, *COMBINED)):
+        kind, options = parse_scheduler(name)
+        canonical = normalize_scheduler(name, stated)
+        assert normalize_scheduler(canonical, stated) == canonical
+        made = sdlab.models.pipeline.make_scheduler(canonical, stated)
+        skip = {"skip_prk_steps": True} if kind == "PNDMScheduler" else {}
+        trained = {key: value for key, value in stated.items() if key in INHERITED}
+        expected = effect(getattr(diffusers, kind).from_config(trained, **options, **skip))
+        assert effect(made) == expected, name
+        met.setdefault((kind, repr(expected)), set()).add(canonical)
+    assert all(len(names) == 1 for names in met.values())  # one effect, one spelling
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_the_checkpoints_own_scheduler_is_diffusers_own_and_is_spelled_out(mood):
+    stated = MOODS[mood]
+    own = normalize_scheduler(None, stated)
+    stock = getattr(diffusers, stated["_class_name"]).from_config(stated)
+    assert effect(sdlab.models.pipeline.make_scheduler(own, stated)) == effect(stock)
+    assert normalize_scheduler(own, stated) == own
+    named = {"karras": "use_karras_sigmas=True", "unipc": "predict_x0=False, solver_order=3"}
+    assert named.get(mood, "") in own
+
+
+def test_spellings_differ_by_checkpoint_only_where_it_states_an_option_otherwise():
+    spelled = {mood: normalize_scheduler("Euler", stated) for mood, stated in MOODS.items()}
+    assert spelled == dict.fromkeys(MOODS, "EulerDiscreteScheduler") | {
+        "karras": "EulerDiscreteScheduler(use_karras_sigmas=False)",
+        "exponential": "EulerDiscreteScheduler(use_exponential_sigmas=False)",
+        "unipc": "EulerDiscreteScheduler(use_beta_sigmas=False)",
+        "saved anew": "EulerDiscreteScheduler(final_sigmas_type='zero')",
+    }
+    trailing = "Euler(timestep_spacing='trailing', rescale_betas_zero_snr=True)"
+    assert normalize_scheduler(trailing, MOODS["zero"]) == "EulerDiscreteScheduler"
+    assert normalize_scheduler("DDIM(timestep_spacing='leading')", MOODS["zero"]).endswith(
+        "(timestep_spacing='leading')"
+    )
+
+
 @pytest.mark.parametrize(
     "name, says",
     [
@@ -196,7 +311,7 @@ def test_options_are_those_of_diffusers(kind):
         ),
         ("Euler(1)", "written as in Python"),
         ("Euler(use_karras_sigmas=1)", "takes True, False"),
-        ("Euler(timestep_spacing='even')", "'leading', 'linspace', 'trailing'"),
+        ("Euler(timestep_spacing='even')", "'linspace', 'leading', 'trailing'"),
         ("Euler(**{})", "written as in Python"),
         ("Euler(x=", "unknown scheduler"),
         ("Euler(use_karras_sigmas=exit())", "as in Python"),
@@ -284,6 +399,44 @@ def test_a_schedule_type_without_a_counterpart_is_kept_as_it_is():
     )
 
 
+@pytest.mark.parametrize(
+    "mood, said",
+    [
+        ("plain", {"Sampler": "Euler"}),
+        ("zero", {"Sampler": "Euler", "Schedule type": "SGM Uniform", "Noise Schedule": SNR}),
+        ("karras", {"Sampler": "Euler"}),
+    ],
+)
+def test_what_a_scheduler_inherits_is_said_to_other_tools(mood, said):
+    canonical = normalize_scheduler("Euler", MOODS[mood])
+    inherited = write_inherited(canonical, MOODS[mood])
+    written = write_a1111(canonical, inherited)
+    assert written.items() >= said.items()
+    assert normalize_scheduler(read_a1111(written)["scheduler"], MOODS[mood]) == canonical
+    expected = make_euler(MOODS[mood]) == make_euler(MOODS["plain"], read_a1111(written))
+    assert expected  # on a plain checkpoint it is the same schedule
+
+
+def make_euler(stated, said=None):
+    name = normalize_scheduler(said["scheduler"] if said else "Euler", stated)
+    made = sdlab.models.pipeline.make_scheduler(name, stated)
+    made.set_timesteps(7)
+    return made.timesteps.tolist(), made.sigmas.tolist()
+
+
+def test_a_picture_says_what_its_scheduler_inherits(random_v1, tmp_path):
+    cell = Request(model=str(random_v1), prompt="a cat", num_inference_steps=5, scheduler="Euler")
+    row = run(cell, tmp_path).iloc[0]
+    assert (row.scheduler, row.inherited) == (
+        "EulerDiscreteScheduler",
+        "timestep_spacing='leading'",
+    )
+    with Image.open(row.path) as image:
+        fields = read_infotext(image.info["parameters"])
+    assert fields["scheduler"] == f"EulerDiscreteScheduler({row.inherited})"
+    assert resolve(cell.but(scheduler=fields["scheduler"])).key == row.key
+
+
 # ---- the same latents as diffusers
 
 
@@ -356,7 +509,8 @@ def test_noise_of_the_steps_comes_from_the_cells_own_seed(loaded, latents, name)
 
 def test_the_options_of_a_scheduler_change_the_picture(random_v1, tmp_path):
     cell = Request(model=str(random_v1), prompt="a cat", num_inference_steps=3)
-    frame = run(sweep(cell, scheduler=f"Euler, Euler Karras, DDIM, {ZERO}"), tmp_path)
+    trailing = "DDIM(timestep_spacing='trailing')"
+    frame = run(sweep(cell, scheduler=f"Euler, Euler Karras, DDIM, {trailing}"), tmp_path)
     assert (
         frame["pixels"].nunique() == 4
         and frame["scheduler"][1] == "EulerDiscreteScheduler(use_karras_sigmas=True)"
@@ -365,7 +519,9 @@ def test_the_options_of_a_scheduler_change_the_picture(random_v1, tmp_path):
 
 def test_names_and_values_are_whole():
     assert {kind for kind, _ in NAMES.values()} == set(OPTIONS) == {*SCHEDULERS, *NEEDS}
-    assert set(VALUES) <= {option for options in OPTIONS.values() for option in options}
+    assert {name.split(".")[-1] for name in VALUES} <= {
+        option for options in OPTIONS.values() for option in options
+    }
 
 
 # ---- guidance_rescale

@@ -210,7 +210,7 @@ def test_native_values_are_those_of_diffusers(cat):
         (dict(strength=0.5), "strength=0.5 has no meaning"),
         (dict(mask_image=photo()), "mask_image=.* has no meaning"),
         (dict(scheduler="DDIM"), "works with EulerDiscreteScheduler alone"),
-        (dict(eta=0.5), "eta=0.5 has a meaning for DDIMScheduler only"),
+        (dict(eta=0.5), "eta=0.5 has a meaning for DDIMScheduler and TCDScheduler only"),
         (dict(clip_skip=1), "clip_skip=1: .* has no clip_skip; leave it out"),
         (dict(guidance_rescale=0.7), "has no guidance_rescale"),
         (dict(prompt_syntax="chunks"), "has no prompt_syntax"),

@@ -382,6 +382,12 @@ def test_recipes_are_told_exactly_and_measurements_as_far_as_they_are_worth(tmp_
     )
 
 
+def test_a_recipe_to_copy_says_what_the_scheduler_inherited(seen):
+    frame = seen.assign(inherited="timestep_spacing='trailing'")
+    copied = [SeedGrid(each)._cells.show_file(0)[0]["recipe"] for each in (frame, seen)]
+    assert ["Schedule type: SGM Uniform" in text for text in copied] == [True, False]
+
+
 def test_a_cell_without_its_file_still_tells_its_recipe(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     frame = frame_of(sweep(CAT, seed=range(2)), tmp_path)

@@ -207,7 +207,7 @@ class Cells:
                 "cell": i,
                 "mime": mimetypes.guess_type(str(path))[0] or "image/png",
                 "facts": [[name, format_value(value)] for name, value in shown.items()],
-                "recipe": recipe and write_infotext(recipe, ""),
+                "recipe": recipe and write_infotext(recipe, "", inherited=shown.get("inherited")),
                 "code": recipe and f"Request({write_arguments(recipe)})",
             },
             buffers,
