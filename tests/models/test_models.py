@@ -204,7 +204,7 @@ def test_of_several_revisions_main_is_taken_and_recorded(random_v1, empty_machin
     hub = "someone/a-finetune"
     for ref, commit in (("fp16", "a"), ("main", "b"), (None, "c")):
         put(empty_machine, hub, random_v1, ref=ref, commit=commit)
-    cell = Request(model=hub, num_inference_steps=1, prompt="a cat")
+    cell = Request(model=hub, prompt="a cat")
     assert not preview(cell, tmp_path / "store").notes
     assert run(cell, tmp_path / "store", progress=False).origin[0] == f"{hub} at main (commit b)"
     with pytest.raises(ValueError, match="unknown model 'someone/another'"):
