@@ -181,7 +181,7 @@ def test_what_a_scheduler_cannot_take_is_told_at_the_field_and_unfolds_it(form):
     assert "at most 50" in form.errors["num_inference_steps"]
     filled(form, scheduler=("PNDMScheduler",), num_inference_steps="2", eta="0.5")
     assert (
-        "DDIMScheduler only" in form.errors["eta"]
+        "DDIMScheduler and TCDScheduler only" in form.errors["eta"]
         and form._folds[1].inside.layout.display != "none"
     )
 
