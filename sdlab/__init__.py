@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .results.attacks import ATTACKS, robustness
     from .results.grid import image_grid
     from .results.pairs import pair
-    from .results.probes import PROBES, measure
     from .results.report import write_report
+    from .results.scorers import SCORERS, measure
     from .store.store import Store
     from .watermark import detect_watermark
 
@@ -40,7 +40,7 @@ _ROOMS = {
     "render.job": ("Job", "run"),
     "render.plan": ("preview",),
     "results.pairs": ("pair",),
-    "results.probes": ("PROBES", "measure"),
+    "results.scorers": ("SCORERS", "measure"),
     "results.stats": ("stats",),
     "results.attacks": ("ATTACKS", "robustness"),
     "results.grid": ("image_grid",),
@@ -51,7 +51,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "ATTACKS",
     "MODELS",
-    "PROBES",
+    "SCORERS",
     "FieldError",
     "GenerationError",
     "Job",

@@ -320,13 +320,13 @@ def describe_input(name: str, room: int) -> dict[str, Any]:
 def show_cells(frame: pd.DataFrame) -> Table:
     """Shows the first cells, each with a small picture."""
     names = find_varying(frame)
-    probes = [
+    measured = [
         name
         for name in frame.columns
         if name not in (*COLUMNS, *find_label_columns(frame))
         or (name in COLUMNS and COLUMNS[name].role == "opinion" and any(column_values(frame, name)))
     ]
-    columns = [*names, *probes, *(["seconds"] if "seconds" in frame.columns else [])]
+    columns = [*names, *measured, *(["seconds"] if "seconds" in frame.columns else [])]
     rows: list[Row] = []
     for n, row in enumerate(row_tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1):
         *found, path, error = row

@@ -122,15 +122,15 @@ def test_a_picture_without_a_middle_has_no_sharpness(frame_of):
     assert out["pixels_sharpness"].isna().all() and out["pixels_brightness"].tolist() == [0]
 
 
-@pytest.mark.parametrize("probe", ["objects", "pixels"])
-def test_no_picture_and_a_torn_one_have_missing_scores_and_the_torn_one_is_said(frame_of, probe):
+@pytest.mark.parametrize("scorer", ["objects", "pixels"])
+def test_no_picture_and_a_torn_one_have_missing_scores_and_the_torn_one_is_said(frame_of, scorer):
     frame = frame_of(("a cat", draw(CAT)), ("a cat", draw(CAT)), ("a cat", None))
     with open(frame["path"].iloc[1], "wb") as file:
         file.write(b"no picture")
     with pytest.warns(
         UserWarning, match=r"1 of 3 pictures could not be read; the first: .*1\.png"
     ) as caught:
-        out = measure(frame, probe).drop(columns="objects_asked", errors="ignore")
+        out = measure(frame, scorer).drop(columns="objects_asked", errors="ignore")
     assert out.filter(regex="^(objects|pixels)_").isna().all(axis=1).tolist() == [False, True, True]
     assert len(caught) == 1 and caught[0].filename == __file__
 

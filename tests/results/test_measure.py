@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sdlab.results.probes import PROBES, measure
+from sdlab.results.scorers import SCORERS, measure
 from sdlab.watermark import detect_watermark, embed_watermark
 
 
@@ -124,19 +124,19 @@ def redness(frame):
         lambda values, frame: pd.DataFrame({"redness": values}, frame.index),
     ],
 )
-def test_any_function_of_a_frame_is_a_probe(frame, monkeypatch, shape):
-    monkeypatch.setitem(PROBES, "redness", lambda frame: shape(redness(frame), frame))
+def test_any_function_of_a_frame_is_a_scorer(frame, monkeypatch, shape):
+    monkeypatch.setitem(SCORERS, "redness", lambda frame: shape(redness(frame), frame))
     out = measure(frame, "redness")
     assert out["redness"].tolist()[:3] == redness(frame)[:3]
     assert out["seed"].equals(frame["seed"])
 
 
-def test_a_later_probe_comes_after_an_earlier_one_and_progress_is_passed_on(frame, monkeypatch):
+def test_a_later_scorer_comes_after_an_earlier_one_and_progress_is_passed_on(frame, monkeypatch):
     asked = []
     monkeypatch.setitem(
-        PROBES, "one", lambda frame, progress: asked.append(progress) or {"a": frame["seed"] * 2}
+        SCORERS, "one", lambda frame, progress: asked.append(progress) or {"a": frame["seed"] * 2}
     )
-    monkeypatch.setitem(PROBES, "two", lambda frame: {"b": range(4)})
+    monkeypatch.setitem(SCORERS, "two", lambda frame: {"b": range(4)})
     out = measure(frame, "two", "one", progress=False)
     assert (
         list(out.columns[-2:]) == ["b", "a"]
@@ -159,21 +159,21 @@ def test_a_later_probe_comes_after_an_earlier_one_and_progress_is_passed_on(fram
         ({"path": range(4)}, "overwrite the column 'path'"),
     ],
 )
-def test_a_probe_that_does_not_fit_is_named(frame, monkeypatch, result, says):
-    monkeypatch.setitem(PROBES, "mine", lambda frame: result)
-    with pytest.raises((TypeError, ValueError), match=f"probe 'mine' .*{says}"):
+def test_a_scorer_that_does_not_fit_is_named(frame, monkeypatch, result, says):
+    monkeypatch.setitem(SCORERS, "mine", lambda frame: result)
+    with pytest.raises((TypeError, ValueError), match=f"scorer 'mine' .*{says}"):
         measure(frame, "mine")
 
 
 @pytest.mark.parametrize(
     "names, says",
     [
-        (("watermarks",), "unknown probe 'watermarks'; did you mean 'watermark'.*PROBES"),
-        ((), "at least one probe"),
-        ((["watermark"],), "no probe's name; give each as text"),
+        (("watermarks",), "unknown scorer 'watermarks'; did you mean 'watermark'.*SCORERS"),
+        ((), "at least one scorer"),
+        ((["watermark"],), "no scorer's name; give each as text"),
     ],
 )
-def test_a_probe_that_does_not_exist_is_refused_with_the_list(frame, names, says):
+def test_a_scorer_that_does_not_exist_is_refused_with_the_list(frame, names, says):
     with pytest.raises((TypeError, ValueError), match=says):
         measure(frame, *names)
 

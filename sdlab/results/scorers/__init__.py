@@ -16,7 +16,7 @@ from .watermark import score_watermark
 
 
 def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataFrame:
-    """Copies the frame, with the columns of some probes after its own.
+    """Copies the frame, with the columns of some scorers after its own.
 
     Parameters
     ----------
@@ -24,10 +24,10 @@ def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataF
         As `run` or `Store.frame` gives it; rows without a `path` (cells that failed) get missing
         values.
     *names : str
-        Probes in `PROBES`. Your own is any function of a frame that returns a DataFrame, a Series
-        or a mapping from names to values, one for each row: `PROBES["redness"] = redness`.
+        Scorers in `SCORERS`. Your own is any function of a frame that returns a DataFrame, a Series
+        or a mapping from names to values, one for each row: `SCORERS["redness"] = redness`.
     progress : bool
-        Show a bar, where a probe takes long enough to have one.
+        Show a bar, where a scorer takes long enough to have one.
 
     Returns
     -------
@@ -38,43 +38,43 @@ def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataF
     --------
     >>> measure(results, "watermark")[["path", "watermark_found", "watermark_log10_p"]]
     """
-    require_probes(frame, names)
+    require_scorers(frame, names)
     out = frame
     for name in names:
-        probe = PROBES[name]
-        options = {"progress": progress} if "progress" in signature(probe).parameters else {}
-        out = out.assign(**make_columns(name, probe(frame, **options), frame))  # a copy
+        scorer = SCORERS[name]
+        options = {"progress": progress} if "progress" in signature(scorer).parameters else {}
+        out = out.assign(**make_columns(name, scorer(frame, **options), frame))  # a copy
     return out
 
 
-PROBES: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] = {
+SCORERS: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] = {
     "watermark": score_watermark,
     "objects": score_objects,
     "pixels": score_pixels,
 }
 
 
-def require_probes(frame: Any, names: tuple[Any, ...]) -> None:
-    """Raises unless there is a frame, and probes that exist."""
+def require_scorers(frame: Any, names: tuple[Any, ...]) -> None:
+    """Raises unless there is a frame, and scorers that exist."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(
             f"measure takes the frame of run() or of Store(...).frame(), not {type(frame).__name__}"
         )
     if not names:
         raise TypeError(
-            f"measure what? name at least one probe: measure(frame, {next(iter(PROBES))!r}); PROBES"
-            f" has {', '.join(PROBES)}"
+            f"measure what? name at least one scorer: measure(frame, {next(iter(SCORERS))!r});"
+            f" SCORERS has {', '.join(SCORERS)}"
         )
     for name in names:
         if not isinstance(name, str):
             raise TypeError(
-                f"{name!r:.60} is no probe's name; give each as text: measure(frame,"
-                f" {next(iter(PROBES))!r})"
+                f"{name!r:.60} is no scorer's name; give each as text: measure(frame,"
+                f" {next(iter(SCORERS))!r})"
             )
-        if name not in PROBES:
+        if name not in SCORERS:
             raise ValueError(
-                f"unknown probe {name!r}{suggest(name, PROBES)} PROBES has {', '.join(PROBES)},"
-                " and takes your own: PROBES['mine'] = function"
+                f"unknown scorer {name!r}{suggest(name, SCORERS)} SCORERS has {', '.join(SCORERS)},"
+                " and takes your own: SCORERS['mine'] = function"
             )
     if "path" not in frame.columns:
         raise ValueError(
@@ -83,39 +83,39 @@ def require_probes(frame: Any, names: tuple[Any, ...]) -> None:
         )
 
 
-def make_columns(probe: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """Makes columns with the frame's index of what a probe returned; a Series has its name."""
-    result = {probe: result} if isinstance(result, pd.Series) else result
+def make_columns(scorer: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Makes columns with the frame's index of what a scorer returned; a Series has its name."""
+    result = {scorer: result} if isinstance(result, pd.Series) else result
     if not isinstance(result, (pd.DataFrame, Mapping)):
         raise TypeError(
-            f"probe {probe!r} returns a {type(result).__name__}; it should be a DataFrame, a Series"
-            " or a mapping from names to values, one for each row of the frame"
+            f"scorer {scorer!r} returns a {type(result).__name__}; it should be a DataFrame, a"
+            " Series or a mapping from names to values, one for each row of the frame"
         )
     for name in result:
         if name in COLUMNS:
             raise ValueError(
-                f"probe {probe!r} would overwrite the column {name!r} of the recipe; call its own"
+                f"scorer {scorer!r} would overwrite the column {name!r} of the recipe; call its own"
                 " something else"
             )
-    return {str(name): fit_column(probe, values, frame) for name, values in result.items()}
+    return {str(name): fit_column(scorer, values, frame) for name, values in result.items()}
 
 
-def fit_column(probe: str, values: Any, frame: pd.DataFrame) -> pd.Series:
+def fit_column(scorer: str, values: Any, frame: pd.DataFrame) -> pd.Series:
     """Makes one column, or raises if it does not fit the frame."""
     if isinstance(values, (str, Mapping)) or not hasattr(values, "__len__"):
         raise TypeError(
-            f"probe {probe!r} returns {values!r:.60} as a column; it should be a list, an array or"
-            " a Series"
+            f"scorer {scorer!r} returns {values!r:.60} as a column; it should be a list, an array"
+            " or a Series"
         )
     if len(values) != len(frame):
         raise ValueError(
-            f"probe {probe!r} returns {len(values)} values, but the frame has {len(frame)} rows"
+            f"scorer {scorer!r} returns {len(values)} values, but the frame has {len(frame)} rows"
         )
     if not isinstance(values, pd.Series):
         return pd.Series(values, index=frame.index)
     if not values.index.equals(frame.index):
         raise ValueError(
-            f"probe {probe!r} returns values with another index than the frame's; give its own:"
+            f"scorer {scorer!r} returns values with another index than the frame's; give its own:"
             " index=frame.index"
         )
     return values
