@@ -5,11 +5,13 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
+from benchmarks.scorers import draw_samples, find_answers, score_renders
 from PIL import Image
 
 from sdlab import measure
 from sdlab.tiny.scenes import paint_background
 from sdlab.tiny.sprites import draw_sprite
+from sdlab.tiny.world import V1
 
 
 def draw(*placed, ground="blue"):
@@ -78,6 +80,60 @@ def test_a_number_is_kept_to(frame_of):
     out = measure(frame_of(*[(f"{n} cats", pair) for n in ("two", "three")]), "objects")
     assert out["objects_found"].tolist() == ["cat, cat"] * 2
     assert out["objects_right"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    "prompt, asked, right, avoided",
+    [
+        ("a cat without a dog", "cat, no dog", True, True),
+        ("a cat with no red heart", "cat, no red heart", False, False),
+        ("no dogs, birds or RED HEARTS", "no dogs, no birds, no red hearts", False, False),
+        ("no dogs but a cat", "no dogs, cat", True, True),
+        ("a dog, not a big horse", "dog, no horse", False, True),
+        ("a cat or a dog", "cat, dog", False, None),
+        ("nothing but a cat", "cat", True, None),
+    ],
+)
+def test_what_a_prompt_rules_out_must_not_be_there(frame_of, prompt, asked, right, avoided):
+    out = measure(frame_of((prompt, draw(CAT, HEART))), "objects").iloc[0]
+    assert (out["objects_asked"], out["objects_right"]) == (asked, right)
+    said = out["objects_avoided"]
+    assert said is pd.NA if avoided is None else said == avoided
+
+
+@pytest.mark.parametrize(
+    "prompt, holds",
+    [
+        ("a cat left of a red heart", True),
+        ("a red heart to the right of a CAT", True),
+        ("a cat right of a red heart", False),
+        ("a cat above a red heart", False),
+        ("a cat on the grass to the left of a big red heart", True),
+        ("a cat left of a dog", None),  # which is not there
+        ("a cat and a red heart", None),
+        ("a cat left of the picture, and a red heart", None),
+        ("a cat without a house left of a red heart", None),
+        ("a cat left of no red heart", None),
+    ],
+)
+def test_a_relation_is_judged_if_both_things_were_found(frame_of, prompt, holds):
+    picture = draw(("cat", 4, 16, 28), ("red heart", 32, 20, 28))
+    said = measure(frame_of((prompt, picture)), "objects")["objects_relation"].iloc[0]
+    assert said is pd.NA if holds is None else said == holds
+
+
+@pytest.mark.parametrize("relation", ["above", "over", "below", "under"])
+def test_above_and_below_are_judged_too(frame_of, relation):
+    high = draw(("cat", 16, 4, 28), ("red heart", 20, 32, 28))
+    said = measure(frame_of((f"a cat {relation} a red heart", high)), "objects")
+    assert said["objects_relation"].tolist() == [relation in ("above", "over")]
+    assert said["objects_places"].tolist() in (["30 18, 34 46"], ["34 46, 30 18"])
+
+
+def test_true_renders_are_read_as_the_benchmark_says(tmp_path):
+    answers = find_answers(score_renders(draw_samples(60, V1), tmp_path))
+    assert answers["answer"].mean() > 0.9 and answers["answer"].notna().mean() > 0.9
+    assert set(answers["kind"]) == {"one", "count", "pair", "relation", "there", "absent"}
 
 
 def test_a_share_of_right_pictures_takes_one_line(frame_of):
