@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .results.attacks import ATTACKS, robustness
     from .results.grid import image_grid
     from .results.pairs import pair
+    from .results.probes import PROBES, probe
     from .results.report import write_report
     from .results.scorers import SCORERS, measure
     from .store.store import Store
@@ -40,6 +41,7 @@ _ROOMS = {
     "render.job": ("Job", "run"),
     "render.plan": ("preview",),
     "results.pairs": ("pair",),
+    "results.probes": ("PROBES", "probe"),
     "results.scorers": ("SCORERS", "measure"),
     "results.stats": ("stats",),
     "results.attacks": ("ATTACKS", "robustness"),
@@ -51,6 +53,7 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "ATTACKS",
     "MODELS",
+    "PROBES",
     "SCORERS",
     "FieldError",
     "GenerationError",
@@ -64,6 +67,7 @@ __all__ = [
     "measure",
     "pair",
     "preview",
+    "probe",
     "resolve",
     "robustness",
     "run",

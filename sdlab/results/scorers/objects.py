@@ -101,19 +101,24 @@ def find_wishes(prompt: str) -> tuple[Wish, ...]:
     text = " ".join(prompt.lower().split())
     names, numbers = singular_names(), {word: n for n, word in COUNTS.items()}
     matches = list(name_pattern().finditer(text))
+    links = [text[one.end() : other.start()].strip() for one, other in itertools.pairwise(matches)]
     out: list[Wish] = []
-    for match, after in itertools.zip_longest(matches, matches[1:]):
-        before = text[matches[len(out) - 1].end() : match.start()].strip() if out else ""
-        listed = before in (",", "or", ", or") and not out[-1].wanted
+    for n, match in enumerate(matches):
+        listed = out and not out[-1].wanted and is_listed(links[n - 1 :])
         wanted = not match["none"] and not listed
         words = ("" if wanted else "no", match["number"], match["name"])
-        between = text[match.end() : after.start()].strip() if after else ""
-        side = relation_pattern().search(between)
+        side = relation_pattern().search(links[n]) if n < len(links) else None
         relation = SIDES[side[1]] if side else None
         number = numbers.get(match["number"])
         shown = " ".join(filter(None, words))
         out.append(Wish(shown, names[match["name"]], number, wanted, relation))
     return tuple(out)
+
+
+def is_listed(links: Sequence[str]) -> bool:
+    """Tells whether a name goes with the one before: by "or", or by a comma if "or" follows."""
+    last = next((link for link in links if link != ","), "")
+    return last in ("or", ", or", ",or")
 
 
 def read_places(found: str, places: str) -> Found:

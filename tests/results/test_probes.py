@@ -1,0 +1,161 @@
+"""Probes: questions as data, and the sweeps that put them."""
+
+import itertools
+import warnings
+
+import pandas as pd
+import pytest
+
+from sdlab import PROBES, FieldError, Request, measure, probe, run, stats, sweep
+from sdlab.recipe.request import FIELDS
+from sdlab.recipe.sweep import Sweep
+from sdlab.results.probes import Probe
+from sdlab.results.scorers import SCORERS
+from sdlab.results.scorers.objects import find_wishes
+from sdlab.tiny.world import HELD_OUT_SHAPES, V1, V2, is_held_out_pair
+
+LITTLE = [row for row in PROBES.values() if row.is_little]
+WORDS = tuple(f"a cat number {n}" for n in range(8))
+
+
+def name_of(row):
+    return row.name
+
+
+@pytest.mark.parametrize("row", PROBES.values(), ids=name_of)
+def test_a_probe_has_eight_wordings_a_question_and_an_answer(row):
+    assert PROBES[row.name] is row and row.question.endswith("?")
+    assert len(set(row.prompts)) == len(row.prompts) >= 8
+    assert all(f.figure and f.source and f.differs for f in row.findings)
+    with warnings.catch_warnings(action="error"):
+        cells = probe(row.name)
+    assert len(cells) == row.cells * len(row.models) == len(set(cells))
+    assert {cell.model for cell in cells} == set(row.models)
+
+
+@pytest.mark.parametrize("row", [r for r in PROBES.values() if r.scorer != "people"], ids=name_of)
+def test_a_probes_column_is_one_that_its_scorer_gives(row):
+    assert row.scorer in SCORERS
+    requests = row.list_requests()
+    nothing = pd.DataFrame({n: [getattr(r, n) for r in requests] for n in FIELDS}).assign(
+        path=None, wording="", arm="", pixels=None, **{}
+    )
+    assert row.column in measure(nothing, row.scorer, progress=False)
+
+
+@pytest.mark.parametrize("row", LITTLE, ids=name_of)
+def test_probes_of_the_little_worlds_name_what_both_models_were_shown(row):
+    for request in row.list_requests():
+        wishes = find_wishes(request.prompt)
+        names = [wish.name for wish in wishes]
+        assert wishes and all(" " in name or {name} <= {*V1.names} & {*V2.names} for name in names)
+        unseen = any(name in HELD_OUT_SHAPES for name in names) or any(
+            is_held_out_pair(*pair) for pair in itertools.combinations(set(names), 2)
+        )
+        assert unseen == (request.labels.get("arm") == "never shown")
+
+
+def test_a_probe_is_a_sweep_whose_requests_say_what_they_are_for():
+    cells = probe("tiny-binding")
+    assert isinstance(cells, Sweep) and cells.base.labels == {"probe": "tiny-binding"}
+    base = Request(labels={"probe": "tiny-binding"})
+    row = PROBES["tiny-binding"]
+    assert cells == sweep(base, model=["tiny-v1", "tiny-v2"], prompt=row.prompts, seed=range(4))
+    assert all(cell.labels == {"probe": "tiny-binding"} for cell in cells)
+
+
+def test_arms_of_a_wording_share_it_as_a_label():
+    cells = probe("tiny-cure", model="tiny-v1", seed=0)
+    rows = pd.DataFrame([dict(cell.labels, negative=cell.negative_prompt) for cell in cells])
+    assert rows.groupby("wording")["arm"].apply(list).tolist() == [
+        ["none", "negative prompt", "placebo"]
+    ] * len(PROBES["tiny-cure"].prompts)
+    assert rows.query("wording == 'a car, not a bus'")["negative"].tolist() == [
+        "",
+        "a bus",
+        "a key",
+    ]
+    assert set(cells.axes["prompt"]) == set(PROBES["tiny-cure"].prompts)
+
+
+def test_any_field_may_take_the_place_of_the_probes_own():
+    cells = probe("tiny-counting", model="tiny-v2", seed="7-8", guidance_scale=[1, 9], eta=0.5)
+    assert len(cells) == 8 * 3 * 2 * 2
+    assert {(c.model, c.seed, c.guidance_scale, c.eta) for c in cells} == {
+        ("tiny-v2", seed, scale, 0.5) for seed in (7, 8) for scale in (1, 9)
+    }
+    assert {cell.prompt for cell in probe("tiny-binding", prompt="a dog")} == {"a dog"}
+
+
+@pytest.mark.parametrize(
+    "name, axes, error, says",
+    [
+        (
+            "tiny-countin",
+            {},
+            ValueError,
+            "unknown probe 'tiny-countin'; did you mean 'tiny-counting'",
+        ),
+        ("tiny-counting", {"sed": 1}, TypeError, "unknown axis 'sed'; did you mean 'seed'"),
+        ("tiny-counting", {"prompt": "a dog"}, FieldError, "prompt: the arms .*two, three, four"),
+        ("tiny-cure", {"negative_prompt": ""}, FieldError, "negative_prompt: the arms"),
+    ],
+)
+def test_what_a_probe_cannot_put_is_refused(name, axes, error, says):
+    with pytest.raises(error, match=says):
+        probe(name, **axes)
+
+
+def test_a_model_of_another_world_is_warned_of():
+    with pytest.warns(UserWarning, match="'tiny-binding' is about the .* sd-v1-5 knows") as caught:
+        probe("tiny-binding", model=["tiny-v1", "sd-v1-5"])
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(
+    "row, says",
+    [
+        (dict(prompts=WORDS[:7]), "7 different wordings of 7"),
+        (dict(prompts=(*WORDS, WORDS[0])), "8 different wordings of 9"),
+        (dict(column=""), "what its answer is"),
+        (dict(arms={"a": {"prompt": ("x",)}}), "1 values of prompt in an arm, and 8 wordings"),
+        (dict(arms={"a": {"promt": "x"}}), "did you mean 'prompt'"),
+    ],
+)
+def test_a_probe_that_cannot_answer_is_refused_when_it_is_made(row, says):
+    whole = dict(name="mine", question="What?", prompts=WORDS, scorer="pixels", column="x")
+    with pytest.raises((TypeError, ValueError), match=says):
+        Probe(**whole | row)
+
+
+def test_a_probe_of_ones_own_is_put_like_the_others(monkeypatch):
+    row = Probe(
+        name="mine", question="What?", prompts=WORDS, rule="it smiles", seeds=2, models=("tiny-v1",)
+    )
+    monkeypatch.setitem(PROBES, "mine", row)
+    assert len(probe("mine")) == 16 and row.answer == "people: it smiles"
+
+
+def test_the_table_is_a_frame_and_a_page():
+    frame = PROBES.frame
+    assert list(frame.index) == list(PROBES) and frame["cells"]["tiny-cure"] == 8 * 3 * 4
+    page = PROBES._repr_html_()
+    assert page.count("<tr") == len(PROBES) + 1 and "Are there as many" in page
+    assert "a car, not a bus" in PROBES["tiny-cure"]._repr_html_()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    cells = [*probe("tiny-cure", seed=0, num_inference_steps=1, model="tiny-v1")]
+    cells += probe("tiny-negation", seed=0, num_inference_steps=1)
+    return measure(run(cells, tmp_path_factory.mktemp("store"), progress=False), "objects")
+
+
+def test_arms_and_models_can_be_compared_probe_by_probe(results):
+    cure = results.query("probe == 'tiny-cure'")
+    arms = stats.paired(cure, "objects_right", by="arm", each="probe")
+    assert arms["n"].tolist() == [8] and arms["over"].tolist() == ["prompt"]
+    rates = stats.rate(cure, "objects_right", by=["model", "arm"])
+    assert rates["arm"].tolist() == ["none", "negative prompt", "placebo"]
+    models = results.query("probe == 'tiny-negation'")
+    assert stats.paired(models, "objects_avoided", each="probe")["n"].tolist() == [8]
