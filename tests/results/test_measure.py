@@ -72,6 +72,8 @@ def test_the_frame_is_copied_and_keeps_its_columns_and_index(frame):
         "watermark_log10_p",
         "watermark_agreement",
         "watermark_official",
+        "watermark_of",
+        "watermark_error",
     ]
 
 
@@ -93,7 +95,9 @@ def test_a_picture_too_small_for_a_mark_is_missing_and_said_once(frame, tmp_path
 
 def test_a_lost_file_is_missing_and_said(frame, tmp_path):
     (tmp_path / "1.png").unlink()
-    with pytest.warns(UserWarning, match=r"1 of 4 pictures could not be read; the first: .*1\.png"):
+    with pytest.warns(
+        UserWarning, match=r"1 of 4 pictures could not be measured; the first: .*1\.png"
+    ):
         out = measure(frame, "watermark", progress=False)
     assert out["watermark_log10_p"].isna().tolist() == [False, True, False, True]
 
@@ -101,6 +105,26 @@ def test_a_lost_file_is_missing_and_said(frame, tmp_path):
 def test_measuring_again_replaces_the_columns(frame):
     once = measure(frame, "watermark", progress=False)
     assert measure(once, "watermark", progress=False).equals(once)
+
+
+def test_a_mark_is_looked_for_again_if_the_file_or_the_list_of_marks_is_another(
+    frame, tmp_path, monkeypatch
+):
+    from sdlab.watermark import scanning
+
+    looked, scan = [], scanning.scan
+    monkeypatch.setattr(
+        scanning, "scan", lambda paths, *a, **k: looked.append(paths) or scan(paths, *a, **k)
+    )
+    once = measure(frame, "watermark", progress=False)
+    measure(once, "watermark", progress=False)
+    assert looked == [[*frame["path"][:3], None], [None] * 4]
+    Image.fromarray(picture(7)).save(tmp_path / "1.png")
+    out = measure(once, "watermark", progress=False)
+    assert looked[2] == [None, frame["path"].iloc[1], None, None]
+    assert out["watermark_found"].isna().tolist() == [True, True, False, True]
+    measure(out.assign(watermark="me, 2026"), "watermark", progress=False)
+    assert looked[3] == looked[0]
 
 
 def test_a_frame_without_rows_gets_the_columns_too(frame):
@@ -134,14 +158,16 @@ def test_any_function_of_a_frame_is_a_scorer(frame, monkeypatch, shape):
 def test_a_later_scorer_comes_after_an_earlier_one_and_progress_is_passed_on(frame, monkeypatch):
     asked = []
     monkeypatch.setitem(
-        SCORERS, "one", lambda frame, progress: asked.append(progress) or {"a": frame["seed"] * 2}
+        SCORERS,
+        "one",
+        lambda frame, progress, again: asked.append((progress, again)) or {"a": frame["seed"] * 2},
     )
     monkeypatch.setitem(SCORERS, "two", lambda frame: {"b": range(4)})
     out = measure(frame, "two", "one", progress=False)
     assert (
         list(out.columns[-2:]) == ["b", "a"]
         and out["a"].tolist() == [0, 2, 4, 6]
-        and asked == [False]
+        and asked == [(False, False)]
     )
 
 

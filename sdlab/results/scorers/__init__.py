@@ -15,7 +15,9 @@ from .pixels import score_pixels
 from .watermark import score_watermark
 
 
-def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataFrame:
+def measure(
+    frame: pd.DataFrame, *names: str, again: bool = False, progress: bool = True
+) -> pd.DataFrame:
     """Copies the frame, with the columns of some scorers after its own.
 
     Parameters
@@ -26,13 +28,19 @@ def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataF
     *names : str
         Scorers in `SCORERS`. Your own is any function of a frame that returns a DataFrame, a Series
         or a mapping from names to values, one for each row: `SCORERS["redness"] = redness`.
+    again : bool
+        Score those pictures, too, whose scores the frame has. Otherwise they are kept as long as
+        the picture's file is what it was. A scorer of your own is always called; it is told if it
+        has a parameter of that name.
     progress : bool
-        Show a bar, where a scorer takes long enough to have one.
+        Show a bar, where a scorer has one.
 
     Returns
     -------
     DataFrame
         Columns that were there under the same names are replaced: measuring again is no mistake.
+        What looks at pictures one by one has a column `<scorer>_error`, which says why a picture
+        has missing values, and `<scorer>_of`, by which scores are known again.
 
     Examples
     --------
@@ -42,7 +50,8 @@ def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataF
     out = frame
     for name in names:
         scorer = SCORERS[name]
-        options = {"progress": progress} if "progress" in signature(scorer).parameters else {}
+        taken = signature(scorer).parameters
+        options = {n: v for n, v in (("again", again), ("progress", progress)) if n in taken}
         out = out.assign(**make_columns(name, scorer(frame, **options), frame))  # a copy
     return out
 

@@ -40,7 +40,9 @@ class Wish(NamedTuple):
     relation: str | None  # to the next one
 
 
-def score_objects(frame: pd.DataFrame) -> pd.DataFrame:
+def score_objects(
+    frame: pd.DataFrame, *, again: bool = False, progress: bool = False
+) -> pd.DataFrame:
     """Finds what the embedded models can draw in each picture, and compares it with the prompt.
 
     A matcher that knows the sprites of the little worlds reads the pictures, some 50 ms each. In
@@ -69,7 +71,7 @@ def score_objects(frame: pd.DataFrame) -> pd.DataFrame:
         so, or one of the two was not found: the share is conditional, as VISOR's (arXiv
         2212.10015).
     """
-    scores = score_pictures(frame, score_one, DTYPES)
+    scores = score_pictures(frame, "objects", score_one, DTYPES, again=again, progress=progress)
     wishes = [find_wishes(prompt or "") for prompt in column_values(frame, "prompt")]
     columns = (column_values(scores, name) for name in ("objects_found", "objects_places"))
     found = [None if names is None else read_places(names, at) for names, at in zip(*columns)]
