@@ -10,8 +10,12 @@ import pandas as pd
 
 from ...errors import suggest
 from ...store.columns import COLUMNS
+from .distance import score_distance
+from .diversity import score_diversity
+from .lettering import score_lettering
 from .objects import score_objects
 from .pixels import score_pixels
+from .tokens import score_tokens
 from .watermark import score_watermark
 
 
@@ -60,6 +64,10 @@ SCORERS: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] 
     "watermark": score_watermark,
     "objects": score_objects,
     "pixels": score_pixels,
+    "diversity": score_diversity,
+    "distance": score_distance,
+    "lettering": score_lettering,
+    "tokens": score_tokens,
 }
 
 
