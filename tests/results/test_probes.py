@@ -2,15 +2,17 @@
 
 import itertools
 import warnings
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from sdlab import PROBES, FieldError, Request, measure, probe, run, stats, sweep
+from sdlab import PROBES, FieldError, Request, measure, models, probe, run, stats, sweep
+from sdlab.models.checkpoint import read_tokenizer
 from sdlab.recipe.request import FIELDS
 from sdlab.recipe.sweep import Sweep
 from sdlab.results.probes import Probe
-from sdlab.results.scorers import SCORERS
+from sdlab.results.scorers import lettering
 from sdlab.results.scorers.objects import find_wishes
 from sdlab.tiny.world import HELD_OUT_SHAPES, V1, V2, is_held_out_pair
 
@@ -29,18 +31,40 @@ def test_a_probe_has_eight_wordings_a_question_and_an_answer(row):
     assert all(f.figure and f.source and f.differs for f in row.findings)
     with warnings.catch_warnings(action="error"):
         cells = probe(row.name)
-    assert len(cells) == row.cells * len(row.models) == len(set(cells))
+    told = {(cell, *sorted(cell.labels.items())) for cell in cells}
+    assert len(cells) == row.cells * len(row.models) == len(told)
     assert {cell.model for cell in cells} == set(row.models)
 
 
 @pytest.mark.parametrize("row", [r for r in PROBES.values() if r.scorer != "people"], ids=name_of)
-def test_a_probes_column_is_one_that_its_scorer_gives(row):
-    assert row.scorer in SCORERS
-    requests = row.list_requests()
-    nothing = pd.DataFrame({n: [getattr(r, n) for r in requests] for n in FIELDS}).assign(
-        path=None, wording="", arm="", pixels=None, **{}
+def test_a_probes_column_is_one_that_its_scorer_gives(row, monkeypatch):
+    monkeypatch.setattr(
+        lettering, "open_reader", lambda: (None, "no engine is needed for no picture")
     )
+    requests = row.list_requests()
+    nothing = pd.DataFrame({name: [getattr(r, name) for r in requests] for name in FIELDS})
+    nothing = nothing.assign(wording="", arm="", path=None)
     assert row.column in measure(nothing, row.scorer, progress=False)
+
+
+@pytest.fixture(scope="module")
+def count_tokens():
+    tokenizer = read_tokenizer(Path(models.__file__).parent / "configs" / "v1")
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.parametrize("row", [row for row in PROBES.values() if not row.is_little], ids=name_of)
+def test_v1_reads_a_probes_prompts_whole(row, count_tokens):
+    chunks = "chunks" in row.axes.get("prompt_syntax", ())
+    for request in row.list_requests():
+        assert chunks or count_tokens(request.prompt) <= 75
+
+
+def test_the_end_of_a_long_prompt_is_beyond_what_v1_reads_at_once(count_tokens):
+    for request in PROBES["long-prompt"].list_requests():
+        before, *after = request.prompt.split(request.labels["wording"])
+        assert (count_tokens(before) >= 75) == (request.labels["arm"] == "last")
+        assert len(after) == 1
 
 
 @pytest.mark.parametrize("row", LITTLE, ids=name_of)

@@ -11,11 +11,12 @@ from ...models.catalogue import MODELS
 from ...recipe.request import FIELDS, Request
 from ...recipe.sweep import Sweep, sweep
 from .little import LITTLE_PROBES
+from .real import REAL_PROBES
 from .table import Finding, Probe, Probes
 
 __all__ = ["PROBES", "Finding", "Probe", "probe"]
 
-PROBES = Probes({row.name: row for row in LITTLE_PROBES})
+PROBES = Probes({row.name: row for row in (*LITTLE_PROBES, *REAL_PROBES)})
 
 
 def probe(name: str, **axes: Any) -> Sweep:

@@ -54,7 +54,7 @@ NEVER_SHOWN = (  # and its twin, which was
 )
 
 
-def join(pairs: tuple[tuple[str, str], ...], words: str) -> tuple[str, ...]:
+def join_names(pairs: tuple[tuple[str, str], ...], words: str) -> tuple[str, ...]:
     """Joins the two things of each pair by words: "a cat left of a dog"."""
     return tuple(f"{add_article(one)} {words} {add_article(other)}" for one, other in pairs)
 
@@ -69,7 +69,7 @@ def turn_round(prompt: str) -> str:
     return " ".join(reversed(prompt.split()))
 
 
-TOGETHER = tuple(f"{prompt} on a blue background" for prompt in join(APART, "and"))
+TOGETHER = tuple(f"{prompt} on a blue background" for prompt in join_names(APART, "and"))
 WITHOUT, RULED = zip(*RULED_OUT)
 UNSEEN, TWINS = zip(*NEVER_SHOWN)
 LITTLE_PROBES = (
@@ -104,7 +104,7 @@ LITTLE_PROBES = (
     Probe(
         name="tiny-binding",
         question="Does each of two shapes have its own colour?",
-        prompts=join(COLOURED, "and"),
+        prompts=join_names(COLOURED, "and"),
         scorer="objects",
         column="objects_right",
         findings=(
@@ -124,8 +124,8 @@ LITTLE_PROBES = (
     Probe(
         name="tiny-relations",
         question="If both things are there, do they stand to each other as the prompt says?",
-        prompts=join(APART, "and"),
-        arms={relation: {"prompt": join(APART, relation)} for relation in RELATIONS},
+        prompts=join_names(APART, "and"),
+        arms={relation: {"prompt": join_names(APART, relation)} for relation in RELATIONS},
         scorer="objects",
         column="objects_relation",
         findings=(
@@ -180,6 +180,21 @@ LITTLE_PROBES = (
         models=LITTLE,
     ),
     Probe(
+        name="tiny-capitals",
+        question="Are words in capitals the same words?",
+        prompts=TOGETHER,
+        arms={
+            "lower": {},
+            "UPPER": {"prompt": tuple(map(str.upper, TOGETHER))},
+            "Title": {"prompt": tuple(map(str.title, TOGETHER))},
+        },
+        seeds=1,
+        scorer="distance",
+        column="distance_same",
+        better=None,
+        models=LITTLE,
+    ),
+    Probe(
         name="tiny-word-order",
         question="Does it need the words in their order, or only the words?",
         prompts=TOGETHER,
@@ -206,6 +221,17 @@ LITTLE_PROBES = (
                 differs="photographs; the embedded models predict v, and begin at the last step",
             ),
         ),
+        models=LITTLE,
+    ),
+    Probe(
+        name="tiny-diversity",
+        question="Does guidance make the seeds alike?",
+        prompts=tuple(map(add_article, THINGS)),
+        axes={"guidance_scale": (1.0, 2.0, 4.0, 7.5, 12.0)},
+        seeds=8,
+        scorer="diversity",
+        column="diversity_vendi",
+        better=None,
         models=LITTLE,
     ),
 )

@@ -32,7 +32,7 @@ def score_diversity(frame: pd.DataFrame, *, progress: bool = False) -> pd.DataFr
 
     References
     ----------
-    D. Friedman and A. B. Dieng, "The Vendi score", TMLR 2023, arXiv 2210.02410, definition 3.1.
+    D. Friedman and A. B. Dieng, "The Vendi score", TMLR 2023, arXiv 2210.02410.
     """
     features: list[np.ndarray] = []
 

@@ -60,7 +60,7 @@ def score_lettering(
 
     References
     ----------
-    Y. Tuo et al., "AnyText", arXiv 2311.03054, section 5.2: word accuracy and NED.
+    Y. Tuo et al., "AnyText", arXiv 2311.03054: word accuracy and NED.
     """
     read, engine = open_reader()
 
