@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from .results.attacks import ATTACKS, robustness
     from .results.grid import image_grid
     from .results.pairs import pair
-    from .results.probes import PROBES, measure
+    from .results.probes import PROBES, probe
     from .results.report import write_report
+    from .results.scorers import SCORERS, measure
     from .store.store import Store
     from .watermark import detect_watermark
 
@@ -40,7 +41,8 @@ _ROOMS = {
     "render.job": ("Job", "run"),
     "render.plan": ("preview",),
     "results.pairs": ("pair",),
-    "results.probes": ("PROBES", "measure"),
+    "results.probes": ("PROBES", "probe"),
+    "results.scorers": ("SCORERS", "measure"),
     "results.stats": ("stats",),
     "results.attacks": ("ATTACKS", "robustness"),
     "results.grid": ("image_grid",),
@@ -52,6 +54,7 @@ __all__ = [
     "ATTACKS",
     "MODELS",
     "PROBES",
+    "SCORERS",
     "FieldError",
     "GenerationError",
     "Job",
@@ -64,6 +67,7 @@ __all__ = [
     "measure",
     "pair",
     "preview",
+    "probe",
     "resolve",
     "robustness",
     "run",

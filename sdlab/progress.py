@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -120,6 +120,23 @@ def display(progress: Progress) -> Callable[[], None]:
                 show()
 
     return update
+
+
+def watch_items(items: list[Any], shown: bool) -> Iterator[Any]:
+    """Gives the items one by one, with a bar where people look."""
+    progress = Progress(len(items), len(items), "pictures")
+    show = display(progress) if shown else lambda: None
+    try:
+        for item in items:
+            progress.count_step(1, 0, 1)
+            show()
+            yield item
+            progress.count_computed(1)
+            progress.count_saved()
+        progress.state = "done"
+    finally:
+        progress.state = "stopped" if progress.state == "running" else progress.state
+        show()
 
 
 class Bar:

@@ -18,7 +18,7 @@ import numpy as np
 
 from sdlab.results.stats import share_interval
 from sdlab.tiny import TINY_V1
-from sdlab.tiny.matcher import find_background, find_objects
+from sdlab.tiny.matcher import find_background, find_objects, is_placed
 from sdlab.tiny.world import (
     HELD_OUT_SHAPES,
     OPENINGS,
@@ -120,14 +120,6 @@ def generate_pictures(
 # ---- scores
 
 
-def relation_holds(
-    found: dict[str, tuple[float, float]], first: str, second: str, relation: str
-) -> bool:
-    dx, dy = (q - p for p, q in zip(found[first], found[second]))
-    apart = {"left of": dx, "right of": -dx, "above": dy, "below": -dy}[relation]
-    return apart > 6 and apart >= max(abs(dx), abs(dy))
-
-
 def score_picture(image: np.ndarray, asked: Sample, world: World = V1) -> Scores:
     """Score what the picture shows of its caption, each 0 or 1, as far as measures apply."""
     found, names = find_objects(image, world), [placed.name for placed in asked.objects]
@@ -152,7 +144,8 @@ def score_picture(image: np.ndarray, asked: Sample, world: World = V1) -> Scores
             out["both, held out"] = out["both"]
         if asked.relation and out["both"]:
             places = {one.name: (one.x, one.y) for one in reversed(found)}
-            out["relation, given both"] = float(relation_holds(places, *names, asked.relation))
+            first, second = (places[name] for name in names)
+            out["relation, given both"] = float(is_placed(first, second, asked.relation))
     return out
 
 

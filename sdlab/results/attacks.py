@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import suggest
-from ..progress import Progress, display
+from ..progress import watch_items
 from ..watermark.detector import detect_watermark
 from ..watermark.dwtdct import MIN_AREA, embed_watermark
 from ..watermark.inspection import Finding
@@ -261,20 +261,3 @@ def read_unmarked(image: Any, number: int) -> np.ndarray:
             f" {MIN_AREA:,}, such as 256x256"
         )
     return pixels
-
-
-def watch_items(items: list[Any], shown: bool) -> Iterator[Any]:
-    """Give the items one by one, with a bar where people look."""
-    progress = Progress(len(items), len(items), "pictures")
-    show = display(progress) if shown else lambda: None
-    try:
-        for item in items:
-            progress.count_step(1, 0, 1)
-            show()
-            yield item
-            progress.count_computed(1)
-            progress.count_saved()
-        progress.state = "done"
-    finally:
-        progress.state = "stopped" if progress.state == "running" else progress.state
-        show()

@@ -50,6 +50,7 @@ from .frame import (
     summarize,
 )
 from .html import TEMPLATES, Row, Table, TableCell
+from .scorers.reading import OF
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
@@ -322,16 +323,21 @@ def describe_input(name: str, room: int) -> dict[str, Any]:
     }
 
 
+def is_measured(frame: pd.DataFrame, name: str) -> bool:
+    """Tells whether a column has opinions, or scores with a value."""
+    values = column_values(frame, name)
+    if name in COLUMNS:
+        return COLUMNS[name].role == "opinion" and any(values)
+    return any(v is not None for v in values) and not (
+        name.endswith(OF) or is_counter(name) or name in find_label_columns(frame)
+    )
+
+
 def show_cells(frame: pd.DataFrame) -> Table:
     """Shows the first cells, each with a small picture."""
-    names, labels = find_varying(frame), find_label_columns(frame)
-    probes = [
-        name
-        for name in frame.columns
-        if not (name in COLUMNS or name in labels or is_counter(name))
-        or (name in COLUMNS and COLUMNS[name].role == "opinion" and any(column_values(frame, name)))
-    ]
-    columns = [*names, *probes, *(["seconds"] if "seconds" in frame.columns else [])]
+    names = find_varying(frame)
+    measured = [name for name in frame.columns if is_measured(frame, name)]
+    columns = [*names, *measured, *(["seconds"] if "seconds" in frame.columns else [])]
     rows: list[Row] = []
     for n, row in enumerate(row_tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1):
         *found, path, error = row

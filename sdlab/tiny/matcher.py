@@ -198,3 +198,16 @@ def find_objects(image: Image.Image | np.ndarray, world: World = V1) -> list[Fou
         if all(compute_overlap(found, other) <= OVERLAP for other in kept):
             kept.append(found)
     return kept
+
+
+Point = tuple[float, float]
+
+
+def is_placed(first: Point, second: Point, relation: str) -> bool:
+    """Tell whether one centre is "left of", "right of", "above" or "below" another.
+
+    It lies more than 6 of 64 pixels to that side, and no further to another one.
+    """
+    dx, dy = (there - here for here, there in zip(first, second))
+    apart = {"left of": dx, "right of": -dx, "above": dy, "below": -dy}[relation]
+    return apart > 6 and apart >= max(abs(dx), abs(dy))

@@ -1,185 +1,185 @@
-"""Measurements as columns of a frame."""
+"""Probes: questions as data, and the sweeps that put them."""
 
-import numpy as np
+import itertools
+import warnings
+from pathlib import Path
+
 import pandas as pd
 import pytest
-from PIL import Image
 
-from sdlab.results.probes import PROBES, measure
-from sdlab.watermark import detect_watermark, embed_watermark
+from sdlab import PROBES, FieldError, Request, measure, models, probe, run, stats, sweep
+from sdlab.models.checkpoint import read_tokenizer
+from sdlab.recipe.request import FIELDS
+from sdlab.recipe.sweep import Sweep
+from sdlab.results.probes import Probe
+from sdlab.results.scorers import lettering
+from sdlab.results.scorers.objects import find_wishes
+from sdlab.tiny.world import HELD_OUT_SHAPES, V1, V2, is_held_out_pair
+
+LITTLE = [row for row in PROBES.values() if row.is_little]
+WORDS = tuple(f"a cat number {n}" for n in range(8))
 
 
-def picture(seed=0, side=256):
-    rows, columns = np.mgrid[:side, :side]
-    waves = [np.sin(rows / (8 + n)) * np.cos(columns / (12 - n)) for n in range(3)]
-    return (
-        (np.stack(waves, -1) * 70 + 128 + np.random.default_rng(seed).normal(0, 3, (side, side, 3)))
-        .clip(0, 255)
-        .astype("u1")
+def name_of(row):
+    return row.name
+
+
+@pytest.mark.parametrize("row", PROBES.values(), ids=name_of)
+def test_a_probe_has_eight_wordings_a_question_and_an_answer(row):
+    assert PROBES[row.name] is row and row.question.endswith("?")
+    assert len(set(row.prompts)) == len(row.prompts) >= 8
+    assert all(f.figure and f.source and f.differs for f in row.findings)
+    with warnings.catch_warnings(action="error"):
+        cells = probe(row.name)
+    told = {(cell, *sorted(cell.labels.items())) for cell in cells}
+    assert len(cells) == row.cells * len(row.models) == len(told)
+    assert {cell.model for cell in cells} == set(row.models)
+
+
+@pytest.mark.parametrize("row", [r for r in PROBES.values() if r.scorer != "people"], ids=name_of)
+def test_a_probes_column_is_one_that_its_scorer_gives(row, monkeypatch):
+    monkeypatch.setattr(
+        lettering, "open_reader", lambda: (None, "no engine is needed for no picture")
     )
+    requests = row.list_requests()
+    nothing = pd.DataFrame({name: [getattr(r, name) for r in requests] for name in FIELDS})
+    nothing = nothing.assign(wording="", arm="", path=None)
+    assert row.column in measure(nothing, row.scorer, progress=False)
 
 
-@pytest.fixture
-def frame(tmp_path):
-    """Rows as `run` gives them: unmarked, marked by SD v1 and by SDXL, and a cell that failed."""
-    for n, mark in enumerate([None, "sd-v1", "sdxl"]):
-        Image.fromarray(picture(n) if mark is None else embed_watermark(picture(n), mark)).save(
-            tmp_path / f"{n}.png"
+@pytest.fixture(scope="module")
+def count_tokens():
+    tokenizer = read_tokenizer(Path(models.__file__).parent / "configs" / "v1")
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+@pytest.mark.parametrize("row", [row for row in PROBES.values() if not row.is_little], ids=name_of)
+def test_v1_reads_a_probes_prompts_whole(row, count_tokens):
+    chunks = "chunks" in row.axes.get("prompt_syntax", ())
+    for request in row.list_requests():
+        assert chunks or count_tokens(request.prompt) <= 75
+
+
+def test_the_end_of_a_long_prompt_is_beyond_what_v1_reads_at_once(count_tokens):
+    for request in PROBES["long-prompt"].list_requests():
+        before, *after = request.prompt.split(request.labels["wording"])
+        assert (count_tokens(before) >= 75) == (request.labels["arm"] == "last")
+        assert len(after) == 1
+
+
+@pytest.mark.parametrize("row", LITTLE, ids=name_of)
+def test_probes_of_the_little_worlds_name_what_both_models_were_shown(row):
+    for request in row.list_requests():
+        wishes = find_wishes(request.prompt)
+        names = [wish.name for wish in wishes]
+        assert wishes and all(" " in name or {name} <= {*V1.names} & {*V2.names} for name in names)
+        unseen = any(name in HELD_OUT_SHAPES for name in names) or any(
+            is_held_out_pair(*pair) for pair in itertools.combinations(set(names), 2)
         )
-    return pd.DataFrame(
-        {
-            "seed": pd.array([0, 1, 2, 3], "Int64"),
-            "watermark": pd.array([None, "sd-v1", "sdxl", "sd-v1"], "string"),
-            "path": pd.array([*(str(tmp_path / f"{n}.png") for n in range(3)), None], "string"),
-            "error": pd.array([None, None, None, "RuntimeError: no"], "string"),
-        },
-        index=[7, 5, 5, 1],
-    )
+        assert unseen == (request.labels.get("arm") == "never shown")
 
 
-def test_watermark_says_what_detect_watermark_says(frame):
-    out = measure(frame, "watermark", progress=False)
-    inspections = [detect_watermark(path) for path in frame["path"][:3]]
-    assert out["watermark_found"].tolist()[1:3] == ["sd-v1", "sdxl"] and out[
-        "watermark_found"
-    ].isna().tolist() == [True, False, False, True]
-    assert out["watermark_log10_p"].tolist()[:3] == [i.best.log10_p for i in inspections]
-    assert out["watermark_agreement"].tolist()[:3] == [i.best.agreement for i in inspections]
-    exact = [
-        ", ".join(f.payload.name for f in i.findings if f.official) or pd.NA for i in inspections
+def test_a_probe_is_a_sweep_whose_requests_say_what_they_are_for():
+    cells = probe("tiny-binding")
+    assert isinstance(cells, Sweep) and cells.base.labels == {"probe": "tiny-binding"}
+    base = Request(labels={"probe": "tiny-binding"})
+    row = PROBES["tiny-binding"]
+    assert cells == sweep(base, model=["tiny-v1", "tiny-v2"], prompt=row.prompts, seed=range(4))
+    assert all(cell.labels == {"probe": "tiny-binding"} for cell in cells)
+
+
+def test_arms_of_a_wording_share_it_as_a_label():
+    cells = probe("tiny-cure", model="tiny-v1", seed=0)
+    rows = pd.DataFrame([dict(cell.labels, negative=cell.negative_prompt) for cell in cells])
+    assert rows.groupby("wording")["arm"].apply(list).tolist() == [
+        ["none", "negative prompt", "placebo"]
+    ] * len(PROBES["tiny-cure"].prompts)
+    assert rows.query("wording == 'a car, not a bus'")["negative"].tolist() == [
+        "",
+        "a bus",
+        "a key",
     ]
-    assert out["watermark_official"][:3].equals(pd.Series(exact, frame.index[:3], "string"))
+    assert set(cells.axes["prompt"]) == set(PROBES["tiny-cure"].prompts)
 
 
-def test_a_text_of_ones_own_is_looked_for_in_every_picture(frame, tmp_path):
-    frame["watermark"] = pd.array(["x", "me, 2026", None, "sd-v1"], "string")
-    for n in (0, 1, 2):
-        Image.fromarray(embed_watermark(picture(n), "me, 2026") if n else picture(n)).save(
-            tmp_path / f"{n}.png"
-        )
-    assert (
-        measure(frame, "watermark", progress=False)["watermark_found"].tolist()[1:3]
-        == ["me, 2026"] * 2
-    )
+def test_any_field_may_take_the_place_of_the_probes_own():
+    cells = probe("tiny-counting", model="tiny-v2", seed="7-8", guidance_scale=[1, 9], eta=0.5)
+    assert len(cells) == 8 * 3 * 2 * 2
+    assert {(c.model, c.seed, c.guidance_scale, c.eta) for c in cells} == {
+        ("tiny-v2", seed, scale, 0.5) for seed in (7, 8) for scale in (1, 9)
+    }
+    assert {cell.prompt for cell in probe("tiny-binding", prompt="a dog")} == {"a dog"}
 
 
-def test_the_frame_is_copied_and_keeps_its_columns_and_index(frame):
-    before = frame.copy()
-    out = measure(frame, "watermark", progress=False)
-    assert frame.equals(before) and out[frame.columns].equals(before)
-    assert list(out.columns[len(frame.columns) :]) == [
-        "watermark_found",
-        "watermark_log10_p",
-        "watermark_agreement",
-        "watermark_official",
-    ]
+@pytest.mark.parametrize(
+    "name, axes, error, says",
+    [
+        (
+            "tiny-countin",
+            {},
+            ValueError,
+            "unknown probe 'tiny-countin'; did you mean 'tiny-counting'",
+        ),
+        ("tiny-counting", {"sed": 1}, TypeError, "unknown axis 'sed'; did you mean 'seed'"),
+        ("tiny-counting", {"prompt": "a dog"}, FieldError, "prompt: the arms .*two, three, four"),
+        ("tiny-cure", {"negative_prompt": ""}, FieldError, "negative_prompt: the arms"),
+    ],
+)
+def test_what_a_probe_cannot_put_is_refused(name, axes, error, says):
+    with pytest.raises(error, match=says):
+        probe(name, **axes)
 
 
-def test_a_failed_cell_has_missing_values_and_no_warning(frame, recwarn):
-    out = measure(frame, "watermark", progress=False)
-    assert out.iloc[3].filter(like="watermark_").isna().all() and not recwarn
-
-
-def test_a_picture_too_small_for_a_mark_is_missing_and_said_once(frame, tmp_path):
-    for n in (0, 1):
-        Image.fromarray(picture(n, 64)).save(tmp_path / f"{n}.png")
-    with pytest.warns(UserWarning, match="2 of 4 pictures have less than 65,536 pixels") as caught:
-        out = measure(frame, "watermark", progress=False)
-    assert (
-        out["watermark_log10_p"].isna().tolist() == [True, True, False, True] and len(caught) == 1
-    )
+def test_a_model_of_another_world_is_warned_of():
+    with pytest.warns(UserWarning, match="'tiny-binding' is about the .* sd-v1-5 knows") as caught:
+        probe("tiny-binding", model=["tiny-v1", "sd-v1-5"])
     assert caught[0].filename == __file__
 
 
-def test_a_lost_file_is_missing_and_said(frame, tmp_path):
-    (tmp_path / "1.png").unlink()
-    with pytest.warns(UserWarning, match=r"1 of 4 pictures could not be read; the first: .*1\.png"):
-        out = measure(frame, "watermark", progress=False)
-    assert out["watermark_log10_p"].isna().tolist() == [False, True, False, True]
-
-
-def test_measuring_again_replaces_the_columns(frame):
-    once = measure(frame, "watermark", progress=False)
-    assert measure(once, "watermark", progress=False).equals(once)
-
-
-def test_a_frame_without_rows_gets_the_columns_too(frame):
-    assert "watermark_found" in measure(frame[:0], "watermark", progress=False)
-
-
-def redness(frame):
-    return [
-        np.nan if pd.isna(path) else np.asarray(Image.open(path))[..., 0].mean()
-        for path in frame["path"]
-    ]
-
-
 @pytest.mark.parametrize(
-    "shape",
+    "row, says",
     [
-        lambda values, frame: pd.Series(values, frame.index),
-        lambda values, frame: pd.Series(values, frame.index, name="seed"),
-        lambda values, frame: {"redness": values},
-        lambda values, frame: {"redness": np.array(values)},
-        lambda values, frame: pd.DataFrame({"redness": values}, frame.index),
+        (dict(prompts=WORDS[:7]), "7 different wordings of 7"),
+        (dict(prompts=(*WORDS, WORDS[0])), "8 different wordings of 9"),
+        (dict(column=""), "what its answer is"),
+        (dict(arms={"a": {"prompt": ("x",)}}), "1 values of prompt in an arm, and 8 wordings"),
+        (dict(arms={"a": {"promt": "x"}}), "did you mean 'prompt'"),
     ],
 )
-def test_any_function_of_a_frame_is_a_probe(frame, monkeypatch, shape):
-    monkeypatch.setitem(PROBES, "redness", lambda frame: shape(redness(frame), frame))
-    out = measure(frame, "redness")
-    assert out["redness"].tolist()[:3] == redness(frame)[:3]
-    assert out["seed"].equals(frame["seed"])
-
-
-def test_a_later_probe_comes_after_an_earlier_one_and_progress_is_passed_on(frame, monkeypatch):
-    asked = []
-    monkeypatch.setitem(
-        PROBES, "one", lambda frame, progress: asked.append(progress) or {"a": frame["seed"] * 2}
-    )
-    monkeypatch.setitem(PROBES, "two", lambda frame: {"b": range(4)})
-    out = measure(frame, "two", "one", progress=False)
-    assert (
-        list(out.columns[-2:]) == ["b", "a"]
-        and out["a"].tolist() == [0, 2, 4, 6]
-        and asked == [False]
-    )
-
-
-@pytest.mark.parametrize(
-    "result, says",
-    [
-        ([1, 2, 3], "returns a list; it should be a DataFrame"),
-        ({"a": [1, 2]}, "2 values, but the frame has 4 rows"),
-        ({"a": 1}, "returns 1 as a column"),
-        ({"a": "text"}, "'text' as a column"),
-        ({"a": pd.Series(range(4))}, "another index.*frame.index"),
-        (pd.DataFrame({"a": range(4)}), "another index"),
-        (pd.Series([1]), "1 values"),
-        ({"seed": range(4)}, "overwrite the column 'seed'"),
-        ({"path": range(4)}, "overwrite the column 'path'"),
-    ],
-)
-def test_a_probe_that_does_not_fit_is_named(frame, monkeypatch, result, says):
-    monkeypatch.setitem(PROBES, "mine", lambda frame: result)
-    with pytest.raises((TypeError, ValueError), match=f"probe 'mine' .*{says}"):
-        measure(frame, "mine")
-
-
-@pytest.mark.parametrize(
-    "names, says",
-    [
-        (("watermarks",), "unknown probe 'watermarks'; did you mean 'watermark'.*PROBES"),
-        ((), "at least one probe"),
-        ((["watermark"],), "no probe's name; give each as text"),
-    ],
-)
-def test_a_probe_that_does_not_exist_is_refused_with_the_list(frame, names, says):
+def test_a_probe_that_cannot_answer_is_refused_when_it_is_made(row, says):
+    whole = dict(name="mine", question="What?", prompts=WORDS, scorer="pixels", column="x")
     with pytest.raises((TypeError, ValueError), match=says):
-        measure(frame, *names)
+        Probe(**whole | row)
 
 
-def test_something_else_than_a_frame_of_pictures_is_refused(frame):
-    with pytest.raises(TypeError, match="frame of run"):
-        measure("watermark", "watermark")
-    with pytest.raises(ValueError, match="no column 'path'.*it has seed"):
-        measure(frame[["seed"]], "watermark")
+def test_a_probe_of_ones_own_is_put_like_the_others(monkeypatch):
+    row = Probe(
+        name="mine", question="What?", prompts=WORDS, rule="it smiles", seeds=2, models=("tiny-v1",)
+    )
+    monkeypatch.setitem(PROBES, "mine", row)
+    assert len(probe("mine")) == 16 and row.answer == "people: it smiles"
+
+
+def test_the_table_is_a_frame_and_a_page():
+    frame = PROBES.frame
+    assert list(frame.index) == list(PROBES) and frame["cells"]["tiny-cure"] == 8 * 3 * 4
+    page = PROBES._repr_html_()
+    assert page.count("<tr") == len(PROBES) + 1 and "Are there as many" in page
+    assert "a car, not a bus" in PROBES["tiny-cure"]._repr_html_()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    cells = [*probe("tiny-cure", seed=0, num_inference_steps=1, model="tiny-v1")]
+    cells += probe("tiny-negation", seed=0, num_inference_steps=1)
+    return measure(run(cells, tmp_path_factory.mktemp("store"), progress=False), "objects")
+
+
+def test_arms_and_models_can_be_compared_probe_by_probe(results):
+    cure = results.query("probe == 'tiny-cure'")
+    arms = stats.paired(cure, "objects_right", by="arm", each="probe")
+    assert arms["n"].tolist() == [8] and arms["over"].tolist() == ["prompt"]
+    rates = stats.rate(cure, "objects_right", by=["model", "arm"])
+    assert rates["arm"].tolist() == ["none", "negative prompt", "placebo"]
+    models = results.query("probe == 'tiny-negation'")
+    assert stats.paired(models, "objects_avoided", each="probe")["n"].tolist() == [8]

@@ -20,6 +20,7 @@ from sdlab.recipe.request import FIELDS, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.results.grid import image_grid
 from sdlab.results.report import write_report
+from sdlab.results.scorers import measure
 
 NASTY = "a cat </script><img src=x onerror=\"alert('1')\"> & {braces} \\| \\{ $5"
 FACTS = {
@@ -367,6 +368,12 @@ def test_small_thumbnails_keep_every_pixel(tmp_path):
     source = report(tmp_path, frame).every("img")[0]["src"]
     shown = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGB")
     np.testing.assert_array_equal(shown, np.asarray(Image.open(frame.path[0])))
+
+
+def test_the_cells_show_scores_and_not_what_only_names_them(tmp_path):
+    page = report(tmp_path, measure(results(tmp_path, plan(seed=0)), "pixels", progress=False))
+    assert "pixels_sharpness" in page.text
+    assert "pixels_of" not in page.text and "pixels_error" not in page.text
 
 
 def test_a_table_whose_columns_have_no_name_is_a_table_too(tmp_path):

@@ -1,121 +1,96 @@
-"""Measurements of finished pictures as further columns of a frame."""
+"""Probes: questions to image models as data, each of which becomes a sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from inspect import signature
+import itertools
+import warnings
 from typing import Any
 
-import pandas as pd
+from ...errors import FieldError, suggest
+from ...models.catalogue import MODELS
+from ...recipe.request import FIELDS, Request
+from ...recipe.sweep import Sweep, sweep
+from .little import LITTLE_PROBES
+from .real import REAL_PROBES
+from .table import Finding, Probe, Probes
 
-from ...errors import suggest
-from ...store.columns import COLUMNS
-from .objects import score_objects
-from .pixels import score_pixels
-from .watermark import score_watermark
+__all__ = ["PROBES", "Finding", "Probe", "probe"]
+
+PROBES = Probes({row.name: row for row in (*LITTLE_PROBES, *REAL_PROBES)})
 
 
-def measure(frame: pd.DataFrame, *names: str, progress: bool = True) -> pd.DataFrame:
-    """Copies the frame, with the columns of some probes after its own.
+def probe(name: str, **axes: Any) -> Sweep:
+    """Makes the sweep that puts a probe's question: all its wordings and arms, with its seeds.
 
     Parameters
     ----------
-    frame : DataFrame
-        As `run` or `Store.frame` gives it; rows without a `path` (cells that failed) get missing
-        values.
-    *names : str
-        Probes in `PROBES`. Your own is any function of a frame that returns a DataFrame, a Series
-        or a mapping from names to values, one for each row: `PROBES["redness"] = redness`.
-    progress : bool
-        Show a bar, where a probe takes long enough to have one.
+    name : str
+        In `PROBES`, which a notebook shows as a table.
+    **axes
+        As those of `sweep`, in place of the probe's own or beside them: `model=[...]`,
+        `seed=range(8)`, `guidance_scale=9`.
 
     Returns
     -------
-    DataFrame
-        Columns that were there under the same names are replaced: measuring again is no mistake.
+    Sweep
+        Its requests have labels, which are columns in the frame of `run`: `probe`, the name, and
+        where there are arms `arm` and `wording`, the prompt that they have in common.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such probe or field, or an arm of the probe says what the field is.
 
     Examples
     --------
-    >>> measure(results, "watermark")[["path", "watermark_found", "watermark_log10_p"]]
+    >>> results = measure(run(probe("tiny-relations", seed=range(2)), "store"), "objects")
+    >>> stats.rate(results, PROBES["tiny-relations"].column, by=["model", "arm"])
     """
-    require_probes(frame, names)
-    out = frame
-    for name in names:
-        probe = PROBES[name]
-        options = {"progress": progress} if "progress" in signature(probe).parameters else {}
-        out = out.assign(**make_columns(name, probe(frame, **options), frame))  # a copy
+    row = find_probe(name)
+    values = {"model": row.models, **row.axes, "seed": range(row.seeds)} | axes
+    base = Request(labels={"probe": row.name})
+    if row.arms:
+        out = combine_arms(row, base, values)
+    else:
+        out = sweep(base, **{"model": row.models, "prompt": row.prompts} | values)
+    warn_of_strangers(row, out)
     return out
 
 
-PROBES: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] = {
-    "watermark": score_watermark,
-    "objects": score_objects,
-    "pixels": score_pixels,
-}
+def find_probe(name: str) -> Probe:
+    """Finds a probe, or says which is meant."""
+    if name not in PROBES:
+        raise ValueError(f"unknown probe {name!r}{suggest(name, PROBES)} PROBES has {list(PROBES)}")
+    return PROBES[name]
 
 
-def require_probes(frame: Any, names: tuple[Any, ...]) -> None:
-    """Raises unless there is a frame, and probes that exist."""
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(
-            f"measure takes the frame of run() or of Store(...).frame(), not {type(frame).__name__}"
+def combine_arms(row: Probe, base: Request, values: dict[str, Any]) -> Sweep:
+    """Combines the values with each wording in each arm."""
+    told = {"prompt", *itertools.chain(*row.arms.values())}
+    for name in told & values.keys():
+        raise FieldError(
+            f"{name}: the arms of probe {row.name!r} ({', '.join(row.arms)}) say what it is; leave"
+            " it out, or make a sweep of your own",
+            name,
         )
-    if not names:
-        raise TypeError(
-            f"measure what? name at least one probe: measure(frame, {next(iter(PROBES))!r}); PROBES"
-            f" has {', '.join(PROBES)}"
-        )
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(
-                f"{name!r:.60} is no probe's name; give each as text: measure(frame,"
-                f" {next(iter(PROBES))!r})"
-            )
-        if name not in PROBES:
-            raise ValueError(
-                f"unknown probe {name!r}{suggest(name, PROBES)} PROBES has {', '.join(PROBES)},"
-                " and takes your own: PROBES['mine'] = function"
-            )
-    if "path" not in frame.columns:
-        raise ValueError(
-            "the frame has no column 'path', so there are no pictures to measure; it has"
-            f" {', '.join(map(str, frame.columns))}"
-        )
+    parts = [sweep(request, **values) for request in row.list_requests()]
+    cells = [cell for part in parts for cell in part]
+    arms = {
+        name: list(dict.fromkeys(getattr(cell, name) for cell in cells))
+        for name in FIELDS
+        if name in told
+    }
+    return Sweep(cells, base, arms | parts[0].axes, parts[0].replace)
 
 
-def make_columns(probe: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """Makes columns with the frame's index of what a probe returned; a Series has its name."""
-    result = {probe: result} if isinstance(result, pd.Series) else result
-    if not isinstance(result, (pd.DataFrame, Mapping)):
-        raise TypeError(
-            f"probe {probe!r} returns a {type(result).__name__}; it should be a DataFrame, a Series"
-            " or a mapping from names to values, one for each row of the frame"
+def warn_of_strangers(row: Probe, cells: Sweep) -> None:
+    """Warns of models from another world than the probe's words."""
+    models = {cell.model for cell in cells} & MODELS.keys()
+    strangers = sorted(name for name in models if name.startswith("tiny-") != row.is_little)
+    if strangers:
+        world = "the embedded models' world" if row.is_little else "models of photographs"
+        warnings.warn(
+            f"probe {row.name!r} is about {world}, and {', '.join(strangers)} knows another one:"
+            " its answers say little",
+            stacklevel=3,
         )
-    for name in result:
-        if name in COLUMNS:
-            raise ValueError(
-                f"probe {probe!r} would overwrite the column {name!r} of the recipe; call its own"
-                " something else"
-            )
-    return {str(name): fit_column(probe, values, frame) for name, values in result.items()}
-
-
-def fit_column(probe: str, values: Any, frame: pd.DataFrame) -> pd.Series:
-    """Makes one column, or raises if it does not fit the frame."""
-    if isinstance(values, (str, Mapping)) or not hasattr(values, "__len__"):
-        raise TypeError(
-            f"probe {probe!r} returns {values!r:.60} as a column; it should be a list, an array or"
-            " a Series"
-        )
-    if len(values) != len(frame):
-        raise ValueError(
-            f"probe {probe!r} returns {len(values)} values, but the frame has {len(frame)} rows"
-        )
-    if not isinstance(values, pd.Series):
-        return pd.Series(values, index=frame.index)
-    if not values.index.equals(frame.index):
-        raise ValueError(
-            f"probe {probe!r} returns values with another index than the frame's; give its own:"
-            " index=frame.index"
-        )
-    return values

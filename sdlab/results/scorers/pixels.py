@@ -14,7 +14,9 @@ LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's mode "L"
 COLUMNS = ("pixels_sharpness", "pixels_colourfulness", "pixels_brightness", "pixels_clipped")
 
 
-def score_pixels(frame: pd.DataFrame) -> pd.DataFrame:
+def score_pixels(
+    frame: pd.DataFrame, *, again: bool = False, progress: bool = False
+) -> pd.DataFrame:
     """Measures each picture's sharpness, colourfulness, brightness, and share of clipped values.
 
     Returns
@@ -32,7 +34,8 @@ def score_pixels(frame: pd.DataFrame) -> pd.DataFrame:
     ICPR 2000 (LAPV). D. Hasler and S. Suesstrunk, "Measuring colourfulness in natural images", SPIE
     5007 (2003), the metric M3 of section 7.
     """
-    return score_pictures(frame, score_one, dict.fromkeys(COLUMNS, "Float64"))
+    dtypes = dict.fromkeys(COLUMNS, "Float64")
+    return score_pictures(frame, "pixels", score_one, dtypes, again=again, progress=progress)
 
 
 def score_one(image: Image.Image) -> dict[str, float]:

@@ -6,11 +6,17 @@ import warnings
 
 import pandas as pd
 
-from ..frame import distinct_values
-from .reading import warn_of_unreadable
+from ...render.options import caller_level
+from ..frame import column_values, distinct_values
+from .reading import ERROR, OF, find_kept, keep_scores, mark_pictures, warn_of_problems
+
+COLUMNS = ("payload", "log10_p", "agreement", "official")
+NAMES = tuple(f"watermark_{name}" for name in ("found", *COLUMNS[1:]))
 
 
-def score_watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
+def score_watermark(
+    frame: pd.DataFrame, *, again: bool = False, progress: bool = True
+) -> pd.DataFrame:
     """Finds the watermark of each picture as `detect_watermark` does without a search, at 1e-6.
 
     It looks for the known payloads and for all texts that the frame's requests asked for, in every
@@ -26,19 +32,24 @@ def score_watermark(frame: pd.DataFrame, progress: bool = True) -> pd.DataFrame:
     """
     from ...watermark.scanning import scan
 
-    found = scan(list(frame["path"]), list_payloads(frame), progress=progress).set_axis(frame.index)
-    small, unread = found["small"].fillna(False), found["error"].notna() & frame["path"].notna()
+    payloads = list_payloads(frame)
+    marks = mark_pictures(frame, "\n".join(payloads))
+    kept = [not again and own for own in find_kept(frame, "watermark", NAMES, marks)]
+    paths = [None if own else path for own, path in zip(kept, column_values(frame, "path"))]
+    found = scan(paths, payloads, progress=progress and any(paths)).set_axis(frame.index)
+    small = found["small"].fillna(False)
     if small.any():
         warnings.warn(
             f"{small.sum()} of {len(found)} pictures have less than 65,536 pixels (256x256): they"
             " are too small for a watermark, and not measured",
-            stacklevel=3,
+            stacklevel=caller_level(),
         )
-    if unread.any():
-        problems = frame["path"][unread] + ": " + found["error"][unread]
-        warn_of_unreadable(list(problems), len(found), stacklevel=4)
-    names = ["payload", "log10_p", "agreement", "official"]
-    return found[names].rename(columns={"payload": "found"}).add_prefix("watermark_")
+    problems = found["error"].mask(found["path"].isna())
+    warn_of_problems(problems, paths)
+    scores = found[list(COLUMNS)].set_axis(list(NAMES), axis=1)
+    read = pd.Series(marks, frame.index, "string").mask(found["path"].isna() | problems.notna())
+    more = {f"watermark{OF}": read, f"watermark{ERROR}": problems.astype("string")}
+    return keep_scores(scores.assign(**more), frame, kept)
 
 
 def list_payloads(frame: pd.DataFrame) -> list[str]:
