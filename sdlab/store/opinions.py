@@ -21,6 +21,7 @@ BALLOT: dict[str, Any] = {  # the columns of votes
     "blind": "boolean",
 }
 VOTES = ("left", "right", "tie", "both bad")
+OTHER = {"left": "right", "right": "left"}
 RATINGS = (1, 2, 3, 4, 5)
 
 
@@ -174,6 +175,11 @@ def check_opinion(said: Any) -> dict[str, Any]:
             f"vote={said['vote']!r:.60}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
         )
     return said
+
+
+def mirror_vote(vote: str) -> str:
+    """Gives the same vote when the two pictures change places."""
+    return OTHER.get(vote, vote)
 
 
 def unwrap_value(value: Any) -> Any:

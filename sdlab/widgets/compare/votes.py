@@ -8,16 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...results.frame import count_noun
-from ...store.opinions import VOTES
+from ...store.opinions import VOTES, mirror_vote
 from ...store.store import Store
 
-OTHER = {"left": "right", "right": "left"}
 Ids = tuple[str, str]
-
-
-def mirror_vote(vote: str) -> str:
-    """Gives the same vote when the two pictures change places."""
-    return OTHER.get(vote, vote)
 
 
 class Votes:
