@@ -51,6 +51,8 @@ class Compare(Panel):
         Decides the blind order and sides: the same seed, the same order.
     gain : float
         How much the difference picture exaggerates, 1 to 32.
+    rater : str
+        Who votes. Each rater sees and changes their own votes; "" is somebody without a name.
 
     Attributes
     ----------
@@ -113,6 +115,7 @@ class Compare(Panel):
         blind: bool = False,
         seed: int = 0,
         gain: float = 4.0,
+        rater: str = "",
     ) -> None:
         if not isinstance(by, str):
             raise TypeError(
@@ -121,7 +124,7 @@ class Compare(Panel):
         frame = results.result() if isinstance(results, Job) else results
         self._take(pair(frame, by, left, right))
         self._root = find_store_root(frame) if "key" in frame.columns else None
-        self._votes = Votes(Store(self._root) if self._root else None)
+        self._votes = Votes(Store(self._root) if self._root else None, rater)
         super().__init__(
             by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe"
         )
@@ -215,6 +218,7 @@ class Compare(Panel):
         given = {"by": self.by, "left": self._pairing.left, "right": self._pairing.right}
         given |= {"blind": True, "seed": self.seed} if self.blind else {}
         given |= {"gain": self.gain} if self.gain != 4 else {}
+        given |= {"rater": self._votes.rater} if self._votes.rater else {}
         self.code = write_comparison(self._pairing.source, self._root, **given)
         self.refresh_soon()
 
