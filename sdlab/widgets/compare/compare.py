@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pandas as pd
@@ -21,8 +20,10 @@ from ...results.frame import (
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
 from ...store.store import Store
+from ..code import write_comparison
 from ..panel import Panel, source
-from .still import render_pairs, write_comparison
+from ..pictures import strip_recipe
+from .still import render_pairs
 from .votes import Ballot, Votes
 
 MODES = ("swipe", "side by side", "blink", "difference")
@@ -367,12 +368,3 @@ class Compare(Panel):
         n = self._ballot.order[place]
         paths = self._rows["left_path"].iloc[n], self._rows["right_path"].iloc[n]
         return paths[::-1] if self._ballot.swapped[n] else paths
-
-
-def strip_recipe(image: Image.Image) -> bytes:
-    """Makes a PNG of nothing but the pixels: a file of the store tells its recipe."""
-    image = image.convert("RGB")
-    image.info = {}
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
