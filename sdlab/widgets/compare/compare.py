@@ -20,7 +20,7 @@ from ...results.frame import (
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
 from ...store.store import Store
-from ..code import write_comparison
+from ..code import write_widget
 from ..panel import Panel, source
 from ..pictures import strip_recipe
 from .still import render_pairs
@@ -220,7 +220,7 @@ class Compare(Panel):
         given |= {"blind": True, "seed": self.seed} if self.blind else {}
         given |= {"gain": self.gain} if self.gain != 4 else {}
         given |= {"rater": self._votes.rater} if self._votes.rater else {}
-        self.code = write_comparison(self._pairing.source, self._root, **given)
+        self.code = write_widget("Compare", self._pairing.source, self._root, **given)
         self.refresh_soon()
 
     def _redeal(self, _: Any) -> None:
