@@ -180,8 +180,7 @@ class Opinions:
         return {"starred": said["starred"].fillna(False).array, "rating": said["rating"].array}
 
     def _append(self, said: dict[str, Any]) -> None:
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        line = json.dumps({"time": now, **said}).encode() + b"\n"
+        line = json.dumps(stamp_time(said)).encode() + b"\n"
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with open(self.file, "a+b", buffering=0) as file:  # each write is one call of the system
             is_new = file.tell() == 0
@@ -290,6 +289,11 @@ def tabulate_lines(lines: list[dict], columns: dict[str, Any]) -> pd.DataFrame:
 def mirror_vote(vote: Any) -> Any:
     """Gives the same vote, or answer, when the two pictures change places."""
     return OTHER.get(vote, vote)
+
+
+def stamp_time(said: dict[str, Any]) -> dict[str, Any]:
+    """Writes down when it is said: ISO 8601, UTC."""
+    return {"time": datetime.now(UTC).isoformat(timespec="microseconds"), **said}
 
 
 def unwrap_value(value: Any) -> Any:
