@@ -15,7 +15,7 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     nb = notebook([RUN, "judge = Judge(frame, 'How many ears?', answers=range(4))\njudge"])
     nb.run_all()
     out, press = nb.output(1), nb.page.keyboard.press
-    place = lambda n: out.get_by_role("group", name=f"picture {n} of 5")  # noqa: E731
+    place = lambda n: out.get_by_role("group", name=f"picture {n} of 5")
     expect(out.get_by_role("img", name="picture")).to_be_visible()
     for theme in (DARK, LIGHT):
         nb.theme(theme)
@@ -56,7 +56,9 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     expect(end).to_be_focused()
     press("Enter")
     expect(out.get_by_text(re.compile("^5 answers, repeats among them"))).to_be_visible()
-    expect(out.get_by_text(re.compile("^ann 2, shown again: the same answer"))).to_be_visible()
+    expect(
+        out.get_by_text(re.compile("^ann 2, to pictures shown again: the same answer"))
+    ).to_be_visible()
     assert nb.axe(out) == []
     assert sorted(nb.kernel("judge.value.scheduler.unique().tolist()")) == [
         "DDIMScheduler",
@@ -68,7 +70,10 @@ def test_a_round_is_judged_by_keys_alone(notebook):
 
 def test_two_raters_judge_pairs_in_one_widget_and_the_file_shows_their_answers(notebook):
     nb = notebook(
-        [RUN, "judge = Judge(frame, 'Which is rounder?', by='scheduler', rater='ann')\njudge"]
+        [
+            RUN,
+            "judge = Judge(frame, 'Which is more like {prompt}?', by='scheduler', rater='ann')\njudge",
+        ]
     )
     nb.run_all()
     out, press = nb.output(1), nb.page.keyboard.press
@@ -77,6 +82,7 @@ def test_two_raters_judge_pairs_in_one_widget_and_the_file_shows_their_answers(n
         rater.fill(name)
         rater.press("Enter")
         expect(out.get_by_role("img", name=re.compile("^(left|right) picture$"))).to_have_count(2)
+        expect(out.get_by_role("heading", name="Which is more like a hamster?")).to_be_visible()
         out.get_by_role("group", name="picture 1 of 3").focus()
         for n, key in enumerate("123", 1):
             press(key)

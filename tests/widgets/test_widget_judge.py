@@ -126,7 +126,7 @@ def test_the_page_gets_pixels_and_nothing_that_tells_the_recipe(frame):
     widget, known = shown(frame), colours_of(frame)
     for n in range(widget.total):
         content, buffers = asked(widget, "show")
-        assert content == {"kind": "trial", "deal": 1, "n": n, "lacking": False, "re": "q"}
+        assert content == {"kind": "trial", "deal": 1, "n": n, "question": QUESTION, "re": "q"}
         assert Image.open(io.BytesIO(buffers[0])).info == {} and b"tEXt" not in buffers[0]
         assert colour(buffers[0]) in known.values()
         state = {k: v for k, v in widget.get_state().items() if k not in ("_esm", "_css")}
@@ -140,7 +140,23 @@ def test_a_picture_that_cannot_be_read_is_not_named(frame):
     for path in frame.path:
         open(path, "wb").close()
     content, buffers = asked(shown(frame), "show")
-    assert content["lacking"] and buffers == [b""] and ".png" not in str(content)
+    assert content["kind"] == "trial" and buffers == [b""] and ".png" not in str(content)
+
+
+@pytest.mark.parametrize("given", [{}, {"by": "guidance_scale"}])
+def test_a_question_tells_a_column_if_it_names_it(frame, given):
+    widget = shown(frame, question='Is it "{prompt}" no. {seed}?', **given)
+    seeds = {
+        colour: row.seed for row in frame.itertuples() for colour in [colours_of(frame)[row.key]]
+    }
+    for _ in range(widget.total):
+        content, buffers = asked(widget, "show")
+        assert content["question"] == f'Is it "a cat" no. {seeds[colour(buffers[0])]}?'
+        answered(widget, None)
+    assert {*widget.value["question"]} == {'Is it "{prompt}" no. {seed}?'}
+    for name in ("guidance", *given.values()):
+        with pytest.raises(ValueError, match=f"'{name}' is nothing that can be told"):
+            shown(frame, question=f"Is it {{{name}}}?", **given)
 
 
 def test_pairs_are_two_pictures_of_one_seed_and_the_answer_is_about_them_as_they_stood(frame):
@@ -301,8 +317,8 @@ def test_what_came_out_is_said_with_what_it_rests_on(frame):
     widget.unblind()
     first, apart, _, bob = widget.verdict
     assert first == "13 answers, repeats among them – no: 13. 2.0 seconds each, at the median."
-    assert apart.startswith("ann · bob: the same answer in 0 of 12 (0% to 24% with")
-    assert bob.startswith("bob, shown again: the same answer in 1 of 1 (21% to 100%")
+    assert apart.startswith("ann · bob: the same answer in 0 of 12 (0 to 24 %, with")
+    assert bob.startswith("bob, to pictures shown again: the same answer in 1 of 1 (21 to 100 %")
     page = widget.static()
     assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
 

@@ -56,12 +56,12 @@ class End {
     this.finish = button("end the round and show what came out", () => view.finish(),
       { title: "Enter" });
     this.undo = button("undo the last answer", () => view.undo(), { title: "U or Backspace" });
+    this.bar = h("div", { className: "sdl-bar" }, this.finish, this.undo);
     this.verdict = h("div", { className: "sdl-judge-verdict" });
     this.code = codeBlock("the same in Python",
       async () => (await view.line.ask("code")).message.text ?? "");
     this.element = h("div", { className: "sdl-judge-end", tabIndex: -1, role: "group",
-      "aria-label": "end of the round" }, this.words, h("div", { className: "sdl-bar" },
-      this.finish, this.undo), this.verdict, this.code);
+      "aria-label": "end of the round" }, this.words, this.bar, this.verdict, this.code);
   }
 
   show() {
@@ -71,7 +71,7 @@ class End {
       : `The round was ended at ${model.get("done")} of ${total}.`;
     this.words.textContent = over ? `${first} Another rater can begin above.`
       : `${first} This was the last one: end the round, or take the answer back.`;
-    this.finish.hidden = this.undo.hidden = over;
+    this.bar.hidden = over;
     this.code.hidden = !over;
     this.verdict.replaceChildren(
       ...model.get("verdict").map((line) => h("p", { textContent: line })));

@@ -2,7 +2,8 @@
 //
 // page -> Python  show; answer {deal, n, answer, seconds}, undo {deal, n}, finish {deal, n}, each
 //                 about the picture at place n of that deal, else nothing happens; code
-// Python -> page  trial {deal, n, lacking} + one or two buffers, none at the end; code {text}.
+// Python -> page  trial {deal, n, question} + one or two buffers (empty ones cannot be read), none
+//                 at the end; code {text}.
 
 const JUDGE_KEYS = "the keys on the buttons answer, <kbd>?</kbd> cannot tell · <kbd>U</kbd> or "
   + "<kbd>Backspace</kbd> takes the last answer back";
@@ -17,10 +18,10 @@ class JudgeView {
     this.end = new End(this);
     this.status = h("div", { className: "sdl-judge-status", role: "status" });
     this.help = h("div", { className: "sdl-help", innerHTML: `${JUDGE_KEYS} · ${BLIND}` });
-    root.append(this.bar.element,
-      h("div", { className: "sdl-judge-question", role: "heading", "aria-level": "3",
-        textContent: model.get("question") }),
-      this.stage.element, this.ballot.element, this.status, this.end.element, this.help);
+    this.question = h("div", { className: "sdl-judge-question", role: "heading",
+      "aria-level": "3", textContent: model.get("question") });
+    root.append(this.bar.element, this.question, this.stage.element, this.ballot.element,
+      this.status, this.end.element, this.help);
   }
 
   get place() { return { deal: this.trial.deal, n: this.trial.n }; }
@@ -65,6 +66,7 @@ class JudgeView {
     if (buffers.length) await this.stage.show(title, buffers);
     if (turn !== this.turn) return;
     this.trial = trial;
+    this.question.textContent = trial.question ?? this.model.get("question");
     this.tell();
     this.since = performance.now();
   }
@@ -73,7 +75,7 @@ class JudgeView {
     const { stage, ballot, end, over } = this;
     this.bar.show();
     this.keepFocus(() => {
-      stage.element.hidden = ballot.element.hidden = over;
+      stage.element.hidden = ballot.element.hidden = this.status.hidden = over;
       end.element.hidden = !over;
       end.show();
     });
@@ -85,7 +87,7 @@ class JudgeView {
     const { root, stage, end } = this, before = root.getRootNode().activeElement;
     change();
     if (before === root || !root.contains(before) || before.offsetParent) return;
-    const next = !this.over ? stage.element : end.finish.hidden ? end.element : end.finish;
+    const next = !this.over ? stage.element : end.bar.hidden ? end.element : end.finish;
     next.focus({ preventScroll: true });
   }
 

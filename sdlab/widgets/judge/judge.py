@@ -40,7 +40,8 @@ class Judge(Panel):
         What `run` returned, or any frame with `path`. A job is waited for. Answers on pictures in
         no store last as long as the widget.
     question : str
-        As the rater reads it. Answers belong to it: the same words, the same round.
+        As the rater reads it. Answers belong to it: the same words, the same round. A column in
+        braces, as in 'Which is closer to "{prompt}"?', is told of each picture; nothing else is.
     answers : list, optional
         Up to nine, in their order; "yes" and "no" if left out, of a pair "left", "right", "tie" and
         "both bad". An answer that is a digit is given by that key, the others by the free keys from
@@ -73,9 +74,8 @@ class Judge(Panel):
     Examples
     --------
     >>> judge = Judge(results, "How many fingers?", answers=range(7), rater="ann")
-    >>> judge
-    >>> judge.unblind()
     >>> sdlab.stats.agreement(judge.value)
+    >>> Judge(results, 'Which is closer to "{prompt}"?', by="model")
     """
 
     _esm = source("page.js", "judge/stage.js", "judge/bars.js", "judge/judge.js")
@@ -111,6 +111,7 @@ class Judge(Panel):
         require_plan(question, rater, seed, repeats)
         frame = results.result() if isinstance(results, Job) else results
         self._pictures = Pictures(frame, by, left, right)
+        self._pictures.write_question(question, self._pictures.subjects[0])
         root = self._pictures.root
         self._keeper = Store(root) if root else MemoryOpinions()
         self._seed, self._repeats = seed, repeats
@@ -243,16 +244,18 @@ class Judge(Panel):
 
     def _open_trial(self) -> tuple[dict[str, Any], list[bytes]]:
         """Opens the pictures to be judged now, and tells nothing else of them."""
-        trials, place = self._round.trials, self._round.place
-        told: dict[str, Any] = {"kind": "trial", "deal": self.deal, "n": place, "lacking": False}
-        buffers = []
-        for path in self._pictures.paths_of(trials[place].about) if place < len(trials) else ():
+        trials, place, buffers = self._round.trials, self._round.place, []
+        told: dict[str, Any] = {"kind": "trial", "deal": self.deal, "n": place}
+        if place == len(trials):
+            return told, []
+        about = trials[place].about
+        told["question"] = self._pictures.write_question(self.question, about)
+        for path in self._pictures.paths_of(about):
             try:
                 with Image.open(path) as image:
                     buffers.append(strip_recipe(image))
-            except (OSError, ValueError):  # its words may tell the path
+            except (OSError, ValueError):  # its words may tell the path: none is told
                 buffers.append(b"")
-                told["lacking"] = True
         return told, buffers
 
 

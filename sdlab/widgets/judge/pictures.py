@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
+from ...errors import suggest
 from ...results.code import find_store_root
 from ...results.frame import column_values, find_varying, format_value, select_made
 from ...results.pairs import pair
@@ -76,6 +78,27 @@ class Pictures:
         """Says in a line what sets it apart from the others."""
         i = self._at[sort_sides(about)]
         return self._captions[i] or f"number {i + 1}"
+
+    def write_question(self, question: str, about: About) -> str:
+        """Fills in what a question such as 'Is it "{prompt}"?' tells of the picture.
+
+        Raises
+        ------
+        ValueError
+            A name in braces is no column, or one in which the pictures of a pair differ.
+        """
+        row = self._rows.iloc[[self._at[sort_sides(about)]]]
+
+        def fill(found: re.Match[str]) -> str:
+            if (name := found[1]) not in self._list_told(ASKED):
+                known = self._list_told(ASKED)
+                raise ValueError(
+                    f"question={question!r}: {name!r} is nothing that can be told of one"
+                    f" picture{suggest(name, known, 0.5)} there is {', '.join(known)}"
+                )
+            return format_value(column_values(row, name)[0])
+
+        return re.sub(r"\{([^{}]+)\}", fill, question)
 
     def describe(self, answers: pd.DataFrame, *, tell: bool) -> pd.DataFrame:
         """Gives the answers that are about these, with what the frame says of them if `tell`."""

@@ -34,7 +34,7 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
     for row in agreement(value).to_dict("records") if several else ():
         same = f"the same answer in {format_share(row)}"
         if row["kind"] == "again":
-            lines.append(f"{name_rater(row['of'])}, shown again: {same}.")
+            lines.append(f"{name_rater(row['of'])}, to pictures shown again: {same}.")
         else:
             alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
             lines.append(f"{row['of']}: {same}.{alpha} {row['note']}.")
@@ -50,11 +50,12 @@ def word_answers(value: pd.DataFrame) -> pd.Series:
 
 
 def format_share(row: dict) -> str:
-    """Writes a share with what it rests on: "3 of 4 (30–95 %)"."""
+    """Writes a share with what it rests on: "3 of 4 (30 to 95 %, with 95 % confidence)"."""
     if not row["n"]:
         return "0 of 0"
-    count = f"{row['share'] * row['n']:g}" if row["kind"] != "all raters" else f"{row['share']:.0%}"
-    return f"{count} of {row['n']} ({row['low']:.0%} to {row['high']:.0%} with 95 % confidence)"
+    share, low, high = (f"{100 * row[name]:.0f}" for name in ("share", "low", "high"))
+    count = f"{share} % of" if row["kind"] == "all raters" else f"{row['share'] * row['n']:.0f} of"
+    return f"{count} {row['n']} ({low} to {high} %, with 95 % confidence)"
 
 
 def name_rater(rater: str) -> str:
