@@ -28,11 +28,12 @@ MOST_REPEATS = 0.5
 class Judge(Panel):
     """A question about pictures, answered by eye: one at a time, in an order that chance decides.
 
-    The page learns nothing of a picture but its pixels. Each answer is kept in the store, by the
-    picture's key, before the next picture is shown; a round goes on where its rater stopped. Some
-    pictures are shown twice, which tells how far a rater agrees with themself. `unblind` ends the
-    round: then `value` says which recipes the answers are about. `sdlab.stats.agreement` tells how
-    far raters agree.
+    The page learns nothing of a picture but its pixels (all are shown equally large, but a model of
+    another size may be known by theirs). Each answer is kept in the store, by the picture's key,
+    before the next picture is shown; a round goes on where its rater stopped. Some pictures are
+    shown twice, which tells how far a rater agrees with themself. `unblind` ends the round: then
+    `value` says which recipes the answers are about. `sdlab.stats.agreement` tells how far raters
+    agree.
 
     Parameters
     ----------
