@@ -239,6 +239,14 @@ def test_a_round_goes_on_where_its_rater_stopped(frame):
     assert shown(frame, rater="ann", question="Is it?").done == shown(frame).done == 0
 
 
+def test_an_answer_that_was_not_blind_is_none_of_the_round(frame):
+    store = Store(shown(frame)._pictures.root)
+    for key in frame.key:
+        store.answer(key, "yes", question=QUESTION)
+    widget = shown(frame)
+    assert widget.done == 0 and widget.value.empty and len(store.answers()) == 12
+
+
 def test_undo_takes_answers_back_one_by_one_and_shows_their_pictures(frame):
     widget = shown(frame)
     pictures = [asked(widget, "show")[1]] + [answered(widget, "yes")[1] for _ in range(2)]
@@ -291,6 +299,7 @@ def test_the_recipes_are_told_when_the_round_has_ended(frame):
     scale = frame.set_index("key")["guidance_scale"]
     assert value["guidance_scale"].tolist() == scale[value["key"]].tolist()
     assert value["found"].all() and {"path", "prompt", "seed"} <= {*value}
+    assert not {"created", "device", "rating", "error"} & {*value}
     assert "guidance_scale" in asked(widget, "code")[0]["text"]
     assert stats.agreement(value, scorer="found")["share"].tolist() == [1, 1]
     assert shown(frame, rater="ann").unblinded and not shown(frame, rater="bob").unblinded
