@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 THEMES = {"light": LIGHT, "dark": DARK}
-README = ("grid", "compare", "inspector")  # in the light theme
+README = ("grid", "compare", "judge", "inspector")  # in the light theme
 OUTPUT = ".jp-CodeCell >> nth=-1 >> .jp-OutputArea"  # what the last cell shows
 
 
@@ -40,7 +40,7 @@ class Shot:
 
 PLAN = """
 from sdlab import Request, run, sweep
-from sdlab.widgets import Compare, SeedGrid, SweepForm, WatermarkInspector
+from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector
 plan = sweep(Request(prompt="a {hamster|rocket} on a blue background"), guidance_scale=[0, 1, 2, 4, 7.5], seed=range(3))
 """
 MARKED = (
@@ -85,6 +85,38 @@ SHOTS = [
             "Compare(run(plan, 'runs/grid', progress=False), by='guidance_scale', left=1, right=4, blind=True)",
         ),
         clicks=("button:has-text('side by side')",),
+    ),
+    Shot(
+        "judge",
+        (
+            PLAN,
+            "judge = Judge(run(plan, 'runs/judge', progress=False), 'Which of the two is it?', "
+            "answers=['hamster', 'rocket', 'neither'], rater='Ann')\n"
+            "for answer in ('rocket', 'hamster', 'neither', None): judge.say(answer, 2)",
+            "judge",
+        ),
+        seen=".sdl-judge-picture",
+    ),
+    Shot(
+        "judge-pairs",
+        (
+            PLAN,
+            "Judge(run(plan, 'runs/judge', progress=False), 'Which is closer to “{prompt}”?', "
+            "by='guidance_scale', left=1, right=4)",
+        ),
+        seen=".sdl-judge-picture",
+    ),
+    Shot(
+        "judge-end",
+        (
+            PLAN,
+            "frame = run(plan, 'runs/judged', progress=False)\nfor rater in ('Ann', 'Bob'):\n"
+            "    judge = Judge(frame, 'Is it a hamster?', rater=rater)\n"
+            "    for n in range(judge.total): judge.say('yes' if n % (3 + len(judge.raters)) else 'no', 2)\n"
+            "judge.unblind()",
+            "judge",
+        ),
+        seen=".sdl-judge-verdict",
     ),
     Shot(
         "inspector",

@@ -1,8 +1,9 @@
-"""Stars, ratings and votes on pictures: lines of a text file, which people can read and merge."""
+"""Stars, ratings, votes and answers on pictures: lines of a text file, to be read and merged."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import warnings
 from datetime import UTC, datetime
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
 BALLOT: dict[str, Any] = {  # the columns of votes
     **dict.fromkeys(("time", "left", "right", "vote"), "string"),
     "blind": "boolean",
+    "rater": "string",
 }
+ANSWERS: dict[str, Any] = {  # the columns of answers
+    **dict.fromkeys(("time", "key", "left", "right", "question", "answer", "rater"), "string"),
+    "seconds": "Float64",
+    "blind": "boolean",
+    "repeat": "Int64",
+}
+UNSAID: dict[str, Any] = {"rater": "", "repeat": 0}  # what a line without them means
 VOTES = ("left", "right", "tie", "both bad")
+OTHER = {"left": "right", "right": "left"}
 RATINGS = (1, 2, 3, 4, 5)
 
 
@@ -64,7 +74,9 @@ class Opinions:
             )
         self._append(check_opinion({"key": key, **said}))
 
-    def vote(self, left: str, right: str, vote: str, *, blind: bool = False) -> None:
+    def vote(
+        self, left: str, right: str, vote: str, *, blind: bool = False, rater: str = ""
+    ) -> None:
         """Keeps which of two pictures was preferred.
 
         Parameters
@@ -74,29 +86,90 @@ class Opinions:
         vote : {"left", "right", "tie", "both bad"}
         blind : bool
             Whether the voter did not know which was which.
+        rater : str
+            Whose vote it is; "" for somebody who gave no name.
         """
-        self._append(
-            check_opinion(
-                {"left": left, "right": right, "vote": vote, "blind": unwrap_value(blind)}
-            )
-        )
+        said = {"left": left, "right": right, "vote": vote, "blind": unwrap_value(blind)}
+        self._append(check_opinion(said | ({"rater": rater} if rater else {})))
+
+    def answer(
+        self,
+        about: str | tuple[str, str],
+        answer: str | None,
+        *,
+        question: str,
+        rater: str = "",
+        seconds: float | None = None,
+        blind: bool = False,
+        repeat: int = 0,
+    ) -> None:
+        """Keeps what somebody answered to a question about a picture, or about a pair.
+
+        Parameters
+        ----------
+        about : str or (str, str)
+            The picture's key, or the keys of those that stood left and right.
+        answer : str or None
+            None: cannot tell. "left" and "right" are sides of a pair, as it stood.
+        question : str
+        rater : str
+            Whose answer it is; "" for somebody who gave no name.
+        seconds : float, optional
+            How long it took.
+        blind : bool
+            Whether the rater did not know whose picture it was.
+        repeat : int
+            0 when first asked; 1 when shown again, to see whether the answer is the same.
+        """
+        said = {"answer": answer, "seconds": unwrap_value(seconds), "blind": unwrap_value(blind)}
+        self._append(check_opinion({**name_asked(about, question, rater, repeat), **said}))
+
+    def take_back(
+        self, about: str | tuple[str, str], *, question: str, rater: str = "", repeat: int = 0
+    ) -> None:
+        """Takes an answer back, as if it had not been given."""
+        asked = name_asked(about, question, rater, repeat)
+        self._append(check_opinion({**asked, "undone": True}))
 
     def ratings(self) -> dict[str, tuple[bool, int | None]]:
         """Lists (starred, rating or None) of each key that has a star or a rating."""
         said: dict[str, tuple[bool, int | None]] = {}
         for line in self._lines():
-            if "vote" not in line:
+            if not {"vote", "question"} & line.keys():
                 starred, rating = said.get(line["key"], (False, None))
                 said[line["key"]] = line.get("starred", starred), line.get("rating", rating)
         return {key: opinion for key, opinion in said.items() if opinion != (False, None)}
 
     def votes(self) -> pd.DataFrame:
-        """Lists all votes in the file's order: time (ISO 8601, UTC), left, right, vote, blind."""
-        import pandas as pd
+        """Lists all votes in the file's order.
 
-        votes = [line for line in self._lines() if "vote" in line]
-        columns = {name: [vote.get(name) for vote in votes] for name in BALLOT}
-        return pd.DataFrame(columns).astype(BALLOT)
+        Returns
+        -------
+        DataFrame
+            Columns `time` (ISO 8601, UTC), `left`, `right`, `vote`, `blind`, `rater`.
+        """
+        return tabulate_lines([line for line in self._lines() if "vote" in line], BALLOT)
+
+    def answers(self) -> pd.DataFrame:
+        """Lists the last answer of each rater to each question, in the order they were given.
+
+        A pair is the same whichever picture stands left, and a repeat is another question.
+
+        Returns
+        -------
+        DataFrame
+            Columns `time` (ISO 8601, UTC), `key` or `left` and `right`, `question`, `answer`
+            (missing: cannot tell), `rater`, `seconds`, `blind`, `repeat`.
+        """
+        last: dict[tuple, dict] = {}
+        for line in self._lines():
+            if "question" in line:
+                asked = (line["question"], *(line.get(name, UNSAID[name]) for name in UNSAID))
+                about = line.get("key") or tuple(sorted((line["left"], line["right"])))
+                last.pop((about, asked), None)
+                if not line.get("undone"):
+                    last[about, asked] = line
+        return tabulate_lines(list(last.values()), ANSWERS)
 
     def columns(self, keys: ExtensionArray) -> dict[str, ExtensionArray]:
         """Lists the stars (False where nothing is said) and ratings of these keys."""
@@ -107,8 +180,7 @@ class Opinions:
         return {"starred": said["starred"].fillna(False).array, "rating": said["rating"].array}
 
     def _append(self, said: dict[str, Any]) -> None:
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        line = json.dumps({"time": now, **said}).encode() + b"\n"
+        line = json.dumps(stamp_time(said)).encode() + b"\n"
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with open(self.file, "a+b", buffering=0) as file:  # each write is one call of the system
             is_new = file.tell() == 0
@@ -152,16 +224,18 @@ class Opinions:
 
 def check_opinion(said: Any) -> dict[str, Any]:
     """Gives the opinion itself, or an error that says what is allowed."""
-    if not isinstance(said, dict) or not {"starred", "rating", "vote"} & said.keys():
+    if not isinstance(said, dict) or not {"starred", "rating", "vote", "question"} & said.keys():
         raise ValueError(
-            "an opinion is a mapping with a key and starred or rating, or with left, right and vote"
+            "an opinion is a mapping with a key and starred or rating, with left, right and vote,"
+            " or with a question and its answer"
         )
-    for name in ("left", "right") if "vote" in said else ("key",):
+    is_pair = "vote" in said or ("question" in said and "key" not in said)
+    for name in ("left", "right") if is_pair else ("key",):
         if not isinstance(said.get(name), str):
             raise ValueError(
                 f"{name}={said.get(name)!r:.60} is no key; give text, such as request.key"
             )
-    for name in ("starred", "blind"):
+    for name in ("starred", "blind", "undone"):
         if not isinstance(said.get(name, False), bool):
             raise ValueError(f"{name}={said[name]!r:.60}: use True or False")
     rating = said.get("rating")
@@ -173,7 +247,53 @@ def check_opinion(said: Any) -> dict[str, Any]:
         raise ValueError(
             f"vote={said['vote']!r:.60}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
         )
+    check_answer(said)
     return said
+
+
+def check_answer(said: dict[str, Any]) -> None:
+    """Raises where what only votes and answers have is not what is allowed."""
+    for name in ("question", "rater"):
+        if not isinstance(said.get(name, ""), str):
+            raise ValueError(f"{name}={said[name]!r:.60} is no text")
+    if "question" in said and not said["question"].strip():
+        raise ValueError("question='': say what is asked")
+    if "question" in said and not said.get("undone"):
+        answer = said.get("answer", "")
+        if answer is not None and (not isinstance(answer, str) or not answer):
+            raise ValueError(f"answer={answer!r:.60}: use text, or None for cannot tell")
+    seconds, repeat = said.get("seconds"), said.get("repeat", 0)
+    is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if seconds is not None and not (is_number and 0 <= seconds < math.inf):
+        raise ValueError(f"seconds={seconds!r:.60}: use a number from 0, or None")
+    if type(repeat) is not int or repeat < 0:
+        raise ValueError(f"repeat={repeat!r:.60}: use a whole number from 0")
+
+
+def name_asked(
+    about: str | tuple[str, str], question: str, rater: str, repeat: int
+) -> dict[str, Any]:
+    """Names who was asked what about which pictures, as a line of the file does."""
+    pictures = {"key": about} if isinstance(about, str) else dict(zip(OTHER, about))
+    return {**pictures, "question": question, "rater": rater, "repeat": unwrap_value(repeat)}
+
+
+def tabulate_lines(lines: list[dict], columns: dict[str, Any]) -> pd.DataFrame:
+    """Makes a frame of lines; what a line lacks is missing."""
+    import pandas as pd
+
+    found = {name: [line.get(name, UNSAID.get(name)) for line in lines] for name in columns}
+    return pd.DataFrame(found).astype(columns)
+
+
+def mirror_vote(vote: Any) -> Any:
+    """Gives the same vote, or answer, when the two pictures change places."""
+    return OTHER.get(vote, vote)
+
+
+def stamp_time(said: dict[str, Any]) -> dict[str, Any]:
+    """Writes down when it is said: ISO 8601, UTC."""
+    return {"time": datetime.now(UTC).isoformat(timespec="microseconds"), **said}
 
 
 def unwrap_value(value: Any) -> Any:

@@ -168,7 +168,9 @@ class Store:
         with self._advise(*OPINION):
             self.opinions.rate(key, starred=starred, rating=rating)
 
-    def vote(self, left: str, right: str, vote: str, *, blind: bool = False) -> None:
+    def vote(
+        self, left: str, right: str, vote: str, *, blind: bool = False, rater: str = ""
+    ) -> None:
         """Keeps which of two pictures was preferred.
 
         Parameters
@@ -178,6 +180,8 @@ class Store:
         vote : {"left", "right", "tie", "both bad"}
         blind : bool
             Whether the voter did not know which was which.
+        rater : str
+            Whose vote it is; "" for somebody who gave no name.
 
         Raises
         ------
@@ -186,11 +190,46 @@ class Store:
         """
         self._file(left), self._file(right)
         with self._advise(*OPINION):
-            self.opinions.vote(left, right, vote, blind=blind)
+            self.opinions.vote(left, right, vote, blind=blind, rater=rater)
 
     def votes(self) -> pd.DataFrame:
-        """Lists all votes in the order in which they were cast: `time left right vote blind`."""
+        """Lists all votes as they were cast: `time left right vote blind rater`."""
         return self.opinions.votes()
+
+    def answer(self, about: str | tuple[str, str], answer: str | None, **asked: Any) -> None:
+        """Keeps what somebody answered to a question about a picture, or about a pair.
+
+        Parameters
+        ----------
+        about : str or (str, str)
+            The picture's key, or the keys of those that stood left and right.
+        answer : str or None
+            None: cannot tell.
+        **asked
+            `question`; `rater`, `seconds`, `blind` and `repeat` as `Opinions.answer` has them.
+
+        Raises
+        ------
+        OSError
+            As `rate` does.
+        """
+        self._require_keys(about)
+        with self._advise(*OPINION):
+            self.opinions.answer(about, answer, **asked)
+
+    def take_back(self, about: str | tuple[str, str], **asked: Any) -> None:
+        """Takes back the answer to `question` by `rater` at its `repeat`."""
+        self._require_keys(about)
+        with self._advise(*OPINION):
+            self.opinions.take_back(about, **asked)
+
+    def answers(self) -> pd.DataFrame:
+        """Lists the last answer of each rater to each question, as `Opinions.answers` does."""
+        return self.opinions.answers()
+
+    def _require_keys(self, about: str | tuple[str, str]) -> None:
+        for key in (about,) if isinstance(about, str) else about:
+            self._file(key)
 
     @contextlib.contextmanager
     def _advise(self, what: str, then: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ _API = {
     "SweepForm": "sweep_form.form",
     "SeedGrid": "seed_grid.grid",
     "Compare": "compare.compare",
+    "Judge": "judge.judge",
     "WatermarkInspector": "inspector.inspector",
 }
 __all__ = list(_API)

@@ -183,6 +183,25 @@ function folded(label, [start, end]) {
   return (start && "… ") + differs + (end && " …");
 }
 
+const LARGE = 512;            // screen pixels to which small pictures are enlarged
+const APART = 8;              // screen pixels between two pictures side by side
+
+const multiple = (a, b) => { let n = a; while (n % b) n += a; return n; };
+
+// The longest side on the page for pictures whose longest sides are `a` and `b`: a whole multiple
+// of both where there is room.
+function fit(a, b, room) {
+  const both = multiple(a, b), larger = Math.max(a, b);
+  const step = both <= room ? both : larger <= room ? larger : 0;
+  return step ? Math.floor(room / step) * step : Math.floor(room);
+}
+
+// How large a picture may become whose longest side is one of `longest`, in so wide a place.
+function mostRoom(longest, wide) {
+  const high = clamp(innerHeight * 0.72, 256, 1024);
+  return Math.max(32, Math.min(high, Math.max(LARGE, ...longest), wide));
+}
+
 // A button that cannot be used now, but keeps the focus: from a disabled one it would fall to the
 // page.
 function able(button, can) { button.setAttribute("aria-disabled", !can); }

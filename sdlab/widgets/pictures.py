@@ -44,10 +44,27 @@ def _make_thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
         return webp_bytes(image.convert("RGB"), px, exact=exact)
 
 
+def strip_recipe(image: Image.Image) -> bytes:
+    """Makes a PNG of nothing but the pixels: a file of the store tells its recipe."""
+    image = image.convert("RGB")
+    image.info = {}
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
 def render_image(data: bytes, alt: str, px: int = STATIC) -> Markup:
     """Renders a WebP as an HTML picture that holds its own data, `px` pixels wide or less."""
     text = '<img alt="{}" style="max-width:{}px;max-height:{}px" src="{}">'
     return Markup(text).format(alt, px, px, data_uri(data))
+
+
+def render_side(path: str, alt: str, secret: bool) -> str:
+    """Renders a picture, or says why there is none, without its path if that is `secret`."""
+    try:
+        return render_image(make_thumbnail(path, STATIC, exact=False), alt)
+    except (OSError, ValueError) as error:
+        return "the picture cannot be read" + ("" if secret else f": {error}")
 
 
 def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:

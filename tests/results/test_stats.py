@@ -310,6 +310,14 @@ def test_votes_on_keys_rank_a_column_and_repeated_prompts_widen_the_intervals():
     assert (grouped["high"] - grouped["low"])[0] > 1.8 * (single["high"] - single["low"])[0]
 
 
+def test_answers_rank_like_votes_and_repeats_do_not_count():
+    votes = pd.DataFrame({"left": list("abab"), "right": list("baba"), "vote": ["left"] * 4})
+    answers = votes.rename(columns={"vote": "answer"}).assign(repeat=[0, 0, 1, 1])
+    pd.testing.assert_frame_equal(stats.ranking(answers), stats.ranking(votes[:2]))
+    answers.loc[0, "answer"] = None  # cannot tell
+    assert stats.ranking(answers)["wins"].sum() == 1
+
+
 def test_a_side_that_never_lost_is_finite_and_its_interval_wide():
     votes = pd.DataFrame({"left": ["a"] * 9, "right": ["b"] * 9, "vote": ["left"] * 9})
     out = stats.ranking(votes)
@@ -344,5 +352,5 @@ def test_every_result_has_a_figure_that_names_its_rows_and_n():
     curves = stats.plot(stats.yield_curve(frame, "good", by="model"))
     assert [t.get_text() for t in curves.axes[0].get_legend().get_texts()] == ["v1", "v2"]
     assert stats.plot(stats.paired(frame, "good"))._repr_png_()[0][:4] == b"\x89PNG"
-    with pytest.raises(ValueError, match="rate, paired, yield_curve or ranking"):
+    with pytest.raises(ValueError, match="rate, paired, yield_curve, ranking or agreement"):
         stats.plot(frame)

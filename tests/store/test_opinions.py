@@ -7,6 +7,7 @@ import shutil
 import threading
 import warnings
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_store import answer, cell, python, read_only, save  # noqa: F401  (a fixture)
@@ -75,25 +76,84 @@ def test_the_last_word_counts_for_star_and_rating_apart(tmp_path):
 def test_votes_are_all_kept_in_order(tmp_path):
     opinions = Opinions(tmp_path)
     cast = [
-        ("x", "y", "left", False),
-        ("x", "y", "right", True),
-        ("x", "z", "tie", False),
-        ("x", "y", "left", False),
+        ("x", "y", "left", False, ""),
+        ("x", "y", "right", True, "ann"),
+        ("x", "z", "tie", False, ""),
+        ("x", "y", "left", False, ""),
     ]
-    for *who, blind in cast:
-        opinions.vote(*who, blind=blind)
+    for *who, blind, rater in cast:
+        opinions.vote(*who, blind=blind, rater=rater)
         opinions.rate("x", starred=True)
     votes = opinions.votes()
     assert (
-        list(votes) == ["time", "left", "right", "vote", "blind"]
+        list(votes) == ["time", "left", "right", "vote", "blind", "rater"]
         and votes["time"].is_monotonic_increasing
     )
     assert list(votes.drop(columns="time").itertuples(index=False, name=None)) == cast
     assert (
         list(map(str, votes.dtypes))
         == list(map(str, Opinions(tmp_path / "empty").votes().dtypes))
-        == ["string"] * 4 + ["boolean"]
+        == ["string"] * 4 + ["boolean", "string"]
     )
+
+
+def test_an_answer_is_a_line_with_all_that_tells_how_it_came_about(tmp_path):
+    opinions = Opinions(tmp_path)
+    opinions.answer(
+        "x", "5", question="fingers?", rater="ann", seconds=np.float64(2.5), blind=True, repeat=1
+    )
+    opinions.answer(("x", "y"), None, question="closer?")
+    opinions.take_back("x", question="fingers?", rater="ann", repeat=np.int64(1))
+    asked = {"key": "x", "question": "fingers?", "rater": "ann", "repeat": 1}
+    assert [{k: v for k, v in line.items() if k != "time"} for line in lines(tmp_path)] == [
+        asked | {"answer": "5", "seconds": 2.5, "blind": True},
+        {"left": "x", "right": "y", "question": "closer?", "rater": "", "repeat": 0}
+        | {"answer": None, "seconds": None, "blind": False},
+        asked | {"undone": True},
+    ]
+    assert opinions.ratings() == {} and opinions.votes().empty
+
+
+def test_the_last_answer_counts_of_each_rater_question_and_repeat(tmp_path):
+    opinions = Opinions(tmp_path)
+    for rater, said, repeat in [("ann", "4", 0), ("ann", "5", 0), ("ann", "6", 1), ("", "7", 0)]:
+        opinions.answer("x", said, question="q", rater=rater, repeat=repeat)
+    opinions.answer(("a", "b"), "left", question="q")
+    opinions.answer(("b", "a"), "left", question="q")  # the same pair, the other way round
+    answers = opinions.answers()
+    assert answers[["key", "answer", "rater", "repeat"]].fillna("-").values.tolist() == [
+        ["x", "5", "ann", 0],
+        ["x", "6", "ann", 1],
+        ["x", "7", "", 0],
+        ["-", "left", "", 0],
+    ]
+    assert answers[["left", "right"]].values.tolist()[-1] == ["b", "a"]
+    assert answers.dtypes.equals(Opinions(tmp_path / "empty").answers().dtypes)
+    opinions.take_back("x", question="q", rater="ann")
+    assert opinions.answers()["answer"].tolist() == ["6", "7", "left"]
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"answer": 5}, "answer=5: use text, or None for cannot tell"),
+        ({"answer": ""}, "answer='': use text"),
+        ({"question": " "}, "say what is asked"),
+        ({"rater": None}, "rater=None is no text"),
+        ({"seconds": -1}, "seconds=-1: use a number from 0"),
+        ({"seconds": float("nan")}, "seconds=nan"),
+        ({"seconds": True}, "seconds=True"),
+        ({"repeat": -1}, "repeat=-1: use a whole number from 0"),
+        ({"repeat": True}, "repeat=True"),
+        ({"blind": 1}, "blind=1: use True or False"),
+        ({"about": "x"}, "is no key; a key is 32 hexadecimal digits"),
+        ({"about": (A, "x")}, "is no key; a key is 32 hexadecimal digits"),
+    ],
+)
+def test_what_is_no_answer_is_refused_with_what_is_allowed(tmp_path, given, message):
+    with pytest.raises(ValueError, match=message):
+        Store(tmp_path).answer(**{"about": A, "answer": "yes", "question": "q"} | given)
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("end", ["\n", ""])
@@ -163,6 +223,10 @@ def test_a_torn_last_line_loses_only_itself(tmp_path, length):
         b'{"key": "y", "starred": 1}',
         b'{"left": "x", "vote": "tie"}',
         b'{"left": "x", "right": "y", "vote": ["tie"]}',
+        b'{"left": "x", "right": "y", "vote": "tie", "rater": 3}',
+        b'{"key": "x", "question": "q"}',
+        b'{"left": "x", "question": "q", "answer": "yes"}',
+        b'{"key": "x", "question": ["q"], "answer": "yes"}',
     ],
     ids=lambda line: str(line[:40]),
 )

@@ -176,6 +176,14 @@ def test_votes_are_found_again_also_with_the_sides_exchanged(frame):
     assert asked(again, "pair", n=1)[0]["said"] == "voted: left (guidance_scale 1)"
 
 
+def test_each_rater_has_votes_of_their_own(frame):
+    asked(ann := shown(frame, rater="ann"), "vote", n=0, vote="left")
+    asked(shown(frame, rater="bob"), "vote", n=0, vote="tie")
+    assert [shown(frame, rater=name).voted[0] for name in ("ann", "bob", "")] == ["left", "tie", ""]
+    assert ann._votes.store.votes().rater.tolist() == ["ann", "bob"]
+    assert "rater='ann'" in ann.code and "rater" not in shown(frame).code
+
+
 def test_a_blind_vote_goes_on_with_the_first_pair_that_has_none(frame):
     first = shown(frame, blind=True)
     for n in (0, 1):

@@ -1,15 +1,16 @@
-"""Statistics of a frame's columns: shares, paired differences, yields and rankings, with intervals.
+"""Statistics of a frame's columns: shares, differences, yields, rankings and agreement.
 
-Each function takes a frame and gives a plain frame; `plot` draws any of these. The prompts are the
-sample, seeds are repeats of one: intervals and tests are over prompts, because seeds of one prompt
-resemble each other (an intraclass correlation of .2, computed from the counts that VISOR, arXiv
-2212.10015, published for Stable Diffusion 1.4 and 2.1).
+Each function takes a frame and gives a plain frame, with intervals; `plot` draws any of these. The
+prompts are the sample, seeds are repeats of one: intervals and tests are over prompts, because
+seeds of one prompt resemble each other (an intraclass correlation of .2, computed from the counts
+that VISOR, arXiv 2212.10015, published for Stable Diffusion 1.4 and 2.1).
 """
 
+from .agreement import agreement
 from .charts import plot
 from .paired import paired
 from .rankings import ranking
 from .rates import rate, share_interval
 from .yields import yield_curve
 
-__all__ = ["paired", "plot", "ranking", "rate", "share_interval", "yield_curve"]
+__all__ = ["agreement", "paired", "plot", "ranking", "rate", "share_interval", "yield_curve"]

@@ -13,18 +13,19 @@ from ..sheet import DPI, INK, QUIET, GridFigure
 
 # column of the value -> (its axis, where nothing is to be seen)
 KINDS = {
-    "share": ("share of pictures, with 95 % interval", None),
+    "share": ("share, with 95 % interval", None),
     "difference": ("difference, right less left, with 95 % interval", 0.0),
     "strength": ("strength: log-odds against the average", 0.0),
 }
 NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low", "high"}
 NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
+NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note"}
 NOT_LABELS |= {"p", "p_holm", "needed", "verdict", "k", "chance", "wins", "losses"}
 COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 
 def plot(result: pd.DataFrame, *, title: str = "") -> GridFigure:
-    """Draw what `rate`, `paired`, `yield_curve` or `ranking` gave.
+    """Draw what `rate`, `paired`, `yield_curve`, `ranking` or `agreement` gave.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def plot(result: pd.DataFrame, *, title: str = "") -> GridFigure:
     columns = set(result.columns) if isinstance(result, pd.DataFrame) else set()
     kind = next((name for name in KINDS if name in columns), None)
     if not {"low", "high"} <= columns or not (kind or {"k", "best"} <= columns):
-        raise ValueError("plot draws what rate, paired, yield_curve or ranking gave")
+        raise ValueError("plot draws what rate, paired, yield_curve, ranking or agreement gave")
     figure = draw_intervals(result, kind) if kind else draw_curves(result)
     figure.axes[0].set_title(title, loc="left", color=INK, fontsize=11)
     figure.tight_layout()

@@ -35,8 +35,8 @@ def ranking(
     Parameters
     ----------
     votes : DataFrame
-        Columns `left`, `right` and `vote` ("left", "right", "tie", "both bad"), as
-        `Store(...).votes()` gives them.
+        Columns `left`, `right` and `vote` or `answer` ("left", "right", "tie", "both bad"), as
+        `Store(...).votes()` and `Judge(..., by=...).value` give them. Repeats do not count.
     frame : DataFrame, optional
         If given, `left` and `right` are keys of its rows, and what is ranked is their `by`.
     by : str
@@ -82,13 +82,14 @@ def read_votes(
     votes: pd.DataFrame, frame: pd.DataFrame | None, by: str, prompt: str
 ) -> tuple[list[Any], list[Any], np.ndarray, np.ndarray, str]:
     """Reads (what stood left, right, 1 for left to 0 for right, prompt's number, column's name)."""
-    next(split_frame(votes, (), "left", "right", "vote"))
-    known = votes[votes["vote"].notna()]
-    odd = [vote for vote in distinct_values(known, "vote") if vote not in WORTH]
+    said = "answer" if "answer" in votes and "vote" not in votes else "vote"
+    next(split_frame(votes, (), "left", "right", said))
+    known = votes[votes[said].notna() & (votes["repeat"] == 0 if "repeat" in votes else True)]
+    odd = [vote for vote in distinct_values(known, said) if vote not in WORTH]
     if known.empty or odd:
         told = f"vote={odd[0]!r}" if odd else "there is no vote"
         raise ValueError(f"{told}: votes are {', '.join(map(repr, WORTH))}")
-    score = np.array([WORTH[vote] for vote in known["vote"]])
+    score = np.array([WORTH[vote] for vote in known[said]])
     left, right = (column_values(known, side) for side in ("left", "right"))
     if frame is None:
         return left, right, score, np.arange(len(known)), "item"

@@ -16,7 +16,12 @@ def bootstrap_mean(values: np.ndarray, confidence: float, extra: float = 0) -> t
     n = len(values)
     if n < 2:
         return math.nan, math.nan
-    tail = norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + confidence) / 2, n - 1))
+    tail = expand_tail(n, confidence)
     draws = values[np.random.default_rng(0).integers(n, size=(RESAMPLES, n))].mean(axis=1)
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def expand_tail(n: int, confidence: float) -> float:
+    """Computes which share of the resamples of n lies beyond either end of their interval."""
+    return float(norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + confidence) / 2, n - 1)))

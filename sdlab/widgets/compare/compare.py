@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pandas as pd
@@ -21,8 +20,10 @@ from ...results.frame import (
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
 from ...store.store import Store
+from ..code import write_widget
 from ..panel import Panel, source
-from .still import render_pairs, write_comparison
+from ..pictures import strip_recipe
+from .still import render_pairs
 from .votes import Ballot, Votes
 
 MODES = ("swipe", "side by side", "blink", "difference")
@@ -51,6 +52,8 @@ class Compare(Panel):
         Decides the blind order and sides: the same seed, the same order.
     gain : float
         How much the difference picture exaggerates, 1 to 32.
+    rater : str
+        Who votes. Each rater sees and changes their own votes; "" is somebody without a name.
 
     Attributes
     ----------
@@ -113,6 +116,7 @@ class Compare(Panel):
         blind: bool = False,
         seed: int = 0,
         gain: float = 4.0,
+        rater: str = "",
     ) -> None:
         if not isinstance(by, str):
             raise TypeError(
@@ -121,7 +125,7 @@ class Compare(Panel):
         frame = results.result() if isinstance(results, Job) else results
         self._take(pair(frame, by, left, right))
         self._root = find_store_root(frame) if "key" in frame.columns else None
-        self._votes = Votes(Store(self._root) if self._root else None)
+        self._votes = Votes(Store(self._root) if self._root else None, rater)
         super().__init__(
             by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe"
         )
@@ -215,7 +219,8 @@ class Compare(Panel):
         given = {"by": self.by, "left": self._pairing.left, "right": self._pairing.right}
         given |= {"blind": True, "seed": self.seed} if self.blind else {}
         given |= {"gain": self.gain} if self.gain != 4 else {}
-        self.code = write_comparison(self._pairing.source, self._root, **given)
+        given |= {"rater": self._votes.rater} if self._votes.rater else {}
+        self.code = write_widget("Compare", self._pairing.source, self._root, **given)
         self.refresh_soon()
 
     def _redeal(self, _: Any) -> None:
@@ -363,12 +368,3 @@ class Compare(Panel):
         n = self._ballot.order[place]
         paths = self._rows["left_path"].iloc[n], self._rows["right_path"].iloc[n]
         return paths[::-1] if self._ballot.swapped[n] else paths
-
-
-def strip_recipe(image: Image.Image) -> bytes:
-    """Makes a PNG of nothing but the pixels: a file of the store tells its recipe."""
-    image = image.convert("RGB")
-    image.info = {}
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()

@@ -1,18 +1,6 @@
 // Two pictures of one size on the page, seen in one of four ways. The stage knows nothing of votes.
 
-const LARGE = 512;            // screen pixels to which small pictures are enlarged
-const APART = 8;              // screen pixels between two pictures side by side
-
-const multiple = (a, b) => { let n = a; while (n % b) n += a; return n; };
 const sideName = (k) => (k ? "right" : "left");
-
-// The longest side on the page for pictures whose longest sides are `a` and `b`: a whole multiple
-// of both where there is room.
-function fit(a, b, room) {
-  const both = multiple(a, b), larger = Math.max(a, b);
-  const step = both <= room ? both : larger <= room ? larger : 0;
-  return step ? Math.floor(room / step) * step : Math.floor(room);
-}
 
 class Stage {
   // `width()` is the room there is, `difference(n, deal, gain)` asks for that picture, and
@@ -64,7 +52,8 @@ class Stage {
     if (!this.pair) return;
     const { panes, element, pictures, glass, pair } = this, abreast = this.mode === "side by side";
     const longest = pair.sizes.map(({ width, height }) => Math.max(width, height, 1));
-    const side = fit(...longest, this.mostRoom(longest, abreast));
+    const wide = abreast ? (this.room() - APART) / 2 : this.room();
+    const side = fit(...longest, mostRoom(longest, wide));
     const largest = (name) =>
       Math.max(...pair.sizes.map((size, k) => size[name] * side / longest[k])) || side;
     const width = largest("width"), height = largest("height");
@@ -77,12 +66,6 @@ class Stage {
     pictures.style.height = height + "px";
     this.swipe.input.style.width = width + "px";
     this.swipe.cut();
-  }
-
-  mostRoom(longest, abreast) {
-    const wide = this.room(), high = clamp(innerHeight * 0.72, 256, 1024);
-    const room = Math.min(high, Math.max(LARGE, ...longest));
-    return Math.max(32, Math.min(room, abreast ? (wide - APART) / 2 : wide));
   }
 
   setMode(name) {

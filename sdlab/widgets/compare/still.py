@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from ...results.code import write_results_code
 from ...results.frame import shorten_pictures
 from ...results.html import render_table
 from ...results.pairs import Pairing
-from ..pictures import STATIC, make_thumbnail, render_image, write_captions
+from ..pictures import render_side, write_captions
 from .votes import Ballot
 
 MOST = 100  # pairs
 CELL = (
     "text-align:left;vertical-align:top;padding:2px 8px 2px 0;max-width:16em;overflow-wrap:anywhere"
 )
-
-
-def write_comparison(frame: pd.DataFrame, root: Path | None, **given: Any) -> str:
-    """Writes Python that runs the frame's requests and compares again.
-
-    Without a store, at `root`, the frame is the reader's own.
-    """
-    call = f"Compare(results, {', '.join(f'{name}={value!r}' for name, value in given.items())})\n"
-    if root is None:
-        return (
-            f"from sdlab.widgets import Compare\n\n# results: the frame of these pictures\n{call}"
-        )
-    first, rest = write_results_code(frame, root=root).split("\n", 1)
-    return f"{first}\nfrom sdlab.widgets import Compare\n{rest}{call}"
 
 
 def render_pairs(
@@ -87,14 +70,6 @@ def list_pair(
         paths = paths[::-1]
     pictures = [render_side(path, f"{head}, {label}", secret) for path, head in zip(paths, heads)]
     return [label, *pictures, dict(zip(("left", "right"), heads)).get(vote, vote) or "—"]
-
-
-def render_side(path: str, alt: str, secret: bool) -> str:
-    """Renders a picture, or says why there is none, without its path if that is `secret`."""
-    try:
-        return render_image(make_thumbnail(path, STATIC, exact=False), alt)
-    except (OSError, ValueError) as error:
-        return "the picture cannot be read" + ("" if secret else f": {error}")
 
 
 def label_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:

@@ -8,29 +8,25 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...results.frame import count_noun
-from ...store.opinions import VOTES
+from ...store.opinions import VOTES, mirror_vote
 from ...store.store import Store
 
-OTHER = {"left": "right", "right": "left"}
 Ids = tuple[str, str]
 
 
-def mirror_vote(vote: str) -> str:
-    """Gives the same vote when the two pictures change places."""
-    return OTHER.get(vote, vote)
-
-
 class Votes:
-    """The last word on any two pictures: in the store, else as long as this object lives.
+    """A rater's last word on any two pictures: in the store, else as long as this object lives.
 
     Parameters
     ----------
     store : Store, optional
         Pictures are known by their keys if there is one, else by whatever names them.
+    rater : str
+        Whose votes these are.
     """
 
-    def __init__(self, store: Store | None) -> None:
-        self.store = store
+    def __init__(self, store: Store | None, rater: str = "") -> None:
+        self.store, self.rater = store, rater
         # the last word, and the last blind one
         self._said: dict[bool, dict[Ids, tuple[str, bool]]] = {False: {}, True: {}}
         self.read()
@@ -39,6 +35,7 @@ class Votes:
         """Takes note of what the store has by now."""
         if self.store is not None:
             votes = self.store.votes()
+            votes = votes[votes["rater"] == self.rater]
             for left, right, vote, blind in zip(
                 votes["left"], votes["right"], votes["vote"], votes["blind"].fillna(False)
             ):
@@ -52,7 +49,7 @@ class Votes:
             )
         if self.of(ids, blind) != (vote, blind):
             if self.store is not None:
-                self.store.vote(*ids, vote, blind=blind)
+                self.store.vote(*ids, vote, blind=blind, rater=self.rater)
             self._note(ids, vote, blind)
 
     def of(self, ids: Ids, blind: bool = False) -> tuple[str, bool] | None:

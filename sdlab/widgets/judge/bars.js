@@ -1,0 +1,79 @@
+// What stands around the picture: who answers and how far the round is, the answers, and its end.
+
+const CANNOT_TELL = "cannot tell";
+
+class TopBar {
+  constructor({ model }) {
+    this.model = model;
+    const names = h("datalist", { id: `sdl-judge-raters-${model.get("uid")}` });
+    this.names = names;
+    this.rater = h("input", { type: "text", placeholder: "your name", maxLength: 60,
+      autocomplete: "off", spellcheck: false });
+    this.rater.setAttribute("list", names.id);
+    this.rater.onchange = () => put(model, "rater", this.rater.value.trim());
+    this.bar = h("progress", { "aria-label": "answered" });
+    this.count = h("span", { className: "sdl-judge-count" });
+    this.element = h("div", { className: "sdl-bar" },
+      h("label", {}, "rater", this.rater, names), this.bar, this.count);
+  }
+
+  show() {
+    const { model } = this, done = model.get("done"), total = model.get("total");
+    if (this.rater.value.trim() !== model.get("rater")) this.rater.value = model.get("rater");
+    this.names.replaceChildren(...model.get("raters").map((name) => h("option", { value: name })));
+    Object.assign(this.bar, { max: total, value: done });
+    this.count.textContent = `${done} of ${total} answered`;
+  }
+}
+
+class Ballot {
+  constructor(view) {
+    const { model } = view, keys = model.get("digits"), answers = model.get("answers");
+    const unsure = keys.includes("0") ? "?" : "0";
+    const choice = (key, text, act, title = "") => {
+      const node = button("", act, { title, className: "sdl-button sdl-judge-choice" });
+      node.append(h("kbd", { textContent: key }), ` ${text}`);
+      return node;
+    };
+    this.buttons = answers.map((text, k) => choice(keys[k], text, () => view.answer(text)));
+    this.buttons.push(choice(unsure, CANNOT_TELL, () => view.answer(null)));
+    this.undo = choice("U", "undo", () => view.undo(), "U or Backspace");
+    this.element = h("div", { className: "sdl-bar sdl-judge-ballot", role: "group",
+      "aria-label": "answers" }, ...this.buttons, this.undo);
+  }
+
+  allow(can, canUndo) {
+    for (const node of this.buttons) able(node, can);
+    able(this.undo, can && canUndo);
+  }
+}
+
+// What stands in the place of the pictures when all are answered.
+class End {
+  constructor(view) {
+    this.view = view;
+    this.words = h("p");
+    this.finish = button("end the round and show what came out", () => view.finish(),
+      { title: "Enter" });
+    this.undo = button("undo the last answer", () => view.undo(), { title: "U or Backspace" });
+    this.bar = h("div", { className: "sdl-bar" }, this.finish, this.undo);
+    this.verdict = h("div", { className: "sdl-judge-verdict" });
+    this.code = codeBlock("the same in Python",
+      async () => (await view.line.ask("code")).message.text ?? "");
+    this.element = h("div", { className: "sdl-judge-end", tabIndex: -1, role: "group",
+      "aria-label": "end of the round" }, this.words, this.bar, this.verdict, this.code);
+  }
+
+  show() {
+    const { model } = this.view, total = model.get("total"), over = model.get("unblinded");
+    const all = model.get("done") === total;
+    const first = all ? `All ${total} pictures are answered.`
+      : `The round was ended at ${model.get("done")} of ${total}.`;
+    this.words.textContent = over ? `${first} Another rater can begin above.`
+      : `${first} This was the last one: end the round, or take the answer back.`;
+    this.bar.hidden = over;
+    this.code.hidden = !over;
+    this.verdict.replaceChildren(
+      ...model.get("verdict").map((line) => h("p", { textContent: line })));
+  }
+}

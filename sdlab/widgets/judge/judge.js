@@ -1,0 +1,150 @@
+// The page of Judge. A deal is one rater's round; Python decides which picture is asked about.
+//
+// page -> Python  show; answer {deal, n, answer, seconds}, undo {deal, n}, finish {deal, n}, each
+//                 about the picture at place n of that deal, else nothing happens; code
+// Python -> page  trial {deal, n, question} + one or two buffers (empty ones cannot be read), none
+//                 at the end; code {text}.
+
+const JUDGE_KEYS = "the keys on the buttons answer, <kbd>?</kbd> cannot tell · <kbd>U</kbd> or "
+  + "<kbd>Backspace</kbd> takes the last answer back";
+const BLIND = "What made a picture is told at the end of the round. Some are shown twice.";
+
+class JudgeView {
+  constructor({ model, line, root }) {
+    Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0, since: 0 });
+    this.bar = new TopBar(this);
+    this.stage = new Stage(() => this.root.clientWidth - 8);
+    this.ballot = new Ballot(this);
+    this.end = new End(this);
+    this.status = h("div", { className: "sdl-judge-status", role: "status" });
+    this.help = h("div", { className: "sdl-help", innerHTML: `${JUDGE_KEYS} · ${BLIND}` });
+    this.question = h("div", { className: "sdl-judge-question", role: "heading",
+      "aria-level": "3", textContent: model.get("question") });
+    root.append(this.bar.element, this.question, this.stage.element, this.ballot.element,
+      this.status, this.end.element, this.help);
+  }
+
+  get place() { return { deal: this.trial.deal, n: this.trial.n }; }
+  get over() { return this.trial?.n >= this.model.get("total") || this.model.get("unblinded"); }
+  get ready() { return Boolean(this.trial) && !this.busy; }
+
+  // ---- what is asked of Python; each answer is the picture to be shown next
+  async ask(kind, content) {
+    const turn = ++this.turn;
+    this.setBusy(true);
+    const { message, buffers } = await this.line.ask(kind, content);
+    if (turn !== this.turn) return false;
+    if (message.kind === "trial") await this.take(message, buffers, turn);
+    if (turn === this.turn) this.setBusy(false);
+    return message.kind === "trial";
+  }
+
+  show() { return this.ask("show"); }
+
+  async answer(answer) {
+    if (!this.ready || this.over) return;
+    const seconds = Math.round(performance.now() - this.since) / 1000;
+    if (await this.ask("answer", { ...this.place, answer, seconds })) {
+      this.say(`your last answer: ${answer ?? CANNOT_TELL}`);
+    }
+  }
+
+  async undo() {
+    if (!this.ready || this.model.get("unblinded")) return;
+    if (await this.ask("undo", this.place)) this.say("this picture again");
+  }
+
+  async finish() {
+    if (this.ready && this.over && !this.model.get("unblinded")) {
+      await this.ask("finish", this.place);
+    }
+  }
+
+  // ---- what is seen
+  async take(trial, buffers, turn) {
+    const title = `picture ${trial.n + 1} of ${this.model.get("total")}`;
+    if (buffers.length) await this.stage.show(title, buffers);
+    if (turn !== this.turn) return;
+    this.trial = trial;
+    this.question.textContent = trial.question ?? this.model.get("question");
+    this.tell();
+    this.since = performance.now();
+  }
+
+  tell() {
+    const { stage, ballot, end, over } = this;
+    this.bar.show();
+    this.keepFocus(() => {
+      stage.element.hidden = ballot.element.hidden = this.status.hidden = over;
+      end.element.hidden = !over;
+      end.show();
+    });
+    this.help.hidden = this.model.get("unblinded");
+  }
+
+  // What goes would leave the focus to the notebook, and its keys.
+  keepFocus(change) {
+    const { root, stage, end } = this, before = root.getRootNode().activeElement;
+    change();
+    if (before === root || !root.contains(before) || before.offsetParent) return;
+    const next = !this.over ? stage.element : end.bar.hidden ? end.element : end.finish;
+    next.focus({ preventScroll: true });
+  }
+
+  setBusy(busy) {
+    this.busy = busy;
+    this.root.setAttribute("aria-busy", busy);
+    this.ballot.allow(!busy, this.model.get("done") > 0);
+  }
+
+  say(text) { this.status.textContent = this.over ? "" : text; }
+
+  // ---- from Python to the page: another rater, or an answer in another view or by Python
+  follow() {
+    const again = () => {
+      this.say("");
+      this.show();
+    };
+    const tell = () => { if (this.trial && !this.busy) this.tell(); };
+    const late = () => { if (!this.busy) this.show(); };
+    return follow(this.model, {
+      deal: again, done: late, rater: () => this.bar.show(), raters: () => this.bar.show(),
+      total: tell, verdict: tell, unblinded: tell,
+    });
+  }
+
+  listen() {
+    const { model, root } = this, keys = model.get("digits"), answers = model.get("answers");
+    const once = (act) => (event) => { if (!event.repeat) act(); };
+    const elsewhere = (controls) => (event) => !event.target.closest(controls);
+    onKeys(root, {
+      0: once(() => this.answer(null)), "?": once(() => this.answer(null)),
+      ...Object.fromEntries(keys.map((key, k) => [key, once(() => this.answer(answers[k]))])),
+      u: once(() => this.undo()), Backspace: once(() => this.undo()),
+    }, elsewhere("input, pre"));
+    onKeys(root, { Enter: once(() => this.finish()) }, elsewhere("button, input, summary, pre"));
+  }
+}
+
+function render({ model, line, root }) {
+  const view = new JudgeView({ model, line, root });
+  view.listen();
+  const unfollow = view.follow();
+  let wide = 0;
+  const sized = new ResizeObserver(() => {
+    if (root.clientWidth === wide) return;
+    wide = root.clientWidth;
+    view.stage.layOut();
+  });
+  sized.observe(root);
+  view.end.element.hidden = true;
+  view.bar.show();
+  view.show();
+  return () => {
+    unfollow();
+    sized.disconnect();
+    view.stage.free();
+  };
+}
+
+export default panel("judge", render);

@@ -1,0 +1,134 @@
+"""A round of one rater: which pictures are shown in which order, and what was answered."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ...results.frame import column_values
+from ...store.opinions import Opinions, stamp_time
+from ...store.store import Store
+
+About = str | tuple[str, str]  # the key of a picture, or of those that stand left and right
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A picture or a pair as it is shown; `repeat` is 1 when it is shown again."""
+
+    about: About
+    repeat: int = 0
+
+
+def plan_trials(pictures: Sequence[About], *, seed: int, rater: str, repeats: float) -> list[Trial]:
+    """Plans a round: all pictures in an order, and on sides, that chance decides; some twice.
+
+    Between the two times lie half of the pictures or more. Every other repeated pair, the first
+    among them, changes its sides. The plan is the rater's own, and does not depend on the frame's
+    order.
+    """
+    chance = random.Random(f"{seed} {rater}")  # the same on every machine
+    order = sorted(map(sort_sides, pictures))
+    chance.shuffle(order)
+    order = [swap_sides(about) if chance.random() < 0.5 else about for about in order]
+    n, gap = len(order), max(1, len(order) // 2)
+    count = min(n - gap, max(1, round(repeats * n))) if repeats else 0
+    places = [(float(i), Trial(about)) for i, about in enumerate(order)]
+    for k, i in enumerate(chance.sample(range(n - gap), count)):
+        again = order[i] if k % 2 else swap_sides(order[i])
+        places.append((chance.uniform(i + gap, n), Trial(again, 1)))
+    return [trial for _, trial in sorted(places, key=lambda one: one[0])]
+
+
+def sort_sides(about: About) -> About:
+    """Names a pair whichever picture stands left."""
+    return about if isinstance(about, str) else (min(about), max(about))
+
+
+def swap_sides(about: About) -> About:
+    """Lets the pictures of a pair change places."""
+    return about if isinstance(about, str) else about[::-1]
+
+
+class MemoryOpinions(Opinions):
+    """Opinions on pictures in no store: they last as long as this object."""
+
+    def __init__(self) -> None:
+        self._said: list[dict[str, Any]] = []
+
+    def _append(self, said: dict[str, Any]) -> None:
+        self._said.append(stamp_time(said))
+
+    def _lines(self) -> list[dict]:
+        return self._said
+
+
+class Round:
+    """The trials of one rater, of which the first without an answer is shown.
+
+    Parameters
+    ----------
+    keeper : Store or Opinions
+        Where answers are kept, each before the next picture is shown.
+    """
+
+    def __init__(
+        self, keeper: Store | Opinions, trials: list[Trial], *, question: str, rater: str
+    ) -> None:
+        self.keeper, self.trials = keeper, trials
+        self.who: dict[str, Any] = {"question": question, "rater": rater}
+        self._lock = threading.Lock()
+        places = {(sort_sides(trial.about), trial.repeat): i for i, trial in enumerate(trials)}
+        found = [
+            places.get((sort_sides(about), repeat))
+            for about, repeat in self._list_answered(keeper.answers())
+        ]
+        self._answered = [place for place in found if place is not None]  # in order of time
+
+    def _list_answered(self, answers: pd.DataFrame) -> list[tuple[About, int]]:
+        own = select_answers(answers, **self.who)
+        return list(zip(list_subjects(own), own["repeat"].tolist()))
+
+    @property
+    def done(self) -> int:
+        """How many trials have an answer."""
+        return len(self._answered)
+
+    @property
+    def place(self) -> int:
+        """The first trial without an answer; the number of trials if all have one."""
+        return next((i for i in range(len(self.trials)) if i not in self._answered), self.done)
+
+    def put(self, place: int, answer: str | None, seconds: float | None) -> None:
+        """Keeps an answer, unless it is about another trial: a message may come twice or late."""
+        with self._lock:
+            if place == self.place < len(self.trials):
+                trial = self.trials[place]
+                how = {"seconds": seconds, "blind": True, "repeat": trial.repeat}
+                self.keeper.answer(trial.about, answer, **self.who | how)
+                self._answered.append(place)
+
+    def undo(self, place: int) -> None:
+        """Takes the last answer back, if `place` is what is shown."""
+        with self._lock:
+            if place == self.place and self._answered:
+                trial = self.trials[self._answered[-1]]
+                self.keeper.take_back(trial.about, **self.who, repeat=trial.repeat)
+                self._answered.pop()
+
+
+def select_answers(answers: pd.DataFrame, question: str, rater: str | None = None) -> pd.DataFrame:
+    """Selects the blind answers to a question, of one rater or of all."""
+    own = (answers["question"] == question) & answers["blind"].fillna(False)
+    return answers[own if rater is None else own & (answers["rater"] == rater)]
+
+
+def list_subjects(answers: pd.DataFrame) -> list[About]:
+    """Lists what each answer is about."""
+    sides = (column_values(answers, name) for name in ("key", "left", "right"))
+    return [(left, right) if key is None else key for key, left, right in zip(*sides)]

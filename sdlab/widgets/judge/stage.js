@@ -1,0 +1,54 @@
+// The picture, or the pair, that is asked about. The stage knows nothing but pixels.
+
+class Stage {
+  // `room()` is how wide it may become.
+  constructor(room) {
+    Object.assign(this, { room, images: [], urls: [] });
+    this.pictures = h("div", { className: "sdl-judge-pictures" });
+    this.element = h("div", { className: "sdl-judge-stage", tabIndex: 0, role: "group" },
+      this.pictures);
+  }
+
+  // Resolves when the pictures can be seen.
+  async show(title, buffers) {
+    const urls = buffers.map((data) => (data.byteLength ? blobUrl(data, "image/png") : null));
+    const names = buffers.length > 1 ? ["left picture", "right picture"] : ["picture"];
+    const images = urls.map((url, k) => h("img", { className: "sdl-judge-picture",
+      draggable: false, alt: names[k] + (url ? "" : ", which cannot be read"),
+      ...(url ? { src: url } : {}) }));
+    await Promise.all(images.map((image) => image.decode().catch(() => null)));
+    this.free();
+    Object.assign(this, { images, urls });
+    this.element.setAttribute("aria-label", title);
+    this.pictures.replaceChildren(...images.map((image, k) => this.frame(image, names[k])));
+    this.layOut();
+  }
+
+  frame(image, name) {
+    const side = this.images.length > 1 ? name.split(" ")[0] : "";
+    const lost = image.hasAttribute("src") ? "" : "This picture cannot be read.";
+    return h("div", { className: "sdl-judge-pane" }, side ? h("b", { textContent: side }) : "",
+      image, lost);
+  }
+
+  layOut() {
+    const { images } = this;
+    if (!images.length) return;
+    const sizes = images.map(({ naturalWidth: width, naturalHeight: height }) =>
+      ({ width, height, longest: Math.max(width, height, 1) }));
+    const longest = sizes.map((size) => size.longest), gaps = (images.length - 1) * APART;
+    const wide = (this.room() - gaps) / images.length;
+    const side = fit(longest[0], longest.at(-1), mostRoom(longest, wide));
+    images.forEach((image, k) => {
+      const times = side / longest[k];
+      image.style.width = Math.max(sizes[k].width * times, 1) + "px";
+      image.style.height = Math.max(sizes[k].height * times, 1) + "px";
+      image.classList.toggle("sdl-pixels", times >= 2);
+    });
+  }
+
+  free() {
+    for (const url of this.urls) if (url) URL.revokeObjectURL(url);
+    Object.assign(this, { images: [], urls: [] });
+  }
+}

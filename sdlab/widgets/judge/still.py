@@ -1,0 +1,111 @@
+"""What stays of a round without a kernel: how far it is, and at its end the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from markupsafe import Markup
+
+from ...results.frame import count_noun, format_value
+from ...results.html import render_table
+from ...results.stats.agreement import agreement
+from ..pictures import render_side
+from .pictures import Pictures
+from .round import list_subjects, sort_sides
+
+MOST = 100  # pictures or pairs
+CELL = (
+    "text-align:left;vertical-align:top;padding:2px 8px 2px 0;max-width:16em;overflow-wrap:anywhere"
+)
+UNDER_WAY = "A blind round is under way: the answers are shown when it has ended."
+
+
+def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
+    """Says in sentences what came out of a rater's round, and how far raters agree."""
+    own = value[value["rater"] == rater]
+    if own.empty:
+        return ["No answers yet."]
+    said = [f"{word}: {n}" for word, n in word_answers(own).value_counts().items()]
+    seconds = own["seconds"].median()
+    pace = "" if pd.isna(seconds) else f" {seconds:.1f} seconds each, at the median."
+    lines = [f"{count_noun(len(own), 'answer')}, repeats among them – {', '.join(said)}.{pace}"]
+    several = value["rater"].nunique() > 1 or (value["repeat"] > 0).any()
+    for row in agreement(value).to_dict("records") if several else ():
+        same = f"the same answer in {format_share(row)}"
+        if row["kind"] == "again":
+            lines.append(f"{name_rater(row['of'])}, to pictures shown again: {same}.")
+        else:
+            alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
+            lines.append(f"{row['of']}: {same}.{alpha} {row['note']}.")
+    return lines
+
+
+def word_answers(value: pd.DataFrame) -> pd.Series:
+    """Puts answers into words: of a pair whose picture was preferred, not on which side it was."""
+    words = value["answer"].fillna("cannot tell")
+    if "preferred" not in value:
+        return words
+    return value["preferred"].map(format_value).where(value["preferred"].notna(), words)
+
+
+def format_share(row: dict) -> str:
+    """Writes a share with what it rests on: "3 of 4 (30 to 95 %, with 95 % confidence)"."""
+    if not row["n"]:
+        return "0 of 0"
+    share, low, high = (f"{100 * row[name]:.0f}" for name in ("share", "low", "high"))
+    count = f"{share} % of" if row["kind"] == "all raters" else f"{row['share'] * row['n']:.0f} of"
+    return f"{count} {row['n']} ({low} to {high} %, with 95 % confidence)"
+
+
+def name_rater(rater: str) -> str:
+    """Names a rater, also one who gave no name."""
+    return "without a name" if rater in ("", '""') else rater
+
+
+def render_round(
+    pictures: Pictures,
+    value: pd.DataFrame,
+    *,
+    question: str,
+    note: str,
+    verdict: Sequence[str],
+    unblinded: bool,
+) -> str:
+    """Renders a round: at its end all pictures, with the answers of each rater.
+
+    Parameters
+    ----------
+    pictures : Pictures
+    value : DataFrame
+        Of the widget.
+    question, note : str
+        What was asked, and how far the rater is.
+    verdict : sequence of str
+        What came out.
+    unblinded : bool
+        Whether the round has ended; else nothing is told of any picture.
+    """
+    lines = [note, *verdict] if unblinded else [note, UNDER_WAY]
+    out = Markup("<p><b>{}</b></p>").format(question)
+    out += Markup().join(Markup("<p>{}</p>").format(line) for line in lines)
+    return str(out + render_answers(pictures, value)) if unblinded else str(out)
+
+
+def render_answers(pictures: Pictures, value: pd.DataFrame) -> Markup:
+    """Renders a table of the first pictures, and what each rater first answered."""
+    first = value[value["repeat"] == 0]
+    raters = list(dict.fromkeys(first["rater"]))
+    about = map(sort_sides, list_subjects(first))
+    said = dict(zip(zip(about, first["rater"]), word_answers(first)))
+    heads = pictures.list_sides()
+    rows = []
+    for subject in pictures.subjects[:MOST]:
+        caption, paths = pictures.caption_of(subject), pictures.paths_of(subject)
+        shown = [render_side(path, f"{head}, {caption}", False) for path, head in zip(paths, heads)]
+        answers = [said.get((sort_sides(subject), rater), "—") for rater in raters]
+        rows.append([caption, *shown, *answers])
+    head = ["", *heads, *map(name_rater, raters)]
+    more = len(pictures.subjects) - MOST
+    left_out = Markup("<p>{} more are not shown here.</p>").format(f"{more:,}")
+    return render_table(head, rows, style=CELL) + (left_out if more > 0 else "")

@@ -1,0 +1,101 @@
+"""Judge in JupyterLab: a round by keys alone, which goes on after a reload, names nothing before its end, and stays in the file."""
+
+import re
+
+from .lab import DARK, LIGHT, expect
+
+RUN = (
+    "from sdlab import Request, run, stats, sweep\nfrom sdlab.widgets import Judge\n"
+    "plan = sweep(Request(prompt='a hamster', num_inference_steps=2), scheduler=['DDIMScheduler', 'EulerDiscreteScheduler'], "
+    "seed=range(2))\nframe = run(plan, 'runs/hamster', progress=False)"
+)
+
+
+def test_a_round_is_judged_by_keys_alone(notebook):
+    nb = notebook([RUN, "judge = Judge(frame, 'How many ears?', answers=range(4))\njudge"])
+    nb.run_all()
+    out, press = nb.output(1), nb.page.keyboard.press
+    place = lambda n: out.get_by_role("group", name=f"picture {n} of 5")
+    expect(out.get_by_role("img", name="picture")).to_be_visible()
+    for theme in (DARK, LIGHT):
+        nb.theme(theme)
+        assert nb.axe(out) == []
+    rater = out.get_by_role("combobox", name="rater")
+    rater.focus()
+    nb.page.keyboard.type("ann 2")  # no answer
+    press("Enter")
+    nb.expect_kernel("judge.rater", "ann 2")
+    assert nb.kernel("judge.done") == 0
+    place(1).focus()
+    press("2")  # the answer itself, not the second
+    expect(place(2)).to_be_visible()
+    press("?")
+    expect(place(3)).to_be_visible()
+    expect(out.get_by_text("your last answer: cannot tell")).to_be_visible()
+    assert nb.kernel("judge.value.answer.fillna('-').tolist()") == ["2", "-"]
+    press("Backspace")
+    expect(place(2)).to_be_visible()
+    press("x")  # would cut the cell, were it the notebook's
+    expect(out.get_by_text("1 of 5 answered")).to_be_visible()
+    press("0")
+    expect(place(3)).to_be_visible()
+    assert nb.kernel("judge.value.answer.tolist()") == ["2", "0"]
+    assert "Scheduler" not in out.locator(".sdl-judge").inner_html()
+    nb.reload()
+    expect(place(3)).to_be_visible()
+    for n in (3, 4, 5):
+        out.get_by_role("button", name="1 1").click()
+        expect(out.get_by_text(f"{n} of 5 answered")).to_be_visible()
+    end = out.get_by_role("button", name="end the round")
+    expect(end).to_be_focused()
+    assert nb.axe(out) == []
+    press("u")
+    expect(place(5)).to_be_visible()
+    expect(place(5)).to_be_focused()
+    press("3")
+    expect(end).to_be_focused()
+    press("Enter")
+    expect(out.get_by_text(re.compile("^5 answers, repeats among them"))).to_be_visible()
+    expect(
+        out.get_by_text(re.compile("^ann 2, to pictures shown again: the same answer"))
+    ).to_be_visible()
+    assert nb.axe(out) == []
+    assert sorted(nb.kernel("judge.value.scheduler.unique().tolist()")) == [
+        "DDIMScheduler",
+        "EulerDiscreteScheduler",
+    ]
+    assert nb.kernel("(judge.value.seconds > 0).all().item()")
+    assert nb.errors == []
+
+
+def test_two_raters_judge_pairs_in_one_widget_and_the_file_shows_their_answers(notebook):
+    nb = notebook(
+        [
+            RUN,
+            "judge = Judge(frame, 'Which is more like {prompt}?', by='scheduler', rater='ann')\njudge",
+        ]
+    )
+    nb.run_all()
+    out, press = nb.output(1), nb.page.keyboard.press
+    rater = out.get_by_role("combobox", name="rater")
+    for name in ("ann", "bob"):
+        rater.fill(name)
+        rater.press("Enter")
+        expect(out.get_by_role("img", name=re.compile("^(left|right) picture$"))).to_have_count(2)
+        expect(out.get_by_role("heading", name="Which is more like a hamster?")).to_be_visible()
+        out.get_by_role("group", name="picture 1 of 3").focus()
+        for n, key in enumerate("123", 1):
+            press(key)
+            expect(out.get_by_text(f"{n} of 3 answered")).to_be_visible()
+        assert "Scheduler" not in out.locator(".sdl-judge").inner_html()
+        out.get_by_role("button", name="end the round").click()
+        expect(out.get_by_text(re.compile("^3 answers"))).to_be_visible()
+    expect(out.get_by_text(re.compile("^ann · bob: the same answer in"))).to_be_visible()
+    out.get_by_text("the same in Python").click()
+    expect(out.get_by_label("the same in Python")).to_contain_text("by='scheduler'")
+    assert set(nb.kernel("stats.agreement(judge.value).of.tolist()")) == {"ann · bob", "ann", "bob"}
+    nb.kernel("judge.refresh()")
+    nb.reopen(trusted=False)
+    expect(out.get_by_role("columnheader", name="bob")).to_be_visible()
+    expect(out.get_by_role("img")).to_have_count(4)
+    assert nb.errors == []

@@ -1,0 +1,416 @@
+"""A judged picture tells nothing but its pixels; each answer is kept before the next picture, for each rater apart."""
+
+import ast
+import io
+import json
+from collections import Counter
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from sdlab import stats
+from sdlab.recipe.request import Recipe, Request
+from sdlab.recipe.sweep import sweep
+from sdlab.store.store import Store
+from sdlab.widgets import Judge, panel
+from sdlab.widgets.judge.judge import assign_keys
+from sdlab.widgets.judge.round import plan_trials
+
+ASKED = ["question", "answer", "rater", "seconds", "repeat", "time"]
+QUESTION = "Is it a cat?"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """What workers do is done before anything else."""
+
+    class Here:
+        def submit(self, work, *given):
+            work(*given)
+
+    monkeypatch.setattr(panel, "workers", Here())
+
+
+@pytest.fixture
+def frame(tmp_path):
+    """Six seeds at two guidance scales, in a store; every picture is one colour of its own."""
+    base = Request(
+        prompt="a cat",
+        weights="a" * 32,
+        scheduler="DDIMScheduler",
+        num_inference_steps=8,
+        height=64,
+        width=64,
+    )
+    store = Store(tmp_path / "runs")
+    for i, cell in enumerate(sweep(base, guidance_scale=[1.0, 4.0], seed=range(6))):
+        store.save(Recipe(**cell.to_dict()), Image.new("RGB", (64, 64), (i, 100 + i, 200)), {})
+    return store.frame()
+
+
+def shown(frame, **given):
+    """A question about these pictures that notes what it sends."""
+    widget = Judge(frame, given.pop("question", QUESTION), **given)
+    widget.sent = []
+    widget.send = lambda content, buffers=None: widget.sent.append((content, buffers))
+    return widget
+
+
+def asked(widget, kind, **content):
+    """The answer to a question of the page."""
+    widget._hear(None, {"kind": kind, "id": "q", "deal": widget.deal, **content}, [])
+    return widget.sent[-1]
+
+
+def answered(widget, answer, **content):
+    """What the page gets when it answers about the picture that it has."""
+    n = asked(widget, "show")[0]["n"]
+    return asked(widget, "answer", **{"n": n, "answer": answer, "seconds": 1.5} | content)
+
+
+def colour(data):
+    return Image.open(io.BytesIO(data)).getpixel((5, 5))
+
+
+def colours_of(frame):
+    return {row.key: Image.open(row.path).getpixel((5, 5)) for row in frame.itertuples()}
+
+
+# The plan
+
+
+def test_all_are_shown_in_an_order_of_chance_and_a_tenth_twice():
+    plan = plan_trials([f"k{i:02}" for i in range(50)], seed=0, rater="", repeats=0.1)
+    first = [trial.about for trial in plan if not trial.repeat]
+    again = [trial.about for trial in plan if trial.repeat]
+    assert sorted(first) == [f"k{i:02}" for i in range(50)] != first
+    assert len(set(again)) == len(again) == 5
+    for about in again:
+        places = [i for i, trial in enumerate(plan) if trial.about == about]
+        assert len(places) == 2 and places[1] - places[0] > 25 and plan[places[1]].repeat == 1
+
+
+@pytest.mark.parametrize("n, repeats, twice", [(1, 0.1, 0), (2, 0.1, 1), (9, 0.5, 4), (9, 0, 0)])
+def test_a_few_pictures_are_repeated_as_far_as_that_makes_sense(n, repeats, twice):
+    plan = plan_trials([f"k{i}" for i in range(n)], seed=0, rater="", repeats=repeats)
+    assert len(plan) == n + twice
+    assert all(one.about != other.about for one, other in pairwise(plan))
+
+
+def test_the_same_seed_and_rater_make_the_same_plan_whatever_the_frames_order():
+    keys = [(f"l{i}", f"r{i}") for i in range(100)]
+    plan = plan_trials(keys, seed=3, rater="ann", repeats=0.1)
+    turned = [(right, left) for left, right in keys[::-1]]
+    assert plan_trials(turned, seed=3, rater="ann", repeats=0.1) == plan
+    assert plan_trials(keys, seed=4, rater="ann", repeats=0.1) != plan
+    assert plan_trials(keys, seed=3, rater="bob", repeats=0.1) != plan
+
+
+def test_sides_are_those_of_chance_and_some_repeats_change_them():
+    keys = [(f"l{i}", f"r{i}") for i in range(400)]
+    plan = plan_trials(keys, seed=0, rater="", repeats=0.1)
+    first = {trial.about for trial in plan if not trial.repeat}
+    swapped = sum(about[0].startswith("r") for about in first)
+    assert abs(swapped - 200) < 50  # 5 standard deviations
+    again = [trial.about for trial in plan if trial.repeat]
+    assert sum(about in first for about in again) == 20 == len(again) // 2
+    assert sum(about[::-1] in first for about in again) == 20
+
+
+# What the page learns
+
+
+def test_the_page_gets_pixels_and_nothing_that_tells_the_recipe(frame):
+    widget, known = shown(frame), colours_of(frame)
+    for n in range(widget.total):
+        content, buffers = asked(widget, "show")
+        assert content == {"kind": "trial", "deal": 1, "n": n, "question": QUESTION, "re": "q"}
+        assert Image.open(io.BytesIO(buffers[0])).info == {} and b"tEXt" not in buffers[0]
+        assert colour(buffers[0]) in known.values()
+        state = {k: v for k, v in widget.get_state().items() if k not in ("_esm", "_css")}
+        words = json.dumps(state, default=str) + widget.static()
+        assert not any(word in words for word in (*frame.key, "guidance", ".png", "img", "seed"))
+        assert asked(widget, "code")[0]["kind"] == "error" and "guidance" not in str(widget.sent)
+        answered(widget, "yes")
+
+
+def test_a_picture_that_cannot_be_read_is_not_named(frame):
+    for path in frame.path:
+        open(path, "wb").close()
+    content, buffers = asked(shown(frame), "show")
+    assert content["kind"] == "trial" and buffers == [b""] and ".png" not in str(content)
+
+
+@pytest.mark.parametrize("given", [{}, {"by": "guidance_scale"}])
+def test_a_question_tells_a_column_if_it_names_it(frame, given):
+    widget = shown(frame, question='Is it "{prompt}" no. {seed}?', **given)
+    seeds = {
+        colour: row.seed for row in frame.itertuples() for colour in [colours_of(frame)[row.key]]
+    }
+    for _ in range(widget.total):
+        content, buffers = asked(widget, "show")
+        assert content["question"] == f'Is it "a cat" no. {seeds[colour(buffers[0])]}?'
+        answered(widget, None)
+    assert {*widget.value["question"]} == {'Is it "{prompt}" no. {seed}?'}
+    for name in ("guidance", *given.values()):
+        with pytest.raises(ValueError, match=f"'{name}' is nothing that can be told"):
+            shown(frame, question=f"Is it {{{name}}}?", **given)
+
+
+def test_pairs_are_two_pictures_of_one_seed_and_the_answer_is_about_them_as_they_stood(frame):
+    widget = shown(frame, by="guidance_scale", question="closer?")
+    keys = {colour: key for key, colour in colours_of(frame).items()}
+    stood = []
+    for _ in range(widget.total):
+        _, buffers = asked(widget, "show")
+        stood.append([keys[colour(data)] for data in buffers])
+        answered(widget, "left")
+    asked(widget, "finish", n=widget.total)
+    value = widget.value
+    assert value[["left", "right"]].values.tolist() == stood
+    scale = frame.set_index("key")["guidance_scale"]
+    assert value["preferred"].tolist() == [scale[left] for left, _ in stood]
+    assert set(value["preferred"]) == {1, 4}  # chance has swapped some, not all
+    assert value["left_guidance_scale"].tolist() == value["preferred"].tolist()
+    assert (value["right_guidance_scale"] + value["left_guidance_scale"] == 5).all()
+    seeds = frame.set_index("key")["seed"]
+    assert value["seed"].tolist() == [seeds[left] for left, _ in stood]
+    assert stats.ranking(value, frame, by="guidance_scale")["wins"].sum() == 6
+
+
+# What is kept
+
+
+def test_an_answer_is_in_the_store_before_the_next_picture_is_sent(frame, monkeypatch):
+    widget, store = shown(frame, rater="ann"), Store(Judge(frame, QUESTION)._pictures.root)
+    known, seen = colours_of(frame), []
+    send = widget.send
+
+    def note(content, buffers=None):
+        seen.append(len(store.answers()))
+        send(content, buffers)
+
+    first = colour(asked(widget, "show")[1][0])
+    widget.send = note
+    asked(widget, "answer", n=0, answer="yes", seconds=2.25)
+    assert seen == [1]
+    row = store.answers().iloc[0]
+    assert known[row.key] == first
+    assert (row.question, row.answer, row.rater) == (QUESTION, "yes", "ann")
+    assert (row["seconds"], row["repeat"], row["blind"]) == (2.25, 0, True)
+
+
+def test_what_cannot_be_kept_is_said_and_the_picture_stays(frame, monkeypatch):
+    widget = shown(frame)
+
+    def fail(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(widget._keeper.opinions, "answer", fail)
+    content, _ = answered(widget, "yes")
+    assert content["kind"] == "error" and "free space there" in content["text"]
+    assert widget.done == 0 and asked(widget, "show")[0]["n"] == 0
+
+
+def test_a_message_that_comes_twice_or_late_counts_once(frame):
+    widget = shown(frame)
+    for _ in range(2):
+        content, _ = asked(widget, "answer", n=0, answer="yes", seconds=1)
+        assert content["n"] == 1
+    asked(widget, "undo", n=0)
+    assert widget.done == 1
+    before = widget.deal
+    widget.rater = "bob"
+    content, _ = asked(widget, "answer", n=0, answer="yes", seconds=1, deal=before)
+    assert content["n"] == 0 and content["deal"] == widget.deal and widget.done == 0
+    assert len(widget.value) == 1
+
+
+def test_a_round_goes_on_where_its_rater_stopped(frame):
+    first = shown(frame, rater="ann")
+    for answer in ("yes", None, "no"):
+        answered(first, answer)
+    again = shown(frame[::-1], rater=" ann ")
+    assert again.done == 3 and asked(again, "show")[0]["n"] == 3
+    assert colour(asked(again, "show")[1][0]) == colour(asked(first, "show")[1][0])
+    assert again.value["answer"].fillna("-").tolist() == ["yes", "-", "no"]
+    assert shown(frame, rater="ann", question="Is it?").done == shown(frame).done == 0
+
+
+def test_an_answer_that_was_not_blind_is_none_of_the_round(frame):
+    store = Store(shown(frame)._pictures.root)
+    for key in frame.key:
+        store.answer(key, "yes", question=QUESTION)
+    widget = shown(frame)
+    assert widget.done == 0 and widget.value.empty and len(store.answers()) == 12
+
+
+def test_undo_takes_answers_back_one_by_one_and_shows_their_pictures(frame):
+    widget = shown(frame)
+    pictures = [asked(widget, "show")[1]] + [answered(widget, "yes")[1] for _ in range(2)]
+    for n in (1, 0, 0):
+        content, buffers = asked(widget, "undo", n=asked(widget, "show")[0]["n"])
+        assert content["n"] == n and buffers == pictures[n]
+    assert widget.done == 0 and widget.value.empty and shown(frame).done == 0
+    answered(widget, "no")
+    assert widget.value["answer"].tolist() == ["no"]
+
+
+def test_each_rater_has_a_round_and_an_order_and_all_answers_are_in_the_value(frame):
+    widget = shown(frame, rater="ann")
+    ann = asked(widget, "show")[1]
+    answered(widget, "yes")
+    widget.set_state({"rater": "bob "})
+    assert (widget.rater, widget.done, widget.deal) == ("bob", 0, widget.deal)
+    answered(widget, "no")
+    assert widget.value[["answer", "rater"]].values.tolist() == [["yes", "ann"], ["no", "bob"]]
+    assert widget.raters == ["ann", "bob"]
+    widget.rater = "ann"
+    assert widget.done == 1 and ann != asked(widget, "show")[1]
+
+
+def test_an_answer_must_be_one_of_those_offered(frame):
+    widget = shown(frame, answers=range(3))
+    assert "answer='7': use '0', '1', '2'" in answered(widget, "7")[0]["text"]
+    assert answered(widget, "1", seconds=-1)[0]["kind"] == "error"
+    widget.say(2, seconds=3)
+    widget.say(None)
+    assert widget.value["answer"].fillna("-").tolist() == ["2", "-"]
+
+
+# The end
+
+
+def test_the_recipes_are_told_when_the_round_has_ended(frame):
+    widget = shown(frame.assign(found=True), rater="ann")
+    for _ in range(widget.total - 1):
+        widget.say("yes")
+    asked(widget, "finish", n=widget.total)
+    assert not widget.unblinded and list(widget.value) == ["key", *ASKED]
+    widget.say("no")
+    assert not widget.unblinded and widget.verdict == []  # the last can still be taken back
+    asked(widget, "undo", n=widget.total)
+    answered(widget, "yes")
+    asked(widget, "finish", n=widget.total)
+    value = widget.value
+    assert widget.unblinded and value[["key", *ASKED]].equals(value[list(value)[: len(ASKED) + 1]])
+    scale = frame.set_index("key")["guidance_scale"]
+    assert value["guidance_scale"].tolist() == scale[value["key"]].tolist()
+    assert value["found"].all() and {"path", "prompt", "seed"} <= {*value}
+    assert not {"created", "device", "rating", "error"} & {*value}
+    assert "guidance_scale" in asked(widget, "code")[0]["text"]
+    assert stats.agreement(value, scorer="found")["share"].tolist() == [1, 1]
+    assert shown(frame, rater="ann").unblinded and not shown(frame, rater="bob").unblinded
+
+
+def test_a_round_can_be_ended_early_and_takes_no_answer_then(frame):
+    widget = shown(frame)
+    widget.say("yes")
+    widget.unblind()
+    assert {"seed", "path"} <= {*widget.value} and widget.verdict[0].startswith("1 answer,")
+    content, _ = answered(widget, "no")
+    asked(widget, "undo", n=1)
+    widget.undo()
+    assert content["n"] == 1 == widget.done == len(widget.value)
+    with pytest.raises(ValueError, match="or the round was ended"):
+        widget.say("no")
+
+
+def test_what_came_out_is_said_with_what_it_rests_on(frame):
+    for rater, says in (("ann", "yes"), ("bob", "no")):
+        widget = shown(frame, rater=rater, seed=1)
+        for _ in range(widget.total):
+            widget.say(says, seconds=2)
+    widget.unblind()
+    first, apart, _, bob = widget.verdict
+    assert first == "13 answers, repeats among them – no: 13. 2.0 seconds each, at the median."
+    assert apart.startswith("ann · bob: the same answer in 0 of 12 (0 to 24 %, with")
+    assert bob.startswith("bob, to pictures shown again: the same answer in 1 of 1 (21 to 100 %")
+    page = widget.static()
+    assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
+
+
+def test_the_static_table_of_pairs_names_whose_picture_was_preferred(frame):
+    widget = shown(frame, by="guidance_scale", left=4.0, right=1.0, question="closer?")
+    said = Counter()
+    for place, trial in enumerate(widget._round.trials):
+        answer = ("left", "tie", None)[place % 3]
+        widget.say(answer)
+        if trial.repeat == 0:
+            left = frame.set_index("key")["guidance_scale"][trial.about[0]]
+            name = {"left": f"{left:g}", "tie": "tie", None: "cannot tell"}[answer]
+            said[f">{name}<"] += 1
+    widget.unblind()
+    page = widget.static()
+    assert {word: page.count(word) for word in said} == dict(said)
+    assert page.count("<img") == 12 and page.index("guidance_scale 4") < page.index(
+        "guidance_scale 1"
+    )
+
+
+def test_pictures_in_no_store_can_be_judged_as_long_as_the_widget_lives(frame):
+    own = frame[["prompt", "seed", "path"]]
+    widget = shown(own)
+    widget.say("yes")
+    widget.undo()
+    widget.say("no")
+    widget.unblind()
+    value = widget.value
+    assert value["answer"].tolist() == ["no"] and value["key"].tolist() == value["path"].tolist()
+    assert shown(own).done == 0 and "Store" not in widget.code
+
+
+@pytest.mark.parametrize("given", [{}, {"by": "guidance_scale", "left": 4.0}])
+def test_the_code_repeats_the_plan(frame, given):
+    widget = shown(frame, answers=["yes", "no", "both"], seed=5, repeats=0.3, rater="ann", **given)
+    widget.say("both")
+    last = ast.parse(widget.code).body[-1]
+    again = eval(ast.unparse(last), {"Judge": Judge, "results": frame})
+    assert again._round.trials == widget._round.trials and again.done == 1
+    assert again.code == widget.code and "run(plan, Store(" in widget.code
+
+
+@pytest.mark.parametrize(
+    "answers, keys",
+    [
+        (["yes", "no"], ["1", "2"]),
+        (["0", "1", "5"], ["0", "1", "5"]),
+        (["3", "4", "5", "other"], ["3", "4", "5", "1"]),
+        (["10", "5"], ["1", "5"]),
+        ([str(n) for n in range(10)], [str(n) for n in range(10)]),
+    ],
+)
+def test_an_answer_that_is_a_digit_has_its_own_key(answers, keys):
+    assert assign_keys(answers) == keys
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"question": " "}, "say what is asked"),
+        ({"question": None}, "question=None is no text"),
+        ({"answers": "yes"}, "is no list"),
+        ({"answers": ["yes"]}, "two to nine"),
+        ({"answers": ["yes", "yes"]}, "two to nine that differ"),
+        ({"answers": [1, "1"]}, "two to nine that differ"),
+        ({"answers": ["yes", "cannot tell"]}, "is there without being named"),
+        ({"answers": list("abcdefghij")}, "two to nine"),
+        ({"rater": 3}, "rater=3 is no text"),
+        ({"repeats": 0.6}, "a share from 0 to 0.5"),
+        ({"seed": 1.5}, "seed=1.5 is no whole number"),
+        ({"left": 1}, "give by='model', say, too"),
+        ({"by": "guidance"}, "did you mean 'guidance_scale'"),
+    ],
+)
+def test_wrong_arguments_are_errors_that_say_so(frame, given, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        shown(frame, **given)
+
+
+def test_a_frame_without_pictures_is_refused(frame):
+    with pytest.raises(ValueError, match="no row of the frame has a picture"):
+        shown(frame.assign(path=pd.array([None] * 12, "string")))
+    with pytest.raises(ValueError, match="'path' is no column"):
+        shown(frame.drop(columns="path"))
