@@ -96,6 +96,18 @@ def test_what_is_no_share_is_refused_with_what_to_do(column, words):
         stats.rate([1, 2], "good")
 
 
+def test_the_arms_of_a_probe_share_their_wordings_as_the_sample():
+    frame = make_frame([[[1], [0], [1]]] * 4, names=("v1", "v1b", "v2", "v2b")).assign(
+        model=["v1"] * 6 + ["v2"] * 6, arm=(["x"] * 3 + ["y"] * 3) * 2, probe="p"
+    )
+    frame["wording"], frame["prompt"] = frame["prompt"], frame["prompt"] + frame["arm"]
+    frame["path"] = frame.pop("path")  # labels stand before it
+    assert list(stats.rate(frame, "good", by="model")["prompts"]) == [3, 3]
+    assert stats.paired(frame, "good")["n"][0] == 3
+    bare = frame.assign(wording=None)
+    assert list(stats.rate(bare, "good", by="model")["prompts"]) == [6, 6]
+
+
 # Pairs
 
 

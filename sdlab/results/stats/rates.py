@@ -54,7 +54,7 @@ def rate(
     column: str,
     *,
     by: str | Sequence[str] = (),
-    prompt: str = "prompt",
+    prompt: str | None = None,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Compute how often a column is true, with n and an interval that knows of repeated prompts.
@@ -71,8 +71,9 @@ def rate(
         True and False, or 1 and 0; rows where it is missing are counted apart.
     by : str or list of str
         One row of the result for each of their values, in order of first appearance.
-    prompt : str
-        The column whose values are the sample; if the frame lacks it, each row is by itself.
+    prompt : str, optional
+        The column whose values are the sample: if left out, "wording", which the arms of a probe
+        share, else "prompt"; if the frame has neither, each row is by itself.
     confidence : float
         Of the interval.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -32,12 +33,15 @@ def split_frame(
         yield dict(zip(names, values)), part
 
 
-def read_hits(frame: pd.DataFrame, column: str, prompt: str) -> tuple[np.ndarray, np.ndarray, int]:
+def read_hits(
+    frame: pd.DataFrame, column: str, prompt: str | None
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Reads (0.0 or 1.0 of each row that has a value, the number of its prompt, how many lack)."""
     known = frame[frame[column].notna()]
     values = known[column].to_numpy(float)
     require_binary(values, column)
-    texts = known[prompt] if prompt in known.columns else pd.Series(range(len(known)))
+    texts = read_sample(known, prompt)
+    texts = pd.Series(range(len(known))) if texts is None else texts
     return values, pd.factorize(texts, use_na_sentinel=False)[0], len(frame) - len(known)
 
 
@@ -56,10 +60,18 @@ def is_binary(values: np.ndarray) -> bool:
     return bool(np.isin(values, (0, 1)).all())
 
 
-def read_scores(frame: pd.DataFrame, column: str, prompt: str) -> list[np.ndarray]:
+def read_scores(frame: pd.DataFrame, column: str, prompt: str | None) -> list[np.ndarray]:
     """Reads the values of each prompt's pictures; rows without one are left out."""
     known = frame[frame[column].notna()]
-    if prompt not in known.columns:
+    texts = read_sample(known, prompt)
+    if texts is None:
         return [known[column].to_numpy(float)]
-    parts = known.groupby(prompt, sort=False, dropna=False)[column]
+    parts = known.groupby(texts, sort=False, dropna=False)[column]
     return [part.to_numpy(float) for _, part in parts]
+
+
+def read_sample(frame: pd.DataFrame, prompt: str | None) -> pd.Series | None:
+    """Reads what the sample is of: the wording that arms of a probe share, else the prompt."""
+    names = [prompt] if prompt else ["wording", "prompt"]
+    known = [frame[name].astype(object) for name in names if name in frame.columns]
+    return functools.reduce(pd.Series.combine_first, known) if known else None

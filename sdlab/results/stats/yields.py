@@ -20,7 +20,7 @@ def yield_curve(
     *,
     by: str | Sequence[str] = (),
     k: int | None = None,
-    prompt: str = "prompt",
+    prompt: str | None = None,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Compute what the best of k pictures is worth: the chance that one is usable, or its score.
@@ -39,8 +39,9 @@ def yield_curve(
         A curve for each of their values.
     k : int, optional
         The largest; as many as the prompt with the fewest pictures has if left out.
-    prompt : str
-        The column whose values are the sample; if the frame lacks it, all rows are one prompt.
+    prompt : str, optional
+        The column whose values are the sample: if left out, "wording", which the arms of a probe
+        share, else "prompt"; if the frame has neither, all rows are one prompt.
     confidence : float
         Of the band.
 
