@@ -12,17 +12,23 @@ class TopBar {
     this.rater.setAttribute("list", names.id);
     this.rater.onchange = () => put(model, "rater", this.rater.value.trim());
     this.bar = h("progress", { "aria-label": "answered" });
-    this.count = h("span", { className: "sdl-judge-count" });
+    this.counter = h("span", { className: "sdl-judge-count" });
     this.element = h("div", { className: "sdl-bar" },
-      h("label", {}, "rater", this.rater, names), this.bar, this.count);
+      h("label", {}, "rater", this.rater, names), this.bar, this.counter);
   }
 
-  show() {
-    const { model } = this, done = model.get("done"), total = model.get("total");
+  // Who answers, and who has.
+  name() {
+    const { model } = this;
     if (this.rater.value.trim() !== model.get("rater")) this.rater.value = model.get("rater");
     this.names.replaceChildren(...model.get("raters").map((name) => h("option", { value: name })));
+  }
+
+  // With the picture, not before it.
+  count() {
+    const done = this.model.get("done"), total = this.model.get("total");
     Object.assign(this.bar, { max: total, value: done });
-    this.count.textContent = `${done} of ${total} answered`;
+    this.counter.textContent = `${done} of ${total} answered`;
   }
 }
 

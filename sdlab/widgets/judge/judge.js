@@ -73,7 +73,7 @@ class JudgeView {
 
   tell() {
     const { stage, ballot, end, over } = this;
-    this.bar.show();
+    this.bar.count();
     this.keepFocus(() => {
       stage.element.hidden = ballot.element.hidden = this.status.hidden = over;
       end.element.hidden = !over;
@@ -108,7 +108,7 @@ class JudgeView {
     const tell = () => { if (this.trial && !this.busy) this.tell(); };
     const late = () => { if (!this.busy) this.show(); };
     return follow(this.model, {
-      deal: again, done: late, rater: () => this.bar.show(), raters: () => this.bar.show(),
+      deal: again, done: late, rater: () => this.bar.name(), raters: () => this.bar.name(),
       total: tell, verdict: tell, unblinded: tell,
     });
   }
@@ -138,7 +138,7 @@ function render({ model, line, root }) {
   });
   sized.observe(root);
   view.end.element.hidden = true;
-  view.bar.show();
+  view.bar.name();
   view.show();
   return () => {
     unfollow();
