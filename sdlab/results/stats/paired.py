@@ -153,8 +153,8 @@ def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[st
                     f" {format_values(of[1])}; narrow the frame to what both have"
                 )
     units = [name for name in same if name in PROMPTS or name in labels]
-    if "wording" in units and rows["wording"].notna().all():  # which a probe's arms share
-        units = [name for name in units if name in ("probe", "wording")]
+    if "wording" in rows.columns and rows["wording"].notna().all():  # which a probe's arms share
+        units = ["probe", "wording"] if "probe" in rows.columns else ["wording"]
     if units and len(rows[units].drop_duplicates()) > 1:
         return "prompt", units
     return "seed", [name for name in ("seed",) if name in rows.columns] or units
