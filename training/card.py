@@ -3,6 +3,7 @@
 from pathlib import Path
 
 FIGURES = ("<!-- figures: written by training.evaluate -->", "<!-- end of figures -->")
+ANSWERS = ("<!-- probes: written by training.evaluate_probes -->", "<!-- end of probes -->")
 TRAINING = ("<!-- training: written by training.train -->", "<!-- end of training -->")
 ROWS = {  # measure: what the card calls it
     "background": "background as asked",
@@ -72,6 +73,25 @@ def write_negative(report: dict) -> str:
 def write_figures(report: dict) -> str:
     """What evaluation.json says, as the card says it."""
     return f"{write_comparison(report)}\n\n{write_negative(report)}"
+
+
+def write_answers(report: dict) -> str:
+    """What probes.json says, as the card says it: an arm a row, published figures beside it."""
+    head = ("probe", "arm", "answer", "pictures", "published for Stable Diffusion")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, facts in report["probes"].items():
+        for n, row in enumerate(facts["rows"]):
+            digits = 2 if facts["share"] else 1
+            interval = f"{row['low']:.{digits}f}–{row['high']:.{digits}f}"
+            cells = (
+                f"`{name}`: {facts['question']}" if n == 0 else "",
+                row["arm"],
+                f"{row['value']:.{digits}f} ({interval})",
+                f"{row['n']} of {row['prompts']} prompts",
+                "; ".join(facts["published"]) if n == 0 else "",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 RESULTS = {  # what a stage notes about its end: how the card says it

@@ -114,7 +114,9 @@ def test_a_mark_is_looked_for_again_if_the_file_or_the_list_of_marks_is_another(
 
     looked, scan = [], scanning.scan
     monkeypatch.setattr(
-        scanning, "scan", lambda paths, *a, **k: looked.append(paths) or scan(paths, *a, **k)
+        scanning,
+        "scan",
+        lambda paths, *a, **k: looked.extend([paths] * bool(paths)) or scan(paths, *a, **k),
     )
     once = measure(frame, "watermark", progress=False)
     measure(once, "watermark", progress=False)

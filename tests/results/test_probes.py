@@ -120,6 +120,7 @@ def test_any_field_may_take_the_place_of_the_probes_own():
             ValueError,
             "unknown probe 'tiny-countin'; did you mean 'tiny-counting'",
         ),
+        (["tiny-cure"], {}, ValueError, "unknown probe .'tiny-cure'"),
         ("tiny-counting", {"sed": 1}, TypeError, "unknown axis 'sed'; did you mean 'seed'"),
         ("tiny-counting", {"prompt": "a dog"}, FieldError, "prompt: the arms .*two, three, four"),
         ("tiny-cure", {"negative_prompt": ""}, FieldError, "negative_prompt: the arms"),

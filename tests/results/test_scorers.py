@@ -275,3 +275,9 @@ def test_an_error_in_one_picture_is_a_missing_value_with_its_reason(frame_of, mo
     monkeypatch.setattr(pixels, "score_one", score)
     mended = measure(out, "pixels", progress=False)
     assert mended["pixels_error"].isna().all() and mended["pixels_brightness"].notna().all()
+
+
+def test_what_a_scorer_lacks_is_said_before_another_one_works(frame_of, reads):
+    with pytest.raises(ValueError, match="no column 'arm'"):
+        measure(frame_of(("", flat(1))), "pixels", "distance", progress=False)
+    assert reads == []

@@ -111,6 +111,18 @@ def test_the_arms_of_a_probe_share_their_wordings_as_the_sample():
 # Pairs
 
 
+def test_a_column_that_some_probes_lack_is_compared_where_it_is():
+    frame = make_frame([[[1], [0], [1], [1]], [[1], [1], [1], [0]]])
+    frame["probe"] = np.where(frame["prompt"].isin(["prompt 0", "prompt 1"]), "a", "b")
+    frame["other"] = frame["good"].where(frame["probe"] == "a")
+    out = stats.paired(frame, ["good", "other"], each="probe")
+    assert list(zip(out["probe"], out["column"])) == [("a", "good"), ("a", "other"), ("b", "good")]
+    with pytest.raises(ValueError, match="no row has a value"):
+        stats.paired(frame.assign(good=None), "good")
+    with pytest.raises(ValueError, match="no prompt has pictures of both"):
+        stats.paired(frame.assign(other=frame["good"].where(frame["model"] == "v1")), "other")
+
+
 def test_one_picture_a_prompt_is_tested_by_mcnemar():
     left = [[i < 10] for i in range(24)]
     right = [[i < 9 or i > 16] for i in range(24)]  # one lost, seven won

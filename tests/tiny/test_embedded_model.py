@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab import Request, run, sweep
+from sdlab import PROBES, Request, run, sweep
 from sdlab.tiny import TINY_DEPTH, TINY_V1, TINY_V2, TINY_X4
 from sdlab.tiny.matcher import find_objects
 from sdlab.tiny.world import BOTH, V2
-from training.card import write_figures, write_training
+from training.card import write_answers, write_figures, write_training
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -259,7 +259,7 @@ def test_wilson_interval_matches_the_textbook():
     )  # Brown, Cai and DasGupta 2001
 
 
-PROGRAMS = ("train", "evaluate", "evaluate_guided", "train_watermark", "atlas")
+PROGRAMS = ("train", "evaluate", "evaluate_guided", "evaluate_probes", "train_watermark", "atlas")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -277,6 +277,18 @@ def test_a_card_names_the_programs_that_made_and_measured_the_model(folder):
     card = (folder / "README.md").read_text(encoding="utf-8")
     guided = "_guided" if folder in (TINY_DEPTH, TINY_X4) else ""
     assert "`python -m training.train" in card and f"`python -m training.evaluate{guided}" in card
+
+
+@pytest.mark.parametrize("folder", [TINY_V1, TINY_V2], ids=lambda folder: folder.name)
+def test_the_card_states_the_answers_to_every_probe_of_the_little_worlds(folder):
+    report = json.loads((folder / "probes.json").read_text())
+    assert write_answers(report) in (folder / "README.md").read_text(encoding="utf-8")
+    little = {name: row for name, row in PROBES.items() if row.is_little}
+    assert list(report["probes"]) == list(little)
+    for name, facts in report["probes"].items():
+        assert (facts["question"], facts["column"]) == (little[name].question, little[name].column)
+        assert all(row["prompts"] == len(little[name].prompts) for row in facts["rows"])
+        assert all(row["low"] <= row["value"] <= row["high"] for row in facts["rows"])
 
 
 def hasty(monkeypatch):

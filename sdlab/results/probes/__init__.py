@@ -59,8 +59,10 @@ def probe(name: str, **axes: Any) -> Sweep:
 
 def find_probe(name: str) -> Probe:
     """Finds a probe, or says which is meant."""
-    if name not in PROBES:
-        raise ValueError(f"unknown probe {name!r}{suggest(name, PROBES)} PROBES has {list(PROBES)}")
+    if not isinstance(name, str) or name not in PROBES:
+        raise ValueError(
+            f"unknown probe {name!r:.60}{suggest(name, PROBES)} PROBES has {', '.join(PROBES)}"
+        )
     return PROBES[name]
 
 

@@ -51,6 +51,9 @@ def measure(
     >>> measure(results, "watermark")[["path", "watermark_found", "watermark_log10_p"]]
     """
     require_scorers(frame, names)
+    for name in names:
+        if SCORERS[name].__module__.startswith(__name__):
+            SCORERS[name](frame[:0])  # says what it lacks before another one has worked for hours
     out = frame
     for name in names:
         scorer = SCORERS[name]

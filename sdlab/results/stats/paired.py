@@ -89,7 +89,11 @@ def paired(
     rows = []
     for own, part in split_frame(frame, each or (), *columns):
         for name in columns:
-            rows.append(own | {"column": name} | compare_arms(part, name, by, sides, confidence))
+            if part[name].notna().any():  # not every probe has every score
+                found = compare_arms(part, name, by, sides, confidence)
+                rows.append(own | {"column": name} | found)
+    if not rows:
+        raise ValueError(f"{', '.join(columns)}: no row has a value; measure the pictures first")
     out = pd.DataFrame(rows)
     out["p_holm"] = adjust_holm(out["p"].to_numpy())
     out["needed"] = out["needed"].astype("Int64")
@@ -112,7 +116,7 @@ def compare_arms(
     """Compares the two sides of one column."""
     known = frame[frame[column].notna()]
     own = column_values(known, by)
-    arms = [known[[value == side for value in own]] for side in sides]
+    arms = [known[np.array([value == side for value in own], bool)] for side in sides]
     over, units = choose_unit(pd.concat(arms), by, sides)
     means, counts = zip(*(summarize_arm(arm, column, units) for arm in arms))
     shared = means[0].index.intersection(means[1].index, sort=False)
