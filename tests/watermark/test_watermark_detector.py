@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.watermark.detector import SHARES, detect_watermark, read_unknown
+from sdlab.watermark.detector import SHARES, detect_watermark
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
 from sdlab.watermark.inspection import format_probability
 from sdlab.watermark.payloads import PAYLOADS, Payload, encode_text
+from sdlab.watermark.reading import read_unknown
 from sdlab.watermark.scores import subtract_local_mean
 from sdlab.watermark.search import (
     Cuts,
