@@ -16,9 +16,22 @@ from .dwtdct import MIN_AREA, count_votes, decide_bits, read_blocks, split_bands
 from .inspection import Finding, Inspection, Official
 from .kinds import NoPixels
 from .opening import convert_image, open_picture, read_pixels
-from .payloads import PAYLOADS, Payload, find_payload, pack_bits, require_known
+from .payloads import (
+    EVERYDAY,
+    OTHER_ORDER,
+    PAYLOADS,
+    SETS,
+    Payload,
+    Way,
+    encode_text,
+    find_payload,
+    find_writer,
+    pack_bits,
+    require_known,
+)
 from .provenance import Provenance, gather_provenance, read_provenance
-from .search import AS_IS, Geometry, Place, Progress
+from .reading import WAYS, Reading, read_likeness, read_scored
+from .search import AS_IS, Blocks, Geometry, Place, Progress
 from .statistics import require_testable
 
 MIRRORED, SWAPPED = Geometry(mirrored=True), Geometry(swapped=True)
@@ -29,11 +42,12 @@ SHARES = {  # of the error, for each way to look; a search looks at the picture 
     "all": {"as is": 0.5, "mirrored": 0.05, "swapped": 0.05, "size": 0.2, "cut": 0.2},
 }
 STRICTER = 100  # a searched hit must be so many times less likely by chance
+UNKNOWN = 2.0  # weight of all texts that nobody knows, beside `Payload.weight`
 
 
 def detect_watermark(
     image: Any,
-    payloads: Any = PAYLOADS,
+    payloads: Any = "everyday",
     *,
     search: str = "none",
     false_positive_rate: float = 1e-6,
@@ -43,23 +57,27 @@ def detect_watermark(
     """Tell where a picture comes from: what it says, what is signed, and what is hidden in it.
 
     Printed, the answer has two lines that sum it up and four short parts. In the pixels it tests
-    for invisible `dwtDct` watermarks whose payload is known.
+    for invisible watermarks (`dwtDct`, `dwtDctSvd`) whose payload is known, each in the arithmetic
+    and the order of channels of its program. If it finds none it tries to read a text that nobody
+    knows, as `read_unknown` does.
 
     Parameters
     ----------
     image : path, PIL image or uint8 array (H, W, 3)
         RGB.
     payloads : names, texts, bytes or Payloads, one or several, or a mapping {name: payload}
-        All known ones by default.
+        "everyday" are those of `PAYLOADS` that are met most, "all" are all of them. Unknown texts
+        are read with either, and not where other payloads are named.
     search : {"none", "crop", "size", "all"}
         "none" takes the picture as it is. "crop" also looks wherever it may have been cut out of a
         larger one, "size" at the sizes it may have been resized from, "all" does both and also
-        looks at it mirrored and with red and blue swapped (diffusers wrote SDXL's mark so before
-        2024-02). A picture that was both cut and resized is not found. One that was turned or
-        pasted into a larger one may be, "as if cut".
+        looks at it mirrored and with red and blue swapped. (SDXL's mark is looked for in both
+        orders always: diffusers swapped them before 2024-02.) A picture that was both cut and
+        resized is not found. One that was turned or pasted into a larger one may be, "as if cut".
     false_positive_rate : float
         Chance that a picture without a mark is called marked, above 0 and at most 0.1. All payloads
-        share it; for a place that a search found it is 100 times less.
+        share it, by how common they are (`Payload.weight`); for a place that a search found it is
+        100 times less.
     trust_anchors : path or text, optional
         A PEM file of the certificates whose signatures (C2PA) are to be trusted. Without it every
         signature is checked against the file, and no signer against anything.
@@ -97,14 +115,84 @@ def detect_watermark(
         )
     height, width = pixels.shape[:2]
     small = height * width < MIN_AREA
-    found = {} if small and search == "none" else _find_places(pixels, known, search, progress)
-    official = {} if small else read_official(pixels, known)
-    limit = math.log10(false_positive_rate / len(known))
-    findings = tuple(
-        _judge_payload(p, found.get(name), official.get(name), limit) for name, p in known.items()
+    findings, reading = _judge_pixels(pixels, known, search, false_positive_rate, progress)
+    rate = float(false_positive_rate)
+    return Inspection(findings, small, (width, height), search, rate, provenance, reading=reading)
+
+
+def _judge_pixels(
+    pixels: np.ndarray,
+    known: dict[str, Payload],
+    search: str,
+    rate: float,
+    progress: Progress | None,
+) -> tuple[tuple[Finding, ...], Reading | None]:
+    """Judge every payload, and read what nobody knows if none of the everyday ones is found."""
+    small = pixels.shape[0] * pixels.shape[1] < MIN_AREA
+    reads = not small and EVERYDAY.keys() <= known.keys()
+    scored = (
+        {}
+        if small and search == "none"
+        else places.score_as_is(pixels, places.list_all_ways(known))
     )
-    return Inspection(
-        findings, small, (width, height), search, float(false_positive_rate), provenance
+    found = _find_places(pixels, scored, known, search, progress) if scored else {}
+    official = {} if small else read_official(pixels, known)
+    total = sum(payload.weight for payload in known.values()) + UNKNOWN * reads
+    findings = {
+        name: _judge_payload(
+            p, found.get(name), official.get(name), math.log10(rate * p.weight / total)
+        )
+        for name, p in known.items()
+    }
+    findings = settle_likenesses(findings, found)
+    if not reads or any(finding.detected for finding in findings.values()):
+        return tuple(findings.values()), None
+    missing = places.score_as_is(pixels, [way for way in WAYS if way not in scored])
+    reading = read_scored({way: (scored | missing)[way] for way in WAYS})
+    if reading.convincing and reading.log10_p < math.log10(rate * UNKNOWN / total):
+        payload = name_reading(reading)
+        findings[payload.name] = _judge_reading(reading, payload, pixels)
+    return tuple(findings.values()), reading
+
+
+def settle_likenesses(findings: dict[str, Finding], found: dict[str, Place]) -> dict[str, Finding]:
+    """Keep one mark of a length, and name it by what is read where that is another text."""
+    settled, lengths = dict(findings), set()
+    for name in sorted(findings, key=lambda name: findings[name].log10_p):
+        finding = findings[name]
+        if not finding.detected:
+            continue
+        if len(finding.payload) in lengths:  # much like the one that was found
+            settled[name] = replace(finding, detected=False)
+            continue
+        lengths.add(len(finding.payload))
+        if text := read_likeness(finding.payload, found[name].blocks):
+            payload = replace(_make_own(text, finding.payload.way), weight=finding.payload.weight)
+            bits = finding.official and _make_official(finding.official.bits, payload)
+            settled[name] = replace(
+                finding, payload=payload, official=bits, agreement=1.0, like=finding.payload
+            )
+    return settled
+
+
+def name_reading(reading: Reading) -> Payload:
+    """Make the payload of a text that was read, the known one if its program writes it so."""
+    same = (p for p in PAYLOADS.values() if p.text == reading.text)
+    known = [p for p in same if p.method == reading.way.method]
+    return known[0] if known else _make_own(reading.text, reading.way)
+
+
+def _make_own(text: str, way: Way) -> Payload:
+    return Payload(
+        text, encode_text(text), text=text, written_by=find_writer(text, way), **way._asdict()
+    )
+
+
+def _judge_reading(reading: Reading, payload: Payload, pixels: np.ndarray) -> Finding:
+    official = read_official(pixels, {payload.name: payload})[payload.name]
+    swapped = Geometry(swapped=reading.way.order != payload.order)
+    return Finding(
+        payload, reading.log10_p, True, 1.0, swapped, official, reading.tests, was_read=True
     )
 
 
@@ -133,6 +221,8 @@ def require_search(search: str, false_positive_rate: float) -> None:
 
 def name_payloads(payloads: Any) -> dict[str, Payload]:
     """List the payloads by the names under which they are reported."""
+    if isinstance(payloads, str) and payloads in SETS:
+        return dict(SETS[payloads])
     if isinstance(payloads, Mapping):
         under = {str(name): find_payload(what) for name, what in payloads.items()}
         given = [p if p.name == name else replace(p, name=name) for name, p in under.items()]
@@ -154,13 +244,29 @@ def name_payloads(payloads: Any) -> dict[str, Payload]:
 
 
 def _find_places(
-    pixels: np.ndarray, payloads: dict[str, Payload], search: str, progress: Progress | None
+    pixels: np.ndarray,
+    scored: dict[Way, Blocks],
+    payloads: dict[str, Payload],
+    search: str,
+    progress: Progress | None,
 ) -> dict[str, Place]:
     """Find the best place of every payload, its p corrected for all that were tried."""
+
+    def place_changed(geometry: Geometry) -> dict[str, Place]:
+        left = {  # what the picture as it is was not tested for
+            name: payload
+            for name, payload in payloads.items()
+            if not geometry.swapped
+            or payload.way._replace(order=OTHER_ORDER[payload.order]) not in payload.ways
+        }
+        ways = [way for p in left.values() for way, *_ in places.list_ways(p, geometry)]
+        again = places.score_as_is(pixels, ways, geometry.mirrored)
+        return places.place_as_is(again, left, geometry)
+
     ways = {
-        "as is": lambda: places.place_as_is(pixels, payloads),
-        "mirrored": lambda: places.place_as_is(pixels, payloads, MIRRORED),
-        "swapped": lambda: places.place_as_is(pixels, payloads, SWAPPED),
+        "as is": lambda: places.place_as_is(scored, payloads),
+        "mirrored": lambda: place_changed(MIRRORED),
+        "swapped": lambda: place_changed(SWAPPED),
         "cut": lambda: places.place_cut(pixels, payloads, progress),
         "size": lambda: places.place_resized(pixels, payloads, progress),
     }
@@ -182,7 +288,7 @@ def _judge_payload(
 ) -> Finding:
     """Compare a payload's p with the limit, which is stricter for a place that was searched."""
     place = place or Place(math.nan, AS_IS, math.nan, 0)
-    limit -= 0 if place.geometry == AS_IS else math.log10(STRICTER)
+    limit -= 0 if place.geometry.is_plain else math.log10(STRICTER)
     found = place.log10_p < limit
     where = place.agreement, place.geometry, official, place.tests
     return Finding(payload, place.log10_p, found, *where)
@@ -190,9 +296,13 @@ def _judge_payload(
 
 def read_official(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
     """Read what the official decoder reads for each payload: always in uint8, and in parts."""
-    blocks = np.concatenate([read_blocks(band, "uint8") for band in split_bands(pixels)])
+    ways = {payload.way[1:] for payload in payloads.values()}
+    blocks = {
+        way: np.concatenate([read_blocks(band, "uint8", *way) for band in split_bands(pixels)])
+        for way in ways
+    }
     return {
-        name: _make_official(decide_bits(count_votes(blocks, len(p))), p)
+        name: _make_official(decide_bits(count_votes(blocks[p.way[1:]], len(p))), p)
         for name, p in payloads.items()
     }
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 from .dwtdct import STEP, read_residues, require_area, split_bands
 from .opening import read_pixels
-from .payloads import Payload, find_payload, require_known
-from .scores import average_box, make_planes, score_blocks
-from .search import AS_IS, Geometry, reduce_large, score_resized
+from .payloads import OTHER_ORDER, Payload, Way, find_payload, require_known
+from .scores import average_box, score_way
+from .search import AS_IS, Geometry, make_plane_images, reduce_large, score_resized
 
 BLUE, GREY, ORANGE = (11, 66, 138), (152, 152, 152), (255, 205, 120)
 # from 9 or 27, half of the way to the other bit; the program's rounding moves a residue by 1 to 3
@@ -61,7 +61,7 @@ def draw_residues(image: Any, payload: Payload | str | bytes) -> Image.Image:
     image : path, PIL image or uint8 array (H, W, 3)
         RGB; at least 65,536 pixels.
     payload : Payload, str or bytes
-        A name in `PAYLOADS`, a text or bytes; it is read in its own arithmetic.
+        A name in `PAYLOADS`, a text or bytes; it is read as its program writes it.
 
     Raises
     ------
@@ -69,9 +69,7 @@ def draw_residues(image: Any, payload: Payload | str | bytes) -> Image.Image:
         For an image that cannot be read or is too small, and for an impossible payload.
     """
     payload, pixels = find_payload(payload), require_area(read_pixels(image))
-    found = np.concatenate(
-        [read_residues(band, payload.arithmetic) for band in split_bands(pixels)]
-    )
+    found = np.concatenate([read_residues(band, *payload.way) for band in split_bands(pixels)])
     bits = payload.bits[np.arange(len(found)) % len(payload)]
     wrong = (found > STEP / 2) != bits
     leans = np.abs(found - np.where(bits, 0.75, 0.25) * STEP) > NEAR
@@ -104,7 +102,7 @@ def draw_evidence(
     """
     geometry, pixels = geometry or AS_IS, read_pixels(image)
     payload = find_payload(payload)
-    grid, (top, left), stride, first = score_before(pixels, payload.arithmetic, geometry)
+    grid, (top, left), stride, first = score_before(pixels, payload.way, geometry)
     rows, columns = np.indices(grid.shape)
     expected = 2.0 * payload.bits[(stride * rows + columns + first) % len(payload)] - 1
     once = np.full(SMOOTHED, 1 / SMOOTHED)
@@ -121,7 +119,7 @@ def draw_evidence(
 
 
 def score_before(
-    pixels: np.ndarray, arithmetic: str, geometry: Geometry
+    pixels: np.ndarray, way: Way, geometry: Geometry
 ) -> tuple[np.ndarray, tuple[int, int], int, int]:
     """Score the blocks as they were marked.
 
@@ -129,12 +127,10 @@ def score_before(
     blocks before the first.
     """
     pixels = pixels[:, ::-1] if geometry.mirrored else pixels
-    order = "RGB" if geometry.swapped else "BGR"
+    way = way._replace(order=OTHER_ORDER[way.order]) if geometry.swapped else way
     if geometry.size:
-        planes = [
-            Image.fromarray(plane) for plane in make_planes(reduce_large(pixels), "float32", order)
-        ]
-        grid = score_resized(planes, geometry.size, [arithmetic])[arithmetic]
+        planes = make_plane_images(reduce_large(pixels), way.order)
+        grid = score_resized(planes, geometry.size, way)
         return grid, (0, 0), grid.shape[1], 0
     left, top = geometry.cut if geometry.cut and geometry.row else (0, 0)
     part = pixels[-top % 8 :, -left % 8 :]
@@ -142,12 +138,7 @@ def score_before(
         raise ValueError(
             f"a picture of {pixels.shape[1]}x{pixels.shape[0]} has no whole block of 8x8 pixels"
         )
-    grid = np.concatenate(
-        [
-            score_blocks(make_planes(band, arithmetic, order), arithmetic)
-            for band in split_bands(part)
-        ]
-    )
+    grid = np.concatenate([score_way(band, way) for band in split_bands(part)])
     stride = geometry.row // 8 if geometry.cut and geometry.row else grid.shape[1]
     return grid, (-top % 8, -left % 8), stride, stride * -(-top // 8) - (-left // 8)
 

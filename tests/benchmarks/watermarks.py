@@ -1,7 +1,7 @@
 """How well marks are found, how often what is none is called one, and what that costs, beside the package's own decoder.
 
     python tests/benchmarks/pictures.py build/pictures      # once: fetches the pictures, which are not shipped
-    python tests/benchmarks/watermarks.py build/pictures [detection] [calibration] [searches] [speed] [--few]
+    python tests/benchmarks/watermarks.py build/pictures [detection] [calibration] [texts] [searches] [speed] [--few]
 
 Detection is measured on the folder `bench`, which the scores were not made with; calibration on `null`, none of whose
 pictures is in `tune`. The files' names begin with their source's number; intervals of false positives draw whole sources
@@ -28,8 +28,18 @@ from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
 from sdlab.watermark.detector import name_payloads, read_official
 from sdlab.watermark.opening import read_pixels
-from sdlab.watermark.scores import make_planes, score_blocks
-from sdlab.watermark.search import Cuts, score_resized, score_shifts, weigh_sizes
+from sdlab.watermark.payloads import Payload, Way
+from sdlab.watermark.reading import weigh_halves
+from sdlab.watermark.scores import make_planes, score_way
+from sdlab.watermark.search import (
+    Blocks,
+    Cuts,
+    list_all_ways,
+    make_plane_images,
+    score_resized,
+    score_shifts,
+    weigh_sizes,
+)
 from sdlab.watermark.statistics import Folds, fold_grids, is_text, whiten_payload
 
 CHANGES = [
@@ -64,7 +74,10 @@ KEYS = {
     "invokeai": 500,
     "sdxl": 1000,
     "flux-1": 200,
-}  # in searches
+}  # in searches, which take payloads of the same length alike
+# a user's own four letters, as SD.Next hides them: no known payload, and another method
+LETTERS_OF_ONES_OWN = Payload("svd", [0, 1, 1, 0] * 8, text="????", order="RGB", method="dwtDctSvd")
+TESTED = {**PAYLOADS, "svd": LETTERS_OF_ONES_OWN}
 TILES = 1000  # in searches, about
 WIDTHS = (
     512,
@@ -109,13 +122,14 @@ def found_after(path, changes):
     image, limit, rows = read_pixels(path), 1e-6 / len(PAYLOADS), []
     for name, payload in PAYLOADS.items():
         marked = embed_watermark(image, payload)
-        for change in changes:
+        for change in changes if payload.everyday else changes[:1]:
             changed = ATTACKS[change](marked, seed=len(rows))
             (finding,) = detect_watermark(
                 changed, name, search=ATTACKS[change].search, false_positive_rate=limit
             ).findings
             bits = WatermarkDecoder("bits", len(payload)).decode(
-                np.ascontiguousarray(changed[..., ::-1]), "dwtDct"
+                np.ascontiguousarray(changed[..., ::-1] if payload.order == "BGR" else changed),
+                payload.method,
             )
             rows.append(
                 (
@@ -154,7 +168,7 @@ def detection(folder, few):
 
 def grids_of(path, width):
     image = read_pixels(path)[:, :width]
-    return [score_blocks(make_planes(image, a), a).astype(np.float32) for a in ("uint8", "float32")]
+    return [score_way(image, way).astype(np.float32) for way in list_all_ways(TESTED)]
 
 
 def random_keys(payload, count, seed):
@@ -163,6 +177,14 @@ def random_keys(payload, count, seed):
     if is_text(payload):
         return np.unpackbits(random.choice(LETTERS, (count, len(payload) // 8)), axis=1)
     return random.integers(0, 2, (count, len(payload)), np.uint8)
+
+
+def one_of_each_kind(payloads):
+    """The first payload of each length and way: with random keys the others are the same."""
+    kinds = {}
+    for name, payload in payloads.items():
+        kinds.setdefault((len(payload), is_text(payload), payload.way), name)
+    return {name: payloads[name] for name in kinds.values()}
 
 
 def tails(grids, payload, keys):
@@ -197,12 +219,13 @@ def calibration(folder, few, keys=1000):
     for width in WIDTHS:
         both = spread(grids_of, paths, width)
         stacks = {
-            a: np.stack([grids[i] for grids in both]) for i, a in enumerate(("uint8", "float32"))
+            way: np.stack([grids[i] for grids in both])
+            for i, way in enumerate(list_all_ways(TESTED))
         }
-        for name, payload in PAYLOADS.items():
+        for name, payload in one_of_each_kind(TESTED).items():
             hits = np.zeros((len(NOMINAL), len(paths)), int)
             for start in range(0, keys, 100):
-                p = tails(stacks[payload.arithmetic], payload, random_keys(payload, 100, start))
+                p = tails(stacks[payload.way], payload, random_keys(payload, 100, start))
                 hits += [(p < nominal).sum(1) for nominal in NOMINAL]
             cells = []
             for nominal, found in zip(NOMINAL, hits):
@@ -214,6 +237,32 @@ def calibration(folder, few, keys=1000):
             print(f"  width {width}  {name:17}", "   ".join(cells), flush=True)
 
 
+# False positives of texts that nobody knows
+
+
+def halves_of(path):
+    """log10 p of what one half spells in the other, for each way and some lengths."""
+    image = read_pixels(path)
+    blocks = {way: score_way(image, way) for way in list_all_ways(TESTED)}
+    return [
+        weigh_halves(Blocks(grid, grid.shape[1], 0), n_bits, "text")
+        for grid in blocks.values()
+        for n_bits in (16, 32, 56, 136)
+    ]
+
+
+def texts(folder, few):
+    found = np.array(spread(halves_of, pictures(folder / "null", few)))
+    print(
+        f"\nTexts that nobody knows: {len(found)} unmarked tiles; rate of what one half spells in the other, in units of the "
+        "nominal one, without asking for letters"
+    )
+    for i, way in enumerate(list_all_ways(TESTED)):
+        p = found[:, 4 * i : 4 * i + 4]
+        cells = [f"1e{n}: {(p < n).mean() / 10**n:.2f}" for n in (-1, -2, -3)]
+        print("  ", *way, "  ", "   ".join(cells), f"  lowest {p.min():.1f}", flush=True)
+
+
 # False positives of the searches
 
 
@@ -222,23 +271,24 @@ def searched_minima(path, few):
     image, found = read_pixels(path), {}
     height, width = image.shape[:2]
     cuts = Cuts(width, height)
-    shifted = {a: score_shifts(make_planes(image, a), a) for a in ("uint8", "float32")}
-    planes = [Image.fromarray(plane) for plane in make_planes(image, "float32")]
+    ways = [Way(arithmetic) for arithmetic in ("uint8", "float32")]
+    shifted = {way: score_shifts(make_planes(image, way.arithmetic), way) for way in ways}
+    planes = make_plane_images(image)
     sizes = [
-        (share, score_resized(planes, size, ["uint8", "float32"]))
+        (share, {way: score_resized(planes, size, way) for way in ways})
         for size, share in weigh_sizes(width, height)
     ]
-    for name, payload in PAYLOADS.items():
+    for name, payload in ((name, PAYLOADS[name]) for name in KEYS):
         count = KEYS[name] // (10 if few else 1)
         keys = random_keys(payload, count, int(source(path)))
         strides = cuts.list_strides(len(payload))
-        folds = fold_grids(shifted[payload.arithmetic], len(payload), strides, is_text(payload))
+        folds = fold_grids(shifted[payload.way], len(payload), strides, is_text(payload))
         shares = np.log10(cuts.compute_shares(len(payload), strides))
         found[name, "crop"] = [best_of(folds, shares, key) for key in keys]
         each = [
-            tails(grids[payload.arithmetic][None], payload, keys)[0] - math.log10(share)
+            tails(grids[payload.way][None], payload, keys)[0] - math.log10(share)
             for share, grids in sizes
-            if grids[payload.arithmetic].size >= len(payload)
+            if grids[payload.way].size >= len(payload)
         ]
         found[name, "size"] = np.min(each, 0)
     return found
@@ -333,11 +383,11 @@ def main():
         "parts",
         nargs="*",
         metavar="part",
-        help="detection, calibration, searches, speed; all by default",
+        help="detection, calibration, texts, searches, speed; all by default",
     )
     parser.add_argument("--few", action="store_true")
     given = parser.parse_args()
-    parts = {part.__name__: part for part in (speed, detection, calibration, searches)}
+    parts = {part.__name__: part for part in (speed, detection, calibration, texts, searches)}
     for name in given.parts or parts:
         parts[name](given.folder, given.few)
 
