@@ -34,12 +34,28 @@ from .reading import WAYS, Reading, read_likeness, read_scored
 from .search import AS_IS, Blocks, Geometry, Place, Progress
 from .statistics import require_testable
 
-MIRRORED, SWAPPED = Geometry(mirrored=True), Geometry(swapped=True)
 SHARES = {  # of the error, for each way to look; a search looks at the picture as it is, too
     "none": {"as is": 1.0},
     "crop": {"as is": 0.5, "cut": 0.5},
     "size": {"as is": 0.5, "size": 0.5},
-    "all": {"as is": 0.5, "mirrored": 0.05, "swapped": 0.05, "size": 0.2, "cut": 0.2},
+    "all": {
+        "as is": 0.5,
+        "mirrored": 0.05,
+        "swapped": 0.05,
+        "turned by 90": 0.02,
+        "turned by 180": 0.02,
+        "turned by 270": 0.02,
+        "inverted": 0.02,
+        "size": 0.14,
+        "both": 0.04,
+        "cut": 0.14,
+    },
+}
+MOVES = {
+    "mirrored": Geometry(mirrored=True),
+    "swapped": Geometry(swapped=True),
+    "inverted": Geometry(inverted=True),
+    **{f"turned by {degrees}": Geometry(turned=degrees) for degrees in (90, 180, 270)},
 }
 STRICTER = 100  # a searched hit must be so many times less likely by chance
 UNKNOWN = 2.0  # weight of all texts that nobody knows, beside `Payload.weight`
@@ -70,10 +86,11 @@ def detect_watermark(
         are read with either, and not where other payloads are named.
     search : {"none", "crop", "size", "all"}
         "none" takes the picture as it is. "crop" also looks wherever it may have been cut out of a
-        larger one, "size" at the sizes it may have been resized from, "all" does both and also
-        looks at it mirrored and with red and blue swapped. (SDXL's mark is looked for in both
-        orders always: diffusers swapped them before 2024-02.) A picture that was both cut and
-        resized is not found. One that was turned or pasted into a larger one may be, "as if cut".
+        larger one, "size" at the sizes it may have been resized from. "all" does both, looks at it
+        mirrored, turned by quarters, inverted and with red and blue swapped, and for the common
+        payloads as if it had been cut and then resized by a usual factor. (SDXL's mark is looked
+        for in both orders always: diffusers swapped them before 2024-02.) One that was pasted into
+        a larger picture may be found, "as if cut".
     false_positive_rate : float
         Chance that a picture without a mark is called marked, above 0 and at most 0.1. All payloads
         share it, by how common they are (`Payload.weight`); for a place that a search found it is
@@ -82,7 +99,7 @@ def detect_watermark(
         A PEM file of the certificates whose signatures (C2PA) are to be trusted. Without it every
         signature is checked against the file, and no signer against anything.
     progress : callable, optional
-        Called with what is searched ("cut" or "size") and the share of it that is done.
+        Called with what is searched ("cut", "size" or "both") and the share of it that is done.
 
     Raises
     ------
@@ -156,16 +173,19 @@ def _judge_pixels(
 
 
 def settle_likenesses(findings: dict[str, Finding], found: dict[str, Place]) -> dict[str, Finding]:
-    """Keep one mark of a length, and name it by what is read where that is another text."""
-    settled, lengths = dict(findings), set()
+    """Keep what no likelier mark explains, and name it by what is read where that is another text.
+
+    A mark looks like others of its length, and like shorter ones that fit into it.
+    """
+    settled, lengths = dict(findings), list[int]()
     for name in sorted(findings, key=lambda name: findings[name].log10_p):
-        finding = findings[name]
+        finding, n_bits = findings[name], len(findings[name].payload)
         if not finding.detected:
             continue
-        if len(finding.payload) in lengths:  # much like the one that was found
+        if any(max(n_bits, other) % min(n_bits, other) == 0 for other in lengths):
             settled[name] = replace(finding, detected=False)
             continue
-        lengths.add(len(finding.payload))
+        lengths.append(n_bits)
         if text := read_likeness(finding.payload, found[name].blocks):
             payload = replace(_make_own(text, finding.payload.way), weight=finding.payload.weight)
             bits = finding.official and _make_official(finding.official.bits, payload)
@@ -260,19 +280,23 @@ def _find_places(
             or payload.way._replace(order=OTHER_ORDER[payload.order]) not in payload.ways
         }
         ways = [way for p in left.values() for way, *_ in places.list_ways(p, geometry)]
-        again = places.score_as_is(pixels, ways, geometry.mirrored)
+        again = places.score_as_is(pixels, ways, geometry)
         return places.place_as_is(again, left, geometry)
 
-    ways = {
-        "as is": lambda: places.place_as_is(scored, payloads),
-        "mirrored": lambda: place_changed(MIRRORED),
-        "swapped": lambda: place_changed(SWAPPED),
-        "cut": lambda: places.place_cut(pixels, payloads, progress),
-        "size": lambda: places.place_resized(pixels, payloads, progress),
+    searches = {
+        "cut": places.place_cut,
+        "size": places.place_resized,
+        "both": places.place_cut_resized,
     }
     found: dict[str, list[Place]] = {name: [] for name in payloads}
     for way, share in SHARES[search].items():
-        for name, place in ways[way]().items():
+        if way == "as is":
+            placed = places.place_as_is(scored, payloads)
+        elif way in MOVES:
+            placed = place_changed(MOVES[way])
+        else:
+            placed = searches[way](pixels, payloads, progress)
+        for name, place in placed.items():
             found[name].append(place.with_share(share))
     return {name: _choose_place(tried) for name, tried in found.items() if tried}
 

@@ -37,7 +37,7 @@ SEARCHES = {
     "none": "as it is",
     "crop": "as it is and as if it had been cropped",
     "size": "as it is and as if it had been resized",
-    "all": "as it is and as if it had been cropped, resized or mirrored",
+    "all": "as it is and as if it had been cropped, resized, turned, mirrored or inverted",
 }
 
 
@@ -75,7 +75,7 @@ class Finding:
         be tested.
     detected : bool
         Whether that is below the payload's share of the false-positive rate, and by another 100 for
-        a place that a search found. Of payloads of the same length only the likeliest is.
+        a place that a search found. What a likelier mark explains is not.
     agreement : float
         Share of the payload's bits that the scores read right, about 0.5 by chance.
     geometry : Geometry
@@ -279,7 +279,9 @@ def describe_hit(finding: Finding) -> str:
     """Say how sure it is that a mark is there."""
     plain, payload = str(finding.geometry) == "as is", finding.payload
     where = "" if plain else f" It was found as {describe_geometry(finding.geometry)}."
-    if payload.text and finding.agreement < 1:
+    if finding.was_read or finding.like:
+        where += " Single letters may be misread."
+    elif payload.text and finding.agreement < 1:
         where += (
             f" {finding.agreement:.0%} of its bits were read right, so it may be another text much"
             " like it."
@@ -297,6 +299,9 @@ def describe_geometry(geometry: Geometry) -> str:
     if geometry.swapped_by:
         swapped = f"written in the channel order of {geometry.swapped_by}"
     words = ["a mirrored picture"] * geometry.mirrored + [swapped] * geometry.swapped
+    words += ["a negative"] * geometry.inverted
+    if geometry.turned:
+        words.append(f"a picture turned by {geometry.turned} degrees to the left")
     if geometry.cut:
         words.append(f"part of a larger picture{describe_cut(*geometry.cut)}")
     if geometry.size:

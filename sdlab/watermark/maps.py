@@ -14,8 +14,8 @@ from PIL import Image
 from .dwtdct import STEP, read_residues, require_area, split_bands
 from .opening import read_pixels
 from .payloads import OTHER_ORDER, Payload, Way, find_payload, require_known
-from .scores import average_box, score_way
-from .search import AS_IS, Geometry, make_plane_images, reduce_large, score_resized
+from .scores import average_box, score_blocks, score_way
+from .search import AS_IS, Geometry, make_plane_images, reduce_large, resize_planes
 
 BLUE, GREY, ORANGE = (11, 66, 138), (152, 152, 152), (255, 205, 120)
 # from 9 or 27, half of the way to the other bit; the program's rounding moves a residue by 1 to 3
@@ -92,8 +92,8 @@ def draw_evidence(
         A name in `PAYLOADS`, a text or bytes.
     geometry : Geometry, optional
         Of a finding of `detect_watermark`: the scores are taken where the mark was before the
-        picture was mirrored, cut or resized, and drawn where it is now. A cut from rows of unknown
-        width is not undone: the map shows the picture as it is.
+        picture was mirrored, turned, cut or resized, and drawn where it is now. A cut from rows of
+        unknown width is not undone: the map shows the picture as it is.
 
     Raises
     ------
@@ -112,9 +112,11 @@ def draw_evidence(
     z = smooth(grid * expected) / np.maximum(chance, 1e-9)
     amount = np.clip(np.abs(z) / STRONG, 0, 1)[..., None] ** FAINT
     colours = np.array(GREY) * (1 - amount) + np.where(z[..., None] > 0, BLUE, ORANGE) * amount
-    before = (geometry.size[1], geometry.size[0]) if geometry.size else pixels.shape[:2]
+    upright = geometry.undo_moves(pixels)
+    before = (geometry.size[1], geometry.size[0]) if geometry.size else upright.shape[:2]
     picture = draw_squares(np.round(colours).astype(np.uint8), before, top, left)
     picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if geometry.mirrored else picture
+    picture = picture.rotate(geometry.turned, expand=True) if geometry.turned else picture
     return picture.resize(pixels.shape[1::-1], Image.Resampling.NEAREST)
 
 
@@ -126,13 +128,16 @@ def score_before(
     Returns the scores, where (top, left) the first block begins, the blocks in a row then, and the
     blocks before the first.
     """
-    pixels = pixels[:, ::-1] if geometry.mirrored else pixels
+    pixels = geometry.undo_moves(pixels)
     way = way._replace(order=OTHER_ORDER[way.order]) if geometry.swapped else way
+    left, top = geometry.cut if geometry.cut and geometry.row else (0, 0)
     if geometry.size:
         planes = make_plane_images(reduce_large(pixels), way.order)
-        grid = score_resized(planes, geometry.size, way)
-        return grid, (0, 0), grid.shape[1], 0
-    left, top = geometry.cut if geometry.cut and geometry.row else (0, 0)
+        resized = resize_planes(planes, geometry.size, way)
+        part = resized[:, -top % 8 :, -left % 8 :]
+        grid = score_blocks(part, way.arithmetic, way.method)
+        stride = geometry.row // 8 if geometry.cut and geometry.row else grid.shape[1]
+        return grid, (-top % 8, -left % 8), stride, stride * -(-top // 8) - (-left // 8)
     part = pixels[-top % 8 :, -left % 8 :]
     if min(part.shape[:2]) < 8:
         raise ValueError(

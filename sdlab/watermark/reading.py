@@ -23,7 +23,8 @@ WAYS = (Way(), Way("float32"), Way("float32", "RGB"), Way("uint8", "RGB", "dwtDc
 CONVINCING = -1000
 LEAST = -6  # log10 p of a text that is convincing
 EASY = 32, 127  # printable ASCII
-CLEAR = 0.5  # how far a bit stands out, of the middle of all
+# how far the bits that differ stand out, of the middle of all: on average, and each
+CLEAR, LEAST_CLEAR = 0.75, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +186,9 @@ def read_likeness(payload: Payload, blocks: Blocks | None) -> str:
     halves = np.stack([half.measure(n_bits) for half in blocks.halve()])
     bits, differs = halves > 0, (halves[0] > 0) != (payload.bits > 0)
     clear = (np.abs(halves) / np.median(np.abs(halves), 1, keepdims=True)).min(0)
-    if (bits[0] != bits[1]).any() or not differs.any() or clear[differs].min() < CLEAR:
+    if (bits[0] != bits[1]).any() or not differs.any():
+        return ""
+    if clear[differs].mean() < CLEAR or clear[differs].min() < LEAST_CLEAR:
         return ""
     raw = pack_bits(bits[0])
     return raw.decode("ascii") if is_easy(raw) else ""

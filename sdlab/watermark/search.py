@@ -47,6 +47,9 @@ RARE = 0.25  # weight of a side that is a multiple of 8 but not of 64
 ANYWHERE = 0.1  # share of all cuts alike
 REDUCED, ENLARGED = 2.5, 8  # at most
 LARGEST = 2_300_000  # pixels of a size before
+# by which a picture is resized after it was cut; anything else is not looked for
+FACTORS = (0.5, 0.75, 0.8, 0.9, 1.1, 1.2, 1.25, 1.5, 2)
+COMMON = 10  # `Payload.weight` of what is worth the time of that
 OFFSETS = [(down, along) for down in range(8) for along in range(8)]
 
 
@@ -66,7 +69,11 @@ class Geometry:
     row : int, optional
         Width of the picture before it was cut, in pixels.
     size : (width, height), optional
-        Before it was resized.
+        Before it was resized, and after it was cut.
+    turned : {0, 90, 180, 270}
+        Degrees, to the left.
+    inverted : bool
+        Whether it is a negative.
     """
 
     mirrored: bool = False
@@ -75,15 +82,24 @@ class Geometry:
     cut: tuple[int, int] | None = None
     row: int | None = None
     size: tuple[int, int] | None = None
+    turned: int = 0
+    inverted: bool = False
 
     def __str__(self) -> str:
         order = f"in the channel order of {self.swapped_by}"
-        words = ["mirrored"] * self.mirrored
+        words = ["mirrored"] * self.mirrored + ["inverted"] * self.inverted
+        words += [f"turned by {self.turned} degrees"] if self.turned else []
         words += [order if self.swapped_by else "red and blue swapped"] * self.swapped
         row = f" from rows of {self.row}" if self.row else ""
         words += [f"as if cut by {self.cut[0]}, {self.cut[1]}{row}"] if self.cut else []
         words += [f"resized from {self.size[0]}x{self.size[1]}"] if self.size else []
         return ", ".join(words) or "as is"
+
+    def undo_moves(self, image: np.ndarray) -> np.ndarray:
+        """Turn and mirror a picture (H, W, 3) back, and invert it once more."""
+        image = np.rot90(image, -self.turned // 90) if self.turned else image
+        image = image[:, ::-1] if self.mirrored else image
+        return 255 - image if self.inverted else image
 
     @property
     def is_plain(self) -> bool:
@@ -171,10 +187,11 @@ class Place:
 
 
 def score_as_is(
-    image: np.ndarray, ways: Iterable[Way], mirrored: bool = False
+    image: np.ndarray, ways: Iterable[Way], geometry: Geometry = AS_IS
 ) -> dict[Way, Blocks]:
-    """Score a picture neither cut nor resized, but perhaps mirrored, once for each way."""
-    top, band = take_middle_rows(image[:, ::-1] if mirrored else image)
+    """Score a picture neither cut nor resized, but perhaps moved, once for each way."""
+    image = geometry.undo_moves(image)
+    top, band = take_middle_rows(image)
     stride = image.shape[1] // 8
     phase = -stride * (top // 8)
     return {way: Blocks(grid, stride, phase) for way, grid in score_ways(band, ways).items()}
@@ -254,7 +271,7 @@ def place_cut(
         grids = score_shifts(
             make_planes(window, way.arithmetic, way.order),
             way,
-            _share_progress(progress, i, len(ways)),
+            progress=_share_progress(progress, i, len(ways)),
         )
         for name, payload in payloads.items():
             for own, share, where in list_ways(payload, AS_IS):
@@ -272,19 +289,29 @@ def take_middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
     return Cuts(width, height, left, top), image[top : top + rows, left : left + columns]
 
 
-def score_shifts(planes: np.ndarray, way: Way, progress: Progress | None = None) -> np.ndarray:
-    """Score the blocks at all `OFFSETS`, (64, rows, columns); zeros where there is no room."""
-    grids = np.zeros((64, planes.shape[1] // 8, planes.shape[2] // 8), np.float32)
-    for i, (down, along) in enumerate(OFFSETS):
+def score_shifts(
+    planes: np.ndarray, way: Way, every: int = 1, progress: Progress | None = None
+) -> np.ndarray:
+    """Score the blocks at `OFFSETS`, (64, rows, columns), or at each second or fourth of a side.
+
+    Zeros where there is no room.
+    """
+    offsets = list_offsets(every)
+    grids = np.zeros((len(offsets), planes.shape[1] // 8, planes.shape[2] // 8), np.float32)
+    for i, (down, along) in enumerate(offsets):
         grid = score_blocks(planes[:, down:, along:], way.arithmetic, way.method)
         grids[i, : grid.shape[0], : grid.shape[1]] = grid
         if progress:
-            progress("cut", (i + 1) / 64)
+            progress("cut", (i + 1) / len(offsets))
     return grids
 
 
+def list_offsets(every: int) -> list[tuple[int, int]]:
+    return [offset for offset in OFFSETS if not (offset[0] % every or offset[1] % every)]
+
+
 def find_best_cut(
-    grids: np.ndarray, payload: Payload, cuts: Cuts, geometry: Geometry = AS_IS
+    grids: np.ndarray, payload: Payload, cuts: Cuts, geometry: Geometry = AS_IS, every: int = 1
 ) -> Place:
     """Find the least p of all places, and name a likely place among those nearly as good.
 
@@ -295,7 +322,9 @@ def find_best_cut(
         return Place(0.0, geometry, math.nan)
     strides = cuts.list_strides(n_bits)
     folds = fold_grids(grids, n_bits, strides, is_text(payload))
-    shares = cuts.compute_shares(n_bits, strides)
+    shares, offsets = cuts.compute_shares(n_bits, strides), list_offsets(every)
+    beside = shares.reshape(8 // every, every, 8 // every, every, len(strides), n_bits)
+    shares = beside.sum((1, 3)).reshape(len(offsets), len(strides), n_bits)
     log10_p = folds.compute_log10_p(folds.compute_agreements(payload.bits))
     i, j, phase = np.unravel_index((log10_p - np.log10(shares)).argmin(), shares.shape)
     blocks = Blocks(grids[i].copy(), strides[j], int(phase))
@@ -304,7 +333,7 @@ def find_best_cut(
         log10_p <= NEARLY * log10_p[i, j, phase], np.log10(shares) - 0.1 * log10_p, -np.inf
     )
     i, j, phase = np.unravel_index(likely.argmax(), shares.shape)
-    cut = cuts.explain(OFFSETS[i], strides[j], int(phase), n_bits)
+    cut = cuts.explain(offsets[i], strides[j], int(phase), n_bits)
     return replace(best, geometry=replace(geometry, cut=cut.cut, row=cut.row))
 
 
@@ -466,6 +495,41 @@ def place_resized(
     return {name: merge_places(places) for name, places in found.items()}
 
 
+# Cut, then resized
+
+
+def place_cut_resized(
+    image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
+) -> dict[str, Place]:
+    """Place the common payloads in a picture that may have been cut, then resized.
+
+    By a usual factor. Offsets are two pixels apart: resizing has blurred the blocks by as much.
+    """
+    common = {name: payload for name, payload in payloads.items() if payload.weight >= COMMON}
+    sizes = list_sizes_after_cut(image.shape[1], image.shape[0])
+    ways = list(dict.fromkeys(payload.way for payload in common.values()))
+    planes = {way.order: make_plane_images(image, way.order) for way in ways if sizes}
+    found: dict[str, list[Place]] = {name: [] for name in common if sizes}
+    for i, size in enumerate(sizes):
+        for way in ways:
+            resized = resize_planes(planes[way.order], size, way)
+            cuts, window = take_middle(np.moveaxis(resized, 0, 2))
+            grids = score_shifts(np.moveaxis(window, 2, 0), way, 2)
+            for name, payload in common.items():
+                if payload.way == way:
+                    place = find_best_cut(grids, payload, cuts, Geometry(size=size), 2)
+                    found[name].append(place.with_share(1 / len(sizes)))
+        if progress:
+            progress("both", (i + 1) / len(sizes))
+    return {name: merge_places(places) for name, places in found.items()}
+
+
+def list_sizes_after_cut(width: int, height: int) -> list[tuple[int, int]]:
+    """List the sizes from which a picture may have been resized by a factor of `FACTORS`."""
+    sizes = [(round(width / factor), round(height / factor)) for factor in FACTORS]
+    return [(w, h) for w, h in sizes if MIN_AREA // 2 <= w * h <= LARGEST and min(w, h) >= 64]
+
+
 def make_plane_images(image: np.ndarray, order: str = "BGR") -> list[Image.Image]:
     """Make Y, U and V of float32 arithmetic, as pictures that Pillow resizes."""
     return [Image.fromarray(plane) for plane in make_planes(image, "float32", order)]
@@ -473,10 +537,15 @@ def make_plane_images(image: np.ndarray, order: str = "BGR") -> list[Image.Image
 
 def score_resized(planes: list[Image.Image], size: tuple[int, int], way: Way) -> np.ndarray:
     """Score the blocks at another size, from Y, U and V of `make_plane_images`."""
+    return score_blocks(resize_planes(planes, size, way), way.arithmetic, way.method)
+
+
+def resize_planes(planes: list[Image.Image], size: tuple[int, int], way: Way) -> np.ndarray:
+    """Resize Y, U and V to (width, height), float32 (3, height, width), as the way centres them."""
     resized = np.stack([np.asarray(p.resize(size, Image.Resampling.LANCZOS)) for p in planes])
     if way.arithmetic == "uint8":
         resized[1:] += np.float32(127.5)  # between the centres of U and V in float32 and in uint8
-    return score_blocks(resized, way.arithmetic, way.method)
+    return resized
 
 
 def reduce_large(image: np.ndarray) -> np.ndarray:

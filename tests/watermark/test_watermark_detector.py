@@ -160,13 +160,48 @@ def test_all_searches_find_mirrored_and_swapped_pictures_too():
     assert geometry(detect_watermark(marked, "sd-v1", search="all"), "sd-v1") == "as is"
 
 
+@pytest.mark.parametrize("degrees", [90, 270])
+def test_a_picture_that_was_turned_is_found(degrees):
+    marked = embed_watermark(picture(9, 256, 320), "sd-v1")
+    inspection = detect_watermark(np.rot90(marked, degrees // 90), ["sd-v1"], search="all")
+    assert geometry(inspection, "sd-v1") == f"turned by {degrees} degrees"
+    assert f"a picture turned by {degrees} degrees to the left" in repr(inspection)
+
+
+def test_a_negative_is_found():
+    marked = embed_watermark(picture(9, 320, 320), "sd-v1")
+    inspection = detect_watermark(255 - marked, ["sd-v1"], search="all")
+    assert geometry(inspection, "sd-v1") == "inverted" and inspection.detected
+
+
+def test_a_picture_that_was_cut_and_then_resized_is_found():
+    piece = embed_watermark(picture(8), "sdxl")[10:-10, 10:-10]
+    inspection = detect_watermark(resized(piece, 541, 541), ["sdxl"], search="all")
+    where = inspection.best.geometry
+    assert inspection.detected and where.cut and where.row == 512
+    assert abs(where.size[0] - len(piece)) <= 1 and where.size[0] == where.size[1]
+
+
+def test_what_was_moved_is_put_back():
+    image = picture(0, 16, 24)
+    for turns in (1, 2, 3):
+        moved = np.rot90(image, turns)
+        assert np.array_equal(Geometry(turned=90 * turns).undo_moves(moved), image)
+    assert np.array_equal(
+        Geometry(inverted=True, mirrored=True).undo_moves(255 - image[:, ::-1]), image
+    )
+
+
 def test_a_search_finds_nothing_in_a_picture_without_a_mark():
     steps = []
     inspection = detect_watermark(
-        picture(10), search="all", progress=lambda what, done: steps.append((what, done))
+        picture(10, 320, 320),
+        ["sd-v1", "invokeai"],
+        search="all",
+        progress=lambda what, done: steps.append((what, done)),
     )
     assert not inspection.detected and inspection.best.log10_p > -4
-    assert steps[-1] == ("cut", 1.0) and ("size", 1.0) in steps
+    assert ("both", 1.0) in steps and steps[-1] == ("cut", 1.0) and ("size", 1.0) in steps
     assert all(f.tests > 10_000 for f in inspection.findings)
 
 
@@ -343,6 +378,8 @@ def test_probabilities_are_rounded_upwards(log10_p, words):
         (Geometry(swapped=True), "red and blue swapped"),
         (Geometry(cut=(10, 10), row=512), "as if cut by 10, 10 from rows of 512"),
         (Geometry(size=(512, 768)), "resized from 512x768"),
+        (Geometry(turned=90), "turned by 90 degrees"),
+        (Geometry(inverted=True), "inverted"),
     ],
 )
 def test_a_geometry_reads_as_words(geometry, words):
