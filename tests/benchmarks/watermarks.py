@@ -1,7 +1,7 @@
 """How well marks are found, how often what is none is called one, and what that costs, beside the package's own decoder.
 
     python tests/benchmarks/pictures.py build/pictures      # once: fetches the pictures, which are not shipped
-    python tests/benchmarks/watermarks.py build/pictures [detection] [calibration] [texts] [searches] [speed] [--few]
+    python tests/benchmarks/watermarks.py build/pictures [detection] [oracle] [calibration] [texts] [searches] [speed] [--few]
 
 Detection is measured on the folder `bench`, which the scores were not made with; calibration on `null`, none of whose
 pictures is in `tune`. The files' names begin with their source's number; intervals of false positives draw whole sources
@@ -24,13 +24,20 @@ import pandas as pd
 from PIL import Image
 
 from sdlab import ATTACKS
+from sdlab.results import changes
 from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
 from sdlab.watermark.detector import name_payloads, read_official
 from sdlab.watermark.opening import read_pixels
 from sdlab.watermark.payloads import Payload, Way
 from sdlab.watermark.reading import weigh_halves
-from sdlab.watermark.scores import make_planes, score_way
+from sdlab.watermark.scores import (
+    average_cells,
+    make_planes,
+    score_way,
+    stack_coefficients,
+    subtract_local_mean,
+)
 from sdlab.watermark.search import (
     Blocks,
     Cuts,
@@ -40,7 +47,7 @@ from sdlab.watermark.search import (
     score_shifts,
     weigh_sizes,
 )
-from sdlab.watermark.statistics import Folds, fold_grids, is_text, whiten_payload
+from sdlab.watermark.statistics import Folds, fold_grids, is_text, weigh_evidence, whiten_payload
 
 CHANGES = [
     "none",
@@ -115,14 +122,14 @@ def spread(work, items, *given):
 # Detection
 
 
-def found_after(path, changes):
+def found_after(path, kinds):
     """Rows: payload, change, found at 1e-6 among six payloads (1e-8 after a search), read exactly by the package."""
     from imwatermark import WatermarkDecoder
 
     image, limit, rows = read_pixels(path), 1e-6 / len(PAYLOADS), []
     for name, payload in PAYLOADS.items():
         marked = embed_watermark(image, payload)
-        for change in changes if payload.everyday else changes[:1]:
+        for change in kinds if payload.everyday else kinds[:1]:
             changed = ATTACKS[change](marked, seed=len(rows))
             (finding,) = detect_watermark(
                 changed, name, search=ATTACKS[change].search, false_positive_rate=limit
@@ -161,6 +168,60 @@ def detection(folder, few):
     print(shares.unstack().loc[CHANGES, list(PAYLOADS)].to_string())
     least = share_interval(len(paths), len(paths))[0]
     print(f"95 % interval of 1.00: {least:.3f} to 1")
+
+
+# What a detector could find that knows the unmarked picture
+
+
+LOSSES = {  # change, and how to put the blocks back where they were
+    "JPEG 75": (lambda image: changes.save_jpeg(image, 75), lambda image: image),
+    "x0.66, JPEG 85": (
+        lambda image: changes.save_jpeg(changes.resize(image, 0.66), 85),
+        lambda image: np.asarray(
+            Image.fromarray(image).resize((512, 512), Image.Resampling.LANCZOS)
+        ),
+    ),
+    "JPEG 75, cut by 3 px, JPEG 75": (
+        lambda image: changes.save_jpeg(changes.save_jpeg(image, 75)[3:, 3:], 75),
+        lambda image: np.pad(image, ((3, 0), (3, 0), (0, 0)), "edge"),
+    ),
+}
+
+
+def cells_of(image, arithmetic):
+    return stack_coefficients(average_cells(make_planes(image, arithmetic))[1])
+
+
+def oracle_after(path):
+    """Rows: payload, change, log10 p of a matched filter on what the mark changed in the changed picture."""
+    image, rows = read_pixels(path), []
+    for name in ("sd-v1", "sd-v2", "sdxl"):
+        payload = PAYLOADS[name]
+        a, marked = payload.arithmetic, embed_watermark(image, payload)
+        ones, zeros = (
+            cells_of(embed_watermark(image, Payload("all", [bit] * 4096, a, cut=payload.cut)), a)
+            for bit in (1, 0)
+        )
+        wanted = ones - zeros
+        for change, (lose, put_back) in LOSSES.items():
+            left = cells_of(put_back(lose(marked)), a) - cells_of(put_back(lose(image)), a)
+            scores = (left * wanted).sum(0) / np.sqrt((wanted**2).sum(0) + 1)
+            scores /= 1.5 * np.median(np.abs(scores)) + 1e-6  # JPEG leaves many blocks as they were
+            grid = subtract_local_mean(np.clip(scores, -4, 4).astype(np.float32))
+            rows.append((name, change, weigh_evidence(grid, payload)))
+    return rows
+
+
+def oracle(folder, few):
+    paths = list({source(path): path for path in pictures(folder / "bench", few)}.values())
+    rows = [row for rows in spread(oracle_after, paths) for row in rows]
+    frame = pd.DataFrame(rows, columns=["payload", "change", "log10_p"])
+    shares = frame.assign(found=frame["log10_p"] < -6).groupby(["change", "payload"])["found"]
+    print(
+        f"\nOracle: {len(paths)} pictures; share in which a matched filter that knows the unmarked picture and the place finds "
+        "the mark at 1e-6"
+    )
+    print(shares.mean().unstack().round(2).to_string())
 
 
 # False positives of the plain detector
@@ -383,11 +444,13 @@ def main():
         "parts",
         nargs="*",
         metavar="part",
-        help="detection, calibration, texts, searches, speed; all by default",
+        help="detection, oracle, calibration, texts, searches, speed; all by default",
     )
     parser.add_argument("--few", action="store_true")
     given = parser.parse_args()
-    parts = {part.__name__: part for part in (speed, detection, calibration, texts, searches)}
+    parts = {
+        part.__name__: part for part in (speed, detection, oracle, calibration, texts, searches)
+    }
     for name in given.parts or parts:
         parts[name](given.folder, given.few)
 
