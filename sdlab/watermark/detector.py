@@ -175,17 +175,18 @@ def _judge_pixels(
 def settle_likenesses(findings: dict[str, Finding], found: dict[str, Place]) -> dict[str, Finding]:
     """Keep what no likelier mark explains, and name it by what is read where that is another text.
 
-    A mark looks like others of its length, and like shorter ones that fit into it.
+    A mark looks like others of its length, like shorter ones that fit into it, and like texts that
+    begin alike.
     """
-    settled, lengths = dict(findings), list[int]()
+    settled, kept = dict(findings), list[str]()
     for name in sorted(findings, key=lambda name: findings[name].log10_p):
-        finding, n_bits = findings[name], len(findings[name].payload)
+        finding = findings[name]
         if not finding.detected:
             continue
-        if any(max(n_bits, other) % min(n_bits, other) == 0 for other in lengths):
+        if any(_explains(findings[other], found[other], finding, found[name]) for other in kept):
             settled[name] = replace(finding, detected=False)
             continue
-        lengths.append(n_bits)
+        kept.append(name)
         if text := read_likeness(finding.payload, found[name].blocks):
             payload = replace(_make_own(text, finding.payload.way), weight=finding.payload.weight)
             bits = finding.official and _make_official(finding.official.bits, payload)
@@ -193,6 +194,17 @@ def settle_likenesses(findings: dict[str, Finding], found: dict[str, Place]) -> 
                 finding, payload=payload, official=bits, agreement=1.0, like=finding.payload
             )
     return settled
+
+
+def _explains(likelier: Finding, there: Place, finding: Finding, place: Place) -> bool:
+    """Tell whether most of the evidence for a mark is gone with what a likelier one explains."""
+    lengths = len(likelier.payload), len(finding.payload)
+    if max(lengths) % min(lengths) == 0:
+        return True
+    here, other = place.blocks, there.blocks
+    if here is None or other is None or here.scores.shape != other.scores.shape:
+        return False
+    return here.without(other, lengths[0]).weigh(finding.payload) > finding.log10_p / 2
 
 
 def name_reading(reading: Reading) -> Payload:

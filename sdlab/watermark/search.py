@@ -148,6 +148,14 @@ class Blocks:
         """Measure how clearly each bit is 1, or 0 where that is negative, (n_bits,)."""
         return measure_bits(self.scores, n_bits, self.stride, self.phase)
 
+    def without(self, other: Blocks, n_bits: int) -> Blocks:
+        """Take off what a mark of n_bits bits, placed as in `other`, explains of the scores."""
+        rows, columns = np.indices(self.scores.shape)
+        index = (other.stride * rows + columns - other.phase) % n_bits
+        total = np.bincount(index.ravel(), self.scores.ravel(), n_bits)
+        mean = total / np.maximum(np.bincount(index.ravel(), minlength=n_bits), 1)
+        return Blocks(self.scores - mean[index], self.stride, self.phase)
+
     def halve(self) -> tuple[Blocks, Blocks]:
         """Split them into the upper and the lower half."""
         half = len(self.scores) // 2
