@@ -23,7 +23,15 @@ from PIL import Image
 from sdlab.results.changes import blur, round_levels, save_lossy
 from sdlab.watermark.dwtdct import embed_watermark
 from sdlab.watermark.payloads import Payload
-from sdlab.watermark.scores import BOUND, N_FEATURES, WEIGHTS, WINDOW, compute_features, make_planes
+from sdlab.watermark.scores import (
+    BOUND,
+    N_FEATURES,
+    WEIGHTS,
+    WINDOW,
+    average_cells,
+    compute_features,
+    make_planes,
+)
 
 TILE = 512  # pixels
 HIDDEN = (48, 16)
@@ -129,9 +137,8 @@ def make_example(
     bits = rng.integers(2, size=(TILE // 8) ** 2, dtype=np.uint8)
     image = read_content(paths[rng.integers(len(paths))], rng)
     marked = embed_watermark(image, Payload("random", bits, arithmetic, cut=bool(rng.integers(2))))
-    features = compute_features(
-        make_planes(change_picture(marked, kind, rng), arithmetic), arithmetic
-    )
+    planes = make_planes(change_picture(marked, kind, rng), arithmetic)
+    features = compute_features(average_cells(planes), arithmetic)
     return features.astype(np.float16), bits, f"{kind}, {arithmetic}"
 
 

@@ -87,9 +87,41 @@ def crop_and_save(image: np.ndarray, quality: float) -> np.ndarray:
     return save_jpeg(crop(image, 10), quality)
 
 
+def resize_to(image: np.ndarray, width: int, height: int, filtered: str) -> np.ndarray:
+    """Resize by one of Pillow's filters, "BILINEAR" or "BICUBIC"."""
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling[filtered]))
+
+
 def take_screenshot(image: np.ndarray) -> np.ndarray:
-    """Show the picture smaller on a screen, and save that as JPEG."""
-    return save_jpeg(resize(image, 0.9), 90)
+    """Show the picture on a screen that enlarges by a quarter, and save that as PNG."""
+    height, width = image.shape[:2]
+    return resize_to(image, round(1.25 * width), round(1.25 * height), "BILINEAR")
+
+
+def send_by_messenger(image: np.ndarray) -> np.ndarray:
+    """Bring the longer side to 1080 pixels, and save as JPEG 75, as messengers do."""
+    height, width = image.shape[:2]
+    factor = 1080 / max(height, width)
+    resized = resize_to(image, round(width * factor), round(height * factor), "BICUBIC")
+    return save_jpeg(resized, 75)
+
+
+def pass_on(image: np.ndarray) -> np.ndarray:
+    """Cut off 10 pixels at each side, enlarge by a tenth, save as JPEG 90: found, posted again."""
+    return save_jpeg(resize(crop(image, 10), 1.1), 90)
+
+
+def turn(image: np.ndarray, degrees: float) -> np.ndarray:
+    """Turn to the left by a quarter, a half or three quarters."""
+    return np.ascontiguousarray(np.rot90(image, int(degrees) // 90))
+
+
+def invert(image: np.ndarray) -> np.ndarray:
+    return 255 - image
+
+
+def save_avif(image: np.ndarray, quality: float) -> np.ndarray:
+    return save_lossy(image, quality, "AVIF")
 
 
 # Through a model

@@ -11,7 +11,7 @@ _API = {
     "decode_watermark": "dwtdct",
     "read_residues": "dwtdct",
     "detect_watermark": "detector",
-    "read_unknown": "detector",
+    "read_unknown": "reading",
     "scan": "scanning",
     "PAYLOADS": "payloads",
     "Payload": "payloads",

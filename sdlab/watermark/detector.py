@@ -1,10 +1,10 @@
-"""Whether a picture carries a known watermark, how sure that is, and what an unknown one may be."""
+"""Whether a picture carries a known watermark, and how sure that is."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -12,41 +12,58 @@ import numpy as np
 
 from . import search as places
 from .credentials import read_anchors
-from .dwtdct import MIN_AREA, count_votes, decide_bits, read_blocks, require_area, split_bands
+from .dwtdct import MIN_AREA, count_votes, decide_bits, read_blocks, split_bands
 from .inspection import Finding, Inspection, Official
 from .kinds import NoPixels
 from .opening import convert_image, open_picture, read_pixels
-from .payloads import ARITHMETICS, PAYLOADS, Payload, find_payload, pack_bits, require_known
-from .provenance import Provenance, gather_provenance, read_provenance
-from .scores import make_planes, score_blocks
-from .search import AS_IS, Geometry, Place, Progress
-from .statistics import (
-    FLOOR,
-    LEAST_GAIN,
-    NOTHING,
-    compute_spectra,
-    find_points,
-    read_bits,
-    require_testable,
+from .payloads import (
+    EVERYDAY,
+    OTHER_ORDER,
+    PAYLOADS,
+    SETS,
+    Payload,
+    Way,
+    encode_text,
+    find_payload,
+    find_writer,
+    pack_bits,
+    require_known,
 )
+from .provenance import Provenance, gather_provenance, read_provenance
+from .reading import WAYS, Reading, read_likeness, read_scored
+from .search import AS_IS, Blocks, Geometry, Place, Progress
+from .statistics import require_testable
 
-MIRRORED, SWAPPED = Geometry(mirrored=True), Geometry(swapped=True)
 SHARES = {  # of the error, for each way to look; a search looks at the picture as it is, too
     "none": {"as is": 1.0},
     "crop": {"as is": 0.5, "cut": 0.5},
     "size": {"as is": 0.5, "size": 0.5},
-    "all": {"as is": 0.5, "mirrored": 0.05, "swapped": 0.05, "size": 0.2, "cut": 0.2},
+    "all": {
+        "as is": 0.5,
+        "mirrored": 0.05,
+        "swapped": 0.05,
+        "turned by 90": 0.02,
+        "turned by 180": 0.02,
+        "turned by 270": 0.02,
+        "inverted": 0.02,
+        "size": 0.14,
+        "both": 0.04,
+        "cut": 0.14,
+    },
 }
-LENGTHS = range(16, 401, 8)  # bits; whole bytes
-# BIC; unmarked pictures with vertical edges or patterns go below, but do not spell a text
-CONVINCING = -1000
-EASY = 32, 127  # printable ASCII
+MOVES = {
+    "mirrored": Geometry(mirrored=True),
+    "swapped": Geometry(swapped=True),
+    "inverted": Geometry(inverted=True),
+    **{f"turned by {degrees}": Geometry(turned=degrees) for degrees in (90, 180, 270)},
+}
 STRICTER = 100  # a searched hit must be so many times less likely by chance
+UNKNOWN = 2.0  # weight of all texts that nobody knows, beside `Payload.weight`
 
 
 def detect_watermark(
     image: Any,
-    payloads: Any = PAYLOADS,
+    payloads: Any = "everyday",
     *,
     search: str = "none",
     false_positive_rate: float = 1e-6,
@@ -56,28 +73,33 @@ def detect_watermark(
     """Tell where a picture comes from: what it says, what is signed, and what is hidden in it.
 
     Printed, the answer has two lines that sum it up and four short parts. In the pixels it tests
-    for invisible `dwtDct` watermarks whose payload is known.
+    for invisible watermarks (`dwtDct`, `dwtDctSvd`) whose payload is known, each in the arithmetic
+    and the order of channels of its program. If it finds none it tries to read a text that nobody
+    knows, as `read_unknown` does.
 
     Parameters
     ----------
     image : path, PIL image or uint8 array (H, W, 3)
         RGB.
     payloads : names, texts, bytes or Payloads, one or several, or a mapping {name: payload}
-        All known ones by default.
+        "everyday" are those of `PAYLOADS` that are met most, "all" are all of them. Unknown texts
+        are read with either, and not where other payloads are named.
     search : {"none", "crop", "size", "all"}
         "none" takes the picture as it is. "crop" also looks wherever it may have been cut out of a
-        larger one, "size" at the sizes it may have been resized from, "all" does both and also
-        looks at it mirrored and with red and blue swapped (diffusers wrote SDXL's mark so before
-        2024-02). A picture that was both cut and resized is not found. One that was turned or
-        pasted into a larger one may be, "as if cut".
+        larger one, "size" at the sizes it may have been resized from. "all" does both, looks at it
+        mirrored, turned by quarters, inverted and with red and blue swapped, and for the common
+        payloads as if it had been cut and then resized by a usual factor. (SDXL's mark is looked
+        for in both orders always: diffusers swapped them before 2024-02.) One that was pasted into
+        a larger picture may be found, "as if cut".
     false_positive_rate : float
         Chance that a picture without a mark is called marked, above 0 and at most 0.1. All payloads
-        share it; for a place that a search found it is 100 times less.
+        share it, by how common they are (`Payload.weight`); for a place that a search found it is
+        100 times less.
     trust_anchors : path or text, optional
         A PEM file of the certificates whose signatures (C2PA) are to be trusted. Without it every
         signature is checked against the file, and no signer against anything.
     progress : callable, optional
-        Called with what is searched ("cut" or "size") and the share of it that is done.
+        Called with what is searched ("cut", "size" or "both") and the share of it that is done.
 
     Raises
     ------
@@ -110,14 +132,99 @@ def detect_watermark(
         )
     height, width = pixels.shape[:2]
     small = height * width < MIN_AREA
-    found = {} if small and search == "none" else _find_places(pixels, known, search, progress)
-    official = {} if small else read_official(pixels, known)
-    limit = math.log10(false_positive_rate / len(known))
-    findings = tuple(
-        _judge_payload(p, found.get(name), official.get(name), limit) for name, p in known.items()
+    findings, reading = _judge_pixels(pixels, known, search, false_positive_rate, progress)
+    rate = float(false_positive_rate)
+    return Inspection(findings, small, (width, height), search, rate, provenance, reading=reading)
+
+
+def _judge_pixels(
+    pixels: np.ndarray,
+    known: dict[str, Payload],
+    search: str,
+    rate: float,
+    progress: Progress | None,
+) -> tuple[tuple[Finding, ...], Reading | None]:
+    """Judge every payload, and read what nobody knows if none of the everyday ones is found."""
+    small = pixels.shape[0] * pixels.shape[1] < MIN_AREA
+    reads = not small and EVERYDAY.keys() <= known.keys()
+    scored = (
+        {}
+        if small and search == "none"
+        else places.score_as_is(pixels, places.list_all_ways(known))
     )
-    return Inspection(
-        findings, small, (width, height), search, float(false_positive_rate), provenance
+    found = _find_places(pixels, scored, known, search, progress) if scored else {}
+    official = {} if small else read_official(pixels, known)
+    total = sum(payload.weight for payload in known.values()) + UNKNOWN * reads
+    findings = {
+        name: _judge_payload(
+            p, found.get(name), official.get(name), math.log10(rate * p.weight / total)
+        )
+        for name, p in known.items()
+    }
+    findings = settle_likenesses(findings, found)
+    if not reads or any(finding.detected for finding in findings.values()):
+        return tuple(findings.values()), None
+    missing = places.score_as_is(pixels, [way for way in WAYS if way not in scored])
+    reading = read_scored({way: (scored | missing)[way] for way in WAYS})
+    if reading.convincing and reading.log10_p < math.log10(rate * UNKNOWN / total):
+        payload = name_reading(reading)
+        findings[payload.name] = _judge_reading(reading, payload, pixels)
+    return tuple(findings.values()), reading
+
+
+def settle_likenesses(findings: dict[str, Finding], found: dict[str, Place]) -> dict[str, Finding]:
+    """Keep what no likelier mark explains, and name it by what is read where that is another text.
+
+    A mark looks like others of its length, like shorter ones that fit into it, and like texts that
+    begin alike.
+    """
+    settled, kept = dict(findings), list[str]()
+    for name in sorted(findings, key=lambda name: findings[name].log10_p):
+        finding = findings[name]
+        if not finding.detected:
+            continue
+        if any(_explains(findings[other], found[other], finding, found[name]) for other in kept):
+            settled[name] = replace(finding, detected=False)
+            continue
+        kept.append(name)
+        if text := read_likeness(finding.payload, found[name].blocks):
+            payload = replace(_make_own(text, finding.payload.way), weight=finding.payload.weight)
+            bits = finding.official and _make_official(finding.official.bits, payload)
+            settled[name] = replace(
+                finding, payload=payload, official=bits, agreement=1.0, like=finding.payload
+            )
+    return settled
+
+
+def _explains(likelier: Finding, there: Place, finding: Finding, place: Place) -> bool:
+    """Tell whether most of the evidence for a mark is gone with what a likelier one explains."""
+    lengths = len(likelier.payload), len(finding.payload)
+    if max(lengths) % min(lengths) == 0:
+        return True
+    here, other = place.blocks, there.blocks
+    if here is None or other is None or here.scores.shape != other.scores.shape:
+        return False
+    return here.without(other, lengths[0]).weigh(finding.payload) > finding.log10_p / 2
+
+
+def name_reading(reading: Reading) -> Payload:
+    """Make the payload of a text that was read, the known one if its program writes it so."""
+    same = (p for p in PAYLOADS.values() if p.text == reading.text)
+    known = [p for p in same if p.method == reading.way.method]
+    return known[0] if known else _make_own(reading.text, reading.way)
+
+
+def _make_own(text: str, way: Way) -> Payload:
+    return Payload(
+        text, encode_text(text), text=text, written_by=find_writer(text, way), **way._asdict()
+    )
+
+
+def _judge_reading(reading: Reading, payload: Payload, pixels: np.ndarray) -> Finding:
+    official = read_official(pixels, {payload.name: payload})[payload.name]
+    swapped = Geometry(swapped=reading.way.order != payload.order)
+    return Finding(
+        payload, reading.log10_p, True, 1.0, swapped, official, reading.tests, was_read=True
     )
 
 
@@ -146,6 +253,8 @@ def require_search(search: str, false_positive_rate: float) -> None:
 
 def name_payloads(payloads: Any) -> dict[str, Payload]:
     """List the payloads by the names under which they are reported."""
+    if isinstance(payloads, str) and payloads in SETS:
+        return dict(SETS[payloads])
     if isinstance(payloads, Mapping):
         under = {str(name): find_payload(what) for name, what in payloads.items()}
         given = [p if p.name == name else replace(p, name=name) for name, p in under.items()]
@@ -167,19 +276,39 @@ def name_payloads(payloads: Any) -> dict[str, Payload]:
 
 
 def _find_places(
-    pixels: np.ndarray, payloads: dict[str, Payload], search: str, progress: Progress | None
+    pixels: np.ndarray,
+    scored: dict[Way, Blocks],
+    payloads: dict[str, Payload],
+    search: str,
+    progress: Progress | None,
 ) -> dict[str, Place]:
     """Find the best place of every payload, its p corrected for all that were tried."""
-    ways = {
-        "as is": lambda: places.place_as_is(pixels, payloads),
-        "mirrored": lambda: places.place_as_is(pixels, payloads, MIRRORED),
-        "swapped": lambda: places.place_as_is(pixels, payloads, SWAPPED),
-        "cut": lambda: places.place_cut(pixels, payloads, progress),
-        "size": lambda: places.place_resized(pixels, payloads, progress),
+
+    def place_changed(geometry: Geometry) -> dict[str, Place]:
+        left = {  # what the picture as it is was not tested for
+            name: payload
+            for name, payload in payloads.items()
+            if not geometry.swapped
+            or payload.way._replace(order=OTHER_ORDER[payload.order]) not in payload.ways
+        }
+        ways = [way for p in left.values() for way, *_ in places.list_ways(p, geometry)]
+        again = places.score_as_is(pixels, ways, geometry)
+        return places.place_as_is(again, left, geometry)
+
+    searches = {
+        "cut": places.place_cut,
+        "size": places.place_resized,
+        "both": places.place_cut_resized,
     }
     found: dict[str, list[Place]] = {name: [] for name in payloads}
     for way, share in SHARES[search].items():
-        for name, place in ways[way]().items():
+        if way == "as is":
+            placed = places.place_as_is(scored, payloads)
+        elif way in MOVES:
+            placed = place_changed(MOVES[way])
+        else:
+            placed = searches[way](pixels, payloads, progress)
+        for name, place in placed.items():
             found[name].append(place.with_share(share))
     return {name: _choose_place(tried) for name, tried in found.items() if tried}
 
@@ -195,7 +324,7 @@ def _judge_payload(
 ) -> Finding:
     """Compare a payload's p with the limit, which is stricter for a place that was searched."""
     place = place or Place(math.nan, AS_IS, math.nan, 0)
-    limit -= 0 if place.geometry == AS_IS else math.log10(STRICTER)
+    limit -= 0 if place.geometry.is_plain else math.log10(STRICTER)
     found = place.log10_p < limit
     where = place.agreement, place.geometry, official, place.tests
     return Finding(payload, place.log10_p, found, *where)
@@ -203,9 +332,13 @@ def _judge_payload(
 
 def read_official(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str, Official]:
     """Read what the official decoder reads for each payload: always in uint8, and in parts."""
-    blocks = np.concatenate([read_blocks(band, "uint8") for band in split_bands(pixels)])
+    ways = {payload.way[1:] for payload in payloads.values()}
+    blocks = {
+        way: np.concatenate([read_blocks(band, "uint8", *way) for band in split_bands(pixels)])
+        for way in ways
+    }
     return {
-        name: _make_official(decide_bits(count_votes(blocks, len(p))), p)
+        name: _make_official(decide_bits(count_votes(blocks[p.way[1:]], len(p))), p)
         for name, p in payloads.items()
     }
 
@@ -213,100 +346,3 @@ def read_official(pixels: np.ndarray, payloads: dict[str, Payload]) -> dict[str,
 def _make_official(bits: np.ndarray, payload: Payload) -> Official:
     text = pack_bits(bits).decode("ascii", "backslashreplace") if payload.text is not None else None
     return Official(bits, text, bool((bits == payload.bits).all()))
-
-
-# A payload that nobody told us
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What an unknown payload may be: a clue, not a test.
-
-    Attributes
-    ----------
-    bits : bool array (n_bits,)
-        Repeats are left out: SDV2SDV2 is SDV2.
-    text : str
-        The bytes of the bits as ASCII, unprintable ones escaped.
-    bic : float
-        The Bayesian information criterion of "a payload of this length" less that of "no payload".
-    convincing : bool
-        Whether that is far below 0 and the bytes are printable text of at least three letters.
-        Pictures with edges and patterns can do the first, but hardly the second. A mark of bits
-        that spell nothing, like SDXL's, is not convincing either.
-    """
-
-    bits: np.ndarray = field(repr=False)
-    text: str
-    bic: float
-    convincing: bool
-
-    def __repr__(self) -> str:
-        if self.convincing:
-            return (
-                f"The payload reads {self.text!r}, {len(self.bits)} bits (BIC {self.bic:.0f}). A"
-                " clue, not a test."
-            )
-        return (
-            f"Nothing convincing; the best guess is {len(self.bits)} bits,"
-            f" {''.join(str(int(bit)) for bit in self.bits)} (BIC {self.bic:.0f})."
-        )
-
-
-def read_unknown(image: Any, lengths: Iterable[int] = LENGTHS) -> Reading:
-    """Guess the payload of a picture that was neither cut nor resized.
-
-    For every length it compares "each bit has its own mean score" with "no mark" and takes the
-    length with the least BIC.
-
-    Parameters
-    ----------
-    image : path, PIL image or uint8 array (H, W, 3)
-        RGB; at least 65,536 pixels.
-    lengths : ints
-        In bits, 8 to 1000. Whole bytes are searched by default, since most payloads are texts.
-
-    Raises
-    ------
-    TypeError, ValueError, OSError
-        For an image that cannot be read or is too small, and for impossible lengths.
-    """
-    pixels = require_area(read_pixels(image))
-    width = pixels.shape[1]
-    lengths = [lengths] if isinstance(lengths, int) else list(lengths)
-    if not lengths or any(int(n) != n or not 8 <= n <= 1000 for n in lengths):
-        raise ValueError(f"lengths={lengths!r:.60} are not whole numbers from 8 to 1000")
-    top, band = places.take_middle_rows(pixels)
-    grids = [np.asarray(score_blocks(make_planes(band, a), a), float) for a in ARITHMETICS]
-    bic, n_bits, i = min(
-        (compute_bic(grid, n), n, i)
-        for i, grid in enumerate(grids)
-        for n in sorted({int(n) for n in lengths})
-    )
-    bits = drop_repeats(read_bits(grids[i], n_bits, width // 8, -(width // 8) * (top // 8)))
-    raw = pack_bits(bits)
-    printable = len(bits) % 8 == 0 and all(EASY[0] <= byte < EASY[1] for byte in raw)
-    printable &= len(set(raw)) >= 3  # stripes spell single letters, and repeat them
-    return Reading(
-        bits, raw.decode("ascii", "backslashreplace"), bic, bic < CONVINCING and printable
-    )
-
-
-def compute_bic(grid: np.ndarray, n_bits: int) -> float:
-    """Compute the BIC of a payload of n_bits bits less that of none; both with white noise."""
-    power = float((grid**2).mean())
-    if power < NOTHING or grid.size < 2 * n_bits:
-        return math.inf
-    points = find_points(n_bits, (grid.shape[1] % n_bits,), False)
-    gain = points.gain[0]
-    counts = points.weight * (gain > LEAST_GAIN) / (gain**2 + FLOOR)
-    explained = (
-        counts * np.abs(compute_spectra(grid, n_bits, (grid.shape[1] % n_bits,))[0]) ** 2
-    ).sum() / (power * grid.size)
-    return grid.size * math.log(max(1 - explained, 1e-6)) + n_bits * math.log(grid.size)
-
-
-def drop_repeats(bits: np.ndarray) -> np.ndarray:
-    """Find the shortest piece of at least 8 bits that the bits repeat."""
-    pieces = (bits[:n] for n in range(8, len(bits) + 1) if len(bits) % n == 0)
-    return next((piece for piece in pieces if (bits.reshape(-1, len(piece)) == piece).all()), bits)

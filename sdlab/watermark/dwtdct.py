@@ -23,15 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from .payloads import ARITHMETICS, Payload, find_payload, require_known
+from .payloads import ARITHMETICS, METHODS, ORDERS, Payload, find_payload, require_known
 
 STEP = 36
 BLOCK = 4  # a block is 4x4 averages, 8x8 pixels
 MIN_AREA = 256 * 256  # pixels; the programs refuse to mark less
 PART = 4_000_000  # pixels that are read together
-METHODS = ("dwtDct", "dwtDctSvd")
-# which channel of an RGB picture the program hands over as blue, green, red
-ORDERS = {"BGR": (2, 1, 0), "RGB": (0, 1, 2)}
 HAAR = 0.7071067811865476
 LANES = 8  # OpenCV's float32 vector; columns beyond a multiple of it are summed in another order
 MIDPOINT, BELOW = 1 << 28, (1 << 29) - 1  # of the part of a float64 that float32 cannot hold
@@ -44,9 +41,9 @@ OUTER, INNER, MIDDLE = SCALE * COS, SCALE * SIN, SCALE * COS * COS - SCALE * SIN
 def embed_watermark(
     image: Any,
     payload: Payload | str | bytes,
-    method: str = "dwtDct",
+    method: str | None = None,
     *,
-    order: str = "BGR",
+    order: str | None = None,
     arithmetic: str | None = None,
 ) -> Any:
     """Mark a picture invisibly, as the program that writes `payload` would leave it.
@@ -58,11 +55,13 @@ def embed_watermark(
         same kind.
     payload : Payload, str or bytes
         A name in `PAYLOADS`, a text or bytes.
-    order : {"BGR", "RGB"}
+    method : {"dwtDct", "dwtDctSvd"}, optional
+        The payload's own by default, as are the next two.
+    order : {"BGR", "RGB"}, optional
         The channel order that the program hands to the library. "RGB" reproduces programs that
         forgot to swap, such as diffusers' SDXL before 2024-02 and SD.Next.
     arithmetic : {"uint8", "float32"}, optional
-        The payload's own by default; a float32 picture is always marked in float32, and comes back
+        A float32 picture is always marked in float32, and comes back
         neither clipped nor rounded. A uint8 picture that is marked in float32 is clipped to 0..255,
         then rounded as diffusers saves SDXL, or cut as FLUX.1 is saved (`Payload.cut`).
 
@@ -71,8 +70,9 @@ def embed_watermark(
     TypeError, ValueError
         For a picture or a payload that cannot be used.
     """
-    require_known("method", method, METHODS)
     payload = find_payload(payload)
+    method, order = method or payload.method, order or payload.order
+    require_known("method", method, METHODS)
     pixels = require_area(read_array(image))
     arithmetic = arithmetic or ("float32" if pixels.dtype == np.float32 else payload.arithmetic)
     y, u, v = convert_to_yuv(*split_channels(pixels, arithmetic, order))

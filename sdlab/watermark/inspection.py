@@ -13,7 +13,8 @@ from .answer import HIDDEN, Answer, Part, write_answer
 from .dwtdct import MIN_AREA
 from .payloads import Payload
 from .provenance import Provenance
-from .search import AS_IS, Geometry
+from .reading import Reading
+from .search import Geometry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ SEARCHES = {
     "none": "as it is",
     "crop": "as it is and as if it had been cropped",
     "size": "as it is and as if it had been resized",
-    "all": "as it is and as if it had been cropped, resized or mirrored",
+    "all": "as it is and as if it had been cropped, resized, turned, mirrored or inverted",
 }
 
 
@@ -73,8 +74,8 @@ class Finding:
         places that were tried, not for the number of payloads. NaN if the picture is too small to
         be tested.
     detected : bool
-        Whether that is below the false-positive rate, divided by the number of payloads, and by
-        another 100 for a place that a search found.
+        Whether that is below the payload's share of the false-positive rate, and by another 100 for
+        a place that a search found. What a likelier mark explains is not.
     agreement : float
         Share of the payload's bits that the scores read right, about 0.5 by chance.
     geometry : Geometry
@@ -83,6 +84,10 @@ class Finding:
         What the official decoder reads from the picture as it is.
     tests : int
         Places that were tried.
+    like : Payload or None
+        The known payload that was looked for, where another text much like it was read.
+    was_read : bool
+        Whether nobody looked for this payload, and it was read as a text.
     """
 
     payload: Payload
@@ -92,6 +97,8 @@ class Finding:
     geometry: Geometry
     official: Official | None
     tests: int
+    like: Payload | None = None
+    was_read: bool = False
 
     @property
     def p(self) -> float:
@@ -109,7 +116,7 @@ class Inspection:
     Attributes
     ----------
     findings : tuple of Finding
-        One a payload, in the order of the payloads.
+        One a payload, in the order of the payloads; last a text that was read and is none of them.
     small : bool
         Whether the picture has less than 65,536 pixels, the least that the programs mark.
     size : (width, height)
@@ -119,6 +126,8 @@ class Inspection:
         What the file says of its own origin.
     unread : str
         Why the pixels could not be read; "" if they were.
+    reading : Reading or None
+        The best guess at a text that nobody knows, if one was looked for.
     """
 
     findings: tuple[Finding, ...]
@@ -128,6 +137,7 @@ class Inspection:
     false_positive_rate: float
     provenance: Provenance = PIXELS_ALONE
     unread: str = ""
+    reading: Reading | None = None
 
     @property
     def detected(self) -> bool:
@@ -253,19 +263,31 @@ def write_hidden(inspection: Inspection) -> Part:
 def describe_mark(finding: Finding) -> str:
     """Name a mark, the chance that it is none, and who writes it."""
     payload, chance = finding.payload, format_probability(finding.log10_p)
+    name = shorten_name(payload.name)
+    if finding.like is not None:
+        name = f"a text like that of {shorten_name(finding.like.name)}, {name!r}"
+    elif finding.was_read:
+        name = f"a text was read, {shorten_name(payload.text or payload.name)!r}"
     who = f", a mark written by {payload.written_by}" if payload.written_by else ""
-    return f"{shorten_name(payload.name)} (p {chance}){who}"
+    if (finding.like or finding.was_read) and not who:
+        who = ", and nobody is known to write it"
+    also = f"; people put it on pictures of their own, too, with {payload.protects}"
+    return f"{name} (p {chance}){who}{also * bool(payload.protects)}"
 
 
 def describe_hit(finding: Finding) -> str:
     """Say how sure it is that a mark is there."""
-    where = (
-        ""
-        if finding.geometry == AS_IS
-        else f" It was found as {describe_geometry(finding.geometry)}."
-    )
+    plain, payload = str(finding.geometry) == "as is", finding.payload
+    where = "" if plain else f" It was found as {describe_geometry(finding.geometry)}."
+    if finding.was_read or finding.like:
+        where += " Single letters may be misread."
+    elif payload.text and finding.agreement < 1:
+        where += (
+            f" {finding.agreement:.0%} of its bits were read right, so it may be another text much"
+            " like it."
+        )
     return (
-        f"The chance that an unmarked picture agrees with {shorten_name(finding.payload.name)} as"
+        f"The chance that an unmarked picture agrees with {shorten_name(payload.name)} as"
         f" well is {format_probability(finding.log10_p)}"
         f"{', which is next to none' * (finding.log10_p < -9)}.{where}"
     )
@@ -273,9 +295,13 @@ def describe_hit(finding: Finding) -> str:
 
 def describe_geometry(geometry: Geometry) -> str:
     """Say what happened to the picture since it was marked, as far as the mark tells."""
-    words = ["a mirrored picture"] * geometry.mirrored + [
-        "a picture with red and blue swapped"
-    ] * geometry.swapped
+    swapped = "a picture with red and blue swapped, or marked by a program that swaps them"
+    if geometry.swapped_by:
+        swapped = f"written in the channel order of {geometry.swapped_by}"
+    words = ["a mirrored picture"] * geometry.mirrored + [swapped] * geometry.swapped
+    words += ["a negative"] * geometry.inverted
+    if geometry.turned:
+        words.append(f"a picture turned by {geometry.turned} degrees to the left")
     if geometry.cut:
         words.append(f"part of a larger picture{describe_cut(*geometry.cut)}")
     if geometry.size:
@@ -299,4 +325,15 @@ def describe_cut(left: int, top: int) -> str:
 def describe_miss(inspection: Inspection) -> str:
     """Say how it was looked at without finding a mark."""
     few = " With so few pixels that is what to expect, marked or not." if inspection.small else ""
-    return f"It was looked at {SEARCHES[inspection.search]}.{few}"
+    return f"It was looked at {SEARCHES[inspection.search]}.{few}{describe_reading(inspection)}"
+
+
+def describe_reading(inspection: Inspection) -> str:
+    """Say whether a text could be read that nobody looks for."""
+    reading = inspection.reading
+    if reading is None:
+        return ""
+    if reading.convincing:
+        text, chance = shorten_name(reading.text), format_probability(reading.log10_p)
+        return f" It seems to spell {text!r} (p {chance}), which is not certain enough."
+    return " Nor does it spell a text that nobody knows."

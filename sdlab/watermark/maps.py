@@ -13,9 +13,9 @@ from PIL import Image
 
 from .dwtdct import STEP, read_residues, require_area, split_bands
 from .opening import read_pixels
-from .payloads import Payload, find_payload, require_known
-from .scores import average_box, make_planes, score_blocks
-from .search import AS_IS, Geometry, reduce_large, score_resized
+from .payloads import OTHER_ORDER, Payload, Way, find_payload, require_known
+from .scores import average_box, score_blocks, score_way
+from .search import AS_IS, Geometry, make_plane_images, reduce_large, resize_planes
 
 BLUE, GREY, ORANGE = (11, 66, 138), (152, 152, 152), (255, 205, 120)
 # from 9 or 27, half of the way to the other bit; the program's rounding moves a residue by 1 to 3
@@ -61,7 +61,7 @@ def draw_residues(image: Any, payload: Payload | str | bytes) -> Image.Image:
     image : path, PIL image or uint8 array (H, W, 3)
         RGB; at least 65,536 pixels.
     payload : Payload, str or bytes
-        A name in `PAYLOADS`, a text or bytes; it is read in its own arithmetic.
+        A name in `PAYLOADS`, a text or bytes; it is read as its program writes it.
 
     Raises
     ------
@@ -69,9 +69,7 @@ def draw_residues(image: Any, payload: Payload | str | bytes) -> Image.Image:
         For an image that cannot be read or is too small, and for an impossible payload.
     """
     payload, pixels = find_payload(payload), require_area(read_pixels(image))
-    found = np.concatenate(
-        [read_residues(band, payload.arithmetic) for band in split_bands(pixels)]
-    )
+    found = np.concatenate([read_residues(band, *payload.way) for band in split_bands(pixels)])
     bits = payload.bits[np.arange(len(found)) % len(payload)]
     wrong = (found > STEP / 2) != bits
     leans = np.abs(found - np.where(bits, 0.75, 0.25) * STEP) > NEAR
@@ -94,8 +92,8 @@ def draw_evidence(
         A name in `PAYLOADS`, a text or bytes.
     geometry : Geometry, optional
         Of a finding of `detect_watermark`: the scores are taken where the mark was before the
-        picture was mirrored, cut or resized, and drawn where it is now. A cut from rows of unknown
-        width is not undone: the map shows the picture as it is.
+        picture was mirrored, turned, cut or resized, and drawn where it is now. A cut from rows of
+        unknown width is not undone: the map shows the picture as it is.
 
     Raises
     ------
@@ -104,7 +102,7 @@ def draw_evidence(
     """
     geometry, pixels = geometry or AS_IS, read_pixels(image)
     payload = find_payload(payload)
-    grid, (top, left), stride, first = score_before(pixels, payload.arithmetic, geometry)
+    grid, (top, left), stride, first = score_before(pixels, payload.way, geometry)
     rows, columns = np.indices(grid.shape)
     expected = 2.0 * payload.bits[(stride * rows + columns + first) % len(payload)] - 1
     once = np.full(SMOOTHED, 1 / SMOOTHED)
@@ -114,40 +112,38 @@ def draw_evidence(
     z = smooth(grid * expected) / np.maximum(chance, 1e-9)
     amount = np.clip(np.abs(z) / STRONG, 0, 1)[..., None] ** FAINT
     colours = np.array(GREY) * (1 - amount) + np.where(z[..., None] > 0, BLUE, ORANGE) * amount
-    before = (geometry.size[1], geometry.size[0]) if geometry.size else pixels.shape[:2]
+    upright = geometry.undo_moves(pixels)
+    before = (geometry.size[1], geometry.size[0]) if geometry.size else upright.shape[:2]
     picture = draw_squares(np.round(colours).astype(np.uint8), before, top, left)
     picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if geometry.mirrored else picture
+    picture = picture.rotate(geometry.turned, expand=True) if geometry.turned else picture
     return picture.resize(pixels.shape[1::-1], Image.Resampling.NEAREST)
 
 
 def score_before(
-    pixels: np.ndarray, arithmetic: str, geometry: Geometry
+    pixels: np.ndarray, way: Way, geometry: Geometry
 ) -> tuple[np.ndarray, tuple[int, int], int, int]:
     """Score the blocks as they were marked.
 
     Returns the scores, where (top, left) the first block begins, the blocks in a row then, and the
     blocks before the first.
     """
-    pixels = pixels[:, ::-1] if geometry.mirrored else pixels
-    order = "RGB" if geometry.swapped else "BGR"
-    if geometry.size:
-        planes = [
-            Image.fromarray(plane) for plane in make_planes(reduce_large(pixels), "float32", order)
-        ]
-        grid = score_resized(planes, geometry.size, [arithmetic])[arithmetic]
-        return grid, (0, 0), grid.shape[1], 0
+    pixels = geometry.undo_moves(pixels)
+    way = way._replace(order=OTHER_ORDER[way.order]) if geometry.swapped else way
     left, top = geometry.cut if geometry.cut and geometry.row else (0, 0)
+    if geometry.size:
+        planes = make_plane_images(reduce_large(pixels), way.order)
+        resized = resize_planes(planes, geometry.size, way)
+        part = resized[:, -top % 8 :, -left % 8 :]
+        grid = score_blocks(part, way.arithmetic, way.method)
+        stride = geometry.row // 8 if geometry.cut and geometry.row else grid.shape[1]
+        return grid, (-top % 8, -left % 8), stride, stride * -(-top // 8) - (-left // 8)
     part = pixels[-top % 8 :, -left % 8 :]
     if min(part.shape[:2]) < 8:
         raise ValueError(
             f"a picture of {pixels.shape[1]}x{pixels.shape[0]} has no whole block of 8x8 pixels"
         )
-    grid = np.concatenate(
-        [
-            score_blocks(make_planes(band, arithmetic, order), arithmetic)
-            for band in split_bands(part)
-        ]
-    )
+    grid = np.concatenate([score_way(band, way) for band in split_bands(part)])
     stride = geometry.row // 8 if geometry.cut and geometry.row else grid.shape[1]
     return grid, (-top % 8, -left % 8), stride, stride * -(-top // 8) - (-left // 8)
 

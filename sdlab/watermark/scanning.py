@@ -24,7 +24,6 @@ from .detector import detect_watermark, name_payloads, require_search
 from .inspection import Inspection
 from .kinds import NoPixels
 from .opening import convert_image, open_picture, shorten_error
-from .payloads import PAYLOADS
 from .provenance import Provenance, gather_provenance
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ AHEAD = 4  # files under way for each process, so that a slow one holds up no ot
 
 def scan(
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | None],
-    payloads: Any = PAYLOADS,
+    payloads: Any = "everyday",
     *,
     search: str = "none",
     false_positive_rate: float = 1e-6,

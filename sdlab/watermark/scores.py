@@ -8,16 +8,19 @@ predicted and taken off first. A small network weighs what is left.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from .dwtdct import BLOCK, ORDERS, STEP, convert_to_yuv
+from .dwtdct import BLOCK, STEP, compute_u, convert_to_yuv, split_blocks, split_channels
+from .payloads import ORDERS, Way
 
 WINDOW = 5  # blocks; what they have in common is taken off
 BOUND = 4.0  # of a score
 N_FEATURES = 124
+TURNS = 2  # that find a singular value; in uint8 the first is far above the others
 WEIGHTS = Path(__file__).with_name("weights.npz")
 
 # Linux's malloc gives memory back after every large array, and fetching it again takes as long as
@@ -26,7 +29,40 @@ WEIGHTS = Path(__file__).with_name("weights.npz")
 np.empty((32 << 20) - 8192, np.uint8)
 
 
-def score_blocks(planes: np.ndarray, arithmetic: str) -> np.ndarray:
+def score_way(image: np.ndarray, way: Way) -> np.ndarray:
+    """Score every whole block of a uint8 RGB picture for marks that are written in one way."""
+    return score_ways(image, [way])[way]
+
+
+def score_ways(image: np.ndarray, ways: Iterable[Way]) -> dict[Way, np.ndarray]:
+    """Score every whole block for each way; what they have in common is computed once."""
+    channels = np.ascontiguousarray(image.transpose(2, 0, 1))
+    averages = cache(lambda: average_cells(channels))  # float32 alone needs them
+    scored = {}
+    for way in dict.fromkeys(ways):
+        if way.arithmetic == "float32":
+            scored[way] = score_averages(convert_averages(averages(), way.order), *way[::2])
+        elif way.method == "dwtDct":
+            planes = make_planes(channels.transpose(1, 2, 0), way.arithmetic, way.order)
+            scored[way] = score_blocks(planes, way.arithmetic, way.method)
+        else:  # U alone
+            split = split_channels(channels.transpose(1, 2, 0), way.arithmetic, way.order)
+            scored[way] = score_blocks(compute_u(*split), way.arithmetic, way.method)
+    return scored
+
+
+def convert_averages(channels: np.ndarray, order: str) -> np.ndarray:
+    """Make the Haar averages of Y, U and V in float32 from those of red, green and blue.
+
+    All of it is linear, so a quarter of the numbers will do; the last bits are not exact.
+    """
+    blue, green, red = (channels[channel] for channel in ORDERS[order])
+    y = blue * np.float32(0.114) + green * np.float32(0.587) + red * np.float32(0.299)
+    u, v = (blue - y) * np.float32(0.492), (red - y) * np.float32(0.877)
+    return np.stack([y, u + np.float32(1), v + np.float32(1)])  # twice 0.5, as half the sum of four
+
+
+def score_blocks(planes: np.ndarray, arithmetic: str, method: str = "dwtDct") -> np.ndarray:
     """Score every whole block of a picture: above 0 speaks for bit 1, below for bit 0.
 
     Parameters
@@ -37,17 +73,25 @@ def score_blocks(planes: np.ndarray, arithmetic: str) -> np.ndarray:
         place.
     arithmetic : str
         "uint8" (U is centred at 128) or "float32" (at 0.5), as the planes were made.
+    method : {"dwtDct", "dwtDctSvd"}
 
     Returns
     -------
     float32 array (H // 8, W // 8), bounded. What the blocks around have in common is taken off.
     """
-    rows, columns = planes.shape[-2] // 8, planes.shape[-1] // 8
+    return score_averages(average_cells(np.atleast_3d(planes.T).T), arithmetic, method)
+
+
+def score_averages(averages: np.ndarray, arithmetic: str, method: str) -> np.ndarray:
+    """Score the blocks of Haar averages (3, rows * 4, columns * 4), or (1, ...) of U alone."""
+    rows, columns = averages.shape[-2] // BLOCK, averages.shape[-1] // BLOCK
     if not rows or not columns:
         return np.zeros((rows, columns), np.float32)
-    return subtract_local_mean(
-        run_network(compute_features(planes, arithmetic)).reshape(rows, columns)
-    )
+    if method == "dwtDctSvd":
+        scores = score_values(averages)
+    else:
+        scores = run_network(compute_features(averages, arithmetic))
+    return subtract_local_mean(scores.reshape(rows, columns))
 
 
 def make_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.ndarray:
@@ -64,17 +108,35 @@ def make_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.nd
     return np.stack([y, u + np.float32(0.5), v + np.float32(0.5)])
 
 
+def score_values(averages: np.ndarray) -> np.ndarray:
+    """Score the blocks for `dwtDctSvd`, (blocks,): a sine that is -1 at residue 9 and 1 at 27.
+
+    The largest singular value of a block stands out so clearly that nothing else need be known.
+    """
+    blocks = split_blocks(averages[len(averages) // 2])  # of U
+    cells = np.ascontiguousarray(blocks.T.reshape(4, 4, -1))
+    return -np.sin(2 * np.pi / STEP * find_largest_values(cells)).astype(np.float32)
+
+
+def find_largest_values(cells: np.ndarray) -> np.ndarray:
+    """Find the largest singular value of each matrix (4, 4, blocks), by repeated multiplication."""
+    vector = np.ones(cells.shape[1:], np.float32) + np.float32(0.01) * np.arange(4)[:, None]
+    for _ in range(TURNS):
+        vector = np.einsum("ijn,in->jn", cells, np.einsum("ijn,jn->in", cells, vector))
+        vector /= np.sqrt((vector * vector).sum(0)) + np.float32(1e-20)
+    return np.sqrt((np.einsum("ijn,jn->in", cells, vector) ** 2).sum(0))
+
+
 # Features
 
 
-def compute_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
+def compute_features(averages: np.ndarray, arithmetic: str) -> np.ndarray:
     """Compute what the network sees of each block, float32 (N_FEATURES, blocks).
 
     64: excess of the 8x8 coefficients around the block's centre. 20: of the ring of 2x2 cells
     around those. 15: excess of the block's own, where they are nearly the largest. 15: how nearly.
     7: the block as a whole. 3: the picture as a whole.
     """
-    averages = average_cells(np.atleast_3d(planes.T).T)
     signed = stack_coefficients(averages[len(averages) // 2])  # of U
     value, sign = np.abs(signed[1:]), np.where(signed[1:] < 0, np.float32(-1), np.float32(1))
     first, second = find_two_largest(value)
@@ -115,7 +177,8 @@ def compute_features(planes: np.ndarray, arithmetic: str) -> np.ndarray:
 def average_cells(planes: np.ndarray) -> np.ndarray:
     """Compute the Haar average, half the sum of each 2x2 cell, (..., H // 8 * 4, W // 8 * 4)."""
     height, width = planes.shape[-2] // 8 * 8, planes.shape[-1] // 8 * 8
-    rows = planes[..., 0:height:2, :width] + planes[..., 1:height:2, :width]
+    wide = np.uint16 if planes.dtype == np.uint8 else planes.dtype
+    rows = np.add(planes[..., 0:height:2, :width], planes[..., 1:height:2, :width], dtype=wide)
     return (rows[..., 0::2] + rows[..., 1::2]) * np.float32(0.5)
 
 
@@ -129,9 +192,8 @@ def subtract_prediction(averages: np.ndarray) -> np.ndarray:
     if len(detail) == 1:
         return stack_coefficients(detail[0])
     y, u, v = (stack_coefficients(plane) for plane in detail)
-    yy, vv, yv, uy, uv = (
-        average_box((a * b).sum(0), 3) for a, b in ((y, y), (v, v), (y, v), (u, y), (u, v))
-    )
+    products = [np.einsum("kij,kij->ij", a, b) for a, b in ((y, y), (v, v), (y, v), (u, y), (u, v))]
+    yy, vv, yv, uy, uv = average_box(np.stack(products), 3)
     yy, vv = yy + 32, vv + 32
     determinant = yy * vv - yv * yv
     return u - (vv * uy - yv * uv) / determinant * y - (yy * uv - yv * uy) / determinant * v
@@ -231,13 +293,15 @@ def subtract_local_mean(grid: np.ndarray, size: int = WINDOW) -> np.ndarray:
     return (grid - average_box(grid, size)) * np.float32(size**2 / (size**2 - 1))
 
 
-def average_box(grid: np.ndarray, size: int) -> np.ndarray:
-    """Average over a size x size window, the border mirrored."""
+def average_box(grids: np.ndarray, size: int) -> np.ndarray:
+    """Average each grid (..., rows, columns) over a size x size window, the border mirrored."""
+    beside = [(0, 0)] * (grids.ndim - 2)
     for _ in range(2):  # along the rows, then (transposed) along the columns
-        padded = np.pad(grid, ((size // 2, size // 2), (0, 0)), "symmetric")
-        total = np.asarray(sum(padded[i : i + len(grid)] for i in range(size)))
-        grid = total.T / np.float32(size)
-    return grid
+        padded = np.pad(grids, [*beside, (size // 2, size // 2), (0, 0)], "symmetric")
+        rows = grids.shape[-2]
+        total = np.asarray(sum(padded[..., i : i + rows, :] for i in range(size)))
+        grids = total.swapaxes(-1, -2) / np.float32(size)
+    return grids
 
 
 def average_9x9(planes: np.ndarray) -> np.ndarray:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
 
 from .dwtdct import MIN_AREA
-from .payloads import Payload
-from .scores import make_planes, score_blocks
-from .statistics import fold_grids, is_text, read_bits, weigh_evidence
+from .payloads import OTHER_ORDER, Payload, Way
+from .scores import make_planes, score_blocks, score_ways
+from .statistics import Folds, fold_grids, is_text, measure_bits, weigh_folds
 
 Progress = Callable[[str, float], None]
 
@@ -47,6 +47,9 @@ RARE = 0.25  # weight of a side that is a multiple of 8 but not of 64
 ANYWHERE = 0.1  # share of all cuts alike
 REDUCED, ENLARGED = 2.5, 8  # at most
 LARGEST = 2_300_000  # pixels of a size before
+# by which a picture is resized after it was cut; anything else is not looked for
+FACTORS = (0.5, 0.75, 0.8, 0.9, 1.1, 1.2, 1.25, 1.5, 2)
+COMMON = 10  # `Payload.weight` of what is worth the time of that
 OFFSETS = [(down, along) for down in range(8) for along in range(8)]
 
 
@@ -58,30 +61,106 @@ class Geometry:
     ----------
     mirrored, swapped : bool
         Left and right; red and blue.
+    swapped_by : str
+        Who writes the mark with red and blue swapped; then that was done before, and not since.
     cut : (left, top), optional
         Pixels that were cut off there, by the likeliest explanation: within a few pixels, and
         others may fit as well.
     row : int, optional
         Width of the picture before it was cut, in pixels.
     size : (width, height), optional
-        Before it was resized.
+        Before it was resized, and after it was cut.
+    turned : {0, 90, 180, 270}
+        Degrees, to the left.
+    inverted : bool
+        Whether it is a negative.
     """
 
     mirrored: bool = False
     swapped: bool = False
+    swapped_by: str = ""
     cut: tuple[int, int] | None = None
     row: int | None = None
     size: tuple[int, int] | None = None
+    turned: int = 0
+    inverted: bool = False
 
     def __str__(self) -> str:
-        words = ["mirrored"] * self.mirrored + ["red and blue swapped"] * self.swapped
+        order = f"in the channel order of {self.swapped_by}"
+        words = ["mirrored"] * self.mirrored + ["inverted"] * self.inverted
+        words += [f"turned by {self.turned} degrees"] if self.turned else []
+        words += [order if self.swapped_by else "red and blue swapped"] * self.swapped
         row = f" from rows of {self.row}" if self.row else ""
         words += [f"as if cut by {self.cut[0]}, {self.cut[1]}{row}"] if self.cut else []
         words += [f"resized from {self.size[0]}x{self.size[1]}"] if self.size else []
         return ", ".join(words) or "as is"
 
+    def undo_moves(self, image: np.ndarray) -> np.ndarray:
+        """Turn and mirror a picture (H, W, 3) back, and invert it once more."""
+        image = np.rot90(image, -self.turned // 90) if self.turned else image
+        image = image[:, ::-1] if self.mirrored else image
+        return 255 - image if self.inverted else image
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing happened to the picture."""
+        plain = replace(self, swapped=False, swapped_by="") == AS_IS
+        return plain and (bool(self.swapped_by) or not self.swapped)
+
 
 AS_IS = Geometry()
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """The scores of a picture's blocks, and which bit each of them carries.
+
+    Attributes
+    ----------
+    scores : array (rows, columns)
+    stride, phase : int
+        Block (row, column) carries bit (stride * row + column - phase) mod n_bits.
+    """
+
+    scores: np.ndarray
+    stride: int
+    phase: int
+    _kept: dict[tuple[int, bool], Folds] = field(default_factory=dict)
+    _read: dict[int, np.ndarray] = field(default_factory=dict)
+
+    def weigh(self, payload: Payload) -> float:
+        """Compute log10 p of a payload; 0 if it has more bits than there are blocks."""
+        n_bits, text = len(payload), is_text(payload)
+        if self.scores.size < n_bits:
+            return 0.0
+        if (n_bits, text) not in self._kept:
+            grid = np.asarray(self.scores, float)
+            self._kept[n_bits, text] = fold_grids(grid, n_bits, (self.stride % n_bits,), text)
+        return weigh_folds(self._kept[n_bits, text], payload, self.phase)
+
+    def read(self, n_bits: int) -> np.ndarray:
+        """Read the bits, bool (n_bits,)."""
+        if n_bits not in self._read:
+            self._read[n_bits] = self.measure(n_bits) > 0
+        return self._read[n_bits]
+
+    def measure(self, n_bits: int) -> np.ndarray:
+        """Measure how clearly each bit is 1, or 0 where that is negative, (n_bits,)."""
+        return measure_bits(self.scores, n_bits, self.stride, self.phase)
+
+    def without(self, other: Blocks, n_bits: int) -> Blocks:
+        """Take off what a mark of n_bits bits, placed as in `other`, explains of the scores."""
+        rows, columns = np.indices(self.scores.shape)
+        index = (other.stride * rows + columns - other.phase) % n_bits
+        total = np.bincount(index.ravel(), self.scores.ravel(), n_bits)
+        mean = total / np.maximum(np.bincount(index.ravel(), minlength=n_bits), 1)
+        return Blocks(self.scores - mean[index], self.stride, self.phase)
+
+    def halve(self) -> tuple[Blocks, Blocks]:
+        """Split them into the upper and the lower half."""
+        half = len(self.scores) // 2
+        lower = Blocks(self.scores[half:], self.stride, self.phase - self.stride * half)
+        return Blocks(self.scores[:half], self.stride, self.phase), lower
 
 
 @dataclass(frozen=True)
@@ -98,12 +177,15 @@ class Place:
         there are blocks.
     tests : int
         Places that were tried.
+    blocks : Blocks or None
+        What the payload is read from there.
     """
 
     log10_p: float
     geometry: Geometry
     agreement: float
     tests: int = 1
+    blocks: Blocks | None = field(default=None, repr=False)
 
     def with_share(self, share: float) -> Place:
         return replace(self, log10_p=min(0.0, self.log10_p - math.log10(share)))
@@ -112,18 +194,53 @@ class Place:
 # As it is
 
 
-def place_as_is(
-    image: np.ndarray, payloads: dict[str, Payload], geometry: Geometry = AS_IS
-) -> dict[str, Place]:
-    """Place every payload in a picture neither cut nor resized, but perhaps mirrored or swapped."""
-    order = "RGB" if geometry.swapped else "BGR"
-    top, band = take_middle_rows(image[:, ::-1] if geometry.mirrored else image)
-    grids = {a: score_blocks(make_planes(band, a, order), a) for a in list_arithmetics(payloads)}
+def score_as_is(
+    image: np.ndarray, ways: Iterable[Way], geometry: Geometry = AS_IS
+) -> dict[Way, Blocks]:
+    """Score a picture neither cut nor resized, but perhaps moved, once for each way."""
+    image = geometry.undo_moves(image)
+    top, band = take_middle_rows(image)
     stride = image.shape[1] // 8
+    phase = -stride * (top // 8)
+    return {way: Blocks(grid, stride, phase) for way, grid in score_ways(band, ways).items()}
+
+
+def place_as_is(
+    scored: dict[Way, Blocks], payloads: dict[str, Payload], geometry: Geometry = AS_IS
+) -> dict[str, Place]:
+    """Place every payload in a picture whose blocks are scored in all its ways."""
     return {
-        name: _make_place(grids[p.arithmetic], p, stride, -stride * (top // 8), geometry)
-        for name, p in payloads.items()
+        name: merge_places(
+            _make_place(scored[way], payload, where, share)
+            for way, share, where in list_ways(payload, geometry)
+        )
+        for name, payload in payloads.items()
     }
+
+
+def list_ways(payload: Payload, geometry: Geometry) -> Iterator[tuple[Way, float, Geometry]]:
+    """List (way, share of the error, geometry) for each way in which a payload is written.
+
+    If red and blue were swapped, the other order is the only one.
+    """
+    if geometry.swapped:
+        yield payload.way._replace(order=OTHER_ORDER[payload.order]), 1.0, geometry
+        return
+    for way, share in payload.ways.items():
+        other = way.order != payload.order
+        by = payload.swapped_by if other else ""
+        yield way, share, replace(geometry, swapped=other, swapped_by=by)
+
+
+def list_all_ways(payloads: dict[str, Payload]) -> list[Way]:
+    return list(dict.fromkeys(way for payload in payloads.values() for way in payload.ways))
+
+
+def merge_places(places: Iterable[Place]) -> Place:
+    """Take the best of several places, each with its share; all were tried."""
+    tried = list(places)
+    best = min(tried, key=lambda place: place.log10_p)
+    return replace(best, tests=sum(place.tests for place in tried))
 
 
 def take_middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
@@ -140,19 +257,12 @@ def take_middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def _make_place(
-    grid: np.ndarray,
-    payload: Payload,
-    stride: int,
-    phase: int,
-    geometry: Geometry,
-    share: float = 1.0,
-    tests: int = 1,
+    blocks: Blocks, payload: Payload, geometry: Geometry, share: float = 1.0, tests: int = 1
 ) -> Place:
-    if grid.size < len(payload):
+    if blocks.scores.size < len(payload):
         return Place(0.0, geometry, math.nan, tests)
-    agreement = (read_bits(grid, len(payload), stride, phase) == payload.bits).mean()
-    place = Place(weigh_evidence(grid, payload, stride, phase), geometry, float(agreement), tests)
-    return place.with_share(share)
+    agreement = float((blocks.read(len(payload)) == payload.bits).mean())
+    return Place(blocks.weigh(payload), geometry, agreement, tests, blocks).with_share(share)
 
 
 # Cuts
@@ -163,20 +273,19 @@ def place_cut(
 ) -> dict[str, Place]:
     """Place every payload in a picture that may have been cut out of a larger one."""
     cuts, window = take_middle(image)
-    found: dict[str, Place] = {}
-    arithmetics = list_arithmetics(payloads)
-    for i, arithmetic in enumerate(arithmetics):
+    found: dict[str, list[Place]] = {name: [] for name in payloads}
+    ways = list_all_ways(payloads)
+    for i, way in enumerate(ways):
         grids = score_shifts(
-            make_planes(window, arithmetic),
-            arithmetic,
-            _share_progress(progress, i, len(arithmetics)),
+            make_planes(window, way.arithmetic, way.order),
+            way,
+            progress=_share_progress(progress, i, len(ways)),
         )
-        found |= {
-            name: find_best_cut(grids, p, cuts)
-            for name, p in payloads.items()
-            if p.arithmetic == arithmetic
-        }
-    return found
+        for name, payload in payloads.items():
+            for own, share, where in list_ways(payload, AS_IS):
+                if own == way:
+                    found[name].append(find_best_cut(grids, payload, cuts, where).with_share(share))
+    return {name: merge_places(places) for name, places in found.items()}
 
 
 def take_middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
@@ -189,39 +298,51 @@ def take_middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
 
 
 def score_shifts(
-    planes: np.ndarray, arithmetic: str, progress: Progress | None = None
+    planes: np.ndarray, way: Way, every: int = 1, progress: Progress | None = None
 ) -> np.ndarray:
-    """Score the blocks at all `OFFSETS`, (64, rows, columns); zeros where there is no room."""
-    grids = np.zeros((64, planes.shape[1] // 8, planes.shape[2] // 8), np.float32)
-    for i, (down, along) in enumerate(OFFSETS):
-        grid = score_blocks(planes[:, down:, along:], arithmetic)
+    """Score the blocks at `OFFSETS`, (64, rows, columns), or at each second or fourth of a side.
+
+    Zeros where there is no room.
+    """
+    offsets = list_offsets(every)
+    grids = np.zeros((len(offsets), planes.shape[1] // 8, planes.shape[2] // 8), np.float32)
+    for i, (down, along) in enumerate(offsets):
+        grid = score_blocks(planes[:, down:, along:], way.arithmetic, way.method)
         grids[i, : grid.shape[0], : grid.shape[1]] = grid
         if progress:
-            progress("cut", (i + 1) / 64)
+            progress("cut", (i + 1) / len(offsets))
     return grids
 
 
-def find_best_cut(grids: np.ndarray, payload: Payload, cuts: Cuts) -> Place:
+def list_offsets(every: int) -> list[tuple[int, int]]:
+    return [offset for offset in OFFSETS if not (offset[0] % every or offset[1] % every)]
+
+
+def find_best_cut(
+    grids: np.ndarray, payload: Payload, cuts: Cuts, geometry: Geometry = AS_IS, every: int = 1
+) -> Place:
     """Find the least p of all places, and name a likely place among those nearly as good.
 
     In smooth pictures a block that is a few pixels off holds the mark as well.
     """
     n_bits = len(payload)
     if grids[0].size < n_bits:
-        return Place(0.0, AS_IS, math.nan)
+        return Place(0.0, geometry, math.nan)
     strides = cuts.list_strides(n_bits)
     folds = fold_grids(grids, n_bits, strides, is_text(payload))
-    shares = cuts.compute_shares(n_bits, strides)
+    shares, offsets = cuts.compute_shares(n_bits, strides), list_offsets(every)
+    beside = shares.reshape(8 // every, every, 8 // every, every, len(strides), n_bits)
+    shares = beside.sum((1, 3)).reshape(len(offsets), len(strides), n_bits)
     log10_p = folds.compute_log10_p(folds.compute_agreements(payload.bits))
     i, j, phase = np.unravel_index((log10_p - np.log10(shares)).argmin(), shares.shape)
-    best = _make_place(
-        grids[i], payload, strides[j], int(phase), AS_IS, float(shares[i, j, phase]), shares.size
-    )
+    blocks = Blocks(grids[i].copy(), strides[j], int(phase))
+    best = _make_place(blocks, payload, AS_IS, float(shares[i, j, phase]), shares.size)
     likely = np.where(
         log10_p <= NEARLY * log10_p[i, j, phase], np.log10(shares) - 0.1 * log10_p, -np.inf
     )
     i, j, phase = np.unravel_index(likely.argmax(), shares.shape)
-    return replace(best, geometry=cuts.explain(OFFSETS[i], strides[j], int(phase), n_bits))
+    cut = cuts.explain(offsets[i], strides[j], int(phase), n_bits)
+    return replace(best, geometry=replace(geometry, cut=cut.cut, row=cut.row))
 
 
 # How likely each cut is, and each size
@@ -364,39 +485,75 @@ def place_resized(
     image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
 ) -> dict[str, Place]:
     """Place every payload at each size before resizing; {} if no usual size fits."""
-    sizes = weigh_sizes(image.shape[1], image.shape[0])
-    found: dict[str, Place] = {}
+    sizes, ways = weigh_sizes(image.shape[1], image.shape[0]), list_all_ways(payloads)
     if not sizes:
-        return found
-    planes = [Image.fromarray(plane) for plane in make_planes(reduce_large(image), "float32")]
+        return {}
+    small = reduce_large(image)
+    planes = {way.order: make_plane_images(small, way.order) for way in ways}
+    found: dict[str, list[Place]] = {name: [] for name in payloads}
     for i, (size, share) in enumerate(sizes):
-        grids = score_resized(planes, size, list_arithmetics(payloads))
-        for name, payload in payloads.items():
-            place = _make_place(
-                grids[payload.arithmetic],
-                payload,
-                size[0] // 8,
-                0,
-                Geometry(size=size),
-                share,
-                len(sizes),
-            )
-            found[name] = min(place, found.get(name, place), key=lambda place: place.log10_p)
+        scored = {
+            way: Blocks(score_resized(planes[way.order], size, way), size[0] // 8, 0)
+            for way in ways
+        }
+        for name, place in place_as_is(scored, payloads, Geometry(size=size)).items():
+            found[name].append(place.with_share(share))
         if progress:
             progress("size", (i + 1) / len(sizes))
-    return found
+    return {name: merge_places(places) for name, places in found.items()}
 
 
-def score_resized(
-    planes: list[Image.Image], size: tuple[int, int], of: list[str]
-) -> dict[str, np.ndarray]:
-    """Score the blocks of each arithmetic at another size, from Y, U and V as PIL images."""
-    y, u, v = (np.asarray(plane.resize(size, Image.Resampling.LANCZOS)) for plane in planes)
-    shift = np.float32(127.5)  # between the centres of U and V in float32 and in uint8
-    return {
-        a: score_blocks(np.stack([y, u, v] if a == "float32" else [y, u + shift, v + shift]), a)
-        for a in of
-    }
+# Cut, then resized
+
+
+def place_cut_resized(
+    image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
+) -> dict[str, Place]:
+    """Place the common payloads in a picture that may have been cut, then resized.
+
+    By a usual factor. Offsets are two pixels apart: resizing has blurred the blocks by as much.
+    """
+    common = {name: payload for name, payload in payloads.items() if payload.weight >= COMMON}
+    sizes = list_sizes_after_cut(image.shape[1], image.shape[0])
+    ways = list(dict.fromkeys(payload.way for payload in common.values()))
+    planes = {way.order: make_plane_images(image, way.order) for way in ways if sizes}
+    found: dict[str, list[Place]] = {name: [] for name in common if sizes}
+    for i, size in enumerate(sizes):
+        for way in ways:
+            resized = resize_planes(planes[way.order], size, way)
+            cuts, window = take_middle(np.moveaxis(resized, 0, 2))
+            grids = score_shifts(np.moveaxis(window, 2, 0), way, 2)
+            for name, payload in common.items():
+                if payload.way == way:
+                    place = find_best_cut(grids, payload, cuts, Geometry(size=size), 2)
+                    found[name].append(place.with_share(1 / len(sizes)))
+        if progress:
+            progress("both", (i + 1) / len(sizes))
+    return {name: merge_places(places) for name, places in found.items()}
+
+
+def list_sizes_after_cut(width: int, height: int) -> list[tuple[int, int]]:
+    """List the sizes from which a picture may have been resized by a factor of `FACTORS`."""
+    sizes = [(round(width / factor), round(height / factor)) for factor in FACTORS]
+    return [(w, h) for w, h in sizes if MIN_AREA // 2 <= w * h <= LARGEST and min(w, h) >= 64]
+
+
+def make_plane_images(image: np.ndarray, order: str = "BGR") -> list[Image.Image]:
+    """Make Y, U and V of float32 arithmetic, as pictures that Pillow resizes."""
+    return [Image.fromarray(plane) for plane in make_planes(image, "float32", order)]
+
+
+def score_resized(planes: list[Image.Image], size: tuple[int, int], way: Way) -> np.ndarray:
+    """Score the blocks at another size, from Y, U and V of `make_plane_images`."""
+    return score_blocks(resize_planes(planes, size, way), way.arithmetic, way.method)
+
+
+def resize_planes(planes: list[Image.Image], size: tuple[int, int], way: Way) -> np.ndarray:
+    """Resize Y, U and V to (width, height), float32 (3, height, width), as the way centres them."""
+    resized = np.stack([np.asarray(p.resize(size, Image.Resampling.LANCZOS)) for p in planes])
+    if way.arithmetic == "uint8":
+        resized[1:] += np.float32(127.5)  # between the centres of U and V in float32 and in uint8
+    return resized
 
 
 def reduce_large(image: np.ndarray) -> np.ndarray:
@@ -406,10 +563,6 @@ def reduce_large(image: np.ndarray) -> np.ndarray:
         return image
     size = round(image.shape[1] * factor), round(image.shape[0] * factor)
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
-
-
-def list_arithmetics(payloads: dict[str, Payload]) -> list[str]:
-    return sorted({payload.arithmetic for payload in payloads.values()})
 
 
 def _share_progress(progress: Progress | None, i: int, n: int) -> Progress | None:

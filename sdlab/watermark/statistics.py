@@ -155,7 +155,7 @@ def fold_grids(grids: np.ndarray, n_bits: int, strides: tuple[int, ...], text: b
     )
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def find_points_beside(
     n_bits: int, strides: tuple[int, ...], text: bool, rows: int, columns: int
 ) -> tuple[list[tuple[float, np.ndarray]], np.ndarray]:
@@ -182,10 +182,15 @@ def compute_spectra(
     of variance 1 give a mean square of 1 at every point.
     """
     *_, rows, columns = grids.shape
+    straight = strides == (columns % n_bits,)  # then bits follow one another from row to row
     if along:
         grids = grids * np.exp(-2j * np.pi * along * np.arange(columns)).astype(
             np.result_type(grids, np.complex64)
         )
+    if straight:
+        once = _sum_in_turn(grids.reshape(*grids.shape[:-2], -1), n_bits)
+        spectra = (np.fft.fft(once) if along else np.fft.rfft(once))[..., None, :]
+        return spectra[..., : n_bits // 2 + 1] / math.sqrt(rows * columns)
     padded = np.pad(grids, [(0, 0)] * (grids.ndim - 1) + [(0, -columns % n_bits)])
     once = padded.reshape(*grids.shape[:-1], -1, n_bits).sum(-2)  # (..., rows, n_bits)
     spectra = (np.fft.fft(once) if along else np.fft.rfft(once))[..., : n_bits // 2 + 1]
@@ -196,6 +201,14 @@ def compute_spectra(
     return turned.transpose(1, 2, 0).reshape(*grids.shape[:-2], len(strides), -1) / math.sqrt(
         rows * columns
     )
+
+
+def _sum_in_turn(scores: np.ndarray, n_bits: int) -> np.ndarray:
+    """Sum scores (..., blocks) of the same bit, (..., n_bits)."""
+    whole = scores.shape[-1] // n_bits * n_bits
+    total = scores[..., :whole].reshape(*scores.shape[:-1], -1, n_bits).sum(-2)
+    total[..., : scores.shape[-1] - whole] += scores[..., whole:]
+    return total
 
 
 @functools.lru_cache(maxsize=16)
@@ -277,7 +290,12 @@ def weigh_evidence(
             f" {grid.size}"
         )
     folds = fold_grids(np.asarray(grid, float), n_bits, (stride % n_bits,), is_text(payload))
-    agreement = folds.compute_agreements(payload.bits)[:, [phase % n_bits]]
+    return weigh_folds(folds, payload, phase)
+
+
+def weigh_folds(folds: Folds, payload: Payload, phase: int = 0) -> float:
+    """Compute log10 p of a payload from one grid that is folded at its stride."""
+    agreement = folds.compute_agreements(payload.bits)[:, [phase % len(payload)]]
     return min(0.0, float(folds.compute_log10_p(agreement)[0, 0]))
 
 
@@ -285,12 +303,19 @@ def read_bits(
     grid: np.ndarray, n_bits: int, stride: int | None = None, phase: int = 0
 ) -> np.ndarray:
     """Read the payload from the scores, bool (n_bits,), whatever they were told to look for."""
+    return measure_bits(grid, n_bits, stride, phase) > 0
+
+
+def measure_bits(
+    grid: np.ndarray, n_bits: int, stride: int | None = None, phase: int = 0
+) -> np.ndarray:
+    """Measure how clearly each bit of a payload is 1, or 0 where that is negative, (n_bits,)."""
     stride = (grid.shape[1] if stride is None else stride) % n_bits
     gain = find_points(n_bits, (stride,), False).gain[0]
     spectrum = (
         compute_spectra(np.asarray(grid, float), n_bits, (stride,))[0] * gain / (gain**2 + FLOOR)
     )
-    return np.roll(np.fft.irfft(spectrum, n_bits), -phase) > 0
+    return np.roll(np.fft.irfft(spectrum, n_bits), -phase)
 
 
 def is_text(payload: Payload) -> bool:

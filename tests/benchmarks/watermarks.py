@@ -1,7 +1,7 @@
 """How well marks are found, how often what is none is called one, and what that costs, beside the package's own decoder.
 
     python tests/benchmarks/pictures.py build/pictures      # once: fetches the pictures, which are not shipped
-    python tests/benchmarks/watermarks.py build/pictures [detection] [calibration] [searches] [speed] [--few]
+    python tests/benchmarks/watermarks.py build/pictures [detection] [oracle] [calibration] [texts] [searches] [speed] [--few]
 
 Detection is measured on the folder `bench`, which the scores were not made with; calibration on `null`, none of whose
 pictures is in `tune`. The files' names begin with their source's number; intervals of false positives draw whole sources
@@ -24,13 +24,30 @@ import pandas as pd
 from PIL import Image
 
 from sdlab import ATTACKS
+from sdlab.results import changes
 from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
 from sdlab.watermark.detector import name_payloads, read_official
 from sdlab.watermark.opening import read_pixels
-from sdlab.watermark.scores import make_planes, score_blocks
-from sdlab.watermark.search import Cuts, score_resized, score_shifts, weigh_sizes
-from sdlab.watermark.statistics import Folds, fold_grids, is_text, whiten_payload
+from sdlab.watermark.payloads import Payload, Way
+from sdlab.watermark.reading import weigh_halves
+from sdlab.watermark.scores import (
+    average_cells,
+    make_planes,
+    score_way,
+    stack_coefficients,
+    subtract_local_mean,
+)
+from sdlab.watermark.search import (
+    Blocks,
+    Cuts,
+    list_all_ways,
+    make_plane_images,
+    score_resized,
+    score_shifts,
+    weigh_sizes,
+)
+from sdlab.watermark.statistics import Folds, fold_grids, is_text, weigh_evidence, whiten_payload
 
 CHANGES = [
     "none",
@@ -64,7 +81,10 @@ KEYS = {
     "invokeai": 500,
     "sdxl": 1000,
     "flux-1": 200,
-}  # in searches
+}  # in searches, which take payloads of the same length alike
+# a user's own four letters, as SD.Next hides them: no known payload, and another method
+LETTERS_OF_ONES_OWN = Payload("svd", [0, 1, 1, 0] * 8, text="????", order="RGB", method="dwtDctSvd")
+TESTED = {**PAYLOADS, "svd": LETTERS_OF_ONES_OWN}
 TILES = 1000  # in searches, about
 WIDTHS = (
     512,
@@ -102,20 +122,21 @@ def spread(work, items, *given):
 # Detection
 
 
-def found_after(path, changes):
+def found_after(path, kinds):
     """Rows: payload, change, found at 1e-6 among six payloads (1e-8 after a search), read exactly by the package."""
     from imwatermark import WatermarkDecoder
 
     image, limit, rows = read_pixels(path), 1e-6 / len(PAYLOADS), []
     for name, payload in PAYLOADS.items():
         marked = embed_watermark(image, payload)
-        for change in changes:
+        for change in kinds if payload.everyday else kinds[:1]:
             changed = ATTACKS[change](marked, seed=len(rows))
             (finding,) = detect_watermark(
                 changed, name, search=ATTACKS[change].search, false_positive_rate=limit
             ).findings
             bits = WatermarkDecoder("bits", len(payload)).decode(
-                np.ascontiguousarray(changed[..., ::-1]), "dwtDct"
+                np.ascontiguousarray(changed[..., ::-1] if payload.order == "BGR" else changed),
+                payload.method,
             )
             rows.append(
                 (
@@ -149,12 +170,66 @@ def detection(folder, few):
     print(f"95 % interval of 1.00: {least:.3f} to 1")
 
 
+# What a detector could find that knows the unmarked picture
+
+
+LOSSES = {  # change, and how to put the blocks back where they were
+    "JPEG 75": (lambda image: changes.save_jpeg(image, 75), lambda image: image),
+    "x0.66, JPEG 85": (
+        lambda image: changes.save_jpeg(changes.resize(image, 0.66), 85),
+        lambda image: np.asarray(
+            Image.fromarray(image).resize((512, 512), Image.Resampling.LANCZOS)
+        ),
+    ),
+    "JPEG 75, cut by 3 px, JPEG 75": (
+        lambda image: changes.save_jpeg(changes.save_jpeg(image, 75)[3:, 3:], 75),
+        lambda image: np.pad(image, ((3, 0), (3, 0), (0, 0)), "edge"),
+    ),
+}
+
+
+def cells_of(image, arithmetic):
+    return stack_coefficients(average_cells(make_planes(image, arithmetic))[1])
+
+
+def oracle_after(path):
+    """Rows: payload, change, log10 p of a matched filter on what the mark changed in the changed picture."""
+    image, rows = read_pixels(path), []
+    for name in ("sd-v1", "sd-v2", "sdxl"):
+        payload = PAYLOADS[name]
+        a, marked = payload.arithmetic, embed_watermark(image, payload)
+        ones, zeros = (
+            cells_of(embed_watermark(image, Payload("all", [bit] * 4096, a, cut=payload.cut)), a)
+            for bit in (1, 0)
+        )
+        wanted = ones - zeros
+        for change, (lose, put_back) in LOSSES.items():
+            left = cells_of(put_back(lose(marked)), a) - cells_of(put_back(lose(image)), a)
+            scores = (left * wanted).sum(0) / np.sqrt((wanted**2).sum(0) + 1)
+            scores /= 1.5 * np.median(np.abs(scores)) + 1e-6  # JPEG leaves many blocks as they were
+            grid = subtract_local_mean(np.clip(scores, -4, 4).astype(np.float32))
+            rows.append((name, change, weigh_evidence(grid, payload)))
+    return rows
+
+
+def oracle(folder, few):
+    paths = list({source(path): path for path in pictures(folder / "bench", few)}.values())
+    rows = [row for rows in spread(oracle_after, paths) for row in rows]
+    frame = pd.DataFrame(rows, columns=["payload", "change", "log10_p"])
+    shares = frame.assign(found=frame["log10_p"] < -6).groupby(["change", "payload"])["found"]
+    print(
+        f"\nOracle: {len(paths)} pictures; share in which a matched filter that knows the unmarked picture and the place finds "
+        "the mark at 1e-6"
+    )
+    print(shares.mean().unstack().round(2).to_string())
+
+
 # False positives of the plain detector
 
 
 def grids_of(path, width):
     image = read_pixels(path)[:, :width]
-    return [score_blocks(make_planes(image, a), a).astype(np.float32) for a in ("uint8", "float32")]
+    return [score_way(image, way).astype(np.float32) for way in list_all_ways(TESTED)]
 
 
 def random_keys(payload, count, seed):
@@ -163,6 +238,14 @@ def random_keys(payload, count, seed):
     if is_text(payload):
         return np.unpackbits(random.choice(LETTERS, (count, len(payload) // 8)), axis=1)
     return random.integers(0, 2, (count, len(payload)), np.uint8)
+
+
+def one_of_each_kind(payloads):
+    """The first payload of each length and way: with random keys the others are the same."""
+    kinds = {}
+    for name, payload in payloads.items():
+        kinds.setdefault((len(payload), is_text(payload), payload.way), name)
+    return {name: payloads[name] for name in kinds.values()}
 
 
 def tails(grids, payload, keys):
@@ -197,12 +280,13 @@ def calibration(folder, few, keys=1000):
     for width in WIDTHS:
         both = spread(grids_of, paths, width)
         stacks = {
-            a: np.stack([grids[i] for grids in both]) for i, a in enumerate(("uint8", "float32"))
+            way: np.stack([grids[i] for grids in both])
+            for i, way in enumerate(list_all_ways(TESTED))
         }
-        for name, payload in PAYLOADS.items():
+        for name, payload in one_of_each_kind(TESTED).items():
             hits = np.zeros((len(NOMINAL), len(paths)), int)
             for start in range(0, keys, 100):
-                p = tails(stacks[payload.arithmetic], payload, random_keys(payload, 100, start))
+                p = tails(stacks[payload.way], payload, random_keys(payload, 100, start))
                 hits += [(p < nominal).sum(1) for nominal in NOMINAL]
             cells = []
             for nominal, found in zip(NOMINAL, hits):
@@ -214,6 +298,32 @@ def calibration(folder, few, keys=1000):
             print(f"  width {width}  {name:17}", "   ".join(cells), flush=True)
 
 
+# False positives of texts that nobody knows
+
+
+def halves_of(path):
+    """log10 p of what one half spells in the other, for each way and some lengths."""
+    image = read_pixels(path)
+    blocks = {way: score_way(image, way) for way in list_all_ways(TESTED)}
+    return [
+        weigh_halves(Blocks(grid, grid.shape[1], 0), n_bits, "text")
+        for grid in blocks.values()
+        for n_bits in (16, 32, 56, 136)
+    ]
+
+
+def texts(folder, few):
+    found = np.array(spread(halves_of, pictures(folder / "null", few)))
+    print(
+        f"\nTexts that nobody knows: {len(found)} unmarked tiles; rate of what one half spells in the other, in units of the "
+        "nominal one, without asking for letters"
+    )
+    for i, way in enumerate(list_all_ways(TESTED)):
+        p = found[:, 4 * i : 4 * i + 4]
+        cells = [f"1e{n}: {(p < n).mean() / 10**n:.2f}" for n in (-1, -2, -3)]
+        print("  ", *way, "  ", "   ".join(cells), f"  lowest {p.min():.1f}", flush=True)
+
+
 # False positives of the searches
 
 
@@ -222,23 +332,24 @@ def searched_minima(path, few):
     image, found = read_pixels(path), {}
     height, width = image.shape[:2]
     cuts = Cuts(width, height)
-    shifted = {a: score_shifts(make_planes(image, a), a) for a in ("uint8", "float32")}
-    planes = [Image.fromarray(plane) for plane in make_planes(image, "float32")]
+    ways = [Way(arithmetic) for arithmetic in ("uint8", "float32")]
+    shifted = {way: score_shifts(make_planes(image, way.arithmetic), way) for way in ways}
+    planes = make_plane_images(image)
     sizes = [
-        (share, score_resized(planes, size, ["uint8", "float32"]))
+        (share, {way: score_resized(planes, size, way) for way in ways})
         for size, share in weigh_sizes(width, height)
     ]
-    for name, payload in PAYLOADS.items():
+    for name, payload in ((name, PAYLOADS[name]) for name in KEYS):
         count = KEYS[name] // (10 if few else 1)
         keys = random_keys(payload, count, int(source(path)))
         strides = cuts.list_strides(len(payload))
-        folds = fold_grids(shifted[payload.arithmetic], len(payload), strides, is_text(payload))
+        folds = fold_grids(shifted[payload.way], len(payload), strides, is_text(payload))
         shares = np.log10(cuts.compute_shares(len(payload), strides))
         found[name, "crop"] = [best_of(folds, shares, key) for key in keys]
         each = [
-            tails(grids[payload.arithmetic][None], payload, keys)[0] - math.log10(share)
+            tails(grids[payload.way][None], payload, keys)[0] - math.log10(share)
             for share, grids in sizes
-            if grids[payload.arithmetic].size >= len(payload)
+            if grids[payload.way].size >= len(payload)
         ]
         found[name, "size"] = np.min(each, 0)
     return found
@@ -333,11 +444,13 @@ def main():
         "parts",
         nargs="*",
         metavar="part",
-        help="detection, calibration, searches, speed; all by default",
+        help="detection, oracle, calibration, texts, searches, speed; all by default",
     )
     parser.add_argument("--few", action="store_true")
     given = parser.parse_args()
-    parts = {part.__name__: part for part in (speed, detection, calibration, searches)}
+    parts = {
+        part.__name__: part for part in (speed, detection, oracle, calibration, texts, searches)
+    }
     for name in given.parts or parts:
         parts[name](given.folder, given.few)
 

@@ -55,7 +55,10 @@ def test_an_attack_gives_another_picture_and_leaves_its_own_alone(name):
         ("crop px 10", (280, 238)),
         ("crop % 10", (270, 232)),
         ("crop 10 px + JPEG 90", (280, 238)),
-        ("screenshot", (270, 232)),
+        ("screenshot", (375, 322)),
+        ("messenger", (1080, 929)),
+        ("second-hand", (308, 262)),
+        ("turned 90", (258, 300)),
         ("JPEG 30", (300, 258)),
     ],
 )
@@ -72,6 +75,8 @@ def test_pixels_are_moved_as_numpy_moves_them():
         "brightness 0.9": np.rint(image * 0.9),
         "brightness 1.1": np.rint(image * 1.1).clip(0, 255),
         "crop % 10": image[13:243, 13:243],
+        "turned 90": image[:, ::-1].swapaxes(0, 1),
+        "inverted": ~image,
     }
     assert all(np.array_equal(ATTACKS[name](image), after) for name, after in expected.items())
 
@@ -82,6 +87,7 @@ def test_pixels_are_moved_as_numpy_moves_them():
         ("JPEG 75", dict(format="JPEG", quality=75, subsampling=2)),
         ("JPEG 4:4:4 95", dict(format="JPEG", quality=95, subsampling=0)),
         ("WebP 80", dict(format="WEBP", quality=80)),
+        ("AVIF 60", dict(format="AVIF", quality=60)),
     ],
 )
 def test_files_are_written_as_pillow_writes_them(name, options):
@@ -105,6 +111,15 @@ def test_blur_spreads_a_point_by_its_sigma():
         profile = ATTACKS[f"blur {sigma}"](point)[..., 0].astype(float).sum(0)
         spread = np.sqrt((profile * (np.arange(257) - 128) ** 2).sum() / profile.sum())
         assert spread == pytest.approx(sigma, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    "name", ["messenger", "screenshot", "second-hand", "turned 90", "inverted"]
+)
+def test_second_hand_pictures_are_found_by_the_search_they_call_for(name):
+    frame = tried(picture(1, 384, 384), "sd-v1", name)
+    assert frame["detected"][0] == 1 and frame["log10_p"][0] < -8
+    assert frame["search"][0] == ATTACKS[name].search and frame["official"][0] == 0
 
 
 # ---- through a model

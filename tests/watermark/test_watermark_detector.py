@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab.watermark.detector import SHARES, detect_watermark, read_unknown
+from sdlab.watermark.detector import SHARES, detect_watermark
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
 from sdlab.watermark.inspection import format_probability
-from sdlab.watermark.payloads import PAYLOADS, Payload, encode_text
+from sdlab.watermark.payloads import EVERYDAY, PAYLOADS, Payload, encode_text
+from sdlab.watermark.reading import read_unknown
 from sdlab.watermark.scores import subtract_local_mean
 from sdlab.watermark.search import (
     Cuts,
     Geometry,
     find_best_cut,
+    list_all_ways,
     place_as_is,
+    score_as_is,
     take_middle,
     take_middle_rows,
     weigh_cuts,
@@ -157,13 +160,48 @@ def test_all_searches_find_mirrored_and_swapped_pictures_too():
     assert geometry(detect_watermark(marked, "sd-v1", search="all"), "sd-v1") == "as is"
 
 
+@pytest.mark.parametrize("degrees", [90, 270])
+def test_a_picture_that_was_turned_is_found(degrees):
+    marked = embed_watermark(picture(9, 256, 320), "sd-v1")
+    inspection = detect_watermark(np.rot90(marked, degrees // 90), ["sd-v1"], search="all")
+    assert geometry(inspection, "sd-v1") == f"turned by {degrees} degrees"
+    assert f"a picture turned by {degrees} degrees to the left" in repr(inspection)
+
+
+def test_a_negative_is_found():
+    marked = embed_watermark(picture(9, 320, 320), "sd-v1")
+    inspection = detect_watermark(255 - marked, ["sd-v1"], search="all")
+    assert geometry(inspection, "sd-v1") == "inverted" and inspection.detected
+
+
+def test_a_picture_that_was_cut_and_then_resized_is_found():
+    piece = embed_watermark(picture(8), "sdxl")[10:-10, 10:-10]
+    inspection = detect_watermark(resized(piece, 541, 541), ["sdxl"], search="all")
+    where = inspection.best.geometry
+    assert inspection.detected and where.cut and where.row == 512
+    assert abs(where.size[0] - len(piece)) <= 1 and where.size[0] == where.size[1]
+
+
+def test_what_was_moved_is_put_back():
+    image = picture(0, 16, 24)
+    for turns in (1, 2, 3):
+        moved = np.rot90(image, turns)
+        assert np.array_equal(Geometry(turned=90 * turns).undo_moves(moved), image)
+    assert np.array_equal(
+        Geometry(inverted=True, mirrored=True).undo_moves(255 - image[:, ::-1]), image
+    )
+
+
 def test_a_search_finds_nothing_in_a_picture_without_a_mark():
     steps = []
     inspection = detect_watermark(
-        picture(10), search="all", progress=lambda what, done: steps.append((what, done))
+        picture(10, 320, 320),
+        ["sd-v1", "invokeai"],
+        search="all",
+        progress=lambda what, done: steps.append((what, done)),
     )
     assert not inspection.detected and inspection.best.log10_p > -4
-    assert steps[-1] == ("cut", 1.0) and ("size", 1.0) in steps
+    assert ("both", 1.0) in steps and steps[-1] == ("cut", 1.0) and ("size", 1.0) in steps
     assert all(f.tests > 10_000 for f in inspection.findings)
 
 
@@ -269,7 +307,7 @@ def test_a_small_picture_is_not_tested_and_the_words_say_why():
     assert inspection.small and not inspection.detected and inspection.best is None
     assert all(math.isnan(f.log10_p) and f.official is None for f in inspection.findings)
     assert "so few pixels (256x255, less than 65,536)" in repr(inspection)
-    assert list(inspection.frame.payload) == list(PAYLOADS)
+    assert list(inspection.frame.payload) == list(EVERYDAY)
 
 
 def test_a_small_piece_of_a_marked_picture_is_found_by_a_search():
@@ -295,7 +333,10 @@ def test_the_answer_says_what_a_hit_and_a_miss_mean():
     )
     assert repr(hit).startswith("Marked: sdxl (p 1e-") and "claim, not a proof" in repr(hit)
     assert "A miss proves nothing" in repr(miss)
-    assert hit._repr_html_().count("<tr") == 7 and "claim, not a proof" in hit._repr_html_()
+    assert (
+        hit._repr_html_().count("<tr") == 1 + len(EVERYDAY)
+        and "claim, not a proof" in hit._repr_html_()
+    )
 
 
 def test_names_are_escaped_in_html():
@@ -307,7 +348,7 @@ def test_names_are_escaped_in_html():
 def test_the_frame_has_a_row_a_payload():
     inspection = detect_watermark(embed_watermark(picture(16), "sd-v1"))
     frame = inspection.frame.set_index("payload")
-    assert list(frame.index) == list(PAYLOADS) and frame.detected.sum() == 1
+    assert list(frame.index) == list(EVERYDAY) and frame.detected.sum() == 1
     assert (
         frame.log10_p["sd-v1"] == inspection.best.log10_p
         and inspection.best.p == 10**inspection.best.log10_p
@@ -337,6 +378,8 @@ def test_probabilities_are_rounded_upwards(log10_p, words):
         (Geometry(swapped=True), "red and blue swapped"),
         (Geometry(cut=(10, 10), row=512), "as if cut by 10, 10 from rows of 512"),
         (Geometry(size=(512, 768)), "resized from 512x768"),
+        (Geometry(turned=90), "turned by 90 degrees"),
+        (Geometry(inverted=True), "inverted"),
     ],
 )
 def test_a_geometry_reads_as_words(geometry, words):
@@ -373,9 +416,9 @@ def test_a_blank_picture_is_no_evidence():
 
 
 def test_as_is_gives_the_place_of_each_payload():
-    places = place_as_is(
-        embed_watermark(picture(19), "invokeai"), {"invokeai": PAYLOADS["invokeai"]}
-    )
+    known = {"invokeai": PAYLOADS["invokeai"]}
+    marked = embed_watermark(picture(19), "invokeai")
+    places = place_as_is(score_as_is(marked, list_all_ways(known)), known)
     assert places["invokeai"].tests == 1 and places["invokeai"].log10_p < -12
 
 

@@ -19,8 +19,8 @@ def score_watermark(
 ) -> pd.DataFrame:
     """Finds the watermark of each picture as `detect_watermark` does without a search, at 1e-6.
 
-    It looks for the known payloads and for all texts that the frame's requests asked for, in every
-    picture alike.
+    It looks for the everyday payloads and for all texts that the frame's requests asked for, in
+    every picture alike.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def score_watermark(
 
 
 def list_payloads(frame: pd.DataFrame) -> list[str]:
-    """Lists the known payloads and the frame's own, without single letters: noise has those."""
-    from ...watermark.payloads import PAYLOADS
+    """Lists the everyday payloads and the frame's own, without single letters: noise has those."""
+    from ...watermark.payloads import EVERYDAY
 
     asked = [text for text in distinct_values(frame, "watermark") if text is not None]
-    return list(dict.fromkeys([*PAYLOADS, *(text for text in asked if len(text.encode()) > 1)]))
+    return list(dict.fromkeys([*EVERYDAY, *(text for text in asked if len(text.encode()) > 1)]))

@@ -12,7 +12,7 @@ import pandas as pd
 from ...recipe.request import FIELDS
 from ...results.code import write_results_code
 from ...results.frame import column_values
-from ...watermark.payloads import PAYLOADS, Payload, find_payload, pack_bits
+from ...watermark.payloads import PAYLOADS, SETS, Payload, Way, find_payload, pack_bits
 from .pictures import Picture
 
 
@@ -120,11 +120,10 @@ def shorten_path(path: str) -> str:
 
 
 def write_payloads(payloads: Mapping[str, Payload]) -> str:
-    """Writes ", [...]" with the payloads, "" if they are all the known ones."""
-    if list(payloads) == list(PAYLOADS) and all(
-        are_same(payloads[name], PAYLOADS[name]) for name in payloads
-    ):
-        return ""
+    """Writes ", [...]" with the payloads, or their set; "" if they are the everyday ones."""
+    for name, known in SETS.items():
+        if list(payloads) == list(known) and all(are_same(payloads[n], known[n]) for n in known):
+            return "" if name == "everyday" else f", {name!r}"
     texts = [write_payload(payload) for payload in payloads.values()]
     return f", {texts[0]}" if len(texts) == 1 else f", [{', '.join(texts)}]"
 
@@ -139,9 +138,12 @@ def write_payload(payload: Payload) -> str:
                 return repr(spelled)
         except ValueError:  # a text that looks like a known name
             continue
-    return f"Payload({payload.name!r}, {payload.bits.tolist()}, {payload.arithmetic!r})"
+    usual = Way(payload.arithmetic)._asdict()
+    how = {name: value for name, value in payload.way._asdict().items() if value != usual[name]}
+    named = "".join(f", {name}={value!r}" for name, value in how.items())
+    return f"Payload({payload.name!r}, {payload.bits.tolist()}, {payload.arithmetic!r}{named})"
 
 
 def are_same(one: Payload, other: Payload) -> bool:
-    """Tells payloads of the same bits."""
-    return one.arithmetic == other.arithmetic and one.bits.tobytes() == other.bits.tobytes()
+    """Tells payloads of the same bits, written in the same way."""
+    return one.way == other.way and one.bits.tobytes() == other.bits.tobytes()

@@ -15,7 +15,6 @@ import traitlets
 from ...watermark.credentials import read_anchors
 from ...watermark.detector import name_payloads, require_search
 from ...watermark.inspection import Inspection
-from ...watermark.payloads import PAYLOADS
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source
 from .answer import render_verdicts, write_answer
@@ -109,7 +108,7 @@ class WatermarkInspector(Panel):
         self,
         images: Any = None,
         *,
-        payloads: Any = PAYLOADS,
+        payloads: Any = "everyday",
         search: str = "none",
         folder: str | os.PathLike[str] = "runs/inspected",
         false_positive_rate: float = 1e-6,

@@ -105,7 +105,7 @@ class Work:
 
     def _test(self, i: int) -> None:
         picture, search = self.pictures[i], self.pictures[i].wanted or "none"
-        parts: list[str] = [part for part in ("size", "cut") if part in SHARES[search]]
+        parts = [part for part in SHARES[search] if part in ("size", "both", "cut")]
 
         def progress(part: str, share: float) -> None:
             if self._stopping:
