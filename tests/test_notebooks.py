@@ -89,7 +89,7 @@ def notebook(*cells):
 def test_a_job_is_safe_in_a_notebook_and_its_bar_ends_at_the_end(random_v1, tmp_path):
     nb = notebook(
         "from sdlab import Job, Request, sweep",
-        f"job = Job(sweep(Request(model={str(random_v1)!r}, num_inference_steps=2), seed=range(20)), 'store')",
+        f"job = Job(sweep(Request(model={str(random_v1)!r}, num_inference_steps=4), seed=range(20)), 'store')",
         "frame = job.result()\nprint(job.state, frame['path'].notna().sum())",
     )
     NotebookClient(nb, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()

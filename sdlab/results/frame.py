@@ -163,11 +163,14 @@ def is_counter(name: Any) -> bool:
     return COUNTER.fullmatch(str(name)) is not None
 
 
+OF_PROBES = ("probe", "wording", "arm")  # the labels of every probe's requests
+
+
 def find_label_columns(frame: pd.DataFrame) -> list[str]:
     """Finds the columns that name choices in prompts.
 
     `run` notes them in the frame. Where pandas has lost the note, as in a CSV file, they are those
-    behind the fields whose values stand in the prompts.
+    behind the fields that `probe` gives, or whose values stand in the prompts.
     """
     noted = frame.attrs.get(LABELS, ())
     behind = list(frame.columns[find_end_of_fields(frame) :])
@@ -176,7 +179,8 @@ def find_label_columns(frame: pd.DataFrame) -> list[str]:
     return [
         name
         for name in frame.columns
-        if name in noted or (name in candidates and stands_in_prompts(frame, name))
+        if name in noted
+        or (name in candidates and (name in OF_PROBES or stands_in_prompts(frame, name)))
     ]
 
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from sdlab import Request, Store, run, sweep
+from sdlab import Request, Store, probe, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.pictures import PICTURES
 from sdlab.recipe.request import FIELDS
@@ -184,6 +184,12 @@ def test_what_a_scheduler_cannot_take_is_told_at_the_field_and_unfolds_it(form):
         "DDIMScheduler and TCDScheduler only" in form.errors["eta"]
         and form._folds[1].inside.layout.display != "none"
     )
+
+
+@pytest.mark.parametrize("name", ["tiny-cure", "tiny-binding"])
+def test_a_probe_is_no_form_whose_arms_would_be_lost(name, tmp_path):
+    with pytest.raises(ValueError, match=r"labelled with \(probe\).* run it as it is"):
+        SweepForm(probe(name), tmp_path)
 
 
 def test_a_model_that_is_not_there_is_told_at_the_model(tmp_path):

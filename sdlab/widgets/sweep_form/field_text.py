@@ -160,7 +160,7 @@ def read_plan(plan: Any) -> Sweep:
     TypeError
         It is something else.
     ValueError
-        It replaces several texts, or was made for other weights than are here.
+        It has labels, replaces several texts, or was made for other weights than are here.
     """
     if isinstance(given := Request() if plan is None else plan, Request):
         prompts = {name: escape_prompt(name, getattr(given, name)) for name in PROMPTS}
@@ -169,6 +169,11 @@ def read_plan(plan: Any) -> Sweep:
         raise TypeError(
             f"SweepForm begins with what sweep(...) returns, with one Request or with nothing, not"
             f" with a {type(plan).__name__}; give it sweep(Request(...), seed=range(4)), say"
+        )
+    if given.base.labels:
+        raise ValueError(
+            f"a form cannot hold what this sweep is labelled with ({', '.join(given.base.labels)}),"
+            " as a probe's is; run it as it is: run(plan, store), and look at it with SeedGrid"
         )
     if len(given.replace) > 1:
         raise ValueError(
