@@ -10,7 +10,7 @@ import pandas as pd
 from ...models.pipeline import open_tokenizer
 from ...models.resolve import native
 from ...recipe.prompts import list_tokens
-from ...render.plan import learn_words
+from ...render.notes import learn_words
 from ..frame import row_tuples
 
 NAMES = ("model", "textual_inversion", "prompt", "prompt_syntax")

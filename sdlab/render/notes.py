@@ -1,0 +1,167 @@
+"""What is to be said before a run: what will not do what its recipe seems to ask for."""
+
+from __future__ import annotations
+
+from ..models.loras import Effect
+from ..models.parts import describe_doubt
+from ..models.resolve import Native, read_effects, swap_parts, tell_origin
+from ..models.tasks import choose_task, count_steps
+from ..pictures import PICTURES, require_picture
+from ..recipe.prompts import split_at_words
+from ..recipe.request import PROMPTS, Recipe, Request
+from .masks import describe_flat_depth, describe_idle_mask
+
+STRETCHED = 0.02  # of a picture's proportions; less is not seen
+ROUNDED = 8  # pixels; less is due to sides that are multiples of that
+
+
+def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
+    """Collects what is to be said before a run, {field: text}, once for all cells."""
+    notes = [describe(cell, natives[cell.model]) for cell in cells for describe in NOTES]
+    with_loras = {(cell.model, cell.lora): cell for cell in cells}  # cells are many, LoRAs are few
+    notes += [describe_idle_layers(cell, natives[cell.model]) for cell in with_loras.values()]
+    said: dict[str, dict[str, None]] = {}
+    for field, text in filter(None, notes):
+        said.setdefault(field, {})[text] = None
+    return {
+        field: next(iter(texts))
+        + (f" (and {len(texts) - 1} more like this)" if len(texts) > 1 else "")
+        for field, texts in said.items()
+    }
+
+
+def describe_revision(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes what was found of a model in the hub's cache that is not what main is; or None."""
+    said = tell_origin(own)
+    if said is None or (" at main " in said and "variant" not in said):
+        return None
+    return "model", (
+        f"model {request.model!r} is {said}: what is on this machine, where its branch main in full"
+        " precision is not. The column `origin` records it; another is taken by its folder's path"
+    )
+
+
+def describe_latents(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a VAE that may be of another latent space than the model's; None if it is not."""
+    vae = swap_parts(own, Request(vae=request.vae)).swaps.vae
+    doubt = vae and describe_doubt(vae[0])
+    return ("vae", f"vae={request.vae!r}: {doubt}") if doubt else None
+
+
+def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a picture, (field, text), whose proportions change; None if they hardly do."""
+    for field in PICTURES:
+        if name := getattr(request, field):
+            width, height = require_picture(name).size
+            change = (width / height) / (request.width / request.height)
+            apart = min(
+                abs(width * request.height / height - request.width),
+                abs(height * request.width / width - request.height),
+            )
+            if max(change, 1 / change) > 1 + STRETCHED and apart >= ROUNDED:
+                return field, (
+                    f"{field} has {width}x{height} pixels and is stretched to"
+                    f" {request.width}x{request.height}, which changes its proportions by"
+                    f" {max(change, 1 / change) - 1:.0%}; crop it first, or state another height or"
+                    " width"
+                )
+    return None
+
+
+def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes what to expect of a size far from the learned one; None if it is near."""
+    native = own.layout
+    share = request.height * request.width / (native.height * native.width)
+    if choose_task(request, native.tasks).enlarges:
+        return None
+    if share > 2:
+        expected = "things that are there twice, or run on"
+    elif share < 0.5 or 2 * request.height < native.height or 2 * request.width < native.width:
+        expected = "parts of things, and little that is clear"
+    else:
+        return None
+    return "height", (
+        f"{request.model!r} has learned pictures of {native.width}x{native.height}; at"
+        f" {request.width}x{request.height} expect {expected}"
+    )
+
+
+def describe_idle_words(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes textual inversions that no prompt asks for, and so do nothing; None if all act."""
+    if request.textual_inversion is None:
+        return None
+    words = [word for _, word, _ in learn_words(own, request.textual_inversion).swaps.embeddings]
+    met = {word for name in PROMPTS for _, word in split_at_words(getattr(request, name), words)}
+    if idle := [word for word in words if word not in met]:
+        return "textual_inversion", (
+            f"textual_inversion: {idle[0]!r} is not in the prompts ({request.prompt!r:.80}) as a"
+            " whole word and does nothing"
+        )
+    return None
+
+
+def describe_idle_layers(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes LoRAs of which something has no effect, or not a certain one; None if all acts."""
+    if request.lora is None:
+        return None
+    for file, effect in read_effects(swap_parts(own, Request(lora=request.lora))).items():
+        if said := describe_effect(effect):
+            return "lora", f"lora: {file}: {said}"
+    return None
+
+
+def describe_effect(effect: Effect) -> str | None:
+    """Says how many of a LoRA's layers do nothing, and why; None if all act as the file says."""
+    said = []
+    if effect.missing:
+        said.append(
+            f"{len(effect.missing)} of its {len(effect.missing) + len(effect.changed)} layers do"
+            f" nothing, because this model lacks them ({', '.join(effect.missing[:2])})"
+        )
+    if effect.idle:
+        said.append(
+            f"{len(effect.idle)} of the {len(effect.changed)} layers that it changes stay as they"
+            f" are, because its alpha or a matrix of them is 0 ({', '.join(effect.idle[:2])})"
+        )
+    if not effect.is_scaled:
+        said.append(
+            "no adapter_config.json is beside it to state its scale (lora_alpha), so it is taken to"
+            " be 1; put that file there, or state the scale, as in lora='path@0.5'"
+        )
+    return "; ".join(said) or None
+
+
+def describe_rounding(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a strength whose share of the steps is a whole number that rounding falls short of.
+
+    diffusers computes so many too, so that pictures equal its own.
+    """
+    strength, steps = request.strength or 1, request.num_inference_steps
+    meant, done = round(strength * steps, 9), count_steps(strength, steps)
+    if meant <= done or meant % 1:
+        return None
+    return "strength", (
+        f"strength={strength:g} of {steps} steps is computed as {done} steps, not {meant:g}, which"
+        f" rounding falls just short of (as in diffusers); {strength + 0.001:g} is {meant:g}"
+    )
+
+
+def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a schedule that hands the network other noise than it says, or refuses it."""
+    from .rehearsal import describe_schedule  # which takes importing torch and diffusers
+
+    text = describe_schedule(request, own.layout)
+    return (text and ("num_inference_steps", text)) or None
+
+
+NOTES = (  # the first of a field is told
+    *(describe_idle_mask, describe_flat_depth),
+    *(describe_revision, describe_latents),
+    *(describe_stretching, describe_size, describe_idle_words),
+    *(describe_rounding, describe_levels),
+)
+
+
+def learn_words(own: Native, words: str | None) -> Native:
+    """Gives the model with these textual inversions alone, as far as texts are concerned."""
+    return swap_parts(own, Request(textual_inversion=words))
