@@ -8,7 +8,7 @@ from ..models.resolve import Native, read_effects, swap_parts, tell_origin
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
 from ..recipe.prompts import split_at_words
-from ..recipe.request import PROMPTS, Recipe, Request
+from ..recipe.request import FIELDS, PROMPTS, Recipe, Request
 from .masks import describe_flat_depth, describe_idle_mask
 
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
@@ -17,9 +17,14 @@ ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
     """Collects what is to be said before a run, {field: text}, once for all cells."""
-    notes = [describe(cell, natives[cell.model]) for cell in cells for describe in NOTES]
-    with_loras = {(cell.model, cell.lora): cell for cell in cells}  # cells are many, LoRAs are few
-    notes += [describe_idle_layers(cell, natives[cell.model]) for cell in with_loras.values()]
+    told = [name for name in FIELDS if name not in ("seed", *PROMPTS)]
+    unlike = {tuple(getattr(cell, name) for name in told): cell for cell in reversed(cells)}
+    notes = [  # cells are many, and most differ in what only the words' note reads
+        describe(cell, natives[cell.model])
+        for cell in reversed(unlike.values())
+        for describe in NOTES
+    ]
+    notes += [describe_idle_words(cell, natives[cell.model]) for cell in cells]
     said: dict[str, dict[str, None]] = {}
     for field, text in filter(None, notes):
         said.setdefault(field, {})[text] = None
@@ -31,14 +36,17 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
 
 
 def describe_revision(request: Recipe, own: Native) -> tuple[str, str] | None:
-    """Describes what was found of a model in the hub's cache that is not what main is; or None."""
-    said = tell_origin(own)
-    if said is None or (" at main " in said and "variant" not in said):
-        return None
-    return "model", (
-        f"model {request.model!r} is {said}: what is on this machine, where its branch main in full"
-        " precision is not. The column `origin` records it; another is taken by its folder's path"
-    )
+    """Describes what was found in the hub's cache that is not what main is; None if all is."""
+    origin = tell_origin(swap_parts(own, Request(vae=request.vae)))
+    for said in (origin or "").split("; "):
+        if said and (" at main " not in said or "variant" in said):
+            field = "vae" if said.startswith("vae: ") else "model"
+            return field, (
+                f"{field} {getattr(request, field)!r} is {said.removeprefix('vae: ')}: what is on"
+                " this machine, where its branch main in full precision is not. The column `origin`"
+                " records it; another is taken by its folder's path"
+            )
+    return None
 
 
 def describe_latents(request: Recipe, own: Native) -> tuple[str, str] | None:
@@ -157,8 +165,9 @@ def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
 NOTES = (  # the first of a field is told
     *(describe_idle_mask, describe_flat_depth),
     *(describe_revision, describe_latents),
-    *(describe_stretching, describe_size, describe_idle_words),
+    *(describe_stretching, describe_size),
     *(describe_rounding, describe_levels),
+    describe_idle_layers,
 )
 
 

@@ -7,6 +7,7 @@ import socket
 
 import pandas as pd
 import pytest
+from safetensors.torch import load_file, save_file
 
 from sdlab import MODELS, FieldError, Model, Request, preview, run
 from sdlab.models.catalogue import available, models_table
@@ -236,6 +237,16 @@ def test_a_vae_in_the_cache_is_found_by_repository_and_revision(random_v1, empty
         assert find_vae(text, random_v1).path == place
     with pytest.raises(FileNotFoundError, match="hub's cache, owner/name"):
         find_vae("someone/else", random_v1)
+
+
+def test_a_vae_of_another_branch_is_warned_of(random_v1, empty_machine, tmp_path):
+    vae = shutil.copytree(random_v1 / "vae", tmp_path / "vae")
+    (file,) = vae.glob("*.safetensors")
+    save_file({name: 2 * each for name, each in load_file(file).items()}, file, {"format": "pt"})
+    put(empty_machine, "someone/a-vae", vae, ref="v2", commit="abc")
+    cell = Request(model=str(random_v1), prompt="a cat", vae="someone/a-vae")
+    with pytest.warns(UserWarning, match="vae 'someone/a-vae' is .* at v2"):
+        assert list(preview(cell, tmp_path / "store").notes) == ["vae"]
 
 
 @pytest.mark.parametrize("all_parts", [True, False])
