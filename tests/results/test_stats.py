@@ -245,6 +245,14 @@ def test_the_interval_of_a_difference_of_shares_covers_as_often_as_it_says(n, fe
     assert np.mean(covered) >= 0.93 - 2 * math.sqrt(0.05 * 0.95 / len(covered))
 
 
+def test_no_side_is_called_better_where_ranks_and_means_point_apart():
+    """Nineteen small gains and one great loss."""
+    frame = make_frame([[[0.0]] * 20, [[1.0 + i / 100] for i in range(19)] + [[-60.0]]])
+    row = stats.paired(frame, "good").iloc[0]
+    assert row.p_holm < 0.05 and row.right_wins == 19 and row.difference < 0
+    assert row.verdict.startswith("they differ, but not by their means")
+
+
 # Yields
 
 
@@ -340,6 +348,17 @@ def test_answers_rank_like_votes_and_repeats_do_not_count():
     pd.testing.assert_frame_equal(stats.ranking(answers), stats.ranking(votes[:2]))
     answers.loc[0, "answer"] = None  # cannot tell
     assert stats.ranking(answers)["wins"].sum() == 1
+
+
+def test_votes_on_two_pictures_of_one_model_do_not_rank_models():
+    frame = make_frame([[[0, 0]], [[0, 0]]])
+    votes = pd.DataFrame(
+        {"left": ["v1 0 0", "v1 0 0"], "right": ["v1 0 1", "v2 0 0"], "vote": "left"}
+    )
+    out = stats.ranking(votes, frame)
+    assert out["wins"].sum() == out["losses"].sum() == 1
+    with pytest.raises(ValueError, match="with another model; give the frame that was voted on"):
+        stats.ranking(votes[:1], frame)
 
 
 def test_a_side_that_never_lost_is_finite_and_its_interval_wide():

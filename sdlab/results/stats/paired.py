@@ -63,7 +63,8 @@ def paired(
         less left) with `low` and `high`, `n` and what it counts (`over`), `left_wins`,
         `right_wins`, `ties`, `test`, `p`, `p_holm` (Holm's over all rows), `needed` (how many
         prompts would show a difference as large as this one, four times of five; missing if none
-        was seen) and `verdict`.
+        was seen) and `verdict`. Where the test and the interval of the difference do not agree, the
+        verdict names no better side.
 
     Raises
     ------
@@ -212,6 +213,8 @@ def adjust_holm(p: np.ndarray) -> np.ndarray:
 def write_verdict(row: dict[Any, Any], names: list[str], better: str | None, level: float) -> str:
     """Says what can be told, in words."""
     about = "" if row["over"] == "prompt" else " for this prompt"
+    if row["p_holm"] <= level and row["low"] <= 0 <= row["high"]:
+        return f"they differ, but not by their means: look at single {row['over']}s{about}"
     if row["p_holm"] <= level:
         up = (row["difference"] > 0) == (better != "lower")
         return f"{names[up]} {'better' if better else 'higher'}{about}"

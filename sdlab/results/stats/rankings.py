@@ -96,9 +96,13 @@ def read_votes(
     next(split_frame(frame, (), "key", by))
     items = dict(zip(column_values(frame, "key"), column_values(frame, by)))
     texts = dict(zip(column_values(frame, "key"), column_values(frame, prompt)))
-    here = [i for i, both in enumerate(zip(left, right)) if {*both} <= items.keys()]
+    both = [(items.get(one), items.get(other)) for one, other in zip(left, right)]
+    here = [i for i, (one, other) in enumerate(both) if None not in both[i] and one != other]
     if not here:
-        raise ValueError(f"none of {count_noun(len(known), 'vote')} is on two rows of this frame")
+        raise ValueError(
+            f"none of {count_noun(len(known), 'vote')} is on two rows of this frame with another"
+            f" {by}; give the frame that was voted on, and as by= the column that was compared"
+        )
     clusters = pd.factorize(np.array([texts[left[i]] for i in here], object))[0]
     return (
         [items[left[i]] for i in here],
