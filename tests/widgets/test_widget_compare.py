@@ -16,21 +16,12 @@ from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.render.job import Job
 from sdlab.store.store import Store
-from sdlab.widgets import Compare, panel
+from sdlab.widgets import Compare
 from sdlab.widgets.compare.votes import Ballot, Votes
 
 TELLING = ("guidance", "key", ".png", "path")  # a scheduler that both share may be told
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    """What workers do is done before anything else."""
-
-    class Here:
-        def submit(self, work, *given):
-            work(*given)
-
-    monkeypatch.setattr(panel, "workers", Here())
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture

@@ -14,23 +14,14 @@ from sdlab import stats
 from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.store.store import Store
-from sdlab.widgets import Judge, panel
+from sdlab.widgets import Judge
 from sdlab.widgets.judge.judge import assign_keys
 from sdlab.widgets.judge.round import plan_trials
 
 ASKED = ["question", "answer", "rater", "seconds", "repeat", "time"]
 QUESTION = "Is it a cat?"
 
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch):
-    """What workers do is done before anything else."""
-
-    class Here:
-        def submit(self, work, *given):
-            work(*given)
-
-    monkeypatch.setattr(panel, "workers", Here())
+pytestmark = pytest.mark.usefixtures("at_once")
 
 
 @pytest.fixture
