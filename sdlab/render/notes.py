@@ -18,12 +18,10 @@ ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
     """Collects what is to be said before a run, {field: text}, once for all cells."""
     told = [name for name in FIELDS if name not in ("seed", *PROMPTS)]
-    unlike = {tuple(getattr(cell, name) for name in told): cell for cell in reversed(cells)}
-    notes = [  # cells are many, and most differ in what only the words' note reads
-        describe(cell, natives[cell.model])
-        for cell in reversed(unlike.values())
-        for describe in NOTES
-    ]
+    unlike: dict[tuple, Recipe] = {}  # cells are many, and most differ in seed and prompt alone
+    for cell in cells:
+        unlike.setdefault(tuple(getattr(cell, name) for name in told), cell)
+    notes = [describe(c, natives[c.model]) for c in unlike.values() for describe in NOTES]
     notes += [describe_idle_words(cell, natives[cell.model]) for cell in cells]
     said: dict[str, dict[str, None]] = {}
     for field, text in filter(None, notes):
@@ -164,7 +162,7 @@ def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 NOTES = (  # the first of a field is told
     *(describe_idle_mask, describe_flat_depth),
-    *(describe_revision, describe_latents),
+    *(describe_latents, describe_revision),
     *(describe_stretching, describe_size),
     *(describe_rounding, describe_levels),
     describe_idle_layers,
