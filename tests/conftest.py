@@ -133,3 +133,16 @@ def write_pipeline(folder, seed=0, channels=(32, 64, 64, 64), **more):
 def random_v1(tmp_path_factory):
     """The folder of a small model in the layout of Stable Diffusion v1; it has learned nothing."""
     return write_pipeline(tmp_path_factory.mktemp("models") / "random-v1")
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """What workers do is done before anything else."""
+
+    from sdlab.widgets import panel
+
+    class Here:
+        def submit(self, work, *given):
+            work(*given)
+
+    monkeypatch.setattr(panel, "workers", Here())
