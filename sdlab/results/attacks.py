@@ -85,6 +85,7 @@ ATTACKS: dict[str, Callable[..., Any]] = {
         ("JPEG 4:4:4", changes.save_jpeg_444, [95], "none"),
         ("WebP", changes.save_webp, [90, 80, 50], "none"),
         ("AVIF", changes.save_avif, [60], "none"),
+        ("GIF", changes.save_gif, [256, 64], "none"),
         ("resize", changes.resize, [0.5, 0.9, 1.1, 2, 4], "size"),
         ("crop px", changes.crop, [1, 10], "crop"),
         ("crop %", changes.crop_share, [10], "crop"),

@@ -33,6 +33,13 @@ def save_webp(image: np.ndarray, quality: float) -> np.ndarray:
     return save_lossy(image, quality, "WEBP")
 
 
+def save_gif(image: np.ndarray, colours: float) -> np.ndarray:
+    """Reduce to a palette of its own, dithered, as a frame of a GIF is."""
+    palette = Image.fromarray(image).quantize(int(colours))
+    dithered = Image.fromarray(image).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    return np.asarray(dithered.convert("RGB"))
+
+
 def resize(image: np.ndarray, factor: float) -> np.ndarray:
     """Resize by Lanczos' filter, both sides rounded to whole pixels."""
     height, width = image.shape[:2]

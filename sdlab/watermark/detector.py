@@ -80,7 +80,8 @@ def detect_watermark(
     Parameters
     ----------
     image : path, PIL image or uint8 array (H, W, 3)
-        RGB.
+        RGB. Of a file with several frames or pages the first is looked at (of a PIL image, the
+        current one), which the answer says.
     payloads : names, texts, bytes or Payloads, one or several, or a mapping {name: payload}
         "everyday" are those of `PAYLOADS` that are met most, "all" are all of them. Unknown texts
         are read with either, and not where other payloads are named.

@@ -24,13 +24,23 @@ from .credentials import (
     read_anchors,
     read_credentials,
 )
-from .kinds import NoPixels, find_mime
+from .kinds import NoPixels, find_mime, open_kind
 from .labels import LONGEST, Claim, decode_xmp, find_cloud, read_exif, read_texts, read_xmp
 from .opening import load_quietly, open_picture
 from .stealth import HEAD, read_stealth, tell_place
 
 MOST_PACKETS = 20  # of XMP in one file
 EXIF = re.compile(rb"Exif(?:\0\0|.{4})(?=II\*\0|MM\0\*)", re.DOTALL)
+# what a file of several pictures has; only one of them is looked at
+FRAMES = {
+    "GIF": "frames",
+    "PNG": "frames",
+    "WEBP": "frames",
+    "AVIF": "frames",
+    "TIFF": "pages",
+    "MPO": "pictures",
+    "HEIF": "pictures",
+}
 PACKED = re.compile(rb"brob(?:Exif|xml |jumb)")  # boxes of JPEG XL
 
 
@@ -116,8 +126,26 @@ def gather_provenance(image: Image.Image | NoPixels, anchors: str | None = None)
     credentials = list(read_signed(path, find_mime(image), raw, texts, anchors))
     signed = itertools.chain.from_iterable(map(list_claims, credentials))
     gaps = ("metadata that is packed (brob)",) * (raw.packed and image.format == "JXL")
+    gaps += tell_frames(image, path) if path and isinstance(image, Image.Image) else ()
     claims += [hidden] if hidden else []
     return Provenance(drop_repeats([*signed, *claims]), tuple(credentials), gaps, bool(path))
+
+
+def tell_frames(image: Image.Image, path: Path) -> tuple[str, ...]:
+    """Tell which frame is looked at, where a file has several.
+
+    They are counted in the file opened anew: that would rewind the picture, and drop what its
+    owner has drawn on it.
+    """
+    frames = 1
+    if image.format in FRAMES:
+        with suppress(Exception), open_kind(path) as again:
+            frames = getattr(again, "n_frames", 1)
+    if frames < 2:
+        return ()
+    return (
+        f"marks in any of its {frames} {FRAMES[image.format or '']} but number {image.tell() + 1}",
+    )
 
 
 def read_signed(

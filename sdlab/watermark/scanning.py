@@ -110,7 +110,7 @@ def scan(
     paths : path or iterable of paths
         A folder is searched with all below it, except what is hidden, for the usual picture
         suffixes; text with `*` or `?` is a pattern (`**` for folders below); else one file, or the
-        files named.
+        files named. Of an animation the first frame is looked at, which `not_looked_for` says.
     payloads, search, false_positive_rate, trust_anchors
         As in `detect_watermark`. The rate holds for each file: at 1e-6 a million files without a
         mark give one hit.
