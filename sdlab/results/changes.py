@@ -118,6 +118,27 @@ def pass_on(image: np.ndarray) -> np.ndarray:
     return save_jpeg(resize(crop(image, 10), 1.1), 90)
 
 
+def make_thumbnail(image: np.ndarray) -> np.ndarray:
+    """Reduce to two thirds, and save as JPEG 85."""
+    return save_jpeg(resize(image, 0.66), 85)
+
+
+def save_twice(image: np.ndarray, quality: float) -> np.ndarray:
+    """Save as JPEG, cut off 3 pixels at the left and at the top, and save once more.
+
+    The blocks of the second JPEG lie across those of the first, and of the mark.
+    """
+    return save_jpeg(save_jpeg(image, quality)[3:, 3:], quality)
+
+
+def paste_into_page(image: np.ndarray) -> np.ndarray:
+    """Show the picture on a white page of 1280x720 pixels, or larger where it needs more."""
+    height, width = image.shape[:2]
+    page = np.full((max(720, height + 106), max(1280, width + 202), 3), 255, np.uint8)
+    page[53 : 53 + height, 101 : 101 + width] = image
+    return page
+
+
 def turn(image: np.ndarray, degrees: float) -> np.ndarray:
     """Turn to the left by a quarter, a half or three quarters."""
     return np.ascontiguousarray(np.rot90(image, int(degrees) // 90))

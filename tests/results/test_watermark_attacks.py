@@ -58,6 +58,9 @@ def test_an_attack_gives_another_picture_and_leaves_its_own_alone(name):
         ("screenshot", (375, 322)),
         ("messenger", (1080, 929)),
         ("second-hand", (308, 262)),
+        ("page", (1280, 720)),
+        ("thumbnail", (198, 170)),
+        ("JPEG twice 75", (297, 255)),
         ("turned 90", (258, 300)),
         ("JPEG 30", (300, 258)),
     ],
@@ -96,6 +99,19 @@ def test_files_are_written_as_pillow_writes_them(name, options):
     assert np.array_equal(ATTACKS[name](picture()), np.asarray(Image.open(file).convert("RGB")))
 
 
+def test_a_picture_on_a_page_is_whole_and_not_on_the_grid_of_its_blocks():
+    for image in (picture(), picture(0, 800, 1400)):
+        page = ATTACKS["page"](image)
+        height, width, _ = image.shape
+        assert np.array_equal(page[53 : 53 + height, 101 : 101 + width], image)
+        assert 53 % 8 and 101 % 8 and (page[:53] == 255).all() and (page[:, -101:] == 255).all()
+
+
+def test_a_jpeg_saved_twice_was_cut_in_between():
+    once = ATTACKS["JPEG 75"](picture())
+    assert np.array_equal(ATTACKS["JPEG twice 75"](picture()), ATTACKS["JPEG 75"](once[3:, 3:]))
+
+
 def test_noise_has_its_spread_and_contrast_its_factor():
     grey = np.full((256, 256, 3), 128, "u1")
     assert ATTACKS["noise 10"](grey).std() == pytest.approx(10, rel=0.02)
@@ -114,7 +130,7 @@ def test_blur_spreads_a_point_by_its_sigma():
 
 
 @pytest.mark.parametrize(
-    "name", ["messenger", "screenshot", "second-hand", "turned 90", "inverted"]
+    "name", ["messenger", "screenshot", "page", "second-hand", "turned 90", "inverted"]
 )
 def test_second_hand_pictures_are_found_by_the_search_they_call_for(name):
     frame = tried(picture(1, 384, 384), "sd-v1", name)
