@@ -296,6 +296,7 @@ class Lanes:
                     "task": renderer.loaded.choose_task(cell).name,
                     "inherited": write_inherited(first.scheduler, own.layout.scheduler) or None,
                     "unet_calls": None if redecoded else count_calls(*how),
+                    "guidance_norm": picture.guidance_norm,
                     "nsfw": picture.nsfw,
                     "origin": tell_origin(attempt.own),
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ from .start import Begin, Conditions, Start
 ORDER = 4  # of LMS, once it has met as many steps
 DECODED = 262_144  # pixels in one call of the VAE
 Clean = Callable[[], torch.Tensor]
+OnDirection = Callable[[torch.Tensor], None]
 OnStep = Callable[[int, int, Clean | None], None]
 
 
@@ -53,6 +55,9 @@ class Picture:
         Why there is nothing to see, and what was computed twice.
     latents : array (C, h, w), float32
         What was decoded.
+    guidance_norm : float or None
+        Mean over the steps of |with the prompt - without it|, of the UNet's predictions
+        (arXiv 2407.21720); None if nothing was denoised.
     """
 
     image: Any
@@ -60,6 +65,7 @@ class Picture:
     problem: str | None
     rerun: str | None = None
     latents: Any = None
+    guidance_norm: float | None = None
 
 
 class Renderer:
@@ -96,17 +102,21 @@ class Renderer:
         Nothing is denoised if the finished latents (C, h, w) of each cell are given.
         """
         full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
+        directions: list[torch.Tensor] = []
         if latents is None:
-            batch = self._denoise([requests[i] for i in full], on_step)
+            batch = self._denoise([requests[i] for i in full], on_step, directions.append)
         else:
             batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
         found = self._inspect(batch, requests)
+        norms = average_norms(directions, len(full))
         return [
-            dataclasses.replace(picture, latents=own.cpu().numpy())
-            for picture, own in zip(found, batch)
+            dataclasses.replace(picture, latents=own.cpu().numpy(), guidance_norm=norm)
+            for picture, own, norm in zip(found, batch, norms)
         ]
 
-    def _denoise(self, cells: Sequence[Recipe], on_step: OnStep) -> torch.Tensor:
+    def _denoise(
+        self, cells: Sequence[Recipe], on_step: OnStep, on_direction: OnDirection
+    ) -> torch.Tensor:
         """Makes the finished latents of a whole batch (B, C, h, w)."""
         first, pipe = cells[0], self.loaded.pipe
         if not self.loaded.choose_task(first).start:
@@ -127,6 +137,7 @@ class Renderer:
             eta=first.eta,
             begin=self._conditions.begin(cells),
             on_step=on_step,
+            on_direction=on_direction,
         )
 
     def _inspect(self, latents: torch.Tensor, requests: Sequence[Recipe]) -> list[Picture]:
@@ -215,6 +226,7 @@ def denoise(
     eta: float = 0.0,
     guidance_rescale: Sequence[float] = (0.0,),
     on_step: OnStep = lambda done, total, clean: None,
+    on_direction: OnDirection = lambda norms: None,
 ) -> torch.Tensor:
     """Classifier-free guidance (arXiv 2207.12598) over B cells at once.
 
@@ -231,6 +243,8 @@ def denoise(
         Called before each step with the steps done, their number, and what gives the clean latents
         (B, channels, height, width) that the step before predicted (None before the first); what it
         raises ends the loop.
+    on_direction : callable
+        Called in each step with the length (B,) of what the prompt adds to the prediction.
 
     Returns
     -------
@@ -252,6 +266,7 @@ def denoise(
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
         begun, without, with_text = predict(unet, scaled, t, text, start)
         guided = begun + weight * (with_text - without)
+        on_direction((with_text - without).flatten(1).norm(dim=1))
         if any(guidance_rescale):
             guided = rescale_guided(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
@@ -261,6 +276,14 @@ def denoise(
         if start.outside is not None:
             x = start.outside.put_back(x, scheduler, next(iter(timesteps[i + 1 :]), None))
     return x
+
+
+def average_norms(norms: Sequence[torch.Tensor], cells: int) -> list[float | None]:
+    """Averages over the steps the lengths (B,) of each cell; None without steps or numbers."""
+    if not norms:
+        return [None] * cells
+    means = torch.stack(list(norms)).mean(0).tolist()
+    return [float(f"{mean:.6g}") if math.isfinite(mean) else None for mean in means]
 
 
 def predict(

@@ -44,6 +44,7 @@ FACTS = {
     "inherited": Column("string", "fact", tells=False),
     "seconds": Column("Float64", "fact", tells=False),
     "unet_calls": Column("Int64", "fact", tells=False),
+    "guidance_norm": Column("Float64", "fact", tells=False),  # of what the prompt adds
     "device": declare_machine(),
     "dtype": declare_machine(),
     "memory": declare_machine(),
