@@ -126,6 +126,65 @@ def test_the_interval_of_alpha_holds_the_true_one_as_often_as_it_says(n, order):
     assert held / rounds > 0.95 - 0.04  # 2.6 standard errors
 
 
+def with_prompts(answers, each):
+    """So many pictures of each prompt, one after the other."""
+    number = answers["key"].str.removeprefix("key ").astype(int)
+    return answers.assign(prompt="prompt " + (number // each).astype(str))
+
+
+def test_seeds_of_one_prompt_are_no_further_sample():
+    """What raters do to a prompt's pictures four times is worth what they do to it once."""
+    one, other = "xyxyxyxyxy", "xyxyxyyxyx"
+    once = only(rated({"a": one, "b": other}))
+    fourfold = rated(
+        {rater: "".join(4 * w for w in words) for rater, words in (("a", one), ("b", other))}
+    )
+    told, untold = only(with_prompts(fourfold, 4)), only(fourfold)
+    assert (once["prompts"], told["n"], told["prompts"], untold["prompts"]) == (10, 40, 10, 40)
+    assert told["share"] == once["share"] == untold["share"] == 0.6
+    assert untold["low"] - told["low"] > 0.1  # about 1.7 times as wide
+    assert (told["low"], told["high"]) == pytest.approx((once["low"], once["high"]), abs=0.03)
+    assert (told["alpha_low"], told["alpha_high"]) == pytest.approx(
+        (once["alpha_low"], once["alpha_high"]), abs=0.08
+    )
+    assert told["alpha_high"] - told["alpha_low"] > 1.5 * (
+        untold["alpha_high"] - untold["alpha_low"]
+    )
+
+
+def test_prompts_that_do_not_repeat_change_nothing():
+    answers = rated(FOUR)
+    for out in (answers.assign(prompt=answers["key"]), answers.assign(prompt=None)):
+        pd.testing.assert_frame_equal(stats.agreement(out), stats.agreement(answers))
+
+
+def test_where_all_agree_prompts_are_what_was_seen():
+    row = only(with_prompts(rated({"a": "x" * 12, "b": "x" * 12}), 4))
+    assert row["low"] == pytest.approx(stats.share_interval(3, 3)[0])
+
+
+def test_few_prompts_are_named_where_they_cannot_tell():
+    row = only(with_prompts(rated({"a": "xxyy" * 5, "b": "xxyy" * 4 + "yyxx"}), 4))
+    assert row["note"].startswith("20 pictures of 5 prompts cannot tell")
+
+
+def test_the_sample_may_be_named():
+    answers = rated({"a": "xyxy", "b": "xyyx"}).assign(prompt="p", scene=list("aabb") * 2)
+    assert [only(answers, prompt=name)["prompts"] for name in (None, "scene", "key")] == [1, 2, 4]
+
+
+def test_the_interval_of_the_share_holds_the_true_one_where_prompts_repeat():
+    """Raters agree on a prompt or they do not; eight seeds of each are no further sample."""
+    chance, held, rounds = np.random.default_rng(2), 0, 60
+    for _ in range(rounds):
+        agree = np.repeat(chance.random(16) < 0.7, 8)
+        one = np.array(list("xy"))[chance.integers(0, 2, 128)]
+        other = np.where(agree, one, np.where(one == "x", "y", "x"))
+        row = only(with_prompts(rated({"a": one, "b": other}), 8))
+        held += row["low"] <= 0.7 <= row["high"]
+    assert held / rounds > 0.95 - 0.07  # 2.5 standard errors; of the pictures' own it is .5
+
+
 def test_a_scorer_is_compared_with_each_rater():
     answers = rated({"ann": "55?4", "bob": "5444"}).assign(found=[5, 5, 4, None, 5, 5, 4, None])
     out = stats.agreement(answers, scorer="found").set_index("of")

@@ -342,6 +342,17 @@ def test_votes_on_keys_rank_a_column_and_repeated_prompts_widen_the_intervals():
     assert (grouped["high"] - grouped["low"])[0] > 1.8 * (single["high"] - single["low"])[0]
 
 
+def test_votes_that_tell_their_prompts_need_no_frame_for_that():
+    votes = pd.DataFrame({"left": ["a"] * 30, "right": ["b"] * 30, "vote": ["left"] * 30})
+    votes.loc[10:, "vote"] = "right"
+    alone, told = (stats.ranking(v) for v in (votes, votes.assign(prompt=[*range(6)] * 5)))
+    assert told["strength"].equals(alone["strength"])
+    told = stats.ranking(votes.assign(prompt=[n for n in range(6) for _ in range(5)]))
+    assert (told["high"] - told["low"])[0] > 1.8 * (alone["high"] - alone["low"])[0]
+    untold = stats.ranking(votes.assign(prompt=[None, *range(29)]))
+    pd.testing.assert_frame_equal(untold, alone)
+
+
 def test_answers_rank_like_votes_and_repeats_do_not_count():
     votes = pd.DataFrame({"left": list("abab"), "right": list("baba"), "vote": ["left"] * 4})
     answers = votes.rename(columns={"vote": "answer"}).assign(repeat=[0, 0, 1, 1])

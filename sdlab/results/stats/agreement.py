@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -13,8 +13,8 @@ import pandas as pd
 
 from ...store.opinions import mirror_vote
 from ..frame import column_values, count_noun, format_value
-from .rates import share_interval
-from .reading import split_frame
+from .rates import count_effective, share_interval
+from .reading import read_sample, split_frame
 from .resampling import expand_tail
 
 RESAMPLES = 999
@@ -29,13 +29,16 @@ def agreement(
     *,
     order: Sequence[Any] | None = None,
     scorer: str | None = None,
+    prompt: str | None = None,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Compute how far raters agree: with one another, with themselves, and with a scorer.
 
     Raw agreement stands beside what is left of it beyond chance. If all answers are the same, there
     is nothing beyond chance to be seen: kappa and alpha are missing then, and `note` says so.
-    "Cannot tell" is no answer, but is counted.
+    "Cannot tell" is no answer, but is counted. Where `answers` says of which prompt each picture
+    is, and prompts repeat, they are the sample, as in `rate`: raters err alike on pictures that are
+    alike.
 
     Parameters
     ----------
@@ -49,6 +52,10 @@ def agreement(
     scorer : str, optional
         A column of `answers` with what a scorer found in each picture. Yes and no stand for True
         and False.
+    prompt : str, optional
+        The column of `answers` whose values are the sample: if left out, "wording", else "prompt",
+        which `Judge(...).value` has once its round has ended; without either, each picture is by
+        itself.
     confidence : float
         Of the intervals.
 
@@ -58,9 +65,9 @@ def agreement(
         A row for each comparison: `question`; `kind`, which is "all raters", "two raters", "again"
         (a rater's answers and those to the same pictures shown again) or "scorer"; `of`, who they
         are; `share` of pairs of answers that are equal, with its Wilson interval `low` and `high`
-        over the `n` pictures; `cannot_tell`, pictures left out for that; `kappa` (Cohen's, of
-        two); `alpha` (Krippendorff's) with its bootstrap interval over pictures, `alpha_low` and
-        `alpha_high`; and `note`, in words.
+        over the `n` pictures of `prompts` prompts; `cannot_tell`, pictures left out for that;
+        `kappa` (Cohen's, of two); `alpha` (Krippendorff's) with its bootstrap interval over the
+        prompts, `alpha_low` and `alpha_high`; and `note`, in words.
 
     Raises
     ------
@@ -82,8 +89,10 @@ def agreement(
     needed += [scorer] if scorer else []
     rows = []
     for own, part in split_frame(answers, [*{"question"} & {*answers}], *needed):
+        samples = read_samples(part, prompt)
         for kind, of, columns in list_comparisons(part, column, scorer):
-            rows.append(own | {"kind": kind, "of": of} | compare(columns, order, confidence))
+            told = compare(columns, samples, order, confidence)
+            rows.append(own | {"kind": kind, "of": of} | told)
     if not rows:
         raise ValueError(
             "there is nothing to compare: one rater, no picture shown twice, and no scorer; let"
@@ -130,6 +139,16 @@ def read_ratings(
     return first, again
 
 
+def read_samples(answers: pd.DataFrame, prompt: str | None) -> dict[Any, Any]:
+    """Reads {picture or pair: its prompt}, where that is told."""
+    texts = read_sample(answers, prompt)
+    if texts is None:
+        return {}
+    sides = zip(*(column_values(answers, name) for name in ("key", "left", "right")))
+    about = [tuple(sorted((left, right))) if key is None else key for key, left, right in sides]
+    return {one: text for one, text in zip(about, texts) if not pd.isna(text)}
+
+
 def read_scorer(answers: pd.DataFrame, scorer: str, first: dict[str, Ratings]) -> Ratings:
     """Reads what the scorer says of each picture, as answers."""
     if column_values(answers, "key") == [None] * len(answers):
@@ -156,28 +175,37 @@ def put_in_words(value: Any) -> str:
 
 
 def compare(
-    columns: list[Ratings], order: Sequence[Any] | None, confidence: float
+    columns: list[Ratings], samples: dict[Any, Any], order: Sequence[Any] | None, confidence: float
 ) -> dict[str, Any]:
     """Compares the answers of two or more on the pictures that two of them have answered."""
     times = Counter(about for column in columns for about in column)
     asked = [about for about, n in times.items() if n > 1]
-    units = [[word for column in columns if (word := column.get(about))] for about in asked]
-    units = [words for words in units if len(words) > 1]
+    told = {about: [w for column in columns if (w := column.get(about))] for about in asked}
+    told = {about: words for about, words in told.items() if len(words) > 1}
+    units, clusters = list(told.values()), number_clusters(told, samples)
     out: dict[str, Any] = dict.fromkeys(("share", "low", "high"), math.nan)
-    out |= {"n": len(units), "cannot_tell": len(asked) - len(units)}
+    out |= {"n": len(units), "prompts": len({*clusters}), "cannot_tell": len(asked) - len(units)}
     out |= dict.fromkeys(("kappa", "alpha", "alpha_low", "alpha_high"), math.nan)
     if not units:
         return out | {"note": "no picture that two of them have answered"}
     categories = sort_categories(units, order)
     counts = np.array([[words.count(word) for word in categories] for words in units])
     size = counts.sum(axis=1)
-    share = float(((counts * (counts - 1)).sum(axis=1) / (size * (size - 1))).mean())
-    low, high = share_interval(share * len(units), len(units), confidence)
+    agreed = (counts * (counts - 1)).sum(axis=1) / (size * (size - 1))
+    share, effective = float(agreed.mean()), count_effective(agreed, clusters)
+    low, high = share_interval(share * effective, effective, confidence)
     out |= {"share": share, "low": low, "high": high}
-    out |= estimate_alpha(counts, low, order is not None, confidence)
+    out |= estimate_alpha(counts, clusters, low, order is not None, confidence)
     if len(columns) == 2:
         out["kappa"] = compute_kappa(units)
     return out | {"note": write_note(out, Counter(word for words in units for word in words))}
+
+
+def number_clusters(subjects: Iterable[Any], samples: dict[Any, Any]) -> np.ndarray:
+    """Numbers the prompts of pictures or pairs; what tells none is a prompt by itself."""
+    numbers: dict[tuple[bool, Any], int] = {}
+    named = ((True, samples[one]) if one in samples else (False, one) for one in subjects)
+    return np.array([numbers.setdefault(name, len(numbers)) for name in named], int)
 
 
 def sort_categories(units: list[list[str]], order: Sequence[Any] | None) -> list[str]:
@@ -225,13 +253,14 @@ def compute_alpha(coincidences: np.ndarray, ordinal: bool) -> np.ndarray:
 
 
 def estimate_alpha(
-    counts: np.ndarray, low: float, ordinal: bool, confidence: float
+    counts: np.ndarray, clusters: np.ndarray, low: float, ordinal: bool, confidence: float
 ) -> dict[str, float]:
     """Estimates alpha and its interval from each unit's number of each answer.
 
-    The interval is the bootstrap's over units, expanded as that of a mean is; a resample of one
-    answer only may be anything. Where all agree, it has nothing to resample: then its lower end is
-    what alpha were if the share of agreement were `low`, with disagreements of mean size.
+    The interval is the bootstrap's over prompts (over units, if there is but one), expanded as that
+    of a mean is; a resample of one answer only may be anything. Where all agree, it has nothing to
+    resample: then its lower end is what alpha were if the share of agreement were `low`, with
+    disagreements of mean size.
     """
     units, kinds = counts.shape
     if kinds == 1:
@@ -243,9 +272,13 @@ def estimate_alpha(
         n = counts.sum(axis=0)
         chance = 1 - (n * (n - 1)).sum() / (n.sum() * (n.sum() - 1))
         return {"alpha": alpha, "alpha_low": 1 - (1 - low) / chance, "alpha_high": 1.0}
-    draws = np.random.default_rng(0).multinomial(units, np.full(units, 1 / units), RESAMPLES)
-    drawn = (draws @ each.reshape(units, -1)).reshape(RESAMPLES, kinds, kinds)
-    alphas, tail = compute_alpha(drawn, ordinal), expand_tail(units, confidence)
+    sums = each.reshape(units, -1)
+    if (prompts := clusters.max() + 1) > 1:
+        sums = np.array([sums[clusters == prompt].sum(axis=0) for prompt in range(prompts)])
+    n = len(sums)
+    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
+    drawn = (draws @ sums).reshape(RESAMPLES, kinds, kinds)
+    alphas, tail = compute_alpha(drawn, ordinal), expand_tail(n, confidence)
     ends = np.nan_to_num(alphas, nan=0.0), np.nan_to_num(alphas, nan=1.0)
     return {
         "alpha": alpha,
@@ -268,6 +301,7 @@ def write_note(row: dict[str, Any], times: Counter[str]) -> str:
             " they agree; tell the share beside them"
         )
     few = count_noun(row["n"], "picture")
+    few += f" of {count_noun(row['prompts'], 'prompt')}" * (row["prompts"] < row["n"])
     if row["alpha_low"] >= RELIABLE:
         return f"reliable: alpha is above {RELIABLE}"
     if row["alpha_high"] < TENTATIVE:

@@ -13,7 +13,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from ..frame import column_values, count_noun, distinct_values, format_value
-from .reading import split_frame
+from .reading import read_sample, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
 PULL = 0.01  # of the ridge
@@ -42,7 +42,8 @@ def ranking(
     by : str
         The column of `frame` that is ranked.
     prompt : str
-        The column of `frame` whose values are the sample.
+        The column of `frame` whose values are the sample. Without a frame it is what the votes
+        themselves tell, as those of a judge whose round has ended do.
     confidence : float
         Of the intervals.
 
@@ -92,7 +93,7 @@ def read_votes(
     score = np.array([WORTH[vote] for vote in known[said]])
     left, right = (column_values(known, side) for side in ("left", "right"))
     if frame is None:
-        return left, right, score, np.arange(len(known)), "item"
+        return left, right, score, number_prompts(read_sample(known, None), len(known)), "item"
     next(split_frame(frame, (), "key", by))
     items = dict(zip(column_values(frame, "key"), column_values(frame, by)))
     texts = dict(zip(column_values(frame, "key"), column_values(frame, prompt)))
@@ -103,14 +104,21 @@ def read_votes(
             f"none of {count_noun(len(known), 'vote')} is on two rows of this frame with another"
             f" {by}; give the frame that was voted on, and as by= the column that was compared"
         )
-    clusters = pd.factorize(np.array([texts[left[i]] for i in here], object))[0]
+    clusters = number_prompts(pd.Series([texts[left[i]] for i in here], dtype=object), len(here))
     return (
         [items[left[i]] for i in here],
         [items[right[i]] for i in here],
         score[here],
-        np.arange(len(here)) if (clusters < 0).any() else clusters,
+        clusters,
         by,
     )
+
+
+def number_prompts(texts: pd.Series | None, votes: int) -> np.ndarray:
+    """Numbers the prompt of each vote; each vote is by itself where some prompt is not told."""
+    if texts is None or texts.isna().any():
+        return np.arange(votes)
+    return pd.factorize(texts)[0]
 
 
 def require_connected(items: list[Any], sides: np.ndarray) -> None:
