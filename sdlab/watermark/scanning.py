@@ -271,26 +271,39 @@ def read_rows(
     files: Iterable[str | None], asked: Mapping[str, Any], processes: int = 1
 ) -> Generator[dict[str, Any]]:
     """Read a row for each file, in order; closing the iterator ends all processes at once."""
-    if processes == 1:
-        yield from (read_row(file, asked) for file in files)
-        return
-    workers = [Worker(asked) for _ in range(processes)]
-    own, unused, files = threading.local(), iter(workers), iter(files)
+    answers = ask_processes(read_row, files, asked, processes)
+    with closing(answers):
+        for file, row in answers:
+            yield row if isinstance(row, dict) else make_empty_row(file) | {"error": row}
 
-    def read(file: str | None) -> dict[str, Any]:
-        answer = own.worker.ask(file)
-        return answer if isinstance(answer, dict) else make_empty_row(file) | {"error": answer}
+
+def ask_processes(
+    read: Callable[[Any, Any], Any], questions: Iterable[Any], asked: Any, processes: int = 1
+) -> Generator[tuple[Any, Any]]:
+    """Give (question, read(question, asked)), in order; closing the iterator ends all processes.
+
+    In place of an answer stands the error, as text, of a process that died over the question.
+    """
+    if processes == 1:
+        yield from ((question, read(question, asked)) for question in questions)
+        return
+    workers = [Worker(asked, read) for _ in range(processes)]
+    own, unused, questions = threading.local(), iter(workers), iter(questions)
+
+    def ask(question: Any) -> tuple[Any, Any]:
+        return question, own.worker.ask(question)
 
     # its threads, of which each has a process, only wait
     pool = ThreadPoolExecutor(processes, initializer=lambda: setattr(own, "worker", next(unused)))
     try:
         under_way = deque(
-            pool.submit(read, file) for file in itertools.islice(files, processes * AHEAD)
+            pool.submit(ask, question)
+            for question in itertools.islice(questions, processes * AHEAD)
         )
         while under_way:
-            row = under_way.popleft().result()
-            under_way.extend(pool.submit(read, file) for file in itertools.islice(files, 1))
-            yield row
+            answer = under_way.popleft().result()
+            under_way.extend(pool.submit(ask, each) for each in itertools.islice(questions, 1))
+            yield answer
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for worker in workers:
@@ -408,7 +421,7 @@ class ScanProgress(Progress):
 
 
 class Worker:
-    """A Python process that turns paths into rows.
+    """A Python process that turns questions into answers: paths into rows.
 
     It is no child of `multiprocessing`, which would run the caller's script again; it starts when
     it is first asked, does not hear Ctrl-C, and ends when its input does, even if this process is
@@ -416,20 +429,22 @@ class Worker:
 
     Parameters
     ----------
-    asked : mapping
-        What `read_row` is given beside the path.
+    asked : picklable
+        What `read` is given beside the question.
+    read : callable
+        (question, asked) to an answer; a function of a module, which the process imports.
     """
 
-    def __init__(self, asked: Mapping[str, Any]) -> None:
-        self.asked = dict(asked)
+    def __init__(self, asked: Any, read: Callable[[Any, Any], Any] = read_row) -> None:
+        self.asked, self.read = asked, read
         self.process: subprocess.Popen[bytes] | None = None
         self.stopped, self.lock = False, threading.Lock()
 
-    def ask(self, file: str | None) -> dict[str, Any] | str:
-        """Return the file's row, or the error of a process that died over it."""
+    def ask(self, question: Any) -> Any:
+        """Return the answer, or the error, as text, of a process that died over the question."""
         process = self.process or self.start()
         try:
-            return self.exchange(process, file)
+            return self.exchange(process, question)
         except (EOFError, OSError, pickle.UnpicklingError):
             self.process = None
             return (
@@ -451,7 +466,7 @@ class Worker:
                 start_new_session=True,
             )
         try:
-            self.exchange(self.process, sys.path, self.asked)
+            self.exchange(self.process, sys.path, self.read, self.asked)
         except (EOFError, OSError) as error:
             raise RuntimeError(
                 "a process for the scan could not start; use processes=1, which shows why"
@@ -485,13 +500,13 @@ def kill_process(process: subprocess.Popen[bytes]) -> int:
 
 
 def serve_rows() -> None:
-    """Do what the process does: read a path, answer it with a row, until there are no more."""
+    """Do what the process does: answer questions, until there are no more."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not disturb the answers
-    asked = pickle.load(sys.stdin.buffer)
+    read, asked = pickle.load(sys.stdin.buffer), pickle.load(sys.stdin.buffer)
     answer: Any = "ready"
     with suppress(EOFError):
         while True:
             pickle.dump(answer, answers)
             answers.flush()
-            answer = read_row(pickle.load(sys.stdin.buffer), asked)
+            answer = read(pickle.load(sys.stdin.buffer), asked)

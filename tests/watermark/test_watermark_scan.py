@@ -224,7 +224,7 @@ def test_a_file_that_kills_its_process_is_named_and_the_next_one_is_read(folder)
 def test_a_scan_that_is_given_up_leaves_no_process(folder):
     rows = scanning.read_rows([str(folder / "a marked.png")] * 1000, ASKED, 2)
     next(rows)
-    workers = list(rows.gi_frame.f_locals["workers"])
+    workers = list(rows.gi_frame.f_locals["answers"].gi_frame.f_locals["workers"])
     processes = [worker.process for worker in workers if worker.process]
     rows.close()
     assert processes and {process.returncode for process in processes} == {-signal.SIGKILL}
