@@ -93,8 +93,9 @@ def find_sampler(graph: Graph, file: str, draft: Draft) -> tuple[Node | None, No
 
 def note_way(graph: Graph, way: list[Node], first: Node, draft: Draft) -> None:
     """Says what was done after the first sampler."""
-    for node in way:
-        if is_sampler(node) and node is not first:
+    before = {node.name for node in graph.walk(first, is_of_pictures)}
+    for node in (node for node in way if node.name not in before):
+        if is_sampler(node):
             draft.leave("a further pass", describe_pass(graph, node))
         elif not PLAIN.fullmatch(node.kind):
             draft.leave("then", node.kind)

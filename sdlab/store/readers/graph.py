@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 MOST_NODES = 20_000
-MOST_STEPS = 1_000  # from node to node on one way
+MOST_STEPS, DEEPEST = 1_000, 50  # from node to node for all values together, and on one way
+LONGEST = 100_000  # characters of a text that nodes join
 SEEDS = ("seed", "noise_seed")
 CONTROL = ("fixed", "randomize", "increment", "decrement")  # stands behind a seed in the editor
 MUTED, BYPASSED = (2,), (4,)  # modes of the editor's nodes
@@ -101,6 +102,7 @@ class Graph:
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.nodes = {node.name: node for node in nodes}
+        self.steps = 0
         self.unknown: dict[str, None] = {}  # kinds that make a value nobody can tell
 
     def follow(self, link: Any) -> tuple[Node, int] | None:
@@ -153,10 +155,13 @@ class Graph:
         """Finds the value behind a link; None, and the kind is noted, where it cannot be told."""
         if not isinstance(value, Link):
             return value
-        found = self.follow(value)
-        if not found or depth > 50:
+        found, self.steps = self.follow(value), self.steps + 1
+        if not found:
             return None
         node = found[0]
+        if depth > DEEPEST or self.steps > MOST_STEPS:
+            self.unknown[node.kind] = None
+            return None
         if POPULATED in node.inputs:
             return self.resolve(node.inputs[POPULATED], depth + 1)
         if JOINS.search(node.kind):
@@ -177,6 +182,8 @@ class Graph:
         mark = self.resolve(node.inputs[marks[0]], depth) if marks else ""
         found = [self.resolve(node.inputs[name], depth) for name in texts]
         if not all(isinstance(text, str) for text in (mark, *found)):
+            return None
+        if sum(map(len, found)) > LONGEST:
             return None
         cleaned = str(node.inputs.get("clean_whitespace", "")).lower() == "true"
         parts = [text.strip() for text in found if text.strip()] if cleaned else found
