@@ -360,6 +360,8 @@ def list_loras(graph: Graph, node: Node, draft: Draft) -> list[tuple[Any, Any]]:
 def list_own_loras(graph: Graph, node: Node, draft: Draft) -> list[tuple[Any, Any]]:
     """Lists the LoRAs that a node names itself, alone, numbered, or as objects."""
     found: list[tuple[Any, Any]] = []
+    if not any("lora" in name for name in node.inputs):
+        return found
     if "lora_name" in node.inputs:
         both = next((pair for pair in SCALES if pair[0] in node.inputs), SCALES[0])
         model, clip = (graph.value(node, name) for name in both)

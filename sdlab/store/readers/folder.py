@@ -287,10 +287,12 @@ def make_frame(rows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> pd.D
     more = [name for name in others if name not in KINDS]
     names = [*itertools.takewhile(lambda name: name != "path", KINDS)]
     names += [*more, *(name for name in KINDS if name not in names)]
-    columns = {}
+    columns, known = {}, set[str]().union(*rows)
     for name in names:
-        values = [row.get(name) for row in rows]
-        if name in KINDS:
+        values = [row.get(name) for row in rows] if name in known else [None] * len(rows)
+        if name not in known:
+            columns[name] = pd.array(values, dtype=KINDS[name])
+        elif name in KINDS:
             fitting = [fit_value(unwrap_value(value), KINDS[name]) for value in values]
             columns[name] = pd.array(fitting, dtype=KINDS[name])
         else:

@@ -21,7 +21,7 @@ from . import (
     swarmui,
 )
 from .draft import Draft, load_object
-from .texts import Texts, add_hidden, add_sidecar
+from .texts import Texts, add_hidden, add_sidecar, read_rest
 
 LOOSE = ("UserComment", "ImageDescription", "comment", "hidden", "beside.txt", "beside.json")
 MIDJOURNEY = re.compile(r"\s(?:--\w|Job ID: )")
@@ -68,7 +68,7 @@ READERS = (  # the first that knows its text reads it
 def find_reader(texts: Texts) -> Reader | None:
     """Finds who can read a file: from its texts, those beside it, and at last its pixels."""
     sort_texts(texts)
-    for add in (None, add_sidecar, add_hidden):
+    for add in (None, read_rest, add_sidecar, add_hidden):
         if add:
             add(texts)
             sort_texts(texts)

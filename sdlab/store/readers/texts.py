@@ -13,13 +13,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..png import SIGNATURE, walk_chunks
+from ..png import ENDING, SIGNATURE, walk_chunks
 
 if TYPE_CHECKING:
     from PIL import Image
 
 MOST = 4_000_000  # bytes of a text that are read; graphs of ComfyUI have up to some 500,000
 MOST_TEXTS = 1_000  # of one file
+TORN = "this PNG is torn, it stops before its end"
 EXIF_NAMED = re.compile(r"(prompt|workflow):\s*(?=\{)", re.IGNORECASE)  # as ComfyUI writes
 SIDECARS = (".txt", ".json")
 HIDING = ("PNG", "WEBP", "TIFF", "BMP")  # formats that may keep the lowest bits
@@ -39,6 +40,8 @@ class Texts:
         The texts by their names; "UserComment", "ImageDescription" and "XMP" among them.
     gaps : list of str
         What is there and was not read, and why.
+    rest : int
+        Where the pixels of a PNG begin, behind which there may be more; 0 if nothing is left.
     """
 
     path: str
@@ -47,6 +50,7 @@ class Texts:
     format: str = "PNG"
     named: dict[str, str] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
+    rest: int = 0
 
     def add(self, name: str, text: str) -> None:
         """Keeps a text, or says that it is too long."""
@@ -85,19 +89,41 @@ WORDS = ("comment", "parameters", "prompt", "workflow", "Description")  # of for
 
 
 def read_png_texts(file: BinaryIO, path: str) -> Texts:
-    """Reads the texts of a PNG, also those behind its pixels, which are stepped over."""
-    texts, seen = Texts(path), 0
+    """Reads the texts before the pixels of a PNG, and notes where to go on behind them."""
+    texts = Texts(path)
+    walk_texts(texts, file)
+    if texts.rest:
+        file.seek(-len(ENDING), os.SEEK_END)
+        if file.read() != ENDING:  # it is torn, or something follows that is no part of it
+            read_rest(texts)
+    return texts
+
+
+def walk_texts(texts: Texts, file: BinaryIO) -> None:
+    """Reads texts up to the pixels, or from there on up to the end."""
+    begin, texts.rest, seen = texts.rest, 0, 0
     for kind, size in walk_chunks(file):
         if kind == b"IHDR":
             texts.width, texts.height = struct.unpack(">II", file.read(8))
+        elif kind == b"IDAT" and not begin:
+            texts.rest = file.tell() - 8
+            return
         elif kind in READ and (seen := seen + 1) <= MOST_TEXTS:
             if size > MOST:
                 texts.gaps.append(f"a text of {size / 1e6:.1f} MB")
             else:
                 READ[kind](texts, file.read(size))
         elif kind == b"IEND":
-            return texts
-    raise ValueError("this PNG is torn, it stops before its end")
+            return
+    raise ValueError(TORN)
+
+
+def read_rest(texts: Texts) -> None:
+    """Reads what stands behind the pixels of a PNG, which are stepped over."""
+    if texts.rest:
+        with open(texts.path, "rb") as file:
+            file.seek(texts.rest)
+            walk_texts(texts, file)
 
 
 def add_plain(texts: Texts, data: bytes) -> None:
