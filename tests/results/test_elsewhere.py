@@ -10,11 +10,12 @@ import pytest
 from foreign import INFOTEXT, change, graph_of, save_comment, save_png
 from PIL import Image
 
-from sdlab import MODELS, image_grid, read_pictures, write_report
+from sdlab import MODELS, image_grid, pair, read_pictures, write_report
 from sdlab.recipe.request import Recipe, Request
 from sdlab.results.elsewhere import requests
 from sdlab.results.frame import find_foreign, select_own
 from sdlab.store.store import Store
+from sdlab.widgets import Compare, Judge
 
 PROMPT = "a cat on a mat"
 EVERY = [
@@ -127,6 +128,36 @@ def test_a_report_says_who_made_what_and_makes_our_own_again_alone(both, tmp_pat
 def test_a_report_of_nothing_but_others_pictures_has_no_code(foreign, tmp_path):
     page = write_report(tmp_path / "report.html", "Theirs", foreign).read_text()
     assert "None of these pictures was made here" in page and 'id="code"' not in page
+
+
+def test_a_service_without_seeds_is_paired_by_its_prompt_and_that_is_said(both):
+    pairing = pair(both, "model", "tiny-v1", "dall-e-2")
+    assert pairing.pairs == ((5, 4),)
+    told = {what: (one, other) for what, one, other in pairing.differences.itertuples(index=False)}
+    assert told["seed"] == ("3", "—") and told["num_inference_steps"] == ("4", "—")
+
+
+def test_several_pictures_of_a_service_are_paired_in_their_order(both):
+    more = pd.concat(
+        [both.iloc[[4, 5, 4, 5]].assign(path=list("abcd"), seed=[None, 3, None, 4])],
+        ignore_index=True,
+    )
+    assert pair(more, "model", "tiny-v1", "dall-e-2").pairs == ((1, 0), (3, 2))
+    other = more.assign(prompt=["x", "x", "y", "z"])
+    assert pair(other, "model", "tiny-v1", "dall-e-2").pairs == ((1, 0),)
+
+
+def test_rows_of_our_own_are_never_paired_by_order(both):
+    own = both.iloc[[5, 6]].assign(seed=[3, None])
+    with pytest.raises(ValueError, match="seed"):
+        pair(own, "model")
+
+
+def test_compare_and_judge_take_them_by_their_files(both):
+    compare = Compare(both, by="model", left="tiny-v1", right="dall-e-2")
+    assert len(compare.value) == 1
+    judge = Judge(both, "A cat?", answers=["yes", "no"], rater="Ann", repeats=0)
+    assert judge.total == 7
 
 
 # What can be made again here
