@@ -29,6 +29,7 @@ from .code import (
     require_recipes,
     write_results_code,
 )
+from .family import find_parents
 from .frame import (
     UNREADABLE,
     column_values,
@@ -156,6 +157,7 @@ def render_page(
         machine=show_machine(frame),
         near=name_store_near(frame),
         elsewhere=show_elsewhere(frame),
+        family=show_family(frame),
         code=made and f"{made}write_report({filename!r}, {title!r}, results)\n",
         recipes=made and json.dumps(list_recipes(own), separators=(",", ":")),
         recipes_count=count_noun(len(own), "recipe"),
@@ -304,6 +306,26 @@ def show_elsewhere(frame: pd.DataFrame) -> Table:
         count = TableCell(f"{len(every):,}", "number")
         shown.append([format_value(model), format_value(source), count, cell])
     return Table(rows=shown, head=["model", "source", "images", "not comparable"])
+
+
+def show_family(frame: pd.DataFrame) -> Table:
+    """Shows which picture was made from which, both in small."""
+    paths, strengths = column_values(frame, "path"), column_values(frame, "strength")
+    prompts = column_values(frame, "prompt")
+    born = [
+        (child, parent) for child, parent in enumerate(find_parents(frame)) if parent is not None
+    ]
+    rows: list[Row] = [
+        [
+            show_picture(paths[parent], f"picture {parent + 1}"),
+            show_picture(paths[child], f"picture {child + 1}"),
+            format_cell("strength", strengths[child]),
+            format_cell("prompt", prompts[child]),
+        ]
+        for child, parent in born[:MOST_CELLS]
+    ]
+    head = ["made from", "picture", "strength", "prompt"]
+    return Table(rows=rows, head=head, kind="cells", note=note_rest(len(born), MOST_CELLS, "rows"))
 
 
 def describe_inputs(frame: pd.DataFrame, inputs: dict[str, list[str]]) -> list[dict[str, Any]]:
