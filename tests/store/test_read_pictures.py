@@ -61,7 +61,7 @@ def test_a_process_that_dies_takes_one_file_with_it(folder, monkeypatch):
     def ask(read_batch, batches, asked, processes):
         yield from ((batch, "the process died") for batch in batches)
 
-    monkeypatch.setattr("sdlab.watermark.scanning.ask_processes", ask)
+    monkeypatch.setattr("sdlab.watermark.processes.ask_processes", ask)
     assert read(folder)["source"].notna().sum() == 2
 
 

@@ -91,7 +91,7 @@ def read_pictures(
     """
     import pandas as pd
 
-    from ...watermark.scanning import list_files
+    from ...watermark.folders import list_files
 
     passed_over: dict[str, str] = {}
     files = [file for file in list_files(paths, passed_over) if file is not None]
@@ -211,7 +211,7 @@ def read_rows(
     files: Sequence[str], processes: int | None, progress: bool
 ) -> Iterator[dict[str, Any]]:
     """Reads a row for each file, in order; several processes for many."""
-    from ...watermark.scanning import ask_processes, count_processes
+    from ...watermark.processes import ask_processes, count_processes
 
     count = 1 if processes is None and len(files) <= FEW else processes
     batches = [files[n : n + BATCH] for n in range(0, len(files), BATCH)]
@@ -225,7 +225,7 @@ def read_rows(
 
 def read_apart(batch: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Reads files one by one in a process that may die of them."""
-    from ...watermark.scanning import Worker
+    from ...watermark.processes import Worker
 
     worker = Worker(None, read_batch)
     try:
