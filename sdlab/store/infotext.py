@@ -131,6 +131,7 @@ def split_infotext(text: str) -> tuple[str, list[tuple[str, str]]]:
         n: mark
         for n, line in enumerate(lines)
         for mark in "|,"
+        if line.count(mark) > 1  # else there are not three pairs
         if len(pairs := PAIRS[mark].findall(line)) >= 3
         if line is lines[-1] or any(name.rstrip(": ") in READ for name, *_ in pairs)
     }

@@ -12,6 +12,7 @@ from ..infotext import read_infotext, split_infotext
 from .draft import GPU_NOISE, Draft
 
 NETWORK = re.compile(r"<(?:lora|lyco):([^:>]+)((?::[^:>]*)*)>")
+SPECIAL = re.compile(r"[\[\]()<]|AND|BREAK")  # no other text is anything but plain
 WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it again
     *("Model hash", "VAE hash", "Refiner hash", "Lora hashes", "Lora weights", "Hashes", "Version"),
     *("User", "App", "Created by", "Batch size", "Batch pos", "Parser", "Time taken", "Operations"),
@@ -89,7 +90,9 @@ def take_networks(draft: Draft) -> None:
 def check_syntax(draft: Draft) -> None:
     """Says what the prompts ask for that has no counterpart, such as a change between steps."""
     for name in ("prompt", "negative_prompt"):
+        text = draft.fields.get(name) or ""
         try:
-            parse_weights(draft.fields.get(name) or "")
+            if SPECIAL.search(text):
+                parse_weights(text)
         except ValueError as error:
             draft.leave(name, str(error).partition("; ")[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 MOST_NODES = 20_000
@@ -82,12 +83,12 @@ class Node:
     inputs: dict[str, Any] = field(default_factory=dict)
     passes: tuple[Any, tuple[Any, ...]] | None = None  # of a bypassed one: types in and out
 
-    @property
+    @cached_property
     def links(self) -> dict[str, Link]:
         """Its inputs that come from other nodes."""
         return {name: value for name, value in self.inputs.items() if isinstance(value, Link)}
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
         """Its own values."""
         return {
