@@ -1,8 +1,9 @@
 """sdlab: understand image models by experiment.
 
 A `Request` is one image's complete recipe; `sweep` makes many; `run` renders them into a `Store`; a
-store reads as a pandas frame; `measure`, `image_grid` and `write_report` are functions of that
-frame. `detect_watermark` looks at any picture. Nothing heavy is imported before it is needed.
+store reads as a pandas frame, and so do pictures from elsewhere (`read_pictures`); `measure`,
+`image_grid` and `write_report` are functions of that frame. `detect_watermark` looks at any
+picture. Nothing heavy is imported before it is needed.
 """
 
 import importlib
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from .render.job import Job, run
     from .render.plan import preview
     from .results import stats
-    from .results.attacks import ATTACKS, robustness
+    from .results.attacks import robustness
     from .results.grid import image_grid
     from .results.pairs import pair
     from .results.probes import PROBES, probe
     from .results.report import write_report
     from .results.scorers import SCORERS, measure
+    from .store.readers.folder import read_pictures
     from .store.store import Store
     from .watermark import detect_watermark
 
@@ -36,6 +38,7 @@ _ROOMS = {
     "recipe.sweep": ("sweep",),
     "models.catalogue": ("MODELS", "Model"),
     "models.resolve": ("resolve",),
+    "store.readers.folder": ("read_pictures",),
     "store.store": ("Store",),
     "render.budget": ("estimate",),
     "render.job": ("Job", "run"),
@@ -44,14 +47,13 @@ _ROOMS = {
     "results.probes": ("PROBES", "probe"),
     "results.scorers": ("SCORERS", "measure"),
     "results.stats": ("stats",),
-    "results.attacks": ("ATTACKS", "robustness"),
+    "results.attacks": ("robustness",),
     "results.grid": ("image_grid",),
     "results.report": ("write_report",),
     "watermark": ("detect_watermark",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
-    "ATTACKS",
     "MODELS",
     "PROBES",
     "SCORERS",
@@ -68,6 +70,7 @@ __all__ = [
     "pair",
     "preview",
     "probe",
+    "read_pictures",
     "resolve",
     "robustness",
     "run",

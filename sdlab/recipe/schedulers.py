@@ -14,6 +14,7 @@ no recipe finds a picture made when such options still acted unsaid.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import re
 from collections.abc import Mapping
@@ -333,6 +334,11 @@ def write_a1111(scheduler: str | None, inherited: str | None = None) -> dict[str
 
 def read_a1111(said: dict[str, str]) -> dict[str, str]:
     """Reads {"scheduler": its one spelling} from A1111's words, and keeps the others."""
+    return dict(_read_words(*said.items()))
+
+
+@functools.lru_cache(1_000)  # a folder of pictures has few
+def _read_words(*said: tuple[str, str]) -> dict[str, str]:
     left = dict(said)
     try:
         kind, options = parse_scheduler(left.get("Diffusers scheduler", left.get("Sampler", "")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -66,6 +67,17 @@ def row_tuples(frame: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
 def select_made(frame: pd.DataFrame) -> pd.DataFrame:
     """Selects the rows that have a picture."""
     return frame[[path is not None for path in column_values(frame, "path")]]
+
+
+def find_foreign(frame: pd.DataFrame) -> list[bool]:
+    """Tells of each row whether its picture was made elsewhere: such a row has no key."""
+    both = row_tuples(frame, ["source", "key"])
+    return [source is not None and key is None for source, key in both]
+
+
+def select_own(frame: pd.DataFrame) -> pd.DataFrame:
+    """Selects the rows of pictures that were made here, and of cells that failed here."""
+    return frame[[not foreign for foreign in find_foreign(frame)]]
 
 
 def label_rows(frame: pd.DataFrame) -> Iterator[tuple[str, list[Any]]]:
@@ -307,8 +319,27 @@ def summarize(frame: pd.DataFrame) -> str:
         failed and f"{count_noun(failed, 'cell')} failed.",
         absent and f"{count_noun(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
         seconds and f"Rendering took {duration(seconds)} on {where}.",
+        describe_foreign(frame),
     ]
     return " ".join(part for part in parts if part)
+
+
+def describe_foreign(frame: pd.DataFrame) -> str:
+    """Says how many pictures were made elsewhere, and by what; "" if there are none."""
+    sources = [
+        source
+        for source, foreign in zip(column_values(frame, "source"), find_foreign(frame))
+        if foreign
+    ]
+    if not sources:
+        return ""
+    counts = Counter(sources).items()
+    said = join_words(f"{count} {source}" for source, count in counts)
+    were = "was" if len(sources) == 1 else "were"
+    return (
+        f"{count_noun(len(sources), 'image')} {were} not made here ({said}): what is said of their"
+        " making is a claim, and nobody has repeated it."
+    )
 
 
 def summarize_values(found: list[Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -22,6 +23,7 @@ from .frame import (
     count_noun,
     distinct_values,
     find_differing,
+    find_foreign,
     find_label_columns,
     find_varying,
     format_value,
@@ -120,6 +122,8 @@ def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> P
     weights and often its native size, scheduler and guidance. Prompt and seed never do. If `by`
     names a choice in the prompts, the choices tell the prompts apart, else the prompts themselves
     do. Rows without a picture, and those without a value where `by` is no field, are left aside.
+    Where pictures from elsewhere never state a field, such as those of a hosted service a seed, it
+    is not compared: those of one prompt are paired in their order, and `differences` says so.
 
     Parameters
     ----------
@@ -147,8 +151,13 @@ def pair(frame: pd.DataFrame, by: str, left: Any = None, right: Any = None) -> P
     shown = [i for i, (path, value) in both if path is not None and value in known]
     rows = frame.iloc[shown]
     follow = find_following(rows, by, left, right)
+    unstated = find_unstated(rows, by, left, right, follow)
+    follow |= unstated
     same = list_compared(rows, by, follow)
-    ones, others = (find_places(frame, shown, by, value, same) for value in (left, right))
+    ones, others = (
+        find_places(frame, shown, by, value, same, numbered=bool(unstated))
+        for value in (left, right)
+    )
     pairs = tuple((i, others[place]) for place, i in ones.items() if place in others)
     if not pairs:
         raise ValueError(explain_no_pair(rows, by, left, right, same))
@@ -216,6 +225,28 @@ def find_following(
     return found
 
 
+def find_unstated(
+    rows: pd.DataFrame, by: str, left: Any, right: Any, follow: dict[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """Finds what one side never states, as a hosted service no seed: (left, right), in words."""
+    found: dict[str, tuple[Any, Any]] = {}
+    both = list(zip(column_values(rows, by), find_foreign(rows)))
+    if not any(foreign for value, foreign in both if value in (left, right)):
+        return {}
+    for name in FIELDS:
+        if name == by or name in follow or name == "prompt":
+            continue
+        values = column_values(rows, name)
+        sides = [
+            list(dict.fromkeys(v for v, (own, _) in zip(values, both) if own == side))
+            for side in (left, right)
+        ]
+        if sides[0] != sides[1] and [None] in sides:
+            one, other = (None if s == [None] else summarize_values(s) for s in sides)
+            found[name] = one, other
+    return found
+
+
 def list_compared(rows: pd.DataFrame, by: str, follow: dict[str, Any]) -> list[str]:
     """Lists the columns in which the two rows of a pair agree."""
     same = [name for name in FIELDS if name != by and name not in follow]
@@ -228,12 +259,24 @@ def list_compared(rows: pd.DataFrame, by: str, follow: dict[str, Any]) -> list[s
 
 
 def find_places(
-    frame: pd.DataFrame, shown: list[int], by: str, value: Any, same: list[str]
+    frame: pd.DataFrame,
+    shown: list[int],
+    by: str,
+    value: Any,
+    same: list[str],
+    *,
+    numbered: bool = False,
 ) -> dict[tuple, int]:
-    """Finds {what a row of this value shares with its partner: where it stands}."""
+    """Finds {what a row of this value shares with its partner: where it stands}.
+
+    Numbered, the rows that share all of it are partners in their order.
+    """
     found: dict[tuple, int] = {}
-    rows = frame.iloc[shown]
+    rows, repeats = frame.iloc[shown], Counter[tuple]()
     for i, own, place in zip(shown, column_values(rows, by), row_tuples(rows, same)):
+        if numbered and own == value:
+            repeats[place] += 1
+            place = (*place, repeats[place])
         if own == value and found.setdefault(place, i) != i:
             raise ValueError(explain_repeat(frame.iloc[[found[place], i]], by, value))
     return found

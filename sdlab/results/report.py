@@ -29,12 +29,14 @@ from .code import (
     require_recipes,
     write_results_code,
 )
+from .family import find_parents
 from .frame import (
     UNREADABLE,
     column_values,
     count_noun,
     describe_file_problem,
     distinct_values,
+    find_foreign,
     find_inputs,
     find_label_columns,
     find_model_weights,
@@ -46,6 +48,7 @@ from .frame import (
     label_rows,
     row_tuples,
     select_made,
+    select_own,
     shorten_pictures,
     summarize,
 )
@@ -129,15 +132,16 @@ def require_reportable(title: str, frame: pd.DataFrame) -> None:
         raise ValueError(
             "the frame has no rows, so there is nothing to report; does a query leave nothing over?"
         )
-    require_recipes(frame)
+    require_recipes(select_own(frame))
 
 
 def render_page(
     title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str
 ) -> str:
     """Renders the whole page, every section in its order."""
-    short, inputs = shorten_pictures(frame), find_inputs(frame)
-    made = write_results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
+    short, inputs, own = shorten_pictures(frame), find_inputs(frame), select_own(frame)
+    other = f"runs/{Path(filename).stem}"
+    made = "" if own.empty else write_results_code(own, "write_report", other=other)
     return TEMPLATES.get_template("report.html.j2").render(
         title=title,
         now=datetime.datetime.now().astimezone(),
@@ -152,9 +156,11 @@ def render_page(
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
-        code=f"{made}write_report({filename!r}, {title!r}, results)\n",
-        recipes=json.dumps(list_recipes(frame), separators=(",", ":")),
-        recipes_count=count_noun(len(frame), "recipe"),
+        elsewhere=show_elsewhere(frame),
+        family=show_family(frame),
+        code=made and f"{made}write_report({filename!r}, {title!r}, results)\n",
+        recipes=made and json.dumps(list_recipes(own), separators=(",", ":")),
+        recipes_count=count_noun(len(own), "recipe"),
         rows_count=count_noun(len(frame), "row"),
     )
 
@@ -283,6 +289,43 @@ def format_values(found: list[Any]) -> TableCell:
     if len(found) > MOST_VALUES:
         lines.append(f"and {len(found) - MOST_VALUES:,} more, in the list of recipes below")
     return TableCell(lines=lines, kind="lines")
+
+
+def show_elsewhere(frame: pd.DataFrame) -> Table:
+    """Shows who made the pictures that were not made here, and what cannot be compared."""
+    rows: dict[tuple, list[str | None]] = {}
+    names = ["model", "source", "not_translated"]
+    for foreign, (model, source, left) in zip(find_foreign(frame), row_tuples(frame, names)):
+        if foreign:
+            rows.setdefault((model, source), []).append(left)
+    shown: list[Row] = []
+    for (model, source), every in rows.items():
+        parts = Counter(part for left in every for part in (left or "").split("; ") if part)
+        lines = [f"{part} ({n} of {len(every)})" for part, n in parts.most_common(MOST_VALUES)]
+        cell = TableCell(lines=lines or ["nothing that is said"], kind="lines")
+        count = TableCell(f"{len(every):,}", "number")
+        shown.append([format_value(model), format_value(source), count, cell])
+    return Table(rows=shown, head=["model", "source", "images", "not comparable"])
+
+
+def show_family(frame: pd.DataFrame) -> Table:
+    """Shows which picture was made from which, both in small."""
+    paths, strengths = column_values(frame, "path"), column_values(frame, "strength")
+    prompts = column_values(frame, "prompt")
+    born = [
+        (child, parent) for child, parent in enumerate(find_parents(frame)) if parent is not None
+    ]
+    rows: list[Row] = [
+        [
+            show_picture(paths[parent], f"picture {parent + 1}"),
+            show_picture(paths[child], f"picture {child + 1}"),
+            format_cell("strength", strengths[child]),
+            format_cell("prompt", prompts[child]),
+        ]
+        for child, parent in born[:MOST_CELLS]
+    ]
+    head = ["made from", "picture", "strength", "prompt"]
+    return Table(rows=rows, head=head, kind="cells", note=note_rest(len(born), MOST_CELLS, "rows"))
 
 
 def describe_inputs(frame: pd.DataFrame, inputs: dict[str, list[str]]) -> list[dict[str, Any]]:

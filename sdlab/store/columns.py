@@ -72,8 +72,12 @@ COLUMNS = {  # in the order of the frame
     "starred": Column("boolean", "opinion", tells=False),
     "rating": Column("Int64", "opinion", tells=False),
 }
+ELSEWHERE = {  # of pictures that `read_pictures` has read, behind the others
+    "source": Column("string", "fact"),
+    "not_translated": Column("string", "fact", tells=False),
+}
 MACHINE = tuple(name for name, column in COLUMNS.items() if column.role == "machine")
-UNTELLING = tuple(name for name, column in COLUMNS.items() if not column.tells)
+UNTELLING = tuple(name for name, column in (COLUMNS | ELSEWHERE).items() if not column.tells)
 DECIDING_BITS = tuple(name for name, column in COLUMNS.items() if column.decides_bits)
 CHOSEN = ("dtype", "memory", "batch_size")  # machine facts that a user sets
 LABELS = "sdlab labels"  # in a frame's `attrs`: the columns that name choices in prompts

@@ -15,6 +15,8 @@ from ..recipe.spec import Spec
 NAME = r"\w[-\w /]+:\s*"
 VALUES = {mark: rf'"(?:[^"\\]|\\.)+"|[^{mark}]*' for mark in ",|"}  # SD.Next wrote bars in 2023
 PAIRS = {mark: re.compile(rf"({NAME})({value})([{mark}]|$)") for mark, value in VALUES.items()}
+NAMED = re.compile(rf"\s*({NAME})")
+ENDS = {mark: re.compile(rf"\s*(?:[{mark}]|\n(?={NAME})|$)") for mark in ",|"}  # of a value
 BEHIND = re.compile(r"\n(?=(?:Negative )?[Tt]emplate:)")  # of sd-dynamic-prompts
 AHEAD = re.compile(r"\n(Version: [^,\n]+, Pipeline: [^,\n]+,)$")  # of SD.Next in 2023
 AMBIGUOUS = re.compile(r'[,:\n\r]|^[\s"]|\s$|^$')
@@ -129,6 +131,7 @@ def split_infotext(text: str) -> tuple[str, list[tuple[str, str]]]:
         n: mark
         for n, line in enumerate(lines)
         for mark in "|,"
+        if line.count(mark) > 1  # else there are not three pairs
         if len(pairs := PAIRS[mark].findall(line)) >= 3
         if line is lines[-1] or any(name.rstrip(": ") in READ for name, *_ in pairs)
     }
@@ -151,10 +154,9 @@ def split_pairs(block: str, mark: str) -> list[tuple[str, str]]:
     then it is a name that is its own value, as A1111 has it.
     """
     pairs: list[tuple[str, str]] = []
-    end = re.compile(rf"\s*(?:[{mark}]|\n(?={NAME})|$)")
-    place, begin = 0, 0
+    end, place, begin = ENDS[mark], 0, 0
     while place < len(block):
-        name = re.compile(rf"\s*({NAME})").match(block, place)
+        name = NAMED.match(block, place)
         start = name.end() if name else place
         stop = find_end(block, start, end)
         if name:

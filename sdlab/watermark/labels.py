@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
-from .opening import shorten_error
+if TYPE_CHECKING:
+    from PIL import Image
 
 LONGEST = 1_000_000  # characters of a text that are looked at
 SHOWN = 200  # characters of it that are quoted
@@ -62,17 +61,25 @@ TEXTS = ("parameters", "prompt", "workflow", "Comment", "comment", "Description"
 WRITERS = tuple(
     (re.compile(pattern), program)
     for pattern, program in (
+        # each begins with plain characters, which are searched ten times as fast as others
         (r'"sui_image_params"', "SwarmUI"),
-        (r'"(?:metadata_scheme|version)": ?"[Ff]ooocus|\bVersion: Fooocus', "Fooocus"),
-        (r'"class_type"|"last_node_id"|\bVersion: ComfyUI', "ComfyUI"),
+        (r'"metadata_scheme": ?"[Ff]ooocus', "Fooocus"),
+        (r'"version": ?"[Ff]ooocus', "Fooocus"),
+        (r"Version: Fooocus", "Fooocus"),
+        (r'"class_type"', "ComfyUI"),
+        (r'"last_node_id"', "ComfyUI"),
+        (r"Version: ComfyUI", "ComfyUI"),
         (r'"use_stable_diffusion_model"', "Easy Diffusion"),
-        (r'"generation_mode": ?"|"app_version": ?"', "InvokeAI"),
-        (r'"signed_hash"|"request_type": ?"\w*GenerateRequest"', "NovelAI"),
-        (r"\bApp: SD\.Next|\bVersion: SD\.Next", "SD.Next"),
-        (r"\bVersion: f\d", "Forge"),
-        (r"\bVersion: sdlab", "sdlab"),
-        (r"\bSteps: \d+, ", "A1111 or a program that writes as it does"),
-        (r"\bJob ID: [0-9a-f]{8}-[0-9a-f]{4}-", "Midjourney"),
+        (r'"generation_mode": ?"', "InvokeAI"),
+        (r'"app_version": ?"', "InvokeAI"),
+        (r'"signed_hash"', "NovelAI"),
+        (r'"request_type": ?"\w*GenerateRequest"', "NovelAI"),
+        (r"App: SD\.Next", "SD.Next"),
+        (r"Version: SD\.Next", "SD.Next"),
+        (r"Version: f\d", "Forge"),
+        (r"Version: sdlab", "sdlab"),
+        (r"Steps: \d+, ", "A1111 or a program that writes as it does"),
+        (r"Job ID: [0-9a-f]{8}-[0-9a-f]{4}-", "Midjourney"),
     )
 )
 GENERATORS = re.compile(
@@ -202,6 +209,8 @@ def read_exif(exif: Image.Exif) -> Iterator[Claim]:
         }
         comment = decode_comment(tags.get(USER_COMMENT, ""))
     except Exception as error:  # Pillow raises whatever its reader runs into
+        from .opening import shorten_error  # here alone: NumPy is not needed for texts
+
         yield Claim("EXIF", "", quote(f"damaged: {shorten_error(error)}"))
         return
     if program := find_writer(comment):

@@ -159,12 +159,18 @@ def read_signed(
 
 
 def find_stealth(image: Image.Image) -> Claim | None:
-    """Find a text in the lowest bits; most pictures are told from their first columns."""
+    """Find what a text in the lowest bits says."""
+    pixels = find_hidden(image)
+    return None if pixels is None else read_stealth(pixels)
+
+
+def find_hidden(image: Image.Image) -> np.ndarray | None:
+    """Find pixels that hide a text; most pictures are told from their first columns."""
     if image.mode not in ("RGB", "RGBA"):
         return None
     columns = min(image.width, -(-HEAD * 8 // image.height))
     begins = np.asarray(image.crop((0, 0, columns, image.height)))
-    return read_stealth(np.asarray(image)) if tell_place(begins) else None
+    return np.asarray(image) if tell_place(begins) else None
 
 
 def drop_repeats(claims: list[Claim]) -> tuple[Claim, ...]:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import glob
-import itertools
 import os
-import pickle
-import subprocess
-import sys
-import threading
 import warnings
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ..progress import Progress, display, duration
 from .credentials import read_anchors
 from .detector import detect_watermark, name_payloads, require_search
+from .folders import list_files
 from .inspection import Inspection
 from .kinds import NoPixels
 from .opening import convert_image, open_picture, shorten_error
+from .processes import ask_processes, count_processes
 from .provenance import Provenance, gather_provenance
 
 if TYPE_CHECKING:
@@ -47,50 +42,7 @@ COLUMNS = {  # name: pandas dtype
     "not_looked_for": "string",
     "error": "string",
 }
-SUFFIXES = (
-    ".png",
-    ".apng",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".webp",
-    ".avif",
-    ".avifs",
-    ".tif",
-    ".tiff",
-    ".gif",
-    ".bmp",
-    ".dib",
-    ".jp2",
-    ".j2k",
-    ".jpx",
-    ".pnm",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".tga",
-    ".ico",
-    ".pcx",
-    ".sgi",
-    ".qoi",
-    ".heic",
-    ".heif",
-    ".hif",
-    ".jxl",
-    ".svg",
-)
-# files that one process reads sooner than others start; a search is slow, and starts them for 4
-FEW = {"none": 32}
-START = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from sdlab.watermark.scanning"
-    " import serve_rows; serve_rows()"
-)
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-)
 MOST_REASONS = 5  # why files were passed over, in a sentence
-AHEAD = 4  # files under way for each process, so that a slow one holds up no other
 
 
 def scan(
@@ -175,69 +127,6 @@ def scan(
     return frame
 
 
-# Which files
-
-
-def list_files(paths: Any, passed_over: dict[str, str] | None = None) -> Sequence[str | None]:
-    """List the files that `paths` names, those of a folder in the order of their names.
-
-    What a folder holds beside is put into `passed_over`, with the reason.
-    """
-    if isinstance(paths, (str, os.PathLike)):
-        name = os.fspath(os.path.expanduser(paths))
-        if os.path.isdir(name):
-            return list(walk_pictures(Path(name), {} if passed_over is None else passed_over))
-        if os.path.exists(name):
-            return [name]
-        matching = glob.iglob(name, recursive=True) if glob.has_magic(name) else ()
-        if found := sorted(file for file in matching if not os.path.isdir(file)):
-            return found
-        raise FileNotFoundError(
-            f"{name}: there is no such folder or file; name a folder, a pattern such as"
-            " 'pictures/**/*.png', or a list of files"
-        )
-    if isinstance(paths, bytes) or not isinstance(paths, Iterable):
-        raise TypeError(
-            f"paths={paths!r:.80} is no path and no list of paths; detect_watermark() takes a"
-            " single picture"
-        )
-    files = list(paths)
-    for file in files:
-        if not isinstance(file, (str, os.PathLike)) and not is_missing(file):
-            raise TypeError(
-                f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a"
-                " picture itself"
-            )
-    return [None if is_missing(file) else os.fspath(file) for file in files]
-
-
-def is_missing(value: Any) -> bool:
-    """Tell None, NaN and pandas' NA, which stand in a frame's `path` where a picture failed."""
-    return (
-        value is None
-        or type(value).__name__ == "NAType"
-        or (isinstance(value, float) and value != value)
-    )
-
-
-def walk_pictures(folder: Path, passed_over: dict[str, str]) -> Iterator[str]:
-    """List the pictures in a folder and below, not hidden ones, nor behind links to folders."""
-    for place, folders, names in os.walk(folder):
-        for name in sorted(folders):
-            path = os.path.join(place, name)
-            if name.startswith(".") or os.path.islink(path):
-                passed_over[path] = "hidden" if name.startswith(".") else "a link to a folder"
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path, suffix = os.path.join(place, name), os.path.splitext(name)[1].lower()
-            if name.startswith("."):
-                passed_over[path] = "hidden"
-            elif suffix in SUFFIXES:
-                yield path
-            else:
-                passed_over[path] = f"no picture by its name, {suffix or 'without a suffix'}"
-
-
 def count_reasons(passed_over: Mapping[str, str]) -> str:
     """Say in words how much was passed over, and why."""
     reasons = Counter(passed_over.values())
@@ -246,7 +135,7 @@ def count_reasons(passed_over: Mapping[str, str]) -> str:
     return f"{len(passed_over)} passed over ({why}{more})" if passed_over else ""
 
 
-# Their rows
+# The rows
 
 
 def collect_rows(
@@ -271,31 +160,10 @@ def read_rows(
     files: Iterable[str | None], asked: Mapping[str, Any], processes: int = 1
 ) -> Generator[dict[str, Any]]:
     """Read a row for each file, in order; closing the iterator ends all processes at once."""
-    if processes == 1:
-        yield from (read_row(file, asked) for file in files)
-        return
-    workers = [Worker(asked) for _ in range(processes)]
-    own, unused, files = threading.local(), iter(workers), iter(files)
-
-    def read(file: str | None) -> dict[str, Any]:
-        answer = own.worker.ask(file)
-        return answer if isinstance(answer, dict) else make_empty_row(file) | {"error": answer}
-
-    # its threads, of which each has a process, only wait
-    pool = ThreadPoolExecutor(processes, initializer=lambda: setattr(own, "worker", next(unused)))
-    try:
-        under_way = deque(
-            pool.submit(read, file) for file in itertools.islice(files, processes * AHEAD)
-        )
-        while under_way:
-            row = under_way.popleft().result()
-            under_way.extend(pool.submit(read, file) for file in itertools.islice(files, 1))
-            yield row
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for worker in workers:
-            worker.stop()
-        pool.shutdown(wait=True)
+    answers = ask_processes(read_row, files, asked, processes)
+    with closing(answers):
+        for file, row in answers:
+            yield row if isinstance(row, dict) else make_empty_row(file) | {"error": row}
 
 
 def read_row(file: str | None, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -363,20 +231,6 @@ def judge_pixels(rgb: Any, provenance: Provenance, asked: Mapping[str, Any]) -> 
     }
 
 
-def count_processes(files: int, search: str, asked: int | None) -> int:
-    """Decide how many processes read so many files."""
-    if asked is not None:
-        if not isinstance(asked, int) or isinstance(asked, bool) or asked < 1:
-            raise ValueError(
-                f"processes={asked!r}: use a whole number, at least 1, or leave it out"
-            )
-        return min(asked, max(files, 1))
-    if files <= FEW.get(search, 4):
-        return 1
-    mine = hasattr(os, "sched_getaffinity")  # cores that this process may use
-    return min(len(os.sched_getaffinity(0)) if mine else os.cpu_count() or 1, files)
-
-
 class ScanProgress(Progress):
     """How far a scan is, for the bar."""
 
@@ -402,96 +256,3 @@ class ScanProgress(Progress):
             "" if left is None else f"{duration(left)} left",
         )
         return ", ".join(filter(None, parts)) + " (stopped)" * (self.state == "stopped")
-
-
-# The other processes
-
-
-class Worker:
-    """A Python process that turns paths into rows.
-
-    It is no child of `multiprocessing`, which would run the caller's script again; it starts when
-    it is first asked, does not hear Ctrl-C, and ends when its input does, even if this process is
-    killed.
-
-    Parameters
-    ----------
-    asked : mapping
-        What `read_row` is given beside the path.
-    """
-
-    def __init__(self, asked: Mapping[str, Any]) -> None:
-        self.asked = dict(asked)
-        self.process: subprocess.Popen[bytes] | None = None
-        self.stopped, self.lock = False, threading.Lock()
-
-    def ask(self, file: str | None) -> dict[str, Any] | str:
-        """Return the file's row, or the error of a process that died over it."""
-        process = self.process or self.start()
-        try:
-            return self.exchange(process, file)
-        except (EOFError, OSError, pickle.UnpicklingError):
-            self.process = None
-            return (
-                f"the process that read this file died (exit status {kill_process(process)});"
-                " it may need too much memory"
-            )
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start a fresh process that has imported what it needs."""
-        with self.lock:
-            if self.stopped:
-                raise RuntimeError("the scan is over")
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", START],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=os.environ | ONE_THREAD,
-                start_new_session=True,
-            )
-        try:
-            self.exchange(self.process, sys.path, self.asked)
-        except (EOFError, OSError) as error:
-            raise RuntimeError(
-                "a process for the scan could not start; use processes=1, which shows why"
-            ) from error
-        return self.process
-
-    @staticmethod
-    def exchange(process: subprocess.Popen[bytes], *questions: Any) -> Any:
-        """Send what the process waits for, and return its one answer."""
-        assert process.stdin and process.stdout  # as pipes
-        process.stdin.write(b"".join(map(pickle.dumps, questions)))
-        process.stdin.flush()
-        return pickle.load(process.stdout)
-
-    def stop(self) -> None:
-        """End the process at once, and start no other."""
-        with self.lock:
-            self.stopped, process = True, self.process
-        if process:
-            kill_process(process)
-
-
-def kill_process(process: subprocess.Popen[bytes]) -> int:
-    """Kill the process if it still runs, and return its exit status."""
-    process.kill()
-    status = process.wait()
-    for pipe in filter(None, (process.stdin, process.stdout)):
-        with suppress(OSError):  # what was not yet written to a dead process
-            pipe.close()
-    return status
-
-
-def serve_rows() -> None:
-    """Do what the process does: read a path, answer it with a row, until there are no more."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints does not disturb the answers
-    asked = pickle.load(sys.stdin.buffer)
-    answer: Any = "ready"
-    with suppress(EOFError):
-        while True:
-            pickle.dump(answer, answers)
-            answers.flush()
-            answer = read_row(pickle.load(sys.stdin.buffer), asked)

@@ -22,7 +22,15 @@ GZIP = 31  # of zlib's kinds
 
 
 def read_stealth(pixels: np.ndarray) -> Claim | None:
-    """Read the hidden text of RGB or RGBA pixels; None if there is none.
+    """Read what the hidden text of RGB or RGBA pixels says; None if there is none."""
+    if (found := read_hidden(pixels)) is None:
+        return None
+    where, text = found
+    return Claim(f"lowest bits of {where}", find_writer(text) or "", quote(text), RECIPE)
+
+
+def read_hidden(pixels: np.ndarray) -> tuple[str, str] | None:
+    """Read the hidden text of RGB or RGBA pixels, and where it is hidden; None if there is none.
 
     The bits stand column by column, a byte's highest bit first, and in RGB colour by colour. The
     layout is that of the extension "stealth pnginfo" of A1111, which NovelAI took over.
@@ -31,9 +39,8 @@ def read_stealth(pixels: np.ndarray) -> Claim | None:
         return None
     where, packed, length = place
     data = _read_bytes(pixels[:, :, CHANNELS[where]], HEAD, min(length, LONGEST))
-    if (text := _unpack_text(data, packed)) is None:
-        return None
-    return Claim(f"lowest bits of {where}", find_writer(text) or "", quote(text), RECIPE)
+    text = _unpack_text(data, packed)
+    return None if text is None else (where, text)
 
 
 def tell_place(pixels: np.ndarray) -> tuple[str, bool, int] | None:

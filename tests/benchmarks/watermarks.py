@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from sdlab import ATTACKS, robustness
+from sdlab import robustness
+from sdlab.results.attacks import ATTACKS
 from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
 from sdlab.watermark.detector import UNKNOWN, name_payloads, read_official

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sdlab import ATTACKS, robustness
-from sdlab.results.attacks import Attack
+from sdlab import robustness
+from sdlab.results.attacks import ATTACKS, Attack
 from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, decode_watermark, detect_watermark, embed_watermark
 

@@ -15,7 +15,8 @@ from sdlab.watermark import scanning
 from sdlab.watermark.detector import detect_watermark
 from sdlab.watermark.dwtdct import embed_watermark
 from sdlab.watermark.payloads import PAYLOADS, Payload
-from sdlab.watermark.scanning import COLUMNS, Worker, scan
+from sdlab.watermark.processes import Worker
+from sdlab.watermark.scanning import COLUMNS, scan
 
 ASKED = {"payloads": {"sd-v1": PAYLOADS["sd-v1"]}, "search": "none", "false_positive_rate": 1e-6}
 
@@ -208,7 +209,7 @@ def test_a_name_that_is_no_text_is_shown_with_its_bytes(tmp_path):
 
 
 def test_a_file_that_kills_its_process_is_named_and_the_next_one_is_read(folder):
-    worker = Worker(ASKED)
+    worker = Worker(ASKED, scanning.read_row)
     try:
         first = worker.ask(str(folder / "a marked.png"))
         worker.process.kill()
@@ -224,7 +225,7 @@ def test_a_file_that_kills_its_process_is_named_and_the_next_one_is_read(folder)
 def test_a_scan_that_is_given_up_leaves_no_process(folder):
     rows = scanning.read_rows([str(folder / "a marked.png")] * 1000, ASKED, 2)
     next(rows)
-    workers = list(rows.gi_frame.f_locals["workers"])
+    workers = list(rows.gi_frame.f_locals["answers"].gi_frame.f_locals["workers"])
     processes = [worker.process for worker in workers if worker.process]
     rows.close()
     assert processes and {process.returncode for process in processes} == {-signal.SIGKILL}

@@ -18,11 +18,11 @@ from ...results.frame import column_values, find_varying, format_value, row_tupl
 from ...results.pairs import draw_difference
 from ...watermark.answer import TITLES
 from ...watermark.dwtdct import embed_watermark
+from ...watermark.folders import list_files
 from ...watermark.inspection import Inspection, shorten_name
 from ...watermark.maps import draw_evidence, draw_residues, list_colours
 from ...watermark.opening import read_pixels
 from ...watermark.payloads import Payload
-from ...watermark.scanning import list_files
 from ...watermark.search import AS_IS
 from ..pictures import write_captions
 

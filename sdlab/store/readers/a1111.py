@@ -1,0 +1,98 @@
+"""A1111, its forks, and the programs that write as it does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from ...recipe.prompts import parse_weights
+from ...recipe.request import SPECS
+from ...watermark.labels import find_writer
+from ..infotext import read_infotext, split_infotext
+from .draft import GPU_NOISE, Draft
+
+NETWORK = re.compile(r"<(?:lora|lyco):([^:>]+)((?::[^:>]*)*)>")
+SPECIAL = re.compile(r"[\[\]()<]|AND|BREAK")  # no other text is anything but plain
+WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it again
+    *("Model hash", "VAE hash", "Refiner hash", "Lora hashes", "Lora weights", "Hashes", "Version"),
+    *("User", "App", "Created by", "Batch size", "Batch pos", "Parser", "Time taken", "Operations"),
+    *("Template", "Negative Template", "Raw prompt", "Raw negative prompt", "Performance", "Date"),
+    *("Size-1", "Size-2", "RNG", "Backend", "Pipeline", "Schedule type", "Scheduler", "Init image"),
+    *("Lora hash", "Civitai resources", "Civitai metadata", "Prompt", "Source Identifier"),
+}
+SCHEDULERS = "Scheduler", "Schedule type"  # of Fooocus, and of all others
+SAMPLERS = {"PNDM": "PLMS"}  # dgenerate's
+CPU_NOISE = ("ComfyUI", "sdlab")
+NO_IMAGE = "Hires upscale", "Hires resize", "Hires steps"
+
+
+def recognizes(named: Mapping[str, str]) -> bool:
+    """Tells A1111's text."""
+    return "parameters" in named
+
+
+def is_infotext(text: str) -> bool:
+    """Tells whether a text that may be anything has A1111's parameters."""
+    return bool(split_infotext(text)[1])
+
+
+def read(named: Mapping[str, str], draft: Draft) -> None:
+    """Reads A1111's text."""
+    read_text(named["parameters"], draft)
+
+
+def read_text(text: str, draft: Draft) -> None:
+    """Reads A1111's text, and what its prompt asks for besides."""
+    draft.source = find_writer(text) or ""
+    said = read_infotext(text)
+    seed = said.pop("seed", said.pop("Seed", None))
+    draft.put_seed(seed, "Seed")
+    for name, value in said.items():
+        if name == "model":
+            draft.put_model(value, "Model")
+        elif name == "vae":
+            draft.put_vae(value, "VAE")
+        elif name in SPECS:
+            draft.put(name, value)
+    read_others(said, draft)
+    take_networks(draft)
+    draft.read_syntax()
+    if not draft.source.startswith("sdlab"):
+        check_syntax(draft)
+
+
+def read_others(said: Mapping[str, str], draft: Draft) -> None:
+    """Reads what is not a field of ours: the noise, the sampler's name, and all that is left."""
+    noise = said.get("RNG", "GPU")
+    if noise != "CPU" and draft.source not in CPU_NOISE and "seed" in draft.fields:
+        draft.leave(GPU_NOISE if noise == "GPU" else f"noise made as by {noise}")
+    if "Sampler" in said:
+        schedule = next((said[name] for name in SCHEDULERS if name in said), None)
+        draft.put_sampler(SAMPLERS.get(said["Sampler"], said["Sampler"]), schedule)
+    elif "Schedule type" in said:
+        draft.leave("Schedule type", said["Schedule type"])
+    hidden = {*SPECS, *WITHOUT_EFFECT, "Sampler"}
+    draft.leave_all({name: value for name, value in said.items() if name not in hidden})
+
+
+def take_networks(draft: Draft) -> None:
+    """Takes "<lora:name:0.8>" out of the prompt, as A1111 does before the prompt is encoded."""
+    prompt = draft.fields.get("prompt", "")
+    for name, scales in NETWORK.findall(prompt):
+        first, *others = scales.split(":")[1:] or ["1"]
+        draft.put_lora(name, first)
+        if any(other != first for other in others):
+            draft.leave("LoRA", f"{name}{scales}")
+    if draft.loras:
+        draft.fields["prompt"] = NETWORK.sub("", prompt)
+
+
+def check_syntax(draft: Draft) -> None:
+    """Says what the prompts ask for that has no counterpart, such as a change between steps."""
+    for name in ("prompt", "negative_prompt"):
+        text = draft.fields.get(name) or ""
+        try:
+            if SPECIAL.search(text):
+                parse_weights(text)
+        except ValueError as error:
+            draft.leave(name, str(error).partition("; ")[0])

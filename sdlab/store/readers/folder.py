@@ -1,0 +1,307 @@
+"""`read_pictures`: folders of pictures from anywhere as a frame like `run`'s, one row a file."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import suggest
+from ...progress import watch_items
+from ...recipe.request import SPECS
+from ..columns import COLUMNS, ELSEWHERE
+from ..files import write_whole
+from ..index import fit_value
+from .draft import Draft
+from .own import NAME as OWN
+from .programs import find_reader
+from .texts import read_file_texts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..store import Store
+
+BATCH = 64  # files that a process is asked for at a time
+FEW = 1_000  # files that one process reads sooner than others start
+TOLD = "told beside the file"
+NOT_OURS = ("key", "pixels", "created", "starred", "rating")  # of no picture that we did not make
+KINDS: dict[str, Any] = {name: column.dtype for name, column in (COLUMNS | ELSEWHERE).items()}
+
+
+def read_pictures(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    store: Store | str | os.PathLike[str] | None = None,
+    *,
+    processes: int | None = None,
+    progress: bool = True,
+    **columns: Any,
+) -> pd.DataFrame:
+    """Reads what the files of pictures say of their making, as a frame like that of `run`.
+
+    A1111 and its forks, ComfyUI, InvokeAI, NovelAI, Fooocus, SwarmUI, Easy Diffusion, Draw Things,
+    dgenerate, Midjourney and sdlab are read; in PNG, JPEG, WebP, AVIF and others, in a text file
+    of the same name, or in the lowest bits of the pixels. Nothing of a file is run. What a file
+    says is a claim: anybody can change it.
+
+    Parameters
+    ----------
+    paths : path or iterable of paths
+        A folder is searched with all below it, except what is hidden; text with `*` or `?` is a
+        pattern (`**` for folders below); else one file, or the files named.
+    store : Store or path, optional
+        Keeps a copy of each picture that is not its own, by content, in its folder `elsewhere`;
+        `path` leads there.
+    processes : int, optional
+        1 or more. If left out, as many as there are cores for more than a thousand files.
+    progress : bool
+        Whether a bar shows what is done.
+    **columns
+        Columns of pictures whose files say nothing, such as those of a hosted service:
+        `model="dall-e-2"`, `prompt="a cat"`, `colour="red"`; one value, or a list with one a file.
+        What is told here counts, whatever a file says. A file "pictures.csv" in the folder, or
+        "FOLDER.csv" beside it, tells columns by its column "file", too.
+
+    Returns
+    -------
+    DataFrame
+        `run`'s columns, in our words and units; `height` and `width` are those of the picture
+        where its file does not state others. Only pictures of sdlab have a `key`. `source` is who
+        wrote the file, `not_translated` what it says that no field of a request can, apart by
+        semicolons; with any of that, the same request would make another picture. A file that is
+        no picture has no `path`, and its `error`. `frame.attrs["passed_over"]` maps what a folder
+        holds beside its pictures to why it was passed over.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        There is no such folder or file, or a column cannot be told so. All other trouble with a
+        file is told in its row.
+
+    Examples
+    --------
+    >>> frame = read_pictures("downloads")
+    >>> frame = read_pictures("dall-e", model="dall-e-2", prompt="a hamster on a blue background")
+    """
+    import pandas as pd
+
+    from ...watermark.folders import list_files
+
+    passed_over: dict[str, str] = {}
+    files = [file for file in list_files(paths, passed_over) if file is not None]
+    if passed_over and not files:
+        warnings.warn(f"no picture in {os.fspath(paths)}", stacklevel=2)  # type: ignore[arg-type]
+    told = read_tables(paths, files)
+    given = {name: spread_column(name, value, len(files)) for name, value in columns.items()}
+    for number, file in enumerate(files):
+        own = {name: values[number] for name, values in given.items()}
+        told[file] = told.get(file, {}) | own
+    rows = list(read_rows(files, processes, progress))
+    for row, file in zip(rows, files):
+        add_told(row, told[file])
+        if store is not None and row["path"]:
+            row["path"] = keep_picture(store, row)
+    frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
+    frame.attrs["passed_over"] = passed_over
+    assert isinstance(frame, pd.DataFrame)
+    return frame
+
+
+# What is told beside the files
+
+
+def spread_column(name: str, value: Any, count: int) -> list[Any]:
+    """Gives each file its value of a column."""
+    require_tellable(name)
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        return [value] * count
+    values = list(value)
+    if len(values) != count:
+        raise ValueError(
+            f"{name} has {len(values)} values for {count} files; give one, or one a file"
+        )
+    return values
+
+
+def require_tellable(name: str) -> None:
+    """Refuses a column that is known of the file alone, and a name that is nearly a field's."""
+    if name in NOT_OURS or name in ("path", "error"):
+        raise ValueError(
+            f"{name}= cannot be told: it is known of pictures that were made here, or of the file"
+        )
+    aliases = {alias: field for field, spec in SPECS.items() for alias in spec.aliases}
+    if name not in KINDS and name in aliases:
+        raise TypeError(f"{name}={suggest(aliases[name], SPECS)} the column is {aliases[name]!r}")
+
+
+def read_tables(paths: Any, files: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Reads {file: what the CSV in or beside the folder tells of it}."""
+    if not isinstance(paths, (str, os.PathLike)) or not os.path.isdir(os.path.expanduser(paths)):
+        return {}
+    folder = Path(os.path.expanduser(paths))
+    tables = (folder / "pictures.csv", folder.absolute().with_suffix(".csv"))
+    table = next((table for table in tables if table.is_file()), None)
+    return read_table(table, folder, files) if table else {}
+
+
+def read_table(table: Path, folder: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Reads a CSV whose column "file" names pictures as seen from the folder."""
+    with table.open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    names = list(rows[0]) if rows else ["file"]
+    if "file" not in names or None in names:
+        raise ValueError(f"{table}: its first line names no column 'file'; it has {names}")
+    for name in names:
+        if name != "file":
+            require_tellable(name)
+    known = {os.path.normpath(file): file for file in files}
+    told = {}
+    for row in rows:
+        place = os.path.normpath(os.path.join(folder, row.pop("file") or ""))
+        if place not in known:
+            raise ValueError(f"{table} tells of {place}, and there is no such picture")
+        told[known[place]] = {name: read_cell(name, value) for name, value in row.items() if value}
+    return told
+
+
+def read_cell(name: str, value: str) -> Any:
+    """Reads what a CSV says of a column."""
+    kind = SPECS[name].kind if name in SPECS else ""
+    if kind not in ("whole", "real"):
+        return value
+    try:
+        return int(value) if kind == "whole" else float(value)
+    except ValueError:
+        raise ValueError(f"{name}={value!r} in the CSV is no number") from None
+
+
+def add_told(row: dict[str, Any], told: Mapping[str, Any]) -> None:
+    """Puts what is told in place of what the file says."""
+    if told:
+        row.update(told)
+        row["source"] = told.get("source") or row["source"] or TOLD
+
+
+def keep_picture(store: Store | str | os.PathLike[str], row: Mapping[str, Any]) -> str:
+    """Keeps a picture's file in the store, under its content; gives where it is."""
+    from ..store import Store
+
+    store = store if isinstance(store, Store) else Store(store)
+    path = Path(row["path"])
+    if row.get("key") and store.path(row["key"]).exists():
+        return str(store.path(row["key"]))
+    data = path.read_bytes()
+    name = hashlib.sha256(data).hexdigest()[:32]
+    place = store.root / "elsewhere" / name[:2] / f"{name}{path.suffix.lower()}"
+    if not place.exists():
+        write_whole(place, data)
+    return str(place)
+
+
+# What the files say
+
+
+def read_rows(
+    files: Sequence[str], processes: int | None, progress: bool
+) -> Iterator[dict[str, Any]]:
+    """Reads a row for each file, in order; several processes for many."""
+    from ...watermark.processes import ask_processes, count_processes
+
+    count = 1 if processes is None and len(files) <= FEW else processes
+    batches = [files[n : n + BATCH] for n in range(0, len(files), BATCH)]
+    count = count_processes(len(batches), "", count)
+    answers = ask_processes(read_batch, batches, None, count)
+    with closing(answers):
+        shown = watch_items(batches, progress and len(files) > BATCH)
+        for _, (batch, rows) in zip(shown, answers):
+            yield from rows if isinstance(rows, list) else read_apart(batch)
+
+
+def read_apart(batch: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Reads files one by one in a process that may die of them."""
+    from ...watermark.processes import Worker
+
+    worker = Worker(None, read_batch)
+    try:
+        for file in batch:
+            rows = worker.ask([file])
+            yield rows[0] if isinstance(rows, list) else make_error_row(file, rows)
+    finally:
+        worker.stop()
+
+
+def read_batch(files: Sequence[str], asked: None = None) -> list[dict[str, Any]]:
+    """Reads a row for each of some files."""
+    return list(map(read_row, files))
+
+
+def read_row(file: str) -> dict[str, Any]:
+    """Reads what a file says; whatever goes wrong stands in the row."""
+    try:
+        texts = read_file_texts(file)
+    except Exception as error:  # Pillow raises whatever its readers run into
+        return make_error_row(file, error)
+    draft = Draft()
+    for gap in texts.gaps:
+        draft.leave(gap)
+    try:
+        reader = find_reader(texts)
+        if reader:
+            reader.read({**texts.named, "file": os.path.basename(file)}, draft)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, IndexError) as error:
+        draft.leave("its text cannot be read", str(error) or type(error).__name__)
+    if draft.source != OWN:
+        draft.finish(texts.width, texts.height)
+    row = {**draft.fields, "path": escape_path(file), "error": None}
+    return row | {"source": draft.source or None, "not_translated": "; ".join(draft.left) or None}
+
+
+def make_error_row(file: str, error: Exception | str) -> dict[str, Any]:
+    """Makes the row of what is no picture."""
+    from ...watermark.opening import shorten_error
+
+    said = shorten_error(error) if isinstance(error, Exception) else error
+    name = escape_path(file)
+    told = said if said.startswith(name) else f"{name}: {said}"
+    return {"path": None, "error": told, "source": None, "not_translated": None}
+
+
+def escape_path(file: str) -> str:
+    """Escapes bytes of a path that are no text, which pandas cannot hold."""
+    return file.encode("utf-8", "backslashreplace").decode()
+
+
+# The frame
+
+
+def make_frame(rows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> pd.DataFrame:
+    """Makes the frame of the rows, with `run`'s columns first and others behind the fields."""
+    import pandas as pd
+
+    more = [name for name in others if name not in KINDS]
+    names = [*itertools.takewhile(lambda name: name != "path", KINDS)]
+    names += [*more, *(name for name in KINDS if name not in names)]
+    columns, known = {}, set[str]().union(*rows)
+    for name in names:
+        values = [row.get(name) for row in rows] if name in known else [None] * len(rows)
+        if name not in known:
+            columns[name] = pd.array(values, dtype=KINDS[name])
+        elif name in KINDS:
+            fitting = [fit_value(unwrap_value(value), KINDS[name]) for value in values]
+            columns[name] = pd.array(fitting, dtype=KINDS[name])
+        else:
+            columns[name] = (
+                pd.Series(values, dtype=None if rows else "string").convert_dtypes().array
+            )
+    return pd.DataFrame(columns)
+
+
+def unwrap_value(value: Any) -> Any:
+    """Makes a plain Python value of NumPy's."""
+    return value.item() if hasattr(value, "item") else value
