@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Counts of a run's cells, and how long the rest will take.
+    """Counts of a run's pictures, and how long the rest will take.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Progress:
         What they are called.
     """
 
-    def __init__(self, total: int, todo: int, unit: str = "cells") -> None:
+    def __init__(self, total: int, todo: int, unit: str = "pictures") -> None:
         self.total, self.todo, self.unit = total, todo, unit
         self.rendered = self.failed = 0  # cells in the store, cells without a picture
         self._computed = 0  # cells

@@ -31,7 +31,7 @@ def test_a_sweep_is_typed_run_stopped_and_finished(notebook):
         "num_inference_steps": "50",
     }.items():
         type_into(form, label, text)
-    expect(form.get_by_text("48 cells: 0 finished")).to_be_visible(timeout=60_000)
+    expect(form.get_by_text("48 pictures: 0 finished")).to_be_visible(timeout=60_000)
     assert nb.axe(form) == []
     run.press("Enter")
     expect(pictures.first).to_be_visible(timeout=60_000)  # a sketch
@@ -48,7 +48,7 @@ def test_a_sweep_is_typed_run_stopped_and_finished(notebook):
 
     expect(form.get_by_text(" to render on tiny-v1")).to_be_visible()
     run.press("Enter")
-    expect(form.get_by_text("48 cells, all finished")).to_be_visible(timeout=120_000)
+    expect(form.get_by_text("48 pictures, all finished")).to_be_visible(timeout=120_000)
     nb.expect_kernel(
         "[form.job.state, form.job.progress.todo < 48, form.results['path'].notna().all().item()]",
         ["done", True, True],
@@ -73,7 +73,7 @@ def test_bad_input_is_told_at_its_field_and_keys_stay_in_the_form(notebook):
     nb.run_all()
     form = nb.output(1).locator(".sdl-form")
     seed, alert = form.get_by_label("seed", exact=True), form.get_by_role("alert")
-    expect(form.get_by_text("8 cells: 0 finished")).to_be_visible(timeout=60_000)
+    expect(form.get_by_text("8 pictures: 0 finished")).to_be_visible(timeout=60_000)
     type_into(form, "seed", "0-")
     expect(alert).to_contain_text("neither a number nor a range")
     expect(seed).to_have_attribute("aria-invalid", "true")
@@ -115,7 +115,7 @@ def test_the_form_sees_what_other_cells_render_and_says_when_python_is_gone(note
     )
     nb.run(0), nb.run(1)
     form = nb.output(1).locator(".sdl-form")
-    expect(form.get_by_text("1 cell: 0 finished")).to_be_visible(timeout=60_000)
+    expect(form.get_by_text("1 picture: 0 finished")).to_be_visible(timeout=60_000)
     nb.run(2)
     form.get_by_role("button", name="Run", exact=True).focus()
     expect(form.get_by_text("all finished")).to_be_visible()

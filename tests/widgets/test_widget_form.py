@@ -407,7 +407,7 @@ def test_run_renders_what_the_form_says_and_shows_it(form):
         and results["path"].notna().all()
     )
     assert form.job is job and form.grid.job is job and form._place.children == (form.grid,)
-    assert form.wait(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.wait(60) and form.status == "4 pictures, all finished: nothing to render"
     assert not form.running and not form._run.disabled and form._stop.disabled
     assert form.static().count("<img") == 4
 
@@ -434,7 +434,7 @@ def test_without_a_page_a_notebook_waits_for_the_results_and_keeps_the_picture(t
     assert (
         nb.cells[2].outputs[0]["data"]["text/plain"] == "3"
         and still.count("<img") == 3
-        and "3 of 3 cells finished" in still
+        and "3 of 3 pictures finished" in still
     )
 
 
@@ -461,10 +461,10 @@ def test_two_prompts_that_read_alike_are_one_cell(form):
 
 
 def test_looking_again_finds_what_another_cell_has_rendered(form):
-    assert form.status.startswith("4 cells: 0 finished")
+    assert form.status.startswith("4 pictures: 0 finished")
     run(form.value, form.store, progress=False)
     ask(form, "look")
-    assert form.wait(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.wait(60) and form.status == "4 pictures, all finished: nothing to render"
     assert form.status in form._line.value and not form._run.disabled
 
 
@@ -476,7 +476,7 @@ def test_while_a_job_runs_the_line_leaves_its_numbers_to_the_grid(form):
     assert "A job is running" in form._line.value and "finished" not in form._line.value
     assert "finished" in repr(form) and str(job.progress.total) in repr(form)
     form.stop()
-    assert job.wait(60) and form.wait(60) and "4 cells: " in form._line.value
+    assert job.wait(60) and form.wait(60) and "4 pictures: " in form._line.value
 
 
 def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):
