@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ...errors import FieldError
 from ...models.resolve import Native, native
 from ...recipe.prompts import split_at_words
 from ...recipe.request import Request
 from ...render.notes import learn_words
-from ...results.frame import count_noun, join_words
+from ...results.frame import count_noun
 from ...results.scorers.tokens import read_prompt
 from ...tiny.world import WORLDS, list_shown_words
 
@@ -45,9 +44,7 @@ def find_strange_words(model: str, prompt: str, learned: str | None) -> list[str
     """Finds the words of which the captions of an embedded model's pictures told nothing."""
     known = list_shown_words(WORLDS[model])
     texts = (plain for plain, _ in split_at_words(prompt, name_learned(native(model), learned)))
-    return [
-        word for text in texts for word in WORD.findall(text.lower()) if word not in known
-    ]
+    return [word for text in texts for word in WORD.findall(text.lower()) if word not in known]
 
 
 def name_learned(own: Native, learned: str | None) -> list[str]:
