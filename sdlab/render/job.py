@@ -13,6 +13,7 @@ from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from ..models.resolve import native
 from ..pictures import input_names
 from ..progress import Event, Listener, Listeners, Progress, display
 from ..recipe.request import FIELDS, Recipe, Request
@@ -317,6 +318,19 @@ def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pa
 def _find_first() -> Job | None:
     """Finds the job that renders."""
     return next((job for job in list(_running) if job._holds), None)
+
+
+def load_early(model: str) -> None:
+    """Loads a model while no job renders and none is in memory: the next job begins sooner."""
+    if not _rendering.acquire(blocking=False):
+        return
+    try:
+        from ..models import pipeline
+
+        if not pipeline.is_any_loaded():
+            pipeline.load(native(model))
+    finally:
+        _rendering.release()
 
 
 # An interrupt

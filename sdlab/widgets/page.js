@@ -103,6 +103,7 @@ const panel = (name, render) => ({
     });
     const gone = () => {                                   // JupyterLab notices, and marks views
       if (el.closest(".jupyter-widgets-disconnected")) line.notify(GONE);
+      else if (line.said === GONE) line.notify("");
     };
     model.on("comm_live_update", gone);
     const watch = setInterval(gone, 1000);                 // some versions tell no model

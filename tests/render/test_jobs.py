@@ -6,6 +6,9 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 from sdlab import Job, Request, sweep
+from sdlab.models import pipeline
+from sdlab.models.resolve import native
+from sdlab.render.job import load_early
 
 LONG = sweep(Request(prompt="a cat", num_inference_steps=999), seed=range(40))
 
@@ -42,6 +45,25 @@ def test_a_job_begins_when_the_one_that_it_waits_for_is_stopped(jobs):
 def test_a_job_that_waits_is_stopped_at_once_and_the_other_goes_on(jobs):
     assert jobs[1].stop().wait(5) and jobs[1].state == "stopped"
     assert jobs[1].waits_for is None and Job.list_running() == [jobs[0]]
+
+
+def test_a_model_is_loaded_early_only_where_no_job_renders_and_none_is_in_memory(jobs, monkeypatch):
+    loaded = []
+    heard = threading.Event()
+    jobs[1].watch(lambda event: heard.set() if event.kind == "waiting" else None)
+    assert heard.wait(60)
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "is_any_loaded", lambda: pytest.fail("a job renders"))
+        load_early("tiny-v1")
+    for job in jobs:
+        job.stop().wait(60)
+    monkeypatch.setattr(pipeline, "load", lambda own: loaded.append(own.weights))
+    monkeypatch.setattr(pipeline, "_loaded", {})
+    load_early("tiny-v1")
+    assert loaded == [native("tiny-v1").weights]
+    monkeypatch.setattr(pipeline, "_loaded", {"another": None})
+    load_early("tiny-v1")
+    assert len(loaded) == 1
 
 
 CELL = """

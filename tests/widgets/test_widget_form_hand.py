@@ -345,6 +345,18 @@ def test_a_form_that_waits_says_for_whom_and_offers_to_stop_it(tmp_path):
         end(other, job)
 
 
+def test_an_embedded_model_is_loaded_early_where_the_form_is_shown(tmp_path, monkeypatch, results):
+    early = []
+    monkeypatch.setattr(form_module, "load_early", early.append)
+    form = filled(SweepForm(store=tmp_path))
+    form.forget_page(), form_module.early.submit(lambda: None).result()
+    assert early == ["tiny-v1"]
+    store = Store(results["path"].iloc[0].split("/images")[0])
+    done = filled(SweepForm(results.iloc[0], store))
+    done.forget_page(), form_module.early.submit(lambda: None).result()
+    assert early == ["tiny-v1"]  # there is nothing to render
+
+
 # Ctrl+Enter
 
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -15,9 +16,10 @@ from ...models.catalogue import available
 from ...recipe.request import PROMPTS, Request
 from ...recipe.schedulers import SCHEDULERS
 from ...recipe.sweep import Sweep
-from ...render.job import Job, hear_interrupts
+from ...render.job import Job, hear_interrupts, load_early
 from ...results.frame import count_noun, join_words
 from ...store.store import Store
+from ...tiny.world import WORLDS
 from ..panel import Kept, is_unattended, workers
 from ..seed_grid.grid import SeedGrid
 from .code import name_folder, write_code
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one after the other
+early = ThreadPoolExecutor(1, "sdlab early")  # loads a model
 Names = str | Sequence[str] | None
 
 
@@ -131,7 +134,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self.grid: SeedGrid | None = None
         self._lock, self._starting = threading.RLock(), threading.Lock()
         self._settled = threading.Event()
-        self._script = FormPage(self._look_again, self._run_asked, self._files_came)
+        self._script = FormPage(self._prepare, self._look_again, self._run_asked, self._files_came)
         self.uid = self._script.uid
         self._fields = self._make_fields(begins, models)
         self.fields = {name: field.control for name, field in self._fields.items()}
@@ -394,6 +397,18 @@ class SweepForm(Kept, ipywidgets.VBox):
             if self._settled.is_set() and not self.running and not self.errors:
                 self._settled.clear()
                 ahead.submit(self._look_ahead, self._asked, self._reading)
+
+    def _prepare(self) -> None:
+        """Loads an embedded model that somebody who sees the form may want; others are large."""
+        if not is_unattended():
+            early.submit(self._load_early)
+
+    def _load_early(self) -> None:
+        self.wait()
+        models = self._reading.values.get("model", [Request().model])
+        if self._found.todo and models[0] in WORLDS:
+            with suppress(Exception):  # the job says it
+                load_early(models[0])
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until `status` and `errors` are about what is filled in; False if it takes longer.

@@ -36,6 +36,8 @@ class Outlook:
         All that a grid of them could be named by; None if that is not known.
     repeated : bool
         Whether some of the requests are one recipe.
+    todo : int
+        How many pictures are to be rendered, as far as that is known.
     """
 
     status: str = ""
@@ -44,6 +46,7 @@ class Outlook:
     names: list[str] = field(default_factory=list)
     columns: frozenset[str] | None = None
     repeated: bool = False
+    todo: int = 0
 
 
 def look_ahead(reading: Reading, store: Store) -> Outlook:
@@ -66,6 +69,7 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
             list_varying(different),
             frozenset(FIELDS).union(*(request.labels for request in different)),
             bool(repeats),
+            found.todo,
         )
     except Exception as error:  # whatever it is, it belongs to the form, not to some cell's output
         return Outlook(errors=place_error(error))

@@ -33,12 +33,13 @@ class FormPage(Panel):
 
     def __init__(
         self,
+        show: Callable[[], None],
         look: Callable[[], None],
         run: Callable[[str, Any], None],
         take: Callable[[str, list[tuple[str, bytes]]], None],
     ) -> None:
         super().__init__()
-        self._look, self._run, self._take = look, run, take
+        self._show, self._look, self._run, self._take = show, look, run, take
         self._arrivals = Arrivals("")  # which puts parts together, and keeps no file
 
     def _on_run(self, question: dict[str, Any], buffers: list) -> None:
@@ -57,6 +58,10 @@ class FormPage(Panel):
         self.answer(question, {"kind": "received"})
         if arrival is not None:
             self._take(str(question.get("field", "")), [(arrival.name, bytes(arrival.data))])
+
+    def forget_page(self) -> None:
+        super().forget_page()
+        self._show()
 
     def _on_look(self, question: dict[str, Any], buffers: list) -> None:
         """Somebody is about to press Run: what the form says is to be of now."""
