@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Counts of a run's cells, and how long the rest will take.
+    """Counts of a run's pictures, and how long the rest will take.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Progress:
         What they are called.
     """
 
-    def __init__(self, total: int, todo: int, unit: str = "cells") -> None:
+    def __init__(self, total: int, todo: int, unit: str = "pictures") -> None:
         self.total, self.todo, self.unit = total, todo, unit
         self.rendered = self.failed = 0  # cells in the store, cells without a picture
         self._computed = 0  # cells
@@ -39,6 +39,7 @@ class Progress:
         self._lock = threading.Lock()
         self.state = "running"
         self.note = ""  # what the run does otherwise than it began
+        self.waits = ""  # for what, before it begins
         self._begun: float | None = None
 
     @property
@@ -88,7 +89,7 @@ class Progress:
         if self.state != "running":
             return f"{text} ({self.state})" if self.state != "done" else text
         if self._begun is None:
-            return f"{text}, loading"
+            return f"{text}, {self.waits or 'loading'}"
         left = self.seconds_left
         text += f", {duration(left)} left" if left is not None else ""
         return f"{text} ({self.note})" if self.note else text
@@ -205,18 +206,18 @@ class Event:
 
     Parameters
     ----------
-    kind : {"landed", "failed", "sketch", "ended"}
-        A picture is in the store; a cell has no picture; a cell at work can be looked at; nothing
-        more will happen.
+    kind : {"landed", "failed", "sketch", "waiting", "ended"}
+        A picture is in the store; a cell has no picture; a cell at work can be looked at; another
+        job renders first, and is somewhat further; nothing more will happen.
     key : str, optional
-        The cell's; None for "ended".
+        The cell's; None for "waiting" and "ended".
     image : PIL.Image.Image, optional
         For "sketch": what the cell looks like so far, RGB, at most 128 pixels on its longest side.
     error : str, optional
         For "failed": the message, as in the frame.
     """
 
-    kind: Literal["landed", "failed", "sketch", "ended"]
+    kind: Literal["landed", "failed", "sketch", "waiting", "ended"]
     key: str | None = None
     image: Image | None = None
     error: str | None = None

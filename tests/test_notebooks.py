@@ -96,7 +96,7 @@ def test_a_job_is_safe_in_a_notebook_and_its_bar_ends_at_the_end(random_v1, tmp_
     assert nb.cells[2].outputs[0].text == "done 20\n"
     (bar,) = nb.cells[1].outputs
     assert (
-        bar.data["text/plain"] == "20 of 20 cells finished"
+        bar.data["text/plain"] == "20 of 20 pictures finished"
         and "width:100.0%" in bar.data["text/html"]
     )
 

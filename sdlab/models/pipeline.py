@@ -140,6 +140,11 @@ def is_loaded(own: Native, device: str, dtype: str) -> bool:
     return any(name[:3] == (own.weights, device, dtype) for name in _loaded)
 
 
+def is_any_loaded() -> bool:
+    """Tells whether a pipeline is in memory."""
+    return bool(_loaded)
+
+
 def unload() -> None:
     """Forgets the loaded pipeline, so that its memory is free."""
     _loaded.clear()

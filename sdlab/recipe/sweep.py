@@ -118,7 +118,7 @@ def sweep(base: Request, **axes: Any) -> Sweep:
     count = math.prod(map(len, [*values.values(), *searches.values()]))
     if count > MAX_CELLS:
         raise ValueError(
-            f"{count:,} cells are more than {MAX_CELLS:,}; take fewer values, or several sweeps"
+            f"{count:,} pictures are more than {MAX_CELLS:,}; take fewer values, or several sweeps"
         )
     cells = [base.but(**dict(zip(values, row))) for row in itertools.product(*values.values())]
     for search, texts in searches.items():

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import signal
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..models.resolve import native
 from ..pictures import input_names
-from ..progress import Listener, Listeners, Progress, display
+from ..progress import Event, Listener, Listeners, Progress, display
 from ..recipe.request import FIELDS, Recipe, Request
 from ..store.columns import LABELS
 from ..store.store import Store
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     import pandas
 
 _rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
+_running: dict[Job, None] = {}  # those that have not ended; the first one begun comes first
+PAUSE = 0.5  # seconds after which a job that waits tells again how far the other one is
 
 
 def run(
@@ -118,7 +123,9 @@ def run(
 class Job:
     """`run` in a background thread: the notebook stays usable while it renders.
 
-    The parameters are those of `run`. What cannot be is refused at once; then rendering begins.
+    The parameters are those of `run`. What cannot be is refused at once; then rendering begins, or
+    waits for the job that renders: there is one at a time. `Job.list_running()` lists them all.
+    Interrupting the kernel (the stop button ■) stops them all, also where no cell runs.
     """
 
     def __init__(
@@ -147,10 +154,12 @@ class Job:
         self._plan: Plan = plan(list_requests(requests), self.store)
         self._keep_inputs()
         self._errors: dict[str, str] = {}
-        self._listeners = Listeners()
+        self._listeners, self._holds = Listeners(), False
         self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)
         self._show = display(self.progress) if progress and self._plan.todo else lambda: None
         self._stop, self._ended = threading.Event(), threading.Event()
+        hear_interrupts()
+        _running[self] = None
         threading.Thread(target=self._work, name="sdlab job", daemon=True).start()
         atexit.register(_stop_at_exit, weakref.ref(self))
 
@@ -165,12 +174,22 @@ class Job:
                 )
 
     def __repr__(self) -> str:
-        return f"<Job {self.state}: {self.progress}>"
+        return f"<Job {self.state}: {self.progress}; store {self.store.root.name!r}>"
 
     @property
     def state(self) -> str:
         """Either "running", or how it ended: "done", "stopped" or "failed"."""
         return self.progress.state
+
+    @staticmethod
+    def list_running() -> list[Job]:
+        """Lists the jobs of this Python that have not ended: the one that renders comes first."""
+        return sorted(list(_running), key=lambda job: job.waits_for is not None)
+
+    @property
+    def waits_for(self) -> Job | None:
+        """The job that has to end before this one begins; None if there is none."""
+        return None if self._holds or self._ended.is_set() or not self._plan.todo else _find_first()
 
     @property
     def requests(self) -> list[Recipe]:
@@ -226,26 +245,38 @@ class Job:
         return self.frame()
 
     def _work(self) -> None:
-        state, held = "done", False
+        state = "done"
         try:
-            while self._plan.todo and not held:
-                held = _rendering.acquire(timeout=0.1)
-                if self._stop.is_set():
-                    state = "stopped"
-                    return
             if self._plan.todo:
-                state = self._render()
+                state = self._render() if self._take_turn() else "stopped"
         except BaseException as error:  # result() raises it again
             self.exception, state = error, "failed"
         finally:
-            if held:
+            if self._holds:
+                self._holds = False
                 _rendering.release()
+            _running.pop(self, None)
             self.progress.state = state
             self._show()
             try:
                 self._listeners.end()
             finally:
                 self._ended.set()
+
+    def _take_turn(self) -> bool:
+        """Waits until no other job renders, and tells for whom; False if it was stopped first."""
+        told = 0.0
+        while not self._stop.is_set():
+            if _rendering.acquire(timeout=0.1):
+                self._holds, self.progress.waits = True, ""
+                return not self._stop.is_set()
+            if (other := self.waits_for) and time.monotonic() - told > PAUSE:
+                told = time.monotonic()
+                name = other.store.root.name
+                self.progress.waits = f"waits for the job in {name!r} ({other.progress})"
+                self._show()
+                self._listeners.tell(Event("waiting"))
+        return False
 
     def _render(self) -> str:
         """Renders what is to be rendered; returns how that ended."""
@@ -282,6 +313,55 @@ def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pa
         out.insert(place, name, column)
     out.attrs[LABELS] = names
     return out
+
+
+def _find_first() -> Job | None:
+    """Finds the job that renders."""
+    return next((job for job in list(_running) if job._holds), None)
+
+
+def load_early(model: str) -> None:
+    """Loads a model while no job renders and none is in memory: the next job begins sooner."""
+    if not _rendering.acquire(blocking=False):
+        return
+    try:
+        from ..models import pipeline
+
+        if not pipeline.is_any_loaded():
+            pipeline.load(native(model))
+    finally:
+        _rendering.release()
+
+
+# An interrupt
+
+
+def hear_interrupts() -> None:
+    """Has an interrupt of the kernel stop every job: from now on, and only in a notebook.
+
+    While a cell runs, an interrupt raises KeyboardInterrupt there; between cells ipykernel ignores
+    it, and says in `saved_sigint_handler` what a handler is put back when a cell has ended.
+    """
+    if "ipykernel" not in sys.modules or threading.current_thread() is not threading.main_thread():
+        return
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    kernel: Any = getattr(shell, "kernel", None)
+    if getattr(kernel, "saved_sigint_handler", None) is signal.SIG_IGN:
+        kernel.saved_sigint_handler = _stop_all
+    if shell is not None and _stop_if_interrupted not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", _stop_if_interrupted)
+
+
+def _stop_all(*_: Any) -> None:
+    for job in list(_running):
+        job.stop()
+
+
+def _stop_if_interrupted(result: Any) -> None:
+    if isinstance(result.error_in_exec, KeyboardInterrupt):
+        _stop_all()
 
 
 def _stop_at_exit(reference: weakref.ref) -> None:

@@ -266,16 +266,16 @@ class Preview:
     notes: dict[str, str]
 
     def __repr__(self) -> str:
-        cells = f"{self.cells:,} cell{'s' * (self.cells != 1)}"
+        count = f"{self.cells:,} picture{'s' * (self.cells != 1)}"
         if not self.todo:
-            return f"{cells}, all finished: nothing to render"
+            return f"{count}, all finished: nothing to render"
         time = (
             "how long will be known after the first step"
             if self.seconds is None
             else f"about {duration(self.seconds)}"
         )
         return (
-            f"{cells}: {self.finished} finished, {self.todo} to render on"
+            f"{count}: {self.finished} finished, {self.todo} to render on"
             f" {', '.join(self.models)}, {time}"
         )
 

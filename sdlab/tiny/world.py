@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from .scenes import BACKGROUNDS, GRID, SCENES, SIZE, paint_with_depth
-from .sprites import COLORED_SHAPES, NAMES, draw_sprite
+from .sprites import COLORED_SHAPES, COLORS, NAMES, SHAPES, draw_sprite
 
 IRREGULAR_PLURALS = {
     "mouse": "mice",
@@ -91,6 +91,7 @@ V2 = World(
     names=tuple(name for name in NAMES if name not in FILTERED),
     scenes=tuple(name for name in SCENES if name not in FILTERED),
 )
+WORLDS = {"tiny-v1": V1, "tiny-v2": V2, "tiny-depth": V1, "tiny-x4": V1}  # that each was shown
 BOTH = World(size=64, names=NAMES, scenes=tuple(SCENES))  # to read pictures of either
 
 
@@ -244,6 +245,19 @@ def paint_objects(
         part = depth[placed.y : placed.y + placed.side, placed.x : placed.x + placed.side]
         np.maximum(part, body, out=part)
     return np.asarray(picture.convert("RGB")), depth
+
+
+@functools.cache
+def list_shown_words(world: World) -> frozenset[str]:
+    """List the words of which the world's captions tell something that its pictures show."""
+    told = (
+        *(form for name in world.names for form in (name, pluralise(name))),
+        *(form for shape in SHAPES for form in (shape, f"{shape}s")),
+        *(phrase for scene in world.scenes for phrase in SCENES[scene]),
+        *(*COLORS, *BACKGROUNDS, *COUNTS.values(), *RELATIONS, *OPENINGS, *SIDES),
+        "a an and next to the with on background",
+    )
+    return frozenset(word for text in told for word in text.split())
 
 
 @functools.cache

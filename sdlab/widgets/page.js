@@ -11,6 +11,8 @@ const RELOADED = "The page was reloaded. Run this cell again if the picture of i
 const PATIENCE = 5000;        // ms until a question is asked again, doubled each time
 const LEFT_ALONE = "Python does not answer: it is busy, or was restarted or shut down. "
   + "What you see is from before. If it does not come back, run this cell again.";
+const GONE = "Python was restarted or shut down, and nothing here reaches it any more. "
+  + "What you see is from before: run this cell again.";
 
 // The line to Python of one panel, shared by all its views.
 class Line {
@@ -57,7 +59,7 @@ class Line {
       if (now < question.again) continue;
       question.wait *= 2;
       question.again = now + question.wait;
-      if (question.wait > 2 * PATIENCE) this.notify(LEFT_ALONE);
+      if (question.wait > 2 * PATIENCE && this.said !== GONE) this.notify(LEFT_ALONE);
       this.send(question.message, question.buffers);
     }
   }
@@ -99,6 +101,12 @@ const panel = (name, render) => ({
     line.ask("ping", { page: line.prefix }).then(({ message }) => {
       reloaded.hidden = !message.reloaded;
     });
+    const gone = () => {                                   // JupyterLab notices, and marks views
+      if (el.closest(".jupyter-widgets-disconnected")) line.notify(GONE);
+      else if (line.said === GONE) line.notify("");
+    };
+    model.on("comm_live_update", gone);
+    const watch = setInterval(gone, 1000);                 // some versions tell no model
     const wake = () => {                                   // an exported page has no Python
       line.listeners.delete(wake);
       el.prepend(hidesStatic(model.get("uid")));
@@ -106,7 +114,13 @@ const panel = (name, render) => ({
     };
     el.style.display = "none";
     if (line.heard) wake(); else line.listeners.add(wake);
-    return () => { line.listeners.delete(wake); line.notices.delete(say); undo?.(); };
+    return () => {
+      clearInterval(watch);
+      model.off("comm_live_update", gone);
+      line.listeners.delete(wake);
+      line.notices.delete(say);
+      undo?.();
+    };
   },
 });
 

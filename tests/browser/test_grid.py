@@ -67,7 +67,7 @@ def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebo
     expect(grid.locator(".sdl-atwork").first).to_be_visible()  # a sketch, or it would not be live
     expect(grid.locator("[aria-busy=false] img[src]")).to_have_count(16)
     expect(
-        nb.output(0).get_by_role("status").get_by_text("16 of 16 cells finished")
+        nb.output(0).get_by_role("status").get_by_text("16 of 16 pictures finished")
     ).to_be_visible()
 
     cell(grid, "red|blue red · seed 0").press("Enter")

@@ -115,7 +115,7 @@ def test_a_wrong_axis_is_refused_by_name(axes, says):
 def test_an_endless_axis_and_a_giant_sweep_are_refused():
     with pytest.raises(ValueError, match="endless"):
         sweep(Request(), seed=itertools.count())
-    with pytest.raises(ValueError, match="1,001,000 cells"):
+    with pytest.raises(ValueError, match="1,001,000 pictures"):
         sweep(Request(), seed=range(1001), guidance_scale="1-1000")
 
 

@@ -215,7 +215,7 @@ def test_a_sweep_can_be_looked_at_before_it_runs(cat, tmp_path, calls):
         and before.seconds > 0
         and not calls
     )
-    assert "4 cells: 1 finished, 3 to render" in repr(before)
+    assert "4 pictures: 1 finished, 3 to render" in repr(before)
 
 
 def test_the_time_of_a_larger_picture_follows_from_the_native_one(tmp_path):

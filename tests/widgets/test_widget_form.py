@@ -67,7 +67,7 @@ def executed(code, monkeypatch):
 
 def test_an_empty_form_is_one_cell_of_the_default_request(tmp_path):
     form = filled(SweepForm(store=tmp_path))
-    assert form.value == [Request()] and form.errors == {} and form.status.startswith("1 cell")
+    assert form.value == [Request()] and form.errors == {} and form.status.startswith("1 picture")
     assert list(form.fields)[:4] == ["prompt", "negative_prompt", "replace", "model"]
     assert list(FOLDS) == ["", "Input pictures", "More settings"]
     assert list(form.fields) == list(itertools.chain(*FOLDS.values()))
@@ -92,7 +92,7 @@ def test_the_value_is_the_product_of_what_the_fields_say(form):
         seed=[0, 5],
     )
     assert recipes(form.value) == recipes(expected)
-    assert form.status.startswith(f"{len(expected)} cells: 0 finished")
+    assert form.status.startswith(f"{len(expected)} pictures: 0 finished")
 
 
 def test_native_stands_beside_other_values_and_none_beside_marks(form):
@@ -126,7 +126,7 @@ def test_a_line_holds_any_prompt():
     "name, text, says",
     [
         ("seed", "0-", "neither a number nor a range"),
-        ("seed", "-1", "outside 0"),
+        ("seed", "-2", "outside 0"),
         ("seed", "0-9999999", "more than"),
         ("guidance_scale", "1-5 (2)", "a step needs its sign"),
         ("num_inference_steps", "0", "outside 1 to 1000"),
@@ -172,7 +172,7 @@ def test_several_errors_stand_at_their_fields_and_go_with_their_reasons(form):
 
 def test_errors_of_several_fields_together_are_told_beside_run(form):
     filled(form, seed="0-999999")
-    assert "2,000,000 cells are more than 1,000,000" in form.errors[""] and form._run.disabled
+    assert "2,000,000 pictures are more than 1,000,000" in form.errors[""] and form._run.disabled
     assert "2,000,000" in form._problem.value and 'role="alert"' in form._problem.value
 
 
@@ -210,7 +210,9 @@ def test_ignored_weights_are_a_note_and_no_error(form):
 def test_unknown_keywords_and_impossible_arguments_are_errors(tmp_path):
     with pytest.raises(TypeError, match="rows"):
         SweepForm(store=tmp_path, rows="seed")
-    for plan in ("a cat", [], [Request()], list(sweep(CIRCLE))):
+    with pytest.raises(FileNotFoundError, match="there is no file 'a cat'"):
+        SweepForm("a cat", tmp_path)
+    for plan in (3, [], [Request()], list(sweep(CIRCLE))):
         with pytest.raises(TypeError, match=r"what sweep\(\.\.\.\) returns.*not with a"):
             SweepForm(plan, tmp_path)
     with pytest.raises(ValueError, match="a form replaces one text, and this sweep 2"):
@@ -293,7 +295,7 @@ def test_executing_the_code_gives_the_value(n, form, monkeypatch):
         eta=pick(["", "0"], n),
     )
     with warnings.catch_warnings(action="ignore"):
-        plan, [(_, store)] = executed(form.code, monkeypatch)
+        plan, [(_, store), *_] = executed(form.code, monkeypatch)
     assert (
         recipes(plan) == recipes(form.value)
         and plan == form.value
@@ -316,9 +318,10 @@ def test_the_code_replaces_as_the_form_does(replace, form, monkeypatch):
     assert recipes(executed(form.code, monkeypatch)[0]) == recipes(form.value)
 
 
-def test_the_code_is_what_a_person_would_write(form):
-    filled(form, prompt="a hamster", num_inference_steps="", guidance_scale="1-7 (+3)", seed="0-3")
-    assert form.code == (
+def test_the_code_is_what_a_person_would_write(tmp_path):
+    form = SweepForm(Request(prompt="a hamster"), tmp_path / "store")
+    form.fields["guidance_scale"].value, form.fields["seed"].value = "1-7 (+3)", "0-3"
+    assert filled(form).code == (
         "from sdlab import Request, run, sweep\n\n"
         'plan = sweep(Request(prompt="a hamster"), guidance_scale="1-7 (+3)", seed="0-3")\n'
         f'results = run(plan, "{form.store.root}")\n'
@@ -406,8 +409,8 @@ def test_run_renders_what_the_form_says_and_shows_it(form):
         list(results["key"]) == [resolve(request).key for request in form.value]
         and results["path"].notna().all()
     )
-    assert form.job is job and form.grid.job is job and form._place.children == (form.grid,)
-    assert form.wait(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.job is job and form.grid.job is job and form._place.children[-1] is form.grid
+    assert form.wait(60) and form.status == "4 pictures, all finished: nothing to render"
     assert not form.running and not form._run.disabled and form._stop.disabled
     assert form.static().count("<img") == 4
 
@@ -434,7 +437,7 @@ def test_without_a_page_a_notebook_waits_for_the_results_and_keeps_the_picture(t
     assert (
         nb.cells[2].outputs[0]["data"]["text/plain"] == "3"
         and still.count("<img") == 3
-        and "3 of 3 cells finished" in still
+        and "3 of 3 pictures finished" in still
     )
 
 
@@ -443,7 +446,7 @@ def test_a_native_value_written_out_is_the_same_recipe_and_rendered_once(form):
     filled(form, num_inference_steps=f"2, {own}, native", seed="0")
     assert f"native is {own}: counted once" in form._fields[
         "num_inference_steps"
-    ].message and form.status.startswith("4 cells")
+    ].message and form.status.startswith("4 pictures")
     form._row.value = "num_inference_steps"
     assert 'SeedGrid(results.drop_duplicates("key"), row="num_inference_steps")' in form.code
     form.run()
@@ -455,28 +458,30 @@ def test_a_native_value_written_out_is_the_same_recipe_and_rendered_once(form):
 
 def test_two_prompts_that_read_alike_are_one_cell(form):
     filled(form, prompt="a red cat\na {red|blue} cat", seed="0")
-    assert "1 cell repeats" in form._fields["prompt"].message and form.status.startswith("2 cells")
+    assert "1 picture repeats" in form._fields["prompt"].message and form.status.startswith(
+        "2 pictures"
+    )
     form.run()
     assert list(form.results["prompt"]) == ["a red cat", "a blue cat"]
 
 
 def test_looking_again_finds_what_another_cell_has_rendered(form):
-    assert form.status.startswith("4 cells: 0 finished")
+    assert form.status.startswith("4 pictures: 0 finished")
     run(form.value, form.store, progress=False)
     ask(form, "look")
-    assert form.wait(60) and form.status == "4 cells, all finished: nothing to render"
+    assert form.wait(60) and form.status == "4 pictures, all finished: nothing to render"
     assert form.status in form._line.value and not form._run.disabled
 
 
-def test_while_a_job_runs_the_line_leaves_its_numbers_to_the_grid(form):
+def test_while_a_job_runs_its_count_stands_beside_run(form):
     filled(form, num_inference_steps="500")
     job = form.run()
     ask(form, "look")
     assert form.wait(60) and form.running
-    assert "A job is running" in form._line.value and "finished" not in form._line.value
-    assert "finished" in repr(form) and str(job.progress.total) in repr(form)
+    assert "0 of 4 pictures finished" in form._line.value and 'role="timer"' in form._line.value
+    assert "0 of 4 pictures finished" in repr(form)
     form.stop()
-    assert job.wait(60) and form.wait(60) and "4 cells: " in form._line.value
+    assert job.wait(60) and form.wait(60) and "4 pictures: " in form._line.value
 
 
 def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):

@@ -94,7 +94,10 @@ def test_what_is_folded_away_is_said(tmp_path):
         f"Also set: image {name_picture('image', HALVES)[:8]}…; strength 0.5<"
         in pictures.line.value
     )
-    assert form._script.folds == {"Input pictures": False, "More settings": False}
+    assert list(form._script.folds.items())[:2] == [
+        ("Input pictures", False),
+        ("More settings", False),
+    ]
 
 
 # Pictures
@@ -120,14 +123,28 @@ def test_an_uploaded_picture_stands_in_its_field_and_is_shown(tmp_path):
     show(form, "mask_image", png(HALVES))
     filled(form)
     assert form.value == [Request(image=HALVES, mask_image=HALVES)] and form.errors == {}
-    assert (
-        form.fields["image"].value == name_picture("image", HALVES)
-        and form._fields["image"].upload.value == ()
-    )
+    assert form.fields["image"].value == "file.png (uploaded)"
+    assert form._fields["image"].upload.value == ()
     assert (
         "64x64" in form._fields["image"]._pictures.value
         and "<img" in form._fields["mask_image"]._pictures.value
     )
+    assert name_picture("image", HALVES) in form.code  # which a file of that name is not
+
+
+def test_uploads_of_one_name_are_told_apart_and_a_path_of_that_name_is_a_file(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    WIDE.save("file.png")
+    form = SweepForm(store=tmp_path)
+    show(form, "image", png(HALVES))
+    show(form, "image", png(WIDE))
+    assert form.fields["image"].value == "file.png (uploaded 2)"
+    filled(form, image="file.png (uploaded), file.png")
+    assert [cell.image for cell in form.value] == [
+        name_picture("image", picture) for picture in (HALVES, WIDE)
+    ]
 
 
 def test_an_upload_that_is_no_picture_is_refused_at_its_field_and_changes_nothing(tmp_path):
@@ -175,10 +192,10 @@ def test_a_form_runs_image_to_image(tmp_path):
 @pytest.mark.parametrize(
     "given, name, says",
     [
-        ({"strength": 0.5}, "strength", "goes with image="),
+        ({"strength": 0.5}, "strength", "goes with image on"),
         ({"mask_image": HALVES}, "mask_image", "goes with"),
-        ({"model": "tiny-x4"}, "image", "needs image="),
-        ({"model": "tiny-depth"}, "image", "needs image="),
+        ({"model": "tiny-x4"}, "image", "needs image"),
+        ({"model": "tiny-depth"}, "image", "needs image"),
         ({"image": HALVES, "noise_level": 3}, "noise_level", "has no meaning"),
         ({"lora": "no.safetensors"}, "lora", "there is no file"),
         ({"textual_inversion": "no.pt"}, "textual_inversion", "there is no file"),
@@ -235,4 +252,4 @@ def test_native_values_of_models_that_need_a_picture_are_counted_once(tmp_path):
     )
     assert "native is 20: counted once" in form._fields[
         "noise_level"
-    ].message and form.status.startswith("2 cells")
+    ].message and form.status.startswith("2 pictures")

@@ -624,7 +624,7 @@ def test_cells_are_shown_as_they_land(job):
     assert (grid.states, grid.state, grid.status) == (
         "......",
         "running",
-        "0 of 6 cells finished, loading",
+        "0 of 6 pictures finished, loading",
     )
     job.land(4, 1)
     job.fail(0, "no memory")
@@ -639,7 +639,7 @@ def test_cells_are_shown_as_they_land(job):
     assert (
         len(buffers) == 2
         and grid.states == "x+..+."
-        and grid.status.startswith("2 of 6 cells finished, 1 failed")
+        and grid.status.startswith("2 of 6 pictures finished, 1 failed")
     )
 
 
@@ -682,7 +682,7 @@ def test_the_picture_in_the_notebook_is_final_before_anybody_who_waits_goes_on(j
         kind == "ended"
         and not over
         and len(Page(html).every("img")) == 2
-        and "2 of 6 cells finished" in html
+        and "2 of 6 pictures finished" in html
     )
     assert grid.state == state and grid.states == "++????"
 
@@ -691,7 +691,7 @@ def test_a_job_that_is_over_is_shown_like_its_frame(job):
     job.land(*range(6))
     job.end()
     over, still = SeedGrid(job), SeedGrid(job.frame())
-    assert (over.state, still.state, over.status) == ("done", "still", "6 of 6 cells finished")
+    assert (over.state, still.state, over.status) == ("done", "still", "6 of 6 pictures finished")
     assert over.states == still.states and over.places == still.places and over.code == still.code
     assert over.value.equals(still.value)
 

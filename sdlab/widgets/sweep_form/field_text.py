@@ -14,17 +14,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from ...models.resolve import resolve
 from ...recipe.axes import count_readings, read_numbers, split_words
-from ...recipe.request import OPTIONAL, PROMPTS, SPECS, Request
+from ...recipe.request import OPTIONAL, SPECS
 from ...recipe.spec import Spec
-from ...recipe.sweep import Sweep, read_axis, sweep
-from ...results.code import escape_prompt
-from ...results.frame import format_value
+from ...recipe.sweep import Sweep, read_axis
+from ...results.frame import count_noun, format_value, join_words
 
 AXES = tuple(  # the fields that a form varies, the dear ones first
     sorted((name for name, spec in SPECS.items() if spec.hint), key=lambda name: SPECS[name].pace)
 )
+DECIMAL_COMMA = re.compile(r"\d,\d")
+MOST_TOLD = 5  # values
 quiet = threading.RLock()  # the filters of warnings are the process's: one thread sets them at once
 
 
@@ -97,7 +97,7 @@ def read_field(name: str, text: Any, stamps: tuple = ()) -> tuple[list[Any], Any
         named = {value: item for item in items for value in read_axis(name, [item])}
         return list(named), list(named.values()), ""
     values = read_axis(name, items)
-    return values, values if None in items else text.strip(), ""
+    return values, values if None in items else text.strip(), describe_comma(spec, text, values)
 
 
 def read_items(name: str, text: str) -> list[Any]:
@@ -116,6 +116,18 @@ def read_items(name: str, text: str) -> list[Any]:
         for item in items
     ]
     return list(itertools.chain.from_iterable(found))
+
+
+def describe_comma(spec: Spec, text: str, values: Sequence[Any]) -> str:
+    """Says what was read where a comma may have been meant as a decimal one; "" elsewhere."""
+    if spec.kind != "real" or not DECIMAL_COMMA.search(text):
+        return ""
+    shown = [format_value(value) for value in values[:MOST_TOLD]]
+    more = [f"{len(values) - MOST_TOLD} more"] if len(values) > MOST_TOLD else []
+    return (
+        f"read as {count_noun(len(values), 'value')}, {join_words(shown + more)}: a comma parts"
+        " values, and seven and a half is written 7.5"
+    )
 
 
 def stamp_files(text: str) -> tuple[int | None, ...]:
@@ -150,41 +162,6 @@ def needs_quotes(prompt: str) -> bool:
 
 
 # To a text
-
-
-def read_plan(plan: Any) -> Sweep:
-    """Reads what a form is given to begin with: a sweep, one request, or None.
-
-    Raises
-    ------
-    TypeError
-        It is something else.
-    ValueError
-        It has labels, replaces several texts, or was made for other weights than are here.
-    """
-    if isinstance(given := Request() if plan is None else plan, Request):
-        prompts = {name: escape_prompt(name, getattr(given, name)) for name in PROMPTS}
-        given = sweep(given.but(**prompts, labels={}))
-    if not isinstance(given, Sweep):
-        raise TypeError(
-            f"SweepForm begins with what sweep(...) returns, with one Request or with nothing, not"
-            f" with a {type(plan).__name__}; give it sweep(Request(...), seed=range(4)), say"
-        )
-    if given.base.labels:
-        raise ValueError(
-            f"a form cannot hold what this sweep is labelled with ({', '.join(given.base.labels)}),"
-            " as a probe's is; run it as it is: run(plan, store), and look at it with SeedGrid"
-        )
-    if len(given.replace) > 1:
-        raise ValueError(
-            f"a form replaces one text, and this sweep {len(given.replace)}; write the others as"
-            " choices in braces"
-        )
-    parts = [name for name, spec in SPECS.items() if spec.in_weights]
-    bound = {tuple(getattr(r, name) for name in parts): r for r in given if r.weights}
-    for request in bound.values():
-        resolve(request)  # refuses other weights than are here, which a form cannot name
-    return given
 
 
 def write_texts(plan: Sweep) -> dict[str, Any]:

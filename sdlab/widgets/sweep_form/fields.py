@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import csv
 import functools
 import io
 import itertools
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -16,18 +18,21 @@ import ipywidgets
 from PIL import Image
 
 from ...pictures import is_known, name_picture, read_picture
+from ...recipe.axes import split_words
 from ...recipe.request import FIELDS, OPTIONAL, SPECS
-from ...recipe.spec import Spec
+from ...recipe.spec import SEEDS, Spec
 from ...results.html import render_table
 from ...store.store import Store
-from .field_text import is_list
+from .field_text import is_list, read_items, write_words
 
 BEFORE = {  # kind: how its text is written, before what the field's own hint says
     "whole": "Numbers and ranges: 1, 3-5 or 1-10 (+2) or 0-1 [5]. ",
     "real": "Numbers and ranges: 1, 3-5 or 1-10 (+2) or 0-1 [5]. ",
     "picture": 'Paths of pictures, apart by commas; "none" among them is without. ',
 }
-AFTER = {"parts": " They act together; other lines are other cells, and none is a cell without."}
+AFTER = {
+    "parts": " They act together; other lines are other pictures, and none is a picture without."
+}
 REPLACE = Spec(  # the one field that a request has not
     kind="names",
     placeholder="hamster, cat, dog",
@@ -49,7 +54,10 @@ FOLDS = {  # title: the fields behind it; "" are always shown
 }
 SIDE = 64  # pixels, of what is shown of a picture
 MOST = 8  # pictures that are shown
+MOST_DRAWN = 64  # seeds
 CONTENT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
+FRESH = -1  # as a seed: draw one
+STATED = re.compile(rf"\b({'|'.join(FIELDS)})=(?=(['\"\w])?)")  # as Python writes it
 TABLE = (
     "text-align:left;vertical-align:top;padding:2px 10px 2px 0;white-space:pre-wrap;"
     "overflow-wrap:anywhere"
@@ -76,15 +84,34 @@ class Field(ipywidgets.VBox):
     def __init__(self, name: str, text: Any, uid: str, choices: Iterable[str] = ()) -> None:
         self.name, self._place = name, f"sdl-{uid}-{name}"
         self.control, self._message = make_control(name, text, choices), ipywidgets.HTML()
-        super().__init__([self.control, self._message])
+        super().__init__([self.control, *self._make_tools(), self._message])
         self.add_class("sdl-field")
         self.add_class(f"sdl-field-{name}")
         self.say()
 
+    def _make_tools(self) -> list[ipywidgets.Widget]:
+        """Makes what stands between the control and its message."""
+        return []
+
     @property
     def text(self) -> Any:
-        """What is filled in: text, or of a list a tuple."""
+        """What is filled in: text, or of a list a tuple; of a picture's name its content."""
         return self.control.value
+
+    @property
+    def shown(self) -> str:
+        """What is filled in as people see it, in one line."""
+        text = self.control.value
+        parts = text.splitlines() if isinstance(text, str) else [each or "native" for each in text]
+        return " · ".join(parts)
+
+    def fill(self, text: Any) -> None:
+        """Fills in a text, which a list then offers."""
+        if is_list(SHOWN[self.name]):
+            known = [value for _, value in offered(self.control)]
+            new = [(each, each) for each in text if each not in known]
+            self.control.options = [*offered(self.control), *new]
+        self.control.value = text
 
     @property
     def message(self) -> str:
@@ -99,27 +126,81 @@ class Field(ipywidgets.VBox):
         self._message.layout.display = "" if self._message.value else "none"
 
 
+def offered(control: Any) -> list[tuple[str, Any]]:
+    """Lists what a control offers, as (label, value)."""
+    return [each if isinstance(each, tuple) else (each, each) for each in control.options]
+
+
+class SeedField(Field):
+    """A field for seeds, which draws them: -1 is a drawn one, and stands there as its number."""
+
+    def _make_tools(self) -> list[ipywidgets.Widget]:
+        self.dice = ipywidgets.Button(
+            description="⚄ draw", tooltip="Draws other seeds, as many as there are"
+        )
+        self.dice.on_click(lambda _: self.draw())
+        self.control.observe(self._draw_wanted, "value")
+        tools = ipywidgets.HBox([self.dice])
+        tools.add_class("sdl-given")
+        return [tools]
+
+    def draw(self) -> None:
+        """Puts drawn seeds in the place of those that are there."""
+        try:
+            count = len(read_items(self.name, self.text.strip()))
+        except ValueError:
+            count = 1
+        self.control.value = ", ".join(str(draw_seed()) for _ in range(clip(count, 1, MOST_DRAWN)))
+
+    def _draw_wanted(self, _: Any) -> None:
+        items = [item.strip() for item in self.text.split(",")]
+        if str(FRESH) in items:
+            drawn = (str(draw_seed()) if item == str(FRESH) else item for item in items)
+            self.control.value = ", ".join(drawn)
+
+
+def draw_seed() -> int:
+    """Draws a seed by chance, which nothing in Python sets."""
+    return secrets.randbelow(SEEDS)
+
+
+def clip(value: int, least: int, most: int) -> int:
+    return max(least, min(value, most))
+
+
 class PictureField(Field):
-    """A field for paths of pictures or names of their contents; an upload takes their place."""
+    """A field for paths of pictures or names of their contents; an upload takes their place.
+
+    What was uploaded is called by its file's name, and so that it is taken for no path.
+    """
 
     def __init__(self, name: str, text: Any, uid: str, choices: Iterable[str] = ()) -> None:
-        self._trouble = ""
+        self._trouble, self.called = "", dict[str, str]()  # {what it is called: its content}
         super().__init__(name, text, uid, choices)
+
+    def _make_tools(self) -> list[ipywidgets.Widget]:
         self.upload = ipywidgets.FileUpload(
             accept="image/*",
             multiple=True,
-            description=f"Upload {name}",
+            description=f"Upload {self.name}",
             tooltip="Takes pictures of this computer instead of those named above",
         )
         self._pictures = ipywidgets.HTML()
-        self.children = [
-            self.control,
-            ipywidgets.HBox([self.upload, self._pictures]),
-            self._message,
-        ]
-        self.children[1].add_class("sdl-given")
         self.upload.observe(self._take, "value")
         self.control.observe(self._forget, "value")
+        tools = ipywidgets.HBox([self.upload, self._pictures])
+        tools.add_class("sdl-given")
+        return [tools]
+
+    @property
+    def text(self) -> str:
+        try:
+            items = split_words(self.control.value)
+        except csv.Error:  # whoever reads it says so
+            return self.control.value
+        if not any(item in self.called for item in items):
+            return self.control.value
+        return write_words(self.called.get(item, item) for item in items)
 
     def show(self, names: Iterable[str | None]) -> None:
         """Shows the pictures of these contents, as far as this process knows them."""
@@ -134,21 +215,29 @@ class PictureField(Field):
         self._trouble = ""
 
     def _take(self, change: Any) -> None:
-        if not change["new"]:
-            return
+        if change["new"]:
+            self.take([(file["name"], bytes(file["content"])) for file in change["new"]])
+            self.upload.value = ()  # so that the same file can be taken again
+
+    def take(self, files: Sequence[tuple[str, bytes]]) -> None:
+        """Puts files, each a name and its content, in the place of what the field names."""
         try:
-            names = [
-                name_upload(self.name, file["name"], bytes(file["content"]))
-                for file in change["new"]
-            ]
+            names = [(file, name_upload(self.name, file, data)) for file, data in files]
         except (ValueError, TypeError) as error:
             self._trouble = f"{error}"
             self.say()
-        else:
-            self._forget(None)
-            self.say()
-            self.control.value = ", ".join(names)
-        self.upload.value = ()  # so that the same file can be taken again
+            return
+        self._forget(None)
+        self.say()
+        self.control.value = write_words([self._call(file, name) for file, name in names])
+
+    def _call(self, file: str, name: str) -> str:
+        """Finds what an uploaded file is to be called."""
+        for n in itertools.count(1):
+            called = f"{file} (uploaded{f' {n}' if n > 1 else ''})"
+            if self.called.setdefault(called, name) == name:
+                return called
+        raise AssertionError  # counting does not end
 
 
 class Fold(ipywidgets.VBox):
@@ -156,6 +245,7 @@ class Fold(ipywidgets.VBox):
 
     def __init__(self, title: str, fields: Sequence[Field], uid: str) -> None:
         self.title, self.fields, self._place = title, fields, f"sdl-{uid}-{title.replace(' ', '-')}"
+        self._forced = False  # by an error
         self.button = ipywidgets.ToggleButton(
             description=title,
             tooltip=", ".join(field.name for field in fields),
@@ -166,14 +256,13 @@ class Fold(ipywidgets.VBox):
         self.show()
 
     def show(self, errors: Iterable[str] = ()) -> None:
-        """Shows what the button says, and the fields anyway if one of them has an error."""
-        if any(field.name in errors for field in self.fields):
-            self.button.value = True
-        held = "; ".join(
-            f"{field.name} {' · '.join(field.text.splitlines())}"
-            for field in self.fields
-            if field.text
-        )
+        """Shows what the button says, and the fields while one of them has an error."""
+        wrong = any(field.name in errors for field in self.fields)
+        held = "; ".join(f"{field.name} {field.shown}" for field in self.fields if field.text)
+        if wrong and not self.button.value:
+            self.button.value = self._forced = True
+        elif self._forced and not wrong and not held:  # the model that asked for them is gone
+            self.button.value = self._forced = False
         self.inside.layout.display = None if self.button.value else "none"
         hidden = "Also set: " + CONTENT.sub(r"\1…", held) if held and not self.button.value else ""
         self.line.value = render_message(hidden, "note", self._place)
@@ -207,23 +296,25 @@ def render_preview(name: str) -> str:
 
 
 def render_message(text: str, kind: str, place: str) -> str:
-    """Renders an error, note or status; an error has a sign and a word, not colour alone."""
+    """Renders an error, note, status or progress; an error has a sign and a word, not colour alone.
+
+    What Python calls `seed=5` is there "seed 5".
+    """
     if not text:
         return ""
-    role, sign = ("alert", "⚠ <b>Error:</b> ") if kind == "error" else ("status", "")
+    text = STATED.sub(lambda found: found[1] + " " * bool(found[2]), text)
+    role = {"error": "alert", "progress": "timer"}.get(kind, "status")  # no timer is read aloud
+    sign = "⚠ <b>Error:</b> " if kind == "error" else ""
     return (
         f'<div class="sdl-told sdl-told-{kind}" id="{escape(place)}"'
         f' role="{role}">{sign}{escape(text)}</div>'
     )
 
 
-def render_settings(texts: Mapping[str, Any], note: str) -> str:
+def render_settings(fields: Iterable[Field], note: str) -> str:
     """Renders what is filled in as an HTML table, for the static picture."""
-    rows = [
-        (name, text if isinstance(text, str) else ", ".join(each or "native" for each in text))
-        for name, text in texts.items()
-        if text
-    ]
+    values = ((field, field.control.value) for field in fields if field.text)
+    rows = [(f.name, value if isinstance(value, str) else f.shown) for f, value in values]
     return f"{render_table((), rows, style=TABLE)}<p>{escape(note)}</p>"
 
 
@@ -239,15 +330,26 @@ def make_side(name: str, given: Any) -> ipywidgets.Dropdown:
     return side
 
 
-def offer_names(side: ipywidgets.Dropdown, names: Sequence[str]) -> None:
-    """Offers these names, and keeps what is chosen, if only for its error to be seen."""
+def offer_names(
+    side: ipywidgets.Dropdown, names: Sequence[str], columns: frozenset[str] | None
+) -> str:
+    """Offers these names, and gives up what is chosen if it is no column any more.
+
+    Returns
+    -------
+    str
+        The name that was given up; "" if none was.
+    """
     chosen, label = side.value, side.label
+    given = [chosen] if isinstance(chosen, str) else chosen
+    gone = bool(chosen) and columns is not None and not columns.issuperset(given)
     options = [("automatic", ""), *zip(names, names)]
-    if chosen and chosen not in names:
+    if chosen and chosen not in names and not gone:
         options.append((label, chosen))
-    if list(side.options) != options:
+    if offered(side) != options:
         side.options = options
-        side.value = chosen
+        side.value = "" if gone else chosen
+    return label if gone else ""
 
 
 def make_box(children: Sequence[ipywidgets.Widget], name: str) -> ipywidgets.Box:

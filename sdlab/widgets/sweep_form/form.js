@@ -1,35 +1,54 @@
-// The part of a form that ipywidgets cannot do: code that can be copied, and what screen readers
-// are told about its fields. The fields are widgets of their own, around this one.
+// The part of a form that ipywidgets cannot do: code that can be copied, keys and files that are
+// dropped, and what screen readers are told about its fields. The fields are widgets of their own,
+// around this one.
+//
+// page -> Python  look, run {field, text}, part {file, name, size, at, field} + a buffer
 
 const AGAIN = 3000;           // ms until the store is asked again what is finished
+const PART = 1_000_000;       // bytes of a file in one message
 
 const runOf = (form) => form.querySelector(".sdl-run .mod-primary");
+const fieldOf = (node) => node.closest(".sdl-field");
 const fieldName = (field) =>
   [...field.classList].find((each) => each.startsWith("sdl-field-"))?.slice("sdl-field-".length);
+const nameAt = (node) => { const field = fieldOf(node); return field ? fieldName(field) : ""; };
 
 function render({ model, line, root }) {
   const code = codeBlock(), hint = h("p", { className: "sdl-help sdl-form-hint" });
   root.append(hint, code);
   const show = () => code.show(model.get("code"));
+  const around = () => root.closest(".sdl-form");
   const mark = () => {
-    const form = root.closest(".sdl-form");
+    const form = around();
     if (!form) return;
     describe(form, model);
     if (form.dataset.sdlHeard) return;
     form.dataset.sdlHeard = "yes";
-    keepKeys(form);
-    keepFocus(form);
-    askPython(form, line);
-    giveHints(form, hint, model.get("hints"));
+    listen(form, { model, line, hint });
   };
   const attached = new ResizeObserver(mark);               // only then is the form around it known
   attached.observe(root);
-  const unfollow = follow(model, { code: show, errors: mark, folds: mark });
+  const unfollow = follow(model, {
+    code: show, errors: mark, folds: mark,
+    begun: () => showFirstRow(around()),
+    filled: () => around()?.querySelector(".sdl-field-prompt textarea")?.focus(),
+    refused: () => around()?.querySelector("[aria-invalid=true]")?.focus(),
+  });
   show();
   return () => {
     attached.disconnect();
     unfollow();
   };
+}
+
+function listen(form, { model, line, hint }) {
+  keepKeys(form);
+  keepFocus(form);
+  askPython(form, line);
+  giveHints(form, hint, model.get("hints"));
+  runByKey(form, line);
+  catchDrops(form, line);
+  openByButton(form, line);
 }
 
 // A field with an error is marked, and described by its message.
@@ -52,8 +71,8 @@ function describe(form, model) {
 
 function giveHints(form, hint, hints) {
   form.addEventListener("focusin", ({ target }) => {
-    const field = target.closest(".sdl-field");
-    hint.textContent = field ? `${fieldName(field)}: ${hints[fieldName(field)]}` : "";
+    const name = nameAt(target);
+    hint.textContent = name ? `${name}: ${hints[name]}` : "";
   });
 }
 
@@ -61,11 +80,11 @@ function giveHints(form, hint, hints) {
 // disabled it falls to the page.
 function keepFocus(form) {
   let last = null;                       // the button that has the focus, or lost it when disabled
+  const pair = () => [...form.querySelectorAll(".sdl-run > button")].slice(0, 2);
   form.addEventListener("focusin", ({ target }) => { last = target.closest(".sdl-run > button"); });
   form.addEventListener("focusout", ({ target }) => { if (!target.disabled) last = null; });
   new MutationObserver(() => {
-    const both = [...form.querySelectorAll(".sdl-run > button")];
-    const to = last?.disabled ? both.find((each) => each !== last) : last;
+    const to = last?.disabled ? pair().find((each) => each !== last) : last;
     const active = document.activeElement;
     if (last && !to.disabled && (active === document.body || active === last)) to.focus();
   }).observe(form, { subtree: true, attributeFilter: ["disabled"] });
@@ -89,6 +108,75 @@ function askPython(form, line) {
     if (target === runOf(form)) ask("look", AGAIN);
   });
   form.addEventListener("pointerenter", () => ask("look", AGAIN));
+}
+
+// Ctrl+Enter runs the form, not the cell, with what the field holds that is not left yet.
+function runByKey(form, line) {
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    consume(event);
+    const { target } = event, typed = target.matches("input, textarea");
+    line.ask("run", { field: nameAt(target), text: typed ? target.value : null });
+  }, true);
+}
+
+// Once a job has begun, Run with its count stands on top and the first row of pictures below.
+async function showFirstRow(form) {
+  for (let n = 0; n < 100; n++) {
+    const cell = form?.querySelector(".sdl-cell");
+    if (cell && !isSeen(cell)) form.querySelector(".sdl-run").scrollIntoView({ block: "start" });
+    if (cell) return;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
+
+function isSeen(element) {
+  const { left, top, bottom } = element.getBoundingClientRect();
+  const at = (y) => element.contains(document.elementFromPoint(left + 3, y));
+  return at(top + 3) && at(bottom - 3);
+}
+
+// A picture that is dropped on its field stands there; elsewhere its recipe fills the form in.
+function catchDrops(form, line) {
+  const hasFiles = ({ dataTransfer }) => [...(dataTransfer?.types ?? [])].includes("Files");
+  const leave = () => form.classList.remove("sdl-over");
+  form.addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
+    consume(event);
+    event.dataTransfer.dropEffect = "copy";
+    form.classList.add("sdl-over");
+  });
+  form.addEventListener("dragleave", ({ relatedTarget }) => {
+    if (!form.contains(relatedTarget)) leave();
+  });
+  form.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    consume(event);
+    leave();
+    const [file] = event.dataTransfer.files;
+    if (file) sendFile(file, nameAt(event.target), line);
+  });
+}
+
+function openByButton(form, line) {
+  const input = h("input", { type: "file", accept: "image/*" });
+  input.onchange = () => {
+    const [file] = input.files;
+    if (file) sendFile(file, "", line);
+    input.value = "";
+  };
+  form.addEventListener("click", ({ target }) => {
+    if (target.closest(".sdl-open")) input.click();
+  });
+}
+
+async function sendFile(file, field, line) {
+  const { size, name } = file, id = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  for (let at = 0; at < Math.max(size, 1); at += PART) {
+    const bytes = await file.slice(at, at + PART).arrayBuffer();
+    const { message } = await line.ask("part", { file: id, name, size, at, field }, [bytes]);
+    if (message.kind === "error") return;                  // the line has said it
+  }
 }
 
 export default panel("sweepform", render);

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import traitlets
 
 from ...models.catalogue import available
-from ...recipe.request import Request
+from ...recipe.request import PROMPTS, Request
 from ...recipe.schedulers import SCHEDULERS
 from ...recipe.sweep import Sweep
-from ...render.job import Job
-from ...results.frame import join_words
+from ...render.job import Job, hear_interrupts, load_early
+from ...results.frame import count_noun, join_words
 from ...store.store import Store
-from ..panel import Kept, workers
+from ...tiny.world import WORLDS
+from ..panel import Kept, is_unattended, workers
 from ..seed_grid.grid import SeedGrid
 from .code import name_folder, write_code
-from .field_text import AXES, hear_warnings, read_plan, write_texts
+from .field_text import AXES, hear_warnings, write_line, write_texts
 from .fields import (
     FOLDS,
     SHOWN,
     Field,
     Fold,
     PictureField,
+    SeedField,
     make_box,
     make_side,
     offer_names,
@@ -36,14 +40,26 @@ from .fields import (
     render_settings,
     require_sides,
 )
-from .outlook import Outlook, drop_equal_recipes, lend_pictures, look_ahead, place_error
+from .given import read_file, read_given
+from .jobs import RunBar, find_own_job, name_cell, note_job
+from .kept import keep_texts, list_texts, recall_texts
+from .outlook import (
+    Outlook,
+    drop_equal_recipes,
+    lend_pictures,
+    look_ahead,
+    merge_notes,
+    place_error,
+)
 from .page import FormPage
-from .reading import Reading, join_errors, read_texts
+from .reading import Reading, join_errors, join_notes, read_texts
+from .tools import ANEW, AS_LAST, Pieces, ToolBar
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one after the other
+early = ThreadPoolExecutor(1, "sdlab early")  # loads a model
 Names = str | Sequence[str] | None
 
 
@@ -52,31 +68,38 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     Parameters
     ----------
-    plan : Sweep or Request, optional
-        What to begin with: what `sweep` returned, or one request, whose labels are not kept.
+    plan : Sweep, Request, row or path, optional
+        What to begin with: what `sweep` returned, or one request, whose labels are not kept, or a
+        row of a frame (`results.iloc[3]`), or the path of a picture that carries its recipe, of
+        sdlab or A1111. Without it the form is filled in as last time in this store, and says so;
+        what is filled in is kept in the store's folder, in `form.json`.
     store : Store or path
         Where the pictures go.
     row, col : str or list of str, optional
-        What names the rows and columns of the grid, as for `SeedGrid`.
+        What names the rows and columns of the grid, as for `SeedGrid`. With neither, what was
+        varied last stands down, where seeds are varied, too.
     models : str or list of str, optional
         Names or folders of models to offer besides those in `MODELS` and in the plan.
 
     Attributes
     ----------
     fields : dict
-        {name: ipywidget}; `form.fields["seed"].value = "0-7"` fills one in.
+        {name: ipywidget}; `form.fields["seed"].value = "0-7"` fills one in. A seed of -1 is drawn,
+        and stands there as the number that was drawn.
     errors : dict
         {field: what is wrong}; "" stands for what is wrong with no single field. Can be observed,
         as `status`, `code` and `running` can.
     status : str
-        How many cells there are, how many of them finished, and about how long the rest takes.
+        How many pictures there are, how many of them finished, and about how long the rest takes.
     job, grid : Job, SeedGrid
-        Those of the last run; None before the first.
+        Those of the last run; None before the first. A form that is made while the job of the same
+        cell runs, as when the cell is run again, takes that job over.
 
     Raises
     ------
     ValueError
-        Rows or columns that no sweep varies; weights that are not here; several texts to replace.
+        Rows or columns that no sweep varies; weights that are not here; several texts to replace; a
+        picture without a recipe.
     TypeError
         A plan, store, models, rows or columns that are none.
 
@@ -92,7 +115,7 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def __init__(
         self,
-        plan: Sweep | Request | None = None,
+        plan: Sweep | Request | pd.Series | pd.DataFrame | str | os.PathLike[str] | None = None,
         store: Store | str = "runs/sweep",
         *,
         row: Names = None,
@@ -102,68 +125,82 @@ class SweepForm(Kept, ipywidgets.VBox):
         self.store, self._folder = open_store(store), name_folder(store)
         if isinstance(plan, (Sweep, Request)):
             lend_pictures(self.store, [plan] if isinstance(plan, Request) else plan)
-        plan = read_plan(plan)
-        require_sides(list(dict.fromkeys(n for r in plan for n in r.labels)), row=row, col=col)
-        slots = (name for name in plan.axes if name in AXES)  # they keep their order
-        self._order = [next(slots) if name in plan.axes else name for name in AXES]
-        self._trouble, self._found = "", Outlook()
+        begins, self._said = read_given(plan)
+        require_sides(list(dict.fromkeys(n for r in begins for n in r.labels)), row=row, col=col)
+        self._trouble, self._found, self._filling = "", Outlook(), False
+        self._named: list[str] | None = None  # what varied before
+        self._latest = self._touched = ""  # what was varied last; the field changed last
         self.job: Job | None = None
         self.grid: SeedGrid | None = None
         self._lock, self._starting = threading.RLock(), threading.Lock()
         self._settled = threading.Event()
-        self._script = FormPage(self._look_again)
+        self._script = FormPage(self._prepare, self._look_again, self._run_asked, self._files_came)
         self.uid = self._script.uid
-        choices = {"model": [*available(None), *read_names("models", models)]}
-        choices["scheduler"] = list(SCHEDULERS)
-        texts = write_texts(plan)
-        self._fields = {
-            name: (PictureField if spec.kind == "picture" else Field)(
-                name, texts[name], self.uid, choices.get(name, ())
-            )
-            for name, spec in SHOWN.items()
-        }
+        self._fields = self._make_fields(begins, models)
         self.fields = {name: field.control for name, field in self._fields.items()}
+        self._cell = name_cell()
+        hear_interrupts()
         super().__init__()
         self._build(row, col)
-        self._read()
+        self._begin(begins, plan is None)
+        if job := find_own_job(self._cell, self.store):
+            self._follow(job)
+
+    def _make_fields(self, begins: Sweep, models: Names) -> dict[str, Field]:
+        """Makes the fields, filled in with the sweep that the form begins with."""
+        self._order, texts = order_axes(begins), write_texts(begins)
+        choices = {"model": [*available(None), *read_names("models", models)]}
+        choices["scheduler"] = list(SCHEDULERS)
+        kinds = {name: PictureField for name, spec in SHOWN.items() if spec.kind == "picture"}
+        kinds["seed"] = SeedField
+        return {
+            name: kinds.get(name, Field)(name, texts[name], self.uid, choices.get(name, ()))
+            for name in SHOWN
+        }
 
     def _build(self, row: Names, col: Names) -> None:
         """Makes the parts around the fields, and listens to all."""
         self._row, self._col = make_side("rows", row), make_side("columns", col)
-        self._run = ipywidgets.Button(
-            description="Run", button_style="primary", tooltip="Renders what is not finished yet"
+        self._bar = RunBar(self._row, self._col)
+        self._run, self._stop, self._line = self._bar.run, self._bar.stop, self._bar.line
+        self._tools = ToolBar(self._begin_with, self._swap)
+        self._vary = ipywidgets.Button(
+            description="Vary the chosen picture",
+            tooltip="Fills the form in with the recipe of the picture that has the focus below",
         )
-        self._stop = ipywidgets.Button(
-            description="Stop",
-            disabled=True,
-            tooltip="Ends within one step; Run goes on from there",
-        )
+        self._pieces = Pieces()
         self._folds = [
             Fold(title, [self._fields[name] for name in names], self.uid)
             for title, names in FOLDS.items()
             if title
         ]
-        self._line, self._problem = ipywidgets.HTML(), ipywidgets.HTML()
+        self._note, self._problem = ipywidgets.HTML(), ipywidgets.HTML()
         self._place = ipywidgets.VBox()
         self._unfold()
         self.children = [
+            self._tools,
             make_box([self._fields[name] for name in FOLDS[""]], "sdl-fields"),
             *self._folds,
-            make_box([self._run, self._stop, self._row, self._col], "sdl-run"),
-            self._line,
+            self._pieces,
+            self._bar,
+            self._note,
             self._problem,
             self._script,
             self._place,
         ]
         self.add_class("sdl-form")
+        self._listen()
+
+    def _listen(self) -> None:
         for control in self.fields.values():
             control.observe(self._read, "value")
         for choice in (self._row, self._col):
-            choice.observe(self._write_code, "value")
-        for fold in self._folds:
-            fold.button.observe(self._unfold, "value")
+            choice.observe(self._arrange, "value")
+        for button in (*(fold.button for fold in self._folds), self._pieces.button):
+            button.observe(self._unfold, "value")
         self._run.on_click(self._run_clicked)
         self._stop.on_click(lambda _: self.stop())
+        self._vary.on_click(self._vary_clicked)
 
     def __repr__(self) -> str:
         said = self.job.progress if self.job and self.running else self.status
@@ -186,8 +223,106 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def static(self) -> str:
         """Renders the settings, and the grid of the last run."""
-        settings = render_settings(self._texts(), "" if self.grid else self.status)
+        settings = render_settings(self._fields.values(), "" if self.grid else self.status)
         return settings + (self.grid.static() if self.grid else "")
+
+    # Filling it in
+
+    def load(self, given: Any) -> None:
+        """Fills the form in anew, from anything that it can begin with, or a Path of a picture.
+
+        Parameters
+        ----------
+        given : Sweep, Request, row or path
+            As `plan`. What of a picture's recipe sdlab does not know is said in the form.
+
+        Raises
+        ------
+        ValueError, TypeError, OSError
+            As for `plan`; then nothing is changed.
+        """
+        self._fill(*read_given(given))
+
+    def _begin(self, begins: Sweep, empty: bool) -> None:
+        """Fills in what was there last time, if nothing was given; else offers it."""
+        self._first, last = begins, recall_texts(self.store, self._fields.values())
+        now = list_texts(self._fields.values())["texts"]
+        if last and empty and not is_unattended():
+            self._fill_texts(last, "Filled in as last time in this store")
+            self._tools.offer_swap(ANEW)
+        elif last and not empty and any(now[name] != text for name, text in last.items()):
+            self._tools.offer_swap(AS_LAST)
+        self._last = last
+        self._read()
+
+    def _swap(self, what: str) -> None:
+        """Changes between what the form began with and what was filled in last time."""
+        if what == ANEW:
+            self._last = list_texts(self._fields.values())["texts"]
+            self._fill(self._first, "")
+        else:
+            self._fill_texts(self._last, "Filled in as last time in this store")
+            self._read()
+        self._tools.offer_swap(ANEW if what == AS_LAST else AS_LAST)
+
+    def _fill(self, plan: Sweep, said: str) -> None:
+        """Fills in a sweep, and says where it is from."""
+        lend_pictures(self.store, plan)
+        self._order = order_axes(plan)
+        self._fill_texts(write_texts(plan), said)
+        self._read()
+        self._keep()
+
+    def _fill_texts(self, texts: dict[str, Any], said: str) -> None:
+        with self._lock:
+            self._filling = True
+            try:
+                for name, text in texts.items():
+                    self._fields[name].fill(text)
+            finally:
+                self._filling = False
+            self._said, self._trouble = said, ""
+            self._named, self._latest, self._touched = None, "", ""
+
+    def _keep(self) -> None:
+        ahead.submit(keep_texts, self.store, list_texts(self._fields.values()))
+
+    def _begin_with(self, prompt: str) -> None:
+        """Adds a prompt to begin with, in the place of another one."""
+        prompts, line = self.fields["prompt"], write_line(prompt)
+        alone = prompts.value.strip() in {"", *self._tools.list_lines()}
+        prompts.value = line if alone else f"{prompts.value.rstrip()}\n{line}"
+
+    def _files_came(self, name: str, files: list[tuple[str, bytes]]) -> None:
+        """Takes files that were dropped on a field, or on the form."""
+        field = self._fields.get(name)
+        if isinstance(field, PictureField):
+            field.take(files)
+        else:
+            self._open_file(*files[0])
+
+    def _open_file(self, name: str, data: bytes) -> None:
+        """Fills the form in from a picture's own recipe; one without is the picture to change."""
+        try:
+            self._fill(*read_file(data, name))
+        except (ValueError, TypeError) as error:
+            image = self._fields["image"]
+            assert isinstance(image, PictureField)
+            image.take([(name, data)])
+            self._say(f"{error}; so it is taken as the picture to begin with")
+        self._script.filled += 1
+
+    def _vary_clicked(self, _: Any) -> None:
+        if self.job and self.grid:
+            workers.submit(self._vary_chosen, self.job, self.grid.focused)
+
+    def _vary_chosen(self, job: Job, i: int) -> None:
+        try:
+            plan, said = read_given(job.frame().iloc[[i]])
+            self._fill(plan, "; ".join(filter(None, ["Filled in from the chosen picture", said])))
+            self._script.filled += 1
+        except Exception as error:
+            self._tell(error)
 
     # What is filled in
 
@@ -196,20 +331,26 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def _read(self, change: Any = None) -> None:
         """Reads the fields, and has looked up what the store says; the latest question wins."""
+        if self._filling:
+            return
         if change:
-            self._trouble = ""
+            self._trouble = self._said = ""
+            self._touched = change["owner"].description
         with self._lock:
             self._asked = asked = object()
             self._settled.clear()
             self._found = Outlook()
             self._reading = reading = read_texts(self._texts(), self._order)
+            self._tools.offer(reading.values.get("model", ()) or [Request().model])
             self._write_code()
-            cells = f"{reading.cells:,} cell{'s' * (reading.cells != 1)}"
+            cells = count_noun(reading.cells, "picture")
             self._show(f"{cells} …" if not reading.errors else "", reading.errors)
             if reading.errors:
                 self._settled.set()
             else:
                 ahead.submit(self._look_ahead, asked, reading)
+        if change:
+            self._keep()
         self.refresh_soon()
 
     def _look_ahead(self, asked: object, reading: Reading) -> None:
@@ -220,13 +361,35 @@ class SweepForm(Kept, ipywidgets.VBox):
             if asked is not self._asked:
                 return
             news, self._found = found != self._found, found
+            if not found.errors:
+                self._note_names(found)
             self._show(found.status, found.errors)
-            for side in (self._row, self._col):
-                offer_names(side, found.names)
             self._write_code()
             self._settled.set()
         if news:
             self.refresh_soon()
+        self._pieces.show(None if found.errors else reading.to_sweep())
+
+    def _note_names(self, found: Outlook) -> None:
+        """Takes note of what varies, and gives up rows and columns that are gone."""
+        fresh = [name for name in found.names if name not in (self._named or ())]
+        if self._touched in found.names and self._touched not in PROMPTS:
+            fresh.append(self._touched)
+        if self._named is not None:
+            self._latest = next((name for name in fresh if name != "seed"), self._latest)
+        self._named, self._touched = found.names, ""
+        self._filling = True  # the grid of another sweep keeps its own rows and columns
+        try:
+            gone = {
+                side.description: offer_names(side, found.names, found.columns)
+                for side in (self._row, self._col)
+            }
+        finally:
+            self._filling = False
+        for side, name in gone.items():
+            if name:
+                text = f"{side}: {name} is nothing that the prompts have now, so automatic again"
+                self._said = join_notes(self._said, text)
 
     def _look_again(self) -> None:
         """Has the store asked once more: another cell or notebook may have rendered something."""
@@ -234,6 +397,18 @@ class SweepForm(Kept, ipywidgets.VBox):
             if self._settled.is_set() and not self.running and not self.errors:
                 self._settled.clear()
                 ahead.submit(self._look_ahead, self._asked, self._reading)
+
+    def _prepare(self) -> None:
+        """Loads an embedded model that somebody who sees the form may want; others are large."""
+        if not is_unattended():
+            early.submit(self._load_early)
+
+    def _load_early(self) -> None:
+        self.wait()
+        models = self._reading.values.get("model", [Request().model])
+        if self._found.todo and models[0] in WORLDS:
+            with suppress(Exception):  # the job says it
+                load_early(models[0])
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until `status` and `errors` are about what is filled in; False if it takes longer.
@@ -248,7 +423,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _show(self, status: str, errors: dict[str, str]) -> None:
         """Shows the status, the errors at their fields, and whether Run can be pressed."""
         self.errors, self.status = errors, status
-        notes = self._found.notes | self._reading.notes
+        notes = merge_notes(self._reading.notes, self._found.notes)
         for name, field in self._fields.items():
             field.say(errors.get(name, ""), notes.get(name, ""))
             if isinstance(field, PictureField):
@@ -258,38 +433,71 @@ class SweepForm(Kept, ipywidgets.VBox):
         wrong = [name for name in self._fields if name in errors]
         if wrong:
             status = f"Run waits for {join_words(wrong)}: see what is said there."
-        elif self.running:  # what is finished changes by the second, and the grid says it
-            status = "A job is running: how far it is stands above its pictures."
         place = f"sdl-{self.uid}"
-        self._line.value = render_message(status, "status", f"{place}-status")
-        self._line.value += render_message(notes.get("", ""), "note", f"{place}-note")
+        if wrong or not self.running:  # of a job its own line tells
+            self._line.value = render_message(status, "status", f"{place}-status")
+        self._say_beside(notes.get("", ""))
         trouble = errors.get("", self._trouble)
         self._problem.value = render_message(trouble, "error", f"{place}-problem")
         self._problem.layout.display = "" if trouble else "none"
         self._script.errors = {name: f"{place}-{name}" for name in wrong}
         self._show_buttons()
 
+    def _say(self, text: str) -> None:
+        """Says where what is filled in is from."""
+        self._said = text
+        self._say_beside("")
+
+    def _say_beside(self, note: str) -> None:
+        text = join_notes(self._said, note)
+        self._note.value = render_message(text, "note", f"sdl-{self.uid}-note")
+        self._note.layout.display = "" if text else "none"
+
     def _show_buttons(self) -> None:
         self._run.disabled = self.running or bool(self.errors)
         self._stop.disabled = not self.running
         reason = "a job is running" if self.running else join_errors(self.errors)
         self._run.tooltip = (
-            f"Not now: {reason}" if self._run.disabled else "Renders what is not finished yet"
+            f"Not now: {reason}"
+            if self._run.disabled
+            else "Renders what is not finished yet (Ctrl+Enter)"
         )
 
-    def _write_code(self, _: Any = None) -> None:
+    def _sides(self) -> dict[str, Any]:
+        """Says what names the grid's rows and columns, if it is not left to the grid."""
+        row, col = self._row.value or None, self._col.value or None
+        names = self._found.names
+        if not row and not col and self._latest in names and "seed" in names:
+            row, col = self._latest, "seed"
+        return {"row": row, "col": col}
+
+    def _write_code(self) -> None:
         self.code = self._script.code = write_code(
-            self._reading,
-            self._folder,
-            row=self._row.value,
-            col=self._col.value,
-            repeated=self._found.repeated,
+            self._reading, self._folder, **self._sides(), repeated=self._found.repeated
         )
 
-    def _unfold(self, _: Any = None) -> None:
+    def _arrange(self, _: Any) -> None:
+        """Shows the last job's pictures under the rows and columns that were chosen."""
+        if self._filling:
+            return
+        self._write_code()
+        if self.job is not None:
+            workers.submit(self._try_to_arrange, self.job)
+
+    def _try_to_arrange(self, job: Job) -> None:
+        try:
+            self._grid_of(job)
+        except ValueError as error:
+            self._tell(ValueError(f"the pictures below stay as they are: {error}"))
+
+    def _unfold(self, change: Any = None) -> None:
         for fold in self._folds:
-            fold.show()
-        self._script.folds = {fold.title: fold.button.value for fold in self._folds}
+            fold.show(self.errors)
+        folds = {fold.title: fold.button.value for fold in self._folds}
+        self._script.folds = folds | {self._pieces.title: self._pieces.button.value}
+        if change and change["owner"] is self._pieces.button:
+            self._pieces.show(None)
+            self._look_again()
 
     # Running it
 
@@ -307,25 +515,37 @@ class SweepForm(Kept, ipywidgets.VBox):
         try:
             with hear_warnings():  # the form's notes say of what it warns
                 job = Job(drop_equal_recipes(self.value), self.store, progress=False)
-            grid = self._grid_of(job)
+            note_job(self._cell, job)
+            self._follow(job)
         finally:
             self._starting.release()
-        grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
-        job.watch(lambda event: self._end(job) if event.kind == "ended" else None)
         return job
 
-    def _grid_of(self, job: Job) -> SeedGrid:
-        """Puts the job's grid in the place of the last one."""
+    def _follow(self, job: Job) -> None:
+        """Shows a job and its pictures until it ends."""
         try:
-            grid = SeedGrid(job, row=self._row.value or None, col=self._col.value or None)
+            self._grid_of(job)
         except ValueError:
             job.stop()
             raise
         with self._lock:
-            self.job, self.grid, self.running, self._trouble = job, grid, True, ""
-            self._place.children = [grid]
+            self.job, self.running, self._trouble = job, True, ""
             self._show(self.status, self.errors)
-        return grid
+        self._script.begun += 1
+        self._bar.watch(job, self._show_progress)
+        job.watch(lambda event: self._end(job) if event.kind == "ended" else None)
+
+    def _show_progress(self, text: str) -> None:
+        self._line.value = render_message(text, "progress", f"sdl-{self.uid}-status")
+
+    def _grid_of(self, job: Job) -> None:
+        """Puts the job's grid in the place of the last one."""
+        grid = SeedGrid(job, **self._sides())
+        grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
+        with self._lock:
+            self.grid = grid
+            self._place.children = [self._vary, grid]
+        self.refresh_soon()
 
     def stop(self) -> None:
         """Ends the running job within one step; `run()` goes on from what is finished."""
@@ -335,6 +555,23 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _run_clicked(self, _: Any) -> None:
         self._run.disabled = True
         workers.submit(self._try_to_run)  # checking many cells takes longer than a callback may
+
+    def _run_asked(self, name: str, text: Any) -> None:
+        """Runs what is filled in; the page says what the field holds that is not left yet."""
+        if (
+            name in self.fields
+            and isinstance(text, str)
+            and isinstance(self.fields[name].value, str)
+        ):
+            self.fields[name].value = text
+        workers.submit(self._run_when_read)
+
+    def _run_when_read(self) -> None:
+        self.wait()
+        if self.errors:
+            self._script.refused += 1
+        elif not self.running:
+            self._try_to_run()
 
     def _try_to_run(self) -> None:
         try:
@@ -352,7 +589,14 @@ class SweepForm(Kept, ipywidgets.VBox):
         with self._lock:
             self.running = False
             self._show_buttons()
+        self._bar.end()
         self._read()
         if job.exception is not None:
             self._tell(job.exception)
         self.refresh()
+
+
+def order_axes(plan: Sweep) -> list[str]:
+    """Orders the fields so that those that a sweep varies keep their order."""
+    slots = (name for name in plan.axes if name in AXES)
+    return [next(slots) if name in plan.axes else name for name in AXES]

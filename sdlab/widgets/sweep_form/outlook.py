@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import blame_field
@@ -13,9 +14,10 @@ from ...render.plan import preview
 from ...results.frame import format_value, join_words
 from ...store.store import Store
 from .field_text import AXES, hear_warnings
-from .reading import Reading
+from .reading import Reading, join_notes
+from .words import describe_strange_words
 
-MOST = 50_000  # cells; beyond, finding the finished ones takes too long after every change
+MOST = 50_000  # pictures; beyond, finding the finished ones takes too long after every change
 
 
 @dataclass(frozen=True)
@@ -25,26 +27,32 @@ class Outlook:
     Parameters
     ----------
     status : str
-        How many cells there are, finished and to render.
+        How many pictures there are, finished and to render.
     errors, notes : dict
         {field: what is wrong, or what one should know}.
     names : list of str
         The fields and choices of which there are several.
+    columns : frozenset of str, optional
+        All that a grid of them could be named by; None if that is not known.
     repeated : bool
         Whether some of the requests are one recipe.
+    todo : int
+        How many pictures are to be rendered, as far as that is known.
     """
 
     status: str = ""
     errors: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    columns: frozenset[str] | None = None
     repeated: bool = False
+    todo: int = 0
 
 
 def look_ahead(reading: Reading, store: Store) -> Outlook:
     """Asks the models and the store; nothing raises, what is wrong is in `.errors`."""
     if reading.cells > MOST:
-        text = f"{reading.cells:,} cells; with so many, Run finds out which are finished"
+        text = f"{reading.cells:,} pictures; with so many, Run finds out which are finished"
         return Outlook(text, names=[n for n, found in reading.values.items() if len(found) > 1])
     try:
         requests = reading.to_sweep()
@@ -53,10 +61,24 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
         repeats = explain_repeats(reading, requests, len(requests) - len(different))
         with hear_warnings():  # the notes say it
             found = preview(different, store)
-        notes = found.notes | repeats
-        return Outlook(repr(found), {}, notes, list_varying(different), bool(repeats))
+        notes = [found.notes, repeats, describe_strange_words(different, PROMPTS)]
+        return Outlook(
+            repr(found),
+            {},
+            merge_notes(*notes),
+            list_varying(different),
+            frozenset(FIELDS).union(*(request.labels for request in different)),
+            bool(repeats),
+            found.todo,
+        )
     except Exception as error:  # whatever it is, it belongs to the form, not to some cell's output
         return Outlook(errors=place_error(error))
+
+
+def merge_notes(*each: Mapping[str, str]) -> dict[str, str]:
+    """Puts all notes of a field together."""
+    names = dict.fromkeys(itertools.chain(*each))
+    return {name: join_notes(*(notes.get(name, "") for notes in each)) for name in names}
 
 
 def place_error(error: BaseException) -> dict[str, str]:
@@ -102,8 +124,8 @@ def explain_repeats(reading: Reading, requests: Sequence[Request], count: int) -
             if value is not None and value in found
         ]:
             notes[name] = f"native is {join_words(said)}: counted once"
-    cells = "1 cell repeats" if count == 1 else f"{count:,} cells repeat"
-    text = f"{cells} the recipe of others: each recipe is counted once"
+    pictures = "1 picture repeats" if count == 1 else f"{count:,} pictures repeat"
+    text = f"{pictures} the recipe of others: each recipe is counted once"
     return notes or {next((n for n in PROMPTS if n in reading.values), PROMPTS[0]): text}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import traitlets
 
+from ..inspector.files import Arrivals
 from ..panel import Panel, source
 from .fields import HINTS
 
@@ -20,10 +21,47 @@ class FormPage(Panel):
     errors = traitlets.Dict().tag(sync=True)
     folds = traitlets.Dict().tag(sync=True)  # {title of a fold: whether its fields are shown}
     hints = traitlets.Dict(HINTS).tag(sync=True)
+    begun = traitlets.Int(0, help="Counts the jobs: their first pictures are to be seen.").tag(
+        sync=True
+    )
+    filled = traitlets.Int(0, help="Counts how often it was filled in from elsewhere.").tag(
+        sync=True
+    )
+    refused = traitlets.Int(0, help="Counts how often there was an error in the way.").tag(
+        sync=True
+    )
 
-    def __init__(self, look: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        show: Callable[[], None],
+        look: Callable[[], None],
+        run: Callable[[str, Any], None],
+        take: Callable[[str, list[tuple[str, bytes]]], None],
+    ) -> None:
         super().__init__()
-        self._look = look
+        self._show, self._look, self._run, self._take = show, look, run, take
+        self._arrivals = Arrivals("")  # which puts parts together, and keeps no file
+
+    def _on_run(self, question: dict[str, Any], buffers: list) -> None:
+        self.answer(question, {"kind": "running"})
+        self._run(str(question.get("field", "")), question.get("text"))
+
+    def _on_part(self, question: dict[str, Any], buffers: list) -> None:
+        """Takes a part of a file that was dropped; with the last one the form takes the file."""
+        arrival = self._arrivals.part(
+            str(question["file"]),
+            str(question["name"]),
+            int(question["size"]),
+            int(question["at"]),
+            bytes(buffers[0]),
+        )
+        self.answer(question, {"kind": "received"})
+        if arrival is not None:
+            self._take(str(question.get("field", "")), [(arrival.name, bytes(arrival.data))])
+
+    def forget_page(self) -> None:
+        super().forget_page()
+        self._show()
 
     def _on_look(self, question: dict[str, Any], buffers: list) -> None:
         """Somebody is about to press Run: what the form says is to be of now."""

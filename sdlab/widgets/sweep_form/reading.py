@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from ...recipe.axes import count_readings
 from ...recipe.request import PROMPTS, SPECS, Request
 from ...recipe.sweep import MAX_CELLS, Sweep, read_replacements, sweep
 from .field_text import AXES, hear_weights, read_field, stamp_files
+
+WEIGHTED = re.compile(r"\([^()]*:\s*\d*\.?\d+\s*\)")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ def read_texts(texts: Mapping[str, Any], order: Sequence[str] = AXES) -> Reading
             values[name], written[name] = found, code
         if note:
             notes[name] = note
+    notes |= describe_idle_brackets(values, notes)
     replace, cells = texts["replace"].strip(), 0
     if not errors:
         try:
@@ -80,6 +84,31 @@ def read_texts(texts: Mapping[str, Any], order: Sequence[str] = AXES) -> Reading
         except ValueError as error:
             errors[getattr(error, "field", "")] = str(error)
     return Reading(values, written, replace, errors, notes, cells)
+
+
+def describe_idle_brackets(
+    values: Mapping[str, list[Any]], notes: Mapping[str, str]
+) -> dict[str, str]:
+    """Says at each prompt that "(red:1.3)" is read as it stands, where no syntax is chosen."""
+    if None not in values.get("prompt_syntax", [None]):
+        return {}
+    found = {
+        name: match[0]
+        for name in PROMPTS
+        if (match := WEIGHTED.search(" ".join(values.get(name, []))))
+    }
+    return {
+        name: join_notes(
+            notes.get(name, ""),
+            f"{text} is read as plain characters; prompt_syntax weights makes it a weight",
+        )
+        for name, text in found.items()
+    }
+
+
+def join_notes(*texts: str) -> str:
+    """Joins what is to be said at one field."""
+    return "; ".join(filter(None, texts))
 
 
 def says_nothing(name: str, found: list[Any]) -> bool:
@@ -100,6 +129,6 @@ def count_cells(values: Mapping[str, list[Any]], replace: str) -> int:
         )
     if (cells := others * texts) > MAX_CELLS:
         raise ValueError(
-            f"{cells:,} cells are more than {MAX_CELLS:,}; take fewer values, or several sweeps"
+            f"{cells:,} pictures are more than {MAX_CELLS:,}; take fewer values, or several sweeps"
         )
     return cells

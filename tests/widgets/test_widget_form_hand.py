@@ -1,0 +1,375 @@
+"""What a `SweepForm` does for the hand: seeds are drawn, recipes loaded, values kept, axes followed, jobs taken over."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from test_widget_form import CIRCLE, executed, filled
+
+import sdlab.widgets.sweep_form.form as form_module
+from sdlab import Job, Request, Store, run, sweep
+from sdlab.recipe.spec import SEEDS
+from sdlab.results.probes import PROBES
+from sdlab.widgets import SweepForm
+from sdlab.widgets.sweep_form import jobs
+from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.words import find_strange_words
+
+LONG = sweep(Request(prompt="a cat", num_inference_steps=999), seed=range(30))
+LETTER = (
+    "a (red:1.3) fox\nNegative prompt: fog\nSteps: 12, Sampler: Euler a, CFG scale: 6.5, Seed: 99,"
+    " Size: 512x448, Model: somebodys-own, RNG: GPU, Face restoration: CodeFormer"
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Two pictures of one prompt in a store."""
+    plan = sweep(Request(prompt="a {x} cat", num_inference_steps=2), seed=[3, 8])
+    return run(plan, tmp_path_factory.mktemp("store"), progress=False)
+
+
+@pytest.fixture
+def in_cell(monkeypatch):
+    """Forms are made in a cell of that name."""
+    jobs._begun.clear()
+    return lambda name: monkeypatch.setattr(form_module, "name_cell", lambda: name)
+
+
+def end(*running):
+    for job in running:
+        job.stop().wait(60)
+
+
+# Seeds
+
+
+def test_a_seed_of_minus_one_is_drawn_and_stands_there_as_its_number(tmp_path):
+    form = filled(SweepForm(store=tmp_path), seed="0, -1, -1")
+    first, *drawn = map(int, form.fields["seed"].value.split(", "))
+    assert first == 0 and len(set(drawn)) == 2 and all(0 <= seed < SEEDS for seed in drawn)
+    assert [request.seed for request in form.value] == [0, *drawn] and form.errors == {}
+    assert f'seed="0, {drawn[0]}, {drawn[1]}"' in form.code
+
+
+def test_the_dice_draws_as_many_seeds_as_there_are(tmp_path):
+    form = filled(SweepForm(store=tmp_path), seed="0-2")
+    form._fields["seed"].dice.click()
+    drawn = [request.seed for request in filled(form).value]
+    assert len(set(drawn)) == 3 and drawn != [0, 1, 2]
+    form._fields["seed"].dice.click()
+    assert [request.seed for request in filled(form).value] != drawn
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("how", ["row", "frame of a row", "file", "request"])
+def test_a_form_begins_with_what_one_has_and_can_be_filled_in_from_it(how, results, tmp_path):
+    row, path = results.iloc[1], results["path"].iloc[1]
+    given = {
+        "row": row,
+        "frame of a row": results.iloc[[1]],
+        "file": path,
+        "request": Request(prompt="a x cat", num_inference_steps=2, seed=8),
+    }[how]
+    for form in (SweepForm(given, tmp_path / "a"), SweepForm(store=tmp_path / "b")):
+        form.load(given)
+        assert [(r.prompt, r.seed, r.num_inference_steps) for r in filled(form).value] == [
+            ("a x cat", 8, 2)
+        ]
+        assert form.errors == {} and form.value[0].weights is None
+
+
+def test_what_was_loaded_is_the_same_picture(results):
+    form = SweepForm(results.iloc[1], Store(results["path"].iloc[1].split("/images")[0]))
+    assert filled(form).status == "1 picture, all finished: nothing to render"
+
+
+def test_a1111s_recipe_is_loaded_and_what_sdlab_lacks_is_said(tmp_path):
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text("parameters", LETTER)
+    Image.new("RGB", (8, 8)).save(tmp_path / "found.png", pnginfo=info)
+    form = SweepForm(tmp_path / "found.png", tmp_path / "store")
+    (request,) = form.value
+    assert (request.prompt, request.negative_prompt) == ("a (red:1.3) fox", "fog")
+    assert (request.num_inference_steps, request.guidance_scale, request.seed) == (12, 6.5, 99)
+    assert (request.width, request.height) == (512, 448)
+    assert request.scheduler.startswith("EulerAncestralDiscreteScheduler")
+    assert request.prompt_syntax == "weights"  # there brackets always count
+    assert "Filled in from found.png" in form._note.value
+    assert "RNG" in form._note.value and "Face restoration" in form._note.value
+    assert list(filled(form).errors) == ["model"] and "somebodys-own" in form.errors["model"]
+
+
+def test_a_picture_without_a_recipe_is_no_beginning_but_a_picture_to_change(tmp_path):
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "plain.png")
+    with pytest.raises(ValueError, match="'plain.png' carries no recipe"):
+        SweepForm(tmp_path / "plain.png", tmp_path / "store")
+    form = SweepForm(store=tmp_path / "store")
+    form._files_came("", [("plain.png", (tmp_path / "plain.png").read_bytes())])
+    assert form.fields["image"].value == "plain.png (uploaded)"
+    assert "carries no recipe" in form._note.value and "picture to begin with" in form._note.value
+    form._files_came("mask_image", [("m.png", (tmp_path / "plain.png").read_bytes())])
+    assert form.fields["mask_image"].value == "m.png (uploaded)"
+
+
+def test_a_file_that_the_page_sends_in_parts_fills_the_form_in(results, tmp_path):
+    form, data = SweepForm(store=tmp_path), Path(results["path"].iloc[0]).read_bytes()
+    for at in range(0, len(data), 4000):
+        question = {"kind": "part", "id": "1", "file": "f", "name": "a.png", "size": len(data)}
+        form._script._hear(None, {**question, "at": at, "field": ""}, [data[at : at + 4000]])
+    assert [request.seed for request in form.value] == [3] and form._script.filled == 1
+
+
+def test_several_rows_and_labels_are_refused(results, tmp_path):
+    with pytest.raises(ValueError, match="one row, not 2"):
+        SweepForm(results, tmp_path)
+
+
+def test_the_chosen_picture_of_the_grid_is_varied(tmp_path):
+    form = filled(SweepForm(sweep(CIRCLE, seed=range(2)), tmp_path))
+    form.run().wait(60)
+    form.grid.focused = 3
+    wanted = form.job.requests[3]
+    form._vary_chosen(form.job, form.grid.focused)
+    (request,) = filled(form).value
+    assert (request.prompt, request.seed) == (wanted.prompt, wanted.seed)
+    assert "all finished" in form.status and "chosen picture" in form._note.value
+
+
+# Kept
+
+
+def test_what_is_filled_in_comes_back_with_the_next_form_of_the_store(tmp_path):
+    form = filled(SweepForm(store=tmp_path), prompt="a cat\na dog", seed="0-3")
+    form.fields["scheduler"].value = (None, "DDIMScheduler")
+    picture = Image.new("RGB", (64, 64), "blue")
+    picture.save(tmp_path / "sky.png")
+    form._files_came("image", [("sky.png", (tmp_path / "sky.png").read_bytes())])
+    filled(form), ahead.submit(lambda: None).result()
+    again = filled(SweepForm(store=tmp_path))
+    assert again.value == form.value and again.fields["image"].value == "sky.png (uploaded)"
+    assert "as last time" in again._note.value
+    again._tools.swap.click()  # Begin anew
+    assert filled(again).value == [Request()] and "last time" not in again._note.value
+    again._tools.swap.click()  # As last time
+    assert filled(again).value == form.value
+
+
+def test_a_plan_that_is_given_is_kept_and_last_time_is_offered(tmp_path):
+    filled(SweepForm(store=tmp_path), prompt="a dog"), ahead.submit(lambda: None).result()
+    form = SweepForm(sweep(CIRCLE, seed=range(2)), tmp_path)
+    assert form.value == sweep(CIRCLE, seed=range(2))
+    assert form._tools.swap.description == "As last time" and not form._tools.swap.layout.display
+    form._tools.swap.click()
+    assert [request.prompt for request in form.value] == ["a dog"]
+
+
+def test_a_damaged_note_of_last_time_is_no_hindrance(tmp_path):
+    for text in ("{", "[]", '{"texts": {"prompt": 3, "x": "y"}, "called": {"image": 1}}'):
+        (tmp_path / "form.json").write_text(text)
+        assert SweepForm(store=tmp_path).value == [Request()]
+
+
+def test_a_program_that_runs_a_notebook_begins_with_nothing(tmp_path, monkeypatch):
+    (tmp_path / "form.json").write_text(json.dumps({"texts": {"prompt": "a dog"}, "called": {}}))
+    monkeypatch.setattr(form_module, "is_unattended", lambda: True)
+    assert SweepForm(store=tmp_path).value == [Request()]
+
+
+# Rows and columns
+
+
+def test_rows_that_are_gone_are_automatic_again_and_that_is_said(tmp_path):
+    plan = sweep(Request(prompt="a {object=cat|dog}"), seed=range(2))
+    form = filled(SweepForm(plan, tmp_path, row="object", col="seed"))
+    filled(form, prompt="a {object=cat")
+    assert form._row.value == "object"  # while there is an error, nothing is known
+    filled(form, prompt="a cat", seed="0")
+    assert form._row.value == "" and form._col.value == "seed"  # a field is always there
+    assert "rows: object is nothing that the prompts have now" in form._note.value
+    form.run().wait(60)
+    assert form.results["path"].notna().all()
+
+
+def test_rows_and_columns_are_changed_without_another_run(tmp_path, monkeypatch):
+    form = filled(SweepForm(sweep(CIRCLE, seed=range(2)), tmp_path))
+    job = form.run()
+    job.wait(60)
+    form._row.value = "seed"
+    form_module.workers.submit(lambda: None).result()
+    form_module.workers.submit(lambda: None).result()
+    for _ in range(100):
+        if form.grid.places["row_name"] == "seed":
+            break
+        job.wait(0), form_module.threading.Event().wait(0.05)
+    assert form.grid.places["row_name"] == "seed" and form.job is job
+    assert executed(form.code, monkeypatch)[1][1] == {"row": "seed"}
+
+
+def test_what_was_varied_last_stands_down_and_the_code_says_so(tmp_path, monkeypatch):
+    form = filled(SweepForm(sweep(CIRCLE, seed=range(2)), tmp_path))
+    assert "SeedGrid" not in form.code
+    filled(form, guidance_scale="1, 4")
+    sides = {"row": "guidance_scale", "col": "seed"}
+    assert executed(form.code, monkeypatch)[1][1] == sides
+    filled(form, prompt="a {hot|cold} circle")
+    filled(form, guidance_scale="1, 7")
+    assert executed(form.code, monkeypatch)[1][1] == sides
+    form.run().wait(60)
+    assert (form.grid.places["row_name"], form.grid.places["col_name"]) == tuple(sides.values())
+
+
+# Words
+
+
+def test_words_that_a_model_was_never_shown_are_named_at_the_prompt(tmp_path):
+    form = filled(SweepForm(Request(prompt="an astronaut riding a red Cat"), tmp_path))
+    assert "tiny-v1 was never shown: astronaut, riding<" in form._fields["prompt"].message
+    filled(form, prompt="two cats to the left of a tree at night")
+    assert form._fields["prompt"].message == ""
+    filled(form, prompt="a woman", model=("tiny-v1", "tiny-v2"))
+    assert "tiny-v2 was never shown: woman<" in form._fields["prompt"].message
+
+
+@pytest.mark.parametrize("name", ["tiny-relations", "tiny-binding", "tiny-held-out"])
+def test_the_words_of_the_probes_about_the_little_world_were_shown(name):
+    prompts = [request.prompt for request in PROBES[name].list_requests()]
+    assert [word for p in prompts for word in find_strange_words("tiny-v1", p, None)] == []
+
+
+def test_the_pieces_of_prompts_are_shown_on_demand(tmp_path):
+    form = filled(SweepForm(Request(prompt="an astronaut"), tmp_path))
+    assert form._pieces.inside.value == ""
+    form._pieces.button.value = True
+    assert form.wait(60)
+    ahead.submit(lambda: None).result()
+    assert "an a|st|ro|na|u|t" in form._pieces.inside.value
+    assert form._script.folds[form._pieces.title] is True
+
+
+def test_prompts_to_begin_with_are_the_probes_own_and_keep_what_was_written(tmp_path):
+    form = filled(SweepForm(store=tmp_path))
+    offered = [prompt for _, prompt in form._tools.beginnings.options if prompt]
+    of_probes = {
+        request.prompt
+        for name in ("tiny-counting", "tiny-relations", "tiny-negation")
+        for request in PROBES[name].list_requests()
+    }
+    assert offered and set(offered) <= of_probes
+    for prompt in offered[:2]:  # the second takes the place of the first
+        form._tools.beginnings.value = prompt
+        assert form.fields["prompt"].value == prompt and form._tools.beginnings.value == ""
+    filled(form, prompt="mine")
+    form._tools.beginnings.value = offered[0]
+    assert form.fields["prompt"].value == f"mine\n{offered[0]}"
+    filled(form, model=("tiny-v1",))
+
+
+# What was read
+
+
+def test_a_decimal_comma_is_said_to_part_values(tmp_path):
+    form = filled(SweepForm(store=tmp_path), guidance_scale="7,5")
+    assert "read as 2 values, 7 and 5" in form._fields["guidance_scale"].message
+    for text in ("7, 5", "7.5", "1-3"):
+        filled(form, guidance_scale=text)
+        assert form._fields["guidance_scale"].message == ""
+
+
+def test_weights_in_a_prompt_without_the_syntax_are_said_to_be_plain(tmp_path):
+    form = filled(SweepForm(store=tmp_path), prompt="a (red:1.3) cat")
+    assert "(red:1.3) is read as plain characters" in form._fields["prompt"].message
+    filled(form, prompt_syntax="weights")
+    assert form._fields["prompt"].message == ""
+
+
+def test_messages_speak_no_python(tmp_path):
+    form = filled(SweepForm(store=tmp_path), strength="0.5")
+    assert "=" not in form._fields["strength"].message.split(">", 1)[1]
+    assert "strength 0.5" in form._fields["strength"].message
+
+
+def test_a_section_that_an_error_opened_closes_with_it(tmp_path):
+    form = filled(SweepForm(store=tmp_path), model=("tiny-x4",))
+    pictures = form._folds[0]
+    assert pictures.button.value and list(form.errors) == ["image"]
+    filled(form, model=("tiny-v1",))
+    assert not pictures.button.value
+    pictures.button.value = True  # opened by hand it stays open
+    filled(form, seed="3")
+    assert pictures.button.value
+
+
+# Jobs
+
+
+def test_a_cell_that_is_run_again_takes_its_own_job_over(tmp_path, in_cell):
+    in_cell("one")
+    first = SweepForm(LONG, tmp_path)
+    job = first.run()
+    in_cell("another")
+    assert SweepForm(LONG, tmp_path).job is None
+    in_cell("one")
+    second = SweepForm(LONG, tmp_path)
+    assert second.job is job and second.running and second.grid.job is job
+    assert not second._stop.disabled and second._run.disabled
+    second._stop.click()
+    assert job.wait(60) and second.wait(60) and not second.running and not second._run.disabled
+
+
+def test_a_cell_that_is_run_again_for_another_store_stops_its_own_job(tmp_path, in_cell):
+    in_cell("one")
+    job = SweepForm(LONG, tmp_path / "a").run()
+    assert SweepForm(LONG, tmp_path / "b").job is None
+    assert job.wait(60) and job.state == "stopped"
+
+
+def test_a_form_that_waits_says_for_whom_and_offers_to_stop_it(tmp_path):
+    other = Job(LONG, tmp_path / "other", progress=False)
+    form = SweepForm(LONG, tmp_path / "mine")
+    told, begun = form_module.threading.Event(), form_module.threading.Event()
+    form._bar.other.layout.observe(lambda change: change.new is None and told.set(), "display")
+    job = form.run()
+    job.watch(lambda event: begun.set() if event.kind == "sketch" else None)
+    try:
+        assert told.wait(60) and "waits for the job in &#x27;other&#x27;" in form._line.value
+        form._bar.other.click()
+        assert begun.wait(60) and other.wait(60) and other.state == "stopped"
+        assert form._bar.other.layout.display == "none" and form.running
+    finally:
+        end(other, job)
+
+
+def test_an_embedded_model_is_loaded_early_where_the_form_is_shown(tmp_path, monkeypatch, results):
+    early = []
+    monkeypatch.setattr(form_module, "load_early", early.append)
+    form = filled(SweepForm(store=tmp_path))
+    form.forget_page(), form_module.early.submit(lambda: None).result()
+    assert early == ["tiny-v1"]
+    store = Store(results["path"].iloc[0].split("/images")[0])
+    done = filled(SweepForm(results.iloc[0], store))
+    done.forget_page(), form_module.early.submit(lambda: None).result()
+    assert early == ["tiny-v1"]  # there is nothing to render
+
+
+# Ctrl+Enter
+
+
+def test_the_key_runs_with_what_the_field_holds_that_is_not_left_yet(tmp_path):
+    form = filled(SweepForm(Request(prompt="a cat", num_inference_steps=2), tmp_path))
+    begun = form_module.threading.Event()
+    form._script.observe(lambda _: begun.set(), "begun")
+    form._script._hear(None, {"kind": "run", "id": "1", "field": "seed", "text": "0-2"}, [])
+    assert begun.wait(60) and len(form.results) == 3
+
+
+def test_the_key_leads_to_the_error_that_is_in_the_way(tmp_path):
+    form, refused = filled(SweepForm(store=tmp_path)), form_module.threading.Event()
+    form._script.observe(lambda _: refused.set(), "refused")
+    form._script._hear(None, {"kind": "run", "id": "1", "field": "seed", "text": "0-"}, [])
+    assert refused.wait(60) and form.job is None and list(form.errors) == ["seed"]
