@@ -286,6 +286,19 @@ def tabulate_lines(lines: list[dict], columns: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(found).astype(columns)
 
 
+class MemoryOpinions(Opinions):
+    """Opinions on pictures in no store: they last as long as this object."""
+
+    def __init__(self) -> None:
+        self._said: list[dict[str, Any]] = []
+
+    def _append(self, said: dict[str, Any]) -> None:
+        self._said.append(stamp_time(said))
+
+    def _lines(self) -> list[dict]:
+        return self._said
+
+
 def mirror_vote(vote: Any) -> Any:
     """Gives the same vote, or answer, when the two pictures change places."""
     return OTHER.get(vote, vote)

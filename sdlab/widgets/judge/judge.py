@@ -11,13 +11,13 @@ from PIL import Image
 
 from ...render.job import Job
 from ...results.stats.agreement import put_in_words
-from ...store.opinions import VOTES
+from ...store.opinions import VOTES, MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source
 from ..pictures import strip_recipe
 from .pictures import Pictures
-from .round import MemoryOpinions, Round, plan_trials, select_answers
+from .round import Round, plan_trials, select_answers
 from .still import render_round, write_verdict
 
 CANNOT_TELL = "cannot tell"
