@@ -70,6 +70,7 @@ COLUMNS = {  # in the order of the frame
     **FACTS,
     "starred": Column("boolean", "opinion", tells=False),
     "rating": Column("Int64", "opinion", tells=False),
+    **{name: Column("string", "opinion", tells=False) for name in ("verdict", "tags", "note")},
 }
 MACHINE = tuple(name for name, column in COLUMNS.items() if column.role == "machine")
 UNTELLING = tuple(name for name, column in COLUMNS.items() if not column.tells)
