@@ -326,7 +326,7 @@ def check_words(said: dict[str, Any]) -> None:
     tags, note = said.get("tags"), said.get("note")
     words = tags is None or (
         isinstance(tags, list)
-        and all(isinstance(t, str) and t.strip() and "," not in t for t in tags)
+        and all(isinstance(tag, str) and tag.strip() and "," not in tag for tag in tags)
     )
     if not words:
         raise ValueError(f"tags={tags!r:.60}: use a list of words without commas")

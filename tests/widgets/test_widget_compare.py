@@ -241,7 +241,7 @@ def test_both_sides_of_a_blind_pair_are_of_one_size_which_is_said_before(frame):
         larger.save(path)
     widget = shown(frame, blind=True)
     assert "in 6 of 6 pairs the two sizes differ (64×64 against 96×96)" in widget.note
-    sizes = lambda n: [Image.open(io.BytesIO(d)).size for d in asked(widget, "pair", n=n)[1]]  # noqa: E731
+    sizes = lambda n: [Image.open(io.BytesIO(d)).size for d in asked(widget, "pair", n=n)[1]]
     assert {size for n in range(6) for size in sizes(n)} == {(64, 64)}
     widget.reveal()
     assert sorted(sizes(0)) == [(64, 64), (96, 96)] and "differ" not in widget.note

@@ -66,7 +66,7 @@ class Compare(Panel):
     Attributes
     ----------
     mode : {"swipe", "side by side", "blink", "difference"}
-        `blind`, `gain`, `rater` and `at`, the place of the pair shown, can be set and observed, too.
+        `blind`, `gain`, `rater` and `at`, the place of the pair shown, can be set and observed.
     secret : bool
         Whether a blind vote is under way.
 

@@ -44,12 +44,8 @@ def describe_sizes(found: Sequence[Sizes]) -> str:
         return ""
     sizes = " against ".join(f"{width}×{height}" for width, height in sorted(unlike[0]))
     shapes = any(a * d != b * c for (a, b), (c, d) in unlike)
+    told = "; their shapes differ, too, which cannot be hidden and may tell who is who"
     return (
         f"in {len(unlike)} of {len(found)} pairs the two sizes differ ({sizes}): while the vote is"
-        " blind, both are shown at the smaller one"
-        + (
-            "; their shapes differ, too, which cannot be hidden and may tell who is who"
-            if shapes
-            else ""
-        )
+        f" blind, both are shown at the smaller one{told if shapes else ''}"
     )

@@ -42,7 +42,7 @@ class Votes:
             self._note((left, right), vote if isinstance(vote, str) else None, unseen)
 
     def put(self, ids: Ids, vote: str | None, blind: bool) -> None:
-        """Keeps a vote, None takes it back, unless it says nothing new: a message may come twice."""
+        """Keeps a vote, or takes it back (None); not twice: a message may come twice."""
         if vote not in (*VOTES, None):
             raise ValueError(
                 f"vote={vote!r}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
