@@ -231,15 +231,7 @@ class Opinions:
 
     def columns(self, keys: ExtensionArray) -> dict[str, ExtensionArray]:
         """Lists what is said of these keys; stars are False where nothing is, tags one text."""
-        import pandas as pd
-
-        said = {
-            key: of | {"tags": ", ".join(of["tags"])} if "tags" in of else of
-            for key, of in self.marks().items()
-        }
-        found = pd.DataFrame.from_dict(said, "index", columns=None).reindex(columns=[*MARKS])
-        found = found.astype(MARKS).reindex(keys)
-        found["starred"] = found["starred"].fillna(False)
+        found = tabulate_marks(self.marks(), keys)
         return {name: found[name].array for name in MARKS}
 
     def _append(self, said: dict[str, Any]) -> None:
@@ -411,6 +403,19 @@ class MemoryOpinions(Opinions):
 
     def _lines(self) -> list[dict]:
         return self._said
+
+
+def tabulate_marks(said: dict[Any, dict[str, Any]], keys: Any) -> pd.DataFrame:
+    """Makes a frame of marks, a row for each of the keys; stars are False where nothing is said."""
+    import pandas as pd
+
+    told = {
+        key: of | {"tags": ", ".join(of["tags"])} if of.get("tags") else of
+        for key, of in said.items()
+    }
+    found = pd.DataFrame.from_dict(told, "index").reindex(columns=[*MARKS])
+    found = found.astype(MARKS).reindex(keys)
+    return found.assign(starred=found["starred"].fillna(False))
 
 
 def mirror_vote(vote: Any) -> Any:

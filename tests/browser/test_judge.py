@@ -103,7 +103,9 @@ def test_two_raters_judge_pairs_in_one_widget_and_the_file_shows_their_answers(n
 
 def test_eight_keys_a_second_lose_no_answer(notebook):
     more = RUN.replace("range(2)", "range(10)").replace("runs/hamster", "runs/many")
-    nb = notebook([more, "judge = Judge(frame, 'How many ears?', answers=range(4), repeats=0)\njudge"])
+    nb = notebook(
+        [more, "judge = Judge(frame, 'How many ears?', answers=range(4), repeats=0)\njudge"]
+    )
     nb.run_all()
     out = nb.output(1)
     out.get_by_role("group", name="picture 1 of 20").focus()
