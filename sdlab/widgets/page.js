@@ -235,6 +235,11 @@ function saveFile(data, name, type) {
   setTimeout(() => URL.revokeObjectURL(href), 60_000);
 }
 
+// Shows a panel on the whole screen, or in its place again.
+function toggleFull(root) {
+  if (document.fullscreenElement) document.exitFullscreen(); else root.requestFullscreen();
+}
+
 // The keys, in a block that `toggle()` opens and shuts.
 function keysHelp(innerHTML) {
   const block = h("details", { className: "sdl-help", open: true },

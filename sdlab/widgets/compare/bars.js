@@ -27,7 +27,8 @@ class TopBar {
       group("steps", "pairs", this.before, this.counter, this.after),
       group("ways", "way of comparing", ...this.ways, magnifier),
       h("label", { title: "shuffle pairs and sides, and hide the names until you ask for them" },
-        this.blind, "blind"), h("label", {}, "rater", this.rater), this.chooser.element);
+        this.blind, "blind"), h("label", {}, "rater", this.rater), this.chooser.element,
+      button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" }));
   }
 
   showPlace(n, total) {

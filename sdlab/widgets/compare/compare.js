@@ -24,8 +24,8 @@ class CompareView {
     this.columns = h("div", { className: "sdl-compare-columns" },
       h("div", { className: "sdl-compare-main" }, stage.element, ...Object.values(stage.controls),
         ballot.element, ballot.status, ending.element), this.side.element);
-    root.append(this.bar.element, this.columns,
-      h("div", { className: "sdl-help", innerHTML: COMPARE_KEYS }), this.code);
+    this.help = keysHelp(COMPARE_KEYS);
+    root.append(this.bar.element, this.columns, this.help, this.code);
   }
 
   get at() { return this.model.get("at"); }

@@ -4,7 +4,7 @@ const COMPARE_KEYS = "<kbd>←</kbd> <kbd>→</kbd> pairs, <kbd>Home</kbd> <kbd>
   + "<kbd>W</kbd> swipe, <kbd>E</kbd> side by side, <kbd>B</kbd> blink (<kbd>Space</kbd> stops, "
   + "<kbd>F</kbd> flips), <kbd>D</kbd> difference · <kbd>Z</kbd> magnify · <kbd>1</kbd> left, "
   + "<kbd>2</kbd> right, <kbd>3</kbd> tie, <kbd>4</kbd> both bad, <kbd>U</kbd> undo, "
-  + "<kbd>Enter</kbd> next";
+  + "<kbd>Enter</kbd> next · <kbd>?</kbd> shows or hides this";
 
 function listenToKeys(view) {
   const { root, stage, model } = view;
@@ -23,7 +23,7 @@ function listenToKeys(view) {
     ...Object.fromEntries(WAYS.map(([name, key]) =>
       [key.toLowerCase(), () => put(model, "mode", name)])),
     ...Object.fromEntries(BALLOT.map(([name], k) => [k + 1, once(() => view.vote(name))])),
-    u: once(() => view.undo()), Backspace: once(() => view.undo()),
+    "?": () => view.help.toggle(), u: once(() => view.undo()), Backspace: once(() => view.undo()),
     f: blinking(() => stage.blink.flipped.click()), z: () => stage.glass.magnify(),
   }, (event) => !event.target.matches("select, input[type=text], pre"));
   onKeys(root, {

@@ -44,10 +44,6 @@ class LayoutBar {
   }
 }
 
-function toggleFull(root) {
-  if (document.fullscreenElement) document.exitFullscreen(); else root.requestFullscreen();
-}
-
 const SHOWN = { "": "all", right: "✓ right", wrong: "✗ wrong", "cannot tell": "? cannot tell",
   none: "without a verdict" };
 
