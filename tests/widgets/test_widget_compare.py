@@ -1,8 +1,10 @@
 """A comparison shows fair pairs, keeps votes, and in blind mode tells nobody whose picture is whose before the vote."""
 
 import ast
+import base64
 import io
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
@@ -243,6 +245,8 @@ def test_both_sides_of_a_blind_pair_are_of_one_size_which_is_said_before(frame):
     assert "in 6 of 6 pairs the two sizes differ (64×64 against 96×96)" in widget.note
     sizes = lambda n: [Image.open(io.BytesIO(d)).size for d in asked(widget, "pair", n=n)[1]]
     assert {size for n in range(6) for size in sizes(n)} == {(64, 64)}
+    still = re.findall(r'src="data:image/webp;base64,([^"]+)"', widget.static())
+    assert {Image.open(io.BytesIO(base64.b64decode(one))).size for one in still} == {(64, 64)}
     widget.reveal()
     assert sorted(sizes(0)) == [(64, 64), (96, 96)] and "differ" not in widget.note
 

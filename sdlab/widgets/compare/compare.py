@@ -24,9 +24,9 @@ from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
-from ..pictures import strip_recipe
+from ..pictures import level_sizes, strip_recipe
 from .counts import count_raters, count_votes, describe_agreement, describe_count, list_votes
-from .sizes import describe_sizes, level_sizes, read_sizes
+from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
 from .votes import Ballot, Votes
 

@@ -23,20 +23,6 @@ def read_sizes(paths: Sequence[str]) -> Sizes | None:
     return found[0], found[1]
 
 
-def level_sizes(images: Sequence[Image.Image | None]) -> list[Image.Image | None]:
-    """Brings both pictures to one longest side, that of the smaller one, by one filter."""
-    known = [image for image in images if image is not None]
-    longest = min((max(image.size) for image in known), default=0)
-    return [image and shrink_to(image, longest) for image in images]
-
-
-def shrink_to(image: Image.Image, longest: int) -> Image.Image:
-    """Shrinks a picture to that longest side; one that has it is left as it is."""
-    share = longest / max(image.size)
-    width, height = (max(1, round(side * share)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS)
-
-
 def describe_sizes(found: Sequence[Sizes]) -> str:
     """Says beforehand in how many pairs the sizes differ, and what of that can be seen."""
     unlike = [both for both in found if both[0] != both[1]]
