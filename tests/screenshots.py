@@ -87,6 +87,50 @@ SHOTS = [
         clicks=("button:has-text('side by side')",),
     ),
     Shot(
+        "marks",
+        (
+            PLAN,
+            "grid = SeedGrid(run(plan, 'runs/marks', progress=False).iloc[:26], row='hamster|rocket', "
+            "col=['guidance_scale', 'seed'], cell_px=80)\n"
+            "for i, verdict in enumerate(['right', 'wrong', 'cannot tell'] * 2): grid.rate(i, verdict=verdict, "
+            "tags=['ears'], starred=i < 2)\ngrid.selected = [2, 3]\ngrid",
+        ),
+        clicks=("text=filter and sort",),
+        seen=".sdl-cell img[src]",
+    ),
+    Shot(
+        "beside",
+        (
+            PLAN,
+            "grid = SeedGrid(run(plan, 'runs/grid', progress=False)); grid.selected = [0, 7, 11]\ngrid",
+        ),
+        clicks=("button:has-text('compare')",),
+        seen=".sdl-beside img",
+        selector="dialog[open]",
+    ),
+    Shot(
+        "blind-end",
+        (
+            PLAN,
+            "frame = run(plan, 'runs/voted', progress=False)\nfor rater in ('Ann', 'Bob'):\n"
+            "    compare = Compare(frame, by='guidance_scale', left=1, right=4, blind=True, rater=rater)\n"
+            "    for n in range(6): compare._ballot.cast(n, ('left', 'tie', 'right')[n % 3])\n"
+            "compare._deal(0)\ncompare.reveal()",
+            "compare",
+        ),
+        seen=".sdl-compare-tally p",
+    ),
+    Shot(
+        "recipe",
+        (
+            PLAN,
+            "inspector = WatermarkInspector(run(plan[:2], 'runs/grid', progress=False)['path'].tolist())\ninspector",
+            "inspector.wait()",
+        ),
+        seen=".sdl-recipe-said",
+        selector=".jp-CodeCell >> nth=1 >> .jp-OutputArea",
+    ),
+    Shot(
         "judge",
         (
             PLAN,

@@ -21,6 +21,7 @@ from ..store.columns import CHOSEN, COLUMNS, LABELS, UNTELLING
 # What Pillow raises for torn files
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
+OF, ERROR = "_of", "_error"  # what ends the names of two columns that each scorer has
 COUNTER = re.compile(r"(index|level_\d+|Unnamed: \d+(\.\d+)?)(_[xy])?")  # pandas' own names
 
 # Reading columns
@@ -62,6 +63,25 @@ def row_tuples(frame: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
     """Lists each row's values of some columns."""
     columns = [column_values(frame, name) for name in names]
     return list(zip(*columns)) if names else [()] * len(frame)
+
+
+def order_values(frame: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
+    """Lists the values that some columns take together, as a sweep of them would order them.
+
+    The first column changes slowest. Numbers ascend; texts stand in order of first appearance;
+    "none" comes first.
+    """
+    ranks = [rank_values(distinct_values(frame, name)) for name in names]
+    found = dict.fromkeys(row_tuples(frame, names))
+    return sorted(found, key=lambda own: [rank[value] for rank, value in zip(ranks, own)])
+
+
+def rank_values(found: list[Any]) -> dict[Any, int]:
+    """Ranks the values of a column: {value: its place}."""
+    known = [value for value in found if value is not None]
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in known):
+        known = sorted(known)
+    return {value: n for n, value in enumerate([None, *known])}
 
 
 def select_made(frame: pd.DataFrame) -> pd.DataFrame:
@@ -194,6 +214,45 @@ def find_label_columns(frame: pd.DataFrame) -> list[str]:
         if name in noted
         or (name in candidates and (name in OF_PROBES or stands_in_prompts(frame, name)))
     ]
+
+
+def is_measured(frame: pd.DataFrame, name: str) -> bool:
+    """Tells whether a column has opinions, or scores with a value."""
+    values = column_values(frame, name)
+    if name in COLUMNS:
+        return COLUMNS[name].role == "opinion" and any(values)
+    return any(v is not None for v in values) and not (
+        name.endswith(OF) or is_counter(name) or name in find_label_columns(frame)
+    )
+
+
+def describe_measures(frame: pd.DataFrame) -> list[str]:
+    """Says in a line what each row's columns beside the recipe tell: "objects_right True"."""
+    names = [
+        name for name in frame.columns if is_measured(frame, name) and not name.endswith(ERROR)
+    ]
+    return [
+        ", ".join(
+            f"{name} {format_brief(value)}"
+            for name, value in zip(names, row)
+            if value is not None and not (name in COLUMNS and not value)
+        )
+        for row in row_tuples(frame, names)
+    ]
+
+
+def format_brief(value: Any) -> str:
+    """Formats a value for people: a measured number with as many digits as it is worth."""
+    if not isinstance(value, float) or value.is_integer():
+        return format_value(value)
+    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"
+
+
+def list_plainly(frame: pd.DataFrame) -> pd.DataFrame:
+    """Gives the frame as it can be sent elsewhere: files by their names, no empty columns."""
+    paths = [path and os.path.basename(path) for path in column_values(frame, "path")]
+    errors = [error and hide_home(error) for error in column_values(frame, "error")]
+    return frame.assign(path=paths, error=errors).dropna(axis="columns", how="all")
 
 
 def find_end_of_fields(frame: pd.DataFrame) -> int:

@@ -14,11 +14,13 @@ from ..errors import suggest
 from .frame import (
     column_values,
     describe_constant,
+    describe_measures,
     find_differing,
     find_varying,
     format_label,
     format_value,
     hide_home,
+    order_values,
     row_tuples,
     shorten_pictures,
 )
@@ -45,9 +47,10 @@ def image_grid(
     frame : DataFrame
         One row an image, as `run` returns it; its `path` column leads to the pictures.
     row, col : str or list of str, optional
-        The columns whose values name the grid's rows and columns, in order of first appearance; the
-        values of several columns are joined. With neither, the pictures stand in the frame's order,
-        each under what sets it apart.
+        The columns whose values name the grid's rows and columns. The values of several columns are
+        joined, the first of which changes slowest; numbers ascend, texts stand in order of first
+        appearance. With neither, the pictures stand in the frame's order, each under what sets it
+        apart.
     title : str, optional
         If left out, a line says what all cells share; "" leaves that out too.
     cell_size : int, optional
@@ -85,6 +88,7 @@ def image_grid(
         make_crossed_grid(frame, rows, cols) if rows or cols else make_flowing_grid(frame, max_cols)
     )
     part, note, pages = cut_page(grid, page, max_rows, max_cols)
+    note = " · ".join(text for text in (note, note_gaps(grid) if rows or cols else "") if text)
     shared = describe_constant(frame, rows + cols)
     figure = Sheet(part, cell_size).draw(title or "", shared if title is None else "", note)
     figure.page, figure.pages = page, pages
@@ -141,7 +145,7 @@ def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> 
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
-    down, across = dict.fromkeys(r for r, _ in places), dict.fromkeys(c for _, c in places)
+    down, across = order_values(frame, rows), order_values(frame, cols)
     return Grid(
         [[cell_at.get((r, c)) for c in across] for r in down],
         row_labels=[format_label(r) for r in down] if rows else [],
@@ -173,9 +177,12 @@ def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
 def make_cells(frame: pd.DataFrame, captions: list[str]) -> list[SheetCell | None]:
     """Makes a cell of each row."""
     return [
-        SheetCell(path and str(path), error and hide_home(error), caption)
-        for path, error, caption in zip(
-            column_values(frame, "path"), column_values(frame, "error"), captions
+        SheetCell(path and str(path), error and hide_home(error), caption, told)
+        for path, error, caption, told in zip(
+            column_values(frame, "path"),
+            column_values(frame, "error"),
+            captions,
+            describe_measures(frame),
         )
     ]
 
@@ -233,6 +240,28 @@ def cut_page(grid: Grid, page: int, max_rows: int, max_cols: int) -> tuple[Grid,
     return part, f"page {page} of {pages}: {shown}" if shown else "", pages
 
 
+def note_gaps(grid: Grid) -> str:
+    """Says how many places have no cell, as in a frame that is no whole sweep."""
+    places = [cell for line in grid.cells for cell in line]
+    gaps = places.count(None)
+    return (
+        f"{gaps} of {len(places)} places are empty (·): the frame has no such cell" if gaps else ""
+    )
+
+
+def list_told(grid: Grid) -> str:
+    """Lists what was measured in each cell, under what it is called; "" if nothing was."""
+    found = []
+    rows = grid.row_labels or [""] * len(grid.cells)
+    cols = grid.col_labels or [""] * len(grid.cells[0])
+    for down, line in zip(rows, grid.cells):
+        for across, cell in zip(cols, line):
+            if cell and cell.told:
+                names = [down, across, cell.caption.replace("\n", ", ")]
+                found.append(f"{', '.join(name for name in names if name)}: {cell.told}")
+    return "; ".join(found)
+
+
 def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
     """Describes the figure in words, which stand for the picture where it is not seen."""
     cells = [cell for line in grid.cells for cell in line if cell]
@@ -246,5 +275,6 @@ def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
         *(f"{kind}: {name}: {'; '.join(labels)}" for kind, name, labels in sides),
         failed and f"{failed} failed",
         shared and f"constant: {shared}",
+        list_told(grid),
     ]
     return ". ".join(part for part in parts if part)

@@ -7,18 +7,21 @@ import io
 import json
 import math
 import os
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
+from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
 from ..pictures import data_uri, png_bytes, read_picture
 from ..recipe.request import FIELDS
-from ..store.columns import COLUMNS, MACHINE
+from ..store.columns import MACHINE
 from ..store.files import write_whole
 from ..store.inputs import InputFolder
 from ..watermark.inspection import Inspection
@@ -44,8 +47,9 @@ from .frame import (
     format_ranges,
     format_value,
     hide_home,
-    is_counter,
+    is_measured,
     label_rows,
+    list_plainly,
     row_tuples,
     select_made,
     select_own,
@@ -53,12 +57,12 @@ from .frame import (
     summarize,
 )
 from .html import TEMPLATES, Row, Table, TableCell
-from .scorers.reading import OF
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
+CSV_BYTES = 5_000_000
 
 
 def write_report(
@@ -67,6 +71,7 @@ def write_report(
     frame: pd.DataFrame,
     *figures: Any,
     text: str | None = None,
+    print_cells: bool = True,
 ) -> Path:
     """Writes one self-contained HTML file: figures, recipe, cells, failures, machine, and its code.
 
@@ -80,16 +85,19 @@ def write_report(
         Frames with different labels should be reported apart (`pandas.concat` makes measurements of
         the second's), or run as one list.
     *figures
-        Matplotlib figures, Pillow images, DataFrames, paragraphs of text and answers of
-        `detect_watermark`, in order. A pair
-        `(figure, "caption")` says what to see in one.
+        Matplotlib figures, Pillow images, DataFrames, paragraphs of text, answers of
+        `detect_watermark` and widgets (the picture that stays of them in a notebook), in order. A
+        pair `(figure, "caption")` says what to see in one.
     text : str, optional
         An introduction; blank lines part its paragraphs.
+    print_cells : bool
+        Whether the table of all pictures is printed, too; on the screen it is there in any case,
+        with a link that saves the frame as CSV.
 
     Returns
     -------
     Path
-        Where the report is.
+        Where the report is; a notebook shows it as a link.
 
     Raises
     ------
@@ -107,9 +115,23 @@ def write_report(
             f"{path} is a folder; give the name of a file in it, such as {path / 'report.html'}"
         )
     require_reportable(title, frame)
-    page = render_page(title, frame, figures, text or "", path.name)
+    page = render_page(title, frame, figures, text or "", path.name, print_cells)
     write_whole(path, page.encode("utf-8", "xmlcharrefreplace"))
-    return path
+    return LinkedPath(path)
+
+
+class LinkedPath(type(Path())):  # type: ignore[misc]  # a class of the platform's
+    """A path that a notebook shows as a link."""
+
+    def _repr_html_(self) -> str:
+        near = self.resolve()
+        here = near.is_relative_to(Path.cwd())  # a page of the notebook cannot reach elsewhere
+        shown = near.relative_to(Path.cwd()).as_posix() if here else hide_home(self)
+        link = '<a href="{0}" target="_blank" rel="noopener">{1}</a>' if here else "{1}"
+        return str(Markup(link).format(quote(shown), shown))
+
+    def __reduce__(self) -> tuple:
+        return Path, (str(self),)
 
 
 def require_reportable(title: str, frame: pd.DataFrame) -> None:
@@ -136,7 +158,12 @@ def require_reportable(title: str, frame: pd.DataFrame) -> None:
 
 
 def render_page(
-    title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str
+    title: str,
+    frame: pd.DataFrame,
+    figures: Iterable[Any],
+    text: str,
+    filename: str,
+    print_cells: bool,
 ) -> str:
     """Renders the whole page, every section in its order."""
     short, inputs, own = shorten_pictures(frame), find_inputs(frame), select_own(frame)
@@ -153,6 +180,9 @@ def render_page(
         inputs=describe_inputs(frame, inputs),
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=show_cells(short),
+        print_cells=print_cells,
+        csv=write_csv(frame),
+        csv_name=f"{Path(filename).stem}.csv",
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
@@ -198,14 +228,16 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
             yield "table", show_frame(thing, str(caption))
         elif isinstance(thing, Inspection):
             yield "text", "\n\n".join([str(caption), *thing.answer.paragraphs])
+        elif callable(still := getattr(thing, "static", None)):  # a widget's, which escapes itself
+            yield "still", {"html": Markup(still()), "caption": str(caption)}
         elif isinstance(thing, (Figure, Image.Image)):
             number += 1
             yield "figure", describe_picture(thing, str(caption)) | {"number": number}
         else:
             raise TypeError(
                 f"cannot put {type(thing).__name__} into a report; it takes matplotlib figures,"
-                " Pillow images, DataFrames, text and answers of detect_watermark, each on its own"
-                " (*figures for a list), or pairs with a caption"
+                " Pillow images, DataFrames, text, answers of detect_watermark and widgets, each on"
+                " its own (*figures for a list), or pairs with a caption"
             )
 
 
@@ -366,16 +398,6 @@ def describe_input(name: str, room: int) -> dict[str, Any]:
     }
 
 
-def is_measured(frame: pd.DataFrame, name: str) -> bool:
-    """Tells whether a column has opinions, or scores with a value."""
-    values = column_values(frame, name)
-    if name in COLUMNS:
-        return COLUMNS[name].role == "opinion" and any(values)
-    return any(v is not None for v in values) and not (
-        name.endswith(OF) or is_counter(name) or name in find_label_columns(frame)
-    )
-
-
 def show_cells(frame: pd.DataFrame) -> Table:
     """Shows the first cells, each with a small picture."""
     names = find_varying(frame)
@@ -391,6 +413,13 @@ def show_cells(frame: pd.DataFrame) -> Table:
     more = " The list at the end has all recipes; the store has all pictures, under these names."
     head = ["", "picture", *columns, "file or error"]
     return Table(rows=rows, head=head, kind="cells", note=note and note + more)
+
+
+def write_csv(frame: pd.DataFrame) -> str:
+    """Writes the whole frame as the address of a CSV file, "" if that is very large."""
+    data = list_plainly(frame).to_csv(index=False).encode("utf-8-sig")  # for spreadsheets
+    large = len(data) > CSV_BYTES
+    return "" if large else f"data:text/csv;charset=utf-8;base64,{b64encode(data).decode()}"
 
 
 def show_picture(path: str | None, words: str) -> TableCell:

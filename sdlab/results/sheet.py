@@ -54,6 +54,7 @@ class SheetCell:
     path: str | None
     error: str | None
     caption: str = ""
+    told: str = ""  # what was measured in it, for who does not see it
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,12 @@ class GridFigure(Figure):
 
     page = pages = 1  # which part of the grid this is, and how many there are
 
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
         width, height = (round(side) for side in self.get_size_inches() * DPI)
         sharp = 2 if width * height <= SHARP_PIXELS else 1
         out = io.BytesIO()
         self.savefig(out, format="png", dpi=DPI * sharp)
-        return out.getvalue(), {"width": width, "height": height}
+        return out.getvalue(), {"width": width, "height": height, "alt": str(self.get_label())}
 
     def get_tightbbox(self, *given: Any, **options: Any) -> Any:
         return self.bbox_inches  # "tight" would shift the pictures by parts of a pixel

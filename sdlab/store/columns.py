@@ -71,6 +71,7 @@ COLUMNS = {  # in the order of the frame
     **FACTS,
     "starred": Column("boolean", "opinion", tells=False),
     "rating": Column("Int64", "opinion", tells=False),
+    **{name: Column("string", "opinion", tells=False) for name in ("verdict", "tags", "note")},
 }
 ELSEWHERE = {  # of pictures that `read_pictures` has read, behind the others
     "source": Column("string", "fact"),

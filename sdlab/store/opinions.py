@@ -6,9 +6,9 @@ import json
 import math
 import os
 import warnings
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .files import flush_names
@@ -32,6 +32,14 @@ UNSAID: dict[str, Any] = {"rater": "", "repeat": 0}  # what a line without them 
 VOTES = ("left", "right", "tie", "both bad")
 OTHER = {"left": "right", "right": "left"}
 RATINGS = (1, 2, 3, 4, 5)
+VERDICTS = ("right", "wrong", "cannot tell")
+MARKS = {  # what is said of one picture, as columns of a frame
+    "starred": "boolean",
+    "rating": "Int64",
+    "verdict": "string",
+    "tags": "string",
+    "note": "string",
+}
 
 
 class Opinions:
@@ -51,31 +59,36 @@ class Opinions:
         self._read: tuple[Any, list[dict]] = None, []  # (the file's stamp, its lines) for threads
         self._warned = 0  # lines
 
-    def rate(
-        self, key: str, *, starred: bool | None = None, rating: int | EllipsisType | None = ...
-    ) -> None:
-        """Stars a picture, rates it, or both.
+    def rate(self, key: str, **opinion: Any) -> None:
+        """Says something of a picture; what is not given stays as it was.
 
         Parameters
         ----------
         key : str
-        starred : bool, optional
-            Left as it was unless given.
-        rating : int, optional
-            1 to 5; None takes an earlier one back. Left as it was unless given.
+        **opinion
+            `starred` (True or False), `rating` (1 to 5), `verdict` ("right", "wrong", "cannot
+            tell"), `tags` (a list of words) and `note` (text). None takes an earlier one back.
         """
-        starred, rating = unwrap_value(starred), unwrap_value(rating)
-        said = {"starred": starred} if starred is not None else {}
-        said |= {"rating": rating} if rating is not ... else {}
+        if unknown := [name for name in opinion if name not in MARKS]:
+            raise TypeError(f"rate knows no {unknown[0]!r}; it takes {', '.join(MARKS)}")
+        said = {name: unwrap_value(value) for name, value in opinion.items()}
+        said = {name: value for name, value in said.items() if (name, value) != ("starred", None)}
         if not said:
             raise TypeError(
                 "rate needs an opinion: starred=True or False, rating=1 to 5 or None (no rating),"
-                " or both"
+                f" verdict={VERDICTS[0]!r}, tags=['hands'], note='why'"
             )
         self._append(check_opinion({"key": key, **said}))
 
     def vote(
-        self, left: str, right: str, vote: str, *, blind: bool = False, rater: str = ""
+        self,
+        left: str,
+        right: str,
+        vote: str | None,
+        *,
+        blind: bool = False,
+        rater: str = "",
+        sealed: bool = False,
     ) -> None:
         """Keeps which of two pictures was preferred.
 
@@ -83,14 +96,38 @@ class Opinions:
         ----------
         left, right : str
             Their keys.
-        vote : {"left", "right", "tie", "both bad"}
+        vote : {"left", "right", "tie", "both bad"} or None
+            None takes the earlier one back.
         blind : bool
             Whether the voter did not know which was which.
         rater : str
             Whose vote it is; "" for somebody who gave no name.
+        sealed : bool
+            Whether the voter does not learn it from the vote either, but by `reveal`.
         """
         said = {"left": left, "right": right, "vote": vote, "blind": unwrap_value(blind)}
-        self._append(check_opinion(said | ({"rater": rater} if rater else {})))
+        more = {"rater": rater} if rater else {}
+        self._append(check_opinion(said | more | ({"sealed": True} if sealed else {})))
+
+    def reveal(self, pairs: Iterable[tuple[str, str]], *, rater: str = "") -> None:
+        """Writes down that a rater has learned which picture of these pairs is which."""
+        said = {"revealed": [list(pair) for pair in pairs], "rater": rater}
+        self._append(check_opinion(said))
+
+    def revealed(self, rater: str = "") -> set[tuple[str, str]]:
+        """Lists the pairs, keys sorted, of which a rater knows which picture is which.
+
+        Those of `reveal`, and those with a blind vote that was not sealed: the names came with it.
+        """
+        found: set[tuple[str, str]] = set()
+        for line in self._lines():
+            if line.get("rater", "") != rater:
+                continue
+            if "revealed" in line:
+                found |= {sort_pair(*pair) for pair in line["revealed"]}
+            elif "vote" in line and line.get("blind") and not line.get("sealed"):
+                found.add(sort_pair(line["left"], line["right"]))
+        return found
 
     def answer(
         self,
@@ -131,24 +168,45 @@ class Opinions:
         asked = name_asked(about, question, rater, repeat)
         self._append(check_opinion({**asked, "undone": True}))
 
+    def marks(self) -> dict[str, dict[str, Any]]:
+        """Lists what was said of each key: `starred`, `rating`, `verdict`, `tags`, `note`.
+
+        Only what is said is there: no star, an empty list of tags and "" are nothing.
+        """
+        said: dict[str, dict[str, Any]] = {}
+        for line in self._lines():
+            if "key" in line and "question" not in line:
+                of = said.setdefault(line["key"], {})
+                of |= {name: line[name] for name in MARKS if name in line}
+        known = {key: {n: v for n, v in of.items() if v} for key, of in said.items()}
+        return {key: of for key, of in known.items() if of}
+
     def ratings(self) -> dict[str, tuple[bool, int | None]]:
         """Lists (starred, rating or None) of each key that has a star or a rating."""
-        said: dict[str, tuple[bool, int | None]] = {}
-        for line in self._lines():
-            if not {"vote", "question"} & line.keys():
-                starred, rating = said.get(line["key"], (False, None))
-                said[line["key"]] = line.get("starred", starred), line.get("rating", rating)
-        return {key: opinion for key, opinion in said.items() if opinion != (False, None)}
+        return {
+            key: (of.get("starred", False), of.get("rating"))
+            for key, of in self.marks().items()
+            if {"starred", "rating"} & of.keys()
+        }
 
-    def votes(self) -> pd.DataFrame:
-        """Lists all votes in the file's order.
+    def votes(self, *, history: bool = False) -> pd.DataFrame:
+        """Lists the vote of each rater on each pair, in the order they were given.
+
+        The last one counts, but a blind vote outweighs an open one: its rater did not know which
+        picture was which. A pair is the same whichever picture stands left.
+
+        Parameters
+        ----------
+        history : bool
+            All that was ever voted instead, with what was changed or taken back (a missing vote).
 
         Returns
         -------
         DataFrame
             Columns `time` (ISO 8601, UTC), `left`, `right`, `vote`, `blind`, `rater`.
         """
-        return tabulate_lines([line for line in self._lines() if "vote" in line], BALLOT)
+        lines = [line for line in self._lines() if "vote" in line]
+        return tabulate_lines(lines if history else select_standing(lines), BALLOT)
 
     def answers(self) -> pd.DataFrame:
         """Lists the last answer of each rater to each question, in the order they were given.
@@ -165,19 +223,16 @@ class Opinions:
         for line in self._lines():
             if "question" in line:
                 asked = (line["question"], *(line.get(name, UNSAID[name]) for name in UNSAID))
-                about = line.get("key") or tuple(sorted((line["left"], line["right"])))
+                about = line.get("key") or sort_pair(line["left"], line["right"])
                 last.pop((about, asked), None)
                 if not line.get("undone"):
                     last[about, asked] = line
         return tabulate_lines(list(last.values()), ANSWERS)
 
     def columns(self, keys: ExtensionArray) -> dict[str, ExtensionArray]:
-        """Lists the stars (False where nothing is said) and ratings of these keys."""
-        import pandas as pd
-
-        said = pd.DataFrame.from_dict(self.ratings(), "index", columns=["starred", "rating"])
-        said = said.astype({"starred": "boolean", "rating": "Int64"}).reindex(keys)
-        return {"starred": said["starred"].fillna(False).array, "rating": said["rating"].array}
+        """Lists what is said of these keys; stars are False where nothing is, tags one text."""
+        found = tabulate_marks(self.marks(), keys)
+        return {name: found[name].array for name in MARKS}
 
     def _append(self, said: dict[str, Any]) -> None:
         line = json.dumps(stamp_time(said)).encode() + b"\n"
@@ -224,9 +279,11 @@ class Opinions:
 
 def check_opinion(said: Any) -> dict[str, Any]:
     """Gives the opinion itself, or an error that says what is allowed."""
-    if not isinstance(said, dict) or not {"starred", "rating", "vote", "question"} & said.keys():
+    if isinstance(said, dict) and "revealed" in said:
+        return check_reveal(said)
+    if not isinstance(said, dict) or not {*MARKS, "vote", "question"} & said.keys():
         raise ValueError(
-            "an opinion is a mapping with a key and starred or rating, with left, right and vote,"
+            f"an opinion is a mapping with a key and {', '.join(MARKS)}, with left, right and vote,"
             " or with a question and its answer"
         )
     is_pair = "vote" in said or ("question" in said and "key" not in said)
@@ -235,7 +292,7 @@ def check_opinion(said: Any) -> dict[str, Any]:
             raise ValueError(
                 f"{name}={said.get(name)!r:.60} is no key; give text, such as request.key"
             )
-    for name in ("starred", "blind", "undone"):
+    for name in ("starred", "blind", "undone", "sealed"):
         if not isinstance(said.get(name, False), bool):
             raise ValueError(f"{name}={said[name]!r:.60}: use True or False")
     rating = said.get("rating")
@@ -243,12 +300,30 @@ def check_opinion(said: Any) -> dict[str, Any]:
         raise ValueError(
             f"rating={rating!r:.60}: use a whole number from 1 to 5, or None for no rating"
         )
-    if said.get("vote", "tie") not in VOTES:
+    if said.get("vote", "tie") not in (*VOTES, None):
         raise ValueError(
-            f"vote={said['vote']!r:.60}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
+            f"vote={said['vote']!r:.60}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r},"
+            " or None to take one back"
         )
+    check_words(said)
     check_answer(said)
     return said
+
+
+def check_words(said: dict[str, Any]) -> None:
+    """Raises where a verdict, tags or a note are not what is allowed."""
+    if said.get("verdict") not in (*VERDICTS, None):
+        known = ", ".join(map(repr, VERDICTS))
+        raise ValueError(f"verdict={said['verdict']!r:.60}: use {known}, or None for no verdict")
+    tags, note = said.get("tags"), said.get("note")
+    words = tags is None or (
+        isinstance(tags, list)
+        and all(isinstance(tag, str) and tag.strip() and "," not in tag for tag in tags)
+    )
+    if not words:
+        raise ValueError(f"tags={tags!r:.60}: use a list of words without commas")
+    if note is not None and not isinstance(note, str):
+        raise ValueError(f"note={note!r:.60} is no text")
 
 
 def check_answer(said: dict[str, Any]) -> None:
@@ -270,6 +345,37 @@ def check_answer(said: dict[str, Any]) -> None:
         raise ValueError(f"repeat={repeat!r:.60}: use a whole number from 0")
 
 
+def check_reveal(said: dict[str, Any]) -> dict[str, Any]:
+    """Gives what was revealed itself, or an error that says what is allowed."""
+    pairs = said["revealed"]
+    good = isinstance(pairs, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(key, str) for key in pair)
+        for pair in pairs
+    )
+    if not good or not isinstance(said.get("rater", ""), str):
+        raise ValueError(f"revealed={pairs!r:.60}: use a list of pairs of keys, and a rater's name")
+    return said
+
+
+def sort_pair(left: str, right: str) -> tuple[str, str]:
+    """Names a pair whichever picture stands left."""
+    return min(left, right), max(left, right)
+
+
+def select_standing(lines: list[dict]) -> list[dict]:
+    """Selects the votes that stand: of each rater on each pair the last blind, else the last."""
+    last: dict[tuple, dict] = {}
+    for line in lines:
+        about = *sort_pair(line["left"], line["right"]), line.get("rater", "")
+        before = last.get(about)
+        if before and before.get("blind") and not line.get("blind"):
+            continue
+        last.pop(about, None)
+        if line["vote"] is not None:
+            last[about] = line
+    return list(last.values())
+
+
 def name_asked(
     about: str | tuple[str, str], question: str, rater: str, repeat: int
 ) -> dict[str, Any]:
@@ -284,6 +390,32 @@ def tabulate_lines(lines: list[dict], columns: dict[str, Any]) -> pd.DataFrame:
 
     found = {name: [line.get(name, UNSAID.get(name)) for line in lines] for name in columns}
     return pd.DataFrame(found).astype(columns)
+
+
+class MemoryOpinions(Opinions):
+    """Opinions on pictures in no store: they last as long as this object."""
+
+    def __init__(self) -> None:
+        self._said: list[dict[str, Any]] = []
+
+    def _append(self, said: dict[str, Any]) -> None:
+        self._said.append(stamp_time(said))
+
+    def _lines(self) -> list[dict]:
+        return self._said
+
+
+def tabulate_marks(said: dict[Any, dict[str, Any]], keys: Any) -> pd.DataFrame:
+    """Makes a frame of marks, a row for each of the keys; stars are False where nothing is said."""
+    import pandas as pd
+
+    told = {
+        key: of | {"tags": ", ".join(of["tags"])} if of.get("tags") else of
+        for key, of in said.items()
+    }
+    found = pd.DataFrame.from_dict(told, "index").reindex(columns=[*MARKS])
+    found = found.astype(MARKS).reindex(keys)
+    return found.assign(starred=found["starred"].fillna(False))
 
 
 def mirror_vote(vote: Any) -> Any:

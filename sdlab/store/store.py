@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from ..pictures import HASH, hash_pixels, input_names
@@ -144,10 +143,8 @@ class Store:
                 trial.write(bytes(ROOM))
                 trial.flush()
 
-    def rate(
-        self, key: str, *, starred: bool | None = None, rating: int | EllipsisType | None = ...
-    ) -> None:
-        """Stars a picture, rates it, or both; what is not given stays as it was.
+    def rate(self, key: str, **opinion: Any) -> None:
+        """Says something of a picture; what is not given stays as it was.
 
         The picture need not be there (yet). The opinion goes into the text file `opinions.jsonl`,
         not into the picture or the index, and outlives both.
@@ -155,9 +152,9 @@ class Store:
         Parameters
         ----------
         key : str
-        starred : bool, optional
-        rating : int, optional
-            1 to 5; None takes an earlier one back.
+        **opinion
+            `starred` (True or False), `rating` (1 to 5), `verdict` ("right", "wrong", "cannot
+            tell"), `tags` (a list of words) and `note` (text). None takes an earlier one back.
 
         Raises
         ------
@@ -166,22 +163,19 @@ class Store:
         """
         self._file(key)
         with self._advise(*OPINION):
-            self.opinions.rate(key, starred=starred, rating=rating)
+            self.opinions.rate(key, **opinion)
 
-    def vote(
-        self, left: str, right: str, vote: str, *, blind: bool = False, rater: str = ""
-    ) -> None:
+    def vote(self, left: str, right: str, vote: str | None, **how: Any) -> None:
         """Keeps which of two pictures was preferred.
 
         Parameters
         ----------
         left, right : str
             Their keys.
-        vote : {"left", "right", "tie", "both bad"}
-        blind : bool
-            Whether the voter did not know which was which.
-        rater : str
-            Whose vote it is; "" for somebody who gave no name.
+        vote : {"left", "right", "tie", "both bad"} or None
+            None takes the earlier one back.
+        **how
+            `blind`, `rater` and `sealed` as `Opinions.vote` has them.
 
         Raises
         ------
@@ -190,11 +184,20 @@ class Store:
         """
         self._file(left), self._file(right)
         with self._advise(*OPINION):
-            self.opinions.vote(left, right, vote, blind=blind, rater=rater)
+            self.opinions.vote(left, right, vote, **how)
 
-    def votes(self) -> pd.DataFrame:
-        """Lists all votes as they were cast: `time left right vote blind rater`."""
-        return self.opinions.votes()
+    def votes(self, *, history: bool = False) -> pd.DataFrame:
+        """Lists the vote of each rater on each pair: `time left right vote blind rater`.
+
+        A blind vote outweighs an open one, else the last counts; `history` lists all that were
+        ever cast, and where one was taken back.
+        """
+        return self.opinions.votes(history=history)
+
+    def reveal(self, pairs: Iterable[tuple[str, str]], *, rater: str = "") -> None:
+        """Writes down that a rater has learned which picture of these pairs is which."""
+        with self._advise(*OPINION):
+            self.opinions.reveal(pairs, rater=rater)
 
     def answer(self, about: str | tuple[str, str], answer: str | None, **asked: Any) -> None:
         """Keeps what somebody answered to a question about a picture, or about a pair.
@@ -275,7 +278,7 @@ class Store:
             ) from None
 
     def frame(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
-        """Reads one row a picture: key, recipe, path, error, facts, star and rating.
+        """Reads one row a picture: key, recipe, path, error, facts, and what people said of it.
 
         Parameters
         ----------
@@ -287,8 +290,8 @@ class Store:
         -------
         DataFrame
             In pandas' nullable types. `error` is missing, as failures are not stored. `starred`
-            (False where nothing was said) and `rating` (1 to 5) are as of now: a frame in memory
-            keeps its old ones until it is read again.
+            (False where nothing was said), `rating` (1 to 5), `verdict`, `tags` and `note` are as
+            of now: a frame in memory keeps its old ones until it is read again.
         """
         import pandas as pd
 

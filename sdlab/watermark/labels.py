@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGEST = 1_000_000  # characters of a text that are looked at
 SHOWN = 200  # characters of it that are quoted
+DEEPEST = 8  # levels of JSON that are looked at
 
 MADE, EDITED = "made by a trained model", "edited with a trained model"
 RECIPE, CAMERA = "made with an image generator", "captured by a camera"
@@ -149,12 +150,12 @@ def read_texts(info: Mapping[Any, Any]) -> Iterator[Claim]:
         if isinstance(name, str) and isinstance(value, (str, bytes))
     }
     for name in filter(texts.get, KEYS):
-        quoted = quote_recipe(texts[name]) if name == "sdlab" else quote(f"{name}: {texts[name]}")
+        quoted = quote_recipe(texts[name]) if name == "sdlab" else quote_text(name, texts[name])
         yield Claim("text", KEYS[name], quoted, RECIPE)
     for name in filter(texts.get, TEXTS):
         program = find_writer(texts[name])
         if program or name == "parameters":
-            quoted = quote(f"{name}: {texts[name]}")
+            quoted = quote_text(name, texts[name])
             yield Claim("text", program or "", quoted, RECIPE if program else "")
     yield from read_aigc(f"AIGC>{texts.get('AIGC', '')}<", "text")
     yield from tell_program(texts.get("Software", ""), "text", "Software")
@@ -177,9 +178,46 @@ def tell_program(text: str, kind: str, name: str) -> Iterator[Claim]:
 def quote_recipe(text: str) -> str:
     """Quote the request that sdlab wrote."""
     try:
-        return quote(f"sdlab: {json.dumps(json.loads(text)['request'], ensure_ascii=False)}")
+        return f"sdlab: {put_in_words(json.loads(text)['request'])}"
     except (ValueError, KeyError, TypeError, RecursionError):
         return "sdlab: the record is damaged"
+
+
+def quote_text(name: str, text: str) -> str:
+    """Quote a text by its name: JSON in words, as a part of it says nothing."""
+    try:
+        value = json.loads(text) if text[:1] in ("{", "[") else None
+    except (ValueError, RecursionError):
+        value = None
+    return quote(f"{name}: {text}") if value is None else f"{name}: {put_in_words(value)}"
+
+
+def put_in_words(value: Any) -> str:
+    """Put JSON into words, prompts first: as many whole statements as are quoted."""
+    leaves = sorted(list_leaves(value), key=lambda leaf: "prompt" not in leaf[0].lower())
+    told: list[str] = []
+    room = SHOWN
+    for name, leaf in leaves:
+        words = quote(f"{name} {leaf}")
+        room -= len(words) + 2
+        if room < 0 and told:
+            break
+        told.append(words)
+    more = len(leaves) - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more else "")
+
+
+def list_leaves(value: Any, name: str = "", depth: int = 0) -> list[tuple[str, Any]]:
+    """List the texts, numbers and truths in JSON, each under the name next to it."""
+    if depth > DEEPEST:
+        return []
+    if isinstance(value, dict):
+        inner = [list_leaves(v, str(k), depth + 1) for k, v in value.items()]
+    elif isinstance(value, list):
+        inner = [list_leaves(v, name, depth + 1) for v in value]
+    else:
+        return [(name, value)] if value not in (None, "") and name else []
+    return [leaf for leaves in inner for leaf in leaves]
 
 
 def decode_text(value: str | bytes) -> str:

@@ -98,6 +98,7 @@ const panel = (name, render) => ({
     const undo = render({ model, line, root });
     root.append(reloaded);
     keepKeys(root);
+    keepMenu(root);
     line.ask("ping", { page: line.prefix }).then(({ message }) => {
       reloaded.hidden = !message.reloaded;
     });
@@ -227,6 +228,47 @@ async function copyText(text, button) {
   const before = button.dataset.label ??= button.textContent;
   button.textContent = done ? "copied" : "press Ctrl+C";
   setTimeout(() => { button.textContent = before; }, 1500);
+}
+
+// Puts a PNG on the clipboard.
+async function copyPicture(data, mime, button) {
+  let done = true;
+  try {
+    const blob = new Blob([data], { type: mime });
+    await navigator.clipboard.write([new ClipboardItem({ [mime]: blob })]);
+  } catch { done = false; }                                // no https, or no PNG
+  const before = button.dataset.label ??= button.textContent;
+  button.textContent = done ? "copied" : "not possible here: save it";
+  setTimeout(() => { button.textContent = before; }, 3000);
+}
+
+// Lets the browser save a file.
+function saveFile(data, name, type) {
+  const href = blobUrl(data, type);
+  h("a", { href, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+}
+
+// Shows a panel on the whole screen, or in its place again.
+function toggleFull(root) {
+  if (document.fullscreenElement) document.exitFullscreen(); else root.requestFullscreen();
+}
+
+// The keys, in a block that `toggle()` opens and shuts.
+function keysHelp(innerHTML) {
+  const block = h("details", { className: "sdl-help", open: true },
+    h("summary", { textContent: "keys" }), h("span", { innerHTML }));
+  block.toggle = () => { block.open = !block.open; };
+  return block;
+}
+
+// The browser's own menu on pictures, in place of the notebook's. Not on small ones made for the
+// page: whoever saved one would have no recipe.
+function keepMenu(root) {
+  root.addEventListener("contextmenu", (event) => {
+    if (event.target.matches("img") && !event.target.closest(".sdl-cell, .sdl-item"))
+      event.stopPropagation();
+  });
 }
 
 function copyOldWay(text) {                                // without https there is no clipboard

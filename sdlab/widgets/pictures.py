@@ -53,18 +53,47 @@ def strip_recipe(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
+def level_sizes(images: Sequence[Image.Image | None]) -> list[Image.Image | None]:
+    """Brings both pictures to one longest side, that of the smaller one, by one filter."""
+    known = [image for image in images if image is not None]
+    longest = min((max(image.size) for image in known), default=0)
+    return [image and shrink_to(image, longest) for image in images]
+
+
+def shrink_to(image: Image.Image, longest: int) -> Image.Image:
+    """Shrinks a picture to that longest side; one that has it is left as it is."""
+    share = longest / max(image.size)
+    width, height = (max(1, round(side * share)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
 def render_image(data: bytes, alt: str, px: int = STATIC) -> Markup:
     """Renders a WebP as an HTML picture that holds its own data, `px` pixels wide or less."""
     text = '<img alt="{}" style="max-width:{}px;max-height:{}px" src="{}">'
     return Markup(text).format(alt, px, px, data_uri(data))
 
 
-def render_side(path: str, alt: str, secret: bool) -> str:
-    """Renders a picture, or says why there is none, without its path if that is `secret`."""
+def render_side(path: str, alt: str) -> str:
+    """Renders a picture, or says why there is none."""
     try:
         return render_image(make_thumbnail(path, STATIC, exact=False), alt)
     except (OSError, ValueError) as error:
-        return "the picture cannot be read" + ("" if secret else f": {error}")
+        return f"the picture cannot be read: {error}"
+
+
+def render_level(paths: Sequence[str], alts: Sequence[str]) -> list[str]:
+    """Renders pictures at one size, without a word of theirs: a size would tell whose they are."""
+    images: list[Image.Image | None] = []
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                images.append(image.convert("RGB"))
+        except (OSError, ValueError):
+            images.append(None)
+    return [
+        render_image(webp_bytes(image, STATIC), alt) if image else "the picture cannot be read"
+        for image, alt in zip(level_sizes(images), alts)
+    ]
 
 
 def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:

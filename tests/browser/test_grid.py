@@ -54,6 +54,71 @@ def test_stars_and_ratings_are_found_again_after_a_reload(notebook):
     assert nb.errors == []
 
 
+def test_what_is_said_of_pictures_chooses_those_in_view_and_a_picture_can_be_got_out(notebook):
+    nb = notebook(
+        [
+            PLAN
+            + "results = run(plan, 'runs/marks', progress=False)\n"
+            + "grid = SeedGrid(results.assign(score=[n / 16 for n in range(16)])); grid"
+        ]
+    )
+    nb.run_all()
+    out, press = nb.output(0), nb.page.keyboard.press
+    grid = out.get_by_role("grid", name="pictures")
+    expect(grid.locator("img[src]")).to_have_count(16)
+    out.get_by_label("rows").select_option("seed")
+    nb.expect_kernel("[grid.row, grid.col]", [["seed"], ["red|blue"]])
+    expect(out.get_by_role("columnheader", name="blue", exact=True)).to_be_visible()
+    out.get_by_label("columns").select_option("seed")  # they change places
+    nb.expect_kernel("[grid.row, grid.col]", [["red|blue"], ["seed"]])
+
+    cell(grid, "red|blue red · seed 0").focus()
+    for key in ("r", "ArrowRight", "w", "x", "ArrowRight", "x", "v"):
+        press(key)
+    beside = nb.page.get_by_role("dialog", name="selected pictures beside one another")
+    expect(beside.get_by_role("img")).to_have_count(2)
+    expect(beside.get_by_role("rowheader", name="seed")).to_be_visible()
+    assert nb.axe("dialog[open]") == []
+    press("Escape")
+    press("n")
+    dialog = nb.page.get_by_role("dialog", name="one picture")
+    expect(dialog.get_by_label("tags")).to_be_focused()
+    nb.page.keyboard.type("hands, two suns")
+    press("Escape")
+    nb.expect_kernel(
+        "[grid.verdicts, grid.tags]", [[[0, "right"], [2, "wrong"]], [[4, ["hands", "two suns"]]]]
+    )
+    expect(cell(grid, "red|blue red · seed 1, wrong")).to_be_visible()
+    press("Delete")
+    expect(out.get_by_text("2 removed from view")).to_be_visible()
+    nb.expect_kernel("[grid.hidden, grid.selected, len(grid.value)]", [[2, 4], [], 14])
+    out.get_by_role("button", name="show them again").click()
+    out.get_by_text("filter and sort").click()
+    out.get_by_label(re.compile("^show")).select_option("wrong")
+    expect(grid.get_by_role("gridcell")).to_have_count(1)
+    assert nb.axe(".sdl-root") == []
+    out.get_by_role("button", name="show all").press("Enter")
+    out.get_by_label("sort by").select_option("score")
+    out.get_by_label("largest first").check()
+    expect(grid.get_by_role("gridcell").first).to_have_accessible_name(re.compile("seed 7"))
+
+    with nb.page.expect_download() as saved:
+        out.get_by_role("button", name="PNG").click()
+    assert saved.value.suggested_filename == "pictures.png"
+    cell(grid, "red|blue blue · seed 7").press("Enter")
+    with nb.page.expect_download() as saved:
+        dialog.get_by_role("link", name="save").press("Enter")
+    nb.expect_kernel(
+        f"open({str(saved.value.path())!r}, 'rb').read() == open(results['path'][15], 'rb').read()",
+        True,
+    )
+    dialog.locator(".sdl-zoomed").click(button="right")
+    expect(nb.page.locator(".lm-Menu")).to_have_count(0)  # the notebook's own is not in the way
+    press("Escape")
+    press("Escape")
+    assert nb.errors == []
+
+
 def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebook):
     nb = notebook(
         [

@@ -87,11 +87,14 @@ def test_no_plain_key_reaches_the_notebook(notebook, pictures):
     nb.run_all()
     panel = inspector(nb)
     arrive(panel, "drop", pictures[0])
-    panel.locator("summary").click()
+    folded = panel.get_by_text("each of 12 payloads, 1 found")
+    expect(panel.get_by_role("region", name="payloads")).to_be_hidden()
+    folded.press("Enter")
+    panel.get_by_text("the same in Python").click()
     for place in (
         panel.get_by_role("option", name="marked.png, marked"),
         panel.get_by_role("region", name="payloads"),
-        panel.locator("summary"),
+        folded,
         panel.locator("pre"),
     ):
         place.focus()
@@ -99,6 +102,38 @@ def test_no_plain_key_reaches_the_notebook(notebook, pictures):
             nb.page.keyboard.press(key)
         expect(place).to_be_focused()
     expect(nb.page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(2)
+    assert nb.errors == []
+
+
+RECIPE = """from sdlab import Request, run
+from sdlab.widgets import WatermarkInspector
+made = run([Request(prompt="a {hamster}", num_inference_steps=2, guidance_scale=3)], "runs/mine", progress=False)
+w = WatermarkInspector([made["path"][0]])
+w"""
+
+
+def test_the_answer_and_the_recipe_in_the_file_can_be_passed_on(notebook, pictures):
+    nb = notebook([RECIPE])
+    nb.run_all()
+    panel = inspector(nb)
+    said = panel.get_by_role("region", name="the recipe in the file")
+    expect(said.get_by_text("guidance_scale")).to_be_visible()
+    expect(said.get_by_text("a hamster")).to_be_visible()
+    nb.page.evaluate(
+        "() => { navigator.clipboard.writeText = async (text) => { window.copied = text; }; }"
+    )
+    panel.get_by_role("button", name="copy the answer").press("Enter")
+    nb.page.wait_for_function("window.copied?.includes('guidance_scale: 3')")
+    said.get_by_role("button", name="copy code that opens it in a form").click()
+    nb.page.wait_for_function("window.copied?.includes('SweepForm(Request(')")
+    with nb.page.expect_download() as saved:
+        panel.get_by_role("button", name="save as a page").press("Enter")
+    assert "<h2>The recipe in the file</h2>" in saved.value.path().read_text(encoding="utf-8")
+    nb.expect_kernel("w.request.guidance_scale", 3.0)
+    assert nb.axe(nb.output(0)) == []
+    arrive(panel, "drop", pictures[0])
+    expect(panel.get_by_role("heading", name=MARKED)).to_be_visible()
+    expect(said).to_have_count(0)
     assert nb.errors == []
 
 

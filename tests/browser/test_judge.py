@@ -99,3 +99,18 @@ def test_two_raters_judge_pairs_in_one_widget_and_the_file_shows_their_answers(n
     expect(out.get_by_role("columnheader", name="bob")).to_be_visible()
     expect(out.get_by_role("img")).to_have_count(4)
     assert nb.errors == []
+
+
+def test_eight_keys_a_second_lose_no_answer(notebook):
+    more = RUN.replace("range(2)", "range(10)").replace("runs/hamster", "runs/many")
+    nb = notebook(
+        [more, "judge = Judge(frame, 'How many ears?', answers=range(4), repeats=0)\njudge"]
+    )
+    nb.run_all()
+    out = nb.output(1)
+    out.get_by_role("group", name="picture 1 of 20").focus()
+    for n in range(20):
+        nb.page.keyboard.press(str(n % 4), delay=120)
+    expect(out.get_by_text("All 20 pictures are answered")).to_be_visible()
+    assert nb.kernel("judge.value.answer.tolist()") == [str(n % 4) for n in range(20)]
+    assert nb.errors == []

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import pickle
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -21,6 +22,7 @@ from sdlab.recipe.sweep import sweep
 from sdlab.results.grid import image_grid
 from sdlab.results.report import write_report
 from sdlab.results.scorers import measure
+from sdlab.widgets import SeedGrid
 
 NASTY = "a cat </script><img src=x onerror=\"alert('1')\"> & {braces} \\| \\{ $5"
 FACTS = {
@@ -115,7 +117,10 @@ def figure():
 
 def test_the_file_loads_nothing_and_runs_nothing(tmp_path):
     page = report(tmp_path, results(tmp_path, plan(seed=range(3))), figure())
-    assert not {"script", "link", "iframe", "object", "a", "base"} & {tag for tag, _ in page.tags}
+    assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
+    assert [link["href"].split(",")[0] for link in page.every("a")] == [
+        "data:text/csv;charset=utf-8;base64"
+    ]
     assert (
         all(image["src"].startswith("data:image/") for image in page.every("img"))
         and len(page.every("img")) == 4
@@ -409,6 +414,44 @@ def test_an_answer_about_a_picture_comes_in_whole(tmp_path):
     found = detect_watermark(Image.new("RGB", (64, 64), "teal"))
     text = report(tmp_path, results(tmp_path, plan(seed=0)), (found, "Of a teal square.")).text
     assert all(part in text for part in ("Of a teal square.", *found.answer.paragraphs))
+
+
+def test_a_widget_comes_in_as_its_still_picture(tmp_path):
+    frame = results(tmp_path, plan(seed=range(3)))
+    grid = SeedGrid(frame)
+    path = write_report(tmp_path / "r.html", "t", frame, (grid, "Three seeds"))
+    page = path.read_text()
+    assert page.count("data:image/webp") == 6 and "Three seeds" in page and "<script" not in page
+
+
+def test_the_frame_can_be_saved_from_the_report_as_csv(tmp_path):
+    frame = results(tmp_path, plan(seed=range(3)))
+    page = write_report(tmp_path / "r.html", "t", frame).read_text()
+    (data,) = re.findall(
+        r'download="r.csv" href="data:text/csv;charset=utf-8;base64,([^"]+)"', page
+    )
+    table = pd.read_csv(io.BytesIO(base64.b64decode(data)))
+    assert table["seed"].tolist() == [0, 1, 2] and table["path"].tolist() == ["picture.png"] * 3
+
+
+def test_the_table_of_pictures_need_not_be_printed(tmp_path):
+    frame = results(tmp_path, plan(seed=range(3)))
+    pages = [
+        write_report(tmp_path / "r.html", "t", frame, print_cells=both).read_text()
+        for both in (True, False)
+    ]
+    assert [page.count('<section class="screen"><h2>Cells') for page in pages] == [0, 1]
+    assert "details:not([open]), .screen { display: none; }" in pages[0]
+
+
+def test_a_notebook_shows_where_the_report_is_as_a_link(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = write_report("reports/a cat.html", "t", results(tmp_path, plan()))
+    assert path == Path("reports/a cat.html") and isinstance(path, Path)
+    assert '<a href="reports/a%20cat.html"' in path._repr_html_()
+    assert type(pickle.loads(pickle.dumps(path))) is type(Path("a"))
+    elsewhere = write_report(tmp_path.parent / "elsewhere.html", "t", results(tmp_path, plan()))
+    assert "<a" not in elsewhere._repr_html_() and "elsewhere.html" in elsewhere._repr_html_()
 
 
 def test_what_cannot_go_in_is_refused_with_what_can(tmp_path):

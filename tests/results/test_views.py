@@ -122,12 +122,29 @@ def test_thirty_columns_of_four_digit_seeds_do_not_touch(tmp_path):
     assert len(seeds) == 30 and all(after[0] - before[1] > 4 for before, after in pairwise(seeds))
 
 
-def test_labels_are_whole_and_in_order_of_first_appearance(tmp_path):
+def test_labels_are_whole_numbers_ascend_and_texts_stand_as_they_came(tmp_path):
     frame = results(tmp_path, plan(prompt=[LONG, "a cat", ""], guidance_scale=[7.5, 4, 1]))
     figure = image_grid(frame, "prompt", "guidance_scale")
     said = " ".join(texts(figure))
     assert LONG in said.replace("_ ", "_")
-    assert "7.5 4 1" in said and said.index(LONG) < said.index("a cat") < said.index('""')
+    assert "1 4 7.5" in said and said.index(LONG) < said.index("a cat") < said.index('""')
+
+
+def test_a_sparse_frame_says_how_many_places_are_empty(tmp_path):
+    frame = results(tmp_path, plan(prompt=["a", "b"], guidance_scale=[1, 4, 7]))
+    figure = image_grid(frame.iloc[:4], "prompt", "guidance_scale")
+    assert "2 of 6 places are empty (·): the frame has no such cell" in texts(figure)
+    assert "2 of 6 places are empty" in figure.get_label()
+    assert not any("empty" in text for text in texts(image_grid(frame.iloc[::3], "prompt")))
+
+
+def test_the_words_for_the_figure_tell_what_was_measured_in_each_cell(tmp_path):
+    frame = results(tmp_path, plan(prompt=["a", "b"], guidance_scale=[1, 4]))
+    frame["objects_right"] = pd.array([True, False, True, None], "boolean")
+    words = image_grid(frame, "prompt", "guidance_scale").get_label()
+    assert "a, 4: objects_right False" in words and "a, 1: objects_right True" in words
+    metadata = image_grid(frame, "prompt", "guidance_scale")._repr_png_()[1]
+    assert metadata["alt"] == words  # exported pages take it from there
 
 
 def test_a_missing_value_is_a_dash_and_letters_without_a_font_are_escaped(tmp_path):

@@ -73,28 +73,78 @@ def test_the_last_word_counts_for_star_and_rating_apart(tmp_path):
     assert opinions.ratings() == {"y": (True, None)}  # only those that have any
 
 
-def test_votes_are_all_kept_in_order(tmp_path):
+CAST = [
+    ("x", "y", "left", False, ""),
+    ("x", "y", "right", True, "ann"),
+    ("x", "z", "tie", False, ""),
+    ("y", "x", "left", False, ""),
+    ("x", "y", "left", False, "ann"),
+    ("y", "x", "both bad", True, "ann"),
+]
+
+
+def test_all_votes_are_kept_in_order_and_one_counts_for_each_rater_and_pair(tmp_path):
     opinions = Opinions(tmp_path)
-    cast = [
-        ("x", "y", "left", False, ""),
-        ("x", "y", "right", True, "ann"),
-        ("x", "z", "tie", False, ""),
-        ("x", "y", "left", False, ""),
-    ]
-    for *who, blind, rater in cast:
+    for *who, blind, rater in CAST:
         opinions.vote(*who, blind=blind, rater=rater)
         opinions.rate("x", starred=True)
-    votes = opinions.votes()
+    votes, every = opinions.votes(), opinions.votes(history=True)
     assert (
         list(votes) == ["time", "left", "right", "vote", "blind", "rater"]
-        and votes["time"].is_monotonic_increasing
+        and every["time"].is_monotonic_increasing
     )
-    assert list(votes.drop(columns="time").itertuples(index=False, name=None)) == cast
+    rows = [
+        list(part.drop(columns="time").itertuples(index=False, name=None))
+        for part in (every, votes)
+    ]
+    assert rows == [CAST, [CAST[2], CAST[3], CAST[5]]]
     assert (
         list(map(str, votes.dtypes))
         == list(map(str, Opinions(tmp_path / "empty").votes().dtypes))
         == ["string"] * 4 + ["boolean", "string"]
     )
+
+
+def test_a_vote_taken_back_counts_no_more_and_stays_in_the_history(tmp_path):
+    opinions = Opinions(tmp_path)
+    opinions.vote("x", "y", "left", blind=True, sealed=True)
+    opinions.vote("y", "x", None, blind=True, sealed=True)
+    assert opinions.votes().empty and opinions.votes(history=True)["vote"].isna().tolist() == [
+        False,
+        True,
+    ]
+    opinions.vote("x", "y", "tie")
+    assert opinions.votes()["vote"].tolist() == ["tie"]
+
+
+def test_what_a_rater_knows_is_what_was_revealed_and_what_came_with_unsealed_votes(tmp_path):
+    opinions = Opinions(tmp_path)
+    opinions.vote("b", "a", "left", blind=True)  # as versions before wrote it: names were shown
+    opinions.vote("c", "d", "left", blind=True, sealed=True)
+    opinions.reveal([("f", "e")], rater="ann")
+    assert opinions.revealed() == {("a", "b")} and opinions.revealed("ann") == {("e", "f")}
+    assert len(opinions.votes()) == 2 and opinions.ratings() == {}
+
+
+def test_verdicts_tags_and_notes_are_kept_beside_stars_and_ratings(tmp_path):
+    opinions = Opinions(tmp_path)
+    opinions.rate("x", starred=True, rating=4)
+    opinions.rate("x", verdict="wrong", tags=["hands", "two cats"], note="six fingers")
+    opinions.rate("y", verdict="cannot tell")
+    columns = pd.DataFrame(opinions.columns(pd.array(["y", "x", "z"], "string")))
+    assert columns.astype(object).where(columns.notna(), None).values.tolist() == [
+        [False, None, "cannot tell", None, None],
+        [True, 4, "wrong", "hands, two cats", "six fingers"],
+        [False, None, None, None, None],
+    ]
+    opinions.rate("x", verdict=None, tags=[], note="")
+    assert opinions.marks() == {
+        "x": {"starred": True, "rating": 4},
+        "y": {"verdict": "cannot tell"},
+    }
+    for bad in ({"verdict": "yes"}, {"tags": "hands"}, {"tags": ["a, b"]}, {"note": 3}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            opinions.rate("x", **bad)
 
 
 def test_an_answer_is_a_line_with_all_that_tells_how_it_came_about(tmp_path):
@@ -331,7 +381,7 @@ def test_what_is_no_rating_is_refused_with_what_is_allowed(tmp_path, said, messa
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("vote", ["Left", "both", "", None, 0])
+@pytest.mark.parametrize("vote", ["Left", "both", "", 0])
 def test_what_is_no_vote_is_refused_with_what_is_allowed(tmp_path, vote):
     with pytest.raises(
         ValueError, match=f"vote={vote!r}: use 'left', 'right', 'tie' or 'both bad'"
@@ -377,7 +427,7 @@ def test_a_star_survives_a_deleted_index_and_deleted_pictures(tmp_path):
 
 
 @pytest.mark.parametrize("said", [0, 1])
-def test_the_frame_ends_with_star_and_rating(tmp_path, said):
+def test_the_frame_ends_with_what_people_said(tmp_path, said):
     store = Store(tmp_path)
     save(store, 0, 1, 2)
     if said:
@@ -392,7 +442,10 @@ def test_the_frame_ends_with_star_and_rating(tmp_path, said):
             "starred": "boolean",
             "rating": "Int64",
         }.items()
-        assert list(frame)[-2:] == ["starred", "rating"] and frame["starred"].tolist() == starred
+        assert (
+            list(frame)[-5:] == ["starred", "rating", "verdict", "tags", "note"]
+            and frame["starred"].tolist() == starred
+        )
         assert frame["rating"].tolist() == [2 if star else pd.NA for star in starred]
 
 

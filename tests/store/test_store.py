@@ -22,6 +22,7 @@ import sdlab.store.store
 from sdlab.pictures import hash_pixels
 from sdlab.recipe.request import FIELDS, Recipe, Request
 from sdlab.store.columns import COLUMNS, FACTS
+from sdlab.store.opinions import MARKS
 from sdlab.store.png import embed_record, read_record
 from sdlab.store.store import Store
 
@@ -112,7 +113,7 @@ def test_the_frame_has_one_row_a_picture_in_nullable_types(tmp_path):
     )
     frame = store.frame()
     assert {name: str(kind) for name, kind in frame.dtypes.items()} == DTYPES
-    assert list(frame) == ["key", *FIELDS, "path", "error", *FACTS, "starred", "rating"]
+    assert list(frame) == ["key", *FIELDS, "path", "error", *FACTS, *MARKS]
     row = frame.iloc[0]
     assert (row["key"], row["seed"], row["seconds"], row["nsfw"], row["threads"]) == (
         key,

@@ -1,20 +1,24 @@
 """A comparison shows fair pairs, keeps votes, and in blind mode tells nobody whose picture is whose before the vote."""
 
 import ast
+import base64
 import io
 import json
+import re
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from scipy.stats import binomtest
 
 import sdlab.models.pipeline
 from sdlab import run
 from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.render.job import Job
+from sdlab.store.opinions import MemoryOpinions
 from sdlab.store.store import Store
 from sdlab.widgets import Compare
 from sdlab.widgets.compare.votes import Ballot, Votes
@@ -85,10 +89,12 @@ def test_the_page_gets_the_pixels_of_both_sides(frame):
     ]
 
 
-def test_a_blind_page_learns_nothing_before_the_vote(frame):
+def test_a_blind_page_learns_nothing_before_the_names_are_asked_for(frame):
     widget = shown(frame, blind=True)
     for n in range(6):
         content, buffers = asked(widget, "pair", n=n)
+        asked(widget, "vote", n=n, vote="left")
+        assert not any(word in json.dumps(widget.sent[-1][0]) for word in TELLING)
         assert not any(word in json.dumps(content) for word in TELLING) and content["names"] == [
             "",
             "",
@@ -100,21 +106,31 @@ def test_a_blind_page_learns_nothing_before_the_vote(frame):
     state = {
         name: value
         for name, value in widget.get_state().items()
-        if name not in ("_esm", "_css", "code", "by")
+        if name not in ("_esm", "_css", "by")
     }
     assert not any(key in json.dumps(state, default=str) for key in (*frame.key, "guidance_scale"))
+    assert state["choices"] == state["tally"] == state["unlike"] == [] and "code" not in state
+    told = asked(widget, "code")[0]
+    assert told["kind"] == "error" and not any(word in told["text"] for word in TELLING)
+    assert widget.value.vote.isna().all()
+    with pytest.raises(ValueError, match="counts tell who is who"):
+        widget.counts()
 
 
 def test_blind_sides_are_those_of_the_pictures_sent(frame):
-    widget = shown(frame, blind=True)
+    widget, sent = shown(frame, blind=True), []
     for n in range(6):
         pictures = [colour(data) for data in asked(widget, "pair", n=n)[1]]
-        names = asked(widget, "vote", n=n, vote="tie")[0]["names"]
-        found = {
-            Image.open(row.path).getpixel((5, 5)): f"guidance_scale {row.guidance_scale:g}"
-            for row in frame.itertuples()
-        }
-        assert names == [found[picture] for picture in pictures]
+        sent.append(pictures)
+    widget.reveal()
+    found = {
+        Image.open(row.path).getpixel((5, 5)): f"guidance_scale {row.guidance_scale:g}"
+        for row in frame.itertuples()
+    }
+    for n, pictures in enumerate(sent):
+        content, buffers = asked(widget, "pair", n=n)
+        assert [colour(data) for data in buffers] == pictures
+        assert content["names"] == [found[picture] for picture in pictures]
 
 
 def test_a_blind_vote_is_stored_by_the_true_keys(frame):
@@ -125,7 +141,7 @@ def test_a_blind_vote_is_stored_by_the_true_keys(frame):
         left, _ = asked(widget, "pair", n=n)[1]
         asked(widget, "vote", n=n, vote="left")
         preferred.append(key_of_colour[colour(left)])
-    votes = widget._votes.store.votes()
+    votes = widget._votes.keeper.votes()
     assert (
         list(np.where(votes.vote == "left", votes.left, votes.right)) == preferred
         and votes.blind.all()
@@ -138,7 +154,7 @@ def test_a_blind_vote_is_stored_by_the_true_keys(frame):
 
 def test_the_same_seed_shuffles_alike_and_another_does_not():
     def ballot(seed):
-        made = Ballot([(f"l{i}", f"r{i}") for i in range(400)], Votes(None), True, seed)
+        made = Ballot([(f"l{i}", f"r{i}") for i in range(400)], Votes(MemoryOpinions()), True, seed)
         return made.order, made.swapped
 
     assert ballot(3) == ballot(3) != ballot(4)
@@ -171,7 +187,7 @@ def test_each_rater_has_votes_of_their_own(frame):
     asked(ann := shown(frame, rater="ann"), "vote", n=0, vote="left")
     asked(shown(frame, rater="bob"), "vote", n=0, vote="tie")
     assert [shown(frame, rater=name).voted[0] for name in ("ann", "bob", "")] == ["left", "tie", ""]
-    assert ann._votes.store.votes().rater.tolist() == ["ann", "bob"]
+    assert ann._votes.keeper.votes().rater.tolist() == ["ann", "bob"]
     assert "rater='ann'" in ann.code and "rater" not in shown(frame).code
 
 
@@ -179,38 +195,120 @@ def test_a_blind_vote_goes_on_with_the_first_pair_that_has_none(frame):
     first = shown(frame, blind=True)
     for n in (0, 1):
         asked(first, "vote", n=n, vote="both bad")
-    first.blind = False
-    asked(first, "vote", n=first._ballot.order[5], vote="left")  # an open vote is no blind one
+    first.vote(first._ballot.order[5], "left")  # an open vote is no blind one
     again = shown(frame, blind=True)
     assert again.at == 2 and again.voted[:2] == ["both bad"] * 2 and again.voted.count("") == 4
 
 
-def test_a_blind_vote_cannot_be_changed_once_the_names_are_known(frame):
+def test_a_blind_vote_is_changed_and_taken_back_until_the_names_are_known(frame):
     widget = shown(frame, blind=True)
     for vote in ("left", "right"):
-        content, _ = asked(widget, "vote", n=0, vote=vote)
-        assert content["vote"] == "left" and content["said"].startswith(
-            "voted: left (guidance_scale "
-        )
-    assert len(widget._votes.store.votes()) == 1
+        assert asked(widget, "vote", n=0, vote=vote)[0]["said"] == f"voted: {vote}"
+    asked(widget, "vote", n=3, vote="tie")
+    assert asked(widget, "undo", n=0)[0]["n"] == 0 and widget.voted.count("") == 5
+    assert asked(widget, "undo", n=5)[0]["n"] == 3 and widget.voted == [""] * 6  # the last one
+    asked(widget, "vote", n=0, vote="both bad")
+    history = widget._votes.opinions.votes(history=True)
+    assert history.vote.isna().tolist() == [False, False, False, True, True, False]
+    widget.reveal()
+    stays = asked(widget, "vote", n=0, vote="left")[0]
+    assert stays["vote"] == asked(widget, "undo", n=0)[0]["vote"] == "both bad"
+    assert stays["said"] == "voted blind: both bad; it stays, as you know the names"
 
 
-def test_what_differs_and_the_tally_wait_for_the_last_blind_vote(frame):
+def test_looking_in_the_middle_of_a_blind_vote_is_written_down(frame):
+    widget = shown(frame, blind=True, rater="ann")
+    asked(widget, "vote", n=0, vote="left")
+    widget.blind = False
+    assert len(widget._votes.opinions.revealed("ann")) == 6
+    again = shown(frame, blind=True, rater="ann")
+    asked(again, "vote", n=1, vote="left")
+    assert not again.secret and sorted(again.value.blind.dropna()) == [False, True]
+    assert shown(frame, blind=True, rater="bob").secret  # what ann knows, bob does not
+
+
+def test_votes_of_before_that_came_with_their_names_stay_as_they_are(frame):
+    widget = shown(frame, blind=True)
+    widget._votes.keeper.vote(*widget._ballot.ids[2], "tie", blind=True)
+    again = shown(frame, blind=True)
+    place = again._ballot.order.index(2)
+    asked(again, "vote", n=place, vote="left")
+    assert again.voted[place] == "tie" and again.secret
+
+
+def test_both_sides_of_a_blind_pair_are_of_one_size_which_is_said_before(frame):
+    for path in frame.path[frame.guidance_scale == 4]:
+        with Image.open(path) as image:
+            larger = image.resize((96, 96))
+        larger.save(path)
+    widget = shown(frame, blind=True)
+    assert "in 6 of 6 pairs the two sizes differ (64×64 against 96×96)" in widget.note
+    sizes = lambda n: [Image.open(io.BytesIO(d)).size for d in asked(widget, "pair", n=n)[1]]
+    assert {size for n in range(6) for size in sizes(n)} == {(64, 64)}
+    still = re.findall(r'src="data:image/webp;base64,([^"]+)"', widget.static())
+    assert {Image.open(io.BytesIO(base64.b64decode(one))).size for one in still} == {(64, 64)}
+    widget.reveal()
+    assert sorted(sizes(0)) == [(64, 64), (96, 96)] and "differ" not in widget.note
+
+
+def test_what_differs_and_the_tally_wait_for_the_reveal(frame):
     frame["dtype"] = frame.guidance_scale.map({1: "float32", 4: "bfloat16", 7.5: "float16"}).astype(
         "string"
     )
     widget = shown(frame, blind=True)
     for n in range(6):
-        assert widget.unlike == [] and widget.tally == ""
         asked(widget, "vote", n=n, vote="tie")
-    assert widget.unlike == [["dtype", "float32", "bfloat16"]] and "tie: 6" in widget.tally
+        assert widget.unlike == [] and widget.tally == [] and widget.choices == []
+    asked(widget, "reveal")
+    assert widget.unlike == [["dtype", "float32", "bfloat16"]] and "tie: 6" in widget.tally[0]
+
+
+def test_counts_are_those_of_all_raters_by_what_is_asked(frame):
+    for rater, votes in (("ann", ["right"] * 5 + ["left"]), ("bob", ["right", "tie"])):
+        widget = shown(frame, rater=rater)
+        for n, vote in enumerate(votes):
+            widget.vote(n, vote)
+    row = widget.counts().iloc[0]
+    assert row[["n", "left_wins", "right_wins", "ties", "both_bad"]].tolist() == [8, 1, 6, 1, 0]
+    assert row.share == 6 / 7 and row.low < row.share < row.high
+    # five pairs for the right side, one for the left: the two votes on the first are one pair
+    assert row.over == "pair" and row.p == pytest.approx(binomtest(5, 6).pvalue)
+    by = widget.counts(["rater", "seed"])
+    assert by.rater.tolist().count("ann") == 6 and by.n.tolist() == [1] * 8
+    widget._share()
+    assert widget.raters == ["ann: 6 of 6", "bob: 2 of 6"]
+    assert "6 of 7 decided votes" in widget.tally[1] and "ann · bob" in widget.tally[2]
+
+
+def test_another_rater_has_votes_and_an_order_of_their_own(frame):
+    widget = shown(frame, blind=True, rater="ann")
+    asked(widget, "vote", n=0, vote="left")
+    before = widget._ballot.order
+    widget.set_state({"rater": " bob "})
+    assert widget.rater == "bob" and widget.voted == [""] * 6 and widget._ballot.order != before
+    widget.rater = "ann"
+    assert widget.voted[0] == "left" and widget._ballot.order == before
+
+
+def test_an_open_vote_never_takes_the_place_of_a_blind_one(frame):
+    blind = shown(frame, blind=True)
+    asked(blind, "vote", n=0, vote="left")
+    n = blind._ballot.order[0]
+    blind.reveal()
+    said = blind.value.vote[n]
+    other = "right" if said == "left" else "left"
+    opened = shown(frame)
+    asked(opened, "vote", n=n, vote=other)
+    assert opened.value.vote[n] == said and opened.value.blind[n]
+    with pytest.raises(ValueError, match="voted blind on row"):
+        opened.vote(n, other)
 
 
 def test_a_message_that_comes_twice_counts_once(frame):
     widget = shown(frame)
     for _ in range(2):
         asked(widget, "vote", n=0, vote="right")
-    assert widget._votes.store.votes().vote.tolist() == ["right"]
+    assert widget._votes.keeper.votes().vote.tolist() == ["right"]
 
 
 def test_questions_about_an_earlier_order_are_not_answered(frame):
@@ -267,12 +365,13 @@ def test_pictures_in_no_store_can_be_voted_on_as_long_as_the_widget_lives(frame)
     assert "Store" not in widget.code
 
 
-def test_the_static_picture_tells_who_is_who_only_after_the_last_blind_vote(frame):
+def test_the_static_picture_tells_who_is_who_only_after_the_reveal(frame):
     widget = shown(frame, blind=True)
     for n in range(6):
         page = Texts(widget.static())
         assert not any(word in text for text in (*page.texts, *page.alts) for word in TELLING)
         asked(widget, "vote", n=n, vote="left")
+    widget.reveal()
     page = Texts(widget.static())
     assert (
         page.texts[:4] == ["pair", "guidance_scale 1", "guidance_scale 4", "vote"]

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,16 @@ import pandas as pd
 import pytest
 import traitlets
 from PIL import Image
+from scipy.stats import binomtest
 from test_widget_panel import Line, Page, idle, shown  # noqa: F401
 
 import sdlab.widgets.seed_grid.grid
-from sdlab import Job, Request, Store, run, sweep
+from sdlab import Job, Request, Store, run, stats, sweep
 from sdlab.models.resolve import resolve
 from sdlab.progress import Event, Listeners, Progress
 from sdlab.recipe.request import FIELDS
 from sdlab.render.plan import plan
+from sdlab.results.stats.signs import signs
 from sdlab.widgets import SeedGrid
 from sdlab.widgets.seed_grid.cells import Cells
 from sdlab.widgets.seed_grid.places import arrange_places
@@ -191,8 +194,15 @@ def test_the_setting_of_each_row_is_its_values_on_the_sliders(tmp_path):
     ]
     assert found == list(frame[list(values)].itertuples(index=False, name=None))
     assert {name: [v for (v,) in given] for name, given in values.items()} == {
-        name: list(frame[name].unique()) for name in values
+        name: sorted(frame[name].unique()) for name in values
     }
+
+
+def test_what_is_named_first_changes_slowest_numbers_ascend_and_texts_stand_as_they_came(tmp_path):
+    cells = sweep(CAT, seed=[5, 2], guidance_scale=[10, 7.5], prompt=["a dog", "a cat"])
+    places = arrange_places(frame_of(cells, tmp_path), ["prompt", "guidance_scale"], "seed")
+    assert places.row.labels == ["a dog · 7.5", "a dog · 10", "a cat · 7.5", "a cat · 10"]
+    assert places.col.labels == ["2", "5"]
 
 
 def test_with_neither_seeds_stand_across_and_what_else_varies_first_stands_down(tmp_path):
@@ -872,6 +882,115 @@ def test_variations_are_no_rows_of_the_frame(results, jobs):
 
 
 # ---- the picture that stays
+
+
+def test_rows_and_columns_are_live_and_the_code_says_what_is_seen(results):
+    grid = SeedGrid(results)
+    line = Line(grid)
+    assert (grid.row, grid.col) == (["red|blue"], ["seed"]) and grid.axes[0] == "red|blue"
+    grid.where = [2]
+    line.ask("arrange", row=["guidance_scale"], col=["red|blue"])
+    assert (grid.places["row_name"], grid.places["col_name"]) == ("guidance_scale", "red|blue")
+    assert grid.where == [0] and grid.places["rows"] == ["1", "3", "7.5"]
+    assert "row='guidance_scale', col='red|blue'" in grid.code
+    grid.col = "seed"
+    assert grid.col == ["seed"] and len(grid.value) == 6 and "<th" in grid.static()
+    grid.row = grid.col = []
+    assert grid.places["rows"] == [] and len(grid.value) == 12
+    answer = line.ask("arrange", row=["sede"], col=[])[0]
+    assert answer["kind"] == "error" and "did you mean 'seed'" in answer["text"] and grid.row == []
+
+
+def test_rows_in_view_are_those_that_pandas_would_query(results):
+    measured = results.assign(score=[n % 5 / 4 for n in range(12)])
+    grid = SeedGrid(measured, row=["red|blue", "guidance_scale"], col="seed")
+    for i, verdict in ((3, "right"), (4, "wrong"), (7, "right")):
+        grid.rate(i, verdict=verdict, tags=["Hands"], note="six" if i == 7 else "")
+    frame = grid.value
+    for filters, query in (
+        ({"verdict": "right"}, "verdict == 'right'"),
+        ({"verdict": "none"}, "verdict.isna()"),
+        ({"text": "BLUE"}, "prompt.str.contains('blue')"),
+        ({"text": "hands six"}, "note == 'six'"),
+        ({"column": "score", "least": 0.5}, "score >= .5"),
+        (
+            {"column": "score", "least": 0.2, "most": 0.8, "verdict": "none"},
+            "score >= .2 and score <= .8 and verdict.isna()",
+        ),
+    ):
+        grid.filters = filters
+        assert grid.value.index.tolist() == frame.query(query).index.tolist() == grid.shown, filters
+    grid.filters = {}
+    grid.sort = "-score"
+    assert grid.value["score"].is_monotonic_decreasing and len(grid.shown) == 12
+    grid.sort, grid.hidden = "", [0, 5]
+    assert grid.shown is None and grid.value.index.tolist() == [1, 2, 3, 4, *range(6, 12)]
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ({"filters": {"verdikt": "right"}}, "'verdikt' is no filter; did you mean 'verdict'"),
+        ({"filters": {"verdict": "good"}}, "is none of"),
+        ({"filters": {"column": "prompt"}}, "column='prompt' is none of"),
+        ({"sort": "scroe"}, "is no column of the frame"),
+        ({"row": "sede"}, "did you mean 'seed'"),
+    ],
+)
+def test_what_cannot_be_viewed_is_refused_and_changes_nothing(seen, given, said):
+    grid = SeedGrid(seen)
+    ((name, value),) = given.items()
+    before = getattr(grid, name)
+    with pytest.raises(ValueError, match=said):
+        setattr(grid, name, value)
+    assert getattr(grid, name) == before and len(grid.value) == 4
+
+
+def test_counts_are_those_of_stats_rate_with_the_sign_test(results):
+    grid = SeedGrid(results, row=["red|blue", "guidance_scale"], col="seed")
+    with pytest.raises(ValueError, match="no verdict"):
+        grid.counts()
+    said = ["right"] * 5 + ["wrong", "cannot tell"]
+    for i, verdict in enumerate(said):
+        grid.rate(i, verdict=verdict)
+    found = grid.counts("red|blue")
+    right = grid.value["verdict"].map({"right": True, "wrong": False}).astype("boolean")
+    known = stats.rate(results.assign(right=right), "right", by="red|blue")
+    pd.testing.assert_frame_equal(found[list(known)], known)
+    assert found["cannot_tell"].sum() == 1
+    assert grid.counts()[["hits", "n", "missing"]].values.tolist() == [[5, 6, 6]]
+    prompts = pd.DataFrame({"prompt": [*"aaabbc"], "right": [1, 1, 0, 1, 1, 0]})
+    tested = signs(prompts, "right").iloc[0]  # a and b speak for it, c against
+    assert (tested["over"], tested["p"]) == ("prompt", binomtest(2, 3).pvalue)
+
+
+@pytest.mark.parametrize("kind", ["png", "html", "csv", "zip"])
+def test_what_is_in_view_is_saved_as_one_file(results, tmp_path, kind):
+    grid = SeedGrid(results, row=["red|blue", "guidance_scale"], col="seed", title="Cats")
+    grid.filters = {"text": "blue"}
+    data = grid.save(tmp_path / f"grid.{kind}").read_bytes()
+    if kind == "png":
+        assert min(Image.open(io.BytesIO(data)).size) > 300
+    elif kind == "html":
+        assert data.startswith(b"<!DOCTYPE html>") and data.count(b"<img") == 6
+    elif kind == "csv":
+        table = pd.read_csv(io.BytesIO(data))
+        assert table["key"].tolist() == grid.value["key"].tolist()
+        assert str(tmp_path) not in data.decode()
+    else:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for path in grid.value["path"]:  # the very files, with their recipes
+                assert archive.read(Path(path).name) == Path(path).read_bytes()
+    line = Line(grid)
+    told, buffers = line.ask("export", what=kind)
+    assert told["name"] == f"Cats.{kind}" and len(buffers) == 1
+    assert line.ask("export", what="exe")[0]["kind"] == "error"
+
+
+def test_a_cell_is_named_by_what_was_measured_in_it(results):
+    grid = SeedGrid(results.assign(objects_right=pd.array([True, False] * 6, "boolean")))
+    assert grid.measured[:2] == ["objects_right True", "objects_right False"]
+    assert SeedGrid(results).measured == []
 
 
 def test_the_static_table_names_every_row_and_column_and_describes_every_picture(seen):

@@ -2,15 +2,18 @@
 
 import ast
 import io
+import json
 import os
 import queue
 import threading
+import time
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import sdlab.models.pipeline
 import sdlab.widgets.inspector.work as work
@@ -25,6 +28,7 @@ from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.inspector.code import write_how
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 
+TINY = Request(prompt="a hamster", guidance_scale=3, num_inference_steps=2, seed=7)
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
 
 
@@ -176,6 +180,98 @@ def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
 
 
 # Searches
+
+
+A1111 = (
+    "a castle\nNegative prompt: fog\n"
+    "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x640, Model: dreamy"
+)
+
+
+def with_text(path, name, text):
+    info = PngInfo()
+    info.add_text(name, text)
+    picture(64).save(path, pnginfo=info)
+    return str(path)
+
+
+def test_the_recipe_in_the_file_is_told_in_words_and_as_a_request(folder):
+    ours = run([TINY], Store("runs"), progress=False)["path"][0]
+    inspector = WatermarkInspector([ours, with_text("a.png", "parameters", A1111), "in/plain.png"])
+    ask = listening(inspector)
+    inspector.wait()
+    told = [ask("tell", cell=i)[0] for i in range(3)]
+    assert ["guidance_scale", "3"] in told[0]["recipe"] and told[2]["recipe"] == []
+    assert dict(told[1]["recipe"])["negative_prompt"] == "fog"
+    made = [inspector.request]
+    inspector.chosen = 1
+    made.append(inspector.request)
+    assert (made[0].prompt, made[0].seed) == (TINY.prompt, TINY.seed)
+    assert (made[1].width, made[1].height, made[1].num_inference_steps) == (512, 640, 20)
+    for one, request in zip(told, made):
+        scope = {}
+        exec(one["request"].replace("SweepForm(", "made = dict(request="), scope)
+        assert scope["made"]["request"] == request
+    inspector.chosen = 2
+    with pytest.raises(ValueError, match="plain.png states no recipe"):
+        _ = inspector.request
+
+
+def test_no_json_is_cut_in_the_answer(folder):
+    long = {
+        "prompt": "a " + "very " * 20 + "old castle",
+        **{f"field{n}": "x" * 30 for n in range(30)},
+    }
+    path = with_text("a.png", "sdlab", json.dumps({"request": long}))
+    text = detect_watermark(path).answer.parts[0].lines[0]
+    assert '{"' not in text and "prompt a very very" in text and "more" in text
+
+
+def test_the_answer_is_passed_on_whole_as_text_and_as_a_page(folder):
+    inspector = WatermarkInspector([with_text("<i>.png", "parameters", A1111)])
+    ask = listening(inspector)
+    inspector.wait()
+    told = ask("tell", cell=0)[0]
+    for part in (*told["sentences"], *(line for _, lines in told["parts"] for line in lines)):
+        assert part in told["text"]
+    assert "negative_prompt: fog" in told["text"]
+    message, (page,) = ask("page", cell=0)
+    text = page.decode()
+    assert message["name"] == "<i>.html" and "&lt;i&gt;.png" in text and "<i>" not in text
+    assert "<td" in text and "fog" in text and "SHA-256 of the file: " in text
+    assert text.count("data:image/webp") == 1 and "<script" not in text
+
+
+def test_the_time_of_a_search_is_told_by_the_pixels_and_learned(folder):
+    pace = work.Pace()
+    assert pace.guess("all", 24) > 4 * pace.guess("all", 0.25) > 4
+    pace.note("all", 24, 2 * pace.guess("all", 24))
+    assert pace.guess("all", 0.25) == pytest.approx(2 * work.Pace().guess("all", 0.25))
+    inspector = WatermarkInspector(["in/plain.png"])
+    ask = listening(inspector)
+    inspector.wait()
+    told = ask("tell", cell=0)[0]
+    assert told["megapixels"] == "0.1" and set(told["pace"]) == {"all", "crop", "size"}
+
+
+def test_the_bar_moves_by_the_clock_while_a_test_has_no_steps_to_tell_of(folder, monkeypatch):
+    gate, seen = threading.Event(), []
+
+    def slow(*_, **__):
+        gate.wait(10)
+        raise ValueError("enough")
+
+    monkeypatch.setattr(work, "detect_watermark", slow)
+    monkeypatch.setattr(work, "TICK", 0.01)
+    inspector = WatermarkInspector(["in/plain.png"])
+    inspector.observe(lambda change: seen.append(change.new), "fraction")
+    end = time.monotonic() + 5
+    while len({value for value in seen if 0 < value < 1}) < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    gate.set()
+    assert inspector.wait(5)
+    rising = [value for value in seen if 0 < value < 1]
+    assert len(rising) > 1 and rising == sorted(rising)
 
 
 def test_a_search_on_demand_finds_a_cropped_picture(folder):

@@ -13,9 +13,8 @@ from PIL import Image
 
 from ...progress import watch_items
 from ...render.options import caller_level
-from ..frame import column_values
+from ..frame import ERROR, OF, column_values
 
-OF, ERROR = "_of", "_error"  # what ends the names of two columns that each scorer has
 Score = Callable[[Image.Image], Mapping[str, Any]]
 
 

@@ -20,7 +20,7 @@ KINDS = {
 NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low", "high"}
 NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
 NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note"}
-NOT_LABELS |= {"p", "p_holm", "needed", "verdict", "k", "chance", "wins", "losses"}
+NOT_LABELS |= {"both_bad", "p", "p_holm", "needed", "verdict", "k", "chance", "wins", "losses"}
 COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 

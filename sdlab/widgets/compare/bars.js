@@ -18,13 +18,17 @@ class TopBar {
     this.ways = WAYS.map(([name, key]) =>
       button(name, () => put(model, "mode", name), { title: key }));
     this.blind = h("input", { type: "checkbox" });
-    this.blind.onchange = () => put(model, "blind", this.blind.checked);
+    this.blind.onchange = () => view.setBlind(this.blind.checked);
     this.chooser = new Chooser(model, line);
+    this.rater = h("input", { type: "text", placeholder: "your name", maxLength: 60,
+      autocomplete: "off", spellcheck: false });
+    this.rater.onchange = () => put(model, "rater", this.rater.value.trim());
     this.element = h("div", { className: "sdl-bar" },
       group("steps", "pairs", this.before, this.counter, this.after),
       group("ways", "way of comparing", ...this.ways, magnifier),
-      h("label", { title: "shuffle pairs and sides, and hide the names until you have voted" },
-        this.blind, "blind"), this.chooser.element);
+      h("label", { title: "shuffle pairs and sides, and hide the names until you ask for them" },
+        this.blind, "blind"), h("label", {}, "rater", this.rater), this.chooser.element,
+      button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" }));
   }
 
   showPlace(n, total) {
@@ -32,6 +36,8 @@ class TopBar {
     this.before.disabled = n === 0;
     this.after.disabled = n >= total - 1;
   }
+
+  showRater() { this.rater.value = this.view.model.get("rater"); }
 
   showMode(mode) {
     this.ways.forEach((node, k) => node.setAttribute("aria-pressed", WAYS[k][0] === mode));
@@ -73,17 +79,57 @@ class Ballot {
       node.append(h("kbd", { textContent: k + 1 }), ` ${name}`);
       return node;
     });
+    this.undo = button("", () => view.undo(), { title: "U or Backspace: take the vote back" });
+    this.undo.append(h("kbd", { textContent: "U" }), " undo");
     this.next = button("next pair →", () => view.step(1), { title: "Enter" });
     this.status = h("div", { className: "sdl-compare-said", role: "status" });
     this.element = h("div", { className: "sdl-bar sdl-compare-ballot", role: "group",
-      "aria-label": "vote" }, "better:", ...this.buttons, this.next);
+      "aria-label": "vote" }, "better:", ...this.buttons, this.undo, this.next);
   }
 
-  show(vote, blind, last) {
+  // `stays`: a blind vote whose names are known.
+  show(vote, stays, last) {
     this.buttons.forEach((node, k) => {
       node.setAttribute("aria-pressed", vote === BALLOT[k][0]);
-      node.disabled = blind && Boolean(vote);
+      able(node, !stays);
     });
+    able(this.undo, !stays);
     this.next.hidden = !vote || last;
+  }
+}
+
+const ASK = "show who is who";
+const SURE = "That the names were shown is written down, and votes after it are open ones.";
+
+// How a blind vote ends: after its last pair, or before it by a second click.
+class Ending {
+  constructor(view) {
+    this.view = view;
+    this.words = h("span");
+    this.ask = button(ASK, () => this.press());
+    this.stay = button("go on voting", () => this.open(false));
+    this.element = h("div", { className: "sdl-bar sdl-compare-ending", role: "group",
+      "aria-label": "end of the blind vote", hidden: true }, this.words, this.ask, this.stay);
+  }
+
+  get left() { return this.view.voted.filter((one) => !one).length; }
+
+  press() {
+    if (this.left && !this.sure) this.open(true); else this.view.reveal();
+  }
+
+  open(sure) {
+    this.sure = sure;
+    this.show();
+    (sure ? this.ask : this.view.stage.element).focus({ preventScroll: true });
+  }
+
+  show() {
+    const { left, sure, view } = this, total = view.voted.length, all = !left;
+    this.element.hidden = !view.secret;
+    this.words.textContent = all ? `All ${total} pairs are voted; until the names are shown, votes `
+      + "can be changed." : sure ? `${left} of ${total} pairs have no vote. ${SURE}` : "";
+    this.ask.textContent = all || sure ? ASK : `${ASK} now …`;
+    this.stay.hidden = all || !sure;
   }
 }

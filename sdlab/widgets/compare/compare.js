@@ -2,40 +2,61 @@
 // pairs, after which all is asked anew.
 //
 // page -> Python  pair {n, deal}, difference {n, deal, gain}, vote {n, deal, vote},
-//                 choose {left, right}, tally
-// Python -> page  pair {n, deal, names, vote, said, shared, more, lacking?} + two buffers (none
-//                 after a vote), difference {said} + a buffer, tally {text}, outdated. Names are
-//                 empty as long as they must not be known.
+//                 undo {n, deal}, reveal {deal}, choose {left, right}, code
+// Python -> page  pair {n, deal, names, vote, stays, said, shared, more, lacking?} + two buffers
+//                 (none after a vote), difference {said} + a buffer, code {text}, outdated. Names
+//                 are empty as long as they must not be known.
 
 class CompareView {
   constructor({ model, line, root }) {
-    Object.assign(this, { model, line, root, shown: null, voting: 0 });
+    Object.assign(this, { model, line, root, shown: null, voting: 0,
+      showing: null, acts: Promise.resolve() });
     this.pairs = new Pairs(model, line);
     this.stage = new Stage({
       width: () => this.columns.clientWidth, said: (name, value) => put(model, name, value),
       difference: (n, deal, gain) => line.ask("difference", { n, deal, gain }) });
     this.bar = new TopBar(this, this.stage.glass.button);
     this.ballot = new Ballot(this);
-    this.side = new Side(model, line);
-    this.code = codeBlock();
-    const { stage, ballot } = this;
+    this.ending = new Ending(this);
+    this.side = new Side(model);
+    this.code = codeBlock(undefined, async () => (await line.ask("code")).message.text ?? "");
+    const { stage, ballot, ending } = this;
     this.columns = h("div", { className: "sdl-compare-columns" },
       h("div", { className: "sdl-compare-main" }, stage.element, ...Object.values(stage.controls),
-        ballot.element, ballot.status), this.side.element);
-    root.append(this.bar.element, this.columns,
-      h("div", { className: "sdl-help", innerHTML: COMPARE_KEYS }), this.code);
+        ballot.element, ballot.status, ending.element), this.side.element);
+    this.help = keysHelp(COMPARE_KEYS);
+    root.append(this.bar.element, this.columns, this.help, this.code);
   }
 
   get at() { return this.model.get("at"); }
   get deal() { return this.model.get("deal"); }
   get blind() { return this.model.get("blind"); }
   get voted() { return this.model.get("voted"); }
+  get secret() { return this.model.get("secret"); }
+
+  // What the reader does, one after the other: what is pressed while a pair is on its way is for
+  // that pair.
+  act(work) {
+    this.acts = this.acts.then(() => this.showing).then(work)
+      .catch((error) => console.error(error));
+  }
 
   // ---- one pair
-  go(n) { put(this.model, "at", clamp(n, 0, this.voted.length - 1)); }
-  step(by) { this.go(this.at + by); }
+  go(n) { this.act(() => put(this.model, "at", clamp(n, 0, this.voted.length - 1))); }
+  step(by) {
+    this.act(() => put(this.model, "at", clamp(this.at + by, 0, this.voted.length - 1)));
+  }
 
-  async show() {
+  goOn() {                                                 // not past a pair without a vote
+    this.act(() => {
+      if (this.shown?.told.vote || !this.blind)
+        put(this.model, "at", clamp(this.at + 1, 0, this.voted.length - 1));
+    });
+  }
+
+  show() { return (this.showing = this.load()); }
+
+  async load() {
     const { at: n, deal, root, pairs } = this, total = this.voted.length;
     this.keepFocus(() => this.bar.showPlace(n, total));
     root.setAttribute("aria-busy", "true");
@@ -54,16 +75,15 @@ class CompareView {
   // What is said of the pair in the page; after a vote more is.
   tell() {
     const { told, place } = this.shown, last = place >= this.voted.length - 1;
-    this.keepFocus(() => this.ballot.show(told.vote, this.blind, last));
+    this.keepFocus(() => this.ballot.show(told.vote, told.stays, last));
     this.side.show(told);
-    this.root.classList.toggle("sdl-compare-hidden", this.blind && !told.vote);
   }
 
   // A button that goes would leave the focus to the notebook, and its keys.
   keepFocus(change) {
     const { root, ballot, stage } = this, before = root.getRootNode().activeElement;
     change();
-    if (!root.contains(before) || !(before.disabled || before.hidden)) return;
+    if (!root.contains(before) || (before.offsetParent && !before.disabled)) return;
     const next = ballot.buttons.includes(before) && !ballot.next.hidden;
     (next ? ballot.next : stage.element).focus({ preventScroll: true });
   }
@@ -74,32 +94,59 @@ class CompareView {
     this.shown = null;
     this.bar.blind.checked = this.blind;
     this.bar.chooser.show();
+    this.bar.showRater();
+    this.ending.sure = false;
     this.count();
     this.show();
   }
 
   count() {
-    const left = this.voted.filter((one) => !one).length, secret = this.blind && left > 0;
+    const left = this.voted.filter((one) => !one).length, { secret } = this;
     this.side.count(left, secret);
+    this.keepFocus(() => this.ending.show());
     this.code.hidden = secret;
-    this.code.show(secret ? "" : this.model.get("code"));
   }
 
   // ---- votes
-  async vote(name) {
+  vote(name) { this.act(() => this.cast(name)); }
+
+  cast(name) {
     const pair = this.shown;
-    if (!pair || pair.place !== this.at || pair.deal !== this.deal) return;
-    if (this.blind && pair.told.vote) return;
+    if (!pair || pair.place !== this.at || pair.deal !== this.deal || pair.told.stays) return;
+    pair.told = { ...pair.told, vote: name };
+    this.tell();
     this.voting += 1;
-    const { message } = await this.line.ask("vote", { n: pair.place, deal: pair.deal, vote: name });
+    this.line.ask("vote", { n: pair.place, deal: pair.deal, vote: name })
+      .then(({ message }) => this.take(message, pair));
+  }
+
+  take(message, pair) {
     this.voting -= 1;
-    if (message.kind !== "pair") return;
+    if (message.kind !== "pair") return void (this.pairs.forget(pair.place), this.show());
+    if (this.voting && message.vote !== pair.told.vote) return;    // a later vote is under way
     pair.told = { ...pair.told, ...message };
     if (pair !== this.shown) return;
     this.stage.name();
     this.tell();
-    const all = this.blind && this.voted.every(Boolean);
-    this.ballot.status.textContent = message.said + (all ? ". All pairs are voted." : "");
+    this.ballot.status.textContent = message.said;
+  }
+
+  undo() {
+    this.act(async () => {
+      const { message } = await this.line.ask("undo", { n: this.at, deal: this.deal });
+      if (message.kind !== "pair") return;
+      this.pairs.forget(message.n);
+      if (message.n === this.at) await this.show(); else put(this.model, "at", message.n);
+      if (message.undone) this.ballot.status.textContent = "the vote is taken back";
+    });
+  }
+
+  reveal() { this.act(() => this.line.ask("reveal", { deal: this.deal })); }
+
+  setBlind(blind) {
+    if (blind || !this.secret || !this.voted.some(Boolean)) return put(this.model, "blind", blind);
+    this.bar.blind.checked = true;
+    this.ending.open(true);
   }
 
   // In this view, in another view of this widget, or by a line of Python.
@@ -125,7 +172,8 @@ class CompareView {
     return follow(this.model, {
       at: () => this.show(), deal: () => this.showDeal(), mode: () => this.showMode(),
       gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count, unlike: count,
-      note: count, code: count, chosen: () => this.bar.chooser.show(),
+      note: count, raters: count, secret: count, recoded: () => this.code.renew(),
+      chosen: () => this.bar.chooser.show(), rater: () => this.bar.showRater(),
       blind: () => { this.bar.blind.checked = this.blind; },
     });
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,23 +20,29 @@ from ...results.frame import (
     shorten_hashes,
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
+from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
-from ..panel import Panel, source
-from ..pictures import strip_recipe
+from ..panel import Panel, source, start_timer
+from ..pictures import level_sizes, strip_recipe
+from .counts import count_raters, count_votes, describe_agreement, describe_count, list_votes
+from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
 from .votes import Ballot, Votes
 
 MODES = ("swipe", "side by side", "blink", "difference")
+SHARING = 0.5  # seconds without a vote, after which those of all raters are counted
 
 
 class Compare(Panel):
     """Pairs of pictures that agree in all but one column, to look at in four ways and to vote on.
 
     In blind mode the order of the pairs is shuffled, chance decides who stands on which side, and
-    the page does not learn whose picture is whose before the vote. Votes are kept in the store, by
-    the pictures' keys, and found again there; those on pictures in no store last as long as the
-    widget.
+    the page does not learn whose picture is whose before `reveal`, which ends the vote and is
+    written down; both pictures of a pair are shown at one size. Until then a vote can be changed
+    and taken back, after it no open vote takes the place of a blind one. Votes are kept in the
+    store, by the pictures' keys, and found again there; those on pictures in no store last as long
+    as the widget.
 
     Parameters
     ----------
@@ -53,12 +60,15 @@ class Compare(Panel):
     gain : float
         How much the difference picture exaggerates, 1 to 32.
     rater : str
-        Who votes. Each rater sees and changes their own votes; "" is somebody without a name.
+        Who votes; the page has a field for it. Each rater has votes, and an order, of their own; ""
+        is somebody without a name.
 
     Attributes
     ----------
     mode : {"swipe", "side by side", "blink", "difference"}
-        `blind`, `gain` and `at`, the place of the pair shown, can be set and observed, too.
+        `blind`, `gain`, `rater` and `at`, the place of the pair shown, can be set and observed.
+    secret : bool
+        Whether a blind vote is under way.
 
     Raises
     ------
@@ -82,9 +92,9 @@ class Compare(Panel):
     )
     _css = source("page.css", "compare/compare.css")
     by = traitlets.Unicode().tag(sync=True)
-    choices = traitlets.List(traitlets.Unicode(), help="All values of `by`, in words.").tag(
-        sync=True
-    )
+    choices = traitlets.List(
+        traitlets.Unicode(), help="All values of `by`, in words; [] while `secret`."
+    ).tag(sync=True)
     chosen = traitlets.List(traitlets.Int(), help="Which of them are left and right.").tag(
         sync=True
     )
@@ -99,11 +109,14 @@ class Compare(Panel):
     unlike: Any = traitlets.List(
         help="What is not held constant; [] while a blind vote is under way."
     ).tag(sync=True)
-    tally = traitlets.Unicode().tag(sync=True)
-    note = traitlets.Unicode().tag(sync=True)
-    code = traitlets.Unicode(help="Python that makes the rows again and compares them.").tag(
+    tally = traitlets.List(traitlets.Unicode(), help="What came out; [] while `secret`.").tag(
         sync=True
     )
+    note = traitlets.Unicode().tag(sync=True)
+    secret = traitlets.Bool(False).tag(sync=True)
+    rater = traitlets.Unicode().tag(sync=True)
+    raters = traitlets.List(traitlets.Unicode(), help="How far each rater is.").tag(sync=True)
+    recoded = traitlets.Int(0, help="Counts the changes of `code`.").tag(sync=True)
     seed = traitlets.Int(0)
 
     def __init__(
@@ -125,27 +138,76 @@ class Compare(Panel):
         frame = results.result() if isinstance(results, Job) else results
         self._take(pair(frame, by, left, right))
         self._root = find_store_root(frame) if "key" in frame.columns else None
-        self._votes = Votes(Store(self._root) if self._root else None, rater)
-        super().__init__(
-            by=by, blind=blind, seed=seed, gain=gain, mode="side by side" if blind else "swipe"
-        )
+        self._votes = Votes(Store(self._root) if self._root else MemoryOpinions(), rater.strip())
+        mode = "side by side" if blind else "swipe"
+        super().__init__(by=by, blind=blind, seed=seed, gain=gain, mode=mode, rater=rater.strip())
         self._chose = False
+        self._sharing: Any = None  # the timer of the raters' count
         self._deal()
         self.observe(self._redeal, "blind")
+        self.observe(self._change_rater, "rater")
         self.observe(self._note_mode, "mode")
-        self.observe(lambda _: self._write_code(), "gain")
+        self.observe(lambda _: self._renew_code(), "gain")
 
     def __repr__(self) -> str:
         return f"<Compare {self._pairing!r}>"
 
     @property
     def value(self) -> pd.DataFrame:
-        """One row a pair: what it shares, key and path of each side, the last vote on it."""
-        said = [self._votes.of(ids) or (None, None) for ids in self._ballot.ids]
+        """One row a pair: what it shares, key and path of each side, the vote on it.
+
+        That is the rater's blind vote, else the last open one; it is missing while a blind vote is
+        under way, as it would tell who is who.
+        """
+        said = [
+            (None if self._ballot.is_hidden(n) else self._ballot.vote_on(n)) or (None, None)
+            for n in range(len(self._ballot))
+        ]
         return self._rows.assign(
             vote=pd.array([vote for vote, _ in said], "string"),
             blind=pd.array([blind for _, blind in said], "boolean"),
         )
+
+    @property
+    def code(self) -> str:
+        """Python that makes the rows again and compares them."""
+        given = {"by": self.by, "left": self._pairing.left, "right": self._pairing.right}
+        given |= {"blind": True, "seed": self.seed} if self.blind else {}
+        given |= {"gain": self.gain} if self.gain != 4 else {}
+        given |= {"rater": self.rater} if self.rater else {}
+        return write_widget("Compare", self._pairing.source, self._root, **given)
+
+    def counts(self, by: str | Sequence[str] = (), *, confidence: float = 0.95) -> pd.DataFrame:
+        """Counts the votes of all raters on these pairs, for each value of `by`.
+
+        Parameters
+        ----------
+        by : str or list of str
+            Columns of `value`, such as "prompt" or a label, or "rater".
+        confidence : float
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `by`; `left` and `right`, what is compared; `n` votes, of which
+            `left_wins`, `right_wins`, `ties`, `both_bad`; of the votes for a side the `share` for
+            the right one with its interval `low` and `high`, as `sdlab.stats.rate` has it, and `p`
+            of the exact sign test, in which each of `over` counts once.
+
+        Raises
+        ------
+        ValueError
+            While a blind vote is under way, or if there is no vote or no such column.
+        """
+        if self._ballot.under_way:
+            raise ValueError(
+                "a blind vote is under way, and the counts tell who is who: reveal() ends it"
+            )
+        table = self._list_votes()
+        if table.empty:
+            raise ValueError("there is no vote on these pairs yet")
+        return count_votes(table, by, self._names, confidence)
 
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
@@ -154,8 +216,19 @@ class Compare(Panel):
 
     def vote(self, n: int, vote: str) -> None:
         """Votes openly on row `n` of `.value`: "left", "right", "tie" or "both bad"."""
+        if self._votes.of(self._ballot.ids[n], only_blind=True):
+            raise ValueError(
+                f"{self.rater or 'you'} voted blind on row {n}, and an open vote does not take the"
+                " place of that"
+            )
         self._votes.put(self._ballot.ids[n], vote, blind=False)
         self._count()
+
+    def reveal(self) -> None:
+        """Ends the rater's blind vote and tells who is who; the store keeps that it was done."""
+        if self._ballot.under_way:
+            self._ballot.reveal()
+            self._deal(self.at)
 
     # The pairs, laid out
 
@@ -186,45 +259,85 @@ class Compare(Panel):
             )
         )
         self._ballot = Ballot(ids, self._votes, self.blind, self.seed)
-        pairing = self._pairing
-        alone = (
-            f" · {count_noun(len(pairing.alone), 'picture')} without a partner"
-            if pairing.alone
-            else ""
-        )
+        pairing, values = self._pairing, self._pairing.values
+        alone = count_noun(len(pairing.alone), "picture") + " without a partner"
+        notes = [count_noun(len(ids), "pair"), alone if pairing.alone else "", self._say_sizes()]
+        secret = self._ballot.under_way
         with self.hold_sync():
-            self.choices = [
-                hide_home(self._short.get(value, format_value(value))) for value in pairing.values
-            ]
-            self.chosen = [pairing.values.index(pairing.left), pairing.values.index(pairing.right)]
-            self.note = count_noun(len(ids), "pair") + alone
+            self.choices = (
+                []
+                if secret
+                else [hide_home(self._short.get(value, format_value(value))) for value in values]
+            )
+            self.chosen = (
+                [] if secret else [values.index(pairing.left), values.index(pairing.right)]
+            )
+            self.note = " · ".join(note for note in notes if note)
             self._count()
             self.at = (self._ballot.first_open() if self.blind else 0) if at is None else at
             self.deal += 1
-        self._write_code()
+        self._share()
+        self._renew_code()
+
+    def _say_sizes(self) -> str:
+        """Says before a blind vote which sizes differ: it must not be seen during the vote."""
+        if not self._ballot.under_way:
+            return ""
+        sizes = [
+            read_sizes(paths) for paths in zip(self._rows["left_path"], self._rows["right_path"])
+        ]
+        return describe_sizes([both for both in sizes if both])
 
     def _count(self) -> None:
         """Tells the page what is voted, and what need not be hidden any more."""
+        secret = self._ballot.under_way
         with self.hold_sync():
+            self.secret = secret
             self.voted = [self._ballot.vote_at(place) for place in range(len(self._ballot))]
-            self.unlike = (
-                []
-                if self._ballot.under_way
-                else [list(row) for row in list_differences(self._pairing)]
-            )
-            self.tally = "" if self._ballot.under_way else self._ballot.tally(*self._names)
+            self.unlike = [] if secret else [list(row) for row in list_differences(self._pairing)]
+            self.tally = [] if secret else [t for t in [self._ballot.tally(*self._names)] if t]
+        self.refresh_soon()
+        self._share_soon()
+
+    def _list_votes(self) -> pd.DataFrame:
+        """Lists the votes of all raters on these pairs."""
+        return list_votes(self._rows, self._ballot.ids, self._votes.opinions.votes())
+
+    def _share_soon(self) -> None:
+        """Counts the votes of all raters when this one has paused: the store is read for it."""
+        if self._sharing:
+            self._sharing.cancel()
+        self._sharing = start_timer(SHARING, self._share)
+
+    def _share(self) -> None:
+        """Tells how far each rater is, and at the end what all have said."""
+        table, total = self._list_votes(), len(self._ballot)
+        with self.hold_sync():
+            self.raters = count_raters(table, total)
+            own = self._ballot.tally(*self._names)
+            if not self._ballot.under_way and own:
+                row = count_votes(table, (), self._names, 0.95).iloc[0].to_dict()
+                self.tally = [own, describe_count(row, self._names), *describe_agreement(table)]
         self.refresh_soon()
 
-    def _write_code(self) -> None:
-        given = {"by": self.by, "left": self._pairing.left, "right": self._pairing.right}
-        given |= {"blind": True, "seed": self.seed} if self.blind else {}
-        given |= {"gain": self.gain} if self.gain != 4 else {}
-        given |= {"rater": self._votes.rater} if self._votes.rater else {}
-        self.code = write_widget("Compare", self._pairing.source, self._root, **given)
+    def _renew_code(self) -> None:
+        self.recoded += 1
         self.refresh_soon()
+
+    def _change_rater(self, _: Any) -> None:
+        """Goes on with the votes of another rater."""
+        rater = self.rater.strip()
+        self._votes = Votes(self._votes.keeper, rater)
+        self.rater = rater
+        self._deal()
 
     def _redeal(self, _: Any) -> None:
-        """Shows the first pair without a vote if it becomes blind, else the same one as before."""
+        """Shows the first pair without a vote if it becomes blind, else the same one as before.
+
+        Who looks in the middle of a blind vote has ended it.
+        """
+        if not self.blind and any(self._ballot.vote_at(k) for k in range(len(self._ballot))):
+            self._ballot.reveal()
         if self.blind and not self._chose:
             self.mode, self._chose = "side by side", False  # a vote is on two whole pictures
         self._deal(None if self.blind else self._ballot.order[self.at])
@@ -238,9 +351,8 @@ class Compare(Panel):
 
     def static(self) -> str:
         """Renders the pairs and their votes."""
-        note = (
-            f"{self.note}. {'A blind vote is under way.' if self._ballot.under_way else self.tally}"
-        )
+        said = ["A blind vote is under way."] if self._ballot.under_way else self.tally
+        note = " ".join([f"{self.note}.", *said])
         return render_pairs(
             self._pairing,
             self._rows,
@@ -280,10 +392,23 @@ class Compare(Panel):
             self.send_state(["chosen"])  # the page shows what it hopes for: this is what is
         self.answer(question, {"kind": "chosen"})
 
-    def _on_tally(self, question: dict, buffers: list) -> None:
-        self.answer(
-            question, {"kind": "tally", "text": self._ballot.tally(*self._names) or "No votes yet."}
-        )
+    def _on_undo(self, question: dict, buffers: list) -> None:
+        if question["deal"] != self.deal:
+            return self.answer(question, {"kind": "outdated"})
+        before = self.voted
+        place = self._ballot.undo(int(question["n"]))
+        self._count()
+        self.answer(question, {**self._describe(place), "undone": self.voted != before})
+
+    def _on_reveal(self, question: dict, buffers: list) -> None:
+        if question["deal"] == self.deal:
+            self.reveal()
+        self.answer(question, {"kind": "revealed"})
+
+    def _on_code(self, question: dict, buffers: list) -> None:
+        if self._ballot.under_way:
+            raise ValueError("the code tells who is who: it is shown when the blind vote has ended")
+        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     # What it may know
 
@@ -297,7 +422,7 @@ class Compare(Panel):
             if self._ballot.swapped[n]
             else self._names
         )
-        row = self._rows.iloc[[n]]
+        row, given = self._rows.iloc[[n]], self._ballot.vote_on(n)
         shown = {
             name: column_values(row, name)[0]
             for name in row.columns
@@ -314,6 +439,7 @@ class Compare(Panel):
             "n": place,
             "names": names,
             "vote": vote,
+            "stays": bool(given and given[1] and not self._ballot.hides(place)),
             "said": self._describe_vote(place, names),
             "shared": [fact for fact in facts if fact[0] in self._pairing.varying],
             "more": [fact for fact in facts if fact[0] not in self._pairing.varying],
@@ -324,22 +450,26 @@ class Compare(Panel):
         if given is None:
             return ""
         name = dict(zip(("left", "right"), names)).get(vote)
-        was_blind = ", blind" if given[1] and not self.blind else ""
-        return f"voted: {vote}{f' ({name})' if name else ''}{was_blind}"
+        stays = given[1] and not self._ballot.hides(place)
+        return (
+            f"voted{' blind' if stays else ''}: {vote}{f' ({name})' if name else ''}"
+            f"{'; it stays, as you know the names' if stays else ''}"
+        )
 
     def _open_pair(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
-        buffers, lacking = [], []
+        hidden, lacking = self._ballot.hides(place), []
+        images: list[Image.Image | None] = []
         for path in self._paths(place):
             try:
                 with Image.open(path) as image:
-                    buffers.append(strip_recipe(image))
+                    images.append(image.convert("RGB"))
                 lacking.append("")
             except (OSError, ValueError) as error:  # its words may tell the path
-                buffers.append(b"")
-                lacking.append(
-                    "the picture cannot be read"
-                    + ("" if self._ballot.hides(place) else f": {error}")
-                )
+                images.append(None)
+                lacking.append("the picture cannot be read" + ("" if hidden else f": {error}"))
+        if hidden:
+            images = level_sizes(images)
+        buffers = [b"" if image is None else strip_recipe(image) for image in images]
         return {**self._describe(place), "lacking": lacking}, buffers
 
     def _subtract(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:

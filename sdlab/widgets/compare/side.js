@@ -1,21 +1,18 @@
 // What is told beside the pictures: what both share, what is not held constant, the votes so far.
 
-const SECRET = "Blind: whose picture is whose is told after your vote, what else differs after the "
-  + "last one.";
+const SECRET = "Blind: whose picture is whose, and what else differs, is told when you ask for it.";
 
 class Side {
-  constructor(model, line) {
+  constructor(model) {
     this.model = model;
     this.shared = h("div");
     this.more = h("details", { className: "sdl-compare-more", hidden: true });
     this.unlike = h("div", { className: "sdl-compare-unlike" });
     this.tally = h("div", { className: "sdl-compare-tally" });
-    this.soFar = button("tally so far", async () => {
-      this.tally.textContent = (await line.ask("tally")).message.text;
-    });
+    this.raters = h("div", { className: "sdl-compare-note" });
     this.note = h("div", { className: "sdl-compare-note" });
     this.element = h("div", { className: "sdl-compare-side" },
-      this.shared, this.more, this.unlike, this.tally, this.soFar, this.note);
+      this.shared, this.more, this.unlike, this.tally, this.raters, this.note);
   }
 
   // What is said of one pair.
@@ -32,8 +29,10 @@ class Side {
   // The votes, and what may be said once they are given.
   count(left, secret) {
     const { model } = this, total = model.get("voted").length, some = left < total;
-    this.tally.textContent = model.get("tally");
-    this.soFar.hidden = !secret || !some;
+    this.tally.replaceChildren(
+      ...model.get("tally").map((textContent) => h("p", { textContent })));
+    const raters = model.get("raters");
+    this.raters.textContent = raters.length ? `votes so far – ${raters.join(" · ")}` : "";
     const open = some && left ? `${left} without a vote` : "";
     this.note.textContent = [model.get("note"), open].filter(Boolean).join(" · ");
     const rows = model.get("unlike"), choices = model.get("choices");

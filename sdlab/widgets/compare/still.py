@@ -10,7 +10,7 @@ from markupsafe import Markup
 from ...results.frame import shorten_pictures
 from ...results.html import render_table
 from ...results.pairs import Pairing
-from ..pictures import render_side, write_captions
+from ..pictures import render_level, render_side, write_captions
 from .votes import Ballot
 
 MOST = 100  # pairs
@@ -68,7 +68,8 @@ def list_pair(
     label = label_pair(pairing, rows, n)
     if secret and ballot.swapped[n]:
         paths = paths[::-1]
-    pictures = [render_side(path, f"{head}, {label}", secret) for path, head in zip(paths, heads)]
+    alts = [f"{head}, {label}" for head in heads]
+    pictures = render_level(paths, alts) if secret else list(map(render_side, paths, alts))
     return [label, *pictures, dict(zip(("left", "right"), heads)).get(vote, vote) or "—"]
 
 

@@ -8,58 +8,75 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...results.frame import count_noun
-from ...store.opinions import VOTES, mirror_vote
+from ...store.opinions import VOTES, MemoryOpinions, mirror_vote, sort_pair
 from ...store.store import Store
 
 Ids = tuple[str, str]
 
 
 class Votes:
-    """A rater's last word on any two pictures: in the store, else as long as this object lives.
+    """A rater's last word on any two pictures, and which pairs they know the names of.
 
     Parameters
     ----------
-    store : Store, optional
-        Pictures are known by their keys if there is one, else by whatever names them.
+    keeper : Store or MemoryOpinions
+        Pictures are known by their keys in a store, else by whatever names them.
     rater : str
         Whose votes these are.
     """
 
-    def __init__(self, store: Store | None, rater: str = "") -> None:
-        self.store, self.rater = store, rater
-        # the last word, and the last blind one
-        self._said: dict[bool, dict[Ids, tuple[str, bool]]] = {False: {}, True: {}}
+    def __init__(self, keeper: Store | MemoryOpinions, rater: str = "") -> None:
+        self.keeper, self.rater = keeper, rater
+        self.opinions = keeper.opinions if isinstance(keeper, Store) else keeper
         self.read()
 
     def read(self) -> None:
-        """Takes note of what the store has by now."""
-        if self.store is not None:
-            votes = self.store.votes()
-            votes = votes[votes["rater"] == self.rater]
-            for left, right, vote, blind in zip(
-                votes["left"], votes["right"], votes["vote"], votes["blind"].fillna(False)
-            ):
-                self._note((left, right), vote, bool(blind))
+        """Takes note of what is kept by now."""
+        self.revealed = self.opinions.revealed(self.rater)
+        # whether blind: {pair, keys sorted: the vote in that order}, the last at the end
+        self._said: dict[bool, dict[Ids, str]] = {False: {}, True: {}}
+        votes = self.opinions.votes(history=True)
+        votes = votes[votes["rater"] == self.rater]
+        blind = votes["blind"].fillna(False).astype(bool)
+        for left, right, vote, unseen in zip(votes["left"], votes["right"], votes["vote"], blind):
+            self._note((left, right), vote if isinstance(vote, str) else None, unseen)
 
-    def put(self, ids: Ids, vote: str, blind: bool) -> None:
-        """Keeps a vote, unless it says nothing new: a message may come twice."""
-        if vote not in VOTES:
+    def put(self, ids: Ids, vote: str | None, blind: bool) -> None:
+        """Keeps a vote, or takes it back (None); not twice: a message may come twice."""
+        if vote not in (*VOTES, None):
             raise ValueError(
                 f"vote={vote!r}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
             )
-        if self.of(ids, blind) != (vote, blind):
-            if self.store is not None:
-                self.store.vote(*ids, vote, blind=blind, rater=self.rater)
+        if self._find(ids, blind) != vote:
+            self.keeper.vote(*ids, vote, blind=blind, sealed=blind, rater=self.rater)
             self._note(ids, vote, blind)
 
-    def of(self, ids: Ids, blind: bool = False) -> tuple[str, bool] | None:
-        """(vote, whether it was blind) on these two, or None; only blind votes count if `blind`."""
-        return self._said[blind].get(ids)
+    def reveal(self, pairs: Sequence[Ids]) -> None:
+        """Writes down that the rater learns who is who; their blind votes stay as they are."""
+        if pairs:
+            self.keeper.reveal(pairs, rater=self.rater)
+            self.revealed |= {sort_pair(*ids) for ids in pairs}
 
-    def _note(self, ids: Ids, vote: str, blind: bool) -> None:
-        for said in (self._said[False], self._said[True]) if blind else (self._said[False],):
-            said[ids[::-1]] = mirror_vote(vote), blind
-            said[ids] = vote, blind
+    def of(self, ids: Ids, only_blind: bool = False) -> tuple[str, bool] | None:
+        """(vote, whether it was blind) on these two, or None; a blind one outweighs an open one."""
+        for blind in (True,) if only_blind else (True, False):
+            if (vote := self._find(ids, blind)) is not None:
+                return vote, blind
+        return None
+
+    def list_blind(self) -> list[Ids]:
+        """Lists the pairs with a blind vote, the last one voted on at the end."""
+        return list(self._said[True])
+
+    def _find(self, ids: Ids, blind: bool) -> str | None:
+        vote = self._said[blind].get(sort_pair(*ids))
+        return vote if ids == sort_pair(*ids) else mirror_vote(vote)
+
+    def _note(self, ids: Ids, vote: str | None, blind: bool) -> None:
+        pair = sort_pair(*ids)
+        self._said[blind].pop(pair, None)
+        if vote is not None:
+            self._said[blind][pair] = vote if ids == pair else mirror_vote(vote)
 
 
 class Ballot:
@@ -67,7 +84,7 @@ class Ballot:
 
     A pair is a number in the order of the frame, and its vote is in terms of its own left and
     right; a place is a number in the order shown, and what is seen there may stand the other way
-    round.
+    round. Each rater has an order, and sides, of their own.
 
     Parameters
     ----------
@@ -80,7 +97,7 @@ class Ballot:
         self.order, self.swapped = list(range(len(ids))), [False] * len(ids)
         self._lock = threading.Lock()
         if blind:
-            chance = random.Random(seed)
+            chance = random.Random(f"{seed} {votes.rater}" if votes.rater else seed)
             chance.shuffle(self.order)
             self.swapped = [
                 chance.random() < 0.5 for _ in ids
@@ -89,9 +106,22 @@ class Ballot:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def is_hidden(self, n: int) -> bool:
+        """Whether it must not be known whose pictures those of a pair are."""
+        return self.blind and sort_pair(*self.ids[n]) not in self.votes.revealed
+
+    def hides(self, place: int) -> bool:
+        """Whether it must not be known whose pictures are shown at a place."""
+        return self.is_hidden(self.order[place])
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a blind vote is: of some pair it must not be known who is who."""
+        return any(map(self.is_hidden, range(len(self))))
+
     def vote_on(self, n: int) -> tuple[str, bool] | None:
-        """(vote, whether it was blind) on a pair; among the blind only blind votes count."""
-        return self.votes.of(self.ids[n], self.blind)
+        """(vote, whether it was blind) on a pair; only a blind one while it is hidden."""
+        return self.votes.of(self.ids[n], self.is_hidden(n))
 
     def vote_at(self, place: int) -> str:
         """The vote at a place, as it is seen there; "" if there is none."""
@@ -100,22 +130,34 @@ class Ballot:
         return mirror_vote(vote) if self.swapped[n] else vote
 
     def cast(self, place: int, vote: str) -> None:
-        """Votes at a place, as seen there; a blind vote stays: its voter has seen the names."""
+        """Votes at a place, as seen there. No open vote takes the place of a blind one."""
         n = self.order[place]
         with self._lock:
-            if not (self.blind and self.vote_on(n)):
+            hidden = self.is_hidden(n)
+            if hidden or not self.votes.of(self.ids[n], only_blind=True):
                 self.votes.put(
-                    self.ids[n], mirror_vote(vote) if self.swapped[n] else vote, self.blind
+                    self.ids[n], mirror_vote(vote) if self.swapped[n] else vote, blind=hidden
                 )
 
-    def hides(self, place: int) -> bool:
-        """Whether it must not be known whose pictures are shown at a place."""
-        return self.blind and not self.vote_at(place)
+    def undo(self, place: int) -> int:
+        """Takes back the vote at a place, else the last one; gives the place it was at.
 
-    @property
-    def under_way(self) -> bool:
-        """Whether a blind vote is: some pair is still to be voted on."""
-        return any(map(self.hides, range(len(self))))
+        While the names are hidden; an open vote only at its own place.
+        """
+        with self._lock:
+            n = self.order[place]
+            if self.vote_on(n) is None and self.is_hidden(n):
+                mine = {sort_pair(*ids): k for k, ids in enumerate(self.ids) if self.is_hidden(k)}
+                n = next((mine[pair] for pair in self.votes.list_blind()[::-1] if pair in mine), n)
+            said = self.vote_on(n)
+            if said and said[1] == self.is_hidden(n):  # a blind vote stays once names are known
+                self.votes.put(self.ids[n], None, blind=said[1])
+            return self.order.index(n)
+
+    def reveal(self) -> None:
+        """Ends the blind vote, also before its last pair: that is written down."""
+        with self._lock:
+            self.votes.reveal([self.ids[n] for n in range(len(self)) if self.is_hidden(n)])
 
     def first_open(self) -> int:
         """The first place without a vote, else the first."""
@@ -123,11 +165,14 @@ class Ballot:
 
     def tally(self, left: str, right: str) -> str:
         """How often each was preferred, in words; "" before the first vote."""
-        count = Counter(said[0] for said in map(self.vote_on, range(len(self))) if said)
-        voted = sum(count.values())
-        if not voted:
+        said = [said for said in map(self.vote_on, range(len(self))) if said]
+        count, blind = Counter(vote for vote, _ in said), sum(blind for _, blind in said)
+        if not said:
             return ""
         parts = ", ".join(
             f"{name}: {count[vote]}" for name, vote in zip((left, right, "tie", "both bad"), VOTES)
         )
-        return f"{count_noun(voted, 'vote')} on {count_noun(len(self), 'pair')} – {parts}."
+        mixed = f" {blind} of them blind." if 0 < blind < len(said) else ""
+        return (
+            f"{count_noun(len(said), 'vote')} on {count_noun(len(self), 'pair')} – {parts}.{mixed}"
+        )

@@ -11,15 +11,21 @@ class Answer {
       h("option", { value, textContent })));
     this.searchOne = button("Search this picture", () =>
       inspect({ cells: [model.get("chosen")], search: this.how.value }));
+    this.pace = h("span", { className: "sdl-help" });
     this.search = h("div", { className: "sdl-bar sdl-search" },
-      h("label", {}, "Was it", this.how, "?"), this.searchOne,
-      h("span", { className: "sdl-help", textContent: "It takes some seconds." }));
+      h("label", {}, "Was it", this.how, "?"), this.searchOne, this.pace);
     this.headline = h("div", { className: "sdl-headline", role: "heading", "aria-level": "3" });
     this.meaning = h("div", { className: "sdl-meaning" });
     this.figures = h("div");
     this.parts = h("dl", { className: "sdl-parts" });
+    this.recipe = h("div");
+    const copy = button("copy the answer", () => copyText(this.told?.text ?? "", copy));
+    const page = button("save as a page", () => this.save());
+    this.pass = h("div", { className: "sdl-bar", role: "group", "aria-label": "pass it on" },
+      copy, page);
     this.element = h("section", { className: "sdl-answer", "aria-label": "the answer" },
-      this.headline, this.meaning, this.parts, this.search, this.figures, this.views.element);
+      this.headline, this.meaning, this.parts, this.recipe, this.search, this.pass, this.figures,
+      this.views.element);
   }
 
   async tell() {
@@ -27,13 +33,37 @@ class Answer {
     if (i < 0) return;
     const letter = letterOf(model, i);
     this.search.hidden = letter === MARKED || letter === UNREAD;
+    if (this.cell !== i) this.blank(i);
     this.searchOne.disabled = BUSY.includes(letter) || searchOf(model, i) === how.value[0];
     const { message } = await this.line.ask("tell", { cell: i });
     if (mine === this.turn && message.kind === "told") this.show(i, message);
   }
 
+  // Nothing of the picture before stands under the name of this one.
+  blank(i) {
+    this.cell = i;
+    this.told = null;
+    this.headline.textContent = "…";
+    delete this.headline.dataset.verdict;
+    const parts = [this.meaning, this.parts, this.recipe, this.figures];
+    for (const part of parts) part.replaceChildren();
+    this.views.hide();
+  }
+
+  async save() {
+    const { message, buffers } = await this.line.ask("page", { cell: this.model.get("chosen") });
+    if (buffers.length) saveFile(buffers[0], message.name, "text/html");
+  }
+
+  showPace() {
+    const { told, how } = this, time = told?.pace[how.value];
+    this.pace.textContent = time ? `It takes about ${time} (${told.megapixels} megapixels).` : "";
+  }
+
   show(i, message) {
     const { model, views } = this, letter = letterOf(model, i);
+    this.told = message;
+    this.showPace();
     const textContent = model.get("verdicts")[letter]?.[0] ?? "";
     this.headline.replaceChildren(
       h("span", { className: "sdl-glyph", "aria-hidden": "true", textContent }), message.headline);
@@ -45,12 +75,27 @@ class Answer {
     this.figures.replaceChildren(
       ...(about ? paragraphs([`${name}: ${about}`], { className: "sdl-about" }) : []),
       ...(rows.length ? [payloadTable(message)] : []));
+    this.recipe.replaceChildren(...(message.recipe.length ? [recipeBox(message)] : []));
     if (about) views.show(i, searchOf(model, i), best); else views.hide();
   }
 }
 
 const paragraphs = (texts, props = {}) =>
   texts.map((textContent) => h("p", { textContent, ...props }));
+
+// What the file says as a recipe, in words, and what can be done with it.
+function recipeBox({ recipe, infotext, request, why }) {
+  const copy = (label, text) => {
+    const node = button(label, () => copyText(text, node));
+    return node;
+  };
+  const bar = h("div", { className: "sdl-bar" },
+    infotext ? copy("copy recipe", infotext) : null,
+    request ? copy("copy code that opens it in a form", request) : null);
+  return h("section", { className: "sdl-recipe-said", "aria-label": "the recipe in the file" },
+    h("div", { className: "sdl-recipe-title", textContent: "The recipe in the file" }),
+    facts(recipe), bar, why ? h("p", { textContent: why }) : null);
+}
 
 function payloadTable({ headings, rows }) {
   const cells = (tag, texts, props = {}) =>
@@ -63,5 +108,8 @@ function payloadTable({ headings, rows }) {
   const table = h("table", { className: "sdl-table", "aria-label": "each payload" },
     head, h("tbody", {}, ...body));
   const scroll = { className: "sdl-scroll", tabIndex: 0, role: "region" };
-  return h("div", { ...scroll, "aria-label": "payloads" }, table);
+  const hits = rows.filter((row) => row.at(-1)).length;
+  const textContent = `each of ${rows.length} payloads, ${hits} found`;
+  return h("details", { className: "sdl-payloads" }, h("summary", { textContent }),
+    h("div", { ...scroll, "aria-label": "payloads" }, table));
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup
@@ -21,7 +23,14 @@ from ...watermark.inspection import (
 )
 from ..pictures import render_image
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
+from .recipe import describe_recipe, list_facts, read_recipe
 
+LARGE = 512  # pixels of the picture on a page of its own
+PAGE = Markup(
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title></head><body'
+    ' style="font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem">'
+    "\n<h1>{}</h1>\n{}\n</body></html>\n"
+)
 STILL = 200  # pictures in the notebook's own picture
 EXPECTED = "sd-v1"
 TITLES = ("name", "picture", "verdict", "what is known", "p", "found as", "official decoder")
@@ -38,8 +47,9 @@ HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder
 def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     """Writes all words of one picture's answer, as the page wants them."""
     inspection = picture.inspection
-    told: dict[str, Any] = {
+    told: dict[str, Any] = describe_recipe(picture) | {
         "kind": "told",
+        "text": write_text(picture, letter),
         "name": picture.name,
         "headline": write_headline(picture, letter),
         "sentences": [picture.error] if picture.error else [],
@@ -66,6 +76,47 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         ),
         "parts": [[part.title, part.lines] for part in answer.parts],
     }
+
+
+def write_text(picture: Picture, letter: str) -> str:
+    """Writes the whole answer as text, to be passed on."""
+    lines = [picture.name, write_headline(picture, letter)]
+    if picture.inspection is not None:
+        known, *rest = picture.inspection.answer.paragraphs
+        lines = [picture.name, known, *rest]
+    recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
+    stated = ["The recipe in the file:", *recipe] if recipe else []
+    return "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
+
+
+def write_page(picture: Picture, letter: str) -> bytes:
+    """Writes the whole answer as a page of its own, with the picture in small."""
+    told, when = write_answer(picture, letter), datetime.now().astimezone()
+    body = Markup("<p>{}</p>").format(Markup(render_small(picture, LARGE)))
+    body += Markup().join(Markup("<p>{}</p>").format(line) for line in told["sentences"])
+    for title, lines in told["parts"]:
+        body += Markup("<h2>{}</h2>").format(title)
+        body += Markup().join(Markup("<p>{}</p>").format(line) for line in lines)
+    for title, head, rows in (
+        ("The recipe in the file", (), told["recipe"]),
+        ("Each payload", HEADINGS, [row[:-1] for row in told["rows"]]),
+    ):
+        if rows:
+            body += Markup("<h2>{}</h2>{}").format(title, render_table(head, rows, style=CELL))
+    about = [told.get("about", ""), f"Looked at {when:%d %B %Y, %H:%M %Z}.", hash_file(picture)]
+    body += Markup("<p>{}</p>").format(" ".join(text for text in about if text))
+    return str(PAGE.format(picture.name, told["headline"], body)).encode()
+
+
+def hash_file(picture: Picture) -> str:
+    """Says by which content the file is known."""
+    if picture.path is None:
+        return ""
+    try:
+        with open(picture.path, "rb") as file:
+            return f"SHA-256 of the file: {hashlib.file_digest(file, 'sha256').hexdigest()}."
+    except OSError:
+        return ""
 
 
 def choose_payload(inspection: Inspection) -> str | None:
@@ -151,10 +202,10 @@ def figures(picture: Picture) -> list[str]:
     return [list_figures(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
 
 
-def render_small(picture: Picture) -> str:
+def render_small(picture: Picture, px: int = THUMBNAIL) -> str:
     """Renders the picture in small, "" if it cannot be read."""
     try:
         has = picture.source is not None
-        return render_image(shrink_picture(picture), picture.name, THUMBNAIL) if has else ""
+        return render_image(shrink_picture(picture, px), picture.name, px) if has else ""
     except (OSError, ValueError, TypeError):
         return ""

@@ -1,10 +1,10 @@
 // The page of WatermarkInspector: files come in at the top, the list is at the left, the chosen
 // picture's answer beside it.
 //
-// page -> Python  want {cells, px}, tell {cell}, inspect {cells?, search}, stop, resume; and those
-//                 of files.js and maps.js
+// page -> Python  want {cells, px}, tell {cell}, page {cell}, inspect {cells?, search}, stop,
+//                 resume; and those of files.js and maps.js
 // Python -> page  thumbnails {cells, shown} + a buffer for each that is shown,
-//                 told {name, headline, sentences, rows, marks, best, ...}
+//                 told {name, headline, sentences, rows, marks, best, ...}, page + a buffer
 
 class InspectorView {
   constructor({ model, line, root }) {
@@ -35,7 +35,7 @@ class InspectorView {
 
   nameSearch() {
     const what = SEARCHES[this.answer.how.value];
-    this.searchAll.title = `as if they had been ${what}; it takes some seconds a picture`;
+    this.searchAll.title = `as if they had been ${what}; large pictures take longer`;
   }
 
   ask(kind, content) {                                     // the button that asked goes away

@@ -12,12 +12,13 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from ...recipe.request import Request
 from ...watermark.credentials import read_anchors
 from ...watermark.detector import name_payloads, require_search
 from ...watermark.inspection import Inspection
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source
-from .answer import render_verdicts, write_answer
+from .answer import render_verdicts, write_answer, write_page
 from .code import write_how, write_inspection
 from .files import MOST_BYTES, MOST_FILES, PART, Arrivals
 from .pictures import (
@@ -33,7 +34,8 @@ from .pictures import (
     require_room,
     send_thumbnails,
 )
-from .work import Work
+from .recipe import make_request, read_recipe
+from .work import Work, say_seconds
 
 PAUSE = 0.15  # seconds between two reports of what was found
 BATCH = 100  # thumbnails in an answer, at most
@@ -66,6 +68,8 @@ class WatermarkInspector(Panel):
     state : {"idle", "running"}
     inspections : list of Inspection or None
         The answers so far.
+    request : Request
+        The recipe that the chosen picture's file states.
 
     Raises
     ------
@@ -162,6 +166,20 @@ class WatermarkInspector(Panel):
         self.wait()
         with self._lock:
             return make_frame(self._pictures, self._frame)
+
+    @property
+    def request(self) -> Request:
+        """The recipe in the chosen picture's file, as a request; `SweepForm` takes it.
+
+        Raises
+        ------
+        ValueError
+            No picture is chosen, or its file states no recipe.
+        """
+        recipe = read_recipe(self._at(self.chosen))
+        if not recipe:
+            raise ValueError(f"the file of {self._at(self.chosen).name} states no recipe")
+        return make_request(recipe)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""
@@ -293,7 +311,18 @@ class WatermarkInspector(Panel):
 
     def _on_tell(self, question: dict, buffers: list) -> None:
         i = int(question["cell"])
-        self.answer(question, write_answer(self._at(i), self._work.verdict(i)))
+        told = write_answer(self._at(i), self._work.verdict(i))
+        size = self._at(i).measure() if self._at(i).source is not None else 0
+        pace = {
+            how: say_seconds(self._work.pace.guess(how, size)) for how in ("all", "crop", "size")
+        }
+        self.answer(question, told | {"megapixels": f"{size:.1f}", "pace": pace})
+
+    def _on_page(self, question: dict, buffers: list) -> None:
+        i = int(question["cell"])
+        picture, letter = self._at(i), self._work.verdict(i)
+        told = {"kind": "page", "name": f"{Path(picture.name).stem[:80] or 'picture'}.html"}
+        self.answer_later(question, lambda: (told, [write_page(picture, letter)]))
 
     def _on_view(self, question: dict, buffers: list) -> None:
         picture, payload = self._at(int(question["cell"])), self._payloads[question["payload"]]

@@ -29,6 +29,7 @@ class ThreeViews {
   // Shows a picture, at first with the maps of its best payload.
   show(cell, search, best) {
     if (this.now?.cell !== cell || this.now?.search !== search) {
+      for (const figure of Object.values(this.figures)) figure.blank();
       this.now = { cell, search };
       if (best) this.payload.value = best;
     }
@@ -92,6 +93,14 @@ class Figure {
     this.caption = h("figcaption");
     this.legend = h("ul", { className: "sdl-legend" });
     this.box = h("figure", {}, this.opener, this.caption, this.legend);
+  }
+
+  // Nothing of another picture.
+  blank() {
+    this.opener.hidden = true;
+    this.img.removeAttribute("src");
+    this.caption.textContent = "…";
+    this.legend.replaceChildren();
   }
 
   fill({ url, caption, legend = [], error }) {

@@ -21,7 +21,7 @@ from ...watermark.dwtdct import embed_watermark
 from ...watermark.folders import list_files
 from ...watermark.inspection import Inspection, shorten_name
 from ...watermark.maps import draw_evidence, draw_residues, list_colours
-from ...watermark.opening import read_pixels
+from ...watermark.opening import open_picture, read_pixels
 from ...watermark.payloads import Payload
 from ...watermark.search import AS_IS
 from ..pictures import write_captions
@@ -78,6 +78,16 @@ class Picture:
     error: str | None = None
     wanted: str | None = None
     thumbnails: dict[int, bytes] = field(default_factory=dict)
+
+    def measure(self) -> float:
+        """Measures how many megapixels it has, from its head; 0 if that cannot be read."""
+        if isinstance(self.source, np.ndarray):
+            return float(np.prod(self.source.shape[:2])) / 1e6
+        try:
+            with open_picture(self.source) as image:
+                return image.width * image.height / 1e6
+        except (OSError, ValueError, TypeError):
+            return 0.0
 
     @property
     def path(self) -> str | None:

@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ...progress import duration
 from ...results.frame import count_noun
 from ...watermark.detector import SHARES, detect_watermark
 from ...watermark.opening import shorten_error
 from .pictures import AT_WORK, VERDICTS, Picture
+
+# seconds: of any picture, and more for each megapixel
+USUAL = {"none": (0.2, 0.15), "crop": (2.0, 0.5), "size": (2.0, 1.0), "all": (7.0, 1.5)}
+TICK = 0.5  # seconds between two looks at the clock
+
+
+class Pace:
+    """How long tests take on this machine: as the latest one of its kind, by pixels."""
+
+    def __init__(self) -> None:
+        self._rate = dict.fromkeys(USUAL, 1.0)  # times the usual seconds
+
+    def guess(self, search: str, megapixels: float) -> float:
+        """Guesses the seconds that a test takes."""
+        least, each = USUAL[search]
+        return self._rate[search] * (least + each * megapixels)
+
+    def note(self, search: str, megapixels: float, seconds: float) -> None:
+        """Takes note of how long one took; the other kinds are slower or faster alike."""
+        times = seconds / (self.guess(search, megapixels) / self._rate[search])
+        self._rate = dict.fromkeys(self._rate, times) | {search: times}
+
+
+def say_seconds(seconds: float) -> str:
+    """Says a guess in whole seconds."""
+    return f"{max(1, round(seconds))} s" if seconds < 60 else duration(seconds)
 
 
 class Stopped(Exception):
@@ -42,6 +70,7 @@ class Work:
         self.done, self.total, self.within, self.was_stopped = 0, 0, 0.0, False
         self._idle, self._lock, self._queue = threading.Event(), threading.RLock(), deque[int]()
         self._stopping = False
+        self.pace, self._began, self._expected = Pace(), 0.0, 0.0
         self._idle.set()
 
     @property
@@ -61,6 +90,7 @@ class Work:
                 self.done, self.total = 0, 0
                 self._idle.clear()
                 threading.Thread(target=self._run, name="sdlab inspector", daemon=True).start()
+                threading.Thread(target=self._tick, name="sdlab clock", daemon=True).start()
             self.total += len(fresh)
 
     def _lacks(self, picture: Picture, search: str) -> bool:
@@ -97,6 +127,11 @@ class Work:
             self._idle.set()
             raise
 
+    def _tick(self) -> None:
+        """Tells of the time that passes within a test."""
+        while not self._idle.wait(TICK):
+            self.news()
+
     def _next(self) -> int | None:
         with self._lock:
             self._stopping, self.within = False, 0.0
@@ -106,6 +141,9 @@ class Work:
     def _test(self, i: int) -> None:
         picture, search = self.pictures[i], self.pictures[i].wanted or "none"
         parts = [part for part in SHARES[search] if part in ("size", "both", "cut")]
+
+        size = picture.measure()
+        self._expected, self._began = self.pace.guess(search, size), time.monotonic()
 
         def progress(part: str, share: float) -> None:
             if self._stopping:
@@ -118,6 +156,7 @@ class Work:
                 picture.source, search=search, progress=progress, **self.asked
             )
             picture.error = None
+            self.pace.note(search, size, time.monotonic() - self._began)
         except Stopped:
             pass
         except Exception as error:  # it says so, and the others are still tested
@@ -131,9 +170,24 @@ class Work:
     # How it stands
 
     @property
+    def share(self) -> float:
+        """0 to 1, of the test at work: by its own steps, or by the time that it may take."""
+        if self.at_work is None or not self._expected:
+            return 0.0
+        by_time = (time.monotonic() - self._began) / self._expected
+        return max(self.within, min(by_time, 0.95) if self.within < 0.05 else 0.0)
+
+    @property
+    def left(self) -> float:
+        """Seconds that the test at work may still take."""
+        passed = time.monotonic() - self._began
+        whole = passed / self.within if self.within > 0.1 else max(self._expected, passed)
+        return whole - passed
+
+    @property
     def fraction(self) -> float:
         """0 to 1, of what was asked for since it was last idle."""
-        return (self.done + self.within) / self.total if self.total else 1.0
+        return (self.done + self.share) / self.total if self.total else 1.0
 
     def verdict(self, i: int) -> str:
         return AT_WORK if i == self.at_work else self.pictures[i].verdict
@@ -153,7 +207,8 @@ class Work:
         if at_work is not None:
             picture = self.pictures[at_work]
             doing = "searching" if picture.wanted not in (None, "none") else "testing"
-            share = f" ({self.within:.0%})" if self.within else ""
+            left = f", about {say_seconds(self.left)} left" if self.left > 2 else ""
+            share = f" ({self.share:.0%}{left})" if self.share else ""
             return (
                 f"{self.done} of {count_noun(self.total, 'picture')} tested; {doing}"
                 f" {picture.name}{share}"

@@ -11,7 +11,8 @@ const BLIND = "What made a picture is told at the end of the round. Some are sho
 
 class JudgeView {
   constructor({ model, line, root }) {
-    Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0, since: 0 });
+    Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0, since: 0,
+      acts: Promise.resolve() });
     this.bar = new TopBar(this);
     this.stage = new Stage(() => this.root.clientWidth - 8);
     this.ballot = new Ballot(this);
@@ -29,7 +30,9 @@ class JudgeView {
   get ready() { return Boolean(this.trial) && !this.busy; }
 
   // ---- what is asked of Python; each answer is the picture to be shown next
-  async ask(kind, content) {
+  ask(kind, content) { return (this.asking = this.request(kind, content)); }
+
+  async request(kind, content) {
     const turn = ++this.turn;
     this.setBusy(true);
     const { message, buffers } = await this.line.ask(kind, content);
@@ -41,17 +44,28 @@ class JudgeView {
 
   show() { return this.ask("show"); }
 
-  async answer(answer) {
-    if (!this.ready || this.over) return;
-    const seconds = Math.round(performance.now() - this.since) / 1000;
-    if (await this.ask("answer", { ...this.place, answer, seconds })) {
-      this.say(`your last answer: ${answer ?? CANNOT_TELL}`);
-    }
+  // One after the other: what is pressed while a picture is on its way is for that picture.
+  act(work) {
+    this.acts = this.acts.then(() => this.asking).then(work)
+      .catch((error) => console.error(error));
   }
 
-  async undo() {
-    if (!this.ready || this.model.get("unblinded")) return;
-    if (await this.ask("undo", this.place)) this.say("this picture again");
+  answer(answer) {
+    const pressed = performance.now();
+    this.act(async () => {
+      if (!this.ready || this.over) return;
+      const seconds = Math.round(Math.max(0, pressed - this.since)) / 1000;
+      if (await this.ask("answer", { ...this.place, answer, seconds })) {
+        this.say(`your last answer: ${answer ?? CANNOT_TELL}`);
+      }
+    });
+  }
+
+  undo() {
+    this.act(async () => {
+      if (!this.ready || this.model.get("unblinded")) return;
+      if (await this.ask("undo", this.place)) this.say("this picture again");
+    });
   }
 
   async finish() {

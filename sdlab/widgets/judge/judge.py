@@ -11,13 +11,13 @@ from PIL import Image
 
 from ...render.job import Job
 from ...results.stats.agreement import put_in_words
-from ...store.opinions import VOTES
+from ...store.opinions import VOTES, MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source
-from ..pictures import strip_recipe
+from ..pictures import level_sizes, strip_recipe
 from .pictures import Pictures
-from .round import MemoryOpinions, Round, plan_trials, select_answers
+from .round import Round, plan_trials, select_answers
 from .still import render_round, write_verdict
 
 CANNOT_TELL = "cannot tell"
@@ -28,12 +28,12 @@ MOST_REPEATS = 0.5
 class Judge(Panel):
     """A question about pictures, answered by eye: one at a time, in an order that chance decides.
 
-    The page learns nothing of a picture but its pixels (all are shown equally large, but a model of
-    another size may be known by theirs). Each answer is kept in the store, by the picture's key,
-    before the next picture is shown; a round goes on where its rater stopped. Some pictures are
-    shown twice, which tells how far a rater agrees with themself. `unblind` ends the round: then
-    `value` says which recipes the answers are about. `sdlab.stats.agreement` tells how far raters
-    agree.
+    The page learns nothing of a picture but its pixels. All are shown equally large, those of a
+    pair with as many pixels; but a single picture of another size may be known by its pixels. Each
+    answer is kept in the store, by the picture's key, before the next picture is shown; a round
+    goes on where its rater stopped. Some pictures are shown twice, which tells how far a rater
+    agrees with themself. `unblind` ends the round: then `value` says which recipes the answers are
+    about. `sdlab.stats.agreement` tells how far raters agree.
 
     Parameters
     ----------
@@ -245,19 +245,21 @@ class Judge(Panel):
 
     def _open_trial(self) -> tuple[dict[str, Any], list[bytes]]:
         """Opens the pictures to be judged now, and tells nothing else of them."""
-        trials, place, buffers = self._round.trials, self._round.place, []
+        trials, place = self._round.trials, self._round.place
         told: dict[str, Any] = {"kind": "trial", "deal": self.deal, "n": place}
         if place == len(trials):
             return told, []
         about = trials[place].about
         told["question"] = self._pictures.write_question(self.question, about)
+        images: list[Image.Image | None] = []
         for path in self._pictures.paths_of(about):
             try:
                 with Image.open(path) as image:
-                    buffers.append(strip_recipe(image))
+                    images.append(image.convert("RGB"))
             except (OSError, ValueError):  # its words may tell the path: none is told
-                buffers.append(b"")
-        return told, buffers
+                images.append(None)
+        level = level_sizes(images)
+        return told, [b"" if image is None else strip_recipe(image) for image in level]
 
 
 def read_answers(answers: Iterable[Any] | None, usual: tuple[str, ...]) -> list[str]:

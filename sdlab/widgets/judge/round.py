@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from ...results.frame import column_values
-from ...store.opinions import Opinions, stamp_time
+from ...store.opinions import Opinions
 from ...store.store import Store
 
 About = str | tuple[str, str]  # the key of a picture, or of those that stand left and right
@@ -53,19 +53,6 @@ def sort_sides(about: About) -> About:
 def swap_sides(about: About) -> About:
     """Lets the pictures of a pair change places."""
     return about if isinstance(about, str) else about[::-1]
-
-
-class MemoryOpinions(Opinions):
-    """Opinions on pictures in no store: they last as long as this object."""
-
-    def __init__(self) -> None:
-        self._said: list[dict[str, Any]] = []
-
-    def _append(self, said: dict[str, Any]) -> None:
-        self._said.append(stamp_time(said))
-
-    def _lines(self) -> list[dict]:
-        return self._said
 
 
 class Round:

@@ -102,7 +102,7 @@ def render_answers(pictures: Pictures, value: pd.DataFrame) -> Markup:
     rows = []
     for subject in pictures.subjects[:MOST]:
         caption, paths = pictures.caption_of(subject), pictures.paths_of(subject)
-        shown = [render_side(path, f"{head}, {caption}", False) for path, head in zip(paths, heads)]
+        shown = [render_side(path, f"{head}, {caption}") for path, head in zip(paths, heads)]
         answers = [said.get((sort_sides(subject), rater), "—") for rater in raters]
         rows.append([caption, *shown, *answers])
     head = ["", *heads, *map(name_rater, raters)]

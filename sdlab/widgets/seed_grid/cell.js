@@ -8,7 +8,9 @@ function cellBox(i, column, caption, wholeCaption, size) {
     h("img", { alt: "", draggable: false, decoding: "async" }),
     h("span", { className: "sdl-said" }),
     h("span", { className: "sdl-star", textContent: "★", title: "star (S)", ...UNSAID }),
-    h("span", { className: "sdl-rating", ...UNSAID }));
+    h("span", { className: "sdl-rating", ...UNSAID }),
+    h("span", { className: "sdl-verdict-of", ...UNSAID }),
+    h("span", { className: "sdl-select", textContent: "☐", title: "select (X)", ...UNSAID }));
   frame.style.height = size + "px";
   const words = { className: "sdl-caption", title: wholeCaption, textContent: caption };
   const box = h("div", { role: "gridcell", className: "sdl-cell sdl-picture",
@@ -22,25 +24,37 @@ function cellBox(i, column, caption, wholeCaption, size) {
   return box;
 }
 
-function paintCell(box, { thumb, sketch, state, error, name, starred, rating }) {
+function paintCell(box, { thumb, sketch, state, error, name, starred, rating, verdict, words,
+  selected }) {
   const img = box.querySelector("img"), url = thumb ?? sketch;
   if (url && img.src !== url) img.src = url;
   img.hidden = !url;
   box.classList.toggle("sdl-atwork", !thumb && Boolean(sketch));
   box.classList.toggle("sdl-starred", starred);
   box.querySelector(".sdl-star").hidden = state !== THERE;
-  const said = error ?? (state === ABSENT ? "not rendered" : "");
-  box.querySelector(".sdl-said").textContent = state === FAILED ? `failed: ${error ?? ""}` : said;
+  const why = error ?? (state === ABSENT ? "not rendered" : "");
+  box.querySelector(".sdl-said").textContent = state === FAILED ? `failed: ${error ?? ""}` : why;
   box.querySelector(".sdl-rating").textContent = rating ? `${rating}/5` : "";
+  const said = box.querySelector(".sdl-verdict-of");
+  said.textContent = glyphOf(verdict) + words;
+  said.dataset.verdict = verdict;
+  box.querySelector(".sdl-select").textContent = selected ? "☑" : "☐";
+  box.classList.toggle("sdl-selected", selected);
+  box.setAttribute("aria-selected", selected);
   box.setAttribute("aria-label", name);
   box.setAttribute("aria-busy", state === ".");
 }
 
-// What a screen reader says of a cell.
-function nameOfCell(caption, state, starred, rating) {
+// A place where the frame has no row.
+function gapBox(column, label) {
+  return h("div", { role: "gridcell", className: "sdl-gap", "aria-colindex": String(column),
+    title: label, "aria-label": label }, h("span", { textContent: "·", ...UNSAID }));
+}
+
+// What a screen reader says of a cell; `words` is what was measured in it and said of it.
+function nameOfCell(caption, state, words) {
   const said = { [THERE]: "", [FAILED]: "failed", [ABSENT]: "not rendered" }[state] ?? "waiting";
-  const opinion = [starred && "starred", rating && `rated ${rating} of 5`];
-  return [caption, said, ...opinion].filter(Boolean).join(", ");
+  return [caption, said, ...words].filter(Boolean).join(", ");
 }
 
 function labelBox(role, text, shared, style) {

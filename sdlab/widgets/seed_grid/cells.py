@@ -24,6 +24,7 @@ from ...results.code import (
 from ...results.frame import (
     column_values,
     find_varying,
+    format_brief,
     format_value,
     hide_home,
     is_counter,
@@ -205,6 +206,7 @@ class Cells:
             {
                 "kind": "full",
                 "cell": i,
+                "name": Path(str(path)).name,
                 "mime": mimetypes.guess_type(str(path))[0] or "image/png",
                 "facts": [[name, format_value(value)] for name, value in shown.items()],
                 "recipe": recipe and write_infotext(recipe, "", inherited=shown.get("inherited")),
@@ -225,10 +227,3 @@ def cache_thumbnail(path: str, px: int) -> None:
     """Puts a thumbnail into the cache; whoever fetches it hears of an error."""
     with suppress(OSError):
         make_thumbnail(path, px)
-
-
-def format_brief(value: Any) -> str:
-    """Formats a value for people: a measured number with as many digits as it is worth."""
-    if not isinstance(value, float) or value.is_integer():
-        return format_value(value)
-    return f"{value:.4g}" if abs(value) < 10_000 else f"{value:.0f}"

@@ -1,61 +1,88 @@
 // The page of SeedGrid: only the cells in sight are in the page, and only their pictures are asked
 // for.
 //
-// page -> Python  want {cells, px}, full {cell}, rate {cell, starred?, rating?}, vary {cell}, stop
+// page -> Python  want {cells, px}, full {cell}, vary {cell}, stop, arrange {row, col},
+//                 rate {cell, starred?, rating?, verdict?, tags?, note?}, export {what, rows?}
 // Python -> page  cells {cells: [{i, tip, error?, picture}]} + a buffer for each picture,
 //                 sketches {cells: [i]} + buffers, full {cell, facts, recipe, code} + a buffer,
-//                 varied {of, cells: [{i, seed}]}
+//                 varied {of, cells: [{i, seed}]}, export {name, mime} + a buffer
 
 const GRID_KEYS = "<kbd>arrows</kbd> move · <kbd>Enter</kbd> zoom · <kbd>S</kbd> star · "
-  + "<kbd>1</kbd> to <kbd>5</kbd> rate, <kbd>0</kbd> clears";
+  + "<kbd>1</kbd> to <kbd>5</kbd> rate, <kbd>0</kbd> clears · <kbd>R</kbd> right, <kbd>W</kbd> "
+  + "wrong, <kbd>C</kbd> cannot tell · <kbd>N</kbd> tags and note · <kbd>X</kbd> or Shift and a "
+  + "click selects, <kbd>V</kbd> compares two to four, <kbd>Delete</kbd> removes from view · "
+  + "<kbd>?</kbd> shows or hides this";
 
 class GridView {
   constructor({ model, line, root }) {
     Object.assign(this, { model, line, root });
     this.pictures = new Pictures(model, line);
-    this.opinions = new Opinions(model);
-    this.sight = new Sight(model, this.pictures, this.opinions);
+    this.marks = new Marks(model);
+    this.sight = new Sight(model, this.pictures, this.marks);
     this.zoom = new Zoom(this);
+    this.beside = new Beside(this);
     this.job = new JobBar(model, line);
+    this.layout = new LayoutBar(this);
+    this.filters = new FilterBar(this);
+    this.selection = new SelectionBar(this);
     this.sliders = new SliderBar(model, this.sight.places.sliders);
     this.only = h("input", { type: "checkbox", checked: model.get("only_starred") });
     this.only.onchange = () => put(model, "only_starred", this.only.checked);
     this.count = h("span");
+    this.shared = h("div", { className: "sdl-shared" });
     this.recipe = h("div", { className: "sdl-recipe" });
     this.tip = h("div", { className: "sdl-tip", hidden: true });
+    this.help = keysHelp(GRID_KEYS);
     this.code = codeBlock(undefined, async () => (await line.ask("code")).message.code ?? "");
-    root.append(this.job.element,
+    root.append(this.job.element, this.layout.element,
       h("div", { className: "sdl-bar" }, h("label", {}, this.only, "only starred"), this.count),
-      this.sliders.element, h("div", { className: "sdl-shared", textContent: model.get("shared") }),
-      this.sight.element, this.recipe, h("div", { className: "sdl-help", innerHTML: GRID_KEYS }),
-      this.code, this.tip, this.zoom.dialog);
+      this.filters.element, this.sliders.element, this.selection.element, this.shared,
+      this.sight.element, this.recipe, this.help, this.code, this.tip, this.zoom.dialog,
+      this.beside.dialog);
   }
 
   // ---- what is shown
   rebuild() {
     const { sight } = this, focused = sight.hasFocus;
+    if (this.zoom.dialog.open) return void (this.stale = true);    // when it is shut
+    this.stale = false;
     sight.rebuild();
     this.showCount();
+    this.shared.textContent = this.model.get("shared");
     this.recipe.textContent = sight.currentName;
     if (focused) sight.table.rows ? this.go(sight.current) : this.only.focus();
   }
 
-  showCount() {
-    const { sight, opinions } = this, all = `${opinions.stars.size} of ${sight.places.at.length}`;
-    this.count.textContent = `${this.only.checked ? sight.table.shown : all} starred`;
+  // Rows and columns, or the size of a cell, are others.
+  rearrange() {
+    const { sight, model } = this, bar = this.sliders.element;
+    sight.read();
+    this.pictures.grow();
+    this.sliders = new SliderBar(model, sight.places.sliders);
+    bar.replaceWith(this.sliders.element);
+    this.layout.show();
+    this.rebuild();
   }
 
-  showOpinions(i) {                                        // of one cell, or of all
+  showCount() {
+    const { sight, marks, model } = this, all = sight.places.at.length, { gaps } = sight.table;
+    const shown = model.get("shown");
+    const empty = gaps && `${gaps} of ${sight.table.rows * sight.table.cols} places are empty (·)`;
+    this.count.textContent = [shown && `${shown.length} of ${all} in view`,
+      `${marks.stars} of ${all} starred`, empty].filter(Boolean).join(" · ");
+  }
+
+  showMarks(i) {                                           // of one cell, or of all
     const { sight } = this;
-    if (this.only.checked && !this.zoom.dialog.open) this.rebuild();
     for (const k of i === undefined ? sight.boxes.keys() : [i]) sight.paint(k);
-    this.zoom.showOpinion();
+    this.zoom.showMarks();
     this.recipe.textContent = sight.currentName;
     this.showCount();
   }
 
   showTip(event) {
-    const i = +cellOf(event)?.dataset.i, { tip, root, pictures } = this;
+    const seen = document.elementFromPoint(event.clientX, event.clientY)?.closest(".sdl-cell");
+    const i = +seen?.dataset.i, { tip, root, pictures } = this;
     const text = pictures.tips.get(i) ?? pictures.errors.get(i);
     tip.hidden = !text;
     if (!text) return;
@@ -82,12 +109,42 @@ class GridView {
 
   rate(i, change) {
     if (i < 0 || i >= this.sight.places.at.length || this.pictures.state(i) !== THERE) return;
-    this.opinions.give(i, change);
-    this.showOpinions(i);
-    this.line.ask("rate", { cell: i, ...change }).then(() => this.readOpinions(i));
+    this.marks.give(i, change);
+    this.showMarks(i);
+    this.line.ask("rate", { cell: i, ...change }).then(() => this.readMarks(i));
   }
 
-  toggleStar(i) { this.rate(i, { starred: !this.opinions.starred(i) }); }
+  toggleStar(i) { this.rate(i, { starred: !this.marks.starred(i) }); }
+
+  judge(i, verdict) {
+    this.rate(i, { verdict: this.marks.get(i, "verdict") === verdict ? null : verdict });
+  }
+
+  async note(i) {
+    await this.zoom.open(i);
+    this.zoom.marks?.tags.focus();
+  }
+
+  select(cells) { put(this.model, "selected", cells); }
+
+  toggleSelected(i) {
+    const now = new Set(this.model.get("selected"));
+    if (!now.delete(i)) now.add(i);
+    this.select([...now]);
+  }
+
+  // Those that are selected, else the one that has the focus; only from view.
+  remove() {
+    const { model, sight } = this, chosen = model.get("selected"), hidden = model.get("hidden");
+    const gone = chosen.length ? chosen : [sight.current];
+    put(model, "hidden", [...new Set([...hidden, ...gone])].sort((a, b) => a - b));
+    this.select([]);
+  }
+
+  async export(what, rows = undefined) {
+    const { message, buffers } = await this.line.ask("export", { what, ...(rows ? { rows } : {}) });
+    if (buffers.length) saveFile(buffers[0], message.name, message.mime);
+  }
 
   // ---- from Python to the page
   receive(message, buffers) {
@@ -110,9 +167,9 @@ class GridView {
     }
   }
 
-  readOpinions(i) {
-    this.opinions.read();
-    this.showOpinions(i);
+  readMarks(i) {
+    this.marks.read();
+    this.showMarks(i);
   }
 
   showJob() {
@@ -128,17 +185,28 @@ class GridView {
   }
 
   follow() {
-    const { model, sight } = this, job = () => this.showJob(), read = () => this.readOpinions();
+    const { model, sight } = this, job = () => this.showJob(), read = () => this.readMarks();
+    const rebuild = () => { this.filters.show(); this.selection.show(); this.rebuild(); };
+    const again = () => this.rearrange(), layout = () => this.layout.show();
     return follow(model, {
-      states: () => this.showStates(), starred: read, ratings: read,
-      state: job, status: job, fraction: job, recoded: () => this.code.renew(),
-      where: () => { this.sliders.show(); this.rebuild(); },
+      states: () => this.showStates(), starred: read, ratings: read, verdicts: read, tags: read,
+      notes: read, state: job, status: job, fraction: job, recoded: () => this.code.renew(),
+      where: () => { this.sliders.show(); this.rebuild(); }, shown: rebuild, hidden: rebuild,
+      filters: () => this.filters.show(), sort: () => this.filters.show(),
+      places: again, cell_px: again, row: layout, col: layout,
+      selected: () => this.showSelected(),
       focused: () => {
         const i = model.get("focused");
         if (i !== sight.current) this.focusOn(clamp(i, 0, sight.places.at.length - 1));
       },
-      only_starred: () => { this.only.checked = model.get("only_starred"); this.rebuild(); },
+      only_starred: () => { this.only.checked = model.get("only_starred"); },
     });
+  }
+
+  showSelected() {
+    this.sight.selected = new Set(this.model.get("selected"));
+    this.selection.show();
+    for (const i of this.sight.boxes.keys()) this.sight.paint(i);
   }
 }
 

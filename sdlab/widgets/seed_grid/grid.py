@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,33 +18,46 @@ from ...recipe.spec import SEEDS
 from ...recipe.sweep import sweep
 from ...render.job import Job
 from ...results.code import write_grid_code
-from ...results.frame import column_values, describe_constant
-from ...results.grid import require_pictures
+from ...results.frame import column_values, describe_constant, describe_measures
+from ...results.grid import find_columns, require_pictures
+from ...results.stats.reading import split_frame
+from ...results.stats.signs import signs
+from ...store.files import write_whole
+from ...store.opinions import MARKS, VERDICTS, tabulate_marks
 from ..panel import Panel, describe_error, source, start_timer, workers
 from ..pictures import THUMBNAIL
 from .cells import Cells
+from .export import KINDS, draw_sheet, pack_files, write_page, write_table
 from .places import Places, arrange_places
 from .still import render_grid
+from .view import NONE, choose_rows, find_axes, find_numbers, list_words, read_filters, sort_rows
 
 PAUSE = 0.15  # seconds between two messages about a job
 BATCH = 50  # pictures in a message
+VIEWED = (
+    *("where", "only_starred", "filters", "sort", "hidden"),
+    *("starred", "ratings", "verdicts", "tags", "notes"),
+)
 
 
 class SeedGrid(Panel):
     """The pictures of a frame, or of a job while it runs, in a labelled grid.
 
     Cells appear as they land, with a sketch of those at work. Hover or focus tells the recipe;
-    click or Enter opens the picture with its whole recipe, and buttons that copy it, or render it
-    with other seeds. Stars and ratings are kept in the store.
+    click or Enter opens the picture with its whole recipe, and buttons that save and copy it, or
+    render it with other seeds. Stars, ratings, verdicts, tags and notes are kept in the store; by
+    any of them, by words and by measured columns the rows in view can be chosen and sorted. Two to
+    four that are selected are shown beside one another.
 
     Parameters
     ----------
     results : DataFrame or Job
         What `run` returned, or a `Job`.
     row, col : str or list of str, optional
-        The columns that name the grid's rows and columns. What else varies gets a slider each. With
-        neither, seeds stand across, and the first other column that varies stands down; where only
-        one thing varies, the pictures stand in order.
+        The columns that name the grid's rows and columns; both can be set later, also on the page.
+        Of several the first changes slowest; numbers ascend. What else varies gets a slider each.
+        With neither, seeds stand across, and the first other column that varies stands down; where
+        only one thing varies, the pictures stand in order, as with `row=[], col=[]`.
     title : str
         What screen readers call the grid.
     cell_px : int
@@ -54,6 +70,14 @@ class SeedGrid(Panel):
     where : list of int
         The sliders' settings. `only_starred` and `focused` (a row's number) can be set and
         observed, too, `opened` observed.
+    filters : dict
+        What rows have to be to be in view: `verdict` ("right", "wrong", "cannot tell" or "none"),
+        `rating` (at least), `text` (in prompts, labels, tags and notes), and `column` from `least`
+        to `most`. What is left out shows all.
+    sort : str
+        A column, with "-" before it for the largest first; "" for the frame's order.
+    selected, hidden : list of int
+        Rows that are selected, and that were removed from view.
 
     Raises
     ------
@@ -69,12 +93,14 @@ class SeedGrid(Panel):
         "page.js",
         "seed_grid/layout.js",
         "seed_grid/cell.js",
-        "seed_grid/opinions.js",
         "seed_grid/pictures.js",
         "seed_grid/sight.js",
         "seed_grid/bar.js",
+        "seed_grid/tools.js",
+        "seed_grid/marks.js",
         "seed_grid/keys.js",
         "seed_grid/zoom.js",
+        "seed_grid/beside.js",
         "seed_grid/grid.js",
     )
     _css = source("page.css", "seed_grid/grid.css")
@@ -91,6 +117,21 @@ class SeedGrid(Panel):
     only_starred = traitlets.Bool(False).tag(sync=True)
     starred = traitlets.List(traitlets.Int()).tag(sync=True)
     ratings: Any = traitlets.List().tag(sync=True)  # [row, 1 to 5]
+    verdicts: Any = traitlets.List().tag(sync=True)  # [row, one of VERDICTS]
+    tags: Any = traitlets.List().tag(sync=True)  # [row, list of words]
+    notes: Any = traitlets.List().tag(sync=True)  # [row, text]
+    measured: Any = traitlets.List(help="What was measured in each row, in words; [] if nothing.")
+    measured.tag(sync=True)
+    row: Any = traitlets.Any(help="The columns that name the rows.").tag(sync=True)
+    col: Any = traitlets.Any(help="The columns that name the columns.").tag(sync=True)
+    axes = traitlets.List(traitlets.Unicode(), help="What may name them.").tag(sync=True)
+    numbers = traitlets.List(traitlets.Unicode(), help="What may be filtered by.").tag(sync=True)
+    filters: Any = traitlets.Dict(NONE).tag(sync=True)
+    sort = traitlets.Unicode().tag(sync=True)
+    shown: Any = traitlets.Any(help="The rows in view, in order; None in rows and columns.")
+    shown.tag(sync=True)
+    selected = traitlets.List(traitlets.Int()).tag(sync=True)
+    hidden = traitlets.List(traitlets.Int()).tag(sync=True)
     focused = traitlets.Int(0).tag(sync=True)
     opened = traitlets.Int(-1).tag(sync=True)
     recoded = traitlets.Int(
@@ -121,44 +162,161 @@ class SeedGrid(Panel):
         self._view: Any = None
         self._code, self._varying = (-1, ""), threading.Lock()
         self._varied: dict[int, tuple[Job, int]] = {}  # cell: (its job, its first variation)
-        super().__init__(
-            title=title,
-            cell_px=cell_px,
-            captions=self._places.captions,
-            places=self._places.to_json(),
-            shared=describe_constant(frame, self._places.names),
-            where=[0] * len(self._places.sliders),
-            states=self._cells.states(self.job is not None),
-        )
+        super().__init__(title=title, cell_px=cell_px, **self._lay_out(frame))
         self._read_opinions()
         self._note_view()
-        self.observe(self._note_view, ["where", "only_starred", "starred", "ratings"])
+        self.observe(self._rearrange, ["row", "col"])
+        self.observe(self._note_view, list(VIEWED))
         if self.job:
             self.job.watch(self._hear_job)  # first, so that nothing lands unseen
             self._cells.update()
             self._tell()
+
+    def _lay_out(self, frame: pd.DataFrame) -> dict[str, Any]:
+        """Gives the traits that follow from the frame and its places."""
+        told = describe_measures(frame.drop(columns=[*MARKS], errors="ignore"))
+        return {
+            "captions": self._places.captions,
+            "places": self._places.to_json(),
+            "shared": describe_constant(frame, self._places.names),
+            "where": [0] * len(self._places.sliders),
+            "states": self._cells.states(self.job is not None),
+            "row": self._places.row.names,
+            "col": self._places.col.names,
+            "axes": find_axes(frame),
+            "numbers": find_numbers(frame),
+            "measured": told if any(told) else [],
+        }
 
     def __repr__(self) -> str:
         return f"<SeedGrid of {len(self._cells)} cells{f', {self.job}' if self.job else ''}>"
 
     @property
     def value(self) -> pd.DataFrame:
-        """The rows in view, of the sliders' setting or starred, with their stars and ratings."""
+        """The rows in view, in the order shown, with what was said of them."""
         frame = self.job.frame() if self.job else self._cells.frame
-        stars, rated, rows = set(self.starred), dict(self.ratings), range(len(frame))
-        return frame.assign(
-            starred=pd.array([i in stars for i in rows], "boolean"),
-            rating=pd.array([rated.get(i) for i in rows], "Int64"),
-        ).iloc[self.in_view()]
+        found = tabulate_marks(self._list_marks(), range(len(frame)))
+        return frame.assign(**{name: found[name].array for name in MARKS}).iloc[self.in_view()]
 
     def in_view(self) -> list[int]:
-        """Lists the numbers of the rows in view."""
-        setting, stars = tuple(self.where), set(self.starred)
-        return [
+        """Lists the numbers of the rows in view, in the order shown."""
+        setting, stars, gone = tuple(self.where), set(self.starred), set(self.hidden)
+        rows = [
             i
             for i, found in enumerate(self._settings)
-            if found == setting and (not self.only_starred or i in stars)
+            if found == setting and i not in gone and (not self.only_starred or i in stars)
         ]
+        frame, name = self._cells.frame, self.sort.removeprefix("-")
+        if self.filters != NONE:
+            column = self.filters["column"]
+            numbers = column_values(frame, column) if column else None
+            words = list_words(frame) if self.filters["text"] else [""] * len(frame)
+            rows = choose_rows(rows, self.filters, self._list_marks(), words, numbers)
+        if name:
+            marks = self._list_marks()
+            of_marks = [marks.get(i, {}).get(name) for i in range(len(frame))]
+            values = of_marks if name in MARKS else column_values(frame, name)
+            rows = sort_rows(rows, values, self.sort.startswith("-"))
+        return rows
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the rows in view are chosen or sorted, and so stand in order."""
+        return self.only_starred or bool(self.sort) or self.filters != NONE
+
+    def counts(self, by: str | Sequence[str] = (), *, confidence: float = 0.95) -> pd.DataFrame:
+        """Counts the verdicts on the rows in view, for each value of `by`.
+
+        Parameters
+        ----------
+        by : str or list of str
+            Columns of the frame, such as "prompt" or a label.
+        confidence : float
+            Of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `by`; the `share` of "right" among right and wrong with its interval
+            `low` and `high`, as `sdlab.stats.rate` has it; `hits`, `n`, `prompts`, `missing`;
+            `cannot_tell` of the missing ones; and `p` of the exact sign test, in which each of
+            `over` counts once. For two columns' difference, `sdlab.stats.paired(grid.value.assign(
+            right=grid.value["verdict"] == "right"), "right", by="model")`.
+
+        Raises
+        ------
+        ValueError
+            There is no verdict, or no such column.
+        """
+        value = self.value
+        verdict = value["verdict"]
+        if verdict.isna().all():
+            raise ValueError("there is no verdict on the rows in view: R, W or C on a picture")
+        right = verdict.map({"right": True, "wrong": False}).astype("boolean")
+        found = signs(value.assign(right=right), "right", by=by, confidence=confidence)
+        parts = [part for _, part in split_frame(value, by, "verdict")]
+        return found.assign(cannot_tell=[int((p["verdict"] == VERDICTS[2]).sum()) for p in parts])
+
+    def save(self, path: str | os.PathLike[str], rows: Sequence[int] | None = None) -> Path:
+        """Saves what is in view, or some rows, as one file.
+
+        Parameters
+        ----------
+        path : path
+            It ends in .png (one labelled picture), .html (one page), .csv (the table) or .zip (the
+            files themselves, and the table).
+        rows : sequence of int, optional
+            Rows of the frame.
+        """
+        path = Path(path).expanduser()
+        kind = path.suffix.lower().lstrip(".")
+        if kind not in KINDS:
+            raise ValueError(f"{path}: a grid is saved as .{', .'.join(KINDS)}")
+        write_whole(path, self._export(kind, rows))
+        return path
+
+    def _export(self, kind: str, rows: Sequence[int] | None = None) -> bytes:
+        frame, chosen = self.value, self.is_chosen or rows is not None or self._places.in_order
+        if rows is not None:
+            every = self.job.frame() if self.job else self._cells.frame
+            frame = every.iloc[[self._cells.require(i, len(self._cells)) for i in rows]]
+        if kind == "html":
+            return write_page(self.title, self.static())
+        if kind in ("csv", "zip"):
+            return write_table(frame) if kind == "csv" else pack_files(frame)
+        if frame.empty:
+            raise ValueError("no picture is in view, so there is nothing to draw")
+        row, col = ([], []) if chosen else (self._places.row.names, self._places.col.names)
+        return draw_sheet(frame, row, col, "" if self.title == "pictures" else self.title)
+
+    @traitlets.validate("row", "col")
+    def _require_axis(self, proposal: Any) -> list[str]:
+        if proposal["owner"]._view is None:  # while it is made
+            return list(proposal["value"])
+        return find_columns(self._cells.frame, proposal["value"] or [], proposal["trait"].name)
+
+    @traitlets.validate("filters")
+    def _require_filters(self, proposal: Any) -> dict[str, Any]:
+        return read_filters(proposal["value"], find_numbers(self._cells.frame))
+
+    @traitlets.validate("sort")
+    def _require_sort(self, proposal: Any) -> str:
+        name = proposal["value"].removeprefix("-")
+        if name and name not in MARKS:
+            find_columns(self._cells.frame, name, "sort")
+        return proposal["value"]
+
+    def _rearrange(self, _: Any = None) -> None:
+        """Sets the pictures in other rows and columns."""
+        if (self._places.row.names, self._places.col.names) == (self.row, self.col):
+            return
+        self._places = arrange_places(self._cells.frame, self.row, self.col)
+        self._settings = self._places.settings()
+        with self.hold_sync():
+            for name in ("where", "captions", "shared", "places"):
+                setattr(self, name, self._lay_out(self._cells.frame)[name])
+            self._view = ()
+            self._note_view()
 
     @traitlets.validate("where")
     def _require_setting(self, proposal: Any) -> list[int]:
@@ -171,9 +329,10 @@ class SeedGrid(Panel):
         return where
 
     def _note_view(self, _: Any = None) -> None:
-        view = self.in_view(), self.only_starred
+        view = self.in_view(), self.is_chosen
         if view != self._view:
             self._view = view
+            self.shown = view[0] if view[1] else None
             self.recoded += 1
         self.refresh_soon()
 
@@ -208,9 +367,8 @@ class SeedGrid(Panel):
             self._cells,
             self._places,
             self.in_view(),
-            where=None if self.only_starred else self.where,
-            starred=set(self.starred),
-            ratings=dict(self.ratings),
+            where=None if self.is_chosen else self.where,
+            marks=self._list_marks(),
             note=self.status or self.shared,
         )
 
@@ -228,8 +386,7 @@ class SeedGrid(Panel):
 
     def _on_rate(self, question: dict, buffers: list) -> None:
         self.rate(
-            int(question["cell"]),
-            **{name: question[name] for name in ("starred", "rating") if name in question},
+            int(question["cell"]), **{name: question[name] for name in MARKS if name in question}
         )
         self.answer(question, {"kind": "rated"})
 
@@ -238,23 +395,38 @@ class SeedGrid(Panel):
         self.answer(question, {"kind": "varying"})  # first: loading a model takes its time
         workers.submit(self.show_errors, lambda: self._vary_once(cell))
 
+    def _on_arrange(self, question: dict, buffers: list) -> None:
+        row, col = list(question["row"]), list(question["col"])
+        try:
+            arrange_places(self._cells.frame, row, col)  # else half of it would be done
+            with self.hold_trait_notifications():
+                self.row, self.col = row, col
+        finally:
+            self.send_state(["row", "col"])  # the page shows what it hopes for: this is what is
+        self.answer(question, {"kind": "arranged"})
+
+    def _on_export(self, question: dict, buffers: list) -> None:
+        kind, rows = str(question["what"]), question.get("rows")
+        name = re.sub(r"[^\w-]+", "-", self.title).strip("-") or "pictures"
+        told = {"kind": "export", "name": f"{name}.{kind}", "mime": KINDS[kind]}
+        self.answer_later(question, lambda: (told, [self._export(kind, rows)]))
+
     def _on_stop(self, question: dict, buffers: list) -> None:
         if self.job:
             self.job.stop()
         self.answer(question, {"kind": "stopping"})
 
-    # Stars and ratings
+    # What people say of them
 
     def rate(self, cell: int, **opinion: Any) -> None:
-        """Stars or rates a row of the frame in the store.
+        """Says something of a row of the frame, in the store.
 
         Parameters
         ----------
         cell : int
             The row, counted from 0.
-        starred : bool, optional
-        rating : int or None, optional
-            1 to 5.
+        **opinion
+            `starred`, `rating`, `verdict`, `tags` and `note` as `Store.rate` has them.
         """
         key, store = (
             self._cells.require_key(cell),
@@ -264,10 +436,21 @@ class SeedGrid(Panel):
         self._read_opinions()
 
     def _read_opinions(self) -> None:
-        said = {} if self._cells.store is None else self._cells.store.opinions.ratings()
-        found = [(i, *said[key]) for i, key in enumerate(self._cells.keys) if key in said]
-        self.starred = [i for i, starred, _ in found if starred]
-        self.ratings = [[i, rating] for i, _, rating in found if rating]
+        said = {} if self._cells.store is None else self._cells.store.opinions.marks()
+        rows = [(i, said[key]) for i, key in enumerate(self._cells.keys) if key in said]
+        found = {name: [[i, of[name]] for i, of in rows if name in of] for name in MARKS}
+        self.starred = [i for i, _ in found["starred"]]
+        self.ratings, self.verdicts = found["rating"], found["verdict"]
+        self.tags, self.notes = found["tags"], found["note"]
+
+    def _list_marks(self) -> dict[int, dict[str, Any]]:
+        """Lists {row: what was said of it}, as the page knows it."""
+        said: dict[int, dict[str, Any]] = {i: {"starred": True} for i in self.starred}
+        traits = {"rating": self.ratings, "verdict": self.verdicts}
+        for name, trait in (traits | {"tags": self.tags, "note": self.notes}).items():
+            for i, value in trait:
+                said.setdefault(i, {})[name] = value
+        return said
 
     def _require_store(self, lack: str) -> Any:
         if self._cells.store is None:

@@ -8,6 +8,10 @@ const ratingKeys = (act) =>
 
 const cellOf = (event) => event.target.closest(".sdl-cell");
 
+// For `onKeys`: each key gives its verdict, and takes it back.
+const verdictKeys = (act) =>
+  Object.fromEntries(VERDICTS.map(([name, , key]) => [key.toLowerCase(), () => act(name)]));
+
 function listenToKeys(view) {
   const { sight, zoom } = view, here = () => sight.current;
   const move = (down, across) => view.go(beside(sight.table, here(), down, across));
@@ -20,7 +24,12 @@ function listenToKeys(view) {
     PageDown: () => page(1), PageUp: () => page(-1),
     Enter: () => zoom.open(here()), " ": () => zoom.open(here()), s: () => view.toggleStar(here()),
     ...ratingKeys((rating) => view.rate(here(), { rating })),
+    ...verdictKeys((verdict) => view.judge(here(), verdict)),
+    x: () => view.toggleSelected(here()), v: () => view.beside.open(view.model.get("selected")),
+    Delete: () => view.remove(), n: () => view.note(here()),
   }, cellOf);
+  onKeys(view.root, { "?": () => view.help.toggle() },
+    (event) => !event.target.closest("input, dialog"));
 }
 
 function listenToPointer(view) {
@@ -34,13 +43,21 @@ function listenToPointer(view) {
     if (!box) return;
     box.focus({ preventScroll: true });
     view.focusOn(i);
-    if (event.target.closest(".sdl-star")) view.toggleStar(i); else zoom.open(i);
+    const many = event.shiftKey || event.ctrlKey || event.metaKey;
+    if (many || event.target.closest(".sdl-select")) view.toggleSelected(i);
+    else if (event.target.closest(".sdl-star")) view.toggleStar(i); else zoom.open(i);
   });
-  sight.element.addEventListener("pointermove", (event) => view.showTip(event));
-  sight.element.addEventListener("pointerleave", () => { view.tip.hidden = true; });
-  let drawing = 0;
+  let drawing = 0, pointer = null;
+  sight.element.addEventListener("pointermove", (event) => { view.showTip(pointer = event); });
+  sight.element.addEventListener("pointerleave", () => {
+    pointer = null;
+    view.tip.hidden = true;
+  });
   sight.element.addEventListener("scroll", () => {
     cancelAnimationFrame(drawing);
-    drawing = requestAnimationFrame(() => sight.draw());
+    drawing = requestAnimationFrame(() => {
+      sight.draw();
+      if (pointer) view.showTip(pointer);                  // another cell has come under it
+    });
   });
 }

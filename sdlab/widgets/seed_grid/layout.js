@@ -15,14 +15,17 @@ function settingOf(places, where) {
 }
 
 // Rows against columns, with labels.
-function crossed(places, { size, number }, width, cell) {
-  const { rows, cols, at } = places, numbers = new Map(at.map((place, i) => [place, i]));
+function crossed(places, { size, number }, width, cell, gone) {
+  const { rows, cols, at } = places;
+  const numbers = new Map(at.map((place, i) => [place, i]).filter(([, i]) => !gone.has(i)));
+  const here = [...numbers.keys()].filter((place) => Math.floor(place / size) === number).length;
   return {
+    gaps: rows.length * cols.length - here,
     rows: rows.length, cols: cols.length, labelled: true, ...roomForLabels(places, width, cell),
     height: cell + GAP, caption: 0, shown: null,
     at: (r, c) => numbers.get(number * size + r * cols.length + c),
     where: (i) => {
-      if (Math.floor(at[i] / size) !== number) return null;
+      if (Math.floor(at[i] / size) !== number || gone.has(i)) return null;
       return [Math.floor(at[i] % size / cols.length), at[i] % cols.length];
     },
   };
@@ -48,7 +51,7 @@ function inOrder(shown, captionOf, width, cell) {
   const lines = shown.slice(0, 500).map((i) => lineCount(captionOf(i), cell));
   const caption = LINE * Math.min(4, largest(lines));
   return {
-    rows: Math.ceil(shown.length / cols), cols, labelled: false, left: 0, top: 0,
+    gaps: 0, rows: Math.ceil(shown.length / cols), cols, labelled: false, left: 0, top: 0,
     height: cell + GAP + caption, caption, shown: shown.length,
     at: (r, c) => shown[r * cols + c],
     where: (i) => {

@@ -19,14 +19,24 @@ class Pictures {
     return !told && (this.state(i) === THERE || this.state(i) === FAILED);
   }
 
+  get px() {
+    const wide = Math.ceil(this.model.get("cell_px") * devicePixelRatio / 64) * 64;
+    return Math.min(256, wide);
+  }
+
+  // After a change of size: smaller ones are asked for anew.
+  grow() {
+    if (this.px > (this.have ?? this.px)) this.thumbs.clear();
+  }
+
   // Asks for those of these cells that lack a picture; a promise whether some have come.
   async ask(cells) {
     if (this.asking) return false;
     const lacking = cells.filter((i) => this.lacks(i)).slice(0, BATCH);
     if (!lacking.length) return false;
-    const wide = Math.ceil(this.model.get("cell_px") * devicePixelRatio / 64) * 64;
     this.asking = true;
-    const { message } = await this.line.ask("want", { cells: lacking, px: Math.min(256, wide) });
+    this.have = this.px;
+    const { message } = await this.line.ask("want", { cells: lacking, px: this.px });
     this.asking = false;
     return message.kind === "cells";
   }

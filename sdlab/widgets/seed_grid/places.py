@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.frame import find_varying, format_label, row_tuples, shorten_pictures
+from ...results.frame import find_varying, format_label, order_values, row_tuples, shorten_pictures
 from ...results.grid import find_columns, refuse_shared_places
 from ..pictures import write_captions
 
@@ -17,7 +17,7 @@ Names = str | Sequence[str] | None
 
 @dataclass(frozen=True)
 class Axis:
-    """Columns of the frame, and the values that they take together, the first met first."""
+    """Columns of the frame, and the values that they take together, as `order_values` has them."""
 
     names: list[str]
     found: list[tuple] = field(repr=False)
@@ -92,8 +92,8 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     ----------
     frame : DataFrame
     row, col : str or list of str, optional
-        Columns of the frame. With neither, the seeds stand across, and what else varies first
-        stands down.
+        Columns of the frame. With None for both, the seeds stand across, and what else varies first
+        stands down; with no names for both, the pictures stand in order.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
     frame = shorten_pictures(frame)
     differing = find_varying(frame)
-    if not rows and not cols and "seed" in differing and len(differing) > 1:
+    if row is None and col is None and "seed" in differing and len(differing) > 1:
         rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
     if not rows and not cols:
         return Places(
@@ -121,7 +121,7 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         [*cols, *rest],
     )
     sides = [[name] for name in rest] + [rows, cols]
-    axes = [Axis(names, list(dict.fromkeys(row_tuples(frame, names)))) for names in sides]
+    axes = [Axis(names, order_values(frame, names)) for names in sides]
     at = [0] * len(frame)
     for axis in axes:
         number = {value: n for n, value in enumerate(axis.found)}

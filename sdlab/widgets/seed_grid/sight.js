@@ -1,22 +1,29 @@
 // The table of cells, of which only those in sight are in the page.
 
 class Sight {
-  constructor(model, pictures, opinions) {
-    Object.assign(this, { model, pictures, opinions });
-    this.places = model.get("places");
-    this.size = model.get("cell_px");
-    this.pitch = this.size + GAP;                          // from one column to the next
+  constructor(model, pictures, marks) {
+    Object.assign(this, { model, pictures, marks });
+    this.read();
     this.current = clamp(model.get("focused"), 0, this.places.at.length - 1);
-    this.captionsShare = common(model.get("captions"));
-    this.rowsShare = common(this.places.rows);
-    this.colsShare = common(this.places.cols);
     this.boxes = new Map();                                // cell -> its element
     this.rows = new Map();                                 // row -> its element
     this.head = h("div", { className: "sdl-grid-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", { className: "sdl-grid-body", role: "rowgroup" });
     this.top = h("div", { role: "rowgroup", className: "sdl-grid-top" }, this.head);
-    this.element = h("div", { className: "sdl-grid", role: "grid",
+    this.element = h("div", { className: "sdl-grid", role: "grid", "aria-multiselectable": "true",
       "aria-label": model.get("title") }, this.top, this.body);
+  }
+
+  // Takes note of what names rows and columns, and of the size of a cell.
+  read() {
+    const { model } = this;
+    this.places = model.get("places");
+    this.size = model.get("cell_px");
+    this.pitch = this.size + GAP;                          // from one column to the next
+    this.captionsShare = common(model.get("captions"));
+    this.rowsShare = common(this.places.rows);
+    this.colsShare = common(this.places.cols);
+    this.selected = new Set(model.get("selected"));
   }
 
   get hasFocus() { return this.body.contains(this.element.getRootNode().activeElement); }
@@ -26,8 +33,9 @@ class Sight {
 
   // What is said of a cell.
   name(i) {
+    const measured = this.model.get("measured")[i];
     return nameOfCell(this.caption(i) || `picture ${i + 1}`, this.pictures.state(i),
-      this.opinions.starred(i), this.opinions.rating(i));
+      [...this.marks.words(i), measured]);
   }
 
   // What is said of the cell that has the focus, or had it.
@@ -35,12 +43,10 @@ class Sight {
 
   // ---- what stands where
   arrange() {
-    const { places, size, opinions, model } = this, width = this.element.clientWidth;
-    const page = settingOf(places, model.get("where")), only = model.get("only_starred");
-    if (places.rows.length && !only) return crossed(places, page, width, size);
-    const here = (place) => !places.rows.length || Math.floor(place / page.size) === page.number;
-    const shown = [...places.at.keys()].filter((i) =>
-      here(places.at[i]) && (!only || opinions.starred(i)));
+    const { places, size, model } = this, width = this.element.clientWidth;
+    const page = settingOf(places, model.get("where")), gone = new Set(model.get("hidden"));
+    if (places.rows.length && !model.get("shown")) return crossed(places, page, width, size, gone);
+    const shown = model.get("shown") ?? [...places.at.keys()].filter((i) => !gone.has(i));
     return inOrder(shown, (i) => this.shortCaption(i), width, size);
   }
 
@@ -49,6 +55,7 @@ class Sight {
     const table = this.table = this.arrange(), labels = table.labelled ? 1 : 0;
     this.boxes.clear();
     this.rows.clear();
+    this.gaps = new Set();
     this.body.replaceChildren();
     this.element.setAttribute("aria-rowcount", table.rows + labels);
     this.element.setAttribute("aria-colcount", table.cols + labels);
@@ -66,7 +73,7 @@ class Sight {
     const { table, boxes, rows } = this, area = this.area(), spot = table.where(this.current);
     const wanted = new Set(area.rows);
     if (spot) wanted.add(spot[0]);         // the focused cell stays in the page, wherever it is
-    for (const [r, row] of rows) if (!wanted.has(r)) { row.remove(); rows.delete(r); }
+    for (const [r, row] of rows) if (!wanted.has(r)) this.dropRow(r, row);
     for (const [i, box] of boxes) {
       const [r, c] = table.where(i);
       if (wanted.has(r) && (area.cols.includes(c) || i === this.current)) continue;
@@ -78,6 +85,12 @@ class Sight {
     const seen = area.rows.flatMap((r) => area.cols.map((c) => table.at(r, c)));
     this.pictures.ask(seen.filter((i) => i !== undefined))
       .then((came) => { if (came) this.draw(); });         // asks for what came in sight meanwhile
+  }
+
+  dropRow(r, row) {
+    row.remove();
+    this.rows.delete(r);
+    for (const place of this.gaps) if (place.startsWith(`${r},`)) this.gaps.delete(place);
   }
 
   // The rows and columns in sight, and one more on each side.
@@ -98,11 +111,24 @@ class Sight {
     const alone = spot && spot[0] === r && !cols.includes(spot[1]) ? [spot[1]] : [];
     for (const c of [...cols, ...alone]) {
       const i = this.table.at(r, c);
-      if (i === undefined || this.boxes.has(i)) continue;
-      const box = this.drawCell(i, c), column = (one) => +one.getAttribute("aria-colindex");
-      const next = [...row.querySelectorAll(".sdl-cell")].find((one) => column(one) > column(box));
+      if (i === undefined ? !this.table.labelled || this.gaps.has(`${r},${c}`) : this.boxes.has(i))
+        continue;
+      const box = i === undefined ? this.drawGap(r, c) : this.drawCell(i, c);
+      const column = (one) => +one.getAttribute("aria-colindex");
+      const next = [...row.querySelectorAll("[role=gridcell]")]
+        .find((one) => column(one) > column(box));
       next ? next.before(box) : row.append(box);
     }
+  }
+
+  drawGap(r, c) {
+    const { places, size, table } = this;
+    const where = [places.rows[r], places.cols[c]].filter(Boolean).join(", ");
+    const box = gapBox(c + 2, `${where}: not in the frame`);
+    Object.assign(box.style,
+      { left: table.left + GAP + c * this.pitch + "px", width: size + "px", height: size + "px" });
+    this.gaps.add(`${r},${c}`);
+    return box;
   }
 
   addRow(r) {
@@ -142,12 +168,13 @@ class Sight {
   }
 
   paint(i) {
-    const { boxes, pictures, opinions } = this;
+    const { boxes, pictures, marks } = this, tags = (marks.get(i, "tags") ?? []).length;
     if (!boxes.has(i)) return;
+    const words = (tags ? " #" : "") + (marks.get(i, "note") ? " ✎" : "");
     paintCell(boxes.get(i), {
       thumb: pictures.thumbs.get(i), sketch: pictures.sketches.get(i), state: pictures.state(i),
-      error: pictures.errors.get(i), name: this.name(i),
-      starred: opinions.starred(i), rating: opinions.rating(i) });
+      error: pictures.errors.get(i), name: this.name(i), selected: this.selected.has(i), words,
+      starred: marks.starred(i), rating: marks.rating(i), verdict: marks.get(i, "verdict") ?? "" });
   }
 
   // ---- where the reader is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -13,6 +14,7 @@ from .cells import Cells
 from .places import Places
 
 MOST = 400  # pictures
+GLYPHS = {"right": "✓", "wrong": "✗", "cannot tell": "?"}
 CELL = "text-align:left;vertical-align:top;padding:2px;max-width:16em;overflow-wrap:anywhere"
 FIGURE = Markup(
     '<figure style="display:inline-block;vertical-align:top;margin:2px;width:{}px;'
@@ -26,8 +28,7 @@ def render_grid(
     shown: Sequence[int],
     *,
     where: Sequence[int] | None,
-    starred: set[int],
-    ratings: Mapping[int, int],
+    marks: Mapping[int, Mapping[str, Any]],
     note: str,
 ) -> str:
     """Renders the rows of the frame that are shown, as far as there is room.
@@ -41,17 +42,16 @@ def render_grid(
     where : sequence of int, optional
         The setting of the sliders for which each stands in its place. None: one after the other,
         as where there are no places.
-    starred : set of int
-    ratings : mapping
-        {row: 1 to 5}.
+    marks : mapping
+        {row: what was said of it}.
     note : str
         What stands below.
     """
 
     def draw(i: int) -> Markup:
-        marks = "★ " * (i in starred) + (f"{ratings[i]}/5" if i in ratings else "")
+        said = describe_marks(marks.get(i, {}))
         return (
-            escape(render_cell(cells, i, places.captions[i])) + Markup("<br>") * bool(marks) + marks
+            escape(render_cell(cells, i, places.captions[i])) + Markup("<br>") * bool(said) + said
         )
 
     kept = list(shown)[:MOST]
@@ -64,6 +64,19 @@ def render_grid(
         body = render_cross(pictures, places, where)
     more = f" {len(shown) - MOST:,} more are not shown here." if len(shown) > MOST else ""
     return str(body + Markup("<p>{}{}</p>").format(note, more))
+
+
+def describe_marks(said: Mapping[str, Any]) -> str:
+    """Writes what was said of a picture: "★ 4/5 ✗ wrong #hands – six fingers"."""
+    verdict = said.get("verdict", "")
+    parts = [
+        "★" if said.get("starred") else "",
+        f"{said['rating']}/5" if said.get("rating") else "",
+        f"{GLYPHS[verdict]} {verdict}" if verdict else "",
+        *(f"#{tag}" for tag in said.get("tags", ())),
+        f"– {said['note']}" if said.get("note") else "",
+    ]
+    return " ".join(part for part in parts if part)
 
 
 def render_cell(cells: Cells, i: int, caption: str) -> str:

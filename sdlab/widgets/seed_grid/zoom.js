@@ -8,7 +8,6 @@ class Zoom {
       "aria-label": "one picture and its recipe" });
     this.notice = h("div", { className: "sdl-notice", role: "status", hidden: true });
     line.notices.add((text) => this.say(text));            // the panel's own is behind the dialog
-    this.showOpinion = () => {};
     this.listen();
   }
 
@@ -36,7 +35,22 @@ class Zoom {
     this.forget();
     picture.src = this.url = blobUrl(buffers[0], message.mime);
     picture.hidden = false;
+    this.offer(picture, buffers[0], message);
   }
+
+  // The file itself, with its recipe: to be saved, copied, opened alone, or dragged elsewhere.
+  offer(picture, data, { name, mime }) {
+    const { url } = this, link = { className: "sdl-button", href: url };
+    const copy = button("copy picture", () => copyPicture(data, mime, copy));
+    this.dialog.querySelector(".sdl-file").replaceChildren(
+      h("a", { ...link, download: name, textContent: "save" }), copy,
+      h("a", { ...link, target: "_blank", rel: "noopener", textContent: "open alone" }));
+    picture.draggable = true;
+    picture.ondragstart = (event) =>
+      event.dataTransfer.setData("DownloadURL", `${mime}:${name}:${url}`);
+  }
+
+  showMarks() { this.marks?.show(); }
 
   // Lays out the dialog with what the page has already: the thumbnail and the tools.
   lay(i) {
@@ -50,7 +64,7 @@ class Zoom {
     const title = h("div", { className: "sdl-zoom-title", textContent: alt });
     this.dialog.replaceChildren(this.notice,
       h("div", { className: "sdl-zoom-columns" }, picture,
-        h("div", { className: "sdl-zoom-side" }, title, this.tools(i), table)),
+        h("div", { className: "sdl-zoom-side" }, title, ...this.tools(i), table)),
       h("div", { className: "sdl-strip" }));
     return { picture, table };
   }
@@ -65,34 +79,21 @@ class Zoom {
   // ---- what can be done with it
   tools(i) {
     this.recipe = this.code = "";
+    this.marks = null;
     const late = { className: "sdl-button sdl-needs-recipe", "aria-disabled": "true" };
     const copyRecipe = button("copy recipe", () => copyText(this.recipe, copyRecipe), late);
     const copyCode = button("copy code", () => copyText(this.code, copyCode), late);
     const close = button("close", () => this.shut()), variation = this.pictures.varied.get(i);
+    const file = h("div", { className: "sdl-bar sdl-file", role: "group", "aria-label": "file" });
+    const bar = (...nodes) => h("div", { className: "sdl-bar" }, ...nodes);
     if (variation) {
       const back = button("back", () => this.open(variation.of));
-      return h("div", { className: "sdl-bar" }, back, copyRecipe, copyCode, close);
+      return [bar(close, back, copyRecipe, copyCode), file];
     }
     const vary = button("vary this seed", () => this.line.ask("vary", { cell: i }),
       { ...late, title: "render the same recipe with eight other seeds" });
-    const opinion = this.opinionButtons(i);
-    return h("div", { className: "sdl-bar" }, ...opinion, copyRecipe, copyCode, vary, close);
-  }
-
-  opinionButtons(i) {
-    const { view } = this, { opinions } = view;
-    const star = button("", () => view.toggleStar(i), { title: "S" });
-    const rate = (n) => view.rate(i, { rating: opinions.rating(i) === n ? null : n });
-    const ratings = RATINGS.map((n) =>
-      button(String(n), () => rate(n), { title: `rate ${n} of 5` }));
-    this.showOpinion = () => {
-      star.textContent = opinions.starred(i) ? "★ starred" : "☆ star";
-      star.setAttribute("aria-pressed", opinions.starred(i));
-      RATINGS.forEach((n, k) => ratings[k].setAttribute("aria-pressed", opinions.rating(i) === n));
-    };
-    this.showOpinion();
-    const group = { role: "group", className: "sdl-ratings", "aria-label": "rating" };
-    return [star, h("div", group, ...ratings)];
+    this.marks = new MarkBar(this.view.marks, i, (change) => this.view.rate(i, change));
+    return [bar(close, copyRecipe, copyCode, vary), file, ...this.marks.elements];
   }
 
   // ---- the same with other seeds
@@ -131,7 +132,9 @@ class Zoom {
       ArrowRight: () => this.step(1), ArrowLeft: () => this.step(-1), Escape: () => this.shut(),
       s: () => { if (own()) view.toggleStar(this.at); },
       ...ratingKeys((rating) => { if (own()) view.rate(this.at, { rating }); }),
-    });
+      ...verdictKeys((verdict) => { if (own()) view.judge(this.at, verdict); }),
+      n: () => this.marks?.tags.focus(),
+    }, (event) => !event.target.matches("input") || event.key === "Escape");
     dialog.addEventListener("close", () => this.shut());
     dialog.addEventListener("click", (event) => {          // on the backdrop, not on its own edge
       if (event.target === dialog && !isOver(dialog, event)) this.shut();
@@ -148,7 +151,9 @@ class Zoom {
     if (this.at < 0) return;
     const last = this.pictures.varied.get(this.at)?.of ?? this.at;
     this.at = -1;
+    document.activeElement?.blur();                        // a field tells what was written in it
     this.dialog.close();                                   // puts the focus back where it was
+    if (this.view.stale) this.view.rebuild();
     put(this.view.model, "opened", -1);
     this.view.go(last);
   }

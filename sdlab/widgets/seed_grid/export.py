@@ -1,0 +1,78 @@
+"""What of a grid can be taken elsewhere: a picture, a page, a table, or the files themselves."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from ...results.frame import column_values, count_noun, list_plainly
+from ...results.grid import image_grid
+
+KINDS = {"png": "image/png", "html": "text/html", "csv": "text/csv", "zip": "application/zip"}
+MOST_BYTES = 200_000_000  # of files in one archive
+SIZES = (None, 128, 64, 32)  # of cells, until the picture is not too large
+PAGE = Markup(
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title></head>'
+    '<body style="font:14px system-ui,sans-serif">\n<h1>{}</h1>\n{}\n</body></html>\n'
+)
+
+
+def draw_sheet(frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], title: str) -> bytes:
+    """Draws all pictures of a frame as one PNG, in smaller cells where there are many."""
+    for size in SIZES:
+        try:
+            figure = image_grid(
+                frame,
+                row,
+                col,
+                title=title,
+                cell_size=size,
+                max_rows=len(frame),
+                max_cols=len(frame),
+            )
+        except ValueError as error:
+            if "too large to draw" not in f"{error}" or size == SIZES[-1]:
+                raise
+        else:
+            return figure._repr_png_()[0]
+    raise AssertionError  # the last size raises
+
+
+def write_page(title: str, body: str) -> bytes:
+    """Writes a still picture as a page of its own."""
+    return str(PAGE.format(title, title, Markup(body))).encode()
+
+
+def write_table(frame: pd.DataFrame) -> bytes:
+    """Writes the rows as CSV, the pictures by the names of their files."""
+    return list_plainly(frame).to_csv(index=False).encode("utf-8-sig")
+
+
+def pack_files(frame: pd.DataFrame) -> bytes:
+    """Packs the very files of the pictures, with their recipes, and the table of their rows.
+
+    Raises
+    ------
+    ValueError
+        There is no picture, or they are too many for one archive.
+    """
+    paths = [Path(path) for path in dict.fromkeys(column_values(frame, "path")) if path]
+    size = sum(path.stat().st_size for path in paths)
+    if not paths or size > MOST_BYTES:
+        much = f"{count_noun(len(paths), 'picture')} of {size / 1e6:,.0f} MB together"
+        raise ValueError(
+            f"{much} do not go into one archive of at most {MOST_BYTES / 1e6:.0f} MB; choose fewer"
+            if paths
+            else "none of these rows has a picture"
+        )
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:  # PNG files are packed already
+        for path in paths:
+            archive.write(path, path.name)
+        archive.writestr("table.csv", write_table(frame))
+    return out.getvalue()
