@@ -11,7 +11,6 @@ import importlib
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .errors import FieldError, GenerationError
     from .models.catalogue import MODELS, Model
     from .models.resolve import resolve
     from .recipe.request import Request
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 _ROOMS = {
-    "errors": ("FieldError", "GenerationError"),
+    "errors": ("FieldError", "GenerationError"),  # not listed: `sdlab.errors` has them
     "recipe.request": ("Request",),
     "recipe.sweep": ("sweep",),
     "models.catalogue": ("MODELS", "Model"),
@@ -55,8 +54,6 @@ __all__ = [
     "MODELS",
     "PROBES",
     "SCORERS",
-    "FieldError",
-    "GenerationError",
     "Job",
     "Model",
     "Request",
