@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .results.probes import PROBES, probe
     from .results.report import write_report
     from .results.scorers import SCORERS, measure
+    from .results.verify import verify
     from .store.store import Store
     from .watermark import detect_watermark
 
@@ -46,6 +47,7 @@ _ROOMS = {
     "results.attacks": ("ATTACKS", "robustness"),
     "results.grid": ("image_grid",),
     "results.report": ("write_report",),
+    "results.verify": ("verify",),
     "watermark": ("detect_watermark",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -70,6 +72,7 @@ __all__ = [
     "run",
     "stats",
     "sweep",
+    "verify",
     "write_report",
 ]
 
