@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .render.plan import preview
     from .results import stats
     from .results.attacks import ATTACKS, robustness
+    from .results.gallery import write_gallery
     from .results.grid import image_grid
     from .results.pairs import pair
     from .results.probes import PROBES, probe
@@ -45,6 +46,7 @@ _ROOMS = {
     "results.scorers": ("SCORERS", "measure"),
     "results.stats": ("stats",),
     "results.attacks": ("ATTACKS", "robustness"),
+    "results.gallery": ("write_gallery",),
     "results.grid": ("image_grid",),
     "results.report": ("write_report",),
     "results.verify": ("verify",),
@@ -73,6 +75,7 @@ __all__ = [
     "stats",
     "sweep",
     "verify",
+    "write_gallery",
     "write_report",
 ]
 
