@@ -12,7 +12,6 @@ import importlib
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .errors import FieldError, GenerationError
     from .models.catalogue import MODELS, Model
     from .models.resolve import resolve
     from .recipe.request import Request
@@ -22,18 +21,20 @@ if TYPE_CHECKING:
     from .render.plan import preview
     from .results import stats
     from .results.attacks import robustness
+    from .results.gallery import write_gallery
     from .results.grid import image_grid
     from .results.pairs import pair
     from .results.probes import PROBES, probe
     from .results.report import write_report
     from .results.scorers import SCORERS, measure
+    from .results.verify import verify
     from .store.readers.folder import read_pictures
     from .store.store import Store
     from .watermark import detect_watermark
 
 __version__ = "0.1.0"
 _ROOMS = {
-    "errors": ("FieldError", "GenerationError"),
+    "errors": ("FieldError", "GenerationError"),  # not listed: `sdlab.errors` has them
     "recipe.request": ("Request",),
     "recipe.sweep": ("sweep",),
     "models.catalogue": ("MODELS", "Model"),
@@ -47,9 +48,11 @@ _ROOMS = {
     "results.probes": ("PROBES", "probe"),
     "results.scorers": ("SCORERS", "measure"),
     "results.stats": ("stats",),
-    "results.attacks": ("robustness",),
+    "results.attacks": ("robustness"),
+    "results.gallery": ("write_gallery",),
     "results.grid": ("image_grid",),
     "results.report": ("write_report",),
+    "results.verify": ("verify",),
     "watermark": ("detect_watermark",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
@@ -57,8 +60,6 @@ __all__ = [
     "MODELS",
     "PROBES",
     "SCORERS",
-    "FieldError",
-    "GenerationError",
     "Job",
     "Model",
     "Request",
@@ -76,6 +77,8 @@ __all__ = [
     "run",
     "stats",
     "sweep",
+    "verify",
+    "write_gallery",
     "write_report",
 ]
 

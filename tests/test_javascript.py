@@ -8,8 +8,11 @@ import pytest
 
 import sdlab
 
-WIDGETS = Path(sdlab.__file__).parent / "widgets"
-SCRIPTS, STYLES = sorted(WIDGETS.rglob("*.js")), sorted(WIDGETS.rglob("*.css"))
+PACKAGE = Path(sdlab.__file__).parent
+PAGES = (PACKAGE / "widgets", PACKAGE / "results" / "gallery")
+SCRIPTS, STYLES = (
+    sorted(path for folder in PAGES for path in folder.rglob(f"*.{kind}")) for kind in ("js", "css")
+)
 LINES, COLUMNS = 40, 100
 NO_CODE = re.compile(r'//[^\n]*|"(?:\\.|[^"\\\n])*"')  # comments, and strings on one line
 BLOCK = re.compile(r"\b(if|for|while|switch|catch)\s*$")  # what else has a head in parentheses

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from originals import legacy, original, real_head, write_folder, write_head
 
-from sdlab import MODELS, FieldError, Model, Request, preview, run
+from sdlab import MODELS, Model, Request, preview, run
+from sdlab.errors import FieldError
 from sdlab.models.checkpoint import CONFIGS, read_tokenizer
 from sdlab.models.exchange import read_vae
 from sdlab.models.fingerprint import fingerprint_model

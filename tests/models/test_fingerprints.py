@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sdlab import FieldError, Model, Request, Store, preview, resolve, run
+from sdlab import Model, Request, Store, preview, resolve, run
+from sdlab.errors import FieldError
 from sdlab.models.fingerprint import fingerprint_files, fingerprint_model
 from sdlab.models.parts import find_vae
 from sdlab.models.resolve import native

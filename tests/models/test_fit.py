@@ -11,7 +11,8 @@ from PIL import Image
 from pipelines import write_depth
 from safetensors.torch import load_file, save_file
 
-from sdlab import FieldError, Request, preview, run
+from sdlab import Request, preview, run
+from sdlab.errors import FieldError
 from sdlab.models.fit import require_part, require_weights_fit
 from sdlab.models.resolve import native
 

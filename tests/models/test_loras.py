@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from sdlab import FieldError, Request, preview, run
+from sdlab import Request, preview, run
+from sdlab.errors import FieldError
 from sdlab.models.pipeline import load, unload
 from sdlab.models.resolve import native, resolve, swap_parts
 

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file, save_file
 
-from sdlab import MODELS, FieldError, Model, Request, preview, run
+from sdlab import MODELS, Model, Request, preview, run
+from sdlab.errors import FieldError
 from sdlab.models.catalogue import available, models_table
 from sdlab.models.parts import find_vae
 from sdlab.models.resolve import find, native, resolve

@@ -11,7 +11,8 @@ from PIL import Image
 from pipelines import write_depth, write_inpainting, write_single, write_upscaler
 
 import sdlab.models.pipeline
-from sdlab import MODELS, FieldError, Model, Request
+from sdlab import MODELS, Model, Request
+from sdlab.errors import FieldError
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
 from sdlab.models.tasks import TASKS, count_steps, find_tasks

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from sdlab import FieldError, Request
+from sdlab import Request
+from sdlab.errors import FieldError
 from sdlab.models.resolve import resolve
 
 

@@ -9,7 +9,8 @@ from PIL import Image
 from pipelines import write_edit
 
 import sdlab.models.pipeline
-from sdlab import FieldError, Request, Store, resolve, run, sweep
+from sdlab import Request, Store, resolve, run, sweep
+from sdlab.errors import FieldError
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native
 from sdlab.render.budget import read_sizes

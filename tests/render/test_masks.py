@@ -8,7 +8,8 @@ import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image, ImageOps
 
-from sdlab import FieldError, Request, preview
+from sdlab import Request, preview
+from sdlab.errors import FieldError
 from sdlab.pictures import name_picture
 from sdlab.render.masks import measure_mask
 

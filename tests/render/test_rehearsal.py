@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from sdlab import FieldError, Request, preview, run
+from sdlab import Request, preview, run
+from sdlab.errors import FieldError
 from sdlab.models.pipeline import make_scheduler
 from sdlab.models.tasks import TASKS, count_calls, count_steps
 from sdlab.recipe.schedulers import NEEDS, OPTIONS, SIGMAS, SPACED, normalize_scheduler

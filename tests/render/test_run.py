@@ -14,7 +14,8 @@ from PIL import Image
 
 import sdlab.models.pipeline
 import sdlab.render.denoise
-from sdlab import FieldError, GenerationError, Job, Request, Store, preview, run, sweep
+from sdlab import Job, Request, Store, preview, run, sweep
+from sdlab.errors import FieldError, GenerationError
 from sdlab.render.denoise import Renderer
 from sdlab.render.encode import Prompts
 from sdlab.results.frame import find_label_columns

@@ -14,7 +14,8 @@ from PIL import Image
 from pipelines import write_edit, write_inpainting
 
 import sdlab.models.pipeline
-from sdlab import FieldError, Request, preview, resolve, run
+from sdlab import Request, preview, resolve, run
+from sdlab.errors import FieldError
 from sdlab.models.memory import tile_vae
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, swap_parts

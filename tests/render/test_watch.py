@@ -9,7 +9,8 @@ from PIL import Image
 
 import sdlab.models.pipeline
 import sdlab.render.sketch
-from sdlab import GenerationError, Job, Request, run, sweep
+from sdlab import Job, Request, run, sweep
+from sdlab.errors import GenerationError
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.render.denoise import Renderer, clean_latents
 from sdlab.render.encode import Prompts

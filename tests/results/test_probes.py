@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sdlab import PROBES, FieldError, Request, measure, models, probe, run, stats, sweep
+from sdlab import PROBES, Request, measure, models, probe, run, stats, sweep
+from sdlab.errors import FieldError
 from sdlab.models.checkpoint import read_tokenizer
 from sdlab.recipe.request import FIELDS
 from sdlab.recipe.sweep import Sweep

@@ -1,0 +1,111 @@
+// The page: what is asked for becomes a list of cells, the list a table, and the table is shown.
+
+const MOST_PRINTED = 600;     // pictures
+
+class View {
+  constructor(frame, root) {
+    this.frame = frame;
+    [this.rowName, this.colName] = frame.axes;
+    Object.assign(this, { sorted: "", down: false, onlyStarred: false, fixed: new Map() });
+    this.size = innerWidth < 600 ? 96 : 128;
+    this.opinions = new Opinions(frame);
+    this.pins = new Pins(this);
+    this.sight = new Sight(this);
+    this.zoom = new Zoom(this);
+    this.bar = new Bar(this);
+    this.none = h("p", { textContent: "Nothing is like that; drop a filter or a word." });
+    const fold = h("details", { className: "asks", open: innerWidth >= 600 },
+      h("summary", { textContent: "rows, columns, search and order" }), this.bar.element);
+    root.replaceChildren(fold, this.none, this.sight.element, this.pins.tray, this.zoom.dialog,
+      this.pins.dialog);
+    this.listen();
+    this.bar.showChips();
+    this.bar.showSwitches();
+  }
+
+  get corner() {
+    const { rowName, colName } = this;
+    return [rowName && `${rowName} ↓`, colName && `${colName} →`].filter(Boolean).join("  ");
+  }
+
+  find() {
+    const { frame, bar, opinions, fixed } = this;
+    const fixes = [...fixed].map(([column, level]) => new Filter(column, { level }));
+    const found = frame.find(bar.search.value, [...bar.filters, ...fixes],
+      (i) => opinions.note(i).toLowerCase());
+    const shown = this.onlyStarred ? found.filter((i) => opinions.starred(i)) : found;
+    this.cells = frame.sort(shown, this.sorted, this.down);
+    this.none.hidden = this.cells.length > 0;
+    this.sight.element.scrollTop = 0;
+    this.place();
+    bar.showCount(this.cells.length);
+  }
+
+  place() {
+    const { frame, cells, rowName, colName, size, sight } = this;
+    this.width = sight.element.clientWidth;
+    sight.show(makeTable(frame, cells, { rowName, colName, width: this.width, size }), size);
+  }
+
+  // ---- what the reader does
+  say(i, change) {
+    this.opinions.say(i, change);
+    this.paint();
+    this.bar.showCount(this.cells.length);
+  }
+
+  toggleStar(i) {
+    this.say(i, { starred: !this.opinions.starred(i) });
+    if (this.zoom.dialog.open) this.zoom.show();
+  }
+
+  togglePin(i) {
+    this.pins.toggle(i);
+    this.paint();
+    if (this.zoom.dialog.open) this.zoom.show();
+  }
+
+  paint() { this.sight.paint(); }
+
+  press(event) {
+    const { sight } = this, box = event.target.closest(".cell");
+    if (!box || event.ctrlKey || event.metaKey || event.altKey) return;
+    const i = +box.dataset.i, at = sight.table.where(i);
+    const move = (down, across) => sight.go(beside(sight.table, at, down, across));
+    const page = Math.max(1, Math.floor(sight.element.clientHeight / sight.table.high));
+    const far = (sign) => sight.go(sight.table.at(
+      clamp(at[0] + sign * page, 0, sight.table.rows - 1), at[1])[0]);
+    const act = {
+      ArrowRight: () => move(0, 1), ArrowLeft: () => move(0, -1), ArrowDown: () => move(1, 0),
+      ArrowUp: () => move(-1, 0), PageDown: () => far(1), PageUp: () => far(-1),
+      Home: () => sight.go(this.cells[0]), End: () => sight.go(this.cells.at(-1)),
+      Enter: () => this.zoom.open(i), " ": () => this.zoom.open(i), s: () => this.toggleStar(i),
+      p: () => this.togglePin(i), n: () => { this.zoom.open(i); this.zoom.note.focus(); },
+    }[event.key];
+    if (act) { event.preventDefault(); act(); }
+  }
+
+  listen() {
+    const { sight } = this;
+    sight.element.addEventListener("keydown", (event) => this.press(event));
+    sight.element.addEventListener("click", (event) => {
+      const box = event.target.closest(".cell");
+      if (box) { sight.current = +box.dataset.i; this.zoom.open(sight.current); }
+    });
+    sight.element.addEventListener("focusin", (event) => {
+      const box = event.target.closest(".cell");
+      if (box) { sight.current = +box.dataset.i; sight.markCurrent(); }
+    });
+    new ResizeObserver(() => {
+      if (sight.element.clientWidth !== this.width) this.place();
+    }).observe(sight.element);
+    const rows = () => Math.ceil(MOST_PRINTED / Math.max(1, sight.table.cols));
+    addEventListener("beforeprint", () => sight.draw(rows()));
+    addEventListener("afterprint", () => { sight.clear(); sight.draw(); });
+  }
+}
+
+const root = document.getElementById("gallery"), data = document.getElementById("data");
+const view = new View(new Frame(JSON.parse(data.textContent)), root);
+data.remove();                                             // its text is not needed any more
+root.dataset.ready = String(view.frame.count);

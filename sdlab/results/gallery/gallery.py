@@ -1,0 +1,275 @@
+"""A frame becomes a folder, or one HTML file, that shows its pictures without a server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from ...pictures import HASH, SMALL_SIDE, data_uri, webp_bytes
+from ...recipe.request import FIELDS
+from ...store.columns import COLUMNS
+from ...store.files import write_whole
+from ...store.png import read_thumbnail
+from ..frame import (
+    UNREADABLE,
+    column_values,
+    count_noun,
+    describe_file_problem,
+    find_label_columns,
+    find_varying,
+    hide_home,
+    is_counter,
+    shorten_pictures,
+    summarize,
+)
+from ..grid import find_columns, require_pictures
+
+HERE = Path(__file__).parent
+SCRIPTS = (  # in the order in which they stand in the page
+    *("tools.js", "data.js", "opinions.js", "layout.js", "cell.js", "sight.js"),
+    *("zoom.js", "pins.js", "bar.js", "gallery.js"),
+)
+MARK = '<meta name="generator" content="sdlab gallery">'
+LEFT_OUT = ("path", "starred", "rating", "pixels")  # of what is told, or kept elsewhere
+ENDING = re.compile(r"\.\w{1,5}")
+MOST_WORDS = 4000  # characters of a value
+TEMPLATE = Environment(
+    loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+
+
+def write_gallery(
+    path: str | os.PathLike[str],
+    frame: pd.DataFrame,
+    *,
+    title: str = "Gallery",
+    text: str = "",
+    row: str | None = None,
+    col: str | None = None,
+    whole: bool = True,
+) -> Path:
+    """Writes a page of all pictures that opens from disk: search, filter, sort, zoom and compare.
+
+    The reader chooses what stands in rows and columns. Stars and notes stay in the reader's
+    browser, and are exported as lines that a store's `opinions.jsonl` takes. The page asks for
+    nothing from anywhere else.
+
+    Parameters
+    ----------
+    path : path
+        A folder, made if it is not there, or a file that ends with ".html". A folder opens quickly
+        with 20,000 pictures; one file holds small pictures only, and is meant for hundreds.
+    frame : DataFrame
+        One row a picture, as `run` returns it; other columns are shown, too.
+    title, text : str
+        What stands above; blank lines part paragraphs.
+    row, col : str, optional
+        What stands in rows and columns when the page is opened.
+    whole : bool
+        Whether the folder has a copy of each picture's file, with its recipe, besides the small
+        ones of at most 128 pixels.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    TypeError, ValueError, FileExistsError
+        No frame of pictures, no such column, or a folder that holds something else.
+    """
+    require_pictures(frame)
+    for given, argument in ((row, "row"), (col, "col")):
+        find_columns(frame, given, argument)
+    path = Path(path).expanduser()
+    alone = path.suffix.lower() in (".html", ".htm")
+    if not alone:
+        require_own_folder(path)
+    names = name_files(frame)
+    data = {
+        "columns": list_columns(frame, row, col),
+        "names": names,
+        "keys": [str(key or "") for key in column_values(frame, "key")],
+        "axes": [row or "", col or ""],
+        "thumbs": "" if alone else "thumbs/",
+        "whole": "pictures/" if whole and not alone else "",
+        "endings": name_endings(frame, names),
+    }
+    small = dict(make_thumbnails(frame, names, exact=bool(data["whole"])))
+    data["exact"] = "".join("1" if small.get(name) == b"" else "0" for name in names)
+    data["lost"] = {name: said for name, said in small.items() if isinstance(said, str)}
+    if alone:
+        data["uris"] = [write_uri(small.get(name)) for name in names]
+    else:
+        write_pictures(path, frame, names, small, whole)
+    page = path if alone else path / "index.html"
+    write_whole(page, render_gallery(title, text, frame, data).encode("utf-8", "replace"))
+    return page
+
+
+def require_own_folder(path: Path) -> None:
+    """Raises unless the folder is new, empty, or an earlier gallery."""
+    if path.is_file():
+        raise FileExistsError(f"{path} is a file; give a folder, or a name that ends with .html")
+    if path.is_dir() and any(path.iterdir()):
+        page = path / "index.html"
+        if not page.is_file() or MARK not in page.read_text("utf-8", "replace")[:5000]:
+            raise FileExistsError(
+                f"{path} holds something else than a gallery; give a new folder, such as"
+                f" {path / 'gallery'}"
+            )
+
+
+def name_files(frame: pd.DataFrame) -> list[str]:
+    """Names the picture of each row by its key, or its number; "" where there is none."""
+    both = zip(column_values(frame, "path"), column_values(frame, "key"))
+    return [
+        "" if path is None else key if key and HASH.fullmatch(str(key)) else f"{i:06}"
+        for i, (path, key) in enumerate(both, 1)
+    ]
+
+
+def name_endings(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
+    """Names the endings of pictures that are no PNG files, as the page's folder has them."""
+    both = zip(names, column_values(frame, "path"))
+    found = {name: Path(str(path)).suffix.lower() for name, path in both if name}
+    return {
+        name: end if ENDING.fullmatch(end) else ".bin"
+        for name, end in found.items()
+        if end != ".png"
+    }
+
+
+# What the page knows
+
+
+def list_columns(frame: pd.DataFrame, row: str | None, col: str | None) -> list[dict[str, Any]]:
+    """Lists the columns for the page: each value once, and for each row which of them it has."""
+    frame = shorten_pictures(frame)
+    axes = [*find_varying(frame), *filter(None, (row, col))]
+    names = dict.fromkeys((*axes, *find_label_columns(frame), *FIELDS, *frame.columns))
+    return [
+        describe_column(frame, name, name in axes)
+        for name in names
+        if name in frame.columns and name not in LEFT_OUT and not is_counter(name)
+    ]
+
+
+def describe_column(frame: pd.DataFrame, name: str, is_axis: bool) -> dict[str, Any]:
+    """Describes a column: its different values, which of them each row has, and what it is."""
+    levels: dict[Any, int] = {}
+    found = [levels.setdefault(value, len(levels)) for value in column_values(frame, name)]
+    known = [value for value in levels if value is not None]
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in known)
+    return {
+        "name": str(name),
+        "axis": is_axis,
+        "number": bool(known) and numbers,
+        "recipe": name in FIELDS,
+        "fact": name in COLUMNS and name not in FIELDS,
+        "levels": [level if level is None else write_level(level) for level in levels],
+        "codes": found if len(levels) > 1 else [],
+    }
+
+
+def write_level(value: Any) -> Any:
+    """Writes a value that JSON holds, without the home folder, of bounded length."""
+    if isinstance(value, (bool, int, float)):
+        return value if value == value and abs(value) != float("inf") else str(value)
+    return hide_home(value)[:MOST_WORDS]
+
+
+# Pictures
+
+
+def make_thumbnails(
+    frame: pd.DataFrame, names: list[str], *, exact: bool
+) -> Iterator[tuple[str, bytes | str]]:
+    """Yields (name, the WebP of a small picture, or why there is none), once for each picture.
+
+    With `exact` it is b"" for pictures that are small themselves: a smaller file is not worth it.
+    """
+    done = set()
+    for name, path in zip(names, column_values(frame, "path")):
+        if name and name not in done:
+            done.add(name)
+            try:
+                yield name, make_thumbnail(str(path), exact)
+            except UNREADABLE as problem:
+                yield name, describe_file_problem(problem)
+
+
+def make_thumbnail(path: str, exact: bool) -> bytes:
+    """Makes the small picture, or takes the one that a file of sdlab carries."""
+    if known := read_thumbnail(path):
+        return known
+    with Image.open(path) as image:
+        if exact and max(image.size) <= SMALL_SIDE:
+            return b""
+        return webp_bytes(image.convert("RGB"), SMALL_SIDE)
+
+
+def write_uri(small: bytes | str | None) -> str:
+    """Writes the small picture as an address; "" where there is none."""
+    return data_uri(small) if isinstance(small, bytes) else ""
+
+
+def write_pictures(
+    folder: Path, frame: pd.DataFrame, names: list[str], small: dict[str, bytes | str], whole: bool
+) -> None:
+    """Writes the pictures into the folder, and removes those of an earlier gallery there."""
+    for kind in ("thumbs", "pictures"):
+        shutil.rmtree(folder / kind, ignore_errors=True)
+    for name in {name[:2] for name in names if name}:
+        (folder / "thumbs" / name).mkdir(parents=True, exist_ok=True)
+        if whole:
+            (folder / "pictures" / name).mkdir(parents=True, exist_ok=True)
+    endings = name_endings(frame, names)
+    for name, path in dict(zip(names, column_values(frame, "path"))).items():
+        if name and isinstance(data := small[name], bytes):
+            place = f"{name[:2]}/{name}"
+            if data:
+                (folder / "thumbs" / f"{place}.webp").write_bytes(data)
+            if whole:
+                file = f"{place}{endings.get(name, '.png')}"
+                shutil.copyfile(str(path), folder / "pictures" / file)
+
+
+# The page
+
+
+def render_gallery(title: str, text: str, frame: pd.DataFrame, data: dict[str, Any]) -> str:
+    """Renders the page, whose one script is named by its hash: no other can run."""
+    script = "".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
+    script = f'"use strict";\n{{\n{script}}}\n'
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return TEMPLATE.get_template("gallery.html.j2").render(
+        mark=Markup(MARK),
+        title=title,
+        paragraphs=[part.strip() for part in text.split("\n\n") if part.strip()],
+        summary=summarize(frame) if {"error", "seed"} <= {*frame.columns} else "",
+        count=count_noun(len(frame), "picture"),
+        style=Markup((HERE / "gallery.css").read_text("utf-8")),
+        script=Markup(script),
+        digest=digest,
+        data=Markup(write_json(data)),
+    )
+
+
+def write_json(data: Any) -> str:
+    """Writes JSON that can stand in a page: no "<" can end its script, or begin another."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,94 @@
+"""A gallery is a page that needs nothing else, holds what was given, and runs nothing of it."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+
+import pandas as pd
+import pytest
+from PIL import Image
+from test_report import NASTY, plan, results
+
+from sdlab import write_gallery
+
+
+def read_page(path):
+    """(the page, what it knows of the frame)"""
+    page = path.read_text("utf-8")
+    (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    return page, json.loads(data)
+
+
+def values(data, name):
+    (column,) = [c for c in data["columns"] if c["name"] == name]
+    return [column["levels"][k] for k in column["codes"] or [0] * len(data["names"])]
+
+
+def test_the_page_knows_every_cell_and_the_folder_has_every_picture(tmp_path):
+    frame = results(tmp_path, plan(seed=range(3), guidance_scale=[1, 7.5]), (300, 200))
+    frame.loc[1, "path"], frame.loc[1, "error"] = pd.NA, "OSError: no"
+    page = write_gallery(tmp_path / "g", frame, row="seed")
+    _, data = read_page(page)
+    assert values(data, "seed") == [0, 0, 1, 1, 2, 2] and data["axes"] == ["seed", ""]
+    assert values(data, "error") == [None, "OSError: no", *[None] * 4]
+    assert data["names"][1] == "" and data["keys"] == list(frame["key"])
+    for name in filter(None, data["names"]):
+        small = Image.open(page.parent / f"thumbs/{name[:2]}/{name}.webp")
+        whole = page.parent / f"pictures/{name[:2]}/{name}.png"
+        assert max(small.size) == 128
+        assert whole.read_bytes() == (tmp_path / "private" / "picture.png").read_bytes()
+
+
+def test_small_pictures_stand_for_themselves_and_one_file_holds_them_all(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2)))
+    _, data = read_page(write_gallery(tmp_path / "g", frame))
+    assert data["exact"] == "11" and not list((tmp_path / "g").rglob("*.webp"))
+    page, data = read_page(write_gallery(tmp_path / "one.html", frame))
+    (uri,) = set(data["uris"])
+    shown = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB")
+    assert shown.tobytes() == Image.open(frame["path"][0]).tobytes()
+    assert not re.search(r"""(src|href)=["']?(?!data:)\w""", page.partition("<script>")[0])
+
+
+def test_hostile_text_ends_no_script_and_only_its_own_script_may_run(tmp_path):
+    texts = [NASTY, "<!--<script>", "]]>\u2028'"]
+    frame = results(tmp_path, plan(seed=range(3))).assign(prompt=texts)
+    frame["<b onclick=x>"] = NASTY
+    frame.loc[0, "error"] = NASTY
+    page, data = read_page(write_gallery(tmp_path / "g", frame, title=NASTY, text=NASTY))
+    assert set(values(data, "prompt")) == set(texts)
+    assert page.count("<script") == 2 and page.count("</script>") == 2 and "<img" not in page
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page
+    assert "default-src 'none'" in page and "innerHTML" not in script and "://" not in script
+
+
+def test_private_folders_stay_private(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    frame = results(tmp_path, plan(seed=range(2)))
+    frame.loc[0, "error"] = f"OSError: {tmp_path}/models/x"
+    page, data = read_page(write_gallery(tmp_path / "g", frame))
+    assert str(tmp_path) not in page and values(data, "error")[0] == "OSError: ~/models/x"
+
+
+def test_a_folder_of_something_else_is_refused_and_an_earlier_gallery_replaced(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2)))
+    with pytest.raises(FileExistsError, match="holds something else than a gallery"):
+        write_gallery(tmp_path, frame)
+    write_gallery(tmp_path / "g", frame)
+    write_gallery(tmp_path / "g", frame[:1])
+    assert len(list((tmp_path / "g/pictures").rglob("*.png"))) == 1
+    with pytest.raises(ValueError, match="row='sed' is no column"):
+        write_gallery(tmp_path / "g", frame, row="sed")
+
+
+def test_missing_and_repeated_pictures_are_told(tmp_path):
+    frame = results(tmp_path, plan(seed=range(3)))
+    frame.loc[1, "path"] = str(tmp_path / "gone.png")
+    frame.loc[2, "key"] = frame.loc[0, "key"]
+    _, data = read_page(write_gallery(tmp_path / "g", frame))
+    assert data["lost"] == {data["names"][1]: "file missing"}
+    assert len(list((tmp_path / "g/pictures").rglob("*.png"))) == 1

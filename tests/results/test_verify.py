@@ -1,0 +1,220 @@
+"""`verify` tells one cause of another picture from the others; each test makes one happen."""
+
+import shutil
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import write_pipeline
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from safetensors.torch import load_file, save_file
+
+from sdlab import Request, Store, run, sweep, verify
+from sdlab.__main__ import main
+from sdlab.pictures import hash_pixels
+
+SMALL = dict(
+    prompt="the cat", num_inference_steps=2, scheduler="DDIMScheduler(timestep_spacing='trailing')"
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A model of random weights that a test may change."""
+    return write_pipeline(tmp_path_factory.mktemp("verify") / "model", channels=(8, 16, 16, 16))
+
+
+@pytest.fixture(scope="module")
+def results(model, tmp_path_factory):
+    """Four cells in batches of two."""
+    plan = sweep(Request(model=str(model), **SMALL), seed=range(4))
+    folder = tmp_path_factory.mktemp("store") / "runs"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two steps leave noise
+        return run(plan, folder, batch_size=2, dtype="float32", progress=False)
+
+
+def say(what, **more):
+    return verify(what, progress=False, **more)
+
+
+def only(found):
+    (verdict,) = set(found.frame["verdict"])
+    return verdict
+
+
+def copy_store(results, folder):
+    """A copy of the store, and its frame."""
+    shutil.copytree(Store(results["path"][0].split("/images/")[0]).root, folder)
+    return Store(folder).frame(list(results["key"]))
+
+
+def test_what_is_rendered_again_alike_is_identical_in_number_format_and_batch_size(results):
+    found = say(results)
+    assert repr(found) == "4 of 4 identical." and found.exit_code == 0
+    assert list(found.frame["name"]) == list(results["key"])
+    assert found.frame["differs"].eq("").all() and found.frame["largest"].eq(0).all()
+
+
+def test_nothing_that_was_handed_on_is_changed(results, tmp_path):
+    copy_store(results, tmp_path / "runs")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*.png")}
+    assert say(tmp_path / "runs").exit_code == 0
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*.png")} == before
+
+
+def test_a_sample_says_that_it_is_one_and_is_the_same_for_one_seed(results):
+    found = say(results, n=2, seed=7)
+    assert repr(found) == "2 of 2 identical. A sample of 2 of 4, drawn by chance (seed 7)."
+    assert list(found.frame["name"]) == list(say(results, n=2, seed=7).frame["name"])
+    assert repr(say(results, n=9)) == "4 of 4 identical."
+    with pytest.raises(ValueError, match="n=0: use a whole number from 1"):
+        say(results, n=0)
+
+
+def test_a_changed_weight_cannot_be_rendered_and_is_told_from_a_model_that_is_gone(
+    model, results, tmp_path
+):
+    other = shutil.copytree(model, tmp_path / "model")
+    frame = results.assign(model=str(other))
+    assert only(say(frame[:1])) == "identical"
+    file = next((other / "unet").glob("*.safetensors"))
+    weights = load_file(file)
+    weights["conv_in.bias"][0] += 1e-3
+    save_file(weights, file, {"format": "pt"})
+    found = say(frame[:1])
+    assert only(found) == "cannot be rendered here" and found.exit_code == 3
+    assert list(found.frame["cause"]) == ["weights"] and "was made for" in repr(found)
+    shutil.rmtree(other)
+    gone = say(frame[:1]).frame
+    assert list(gone["cause"]) == ["model"] and "unknown model" in gone["why"][0]
+
+
+def change_pixels(results, folder, levels, **recorded):
+    """A frame of the first cell, whose file has one pixel changed by so many levels."""
+    pixels = np.array(Image.open(results["path"][0]).convert("RGB"))
+    pixels[0, 0] = np.where(pixels[0, 0] > 127, pixels[0, 0] - levels, pixels[0, 0] + levels)
+    image = Image.fromarray(pixels)
+    image.save(folder / f"{levels}.png")
+    recorded = {name: hash_pixels(image) if name == "pixels" else v for name, v in recorded.items()}
+    return results[:1].assign(path=str(folder / f"{levels}.png"), **recorded)
+
+
+def test_another_version_of_a_library_is_named_whether_or_not_a_bit_differs(results, tmp_path):
+    told = f"torch {torch.__version__} instead of 1.0.0"
+    assert repr(say(results.assign(torch_version="1.0.0"))) == f"4 of 4 identical, with {told}."
+    older = dict(torch_version="1.0.0", pixels=True)
+    near = say(change_pixels(results, tmp_path, 2, **older))
+    assert only(near) == "within tolerance" and near.exit_code == 0
+    assert repr(near) == f"1 of 1 within tolerance, at most 2 of 255 levels apart: {told}."
+    far = say(change_pixels(results, tmp_path, 40, **older))
+    assert only(far) == "different" and told in repr(far) and far.exit_code == 1
+
+
+def test_where_nothing_that_was_recorded_differs_not_one_bit_may(results, tmp_path):
+    found = say(change_pixels(results, tmp_path, 1, pixels=True))
+    assert only(found) == "different" and list(found.frame["cause"]) == ["unknown"]
+    assert "although nothing that was recorded differs" in repr(found)
+    assert found.frame["allowed_largest"].isna().all()
+
+
+def test_another_batch_size_and_another_number_format_are_told_apart(results):
+    batch, form = say(results, batch_size=1), say(results[:1], dtype="float16")
+    assert batch.frame["differs"].eq("batch size").all()
+    assert "batch size 1 instead of 2" in repr(batch) and batch.exit_code == 0
+    assert form.frame["differs"].eq("dtype").all() and form.frame["allowed_largest"].eq(5).all()
+    assert form.frame["largest"].gt(0).all() and "dtype float16 instead of float32" in repr(form)
+
+
+def test_a_picture_that_was_edited_by_hand_is_found_by_its_recorded_hash(results, tmp_path):
+    found = say(change_pixels(results, tmp_path, 1))
+    assert only(found) == "different" and list(found.frame["cause"]) == ["file"]
+    assert "changed after it was saved; rendered again, what was recorded comes out" in repr(found)
+    torn = tmp_path / "torn.png"
+    torn.write_bytes(b"no picture")
+    found = say(results[:1].assign(path=str(torn)))
+    assert only(found) == "different" and "the file cannot be read" in repr(found)
+
+
+def test_the_schedulers_options_that_came_with_the_checkpoint_are_compared(results):
+    found = say(results[:1].assign(inherited="beta_start=0.5"))
+    assert list(found.frame["differs"]) == ["scheduler options"]
+
+
+def test_a_device_that_is_not_here_is_replaced_and_named(results):
+    found = say(results[:1].assign(device="cuda"))
+    assert only(found) == "identical" and "device cpu instead of cuda" in repr(found)
+    with pytest.raises(ValueError, match="device='mps' is not here"):
+        say(results[:1], device="mps")
+
+
+def test_files_and_folders_are_verified_by_what_they_carry(results, tmp_path):
+    store = Store(results["path"][0].split("/images/")[0])
+    assert only(say(store)) == only(say([results["path"][0]])) == "identical"
+    assert only(say(results[["path"]])) == "identical"
+    copy_store(results, tmp_path / "runs")
+    odd = tmp_path / f"runs/images/00/{'0' * 32}.png"
+    odd.parent.mkdir(exist_ok=True)
+    Image.new("RGB", (64, 64)).save(odd)
+    found = say(tmp_path / "runs").frame.iloc[-1]
+    assert found["verdict"] == "cannot be rendered here" and "no recipe" in found["why"]
+    assert odd.exists()
+    (tmp_path / "runs/index.sqlite").unlink()
+    assert list(say(tmp_path / "runs").frame["verdict"].value_counts()) == [4, 1] and odd.exists()
+
+
+def test_of_another_programs_picture_it_is_named_what_is_missing(results, tmp_path):
+    info = PngInfo()
+    info.add_text(
+        "parameters",
+        "the cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5,"
+        " Size: 64x64, Model hash: 0123456789, Model: dream, Hires upscaler: Latent",
+    )
+    Image.new("RGB", (64, 64)).save(tmp_path / "a1111.png", pnginfo=info)
+    Image.new("RGB", (64, 64)).save(tmp_path / "bare.png")
+    found = say([tmp_path / "a1111.png", tmp_path / "bare.png", tmp_path / "gone.png"])
+    assert only(found) == "cannot be rendered here" and found.exit_code == 3
+    first, second, third = found.frame["why"]
+    assert "the model 'dream' of hash 0123456789" in first and "noise" in first
+    assert second == "it carries no recipe" and third == "the file is not there"
+
+
+def test_a_jpeg_of_ones_own_picture_is_rendered_from_its_text(results, tmp_path):
+    with Image.open(results["path"][0]) as image:
+        info = PngInfo()
+        info.add_text("parameters", image.info["parameters"])
+        image.convert("RGB").save(tmp_path / "copy.png", pnginfo=info)
+    found = say(tmp_path / "copy.png")
+    assert found.frame["largest"][0] <= 32 and "weights are not told" in repr(found)
+
+
+def test_its_figure_shows_the_farthest_first(results, tmp_path):
+    far = change_pixels(results, tmp_path, 40)
+    both = pd.concat([results[1:2], far], ignore_index=True)
+    figure = say(both).draw()
+    labels = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert labels.index(results["key"][0][:12]) < labels.index(results["key"][1][:12])
+    with pytest.raises(ValueError, match="nothing could be rendered again"):
+        say(results[:1].assign(model="gone")).draw()
+
+
+def test_what_cannot_be_verified_is_refused_with_what_can(tmp_path):
+    for wrong, error in ((3, TypeError), (tmp_path / "gone", FileNotFoundError), ([], ValueError)):
+        with pytest.raises(error, match="verify takes a frame of run"):
+            say(wrong)
+
+
+def test_one_command_says_how_it_went_by_its_exit_code(results, tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    place = results["path"][0]
+    assert main(["verify", place, "--table", str(table)]) == 0
+    assert "1 of 1 identical." in capsys.readouterr().out
+    assert list(pd.read_csv(table)["verdict"]) == ["identical"]
+    Image.new("RGB", (64, 64)).save(tmp_path / "bare.png")
+    assert main(["verify", str(tmp_path / "bare.png")]) == 3
+    assert (
+        main(["verify", str(tmp_path / "gone")]) == 2 and "is not there" in capsys.readouterr().err
+    )
