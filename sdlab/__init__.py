@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .results.attacks import robustness
     from .results.gallery import write_gallery
     from .results.grid import image_grid
+    from .results.inside import inside
     from .results.pairs import pair
     from .results.probes import PROBES, probe
     from .results.report import write_report
@@ -48,9 +49,10 @@ _ROOMS = {
     "results.probes": ("PROBES", "probe"),
     "results.scorers": ("SCORERS", "measure"),
     "results.stats": ("stats",),
-    "results.attacks": ("robustness"),
+    "results.attacks": ("robustness",),
     "results.gallery": ("write_gallery",),
     "results.grid": ("image_grid",),
+    "results.inside": ("inside",),
     "results.report": ("write_report",),
     "results.verify": ("verify",),
     "watermark": ("detect_watermark",),
@@ -67,6 +69,7 @@ __all__ = [
     "detect_watermark",
     "estimate",
     "image_grid",
+    "inside",
     "measure",
     "pair",
     "preview",

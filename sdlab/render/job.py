@@ -25,7 +25,7 @@ from .plan import Plan, list_requests, plan
 if TYPE_CHECKING:
     import pandas
 
-_rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
+rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
 _running: dict[Job, None] = {}  # those that have not ended; the first one begun comes first
 PAUSE = 0.5  # seconds after which a job that waits tells again how far the other one is
 
@@ -254,7 +254,7 @@ class Job:
         finally:
             if self._holds:
                 self._holds = False
-                _rendering.release()
+                rendering.release()
             _running.pop(self, None)
             self.progress.state = state
             self._show()
@@ -267,7 +267,7 @@ class Job:
         """Waits until no other job renders, and tells for whom; False if it was stopped first."""
         told = 0.0
         while not self._stop.is_set():
-            if _rendering.acquire(timeout=0.1):
+            if rendering.acquire(timeout=0.1):
                 self._holds, self.progress.waits = True, ""
                 return not self._stop.is_set()
             if (other := self.waits_for) and time.monotonic() - told > PAUSE:
@@ -322,7 +322,7 @@ def _find_first() -> Job | None:
 
 def load_early(model: str) -> None:
     """Loads a model while no job renders and none is in memory: the next job begins sooner."""
-    if not _rendering.acquire(blocking=False):
+    if not rendering.acquire(blocking=False):
         return
     try:
         from ..models import pipeline
@@ -330,7 +330,7 @@ def load_early(model: str) -> None:
         if not pipeline.is_any_loaded():
             pipeline.load(native(model))
     finally:
-        _rendering.release()
+        rendering.release()
 
 
 # An interrupt

@@ -13,6 +13,8 @@ _API = {
     "Compare": "compare.compare",
     "Judge": "judge.judge",
     "WatermarkInspector": "inspector.inspector",
+    "Inside": "inside.inside",
+    "Predict": "predict.predict",
 }
 __all__ = list(_API)
 

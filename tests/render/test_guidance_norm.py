@@ -46,7 +46,7 @@ def test_the_norm_is_that_of_diffusers_own_predictions(cells, frame, random_v1):
 def test_no_bit_of_a_picture_depends_on_it(cells, frame, tmp_path, monkeypatch):
     denoise = sdlab.render.denoise.denoise
 
-    def without(*given, on_direction, **more):
+    def without(*given, watch, **more):
         return denoise(*given, **more)
 
     monkeypatch.setattr(sdlab.render.denoise, "denoise", without)
