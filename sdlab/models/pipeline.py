@@ -20,7 +20,7 @@ from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
 from .locate import tell_variant
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
-from .number_format import NARROW, dtype_here, read_processor_name
+from .machine import NARROW, dtype_here, read_processor_name
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks

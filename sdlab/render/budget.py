@@ -25,7 +25,7 @@ from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import find_weights
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.number_format import NARROW, dtype_here
+from ..models.machine import NARROW, dtype_here
 from ..models.pipeline import Loaded, device_here, is_loaded, lanes_here, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks

@@ -69,7 +69,7 @@ def require_device(device: str) -> None:
 
 def warn_of_float16(device: str | None) -> None:
     """Warns of a processor on which float16 is slow; one took 9 times as long as for float32."""
-    from ..models.number_format import dtype_here
+    from ..models.machine import dtype_here
     from ..models.pipeline import device_here
 
     if (device or device_here()) == "cpu" and (native := dtype_here("cpu")) != "float16":

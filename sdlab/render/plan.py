@@ -333,7 +333,7 @@ def estimate_seconds(
     group: list[Recipe], found: Plan, store: Store, share: float = 1.0
 ) -> float | None:
     """Estimates how long a group takes, from what the store recorded or the model's own figure."""
-    from ..models.number_format import NARROW
+    from ..models.machine import NARROW
     from ..models.pipeline import device_here, lanes_here
 
     r, own = group[0], found.natives[group[0].model]

@@ -292,7 +292,7 @@ def test_a_footing_goes_down_step_by_step_and_ends():
 def test_a_processor_that_would_imitate_float16_is_warned_of(
     tmp_path, monkeypatch, recwarn, native, warned
 ):
-    monkeypatch.setattr(sdlab.models.number_format, "dtype_here", lambda device: native)
+    monkeypatch.setattr(sdlab.models.machine, "dtype_here", lambda device: native)
     run([], tmp_path, dtype="float16", device="cpu")
     found = [str(each.message) for each in recwarn if "float16" in str(each.message)]
     assert len(found) == warned and all(

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import sdlab.models.pipeline
-from sdlab.models import number_format
-from sdlab.models.number_format import FORMATS, choose_format, dtype_here, measure_formats
+from sdlab.models import machine
+from sdlab.models.machine import FORMATS, choose_format, dtype_here, measure_formats
 from sdlab.models.resolve import native
 
 AMX = {"float32": 0.091, "bfloat16": 0.0105, "float16": 0.176}  # one thread, 320 channels
@@ -22,8 +22,8 @@ def timed(tmp_path, monkeypatch):
         seen.append((channels, dtype))
         return AMX[dtype]
 
-    monkeypatch.setattr(number_format, "TIMES", tmp_path / "cache" / "number_formats.json")
-    monkeypatch.setattr(number_format, "time_layers", time_layers)
+    monkeypatch.setattr(machine, "TIMES", tmp_path / "cache" / "number_formats.json")
+    monkeypatch.setattr(machine, "time_layers", time_layers)
     dtype_here.cache_clear()
     yield seen
     dtype_here.cache_clear()
@@ -53,19 +53,19 @@ def test_a_measurement_is_kept_for_the_next_session(timed, monkeypatch):
     dtype_here.cache_clear()
     monkeypatch.setattr(torch, "__version__", "99")
     assert dtype_here("cpu", 320) == "bfloat16" and timed
-    kept = json.loads(number_format.TIMES.read_text())
+    kept = json.loads(machine.TIMES.read_text())
     assert len(kept) == 3 and all(times == AMX for times in kept.values())
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"NAME": 3}', '{"NAME": {"float32": 1.0}}'])
 def test_a_spoiled_file_is_measured_again(timed, text):
-    number_format.TIMES.parent.mkdir()
-    number_format.TIMES.write_text(text.replace("NAME", number_format.describe_case(320)))
+    machine.TIMES.parent.mkdir()
+    machine.TIMES.write_text(text.replace("NAME", machine.describe_case(320)))
     assert dtype_here("cpu") == "bfloat16" and timed
 
 
 def test_a_folder_that_cannot_be_written_does_not_matter(timed):
-    number_format.TIMES.parent.write_text("a file")
+    machine.TIMES.parent.write_text("a file")
     assert dtype_here("cpu") == "bfloat16"
 
 
