@@ -19,13 +19,12 @@ from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
 from .locate import tell_variant
+from .machine import dtype_here, lanes_here, memory_format_here, read_processor_name
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
-from .machine import NARROW, dtype_here, read_processor_name
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
-WIDE_LANES = 4
 UNSTATED = "_use_default_values"  # diffusers' list of what a configuration left out
 _loaded: dict[tuple, Loaded] = {}  # at most one
 _read: list[weakref.ref] = []  # UNets that may be in memory still
@@ -156,12 +155,11 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
         pipe = open_pipeline(model, getattr(torch, dtype))
     if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
         pipe.vae.float()  # an upscaler's overflows, says diffusers
-    narrow = pipe.unet.config.block_out_channels[0] < NARROW
-    slower = device == "cpu" and (narrow or dtype == "float32")  # would channels_last be
-    memory_format = "contiguous_format" if slower else "channels_last"
+    channels = pipe.unet.config.block_out_channels[0]
+    memory_format = memory_format_here(device, channels, dtype)
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
-    lanes, threads = lanes_here(device, narrow)
+    lanes, threads = lanes_here(device, channels, dtype)
     return Loaded(pipe, device, dtype, memory_format, lanes, threads, OwnParts.of(pipe))
 
 
@@ -184,20 +182,6 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
     if old:  # the class that checkpoints of 2022 name for their depth estimator is gone
         pipe.register_modules(feature_extractor=read_depth_processor(model.place))
     return pipe
-
-
-def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
-    """Chooses how many batches to compute at a time, and the threads of each.
-
-    One thread computes a row of a batch alike wherever it stands; several may not (measured: 3 and
-    6 threads change the last bits). So a lane has one thread, unless the cores are many and each
-    lane of a wide network takes its own memory.
-    """
-    import torch
-
-    cores = torch.get_num_threads()
-    lanes = cores if narrow else min(cores, WIDE_LANES)
-    return (lanes, cores // lanes) if device == "cpu" else (1, 1)
 
 
 def open_tokenizer(own: Native) -> Any:

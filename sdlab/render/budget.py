@@ -24,9 +24,9 @@ from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, build_networks, read_h
 from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import find_weights
+from ..models.machine import dtype_here, lanes_here, memory_format_here
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.machine import NARROW, dtype_here
-from ..models.pipeline import Loaded, device_here, is_loaded, lanes_here, unload
+from ..models.pipeline import Loaded, device_here, is_loaded, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
@@ -242,15 +242,21 @@ def estimate_group(
 ) -> tuple[int, int, int]:
     """Estimates bytes for weights and for activations, and the cells of a batch, on a footing."""
     height, width = size
-    lanes, threads = lanes_here(device, model.unet_width < NARROW)
+    lanes, threads = share_cores(model, device, dtype, "auto")
     cells = footing.batch_size or count_together(
         height // model.factor, width // model.factor, threads
     )
-    lanes = lanes if LEVELS[footing.memory].side_by_side else 1
+    lanes, _ = share_cores(model, device, dtype, footing.memory)
     weights, activations = estimate_bytes(
         model, height, width, dtype=dtype, cells=cells, lanes=lanes, memory=footing.memory
     )
     return weights, activations, cells
+
+
+def share_cores(model: Sizes, device: str, dtype: str, memory: str) -> tuple[int, int]:
+    """Shares the cores out: batches at a time on that level, and the threads of each."""
+    lanes, threads = lanes_here(device, model.unet_width, dtype)
+    return (lanes, threads) if LEVELS[memory].side_by_side else (1, lanes * threads)
 
 
 def begin_footing(memory: str, batch_size: int | None = None) -> Footing:
@@ -364,7 +370,8 @@ def estimate(
     -------
     Estimate
         Its `.frame` has a row for each model, size and level: `model, height, width, device, dtype,
-        memory`, the `batch_size` with which the level would begin, bytes for `weights` and for
+        memory_format, memory`, the `lanes` that compute batches at a time, the `threads` of each
+        and the `batch_size` with which the level would begin, bytes for `weights` and for
         `activations`, bytes that are `free`, whether that `fits`, whether `run` would begin here
         (`begins`; where nothing fits, it warns and tries the lowest level, or refuses if the
         weights alone are too large), and as `advice` what would fit instead. The sums are those of
@@ -388,10 +395,12 @@ def estimate(
         loaded = own is not None and is_loaded(own, device, form)
         room = find_free(device) + loaded * sizes.weights * BYTES[form] if free is None else free
         known = dict(model=name, height=size[0], width=size[1], device=device, dtype=form)
+        known["memory_format"] = memory_format_here(device, sizes.unet_width, form)
         levels = compare_levels(sizes, size, device, form, memory, room)
         rows += [known | level for level in levels]
-    columns = "model height width device dtype memory batch_size weights activations free fits"
-    named = [*columns.split(), "begins", "advice"]
+    columns = "model height width device dtype memory_format memory lanes threads batch_size"
+    sums = "weights activations free fits begins advice"
+    named = [*columns.split(), *sums.split()]
     return Estimate(pandas.DataFrame(rows, columns=named).convert_dtypes())
 
 
@@ -407,8 +416,11 @@ def compare_levels(
         footing = first if begins else begin_footing(level)
         weights, activations, cells = estimate_group(model, size, device, dtype, footing)
         fits = weights + activations <= room
+        lanes, threads = share_cores(model, device, dtype, level)
         yield dict(
             memory=level,
+            lanes=lanes,
+            threads=threads,
             batch_size=cells,
             weights=weights,
             activations=activations,

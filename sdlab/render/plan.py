@@ -333,8 +333,8 @@ def estimate_seconds(
     group: list[Recipe], found: Plan, store: Store, share: float = 1.0
 ) -> float | None:
     """Estimates how long a group takes, from what the store recorded or the model's own figure."""
-    from ..models.machine import NARROW
-    from ..models.pipeline import device_here, lanes_here
+    from ..models.machine import dtype_here, lanes_here
+    from ..models.pipeline import device_here
 
     r, own = group[0], found.natives[group[0].model]
     like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
@@ -347,7 +347,8 @@ def estimate_seconds(
         one = own.model.seconds_per_step * r.num_inference_steps * larger
     calls = count_calls(r.scheduler, r.strength, r.num_inference_steps)
     one = None if one is None else one * share * calls / r.num_inference_steps
-    lanes, threads = lanes_here(device_here(), own.layout.channels < NARROW)
+    device, channels = device_here(), own.layout.channels
+    lanes, threads = lanes_here(device, channels, dtype_here(device, channels))
     at_once = lanes * count_together(
         r.height // own.layout.factor, r.width // own.layout.factor, threads
     )

@@ -25,7 +25,7 @@ def two_lanes(monkeypatch):
     """Pipelines are read anew, and for two lanes on any machine."""
     sdlab.models.pipeline.unload()
     for room in (sdlab.models.pipeline, sdlab.render.budget):
-        monkeypatch.setattr(room, "lanes_here", lambda device, narrow: (2, 1))
+        monkeypatch.setattr(room, "lanes_here", lambda *how: (2, 1))
     yield
     sdlab.models.pipeline.unload()
 

@@ -30,7 +30,7 @@ def cat(random_v1):
 def room_for(monkeypatch, cat, memory, cells, more=0):
     """Exactly so much memory is free as a level takes; the sums are those of a machine with two lanes."""
     own = read_sizes(native(cat.model).model)
-    monkeypatch.setattr(sdlab.render.budget, "lanes_here", lambda device, narrow: (2, 1))
+    monkeypatch.setattr(sdlab.render.budget, "lanes_here", lambda *how: (2, 1))
     lanes = 2 if memory == "auto" else 1
     room = (
         sum(estimate_bytes(own, 64, 64, dtype="float32", cells=cells, lanes=lanes, memory=memory))
