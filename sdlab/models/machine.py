@@ -88,9 +88,9 @@ def list_splits(cores: int) -> list[tuple[int, int]]:
     return [(lanes, cores // lanes) for lanes in (usual, *sorted(others))]
 
 
-def choose_way(times: Mapping[str, float]) -> str:
+def choose_way(times: Mapping[str, float], worth: float = WORTH) -> str:
     """Chooses the first way that takes about as long as the fastest, or less."""
-    most = WORTH * min(times.values())
+    most = worth * min(times.values())
     return next(way for way, seconds in times.items() if seconds <= most)
 
 
@@ -100,28 +100,33 @@ def choose_way(times: Mapping[str, float]) -> str:
 def recall_times(question: str, device: str, channels: int, ways: list[str]) -> dict[str, float]:
     """Recalls the seconds of each way to compute blocks of that width, or measures them."""
     name = f"{describe_device(device)}, {channels} channels, {question}"
-    return recall(name, ways, lambda: measure_blocks(device, channels, ways))
+    measure = functools.partial(measure_blocks, device, channels, ways)
+    times = recall(name, measure, lambda kept: set(kept) == set(ways))
+    return {way: times[way] for way in ways}
 
 
-def recall(name: str, ways: Iterable[str], measure: Callable[[], dict[str, float]]) -> dict:
+def recall(
+    name: str, measure: Callable[[], dict[str, float]], is_whole: Callable[[dict], bool] = bool
+) -> dict[str, float]:
     """Recalls times from the cache; where they are not all there, measures and keeps them.
 
     A measurement that is cut off leaves nothing, and of two at once the first to end counts.
     """
-    ways, known = list(ways), read_cache(TIMES)
-    if not is_measured(known.get(name), ways):
-        found = measure()
-        known = read_cache(TIMES)
-        if not is_measured(known.get(name), ways):
-            known[name] = found
-            write_cache(TIMES, known)
-    return {way: known[name][way] for way in ways}
+    if kept := recall_kept(name, is_whole):
+        return kept
+    found = measure()
+    if kept := recall_kept(name, is_whole):
+        return kept
+    write_cache(TIMES, read_cache(TIMES) | {name: found})
+    return found
 
 
-def is_measured(times: Any, ways: list[str]) -> bool:
-    """Tells whether these are times of all ways: a file may hold anything."""
-    complete = isinstance(times, dict) and set(times) == set(ways)
-    return complete and all(isinstance(value, float) and value > 0 for value in times.values())
+def recall_kept(name: str, is_whole: Callable[[dict], bool] = bool) -> dict[str, float]:
+    """Recalls the times that are kept under a name; none of a spoiled entry."""
+    kept = read_cache(TIMES).get(name)
+    if not isinstance(kept, dict) or not is_whole(kept):
+        return {}
+    return kept if all(isinstance(each, float) and each > 0 for each in kept.values()) else {}
 
 
 def describe_device(device: str) -> str:

@@ -12,6 +12,7 @@ import functools
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,18 @@ from ..models.heads import read_shapes
 from ..models.locate import find_weights
 from ..models.machine import dtype_here, lanes_here, memory_format_here
 from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.pipeline import Loaded, device_here, is_loaded, unload
+from ..models.pipeline import Loaded, device_here, is_loaded, share_out, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
-from .batch_size import count_together
+from .batch_size import (
+    DECODED,
+    count_batches,
+    count_together,
+    describe_batches,
+    fit_plan,
+    recall_paying,
+)
 from .options import Options
 from .plan import list_requests
 
@@ -134,12 +142,20 @@ def parts_of_folder(folder: Path) -> dict[str, list[int]]:
 
 
 def estimate_bytes(
-    own: Sizes, height: int, width: int, *, dtype: str, cells: int, lanes: int, memory: str
+    own: Sizes,
+    height: int,
+    width: int,
+    *,
+    dtype: str,
+    cells: int,
+    lanes: int,
+    memory: str,
+    decoded: int = DECODED,
 ) -> tuple[int, int]:
     """Estimates bytes for the weights, and for the activations of the network that holds most.
 
     Measured on networks of v1's size on the CPU: the estimate was 0.8 to 1.3 times the activations,
-    and for a whole run 0.9 to 1.1 times its peak.
+    and for a whole run 0.9 to 1.1 times its peak. `decoded` are the pixels in a call of the VAE.
     """
     level, number = LEVELS[memory], BYTES[dtype]
     rows = 1 if level.alone else own.predictions * cells
@@ -148,7 +164,7 @@ def estimate_bytes(
         + own.largest
     )
     pixels = height * width if level.tile is None else min(height * width, 2 * level.tile**2)
-    together = max(1, min(cells, 2**18 // (height * width)))
+    together = max(1, min(cells, decoded // (height * width)))
     activations = (
         max(unet, together * pixels * VAE_HELD * own.vae_width) * number
         + 24 * cells * height * width
@@ -197,9 +213,16 @@ def find_groups(folder: str) -> list[Path]:
 
 
 def choose_footing(
-    own: Native, request: Recipe, device: str | None, dtype: str | None, footing: Footing
+    own: Native,
+    request: Recipe,
+    device: str | None,
+    dtype: str | None,
+    footing: Footing,
+    plan: int = 1,
 ) -> Footing:
     """Chooses the footing, or the first below it that fits into a processor's memory by estimate.
+
+    `plan` is the number of cells like that request.
 
     Raises
     ------
@@ -218,18 +241,21 @@ def choose_footing(
         return footing
     room = find_free() + is_loaded(own, device, dtype) * model.weights * BYTES[dtype]
     size = request.height, request.width
-    lower, weights, activations = descend(model, size, device, dtype, footing, room)
+    lower, weights, activations = descend(model, size, device, dtype, footing, room, plan)
     if weights + activations > room:
         warn_too_large(request, dtype, model, room, weights, activations)
     return lower
 
 
 def descend(
-    model: Sizes, size: Size, device: str, dtype: str, footing: Footing, room: float
+    model: Sizes, size: Size, device: str, dtype: str, footing: Footing, room: float, plan: int
 ) -> tuple[Footing, int, int]:
-    """Goes down to the first footing that fits the room, else to the lowest, with its two needs."""
+    """Goes down to the first footing that fits the room, else to the lowest, with its two needs.
+
+    `plan` is the number of like cells.
+    """
     while True:
-        weights, more, cells = estimate_group(model, size, device, dtype, footing)
+        weights, more, cells = estimate_group(model, size, device, dtype, footing, plan)
         lower = footing.lower(cells)
         if weights + more <= room or lower is None:
             return footing, weights, more
@@ -238,25 +264,33 @@ def descend(
 
 
 def estimate_group(
-    model: Sizes, size: Size, device: str, dtype: str, footing: Footing
+    model: Sizes, size: Size, device: str, dtype: str, footing: Footing, plan: int
 ) -> tuple[int, int, int]:
     """Estimates bytes for weights and for activations, and the cells of a batch, on a footing."""
     height, width = size
-    lanes, threads = share_cores(model, device, dtype, "auto")
-    cells = footing.batch_size or count_together(
-        height // model.factor, width // model.factor, threads
-    )
-    lanes, _ = share_cores(model, device, dtype, footing.memory)
+    small = height // model.factor, width // model.factor
+    lanes, threads = share_cores(model, small, device, dtype, footing, plan)
+    cells = footing.batch_size or count_together(*small, threads)
+    if footing.batch_size is None and has_own_memory(device):
+        order = memory_format_here(device, model.unet_width, dtype)
+        name = describe_batches(device, model.unet_width, dtype, order, small)
+        cells = fit_plan(recall_paying(name) or cells, plan)
     weights, activations = estimate_bytes(
         model, height, width, dtype=dtype, cells=cells, lanes=lanes, memory=footing.memory
     )
     return weights, activations, cells
 
 
-def share_cores(model: Sizes, device: str, dtype: str, memory: str) -> tuple[int, int]:
-    """Shares the cores out: batches at a time on that level, and the threads of each."""
+def share_cores(
+    model: Sizes, small: Size, device: str, dtype: str, footing: Footing, plan: int
+) -> tuple[int, int]:
+    """Shares the cores out for latents (h, w): batches at a time, and the threads of each."""
     lanes, threads = lanes_here(device, model.unet_width, dtype)
-    return (lanes, threads) if LEVELS[memory].side_by_side else (1, lanes * threads)
+    if not LEVELS[footing.memory].side_by_side:
+        return 1, lanes * threads
+    if footing.batch_size is None:
+        return share_out(model.unet_width, lanes, threads, count_batches(plan, *small))
+    return lanes, threads
 
 
 def begin_footing(memory: str, batch_size: int | None = None) -> Footing:
@@ -389,14 +423,14 @@ def estimate(
     device = device or device_here()
     models, rows = functools.cache(find_model), []
     each = ((r.model, find_size(r, models(r.model)[1])) for r in list_requests(requests))
-    for name, size in dict.fromkeys(each):
+    for (name, size), plan in Counter(each).items():
         sizes, own = models(name)
         form = dtype or dtype_here(device, sizes.unet_width)
         loaded = own is not None and is_loaded(own, device, form)
         room = find_free(device) + loaded * sizes.weights * BYTES[form] if free is None else free
         known = dict(model=name, height=size[0], width=size[1], device=device, dtype=form)
         known["memory_format"] = memory_format_here(device, sizes.unet_width, form)
-        levels = compare_levels(sizes, size, device, form, memory, room)
+        levels = compare_levels(sizes, size, device, form, memory, room, plan)
         rows += [known | level for level in levels]
     columns = "model height width device dtype memory_format memory lanes threads batch_size"
     sums = "weights activations free fits begins advice"
@@ -405,18 +439,19 @@ def estimate(
 
 
 def compare_levels(
-    model: Sizes, size: Size, device: str, dtype: str, memory: str, room: float
+    model: Sizes, size: Size, device: str, dtype: str, memory: str, room: float, plan: int
 ) -> Iterator[dict[str, Any]]:
-    """Compares the levels for pictures (height, width), a row each."""
+    """Compares the levels for so many pictures (height, width), a row each."""
     first = begin_footing(memory)
     if not has_own_memory(device):
-        first = descend(model, size, device, dtype, first, room)[0]
+        first = descend(model, size, device, dtype, first, room, plan)[0]
     for level in LEVELS:
         begins = level == first.memory
         footing = first if begins else begin_footing(level)
-        weights, activations, cells = estimate_group(model, size, device, dtype, footing)
+        weights, activations, cells = estimate_group(model, size, device, dtype, footing, plan)
         fits = weights + activations <= room
-        lanes, threads = share_cores(model, device, dtype, level)
+        small = size[0] // model.factor, size[1] // model.factor
+        lanes, threads = share_cores(model, small, device, dtype, footing, plan)
         yield dict(
             memory=level,
             lanes=lanes,

@@ -50,10 +50,13 @@ def run(
     store : Store or path
         Finished cells in it are not rendered again; cells that failed are.
     batch_size : int, optional
-        Cells in one call of the UNet. It is part of what decides a picture's last bits, so it does
-        not adapt to the number of cells; by default it follows from the size of the pictures, and
-        is 1 where several threads share the work of one call (wide networks on more than 7 cores):
-        there a larger one can change the last bits with the place.
+        Cells in one call of the UNet. It is part of what decides a picture's last bits, and is
+        recorded: the same recorded batch size and threads, the same bits. On a processor it follows
+        by default from the size of the pictures, and is 1 where several threads share the work of
+        one call (wide networks on many cores, or in plans too small for all lanes): there a larger
+        one can change the last bits with the place. On a graphics card it is what pays: a cell's
+        time is measured in batches of growing size, once for each card, width and size, and kept.
+        A plan of fewer cells, finished ones counted, has a smaller power of two.
     device, dtype : str, optional
         By default the fastest here: "cuda" and "float16", or "cpu" and the number format in which
         it computes blocks of the model's width in the least time. That is measured once, in about a

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import sdlab.models.pipeline
+import sdlab.render.budget
 from sdlab import Request, estimate, run
 from sdlab.models import machine
 from sdlab.models.machine import (
@@ -18,6 +19,7 @@ from sdlab.models.machine import (
     measure_blocks,
     memory_format_here,
 )
+from sdlab.models.pipeline import share_out
 from sdlab.models.resolve import native
 
 AMX = {"float32": 0.091, "float16": 0.176, "bfloat16": 0.0105}  # one thread, 320 channels
@@ -202,3 +204,29 @@ def test_what_was_chosen_is_in_the_estimate_and_recorded_with_the_picture(
         assert of["threads"][0] == 1
     assert said.frame["lanes"][0] == torch.get_num_threads()
     assert re.search(r"memory_format.*lanes.*threads", repr(said))
+
+
+@pytest.mark.parametrize(
+    "lanes, threads, batches, shared", [(2, 1, 1, (1, 2)), (4, 4, 2, (2, 8)), (4, 4, 3, (3, 5))]
+)
+def test_lanes_without_a_batch_give_their_threads_to_the_others(lanes, threads, batches, shared):
+    assert share_out(320, lanes, threads, batches) == shared
+    assert share_out(320, lanes, threads, lanes) == (lanes, threads)
+    assert share_out(64, lanes, threads, batches) == (lanes, threads)  # they would only wait
+
+
+def test_one_wide_picture_uses_all_cores_and_says_so(tmp_path, monkeypatch):
+    from conftest import write_pipeline
+
+    model = str(write_pipeline(tmp_path / "wide", channels=(128, 128)))
+    for room in (sdlab.models.pipeline, sdlab.render.budget):
+        monkeypatch.setattr(room, "lanes_here", lambda *how: (2, 1))
+    sdlab.models.pipeline.unload()
+    cell = Request(model=model, num_inference_steps=1, height=512, width=512)
+    one, two = [cell], [cell.but(seed=1), cell.but(seed=2)]
+    for plan, lanes, threads in ((one, 1, 2), (two, 2, 1)):
+        frame = run(plan, tmp_path / f"{lanes}", dtype="bfloat16")
+        said = estimate(plan, dtype="bfloat16").frame.iloc[0]
+        assert set(frame["threads"]) == {threads} and set(frame["batch_size"]) == {1}
+        assert (said["lanes"], said["threads"]) == (lanes, threads)
+    sdlab.models.pipeline.unload()
