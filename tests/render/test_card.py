@@ -4,8 +4,8 @@
 program wait for a card, gets an error.
 """
 
+import dataclasses
 import threading
-from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sdlab.models.pipeline
-from sdlab import Request, estimate, run, sweep
+from sdlab import Job, Request, estimate, resolve, run, sweep
 from sdlab.models import machine, memory
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.render import batch_size, batches, budget, card, denoise
@@ -45,7 +45,7 @@ def busy_card(monkeypatch):
     """The processor plays a card with memory of its own: its clock and what is free are told, what it computes is real."""
     told = SimpleNamespace(timed=[], free=80e9)
 
-    def time_call(loaded, predictions, size, cells):
+    def time_call(loaded, request, cells):
         told.timed.append(cells)
         return max(0.035, STEADY * cells)
 
@@ -164,13 +164,13 @@ def test_a_call_is_timed_with_what_the_network_takes_and_no_room_is_no_time(cat,
     loaded = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32")
     seen = []
     loaded.pipe.unet.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
-    assert card.time_call(loaded, 2, (8, 8), 3) > 0 and set(seen) == {(6, 4, 8, 8)}
+    assert card.time_call(loaded, resolve(cat), 3) > 0 and set(seen) == {(6, 4, 8, 8)}
 
     def refuse(*given, **named):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(loaded.pipe.unet, "forward", refuse)
-    assert card.time_call(loaded, 2, (8, 8), 3) is None
+    assert card.time_call(loaded, resolve(cat), 3) is None
 
 
 def test_a_card_decodes_four_pictures_of_512_at_a_time(monkeypatch):
@@ -300,40 +300,86 @@ def test_a_unet_is_fetched_ahead_and_what_computes_in_part_is_not(monkeypatch):
     assert seen == {"unet": (True, "cuda"), "vae": (False, "cuda"), "text_encoder": (False, "cuda")}
 
 
-class FarBackend:
-    """What `torch.cuda` does for streams, on a device without values."""
+def test_every_layer_of_a_unet_computes_in_each_call_so_that_fetching_ahead_holds(cat):
+    """diffusers fetches in the order of the first call, and a layer that was not in it would be missing later."""
+    own = sdlab.models.resolve.native(cat.model)
+    pipe = sdlab.models.pipeline.load(own, "cpu", "float32").pipe
+    sample, text = torch.zeros(2, 4, 8, 8), torch.zeros(2, 77, 32)
 
-    def __init__(self, device=None):
-        self.Stream = lambda: SimpleNamespace(synchronize=lambda: None)
+    def find_idle(part, call):
+        leaves = [m for m in part.modules() if not list(m.children()) and list(m.parameters())]
+        called = set()
+        hooks = [leaf.register_forward_hook(lambda leaf, *_: called.add(leaf)) for leaf in leaves]
+        with torch.inference_mode():
+            call()
+        for hook in hooks:
+            hook.remove()
+        return len(leaves) - len(called)
 
-    def stream(self, stream):
-        return nullcontext()
-
-    def current_stream(self):
-        return SimpleNamespace(synchronize=lambda: None)
-
-    def empty_cache(self):
-        pass
+    assert find_idle(pipe.unet, lambda: pipe.unet(sample, 1, encoder_hidden_states=text)) == 0
+    assert find_idle(pipe.vae, lambda: pipe.vae.decode(sample)) > 0
 
 
-def test_every_layer_of_a_unet_computes_in_its_first_call_so_that_fetching_ahead_holds(
-    cat, monkeypatch
+# ---- compiling
+
+
+def test_a_long_plan_is_compiled_on_a_card_and_a_short_one_is_not(busy_card, cat):
+    loaded = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32")
+    long = resolve(cat.but(num_inference_steps=20))
+    assert not card.compiling_pays(loaded, long, 10**6)  # nothing is known yet
+    card.count_paying(card.name_times(loaded, long), lambda cells: max(0.035, STEADY * cells))
+    assert card.compiling_pays(loaded, long, 4000) and not card.compiling_pays(loaded, long, 400)
+    assert not card.compiling_pays(dataclasses.replace(loaded, memory="low"), long, 10**6)
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """Compiles nothing, and tells of which calls it was asked."""
+    told = SimpleNamespace(calls=[], error=None)
+
+    def compile(self, **how):
+        def call(*args, **kwargs):
+            told.calls.append(len(args[0]))
+            if told.error:
+                raise told.error
+            return self._call_impl(*args, **kwargs)
+
+        self._compiled_call_impl = call
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    return told
+
+
+def test_what_is_compiled_is_recorded_and_what_is_not_computes_as_before(
+    compiler, cat, tmp_path, monkeypatch
 ):
-    from diffusers.hooks import group_offloading
+    monkeypatch.setattr(batches, "compiling_pays", lambda loaded, cell, cells: cells > 2)
+    how = dict(dtype="float32", batch_size=2)
+    job = Job(sweep(cat, seed=range(4)), tmp_path / "long", **how)
+    frame = job.result()
+    assert frame["compiled"].all() and set(compiler.calls) == {4}
+    assert job.progress.note == "" and len(compiler.calls) == 2 + 2 * 2  # tried, then computed
+    del compiler.calls[:]
+    short = run(sweep(cat, seed=range(2)), tmp_path / "short", **how)
+    plain = run(sweep(cat, seed=range(4)), tmp_path / "plain", compile=False, **how)
+    assert short["compiled"].isna().all() and plain["compiled"].isna().all() and not compiler.calls
+    assert list(plain["pixels"]) == list(frame["pixels"])
 
-    monkeypatch.setattr(group_offloading, "TorchDeviceBackend", FarBackend)
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
-    monkeypatch.setattr(torch.Tensor, "is_pinned", lambda tensor: True)
-    monkeypatch.setattr(group_offloading.logger, "warning", lambda text: pytest.fail(text))
-    unet = sdlab.models.pipeline.read(
-        sdlab.models.resolve.native(cat.model).model, "cpu", "float32"
-    ).pipe.unet
-    memory.visit(unet, "meta", ahead=True)
-    sample, text = torch.zeros(2, 4, 8, 8, device="meta"), torch.zeros(2, 77, 32, device="meta")
-    with torch.inference_mode():
-        for _ in range(3):
-            out = unet(sample, 1, encoder_hidden_states=text, return_dict=False)[0]
-    there = [p for p in unet.parameters() if p.is_meta]
-    assert out.is_meta and sum(p.numel() for p in there) < 0.2 * sum(
-        p.numel() for p in unet.parameters()
-    )
+
+def test_a_compiler_that_fails_costs_no_cell_unless_it_was_asked_for(
+    compiler, cat, tmp_path, monkeypatch
+):
+    compiler.error = RuntimeError("no ptxas")
+    monkeypatch.setattr(batches, "compiling_pays", lambda *how: True)
+    frame = run([cat], tmp_path, dtype="float32")
+    assert frame["error"].isna().all() and frame["compiled"].isna().all()
+    frame = run([cat.but(seed=1)], tmp_path, dtype="float32", compile=True)
+    assert frame["error"][0] == "RuntimeError: no ptxas"
+
+
+def test_compiling_for_a_processor_needs_a_compiler(cat, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ValueError, match=r"compile=True: .*C\+\+ compiler, and none is here"):
+        run([cat], tmp_path, device="cpu", compile=True)
+    with pytest.raises(ValueError, match="compile='yes': use 'auto', True or False"):
+        run([cat], tmp_path, compile="yes")
