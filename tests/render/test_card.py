@@ -21,7 +21,7 @@ from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.render import batch_size, batches, budget, card, denoise
 from sdlab.render.batch_size import count_paying, fit_plan
 from sdlab.render.encode import ROWS, Prompts
-from sdlab.render.start import from_noise
+from sdlab.render.start import Outside, from_noise, start_from
 
 STEADY = (
     0.006  # seconds of a cell where the card is busy; it is idle below .035 a call, as an H100 is
@@ -49,7 +49,7 @@ def busy_card(monkeypatch):
         told.timed.append(cells)
         return max(0.035, STEADY * cells)
 
-    for room in (memory, batches, budget, denoise):
+    for room in (memory, batches, budget, card, denoise):
         monkeypatch.setattr(room, "has_own_memory", lambda device: True)
     monkeypatch.setattr(card, "time_call", time_call)
     monkeypatch.setattr(card, "find_free", lambda device: told.free)
@@ -115,6 +115,30 @@ def test_no_step_reads_from_the_card_or_sends_it_what_could_be_there(far_unet, n
             )
         counts.append(copies.count)
     assert counts[0] >= 2 and (counts[1] > counts[0]) == (name in NOISY)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_nor_does_a_step_from_a_picture_or_inside_a_mask(far_unet, name):
+    from conftest import NOISE
+
+    known, noise = (torch.zeros(2, 4, 8, 8, device="meta") for _ in range(2))
+    text, mask = torch.zeros(2, 77, 8, device="meta"), torch.zeros(2, 1, 8, 8, device="meta")
+
+    def begin(scheduler, generators, steps):
+        start = start_from(known, noise, scheduler, 0.6, steps)
+        return dataclasses.replace(start, outside=Outside(known, noise, mask))
+
+    made = denoise.denoise(  # which would raise
+        far_unet,
+        sdlab.models.pipeline.make_scheduler(name, NOISE),
+        text,
+        text,
+        seeds=[1, 2],
+        guidance_scale=[1, 7.5],
+        num_inference_steps=5,
+        begin=begin,
+    )
+    assert made.is_meta
 
 
 # ---- as many cells as pay
@@ -355,10 +379,15 @@ def test_what_is_compiled_is_recorded_and_what_is_not_computes_as_before(
 ):
     monkeypatch.setattr(batches, "compiling_pays", lambda loaded, cell, cells: cells > 2)
     how = dict(dtype="float32", batch_size=2)
+    told = []
+    show = lambda progress: lambda: told.append(str(progress))
+    monkeypatch.setattr("sdlab.render.job.display", show)
     job = Job(sweep(cat, seed=range(4)), tmp_path / "long", **how)
     frame = job.result()
     assert frame["compiled"].all() and set(compiler.calls) == {4}
-    assert job.progress.note == "" and len(compiler.calls) == 2 + 2 * 2  # tried, then computed
+    assert any("loading (compiling the UNet)" in text for text in told)
+    assert any("(the UNet is compiled)" in text for text in told) and job.progress.note == ""
+    assert len(compiler.calls) == 2 + 2 * 2  # tried, then computed
     del compiler.calls[:]
     short = run(sweep(cat, seed=range(2)), tmp_path / "short", **how)
     plain = run(sweep(cat, seed=range(4)), tmp_path / "plain", compile=False, **how)
