@@ -89,7 +89,8 @@ class Progress:
         if self.state != "running":
             return f"{text} ({self.state})" if self.state != "done" else text
         if self._begun is None:
-            return f"{text}, {self.waits or 'loading'}"
+            doing = self.waits or (f"loading ({self.note})" if self.note else "loading")
+            return f"{text}, {doing}"
         left = self.seconds_left
         text += f", {duration(left)} left" if left is not None else ""
         return f"{text} ({self.note})" if self.note else text

@@ -19,13 +19,12 @@ from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
 from .locate import tell_variant
+from .machine import NARROW, dtype_here, lanes_here, memory_format_here, read_processor_name
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
-from .number_format import NARROW, dtype_here, read_processor_name
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
-WIDE_LANES = 4
 UNSTATED = "_use_default_values"  # diffusers' list of what a configuration left out
 _loaded: dict[tuple, Loaded] = {}  # at most one
 _read: list[weakref.ref] = []  # UNets that may be in memory still
@@ -51,6 +50,7 @@ class Loaded:
     threads: int
     own: OwnParts
     memory: str = "auto"
+    compiled: bool = False
 
     def choose_task(self, request: Request) -> Task:
         """Chooses what the request asks this model for."""
@@ -69,9 +69,34 @@ class Loaded:
             return self
         return dataclasses.replace(self, memory=memory, lanes=1, threads=self.lanes * self.threads)
 
+    def share_out(self, batches: int) -> Loaded:
+        """Gives the threads of lanes that so few batches would leave idle to the others."""
+        channels = self.pipe.unet.config.block_out_channels[0]
+        lanes, threads = share_out(channels, self.lanes, self.threads, batches)
+        return dataclasses.replace(self, lanes=lanes, threads=threads)
+
+    def compile(self, wanted: bool) -> Loaded:
+        """Has the UNet compiled at its next call, or computed as it is."""
+        unet = self.pipe.unet
+        if not wanted:
+            unet._compiled_call_impl = None  # torch has no other way back
+        elif unet._compiled_call_impl is None:
+            unet.compile(dynamic=False)
+        return dataclasses.replace(self, compiled=wanted)
+
     def scheduler(self, name: str) -> Any:
         """Makes a new scheduler of that name and its options (see `make_scheduler`)."""
         return make_scheduler(name, self.pipe.scheduler.config)
+
+
+def share_out(channels: int, lanes: int, threads: int, batches: int) -> tuple[int, int]:
+    """Shares the threads of lanes out among so few batches; gives lanes, and the threads of each.
+
+    Those of a narrow UNet have nothing to give: threads that share its calls only wait.
+    """
+    if channels < NARROW or batches >= lanes:
+        return lanes, threads
+    return batches, lanes * threads // batches
 
 
 def make_scheduler(name: str, stated: Mapping[str, Any]) -> Any:
@@ -161,12 +186,11 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
         pipe = open_pipeline(model, getattr(torch, dtype))
     if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
         pipe.vae.float()  # an upscaler's overflows, says diffusers
-    narrow = pipe.unet.config.block_out_channels[0] < NARROW
-    slower = device == "cpu" and (narrow or dtype == "float32")  # would channels_last be
-    memory_format = "contiguous_format" if slower else "channels_last"
+    channels = pipe.unet.config.block_out_channels[0]
+    memory_format = memory_format_here(device, channels, dtype)
     for part in (pipe.unet, pipe.vae):
         part.to(memory_format=getattr(torch, memory_format))
-    lanes, threads = lanes_here(device, narrow)
+    lanes, threads = lanes_here(device, channels, dtype)
     return Loaded(pipe, device, dtype, memory_format, lanes, threads, OwnParts.of(pipe))
 
 
@@ -189,20 +213,6 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
     if old:  # the class that checkpoints of 2022 name for their depth estimator is gone
         pipe.register_modules(feature_extractor=read_depth_processor(model.place))
     return pipe
-
-
-def lanes_here(device: str, narrow: bool) -> tuple[int, int]:
-    """Chooses how many batches to compute at a time, and the threads of each.
-
-    One thread computes a row of a batch alike wherever it stands; several may not (measured: 3 and
-    6 threads change the last bits). So a lane has one thread, unless the cores are many and each
-    lane of a wide network takes its own memory.
-    """
-    import torch
-
-    cores = torch.get_num_threads()
-    lanes = cores if narrow else min(cores, WIDE_LANES)
-    return (lanes, cores // lanes) if device == "cpu" else (1, 1)
 
 
 def open_tokenizer(own: Native) -> Any:

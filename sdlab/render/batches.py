@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -15,22 +16,25 @@ from typing import Any
 import torch
 
 from ..errors import GenerationError
-from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, release
+from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, read_limit, release
 from ..models.parts import hash_parts
-from ..models.pipeline import load, machine_facts, unload
+from ..models.pipeline import Loaded, device_here, load, machine_facts, unload
 from ..models.resolve import Native, read_effects, swap_parts, tell_origin
 from ..models.tasks import count_calls
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
 from ..recipe.schedulers import write_inherited
 from ..store.store import Store
+from .batch_size import count_batches
 from .budget import begin_footing, choose_footing, describe_shortage
+from .card import choose_batch, compiling_pays, try_call
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
 from .latents import Latents
 from .options import Options
 from .plan import Plan
 from .sketch import Sketches
 
+WRITERS = 8  # threads; a card makes more pictures than one thread compresses
 MOST_WAITING = 64  # pictures to be written; a slow disk rather holds the lanes back
 Rendered = tuple[Recipe, Picture, dict[str, Any]]  # with the facts to record
 
@@ -93,10 +97,13 @@ class Lanes:
 
     def render(self, plan: Plan) -> None:
         """Renders all groups of the plan, one after the other; raises `Cancelled` when stopped."""
+        self.alike = plan.alike
         self.latents = Latents(plan, self.store, kept=self.options.keep_latents)
         for group in self.latents.order_groups(plan.groups):
             own = swap_parts(plan.natives[group[0].model], group[0])
-            with ThreadPoolExecutor(1, "sdlab writer") as writer:  # while the lanes compute
+            on_card = has_own_memory(self.options.device or device_here())
+            writers = min(WRITERS, os.cpu_count() or 1) if on_card else 1
+            with ThreadPoolExecutor(writers, "sdlab writer") as writer:  # while the lanes compute
                 self._render_group(group, own, writer)
 
     def _render_group(self, group: list[Recipe], own: Native, writer: ThreadPoolExecutor) -> None:
@@ -109,7 +116,15 @@ class Lanes:
             self._heed_stop()
             cells, dtype, reasons = waiting.popleft()
             try:
-                footing = choose_footing(own, cells[0], self.options.device, dtype, footing)
+                footing = choose_footing(
+                    own,
+                    cells[0],
+                    self.options.device,
+                    dtype,
+                    footing,
+                    self.options.memory,
+                    self.alike[cells[0].key],
+                )
             except MemoryError as error:
                 for cell in cells:
                     self._fail(cell, error)
@@ -162,13 +177,43 @@ class Lanes:
         self, cells: list[Recipe], own: Native, dtype: str | None, footing: Footing
     ) -> Renderer:
         """Loads the model, without its text encoder if that is how memory is saved."""
-        renderer = Renderer(
-            load(own, self.options.device, dtype, footing.memory), footing.batch_size
-        )
+        loaded, size = load(own, self.options.device, dtype, footing.memory), footing.batch_size
+        if size is None:
+            loaded, size = self._share_out(loaded, own, cells[0])
+        renderer = self._compile(Renderer(loaded, size), cells)
         drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
         if drop and renderer.drop_text_encoder(cells):
             unload()  # the pipeline is of no use to others now
         return renderer
+
+    def _compile(self, renderer: Renderer, cells: list[Recipe]) -> Renderer:
+        """Has the UNet compiled if that is asked for, or pays for so many cells."""
+        loaded, wanted = renderer.loaded, self.options.compile
+        size = renderer.batch_size(cells[0])
+        if wanted == "auto":
+            wanted = compiling_pays(loaded, cells[0], len(cells))
+        renderer.loaded = loaded.compile(bool(wanted and loaded.choose_task(cells[0]).start))
+        if renderer.loaded.compiled:
+            note, self.progress.note = self.progress.note, "compiling the UNet"
+            self.show()
+            error = try_call(renderer.loaded, cells[0], size)
+            if error and self.options.compile is True:
+                raise error
+            if error:
+                renderer.loaded = loaded.compile(False)
+            said = "the UNet cannot be compiled" if error else "the UNet is compiled"
+            self.progress.note = ", ".join(filter(None, (note, said)))
+        return renderer
+
+    def _share_out(self, loaded: Loaded, own: Native, cell: Recipe) -> tuple[Loaded, int | None]:
+        """Shares the device out for the plan's cells: into lanes, or into batches of what pays."""
+        plan = self.alike[cell.key]
+        if has_own_memory(loaded.device):
+            return loaded, choose_batch(loaded, own, cell, plan, read_limit(self.options.memory))
+        factor = loaded.pipe.vae_scale_factor
+        return loaded.share_out(
+            count_batches(plan, cell.height // factor, cell.width // factor)
+        ), None
 
     def _save_all(
         self, attempt: Attempt, reasons: dict[str, str], writer: ThreadPoolExecutor
@@ -355,6 +400,7 @@ def record_facts(renderer: Renderer, seconds: float, batch_size: int) -> dict[st
         "memory": loaded.memory,
         "threads": loaded.threads,
         "memory_format": loaded.memory_format,
+        "compiled": loaded.compiled or None,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         **machine_facts(),
     }

@@ -12,6 +12,7 @@ import functools
 import math
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,20 @@ from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, build_networks, read_h
 from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import find_weights
-from ..models.memory import LEVELS, Footing, has_own_memory
-from ..models.number_format import NARROW, dtype_here
-from ..models.pipeline import Loaded, device_here, is_loaded, lanes_here, unload
+from ..models.machine import dtype_here, lanes_here, memory_format_here
+from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
+from ..models.pipeline import Loaded, device_here, is_loaded, share_out, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
-from .batch_size import count_together
+from .batch_size import (
+    DECODED,
+    count_batches,
+    count_together,
+    describe_batches,
+    fit_plan,
+    recall_paying,
+)
 from .options import Options
 from .plan import list_requests
 
@@ -58,8 +66,8 @@ class Sizes:
 
     Parameters
     ----------
-    weights, text : int
-        Of all its networks, and of the text encoder among them.
+    weights, text, unet : int
+        Of all its networks, and of the text encoder and the UNet among them.
     largest : int
         The UNet's largest tensor, of which a processor's library makes a copy in its own order.
     unet_width, vae_width : int
@@ -72,6 +80,7 @@ class Sizes:
 
     weights: int
     text: int
+    unet: int
     largest: int
     unet_width: int
     vae_width: int
@@ -96,6 +105,7 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
     return Sizes(
         sum(map(sum, parts.values())),
         sum(parts["text_encoder"]),
+        sum(parts["unet"]),
         max(parts["unet"]),
         network["block_out_channels"][0],
         vae["block_out_channels"][0],
@@ -134,12 +144,21 @@ def parts_of_folder(folder: Path) -> dict[str, list[int]]:
 
 
 def estimate_bytes(
-    own: Sizes, height: int, width: int, *, dtype: str, cells: int, lanes: int, memory: str
+    own: Sizes,
+    height: int,
+    width: int,
+    *,
+    dtype: str,
+    cells: int,
+    lanes: int,
+    memory: str,
+    decoded: int = DECODED,
+    device: str = "cpu",
 ) -> tuple[int, int]:
     """Estimates bytes for the weights, and for the activations of the network that holds most.
 
     Measured on networks of v1's size on the CPU: the estimate was 0.8 to 1.3 times the activations,
-    and for a whole run 0.9 to 1.1 times its peak.
+    and for a whole run 0.9 to 1.1 times its peak. `decoded` are the pixels in a call of the VAE.
     """
     level, number = LEVELS[memory], BYTES[dtype]
     rows = 1 if level.alone else own.predictions * cells
@@ -148,13 +167,25 @@ def estimate_bytes(
         + own.largest
     )
     pixels = height * width if level.tile is None else min(height * width, 2 * level.tile**2)
-    together = max(1, min(cells, 2**18 // (height * width)))
+    together = max(1, min(cells, decoded // (height * width)))
     activations = (
         max(unet, together * pixels * VAE_HELD * own.vae_width) * number
         + 24 * cells * height * width
     )
-    weights = (own.weights - (own.text if level.drop_text else 0)) * number
-    return weights, activations * lanes
+    return count_resident(own, memory, device) * number, activations * lanes
+
+
+def count_resident(own: Sizes, memory: str, device: str) -> int:
+    """Counts the numbers of the weights that stay on the device on a level, with those on a visit.
+
+    On a card a visiting layer may meet the one before it and the one that is fetched ahead.
+    """
+    level = LEVELS[memory]
+    if not has_own_memory(device):
+        return own.weights - (own.text if level.drop_text else 0)
+    if not level.visiting:
+        return own.weights
+    return 3 * own.largest + (0 if "unet" in level.visiting else own.unet)
 
 
 def find_free(device: str = "cpu") -> int:
@@ -197,9 +228,18 @@ def find_groups(folder: str) -> list[Path]:
 
 
 def choose_footing(
-    own: Native, request: Recipe, device: str | None, dtype: str | None, footing: Footing
+    own: Native,
+    request: Recipe,
+    device: str | None,
+    dtype: str | None,
+    footing: Footing,
+    memory: str = "auto",
+    plan: int = 1,
 ) -> Footing:
-    """Chooses the footing, or the first below it that fits into a processor's memory by estimate.
+    """Chooses the footing, or the first below it that fits by estimate.
+
+    That is into a processor's memory, and into what `memory` may state, as "4GB" does. `plan` is
+    the number of cells like that request.
 
     Raises
     ------
@@ -210,26 +250,30 @@ def choose_footing(
     dtype = dtype or dtype_here(device, own.layout.channels)
     if not is_loaded(own, device, dtype):
         unload()  # what is free then counts
-    if has_own_memory(device):
+    limit, card = read_limit(memory), has_own_memory(device)
+    if card and limit is None:
         return footing
     try:
         model = read_sizes(own.model)
     except (OSError, ValueError, KeyError):  # reading the model will say what is wrong with it
         return footing
-    room = find_free() + is_loaded(own, device, dtype) * model.weights * BYTES[dtype]
-    size = request.height, request.width
-    lower, weights, activations = descend(model, size, device, dtype, footing, room)
-    if weights + activations > room:
+    room = find_free(device) + is_loaded(own, device, dtype) * model.weights * BYTES[dtype]
+    size, room = (request.height, request.width), min(room, limit or room)
+    lower, weights, activations = descend(model, size, device, dtype, footing, room, plan)
+    if weights + activations > room and not card:
         warn_too_large(request, dtype, model, room, weights, activations)
     return lower
 
 
 def descend(
-    model: Sizes, size: Size, device: str, dtype: str, footing: Footing, room: float
+    model: Sizes, size: Size, device: str, dtype: str, footing: Footing, room: float, plan: int
 ) -> tuple[Footing, int, int]:
-    """Goes down to the first footing that fits the room, else to the lowest, with its two needs."""
+    """Goes down to the first footing that fits the room, else to the lowest, with its two needs.
+
+    `plan` is the number of like cells.
+    """
     while True:
-        weights, more, cells = estimate_group(model, size, device, dtype, footing)
+        weights, more, cells = estimate_group(model, size, device, dtype, footing, plan)
         lower = footing.lower(cells)
         if weights + more <= room or lower is None:
             return footing, weights, more
@@ -238,24 +282,46 @@ def descend(
 
 
 def estimate_group(
-    model: Sizes, size: Size, device: str, dtype: str, footing: Footing
+    model: Sizes, size: Size, device: str, dtype: str, footing: Footing, plan: int
 ) -> tuple[int, int, int]:
     """Estimates bytes for weights and for activations, and the cells of a batch, on a footing."""
     height, width = size
-    lanes, threads = lanes_here(device, model.unet_width < NARROW)
-    cells = footing.batch_size or count_together(
-        height // model.factor, width // model.factor, threads
-    )
-    lanes = lanes if LEVELS[footing.memory].side_by_side else 1
+    small = height // model.factor, width // model.factor
+    lanes, threads = share_cores(model, small, device, dtype, footing, plan)
+    cells = footing.batch_size or count_together(*small, threads)
+    if footing.batch_size is None and has_own_memory(device):
+        order = memory_format_here(device, model.unet_width, dtype)
+        name = describe_batches(device, model.unet_width, dtype, order, small)
+        cells = fit_plan(recall_paying(name) or cells, plan)
     weights, activations = estimate_bytes(
-        model, height, width, dtype=dtype, cells=cells, lanes=lanes, memory=footing.memory
+        model,
+        height,
+        width,
+        dtype=dtype,
+        cells=cells,
+        lanes=lanes,
+        memory=footing.memory,
+        device=device,
     )
     return weights, activations, cells
 
 
+def share_cores(
+    model: Sizes, small: Size, device: str, dtype: str, footing: Footing, plan: int
+) -> tuple[int, int]:
+    """Shares the cores out for latents (h, w): batches at a time, and the threads of each."""
+    lanes, threads = lanes_here(device, model.unet_width, dtype)
+    if not LEVELS[footing.memory].side_by_side:
+        return 1, lanes * threads
+    if footing.batch_size is None:
+        return share_out(model.unet_width, lanes, threads, count_batches(plan, *small))
+    return lanes, threads
+
+
 def begin_footing(memory: str, batch_size: int | None = None) -> Footing:
     """Makes the footing on which a level begins: a cell at a time, or batches side by side."""
-    return Footing(memory, batch_size if LEVELS[memory].side_by_side else batch_size or 1)
+    level = "auto" if read_limit(memory) else memory
+    return Footing(level, batch_size if LEVELS[level].side_by_side else batch_size or 1)
 
 
 def warn_too_large(
@@ -364,12 +430,13 @@ def estimate(
     -------
     Estimate
         Its `.frame` has a row for each model, size and level: `model, height, width, device, dtype,
-        memory`, the `batch_size` with which the level would begin, bytes for `weights` and for
+        memory_format, memory`, the `lanes` that compute batches at a time, the `threads` of each
+        and the `batch_size` with which the level would begin, bytes for `weights` and for
         `activations`, bytes that are `free`, whether that `fits`, whether `run` would begin here
         (`begins`; where nothing fits, it warns and tries the lowest level, or refuses if the
-        weights alone are too large), and as `advice` what would fit instead. The sums are those of
-        a processor: a graphics card takes less on the lower levels, and a run there begins where it
-        is told and goes lower once memory runs out.
+        weights alone are too large), and as `advice` what would fit instead. On a graphics card a
+        run begins where it is told and goes lower once memory runs out, unless a number of GB was
+        given.
 
     Raises
     ------
@@ -382,33 +449,41 @@ def estimate(
     device = device or device_here()
     models, rows = functools.cache(find_model), []
     each = ((r.model, find_size(r, models(r.model)[1])) for r in list_requests(requests))
-    for name, size in dict.fromkeys(each):
+    for (name, size), plan in Counter(each).items():
         sizes, own = models(name)
         form = dtype or dtype_here(device, sizes.unet_width)
         loaded = own is not None and is_loaded(own, device, form)
         room = find_free(device) + loaded * sizes.weights * BYTES[form] if free is None else free
+        room = min(room, read_limit(memory) or room)
         known = dict(model=name, height=size[0], width=size[1], device=device, dtype=form)
-        levels = compare_levels(sizes, size, device, form, memory, room)
+        known["memory_format"] = memory_format_here(device, sizes.unet_width, form)
+        levels = compare_levels(sizes, size, device, form, memory, room, plan)
         rows += [known | level for level in levels]
-    columns = "model height width device dtype memory batch_size weights activations free fits"
-    named = [*columns.split(), "begins", "advice"]
+    columns = "model height width device dtype memory_format memory lanes threads batch_size"
+    sums = "weights activations free fits begins advice"
+    named = [*columns.split(), *sums.split()]
     return Estimate(pandas.DataFrame(rows, columns=named).convert_dtypes())
 
 
 def compare_levels(
-    model: Sizes, size: Size, device: str, dtype: str, memory: str, room: float
+    model: Sizes, size: Size, device: str, dtype: str, memory: str, room: float, plan: int
 ) -> Iterator[dict[str, Any]]:
-    """Compares the levels for pictures (height, width), a row each."""
+    """Compares the levels for so many pictures (height, width), a row each."""
     first = begin_footing(memory)
-    if not has_own_memory(device):
-        first = descend(model, size, device, dtype, first, room)[0]
+    limit = read_limit(memory)
+    if not has_own_memory(device) or limit:
+        first = descend(model, size, device, dtype, first, room, plan)[0]
     for level in LEVELS:
         begins = level == first.memory
         footing = first if begins else begin_footing(level)
-        weights, activations, cells = estimate_group(model, size, device, dtype, footing)
+        weights, activations, cells = estimate_group(model, size, device, dtype, footing, plan)
         fits = weights + activations <= room
+        small = size[0] // model.factor, size[1] // model.factor
+        lanes, threads = share_cores(model, small, device, dtype, footing, plan)
         yield dict(
             memory=level,
+            lanes=lanes,
+            threads=threads,
             batch_size=cells,
             weights=weights,
             activations=activations,

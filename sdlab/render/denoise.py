@@ -21,17 +21,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..models.memory import copy_in_float32
+from ..models.memory import copy_in_float32, has_own_memory
 from ..models.pipeline import Loaded
 from ..recipe.request import Recipe
 from ..watermark.dwtdct import embed_watermark
 from ..watermark.payloads import find_payload
-from .batch_size import count_together
+from .batch_size import DECODED, DECODED_ON_CARD, count_together
 from .encode import KEPT, Prompts
 from .start import Begin, Conditions, Start
 
 ORDER = 4  # of LMS, once it has met as many steps
-DECODED = 262_144  # pixels in one call of the VAE
 Clean = Callable[[], torch.Tensor]
 OnStep = Callable[[int, int, Clean | None], None]
 Blend = Callable[[torch.Tensor, torch.Tensor, Begin], tuple[torch.Tensor, torch.Tensor, Begin]]
@@ -119,7 +118,7 @@ class Renderer:
         """Counts the cells of that size that share a call."""
         if not self.loaded.choose_task(request).start:
             return 1
-        return self._given or count_together(*self._latent_size(request), self.loaded.threads)
+        return self._given or count_together(*self.latent_size(request), self.loaded.threads)
 
     def draw_pictures(
         self,
@@ -148,18 +147,14 @@ class Renderer:
         else:
             batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
         found = self._inspect(batch, requests)
-        norms = average_norms(directions, len(full))
+        norms, own = average_norms(directions, len(full)), batch.cpu().numpy()
         return [
-            dataclasses.replace(picture, latents=own.cpu().numpy(), guidance_norm=norm)
-            for picture, own, norm in zip(found, batch, norms)
+            dataclasses.replace(picture, latents=each, guidance_norm=norm)
+            for picture, each, norm in zip(found, own, norms)
         ]
 
     def _denoise(
-        self,
-        cells: Sequence[Recipe],
-        on_step: OnStep,
-        watch: Watch,
-        blend: Blend | None = None,
+        self, cells: Sequence[Recipe], on_step: OnStep, watch: Watch, blend: Blend | None = None
     ) -> torch.Tensor:
         """Makes the finished latents of a whole batch (B, C, h, w)."""
         first, pipe = cells[0], self.loaded.pipe
@@ -188,6 +183,8 @@ class Renderer:
 
     def encode_texts(self, cells: Sequence[Recipe]) -> tuple[torch.Tensor, torch.Tensor]:
         """Encodes the prompts and the negative prompts, each (B, tokens, width)."""
+        if has_own_memory(self.loaded.device):
+            self._prompts.encode_together(cells)
         texts = zip(*map(self._prompts.encode_both, cells))
         cond, uncond = (torch.cat(rows) for rows in texts)
         return cond, uncond
@@ -212,7 +209,12 @@ class Renderer:
     def _decode(self, vae: Any, latents: torch.Tensor, requests: Sequence[Recipe]) -> list[Picture]:
         """Decodes latents (B, C, h, w), B at least the number of requests."""
         pixels = decode(vae, latents, self._count_together(requests[0], len(latents)))
-        return [self._look_at(pixels[i], request.watermark) for i, request in enumerate(requests)]
+        parts = pixels[: len(requests)].flatten(1)
+        seen = torch.stack([parts.isfinite().all(1), (parts * 255).round().any(1)])
+        return [
+            self._look_at(own, request.watermark, *flags)
+            for own, request, flags in zip(pixels, requests, seen.T.tolist())
+        ]
 
     def drop_text_encoder(self, requests: Sequence[Recipe]) -> bool:
         """Encodes all prompts, and takes the text encoder out of the pipeline.
@@ -234,15 +236,18 @@ class Renderer:
         self.loaded.pipe.text_encoder = None
         return True
 
-    def _look_at(self, pixels: torch.Tensor, watermark: str | None) -> Picture:
+    def _look_at(
+        self, pixels: torch.Tensor, watermark: str | None, finite: bool, lit: bool
+    ) -> Picture:
         """Looks at a picture (3, H, W) in 0..1: no numbers, or nothing but black, are a problem."""
-        if not torch.isfinite(pixels).all():
+        if not finite:
             return Picture(None, None, "not a number")
         nsfw = self._ask_checker(pixels)
         levels = pixels * (0 if nsfw else 255)  # diffusers blackens what is refused, too
-        black = not nsfw and not levels.round().any()
+        if watermark is None:
+            levels = levels.round().to(torch.uint8)  # a quarter to bring from a card
         image = finish_picture(levels.permute(1, 2, 0).cpu().numpy(), watermark)
-        return Picture(image, nsfw, "black" if black else None)
+        return Picture(image, nsfw, None if lit or nsfw else "black")
 
     def _ask_checker(self, pixels: torch.Tensor) -> bool | None:
         """Asks the checkpoint's safety checker whether it refuses; None if it has none."""
@@ -254,13 +259,14 @@ class Renderer:
         )
         return bool(flags[0])
 
-    def _latent_size(self, request: Recipe) -> tuple[int, int]:
+    def latent_size(self, request: Recipe) -> tuple[int, int]:
         factor = self.loaded.pipe.vae_scale_factor
         return request.height // factor, request.width // factor
 
     def _count_together(self, request: Recipe, size: int) -> int:
         """Counts the pictures that the VAE takes at once: the largest divisor of the batch."""
-        most = max(1, DECODED // (request.height * request.width))
+        pixels = DECODED_ON_CARD if has_own_memory(self.loaded.device) else DECODED
+        most = max(1, pixels // (request.height * request.width))
         return max(n for n in range(1, size + 1) if size % n == 0 and n <= most)
 
 
@@ -304,19 +310,17 @@ def denoise(
         Scaled latents: `vae.decode(latents / vae.config.scaling_factor)` gives pictures.
     """
     generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
-    weight, amount = (
-        torch.tensor(of_each, device=unet.device).view(-1, 1, 1, 1)  # (B, 1, 1, 1)
-        for of_each in (guidance_scale, guidance_rescale)
-    )
+    weight = spread(guidance_scale, unet.device)  # (B, 1, 1, 1)
+    amount = spread(guidance_rescale, unet.device)
     text = torch.cat([uncond, cond])  # (2 B, tokens, width)
-    scheduler.set_timesteps(num_inference_steps, device=unet.device)
+    scheduler.set_timesteps(num_inference_steps)  # on the CPU: looking at a card's waits for it
     extra = list_extra(scheduler, eta, generators, seeds)
     start = begin(scheduler, generators, num_inference_steps)
     x, timesteps, clean = start.latents, start.timesteps, None  # (B, C, H, W)
-    for i, t in enumerate(timesteps):
+    for i, (t, there) in enumerate(zip(timesteps, timesteps.to(unet.device))):
         on_step(i, len(timesteps), clean)
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
-        begun, without, with_text = predict(unet, scaled, t, text, start)
+        begun, without, with_text = predict(unet, scaled, there, text, start)
         guided = begun + weight * (with_text - without)
         if any(guidance_rescale):
             guided = rescale_guided(guided, with_text, amount)
@@ -329,6 +333,11 @@ def denoise(
         if start.outside is not None:
             x = start.outside.put_back(x, scheduler, next(iter(timesteps[i + 1 :]), None))
     return x
+
+
+def spread(values: Sequence[float], device: Any) -> torch.Tensor:
+    """Shapes a number for each cell so that it multiplies latents: (B, 1, 1, 1)."""
+    return torch.tensor(values, device=device).view(-1, 1, 1, 1)
 
 
 def note_direction(norms: list[torch.Tensor], watch: Watch | None, step: Step) -> None:

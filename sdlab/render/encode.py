@@ -1,9 +1,13 @@
-"""Prompts as tensors: one text encoder, one row at a time, the latest ones kept."""
+"""Prompts as tensors: one text encoder, one row at a time, the latest ones kept.
+
+On a graphics card, which takes as long for one row as for many, rows are encoded in calls of one
+constant size: a row's bits depend on that size, not on its neighbours.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +16,8 @@ from ..recipe.prompts import fill_rows
 from ..recipe.request import Recipe
 
 KEPT = 256  # encoded prompts; one of the real size takes 0.1 MB
+ROWS = 16  # in a call of the text encoder on a card
+Rows = dict[tuple[tuple[int, ...], int], torch.Tensor]  # {(token numbers, clip_skip): encoded}
 
 
 class Latest:
@@ -20,6 +26,9 @@ class Latest:
     def __init__(self, most: int) -> None:
         self._most, self._made = most, dict[Hashable, Any]()
         self._lock = threading.Lock()
+
+    def __contains__(self, name: Hashable) -> bool:
+        return name in self._made
 
     def get(self, name: Hashable, make: Callable[[], Any]) -> Any:
         """Gives what `make` returns, made once for that name."""
@@ -37,6 +46,20 @@ class Prompts:
     def __init__(self, pipe: Any) -> None:
         self.pipe = pipe
         self._latest = Latest(KEPT)
+        self._rows: Rows = {}
+
+    def encode_together(self, cells: Sequence[Recipe]) -> None:
+        """Encodes the prompts of cells that are not encoded yet, `ROWS` rows at a time."""
+        new = {
+            (text, cell.clip_skip, cell.prompt_syntax): None
+            for cell in cells
+            for text in (cell.prompt, cell.negative_prompt)
+        }
+        new = {how: None for how in new if how not in self._latest}
+        empty = {("", clip_skip, None): None for _, clip_skip, _ in new}  # which others lean on
+        self._rows = encode_rows(self.pipe.tokenizer, self.pipe.text_encoder, [*new, *empty])
+        for how in (*new, *empty):
+            self.encode(*how)
 
     def encode_both(self, cell: Recipe) -> tuple[torch.Tensor, torch.Tensor]:
         """Encodes prompt and negative prompt, the shorter filled up with empty texts.
@@ -60,20 +83,26 @@ class Prompts:
         """Encodes a prompt as `encode_prompt` does: (1, tokens, width)."""
         how = prompt, clip_skip, syntax
         return self._latest.get(
-            how, lambda: encode_prompt(self.pipe.tokenizer, self.pipe.text_encoder, *how)
+            how,
+            lambda: encode_prompt(self.pipe.tokenizer, self.pipe.text_encoder, *how, self._rows),
         )
 
 
 @torch.inference_mode()
 def encode_prompt(
-    tokenizer: Any, text_encoder: Any, prompt: str, clip_skip: int = 0, syntax: str | None = None
+    tokenizer: Any,
+    text_encoder: Any,
+    prompt: str,
+    clip_skip: int = 0,
+    syntax: str | None = None,
+    rows: Rows | None = None,
 ) -> torch.Tensor:
     """Encodes one prompt, row by row, so that its bits depend on nothing else.
 
     A token of weight w becomes empty + w (token - empty), where `empty` stands at the same place of
     the encoded empty prompt: 0 takes its meaning away, and the end marks and padding keep theirs.
     ComfyUI weighs so (its sd1_clip.py); A1111 multiplies the token itself, and then the whole text
-    so that its mean is what it was.
+    so that its mean is what it was. `rows` are those that are encoded already.
 
     Returns
     -------
@@ -81,17 +110,38 @@ def encode_prompt(
     """
     encoded = []
     for row in fill_rows(tokenizer, prompt, syntax):
-        ids, weights = (
-            torch.tensor([values], device=text_encoder.device) for values in zip(*row)
-        )  # (1, tokens)
-        text = encode_row(text_encoder, ids, clip_skip)  # (1, tokens, width)
-        if (weights != 1).any():
-            weight = weights[..., None]
-            empty = encode_prompt(tokenizer, text_encoder, "", clip_skip).float()
+        tokens, weights = zip(*row)
+        text = (rows or {}).get((tokens, clip_skip))  # (1, tokens, width)
+        if text is None:
+            ids = torch.tensor([tokens], device=text_encoder.device)
+            text = encode_row(text_encoder, ids, clip_skip)
+        if any(weight != 1 for weight in weights):
+            weight = torch.tensor([weights], device=text_encoder.device)[..., None]
+            empty = encode_prompt(tokenizer, text_encoder, "", clip_skip, None, rows).float()
             weighed = (empty + weight * (text.float() - empty)).to(text.dtype)
             text = torch.where(weight == 1, text, weighed)
         encoded.append(text)
     return torch.cat(encoded, dim=1)
+
+
+@torch.inference_mode()
+def encode_rows(
+    tokenizer: Any, text_encoder: Any, texts: Sequence[tuple[str, int, str | None]]
+) -> Rows:
+    """Encodes all rows of (prompt, clip_skip, syntax), in calls of one size, which is filled up."""
+    wanted: dict[int, dict[tuple[int, ...], None]] = {}
+    for text, clip_skip, syntax in texts:
+        for row in fill_rows(tokenizer, text, syntax):
+            wanted.setdefault(clip_skip, {})[tuple(token for token, _ in row)] = None
+    rows: Rows = {}
+    for clip_skip, each in wanted.items():
+        for start in range(0, len(each), ROWS):
+            part = list(each)[start : start + ROWS]
+            full = [*part, *part[-1:] * (ROWS - len(part))]
+            ids = torch.tensor(full, device=text_encoder.device)  # (ROWS, tokens)
+            encoded = encode_row(text_encoder, ids, clip_skip).split(1)
+            rows |= {(row, clip_skip): text for row, text in zip(part, encoded)}
+    return rows
 
 
 def fill_up(text: torch.Tensor, empty: torch.Tensor, length: int) -> torch.Tensor:
@@ -100,7 +150,7 @@ def fill_up(text: torch.Tensor, empty: torch.Tensor, length: int) -> torch.Tenso
 
 
 def encode_row(text_encoder: Any, ids: torch.Tensor, clip_skip: int) -> torch.Tensor:
-    """Encodes token numbers (1, tokens): the last layer's (1, tokens, width), or one before it."""
+    """Encodes token numbers (B, tokens): the last layer's (B, tokens, width), or one before it."""
     if not clip_skip:
         return text_encoder(ids)[0]
     hidden = text_encoder(ids, output_hidden_states=True).hidden_states[-(clip_skip + 1)]

@@ -38,6 +38,7 @@ def run(
     device: str | None = None,
     dtype: str | None = None,
     memory: str = "auto",
+    compile: str | bool = "auto",
     keep_latents: bool = True,
     on_error: str = "record",
     progress: bool = True,
@@ -55,27 +56,37 @@ def run(
     store : Store or path
         Finished cells in it are not rendered again; cells that failed are.
     batch_size : int, optional
-        Cells in one call of the UNet. It is part of what decides a picture's last bits, so it does
-        not adapt to the number of cells; by default it follows from the size of the pictures, and
-        is 1 where several threads share the work of one call (wide networks on more than 7 cores):
-        there a larger one can change the last bits with the place.
+        Cells in one call of the UNet. It is part of what decides a picture's last bits, and is
+        recorded: the same recorded batch size and threads, the same bits. On a processor it follows
+        by default from the size of the pictures, and is 1 where several threads share the work of
+        one call (wide networks on many cores, or in plans too small for all lanes): there a larger
+        one can change the last bits with the place. On a graphics card it is what pays: a cell's
+        time is measured in batches of growing size, once for each card, width and size, and kept.
+        A plan of fewer cells, finished ones counted, has a smaller power of two.
     device, dtype : str, optional
         By default the fastest here: "cuda" and "float16", or "cpu" and the number format in which
-        it computes layers of the model's width in the least time. That is measured once, in less
-        than a second, and kept in the user's cache folder for each processor and version of torch.
+        it computes blocks of the model's width in the least time. That is measured once, in about a
+        second, and kept in the user's cache folder for each processor and version of torch; so are
+        the memory format and the split of the cores into lanes and threads, see `sdlab.estimate`.
         Another one changes a picture's last bits and not its key, and is recorded as `dtype`: state
         it where pictures of several machines are compared. A picture that half precision spoils
         (black, or not made of numbers) is decoded again in float32, and if that does not help,
         rendered again in float32.
-    memory : {"auto", "low", "lowest"}
+    memory : {"auto", "low", "lower", "lowest"} or such as "4GB"
         How much to take. "auto" is the fastest, and lowers itself for the rest of a group of like
         cells where memory runs out, or would by estimate: first half the batch, as often as needed,
-        then "low", then "lowest". "low": one cell at a time with all processor threads, larger
-        pictures than 512x512 decoded in tiles; a graphics card keeps the UNet alone. "lowest":
-        prompt and negative prompt one after the other, tiles of 256x256, the text encoder let go
-        once the prompts are encoded; a graphics card keeps a layer at a time. What was used is
+        then the next level. "low": one cell at a time with all processor threads, larger pictures
+        than 512x512 decoded in tiles; a graphics card keeps the UNet alone. "lower": tiles of
+        256x256, the text encoder let go once the prompts are encoded; a graphics card keeps a few
+        layers at a time, the next one fetched meanwhile. "lowest": prompt and negative prompt one
+        after the other, too. "4GB": as "auto", within so much by estimate. What was used is
         recorded in the columns `memory`, `batch_size` and `rerun`; `sdlab.models.memory` says what
         each measure saves and costs.
+    compile : {"auto", True, False}
+        Whether the UNet is compiled, which takes about a minute and saves a fifth or so of its
+        time on a graphics card. "auto": there, where the plan is long enough by the times that were
+        measured for its batch; the progress line says so. It changes the last bits and is recorded
+        as `compiled`. On a processor it takes a C++ compiler and hardly pays.
     keep_latents : bool
         Whether each picture's file carries its latents (11 % more at 512x512, half as much again at
         64x64), from which a later run with another `vae` or `watermark` makes its picture without
@@ -108,6 +119,7 @@ def run(
         device=device,
         dtype=dtype,
         memory=memory,
+        compile=compile,
         keep_latents=keep_latents,
         on_error=on_error,
         progress=progress,
@@ -137,6 +149,7 @@ class Job:
         device: str | None = None,
         dtype: str | None = None,
         memory: str = "auto",
+        compile: str | bool = "auto",
         keep_latents: bool = True,
         on_error: str = "record",
         progress: bool = True,
@@ -146,6 +159,7 @@ class Job:
             device=device,
             dtype=dtype,
             memory=memory,
+            compile=compile,
             keep_latents=keep_latents,
             on_error=on_error,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,6 +72,7 @@ class Latents:
             str, tuple[str, dict[str, Any], np.ndarray]
         ] = {}  # {name: (whose, facts, latents)}
         self.chosen: dict[str, str] = {}  # {cell: whose latents it takes}
+        self._lock = threading.Lock()
 
     def order_groups(self, groups: Iterable[list[Recipe]]) -> Iterator[list[Recipe]]:
         """Orders the cells of each group: those apart that share the latents of an earlier one."""
@@ -105,11 +107,12 @@ class Latents:
         read its input picture), and for a picture that the safety checker refused.
         """
         name, new = self.names.get(cell.key, ""), facts.get("redecoded") is None
-        self.waiting[name] -= 1
-        if name and self.waiting[name] > 0 and new:
-            self.made[name] = cell.key, facts, picture.latents
-        elif self.waiting[name] <= 0:
-            self.made.pop(name, None)
+        with self._lock:  # several threads save pictures
+            self.waiting[name] -= 1
+            if name and self.waiting[name] > 0 and new:
+                self.made[name] = cell.key, facts, picture.latents
+            elif self.waiting[name] <= 0:
+                self.made.pop(name, None)
         read = reads_input(cell, self.natives[cell.model])
         useful = self.kept and new and not read and not picture.nsfw
         return pack_latents(picture.latents) if useful else None

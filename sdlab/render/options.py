@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..models.memory import LEVELS
+from ..models.memory import LEVELS, read_limit
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -26,6 +28,7 @@ class Options:
     device: str | None = None
     dtype: str | None = None
     memory: str = "auto"
+    compile: str | bool = "auto"
     keep_latents: bool = True
     on_error: str = "record"
 
@@ -36,7 +39,12 @@ class Options:
         ):
             raise ValueError(f"batch_size={self.batch_size!r}: use a whole number from 1")
         require_choice("dtype", self.dtype, (None, *DTYPES))
-        require_choice("memory", self.memory, tuple(LEVELS))
+        if not (isinstance(self.memory, str) and read_limit(self.memory)):
+            require_choice("memory", self.memory, tuple(LEVELS), ", or at most so much, as '4GB'")
+        if self.compile not in ("auto", True, False):
+            raise ValueError(f"compile={self.compile!r}: use 'auto', True or False")
+        if self.compile is True:
+            require_compiler(self.device)
         if not isinstance(self.keep_latents, bool):
             raise ValueError(f"keep_latents={self.keep_latents!r}: use True or False")
         if self.device is not None:
@@ -45,11 +53,11 @@ class Options:
             warn_of_float16(self.device)
 
 
-def require_choice(name: str, given: object, choices: Sequence[str | None]) -> None:
+def require_choice(name: str, given: object, choices: Sequence[str | None], more: str = "") -> None:
     """Refuses what is none of the choices; None, where it is one, is the default."""
     if not (given is None or isinstance(given, str)) or given not in choices:
         known = ", ".join(repr(choice) for choice in choices if choice is not None)
-        raise ValueError(f"{name}={given!r}: use {' or '.join(known.rsplit(', ', 1))}")
+        raise ValueError(f"{name}={given!r}: use {' or '.join(known.rsplit(', ', 1))}{more}")
 
 
 def require_device(device: str) -> None:
@@ -67,9 +75,21 @@ def require_device(device: str) -> None:
         raise ValueError(f"device={device!r} is not here; use {here}{nothing}, or leave it out")
 
 
+def require_compiler(device: str | None) -> None:
+    """Refuses to compile for a processor without a C++ compiler, which torch would miss later."""
+    from ..models.pipeline import device_here
+
+    names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
+    if (device or device_here()) == "cpu" and not any(map(shutil.which, filter(None, names))):
+        raise ValueError(
+            "compile=True: torch compiles for a processor with a C++ compiler, and none is here"
+            f" ({', '.join(filter(None, names))}); install one, or leave compile out"
+        )
+
+
 def warn_of_float16(device: str | None) -> None:
     """Warns of a processor on which float16 is slow; one took 9 times as long as for float32."""
-    from ..models.number_format import dtype_here
+    from ..models.machine import dtype_here
     from ..models.pipeline import device_here
 
     if (device or device_here()) == "cpu" and (native := dtype_here("cpu")) != "float16":

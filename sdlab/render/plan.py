@@ -27,7 +27,7 @@ from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights, write_tokens
 from ..recipe.request import PROMPTS, Recipe, Request, key_of
 from ..store.store import Store
-from .batch_size import count_together
+from .batch_size import count_batches, count_together
 from .notes import collect_notes, learn_words
 from .options import caller_level
 
@@ -44,6 +44,8 @@ class Plan:
         All, in the order given.
     groups : list of lists of Recipe
         Those to render, grouped by what a batch must share.
+    alike : dict
+        {key: cells of the plan, finished or not, that can share a batch with it}
     natives : dict
         {name: model}
     notes : dict
@@ -52,6 +54,7 @@ class Plan:
 
     cells: list[Recipe]
     groups: list[list[Recipe]]
+    alike: dict[str, int]
     natives: dict[str, Native]
     notes: dict[str, str]
 
@@ -102,7 +105,10 @@ def plan(requests: list[Request], store: Store) -> Plan:
     notes = collect_notes(todo, natives)
     for text in notes.values():
         warnings.warn(text, stacklevel=caller_level())
-    return Plan(cells, group_cells(todo, natives), natives, notes)
+    groups = group_cells(list({cell.key: cell for cell in cells}.values()), natives)
+    alike = {cell.key: len(group) for group in groups for cell in group}
+    left = [[cell for cell in group if cell.key not in finished] for group in groups]
+    return Plan(cells, [group for group in left if group], alike, natives, notes)
 
 
 def recognise(
@@ -333,8 +339,8 @@ def estimate_seconds(
     group: list[Recipe], found: Plan, store: Store, share: float = 1.0
 ) -> float | None:
     """Estimates how long a group takes, from what the store recorded or the model's own figure."""
-    from ..models.number_format import NARROW
-    from ..models.pipeline import device_here, lanes_here
+    from ..models.machine import dtype_here, lanes_here
+    from ..models.pipeline import device_here, share_out
 
     r, own = group[0], found.natives[group[0].model]
     like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
@@ -347,10 +353,11 @@ def estimate_seconds(
         one = own.model.seconds_per_step * r.num_inference_steps * larger
     calls = count_calls(r.scheduler, r.strength, r.num_inference_steps)
     one = None if one is None else one * share * calls / r.num_inference_steps
-    lanes, threads = lanes_here(device_here(), own.layout.channels < NARROW)
-    at_once = lanes * count_together(
-        r.height // own.layout.factor, r.width // own.layout.factor, threads
-    )
+    device, channels = device_here(), own.layout.channels
+    lanes, threads = lanes_here(device, channels, dtype_here(device, channels))
+    small = r.height // own.layout.factor, r.width // own.layout.factor
+    lanes, threads = share_out(channels, lanes, threads, count_batches(found.alike[r.key], *small))
+    at_once = lanes * count_together(*small, threads)
     return (
         None if one is None else one * at_once * -(-len(group) // at_once)
     )  # a batch costs the same full or not

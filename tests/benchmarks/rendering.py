@@ -169,7 +169,7 @@ def main():
     arguments = parser.parse_args()
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, "
-        f"half precision here: {sdlab.models.number_format.dtype_here('cpu')}"
+        f"half precision here: {sdlab.models.machine.dtype_here('cpu')}"
     )
     for name in ("the first picture from a cold start of Python", "the same once more"):
         print(

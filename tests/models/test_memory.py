@@ -25,7 +25,7 @@ def two_lanes(monkeypatch):
     """Pipelines are read anew, and for two lanes on any machine."""
     sdlab.models.pipeline.unload()
     for room in (sdlab.models.pipeline, sdlab.render.budget):
-        monkeypatch.setattr(room, "lanes_here", lambda device, narrow: (2, 1))
+        monkeypatch.setattr(room, "lanes_here", lambda *how: (2, 1))
     yield
     sdlab.models.pipeline.unload()
 
@@ -54,7 +54,7 @@ def pixels(frame):
 # ---- the levels
 
 
-@pytest.mark.parametrize("memory", ["low", "lowest"])
+@pytest.mark.parametrize("memory", ["low", "lower", "lowest"])
 def test_a_cell_looks_the_same_on_every_level(cat, tmp_path, memory):
     cells = sweep(cat, guidance_scale=[1, 7.5], seed=range(2))
     usual = run(cells, tmp_path / "auto", dtype="float32")
@@ -71,7 +71,9 @@ def test_a_cell_looks_the_same_on_every_level(cat, tmp_path, memory):
 
 
 def test_an_unknown_level_is_refused(cat, tmp_path):
-    with pytest.raises(ValueError, match="memory='tiny': use 'auto', 'low' or 'lowest'"):
+    with pytest.raises(
+        ValueError, match="memory='tiny': use 'auto', 'low', 'lower' or 'lowest', or"
+    ):
         run(cat, tmp_path, memory="tiny")
 
 
@@ -240,7 +242,7 @@ def test_a_model_too_large_to_be_read_is_tried_on_lower_levels(cat, tmp_path, mo
         settle(pipe, device, memory)
 
     monkeypatch.setattr(sdlab.models.pipeline, "settle", settling)
-    assert run(cat, tmp_path)["memory"][0] == "lowest" and tried == ["auto", "low", "lowest"]
+    assert run(cat, tmp_path)["memory"][0] == "lowest" and tried == list(LEVELS)
 
 
 def test_a_system_that_is_out_of_memory_is_recognised():
@@ -282,7 +284,7 @@ def test_a_footing_goes_down_step_by_step_and_ends():
     while footing := footing.lower(size):
         size = footing.batch_size
         seen.append((footing.memory, size))
-    assert seen == [("auto", 4), ("auto", 2), ("auto", 1), ("low", 1), ("lowest", 1)]
+    assert seen == [("auto", 4), ("auto", 2), ("auto", 1), ("low", 1), ("lower", 1), ("lowest", 1)]
 
 
 # ---- half precision
@@ -292,7 +294,7 @@ def test_a_footing_goes_down_step_by_step_and_ends():
 def test_a_processor_that_would_imitate_float16_is_warned_of(
     tmp_path, monkeypatch, recwarn, native, warned
 ):
-    monkeypatch.setattr(sdlab.models.number_format, "dtype_here", lambda device: native)
+    monkeypatch.setattr(sdlab.models.machine, "dtype_here", lambda device: native)
     run([], tmp_path, dtype="float16", device="cpu")
     found = [str(each.message) for each in recwarn if "float16" in str(each.message)]
     assert len(found) == warned and all(

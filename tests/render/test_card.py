@@ -1,0 +1,414 @@
+"""What a graphics card gets: larger batches, several writers, no waiting. No card is needed: its clock and memory are told.
+
+`meta`, torch's device without values, stands for one in the loop: whoever asks it for a number, which would have the
+program wait for a card, gets an error.
+"""
+
+import dataclasses
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import sdlab.models.pipeline
+from sdlab import Job, Request, estimate, resolve, run, sweep
+from sdlab.models import machine, memory
+from sdlab.recipe.schedulers import SCHEDULERS
+from sdlab.render import batch_size, batches, budget, card, denoise
+from sdlab.render.batch_size import count_paying, fit_plan
+from sdlab.render.encode import ROWS, Prompts
+from sdlab.render.start import Outside, from_noise, start_from
+
+STEADY = (
+    0.006  # seconds of a cell where the card is busy; it is idle below .035 a call, as an H100 is
+)
+NOISY = {  # noise drawn on the CPU comes up in each step, and of UniPC a few small numbers
+    *("DDPMScheduler", "EulerAncestralDiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+    *("LCMScheduler", "SASolverScheduler", "UniPCMultistepScheduler"),
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_loaded_or_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "TIMES", tmp_path / "speed.json")
+    sdlab.models.pipeline.unload()
+    yield
+    sdlab.models.pipeline.unload()
+
+
+@pytest.fixture
+def busy_card(monkeypatch):
+    """The processor plays a card with memory of its own: its clock and what is free are told, what it computes is real."""
+    told = SimpleNamespace(timed=[], free=80e9)
+
+    def time_call(loaded, request, cells):
+        told.timed.append(cells)
+        return max(0.035, STEADY * cells)
+
+    for room in (memory, batches, budget, card, denoise):
+        monkeypatch.setattr(room, "has_own_memory", lambda device: True)
+    monkeypatch.setattr(card, "time_call", time_call)
+    monkeypatch.setattr(card, "find_free", lambda device: told.free)
+    monkeypatch.setattr(budget, "find_free", lambda device="cpu": told.free)
+    return told
+
+
+@pytest.fixture
+def cat(random_v1):
+    return Request(
+        model=str(random_v1), prompt="a cat", num_inference_steps=2, scheduler="EulerDiscrete"
+    )
+
+
+# ---- the loop does not wait
+
+
+class Copies(TorchDispatchMode):
+    """Counts what is copied from the processor's memory to the device."""
+
+    count = 0
+
+    def __torch_dispatch__(self, call, types, args=(), kwargs=None):
+        out = call(*args, **kwargs or {})
+        if isinstance(out, torch.Tensor) and out.is_meta:
+            copied = call.overloadpacket.__name__ in ("to", "_to_copy", "copy_")
+            self.count += copied and any(isinstance(x, torch.Tensor) and x.is_cpu for x in args)
+        return out
+
+
+@pytest.fixture(scope="module")
+def far_unet():
+    from diffusers import UNet2DConditionModel
+
+    with torch.device("meta"):
+        return UNet2DConditionModel(
+            block_out_channels=(8, 8),
+            norm_num_groups=4,
+            layers_per_block=1,
+            down_block_types=["CrossAttnDownBlock2D", "DownBlock2D"],
+            up_block_types=["UpBlock2D", "CrossAttnUpBlock2D"],
+            cross_attention_dim=8,
+            attention_head_dim=4,
+        )
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_no_step_reads_from_the_card_or_sends_it_what_could_be_there(far_unet, name):
+    from conftest import NOISE
+
+    text, counts = torch.zeros(2, 77, 8, device="meta"), []
+    for steps in (4, 8):
+        with Copies() as copies:
+            denoise.denoise(
+                far_unet,
+                sdlab.models.pipeline.make_scheduler(name, NOISE),
+                text,
+                text,
+                seeds=[1, 2],
+                guidance_scale=[1, 7.5],
+                num_inference_steps=steps,
+                begin=from_noise((4, 8, 8), "meta"),
+            )
+        counts.append(copies.count)
+    assert counts[0] >= 2 and (counts[1] > counts[0]) == (name in NOISY)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_nor_does_a_step_from_a_picture_or_inside_a_mask(far_unet, name):
+    from conftest import NOISE
+
+    known, noise = (torch.zeros(2, 4, 8, 8, device="meta") for _ in range(2))
+    text, mask = torch.zeros(2, 77, 8, device="meta"), torch.zeros(2, 1, 8, 8, device="meta")
+
+    def begin(scheduler, generators, steps):
+        start = start_from(known, noise, scheduler, 0.6, steps)
+        return dataclasses.replace(start, outside=Outside(known, noise, mask))
+
+    made = denoise.denoise(  # which would raise
+        far_unet,
+        sdlab.models.pipeline.make_scheduler(name, NOISE),
+        text,
+        text,
+        seeds=[1, 2],
+        guidance_scale=[1, 7.5],
+        num_inference_steps=5,
+        begin=begin,
+    )
+    assert made.is_meta
+
+
+# ---- as many cells as pay
+
+
+def test_the_smallest_batch_in_which_a_cell_is_quickest_is_found_once_and_kept():
+    timed = []
+
+    def time_call(cells):
+        timed.append(cells)
+        return max(0.035, STEADY * cells)
+
+    assert count_paying("a card", time_call) == 8 and timed == [1, 2, 4, 8, 16]
+    assert count_paying("a card", lambda cells: pytest.fail("timed again")) == 8
+    assert batch_size.recall_paying("a card") == 8 and batch_size.recall_paying("another") is None
+    assert count_paying("small", lambda cells: None if cells > 2 else 1.0) == 2
+    assert count_paying("no room at all", lambda cells: None) == 1
+    assert count_paying("slow", lambda cells: 1.0 * cells) == 1
+
+
+@pytest.mark.parametrize("plan, cells", [(1, 1), (2, 2), (3, 4), (5, 8), (16, 16), (1000, 16)])
+def test_a_smaller_plan_has_a_smaller_power_of_two(plan, cells):
+    assert fit_plan(16, plan) == cells
+
+
+def test_a_card_computes_what_pays_and_a_plan_that_goes_on_the_same_bits(busy_card, cat, tmp_path):
+    plan = sweep(cat, seed=range(11))
+    whole = run(plan, tmp_path / "whole", dtype="float32")
+    assert set(whole["batch_size"]) == {8} and busy_card.timed == [1, 2, 4, 8, 16]
+    few = run(plan[:3], tmp_path / "few", dtype="float32")
+    assert set(few["batch_size"]) == {4} and len(busy_card.timed) == 5
+    run(plan[:10], tmp_path / "again", dtype="float32")
+    rest = run(plan, tmp_path / "again", dtype="float32")  # one is left, of a plan of eleven
+    assert set(rest["batch_size"]) == {8} and list(rest["pixels"]) == list(whole["pixels"])
+    said = estimate(plan, dtype="float32").frame
+    assert said[said["memory"] == "auto"]["batch_size"].tolist() == [8]
+
+
+def test_free_memory_bounds_the_batch(busy_card, cat, tmp_path):
+    sizes = budget.read_sizes(sdlab.models.resolve.native(cat.model).model)
+    loaded = SimpleNamespace(dtype="float32", memory="auto")
+    busy_card.free = card.estimate_activations(loaded, sizes, cat.but(height=64, width=64), 2)
+    assert set(run(sweep(cat, seed=range(9)), tmp_path, dtype="float32")["batch_size"]) == {2}
+
+
+def test_a_call_is_timed_with_what_the_network_takes_and_no_room_is_no_time(cat, monkeypatch):
+    loaded = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32")
+    seen = []
+    loaded.pipe.unet.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    assert card.time_call(loaded, resolve(cat), 3) > 0 and set(seen) == {(6, 4, 8, 8)}
+
+    def refuse(*given, **named):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loaded.pipe.unet, "forward", refuse)
+    assert card.time_call(loaded, resolve(cat), 3) is None
+
+
+def test_a_card_decodes_four_pictures_of_512_at_a_time(monkeypatch):
+    def rows(device):
+        loaded = SimpleNamespace(pipe=SimpleNamespace(vae=None), device=device)
+        monkeypatch.setattr(denoise, "Conditions", lambda *_: None)
+        monkeypatch.setattr(denoise, "Prompts", lambda *_: None)
+        return denoise.Renderer(loaded)._count_together(Request(height=512, width=512), 16)
+
+    assert (rows("cpu"), rows("cuda")) == (1, 4)
+
+
+# ---- prompts, and files
+
+
+def test_prompts_are_encoded_in_calls_of_one_size_and_have_the_same_bits_in_each(cat):
+    pipe = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32").pipe
+    calls = []
+    hook = pipe.text_encoder.register_forward_pre_hook(
+        lambda _, args: calls.append(tuple(args[0].shape))
+    )
+    long = cat.but(
+        prompt="a (cat:1.3) " * 40, prompt_syntax="weights+chunks", negative_prompt="dog"
+    )
+    cells = [cat.but(prompt=f"the cat {i}") for i in range(20)] + [long, cat.but(clip_skip=1)]
+    together, alone = Prompts(pipe), Prompts(pipe)
+    together.encode_together(cells)
+    assert calls == [(ROWS, 77)] * 3  # 20 prompts, chunks, "dog" and "" in two, clip_skip in one
+    for cell in cells[::-1]:
+        del calls[:]
+        alone.encode_together([cell])
+        assert set(calls) <= {(ROWS, 77)}
+        for ours, theirs in zip(alone.encode_both(cell), together.encode_both(cell)):
+            assert torch.equal(ours, theirs)
+    del calls[:]
+    one_by_one = Prompts(pipe)
+    for cell in cells:
+        for ours, theirs in zip(one_by_one.encode_both(cell), together.encode_both(cell)):
+            assert torch.allclose(ours, theirs, atol=1e-5)
+    assert {rows for rows, _ in calls} == {1}
+    hook.remove()
+
+
+def test_several_threads_write_and_every_cell_lands_once(busy_card, cat, tmp_path, monkeypatch):
+    save, at_once, most = batches.Store.save, [0], [0]
+    lock, four = threading.Lock(), threading.Barrier(4)
+
+    def slow(self, *args, **named):
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        four.wait(30)  # no file is written before four are under way
+        try:
+            return save(self, *args, **named)
+        finally:
+            with lock:
+                at_once[0] -= 1
+
+    monkeypatch.setattr(batches.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(batches.Store, "save", slow)
+    frame = run(sweep(cat, seed=range(8)), tmp_path, dtype="float32")
+    assert most[0] == 4 and frame["path"].notna().all() and frame["key"].is_unique
+    for path in frame["path"]:
+        assert np.asarray(Image.open(path)).shape == (64, 64, 3)
+
+
+# ---- little memory
+
+
+@pytest.fixture
+def v1(monkeypatch):
+    """The sizes of Stable Diffusion v1 on a card in float16, where nothing is measured."""
+    monkeypatch.setattr(budget, "memory_format_here", lambda *how: "contiguous_format")
+    monkeypatch.setattr(budget, "describe_batches", lambda *how: "a card")
+    config = budget.CONFIGS / sdlab.MODELS["sd-v1-4"].packed
+    return budget.sum_sizes(budget.count_networks(config), config)
+
+
+@pytest.mark.parametrize(
+    "gigabytes, level",
+    [
+        (8, "auto"),
+        (3, "auto"),
+        (2.5, "low"),
+        (2, "lower"),
+        (1, "lower"),
+        (0.5, "lower"),
+        (0.1, "lowest"),
+    ],
+)
+def test_a_card_of_so_many_gigabytes_begins_on_the_fastest_level_that_fits(v1, gigabytes, level):
+    begun, size = budget.begin_footing(f"{gigabytes}GB"), (512, 512)
+    footing, weights, more = budget.descend(
+        v1, size, "cuda", "float16", begun, memory.read_limit(f"{gigabytes}GB"), 1
+    )
+    assert footing.memory == level and (weights + more <= gigabytes * 1e9) == (gigabytes > 0.1)
+    if level != "auto":
+        assert str(footing).startswith(f"memory auto -> {level} to fit ")
+
+
+def test_a_stated_number_of_gigabytes_bounds_batch_and_level(busy_card, cat, tmp_path):
+    sizes = budget.read_sizes(sdlab.models.resolve.native(cat.model).model)
+    loaded = SimpleNamespace(dtype="float32", memory="auto")
+    more = card.estimate_activations(loaded, sizes, cat.but(height=64, width=64), 4)
+    busy_card.timed.append("kept")
+    card.count_paying("kept", lambda cells: 1.0)
+    enough = f"{(4 * sizes.weights + more) / 1e9:.6f}"[:-1] + "9GB"
+    frame = run(sweep(cat, seed=range(9)), tmp_path / "4", dtype="float32", memory=enough)
+    assert set(frame["memory"]) == {"auto"} and set(frame["batch_size"]) == {4}
+    frame = run([cat], tmp_path / "little", dtype="float32", memory="0.001GB")
+    assert set(frame["memory"]) == {"lowest"} and "-> lowest" in frame["rerun"][0]
+    with pytest.raises(ValueError, match="memory='4 gigabytes': use 'auto', .*as '4GB'"):
+        run([cat], tmp_path, memory="4 gigabytes")
+
+
+def test_a_unet_is_fetched_ahead_and_what_computes_in_part_is_not(monkeypatch):
+    import diffusers.hooks
+
+    seen = {}
+    monkeypatch.setattr(
+        diffusers.hooks,
+        "apply_group_offloading",
+        lambda part, **how: seen.update({part: (how["use_stream"], how["onload_device"].type)}),
+    )
+    parts = {name: name for name in ("unet", "vae", "text_encoder")}
+    memory.settle(SimpleNamespace(components=parts), "cuda:0", "lower")
+    assert seen == {"unet": (True, "cuda"), "vae": (False, "cuda"), "text_encoder": (False, "cuda")}
+
+
+def test_every_layer_of_a_unet_computes_in_each_call_so_that_fetching_ahead_holds(cat):
+    """diffusers fetches in the order of the first call, and a layer that was not in it would be missing later."""
+    own = sdlab.models.resolve.native(cat.model)
+    pipe = sdlab.models.pipeline.load(own, "cpu", "float32").pipe
+    sample, text = torch.zeros(2, 4, 8, 8), torch.zeros(2, 77, 32)
+
+    def find_idle(part, call):
+        leaves = [m for m in part.modules() if not list(m.children()) and list(m.parameters())]
+        called = set()
+        hooks = [leaf.register_forward_hook(lambda leaf, *_: called.add(leaf)) for leaf in leaves]
+        with torch.inference_mode():
+            call()
+        for hook in hooks:
+            hook.remove()
+        return len(leaves) - len(called)
+
+    assert find_idle(pipe.unet, lambda: pipe.unet(sample, 1, encoder_hidden_states=text)) == 0
+    assert find_idle(pipe.vae, lambda: pipe.vae.decode(sample)) > 0
+
+
+# ---- compiling
+
+
+def test_a_long_plan_is_compiled_on_a_card_and_a_short_one_is_not(busy_card, cat):
+    loaded = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32")
+    long = resolve(cat.but(num_inference_steps=20))
+    assert not card.compiling_pays(loaded, long, 10**6)  # nothing is known yet
+    card.count_paying(card.name_times(loaded, long), lambda cells: max(0.035, STEADY * cells))
+    assert card.compiling_pays(loaded, long, 4000) and not card.compiling_pays(loaded, long, 400)
+    assert not card.compiling_pays(dataclasses.replace(loaded, memory="low"), long, 10**6)
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """Compiles nothing, and tells of which calls it was asked."""
+    told = SimpleNamespace(calls=[], error=None)
+
+    def compile(self, **how):
+        def call(*args, **kwargs):
+            told.calls.append(len(args[0]))
+            if told.error:
+                raise told.error
+            return self._call_impl(*args, **kwargs)
+
+        self._compiled_call_impl = call
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    return told
+
+
+def test_what_is_compiled_is_recorded_and_what_is_not_computes_as_before(
+    compiler, cat, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batches, "compiling_pays", lambda loaded, cell, cells: cells > 2)
+    how = dict(dtype="float32", batch_size=2)
+    told = []
+    show = lambda progress: lambda: told.append(str(progress))
+    monkeypatch.setattr("sdlab.render.job.display", show)
+    job = Job(sweep(cat, seed=range(4)), tmp_path / "long", **how)
+    frame = job.result()
+    assert frame["compiled"].all() and set(compiler.calls) == {4}
+    assert any("loading (compiling the UNet)" in text for text in told)
+    assert any("(the UNet is compiled)" in text for text in told) and job.progress.note == ""
+    assert len(compiler.calls) == 2 + 2 * 2  # tried, then computed
+    del compiler.calls[:]
+    short = run(sweep(cat, seed=range(2)), tmp_path / "short", **how)
+    plain = run(sweep(cat, seed=range(4)), tmp_path / "plain", compile=False, **how)
+    assert short["compiled"].isna().all() and plain["compiled"].isna().all() and not compiler.calls
+    assert list(plain["pixels"]) == list(frame["pixels"])
+
+
+def test_a_compiler_that_fails_costs_no_cell_unless_it_was_asked_for(
+    compiler, cat, tmp_path, monkeypatch
+):
+    compiler.error = RuntimeError("no ptxas")
+    monkeypatch.setattr(batches, "compiling_pays", lambda *how: True)
+    frame = run([cat], tmp_path, dtype="float32")
+    assert frame["error"].isna().all() and frame["compiled"].isna().all()
+    frame = run([cat.but(seed=1)], tmp_path, dtype="float32", compile=True)
+    assert frame["error"][0] == "RuntimeError: no ptxas"
+
+
+def test_compiling_for_a_processor_needs_a_compiler(cat, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ValueError, match=r"compile=True: .*C\+\+ compiler, and none is here"):
+        run([cat], tmp_path, device="cpu", compile=True)
+    with pytest.raises(ValueError, match="compile='yes': use 'auto', True or False"):
+        run([cat], tmp_path, compile="yes")
