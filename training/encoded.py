@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from transformers import CLIPTokenizer
 
+from sdlab.tiny.signs import WRITINGS, SignWorld
 from sdlab.tiny.world import KINDS
 from training.parallel import count_ranks, find_device
 from training.recipes import Recipe
@@ -22,10 +23,6 @@ SHORT_LENGTH, SHORT_PART = (
     0.65,
 )  # tokens, and for which part of the time captions are padded to so few
 HELD_OUT = 256  # last rows of the last shard
-KIND_SHARES = (
-    (0.45, 0.38, 0.17),
-    (0.30, 0.54, 0.16),
-)  # of "one", "pair" and "count": at the start and at the end
 TOGETHER = 64 * 64 * 64  # pixels encoded in one call
 MAX_NOISE_LEVEL = 350
 LOW_RES_NOISE = dict(
@@ -67,6 +64,7 @@ def encode_pictures(rank: int, workdir: Path, recipe: Recipe, pictures: int, see
     vae = AutoencoderKL.from_pretrained(workdir / "parts" / "vae").to(find_device(), torch.bfloat16)
     tokenizer = CLIPTokenizer.from_pretrained(workdir / "parts" / "tokenizer")
     latents, captions, kinds, extra = [], [], [], []
+    names = WRITINGS if isinstance(recipe.world, SignWorld) else KINDS
     for _ in range(-(-pictures // count_ranks() // batch)):
         samples, texts = zip(*(make_training_sample(rng, recipe.world) for _ in range(batch)))
         moments = vae.quant_conv(
@@ -75,7 +73,7 @@ def encode_pictures(rank: int, workdir: Path, recipe: Recipe, pictures: int, see
         latents.append((moments[:, :4].float() * vae.config.scaling_factor).half().cpu())
         extra.append(make_besides(recipe, samples))
         captions += texts
-        kinds += [KINDS.index(s.kind) for s in samples]
+        kinds += [names.index(s.kind) for s in samples]
     ids = tokenizer(captions, padding="max_length", truncation=True, max_length=MAX_LENGTH)[
         "input_ids"
     ]
@@ -108,7 +106,7 @@ class Pictures:
         self.recipe = recipe
         self.held_out_rows = torch.arange(len(kinds))[-HELD_OUT:]
         kinds[-HELD_OUT:] = -1
-        self.rows = [(kinds == kind).nonzero()[:, 0] for kind in range(len(KINDS))]
+        self.rows = [(kinds == kind).nonzero()[:, 0] for kind in range(len(recipe.shares[0]))]
         self.empty = empty.to(find_device())
         self.noise = DDPMScheduler(**LOW_RES_NOISE)
 
@@ -122,7 +120,7 @@ class Pictures:
 
         One caption in ten is empty.
         """
-        shares = torch.lerp(*(torch.tensor(s) for s in KIND_SHARES), progress)
+        shares = torch.lerp(*(torch.tensor(s) for s in self.recipe.shares), progress)
         kinds = torch.multinomial(shares, size, replacement=True).tolist()
         chosen = torch.stack([self.rows[k][torch.randint(len(self.rows[k]), ())] for k in kinds])
         ids = self.ids[chosen].long()

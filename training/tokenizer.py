@@ -9,6 +9,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizer
 
 from sdlab.tiny.scenes import BACKGROUNDS, SCENES
+from sdlab.tiny.signs import FRAME, SignWorld
+from sdlab.tiny.signs import WORDS as WRITTEN
 from sdlab.tiny.sprites import COLORS, SHAPES
 from sdlab.tiny.world import V1, World, pluralise
 from training.words import EVERYDAY_WORDS
@@ -17,8 +19,10 @@ MAX_LENGTH = 77
 END = "<|endoftext|>"
 
 
-def list_words(world: World = V1) -> list[str]:
-    """List every word that gets a token of its own, sorted; the first world's always do."""
+def list_words(world: World | SignWorld = V1) -> list[str]:
+    """List every word that is merged to one token, sorted; the first world's emoji always are."""
+    if isinstance(world, SignWorld):
+        return [] if world.is_spelt else sorted({*FRAME, *WRITTEN})
     found = {*EVERYDAY_WORDS, *COLORS, *BACKGROUNDS}
     found |= {form for name in {*V1.names, *world.names} for form in (name, pluralise(name))}
     found |= {form for shape in SHAPES for form in (shape, shape + "s")}
@@ -79,10 +83,15 @@ def make_special(text: str) -> dict:
     )
 
 
-def save_tokenizer(folder: Path, world: World = V1, pad: str = END) -> CLIPTokenizer:
-    """Write vocab.json, merges.txt and tokenizer_config.json, and return what loads from them."""
+def save_tokenizer(folder: Path, world: World | SignWorld = V1, pad: str = END) -> CLIPTokenizer:
+    """Write vocab.json, merges.txt and tokenizer_config.json, and return what loads from them.
+
+    Merges that make words of captions would join letters of other words too. Where words are to
+    fall into letters, those of captions are therefore added beside the merges.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     merges = find_merges(list_words(world))
+    vocabulary = make_vocabulary(merges)
     config = dict(
         add_prefix_space=False,
         bos_token=make_special("<|startoftext|>"),
@@ -94,9 +103,12 @@ def save_tokenizer(folder: Path, world: World = V1, pad: str = END) -> CLIPToken
         model_max_length=MAX_LENGTH,
         tokenizer_class="CLIPTokenizer",
     )
-    (folder / "vocab.json").write_text(
-        json.dumps(make_vocabulary(merges), ensure_ascii=False), encoding="utf-8"
-    )
+    if isinstance(world, SignWorld) and world.is_spelt:
+        config["added_tokens_decoder"] = {
+            str(len(vocabulary) + i): dict(content=word, single_word=True, normalized=True)
+            for i, word in enumerate(FRAME)
+        }
+    (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=1))

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from sdlab.tiny.world import V1, World, make_sample
 from training.autoencoder import SCALING, make_vae, normalise_latents
 from training.parallel import Clock, Replica, count_ranks, find_device
 from training.recipes import Recipe
+from training.words import make_training_sample
 
 VALIDATION_SEED = 90_000
 CHANNELS = (16, 32, 64)
@@ -23,9 +23,14 @@ def make_pixels(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))).float() / 127.5 - 1
 
 
-def render_pictures(rng: random.Random, count: int, world: World = V1) -> np.ndarray:
-    """Render random pictures, (count, size, size, 3) uint8; a batch in ten swaps channels."""
-    images = np.stack([make_sample(rng, world=world).image for _ in range(count)])
+def render_world(rng: random.Random, count: int, recipe: Recipe) -> np.ndarray:
+    """Render random pictures of the recipe's world, (count, size, size, 3) uint8."""
+    return np.stack([make_training_sample(rng, recipe.world)[0].image for _ in range(count)])
+
+
+def render_pictures(rng: random.Random, count: int, recipe: Recipe) -> np.ndarray:
+    """Render pictures for training; a batch in ten swaps channels."""
+    images = render_world(rng, count, recipe)
     return images[..., rng.sample(range(3), 3)] if rng.random() < 0.10 else images
 
 
@@ -68,18 +73,17 @@ def compute_psnr(vae: AutoencoderKL, pixels: torch.Tensor) -> float:
     return (10 * torch.log10(4 / ((decoded - pixels) ** 2).mean((1, 2, 3)))).mean().item()
 
 
-def make_validation_pixels(world: World = V1, count: int = 96) -> torch.Tensor:
-    rng = random.Random(VALIDATION_SEED)
-    return make_pixels(np.stack([make_sample(rng, world=world).image for _ in range(count)])).to(
+def make_validation_pixels(recipe: Recipe, count: int = 96) -> torch.Tensor:
+    return make_pixels(render_world(random.Random(VALIDATION_SEED), count, recipe)).to(
         find_device()
     )
 
 
 @torch.no_grad()
-def normalise(vae: AutoencoderKL) -> None:
+def normalise(vae: AutoencoderKL, recipe: Recipe) -> None:
     """Bring the latents of 768 pictures to mean 0 and standard deviation 1 after scaling."""
     rng = random.Random(VALIDATION_SEED + 1)
-    pixels = make_pixels(np.stack([make_sample(rng).image for _ in range(768)])).to(find_device())
+    pixels = make_pixels(render_world(rng, 768, recipe)).to(find_device())
     normalise_latents(
         vae, torch.cat([vae.encode(part).latent_dist.mean for part in pixels.split(64)])
     )
@@ -96,13 +100,15 @@ def make_start(folder: Path, decoder_only: bool) -> AutoencoderKL:
 
 
 @torch.no_grad()
-def average_weights(replica: Replica, folder: Path, decoder_only: bool) -> AutoencoderKL:
+def average_weights(
+    replica: Replica, folder: Path, recipe: Recipe, decoder_only: bool
+) -> AutoencoderKL:
     """Make the averaged autoencoder in float32; a frozen encoder stays the same to the bit."""
     vae = make_start(folder, decoder_only).to(find_device())
     for name, parameter in vae.named_parameters():
         parameter.copy_(replica.ema.get(name, parameter))
     if not decoder_only:
-        normalise(vae)
+        normalise(vae, recipe)
     return vae
 
 
@@ -132,11 +138,11 @@ def train_autoencoder(
     rng = random.Random(seed + 1000 * replica.steps + 7 * rank + 50 * decoder_only)
     clock = Clock(minutes, rate=rate, warmup=20, constant=0, floor=0.03, spent=spent)
     validation, loss_of = (
-        make_validation_pixels(recipe.world),
+        make_validation_pixels(recipe),
         compute_decoder_loss if decoder_only else compute_vae_loss,
     )
     while (progress := clock.progress()) < 1:
-        pixels = make_pixels(render_pictures(rng, batch, recipe.world)).to(
+        pixels = make_pixels(render_pictures(rng, batch, recipe)).to(
             find_device(), torch.bfloat16, memory_format=torch.channels_last
         )
         loss = loss_of(vae, pixels)
@@ -153,7 +159,7 @@ def train_autoencoder(
             )
     if rank == 0:
         replica.save(checkpoint, seconds=clock.elapsed())
-        vae = average_weights(replica, folder, decoder_only)
+        vae = average_weights(replica, folder, recipe, decoder_only)
         vae.save_pretrained(folder)
         facts = dict(
             steps=replica.steps,

@@ -104,12 +104,19 @@ def lengthen(weights: State) -> None:
 
 
 class Diffusion:
-    """The noise schedule and the weighted v-prediction loss."""
+    """The noise schedule and the v-prediction loss, by min-SNR weights or in favour of noise."""
 
-    def __init__(self):
+    def __init__(self, recipe: Recipe):
         self.alphas = DDIMScheduler(**NOISE).alphas_cumprod.to(find_device())
         snr = self.alphas / (1 - self.alphas)
-        self.weights = snr.clamp(max=5.0) / (snr + 1)  # min-SNR-5 for v, arXiv 2303.09556
+        weights = snr.clamp(max=5.0) / (snr + 1)  # min-SNR-5 for v, arXiv 2303.09556
+        self.weights = torch.ones_like(snr) if recipe.focus else weights
+        self.focus = make_focus(recipe)
+
+    def levels(self, count: int) -> torch.Tensor:
+        """Draw levels of noise, high ones more often where what is written has to be learned."""
+        part = torch.rand(count, device=find_device())
+        return (1000 * (part.sqrt() if self.focus is not None else part)).long()
 
     def losses(self, net, latents, ids, t, noise, *, extra=None, level=None) -> torch.Tensor:
         """(B,): the weighted error of v = sqrt(alpha) noise - sqrt(1 - alpha) latent."""
@@ -119,9 +126,20 @@ class Diffusion:
         noisy = signal * latents + spread * noise
         noisy = (noisy if extra is None else torch.cat([noisy, extra], 1)).to(torch.bfloat16)
         predicted = net["unet"](noisy, t, net["text"](ids)[0], class_labels=level).sample.float()
-        return self.weights[t] * ((predicted - (signal * noise - spread * latents)) ** 2).mean(
+        errors = (predicted - (signal * noise - spread * latents)) ** 2
+        return self.weights[t] * (errors if self.focus is None else errors * self.focus).mean(
             (1, 2, 3)
         )
+
+
+def make_focus(recipe: Recipe) -> torch.Tensor | None:
+    """Make how much each latent counts, (side, side) of mean 1: those with letters more."""
+    if not recipe.focus:
+        return None
+    side = recipe.latent_side
+    out = torch.ones(side, side, device=find_device())
+    out[side // 4 : -side // 4, side // 8 : -side // 8] = recipe.focus
+    return out / out.mean()
 
 
 @torch.no_grad()
@@ -200,7 +218,7 @@ def train_denoiser(
     )
     pictures, diffusion, is_long = (
         Pictures(workdir, recipe, empty),
-        Diffusion(),
+        Diffusion(recipe),
         bool(saved["long"]),
     )
     clock = Clock(minutes, rate=rate, warmup=150, constant=0.5, floor=0.02, spent=saved["seconds"])
@@ -235,7 +253,7 @@ def train_denoiser(
             lengthen(replica.ema)
             replica.use(replica.master)
         latents, ids, besides = pictures.batch(batch, progress)
-        t = torch.randint(0, 1000, (batch,), device=find_device())
+        t = diffusion.levels(batch)
         loss = diffusion.losses(net, latents, ids, t, torch.randn_like(latents), **besides).mean()
         replica.update(loss, clock.rate_at(progress, replica.steps))
         recent = [*recent[-49:], loss.item()]

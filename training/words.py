@@ -9,6 +9,7 @@ import random
 import string
 
 from sdlab.tiny.scenes import SCENES
+from sdlab.tiny.signs import Sign, SignWorld, make_sign
 from sdlab.tiny.sprites import COLORS, NAMES, SHAPES
 from sdlab.tiny.world import COUNTS, FIRST, RELATIONS, V1, Sample, World, make_sample
 
@@ -56,8 +57,12 @@ def add_stray_word(rng: random.Random, caption: str, world: World = V1) -> str:
     return " ".join([*pieces[:place], word, *pieces[place:]])
 
 
-def make_training_sample(rng: random.Random, world: World = V1) -> tuple[Sample, str]:
-    """Make a picture of the world and its caption, one in ten with a stray word."""
+def make_training_sample(
+    rng: random.Random, world: World | SignWorld = V1
+) -> tuple[Sample | Sign, str]:
+    """Make a picture of the world and its caption, one in ten of emoji with a stray word."""
+    if isinstance(world, SignWorld):
+        return (drawn := make_sign(rng)), drawn.caption
     drawn = make_sample(rng, train=True, world=world)
     return drawn, (
         add_stray_word(rng, drawn.caption, world) if rng.random() < 0.10 else drawn.caption

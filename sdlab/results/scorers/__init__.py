@@ -15,6 +15,7 @@ from .diversity import score_diversity
 from .lettering import score_lettering
 from .objects import score_objects
 from .pixels import score_pixels
+from .signs import score_signs
 from .tokens import score_tokens
 from .watermark import score_watermark
 
@@ -70,6 +71,7 @@ SCORERS: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] 
     "diversity": score_diversity,
     "distance": score_distance,
     "lettering": score_lettering,
+    "signs": score_signs,
     "tokens": score_tokens,
 }
 
