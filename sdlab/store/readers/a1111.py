@@ -22,8 +22,8 @@ WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it 
 }
 SCHEDULERS = "Scheduler", "Schedule type"  # of Fooocus, and of all others
 SAMPLERS = {"PNDM": "PLMS"}  # dgenerate's
+DISTILLED = "Distilled CFG Scale"  # what FLUX has learned to take as a number
 CPU_NOISE = ("ComfyUI", "sdlab")
-NO_IMAGE = "Hires upscale", "Hires resize", "Hires steps"
 
 
 def recognizes(named: Mapping[str, str]) -> bool:
@@ -61,7 +61,7 @@ def read_text(text: str, draft: Draft) -> None:
         check_syntax(draft)
 
 
-def read_others(said: Mapping[str, str], draft: Draft) -> None:
+def read_others(said: dict[str, str], draft: Draft) -> None:
     """Reads what is not a field of ours: the noise, the sampler's name, and all that is left."""
     noise = said.get("RNG", "GPU")
     if noise != "CPU" and draft.source not in CPU_NOISE and "seed" in draft.fields:
@@ -71,6 +71,8 @@ def read_others(said: Mapping[str, str], draft: Draft) -> None:
         draft.put_sampler(SAMPLERS.get(said["Sampler"], said["Sampler"]), schedule)
     elif "Schedule type" in said:
         draft.leave("Schedule type", said["Schedule type"])
+    if DISTILLED in said and draft.fields.get("guidance_scale") == 1:  # of FLUX in Forge
+        draft.put("guidance_scale", said.pop(DISTILLED), DISTILLED)
     hidden = {*SPECS, *WITHOUT_EFFECT, "Sampler"}
     draft.leave_all({name: value for name, value in said.items() if name not in hidden})
 
