@@ -105,6 +105,7 @@ def test_a_table_in_the_folder_or_beside_it_tells_columns(folder, tmp_path, plac
         'file,model,prompt,seed\nc.png,dall-e-2,"a cat, on a mat",\na.png,,,12\n'
     )
     frame = read(folder)
+    assert list(frame.attrs["passed_over"]) == [str(folder / "notes.md")]
     assert frame["prompt"].tolist()[2] == "a cat, on a mat" and frame["model"][2] == "dall-e-2"
     assert (
         pd.isna(frame["seed"][2])
