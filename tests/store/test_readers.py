@@ -72,6 +72,19 @@ def test_forks_are_told_by_their_version(read, png, version, source):
     assert has(row, **OF_INFOTEXT, source=source)
 
 
+def test_a_node_of_comfyui_that_writes_as_a1111_names_schedules_as_comfyui_does(read, png):
+    text = INFOTEXT.replace(
+        "Sampler: DPM++ 2M, Schedule type: Karras", "Sampler: dpmpp_2m, Schedule type: karras"
+    )
+    row = read(png(parameters=text.replace("v1.10.1", "ComfyUI")))
+    assert has(row, **OF_INFOTEXT, source="ComfyUI") and "not_translated" not in row
+
+
+def test_what_was_done_to_a_picture_afterwards_is_said(read, png):
+    row = read(png(parameters=INFOTEXT, postprocessing="Postprocess upscale by: 2"))
+    assert "postprocessing: Postprocess upscale by: 2" in row["not_translated"]
+
+
 def test_flux_in_forge_has_its_guidance_as_diffusers_names_it(read, png):
     text = INFOTEXT.replace("CFG scale: 7", "CFG scale: 1, Distilled CFG Scale: 3.5")
     row = read(png(parameters=text.replace("v1.10.1", "f2.0.1")))
