@@ -355,6 +355,8 @@ def describe_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
     others = [
         name for name, every in found.items() if axes and len(every) > 1 and name not in explained
     ]
+    foreign = sum(find_foreign(frame))
+    shared += [f"not made here: {foreign:,} of {len(frame):,}"] * bool(foreign)
     return " · ".join([*shared, f"also varies: {', '.join(others)}"] if others else shared)
 
 

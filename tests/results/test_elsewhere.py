@@ -95,6 +95,8 @@ def test_a_frame_of_programs_a_service_and_two_checkpoints_is_one_grid_row(both)
     assert "Grid of 7 pictures" in label and "prompt (1 rows)" in label
     for text in ("dall-e-2 · told beside the file", "owlish · ComfyUI", "tiny-v1 · —"):
         assert text in label
+    assert "not made here: 5 of 7" in label
+    assert "not made here" not in image_grid(select_own(both)).get_label()
 
 
 def test_rows_of_our_own_and_others_are_told_apart_by_their_key(both, foreign, store):

@@ -72,6 +72,25 @@ def test_forks_are_told_by_their_version(read, png, version, source):
     assert has(row, **OF_INFOTEXT, source=source)
 
 
+def test_a_node_of_comfyui_that_writes_as_a1111_names_schedules_as_comfyui_does(read, png):
+    text = INFOTEXT.replace(
+        "Sampler: DPM++ 2M, Schedule type: Karras", "Sampler: dpmpp_2m, Schedule type: karras"
+    )
+    row = read(png(parameters=text.replace("v1.10.1", "ComfyUI")))
+    assert has(row, **OF_INFOTEXT, source="ComfyUI") and "not_translated" not in row
+
+
+def test_what_was_done_to_a_picture_afterwards_is_said(read, png):
+    row = read(png(parameters=INFOTEXT, postprocessing="Postprocess upscale by: 2"))
+    assert "postprocessing: Postprocess upscale by: 2" in row["not_translated"]
+
+
+def test_flux_in_forge_has_its_guidance_as_diffusers_names_it(read, png):
+    text = INFOTEXT.replace("CFG scale: 7", "CFG scale: 1, Distilled CFG Scale: 3.5")
+    row = read(png(parameters=text.replace("v1.10.1", "f2.0.1")))
+    assert has(row, guidance_scale=3.5, not_translated="noise made on the GPU")
+
+
 def test_what_has_no_counterpart_is_left_and_what_says_nothing_is_not(read, png):
     more = (
         'Hires upscale: 2, Denoising strength: 0.4, ControlNet 0: "Module: canny, Weight: 1", '

@@ -9,6 +9,7 @@ from ...recipe.prompts import parse_weights
 from ...recipe.request import SPECS
 from ...watermark.labels import find_writer
 from ..infotext import read_infotext, split_infotext
+from .comfyui import SCHEDULES
 from .draft import GPU_NOISE, Draft
 
 NETWORK = re.compile(r"<(?:lora|lyco):([^:>]+)((?::[^:>]*)*)>")
@@ -22,8 +23,8 @@ WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it 
 }
 SCHEDULERS = "Scheduler", "Schedule type"  # of Fooocus, and of all others
 SAMPLERS = {"PNDM": "PLMS"}  # dgenerate's
+DISTILLED = "Distilled CFG Scale"  # what FLUX has learned to take as a number
 CPU_NOISE = ("ComfyUI", "sdlab")
-NO_IMAGE = "Hires upscale", "Hires resize", "Hires steps"
 
 
 def recognizes(named: Mapping[str, str]) -> bool:
@@ -39,6 +40,7 @@ def is_infotext(text: str) -> bool:
 def read(named: Mapping[str, str], draft: Draft) -> None:
     """Reads A1111's text."""
     read_text(named["parameters"], draft)
+    draft.leave_all({"postprocessing": named.get("postprocessing")})
 
 
 def read_text(text: str, draft: Draft) -> None:
@@ -61,7 +63,7 @@ def read_text(text: str, draft: Draft) -> None:
         check_syntax(draft)
 
 
-def read_others(said: Mapping[str, str], draft: Draft) -> None:
+def read_others(said: dict[str, str], draft: Draft) -> None:
     """Reads what is not a field of ours: the noise, the sampler's name, and all that is left."""
     noise = said.get("RNG", "GPU")
     if noise != "CPU" and draft.source not in CPU_NOISE and "seed" in draft.fields:
@@ -69,8 +71,11 @@ def read_others(said: Mapping[str, str], draft: Draft) -> None:
     if "Sampler" in said:
         schedule = next((said[name] for name in SCHEDULERS if name in said), None)
         draft.put_sampler(SAMPLERS.get(said["Sampler"], said["Sampler"]), schedule)
-    elif "Schedule type" in said:
-        draft.leave("Schedule type", said["Schedule type"])
+    elif "Schedule type" in said:  # not one of A1111's; nodes of ComfyUI write that one's
+        schedule = said["Schedule type"]
+        draft.put_sampler(draft.fields.get("scheduler"), SCHEDULES.get(schedule, schedule))
+    if DISTILLED in said and draft.fields.get("guidance_scale") == 1:  # of FLUX in Forge
+        draft.put("guidance_scale", said.pop(DISTILLED), DISTILLED)
     hidden = {*SPECS, *WITHOUT_EFFECT, "Sampler"}
     draft.leave_all({name: value for name, value in said.items() if name not in hidden})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -101,6 +102,7 @@ def note_way(graph: Graph, way: list[Node], first: Node, draft: Draft) -> None:
             draft.leave("then", node.kind)
 
 
+@functools.lru_cache(10_000)
 def is_of_pictures(name: str) -> bool:
     """Tells an input that takes pictures or latents."""
     return PICTURES.fullmatch(name) is not None

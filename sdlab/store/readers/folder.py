@@ -97,7 +97,7 @@ def read_pictures(
     files = [file for file in list_files(paths, passed_over) if file is not None]
     if passed_over and not files:
         warnings.warn(f"no picture in {os.fspath(paths)}", stacklevel=2)  # type: ignore[arg-type]
-    told = read_tables(paths, files)
+    told = read_tables(paths, files, passed_over)
     given = {name: spread_column(name, value, len(files)) for name, value in columns.items()}
     for number, file in enumerate(files):
         own = {name: values[number] for name, values in given.items()}
@@ -140,14 +140,19 @@ def require_tellable(name: str) -> None:
         raise TypeError(f"{name}={suggest(aliases[name], SPECS)} the column is {aliases[name]!r}")
 
 
-def read_tables(paths: Any, files: Sequence[str]) -> dict[str, dict[str, Any]]:
+def read_tables(
+    paths: Any, files: Sequence[str], passed_over: dict[str, str]
+) -> dict[str, dict[str, Any]]:
     """Reads {file: what the CSV in or beside the folder tells of it}."""
     if not isinstance(paths, (str, os.PathLike)) or not os.path.isdir(os.path.expanduser(paths)):
         return {}
     folder = Path(os.path.expanduser(paths))
     tables = (folder / "pictures.csv", folder.absolute().with_suffix(".csv"))
     table = next((table for table in tables if table.is_file()), None)
-    return read_table(table, folder, files) if table else {}
+    if not table:
+        return {}
+    passed_over.pop(str(table), None)
+    return read_table(table, folder, files)
 
 
 def read_table(table: Path, folder: Path, files: Sequence[str]) -> dict[str, dict[str, Any]]:

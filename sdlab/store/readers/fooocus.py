@@ -69,6 +69,6 @@ def put_loras(said: Mapping[str, Any], draft: Draft) -> None:
     """Keeps the LoRAs: "name : 0.5", and before it whether it is switched on."""
     for name, value in said.items():
         if LORA.fullmatch(name) and is_said(value):
-            *switch, lora, scale = [part.strip() for part in str(value).split(" : ")] or [""]
-            if switch != ["False"]:
+            *switch, lora, scale = ["", *(part.strip() for part in str(value).split(" : "))]
+            if "False" not in switch:
                 draft.put_lora(lora, scale)

@@ -60,6 +60,7 @@ WIDGETS = {  # the names of the values that the editor saves in order, of nodes 
     ),
 }
 PASSES = ("Reroute", "Reroute (rgthree)", "ShowText|pysssys", "PreviewAny", "Display Any (rgthree)")
+HANDING = {*PASSES, "GetNode"}
 DELIMITERS = ("delimiter", "separator", "seperator")
 JOINS = re.compile(r"concat|join", re.IGNORECASE)
 TEXT = re.compile(r"(?:text|string|str|prompt)[_ ]?(?:[a-h]|\d{1,2})?", re.IGNORECASE)
@@ -108,6 +109,9 @@ class Graph:
 
     def follow(self, link: Any) -> tuple[Node, int] | None:
         """Finds the node that a link leads to, past those that only hand on."""
+        near = self.nodes.get(link.node) if isinstance(link, Link) else None
+        if near and near.kind not in HANDING and not near.passes:  # nearly all
+            return near, link.slot
         seen = set()
         while isinstance(link, Link) and link not in seen and link.node in self.nodes:
             seen.add(link)

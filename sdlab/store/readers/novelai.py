@@ -72,5 +72,6 @@ def list_characters(prompt: Any) -> list[str]:
     """Lists what a prompt of version 4 says of single characters."""
     caption = prompt.get("caption") if isinstance(prompt, dict) else None
     found = caption.get("char_captions") if isinstance(caption, dict) else None
-    texts = [each.get("char_caption") for each in found or () if isinstance(each, dict)]
+    captions = found if isinstance(found, list) else []
+    texts = [each.get("char_caption") for each in captions if isinstance(each, dict)]
     return [text for text in texts if isinstance(text, str) and text]
