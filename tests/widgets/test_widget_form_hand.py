@@ -222,6 +222,8 @@ def test_what_was_varied_last_stands_down_and_the_code_says_so(tmp_path, monkeyp
     assert executed(form.code, monkeypatch)[1][1] == sides
     form.run().wait(60)
     assert (form.grid.places["row_name"], form.grid.places["col_name"]) == tuple(sides.values())
+    filled(form, prompt="a {warm|cold} circle", num_inference_steps="3")
+    assert executed(form.code, monkeypatch)[1][1] == {"row": "warm|cold", "col": "seed"}
 
 
 # Words
