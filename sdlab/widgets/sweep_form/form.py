@@ -309,7 +309,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             assert isinstance(image, PictureField)
             image.take([(name, data)])
             self._say(f"{error}; so it is taken as the picture to begin with")
-        self._script.filled += 1
+        self._script.fillings += 1
 
     def _vary_clicked(self, _: Any) -> None:
         if self.job and self.grid:
@@ -319,7 +319,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         try:
             plan, said = read_given(job.frame().iloc[[i]])
             self._fill(plan, "; ".join(filter(None, ["Filled in from the chosen picture", said])))
-            self._script.filled += 1
+            self._script.fillings += 1
         except Exception as error:
             self._tell(error)
 
@@ -525,7 +525,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         with self._lock:
             self.job, self.running, self._trouble = job, True, ""
             self._show(self.status, self.errors)
-        self._script.begun += 1
+        self._script.starts += 1
         self._bar.watch(job, self._show_progress)
         job.watch(lambda event: self._end(job) if event.kind == "ended" else None)
 
@@ -563,7 +563,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _run_when_read(self) -> None:
         self.wait()
         if self.errors:
-            self._script.refused += 1
+            self._script.refusals += 1
         elif not self.running:
             self._try_to_run()
 
