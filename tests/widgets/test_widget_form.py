@@ -322,9 +322,10 @@ def test_the_code_is_what_a_person_would_write(tmp_path):
     form = SweepForm(Request(prompt="a hamster"), tmp_path / "store")
     form.fields["guidance_scale"].value, form.fields["seed"].value = "1-7 (+3)", "0-3"
     assert filled(form).code == (
-        "from sdlab import Request, run, sweep\n\n"
+        "from sdlab import Request, run, sweep\nfrom sdlab.widgets import SeedGrid\n\n"
         'plan = sweep(Request(prompt="a hamster"), guidance_scale="1-7 (+3)", seed="0-3")\n'
         f'results = run(plan, "{form.store.root}")\n'
+        'SeedGrid(results, row="guidance_scale", col="seed")\n'
     )
 
 

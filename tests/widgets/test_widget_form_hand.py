@@ -33,7 +33,7 @@ def results(tmp_path_factory):
 @pytest.fixture
 def in_cell(monkeypatch):
     """Forms are made in a cell of that name."""
-    jobs._begun.clear()
+    jobs._last_jobs.clear()
     return lambda name: monkeypatch.setattr(form_module, "name_cell", lambda: name)
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_the_page_sends_in_parts_fills_the_form_in(results, tmp_path
     for at in range(0, len(data), 4000):
         question = {"kind": "part", "id": "1", "file": "f", "name": "a.png", "size": len(data)}
         form._script._hear(None, {**question, "at": at, "field": ""}, [data[at : at + 4000]])
-    assert [request.seed for request in form.value] == [3] and form._script.filled == 1
+    assert [request.seed for request in form.value] == [3] and form._script.fillings == 1
 
 
 def test_several_rows_and_labels_are_refused(results, tmp_path):
@@ -222,6 +222,8 @@ def test_what_was_varied_last_stands_down_and_the_code_says_so(tmp_path, monkeyp
     assert executed(form.code, monkeypatch)[1][1] == sides
     form.run().wait(60)
     assert (form.grid.places["row_name"], form.grid.places["col_name"]) == tuple(sides.values())
+    filled(form, prompt="a {warm|cold} circle", num_inference_steps="3")
+    assert executed(form.code, monkeypatch)[1][1] == {"row": "warm|cold", "col": "seed"}
 
 
 # Words
@@ -363,13 +365,13 @@ def test_an_embedded_model_is_loaded_early_where_the_form_is_shown(tmp_path, mon
 def test_the_key_runs_with_what_the_field_holds_that_is_not_left_yet(tmp_path):
     form = filled(SweepForm(Request(prompt="a cat", num_inference_steps=2), tmp_path))
     begun = form_module.threading.Event()
-    form._script.observe(lambda _: begun.set(), "begun")
+    form._script.observe(lambda _: begun.set(), "starts")
     form._script._hear(None, {"kind": "run", "id": "1", "field": "seed", "text": "0-2"}, [])
     assert begun.wait(60) and len(form.results) == 3
 
 
 def test_the_key_leads_to_the_error_that_is_in_the_way(tmp_path):
     form, refused = filled(SweepForm(store=tmp_path)), form_module.threading.Event()
-    form._script.observe(lambda _: refused.set(), "refused")
+    form._script.observe(lambda _: refused.set(), "refusals")
     form._script._hear(None, {"kind": "run", "id": "1", "field": "seed", "text": "0-"}, [])
     assert refused.wait(60) and form.job is None and list(form.errors) == ["seed"]

@@ -99,7 +99,7 @@ class Field(ipywidgets.VBox):
         return self.control.value
 
     @property
-    def shown(self) -> str:
+    def summary(self) -> str:
         """What is filled in as people see it, in one line."""
         text = self.control.value
         parts = text.splitlines() if isinstance(text, str) else [each or "native" for each in text]
@@ -108,9 +108,9 @@ class Field(ipywidgets.VBox):
     def fill(self, text: Any) -> None:
         """Fills in a text, which a list then offers."""
         if is_list(SHOWN[self.name]):
-            known = [value for _, value in offered(self.control)]
+            known = [value for _, value in list_offers(self.control)]
             new = [(each, each) for each in text if each not in known]
-            self.control.options = [*offered(self.control), *new]
+            self.control.options = [*list_offers(self.control), *new]
         self.control.value = text
 
     @property
@@ -126,7 +126,7 @@ class Field(ipywidgets.VBox):
         self._message.layout.display = "" if self._message.value else "none"
 
 
-def offered(control: Any) -> list[tuple[str, Any]]:
+def list_offers(control: Any) -> list[tuple[str, Any]]:
     """Lists what a control offers, as (label, value)."""
     return [each if isinstance(each, tuple) else (each, each) for each in control.options]
 
@@ -175,7 +175,7 @@ class PictureField(Field):
     """
 
     def __init__(self, name: str, text: Any, uid: str, choices: Iterable[str] = ()) -> None:
-        self._trouble, self.called = "", dict[str, str]()  # {what it is called: its content}
+        self._trouble, self.uploads = "", dict[str, str]()  # {what it is called: its content}
         super().__init__(name, text, uid, choices)
 
     def _make_tools(self) -> list[ipywidgets.Widget]:
@@ -198,9 +198,9 @@ class PictureField(Field):
             items = split_words(self.control.value)
         except csv.Error:  # whoever reads it says so
             return self.control.value
-        if not any(item in self.called for item in items):
+        if not any(item in self.uploads for item in items):
             return self.control.value
-        return write_words(self.called.get(item, item) for item in items)
+        return write_words(self.uploads.get(item, item) for item in items)
 
     def show(self, names: Iterable[str | None]) -> None:
         """Shows the pictures of these contents, as far as this process knows them."""
@@ -235,7 +235,7 @@ class PictureField(Field):
         """Finds what an uploaded file is to be called."""
         for n in itertools.count(1):
             called = f"{file} (uploaded{f' {n}' if n > 1 else ''})"
-            if self.called.setdefault(called, name) == name:
+            if self.uploads.setdefault(called, name) == name:
                 return called
         raise AssertionError  # counting does not end
 
@@ -258,7 +258,7 @@ class Fold(ipywidgets.VBox):
     def show(self, errors: Iterable[str] = ()) -> None:
         """Shows what the button says, and the fields while one of them has an error."""
         wrong = any(field.name in errors for field in self.fields)
-        held = "; ".join(f"{field.name} {field.shown}" for field in self.fields if field.text)
+        held = "; ".join(f"{field.name} {field.summary}" for field in self.fields if field.text)
         if wrong and not self.button.value:
             self.button.value = self._forced = True
         elif self._forced and not wrong and not held:  # the model that asked for them is gone
@@ -314,7 +314,7 @@ def render_message(text: str, kind: str, place: str) -> str:
 def render_settings(fields: Iterable[Field], note: str) -> str:
     """Renders what is filled in as an HTML table, for the static picture."""
     values = ((field, field.control.value) for field in fields if field.text)
-    rows = [(f.name, value if isinstance(value, str) else f.shown) for f, value in values]
+    rows = [(f.name, value if isinstance(value, str) else f.summary) for f, value in values]
     return f"{render_table((), rows, style=TABLE)}<p>{escape(note)}</p>"
 
 
@@ -346,7 +346,7 @@ def offer_names(
     options = [("automatic", ""), *zip(names, names)]
     if chosen and chosen not in names and not gone:
         options.append((label, chosen))
-    if offered(side) != options:
+    if list_offers(side) != options:
         side.options = options
         side.value = "" if gone else chosen
     return label if gone else ""

@@ -30,9 +30,9 @@ function render({ model, line, root }) {
   attached.observe(root);
   const unfollow = follow(model, {
     code: show, errors: mark, folds: mark,
-    begun: () => showFirstRow(around()),
-    filled: () => around()?.querySelector(".sdl-field-prompt textarea")?.focus(),
-    refused: () => around()?.querySelector("[aria-invalid=true]")?.focus(),
+    starts: () => showFirstRow(around()),
+    fillings: () => around()?.querySelector(".sdl-field-prompt textarea")?.focus(),
+    refusals: () => around()?.querySelector("[aria-invalid=true]")?.focus(),
   });
   show();
   return () => {

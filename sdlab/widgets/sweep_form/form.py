@@ -13,7 +13,8 @@ import ipywidgets
 import traitlets
 
 from ...models.catalogue import available
-from ...recipe.request import PROMPTS, Request
+from ...recipe.axes import count_readings
+from ...recipe.request import FIELDS, PROMPTS, Request
 from ...recipe.schedulers import SCHEDULERS
 from ...recipe.sweep import Sweep
 from ...render.job import Job, hear_interrupts, load_early
@@ -128,8 +129,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         begins, self._said = read_given(plan)
         require_sides(list(dict.fromkeys(n for r in begins for n in r.labels)), row=row, col=col)
         self._trouble, self._found, self._filling = "", Outlook(), False
-        self._named: list[str] | None = None  # what varied before
-        self._latest = self._touched = ""  # what was varied last; the field changed last
+        self._latest = ""  # the field that was varied last
         self.job: Job | None = None
         self.grid: SeedGrid | None = None
         self._lock, self._starting = threading.RLock(), threading.Lock()
@@ -281,8 +281,7 @@ class SweepForm(Kept, ipywidgets.VBox):
                     self._fields[name].fill(text)
             finally:
                 self._filling = False
-            self._said, self._trouble = said, ""
-            self._named, self._latest, self._touched = None, "", ""
+            self._said, self._trouble, self._latest = said, "", ""
 
     def _keep(self) -> None:
         ahead.submit(keep_texts, self.store, list_texts(self._fields.values()))
@@ -310,7 +309,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             assert isinstance(image, PictureField)
             image.take([(name, data)])
             self._say(f"{error}; so it is taken as the picture to begin with")
-        self._script.filled += 1
+        self._script.fillings += 1
 
     def _vary_clicked(self, _: Any) -> None:
         if self.job and self.grid:
@@ -320,7 +319,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         try:
             plan, said = read_given(job.frame().iloc[[i]])
             self._fill(plan, "; ".join(filter(None, ["Filled in from the chosen picture", said])))
-            self._script.filled += 1
+            self._script.fillings += 1
         except Exception as error:
             self._tell(error)
 
@@ -335,12 +334,13 @@ class SweepForm(Kept, ipywidgets.VBox):
             return
         if change:
             self._trouble = self._said = ""
-            self._touched = change["owner"].description
         with self._lock:
             self._asked = asked = object()
             self._settled.clear()
             self._found = Outlook()
             self._reading = reading = read_texts(self._texts(), self._order)
+            if change and is_varied(reading, change["owner"].description):
+                self._latest = change["owner"].description
             self._tools.offer(reading.values.get("model", ()) or [Request().model])
             self._write_code()
             cells = count_noun(reading.cells, "picture")
@@ -362,7 +362,7 @@ class SweepForm(Kept, ipywidgets.VBox):
                 return
             news, self._found = found != self._found, found
             if not found.errors:
-                self._note_names(found)
+                self._offer_names(found)
             self._show(found.status, found.errors)
             self._write_code()
             self._settled.set()
@@ -370,14 +370,8 @@ class SweepForm(Kept, ipywidgets.VBox):
             self.refresh_soon()
         self._pieces.show(None if found.errors else reading.to_sweep())
 
-    def _note_names(self, found: Outlook) -> None:
-        """Takes note of what varies, and gives up rows and columns that are gone."""
-        fresh = [name for name in found.names if name not in (self._named or ())]
-        if self._touched in found.names and self._touched not in PROMPTS:
-            fresh.append(self._touched)
-        if self._named is not None:
-            self._latest = next((name for name in fresh if name != "seed"), self._latest)
-        self._named, self._touched = found.names, ""
+    def _offer_names(self, found: Outlook) -> None:
+        """Offers what varies as rows and columns, and gives up those that are gone."""
         self._filling = True  # the grid of another sweep keeps its own rows and columns
         try:
             gone = {
@@ -466,9 +460,9 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _sides(self) -> dict[str, Any]:
         """Says what names the grid's rows and columns, if it is not left to the grid."""
         row, col = self._row.value or None, self._col.value or None
-        names = self._found.names
-        if not row and not col and self._latest in names and "seed" in names:
-            row, col = self._latest, "seed"
+        latest = name_latest(self._latest, self._found.names)
+        if not row and not col and latest and "seed" in self._found.names:
+            row, col = latest, "seed"
         return {"row": row, "col": col}
 
     def _write_code(self) -> None:
@@ -531,7 +525,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         with self._lock:
             self.job, self.running, self._trouble = job, True, ""
             self._show(self.status, self.errors)
-        self._script.begun += 1
+        self._script.starts += 1
         self._bar.watch(job, self._show_progress)
         job.watch(lambda event: self._end(job) if event.kind == "ended" else None)
 
@@ -569,7 +563,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _run_when_read(self) -> None:
         self.wait()
         if self.errors:
-            self._script.refused += 1
+            self._script.refusals += 1
         elif not self.running:
             self._try_to_run()
 
@@ -594,6 +588,23 @@ class SweepForm(Kept, ipywidgets.VBox):
         if job.exception is not None:
             self._tell(job.exception)
         self.refresh()
+
+
+def is_varied(reading: Reading, name: str) -> bool:
+    """Tells whether a field has several values, of which a grid could have its rows."""
+    if name == "replace":
+        return bool(reading.replace)
+    values = reading.values.get(name, [])
+    choices = name in PROMPTS and any(count_readings(value) > 1 for value in values)
+    return name != "seed" and (len(values) > 1 or choices)
+
+
+def name_latest(field: str, names: Sequence[str]) -> str:
+    """Names the column by which a field is varied, its prompts' choices first; "" if none is."""
+    choices = [name for name in names if name not in FIELDS]
+    if field in (*PROMPTS, "replace") and choices:
+        return choices[0]
+    return field if field in names else ""
 
 
 def order_axes(plan: Sweep) -> list[str]:

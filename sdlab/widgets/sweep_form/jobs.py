@@ -13,7 +13,7 @@ from ...render.job import Job
 from ...store.store import Store
 
 PAUSE = 0.25  # seconds between two changes of the line beside Run
-_begun: dict[str, Job] = {}  # {cell of a notebook: the last job of its form}
+_last_jobs: dict[str, Job] = {}  # {cell of a notebook: the last job of its form}
 
 
 def name_cell() -> str:
@@ -27,12 +27,12 @@ def name_cell() -> str:
 def note_job(cell: str, job: Job) -> None:
     """Takes note that a form of that cell began a job."""
     if cell:
-        _begun[cell] = job
+        _last_jobs[cell] = job
 
 
 def find_own_job(cell: str, store: Store) -> Job | None:
     """Finds the running job of an earlier form of that cell; one into another store is stopped."""
-    job = _begun.get(cell)
+    job = _last_jobs.get(cell)
     if job is None or job.state != "running":
         return None
     if job.store.root != store.root:

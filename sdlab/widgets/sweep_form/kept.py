@@ -17,7 +17,7 @@ FILE = "form.json"
 def list_texts(fields: Iterable[Field]) -> dict[str, Any]:
     """Lists what is filled in, ready for JSON: {field: its text}, and what uploads are called."""
     fields = list(fields)
-    called = {field.name: field.called for field in fields if isinstance(field, PictureField)}
+    called = {field.name: field.uploads for field in fields if isinstance(field, PictureField)}
     texts = {field.name: field.control.value for field in fields}
     return {"texts": texts, "called": called}
 
@@ -45,7 +45,7 @@ def recall_texts(store: Store, fields: Iterable[Field]) -> dict[str, Any]:
         text = texts.get(field.name)
         text = tuple(text) if isinstance(text, list) else text  # JSON has no other
         if isinstance(field, PictureField) and isinstance(names := called.get(field.name), dict):
-            field.called |= names
+            field.uploads |= names
             store.inputs.lend(names.values())
         if isinstance(text, type(field.control.value)):
             found[field.name] = text

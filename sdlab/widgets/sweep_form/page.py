@@ -21,13 +21,13 @@ class FormPage(Panel):
     errors = traitlets.Dict().tag(sync=True)
     folds = traitlets.Dict().tag(sync=True)  # {title of a fold: whether its fields are shown}
     hints = traitlets.Dict(HINTS).tag(sync=True)
-    begun = traitlets.Int(0, help="Counts the jobs: their first pictures are to be seen.").tag(
+    starts = traitlets.Int(0, help="Counts the jobs: their first pictures are to be seen.").tag(
         sync=True
     )
-    filled = traitlets.Int(0, help="Counts how often it was filled in from elsewhere.").tag(
+    fillings = traitlets.Int(0, help="Counts how often it was filled in from elsewhere.").tag(
         sync=True
     )
-    refused = traitlets.Int(0, help="Counts how often there was an error in the way.").tag(
+    refusals = traitlets.Int(0, help="Counts how often there was an error in the way.").tag(
         sync=True
     )
 
