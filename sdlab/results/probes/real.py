@@ -9,6 +9,7 @@ from .wordings import (
     CARRIERS,
     COLOURED,
     COUNTED,
+    COUNTED_ONE,
     DETAILS,
     HANDS,
     HARBOUR,
@@ -216,7 +217,12 @@ REAL_PROBES = (
         question="Are there as many as the prompt says?",
         prompts=COUNTED,
         arms={
-            number: {"prompt": tuple(f"exactly {number} {things}" for things in COUNTED)}
+            number: {
+                "prompt": tuple(
+                    f"exactly {number} {things}"
+                    for things in (COUNTED_ONE if number == "one" else COUNTED)
+                )
+            }
             for number in NUMBERS
         },
         rule=f"there are just as many; {HIDDEN}",

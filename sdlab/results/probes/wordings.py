@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 CARRIERS = (
     "a cardboard banner at a street march, hand-painted with",
     "a shop window with a neon sign that reads",
@@ -82,6 +84,10 @@ COUNTED = (
     "blue marbles in a wooden bowl, seen from above",
     "sheep on an empty hill",
     "paper boats on a pond",
+)
+COUNTED_ONE = tuple(  # the same eight, of a single thing
+    re.sub(r"\b(apple|spoon|sparrow|candle|car|marble|boat)s\b", r"\1", things, count=1)
+    for things in COUNTED
 )
 NUMBERS = ("one", "two", "three", "four", "five", "six", "seven")
 WITHOUT = (  # with the word of negation; without it; and what is not to be there

@@ -189,7 +189,7 @@ class SeedGrid(Panel):
         }
 
     def __repr__(self) -> str:
-        return f"<SeedGrid of {len(self._cells)} cells{f', {self.job}' if self.job else ''}>"
+        return f"<SeedGrid of {len(self._cells)} pictures{f', {self.job}' if self.job else ''}>"
 
     @property
     def value(self) -> pd.DataFrame:
