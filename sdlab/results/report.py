@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,26 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..pictures import data_uri, png_bytes, read_picture
+from ..pictures import data_uri, png_bytes, read_picture, webp_bytes
 from ..recipe.request import FIELDS
 from ..store.columns import COLUMNS, MACHINE
 from ..store.files import write_whole
 from ..store.inputs import InputFolder
 from ..watermark.inspection import Inspection
+from .argument import (
+    count_sample,
+    describe_against,
+    draw_claim,
+    find_against,
+    find_pairing,
+    list_against,
+    list_papers,
+    read_prose,
+    require_claims,
+    show_licences,
+    show_unlike,
+    show_verification,
+)
 from .code import (
     find_store_root,
     list_recipes,
@@ -49,8 +63,11 @@ from .frame import (
     shorten_pictures,
     summarize,
 )
+from .gallery import write_gallery
 from .html import TEMPLATES, Row, Table, TableCell
 from .scorers.reading import OF
+from .stats.claims import Claim
+from .verify import Verification
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
@@ -64,8 +81,12 @@ def write_report(
     frame: pd.DataFrame,
     *figures: Any,
     text: str | None = None,
+    claims: Sequence[Claim] = (),
+    notebook: str | os.PathLike[str] | None = None,
+    verified: Verification | None = None,
+    gallery: bool = True,
 ) -> Path:
-    """Writes one self-contained HTML file: figures, recipe, cells, failures, machine, and its code.
+    """Writes one self-contained HTML file: claims, figures, recipe, cells, machine, and its code.
 
     Parameters
     ----------
@@ -82,6 +103,16 @@ def write_report(
         `(figure, "caption")` says what to see in one.
     text : str, optional
         An introduction; blank lines part its paragraphs.
+    claims : sequence of Claim
+        Each with its verdict in words, figure, table, what was not held constant, the pairs that go
+        the other way, and who judged.
+    notebook : path, optional
+        A notebook whose prose goes in, without its code.
+    verified : Verification, optional
+        What `verify` answered last.
+    gallery : bool
+        Whether a frame of more than 200 rows gets a gallery of all beside the report, in the folder
+        NAME-gallery.
 
     Returns
     -------
@@ -104,7 +135,12 @@ def write_report(
             f"{path} is a folder; give the name of a file in it, such as {path / 'report.html'}"
         )
     require_reportable(title, frame)
-    page = render_page(title, frame, figures, text or "", path.name)
+    require_claims(claims)
+    beside = f"{path.stem}-gallery" if gallery and len(frame) > MOST_CELLS else ""
+    argument = describe_argument(frame, claims, notebook, verified)
+    page = render_page(title, frame, figures, text or "", path.name, beside, argument)
+    if beside:
+        write_gallery(path.with_name(beside), frame, title=title, text=text or "")
     write_whole(path, page.encode("utf-8", "xmlcharrefreplace"))
     return path
 
@@ -132,10 +168,73 @@ def require_reportable(title: str, frame: pd.DataFrame) -> None:
     require_recipes(frame)
 
 
+def describe_argument(
+    frame: pd.DataFrame,
+    claims: Sequence[Claim],
+    notebook: str | os.PathLike[str] | None,
+    verified: Verification | None,
+) -> dict[str, Any]:
+    """Tells what the template shows of claims, prose, sources and what `verify` answered."""
+    return {
+        "claims": [describe_claim(claim, frame) for claim in claims],
+        "prose": [] if notebook is None else read_prose(notebook),
+        "licences": show_licences(frame),
+        "papers": list_papers(frame, claims),
+        "verified": "" if verified is None else str(verified),
+        "odd": None if verified is None else show_verification(verified),
+    }
+
+
+def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
+    """Tells what the template shows of a claim."""
+    rows = frame if claim.frame is None else claim.frame
+    pairing, figure = find_pairing(claim, rows), draw_claim(claim)
+    against = find_against(claim, pairing) if pairing else []
+    pairs = [
+        (
+            what,
+            [(side, show_picture(path, f"{side}, {value}"), value) for side, path, value in both],
+        )
+        for what, both in (list_against(pairing, against) if pairing else ())
+    ]
+    return {
+        "text": claim.text,
+        "verdicts": claim.verdicts,
+        "figure": figure and describe_picture(figure, ""),
+        "table": show_frame(claim.evidence.drop(columns="verdict", errors="ignore"), "Evidence"),
+        "sample": count_sample(rows),
+        "unlike": show_unlike(pairing) if pairing else None,
+        "against": describe_against(pairing, against) if pairing else "",
+        "pairs": pairs,
+        "judged": claim.judged,
+    }
+
+
+def list_contents(figures: bool, inputs: bool, argument: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lists (place, name) of the sections that the page has."""
+    names = [
+        *["Claims"] * bool(argument["claims"]),
+        *["Figures"] * figures,
+        *["Notes"] * bool(argument["prose"]),
+        "Recipe",
+        *["Input pictures"] * inputs,
+        *("Cells", "Failures", "Models and their licences", "Versions and machine"),
+        *("Make it again", *["Papers"] * bool(argument["papers"])),
+    ]
+    return [(name.lower().replace(" ", "-"), name) for name in names]
+
+
 def render_page(
-    title: str, frame: pd.DataFrame, figures: Iterable[Any], text: str, filename: str
+    title: str,
+    frame: pd.DataFrame,
+    figures: Iterable[Any],
+    text: str,
+    filename: str,
+    beside: str,
+    argument: dict[str, Any],
 ) -> str:
     """Renders the whole page, every section in its order."""
+    shown = list(describe_figures(figures))
     short, inputs = shorten_pictures(frame), find_inputs(frame)
     made = write_results_code(frame, "write_report", other=f"runs/{Path(filename).stem}")
     return TEMPLATES.get_template("report.html.j2").render(
@@ -143,7 +242,11 @@ def render_page(
         now=datetime.datetime.now().astimezone(),
         summary=summarize(frame),
         text=text,
-        figures=list(describe_figures(figures)),
+        figures=shown,
+        contents=list_contents(bool(shown), bool(inputs), argument),
+        beside=beside,
+        filename=filename,
+        **argument,
         recipe=show_recipe(frame),
         seeds=format_ranges(distinct_values(frame, "seed")),
         inputs=describe_inputs(frame, inputs),
@@ -359,10 +462,8 @@ def show_picture(path: str | None, words: str) -> TableCell:
             image = opened.convert("RGB")
     except UNREADABLE as problem:
         return TableCell(describe_file_problem(problem), "note")
-    small = max(image.size) <= THUMBNAIL
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    source = data_uri(image, **({"lossless": True} if small else {"quality": 80}))
-    return TableCell(words or "picture", picture=source, small=small)
+    source = data_uri(webp_bytes(image, THUMBNAIL))
+    return TableCell(words or "picture", picture=source, small=max(image.size) <= THUMBNAIL)
 
 
 def show_failures(frame: pd.DataFrame) -> Table:

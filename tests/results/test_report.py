@@ -94,6 +94,10 @@ class Page(HTMLParser):
         return found.text
 
 
+def ids(page):
+    return {attributes.get("id") for _, attributes in page.tags}
+
+
 def report(tmp_path, frame, *figures, **more):
     return Page(write_report(tmp_path / "out" / "report.html", "Cats", frame, *figures, **more))
 
@@ -115,7 +119,8 @@ def figure():
 
 def test_the_file_loads_nothing_and_runs_nothing(tmp_path):
     page = report(tmp_path, results(tmp_path, plan(seed=range(3))), figure())
-    assert not {"script", "link", "iframe", "object", "a", "base"} & {tag for tag, _ in page.tags}
+    assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
+    assert all(link["href"][1:] in ids(page) and link["href"][0] == "#" for link in page.every("a"))
     assert (
         all(image["src"].startswith("data:image/") for image in page.every("img"))
         and len(page.every("img")) == 4
