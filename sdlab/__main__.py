@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_verify(
         commands.add_parser("verify", help="render again, and say whether the same comes out")
     )
+    add_report(commands.add_parser("report", help="write the report of a store"))
     given = parser.parse_args(arguments)
     try:
         return given.act(given)
@@ -47,6 +49,41 @@ def run_verify(given: argparse.Namespace) -> int:
     if given.figure:
         found.draw().savefig(given.figure, dpi=200)
     return found.exit_code
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Adds what `write_report` takes from somebody who writes no code."""
+    parser.add_argument("store", help="a store's folder")
+    parser.add_argument("--title", help="the folder's name if left out")
+    parser.add_argument("--text", help="an introduction")
+    parser.add_argument("--notebook", help="whose prose goes in")
+    parser.add_argument("--to", help="the HTML file; reports/NAME.html if left out")
+    parser.add_argument("--verify", type=int, metavar="N", help="render so many again, and say so")
+    parser.set_defaults(act=run_report)
+
+
+def run_report(given: argparse.Namespace) -> int:
+    """Writes the report of a store, and prints where it is."""
+    from .results.report import write_report
+    from .results.verify import verify
+    from .store.store import Store
+
+    place = Path(given.store).expanduser()
+    if not (place / "images").is_dir():
+        raise ValueError(f"{place} is no store; give the folder that run(plan, FOLDER) filled")
+    store = Store(place)
+    found = verify(store, given.verify) if given.verify else None
+    name = place.absolute().name
+    path = write_report(
+        given.to or f"reports/{name}.html",
+        given.title or name,
+        store.frame(),
+        text=given.text,
+        notebook=given.notebook,
+        verified=found,
+    )
+    print(path)
+    return 0 if found is None else found.exit_code
 
 
 if __name__ == "__main__":

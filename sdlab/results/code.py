@@ -16,6 +16,7 @@ from ..models.catalogue import MODELS, Model
 from ..recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ..recipe.spec import SEEDS
 from ..recipe.sweep import sweep
+from ..store.columns import DECIDING_BITS
 from .frame import (
     column_values,
     distinct_values,
@@ -23,12 +24,14 @@ from .frame import (
     find_label_columns,
     find_model_weights,
     format_value,
+    hide_home,
     row_tuples,
     select_made,
     to_plain,
 )
 
 MOST_INPUTS = 20  # named in a comment
+HOW = {"inherited": "scheduler options", "lora_layers": "layers on which LoRAs act"}  # facts
 REQUIRED = tuple(  # no model decides these, and a missing one is not the default
     name for name, spec in SPECS.items() if name not in OPTIONAL and not spec.assumed
 )
@@ -74,11 +77,28 @@ def write_results_code(
 
 
 def list_recipes(frame: pd.DataFrame) -> dict[str, Any]:
-    """Lists all requests for JSON: a row is `Request(**shared, **dict(zip(varying, row)))`."""
+    """Lists all requests for JSON: a row is `Request(**shared, **dict(zip(varying, row)))`.
+
+    "facts" has what was recorded of each row, in the same form.
+    """
     requests = read_requests(frame)
     shared, names = split_fields(requests)
     rows = [[getattr(request, name) for name in names] for request in requests]
-    return {"shared": shared, "varying": names, "rows": rows}
+    facts = list_facts(frame)
+    return {"shared": shared, "varying": names, "rows": rows, "facts": facts}
+
+
+def list_facts(frame: pd.DataFrame) -> dict[str, Any]:
+    """Lists what else a picture's bits depend on, and their hash, as `list_recipes` does."""
+    columns = {
+        name: [hide_home(v) if isinstance(v, str) else v for v in column_values(frame, name)]
+        for name in ("pixels", *DECIDING_BITS, *HOW)
+    }
+    known = {name: column for name, column in columns.items() if any(v is not None for v in column)}
+    shared = {name: column[0] for name, column in known.items() if len(set(column)) == 1}
+    varying = {name: column for name, column in known.items() if name not in shared}
+    rows = list(map(list, zip(*varying.values()))) if varying else [[] for _ in range(len(frame))]
+    return {"shared": shared, "varying": list(varying), "rows": rows}
 
 
 def read_requests(frame: pd.DataFrame) -> list[Request]:

@@ -9,7 +9,7 @@ import math
 import os
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,12 +19,26 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..pictures import data_uri, png_bytes, read_picture
+from ..pictures import data_uri, png_bytes, read_picture, webp_bytes
 from ..recipe.request import FIELDS
 from ..store.columns import MACHINE
 from ..store.files import write_whole
 from ..store.inputs import InputFolder
 from ..watermark.inspection import Inspection
+from .argument import (
+    count_sample,
+    describe_against,
+    draw_claim,
+    find_against,
+    find_pairing,
+    list_against,
+    list_papers,
+    read_prose,
+    require_claims,
+    show_licences,
+    show_unlike,
+    show_verification,
+)
 from .code import (
     find_store_root,
     list_recipes,
@@ -56,7 +70,10 @@ from .frame import (
     shorten_pictures,
     summarize,
 )
+from .gallery import write_gallery
 from .html import TEMPLATES, Row, Table, TableCell
+from .stats.claims import Claim
+from .verify import Verification
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
@@ -72,8 +89,12 @@ def write_report(
     *figures: Any,
     text: str | None = None,
     print_cells: bool = True,
+    claims: Sequence[Claim] = (),
+    notebook: str | os.PathLike[str] | None = None,
+    verified: Verification | None = None,
+    gallery: bool = True,
 ) -> Path:
-    """Writes one self-contained HTML file: figures, recipe, cells, failures, machine, and its code.
+    """Writes one self-contained HTML file: claims, figures, recipe, cells, machine, and its code.
 
     Parameters
     ----------
@@ -93,6 +114,16 @@ def write_report(
     print_cells : bool
         Whether the table of all pictures is printed, too; on the screen it is there in any case,
         with a link that saves the frame as CSV.
+    claims : sequence of Claim
+        Each with its verdict in words, figure, table, what was not held constant, the pairs that go
+        the other way, and who judged.
+    notebook : path, optional
+        A notebook whose prose goes in, without its code.
+    verified : Verification, optional
+        What `verify` answered last.
+    gallery : bool
+        Whether a frame of more than 200 rows gets a gallery of all beside the report, in the folder
+        NAME-gallery.
 
     Returns
     -------
@@ -115,7 +146,12 @@ def write_report(
             f"{path} is a folder; give the name of a file in it, such as {path / 'report.html'}"
         )
     require_reportable(title, frame)
-    page = render_page(title, frame, figures, text or "", path.name, print_cells)
+    require_claims(claims)
+    beside = f"{path.stem}-gallery" if gallery and len(frame) > MOST_CELLS else ""
+    argument = describe_argument(frame, claims, notebook, verified)
+    page = render_page(title, frame, figures, text or "", path.name, print_cells, beside, argument)
+    if beside:
+        write_gallery(path.with_name(beside), frame, title=title, text=text or "")
     write_whole(path, page.encode("utf-8", "xmlcharrefreplace"))
     return LinkedPath(path)
 
@@ -157,6 +193,65 @@ def require_reportable(title: str, frame: pd.DataFrame) -> None:
     require_recipes(select_own(frame))
 
 
+def describe_argument(
+    frame: pd.DataFrame,
+    claims: Sequence[Claim],
+    notebook: str | os.PathLike[str] | None,
+    verified: Verification | None,
+) -> dict[str, Any]:
+    """Tells what the template shows of claims, prose, sources and what `verify` answered."""
+    return {
+        "claims": [describe_claim(claim, frame) for claim in claims],
+        "prose": [] if notebook is None else read_prose(notebook),
+        "licences": show_licences(frame),
+        "papers": list_papers(frame, claims),
+        "verified": "" if verified is None else str(verified),
+        "odd": None if verified is None else show_verification(verified),
+    }
+
+
+def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
+    """Tells what the template shows of a claim."""
+    rows = frame if claim.frame is None else claim.frame
+    pairing, figure = find_pairing(claim, rows), draw_claim(claim)
+    against = find_against(claim, pairing) if pairing else []
+    pairs = [
+        (
+            what,
+            [(side, show_picture(path, f"{side}, {value}"), value) for side, path, value in both],
+        )
+        for what, both in (list_against(pairing, against) if pairing else ())
+    ]
+    return {
+        "text": claim.text,
+        "verdicts": claim.verdicts,
+        "figure": figure and describe_picture(figure, ""),
+        "table": show_frame(claim.evidence.drop(columns="verdict", errors="ignore"), "Evidence"),
+        "sample": count_sample(rows),
+        "unlike": show_unlike(pairing) if pairing else None,
+        "against": describe_against(pairing, against) if pairing else "",
+        "pairs": pairs,
+        "judged": claim.judged,
+    }
+
+
+def list_contents(has: dict[str, Any]) -> list[tuple[str, str]]:
+    """Lists (place, name) of the sections that the page has."""
+    names = [
+        *["Claims"] * bool(has["claims"]),
+        *["Figures"] * bool(has["figures"]),
+        *["Notes"] * bool(has["prose"]),
+        "Recipe",
+        *["Input pictures"] * bool(has["inputs"]),
+        "Cells",
+        *["Made from one another"] * bool(has["family"].rows),
+        *("Failures", "Models and their licences", "Versions and machine"),
+        *["Pictures from elsewhere"] * bool(has["elsewhere"].rows),
+        *("Make it again", *["Papers"] * bool(has["papers"])),
+    ]
+    return [(name.lower().replace(" ", "-"), name) for name in names]
+
+
 def render_page(
     title: str,
     frame: pd.DataFrame,
@@ -164,20 +259,32 @@ def render_page(
     text: str,
     filename: str,
     print_cells: bool,
+    beside: str,
+    argument: dict[str, Any],
 ) -> str:
     """Renders the whole page, every section in its order."""
+    shown = list(describe_figures(figures))
     short, inputs, own = shorten_pictures(frame), find_inputs(frame), select_own(frame)
     other = f"runs/{Path(filename).stem}"
     made = "" if own.empty else write_results_code(own, "write_report", other=other)
+    has = dict(
+        argument,
+        figures=shown,
+        inputs=describe_inputs(frame, inputs),
+        family=show_family(frame),
+        elsewhere=show_elsewhere(frame),
+    )
     return TEMPLATES.get_template("report.html.j2").render(
+        **has,
         title=title,
         now=datetime.datetime.now().astimezone(),
         summary=summarize(frame),
         text=text,
-        figures=list(describe_figures(figures)),
+        contents=list_contents(has),
+        beside=beside,
+        filename=filename,
         recipe=show_recipe(frame),
         seeds=format_ranges(distinct_values(frame, "seed")),
-        inputs=describe_inputs(frame, inputs),
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=show_cells(short),
         print_cells=print_cells,
@@ -186,8 +293,6 @@ def render_page(
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
-        elsewhere=show_elsewhere(frame),
-        family=show_family(frame),
         code=made and f"{made}write_report({filename!r}, {title!r}, results)\n",
         recipes=made and json.dumps(list_recipes(own), separators=(",", ":")),
         recipes_count=count_noun(len(own), "recipe"),
@@ -431,10 +536,8 @@ def show_picture(path: str | None, words: str) -> TableCell:
             image = opened.convert("RGB")
     except UNREADABLE as problem:
         return TableCell(describe_file_problem(problem), "note")
-    small = max(image.size) <= THUMBNAIL
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    source = data_uri(image, **({"lossless": True} if small else {"quality": 80}))
-    return TableCell(words or "picture", picture=source, small=small)
+    source = data_uri(webp_bytes(image, THUMBNAIL))
+    return TableCell(words or "picture", picture=source, small=max(image.size) <= THUMBNAIL)
 
 
 def show_failures(frame: pd.DataFrame) -> Table:

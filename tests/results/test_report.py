@@ -96,6 +96,10 @@ class Page(HTMLParser):
         return found.text
 
 
+def ids(page):
+    return {attributes.get("id") for _, attributes in page.tags}
+
+
 def report(tmp_path, frame, *figures, **more):
     return Page(write_report(tmp_path / "out" / "report.html", "Cats", frame, *figures, **more))
 
@@ -118,9 +122,11 @@ def figure():
 def test_the_file_loads_nothing_and_runs_nothing(tmp_path):
     page = report(tmp_path, results(tmp_path, plan(seed=range(3))), figure())
     assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
-    assert [link["href"].split(",")[0] for link in page.every("a")] == [
+    links = [link["href"] for link in page.every("a")]
+    assert [link.split(",")[0] for link in links if link[0] != "#"] == [
         "data:text/csv;charset=utf-8;base64"
     ]
+    assert all(link[1:] in ids(page) for link in links if link[0] == "#")
     assert (
         all(image["src"].startswith("data:image/") for image in page.every("img"))
         and len(page.every("img")) == 4
@@ -440,7 +446,7 @@ def test_the_table_of_pictures_need_not_be_printed(tmp_path):
         write_report(tmp_path / "r.html", "t", frame, print_cells=both).read_text()
         for both in (True, False)
     ]
-    assert [page.count('<section class="screen"><h2>Cells') for page in pages] == [0, 1]
+    assert [page.count('<section id="cells" class="screen"><h2>Cells') for page in pages] == [0, 1]
     assert "details:not([open]), .screen { display: none; }" in pages[0]
 
 

@@ -1,5 +1,6 @@
 """`verify` tells one cause of another picture from the others; each test makes one happen."""
 
+import re
 import shutil
 import warnings
 
@@ -12,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
-from sdlab import Request, Store, run, sweep, verify
+from sdlab import Request, Store, run, sweep, verify, write_report
 from sdlab.__main__ import main
 from sdlab.pictures import hash_pixels
 
@@ -218,3 +219,26 @@ def test_one_command_says_how_it_went_by_its_exit_code(results, tmp_path, capsys
     assert (
         main(["verify", str(tmp_path / "gone")]) == 2 and "is not there" in capsys.readouterr().err
     )
+
+
+def test_a_report_says_what_verify_answered_and_is_verified_by_itself(results, tmp_path):
+    found = say(results, n=2)
+    path = write_report(tmp_path / "r.html", "Cats", results, verified=found)
+    page = path.read_text("utf-8")
+    assert "2 of 2 identical. A sample of 2 of 4" in page and "sdlab verify r.html" in page
+    again = say(path)
+    assert repr(again) == "4 of 4 identical." and again.frame["largest"].eq(0).all()
+    bare = re.sub(r'src="data:image/webp[^"]+"', "", page)  # as where only the hash is recorded
+    (tmp_path / "bare.html").write_text(bare, encoding="utf-8")
+    told = say(tmp_path / "bare.html")
+    assert only(told) == "identical" and told.frame["largest"].isna().all()
+    (tmp_path / "no.html").write_text("<p>hello</p>")
+    with pytest.raises(ValueError, match="is no report of sdlab"):
+        say(tmp_path / "no.html")
+
+
+def test_the_command_reports_on_a_store(results, tmp_path, capsys):
+    root = results["path"][0].split("/images/")[0]
+    assert main(["report", root, "--to", str(tmp_path / "own.html"), "--title", "Own"]) == 0
+    assert "<h1>Own</h1>" in (tmp_path / "own.html").read_text("utf-8")
+    assert main(["report", str(tmp_path)]) == 2 and "is no store" in capsys.readouterr().err

@@ -61,7 +61,8 @@ class Bar {
     save.title = "lines to be appended to the file opinions.jsonl of a store";
     this.kept = h("span", { className: "quiet", role: "status" });
     const keys = "arrows move · Enter zooms · S stars · P pins · N notes";
-    return h("div", { className: "bar tools" }, save, this.kept,
+    const paper = button("print", () => view.print());
+    return h("div", { className: "bar tools" }, save, paper, this.kept,
       h("span", { className: "quiet keys", textContent: keys }));
   }
 

@@ -16,8 +16,9 @@ class View {
     this.none = h("p", { textContent: "Nothing is like that; drop a filter or a word." });
     const fold = h("details", { className: "asks", open: innerWidth >= 600 },
       h("summary", { textContent: "rows, columns, search and order" }), this.bar.element);
+    this.printed = h("div", { className: "printed" });
     root.replaceChildren(fold, this.none, this.sight.element, this.pins.tray, this.zoom.dialog,
-      this.pins.dialog);
+      this.pins.dialog, this.printed);
     this.listen();
     this.bar.showChips();
     this.bar.showSwitches();
@@ -99,9 +100,26 @@ class View {
     new ResizeObserver(() => {
       if (sight.element.clientWidth !== this.width) this.place();
     }).observe(sight.element);
-    const rows = () => Math.ceil(MOST_PRINTED / Math.max(1, sight.table.cols));
-    addEventListener("beforeprint", () => sight.draw(rows()));
-    addEventListener("afterprint", () => { sight.clear(); sight.draw(); });
+    addEventListener("beforeprint", () => { if (!this.ready) this.layOut(); });
+    addEventListener("afterprint", () => { this.ready = false; });
+  }
+
+  // The first cells as they stand on paper.
+  layOut() {
+    const { frame, cells, printed } = this, left = cells.length - MOST_PRINTED;
+    const figures = cells.slice(0, MOST_PRINTED).map((i) => h("figure", {}, frame.missing(i)
+      ? frame.missing(i) : h("img", { src: frame.small(i), alt: "" }),
+    h("figcaption", { textContent: (this.opinions.starred(i) ? "★ " : "") + frame.caption(i) })));
+    const more = left > 0 ? [h("p", { textContent: `and ${left} more` })] : [];
+    printed.replaceChildren(...figures, ...more);
+    const images = [...printed.querySelectorAll("img")];
+    return Promise.all(images.map((img) => img.decode().catch(() => 0)));
+  }
+
+  async print() {
+    await this.layOut();
+    this.ready = true;
+    print();
   }
 }
 

@@ -44,10 +44,8 @@ class Sight {
       left, right: Math.min(table.cols, left + Math.ceil(clientWidth / table.wide) + 3) };
   }
 
-  draw(all = false) {
-    const { table } = this;
-    const span = all ? { first: 0, last: Math.min(table.rows, all), left: 0, right: table.cols }
-      : this.measure();
+  draw() {
+    const span = this.measure();
     if (this.span?.left !== span.left || this.span?.right !== span.right) this.clear();
     if (!this.span) this.drawHead(span);
     this.span = span;

@@ -8,9 +8,19 @@ that VISOR, arXiv 2212.10015, published for Stable Diffusion 1.4 and 2.1).
 
 from .agreement import agreement
 from .charts import plot
+from .claims import Claim
 from .paired import paired
 from .rankings import ranking
 from .rates import rate, share_interval
 from .yields import yield_curve
 
-__all__ = ["agreement", "paired", "plot", "ranking", "rate", "share_interval", "yield_curve"]
+__all__ = [
+    "Claim",
+    "agreement",
+    "paired",
+    "plot",
+    "ranking",
+    "rate",
+    "share_interval",
+    "yield_curve",
+]

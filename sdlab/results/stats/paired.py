@@ -13,6 +13,7 @@ from scipy.stats import PermutationMethod, binomtest, norm, wilcoxon
 from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
+from .claims import COMPARED
 from .reading import is_binary, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
@@ -102,6 +103,7 @@ def paired(
     names = [told + format_value(side) for side in sides]
     results = out.to_dict("records")
     out["verdict"] = [write_verdict(row, names, better, 1 - confidence) for row in results]
+    out.attrs[COMPARED] = {"by": by, "left": sides[0], "right": sides[1]}
     return out
 
 

@@ -29,10 +29,9 @@ from ...watermark.labels import EXIF_IFD, USER_COMMENT, decode_comment, decode_t
 from ...watermark.opening import load_quietly, open_picture
 from ...watermark.provenance import gather_provenance
 from ...watermark.scanning import list_files
-from ..code import find_store_root
+from ..code import HOW, find_store_root
 from ..frame import UNREADABLE, column_values, find_inputs, join_words
 
-HOW = {"inherited": "scheduler options", "lora_layers": "layers on which LoRAs act"}
 FACTS = (*DECIDING_BITS, *HOW)  # what a picture's bits may depend on beside its recipe
 NOISE = (
     "the program's noise begins on a graphics card or is not told, and sdlab's on the processor, so"

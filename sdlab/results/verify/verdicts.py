@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from ...pictures import hash_pixels, webp_bytes
+from ..code import HOW
 from ..frame import count_noun, format_value, hide_home
 from .again import Again, list_changes
-from .cases import HOW, Case
+from .cases import Case
 
 IDENTICAL, WITHIN = "identical", "within tolerance"
 DIFFERENT, CANNOT = "different", "cannot be rendered here"

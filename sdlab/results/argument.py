@@ -1,0 +1,237 @@
+"""What a report says around its claims: for and against, licences, sources, and papers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..models.catalogue import MODELS, Model
+from .frame import column_values, count_noun, distinct_values, format_value, row_tuples
+from .html import Row, Table, TableCell
+from .pairs import Pairing, pair
+from .stats import plot
+from .stats.claims import COMPARED, Claim
+from .stats.reading import read_sample
+
+MOST_AGAINST = 6  # pairs that are shown
+PAPERS = (  # what a model's or scheduler's name says; the paper
+    (
+        r"^sd-v|stable-diffusion|^tiny",
+        "R. Rombach, A. Blattmann, D. Lorenz, P. Esser and B. Ommer, “High-Resolution Image"
+        " Synthesis with Latent Diffusion Models”, CVPR 2022, arXiv 2112.10752.",
+    ),
+    (
+        r"^instruct-pix2pix",
+        "T. Brooks, A. Holynski and A. Efros, “InstructPix2Pix: Learning to Follow Image Editing"
+        " Instructions”, CVPR 2023, arXiv 2211.09800.",
+    ),
+    (
+        r"^DDIM",
+        "J. Song, C. Meng and S. Ermon, “Denoising Diffusion Implicit Models”, ICLR 2021, arXiv"
+        " 2010.02502.",
+    ),
+    (
+        r"^(PNDM|LMS)",
+        "L. Liu, Y. Ren, Z. Lin and Z. Zhao, “Pseudo Numerical Methods for Diffusion Models on"
+        " Manifolds”, ICLR 2022, arXiv 2202.09778.",
+    ),
+    (
+        r"^(Euler|Heun|KDPM2|EDM)",
+        "T. Karras, M. Aittala, T. Aila and S. Laine, “Elucidating the Design Space of"
+        " Diffusion-Based Generative Models”, NeurIPS 2022, arXiv 2206.00364.",
+    ),
+    (
+        r"^DPMSolver",
+        "C. Lu, Y. Zhou, F. Bao, J. Chen, C. Li and J. Zhu, “DPM-Solver++: Fast Solver for Guided"
+        " Sampling of Diffusion Probabilistic Models”, 2022, arXiv 2211.01095.",
+    ),
+    (
+        r"^UniPC",
+        "W. Zhao, L. Bai, Y. Rao, J. Zhou and J. Lu, “UniPC: A Unified Predictor-Corrector"
+        " Framework for Fast Sampling of Diffusion Models”, NeurIPS 2023, arXiv 2302.04867.",
+    ),
+    (
+        r"^(LCM|TCD)",
+        "S. Luo, Y. Tan, L. Huang, J. Li and H. Zhao, “Latent Consistency Models”, 2023, arXiv"
+        " 2310.04378.",
+    ),
+)
+TESTS = {
+    "McNemar": (
+        "Q. McNemar, “Note on the sampling error of the difference between correlated proportions"
+        " or percentages”, Psychometrika 12 (1947)."
+    ),
+    "Wilcoxon": (
+        "F. Wilcoxon, “Individual comparisons by ranking methods”, Biometrics Bulletin 1 (1945)."
+    ),
+}
+
+
+def require_claims(claims: Sequence[Claim]) -> None:
+    """Raises unless all are claims."""
+    for i, claim in enumerate(claims):
+        if not isinstance(claim, Claim):
+            raise TypeError(
+                f"claim {i} is {claim!r:.60}; give sdlab.stats.Claim('v2 spells better',"
+                " paired(...))"
+            )
+
+
+# For and against
+
+
+def find_pairing(claim: Claim, frame: pd.DataFrame) -> Pairing | None:
+    """Pairs what the evidence compares; None where it compares nothing, or rows are missing."""
+    compared = claim.evidence.attrs.get(COMPARED)
+    if not compared:
+        return None
+    try:
+        return pair(frame, compared["by"], compared["left"], compared["right"])
+    except (TypeError, ValueError):
+        return None
+
+
+def find_against(claim: Claim, pairing: Pairing) -> list[tuple[str, int, int]]:
+    """Finds (column, left row, right row) of the pairs that go against the difference of all."""
+    found: list[tuple[str, int, int, float]] = []
+    for row in claim.evidence.to_dict("records"):
+        column = str(row.get("column"))
+        if column not in pairing.source.columns or not row.get("difference"):
+            continue
+        values = column_values(pairing.source, column)
+        sign = 1 if row["difference"] > 0 else -1
+        for left, right in pairing.pairs:
+            if None in (values[left], values[right]):
+                continue
+            change = sign * (float(values[right]) - float(values[left]))
+            if change < 0:
+                found.append((column, left, right, change))
+    return [each[:3] for each in sorted(found, key=lambda each: each[3])]
+
+
+def draw_claim(claim: Claim) -> Any:
+    """Draws the evidence; None if it is of no kind that is drawn."""
+    try:
+        return plot(claim.evidence)
+    except (TypeError, ValueError):
+        return None
+
+
+def describe_against(pairing: Pairing, against: list[tuple[str, int, int]]) -> str:
+    """Says how many pairs go against the claim's direction, and that none were left out."""
+    shown = min(len(against), MOST_AGAINST)
+    if not against:
+        return f"Of {count_noun(len(pairing), 'pair')} none goes against the difference of all."
+    first = f"; the {shown} farthest are shown" if shown < len(against) else ""
+    return (
+        f"{count_noun(len(against), 'pair')} of {len(pairing):,} go the other way"
+        f"{first}: the reader may see why."
+    )
+
+
+def list_against(
+    pairing: Pairing, against: list[tuple[str, int, int]]
+) -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:
+    """Yields (what the pair is of, [(side, the picture's path, its value)]) of the farthest."""
+    rows = pairing.source
+    names = [name for name in pairing.varying if name != pairing.by] or ["seed"]
+    told, paths = row_tuples(rows, names), column_values(rows, "path")
+    for column, *both in against[:MOST_AGAINST]:
+        values = column_values(rows, column)
+        what = ", ".join(
+            f"{name} {format_value(v)}" for name, v in zip(names, told[both[0]]) if v is not None
+        )
+        sides = (pairing.left, pairing.right)
+        yield (
+            what,
+            [
+                (format_value(side), paths[i], f"{column} {format_value(values[i])}")
+                for side, i in zip(sides, both)
+            ],
+        )
+
+
+def count_sample(frame: pd.DataFrame) -> str:
+    """Says over how many prompts and seeds the rows go."""
+    sample = read_sample(frame, None)
+    prompts = frame["prompt"].nunique() if sample is None else pd.Series(sample).nunique()
+    return f"{count_noun(int(prompts), 'prompt')}, {count_noun(frame['seed'].nunique(), 'seed')}"
+
+
+# Where models and methods come from
+
+
+def show_licences(frame: pd.DataFrame) -> Table:
+    """Shows what is known of each model: licence, what it learned from, and who says so."""
+    rows: list[Row] = []
+    for name in distinct_values(frame, "model"):
+        model = MODELS.get(name)
+        known = model if isinstance(model, Model) else Model()
+        place = Path(str(name)).name
+        rows.append(
+            [
+                place,
+                known.title or "—",
+                known.licence or "not known here: ask whoever made it",
+                known.trained_on or "not known here",
+                known.source or "—",
+            ]
+        )
+    head = ["model", "what it is", "licence", "trained on", "source of these facts"]
+    return Table(rows=rows, head=head)
+
+
+def list_papers(frame: pd.DataFrame, claims: Iterable[Claim]) -> list[str]:
+    """Lists the papers behind the models, schedulers and tests that were used."""
+    names = [str(v) for f in ("model", "scheduler") for v in distinct_values(frame, f) if v]
+    found = [paper for pattern, paper in PAPERS if any(re.search(pattern, n) for n in names)]
+    tests = [str(v) for claim in claims for v in distinct_values(claim.evidence, "test") if v]
+    return found + [paper for name, paper in TESTS.items() if name in tests]
+
+
+# A notebook's prose
+
+
+def read_prose(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
+    """Reads the text of a notebook, as ("heading" or "text", words), without its code.
+
+    Raises
+    ------
+    ValueError
+        It is no notebook.
+    """
+    try:
+        cells = json.loads(Path(path).expanduser().read_text("utf-8"))["cells"]
+        texts = ["".join(each["source"]) for each in cells if each["cell_type"] == "markdown"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no notebook (.ipynb)") from error
+    found = []
+    for part in re.split(r"\n\s*\n|\n(?=#)|(?<=\n)(?=#)", "\n\n".join(texts)):
+        mark, words = re.match(r"\s*(#*)\s*(.*)", part, re.DOTALL).groups()  # type: ignore[union-attr]
+        heading, _, rest = words.partition("\n") if mark else ("", "", words)
+        found += [("heading", heading.strip())] * bool(heading.strip())
+        found += [("text", rest.strip())] * bool(rest.strip())
+    return found
+
+
+def show_unlike(pairing: Pairing) -> Table:
+    """Shows what else differs between the two sides."""
+    table = pairing.differences
+    rows: list[Row] = [[str(cell) for cell in row] for row in table.itertuples(index=False)]
+    return Table(rows=rows, head=list(table.columns), caption="Not held constant", kind="facts")
+
+
+def show_verification(found: Any) -> Table:
+    """Shows the pictures that did not come out alike when they were rendered again."""
+    frame = found.frame.query("verdict != 'identical'")
+    names = ["name", "verdict", "why", "largest"]
+    rows: list[Row] = [
+        [TableCell(format_value(v)) for v in row] for row in row_tuples(frame.head(50), names)
+    ]
+    return Table(rows=rows, head=["picture", "verdict", "why", "farthest, of 255"])

@@ -1,0 +1,117 @@
+"""A report argues: claims with their verdicts, what goes against them, and whether all comes out again."""
+
+import json
+import re
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_report import MODELS, NASTY, figure, ids, plan, report, results
+
+from sdlab import write_report
+from sdlab.results.stats import Claim, paired, rate
+
+PROMPTS = [f"a cat {i}" for i in range(12)]
+
+
+@pytest.fixture
+def frame(tmp_path):
+    """Two models over twelve prompts; the second is right in all but two, the first in those two."""
+    cells = [c.but(**MODELS[c.model]) for c in plan(prompt=PROMPTS, model=list(MODELS))]
+    out = results(tmp_path, cells)
+    against = out["prompt"].isin(PROMPTS[:2])
+    return out.assign(right=(out["model"] == "tiny-v2") ^ against)
+
+
+def test_a_claim_has_its_verdict_its_numbers_and_what_goes_against_it(tmp_path, frame):
+    evidence = paired(frame, "right")
+    page = report(tmp_path, frame, claims=[Claim("v2 is right more often", evidence)])
+    assert page.text.index("v2 is right more often") < page.text.index("Held constant")
+    (verdict,) = evidence["verdict"]
+    assert f"{verdict} (n = 12)" in page.text and "Over 12 prompts, 1 seed." in page.text
+    assert "2 pairs of 12 go the other way" in page.text
+    assert "Not held constant" in page.text and "training data" in page.text
+    pairs = re.search(r'<div class="pairs">.*?</article>', page.source, re.S)[0]
+    assert pairs.count("<img") == 4 and pairs.count("<span>tiny-v1: right True</span>") == 2
+    assert "prompt a cat 0" in pairs and "prompt a cat 1" in pairs and "cat 2" not in pairs
+
+
+def test_who_judged_and_how_blind_is_said(tmp_path, frame):
+    answers = pd.DataFrame(
+        {"rater": ["Ann", "Ann", ""], "question": "Is it?", "blind": [True, True, False]}
+    )
+    claim = Claim("They are right", rate(frame, "right", by="model"), votes=answers)
+    text = report(tmp_path, frame, claims=[claim]).text
+    assert "Judged by Ann (2 answers) and somebody (1 answer), asked “Is it?”; 2 of 3" in text
+    assert "tiny-v1: 17%, 2 of 12" in text
+
+
+def test_what_is_no_claim_is_refused(tmp_path, frame):
+    evidence = rate(frame, "right")
+    with pytest.raises(TypeError, match="claim 0 is 'v2'; give sdlab.stats.Claim"):
+        report(tmp_path, frame, claims=["v2"])
+    with pytest.raises(ValueError, match="text=' '"):
+        Claim(" ", evidence)
+    with pytest.raises(TypeError, match="evidence is float"):
+        Claim("x", 0.5)
+    with pytest.raises(ValueError, match="no row"):
+        Claim("x", evidence[:0])
+
+
+def test_the_contents_lead_to_every_section(tmp_path, frame):
+    page = report(tmp_path, frame, figure(), claims=[Claim("x", rate(frame, "right"))])
+    sections = re.findall(r'<section id="([\w-]+)"><h2>([\w ]+)</h2>', page.source)
+    links = re.findall(r'<a href="#([\w-]+)">([\w ]+)</a>', page.source)
+    assert links == sections and len(links) > 7 and {place for place, _ in links} <= ids(page)
+
+
+def test_licences_papers_and_a_notebooks_prose_are_there(tmp_path, frame):
+    cells = [
+        {"cell_type": "markdown", "source": ["# Why\n", "\n", "Because *it* matters.\n"]},
+        {"cell_type": "code", "source": ["secret = 1"]},
+        {"cell_type": "markdown", "source": f"{NASTY}"},
+    ]
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
+    page = report(tmp_path, frame, notebook=tmp_path / "n.ipynb")
+    assert "Why" in page.text and "Because *it* matters." in page.text and NASTY in page.text
+    assert "secret = 1" not in page.text
+    assert "Apache-2.0; trained on pictures of Noto Color Emoji" in page.text
+    assert "arXiv 2112.10752" in page.text and "arXiv 2010.02502" in page.text
+    with pytest.raises(ValueError, match="is no notebook"):
+        report(tmp_path, frame, notebook=frame["path"][0])
+
+
+def test_the_rest_of_many_cells_is_in_a_gallery_beside_it(tmp_path):
+    frame = results(tmp_path, plan(seed=range(201)))
+    page = report(tmp_path, frame)
+    assert len(page.every("img")) == 200
+    assert page.every("a")[-1] == {"href": "report-gallery/index.html"}
+    assert (tmp_path / "out/report-gallery/index.html").is_file()
+
+
+def test_hostile_text_in_every_field_stays_text(tmp_path):
+    """10,000 of them, made of what ends a tag, an attribute, a comment or a script."""
+    chance = np.random.default_rng(0)
+    parts = np.array(["<", ">", '"', "'", "&", "</script>", "<!--", "-->", "]]>", "{{", "{%", "\0"])
+    parts = [*parts, "javascript:", "onload=", "\u2028", "\ud800", "<img src=x onerror=y>", "`"]
+    texts = ["".join(chance.choice(parts, 6)) for _ in range(10_000)]
+    frame = results(tmp_path, plan(seed=range(200)))
+    for k, name in enumerate(("prompt", "negative_prompt", "error", "device", "machine", "label")):
+        frame[name] = [text.replace("\ud800", "") for text in texts[k * 200 : (k + 1) * 200]]
+    table = pd.DataFrame({"text": texts[2000:2200], texts[0]: texts[2200:2400]})
+    claim = Claim(texts[1], pd.DataFrame({texts[2]: texts[3:5], "verdict": texts[5:7], "n": 3}))
+    page = report(tmp_path, frame, table, *texts[2400:], text=texts[7], claims=[claim])
+    own = {
+        tag for tag, _ in report(tmp_path, results(tmp_path, plan()), table, claims=[claim]).tags
+    }
+    assert {tag for tag, _ in page.tags} <= own | {"span"}
+    assert all(not name.startswith("on") for _, given in page.tags for name in given)
+    assert "<script" not in page.source and "{{" in page.text
+
+
+def test_a_thousand_cells_are_written_in_five_seconds(tmp_path):
+    frame = results(tmp_path, plan(seed=range(1000)))
+    began = time.process_time()
+    write_report(tmp_path / "r.html", "Many", frame, gallery=False)
+    assert time.process_time() - began < 5
