@@ -78,7 +78,8 @@ class GridFigure(Figure):
         sharp = 2 if width * height <= SHARP_PIXELS else 1
         out = io.BytesIO()
         self.savefig(out, format="png", dpi=DPI * sharp)
-        return out.getvalue(), {"width": width, "height": height, "alt": str(self.get_label())}
+        words = {"alt": str(self.get_label())} if self.get_label() else {}
+        return out.getvalue(), {"width": width, "height": height, **words}
 
     def get_tightbbox(self, *given: Any, **options: Any) -> Any:
         return self.bbox_inches  # "tight" would shift the pictures by parts of a pixel

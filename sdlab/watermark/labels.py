@@ -189,7 +189,7 @@ def quote_text(name: str, text: str) -> str:
         value = json.loads(text) if text[:1] in ("{", "[") else None
     except (ValueError, RecursionError):
         value = None
-    return quote(f"{name}: {text}") if value is None else f"{name}: {put_in_words(value)}"
+    return f"{name}: {put_in_words(value)}" if value else quote(f"{name}: {text}")
 
 
 def put_in_words(value: Any) -> str:

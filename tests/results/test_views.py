@@ -311,7 +311,7 @@ def test_pictures_of_different_sizes_keep_their_aspect_and_their_scale(tmp_path)
             results(tmp_path, plan(width=16, height=16)),
         ]
     )
-    (a, b), sides = image_grid(frame, "width").axes[0].images, []
+    (b, a), sides = image_grid(frame, "width").axes[0].images, []  # 16 stands above 32
     for left, right, bottom, top in (a.get_extent(), b.get_extent()):
         sides.append((right - left, bottom - top))
     assert sides[0][0] == 2 * sides[0][1] and sides[1][0] == sides[1][1] == sides[0][1]
@@ -364,6 +364,7 @@ def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path):
     assert facts["image/png"] == {
         "width": width // 2,
         "height": height // 2,
+        "alt": figure.get_label(),
     }  # sharp on screens of 200 dpi
     check = "import sdlab.results.grid, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check]).returncode == 0
@@ -389,4 +390,4 @@ def test_the_users_matplotlib_settings_do_not_change_the_figure(tmp_path):
 
 def test_a_label_has_no_more_digits_than_its_number_is_worth(tmp_path):
     frame = results(tmp_path, plan(seed=range(2))).assign(share=[0.1 + 0.2, 1e-20 / 3])
-    assert texts(image_grid(frame, col="share"))[2:5] == ["share", "0.3", "3.33333333333e-21"]
+    assert texts(image_grid(frame, col="share"))[2:5] == ["share", "3.33333333333e-21", "0.3"]

@@ -1,5 +1,6 @@
 """What a file's metadata claims about its origin."""
 
+import re
 import struct
 import zlib
 
@@ -75,7 +76,12 @@ def test_a_text_in_a_png_names_its_program(tmp_path, name, text, program):
         program,
         "made with an image generator" if program else "",
     )
-    assert " ".join(text.split())[:20] in claim.detail and "\n" not in claim.detail
+    words = (
+        re.findall(r"\w+", text)[-1]
+        if text[0] == "{" and len(text) > 2
+        else " ".join(text.split())[:20]
+    )
+    assert words in claim.detail and "\n" not in claim.detail and '{"' not in claim.detail
 
 
 def test_sdlabs_own_record_is_one_mark_and_survives_a_changed_picture(tmp_path):
@@ -84,7 +90,7 @@ def test_sdlabs_own_record_is_one_mark_and_survives_a_changed_picture(tmp_path):
     )
     (tmp_path / "a.png").write_bytes(data)
     (claim,) = read_claims(tmp_path / "a.png")
-    assert claim.program == "sdlab" and '"seed": 7' in claim.detail
+    assert claim.program == "sdlab" and "; seed 7;" in claim.detail
     (tmp_path / "b.png").write_bytes(data.replace(b'{"format"', b'["format"'))
     assert all("damaged" in claim.detail for claim in read_claims_unchecked(tmp_path / "b.png"))
 

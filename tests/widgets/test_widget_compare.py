@@ -300,6 +300,7 @@ def test_an_open_vote_never_takes_the_place_of_a_blind_one(frame):
     opened = shown(frame)
     asked(opened, "vote", n=n, vote=other)
     assert opened.value.vote[n] == said and opened.value.blind[n]
+    assert len(opened._votes.opinions.votes(history=True)) == 1  # nor is it kept beside it
     with pytest.raises(ValueError, match="voted blind on row"):
         opened.vote(n, other)
 

@@ -251,7 +251,7 @@ def test_the_time_of_a_search_is_told_by_the_pixels_and_learned(folder):
     ask = listening(inspector)
     inspector.wait()
     told = ask("tell", cell=0)[0]
-    assert told["megapixels"] == "0.1" and set(told["pace"]) == {"all", "crop", "size"}
+    assert told["megapixels"] == "0.066" and set(told["pace"]) == {"all", "crop", "size"}
 
 
 def test_the_bar_moves_by_the_clock_while_a_test_has_no_steps_to_tell_of(folder, monkeypatch):

@@ -316,7 +316,7 @@ class WatermarkInspector(Panel):
         pace = {
             how: say_seconds(self._work.pace.guess(how, size)) for how in ("all", "crop", "size")
         }
-        self.answer(question, told | {"megapixels": f"{size:.1f}", "pace": pace})
+        self.answer(question, told | {"megapixels": f"{size:.2g}", "pace": pace})
 
     def _on_page(self, question: dict, buffers: list) -> None:
         i = int(question["cell"])

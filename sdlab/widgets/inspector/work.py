@@ -33,7 +33,8 @@ class Pace:
     def note(self, search: str, megapixels: float, seconds: float) -> None:
         """Takes note of how long one took; the other kinds are slower or faster alike."""
         times = seconds / (self.guess(search, megapixels) / self._rate[search])
-        self._rate = dict.fromkeys(self._rate, times) | {search: times}
+        likely = min(max(times, 0.3), 10.0)  # of a single quick test little can be told
+        self._rate = dict.fromkeys(self._rate, likely) | {search: times}
 
 
 def say_seconds(seconds: float) -> str:
@@ -156,7 +157,8 @@ class Work:
                 picture.source, search=search, progress=progress, **self.asked
             )
             picture.error = None
-            self.pace.note(search, size, time.monotonic() - self._began)
+            if picture.inspection.best is not None:  # one too small takes no time
+                self.pace.note(search, size, time.monotonic() - self._began)
         except Stopped:
             pass
         except Exception as error:  # it says so, and the others are still tested

@@ -1,6 +1,7 @@
 // Two to four pictures beside one another, with what they differ in.
 
 const BESIDE = 4;
+const UNTELLING = ["seconds", "created"];                  // they differ in any two
 
 class Beside {
   constructor(view) {
@@ -49,7 +50,8 @@ class Beside {
 
 // The rows of recipe and measurements in which they are not all the same.
 function differences(facts, captions) {
-  const names = [...new Set(facts.flatMap((of) => [...of.keys()]))];
+  const names = [...new Set(facts.flatMap((of) => [...of.keys()]))]
+    .filter((name) => !UNTELLING.includes(name));
   const rows = names.filter((name) => new Set(facts.map((of) => of.get(name))).size > 1);
   const cells = (tag, texts, props = {}) =>
     texts.map((textContent) => h(tag, { textContent: textContent ?? ANY, ...props }));
