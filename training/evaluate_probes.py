@@ -54,18 +54,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path, help="the folder of an embedded model")
-    parser.add_argument("--only", nargs="+", help="names of probes, for a quick look")
+    parser.add_argument("--only", nargs="+", help="put these probes alone anew")
     options = parser.parse_args()
-    names = options.only or [name for name, row in PROBES.items() if row.is_little]
-    answers = {}
+    little = [name for name, row in PROBES.items() if row.is_little]
+    names, file = options.only or little, options.model / "probes.json"
+    answers = json.loads(file.read_text())["probes"] if options.only else {}
     with tempfile.TemporaryDirectory() as store:
         for name in names:
             answers[name] = put_probe(PROBES[name], options.model.name, store)
             print(name, pd.DataFrame(answers[name]["rows"]).to_string(), sep="\n", flush=True)
-    if not options.only:
-        report = {"probes": answers}
-        (options.model / "probes.json").write_text(json.dumps(report, indent=1) + "\n")
-        update_section(options.model / "README.md", ANSWERS, write_answers(report))
+    report = {"probes": {name: answers[name] for name in little if name in answers}}
+    file.write_text(json.dumps(report, indent=1) + "\n")
+    update_section(options.model / "README.md", ANSWERS, write_answers(report))
 
 
 if __name__ == "__main__":

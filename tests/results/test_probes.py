@@ -14,6 +14,7 @@ from sdlab.recipe.sweep import Sweep
 from sdlab.results.probes import Probe
 from sdlab.results.scorers import lettering
 from sdlab.results.scorers.objects import find_wishes
+from sdlab.store.columns import FACTS
 from sdlab.tiny.world import HELD_OUT_SHAPES, V1, V2, is_held_out_pair
 
 LITTLE = [row for row in PROBES.values() if row.is_little]
@@ -44,7 +45,7 @@ def test_a_probes_column_is_one_that_its_scorer_gives(row, monkeypatch):
     requests = row.list_requests()
     nothing = pd.DataFrame({name: [getattr(r, name) for r in requests] for name in FIELDS})
     nothing = nothing.assign(wording="", arm="", path=None)
-    assert row.column in measure(nothing, row.scorer, progress=False)
+    assert row.column in {*measure(nothing, row.scorer, progress=False), *FACTS}
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,14 @@ def test_arms_of_a_wording_share_it_as_a_label():
         "a key",
     ]
     assert set(cells.axes["prompt"]) == set(PROBES["tiny-cure"].prompts)
+
+
+def test_the_control_of_negation_asks_for_what_the_wording_rules_out():
+    for request in PROBES["tiny-negation"].list_requests():
+        out = [wish.name for wish in find_wishes(request.labels["wording"]) if not wish.wanted]
+        named = {wish.name: wish.wanted for wish in find_wishes(request.prompt)}
+        expected = {"ruled out": False, "not named": None, "asked for": True}
+        assert [named.get(name) for name in out] == [expected[request.labels["arm"]]]
 
 
 def test_any_field_may_take_the_place_of_the_probes_own():
@@ -182,5 +191,5 @@ def test_arms_and_models_can_be_compared_probe_by_probe(results):
     assert arms["n"].tolist() == [8] and arms["over"].tolist() == ["prompt"]
     rates = stats.rate(cure, "objects_right", by=["model", "arm"])
     assert rates["arm"].tolist() == ["none", "negative prompt", "placebo"]
-    models = results.query("probe == 'tiny-negation'")
+    models = results.query("probe == 'tiny-negation' and arm == 'ruled out'")
     assert stats.paired(models, "objects_avoided", each="probe")["n"].tolist() == [8]

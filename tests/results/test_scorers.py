@@ -106,6 +106,18 @@ def test_what_a_prompt_rules_out_must_not_be_there(frame_of, prompt, asked, righ
     assert said is pd.NA if avoided is None else said == avoided
 
 
+def test_the_arms_of_a_wording_are_asked_for_the_same_thing(frame_of):
+    prompts, picture = ["a cat without a dog", "a cat", "a cat and a dog"], draw(CAT)
+    both = draw(CAT, ("dog", 32, 28, 28))
+    frame = frame_of(*[(prompt, picture) for prompt in prompts], (prompts[2], both))
+    assert measure(frame, "objects")["objects_avoided"].isna().tolist() == [False, *[True] * 3]
+    out = measure(frame.assign(wording=prompts[0]), "objects")
+    assert out["objects_avoided"].tolist() == [True, True, True, False]
+    assert out["objects_right"].tolist() == [True, True, False, True]  # of the prompt itself
+    part = frame.assign(wording=[None, prompts[0], "", None])
+    assert measure(part, "objects")["objects_avoided"].tolist() == [True, True, pd.NA, pd.NA]
+
+
 @pytest.mark.parametrize(
     "prompt, holds",
     [

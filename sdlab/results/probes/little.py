@@ -28,15 +28,15 @@ COLOURED = (  # and with their colours exchanged
     ("white square", "red triangle"),
     ("red square", "white triangle"),
 )
-RULED_OUT = (  # a prompt that rules something out; and what
-    ("a house without a tree", "a tree"),
-    ("a cat with no dog", "a dog"),
-    ("a robot and no pizza", "a pizza"),
-    ("a car, not a bus", "a bus"),
-    ("a boat without any whale", "a whale"),
-    ("no moon, a castle", "a moon"),
-    ("a snowman without an umbrella", "an umbrella"),
-    ("a penguin and not a balloon", "a balloon"),
+RULED_OUT = (  # a prompt that rules something out; what it is about; and what it rules out
+    ("a house without a tree", "a house", "a tree"),
+    ("a cat with no dog", "a cat", "a dog"),
+    ("a robot and no pizza", "a robot", "a pizza"),
+    ("a car, not a bus", "a car", "a bus"),
+    ("a boat without any whale", "a boat", "a whale"),
+    ("no moon, a castle", "a castle", "a moon"),
+    ("a snowman without an umbrella", "a snowman", "an umbrella"),
+    ("a penguin and not a balloon", "a penguin", "a balloon"),
 )
 NEVER_SHOWN = (  # and its twin, which was
     ("a purple star", "a blue star"),
@@ -70,7 +70,8 @@ def turn_round(prompt: str) -> str:
 
 
 TOGETHER = tuple(f"{prompt} on a blue background" for prompt in join_names(APART, "and"))
-WITHOUT, RULED = zip(*RULED_OUT)
+WITHOUT, ALONE, RULED = zip(*RULED_OUT)
+BOTH_ASKED = tuple(f"{one} and {other}" for one, other in zip(ALONE, RULED))
 UNSEEN, TWINS = zip(*NEVER_SHOWN)
 LITTLE_PROBES = (
     Probe(
@@ -146,6 +147,11 @@ LITTLE_PROBES = (
         name="tiny-negation",
         question='Does "no", "not" or "without" keep a thing away?',
         prompts=WITHOUT,
+        arms={  # the last one shows that it can draw the thing, the other how often it does unasked
+            "ruled out": {},
+            "not named": {"prompt": ALONE},
+            "asked for": {"prompt": BOTH_ASKED},
+        },
         scorer="objects",
         column="objects_avoided",
         findings=(

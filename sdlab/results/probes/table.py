@@ -50,7 +50,7 @@ class Probe:
     scorer : str
         A name in `SCORERS`; "people" if nothing but eyes can tell.
     column : str
-        The one that `scorer` gives, which is yes or no, or a number.
+        The one that `scorer` gives, or that is recorded with each picture: yes or no, or a number.
     better : {"higher", "lower"} or None
         Which end of the column is the better one; None if neither is.
     rule : str

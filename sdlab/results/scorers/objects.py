@@ -65,7 +65,8 @@ def score_objects(
         is ruled out, and so is what "or" adds to it. `objects_right`: whether all of that was found
         and nothing that is ruled out, of "two dogs" just two; missing without a picture or a name.
         `objects_avoided`: whether nothing that the prompt rules out was found; missing if it rules
-        nothing out.
+        nothing out. Of a probe's arms it is what their `wording` rules out, so that the same thing
+        is looked for where it is ruled out and where it is asked for.
         `objects_relation`: whether things stand to each other as the prompt says ("left of", "right
         of", "above" or "over", "below" or "under", between two names); missing if it does not say
         so, or one of the two was not found: the share is conditional, as VISOR's (arXiv
@@ -73,14 +74,18 @@ def score_objects(
     """
     scores = score_pictures(frame, "objects", score_one, DTYPES, again=again, progress=progress)
     wishes = [find_wishes(prompt or "") for prompt in column_values(frame, "prompt")]
+    sample = column_values(frame, "wording" if "wording" in frame.columns else "prompt")
+    shared = [find_wishes(text) if text else own for text, own in zip(sample, wishes)]
     columns = (column_values(scores, name) for name in ("objects_found", "objects_places"))
     found = [None if names is None else read_places(names, at) for names, at in zip(*columns)]
     scores["objects_asked"] = pd.array(
         [", ".join(dict.fromkeys(wish.words for wish in asked)) or None for asked in wishes],
         "string",
     )
-    for name, judge in (("right", is_right), ("avoided", is_avoided), ("relation", is_related)):
-        values = [None if at is None else judge(asked, at) for asked, at in zip(wishes, found)]
+    judges = (("right", is_right), ("avoided", is_avoided), ("relation", is_related))
+    for name, judge in judges:
+        named = shared if judge is is_avoided else wishes
+        values = [None if at is None else judge(asked, at) for asked, at in zip(named, found)]
         scores[f"objects_{name}"] = pd.array(values, "boolean")
     return scores
 
