@@ -159,7 +159,8 @@ def pass_through_vae(image: np.ndarray, model: str) -> np.ndarray:
     """Encode into the latents of the model's VAE (their mean), and decode again."""
     import torch
 
-    vae, large = open_img2img(model).vae, pad_sides(image)
+    pipe = open_img2img(model)
+    vae, large = pipe.vae, pad_sides(image, pipe.vae_scale_factor)
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion_img2img import (
         retrieve_latents,  # once a model is loaded: importing it is not silent
     )
