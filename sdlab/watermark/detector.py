@@ -146,6 +146,7 @@ def _judge_pixels(
     progress: Progress | None,
 ) -> tuple[tuple[Finding, ...], Reading | None]:
     """Judge every payload, and read what nobody knows if none of the everyday ones is found."""
+    pixels = places.separate_channels(pixels)
     small = pixels.shape[0] * pixels.shape[1] < MIN_AREA
     reads = not small and EVERYDAY.keys() <= known.keys()
     scored = (

@@ -134,18 +134,20 @@ def gather_provenance(image: Image.Image | NoPixels, anchors: str | None = None)
 def tell_frames(image: Image.Image, path: Path) -> tuple[str, ...]:
     """Tell which frame is looked at, where a file has several.
 
-    They are counted in the file opened anew: that would rewind the picture, and drop what its
-    owner has drawn on it.
+    Pillow goes through a GIF and a TIFF to count them. That would rewind the picture, and drop what
+    its owner has drawn on it; so they are counted in the file opened anew.
     """
     frames = 1
-    if image.format in FRAMES:
-        with suppress(Exception), open_kind(path) as again:
-            frames = getattr(again, "n_frames", 1)
+    with suppress(Exception):
+        if image.format in ("GIF", "TIFF"):
+            with open_kind(path) as again:
+                frames = getattr(again, "n_frames", 1)
+        elif image.format in FRAMES:
+            frames = getattr(image, "n_frames", 1)
     if frames < 2:
         return ()
-    return (
-        f"marks in any of its {frames} {FRAMES[image.format or '']} but number {image.tell() + 1}",
-    )
+    what = FRAMES[image.format or ""]
+    return (f"marks in any of its {frames} {what} but number {image.tell() + 1}",)
 
 
 def read_signed(

@@ -243,6 +243,16 @@ def merge_places(places: Iterable[Place]) -> Place:
     return replace(best, tests=sum(place.tests for place in tried))
 
 
+def separate_channels(image: np.ndarray) -> np.ndarray:
+    """Lay a picture out channel by channel, still (H, W, 3): each is read several times.
+
+    One that is scored in part is left as it is, which saves memory.
+    """
+    if image.shape[0] * image.shape[1] > MOST_AS_IS:
+        return image
+    return np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
 def take_middle_rows(image: np.ndarray) -> tuple[int, np.ndarray]:
     """Take (first row, middle rows) of a picture that is too large to be scored whole.
 

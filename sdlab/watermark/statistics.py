@@ -184,9 +184,7 @@ def compute_spectra(
     *_, rows, columns = grids.shape
     straight = strides == (columns % n_bits,)  # then bits follow one another from row to row
     if along:
-        grids = grids * np.exp(-2j * np.pi * along * np.arange(columns)).astype(
-            np.result_type(grids, np.complex64)
-        )
+        grids = grids * _make_wave(along, columns).astype(np.result_type(grids, np.complex64))
     if straight:
         once = _sum_in_turn(grids.reshape(*grids.shape[:-2], -1), n_bits)
         spectra = (np.fft.fft(once) if along else np.fft.rfft(once))[..., None, :]
@@ -201,6 +199,11 @@ def compute_spectra(
     return turned.transpose(1, 2, 0).reshape(*grids.shape[:-2], len(strides), -1) / math.sqrt(
         rows * columns
     )
+
+
+@functools.lru_cache(maxsize=1024)
+def _make_wave(along: float, columns: int) -> np.ndarray:
+    return np.exp(-2j * np.pi * along * np.arange(columns))
 
 
 def _sum_in_turn(scores: np.ndarray, n_bits: int) -> np.ndarray:
