@@ -33,10 +33,42 @@ ORDER = 4  # of LMS, once it has met as many steps
 DECODED = 262_144  # pixels in one call of the VAE
 Clean = Callable[[], torch.Tensor]
 OnStep = Callable[[int, int, Clean | None], None]
+Blend = Callable[[torch.Tensor, torch.Tensor, Begin], tuple[torch.Tensor, torch.Tensor, Begin]]
 
 
 class Cancelled(Exception):
     """The end of a run between two steps, because it is to stop."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step of the loop read and predicted, for whoever watches; all tensors (B, C, h, w).
+
+    Parameters
+    ----------
+    number, total : int
+        Of this call of the UNet, from 0, and of all.
+    t : scalar
+        The timestep.
+    scaled : tensor
+        What the network was given.
+    begun, without, with_text, guided : tensor
+        Predictions: what the prompt's direction was added to, without the prompt, with it, and what
+        the scheduler was given.
+    """
+
+    number: int
+    total: int
+    scheduler: Any
+    t: Any
+    scaled: torch.Tensor
+    begun: torch.Tensor
+    without: torch.Tensor
+    with_text: torch.Tensor
+    guided: torch.Tensor
+
+
+Watch = Callable[[Step], None]
 
 
 @dataclass(frozen=True)
@@ -76,7 +108,7 @@ class Renderer:
 
     def __init__(self, loaded: Loaded, batch_size: int | None = None) -> None:
         self.loaded, self._given = loaded, batch_size
-        self._conditions, self._prompts = Conditions(loaded), Prompts(loaded.pipe)
+        self.conditions, self._prompts = Conditions(loaded), Prompts(loaded.pipe)
 
     def batch_size(self, request: Recipe) -> int:
         """Counts the cells of that size that share a call."""
@@ -89,15 +121,19 @@ class Renderer:
         requests: Sequence[Recipe],
         on_step: OnStep = lambda done, total, clean: None,
         latents: Sequence[np.ndarray] | None = None,
+        *,
+        watch: Watch = lambda step: None,
+        blend: Blend | None = None,
     ) -> list[Picture]:
         """Renders at most `batch_size` cells of a group (see `plan.group_cells`).
 
         A short batch is filled up with copies of its last cell, so that the shape stays the same.
-        Nothing is denoised if the finished latents (C, h, w) of each cell are given.
+        Nothing is denoised if the finished latents (C, h, w) of each cell are given. `watch` is
+        told of each step; `blend` exchanges prompts, negative prompts and start of the whole batch.
         """
         full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
         if latents is None:
-            batch = self._denoise([requests[i] for i in full], on_step)
+            batch = self._denoise([requests[i] for i in full], on_step, watch, blend)
         else:
             batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
         found = self._inspect(batch, requests)
@@ -106,15 +142,23 @@ class Renderer:
             for picture, own in zip(found, batch)
         ]
 
-    def _denoise(self, cells: Sequence[Recipe], on_step: OnStep) -> torch.Tensor:
+    def _denoise(
+        self,
+        cells: Sequence[Recipe],
+        on_step: OnStep,
+        watch: Watch = lambda step: None,
+        blend: Blend | None = None,
+    ) -> torch.Tensor:
         """Makes the finished latents of a whole batch (B, C, h, w)."""
         first, pipe = cells[0], self.loaded.pipe
         if not self.loaded.choose_task(first).start:
             return enlarge_latents(
-                self.loaded, first, *self._conditions.prepare_enlarging(first), on_step
+                self.loaded, first, *self.conditions.prepare_enlarging(first), on_step
             )
-        texts = zip(*map(self._prompts.encode_both, cells))
-        cond, uncond = (torch.cat(rows) for rows in texts)  # (B, tokens, width)
+        cond, uncond = self.encode_texts(cells)
+        begin = self.conditions.begin(cells)
+        if blend is not None:
+            cond, uncond, begin = blend(cond, uncond, begin)
         return denoise(
             pipe.unet,
             self.loaded.scheduler(first.scheduler),
@@ -125,9 +169,16 @@ class Renderer:
             guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
             num_inference_steps=first.num_inference_steps,
             eta=first.eta,
-            begin=self._conditions.begin(cells),
+            begin=begin,
             on_step=on_step,
+            watch=watch,
         )
+
+    def encode_texts(self, cells: Sequence[Recipe]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encodes the prompts and the negative prompts, each (B, tokens, width)."""
+        texts = zip(*map(self._prompts.encode_both, cells))
+        cond, uncond = (torch.cat(rows) for rows in texts)
+        return cond, uncond
 
     def _inspect(self, latents: torch.Tensor, requests: Sequence[Recipe]) -> list[Picture]:
         """Decodes latents (B, C, h, w), those that half precision spoils a second time."""
@@ -215,6 +266,7 @@ def denoise(
     eta: float = 0.0,
     guidance_rescale: Sequence[float] = (0.0,),
     on_step: OnStep = lambda done, total, clean: None,
+    watch: Watch = lambda step: None,
 ) -> torch.Tensor:
     """Classifier-free guidance (arXiv 2207.12598) over B cells at once.
 
@@ -231,6 +283,8 @@ def denoise(
         Called before each step with the steps done, their number, and what gives the clean latents
         (B, channels, height, width) that the step before predicted (None before the first); what it
         raises ends the loop.
+    watch : callable, optional
+        Called with what each step predicted, before the scheduler makes anything of it.
 
     Returns
     -------
@@ -255,6 +309,7 @@ def denoise(
         if any(guidance_rescale):
             guided = rescale_guided(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
+        watch(Step(i, len(timesteps), scheduler, t, scaled, begun, without, with_text, guided))
         if "order" in extra:  # LMS's, which must not count on steps that a strength left out
             extra["order"] = min(i + 1, ORDER)
         x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]

@@ -22,7 +22,7 @@ from .plan import Plan, list_requests, plan
 if TYPE_CHECKING:
     import pandas
 
-_rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
+rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
 
 
 def run(
@@ -229,7 +229,7 @@ class Job:
         state, held = "done", False
         try:
             while self._plan.todo and not held:
-                held = _rendering.acquire(timeout=0.1)
+                held = rendering.acquire(timeout=0.1)
                 if self._stop.is_set():
                     state = "stopped"
                     return
@@ -239,7 +239,7 @@ class Job:
             self.exception, state = error, "failed"
         finally:
             if held:
-                _rendering.release()
+                rendering.release()
             self.progress.state = state
             self._show()
             try:
