@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .results import stats
     from .results.attacks import ATTACKS, robustness
     from .results.grid import image_grid
+    from .results.inside import inside
     from .results.pairs import pair
     from .results.probes import PROBES, probe
     from .results.report import write_report
@@ -46,6 +47,7 @@ _ROOMS = {
     "results.stats": ("stats",),
     "results.attacks": ("ATTACKS", "robustness"),
     "results.grid": ("image_grid",),
+    "results.inside": ("inside",),
     "results.report": ("write_report",),
     "watermark": ("detect_watermark",),
 }
@@ -64,6 +66,7 @@ __all__ = [
     "detect_watermark",
     "estimate",
     "image_grid",
+    "inside",
     "measure",
     "pair",
     "preview",

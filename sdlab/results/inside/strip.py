@@ -1,0 +1,136 @@
+"""Pictures one after the other, each with what it is: as a figure, or as an animation."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..sheet import DPI, INK, QUIET, GridFigure
+
+SIDE = 112  # screen pixels of a cell
+CAPTION = 34  # and of the room for what stands below
+FORMATS = (".gif", ".webp", ".mp4")
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """Pictures of one size in their order, each with a caption.
+
+    Attributes
+    ----------
+    pictures : list of PIL images
+    captions : list of str
+    title : str
+    """
+
+    pictures: list[Image.Image]
+    captions: list[str]
+    title: str = ""
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def draw(self, columns: int = 8) -> GridFigure:
+        """Draws the pictures in rows of so many."""
+        starts = range(0, len(self.pictures), columns)
+        rows = [self.pictures[start : start + columns] for start in starts]
+        captions = [self.captions[start : start + columns] for start in starts]
+        return draw_rows(rows, captions, title=self.title)
+
+    def _repr_png_(self) -> Any:
+        return self.draw()._repr_png_()
+
+    def save(self, path: str | os.PathLike[str], *, seconds: float = 0.25, side: int = 256) -> Path:
+        """Saves the pictures as an animation that begins again at its end.
+
+        Parameters
+        ----------
+        path : str or path
+            Its ending decides: `.gif`, `.webp`, or `.mp4`, for which `imageio-ffmpeg` is needed.
+        seconds : float
+            For each picture.
+        side : int
+            Smaller pictures are enlarged to about this many pixels, by a whole number.
+
+        Raises
+        ------
+        ValueError
+            Another ending.
+        ModuleNotFoundError
+            An MP4 without `imageio-ffmpeg`.
+        """
+        path = Path(path)
+        if (kind := path.suffix.lower()) not in FORMATS:
+            raise ValueError(f"path={os.fspath(path)!r}: it ends with {' or '.join(FORMATS)}")
+        write_frames = write_video if kind == ".mp4" else write_animation
+        times = max(1, side // max(self.pictures[0].size))
+        width, height = self.pictures[0].size
+        frames = [
+            picture.convert("RGB").resize((times * width, times * height), Image.Resampling.NEAREST)
+            for picture in self.pictures
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_frames(path, frames, seconds)
+        return path
+
+
+def write_animation(path: Path, frames: Sequence[Image.Image], seconds: float) -> None:
+    """Writes a GIF, of 256 colours a frame, or a WebP without loss."""
+    more: dict[str, Any] = {"lossless": True} if path.suffix.lower() == ".webp" else {}
+    milliseconds = round(1000 * seconds)
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, **more
+    )
+
+
+def write_video(path: Path, frames: Sequence[Image.Image], seconds: float) -> None:
+    """Writes an MP4 by ffmpeg, which comes with `imageio-ffmpeg`."""
+    try:
+        ffmpeg = importlib.import_module("imageio_ffmpeg")
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            f"{path.name!r}: an MP4 takes the package imageio-ffmpeg (pip install imageio-ffmpeg);"
+            " .gif and .webp do without"
+        ) from None
+    writer = ffmpeg.write_frames(str(path), frames[0].size, fps=1 / seconds, macro_block_size=2)
+    writer.send(None)
+    for frame in frames:
+        writer.send(np.asarray(frame).tobytes())
+    writer.close()
+
+
+def draw_rows(
+    rows: Sequence[Sequence[Image.Image]],
+    captions: Sequence[Sequence[str]],
+    *,
+    labels: Sequence[str] = (),
+    title: str = "",
+) -> GridFigure:
+    """Draws rows of pictures with captions below, and a label before each row."""
+    columns, left = max(map(len, rows)), 110 if any(labels) else 8
+    above = 30 if title else 6
+    width, height = left + columns * (SIDE + 8), above + len(rows) * (SIDE + CAPTION)
+    width = max(width, 8 * len(title))
+    figure = GridFigure((width / DPI, height / DPI), DPI, facecolor="white")
+    figure.text(8 / width, 1 - 8 / height, title, va="top", color=INK, fontsize=9)
+    for i, row in enumerate(rows):
+        top = above + i * (SIDE + CAPTION)
+        for j, picture in enumerate(row):
+            x, y = left + j * (SIDE + 8), top + SIDE
+            place = x / width, 1 - y / height, SIDE / width, SIDE / height
+            axes = figure.add_axes(place)
+            axes.imshow(np.asarray(picture.convert("RGB")), interpolation="nearest")
+            axes.set_axis_off()
+            text = (x + SIDE / 2) / width, 1 - (y + 3) / height
+            figure.text(*text, captions[i][j], ha="center", va="top", color=QUIET, fontsize=7)
+        if any(labels):
+            middle = 8 / width, 1 - (top + SIDE / 2) / height
+            figure.text(*middle, labels[i], va="center", color=INK, fontsize=8)
+    return figure
