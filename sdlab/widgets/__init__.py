@@ -13,6 +13,7 @@ _API = {
     "Compare": "compare.compare",
     "Judge": "judge.judge",
     "WatermarkInspector": "inspector.inspector",
+    "Inside": "inside.inside",
 }
 __all__ = list(_API)
 

@@ -76,7 +76,7 @@ def inside(
     >>> seen.steps.plot(x="step", y="direction")
     """
     options = {"batch_size": batch_size, "device": device, "dtype": dtype, "memory": memory}
-    return Insight(resolve(request), store, options)
+    return Insight(request, store, options)
 
 
 class Insight:
@@ -84,18 +84,23 @@ class Insight:
 
     Attributes
     ----------
+    request : Request
+        As it was given.
     cell : Recipe
-        The resolved request.
+        The same, resolved.
     store : Store
     """
 
     def __init__(
-        self, cell: Recipe, store: Store | str | os.PathLike[str] | None, options: dict[str, Any]
+        self,
+        request: Request,
+        store: Store | str | os.PathLike[str] | None,
+        options: dict[str, Any],
     ) -> None:
         if store is None:
             self._folder = tempfile.TemporaryDirectory(prefix="sdlab-inside-")
             store = self._folder.name
-        self.cell, self._options = cell, options
+        self.request, self.cell, self._options = request, resolve(request), options
         self.store = store if isinstance(store, Store) else Store(store)
 
     def __repr__(self) -> str:

@@ -1,0 +1,1 @@
+"""One cell, or two, from the inside: step by step, word by word."""

@@ -1,0 +1,71 @@
+"""Inside in JupyterLab: steps and words by mouse and by keys, two cells on one slider, and what stays in the file."""
+
+import re
+
+from .lab import DARK, LIGHT, expect
+
+LOOK = (
+    "from sdlab import Request\nfrom sdlab.widgets import Inside\n"
+    "cat = Request(prompt='a cat above a red circle', num_inference_steps=8)\n"
+    "look = Inside(cat, cat.but(prompt='a fox above a red circle'), store='runs/inside')\nlook"
+)
+
+
+def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
+    nb = notebook([LOOK])
+    nb.run_all()
+    out, press = nb.output(0), nb.page.keyboard.press
+    expect(out.get_by_role("img", name=re.compile("^what is believed at step 8"))).to_have_count(2)
+    for theme in (DARK, LIGHT):
+        nb.theme(theme)
+        assert nb.axe(out) == []
+    slider, shades = out.get_by_role("slider", name="step"), out.locator("canvas:visible")
+    expect(shades).to_have_count(0)
+    out.get_by_role("button", name="circle").first.hover()
+    expect(shades).to_have_count(2)  # the same word lights up in both
+    expect(out.get_by_role("status").last).to_contain_text("“circle” acts most at the")
+    for theme in (DARK, LIGHT):
+        nb.theme(theme)
+        nb.screenshot(f"inside-{theme.split()[-1].lower()}")
+        assert nb.axe(out) == []
+    out.get_by_role("button", name="cat").hover()
+    expect(shades).to_have_count(1)  # the fox's prompt has no cat
+    slider.focus()
+    press("Home")
+    nb.expect_kernel("look.at", 0)
+    expect(out.get_by_text("step 1 of 8")).to_be_visible()
+    press("ArrowRight")
+    nb.expect_kernel("look.at", 1)
+    press("Shift+Tab")  # back from the slider: play
+    press("Shift+Tab")  # the last word of the second prompt
+    expect(out.get_by_role("button", name="circle").last).to_be_focused()
+    expect(shades).to_have_count(2)
+    press("Enter")
+    nb.expect_kernel("look.word", "circle")
+    expect(out.get_by_role("button", name="circle", pressed=True)).to_have_count(2)
+    press("a")
+    nb.expect_kernel("look.whole", True)
+    press("End")
+    nb.expect_kernel("look.at", 7)
+    press("Escape")
+    nb.expect_kernel("look.word", "")
+    press("p")
+    expect(out.get_by_role("button", name="pause")).to_be_visible()
+    press("p")
+    expect(out.get_by_role("button", name="play")).to_be_visible()
+    nb.expect_kernel("look.at < 7", True)  # it began again at the first step
+    assert nb.errors == []
+
+
+def test_the_file_shows_steps_and_words_without_a_kernel(notebook):
+    nb = notebook([LOOK.replace(", cat.but(prompt='a fox above a red circle')", "")])
+    nb.run_all()
+    out = nb.output(0)
+    expect(out.get_by_role("slider", name="step")).to_be_visible()
+    out.get_by_text("the same in Python").click()
+    expect(out.get_by_label("the same in Python")).to_contain_text("store='runs/inside'")
+    nb.reopen(trusted=False)
+    expect(out.get_by_role("img", name="where it acts: circle")).to_be_visible()
+    expect(out.get_by_role("img", name="a cat above a red circle the picture")).to_be_visible()
+    assert nb.axe(out) == []
+    assert nb.errors == []
