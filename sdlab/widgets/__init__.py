@@ -14,6 +14,7 @@ _API = {
     "Judge": "judge.judge",
     "WatermarkInspector": "inspector.inspector",
     "Inside": "inside.inside",
+    "Predict": "predict.predict",
 }
 __all__ = list(_API)
 

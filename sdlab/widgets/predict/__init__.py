@@ -1,0 +1,1 @@
+"""What pupils expect, before they see it."""

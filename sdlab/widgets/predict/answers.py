@@ -1,0 +1,69 @@
+"""The answers of a class: a file for each pupil, read together, and counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from ...results.sheet import DPI, INK, QUIET, GridFigure
+
+COLUMNS = ["pupil", "question", "answer", "time"]
+NOBODY = "somebody"  # the file of those who give no name
+
+
+def keep_answer(folder: str | os.PathLike[str], pupil: str, question: str, answer: str) -> None:
+    """Adds an answer to the pupil's file."""
+    name = re.sub(r"[^\w-]+", "-", pupil.strip()).strip("-").lower() or NOBODY
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    row = {"pupil": pupil.strip(), "question": question, "answer": answer, "time": time}
+    path = Path(folder) / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_answers(folder: str | os.PathLike[str]) -> pd.DataFrame:
+    """Reads all files of a folder as one frame; of a pupil's answers to a question the first."""
+    lines = [
+        line
+        for path in sorted(Path(folder).glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
+    rows = pd.DataFrame([json.loads(line) for line in lines], columns=COLUMNS, dtype="string")
+    return rows.drop_duplicates(["pupil", "question"], ignore_index=True)
+
+
+def count_answers(answers: Sequence[str], value: pd.DataFrame) -> list[int]:
+    """Counts how many gave each answer."""
+    return [int((value["answer"] == answer).sum()) for answer in answers]
+
+
+def draw_answers(
+    question: str, answers: Sequence[str], value: pd.DataFrame, right: str
+) -> GridFigure:
+    """Draws a bar for each answer; that of the right one is dark, and says so."""
+    counts = count_answers(answers, value)
+    figure = GridFigure(figsize=(6, 0.9 + 0.32 * len(answers)), dpi=DPI)
+    axes = figure.add_subplot()
+    axes.barh(
+        [f"{each} (right)" if each == right else each for each in answers],
+        counts,
+        color=[INK if each == right else QUIET for each in answers],
+        height=0.6,
+    )
+    for place, count in enumerate(counts):
+        axes.text(count, place, f" {count}", va="center", color=INK)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max([*counts, 1]) * 1.15)
+    axes.xaxis.set_visible(False)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.set_title(f"{question}  n = {sum(counts)}", loc="left", color=INK, fontsize=10)
+    figure.tight_layout()
+    return figure

@@ -1,0 +1,110 @@
+// The page of Predict: a question, then its pictures. Before an answer it knows nothing of them.
+//
+// page -> Python  answer {answer}, show, each answered with pictures {captions} + buffers; code.
+
+class Choices {
+  constructor(view) {
+    const { model } = view, name = `sdl-predict-${model.get("uid")}-${Math.random()}`;
+    this.pupil = h("input", { type: "text", placeholder: "your name", maxLength: 60,
+      autocomplete: "off", spellcheck: false, value: model.get("pupil") });
+    this.pupil.onchange = () => put(model, "pupil", this.pupil.value.trim());
+    this.radios = model.get("answers").map((value) => h("input", { type: "radio", name, value }));
+    const labels = this.radios.map((radio) => h("label", {}, radio, radio.value));
+    this.reveal = button("reveal", () => view.answer(this.chosen.value));
+    for (const radio of this.radios) radio.onchange = () => able(this.reveal, true);
+    this.fields = h("fieldset", { className: "sdl-predict-choices" },
+      h("legend", { textContent: model.get("question") }), ...labels);
+    this.element = h("div", {}, this.fields,
+      h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal));
+    able(this.reveal, false);
+  }
+
+  get chosen() { return this.radios.find((radio) => radio.checked); }
+
+  // What was answered, or an open question: a choice outlives that its pupil gives a name.
+  show(answer) {
+    for (const radio of this.radios) {
+      radio.checked = answer ? radio.value === answer : radio.checked && !radio.disabled;
+      radio.disabled = Boolean(answer);
+    }
+    this.reveal.hidden = Boolean(answer);
+    able(this.reveal, Boolean(this.chosen));
+  }
+}
+
+// What the class said, and the pictures.
+class Answer {
+  constructor(view) {
+    this.view = view;
+    this.urls = [];
+    this.verdict = h("p", { role: "status", tabIndex: -1, className: "sdl-predict-verdict" });
+    this.bars = h("table", { className: "sdl-table" });
+    this.pictures = h("div", { className: "sdl-predict-pictures" });
+    this.code = codeBlock("the same in Python",
+      async () => (await view.line.ask("code")).message.text ?? "");
+    this.element = h("div", {}, this.verdict, this.bars, this.pictures, this.code);
+  }
+
+  tell() {
+    const { model } = this.view, right = model.get("right"), own = model.get("choice");
+    const counts = model.get("counts"), most = Math.max(...counts, 1);
+    const said = !right ? "" : own === right ? "That is right. " : `It is “${right}”. `;
+    this.verdict.textContent = `You expected “${own}”. ${said}`;
+    const row = (name, k) => h("tr", {},
+      h("th", { scope: "row", textContent: name === right ? `${name} ✓` : name }),
+      h("td", {}, h("span", { className: "sdl-predict-bar",
+        style: `width: ${160 * counts[k] / most}px` }), ` ${counts[k]}`));
+    this.bars.replaceChildren(h("caption", { textContent: "what the class expected" }),
+      h("tbody", {}, ...model.get("answers").map(row)));
+  }
+
+  show(captions, buffers) {
+    this.free();
+    this.urls = buffers.map((data) => blobUrl(data));
+    this.pictures.replaceChildren(...this.urls.map((src, k) => h("figure", {},
+      h("img", { src, alt: captions[k], className: "sdl-pixels" }),
+      h("figcaption", { textContent: captions[k] }))));
+  }
+
+  free() { for (const url of this.urls) URL.revokeObjectURL(url); }
+}
+
+class PredictView {
+  constructor({ model, line, root }) {
+    Object.assign(this, { model, line, root });
+    this.choices = new Choices(this);
+    this.told = new Answer(this);
+    root.append(this.choices.element, this.told.element);
+  }
+
+  async answer(answer) { await this.take("answer", { answer }); this.told.verdict.focus(); }
+
+  async take(kind, content) {
+    const { message, buffers } = await this.line.ask(kind, content);
+    if (message.kind === "pictures") this.told.show(message.captions, buffers);
+  }
+
+  show() {
+    const answer = this.model.get("choice");
+    this.choices.show(answer);
+    this.choices.pupil.value = this.model.get("pupil");
+    this.told.element.hidden = !answer;
+    if (answer) this.told.tell();
+  }
+
+  // An answer in another view, by Python, or of another pupil.
+  change() {
+    this.show();
+    if (this.model.get("choice")) this.take("show");
+  }
+}
+
+function render({ model, line, root }) {
+  const view = new PredictView({ model, line, root });
+  const show = () => view.show(), change = () => view.change();
+  const unfollow = follow(model, { choice: change, pupil: show, counts: show, right: show });
+  view.change();
+  return () => { unfollow(); view.told.free(); };
+}
+
+export default panel("predict", render);

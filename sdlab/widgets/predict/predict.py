@@ -1,0 +1,206 @@
+"""`Predict`: say first what you expect, then see the pictures, and what the class expected."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+import traitlets
+
+from ...render.job import Job
+from ...results.code import find_store_root
+from ...results.frame import find_differing
+from ...results.sheet import GridFigure
+from ...results.stats.agreement import put_in_words
+from ..code import write_widget
+from ..panel import Panel, source
+from ..pictures import make_thumbnail, write_captions
+from .answers import count_answers, draw_answers, keep_answer, read_answers
+from .still import render_prediction
+
+MOST = 24  # pictures
+
+
+class Predict(Panel):
+    """A question about pictures that nobody has seen yet: choose, then reveal.
+
+    An answer is final once the pictures are revealed. Each pupil's answers are a file,
+    `FOLDER/NAME.jsonl`; put the files of a class into one folder, and `value` is all of them.
+
+    Parameters
+    ----------
+    results : DataFrame or Job
+        What is revealed: what `run` returned, or any frame with `path`. A job is waited for.
+    question : str
+        Such as 'What does guidance 0 draw?'. Answers belong to it: the same words, the same
+        question.
+    answers : list
+        Two to nine texts or numbers.
+    right : optional
+        The answer that the pictures give, told when they are revealed.
+    pupil : str
+        Who answers; the page has a field for it.
+    folder : path
+        Where the answers are.
+
+    Attributes
+    ----------
+    choice : str
+        The pupil's own answer, "" before.
+
+    Raises
+    ------
+    TypeError, ValueError
+        No picture, no question, or answers that cannot be told apart.
+
+    Examples
+    --------
+    >>> guess = Predict(results, "Which word matters most?", ["cat", "red", "a"], right="cat")
+    >>> guess.value.groupby("answer").size()
+    """
+
+    _esm = source("page.js", "predict/predict.js")
+    _css = source("page.css", "predict/predict.css")
+    question = traitlets.Unicode().tag(sync=True)
+    answers = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    right = traitlets.Unicode().tag(sync=True)
+    pupil = traitlets.Unicode().tag(sync=True)
+    choice = traitlets.Unicode(help="The pupil's own; it reveals the pictures.").tag(sync=True)
+    counts: Any = traitlets.List(help="How many gave each answer; [] before.").tag(sync=True)
+
+    def __init__(
+        self,
+        results: pd.DataFrame | Job,
+        question: str,
+        answers: Iterable[Any],
+        *,
+        right: Any = None,
+        pupil: str = "",
+        folder: str | os.PathLike[str] = "answers",
+    ) -> None:
+        frame = results.result() if isinstance(results, Job) else results
+        self.frame = frame[frame["path"].notna()].head(MOST)
+        words = read_choices(question, answers, right)
+        if self.frame.empty:
+            raise ValueError("the frame has no picture to be revealed")
+        self.folder = os.fspath(folder)
+        told = "" if right is None else put_in_words(right)
+        super().__init__(question=question, answers=words, pupil=pupil.strip())
+        self._right = told
+        self.observe(lambda _: self._look_up(), "pupil")
+        self._look_up()
+
+    def __repr__(self) -> str:
+        return f"<Predict {self.question!r}: {self.choice or 'no answer yet'}>"
+
+    @property
+    def value(self) -> pd.DataFrame:
+        """One row an answer to this question, of all pupils whose files are in the folder.
+
+        `pupil`, `answer`, `right` (missing where no answer is), `question`, `time`.
+        """
+        found = read_answers(self.folder)
+        own = found[found["question"] == self.question].reset_index(drop=True)
+        right = [self._right and answer == self._right for answer in own["answer"]]
+        own["right"] = pd.array([None if each == "" else each for each in right], "boolean")
+        return own[["pupil", "answer", "right", "question", "time"]]
+
+    @property
+    def code(self) -> str:
+        """Python that makes the pictures again and asks the same question."""
+        named = {"right": self._right} if self._right else {}
+        named |= {"pupil": self.pupil} if self.pupil else {}
+        root = find_store_root(self.frame) if "key" in self.frame else None
+        folder = self.folder
+        given = self.question, list(self.answers)
+        return write_widget("Predict", self.frame, root, *given, **named, folder=folder)
+
+    def say(self, answer: Any) -> None:
+        """Answers, as the button does, and reveals the pictures.
+
+        Raises
+        ------
+        ValueError
+            It is none of the answers, or the pupil has answered already.
+        """
+        word = put_in_words(answer)
+        if word not in self.answers:
+            raise ValueError(f"answer={answer!r}: use {', '.join(map(repr, self.answers))}")
+        if self.choice:
+            raise ValueError(f"{self.pupil or 'somebody'} has answered {self.choice!r} already")
+        keep_answer(self.folder, self.pupil, self.question, word)
+        self._look_up()
+
+    def draw(self) -> GridFigure:
+        """Draws how many of the class gave each answer, and once there is one which is right."""
+        value = self.value
+        return draw_answers(self.question, self.answers, value, self._right if len(value) else "")
+
+    def static(self) -> str:
+        """Renders the question, and once it is answered the pictures and what the class said."""
+        captions = self._write_captions()
+        return render_prediction(
+            self.question,
+            list(self.answers),
+            answer=self.choice,
+            right=self.right,
+            counts=list(self.counts),
+            pictures=list(zip(self.frame["path"], captions)) if self.choice else [],
+        )
+
+    def _look_up(self) -> None:
+        """Finds the pupil's answer; what is told before it is the question alone."""
+        value = self.value
+        own = value.loc[value["pupil"] == self.pupil.strip(), "answer"]
+        answer = own.iloc[-1] if len(own) else ""
+        with self.hold_sync():
+            self.choice = answer
+            self.right = self._right if answer else ""
+            self.counts = count_answers(self.answers, value) if answer else []
+        self.refresh_soon()
+
+    def _write_captions(self) -> list[str]:
+        names = find_differing(self.frame) if len(self.frame) > 1 else ["prompt"]
+        return write_captions(self.frame, names)
+
+    # What the page asks
+
+    def _on_answer(self, question: dict, buffers: list) -> None:
+        self.say(question["answer"])
+        self.answer_later(question, self._open_pictures)
+
+    def _on_show(self, question: dict, buffers: list) -> None:
+        if not self.choice:
+            raise ValueError("the pictures are shown when the question is answered")
+        self.answer_later(question, self._open_pictures)
+
+    def _on_code(self, question: dict, buffers: list) -> None:
+        if not self.choice:
+            raise ValueError("the code tells the pictures: it is shown with them")
+        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
+
+    def _open_pictures(self) -> tuple[dict[str, Any], list[bytes]]:
+        pictures = [make_thumbnail(path) for path in self.frame["path"]]
+        return {"kind": "pictures", "captions": self._write_captions()}, pictures
+
+
+def read_choices(question: str, answers: Iterable[Any], right: Any) -> list[str]:
+    """Reads the answers as texts that can be told apart.
+
+    Raises
+    ------
+    TypeError, ValueError
+        They cannot, or the right one is none of them.
+    """
+    if not isinstance(question, str) or not question.strip():
+        raise ValueError(f"question={question!r}: say what is asked, such as 'What comes next?'")
+    if isinstance(answers, (str, bytes)) or not isinstance(answers, Iterable):
+        raise TypeError(f"answers={answers!r} is no list; give one, such as ['more', 'fewer']")
+    words = [put_in_words(answer).strip() for answer in answers]
+    if not 2 <= len(words) <= 9 or len(set(words)) < len(words) or "" in words:
+        raise ValueError(f"answers={words}: give two to nine that differ, none empty")
+    if right is not None and put_in_words(right) not in words:
+        raise ValueError(f"right={right!r} is none of the answers {words}")
+    return words

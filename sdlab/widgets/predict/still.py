@@ -1,0 +1,39 @@
+"""What stays of a prediction without a kernel: the question, and what was revealed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from ...results.html import render_table
+from ..pictures import render_side
+
+CELL = "text-align:left;vertical-align:top;padding:2px 8px 2px 0"
+
+
+def render_prediction(
+    question: str,
+    answers: Sequence[str],
+    *,
+    answer: str,
+    right: str,
+    counts: Sequence[int],
+    pictures: Sequence[tuple[str, str]],
+) -> str:
+    """Renders a question; before it is answered nothing of the pictures."""
+    if not answer:
+        rows = [[each] for each in answers]
+        return render_table([], rows, caption=f"{question} (not answered yet)", style=CELL)
+    rows = [
+        [each, str(count), "the right answer" if each == right else ""]
+        for each, count in zip(answers, counts)
+    ]
+    head = ["answer", "of the class", ""]
+    told = render_table(head, rows, caption=f"{question} Answered: {answer}", style=CELL)
+    cells = [
+        Markup("{}<br>{}").format(render_side(path, caption, secret=False), caption)
+        for path, caption in pictures
+    ]
+    lines = [["", *cells[start : start + 6]] for start in range(0, len(cells), 6)]
+    return told + render_table([], lines, style=CELL)

@@ -1,0 +1,50 @@
+"""Predict in JupyterLab: an answer by keys alone, then the pictures; another pupil is asked anew."""
+
+from .lab import DARK, LIGHT, expect
+
+RUN = (
+    "from sdlab import Request, run, sweep\nfrom sdlab.widgets import Predict\n"
+    "plan = sweep(Request(prompt='a cat', num_inference_steps=4), guidance_scale=[0, 1])\n"
+    "frame = run(plan, 'runs/guess', progress=False)\n"
+    "guess = Predict(frame, 'What does guidance 0 draw?', ['a cat', 'anything'], right='anything')\n"
+    "guess"
+)
+
+
+def test_a_prediction_comes_before_its_pictures(notebook):
+    nb = notebook([RUN])
+    nb.run_all()
+    out, press = nb.output(0), nb.page.keyboard.press
+    reveal = out.get_by_role("button", name="reveal")
+    expect(reveal).to_have_attribute("aria-disabled", "true")
+    for theme in (DARK, LIGHT):
+        nb.theme(theme)
+        assert nb.axe(out) == []
+    out.get_by_role("radio", name="a cat").focus()
+    press("ArrowDown")
+    expect(out.get_by_role("radio", name="anything")).to_be_checked()
+    press("Tab")
+    nb.page.keyboard.type("ann")
+    expect(out.get_by_role("img")).to_have_count(0)
+    press("Tab")
+    expect(reveal).to_be_focused()
+    press("Enter")
+    expect(out.get_by_role("img", name="guidance_scale 0")).to_be_visible()
+    expect(out.get_by_text("You expected “anything”. That is right.")).to_be_focused()
+    nb.expect_kernel("guess.value.values[:, :2].tolist()", [["ann", "anything"]])
+    for theme in (DARK, LIGHT):
+        nb.theme(theme)
+        nb.screenshot(f"predict-{theme.split()[-1].lower()}")
+        assert nb.axe(out) == []
+    pupil = out.get_by_role("textbox", name="pupil")
+    pupil.fill("bob")
+    pupil.press("Enter")
+    expect(reveal).to_be_visible()
+    expect(out.get_by_role("img")).to_have_count(0)
+    out.get_by_role("radio", name="a cat").click()
+    reveal.click()
+    expect(out.get_by_text("You expected “a cat”. It is “anything”.")).to_be_visible()
+    nb.kernel("guess.refresh()")
+    nb.reopen(trusted=False)
+    expect(out.get_by_role("img")).to_have_count(2)
+    assert nb.errors == []

@@ -1,0 +1,137 @@
+"""A prediction comes before its pictures, is final, and is kept in a file for each pupil."""
+
+import json
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from sdlab.recipe.request import Recipe, Request
+from sdlab.recipe.sweep import sweep
+from sdlab.store.store import Store
+from sdlab.widgets import Predict
+
+QUESTION, ANSWERS = "What does more guidance do?", ["paler", "stronger", "nothing"]
+
+pytestmark = pytest.mark.usefixtures("at_once")
+
+
+@pytest.fixture
+def frame(tmp_path):
+    """Two cells that differ in guidance, in a store."""
+    base = Request(prompt="a cat", weights="a" * 32, scheduler="DDIMScheduler", height=64, width=64)
+    store = Store(tmp_path / "runs")
+    for cell in sweep(base.but(num_inference_steps=8), guidance_scale=[1.0, 7.5]):
+        color = (int(cell.guidance_scale), 100, 200)
+        store.save(Recipe(**cell.to_dict()), Image.new("RGB", (64, 64), color), {})
+    return store.frame()
+
+
+@pytest.fixture
+def ask(frame, tmp_path):
+    def ask_(pupil="ann", **more):
+        given = dict(right="stronger", folder=tmp_path / "answers") | more
+        widget = Predict(frame, QUESTION, ANSWERS, pupil=pupil, **given)
+        widget.sent = []
+        widget.send = lambda content, buffers=None: widget.sent.append((content, buffers))
+        return widget
+
+    return ask_
+
+
+def hear(widget, kind, **content):
+    widget._hear(None, {"kind": kind, "id": "q", **content}, [])
+    return widget.sent[-1]
+
+
+def test_nothing_is_told_before_the_answer(ask):
+    widget = ask()
+    assert (widget.right, widget.counts, widget.choice) == ("", [], "")
+    state = {name: value for name, value in widget.get_state().items() if not name.startswith("_")}
+    assert "guidance_scale" not in json.dumps(state, default=str)
+    assert hear(widget, "show")[0]["kind"] == hear(widget, "code")[0]["kind"] == "error"
+    assert "<img" not in widget.static() and "not answered yet" in widget.static()
+
+
+def test_an_answer_reveals_the_pictures_and_the_right_one_and_is_final(ask):
+    widget = ask()
+    content, pictures = hear(widget, "answer", answer="paler")
+    assert content["captions"] == ["guidance_scale 1", "guidance_scale 7.5"] and len(pictures) == 2
+    assert (widget.choice, widget.right, widget.counts) == ("paler", "stronger", [1, 0, 0])
+    with pytest.raises(ValueError, match="answered 'paler' already"):
+        widget.say("stronger")
+    assert ask().choice == "paler"  # and again in another session
+    assert widget.static().count("<img") == 2
+
+
+def test_each_pupil_has_a_file_and_the_folder_is_the_class(ask, tmp_path):
+    for pupil, answer in (("Ann", "paler"), ("bob ../x", "stronger"), ("Ann", None)):
+        if answer:
+            ask(pupil).say(answer)
+    assert sorted(path.name for path in (tmp_path / "answers").iterdir()) == [
+        *("ann.jsonl", "bob-x.jsonl")
+    ]
+    value = ask("teacher").value
+    assert value[["pupil", "answer"]].values.tolist() == [
+        ["Ann", "paler"],
+        ["bob ../x", "stronger"],
+    ]
+    assert value["right"].tolist() == [False, True]
+    files = (tmp_path / "answers").glob("*.jsonl")
+    merged = pd.concat(pd.read_json(path, lines=True) for path in files)  # the one line
+    assert set(merged["answer"]) == {"paler", "stronger"}
+
+
+def test_another_pupil_at_the_same_page_is_asked_anew(ask):
+    widget = ask("ann")
+    widget.say("paler")
+    widget.pupil = "bob"
+    assert widget.choice == "" and widget.right == "" and widget.counts == []
+    widget.say("stronger")
+    assert widget.counts == [1, 1, 0]
+    widget.pupil = "ann"
+    assert widget.choice == "paler"
+
+
+def test_without_a_right_answer_nobody_is_wrong(ask):
+    widget = ask(right=None)
+    widget.say("nothing")
+    assert widget.value["right"].isna().all() and widget.right == ""
+
+
+def test_the_figure_counts_the_class_and_tells_nothing_before(ask):
+    (axes,) = ask("d").draw().axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ANSWERS
+    for pupil, answer in (("a", "paler"), ("b", "stronger"), ("c", "stronger")):
+        ask(pupil).say(answer)
+    (axes,) = ask("d").draw().axes
+    assert [bar.get_width() for bar in axes.patches] == [1, 2, 0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        *("paler", "stronger (right)", "nothing")
+    ]
+    assert "n = 3" in axes.get_title(loc="left")
+
+
+def test_the_code_asks_the_same(ask):
+    code = ask().code
+    assert (
+        "Predict(results, 'What does more guidance do?', ['paler', 'stronger', 'nothing']" in code
+    )
+    assert "right='stronger'" in code and "pupil='ann'" in code
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"answers": "yes"}, "is no list"),
+        ({"answers": ["a"]}, "two to nine"),
+        ({"answers": ["a", "a"]}, "two to nine"),
+        ({"right": "maybe"}, "none of the answers"),
+        ({"question": " "}, "say what is asked"),
+    ],
+)
+def test_what_is_no_question_is_refused(frame, given, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        Predict(frame, **{"question": QUESTION, "answers": ANSWERS} | given)
+    with pytest.raises(ValueError, match="no picture"):
+        Predict(frame.assign(path=pd.NA), QUESTION, ANSWERS)
