@@ -37,7 +37,10 @@ def test_a_notebook_imports_public_names_alone(path):
             assert ours <= {"sdlab", "sdlab.widgets", "sdlab.watermark"}
 
 
-WIDGETS = ("SweepForm", "SeedGrid", "Compare", "Judge", "WatermarkInspector")
+WIDGETS = (
+    *("SweepForm", "SeedGrid", "Compare", "Judge", "WatermarkInspector"),
+    *("Inside", "Predict"),
+)
 
 
 @by_name
