@@ -126,7 +126,7 @@ class Renderer:
         on_step: OnStep = lambda done, total, clean: None,
         latents: Sequence[np.ndarray] | None = None,
         *,
-        watch: Watch | None = None,
+        watch: Watch = lambda step: None,
         blend: Blend | None = None,
     ) -> list[Picture]:
         """Renders at most `batch_size` cells of a group (see `plan.group_cells`).
@@ -138,12 +138,8 @@ class Renderer:
         full = [min(i, len(requests) - 1) for i in range(self.batch_size(requests[0]))]
         directions: list[torch.Tensor] = []
         if latents is None:
-            batch = self._denoise(
-                [requests[i] for i in full],
-                on_step,
-                partial(note_direction, directions, watch),
-                blend,
-            )
+            look = partial(note_direction, directions, watch)
+            batch = self._denoise([requests[i] for i in full], on_step, look, blend)
         else:
             batch = torch.from_numpy(np.stack([latents[i] for i in full])).to(self.loaded.device)
         found = self._inspect(batch, requests)
@@ -325,8 +321,7 @@ def denoise(
         if any(guidance_rescale):
             guided = rescale_guided(guided, with_text, amount)
         clean = partial(clean_latents, scheduler, scaled, guided, t)
-        shown = scaled, begun, without, with_text, guided
-        watch(Step(i, len(timesteps), scheduler, t, *shown))
+        watch(Step(i, len(timesteps), scheduler, t, scaled, begun, without, with_text, guided))
         if "order" in extra:  # LMS's, which must not count on steps that a strength left out
             extra["order"] = min(i + 1, ORDER)
         x = scheduler.step(guided, t, x, return_dict=False, **extra)[0]
@@ -340,11 +335,10 @@ def spread(values: Sequence[float], device: Any) -> torch.Tensor:
     return torch.tensor(values, device=device).view(-1, 1, 1, 1)
 
 
-def note_direction(norms: list[torch.Tensor], watch: Watch | None, step: Step) -> None:
+def note_direction(norms: list[torch.Tensor], watch: Watch, step: Step) -> None:
     """Adds the lengths (B,) of what the prompt adds to a prediction, and lets others watch."""
     norms.append((step.with_text - step.without).flatten(1).norm(dim=1))
-    if watch is not None:
-        watch(step)
+    watch(step)
 
 
 def average_norms(norms: Sequence[torch.Tensor], cells: int) -> list[float | None]:

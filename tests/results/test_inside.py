@@ -110,6 +110,13 @@ def test_another_picture_than_the_cells_own_is_not_passed_over(tmp_path):
     assert "not the cell's own" in other.note
 
 
+def test_a_cell_of_a_machine_with_another_device_is_watched_on_this_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    other = inside(CAT, tmp_path, batch_size=1)
+    other.frame["device"], other.frame["dtype"] = "cuda", "float16"
+    assert len(other.steps) == 4
+
+
 def test_what_the_safety_checker_refuses_is_not_shown(monkeypatch, tmp_path):
     from sdlab.render.denoise import Renderer
 

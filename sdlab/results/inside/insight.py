@@ -20,6 +20,7 @@ from ...models.tasks import choose_task
 from ...recipe.request import FIELDS, Recipe, Request
 from ...render.between import draw_between, mix_arcs, mix_lines
 from ...render.job import run
+from ...render.options import require_device
 from ...render.trace import Trace, trace_cell
 from ...store.columns import CHOSEN
 from ...store.store import Store
@@ -116,10 +117,10 @@ class Insight:
     @functools.cached_property
     def trace(self) -> Trace:
         """All that was kept while the cell was watched."""
-        facts = {name: column_values(self.frame, name)[0] for name in ("device", *CHOSEN)}
         pieces = list_pieces(self.cell)
         own = native(self.cell.model)
-        trace = trace_cell(self.cell, group_tokens(pieces, own.layout.max_tokens), facts)
+        groups = group_tokens(pieces, own.layout.max_tokens)
+        trace = trace_cell(self.cell, groups, self._find_footing())
         if trace.picture.image is None:
             raise GenerationError(f"watched, the picture is {trace.picture.problem}", self.cell)
         if trace.picture.nsfw:
@@ -266,8 +267,7 @@ class Insight:
             raise ValueError(f"count={count}: use 2 or more, for both cells are among them")
         require_path(self.cell, theirs)
         shares = np.linspace(0, 1, count).tolist()
-        facts = {name: column_values(self.frame, name)[0] for name in ("device", *CHOSEN)}
-        made = draw_between(self.cell, theirs, shares, facts, mix_noise=WAYS[way])
+        made = draw_between(self.cell, theirs, shares, self._find_footing(), mix_noise=WAYS[way])
         names = [name for name in BLENDED if getattr(self.cell, name) != getattr(theirs, name)]
         title = " · ".join(
             f"{name}: {getattr(self.cell, name)} → {getattr(theirs, name)}" for name in names
@@ -278,6 +278,15 @@ class Insight:
         options = {name: value for name, value in self._options.items() if value is not None}
         frame = run(requests, self.store, progress=False, on_error="raise", **options)
         return frame
+
+    def _find_footing(self) -> dict[str, Any]:
+        """Finds how the cell was made, as far as this machine can do it again."""
+        facts = {name: column_values(self.frame, name)[0] for name in ("device", *CHOSEN)}
+        try:
+            require_device(facts["device"])
+        except ValueError:  # another machine's; `note` will say what differs
+            facts |= {"device": None, "dtype": None}
+        return facts
 
     def _describe_difference(self) -> str:
         """Says that watching gave another picture, and which facts differ."""
