@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ..errors import GenerationError
-from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, release
+from ..models.memory import LEVELS, Footing, has_own_memory, is_out_of_memory, read_limit, release
 from ..models.parts import hash_parts
 from ..models.pipeline import Loaded, device_here, load, machine_facts, unload
 from ..models.resolve import Native, read_effects, swap_parts, tell_origin
@@ -116,8 +116,15 @@ class Lanes:
             self._heed_stop()
             cells, dtype, reasons = waiting.popleft()
             try:
-                device, plan = self.options.device, self.alike[cells[0].key]
-                footing = choose_footing(own, cells[0], device, dtype, footing, plan)
+                footing = choose_footing(
+                    own,
+                    cells[0],
+                    self.options.device,
+                    dtype,
+                    footing,
+                    self.options.memory,
+                    self.alike[cells[0].key],
+                )
             except MemoryError as error:
                 for cell in cells:
                     self._fail(cell, error)
@@ -183,7 +190,7 @@ class Lanes:
         """Shares the device out for the plan's cells: into lanes, or into batches of what pays."""
         plan = self.alike[cell.key]
         if has_own_memory(loaded.device):
-            return loaded, choose_batch(loaded, own, cell, plan)
+            return loaded, choose_batch(loaded, own, cell, plan, read_limit(self.options.memory))
         factor = loaded.pipe.vae_scale_factor
         return loaded.share_out(
             count_batches(plan, cell.height // factor, cell.width // factor)

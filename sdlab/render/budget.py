@@ -26,7 +26,7 @@ from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import find_weights
 from ..models.machine import dtype_here, lanes_here, memory_format_here
-from ..models.memory import LEVELS, Footing, has_own_memory
+from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
 from ..models.pipeline import Loaded, device_here, is_loaded, share_out, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
@@ -66,8 +66,8 @@ class Sizes:
 
     Parameters
     ----------
-    weights, text : int
-        Of all its networks, and of the text encoder among them.
+    weights, text, unet : int
+        Of all its networks, and of the text encoder and the UNet among them.
     largest : int
         The UNet's largest tensor, of which a processor's library makes a copy in its own order.
     unet_width, vae_width : int
@@ -80,6 +80,7 @@ class Sizes:
 
     weights: int
     text: int
+    unet: int
     largest: int
     unet_width: int
     vae_width: int
@@ -104,6 +105,7 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
     return Sizes(
         sum(map(sum, parts.values())),
         sum(parts["text_encoder"]),
+        sum(parts["unet"]),
         max(parts["unet"]),
         network["block_out_channels"][0],
         vae["block_out_channels"][0],
@@ -151,6 +153,7 @@ def estimate_bytes(
     lanes: int,
     memory: str,
     decoded: int = DECODED,
+    device: str = "cpu",
 ) -> tuple[int, int]:
     """Estimates bytes for the weights, and for the activations of the network that holds most.
 
@@ -169,8 +172,20 @@ def estimate_bytes(
         max(unet, together * pixels * VAE_HELD * own.vae_width) * number
         + 24 * cells * height * width
     )
-    weights = (own.weights - (own.text if level.drop_text else 0)) * number
-    return weights, activations * lanes
+    return count_resident(own, memory, device) * number, activations * lanes
+
+
+def count_resident(own: Sizes, memory: str, device: str) -> int:
+    """Counts the numbers of the weights that stay on the device on a level, with those on a visit.
+
+    On a card a visiting layer may meet the one before it and the one that is fetched ahead.
+    """
+    level = LEVELS[memory]
+    if not has_own_memory(device):
+        return own.weights - (own.text if level.drop_text else 0)
+    if not level.visiting:
+        return own.weights
+    return 3 * own.largest + (0 if "unet" in level.visiting else own.unet)
 
 
 def find_free(device: str = "cpu") -> int:
@@ -218,11 +233,13 @@ def choose_footing(
     device: str | None,
     dtype: str | None,
     footing: Footing,
+    memory: str = "auto",
     plan: int = 1,
 ) -> Footing:
-    """Chooses the footing, or the first below it that fits into a processor's memory by estimate.
+    """Chooses the footing, or the first below it that fits by estimate.
 
-    `plan` is the number of cells like that request.
+    That is into a processor's memory, and into what `memory` may state, as "4GB" does. `plan` is
+    the number of cells like that request.
 
     Raises
     ------
@@ -233,16 +250,17 @@ def choose_footing(
     dtype = dtype or dtype_here(device, own.layout.channels)
     if not is_loaded(own, device, dtype):
         unload()  # what is free then counts
-    if has_own_memory(device):
+    limit, card = read_limit(memory), has_own_memory(device)
+    if card and limit is None:
         return footing
     try:
         model = read_sizes(own.model)
     except (OSError, ValueError, KeyError):  # reading the model will say what is wrong with it
         return footing
-    room = find_free() + is_loaded(own, device, dtype) * model.weights * BYTES[dtype]
-    size = request.height, request.width
+    room = find_free(device) + is_loaded(own, device, dtype) * model.weights * BYTES[dtype]
+    size, room = (request.height, request.width), min(room, limit or room)
     lower, weights, activations = descend(model, size, device, dtype, footing, room, plan)
-    if weights + activations > room:
+    if weights + activations > room and not card:
         warn_too_large(request, dtype, model, room, weights, activations)
     return lower
 
@@ -276,7 +294,14 @@ def estimate_group(
         name = describe_batches(device, model.unet_width, dtype, order, small)
         cells = fit_plan(recall_paying(name) or cells, plan)
     weights, activations = estimate_bytes(
-        model, height, width, dtype=dtype, cells=cells, lanes=lanes, memory=footing.memory
+        model,
+        height,
+        width,
+        dtype=dtype,
+        cells=cells,
+        lanes=lanes,
+        memory=footing.memory,
+        device=device,
     )
     return weights, activations, cells
 
@@ -295,7 +320,8 @@ def share_cores(
 
 def begin_footing(memory: str, batch_size: int | None = None) -> Footing:
     """Makes the footing on which a level begins: a cell at a time, or batches side by side."""
-    return Footing(memory, batch_size if LEVELS[memory].side_by_side else batch_size or 1)
+    level = "auto" if read_limit(memory) else memory
+    return Footing(level, batch_size if LEVELS[level].side_by_side else batch_size or 1)
 
 
 def warn_too_large(
@@ -408,9 +434,9 @@ def estimate(
         and the `batch_size` with which the level would begin, bytes for `weights` and for
         `activations`, bytes that are `free`, whether that `fits`, whether `run` would begin here
         (`begins`; where nothing fits, it warns and tries the lowest level, or refuses if the
-        weights alone are too large), and as `advice` what would fit instead. The sums are those of
-        a processor: a graphics card takes less on the lower levels, and a run there begins where it
-        is told and goes lower once memory runs out.
+        weights alone are too large), and as `advice` what would fit instead. On a graphics card a
+        run begins where it is told and goes lower once memory runs out, unless a number of GB was
+        given.
 
     Raises
     ------
@@ -428,6 +454,7 @@ def estimate(
         form = dtype or dtype_here(device, sizes.unet_width)
         loaded = own is not None and is_loaded(own, device, form)
         room = find_free(device) + loaded * sizes.weights * BYTES[form] if free is None else free
+        room = min(room, read_limit(memory) or room)
         known = dict(model=name, height=size[0], width=size[1], device=device, dtype=form)
         known["memory_format"] = memory_format_here(device, sizes.unet_width, form)
         levels = compare_levels(sizes, size, device, form, memory, room, plan)
@@ -443,7 +470,8 @@ def compare_levels(
 ) -> Iterator[dict[str, Any]]:
     """Compares the levels for so many pictures (height, width), a row each."""
     first = begin_footing(memory)
-    if not has_own_memory(device):
+    limit = read_limit(memory)
+    if not has_own_memory(device) or limit:
         first = descend(model, size, device, dtype, first, room, plan)[0]
     for level in LEVELS:
         begins = level == first.memory

@@ -13,13 +13,15 @@ from ..models.pipeline import Loaded
 from ..models.resolve import Native
 from ..recipe.request import Recipe
 from .batch_size import DECODED_ON_CARD, count_paying, describe_batches, fit_plan
-from .budget import Sizes, estimate_bytes, find_free, read_sizes
+from .budget import BYTES, Sizes, count_resident, estimate_bytes, find_free, read_sizes
 
 TOKENS = 77  # of a text
 
 
-def choose_batch(loaded: Loaded, own: Native, request: Recipe, plan: int) -> int:
-    """Chooses the cells of a batch for a plan of so many like cells, on the level of `loaded`."""
+def choose_batch(
+    loaded: Loaded, own: Native, request: Recipe, plan: int, limit: int | None = None
+) -> int:
+    """Chooses the cells of a batch for a plan of so many like cells, with a limit in bytes."""
     task, factor = loaded.choose_task(request), loaded.pipe.vae_scale_factor
     if not task.start:
         return 1
@@ -33,6 +35,9 @@ def choose_batch(loaded: Loaded, own: Native, request: Recipe, plan: int) -> int
     )
     cells = fit_plan(count_paying(name, partial(time_call, loaded, task.predictions, size)), plan)
     room, sizes = find_free(loaded.device), read_sizes(own.model)
+    if limit:
+        weights = count_resident(sizes, loaded.memory, loaded.device) * BYTES[loaded.dtype]
+        room = min(room, limit - weights)
     while cells > 1 and room < estimate_activations(loaded, sizes, request, cells):
         cells //= 2
     return cells

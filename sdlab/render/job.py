@@ -66,13 +66,14 @@ def run(
         it where pictures of several machines are compared. A picture that half precision spoils
         (black, or not made of numbers) is decoded again in float32, and if that does not help,
         rendered again in float32.
-    memory : {"auto", "low", "lowest"}
+    memory : {"auto", "low", "lower", "lowest"} or such as "4GB"
         How much to take. "auto" is the fastest, and lowers itself for the rest of a group of like
         cells where memory runs out, or would by estimate: first half the batch, as often as needed,
-        then "low", then "lowest". "low": one cell at a time with all processor threads, larger
-        pictures than 512x512 decoded in tiles; a graphics card keeps the UNet alone. "lowest":
-        prompt and negative prompt one after the other, tiles of 256x256, the text encoder let go
-        once the prompts are encoded; a graphics card keeps a layer at a time. What was used is
+        then the next level. "low": one cell at a time with all processor threads, larger pictures
+        than 512x512 decoded in tiles; a graphics card keeps the UNet alone. "lower": tiles of
+        256x256, the text encoder let go once the prompts are encoded; a graphics card keeps a few
+        layers at a time, the next one fetched meanwhile. "lowest": prompt and negative prompt one
+        after the other, too. "4GB": as "auto", within so much by estimate. What was used is
         recorded in the columns `memory`, `batch_size` and `rerun`; `sdlab.models.memory` says what
         each measure saves and costs.
     keep_latents : bool

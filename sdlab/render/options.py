@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..models.memory import LEVELS
+from ..models.memory import LEVELS, read_limit
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -36,7 +36,8 @@ class Options:
         ):
             raise ValueError(f"batch_size={self.batch_size!r}: use a whole number from 1")
         require_choice("dtype", self.dtype, (None, *DTYPES))
-        require_choice("memory", self.memory, tuple(LEVELS))
+        if not (isinstance(self.memory, str) and read_limit(self.memory)):
+            require_choice("memory", self.memory, tuple(LEVELS), ", or at most so much, as '4GB'")
         if not isinstance(self.keep_latents, bool):
             raise ValueError(f"keep_latents={self.keep_latents!r}: use True or False")
         if self.device is not None:
@@ -45,11 +46,11 @@ class Options:
             warn_of_float16(self.device)
 
 
-def require_choice(name: str, given: object, choices: Sequence[str | None]) -> None:
+def require_choice(name: str, given: object, choices: Sequence[str | None], more: str = "") -> None:
     """Refuses what is none of the choices; None, where it is one, is the default."""
     if not (given is None or isinstance(given, str)) or given not in choices:
         known = ", ".join(repr(choice) for choice in choices if choice is not None)
-        raise ValueError(f"{name}={given!r}: use {' or '.join(known.rsplit(', ', 1))}")
+        raise ValueError(f"{name}={given!r}: use {' or '.join(known.rsplit(', ', 1))}{more}")
 
 
 def require_device(device: str) -> None:

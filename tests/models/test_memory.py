@@ -54,7 +54,7 @@ def pixels(frame):
 # ---- the levels
 
 
-@pytest.mark.parametrize("memory", ["low", "lowest"])
+@pytest.mark.parametrize("memory", ["low", "lower", "lowest"])
 def test_a_cell_looks_the_same_on_every_level(cat, tmp_path, memory):
     cells = sweep(cat, guidance_scale=[1, 7.5], seed=range(2))
     usual = run(cells, tmp_path / "auto", dtype="float32")
@@ -71,7 +71,9 @@ def test_a_cell_looks_the_same_on_every_level(cat, tmp_path, memory):
 
 
 def test_an_unknown_level_is_refused(cat, tmp_path):
-    with pytest.raises(ValueError, match="memory='tiny': use 'auto', 'low' or 'lowest'"):
+    with pytest.raises(
+        ValueError, match="memory='tiny': use 'auto', 'low', 'lower' or 'lowest', or"
+    ):
         run(cat, tmp_path, memory="tiny")
 
 
@@ -240,7 +242,7 @@ def test_a_model_too_large_to_be_read_is_tried_on_lower_levels(cat, tmp_path, mo
         settle(pipe, device, memory)
 
     monkeypatch.setattr(sdlab.models.pipeline, "settle", settling)
-    assert run(cat, tmp_path)["memory"][0] == "lowest" and tried == ["auto", "low", "lowest"]
+    assert run(cat, tmp_path)["memory"][0] == "lowest" and tried == list(LEVELS)
 
 
 def test_a_system_that_is_out_of_memory_is_recognised():
@@ -282,7 +284,7 @@ def test_a_footing_goes_down_step_by_step_and_ends():
     while footing := footing.lower(size):
         size = footing.batch_size
         seen.append((footing.memory, size))
-    assert seen == [("auto", 4), ("auto", 2), ("auto", 1), ("low", 1), ("lowest", 1)]
+    assert seen == [("auto", 4), ("auto", 2), ("auto", 1), ("low", 1), ("lower", 1), ("lowest", 1)]
 
 
 # ---- half precision

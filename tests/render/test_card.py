@@ -234,3 +234,86 @@ def test_several_threads_write_and_every_cell_lands_once(busy_card, cat, tmp_pat
     assert most[0] == 4 and frame["path"].notna().all() and frame["key"].is_unique
     for path in frame["path"]:
         assert np.asarray(Image.open(path)).shape == (64, 64, 3)
+
+
+# ---- little memory
+
+
+@pytest.fixture
+def v1(monkeypatch):
+    """The sizes of Stable Diffusion v1 on a card in float16, where nothing is measured."""
+    monkeypatch.setattr(budget, "memory_format_here", lambda *how: "contiguous_format")
+    monkeypatch.setattr(budget, "describe_batches", lambda *how: "a card")
+    config = budget.CONFIGS / sdlab.MODELS["sd-v1-4"].packed
+    return budget.sum_sizes(budget.count_networks(config), config)
+
+
+@pytest.mark.parametrize(
+    "gigabytes, level",
+    [
+        (8, "auto"),
+        (3, "auto"),
+        (2.5, "low"),
+        (2, "lower"),
+        (1, "lower"),
+        (0.5, "lower"),
+        (0.1, "lowest"),
+    ],
+)
+def test_a_card_of_so_many_gigabytes_begins_on_the_fastest_level_that_fits(v1, gigabytes, level):
+    begun, size = budget.begin_footing(f"{gigabytes}GB"), (512, 512)
+    footing, weights, more = budget.descend(
+        v1, size, "cuda", "float16", begun, memory.read_limit(f"{gigabytes}GB"), 1
+    )
+    assert footing.memory == level and (weights + more <= gigabytes * 1e9) == (gigabytes > 0.1)
+    if level != "auto":
+        assert str(footing).startswith(f"memory auto -> {level} to fit ")
+
+
+def test_a_stated_number_of_gigabytes_bounds_batch_and_level(busy_card, cat, tmp_path):
+    sizes = budget.read_sizes(sdlab.models.resolve.native(cat.model).model)
+    loaded = SimpleNamespace(dtype="float32", memory="auto")
+    more = card.estimate_activations(loaded, sizes, cat.but(height=64, width=64), 4)
+    busy_card.timed.append("kept")
+    card.count_paying("kept", lambda cells: 1.0)
+    enough = f"{(4 * sizes.weights + more) / 1e9:.6f}"[:-1] + "9GB"
+    frame = run(sweep(cat, seed=range(9)), tmp_path / "4", dtype="float32", memory=enough)
+    assert set(frame["memory"]) == {"auto"} and set(frame["batch_size"]) == {4}
+    frame = run([cat], tmp_path / "little", dtype="float32", memory="0.001GB")
+    assert set(frame["memory"]) == {"lowest"} and "-> lowest" in frame["rerun"][0]
+    with pytest.raises(ValueError, match="memory='4 gigabytes': use 'auto', .*as '4GB'"):
+        run([cat], tmp_path, memory="4 gigabytes")
+
+
+def test_a_unet_is_fetched_ahead_and_what_computes_in_part_is_not(monkeypatch):
+    import diffusers.hooks
+
+    seen = {}
+    monkeypatch.setattr(
+        diffusers.hooks,
+        "apply_group_offloading",
+        lambda part, **how: seen.update({part: (how["use_stream"], how["onload_device"].type)}),
+    )
+    parts = {name: name for name in ("unet", "vae", "text_encoder")}
+    memory.settle(SimpleNamespace(components=parts), "cuda:0", "lower")
+    assert seen == {"unet": (True, "cuda"), "vae": (False, "cuda"), "text_encoder": (False, "cuda")}
+
+
+def test_every_layer_of_a_unet_computes_in_each_call_so_that_fetching_ahead_holds(cat):
+    """diffusers fetches in the order of the first call, and a layer that was not in it would be missing later."""
+    own = sdlab.models.resolve.native(cat.model)
+    pipe = sdlab.models.pipeline.load(own, "cpu", "float32").pipe
+    sample, text = torch.zeros(2, 4, 8, 8), torch.zeros(2, 77, 32)
+
+    def find_idle(part, call):
+        leaves = [m for m in part.modules() if not list(m.children()) and list(m.parameters())]
+        called = set()
+        hooks = [leaf.register_forward_hook(lambda leaf, *_: called.add(leaf)) for leaf in leaves]
+        with torch.inference_mode():
+            call()
+        for hook in hooks:
+            hook.remove()
+        return len(leaves) - len(called)
+
+    assert find_idle(pipe.unet, lambda: pipe.unet(sample, 1, encoder_hidden_states=text)) == 0
+    assert find_idle(pipe.vae, lambda: pipe.vae.decode(sample)) > 0
