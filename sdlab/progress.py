@@ -88,7 +88,7 @@ class Progress:
         if self.state != "running":
             return f"{text} ({self.state})" if self.state != "done" else text
         if self._begun is None:
-            return f"{text}, loading"
+            return f"{text}, loading ({self.note})" if self.note else f"{text}, loading"
         left = self.seconds_left
         text += f", {duration(left)} left" if left is not None else ""
         return f"{text} ({self.note})" if self.note else text

@@ -50,6 +50,7 @@ class Loaded:
     threads: int
     own: OwnParts
     memory: str = "auto"
+    compiled: bool = False
 
     def choose_task(self, request: Request) -> Task:
         """Chooses what the request asks this model for."""
@@ -73,6 +74,15 @@ class Loaded:
         channels = self.pipe.unet.config.block_out_channels[0]
         lanes, threads = share_out(channels, self.lanes, self.threads, batches)
         return dataclasses.replace(self, lanes=lanes, threads=threads)
+
+    def compile(self, wanted: bool) -> Loaded:
+        """Has the UNet compiled at its next call, or computed as it is."""
+        unet = self.pipe.unet
+        if not wanted:
+            unet._compiled_call_impl = None  # torch has no other way back
+        elif unet._compiled_call_impl is None:
+            unet.compile(dynamic=False)
+        return dataclasses.replace(self, compiled=wanted)
 
     def scheduler(self, name: str) -> Any:
         """Makes a new scheduler of that name and its options (see `make_scheduler`)."""

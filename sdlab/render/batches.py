@@ -27,7 +27,7 @@ from ..recipe.schedulers import write_inherited
 from ..store.store import Store
 from .batch_size import count_batches
 from .budget import begin_footing, choose_footing, describe_shortage
-from .card import choose_batch
+from .card import choose_batch, compiling_pays, try_call
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
 from .latents import Latents
 from .options import Options
@@ -180,10 +180,29 @@ class Lanes:
         loaded, size = load(own, self.options.device, dtype, footing.memory), footing.batch_size
         if size is None:
             loaded, size = self._share_out(loaded, own, cells[0])
-        renderer = Renderer(loaded, size)
+        renderer = self._compile(Renderer(loaded, size), cells)
         drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
         if drop and renderer.drop_text_encoder(cells):
             unload()  # the pipeline is of no use to others now
+        return renderer
+
+    def _compile(self, renderer: Renderer, cells: list[Recipe]) -> Renderer:
+        """Has the UNet compiled if that is asked for, or pays for so many cells."""
+        loaded, wanted = renderer.loaded, self.options.compile
+        size = renderer.batch_size(cells[0])
+        if wanted == "auto":
+            wanted = compiling_pays(loaded, cells[0], len(cells))
+        renderer.loaded = loaded.compile(bool(wanted and loaded.choose_task(cells[0]).start))
+        if renderer.loaded.compiled:
+            note, self.progress.note = self.progress.note, "compiling the UNet"
+            self.show()
+            error = try_call(renderer.loaded, cells[0], size)
+            if error and self.options.compile is True:
+                raise error
+            if error:
+                renderer.loaded = loaded.compile(False)
+            said = "the UNet cannot be compiled" if error else "the UNet is compiled"
+            self.progress.note = ", ".join(filter(None, (note, said)))
         return renderer
 
     def _share_out(self, loaded: Loaded, own: Native, cell: Recipe) -> tuple[Loaded, int | None]:
@@ -380,6 +399,7 @@ def record_facts(renderer: Renderer, seconds: float, batch_size: int) -> dict[st
         "memory": loaded.memory,
         "threads": loaded.threads,
         "memory_format": loaded.memory_format,
+        "compiled": loaded.compiled or None,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
         **machine_facts(),
     }

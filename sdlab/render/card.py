@@ -7,33 +7,28 @@ from functools import partial
 
 import torch
 
-from ..models.machine import finish_calls
-from ..models.memory import is_out_of_memory, release
+from ..models.machine import finish_calls, recall_kept
+from ..models.memory import has_own_memory, is_out_of_memory, release
 from ..models.pipeline import Loaded
 from ..models.resolve import Native
+from ..models.tasks import count_calls
 from ..recipe.request import Recipe
 from .batch_size import DECODED_ON_CARD, count_paying, describe_batches, fit_plan
 from .budget import BYTES, Sizes, count_resident, estimate_bytes, find_free, read_sizes
 
 TOKENS = 77  # of a text
+COMPILING = 60.0  # seconds that it takes, about
+SAVED = 0.15  # of the time of a call, at least, by compiling
 
 
 def choose_batch(
     loaded: Loaded, own: Native, request: Recipe, plan: int, limit: int | None = None
 ) -> int:
     """Chooses the cells of a batch for a plan of so many like cells, with a limit in bytes."""
-    task, factor = loaded.choose_task(request), loaded.pipe.vae_scale_factor
-    if not task.start:
+    if not loaded.choose_task(request).start:
         return 1
-    size = request.height // factor, request.width // factor
-    name = describe_batches(
-        loaded.device,
-        loaded.pipe.unet.config.block_out_channels[0],
-        loaded.dtype,
-        loaded.memory_format,
-        size,
-    )
-    cells = fit_plan(count_paying(name, partial(time_call, loaded, task.predictions, size)), plan)
+    time_batch = partial(time_call, loaded, request)
+    cells = fit_plan(count_paying(name_times(loaded, request), time_batch), plan)
     room, sizes = find_free(loaded.device), read_sizes(own.model)
     if limit:
         weights = count_resident(sizes, loaded.memory, loaded.device) * BYTES[loaded.dtype]
@@ -57,12 +52,47 @@ def estimate_activations(loaded: Loaded, sizes: Sizes, request: Recipe, cells: i
     )[1]
 
 
+def name_times(loaded: Loaded, request: Recipe) -> str:
+    """Names the times that are kept of batches on this card."""
+    channels = loaded.pipe.unet.config.block_out_channels[0]
+    how = loaded.device, channels, loaded.dtype, loaded.memory_format
+    return describe_batches(*how, find_size(loaded, request))
+
+
+def find_size(loaded: Loaded, request: Recipe) -> tuple[int, int]:
+    """Finds (h, w) of a picture's latents."""
+    factor = loaded.pipe.vae_scale_factor
+    return request.height // factor, request.width // factor
+
+
+def compiling_pays(loaded: Loaded, request: Recipe, cells: int) -> bool:
+    """Tells whether compiling is quicker for so many cells, by the times that were measured."""
+    if loaded.memory != "auto" or not has_own_memory(loaded.device):
+        return False  # on a processor it saved nothing, where it was tried
+    times = recall_kept(name_times(loaded, request)).values()
+    calls = count_calls(request.scheduler, request.strength, request.num_inference_steps)
+    return bool(times) and min(times) * calls * cells * SAVED > COMPILING
+
+
+def try_call(loaded: Loaded, request: Recipe, cells: int) -> Exception | None:
+    """Calls the UNet once for so many cells, which compiles it; returns what is raised."""
+    try:
+        if time_call(loaded, request, cells) is None:
+            return MemoryError("no memory to compile the UNet")
+    except Exception as error:
+        return error
+    return None
+
+
 @torch.inference_mode()
-def time_call(loaded: Loaded, predictions: int, size: tuple[int, int], cells: int) -> float | None:
-    """Times a call of the UNet for so many cells of latents (h, w); None without room for it."""
-    unet = loaded.pipe.unet
-    rows, fill = predictions * cells, partial(torch.zeros, dtype=unet.dtype, device=loaded.device)
-    sample = fill((rows, unet.config.in_channels, *size))
+def time_call(loaded: Loaded, request: Recipe, cells: int) -> float | None:
+    """Times a call of the UNet for so many cells like a request; None without room for it."""
+    unet, scheduler = loaded.pipe.unet, loaded.scheduler(request.scheduler)
+    scheduler.set_timesteps(request.num_inference_steps)
+    step = scheduler.timesteps[0].to(loaded.device)  # of the type that the loop gives
+    rows = loaded.choose_task(request).predictions * cells
+    fill = partial(torch.zeros, dtype=unet.dtype, device=loaded.device)
+    sample = fill((rows, unet.config.in_channels, *find_size(loaded, request)))
     text = fill((rows, TOKENS, unet.config.cross_attention_dim))
     labelled = unet.config.num_class_embeds is not None
     labels = torch.zeros(rows, dtype=torch.long, device=loaded.device) if labelled else None
@@ -71,7 +101,7 @@ def time_call(loaded: Loaded, predictions: int, size: tuple[int, int], cells: in
         for _ in range(2):  # the first takes longer
             finish_calls(loaded.device)
             begun = time.perf_counter()
-            unet(sample, 1, encoder_hidden_states=text, class_labels=labels, return_dict=False)
+            unet(sample, step, encoder_hidden_states=text, class_labels=labels, return_dict=False)
             finish_calls(loaded.device)
             seconds.append(time.perf_counter() - begun)
     except Exception as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 import warnings
 from collections.abc import Sequence
@@ -26,6 +28,7 @@ class Options:
     device: str | None = None
     dtype: str | None = None
     memory: str = "auto"
+    compile: str | bool = "auto"
     keep_latents: bool = True
     on_error: str = "record"
 
@@ -38,6 +41,10 @@ class Options:
         require_choice("dtype", self.dtype, (None, *DTYPES))
         if not (isinstance(self.memory, str) and read_limit(self.memory)):
             require_choice("memory", self.memory, tuple(LEVELS), ", or at most so much, as '4GB'")
+        if self.compile not in ("auto", True, False):
+            raise ValueError(f"compile={self.compile!r}: use 'auto', True or False")
+        if self.compile is True:
+            require_compiler(self.device)
         if not isinstance(self.keep_latents, bool):
             raise ValueError(f"keep_latents={self.keep_latents!r}: use True or False")
         if self.device is not None:
@@ -66,6 +73,18 @@ def require_device(device: str) -> None:
         here = " or ".join(repr(name) for name, found in there.items() if found)
         nothing = "" if here != "'cpu'" else " (torch finds no other device)"
         raise ValueError(f"device={device!r} is not here; use {here}{nothing}, or leave it out")
+
+
+def require_compiler(device: str | None) -> None:
+    """Refuses to compile for a processor without a C++ compiler, which torch would miss later."""
+    from ..models.pipeline import device_here
+
+    names = [os.environ.get("CXX", ""), "g++", "clang++", "cl"]
+    if (device or device_here()) == "cpu" and not any(map(shutil.which, filter(None, names))):
+        raise ValueError(
+            "compile=True: torch compiles for a processor with a C++ compiler, and none is here"
+            f" ({', '.join(filter(None, names))}); install one, or leave compile out"
+        )
 
 
 def warn_of_float16(device: str | None) -> None:

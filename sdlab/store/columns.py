@@ -50,6 +50,7 @@ FACTS = {
     "threads": declare_machine("Int64"),
     "batch_size": declare_machine("Int64"),
     "memory_format": declare_machine(),
+    "compiled": declare_machine("boolean"),  # true, or not recorded
     "rerun": Column("string", "fact", tells=False),
     "nsfw": Column("boolean", "fact"),
     "origin": Column("string", "fact", tells=False),

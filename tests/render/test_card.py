@@ -4,6 +4,7 @@
 program wait for a card, gets an error.
 """
 
+import dataclasses
 import threading
 from types import SimpleNamespace
 
@@ -14,13 +15,13 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sdlab.models.pipeline
-from sdlab import Request, estimate, run, sweep
+from sdlab import Job, Request, estimate, resolve, run, sweep
 from sdlab.models import machine, memory
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.render import batch_size, batches, budget, card, denoise
 from sdlab.render.batch_size import count_paying, fit_plan
 from sdlab.render.encode import ROWS, Prompts
-from sdlab.render.start import from_noise
+from sdlab.render.start import Outside, from_noise, start_from
 
 STEADY = (
     0.006  # seconds of a cell where the card is busy; it is idle below .035 a call, as an H100 is
@@ -44,11 +45,11 @@ def busy_card(monkeypatch):
     """The processor plays a card with memory of its own: its clock and what is free are told, what it computes is real."""
     told = SimpleNamespace(timed=[], free=80e9)
 
-    def time_call(loaded, predictions, size, cells):
+    def time_call(loaded, request, cells):
         told.timed.append(cells)
         return max(0.035, STEADY * cells)
 
-    for room in (memory, batches, budget, denoise):
+    for room in (memory, batches, budget, card, denoise):
         monkeypatch.setattr(room, "has_own_memory", lambda device: True)
     monkeypatch.setattr(card, "time_call", time_call)
     monkeypatch.setattr(card, "find_free", lambda device: told.free)
@@ -116,6 +117,30 @@ def test_no_step_reads_from_the_card_or_sends_it_what_could_be_there(far_unet, n
     assert counts[0] >= 2 and (counts[1] > counts[0]) == (name in NOISY)
 
 
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_nor_does_a_step_from_a_picture_or_inside_a_mask(far_unet, name):
+    from conftest import NOISE
+
+    known, noise = (torch.zeros(2, 4, 8, 8, device="meta") for _ in range(2))
+    text, mask = torch.zeros(2, 77, 8, device="meta"), torch.zeros(2, 1, 8, 8, device="meta")
+
+    def begin(scheduler, generators, steps):
+        start = start_from(known, noise, scheduler, 0.6, steps)
+        return dataclasses.replace(start, outside=Outside(known, noise, mask))
+
+    made = denoise.denoise(  # which would raise
+        far_unet,
+        sdlab.models.pipeline.make_scheduler(name, NOISE),
+        text,
+        text,
+        seeds=[1, 2],
+        guidance_scale=[1, 7.5],
+        num_inference_steps=5,
+        begin=begin,
+    )
+    assert made.is_meta
+
+
 # ---- as many cells as pay
 
 
@@ -163,13 +188,13 @@ def test_a_call_is_timed_with_what_the_network_takes_and_no_room_is_no_time(cat,
     loaded = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32")
     seen = []
     loaded.pipe.unet.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
-    assert card.time_call(loaded, 2, (8, 8), 3) > 0 and set(seen) == {(6, 4, 8, 8)}
+    assert card.time_call(loaded, resolve(cat), 3) > 0 and set(seen) == {(6, 4, 8, 8)}
 
     def refuse(*given, **named):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(loaded.pipe.unet, "forward", refuse)
-    assert card.time_call(loaded, 2, (8, 8), 3) is None
+    assert card.time_call(loaded, resolve(cat), 3) is None
 
 
 def test_a_card_decodes_four_pictures_of_512_at_a_time(monkeypatch):
@@ -317,3 +342,73 @@ def test_every_layer_of_a_unet_computes_in_each_call_so_that_fetching_ahead_hold
 
     assert find_idle(pipe.unet, lambda: pipe.unet(sample, 1, encoder_hidden_states=text)) == 0
     assert find_idle(pipe.vae, lambda: pipe.vae.decode(sample)) > 0
+
+
+# ---- compiling
+
+
+def test_a_long_plan_is_compiled_on_a_card_and_a_short_one_is_not(busy_card, cat):
+    loaded = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32")
+    long = resolve(cat.but(num_inference_steps=20))
+    assert not card.compiling_pays(loaded, long, 10**6)  # nothing is known yet
+    card.count_paying(card.name_times(loaded, long), lambda cells: max(0.035, STEADY * cells))
+    assert card.compiling_pays(loaded, long, 4000) and not card.compiling_pays(loaded, long, 400)
+    assert not card.compiling_pays(dataclasses.replace(loaded, memory="low"), long, 10**6)
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """Compiles nothing, and tells of which calls it was asked."""
+    told = SimpleNamespace(calls=[], error=None)
+
+    def compile(self, **how):
+        def call(*args, **kwargs):
+            told.calls.append(len(args[0]))
+            if told.error:
+                raise told.error
+            return self._call_impl(*args, **kwargs)
+
+        self._compiled_call_impl = call
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    return told
+
+
+def test_what_is_compiled_is_recorded_and_what_is_not_computes_as_before(
+    compiler, cat, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batches, "compiling_pays", lambda loaded, cell, cells: cells > 2)
+    how = dict(dtype="float32", batch_size=2)
+    told = []
+    show = lambda progress: lambda: told.append(str(progress))
+    monkeypatch.setattr("sdlab.render.job.display", show)
+    job = Job(sweep(cat, seed=range(4)), tmp_path / "long", **how)
+    frame = job.result()
+    assert frame["compiled"].all() and set(compiler.calls) == {4}
+    assert any("loading (compiling the UNet)" in text for text in told)
+    assert any("(the UNet is compiled)" in text for text in told) and job.progress.note == ""
+    assert len(compiler.calls) == 2 + 2 * 2  # tried, then computed
+    del compiler.calls[:]
+    short = run(sweep(cat, seed=range(2)), tmp_path / "short", **how)
+    plain = run(sweep(cat, seed=range(4)), tmp_path / "plain", compile=False, **how)
+    assert short["compiled"].isna().all() and plain["compiled"].isna().all() and not compiler.calls
+    assert list(plain["pixels"]) == list(frame["pixels"])
+
+
+def test_a_compiler_that_fails_costs_no_cell_unless_it_was_asked_for(
+    compiler, cat, tmp_path, monkeypatch
+):
+    compiler.error = RuntimeError("no ptxas")
+    monkeypatch.setattr(batches, "compiling_pays", lambda *how: True)
+    frame = run([cat], tmp_path, dtype="float32")
+    assert frame["error"].isna().all() and frame["compiled"].isna().all()
+    frame = run([cat.but(seed=1)], tmp_path, dtype="float32", compile=True)
+    assert frame["error"][0] == "RuntimeError: no ptxas"
+
+
+def test_compiling_for_a_processor_needs_a_compiler(cat, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ValueError, match=r"compile=True: .*C\+\+ compiler, and none is here"):
+        run([cat], tmp_path, device="cpu", compile=True)
+    with pytest.raises(ValueError, match="compile='yes': use 'auto', True or False"):
+        run([cat], tmp_path, compile="yes")
