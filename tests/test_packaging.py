@@ -83,6 +83,9 @@ def test_ci_runs_the_test_command_of_the_readme():
 def test_code_in_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (256, 256)).save("picture.png")
+    for folder in ("downloads", "dall-e"):
+        Path(folder).mkdir()
+        Image.new("RGB", (64, 64)).save(f"{folder}/picture.png")
     code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     exec("\n".join(code), {})
     assert list(tmp_path.glob("reports/*.html"))

@@ -263,13 +263,10 @@ def render_page(
     argument: dict[str, Any],
 ) -> str:
     """Renders the whole page, every section in its order."""
-    shown = list(describe_figures(figures))
-    short, inputs, own = shorten_pictures(frame), find_inputs(frame), select_own(frame)
-    other = f"runs/{Path(filename).stem}"
-    made = "" if own.empty else write_results_code(own, "write_report", other=other)
+    short, inputs = shorten_pictures(frame), find_inputs(frame)
     has = dict(
         argument,
-        figures=shown,
+        figures=list(describe_figures(figures)),
         inputs=describe_inputs(frame, inputs),
         family=show_family(frame),
         elsewhere=show_elsewhere(frame),
@@ -288,16 +285,29 @@ def render_page(
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=show_cells(short),
         print_cells=print_cells,
-        csv=write_csv(frame),
-        csv_name=f"{Path(filename).stem}.csv",
+        **describe_csv(frame, filename),
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
-        code=made and f"{made}write_report({filename!r}, {title!r}, results)\n",
-        recipes=made and json.dumps(list_recipes(own), separators=(",", ":")),
-        recipes_count=count_noun(len(own), "recipe"),
+        **describe_making(title, select_own(frame), filename),
         rows_count=count_noun(len(frame), "row"),
     )
+
+
+def describe_csv(frame: pd.DataFrame, filename: str) -> dict[str, str]:
+    """Tells where the whole frame lies in the page, and as which file it is saved."""
+    return {"csv": write_csv(frame), "csv_name": f"{Path(filename).stem}.csv"}
+
+
+def describe_making(title: str, own: pd.DataFrame, filename: str) -> dict[str, str]:
+    """Tells how the pictures that were made here are made again; nothing where there are none."""
+    other = f"runs/{Path(filename).stem}"
+    made = "" if own.empty else write_results_code(own, "write_report", other=other)
+    return {
+        "code": made and f"{made}write_report({filename!r}, {title!r}, results)\n",
+        "recipes": made and json.dumps(list_recipes(own), separators=(",", ":")),
+        "recipes_count": count_noun(len(own), "recipe"),
+    }
 
 
 def note_rest(n: int, most: int, noun: str = "") -> str:
