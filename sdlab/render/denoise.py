@@ -240,7 +240,7 @@ class Renderer:
             return Picture(None, None, "not a number")
         nsfw = self._ask_checker(pixels)
         levels = pixels * (0 if nsfw else 255)  # diffusers blackens what is refused, too
-        if watermark is None:
+        if watermark is None and has_own_memory(self.loaded.device):
             levels = levels.round().to(torch.uint8)  # a quarter to bring from a card
         image = finish_picture(levels.permute(1, 2, 0).cpu().numpy(), watermark)
         return Picture(image, nsfw, None if lit or nsfw else "black")

@@ -36,7 +36,7 @@ def test_the_family_tree_names_each_pictures_origin(family):
 
 def test_a_report_shows_who_was_made_from_whom(family, tmp_path):
     page = write_report(tmp_path / "a.html", "Family", family).read_text()
-    section = page[page.index("Made from one another") : page.index("Failures")]
+    section = page[page.index("<h2>Made from one another") : page.index("<h2>Failures")]
     assert section.count("<img") == 6
     assert (
         "Made from one another"

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from test_watermark_detector import found, picture
 
-from sdlab import ATTACKS, detect_watermark
+from sdlab import detect_watermark
+from sdlab.results.attacks import ATTACKS
 from sdlab.watermark import embed_watermark, scan
 
 PLAIN = picture(1, 256, 256)

@@ -473,7 +473,7 @@ def test_by_is_the_name_of_one_column(frame, by):
 
 def test_wrong_arguments_are_errors_that_say_so(frame):
     for given, said in (
-        (dict(by="guidance"), "did you mean 'guidance_scale'"),
+        (dict(by="guidance_scal"), "did you mean 'guidance_scale'"),
         (dict(by="guidance_scale", left=2), "has 1, 4, 7.5"),
     ):
         with pytest.raises(ValueError, match=said):

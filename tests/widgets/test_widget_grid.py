@@ -1007,7 +1007,7 @@ def test_the_static_table_names_every_row_and_column_and_describes_every_picture
 
 
 def test_the_static_table_of_rows_alone_has_no_arrow_to_nowhere(seen):
-    assert Page(SeedGrid(seen, row="prompt").static()).said("th")[:2] == ["prompt ↓", ""]
+    assert Page(SeedGrid(seen, row="prompt").static()).said("th")[:2] == ["prompt ↓", "a red cat"]
 
 
 def test_the_static_picture_shows_stars_ratings_and_only_what_is_in_view(results):

@@ -392,7 +392,7 @@ def test_an_answer_that_is_a_digit_has_its_own_key(answers, keys):
         ({"repeats": 0.6}, "a share from 0 to 0.5"),
         ({"seed": 1.5}, "seed=1.5 is no whole number"),
         ({"left": 1}, "give by='model', say, too"),
-        ({"by": "guidance"}, "did you mean 'guidance_scale'"),
+        ({"by": "guidance_scal"}, "did you mean 'guidance_scale'"),
     ],
 )
 def test_wrong_arguments_are_errors_that_say_so(frame, given, message):

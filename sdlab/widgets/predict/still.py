@@ -32,8 +32,7 @@ def render_prediction(
     head = ["answer", "of the class", ""]
     told = render_table(head, rows, caption=f"{question} Answered: {answer}", style=CELL)
     cells = [
-        Markup("{}<br>{}").format(render_side(path, caption, secret=False), caption)
-        for path, caption in pictures
+        Markup("{}<br>{}").format(render_side(path, caption), caption) for path, caption in pictures
     ]
     lines = [["", *cells[start : start + 6]] for start in range(0, len(cells), 6)]
     return told + render_table([], lines, style=CELL)
