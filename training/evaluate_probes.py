@@ -13,6 +13,7 @@ import pandas as pd
 
 from sdlab import PROBES, measure, probe, run, stats
 from sdlab.results.probes import Probe
+from sdlab.results.probes.table import name_world
 from training.card import ANSWERS, update_section, write_answers
 
 
@@ -49,6 +50,12 @@ def summarise(row: dict, by: str | None) -> dict:
     }
 
 
+def list_probes(model: str) -> list[str]:
+    """List the probes of a model's own world."""
+    world = name_world(model)
+    return [name for name, row in PROBES.items() if name_world(row.models[0]) == world]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -56,7 +63,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="the folder of an embedded model")
     parser.add_argument("--only", nargs="+", help="names of probes, for a quick look")
     options = parser.parse_args()
-    names = options.only or [name for name, row in PROBES.items() if row.is_little]
+    names = options.only or list_probes(options.model.name)
     answers = {}
     with tempfile.TemporaryDirectory() as store:
         for name in names:
