@@ -13,6 +13,7 @@ import pandas as pd
 
 from sdlab import PROBES, measure, probe, run, stats
 from sdlab.results.probes import Probe
+from sdlab.results.probes.table import name_world
 from training.card import ANSWERS, update_section, write_answers
 
 
@@ -49,6 +50,12 @@ def summarise(row: dict, by: str | None) -> dict:
     }
 
 
+def list_probes(model: str) -> list[str]:
+    """List the probes of a model's own world."""
+    world = name_world(model)
+    return [name for name, row in PROBES.items() if name_world(row.models[0]) == world]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -56,14 +63,18 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="the folder of an embedded model")
     parser.add_argument("--only", nargs="+", help="put these probes alone anew")
     options = parser.parse_args()
-    little = [name for name, row in PROBES.items() if row.is_little]
-    names, file = options.only or little, options.model / "probes.json"
+    names = options.only or list_probes(options.model.name)
+    file = options.model / "probes.json"
     answers = json.loads(file.read_text())["probes"] if options.only else {}
     with tempfile.TemporaryDirectory() as store:
         for name in names:
             answers[name] = put_probe(PROBES[name], options.model.name, store)
             print(name, pd.DataFrame(answers[name]["rows"]).to_string(), sep="\n", flush=True)
-    report = {"probes": {name: answers[name] for name in little if name in answers}}
+    report = {
+        "probes": {
+            name: answers[name] for name in list_probes(options.model.name) if name in answers
+        }
+    }
     file.write_text(json.dumps(report, indent=1) + "\n")
     update_section(options.model / "README.md", ANSWERS, write_answers(report))
 

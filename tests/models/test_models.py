@@ -279,12 +279,19 @@ def test_a_single_file_in_the_cache_is_found(empty_machine):
 
 def test_absent_models_do_not_stand_in_the_way_of_others(tmp_path):
     assert preview(Request(num_inference_steps=2), tmp_path / "store").todo == 1
-    assert available() == ["tiny-v1", "tiny-v2"]  # those that make pictures of a prompt alone
+    assert available() == [  # those that make pictures of a prompt alone
+        "tiny-v1",
+        "tiny-v2",
+        "tiny-signs",
+        "tiny-letters",
+    ]
     assert available("upscale") == ["tiny-x4"] and available(None) == [
         "tiny-v1",
         "tiny-v2",
         "tiny-depth",
         "tiny-x4",
+        "tiny-signs",
+        "tiny-letters",
     ]
 
 
@@ -293,7 +300,7 @@ def test_the_table_says_what_is_here_and_what_a_download_would_be(random_v1, tmp
     monkeypatch.setitem(MODELS, "gone", Model(path=tmp_path / "nothing"))
     table = models_table()
     assert list(table.index) == list(MODELS) and type(MODELS) is dict
-    assert set(table.index[table.here]) == {"tiny-v1", "tiny-v2", "tiny-depth", "tiny-x4", "mine"}
+    assert set(table.index[table.here]) == {*available(None), "mine"}
     assert table.loc["mine", ["native_size", "prediction_type", "path"]].tolist() == [
         64,
         "epsilon",

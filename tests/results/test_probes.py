@@ -15,10 +15,12 @@ from sdlab.recipe.sweep import Sweep
 from sdlab.results.probes import Probe
 from sdlab.results.scorers import lettering
 from sdlab.results.scorers.objects import find_wishes
+from sdlab.results.scorers.signs import find_said
 from sdlab.store.columns import FACTS
+from sdlab.tiny.signs import HELD_OUT, SHOWN
 from sdlab.tiny.world import HELD_OUT_SHAPES, V1, V2, is_held_out_pair
 
-LITTLE = [row for row in PROBES.values() if row.is_little]
+LITTLE = [row for row in PROBES.values() if row.models == ("tiny-v1", "tiny-v2")]
 WORDS = tuple(f"a cat number {n}" for n in range(8))
 
 
@@ -79,6 +81,19 @@ def test_probes_of_the_little_worlds_name_what_both_models_were_shown(row):
             is_held_out_pair(*pair) for pair in itertools.combinations(set(names), 2)
         )
         assert unseen == (request.labels.get("arm") == "never shown")
+
+
+def test_the_probe_of_lettering_asks_for_words_that_were_shown_or_not_as_its_arms_say():
+    row = PROBES["tiny-lettering"]
+    asked = [(r.labels["arm"], find_said(r.prompt).split()) for r in row.list_requests()]
+    for arm, words in asked:
+        *before, word = words
+        assert before == (["no"] if arm.endswith("two words") else [])
+        assert (word in HELD_OUT) == arm.startswith("never") != (word in SHOWN)
+        lengths = {int(n) for n in arm if n.isdigit()} or {3, 4}
+        assert len(word) in lengths
+    assert len({(arm, *words) for arm, words in asked}) == len(asked)
+    assert ("never shown, two words", ["no", "war"]) in asked
 
 
 def test_a_probe_is_a_sweep_whose_requests_say_what_they_are_for():
@@ -145,6 +160,8 @@ def test_a_model_of_another_world_is_warned_of():
     with pytest.warns(UserWarning, match="'tiny-binding' is about the .* sd-v1-5 knows") as caught:
         probe("tiny-binding", model=["tiny-v1", "sd-v1-5"])
     assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="about the embedded models of signs, and tiny-v1 knows"):
+        probe("tiny-lettering", model=["tiny-signs", "tiny-v1"])
 
 
 @pytest.mark.parametrize(

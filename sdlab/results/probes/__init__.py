@@ -12,7 +12,7 @@ from ...recipe.request import FIELDS, Request
 from ...recipe.sweep import Sweep, sweep
 from .little import LITTLE_PROBES
 from .real import REAL_PROBES
-from .table import Finding, Probe, Probes
+from .table import Finding, Probe, Probes, name_world
 
 __all__ = ["PROBES", "Finding", "Probe", "probe"]
 
@@ -88,9 +88,9 @@ def combine_arms(row: Probe, base: Request, values: dict[str, Any]) -> Sweep:
 def warn_of_strangers(row: Probe, cells: Sweep) -> None:
     """Warns of models from another world than the probe's words."""
     models = {cell.model for cell in cells} & MODELS.keys()
-    strangers = sorted(name for name in models if name.startswith("tiny-") != row.is_little)
+    world = name_world(row.models[0])
+    strangers = sorted(name for name in models if name_world(name) != world)
     if strangers:
-        world = "the embedded models' world" if row.is_little else "models of photographs"
         warnings.warn(
             f"probe {row.name!r} is about {world}, and {', '.join(strangers)} knows another one:"
             " its answers say little",

@@ -1,9 +1,10 @@
-"""Probes in the words of the embedded models' world, which the scorer "objects" can read."""
+"""Probes in the words of the embedded models' worlds, most of which scorers of theirs can read."""
 
 from __future__ import annotations
 
+from ...tiny.signs import BOARDS, HELD_OUT, KINDS, SHOWN, write_caption
 from ...tiny.world import COUNTS, RELATIONS, add_article, pluralise
-from .table import LITTLE, Finding, Probe
+from .table import LITTLE, SIGNS, Finding, Probe
 
 GENEVAL = "GenEval, arXiv 2310.11513, README of its repository"
 ITS_OWN = "photographs by other prompts, a detector and CLIP as scorer: only the direction compares"
@@ -52,6 +53,35 @@ NEVER_SHOWN = (  # and its twin, which was
     ("a hamster and an apple", "a hamster and a banana"),
     ("a rabbit and a boat", "a rabbit and a rocket"),
 )
+
+
+LENGTHS = {"1 or 2 letters": (1, 2), "3 or 4 letters": (3, 4), "5 or 6 letters": (5, 6)}
+EACH = 8  # words of each length
+
+
+def choose_words(words: tuple[str, ...], lengths: tuple[int, ...]) -> tuple[str, ...]:
+    """Chooses eight words of each length, evenly from the alphabet."""
+    groups = [[word for word in words if len(word) == n] for n in lengths]
+    return tuple(word for group in groups for word in group[:: len(group) // EACH][-EACH:])
+
+
+def say(words: tuple[str, ...], before: str = "") -> tuple[str, ...]:
+    """Writes prompts for signs of all kinds and colours that say these words, and one before."""
+    colors = tuple(BOARDS)
+    return tuple(
+        write_caption(KINDS[n % 3], (*before.split(), word), colors[n // 3 % 3])
+        for n, word in enumerate(words)
+    )
+
+
+def compare_words() -> dict[str, dict[str, tuple[str, ...]]]:
+    """Makes the arms of the probe of lettering: words that were shown or not, by their length."""
+    arms = {}
+    for title, words in (("shown", SHOWN), ("never shown", HELD_OUT)):
+        for name, lengths in LENGTHS.items():
+            arms[f"{title}, {name}"] = {"prompt": say(choose_words(words, lengths))}
+        arms[f"{title}, two words"] = {"prompt": say(choose_words(words, (3, 4)), "no")}
+    return arms
 
 
 def join_names(pairs: tuple[tuple[str, str], ...], words: str) -> tuple[str, ...]:
@@ -239,5 +269,27 @@ LITTLE_PROBES = (
         column="diversity_vendi",
         better=None,
         models=LITTLE,
+    ),
+    Probe(
+        name="tiny-lettering",
+        question="Can it spell words that it has seen written, and others?",
+        prompts=say(choose_words(SHOWN, (3, 4))),
+        arms=compare_words(),
+        seeds=2,
+        scorer="signs",
+        column="signs_right",
+        findings=(
+            Finding(
+                figure="words right: Stable Diffusion 0.0003 or 0.018, by the engine that reads",
+                source="MARIO-Eval, README of TextDiffuser, arXiv 2305.10855",
+                differs="photographs with any lettering; no font is the only one",
+            ),
+            Finding(
+                figure="text encoders that see characters spell much better",
+                source="arXiv 2212.10562",
+                differs="encoders trained on texts, images of 64 pixels of the whole visual world",
+            ),
+        ),
+        models=SIGNS,
     ),
 )

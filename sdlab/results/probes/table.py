@@ -14,8 +14,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST = 8  # wordings: fewer tell of these words, not of a model
-LITTLE, REAL = ("tiny-v1", "tiny-v2"), ("sd-v1-5", "sd-v2-1-base")  # models asked unless told
+# models asked unless told
+LITTLE, REAL = ("tiny-v1", "tiny-v2"), ("sd-v1-5", "sd-v2-1-base")
+SIGNS = ("tiny-signs", "tiny-letters")
 NO_SCORER = "people"
+
+
+def name_world(model: str) -> str:
+    """Names the world that a model in `MODELS` knows."""
+    if model in SIGNS:
+        return "the embedded models of signs"
+    return "the embedded models of emoji" if model.startswith("tiny-") else "models of photographs"
 
 
 @dataclass(frozen=True, kw_only=True)
