@@ -88,7 +88,7 @@ def test_bad_input_is_told_at_its_field_and_keys_stay_in_the_form(notebook):
     expect(seed).to_have_attribute("aria-invalid", "false")
     more = form.get_by_role("button", name="More settings")
     expect(form.get_by_label("eta")).to_be_hidden()
-    for control in (form.get_by_label("scheduler"), form.get_by_label("rows"), more):
+    for control in (form.get_by_label("scheduler"), form.get_by_label("rows", exact=True), more):
         for key in "abdd":
             control.press(key)  # in JupyterLab's command mode these make and delete cells
     more.press("Enter")
@@ -197,7 +197,7 @@ def test_at_1280_by_720_the_key_runs_and_the_count_and_the_first_row_are_in_view
     nb.expect_kernel("[r.seed for r in form.job.requests]", [int(drawn)] * 2)
     expect(nb.page.locator(".jp-Notebook .jp-CodeCell")).to_have_count(2)
     assert nb.axe(form) == []
-    form.get_by_label("rows").select_option("prompt")
+    form.get_by_label("rows", exact=True).select_option("prompt")
     expect(form.get_by_text("prompt ↓")).to_be_visible()
     nb.expect_kernel("[form.job.state, form.job is form.grid.job]", ["running", True])
     nb.command("notebook:interrupt-kernel")

@@ -16,9 +16,10 @@ class LayoutBar {
     const full = button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" });
     const save = ["png", "html", "csv"].map((what) => button(what.toUpperCase(), () =>
       view.export(what), { title: `save what is in view as ${what.toUpperCase()}` }));
+    const sides = { className: "sdl-sides" };
     const group = { role: "group", className: "sdl-ratings", "aria-label": "save the grid as" };
-    this.element = h("div", { className: "sdl-bar" }, h("label", {}, "rows", this.selects[0]),
-      h("label", {}, "columns", this.selects[1]), h("label", {}, "size", this.size),
+    this.element = h("div", { className: "sdl-bar" }, h("label", sides, "rows", this.selects[0]),
+      h("label", sides, "columns", this.selects[1]), h("label", {}, "size", this.size),
       h("div", group, h("span", { textContent: "save as" }), ...save), full);
     this.show();
   }
