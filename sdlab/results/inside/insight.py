@@ -149,7 +149,7 @@ class Insight:
     def note(self) -> str:
         """A sentence about the two pictures."""
         if "trace" not in vars(self):
-            return "not rendered yet"
+            return "not watched yet"
         return "the same picture, to the bit" if self.same else self._describe_difference()
 
     # What was seen
