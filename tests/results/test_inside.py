@@ -110,6 +110,17 @@ def test_another_picture_than_the_cells_own_is_not_passed_over(tmp_path):
     assert "not the cell's own" in other.note
 
 
+def test_what_is_told_of_a_difference_is_how_each_was_computed(monkeypatch, tmp_path):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    other = inside(CAT, tmp_path, batch_size=1)
+    other.frame["compiled"], other.frame["threads"] = True, 2
+    assert other.trace.threads == 2
+    assert "compiled True there, False here" in other._describe_difference()
+    assert "threads" not in other._describe_difference()
+    other.frame["threads"] = 64
+    assert "threads 64 there, 2 here" in other._describe_difference()
+
+
 def test_a_cell_of_a_machine_with_another_device_is_watched_on_this_one(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     other = inside(CAT, tmp_path, batch_size=1)

@@ -281,20 +281,23 @@ class Insight:
 
     def _find_footing(self) -> dict[str, Any]:
         """Finds how the cell was made, as far as this machine can do it again."""
-        facts = {name: column_values(self.frame, name)[0] for name in ("device", *CHOSEN)}
+        names = "device", "threads", *CHOSEN
+        facts = {name: column_values(self.frame, name)[0] for name in names}
         try:
             require_device(facts["device"])
         except ValueError:  # another machine's; `note` will say what differs
-            facts |= {"device": None, "dtype": None}
+            facts |= {"device": None, "dtype": None, "threads": None}
         return facts
 
     def _describe_difference(self) -> str:
         """Says that watching gave another picture, and which facts differ."""
-        here = machine_facts()
+        here = {"compiled": False, "threads": self.trace.threads, **machine_facts()}
+        there = {name: column_values(self.frame, name)[0] for name in here}
+        there["compiled"] = bool(there["compiled"])
         other = [
-            f"{name} {then} there, {here[name]} here"
+            f"{name} {there[name]} there, {here[name]} here"
             for name in here
-            if (then := column_values(self.frame, name)[0]) != here[name]
+            if there[name] != here[name]
         ]
         why = "; ".join(other) or "this should not be: please report it"
         return f"the watched picture is not the cell's own, pixel by pixel: {why}"
