@@ -10,9 +10,11 @@ from sdlab import FieldError, GenerationError, Request, inside, run
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native
 from sdlab.render.between import mix_arcs, mix_lines
+from sdlab.results.inside import text_space
 from sdlab.results.inside.attention import Attention
 from sdlab.results.inside.strip import Strip
 from sdlab.results.inside.tokens import group_tokens, leave_out, list_pieces, name_words
+from sdlab.tiny import TINY_V1
 from sdlab.tiny.matcher import find_objects
 
 QUICK = dict(num_inference_steps=4, dtype="float32")
@@ -221,6 +223,21 @@ def test_the_nearest_words_are_those_of_the_padded_prompts(seen):
     own, others = states[0], torch.stack(states[1:])
     wanted = torch.cosine_similarity(others, own[None])
     assert np.allclose(found["cosine"], wanted, atol=0.02)  # half precision
+
+
+def test_the_nearest_words_with_a_lora_are_its_own_at_each_scale(seen, tmp_path):
+    from swaps import write_peft_lora
+
+    file = write_peft_lora(tmp_path / "lora.safetensors", TINY_V1, parts=("text_encoder",))
+    plain = seen.nearest("a cat")
+    with_lora = [CAT.but(lora=f"{file}@{scale}") for scale in (2, 5)]
+    before = [inside(request, tmp_path).nearest("a cat") for request in with_lora]
+    text_space._words.clear()
+    for request, found in zip(with_lora, before):
+        pd.testing.assert_frame_equal(inside(request, tmp_path).nearest("a cat"), found)
+        assert not np.allclose(found["cosine"], plain["cosine"], atol=1e-3)
+    assert not np.allclose(before[0]["cosine"], before[1]["cosine"], atol=1e-3)
+    pd.testing.assert_frame_equal(seen.nearest("a cat"), plain)
 
 
 def test_the_way_between_two_cells_begins_and_ends_with_their_own_bits(seen, tmp_path):
