@@ -6,12 +6,13 @@ import pytest
 import torch
 from PIL import Image
 
-from sdlab import FieldError, GenerationError, Request, inside, run
+from sdlab import FieldError, GenerationError, Request, inside, resolve, run
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native
 from sdlab.render.between import mix_arcs, mix_lines
 from sdlab.results.inside import text_space
 from sdlab.results.inside.attention import Attention
+from sdlab.results.inside.insight import require_path
 from sdlab.results.inside.strip import Strip
 from sdlab.results.inside.tokens import group_tokens, leave_out, list_pieces, name_words
 from sdlab.tiny import TINY_V1
@@ -257,6 +258,29 @@ def test_the_arc_keeps_the_length_of_noise_and_the_line_does_not():
     assert float(mix_arcs(one, other, half).std()) == pytest.approx(1, abs=0.05)
     assert float(mix_lines(one, other, half).std()) == pytest.approx(0.5**0.5, abs=0.05)
     assert torch.equal(mix_arcs(one, one, half), one)
+
+
+@pytest.mark.parametrize("mix", [mix_arcs, mix_lines])
+def test_the_ends_of_a_way_are_the_two_to_the_bit(mix):
+    for seed in range(50):
+        one, other = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
+        assert torch.equal(mix(one, other, torch.zeros(1, 1, 1, 1)), one)
+        assert torch.equal(mix(one, other, torch.ones(1, 1, 1, 1)), other)
+        assert torch.equal(mix(one, one.clone(), torch.full((1, 1, 1, 1), 0.3)), one)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"scheduler": "Euler a"}, {"scheduler": "DPM++ 2M SDE"}, {"scheduler": "DDIM", "eta": 0.5}],
+)
+def test_there_is_no_way_between_the_noises_of_steps(how):
+    one = CAT.but(**how)
+    with pytest.raises(FieldError, match="adds noise of one seed") as caught:
+        inside(one).between(one.but(seed=1))
+    assert caught.value.field == "scheduler"
+    require_path(resolve(one), resolve(one.but(prompt="a dog")))
+    plain = CAT.but(scheduler="DDIM")
+    require_path(resolve(plain), resolve(plain.but(seed=1)))
 
 
 def test_there_is_no_way_between_cells_that_differ_otherwise(seen):

@@ -18,6 +18,7 @@ from ...models.pipeline import machine_facts
 from ...models.resolve import native, resolve
 from ...models.tasks import choose_task
 from ...recipe.request import FIELDS, Recipe, Request
+from ...recipe.schedulers import adds_noise
 from ...render.between import draw_between, mix_arcs, mix_lines
 from ...render.job import run
 from ...render.options import require_device
@@ -258,7 +259,8 @@ class Insight:
         Raises
         ------
         FieldError
-            The cells differ in more than prompts and seed, or do not begin with noise alone.
+            The cells differ in more than prompts and seed, or do not begin with noise alone; or
+            their seeds differ, and the scheduler adds noise of its own, of which there is no way.
         """
         theirs = other.cell if isinstance(other, Insight) else resolve(other)
         if way not in WAYS:
@@ -312,6 +314,12 @@ def require_path(one: Recipe, other: Recipe) -> None:
                 f" between cells that differ in {', '.join(BLENDED)} alone",
                 name,
             )
+    if one.seed != other.seed and adds_noise(one.scheduler, one.eta):
+        raise FieldError(
+            f"scheduler={one.scheduler!r}, eta={one.eta}: it adds noise of one seed in its steps,"
+            " and there is no way to another seed's; use 'DDIMScheduler' with eta=0, or one seed",
+            "scheduler",
+        )
     task = choose_task(one, native(one.model).layout.tasks)
     if task.start != "from_noise":
         raise FieldError(
