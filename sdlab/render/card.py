@@ -30,7 +30,10 @@ def choose_batch(
     """Chooses the cells of a batch for a plan of so many like cells, with a limit in bytes."""
     if not loaded.choose_task(request).start:
         return 1
-    time_batch = partial(time_call, loaded, request)
+
+    def time_batch(cells: int) -> float | None:
+        return time_call(loaded.compile(False), request, cells)  # an earlier run may have left it
+
     cells = fit_plan(count_paying(name_times(loaded, request), time_batch), plan)
     room, sizes = find_free(loaded.device), read_sizes(own.model)
     if limit:

@@ -43,10 +43,11 @@ def nothing_is_loaded_or_kept(monkeypatch, tmp_path):
 @pytest.fixture
 def busy_card(monkeypatch):
     """The processor plays a card with memory of its own: its clock and what is free are told, what it computes is real."""
-    told = SimpleNamespace(timed=[], free=80e9)
+    told = SimpleNamespace(timed=[], free=80e9, compiled=[])
 
     def time_call(loaded, request, cells):
         told.timed.append(cells)
+        told.compiled.append(loaded.compiled or loaded.pipe.unet._compiled_call_impl is not None)
         return max(0.035, STEADY * cells)
 
     for room in (memory, batches, budget, card, denoise):
@@ -393,6 +394,23 @@ def test_what_is_compiled_is_recorded_and_what_is_not_computes_as_before(
     plain = run(sweep(cat, seed=range(4)), tmp_path / "plain", compile=False, **how)
     assert short["compiled"].isna().all() and plain["compiled"].isna().all() and not compiler.calls
     assert list(plain["pixels"]) == list(frame["pixels"])
+
+
+def test_what_is_left_of_a_plan_is_compiled_as_the_whole_would_be(
+    compiler, cat, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batches, "compiling_pays", lambda loaded, cell, cells: cells > 2)
+    plan, how = sweep(cat, seed=range(4)), dict(dtype="float32", batch_size=2)
+    assert run(plan[:2], tmp_path, **how)["compiled"].isna().all()
+    frame = run(plan[1:], tmp_path, **how)
+    assert frame["compiled"].notna().tolist() == [False, True, True]
+
+
+def test_batches_are_timed_as_an_uncompiled_unet_computes_them(compiler, busy_card, cat):
+    own = sdlab.models.resolve.native(cat.model)
+    loaded = sdlab.models.pipeline.load(own, "cpu", "float32").compile(True)
+    assert card.choose_batch(loaded, own, resolve(cat.but(height=64, width=64)), 16) == 8
+    assert busy_card.compiled == [False] * 5
 
 
 def test_a_compiler_that_fails_costs_no_cell_unless_it_was_asked_for(
