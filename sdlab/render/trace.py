@@ -310,7 +310,7 @@ def trace_cell(cell: Recipe, groups: Sequence[int], facts: Mapping[str, Any]) ->
     groups : sequence of int
         See `Watcher`.
     facts : mapping
-        `device`, `dtype`, `memory`, `batch_size` and `threads`; what is missing is as in a long run.
+        `device`, `dtype`, `memory`, `batch_size`, `threads`; what is missing is as `load` has it.
 
     Raises
     ------

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pipelines import write_edit
+from swaps import write_peft_lora
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sdlab.models.pipeline
@@ -160,6 +162,31 @@ def test_the_smallest_batch_in_which_a_cell_is_quickest_is_found_once_and_kept()
     assert count_paying("slow", lambda cells: 1.0 * cells) == 1
 
 
+def test_times_that_ended_with_the_memory_are_not_kept():
+    assert count_paying("full", lambda cells: None) == 1 and not machine.recall_kept("full")
+    assert count_paying("full", lambda cells: None if cells > 2 else 1.0) == 2
+    assert batch_size.recall_paying("full") is None
+    assert count_paying("full", lambda cells: 1.0) == batch_size.recall_paying("full") == 64
+
+
+def test_times_are_named_by_the_unet_and_by_the_rows_of_a_cell(cat, random_v1, tmp_path):
+    own = write_edit(tmp_path / "edit")
+    lora = write_peft_lora(tmp_path / "lora.safetensors", random_v1)
+    picture = Image.new("RGB", (64, 64))
+    edit = Request(model=str(own), prompt="a cat", image=picture)
+    names = []
+    for request in (cat, cat.but(lora=str(lora)), cat.but(image=picture), edit):
+        cell = resolve(request)
+        native = sdlab.models.resolve.native(cell.model)
+        swapped = sdlab.models.resolve.swap_parts(native, cell)
+        loaded = sdlab.models.pipeline.load(swapped, "cpu", "float32")
+        names.append(card.name_times(loaded, cell))
+        sizes = budget.read_sizes(native.model)
+        assert f"{sizes.unet} parameters" in names[-1] and f"{sizes.predictions} x (" in names[-1]
+    assert len(set(names[:3])) == 1 and "cells of 2 x (8, 8)" in names[0]
+    assert "cells of 3 x (8, 8)" in names[3]
+
+
 @pytest.mark.parametrize("plan, cells", [(1, 1), (2, 2), (3, 4), (5, 8), (16, 16), (1000, 16)])
 def test_a_smaller_plan_has_a_smaller_power_of_two(plan, cells):
     assert fit_plan(16, plan) == cells
@@ -269,7 +296,7 @@ def test_several_threads_write_and_every_cell_lands_once(busy_card, cat, tmp_pat
 def v1(monkeypatch):
     """The sizes of Stable Diffusion v1 on a card in float16, where nothing is measured."""
     monkeypatch.setattr(budget, "memory_format_here", lambda *how: "contiguous_format")
-    monkeypatch.setattr(budget, "describe_batches", lambda *how: "a card")
+    monkeypatch.setattr(budget, "describe_batches", lambda *how, **more: "a card")
     config = budget.CONFIGS / sdlab.MODELS["sd-v1-4"].packed
     return budget.sum_sizes(budget.count_networks(config), config)
 
