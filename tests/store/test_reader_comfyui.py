@@ -319,6 +319,54 @@ def test_the_name_of_the_file_tells_which_of_several_pictures_it_is(read, tmp_pa
     assert "seed" not in row and "2 samplers" in row["not_translated"]
 
 
+def branch(graph, before, seed, vae=("4", 2)):
+    """The graph with another pass behind a sampler, which saves a picture of its own."""
+    again = dict(graph["3"]["inputs"], seed=seed, denoise=0.5, latent_image=[before, 0])
+    name = f"{seed}1"
+    return graph | {
+        name: node("KSampler", **again),
+        f"{seed}2": node("VAEDecode", samples=[name, 0], vae=list(vae)),
+        f"{seed}3": node("SaveImage", filename_prefix="ComfyUI", images=[f"{seed}2", 0]),
+    }
+
+
+def test_a_second_pass_that_saves_apart_is_said_and_that_nothing_tells_which(read):
+    graph = change(graph_of(), "3", seed=5)
+    assert "not_translated" not in read(graph)
+    row = read(branch(graph, "3", 9))
+    assert row["seed"] == 5 and "strength" not in row
+    assert row["not_translated"] == (
+        "a further pass: KSampler steps 20 denoise 0.5; "
+        "2 outputs, and nothing tells which saved this picture"
+    )
+    twice = graph | {"90": node("SaveImage", filename_prefix="ComfyUI", images=["8", 0])}
+    assert "not_translated" not in read(twice)
+
+
+def test_two_second_passes_that_differ_by_their_seed_are_two_ways(read):
+    both = branch(branch(change(graph_of(n9=None), "3", seed=5), "3", 8), "3", 9)
+    assert "2 outputs, and nothing tells" in read(both)["not_translated"]
+
+
+def test_a_picture_saved_without_the_sampler_may_be_this_one(read):
+    extra = {
+        "60": node("LoadImage", image="a.png"),
+        "61": node("SaveImage", filename_prefix="ComfyUI", images=["60", 0]),
+    }
+    left = read(change(graph_of(), "3", seed=5) | extra)["not_translated"]
+    assert left == (
+        "an output without the sampler; 2 outputs, and nothing tells which saved this picture"
+    )
+
+
+def test_of_two_vaes_nothing_tells_which_decoded_the_picture(read):
+    other = {"70": node("VAELoader", vae_name="other.safetensors")}
+    graph = branch(change(graph_of(), "3", seed=5), "3", 9, vae=("70", 0)) | other
+    row = read(graph)
+    assert "vae" not in row and "vae: of several" in row["not_translated"]
+    assert read(change(graph, "8", vae=["70", 0]))["vae"] == "other"
+
+
 def test_texts_that_nodes_join_and_hold(read):
     graph = graph_of(
         n40=node("PrimitiveStringMultiline", value="a glass"),
