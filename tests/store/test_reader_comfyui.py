@@ -223,11 +223,20 @@ def test_sampler_custom(read):
             latent_image=["5", 0],
         ),
         n22=node("KSamplerSelect", sampler_name="euler"),
-        n23=node("KarrasScheduler", steps=15, sigma_max=14.6, sigma_min=0.03, rho=7),
+        n23=node("KarrasScheduler", steps=15, sigma_max=14.614642, sigma_min=0.0291675, rho=7),
     )
     row = read(graph)
+    assert "not_translated" not in row
     assert has(row, seed=9, guidance_scale=6.0, num_inference_steps=15)
     assert row["scheduler"] == "EulerDiscreteScheduler(use_karras_sigmas=True)"
+
+
+def test_noise_levels_of_ones_own_are_said(read):
+    sigmas = node("KarrasScheduler", steps=15, sigma_max=3.0, sigma_min=0.5, rho=2)
+    graph = graph_of(n22=node("KSamplerSelect", sampler_name="euler"), n23=sigmas)
+    change(graph, "3", seed=9, sampler=["22", 0], sigmas=["23", 0], scheduler=None)
+    graph["3"]["class_type"] = "SamplerCustom"
+    assert read(graph)["not_translated"] == "sigma_max: 3.0; sigma_min: 0.5; rho: 2"
 
 
 def test_the_first_pass_is_the_recipe_and_the_others_are_said(read):
@@ -443,6 +452,13 @@ def test_a_picture_that_it_begins_with_is_said(read):
     row = read(change(graph, "3", denoise=0.6))
     assert row["strength"] == 0.6 and "begins with the picture: cat.png" in row["not_translated"]
     assert "denoise: 0.6" in row["not_translated"]
+
+
+def test_what_is_done_to_the_latent_before_the_sampler_is_said(read):
+    repeat = node("RepeatLatentBatch", samples=["5", 0], amount=4)
+    graph = change(graph_of(n50=repeat), "3", seed=7, latent_image=["50", 0])
+    row = read(graph)
+    assert has(row, width=64, height=96, not_translated="before: RepeatLatentBatch")
 
 
 def test_which_of_a_batch_a_picture_is_nobody_knows(read):

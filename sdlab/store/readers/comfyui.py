@@ -28,6 +28,8 @@ PICTURES = re.compile(
 PLAIN = re.compile(r"VAE(?:Decode|Encode)\w*|Save\w*|Preview\w*|Empty\w*|LoadImage|\w*Sampler\w*")
 FIRST = ("steps", "num_inference_steps")
 TEXTS = ("text", "text_g", "text_l", "clip_l", "t5xxl", "prompt")
+OF_SIGMAS = ("steps", "scheduler", "denoise", "model")
+SIGMAS = {"sigma_max": 14.614642, "sigma_min": 0.0291675, "rho": 7.0}  # its nodes' own, those of SD
 ZERO = "ConditioningZeroOut"
 SCALES = (("strength_model", "strength_clip"), ("lora_model_strength", "lora_clip_strength"))
 STACKED: tuple[
@@ -177,9 +179,17 @@ def put_sampling(graph: Graph, sampler: Node, draft: Draft) -> None:
     name = graph.value(kind, "sampler_name") if kind else graph.value(sampler, "sampler_name")
     if kind and not name:
         draft.leave("sampler", kind.kind)
+    if sigmas is not sampler:
+        note_sigmas(graph, sigmas, draft)
     given = str(schedule) if sigmas is not sampler or "scheduler" in sampler.inputs else None
     put_comfy_sampler(draft, name, SCHEDULES.get(given or "", given))
     put_share(graph, sampler, sigmas, draft)
+
+
+def note_sigmas(graph: Graph, node: Node, draft: Draft) -> None:
+    """Says what else forms the noise levels; where they begin and end is the schedule's own."""
+    others = {name: graph.value(node, name) for name in node.inputs if name not in OF_SIGMAS}
+    draft.leave_all({n: v for n, v in others.items() if v != SIGMAS.get(n)})
 
 
 def put_share(graph: Graph, sampler: Node, sigmas: Node, draft: Draft) -> None:
@@ -225,6 +235,8 @@ def put_start(graph: Graph, sampler: Node, draft: Draft) -> None:
         if "image" in node.inputs and "Load" in node.kind:
             draft.leave("begins with the picture", node.inputs["image"])
             return
+        if not PLAIN.fullmatch(node.kind):
+            draft.leave("before", node.kind)
     draft.leave("begins with", f"{name} of unknown origin")
 
 
