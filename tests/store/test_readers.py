@@ -106,6 +106,20 @@ def test_what_has_no_counterpart_is_left_and_what_says_nothing_is_not(read, png)
     ]
 
 
+@pytest.mark.parametrize("twice", ["", '"seed": 4, '])
+def test_json_of_an_unknown_program_is_no_prompt(read, png, twice):
+    row = read(png(parameters="{" + twice + '"Prompt": "a cat", "seed": 4, "software": "Other"}'))
+    assert "prompt" not in row and "seed" not in row and "source" not in row
+    assert row["not_translated"].startswith("parameters, JSON of an unknown program: {")
+    choice = read(png(parameters="{a|b} cat\n" + INFOTEXT.split("\n", 1)[1]))
+    assert has(choice, prompt="{a|b} cat", seed=5)
+
+
+def test_json_of_an_unknown_program_leaves_another_text_to_be_read(read, png):
+    row = read(png(parameters={"software": "Other"}, **NOVEL))
+    assert has(row, prompt="1girl, rain", source="NovelAI")
+
+
 def test_loras_leave_the_prompt_as_they_do_before_it_is_encoded(read, png):
     text = INFOTEXT.replace("a cat", "<lora:folder/ink:0.8>a (cat:1.2) <lora:b:1:0.5>")
     row = read(png(parameters=text))

@@ -10,7 +10,7 @@ from ...recipe.request import SPECS
 from ...watermark.labels import find_writer
 from ..infotext import read_infotext, split_infotext
 from .comfyui import SCHEDULES
-from .draft import GPU_NOISE, Draft
+from .draft import GPU_NOISE, Draft, is_object
 
 NETWORK = re.compile(r"<(?:lora|lyco):([^:>]+)((?::[^:>]*)*)>")
 SPECIAL = re.compile(r"[\[\]()<]|AND|BREAK")  # no other text is anything but plain
@@ -28,8 +28,8 @@ CPU_NOISE = ("ComfyUI", "sdlab")
 
 
 def recognizes(named: Mapping[str, str]) -> bool:
-    """Tells A1111's text."""
-    return "parameters" in named
+    """Tells A1111's text; JSON there is another program's."""
+    return "parameters" in named and not is_object(named["parameters"])
 
 
 def is_infotext(text: str) -> bool:
