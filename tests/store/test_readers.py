@@ -72,6 +72,16 @@ def test_forks_are_told_by_their_version(read, png, version, source):
     assert has(row, **OF_INFOTEXT, source=source)
 
 
+@pytest.mark.parametrize(
+    "words", ["a poster, Version: sdlab 1", "Version: Fooocus v2", "App: SD.Next"]
+)
+def test_a_prompt_that_names_a_program_does_not_change_who_wrote_it(read, png, words):
+    row = read(png(parameters=INFOTEXT.replace("a cat on a mat", words)))
+    assert has(row, prompt=words, source=A1111, not_translated="noise made on the GPU")
+    text = INFOTEXT.replace("Version: v1", f'Hires prompt: "{words}", Version: v1')
+    assert read(png(parameters=text))["source"] == A1111
+
+
 def test_a_node_of_comfyui_that_writes_as_a1111_names_schedules_as_comfyui_does(read, png):
     text = INFOTEXT.replace(
         "Sampler: DPM++ 2M, Schedule type: Karras", "Sampler: dpmpp_2m, Schedule type: karras"

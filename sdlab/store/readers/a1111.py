@@ -23,6 +23,7 @@ WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it 
 }
 SCHEDULERS = "Scheduler", "Schedule type"  # of Fooocus, and of all others
 SAMPLERS = {"PNDM": "PLMS"}  # dgenerate's
+TELLING = "Steps", "App", "Version"  # by which a program is told
 DISTILLED = "Distilled CFG Scale"  # what FLUX has learned to take as a number
 CPU_NOISE = ("ComfyUI", "sdlab")
 
@@ -45,7 +46,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
 
 def read_text(text: str, draft: Draft) -> None:
     """Reads A1111's text, and what its prompt asks for besides."""
-    draft.source = find_writer(text) or ""
+    draft.source = find_source(text)
     said = read_infotext(text)
     seed = said.pop("seed", said.pop("Seed", None))
     draft.put_seed(seed, "Seed")
@@ -61,6 +62,13 @@ def read_text(text: str, draft: Draft) -> None:
     draft.read_syntax()
     if not draft.source.startswith("sdlab"):
         check_syntax(draft)
+
+
+def find_source(text: str) -> str:
+    """Finds who wrote the text, by its own parameters: a prompt may name any program."""
+    _, pairs = split_infotext(text)
+    told = (f"{name}: {value}, " for name, value in pairs if name in TELLING)
+    return find_writer("".join(told)) or ""
 
 
 def read_others(said: dict[str, str], draft: Draft) -> None:
