@@ -470,8 +470,13 @@ def test_fooocus_in_a1111s_scheme(read, png):
             fooocus_scheme="a1111",
         )
     )
-    assert has(row, **OF_INFOTEXT, source="Fooocus")
-    assert "Sharpness: 2" in row["not_translated"]
+    assert has(row, **OF_INFOTEXT, source="Fooocus", not_translated="Sharpness: 2")
+
+
+def test_fooocus_in_a1111s_scheme_names_the_schedule_apart(read, png):
+    text = INFOTEXT.replace("v1.10.1", "Fooocus v2.5.0").replace("Schedule type: K", "Scheduler: k")
+    assert "Scheduler: karras" in text
+    assert has(read(png(parameters=text)), **OF_INFOTEXT, source="Fooocus")
 
 
 # SwarmUI

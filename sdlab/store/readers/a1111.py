@@ -25,7 +25,7 @@ SCHEDULERS = "Scheduler", "Schedule type"  # of Fooocus, and of all others
 SAMPLERS = {"PNDM": "PLMS"}  # dgenerate's
 TELLING = "Steps", "App", "Version"  # by which a program is told
 DISTILLED = "Distilled CFG Scale"  # what FLUX has learned to take as a number
-CPU_NOISE = ("ComfyUI", "sdlab")
+CPU_NOISE = ("ComfyUI", "Fooocus", "sdlab")
 
 
 def recognizes(named: Mapping[str, str]) -> bool:
@@ -76,12 +76,12 @@ def read_others(said: dict[str, str], draft: Draft) -> None:
     noise = said.get("RNG", "GPU")
     if noise != "CPU" and draft.source not in CPU_NOISE and "seed" in draft.fields:
         draft.leave(GPU_NOISE if noise == "GPU" else f"noise made as by {noise}")
+    schedule = next((said[name] for name in SCHEDULERS if name in said), "")
+    schedule = SCHEDULES.get(schedule, schedule)  # Fooocus and nodes of ComfyUI write that one's
     if "Sampler" in said:
-        schedule = next((said[name] for name in SCHEDULERS if name in said), None)
         draft.put_sampler(SAMPLERS.get(said["Sampler"], said["Sampler"]), schedule)
-    elif "Schedule type" in said:  # not one of A1111's; nodes of ComfyUI write that one's
-        schedule = said["Schedule type"]
-        draft.put_sampler(draft.fields.get("scheduler"), SCHEDULES.get(schedule, schedule))
+    elif schedule:  # not one of A1111's, beside a sampler of its
+        draft.put_sampler(draft.fields.get("scheduler"), schedule)
     if DISTILLED in said and draft.fields.get("guidance_scale") == 1:  # of FLUX in Forge
         draft.put("guidance_scale", said.pop(DISTILLED), DISTILLED)
     hidden = {*SPECS, *WITHOUT_EFFECT, "Sampler"}
