@@ -638,6 +638,19 @@ def test_dgenerate(read, png, tmp_path):
         assert row["not_translated"] == "--control-nets: canny;scale=0.5"
 
 
+def test_dgenerates_prompt_ends_at_the_first_semicolon(read, png):
+    row = read(png(DgenerateConfig=DGENERATE.replace("a cat, on a mat; a dog", "a cat;bad; worse")))
+    assert has(row, prompt="a cat", negative_prompt="bad; worse")
+
+
+def test_arguments_in_a_prompt_of_dgenerate_are_no_part_of_it(read, png):
+    told = "<weighter: compel;syntax=sdwui> a cat <clip-skips: 2>; a dog"
+    row = read(png(DgenerateConfig=DGENERATE.replace("a cat, on a mat; a dog", told)))
+    assert has(row, prompt="a cat", negative_prompt="a dog")
+    for part in ("weighter in the prompt: compel;syntax=sdwui", "clip-skips in the prompt: 2"):
+        assert part in row["not_translated"]
+
+
 def test_dgenerate_of_several_values_does_not_say_which(read, png):
     row = read(png(DgenerateConfig=DGENERATE.replace("83456", "1 2")))
     assert "seed" not in row and "--seeds: 1 2" in row["not_translated"]
