@@ -515,6 +515,20 @@ def test_swarmui_in_png_and_jpeg(read, png, tmp_path):
         assert row["scheduler"] == "DPMSolverMultistepScheduler(use_karras_sigmas=True)"
 
 
+def test_tags_in_a_prompt_of_swarmui_are_said(read, png):
+    more = {
+        "prompt": "a <3 cat <segment:face,0.6,0.5> a smile <break>",
+        "negativeprompt": "<lora:x>",
+    }
+    row = read(png(parameters={"sui_image_params": SWARM["sui_image_params"] | more}))
+    for part in (
+        "in prompt: <segment:face,0.6,0.5>",
+        "in prompt: <break>",
+        "in negative_prompt: <lora:x>",
+    ):
+        assert part in row["not_translated"].split("; ")
+
+
 # Easy Diffusion
 
 
