@@ -392,6 +392,13 @@ def test_novelai(read, png):
     assert "clip_skip" not in row  # which the service does not say
 
 
+def test_a_request_of_novelai_that_begins_with_a_picture_is_said(read, png):
+    assert "request_type" not in read(png(**NOVEL))["not_translated"]
+    comment = json.dumps(COMMENT | {"request_type": "NativeInfillingRequest"})
+    row = read(png(**NOVEL | {"Comment": comment}))
+    assert "request_type: NativeInfillingRequest" in row["not_translated"]
+
+
 def test_novelai_in_the_lowest_bits(read, tmp_path):
     row = read(hide_text(tmp_path / "a.png", json.dumps(NOVEL), size=(128, 128)))
     assert has(row, prompt="1girl, rain", seed=3071474384, source="NovelAI")
@@ -622,6 +629,28 @@ def test_draw_things_in_xmp(read, tmp_path):
     assert row["scheduler"] == "DPMSolverMultistepScheduler(use_karras_sigmas=True)"
     assert "seed_mode: Scale Alike" in row["not_translated"] and "canny" in row["not_translated"]
     assert "strength" not in row
+
+
+DRAW = {"c": "a cat", "uc": "", "seed": 9, "model": "m_f16.ckpt", "seed_mode": "Legacy"}
+
+
+def read_draw(read, png, **more):
+    left = read(png(comment=DRAW | {"v2": more}))["not_translated"].split("; ")
+    assert left.pop(0) == "noise made as by Draw Things"
+    return left
+
+
+def test_what_draw_things_does_besides_is_said_unless_it_does_nothing(read, png):
+    usual = dict(sharpness=0, zeroNegativePrompt=False, batchSize=1, shift=1, hiresFix=False)
+    usual |= dict(width=64, height=96, originalImageWidth=64, targetImageHeight=96, cropTop=0)
+    usual |= dict(
+        steps=20, guidanceScale=7, maskBlur=1.5, controls=[], upscaler="", refinerModel=None
+    )
+    assert read_draw(read, png, **usual) == []
+    unusual = dict(sharpness=5, zeroNegativePrompt=True, batchSize=4, shift=3, hiresFix=True)
+    unusual |= dict(cfgZeroStar=True, teaCache=True, separateClipL=True, originalImageWidth=512)
+    wanted = [f"{name}: {value}" for name, value in unusual.items()]
+    assert set(read_draw(read, png, **usual | unusual)) == set(wanted)
 
 
 DGENERATE = """#! /usr/bin/env dgenerate --file
