@@ -480,6 +480,13 @@ def test_fooocus_in_a1111s_scheme(read, png):
     assert has(row, **OF_INFOTEXT, source="Fooocus", not_translated="Sharpness: 2")
 
 
+@pytest.mark.parametrize("skip", [1, 2, 3])
+def test_fooocus_counts_layers_alike_in_both_schemes(read, png, skip):
+    text = INFOTEXT.replace("Version: v1.10.1", f"Clip skip: {skip}, Version: Fooocus v2.5.0")
+    own = read(png(parameters=FOOOCUS | {"clip_skip": skip}))["clip_skip"]
+    assert read(png(parameters=text))["clip_skip"] == own == max(skip - 2, 0)
+
+
 def test_fooocus_in_a1111s_scheme_names_the_schedule_apart(read, png):
     text = INFOTEXT.replace("v1.10.1", "Fooocus v2.5.0").replace("Schedule type: K", "Scheduler: k")
     assert "Scheduler: karras" in text

@@ -57,6 +57,8 @@ def read_text(text: str, draft: Draft) -> None:
             draft.put_vae(value, "VAE")
         elif name in SPECS:
             draft.put(name, value)
+    if draft.source == "Fooocus" and draft.fields.get("clip_skip"):
+        draft.fields["clip_skip"] -= 1  # SDXL's text encoders leave one layer out natively
     read_others(said, draft)
     take_networks(draft)
     draft.read_syntax()
