@@ -266,6 +266,24 @@ def test_prompts_are_encoded_in_calls_of_one_size_and_have_the_same_bits_in_each
     hook.remove()
 
 
+def test_a_prompt_has_the_same_bits_however_many_came_before(cat, monkeypatch):
+    monkeypatch.setattr("sdlab.render.encode.KEPT", 8)
+    pipe = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32").pipe
+    calls = []
+    hook = pipe.text_encoder.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
+    long = cat.but(prompt="a cat " * 60, prompt_syntax="chunks", negative_prompt="dog")
+    prompts = Prompts(pipe)
+    for size in (3, 7, 3):  # the last of which are more than eight texts
+        cells = [cat.but(prompt=f"the cat {i}", negative_prompt="dog") for i in range(3 * size)]
+        for start in range(0, len(cells), size):
+            batch = [*cells[start : start + size], long]
+            prompts.encode_together(batch)
+            for cell in batch:
+                prompts.encode_both(cell)
+    hook.remove()
+    assert set(calls) == {ROWS}
+
+
 def test_several_threads_write_and_every_cell_lands_once(busy_card, cat, tmp_path, monkeypatch):
     save, at_once, most = batches.Store.save, [0], [0]
     lock, four = threading.Lock(), threading.Barrier(4)
@@ -451,9 +469,30 @@ def test_a_compiler_that_fails_costs_no_cell_unless_it_was_asked_for(
     assert frame["error"][0] == "RuntimeError: no ptxas"
 
 
+def test_what_torch_would_quietly_leave_as_it_is_fails_instead(monkeypatch, cat):
+    """From its ninth shape on, torch computes a network uncompiled, and `compiled` would be wrong."""
+    compile = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda self, **how: compile(self, backend="eager", **how)
+    )
+    loaded = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32")
+    pipe = SimpleNamespace(unet=torch.nn.Identity())
+    unet = dataclasses.replace(loaded, pipe=pipe).compile(True).pipe.unet
+    torch.compiler.reset()
+    with (
+        torch._dynamo.config.patch(recompile_limit=1),
+        pytest.raises(RuntimeError, match="fullgraph"),
+    ):
+        for size in (1, 2):
+            unet(torch.zeros(size))
+
+
 def test_compiling_for_a_processor_needs_a_compiler(cat, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(ValueError, match=r"compile=True: .*C\+\+ compiler, and none is here"):
         run([cat], tmp_path, device="cpu", compile=True)
     with pytest.raises(ValueError, match="compile='yes': use 'auto', True or False"):
         run([cat], tmp_path, compile="yes")
+    for other in (1, 0, 1.0):
+        with pytest.raises(ValueError, match=f"compile={other}: use 'auto', True or False"):
+            run([cat], tmp_path, compile=other)
