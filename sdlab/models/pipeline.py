@@ -19,7 +19,7 @@ from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
 from .locate import tell_variant
-from .machine import NARROW, dtype_here, lanes_here, memory_format_here, read_processor_name
+from .machine import dtype_here, lanes_here, memory_format_here, read_processor_name, share_out
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
@@ -87,16 +87,6 @@ class Loaded:
     def scheduler(self, name: str) -> Any:
         """Makes a new scheduler of that name and its options (see `make_scheduler`)."""
         return make_scheduler(name, self.pipe.scheduler.config)
-
-
-def share_out(channels: int, lanes: int, threads: int, batches: int) -> tuple[int, int]:
-    """Shares the threads of lanes out among so few batches; gives lanes, and the threads of each.
-
-    Those of a narrow UNet have nothing to give: threads that share its calls only wait.
-    """
-    if channels < NARROW or batches >= lanes:
-        return lanes, threads
-    return batches, lanes * threads // batches
 
 
 def make_scheduler(name: str, stated: Mapping[str, Any]) -> Any:

@@ -25,9 +25,9 @@ from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, build_networks, read_h
 from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import find_weights
-from ..models.machine import dtype_here, lanes_here, memory_format_here
+from ..models.machine import dtype_here, lanes_here, memory_format_here, share_out
 from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
-from ..models.pipeline import Loaded, device_here, is_loaded, share_out, unload
+from ..models.pipeline import Loaded, device_here, is_loaded, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request

@@ -339,8 +339,8 @@ def estimate_seconds(
     group: list[Recipe], found: Plan, store: Store, share: float = 1.0
 ) -> float | None:
     """Estimates how long a group takes, from what the store recorded or the model's own figure."""
-    from ..models.machine import dtype_here, lanes_here
-    from ..models.pipeline import device_here, share_out
+    from ..models.machine import dtype_here, lanes_here, share_out
+    from ..models.pipeline import device_here
 
     r, own = group[0], found.natives[group[0].model]
     like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
