@@ -144,7 +144,7 @@ class CompareView {
   reveal() { this.act(() => this.line.ask("reveal", { deal: this.deal })); }
 
   setBlind(blind) {
-    if (blind || !this.secret || !this.voted.some(Boolean)) return put(this.model, "blind", blind);
+    if (blind || !this.secret) return put(this.model, "blind", blind);
     this.bar.blind.checked = true;
     this.ending.open(true);
   }
