@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -120,6 +121,7 @@ class Panel(Kept, anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         self._page: str | None = None
+        self._acted: deque[Any] = deque(maxlen=1000)  # ids of questions
         super().__init__(uid=uuid.uuid4().hex[:12], **traits)
         self.on_msg(self._hear)
 
@@ -131,6 +133,12 @@ class Panel(Kept, anywidget.AnyWidget):
             answer(question, buffers)
         except Exception as error:  # a traceback would land in some cell: the page says it
             self.answer(question, describe_error(error))
+
+    def is_repeat(self, question: dict[str, Any]) -> bool:
+        """Tells whether this question came before: a page asks again until it hears an answer."""
+        repeat = question.get("id") in self._acted
+        self._acted.append(question.get("id"))
+        return repeat
 
     def answer(
         self, question: dict[str, Any], content: dict[str, Any], buffers: list[bytes] | None = None
