@@ -1,6 +1,9 @@
 // The page of Predict: a question, then its pictures. Before an answer it knows nothing of them.
 //
 // page -> Python  answer {answer}, show, each answered with pictures {captions} + buffers; code.
+//                 The buffer of a picture that cannot be read is empty.
+
+const LOST = "the picture cannot be read";
 
 class Choices {
   constructor(view) {
@@ -60,13 +63,13 @@ class Answer {
 
   show(captions, buffers) {
     this.free();
-    this.urls = buffers.map((data) => blobUrl(data));
+    this.urls = buffers.map((data) => (data.byteLength ? blobUrl(data) : null));
     this.pictures.replaceChildren(...this.urls.map((src, k) => h("figure", {},
-      h("img", { src, alt: captions[k], className: "sdl-pixels" }),
+      src ? h("img", { src, alt: captions[k], className: "sdl-pixels" }) : LOST,
       h("figcaption", { textContent: captions[k] }))));
   }
 
-  free() { for (const url of this.urls) URL.revokeObjectURL(url); }
+  free() { for (const url of this.urls) if (url) URL.revokeObjectURL(url); }
 }
 
 class PredictView {
