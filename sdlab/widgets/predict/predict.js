@@ -18,7 +18,8 @@ class Choices {
     this.fields = h("fieldset", { className: "sdl-predict-choices" },
       h("legend", { textContent: model.get("question") }), ...labels);
     this.element = h("div", {}, this.fields,
-      h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal));
+      h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal,
+        button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" })));
     able(this.reveal, false);
   }
 
