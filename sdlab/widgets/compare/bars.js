@@ -74,7 +74,7 @@ class Chooser {
 class Ballot {
   constructor(view) {
     this.buttons = BALLOT.map(([name, text], k) => {
-      const node = button("", () => view.vote(name),
+      const node = button("", (event) => view.vote(name, event),
         { title: `${text} (${k + 1})`, "aria-label": text });
       node.append(h("kbd", { textContent: k + 1 }), ` ${name}`);
       return node;

@@ -41,8 +41,9 @@ class Ballot {
       node.append(h("kbd", { textContent: key }), ` ${text}`);
       return node;
     };
-    this.buttons = answers.map((text, k) => choice(keys[k], text, () => view.answer(text)));
-    this.buttons.push(choice(unsure, CANNOT_TELL, () => view.answer(null)));
+    this.buttons = answers.map((text, k) =>
+      choice(keys[k], text, (event) => view.answer(text, event)));
+    this.buttons.push(choice(unsure, CANNOT_TELL, (event) => view.answer(null, event)));
     this.undo = choice("U", "undo", () => view.undo(), "U or Backspace");
     this.element = h("div", { className: "sdl-bar sdl-judge-ballot", role: "group",
       "aria-label": "answers" }, ...this.buttons, this.undo);
