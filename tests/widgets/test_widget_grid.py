@@ -428,19 +428,23 @@ def test_the_page_gets_the_cells_that_it_wants_however_often_it_asks(seen):
     [
         ("want", {}, "KeyError: 'cells'"),
         ("want", {"cells": [0]}, "KeyError: 'px'"),
-        ("want", {"cells": [99], "px": 64}, "there is no cell 99: they are numbered from 0 to 11"),
-        ("want", {"cells": [-1], "px": 64}, "no cell -1"),
+        (
+            "want",
+            {"cells": [99], "px": 64},
+            "there is no picture 99: they are numbered from 0 to 11",
+        ),
+        ("want", {"cells": [-1], "px": 64}, "no picture -1"),
         ("want", {"cells": 3, "px": 64}, "not iterable"),
         ("want", {"cells": ["a"], "px": 64}, "invalid literal"),
         ("full", {}, "KeyError"),
-        ("full", {"cell": 99}, "no cell 99"),
+        ("full", {"cell": 99}, "no picture 99"),
         ("full", {"cell": None}, "NoneType"),
-        ("rate", {"cell": 12, "starred": True}, "no cell 12"),
+        ("rate", {"cell": 12, "starred": True}, "no picture 12"),
         ("rate", {"cell": 0}, "rate needs an opinion"),
         ("rate", {"cell": 0, "rating": 6}, "use a whole number from 1 to 5"),
-        ("rate", {"cell": -1, "starred": True}, "no cell -1"),
+        ("rate", {"cell": -1, "starred": True}, "no picture -1"),
         ("vary", {}, "KeyError"),
-        ("vary", {"cell": 99}, "no cell 99"),
+        ("vary", {"cell": 99}, "no picture 99"),
         ("paint", {"cell": 0}, "does not know"),
     ],
 )
@@ -877,7 +881,7 @@ def test_variations_are_no_rows_of_the_frame(results, jobs):
     assert (grid.states, len(grid.value), grid.static(), grid.code) == before and [
         r.seed for r in job.requests
     ] == [100, 101]
-    with pytest.raises(IndexError, match="no cell 12: they are numbered from 0 to 11"):
+    with pytest.raises(IndexError, match="no picture 12: they are numbered from 0 to 11"):
         grid.rate(12, starred=True)
 
 
