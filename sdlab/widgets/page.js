@@ -147,19 +147,6 @@ function follow(model, acts) {
   };
 }
 
-// An element: properties, or attributes where the name has a dash or is `role`; children are nodes
-// or text.
-function h(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name === "role" || name.includes("-")) node.setAttribute(name, value);
-    else node[name] = value;
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
-const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 const blobUrl = (buffer, type = "image/webp") => URL.createObjectURL(new Blob([buffer], { type }));
 
 // Object URLs by name; the oldest are freed when there are more than `most`.

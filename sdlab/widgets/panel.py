@@ -20,6 +20,7 @@ import anywidget
 import traitlets
 
 HERE = Path(__file__).parent
+ELEMENTS = HERE.parent / "results" / "elements.js"  # which page.js builds on
 WITHOUT_KERNEL = (
     ".jp-OutputArea-child:not(:has(.sdl-root)):has(+ .jp-OutputArea-child .{}) {{display: none}}"
 )
@@ -29,7 +30,8 @@ workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open and encode picture
 
 def source(*names: str) -> str:
     """Reads files beside this one as one text: a module for the page, or its style."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+    paths = [ELEMENTS] * ("page.js" in names) + [HERE / name for name in names]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
 class Kept:
