@@ -127,6 +127,11 @@ class Panel(Kept, anywidget.AnyWidget):
         super().__init__(uid=uuid.uuid4().hex[:12], **traits)
         self.on_msg(self._hear)
 
+    @property
+    def code(self) -> str:
+        """Python that does the same; a trait of those whose page always has it."""
+        raise NotImplementedError
+
     def _hear(self, _: Any, question: Any, buffers: list) -> None:
         """Answers a question; this may run on any thread, so it is kept short."""
         question = question if isinstance(question, dict) else {}
@@ -178,6 +183,13 @@ class Panel(Kept, anywidget.AnyWidget):
         page = question.get("page", self._page)
         self._page = self._page or page
         self.answer(question, {"kind": "pong", "reloaded": page != self._page})
+
+    def _require_code(self) -> None:
+        """Raises while the code would tell what must not be known yet."""
+
+    def _on_code(self, question: dict[str, Any], buffers: list) -> None:
+        self._require_code()
+        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     def _on_unknown(self, question: dict[str, Any], buffers: list) -> None:
         raise ValueError(

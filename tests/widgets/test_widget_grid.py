@@ -596,7 +596,7 @@ def test_the_page_hears_that_the_code_has_changed_and_asks_for_it(results):
     idle()
     assert (
         len(changes) == 1
-        and sent == [{"kind": "code", "code": grid.code, "re": "q"}]
+        and sent == [{"kind": "code", "text": grid.code, "re": "q"}]
         and grid.code != before
     )
 

@@ -20,9 +20,7 @@ class TopBar {
     this.blind = h("input", { type: "checkbox" });
     this.blind.onchange = () => view.setBlind(this.blind.checked);
     this.chooser = new Chooser(model, line);
-    this.rater = h("input", { type: "text", placeholder: "your name", maxLength: 60,
-      autocomplete: "off", spellcheck: false });
-    this.rater.onchange = () => put(model, "rater", this.rater.value.trim());
+    this.rater = nameField(model, "rater");
     this.element = h("div", { className: "sdl-bar" },
       group("steps", "pairs", this.before, this.counter, this.after),
       group("ways", "way of comparing", ...this.ways, magnifier),

@@ -21,7 +21,7 @@ class CompareView {
     this.ballot = new Ballot(this);
     this.ending = new Ending(this);
     this.side = new Side(model);
-    this.code = codeBlock(undefined, async () => (await line.ask("code")).message.text ?? "");
+    this.code = codeBlock(line);
     const { stage, ballot, ending } = this;
     this.columns = h("div", { className: "sdl-compare-columns" },
       h("div", { className: "sdl-compare-main" }, stage.element, ...Object.values(stage.controls),

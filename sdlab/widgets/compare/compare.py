@@ -419,10 +419,9 @@ class Compare(Panel):
             self.reveal()
         self.answer(question, {"kind": "revealed"})
 
-    def _on_code(self, question: dict, buffers: list) -> None:
+    def _require_code(self) -> None:
         if self._ballot.under_way:
             raise ValueError("the code tells who is who: it is shown when the blind vote has ended")
-        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     # What it may know
 

@@ -22,8 +22,7 @@ class InsideView {
     this.pictures = h("div", { className: "sdl-inside-sides" },
       ...this.sides.map((side) => side.element));
     this.help = keysHelp(INSIDE_KEYS);
-    root.append(this.pictures, this.steps.element, this.status,
-      codeBlock("the same in Python", async () => (await line.ask("code")).message.text ?? ""),
+    root.append(this.pictures, this.steps.element, this.status, codeBlock(line),
       this.help);
   }
 

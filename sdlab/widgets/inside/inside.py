@@ -114,9 +114,6 @@ class Inside(Panel):
         insight, group = self.insights[int(question["side"])], int(question["group"])
         self.answer_later(question, lambda: ({"kind": "maps"}, [encode_maps(insight, group)]))
 
-    def _on_code(self, question: dict, buffers: list) -> None:
-        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
-
 
 def describe_side(insight: Insight) -> dict[str, Any]:
     """Describes a cell: its words with their shares at each moment, and what its moments are."""

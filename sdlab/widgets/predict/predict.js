@@ -8,9 +8,7 @@ const LOST = "the picture cannot be read";
 class Choices {
   constructor(view) {
     const { model } = view, name = `sdl-predict-${model.get("uid")}-${Math.random()}`;
-    this.pupil = h("input", { type: "text", placeholder: "your name", maxLength: 60,
-      autocomplete: "off", spellcheck: false, value: model.get("pupil") });
-    this.pupil.onchange = () => put(model, "pupil", this.pupil.value.trim());
+    this.pupil = nameField(model, "pupil");
     this.radios = model.get("answers").map((value) => h("input", { type: "radio", name, value }));
     const labels = this.radios.map((radio) => h("label", {}, radio, radio.value));
     this.reveal = button("reveal", () => view.answer(this.chosen.value));
@@ -44,8 +42,7 @@ class Answer {
     this.verdict = h("p", { role: "status", tabIndex: -1, className: "sdl-predict-verdict" });
     this.bars = h("table", { className: "sdl-table" });
     this.pictures = h("div", { className: "sdl-predict-pictures" });
-    this.code = codeBlock("the same in Python",
-      async () => (await view.line.ask("code")).message.text ?? "");
+    this.code = codeBlock(view.line);
     this.element = h("div", {}, this.verdict, this.bars, this.pictures, this.code);
   }
 

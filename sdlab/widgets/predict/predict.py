@@ -180,10 +180,9 @@ class Predict(Panel):
             raise ValueError("the pictures are shown when the question is answered")
         self.answer_later(question, self._open_pictures)
 
-    def _on_code(self, question: dict, buffers: list) -> None:
+    def _require_code(self) -> None:
         if not self.choice:
             raise ValueError("the code tells the pictures: it is shown with them")
-        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     def _open_pictures(self) -> tuple[dict[str, Any], list[bytes]]:
         pictures = [open_thumbnail(path) for path in self.frame["path"]]
