@@ -3,6 +3,7 @@
 import ast
 import base64
 import io
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -152,11 +153,26 @@ def test_a_blind_vote_is_stored_by_the_true_keys(frame):
     )
 
 
-def test_a_blind_vote_taken_back_openly_is_gone_here_as_in_the_store():
-    opinions = MemoryOpinions()
-    for vote, blind in (("right", False), ("left", True), (None, False)):
-        opinions.vote("a", "b", vote, blind=blind)
-    assert opinions.votes().empty and Votes(opinions).of(("a", "b")) is None
+def test_a_blind_vote_taken_back_in_the_widget_leaves_an_earlier_open_one(frame):
+    asked(shown(frame), "vote", n=0, vote="left")
+    widget = shown(frame, blind=True)
+    place = widget._ballot.order.index(0)
+    for vote in ("tie", "both bad"):
+        asked(widget, "vote", n=place, vote=vote)
+    asked(widget, "undo", n=place)
+    assert widget.voted[place] == "" and shown(frame).voted[0] == "left"
+    assert widget._votes.keeper.votes()[["vote", "blind"]].values.tolist() == [["left", False]]
+
+
+def test_whatever_is_said_in_turn_the_widget_and_the_store_agree():
+    lines = [("left", False), ("right", True), (None, False), (None, True), ("tie", True)]
+    for said in itertools.permutations(lines, 4):
+        votes = Votes(opinions := MemoryOpinions())
+        for vote, blind in said:
+            opinions.vote("a", "b", vote, blind=blind)
+            votes._note(("a", "b"), vote, blind)
+            kept = opinions.votes()[["vote", "blind"]].itertuples(index=False, name=None)
+            assert list(filter(None, [votes.of(("a", "b"))])) == list(kept), said
 
 
 def test_the_same_seed_shuffles_alike_and_another_does_not():
