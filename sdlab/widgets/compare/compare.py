@@ -39,11 +39,11 @@ class Compare(Panel):
 
     In blind mode the order of the pairs is shuffled, chance decides who stands on which side, and
     the page does not learn whose picture is whose before `reveal`, which ends the vote and is
-    written down, as is every other way to see the names: `blind` turned off, the same pairs shown
-    openly, or a rater who knows them. Both pictures of a pair are shown at one size. Until then a vote can be changed
-    and taken back, after it no open vote takes the place of a blind one. Votes are kept in the
-    store, by the pictures' keys, and found again there; those on pictures in no store last as long
-    as the widget.
+    written down, as is every other way to see the names meanwhile: `blind` turned off, the same
+    pairs shown openly, or the name of a rater who knows them. Both pictures of a pair are shown at
+    one size. Until then a vote can be changed and taken back, after it no open vote takes the place
+    of a blind one. Votes are kept in the store, by the pictures' keys, and found again there; those
+    on pictures in no store last as long as the widget.
 
     Parameters
     ----------
