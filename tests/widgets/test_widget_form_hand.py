@@ -269,22 +269,32 @@ def test_the_pieces_of_prompts_are_shown_on_demand(tmp_path):
     assert form._script.folds[form._pieces.title] is True
 
 
-def test_prompts_to_begin_with_are_the_probes_own_and_keep_what_was_written(tmp_path):
+@pytest.mark.parametrize(
+    ("model", "probes"),
+    [
+        ("tiny-v1", {"tiny-counting", "tiny-relations", "tiny-negation"}),
+        ("tiny-letters", {"tiny-lettering"}),
+        ("tiny-v1, tiny-signs", {"counting", "relations", "lettering", "negation"}),
+    ],
+)
+def test_prompts_to_begin_with_are_of_the_probes_about_what_the_models_know(
+    model, probes, tmp_path
+):
+    form = filled(SweepForm(store=tmp_path), model=tuple(model.split(", ")))
+    offered = [prompt for _, prompt in form._tools.beginnings.options if prompt]
+    of_probes = [{request.prompt for request in PROBES[n].list_requests()} for n in probes]
+    assert set(offered) <= set.union(*of_probes) and all(map(set(offered).__and__, of_probes))
+
+
+def test_prompts_to_begin_with_keep_what_was_written(tmp_path):
     form = filled(SweepForm(store=tmp_path))
     offered = [prompt for _, prompt in form._tools.beginnings.options if prompt]
-    of_probes = {
-        request.prompt
-        for name in ("tiny-counting", "tiny-relations", "tiny-negation")
-        for request in PROBES[name].list_requests()
-    }
-    assert offered and set(offered) <= of_probes
     for prompt in offered[:2]:  # the second takes the place of the first
         form._tools.beginnings.value = prompt
         assert form.fields["prompt"].value == prompt and form._tools.beginnings.value == ""
     filled(form, prompt="mine")
     form._tools.beginnings.value = offered[0]
     assert form.fields["prompt"].value == f"mine\n{offered[0]}"
-    filled(form, model=("tiny-v1",))
 
 
 # What was read
