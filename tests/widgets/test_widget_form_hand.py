@@ -10,11 +10,11 @@ from test_widget_form import CIRCLE, executed, filled
 import sdlab.widgets.sweep_form.form as form_module
 from sdlab import Job, Request, Store, run, sweep
 from sdlab.recipe.spec import SEEDS
+from sdlab.render.notes import find_strange_words
 from sdlab.results.probes import PROBES
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form import jobs
 from sdlab.widgets.sweep_form.form import ahead
-from sdlab.widgets.sweep_form.words import find_strange_words
 
 LONG = sweep(Request(prompt="a cat", num_inference_steps=999), seed=range(30))
 LETTER = (
@@ -250,7 +250,16 @@ def test_words_that_a_model_was_never_shown_are_named_at_the_prompt(tmp_path):
     filled(form, prompt="two cats to the left of a tree at night")
     assert form._fields["prompt"].message == ""
     filled(form, prompt="a woman", model=("tiny-v1", "tiny-v2"))
-    assert "tiny-v2 was never shown: woman<" in form._fields["prompt"].message
+    assert form._fields["prompt"].message.count("tiny-v2 was never shown: woman<") == 1
+
+
+def test_strange_words_of_pictures_that_are_finished_are_named_too(tmp_path):
+    request = Request(prompt="an astronaut", num_inference_steps=1, scheduler="Euler SGM Uniform")
+    with pytest.warns(UserWarning, match="tiny-v1 was never shown: astronaut$"):
+        run(request, tmp_path, progress=False)
+    form = filled(SweepForm(request, tmp_path))
+    assert "all finished" in form.status
+    assert form._fields["prompt"].message.count("never shown: astronaut<") == 1
 
 
 @pytest.mark.parametrize("name", ["tiny-relations", "tiny-binding", "tiny-held-out"])
