@@ -19,7 +19,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..pictures import data_uri, png_bytes, read_picture, webp_bytes
+from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
 from ..recipe.request import FIELDS
 from ..store.columns import MACHINE
 from ..store.files import write_whole
@@ -76,7 +76,7 @@ from .stats.claims import Claim
 from .verify import Verification
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
-THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
+MOST_SIDE, FIGURE_PIXELS = 2048, 12e6
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
 CSV_BYTES = 5_000_000
@@ -546,8 +546,8 @@ def show_picture(path: str | None, words: str) -> TableCell:
             image = opened.convert("RGB")
     except UNREADABLE as problem:
         return TableCell(describe_file_problem(problem), "note")
-    source = data_uri(webp_bytes(image, THUMBNAIL))
-    return TableCell(words or "picture", picture=source, small=max(image.size) <= THUMBNAIL)
+    source = data_uri(webp_bytes(image, SMALL_SIDE))
+    return TableCell(words or "picture", picture=source, small=max(image.size) <= SMALL_SIDE)
 
 
 def show_failures(frame: pd.DataFrame) -> Table:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from sdlab import Request, Store, run, sweep, verify, write_report
 from sdlab.__main__ import main
-from sdlab.pictures import hash_pixels
+from sdlab.pictures import data_uri, hash_pixels
 
 SMALL = dict(
     prompt="the cat", num_inference_steps=2, scheduler="DDIMScheduler(timestep_spacing='trailing')"
@@ -235,6 +235,48 @@ def test_a_report_says_what_verify_answered_and_is_verified_by_itself(results, t
     (tmp_path / "no.html").write_text("<p>hello</p>")
     with pytest.raises(ValueError, match="is no report of sdlab"):
         say(tmp_path / "no.html")
+
+
+@pytest.fixture(scope="module")
+def large(results, tmp_path_factory):
+    """The report of a picture that is in it in small only: its page, and its reader."""
+    folder = tmp_path_factory.mktemp("large")
+    request = Request(model=results["model"][0], height=192, width=192, **SMALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = run([request], folder / "runs", dtype="float32", progress=False)
+    return folder, write_report(folder / "r.html", "Large", made).read_text("utf-8")
+
+
+def swap_small(large, name, picture):
+    """Verifies the report with another small picture."""
+    folder, page = large
+    uri = data_uri(picture) if isinstance(picture, bytes) else data_uri(picture, "WEBP", quality=85)
+    assert page.count("data:image/webp") == 1
+    place = folder / f"{name}.html"
+    place.write_text(re.sub(r"data:image/webp[^\"]+", uri, page), encoding="utf-8")
+    return say(place)
+
+
+def test_an_untouched_picture_of_which_a_report_has_a_small_copy_is_identical(large):
+    found = say(large[0] / "r.html")
+    assert repr(found) == "1 of 1 identical." and found.frame["largest"].eq(0).all()
+    assert Image.open(found._again[0].path).size == (192, 192)
+
+
+@pytest.mark.parametrize("size", [(128, 128), (64, 64), (128, 96), (192, 192)])
+def test_a_swapped_small_picture_of_a_report_is_found(large, size):
+    found = swap_small(large, f"{size}", Image.new("RGB", size))
+    assert only(found) == "different" and list(found.frame["cause"]) == ["file"]
+
+
+def test_of_a_swapped_small_picture_it_is_said_that_the_recorded_one_comes_out(large):
+    found = swap_small(large, "black", Image.new("RGB", (128, 128)))
+    assert "the report's small picture shows something else; rendered again, what was recorded" in (
+        repr(found)
+    )
+    torn = swap_small(large, "torn", b"no picture")
+    assert only(torn) == "different" and "the file cannot be read" in repr(torn)
 
 
 def test_the_command_reports_on_a_store(results, tmp_path, capsys):

@@ -336,8 +336,11 @@ def is_whole(data: bytes, row: Mapping[str, Any]) -> bool:
 
     Larger ones are reduced, and only those that were small enough are kept without loss.
     """
-    with Image.open(io.BytesIO(data)) as image:
-        return image.size == (row.get("width"), row.get("height"))
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size == (row.get("width"), row.get("height"))
+    except UNREADABLE:
+        return True  # it is no small copy of anything
 
 
 def name_input(data: bytes) -> Picture | None:
