@@ -289,7 +289,7 @@ def render_page(
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
-        **describe_making(title, select_own(frame), filename),
+        **describe_making(title, frame, filename),
         rows_count=count_noun(len(frame), "row"),
     )
 
@@ -299,13 +299,19 @@ def describe_csv(frame: pd.DataFrame, filename: str) -> dict[str, str]:
     return {"csv": write_csv(frame), "csv_name": f"{Path(filename).stem}.csv"}
 
 
-def describe_making(title: str, own: pd.DataFrame, filename: str) -> dict[str, str]:
+def describe_making(title: str, frame: pd.DataFrame, filename: str) -> dict[str, str]:
     """Tells how the pictures that were made here are made again; nothing where there are none."""
-    other = f"runs/{Path(filename).stem}"
-    made = "" if own.empty else write_results_code(own, "write_report", other=other)
+    own, other = select_own(frame), f"runs/{Path(filename).stem}"
+    if own.empty:
+        return {"code": "", "recipes": "", "recipes_count": count_noun(0, "recipe")}
+    recipes = list_recipes(own)
+    if len(own) < len(frame):  # the table has rows of other programs, too
+        numbers = [n for n, foreign in enumerate(find_foreign(frame), 1) if not foreign]
+        recipes["numbers"] = numbers
+    made = write_results_code(own, "write_report", other=other)
     return {
-        "code": made and f"{made}write_report({filename!r}, {title!r}, results)\n",
-        "recipes": made and json.dumps(list_recipes(own), separators=(",", ":")),
+        "code": f"{made}write_report({filename!r}, {title!r}, results)\n",
+        "recipes": json.dumps(recipes, separators=(",", ":")),
         "recipes_count": count_noun(len(own), "recipe"),
     }
 

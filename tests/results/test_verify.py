@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
-from sdlab import Request, Store, run, sweep, verify, write_report
+from sdlab import Request, Store, read_pictures, run, sweep, verify, write_report
 from sdlab.__main__ import main
 from sdlab.pictures import data_uri, hash_pixels
 
@@ -235,6 +235,26 @@ def test_a_report_says_what_verify_answered_and_is_verified_by_itself(results, t
     (tmp_path / "no.html").write_text("<p>hello</p>")
     with pytest.raises(ValueError, match="is no report of sdlab"):
         say(tmp_path / "no.html")
+
+
+def read_others(folder):
+    """A frame of two pictures of another program."""
+    info = PngInfo()
+    info.add_text("parameters", "the cat\nSteps: 2, Sampler: DDIM, Seed: 5, Size: 64x64, Model: dream")
+    (folder / "others").mkdir()
+    for n in range(2):
+        Image.fromarray(np.full((64, 64, 3), 90 * n, np.uint8)).save(
+            folder / f"others/{n}.png", pnginfo=info
+        )
+    return read_pictures(folder / "others")
+
+
+def test_a_report_of_pictures_from_elsewhere_too_compares_each_with_its_own(results, tmp_path):
+    others = read_others(tmp_path)
+    mixed = pd.concat([others[:1], results[:2], others[1:], results[2:]], ignore_index=True)
+    found = say(write_report(tmp_path / "mixed.html", "Mixed", mixed))
+    assert repr(found) == "4 of 4 identical." and found.frame["largest"].eq(0).all()
+    assert list(found.frame["name"]) == [f"mixed.html, row {n}" for n in (2, 3, 5, 6)]
 
 
 @pytest.fixture(scope="module")

@@ -318,10 +318,12 @@ def read_report(path: Path) -> Given:
         told = found.get("facts") or {"shared": {}, "varying": [], "rows": [[]] * len(rows)}
         facts = [told["shared"] | dict(zip(told["varying"], row)) for row in told["rows"]]
         rows = [{**fact, **row} for fact, row in zip(facts, rows, strict=True)]
+        numbers = found.get("numbers") or range(1, len(rows) + 1)  # in the table of all cells
+        numbered = list(zip(numbers, rows, strict=True))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no list of recipes, so it is no report of sdlab") from error
     cases = []
-    for number, row in enumerate(rows, 1):
+    for number, row in numbered:
         picture = page.pictures.get(number)
         if picture is None and "pixels" not in row:
             continue  # it failed, or stands behind the last that is shown
