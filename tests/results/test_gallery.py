@@ -92,3 +92,15 @@ def test_missing_and_repeated_pictures_are_told(tmp_path):
     _, data = read_page(write_gallery(tmp_path / "g", frame))
     assert data["lost"] == {data["names"][1]: "file missing"}
     assert len(list((tmp_path / "g/pictures").rglob("*.png"))) == 1
+
+
+def test_two_renderings_of_one_recipe_are_two_pictures(tmp_path):
+    frame = results(tmp_path, plan(seed=range(3))).assign(dtype=["float32", "float16", "float32"])
+    other = tmp_path / "half.png"
+    Image.new("RGB", (16, 16), "red").save(other)
+    frame.loc[1, ["key", "path"]] = [frame["key"][0], str(other)]
+    page = write_gallery(tmp_path / "g", frame)
+    _, data = read_page(page)
+    files = [(page.parent / f"pictures/{n[:2]}/{n}.png").read_bytes() for n in data["names"]]
+    assert files == [open(path, "rb").read() for path in frame["path"]]
+    assert data["keys"] == list(frame["key"]) and data["names"][2] == frame["key"][2]

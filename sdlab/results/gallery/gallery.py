@@ -31,6 +31,7 @@ from ..frame import (
     find_varying,
     hide_home,
     is_counter,
+    row_tuples,
     shorten_pictures,
     summarize,
 )
@@ -134,10 +135,19 @@ def require_own_folder(path: Path) -> None:
 
 
 def name_files(frame: pd.DataFrame) -> list[str]:
-    """Names the picture of each row by its key, or its number; "" where there is none."""
-    both = zip(column_values(frame, "path"), column_values(frame, "key"))
+    """Names the picture of each row by its key, or its number; "" where there is none.
+
+    A key that has several pictures, as one recipe rendered in two formats, names none of them.
+    """
+    both = row_tuples(frame, ["path", "key"])
+    pictures: dict[Any, set[Any]] = {}
+    for path, key in both:
+        pictures.setdefault(key, set()).add(path)
+    known = {
+        key for key, of in pictures.items() if len(of - {None}) == 1 and HASH.fullmatch(str(key))
+    }
     return [
-        "" if path is None else key if key and HASH.fullmatch(str(key)) else f"{i:06}"
+        "" if path is None else str(key) if key in known else f"{i:06}"
         for i, (path, key) in enumerate(both, 1)
     ]
 
