@@ -257,6 +257,15 @@ def test_a_report_of_pictures_from_elsewhere_too_compares_each_with_its_own(resu
     assert list(found.frame["name"]) == [f"mixed.html, row {n}" for n in (2, 3, 5, 6)]
 
 
+def test_a_frame_of_pictures_from_elsewhere_is_read_by_their_files(tmp_path, results):
+    others = read_others(tmp_path)
+    found, by_file = say(others), say(tmp_path / "others")
+    assert only(found) == "cannot be rendered here" and "the model 'dream'" in repr(found)
+    pd.testing.assert_frame_equal(found.frame, by_file.frame)
+    mixed = say(pd.concat([others, results], ignore_index=True)).frame["verdict"]
+    assert list(mixed) == ["cannot be rendered here"] * 2 + ["identical"] * 4
+
+
 @pytest.fixture(scope="module")
 def large(results, tmp_path_factory):
     """The report of a picture that is in it in small only: its page, and its reader."""

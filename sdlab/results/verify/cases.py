@@ -30,7 +30,14 @@ from ...watermark.opening import load_quietly, open_picture
 from ...watermark.provenance import gather_provenance
 from ...watermark.scanning import list_files
 from ..code import HOW, find_store_root
-from ..frame import UNREADABLE, column_values, find_inputs, join_words
+from ..frame import (
+    UNREADABLE,
+    column_values,
+    find_foreign,
+    find_inputs,
+    join_words,
+    select_own,
+)
 
 FACTS = (*DECIDING_BITS, *HOW)  # what a picture's bits may depend on beside its recipe
 NOISE = (
@@ -133,17 +140,19 @@ def read_place(place: Path) -> Given:
 
 
 def read_frame(frame: pd.DataFrame) -> Given:
-    """Reads the rows that have a picture; a frame without whole recipes by its pictures' files."""
+    """Reads the rows that have a picture; by its file what has no whole recipe of ours."""
     if "path" not in frame.columns:
         raise ValueError(f"the frame has no column 'path' that leads to pictures; {GIVE}")
     paths = column_values(frame, "path")
     if any(name not in frame.columns for name in FIELDS):
         return read_files([Path(path) for path in paths if path is not None])
-    root, cases = find_store_root(frame), []
+    root, cases = find_store_root(select_own(frame)), []
     columns = {name: column_values(frame, name) for name in (*FIELDS, *FACTS, "pixels", "key")}
-    for i, path in enumerate(paths):
+    for i, (path, foreign) in enumerate(zip(paths, find_foreign(frame))):
         row = {name: column[i] for name, column in columns.items() if column[i] is not None}
-        if path is not None:
+        if path is not None and foreign:  # what its row does not state is no default
+            cases.append(read_file(Path(path)))
+        elif path is not None:
             cases.append(make_case(row, path, row.get("key") or Path(path).name))
     return Given(cases, lend_inputs(root, find_inputs(frame)) if root else None)
 
