@@ -213,23 +213,23 @@ def describe_argument(
 def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
     """Tells what the template shows of a claim."""
     rows = frame if claim.frame is None else claim.frame
-    pairing, figure = find_pairing(claim, rows), draw_claim(claim)
-    against = find_against(claim, pairing) if pairing else []
+    (pairing, untold), figure = find_pairing(claim, rows), draw_claim(claim)
+    against = find_against(claim, pairing) if pairing else None
     pairs = [
         (
             what,
             [(side, show_picture(path, f"{side}, {value}"), value) for side, path, value in both],
         )
-        for what, both in (list_against(pairing, against) if pairing else ())
+        for what, both in (list_against(pairing, against) if pairing and against else ())
     ]
     return {
         "text": claim.text,
         "verdicts": claim.verdicts,
         "figure": figure and describe_picture(figure, ""),
         "table": show_frame(claim.evidence.drop(columns="verdict", errors="ignore"), "Evidence"),
-        "sample": count_sample(rows),
+        "sample": count_sample(claim, rows, against),
         "unlike": show_unlike(pairing) if pairing else None,
-        "against": describe_against(pairing, against) if pairing else "",
+        "against": describe_against(against) if against else untold,
         "pairs": pairs,
         "judged": claim.judged,
     }
