@@ -240,7 +240,9 @@ def test_a_report_says_what_verify_answered_and_is_verified_by_itself(results, t
 def read_others(folder):
     """A frame of two pictures of another program."""
     info = PngInfo()
-    info.add_text("parameters", "the cat\nSteps: 2, Sampler: DDIM, Seed: 5, Size: 64x64, Model: dream")
+    info.add_text(
+        "parameters", "the cat\nSteps: 2, Sampler: DDIM, Seed: 5, Size: 64x64, Model: dream"
+    )
     (folder / "others").mkdir()
     for n in range(2):
         Image.fromarray(np.full((64, 64, 3), 90 * n, np.uint8)).save(
@@ -264,6 +266,22 @@ def test_a_frame_of_pictures_from_elsewhere_is_read_by_their_files(tmp_path, res
     pd.testing.assert_frame_equal(found.frame, by_file.frame)
     mixed = say(pd.concat([others, results], ignore_index=True)).frame["verdict"]
     assert list(mixed) == ["cannot be rendered here"] * 2 + ["identical"] * 4
+
+
+@pytest.mark.parametrize("name", ["inherited", "lora_layers"])
+def test_rounding_excuses_no_other_settings(results, tmp_path, name):
+    found = say(change_pixels(results, tmp_path, 1, pixels=True, **{name: "beta_start=0.5"}))
+    assert only(found) == "different" and found.frame["allowed_largest"].isna().all()
+
+
+def test_how_far_is_said_of_those_alone_of_which_it_is_known(results, tmp_path):
+    near = change_pixels(results, tmp_path, 40, pixels=True)
+    image = Image.new("RGB", (32, 48))
+    image.save(tmp_path / "small.png")
+    other = results[1:2].assign(path=str(tmp_path / "small.png"), pixels=hash_pixels(image))
+    found = say(pd.concat([near, other], ignore_index=True))
+    assert "at most 40 of 255 levels apart in the 1 where that is known" in repr(found)
+    assert "the picture is 32x48, and 64x64 is rendered" in found.frame["why"][1]
 
 
 @pytest.fixture(scope="module")

@@ -108,13 +108,25 @@ def judge_case(case: Case, again: Again) -> Verdict:
     if is_same and not (case.reduced and not recorded):
         return say(verdict=IDENTICAL, why=told)
     if distance is None:
-        told = "; ".join(filter(None, ("how far cannot be told without the picture", told)))
+        told = "; ".join(filter(None, (explain_no_distance(image, made), told)))
     within = distance is not None and allowed is not None and distance.is_within(allowed)
     return say(
         verdict=WITHIN if within else DIFFERENT,
         why=told or "although nothing that was recorded differs",
         cause=", ".join(map(name_fact, differs)) or "unknown",
     )
+
+
+def explain_no_distance(image: Image.Image | None, made: Image.Image) -> str:
+    """Says why it is not told how far two pictures are apart."""
+    if image is None:
+        return "how far cannot be told without the picture"
+    return f"the picture is {write_size(image)}, and {write_size(made)} is rendered"
+
+
+def write_size(image: Image.Image) -> str:
+    """Writes width and height: "64x64"."""
+    return f"{image.width}x{image.height}"
 
 
 def find_problem(case: Case, image: Image.Image | None) -> str:
@@ -134,8 +146,11 @@ def shows_same(distance: Distance | None) -> bool:
 def find_tolerance(
     case: Case, again: Again, differs: Mapping[str, tuple[Any, Any]]
 ) -> Distance | None:
-    """Finds what rounding may do: None, nothing, where all that may change bits is the same."""
-    if not differs and case.facts and not case.reduced:
+    """Finds what rounding may do: None, nothing, where all that may change bits is the same.
+
+    Nor does it excuse other settings: they make another picture, as another recipe does.
+    """
+    if HOW.keys() & differs.keys() or not differs and case.facts and not case.reduced:
         return None
     formats = {str(facts.get("dtype")) for facts in (case.facts, again.facts)}
     return ROUNDING["bfloat16" if "bfloat16" in formats else "float32"]
@@ -188,7 +203,9 @@ def write_kind(every: Sequence[Verdict]) -> str:
     if (more := len(reasons) - MOST_REASONS) > 0:
         told.append(f"{count_noun(more, 'other reason')}")
     known = [each.distance.largest for each in every if each.distance]
-    reach = f", at most {max(known):g} of 255 levels apart" if known and kind != IDENTICAL else ""
+    of = "" if len(known) == len(every) else f" in the {len(known):,} where that is known"
+    far = f", at most {max(known, default=0):g} of 255 levels apart{of}"
+    reach = far if known and kind != IDENTICAL else ""
     joint = ", with " if kind == IDENTICAL else ": "
     return f"{kind}{reach}{joint if told else ''}{'; '.join(told)}"
 
