@@ -97,7 +97,7 @@ class Opinions:
         left, right : str
             Their keys.
         vote : {"left", "right", "tie", "both bad"} or None
-            None takes the earlier one back.
+            None takes the earlier one back, also a blind one.
         blind : bool
             Whether the voter did not know which was which.
         rater : str
@@ -368,10 +368,11 @@ def select_standing(lines: list[dict]) -> list[dict]:
     for line in lines:
         about = *sort_pair(line["left"], line["right"]), line.get("rater", "")
         before = last.get(about)
-        if before and before.get("blind") and not line.get("blind"):
+        taken = line["vote"] is None  # whether blind or not: there is one vote to take back
+        if before and before.get("blind") and not line.get("blind") and not taken:
             continue
         last.pop(about, None)
-        if line["vote"] is not None:
+        if not taken:
             last[about] = line
     return list(last.values())
 

@@ -173,7 +173,7 @@ class Store:
         left, right : str
             Their keys.
         vote : {"left", "right", "tie", "both bad"} or None
-            None takes the earlier one back.
+            None takes the earlier one back, also a blind one.
         **how
             `blind`, `rater` and `sealed` as `Opinions.vote` has them.
 

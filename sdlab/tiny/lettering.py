@@ -14,6 +14,7 @@ from .signs import HEIGHT, INK, LEFT, SIDE, WIDTH, make_font, write_letters
 
 PLACES = 6  # letters in a line
 MOST_ERROR = 0.35  # of a letter's own pixels, squared; what no letter explains so well is a "?"
+LEAST_CONTRAST = 60  # levels, summed over the channels, between two colours that are not one
 UNCLEAR = "?"
 
 
@@ -25,6 +26,8 @@ def read_sign(image: Image.Image | np.ndarray) -> tuple[str, ...]:
     """
     pixels = read_pixels(image)
     board = np.median(pixels[SIDE // 2 - 6 : SIDE // 2 + 6, LEFT:].reshape(-1, 3), 0)
+    if np.abs(np.array(INK) - board).sum() < LEAST_CONTRAST:
+        return ()
     lines = count_lines(pixels, board)
     top = (SIDE - HEIGHT * lines) // 2
     block = pixels[top : top + HEIGHT * lines, LEFT : LEFT + WIDTH * PLACES]
@@ -45,7 +48,7 @@ def read_pixels(image: Image.Image | np.ndarray) -> np.ndarray:
 def count_lines(pixels: np.ndarray, board: np.ndarray) -> int:
     """Count the lines that the board has room for: two if it reaches beyond a single one."""
     rims = pixels[[13, 14, 49, 50], 6 : SIDE - 6].reshape(-1, 3)
-    return 2 if np.abs(np.median(rims, 0) - board).sum() < 60 else 1
+    return 2 if np.abs(np.median(rims, 0) - board).sum() < LEAST_CONTRAST else 1
 
 
 def measure_ink(block: np.ndarray, board: np.ndarray) -> np.ndarray:

@@ -62,25 +62,26 @@ TEXTS = ("parameters", "prompt", "workflow", "Comment", "comment", "Description"
 WRITERS = tuple(
     (re.compile(pattern), program)
     for pattern, program in (
-        # each begins with plain characters, which are searched ten times as fast as others
+        # each begins with plain characters, which are searched ten times as fast as others;
+        # that these begin a word is looked at behind them
         (r'"sui_image_params"', "SwarmUI"),
         (r'"metadata_scheme": ?"[Ff]ooocus', "Fooocus"),
         (r'"version": ?"[Ff]ooocus', "Fooocus"),
-        (r"Version: Fooocus", "Fooocus"),
+        (r"Version:(?<=\bVersion:) Fooocus", "Fooocus"),
         (r'"class_type"', "ComfyUI"),
         (r'"last_node_id"', "ComfyUI"),
-        (r"Version: ComfyUI", "ComfyUI"),
+        (r"Version:(?<=\bVersion:) ComfyUI", "ComfyUI"),
         (r'"use_stable_diffusion_model"', "Easy Diffusion"),
         (r'"generation_mode": ?"', "InvokeAI"),
         (r'"app_version": ?"', "InvokeAI"),
         (r'"signed_hash"', "NovelAI"),
         (r'"request_type": ?"\w*GenerateRequest"', "NovelAI"),
-        (r"App: SD\.Next", "SD.Next"),
-        (r"Version: SD\.Next", "SD.Next"),
-        (r"Version: f\d", "Forge"),
-        (r"Version: sdlab", "sdlab"),
-        (r"Steps: \d+, ", "A1111 or a program that writes as it does"),
-        (r"Job ID: [0-9a-f]{8}-[0-9a-f]{4}-", "Midjourney"),
+        (r"App:(?<=\bApp:) SD\.Next", "SD.Next"),
+        (r"Version:(?<=\bVersion:) SD\.Next", "SD.Next"),
+        (r"Version:(?<=\bVersion:) f\d", "Forge"),
+        (r"Version:(?<=\bVersion:) sdlab", "sdlab"),
+        (r"Steps:(?<=\bSteps:) \d+, ", "A1111 or a program that writes as it does"),
+        (r"Job ID:(?<=\bJob ID:) [0-9a-f]{8}-[0-9a-f]{4}-", "Midjourney"),
     )
 )
 GENERATORS = re.compile(

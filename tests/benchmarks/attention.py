@@ -14,9 +14,8 @@ import numpy as np
 
 from sdlab import Request, inside
 from sdlab.tiny.matcher import find_objects
-from sdlab.tiny.world import BOTH, V1, V2
+from sdlab.tiny.world import BOTH, WORLDS
 
-WORLDS = {"tiny-v1": V1, "tiny-v2": V2}
 LINKS = ("left of", "right of", "above", "below", "and", "next to")
 
 

@@ -4,6 +4,7 @@ import itertools
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,6 +14,7 @@ from sdlab.models.checkpoint import read_tokenizer
 from sdlab.recipe.request import FIELDS
 from sdlab.recipe.sweep import Sweep
 from sdlab.results.probes import Probe
+from sdlab.results.probes.little import choose_words
 from sdlab.results.scorers import lettering
 from sdlab.results.scorers.objects import find_wishes
 from sdlab.results.scorers.signs import find_said
@@ -57,7 +59,9 @@ def count_tokens():
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-@pytest.mark.parametrize("row", [row for row in PROBES.values() if not row.is_little], ids=name_of)
+@pytest.mark.parametrize(
+    "row", [row for row in PROBES.values() if not row.name.startswith("tiny-")], ids=name_of
+)
 def test_v1_reads_a_probes_prompts_whole(row, count_tokens):
     chunks = "chunks" in row.axes.get("prompt_syntax", ())
     for request in row.list_requests():
@@ -81,6 +85,14 @@ def test_probes_of_the_little_worlds_name_what_both_models_were_shown(row):
             is_held_out_pair(*pair) for pair in itertools.combinations(set(names), 2)
         )
         assert unseen == (request.labels.get("arm") == "never shown")
+
+
+def test_the_words_of_a_probe_come_from_the_whole_alphabet():
+    for words in (SHOWN, HELD_OUT):
+        for n in range(1, 7):
+            every = [word for word in words if len(word) == n]
+            places = [every.index(word) for word in choose_words(words, (n,))]
+            assert len(places) == 8 and max(np.diff([-1, *places, len(every)])) <= len(every) / 6
 
 
 def test_the_probe_of_lettering_asks_for_words_that_were_shown_or_not_as_its_arms_say():

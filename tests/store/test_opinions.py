@@ -117,6 +117,19 @@ def test_a_vote_taken_back_counts_no_more_and_stays_in_the_history(tmp_path):
     assert opinions.votes()["vote"].tolist() == ["tie"]
 
 
+def test_a_blind_vote_is_taken_back_openly_and_never_replaced_so(tmp_path):
+    opinions = Opinions(tmp_path)
+    opinions.vote("x", "y", "left", blind=True)
+    opinions.vote("x", "y", "right")
+    assert opinions.votes()["vote"].tolist() == ["left"]
+    opinions.vote("y", "x", None, rater="ann")
+    assert opinions.votes()["vote"].tolist() == ["left"]
+    opinions.vote("y", "x", None)
+    assert opinions.votes().empty and len(opinions.votes(history=True)) == 4
+    opinions.vote("x", "y", "right")
+    assert opinions.votes()["vote"].tolist() == ["right"]
+
+
 def test_what_a_rater_knows_is_what_was_revealed_and_what_came_with_unsealed_votes(tmp_path):
     opinions = Opinions(tmp_path)
     opinions.vote("b", "a", "left", blind=True)  # as versions before wrote it: names were shown

@@ -223,11 +223,20 @@ def test_sampler_custom(read):
             latent_image=["5", 0],
         ),
         n22=node("KSamplerSelect", sampler_name="euler"),
-        n23=node("KarrasScheduler", steps=15, sigma_max=14.6, sigma_min=0.03, rho=7),
+        n23=node("KarrasScheduler", steps=15, sigma_max=14.614642, sigma_min=0.0291675, rho=7),
     )
     row = read(graph)
+    assert "not_translated" not in row
     assert has(row, seed=9, guidance_scale=6.0, num_inference_steps=15)
     assert row["scheduler"] == "EulerDiscreteScheduler(use_karras_sigmas=True)"
+
+
+def test_noise_levels_of_ones_own_are_said(read):
+    sigmas = node("KarrasScheduler", steps=15, sigma_max=3.0, sigma_min=0.5, rho=2)
+    graph = graph_of(n22=node("KSamplerSelect", sampler_name="euler"), n23=sigmas)
+    change(graph, "3", seed=9, sampler=["22", 0], sigmas=["23", 0], scheduler=None)
+    graph["3"]["class_type"] = "SamplerCustom"
+    assert read(graph)["not_translated"] == "sigma_max: 3.0; sigma_min: 0.5; rho: 2"
 
 
 def test_the_first_pass_is_the_recipe_and_the_others_are_said(read):
@@ -319,6 +328,54 @@ def test_the_name_of_the_file_tells_which_of_several_pictures_it_is(read, tmp_pa
     assert "seed" not in row and "2 samplers" in row["not_translated"]
 
 
+def branch(graph, before, seed, vae=("4", 2)):
+    """The graph with another pass behind a sampler, which saves a picture of its own."""
+    again = dict(graph["3"]["inputs"], seed=seed, denoise=0.5, latent_image=[before, 0])
+    name = f"{seed}1"
+    return graph | {
+        name: node("KSampler", **again),
+        f"{seed}2": node("VAEDecode", samples=[name, 0], vae=list(vae)),
+        f"{seed}3": node("SaveImage", filename_prefix="ComfyUI", images=[f"{seed}2", 0]),
+    }
+
+
+def test_a_second_pass_that_saves_apart_is_said_and_that_nothing_tells_which(read):
+    graph = change(graph_of(), "3", seed=5)
+    assert "not_translated" not in read(graph)
+    row = read(branch(graph, "3", 9))
+    assert row["seed"] == 5 and "strength" not in row
+    assert row["not_translated"] == (
+        "a further pass: KSampler steps 20 denoise 0.5; "
+        "2 outputs, and nothing tells which saved this picture"
+    )
+    twice = graph | {"90": node("SaveImage", filename_prefix="ComfyUI", images=["8", 0])}
+    assert "not_translated" not in read(twice)
+
+
+def test_two_second_passes_that_differ_by_their_seed_are_two_ways(read):
+    both = branch(branch(change(graph_of(n9=None), "3", seed=5), "3", 8), "3", 9)
+    assert "2 outputs, and nothing tells" in read(both)["not_translated"]
+
+
+def test_a_picture_saved_without_the_sampler_may_be_this_one(read):
+    extra = {
+        "60": node("LoadImage", image="a.png"),
+        "61": node("SaveImage", filename_prefix="ComfyUI", images=["60", 0]),
+    }
+    left = read(change(graph_of(), "3", seed=5) | extra)["not_translated"]
+    assert left == (
+        "an output without the sampler; 2 outputs, and nothing tells which saved this picture"
+    )
+
+
+def test_of_two_vaes_nothing_tells_which_decoded_the_picture(read):
+    other = {"70": node("VAELoader", vae_name="other.safetensors")}
+    graph = branch(change(graph_of(), "3", seed=5), "3", 9, vae=("70", 0)) | other
+    row = read(graph)
+    assert "vae" not in row and "vae: of several" in row["not_translated"]
+    assert read(change(graph, "8", vae=["70", 0]))["vae"] == "other"
+
+
 def test_texts_that_nodes_join_and_hold(read):
     graph = graph_of(
         n40=node("PrimitiveStringMultiline", value="a glass"),
@@ -395,6 +452,13 @@ def test_a_picture_that_it_begins_with_is_said(read):
     row = read(change(graph, "3", denoise=0.6))
     assert row["strength"] == 0.6 and "begins with the picture: cat.png" in row["not_translated"]
     assert "denoise: 0.6" in row["not_translated"]
+
+
+def test_what_is_done_to_the_latent_before_the_sampler_is_said(read):
+    repeat = node("RepeatLatentBatch", samples=["5", 0], amount=4)
+    graph = change(graph_of(n50=repeat), "3", seed=7, latent_image=["50", 0])
+    row = read(graph)
+    assert has(row, width=64, height=96, not_translated="before: RepeatLatentBatch")
 
 
 def test_which_of_a_batch_a_picture_is_nobody_knows(read):

@@ -72,6 +72,16 @@ def test_forks_are_told_by_their_version(read, png, version, source):
     assert has(row, **OF_INFOTEXT, source=source)
 
 
+@pytest.mark.parametrize(
+    "words", ["a poster, Version: sdlab 1", "Version: Fooocus v2", "App: SD.Next"]
+)
+def test_a_prompt_that_names_a_program_does_not_change_who_wrote_it(read, png, words):
+    row = read(png(parameters=INFOTEXT.replace("a cat on a mat", words)))
+    assert has(row, prompt=words, source=A1111, not_translated="noise made on the GPU")
+    text = INFOTEXT.replace("Version: v1", f'Hires prompt: "{words}", Version: v1')
+    assert read(png(parameters=text))["source"] == A1111
+
+
 def test_a_node_of_comfyui_that_writes_as_a1111_names_schedules_as_comfyui_does(read, png):
     text = INFOTEXT.replace(
         "Sampler: DPM++ 2M, Schedule type: Karras", "Sampler: dpmpp_2m, Schedule type: karras"
@@ -104,6 +114,20 @@ def test_what_has_no_counterpart_is_left_and_what_says_nothing_is_not(read, png)
         "Denoising strength: 0.4",
         "ControlNet 0: Module: canny, Weight: 1",
     ]
+
+
+@pytest.mark.parametrize("twice", ["", '"seed": 4, '])
+def test_json_of_an_unknown_program_is_no_prompt(read, png, twice):
+    row = read(png(parameters="{" + twice + '"Prompt": "a cat", "seed": 4, "software": "Other"}'))
+    assert "prompt" not in row and "seed" not in row and "source" not in row
+    assert row["not_translated"].startswith("parameters, JSON of an unknown program: {")
+    choice = read(png(parameters="{a|b} cat\n" + INFOTEXT.split("\n", 1)[1]))
+    assert has(choice, prompt="{a|b} cat", seed=5)
+
+
+def test_json_of_an_unknown_program_leaves_another_text_to_be_read(read, png):
+    row = read(png(parameters={"software": "Other"}, **NOVEL))
+    assert has(row, prompt="1girl, rain", source="NovelAI")
 
 
 def test_loras_leave_the_prompt_as_they_do_before_it_is_encoded(read, png):
@@ -368,6 +392,13 @@ def test_novelai(read, png):
     assert "clip_skip" not in row  # which the service does not say
 
 
+def test_a_request_of_novelai_that_begins_with_a_picture_is_said(read, png):
+    assert "request_type" not in read(png(**NOVEL))["not_translated"]
+    comment = json.dumps(COMMENT | {"request_type": "NativeInfillingRequest"})
+    row = read(png(**NOVEL | {"Comment": comment}))
+    assert "request_type: NativeInfillingRequest" in row["not_translated"]
+
+
 def test_novelai_in_the_lowest_bits(read, tmp_path):
     row = read(hide_text(tmp_path / "a.png", json.dumps(NOVEL), size=(128, 128)))
     assert has(row, prompt="1girl, rain", seed=3071474384, source="NovelAI")
@@ -446,8 +477,20 @@ def test_fooocus_in_a1111s_scheme(read, png):
             fooocus_scheme="a1111",
         )
     )
-    assert has(row, **OF_INFOTEXT, source="Fooocus")
-    assert "Sharpness: 2" in row["not_translated"]
+    assert has(row, **OF_INFOTEXT, source="Fooocus", not_translated="Sharpness: 2")
+
+
+@pytest.mark.parametrize("skip", [1, 2, 3])
+def test_fooocus_counts_layers_alike_in_both_schemes(read, png, skip):
+    text = INFOTEXT.replace("Version: v1.10.1", f"Clip skip: {skip}, Version: Fooocus v2.5.0")
+    own = read(png(parameters=FOOOCUS | {"clip_skip": skip}))["clip_skip"]
+    assert read(png(parameters=text))["clip_skip"] == own == max(skip - 2, 0)
+
+
+def test_fooocus_in_a1111s_scheme_names_the_schedule_apart(read, png):
+    text = INFOTEXT.replace("v1.10.1", "Fooocus v2.5.0").replace("Schedule type: K", "Scheduler: k")
+    assert "Scheduler: karras" in text
+    assert has(read(png(parameters=text)), **OF_INFOTEXT, source="Fooocus")
 
 
 # SwarmUI
@@ -484,6 +527,20 @@ def test_swarmui_in_png_and_jpeg(read, png, tmp_path):
         assert has(row, model="sd_xl_base_1.0", lora="ink@0.8, fur@0.4", clip_skip=1)
         assert has(row, source="SwarmUI", not_translated="refinermethod: PostApply")
         assert row["scheduler"] == "DPMSolverMultistepScheduler(use_karras_sigmas=True)"
+
+
+def test_tags_in_a_prompt_of_swarmui_are_said(read, png):
+    more = {
+        "prompt": "a <3 cat <segment:face,0.6,0.5> a smile <break>",
+        "negativeprompt": "<lora:x>",
+    }
+    row = read(png(parameters={"sui_image_params": SWARM["sui_image_params"] | more}))
+    for part in (
+        "in prompt: <segment:face,0.6,0.5>",
+        "in prompt: <break>",
+        "in negative_prompt: <lora:x>",
+    ):
+        assert part in row["not_translated"].split("; ")
 
 
 # Easy Diffusion
@@ -581,6 +638,28 @@ def test_draw_things_in_xmp(read, tmp_path):
     assert "strength" not in row
 
 
+DRAW = {"c": "a cat", "uc": "", "seed": 9, "model": "m_f16.ckpt", "seed_mode": "Legacy"}
+
+
+def read_draw(read, png, **more):
+    left = read(png(comment=DRAW | {"v2": more}))["not_translated"].split("; ")
+    assert left.pop(0) == "noise made as by Draw Things"
+    return left
+
+
+def test_what_draw_things_does_besides_is_said_unless_it_does_nothing(read, png):
+    usual = dict(sharpness=0, zeroNegativePrompt=False, batchSize=1, shift=1, hiresFix=False)
+    usual |= dict(width=64, height=96, originalImageWidth=64, targetImageHeight=96, cropTop=0)
+    usual |= dict(
+        steps=20, guidanceScale=7, maskBlur=1.5, controls=[], upscaler="", refinerModel=None
+    )
+    assert read_draw(read, png, **usual) == []
+    unusual = dict(sharpness=5, zeroNegativePrompt=True, batchSize=4, shift=3, hiresFix=True)
+    unusual |= dict(cfgZeroStar=True, teaCache=True, separateClipL=True, originalImageWidth=512)
+    wanted = [f"{name}: {value}" for name, value in unusual.items()]
+    assert set(read_draw(read, png, **usual | unusual)) == set(wanted)
+
+
 DGENERATE = """#! /usr/bin/env dgenerate --file
 #! dgenerate 5.0.0
 
@@ -607,6 +686,19 @@ def test_dgenerate(read, png, tmp_path):
         assert has(row, model="stable-diffusion-v1-5", lora="pixel-art-xl@0.5", source="dgenerate")
         assert row["scheduler"] == "EulerDiscreteScheduler(use_karras_sigmas=True)"
         assert row["not_translated"] == "--control-nets: canny;scale=0.5"
+
+
+def test_dgenerates_prompt_ends_at_the_first_semicolon(read, png):
+    row = read(png(DgenerateConfig=DGENERATE.replace("a cat, on a mat; a dog", "a cat;bad; worse")))
+    assert has(row, prompt="a cat", negative_prompt="bad; worse")
+
+
+def test_arguments_in_a_prompt_of_dgenerate_are_no_part_of_it(read, png):
+    told = "<weighter: compel;syntax=sdwui> a cat <clip-skips: 2>; a dog"
+    row = read(png(DgenerateConfig=DGENERATE.replace("a cat, on a mat; a dog", told)))
+    assert has(row, prompt="a cat", negative_prompt="a dog")
+    for part in ("weighter in the prompt: compel;syntax=sdwui", "clip-skips in the prompt: 2"):
+        assert part in row["not_translated"]
 
 
 def test_dgenerate_of_several_values_does_not_say_which(read, png):

@@ -16,8 +16,10 @@ from sdlab.tiny.signs import (
     FRAME,
     GROUNDS,
     HELD_OUT,
+    INK,
     KINDS,
     SHOWN,
+    SIDE,
     WORDS,
     make_sign,
     paint_sign,
@@ -91,6 +93,22 @@ def test_on_an_empty_board_and_on_a_plain_picture_nothing_is_read(ground):
     board[24:40, 8:16] = BOARDS["blue"]
     assert read_sign(board) == ()
     assert read_sign(np.full((64, 64, 3), 90, np.uint8)) == ()
+
+
+def test_a_picture_of_the_letters_own_colour_says_nothing():
+    assert read_sign(np.full((SIDE, SIDE, 3), INK, np.uint8)) == ()
+
+
+@pytest.mark.parametrize(
+    "prompt, asked",
+    [
+        ("a sign that says war on a table", None),
+        ("a sign that says harbour", None),
+        ("a sign that says no war", "no war"),
+    ],
+)
+def test_what_no_sign_has_room_for_is_not_asked(prompt, asked):
+    assert find_said(prompt) == asked
 
 
 @pytest.mark.parametrize("word", ["harbour", "", "naïve", "No", "a1"])

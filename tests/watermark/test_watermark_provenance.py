@@ -10,6 +10,7 @@ from test_watermark_files import chunk, noise, png_of
 
 from sdlab.recipe.request import Recipe
 from sdlab.store.png import embed_record
+from sdlab.watermark.labels import find_writer
 from sdlab.watermark.provenance import read_provenance
 
 INFOTEXT = "a cat, läuft 猫\nNegative prompt: dog\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: m"
@@ -215,3 +216,8 @@ def test_a_text_that_unpacks_without_end_is_an_error_that_names_the_file(tmp_pat
     (tmp_path / "bomb.png").write_bytes(whole[:33] + bomb + whole[33:])
     with pytest.raises(OSError, match=r"bomb\.png.*too large"):
         read_claims(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("text", ["Version: sdlab 1", "App: SD.Next", "Steps: 20, ", "Version: f2"])
+def test_a_writer_is_told_by_whole_words(text):
+    assert find_writer(f"a cat, {text}") and not find_writer(f"a cat, My{text}")

@@ -152,6 +152,13 @@ def test_a_blind_vote_is_stored_by_the_true_keys(frame):
     )
 
 
+def test_a_blind_vote_taken_back_openly_is_gone_here_as_in_the_store():
+    opinions = MemoryOpinions()
+    for vote, blind in (("right", False), ("left", True), (None, False)):
+        opinions.vote("a", "b", vote, blind=blind)
+    assert opinions.votes().empty and Votes(opinions).of(("a", "b")) is None
+
+
 def test_the_same_seed_shuffles_alike_and_another_does_not():
     def ballot(seed):
         made = Ballot([(f"l{i}", f"r{i}") for i in range(400)], Votes(MemoryOpinions()), True, seed)

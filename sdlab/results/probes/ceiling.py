@@ -10,11 +10,10 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from ...tiny.world import V1, V2, make_sample
+from ...tiny.world import WORLDS, make_sample
 from ...watermark.opening import read_pixels
 from ..changes import pass_through_vae
 
-WORLDS = {"tiny-v1": V1, "tiny-v2": V2}
 BEFORE, AFTER = "as drawn", "autoencoded"
 
 
@@ -25,7 +24,7 @@ def draw_renders(folder: str | os.PathLike[str], model: str, count: int = 64) ->
     ----------
     folder : path
         Where the pictures are written.
-    model : {"tiny-v1", "tiny-v2"}
+    model : {"tiny-v1", "tiny-v2", "tiny-depth", "tiny-x4"}
     count : int
 
     Returns

@@ -62,7 +62,9 @@ EACH = 8  # words of each length
 def choose_words(words: tuple[str, ...], lengths: tuple[int, ...]) -> tuple[str, ...]:
     """Chooses eight words of each length, evenly from the alphabet."""
     groups = [[word for word in words if len(word) == n] for n in lengths]
-    return tuple(word for group in groups for word in group[:: len(group) // EACH][-EACH:])
+    return tuple(
+        group[(2 * n + 1) * len(group) // (2 * EACH)] for group in groups for n in range(EACH)
+    )
 
 
 def say(words: tuple[str, ...], before: str = "") -> tuple[str, ...]:

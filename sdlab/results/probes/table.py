@@ -108,11 +108,6 @@ class Probe:
             )
 
     @property
-    def is_little(self) -> bool:
-        """Whether it is about the embedded models' world."""
-        return all(name.startswith("tiny-") for name in self.models)
-
-    @property
     def cells(self) -> int:
         """Pictures of one model."""
         ways = [self.prompts, self.arms or "1", *self.axes.values()]

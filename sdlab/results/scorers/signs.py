@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from ...tiny.lettering import UNCLEAR, read_sign
+from ...tiny.lettering import PLACES, UNCLEAR, read_sign
 from ..frame import column_values
 from .lettering import compare_texts
 from .reading import score_pictures
@@ -21,7 +21,7 @@ def score_signs(
 ) -> pd.DataFrame:
     """Reads what the models of signs write, and compares it with what the prompt says.
 
-    A reader that knows the one font of their world lays its letters on the picture, some 5 ms each.
+    A reader that knows the one font of their world lays its letters on the picture.
     It reads every sign rightly that is painted as the models were shown it, with any of the 300
     words (1,000 of 1,000 in `tests/tiny/test_signs.py`): what it does not read, they did not write.
     In pictures of other models it finds nothing, or what is not there.
@@ -30,7 +30,8 @@ def score_signs(
     -------
     DataFrame
         `signs_read`: the words, in lower case; a mark that is no letter of the font is "?".
-        `signs_asked`: those after "says" in the prompt, missing without such. `signs_right`:
+        `signs_asked`: the one or two words after "says" in the prompt, missing without such, and
+        where more stands there than a sign holds ("says war on a table"). `signs_right`:
         whether the two are the same. `signs_likeness`: 1 - edit distance / length of the longer
         one, 0 to 1 (1 - NED). `signs_clear`: whether all that is written are letters; missing if
         nothing is.
@@ -56,4 +57,6 @@ def read_one(image: Image.Image) -> dict[str, Any]:
 def find_said(prompt: str) -> str | None:
     """Finds the words that a prompt says are written: "no war" in "a banner that says no war"."""
     found = SAID.search(" ".join(prompt.lower().split()))
-    return found[1].strip() if found else None
+    words = found[1].split() if found else []
+    fits = 1 <= len(words) <= 2 and all(len(word) <= PLACES for word in words)
+    return " ".join(words) if fits else None

@@ -10,7 +10,7 @@ from ...recipe.request import SPECS
 from ...watermark.labels import find_writer
 from ..infotext import read_infotext, split_infotext
 from .comfyui import SCHEDULES
-from .draft import GPU_NOISE, Draft
+from .draft import GPU_NOISE, Draft, is_object
 
 NETWORK = re.compile(r"<(?:lora|lyco):([^:>]+)((?::[^:>]*)*)>")
 SPECIAL = re.compile(r"[\[\]()<]|AND|BREAK")  # no other text is anything but plain
@@ -23,13 +23,14 @@ WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it 
 }
 SCHEDULERS = "Scheduler", "Schedule type"  # of Fooocus, and of all others
 SAMPLERS = {"PNDM": "PLMS"}  # dgenerate's
+TELLING = "Steps", "App", "Version"  # by which a program is told
 DISTILLED = "Distilled CFG Scale"  # what FLUX has learned to take as a number
-CPU_NOISE = ("ComfyUI", "sdlab")
+CPU_NOISE = ("ComfyUI", "Fooocus", "sdlab")
 
 
 def recognizes(named: Mapping[str, str]) -> bool:
-    """Tells A1111's text."""
-    return "parameters" in named
+    """Tells A1111's text; JSON there is another program's."""
+    return "parameters" in named and not is_object(named["parameters"])
 
 
 def is_infotext(text: str) -> bool:
@@ -45,7 +46,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
 
 def read_text(text: str, draft: Draft) -> None:
     """Reads A1111's text, and what its prompt asks for besides."""
-    draft.source = find_writer(text) or ""
+    draft.source = find_source(text)
     said = read_infotext(text)
     seed = said.pop("seed", said.pop("Seed", None))
     draft.put_seed(seed, "Seed")
@@ -56,6 +57,8 @@ def read_text(text: str, draft: Draft) -> None:
             draft.put_vae(value, "VAE")
         elif name in SPECS:
             draft.put(name, value)
+    if draft.source == "Fooocus" and draft.fields.get("clip_skip"):
+        draft.fields["clip_skip"] -= 1  # SDXL's text encoders leave one layer out natively
     read_others(said, draft)
     take_networks(draft)
     draft.read_syntax()
@@ -63,17 +66,24 @@ def read_text(text: str, draft: Draft) -> None:
         check_syntax(draft)
 
 
+def find_source(text: str) -> str:
+    """Finds who wrote the text, by its own parameters: a prompt may name any program."""
+    _, pairs = split_infotext(text)
+    told = (f"{name}: {value}, " for name, value in pairs if name in TELLING)
+    return find_writer("".join(told)) or ""
+
+
 def read_others(said: dict[str, str], draft: Draft) -> None:
     """Reads what is not a field of ours: the noise, the sampler's name, and all that is left."""
     noise = said.get("RNG", "GPU")
     if noise != "CPU" and draft.source not in CPU_NOISE and "seed" in draft.fields:
         draft.leave(GPU_NOISE if noise == "GPU" else f"noise made as by {noise}")
+    schedule = next((said[name] for name in SCHEDULERS if name in said), "")
+    schedule = SCHEDULES.get(schedule, schedule)  # Fooocus and nodes of ComfyUI write that one's
     if "Sampler" in said:
-        schedule = next((said[name] for name in SCHEDULERS if name in said), None)
         draft.put_sampler(SAMPLERS.get(said["Sampler"], said["Sampler"]), schedule)
-    elif "Schedule type" in said:  # not one of A1111's; nodes of ComfyUI write that one's
-        schedule = said["Schedule type"]
-        draft.put_sampler(draft.fields.get("scheduler"), SCHEDULES.get(schedule, schedule))
+    elif schedule:  # not one of A1111's, beside a sampler of its
+        draft.put_sampler(draft.fields.get("scheduler"), schedule)
     if DISTILLED in said and draft.fields.get("guidance_scale") == 1:  # of FLUX in Forge
         draft.put("guidance_scale", said.pop(DISTILLED), DISTILLED)
     hidden = {*SPECS, *WITHOUT_EFFECT, "Sampler"}

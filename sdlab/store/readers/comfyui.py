@@ -28,6 +28,8 @@ PICTURES = re.compile(
 PLAIN = re.compile(r"VAE(?:Decode|Encode)\w*|Save\w*|Preview\w*|Empty\w*|LoadImage|\w*Sampler\w*")
 FIRST = ("steps", "num_inference_steps")
 TEXTS = ("text", "text_g", "text_l", "clip_l", "t5xxl", "prompt")
+OF_SIGMAS = ("steps", "scheduler", "denoise", "model")
+SIGMAS = {"sigma_max": 14.614642, "sigma_min": 0.0291675, "rho": 7.0}  # its nodes' own, those of SD
 ZERO = "ConditioningZeroOut"
 SCALES = (("strength_model", "strength_clip"), ("lora_model_strength", "lora_clip_strength"))
 STACKED: tuple[
@@ -50,11 +52,10 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
         graph = read_prompt(load_object(named["prompt"]))
     else:
         graph = read_workflow(load_object(named["workflow"]))
-    output, sampler = find_sampler(graph, named.get("file", ""), draft)
+    outputs, sampler = find_sampler(graph, named.get("file", ""), draft)
     if sampler is None:
         return
-    if output is not None:
-        put_vae(graph, output, draft)
+    put_vae(graph, outputs, draft)
     put_sampling(graph, sampler, draft)
     put_start(graph, sampler, draft)
     texts = put_prompts(graph, sampler, draft)
@@ -72,34 +73,50 @@ def is_sampler(node: Node) -> bool:
     return bool(begins and latent) and "sampler" in node.kind.lower()
 
 
-def find_sampler(graph: Graph, file: str, draft: Draft) -> tuple[Node | None, Node | None]:
-    """Finds (the node that saved the picture, the sampler that began it)."""
-    begun: dict[str, tuple[Node | None, Node, list[Node]]] = {}
-    outputs: list[Node | None] = [*find_outputs(graph, file)] or [None]
-    for output in outputs:
-        ends = [output] if output else list(graph.nodes.values())
-        way = [node for end in ends for node in graph.walk(end, is_of_pictures)]
-        for sampler in filter(is_sampler, way):
-            behind = graph.walk(sampler, is_of_pictures)
-            if not any(is_sampler(node) for node in behind if node is not sampler):
-                begun.setdefault(sampler.name, (output, sampler, way))
+def find_sampler(graph: Graph, file: str, draft: Draft) -> tuple[list[Node], Node | None]:
+    """Finds (the nodes that may have saved the picture, the sampler that began it)."""
+    outputs = find_outputs(graph, file)
+    ways = [list(graph.walk(output, is_of_pictures)) for output in outputs]
+    nodes = (node for way in ways or [[*graph.nodes.values()]] for node in way)
+    begun = {node.name: node for node in nodes if is_sampler(node) and begins(graph, node)}
     if len(begun) != 1:
         several = f"{len(begun)} samplers, and nothing tells which made this picture"
         draft.leave(several if begun else "a graph in which no sampler is found")
-        return None, None
-    output, first, way = next(iter(begun.values()))
-    note_way(graph, way if output else [], first, draft)
-    return output, first
+        return [], None
+    first = next(iter(begun.values()))
+    note_ways(graph, ways, first, draft)
+    return [way[0] for way in ways if any(node is first for node in way)], first
 
 
-def note_way(graph: Graph, way: list[Node], first: Node, draft: Draft) -> None:
-    """Says what was done after the first sampler."""
+def begins(graph: Graph, sampler: Node) -> bool:
+    """Tells whether no other sampler comes before this one."""
+    return [*filter(is_sampler, graph.walk(sampler, is_of_pictures))] == [sampler]
+
+
+def note_ways(graph: Graph, ways: list[list[Node]], first: Node, draft: Draft) -> None:
+    """Says what was done after the first sampler, on each way to what may be this picture."""
     before = {node.name for node in graph.walk(first, is_of_pictures)}
-    for node in (node for node in way if node.name not in before):
-        if is_sampler(node):
-            draft.leave("a further pass", describe_pass(graph, node))
-        elif not PLAIN.fullmatch(node.kind):
-            draft.leave("then", node.kind)
+    found: list[set[str] | None] = []
+    for way in ways:
+        if not any(node is first for node in way):
+            found.append(None)
+            draft.leave("an output without the sampler")
+            continue
+        rest = (node for node in way if node.name not in before)
+        done = [node for node in rest if is_sampler(node) or not PLAIN.fullmatch(node.kind)]
+        found.append({node.name for node in done})
+        for node in done:
+            note_step(graph, node, draft)
+    if any(names != found[0] for names in found):
+        draft.leave(f"{len(ways)} outputs, and nothing tells which saved this picture")
+
+
+def note_step(graph: Graph, node: Node, draft: Draft) -> None:
+    """Says what a node did after the first sampler."""
+    if is_sampler(node):
+        draft.leave("a further pass", describe_pass(graph, node))
+    else:
+        draft.leave("then", node.kind)
 
 
 @functools.lru_cache(10_000)
@@ -162,9 +179,17 @@ def put_sampling(graph: Graph, sampler: Node, draft: Draft) -> None:
     name = graph.value(kind, "sampler_name") if kind else graph.value(sampler, "sampler_name")
     if kind and not name:
         draft.leave("sampler", kind.kind)
+    if sigmas is not sampler:
+        note_sigmas(graph, sigmas, draft)
     given = str(schedule) if sigmas is not sampler or "scheduler" in sampler.inputs else None
     put_comfy_sampler(draft, name, SCHEDULES.get(given or "", given))
     put_share(graph, sampler, sigmas, draft)
+
+
+def note_sigmas(graph: Graph, node: Node, draft: Draft) -> None:
+    """Says what else forms the noise levels; where they begin and end is the schedule's own."""
+    others = {name: graph.value(node, name) for name in node.inputs if name not in OF_SIGMAS}
+    draft.leave_all({n: v for n, v in others.items() if v != SIGMAS.get(n)})
 
 
 def put_share(graph: Graph, sampler: Node, sigmas: Node, draft: Draft) -> None:
@@ -210,6 +235,8 @@ def put_start(graph: Graph, sampler: Node, draft: Draft) -> None:
         if "image" in node.inputs and "Load" in node.kind:
             draft.leave("begins with the picture", node.inputs["image"])
             return
+        if not PLAIN.fullmatch(node.kind):
+            draft.leave("before", node.kind)
     draft.leave("begins with", f"{name} of unknown origin")
 
 
@@ -404,13 +431,21 @@ def put_clip_skip(graph: Graph, encoder: Node | None, draft: Draft) -> None:
         found = graph.follow(node.inputs.get("clip"))
 
 
-def put_vae(graph: Graph, output: Node, draft: Draft) -> None:
+def put_vae(graph: Graph, outputs: list[Node], draft: Draft) -> None:
     """Keeps the VAE that decoded the picture, if it is not the checkpoint's."""
+    names = [find_vae(graph, output) for output in outputs]
+    if names and all(name == names[0] for name in names):
+        draft.put_vae(names[0])
+    elif names:
+        draft.leave("vae", "of several nothing tells which decoded this picture")
+
+
+def find_vae(graph: Graph, output: Node) -> Any:
+    """Finds the name of the VAE behind an output; None if it is the checkpoint's."""
     for node in graph.walk(output, is_of_pictures):
         if is_sampler(node) and "optional_vae" not in node.inputs:
-            return
+            return None
         found = graph.node(node, "vae") or graph.node(node, "optional_vae")
         if found:
-            if "vae_name" in found.inputs:
-                draft.put_vae(graph.value(found, "vae_name"))
-            return
+            return graph.value(found, "vae_name") if "vae_name" in found.inputs else None
+    return None

@@ -47,6 +47,7 @@ WITHOUT_EFFECT = {
     *("--offline-mode", "--auth-token", "--revision", "--output-overwrite", "--verbose"),
 }
 OPTION = re.compile(r"--?[a-z][\w-]*")
+ARGUMENT = re.compile(r"\s*<\s*([a-zA-Z_-][\w-]+)\s*:\s*([^>]*?)\s*>\s*")  # "<weighter: compel>"
 
 
 def recognizes(named: Mapping[str, str]) -> bool:
@@ -96,9 +97,7 @@ def put_option(draft: Draft, option: str, values: list[str]) -> None:
     if several:
         draft.leave(option, " ".join(values))
     elif option == "--prompts":
-        prompt, _, negative = value.partition("; ")
-        draft.put("prompt", prompt)
-        draft.put("negative_prompt", negative)
+        put_prompts(draft, value)
     elif option == "--seeds":
         draft.put_seed(value, option)
     elif option == "--output-size":
@@ -114,6 +113,15 @@ def put_option(draft: Draft, option: str, values: list[str]) -> None:
         draft.put(FIELDS[option], value, option)
     elif option not in WITHOUT_EFFECT:
         draft.leave(option, " ".join(values) or None)
+
+
+def put_prompts(draft: Draft, value: str) -> None:
+    """Keeps the prompts, without the arguments in them, which act in place of options."""
+    for name, said in ARGUMENT.findall(value):
+        draft.leave(f"{name} in the prompt", said)
+    prompt, _, negative = ARGUMENT.sub(" ", value).partition(";")
+    draft.put("prompt", prompt.strip())
+    draft.put("negative_prompt", negative.strip())
 
 
 def find_argument(uri: str, name: str) -> str:

@@ -223,6 +223,14 @@ def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
+def is_object(text: str) -> bool:
+    """Tells a JSON object, also one with a name twice, from a prompt that begins with "{a|b}"."""
+    try:
+        return text.lstrip().startswith("{") and isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def load_object(text: str) -> dict[str, Any]:
     """Reads a JSON object, as `load_json` does."""
     found = load_json(text)

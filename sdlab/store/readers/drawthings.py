@@ -22,8 +22,31 @@ FIELDS = {
     "scale": "guidance_scale",
 }
 WITHOUT_EFFECT = ("seed", "size", "model", "sampler", "lora", "v2", "strength", "profile")
-BESIDE = ("controls", "upscaler", "refinerModel", "hiresFix", "faceRestoration", "tiledDiffusion")
 NEUTRAL = {"mask_blur": (0, 1.5, 5), "shift": (1,), "seed_mode": ("Legacy",)}
+REPEATED = (  # what v2 says again, and what acts on videos, or with another model or option alone
+    *("steps", "seed", "seedMode", "width", "height", "model", "sampler", "guidanceScale"),
+    *("strength", "loras", "clipSkip", "id", "name", "batchCount", "fps", "numFrames"),
+    *("motionScale", "guidingFrameNoise", "startFrameGuidance", "stage2Guidance", "stage2Steps"),
+    *("stage2Shift", "imagePriorSteps", "negativePromptForImagePrior", "clipWeight"),
+    *("imageGuidanceScale", "stochasticSamplingGamma", "refinerStart", "upscalerScaleFactor"),
+    *("hiresFixWidth", "hiresFixHeight", "hiresFixStrength", "decodingTileWidth"),
+    *("decodingTileHeight", "decodingTileOverlap", "diffusionTileWidth", "diffusionTileHeight"),
+    *("diffusionTileOverlap", "preserveOriginalAfterInpaint", "cfgZeroInitSteps", "teaCacheStart"),
+    *("teaCacheEnd", "teaCacheThreshold", "teaCacheMaxSkipSteps", "causalInference"),
+    *("causalInferencePad", "t5TextEncoder", "guidanceEmbed", "speedUpWithGuidanceEmbed"),
+    *("resolutionDependentShift", "compressionArtifactsQuality"),
+)
+OF_SIZE = re.compile("(?:original|target|negativeOriginal)Image(Width|Height)")
+AS_USUAL = {  # the other names of v2
+    **dict.fromkeys(("sharpness", "maskBlurOutset", "cropTop", "cropLeft"), (0,)),
+    **dict.fromkeys(("shift", "batchSize"), (1,)),
+    **{
+        "maskBlur": NEUTRAL["mask_blur"],
+        "aestheticScore": (6,),
+        "negativeAestheticScore": (2, 2.5),
+    },
+    "compressionArtifacts": ("disabled",),
+}
 TEXT_COMMENT = "drawthings"  # under which `sorting` puts it
 
 
@@ -68,8 +91,19 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     draft.leave("noise made as by Draw Things")
     others = {name: value for name, value in said.items() if value not in NEUTRAL.get(name, ())}
     draft.leave_all(others, *FIELDS, *WITHOUT_EFFECT)
-    draft.leave_all({name: more.get(name) for name in BESIDE})
+    draft.leave_all(select_unusual(more))
     draft.read_syntax()
+
+
+def select_unusual(more: Mapping[str, Any]) -> dict[str, Any]:
+    """Selects what v2 says besides; the sizes that SDXL is told are usual if they are the own."""
+    found: dict[str, Any] = {}
+    for name, value in more.items():
+        side = OF_SIZE.fullmatch(name)
+        usual = (0, more.get(side[1].lower())) if side else AS_USUAL.get(name, ())
+        if name not in REPEATED and value not in usual:
+            found[name] = value
+    return found
 
 
 def strip_precision(name: Any) -> Any:

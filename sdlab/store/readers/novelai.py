@@ -19,14 +19,7 @@ FIELDS = {
 }
 WITHOUT_EFFECT = (
     *("prompt", "uc", "seed", "sampler", "noise_schedule", "signed_hash", "n_samples", "version"),
-    *(
-        "request_type",
-        "extra_noise_seed",
-        "v4_prompt",
-        "v4_negative_prompt",
-        "legacy",
-        "hide_debug",
-    ),
+    *("extra_noise_seed", "v4_prompt", "v4_negative_prompt", "legacy", "hide_debug"),
     *("add_original_image", "params_version", "stream", "image_format", "quality_toggle"),
 )
 NEUTRAL = {  # what has no effect
@@ -34,6 +27,7 @@ NEUTRAL = {  # what has no effect
     "controlnet_strength": (1,),
     "inpaintImg2ImgStrength": (1,),
     "noise": (0, 0.2),
+    "request_type": ("PromptGenerateRequest",),  # others begin with a picture
 }
 SCHEDULES = {"native": "Uniform", "karras": "Karras", "exponential": "Exponential"}
 HASH = re.compile(r"\s[0-9A-F]{8}$")  # behind the model's name

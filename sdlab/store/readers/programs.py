@@ -20,7 +20,7 @@ from . import (
     own,
     swarmui,
 )
-from .draft import Draft, load_object
+from .draft import Draft, is_object, load_object
 from .texts import Texts, add_hidden, add_sidecar, read_rest
 
 LOOSE = ("UserComment", "ImageDescription", "comment", "hidden", "beside.txt", "beside.json")
@@ -50,6 +50,16 @@ def read_midjourney(named: Mapping[str, str], draft: Draft) -> None:
     draft.leave_all({"options": text[begin:].partition("Job ID:")[0].strip()})
 
 
+def is_unknown(named: Mapping[str, str]) -> bool:
+    """Tells JSON where A1111's text stands otherwise, which is no prompt."""
+    return is_object(named.get("parameters", ""))
+
+
+def read_unknown(named: Mapping[str, str], draft: Draft) -> None:
+    """Says that it is there: what its names mean is not known."""
+    draft.leave("parameters, JSON of an unknown program", named["parameters"])
+
+
 READERS = (  # the first that knows its text reads it
     Reader(own.recognizes, own.read),
     Reader(swarmui.recognizes, swarmui.read),
@@ -62,6 +72,7 @@ READERS = (  # the first that knows its text reads it
     Reader(drawthings.recognizes, drawthings.read),
     Reader(comfyui.recognizes, comfyui.read),
     Reader(is_midjourney, read_midjourney),
+    Reader(is_unknown, read_unknown),
 )
 
 

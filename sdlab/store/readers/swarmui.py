@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ FIELDS = {
     "cfgscale": "guidance_scale",
     "initimagecreativity": "strength",
 }
+TAG = re.compile(r"<[a-zA-Z/][^<>]*>")  # "<segment:face,0.6>"; it stays in the prompt
 WITHOUT_EFFECT = (
     *("seed", "model", "vae", "loras", "loraweights", "sampler", "scheduler", "comfyuisampler"),
     *("comfyuischeduler", "clipstopatlayer", "swarm_version", "date", "generation_time", "images"),
@@ -59,6 +61,9 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     for name, scale in pair_loras(said):
         draft.put_lora(name, scale)
     take_networks(draft)
+    for name in ("prompt", "negative_prompt"):
+        for tag in TAG.findall(draft.fields.get(name) or ""):
+            draft.leave(f"in {name}", tag)
     draft.leave_all(said, *FIELDS, *WITHOUT_EFFECT)
     if said.get("variationseedstrength"):
         draft.leave("variationseed", said.get("variationseed"))

@@ -74,7 +74,8 @@ class Votes:
 
     def _note(self, ids: Ids, vote: str | None, blind: bool) -> None:
         pair = sort_pair(*ids)
-        self._said[blind].pop(pair, None)
+        for how in (blind,) if vote else (False, True):  # one taken back leaves none, as kept
+            self._said[how].pop(pair, None)
         if vote is not None:
             self._said[blind][pair] = vote if ids == pair else mirror_vote(vote)
 
