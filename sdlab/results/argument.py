@@ -29,7 +29,7 @@ from .stats import plot
 from .stats.claims import COMPARED, SAMPLE, Claim
 from .stats.reading import read_sample
 
-MOST_AGAINST = 6  # pairs that are shown
+MOST_AGAINST, MOST_ODD = 6, 50  # pairs, and pictures that came out otherwise, that are shown
 UNTOLD = "Which pairs go the other way cannot be told"
 PAPERS = (  # what a model's or scheduler's name says; the paper
     (
@@ -280,7 +280,8 @@ def read_prose(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
 def show_unlike(pairing: Pairing) -> Table:
     """Shows what else differs between the two sides."""
     table = pairing.differences
-    rows: list[Row] = [[str(cell) for cell in row] for row in table.itertuples(index=False)]
+    told = [[str(cell) for cell in row] for row in table.itertuples(index=False)]
+    rows: list[Row] = [[what, *sides] for what, *sides in told if len(set(sides)) > 1]
     return Table(rows=rows, head=list(table.columns), caption="Not held constant", kind="facts")
 
 
@@ -289,6 +290,7 @@ def show_verification(found: Any) -> Table:
     frame = found.frame.query("verdict != 'identical'")
     names = ["name", "verdict", "why", "largest"]
     rows: list[Row] = [
-        [TableCell(format_value(v)) for v in row] for row in row_tuples(frame.head(50), names)
+        [TableCell(format_value(v)) for v in row] for row in row_tuples(frame.head(MOST_ODD), names)
     ]
-    return Table(rows=rows, head=["picture", "verdict", "why", "farthest, of 255"])
+    note = f"The first {MOST_ODD} of {len(frame):,}." if len(frame) > MOST_ODD else ""
+    return Table(rows=rows, head=["picture", "verdict", "why", "farthest, of 255"], note=note)

@@ -120,7 +120,7 @@ def write_report(
     notebook : path, optional
         A notebook whose prose goes in, without its code.
     verified : Verification, optional
-        What `verify` answered last.
+        What `verify` answered last, of rows of this frame.
     gallery : bool
         Whether a frame of more than 200 rows gets a gallery of all beside the report, in the folder
         NAME-gallery.
@@ -133,7 +133,8 @@ def write_report(
     Raises
     ------
     TypeError, ValueError, IsADirectoryError
-        No title, no frame with whole recipes, something that cannot be shown, or a folder as path.
+        No title, no frame with whole recipes, something that cannot be shown, `verified` of other
+        cells, or a folder as path.
 
     Examples
     --------
@@ -147,6 +148,7 @@ def write_report(
         )
     require_reportable(title, frame)
     require_claims(claims)
+    require_verified(verified, frame)
     beside = f"{path.stem}-gallery" if gallery and len(frame) > MOST_CELLS else ""
     argument = describe_argument(frame, claims, notebook, verified)
     page = render_page(title, frame, figures, text or "", path.name, print_cells, beside, argument)
@@ -154,6 +156,21 @@ def write_report(
         write_gallery(path.with_name(beside), frame, title=title, text=text or "")
     write_whole(path, page.encode("utf-8", "xmlcharrefreplace"))
     return LinkedPath(path)
+
+
+def require_verified(verified: Verification | None, frame: pd.DataFrame) -> None:
+    """Raises if what was rendered again is not of this frame: it would speak for other cells."""
+    if verified is None:
+        return
+    if not isinstance(verified, Verification):
+        raise TypeError(
+            f"verified is {type(verified).__name__}; give what verify(frame) answered, or None"
+        )
+    if strangers := verified.list_strangers(frame):
+        raise ValueError(
+            f"verified is of other cells than the frame: {count_noun(len(strangers), 'picture')},"
+            f" such as {strangers[0]}; give verify(frame) of the same frame"
+        )
 
 
 class LinkedPath(type(Path())):  # type: ignore[misc]  # a class of the platform's

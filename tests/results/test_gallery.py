@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -102,5 +103,17 @@ def test_two_renderings_of_one_recipe_are_two_pictures(tmp_path):
     page = write_gallery(tmp_path / "g", frame)
     _, data = read_page(page)
     files = [(page.parent / f"pictures/{n[:2]}/{n}.png").read_bytes() for n in data["names"]]
-    assert files == [open(path, "rb").read() for path in frame["path"]]
+    assert files == [Path(path).read_bytes() for path in frame["path"]]
     assert data["keys"] == list(frame["key"]) and data["names"][2] == frame["key"][2]
+
+
+def test_a_gallery_is_not_written_over_the_pictures_that_it_is_of(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2)))
+    write_gallery(tmp_path / "g", frame)
+    own = sorted((tmp_path / "g/pictures").rglob("*.png"))
+    (tmp_path / "link").symlink_to(tmp_path / "g")
+    for folder in ("g", "link"):
+        paths = [str(tmp_path / folder / p.relative_to(tmp_path / "g")) for p in own]
+        with pytest.raises(FileExistsError, match="holds pictures of this frame"):
+            write_gallery(tmp_path / "g", frame.assign(path=paths))
+    assert all(path.exists() for path in own)

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from test_report import MODELS, NASTY, figure, ids, plan, report, results
 
-from sdlab import write_report
+from sdlab import pair, write_report
+from sdlab.results.argument import show_unlike
 from sdlab.results.stats import Claim, agreement, paired, plot, rate, yield_curve
 
 PROMPTS = [f"a cat {i}" for i in range(12)]
@@ -35,6 +36,14 @@ def test_a_claim_has_its_verdict_its_numbers_and_what_goes_against_it(tmp_path, 
     pairs = re.search(r'<div class="pairs">.*?</article>', page.source, re.S)[0]
     assert pairs.count("<img") == 4 and pairs.count("<span>tiny-v1: right True</span>") == 2
     assert "prompt a cat 0" in pairs and "prompt a cat 1" in pairs and "cat 2" not in pairs
+
+
+def test_what_is_alike_on_both_sides_is_not_called_unlike(frame):
+    pairing = pair(frame, "model")
+    both = pd.DataFrame([["seeds", "1", "1"], ["size", "64", "96"]], columns=["what", "a", "b"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(pairing), "differences", both)
+        assert show_unlike(pairing).rows == [["size", "64", "96"]]
 
 
 def test_who_judged_and_how_blind_is_said(tmp_path, frame):
@@ -97,7 +106,7 @@ def test_every_statistic_is_said_in_a_sentence_with_its_own_confidence(frame):
     )
     assert Claim("x", empty).verdicts[1] == "tiny-v2: no picture was judged"
     curve = yield_curve(frame.assign(prompt="a"), "right", by="model", k=3, confidence=0.8)
-    first, second = Claim("x", curve).verdicts
+    _, second = Claim("x", curve).verdicts
     best, low, high = curve.iloc[-1][["best", "low", "high"]]
     assert second == (
         f"tiny-v2: the best of 3 is worth {best:.3g} (80 % interval {low:.3g} to {high:.3g}), over"

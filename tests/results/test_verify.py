@@ -1,8 +1,10 @@
 """`verify` tells one cause of another picture from the others; each test makes one happen."""
 
+import gc
 import re
 import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from sdlab import Request, Store, read_pictures, run, sweep, verify, write_report
 from sdlab.__main__ import main
 from sdlab.pictures import data_uri, hash_pixels
+from sdlab.results.verify.verdicts import Verdict
+from sdlab.results.verify.verification import Verification
 
 SMALL = dict(
     prompt="the cat", num_inference_steps=2, scheduler="DDIMScheduler(timestep_spacing='trailing')"
@@ -215,7 +219,9 @@ def test_one_command_says_how_it_went_by_its_exit_code(results, tmp_path, capsys
     assert "1 of 1 identical." in capsys.readouterr().out
     assert list(pd.read_csv(table)["verdict"]) == ["identical"]
     Image.new("RGB", (64, 64)).save(tmp_path / "bare.png")
-    assert main(["verify", str(tmp_path / "bare.png")]) == 3
+    figure = tmp_path / "figure.png"
+    assert main(["verify", str(tmp_path / "bare.png"), "--figure", str(figure)]) == 3
+    assert "no figure was written" in capsys.readouterr().err and not figure.exists()
     assert (
         main(["verify", str(tmp_path / "gone")]) == 2 and "is not there" in capsys.readouterr().err
     )
@@ -284,6 +290,47 @@ def test_how_far_is_said_of_those_alone_of_which_it_is_known(results, tmp_path):
     assert "the picture is 32x48, and 64x64 is rendered" in found.frame["why"][1]
 
 
+def test_rows_without_a_picture_are_counted(results, tmp_path):
+    lost = results.assign(path=results["path"].where(results.index != 1))
+    assert repr(say(lost)) == "3 of 3 identical. 1 row without a picture left out."
+    page = write_report(
+        tmp_path / "r.html", "Lost", lost.assign(pixels=lost["pixels"].where(lost["path"].notna()))
+    )
+    assert repr(say(page)) == "3 of 3 identical. 1 row without a picture left out."
+
+
+def test_what_verify_answered_of_other_cells_is_refused(results, tmp_path):
+    found = say(results[:2])
+    assert write_report(tmp_path / "a.html", "A", results[:3], verified=found).exists()
+    with pytest.raises(ValueError, match="verified is of other cells than the frame: 1 picture"):
+        write_report(tmp_path / "b.html", "B", results[1:], verified=found)
+    with pytest.raises(TypeError, match="verified is str"):
+        write_report(tmp_path / "b.html", "B", results, verified="all identical")
+    assert not (tmp_path / "b.html").exists()
+    by_page = say(tmp_path / "a.html")
+    assert write_report(tmp_path / "c.html", "C", results, verified=by_page).exists()
+
+
+def test_its_folder_goes_when_it_does_and_nobody_is_warned(results):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = say(results[:1])
+        folder = Path(found._folder.name)
+        assert folder.is_dir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.unraisablehook", lambda hook: pytest.fail(str(hook.exc_value)))
+            del found
+            gc.collect()
+    assert not folder.exists()
+
+
+def test_of_many_that_came_out_otherwise_it_is_said_how_many_are_not_shown(results, tmp_path):
+    verdict = Verdict(name="a", verdict="different", why="so", differs={})
+    many = Verification([verdict] * 60, 60)
+    page = write_report(tmp_path / "r.html", "Many", results, verified=many).read_text("utf-8")
+    assert "The first 50 of 60." in page
+
+
 @pytest.fixture(scope="module")
 def large(results, tmp_path_factory):
     """The report of a picture that is in it in small only: its page, and its reader."""
@@ -330,4 +377,6 @@ def test_the_command_reports_on_a_store(results, tmp_path, capsys):
     root = results["path"][0].split("/images/")[0]
     assert main(["report", root, "--to", str(tmp_path / "own.html"), "--title", "Own"]) == 0
     assert "<h1>Own</h1>" in (tmp_path / "own.html").read_text("utf-8")
+    assert main(["report", root, "--to", str(tmp_path / "0.html"), "--verify", "0"]) == 2
+    assert "n=0: use a whole number" in capsys.readouterr().err
     assert main(["report", str(tmp_path)]) == 2 and "is no store" in capsys.readouterr().err

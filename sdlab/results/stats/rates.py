@@ -114,7 +114,7 @@ def rate(
             | {"prompts": len(np.unique(clusters)), "missing": missing}
         )
     out = pd.DataFrame(rows)
-    out.attrs = note_sample(by, column) | {CONFIDENCE: confidence}
+    out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
     return out
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 from scipy.special import comb
 from scipy.stats import binomtest
 
-from .rates import share_interval
 from .charts import CONFIDENCE
 from .claims import note_sample
+from .rates import share_interval
 from .reading import is_binary, read_scores, split_frame
 from .resampling import bootstrap_mean
 
@@ -75,7 +75,7 @@ def yield_curve(
         for size in range(1, (k or fewest) + 1):
             rows.append(own | {"k": size} | estimate_best(scores, size, confidence))
     out = pd.DataFrame(rows)
-    out.attrs = note_sample(by, column) | {CONFIDENCE: confidence}
+    out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
     return out
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,7 @@ from ...watermark.opening import load_quietly, open_picture
 from ...watermark.provenance import gather_provenance
 from ...watermark.scanning import list_files
 from ..code import HOW, find_store_root
-from ..frame import (
-    UNREADABLE,
-    column_values,
-    find_foreign,
-    find_inputs,
-    join_words,
-    select_own,
-)
+from ..frame import UNREADABLE, column_values, find_foreign, find_inputs, join_words, select_own
 
 FACTS = (*DECIDING_BITS, *HOW)  # what a picture's bits may depend on beside its recipe
 NOISE = (
@@ -94,10 +87,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Given:
-    """The pictures that are to be verified; `lent` keeps their input pictures known."""
+    """The pictures that are to be verified, and how many rows had none.
+
+    `lent` keeps their input pictures known.
+    """
 
     cases: list[Case]
     lent: Any = None
+    without: int = 0
 
 
 def read_given(what: Any) -> Given:
@@ -145,7 +142,8 @@ def read_frame(frame: pd.DataFrame) -> Given:
         raise ValueError(f"the frame has no column 'path' that leads to pictures; {GIVE}")
     paths = column_values(frame, "path")
     if any(name not in frame.columns for name in FIELDS):
-        return read_files([Path(path) for path in paths if path is not None])
+        files = read_files([Path(path) for path in paths if path is not None])
+        return replace(files, without=paths.count(None))
     root, cases = find_store_root(select_own(frame)), []
     columns = {name: column_values(frame, name) for name in (*FIELDS, *FACTS, "pixels", "key")}
     for i, (path, foreign) in enumerate(zip(paths, find_foreign(frame))):
@@ -154,7 +152,8 @@ def read_frame(frame: pd.DataFrame) -> Given:
             cases.append(read_file(Path(path)))
         elif path is not None:
             cases.append(make_case(row, path, row.get("key") or Path(path).name))
-    return Given(cases, lend_inputs(root, find_inputs(frame)) if root else None)
+    lent = lend_inputs(root, find_inputs(frame)) if root else None
+    return Given(cases, lent, paths.count(None))
 
 
 def make_case(row: Mapping[str, Any], picture: Any, name: str, **more: Any) -> Case:
@@ -190,7 +189,7 @@ def read_store(store: Store) -> Given:
     ]
     if not (cases := [*given.cases, *others.cases, *broken]):
         raise ValueError(f"{store!r} has no picture to verify")
-    return Given(cases, (given.lent, others.lent))
+    return Given(cases, (given.lent, others.lent), given.without)
 
 
 def read_files(paths: Sequence[Path]) -> Given:
@@ -334,12 +333,13 @@ def read_report(path: Path) -> Given:
     cases = []
     for number, row in numbered:
         picture = page.pictures.get(number)
-        if picture is None and "pixels" not in row:
+        if picture is None and row.get("pixels") is None:
             continue  # it failed, or stands behind the last that is shown
         whole = picture is not None and is_whole(picture, row)
         name = f"{path.name}, row {number}"
         cases.append(make_case(row, picture, name, reduced=bool(picture) and not whole))
-    return Given(cases, [name_input(data) for data in page.others])
+    inputs = [name_input(data) for data in page.others]
+    return Given(cases, inputs, len(rows) - len(cases))
 
 
 def is_whole(data: bytes, row: Mapping[str, Any]) -> bool:

@@ -150,7 +150,7 @@ def find_tolerance(
 
     Nor does it excuse other settings: they make another picture, as another recipe does.
     """
-    if HOW.keys() & differs.keys() or not differs and case.facts and not case.reduced:
+    if HOW.keys() & differs.keys() or (not differs and case.facts and not case.reduced):
         return None
     formats = {str(facts.get("dtype")) for facts in (case.facts, again.facts)}
     return ROUNDING["bfloat16" if "bfloat16" in formats else "float32"]
@@ -182,14 +182,15 @@ def write_changes(differs: Mapping[str, tuple[Any, Any]]) -> str:
     )
 
 
-def write_sentence(verdicts: Sequence[Verdict], total: int, seed: int) -> str:
+def write_sentence(verdicts: Sequence[Verdict], total: int, seed: int, without: int = 0) -> str:
     """Says in a few sentences how many came out how, and why."""
     n = len(verdicts)
     of_kind = [[v for v in verdicts if v.verdict == kind] for kind in VERDICTS]
     counts = [f"{len(every):,} {write_kind(every)}" for every in of_kind if every]
     number, _, rest = "; ".join(counts).partition(" ")
     drawn = f" A sample of {n:,} of {total:,}, drawn by chance (seed {seed})." if n < total else ""
-    return f"{number} of {n:,} {rest}.{drawn}"
+    left = f" {count_noun(without, 'row')} without a picture left out." if without else ""
+    return f"{number} of {n:,} {rest}.{drawn}{left}"
 
 
 def write_kind(every: Sequence[Verdict]) -> str:
