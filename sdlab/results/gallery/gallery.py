@@ -39,7 +39,7 @@ from ..grid import find_columns, require_pictures
 
 HERE = Path(__file__).parent
 SCRIPTS = (  # in the order in which they stand in the page
-    *("tools.js", "data.js", "opinions.js", "layout.js", "cell.js", "sight.js"),
+    *("../elements.js", "tools.js", "data.js", "opinions.js", "layout.js", "cell.js", "sight.js"),
     *("zoom.js", "pins.js", "bar.js", "gallery.js"),
 )
 MARK = '<meta name="generator" content="sdlab gallery">'

@@ -235,10 +235,9 @@ class Judge(Panel):
             self.unblind()
         self._on_show(question, buffers)
 
-    def _on_code(self, question: dict, buffers: list) -> None:
+    def _require_code(self) -> None:
         if not self.unblinded:
             raise ValueError("the code tells the recipes: it is shown when the round has ended")
-        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     def _is_present(self, question: dict) -> bool:
         """Whether the page speaks of what is asked now."""
