@@ -134,9 +134,10 @@ class Judge(Panel):
         """One row an answer, of all raters, in the order they were given.
 
         `key` (the path of a picture in no store), or `left` and `right` as they stood; `question`,
-        `answer` (missing: cannot tell), `rater`, `seconds`, `repeat`, `time`. After `unblind`, or
-        when the rater's round was complete from the start, also what the frame says of the picture;
-        of a pair what both share, each side's `by`, and which of the two was `preferred`.
+        `answer` (missing: cannot tell), `rater`, `seconds`, `blind`, `repeat`, `time`. After
+        `unblind`, or when the rater's round was complete from the start, also what the frame says
+        of the picture; of a pair what both share, each side's `by`, and which of the two was
+        `preferred`.
         """
         rows = select_answers(self._keeper.answers(), self.question)
         return self._pictures.describe(rows, tell=self.unblinded)
