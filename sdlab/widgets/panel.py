@@ -114,8 +114,12 @@ def is_unattended() -> bool:
     from IPython import get_ipython
 
     parent: dict = getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)()
-    voila = os.environ.get("SERVER_SOFTWARE", "").startswith("voila")  # there people look on
-    return not parent.get("content", {}).get("allow_stdin", True) and not voila
+    return not parent.get("content", {}).get("allow_stdin", True) and not is_voila()
+
+
+def is_voila() -> bool:
+    """Tells whether Voila shows the widgets: people look on, and there are no cells."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
 class Panel(Kept, anywidget.AnyWidget):

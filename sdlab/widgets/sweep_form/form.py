@@ -145,7 +145,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         super().__init__()
         self._build(row, col)
         self._begin(begins, plan is None)
-        note_form(self._open)
+        note_form(self.open_recipe)
         if job := find_own_job(self._cell, self.store):
             self._follow(job)
 
@@ -222,12 +222,12 @@ class SweepForm(Kept, ipywidgets.VBox):
         return self.job.result()
 
     def forget_page(self) -> None:
-        note_form(self._open)
+        note_form(self.open_recipe)
         self._script.forget_page()
 
     def close(self) -> None:
         """Takes the form away; its job goes on."""
-        forget_form(self._open)
+        forget_form(self.open_recipe)
         super().close()
 
     def static(self) -> str:
@@ -326,11 +326,11 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def _vary_chosen(self, job: Job, i: int) -> None:
         try:
-            self._open(job.frame().iloc[[i]])
+            self.open_recipe(job.frame().iloc[[i]])
         except Exception as error:
             self._tell(error)
 
-    def _open(self, given: Request | pd.DataFrame | Path) -> None:
+    def open_recipe(self, given: Request | pd.DataFrame | Path) -> None:
         """Fills the form in with a picture's recipe, and shows it."""
         plan, said = loosen(given) if isinstance(given, Request) else read_given(given)
         told = "" if said.startswith(FROM) else f"{FROM} the chosen picture"
@@ -549,7 +549,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _grid_of(self, job: Job) -> None:
         """Puts the job's grid in the place of the last one."""
         grid = SeedGrid(job, **self._sides())
-        grid.own_form = self._open
+        grid.own_form = self.open_recipe
         grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
         with self._lock:
             self.grid = grid
