@@ -1,10 +1,10 @@
-# make demo: the main job, headless; make lab: JupyterLab; make test: all tests, those in a browser too where there is a
-# Chromium; make check: lint, layout and types. Each sets up .venv by itself.
+# make demo: the main job, headless; make lab: JupyterLab; make app: the workbench without code; make test: all tests,
+# those in a browser too where there is a Chromium; make check: lint, layout and types. Each sets up .venv by itself.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/installed
 
-.PHONY: demo lab test check screenshots benchmarks watermarks clean
+.PHONY: demo lab app test check screenshots benchmarks watermarks clean
 
 demo: $(READY)
 	@mkdir -p demo && cp notebooks/00_start_here.ipynb demo/
@@ -15,6 +15,10 @@ demo: $(READY)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+app: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[app]'
+	$(BIN)/voila notebooks/workbench.ipynb --Voila.ip=127.0.0.1 --VoilaConfiguration.file_allowlist='.*\.html'
 
 test: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder

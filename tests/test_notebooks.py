@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
+WORKBENCH = Path(__file__).parents[1] / "notebooks/workbench.ipynb"
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -60,7 +61,7 @@ def test_what_a_widget_holds_is_the_input_of_a_later_cell(path):
         assert any(f"{name}.value" in source for source in cells[number + 1 :])
 
 
-@by_name
+@pytest.mark.parametrize("path", [*NOTEBOOKS, WORKBENCH], ids=lambda p: p.stem)
 def test_a_notebook_is_committed_without_outputs(path):
     nb = nbformat.read(path, as_version=4)
     assert (
@@ -83,6 +84,14 @@ def test_a_notebook_runs_and_leaves_a_report(path, tmp_path):
     assert not any(
         output.output_type == "stream" for cell in nb.cells for output in cell.get("outputs", [])
     )
+
+
+def test_the_workbench_is_one_cell_and_runs(tmp_path):
+    nb = nbformat.read(WORKBENCH, as_version=4)
+    (cell,) = (cell for cell in nb.cells if cell.cell_type == "code")
+    assert cell.source == 'from sdlab.widgets import Workbench\n\nWorkbench("runs/mine")'
+    NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert "application/vnd.jupyter.widget-view+json" in cell.outputs[0].data
 
 
 def notebook(*cells):

@@ -15,6 +15,7 @@ _API = {
     "WatermarkInspector": "inspector.inspector",
     "Inside": "inside.inside",
     "Predict": "predict.predict",
+    "Workbench": "workbench.workbench",
 }
 __all__ = list(_API)
 

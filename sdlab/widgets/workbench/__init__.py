@@ -1,0 +1,1 @@
+"""The widgets as tabs over one store."""

@@ -1,0 +1,140 @@
+"""The tab that hands results on: a report, with the pictures of other tabs as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+
+from ...results.code import write_results_code
+from ...results.report import write_report
+from ...results.verify import Verification, verify
+from ..panel import is_voila, workers
+from .tabs import SHORT, Read, Tab, make_button
+
+FOLDER = "reports"
+VOILA = "voila/files/"  # where it serves the files beside a notebook
+
+
+class ReportTab(Tab):
+    """A title, what to say, what goes in, and where the report then is.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the frame of the pictures.
+    name : str
+        Of the file, without its ending.
+    others : sequence of Tab
+        Whose widgets can go in.
+    """
+
+    title = "Report"
+
+    def __init__(self, read: Read, name: str, others: Sequence[Tab]) -> None:
+        self._others, self._stem = others, name
+        self._verified: tuple[Any, Verification] | None = None
+        self.heading = ipywidgets.Text(
+            description="title", placeholder="What was found out", style=SHORT
+        )
+        self.text = ipywidgets.Textarea(
+            description="text",
+            placeholder="An introduction; blank lines part paragraphs",
+            rows=4,
+            style=SHORT,
+        )
+        self.again = ipywidgets.BoundedIntText(
+            description="render again",
+            tooltip="How many pictures are rendered again, to verify that they come out alike",
+            max=1_000_000,
+            style=SHORT,
+        )
+        self.parts = {
+            tab.title: ipywidgets.Checkbox(description=tab.title, value=True, indent=False)
+            for tab in others
+        }
+        self._write = make_button("Write the report", self._start, self, "An HTML file of its own")
+        self._code = ipywidgets.ToggleButton(
+            description="Code", tooltip="Python that writes the report, as it is now"
+        )
+        self._code.observe(self._show_code, "value")
+        self.heading.layout.width = self.text.layout.width = "100%"
+        words = ipywidgets.VBox([self.heading, self.text], layout={"width": "100%"})
+        shown = ipywidgets.HBox([*self.parts.values(), self.again], layout={"width": "100%"})
+        super().__init__(read, words, shown, self._write, self._code)
+
+    @property
+    def is_stale(self) -> bool:
+        return False
+
+    @property
+    def path(self) -> Path:
+        """Where the report goes."""
+        return Path(FOLDER) / f"{self._stem}.html"
+
+    @property
+    def code(self) -> str:
+        """Python that writes the same report, without the pictures of the other tabs."""
+        text = f", text={self.text.value!r}" if self.text.value.strip() else ""
+        n = self.again.value
+        names = ("verify", "write_report") if n else ("write_report",)
+        found = f", verified=verify(results, {n})" if n else ""
+        return (
+            write_results_code(self.read(), *names)
+            + f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{found})\n"
+        )
+
+    def come_up(self) -> None:
+        super().come_up()
+        self._code.value = False
+        for tab in self._others:
+            self.parts[tab.title].layout.display = "" if tab.has_figure else "none"
+
+    def _show_code(self, change: Any) -> None:
+        self._place.children = []
+        if change["new"]:
+            self.try_to(self._tell_code)
+
+    def _tell_code(self) -> None:
+        look = "overflow:auto;user-select:text;line-height:1.35"
+        code = f'<pre tabindex="0" aria-label="Python" style="{look}">{escape(self.code)}</pre>'
+        self._place.children = [ipywidgets.HTML(code)]
+
+    def _start(self) -> None:
+        """Checks what is cheap to check, and writes on another thread: verifying takes time."""
+        if not self.heading.value.strip():
+            raise ValueError("A report needs a title: say what was found out.")
+        frame = self.read()
+        self._write.disabled = True
+        self.say("Writing…", "progress")
+        workers.submit(self._finish, lambda: self._make(frame))
+
+    def _finish(self, work: Callable[[], None]) -> None:
+        self.try_to(work)
+        self._write.disabled = False
+
+    def _make(self, frame: Any) -> None:
+        n = min(self.again.value, len(frame))
+        found = verify(frame, n) if n else None
+        figures = [
+            (tab.widget, tab.title)
+            for tab in self._others
+            if tab.has_figure and self.parts[tab.title].value
+        ]
+        text = self.text.value.strip() or None
+        path = write_report(
+            self.path, self.heading.value, frame, *figures, text=text, verified=found
+        )
+        self._tell(path, found)
+
+    def _tell(self, path: Path, found: Verification | None) -> None:
+        said = f" {escape(str(found))}" if found else ""
+        href, name = escape(f"{VOILA * is_voila()}{path.as_posix()}"), escape(str(path))
+        self._said.value = (
+            '<div class="sdl-told" role="status">The report is at'
+            f' <a href="{href}" target="_blank" style="text-decoration:underline">{name}</a>.{said}'
+            "</div>"
+        )

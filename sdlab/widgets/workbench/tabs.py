@@ -1,0 +1,294 @@
+"""The tabs of a workbench: each shows one of the other widgets, with its Python below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from ...results.frame import (
+    column_values,
+    count_noun,
+    distinct_values,
+    find_label_columns,
+    find_varying,
+    format_value,
+)
+from ...store.store import Store
+from ..compare.compare import Compare
+from ..inspector.inspector import MOST, WatermarkInspector
+from ..judge.judge import Judge
+from ..panel import Kept
+from ..seed_grid.grid import SeedGrid
+from ..sweep_form.fields import render_message
+from ..sweep_form.form import SweepForm
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHORT = {"description_width": "initial"}
+MOST_SIDES = 50  # values of a column that are offered as sides
+EMPTY = "There is no picture yet: the tab “Sweep” makes some."
+Read = Callable[[], "pd.DataFrame"]
+
+
+class Tab(ipywidgets.VBox):
+    """A row of controls, what it says, and a widget.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the frame of the pictures that the tab is about.
+    controls : sequence of ipywidget
+    """
+
+    title = ""
+    needs_pictures = True
+
+    def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
+        self._read = read
+        self.widget: Any = None
+        self._shown: pd.DataFrame | None = None
+        self._said, self._place = ipywidgets.HTML(), ipywidgets.VBox()
+        row = ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap"})
+        super().__init__([row, self._said, self._place])
+        self.say("")
+
+    @property
+    def code(self) -> str:
+        """Python that shows the same; a comment before there is anything."""
+        if self.widget is None:
+            return "# nothing is shown yet"
+        require = getattr(self.widget, "_require_code", None)
+        if require is not None:
+            require()  # not while a blind vote is under way
+        return self.widget.code
+
+    @property
+    def has_figure(self) -> bool:
+        """Whether what it shows can stand in a report."""
+        return self.widget is not None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether there are other pictures than those that are shown."""
+        return self._shown is not None and not self._read()["key"].equals(self._shown["key"])
+
+    def come_up(self) -> None:
+        """Shows what there is, when the tab is chosen: what is shown already, stays."""
+        self.say("")
+        if self.needs_pictures and self._read().empty:
+            self.say(EMPTY)
+        elif self.widget is None:
+            self.try_to(self._begin)
+        elif self.is_stale:
+            self.say("There are other pictures by now: “Look again” shows them.")
+
+    def _begin(self) -> None:
+        """Shows what can be shown without being asked."""
+
+    def show(self, widget: Kept) -> None:
+        """Puts a widget in the place of the last one."""
+        self.widget, self._place.children = widget, [widget]
+        self.say("")
+
+    def read(self) -> pd.DataFrame:
+        """Reads the pictures' frame, which the next widget is about."""
+        self._shown = self._read()
+        if self._shown.empty:
+            raise ValueError(EMPTY)
+        return self._shown
+
+    def say(self, text: str, kind: str = "note") -> None:
+        self._said.value = render_message(text, kind, f"sdl-tab-{self.title}")
+        self._said.layout.display = "" if text else "none"
+
+    def try_to(self, work: Callable[[], Any]) -> None:
+        """Does it; what goes wrong is said in the tab, as a traceback would land nowhere."""
+        try:
+            work()
+        except Exception as error:
+            self.say(str(error) or type(error).__name__, "error")
+
+
+class SweepTab(Tab):
+    """The form that makes pictures, and the grid of its last run."""
+
+    title = "Sweep"
+    needs_pictures = False
+
+    def __init__(self, store: Store | str) -> None:
+        self.form = SweepForm(store=store)
+        super().__init__(lambda: self.form.store.frame())
+        self.show(self.form)
+
+    @property
+    def is_stale(self) -> bool:
+        return False  # its grid is about its own run
+
+
+class GridTab(Tab):
+    """The pictures in a grid."""
+
+    title = "Grid"
+
+    def __init__(self, read: Read) -> None:
+        super().__init__(
+            read, make_button("Look again", self._look, self, "Shows all there is now")
+        )
+
+    def _begin(self) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        self.show(SeedGrid(self.read()))
+
+
+class ColumnTab(Tab):
+    """A tab whose widget is about one column of the pictures, and two of its values."""
+
+    besides: tuple[tuple[str, str], ...] = ()  # what is offered beside the columns
+
+    def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
+        self.by = ipywidgets.Dropdown(
+            description="by", tooltip="What differs between the two", style=SHORT
+        )
+        self.left = ipywidgets.Dropdown(description="left", style=SHORT)
+        self.right = ipywidgets.Dropdown(description="right", style=SHORT)
+        self.by.observe(self._offer_values, "value")
+        super().__init__(read, self.by, self.left, self.right, *controls)
+
+    def _begin(self) -> None:
+        self._offer_columns()
+
+    def _offer_columns(self) -> None:
+        """Offers the columns that differ, models first, and keeps what is chosen if it can."""
+        frame, before = self.read(), self.by.value
+        names = list_sides(frame)
+        choices = [*self.besides, *zip(names, names)]
+        self.by.options = choices
+        self.by.value = before if before in names else choices[0][1] if choices else None
+        self._offer_values()
+        if not choices:
+            raise ValueError("These pictures differ in their seed alone: vary something else too.")
+
+    def _offer_values(self, change: Any = None) -> None:
+        values = []
+        if self._shown is not None and self.by.value:
+            values = distinct_values(self._shown, self.by.value)
+        found = [value for value in values if value is not None]
+        for side, at in ((self.left, 0), (self.right, 1)):
+            before = side.value
+            side.options = [(format_value(value), value) for value in found]
+            side.layout.display = "" if found else "none"
+            if len(found) > at:
+                side.value = before if before in found else found[at]
+
+    def _sides(self) -> dict[str, Any]:
+        """The chosen column and values, as `Compare` and `Judge` take them."""
+        if not self.by.value:
+            return {}
+        return {"by": self.by.value, "left": self.left.value, "right": self.right.value}
+
+
+class CompareTab(ColumnTab):
+    """Pairs that differ in one column, to look at and to vote on."""
+
+    title = "Compare"
+
+    def __init__(self, read: Read) -> None:
+        self.blind = ipywidgets.Checkbox(description="blind", value=True, indent=False)
+        button = make_button("Show the pairs", self._compare, self, "Of all pictures there are now")
+        super().__init__(read, self.blind, button)
+
+    def _compare(self) -> None:
+        sides = self._sides()
+        self._offer_columns()
+        self.show(Compare(self.read(), **sides, blind=self.blind.value))
+
+
+class JudgeTab(ColumnTab):
+    """A question about pictures, answered by eye."""
+
+    title = "Judge"
+    besides = (("single pictures", ""),)
+
+    def __init__(self, read: Read) -> None:
+        self.question = ipywidgets.Text(
+            description="question",
+            placeholder="How many fingers?",
+            continuous_update=False,
+            style=SHORT,
+        )
+        self.answers = ipywidgets.Text(
+            description="answers",
+            style=SHORT,
+            placeholder="yes, no",
+            tooltip="Up to nine, apart by commas; yes and no if it is empty",
+        )
+        button = make_button("Begin", self._judge, self, "Begins the round, or goes on with it")
+        super().__init__(read, self.question, self.answers, button)
+
+    def _judge(self) -> None:
+        sides = self._sides()
+        self._offer_columns()
+        answers = [answer.strip() for answer in self.answers.value.split(",") if answer.strip()]
+        self.show(Judge(self.read(), self.question.value, answers=answers or None, **sides))
+
+
+class OriginTab(Tab):
+    """Where pictures come from: dropped files, or those of the store."""
+
+    title = "Where from?"
+    needs_pictures = False
+
+    def __init__(self, read: Read, folder: str) -> None:
+        self._folder = folder
+        button = make_button(
+            "Test these pictures", self._test, self, f"At most {MOST:,} of the store; or drop files"
+        )
+        super().__init__(read, button)
+
+    @property
+    def is_stale(self) -> bool:
+        return False
+
+    @property
+    def has_figure(self) -> bool:
+        return self.widget is not None and bool(self.widget.names)
+
+    def _begin(self) -> None:
+        self.show(WatermarkInspector(folder=self._folder))
+
+    def _test(self) -> None:
+        frame = self.read()
+        self.show(WatermarkInspector(frame[:MOST], folder=self._folder))
+        if len(frame) > MOST:
+            self.say(f"The first {MOST:,} of {count_noun(len(frame), 'picture')} are tested.")
+
+
+def list_sides(frame: pd.DataFrame) -> list[str]:
+    """Lists the columns whose values can be compared, models first.
+
+    What each model has a value of its own of, as its size, does not count beside the model.
+    """
+    models = column_values(frame, "model")
+    several = len(set(models)) > 1
+    names = []
+    for name in dict.fromkeys((*find_varying(frame), *find_label_columns(frame))):
+        values = column_values(frame, name)
+        few = 1 < len(set(values)) <= MOST_SIDES and name != "seed"
+        follows = several and len(set(zip(models, values))) == len(set(models))
+        if few and (name == "model" or not follows):
+            names.append(name)
+    return sorted(names, key=lambda name: name != "model")
+
+
+def make_button(
+    description: str, work: Callable[[], Any], tab: Tab, tooltip: str
+) -> ipywidgets.Button:
+    """Makes a button that does it, and has the tab say what goes wrong."""
+    button = ipywidgets.Button(description=description, tooltip=tooltip)
+    button.on_click(lambda _: tab.try_to(work))
+    return button

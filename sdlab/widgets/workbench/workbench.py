@@ -1,0 +1,136 @@
+"""`Workbench`: the other widgets as tabs over one store, for those who write no code."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import ipywidgets
+import pandas as pd
+import traitlets
+
+from ...results.frame import select_made
+from ...store.store import Store
+from ..forms import forget_form, note_form
+from ..panel import Kept
+from ..sweep_form.code import name_folder
+from ..sweep_form.fields import open_store
+from .report_tab import ReportTab
+from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
+
+LAST, ALL = "the last run", "the whole store"
+
+
+class Workbench(Kept, ipywidgets.VBox):
+    """Sweep, grid, compare, judge, where from, report: the widgets as tabs over one store.
+
+    Parameters
+    ----------
+    store : Store or path
+        Where the pictures are, and go.
+
+    Attributes
+    ----------
+    tabs : dict
+        {title: the tab}; its `widget` is the one that is shown there.
+    chosen : str
+        The title of the tab in front; can be set and observed.
+    pictures : {"the last run", "the whole store"}
+        What the other tabs are about, once the form has run something; can be set and observed.
+    value : DataFrame
+        The pictures that the tabs are about.
+
+    Raises
+    ------
+    TypeError
+        A store that is none.
+
+    Examples
+    --------
+    >>> Workbench("runs/mine")
+    """
+
+    chosen = traitlets.Unicode("Sweep")
+    pictures = traitlets.Enum((LAST, ALL), ALL)
+
+    def __init__(self, store: Store | str | os.PathLike[str] = "runs/workbench") -> None:
+        self.store = open_store(store)
+        folder = name_folder(store)
+        self._sweep = SweepTab(store if isinstance(store, Store) else os.fspath(store))
+        self.uid = self._sweep.form.uid  # its page hides the picture below while it is alive
+        seen: list[Tab] = [GridTab(self._frame), CompareTab(self._frame), JudgeTab(self._frame)]
+        origin = OriginTab(self._frame, f"{folder}/inspected")
+        report = ReportTab(self._frame, self.store.root.name, [*seen, origin])
+        self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
+        self._scope = ipywidgets.Dropdown(
+            options=[ALL],
+            description="pictures",
+            tooltip="Which pictures the tabs beside “Sweep” are about",
+        )
+        self._front = ipywidgets.Tab(list(self.tabs.values()), titles=list(self.tabs))
+        super().__init__([self._scope, self._front])
+        self._sweep.form.observe(self._ran, "running")
+        self._front.observe(self._turned, "selected_index")
+        ipywidgets.link((self, "pictures"), (self._scope, "value"))
+        self.observe(self._come_up, ["chosen", "pictures"])
+        forget_form(self._sweep.form.open_recipe)
+        note_form(self._open)
+
+    def __repr__(self) -> str:
+        return f"<Workbench: {self.store!r}, {self.chosen}>"
+
+    @property
+    def value(self) -> pd.DataFrame:
+        return self._frame()
+
+    @property
+    def code(self) -> str:
+        """Python that does what the tab in front does."""
+        return self.tabs[self.chosen].code
+
+    def forget_page(self) -> None:
+        self._sweep.form.forget_page()
+        forget_form(self._sweep.form.open_recipe)
+        note_form(self._open)
+
+    def close(self) -> None:
+        """Takes the workbench away; what runs, goes on."""
+        forget_form(self._open)
+        super().close()
+
+    def static(self) -> str:
+        """Renders what the tab in front shows."""
+        widget = self.tabs[self.chosen].widget
+        return "" if widget is None else widget.static()
+
+    def _frame(self) -> pd.DataFrame:
+        job = self._sweep.form.job
+        frame = job.frame() if job and self.pictures == LAST else self.store.frame()
+        return select_made(frame)
+
+    def _ran(self, change: Any) -> None:
+        """Offers the pictures of a run, and takes them, when it begins."""
+        if change["new"]:
+            self._scope.options = [LAST, ALL]
+            self.pictures = LAST
+
+    def _turned(self, change: Any) -> None:
+        self.chosen = list(self.tabs)[change["new"] or 0]
+
+    @traitlets.validate("chosen")
+    def _check_chosen(self, proposal: Any) -> str:
+        if proposal["value"] not in self.tabs:
+            raise traitlets.TraitError(
+                f"chosen={proposal['value']!r}: use one of {', '.join(map(repr, self.tabs))}"
+            )
+        return proposal["value"]
+
+    def _open(self, given: Any) -> None:
+        """Fills the form in with a picture's recipe, for a button of another tab."""
+        self._sweep.form.open_recipe(given)
+        self.chosen = self._sweep.title
+
+    def _come_up(self, change: Any) -> None:
+        self._front.selected_index = list(self.tabs).index(self.chosen)
+        self.tabs[self.chosen].come_up()
+        self.refresh_soon()

@@ -1,0 +1,48 @@
+"""Workbench in JupyterLab: from a prompt to a report over one store, without a line of code."""
+
+from .lab import DARK, LIGHT, expect
+
+CELL = "from sdlab.widgets import Workbench\nbench = Workbench('runs/mine')\nbench"
+
+
+def test_from_a_prompt_to_a_report_without_code(notebook):
+    nb = notebook([CELL])
+    nb.run_all()
+    out, press = nb.output(0), nb.page.keyboard.press
+    tab = lambda name: out.get_by_role("tab", name=name, exact=True)
+    tab("Grid").click()
+    expect(out.get_by_text("There is no picture yet")).to_be_visible()
+    tab("Sweep").click()
+    prompt = out.get_by_label("prompt", exact=True)
+    prompt.fill("a red circle")
+    out.get_by_label("seed", exact=True).fill("0-1")
+    out.get_by_label("num_inference_steps", exact=True).fill("2")
+    out.get_by_label("guidance_scale", exact=True).fill("1, 4")
+    press("Tab")
+    nb.kernel("bench.tabs['Sweep'].form.wait(60)")
+    out.get_by_role("button", name="Run", exact=True).click()
+    nb.expect_kernel("bench.value.shape[0]", 4)
+    expect(out.get_by_role("combobox", name="pictures", exact=True)).to_have_value("the last run")
+    tab("Sweep").focus()
+    press("ArrowRight")
+    press("Enter")
+    expect(out.get_by_role("grid").locator("visible=true")).to_be_visible()
+    nb.kernel("bench.chosen")
+    tab("Compare").click()
+    out.get_by_role("button", name="Show the pairs").click()
+    expect(out.get_by_text("Which is better?").or_(out.get_by_text("1 of 2")).first).to_be_visible()
+    tab("Report").click()
+    out.get_by_role("button", name="Write the report").click()
+    expect(out.get_by_text("A report needs a title")).to_be_visible()
+    out.get_by_label("title", exact=True).fill("Guidance")
+    press("Tab")
+    out.get_by_role("button", name="Write the report").click()
+    expect(out.get_by_role("link", name="reports/mine.html")).to_be_visible()
+    out.get_by_role("button", name="Code").click()
+    expect(
+        out.get_by_text("write_report('reports/mine.html', 'Guidance', results)")
+    ).to_be_visible()
+    for theme in (DARK, LIGHT):
+        nb.theme(theme)
+        assert nb.axe(out) == []
+    assert nb.errors == []
