@@ -72,6 +72,16 @@ def lanes_here(device: str, channels: int, dtype: str) -> tuple[int, int]:
     return splits[ways.index(chosen)]
 
 
+def share_out(channels: int, lanes: int, threads: int, batches: int) -> tuple[int, int]:
+    """Shares the threads of lanes out among so few batches; gives lanes, and the threads of each.
+
+    Those of a narrow UNet have nothing to give: threads that share its calls only wait.
+    """
+    if channels < NARROW or batches >= lanes:
+        return lanes, threads
+    return batches, lanes * threads // batches
+
+
 def list_orders(device: str, channels: int, dtype: str) -> list[str]:
     """Lists torch's memory formats, the one first that is taken where both are as fast.
 

@@ -19,7 +19,7 @@ from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
 from .locate import tell_variant
-from .machine import NARROW, dtype_here, lanes_here, memory_format_here, read_processor_name
+from .machine import dtype_here, lanes_here, memory_format_here, read_processor_name
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
@@ -69,12 +69,6 @@ class Loaded:
             return self
         return dataclasses.replace(self, memory=memory, lanes=1, threads=self.lanes * self.threads)
 
-    def share_out(self, batches: int) -> Loaded:
-        """Gives the threads of lanes that so few batches would leave idle to the others."""
-        channels = self.pipe.unet.config.block_out_channels[0]
-        lanes, threads = share_out(channels, self.lanes, self.threads, batches)
-        return dataclasses.replace(self, lanes=lanes, threads=threads)
-
     def compile(self, wanted: bool) -> Loaded:
         """Has the UNet compiled at its next call, or computed as it is."""
         unet = self.pipe.unet
@@ -87,16 +81,6 @@ class Loaded:
     def scheduler(self, name: str) -> Any:
         """Makes a new scheduler of that name and its options (see `make_scheduler`)."""
         return make_scheduler(name, self.pipe.scheduler.config)
-
-
-def share_out(channels: int, lanes: int, threads: int, batches: int) -> tuple[int, int]:
-    """Shares the threads of lanes out among so few batches; gives lanes, and the threads of each.
-
-    Those of a narrow UNet have nothing to give: threads that share its calls only wait.
-    """
-    if channels < NARROW or batches >= lanes:
-        return lanes, threads
-    return batches, lanes * threads // batches
 
 
 def make_scheduler(name: str, stated: Mapping[str, Any]) -> Any:

@@ -2,14 +2,16 @@
 
 On a processor that follows from the size of the pictures. A graphics card is idle with so few:
 there a cell's time is measured in batches of growing size, once for each card, version of torch,
-UNet and size, and kept like the times of `sdlab.models.machine`.
+UNet and size, and kept like the times of `sdlab.models.machine`. A plan of fewer cells than its
+lanes take at once has a smaller power of two, finished cells counted: what is left of a plan is
+rendered as the whole was, and a cell alone is not computed eight times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..models.machine import choose_way, describe_device, recall, recall_kept
+from ..models.machine import choose_way, describe_device, recall, recall_kept, share_out
 
 TOGETHER = 4096  # latent pixels in a UNet's call; more are hardly faster, and leave lanes idle
 MOST = 8  # cells
@@ -19,16 +21,25 @@ PAYS = 1.04  # times as long as in the best batch is what a cell may take in a s
 
 
 def count_together(height: int, width: int, threads: int) -> int:
-    """Counts the cells of so many latent pixels that share a call; one, if threads share its work.
-
-    It follows from the size alone: the last bits of a picture depend on it.
-    """
+    """Counts the cells of latents (h, w) that share a call; one, if threads share its work."""
     return 1 if threads > 1 else max(1, min(MOST, TOGETHER // (height * width)))
 
 
-def count_batches(cells: int, height: int, width: int) -> int:
-    """Counts the batches that so many cells make on a processor, a thread each."""
-    return -(-cells // count_together(height, width, threads=1))
+def share_cells(
+    channels: int, lanes: int, threads: int, *, plan: int, size: tuple[int, int]
+) -> tuple[int, int, int]:
+    """Shares a plan of so many like cells, of latents (h, w), out on a processor.
+
+    Returns
+    -------
+    three int
+        Lanes, the threads of each, and the cells of a batch; the last bits of a picture depend on
+        the latter two.
+    """
+    cells = fit_plan(count_together(*size, threads), -(-plan // lanes))
+    # with two cells or more in a batch, most lanes have one, and none gets threads of others
+    lanes, threads = share_out(channels, lanes, threads, -(-plan // cells))
+    return lanes, threads, cells
 
 
 def describe_batches(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 import time
@@ -25,9 +26,9 @@ from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe
 from ..recipe.schedulers import write_inherited
 from ..store.store import Store
-from .batch_size import count_batches
+from .batch_size import share_cells
 from .budget import begin_footing, choose_footing, describe_shortage
-from .card import choose_batch, compiling_pays, try_call
+from .card import choose_batch, compiling_pays, find_latent_size, try_call
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
 from .latents import Latents
 from .options import Options
@@ -205,15 +206,23 @@ class Lanes:
             self.progress.note = ", ".join(filter(None, (note, said)))
         return renderer
 
-    def _share_out(self, loaded: Loaded, own: Native, cell: Recipe) -> tuple[Loaded, int | None]:
-        """Shares the device out for the plan's cells: into lanes, or into batches of what pays."""
-        plan = self.alike[cell.key]
+    def _share_out(self, loaded: Loaded, own: Native, cell: Recipe) -> tuple[Loaded, int]:
+        """Shares the device out for the plan's cells: into lanes, and into batches of what pays.
+
+        Latents that are there already are taken as they were made.
+        """
+        plan, made = self.alike[cell.key], self.latents.recall_size(cell)
         if has_own_memory(loaded.device):
-            return loaded, choose_batch(loaded, own, cell, plan, read_limit(self.options.memory))
-        factor = loaded.pipe.vae_scale_factor
-        return loaded.share_out(
-            count_batches(plan, cell.height // factor, cell.width // factor)
-        ), None
+            limit = read_limit(self.options.memory)
+            return loaded, made or choose_batch(loaded, own, cell, plan, limit)
+        lanes, threads, size = share_cells(
+            loaded.pipe.unet.config.block_out_channels[0],
+            loaded.lanes,
+            loaded.threads,
+            plan=plan,
+            size=find_latent_size(loaded, cell),
+        )
+        return dataclasses.replace(loaded, lanes=lanes, threads=threads), made or size
 
     def _save_all(
         self, attempt: Attempt, reasons: dict[str, str], writer: ThreadPoolExecutor

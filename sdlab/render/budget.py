@@ -27,18 +27,11 @@ from ..models.heads import read_shapes
 from ..models.locate import find_weights
 from ..models.machine import dtype_here, lanes_here, memory_format_here
 from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
-from ..models.pipeline import Loaded, device_here, is_loaded, share_out, unload
+from ..models.pipeline import Loaded, device_here, is_loaded, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
-from .batch_size import (
-    DECODED,
-    count_batches,
-    count_together,
-    describe_batches,
-    fit_plan,
-    recall_paying,
-)
+from .batch_size import DECODED, describe_batches, fit_plan, recall_paying, share_cells
 from .options import Options
 from .plan import list_requests
 
@@ -287,8 +280,7 @@ def estimate_group(
     """Estimates bytes for weights and for activations, and the cells of a batch, on a footing."""
     height, width = size
     small = height // model.factor, width // model.factor
-    lanes, threads = share_cores(model, small, device, dtype, footing, plan)
-    cells = footing.batch_size or count_together(*small, threads)
+    lanes, _, cells = share_cores(model, small, device, dtype, footing, plan)
     if footing.batch_size is None and has_own_memory(device):
         name = describe_batches(
             device,
@@ -315,14 +307,14 @@ def estimate_group(
 
 def share_cores(
     model: Sizes, small: Size, device: str, dtype: str, footing: Footing, plan: int
-) -> tuple[int, int]:
-    """Shares the cores out for latents (h, w): batches at a time, and the threads of each."""
+) -> tuple[int, int, int]:
+    """Shares the cores out for latents (h, w): batches at a time, threads of each, and cells."""
     lanes, threads = lanes_here(device, model.unet_width, dtype)
     if not LEVELS[footing.memory].side_by_side:
-        return 1, lanes * threads
-    if footing.batch_size is None:
-        return share_out(model.unet_width, lanes, threads, count_batches(plan, *small))
-    return lanes, threads
+        return 1, lanes * threads, footing.batch_size or 1
+    if footing.batch_size is not None:
+        return lanes, threads, footing.batch_size
+    return share_cells(model.unet_width, lanes, threads, plan=plan, size=small)
 
 
 def begin_footing(memory: str, batch_size: int | None = None) -> Footing:
@@ -486,7 +478,7 @@ def compare_levels(
         weights, activations, cells = estimate_group(model, size, device, dtype, footing, plan)
         fits = weights + activations <= room
         small = size[0] // model.factor, size[1] // model.factor
-        lanes, threads = share_cores(model, small, device, dtype, footing, plan)
+        lanes, threads, _ = share_cores(model, small, device, dtype, footing, plan)
         yield dict(
             memory=level,
             lanes=lanes,

@@ -62,7 +62,8 @@ def run(
         one call (wide networks on many cores, or in plans too small for all lanes): there a larger
         one can change the last bits with the place. On a graphics card it is what pays: a cell's
         time is measured in batches of growing size, once for each card, width and size, and kept.
-        A plan of fewer cells, finished ones counted, has a smaller power of two.
+        A plan of fewer cells than are computed at once, finished ones counted, has a smaller power
+        of two. To render one cell of a sweep to the bit again, give the size that is recorded.
     device, dtype : str, optional
         By default the fastest here: "cuda" and "float16", or "cpu" and the number format in which
         it computes blocks of the model's width in the least time. That is measured once, in about a

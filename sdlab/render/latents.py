@@ -75,14 +75,20 @@ class Latents:
         self._lock = threading.Lock()
 
     def order_groups(self, groups: Iterable[list[Recipe]]) -> Iterator[list[Recipe]]:
-        """Orders the cells of each group: those apart that share the latents of an earlier one."""
+        """Orders the cells of each group: those apart that share the latents of an earlier one.
+
+        Apart are also those whose latents are there in batches of one size and of another.
+        """
         for group in groups:
             firsts = set(
                 {self.names.get(cell.key, cell.key): cell.key for cell in reversed(group)}.values()
             )
-            yield [cell for cell in group if cell.key in firsts]
-            if later := [cell for cell in group if cell.key not in firsts]:
-                yield later
+            yield from self._split([cell for cell in group if cell.key in firsts])
+            yield from self._split([cell for cell in group if cell.key not in firsts])
+
+    def recall_size(self, cell: Recipe) -> int | None:
+        """Recalls how many cells shared a batch when latents were made that the cell may take."""
+        return next((facts.get("batch_size") for _, facts in self._list_sources(cell)), None)
 
     def choose(
         self, cells: Sequence[Recipe], facts: dict[str, Any]
@@ -117,33 +123,37 @@ class Latents:
         useful = self.kept and new and not read and not picture.nsfw
         return pack_latents(picture.latents) if useful else None
 
+    def _split(self, cells: Sequence[Recipe]) -> Iterable[list[Recipe]]:
+        """Splits cells by the size of the batches in which latents for them were made."""
+        parts: dict[int | None, list[Recipe]] = {}
+        for cell in cells:
+            parts.setdefault(self.recall_size(cell), []).append(cell)
+        return parts.values()
+
     def _find_source(self, cell: Recipe, facts: dict[str, Any]) -> str | None:
         """Finds the key of a picture, of this run or the store, with just the cell's latents."""
+        sources = self._list_sources(cell)
+        return next((key for key, found in sources if agree_in_bits(found, facts)), None)
+
+    def _list_sources(self, cell: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Lists pictures with such latents, of this run first, then of the store: (key, facts)."""
         name = self.names.get(cell.key)
         if name is None:
-            return None
-        if name in self.made and agree_in_bits(self.made[name][1], facts):
-            return self.made[name][0]
-        return next(
-            (
-                key
-                for key in self.sharing[name]
-                if key != cell.key and self._has_latents(key, facts)
-            ),
-            None,
-        )
+            return
+        if name in self.made:
+            yield self.made[name][:2]
+        for key in self.sharing[name]:
+            if key != cell.key and (facts := self._read_facts(key)) is not None:
+                yield key, facts
 
-    def _has_latents(self, key: str, facts: dict[str, Any]) -> bool:
+    def _read_facts(self, key: str) -> dict[str, Any] | None:
+        """Reads the facts of a stored picture that carries its latents."""
         path = self.store.path(key)
         try:
             record = read_record(path) if path.exists() else None
         except (OSError, ValueError):
-            return False
-        return (
-            record is not None
-            and agree_in_bits(record["facts"], facts)
-            and read_chunk(path, LATENTS) is not None
-        )
+            return None
+        return record["facts"] if record and read_chunk(path, LATENTS) is not None else None
 
     def _read(self, cell: Recipe) -> np.ndarray | None:
         whose, made = self.chosen.get(cell.key), self.made.get(self.names.get(cell.key, ""))

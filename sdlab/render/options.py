@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from ..models.memory import LEVELS, read_limit
 
@@ -34,10 +35,12 @@ class Options:
 
     def __post_init__(self) -> None:
         require_choice("on_error", self.on_error, ("record", "raise"))
-        if self.batch_size is not None and (
-            not isinstance(self.batch_size, int) or self.batch_size < 1
+        size = self.batch_size  # NumPy's, too, as it stands in a frame
+        if size is not None and (
+            not isinstance(size, Integral) or isinstance(size, bool) or size < 1
         ):
-            raise ValueError(f"batch_size={self.batch_size!r}: use a whole number from 1")
+            raise ValueError(f"batch_size={size!r}: use a whole number from 1")
+        object.__setattr__(self, "batch_size", None if size is None else int(size))
         require_choice("dtype", self.dtype, (None, *DTYPES))
         if not (isinstance(self.memory, str) and read_limit(self.memory)):
             require_choice("memory", self.memory, tuple(LEVELS), ", or at most so much, as '4GB'")

@@ -27,7 +27,7 @@ from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights, write_tokens
 from ..recipe.request import PROMPTS, Recipe, Request, key_of
 from ..store.store import Store
-from .batch_size import count_batches, count_together
+from .batch_size import share_cells
 from .notes import collect_notes, learn_words
 from .options import caller_level
 
@@ -340,7 +340,7 @@ def estimate_seconds(
 ) -> float | None:
     """Estimates how long a group takes, from what the store recorded or the model's own figure."""
     from ..models.machine import dtype_here, lanes_here
-    from ..models.pipeline import device_here, share_out
+    from ..models.pipeline import device_here
 
     r, own = group[0], found.natives[group[0].model]
     like = dict(num_inference_steps=r.num_inference_steps, height=r.height, width=r.width)
@@ -356,8 +356,8 @@ def estimate_seconds(
     device, channels = device_here(), own.layout.channels
     lanes, threads = lanes_here(device, channels, dtype_here(device, channels))
     small = r.height // own.layout.factor, r.width // own.layout.factor
-    lanes, threads = share_out(channels, lanes, threads, count_batches(found.alike[r.key], *small))
-    at_once = lanes * count_together(*small, threads)
+    lanes, _, cells = share_cells(channels, lanes, threads, plan=found.alike[r.key], size=small)
+    at_once = lanes * cells
     return (
         None if one is None else one * at_once * -(-len(group) // at_once)
     )  # a batch costs the same full or not

@@ -92,7 +92,7 @@ def measure_run(card: Card) -> None:
     card.empty()
     cold, _ = card.render(card.cells, 1000)
     seconds, frame = card.render(card.cells)
-    chosen = {name: frame[name].iloc[0] for name in ("batch_size", "dtype", "memory_format")}
+    chosen = {name: frame[name].tolist()[0] for name in ("batch_size", "dtype", "memory_format")}
     failed = int(frame["error"].notna().sum())
     card.note(
         "run, as it chooses", seconds / card.cells, **chosen, failed=failed, peak_gb=card.peak()
@@ -208,7 +208,10 @@ def measure_embedded(card: Card) -> None:
     render(tempfile.mkdtemp())
     seconds, frame = card.time(lambda: render(tempfile.mkdtemp()))
     card.note(
-        "embedded model", seconds / len(plan), cells=len(plan), batch=frame["batch_size"].iloc[0]
+        "embedded model",
+        seconds / len(plan),
+        cells=len(plan),
+        batch=frame["batch_size"].tolist()[0],
     )
 
 

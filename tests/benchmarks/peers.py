@@ -155,7 +155,8 @@ def ask(given: argparse.Namespace, name: str) -> dict[str, Any]:
     answer = subprocess.run(command, capture_output=True, text=True)
     if answer.returncode == 0:
         return {"who": name, **json.loads(answer.stdout.splitlines()[-1])}
-    last = (answer.stderr.strip().splitlines() or ["no message"])[-1]
+    lines = answer.stderr.strip().splitlines() or ["no message"]
+    last = next((line for line in reversed(lines) if "Error" in line), lines[-1])  # hints follow
     missing = "ModuleNotFoundError" in last or "ImportError" in last
     return {"who": name, "error": f"not installed ({last})" if missing else last[:300]}
 

@@ -18,8 +18,8 @@ from sdlab.models.machine import (
     list_splits,
     measure_blocks,
     memory_format_here,
+    share_out,
 )
-from sdlab.models.pipeline import share_out
 from sdlab.models.resolve import native
 
 AMX = {"float32": 0.091, "float16": 0.176, "bfloat16": 0.0105}  # one thread, 320 channels

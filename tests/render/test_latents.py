@@ -8,7 +8,7 @@ import pytest
 from conftest import write_pipeline
 
 import sdlab.render.denoise
-from sdlab import Request, Store, run, sweep
+from sdlab import Request, Store, resolve, run, sweep
 from sdlab.render.latents import pack_latents, read_latents, unpack_latents
 
 
@@ -87,6 +87,20 @@ def test_a_later_run_of_the_other_vae_alone_finds_the_plain_picture(
     frame = rendered(cells[3:], tmp_path)
     assert denoised == [[0, 0]] and frame["pixels"].tolist() == separately[3:]
     assert len(Store(tmp_path).check()) == 0
+
+
+def test_one_cell_of_a_larger_sweep_is_decoded_from_its_latents(
+    cells, denoised, separately, tmp_path
+):
+    usual = {"batch_size": None}
+    rendered(cells[1:3], tmp_path)
+    rendered(cells[0], tmp_path, batch_size=1)
+    del denoised[:]
+    frame = rendered(cells[4], tmp_path, **usual)
+    assert not denoised and redecoded(frame, tmp_path) == [resolve(cells[1]).key]
+    assert frame["batch_size"][0] == 2 and frame["pixels"][0] == separately[4]
+    frame = rendered(cells[3:], tmp_path, **usual)
+    assert not denoised and frame["batch_size"].tolist() == [1, 2, 2]
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 3}, {"dtype": "bfloat16"}])

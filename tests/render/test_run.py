@@ -142,6 +142,34 @@ def test_the_place_in_a_batch_does_not_matter_to_a_wide_network_on_any_number_of
     assert [*turned[4:], *turned[:4]] == list(forward)
 
 
+@pytest.fixture
+def two_lanes(monkeypatch):
+    """Pipelines are read anew, and for two lanes on any machine."""
+    sdlab.models.pipeline.unload()
+    monkeypatch.setattr(sdlab.models.pipeline, "lanes_here", lambda *how: (2, 1))
+    yield
+    sdlab.models.pipeline.unload()
+
+
+@pytest.mark.parametrize("cells, size", [(1, 1), (2, 1), (3, 2), (6, 4), (9, 8), (17, 8)])
+def test_few_cells_fill_the_lanes_and_not_a_batch(cat, tmp_path, calls, two_lanes, cells, size):
+    frame = run(sweep(cat.but(num_inference_steps=1), seed=range(cells)), tmp_path)
+    assert set(frame["batch_size"]) == {size} and set(calls) == {(2 * size, 4, 8, 8)}
+    assert len(calls) == -(-cells // size)
+
+
+def test_what_is_left_of_a_small_plan_has_the_bits_of_the_whole(cat, tmp_path, two_lanes):
+    plan = sweep(cat, seed=range(6))
+    whole = run(plan, tmp_path / "whole")
+    begun = run(plan[:1], tmp_path / "parts", batch_size=4)
+    ended = run(plan, tmp_path / "parts")
+    assert set(ended["batch_size"]) == {4} and list(ended["pixels"]) == list(whole["pixels"])
+    assert begun["created"][0] == ended["created"][0]
+    alone = run(plan[0], tmp_path / "alone", batch_size=whole["batch_size"][0])  # a NumPy number
+    assert alone["pixels"][0] == whole["pixels"][0]
+    assert set(run(plan[0], tmp_path / "usual")["batch_size"]) == {1}
+
+
 def test_every_call_of_the_unet_has_one_shape(cat, tmp_path, calls):
     run(sweep(cat, guidance_scale=[1, 4], seed=range(5)), tmp_path, batch_size=4)
     assert (
@@ -298,7 +326,14 @@ def test_a_device_that_is_not_here_is_refused(cat, tmp_path, calls):
 
 
 @pytest.mark.parametrize(
-    "options", [{"on_error": "ignore"}, {"batch_size": 0}, {"batch_size": 2.0}, {"dtype": "half"}]
+    "options",
+    [
+        {"on_error": "ignore"},
+        {"batch_size": 0},
+        {"batch_size": 2.0},
+        {"batch_size": True},
+        {"dtype": "half"},
+    ],
 )
 def test_options_are_checked_too(cat, tmp_path, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))}=.*use"):
