@@ -36,7 +36,7 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
         field: next(iter(texts))
         + (f" (and {len(texts) - 1} more like this)" if len(texts) > 1 else "")
         for field, texts in said.items()
-    } | describe_strange_words(cells)
+    }
 
 
 def describe_strange_words(requests: Iterable[Request]) -> dict[str, str]:

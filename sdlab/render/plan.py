@@ -28,7 +28,7 @@ from ..recipe.prompts import fill_rows, list_tokens, parse_weights, write_tokens
 from ..recipe.request import PROMPTS, Recipe, Request, key_of
 from ..store.store import Store
 from .batch_size import share_cells
-from .notes import collect_notes, learn_words
+from .notes import collect_notes, describe_strange_words, learn_words
 from .options import caller_level
 
 SWAPPED = ("vae", "lora", "textual_inversion")
@@ -105,6 +105,8 @@ def plan(requests: list[Request], store: Store) -> Plan:
     notes = collect_notes(todo, natives)
     for text in notes.values():
         warnings.warn(text, stacklevel=caller_level())
+    for field, text in describe_strange_words(cells).items():  # an experiment as a rule: no warning
+        notes[field] = f"{notes[field]}; {text}" if field in notes else text
     groups = group_cells(list({cell.key: cell for cell in cells}.values()), natives)
     alike = {cell.key: len(group) for group in groups for cell in group}
     left = [[cell for cell in group if cell.key not in finished] for group in groups]

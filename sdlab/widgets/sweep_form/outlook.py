@@ -10,7 +10,6 @@ from ...errors import blame_field
 from ...models.resolve import native, resolve
 from ...pictures import input_names
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
-from ...render.notes import describe_strange_words
 from ...render.plan import preview
 from ...results.frame import format_value, join_words
 from ...store.store import Store
@@ -61,11 +60,10 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
         repeats = explain_repeats(reading, requests, len(requests) - len(different))
         with hear_warnings():  # the notes say it
             found = preview(different, store)
-        words = describe_strange_words(different)  # of finished pictures as well
         return Outlook(
             repr(found),
             {},
-            merge_notes(found.notes | words, repeats),
+            merge_notes(found.notes, repeats),
             list_varying(different),
             frozenset(FIELDS).union(*(request.labels for request in different)),
             bool(repeats),
