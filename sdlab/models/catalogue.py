@@ -37,13 +37,13 @@ class Model:
     ----------
     path : str or Path, optional
         A folder in diffusers' layout (txt2img, inpainting, guided by depth, upscalers), or a single
-        .safetensors or .ckpt file of v1 or v2. Without it sdlab looks for what `hub`, `was` and
-        `file` name, on this machine.
+        .safetensors or .ckpt file of v1, v2 or SDXL. Without it sdlab looks for what `hub`, `was`
+        and `file` name, on this machine.
     config : str or Path, optional
         For a single file: a folder with the model_index.json, configurations and tokenizer that
-        belong to it, if they are not those of v1, v2-base, v2-768 or of inpainting, which come with
-        sdlab. A single file guided by depth, or of an upscaler, needs it; a depth estimator is read
-        from there, too.
+        belong to it, if they are not those of v1, v2-base, v2-768, of inpainting, of SDXL or its
+        refiner, which come with sdlab. A single file guided by depth, or of an upscaler, needs it;
+        a depth estimator is read from there, too.
     title, licence, source : str
         For people.
     text_encoder, trained_on : str
@@ -57,8 +57,8 @@ class Model:
     seconds_per_step : float, optional
         A picture's share of one denoising step on two CPU cores, for the first estimate of all.
     task : str
-        What the model is made for: "txt2img", "inpaint", "depth2img", "upscale" or
-        "latent_upscale".
+        What the model is made for: "txt2img", "inpaint", "depth2img", "upscale",
+        "latent_upscale", "edit" or "refine".
     native_size : int, optional
         Height and width in pixels; for an upscaler those of the picture that goes in.
     prediction_type : str
@@ -449,9 +449,27 @@ MODELS: dict[str, Model] = {
         text_encoder="CLIP ViT-L/14 by OpenAI and OpenCLIP ViT-bigG/14, their last layers but one",
         prediction_type="epsilon",
         watermark="sdxl",
+        guidance_scale=5.0,
+        file="sd_xl_base_1.0.safetensors",
+        file_hub="stabilityai/stable-diffusion-xl-base-1.0",
+        packed="sdxl",
         gigabytes=13.9,
         source=CARD,
-        unsupported="it has two text encoders; sdlab runs v1 and v2",
+    ),
+    "sdxl-refiner-1-0": Model(
+        title="the refiner of Stable Diffusion XL 1.0, which goes on from a picture",
+        hub="stabilityai/stable-diffusion-xl-refiner-1.0",
+        task="refine",
+        licence=RAIL_PP,
+        native_size=1024,
+        text_encoder="OpenCLIP ViT-bigG/14, its last layer but one",
+        prediction_type="epsilon",
+        watermark="sdxl",
+        file="sd_xl_refiner_1.0.safetensors",
+        file_hub="stabilityai/stable-diffusion-xl-refiner-1.0",
+        packed="sdxl-refiner",
+        gigabytes=12.2,
+        source=CARD,
     ),
 }
 

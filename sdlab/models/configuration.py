@@ -10,17 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import choose_pack, require_fit
-from .locate import PARTS, has_weights
-from .tasks import NOT_RUN, Task, find_tasks, list_channels
+from .locate import ENCODERS, has_weights, list_encoders, list_networks, name_tokenizer
+from .tasks import NOT_RUN, Task, find_tasks, is_xl, list_channels
 
 MORE_PARTS = ("depth_estimator", "safety_checker")  # that a model may have
 STATED = (
     "model_index.json",
     "unet/config.json",
     "vae/config.json",
-    "text_encoder/config.json",
     "scheduler/scheduler_config.json",
 )
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """What a text encoder's config.json says; `name` is its folder's."""
+
+    name: str
+    layers: int
+    width: int
+    max_tokens: int
 
 
 @dataclass(frozen=True)
@@ -34,9 +43,7 @@ class Layout:
     channels_in: int  # that the UNet takes: 4, or with those of pictures more
     pipeline: str  # the class of diffusers that is stated
     prediction_type: str
-    text_layers: int
-    text_width: int
-    max_tokens: int
+    encoders: tuple[TextEncoder, ...]  # two in SDXL
     max_noise_level: int = 350  # of an upscaler
     scheduler: Mapping[str, Any] = field(default_factory=dict, compare=False)  # its configuration
 
@@ -44,6 +51,26 @@ class Layout:
     def tasks(self) -> list[Task]:
         """What the model is for; the pictures that a request gives choose among them."""
         return find_tasks(self.channels_in, self.pipeline)
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether it is SDXL, or its refiner."""
+        return is_xl(self.pipeline)
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens a text has at most, with the marks of its ends."""
+        return min(each.max_tokens for each in self.encoders)
+
+    @property
+    def text_width(self) -> int:
+        """How wide the texts are that the UNet reads: those of all encoders side by side."""
+        return sum(each.width for each in self.encoders)
+
+    @property
+    def most_skipped(self) -> int:
+        """How many of the last layers `clip_skip` can leave out; SDXL leaves one out anyway."""
+        return min(each.layers for each in self.encoders) - 1 - self.is_xl
 
 
 def find_configuration(place: Path, config: str | Path | None, prediction_type: str) -> Path:
@@ -70,7 +97,8 @@ def read_layout(place: Path, folder: Path) -> Layout:
     FileNotFoundError, ValueError
         Something is missing there, or is of no kind that sdlab runs.
     """
-    files = [place, *(folder / name for name in STATED)]
+    texts = [f"{name}/config.json" for name in ENCODERS]
+    files = [place, *(folder / name for name in (*STATED, *texts))]
     return _layout(
         place, folder, tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
     )
@@ -79,11 +107,13 @@ def read_layout(place: Path, folder: Path) -> Layout:
 @functools.lru_cache(64)
 def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
     """The facts, read again when one of the files has changed."""
-    index, unet, vae, text, scheduler = (read_json(folder / name) for name in STATED)
+    index, unet, vae, scheduler = (read_json(folder / name) for name in STATED)
     require_runnable(place, index, unet)
-    require_one_model(place, unet, vae, text)
+    encoders = tuple(read_encoder(folder / name) for name in list_encoders(index))
+    require_one_model(place, unet, vae, encoders)
     if place.is_file():
-        read_json(folder / "tokenizer/tokenizer_config.json")
+        for part in list_encoders(index):
+            read_json(folder / name_tokenizer(part) / "tokenizer_config.json")
         require_fit(place, folder)
     else:
         require_whole(place, index)
@@ -100,28 +130,38 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
         max_noise_level=index.get("max_noise_level", 350),
         scheduler=scheduler,
         prediction_type=scheduler.get("prediction_type", "epsilon"),
-        text_layers=text.get("num_hidden_layers", 12),
-        text_width=text.get("hidden_size", 512),
+        encoders=encoders,
+    )
+
+
+def read_encoder(folder: Path) -> TextEncoder:
+    """Reads what a text encoder's folder says of it."""
+    text = read_json(folder / "config.json")
+    return TextEncoder(
+        folder.name,
+        layers=text.get("num_hidden_layers", 12),
+        width=text.get("hidden_size", 512),
         max_tokens=text.get("max_position_embeddings", 77),
     )
 
 
 def require_runnable(place: Path, index: dict, unet: dict) -> None:
-    """Refuses what is no model of v1 or v2 for one of the tasks."""
+    """Refuses what is no model of v1, v2 or SDXL for one of the tasks."""
     kind, channels = index.get("_class_name", ""), unet.get("in_channels", 0)
     tasks = find_tasks(channels, kind)
     if tasks and tasks[0].by_class:
-        if place.is_file():
+        if place.is_file() and tasks[0].pack is None:
             raise ValueError(
                 f"{place} is a single file, and sdlab reads {tasks[0].title} from a folder in"
                 " diffusers' layout alone; give that"
             )
-        return
-    if "text_encoder_2" in index or unet.get("addition_embed_type") or not tasks:
+        return require_refiner(place, index)
+    strange = "text_encoder_2" in index or unet.get("addition_embed_type")
+    if bool(strange) != is_xl(kind) or not tasks:
         made_for = f", {NOT_RUN[channels]}" if channels in NOT_RUN else ""
         raise ValueError(
             f"{place} is a {kind} whose UNet takes {channels} channels{made_for}; sdlab runs"
-            f" pipelines of v1 and v2 whose UNet takes {list_channels()}"
+            f" pipelines of v1, v2 and SDXL whose UNet takes {list_channels()}"
         )
     if unet.get("time_cond_proj_dim"):
         raise ValueError(
@@ -131,14 +171,31 @@ def require_runnable(place: Path, index: dict, unet: dict) -> None:
         )
 
 
-def require_one_model(place: Path, unet: dict, vae: dict, text: dict) -> None:
+def require_refiner(place: Path, index: dict) -> None:
+    """Refuses an SDXL that was saved as its refiner's class, and is not told of beauty."""
+    if is_xl(index["_class_name"]) and not index.get("requires_aesthetics_score"):
+        raise ValueError(
+            f"{place} is of the refiner's class, {index['_class_name']}, without"
+            " requires_aesthetics_score; if it is no refiner, write StableDiffusionXLPipeline as"
+            " _class_name into its model_index.json, which does img2img too"
+        )
+
+
+def require_one_model(
+    place: Path, unet: dict, vae: dict, encoders: tuple[TextEncoder, ...]
+) -> None:
     """Refuses parts of several models, whose widths do not go together."""
-    width, channels = text.get("hidden_size", 512), vae.get("latent_channels", 4)
+    width, channels = sum(each.width for each in encoders), vae.get("latent_channels", 4)
     reads, makes = unet.get("cross_attention_dim", 1280), unet.get("out_channels", 4)
     if unet.get("encoder_hid_dim") is None and reads not in (width, [width] * 4):
         raise ValueError(
             f"{place}: its text encoder makes texts {width} wide, and its UNet reads {reads} (768"
-            " is v1, 1024 is v2): these are parts of two models; take both from one"
+            " is v1, 1024 is v2, 2048 is SDXL): these are parts of two models; take both from one"
+        )
+    if vae.get("latents_mean") is not None:
+        raise ValueError(
+            f"{place}: its VAE states latents_mean, by which sdlab does not shift; the colours"
+            " would be wrong"
         )
     if makes < channels:
         raise ValueError(
@@ -150,7 +207,7 @@ def require_one_model(place: Path, unet: dict, vae: dict, text: dict) -> None:
 def require_whole(folder: Path, index: dict) -> None:
     """Refuses a folder that lacks weights or the tokenizer."""
     more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
-    for part in (*PARTS, *more):
+    for part in (*list_networks(folder), *more):
         if not has_weights(folder / part):
             left = f"; to do without, write [null, null] for {part!r} in {folder}/model_index.json"
             raise FileNotFoundError(
@@ -159,10 +216,9 @@ def require_whole(folder: Path, index: dict) -> None:
                 + left
                 * (part == "safety_checker")
             )
-    if not (folder / "tokenizer").is_dir():
-        raise FileNotFoundError(
-            f"{folder / 'tokenizer'} is missing: is the model's folder complete?"
-        )
+    for part in list_encoders(index):
+        if not (tokenizer := folder / name_tokenizer(part)).is_dir():
+            raise FileNotFoundError(f"{tokenizer} is missing: is the model's folder complete?")
 
 
 def read_json(path: Path) -> dict:

@@ -69,7 +69,7 @@ class Level:
 
 
 # They compute once for a picture, not in each step.
-SELDOM = ("text_encoder", "vae", "safety_checker", "depth_estimator")
+SELDOM = ("text_encoder", "text_encoder_2", "vae", "safety_checker", "depth_estimator")
 LEVELS = {
     "auto": Level(),
     "low": Level(side_by_side=False, tile=512, visiting=SELDOM),
@@ -217,6 +217,8 @@ def split_rows(forward: Callable[..., Any]) -> Callable[..., Any]:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
     def of_row(value: Any, i: int, rows: int) -> Any:
+        if isinstance(value, dict):
+            return {name: of_row(each, i, rows) for name, each in value.items()}
         of_batch = torch.is_tensor(value) and value.ndim and len(value) == rows
         return value[i : i + 1] if of_batch else value
 

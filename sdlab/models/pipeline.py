@@ -18,7 +18,7 @@ from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
-from .locate import tell_variant
+from .locate import name_tokenizer, tell_variant
 from .machine import NARROW, dtype_here, lanes_here, memory_format_here, read_processor_name
 from .memory import LEVELS, has_own_memory, release, settle, tile_vae
 from .quiet import silence_libraries
@@ -184,8 +184,9 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
 
     with silence_libraries():
         pipe = open_pipeline(model, getattr(torch, dtype))
-    if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
-        pipe.vae.float()  # an upscaler's overflows, says diffusers
+    overflows = hasattr(pipe, "low_res_scheduler") or model.layout.is_xl  # says diffusers
+    if dtype == "float16" and overflows and pipe.vae.config.force_upcast:
+        pipe.vae.float()
     channels = pipe.unet.config.block_out_channels[0]
     memory_format = memory_format_here(device, channels, dtype)
     for part in (pipe.unet, pipe.vae):
@@ -217,13 +218,15 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
 
 def open_tokenizer(own: Native) -> Any:
     """Opens a model's tokenizer alone, with the tokens of its textual inversions; that is quick."""
-    return _tokenizer(own.model.configuration, own.weights, Swaps(embeddings=own.swaps.embeddings))
+    part = name_tokenizer(own.layout.encoders[0].name)  # SDXL's two read the same tokens
+    words = Swaps(embeddings=own.swaps.embeddings)
+    return _tokenizer(own.model.configuration, part, own.weights, words)
 
 
 @functools.lru_cache(8)
-def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
+def _tokenizer(folder: Path, part: str, weights: str, swaps: Swaps) -> Any:
     with silence_libraries():
-        own = read_tokenizer(folder)
+        own = read_tokenizer(folder, part)
         return add_words(own, swaps, len(own))
 
 

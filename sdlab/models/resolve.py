@@ -13,13 +13,14 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
+from ..recipe.sizes import normalize_pair
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
 from .locate import REPOSITORY, describe_origin, describe_unfinished, is_model, open_repository
 from .loras import Effect, find_files, read_effect
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
-from .tasks import choose_task, fill_natives, require_scheduler, require_steps
+from .tasks import SIZES, choose_task, fill_natives, require_scheduler, require_steps
 
 
 def find(name: str) -> Model:
@@ -139,11 +140,12 @@ def read_effects(own: Native) -> dict[Path, Effect]:
     FieldError
         One changes nothing there, or does not fit.
     """
-    folder = own.model.configuration
-    configs = folder / "unet/config.json", folder / "text_encoder/config.json"
+    folder, encoders = own.model.configuration, own.layout.encoders
+    parts = ("unet", *(each.name for each in encoders))
+    configs = tuple(folder / part / "config.json" for part in parts)
     with blame_field("lora"):
         return {
-            file: read_effect(file, *configs, f"{own.weights} {content}")
+            file: read_effect(file, configs, f"{own.weights} {content}")
             for file, _, content in own.swaps.loras
         }
 
@@ -216,6 +218,8 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     values |= fill_natives(request, facts)
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
+    size = normalize_pair((values["height"], values["width"]))
+    values |= {name: None for name in SIZES[::2] if values.get(name) == size}  # as None says it
     with blame_field("scheduler"):
         values["scheduler"] = normalize_scheduler(request.scheduler or None, facts.scheduler)
     with blame_field("watermark"):
@@ -228,10 +232,11 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
 def check_recipe(recipe: Recipe, facts: Layout) -> None:
     """Refuses what the recipe's scheduler, steps or model cannot do."""
     require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta, facts.scheduler)
-    if recipe.clip_skip >= facts.text_layers:
+    if recipe.clip_skip > facts.most_skipped:
+        layers = " and ".join(str(each.layers) for each in facts.encoders)
         raise FieldError(
-            f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has"
-            f" {facts.text_layers} layers, so at most {facts.text_layers - 1} can be skipped",
+            f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has {layers}"
+            f" layers, so at most {facts.most_skipped} can be skipped",
             "clip_skip",
         )
     require_steps(recipe.strength, recipe.num_inference_steps)

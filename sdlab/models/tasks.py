@@ -39,7 +39,7 @@ class Task:
         That the UNets of its models take.
     by_class : bool
         These channels do not tell: the class that a model's folder states must be `pipeline`. A
-        single file, which states none, is refused.
+        single file, which states none, is refused, unless its tensors tell (`pack`).
     title : str
         What a model that is made for it is, in a few words.
     pack : str, optional
@@ -83,8 +83,9 @@ class Task:
 
     @property
     def name(self) -> str:
-        """What it is called, in the table and in a frame."""
-        return next(name for name, row in TASKS.items() if row is self)
+        """What it is called, in its table and in a frame."""
+        tables = *TASKS.items(), *XL_TASKS.items()
+        return next(name for name, row in tables if row is self)
 
 
 TASKS = {  # of the tasks of one model, those with more pictures come later
@@ -140,7 +141,7 @@ TASKS = {  # of the tasks of one model, those with more pictures come later
         by_class=True,
         title="the x2 upscaler of latents",
         needs=("image",),
-        lacks=("clip_skip", "guidance_rescale", "prompt_syntax", "lora", "textual_inversion"),
+        lacks=(*("clip_skip", "guidance_rescale", "prompt_syntax"), *("lora", "textual_inversion")),
         scheduler="EulerDiscreteScheduler",
         enlarges=lambda factor: Enlarging(2, 64, 32),
     ),
@@ -156,12 +157,58 @@ TASKS = {  # of the tasks of one model, those with more pictures come later
         start="beside_picture",
     ),
 }
+SIZES = ("original_size", "crops_coords_top_left", "target_size")
+XL_TASKS = {  # the same of SDXL, with the native values of its pipelines in diffusers
+    "txt2img": Task(
+        pipeline="StableDiffusionXLPipeline",
+        channels=(4,),
+        title="SDXL, made for txt2img",
+        pack="",
+        takes=SIZES,
+        encodes=False,
+        start="from_noise",
+    ),
+    "img2img": Task(
+        pipeline="StableDiffusionXLImg2ImgPipeline",
+        channels=(4,),
+        needs=("image",),
+        takes=("strength", *SIZES),
+        native={"strength": 0.3},
+        start="from_picture",
+    ),
+    "inpaint": Task(
+        pipeline="StableDiffusionXLInpaintPipeline",
+        channels=(4, 9),
+        title="SDXL, made for inpainting",
+        needs=("image", "mask_image"),
+        takes=("strength", *SIZES),
+        native={"strength": 0.9999},
+        start="inside_mask",
+    ),
+    "refine": Task(
+        pipeline="StableDiffusionXLImg2ImgPipeline",
+        channels=(4,),
+        by_class=True,
+        title="SDXL's refiner",
+        pack="",
+        needs=("image",),
+        takes=("strength", "aesthetic_score", "negative_aesthetic_score", *SIZES[:2]),
+        native={"strength": 0.3, "aesthetic_score": 6.0, "negative_aesthetic_score": 2.5},
+        start="from_picture",
+    ),
+}
 NOT_RUN = {8: "made for following instructions (InstructPix2Pix)"}  # channels: such a model
+
+
+def is_xl(pipeline: str) -> bool:
+    """Tells whether a class of diffusers runs SDXL, in one of the ways that sdlab does."""
+    return any(row.pipeline == pipeline for row in XL_TASKS.values())
 
 
 def find_tasks(channels: int, pipeline: str = "") -> list[Task]:
     """Finds what a model is for, by its UNet's channels and the class that its folder states."""
-    rows = [row for row in TASKS.values() if channels in row.channels]
+    table = XL_TASKS if is_xl(pipeline) else TASKS
+    rows = [row for row in table.values() if channels in row.channels]
     of_class = [row for row in rows if row.by_class and row.pipeline == pipeline]
     return of_class or [row for row in rows if not row.by_class]
 

@@ -14,13 +14,16 @@ from ..errors import suggest
 from ..pictures import PICTURES
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
+from .sizes import MULTIPLE
 from .spec import SEEDS, Spec, check_value, declare, round_number
 
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
+REFINER = "SDXL's refiner, such as 'sdxl-refiner-1-0'"
+XL = "a model of SDXL, such as 'sdxl-1-0'"
 SIDE = dict(
     least=8,
     greatest=8192,
-    multiple=8,
+    multiple=MULTIPLE,
     hint="In pixels, multiples of 8. Empty: the model's native value.",
 )
 
@@ -60,10 +63,16 @@ class Request:
         pipelines (TCD's own step would take 0.3); the other schedulers refuse it.
     clip_skip : int
         How many of the text encoder's last layers to leave out, for prompt and negative prompt
-        alike.
+        alike (diffusers' own pipelines leave the negative one as it is). Of SDXL's two encoders, as
+        many beyond the one that it leaves out natively.
     guidance_rescale : float, optional
         0 to 1: how far to give the guided prediction back the spread of the one with the prompt,
         against overexposure (arXiv 2305.08891, section 3.4); 0, like None, is not at all.
+    original_size, crops_coords_top_left, target_size : tuple of two int, optional
+        What SDXL has learned to be told of a picture (arXiv 2307.01952, section 2.2): the (height,
+        width) that it had, the (top, left) of its crop, and the (height, width) that was asked for.
+        None, as in diffusers: the picture's own size, and (0, 0). Held as text, "(768, 1024)"; of
+        the negative prompt the same is told.
     prompt_syntax : str, optional
         How prompt and negative prompt are read. "weights": `(word:1.2)`, `(word)` = 1.1, `[word]` =
         1/1.1, and `\\(` for a plain bracket. "chunks": more than 77 tokens are read as several
@@ -95,6 +104,9 @@ class Request:
         0 to 1000, natively 1.5: how close an edit by instruction stays to `image`. The prompt is
         the instruction, and `guidance_scale` how strictly it is followed (arXiv 2211.09800). Below
         1, where diffusers would drop both guidances, sdlab follows the formula.
+    aesthetic_score, negative_aesthetic_score : float, optional
+        0 to 10, natively 6 and 2.5: how beautiful the picture is that SDXL's refiner is told of
+        with the prompt, and with the negative prompt.
     vae : str, optional
         Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or
         another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, a
@@ -223,6 +235,31 @@ class Request:
         hint="0 to 1: how much of the guided contrast to take back.",
         fold=MORE,
     )
+    original_size: Any = declare(  # what is given here is a str afterwards
+        None,
+        "pair",
+        hint="SDXL: the (height, width) that the picture is said to have had. One a line.",
+        rows=2,
+        goes_with=XL,
+        fold=MORE,
+    )
+    crops_coords_top_left: Any = declare(
+        None,
+        "pair",
+        neutral="(0, 0)",
+        hint="SDXL: the (top, left) of the crop that the picture is said to be. One a line.",
+        rows=2,
+        goes_with=XL,
+        fold=MORE,
+    )
+    target_size: Any = declare(
+        None,
+        "pair",
+        hint="SDXL: the (height, width) that was asked for, it is said. One a line.",
+        rows=2,
+        goes_with=XL,
+        fold=MORE,
+    )
     prompt_syntax: str | None = declare(
         None,
         "names",
@@ -296,6 +333,22 @@ class Request:
         a1111=("Image CFG scale",),
         goes_with="a model that follows instructions, such as 'instruct-pix2pix'",
         hint="How close an edit by instruction stays to the image. Empty: 1.5.",
+        fold=INPUTS,
+    )
+    aesthetic_score: float | None = declare(
+        None,
+        "real",
+        greatest=10.0,
+        hint="0 to 10: how beautiful the refiner is told that the picture is. Empty: 6.",
+        goes_with=REFINER,
+        fold=INPUTS,
+    )
+    negative_aesthetic_score: float | None = declare(
+        None,
+        "real",
+        greatest=10.0,
+        hint="The same, of the negative prompt. Empty: 2.5.",
+        goes_with=REFINER,
         fold=INPUTS,
     )
     vae: str | None = declare(

@@ -24,7 +24,7 @@ from ..models.catalogue import MODELS, Model
 from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, build_networks, read_head, tell_family
 from ..models.configuration import read_json
 from ..models.heads import read_shapes
-from ..models.locate import find_weights
+from ..models.locate import ENCODERS, find_weights
 from ..models.machine import dtype_here, lanes_here, memory_format_here
 from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
 from ..models.pipeline import Loaded, device_here, is_loaded, share_out, unload
@@ -104,7 +104,7 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
     kind = read_json(config / "model_index.json").get("_class_name", "")
     return Sizes(
         sum(map(sum, parts.values())),
-        sum(parts["text_encoder"]),
+        sum(sum(counts) for name, counts in parts.items() if name in ENCODERS),
         sum(parts["unet"]),
         max(parts["unet"]),
         network["block_out_channels"][0],
@@ -116,7 +116,7 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
 
 def parts_of_file(path: Path) -> dict[str, list[int]]:
     """Counts {part: numbers in each tensor} of a single file; what else is in it is not loaded."""
-    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[tell_family(path)]}
+    prefixes = {"unet": UNET, "vae": VAE, **TEXT[tell_family(path)]}
     return {
         part: [
             math.prod(shape) for name, shape in read_head(path).items() if name.startswith(prefix)

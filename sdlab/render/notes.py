@@ -50,7 +50,7 @@ def describe_revision(request: Recipe, own: Native) -> tuple[str, str] | None:
 def describe_latents(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes a VAE that may be of another latent space than the model's; None if it is not."""
     vae = swap_parts(own, Request(vae=request.vae)).swaps.vae
-    doubt = vae and describe_doubt(vae[0])
+    doubt = vae and describe_doubt(vae[0], own.layout.is_xl)
     return ("vae", f"vae={request.vae!r}: {doubt}") if doubt else None
 
 
@@ -89,6 +89,16 @@ def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
     return "height", (
         f"{request.model!r} has learned pictures of {native.width}x{native.height}; at"
         f" {request.width}x{request.height} expect {expected}"
+    )
+
+
+def describe_guidance(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a guidance of 0, which diffusers takes as 1, for a model that is used without."""
+    if own.model.guidance_scale > 1 or request.guidance_scale:
+        return None
+    return "guidance_scale", (
+        f"guidance_scale=0 leaves the prompt out, as the formula says; what {request.model!r} makes"
+        " in diffusers with 0, which stands for no guidance there, it makes here with 1"
     )
 
 
@@ -163,7 +173,7 @@ def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
 NOTES = (  # the first of a field is told
     *(describe_idle_mask, describe_flat_depth),
     *(describe_latents, describe_revision),
-    *(describe_stretching, describe_size),
+    *(describe_stretching, describe_size, describe_guidance),
     *(describe_rounding, describe_levels),
     describe_idle_layers,
 )

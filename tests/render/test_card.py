@@ -228,12 +228,12 @@ def test_prompts_are_encoded_in_calls_of_one_size_and_have_the_same_bits_in_each
         alone.encode_together([cell])
         assert set(calls) <= {(ROWS, 77)}
         for ours, theirs in zip(alone.encode_both(cell), together.encode_both(cell)):
-            assert torch.equal(ours, theirs)
+            assert torch.equal(ours.words, theirs.words)
     del calls[:]
     one_by_one = Prompts(pipe)
     for cell in cells:
         for ours, theirs in zip(one_by_one.encode_both(cell), together.encode_both(cell)):
-            assert torch.allclose(ours, theirs, atol=1e-5)
+            assert torch.allclose(ours.words, theirs.words, atol=1e-5)
     assert {rows for rows, _ in calls} == {1}
     hook.remove()
 
