@@ -20,6 +20,7 @@ from .loras import Layer, find_encoders, list_layers, load_lora, read_lora
 from .memory import is_out_of_memory
 from .parts import Vae, read_embedding
 from .resolve import OWN, Swaps
+from .tiling import set_tiling
 
 
 @dataclass
@@ -64,6 +65,8 @@ def change_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
     """Changes the parts that are in the pipeline to these."""
     before, own.swaps = own.swaps, swaps
     encoders = find_encoders(pipe)
+    if before is None or before.tiling:
+        set_tiling((pipe.unet, pipe.vae), None)
     if before is None or swaps.vae != before.vae:
         pipe.vae = read_vae(swaps.vae[0], own.vae) if swaps.vae else own.vae
     if before is None or swaps.embeddings != before.embeddings:
@@ -79,6 +82,8 @@ def change_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
             add_lora(pipe, own.layers, file, name)
     if swaps.loras:
         pipe.set_adapters([part[2] for part in swaps.loras], [part[1] for part in swaps.loras])
+    if swaps.tiling:
+        set_tiling((pipe.unet, pipe.vae), swaps.tiling)
 
 
 # VAE

@@ -192,10 +192,12 @@ def visit(part: Any, device: str, *, ahead: bool = False) -> None:
     )
 
 
-def tile_vae(vae: Any, memory: str) -> None:
-    """Has the VAE take large pictures in tiles, if the level asks for that."""
+def tile_vae(vae: Any, memory: str, whole: bool = False) -> None:
+    """Has the VAE take large pictures in tiles, if the level asks for that, or `whole`."""
     side, factor = LEVELS[memory].tile, 2 ** (len(vae.config.block_out_channels) - 1)
-    if side:
+    if side and whole:
+        vae.disable_tiling()
+    elif side:
         vae.enable_tiling()
         vae.tile_sample_min_size = side
         vae.tile_latent_min_size = side // factor

@@ -156,7 +156,8 @@ def load(
         _loaded[name] = loaded.settle(memory)
     if not visiting:
         _loaded[name].exchange(own.swaps)
-    tile_vae(_loaded[name].pipe.vae, memory)  # whichever VAE it is now
+    whole = own.swaps.tiling is not None  # the edges of its tiles would be seen
+    tile_vae(_loaded[name].pipe.vae, memory, whole)  # whichever VAE it is now
     return _loaded[name]
 
 

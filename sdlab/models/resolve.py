@@ -13,7 +13,7 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
-from ..recipe.sizes import normalize_pair
+from ..recipe.sizes import fit_aspect, normalize_pair
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
@@ -59,14 +59,17 @@ class Swaps:
     vae : (Vae, fingerprint), optional
     loras : of (file, scale, fingerprint)
     embeddings : of (file, token, fingerprint)
+    tiling : str, optional
+        The edges that fit together; it is no part, and does not count in the fingerprint.
     """
 
     vae: tuple[Vae, str] | None = None
     loras: tuple[tuple[Path, float, str], ...] = ()
     embeddings: tuple[tuple[Path, str, str], ...] = ()
+    tiling: str | None = None
 
     def __bool__(self) -> bool:
-        return self != OWN
+        return dataclasses.replace(self, tiling=None) != OWN
 
     def over(self, weights: str) -> str:
         """Computes the fingerprint of a model of that fingerprint with these parts."""
@@ -113,7 +116,7 @@ def swap_parts(own: Native, request: Request) -> Native:
     FieldError
         A file is missing, is something else, or was made for another kind of model.
     """
-    if not (request.vae or request.lora or request.textual_inversion):
+    if not (request.vae or request.lora or request.textual_inversion or request.tiling):
         return own
     with blame_field("vae"):
         vae = find_swap(request.vae, own) if request.vae else None
@@ -129,7 +132,7 @@ def swap_parts(own: Native, request: Request) -> Native:
         require_different(request.lora, [part[2] for part in loras])
     with blame_field("textual_inversion"):
         embeddings = find_embeddings(request.textual_inversion, own.layout)
-    return dataclasses.replace(own, swaps=Swaps(vae, loras, embeddings))
+    return dataclasses.replace(own, swaps=Swaps(vae, loras, embeddings, request.tiling))
 
 
 def read_effects(own: Native) -> dict[Path, Effect]:
@@ -208,6 +211,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     """
     own = swap_parts(own or native(request.model), request)
     model, facts = own.model, own.layout
+    request = settle_aspect(request, facts)
     weights = choose_weights(request, own)
     if "weights" not in (request.prompt_syntax or ""):  # which says it better
         for name in PROMPTS:
@@ -227,6 +231,28 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     recipe = Recipe(**values | {"weights": weights})
     check_recipe(recipe, facts)
     return recipe
+
+
+def settle_aspect(request: Request, facts: Layout) -> Request:
+    """Puts height and width in the place of proportions.
+
+    Raises
+    ------
+    FieldError
+        Both are stated as well, or the size follows from the input picture.
+    """
+    if request.aspect is None:
+        return request
+    if request.height and request.width:
+        said = f"height={request.height} and width={request.width} say it already; leave one out"
+        raise FieldError(f"aspect={request.aspect!r}: {said}", "aspect")
+    if choose_task(request, facts.tasks).enlarges:
+        said = "the size of an upscaler's picture follows from that of the input picture"
+        raise FieldError(f"aspect={request.aspect!r}: {said}; leave it out", "aspect")
+    native = facts.height, facts.width
+    height, width = fit_aspect(request.aspect, native, request.height, request.width)
+    with blame_field("aspect"):
+        return request.but(aspect=None, height=height, width=width)
 
 
 def check_recipe(recipe: Recipe, facts: Layout) -> None:

@@ -141,7 +141,10 @@ TASKS = {  # of the tasks of one model, those with more pictures come later
         by_class=True,
         title="the x2 upscaler of latents",
         needs=("image",),
-        lacks=(*("clip_skip", "guidance_rescale", "prompt_syntax"), *("lora", "textual_inversion")),
+        lacks=(
+            *("clip_skip", "guidance_rescale", "prompt_syntax", "tiling"),
+            *("lora", "textual_inversion"),
+        ),
         scheduler="EulerDiscreteScheduler",
         enlarges=lambda factor: Enlarging(2, 64, 32),
     ),

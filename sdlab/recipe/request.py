@@ -14,7 +14,7 @@ from ..errors import suggest
 from ..pictures import PICTURES
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
-from .sizes import MULTIPLE
+from .sizes import MULTIPLE, normalize_aspect, normalize_tiling
 from .spec import SEEDS, Spec, check_value, declare, round_number
 
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
@@ -58,6 +58,10 @@ class Request:
         `sdlab.recipe.schedulers.INHERITED`. None is the checkpoint's own, with all its options.
     height, width : int, optional
         In pixels, multiples of 8.
+    aspect : str, optional
+        Proportions, width to height, such as "3:2": they give height and width at the model's
+        native area, rounded to multiples of 8, or the side that is left open. A `Recipe` has these
+        in its place.
     eta : float
         0 to 1, the noise that DDIM or TCD adds in each step, by default none, as in diffusers'
         pipelines (TCD's own step would take 0.3); the other schedulers refuse it.
@@ -68,6 +72,10 @@ class Request:
     guidance_rescale : float, optional
         0 to 1: how far to give the guided prediction back the spread of the one with the prompt,
         against overexposure (arXiv 2305.08891, section 3.4); 0, like None, is not at all.
+    tiling : str, optional
+        A picture whose edges fit together: "x" goes on from its right edge to its left one, "y"
+        from bottom to top, "both". The convolutions of UNet and VAE then see the opposite edge
+        where they otherwise see nothing; the VAE takes no tiles then, however little memory.
     original_size, crops_coords_top_left, target_size : tuple of two int, optional
         What SDXL has learned to be told of a picture (arXiv 2307.01952, section 2.2): the (height,
         width) that it had, the (top, left) of its crop, and the (height, width) that was asked for.
@@ -203,6 +211,13 @@ class Request:
     )
     height: int | None = declare(None, "whole", aliases=("size",), **SIDE)
     width: int | None = declare(None, "whole", **SIDE)
+    aspect: str | None = declare(
+        None,
+        "names",
+        normal=normalize_aspect,
+        aliases=("aspect_ratio",),
+        hint="Width to height, such as 3:2, in place of height and width, or of one of them.",
+    )
     eta: float = declare(
         0.0,
         "real",
@@ -233,6 +248,17 @@ class Request:
         placeholder="none",
         nothing="none",
         hint="0 to 1: how much of the guided contrast to take back.",
+        fold=MORE,
+    )
+    tiling: str | None = declare(
+        None,
+        "names",
+        normal=normalize_tiling,
+        a1111=("Tiling",),
+        aliases=("seamless",),
+        placeholder="none",
+        nothing="none",
+        hint="Edges that fit together: x (right and left), y (bottom and top), or both.",
         fold=MORE,
     )
     original_size: Any = declare(  # what is given here is a str afterwards

@@ -31,6 +31,7 @@ from ..models.pipeline import Loaded, device_here, is_loaded, share_out, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
+from ..recipe.sizes import fit_aspect
 from .batch_size import (
     DECODED,
     count_batches,
@@ -512,6 +513,8 @@ def find_size(request: Request, own: Native | None) -> Size:
         recipe = resolve(request, own)
         return recipe.height, recipe.width
     side = MODELS[request.model].native_size or 0
+    if request.aspect:
+        return fit_aspect(request.aspect, (side, side), request.height, request.width)
     return request.height or side, request.width or side
 
 

@@ -163,7 +163,7 @@ def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Re
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
         return (
             *parts,
-            (r.height, r.width),
+            (r.height, r.width, r.tiling),
             (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts),
         )
 

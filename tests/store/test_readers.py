@@ -573,6 +573,10 @@ def require_easy(row):
     assert has(row, source="Easy Diffusion", not_translated="use_upscale: RealESRGAN_x4plus")
 
 
+def test_seamless_edges_of_easy_diffusion_are_ours(read, png):
+    assert has(read(png(**EASY | {"tiling": "xy"})), tiling="both")
+
+
 def test_easy_diffusion_in_texts_in_json_and_beside_the_picture(read, png, tmp_path):
     require_easy(read(png(**EASY)))
     code = b"UNICODE\0"
