@@ -465,6 +465,7 @@ MODELS: dict[str, Model] = {
         text_encoder="OpenCLIP ViT-bigG/14, its last layer but one",
         prediction_type="epsilon",
         watermark="sdxl",
+        guidance_scale=5.0,
         file="sd_xl_refiner_1.0.safetensors",
         file_hub="stabilityai/stable-diffusion-xl-refiner-1.0",
         packed="sdxl-refiner",

@@ -10,7 +10,7 @@ from PIL import Image
 from pipelines import write_xl
 
 import sdlab.models.pipeline
-from sdlab import MODELS, Model, Request, resolve, run, sweep
+from sdlab import MODELS, Model, Request, preview, resolve, run, sweep
 from sdlab.errors import FieldError
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, swap_parts
@@ -220,6 +220,12 @@ def test_a_lora_changes_both_text_encoders_and_the_unet_by_any_trainers_names(ba
         for weight, change in added.values():
             weight -= change
     assert apart(plain, changed) > 1e-3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        notes = preview(
+            base.but(lora=str(tmp_path / "kohya.safetensors")), tmp_path / "store"
+        ).notes
+    assert "lora" not in notes  # every layer is found, and acts
     assert all(apart(each, changed) < 1e-5 for each in made)
 
 
@@ -345,7 +351,7 @@ def test_sizes_and_crops_are_refused_by_models_that_are_not_told_them(random_v1)
     assert caught.value.field == "original_size"
 
 
-@pytest.mark.parametrize("memory", ["low", "lowest"])
+@pytest.mark.parametrize("memory", ["lowest"])
 def test_a_run_that_saves_memory_makes_the_same_pictures(base, tmp_path, memory):
     frames = [
         run(base, tmp_path / each, progress=False, on_error="raise", memory=each, dtype="float32")
@@ -423,6 +429,20 @@ def test_a_script_for_diffusers_makes_the_picture_that_run_makes(
         write_comfyui_graph(base.but(scheduler="Euler"))
 
 
+def test_a1111s_clip_skip_2_is_what_sdxl_reads_natively(base, random_v1, tmp_path):
+    from foreign import INFOTEXT, save_png
+
+    from sdlab import read_pictures
+    from sdlab.results.elsewhere import requests
+
+    text = INFOTEXT.replace("CFG scale", "Clip skip: 2, CFG scale")
+    rows = read_pictures([save_png(tmp_path / "a.png", parameters=text)], progress=False)
+    assert rows["clip_skip"][0] == 1
+    for model, skipped in ((base.model, 0), (str(random_v1), 1)):
+        found = requests(rows, {rows["model"][0]: model})
+        assert not found.reasons and found[0].clip_skip == skipped
+
+
 def test_a_call_is_timed_with_what_sdxl_is_told(models, base):
     from sdlab.render import card
 
@@ -432,8 +452,6 @@ def test_a_call_is_timed_with_what_sdxl_is_told(models, base):
 
 
 def test_a_guidance_of_0_is_told_of_where_a_model_is_used_without(base, tmp_path, monkeypatch):
-    from sdlab import preview
-
     turbo = Model(path=base.model, guidance_scale=1.0)
     monkeypatch.setitem(MODELS, "turbo", turbo)
     with pytest.warns(UserWarning, match="it makes here with 1"):
