@@ -415,7 +415,7 @@ def estimate(
 ) -> Estimate:
     """Estimates the memory that a run would take on each level, and where it would begin.
 
-    No weights are read. A named model of v1 or v2 that is not on this machine is counted from the
+    No weights are read. A named model of v1, v2 or SDXL that is not here is counted from the
     configuration that comes with sdlab.
 
     Parameters

@@ -235,4 +235,5 @@ def pool_states(encoder: Encoder, ids: torch.Tensor, states: torch.Tensor) -> to
     if not hasattr(encoder.network, "text_projection"):
         return None
     at = (ids == encoder.tokenizer.eos_token_id).int().argmax(1)
-    return encoder.network.text_projection(states[torch.arange(len(ids)), at])
+    rows = torch.arange(len(ids), device=ids.device)
+    return encoder.network.text_projection(states[rows, at])

@@ -15,6 +15,8 @@ from sdlab.errors import FieldError
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, swap_parts
 from sdlab.render.denoise import Renderer
+from sdlab.store.infotext import read_infotext
+from sdlab.widgets import SweepForm
 
 
 @pytest.fixture(scope="module")
@@ -339,8 +341,9 @@ def test_a_run_of_sdxl_is_a_frame_a_form_and_a_text_like_any_other(base, tmp_pat
     assert frame["crops_coords_top_left"].tolist() == ["(0, 0)", "(0, 0)", "(0, 32)", "(0, 32)"]
     again = resolve(base.but(seed=1, original_size=(64, 64), target_size=(64, 64)))
     assert again.key == frame["key"][0] == resolve(base.but(seed=1)).key
-    from sdlab.widgets import SweepForm
-
+    with Image.open(frame["path"][2]) as image:
+        said = read_infotext(image.info["parameters"])
+    assert said["crops_coords_top_left"] == "(0, 32)"
     form = SweepForm(plan, tmp_path)
     assert form.fields["crops_coords_top_left"].value == "(0, 0)\n(0, 32)" and form.value == plan
 
