@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 MULTIPLE = 8  # pixels, of a picture's sides
-EDGES = {"both": "both", "x": "x", "y": "y", "true": "both"}  # A1111 writes "True"
+EDGES = {"both": "both", "x": "x", "y": "y", "true": "both", "tiling": "both"}  # A1111's
 PAIR = re.compile(r"\s*[(\[]?\s*(\d+)\s*,\s*(\d+)\s*[)\]]?\s*")
 ASPECT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*[:/]\s*(\d+(?:\.\d+)?)\s*")
 STEEPEST = 16  # of one side to the other
