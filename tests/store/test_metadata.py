@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from sdlab.recipe.request import Recipe, key_of
+from sdlab.recipe.request import Recipe, Request, key_of
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.store.infotext import quote_value, read_infotext, write_infotext
 from sdlab.store.png import embed_record, read_record

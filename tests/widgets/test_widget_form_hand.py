@@ -120,9 +120,24 @@ def test_a_picture_without_a_recipe_is_no_beginning_but_a_picture_to_change(tmp_
 def test_a_file_that_the_page_sends_in_parts_fills_the_form_in(results, tmp_path):
     form, data = SweepForm(store=tmp_path), Path(results["path"].iloc[0]).read_bytes()
     for at in range(0, len(data), 4000):
-        question = {"kind": "part", "id": "1", "file": "f", "name": "a.png", "size": len(data)}
+        question = {"kind": "part", "id": at, "file": "f", "name": "a.png", "size": len(data)}
         form._script._hear(None, {**question, "at": at, "field": ""}, [data[at : at + 4000]])
     assert [request.seed for request in form.value] == [3] and form._script.fillings == 1
+
+
+def test_what_a_page_asks_again_while_python_is_busy_is_done_once(results, tmp_path):
+    form, data = SweepForm(store=tmp_path), Path(results["path"].iloc[0]).read_bytes()
+    part = {"kind": "part", "id": "a", "file": "f", "name": "a.png", "size": len(data), "at": 0}
+    runs, answers = [], []
+    form._script._run = lambda *given: runs.append(given)
+    form._script.send = lambda content, buffers=None: answers.append(content)
+    for _ in range(2):
+        form._script._hear(None, {**part, "field": ""}, [data])
+        form._script._hear(None, {"kind": "run", "id": "b", "field": "seed", "text": "0-2"}, [])
+    form._script._hear(None, {"kind": "run", "id": "c", "field": "seed", "text": "5"}, [])
+    assert form._script.fillings == 1 and runs == [("seed", "0-2"), ("seed", "5")]
+    assert [answer["re"] for answer in answers] == list("ababc")
+    assert {answer["kind"] for answer in answers} == {"received", "running"}
 
 
 def test_several_rows_and_labels_are_refused(results, tmp_path):
@@ -254,22 +269,32 @@ def test_the_pieces_of_prompts_are_shown_on_demand(tmp_path):
     assert form._script.folds[form._pieces.title] is True
 
 
-def test_prompts_to_begin_with_are_the_probes_own_and_keep_what_was_written(tmp_path):
+@pytest.mark.parametrize(
+    ("model", "probes"),
+    [
+        ("tiny-v1", {"tiny-counting", "tiny-relations", "tiny-negation"}),
+        ("tiny-letters", {"tiny-lettering"}),
+        ("tiny-v1, tiny-signs", {"counting", "relations", "lettering", "negation"}),
+    ],
+)
+def test_prompts_to_begin_with_are_of_the_probes_about_what_the_models_know(
+    model, probes, tmp_path
+):
+    form = filled(SweepForm(store=tmp_path), model=tuple(model.split(", ")))
+    offered = [prompt for _, prompt in form._tools.beginnings.options if prompt]
+    of_probes = [{request.prompt for request in PROBES[n].list_requests()} for n in probes]
+    assert set(offered) <= set.union(*of_probes) and all(map(set(offered).__and__, of_probes))
+
+
+def test_prompts_to_begin_with_keep_what_was_written(tmp_path):
     form = filled(SweepForm(store=tmp_path))
     offered = [prompt for _, prompt in form._tools.beginnings.options if prompt]
-    of_probes = {
-        request.prompt
-        for name in ("tiny-counting", "tiny-relations", "tiny-negation")
-        for request in PROBES[name].list_requests()
-    }
-    assert offered and set(offered) <= of_probes
     for prompt in offered[:2]:  # the second takes the place of the first
         form._tools.beginnings.value = prompt
         assert form.fields["prompt"].value == prompt and form._tools.beginnings.value == ""
     filled(form, prompt="mine")
     form._tools.beginnings.value = offered[0]
     assert form.fields["prompt"].value == f"mine\n{offered[0]}"
-    filled(form, model=("tiny-v1",))
 
 
 # What was read

@@ -102,7 +102,7 @@ class Cells:
         """Gives the number of a cell, or an error that says which there are."""
         count = len(self.paths) if most is None else most
         if not 0 <= int(i) < count:
-            raise IndexError(f"there is no cell {i}: they are numbered from 0 to {count - 1}")
+            raise IndexError(f"there is no picture {i}: they are numbered from 0 to {count - 1}")
         return int(i)
 
     def require_key(self, i: int) -> str:

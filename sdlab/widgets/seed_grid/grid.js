@@ -33,7 +33,7 @@ class GridView {
     this.recipe = h("div", { className: "sdl-recipe" });
     this.tip = h("div", { className: "sdl-tip", hidden: true });
     this.help = keysHelp(GRID_KEYS);
-    this.code = codeBlock(undefined, async () => (await line.ask("code")).message.code ?? "");
+    this.code = codeBlock(line);
     root.append(this.job.element, this.layout.element,
       h("div", { className: "sdl-bar" }, h("label", {}, this.only, "only starred"), this.count),
       this.filters.element, this.sliders.element, this.selection.element, this.shared,

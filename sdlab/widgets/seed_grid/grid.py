@@ -343,9 +343,6 @@ class SeedGrid(Panel):
             self._code = self.recoded, self._code_of(*self._view)
         return self._code[1]
 
-    def _on_code(self, question: dict, buffers: list) -> None:
-        self.answer_later(question, lambda: ({"kind": "code", "code": self.code}, None))
-
     def _code_of(self, rows: list[int], in_order: bool) -> str:
         if not rows:
             return "# no picture is in view"
