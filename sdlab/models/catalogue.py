@@ -36,7 +36,8 @@ class Model:
     Parameters
     ----------
     path : str or Path, optional
-        A folder in diffusers' layout (txt2img, inpainting, guided by depth, upscalers), or a single
+        A folder in diffusers' layout (of v1 and v2: txt2img, inpainting, guided by depth,
+        upscalers; any other pipeline of diffusers that makes a picture of a text), or a single
         .safetensors or .ckpt file of v1 or v2. Without it sdlab looks for what `hub`, `was` and
         `file` name, on this machine.
     config : str or Path, optional
@@ -52,8 +53,9 @@ class Model:
     watermark : str, optional
         The payload that its official script wrote into every picture, a name in
         `sdlab.watermark.PAYLOADS`; None if there is none, or none is known.
-    guidance_scale, num_inference_steps : float, int
-        The native values, which a request that leaves them open gets.
+    guidance_scale, num_inference_steps : float, int, optional
+        The native values, which a request that leaves them open gets; without them, those of
+        diffusers' call (7.5 and 50 for v1 and v2).
     seconds_per_step : float, optional
         A picture's share of one denoising step on two CPU cores, for the first estimate of all.
     task : str
@@ -87,8 +89,8 @@ class Model:
     title: str = ""
     text_encoder: str = ""
     trained_on: str = ""
-    guidance_scale: float = 7.5
-    num_inference_steps: int = 50
+    guidance_scale: float | None = None
+    num_inference_steps: int | None = None
     licence: str = ""
     source: str = ""
     watermark: str | None = None

@@ -52,6 +52,8 @@ def require_weights_fit(own: Native) -> None:
     """
     if not own.model.place.is_relative_to(SHIPPED):  # those were compared when they were packed
         require_networks(own.model.place, own.model.configuration, own.weights)
+        if not own.layout.call:
+            require_words(own.model.configuration, own.weights)
     if own.swaps.vae:
         require_vae(*own.swaps.vae)
 
@@ -67,16 +69,17 @@ def require_networks(place: Path, config: Path, weights: str) -> None:
         for part in parts:
             if isinstance(index.get(part), list) and find_weights(config / part):
                 require_part(config / part, find_class(*index[part]))
-        require_words(config)
 
 
-def require_words(config: Path) -> None:
+@functools.lru_cache(64)
+def require_words(config: Path, weights: str) -> None:
     """Refuses a tokenizer that gives tokens to which the text encoder has no vectors.
 
     Words that somebody added to it do not count: a prompt may well do without.
     """
     count = read_json(config / "text_encoder/config.json").get("vocab_size", 49408)
-    tokenizer = read_tokenizer(config)
+    with silence_libraries():
+        tokenizer = read_tokenizer(config)
     added = tokenizer.get_added_vocab()
     highest = max(n for word, n in tokenizer.get_vocab().items() if word not in added)
     if highest >= count:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 VARIABLE = "SDLAB_MODELS"
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # of checkpoints in a single file
 PARTS = ("unet", "vae", "text_encoder")
+EXTRAS = ("safety_checker", "depth_estimator")
+NO_NETWORK = re.compile("Tokenizer|Processor|Extractor|Scheduler")  # in the name of a part's class
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")  # of diffusers, of transformers
 VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 VARIANTS = ("", ".fp16", ".bf16")  # of half precision, taken where nothing else is there
@@ -148,8 +152,26 @@ def is_weighty(path: Path) -> bool:
 
 def is_model(folder: Path) -> bool:
     """Tells whether a folder has an index and all weights, as an interrupted download has not."""
-    parts = [folder / part for part in PARTS]
-    return (folder / "model_index.json").is_file() and all(map(has_weights, parts))
+    index = folder / "model_index.json"
+    if not index.is_file():
+        return False
+    with suppress(ValueError):
+        parts = list_networks(json.loads(index.read_text(encoding="utf-8")))
+        return all(has_weights(folder / part) for part in parts or PARTS)
+    return False
+
+
+def list_networks(index: Mapping[str, Any]) -> list[str]:
+    """Lists the parts with weights of which a model_index.json says that they are there.
+
+    A safety checker and a depth estimator are left out: they are asked for where a model is read.
+    """
+    named = {part: each[1] for part, each in index.items() if isinstance(each, list)}
+    return [
+        part
+        for part, kind in named.items()
+        if kind and part not in EXTRAS and not NO_NETWORK.search(kind)
+    ]
 
 
 def is_vae(folder: Path) -> bool:

@@ -13,13 +13,14 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
+from .calls import require_callable
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
 from .locate import REPOSITORY, describe_origin, describe_unfinished, is_model, open_repository
 from .loras import Effect, find_files, read_effect
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
-from .tasks import choose_task, fill_natives, require_scheduler, require_steps
+from .tasks import choose_task, fill_natives, require_none_lacking, require_scheduler, require_steps
 
 
 def find(name: str) -> Model:
@@ -114,6 +115,7 @@ def swap_parts(own: Native, request: Request) -> Native:
     """
     if not (request.vae or request.lora or request.textual_inversion):
         return own
+    require_none_lacking(request, choose_task(request, own.layout.tasks))
     with blame_field("vae"):
         vae = find_swap(request.vae, own) if request.vae else None
     with blame_field("lora"):
@@ -211,13 +213,13 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         for name in PROMPTS:
             with blame_field(name):
                 require_no_network(name, getattr(request, name))
-    values: dict[str, Any] = {"height": facts.height, "width": facts.width}
-    values |= {name: getattr(model, name) for name in ("guidance_scale", "num_inference_steps")}
+    values: dict[str, Any] = dict(zip(("height", "width"), find_size(own)))
+    for name in ("guidance_scale", "num_inference_steps"):
+        values[name] = first_stated(getattr(model, name), getattr(facts, name))
     values |= fill_natives(request, facts)
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
-    with blame_field("scheduler"):
-        values["scheduler"] = normalize_scheduler(request.scheduler or None, facts.scheduler)
+    values["scheduler"] = choose_scheduler(request, facts)
     with blame_field("watermark"):
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})
@@ -225,8 +227,38 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     return recipe
 
 
+def first_stated(*values: Any) -> Any:
+    """Gives the first value that is not None."""
+    return next((value for value in values if value is not None), None)
+
+
+def find_size(own: Native) -> tuple[int, int]:
+    """Finds a model's native (height, width), 0 where nobody says it.
+
+    Of a model in a pipeline of diffusers' own, what its row says comes first.
+    """
+    side = own.model.native_size if own.layout.call else None
+    return (side, side) if side else (own.layout.height, own.layout.width)
+
+
+def choose_scheduler(request: Request, facts: Layout) -> str:
+    """Writes the scheduler of a request in its one spelling, or refuses it."""
+    own = facts.scheduler.get("_class_name", "")
+    with blame_field("scheduler"):
+        if facts.call is None or facts.call.takes_scheduler(facts.scheduler):
+            return normalize_scheduler(request.scheduler or None, facts.scheduler)
+        if request.scheduler in (None, "", own):
+            return own
+        raise ValueError(
+            f"scheduler={request.scheduler!r}: {facts.call.pipeline} runs with the scheduler of its"
+            f" checkpoint alone, here {own}; leave it out"
+        )
+
+
 def check_recipe(recipe: Recipe, facts: Layout) -> None:
     """Refuses what the recipe's scheduler, steps or model cannot do."""
+    if facts.call:
+        require_callable(recipe, facts.call, (facts.height, facts.width))
     require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta, facts.scheduler)
     if recipe.clip_skip >= facts.text_layers:
         raise FieldError(
