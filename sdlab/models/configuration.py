@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .calls import Call, find_pipeline, read_call
 from .checkpoint import choose_pack, require_fit
-from .locate import ENCODERS, has_weights, list_encoders, list_networks, name_tokenizer
-from .tasks import NOT_RUN, Task, find_tasks, is_xl, list_channels
+from .locate import has_weights, list_encoders, list_networks, name_tokenizer
+from .tasks import NOT_RUN, TASKS, XL_TASKS, Task, find_tasks, is_xl, list_channels
 
+WIDTH = 320  # of a network whose configuration names no channels: Stable Diffusion's
+LAYERS = 51  # of a text encoder of which nothing is known; `clip_skip` is less
 MORE_PARTS = ("depth_estimator", "safety_checker")  # that a model may have
 STATED = (
     "model_index.json",
@@ -46,16 +49,19 @@ class Layout:
     encoders: tuple[TextEncoder, ...]  # two in SDXL
     max_noise_level: int = 350  # of an upscaler
     scheduler: Mapping[str, Any] = field(default_factory=dict, compare=False)  # its configuration
+    guidance_scale: float | None = 7.5  # natively; None where diffusers' call decides
+    num_inference_steps: int = 50  # natively
+    call: Call | None = None  # of diffusers', where sdlab has no loop of its own for the model
 
     @property
     def tasks(self) -> list[Task]:
         """What the model is for; the pictures that a request gives choose among them."""
-        return find_tasks(self.channels_in, self.pipeline)
+        return [self.call.task] if self.call else find_tasks(self.channels_in, self.pipeline)
 
     @property
     def is_xl(self) -> bool:
-        """Whether it is SDXL, or its refiner."""
-        return is_xl(self.pipeline)
+        """Whether it is SDXL, or its refiner, and runs in sdlab's own loop."""
+        return self.call is None and is_xl(self.pipeline)
 
     @property
     def max_tokens(self) -> int:
@@ -97,8 +103,7 @@ def read_layout(place: Path, folder: Path) -> Layout:
     FileNotFoundError, ValueError
         Something is missing there, or is of no kind that sdlab runs.
     """
-    texts = [f"{name}/config.json" for name in ENCODERS]
-    files = [place, *(folder / name for name in (*STATED, *texts))]
+    files = [place, *sorted(folder.glob("*.json")), *sorted(folder.glob("*/*.json"))]
     return _layout(
         place, folder, tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
     )
@@ -107,7 +112,10 @@ def read_layout(place: Path, folder: Path) -> Layout:
 @functools.lru_cache(64)
 def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
     """The facts, read again when one of the files has changed."""
-    index, unet, vae, scheduler = (read_json(folder / name) for name in STATED)
+    index = read_json(folder / STATED[0])
+    if place.is_dir() and not has_own_loop(index, folder):
+        return read_call_layout(place, index)
+    unet, vae, scheduler = (read_json(folder / name) for name in STATED[1:])
     require_runnable(place, index, unet)
     encoders = tuple(read_encoder(folder / name) for name in list_encoders(index))
     require_one_model(place, unet, vae, encoders)
@@ -131,6 +139,7 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
         scheduler=scheduler,
         prediction_type=scheduler.get("prediction_type", "epsilon"),
         encoders=encoders,
+        guidance_scale=5.0 if is_xl(index.get("_class_name", "")) else 7.5,  # as in diffusers
     )
 
 
@@ -142,6 +151,51 @@ def read_encoder(folder: Path) -> TextEncoder:
         layers=text.get("num_hidden_layers", 12),
         width=text.get("hidden_size", 512),
         max_tokens=text.get("max_position_embeddings", 77),
+    )
+
+
+def has_own_loop(index: Mapping[str, Any], folder: Path) -> bool:
+    """Tells whether a model is for sdlab's own loop, or diffusers has no class of that name."""
+    kind, unet = index.get("_class_name", ""), folder / STATED[1]
+    if not isinstance(kind, str):
+        raise ValueError(
+            f"{folder} has a class of its own, {kind!r}, and sdlab runs no program that comes with"
+            " a model; it takes pipelines of diffusers"
+        )
+    if kind in {task.pipeline for task in (*TASKS.values(), *XL_TASKS.values())}:
+        shifts = is_xl(kind) and (folder / STATED[2]).is_file()
+        if shifts and read_json(folder / STATED[2]).get("latents_mean") is not None:
+            return False
+        return (
+            not (unet.is_file() and read_json(unet).get("time_cond_proj_dim")) or "Latent" in kind
+        )
+    return find_pipeline(kind) is None
+
+
+def read_call_layout(folder: Path, index: Mapping[str, Any]) -> Layout:
+    """Reads the facts about a folder whose pictures the call of diffusers' pipeline makes."""
+    more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
+    for part in (*list_networks(folder), *more):
+        require_weights(folder / part)
+    call, factor, size = read_call(folder, index)
+    parts = [folder / name / "scheduler_config.json" for name in index]
+    scheduler = next((read_json(file) for file in parts if file.is_file()), {})
+    unet = folder / STATED[1]
+    widths = read_json(unet).get("block_out_channels") if unet.is_file() else None
+    height, width = size or (0, 0)
+    return Layout(
+        height=height,
+        width=width,
+        factor=factor,
+        channels=widths[0] if widths else WIDTH,
+        channels_in=0,
+        pipeline=call.pipeline,
+        prediction_type=scheduler.get("prediction_type", ""),
+        encoders=(TextEncoder("", LAYERS, 0, 0),),
+        scheduler=scheduler,
+        guidance_scale=call.guidance_scale,
+        num_inference_steps=call.num_inference_steps or 50,
+        call=call,
     )
 
 
@@ -208,17 +262,25 @@ def require_whole(folder: Path, index: dict) -> None:
     """Refuses a folder that lacks weights or the tokenizer."""
     more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
     for part in (*list_networks(folder), *more):
-        if not has_weights(folder / part):
-            left = f"; to do without, write [null, null] for {part!r} in {folder}/model_index.json"
-            raise FileNotFoundError(
-                f"{folder / part} holds no weights (a .safetensors file of the name that diffusers"
-                " gives it, and not the small pointer that git leaves in place of a large file)"
-                + left
-                * (part == "safety_checker")
-            )
+        require_weights(folder / part)
     for part in list_encoders(index):
         if not (tokenizer := folder / name_tokenizer(part)).is_dir():
             raise FileNotFoundError(f"{tokenizer} is missing: is the model's folder complete?")
+
+
+def require_weights(folder: Path) -> None:
+    """Refuses a part's folder without weights."""
+    if not has_weights(folder):
+        left = (
+            f"; to do without, write [null, null] for {folder.name!r} in"
+            f" {folder.parent}/model_index.json"
+        )
+        raise FileNotFoundError(
+            f"{folder} holds no weights (a .safetensors file of the name that diffusers gives it,"
+            " and not the small pointer that git leaves in place of a large file)"
+            + left
+            * (folder.name == "safety_checker")
+        )
 
 
 def read_json(path: Path) -> dict:

@@ -30,6 +30,10 @@ TOKENIZERS = (
     *("added_tokens.json", "merges.txt", "special_tokens_map.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.json"),
 )
+OF_CALLS = (  # what a pipeline of diffusers' own reads besides; its index has options, too
+    *("model_index.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
+    *("processor_config.json", "chat_template.json", "chat_template.jinja", "vocab.txt"),
+)
 # Every configuration counts as if these had saved it: the models that come with sdlab are so.
 SAVED_BY = {"_class_name": ("_diffusers_version", "0.42.1")}
 SAVED_BY |= {"model_type": ("transformers_version", "5.23.0")}
@@ -43,7 +47,8 @@ def fingerprint_model(model: Model) -> str:
     different fingerprints, so they make different recipes: which bits of a large file are whose is
     known only after it has been converted.
     """
-    return fingerprint_files(gather_files(model, list_read(model.configuration)))
+    more = OF_CALLS if model.layout.call else ()
+    return fingerprint_files(gather_files(model, list_read(model.configuration, more)))
 
 
 def list_former(model: Model) -> list[str]:
@@ -51,6 +56,8 @@ def list_former(model: Model) -> list[str]:
 
     They counted every byte of a configuration, and all files in the folders of parts.
     """
+    if model.layout.call:
+        return []
     config = model.configuration
     named = [gather_files(model, list_files(config)), gather_files(model, list_read(config))]
     return list(dict.fromkeys(fingerprint_files(files, as_saved=True) for files in named))
@@ -78,12 +85,12 @@ def list_parts(folder: Path) -> list[Path]:
     return [folder / name for name, each in index if isinstance(each, list) and each[0] is not None]
 
 
-def list_read(folder: Path) -> list[Path]:
-    """Lists the files of a model's folder that are read."""
-    names = (*CONFIGURATIONS, *TOKENIZERS)
+def list_read(folder: Path, more: tuple[str, ...] = ()) -> list[Path]:
+    """Lists the files of a model's folder that are read; `more` are names of others that count."""
+    names = (*CONFIGURATIONS, *TOKENIZERS, *more)
     return sorted(
         file
-        for part in list_parts(folder)
+        for part in (*list_parts(folder), *[folder] * bool(more))
         for file in (*(part / name for name in names), *find_weights(part))
         if file.is_file()
     )
@@ -114,7 +121,8 @@ def fingerprint_files(files: Files, *, as_saved: bool = False) -> str:
     total = hashlib.sha256()
     for name, path in files.items():
         stat = path.stat()
-        whole = as_saved or path.name not in CONFIGURATIONS or path.is_relative_to(CONFIGS)
+        stated = (*CONFIGURATIONS, OF_CALLS[0])
+        whole = as_saved or path.name not in stated or path.is_relative_to(CONFIGS)
         size, digest = hash_content(str(path), stat.st_size, stat.st_mtime_ns, whole)
         total.update(f"{name} {size}\n".encode())
         total.update(bytes.fromhex(digest))

@@ -13,6 +13,9 @@ from typing import Any
 VARIABLE = "SDLAB_MODELS"
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # of checkpoints in a single file
 ENCODERS = ("text_encoder", "text_encoder_2")  # SDXL has both, its refiner the second alone
+PARTS = ("unet", "vae", "text_encoder")
+EXTRAS = ("safety_checker", "depth_estimator")
+NO_NETWORK = re.compile("Tokenizer|Processor|Extractor|Scheduler")  # in the name of a part's class
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")  # of diffusers, of transformers
 VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 VARIANTS = ("", ".fp16", ".bf16")  # of half precision, taken where nothing else is there
@@ -52,11 +55,20 @@ def name_tokenizer(encoder: str) -> str:
 
 
 def list_networks(folder: Path) -> list[str]:
-    """Lists the parts of a model's folder that hold weights and cannot be left out."""
+    """Lists the parts with weights of which a folder's model_index.json says that they are there.
+
+    A safety checker and a depth estimator are left out: they are asked for where a model is read.
+    """
     index: dict[str, Any] = {}
     with suppress(OSError, ValueError):  # reading the model says what is wrong
         index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    return ["unet", "vae", *list_encoders(index)]
+    named = {part: each[1] for part, each in index.items() if isinstance(each, list)}
+    found = [
+        part
+        for part, kind in named.items()
+        if kind and part not in EXTRAS and not NO_NETWORK.search(kind)
+    ]
+    return found or [*PARTS]
 
 
 def search(

@@ -14,13 +14,21 @@ from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
 from ..recipe.sizes import fit_aspect, normalize_pair
+from .calls import require_callable
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
 from .locate import REPOSITORY, describe_origin, describe_unfinished, is_model, open_repository
 from .loras import Effect, find_files, read_effect
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
-from .tasks import SIZES, choose_task, fill_natives, require_scheduler, require_steps
+from .tasks import (
+    SIZES,
+    choose_task,
+    fill_natives,
+    require_none_lacking,
+    require_scheduler,
+    require_steps,
+)
 
 
 def find(name: str) -> Model:
@@ -118,6 +126,7 @@ def swap_parts(own: Native, request: Request) -> Native:
     """
     if not (request.vae or request.lora or request.textual_inversion or request.tiling):
         return own
+    require_none_lacking(request, choose_task(request, own.layout.tasks))
     with blame_field("vae"):
         vae = find_swap(request.vae, own) if request.vae else None
     with blame_field("lora"):
@@ -211,21 +220,21 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     """
     own = swap_parts(own or native(request.model), request)
     model, facts = own.model, own.layout
-    request = settle_aspect(request, facts)
+    request = settle_aspect(request, own)
     weights = choose_weights(request, own)
     if "weights" not in (request.prompt_syntax or ""):  # which says it better
         for name in PROMPTS:
             with blame_field(name):
                 require_no_network(name, getattr(request, name))
-    values: dict[str, Any] = {"height": facts.height, "width": facts.width}
-    values |= {name: getattr(model, name) for name in ("guidance_scale", "num_inference_steps")}
+    values: dict[str, Any] = dict(zip(("height", "width"), find_size(own)))
+    for name in ("guidance_scale", "num_inference_steps"):
+        values[name] = first_stated(getattr(model, name), getattr(facts, name))
     values |= fill_natives(request, facts)
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
     size = normalize_pair((values["height"], values["width"]))
     values |= {name: None for name in SIZES[::2] if values.get(name) == size}  # as None says it
-    with blame_field("scheduler"):
-        values["scheduler"] = normalize_scheduler(request.scheduler or None, facts.scheduler)
+    values["scheduler"] = choose_scheduler(request, facts)
     with blame_field("watermark"):
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})
@@ -233,7 +242,7 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     return recipe
 
 
-def settle_aspect(request: Request, facts: Layout) -> Request:
+def settle_aspect(request: Request, own: Native) -> Request:
     """Puts height and width in the place of proportions.
 
     Raises
@@ -246,17 +255,50 @@ def settle_aspect(request: Request, facts: Layout) -> Request:
     if request.height and request.width:
         said = f"height={request.height} and width={request.width} say it already; leave one out"
         raise FieldError(f"aspect={request.aspect!r}: {said}", "aspect")
-    if choose_task(request, facts.tasks).enlarges:
+    if choose_task(request, own.layout.tasks).enlarges:
         said = "the size of an upscaler's picture follows from that of the input picture"
         raise FieldError(f"aspect={request.aspect!r}: {said}; leave it out", "aspect")
-    native = facts.height, facts.width
+    native = find_size(own)
+    if not all(native):
+        said = "nobody says the native size of this model; give height and width"
+        raise FieldError(f"aspect={request.aspect!r}: {said}", "aspect")
     height, width = fit_aspect(request.aspect, native, request.height, request.width)
     with blame_field("aspect"):
         return request.but(aspect=None, height=height, width=width)
 
 
+def first_stated(*values: Any) -> Any:
+    """Gives the first value that is not None."""
+    return next((value for value in values if value is not None), None)
+
+
+def find_size(own: Native) -> tuple[int, int]:
+    """Finds a model's native (height, width), 0 where nobody says it.
+
+    Of a model in a pipeline of diffusers' own, what its row says comes first.
+    """
+    side = own.model.native_size if own.layout.call else None
+    return (side, side) if side else (own.layout.height, own.layout.width)
+
+
+def choose_scheduler(request: Request, facts: Layout) -> str:
+    """Writes the scheduler of a request in its one spelling, or refuses it."""
+    own = facts.scheduler.get("_class_name", "")
+    with blame_field("scheduler"):
+        if facts.call is None or facts.call.takes_scheduler(facts.scheduler):
+            return normalize_scheduler(request.scheduler or None, facts.scheduler)
+        if request.scheduler in (None, "", own):
+            return own
+        raise ValueError(
+            f"scheduler={request.scheduler!r}: {facts.call.pipeline} runs with the scheduler of its"
+            f" checkpoint alone, here {own}; leave it out"
+        )
+
+
 def check_recipe(recipe: Recipe, facts: Layout) -> None:
     """Refuses what the recipe's scheduler, steps or model cannot do."""
+    if facts.call:
+        require_callable(recipe, facts.call, (facts.height, facts.width))
     require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta, facts.scheduler)
     if recipe.clip_skip > facts.most_skipped:
         layers = " and ".join(str(each.layers) for each in facts.encoders)

@@ -58,12 +58,13 @@ class Task:
         Given the pixels of a picture to one of its latents, tells how an upscaler enlarges. Then
         the size follows from the image's, and the native one does not matter.
     encodes : bool
-        A VAE reads the image before denoising.
+        A VAE reads the image before denoising, or the latents are never at hand: either way none
+        are kept from which a picture could be decoded once more.
     predictions : int
         How many the network makes for a picture in each step.
     start : str
         What begins the denoising: the method of `render.start.Conditions` of that name, behind an
-        underscore. "" if the task runs in diffusers' own pipeline, a cell at a time.
+        underscore. "" if the task runs in diffusers' own pipeline.
     """
 
     pipeline: str
@@ -85,7 +86,7 @@ class Task:
     def name(self) -> str:
         """What it is called, in its table and in a frame."""
         tables = *TASKS.items(), *XL_TASKS.items()
-        return next(name for name, row in tables if row is self)
+        return next((name for name, row in tables if row is self), "txt2img")
 
 
 TASKS = {  # of the tasks of one model, those with more pictures come later
@@ -262,18 +263,26 @@ def require_meaning(request: Request, task: Task) -> None:
                 f" {SPECS[name].shows}",
                 name,
             )
+    require_none_lacking(request, task)
     for name, spec in SPECS.items():
         value = getattr(request, name)
-        if spec.goes_with and value is not None and name not in (*task.needs, *task.takes):
+        known = not spec.goes_with or name in (*task.needs, *task.takes)
+        if not known and value not in (None, spec.neutral):
             raise FieldError(
                 f"{name}={value!r} has no meaning for {task.name} with model {request.model!r}; it"
                 f" goes with {spec.goes_with}",
                 name,
             )
-        if value and name in task.lacks:
+
+
+def require_none_lacking(request: Request, task: Task) -> None:
+    """Refuses a field that otherwise always has a meaning, and not for this task."""
+    for name in task.lacks:
+        value = getattr(request, name)
+        if value not in (None, SPECS[name].neutral):
             raise FieldError(
                 f"{name}={value!r:.200}: model {request.model!r} runs in diffusers' own"
-                f" {task.pipeline}, which has no {name}; leave it out",
+                f" {task.pipeline}, which is given no {name} here; leave it out",
                 name,
             )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import suggest
 from ..pictures import PICTURES
+from .options import normalize_options, write_options
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
 from .sizes import MULTIPLE, normalize_aspect, normalize_tiling
@@ -133,6 +134,10 @@ class Request:
     watermark : str, optional
         The invisible mark to put into the finished picture: a name in `sdlab.watermark.PAYLOADS`,
         such as "sd-v1", or any other text. The picture must have at least 65,536 pixels.
+    options : mapping or str, optional
+        Of a model that runs in a pipeline of diffusers' own: further arguments of its call, by
+        their names, {"max_sequence_length": 256, "true_cfg_scale": 4.0}. The request has them as
+        text, written as in Python, "max_sequence_length=256, true_cfg_scale=4.0".
     weights : str, optional
         The fingerprint of the model's weights, and of the parts in their place (vae, lora with
         scales, textual_inversion with tokens). `resolve` fills it in; if it is given, other weights
@@ -427,6 +432,21 @@ class Request:
         nothing="none",
         hint='Names of invisible marks, such as sd-v1; "none" among them is a picture without.',
         fold=MORE,
+    )
+    options: Any = declare(  # what is given here is a str afterwards
+        None,
+        "parts",
+        normal=normalize_options,
+        write=write_options,
+        neutral="",
+        a1111=("Pipeline options",),
+        placeholder="max_sequence_length=256",
+        nothing="none",
+        hint="In each line further arguments of the call of a pipeline of diffusers' own, apart by"
+        " commas.",
+        goes_with="a model that runs in a pipeline of diffusers' own, such as FLUX.1",
+        fold=MORE,
+        rows=2,
     )
     weights: str | None = declare(None, "names")
     labels: Mapping[str, Any] = field(default_factory=dict, repr=False)

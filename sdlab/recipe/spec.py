@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +35,8 @@ class Spec:
         A whole number is a multiple of it.
     normal : callable, optional
         Makes one spelling of several, or raises ValueError.
+    write : callable, optional
+        Makes the text of what is given as a mapping.
     neutral : Any
         The value that has no effect. Of a field that may be None it says no more than None.
     in_weights : bool
@@ -71,6 +73,7 @@ class Spec:
     greatest: float = 0
     multiple: int = 1
     normal: Callable[[str], str] | None = None
+    write: Callable[[Mapping[str, Any]], str] | None = None
     neutral: Any = None
     in_weights: bool = False
     assumed: bool = False
@@ -120,6 +123,8 @@ def check_value(name: str, spec: Spec, value: Any) -> Any:
 
 def check_text(name: str, spec: Spec, value: Any) -> str:
     """Refuses what is no text that can be written to a file, and makes one spelling of several."""
+    if spec.write and isinstance(value, Mapping):
+        value = spec.write(value)
     if not isinstance(value, str):
         raise FieldTypeError(f"{name}={value!r} is not text", name)
     if any("\ud800" <= character <= "\udfff" for character in value):

@@ -25,8 +25,8 @@ from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, build_networks, read_h
 from ..models.configuration import read_json
 from ..models.heads import read_shapes
 from ..models.locate import ENCODERS, find_weights
-from ..models.machine import dtype_here, lanes_here, memory_format_here
-from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
+from ..models.machine import dtype_for, dtype_here, lanes_here, memory_format_here
+from ..models.memory import LEVELS, OFTEN, Footing, has_own_memory, read_limit
 from ..models.pipeline import Loaded, device_here, is_loaded, share_out, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # activations held at a time, in tensors of the first block's width; measured on v1's networks
 UNET_HELD, VAE_HELD = 36, 8
+VAE_WIDTH = 128  # of a VAE whose configuration does not say
 Size = tuple[int, int]  # of a picture: (height, width)
 GROUPS = {  # limit, what is used, and what of that the system would give back
     "/sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
@@ -77,6 +78,8 @@ class Sizes:
         Pixels of a picture to one of its latents.
     predictions : int
         Rows of a picture in a call of the UNet.
+    alone : bool
+        Whether cells are computed one at a time, with all threads.
     """
 
     weights: int
@@ -87,10 +90,13 @@ class Sizes:
     vae_width: int
     factor: int
     predictions: int = 2
+    alone: bool = False
 
 
 def read_sizes(model: Model) -> Sizes:
     """Reads the sizes of a model that is here, from the heads of its files: no weights are read."""
+    if model.layout.call:
+        return sum_call(parts_of_folder(model.place), model)
     return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
 
 
@@ -112,6 +118,26 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
         vae["block_out_channels"][0],
         2 ** (len(vae["block_out_channels"]) - 1),
         max(task.predictions for task in find_tasks(network["in_channels"], kind)),
+    )
+
+
+def sum_call(parts: dict[str, list[int]], model: Model) -> Sizes:
+    """Sums up the tensors of a pipeline that runs in diffusers' own call.
+
+    Activations are estimated as those of a UNet of Stable Diffusion, where nothing was measured.
+    """
+    layout, vae = model.layout, model.place / "vae/config.json"
+    widths = read_json(vae).get("block_out_channels") if vae.is_file() else None
+    often = [count for name in OFTEN for count in parts.get(name, ())]
+    return Sizes(
+        sum(map(sum, parts.values())),
+        0,  # the text encoder stays
+        sum(often),
+        max(often, default=0),
+        layout.channels,
+        widths[0] if widths else VAE_WIDTH,
+        layout.factor,
+        alone=True,
     )
 
 
@@ -186,7 +212,7 @@ def count_resident(own: Sizes, memory: str, device: str) -> int:
         return own.weights - (own.text if level.drop_text else 0)
     if not level.visiting:
         return own.weights
-    return 3 * own.largest + (0 if "unet" in level.visiting else own.unet)
+    return 3 * own.largest + (0 if level.visiting == "all" else own.unet)
 
 
 def find_free(device: str = "cpu") -> int:
@@ -248,7 +274,7 @@ def choose_footing(
         The weights alone are more than the memory and the swap space that are free.
     """
     device = device or device_here()
-    dtype = dtype or dtype_here(device, own.layout.channels)
+    dtype = dtype or dtype_for(device, own.layout)
     if not is_loaded(own, device, dtype):
         unload()  # what is free then counts
     limit, card = read_limit(memory), has_own_memory(device)
@@ -289,8 +315,8 @@ def estimate_group(
     height, width = size
     small = height // model.factor, width // model.factor
     lanes, threads = share_cores(model, small, device, dtype, footing, plan)
-    cells = footing.batch_size or count_together(*small, threads)
-    if footing.batch_size is None and has_own_memory(device):
+    cells = footing.batch_size or (1 if model.alone else count_together(*small, threads))
+    if footing.batch_size is None and has_own_memory(device) and not model.alone:
         name = describe_batches(
             device,
             model.unet_width,
@@ -319,7 +345,7 @@ def share_cores(
 ) -> tuple[int, int]:
     """Shares the cores out for latents (h, w): batches at a time, and the threads of each."""
     lanes, threads = lanes_here(device, model.unet_width, dtype)
-    if not LEVELS[footing.memory].side_by_side:
+    if model.alone or not LEVELS[footing.memory].side_by_side:
         return 1, lanes * threads
     if footing.batch_size is None:
         return share_out(model.unet_width, lanes, threads, count_batches(plan, *small))
@@ -459,12 +485,15 @@ def estimate(
     each = ((r.model, find_size(r, models(r.model)[1])) for r in list_requests(requests))
     for (name, size), plan in Counter(each).items():
         sizes, own = models(name)
-        form = dtype or dtype_here(device, sizes.unet_width)
+        form = dtype or (
+            dtype_for(device, own.layout) if own else dtype_here(device, sizes.unet_width)
+        )
         loaded = own is not None and is_loaded(own, device, form)
         room = find_free(device) + loaded * sizes.weights * BYTES[form] if free is None else free
         room = min(room, read_limit(memory) or room)
         known = dict(model=name, height=size[0], width=size[1], device=device, dtype=form)
-        known["memory_format"] = memory_format_here(device, sizes.unet_width, form)
+        order = memory_format_here(device, sizes.unet_width, form)
+        known["memory_format"] = "contiguous_format" if sizes.alone else order
         levels = compare_levels(sizes, size, device, form, memory, room, plan)
         rows += [known | level for level in levels]
     columns = "model height width device dtype memory_format memory lanes threads batch_size"

@@ -13,7 +13,7 @@ import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -89,6 +89,8 @@ class Picture:
     guidance_norm : float or None
         Mean over the steps of |with the prompt - without it|, of the UNet's predictions
         (arXiv 2407.21720); None if nothing was denoised.
+    facts : mapping
+        What else is to be recorded.
     """
 
     image: Any
@@ -97,6 +99,7 @@ class Picture:
     rerun: str | None = None
     latents: Any = None
     guidance_norm: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Renderer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
-from ..models.resolve import Native, read_effects, swap_parts, tell_origin
+from ..models.resolve import Native, find_size, read_effects, swap_parts, tell_origin
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
 from ..recipe.prompts import split_at_words
@@ -76,25 +76,26 @@ def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes what to expect of a size far from the learned one; None if it is near."""
-    native = own.layout
-    share = request.height * request.width / (native.height * native.width)
-    if choose_task(request, native.tasks).enlarges:
+    height, width = find_size(own)
+    if choose_task(request, own.layout.tasks).enlarges or not height:
         return None
+    share = request.height * request.width / (height * width)
     if share > 2:
         expected = "things that are there twice, or run on"
-    elif share < 0.5 or 2 * request.height < native.height or 2 * request.width < native.width:
+    elif share < 0.5 or 2 * request.height < height or 2 * request.width < width:
         expected = "parts of things, and little that is clear"
     else:
         return None
     return "height", (
-        f"{request.model!r} has learned pictures of {native.width}x{native.height}; at"
+        f"{request.model!r} has learned pictures of {width}x{height}; at"
         f" {request.width}x{request.height} expect {expected}"
     )
 
 
 def describe_guidance(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes a guidance of 0, which diffusers takes as 1, for a model that is used without."""
-    if own.model.guidance_scale > 1 or request.guidance_scale:
+    usual = own.model.guidance_scale
+    if own.layout.call or usual is None or usual > 1 or request.guidance_scale:
         return None
     return "guidance_scale", (
         f"guidance_scale=0 leaves the prompt out, as the formula says; what {request.model!r} makes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..errors import FieldError, blame_field
 from ..models.fit import require_weights_fit
 from ..models.resolve import (
     Native,
+    find_size,
     key_of_latents,
     list_former_weights,
     native,
@@ -32,6 +34,7 @@ from .notes import collect_notes, learn_words
 from .options import caller_level
 
 SWAPPED = ("vae", "lora", "textual_inversion")
+COMMON = ("guidance_scale", "guidance_rescale", "clip_skip", "options")  # to a call of diffusers'
 
 
 @dataclass(frozen=True)
@@ -159,12 +162,14 @@ def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Re
 
     def shared(r: Recipe) -> tuple:
         texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
-        task = choose_task(r, natives[r.model].layout.tasks).name
+        layout = natives[r.model].layout
+        task = choose_task(r, layout.tasks).name
+        common = (*(getattr(r, n) for n in COMMON), not r.negative_prompt) if layout.call else ()
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
         return (
             *parts,
             (r.height, r.width, r.tiling),
-            (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts),
+            (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts, *common),
         )
 
     groups: dict[tuple, list[Recipe]] = {}
@@ -198,6 +203,7 @@ def check_prompts(cells: list[Recipe], natives: dict[str, Native]) -> None:
     texts = {
         (c.model, c.textual_inversion or "", name, text, c.prompt_syntax or "")
         for c in cells
+        if not natives[c.model].layout.call  # which tells what it cuts
         for name in PROMPTS
         if (text := getattr(c, name))
     }
@@ -349,15 +355,15 @@ def estimate_seconds(
         store.seconds(weights=own.weights, **like) if one is None else one
     )  # with its own parts it takes about as long
     if one is None and own.model.seconds_per_step is not None:
-        larger = r.height * r.width / (own.layout.height * own.layout.width)
+        larger = r.height * r.width / math.prod(find_size(own))
         one = own.model.seconds_per_step * r.num_inference_steps * larger
     calls = count_calls(r.scheduler, r.strength, r.num_inference_steps)
     one = None if one is None else one * share * calls / r.num_inference_steps
+    if one is None or own.layout.call:
+        return one and one * len(group)
     device, channels = device_here(), own.layout.channels
     lanes, threads = lanes_here(device, channels, dtype_here(device, channels))
     small = r.height // own.layout.factor, r.width // own.layout.factor
     lanes, threads = share_out(channels, lanes, threads, count_batches(found.alike[r.key], *small))
     at_once = lanes * count_together(*small, threads)
-    return (
-        None if one is None else one * at_once * -(-len(group) // at_once)
-    )  # a batch costs the same full or not
+    return one * at_once * -(-len(group) // at_once)  # a batch costs the same full or not

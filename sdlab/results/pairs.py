@@ -381,8 +381,8 @@ def describe_model(name: str) -> dict[str, str]:
         ValueError,
     ):  # the weights are not here, or no longer a model's
         return known
-    encoders = (f"{each.layers} layers of width {each.width}" for each in stated.encoders)
-    text = model.text_encoder or " and ".join(encoders)
+    encoders = (f"{each.layers} layers of width {each.width}" for each in stated.encoders if each.width)
+    text = model.text_encoder or " and ".join(encoders) or UNKNOWN
     return known | {
         "text encoder": text,
         "native size": f"{stated.width}x{stated.height}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FieldError
+from ..models.calls import MAPPED
 from ..models.catalogue import MODELS, Model
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import SIZES
@@ -69,9 +70,11 @@ def write_comfyui_graph(request: Request) -> dict[str, Any]:
     >>> json.dump({"prompt": write_comfyui_graph(Request(prompt="a cat"))}, file)  # doctest: +SKIP
     """
     recipe = require_sayable(request, BY_COMFY, "ComfyUI's graph")
-    if native(recipe.model).layout.is_xl:
-        text = f"model={recipe.model!r}: ComfyUI's plain nodes tell SDXL other sizes than diffusers"
-        raise FieldError(f"{text}, and encode an empty negative prompt", "model")
+    layout = native(recipe.model).layout
+    if layout.call or layout.is_xl:  # SDXL's plain nodes tell other sizes than diffusers
+        pipeline = layout.pipeline
+        text = f"model={recipe.model!r} is a {pipeline}; a graph is written for v1 and v2 alone"
+        raise FieldError(text, "model")
     graph = {
         "4": make_node("CheckpointLoaderSimple", ckpt_name=recipe.model),
         "5": make_node("EmptyLatentImage", width=recipe.width, height=recipe.height, batch_size=1),
@@ -162,8 +165,11 @@ def write_diffusers_script(request: Request) -> str:
     FieldError
         There is a field that diffusers' own call cannot say, or computes otherwise.
     """
-    recipe = require_sayable(request, BY_SCRIPT, "diffusers' own call")
+    recipe = resolve(request)
     own = native(recipe.model)
+    if own.layout.call:
+        return write_call_script(recipe, own)
+    require_sayable(recipe, BY_SCRIPT, "diffusers' own call")
     if own.model.task != "txt2img":
         raise FieldError(f"model={recipe.model!r} does not begin with a text alone", "model")
     if recipe.guidance_scale < 1:
@@ -188,6 +194,34 @@ def write_diffusers_script(request: Request) -> str:
         f"# the weights {recipe.weights}\n"
         f"pipe = {pipeline}.{write_loading(recipe.model, own)}\n"
         f"pipe.scheduler = {kind}.from_config(\n    {stated!r},{write_options(options)}\n)\n"
+        f"image = pipe(\n{arguments}"
+        f'    generator=torch.Generator("cpu").manual_seed({recipe.seed}),\n).images[0]\n'
+        'image.save("picture.png")\n'
+    )
+
+
+def write_call_script(recipe: Recipe, own: Native) -> str:
+    """Writes the script of a model that runs in a pipeline of diffusers' own: its very call."""
+    from ..render.stock import list_arguments
+
+    require_sayable(recipe, (*MAPPED, *SAID, "options"), "diffusers' own call")
+    call: Any = own.layout.call
+    if recipe.scheduler != resolve(Request(model=recipe.model)).scheduler:
+        text = f"scheduler={recipe.scheduler!r}: a script is written with the checkpoint's own"
+        raise FieldError(text, "scheduler")
+    given = list_arguments([recipe], call)
+    arguments = "".join(
+        f"    {name}={value!r},\n"
+        for name, value in given.items()
+        if name not in ("generator", "output_type")
+    )
+    row = MODELS.get(recipe.model)
+    place = row.hub if isinstance(row, Model) and row.hub else str(own.model.place)
+    no_mark = ", add_watermarker=False" * call.pipeline.startswith("StableDiffusionXL")
+    return (
+        f"import torch\nfrom diffusers import {call.pipeline}\n\n"
+        f"# the weights {recipe.weights}\n"
+        f"pipe = {call.pipeline}.from_pretrained({place!r}, dtype=torch.float32{no_mark})\n"
         f"image = pipe(\n{arguments}"
         f'    generator=torch.Generator("cpu").manual_seed({recipe.seed}),\n).images[0]\n'
         'image.save("picture.png")\n'
