@@ -20,12 +20,14 @@ from .catalogue import Model
 from .checkpoint import CONFIGS, MERGES, has_packed_tokenizer
 from .configuration import read_json
 from .locate import find_weights
+from .tasks import is_xl
 
 CACHE = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"
 )
 LARGE = 100_000_000  # bytes; the hashes of larger files are remembered between sessions
-CONFIGURATIONS = ("config.json", "scheduler_config.json", "preprocessor_config.json")
+INDEX = "model_index.json"  # which says of SDXL what becomes of an empty negative prompt
+CONFIGURATIONS = ("config.json", "scheduler_config.json", "preprocessor_config.json", INDEX)
 TOKENIZERS = (
     *("added_tokens.json", "merges.txt", "special_tokens_map.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.json"),
@@ -81,9 +83,10 @@ def list_parts(folder: Path) -> list[Path]:
 def list_read(folder: Path) -> list[Path]:
     """Lists the files of a model's folder that are read."""
     names = (*CONFIGURATIONS, *TOKENIZERS)
+    kind = read_json(folder / INDEX).get("_class_name", "")
     return sorted(
         file
-        for part in list_parts(folder)
+        for part in (*list_parts(folder), *[folder] * is_xl(kind))
         for file in (*(part / name for name in names), *find_weights(part))
         if file.is_file()
     )
