@@ -114,6 +114,7 @@ def flow(**more):
 
 
 def sdxl(folder, scheduler=None):
+    """SDXL with guidance as an embedding, as LCM's has it: others run in sdlab's own loop."""
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 
     tokenizer, text = clip(folder / "1", hidden_act="quick_gelu")
@@ -134,6 +135,7 @@ def sdxl(folder, scheduler=None):
         addition_time_embed_dim=8,
         transformer_layers_per_block=(1, 2),
         projection_class_embeddings_input_dim=6 * 8 + 32,
+        time_cond_proj_dim=8,
         cross_attention_dim=64,
     )
     noise = {n: v for n, v in NOISE.items() if n != "set_alpha_to_one"}

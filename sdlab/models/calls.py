@@ -32,7 +32,14 @@ MAPPED = (
     *("eta", "clip_skip", "guidance_rescale"),
 )
 SIDES = ("height", "width")
-NEVER = ("vae", "lora", "textual_inversion", "prompt_syntax", "image", "tiling")  # that a call is not given
+NEVER = (
+    "vae",
+    "lora",
+    "textual_inversion",
+    "prompt_syntax",
+    "image",
+    "tiling",
+)  # that a call is not given
 # Arguments of calls that make no single picture, or none from a text alone
 FOREIGN = {
     **dict.fromkeys(("num_frames", "video_length", "num_videos_per_prompt"), "makes videos"),

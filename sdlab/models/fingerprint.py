@@ -20,18 +20,20 @@ from .catalogue import Model
 from .checkpoint import CONFIGS, MERGES, has_packed_tokenizer
 from .configuration import read_json
 from .locate import find_weights
+from .tasks import is_xl
 
 CACHE = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"
 )
 LARGE = 100_000_000  # bytes; the hashes of larger files are remembered between sessions
-CONFIGURATIONS = ("config.json", "scheduler_config.json", "preprocessor_config.json")
+INDEX = "model_index.json"  # which says of SDXL what becomes of an empty negative prompt
+CONFIGURATIONS = ("config.json", "scheduler_config.json", "preprocessor_config.json", INDEX)
 TOKENIZERS = (
     *("added_tokens.json", "merges.txt", "special_tokens_map.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.json"),
 )
-OF_CALLS = (  # what a pipeline of diffusers' own reads besides; its index has options, too
-    *("model_index.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
+OF_CALLS = (  # what a pipeline of diffusers' own reads besides
+    *("spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
     *("processor_config.json", "chat_template.json", "chat_template.jinja", "vocab.txt"),
 )
 # Every configuration counts as if these had saved it: the models that come with sdlab are so.
@@ -88,9 +90,10 @@ def list_parts(folder: Path) -> list[Path]:
 def list_read(folder: Path, more: tuple[str, ...] = ()) -> list[Path]:
     """Lists the files of a model's folder that are read; `more` are names of others that count."""
     names = (*CONFIGURATIONS, *TOKENIZERS, *more)
+    root = more or is_xl(read_json(folder / INDEX).get("_class_name", ""))
     return sorted(
         file
-        for part in (*list_parts(folder), *[folder] * bool(more))
+        for part in (*list_parts(folder), *[folder] * bool(root))
         for file in (*(part / name for name in names), *find_weights(part))
         if file.is_file()
     )
@@ -121,8 +124,7 @@ def fingerprint_files(files: Files, *, as_saved: bool = False) -> str:
     total = hashlib.sha256()
     for name, path in files.items():
         stat = path.stat()
-        stated = (*CONFIGURATIONS, OF_CALLS[0])
-        whole = as_saved or path.name not in stated or path.is_relative_to(CONFIGS)
+        whole = as_saved or path.name not in CONFIGURATIONS or path.is_relative_to(CONFIGS)
         size, digest = hash_content(str(path), stat.st_size, stat.st_mtime_ns, whole)
         total.update(f"{name} {size}\n".encode())
         total.update(bytes.fromhex(digest))

@@ -15,6 +15,7 @@ from ..models.resolve import Native, native, resolve
 from ..recipe.parts import Lora, join_items, read_loras
 from ..recipe.request import FIELDS, Request
 from ..render.plan import check_pictures, check_prompts
+from ..watermark.labels import find_writer
 from .code import restore_request
 from .frame import column_values, count_noun, row_tuples, to_plain
 
@@ -26,7 +27,7 @@ NEEDED = {  # what no model decides: why a row without it cannot be rendered
 NO_PICTURE = "it begins with a picture that the file does not hold; give it in the column 'image'"
 # Of SDXL, A1111 leaves out no more layers than natively unless told to, and Forge counts from
 # the one that SDXL reads: both write 2 for that.
-FROM_ITS_LAYER = ("Forge", "A1111 or a program that writes as it does")
+FROM_ITS_LAYER = tuple(map(find_writer, ("Steps: 20, ", "Version: f2.0")))
 EMPTY: Mapping[str, str] = {}
 
 

@@ -381,7 +381,9 @@ def describe_model(name: str) -> dict[str, str]:
         ValueError,
     ):  # the weights are not here, or no longer a model's
         return known
-    encoders = (f"{each.layers} layers of width {each.width}" for each in stated.encoders if each.width)
+    encoders = (
+        f"{each.layers} layers of width {each.width}" for each in stated.encoders if each.width
+    )
     text = model.text_encoder or " and ".join(encoders) or UNKNOWN
     return known | {
         "text encoder": text,

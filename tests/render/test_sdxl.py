@@ -173,6 +173,22 @@ def test_the_refiner_equals_diffusers_and_is_told_of_beauty(models, base):
     assert caught.value.field == "aesthetic_score"
 
 
+def test_what_becomes_of_an_empty_negative_prompt_counts_in_the_key(base, tmp_path):
+    import json
+    import shutil
+
+    copies = {}
+    for name, stated in (("same", {}), ("other", {"force_zeros_for_empty_prompt": False})):
+        copy = shutil.copytree(base.model, tmp_path / name)
+        index = json.loads((copy / "model_index.json").read_text())
+        index |= {"_name_or_path": name} | stated
+        (copy / "model_index.json").write_text(json.dumps(index))
+        copies[name] = base.but(model=str(copy))
+    assert resolve(copies["same"]).key == resolve(base).key != resolve(copies["other"]).key
+    own, other = render(base)[0], render(copies["other"])[0]
+    assert apart(own, other) > 1e-5 and apart(other, stock(copies["other"])) < 1e-5
+
+
 # ---- what stands in the place of its parts
 
 
