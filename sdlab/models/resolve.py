@@ -219,10 +219,13 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     values |= fill_natives(request, facts)
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
+    require_size(request.model, values)
     values["scheduler"] = choose_scheduler(request, facts)
     with blame_field("watermark"):
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})
+    if facts.call:
+        require_callable(recipe, facts.call, find_size(own))
     check_recipe(recipe, facts)
     return recipe
 
@@ -241,6 +244,17 @@ def find_size(own: Native) -> tuple[int, int]:
     return (side, side) if side else (own.layout.height, own.layout.width)
 
 
+def require_size(model: str, values: dict[str, Any]) -> None:
+    """Refuses a recipe whose height or width neither the request nor the model tells."""
+    for name in ("height", "width"):
+        if not values[name]:
+            raise FieldError(
+                f"the files of {model!r} do not tell the {name} of its pictures; state {name}=, or"
+                " native_size= in Model.from_path",
+                name,
+            )
+
+
 def choose_scheduler(request: Request, facts: Layout) -> str:
     """Writes the scheduler of a request in its one spelling, or refuses it."""
     own = facts.scheduler.get("_class_name", "")
@@ -257,8 +271,6 @@ def choose_scheduler(request: Request, facts: Layout) -> str:
 
 def check_recipe(recipe: Recipe, facts: Layout) -> None:
     """Refuses what the recipe's scheduler, steps or model cannot do."""
-    if facts.call:
-        require_callable(recipe, facts.call, (facts.height, facts.width))
     require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta, facts.scheduler)
     if recipe.clip_skip >= facts.text_layers:
         raise FieldError(

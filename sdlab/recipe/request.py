@@ -37,7 +37,10 @@ class Request:
         characters.
     model : str
         A name in `sdlab.MODELS`, the path of a folder in diffusers' layout or of a single file, or
-        a repository in the Hugging Face hub's cache, "owner/name".
+        a repository in the Hugging Face hub's cache, "owner/name". Models of v1 and v2 run in
+        sdlab's own loop, and what follows is of them; any other pipeline that diffusers has for
+        pictures of texts runs in its own call, where a field has the meaning that the call gives
+        it, and one that it does not take is refused.
     seed : int
         0 to 2**32 - 1, as torch tells no more seeds apart. The starting noise is drawn on the CPU
         in float32 from this seed alone.
