@@ -41,12 +41,15 @@ def add_verify(parser: argparse.ArgumentParser) -> None:
 def run_verify(given: argparse.Namespace) -> int:
     """Verifies, and prints the answer."""
     from .results.verify import verify
+    from .results.verify.verdicts import CANNOT
 
     found = verify(given.place, given.n, seed=given.seed)
     print(found)
     if given.table:
         found.frame.to_csv(given.table, index=False)
-    if given.figure:
+    if given.figure and all(each.verdict == CANNOT for each in found.verdicts):
+        print("no figure was written: nothing could be rendered again", file=sys.stderr)
+    elif given.figure:
         found.draw().savefig(given.figure, dpi=200)
     return found.exit_code
 
@@ -72,7 +75,7 @@ def run_report(given: argparse.Namespace) -> int:
     if not (place / "images").is_dir():
         raise ValueError(f"{place} is no store; give the folder that run(plan, FOLDER) filled")
     store = Store(place)
-    found = verify(store, given.verify) if given.verify else None
+    found = None if given.verify is None else verify(store, given.verify)
     name = place.absolute().name
     path = write_report(
         given.to or f"reports/{name}.html",

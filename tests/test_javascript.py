@@ -10,9 +10,8 @@ import sdlab
 
 PACKAGE = Path(sdlab.__file__).parent
 PAGES = (PACKAGE / "widgets", PACKAGE / "results" / "gallery")
-SCRIPTS, STYLES = (
-    sorted(path for folder in PAGES for path in folder.rglob(f"*.{kind}")) for kind in ("js", "css")
-)
+SCRIPTS = sorted(PACKAGE.rglob("*.js"))
+STYLES = sorted(path for folder in PAGES for path in folder.rglob("*.css"))
 LINES, COLUMNS = 40, 100
 NO_CODE = re.compile(r'//[^\n]*|"(?:\\.|[^"\\\n])*"')  # comments, and strings on one line
 BLOCK = re.compile(r"\b(if|for|while|switch|catch)\s*$")  # what else has a head in parentheses

@@ -92,7 +92,7 @@ class Loaded:
         if not wanted:
             unet._compiled_call_impl = None  # torch has no other way back
         elif unet._compiled_call_impl is None:
-            unet.compile(dynamic=False)
+            unet.compile(dynamic=False, fullgraph=True)  # or torch quietly leaves parts as they are
         return dataclasses.replace(self, compiled=wanted)
 
     def scheduler(self, name: str) -> Any:

@@ -84,7 +84,11 @@ TWICE = {  # they call the network twice in each step but the last
     *("HeunDiscreteScheduler", "DPMSolverSDEScheduler"),
     *("KDPM2DiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
 }
-WITH_ETA = "DDIMScheduler", "TCDScheduler"
+WITH_ETA = "DDIMScheduler", "TCDScheduler"  # which add noise if that is more than 0
+NOISY = (  # and these always, as does every algorithm that begins with "sde"
+    *("DDPMScheduler", "EulerAncestralDiscreteScheduler", "KDPM2AncestralDiscreteScheduler"),
+    *("LCMScheduler", "SASolverScheduler", "DPMSolverSDEScheduler"),
+)
 DISTILLED, FEW_STEPS = ("LCMScheduler", "TCDScheduler"), 50  # unless a checkpoint states more
 
 SDE = "DPMSolverMultistepScheduler(algorithm_type='sde-dpmsolver++'"
@@ -284,6 +288,12 @@ def require_accepted(
     if steps > most:
         text = f"num_inference_steps={steps}: {kind} takes at most {most}"
         raise FieldError(text, "num_inference_steps")
+
+
+def adds_noise(scheduler: str, eta: float) -> bool:
+    """Tells whether the scheduler of that canonical name draws noise of its own in its steps."""
+    kind, options = parse_scheduler(scheduler)
+    return eta > 0 or kind in NOISY or options.get("algorithm_type", "").startswith("sde")
 
 
 def write_inherited(scheduler: str, stated: Mapping[str, Any]) -> str:

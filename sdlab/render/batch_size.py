@@ -2,7 +2,7 @@
 
 On a processor that follows from the size of the pictures. A graphics card is idle with so few:
 there a cell's time is measured in batches of growing size, once for each card, version of torch,
-width and size, and kept like the times of `sdlab.models.machine`.
+UNet and size, and kept like the times of `sdlab.models.machine`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,12 @@ def count_batches(cells: int, height: int, width: int) -> int:
     return -(-cells // count_together(height, width, threads=1))
 
 
-def describe_batches(device: str, channels: int, dtype: str, order: str, size: object) -> str:
-    """Describes what decides how many cells pay on a card."""
-    return f"{describe_device(device)}, {channels} channels, {dtype} {order}, cells of {size}"
+def describe_batches(
+    device: str, channels: int, *, parameters: int, rows: int, dtype: str, order: str, size: object
+) -> str:
+    """Describes what decides how many cells pay on a card; a cell is so many rows of a call."""
+    unet = f"{channels} channels, {parameters} parameters, {dtype} {order}"
+    return f"{describe_device(device)}, {unet}, cells of {rows} x {size}"
 
 
 def recall_paying(name: str) -> int | None:
@@ -45,23 +48,32 @@ def recall_paying(name: str) -> int | None:
 def count_paying(name: str, time_call: Callable[[int], float | None]) -> int:
     """Counts the cells of the smallest batch in which a cell takes about the least time.
 
+    Times that end because memory did are not kept: another time more of it may be free.
+
     Parameters
     ----------
     time_call : callable
         Gives the seconds of a batch of so many cells, or None if there is no room for it.
     """
+    times = recall_kept(name)
+    if not times:
+        times, whole = measure_batches(time_call)
+        times = recall(name, lambda: times) if whole else times
+    return int(choose_way(times, PAYS)) if times else 1
 
-    def measure() -> dict[str, float]:
-        times: dict[str, float] = {}
-        cells = 1
-        while cells <= MOST_ON_CARD and (seconds := time_call(cells)) is not None:
-            times[str(cells)] = seconds / cells
-            if cells > 2 and times[str(cells)] * PAYS > times[str(cells // 2)]:
-                break  # larger ones are no faster
-            cells *= 2
-        return times or {"1": 1.0}
 
-    return int(choose_way(recall(name, measure), PAYS))
+def measure_batches(time_call: Callable[[int], float | None]) -> tuple[dict[str, float], bool]:
+    """Measures the seconds of a cell in growing batches, and whether there was room for all."""
+    times: dict[str, float] = {}
+    cells = 1
+    while cells <= MOST_ON_CARD:
+        if (seconds := time_call(cells)) is None:
+            return times, False
+        times[str(cells)] = seconds / cells
+        if cells > 2 and times[str(cells)] * PAYS > times[str(cells // 2)]:
+            break  # larger ones are no faster
+        cells *= 2
+    return times, True
 
 
 def fit_plan(cells: int, plan: int) -> int:

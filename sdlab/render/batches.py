@@ -190,11 +190,11 @@ class Lanes:
         return renderer
 
     def _compile(self, renderer: Renderer, cells: list[Recipe]) -> Renderer:
-        """Has the UNet compiled if that is asked for, or pays for so many cells."""
+        """Has the UNet compiled if that is asked for, or pays for the whole plan's like cells."""
         loaded, wanted = renderer.loaded, self.options.compile
         size = renderer.batch_size(cells[0])
         if wanted == "auto":
-            wanted = compiling_pays(loaded, cells[0], len(cells))
+            wanted = compiling_pays(loaded, cells[0], self.alike[cells[0].key])
         renderer.loaded = loaded.compile(bool(wanted and loaded.choose_task(cells[0]).start))
         if renderer.loaded.compiled:
             note, self.progress.note = self.progress.note, "compiling the UNet"

@@ -22,7 +22,8 @@ def draw_between(
     """Renders a picture for each share of the other cell: 0 is the one, 1 the other, to the bit.
 
     Encoded prompts and negative prompts are mixed on the straight line between them. Both cells
-    are of one task that begins with noise, and agree in all but prompts and seed.
+    are of one task that begins with noise, and agree in all but prompts and seed; what a scheduler
+    adds in its steps is drawn from the seed of the one.
 
     Parameters
     ----------
@@ -71,17 +72,18 @@ def make_blend(
 
 def mix_lines(one: torch.Tensor, other: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Mixes on the straight line; of two independent noises the middle has half the variance."""
-    return (1 - share) * one + share * other
+    return torch.lerp(one, other, share)  # whose ends are the two, to the bit
 
 
 def mix_arcs(one: torch.Tensor, other: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Mixes (B, ...) on the great circle between each two rows, so that noise keeps its length.
 
     K. Shoemake, Animating rotation with quaternion curves, SIGGRAPH 1985. Rows that point the same
-    way are mixed on the straight line.
+    way are mixed on the straight line, which also has both ends to the bit.
     """
     a, b = (torch.nn.functional.normalize(each.flatten(1), dim=1) for each in (one, other))
     angle = (a * b).sum(1).clamp(-1, 1).acos().view(share.shape)
     arc = angle.sin()
     mixed = (((1 - share) * angle).sin() * one + (share * angle).sin() * other) / arc
-    return torch.where(arc < 1e-4, mix_lines(one, other, share), mixed)
+    straight = (arc < 1e-3) | (share == 0) | (share == 1)
+    return torch.where(straight, mix_lines(one, other, share), mixed)

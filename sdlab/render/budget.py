@@ -316,8 +316,15 @@ def estimate_group(
     lanes, threads = share_cores(model, small, device, dtype, footing, plan)
     cells = footing.batch_size or (1 if model.alone else count_together(*small, threads))
     if footing.batch_size is None and has_own_memory(device) and not model.alone:
-        order = memory_format_here(device, model.unet_width, dtype)
-        name = describe_batches(device, model.unet_width, dtype, order, small)
+        name = describe_batches(
+            device,
+            model.unet_width,
+            parameters=model.unet,
+            rows=model.predictions,
+            dtype=dtype,
+            order=memory_format_here(device, model.unet_width, dtype),
+            size=small,
+        )
         cells = fit_plan(recall_paying(name) or cells, plan)
     weights, activations = estimate_bytes(
         model,

@@ -30,7 +30,10 @@ def choose_batch(
     """Chooses the cells of a batch for a plan of so many like cells, with a limit in bytes."""
     if not loaded.choose_task(request).start:
         return 1
-    time_batch = partial(time_call, loaded, request)
+
+    def time_batch(cells: int) -> float | None:
+        return time_call(loaded.compile(False), request, cells)  # an earlier run may have left it
+
     cells = fit_plan(count_paying(name_times(loaded, request), time_batch), plan)
     room, sizes = find_free(loaded.device), read_sizes(own.model)
     if limit:
@@ -57,9 +60,17 @@ def estimate_activations(loaded: Loaded, sizes: Sizes, request: Recipe, cells: i
 
 def name_times(loaded: Loaded, request: Recipe) -> str:
     """Names the times that are kept of batches on this card."""
-    channels = loaded.pipe.unet.config.block_out_channels[0]
-    how = loaded.device, channels, loaded.dtype, loaded.memory_format
-    return describe_batches(*how, find_latent_size(loaded, request))
+    unet = loaded.pipe.unet
+    own = [each for name, each in unet.named_parameters() if "lora_" not in name]
+    return describe_batches(
+        loaded.device,
+        unet.config.block_out_channels[0],
+        parameters=sum(each.numel() for each in own),
+        rows=loaded.choose_task(request).predictions,
+        dtype=loaded.dtype,
+        order=loaded.memory_format,
+        size=find_latent_size(loaded, request),
+    )
 
 
 def find_latent_size(loaded: Loaded, request: Recipe) -> tuple[int, int]:

@@ -7,7 +7,7 @@ constant size: a row's bits depend on that size, not on its neighbours.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -30,6 +30,14 @@ class Latest:
     def __contains__(self, name: Hashable) -> bool:
         return name in self._made
 
+    def hold(self, names: Collection[Hashable]) -> None:
+        """Keeps what is there of these names longest, and has room for all of them at once."""
+        with self._lock:
+            self._most = max(self._most, len(names))
+            for name in names:
+                if name in self._made:
+                    self._made[name] = self._made.pop(name)
+
     def get(self, name: Hashable, make: Callable[[], Any]) -> Any:
         """Gives what `make` returns, made once for that name."""
         with self._lock:
@@ -49,14 +57,19 @@ class Prompts:
         self._rows: Rows = {}
 
     def encode_together(self, cells: Sequence[Recipe]) -> None:
-        """Encodes the prompts of cells that are not encoded yet, `ROWS` rows at a time."""
-        new = {
+        """Encodes the prompts of cells that are not encoded yet, `ROWS` rows at a time.
+
+        All of them are kept until the next call, so that none is encoded a second time, alone.
+        """
+        all_texts = {
             (text, cell.clip_skip, cell.prompt_syntax): None
             for cell in cells
             for text in (cell.prompt, cell.negative_prompt)
         }
-        new = {how: None for how in new if how not in self._latest}
-        empty = {("", clip_skip, None): None for _, clip_skip, _ in new}  # which others lean on
+        all_texts |= {("", cell.clip_skip, None): None for cell in cells}  # which others lean on
+        self._latest.hold(all_texts)
+        new = [how for how in all_texts if how not in self._latest]
+        empty = {("", clip_skip, None): None for _, clip_skip, _ in new}
         self._rows = encode_rows(self.pipe.tokenizer, self.pipe.text_encoder, [*new, *empty])
         for how in (*new, *empty):
             self.encode(*how)

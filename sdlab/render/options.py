@@ -41,7 +41,7 @@ class Options:
         require_choice("dtype", self.dtype, (None, *DTYPES))
         if not (isinstance(self.memory, str) and read_limit(self.memory)):
             require_choice("memory", self.memory, tuple(LEVELS), ", or at most so much, as '4GB'")
-        if self.compile not in ("auto", True, False):
+        if not isinstance(self.compile, bool) and self.compile != "auto":
             raise ValueError(f"compile={self.compile!r}: use 'auto', True or False")
         if self.compile is True:
             require_compiler(self.device)

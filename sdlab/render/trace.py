@@ -11,7 +11,9 @@ SDXL is not rendered yet, so it is not watched either.
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,6 +81,8 @@ class Trace:
         The linear map from latents to colours.
     ends : two pictures
         The first and the last belief, decoded by the VAE.
+    threads : int
+        Of the processor, which shared each call.
     """
 
     picture: Picture
@@ -87,6 +91,7 @@ class Trace:
     maps: dict[Size, np.ndarray]
     colours: np.ndarray
     ends: tuple[Image.Image, Image.Image]
+    threads: int
 
     def sketch(self, latents: np.ndarray) -> Image.Image:
         """Draws latents (C, h, w) by the linear map, as large as the picture, 128 pixels at most.
@@ -305,7 +310,7 @@ def trace_cell(cell: Recipe, groups: Sequence[int], facts: Mapping[str, Any]) ->
     groups : sequence of int
         See `Watcher`.
     facts : mapping
-        `device`, `dtype`, `memory` and `batch_size`; what is missing is as `run` would choose.
+        `device`, `dtype`, `memory`, `batch_size`, `threads`; what is missing is as `load` has it.
 
     Raises
     ------
@@ -327,19 +332,24 @@ def trace_cell(cell: Recipe, groups: Sequence[int], facts: Mapping[str, Any]) ->
             (picture,) = renderer.draw_pictures([cell], watcher.begin_step, watch=watcher.watch)
         ends = [decode_alone(loaded, watcher.moments[i].guided) for i in (0, -1)]
         colours = find_colours(loaded.pipe.vae).numpy()
-    return Trace(
-        picture, watcher.steps, watcher.moments, watcher.find_maps(), colours, (ends[0], ends[1])
-    )
+    maps, both = watcher.find_maps(), (ends[0], ends[1])
+    return Trace(picture, watcher.steps, watcher.moments, maps, colours, both, loaded.threads)
 
 
 @contextmanager
 def open_renderer(cell: Recipe, facts: Mapping[str, Any]) -> Iterator[Renderer]:
-    """Opens what renders a cell as a lane of `run` does, while no job renders."""
+    """Opens what renders a cell as a lane of `run` does, while no job renders.
+
+    The UNet is computed layer by layer, for a compiled one has no layers to be watched. Recorded
+    threads that are more than this machine has are left out.
+    """
     threads = torch.get_num_threads()
     with rendering:
         own = swap_parts(native(cell.model), cell)
         how = facts.get("device"), facts.get("dtype"), facts.get("memory") or "auto"
-        loaded = load(own, *how)
+        loaded = load(own, *how).compile(False)
+        if 0 < (wanted := int(facts.get("threads") or 0)) <= (os.cpu_count() or 1):
+            loaded = dataclasses.replace(loaded, lanes=1, threads=wanted)
         try:
             torch.set_num_threads(loaded.threads)
             yield Renderer(loaded, facts.get("batch_size"))

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..models.catalogue import MODELS, Model
-from .frame import column_values, count_noun, distinct_values, format_value, row_tuples
+from .frame import (
+    column_values,
+    count_noun,
+    distinct_values,
+    format_value,
+    hide_home,
+    row_tuples,
+    to_plain,
+)
 from .html import Row, Table, TableCell
 from .pairs import Pairing, pair
 from .stats import plot
-from .stats.claims import COMPARED, Claim
+from .stats.claims import COMPARED, SAMPLE, Claim
 from .stats.reading import read_sample
 
-MOST_AGAINST = 6  # pairs that are shown
+MOST_AGAINST, MOST_ODD = 6, 50  # pairs, and pictures that came out otherwise, that are shown
+UNTOLD = "Which pairs go the other way cannot be told"
 PAPERS = (  # what a model's or scheduler's name says; the paper
     (
         r"^sd-v|stable-diffusion|^tiny",
@@ -86,33 +97,55 @@ def require_claims(claims: Sequence[Claim]) -> None:
 # For and against
 
 
-def find_pairing(claim: Claim, frame: pd.DataFrame) -> Pairing | None:
-    """Pairs what the evidence compares; None where it compares nothing, or rows are missing."""
+@dataclass(frozen=True)
+class Against:
+    """What goes against a claim's direction, of all comparisons of a pair in one column.
+
+    Parameters
+    ----------
+    found : list of (str, int, int)
+        Column, left row and right row of those that go the other way, the farthest first.
+    looked : list of (str, int, int)
+        All that were looked at.
+    level : int
+        Those of them that have no direction, as the difference of all is 0.
+    """
+
+    found: Sequence[tuple[str, int, int]]
+    looked: Sequence[tuple[str, int, int]]
+    level: int = 0
+
+
+def find_pairing(claim: Claim, frame: pd.DataFrame) -> tuple[Pairing | None, str]:
+    """Pairs what the evidence compares, or says why not; "" where it compares nothing."""
     compared = claim.evidence.attrs.get(COMPARED)
     if not compared:
-        return None
+        return None, ""
     try:
-        return pair(frame, compared["by"], compared["left"], compared["right"])
-    except (TypeError, ValueError):
-        return None
+        return pair(frame, compared["by"], compared["left"], compared["right"]), ""
+    except (TypeError, ValueError) as error:
+        return None, f"{UNTOLD}: {hide_home(error)}."
 
 
-def find_against(claim: Claim, pairing: Pairing) -> list[tuple[str, int, int]]:
-    """Finds (column, left row, right row) of the pairs that go against the difference of all."""
-    found: list[tuple[str, int, int, float]] = []
+def find_against(claim: Claim, pairing: Pairing) -> Against:
+    """Finds the pairs of each row's own group that go against its difference."""
+    found: list[tuple[float, tuple[str, int, int]]] = []
+    looked, level = list[tuple[str, int, int]](), 0
+    groups = claim.evidence.attrs.get(SAMPLE, {}).get("by", [])
     for row in claim.evidence.to_dict("records"):
-        column = str(row.get("column"))
-        if column not in pairing.source.columns or not row.get("difference"):
-            continue
-        values = column_values(pairing.source, column)
-        sign = 1 if row["difference"] > 0 else -1
+        difference = row.get("difference", math.nan)
+        column, own = str(row.get("column")), tuple(to_plain(row.get(name)) for name in groups)
+        values, of = column_values(pairing.source, column), row_tuples(pairing.source, groups)
         for left, right in pairing.pairs:
-            if None in (values[left], values[right]):
+            if None in (values[left], values[right]) or not of[left] == of[right] == own:
                 continue
-            change = sign * (float(values[right]) - float(values[left]))
-            if change < 0:
-                found.append((column, left, right, change))
-    return [each[:3] for each in sorted(found, key=lambda each: each[3])]
+            looked.append((column, left, right))
+            change = float(values[right]) - float(values[left])
+            if math.isclose(difference, 0, abs_tol=1e-12):
+                level += 1
+            elif difference * change < 0:
+                found.append((-abs(change), looked[-1]))
+    return Against([each for _, each in sorted(found, key=lambda each: each[0])], looked, level)
 
 
 def draw_claim(claim: Claim) -> Any:
@@ -123,26 +156,33 @@ def draw_claim(claim: Claim) -> Any:
         return None
 
 
-def describe_against(pairing: Pairing, against: list[tuple[str, int, int]]) -> str:
-    """Says how many pairs go against the claim's direction, and that none were left out."""
-    shown = min(len(against), MOST_AGAINST)
-    if not against:
-        return f"Of {count_noun(len(pairing), 'pair')} none goes against the difference of all."
-    first = f"; the {shown} farthest are shown" if shown < len(against) else ""
-    return (
-        f"{count_noun(len(against), 'pair')} of {len(pairing):,} go the other way"
-        f"{first}: the reader may see why."
+def describe_against(against: Against) -> str:
+    """Says how many comparisons go against their differences, and that none were left out."""
+    n, total = len(against.found), len(against.looked) - against.level
+    if not against.looked:
+        return f"{UNTOLD}: no pair of these rows has the values that the evidence is of."
+    if not total:
+        return "The difference of all is 0, so there is no direction to go against."
+    every = count_noun(total, "comparison")
+    level = f"Where the difference of all is 0, in {against.level:,} more, there is no direction"
+    first = f"; the {MOST_AGAINST} farthest are shown" if n > MOST_AGAINST else ""
+    said = (
+        f"{n:,} of {every} {'goes' if n == 1 else 'go'} the other way{first}: the reader may see"
+        " why."
+        if n
+        else f"Of {every} none goes against the difference of all."
     )
+    return f"{said} {level}." if against.level else said
 
 
 def list_against(
-    pairing: Pairing, against: list[tuple[str, int, int]]
+    pairing: Pairing, against: Against
 ) -> Iterator[tuple[str, list[tuple[str, Any, str]]]]:
     """Yields (what the pair is of, [(side, the picture's path, its value)]) of the farthest."""
     rows = pairing.source
     names = [name for name in pairing.varying if name != pairing.by] or ["seed"]
     told, paths = row_tuples(rows, names), column_values(rows, "path")
-    for column, *both in against[:MOST_AGAINST]:
+    for column, *both in against.found[:MOST_AGAINST]:
         values = column_values(rows, column)
         what = ", ".join(
             f"{name} {format_value(v)}" for name, v in zip(names, told[both[0]]) if v is not None
@@ -157,11 +197,28 @@ def list_against(
         )
 
 
-def count_sample(frame: pd.DataFrame) -> str:
-    """Says over how many prompts and seeds the rows go."""
-    sample = read_sample(frame, None)
-    prompts = frame["prompt"].nunique() if sample is None else pd.Series(sample).nunique()
-    return f"{count_noun(int(prompts), 'prompt')}, {count_noun(frame['seed'].nunique(), 'seed')}"
+def count_sample(claim: Claim, frame: pd.DataFrame, against: Against | None) -> str:
+    """Says over how many prompts and seeds the evidence goes; "" where it does not tell."""
+    if against and against.looked:
+        rows = frame.iloc[sorted({i for _, *both in against.looked for i in both})]
+    elif sample := claim.evidence.attrs.get(SAMPLE):
+        rows = select_sample(claim.evidence, frame, sample["columns"], sample["by"])
+    else:
+        return ""
+    if rows.empty:
+        return ""
+    prompts = read_sample(rows, None)
+    n = 0 if prompts is None else prompts.nunique()
+    return f"{count_noun(n, 'prompt')}, {count_noun(rows['seed'].nunique(), 'seed')}"
+
+
+def select_sample(
+    evidence: pd.DataFrame, frame: pd.DataFrame, columns: Sequence[str], by: Sequence[str]
+) -> pd.DataFrame:
+    """Selects the rows with a value, of the groups that the evidence still has."""
+    groups = {*row_tuples(evidence, by)}
+    values = zip(row_tuples(frame, columns), row_tuples(frame, by))
+    return frame[[set(row) != {None} and own in groups for row, own in values]]
 
 
 # Where models and methods come from
@@ -223,7 +280,8 @@ def read_prose(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
 def show_unlike(pairing: Pairing) -> Table:
     """Shows what else differs between the two sides."""
     table = pairing.differences
-    rows: list[Row] = [[str(cell) for cell in row] for row in table.itertuples(index=False)]
+    told = [[str(cell) for cell in row] for row in table.itertuples(index=False)]
+    rows: list[Row] = [[what, *sides] for what, *sides in told if len(set(sides)) > 1]
     return Table(rows=rows, head=list(table.columns), caption="Not held constant", kind="facts")
 
 
@@ -232,6 +290,7 @@ def show_verification(found: Any) -> Table:
     frame = found.frame.query("verdict != 'identical'")
     names = ["name", "verdict", "why", "largest"]
     rows: list[Row] = [
-        [TableCell(format_value(v)) for v in row] for row in row_tuples(frame.head(50), names)
+        [TableCell(format_value(v)) for v in row] for row in row_tuples(frame.head(MOST_ODD), names)
     ]
-    return Table(rows=rows, head=["picture", "verdict", "why", "farthest, of 255"])
+    note = f"The first {MOST_ODD} of {len(frame):,}." if len(frame) > MOST_ODD else ""
+    return Table(rows=rows, head=["picture", "verdict", "why", "farthest, of 255"], note=note)

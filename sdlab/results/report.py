@@ -19,7 +19,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..pictures import data_uri, png_bytes, read_picture, webp_bytes
+from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
 from ..recipe.request import FIELDS
 from ..store.columns import MACHINE
 from ..store.files import write_whole
@@ -76,7 +76,7 @@ from .stats.claims import Claim
 from .verify import Verification
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
-THUMBNAIL, MOST_SIDE, FIGURE_PIXELS = 128, 2048, 12e6
+MOST_SIDE, FIGURE_PIXELS = 2048, 12e6
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
 CSV_BYTES = 5_000_000
@@ -120,7 +120,7 @@ def write_report(
     notebook : path, optional
         A notebook whose prose goes in, without its code.
     verified : Verification, optional
-        What `verify` answered last.
+        What `verify` answered last, of rows of this frame.
     gallery : bool
         Whether a frame of more than 200 rows gets a gallery of all beside the report, in the folder
         NAME-gallery.
@@ -133,7 +133,8 @@ def write_report(
     Raises
     ------
     TypeError, ValueError, IsADirectoryError
-        No title, no frame with whole recipes, something that cannot be shown, or a folder as path.
+        No title, no frame with whole recipes, something that cannot be shown, `verified` of other
+        cells, or a folder as path.
 
     Examples
     --------
@@ -147,6 +148,7 @@ def write_report(
         )
     require_reportable(title, frame)
     require_claims(claims)
+    require_verified(verified, frame)
     beside = f"{path.stem}-gallery" if gallery and len(frame) > MOST_CELLS else ""
     argument = describe_argument(frame, claims, notebook, verified)
     page = render_page(title, frame, figures, text or "", path.name, print_cells, beside, argument)
@@ -154,6 +156,21 @@ def write_report(
         write_gallery(path.with_name(beside), frame, title=title, text=text or "")
     write_whole(path, page.encode("utf-8", "xmlcharrefreplace"))
     return LinkedPath(path)
+
+
+def require_verified(verified: Verification | None, frame: pd.DataFrame) -> None:
+    """Raises if what was rendered again is not of this frame: it would speak for other cells."""
+    if verified is None:
+        return
+    if not isinstance(verified, Verification):
+        raise TypeError(
+            f"verified is {type(verified).__name__}; give what verify(frame) answered, or None"
+        )
+    if strangers := verified.list_strangers(frame):
+        raise ValueError(
+            f"verified is of other cells than the frame: {count_noun(len(strangers), 'picture')},"
+            f" such as {strangers[0]}; give verify(frame) of the same frame"
+        )
 
 
 class LinkedPath(type(Path())):  # type: ignore[misc]  # a class of the platform's
@@ -213,23 +230,23 @@ def describe_argument(
 def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
     """Tells what the template shows of a claim."""
     rows = frame if claim.frame is None else claim.frame
-    pairing, figure = find_pairing(claim, rows), draw_claim(claim)
-    against = find_against(claim, pairing) if pairing else []
+    (pairing, untold), figure = find_pairing(claim, rows), draw_claim(claim)
+    against = find_against(claim, pairing) if pairing else None
     pairs = [
         (
             what,
             [(side, show_picture(path, f"{side}, {value}"), value) for side, path, value in both],
         )
-        for what, both in (list_against(pairing, against) if pairing else ())
+        for what, both in (list_against(pairing, against) if pairing and against else ())
     ]
     return {
         "text": claim.text,
         "verdicts": claim.verdicts,
         "figure": figure and describe_picture(figure, ""),
         "table": show_frame(claim.evidence.drop(columns="verdict", errors="ignore"), "Evidence"),
-        "sample": count_sample(rows),
+        "sample": count_sample(claim, rows, against),
         "unlike": show_unlike(pairing) if pairing else None,
-        "against": describe_against(pairing, against) if pairing else "",
+        "against": describe_against(against) if against else untold,
         "pairs": pairs,
         "judged": claim.judged,
     }
@@ -289,7 +306,7 @@ def render_page(
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
-        **describe_making(title, select_own(frame), filename),
+        **describe_making(title, frame, filename),
         rows_count=count_noun(len(frame), "row"),
     )
 
@@ -299,13 +316,19 @@ def describe_csv(frame: pd.DataFrame, filename: str) -> dict[str, str]:
     return {"csv": write_csv(frame), "csv_name": f"{Path(filename).stem}.csv"}
 
 
-def describe_making(title: str, own: pd.DataFrame, filename: str) -> dict[str, str]:
+def describe_making(title: str, frame: pd.DataFrame, filename: str) -> dict[str, str]:
     """Tells how the pictures that were made here are made again; nothing where there are none."""
-    other = f"runs/{Path(filename).stem}"
-    made = "" if own.empty else write_results_code(own, "write_report", other=other)
+    own, other = select_own(frame), f"runs/{Path(filename).stem}"
+    if own.empty:
+        return {"code": "", "recipes": "", "recipes_count": count_noun(0, "recipe")}
+    recipes = list_recipes(own)
+    if len(own) < len(frame):  # the table has rows of other programs, too
+        numbers = [n for n, foreign in enumerate(find_foreign(frame), 1) if not foreign]
+        recipes["numbers"] = numbers
+    made = write_results_code(own, "write_report", other=other)
     return {
-        "code": made and f"{made}write_report({filename!r}, {title!r}, results)\n",
-        "recipes": made and json.dumps(list_recipes(own), separators=(",", ":")),
+        "code": f"{made}write_report({filename!r}, {title!r}, results)\n",
+        "recipes": json.dumps(recipes, separators=(",", ":")),
         "recipes_count": count_noun(len(own), "recipe"),
     }
 
@@ -546,8 +569,8 @@ def show_picture(path: str | None, words: str) -> TableCell:
             image = opened.convert("RGB")
     except UNREADABLE as problem:
         return TableCell(describe_file_problem(problem), "note")
-    source = data_uri(webp_bytes(image, THUMBNAIL))
-    return TableCell(words or "picture", picture=source, small=max(image.size) <= THUMBNAIL)
+    source = data_uri(webp_bytes(image, SMALL_SIDE))
+    return TableCell(words or "picture", picture=source, small=max(image.size) <= SMALL_SIDE)
 
 
 def show_failures(frame: pd.DataFrame) -> Table:

@@ -97,7 +97,7 @@ class Opinions:
         left, right : str
             Their keys.
         vote : {"left", "right", "tie", "both bad"} or None
-            None takes the earlier one back, also a blind one.
+            None takes the earlier one back, also a blind one; with `blind` that one alone.
         blind : bool
             Whether the voter did not know which was which.
         rater : str
@@ -363,18 +363,19 @@ def sort_pair(left: str, right: str) -> tuple[str, str]:
 
 
 def select_standing(lines: list[dict]) -> list[dict]:
-    """Selects the votes that stand: of each rater on each pair the last blind, else the last."""
+    """Selects the votes that stand: of each rater on each pair the last blind, else the last.
+
+    A blind vote that is taken back blindly leaves an open one; taken back openly, none is left.
+    """
     last: dict[tuple, dict] = {}
     for line in lines:
         about = *sort_pair(line["left"], line["right"]), line.get("rater", "")
-        before = last.get(about)
-        taken = line["vote"] is None  # whether blind or not: there is one vote to take back
-        if before and before.get("blind") and not line.get("blind") and not taken:
-            continue
-        last.pop(about, None)
+        blind, taken = bool(line.get("blind")), line["vote"] is None
+        for way in (True, False) if taken and not blind else (blind,):
+            last.pop((about, way), None)
         if not taken:
-            last[about] = line
-    return list(last.values())
+            last[about, blind] = line
+    return [line for (about, blind), line in last.items() if blind or (about, True) not in last]
 
 
 def name_asked(

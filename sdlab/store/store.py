@@ -173,7 +173,7 @@ class Store:
         left, right : str
             Their keys.
         vote : {"left", "right", "tie", "both bad"} or None
-            None takes the earlier one back, also a blind one.
+            None takes the earlier one back, also a blind one; with `blind` that one alone.
         **how
             `blind`, `rater` and `sealed` as `Opinions.vote` has them.
 

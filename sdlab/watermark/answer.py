@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .credentials import ALTERED, BREAKS, DAMAGED, ELSEWHERE, INTACT, UNREAD, Credential
 from .labels import CAMERA, DEVICE, EDITED, MADE, RECIPE, Claim
@@ -17,14 +18,21 @@ TITLES = {
     HIDDEN: "What is hidden in the pixels",
     NOT_LOOKED_FOR: "What was not looked for",
 }
-NEVER = ("SynthID", "TrustMark", "Stable Signature", "Tree-Ring", "visible logos")
-STRENGTH = (MADE, EDITED, RECIPE)  # first what a reader must not miss; a camera comes last
+NEVER = ("other hidden marks (SynthID, TrustMark, Stable Signature, Tree-Ring)", "visible logos")
+# first what a reader must not miss, then a camera, and last what was done to its picture
+ORDER = {MADE: 0, RECIPE: 1, CAMERA: 8, DEVICE: 8, EDITED: 9}
 NOTHING = (
-    "Nothing was found that tells where this picture comes from; a model may have made it all the"
-    " same."
+    "Nothing was found that tells where this picture comes from; an AI model may have made it all"
+    " the same."
 )
-EASILY = "whether what the file says is true: a label is easily written, changed or removed"
+EASILY = "whether that note is true: it is easily written, changed or removed"
+SIGNABLE = (
+    "whether what was signed is true: anyone can sign anything, and a picture may have been changed"
+    " before"
+)
+AT_ODDS = "how a camera in its notes and a generator's mark in its pixels go together"
 MISFIT = BREAKS[2][1]
+CODES = re.compile(r" \([\w.]+\.[\w., ]+\)$")  # those of a doubt, which the details tell
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,8 @@ class Part:
     left_open : str
         What is not known, as a clause; "" if nothing is added to it.
     details : tuple of str
+    warns : bool
+        Whether it comes first when the parts are summed up, as it makes the others doubtful.
     """
 
     key: str
@@ -49,6 +59,7 @@ class Part:
     known: bool = False
     left_open: str = ""
     details: tuple[str, ...] = ()
+    warns: bool = False
 
     @property
     def title(self) -> str:
@@ -69,15 +80,16 @@ class Answer:
     @property
     def known(self) -> str:
         """What is known and who says it, in one line."""
-        told = [part.text for part in self.parts if part.known]
-        return " ".join(told) or NOTHING
+        told = [part for part in self.parts if part.known]
+        told.sort(key=lambda part: not part.warns)
+        return " ".join(part.text for part in told) or NOTHING
 
     @property
     def unknown(self) -> str:
         """What is not known, in one line."""
         left = [part.left_open for part in self.parts if part.left_open]
         return f"Not known: {'; '.join(left)}. " * bool(left) + (
-            f"Not looked for: {self.parts[-1].text}"
+            f"Not looked for, so not ruled out: {self.parts[-1].text}"
         )
 
     @property
@@ -117,6 +129,9 @@ def write_answer(provenance: Provenance, hidden: Part, gaps: Sequence[str] = ())
         What else was not looked for.
     """
     missed = ", ".join((*NEVER, *gaps, *provenance.gaps))
+    camera = any(claim.origin in (CAMERA, DEVICE) for claim in provenance.claims)
+    if camera and hidden.known:
+        hidden = replace(hidden, left_open=f"{AT_ODDS}; {hidden.left_open}")
     return Answer(
         (
             write_claims(provenance),
@@ -136,10 +151,12 @@ def write_claims(provenance: Provenance) -> Part:
     told = [claim for claim in claims if claim.origin]
     details = tuple(f"{claim}, {claim.detail}." for claim in claims)
     if told:
-        text = f"{capitalize('; '.join(list_stories(told)))}, says the file."
-        return Part(SAYS, text, True, write_doubt(told, provenance.credentials), details)
+        signed = are_signed(told, provenance.credentials)
+        note = "A signed note" if signed else "A note"
+        text = f"{note} in the file says: {' and '.join(list_stories(told))}."
+        return Part(SAYS, text, True, SIGNABLE if signed else EASILY, details)
     programs = ", ".join(dict.fromkeys(claim.program for claim in claims if claim.program))
-    silent = "what the file once said: labels are lost when a picture is saved anew"
+    silent = "whether the file ever said more: saving a picture anew drops such notes"
     if programs:
         text = f"The file names {programs}, and not how the picture came about."
         return Part(SAYS, text, True, silent, details)
@@ -149,8 +166,8 @@ def write_claims(provenance: Provenance) -> Part:
 
 def list_stories(claims: Sequence[Claim]) -> Iterator[str]:
     """List how the picture came about, each account once with all who give it."""
-    order = {origin: place for place, origin in enumerate(STRENGTH)} | {CAMERA: 9, DEVICE: 9}
-    accounts = dict.fromkeys(claim.story or claim.origin for claim in rank(claims, order))
+    ranked = sorted(claims, key=lambda claim: (ORDER.get(claim.origin, 5), not claim.story))
+    accounts = dict.fromkeys(claim.story or claim.origin for claim in ranked)
     for account in accounts:
         names = [c.program for c in claims if account == c.origin and not c.story and c.program]
         told = any(account != other and account in other for other in accounts)
@@ -158,22 +175,10 @@ def list_stories(claims: Sequence[Claim]) -> Iterator[str]:
             yield account + (f" ({', '.join(dict.fromkeys(names))})" if names else "")
 
 
-def rank(claims: Sequence[Claim], order: dict[str, int]) -> list[Claim]:
-    """Sort by what a reader must not miss, signed accounts first."""
-    return sorted(claims, key=lambda claim: (order.get(claim.origin, 5), not claim.story))
-
-
-def write_doubt(claims: Sequence[Claim], credentials: Sequence[Credential]) -> str:
-    """Say why an account may not be true."""
+def are_signed(claims: Sequence[Claim], credentials: Sequence[Credential]) -> bool:
+    """Tell whether all accounts are signed, and the file is as it was signed."""
     intact = any(credential.state == INTACT for credential in credentials)
-    if intact and all(claim.kind == "C2PA" for claim in claims):
-        return "whether what was signed is true: anyone can sign a picture"
-    return EASILY
-
-
-def capitalize(text: str) -> str:
-    """Begin a sentence; what follows stays as it is."""
-    return text[:1].upper() + text[1:]
+    return intact and all(claim.kind == "C2PA" for claim in claims)
 
 
 # What is signed
@@ -186,30 +191,36 @@ def write_credentials(provenance: Provenance) -> Part:
     told = [write_credential(credential) for credential in provenance.credentials]
     left = "; ".join(filter(None, map(write_unread, provenance.credentials)))
     details = tuple(line for c in provenance.credentials for line in list_details(c))
-    return Part(SIGNED, " ".join(told), True, left, details)
+    altered = any(credential.state == ALTERED for credential in provenance.credentials)
+    return Part(SIGNED, " ".join(told), True, left, details, altered)
 
 
 def write_credential(credential: Credential) -> str:
     """Say who signed, whether that is whole, and what could not be checked."""
-    who, note = credential.signer or "somebody who is not named", "; ".join(credential.notes)
+    who, note = credential.signer or "somebody unnamed", "; ".join(credential.notes)
+    signer = f"{who} ({credential.trust})" if credential.trust else who
     if credential.state == ELSEWHERE:
-        return f"Credentials (C2PA) are kept at {note}; they were not fetched."
+        return (
+            f"The file points to a record of its origin (C2PA) at {note}, which was not opened;"
+            " anyone can write such an address."
+        )
     if credential.state == UNREAD:
-        return f"The file holds credentials (C2PA), which were not read: {note}."
+        return f"The file holds a signed record of its origin (C2PA), which was not read: {note}."
     if credential.state == DAMAGED:
-        return f"The file holds credentials (C2PA) that are damaged: {note}."
+        return f"The file holds a signed record of its origin (C2PA) that is damaged: {note}."
     if MISFIT in credential.notes:  # then nothing shows that this is the signer
-        parts = [f"Said to be signed by {who}, but {note}"]
+        parts = [f"Said to be signed in the name of {who}, but {note}"]
     elif credential.state == ALTERED:
-        parts = [f"Signed by {who} and altered since: {note}", credential.trust]
+        parts = [f"Altered since it was signed in the name of {signer}: {note}"]
     elif credential.state == INTACT:
-        parts = [f"Signed by {who}", "unaltered since", credential.trust]
+        parts = [f"Signed in the name of {signer}; the file is unaltered since it was signed"]
     else:
-        alteration = "whether it was altered since could not be checked"
-        parts = [f"Signed by {who}", alteration, credential.trust]
+        alteration = "whether the file was altered since could not be checked"
+        parts = [f"Signed in the name of {signer}; {alteration}"]
     parts += dict.fromkeys(list_altered(credential))
     if credential.doubts:
-        parts.append(f"could not be checked: {', and '.join(credential.doubts)}")
+        doubts = ", and ".join(CODES.sub("", doubt) for doubt in credential.doubts)
+        parts.append(f"could not be checked: {doubts}")
     return f"{'; '.join(filter(None, parts))}."
 
 
@@ -222,10 +233,10 @@ def list_altered(credential: Credential) -> Iterator[str]:
 
 
 def write_unread(credential: Credential) -> str:
-    """Say what credentials that could not be read leave open."""
+    """Say what a signed record leaves open."""
     if credential.state in (UNREAD, DAMAGED, ELSEWHERE):
-        return f"what its credentials say ({'; '.join(credential.notes)})"
-    return ""
+        return "what that record says"
+    return "what was altered, and by whom" if credential.state == ALTERED else ""
 
 
 def list_details(credential: Credential, depth: int = 0) -> Iterator[str]:
@@ -235,10 +246,12 @@ def list_details(credential: Credential, depth: int = 0) -> Iterator[str]:
         return
     what = ", ".join((*credential.origins, *credential.actions))
     when = f" on {credential.time}" if credential.time else ""
-    name = capitalize(credential.relation) or "The file"
+    name = credential.relation.capitalize() or "The file"
     made = f" with {credential.program}" if credential.program else ""
-    yield f"{name}: signed by {credential.signer or 'nobody named'}{when}{made}" + (
+    yield f"{name}: signed in the name of {credential.signer or 'nobody'}{when}{made}" + (
         f": {what}." if what else "."
     )
+    for doubt in credential.doubts:
+        yield f"Not checked: {doubt}."
     for source in credential.sources:
         yield from list_details(source, depth + 1)

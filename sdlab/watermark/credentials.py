@@ -25,16 +25,20 @@ INTACT, ALTERED, UNSURE, UNREAD, DAMAGED, ELSEWHERE = (
     "damaged",
     "elsewhere",
 )
-NOT_CHECKED = "the signer was not checked (no trust list here)"
-LISTED, UNLISTED = "the signer is on the trust list given", "the signer is not on that trust list"
+NOT_CHECKED = "which nobody checked, and anyone can use"  # of the signer's name
+LISTED = "who is on the list of trusted signers"
+UNLISTED = "which is not on the list of trusted signers, and anyone can use"
 BOUND = re.compile(r"assertion\.(?:data|bmff|boxes|collection|multiAsset)Hash\.match")
 UNBOUND = "claim.hardBindings.missing"
 BREAKS = (  # the only codes that mean alteration
     (
         re.compile(r"assertion\.\w+Hash\.mismatch"),
-        "the file's bytes are not those that were signed",
+        "its picture, or its notes alone, are not those that were signed",
     ),
-    (re.compile(r"assertion\.hashedURI\.mismatch"), "a statement is not the one that was signed"),
+    (
+        re.compile(r"assertion\.hashedURI\.mismatch"),
+        "a statement of its origin is not the one that was signed",
+    ),
     (re.compile(r"claimSignature\.mismatch"), "the signature does not fit what it should cover"),
 )
 BAD_SOURCE = re.compile(r"ingredient\.(?:hashedURI|manifest|claimSignature)\.mismatch")
@@ -65,6 +69,7 @@ ACTIONS = {  # of C2PA: in plain words; None says nothing of the pixels
     "unknown": None,
     "color_adjustments": "recoloured",
     "adjustedColor": "recoloured",
+    "converted": "saved in another format",
     "drawing": "drawn on",
     "orientation": "turned",
     "placed": "put together with another picture",

@@ -28,11 +28,15 @@ TOO_SMALL = (
     "Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a"
     " marked picture, or one made smaller, a search may tell: search='all'."
 )
+NEXT_TO_NONE = -9  # log10 of a chance
 PIXELS_ALONE = Provenance(has_file=False)
-WHO_MARKED = (
-    "who put the mark there: its text is public, and some mark their own photographs with it"
+WHO_MARKED = "who put the mark there: anyone can add it, even to a photograph"
+WHO_WROTE = "who put that text there, and what it means: anyone can hide one, even in a photograph"
+UNSEARCHED = "marks that a crop or another size hides (search='all' looks for them)"
+UNMARKED = (
+    "whether there was a mark that is gone: many programs write none, and strong changes wipe them"
+    " out"
 )
-UNMARKED = "whether it ever had a mark: marks are optional, and strong changes wipe them out"
 SEARCHES = {
     "none": "as it is",
     "crop": "as it is and as if it had been cropped",
@@ -159,7 +163,7 @@ class Inspection:
     def answer(self) -> Answer:
         """Where the picture comes from, as far as can be told, in four parts."""
         searched = self.detected or self.search != "none" or bool(self.unread)
-        gaps = () if searched else ("marks that a crop or another size hides (search='all')",)
+        gaps = () if searched else (UNSEARCHED,)
         return write_answer(self.provenance, write_hidden(self), gaps)
 
     @property
@@ -243,7 +247,9 @@ def write_hidden(inspection: Inspection) -> Part:
     quoted = [c.detail for c in inspection.provenance.claims if c.kind.startswith("lowest")]
     marks = "; ".join(map(describe_mark, hits))
     if hits:
-        told, left = [*texts, f"Marked: {marks}."], WHO_MARKED
+        unknown = all(hit.like or hit.was_read for hit in hits)
+        left = WHO_WROTE if unknown else WHO_MARKED
+        told = [*texts, f"Hidden in the pixels: {marks}."]
         details = (*quoted, *map(describe_hit, hits), A_HIT)
     elif inspection.unread:
         told, left = (
@@ -261,18 +267,19 @@ def write_hidden(inspection: Inspection) -> Part:
 
 
 def describe_mark(finding: Finding) -> str:
-    """Name a mark, the chance that it is none, and who writes it."""
+    """Name a mark, who writes it, and the chance that it is none."""
     payload, chance = finding.payload, format_probability(finding.log10_p)
-    name = shorten_name(payload.name)
+    name = f"the mark {shorten_name(payload.name)}"
     if finding.like is not None:
-        name = f"a text like that of {shorten_name(finding.like.name)}, {name!r}"
+        name = f"a text like that of {shorten_name(finding.like.name)}, {payload.name!r}"
     elif finding.was_read:
-        name = f"a text was read, {shorten_name(payload.text or payload.name)!r}"
-    who = f", a mark written by {payload.written_by}" if payload.written_by else ""
+        name = f"the text {shorten_name(payload.text or payload.name)!r}"
+    who = f", which is written by {payload.written_by}" if payload.written_by else ""
     if (finding.like or finding.was_read) and not who:
-        who = ", and nobody is known to write it"
-    also = f"; people put it on pictures of their own, too, with {payload.protects}"
-    return f"{name} (p {chance}){who}{also * bool(payload.protects)}"
+        who = ", whose writer is not known"
+    also = f", and which people put on their own pictures, too, with {payload.protects}"
+    no = "not " * (finding.log10_p < NEXT_TO_NONE)
+    return f"{name}{who}{also * bool(payload.protects)} ({no}there by accident: p {chance})"
 
 
 def describe_hit(finding: Finding) -> str:
@@ -289,7 +296,7 @@ def describe_hit(finding: Finding) -> str:
     return (
         f"The chance that an unmarked picture agrees with {shorten_name(payload.name)} as"
         f" well is {format_probability(finding.log10_p)}"
-        f"{', which is next to none' * (finding.log10_p < -9)}.{where}"
+        f"{', which is next to none' * (finding.log10_p < NEXT_TO_NONE)}.{where}"
     )
 
 

@@ -17,14 +17,14 @@ LONGEST = 1_000_000  # characters of a text that are looked at
 SHOWN = 200  # characters of it that are quoted
 DEEPEST = 8  # levels of JSON that are looked at
 
-MADE, EDITED = "made by a trained model", "edited with a trained model"
+MADE, EDITED = "made by an AI model", "edited with an AI model"
 RECIPE, CAMERA = "made with an image generator", "captured by a camera"
 DEVICE = "captured by a camera or scanner"  # which EXIF does not tell apart
 SOURCE_TYPES = {  # IPTC's and C2PA's names of how a picture came about: in plain words
     "trainedAlgorithmicMedia": MADE,
     "trainedAlgorithmicData": MADE,
     "compositeWithTrainedAlgorithmicMedia": EDITED,
-    "algorithmicMedia": "made by a program, not by a trained model",
+    "algorithmicMedia": "made by a program, not by an AI model",
     "digitalCapture": CAMERA,
     "computationalCapture": "captured by a camera that computes it from several shots",
     "negativeFilm": "scanned from a negative",
@@ -80,7 +80,7 @@ WRITERS = tuple(
         (r"Version:(?<=\bVersion:) SD\.Next", "SD.Next"),
         (r"Version:(?<=\bVersion:) f\d", "Forge"),
         (r"Version:(?<=\bVersion:) sdlab", "sdlab"),
-        (r"Steps:(?<=\bSteps:) \d+, ", "A1111 or a program that writes as it does"),
+        (r"Steps:(?<=\bSteps:) \d+, ", "A1111's web UI or a program that writes such notes, too"),
         (r"Job ID:(?<=\bJob ID:) [0-9a-f]{8}-[0-9a-f]{4}-", "Midjourney"),
     )
 )
@@ -107,7 +107,7 @@ CLOUD = re.compile("dcterms:provenance" + XMP_VALUE)
 AIGC = re.compile(
     r"""\bAIGC(?:\s*=\s*"([^"]+)"|\s*=\s*'([^']+)'|>\s*([^<]+)<|"?:\s*(\{[^{}]+\}))"""
 )
-AIGC_LABELS = {"1": MADE, "2": "perhaps made by a trained model", "3": "suspected to be AI-made"}
+AIGC_LABELS = {"1": MADE, "2": "perhaps made by an AI model", "3": "suspected to be AI-made"}
 
 
 @dataclass(frozen=True)

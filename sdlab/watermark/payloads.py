@@ -152,7 +152,7 @@ PAYLOADS: dict[str, Payload] = {
         _make_known(
             "sd-v1",
             "StableDiffusionV1",
-            "Stable Diffusion 1.1 to 1.5, the official txt2img script",
+            "the image generator Stable Diffusion 1.1 to 1.5 (official txt2img script)",
             "CompVis/stable-diffusion, scripts/txt2img.py",
             swapped_by=SCRIPTS,
             protects="one version of NoAI",
@@ -161,7 +161,7 @@ PAYLOADS: dict[str, Payload] = {
         _make_known(
             "sd-v1-inpainting",
             "StableDiffusionV1-Inpainting",
-            "Stable Diffusion 1.5 inpainting, Runway's script",
+            "the image generator Stable Diffusion 1.5 inpainting (Runway's script)",
             "runwayml/stable-diffusion, scripts/inpaint_st.py",
             weight=5.0,
             everyday=True,
@@ -169,7 +169,7 @@ PAYLOADS: dict[str, Payload] = {
         _make_known(
             "sd-v2",
             "SDV2",
-            "Stable Diffusion 2.0 and 2.1, the official scripts",
+            "the image generator Stable Diffusion 2.0 and 2.1 (official scripts)",
             "Stability-AI/stablediffusion, scripts/txt2img.py",
             swapped_by=SCRIPTS,
             protects=ON_PHOTOGRAPHS,
@@ -178,7 +178,7 @@ PAYLOADS: dict[str, Payload] = {
         _make_known(
             "invokeai",
             "InvokeAI",
-            "InvokeAI, where its user has switched it on",
+            "the image generator InvokeAI, where its user has switched it on",
             "invoke-ai/InvokeAI, invokeai/backend/image_util/invisible_watermark.py",
             weight=5.0,
             everyday=True,
@@ -188,7 +188,7 @@ PAYLOADS: dict[str, Payload] = {
             _list_digits(0xB3EC907BB19E),
             "float32",
             None,
-            "Stable Diffusion XL and Stable Video Diffusion; diffusers' SDXL pipelines",
+            "the image generators Stable Diffusion XL (diffusers' too) and Stable Video Diffusion",
             "Stability-AI/generative-models, sgm/inference/helpers.py; "
             "huggingface/diffusers, pipelines/stable_diffusion_xl/watermark.py",
             swapped_by="diffusers before February 2024",
@@ -201,7 +201,7 @@ PAYLOADS: dict[str, Payload] = {
             _list_digits(0x2AFE879CF52E),
             "float32",
             None,
-            "FLUX.1, the official scripts",
+            "the image generator FLUX.1 (official scripts)",
             "black-forest-labs/flux, src/flux/util.py",
             cut=True,
             everyday=True,

@@ -147,19 +147,6 @@ function follow(model, acts) {
   };
 }
 
-// An element: properties, or attributes where the name has a dash or is `role`; children are nodes
-// or text.
-function h(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name === "role" || name.includes("-")) node.setAttribute(name, value);
-    else node[name] = value;
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
-const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 const blobUrl = (buffer, type = "image/webp") => URL.createObjectURL(new Blob([buffer], { type }));
 
 // Object URLs by name; the oldest are freed when there are more than `most`.
@@ -324,16 +311,27 @@ function facts(entries) {
   return h("dl", { className: "sdl-facts" }, ...entries.flatMap(row));
 }
 
-// A block of Python with a button that copies it; `show(text)` changes it. With `ask`, a promise of
-// the text, it is asked for when the block is opened, and by `renew()`.
-function codeBlock(label = "the same in Python", ask = undefined) {
+// A field for the name of who answers, which the model knows as `who`.
+function nameField(model, who) {
+  const node = h("input", { type: "text", className: "sdl-name", placeholder: "your name",
+    maxLength: 60, autocomplete: "off", spellcheck: false, value: model.get(who) });
+  node.onchange = () => put(model, who, node.value.trim());
+  return node;
+}
+
+// A block of Python with a button that copies it; `show(text)` changes it. With a line to Python
+// the text is asked for when the block is opened, and by `renew()`.
+function codeBlock(line = undefined) {
+  const label = "the same in Python";
   const text = h("pre", { className: "sdl-code-text", tabIndex: 0, role: "region",
     "aria-label": label });
   const copy = button("copy code", () => copyText(text.textContent, copy));
   const block = h("details", { className: "sdl-code" },
     h("summary", { textContent: label }), copy, text);
   block.show = (code) => { text.textContent = code; };
-  block.renew = async () => { if (block.open) block.show(await ask()); };
-  if (ask) block.ontoggle = block.renew;
+  block.renew = async () => {
+    if (block.open) block.show((await line.ask("code")).message.text ?? "");
+  };
+  if (line) block.ontoggle = block.renew;
   return block;
 }

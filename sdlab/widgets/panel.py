@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,10 @@ from typing import Any
 import anywidget
 import traitlets
 
+from .forms import Open, find_form
+
 HERE = Path(__file__).parent
+ELEMENTS = HERE.parent / "results" / "elements.js"  # which page.js builds on
 WITHOUT_KERNEL = (
     ".jp-OutputArea-child:not(:has(.sdl-root)):has(+ .jp-OutputArea-child .{}) {{display: none}}"
 )
@@ -28,7 +32,8 @@ workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open and encode picture
 
 def source(*names: str) -> str:
     """Reads files beside this one as one text: a module for the page, or its style."""
-    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+    paths = [ELEMENTS] * ("page.js" in names) + [HERE / name for name in names]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths)
 
 
 class Kept:
@@ -117,11 +122,18 @@ class Panel(Kept, anywidget.AnyWidget):
     """A widget with a page, whose questions of each kind `_on_KIND(question, buffers)` answers."""
 
     uid = traitlets.Unicode().tag(sync=True)
+    own_form: Open | None = None  # of a form's own panel, what fills that form in
 
     def __init__(self, **traits: Any) -> None:
         self._page: str | None = None
+        self._acted: deque[Any] = deque(maxlen=1000)  # ids of questions
         super().__init__(uid=uuid.uuid4().hex[:12], **traits)
         self.on_msg(self._hear)
+
+    @property
+    def code(self) -> str:
+        """Python that does the same; a trait of those whose page always has it."""
+        raise NotImplementedError
 
     def _hear(self, _: Any, question: Any, buffers: list) -> None:
         """Answers a question; this may run on any thread, so it is kept short."""
@@ -131,6 +143,12 @@ class Panel(Kept, anywidget.AnyWidget):
             answer(question, buffers)
         except Exception as error:  # a traceback would land in some cell: the page says it
             self.answer(question, describe_error(error))
+
+    def is_repeat(self, question: dict[str, Any]) -> bool:
+        """Tells whether this question came before: a page asks again until it hears an answer."""
+        repeat = question.get("id") in self._acted
+        self._acted.append(question.get("id"))
+        return repeat
 
     def answer(
         self, question: dict[str, Any], content: dict[str, Any], buffers: list[bytes] | None = None
@@ -154,6 +172,13 @@ class Panel(Kept, anywidget.AnyWidget):
 
         workers.submit(run)
 
+    def open_in_form(self, question: dict[str, Any], find: Callable[[], Any]) -> None:
+        """Opens what `find` gives, such as a recipe, in the panel's own form or the last shown."""
+        form = self.own_form or find_form()
+        self.answer(question, {"kind": "opening"})  # first: finding weights may take a while
+        if not self.is_repeat(question):
+            workers.submit(self.show_errors, lambda: form(find()))
+
     def show_errors(self, work: Callable[[], Any]) -> None:
         """Does it; an error is shown on the page."""
         try:
@@ -168,6 +193,13 @@ class Panel(Kept, anywidget.AnyWidget):
         page = question.get("page", self._page)
         self._page = self._page or page
         self.answer(question, {"kind": "pong", "reloaded": page != self._page})
+
+    def _require_code(self) -> None:
+        """Raises while the code would tell what must not be known yet."""
+
+    def _on_code(self, question: dict[str, Any], buffers: list) -> None:
+        self._require_code()
+        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     def _on_unknown(self, question: dict[str, Any], buffers: list) -> None:
         raise ValueError(

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
+AT_ONCE = (  # keys that reach an element before the page has answered the first of them
+    "(node, keys) => { for (const key of keys) "
+    "node.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true })); }"
+)
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
     "--disable-gpu",

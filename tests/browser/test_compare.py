@@ -2,7 +2,7 @@
 
 import re
 
-from .lab import DARK, LIGHT, expect
+from .lab import AT_ONCE, DARK, LIGHT, expect
 
 RUN = (
     "from sdlab import Request, run, sweep\nfrom sdlab.widgets import Compare\n"
@@ -86,6 +86,7 @@ def test_eight_keys_a_second_lose_no_vote_and_each_rater_has_their_own(notebook)
     nb.expect_kernel("compare.rater", "ann")
     out.get_by_role("group", name="pair 1 of 20").focus()
     for n in range(20):
+        expect(out.get_by_role("group", name=f"pair {n + 1} of 20")).to_be_visible()
         press(str(n % 4 + 1), delay=60)
         press("Enter", delay=60)
     votes = ["left", "right", "tie", "both bad"]
@@ -94,4 +95,12 @@ def test_eight_keys_a_second_lose_no_vote_and_each_rater_has_their_own(notebook)
     out.get_by_label("rater").fill("bob")
     press("Enter")
     nb.expect_kernel("[compare.rater, compare.voted.count('')]", ["bob", 20])
+    first, second = (out.get_by_role("group", name=f"pair {n} of 20") for n in (1, 2))
+    expect(first).to_be_visible()
+    first.evaluate(AT_ONCE, ["1", "Enter", "2"])  # the last before the next pair is there
+    expect(out.get_by_text("That came before the pictures")).to_be_visible()
+    assert nb.kernel("compare.voted[:2]") == ["left", ""]
+    expect(second).to_be_visible()
+    second.press("4")
+    nb.expect_kernel("compare.voted[:2]", ["left", "both bad"])
     assert nb.errors == []

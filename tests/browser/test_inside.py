@@ -15,7 +15,8 @@ def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
     nb = notebook([LOOK])
     nb.run_all()
     out, press = nb.output(0), nb.page.keyboard.press
-    expect(out.get_by_role("img", name=re.compile("^what is believed at step 8"))).to_have_count(2)
+    expect(out.get_by_role("img", name=re.compile("^the picture: "))).to_have_count(2)
+    expect(out.get_by_text(re.compile("^the picture · seed "))).to_have_count(2)
     for theme in (DARK, LIGHT):
         nb.theme(theme)
         assert nb.axe(out) == []
@@ -46,14 +47,29 @@ def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
     press("a")
     nb.expect_kernel("look.whole", True)
     press("End")
-    nb.expect_kernel("look.at", 7)
+    nb.expect_kernel("look.at", 8)
+    expect(slider).to_have_attribute("aria-valuetext", "the picture")
+    finished = out.get_by_role("img", name=re.compile("^the picture: ")).first
+    drawn = (
+        "img => { const {naturalWidth: width, naturalHeight: height} = img; const canvas = new OffscreenCanvas(width, height); "
+        "const context = canvas.getContext('2d'); context.drawImage(img, 0, 0); "
+        "return [...context.getImageData(0, 0, width, height).data]; }"
+    )
+    pixels = nb.kernel("list(look.insights[0].picture.convert('RGBA').tobytes())")
+    assert finished.evaluate(drawn) == pixels  # not what was believed at the last step
+    slider.press("ArrowLeft")
+    expect(out.get_by_role("img", name=re.compile("^what is believed at step 8: "))).to_have_count(
+        2
+    )
+    slider.press("?")
+    expect(out.get_by_text("plays and pauses")).to_be_hidden()
     press("Escape")
     nb.expect_kernel("look.word", "")
     press("p")
     expect(out.get_by_role("button", name="pause")).to_be_visible()
     press("p")
     expect(out.get_by_role("button", name="play")).to_be_visible()
-    nb.expect_kernel("look.at < 7", True)  # it began again at the first step
+    nb.expect_kernel("look.at < 8", True)  # it began again at the first step
     assert nb.errors == []
 
 

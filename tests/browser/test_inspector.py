@@ -28,7 +28,9 @@ ARRIVE = """(root, [how, files]) => {
   if (how === "paste") root.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: data }));
   else for (const kind of ["dragenter", "dragover", "drop"]) root.dispatchEvent(new DragEvent(kind, { ...options, dataTransfer: data }));
 }"""
-MARKED = re.compile(r"Marked: sd-v1 \(p 1e-\d+\), a mark written by Stable Diffusion 1.1 to 1.5")
+MARKED = re.compile(
+    r"the mark sd-v1, which is written by the image generator Stable Diffusion 1.1 to 1.5"
+)
 
 
 @pytest.fixture

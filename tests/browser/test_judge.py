@@ -2,7 +2,7 @@
 
 import re
 
-from .lab import DARK, LIGHT, expect
+from .lab import AT_ONCE, DARK, LIGHT, expect
 
 RUN = (
     "from sdlab import Request, run, stats, sweep\nfrom sdlab.widgets import Judge\n"
@@ -101,7 +101,7 @@ def test_two_raters_judge_pairs_in_one_widget_and_the_file_shows_their_answers(n
     assert nb.errors == []
 
 
-def test_eight_keys_a_second_lose_no_answer(notebook):
+def test_eight_keys_a_second_lose_no_answer_and_none_counts_before_its_picture(notebook):
     more = RUN.replace("range(2)", "range(10)").replace("runs/hamster", "runs/many")
     nb = notebook(
         [more, "judge = Judge(frame, 'How many ears?', answers=range(4), repeats=0)\njudge"]
@@ -109,8 +109,17 @@ def test_eight_keys_a_second_lose_no_answer(notebook):
     nb.run_all()
     out = nb.output(1)
     out.get_by_role("group", name="picture 1 of 20").focus()
-    for n in range(20):
+    place = lambda n: out.get_by_role("group", name=f"picture {n + 1} of 20")
+    for n in range(19):
+        expect(place(n)).to_be_visible()
         nb.page.keyboard.press(str(n % 4), delay=120)
+    expect(place(19)).to_be_visible()
+    nb.page.keyboard.press("Backspace")
+    expect(place(18)).to_be_visible()
+    place(18).evaluate(AT_ONCE, ["2", "1"])  # the second before the last picture is there
+    expect(out.get_by_text("That came before the picture")).to_be_visible()
+    assert nb.kernel("[judge.done, (judge.value.seconds > 0).all().item()]") == [19, True]
+    nb.page.keyboard.press("3")
     expect(out.get_by_text("All 20 pictures are answered")).to_be_visible()
     assert nb.kernel("judge.value.answer.tolist()") == [str(n % 4) for n in range(20)]
     assert nb.errors == []

@@ -20,9 +20,12 @@ from sdlab.recipe.schedulers import (
     NAMES,
     NEEDS,
     OPTIONS,
+    SAMPLERS,
     SCHEDULERS,
     SNR,
     VALUES,
+    WITH_ETA,
+    adds_noise,
     find_default,
     list_values,
     normalize_scheduler,
@@ -618,3 +621,22 @@ def test_guidance_rescale_and_prompt_syntax_return_from_infotext():
         )
     )
     assert (fields["guidance_rescale"], fields["prompt_syntax"]) == (0.7, "weights+chunks")
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5])
+@pytest.mark.parametrize("name", [*SCHEDULERS, *(n for n in SAMPLERS.values() if "sde" in n)])
+def test_what_adds_noise_is_what_another_generator_changes(name, eta):
+    kind = name.partition("(")[0]
+    if eta and kind not in WITH_ETA:
+        return
+    ends = []
+    for seed in (1, 2):
+        made = sdlab.models.pipeline.make_scheduler(name, {})
+        made.set_timesteps(6)
+        x, generators = torch.ones(1, 4, 4, 4), [torch.Generator().manual_seed(seed)]
+        extra = sdlab.render.denoise.list_extra(made, eta, generators, [seed])
+        for t in made.timesteps:
+            made.scale_model_input(x, t)
+            x = made.step(torch.full_like(x, 0.1), t, x, return_dict=False, **extra)[0]
+        ends.append(x)
+    assert adds_noise(name, eta) == (not torch.equal(*ends))

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pipelines import write_edit
+from swaps import write_peft_lora
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import sdlab.models.pipeline
@@ -43,10 +45,11 @@ def nothing_is_loaded_or_kept(monkeypatch, tmp_path):
 @pytest.fixture
 def busy_card(monkeypatch):
     """The processor plays a card with memory of its own: its clock and what is free are told, what it computes is real."""
-    told = SimpleNamespace(timed=[], free=80e9)
+    told = SimpleNamespace(timed=[], free=80e9, compiled=[])
 
     def time_call(loaded, request, cells):
         told.timed.append(cells)
+        told.compiled.append(loaded.compiled or loaded.pipe.unet._compiled_call_impl is not None)
         return max(0.035, STEADY * cells)
 
     for room in (memory, batches, budget, card, denoise):
@@ -159,6 +162,31 @@ def test_the_smallest_batch_in_which_a_cell_is_quickest_is_found_once_and_kept()
     assert count_paying("slow", lambda cells: 1.0 * cells) == 1
 
 
+def test_times_that_ended_with_the_memory_are_not_kept():
+    assert count_paying("full", lambda cells: None) == 1 and not machine.recall_kept("full")
+    assert count_paying("full", lambda cells: None if cells > 2 else 1.0) == 2
+    assert batch_size.recall_paying("full") is None
+    assert count_paying("full", lambda cells: 1.0) == batch_size.recall_paying("full") == 64
+
+
+def test_times_are_named_by_the_unet_and_by_the_rows_of_a_cell(cat, random_v1, tmp_path):
+    own = write_edit(tmp_path / "edit")
+    lora = write_peft_lora(tmp_path / "lora.safetensors", random_v1)
+    picture = Image.new("RGB", (64, 64))
+    edit = Request(model=str(own), prompt="a cat", image=picture)
+    names = []
+    for request in (cat, cat.but(lora=str(lora)), cat.but(image=picture), edit):
+        cell = resolve(request)
+        native = sdlab.models.resolve.native(cell.model)
+        swapped = sdlab.models.resolve.swap_parts(native, cell)
+        loaded = sdlab.models.pipeline.load(swapped, "cpu", "float32")
+        names.append(card.name_times(loaded, cell))
+        sizes = budget.read_sizes(native.model)
+        assert f"{sizes.unet} parameters" in names[-1] and f"{sizes.predictions} x (" in names[-1]
+    assert len(set(names[:3])) == 1 and "cells of 2 x (8, 8)" in names[0]
+    assert "cells of 3 x (8, 8)" in names[3]
+
+
 @pytest.mark.parametrize("plan, cells", [(1, 1), (2, 2), (3, 4), (5, 8), (16, 16), (1000, 16)])
 def test_a_smaller_plan_has_a_smaller_power_of_two(plan, cells):
     assert fit_plan(16, plan) == cells
@@ -238,6 +266,24 @@ def test_prompts_are_encoded_in_calls_of_one_size_and_have_the_same_bits_in_each
     hook.remove()
 
 
+def test_a_prompt_has_the_same_bits_however_many_came_before(cat, monkeypatch):
+    monkeypatch.setattr("sdlab.render.encode.KEPT", 8)
+    pipe = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32").pipe
+    calls = []
+    hook = pipe.text_encoder.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
+    long = cat.but(prompt="a cat " * 60, prompt_syntax="chunks", negative_prompt="dog")
+    prompts = Prompts(pipe)
+    for size in (3, 7, 3):  # the last of which are more than eight texts
+        cells = [cat.but(prompt=f"the cat {i}", negative_prompt="dog") for i in range(3 * size)]
+        for start in range(0, len(cells), size):
+            batch = [*cells[start : start + size], long]
+            prompts.encode_together(batch)
+            for cell in batch:
+                prompts.encode_both(cell)
+    hook.remove()
+    assert set(calls) == {ROWS}
+
+
 def test_several_threads_write_and_every_cell_lands_once(busy_card, cat, tmp_path, monkeypatch):
     save, at_once, most = batches.Store.save, [0], [0]
     lock, four = threading.Lock(), threading.Barrier(4)
@@ -268,7 +314,7 @@ def test_several_threads_write_and_every_cell_lands_once(busy_card, cat, tmp_pat
 def v1(monkeypatch):
     """The sizes of Stable Diffusion v1 on a card in float16, where nothing is measured."""
     monkeypatch.setattr(budget, "memory_format_here", lambda *how: "contiguous_format")
-    monkeypatch.setattr(budget, "describe_batches", lambda *how: "a card")
+    monkeypatch.setattr(budget, "describe_batches", lambda *how, **more: "a card")
     config = budget.CONFIGS / sdlab.MODELS["sd-v1-4"].packed
     return budget.sum_sizes(budget.count_networks(config), config)
 
@@ -322,7 +368,11 @@ def test_a_unet_is_fetched_ahead_and_what_computes_in_part_is_not(monkeypatch):
     parts = {name: torch.nn.Identity() for name in ("unet", "vae", "text_encoder")}
     memory.settle(SimpleNamespace(components={**parts, "tokenizer": "words"}), "cuda:0", "lower")
     found = {name: seen.pop(part) for name, part in parts.items()}
-    assert found == {"unet": (True, "cuda"), "vae": (False, "cuda"), "text_encoder": (False, "cuda")}
+    assert found == {
+        "unet": (True, "cuda"),
+        "vae": (False, "cuda"),
+        "text_encoder": (False, "cuda"),
+    }
     assert not seen
 
 
@@ -397,6 +447,23 @@ def test_what_is_compiled_is_recorded_and_what_is_not_computes_as_before(
     assert list(plain["pixels"]) == list(frame["pixels"])
 
 
+def test_what_is_left_of_a_plan_is_compiled_as_the_whole_would_be(
+    compiler, cat, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(batches, "compiling_pays", lambda loaded, cell, cells: cells > 2)
+    plan, how = sweep(cat, seed=range(4)), dict(dtype="float32", batch_size=2)
+    assert run(plan[:2], tmp_path, **how)["compiled"].isna().all()
+    frame = run(plan[1:], tmp_path, **how)
+    assert frame["compiled"].notna().tolist() == [False, True, True]
+
+
+def test_batches_are_timed_as_an_uncompiled_unet_computes_them(compiler, busy_card, cat):
+    own = sdlab.models.resolve.native(cat.model)
+    loaded = sdlab.models.pipeline.load(own, "cpu", "float32").compile(True)
+    assert card.choose_batch(loaded, own, resolve(cat.but(height=64, width=64)), 16) == 8
+    assert busy_card.compiled == [False] * 5
+
+
 def test_a_compiler_that_fails_costs_no_cell_unless_it_was_asked_for(
     compiler, cat, tmp_path, monkeypatch
 ):
@@ -408,9 +475,30 @@ def test_a_compiler_that_fails_costs_no_cell_unless_it_was_asked_for(
     assert frame["error"][0] == "RuntimeError: no ptxas"
 
 
+def test_what_torch_would_quietly_leave_as_it_is_fails_instead(monkeypatch, cat):
+    """From its ninth shape on, torch computes a network uncompiled, and `compiled` would be wrong."""
+    compile = torch.nn.Module.compile
+    monkeypatch.setattr(
+        torch.nn.Module, "compile", lambda self, **how: compile(self, backend="eager", **how)
+    )
+    loaded = sdlab.models.pipeline.load(sdlab.models.resolve.native(cat.model), "cpu", "float32")
+    pipe = SimpleNamespace(unet=torch.nn.Identity())
+    unet = dataclasses.replace(loaded, pipe=pipe).compile(True).pipe.unet
+    torch.compiler.reset()
+    with (
+        torch._dynamo.config.patch(recompile_limit=1),
+        pytest.raises(RuntimeError, match="fullgraph"),
+    ):
+        for size in (1, 2):
+            unet(torch.zeros(size))
+
+
 def test_compiling_for_a_processor_needs_a_compiler(cat, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(ValueError, match=r"compile=True: .*C\+\+ compiler, and none is here"):
         run([cat], tmp_path, device="cpu", compile=True)
     with pytest.raises(ValueError, match="compile='yes': use 'auto', True or False"):
         run([cat], tmp_path, compile="yes")
+    for other in (1, 0, 1.0):
+        with pytest.raises(ValueError, match=f"compile={other}: use 'auto', True or False"):
+            run([cat], tmp_path, compile=other)

@@ -7,8 +7,17 @@ from PIL import Image
 from pipelines import V_PREDICTION, write_depth, write_edit, write_inpainting, write_upscaler
 
 from sdlab import Request, Store, resolve, run
+from sdlab.models.pipeline import load
 from sdlab.models.resolve import native
-from sdlab.render.trace import MOMENTS, SIDE, Watcher, find_layer_size, merge_tokens, trace_cell
+from sdlab.render.trace import (
+    MOMENTS,
+    SIDE,
+    Watcher,
+    find_layer_size,
+    merge_tokens,
+    open_renderer,
+    trace_cell,
+)
 from sdlab.store.columns import CHOSEN
 
 GROUPS = [0, 1, 2, *[3] * 74]  # the beginning, two words, the end
@@ -18,7 +27,7 @@ BLUE = Image.new("RGB", (64, 64), (40, 90, 200))
 def watch(request, folder, **options):
     """(the cell's own pixels, its trace)"""
     frame = run(request, folder, progress=False, on_error="raise", **options)
-    facts = {name: frame[name][0] for name in ("device", *CHOSEN)}
+    facts = {name: frame[name][0] for name in ("device", "threads", *CHOSEN)}
     with Image.open(frame["path"][0]) as image:
         return np.asarray(image.convert("RGB")), trace_cell(resolve(request), GROUPS, facts)
 
@@ -218,3 +227,29 @@ def test_the_store_is_not_touched_by_watching(folders, tmp_path):
     request = Request(model=str(folders["v1"]), prompt="the cat", num_inference_steps=2)
     watch(request, tmp_path)
     assert len(Store(tmp_path)) == 1
+
+
+# How it is computed
+
+
+def test_a_unet_that_was_left_compiled_is_watched_layer_by_layer(random_v1, tmp_path, monkeypatch):
+    cat = Request(model=str(random_v1), prompt="the cat", num_inference_steps=2)
+    own, plain = watch(cat, tmp_path, batch_size=1)
+    unet = load(native(cat.model)).pipe.unet
+    monkeypatch.setattr(unet, "_compiled_call_impl", lambda *args, **how: pytest.fail("called"))
+    _, trace = watch(cat, tmp_path, batch_size=1)
+    assert trace.maps.keys() == plain.maps.keys() and len(plain.maps) > 0
+    assert np.array_equal(np.asarray(trace.picture.image), own)
+
+
+@pytest.mark.parametrize(("recorded", "threads"), [(2, 2), (3, None), (None, None)])
+def test_as_many_threads_share_a_call_as_were_recorded_if_there_are_so_many(
+    recorded, threads, random_v1, monkeypatch
+):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    cell = resolve(Request(model=str(random_v1), prompt="the cat"))
+    before = torch.get_num_threads()
+    with open_renderer(cell, {"threads": recorded}) as renderer:
+        wanted = threads or load(native(cell.model)).threads
+        assert torch.get_num_threads() == renderer.loaded.threads == wanted
+    assert torch.get_num_threads() == before

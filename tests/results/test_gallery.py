@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -92,3 +93,27 @@ def test_missing_and_repeated_pictures_are_told(tmp_path):
     _, data = read_page(write_gallery(tmp_path / "g", frame))
     assert data["lost"] == {data["names"][1]: "file missing"}
     assert len(list((tmp_path / "g/pictures").rglob("*.png"))) == 1
+
+
+def test_two_renderings_of_one_recipe_are_two_pictures(tmp_path):
+    frame = results(tmp_path, plan(seed=range(3))).assign(dtype=["float32", "float16", "float32"])
+    other = tmp_path / "half.png"
+    Image.new("RGB", (16, 16), "red").save(other)
+    frame.loc[1, ["key", "path"]] = [frame["key"][0], str(other)]
+    page = write_gallery(tmp_path / "g", frame)
+    _, data = read_page(page)
+    files = [(page.parent / f"pictures/{n[:2]}/{n}.png").read_bytes() for n in data["names"]]
+    assert files == [Path(path).read_bytes() for path in frame["path"]]
+    assert data["keys"] == list(frame["key"]) and data["names"][2] == frame["key"][2]
+
+
+def test_a_gallery_is_not_written_over_the_pictures_that_it_is_of(tmp_path):
+    frame = results(tmp_path, plan(seed=range(2)))
+    write_gallery(tmp_path / "g", frame)
+    own = sorted((tmp_path / "g/pictures").rglob("*.png"))
+    (tmp_path / "link").symlink_to(tmp_path / "g")
+    for folder in ("g", "link"):
+        paths = [str(tmp_path / folder / p.relative_to(tmp_path / "g")) for p in own]
+        with pytest.raises(FileExistsError, match="holds pictures of this frame"):
+            write_gallery(tmp_path / "g", frame.assign(path=paths))
+    assert all(path.exists() for path in own)

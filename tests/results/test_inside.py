@@ -6,13 +6,16 @@ import pytest
 import torch
 from PIL import Image
 
-from sdlab import FieldError, GenerationError, Request, inside, run
+from sdlab import FieldError, GenerationError, Request, inside, resolve, run
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native
 from sdlab.render.between import mix_arcs, mix_lines
+from sdlab.results.inside import text_space
 from sdlab.results.inside.attention import Attention
+from sdlab.results.inside.insight import require_path
 from sdlab.results.inside.strip import Strip
 from sdlab.results.inside.tokens import group_tokens, leave_out, list_pieces, name_words
+from sdlab.tiny import TINY_V1
 from sdlab.tiny.matcher import find_objects
 
 QUICK = dict(num_inference_steps=4, dtype="float32")
@@ -108,6 +111,17 @@ def test_another_picture_than_the_cells_own_is_not_passed_over(tmp_path):
     with pytest.warns(UserWarning, match="not the cell's own"):
         assert not other.same
     assert "not the cell's own" in other.note
+
+
+def test_what_is_told_of_a_difference_is_how_each_was_computed(monkeypatch, tmp_path):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    other = inside(CAT, tmp_path, batch_size=1)
+    other.frame["compiled"], other.frame["threads"] = True, 2
+    assert other.trace.threads == 2
+    assert "compiled True there, False here" in other._describe_difference()
+    assert "threads" not in other._describe_difference()
+    other.frame["threads"] = 64
+    assert "threads 64 there, 2 here" in other._describe_difference()
 
 
 def test_a_cell_of_a_machine_with_another_device_is_watched_on_this_one(monkeypatch, tmp_path):
@@ -212,6 +226,21 @@ def test_the_nearest_words_are_those_of_the_padded_prompts(seen):
     assert np.allclose(found["cosine"], wanted, atol=0.02)  # half precision
 
 
+def test_the_nearest_words_with_a_lora_are_its_own_at_each_scale(seen, tmp_path):
+    from swaps import write_peft_lora
+
+    file = write_peft_lora(tmp_path / "lora.safetensors", TINY_V1, parts=("text_encoder",))
+    plain = seen.nearest("a cat")
+    with_lora = [CAT.but(lora=f"{file}@{scale}") for scale in (2, 5)]
+    before = [inside(request, tmp_path).nearest("a cat") for request in with_lora]
+    text_space._words.clear()
+    for request, found in zip(with_lora, before):
+        pd.testing.assert_frame_equal(inside(request, tmp_path).nearest("a cat"), found)
+        assert not np.allclose(found["cosine"], plain["cosine"], atol=1e-3)
+    assert not np.allclose(before[0]["cosine"], before[1]["cosine"], atol=1e-3)
+    pd.testing.assert_frame_equal(seen.nearest("a cat"), plain)
+
+
 def test_the_way_between_two_cells_begins_and_ends_with_their_own_bits(seen, tmp_path):
     other = CAT.but(prompt="a dog", seed=5)
     for way in ("slerp", "lerp"):
@@ -229,6 +258,29 @@ def test_the_arc_keeps_the_length_of_noise_and_the_line_does_not():
     assert float(mix_arcs(one, other, half).std()) == pytest.approx(1, abs=0.05)
     assert float(mix_lines(one, other, half).std()) == pytest.approx(0.5**0.5, abs=0.05)
     assert torch.equal(mix_arcs(one, one, half), one)
+
+
+@pytest.mark.parametrize("mix", [mix_arcs, mix_lines])
+def test_the_ends_of_a_way_are_the_two_to_the_bit(mix):
+    for seed in range(50):
+        one, other = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
+        assert torch.equal(mix(one, other, torch.zeros(1, 1, 1, 1)), one)
+        assert torch.equal(mix(one, other, torch.ones(1, 1, 1, 1)), other)
+        assert torch.equal(mix(one, one.clone(), torch.full((1, 1, 1, 1), 0.3)), one)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"scheduler": "Euler a"}, {"scheduler": "DPM++ 2M SDE"}, {"scheduler": "DDIM", "eta": 0.5}],
+)
+def test_there_is_no_way_between_the_noises_of_steps(how):
+    one = CAT.but(**how)
+    with pytest.raises(FieldError, match="adds noise of one seed") as caught:
+        inside(one).between(one.but(seed=1))
+    assert caught.value.field == "scheduler"
+    require_path(resolve(one), resolve(one.but(prompt="a dog")))
+    plain = CAT.but(scheduler="DDIM")
+    require_path(resolve(plain), resolve(plain.but(seed=1)))
 
 
 def test_there_is_no_way_between_cells_that_differ_otherwise(seen):

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from test_report import MODELS, NASTY, figure, ids, plan, report, results
 
-from sdlab import write_report
-from sdlab.results.stats import Claim, paired, rate
+from sdlab import pair, write_report
+from sdlab.results.argument import show_unlike
+from sdlab.results.stats import Claim, agreement, paired, plot, rate, yield_curve
 
 PROMPTS = [f"a cat {i}" for i in range(12)]
 
@@ -30,11 +31,19 @@ def test_a_claim_has_its_verdict_its_numbers_and_what_goes_against_it(tmp_path, 
     assert page.text.index("v2 is right more often") < page.text.index("Held constant")
     (verdict,) = evidence["verdict"]
     assert f"{verdict} (n = 12)" in page.text and "Over 12 prompts, 1 seed." in page.text
-    assert "2 pairs of 12 go the other way" in page.text
+    assert "2 of 12 comparisons go the other way" in page.text
     assert "Not held constant" in page.text and "training data" in page.text
     pairs = re.search(r'<div class="pairs">.*?</article>', page.source, re.S)[0]
     assert pairs.count("<img") == 4 and pairs.count("<span>tiny-v1: right True</span>") == 2
     assert "prompt a cat 0" in pairs and "prompt a cat 1" in pairs and "cat 2" not in pairs
+
+
+def test_what_is_alike_on_both_sides_is_not_called_unlike(frame):
+    pairing = pair(frame, "model")
+    both = pd.DataFrame([["seeds", "1", "1"], ["size", "64", "96"]], columns=["what", "a", "b"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(pairing), "differences", both)
+        assert show_unlike(pairing).rows == [["size", "64", "96"]]
 
 
 def test_who_judged_and_how_blind_is_said(tmp_path, frame):
@@ -45,6 +54,84 @@ def test_who_judged_and_how_blind_is_said(tmp_path, frame):
     text = report(tmp_path, frame, claims=[claim]).text
     assert "Judged by Ann (2 answers) and somebody (1 answer), asked “Is it?”; 2 of 3" in text
     assert "tiny-v1: 17%, 2 of 12" in text
+
+
+def test_a_pair_goes_against_the_difference_of_its_own_group_alone(tmp_path, frame):
+    """Of "odd" one side is right in both pairs that go against all of "even"."""
+    frame = frame.assign(half=["odd" if p in PROMPTS[:2] else "even" for p in frame["prompt"]])
+    text = report(tmp_path, frame, claims=[Claim("x", paired(frame, "right", each="half"))]).text
+    assert "Of 12 comparisons none goes against the difference of all." in text
+    both = paired(frame.assign(nice=frame["right"]), ["right", "nice"])
+    text = report(tmp_path, frame.assign(nice=frame["right"]), claims=[Claim("x", both)]).text
+    assert "4 of 24 comparisons go the other way" in text
+
+
+def test_where_the_difference_is_nothing_there_is_no_direction(tmp_path, frame):
+    odd = frame["prompt"].isin(PROMPTS[::2])
+    frame = frame.assign(even=(frame["model"] == "tiny-v2") ^ odd)
+    text = report(tmp_path, frame, claims=[Claim("x", paired(frame, "even"))]).text
+    assert "The difference of all is 0, so there is no direction to go against." in text
+    text = report(tmp_path, frame, claims=[Claim("x", paired(frame, ["even", "right"]))]).text
+    assert "2 of 12 comparisons go" in text and "is 0, in 12 more, there is no direction." in text
+
+
+def test_it_is_said_why_pairs_cannot_be_shown(tmp_path, frame):
+    evidence = paired(frame, "right")
+    twice = pd.concat([frame, frame[:1]], ignore_index=True)
+    text = report(tmp_path, twice, claims=[Claim("x", evidence)]).text
+    assert "Which pairs go the other way cannot be told: two images with model='tiny-v1'" in text
+    text = report(tmp_path, frame.drop(columns="right"), claims=[Claim("x", evidence)]).text
+    assert "cannot be told: no pair of these rows has the values" in text
+
+
+def test_the_sample_is_that_of_the_evidence_not_of_the_report(tmp_path, frame):
+    known = frame["prompt"].isin(PROMPTS[:5])
+    some = frame.assign(right=frame["right"].where(known))
+    for evidence in (rate(some, "right", by="model"), paired(some, "right")):
+        assert (
+            "Over 5 prompts, 1 seed." in report(tmp_path, some, claims=[Claim("x", evidence)]).text
+        )
+    first = rate(some.assign(p=some["prompt"]), "right", by="p")[:2]
+    page = report(tmp_path, some.assign(p=some["prompt"]), claims=[Claim("x", first)])
+    assert "Over 2 prompts, 1 seed." in page.text
+    bare = pd.DataFrame({"verdict": ["so it is"]})
+    assert "Over " not in report(tmp_path, some, claims=[Claim("x", bare)]).text
+
+
+def test_every_statistic_is_said_in_a_sentence_with_its_own_confidence(frame):
+    (said,) = Claim("x", rate(frame, "right", confidence=0.9)).verdicts
+    assert said.startswith("50%, 12 of 24 (90 % interval ")
+    empty = rate(
+        frame.assign(right=frame["right"].where(frame["model"] == "tiny-v1")), "right", by="model"
+    )
+    assert Claim("x", empty).verdicts[1] == "tiny-v2: no picture was judged"
+    curve = yield_curve(frame.assign(prompt="a"), "right", by="model", k=3, confidence=0.8)
+    _, second = Claim("x", curve).verdicts
+    best, low, high = curve.iloc[-1][["best", "low", "high"]]
+    assert second == (
+        f"tiny-v2: the best of 3 is worth {best:.3g} (80 % interval {low:.3g} to {high:.3g}), over"
+        " 12 pictures of 1 prompt"
+    )
+    answers = pd.DataFrame(
+        [(r, str(k), "yes" if k % 3 else "no") for r in ("Ann", "Bob") for k in range(9)],
+        columns=["rater", "key", "answer"],
+    )
+    every = agreement(answers, confidence=0.9)
+    assert "100% alike over 9 pictures (90 % interval " in Claim("x", every).verdicts[0]
+    assert "alpha 1.00" in Claim("x", every).verdicts[0]
+    labels = plot(rate(frame, "right", confidence=0.9)).axes[0].get_xlabel()
+    assert labels == "share, with 90 % interval"
+
+
+def test_whether_judges_were_blind_is_not_made_up(frame):
+    evidence = rate(frame, "right")
+    answers = pd.DataFrame({"rater": ["Ann", "Bob"], "blind": [True, None]})
+    bare = Claim("x", evidence, votes=answers[["rater"]]).judged
+    assert bare.endswith("Bob (1 answer); whether blind was not recorded.")
+    half = Claim("x", evidence, votes=answers).judged
+    assert "1 of 2 without knowing" in half and "of 1 whether blind was not recorded" in half
+    with pytest.raises(ValueError, match=r"no column 'rater'.*Judge\(...\).value"):
+        Claim("x", evidence, votes=frame)
 
 
 def test_what_is_no_claim_is_refused(tmp_path, frame):

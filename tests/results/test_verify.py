@@ -1,8 +1,10 @@
 """`verify` tells one cause of another picture from the others; each test makes one happen."""
 
+import gc
 import re
 import shutil
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,9 +15,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
-from sdlab import Request, Store, run, sweep, verify, write_report
+from sdlab import Request, Store, read_pictures, run, sweep, verify, write_report
 from sdlab.__main__ import main
-from sdlab.pictures import hash_pixels
+from sdlab.pictures import data_uri, hash_pixels
+from sdlab.results.verify.verdicts import Verdict
+from sdlab.results.verify.verification import Verification
 
 SMALL = dict(
     prompt="the cat", num_inference_steps=2, scheduler="DDIMScheduler(timestep_spacing='trailing')"
@@ -215,7 +219,9 @@ def test_one_command_says_how_it_went_by_its_exit_code(results, tmp_path, capsys
     assert "1 of 1 identical." in capsys.readouterr().out
     assert list(pd.read_csv(table)["verdict"]) == ["identical"]
     Image.new("RGB", (64, 64)).save(tmp_path / "bare.png")
-    assert main(["verify", str(tmp_path / "bare.png")]) == 3
+    figure = tmp_path / "figure.png"
+    assert main(["verify", str(tmp_path / "bare.png"), "--figure", str(figure)]) == 3
+    assert "no figure was written" in capsys.readouterr().err and not figure.exists()
     assert (
         main(["verify", str(tmp_path / "gone")]) == 2 and "is not there" in capsys.readouterr().err
     )
@@ -237,8 +243,140 @@ def test_a_report_says_what_verify_answered_and_is_verified_by_itself(results, t
         say(tmp_path / "no.html")
 
 
+def read_others(folder):
+    """A frame of two pictures of another program."""
+    info = PngInfo()
+    info.add_text(
+        "parameters", "the cat\nSteps: 2, Sampler: DDIM, Seed: 5, Size: 64x64, Model: dream"
+    )
+    (folder / "others").mkdir()
+    for n in range(2):
+        Image.fromarray(np.full((64, 64, 3), 90 * n, np.uint8)).save(
+            folder / f"others/{n}.png", pnginfo=info
+        )
+    return read_pictures(folder / "others")
+
+
+def test_a_report_of_pictures_from_elsewhere_too_compares_each_with_its_own(results, tmp_path):
+    others = read_others(tmp_path)
+    mixed = pd.concat([others[:1], results[:2], others[1:], results[2:]], ignore_index=True)
+    found = say(write_report(tmp_path / "mixed.html", "Mixed", mixed))
+    assert repr(found) == "4 of 4 identical." and found.frame["largest"].eq(0).all()
+    assert list(found.frame["name"]) == [f"mixed.html, row {n}" for n in (2, 3, 5, 6)]
+
+
+def test_a_frame_of_pictures_from_elsewhere_is_read_by_their_files(tmp_path, results):
+    others = read_others(tmp_path)
+    found, by_file = say(others), say(tmp_path / "others")
+    assert only(found) == "cannot be rendered here" and "the model 'dream'" in repr(found)
+    pd.testing.assert_frame_equal(found.frame, by_file.frame)
+    mixed = say(pd.concat([others, results], ignore_index=True)).frame["verdict"]
+    assert list(mixed) == ["cannot be rendered here"] * 2 + ["identical"] * 4
+
+
+@pytest.mark.parametrize("name", ["inherited", "lora_layers"])
+def test_rounding_excuses_no_other_settings(results, tmp_path, name):
+    found = say(change_pixels(results, tmp_path, 1, pixels=True, **{name: "beta_start=0.5"}))
+    assert only(found) == "different" and found.frame["allowed_largest"].isna().all()
+
+
+def test_how_far_is_said_of_those_alone_of_which_it_is_known(results, tmp_path):
+    near = change_pixels(results, tmp_path, 40, pixels=True)
+    image = Image.new("RGB", (32, 48))
+    image.save(tmp_path / "small.png")
+    other = results[1:2].assign(path=str(tmp_path / "small.png"), pixels=hash_pixels(image))
+    found = say(pd.concat([near, other], ignore_index=True))
+    assert "at most 40 of 255 levels apart in the 1 where that is known" in repr(found)
+    assert "the picture is 32x48, and 64x64 is rendered" in found.frame["why"][1]
+
+
+def test_rows_without_a_picture_are_counted(results, tmp_path):
+    lost = results.assign(path=results["path"].where(results.index != 1))
+    assert repr(say(lost)) == "3 of 3 identical. 1 row without a picture left out."
+    page = write_report(
+        tmp_path / "r.html", "Lost", lost.assign(pixels=lost["pixels"].where(lost["path"].notna()))
+    )
+    assert repr(say(page)) == "3 of 3 identical. 1 row without a picture left out."
+
+
+def test_what_verify_answered_of_other_cells_is_refused(results, tmp_path):
+    found = say(results[:2])
+    assert write_report(tmp_path / "a.html", "A", results[:3], verified=found).exists()
+    with pytest.raises(ValueError, match="verified is of other cells than the frame: 1 picture"):
+        write_report(tmp_path / "b.html", "B", results[1:], verified=found)
+    with pytest.raises(TypeError, match="verified is str"):
+        write_report(tmp_path / "b.html", "B", results, verified="all identical")
+    assert not (tmp_path / "b.html").exists()
+    by_page = say(tmp_path / "a.html")
+    assert write_report(tmp_path / "c.html", "C", results, verified=by_page).exists()
+
+
+def test_its_folder_goes_when_it_does_and_nobody_is_warned(results):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = say(results[:1])
+        folder = Path(found._folder.name)
+        assert folder.is_dir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.unraisablehook", lambda hook: pytest.fail(str(hook.exc_value)))
+            del found
+            gc.collect()
+    assert not folder.exists()
+
+
+def test_of_many_that_came_out_otherwise_it_is_said_how_many_are_not_shown(results, tmp_path):
+    verdict = Verdict(name="a", verdict="different", why="so", differs={})
+    many = Verification([verdict] * 60, 60)
+    page = write_report(tmp_path / "r.html", "Many", results, verified=many).read_text("utf-8")
+    assert "The first 50 of 60." in page
+
+
+@pytest.fixture(scope="module")
+def large(results, tmp_path_factory):
+    """The report of a picture that is in it in small only: its page, and its reader."""
+    folder = tmp_path_factory.mktemp("large")
+    request = Request(model=results["model"][0], height=192, width=192, **SMALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = run([request], folder / "runs", dtype="float32", progress=False)
+    return folder, write_report(folder / "r.html", "Large", made).read_text("utf-8")
+
+
+def swap_small(large, name, picture):
+    """Verifies the report with another small picture."""
+    folder, page = large
+    uri = data_uri(picture) if isinstance(picture, bytes) else data_uri(picture, "WEBP", quality=85)
+    assert page.count("data:image/webp") == 1
+    place = folder / f"{name}.html"
+    place.write_text(re.sub(r"data:image/webp[^\"]+", uri, page), encoding="utf-8")
+    return say(place)
+
+
+def test_an_untouched_picture_of_which_a_report_has_a_small_copy_is_identical(large):
+    found = say(large[0] / "r.html")
+    assert repr(found) == "1 of 1 identical." and found.frame["largest"].eq(0).all()
+    assert Image.open(found._again[0].path).size == (192, 192)
+
+
+@pytest.mark.parametrize("size", [(128, 128), (64, 64), (128, 96), (192, 192)])
+def test_a_swapped_small_picture_of_a_report_is_found(large, size):
+    found = swap_small(large, f"{size}", Image.new("RGB", size))
+    assert only(found) == "different" and list(found.frame["cause"]) == ["file"]
+
+
+def test_of_a_swapped_small_picture_it_is_said_that_the_recorded_one_comes_out(large):
+    found = swap_small(large, "black", Image.new("RGB", (128, 128)))
+    assert "the report's small picture shows something else; rendered again, what was recorded" in (
+        repr(found)
+    )
+    torn = swap_small(large, "torn", b"no picture")
+    assert only(torn) == "different" and "the file cannot be read" in repr(torn)
+
+
 def test_the_command_reports_on_a_store(results, tmp_path, capsys):
     root = results["path"][0].split("/images/")[0]
     assert main(["report", root, "--to", str(tmp_path / "own.html"), "--title", "Own"]) == 0
     assert "<h1>Own</h1>" in (tmp_path / "own.html").read_text("utf-8")
+    assert main(["report", root, "--to", str(tmp_path / "0.html"), "--verify", "0"]) == 2
+    assert "n=0: use a whole number" in capsys.readouterr().err
     assert main(["report", str(tmp_path)]) == 2 and "is no store" in capsys.readouterr().err

@@ -130,6 +130,16 @@ def test_a_blind_vote_is_taken_back_openly_and_never_replaced_so(tmp_path):
     assert opinions.votes()["vote"].tolist() == ["right"]
 
 
+def test_a_blind_vote_taken_back_blindly_leaves_an_earlier_open_one(tmp_path):
+    opinions = Opinions(tmp_path)
+    opinions.vote("x", "y", "right")
+    opinions.vote("y", "x", "right", blind=True)
+    opinions.vote("x", "y", None, blind=True)
+    assert opinions.votes()[["left", "vote", "blind"]].values.tolist() == [["x", "right", False]]
+    opinions.vote("x", "y", None, blind=True)  # there is none
+    assert len(opinions.votes()) == 1
+
+
 def test_what_a_rater_knows_is_what_was_revealed_and_what_came_with_unsealed_votes(tmp_path):
     opinions = Opinions(tmp_path)
     opinions.vote("b", "a", "left", blind=True)  # as versions before wrote it: names were shown

@@ -22,7 +22,7 @@ from sdlab.watermark.provenance import read_provenance
 
 BOX = b"\0\0\0\x1ejumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9bq\x03c2pa\0"
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="4" height="4"></svg>'
-MADE = "Made by a trained model (ChatGPT)"
+MADE = "made by an AI model (ChatGPT)"
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_a_signed_picture_says_who_made_it_who_signed_it_and_that_nobody_looked_
     )
     words = tell(data, f"a.{kind.lower()}")
     assert words.startswith(
-        f"{MADE}, says the file. Signed by Test Studio; unaltered since;"
-        " the signer was not checked (no trust list here)."
+        f"A signed note in the file says: {MADE}. Signed in the name of Test Studio (which nobody"
+        " checked, and anyone can use); the file is unaltered since it was signed."
     )
     assert "not trusted" not in words and "SynthID" in words.splitlines()[1]
 
@@ -65,7 +65,8 @@ def test_a_signed_picture_says_who_made_it_who_signed_it_and_that_nobody_looked_
 
 def test_a_changed_pixel_is_an_alteration(tell):
     words = tell(with_changed_byte(sign(picture_bytes("JPEG"), "JPEG", "digitalCapture")), "a.jpg")
-    assert "Signed by Test Studio and altered since: the file's bytes are not those" in words
+    assert words.startswith("Altered since it was signed in the name of Test Studio (which")
+    assert "what was altered, and by whom" in words.splitlines()[1]
     assert "unaltered" not in words
 
 
@@ -81,22 +82,28 @@ def recode(data, old, new):
 def test_a_changed_statement_is_an_alteration(tell):
     data = sign(picture_bytes(), source="digitalCapture")
     words = tell(recode(data, b"type/digitalCapture", b"type/digitalCreatio"))
-    assert "altered since: a statement is not the one that was signed" in words
+    assert "Altered since" in words and "a statement of its origin is not the one" in words
 
 
 def test_of_a_claim_that_was_changed_nobody_is_the_signer(tell):
     words = tell(
         recode(sign(picture_bytes(), source="print"), b"Test Generator", b"Best Generator")
     )
-    assert "Said to be signed by Test Studio, but the signature does not fit" in words
+    assert "Said to be signed in the name of Test Studio, but the signature does not fit" in words
     assert "unaltered" not in words
 
 
 @pytest.mark.parametrize("source", ["digitalCapture", "trainedAlgorithmicMedia"])
 def test_an_author_who_cannot_be_checked_is_no_alteration(tell, source):
     words = tell(sign(picture_bytes(), source=source, more=[UNKNOWN_AUTHOR]))
-    assert "unaltered since" in words and "and altered" not in words
-    assert "could not be checked: the author's identity (cawg." in words
+    assert "unaltered since" in words and "Altered" not in words
+    assert "could not be checked: the author's identity." in words and "cawg" not in words
+
+
+def test_the_codes_of_what_was_not_checked_stand_among_the_details(tell, tmp_path):
+    tell(sign(picture_bytes(), source="digitalCapture", more=[UNKNOWN_AUTHOR]))
+    told = repr(detect_watermark(tmp_path / "a.png"))
+    assert "Not checked: the author's identity (cawg." in told
 
 
 def test_an_expired_certificate_leaves_the_time_open_and_the_picture_intact(tell):
@@ -104,11 +111,10 @@ def test_an_expired_certificate_leaves_the_time_open_and_the_picture_intact(tell
     data = sign(picture_bytes(), source="digitalCapture", signer=signer)
     time.sleep(2.1)
     words = tell(data)
-    assert "Signed by Short Studio; unaltered since" in words
     assert (
-        "the certificate has expired, and there is no time stamp (signingCredential.expired)"
-        in words
+        "Signed in the name of Short Studio (" in words and "the file is unaltered since" in words
     )
+    assert "the time of signing: the certificate has expired, and there is no time stamp." in words
 
 
 @pytest.mark.parametrize(
@@ -166,9 +172,9 @@ def test_a_signer_is_looked_up_in_a_trust_list(tell, tmp_path):
     data = sign(picture_bytes(), source="print")
     (tmp_path / "list.pem").write_bytes(certificate()[2])
     for anchors in (tmp_path / "list.pem", str(tmp_path / "list.pem"), certificate()[2]):
-        assert "the signer is on the trust list given" in tell(data, trust_anchors=anchors)
+        assert "who is on the list of trusted signers" in tell(data, trust_anchors=anchors)
     other = tell(data, trust_anchors=certificate("Other Studio")[2])
-    assert "unaltered since; the signer is not on that trust list" in other
+    assert "not on the list of trusted signers" in other
 
 
 @pytest.mark.parametrize("text", ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n"])
@@ -191,11 +197,15 @@ def test_what_a_parent_says_is_told_with_what_was_done_since(tell, tmp_path):
     grandchild = sign(
         picture_bytes("WEBP"), "WEBP", program="Editor", sources=[("parentOf", "JPEG", child)]
     )
-    assert tell(child, "a.jpg").startswith(f"{MADE}, then converted (Converter), says the file.")
+    assert tell(child, "a.jpg").startswith(
+        f"A signed note in the file says: {MADE}, then saved in another format (Converter)."
+    )
     words = tell(grandchild, "b.webp")
-    assert words.startswith(f"{MADE}, then converted (Converter), then converted (Editor), says")
+    assert f"{MADE}, then saved in another format (Converter), then saved in another" in words
     details = " ".join(detect_watermark(tmp_path / "b.webp").answer.parts[1].details)
-    assert details.count("signed by Test Studio") == 3 and details.count("Its source") == 2
+    assert (
+        details.count("signed in the name of Test Studio") == 3 and details.count("Its source") == 2
+    )
 
 
 def test_a_photograph_edited_with_a_model_is_not_called_a_photograph_alone(tell):
@@ -210,13 +220,16 @@ def test_a_photograph_edited_with_a_model_is_not_called_a_photograph_alone(tell)
             sources=[("parentOf", "PNG", photo)],
         )
     )
-    assert "Captured by a camera (Leica), then edited with a trained model, converted" in words
+    assert (
+        "captured by a camera (Leica), then edited with an AI model, saved in another format"
+        in words
+    )
 
 
 def test_a_part_made_by_a_model_is_told(tell):
     part = sign(picture_bytes(), source="trainedAlgorithmicMedia", program="ChatGPT")
     words = tell(sign(picture_bytes(seed=1), sources=[("componentOf", "PNG", part)]))
-    assert "a part of it: made by a trained model (ChatGPT)" in words.splitlines()[0]
+    assert "a part of it: made by an AI model (ChatGPT)" in words.splitlines()[0]
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -234,9 +247,9 @@ def test_credentials_on_the_network_are_named_and_not_fetched(tell):
         sign(picture_bytes("JPEG"), "JPEG", "print", address="https://c2pa.example/x"), "a.jpg"
     )
     assert words.startswith(
-        "Credentials (C2PA) are kept at https://c2pa.example/x; they were not fetched."
+        "The file points to a record of its origin (C2PA) at https://c2pa.example/x, which was not opened"
     )
-    assert "what its credentials say (https://c2pa.example/x)" in words.splitlines()[1]
+    assert "what that record says" in words.splitlines()[1]
 
 
 # What cannot be read
@@ -245,8 +258,10 @@ def test_credentials_on_the_network_are_named_and_not_fetched(tell):
 def test_credentials_are_seen_without_the_package_that_reads_them(tell, monkeypatch):
     monkeypatch.setitem(sys.modules, "c2pa", None)
     words = tell(png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX)))
-    assert words.startswith("The file holds credentials (C2PA), which were not read: install")
-    assert "what its credentials say (install sdlab[c2pa])" in words
+    assert words.startswith(
+        "The file holds a signed record of its origin (C2PA), which was not read: install"
+    )
+    assert "what that record says" in words
 
 
 @pytest.mark.parametrize("at", [100, 2**20 - 28, 2**20 - 4, 3 * 2**20])
@@ -259,7 +274,7 @@ def test_credentials_are_found_wherever_they_stand(tmp_path, monkeypatch, at):
 def test_damaged_credentials_are_told_and_no_error(tell, tmp_path):
     pytest.importorskip("c2pa")
     words = tell(png_of(1, 1, 8, 0, b"\0\0", chunk(b"caBX", b"\0\0\0\x26jumb" + BOX)))
-    assert words.startswith("The file holds credentials (C2PA) that are damaged")
+    assert words.startswith("The file holds a signed record of its origin (C2PA) that is damaged")
     assert read_own(tmp_path / "a.png").state == "damaged"
 
 
@@ -271,5 +286,5 @@ def test_an_array_and_a_copy_of_a_signed_picture_are_not_signed(tmp_path):
 
 
 def test_a_source_type_that_nobody_knows_is_quoted(tell):
-    assert "Of the source type 'somethingNew'" in tell(sign(picture_bytes(), source="somethingNew"))
+    assert "of the source type 'somethingNew'" in tell(sign(picture_bytes(), source="somethingNew"))
     assert SOURCE and mime_of("JPEG") == "image/jpeg"

@@ -331,7 +331,9 @@ def test_the_answer_says_what_a_hit_and_a_miss_mean():
         detect_watermark(embed_watermark(picture(14), "sdxl")),
         detect_watermark(picture(14)),
     )
-    assert repr(hit).startswith("Marked: sdxl (p 1e-") and "claim, not a proof" in repr(hit)
+    assert repr(hit).startswith(
+        "Hidden in the pixels: the mark sdxl, which is written by"
+    ) and "claim, not a proof" in repr(hit)
     assert "A miss proves nothing" in repr(miss)
     assert (
         hit._repr_html_().count("<tr") == 1 + len(EVERYDAY)
@@ -342,7 +344,7 @@ def test_the_answer_says_what_a_hit_and_a_miss_mean():
 def test_names_are_escaped_in_html():
     assert "<i>" not in detect_watermark(picture(15), {"<i>": "sd-v1"})._repr_html_()
     marked = embed_watermark(picture(15), "sd-v1")
-    assert "Marked: &lt;i&gt;" in detect_watermark(marked, {"<i>": "sd-v1"})._repr_html_()
+    assert "the mark &lt;i&gt;" in detect_watermark(marked, {"<i>": "sd-v1"})._repr_html_()
 
 
 def test_the_frame_has_a_row_a_payload():

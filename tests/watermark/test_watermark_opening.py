@@ -47,7 +47,7 @@ def test_metadata_is_read_without_pixels(tmp_path, monkeypatch, name):
     hide_extras(monkeypatch)
     (tmp_path / name).write_bytes(bytes_of_kind(name, LABEL, MAKER))
     claims = read_provenance(tmp_path / name).claims
-    assert ("XMP", "made by a trained model") in {(claim.kind, claim.origin) for claim in claims}
+    assert ("XMP", "made by an AI model") in {(claim.kind, claim.origin) for claim in claims}
     if not name.endswith("svg"):
         assert ("EXIF", "Nokia") in {(claim.kind, claim.program) for claim in claims}
     with pytest.raises(NoPixels, match=name):

@@ -107,7 +107,7 @@ def test_four_letters_of_sd_nexts_user_are_read(text):
     marked = embed_watermark(picture(6), text.encode(), "dwtDctSvd", order="RGB")
     inspection = detect_watermark(marked)
     assert inspection.best.payload.text == text and inspection.best.payload.method == "dwtDctSvd"
-    assert f"a text was read, {text!r}" in known_of(marked) and "SD.Next" in known_of(marked)
+    assert f"the text {text!r}" in known_of(marked) and "SD.Next" in known_of(marked)
     assert inspection.best.log10_p < -6
 
 
@@ -212,8 +212,8 @@ def blocks_of(image):
 def test_a_text_that_nobody_knows_is_read_where_no_mark_is_found(text):
     inspection = detect_watermark(embed_watermark(picture(10), text.encode()))
     assert found(inspection) == [text] and inspection.best.was_read
-    assert inspection.words.startswith(f"Marked: a text was read, {text!r} (p 1e-")
-    assert "nobody is known to write it" in inspection.words
+    assert inspection.words.startswith(f"Hidden in the pixels: the text {text!r}")
+    assert "whose writer is not known" in inspection.words
     assert inspection.frame.payload.tolist() == [*EVERYDAY, text]
 
 
@@ -300,7 +300,7 @@ def test_an_answer_says_who_writes_the_mark(name):
 @pytest.mark.parametrize("name, program", [("sd-v2", "ArtShield and NoAI"), ("sd-v1", "NoAI")])
 def test_people_who_protect_their_own_pictures_are_named(name, program):
     words = known_of(embed_watermark(picture(15), name))
-    assert f"people put it on pictures of their own, too, with {program}" in words.replace(
+    assert f"people put on their own pictures, too, with {program}" in words.replace(
         "one version of ", ""
     )
 

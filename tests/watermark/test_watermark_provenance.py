@@ -46,7 +46,7 @@ def said_by(path):
 @pytest.mark.parametrize(
     "name, text, program",
     [
-        ("parameters", INFOTEXT, "A1111 or a program that writes as it does"),
+        ("parameters", INFOTEXT, "A1111's web UI or a program that writes such notes, too"),
         ("parameters", INFOTEXT + ", Version: f2.0.1v1.10.1", "Forge"),
         ("parameters", INFOTEXT + ", App: SD.Next, Version: 1a2b3c", "SD.Next"),
         ("parameters", "a cat", ""),
@@ -111,7 +111,9 @@ def test_a_text_after_the_pixels_is_found(tmp_path):
     (tmp_path / "a.png").write_bytes(
         png_of(1, 1, 8, 0, b"\0\0", chunk(b"tEXt", b"parameters\0" + b"cat\nSteps: 9, Seed: 1"))
     )
-    assert said_by(tmp_path / "a.png") == {("text", "A1111 or a program that writes as it does")}
+    assert said_by(tmp_path / "a.png") == {
+        ("text", "A1111's web UI or a program that writes such notes, too")
+    }
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".avif", ".png", ".tif"])
@@ -147,7 +149,7 @@ def test_a_user_comment_is_read_in_every_encoding(tmp_path, suffix, code, encodi
         ({0x010F: "Black Forest Labs"}, "Black Forest Labs"),
         ({0x0131: "AI generated;txt2img;flux"}, "AI generated;txt2img;flux"),
         ({0x0110: f"prompt:{GRAPH}", 0x010F: 'workflow:{"nodes": []}'}, "ComfyUI"),
-        ({0x010E: INFOTEXT}, "A1111 or a program that writes as it does"),
+        ({0x010E: INFOTEXT}, "A1111's web UI or a program that writes such notes, too"),
     ],
 )
 @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".png", ".tif", ".avif"])
@@ -179,7 +181,7 @@ def test_xmp_names_the_source_type(tmp_path, suffix, form):
     )
     Image.fromarray(noise()).save(tmp_path / f"a{suffix}", **how)
     (claim,) = read_claims(tmp_path / f"a{suffix}")
-    assert (claim.kind, claim.origin) == ("XMP", "made by a trained model")
+    assert (claim.kind, claim.origin) == ("XMP", "made by an AI model")
     assert claim.detail == "DigitalSourceType: trainedAlgorithmicMedia"
 
 
@@ -206,7 +208,9 @@ def test_damage_in_pixels_or_metadata_leaves_the_other_marks(tmp_path):
         exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x01",
         xmp=b'photoshop:Credit="Made with Google AI"',
     )
-    assert said_by(tmp_path / "a.png") == {("text", "A1111 or a program that writes as it does")}
+    assert said_by(tmp_path / "a.png") == {
+        ("text", "A1111's web UI or a program that writes such notes, too")
+    }
     assert ("XMP", "Made with Google AI") in said_by(tmp_path / "b.webp")
 
 

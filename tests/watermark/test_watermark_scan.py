@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_a_row_that_says_why_and_keeps_what_was_read(fold
         frame.loc["f", "error"].startswith("not a picture") and "empty" in frame.loc["g", "error"]
     )
     assert "cut off" in frame.loc["e", "error"] and frame.loc["e", "width"] == 256
-    said = "Made with an image generator (InvokeAI), says the file."
+    said = "A note in the file says: made with an image generator (InvokeAI)."
     assert frame.loc[["d", "e"], "file_says"].tolist() == [said] * 2
     assert "cut off" in frame.loc["e", "hidden"] and frame["signed"].isna().all()
 
@@ -130,7 +130,7 @@ def test_a_kind_whose_pixels_cannot_be_read_is_a_row_that_says_why_and_what_the_
     (tmp_path / name).write_bytes(bytes_of_kind(name, LABEL))
     (row,) = scan(tmp_path, progress=False).itertuples()
     assert says in row.error and says in row.hidden and row.detected is pd.NA
-    assert row.file_says == "Made by a trained model, says the file."
+    assert row.file_says == "A note in the file says: made by an AI model."
     inspection = detect_watermark(tmp_path / name)
     assert inspection.answer.columns["file_says"] == row.file_says and inspection.best is None
 

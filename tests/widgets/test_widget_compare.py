@@ -3,6 +3,7 @@
 import ast
 import base64
 import io
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -152,11 +153,26 @@ def test_a_blind_vote_is_stored_by_the_true_keys(frame):
     )
 
 
-def test_a_blind_vote_taken_back_openly_is_gone_here_as_in_the_store():
-    opinions = MemoryOpinions()
-    for vote, blind in (("right", False), ("left", True), (None, False)):
-        opinions.vote("a", "b", vote, blind=blind)
-    assert opinions.votes().empty and Votes(opinions).of(("a", "b")) is None
+def test_a_blind_vote_taken_back_in_the_widget_leaves_an_earlier_open_one(frame):
+    asked(shown(frame), "vote", n=0, vote="left")
+    widget = shown(frame, blind=True)
+    place = widget._ballot.order.index(0)
+    for vote in ("tie", "both bad"):
+        asked(widget, "vote", n=place, vote=vote)
+    asked(widget, "undo", n=place)
+    assert widget.voted[place] == "" and shown(frame).voted[0] == "left"
+    assert widget._votes.keeper.votes()[["vote", "blind"]].values.tolist() == [["left", False]]
+
+
+def test_whatever_is_said_in_turn_the_widget_and_the_store_agree():
+    lines = [("left", False), ("right", True), (None, False), (None, True), ("tie", True)]
+    for said in itertools.permutations(lines, 4):
+        votes = Votes(opinions := MemoryOpinions())
+        for vote, blind in said:
+            opinions.vote("a", "b", vote, blind=blind)
+            votes._note(("a", "b"), vote, blind)
+            kept = opinions.votes()[["vote", "blind"]].itertuples(index=False, name=None)
+            assert list(filter(None, [votes.of(("a", "b"))])) == list(kept), said
 
 
 def test_the_same_seed_shuffles_alike_and_another_does_not():
@@ -232,6 +248,58 @@ def test_looking_in_the_middle_of_a_blind_vote_is_written_down(frame):
     asked(again, "vote", n=1, vote="left")
     assert not again.secret and sorted(again.value.blind.dropna()) == [False, True]
     assert shown(frame, blind=True, rater="bob").secret  # what ann knows, bob does not
+
+
+def test_names_seen_before_the_first_vote_are_written_down(frame):
+    widget = shown(frame, blind=True, rater="ann")
+    widget.blind = False
+    widget.blind = True
+    asked(widget, "vote", n=0, vote="left")
+    assert not widget.secret and widget.value.blind.dropna().tolist() == [False]
+
+
+def test_who_turns_to_a_rater_that_knows_the_names_knows_them_too(frame):
+    shown(frame, blind=True, rater="bob").reveal()
+    for rater, votes in (("ann", 1), ("eve", 0), ("", 1)):
+        widget = shown(frame, blind=True, rater=rater)
+        for n in range(votes):
+            asked(widget, "vote", n=n, vote="left")
+        widget.rater = "bob"
+        widget.rater = rater
+        assert not widget.secret
+        asked(widget, "vote", n=3, vote="left")
+        assert widget.value.blind.dropna().tolist().count(True) == votes
+
+
+def test_a_rater_who_only_gives_a_name_ends_nobodys_vote(frame):
+    shown(frame, blind=True, rater="bob").reveal()
+    widget = shown(frame, blind=True)
+    widget.rater = "bob"
+    widget.rater = ""
+    assert widget.secret
+    asked(widget, "vote", n=0, vote="left")
+    widget.rater = "carl"  # who knows nothing either
+    widget.rater = ""
+    assert widget.secret
+
+
+def test_an_open_look_at_the_same_pairs_ends_a_blind_vote(frame):
+    first, blind = (shown(frame, rater="ann", blind=b) for b in (False, True))
+    asked(blind, "vote", n=0, vote="left")
+    shown(frame, rater="bob")  # another rater's look
+    assert blind._votes.opinions.revealed("ann") == set()
+    asked(first, "pair", n=0)  # was open before
+    assert len(blind._votes.opinions.revealed("ann")) == 6
+    asked(blind, "vote", n=0, vote="right")
+    assert blind.voted[0] == "left" and not blind.secret and blind.choices
+    asked(blind, "vote", n=1, vote="right")
+    assert sorted(blind.value.blind.dropna()) == [False, True]
+    other = shown(frame, blind=True, rater="carl")
+    asked(other, "vote", n=0, vote="left")
+    shown(frame, rater="carl")
+    assert len(other._votes.opinions.revealed("carl")) == 6
+    asked(other, "undo", n=0)
+    assert other.voted[0] == "left"
 
 
 def test_votes_of_before_that_came_with_their_names_stay_as_they_are(frame):

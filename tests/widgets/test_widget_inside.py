@@ -30,7 +30,7 @@ def test_the_page_is_told_words_shares_and_moments(seen):
     widget = Inside(seen)
     (side,) = widget.sides
     assert [word["text"] for word in side["words"]] == ["a", "cat", "and", "a (2)", "dog"]
-    assert len(side["moments"]) == 3 and side["moments"][0]["first"] == 1 and widget.at == 2
+    assert len(side["moments"]) == 3 and side["moments"][0]["first"] == 1 and widget.at == 3
     wanted = [seen.attention.find_map("dog", step=n).mean() for n in (1, 2, 3)]
     assert np.allclose(side["words"][-1]["shares"], wanted, atol=1e-5)
     assert side["note"] == ""
@@ -46,8 +46,9 @@ def test_maps_travel_as_bytes_of_each_moment_and_of_all_steps(seen):
 
 
 def test_frames_are_what_is_believed_and_then_the_picture(seen):
-    _, buffers = asked(Inside(seen), "frames", side=0)
-    assert len(buffers) == 4
+    widget = Inside(seen)
+    _, buffers = asked(widget, "frames", side=0)
+    assert len(buffers) == 4 == widget.at + 1  # the slider's last place is the picture
     with Image.open(io.BytesIO(buffers[-1])) as image:
         assert np.array_equal(np.asarray(image.convert("RGB")), np.asarray(seen.picture))
 
@@ -59,7 +60,7 @@ def test_two_cells_share_a_slider_and_their_rows_are_the_value(seen):
     assert [len(side["moments"]) for side in widget.sides] == [3, 2]
     assert widget.value["prompt"].tolist() == ["a cat and a dog", "a cat and a fox"]
     widget.at = 99
-    assert widget.at == 2
+    assert widget.at == 3
 
 
 def test_the_code_shows_the_same_again(seen, monkeypatch, tmp_path):

@@ -164,8 +164,8 @@ def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
     ask = listening(inspector)
     answers = {name: ask("tell", cell=i)[0] for i, name in enumerate(inspector.names)}
     headline = answers["marked.png"]["headline"]
-    assert headline.startswith("Marked: sd-v1 (p 1e-")
-    assert "a mark written by Stable Diffusion 1.1 to 1.5" in headline
+    assert headline.startswith("Hidden in the pixels: the mark sd-v1, which is written by")
+    assert "the image generator Stable Diffusion 1.1 to 1.5" in headline
     assert answers["plain.png"]["headline"].startswith("Nothing was found")
     for name, last in (("marked.png", A_HIT), ("plain.png", A_MISS)):
         answer = detect_watermark(f"in/{name}").answer

@@ -18,7 +18,7 @@ from sdlab.widgets import Judge
 from sdlab.widgets.judge.judge import assign_keys
 from sdlab.widgets.judge.round import plan_trials
 
-ASKED = ["question", "answer", "rater", "seconds", "repeat", "time"]
+ASKED = ["question", "answer", "rater", "seconds", "blind", "repeat", "time"]
 QUESTION = "Is it a cat?"
 
 pytestmark = pytest.mark.usefixtures("at_once")
@@ -279,6 +279,7 @@ def test_the_recipes_are_told_when_the_round_has_ended(frame):
     for _ in range(widget.total - 1):
         widget.say("yes")
     asked(widget, "finish", n=widget.total)
+    assert widget.value["blind"].all()
     assert not widget.unblinded and list(widget.value) == ["key", *ASKED]
     widget.say("no")
     assert not widget.unblinded and widget.verdict == []  # the last can still be taken back

@@ -1,6 +1,7 @@
 """A prediction comes before its pictures, is final, and is kept in a file for each pupil."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -62,6 +63,32 @@ def test_an_answer_reveals_the_pictures_and_the_right_one_and_is_final(ask):
         widget.say("stronger")
     assert ask().choice == "paler"  # and again in another session
     assert widget.static().count("<img") == 2
+
+
+def test_an_answer_that_comes_twice_is_no_error_and_nobody_elses(ask):
+    widget = ask()
+    for _ in range(2):
+        assert hear(widget, "answer", id="1", answer="paler")[0]["kind"] == "pictures"
+    assert hear(widget, "answer", id="2", answer="paler")[0]["kind"] == "pictures"  # another view
+    assert "already" in hear(widget, "answer", id="3", answer="stronger")[0]["text"]
+    widget.pupil = "bob"
+    content, pictures = hear(widget, "answer", id="1", answer="paler")
+    assert content["kind"] == "outdated" and not pictures and widget.choice == ""
+    assert widget.value["pupil"].tolist() == ["ann"]
+
+
+def test_a_picture_that_is_gone_hides_no_other(ask, frame):
+    widget = ask()
+    Path(frame["path"].iloc[0]).unlink()
+    content, pictures = hear(widget, "answer", answer="paler")
+    assert content["kind"] == "pictures" and [bool(data) for data in pictures] == [False, True]
+
+
+def test_blanks_around_an_answer_make_no_difference(frame, tmp_path):
+    given = dict(right="more ", folder=tmp_path / "answers")
+    widget = Predict(frame, QUESTION, [" more", "fewer"], **given)
+    widget.say(" more")
+    assert (widget.choice, widget.right, widget.value["right"].tolist()) == ("more", "more", [True])
 
 
 def test_each_pupil_has_a_file_and_the_folder_is_the_class(ask, tmp_path):

@@ -31,6 +31,7 @@ from ..frame import (
     find_varying,
     hide_home,
     is_counter,
+    row_tuples,
     shorten_pictures,
     summarize,
 )
@@ -38,10 +39,11 @@ from ..grid import find_columns, require_pictures
 
 HERE = Path(__file__).parent
 SCRIPTS = (  # in the order in which they stand in the page
-    *("tools.js", "data.js", "opinions.js", "layout.js", "cell.js", "sight.js"),
+    *("../elements.js", "tools.js", "data.js", "opinions.js", "layout.js", "cell.js", "sight.js"),
     *("zoom.js", "pins.js", "bar.js", "gallery.js"),
 )
 MARK = '<meta name="generator" content="sdlab gallery">'
+KINDS = ("thumbs", "pictures")  # folders of a gallery
 LEFT_OUT = ("path", "starred", "rating", "pixels")  # of what is told, or kept elsewhere
 ENDING = re.compile(r"\.\w{1,5}")
 MOST_WORDS = 4000  # characters of a value
@@ -89,7 +91,8 @@ def write_gallery(
     Raises
     ------
     TypeError, ValueError, FileExistsError
-        No frame of pictures, no such column, or a folder that holds something else.
+        No frame of pictures, no such column, or a folder that holds something else, or the
+        frame's own pictures.
     """
     require_pictures(frame)
     for given, argument in ((row, "row"), (col, "col")):
@@ -98,6 +101,7 @@ def write_gallery(
     alone = path.suffix.lower() in (".html", ".htm")
     if not alone:
         require_own_folder(path)
+        require_pictures_elsewhere(path, frame)
     names = name_files(frame)
     data = {
         "columns": list_columns(frame, row, col),
@@ -133,11 +137,31 @@ def require_own_folder(path: Path) -> None:
             )
 
 
+def require_pictures_elsewhere(folder: Path, frame: pd.DataFrame) -> None:
+    """Raises if the frame's own pictures are those of the folder, which are to be replaced."""
+    replaced = [folder.resolve() / kind for kind in KINDS]
+    for place in {Path(str(each)).parent for each in column_values(frame, "path") if each}:
+        if any(place.resolve().is_relative_to(own) for own in replaced):
+            raise FileExistsError(
+                f"{folder} holds pictures of this frame, which a new gallery there would delete;"
+                f" give a new folder, such as {folder.with_name(f'{folder.name}-2')}"
+            )
+
+
 def name_files(frame: pd.DataFrame) -> list[str]:
-    """Names the picture of each row by its key, or its number; "" where there is none."""
-    both = zip(column_values(frame, "path"), column_values(frame, "key"))
+    """Names the picture of each row by its key, or its number; "" where there is none.
+
+    A key that has several pictures, as one recipe rendered in two formats, names none of them.
+    """
+    both = row_tuples(frame, ["path", "key"])
+    pictures: dict[Any, set[Any]] = {}
+    for path, key in both:
+        pictures.setdefault(key, set()).add(path)
+    known = {
+        key for key, of in pictures.items() if len(of - {None}) == 1 and HASH.fullmatch(str(key))
+    }
     return [
-        "" if path is None else key if key and HASH.fullmatch(str(key)) else f"{i:06}"
+        "" if path is None else str(key) if key in known else f"{i:06}"
         for i, (path, key) in enumerate(both, 1)
     ]
 
@@ -231,7 +255,7 @@ def write_pictures(
     folder: Path, frame: pd.DataFrame, names: list[str], small: dict[str, bytes | str], whole: bool
 ) -> None:
     """Writes the pictures into the folder, and removes those of an earlier gallery there."""
-    for kind in ("thumbs", "pictures"):
+    for kind in KINDS:
         shutil.rmtree(folder / kind, ignore_errors=True)
     for name in {name[:2] for name in names if name}:
         (folder / "thumbs" / name).mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,4 @@
-// What all parts of the page use.
-
-// An element: properties, or attributes where the name has a dash or is `role`; children are nodes
-// or text. Nothing is ever read as HTML.
-function h(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name === "role" || name.includes("-")) node.setAttribute(name, value);
-    else node[name] = value;
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
-const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
+// What all parts of the page use; nothing is ever read as HTML.
 
 function button(text, act, props = {}) {
   const node = h("button", { type: "button", textContent: text, ...props });

@@ -18,6 +18,7 @@ from ...models.pipeline import machine_facts
 from ...models.resolve import native, resolve
 from ...models.tasks import choose_task
 from ...recipe.request import FIELDS, Recipe, Request
+from ...recipe.schedulers import adds_noise
 from ...render.between import draw_between, mix_arcs, mix_lines
 from ...render.job import run
 from ...render.options import require_device
@@ -264,7 +265,8 @@ class Insight:
         Raises
         ------
         FieldError
-            The cells differ in more than prompts and seed, or do not begin with noise alone.
+            The cells differ in more than prompts and seed, or do not begin with noise alone; or
+            their seeds differ, and the scheduler adds noise of its own, of which there is no way.
         """
         theirs = other.cell if isinstance(other, Insight) else resolve(other)
         if way not in WAYS:
@@ -287,20 +289,23 @@ class Insight:
 
     def _find_footing(self) -> dict[str, Any]:
         """Finds how the cell was made, as far as this machine can do it again."""
-        facts = {name: column_values(self.frame, name)[0] for name in ("device", *CHOSEN)}
+        names = "device", "threads", *CHOSEN
+        facts = {name: column_values(self.frame, name)[0] for name in names}
         try:
             require_device(facts["device"])
         except ValueError:  # another machine's; `note` will say what differs
-            facts |= {"device": None, "dtype": None}
+            facts |= {"device": None, "dtype": None, "threads": None}
         return facts
 
     def _describe_difference(self) -> str:
         """Says that watching gave another picture, and which facts differ."""
-        here = machine_facts()
+        here = {"compiled": False, "threads": self.trace.threads, **machine_facts()}
+        there = {name: column_values(self.frame, name)[0] for name in here}
+        there["compiled"] = bool(there["compiled"])
         other = [
-            f"{name} {then} there, {here[name]} here"
+            f"{name} {there[name]} there, {here[name]} here"
             for name in here
-            if (then := column_values(self.frame, name)[0]) != here[name]
+            if there[name] != here[name]
         ]
         why = "; ".join(other) or "this should not be: please report it"
         return f"the watched picture is not the cell's own, pixel by pixel: {why}"
@@ -315,6 +320,12 @@ def require_path(one: Recipe, other: Recipe) -> None:
                 f" between cells that differ in {', '.join(BLENDED)} alone",
                 name,
             )
+    if one.seed != other.seed and adds_noise(one.scheduler, one.eta):
+        raise FieldError(
+            f"scheduler={one.scheduler!r}, eta={one.eta}: it adds noise of one seed in its steps,"
+            " and there is no way to another seed's; use 'DDIMScheduler' with eta=0, or one seed",
+            "scheduler",
+        )
     task = choose_task(one, native(one.model).layout.tasks)
     if task.start != "from_noise":
         raise FieldError(

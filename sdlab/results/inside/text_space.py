@@ -8,14 +8,16 @@ from typing import Any
 import pandas as pd
 import torch
 
+from ...models.pipeline import Loaded
 from ...recipe.prompts import fill_rows
 from ...recipe.request import Recipe
-from ...render.encode import encode_row
+from ...render.encode import Latest, encode_row
 from ...render.trace import open_renderer
 from .tokens import END
 
 ROWS = 256  # words in one call of the text encoder
-_words = weakref.WeakKeyDictionary[Any, dict[int, tuple[list[int], torch.Tensor]]]()
+KEPT = 2  # vocabularies of an encoder, 150 MB each: with LoRAs and without
+_words = weakref.WeakKeyDictionary[Any, Latest]()
 
 
 @torch.inference_mode()
@@ -24,7 +26,7 @@ def find_nearest(cell: Recipe, text: str, count: int) -> pd.DataFrame:
 
     What is compared is the encoder's state at the first mark of the end, from which CLIP was
     taught. Single words alone are looked at, each as a prompt of its own: a vocabulary of 49,408
-    tokens takes minutes on a CPU, once for each model in memory.
+    tokens takes minutes on a CPU, once for each model in memory, and for LoRAs and their scales.
 
     Returns
     -------
@@ -33,7 +35,7 @@ def find_nearest(cell: Recipe, text: str, count: int) -> pd.DataFrame:
     """
     with open_renderer(cell, {}) as renderer:
         pipe = renderer.loaded.pipe
-        tokens, states = encode_vocabulary(pipe, cell.clip_skip)
+        tokens, states = recall_vocabulary(renderer.loaded, cell.clip_skip)
         row = [token for token, _ in fill_rows(pipe.tokenizer, text, None)[0]]
         own = encode_ends(pipe, torch.tensor([row]), cell.clip_skip)
     cosines = torch.nn.functional.cosine_similarity(states, own)
@@ -43,22 +45,27 @@ def find_nearest(cell: Recipe, text: str, count: int) -> pd.DataFrame:
     return pd.DataFrame({"word": words, "token": numbers, "cosine": found.values.numpy()})
 
 
+def recall_vocabulary(loaded: Loaded, clip_skip: int) -> tuple[list[int], torch.Tensor]:
+    """Recalls the encoded vocabulary, or encodes it: LoRAs change an encoder that stays itself."""
+    swaps = loaded.own.swaps
+    loras = tuple(part[1:] for part in swaps.loras) if swaps else None  # (scale, fingerprint)
+    kept = _words.setdefault(loaded.pipe.text_encoder, Latest(KEPT))
+    return kept.get((clip_skip, loras), lambda: encode_vocabulary(loaded.pipe, clip_skip))
+
+
 def encode_vocabulary(pipe: Any, clip_skip: int) -> tuple[list[int], torch.Tensor]:
     """Encodes each whole word of the vocabulary: their numbers, and states (words, width)."""
-    kept = _words.setdefault(pipe.text_encoder, {})
-    if clip_skip not in kept:
-        names = pipe.tokenizer.get_vocab()
-        tokens = [
-            number
-            for name, number in sorted(names.items(), key=lambda item: item[1])
-            if name.endswith(END) and any(letter.isalpha() for letter in name.removesuffix(END))
-        ]
-        ends = pipe.tokenizer.bos_token_id, pipe.tokenizer.eos_token_id
-        # what follows the end is not seen by it, so it need not be there
-        rows = torch.tensor([(ends[0], token, ends[1]) for token in tokens])
-        states = [encode_ends(pipe, part, clip_skip) for part in rows.split(ROWS)]
-        kept[clip_skip] = tokens, torch.cat(states)
-    return kept[clip_skip]
+    names = pipe.tokenizer.get_vocab()
+    tokens = [
+        number
+        for name, number in sorted(names.items(), key=lambda item: item[1])
+        if name.endswith(END) and any(letter.isalpha() for letter in name.removesuffix(END))
+    ]
+    ends = pipe.tokenizer.bos_token_id, pipe.tokenizer.eos_token_id
+    # what follows the end is not seen by it, so it need not be there
+    rows = torch.tensor([(ends[0], token, ends[1]) for token in tokens])
+    states = [encode_ends(pipe, part, clip_skip) for part in rows.split(ROWS)]
+    return tokens, torch.cat(states)
 
 
 def encode_ends(pipe: Any, ids: torch.Tensor, clip_skip: int) -> torch.Tensor:

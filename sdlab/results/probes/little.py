@@ -218,6 +218,24 @@ LITTLE_PROBES = (
         models=LITTLE,
     ),
     Probe(
+        name="tiny-memorisation",
+        question="Is what it was shown further from no prompt than what it never was?",
+        prompts=UNSEEN,
+        arms={"never shown": {}, "shown": {"prompt": TWINS}},
+        seeds=2,
+        scorer="diversity",
+        column="guidance_norm",
+        better=None,
+        findings=(
+            Finding(
+                figure="norms of 500 memorised prompts of SD 1.4 stand apart from those of others",
+                source="arXiv 2407.21720 and its repository, YuxinWenRick/diffusion_memorization",
+                differs="pictures that were shown many times; of this world none was drawn twice",
+            ),
+        ),
+        models=LITTLE,
+    ),
+    Probe(
         name="tiny-capitals",
         question="Are words in capitals the same words?",
         prompts=TOGETHER,

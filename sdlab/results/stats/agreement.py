@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...store.opinions import mirror_vote
 from ..frame import column_values, count_noun, format_value
+from .charts import CONFIDENCE
 from .rates import count_effective, share_interval
 from .reading import read_sample, split_frame
 from .resampling import expand_tail
@@ -98,7 +99,9 @@ def agreement(
             "there is nothing to compare: one rater, no picture shown twice, and no scorer; let"
             " somebody else answer too, or give scorer='a column'"
         )
-    return pd.DataFrame(rows)
+    out = pd.DataFrame(rows)
+    out.attrs[CONFIDENCE] = confidence
+    return out
 
 
 # Who is compared with whom

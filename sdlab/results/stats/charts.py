@@ -11,11 +11,13 @@ from matplotlib.ticker import MaxNLocator
 from ..frame import format_label
 from ..sheet import DPI, INK, QUIET, GridFigure
 
+CONFIDENCE = "sdlab confidence"  # in the `attrs` of what has intervals
+
 # column of the value -> (its axis, where nothing is to be seen)
 KINDS = {
-    "share": ("share, with 95 % interval", None),
-    "difference": ("difference, right less left, with 95 % interval", 0.0),
-    "strength": ("strength: log-odds against the average", 0.0),
+    "share": ("share, with {}", None),
+    "difference": ("difference, right less left, with {}", 0.0),
+    "strength": ("strength: log-odds against the average, with {}", 0.0),
 }
 NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low", "high"}
 NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
@@ -73,7 +75,7 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     beside.set_yticks(y, [note_row(row) for row in result.to_dict("records")])
     beside.tick_params(length=0)
     beside.spines["right"].set_visible(False)
-    finish_axes(axes, told)
+    finish_axes(axes, told.format(name_interval(result.attrs.get(CONFIDENCE))))
     return figure
 
 
@@ -100,6 +102,11 @@ def draw_curves(result: pd.DataFrame) -> GridFigure:
 def label_row(row: dict[Any, Any]) -> str:
     """Names a row by what it was grouped by."""
     return format_label(value for name, value in row.items() if name not in NOT_LABELS)
+
+
+def name_interval(confidence: float | None) -> str:
+    """Names an interval by what it covers: "95 % interval"."""
+    return "interval" if confidence is None else f"{100 * confidence:.10g} % interval"
 
 
 def note_row(row: dict[Any, Any]) -> str:

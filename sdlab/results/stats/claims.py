@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from ..frame import column_values, count_noun, distinct_values, format_label, join_words
-from .charts import NOT_LABELS
+from ..frame import column_values, count_noun, distinct_values, join_words
+from .charts import CONFIDENCE, label_row, name_interval
 
-COMPARED = "sdlab compared"  # in the `attrs` of what `paired` gives: by, left, right, column names
+COMPARED = "sdlab compared"  # in the `attrs` of what `paired` gives: by, left, right
+SAMPLE = "sdlab sample"  # in the `attrs` of statistics of a frame: its columns, and what groups it
+VOTES = "Store(...).answers(), Store(...).votes() or Judge(...).value"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class Claim:
     Raises
     ------
     TypeError, ValueError
-        There is no text, or no evidence with a row.
+        There is no text, no evidence with a row, or nobody in `votes`.
     """
 
     text: str
@@ -51,14 +55,17 @@ class Claim:
                     f"{name} is {type(given).__name__}; it is a frame, such as"
                     " paired(results, 'objects_right') gives"
                 )
+        if self.votes is not None and "rater" not in self.votes.columns:
+            raise ValueError(f"votes has no column 'rater', so nobody judged; give {VOTES}")
         if self.evidence.empty:
             raise ValueError("evidence has no row, so nothing speaks for the claim or against it")
 
     @property
     def verdicts(self) -> list[str]:
-        """What the evidence says, a sentence a row."""
-        rows = self.evidence.to_dict("records")
-        return [sentence for row in rows if (sentence := write_row(row))]
+        """What the evidence says, a sentence a row; of a curve its end."""
+        confidence = self.evidence.attrs.get(CONFIDENCE)
+        rows = select_ends(self.evidence.to_dict("records"))
+        return [sentence for row in rows if (sentence := write_row(row, confidence))]
 
     @property
     def judged(self) -> str:
@@ -66,20 +73,55 @@ class Claim:
         return "" if self.votes is None else describe_judges(self.votes)
 
 
-def write_row(row: dict[Any, Any]) -> str:
+def note_sample(by: str | Sequence[str], *columns: str) -> dict[str, Any]:
+    """Notes of what columns, and of which groups, a statistic is: for its `attrs`."""
+    return {SAMPLE: {"columns": [*columns], "by": [by] if isinstance(by, str) else [*by]}}
+
+
+def select_ends(rows: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
+    """Selects of each `yield_curve` the largest k; of other evidence all rows."""
+    if not all({"k", "best"} <= row.keys() for row in rows):
+        return rows
+    ends: dict[str, dict[Any, Any]] = {}
+    for row in sorted(rows, key=lambda row: row["k"]):
+        ends[label_row(row)] = row
+    return list(ends.values())
+
+
+def write_row(row: dict[Any, Any], confidence: float | None) -> str:
     """Writes what a row of evidence says, after what it was grouped by."""
-    label = format_label(v for name, v in row.items() if name not in NOT_LABELS)
+    label, said = label_row(row), write_finding(row, name_interval(confidence))
+    return f"{label}: {said}" if label and said else said
+
+
+def write_finding(row: dict[Any, Any], interval: str) -> str:
+    """Writes what was found; "" of what no statistic gives."""
     if "verdict" in row:
         n = f" (n = {row['n']:,})" if "n" in row else ""
-        said = f"{row['verdict']}{n}"
-    elif {"share", "hits", "n"} <= row.keys():
-        ends = f"95 % interval {row['low']:.0%} to {row['high']:.0%}"
-        said = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,} ({ends})"
-    elif {"strength", "chance"} <= row.keys():
-        said = f"wins against the average with chance {row['chance']:.0%}"
-    else:
-        return ""
-    return f"{label}: {said}" if label else said
+        return f"{row['verdict']}{n}"
+    if {"share", "n"} <= row.keys() and not row["n"]:
+        return "no picture was judged"
+    if {"share", "hits", "n"} <= row.keys():
+        ends = f"{interval} {row['low']:.0%} to {row['high']:.0%}"
+        return f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,} ({ends})"
+    if {"share", "alpha", "n"} <= row.keys():
+        return write_agreement(row, interval)
+    if {"best", "k", "n"} <= row.keys():
+        known = not math.isnan(row["low"])
+        ends = f" ({interval} {row['low']:.3g} to {row['high']:.3g})" if known else ""
+        over = f"{count_noun(row['n'], 'picture')} of {count_noun(row['prompts'], 'prompt')}"
+        return f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
+    if {"strength", "chance"} <= row.keys():
+        return f"wins against the average with chance {row['chance']:.0%}"
+    return ""
+
+
+def write_agreement(row: dict[Any, Any], interval: str) -> str:
+    """Writes how far raters agree, with what is left of it beyond chance."""
+    ends = f"{interval} {row['low']:.0%} to {row['high']:.0%}"
+    alpha = "" if math.isnan(row["alpha"]) else f"alpha {row['alpha']:.2f}"
+    told = f"{row['share']:.0%} alike over {count_noun(row['n'], 'picture')} ({ends})"
+    return "; ".join(filter(None, (told, alpha, row.get("note"))))
 
 
 def describe_judges(votes: pd.DataFrame) -> str:
@@ -89,12 +131,12 @@ def describe_judges(votes: pd.DataFrame) -> str:
         return "Nobody has judged."
     who = join_words(f"{name} ({count_noun(n, 'answer')})" for name, n in raters.most_common())
     blind = [value for value in column_values(votes, "blind") if value is not None]
-    hidden = sum(map(bool, blind))
-    how = (
-        "all without knowing whose picture it was"
-        if blind and hidden == len(votes)
-        else f"{hidden:,} of {len(votes):,} without knowing whose picture it was"
-    )
+    hidden, unsaid = sum(map(bool, blind)), len(votes) - len(blind)
+    many = "all" if hidden == len(votes) else f"{hidden:,} of {len(votes):,}"
+    how = f"{many} without knowing whose picture it was" if blind else ""
+    of = f"of {unsaid:,} " if blind else ""
+    lacks = f"{of}whether blind was not recorded" if unsaid else ""
+    how = "; ".join(filter(None, (how, lacks)))
     asked = [f"“{text}”" for text in distinct_values(votes, "question") if text]
     about = f", asked {join_words(asked)}" if asked else ""
     return f"Judged by {who}{about}; {how}."

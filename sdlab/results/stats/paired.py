@@ -13,7 +13,8 @@ from scipy.stats import PermutationMethod, binomtest, norm, wilcoxon
 from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
-from .claims import COMPARED
+from .charts import CONFIDENCE
+from .claims import COMPARED, note_sample
 from .reading import is_binary, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
@@ -104,6 +105,7 @@ def paired(
     results = out.to_dict("records")
     out["verdict"] = [write_verdict(row, names, better, 1 - confidence) for row in results]
     out.attrs[COMPARED] = {"by": by, "left": sides[0], "right": sides[1]}
+    out.attrs |= note_sample(each or (), *columns) | {CONFIDENCE: confidence}
     return out
 
 

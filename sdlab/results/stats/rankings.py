@@ -13,6 +13,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from ..frame import column_values, count_noun, distinct_values, format_value
+from .charts import CONFIDENCE
 from .reading import read_sample, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
@@ -76,6 +77,7 @@ def ranking(
     for told, value in (("wins", 1.0), ("losses", 0.0), ("ties", 0.5)):
         ones, others = sides[score == value, 0], sides[score == 1 - value, 1]
         out[told] = np.bincount(np.r_[ones, others], minlength=len(items))
+    out.attrs[CONFIDENCE] = confidence
     return out.sort_values("strength", ascending=False, ignore_index=True)
 
 

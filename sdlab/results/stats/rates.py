@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from .charts import CONFIDENCE
+from .claims import note_sample
 from .reading import read_hits, split_frame
 
 
@@ -111,7 +113,9 @@ def rate(
             | {"share": share, "low": low, "high": high, "hits": int(hits.sum()), "n": n}
             | {"prompts": len(np.unique(clusters)), "missing": missing}
         )
-    return pd.DataFrame(rows)
+    out = pd.DataFrame(rows)
+    out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
+    return out
 
 
 def count_effective(hits: np.ndarray, clusters: np.ndarray) -> float:

@@ -9,6 +9,8 @@ import pandas as pd
 from scipy.special import comb
 from scipy.stats import binomtest
 
+from .charts import CONFIDENCE
+from .claims import note_sample
 from .rates import share_interval
 from .reading import is_binary, read_scores, split_frame
 from .resampling import bootstrap_mean
@@ -72,7 +74,9 @@ def yield_curve(
             )
         for size in range(1, (k or fewest) + 1):
             rows.append(own | {"k": size} | estimate_best(scores, size, confidence))
-    return pd.DataFrame(rows)
+    out = pd.DataFrame(rows)
+    out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
+    return out
 
 
 def estimate_best(scores: list[np.ndarray], k: int, confidence: float) -> dict[str, float]:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from ...watermark.opening import load_quietly, open_picture
 from ...watermark.provenance import gather_provenance
 from ...watermark.scanning import list_files
 from ..code import HOW, find_store_root
-from ..frame import UNREADABLE, column_values, find_inputs, join_words
+from ..frame import UNREADABLE, column_values, find_foreign, find_inputs, join_words, select_own
 
 FACTS = (*DECIDING_BITS, *HOW)  # what a picture's bits may depend on beside its recipe
 NOISE = (
@@ -87,10 +87,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Given:
-    """The pictures that are to be verified; `lent` keeps their input pictures known."""
+    """The pictures that are to be verified, and how many rows had none.
+
+    `lent` keeps their input pictures known.
+    """
 
     cases: list[Case]
     lent: Any = None
+    without: int = 0
 
 
 def read_given(what: Any) -> Given:
@@ -133,19 +137,23 @@ def read_place(place: Path) -> Given:
 
 
 def read_frame(frame: pd.DataFrame) -> Given:
-    """Reads the rows that have a picture; a frame without whole recipes by its pictures' files."""
+    """Reads the rows that have a picture; by its file what has no whole recipe of ours."""
     if "path" not in frame.columns:
         raise ValueError(f"the frame has no column 'path' that leads to pictures; {GIVE}")
     paths = column_values(frame, "path")
     if any(name not in frame.columns for name in FIELDS):
-        return read_files([Path(path) for path in paths if path is not None])
-    root, cases = find_store_root(frame), []
+        files = read_files([Path(path) for path in paths if path is not None])
+        return replace(files, without=paths.count(None))
+    root, cases = find_store_root(select_own(frame)), []
     columns = {name: column_values(frame, name) for name in (*FIELDS, *FACTS, "pixels", "key")}
-    for i, path in enumerate(paths):
+    for i, (path, foreign) in enumerate(zip(paths, find_foreign(frame))):
         row = {name: column[i] for name, column in columns.items() if column[i] is not None}
-        if path is not None:
+        if path is not None and foreign:  # what its row does not state is no default
+            cases.append(read_file(Path(path)))
+        elif path is not None:
             cases.append(make_case(row, path, row.get("key") or Path(path).name))
-    return Given(cases, lend_inputs(root, find_inputs(frame)) if root else None)
+    lent = lend_inputs(root, find_inputs(frame)) if root else None
+    return Given(cases, lent, paths.count(None))
 
 
 def make_case(row: Mapping[str, Any], picture: Any, name: str, **more: Any) -> Case:
@@ -181,7 +189,7 @@ def read_store(store: Store) -> Given:
     ]
     if not (cases := [*given.cases, *others.cases, *broken]):
         raise ValueError(f"{store!r} has no picture to verify")
-    return Given(cases, (given.lent, others.lent))
+    return Given(cases, (given.lent, others.lent), given.without)
 
 
 def read_files(paths: Sequence[Path]) -> Given:
@@ -318,17 +326,20 @@ def read_report(path: Path) -> Given:
         told = found.get("facts") or {"shared": {}, "varying": [], "rows": [[]] * len(rows)}
         facts = [told["shared"] | dict(zip(told["varying"], row)) for row in told["rows"]]
         rows = [{**fact, **row} for fact, row in zip(facts, rows, strict=True)]
+        numbers = found.get("numbers") or range(1, len(rows) + 1)  # in the table of all cells
+        numbered = list(zip(numbers, rows, strict=True))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds no list of recipes, so it is no report of sdlab") from error
     cases = []
-    for number, row in enumerate(rows, 1):
+    for number, row in numbered:
         picture = page.pictures.get(number)
-        if picture is None and "pixels" not in row:
+        if picture is None and row.get("pixels") is None:
             continue  # it failed, or stands behind the last that is shown
         whole = picture is not None and is_whole(picture, row)
         name = f"{path.name}, row {number}"
         cases.append(make_case(row, picture, name, reduced=bool(picture) and not whole))
-    return Given(cases, [name_input(data) for data in page.others])
+    inputs = [name_input(data) for data in page.others]
+    return Given(cases, inputs, len(rows) - len(cases))
 
 
 def is_whole(data: bytes, row: Mapping[str, Any]) -> bool:
@@ -336,8 +347,11 @@ def is_whole(data: bytes, row: Mapping[str, Any]) -> bool:
 
     Larger ones are reduced, and only those that were small enough are kept without loss.
     """
-    with Image.open(io.BytesIO(data)) as image:
-        return image.size == (row.get("width"), row.get("height"))
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size == (row.get("width"), row.get("height"))
+    except UNREADABLE:
+        return True  # it is no small copy of anything
 
 
 def name_input(data: bytes) -> Picture | None:

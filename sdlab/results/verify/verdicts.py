@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ...pictures import hash_pixels, webp_bytes
+from ...pictures import SMALL_SIDE, hash_pixels, webp_bytes
 from ..code import HOW
 from ..frame import count_noun, format_value, hide_home
 from .again import Again, list_changes
@@ -55,6 +55,8 @@ ROUNDING = {
     "float16": Distance(5, 0.25),
     "bfloat16": Distance(32, 1.5),
 }
+# How far apart the small pictures of one picture may be, as WebP by other versions of its encoder.
+ENCODING = Distance(32, 1.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,10 @@ def judge_case(case: Case, again: Again) -> Verdict:
     distance = measure_distance(image, made, case.reduced) if image else None
     say = partial(Verdict, name=case.name, differs=differs, distance=distance, allowed=allowed)
     is_same = recorded == hash_pixels(made) if recorded else distance == Distance(0, 0)
-    if problem := find_problem(case, image):
+    problem = find_problem(case, image)
+    if not problem and case.reduced and is_same and not shows_same(distance):
+        problem = "the report's small picture shows something else"
+    if problem:
         then = "what was recorded comes out" if is_same else "other than recorded comes out"
         why = f"{problem}; rendered again, {then}"
         return say(verdict=DIFFERENT, why=why, cause="file")
@@ -103,13 +108,25 @@ def judge_case(case: Case, again: Again) -> Verdict:
     if is_same and not (case.reduced and not recorded):
         return say(verdict=IDENTICAL, why=told)
     if distance is None:
-        told = "; ".join(filter(None, ("how far cannot be told without the picture", told)))
+        told = "; ".join(filter(None, (explain_no_distance(image, made), told)))
     within = distance is not None and allowed is not None and distance.is_within(allowed)
     return say(
         verdict=WITHIN if within else DIFFERENT,
         why=told or "although nothing that was recorded differs",
         cause=", ".join(map(name_fact, differs)) or "unknown",
     )
+
+
+def explain_no_distance(image: Image.Image | None, made: Image.Image) -> str:
+    """Says why it is not told how far two pictures are apart."""
+    if image is None:
+        return "how far cannot be told without the picture"
+    return f"the picture is {write_size(image)}, and {write_size(made)} is rendered"
+
+
+def write_size(image: Image.Image) -> str:
+    """Writes width and height: "64x64"."""
+    return f"{image.width}x{image.height}"
 
 
 def find_problem(case: Case, image: Image.Image | None) -> str:
@@ -121,11 +138,19 @@ def find_problem(case: Case, image: Image.Image | None) -> str:
     return "the file was changed after it was saved" if edited else ""
 
 
+def shows_same(distance: Distance | None) -> bool:
+    """Tells whether a report's small picture is of a picture, whoever encoded it."""
+    return distance is not None and distance.is_within(ENCODING)
+
+
 def find_tolerance(
     case: Case, again: Again, differs: Mapping[str, tuple[Any, Any]]
 ) -> Distance | None:
-    """Finds what rounding may do: None, nothing, where all that may change bits is the same."""
-    if not differs and case.facts and not case.reduced:
+    """Finds what rounding may do: None, nothing, where all that may change bits is the same.
+
+    Nor does it excuse other settings: they make another picture, as another recipe does.
+    """
+    if HOW.keys() & differs.keys() or (not differs and case.facts and not case.reduced):
         return None
     formats = {str(facts.get("dtype")) for facts in (case.facts, again.facts)}
     return ROUNDING["bfloat16" if "bfloat16" in formats else "float32"]
@@ -134,8 +159,7 @@ def find_tolerance(
 def measure_distance(image: Image.Image, made: Image.Image, reduced: bool) -> Distance | None:
     """Measures how far two pictures are apart; None if they are not of one size."""
     if reduced:  # as the report's was
-        made.thumbnail(image.size)
-        made = Image.open(io.BytesIO(webp_bytes(made, max(image.size)))).convert("RGB")
+        made = Image.open(io.BytesIO(webp_bytes(made, SMALL_SIDE))).convert("RGB")
     if image.size != made.size:
         return None
     apart = np.abs(np.asarray(image, np.int16) - np.asarray(made, np.int16))
@@ -158,14 +182,15 @@ def write_changes(differs: Mapping[str, tuple[Any, Any]]) -> str:
     )
 
 
-def write_sentence(verdicts: Sequence[Verdict], total: int, seed: int) -> str:
+def write_sentence(verdicts: Sequence[Verdict], total: int, seed: int, without: int = 0) -> str:
     """Says in a few sentences how many came out how, and why."""
     n = len(verdicts)
     of_kind = [[v for v in verdicts if v.verdict == kind] for kind in VERDICTS]
     counts = [f"{len(every):,} {write_kind(every)}" for every in of_kind if every]
     number, _, rest = "; ".join(counts).partition(" ")
     drawn = f" A sample of {n:,} of {total:,}, drawn by chance (seed {seed})." if n < total else ""
-    return f"{number} of {n:,} {rest}.{drawn}"
+    left = f" {count_noun(without, 'row')} without a picture left out." if without else ""
+    return f"{number} of {n:,} {rest}.{drawn}{left}"
 
 
 def write_kind(every: Sequence[Verdict]) -> str:
@@ -179,7 +204,9 @@ def write_kind(every: Sequence[Verdict]) -> str:
     if (more := len(reasons) - MOST_REASONS) > 0:
         told.append(f"{count_noun(more, 'other reason')}")
     known = [each.distance.largest for each in every if each.distance]
-    reach = f", at most {max(known):g} of 255 levels apart" if known and kind != IDENTICAL else ""
+    of = "" if len(known) == len(every) else f" in the {len(known):,} where that is known"
+    far = f", at most {max(known, default=0):g} of 255 levels apart{of}"
+    reach = far if known and kind != IDENTICAL else ""
     joint = ", with " if kind == IDENTICAL else ": "
     return f"{kind}{reach}{joint if told else ''}{'; '.join(told)}"
 

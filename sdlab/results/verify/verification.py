@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import random
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
@@ -16,7 +17,7 @@ from PIL import Image
 
 from ...pictures import png_bytes
 from ...store.files import write_whole
-from ..frame import describe_file_problem
+from ..frame import column_values, describe_file_problem
 from ..pairs import draw_difference
 from ..sheet import Grid, GridFigure, Sheet, SheetCell
 from .again import Again, render_again
@@ -39,11 +40,14 @@ class Verification:
         How many there were, of which these are a sample or all.
     seed : int
         Of the sample.
+    without : int
+        How many rows were left out, as they have no picture.
     """
 
     verdicts: Sequence[Verdict]
     total: int
     seed: int = 0
+    without: int = 0
     _cases: Sequence[Case] = ()
     _again: Sequence[Again] = ()
     _folder: Any = field(default=None)  # it goes when this does
@@ -52,7 +56,7 @@ class Verification:
         return len(self.verdicts)
 
     def __repr__(self) -> str:
-        return write_sentence(self.verdicts, self.total, self.seed)
+        return write_sentence(self.verdicts, self.total, self.seed, self.without)
 
     def _repr_html_(self) -> str:
         return html.escape(repr(self))
@@ -89,6 +93,16 @@ class Verification:
         texts = ("name", "verdict", "cause", "why", "differs")
         types = {**dict.fromkeys(texts, "string"), **dict.fromkeys(numbers, "Float64")}
         return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+    def list_strangers(self, frame: pd.DataFrame) -> list[str]:
+        """Lists the names of what was rendered again, and is of no row of this frame."""
+        known = {*column_values(frame, "key"), *column_values(frame, "pixels")}
+        known |= {Path(path).name for path in column_values(frame, "path") if path is not None}
+        return [
+            case.name
+            for case, again in zip(self._cases, self._again)
+            if again.path is not None and not known & {case.name, case.facts.get("pixels", "")}
+        ]
 
     def draw(self) -> GridFigure:
         """Draws the farthest first: as handed on, rendered again, and four times the difference."""
@@ -186,6 +200,14 @@ def verify(
         cases = [cases[i] for i in drawn]
     folder = TemporaryDirectory(prefix="sdlab-verify-")
     options = dict(batch_size=batch_size, device=device, dtype=dtype)
-    again = render_again(cases, Path(folder.name), options, progress)
-    verdicts = [judge_case(case, made) for case, made in zip(cases, again)]
-    return Verification(verdicts, len(given.cases), seed, cases, again, folder)
+    try:
+        again = render_again(cases, Path(folder.name), options, progress)
+        verdicts = [judge_case(case, made) for case, made in zip(cases, again)]
+    except BaseException:
+        folder.cleanup()
+        raise
+    found = Verification(
+        verdicts, len(given.cases), seed, given.without, _cases=cases, _again=again, _folder=folder
+    )
+    weakref.finalize(found, folder.cleanup)
+    return found

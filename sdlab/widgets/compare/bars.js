@@ -20,9 +20,7 @@ class TopBar {
     this.blind = h("input", { type: "checkbox" });
     this.blind.onchange = () => view.setBlind(this.blind.checked);
     this.chooser = new Chooser(model, line);
-    this.rater = h("input", { type: "text", placeholder: "your name", maxLength: 60,
-      autocomplete: "off", spellcheck: false });
-    this.rater.onchange = () => put(model, "rater", this.rater.value.trim());
+    this.rater = nameField(model, "rater");
     this.element = h("div", { className: "sdl-bar" },
       group("steps", "pairs", this.before, this.counter, this.after),
       group("ways", "way of comparing", ...this.ways, magnifier),
@@ -74,7 +72,7 @@ class Chooser {
 class Ballot {
   constructor(view) {
     this.buttons = BALLOT.map(([name, text], k) => {
-      const node = button("", () => view.vote(name),
+      const node = button("", (event) => view.vote(name, event),
         { title: `${text} (${k + 1})`, "aria-label": text });
       node.append(h("kbd", { textContent: k + 1 }), ` ${name}`);
       return node;

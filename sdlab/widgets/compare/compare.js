@@ -7,10 +7,12 @@
 //                 (none after a vote), difference {said} + a buffer, code {text}, outdated. Names
 //                 are empty as long as they must not be known.
 
+const EARLY = "That came before the pictures, and is not counted: vote again.";
+
 class CompareView {
   constructor({ model, line, root }) {
     Object.assign(this, { model, line, root, shown: null, voting: 0,
-      showing: null, acts: Promise.resolve() });
+      showing: null, since: 0, acts: Promise.resolve() });
     this.pairs = new Pairs(model, line);
     this.stage = new Stage({
       width: () => this.columns.clientWidth, said: (name, value) => put(model, name, value),
@@ -19,7 +21,7 @@ class CompareView {
     this.ballot = new Ballot(this);
     this.ending = new Ending(this);
     this.side = new Side(model);
-    this.code = codeBlock(undefined, async () => (await line.ask("code")).message.text ?? "");
+    this.code = codeBlock(line);
     const { stage, ballot, ending } = this;
     this.columns = h("div", { className: "sdl-compare-columns" },
       h("div", { className: "sdl-compare-main" }, stage.element, ...Object.values(stage.controls),
@@ -34,8 +36,8 @@ class CompareView {
   get voted() { return this.model.get("voted"); }
   get secret() { return this.model.get("secret"); }
 
-  // What the reader does, one after the other: what is pressed while a pair is on its way is for
-  // that pair.
+  // What the reader does, one after the other: what is pressed while a pair is on its way waits
+  // for it.
   act(work) {
     this.acts = this.acts.then(() => this.showing).then(work)
       .catch((error) => console.error(error));
@@ -66,6 +68,7 @@ class CompareView {
     if (pair?.deal !== deal) return pairs.forget(n);       // outdated: all is asked anew soon
     this.shown = pair;
     this.stage.show(pair);
+    this.since = performance.now();
     this.tell();
     this.ballot.status.textContent = pair.told.said;
     pairs.forgetFar(n);
@@ -108,11 +111,13 @@ class CompareView {
   }
 
   // ---- votes
-  vote(name) { this.act(() => this.cast(name)); }
+  // `timeStamp` is when it was pressed: before its pictures were there, it is no evidence.
+  vote(name, { timeStamp }) { this.act(() => this.cast(name, timeStamp)); }
 
-  cast(name) {
+  cast(name, pressed) {
     const pair = this.shown;
     if (!pair || pair.place !== this.at || pair.deal !== this.deal || pair.told.stays) return;
+    if (pressed <= this.since) return void (this.ballot.status.textContent = EARLY);
     pair.told = { ...pair.told, vote: name };
     this.tell();
     this.voting += 1;
@@ -144,7 +149,7 @@ class CompareView {
   reveal() { this.act(() => this.line.ask("reveal", { deal: this.deal })); }
 
   setBlind(blind) {
-    if (blind || !this.secret || !this.voted.some(Boolean)) return put(this.model, "blind", blind);
+    if (blind || !this.secret) return put(this.model, "blind", blind);
     this.bar.blind.checked = true;
     this.ending.open(true);
   }

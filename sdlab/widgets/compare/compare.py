@@ -39,10 +39,11 @@ class Compare(Panel):
 
     In blind mode the order of the pairs is shuffled, chance decides who stands on which side, and
     the page does not learn whose picture is whose before `reveal`, which ends the vote and is
-    written down; both pictures of a pair are shown at one size. Until then a vote can be changed
-    and taken back, after it no open vote takes the place of a blind one. Votes are kept in the
-    store, by the pictures' keys, and found again there; those on pictures in no store last as long
-    as the widget.
+    written down, as is every other way to see the names meanwhile: `blind` turned off, the same
+    pairs shown openly, or the name of a rater who knows them. Both pictures of a pair are shown at
+    one size. Until then a vote can be changed and taken back, after it no open vote takes the place
+    of a blind one. Votes are kept in the store, by the pictures' keys, and found again there; those
+    on pictures in no store last as long as the widget.
 
     Parameters
     ----------
@@ -259,6 +260,8 @@ class Compare(Panel):
             )
         )
         self._ballot = Ballot(ids, self._votes, self.blind, self.seed)
+        if not self.blind:
+            self._ballot.look()
         pairing, values = self._pairing, self._pairing.values
         alone = count_noun(len(pairing.alone), "picture") + " without a partner"
         notes = [count_noun(len(ids), "pair"), alone if pairing.alone else "", self._say_sizes()]
@@ -299,6 +302,13 @@ class Compare(Panel):
         self.refresh_soon()
         self._share_soon()
 
+    def _count_vote(self) -> None:
+        """Counts after a vote, or tells the names if they were shown elsewhere."""
+        if self.secret and not self._ballot.under_way:
+            self._deal(self.at)
+        else:
+            self._count()
+
     def _list_votes(self) -> pd.DataFrame:
         """Lists the votes of all raters on these pairs."""
         return list_votes(self._rows, self._ballot.ids, self._votes.opinions.votes())
@@ -326,17 +336,19 @@ class Compare(Panel):
 
     def _change_rater(self, _: Any) -> None:
         """Goes on with the votes of another rater."""
-        rater = self.rater.strip()
+        rater, before = self.rater.strip(), self._ballot
         self._votes = Votes(self._votes.keeper, rater)
         self.rater = rater
         self._deal()
+        if not self._ballot.under_way and before.is_begun:
+            before.reveal()  # whoever voted has the names of the same pairs before them now
 
     def _redeal(self, _: Any) -> None:
         """Shows the first pair without a vote if it becomes blind, else the same one as before.
 
-        Who looks in the middle of a blind vote has ended it.
+        Who looks has ended the blind vote, also before the first pair: the names were seen.
         """
-        if not self.blind and any(self._ballot.vote_at(k) for k in range(len(self._ballot))):
+        if not self.blind:
             self._ballot.reveal()
         if self.blind and not self._chose:
             self.mode, self._chose = "side by side", False  # a vote is on two whole pictures
@@ -365,6 +377,8 @@ class Compare(Panel):
     # What the page asks
 
     def _on_pair(self, question: dict, buffers: list) -> None:
+        if not self.blind:
+            self._ballot.look()
         self._answer_about(question, self._open_pair)
 
     def _on_difference(self, question: dict, buffers: list) -> None:
@@ -382,7 +396,7 @@ class Compare(Panel):
         if question["deal"] != self.deal:
             return self.answer(question, {"kind": "outdated"})
         self._ballot.cast(place, question["vote"])
-        self._count()
+        self._count_vote()
         self.answer(question, self._describe(place))
 
     def _on_choose(self, question: dict, buffers: list) -> None:
@@ -397,7 +411,7 @@ class Compare(Panel):
             return self.answer(question, {"kind": "outdated"})
         before = self.voted
         place = self._ballot.undo(int(question["n"]))
-        self._count()
+        self._count_vote()
         self.answer(question, {**self._describe(place), "undone": self.voted != before})
 
     def _on_reveal(self, question: dict, buffers: list) -> None:
@@ -405,10 +419,9 @@ class Compare(Panel):
             self.reveal()
         self.answer(question, {"kind": "revealed"})
 
-    def _on_code(self, question: dict, buffers: list) -> None:
+    def _require_code(self) -> None:
         if self._ballot.under_way:
             raise ValueError("the code tells who is who: it is shown when the blind vote has ended")
-        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     # What it may know
 

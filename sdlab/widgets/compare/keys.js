@@ -9,7 +9,7 @@ const COMPARE_KEYS = "<kbd>←</kbd> <kbd>→</kbd> pairs, <kbd>Home</kbd> <kbd>
 function listenToKeys(view) {
   const { root, stage, model } = view;
   const outside = (controls) => (event) => !event.target.closest(controls);
-  const once = (act) => (event) => { if (!event.repeat) act(); };
+  const once = (act) => (event) => { if (!event.repeat) act(event); };
   const blinking = (act) => () => { if (stage.mode === "blink") act(); };
   const arrow = (x, y) => (event) => {
     if (!(event.shiftKey && stage.glass.move(x, y)) && x) view.step(x);
@@ -22,7 +22,8 @@ function listenToKeys(view) {
     n: () => view.step(1), p: () => view.step(-1),
     ...Object.fromEntries(WAYS.map(([name, key]) =>
       [key.toLowerCase(), () => put(model, "mode", name)])),
-    ...Object.fromEntries(BALLOT.map(([name], k) => [k + 1, once(() => view.vote(name))])),
+    ...Object.fromEntries(BALLOT.map(([name], k) =>
+      [k + 1, once((event) => view.vote(name, event))])),
     "?": () => view.help.toggle(), u: once(() => view.undo()), Backspace: once(() => view.undo()),
     f: blinking(() => stage.blink.flipped.click()), z: () => stage.glass.magnify(),
   }, (event) => !event.target.matches("select, input[type=text], pre"));

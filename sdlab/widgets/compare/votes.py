@@ -32,7 +32,7 @@ class Votes:
 
     def read(self) -> None:
         """Takes note of what is kept by now."""
-        self.revealed = self.opinions.revealed(self.rater)
+        self.look_again()
         # whether blind: {pair, keys sorted: the vote in that order}, the last at the end
         self._said: dict[bool, dict[Ids, str]] = {False: {}, True: {}}
         votes = self.opinions.votes(history=True)
@@ -40,6 +40,10 @@ class Votes:
         blind = votes["blind"].fillna(False).astype(bool)
         for left, right, vote, unseen in zip(votes["left"], votes["right"], votes["vote"], blind):
             self._note((left, right), vote if isinstance(vote, str) else None, unseen)
+
+    def look_again(self) -> None:
+        """Takes note of names that were shown elsewhere, such as by another widget."""
+        self.revealed = self.opinions.revealed(self.rater)
 
     def put(self, ids: Ids, vote: str | None, blind: bool) -> None:
         """Keeps a vote, or takes it back (None); not twice: a message may come twice."""
@@ -74,8 +78,8 @@ class Votes:
 
     def _note(self, ids: Ids, vote: str | None, blind: bool) -> None:
         pair = sort_pair(*ids)
-        for how in (blind,) if vote else (False, True):  # one taken back leaves none, as kept
-            self._said[how].pop(pair, None)
+        for way in (True, False) if vote is None and not blind else (blind,):  # as it is kept
+            self._said[way].pop(pair, None)
         if vote is not None:
             self._said[blind][pair] = vote if ids == pair else mirror_vote(vote)
 
@@ -120,6 +124,12 @@ class Ballot:
         """Whether a blind vote is: of some pair it must not be known who is who."""
         return any(map(self.is_hidden, range(len(self))))
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a blind vote is under way that is somebody's: by name, or by a vote."""
+        voted = any(self.vote_at(place) for place in range(len(self)))
+        return self.under_way and (bool(self.votes.rater) or voted)
+
     def vote_on(self, n: int) -> tuple[str, bool] | None:
         """(vote, whether it was blind) on a pair; only a blind one while it is hidden."""
         return self.votes.of(self.ids[n], self.is_hidden(n))
@@ -134,6 +144,7 @@ class Ballot:
         """Votes at a place, as seen there. No open vote takes the place of a blind one."""
         n = self.order[place]
         with self._lock:
+            self.votes.look_again()
             hidden = self.is_hidden(n)
             if hidden or not self.votes.of(self.ids[n], only_blind=True):
                 self.votes.put(
@@ -146,6 +157,7 @@ class Ballot:
         While the names are hidden; an open vote only at its own place.
         """
         with self._lock:
+            self.votes.look_again()
             n = self.order[place]
             if self.vote_on(n) is None and self.is_hidden(n):
                 mine = {sort_pair(*ids): k for k, ids in enumerate(self.ids) if self.is_hidden(k)}
@@ -159,6 +171,15 @@ class Ballot:
         """Ends the blind vote, also before its last pair: that is written down."""
         with self._lock:
             self.votes.reveal([self.ids[n] for n in range(len(self)) if self.is_hidden(n)])
+
+    def look(self) -> None:
+        """Shows the names openly: a blind vote of the rater on these pairs has ended with that."""
+        with self._lock:
+            self.votes.read()
+            known, blind = self.votes.revealed, {sort_pair(*ids) for ids in self.votes.list_blind()}
+            pairs = [ids for ids in self.ids if sort_pair(*ids) not in known]
+            if any(sort_pair(*ids) in blind for ids in pairs):
+                self.votes.reveal(pairs)
 
     def first_open(self) -> int:
         """The first place without a vote, else the first."""

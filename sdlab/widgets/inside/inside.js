@@ -4,9 +4,12 @@
 // Python -> page  frames + a picture for each moment, and the finished one; maps + a buffer, bytes
 //                 (moments + 1, height, width), the last being that of all steps; code {text}.
 
+// Places on the slider are the moments of the longest list, and then the finished picture.
+
 const INSIDE_KEYS = "<kbd>←</kbd> <kbd>→</kbd> steps, <kbd>Home</kbd> <kbd>End</kbd> · "
   + "<kbd>P</kbd> or <kbd>Space</kbd> plays and pauses · <kbd>Tab</kbd> to a word lights up where "
-  + "it acts, <kbd>Enter</kbd> keeps it lit, <kbd>Esc</kbd> lets go · <kbd>A</kbd> all steps";
+  + "it acts, <kbd>Enter</kbd> keeps it lit, <kbd>Esc</kbd> lets go · <kbd>A</kbd> all steps · "
+  + "<kbd>?</kbd> shows or hides this";
 
 class InsideView {
   constructor({ model, line, root }) {
@@ -18,12 +21,12 @@ class InsideView {
     this.status = h("div", { className: "sdl-inside-status", role: "status" });
     this.pictures = h("div", { className: "sdl-inside-sides" },
       ...this.sides.map((side) => side.element));
-    root.append(this.pictures, this.steps.element, this.status,
-      codeBlock("the same in Python", async () => (await line.ask("code")).message.text ?? ""),
-      h("div", { className: "sdl-help", innerHTML: INSIDE_KEYS }));
+    this.help = keysHelp(INSIDE_KEYS);
+    root.append(this.pictures, this.steps.element, this.status, codeBlock(line),
+      this.help);
   }
 
-  get last() { return this.longest.told.moments.length - 1; }
+  get last() { return this.longest.told.moments.length; }  // the finished picture
   get at() { return clamp(this.model.get("at"), 0, this.last); }
   get lit() { return this.pointed || this.model.get("word"); }
 
@@ -82,7 +85,7 @@ class InsideView {
     }, elsewhere("input, pre"));
     onKeys(root, {
       p: () => steps.toggle(), a: () => put(model, "whole", !model.get("whole")),
-      Escape: () => put(model, "word", ""),
+      Escape: () => put(model, "word", ""), "?": () => this.help.toggle(),
     }, elsewhere("pre"));
     onKeys(root, { " ": () => steps.toggle() }, elsewhere("button, input, summary, pre"));
   }

@@ -39,7 +39,7 @@ class Inside(Panel):
     Attributes
     ----------
     at : int
-        The moment that is shown, from 0.
+        The moment that is shown, from 0; after the last one comes the finished picture.
     word : str
         The word that stays lit, "" if none does.
     whole : bool
@@ -75,7 +75,7 @@ class Inside(Panel):
             each if isinstance(each, Insight) else inside(each, store) for each in given
         ]
         super().__init__(sides=[describe_side(each) for each in self.insights])
-        self.at = max(len(side["moments"]) for side in self.sides) - 1
+        self.at = max(len(side["moments"]) for side in self.sides)
         self.observe(lambda _: self.refresh_soon(), ["at", "word", "whole"])
 
     def __repr__(self) -> str:
@@ -97,7 +97,7 @@ class Inside(Panel):
 
     @traitlets.validate("at")
     def _within(self, proposal: Any) -> int:
-        most = max((len(side["moments"]) for side in self.sides), default=1) - 1
+        most = max((len(side["moments"]) for side in self.sides), default=0)
         return min(max(proposal["value"], 0), most)
 
     def static(self) -> str:
@@ -113,9 +113,6 @@ class Inside(Panel):
     def _on_maps(self, question: dict, buffers: list) -> None:
         insight, group = self.insights[int(question["side"])], int(question["group"])
         self.answer_later(question, lambda: ({"kind": "maps"}, [encode_maps(insight, group)]))
-
-    def _on_code(self, question: dict, buffers: list) -> None:
-        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
 
 def describe_side(insight: Insight) -> dict[str, Any]:

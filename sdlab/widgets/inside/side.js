@@ -40,17 +40,22 @@ class Side {
     this.show(this.view.at);
   }
 
-  // The place on this cell's own list of moments that is as far as `at` of `total`.
+  // The place on this cell's own list that is as far as `at`: a moment, or the finished picture.
   show(at) {
-    const { told, urls, view } = this, last = told.moments.length - 1;
-    this.moment = view.last ? Math.round(at * last / view.last) : 0;
-    const { first, last: end, noise } = told.moments[this.moment];
-    const step = first === end ? `step ${end}` : `steps ${first} to ${end}`;
+    const { told, urls, view } = this, last = told.moments.length - 1, most = view.last - 1;
+    this.moment = at > most ? last + 1 : most ? Math.round(at * last / most) : 0;
     if (urls.length && this.image.src !== urls[this.moment]) this.image.src = urls[this.moment];
-    this.image.alt = `what is believed at ${step}: ${told.prompt}`;
-    this.caption.textContent = `${step} · noise ${noise.toFixed(2)} · seed ${told.seed}`;
+    const { first, last: end, noise } = told.moments[this.moment] ?? {};
+    const step = first === end ? `step ${end}` : `steps ${first} to ${end}`;
+    const [what, shown] = this.finished ? ["the picture", "the picture"]
+      : [`what is believed at ${step}`, `${step} · noise ${noise.toFixed(2)}`];
+    this.image.alt = `${what}: ${told.prompt}`;
+    this.caption.textContent = `${shown} · seed ${told.seed}`;
     this.paint();
   }
+
+  get finished() { return this.moment === this.told.moments.length; }
+  get whole() { return this.finished || this.view.model.get("whole"); }
 
   mark(held) {
     for (const node of this.words) {
@@ -76,7 +81,7 @@ class Side {
   values() {
     const data = this.maps.get(this.lit), [high, wide] = this.told.map;
     if (!data) return null;
-    const n = this.view.model.get("whole") ? this.told.moments.length : this.moment;
+    const n = this.whole ? this.told.moments.length : this.moment;
     return new Uint8Array(data.buffer, data.byteOffset + n * high * wide, high * wide);
   }
 
@@ -97,9 +102,10 @@ class Side {
     const [high, wide] = this.told.map, at = values.indexOf(Math.max(...values));
     const row = PLACES[0][Math.floor(3 * Math.floor(at / wide) / high)];
     const column = PLACES[1][Math.floor(3 * (at % wide) / wide)];
-    const share = (100 * word.shares[this.moment]).toFixed(1);
+    const now = this.whole ? "in all steps"
+      : `${(100 * word.shares[this.moment]).toFixed(1)} % of the attention now`;
     const peak = word.shares.indexOf(Math.max(...word.shares));
-    return `“${word.text}” acts most at the ${row} ${column}: ${share} % of the attention now, `
+    return `“${word.text}” acts most at the ${row} ${column}: ${now}, `
       + `most at step ${this.told.moments[peak].last}`;
   }
 

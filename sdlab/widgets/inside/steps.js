@@ -15,13 +15,14 @@ class Steps {
     this.bars = h("div", { className: "sdl-inside-bars", "aria-hidden": "true" });
     this.element = h("div", { className: "sdl-bar sdl-inside-steps" }, this.play,
       h("div", { className: "sdl-inside-track" }, this.bars, this.slider), this.counter,
-      this.whole);
+      this.whole, button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" }));
   }
 
   show(at) {
     const { view } = this, longest = view.longest.told.moments;
     this.slider.value = at;
-    const text = `step ${longest[at].last} of ${longest.at(-1).last}`;
+    const text = at === view.last ? "the picture"
+      : `step ${longest[at].last} of ${longest.at(-1).last}`;
     this.counter.textContent = text;
     this.slider.setAttribute("aria-valuetext", text);
     this.whole.setAttribute("aria-pressed", view.model.get("whole"));
@@ -31,7 +32,7 @@ class Steps {
   // Bars of the first cell's word, or the second's where the first has none.
   draw(sides, lit) {
     const word = lit && sides.map((side) => side.find(lit)).find(Boolean);
-    const shares = word ? word.shares : [], most = Math.max(...shares, 1e-9);
+    const shares = word ? [...word.shares, 0] : [], most = Math.max(...shares, 1e-9);
     this.bars.replaceChildren(...shares.map((share) =>
       h("span", { className: "sdl-inside-share", style: `height: ${100 * share / most}%` })));
     this.show(this.view.at);

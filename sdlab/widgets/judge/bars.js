@@ -7,10 +7,8 @@ class TopBar {
     this.model = model;
     const names = h("datalist", { id: `sdl-judge-raters-${model.get("uid")}` });
     this.names = names;
-    this.rater = h("input", { type: "text", placeholder: "your name", maxLength: 60,
-      autocomplete: "off", spellcheck: false });
+    this.rater = nameField(model, "rater");
     this.rater.setAttribute("list", names.id);
-    this.rater.onchange = () => put(model, "rater", this.rater.value.trim());
     this.bar = h("progress", { "aria-label": "answered" });
     this.counter = h("span", { className: "sdl-judge-count" });
     this.element = h("div", { className: "sdl-bar" },
@@ -41,8 +39,9 @@ class Ballot {
       node.append(h("kbd", { textContent: key }), ` ${text}`);
       return node;
     };
-    this.buttons = answers.map((text, k) => choice(keys[k], text, () => view.answer(text)));
-    this.buttons.push(choice(unsure, CANNOT_TELL, () => view.answer(null)));
+    this.buttons = answers.map((text, k) =>
+      choice(keys[k], text, (event) => view.answer(text, event)));
+    this.buttons.push(choice(unsure, CANNOT_TELL, (event) => view.answer(null, event)));
     this.undo = choice("U", "undo", () => view.undo(), "U or Backspace");
     this.element = h("div", { className: "sdl-bar sdl-judge-ballot", role: "group",
       "aria-label": "answers" }, ...this.buttons, this.undo);
@@ -64,8 +63,7 @@ class End {
     this.undo = button("undo the last answer", () => view.undo(), { title: "U or Backspace" });
     this.bar = h("div", { className: "sdl-bar" }, this.finish, this.undo);
     this.verdict = h("div", { className: "sdl-judge-verdict" });
-    this.code = codeBlock("the same in Python",
-      async () => (await view.line.ask("code")).message.text ?? "");
+    this.code = codeBlock(view.line);
     this.element = h("div", { className: "sdl-judge-end", tabIndex: -1, role: "group",
       "aria-label": "end of the round" }, this.words, this.bar, this.verdict, this.code);
   }

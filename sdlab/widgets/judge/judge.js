@@ -7,6 +7,7 @@
 
 const JUDGE_KEYS = "the keys on the buttons answer, <kbd>?</kbd> cannot tell · <kbd>U</kbd> or "
   + "<kbd>Backspace</kbd> takes the last answer back";
+const EARLY = "That came before the picture, and is not counted: answer again.";
 const BLIND = "What made a picture is told at the end of the round. Some are shown twice.";
 
 class JudgeView {
@@ -44,17 +45,18 @@ class JudgeView {
 
   show() { return this.ask("show"); }
 
-  // One after the other: what is pressed while a picture is on its way is for that picture.
+  // One after the other: what is pressed while a picture is on its way waits for it.
   act(work) {
     this.acts = this.acts.then(() => this.asking).then(work)
       .catch((error) => console.error(error));
   }
 
-  answer(answer) {
-    const pressed = performance.now();
+  // `timeStamp` is when it was pressed: before its picture was there, it is no evidence.
+  answer(answer, { timeStamp }) {
     this.act(async () => {
       if (!this.ready || this.over) return;
-      const seconds = Math.round(Math.max(0, pressed - this.since)) / 1000;
+      if (timeStamp <= this.since) return this.say(EARLY);
+      const seconds = Math.round(timeStamp - this.since) / 1000;
       if (await this.ask("answer", { ...this.place, answer, seconds })) {
         this.say(`your last answer: ${answer ?? CANNOT_TELL}`);
       }
@@ -129,11 +131,13 @@ class JudgeView {
 
   listen() {
     const { model, root } = this, keys = model.get("digits"), answers = model.get("answers");
-    const once = (act) => (event) => { if (!event.repeat) act(); };
+    const once = (act) => (event) => { if (!event.repeat) act(event); };
     const elsewhere = (controls) => (event) => !event.target.closest(controls);
     onKeys(root, {
-      0: once(() => this.answer(null)), "?": once(() => this.answer(null)),
-      ...Object.fromEntries(keys.map((key, k) => [key, once(() => this.answer(answers[k]))])),
+      0: once((event) => this.answer(null, event)),
+      "?": once((event) => this.answer(null, event)),
+      ...Object.fromEntries(keys.map((key, k) =>
+        [key, once((event) => this.answer(answers[k], event))])),
       u: once(() => this.undo()), Backspace: once(() => this.undo()),
     }, elsewhere("input, pre"));
     onKeys(root, { Enter: once(() => this.finish()) }, elsewhere("button, input, summary, pre"));

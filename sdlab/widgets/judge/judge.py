@@ -134,9 +134,10 @@ class Judge(Panel):
         """One row an answer, of all raters, in the order they were given.
 
         `key` (the path of a picture in no store), or `left` and `right` as they stood; `question`,
-        `answer` (missing: cannot tell), `rater`, `seconds`, `repeat`, `time`. After `unblind`, or
-        when the rater's round was complete from the start, also what the frame says of the picture;
-        of a pair what both share, each side's `by`, and which of the two was `preferred`.
+        `answer` (missing: cannot tell), `rater`, `seconds`, `blind`, `repeat`, `time`. After
+        `unblind`, or when the rater's round was complete from the start, also what the frame says
+        of the picture; of a pair what both share, each side's `by`, and which of the two was
+        `preferred`.
         """
         rows = select_answers(self._keeper.answers(), self.question)
         return self._pictures.describe(rows, tell=self.unblinded)
@@ -234,10 +235,9 @@ class Judge(Panel):
             self.unblind()
         self._on_show(question, buffers)
 
-    def _on_code(self, question: dict, buffers: list) -> None:
+    def _require_code(self) -> None:
         if not self.unblinded:
             raise ValueError("the code tells the recipes: it is shown when the round has ended")
-        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     def _is_present(self, question: dict) -> bool:
         """Whether the page speaks of what is asked now."""

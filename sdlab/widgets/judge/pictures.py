@@ -17,7 +17,7 @@ from ...store.columns import COLUMNS
 from ..pictures import write_captions
 from .round import About, list_subjects, sort_sides
 
-ASKED = ("question", "answer", "rater", "seconds", "repeat", "time")
+ASKED = ("question", "answer", "rater", "seconds", "blind", "repeat", "time")
 
 
 class Pictures:

@@ -1,13 +1,14 @@
 // The page of Predict: a question, then its pictures. Before an answer it knows nothing of them.
 //
 // page -> Python  answer {answer}, show, each answered with pictures {captions} + buffers; code.
+//                 The buffer of a picture that cannot be read is empty.
+
+const LOST = "the picture cannot be read";
 
 class Choices {
   constructor(view) {
     const { model } = view, name = `sdl-predict-${model.get("uid")}-${Math.random()}`;
-    this.pupil = h("input", { type: "text", placeholder: "your name", maxLength: 60,
-      autocomplete: "off", spellcheck: false, value: model.get("pupil") });
-    this.pupil.onchange = () => put(model, "pupil", this.pupil.value.trim());
+    this.pupil = nameField(model, "pupil");
     this.radios = model.get("answers").map((value) => h("input", { type: "radio", name, value }));
     const labels = this.radios.map((radio) => h("label", {}, radio, radio.value));
     this.reveal = button("reveal", () => view.answer(this.chosen.value));
@@ -15,7 +16,8 @@ class Choices {
     this.fields = h("fieldset", { className: "sdl-predict-choices" },
       h("legend", { textContent: model.get("question") }), ...labels);
     this.element = h("div", {}, this.fields,
-      h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal));
+      h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal,
+        button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" })));
     able(this.reveal, false);
   }
 
@@ -40,8 +42,7 @@ class Answer {
     this.verdict = h("p", { role: "status", tabIndex: -1, className: "sdl-predict-verdict" });
     this.bars = h("table", { className: "sdl-table" });
     this.pictures = h("div", { className: "sdl-predict-pictures" });
-    this.code = codeBlock("the same in Python",
-      async () => (await view.line.ask("code")).message.text ?? "");
+    this.code = codeBlock(view.line);
     this.element = h("div", {}, this.verdict, this.bars, this.pictures, this.code);
   }
 
@@ -60,13 +61,13 @@ class Answer {
 
   show(captions, buffers) {
     this.free();
-    this.urls = buffers.map((data) => blobUrl(data));
+    this.urls = buffers.map((data) => (data.byteLength ? blobUrl(data) : null));
     this.pictures.replaceChildren(...this.urls.map((src, k) => h("figure", {},
-      h("img", { src, alt: captions[k], className: "sdl-pixels" }),
+      src ? h("img", { src, alt: captions[k], className: "sdl-pixels" }) : LOST,
       h("figcaption", { textContent: captions[k] }))));
   }
 
-  free() { for (const url of this.urls) URL.revokeObjectURL(url); }
+  free() { for (const url of this.urls) if (url) URL.revokeObjectURL(url); }
 }
 
 class PredictView {

@@ -86,7 +86,7 @@ class Predict(Panel):
         if self.frame.empty:
             raise ValueError("the frame has no picture to be revealed")
         self.folder = os.fspath(folder)
-        told = "" if right is None else put_in_words(right)
+        told = "" if right is None else put_in_words(right).strip()
         super().__init__(question=question, answers=words, pupil=pupil.strip())
         self._right = told
         self.observe(lambda _: self._look_up(), "pupil")
@@ -125,7 +125,7 @@ class Predict(Panel):
         ValueError
             It is none of the answers, or the pupil has answered already.
         """
-        word = put_in_words(answer)
+        word = put_in_words(answer).strip()
         if word not in self.answers:
             raise ValueError(f"answer={answer!r}: use {', '.join(map(repr, self.answers))}")
         if self.choice:
@@ -168,7 +168,11 @@ class Predict(Panel):
     # What the page asks
 
     def _on_answer(self, question: dict, buffers: list) -> None:
-        self.say(question["answer"])
+        repeat = self.is_repeat(question)  # not another pupil's answer, nor a second one
+        if not repeat and question["answer"] != self.choice:
+            self.say(question["answer"])
+        if repeat and not self.choice:
+            return self.answer(question, {"kind": "outdated"})
         self.answer_later(question, self._open_pictures)
 
     def _on_show(self, question: dict, buffers: list) -> None:
@@ -176,14 +180,21 @@ class Predict(Panel):
             raise ValueError("the pictures are shown when the question is answered")
         self.answer_later(question, self._open_pictures)
 
-    def _on_code(self, question: dict, buffers: list) -> None:
+    def _require_code(self) -> None:
         if not self.choice:
             raise ValueError("the code tells the pictures: it is shown with them")
-        self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     def _open_pictures(self) -> tuple[dict[str, Any], list[bytes]]:
-        pictures = [make_thumbnail(path) for path in self.frame["path"]]
+        pictures = [open_thumbnail(path) for path in self.frame["path"]]
         return {"kind": "pictures", "captions": self._write_captions()}, pictures
+
+
+def open_thumbnail(path: str) -> bytes:
+    """Makes a small picture; b"" for one that cannot be read, which hides no other."""
+    try:
+        return make_thumbnail(path)
+    except OSError:
+        return b""
 
 
 def read_choices(question: str, answers: Iterable[Any], right: Any) -> list[str]:
@@ -201,6 +212,6 @@ def read_choices(question: str, answers: Iterable[Any], right: Any) -> list[str]
     words = [put_in_words(answer).strip() for answer in answers]
     if not 2 <= len(words) <= 9 or len(set(words)) < len(words) or "" in words:
         raise ValueError(f"answers={words}: give two to nine that differ, none empty")
-    if right is not None and put_in_words(right) not in words:
+    if right is not None and put_in_words(right).strip() not in words:
         raise ValueError(f"right={right!r} is none of the answers {words}")
     return words

@@ -4,7 +4,7 @@
 class JobBar {
   constructor(model, line) {
     this.model = model;
-    this.progress = h("progress", { max: 1, "aria-label": "share of the cells that is done" });
+    this.progress = h("progress", { max: 1, "aria-label": "share of the pictures that is done" });
     this.status = h("span", { role: "status" });
     this.stop = button("Stop", () => {
       line.ask("stop");

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...pictures import input_names
 from ...recipe.request import FIELDS, SPECS, Request
 from ...results.code import (
     REQUIRED,
@@ -102,7 +103,7 @@ class Cells:
         """Gives the number of a cell, or an error that says which there are."""
         count = len(self.paths) if most is None else most
         if not 0 <= int(i) < count:
-            raise IndexError(f"there is no cell {i}: they are numbered from 0 to {count - 1}")
+            raise IndexError(f"there is no picture {i}: they are numbered from 0 to {count - 1}")
         return int(i)
 
     def require_key(self, i: int) -> str:
@@ -160,6 +161,13 @@ class Cells:
             f"row {i} has no {join_words(lacking)}, so its recipe is not known; show the frame of "
             "run(requests, store)"
         )
+
+    def lend_request(self, i: int) -> Request:
+        """Gives the recipe of a cell, whose input pictures other stores can have from now on."""
+        request = self.find_request(i)
+        if self.store is not None:
+            self.store.inputs.lend(input_names(vars(request)))
+        return request
 
     def describe(self, i: int) -> str:
         """Tells the recipe in short, a line for each field that says something."""

@@ -343,9 +343,6 @@ class SeedGrid(Panel):
             self._code = self.recoded, self._code_of(*self._view)
         return self._code[1]
 
-    def _on_code(self, question: dict, buffers: list) -> None:
-        self.answer_later(question, lambda: ({"kind": "code", "code": self.code}, None))
-
     def _code_of(self, rows: list[int], in_order: bool) -> str:
         if not rows:
             return "# no picture is in view"
@@ -383,6 +380,10 @@ class SeedGrid(Panel):
 
     def _on_full(self, question: dict, buffers: list) -> None:
         self.answer_later(question, lambda: self._cells.show_file(int(question["cell"])))
+
+    def _on_open(self, question: dict, buffers: list) -> None:
+        cell = self._cells.require(question["cell"])
+        self.open_in_form(question, lambda: self._cells.lend_request(cell))
 
     def _on_rate(self, question: dict, buffers: list) -> None:
         self.rate(

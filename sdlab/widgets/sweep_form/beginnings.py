@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ...models.catalogue import MODELS
 from ...results.probes import PROBES
-from ...results.probes.table import Probe, pick
+from ...results.probes.table import REAL, Probe, name_world, pick
 
 TOPICS = ("counting", "relations", "lettering", "negation")
 EACH = 4  # prompts of a topic
@@ -14,13 +14,14 @@ EACH = 4  # prompts of a topic
 
 def list_beginnings(models: Iterable[str]) -> list[tuple[str, str]]:
     """Lists (what the list shows, the prompt) for the world that all these models know."""
-    little = all(name in MODELS and name.startswith("tiny-") for name in models)
-    found = [PROBES.get(f"tiny-{topic}" if little else topic) for topic in TOPICS]
+    worlds = {name_world(name if name in MODELS else REAL[0]) for name in models}
+    world = worlds.pop() if len(worlds) == 1 else name_world(REAL[0])
     return [
         (f"{topic}: {prompt}", prompt)
-        for topic, probe in zip(TOPICS, found)
-        if probe is not None
-        for prompt in list_prompts(probe)
+        for topic in TOPICS
+        for name in (topic, f"tiny-{topic}")
+        if name in PROBES and name_world(PROBES[name].models[0]) == world
+        for prompt in list_prompts(PROBES[name])
     ]
 
 

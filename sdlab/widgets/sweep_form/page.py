@@ -44,10 +44,13 @@ class FormPage(Panel):
 
     def _on_run(self, question: dict[str, Any], buffers: list) -> None:
         self.answer(question, {"kind": "running"})
-        self._run(str(question.get("field", "")), question.get("text"))
+        if not self.is_repeat(question):
+            self._run(str(question.get("field", "")), question.get("text"))
 
     def _on_part(self, question: dict[str, Any], buffers: list) -> None:
         """Takes a part of a file that was dropped; with the last one the form takes the file."""
+        if self.is_repeat(question):
+            return self.answer(question, {"kind": "received"})
         arrival = self._arrivals.part(
             str(question["file"]),
             str(question["name"]),
