@@ -224,7 +224,7 @@ def find_native_size(
     return (int(told[1]), int(told[1])) if told else None
 
 
-def require_callable(recipe: Recipe, call: Call, size: tuple[int, int]) -> None:
+def check_call(recipe: Recipe, call: Call, size: tuple[int, int]) -> None:
     """Refuses sides and options that a call does not take; `size` is the native one."""
     for name, native in zip(SIDES, size):
         side = getattr(recipe, name)

@@ -13,7 +13,7 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
-from .calls import require_callable
+from .calls import check_call
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
@@ -213,9 +213,9 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         for name in PROMPTS:
             with blame_field(name):
                 require_no_network(name, getattr(request, name))
-    values: dict[str, Any] = dict(zip(("height", "width"), find_size(own)))
+    values: dict[str, Any] = dict(zip(("height", "width"), tell_native_size(own)))
     for name in ("guidance_scale", "num_inference_steps"):
-        values[name] = first_stated(getattr(model, name), getattr(facts, name))
+        values[name] = choose_first(getattr(model, name), getattr(facts, name))
     values |= fill_natives(request, facts)
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
@@ -225,17 +225,17 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})
     if facts.call:
-        require_callable(recipe, facts.call, find_size(own))
+        check_call(recipe, facts.call, tell_native_size(own))
     check_recipe(recipe, facts)
     return recipe
 
 
-def first_stated(*values: Any) -> Any:
+def choose_first(*values: Any) -> Any:
     """Gives the first value that is not None."""
     return next((value for value in values if value is not None), None)
 
 
-def find_size(own: Native) -> tuple[int, int]:
+def tell_native_size(own: Native) -> tuple[int, int]:
     """Finds a model's native (height, width), 0 where nobody says it.
 
     Of a model in a pipeline of diffusers' own, what its row says comes first.

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import suggest
 from ..pictures import PICTURES
-from .options import normalize_options, write_options
+from .options import normalize_options, spell_options
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
 from .spec import SEEDS, Spec, check_value, declare, round_number
@@ -356,7 +356,7 @@ class Request:
         None,
         "parts",
         normal=normalize_options,
-        write=write_options,
+        write=spell_options,
         neutral="",
         a1111=("Pipeline options",),
         placeholder="max_sequence_length=256",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
-from ..models.resolve import Native, find_size, native, read_effects, swap_parts, tell_origin
+from ..models.resolve import Native, native, read_effects, swap_parts, tell_native_size, tell_origin
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
 from ..recipe.prompts import split_at_words
@@ -117,7 +117,7 @@ def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes what to expect of a size far from the learned one; None if it is near."""
-    height, width = find_size(own)
+    height, width = tell_native_size(own)
     if choose_task(request, own.layout.tasks).enlarges or not height:
         return None
     share = request.height * request.width / (height * width)

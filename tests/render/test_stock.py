@@ -15,7 +15,7 @@ from stock_pipelines import LAYOUTS, write_stock
 import sdlab.models.pipeline
 from sdlab import Job, Model, Request, Store, estimate, inside, preview, run, verify
 from sdlab.errors import FieldError
-from sdlab.models.calls import require_callable
+from sdlab.models.calls import check_call
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
 from sdlab.recipe.request import FIELDS
@@ -359,7 +359,7 @@ def test_sides_are_multiples_of_what_the_class_works_in(made, tmp_path):
     own = native(made("flux"))
     cell = resolve(Request(model=made("flux"), **FEW | {"height": 40}))
     with pytest.raises(FieldError, match="multiples of 16") as caught:
-        require_callable(cell, dataclasses.replace(own.layout.call, multiple=16), (32, 32))
+        check_call(cell, dataclasses.replace(own.layout.call, multiple=16), (32, 32))
     assert caught.value.field == "height"
 
 
