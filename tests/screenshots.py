@@ -220,7 +220,7 @@ def show_in_readme(path: Path, name: str) -> None:
     place = Path(__file__).parents[1] / "notebooks" / "screenshots" / f"{name}.webp"
     place.parent.mkdir(exist_ok=True)
     with Image.open(path) as image:
-        image.convert("RGB").save(place, quality=88, method=6)
+        image.convert("RGB").save(place, quality=80, method=6)
 
 
 if __name__ == "__main__":

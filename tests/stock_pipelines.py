@@ -221,9 +221,10 @@ def flux(folder):
 
 
 def flux2(folder):
+    """A text encoder of three layers; the call reads others unless `text_encoder_out_layers` says (1, 2)."""
     from diffusers import AutoencoderKLFlux2, Flux2KleinPipeline, Flux2Transformer2DModel
 
-    tokenizer, text = qwen3(28)
+    tokenizer, text = qwen3(3)
     transformer = build(
         Flux2Transformer2DModel,
         patch_size=1,
@@ -232,7 +233,7 @@ def flux2(folder):
         num_single_layers=1,
         attention_head_dim=16,
         num_attention_heads=2,
-        joint_attention_dim=96,
+        joint_attention_dim=64,
         timestep_guidance_channels=16,
         axes_dims_rope=(4, 4, 4, 4),
         guidance_embeds=False,

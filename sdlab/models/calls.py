@@ -130,14 +130,13 @@ def read_call(folder: Path, index: Mapping[str, Any]) -> tuple[Call, int, tuple[
     with silence_libraries():
         pipe = stand_in(kind, folder, index)
     factor = getattr(pipe, "vae_scale_factor", None) or 8
-    processor = getattr(getattr(pipe, "image_processor", None), "config", None)
     scheduler = inspect.signature(kind.__init__).parameters.get("scheduler")
     call = Call(
         kind.__name__,
         tuple(arguments),
         default.get("guidance_scale"),
         default["num_inference_steps"],
-        getattr(processor, "vae_scale_factor", factor),
+        find_multiple(default, pipe, factor),
         "unet" in index,
         "KarrasDiffusionSchedulers" in str(scheduler and scheduler.annotation),
     )
@@ -205,6 +204,16 @@ def stand_in(kind: Any, folder: Path, index: Mapping[str, Any]) -> Any:
     return None
 
 
+def find_multiple(default: Mapping[str, Any], pipe: Any, factor: int) -> int:
+    """Finds of which a picture's sides are multiples: of a patch of its latents, if not resized."""
+    processor = getattr(getattr(pipe, "image_processor", None), "config", None)
+    multiple = getattr(processor, "vae_scale_factor", factor)
+    if default.get("use_resolution_binning") is True:  # the class resizes to what was asked for
+        return multiple
+    patch = getattr(getattr(getattr(pipe, "transformer", None), "config", None), "patch_size", 1)
+    return max(multiple, factor * patch) if isinstance(patch, int) else multiple
+
+
 def find_native_size(
     kind: Any, default: Mapping[str, Any], pipe: Any, factor: int
 ) -> tuple[int, int] | None:
@@ -222,13 +231,10 @@ def find_native_size(
     return (int(told[1]), int(told[1])) if told else None
 
 
-def require_callable(recipe: Recipe, call: Call, size: tuple[int, int]) -> None:
+def check_call(recipe: Recipe, call: Call, size: tuple[int, int]) -> None:
     """Refuses sides and options that a call does not take; `size` is the native one."""
     for name, native in zip(SIDES, size):
         side = getattr(recipe, name)
-        if not side:
-            text = f"the files of {recipe.model!r} do not tell the size of its pictures"
-            raise FieldError(f"{text}; state {name}=", name)
         if name not in call.takes and side != native:
             raise FieldError(
                 f"{name}={side}: {call.pipeline} takes none, its pictures have {native}", name

@@ -14,7 +14,7 @@ from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
 from ..recipe.sizes import fit_aspect, normalize_pair
-from .calls import require_callable
+from .calls import check_call
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
@@ -226,18 +226,21 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
         for name in PROMPTS:
             with blame_field(name):
                 require_no_network(name, getattr(request, name))
-    values: dict[str, Any] = dict(zip(("height", "width"), find_size(own)))
+    values: dict[str, Any] = dict(zip(("height", "width"), tell_native_size(own)))
     for name in ("guidance_scale", "num_inference_steps"):
-        values[name] = first_stated(getattr(model, name), getattr(facts, name))
+        values[name] = choose_first(getattr(model, name), getattr(facts, name))
     values |= fill_natives(request, facts)
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
+    require_size(request.model, values)
     size = normalize_pair((values["height"], values["width"]))
     values |= {name: None for name in SIZES[::2] if values.get(name) == size}  # as None says it
     values["scheduler"] = choose_scheduler(request, facts)
     with blame_field("watermark"):
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})
+    if facts.call:
+        check_call(recipe, facts.call, tell_native_size(own))
     check_recipe(recipe, facts)
     return recipe
 
@@ -258,7 +261,7 @@ def settle_aspect(request: Request, own: Native) -> Request:
     if choose_task(request, own.layout.tasks).enlarges:
         said = "the size of an upscaler's picture follows from that of the input picture"
         raise FieldError(f"aspect={request.aspect!r}: {said}; leave it out", "aspect")
-    native = find_size(own)
+    native = tell_native_size(own)
     if not all(native):
         said = "nobody says the native size of this model; give height and width"
         raise FieldError(f"aspect={request.aspect!r}: {said}", "aspect")
@@ -267,18 +270,29 @@ def settle_aspect(request: Request, own: Native) -> Request:
         return request.but(aspect=None, height=height, width=width)
 
 
-def first_stated(*values: Any) -> Any:
+def choose_first(*values: Any) -> Any:
     """Gives the first value that is not None."""
     return next((value for value in values if value is not None), None)
 
 
-def find_size(own: Native) -> tuple[int, int]:
+def tell_native_size(own: Native) -> tuple[int, int]:
     """Finds a model's native (height, width), 0 where nobody says it.
 
     Of a model in a pipeline of diffusers' own, what its row says comes first.
     """
     side = own.model.native_size if own.layout.call else None
     return (side, side) if side else (own.layout.height, own.layout.width)
+
+
+def require_size(model: str, values: dict[str, Any]) -> None:
+    """Refuses a recipe whose height or width neither the request nor the model tells."""
+    for name in ("height", "width"):
+        if not values[name]:
+            raise FieldError(
+                f"the files of {model!r} do not tell the {name} of its pictures; state {name}=, or"
+                " native_size= in Model.from_path",
+                name,
+            )
 
 
 def choose_scheduler(request: Request, facts: Layout) -> str:
@@ -297,8 +311,6 @@ def choose_scheduler(request: Request, facts: Layout) -> str:
 
 def check_recipe(recipe: Recipe, facts: Layout) -> None:
     """Refuses what the recipe's scheduler, steps or model cannot do."""
-    if facts.call:
-        require_callable(recipe, facts.call, (facts.height, facts.width))
     require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta, facts.scheduler)
     if recipe.clip_skip > facts.most_skipped:
         layers = " and ".join(str(each.layers) for each in facts.encoders)

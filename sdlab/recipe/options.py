@@ -30,7 +30,7 @@ def write_keywords(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={values[name]!r}" for name in sorted(values))
 
 
-def write_options(values: Mapping[str, Any]) -> str:
+def spell_options(values: Mapping[str, Any]) -> str:
     """Writes a request's options, given as a mapping, in their one spelling."""
     if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
         raise ValueError(f"options: {wrong[0]!r} is not the name of an argument")
@@ -40,7 +40,7 @@ def write_options(values: Mapping[str, Any]) -> str:
 def normalize_options(text: str) -> str:
     """Gives a request's options, given as text, their one spelling."""
     try:
-        return write_options(read_keywords(text))
+        return spell_options(read_keywords(text))
     except SyntaxError:
         raise ValueError(
             f"options={text!r:.200} are not names with values; they are given as a mapping,"

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import suggest
 from ..pictures import PICTURES
-from .options import normalize_options, write_options
+from .options import normalize_options, spell_options
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
 from .sizes import MULTIPLE, normalize_aspect, normalize_tiling
@@ -40,7 +40,10 @@ class Request:
         characters.
     model : str
         A name in `sdlab.MODELS`, the path of a folder in diffusers' layout or of a single file, or
-        a repository in the Hugging Face hub's cache, "owner/name".
+        a repository in the Hugging Face hub's cache, "owner/name". Models of v1 and v2 run in
+        sdlab's own loop, and what follows is of them; any other pipeline that diffusers has for
+        pictures of texts runs in its own call, where a field has the meaning that the call gives
+        it, and one that it does not take is refused.
     seed : int
         0 to 2**32 - 1, as torch tells no more seeds apart. The starting noise is drawn on the CPU
         in float32 from this seed alone.
@@ -437,7 +440,7 @@ class Request:
         None,
         "parts",
         normal=normalize_options,
-        write=write_options,
+        write=spell_options,
         neutral="",
         a1111=("Pipeline options",),
         placeholder="max_sequence_length=256",

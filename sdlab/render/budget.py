@@ -96,7 +96,7 @@ class Sizes:
 def read_sizes(model: Model) -> Sizes:
     """Reads the sizes of a model that is here, from the heads of its files: no weights are read."""
     if model.layout.call:
-        return sum_call(parts_of_folder(model.place), model)
+        return sum_pipeline(parts_of_folder(model.place), model)
     return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
 
 
@@ -121,7 +121,7 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
     )
 
 
-def sum_call(parts: dict[str, list[int]], model: Model) -> Sizes:
+def sum_pipeline(parts: dict[str, list[int]], model: Model) -> Sizes:
     """Sums up the tensors of a pipeline that runs in diffusers' own call.
 
     Activations are estimated as those of a UNet of Stable Diffusion, where nothing was measured.

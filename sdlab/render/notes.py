@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
+
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
-from ..models.resolve import Native, find_size, read_effects, swap_parts, tell_origin
+from ..models.resolve import Native, native, read_effects, swap_parts, tell_native_size, tell_origin
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
 from ..recipe.prompts import split_at_words
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request
+from ..tiny.world import WORLDS, list_shown_words
 from .masks import describe_flat_depth, describe_idle_mask
 
 STRETCHED = 0.02  # of a picture's proportions; less is not seen
 ROUNDED = 8  # pixels; less is due to sides that are multiples of that
+WORD = re.compile(r"[^\W\d_]+")
+MOST = 8  # words that are named
 
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
@@ -30,7 +36,42 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
         field: next(iter(texts))
         + (f" (and {len(texts) - 1} more like this)" if len(texts) > 1 else "")
         for field, texts in said.items()
+    } | describe_strange_words(cells)
+
+
+def describe_strange_words(requests: Iterable[Request]) -> dict[str, str]:
+    """Describes which words of the prompts, {field: text}, an embedded model was never shown."""
+    notes: dict[str, dict[str, dict[str, None]]] = {}
+    for model, learned, *prompts in dict.fromkeys(
+        (r.model, r.textual_inversion, *(getattr(r, name) for name in PROMPTS)) for r in requests
+    ):
+        if model in WORLDS:
+            for name, prompt in zip(PROMPTS, prompts):
+                found = notes.setdefault(name, {}).setdefault(model, {})
+                found |= dict.fromkeys(find_strange_words(model, prompt, learned))
+    told = {
+        name: "; ".join(describe_words(model, list(found)) for model, found in of.items() if found)
+        for name, of in notes.items()
     }
+    return {name: text for name, text in told.items() if text}
+
+
+def describe_words(model: str, words: Sequence[str]) -> str:
+    """Names the words that a model was never shown."""
+    more = f" and {len(words) - MOST} more" if len(words) > MOST else ""
+    return f"{model} was never shown: {', '.join(words[:MOST])}{more}"
+
+
+def find_strange_words(model: str, prompt: str, learned: str | None) -> list[str]:
+    """Finds the words of which the captions of an embedded model's pictures told nothing."""
+    known = list_shown_words(WORLDS[model])
+    texts = (plain for plain, _ in split_at_words(prompt, name_learned(native(model), learned)))
+    return [word for text in texts for word in WORD.findall(text.lower()) if word not in known]
+
+
+def name_learned(own: Native, learned: str | None) -> list[str]:
+    """Names the words that textual inversions bring."""
+    return [word for _, word, _ in learn_words(own, learned).swaps.embeddings] if learned else []
 
 
 def describe_revision(request: Recipe, own: Native) -> tuple[str, str] | None:
@@ -76,7 +117,7 @@ def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes what to expect of a size far from the learned one; None if it is near."""
-    height, width = find_size(own)
+    height, width = tell_native_size(own)
     if choose_task(request, own.layout.tasks).enlarges or not height:
         return None
     share = request.height * request.width / (height * width)
@@ -107,7 +148,7 @@ def describe_idle_words(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes textual inversions that no prompt asks for, and so do nothing; None if all act."""
     if request.textual_inversion is None:
         return None
-    words = [word for _, word, _ in learn_words(own, request.textual_inversion).swaps.embeddings]
+    words = name_learned(own, request.textual_inversion)
     met = {word for name in PROMPTS for _, word in split_at_words(getattr(request, name), words)}
     if idle := [word for word in words if word not in met]:
         return "textual_inversion", (

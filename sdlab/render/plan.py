@@ -16,12 +16,12 @@ from ..errors import FieldError, blame_field
 from ..models.fit import require_weights_fit
 from ..models.resolve import (
     Native,
-    find_size,
     key_of_latents,
     list_former_weights,
     native,
     resolve,
     swap_parts,
+    tell_native_size,
 )
 from ..models.tasks import choose_task, count_calls
 from ..pictures import PICTURES, input_names, require_picture
@@ -355,7 +355,7 @@ def estimate_seconds(
         store.seconds(weights=own.weights, **like) if one is None else one
     )  # with its own parts it takes about as long
     if one is None and own.model.seconds_per_step is not None:
-        larger = r.height * r.width / math.prod(find_size(own))
+        larger = r.height * r.width / math.prod(tell_native_size(own))
         one = own.model.seconds_per_step * r.num_inference_steps * larger
     calls = count_calls(r.scheduler, r.strength, r.num_inference_steps)
     one = None if one is None else one * share * calls / r.num_inference_steps

@@ -53,7 +53,8 @@ FACTS = {
     "memory_format": declare_machine(),
     "compiled": declare_machine("boolean"),  # true, or not recorded
     "rerun": Column("string", "fact", tells=False),
-    "neighbours": declare_machine(),  # keys of the cells in one call of diffusers', in order
+    # keys of the cells in one call of diffusers', in order
+    "neighbours": Column("string", "fact", tells=False, decides_bits=True),
     "warned": Column("string", "fact", tells=False),  # what diffusers said meanwhile
     "nsfw": Column("boolean", "fact"),
     "origin": Column("string", "fact", tells=False),

@@ -19,6 +19,8 @@ from typing import Any
 import anywidget
 import traitlets
 
+from .forms import Open, find_form
+
 HERE = Path(__file__).parent
 ELEMENTS = HERE.parent / "results" / "elements.js"  # which page.js builds on
 WITHOUT_KERNEL = (
@@ -120,6 +122,7 @@ class Panel(Kept, anywidget.AnyWidget):
     """A widget with a page, whose questions of each kind `_on_KIND(question, buffers)` answers."""
 
     uid = traitlets.Unicode().tag(sync=True)
+    own_form: Open | None = None  # of a form's own panel, what fills that form in
 
     def __init__(self, **traits: Any) -> None:
         self._page: str | None = None
@@ -168,6 +171,13 @@ class Panel(Kept, anywidget.AnyWidget):
             self.answer(question, content, buffers)
 
         workers.submit(run)
+
+    def open_in_form(self, question: dict[str, Any], find: Callable[[], Any]) -> None:
+        """Opens what `find` gives, such as a recipe, in the panel's own form or the last shown."""
+        form = self.own_form or find_form()
+        self.answer(question, {"kind": "opening"})  # first: finding weights may take a while
+        if not self.is_repeat(question):
+            workers.submit(self.show_errors, lambda: form(find()))
 
     def show_errors(self, work: Callable[[], Any]) -> None:
         """Does it; an error is shown on the page."""

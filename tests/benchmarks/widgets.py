@@ -10,6 +10,7 @@ are in sight are decoded, and two frames later. Needs Chromium, 200 MB in the te
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import statistics
 import sys
@@ -32,6 +33,7 @@ from browser.server import Lab
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import Recipe, Request
 from sdlab.store.store import Store
+from sdlab.widgets import SeedGrid
 
 ROWS, COLUMNS, CELL, THUMBNAIL = (
     16,
@@ -314,6 +316,25 @@ def ten_thousand(start: Callable[[str], Any], cells: int) -> None:
     print(f"seconds of the ten pages: {each(pages)}")
 
 
+def in_python(frame: pd.DataFrame) -> None:
+    """What a large grid costs in the kernel alone: CPU seconds of this thread, the least of three."""
+    grids, settings = [], itertools.cycle((1, 0))
+    work: dict[str, Callable[[], Any]] = {
+        "built": lambda: grids.append(SeedGrid(frame, row="seed")),
+        "a slider moved": lambda: setattr(grids[-1], "where", [next(settings)]),
+        "50 thumbnails": lambda: grids[-1]._cells.show_pictures(range(50), CELL),
+        "its code": lambda: grids[-1].code,
+    }
+    print(f"\n{len(frame):,} cells in Python, CPU seconds")
+    for name, act in work.items():
+        tries = []
+        for _ in range(3):
+            begun = time.thread_time()
+            act()
+            tries.append(time.thread_time() - begun)
+        print(f"{name:16}{min(tries):14.3f}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
@@ -333,13 +354,15 @@ def main() -> None:
         fill(store)
         frame = store.frame()
         frame.to_pickle(root / "few.pickle")
-        many(frame, root / "links", arguments.largest).to_pickle(root / "many.pickle")
+        large = many(frame, root / "links", arguments.largest)
+        large.to_pickle(root / "many.pickle")
         size = frame["path"].map(os.path.getsize).mean() / 1000
         print(
             f"{len(frame)} pictures of {size:.0f} kB made in {time.perf_counter() - begun:.0f} s; {os.cpu_count()} cores, load "
             f"{os.getloadavg()[0]:.1f}",
             flush=True,
         )
+        in_python(large)
         four_hundred(lambda code: opened(lab, browser, root / "few.pickle", code), arguments.rounds)
         ten_thousand(
             lambda code: opened(lab, browser, root / "many.pickle", code), arguments.largest

@@ -257,3 +257,66 @@ def test_a_form_is_filled_in_from_pictures_prompts_and_last_time(notebook):
     chosen.value.set_files(nb.folder / nb.kernel("made['path'][0]"))
     expect(prompt).to_have_value("a rocket")
     assert nb.errors == []
+
+
+LOOKED_AT = """
+from sdlab.widgets import SeedGrid, WatermarkInspector
+made = run(sweep(Request(prompt="a {red|blue} circle", num_inference_steps=2), seed=range(2)), "runs/made", progress=False)
+grid = SeedGrid(made)
+grid"""
+
+
+def test_a_recipe_is_opened_in_the_form_from_a_zoom_and_from_an_inspector(notebook):
+    nb = notebook(
+        [
+            CELLS[0].replace("sweep", "run, sweep"),
+            CELLS[1],
+            LOOKED_AT,
+            "inspector = WatermarkInspector(made['path'].iloc[[0, 3]].tolist())\ninspector",
+        ]
+    )
+    nb.run(0)
+    nb.run(2)
+    grid, dialog = nb.output(2).get_by_role("grid"), nb.page.get_by_role("dialog")
+    into = dialog.get_by_role("button", name="open in a form")
+    grid.get_by_role("gridcell", name="red|blue blue · seed 1").press("Enter")
+    into.click()
+    expect(dialog.get_by_text("there is no form yet")).to_be_visible()
+    assert nb.axe("dialog[open]") == []
+    nb.page.keyboard.press("Escape")
+
+    nb.run(1)
+    form = nb.output(1).locator(".sdl-form")
+    prompt, seed = (form.get_by_label(name, exact=True) for name in ("prompt", "seed"))
+    grid.get_by_role("gridcell", name="red|blue blue · seed 1").click()
+    into.click()
+    expect(dialog).to_be_hidden()
+    expect(prompt).to_be_focused()
+    expect(prompt).to_have_value("a blue circle")
+    expect(prompt).to_be_in_viewport()
+    expect(seed).to_have_value("1")
+    nb.expect_kernel("'a blue circle' in form.code and 'seed=1' in form.code", True)
+    grid.get_by_role("gridcell", name="red|blue red · seed 0").press("Enter")
+    expect(into).to_have_attribute("aria-disabled", "false")
+    nb.page.keyboard.press("f")
+    expect(prompt).to_be_focused()
+    expect(prompt).to_have_value("a red circle")
+    expect(seed).to_have_value("0")
+
+    nb.run(3)
+    said = nb.output(3).get_by_role("region", name="the recipe in the file")
+    inside = said.get_by_role("button", name="open in a form", exact=True)
+    expect(said.get_by_text("a red circle")).to_be_visible()
+    nb.output(3).get_by_role("option").nth(1).click()
+    expect(said.get_by_text("a blue circle")).to_be_visible()
+    inside.click()
+    expect(prompt).to_be_focused()
+    expect(prompt).to_have_value("a blue circle")
+    nb.output(3).get_by_role("option").nth(0).click()
+    expect(said.get_by_text("a red circle")).to_be_visible()
+    inside.press("Enter")
+    expect(prompt).to_be_focused()
+    expect(prompt).to_have_value("a red circle")
+    expect(form.get_by_text("Filled in from")).to_be_visible()
+    assert nb.axe(nb.output(3)) == []
+    assert nb.errors == []

@@ -365,9 +365,15 @@ def test_a_unet_is_fetched_ahead_and_what_computes_in_part_is_not(monkeypatch):
         "apply_group_offloading",
         lambda part, **how: seen.update({part: (how["use_stream"], how["onload_device"].type)}),
     )
-    parts = {name: name for name in ("unet", "vae", "text_encoder")}
-    memory.settle(SimpleNamespace(components=parts), "cuda:0", "lower")
-    assert seen == {"unet": (True, "cuda"), "vae": (False, "cuda"), "text_encoder": (False, "cuda")}
+    parts = {name: torch.nn.Identity() for name in ("unet", "vae", "text_encoder")}
+    memory.settle(SimpleNamespace(components={**parts, "tokenizer": "words"}), "cuda:0", "lower")
+    found = {name: seen.pop(part) for name, part in parts.items()}
+    assert found == {
+        "unet": (True, "cuda"),
+        "vae": (False, "cuda"),
+        "text_encoder": (False, "cuda"),
+    }
+    assert not seen
 
 
 def test_every_layer_of_a_unet_computes_in_each_call_so_that_fetching_ahead_holds(cat):

@@ -270,6 +270,23 @@ def test_what_is_said_before_a_run_knows_its_field(cat, tmp_path):
     assert preview(cat, tmp_path).notes == {}
 
 
+def test_words_that_an_embedded_model_was_never_shown_are_said_before_a_run(tmp_path):
+    base = Request(prompt="a red Cat", num_inference_steps=2, scheduler="Euler SGM Uniform")
+    cells = [
+        base,
+        base.but(prompt="an astronaut, riding", negative_prompt="blurry"),
+        base.but(prompt="riding (hard:1.2)", prompt_syntax="weights", seed=3),
+    ]
+    with pytest.warns(UserWarning) as caught:
+        notes = preview(cells, tmp_path).notes
+    words = "tiny-v1 was never shown: astronaut, riding, hard"
+    assert notes == {"prompt": words, "negative_prompt": "tiny-v1 was never shown: blurry"}
+    assert [str(said.message) for said in caught] == list(notes.values())
+    assert preview(base, tmp_path).notes == {}
+    with pytest.warns(UserWarning, match="shown: zaza, zbzb, .* and 2 more$"):
+        preview(base.but(prompt=" ".join(2 * f"z{letter}" for letter in "abcdefghij")), tmp_path)
+
+
 def test_75_tokens_and_the_two_marks_are_not_too_long(cat, tmp_path):
     assert run(cat.but(prompt="cat " * 75), tmp_path)["error"].isna().all()
 

@@ -13,27 +13,22 @@ from PIL import Image
 from stock_pipelines import LAYOUTS, write_stock
 
 import sdlab.models.pipeline
-from sdlab import (
-    Job,
-    Model,
-    Request,
-    Store,
-    detect_watermark,
-    estimate,
-    inside,
-    preview,
-    run,
-    verify,
-)
+from sdlab import Job, Model, Request, Store, estimate, inside, preview, run, verify
 from sdlab.errors import FieldError
-from sdlab.models.calls import require_callable
+from sdlab.models.calls import check_call
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
+from sdlab.recipe.request import FIELDS
 from sdlab.render import stock
 from sdlab.results.scripts import write_comfyui_graph, write_diffusers_script
+from sdlab.store.infotext import read_infotext
+from sdlab.watermark.dwtdct import decode_watermark
+from sdlab.watermark.payloads import find_payload
 
 FEW = dict(num_inference_steps=2, height=32, width=32)
-FAST = {
+FAST = {  # options, for less work
+    "flux2": {"text_encoder_out_layers": (1, 2)},
+    "kandinsky-2-2": {"prior_num_inference_steps": 2},
     "pixart-sigma": {"use_resolution_binning": False},
     "sana": {"use_resolution_binning": False},
 }
@@ -139,18 +134,16 @@ def test_a_batch_shares_what_the_call_takes_once(made, tmp_path):
 def test_another_scheduler_runs_where_the_class_says_that_any_does(made, tmp_path):
     from diffusers import DDIMScheduler
 
-    folder, name = made("sdxl"), "DDIMScheduler"
-    plan = [Request(model=folder, prompt="a cat", seed=5, scheduler=s, **FEW) for s in (name, None)]
-    frame = rendered(plan, tmp_path)
+    folder, options = made("pixart-sigma"), FAST["pixart-sigma"]
+    cell = Request(model=folder, prompt="a cat", seed=5, options=options, **FEW)
+    frame = rendered([cell.but(scheduler="DDIM"), cell], tmp_path)
 
     def change(pipe):
-        stated = pipe.scheduler.config
-        kept = {n: v for n, v in stated.items() if n not in ("sigma_min", "sigma_max")}
-        pipe.scheduler = DDIMScheduler.from_config(kept)
+        pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
 
-    expected = call(folder, [5], change=change), call(folder, [5])
+    expected = call(folder, [5], change=change, **options), call(folder, [5], **options)
     assert np.array_equal([pixels(path) for path in frame.path], np.concatenate(expected))
-    assert frame.scheduler[0] == name and frame.scheduler[1].startswith("EulerDiscrete")
+    assert list(frame.scheduler) == ["DDIMScheduler", "DPMSolverMultistepScheduler"]
 
 
 def test_a_mark_is_there_if_a_request_says_so_and_never_by_itself(made):
@@ -159,7 +152,10 @@ def test_a_mark_is_there_if_a_request_says_so_and_never_by_itself(made):
     cell = resolve(Request(model=folder, watermark="sdxl", height=256, width=256))
     marked = stock.look_at(cell, grey, None, {}).image
     plain = stock.look_at(cell.but(watermark=None), grey, None, {}).image
-    assert detect_watermark(marked).detected and not detect_watermark(plain).detected
+    mark = find_payload("sdxl")
+    how = len(mark.bits), mark.method
+    read = [decode_watermark(image, *how, arithmetic="float32") for image in (marked, plain)]
+    assert [np.mean(bits == mark.bits) > 0.95 for bits in read] == [True, False]
 
 
 # What a call takes
@@ -229,6 +225,14 @@ def test_a_row_says_more_than_the_call(made):
     assert (recipe.guidance_scale, recipe.num_inference_steps, recipe.width) == (0.0, 1, 512)
 
 
+def test_a_size_that_nobody_tells_is_asked_for(made):
+    untold = mock.patch("sdlab.models.configuration.read_call", lambda *given: (call_of, 8, None))
+    call_of = native(made("flux")).layout.call
+    with untold, pytest.raises(FieldError, match="native_size=") as caught:
+        resolve(Request(model=str(shutil.copytree(made("flux"), made("flux") + "-untold"))))
+    assert caught.value.field == "height"
+
+
 def test_a_guidance_that_is_left_to_the_call_is_no_number(made, tmp_path):
     frame = rendered([Request(model=made("qwen-image"), **FEW)], tmp_path)
     assert frame.guidance_scale.isna().all()
@@ -275,9 +279,11 @@ def test_weights_that_do_not_fit_are_refused_before_anything_runs(made, tmp_path
 
 
 def test_a_setting_of_the_index_makes_another_recipe(made, tmp_path):
-    folder = made("sdxl")
-    stated = dict(force_zeros_for_empty_prompt=False)
-    copies = [rewrite(folder, tmp_path / "same"), rewrite(folder, tmp_path / "other", **stated)]
+    folder = made("flux2")
+    copies = [
+        rewrite(folder, tmp_path / "same"),
+        rewrite(folder, tmp_path / "b", is_distilled=True),
+    ]
     same, other = (resolve(Request(model=str(copy))).weights for copy in copies)
     assert resolve(Request(model=folder)).weights == same != other
 
@@ -333,7 +339,7 @@ def test_a_picture_that_half_precision_spoils_is_made_again_in_float32(made, tmp
 
 
 def test_what_diffusers_warns_of_is_recorded(made, tmp_path):
-    cell = Request(model=made("sdxl"), prompt="cat " * 80, **FEW)
+    cell = Request(model=made("lcm"), prompt="cat " * 80, **FEW)
     frame = rendered([cell, cell.but(prompt="cat")], tmp_path)
     assert "truncated" in frame.warned[0] and frame.warned.isna()[1]
 
@@ -344,11 +350,16 @@ def test_a_picture_of_another_size_than_asked_is_an_error(made):
         stock.read_pixels(mock.Mock(images=np.zeros((1, 40, 32, 3))), cell)
 
 
-def test_sides_are_multiples_of_what_the_class_works_in(made):
+def test_sides_are_multiples_of_what_the_class_works_in(made, tmp_path):
+    copy = rewrite(made("sd3"), tmp_path / "copy")
+    config = copy / "transformer/config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"patch_size": 8}))
+    found = [native(str(each)).layout.call.multiple for each in (made("sd3"), made("flux"), copy)]
+    assert found == [2, 4, 16]
     own = native(made("flux"))
     cell = resolve(Request(model=made("flux"), **FEW | {"height": 40}))
     with pytest.raises(FieldError, match="multiples of 16") as caught:
-        require_callable(cell, dataclasses.replace(own.layout.call, multiple=16), (32, 32))
+        check_call(cell, dataclasses.replace(own.layout.call, multiple=16), (32, 32))
     assert caught.value.field == "height"
 
 
@@ -366,6 +377,15 @@ def test_a_store_has_it_and_a_check_finds_it_the_same(made, tmp_path):
     assert preview(plan, tmp_path).todo == 0
     assert "2 of 2 identical" in repr(verify(frame))
     assert frame.task[0] == "txt2img" and frame.unet_calls.isna().all()
+
+
+def test_the_text_in_a_picture_says_what_was_asked(made, tmp_path):
+    cell = Request(model=made("flux"), prompt="a cat", options={"sigmas": [1.0, 0.5]}, **FEW)
+    frame = rendered([cell], tmp_path)
+    said = read_infotext(Image.open(frame.path[0]).info["parameters"])
+    fields = {name: said[name] for name in FIELDS if name in said}
+    assert {"options", "scheduler", "guidance_scale"} < set(fields)
+    assert resolve(Request(**fields)).key == frame.key[0]
 
 
 def test_an_estimate_knows_the_weights(made):
@@ -395,3 +415,21 @@ def test_a_script_makes_the_same_picture(made, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(write_diffusers_script(cell), {})
     assert np.array_equal(pixels("picture.png"), pixels(path))
+
+
+def test_a_row_is_found_by_its_name_in_the_folder_of_models(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("SDLAB_MODELS", str(tmp_path))
+    copy = shutil.copytree(made("flux"), tmp_path / "black-forest-labs/FLUX.1-schnell")
+    recipe = resolve(Request(model="flux-1-schnell"))
+    assert (recipe.guidance_scale, recipe.num_inference_steps, recipe.width) == (0.0, 4, 1024)
+    next((copy / "transformer").glob("*.safetensors")).unlink()  # an interrupted download
+    with pytest.raises(FileNotFoundError, match="is not on this machine"):
+        resolve(Request(model="flux-1-schnell"))
+
+
+def test_a_tokenizer_file_that_the_call_reads_counts_in_the_key(made, tmp_path):
+    copy = rewrite(made("z-image"), tmp_path / "copy")
+    before = resolve(Request(model=str(copy))).weights
+    template = copy / "tokenizer/chat_template.jinja"
+    template.write_text(template.read_text().replace("assistant", "painter"))
+    assert resolve(Request(model=str(copy))).weights != before

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from test_widget_form import CIRCLE, executed, filled
+from test_widget_panel import idle
 
 import sdlab.widgets.sweep_form.form as form_module
 from sdlab import Job, Request, Store, run, sweep
 from sdlab.recipe.spec import SEEDS
+from sdlab.render.notes import find_strange_words
 from sdlab.results.probes import PROBES
-from sdlab.widgets import SweepForm
+from sdlab.widgets import SeedGrid, SweepForm, WatermarkInspector, forms
 from sdlab.widgets.sweep_form import jobs
 from sdlab.widgets.sweep_form.form import ahead
-from sdlab.widgets.sweep_form.words import find_strange_words
 
 LONG = sweep(Request(prompt="a cat", num_inference_steps=999), seed=range(30))
 LETTER = (
@@ -140,6 +141,71 @@ def test_what_a_page_asks_again_while_python_is_busy_is_done_once(results, tmp_p
     assert {answer["kind"] for answer in answers} == {"received", "running"}
 
 
+@pytest.fixture
+def ask(monkeypatch):
+    """ask(widget, kind, ...) -> what the widget has sent once its workers are idle; no form is there yet."""
+    monkeypatch.setattr(forms, "_forms", [])
+
+    def ask(widget, kind, **content):
+        sent = []
+        widget.send = lambda content, buffers=None: sent.append(content)
+        widget._handle_custom_msg({"kind": kind, "id": f"{content}", **content}, [])
+        idle()
+        return sent
+
+    return ask
+
+
+def test_a_recipe_of_a_grid_opens_in_the_form_that_was_shown_last(ask, results, tmp_path):
+    first, last = (SweepForm(store=tmp_path / name) for name in "ab")
+    grid = SeedGrid(results)
+    assert (
+        ask(grid, "open", cell=1)
+        == ask(grid, "open", cell=1)
+        == [{"kind": "opening", "re": "{'cell': 1}"}]
+    )
+    assert [r.seed for r in filled(last).value] == [8] and last._script.fillings == 1
+    assert 'prompt="a x cat"' in last.code and "seed=8" in last.code
+    assert "from the chosen picture" in last._note.value
+    first.forget_page()  # it is shown again
+    ask(grid, "open", cell=0)
+    last.close()
+    assert [r.seed for r in filled(first).value] == [3] and first._script.fillings == 1
+
+
+def test_a_picture_of_a_forms_own_grid_opens_in_that_form(ask, tmp_path):
+    form = filled(SweepForm(Request(prompt="a cat", num_inference_steps=2), tmp_path), seed="4-5")
+    form.run().wait(60)
+    SweepForm(store=tmp_path / "other")
+    assert ask(form.grid, "open", cell=1)[0]["kind"] == "opening"
+    assert filled(form).fields["seed"].value == "5"
+
+
+def test_without_a_form_a_recipe_is_not_opened_and_what_to_do_is_said(ask, results, tmp_path):
+    grid = SeedGrid(results)
+    (said,) = ask(grid, "open", cell=1)
+    assert said["kind"] == "error" and "run SweepForm()" in said["text"]
+    SweepForm(store=tmp_path).close()
+    assert ask(grid, "open", cell=1)[0]["kind"] == "error"
+
+
+def test_the_recipe_in_an_inspected_file_opens_in_the_form(ask, results, tmp_path):
+    form = SweepForm(store=tmp_path)
+    Image.new("RGB", (64, 64)).save(tmp_path / "bare.png")
+    letter = Image.new("RGB", (64, 64))
+    letter.info["parameters"] = LETTER
+    images = [results["path"].iloc[1], letter, tmp_path / "bare.png"]
+    inspector = WatermarkInspector(images, folder=tmp_path)
+    inspector.wait(60)
+    ask(inspector, "open", cell=0)
+    assert [r.seed for r in filled(form).value] == [8]
+    assert f"Filled in from {Path(images[0]).name}" in form._note.value
+    ask(inspector, "open", cell=1)
+    assert filled(form).fields["prompt"].value == "a (red:1.3) fox"
+    assert "carries no recipe" in ask(inspector, "open", cell=2)[-1]["text"]
+    assert form._script.fillings == 2
+
+
 def test_several_rows_and_labels_are_refused(results, tmp_path):
     with pytest.raises(ValueError, match="one row, not 2"):
         SweepForm(results, tmp_path)
@@ -250,7 +316,16 @@ def test_words_that_a_model_was_never_shown_are_named_at_the_prompt(tmp_path):
     filled(form, prompt="two cats to the left of a tree at night")
     assert form._fields["prompt"].message == ""
     filled(form, prompt="a woman", model=("tiny-v1", "tiny-v2"))
-    assert "tiny-v2 was never shown: woman<" in form._fields["prompt"].message
+    assert form._fields["prompt"].message.count("tiny-v2 was never shown: woman<") == 1
+
+
+def test_strange_words_of_pictures_that_are_finished_are_named_too(tmp_path):
+    request = Request(prompt="an astronaut", num_inference_steps=1, scheduler="Euler SGM Uniform")
+    with pytest.warns(UserWarning, match="tiny-v1 was never shown: astronaut$"):
+        run(request, tmp_path, progress=False)
+    form = filled(SweepForm(request, tmp_path))
+    assert "all finished" in form.status
+    assert form._fields["prompt"].message.count("never shown: astronaut<") == 1
 
 
 @pytest.mark.parametrize("name", ["tiny-relations", "tiny-binding", "tiny-held-out"])

@@ -40,6 +40,7 @@ TWO = {  # two values of each field
     "lora": ['a.safetensors@0.5, "b, c.safetensors"', None],
     "textual_inversion": ["<ink>=ink.pt, b.pt", None],
     "watermark": ["sd-v1", None],
+    "options": ["max_sequence_length=256, true_cfg_scale=4.0", None],
     "image": [HALVES, None],
     "mask_image": [None, HALVES],
     "depth_map": [HALVES, WIDE],

@@ -75,7 +75,8 @@ class Answer {
     this.figures.replaceChildren(
       ...(about ? paragraphs([`${name}: ${about}`], { className: "sdl-about" }) : []),
       ...(rows.length ? [payloadTable(message)] : []));
-    this.recipe.replaceChildren(...(message.recipe.length ? [recipeBox(message)] : []));
+    const open = () => this.line.ask("open", { cell: i });
+    this.recipe.replaceChildren(...(message.recipe.length ? [recipeBox(message, open)] : []));
     if (about) views.show(i, searchOf(model, i), best); else views.hide();
   }
 }
@@ -84,13 +85,15 @@ const paragraphs = (texts, props = {}) =>
   texts.map((textContent) => h("p", { textContent, ...props }));
 
 // What the file says as a recipe, in words, and what can be done with it.
-function recipeBox({ recipe, infotext, request, why }) {
+function recipeBox({ recipe, infotext, request, why }, open) {
   const copy = (label, text) => {
     const node = button(label, () => copyText(text, node));
     return node;
   };
   const bar = h("div", { className: "sdl-bar" },
     infotext ? copy("copy recipe", infotext) : null,
+    request ? button("open in a form", open,
+      { title: "fills the form that was shown last in with this recipe" }) : null,
     request ? copy("copy code that opens it in a form", request) : null);
   return h("section", { className: "sdl-recipe-said", "aria-label": "the recipe in the file" },
     h("div", { className: "sdl-recipe-title", textContent: "The recipe in the file" }),

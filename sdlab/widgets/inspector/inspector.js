@@ -1,8 +1,8 @@
 // The page of WatermarkInspector: files come in at the top, the list is at the left, the chosen
 // picture's answer beside it.
 //
-// page -> Python  want {cells, px}, tell {cell}, page {cell}, inspect {cells?, search}, stop,
-//                 resume; and those of files.js and maps.js
+// page -> Python  want {cells, px}, tell {cell}, open {cell}, page {cell}, inspect {cells?,
+//                 search}, stop, resume; and those of files.js and maps.js
 // Python -> page  thumbnails {cells, shown} + a buffer for each that is shown,
 //                 told {name, headline, sentences, rows, marks, best, ...}, page + a buffer
 

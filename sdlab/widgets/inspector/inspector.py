@@ -34,7 +34,7 @@ from .pictures import (
     require_room,
     send_thumbnails,
 )
-from .recipe import make_request, read_recipe
+from .recipe import find_recipe, make_request, read_recipe
 from .work import Work, say_seconds
 
 PAUSE = 0.15  # seconds between two reports of what was found
@@ -317,6 +317,10 @@ class WatermarkInspector(Panel):
             how: say_seconds(self._work.pace.guess(how, size)) for how in ("all", "crop", "size")
         }
         self.answer(question, told | {"megapixels": f"{size:.2g}", "pace": pace})
+
+    def _on_open(self, question: dict, buffers: list) -> None:
+        picture = self._at(int(question["cell"]))
+        self.open_in_form(question, lambda: find_recipe(picture))
 
     def _on_page(self, question: dict, buffers: list) -> None:
         i = int(question["cell"])

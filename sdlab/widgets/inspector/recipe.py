@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -57,6 +58,11 @@ def make_request(recipe: dict[str, Any]) -> Request:
         It states what a request cannot have.
     """
     return restore_request({name: value for name, value in recipe.items() if name in FIELDS})
+
+
+def find_recipe(picture: Picture) -> Path | Request:
+    """Finds what a form can begin with: the picture's file, else the recipe that it states."""
+    return Path(picture.path) if picture.path is not None else make_request(read_recipe(picture))
 
 
 def write_request(recipe: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...pictures import input_names
 from ...recipe.request import FIELDS, SPECS, Request
 from ...results.code import (
     REQUIRED,
@@ -160,6 +161,13 @@ class Cells:
             f"row {i} has no {join_words(lacking)}, so its recipe is not known; show the frame of "
             "run(requests, store)"
         )
+
+    def lend_request(self, i: int) -> Request:
+        """Gives the recipe of a cell, whose input pictures other stores can have from now on."""
+        request = self.find_request(i)
+        if self.store is not None:
+            self.store.inputs.lend(input_names(vars(request)))
+        return request
 
     def describe(self, i: int) -> str:
         """Tells the recipe in short, a line for each field that says something."""

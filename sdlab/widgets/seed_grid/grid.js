@@ -1,8 +1,9 @@
 // The page of SeedGrid: only the cells in sight are in the page, and only their pictures are asked
 // for.
 //
-// page -> Python  want {cells, px}, full {cell}, vary {cell}, stop, arrange {row, col},
-//                 rate {cell, starred?, rating?, verdict?, tags?, note?}, export {what, rows?}
+// page -> Python  want {cells, px}, full {cell}, vary {cell}, open {cell}, stop,
+//                 arrange {row, col}, rate {cell, starred?, rating?, verdict?, tags?, note?},
+//                 export {what, rows?}
 // Python -> page  cells {cells: [{i, tip, error?, picture}]} + a buffer for each picture,
 //                 sketches {cells: [i]} + buffers, full {cell, facts, recipe, code} + a buffer,
 //                 varied {of, cells: [{i, seed}]}, export {name, mime} + a buffer
@@ -11,6 +12,7 @@ const GRID_KEYS = "<kbd>arrows</kbd> move · <kbd>Enter</kbd> zoom · <kbd>S</kb
   + "<kbd>1</kbd> to <kbd>5</kbd> rate, <kbd>0</kbd> clears · <kbd>R</kbd> right, <kbd>W</kbd> "
   + "wrong, <kbd>C</kbd> cannot tell · <kbd>N</kbd> tags and note · <kbd>X</kbd> or Shift and a "
   + "click selects, <kbd>V</kbd> compares two to four, <kbd>Delete</kbd> removes from view · "
+  + "in the zoom <kbd>F</kbd> opens the recipe in a form · "
   + "<kbd>?</kbd> shows or hides this";
 
 class GridView {

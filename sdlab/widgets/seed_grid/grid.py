@@ -381,6 +381,10 @@ class SeedGrid(Panel):
     def _on_full(self, question: dict, buffers: list) -> None:
         self.answer_later(question, lambda: self._cells.show_file(int(question["cell"])))
 
+    def _on_open(self, question: dict, buffers: list) -> None:
+        cell = self._cells.require(question["cell"])
+        self.open_in_form(question, lambda: self._cells.lend_request(cell))
+
     def _on_rate(self, question: dict, buffers: list) -> None:
         self.rate(
             int(question["cell"]), **{name: question[name] for name in MARKS if name in question}

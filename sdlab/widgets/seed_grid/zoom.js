@@ -86,14 +86,23 @@ class Zoom {
     const close = button("close", () => this.shut()), variation = this.pictures.varied.get(i);
     const file = h("div", { className: "sdl-bar sdl-file", role: "group", "aria-label": "file" });
     const bar = (...nodes) => h("div", { className: "sdl-bar" }, ...nodes);
+    const form = button("open in a form", () => this.openInForm(),
+      { ...late, title: "fills the form that was shown last in with this recipe (F)" });
     if (variation) {
       const back = button("back", () => this.open(variation.of));
-      return [bar(close, back, copyRecipe, copyCode), file];
+      return [bar(close, back, copyRecipe, copyCode, form), file];
     }
     const vary = button("vary this seed", () => this.line.ask("vary", { cell: i }),
       { ...late, title: "render the same recipe with eight other seeds" });
     this.marks = new MarkBar(this.view.marks, i, (change) => this.view.rate(i, change));
-    return [bar(close, copyRecipe, copyCode, vary), file, ...this.marks.elements];
+    return [bar(close, copyRecipe, copyCode, form, vary), file, ...this.marks.elements];
+  }
+
+  // The form takes the focus, once it is filled in.
+  async openInForm() {
+    if (!this.recipe) return;
+    const { message } = await this.line.ask("open", { cell: this.at });
+    if (message.kind === "opening") this.shut();
   }
 
   // ---- the same with other seeds
@@ -133,7 +142,7 @@ class Zoom {
       s: () => { if (own()) view.toggleStar(this.at); },
       ...ratingKeys((rating) => { if (own()) view.rate(this.at, { rating }); }),
       ...verdictKeys((verdict) => { if (own()) view.judge(this.at, verdict); }),
-      n: () => this.marks?.tags.focus(),
+      n: () => this.marks?.tags.focus(), f: () => this.openInForm(),
     }, (event) => !event.target.matches("input") || event.key === "Escape");
     dialog.addEventListener("close", () => this.shut());
     dialog.addEventListener("click", (event) => {          // on the backdrop, not on its own edge

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -21,6 +22,7 @@ from ...render.job import Job, hear_interrupts, load_early
 from ...results.frame import count_noun, join_words
 from ...store.store import Store
 from ...tiny.world import WORLDS
+from ..forms import forget_form, note_form
 from ..panel import Kept, is_unattended, workers
 from ..seed_grid.grid import SeedGrid
 from .code import name_folder, write_code
@@ -41,7 +43,7 @@ from .fields import (
     render_settings,
     require_sides,
 )
-from .given import read_file, read_given
+from .given import FROM, loosen, read_file, read_given
 from .jobs import RunBar, find_own_job, name_cell, note_job
 from .kept import keep_texts, list_texts, recall_texts
 from .outlook import (
@@ -143,6 +145,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         super().__init__()
         self._build(row, col)
         self._begin(begins, plan is None)
+        note_form(self._open)
         if job := find_own_job(self._cell, self.store):
             self._follow(job)
 
@@ -219,7 +222,13 @@ class SweepForm(Kept, ipywidgets.VBox):
         return self.job.result()
 
     def forget_page(self) -> None:
+        note_form(self._open)
         self._script.forget_page()
+
+    def close(self) -> None:
+        """Takes the form away; its job goes on."""
+        forget_form(self._open)
+        super().close()
 
     def static(self) -> str:
         """Renders the settings, and the grid of the last run."""
@@ -317,11 +326,16 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def _vary_chosen(self, job: Job, i: int) -> None:
         try:
-            plan, said = read_given(job.frame().iloc[[i]])
-            self._fill(plan, "; ".join(filter(None, ["Filled in from the chosen picture", said])))
-            self._script.fillings += 1
+            self._open(job.frame().iloc[[i]])
         except Exception as error:
             self._tell(error)
+
+    def _open(self, given: Request | pd.DataFrame | Path) -> None:
+        """Fills the form in with a picture's recipe, and shows it."""
+        plan, said = loosen(given) if isinstance(given, Request) else read_given(given)
+        told = "" if said.startswith(FROM) else f"{FROM} the chosen picture"
+        self._fill(plan, join_notes(told, said))
+        self._script.fillings += 1
 
     # What is filled in
 
@@ -535,6 +549,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _grid_of(self, job: Job) -> None:
         """Puts the job's grid in the place of the last one."""
         grid = SeedGrid(job, **self._sides())
+        grid.own_form = self._open
         grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
         with self._lock:
             self.grid = grid

@@ -27,6 +27,7 @@ from .field_text import hear_warnings
 if TYPE_CHECKING:
     import pandas as pd
 
+FROM = "Filled in from"
 EXIF, USER_COMMENT = 0x8769, 0x9286
 BRACKETS = re.compile(r"[()\[\]]")
 HELP = (
@@ -107,7 +108,7 @@ def read_file(data: bytes, name: str, place: Path | None = None) -> tuple[Sweep,
         else:
             request, lost = restore_infotext(read_text(data, name))
         plan, more = loosen(request)
-    return plan, "; ".join(filter(None, [f"Filled in from {name}", lost, *said, more]))
+    return plan, "; ".join(filter(None, [f"{FROM} {name}", lost, *said, more]))
 
 
 def read_text(data: bytes, name: str) -> str:

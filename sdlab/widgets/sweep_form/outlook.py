@@ -10,12 +10,12 @@ from ...errors import blame_field
 from ...models.resolve import native, resolve
 from ...pictures import input_names
 from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
+from ...render.notes import describe_strange_words
 from ...render.plan import preview
 from ...results.frame import format_value, join_words
 from ...store.store import Store
 from .field_text import AXES, hear_warnings
 from .reading import Reading, join_notes
-from .words import describe_strange_words
 
 MOST = 50_000  # pictures; beyond, finding the finished ones takes too long after every change
 
@@ -61,11 +61,11 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
         repeats = explain_repeats(reading, requests, len(requests) - len(different))
         with hear_warnings():  # the notes say it
             found = preview(different, store)
-        notes = [found.notes, repeats, describe_strange_words(different, PROMPTS)]
+        words = describe_strange_words(different)  # of finished pictures as well
         return Outlook(
             repr(found),
             {},
-            merge_notes(*notes),
+            merge_notes(found.notes | words, repeats),
             list_varying(different),
             frozenset(FIELDS).union(*(request.labels for request in different)),
             bool(repeats),

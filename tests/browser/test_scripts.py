@@ -1,0 +1,177 @@
+"""What the pages' scripts compute, called in a bare page: no JupyterLab, no kernel, no network."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from sdlab.widgets import SeedGrid, WatermarkInspector
+
+MODEL = """
+window.sent = [];
+window.model = {
+  on(name, hear) { this.hear = hear; },
+  send(message) { sent.push(structuredClone(message)); },
+};"""
+
+
+@pytest.fixture(scope="module")
+def load(browser):
+    """load(widget) -> a page that has the widget's script, and whose clock stands still."""
+    context, pages = browser.new_context(offline=True), {}
+
+    def load(widget):
+        if widget not in pages:
+            pages[widget] = page = context.new_page()
+            page.clock.install(time=0)
+            page.add_script_tag(content=widget._esm.replace("export default", "const exported ="))
+        return pages[widget]
+
+    yield load
+    context.close()
+
+
+def test_labels_are_folded_around_what_they_share_in_whole_words(load):
+    cases = [
+        ["a red cat on the grass", "a blue cat on the grass"],
+        ["a photograph of a hamster", "a photograph of a hammer", "a photograph of a ham"],
+        ["one", "two"],
+        ["the same words here", "the same words here"],
+        ["alone"],
+    ]
+    for labels in cases:
+        start, end = load(SeedGrid).evaluate("common", labels)
+        assert all(label.startswith(start) and label.endswith(end) for label in labels)
+        assert start == "" or (start.endswith(" ") and len(start) > 8)
+        assert end == "" or (end.startswith(" ") and len(end) > 8)
+        for label in labels:
+            folded = load(SeedGrid).evaluate(
+                "([label, shared]) => folded(label, shared)", [label, [start, end]]
+            )
+            middle = folded.removeprefix("… ").removesuffix(" …")
+            assert " ".join(f"{start} {middle} {end}".split()) == label
+    assert load(SeedGrid).evaluate("common", cases[1]) == ["a photograph of a ", ""]
+
+
+def test_pictures_are_enlarged_by_whole_numbers_where_there_is_room(load):
+    cases = list(
+        itertools.product((32, 64, 96, 100, 512), (64, 96, 512, 768), (80, 512, 700, 1600))
+    )
+    found = load(SeedGrid).evaluate("cases => cases.map((given) => fit(...given))", cases)
+    for (a, b, room), side in zip(cases, found):
+        both, larger = math.lcm(a, b), max(a, b)
+        step = both if both <= room else larger
+        assert side == (room // step * step if larger <= room else room), (a, b, room)
+
+
+@pytest.fixture(scope="module")
+def sparse():
+    """A grid of 4 by 5 at the second of three settings, where only some places have a picture."""
+    rng = np.random.default_rng(0)
+    at = rng.permutation(3 * 20)[:40].tolist()
+    places = {
+        "rows": list("abcd"),
+        "cols": list("vwxyz"),
+        "row_name": "prompt",
+        "col_name": "seed",
+        "at": at,
+        "sliders": [{"name": "steps", "labels": ["1", "2", "3"]}],
+    }
+    table = np.full((4, 5), -1)
+    for i, place in enumerate(at):
+        if place // 20 == 1:
+            table[place % 20 // 5, place % 5] = i
+    return places, table
+
+
+IN_TABLE = """([places, where, gone, work, given]) => {
+  const table = crossed(places, settingOf(places, where), 900, 64, new Set(gone));
+  return ({ at: () => [...Array(table.rows).keys()].map((r) =>
+      [...Array(table.cols).keys()].map((c) => table.at(r, c) ?? -1)),
+    where: () => given.map((i) => table.where(i)), gaps: () => table.gaps,
+    beside: () => given.map(([i, down, across]) => beside(table, i, down, across) ?? -1),
+    end: () => given.map(([i, last]) => endOfRow(table, i, last) ?? -1),
+    farther: () => given.map(([i, rows]) => farther(table, i, rows) ?? -1),
+  })[work]();
+}"""
+
+
+def test_a_picture_stands_where_its_row_column_and_setting_say(load, sparse):
+    places, table = sparse
+    ask = lambda work, given=None, gone=(): load(SeedGrid).evaluate(
+        IN_TABLE, [places, [1], list(gone), work, given]
+    )
+    assert ask("at") == table.tolist() and ask("gaps") == (table < 0).sum()
+    for i, spot in enumerate(ask("where", list(range(40)))):
+        assert (table == i).any() == (spot is not None)
+        assert spot is None or table[tuple(spot)] == i
+    gone = table[table >= 0][:3].tolist()
+    assert ask("at", gone=gone) == np.where(np.isin(table, gone), -1, table).tolist()
+    assert ask("where", gone, gone) == [None] * 3
+
+
+def test_arrows_go_on_over_gaps_and_end_at_the_edge(load, sparse):
+    places, table = sparse
+    moves = [(0, 1), (0, -1), (1, 0), (-1, 0)]
+    given, wanted = [], []
+    for r, c in np.argwhere(table >= 0):
+        for down, across in moves:
+            way = [(r + k * down, c + k * across) for k in range(1, 5)]
+            met = [table[y, x] for y, x in way if 0 <= y < 4 and 0 <= x < 5]
+            given.append([int(table[r, c]), down, across])
+            wanted.append(int(next((i for i in met if i >= 0), -1)))
+    ask = lambda work, given: load(SeedGrid).evaluate(IN_TABLE, [places, [1], [], work, given])
+    assert ask("beside", given) == wanted
+    rows = [(row[row >= 0], row) for row in table if (row >= 0).any()]
+    ends = [[int(own[0]), last] for own, _ in rows for last in (False, True)]
+    assert ask("end", ends) == [int(own[k]) for own, _ in rows for k in (0, -1)]
+    for i, rows in itertools.product(table[table >= 0].tolist(), (-2, 2, 9)):
+        ((r, c),) = np.argwhere(table == i)
+        to = min(max(r + rows, 0), 3)
+        column = range(to, r, -1 if rows > 0 else 1)
+        assert ask("farther", [[i, rows]]) == [
+            next((table[k, c] for k in column if table[k, c] >= 0), -1)
+        ]
+
+
+def test_long_names_are_told_apart(load):
+    names = [f"{'a rocket left of a tree ' * 9}{end}.png" for end in ("sd-v1", "none")]
+    brief = load(WatermarkInspector).evaluate(
+        "names => { const shared = common(names); return names.map((name) => brief(name, shared)); }",
+        names,
+    )
+    assert len(set(brief)) == 2 and all(len(text) <= 101 for text in brief)
+
+
+def test_a_question_is_asked_again_until_it_is_answered_and_the_silence_is_told(load):
+    page = load(SeedGrid)
+    page.evaluate(MODEL)
+    page.evaluate(
+        "() => { window.line = new Line(model); window.said = []; window.heard = [];"
+        " line.notices.add((text) => said.push(text));"
+        " line.ask('want', { cells: [3] }).then(({ message }) => heard.push(message)); }"
+    )
+    sent = lambda: page.evaluate("sent.map(({ kind, id, cells }) => [kind, id, cells[0]])")
+    assert len(sent()) == 1
+    counts = []
+    for seconds in (4, 2, 8, 3, 20, 3):  # 4, 6, 14, 17, 37, 40 in all
+        page.clock.run_for(1000 * seconds)
+        counts.append((len(sent()), page.evaluate("said.length")))
+    assert counts == [(1, 0), (2, 0), (2, 0), (3, 1), (4, 2), (4, 2)]
+    assert len({tuple(question) for question in sent()}) == 1  # the same id: Python acts once
+    answer = "model.hear({ kind: 'cells', re: sent[0].id }, [])"
+    page.evaluate(answer), page.evaluate(answer)
+    page.clock.run_for(200_000)
+    assert page.evaluate("heard.length") == 1 and len(sent()) == 4
+    assert page.evaluate("said.at(-1)") == ""
+
+
+def test_the_oldest_pictures_are_freed_when_there_are_too_many(load):
+    page = load(SeedGrid)
+    freed = page.evaluate(
+        "() => { const freed = [], urls = new Urls(2); URL.revokeObjectURL = (url) => freed.push(url);"
+        " for (const name of 'abca') urls.set(name, `${name}${freed.length}`);"
+        " return [freed, [...urls.urls.keys()]]; }"
+    )
+    assert freed == [["a0", "b0"], ["c", "a"]]
