@@ -9,7 +9,7 @@ from sdlab.recipe.request import Recipe
 from sdlab.store.png import embed_record
 from sdlab.store.readers.folder import read_pictures
 
-A1111 = "A1111 or a program that writes as it does"
+A1111 = "A1111's web UI or a program that writes such notes, too"
 OF_INFOTEXT = {
     "model": "v1-5-pruned-emaonly",
     "prompt": "a cat on a mat",

@@ -97,7 +97,8 @@ def read_field(name: str, text: Any, stamps: tuple = ()) -> tuple[list[Any], Any
         named = {value: item for item in items for value in read_axis(name, [item])}
         return list(named), list(named.values()), ""
     values = read_axis(name, items)
-    return values, values if None in items else text.strip(), describe_comma(spec, text, values)
+    listed = spec.takes_line or None in items  # which no one text says
+    return values, values if listed else text.strip(), describe_comma(spec, text, values)
 
 
 def read_items(name: str, text: str) -> list[Any]:
