@@ -216,6 +216,34 @@ def legacy(unet, vae, text, kind):
     return weights | {"betas": torch.zeros(1000), "model_ema.decay": torch.zeros(())}
 
 
+def original_xl(folder):
+    """The same of an SDXL, or, with one text encoder, of its refiner."""
+    from safetensors.torch import load_file
+
+    def read(part):
+        return load_file(next((folder / part).glob("*.safetensors")))
+
+    unet, attends = read("unet"), {"up_blocks.0.attentions.0.norm.weight"}
+    weights = legacy(unet, read("vae"), {}, "v1")
+    named = {"add_embedding.linear_1": "label_emb.0.0", "add_embedding.linear_2": "label_emb.0.2"}
+    for theirs, ours in named.items():
+        weights = {name.replace(theirs, ours): tensor for name, tensor in weights.items()}
+    if attends <= {*unet}:  # an upsampler comes third, behind an attention
+        weights = {
+            name.replace("output_blocks.2.1.conv", "output_blocks.2.2.conv"): tensor
+            for name, tensor in weights.items()
+        }
+    both = (folder / "text_encoder").is_dir()
+    second = read("text_encoder_2")
+    projection = second.pop("text_projection.weight")
+    found = original_text(second, "v2") | {"model.text_projection": projection.T.contiguous()}
+    weights |= {f"conditioner.embedders.{both:d}.{name}": each for name, each in found.items()}
+    if both:
+        found = original_text(read("text_encoder"), "v1")
+        weights |= {f"conditioner.embedders.0.{name}": each for name, each in found.items()}
+    return weights
+
+
 def real_head(path, kind="v1", channels=4, more=()):
     """A .safetensors file with the head of a real checkpoint and a hole where the weights would be."""
     width, position = (

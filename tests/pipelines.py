@@ -1,8 +1,12 @@
 """Small pipelines of the layouts that take pictures, with random weights."""
 
+import shutil
+
 from conftest import NOISE, write_tokenizer
 
 V_PREDICTION = dict(prediction_type="v_prediction", clip_sample=False)
+XL_NOISE = dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+XL_NOISE |= dict(steps_offset=1, timestep_spacing="leading")
 
 
 def parts(folder, channels_in, levels=4, text_width=32, scaling=0.18215, layers=1, **of_unet):
@@ -204,3 +208,91 @@ def write_edit(folder, **more):
         requires_safety_checker=False,
     ).save_pretrained(folder)
     return folder
+
+
+def write_xl(folder, *, refiner=False, channels_in=4, levels=3, seed=0, eos=None, scheduler=None):
+    """A StableDiffusionXLPipeline of the real layout, two resnets a level; the refiner has one text encoder."""
+    import diffusers
+    import torch
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+    torch.manual_seed(seed)
+    words = write_tokenizer(folder / "tokenizer")
+    shutil.copytree(folder / "tokenizer", folder / "tokenizer_2")
+    config = folder / "tokenizer_2/tokenizer_config.json"
+    config.write_text(
+        config.read_text().replace('"pad_token": "<|endoftext|>"', '"pad_token": "!"')
+    )
+    first = CLIPTextModel(text_config(words, 32, layers=3, act="quick_gelu", eos=eos))
+    second = CLIPTextModelWithProjection(text_config(words, 64, layers=4, act="gelu", eos=eos))
+    told, width = (5, 64) if refiner else (6, 32 + 64)
+    attends = [False, True, True, False][: levels + refiner]
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=8,
+        in_channels=channels_in,
+        out_channels=4,
+        layers_per_block=2,
+        block_out_channels=(16, 32, 32, 32)[: len(attends)],
+        norm_num_groups=8,
+        down_block_types=["CrossAttn" * each + "DownBlock2D" for each in attends],
+        up_block_types=["CrossAttn" * each + "UpBlock2D" for each in attends[::-1]],
+        transformer_layers_per_block=[1, 1, 2, 1][: len(attends)],
+        attention_head_dim=[2, 4, 4, 4][: len(attends)],
+        use_linear_projection=True,
+        cross_attention_dim=width,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=64 + told * 8,
+    )
+    vae = diffusers.AutoencoderKL(
+        latent_channels=4,
+        block_out_channels=(8, 16, 16, 16),
+        layers_per_block=2,
+        norm_num_groups=4,
+        sample_size=64,
+        down_block_types=["DownEncoderBlock2D"] * 4,
+        up_block_types=["UpDecoderBlock2D"] * 4,
+        scaling_factor=0.13025,
+    )
+    with torch.no_grad():
+        for each in vae.encoder.conv_out.parameters():
+            each.mul_(8)  # else random encoders make the same of every picture
+    kinds = {9: "StableDiffusionXLInpaintPipeline", 4: "StableDiffusionXLPipeline"}
+    kind = "StableDiffusionXLImg2ImgPipeline" if refiner else kinds[channels_in]
+    tokenizers = (
+        CLIPTokenizer.from_pretrained(folder / name) for name in ("tokenizer", "tokenizer_2")
+    )
+    parts = dict(zip(("tokenizer", "tokenizer_2"), tokenizers), text_encoder=first.eval())
+    parts |= {"text_encoder": None, "tokenizer": None} if refiner else {}
+    if refiner:
+        shutil.rmtree(folder / "tokenizer")
+    getattr(diffusers, kind)(
+        vae=vae.eval(),
+        unet=unet.eval(),
+        text_encoder_2=second.eval(),
+        scheduler=scheduler or diffusers.EulerDiscreteScheduler(**XL_NOISE),
+        add_watermarker=False,
+        force_zeros_for_empty_prompt=not refiner,
+        **{"requires_aesthetics_score": True} if refiner else {},
+        **parts,
+    ).save_pretrained(folder)
+    return folder
+
+
+def text_config(words, width, *, layers, act, eos):
+    """The configuration of a text encoder; as published, SDXL's state 2 for the mark of the end."""
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=words,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=4,
+        hidden_act=act,
+        max_position_embeddings=77,
+        projection_dim=width,
+        bos_token_id=words - 2,
+        eos_token_id=eos or words - 1,
+        pad_token_id=words - 1,
+    )

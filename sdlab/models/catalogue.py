@@ -1,8 +1,8 @@
 """The checkpoints that sdlab knows by name: what and where they are, and which are on this machine.
 
-Addresses are those that public threads of 2024 and 2025 name; the hub itself was not asked.
-Training steps, sizes and the names of single files were written from memory, and no published file
-was at hand to compare.
+Addresses are those that public threads and the authors' pages name; the hub itself was not asked.
+What `source` names is where a row's facts are from; what it does not tell is left empty. Sizes in
+gigabytes, and the names of single files, were written from memory.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .locate import VARIABLE, describe_unfinished, locate_model
 if TYPE_CHECKING:
     import pandas as pd
 
-PARTS = (
-    "*.json",
-    "*.txt",
-    "*/model.safetensors",
-    "*/diffusion_pytorch_model.safetensors",
-)  # of a repository; no duplicates
+PARTS = (  # of a repository; no duplicates
+    *("*.json", "*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors"),
+)
+MORE_PARTS = (  # of one with larger networks and other tokenizers
+    *("*.model", "*.jinja", "*/model-*.safetensors", "*/diffusion_pytorch_model-*.safetensors"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +36,15 @@ class Model:
     Parameters
     ----------
     path : str or Path, optional
-        A folder in diffusers' layout (txt2img, inpainting, guided by depth, upscalers), or a single
-        .safetensors or .ckpt file of v1 or v2. Without it sdlab looks for what `hub`, `was` and
-        `file` name, on this machine.
+        A folder in diffusers' layout (of v1, v2 and SDXL: txt2img, inpainting, guided by depth,
+        upscalers; any other pipeline of diffusers that makes a picture of a text), or a single
+        .safetensors or .ckpt file of v1, v2 or SDXL. Without it sdlab looks for what `hub`, `was`
+        and `file` name, on this machine.
     config : str or Path, optional
         For a single file: a folder with the model_index.json, configurations and tokenizer that
-        belong to it, if they are not those of v1, v2-base, v2-768 or of inpainting, which come with
-        sdlab. A single file guided by depth, or of an upscaler, needs it; a depth estimator is read
-        from there, too.
+        belong to it, if they are not those of v1, v2-base, v2-768, of inpainting, of SDXL or its
+        refiner, which come with sdlab. A single file guided by depth, or of an upscaler, needs it;
+        a depth estimator is read from there, too.
     title, licence, source : str
         For people.
     text_encoder, trained_on : str
@@ -52,13 +53,14 @@ class Model:
     watermark : str, optional
         The payload that its official script wrote into every picture, a name in
         `sdlab.watermark.PAYLOADS`; None if there is none, or none is known.
-    guidance_scale, num_inference_steps : float, int
-        The native values, which a request that leaves them open gets.
+    guidance_scale, num_inference_steps : float, int, optional
+        The native values, which a request that leaves them open gets; without them, those of
+        diffusers' call (7.5 and 50 for v1 and v2).
     seconds_per_step : float, optional
         A picture's share of one denoising step on two CPU cores, for the first estimate of all.
     task : str
-        What the model is made for: "txt2img", "inpaint", "depth2img", "upscale" or
-        "latent_upscale".
+        What the model is made for: "txt2img", "inpaint", "depth2img", "upscale",
+        "latent_upscale", "edit" or "refine".
     native_size : int, optional
         Height and width in pixels; for an upscaler those of the picture that goes in.
     prediction_type : str
@@ -87,8 +89,8 @@ class Model:
     title: str = ""
     text_encoder: str = ""
     trained_on: str = ""
-    guidance_scale: float = 7.5
-    num_inference_steps: int = 50
+    guidance_scale: float | None = None
+    num_inference_steps: int | None = None
     licence: str = ""
     source: str = ""
     watermark: str | None = None
@@ -186,9 +188,12 @@ TINY: dict[str, Any] = dict(
     source="python -m training.train",
     licence="Apache-2.0; trained on pictures of Noto Color Emoji (OFL 1.1)",
 )
-CARD = (  # it was not at hand: check there what matters to you
-    "the authors' model card, as remembered"
-)
+CARD = "the authors' model card"
+REMEMBERED = f"{CARD}, as remembered"  # it was not at hand: check there what matters to you
+FLUX_TEXT = "CLIP ViT-L/14 by OpenAI, its pooled text, and T5-XXL"
+SD3_TEXT = "CLIP ViT-L/14 by OpenAI, OpenCLIP ViT-bigG/14 and T5-XXL"
+STABILITY = "Stability AI Community License, with limits on commercial use: read it on the hub"
+LARGE: dict[str, Any] = dict(native_size=1024)  # of the pipelines that diffusers' call runs
 
 WRITTEN = (
     "rendered signs, banners and cards in three colours with one or two of 200 words, 100 others"
@@ -263,7 +268,8 @@ MODELS: dict[str, Model] = {
         source=CARD,
         **V1,
         trained_on=(
-            "LAION-2B-en: 237,000 steps at 256x256, then 194,000 at 512x512 on its large pictures"
+            "laion2B-en: 237,000 steps at 256x256; then 194,000 at 512x512 on"
+            " laion-high-resolution, 170 million pictures of LAION-5B of at least 1024x1024"
         ),
     ),
     "sd-v1-2": Model(
@@ -274,8 +280,8 @@ MODELS: dict[str, Model] = {
         source=CARD,
         **V1,
         trained_on=(
-            "1.1, then 515,000 steps on the part of LAION-2B-en that a scorer finds beautiful"
-            " (above 5.0)"
+            "1.1, then 515,000 steps at 512x512 on laion-improved-aesthetics: pictures of at least"
+            " 512x512 with a predicted beauty above 5.0 and a watermark's probability below 0.5"
         ),
     ),
     "sd-v1-3": Model(
@@ -285,7 +291,10 @@ MODELS: dict[str, Model] = {
         file_hub="CompVis/stable-diffusion-v-1-3-original",
         source=CARD,
         **V1,
-        trained_on="1.2, then 195,000 steps on the same pictures, one in ten without its text",
+        trained_on=(
+            "1.2, then 195,000 steps at 512x512 on laion-improved-aesthetics, one in ten without"
+            " its text"
+        ),
     ),
     "sd-v1-4": Model(
         title="Stable Diffusion 1.4",
@@ -313,7 +322,7 @@ MODELS: dict[str, Model] = {
         task="inpaint",
         was=("runwayml/stable-diffusion-inpainting",),
         unofficial=True,
-        source=CARD,
+        source=REMEMBERED,
         file="sd-v1-5-inpainting.ckpt",
         **V1 | dict(watermark="sd-v1-inpainting", packed="v1-inpainting", gigabytes=5.5),
         trained_on="1.5, then 440,000 steps of inpainting on LAION aesthetics v2 5+",
@@ -326,8 +335,8 @@ MODELS: dict[str, Model] = {
         source=f"{CARD}; removed by its authors in November 2025",
         **V2_BASE,
         trained_on=(
-            "what a strict filter for nudity leaves of LAION-5B (0.1): 550,000 steps at 256x256,"
-            " 850,000 at 512"
+            "the part of LAION-5B that a strict filter for nudity leaves (punsafe 0.1), with a"
+            " predicted beauty of at least 4.5: 550,000 steps at 256x256, then 850,000 at 512x512"
         ),
     ),
     "sd-v2-0": Model(
@@ -349,7 +358,7 @@ MODELS: dict[str, Model] = {
         was=("stabilityai/stable-diffusion-2-1-base", "Manojb/stable-diffusion-2-1-base"),
         source=f"{CARD}; removed by its authors in November 2025",
         **V2_BASE,
-        trained_on="2.0 base, then 220,000 steps with a milder filter (0.98)",
+        trained_on="2.0 base, then 220,000 steps with a milder filter (punsafe 0.98)",
     ),
     "sd-v2-1": Model(
         title="Stable Diffusion 2.1",
@@ -359,7 +368,8 @@ MODELS: dict[str, Model] = {
         source=f"{CARD}; removed by its authors in November 2025",
         **V2_768,
         trained_on=(
-            "2.0, then 55,000 steps with the same filter and 155,000 with a milder one (0.98)"
+            "2.0, then 55,000 steps with the same filter (punsafe 0.1) and 155,000 with a milder"
+            " one (0.98), at 768x768"
         ),
     ),
     "sd-v2-inpainting": Model(
@@ -401,7 +411,7 @@ MODELS: dict[str, Model] = {
         text_encoder=V1_TEXT,
         licence=RAIL_PP,
         native_size=512,
-        source=CARD,
+        source=REMEMBERED,
         guidance_scale=9.0,
         num_inference_steps=75,
         trained_on="a part of LAION-2B of large pictures",
@@ -415,7 +425,7 @@ MODELS: dict[str, Model] = {
         native_size=512,
         prediction_type="epsilon",
         num_inference_steps=100,
-        source=f"{CARD}; arXiv 2211.09800",
+        source=f"{REMEMBERED}; arXiv 2211.09800",
         trained_on="1.5, then 454,445 edits that GPT-3 wrote and Stable Diffusion drew",
     ),
     "sd-turbo": Model(
@@ -427,19 +437,20 @@ MODELS: dict[str, Model] = {
         guidance_scale=1.0,
         num_inference_steps=1,
         gigabytes=5.2,
-        source=CARD,
+        source=REMEMBERED,
         licence="Stability AI's own, with limits on commercial use: read it on the hub",
     ),
     "lcm-dreamshaper-v7": Model(
-        title="Latent Consistency Model of Dreamshaper v7, a v1.5: two to eight steps",
+        title="Latent Consistency Model of Dreamshaper v7, a v1.5: one to eight steps",
         hub="SimianLuo/LCM_Dreamshaper_v7",
         text_encoder=V1_TEXT,
         native_size=768,
         prediction_type="epsilon",
+        guidance_scale=8.0,
         num_inference_steps=4,
         gigabytes=5.5,
-        source=CARD,
-        unsupported="guidance enters its UNet as an embedding, which sdlab does not compute",
+        licence="MIT",
+        source=f"{CARD}, and their README at github.com/luosiallen/latent-consistency-model",
     ),
     "sdxl-1-0": Model(
         title="Stable Diffusion XL 1.0",
@@ -449,9 +460,152 @@ MODELS: dict[str, Model] = {
         text_encoder="CLIP ViT-L/14 by OpenAI and OpenCLIP ViT-bigG/14, their last layers but one",
         prediction_type="epsilon",
         watermark="sdxl",
+        guidance_scale=5.0,
+        file="sd_xl_base_1.0.safetensors",
+        file_hub="stabilityai/stable-diffusion-xl-base-1.0",
+        packed="sdxl",
         gigabytes=13.9,
         source=CARD,
-        unsupported="it has two text encoders; sdlab runs v1 and v2",
+    ),
+    "sdxl-refiner-1-0": Model(
+        title="the refiner of Stable Diffusion XL 1.0, which goes on from a picture",
+        hub="stabilityai/stable-diffusion-xl-refiner-1.0",
+        task="refine",
+        licence=RAIL_PP,
+        native_size=1024,
+        text_encoder="OpenCLIP ViT-bigG/14, its last layer but one",
+        prediction_type="epsilon",
+        watermark="sdxl",
+        guidance_scale=5.0,
+        file="sd_xl_refiner_1.0.safetensors",
+        file_hub="stabilityai/stable-diffusion-xl-refiner-1.0",
+        packed="sdxl-refiner",
+        gigabytes=12.2,
+        source=CARD,
+    ),
+    "sdxl-turbo": Model(
+        title="SDXL-Turbo: SDXL distilled to one to four steps, without guidance",
+        hub="stabilityai/sdxl-turbo",
+        text_encoder="CLIP ViT-L/14 by OpenAI and OpenCLIP ViT-bigG/14, their last layers but one",
+        native_size=512,
+        prediction_type="epsilon",
+        guidance_scale=1.0,  # which diffusers writes 0
+        num_inference_steps=1,
+        source="diffusers' page on SDXL Turbo",
+        licence="Stability AI's own, with limits on commercial use: read it on the hub",
+    ),
+    "sd-3-medium": Model(
+        title="Stable Diffusion 3 Medium",
+        hub="stabilityai/stable-diffusion-3-medium-diffusers",
+        text_encoder=SD3_TEXT,
+        guidance_scale=7.0,
+        num_inference_steps=28,
+        source=CARD,
+        licence=STABILITY,
+        trained_on=(
+            "a billion pictures, synthetic and filtered public ones; then 30 million chosen for"
+            " their beauty, and 3 million pairs of which people preferred one"
+        ),
+        **LARGE,
+    ),
+    "sd-3-5-large": Model(
+        title="Stable Diffusion 3.5 Large",
+        hub="stabilityai/stable-diffusion-3.5-large",
+        text_encoder=SD3_TEXT,
+        source=f"{CARD}, of which the guidance and the steps were not at hand",
+        licence=STABILITY,
+        trained_on="synthetic and filtered public pictures",
+        **LARGE,
+    ),
+    "flux-1-dev": Model(
+        title="FLUX.1 [dev]: 12 billion parameters, its guidance distilled into the network",
+        hub="black-forest-labs/FLUX.1-dev",
+        text_encoder=FLUX_TEXT,
+        source="github.com/black-forest-labs/flux; guidance and steps are those of diffusers' call",
+        licence="FLUX.1-dev Non-Commercial License",
+        watermark="flux-1",
+        **LARGE,
+    ),
+    "flux-1-schnell": Model(
+        title="FLUX.1 [schnell]: 12 billion parameters, one to four steps, without guidance",
+        hub="black-forest-labs/FLUX.1-schnell",
+        text_encoder=FLUX_TEXT,
+        guidance_scale=0.0,
+        num_inference_steps=4,
+        source="github.com/black-forest-labs/flux, and diffusers' page on FLUX",
+        licence="Apache-2.0",
+        watermark="flux-1",
+        **LARGE,
+    ),
+    "flux-2-dev": Model(
+        title="FLUX.2 [dev]: 32 billion parameters, its guidance distilled into the network",
+        hub="black-forest-labs/FLUX.2-dev",
+        text_encoder="Mistral-Small-3.2-24B-Instruct-2506, three of its layers",
+        guidance_scale=2.5,
+        num_inference_steps=50,
+        source="github.com/black-forest-labs/flux2, and diffusers' page on FLUX.2",
+        licence="FLUX Non-Commercial License",
+        **LARGE,
+    ),
+    "flux-2-klein-4b": Model(
+        title="FLUX.2 [klein] 4B: guidance and steps distilled, four steps",
+        hub="black-forest-labs/FLUX.2-klein-4B",
+        text_encoder="Qwen3, three of its layers",
+        guidance_scale=1.0,
+        num_inference_steps=4,
+        source="github.com/black-forest-labs/flux2",
+        licence="Apache-2.0",
+        **LARGE,
+    ),
+    "pixart-sigma": Model(
+        title="PixArt-Sigma XL 2, 1024 pixels: a diffusion transformer",
+        hub="PixArt-alpha/PixArt-Sigma-XL-2-1024-MS",
+        text_encoder="T5-v1.1-XXL",
+        source=f"{CARD}; arXiv 2403.04692; guidance and steps are those of diffusers' call",
+        licence=RAIL_PP,
+        **LARGE,
+    ),
+    "sana-1600m": Model(
+        title="Sana 1.6B, 1024 pixels: a transformer of linear attention on latents of factor 32",
+        hub="Efficient-Large-Model/Sana_1600M_1024px_BF16_diffusers",
+        text_encoder="Gemma-2-2B-IT; by default diffusers has it read an instruction first",
+        source=f"{CARD}; guidance and steps are those of diffusers' call",
+        licence="NSCL v2-custom, with Google's terms for Gemma",
+        **LARGE,
+    ),
+    "kandinsky-2-2": Model(
+        title="Kandinsky 2.2, prior and decoder in one folder",
+        hub="kandinsky-community/kandinsky-2-2-decoder",
+        source=f"{CARD}; guidance, steps and size are those of diffusers' call",
+        licence="Apache-2.0",
+        trained_on="the prior: LAION Improved Aesthetics, then LAION HighRes",
+    ),
+    "qwen-image": Model(
+        title="Qwen-Image: 20 billion parameters, guided only with a negative prompt, such as ' '",
+        hub="Qwen/Qwen-Image",
+        text_encoder="Qwen2.5-VL",
+        num_inference_steps=50,
+        native_size=1328,
+        source="the authors' README at github.com/QwenLM/Qwen-Image; arXiv 2508.02324",
+        licence="Apache-2.0",
+    ),
+    "z-image-turbo": Model(
+        title="Z-Image-Turbo: 6 billion parameters, eight calls, without guidance",
+        hub="Tongyi-MAI/Z-Image-Turbo",
+        guidance_scale=0.0,
+        num_inference_steps=9,
+        source="the authors' README at github.com/Tongyi-MAI/Z-Image; arXiv 2511.22699",
+        licence="Apache-2.0",
+        **LARGE,
+    ),
+    "z-image": Model(
+        title="Z-Image: 6 billion parameters",
+        hub="Tongyi-MAI/Z-Image",
+        guidance_scale=4.0,
+        num_inference_steps=50,
+        source="the authors' README at github.com/Tongyi-MAI/Z-Image; arXiv 2511.22699",
+        licence="Apache-2.0",
+        **LARGE,
     ),
 }
 
@@ -555,7 +709,8 @@ def explain_absence(name: str, model: Model) -> str:
     size = f", about {model.gigabytes:g} GB" if model.gigabytes else ""
     source = " (a copy by somebody else than its authors)" if model.unofficial else ""
     single = [f"`hf download {model.file_hub} {model.file}`"] if model.file_hub else []
-    parts = " ".join(f"--include {shlex.quote(pattern)}" for pattern in PARTS)
+    patterns = PARTS if model.packed else (*PARTS, *MORE_PARTS)
+    parts = " ".join(f"--include {shlex.quote(pattern)}" for pattern in patterns)
     commands = single + ([f"`hf download {model.hub} {parts}`"] if model.hub else [])
     way = (
         f"To get it{source}{size}, licence {model.licence or 'stated there'}:"

@@ -7,6 +7,7 @@ originals have them, and once the merges of CLIP's tokenizer.
 from __future__ import annotations
 
 import bz2
+import inspect
 import json
 import re
 from collections.abc import Callable
@@ -15,19 +16,28 @@ from pathlib import Path
 from typing import Any
 
 from .heads import PICKLES, Shapes, read_shapes, remember_file
-from .locate import SUFFIXES, find_weights
+from .locate import SUFFIXES, find_weights, list_encoders, name_tokenizer
 from .pickles import read_tensors
 from .tasks import NOT_RUN, find_tasks, list_channels
 
 CONFIGS = Path(__file__).with_name("configs")
 MERGES = CONFIGS / "clip-merges.txt.bz2"
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
-TEXT = {"v1": "cond_stage_model.transformer.", "v2": "cond_stage_model.model."}
+TEXT = {  # {family: {text encoder: what the names of its tensors begin with}}
+    "v1": {"text_encoder": "cond_stage_model.transformer."},
+    "v2": {"text_encoder": "cond_stage_model.model."},
+    "sdxl": {
+        "text_encoder": "conditioner.embedders.0.transformer.",
+        "text_encoder_2": "conditioner.embedders.1.model.",
+    },
+    "sdxl-refiner": {"text_encoder_2": "conditioner.embedders.0.model."},
+}
+CLASSES = {"sdxl": "StableDiffusionXLPipeline", "sdxl-refiner": "StableDiffusionXLImg2ImgPipeline"}
 TITLES = {"unet": "UNet", "vae": "VAE", "text_encoder": "text encoder"}
-POSITIONS = {"v1": "text_model.embeddings.position_embedding.weight", "v2": "positional_embedding"}
+TITLES |= {"text_encoder_2": "second text encoder"}
 OTHERS = {  # what is in the names of tensors: what the file is
     "lora": "a LoRA, which changes a model and is none",
-    r"conditioner\.embedders\.": "a checkpoint of SDXL, which has two text encoders",
+    r"conditioner\.embedders\.": "a part of a checkpoint of SDXL",
     r"control_model\.|controlnet": "a ControlNet",
     re.escape(UNET): "a checkpoint without its VAE or text encoder",
     rf"(^| )decoder\.conv_in\.weight( |$)|{re.escape(VAE)}": "a VAE alone",
@@ -36,8 +46,12 @@ OTHERS = {  # what is in the names of tensors: what the file is
     ),
 }
 WRAPPERS = re.compile(r"(?:^|(?<=\.))(module|_orig_mod)\.")  # of DataParallel, of torch.compile
-OLDER_TEXT = re.compile(rf"^{re.escape(TEXT['v1'])}(?=(embeddings|encoder|final_layer_norm)\.)")
+OLDER_TEXT = re.compile(
+    r"^(?:cond_stage_model|conditioner\.embedders\.0)\.transformer\."
+    r"(?=(embeddings|encoder|final_layer_norm)\.)"
+)
 OLDER_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+V_MARK = "v_pred"  # a tensor by which some trainers of SDXL say what it predicts
 PREDICTION = {"v2-base": "epsilon", "v2-768": "v_prediction"}
 
 
@@ -48,7 +62,7 @@ def name_originally(found: dict[str, Any]) -> dict[str, Any]:
     before 4 and from 5.6 on have no "text_model." in those of the text encoder.
     """
     bare = {WRAPPERS.sub("", name): value for name, value in found.items()}
-    return {OLDER_TEXT.sub(f"{TEXT['v1']}text_model.", name): bare[name] for name in bare}
+    return {OLDER_TEXT.sub(r"\g<0>text_model.", name): bare[name] for name in bare}
 
 
 @remember_file
@@ -66,18 +80,21 @@ def read_originals(path: Path) -> dict[str, Any]:
 
 
 def tell_family(path: Path) -> str:
-    """Tells "v1" or "v2" by the names and shapes of the tensors; an error says what else it is."""
+    """Tells the family, as in `TEXT`, by the names of tensors; an error says what else it is."""
     require_suffix(path)
     found, channels = read_head(path), count_channels(path)
     known = [
-        kind for kind, prefix in TEXT.items() if any(name.startswith(prefix) for name in found)
+        family
+        for family, parts in TEXT.items()
+        if all(any(name.startswith(prefix) for name in found) for prefix in parts.values())
     ]
     if not known or not all(any(n.startswith(part) for n in found) for part in (UNET, VAE)):
         raise ValueError(
-            f"{path} is {describe_other(found)}, not a whole checkpoint of Stable Diffusion v1 or"
-            " v2 (UNet, VAE and text encoder in one file, with the names of the original release)"
+            f"{path} is {describe_other(found)}, not a whole checkpoint of Stable Diffusion v1, v2"
+            " or SDXL (UNet, VAE and text encoder in one file, with the names of the original"
+            " release)"
         )
-    if not find_tasks(channels):
+    if not find_tasks(channels, CLASSES.get(known[0], "")):
         raise ValueError(
             f"{path} is {NOT_RUN.get(channels, 'damaged')}: its UNet takes {channels} channels,"
             f" where sdlab knows {list_channels()}"
@@ -115,16 +132,18 @@ def choose_pack(path: Path, prediction_type: str = "") -> Path:
     v2-base and v2-768 have the same tensors and predict different things, so for v2 the file's name
     must tell (768, or 512 or base), or `prediction_type` ("v_prediction" or "epsilon").
     """
-    kind, task = tell_family(path), find_tasks(count_channels(path))[0]
+    kind = tell_family(path)
+    task = find_tasks(count_channels(path), CLASSES.get(kind, ""))[0]
     if task.pack is None:
         raise ValueError(
             f"{path} is {task.title}, and no configuration of such models comes with sdlab;"
             " give config=, the folder of one in diffusers' layout: MODELS['mine'] ="
             " Model.from_path(path, config='folder')"
         )
-    if kind == "v1" and prediction_type not in ("", "epsilon"):
+    said = "v_prediction" if V_MARK in read_head(path) else prediction_type
+    if kind != "v2" and said not in ("", "epsilon"):
         raise ValueError(
-            f"prediction_type={prediction_type!r}: {path} is of v1, which predicts 'epsilon'; if it"
+            f"prediction_type={said!r}: {path} is of {kind}, which predicts 'epsilon'; if it"
             " was trained otherwise, give config=, a folder with its model_index.json and"
             " configurations"
         )
@@ -137,7 +156,7 @@ def choose_pack(path: Path, prediction_type: str = "") -> Path:
             f"{path} is {task.title}, and the configuration for that in sdlab predicts 'epsilon';"
             " give config=, a folder with the model_index.json and configurations of this model"
         )
-    if kind == "v1" or task.pack:
+    if kind != "v2" or task.pack:
         return CONFIGS / f"{kind}{task.pack}"
     return CONFIGS / tell_v2(path, prediction_type)
 
@@ -158,21 +177,19 @@ def tell_v2(path: Path, prediction_type: str) -> str:
 
 def require_fit(path: Path, config: Path) -> None:
     """Refuses a file whose sizes are not those of the configuration, without loading a library."""
-    found, kind = read_head(path), tell_family(path)
-    unet, text = (
-        json.loads((config / part / "config.json").read_text(encoding="utf-8"))
-        for part in ("unet", "text_encoder")
-    )
+    found, encoders = read_head(path), TEXT[family := tell_family(path)]
+    unet, *texts = (read_config(config / part) for part in ("unet", *encoders))
     channels = count_channels(path)
     if unet["in_channels"] != channels:
+        title = find_tasks(channels, CLASSES.get(family, ""))[0].title
         raise ValueError(
-            f"{path} is {find_tasks(channels)[0].title}: its UNet takes {channels} channels, and"
+            f"{path} is {title}: its UNet takes {channels} channels, and"
             f" that of the configuration {config.name!r} {unet['in_channels']}; give config=, the"
             " folder of a model of this kind"
         )
     for name, width in (
         (f"{UNET}input_blocks.0.0.weight", unet["block_out_channels"][0]),
-        (TEXT[kind] + POSITIONS[kind], text["hidden_size"]),
+        *zip(map(name_positions, encoders.values()), (text["hidden_size"] for text in texts)),
     ):
         shape = found.get(name)
         if shape is None:
@@ -183,6 +200,29 @@ def require_fit(path: Path, config: Path) -> None:
                 f" {shape}, where {width} is expected; give config=, a folder with the"
                 " model_index.json and configurations of this model"
             )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Reads a network's config.json."""
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(
+            f"{folder} has no config.json; is config= of a model of this kind?"
+        ) from None
+
+
+def name_positions(prefix: str) -> str:
+    """Names the tensor of a text encoder's positions: OpenCLIP's, or transformers'."""
+    own = "positional_embedding"
+    return prefix + (
+        own if is_openclip(prefix) else "text_model.embeddings.position_embedding.weight"
+    )
+
+
+def is_openclip(prefix: str) -> bool:
+    """Tells whether what begins so is OpenCLIP's."""
+    return prefix.endswith(".model.")
 
 
 def require_complete(path: Path, config: Path) -> None:
@@ -201,12 +241,20 @@ def build_networks(config: Path) -> dict[str, Any]:
     """Builds the networks that a folder of configurations describes, without weights."""
     from accelerate import init_empty_weights
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
 
+    index = json.loads((config / "model_index.json").read_text(encoding="utf-8"))
     with init_empty_weights(include_buffers=False):
         unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(config / "unet"))
-        text = CLIPTextModel(CLIPTextConfig.from_pretrained(config / "text_encoder"))
-    return {"unet": unet, "vae": build_vae(config / "vae"), "text_encoder": text}
+        texts = {name: build_text_encoder(config / name) for name in list_encoders(index)}
+    return {"unet": unet, "vae": build_vae(config / "vae"), **texts}
+
+
+def build_text_encoder(folder: Path) -> Any:
+    """Builds the text encoder that a folder describes; the second of SDXL has a projection."""
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    kind = CLIPTextModelWithProjection if folder.name == "text_encoder_2" else CLIPTextModel
+    return kind(CLIPTextConfig.from_pretrained(folder))
 
 
 def build_vae(config: Path) -> Any:
@@ -226,11 +274,14 @@ def convert_part(part: str, network: Any, given: dict[str, Any]) -> dict[str, An
         return names.convert_ldm_unet_checkpoint(dict(given), config=network.config)
     if part == "vae":
         return convert_vae(network, given)
-    if any(name.startswith(TEXT["v1"]) for name in given):
-        found = names.convert_ldm_clip_checkpoint(given)
+    begins = [parts[part] for parts in TEXT.values() if part in parts]
+    prefix = next(each for each in begins if any(name.startswith(each) for name in given))
+    if is_openclip(prefix):
+        found = names.convert_open_clip_checkpoint(network, given, prefix=prefix)
     else:
-        found = names.convert_open_clip_checkpoint(network, given, prefix=TEXT["v2"])
-    return {name.removeprefix("text_model."): tensor for name, tensor in found.items()}
+        found = names.convert_ldm_clip_checkpoint(given)
+    within = "" if hasattr(network, "text_projection") else "text_model."
+    return {name.removeprefix(within): tensor for name, tensor in found.items()}
 
 
 def convert_vae(network: Any, given: dict[str, Any]) -> dict[str, Any]:
@@ -296,18 +347,22 @@ def open_single_file(path: Path, config: Path, dtype: Any) -> Any:
     """
     import diffusers
 
-    kind = getattr(diffusers, find_tasks(count_channels(path))[0].pipeline)
+    index = json.loads((config / "model_index.json").read_text(encoding="utf-8"))
+    tasks = find_tasks(count_channels(path), index.get("_class_name", ""))
+    kind = getattr(diffusers, tasks[0].pipeline)
     given = read_originals(path)
     parts: dict[str, Any] = {
         part: fill_network(network, convert_part(part, network, given), dtype)
         for part, network in build_networks(config).items()
     }
-    parts |= {"tokenizer": read_tokenizer(config), "safety_checker": None}
-    parts["feature_extractor"] = None
+    for name in map(name_tokenizer, list_encoders(index)):
+        parts[name] = read_tokenizer(config, name)
+    takes = inspect.signature(kind).parameters
+    left = ("safety_checker", "feature_extractor", "depth_estimator")
+    parts |= {name: None for name in left if name in takes}
     if find_weights(config / "depth_estimator"):  # without a variant
         parts["feature_extractor"] = read_depth_processor(config)
-    else:
-        parts["depth_estimator"] = None
+        del parts["depth_estimator"]
     return kind.from_pretrained(config, **parts, dtype=dtype, local_files_only=True)
 
 
@@ -318,19 +373,19 @@ def read_depth_processor(folder: Path) -> Any:
     return DPTImageProcessorPil.from_pretrained(folder / "feature_extractor", local_files_only=True)
 
 
-def has_packed_tokenizer(config: Path) -> bool:
+def has_packed_tokenizer(config: Path, part: str = "tokenizer") -> bool:
     """Tells whether a folder leaves out the tokenizer's vocabulary, which is CLIP's then."""
-    folder = config / "tokenizer"
+    folder = config / part
     return not any((folder / name).is_file() for name in ("merges.txt", "tokenizer.json"))
 
 
-def read_tokenizer(config: Path) -> Any:
-    """Reads the tokenizer of a folder of configurations."""
+def read_tokenizer(config: Path, part: str = "tokenizer") -> Any:
+    """Reads a tokenizer of a folder of configurations."""
     from transformers import CLIPTokenizer
 
-    if not has_packed_tokenizer(config):
-        return CLIPTokenizer.from_pretrained(config / "tokenizer", local_files_only=True)
-    options = json.loads((config / "tokenizer/tokenizer_config.json").read_text())
+    if not has_packed_tokenizer(config, part):
+        return CLIPTokenizer.from_pretrained(config / part, local_files_only=True)
+    options = json.loads((config / part / "tokenizer_config.json").read_text())
     lines = bz2.decompress(MERGES.read_bytes()).decode().split("\n")
     merges: Any = [tuple(line.split(" ")) for line in lines]
     return CLIPTokenizer(vocab=number_tokens(merges), merges=merges, **options)

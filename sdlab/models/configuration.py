@@ -9,18 +9,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .calls import Call, find_pipeline, read_call
 from .checkpoint import choose_pack, require_fit
-from .locate import PARTS, has_weights
-from .tasks import NOT_RUN, Task, find_tasks, list_channels
+from .locate import has_weights, list_encoders, list_networks, name_tokenizer
+from .tasks import NOT_RUN, TASKS, XL_TASKS, Task, find_tasks, is_xl, list_channels
 
+WIDTH = 320  # of a network whose configuration names no channels: Stable Diffusion's
+LAYERS = 51  # of a text encoder of which nothing is known; `clip_skip` is less
 MORE_PARTS = ("depth_estimator", "safety_checker")  # that a model may have
 STATED = (
     "model_index.json",
     "unet/config.json",
     "vae/config.json",
-    "text_encoder/config.json",
     "scheduler/scheduler_config.json",
 )
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """What a text encoder's config.json says; `name` is its folder's."""
+
+    name: str
+    layers: int
+    width: int
+    max_tokens: int
 
 
 @dataclass(frozen=True)
@@ -34,16 +46,37 @@ class Layout:
     channels_in: int  # that the UNet takes: 4, or with those of pictures more
     pipeline: str  # the class of diffusers that is stated
     prediction_type: str
-    text_layers: int
-    text_width: int
-    max_tokens: int
+    encoders: tuple[TextEncoder, ...]  # two in SDXL
     max_noise_level: int = 350  # of an upscaler
     scheduler: Mapping[str, Any] = field(default_factory=dict, compare=False)  # its configuration
+    guidance_scale: float | None = 7.5  # natively; None where diffusers' call decides
+    num_inference_steps: int = 50  # natively
+    call: Call | None = None  # of diffusers', where sdlab has no loop of its own for the model
 
     @property
     def tasks(self) -> list[Task]:
         """What the model is for; the pictures that a request gives choose among them."""
-        return find_tasks(self.channels_in, self.pipeline)
+        return [self.call.task] if self.call else find_tasks(self.channels_in, self.pipeline)
+
+    @property
+    def is_xl(self) -> bool:
+        """Whether it is SDXL, or its refiner, and runs in sdlab's own loop."""
+        return self.call is None and is_xl(self.pipeline)
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens a text has at most, with the marks of its ends."""
+        return min(each.max_tokens for each in self.encoders)
+
+    @property
+    def text_width(self) -> int:
+        """How wide the texts are that the UNet reads: those of all encoders side by side."""
+        return sum(each.width for each in self.encoders)
+
+    @property
+    def most_skipped(self) -> int:
+        """How many of the last layers `clip_skip` can leave out; SDXL leaves one out anyway."""
+        return min(each.layers for each in self.encoders) - 1 - self.is_xl
 
 
 def find_configuration(place: Path, config: str | Path | None, prediction_type: str) -> Path:
@@ -70,7 +103,7 @@ def read_layout(place: Path, folder: Path) -> Layout:
     FileNotFoundError, ValueError
         Something is missing there, or is of no kind that sdlab runs.
     """
-    files = [place, *(folder / name for name in STATED)]
+    files = [place, *sorted(folder.glob("*.json")), *sorted(folder.glob("*/*.json"))]
     return _layout(
         place, folder, tuple(file.stat().st_mtime_ns if file.exists() else 0 for file in files)
     )
@@ -79,11 +112,16 @@ def read_layout(place: Path, folder: Path) -> Layout:
 @functools.lru_cache(64)
 def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
     """The facts, read again when one of the files has changed."""
-    index, unet, vae, text, scheduler = (read_json(folder / name) for name in STATED)
+    index = read_json(folder / STATED[0])
+    if place.is_dir() and not has_own_loop(index, folder):
+        return read_call_layout(place, index)
+    unet, vae, scheduler = (read_json(folder / name) for name in STATED[1:])
     require_runnable(place, index, unet)
-    require_one_model(place, unet, vae, text)
+    encoders = tuple(read_encoder(folder / name) for name in list_encoders(index))
+    require_one_model(place, unet, vae, encoders)
     if place.is_file():
-        read_json(folder / "tokenizer/tokenizer_config.json")
+        for part in list_encoders(index):
+            read_json(folder / name_tokenizer(part) / "tokenizer_config.json")
         require_fit(place, folder)
     else:
         require_whole(place, index)
@@ -100,28 +138,84 @@ def _layout(place: Path, folder: Path, changed: tuple[int, ...]) -> Layout:
         max_noise_level=index.get("max_noise_level", 350),
         scheduler=scheduler,
         prediction_type=scheduler.get("prediction_type", "epsilon"),
-        text_layers=text.get("num_hidden_layers", 12),
-        text_width=text.get("hidden_size", 512),
+        encoders=encoders,
+        guidance_scale=5.0 if is_xl(index.get("_class_name", "")) else 7.5,  # as in diffusers
+    )
+
+
+def read_encoder(folder: Path) -> TextEncoder:
+    """Reads what a text encoder's folder says of it."""
+    text = read_json(folder / "config.json")
+    return TextEncoder(
+        folder.name,
+        layers=text.get("num_hidden_layers", 12),
+        width=text.get("hidden_size", 512),
         max_tokens=text.get("max_position_embeddings", 77),
     )
 
 
+def has_own_loop(index: Mapping[str, Any], folder: Path) -> bool:
+    """Tells whether a model is for sdlab's own loop, or diffusers has no class of that name."""
+    kind, unet = index.get("_class_name", ""), folder / STATED[1]
+    if not isinstance(kind, str):
+        raise ValueError(
+            f"{folder} has a class of its own, {kind!r}, and sdlab runs no program that comes with"
+            " a model; it takes pipelines of diffusers"
+        )
+    if kind in {task.pipeline for task in (*TASKS.values(), *XL_TASKS.values())}:
+        shifts = is_xl(kind) and (folder / STATED[2]).is_file()
+        if shifts and read_json(folder / STATED[2]).get("latents_mean") is not None:
+            return False
+        return (
+            not (unet.is_file() and read_json(unet).get("time_cond_proj_dim")) or "Latent" in kind
+        )
+    return find_pipeline(kind) is None
+
+
+def read_call_layout(folder: Path, index: Mapping[str, Any]) -> Layout:
+    """Reads the facts about a folder whose pictures the call of diffusers' pipeline makes."""
+    more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
+    for part in (*list_networks(folder), *more):
+        require_weights(folder / part)
+    call, factor, size = read_call(folder, index)
+    parts = [folder / name / "scheduler_config.json" for name in index]
+    scheduler = next((read_json(file) for file in parts if file.is_file()), {})
+    unet = folder / STATED[1]
+    widths = read_json(unet).get("block_out_channels") if unet.is_file() else None
+    height, width = size or (0, 0)
+    return Layout(
+        height=height,
+        width=width,
+        factor=factor,
+        channels=widths[0] if widths else WIDTH,
+        channels_in=0,
+        pipeline=call.pipeline,
+        prediction_type=scheduler.get("prediction_type", ""),
+        encoders=(TextEncoder("", LAYERS, 0, 0),),
+        scheduler=scheduler,
+        guidance_scale=call.guidance_scale,
+        num_inference_steps=call.num_inference_steps or 50,
+        call=call,
+    )
+
+
 def require_runnable(place: Path, index: dict, unet: dict) -> None:
-    """Refuses what is no model of v1 or v2 for one of the tasks."""
+    """Refuses what is no model of v1, v2 or SDXL for one of the tasks."""
     kind, channels = index.get("_class_name", ""), unet.get("in_channels", 0)
     tasks = find_tasks(channels, kind)
     if tasks and tasks[0].by_class:
-        if place.is_file():
+        if place.is_file() and tasks[0].pack is None:
             raise ValueError(
                 f"{place} is a single file, and sdlab reads {tasks[0].title} from a folder in"
                 " diffusers' layout alone; give that"
             )
-        return
-    if "text_encoder_2" in index or unet.get("addition_embed_type") or not tasks:
+        return require_refiner(place, index)
+    strange = "text_encoder_2" in index or unet.get("addition_embed_type")
+    if bool(strange) != is_xl(kind) or not tasks:
         made_for = f", {NOT_RUN[channels]}" if channels in NOT_RUN else ""
         raise ValueError(
             f"{place} is a {kind} whose UNet takes {channels} channels{made_for}; sdlab runs"
-            f" pipelines of v1 and v2 whose UNet takes {list_channels()}"
+            f" pipelines of v1, v2 and SDXL whose UNet takes {list_channels()}"
         )
     if unet.get("time_cond_proj_dim"):
         raise ValueError(
@@ -131,14 +225,31 @@ def require_runnable(place: Path, index: dict, unet: dict) -> None:
         )
 
 
-def require_one_model(place: Path, unet: dict, vae: dict, text: dict) -> None:
+def require_refiner(place: Path, index: dict) -> None:
+    """Refuses an SDXL that was saved as its refiner's class, and is not told of beauty."""
+    if is_xl(index["_class_name"]) and not index.get("requires_aesthetics_score"):
+        raise ValueError(
+            f"{place} is of the refiner's class, {index['_class_name']}, without"
+            " requires_aesthetics_score; if it is no refiner, write StableDiffusionXLPipeline as"
+            " _class_name into its model_index.json, which does img2img too"
+        )
+
+
+def require_one_model(
+    place: Path, unet: dict, vae: dict, encoders: tuple[TextEncoder, ...]
+) -> None:
     """Refuses parts of several models, whose widths do not go together."""
-    width, channels = text.get("hidden_size", 512), vae.get("latent_channels", 4)
+    width, channels = sum(each.width for each in encoders), vae.get("latent_channels", 4)
     reads, makes = unet.get("cross_attention_dim", 1280), unet.get("out_channels", 4)
     if unet.get("encoder_hid_dim") is None and reads not in (width, [width] * 4):
         raise ValueError(
             f"{place}: its text encoder makes texts {width} wide, and its UNet reads {reads} (768"
-            " is v1, 1024 is v2): these are parts of two models; take both from one"
+            " is v1, 1024 is v2, 2048 is SDXL): these are parts of two models; take both from one"
+        )
+    if vae.get("latents_mean") is not None:
+        raise ValueError(
+            f"{place}: its VAE states latents_mean, by which sdlab does not shift; the colours"
+            " would be wrong"
         )
     if makes < channels:
         raise ValueError(
@@ -150,18 +261,25 @@ def require_one_model(place: Path, unet: dict, vae: dict, text: dict) -> None:
 def require_whole(folder: Path, index: dict) -> None:
     """Refuses a folder that lacks weights or the tokenizer."""
     more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
-    for part in (*PARTS, *more):
-        if not has_weights(folder / part):
-            left = f"; to do without, write [null, null] for {part!r} in {folder}/model_index.json"
-            raise FileNotFoundError(
-                f"{folder / part} holds no weights (a .safetensors file of the name that diffusers"
-                " gives it, and not the small pointer that git leaves in place of a large file)"
-                + left
-                * (part == "safety_checker")
-            )
-    if not (folder / "tokenizer").is_dir():
+    for part in (*list_networks(folder), *more):
+        require_weights(folder / part)
+    for part in list_encoders(index):
+        if not (tokenizer := folder / name_tokenizer(part)).is_dir():
+            raise FileNotFoundError(f"{tokenizer} is missing: is the model's folder complete?")
+
+
+def require_weights(folder: Path) -> None:
+    """Refuses a part's folder without weights."""
+    if not has_weights(folder):
+        left = (
+            f"; to do without, write [null, null] for {folder.name!r} in"
+            f" {folder.parent}/model_index.json"
+        )
         raise FileNotFoundError(
-            f"{folder / 'tokenizer'} is missing: is the model's folder complete?"
+            f"{folder} holds no weights (a .safetensors file of the name that diffusers gives it,"
+            " and not the small pointer that git leaves in place of a large file)"
+            + left
+            * (folder.name == "safety_checker")
         )
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import build_vae, convert_vae, fill_network, read_originals
-from .locate import tell_variant
-from .loras import Layer, list_layers, load_lora, read_lora
+from .locate import name_tokenizer, tell_variant
+from .loras import Layer, find_encoders, list_layers, load_lora, read_lora
 from .memory import is_out_of_memory
 from .parts import Vae, read_embedding
 from .resolve import OWN, Swaps
+from .tiling import set_tiling
 
 
 @dataclass
@@ -27,16 +28,18 @@ class OwnParts:
     """What a pipeline came with, and what stands in its place now."""
 
     vae: Any
-    tokenizer: Any
-    words: Any  # the text encoder's embeddings of tokens
+    tokenizers: Mapping[str, Any]  # {text encoder: its own}
+    words: Mapping[str, Any]  # {text encoder: its embeddings of tokens}
     layers: Mapping[str, Layer]  # that LoRAs can change
     swaps: Swaps | None = OWN
 
     @classmethod
     def of(cls, pipe: Any) -> OwnParts:
         """Keeps the parts of a pipeline in which nothing was exchanged yet."""
-        words = pipe.text_encoder.get_input_embeddings()
-        return cls(pipe.vae, pipe.tokenizer, words, list_layers(pipe.unet, pipe.text_encoder))
+        encoders = find_encoders(pipe)
+        tokenizers = {name: getattr(pipe, name_tokenizer(name)) for name in encoders}
+        words = {name: each.get_input_embeddings() for name, each in encoders.items()}
+        return cls(pipe.vae, tokenizers, words, list_layers({"unet": pipe.unet} | encoders))
 
 
 def exchange_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
@@ -61,18 +64,26 @@ def exchange_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
 def change_parts(pipe: Any, own: OwnParts, swaps: Swaps) -> None:
     """Changes the parts that are in the pipeline to these."""
     before, own.swaps = own.swaps, swaps
+    encoders = find_encoders(pipe)
+    if before is None or before.tiling:
+        set_tiling((pipe.unet, pipe.vae), None)
     if before is None or swaps.vae != before.vae:
         pipe.vae = read_vae(swaps.vae[0], own.vae) if swaps.vae else own.vae
     if before is None or swaps.embeddings != before.embeddings:
-        pipe.tokenizer = add_words(own.tokenizer, swaps, own.words.num_embeddings)
-        pipe.text_encoder.set_input_embeddings(add_vectors(own.words, swaps))
+        for name, encoder in encoders.items():
+            words = own.words[name]
+            more = add_words(own.tokenizers[name], swaps, words.num_embeddings)
+            setattr(pipe, name_tokenizer(name), more)
+            encoder.set_input_embeddings(add_vectors(words, swaps, name))
     if before is None or [part[2] for part in swaps.loras] != [part[2] for part in before.loras]:
-        if any(hasattr(part, "peft_config") for part in (pipe.unet, pipe.text_encoder)):
+        if any(hasattr(part, "peft_config") for part in (pipe.unet, *encoders.values())):
             pipe.unload_lora_weights()
         for file, _, name in swaps.loras:
             add_lora(pipe, own.layers, file, name)
     if swaps.loras:
         pipe.set_adapters([part[2] for part in swaps.loras], [part[1] for part in swaps.loras])
+    if swaps.tiling:
+        set_tiling((pipe.unet, pipe.vae), swaps.tiling)
 
 
 # VAE
@@ -115,27 +126,28 @@ def add_words(tokenizer: Any, swaps: Swaps, known: int) -> Any:
                 f"textual_inversion: {file} stands for {token!r}, but the model knows {token!r}"
                 f" already; say another token for it: 'my-{token}={file}'"
             )
-        numbers = range(known, known := known + len(read_embedding(file)[1]))
+        vectors = next(iter(read_embedding(file)[1].values()))
+        numbers = range(known, known := known + len(vectors))
         more.learned_words[token] = [*numbers]
     return more
 
 
-def add_vectors(words: Any, swaps: Swaps) -> Any:
-    """Makes embeddings of all tokens, those of textual inversions behind the model's own."""
+def add_vectors(words: Any, swaps: Swaps, encoder: str) -> Any:
+    """Makes a text encoder's embeddings of all tokens, those of textual inversions at the end."""
     import torch
 
     if not swaps.embeddings:
         return words
     own = words.weight.detach()
-    added = [read_embedding(file)[1].to(own.device, own.dtype) for file, *_ in swaps.embeddings]
-    return torch.nn.Embedding.from_pretrained(torch.cat([own, *added]))
+    added = [read_embedding(file)[1][encoder] for file, *_ in swaps.embeddings]
+    return torch.nn.Embedding.from_pretrained(torch.cat([own, *(each.to(own) for each in added)]))
 
 
 # LoRA
 
 
 def add_lora(pipe: Any, layers: Mapping[str, Layer], file: Path, name: str) -> None:
-    """Adds a LoRA to UNet and text encoder, under that name and at scale 1."""
+    """Adds a LoRA to UNet and text encoders, under that name and at scale 1."""
     try:
         pairs = read_lora(file, layers)
         with warnings.catch_warnings(action="ignore"):  # peft's, of a second LoRA
@@ -146,7 +158,8 @@ def add_lora(pipe: Any, layers: Mapping[str, Layer], file: Path, name: str) -> N
         raise ValueError(
             f"lora: {file} does not fit the model ({type(error).__name__}: {error!s:.300})"
         ) from None
-    parts = [*pipe.unet.modules(), *pipe.text_encoder.modules()]
+    networks = pipe.unet, *find_encoders(pipe).values()
+    parts = [part for network in networks for part in network.modules()]
     changed = [part for part in parts if name in getattr(part, "lora_A", ())]
     if len(changed) != len(pairs):
         raise ValueError(

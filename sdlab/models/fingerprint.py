@@ -20,15 +20,21 @@ from .catalogue import Model
 from .checkpoint import CONFIGS, MERGES, has_packed_tokenizer
 from .configuration import read_json
 from .locate import find_weights
+from .tasks import is_xl
 
 CACHE = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sdlab" / "fingerprints.json"
 )
 LARGE = 100_000_000  # bytes; the hashes of larger files are remembered between sessions
-CONFIGURATIONS = ("config.json", "scheduler_config.json", "preprocessor_config.json")
+INDEX = "model_index.json"  # which says of SDXL what becomes of an empty negative prompt
+CONFIGURATIONS = ("config.json", "scheduler_config.json", "preprocessor_config.json", INDEX)
 TOKENIZERS = (
     *("added_tokens.json", "merges.txt", "special_tokens_map.json"),
     *("tokenizer.json", "tokenizer_config.json", "vocab.json"),
+)
+OF_CALLS = (  # what a pipeline of diffusers' own reads besides
+    *("spiece.model", "tokenizer.model", "sentencepiece.bpe.model"),
+    *("processor_config.json", "chat_template.json", "chat_template.jinja", "vocab.txt"),
 )
 # Every configuration counts as if these had saved it: the models that come with sdlab are so.
 SAVED_BY = {"_class_name": ("_diffusers_version", "0.42.1")}
@@ -43,7 +49,8 @@ def fingerprint_model(model: Model) -> str:
     different fingerprints, so they make different recipes: which bits of a large file are whose is
     known only after it has been converted.
     """
-    return fingerprint_files(gather_files(model, list_read(model.configuration)))
+    more = OF_CALLS if model.layout.call else ()
+    return fingerprint_files(gather_files(model, list_read(model.configuration, more)))
 
 
 def list_former(model: Model) -> list[str]:
@@ -51,6 +58,8 @@ def list_former(model: Model) -> list[str]:
 
     They counted every byte of a configuration, and all files in the folders of parts.
     """
+    if model.layout.call:
+        return []
     config = model.configuration
     named = [gather_files(model, list_files(config)), gather_files(model, list_read(config))]
     return list(dict.fromkeys(fingerprint_files(files, as_saved=True) for files in named))
@@ -78,12 +87,13 @@ def list_parts(folder: Path) -> list[Path]:
     return [folder / name for name, each in index if isinstance(each, list) and each[0] is not None]
 
 
-def list_read(folder: Path) -> list[Path]:
-    """Lists the files of a model's folder that are read."""
-    names = (*CONFIGURATIONS, *TOKENIZERS)
+def list_read(folder: Path, more: tuple[str, ...] = ()) -> list[Path]:
+    """Lists the files of a model's folder that are read; `more` are names of others that count."""
+    names = (*CONFIGURATIONS, *TOKENIZERS, *more)
+    root = more or is_xl(read_json(folder / INDEX).get("_class_name", ""))
     return sorted(
         file
-        for part in list_parts(folder)
+        for part in (*list_parts(folder), *[folder] * bool(root))
         for file in (*(part / name for name in names), *find_weights(part))
         if file.is_file()
     )

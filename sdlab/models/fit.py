@@ -27,7 +27,7 @@ from .checkpoint import (
 )
 from .configuration import read_json
 from .heads import read_number_format, read_shapes
-from .locate import find_weights, tell_variant
+from .locate import find_weights, list_encoders, name_tokenizer, tell_variant
 from .parts import Vae
 from .quiet import silence_libraries
 from .resolve import Native
@@ -52,6 +52,8 @@ def require_weights_fit(own: Native) -> None:
     """
     if not own.model.place.is_relative_to(SHIPPED):  # those were compared when they were packed
         require_networks(own.model.place, own.model.configuration, own.weights)
+        if not own.layout.call:
+            require_words(own.model.configuration, own.weights)
     if own.swaps.vae:
         require_vae(*own.swaps.vae)
 
@@ -67,24 +69,27 @@ def require_networks(place: Path, config: Path, weights: str) -> None:
         for part in parts:
             if isinstance(index.get(part), list) and find_weights(config / part):
                 require_part(config / part, find_class(*index[part]))
-        require_words(config)
 
 
-def require_words(config: Path) -> None:
+@functools.lru_cache(64)
+def require_words(config: Path, weights: str) -> None:
     """Refuses a tokenizer that gives tokens to which the text encoder has no vectors.
 
     Words that somebody added to it do not count: a prompt may well do without.
     """
-    count = read_json(config / "text_encoder/config.json").get("vocab_size", 49408)
-    tokenizer = read_tokenizer(config)
-    added = tokenizer.get_added_vocab()
-    highest = max(n for word, n in tokenizer.get_vocab().items() if word not in added)
-    if highest >= count:
-        raise ValueError(
-            f"{config / 'tokenizer'} does not fit the text encoder: it gives tokens up to"
-            f" {highest}, where text_encoder/config.json states vocab_size {count}. Take both from"
-            " one model"
-        )
+    for part in list_encoders(read_json(config / "model_index.json")):
+        count = read_json(config / part / "config.json").get("vocab_size", 49408)
+        folder = name_tokenizer(part)
+        with silence_libraries():
+            tokenizer = read_tokenizer(config, folder)
+        added = tokenizer.get_added_vocab()
+        highest = max(n for word, n in tokenizer.get_vocab().items() if word not in added)
+        if highest >= count:
+            raise ValueError(
+                f"{config / folder} does not fit the text encoder: it gives tokens up to"
+                f" {highest}, where {part}/config.json states vocab_size {count}. Take both from"
+                " one model"
+            )
 
 
 @functools.lru_cache(64)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 VARIABLE = "SDLAB_MODELS"
 SUFFIXES = (".safetensors", ".ckpt", ".pt", ".pth")  # of checkpoints in a single file
+ENCODERS = ("text_encoder", "text_encoder_2")  # SDXL has both, its refiner the second alone
 PARTS = ("unet", "vae", "text_encoder")
+EXTRAS = ("safety_checker", "depth_estimator")
+NO_NETWORK = re.compile("Tokenizer|Processor|Extractor|Scheduler")  # in the name of a part's class
 STEMS = ("diffusion_pytorch_model", "model", "pytorch_model")  # of diffusers, of transformers
 VAE_WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
 VARIANTS = ("", ".fp16", ".bf16")  # of half precision, taken where nothing else is there
@@ -37,6 +42,33 @@ def locate_model(name: str, hubs: tuple[str, ...], file: str = "") -> Path | Non
 def locate_vae(name: str, hubs: tuple[str, ...], file: str) -> Path | None:
     """Finds the folder or file of a published VAE; the arguments are those of `locate_model`."""
     return search(name, hubs, file, "config.json", is_vae)
+
+
+def list_encoders(index: Mapping[str, Any]) -> list[str]:
+    """Lists the text encoders that a model_index.json names."""
+    return [name for name in ENCODERS if (index.get(name) or [None])[0]] or [ENCODERS[0]]
+
+
+def name_tokenizer(encoder: str) -> str:
+    """Names the folder of the tokenizer that goes with a text encoder."""
+    return encoder.replace("text_encoder", "tokenizer")
+
+
+def list_networks(folder: Path) -> list[str]:
+    """Lists the parts with weights of which a folder's model_index.json says that they are there.
+
+    A safety checker and a depth estimator are left out: they are asked for where a model is read.
+    """
+    index: dict[str, Any] = {}
+    with suppress(OSError, ValueError):  # reading the model says what is wrong
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    named = {part: each[1] for part, each in index.items() if isinstance(each, list)}
+    found = [
+        part
+        for part, kind in named.items()
+        if kind and part not in EXTRAS and not NO_NETWORK.search(kind)
+    ]
+    return found or [*PARTS]
 
 
 def search(
@@ -113,7 +145,7 @@ def tell_revision(place: Path) -> tuple[str, str, str] | None:
 
 def describe_origin(place: Path) -> str:
     """Describes revision and variant of a model's or VAE's folder or file, as far as known."""
-    parts = [place, *(place / part for part in PARTS)] if place.is_dir() else []
+    parts = [place, *(place / part for part in list_networks(place))] if place.is_dir() else []
     variants = sorted({variant for part in parts if (variant := tell_variant(part))})
     said = [f"variant {', '.join(variants)}"] if variants else []
     if found := tell_revision(place):
@@ -132,7 +164,7 @@ def describe_unfinished(name: str, hubs: tuple[str, ...]) -> str:
     """Says what a folder that is there lacks, as a sentence; "" if there is no such folder."""
     snapshots = [each for hub in hubs for each in list_snapshots(find_repository(hub))]
     for folder in [*list_folders(name, hubs), *snapshots]:
-        parts = [part for part in PARTS if not has_weights(folder / part)]
+        parts = [part for part in list_networks(folder) if not has_weights(folder / part)]
         if (folder / "model_index.json").is_file() and parts:
             return (
                 f"{folder} is there, but has no weights in {', '.join(parts)} (a .safetensors or"
@@ -148,7 +180,7 @@ def is_weighty(path: Path) -> bool:
 
 def is_model(folder: Path) -> bool:
     """Tells whether a folder has an index and all weights, as an interrupted download has not."""
-    parts = [folder / part for part in PARTS]
+    parts = [folder / part for part in list_networks(folder)]
     return (folder / "model_index.json").is_file() and all(map(has_weights, parts))
 
 

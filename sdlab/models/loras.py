@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .checkpoint import build_text_encoder
 from .configuration import read_json
 from .heads import read_shapes, remember_file
+from .locate import ENCODERS
 from .pickles import read_tensors
 
 CONFIG = "adapter_config.json"  # beside a file in PEFT's own layout, with the scale
@@ -28,10 +30,31 @@ TENSOR = re.compile(
     r"|\.(?P<lycoris>hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2))|\.(?P<alpha>alpha))"
 )
 PLACE = re.compile(
-    r"^(?:base_model\.model\.|unet\.|text_encoder\.|lora_unet_|lora_te1?_|lycoris_)*(?:text_model[._])?"
+    r"^(?:base_model\.model\.|unet\.|text_encoder(?:_2)?\.|lora_unet_|lora_te[12]?_|lycoris_)*"
+    r"(?:text_model[._])?"
 )
-OURS = ("lora_unet_", "lora_te_", "lora_te1_", "lycoris_", "unet.", "text_encoder.")
-LAYER = re.compile(r"(down_blocks|up_blocks|mid_block|conv_|time_embedding|encoder_layers)")
+OURS: tuple[str, ...] = ("lora_unet_", "lora_te_", "lora_te1_", "lora_te2_", "lycoris_")
+OURS += ("unet.", "text_encoder.", "text_encoder_2.")
+SECOND = re.compile(r"(?:base_model\.model\.)?(?:lora_te2_|text_encoder_2\.)")
+OF_SECOND = "text_encoder_2."  # begins our names of layers in SDXL's second text encoder
+LAYER = re.compile(
+    r"(down_blocks|up_blocks|mid_block|conv_|time_embedding|add_embedding|encoder_layers)"
+)
+ORIGINAL = {  # names of the original release, which kohya's scripts use for SDXL: diffusers'
+    "input_blocks_0_0": "conv_in",
+    "out_2": "conv_out",
+    "time_embed_0": "time_embedding_linear_1",
+    "time_embed_2": "time_embedding_linear_2",
+    "label_emb_0_0": "add_embedding_linear_1",
+    "label_emb_0_2": "add_embedding_linear_2",
+}
+BLOCK = re.compile(r"(input|output|middle)_block(?:s_(\d+))?_(\d)_(.+)")
+RESNET = {
+    "in_layers_2": "conv1",
+    "out_layers_3": "conv2",
+    "emb_layers_1": "time_emb_proj",
+    "skip_connection": "conv_shortcut",
+}
 ROLES = {"A": "down", "B": "up"}
 HELPERS = {"alpha", "mid", "hada_t1", "hada_t2", "lokr_t2"}
 WHOLE = (
@@ -44,7 +67,6 @@ WHOLE = (
     ),
 )
 REFUSED = {  # what is in a tensor's name: what the file is
-    r"lora_te2_|text_encoder_2\.|label_emb": "made for SDXL, which has two text encoders",
     r"dora_scale|magnitude_vector": "a DoRA, whose magnitudes would be left out",
     r"^(\d+|(unet|text_encoder):\d+:.*)$": (
         "one of cloneofsimo's trainer, which numbers its layers and does not name them"
@@ -63,7 +85,7 @@ REFUSED = {  # what is in a tensor's name: what the file is
 class Layer:
     """A layer of a model that LoRAs can change."""
 
-    part: str  # "unet" or "text_encoder"
+    part: str  # "unet", "text_encoder" or "text_encoder_2"
     name: str
     shape: tuple[int, ...]  # of its weight: (outputs, inputs, ...)
 
@@ -93,7 +115,25 @@ def name_layer(tensor: str) -> tuple[str, str] | None:
     layer = PLACE.sub("", found["layer"]).replace(".processor", "").replace(".", "_")
     if layer.startswith("encoder_layers"):  # of texts
         layer = re.sub(r"_to_([qkv]|out)$", r"_\1_proj", layer)
-    return re.sub(r"_to_out$", "_to_out_0", layer), ROLES.get(role, role)
+    layer = re.sub(r"_to_out$", "_to_out_0", name_as_diffusers(layer))
+    return OF_SECOND * bool(SECOND.match(tensor)) + layer, ROLES.get(role, role)
+
+
+def name_as_diffusers(layer: str) -> str:
+    """Names a UNet's layer as diffusers does, if it has the name of the original release."""
+    if not (found := BLOCK.fullmatch(layer)):
+        return ORIGINAL.get(layer, layer)
+    side, number, kind, rest = found[1], int(found[2] or 0), int(found[3]), found[4]
+    if side == "middle":
+        place, is_resnet = f"mid_block_{{}}_{kind // 2}", kind != 1
+    else:
+        block, of_block = divmod(number - (side == "input"), 3)  # two resnets and a change of size
+        where = f"{'down' if side == 'input' else 'up'}_blocks_{block}"
+        if rest in ("op", "conv"):
+            return f"{where}_{'down' if rest == 'op' else 'up'}samplers_0_conv"
+        place, is_resnet = f"{where}_{{}}_{of_block}", kind == 0
+    name = RESNET.get(rest, rest) if is_resnet else rest
+    return f"{place.format('resnets' if is_resnet else 'attentions')}_{name}"
 
 
 def is_refused(tensor: str) -> str | None:
@@ -102,7 +142,7 @@ def is_refused(tensor: str) -> str | None:
 
 
 def sort_names(path: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Sorts tensors by layers, {layer: {matrix: tensor}}; refuses what is no LoRA for v1 or v2."""
+    """Sorts tensors by layers, {layer: {matrix: tensor}}; refuses what is no LoRA that is read."""
     layers: dict[str, dict[str, str]] = {}
     strange = []
     for tensor in names:
@@ -118,8 +158,8 @@ def sort_names(path: Path, names: Iterable[str]) -> dict[str, dict[str, str]]:
             strange.append(tensor)
     if strange or not layers:
         raise ValueError(
-            f"lora: {path} is a LoRA for another kind of model; sdlab reads LoRAs of v1 and v2,"
-            f" whose names begin with {', '.join(OURS)}, and not {', '.join(strange[:2])}"
+            f"lora: {path} is a LoRA for another kind of model; sdlab reads LoRAs of v1, v2 and"
+            f" SDXL, whose names begin with {', '.join(OURS)}, and not {', '.join(strange[:2])}"
         )
     return layers
 
@@ -135,32 +175,31 @@ def require_whole(path: Path, layers: Mapping[str, Mapping[str, str]]) -> None:
             )
 
 
-def list_layers(unet: Any, text_encoder: Any) -> dict[str, Layer]:
-    """Lists the layers that LoRAs can change, by their names in kohya's files."""
+def list_layers(networks: Mapping[str, Any]) -> dict[str, Layer]:
+    """Lists the layers that LoRAs can change, by our names, of {"unet": network, ...}."""
     import torch
 
     return {
-        name.removeprefix("text_model.").replace(".", "_"): Layer(
+        OF_SECOND * (part == "text_encoder_2")
+        + name.removeprefix("text_model.").replace(".", "_"): Layer(
             part, name, tuple(module.weight.shape)
         )
-        for part, network in (("unet", unet), ("text_encoder", text_encoder))
+        for part, network in networks.items()
         for name, module in network.named_modules()
         if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d))
     }
 
 
 @remember_file
-def read_model_layers(unet: Path, text_encoder: Path) -> dict[str, Layer]:
-    """Lists the layers of the networks that two config.json describe, without their weights."""
+def read_model_layers(unet: Path, encoders: tuple[Path, ...]) -> dict[str, Layer]:
+    """Lists the layers of the networks that config.json files describe, without their weights."""
     import torch
     from diffusers import UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
 
     with torch.device("meta"):
-        return list_layers(
-            UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(unet)),
-            CLIPTextModel(CLIPTextConfig.from_pretrained(text_encoder)),
-        )
+        networks = {each.parent.name: build_text_encoder(each.parent) for each in encoders}
+        network = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(unet))
+        return list_layers({"unet": network} | networks)
 
 
 # Scales
@@ -312,8 +351,8 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 @remember_file
-def read_effect(path: Path, unet: Path, text_encoder: Path, content: str) -> Effect:
-    """Tells what a LoRA changes in the networks that two config.json describe.
+def read_effect(path: Path, configs: tuple[Path, ...], content: str) -> Effect:
+    """Tells what a LoRA changes in the networks that config.json files describe, UNet first.
 
     `content` are the fingerprints of all this, so that it is told anew when something else changes.
 
@@ -322,7 +361,7 @@ def read_effect(path: Path, unet: Path, text_encoder: Path, content: str) -> Eff
     ValueError
         It changes none of their layers, or does not fit one.
     """
-    layers, tensors = read_model_layers(unet, text_encoder), read_weights(path)
+    layers, tensors = read_model_layers(configs[0], configs[1:]), read_weights(path)
     found, stated = sort_names(path, tensors), read_scales(path)
     changed = [name for name in found if name in layers]
     if not changed:
@@ -357,12 +396,17 @@ def require_fit(
         ) from None
 
 
+def find_encoders(pipe: Any) -> dict[str, Any]:
+    """Finds the text encoders of a pipeline: {"text_encoder": network, ...}."""
+    found = {name: getattr(pipe, name, None) for name in ENCODERS}
+    return {name: encoder for name, encoder in found.items() if encoder is not None}
+
+
 def load_lora(pipe: Any, pairs: Mapping[Layer, tuple[Any, Any, float]], name: str) -> None:
     """Puts a LoRA into a pipeline under that name, with the scale of every layer as it is."""
-    for part, load in (
-        ("unet", pipe.load_lora_into_unet),
-        ("text_encoder", pipe.load_lora_into_text_encoder),
-    ):
+    for part in ("unet", *find_encoders(pipe)):
+        is_text = part != "unet"
+        load = pipe.load_lora_into_text_encoder if is_text else pipe.load_lora_into_unet
         mine = {layer.name: pair for layer, pair in pairs.items() if layer.part == part}
         if mine:
             state = {
@@ -379,6 +423,7 @@ def load_lora(pipe: Any, pairs: Mapping[Layer, tuple[Any, Any, float]], name: st
                 metadata=options,
                 _pipeline=pipe,
                 low_cpu_mem_usage=True,
+                **{"prefix": part} if is_text else {},
             )
 
 

@@ -18,10 +18,13 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .fingerprint import CACHE, read_cache, write_cache
 from .memory import has_own_memory
+
+if TYPE_CHECKING:
+    from .configuration import Layout
 
 NARROW = 128  # channels of a UNet; threads that share a call of a narrower one wait for each other
 SD_WIDTH = 320  # channels of Stable Diffusion's first block
@@ -43,6 +46,16 @@ def dtype_here(device: str, channels: int = SD_WIDTH) -> str:
         return "float16"
     ways = [f"{dtype} {list_orders(device, channels, dtype)[0]}" for dtype in FORMATS]
     return choose_way(recall_times("number format", device, channels, ways)).split()[0]
+
+
+def dtype_for(device: str, layout: Layout) -> str:
+    """Chooses the fastest number format for a model.
+
+    In float16 other networks than UNets pass its largest number, 65504, which bfloat16 has room
+    for.
+    """
+    dtype, call = dtype_here(device, layout.channels), layout.call
+    return "bfloat16" if dtype == "float16" and call and not call.has_unet else dtype
 
 
 @functools.cache

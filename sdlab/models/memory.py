@@ -56,27 +56,25 @@ class Level:
     drop_text : bool
         On the CPU the text encoder is let go once a group's prompts are encoded, and the model read
         again for the next group.
-    visiting : tuple of str
-        Networks that stay in the processor's memory, from where single layers visit the graphics
-        card as they are needed.
+    visiting : "seldom", "all" or ""
+        Which networks stay in the processor's memory, from where single layers visit the graphics
+        card as they are needed: none, all, or those that compute once for a picture.
     """
 
     side_by_side: bool = True
     tile: int | None = None
     alone: bool = False
     drop_text: bool = False
-    visiting: tuple[str, ...] = ()
+    visiting: str = ""
 
 
-# They compute once for a picture, not in each step.
-SELDOM = ("text_encoder", "vae", "safety_checker", "depth_estimator")
+# The networks of all pipelines that compute in each step; others compute once for a picture
+OFTEN = ("unet", "transformer", "transformer_2", "decoder", "prior", "prior_prior")
 LEVELS = {
     "auto": Level(),
-    "low": Level(side_by_side=False, tile=512, visiting=SELDOM),
-    "lower": Level(side_by_side=False, tile=256, drop_text=True, visiting=("unet", *SELDOM)),
-    "lowest": Level(
-        side_by_side=False, tile=256, alone=True, drop_text=True, visiting=("unet", *SELDOM)
-    ),
+    "low": Level(side_by_side=False, tile=512, visiting="seldom"),
+    "lower": Level(side_by_side=False, tile=256, drop_text=True, visiting="all"),
+    "lowest": Level(side_by_side=False, tile=256, alone=True, drop_text=True, visiting="all"),
 }
 
 
@@ -162,14 +160,14 @@ def has_own_memory(device: str) -> bool:
 def settle(pipe: Any, device: str, memory: str) -> None:
     """Puts a pipeline from the processor's memory on its device, as the level asks for."""
     level = LEVELS[memory]
-    visiting = level.visiting if has_own_memory(device) else ()
+    visiting = level.visiting if has_own_memory(device) else ""
     for name, part in pipe.components.items():
-        if name in visiting and part is not None:
+        if not hasattr(part, "parameters"):
+            continue
+        if visiting == "all" or (visiting and name not in OFTEN):
             visit(part, device, ahead=name == "unet" and device.startswith("cuda"))
-        elif hasattr(part, "parameters"):
+        else:
             part.to(device)
-    if level.alone:
-        pipe.unet.forward = split_rows(pipe.unet.forward)
 
 
 def visit(part: Any, device: str, *, ahead: bool = False) -> None:
@@ -192,11 +190,16 @@ def visit(part: Any, device: str, *, ahead: bool = False) -> None:
     )
 
 
-def tile_vae(vae: Any, memory: str) -> None:
-    """Has the VAE take large pictures in tiles, if the level asks for that."""
-    side, factor = LEVELS[memory].tile, 2 ** (len(vae.config.block_out_channels) - 1)
-    if side:
+def tile_vae(vae: Any, memory: str, whole: bool = False) -> None:
+    """Has the VAE take large pictures in tiles, if the level asks for that, or `whole`."""
+    side = LEVELS[memory].tile
+    if side and whole:
+        vae.disable_tiling()
+    elif side and hasattr(vae, "enable_tiling"):
         vae.enable_tiling()
+    widths = getattr(getattr(vae, "config", None), "block_out_channels", None)
+    if side and widths and hasattr(vae, "tile_latent_min_size"):  # others know their own
+        factor = 2 ** (len(widths) - 1)
         vae.tile_sample_min_size = side
         vae.tile_latent_min_size = side // factor
         vae.spatial_scale_factor = factor  # AutoencoderTiny takes 8 for granted
@@ -217,6 +220,8 @@ def split_rows(forward: Callable[..., Any]) -> Callable[..., Any]:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
     def of_row(value: Any, i: int, rows: int) -> Any:
+        if isinstance(value, dict):
+            return {name: of_row(each, i, rows) for name, each in value.items()}
         of_batch = torch.is_tensor(value) and value.ndim and len(value) == rows
         return value[i : i + 1] if of_batch else value
 

@@ -29,7 +29,7 @@ from .locate import (
     open_repository,
     tell_revision,
 )
-from .loras import is_refused, name_layer, require_whole, sort_names
+from .loras import OF_SECOND, is_refused, name_layer, require_whole, sort_names
 from .pickles import read_pickle
 
 SUFFIXES = (".safetensors", *PICKLES)
@@ -44,6 +44,7 @@ VAE_FACTS: tuple[tuple[str, Any, Callable[[Any], Any]], ...] = (  # that are the
     ("out_channels", 3, int),
     ("block_out_channels", [0] * 4, len),
 )
+OF_ENCODERS = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}  # in SDXL's files of words
 OF_SDXL = re.compile(r"xl(?=$|[^a-z]|vae)")
 
 # VAEs
@@ -210,8 +211,11 @@ def tell_vae_kind(config: dict) -> str:
     return config.get("_class_name", "AutoencoderKL")
 
 
-def describe_doubt(vae: Vae) -> str | None:
-    """Describes why a VAE may be of another latent space though nothing but its name says so."""
+def describe_doubt(vae: Vae, xl: bool) -> str | None:
+    """Describes why a VAE may be of another latent space than SDXL's, or than v1's and v2's.
+
+    That is where nothing but its name tells, and it tells otherwise.
+    """
     config = read_json(vae.config)
     told = vae.path.is_dir() and "scaling_factor" in config
     if told and tell_vae_kind(config) == "AutoencoderKL":
@@ -219,6 +223,13 @@ def describe_doubt(vae: Vae) -> str | None:
     where = (tell_revision(vae.path) or ("",))[0] or "/".join(vae.path.parts[-2:])
     names = (where, str(config.get("_name_or_path", "")) if vae.path.is_dir() else "")
     said = next((name for name in names if OF_SDXL.search(name.lower())), None)
+    if xl and not said:
+        return (
+            f"neither its name, {where!r}, nor anything else says that it is SDXL's, whose latent"
+            " space is another than that of v1 and v2: if it is of those, colours are wrong"
+        )
+    if xl:
+        return None
     return said and (
         f"its name, {said!r}, sounds like SDXL's, and nothing else tells. SDXL has another latent"
         " space: if it is of that, colours are wrong, and a VAE for v1 and v2 is to be taken"
@@ -290,6 +301,10 @@ def check_lora(path: Path, layout: Layout) -> None:
         what = describe_other(found) if found else "without tensors by name, as hypernetworks are"
         raise ValueError(f"lora: {path} is {what}, and no LoRA that sdlab reads")
     layers = sort_names(path, found)
+    if not layout.is_xl and any(layer.startswith(OF_SECOND) for layer in layers):
+        raise ValueError(
+            f"lora: {path} is made for SDXL, which has two text encoders, and this model has one"
+        )
     for layer, matrices in layers.items():
         shape = found.get(matrices.get("down", ""))
         width = tell_input_width(f"{layer}_", layout)
@@ -304,11 +319,13 @@ def check_lora(path: Path, layout: Layout) -> None:
 
 def tell_input_width(name: str, layout: Layout) -> int | None:
     """Tells how wide a layer's input is, as far as known; -1 if the model has no such layer."""
-    if name.startswith("encoder_layers"):
+    if "encoder_layers" in name:
+        part = "text_encoder_2" if name.startswith(OF_SECOND) else "text_encoder"
+        encoder = next((each for each in layout.encoders if each.name == part), None)
         layer = re.search(r"_layers_(\d+)_", name)
-        if layer and int(layer[1]) >= layout.text_layers:
+        if encoder is None or (layer and int(layer[1]) >= encoder.layers):
             return -1
-        return layout.text_width if re.search(r"_[qkv]_proj_", name) else None
+        return encoder.width if re.search(r"_[qkv]_proj_", name) else None
     if re.search(r"_attn2_to_[kv]_", name):
         return layout.text_width
     first = re.match(r"down_blocks_0_attentions_0_.*_attn1_to_q_", name)
@@ -325,30 +342,37 @@ def find_embedding(text: str, layout: Layout) -> tuple[Path, str]:
 def check_embedding(path: Path, layout: Layout) -> str:
     """Reads a textual inversion's token, having refused vectors that the model cannot take."""
     token, vectors = read_embedding(path)
-    if vectors.shape[1] != layout.text_width:
+    if len(vectors) > 1 and not layout.is_xl:
         raise ValueError(
-            f"textual_inversion: {path} was made for another model: its vectors have"
-            f" {vectors.shape[1]} values, this model's words have {layout.text_width} (768 is v1,"
-            " 1024 is v2)"
+            f"textual_inversion: {path} was made for SDXL, which has two text encoders"
         )
-    if len(vectors) > layout.max_tokens - 2:
-        raise ValueError(
-            f"textual_inversion: {path} takes {len(vectors)} tokens; a prompt has"
-            f" {layout.max_tokens - 2}"
-        )
+    for encoder in layout.encoders:
+        found = vectors.get(encoder.name)
+        if found is None or found.shape[1] != encoder.width:
+            said = "are for one text encoder" if found is None else f"have {found.shape[1]} values"
+            raise ValueError(
+                f"textual_inversion: {path} was made for another model: its vectors {said}, this"
+                f" model's words have {' and '.join(str(each.width) for each in layout.encoders)}"
+                " (768 is v1, 1024 is v2, 768 and 1280 in clip_l and clip_g is SDXL)"
+            )
+        if len(found) > layout.max_tokens - 2:
+            raise ValueError(
+                f"textual_inversion: {path} takes {len(found)} tokens; a prompt has"
+                f" {layout.max_tokens - 2}"
+            )
     return token
 
 
 @remember_file
-def read_embedding(path: Path) -> tuple[str, Any]:
+def read_embedding(path: Path) -> tuple[str, dict[str, Any]]:
     """Reads a textual inversion.
 
     Returns
     -------
     token : str
         The one that the file states, or the file's name without its ending.
-    vectors : tensor (n, width)
-        In float32.
+    vectors : dict
+        {text encoder: tensor (n, width) in float32}; those of SDXL have two, of one length.
     """
     import torch
     from safetensors.torch import load_file
@@ -356,10 +380,20 @@ def read_embedding(path: Path) -> tuple[str, Any]:
     safe = path.suffix.lower() == ".safetensors"
     if safe:
         read_shapes(path)  # says what is wrong with the file
-    token, vectors = split_embedding(path, load_file(path) if safe else read_pickle(path))
-    if not torch.is_tensor(vectors) or vectors.ndim not in (1, 2):
+    found = load_file(path) if safe else read_pickle(path)
+    if isinstance(found, dict) and {*found} == {*OF_ENCODERS}:
+        token, named = path.stem, {encoder: found[name] for name, encoder in OF_ENCODERS.items()}
+    else:
+        token, vectors = split_embedding(path, found)
+        named = {"text_encoder": vectors}
+    if not all(torch.is_tensor(each) and each.ndim in (1, 2) for each in named.values()):
         raise ValueError(f"textual_inversion: {path} holds no vectors by name")
-    return token, torch.atleast_2d(vectors.detach().float())
+    named = {name: torch.atleast_2d(each.detach().float()) for name, each in named.items()}
+    if len({len(each) for each in named.values()}) > 1:
+        raise ValueError(
+            f"textual_inversion: {path} has another number of vectors for each text encoder"
+        )
+    return token, named
 
 
 def split_embedding(path: Path, found: Any) -> tuple[str, Any]:
@@ -373,10 +407,6 @@ def split_embedding(path: Path, found: Any) -> tuple[str, Any]:
         ((key, vectors),) = params.items()
         name = str(contents.get("name") or "").strip() or (path.stem if key == "*" else str(key))
         return name, vectors
-    if {"clip_l", "clip_g"} & set(contents):
-        raise ValueError(
-            f"textual_inversion: {path} was made for SDXL, which has two text encoders"
-        )
     if params:
         raise ValueError(
             f"textual_inversion: {path} holds {len(params)} words ({', '.join(map(str, params))});"

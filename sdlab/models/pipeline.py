@@ -14,13 +14,14 @@ from typing import Any
 
 from ..recipe.request import Request
 from ..recipe.schedulers import INHERITED, parse_scheduler
+from .calls import Call
 from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
 from .configuration import read_json
 from .exchange import OwnParts, add_words, exchange_parts
 from .fit import find_class, require_weights_fit
-from .locate import tell_variant
-from .machine import dtype_here, lanes_here, memory_format_here, read_processor_name
-from .memory import LEVELS, has_own_memory, release, settle, tile_vae
+from .locate import name_tokenizer, tell_variant
+from .machine import dtype_for, lanes_here, memory_format_here, read_processor_name
+from .memory import LEVELS, has_own_memory, release, settle, split_rows, tile_vae
 from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
@@ -39,7 +40,7 @@ class Loaded:
     lanes, threads : int
         Batches at a time, and the processor threads of each.
     own : OwnParts
-        What it came with, in whose place other parts may stand.
+        What it came with, in whose place other parts may stand; nothing of a call's.
     """
 
     pipe: Any
@@ -51,26 +52,34 @@ class Loaded:
     own: OwnParts
     memory: str = "auto"
     compiled: bool = False
+    call: Call | None = None  # of diffusers', where sdlab has no loop of its own
 
     def choose_task(self, request: Request) -> Task:
         """Chooses what the request asks this model for."""
+        if self.call:
+            return self.call.task
         channels = self.pipe.unet.config.in_channels
         return choose_task(request, find_tasks(channels, type(self.pipe).__name__))
 
     def exchange(self, swaps: Swaps) -> None:
         """Puts parts in place of the model's own, and its own back for the others."""
-        with silence_libraries():
-            exchange_parts(self.pipe, self.own, swaps)
+        if not self.call:
+            with silence_libraries():
+                exchange_parts(self.pipe, self.own, swaps)
 
     def settle(self, memory: str) -> Loaded:
         """Puts the pipeline on its device, as sparing as `memory` asks for."""
         settle(self.pipe, self.device, memory)
+        if LEVELS[memory].alone and not self.call:
+            self.pipe.unet.forward = split_rows(self.pipe.unet.forward)
         if LEVELS[memory].side_by_side:
             return self
         return dataclasses.replace(self, memory=memory, lanes=1, threads=self.lanes * self.threads)
 
     def compile(self, wanted: bool) -> Loaded:
         """Has the UNet compiled at its next call, or computed as it is."""
+        if self.call:
+            return self
         unet = self.pipe.unet
         if not wanted:
             unet._compiled_call_impl = None  # torch has no other way back
@@ -126,7 +135,7 @@ def load(
         A file is not whole, weights do not fit their network, or a part does not fit the model.
     """
     device = device or device_here()
-    dtype = dtype or dtype_here(device, own.layout.channels)
+    dtype = dtype or dtype_for(device, own.layout)
     visiting = bool(LEVELS[memory].visiting) and has_own_memory(device)
     # while layers visit the card, parts are where they cannot be exchanged
     name = (own.weights, device, dtype, memory, *[own.swaps] * visiting)
@@ -134,13 +143,14 @@ def load(
         require_weights_fit(own)
         unload()  # before the next one is read: two of them may not fit
         loaded = read(own.model, device, dtype)
-        _read.append(weakref.ref(loaded.pipe.unet))
+        _read.append(weakref.ref(getattr(loaded.pipe, "unet", loaded.pipe)))
         if visiting:
             loaded.exchange(own.swaps)
         _loaded[name] = loaded.settle(memory)
     if not visiting:
         _loaded[name].exchange(own.swaps)
-    tile_vae(_loaded[name].pipe.vae, memory)  # whichever VAE it is now
+    whole = own.swaps.tiling is not None  # the edges of its tiles would be seen
+    tile_vae(getattr(_loaded[name].pipe, "vae", None), memory, whole)  # whichever VAE it is now
     return _loaded[name]
 
 
@@ -168,8 +178,15 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
 
     with silence_libraries():
         pipe = open_pipeline(model, getattr(torch, dtype))
-    if dtype == "float16" and hasattr(pipe, "low_res_scheduler") and pipe.vae.config.force_upcast:
-        pipe.vae.float()  # an upscaler's overflows, says diffusers
+    if call := model.layout.call:
+        if hasattr(pipe, "watermark"):
+            pipe.watermark = None  # a request says whether there is a mark
+        pipe.set_progress_bar_config(disable=True)
+        nothing, cores = OwnParts(None, {}, {}, {}), torch.get_num_threads()  # for one call
+        return Loaded(pipe, device, dtype, "contiguous_format", 1, cores, nothing, call=call)
+    overflows = hasattr(pipe, "low_res_scheduler") or model.layout.is_xl  # says diffusers
+    if dtype == "float16" and overflows and pipe.vae.config.force_upcast:
+        pipe.vae.float()
     channels = pipe.unet.config.block_out_channels[0]
     memory_format = memory_format_here(device, channels, dtype)
     for part in (pipe.unet, pipe.vae):
@@ -200,14 +217,27 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
 
 
 def open_tokenizer(own: Native) -> Any:
-    """Opens a model's tokenizer alone, with the tokens of its textual inversions; that is quick."""
-    return _tokenizer(own.model.configuration, own.weights, Swaps(embeddings=own.swaps.embeddings))
+    """Opens a model's tokenizer alone, with the tokens of its textual inversions; that is quick.
+
+    Raises
+    ------
+    ValueError
+        The model runs in a pipeline of diffusers' own, which reads prompts its own way.
+    """
+    if own.layout.call:
+        raise ValueError(
+            f"{own.layout.pipeline} reads prompts in its own way, perhaps by several text encoders;"
+            " tokens are told of models of v1, v2 and SDXL alone"
+        )
+    part = name_tokenizer(own.layout.encoders[0].name)  # SDXL's two read the same tokens
+    words = Swaps(embeddings=own.swaps.embeddings)
+    return _tokenizer(own.model.configuration, part, own.weights, words)
 
 
 @functools.lru_cache(8)
-def _tokenizer(folder: Path, weights: str, swaps: Swaps) -> Any:
+def _tokenizer(folder: Path, part: str, weights: str, swaps: Swaps) -> Any:
     with silence_libraries():
-        own = read_tokenizer(folder)
+        own = read_tokenizer(folder, part)
         return add_words(own, swaps, len(own))
 
 

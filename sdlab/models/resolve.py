@@ -13,13 +13,22 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
+from ..recipe.sizes import fit_aspect, normalize_pair
+from .calls import check_call
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
 from .locate import REPOSITORY, describe_origin, describe_unfinished, is_model, open_repository
 from .loras import Effect, find_files, read_effect
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
-from .tasks import choose_task, fill_natives, require_scheduler, require_steps
+from .tasks import (
+    SIZES,
+    choose_task,
+    fill_natives,
+    require_none_lacking,
+    require_scheduler,
+    require_steps,
+)
 
 
 def find(name: str) -> Model:
@@ -58,14 +67,17 @@ class Swaps:
     vae : (Vae, fingerprint), optional
     loras : of (file, scale, fingerprint)
     embeddings : of (file, token, fingerprint)
+    tiling : str, optional
+        The edges that fit together; it is no part, and does not count in the fingerprint.
     """
 
     vae: tuple[Vae, str] | None = None
     loras: tuple[tuple[Path, float, str], ...] = ()
     embeddings: tuple[tuple[Path, str, str], ...] = ()
+    tiling: str | None = None
 
     def __bool__(self) -> bool:
-        return self != OWN
+        return dataclasses.replace(self, tiling=None) != OWN
 
     def over(self, weights: str) -> str:
         """Computes the fingerprint of a model of that fingerprint with these parts."""
@@ -112,8 +124,9 @@ def swap_parts(own: Native, request: Request) -> Native:
     FieldError
         A file is missing, is something else, or was made for another kind of model.
     """
-    if not (request.vae or request.lora or request.textual_inversion):
+    if not (request.vae or request.lora or request.textual_inversion or request.tiling):
         return own
+    require_none_lacking(request, choose_task(request, own.layout.tasks))
     with blame_field("vae"):
         vae = find_swap(request.vae, own) if request.vae else None
     with blame_field("lora"):
@@ -128,7 +141,7 @@ def swap_parts(own: Native, request: Request) -> Native:
         require_different(request.lora, [part[2] for part in loras])
     with blame_field("textual_inversion"):
         embeddings = find_embeddings(request.textual_inversion, own.layout)
-    return dataclasses.replace(own, swaps=Swaps(vae, loras, embeddings))
+    return dataclasses.replace(own, swaps=Swaps(vae, loras, embeddings, request.tiling))
 
 
 def read_effects(own: Native) -> dict[Path, Effect]:
@@ -139,11 +152,12 @@ def read_effects(own: Native) -> dict[Path, Effect]:
     FieldError
         One changes nothing there, or does not fit.
     """
-    folder = own.model.configuration
-    configs = folder / "unet/config.json", folder / "text_encoder/config.json"
+    folder, encoders = own.model.configuration, own.layout.encoders
+    parts = ("unet", *(each.name for each in encoders))
+    configs = tuple(folder / part / "config.json" for part in parts)
     with blame_field("lora"):
         return {
-            file: read_effect(file, *configs, f"{own.weights} {content}")
+            file: read_effect(file, configs, f"{own.weights} {content}")
             for file, _, content in own.swaps.loras
         }
 
@@ -206,32 +220,103 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     """
     own = swap_parts(own or native(request.model), request)
     model, facts = own.model, own.layout
+    request = settle_aspect(request, own)
     weights = choose_weights(request, own)
     if "weights" not in (request.prompt_syntax or ""):  # which says it better
         for name in PROMPTS:
             with blame_field(name):
                 require_no_network(name, getattr(request, name))
-    values: dict[str, Any] = {"height": facts.height, "width": facts.width}
-    values |= {name: getattr(model, name) for name in ("guidance_scale", "num_inference_steps")}
+    values: dict[str, Any] = dict(zip(("height", "width"), tell_native_size(own)))
+    for name in ("guidance_scale", "num_inference_steps"):
+        values[name] = choose_first(getattr(model, name), getattr(facts, name))
     values |= fill_natives(request, facts)
     stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
     values |= {name: value for name, value in stated if value is not None}
-    with blame_field("scheduler"):
-        values["scheduler"] = normalize_scheduler(request.scheduler or None, facts.scheduler)
+    require_size(request.model, values)
+    size = normalize_pair((values["height"], values["width"]))
+    values |= {name: None for name in SIZES[::2] if values.get(name) == size}  # as None says it
+    values["scheduler"] = choose_scheduler(request, facts)
     with blame_field("watermark"):
         values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
     recipe = Recipe(**values | {"weights": weights})
+    if facts.call:
+        check_call(recipe, facts.call, tell_native_size(own))
     check_recipe(recipe, facts)
     return recipe
+
+
+def settle_aspect(request: Request, own: Native) -> Request:
+    """Puts height and width in the place of proportions.
+
+    Raises
+    ------
+    FieldError
+        Both are stated as well, or the size follows from the input picture.
+    """
+    if request.aspect is None:
+        return request
+    if request.height and request.width:
+        said = f"height={request.height} and width={request.width} say it already; leave one out"
+        raise FieldError(f"aspect={request.aspect!r}: {said}", "aspect")
+    if choose_task(request, own.layout.tasks).enlarges:
+        said = "the size of an upscaler's picture follows from that of the input picture"
+        raise FieldError(f"aspect={request.aspect!r}: {said}; leave it out", "aspect")
+    native = tell_native_size(own)
+    if not all(native):
+        said = "nobody says the native size of this model; give height and width"
+        raise FieldError(f"aspect={request.aspect!r}: {said}", "aspect")
+    height, width = fit_aspect(request.aspect, native, request.height, request.width)
+    with blame_field("aspect"):
+        return request.but(aspect=None, height=height, width=width)
+
+
+def choose_first(*values: Any) -> Any:
+    """Gives the first value that is not None."""
+    return next((value for value in values if value is not None), None)
+
+
+def tell_native_size(own: Native) -> tuple[int, int]:
+    """Finds a model's native (height, width), 0 where nobody says it.
+
+    Of a model in a pipeline of diffusers' own, what its row says comes first.
+    """
+    side = own.model.native_size if own.layout.call else None
+    return (side, side) if side else (own.layout.height, own.layout.width)
+
+
+def require_size(model: str, values: dict[str, Any]) -> None:
+    """Refuses a recipe whose height or width neither the request nor the model tells."""
+    for name in ("height", "width"):
+        if not values[name]:
+            raise FieldError(
+                f"the files of {model!r} do not tell the {name} of its pictures; state {name}=, or"
+                " native_size= in Model.from_path",
+                name,
+            )
+
+
+def choose_scheduler(request: Request, facts: Layout) -> str:
+    """Writes the scheduler of a request in its one spelling, or refuses it."""
+    own = facts.scheduler.get("_class_name", "")
+    with blame_field("scheduler"):
+        if facts.call is None or facts.call.takes_scheduler(facts.scheduler):
+            return normalize_scheduler(request.scheduler or None, facts.scheduler)
+        if request.scheduler in (None, "", own):
+            return own
+        raise ValueError(
+            f"scheduler={request.scheduler!r}: {facts.call.pipeline} runs with the scheduler of its"
+            f" checkpoint alone, here {own}; leave it out"
+        )
 
 
 def check_recipe(recipe: Recipe, facts: Layout) -> None:
     """Refuses what the recipe's scheduler, steps or model cannot do."""
     require_accepted(recipe.scheduler, recipe.num_inference_steps, recipe.eta, facts.scheduler)
-    if recipe.clip_skip >= facts.text_layers:
+    if recipe.clip_skip > facts.most_skipped:
+        layers = " and ".join(str(each.layers) for each in facts.encoders)
         raise FieldError(
-            f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has"
-            f" {facts.text_layers} layers, so at most {facts.text_layers - 1} can be skipped",
+            f"clip_skip={recipe.clip_skip}: the text encoder of {recipe.model!r} has {layers}"
+            f" layers, so at most {facts.most_skipped} can be skipped",
             "clip_skip",
         )
     require_steps(recipe.strength, recipe.num_inference_steps)

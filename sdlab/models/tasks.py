@@ -39,7 +39,7 @@ class Task:
         That the UNets of its models take.
     by_class : bool
         These channels do not tell: the class that a model's folder states must be `pipeline`. A
-        single file, which states none, is refused.
+        single file, which states none, is refused, unless its tensors tell (`pack`).
     title : str
         What a model that is made for it is, in a few words.
     pack : str, optional
@@ -58,12 +58,13 @@ class Task:
         Given the pixels of a picture to one of its latents, tells how an upscaler enlarges. Then
         the size follows from the image's, and the native one does not matter.
     encodes : bool
-        A VAE reads the image before denoising.
+        A VAE reads the image before denoising, or the latents are never at hand: either way none
+        are kept from which a picture could be decoded once more.
     predictions : int
         How many the network makes for a picture in each step.
     start : str
         What begins the denoising: the method of `render.start.Conditions` of that name, behind an
-        underscore. "" if the task runs in diffusers' own pipeline, a cell at a time.
+        underscore. "" if the task runs in diffusers' own pipeline.
     """
 
     pipeline: str
@@ -83,8 +84,9 @@ class Task:
 
     @property
     def name(self) -> str:
-        """What it is called, in the table and in a frame."""
-        return next(name for name, row in TASKS.items() if row is self)
+        """What it is called, in its table and in a frame."""
+        tables = *TASKS.items(), *XL_TASKS.items()
+        return next((name for name, row in tables if row is self), "txt2img")
 
 
 TASKS = {  # of the tasks of one model, those with more pictures come later
@@ -140,7 +142,10 @@ TASKS = {  # of the tasks of one model, those with more pictures come later
         by_class=True,
         title="the x2 upscaler of latents",
         needs=("image",),
-        lacks=("clip_skip", "guidance_rescale", "prompt_syntax", "lora", "textual_inversion"),
+        lacks=(
+            *("clip_skip", "guidance_rescale", "prompt_syntax", "tiling"),
+            *("lora", "textual_inversion"),
+        ),
         scheduler="EulerDiscreteScheduler",
         enlarges=lambda factor: Enlarging(2, 64, 32),
     ),
@@ -156,12 +161,58 @@ TASKS = {  # of the tasks of one model, those with more pictures come later
         start="beside_picture",
     ),
 }
+SIZES = ("original_size", "crops_coords_top_left", "target_size")
+XL_TASKS = {  # the same of SDXL, with the native values of its pipelines in diffusers
+    "txt2img": Task(
+        pipeline="StableDiffusionXLPipeline",
+        channels=(4,),
+        title="SDXL, made for txt2img",
+        pack="",
+        takes=SIZES,
+        encodes=False,
+        start="from_noise",
+    ),
+    "img2img": Task(
+        pipeline="StableDiffusionXLImg2ImgPipeline",
+        channels=(4,),
+        needs=("image",),
+        takes=("strength", *SIZES),
+        native={"strength": 0.3},
+        start="from_picture",
+    ),
+    "inpaint": Task(
+        pipeline="StableDiffusionXLInpaintPipeline",
+        channels=(4, 9),
+        title="SDXL, made for inpainting",
+        needs=("image", "mask_image"),
+        takes=("strength", *SIZES),
+        native={"strength": 0.9999},
+        start="inside_mask",
+    ),
+    "refine": Task(
+        pipeline="StableDiffusionXLImg2ImgPipeline",
+        channels=(4,),
+        by_class=True,
+        title="SDXL's refiner",
+        pack="",
+        needs=("image",),
+        takes=("strength", "aesthetic_score", "negative_aesthetic_score", *SIZES[:2]),
+        native={"strength": 0.3, "aesthetic_score": 6.0, "negative_aesthetic_score": 2.5},
+        start="from_picture",
+    ),
+}
 NOT_RUN = {8: "made for following instructions (InstructPix2Pix)"}  # channels: such a model
+
+
+def is_xl(pipeline: str) -> bool:
+    """Tells whether a class of diffusers runs SDXL, in one of the ways that sdlab does."""
+    return any(row.pipeline == pipeline for row in XL_TASKS.values())
 
 
 def find_tasks(channels: int, pipeline: str = "") -> list[Task]:
     """Finds what a model is for, by its UNet's channels and the class that its folder states."""
-    rows = [row for row in TASKS.values() if channels in row.channels]
+    table = XL_TASKS if is_xl(pipeline) else TASKS
+    rows = [row for row in table.values() if channels in row.channels]
     of_class = [row for row in rows if row.by_class and row.pipeline == pipeline]
     return of_class or [row for row in rows if not row.by_class]
 
@@ -212,18 +263,26 @@ def require_meaning(request: Request, task: Task) -> None:
                 f" {SPECS[name].shows}",
                 name,
             )
+    require_none_lacking(request, task)
     for name, spec in SPECS.items():
         value = getattr(request, name)
-        if spec.goes_with and value is not None and name not in (*task.needs, *task.takes):
+        known = not spec.goes_with or name in (*task.needs, *task.takes)
+        if not known and value not in (None, spec.neutral):
             raise FieldError(
                 f"{name}={value!r} has no meaning for {task.name} with model {request.model!r}; it"
                 f" goes with {spec.goes_with}",
                 name,
             )
-        if value and name in task.lacks:
+
+
+def require_none_lacking(request: Request, task: Task) -> None:
+    """Refuses a field that otherwise always has a meaning, and not for this task."""
+    for name in task.lacks:
+        value = getattr(request, name)
+        if value not in (None, SPECS[name].neutral):
             raise FieldError(
                 f"{name}={value!r:.200}: model {request.model!r} runs in diffusers' own"
-                f" {task.pipeline}, which has no {name}; leave it out",
+                f" {task.pipeline}, which is given no {name} here; leave it out",
                 name,
             )
 

@@ -12,15 +12,19 @@ from typing import Any
 
 from ..errors import suggest
 from ..pictures import PICTURES
+from .options import normalize_options, spell_options
 from .parts import normalize_embeddings, normalize_loras, normalize_vae
 from .prompts import normalize_syntax
+from .sizes import MULTIPLE, normalize_aspect, normalize_tiling
 from .spec import SEEDS, Spec, check_value, declare, round_number
 
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
+REFINER = "SDXL's refiner, such as 'sdxl-refiner-1-0'"
+XL = "a model of SDXL, such as 'sdxl-1-0'"
 SIDE = dict(
     least=8,
     greatest=8192,
-    multiple=8,
+    multiple=MULTIPLE,
     hint="In pixels, multiples of 8. Empty: the model's native value.",
 )
 
@@ -36,7 +40,10 @@ class Request:
         characters.
     model : str
         A name in `sdlab.MODELS`, the path of a folder in diffusers' layout or of a single file, or
-        a repository in the Hugging Face hub's cache, "owner/name".
+        a repository in the Hugging Face hub's cache, "owner/name". Models of v1 and v2 run in
+        sdlab's own loop, and what follows is of them; any other pipeline that diffusers has for
+        pictures of texts runs in its own call, where a field has the meaning that the call gives
+        it, and one that it does not take is refused.
     seed : int
         0 to 2**32 - 1, as torch tells no more seeds apart. The starting noise is drawn on the CPU
         in float32 from this seed alone.
@@ -55,15 +62,29 @@ class Request:
         `sdlab.recipe.schedulers.INHERITED`. None is the checkpoint's own, with all its options.
     height, width : int, optional
         In pixels, multiples of 8.
+    aspect : str, optional
+        Proportions, width to height, such as "3:2": they give height and width at the model's
+        native area, rounded to multiples of 8, or the side that is left open. A `Recipe` has these
+        in its place.
     eta : float
         0 to 1, the noise that DDIM or TCD adds in each step, by default none, as in diffusers'
         pipelines (TCD's own step would take 0.3); the other schedulers refuse it.
     clip_skip : int
         How many of the text encoder's last layers to leave out, for prompt and negative prompt
-        alike.
+        alike (diffusers' own pipelines leave the negative one as it is). Of SDXL's two encoders, as
+        many beyond the one that it leaves out natively.
     guidance_rescale : float, optional
         0 to 1: how far to give the guided prediction back the spread of the one with the prompt,
         against overexposure (arXiv 2305.08891, section 3.4); 0, like None, is not at all.
+    tiling : str, optional
+        A picture whose edges fit together: "x" goes on from its right edge to its left one, "y"
+        from bottom to top, "both". The convolutions of UNet and VAE then see the opposite edge
+        where they otherwise see nothing; the VAE takes no tiles then, however little memory.
+    original_size, crops_coords_top_left, target_size : tuple of two int, optional
+        What SDXL has learned to be told of a picture (arXiv 2307.01952, section 2.2): the (height,
+        width) that it had, the (top, left) of its crop, and the (height, width) that was asked for.
+        None, as in diffusers: the picture's own size, and (0, 0). Held as text, "(768, 1024)"; of
+        the negative prompt the same is told.
     prompt_syntax : str, optional
         How prompt and negative prompt are read. "weights": `(word:1.2)`, `(word)` = 1.1, `[word]` =
         1/1.1, and `\\(` for a plain bracket. "chunks": more than 77 tokens are read as several
@@ -95,6 +116,9 @@ class Request:
         0 to 1000, natively 1.5: how close an edit by instruction stays to `image`. The prompt is
         the instruction, and `guidance_scale` how strictly it is followed (arXiv 2211.09800). Below
         1, where diffusers would drop both guidances, sdlab follows the formula.
+    aesthetic_score, negative_aesthetic_score : float, optional
+        0 to 10, natively 6 and 2.5: how beautiful the picture is that SDXL's refiner is told of
+        with the prompt, and with the negative prompt.
     vae : str, optional
         Another VAE than the model's own, which reads and writes the latents: "sd-vae-ft-mse" or
         another name in `sdlab.models.parts.VAES`, a name in `MODELS` (for its VAE), a folder, a
@@ -113,6 +137,10 @@ class Request:
     watermark : str, optional
         The invisible mark to put into the finished picture: a name in `sdlab.watermark.PAYLOADS`,
         such as "sd-v1", or any other text. The picture must have at least 65,536 pixels.
+    options : mapping or str, optional
+        Of a model that runs in a pipeline of diffusers' own: further arguments of its call, by
+        their names, {"max_sequence_length": 256, "true_cfg_scale": 4.0}. The request has them as
+        text, written as in Python, "max_sequence_length=256, true_cfg_scale=4.0".
     weights : str, optional
         The fingerprint of the model's weights, and of the parts in their place (vae, lora with
         scales, textual_inversion with tokens). `resolve` fills it in; if it is given, other weights
@@ -191,6 +219,13 @@ class Request:
     )
     height: int | None = declare(None, "whole", aliases=("size",), **SIDE)
     width: int | None = declare(None, "whole", **SIDE)
+    aspect: str | None = declare(
+        None,
+        "names",
+        normal=normalize_aspect,
+        aliases=("aspect_ratio",),
+        hint="Width to height, such as 3:2, in place of height and width, or of one of them.",
+    )
     eta: float = declare(
         0.0,
         "real",
@@ -221,6 +256,45 @@ class Request:
         placeholder="none",
         nothing="none",
         hint="0 to 1: how much of the guided contrast to take back.",
+        fold=MORE,
+    )
+    tiling: str | None = declare(
+        None,
+        "names",
+        normal=normalize_tiling,
+        a1111=("Tiling",),
+        aliases=("seamless",),
+        placeholder="none",
+        nothing="none",
+        hint="Edges that fit together: x (right and left), y (bottom and top), or both.",
+        fold=MORE,
+    )
+    original_size: Any = declare(  # what is given here is a str afterwards
+        None,
+        "pair",
+        a1111=("SDXL original size",),
+        hint="SDXL: the (height, width) that the picture is said to have had. One a line.",
+        rows=2,
+        goes_with=XL,
+        fold=MORE,
+    )
+    crops_coords_top_left: Any = declare(
+        None,
+        "pair",
+        neutral="(0, 0)",
+        a1111=("SDXL crop",),
+        hint="SDXL: the (top, left) of the crop that the picture is said to be. One a line.",
+        rows=2,
+        goes_with=XL,
+        fold=MORE,
+    )
+    target_size: Any = declare(
+        None,
+        "pair",
+        a1111=("SDXL target size",),
+        hint="SDXL: the (height, width) that was asked for, it is said. One a line.",
+        rows=2,
+        goes_with=XL,
         fold=MORE,
     )
     prompt_syntax: str | None = declare(
@@ -298,6 +372,24 @@ class Request:
         hint="How close an edit by instruction stays to the image. Empty: 1.5.",
         fold=INPUTS,
     )
+    aesthetic_score: float | None = declare(
+        None,
+        "real",
+        greatest=10.0,
+        a1111=("Aesthetic score",),
+        hint="0 to 10: how beautiful the refiner is told that the picture is. Empty: 6.",
+        goes_with=REFINER,
+        fold=INPUTS,
+    )
+    negative_aesthetic_score: float | None = declare(
+        None,
+        "real",
+        greatest=10.0,
+        a1111=("Negative aesthetic score",),
+        hint="The same, of the negative prompt. Empty: 2.5.",
+        goes_with=REFINER,
+        fold=INPUTS,
+    )
     vae: str | None = declare(
         None,
         "names",
@@ -343,6 +435,21 @@ class Request:
         nothing="none",
         hint='Names of invisible marks, such as sd-v1; "none" among them is a picture without.',
         fold=MORE,
+    )
+    options: Any = declare(  # what is given here is a str afterwards
+        None,
+        "parts",
+        normal=normalize_options,
+        write=spell_options,
+        neutral="",
+        a1111=("Pipeline options",),
+        placeholder="max_sequence_length=256",
+        nothing="none",
+        hint="In each line further arguments of the call of a pipeline of diffusers' own, apart by"
+        " commas.",
+        goes_with="a model that runs in a pipeline of diffusers' own, such as FLUX.1",
+        fold=MORE,
+        rows=2,
     )
     weights: str | None = declare(None, "names")
     labels: Mapping[str, Any] = field(default_factory=dict, repr=False)

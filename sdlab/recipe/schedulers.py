@@ -13,7 +13,6 @@ no recipe finds a picture made when such options still acted unsaid.
 
 from __future__ import annotations
 
-import ast
 import functools
 import importlib.util
 import re
@@ -22,6 +21,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import FieldError, suggest
+from .options import read_keywords, write_keywords
 
 SIGMAS = ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas")  # at most one of them
 SPACED, ZERO = "timestep_spacing", "rescale_betas_zero_snr"
@@ -209,8 +209,7 @@ def find_default(kind: str, option: str) -> Any:
 
 def write_scheduler(kind: str, options: dict[str, Any]) -> str:
     """Writes a class and its options, in the order of the alphabet."""
-    inside = ", ".join(f"{option}={options[option]!r}" for option in sorted(options))
-    return f"{kind}({inside})" if options else kind
+    return f"{kind}({write_keywords(options)})" if options else kind
 
 
 def parse_scheduler(name: str) -> tuple[str, dict[str, Any]]:
@@ -237,18 +236,12 @@ def parse_scheduler(name: str) -> tuple[str, dict[str, Any]]:
 def parse_options(name: str, inside: str) -> dict[str, Any]:
     """Reads the options between the brackets."""
     try:
-        call = ast.parse(f"_({inside})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
-            raise SyntaxError
-        options = {option.arg or "**": ast.literal_eval(option.value) for option in call.keywords}
-        if "**" in options:
-            raise SyntaxError
+        return read_keywords(inside)
     except (SyntaxError, ValueError):
         raise ValueError(
             f"scheduler {name!r}: ({inside}) is not a list of options; they are written as in"
             " Python: (use_karras_sigmas=True, timestep_spacing='trailing')"
         ) from None
-    return options
 
 
 def look_up(text: str) -> tuple[str, dict[str, Any]]:
@@ -304,7 +297,12 @@ def adds_noise(scheduler: str, eta: float) -> bool:
 
 
 def write_inherited(scheduler: str, stated: Mapping[str, Any]) -> str:
-    """Writes the options that a recipe's scheduler has from its checkpoint, and not by its name."""
+    """Writes the options that a recipe's scheduler has from its checkpoint, and not by its name.
+
+    Of a scheduler of another kind than `OPTIONS` has, none is told apart: all are the checkpoint's.
+    """
+    if scheduler.partition("(")[0] not in OPTIONS:
+        return ""
     kind, options = parse_scheduler(scheduler)
     return ", ".join(
         f"{option}={stated[option]!r}"
@@ -353,7 +351,10 @@ def _read_words(*said: tuple[str, str]) -> dict[str, str]:
     try:
         kind, options = parse_scheduler(left.get("Diffusers scheduler", left.get("Sampler", "")))
     except ValueError:
-        return left
+        own = left.get("Sampler", "").endswith(
+            "Scheduler"
+        )  # a class of diffusers' for other models
+        return {"scheduler": left.pop("Sampler"), **left} if own else left
     if "Diffusers scheduler" in left:
         return {"scheduler": write_scheduler(kind, options)}
     schedule = left.get("Schedule type", "")

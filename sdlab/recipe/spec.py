@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import FieldTypeError, blame_field
 from ..pictures import name_picture
+from .sizes import normalize_pair
 
-Kind = Literal["whole", "real", "prompt", "parts", "names", "picture"]
+Kind = Literal["whole", "real", "prompt", "parts", "names", "pair", "picture"]
 DTYPES = {"whole": "Int64", "real": "Float64"}  # of a frame's column; the others are "string"
 SEEDS = 2**32  # of torch's generator on the CPU: of a larger seed it keeps the low 32 bits
 DIGITS = 12  # of a number that counts; what computing leaves behind them is noise
@@ -26,13 +27,16 @@ class Spec:
     ----------
     kind : str
         What it holds, and how an axis reads text: "whole" and "real" numbers with ranges; a
-        "prompt"; "parts", files that act together; "names", apart by commas; a "picture".
+        "prompt"; "parts", files that act together; "names", apart by commas; a "pair" of whole
+        numbers, held as text; a "picture".
     least, greatest : float
         Of a number.
     multiple : int
         A whole number is a multiple of it.
     normal : callable, optional
         Makes one spelling of several, or raises ValueError.
+    write : callable, optional
+        Makes the text of what is given as a mapping.
     neutral : Any
         The value that has no effect. Of a field that may be None it says no more than None.
     in_weights : bool
@@ -69,6 +73,7 @@ class Spec:
     greatest: float = 0
     multiple: int = 1
     normal: Callable[[str], str] | None = None
+    write: Callable[[Mapping[str, Any]], str] | None = None
     neutral: Any = None
     in_weights: bool = False
     assumed: bool = False
@@ -95,6 +100,11 @@ class Spec:
         """The type of its column in a frame."""
         return DTYPES.get(self.kind, "string")
 
+    @property
+    def takes_line(self) -> bool:
+        """Tells whether a text is one value, in a form a line, for it may hold commas."""
+        return self.kind in ("prompt", "parts", "pair")
+
 
 def declare(default: Any, kind: Kind, **known: Any) -> Any:
     """Declares a field of `Request`: its default, None for what a model decides, and its `Spec`."""
@@ -106,11 +116,15 @@ def check_value(name: str, spec: Spec, value: Any) -> Any:
     with blame_field(name):
         if spec.kind == "picture":
             return name_picture(name, value)
+        if spec.kind == "pair":
+            return normalize_pair(value)
         return check_number(name, spec, value) if spec.is_number else check_text(name, spec, value)
 
 
 def check_text(name: str, spec: Spec, value: Any) -> str:
     """Refuses what is no text that can be written to a file, and makes one spelling of several."""
+    if spec.write and isinstance(value, Mapping):
+        value = spec.write(value)
     if not isinstance(value, str):
         raise FieldTypeError(f"{name}={value!r} is not text", name)
     if any("\ud800" <= character <= "\udfff" for character in value):

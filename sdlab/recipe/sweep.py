@@ -147,15 +147,22 @@ def list_values(name: str, spec: Spec, given: Any) -> list[Any]:
     if isinstance(given, str):
         if spec.is_number:
             return read_numbers(given, whole=spec.kind == "whole", name=name)
-        if spec.kind in ("prompt", "parts"):
+        if spec.takes_line:
             return [given]
         return join_brackets(split_words(given)) if name == "scheduler" else split_words(given)
+    if spec.kind == "pair" and is_pair(given):
+        return [given]
     if isinstance(given, Mapping):
         raise TypeError(f"axis {name}: give a list of values, not a mapping")
     if hasattr(given, "to_numpy"):  # pandas' own iterator hides that numbers are of 32 bits
         given = given.to_numpy()
     each = given if isinstance(given, Iterable) else [given]
     return list(itertools.islice(each, MAX_CELLS + 1))
+
+
+def is_pair(given: Any) -> bool:
+    """Tells one pair of numbers from several of them."""
+    return isinstance(given, (tuple, list)) and all(isinstance(each, int) for each in given)
 
 
 def is_picture(given: Any) -> bool:

@@ -34,6 +34,7 @@ from .latents import Latents
 from .options import Options
 from .plan import Plan
 from .sketch import Sketches
+from .stock import StockRenderer
 
 WRITERS = 8  # threads; a card makes more pictures than one thread compresses
 MOST_WAITING = 64  # pictures to be written; a slow disk rather holds the lanes back
@@ -44,7 +45,7 @@ Rendered = tuple[Recipe, Picture, dict[str, Any]]  # with the facts to record
 class Attempt:
     """Cells on one footing: batches not begun yet, and those whose batch ran out of memory."""
 
-    renderer: Renderer
+    renderer: Renderer | StockRenderer
     own: Native
     footing: Footing
     batches: deque[list[Recipe]]
@@ -176,11 +177,13 @@ class Lanes:
 
     def _load_renderer(
         self, cells: list[Recipe], own: Native, dtype: str | None, footing: Footing
-    ) -> Renderer:
+    ) -> Renderer | StockRenderer:
         """Loads the model, without its text encoder if that is how memory is saved."""
         loaded, size = load(own, self.options.device, dtype, footing.memory), footing.batch_size
-        if size is None:
+        if size is None and not loaded.call:
             loaded, size = self._share_out(loaded, own, cells[0])
+        if loaded.call:
+            return StockRenderer(loaded, size)
         renderer = self._compile(Renderer(loaded, size), cells)
         drop = LEVELS[footing.memory].drop_text and not has_own_memory(renderer.loaded.device)
         if drop and renderer.drop_text_encoder(cells):
@@ -349,17 +352,18 @@ class Lanes:
                     **facts,
                     "task": renderer.loaded.choose_task(cell).name,
                     "inherited": write_inherited(first.scheduler, own.layout.scheduler) or None,
-                    "unet_calls": None if redecoded else count_calls(*how),
+                    "unet_calls": None if redecoded or own.layout.call else count_calls(*how),
                     "guidance_norm": picture.guidance_norm,
                     "nsfw": picture.nsfw,
                     "origin": tell_origin(attempt.own),
                     "redecoded": self.latents.chosen[cell.key] if redecoded else None,
+                    **picture.facts,
                 },
             )
             for cell, picture in zip(batch, pictures)
         ]
 
-    def _make_on_step(self, renderer: Renderer, batch: list[Recipe]) -> OnStep:
+    def _make_on_step(self, renderer: Renderer | StockRenderer, batch: list[Recipe]) -> OnStep:
         """Makes what is called before each step of a batch: it counts, and ends a stopped job."""
 
         def on_step(done: int, total: int, clean: Clean | None) -> None:
@@ -394,7 +398,9 @@ class Lanes:
             raise GenerationError(f"{message}, for {cell}", cell) from error
 
 
-def record_facts(renderer: Renderer, seconds: float, batch_size: int) -> dict[str, Any]:
+def record_facts(
+    renderer: Renderer | StockRenderer, seconds: float, batch_size: int
+) -> dict[str, Any]:
     """Lists what is recorded beside the recipes of a batch that took so many seconds.
 
     A cell's `seconds` are its share of the machine's time: all batches have one shape, so a batch

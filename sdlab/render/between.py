@@ -10,6 +10,7 @@ import torch
 
 from ..recipe.request import Recipe
 from .denoise import Blend, Picture, Renderer
+from .encode import Text
 from .start import Begin, Start
 from .trace import open_renderer
 
@@ -49,14 +50,13 @@ def make_blend(
     """Makes what mixes a batch with the others, each row by its share (B,)."""
     seeds = [cell.seed for cell in others]
 
-    def blend(
-        cond: torch.Tensor, uncond: torch.Tensor, begin: Begin
-    ) -> tuple[torch.Tensor, torch.Tensor, Begin]:
+    def mix(own: torch.Tensor, their: torch.Tensor) -> torch.Tensor:
+        share = shares.view(-1, *[1] * (own.ndim - 1))
+        return mix_lines(own.float(), their.float(), share).to(own.dtype)
+
+    def blend(cond: Text, uncond: Text, begin: Begin) -> tuple[Text, Text, Begin]:
         theirs = renderer.encode_texts(others)
-        text = [
-            mix_lines(own.float(), their.float(), shares.view(-1, 1, 1)).to(own.dtype)
-            for own, their in zip((cond, uncond), theirs)
-        ]
+        text = [own.mix(their, mix) for own, their in zip((cond, uncond), theirs)]
 
         def begin_between(scheduler: Any, generators: Any, steps: int) -> Start:
             start = begin(scheduler, generators, steps)

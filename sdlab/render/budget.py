@@ -24,13 +24,14 @@ from ..models.catalogue import MODELS, Model
 from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, build_networks, read_head, tell_family
 from ..models.configuration import read_json
 from ..models.heads import read_shapes
-from ..models.locate import find_weights
-from ..models.machine import dtype_here, lanes_here, memory_format_here
-from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
+from ..models.locate import ENCODERS, find_weights
+from ..models.machine import dtype_for, dtype_here, lanes_here, memory_format_here
+from ..models.memory import LEVELS, OFTEN, Footing, has_own_memory, read_limit
 from ..models.pipeline import Loaded, device_here, is_loaded, unload
 from ..models.resolve import Native, native, resolve
 from ..models.tasks import find_tasks
 from ..recipe.request import Recipe, Request
+from ..recipe.sizes import fit_aspect
 from .batch_size import DECODED, describe_batches, fit_plan, recall_paying, share_cells
 from .options import Options
 from .plan import list_requests
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # activations held at a time, in tensors of the first block's width; measured on v1's networks
 UNET_HELD, VAE_HELD = 36, 8
+VAE_WIDTH = 128  # of a VAE whose configuration does not say
 Size = tuple[int, int]  # of a picture: (height, width)
 GROUPS = {  # limit, what is used, and what of that the system would give back
     "/sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
@@ -69,6 +71,8 @@ class Sizes:
         Pixels of a picture to one of its latents.
     predictions : int
         Rows of a picture in a call of the UNet.
+    alone : bool
+        Whether cells are computed one at a time, with all threads.
     """
 
     weights: int
@@ -79,10 +83,13 @@ class Sizes:
     vae_width: int
     factor: int
     predictions: int = 2
+    alone: bool = False
 
 
 def read_sizes(model: Model) -> Sizes:
     """Reads the sizes of a model that is here, from the heads of its files: no weights are read."""
+    if model.layout.call:
+        return sum_pipeline(parts_of_folder(model.place), model)
     return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
 
 
@@ -97,7 +104,7 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
     kind = read_json(config / "model_index.json").get("_class_name", "")
     return Sizes(
         sum(map(sum, parts.values())),
-        sum(parts["text_encoder"]),
+        sum(sum(counts) for name, counts in parts.items() if name in ENCODERS),
         sum(parts["unet"]),
         max(parts["unet"]),
         network["block_out_channels"][0],
@@ -107,9 +114,29 @@ def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
     )
 
 
+def sum_pipeline(parts: dict[str, list[int]], model: Model) -> Sizes:
+    """Sums up the tensors of a pipeline that runs in diffusers' own call.
+
+    Activations are estimated as those of a UNet of Stable Diffusion, where nothing was measured.
+    """
+    layout, vae = model.layout, model.place / "vae/config.json"
+    widths = read_json(vae).get("block_out_channels") if vae.is_file() else None
+    often = [count for name in OFTEN for count in parts.get(name, ())]
+    return Sizes(
+        sum(map(sum, parts.values())),
+        0,  # the text encoder stays
+        sum(often),
+        max(often, default=0),
+        layout.channels,
+        widths[0] if widths else VAE_WIDTH,
+        layout.factor,
+        alone=True,
+    )
+
+
 def parts_of_file(path: Path) -> dict[str, list[int]]:
     """Counts {part: numbers in each tensor} of a single file; what else is in it is not loaded."""
-    prefixes = {"unet": UNET, "vae": VAE, "text_encoder": TEXT[tell_family(path)]}
+    prefixes = {"unet": UNET, "vae": VAE, **TEXT[tell_family(path)]}
     return {
         part: [
             math.prod(shape) for name, shape in read_head(path).items() if name.startswith(prefix)
@@ -178,7 +205,7 @@ def count_resident(own: Sizes, memory: str, device: str) -> int:
         return own.weights - (own.text if level.drop_text else 0)
     if not level.visiting:
         return own.weights
-    return 3 * own.largest + (0 if "unet" in level.visiting else own.unet)
+    return 3 * own.largest + (0 if level.visiting == "all" else own.unet)
 
 
 def find_free(device: str = "cpu") -> int:
@@ -240,7 +267,7 @@ def choose_footing(
         The weights alone are more than the memory and the swap space that are free.
     """
     device = device or device_here()
-    dtype = dtype or dtype_here(device, own.layout.channels)
+    dtype = dtype or dtype_for(device, own.layout)
     if not is_loaded(own, device, dtype):
         unload()  # what is free then counts
     limit, card = read_limit(memory), has_own_memory(device)
@@ -281,7 +308,7 @@ def estimate_group(
     height, width = size
     small = height // model.factor, width // model.factor
     lanes, _, cells = share_cores(model, small, device, dtype, footing, plan)
-    if footing.batch_size is None and has_own_memory(device):
+    if footing.batch_size is None and has_own_memory(device) and not model.alone:
         name = describe_batches(
             device,
             model.unet_width,
@@ -310,7 +337,7 @@ def share_cores(
 ) -> tuple[int, int, int]:
     """Shares the cores out for latents (h, w): batches at a time, threads of each, and cells."""
     lanes, threads = lanes_here(device, model.unet_width, dtype)
-    if not LEVELS[footing.memory].side_by_side:
+    if model.alone or not LEVELS[footing.memory].side_by_side:
         return 1, lanes * threads, footing.batch_size or 1
     if footing.batch_size is not None:
         return lanes, threads, footing.batch_size
@@ -413,7 +440,7 @@ def estimate(
 ) -> Estimate:
     """Estimates the memory that a run would take on each level, and where it would begin.
 
-    No weights are read. A named model of v1 or v2 that is not on this machine is counted from the
+    No weights are read. A named model of v1, v2 or SDXL that is not here is counted from the
     configuration that comes with sdlab.
 
     Parameters
@@ -450,12 +477,15 @@ def estimate(
     each = ((r.model, find_size(r, models(r.model)[1])) for r in list_requests(requests))
     for (name, size), plan in Counter(each).items():
         sizes, own = models(name)
-        form = dtype or dtype_here(device, sizes.unet_width)
+        form = dtype or (
+            dtype_for(device, own.layout) if own else dtype_here(device, sizes.unet_width)
+        )
         loaded = own is not None and is_loaded(own, device, form)
         room = find_free(device) + loaded * sizes.weights * BYTES[form] if free is None else free
         room = min(room, read_limit(memory) or room)
         known = dict(model=name, height=size[0], width=size[1], device=device, dtype=form)
-        known["memory_format"] = memory_format_here(device, sizes.unet_width, form)
+        order = memory_format_here(device, sizes.unet_width, form)
+        known["memory_format"] = "contiguous_format" if sizes.alone else order
         levels = compare_levels(sizes, size, device, form, memory, room, plan)
         rows += [known | level for level in levels]
     columns = "model height width device dtype memory_format memory lanes threads batch_size"
@@ -511,6 +541,8 @@ def find_size(request: Request, own: Native | None) -> Size:
         recipe = resolve(request, own)
         return recipe.height, recipe.width
     side = MODELS[request.model].native_size or 0
+    if request.aspect:
+        return fit_aspect(request.aspect, (side, side), request.height, request.width)
     return request.height or side, request.width or side
 
 

@@ -6,7 +6,9 @@ Written from figures of one H100, and tried with a clock and a memory that are t
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 
@@ -98,6 +100,19 @@ def try_call(loaded: Loaded, request: Recipe, cells: int) -> Exception | None:
     return None
 
 
+def fill_added(
+    pipe: Any, fill: Callable[..., torch.Tensor], rows: int
+) -> dict[str, torch.Tensor] | None:
+    """Fills what SDXL's UNet reads beside the words, for so many rows; None for others."""
+    config = pipe.unet.config
+    if config.addition_embed_type != "text_time":
+        return None
+    told = 5 if getattr(pipe.config, "requires_aesthetics_score", False) else 6
+    width = config.projection_class_embeddings_input_dim - told * config.addition_time_embed_dim
+    ids = fill((rows, told), dtype=torch.float32)
+    return {"text_embeds": fill((rows, width)), "time_ids": ids}
+
+
 @torch.inference_mode()
 def time_call(loaded: Loaded, request: Recipe, cells: int) -> float | None:
     """Times a call of the UNet for so many cells like a request; None without room for it."""
@@ -110,12 +125,13 @@ def time_call(loaded: Loaded, request: Recipe, cells: int) -> float | None:
     text = fill((rows, TOKENS, unet.config.cross_attention_dim))
     labelled = unet.config.num_class_embeds is not None
     labels = torch.zeros(rows, dtype=torch.long, device=loaded.device) if labelled else None
+    more = {"class_labels": labels, "added_cond_kwargs": fill_added(loaded.pipe, fill, rows)}
     seconds = []
     try:
         for _ in range(2):  # the first takes longer
             finish_calls(loaded.device)
             begun = time.perf_counter()
-            unet(sample, step, encoder_hidden_states=text, class_labels=labels, return_dict=False)
+            unet(sample, step, encoder_hidden_states=text, return_dict=False, **more)
             finish_calls(loaded.device)
             seconds.append(time.perf_counter() - begun)
     except Exception as error:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,19 +21,20 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..models.loras import find_encoders
 from ..models.memory import copy_in_float32, has_own_memory
 from ..models.pipeline import Loaded
 from ..recipe.request import Recipe
 from ..watermark.dwtdct import embed_watermark
 from ..watermark.payloads import find_payload
 from .batch_size import DECODED, DECODED_ON_CARD, count_together
-from .encode import KEPT, Prompts
-from .start import Begin, Conditions, Start
+from .encode import KEPT, Prompts, Text
+from .start import Begin, Conditions, Start, list_time_ids
 
 ORDER = 4  # of LMS, once it has met as many steps
 Clean = Callable[[], torch.Tensor]
 OnStep = Callable[[int, int, Clean | None], None]
-Blend = Callable[[torch.Tensor, torch.Tensor, Begin], tuple[torch.Tensor, torch.Tensor, Begin]]
+Blend = Callable[[Text, Text, Begin], tuple[Text, Text, Begin]]
 
 
 class Cancelled(Exception):
@@ -88,6 +89,8 @@ class Picture:
     guidance_norm : float or None
         Mean over the steps of |with the prompt - without it|, of the UNet's predictions
         (arXiv 2407.21720); None if nothing was denoised.
+    facts : mapping
+        What else is to be recorded.
     """
 
     image: Any
@@ -96,6 +99,7 @@ class Picture:
     rerun: str | None = None
     latents: Any = None
     guidance_norm: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Renderer:
@@ -165,8 +169,9 @@ class Renderer:
         return denoise(
             pipe.unet,
             self.loaded.scheduler(first.scheduler),
-            cond,
-            uncond,
+            cond.words,
+            uncond.words,
+            added=add_sizes(cells, cond, uncond),
             seeds=[c.seed for c in cells],
             guidance_scale=[c.guidance_scale for c in cells],
             guidance_rescale=[c.guidance_rescale or 0.0 for c in cells],
@@ -177,13 +182,12 @@ class Renderer:
             watch=watch,
         )
 
-    def encode_texts(self, cells: Sequence[Recipe]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Encodes the prompts and the negative prompts, each (B, tokens, width)."""
+    def encode_texts(self, cells: Sequence[Recipe]) -> tuple[Text, Text]:
+        """Encodes the prompts and the negative prompts."""
         if has_own_memory(self.loaded.device):
             self._prompts.encode_together(cells)
-        texts = zip(*map(self._prompts.encode_both, cells))
-        cond, uncond = (torch.cat(rows) for rows in texts)
-        return cond, uncond
+        cond, uncond = zip(*map(self._prompts.encode_both, cells))
+        return Text.join(cond), Text.join(uncond)
 
     def _inspect(self, latents: torch.Tensor, requests: Sequence[Recipe]) -> list[Picture]:
         """Decodes latents (B, C, h, w), those that half precision spoils a second time."""
@@ -229,7 +233,8 @@ class Renderer:
                 self._prompts.encode_both(request)
         except Exception:  # the cells concerned will say so
             return False
-        self.loaded.pipe.text_encoder = None
+        for name in find_encoders(self.loaded.pipe):
+            setattr(self.loaded.pipe, name, None)
         return True
 
     def _look_at(
@@ -277,6 +282,7 @@ def denoise(
     guidance_scale: Sequence[float],
     num_inference_steps: int,
     begin: Begin,
+    added: Mapping[str, torch.Tensor] | None = None,
     eta: float = 0.0,
     guidance_rescale: Sequence[float] = (0.0,),
     on_step: OnStep = lambda done, total, clean: None,
@@ -293,6 +299,8 @@ def denoise(
     begin : callable
         Gives the start from scheduler, generators and number of steps: the latents, and what else
         the task puts in.
+    added : mapping, optional
+        What SDXL's UNet reads besides, tensors (2 B, ...), those of the negative prompts first.
     on_step : callable
         Called before each step with the steps done, their number, and what gives the clean latents
         (B, channels, height, width) that the step before predicted (None before the first); what it
@@ -316,7 +324,7 @@ def denoise(
     for i, (t, there) in enumerate(zip(timesteps, timesteps.to(unet.device))):
         on_step(i, len(timesteps), clean)
         scaled = scheduler.scale_model_input(x, t).to(unet.dtype)
-        begun, without, with_text = predict(unet, scaled, there, text, start)
+        begun, without, with_text = predict(unet, scaled, there, text, start, added)
         guided = begun + weight * (with_text - without)
         if any(guidance_rescale):
             guided = rescale_guided(guided, with_text, amount)
@@ -349,8 +357,22 @@ def average_norms(norms: Sequence[torch.Tensor], cells: int) -> list[float | Non
     return [float(f"{mean:.6g}") if math.isfinite(mean) else None for mean in means]
 
 
+def add_sizes(cells: Sequence[Recipe], cond: Text, uncond: Text) -> dict[str, torch.Tensor] | None:
+    """Adds what SDXL's UNet reads beside the words: the texts as a whole, sizes and crops."""
+    if cond.pooled is None or uncond.pooled is None:
+        return None
+    told = [list_time_ids(cell, negative) for negative in (True, False) for cell in cells]
+    ids = torch.tensor(told, dtype=torch.float32, device=cond.pooled.device)  # (2 B, 6 or 5)
+    return {"text_embeds": torch.cat([uncond.pooled, cond.pooled]), "time_ids": ids}
+
+
 def predict(
-    unet: Any, scaled: torch.Tensor, t: Any, text: torch.Tensor, start: Start
+    unet: Any,
+    scaled: torch.Tensor,
+    t: Any,
+    text: torch.Tensor,
+    start: Start,
+    added: Mapping[str, torch.Tensor] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Predicts without and with the prompt in one call of the UNet, (B, C, H, W), float32.
 
@@ -372,9 +394,8 @@ def predict(
     if start.image_weight is not None:
         rows.insert(0, torch.cat([scaled, *map(torch.zeros_like, seen)], dim=1))
         text = torch.cat([text[: len(scaled)], text])  # (3 B, tokens, width)
-    predicted = unet(
-        torch.cat(rows), t, encoder_hidden_states=text, class_labels=labels, return_dict=False
-    )[0]
+    more = {"class_labels": labels, "added_cond_kwargs": added, "return_dict": False}
+    predicted = unet(torch.cat(rows), t, encoder_hidden_states=text, **more)[0]
     *blind, without, with_text = predicted.float().chunk(len(rows))
     if start.image_weight is None:
         return without, without, with_text

@@ -63,7 +63,9 @@ def run(
         one can change the last bits with the place. On a graphics card it is what pays: a cell's
         time is measured in batches of growing size, once for each card, width and size, and kept.
         A plan of fewer cells than are computed at once, finished ones counted, has a smaller power
-        of two. To render one cell of a sweep to the bit again, give the size that is recorded.
+        of two. To render one cell of a sweep to the bit again, give the size that is recorded. A
+        model that runs in a pipeline of diffusers' own draws one picture in a call; of more,
+        `neighbours` records who shared it.
     device, dtype : str, optional
         By default the fastest here: "cuda" and "float16", or "cpu" and the number format in which
         it computes blocks of the model's width in the least time. That is measured once, in about a
@@ -87,7 +89,8 @@ def run(
         Whether the UNet is compiled, which takes about a minute and saves a fifth or so of its
         time on a graphics card. "auto": there, where the plan is long enough by the times that were
         measured for its batch; the progress line says so. It changes the last bits and is recorded
-        as `compiled`. On a processor it takes a C++ compiler and hardly pays.
+        as `compiled`. On a processor it takes a C++ compiler and hardly pays. Pipelines of
+        diffusers' own are not compiled.
     keep_latents : bool
         Whether each picture's file carries its latents (11 % more at 512x512, half as much again at
         64x64), from which a later run with another `vae` or `watermark` makes its picture without

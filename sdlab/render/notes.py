@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
-from ..models.resolve import Native, native, read_effects, swap_parts, tell_origin
+from ..models.resolve import Native, native, read_effects, swap_parts, tell_native_size, tell_origin
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
 from ..recipe.prompts import split_at_words
@@ -91,7 +91,7 @@ def describe_revision(request: Recipe, own: Native) -> tuple[str, str] | None:
 def describe_latents(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes a VAE that may be of another latent space than the model's; None if it is not."""
     vae = swap_parts(own, Request(vae=request.vae)).swaps.vae
-    doubt = vae and describe_doubt(vae[0])
+    doubt = vae and describe_doubt(vae[0], own.layout.is_xl)
     return ("vae", f"vae={request.vae!r}: {doubt}") if doubt else None
 
 
@@ -117,19 +117,30 @@ def describe_stretching(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes what to expect of a size far from the learned one; None if it is near."""
-    native = own.layout
-    share = request.height * request.width / (native.height * native.width)
-    if choose_task(request, native.tasks).enlarges:
+    height, width = tell_native_size(own)
+    if choose_task(request, own.layout.tasks).enlarges or not height:
         return None
+    share = request.height * request.width / (height * width)
     if share > 2:
         expected = "things that are there twice, or run on"
-    elif share < 0.5 or 2 * request.height < native.height or 2 * request.width < native.width:
+    elif share < 0.5 or 2 * request.height < height or 2 * request.width < width:
         expected = "parts of things, and little that is clear"
     else:
         return None
     return "height", (
-        f"{request.model!r} has learned pictures of {native.width}x{native.height}; at"
+        f"{request.model!r} has learned pictures of {width}x{height}; at"
         f" {request.width}x{request.height} expect {expected}"
+    )
+
+
+def describe_guidance(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a guidance of 0, which diffusers takes as 1, for a model that is used without."""
+    usual = own.model.guidance_scale
+    if own.layout.call or usual is None or usual > 1 or request.guidance_scale:
+        return None
+    return "guidance_scale", (
+        f"guidance_scale=0 leaves the prompt out, as the formula says; what {request.model!r} makes"
+        " in diffusers with 0, which stands for no guidance there, it makes here with 1"
     )
 
 
@@ -204,7 +215,7 @@ def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
 NOTES = (  # the first of a field is told
     *(describe_idle_mask, describe_flat_depth),
     *(describe_latents, describe_revision),
-    *(describe_stretching, describe_size),
+    *(describe_stretching, describe_size, describe_guidance),
     *(describe_rounding, describe_levels),
     describe_idle_layers,
 )

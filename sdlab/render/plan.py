@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
+import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ..models.resolve import (
     native,
     resolve,
     swap_parts,
+    tell_native_size,
 )
 from ..models.tasks import choose_task, count_calls
 from ..pictures import PICTURES, input_names, require_picture
@@ -32,6 +34,7 @@ from .notes import collect_notes, describe_strange_words, learn_words
 from .options import caller_level
 
 SWAPPED = ("vae", "lora", "textual_inversion")
+COMMON = ("guidance_scale", "guidance_rescale", "clip_skip", "options")  # to a call of diffusers'
 
 
 @dataclass(frozen=True)
@@ -161,12 +164,14 @@ def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Re
 
     def shared(r: Recipe) -> tuple:
         texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
-        task = choose_task(r, natives[r.model].layout.tasks).name
+        layout = natives[r.model].layout
+        task = choose_task(r, layout.tasks).name
+        common = (*(getattr(r, n) for n in COMMON), not r.negative_prompt) if layout.call else ()
         parts = natives[r.model].weights, (r.lora, r.textual_inversion), (r.vae, r.weights)
         return (
             *parts,
-            (r.height, r.width),
-            (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts),
+            (r.height, r.width, r.tiling),
+            (task, r.scheduler, r.num_inference_steps, r.strength, r.eta, texts, *common),
         )
 
     groups: dict[tuple, list[Recipe]] = {}
@@ -200,6 +205,7 @@ def check_prompts(cells: list[Recipe], natives: dict[str, Native]) -> None:
     texts = {
         (c.model, c.textual_inversion or "", name, text, c.prompt_syntax or "")
         for c in cells
+        if not natives[c.model].layout.call  # which tells what it cuts
         for name in PROMPTS
         if (text := getattr(c, name))
     }
@@ -351,15 +357,15 @@ def estimate_seconds(
         store.seconds(weights=own.weights, **like) if one is None else one
     )  # with its own parts it takes about as long
     if one is None and own.model.seconds_per_step is not None:
-        larger = r.height * r.width / (own.layout.height * own.layout.width)
+        larger = r.height * r.width / math.prod(tell_native_size(own))
         one = own.model.seconds_per_step * r.num_inference_steps * larger
     calls = count_calls(r.scheduler, r.strength, r.num_inference_steps)
     one = None if one is None else one * share * calls / r.num_inference_steps
+    if one is None or own.layout.call:
+        return one and one * len(group)
     device, channels = device_here(), own.layout.channels
     lanes, threads = lanes_here(device, channels, dtype_here(device, channels))
     small = r.height // own.layout.factor, r.width // own.layout.factor
     lanes, _, cells = share_cells(channels, lanes, threads, plan=found.alike[r.key], size=small)
     at_once = lanes * cells
-    return (
-        None if one is None else one * at_once * -(-len(group) // at_once)
-    )  # a batch costs the same full or not
+    return one * at_once * -(-len(group) // at_once)  # a batch costs the same full or not

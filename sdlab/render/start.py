@@ -20,6 +20,7 @@ from ..models.pipeline import Loaded
 from ..models.tasks import count_steps
 from ..pictures import read_picture
 from ..recipe.request import Recipe
+from ..recipe.sizes import read_pair
 from .encode import Latest
 
 BETWEEN = "KDPM2DiscreteScheduler", "DPMSolverSDEScheduler"  # `add_noise` knows their steps alone
@@ -78,6 +79,24 @@ def from_noise(shape: tuple[int, int, int], device: Any) -> Begin:
         return Start(noise * scheduler.init_noise_sigma, timesteps)
 
     return begin
+
+
+def list_time_ids(cell: Recipe, negative: bool = False) -> list[float]:
+    """Lists what SDXL is told of a picture: its size before, its crop, and the size asked for.
+
+    Its refiner is told of beauty in place of the last, and of the negative prompt no crop
+    (arXiv 2307.01952, section 2.2, and diffusers' pipelines).
+    """
+    size = cell.height, cell.width
+    original, target = (
+        read_pair(pair) if pair else size for pair in (cell.original_size, cell.target_size)
+    )
+    crop = read_pair(cell.crops_coords_top_left or "(0, 0)")
+    if cell.aesthetic_score is None:
+        return [*original, *crop, *target]
+    if negative:
+        return [*original, 0, 0, cell.negative_aesthetic_score or 0.0]
+    return [*original, *crop, cell.aesthetic_score]
 
 
 def draw_noise(shape: tuple[int, ...], generators: Generators) -> torch.Tensor:

@@ -5,8 +5,8 @@ the network, from what its layers are given, so that the picture keeps its bits.
 not grow with the number of steps, but for one row of numbers each: neighbouring steps share one of
 `MOMENTS` moments, and a map is a running mean of at most `SIDE` x `SIDE`.
 
-What sdlab renders in a loop of its own can be watched: all layouts but the x2 upscaler of latents.
-SDXL is not rendered yet, so it is not watched either.
+What sdlab renders in a loop of its own can be watched: all layouts, SDXL's and its refiner's among
+them, but the x2 upscaler of latents.
 """
 
 from __future__ import annotations

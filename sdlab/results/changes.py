@@ -180,9 +180,10 @@ def run_img2img(image: np.ndarray, strength: float, seed: int, model: str) -> np
     """Redraw by diffusers' img2img pipeline: no prompt, the model's own scheduler and steps."""
     import torch
 
-    from ..models.resolve import find
+    from ..models.resolve import resolve
+    from ..recipe.request import Request
 
-    pipe, steps = open_img2img(model), find(model).num_inference_steps
+    pipe, steps = open_img2img(model), resolve(Request(model=model)).num_inference_steps
     made = pipe(
         "",
         image=Image.fromarray(pad_sides(image)),
@@ -204,7 +205,10 @@ def open_img2img(model: str) -> Any:
     with silence_libraries():
         from diffusers import StableDiffusionImg2ImgPipeline
 
-        parts = load(native(model), dtype="float32").pipe.components
+        own = native(model)
+        if own.layout.call:
+            raise ValueError(f"model {model!r} is a {own.layout.pipeline}; give one of v1 or v2")
+        parts = load(own, dtype="float32").pipe.components
         pipe: Any = StableDiffusionImg2ImgPipeline(
             **parts, requires_safety_checker=parts["safety_checker"] is not None
         )

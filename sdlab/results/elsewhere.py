@@ -15,6 +15,7 @@ from ..models.resolve import Native, native, resolve
 from ..recipe.parts import Lora, join_items, read_loras
 from ..recipe.request import FIELDS, Request
 from ..render.plan import check_pictures, check_prompts
+from ..watermark.labels import find_writer
 from .code import restore_request
 from .frame import column_values, count_noun, row_tuples, to_plain
 
@@ -24,6 +25,9 @@ NEEDED = {  # what no model decides: why a row without it cannot be rendered
     "seed": "it says no seed, so its noise is unknown",
 }
 NO_PICTURE = "it begins with a picture that the file does not hold; give it in the column 'image'"
+# Of SDXL, A1111 leaves out no more layers than natively unless told to, and Forge counts from
+# the one that SDXL reads: both write 2 for that.
+FROM_ITS_LAYER = tuple(map(find_writer, ("Steps: 20, ", "Version: f2.0")))
 EMPTY: Mapping[str, str] = {}
 
 
@@ -75,12 +79,17 @@ def requests(frame: pd.DataFrame, places: Mapping[str, str] = EMPTY) -> Renderab
     >>> run(found, "runs/again")  # doctest: +SKIP
     """
     found, natives = Renderable(), dict[str, Native | FieldError]()
-    errors = column_values(frame, "error")
-    for index, error, row in zip(frame.index, errors, row_tuples(frame, FIELDS)):
+    errors, nobody = column_values(frame, "error"), [None] * len(frame)
+    sources = column_values(frame, "source") if "source" in frame.columns else nobody
+    rows = zip(frame.index, errors, sources, row_tuples(frame, FIELDS))
+    for index, error, source, row in rows:
         fields = {name: value for name, value in zip(FIELDS, row) if value is not None}
         try:
             request = make_request(fields, error, places)
-            require_renderable(request, natives)
+            own = find_native(request, natives)
+            if own.layout.is_xl and source in FROM_ITS_LAYER and request.clip_skip:
+                request = request.but(clip_skip=request.clip_skip - 1)
+            require_renderable(request, own)
         except ValueError as problem:
             found.reasons[to_plain(index)] = str(problem)
         else:
@@ -116,8 +125,8 @@ def find_by_file(name: str) -> str:
     return name if name in MODELS else files.get(name, name)
 
 
-def require_renderable(request: Request, natives: dict[str, Native | FieldError]) -> None:
-    """Refuses what `run` would refuse before it loads a model."""
+def find_native(request: Request, natives: dict[str, Native | FieldError]) -> Native:
+    """Finds the request's model, or raises why it cannot be run; both are kept in `natives`."""
     if request.model not in natives:
         try:
             natives[request.model] = native(request.model)
@@ -126,6 +135,11 @@ def require_renderable(request: Request, natives: dict[str, Native | FieldError]
     own = natives[request.model]
     if isinstance(own, FieldError):
         raise own
+    return own
+
+
+def require_renderable(request: Request, own: Native) -> None:
+    """Refuses what `run` would refuse before it loads a model."""
     recipe = resolve(request, own)
     check_prompts([recipe], {recipe.model: own})
     check_pictures([recipe])

@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import suggest
 from ..models.catalogue import MODELS, Model
 from ..models.heads import read_shapes
-from ..models.locate import PARTS, find_weights
+from ..models.locate import find_weights, list_networks
 from ..models.resolve import find
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN
@@ -381,7 +381,10 @@ def describe_model(name: str) -> dict[str, str]:
         ValueError,
     ):  # the weights are not here, or no longer a model's
         return known
-    text = model.text_encoder or f"{stated.text_layers} layers of width {stated.text_width}"
+    encoders = (
+        f"{each.layers} layers of width {each.width}" for each in stated.encoders if each.width
+    )
+    text = model.text_encoder or " and ".join(encoders) or UNKNOWN
     return known | {
         "text encoder": text,
         "native size": f"{stated.width}x{stated.height}",
@@ -392,7 +395,7 @@ def describe_model(name: str) -> dict[str, str]:
 
 def parameters(folder: Path) -> str:
     """How many numbers text encoder, UNet and VAE have, from the heads of their files."""
-    parts = (find_weights(folder / part) for part in PARTS)
+    parts = (find_weights(folder / part) for part in list_networks(folder))
     files = [folder] if folder.is_file() else [file for files in parts for file in files]
     total = sum(math.prod(shape) for file in files for shape in read_shapes(file).values())
     if not total:

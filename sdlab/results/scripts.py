@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FieldError
+from ..models.calls import MAPPED
 from ..models.catalogue import MODELS, Model
 from ..models.resolve import Native, native, resolve
+from ..models.tasks import SIZES
 from ..recipe.parts import read_loras
 from ..recipe.prompts import parse_weights
 from ..recipe.request import FIELDS, SPECS, Recipe, Request
 from ..recipe.schedulers import INHERITED, parse_scheduler, write_a1111, write_inherited
+from ..recipe.sizes import read_pair
 from ..store.readers.comfyui import SCHEDULES
 
 COMFY_SAMPLERS = {  # A1111's names: ComfyUI's, of samplers that compute alike
@@ -47,7 +50,7 @@ SAID: tuple[str, ...] = (
 )
 SAID += ("scheduler", "height", "width", "weights")  # by both
 BY_COMFY = (*SAID, "clip_skip", "guidance_rescale", "prompt_syntax", "vae", "lora")
-BY_SCRIPT = (*SAID, "eta", "guidance_rescale")
+BY_SCRIPT = (*SAID, "eta", "guidance_rescale", *SIZES)
 ESCAPED = str.maketrans({"\\": "\\\\", "(": "\\(", ")": "\\)"})
 
 
@@ -67,6 +70,11 @@ def write_comfyui_graph(request: Request) -> dict[str, Any]:
     >>> json.dump({"prompt": write_comfyui_graph(Request(prompt="a cat"))}, file)  # doctest: +SKIP
     """
     recipe = require_sayable(request, BY_COMFY, "ComfyUI's graph")
+    layout = native(recipe.model).layout
+    if layout.call or layout.is_xl:  # SDXL's plain nodes tell other sizes than diffusers
+        pipeline = layout.pipeline
+        text = f"model={recipe.model!r} is a {pipeline}; a graph is written for v1 and v2 alone"
+        raise FieldError(text, "model")
     graph = {
         "4": make_node("CheckpointLoaderSimple", ckpt_name=recipe.model),
         "5": make_node("EmptyLatentImage", width=recipe.width, height=recipe.height, batch_size=1),
@@ -157,8 +165,11 @@ def write_diffusers_script(request: Request) -> str:
     FieldError
         There is a field that diffusers' own call cannot say, or computes otherwise.
     """
-    recipe = require_sayable(request, BY_SCRIPT, "diffusers' own call")
+    recipe = resolve(request)
     own = native(recipe.model)
+    if own.layout.call:
+        return write_call_script(recipe, own)
+    require_sayable(recipe, BY_SCRIPT, "diffusers' own call")
     if own.model.task != "txt2img":
         raise FieldError(f"model={recipe.model!r} does not begin with a text alone", "model")
     if recipe.guidance_scale < 1:
@@ -172,14 +183,45 @@ def write_diffusers_script(request: Request) -> str:
         for name in BY_SCRIPT
         if name not in ("model", "seed", "scheduler", "weights")
     }
+    fields |= {name: read_pair(fields[name]) for name in SIZES if fields[name]}
+    fields["negative_prompt"] = recipe.negative_prompt or None  # SDXL's zeros; the same elsewhere
+    pipeline = own.layout.tasks[0].pipeline
     arguments = "".join(
         f"    {name}={value!r},\n" for name, value in fields.items() if value is not None
     )
     return (
-        f"import torch\nfrom diffusers import StableDiffusionPipeline, {kind}\n\n"
+        f"import torch\nfrom diffusers import {pipeline}, {kind}\n\n"
         f"# the weights {recipe.weights}\n"
-        f"pipe = StableDiffusionPipeline.{write_loading(recipe.model, own)}\n"
+        f"pipe = {pipeline}.{write_loading(recipe.model, own)}\n"
         f"pipe.scheduler = {kind}.from_config(\n    {stated!r},{write_options(options)}\n)\n"
+        f"image = pipe(\n{arguments}"
+        f'    generator=torch.Generator("cpu").manual_seed({recipe.seed}),\n).images[0]\n'
+        'image.save("picture.png")\n'
+    )
+
+
+def write_call_script(recipe: Recipe, own: Native) -> str:
+    """Writes the script of a model that runs in a pipeline of diffusers' own: its very call."""
+    from ..render.stock import list_arguments
+
+    require_sayable(recipe, (*MAPPED, *SAID, "options"), "diffusers' own call")
+    call: Any = own.layout.call
+    if recipe.scheduler != resolve(Request(model=recipe.model)).scheduler:
+        text = f"scheduler={recipe.scheduler!r}: a script is written with the checkpoint's own"
+        raise FieldError(text, "scheduler")
+    given = list_arguments([recipe], call)
+    arguments = "".join(
+        f"    {name}={value!r},\n"
+        for name, value in given.items()
+        if name not in ("generator", "output_type")
+    )
+    row = MODELS.get(recipe.model)
+    place = row.hub if isinstance(row, Model) and row.hub else str(own.model.place)
+    no_mark = ", add_watermarker=False" * call.pipeline.startswith("StableDiffusionXL")
+    return (
+        f"import torch\nfrom diffusers import {call.pipeline}\n\n"
+        f"# the weights {recipe.weights}\n"
+        f"pipe = {call.pipeline}.from_pretrained({place!r}, dtype=torch.float32{no_mark})\n"
         f"image = pipe(\n{arguments}"
         f'    generator=torch.Generator("cpu").manual_seed({recipe.seed}),\n).images[0]\n'
         'image.save("picture.png")\n'
@@ -194,7 +236,8 @@ def write_options(options: dict[str, Any]) -> str:
 def write_loading(name: str, own: Native) -> str:
     """Writes how the weights are loaded: from the hub if they have a place there."""
     row, place = MODELS.get(name), Path(own.model.place)
+    without = "add_watermarker=False" if own.layout.is_xl else "safety_checker=None"
     if isinstance(row, Model) and row.hub:
-        return f"from_pretrained({row.hub!r}, safety_checker=None)"
+        return f"from_pretrained({row.hub!r}, {without})"
     way = "from_single_file" if place.is_file() else "from_pretrained"
-    return f"{way}({str(place)!r}, safety_checker=None)"
+    return f"{way}({str(place)!r}, {without})"

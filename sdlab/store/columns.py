@@ -53,6 +53,9 @@ FACTS = {
     "memory_format": declare_machine(),
     "compiled": declare_machine("boolean"),  # true, or not recorded
     "rerun": Column("string", "fact", tells=False),
+    # keys of the cells in one call of diffusers', in order
+    "neighbours": Column("string", "fact", tells=False, decides_bits=True),
+    "warned": Column("string", "fact", tells=False),  # what diffusers said meanwhile
     "nsfw": Column("boolean", "fact"),
     "origin": Column("string", "fact", tells=False),
     "created": Column("string", "fact", tells=False),

@@ -10,7 +10,7 @@ from sdlab import Request, preview, run, sweep
 from sdlab.models.resolve import native, resolve
 from sdlab.recipe.prompts import fill_rows, list_tokens, normalize_syntax, parse_weights
 from sdlab.render.denoise import Renderer
-from sdlab.render.encode import encode_prompt
+from sdlab.render.encode import encode_prompt, list_encoders
 from sdlab.render.plan import count_chunks, plan
 from sdlab.store.store import Store
 
@@ -26,9 +26,8 @@ def loaded(random_v1):
 @pytest.fixture
 def encoded(loaded):
     """A prompt as an array (tokens, width)."""
-    return lambda prompt, *how: encode_prompt(
-        loaded.pipe.tokenizer, loaded.pipe.text_encoder, prompt, *how
-    )[0].numpy()
+    (encoder,) = list_encoders(loaded.pipe)
+    return lambda prompt, *how: encode_prompt(encoder, prompt, *how).words[0].numpy()
 
 
 @pytest.fixture

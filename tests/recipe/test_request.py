@@ -10,6 +10,7 @@ import torch
 from sdlab import Request
 from sdlab.errors import FieldError
 from sdlab.models.resolve import resolve
+from sdlab.recipe.request import key_of
 
 
 def test_two_spellings_of_one_recipe_have_one_key(random_v1):
@@ -158,3 +159,29 @@ def test_other_weights_give_another_key(random_v1, tmp_path):
     weights = copy / "unet/diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     assert resolve(Request(model=str(copy))).key != before
+
+
+# Options of a call of diffusers'
+
+
+def test_options_have_one_spelling_however_they_are_given():
+    given = {"true_cfg_scale": np.float32(0.3), "max_sequence_length": np.int64(256), "sigmas": [1]}
+    request = Request(options=given)
+    assert request.options == "max_sequence_length=256, sigmas=[1], true_cfg_scale=0.3"
+    assert request == Request(options=" true_cfg_scale = .3, sigmas=[1],max_sequence_length=256")
+    assert Request(**request.to_dict()) == request
+
+
+def test_no_options_are_the_same_recipe_as_empty_ones():
+    fields = Request().to_dict()
+    assert key_of(fields) == key_of(fields | {"options": Request(options={}).options})
+    assert key_of(fields) != key_of(fields | {"options": Request(options={"a": 1}).options})
+
+
+@pytest.mark.parametrize(
+    "options", ["256", "a=b", "**a", {"a b": 1}, {"a": object()}, {"a": float("nan")}, 3]
+)
+def test_options_that_cannot_be_kept_are_refused(options):
+    with pytest.raises(FieldError) as caught:
+        Request(options=options)
+    assert caught.value.field == "options"

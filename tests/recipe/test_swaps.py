@@ -300,7 +300,7 @@ def test_textual_inversions_of_2022_are_read(base, files, tmp_path):
         path = tmp_path / f"{form}.pt"
         torch.save({"string_to_token": {"*": torch.tensor(265)}, "string_to_param": params}, path)
         token, found = read_embedding(path)
-        assert token == word and torch.equal(found, vectors)
+        assert token == word and torch.equal(found["text_encoder"], vectors)
     both = {"a": parameter, "b": parameter}
     for params in (both, torch.nn.ParameterDict(both)):
         torch.save({"string_to_param": params}, tmp_path / "two.pt")

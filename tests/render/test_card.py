@@ -256,12 +256,12 @@ def test_prompts_are_encoded_in_calls_of_one_size_and_have_the_same_bits_in_each
         alone.encode_together([cell])
         assert set(calls) <= {(ROWS, 77)}
         for ours, theirs in zip(alone.encode_both(cell), together.encode_both(cell)):
-            assert torch.equal(ours, theirs)
+            assert torch.equal(ours.words, theirs.words)
     del calls[:]
     one_by_one = Prompts(pipe)
     for cell in cells:
         for ours, theirs in zip(one_by_one.encode_both(cell), together.encode_both(cell)):
-            assert torch.allclose(ours, theirs, atol=1e-5)
+            assert torch.allclose(ours.words, theirs.words, atol=1e-5)
     assert {rows for rows, _ in calls} == {1}
     hook.remove()
 
@@ -365,9 +365,15 @@ def test_a_unet_is_fetched_ahead_and_what_computes_in_part_is_not(monkeypatch):
         "apply_group_offloading",
         lambda part, **how: seen.update({part: (how["use_stream"], how["onload_device"].type)}),
     )
-    parts = {name: name for name in ("unet", "vae", "text_encoder")}
-    memory.settle(SimpleNamespace(components=parts), "cuda:0", "lower")
-    assert seen == {"unet": (True, "cuda"), "vae": (False, "cuda"), "text_encoder": (False, "cuda")}
+    parts = {name: torch.nn.Identity() for name in ("unet", "vae", "text_encoder")}
+    memory.settle(SimpleNamespace(components={**parts, "tokenizer": "words"}), "cuda:0", "lower")
+    found = {name: seen.pop(part) for name, part in parts.items()}
+    assert found == {
+        "unet": (True, "cuda"),
+        "vae": (False, "cuda"),
+        "text_encoder": (False, "cuda"),
+    }
+    assert not seen
 
 
 def test_every_layer_of_a_unet_computes_in_each_call_so_that_fetching_ahead_holds(cat):

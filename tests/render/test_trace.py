@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from pipelines import V_PREDICTION, write_depth, write_edit, write_inpainting, write_upscaler
+from pipelines import (
+    V_PREDICTION,
+    write_depth,
+    write_edit,
+    write_inpainting,
+    write_upscaler,
+    write_xl,
+)
 
 from sdlab import Request, Store, resolve, run
 from sdlab.models.pipeline import load
@@ -44,6 +51,8 @@ def folders(tmp_path_factory, random_v1):
         "edit": write_edit(place / "edit"),
         "upscaler": write_upscaler(place / "upscaler"),
         "depth": write_depth(place / "depth"),
+        "sdxl": write_xl(place / "sdxl"),
+        "refiner": write_xl(place / "refiner", refiner=True),
     }
 
 
@@ -67,6 +76,7 @@ PICTURES = {
     "edit": {"image": BLUE},
     "upscaler": {"image": BLUE.resize((16, 16))},
     "depth": {"image": BLUE},
+    "refiner": {"image": BLUE, "strength": 1},
     "tiny-depth": {"image": BLUE},
     "tiny-x4": {"image": BLUE.resize((16, 16))},
 }
@@ -80,7 +90,10 @@ def test_watching_leaves_the_bits_of_every_embedded_model(model, tmp_path):
     assert trace.maps and len(trace.steps) == len(trace.moments)
 
 
-@pytest.mark.parametrize("layout", ["v1", "v2", "inpainting", "edit", "upscaler", "depth"])
+LAYOUTS = ["v1", "v2", "inpainting", "edit", "upscaler", "depth", "sdxl", "refiner"]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("scheduler", ["PNDMScheduler", "HeunDiscreteScheduler"])
 def test_watching_leaves_the_bits_of_every_layout(layout, scheduler, folders, tmp_path):
     request = Request(
@@ -127,7 +140,7 @@ class Recorder:
         return AttnProcessor()(attn, hidden_states, encoder_hidden_states, **kwargs)
 
 
-@pytest.mark.parametrize("layout", ["v1", "v2", "upscaler"])
+@pytest.mark.parametrize("layout", ["v1", "v2", "upscaler", "sdxl", "refiner"])
 def test_maps_are_those_of_diffusers_own_attention(layout, folders, tmp_path):
     from sdlab.models.pipeline import load
 

@@ -315,5 +315,35 @@ def test_a_video_says_what_it_needs(monkeypatch, tmp_path):
         strip.save(tmp_path / "way.avi")
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_a_video_gets_every_frame_and_one_that_was_not_written_is_not_passed_over(
+    monkeypatch, tmp_path, works
+):
+    import sys
+    from types import SimpleNamespace
+
+    def write_frames(path, size, fps, **options):
+        assert (size, fps) == ((32, 32), 4)
+        got = []
+        try:
+            while True:
+                got.append((yield))
+        finally:
+            if works:
+                with open(path, "wb") as file:
+                    file.write(b"".join(got))
+
+    stub = SimpleNamespace(write_frames=write_frames)
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", stub)
+    strip = Strip([Image.new("RGB", (8, 8), color) for color in ("red", "blue")], ["", ""])
+    if works:
+        data = strip.save(tmp_path / "way.mp4", side=32).read_bytes()
+        assert len(data) == 2 * 3 * 32**2 and data[:3] == b"\xff\0\0" and data[-1:] == b"\xff"
+    else:
+        with pytest.raises(OSError, match="way.mp4.*wrote no video"):
+            strip.save(tmp_path / "way.mp4", side=32)
+    assert [each.name for each in tmp_path.iterdir()] == ["way.mp4"] * works
+
+
 def test_the_frames_are_pandas_own(seen):
     assert all(type(f) is pd.DataFrame for f in (seen.tokens, seen.steps, seen.guidance))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from sdlab.recipe.request import Recipe, key_of
+from sdlab.recipe.request import Recipe, Request, key_of
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.store.infotext import quote_value, read_infotext, write_infotext
 from sdlab.store.png import embed_record, read_record
@@ -299,7 +299,8 @@ def test_values_with_commas_quotes_and_newlines_are_whole(name, written, value):
 
 def test_a_name_alone_spoils_no_number_before_it():
     fields = read_infotext("a\nSteps: 20, Seed: 5, Tiling, Size: 8x8, CFG scale: 7")
-    assert (fields["seed"], fields["Tiling"], fields["width"]) == (5, "Tiling", 8)
+    assert (fields["seed"], fields["tiling"], fields["width"]) == (5, "Tiling", 8)
+    assert Request(tiling=fields["tiling"]).tiling == "both"
 
 
 def test_bars_are_read_as_sdnext_wrote_them():

@@ -9,7 +9,7 @@ from sdlab.recipe.request import Recipe
 from sdlab.store.png import embed_record
 from sdlab.store.readers.folder import read_pictures
 
-A1111 = "A1111 or a program that writes as it does"
+A1111 = "A1111's web UI or a program that writes such notes, too"
 OF_INFOTEXT = {
     "model": "v1-5-pruned-emaonly",
     "prompt": "a cat on a mat",
@@ -571,6 +571,10 @@ def require_easy(row):
     assert has(row, vae="vae-ft-mse", scheduler="EulerAncestralDiscreteScheduler", clip_skip=1)
     assert has(row, num_inference_steps=25, guidance_scale=7.5, lora="ink@0.5, pen@0.25")
     assert has(row, source="Easy Diffusion", not_translated="use_upscale: RealESRGAN_x4plus")
+
+
+def test_seamless_edges_of_easy_diffusion_are_ours(read, png):
+    assert has(read(png(**EASY | {"tiling": "xy"})), tiling="both")
 
 
 def test_easy_diffusion_in_texts_in_json_and_beside_the_picture(read, png, tmp_path):

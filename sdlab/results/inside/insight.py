@@ -103,6 +103,12 @@ class Insight:
             self._folder = tempfile.TemporaryDirectory(prefix="sdlab-inside-")
             store = self._folder.name
         self.request, self.cell, self._options = request, resolve(request), options
+        if native(self.cell.model).layout.call:
+            raise FieldError(
+                f"model={self.cell.model!r} is rendered in a pipeline of diffusers' own, whose"
+                " steps and attention cannot be watched; a model of v1 or v2 can",
+                "model",
+            )
         self.store = store if isinstance(store, Store) else Store(store)
 
     def __repr__(self) -> str:

@@ -48,7 +48,7 @@ class Strip:
         return self.draw()._repr_png_()
 
     def save(self, path: str | os.PathLike[str], *, seconds: float = 0.25, side: int = 256) -> Path:
-        """Saves the pictures as an animation that begins again at its end.
+        """Saves the pictures as an animation that begins again at its end, or as a video.
 
         Parameters
         ----------
@@ -65,6 +65,8 @@ class Strip:
             Another ending.
         ModuleNotFoundError
             An MP4 without `imageio-ffmpeg`.
+        OSError
+            Nothing can be written there.
         """
         path = Path(path)
         if (kind := path.suffix.lower()) not in FORMATS:
@@ -99,11 +101,19 @@ def write_video(path: Path, frames: Sequence[Image.Image], seconds: float) -> No
             f"{path.name!r}: an MP4 takes the package imageio-ffmpeg (pip install imageio-ffmpeg);"
             " .gif and .webp do without"
         ) from None
-    writer = ffmpeg.write_frames(str(path), frames[0].size, fps=1 / seconds, macro_block_size=2)
-    writer.send(None)
-    for frame in frames:
-        writer.send(np.asarray(frame).tobytes())
-    writer.close()
+    partial = path.with_name(f"{path.stem}.partial.mp4")
+    partial.unlink(missing_ok=True)
+    options = {"fps": 1 / seconds, "macro_block_size": 2, "ffmpeg_log_level": "error"}
+    writer = ffmpeg.write_frames(str(partial), frames[0].size, **options)
+    try:
+        writer.send(None)
+        for frame in frames:
+            writer.send(np.asarray(frame).tobytes())
+    finally:
+        writer.close()
+    if not partial.is_file() or not partial.stat().st_size:  # of which the package says nothing
+        raise OSError(f"{os.fspath(path)!r}: ffmpeg wrote no video; what it says is printed above")
+    partial.replace(path)
 
 
 def draw_rows(

@@ -11,7 +11,7 @@ import torch
 from ...models.pipeline import Loaded
 from ...recipe.prompts import fill_rows
 from ...recipe.request import Recipe
-from ...render.encode import Latest, encode_row
+from ...render.encode import Encoder, Latest, encode_row, list_encoders
 from ...render.trace import open_renderer
 from .tokens import END
 
@@ -24,6 +24,8 @@ _words = weakref.WeakKeyDictionary[Any, Latest]()
 def find_nearest(cell: Recipe, text: str, count: int) -> pd.DataFrame:
     """Finds the words of the vocabulary whose encoding has the largest cosine with the text's.
 
+    Of SDXL's two encoders it is the first.
+
     What is compared is the encoder's state at the first mark of the end, from which CLIP was
     taught. Single words alone are looked at, each as a prompt of its own: a vocabulary of 49,408
     tokens takes minutes on a CPU, once for each model in memory, and for LoRAs and their scales.
@@ -34,42 +36,45 @@ def find_nearest(cell: Recipe, text: str, count: int) -> pd.DataFrame:
         `word`, `token`, `cosine`, the nearest first.
     """
     with open_renderer(cell, {}) as renderer:
-        pipe = renderer.loaded.pipe
-        tokens, states = recall_vocabulary(renderer.loaded, cell.clip_skip)
-        row = [token for token, _ in fill_rows(pipe.tokenizer, text, None)[0]]
-        own = encode_ends(pipe, torch.tensor([row]), cell.clip_skip)
+        encoder = list_encoders(renderer.loaded.pipe)[0]
+        tokenizer = encoder.tokenizer
+        tokens, states = recall_vocabulary(renderer.loaded, encoder, cell.clip_skip)
+        row = [token for token, _ in fill_rows(tokenizer, text, None)[0]]
+        own = encode_ends(encoder, torch.tensor([row]), cell.clip_skip)
     cosines = torch.nn.functional.cosine_similarity(states, own)
     found = cosines.topk(min(count, len(tokens)))
     numbers = [tokens[i] for i in found.indices]
-    words = [pipe.tokenizer.convert_ids_to_tokens(n).removesuffix(END) for n in numbers]
+    words = [tokenizer.convert_ids_to_tokens(n).removesuffix(END) for n in numbers]
     return pd.DataFrame({"word": words, "token": numbers, "cosine": found.values.numpy()})
 
 
-def recall_vocabulary(loaded: Loaded, clip_skip: int) -> tuple[list[int], torch.Tensor]:
+def recall_vocabulary(
+    loaded: Loaded, encoder: Encoder, clip_skip: int
+) -> tuple[list[int], torch.Tensor]:
     """Recalls the encoded vocabulary, or encodes it: LoRAs change an encoder that stays itself."""
     swaps = loaded.own.swaps
     loras = tuple(part[1:] for part in swaps.loras) if swaps else None  # (scale, fingerprint)
-    kept = _words.setdefault(loaded.pipe.text_encoder, Latest(KEPT))
-    return kept.get((clip_skip, loras), lambda: encode_vocabulary(loaded.pipe, clip_skip))
+    kept = _words.setdefault(encoder.network, Latest(KEPT))
+    return kept.get((clip_skip, loras), lambda: encode_vocabulary(encoder, clip_skip))
 
 
-def encode_vocabulary(pipe: Any, clip_skip: int) -> tuple[list[int], torch.Tensor]:
+def encode_vocabulary(encoder: Encoder, clip_skip: int) -> tuple[list[int], torch.Tensor]:
     """Encodes each whole word of the vocabulary: their numbers, and states (words, width)."""
-    names = pipe.tokenizer.get_vocab()
+    tokenizer = encoder.tokenizer
     tokens = [
         number
-        for name, number in sorted(names.items(), key=lambda item: item[1])
+        for name, number in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
         if name.endswith(END) and any(letter.isalpha() for letter in name.removesuffix(END))
     ]
-    ends = pipe.tokenizer.bos_token_id, pipe.tokenizer.eos_token_id
+    ends = tokenizer.bos_token_id, tokenizer.eos_token_id
     # what follows the end is not seen by it, so it need not be there
     rows = torch.tensor([(ends[0], token, ends[1]) for token in tokens])
-    states = [encode_ends(pipe, part, clip_skip) for part in rows.split(ROWS)]
+    states = [encode_ends(encoder, part, clip_skip) for part in rows.split(ROWS)]
     return tokens, torch.cat(states)
 
 
-def encode_ends(pipe: Any, ids: torch.Tensor, clip_skip: int) -> torch.Tensor:
+def encode_ends(encoder: Encoder, ids: torch.Tensor, clip_skip: int) -> torch.Tensor:
     """Encodes token numbers (rows, tokens) to the states at their first end, float32 on the CPU."""
-    states = encode_row(pipe.text_encoder, ids.to(pipe.text_encoder.device), clip_skip)
-    at = (ids == pipe.tokenizer.eos_token_id).int().argmax(1)
+    states = encode_row(encoder, ids.to(encoder.network.device), clip_skip).words
+    at = (ids == encoder.tokenizer.eos_token_id).int().argmax(1)
     return states[torch.arange(len(ids)), at].float().cpu()

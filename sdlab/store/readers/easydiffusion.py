@@ -43,6 +43,7 @@ FIELDS = {
 NO_LORA = ("None", "none", "", "[]", "null")
 WITHOUT_EFFECT = (MARK, "seed", "use_vae_model", "sampler_name", "use_lora_model", "lora_alpha")
 OTHERS = tuple(name for name in LABELS.values() if name not in (*FIELDS, *WITHOUT_EFFECT))
+EDGES = {"x": "x", "y": "y", "xy": "both"}  # that fit together
 SAMPLERS = {"euler_a": "Euler a", "dpm2_a": "DPM2 a", "plms": "PLMS", "dpmpp_2s_a": "DPM++ 2S a"}
 
 
@@ -62,13 +63,14 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     draft.put_vae(said.get("use_vae_model"))
     sampler = str(said.get("sampler_name") or "")
     draft.put_sampler(SAMPLERS.get(sampler, sampler))
+    draft.put("tiling", EDGES.get(str(said.get("tiling")).lower()), "tiling")
     skips = str(said.get("clip_skip", "")).lower()
     if skips in ("true", "1"):  # one layer, or none
         draft.put("clip_skip", 1)
     scales = split_list(said.get("lora_alpha"))
     for name, scale in zip(split_list(said.get("use_lora_model")), [*scales, *["1"] * 99]):
         draft.put_lora(name, scale)
-    others = {name: said.get(name) for name in OTHERS if name != "clip_skip"}
+    others = {name: said.get(name) for name in OTHERS if name not in ("clip_skip", *draft.fields)}
     draft.leave_all(
         {n: v for n, v in others.items() if str(v).lower() not in ("false", "none", "")}
     )

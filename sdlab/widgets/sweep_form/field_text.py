@@ -97,7 +97,8 @@ def read_field(name: str, text: Any, stamps: tuple = ()) -> tuple[list[Any], Any
         named = {value: item for item in items for value in read_axis(name, [item])}
         return list(named), list(named.values()), ""
     values = read_axis(name, items)
-    return values, values if None in items else text.strip(), describe_comma(spec, text, values)
+    listed = spec.takes_line or None in items  # which no one text says
+    return values, values if listed else text.strip(), describe_comma(spec, text, values)
 
 
 def read_items(name: str, text: str) -> list[Any]:
@@ -106,7 +107,7 @@ def read_items(name: str, text: str) -> list[Any]:
     nothing, whole = spec.nothing if name in OPTIONAL else None, spec.kind == "whole"
     if spec.is_number and (nothing is None or nothing not in text.lower()):
         return read_numbers(text, whole=whole, name=name)
-    items = map(read_line, split_lines(text)) if spec.kind == "parts" else split_words(text)
+    items = map(read_line, split_lines(text)) if spec.takes_line else split_words(text)
     found = [
         [None]
         if item.lower() == nothing
@@ -186,7 +187,7 @@ def write_values(name: str, values: Sequence[Any]) -> Any:
             spec.nothing if absent else write_numbers(name, list(run)) for absent, run in runs
         )
     items = [spec.nothing if value is None else value for value in values]
-    if spec.kind in ("prompt", "parts"):
+    if spec.takes_line:
         return "\n".join(map(write_line, items))
     return write_words(items)
 
