@@ -21,20 +21,26 @@ from ...models.resolve import find
 from ...pictures import PICTURES, Picture, hash_pixels, png_bytes
 from ...recipe.request import FIELDS
 from ...store.columns import DECIDING_BITS
-from ...store.infotext import read_infotext
 from ...store.inputs import InputFolder
 from ...store.png import SIGNATURE, read_record
+from ...store.readers.folder import read_row
 from ...store.store import Store
-from ...watermark.labels import EXIF_IFD, USER_COMMENT, decode_comment, decode_text
-from ...watermark.opening import load_quietly, open_picture
-from ...watermark.provenance import gather_provenance
 from ...watermark.scanning import list_files
 from ..code import HOW, find_store_root
-from ..frame import UNREADABLE, column_values, find_foreign, find_inputs, join_words, select_own
+from ..elsewhere import find_by_file
+from ..frame import (
+    UNREADABLE,
+    column_values,
+    find_foreign,
+    find_inputs,
+    join_words,
+    select_own,
+    to_plain,
+)
 
 FACTS = (*DECIDING_BITS, *HOW)  # what a picture's bits may depend on beside its recipe
 NOISE = (
-    "the program's noise begins on a graphics card or is not told, and sdlab's on the processor, so"
+    "the program's noise begins on a graphics card, and sdlab's on the processor, so"
     " no seed gives the same"
 )
 GIVE = (
@@ -220,40 +226,27 @@ def read_file(path: Path) -> Case:
 
 def read_foreign(path: Path) -> Case:
     """Reads what another program says of its picture, and names what is missing."""
-    try:
-        with open_picture(path) as image:
-            load_quietly(image)
-            text, claims = read_text(image), gather_provenance(image).claims
-    except (OSError, ValueError) as error:
-        return Case(name=path.name, lacks=f"it cannot be read as a picture: {error}")
-    said = read_infotext(text) if text else {}
-    fields = {name: said[name] for name in FIELDS if name in said}
-    if len(fields) < 3:  # a prompt and a negative prompt are read in any text
-        by = next((claim.program for claim in claims if claim.program), "")
-        which = f"its recipe is {by}'s, which is not read here" if by else "it carries no recipe"
-        return Case(name=path.name, picture=path, lacks=which)
-    unread = [name for name in said if name not in fields and name not in ("RNG", "Version")]
-    lacks = name_missing(fields, said)
+    row = {name: to_plain(value) for name, value in read_row(str(path)).items()}
+    if row.get("error"):
+        return Case(name=path.name, lacks=f"it cannot be read as a picture: {row['error']}")
+    if not row.get("source"):
+        return Case(name=path.name, picture=path, lacks="it carries no recipe")
+    fields: dict[str, Any] = {n: row[n] for n in FIELDS if row.get(n) is not None}
+    if "model" in fields:
+        fields["model"] = find_by_file(str(fields["model"]))
+    unread = str(row.get("not_translated") or "")
     notes = [
         "its weights are not told but by name",
-        unread and f"not read of its recipe: {', '.join(unread)}",
+        unread and f"not read of its recipe: {unread}",
         path.suffix.lower() != ".png" and "the file's format may keep no exact pixels",
     ]
     note = "; ".join(each for each in notes if each)
-    return Case(name=path.name, fields=fields, picture=path, lacks=lacks, note=note)
+    return Case(
+        name=path.name, fields=fields, picture=path, lacks=name_missing(fields, unread), note=note
+    )
 
 
-def read_text(image: Image.Image) -> str:
-    """Reads the text in which A1111 and others put their recipe."""
-    if "parameters" in image.info:
-        return decode_text(image.info["parameters"])
-    try:
-        return decode_comment(image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT, ""))
-    except Exception:  # Pillow raises whatever its reader runs into
-        return ""
-
-
-def name_missing(fields: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+def name_missing(fields: Mapping[str, Any], unread: str) -> str:
     """Names what is missing to render another program's picture; "" if nothing is known to be."""
     needed = ("seed", "num_inference_steps", "guidance_scale", "scheduler", "height", "width")
     missing = [f"no {name}" for name in needed if name not in fields]
@@ -263,9 +256,8 @@ def name_missing(fields: Mapping[str, Any], said: Mapping[str, Any]) -> str:
         try:
             find(str(fields["model"]))
         except (OSError, TypeError, ValueError):
-            told = said.get("Model hash")
-            missing.append(f"the model {fields['model']!r}{f' of hash {told}' if told else ''}")
-    if said.get("RNG") != "CPU":
+            missing.append(f"the model {fields['model']!r}")
+    if "noise made" in unread:
         missing.append(NOISE)
     return join_words(missing) if missing else ""
 
