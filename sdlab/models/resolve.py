@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
-from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
+from ..recipe.request import PROMPTS, Recipe, Request, copy_fields, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
@@ -214,13 +214,13 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     values: dict[str, Any] = {"height": facts.height, "width": facts.width}
     values |= {name: getattr(model, name) for name in ("guidance_scale", "num_inference_steps")}
     values |= fill_natives(request, facts)
-    stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
-    values |= {name: value for name, value in stated if value is not None}
+    values = {name: value for name, value in values.items() if getattr(request, name) is None}
     with blame_field("scheduler"):
         values["scheduler"] = normalize_scheduler(request.scheduler or None, facts.scheduler)
     with blame_field("watermark"):
-        values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
-    recipe = Recipe(**values | {"weights": weights})
+        size = (values.get(name, getattr(request, name)) for name in ("height", "width"))
+        values["watermark"] = name_mark(request.watermark, *size)
+    recipe = copy_fields(Recipe, request, values | {"weights": weights})
     check_recipe(recipe, facts)
     return recipe
 

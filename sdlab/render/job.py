@@ -14,9 +14,8 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..models.resolve import native
-from ..pictures import input_names
 from ..progress import Event, Listener, Listeners, Progress, display
-from ..recipe.request import FIELDS, Recipe, Request
+from ..recipe.request import FIELDS, Recipe, Request, list_inputs, read_fields
 from ..store.columns import LABELS
 from ..store.store import Store
 from .options import Options
@@ -180,12 +179,10 @@ class Job:
     def _keep_inputs(self) -> None:
         """Keeps the input pictures before anything is rendered; a lost folder comes back."""
         if self._plan.todo:
-            self.store.prepare(self.requests)
+            self.store.prepare(self._plan.cells)
         else:
             with suppress(OSError):  # a store that cannot be written can be read
-                self.store.inputs.keep(
-                    name for request in self.requests for name in input_names(vars(request))
-                )
+                self.store.inputs.keep(list_inputs(self._plan.cells))
 
     def __repr__(self) -> str:
         return f"<Job {self.state}: {self.progress}; store {self.store.root.name!r}>"
@@ -317,8 +314,8 @@ def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pa
     import pandas
 
     out = store.frame([cell.key for cell in cells])
-    for name in FIELDS:
-        out[name] = pandas.Series([getattr(cell, name) for cell in cells], dtype=out[name].dtype)
+    for name, values in zip(FIELDS, zip(*map(read_fields, cells)), strict=bool(cells)):
+        out[name] = pandas.Series(values, dtype=out[name].dtype)
     out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
     labels = dict.fromkeys(label for cell in cells for label in cell.labels)
     names = [label if label not in out else f"{label} (choice)" for label in labels]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..pictures import HASH, hash_pixels, input_names
-from ..recipe.request import Recipe, Request, key_of
+from ..recipe.request import Recipe, Request, key_of, list_inputs
 from .columns import COLUMNS
 from .files import ends_with, is_leftover, write_whole
 from .index import Index, pack_record, unpack_rows
@@ -137,7 +137,7 @@ class Store:
             As `save` does.
         """
         with self._advise(*PICTURE):
-            self.inputs.keep(name for request in requests for name in input_names(vars(request)))
+            self.inputs.keep(list_inputs(requests))
             self.images.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.images) as trial:
                 trial.write(bytes(ROOM))
