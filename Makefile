@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/installed
 
-.PHONY: demo lab test check screenshots benchmarks watermarks clean
+.PHONY: demo lab test cluster-test check screenshots benchmarks watermarks clean
 
 demo: $(READY)
 	@mkdir -p demo && cp notebooks/00_start_here.ipynb demo/
@@ -18,6 +18,9 @@ lab: $(READY)
 
 test: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
+cluster-test: $(READY)  # workers of a cluster are killed at random moments
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m "slow or not slow" tests/render/test_cluster.py
 
 check: $(READY)
 	$(BIN)/ruff check .

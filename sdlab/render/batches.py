@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from .batch_size import count_batches
 from .budget import begin_footing, choose_footing, describe_shortage
 from .card import choose_batch, compiling_pays, try_call
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
-from .latents import Latents
+from .latents import NOTHING, Latents, Made
 from .options import Options
 from .plan import Plan
 from .sketch import Sketches
@@ -95,13 +95,16 @@ class Lanes:
     def __post_init__(self) -> None:
         self.sketches = Sketches(self.listeners)
 
-    def render(self, plan: Plan) -> None:
-        """Renders all groups of the plan, one after the other; raises `Cancelled` when stopped."""
+    def render(self, plan: Plan, made: Mapping[str, Made] = NOTHING) -> None:
+        """Renders all groups of the plan, one after the other; raises `Cancelled` when stopped.
+
+        `made` are latents that are known from elsewhere.
+        """
         self.alike = plan.alike
-        self.latents = Latents(plan, self.store, kept=self.options.keep_latents)
+        self.latents = Latents(plan, self.store, kept=self.options.keep_latents, made=made)
         for group in self.latents.order_groups(plan.groups):
             own = swap_parts(plan.natives[group[0].model], group[0])
-            on_card = has_own_memory(self.options.device or device_here())
+            on_card = has_own_memory(self.options.main_device or device_here())
             writers = min(WRITERS, os.cpu_count() or 1) if on_card else 1
             with ThreadPoolExecutor(writers, "sdlab writer") as writer:  # while the lanes compute
                 self._render_group(group, own, writer)
@@ -119,7 +122,7 @@ class Lanes:
                 footing = choose_footing(
                     own,
                     cells[0],
-                    self.options.device,
+                    self.options.main_device,
                     dtype,
                     footing,
                     self.options.memory,
@@ -177,7 +180,8 @@ class Lanes:
         self, cells: list[Recipe], own: Native, dtype: str | None, footing: Footing
     ) -> Renderer:
         """Loads the model, without its text encoder if that is how memory is saved."""
-        loaded, size = load(own, self.options.device, dtype, footing.memory), footing.batch_size
+        device, size = self.options.main_device, footing.batch_size
+        loaded = load(own, device, dtype, footing.memory)
         if size is None:
             loaded, size = self._share_out(loaded, own, cells[0])
         renderer = self._compile(Renderer(loaded, size), cells)

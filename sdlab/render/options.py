@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..models.memory import LEVELS, read_limit
 
+rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -25,12 +27,13 @@ class Options:
     """
 
     batch_size: int | None = None
-    device: str | None = None
+    device: str | Sequence[str] | None = None
     dtype: str | None = None
     memory: str = "auto"
     compile: str | bool = "auto"
     keep_latents: bool = True
     on_error: str = "record"
+    elsewhere: bool = False  # workers compute, and each checks what it can
 
     def __post_init__(self) -> None:
         require_choice("on_error", self.on_error, ("record", "raise"))
@@ -43,14 +46,26 @@ class Options:
             require_choice("memory", self.memory, tuple(LEVELS), ", or at most so much, as '4GB'")
         if self.compile not in ("auto", True, False):
             raise ValueError(f"compile={self.compile!r}: use 'auto', True or False")
-        if self.compile is True:
-            require_compiler(self.device)
+        if self.compile is True and not self.elsewhere:
+            require_compiler(self.main_device)
         if not isinstance(self.keep_latents, bool):
             raise ValueError(f"keep_latents={self.keep_latents!r}: use True or False")
-        if self.device is not None:
-            require_device(self.device)
-        if self.dtype == "float16":
-            warn_of_float16(self.device)
+        for device in self.devices if not self.elsewhere else ():
+            require_device(device)
+        if self.dtype == "float16" and not self.elsewhere:
+            warn_of_float16(self.main_device)
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices asked for: none, one, or one for each worker on this machine."""
+        if self.device is None:
+            return []
+        return [self.device] if isinstance(self.device, str) else list(self.device)
+
+    @property
+    def main_device(self) -> str | None:
+        """The only device, or the first."""
+        return next(iter(self.devices), None)
 
 
 def require_choice(name: str, given: object, choices: Sequence[str | None], more: str = "") -> None:

@@ -118,13 +118,29 @@ class Store:
         OSError
             The disk is full or the folder cannot be written. What is finished stays finished.
         """
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        facts = {"created": now, **facts, "pixels": hash_pixels(image)}
-        data = embed_record(recipe, image, facts, latents=latents, hashes=hashes)
+        return self.receive(
+            recipe, pack_picture(recipe, image, facts, latents=latents, hashes=hashes)
+        )
+
+    def receive(self, recipe: Recipe, data: bytes | None) -> Path:
+        """Takes in a finished picture that was packed elsewhere, wholly or not at all.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        data : bytes or None
+            What `pack_picture` made; None if that stands in its place already.
+
+        Raises
+        ------
+        OSError
+            As `save` does.
+        """
         path = self.path(recipe.key)
         with self._advise(*PICTURE):
             self.inputs.keep(input_names(vars(recipe)))
-            write_whole(path, data)
+            if data is not None:
+                write_whole(path, data)
         self.index.update(self._read([recipe.key]))
         return path
 
@@ -402,6 +418,20 @@ class Store:
                 return f"its input picture {name} is missing"
         same = record["facts"].get("pixels") == hash_pixels(image)
         return None if same else "its pixels are not those that were saved"
+
+
+def pack_picture(
+    recipe: Recipe,
+    image: Image,
+    facts: Mapping[str, Any],
+    *,
+    latents: bytes | None = None,
+    hashes: Mapping[str, str] | None = None,
+) -> bytes:
+    """Packs a finished picture as the file that a store keeps; `Store.save` says of what."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    facts = {"created": now, **facts, "pixels": hash_pixels(image)}
+    return embed_record(recipe, image, facts, latents=latents, hashes=hashes)
 
 
 def require_layout(root: Path, images: Path) -> None:
