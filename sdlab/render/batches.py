@@ -290,6 +290,9 @@ class Lanes:
     def _render_batch(self, attempt: Attempt, batch: list[Recipe]) -> list[Rendered]:
         """Renders one batch; one that fails is taken apart, so that a bad cell fails alone."""
         self._heed_stop()
+        batch = self._leave_out_landed(batch)
+        if not batch:
+            return []
         renderer, begun = attempt.renderer, time.perf_counter()
         try:
             ready = self.latents.read_batch(batch)
@@ -306,6 +309,15 @@ class Lanes:
             )
         # out of `except`, which holds tensors
         return [item for cell in batch for item in self._render_batch(attempt, [cell])]
+
+    def _leave_out_landed(self, batch: list[Recipe]) -> list[Recipe]:
+        """Leaves out what another process has put into the store since the run began."""
+        landed = self.store.find_finished([cell.key for cell in batch])
+        for key in landed:
+            self.progress.count_computed(1)
+            self.progress.count_saved()
+            self.listeners.tell(Event("landed", key))
+        return [cell for cell in batch if cell.key not in landed]
 
     def _postpone_or_fail(self, attempt: Attempt, batch: list[Recipe], error: Exception) -> None:
         """Has the batch wait for a lower footing if it lacked memory and there is one, or fail."""

@@ -141,7 +141,9 @@ class Store:
             self.inputs.keep(input_names(vars(recipe)))
             if data is not None:
                 write_whole(path, data)
-        self.index.update(self._read([recipe.key]))
+            if not (rows := list(self._read([recipe.key]))):  # a network's server forgot it
+                raise OSError(errno.EIO, "what was written is not there")
+        self.index.update(rows)
         return path
 
     def prepare(self, requests: Iterable[Request] = ()) -> None:
@@ -311,8 +313,16 @@ class Store:
         """
         import pandas as pd
 
-        rows = self.index.rows(None if keys is None else list(keys))
-        columns = unpack_rows(rows)
+        keys = None if keys is None else list(keys)
+        rows = self.index.rows(keys)
+        try:
+            columns = unpack_rows(rows)
+        except ValueError as error:
+            said = f"{self.index.file} was damaged ({error}); it is made anew from the pictures"
+            warnings.warn(said, stacklevel=2)
+            self.rebuild()
+            rows = self.index.rows(keys)
+            columns = unpack_rows(rows)
         columns["path"] = pd.array([row[1] and self._file(row[0]) for row in rows], "string")
         columns["error"] = pd.array([None] * len(rows), "string")
         columns |= self.opinions.columns(columns["key"])
