@@ -33,6 +33,8 @@ screenshots: $(READY)  # of the widgets, in both themes, into build/screenshots
 benchmarks: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tests/benchmarks/rendering.py
 	$(BIN)/python tests/benchmarks/store_100k.py
+	$(BIN)/python tests/benchmarks/cluster.py
+	$(BIN)/python tests/benchmarks/chaos.py
 	$(BIN)/python tests/benchmarks/widgets.py
 	$(BIN)/python tests/benchmarks/real_size.py
 	$(BIN)/python tests/benchmarks/peers.py
