@@ -51,7 +51,7 @@ def require_cluster(cluster: Any, options: Options) -> None:
         from distributed import Client
     except ImportError as error:
         raise ImportError(MISSING) from error
-    if not isinstance(options.device, (str, type(None))) and cluster not in (None, "local"):
+    if isinstance(options.device, (list, tuple)) and cluster not in (None, "local"):
         raise ValueError(
             f"device={options.device!r} asks for a worker for each on this machine; leave out"
             " cluster, or give one device"
@@ -236,7 +236,7 @@ class Workers:
         self._note_workers()
 
     def _note_workers(self) -> None:
-        if self.unfit and not (self.fit or self.asked):
+        if self.unfit and not (self.fit or self.asked or self.sizes):  # nor ever could
             raise RuntimeError(
                 f"no worker can render this plan: {join_reasons(self.unfit)}. Nothing was computed"
             )
@@ -465,7 +465,7 @@ def describe_needs(plan: Plan, job: str, options: Options, beacon: str | None) -
 
     cells = [cell for group in plan.groups for cell in group]
     parts = dict.fromkeys(tuple(getattr(cell, name) for name in PARTS) for cell in cells)
-    device = options.device if isinstance(options.device, str) else None
+    device = None if isinstance(options.device, (list, tuple)) else options.main_device
     compiles = options.compile is True
     return Needs(job, list_versions(), tuple(parts), device, options.dtype, compiles, beacon)
 

@@ -172,7 +172,7 @@ class Job:
         cluster: Any = None,
         shared: bool = False,
     ) -> None:
-        several = not isinstance(device, (str, type(None)))
+        self._is_spread = cluster is not None or isinstance(device, (list, tuple))
         self.options = Options(
             batch_size=batch_size,
             device=device,
@@ -181,19 +181,14 @@ class Job:
             compile=compile,
             keep_latents=keep_latents,
             on_error=on_error,
-            elsewhere=cluster is not None and not several,
+            elsewhere=cluster is not None,
         )
-        self.cluster, self.shared, self._is_spread = cluster, shared, several or cluster is not None
-        if self._is_spread:
-            from .cluster import require_cluster
-
-            require_cluster(cluster, self.options)
+        self._choose_place(cluster, shared)
         self.store = store if isinstance(store, Store) else Store(store)
         self.exception: BaseException | None = None
         self._plan: Plan = plan(list_requests(requests), self.store)
         self._keep_inputs()
-        self._errors: dict[str, str] = {}
-        self._listeners, self._holds = Listeners(), False
+        self._errors, self._listeners, self._holds = dict[str, str](), Listeners(), False
         self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)
         self._show = display(self.progress) if progress and self._plan.todo else lambda: None
         self._stop, self._ended = threading.Event(), threading.Event()
@@ -201,6 +196,18 @@ class Job:
         _running[self] = None
         threading.Thread(target=self._work, name="sdlab job", daemon=True).start()
         atexit.register(_stop_at_exit, weakref.ref(self))
+
+    def _choose_place(self, cluster: Any, shared: bool) -> None:
+        """Takes note of where to render; what is no cluster is refused."""
+        self.cluster, self.shared = cluster, shared
+        if self._is_spread:
+            from .cluster import require_cluster
+
+            require_cluster(self.cluster, self.options)
+        elif self.shared:
+            raise ValueError(
+                "shared=True says that a cluster's workers see the folder: give cluster"
+            )
 
     def _keep_inputs(self) -> None:
         """Keeps the input pictures before anything is rendered; a lost folder comes back."""

@@ -50,6 +50,8 @@ class Options:
             require_compiler(self.main_device)
         if not isinstance(self.keep_latents, bool):
             raise ValueError(f"keep_latents={self.keep_latents!r}: use True or False")
+        if self.device is not None and not self.devices:
+            raise ValueError(f"device={self.device!r}: give at least one, or leave it out")
         for device in self.devices if not self.elsewhere else ():
             require_device(device)
         if self.dtype == "float16" and not self.elsewhere:
@@ -58,9 +60,9 @@ class Options:
     @property
     def devices(self) -> list[str]:
         """The devices asked for: none, one, or one for each worker on this machine."""
-        if self.device is None:
-            return []
-        return [self.device] if isinstance(self.device, str) else list(self.device)
+        if isinstance(self.device, (list, tuple)):
+            return list(self.device)
+        return [] if self.device is None else [self.device]  # type: ignore[list-item]
 
     @property
     def main_device(self) -> str | None:

@@ -88,7 +88,9 @@ def break_kills(model: str, place: Path, kills: int) -> None:
             before = stamp(root)
             process = CONTEXT.Process(target=work, args=(model, root, count), daemon=True)
             process.start()
-            process.join(chance.uniform(0.2, 4))
+            while process.is_alive() and len(stamp(root)) == len(before):
+                time.sleep(0.002)
+            process.join(chance.uniform(0, 0.3))
             if alive := process.is_alive():
                 os.kill(process.pid or 0, signal.SIGKILL)
                 done += 1

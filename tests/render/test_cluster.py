@@ -59,12 +59,12 @@ def require_same(found, expected):
 
 
 def list_pids(client):
-    return sorted(client.run(os.getpid).values())
+    return sorted(client.run(os.getpid, on_error="ignore").values())  # some may just have died
 
 
 def await_workers(client, number=2):
     client.wait_for_workers(number)
-    while len(client.run(os.getpid)) < number:
+    while len(list_pids(client)) < number:
         time.sleep(0.05)
 
 
@@ -172,6 +172,13 @@ def test_a_worker_that_dies_loses_nothing(client, cells, alone, tmp_path):
     assert before[0] not in list_pids(client)
 
 
+def check_once():
+    """Loads what a check needs, which takes a new worker a while."""
+    from sdlab.render.worker import list_versions
+
+    return list_versions()
+
+
 def change_version(dask_worker=None):
     import diffusers
 
@@ -188,7 +195,7 @@ def restore_version(dask_worker=None):
 
 def test_a_worker_of_another_version_is_left_out_by_name(client, cells, alone, tmp_path):
     await_workers(client)
-    first, second = client.run(os.getpid)
+    first, second = client.run(check_once)  # so that both are checked before much is rendered
     client.run(change_version, workers=[first])
     try:
         with pytest.warns(UserWarning, match=f"{first}: it has diffusers 0.1.2 instead of"):
@@ -242,6 +249,10 @@ def test_what_is_no_cluster_is_refused_at_once(client, cells, tmp_path):
         run(cells, tmp_path, device=["cpu", "cpu"], cluster=client)
     with pytest.raises(ValueError, match="device='cuda:9' is not here"):
         run(cells, tmp_path, device=["cpu", "cuda:9"])
+    with pytest.raises(ValueError, match="give at least one"):
+        run(cells, tmp_path, device=[])
+    with pytest.raises(ValueError, match="shared=True .*give cluster"):
+        run(cells, tmp_path, shared=True)
     import dask
 
     with (
