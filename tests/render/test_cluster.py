@@ -290,13 +290,14 @@ def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
 
 
 @pytest.mark.slow
-def test_workers_killed_twenty_times_at_random_lose_nothing(client, cells, tmp_path):
+@pytest.mark.parametrize("most", [4, 20])
+def test_workers_killed_at_random_moments_lose_nothing(client, cells, tmp_path, most):
     chance, kills, round_ = random.Random(20), 0, 0
     more = [cell.but(seed=cell.seed + 100 * n) for n in range(6) for cell in cells]
     expected = run(more, tmp_path / "whole", batch_size=4, progress=False)
-    while kills < 20:
+    while kills < most:
         job = Job(more, tmp_path / f"{round_}", batch_size=4, cluster=client, progress=False)
-        while not job.wait(chance.uniform(0.2, 3)) and kills < 20:
+        while not job.wait(chance.uniform(0.2, 3)) and kills < most:
             finished = set(job.store.index.keys())
             os.kill(chance.choice(list_pids(client)), signal.SIGKILL)
             kills += 1
