@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/installed
 
-.PHONY: demo lab app test check screenshots benchmarks watermarks clean
+.PHONY: demo lab app test cluster-test check screenshots benchmarks watermarks clean
 
 demo: $(READY)
 	@mkdir -p demo && cp notebooks/00_start_here.ipynb demo/
@@ -23,6 +23,9 @@ app: $(READY)
 test: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
+cluster-test: $(READY)  # workers of a cluster are killed at random moments
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m "slow or not slow" tests/render/test_cluster.py
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,6 +37,8 @@ screenshots: $(READY)  # of the widgets, in both themes, into build/screenshots
 benchmarks: $(READY)
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python tests/benchmarks/rendering.py
 	$(BIN)/python tests/benchmarks/store_100k.py
+	$(BIN)/python tests/benchmarks/cluster.py
+	$(BIN)/python tests/benchmarks/chaos.py
 	$(BIN)/python tests/benchmarks/widgets.py
 	$(BIN)/python tests/benchmarks/real_size.py
 	$(BIN)/python tests/benchmarks/peers.py

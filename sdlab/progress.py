@@ -35,7 +35,7 @@ class Progress:
         self.total, self.todo, self.unit = total, todo, unit
         self.rendered = self.failed = 0  # cells in the store, cells without a picture
         self._computed = 0  # cells
-        self._under_way: dict[int, float] = {}  # {thread: cells' worth of steps done in its batch}
+        self._under_way: dict[Any, float] = {}  # {thread: cells' worth of steps done in its batch}
         self._lock = threading.Lock()
         self.state = "running"
         self.note = ""  # what the run does otherwise than it began
@@ -60,17 +60,20 @@ class Progress:
             return None
         return (time.monotonic() - self._begun) * (1 / self.fraction - 1)
 
-    def count_step(self, cells: int, done: int, total: int) -> None:
-        """Counts steps done of `total` for so many cells; loading a model before does not count."""
+    def count_step(self, cells: float, done: int, total: int, whose: object = None) -> None:
+        """Counts steps done of `total` for so many cells; loading a model before does not count.
+
+        They are this thread's, or those of a task elsewhere, `whose`.
+        """
         with self._lock:
             self._begun = self._begun or time.monotonic()
-            self._under_way[threading.get_ident()] = cells * done / total
+            self._under_way[whose or threading.get_ident()] = cells * done / total
 
-    def count_computed(self, cells: int) -> None:
-        """Counts cells that this thread has computed; less than 0 are to be computed again."""
+    def count_computed(self, cells: int, whose: object = None) -> None:
+        """Counts cells that were computed; less than 0 are to be computed again."""
         with self._lock:
             self._computed += cells
-            self._under_way.pop(threading.get_ident(), None)
+            self._under_way.pop(whose or threading.get_ident(), None)
 
     def count_saved(self) -> None:
         """Counts one more cell in the store."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
-from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, key_of
+from ..recipe.request import PROMPTS, Recipe, Request, copy_fields, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
 from ..recipe.sizes import fit_aspect, normalize_pair
 from .calls import check_call
@@ -230,15 +231,15 @@ def resolve(request: Request, own: Native | None = None) -> Recipe:
     for name in ("guidance_scale", "num_inference_steps"):
         values[name] = choose_first(getattr(model, name), getattr(facts, name))
     values |= fill_natives(request, facts)
-    stated = ((name, getattr(request, name)) for name in (*FIELDS, "labels"))
-    values |= {name: value for name, value in stated if value is not None}
-    require_size(request.model, values)
-    size = normalize_pair((values["height"], values["width"]))
-    values |= {name: None for name in SIZES[::2] if values.get(name) == size}  # as None says it
+    values = {name: value for name, value in values.items() if getattr(request, name) is None}
+    size = tuple(values.get(name, getattr(request, name)) for name in ("height", "width"))
+    require_size(request.model, size)
+    said = normalize_pair(size)  # which None says, too
+    values |= {n: None for n in SIZES[::2] if values.get(n, getattr(request, n)) == said}
     values["scheduler"] = choose_scheduler(request, facts)
     with blame_field("watermark"):
-        values["watermark"] = name_mark(request.watermark, values["height"], values["width"])
-    recipe = Recipe(**values | {"weights": weights})
+        values["watermark"] = name_mark(request.watermark, *size)
+    recipe = copy_fields(Recipe, request, values | {"weights": weights})
     if facts.call:
         check_call(recipe, facts.call, tell_native_size(own))
     check_recipe(recipe, facts)
@@ -284,10 +285,10 @@ def tell_native_size(own: Native) -> tuple[int, int]:
     return (side, side) if side else (own.layout.height, own.layout.width)
 
 
-def require_size(model: str, values: dict[str, Any]) -> None:
+def require_size(model: str, size: Sequence[Any]) -> None:
     """Refuses a recipe whose height or width neither the request nor the model tells."""
-    for name in ("height", "width"):
-        if not values[name]:
+    for name, side in zip(("height", "width"), size):
+        if not side:
             raise FieldError(
                 f"the files of {model!r} do not tell the {name} of its pictures; state {name}=, or"
                 " native_size= in Model.from_path",

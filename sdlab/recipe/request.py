@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import suggest
 from ..pictures import PICTURES
@@ -455,10 +456,14 @@ class Request:
     labels: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for name, spec in SPECS.items():
+        self._check(SPECS)
+
+    def _check(self, names: Iterable[str]) -> None:
+        """Brings these fields and the labels into their one form, or refuses what they hold."""
+        for name in names:
             value = getattr(self, name)
             if value is not None or name not in OPTIONAL:
-                object.__setattr__(self, name, check_value(name, spec, value))
+                object.__setattr__(self, name, check_value(name, SPECS[name], value))
         if not isinstance(self.labels, Mapping) or not all(isinstance(n, str) for n in self.labels):
             raise TypeError(
                 f"labels={self.labels!r} is not a mapping from names to values, such as"
@@ -479,12 +484,12 @@ class Request:
         """Makes the same request with some fields changed; of a `Recipe` too it makes a request."""
         for name in changes:
             require_field("field", name)
-        kept = {name: getattr(self, name) for name in (*FIELDS, "labels")}
-        return Request(**kept | changes)
+        return copy_fields(Request, self, changes)
 
     def to_dict(self) -> dict[str, Any]:
         """Lists the stated fields, ready for JSON; `Request(**request.to_dict())` is the same."""
-        return {name: getattr(self, name) for name in FIELDS if getattr(self, name) is not None}
+        both = zip(FIELDS, read_fields(self))
+        return {name: value for name, value in both if value is not None}
 
 
 SPECS: dict[str, Spec] = {
@@ -494,6 +499,14 @@ FIELDS = tuple(SPECS)
 OPTIONAL = frozenset(f.name for f in dataclasses.fields(Request) if f.default is None)
 PROMPTS = tuple(name for name, spec in SPECS.items() if spec.kind == "prompt")
 assert tuple(name for name, spec in SPECS.items() if spec.kind == "picture") == PICTURES
+ALL = (*FIELDS, "labels")
+IN_WEIGHTS = frozenset(name for name, spec in SPECS.items() if spec.in_weights)
+NEUTRAL = {name: spec.neutral for name, spec in SPECS.items() if name in OPTIONAL}
+T = TypeVar("T", bound=Request)
+encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+read_all, read_fields = operator.attrgetter(*ALL), operator.attrgetter(*FIELDS)
+read_inputs = operator.attrgetter(*PICTURES)
+read_all_but_seed = operator.attrgetter(*(name for name in FIELDS if name != "seed"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -510,10 +523,43 @@ class Recipe(Request):
     width: int = declare(None, "whole")
     weights: str = declare(None, "names")
 
+    def reseed(self, request: Request) -> Recipe:
+        """Makes the recipe of a request that differs from this one's in its seed and labels."""
+        return copy_fields(Recipe, self, {}, seed=request.seed, labels=request.labels)
+
     @cached_property
     def key(self) -> str:
         """32 hexadecimal digits: two spellings of one recipe have one key."""
         return key_of(self.to_dict())
+
+
+def copy_fields(kind: type[T], source: Request, changes: Mapping[str, Any], **fitting: Any) -> T:
+    """Copies a request with some fields changed; what it holds already was checked then.
+
+    Parameters
+    ----------
+    kind : type
+        `Request` or `Recipe`, of what is made.
+    changes : mapping
+        Values that are to be checked.
+    **fitting
+        Values that another request holds.
+    """
+    made, put = object.__new__(kind), object.__setattr__
+    for name, value in zip(ALL, read_all(source)):  # in one order: all share a table of names
+        put(made, name, value)
+    for name, value in {**changes, **fitting}.items():
+        put(made, name, value)
+    shown = [name for name in PICTURES if getattr(made, name) is not None]  # they are looked up
+    if changes or shown:
+        made._check([name for name in (*changes, *shown) if name != "labels"])
+    return made
+
+
+def list_inputs(requests: Iterable[Request]) -> list[str]:
+    """Lists the names of the requests' input pictures, each once."""
+    both = dict.fromkeys(map(read_inputs, requests))
+    return list(dict.fromkeys(name for names in both for name in names if name is not None))
 
 
 def key_of(fields: Mapping[str, Any]) -> str:
@@ -521,15 +567,12 @@ def key_of(fields: Mapping[str, Any]) -> str:
 
     A field of another version of sdlab, which a picture may carry, counts as it stands.
     """
-
-    def counts(name: str, value: Any) -> bool:
-        spec = SPECS.get(name)
-        neutral = spec is not None and name in OPTIONAL and value == spec.neutral
-        return not neutral and not (spec and spec.in_weights)
-
-    counted = {name: value for name, value in fields.items() if counts(name, value)}
-    text = json.dumps(counted, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    counted = {
+        name: value
+        for name, value in fields.items()
+        if name not in IN_WEIGHTS and (name not in NEUTRAL or value != NEUTRAL[name])
+    }
+    return hashlib.sha256(encode(counted).encode()).hexdigest()[:32]
 
 
 def require_field(kind: str, name: str) -> None:

@@ -127,7 +127,7 @@ def check_text(name: str, spec: Spec, value: Any) -> str:
         value = spec.write(value)
     if not isinstance(value, str):
         raise FieldTypeError(f"{name}={value!r} is not text", name)
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError(f"{name}={value!r} holds half a character (a lone surrogate); remove it")
     return spec.normal(value) if spec.normal else value
 

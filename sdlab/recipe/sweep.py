@@ -230,6 +230,9 @@ def expand_choices(cell: Request) -> Iterator[Request]:
         prompts = read_choices(cell.prompt)
     with blame_field("negative_prompt"):
         negatives = read_choices(cell.negative_prompt)
+    if (prompts, negatives) == (((cell.prompt, {}),), ((cell.negative_prompt, {}),)):
+        yield cell
+        return
     for (p, p_labels), (n, n_labels) in itertools.product(prompts, negatives):
         labels = number_labels(cell.labels, [*p_labels.items(), *n_labels.items()])
         yield cell.but(prompt=p, negative_prompt=n, labels=labels)

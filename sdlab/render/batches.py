@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from .batch_size import share_cells
 from .budget import begin_footing, choose_footing, describe_shortage
 from .card import choose_batch, compiling_pays, find_latent_size, try_call
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
-from .latents import Latents
+from .latents import NOTHING, Latents, Made
 from .options import Options
 from .plan import Plan
 from .sketch import Sketches
@@ -97,13 +97,16 @@ class Lanes:
     def __post_init__(self) -> None:
         self.sketches = Sketches(self.listeners)
 
-    def render(self, plan: Plan) -> None:
-        """Renders all groups of the plan, one after the other; raises `Cancelled` when stopped."""
+    def render(self, plan: Plan, made: Mapping[str, Made] = NOTHING) -> None:
+        """Renders all groups of the plan, one after the other; raises `Cancelled` when stopped.
+
+        `made` are latents that are known from elsewhere.
+        """
         self.alike = plan.alike
-        self.latents = Latents(plan, self.store, kept=self.options.keep_latents)
+        self.latents = Latents(plan, self.store, kept=self.options.keep_latents, made=made)
         for group in self.latents.order_groups(plan.groups):
             own = swap_parts(plan.natives[group[0].model], group[0])
-            on_card = has_own_memory(self.options.device or device_here())
+            on_card = has_own_memory(self.options.main_device or device_here())
             writers = min(WRITERS, os.cpu_count() or 1) if on_card else 1
             with ThreadPoolExecutor(writers, "sdlab writer") as writer:  # while the lanes compute
                 self._render_group(group, own, writer)
@@ -121,7 +124,7 @@ class Lanes:
                 footing = choose_footing(
                     own,
                     cells[0],
-                    self.options.device,
+                    self.options.main_device,
                     dtype,
                     footing,
                     self.options.memory,
@@ -179,7 +182,8 @@ class Lanes:
         self, cells: list[Recipe], own: Native, dtype: str | None, footing: Footing
     ) -> Renderer | StockRenderer:
         """Loads the model, without its text encoder if that is how memory is saved."""
-        loaded, size = load(own, self.options.device, dtype, footing.memory), footing.batch_size
+        device, size = self.options.main_device, footing.batch_size
+        loaded = load(own, device, dtype, footing.memory)
         if size is None and not loaded.call:
             loaded, size = self._share_out(loaded, own, cells[0])
         if loaded.call:
@@ -298,6 +302,9 @@ class Lanes:
     def _render_batch(self, attempt: Attempt, batch: list[Recipe]) -> list[Rendered]:
         """Renders one batch; one that fails is taken apart, so that a bad cell fails alone."""
         self._heed_stop()
+        batch = self._leave_out_landed(batch)
+        if not batch:
+            return []
         renderer, begun = attempt.renderer, time.perf_counter()
         try:
             ready = self.latents.read_batch(batch)
@@ -314,6 +321,15 @@ class Lanes:
             )
         # out of `except`, which holds tensors
         return [item for cell in batch for item in self._render_batch(attempt, [cell])]
+
+    def _leave_out_landed(self, batch: list[Recipe]) -> list[Recipe]:
+        """Leaves out what another process has put into the store since the run began."""
+        landed = self.store.find_finished([cell.key for cell in batch])
+        for key in landed:
+            self.progress.count_computed(1)
+            self.progress.count_saved()
+            self.listeners.tell(Event("landed", key))
+        return [cell for cell in batch if cell.key not in landed]
 
     def _postpone_or_fail(self, attempt: Attempt, batch: list[Recipe], error: Exception) -> None:
         """Has the batch wait for a lower footing if it lacked memory and there is one, or fail."""

@@ -8,24 +8,22 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..models.resolve import native
-from ..pictures import input_names
 from ..progress import Event, Listener, Listeners, Progress, display
-from ..recipe.request import FIELDS, Recipe, Request
+from ..recipe.request import FIELDS, Recipe, Request, list_inputs, read_fields
 from ..store.columns import LABELS
 from ..store.store import Store
-from .options import Options
+from .options import Options, rendering
 from .plan import Plan, list_requests, plan
 
 if TYPE_CHECKING:
     import pandas
 
-rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
 _running: dict[Job, None] = {}  # those that have not ended; the first one begun comes first
 PAUSE = 0.5  # seconds after which a job that waits tells again how far the other one is
 
@@ -35,13 +33,15 @@ def run(
     store: Store | str | PathLike[str],
     *,
     batch_size: int | None = None,
-    device: str | None = None,
+    device: str | Sequence[str] | None = None,
     dtype: str | None = None,
     memory: str = "auto",
     compile: str | bool = "auto",
     keep_latents: bool = True,
     on_error: str = "record",
     progress: bool = True,
+    cluster: Any = None,
+    shared: bool = False,
 ) -> pandas.DataFrame:
     """Renders what the store does not have yet, and returns a frame of all cells, a row a request.
 
@@ -99,6 +99,18 @@ def run(
         A failed cell becomes a row with its `error`, or ends the job with a `GenerationError`.
     progress : bool
         Show a bar with the time left.
+    cluster : dask.distributed.Client, str or "local", optional
+        Where to render: the workers of a Dask cluster, given as a client or its scheduler's
+        address, or processes on this machine, one for each graphics card or group of cores. It
+        takes `sdlab[cluster]`, there too. Pictures come back as bytes and are written here. A
+        worker that lacks the weights, found by name and checked by their content, or has other
+        versions, is left out before it computes, with a warning that names it; one that dies costs
+        its batch, which another does. The bits are those of one machine where device, format and
+        batch size are the same. With `device=["cuda:0", "cuda:1"]` each card has a worker. In a
+        script, workers of this machine need `if __name__ == "__main__":`.
+    shared : bool
+        Whether the cluster's workers see the store's folder, under the same path, and write
+        pictures there themselves.
 
     Returns
     -------
@@ -115,6 +127,8 @@ def run(
         With `on_error="raise"`: the first cell that failed.
     OSError
         The store cannot be written to (full disk, read-only). What is finished stays finished.
+    ConnectionError, RuntimeError
+        The cluster's scheduler is not there or gone, or none of its workers can render the plan.
     """
     job = Job(
         requests,
@@ -127,6 +141,8 @@ def run(
         keep_latents=keep_latents,
         on_error=on_error,
         progress=progress,
+        cluster=cluster,
+        shared=shared,
     )
     try:
         job.wait()
@@ -150,14 +166,17 @@ class Job:
         store: Store | str | PathLike[str],
         *,
         batch_size: int | None = None,
-        device: str | None = None,
+        device: str | Sequence[str] | None = None,
         dtype: str | None = None,
         memory: str = "auto",
         compile: str | bool = "auto",
         keep_latents: bool = True,
         on_error: str = "record",
         progress: bool = True,
+        cluster: Any = None,
+        shared: bool = False,
     ) -> None:
+        self._is_spread = cluster is not None or isinstance(device, (list, tuple))
         self.options = Options(
             batch_size=batch_size,
             device=device,
@@ -166,13 +185,14 @@ class Job:
             compile=compile,
             keep_latents=keep_latents,
             on_error=on_error,
+            elsewhere=cluster is not None,
         )
+        self._choose_place(cluster, shared)
         self.store = store if isinstance(store, Store) else Store(store)
         self.exception: BaseException | None = None
         self._plan: Plan = plan(list_requests(requests), self.store)
         self._keep_inputs()
-        self._errors: dict[str, str] = {}
-        self._listeners, self._holds = Listeners(), False
+        self._errors, self._listeners, self._holds = dict[str, str](), Listeners(), False
         self.progress = Progress(total=len({c.key for c in self._plan.cells}), todo=self._plan.todo)
         self._show = display(self.progress) if progress and self._plan.todo else lambda: None
         self._stop, self._ended = threading.Event(), threading.Event()
@@ -181,15 +201,25 @@ class Job:
         threading.Thread(target=self._work, name="sdlab job", daemon=True).start()
         atexit.register(_stop_at_exit, weakref.ref(self))
 
+    def _choose_place(self, cluster: Any, shared: bool) -> None:
+        """Takes note of where to render; what is no cluster is refused."""
+        self.cluster, self.shared = cluster, shared
+        if self._is_spread:
+            from .cluster import require_cluster
+
+            require_cluster(self.cluster, self.options)
+        elif self.shared:
+            raise ValueError(
+                "shared=True says that a cluster's workers see the folder: give cluster"
+            )
+
     def _keep_inputs(self) -> None:
         """Keeps the input pictures before anything is rendered; a lost folder comes back."""
         if self._plan.todo:
-            self.store.prepare(self.requests)
+            self.store.prepare(self._plan.cells)
         else:
             with suppress(OSError):  # a store that cannot be written can be read
-                self.store.inputs.keep(
-                    name for request in self.requests for name in input_names(vars(request))
-                )
+                self.store.inputs.keep(list_inputs(self._plan.cells))
 
     def __repr__(self) -> str:
         return f"<Job {self.state}: {self.progress}; store {self.store.root.name!r}>"
@@ -207,7 +237,8 @@ class Job:
     @property
     def waits_for(self) -> Job | None:
         """The job that has to end before this one begins; None if there is none."""
-        return None if self._holds or self._ended.is_set() or not self._plan.todo else _find_first()
+        turn = self._holds or self._is_spread or self._ended.is_set()
+        return None if turn or not self._plan.todo else _find_first()
 
     @property
     def requests(self) -> list[Recipe]:
@@ -284,6 +315,8 @@ class Job:
     def _take_turn(self) -> bool:
         """Waits until no other job renders, and tells for whom; False if it was stopped first."""
         told = 0.0
+        if self._is_spread:  # workers load models, in processes of their own
+            return not self._stop.is_set()
         while not self._stop.is_set():
             if rendering.acquire(timeout=0.1):
                 self._holds, self.progress.waits = True, ""
@@ -298,22 +331,42 @@ class Job:
 
     def _render(self) -> str:
         """Renders what is to be rendered; returns how that ended."""
-        from .batches import Lanes
         from .denoise import Cancelled
 
         try:
-            Lanes(
+            if self._is_spread:
+                self._render_elsewhere()
+            else:
+                self._render_here()
+        except Cancelled:
+            return "stopped"
+        return "done"
+
+    def _render_here(self) -> None:
+        from .batches import Lanes
+
+        Lanes(self.store, self.progress, self._show, self._stop, **self._passes()).render(
+            self._plan
+        )
+
+    def _render_elsewhere(self) -> None:
+        from .cluster import Workers, open_client
+
+        self.progress.note = "the cluster"
+        self._show()
+        with open_client(self.cluster, self.options.devices) as client:
+            Workers(
+                client,
+                self.shared,
                 self.store,
                 self.progress,
                 self._show,
                 self._stop,
-                options=self.options,
-                errors=self._errors,
-                listeners=self._listeners,
+                **self._passes(),
             ).render(self._plan)
-        except Cancelled:
-            return "stopped"
-        return "done"
+
+    def _passes(self) -> dict[str, Any]:
+        return {"options": self.options, "errors": self._errors, "listeners": self._listeners}
 
 
 def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
@@ -321,8 +374,8 @@ def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pa
     import pandas
 
     out = store.frame([cell.key for cell in cells])
-    for name in FIELDS:
-        out[name] = pandas.Series([getattr(cell, name) for cell in cells], dtype=out[name].dtype)
+    for name, values in zip(FIELDS, zip(*map(read_fields, cells)), strict=bool(cells)):
+        out[name] = pandas.Series(values, dtype=out[name].dtype)
     out["error"] = pandas.Series([errors.get(cell.key) for cell in cells], dtype="string")
     labels = dict.fromkeys(label for cell in cells for label in cell.labels)
     names = [label if label not in out else f"{label} (choice)" for label in labels]

@@ -7,7 +7,7 @@ import struct
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from .denoise import Picture
 from .plan import Plan
 
 SHAPE = struct.Struct(">3H")
+Made = tuple[str, dict[str, Any], np.ndarray]  # whose, facts of the picture, (C, h, w)
+NOTHING: Mapping[str, Made] = {}
 
 
 def pack_latents(latents: np.ndarray) -> bytes:
@@ -52,15 +54,19 @@ class Latents:
     """The latents that are there already: in the store, or made earlier in the same run.
 
     Looked for in the store are the picture of the same recipe with the model's own VAE and no mark,
-    and those of the plan. With `kept`, new pictures carry their latents.
+    and those of the plan. With `kept`, new pictures carry their latents. `made` are known from
+    elsewhere: {name: (key of the picture whose they are, its facts, latents)}.
     """
 
-    def __init__(self, plan: Plan, store: Store, *, kept: bool = True) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, *, kept: bool = True, made: Mapping[str, Made] = NOTHING
+    ) -> None:
         self.store, self.kept, self.natives = store, kept, plan.natives
         cells = {cell.key: cell for cell in plan.cells}
         self.names: dict[str, str] = {}  # {cell: what its latents are called}
         self.sharing: dict[str, list[str]] = {}  # {name: cells that have such latents, or would}
-        if any(cell.vae or cell.watermark for cell in cells.values()):  # else no two can share
+        marked = any(cell.vae or cell.watermark for cell in cells.values())
+        if marked or made:  # else no two can share
             for key, cell in cells.items():
                 if name := key_of_latents(cell, plan.natives[cell.model]):
                     self.names[key] = name
@@ -68,9 +74,7 @@ class Latents:
         self.waiting = Counter(
             self.names.get(cell.key, "") for group in plan.groups for cell in group
         )
-        self.made: dict[
-            str, tuple[str, dict[str, Any], np.ndarray]
-        ] = {}  # {name: (whose, facts, latents)}
+        self.made: dict[str, Made] = dict(made)
         self.chosen: dict[str, str] = {}  # {cell: whose latents it takes}
         self._lock = threading.Lock()
 
@@ -100,6 +104,17 @@ class Latents:
         return [cell for cell in cells if cell.key in self.chosen], [
             cell for cell in cells if cell.key not in self.chosen
         ]
+
+    def find_stored(self, cells: Sequence[Recipe]) -> dict[str, Made]:
+        """Finds latents of these cells in the store, whatever made them."""
+        found: dict[str, Made] = {}
+        for name in {self.names[cell.key] for cell in cells if cell.key in self.names}:
+            for key in self.sharing[name]:
+                path = self.store.path(key)
+                if path.exists() and (latents := read_latents(path)) is not None:
+                    found[name] = key, self.store.record(key)["facts"], latents
+                    break
+        return found
 
     def read_batch(self, batch: Sequence[Recipe]) -> list[np.ndarray] | None:
         """Reads the latents of a batch, if all of them are there."""

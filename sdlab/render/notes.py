@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
@@ -11,7 +12,7 @@ from ..models.resolve import Native, native, read_effects, swap_parts, tell_nati
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
 from ..recipe.prompts import split_at_words
-from ..recipe.request import FIELDS, PROMPTS, Recipe, Request
+from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, read_all_but_seed
 from ..tiny.world import WORLDS, list_shown_words
 from .masks import describe_flat_depth, describe_idle_mask
 
@@ -23,12 +24,15 @@ MOST = 8  # words that are named
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
     """Collects what is to be said before a run, {field: text}, once for all cells."""
-    told = [name for name in FIELDS if name not in ("seed", *PROMPTS)]
-    unlike: dict[tuple, Recipe] = {}  # cells are many, and most differ in seed and prompt alone
+    read = attrgetter(*(name for name in FIELDS if name not in ("seed", *PROMPTS)))
+    worded: dict[tuple, Recipe] = {}  # cells are many, and most differ in seed and prompt alone
     for cell in cells:
-        unlike.setdefault(tuple(getattr(cell, name) for name in told), cell)
+        worded.setdefault(read_all_but_seed(cell), cell)
+    unlike: dict[tuple, Recipe] = {}
+    for cell in worded.values():
+        unlike.setdefault(read(cell), cell)
     notes = [describe(c, natives[c.model]) for c in unlike.values() for describe in NOTES]
-    notes += [describe_idle_words(cell, natives[cell.model]) for cell in cells]
+    notes += [describe_idle_words(cell, natives[cell.model]) for cell in worded.values()]
     said: dict[str, dict[str, None]] = {}
     for field, text in filter(None, notes):
         said.setdefault(field, {})[text] = None

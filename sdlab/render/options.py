@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import threading
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from numbers import Integral
 
 from ..models.memory import LEVELS, read_limit
 
+rendering = threading.Lock()  # one pipeline is loaded at a time, so one job renders at a time
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -26,12 +28,13 @@ class Options:
     """
 
     batch_size: int | None = None
-    device: str | None = None
+    device: str | Sequence[str] | None = None
     dtype: str | None = None
     memory: str = "auto"
     compile: str | bool = "auto"
     keep_latents: bool = True
     on_error: str = "record"
+    elsewhere: bool = False  # workers compute, and each checks what it can
 
     def __post_init__(self) -> None:
         require_choice("on_error", self.on_error, ("record", "raise"))
@@ -46,14 +49,28 @@ class Options:
             require_choice("memory", self.memory, tuple(LEVELS), ", or at most so much, as '4GB'")
         if not isinstance(self.compile, bool) and self.compile != "auto":
             raise ValueError(f"compile={self.compile!r}: use 'auto', True or False")
-        if self.compile is True:
-            require_compiler(self.device)
+        if self.compile is True and not self.elsewhere:
+            require_compiler(self.main_device)
         if not isinstance(self.keep_latents, bool):
             raise ValueError(f"keep_latents={self.keep_latents!r}: use True or False")
-        if self.device is not None:
-            require_device(self.device)
-        if self.dtype == "float16":
-            warn_of_float16(self.device)
+        if self.device is not None and not self.devices:
+            raise ValueError(f"device={self.device!r}: give at least one, or leave it out")
+        for device in self.devices if not self.elsewhere else ():
+            require_device(device)
+        if self.dtype == "float16" and not self.elsewhere:
+            warn_of_float16(self.main_device)
+
+    @property
+    def devices(self) -> list[str]:
+        """The devices asked for: none, one, or one for each worker on this machine."""
+        if isinstance(self.device, (list, tuple)):
+            return list(self.device)
+        return [] if self.device is None else [self.device]  # type: ignore[list-item]
+
+    @property
+    def main_device(self) -> str | None:
+        """The only device, or the first."""
+        return next(iter(self.devices), None)
 
 
 def require_choice(name: str, given: object, choices: Sequence[str | None], more: str = "") -> None:

@@ -24,10 +24,10 @@ from ..models.resolve import (
     tell_native_size,
 )
 from ..models.tasks import choose_task, count_calls
-from ..pictures import PICTURES, input_names, require_picture
+from ..pictures import PICTURES, require_picture
 from ..progress import duration
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights, write_tokens
-from ..recipe.request import PROMPTS, Recipe, Request, key_of
+from ..recipe.request import PROMPTS, Recipe, Request, key_of, list_inputs, read_all_but_seed
 from ..store.store import Store
 from .batch_size import share_cells
 from .notes import collect_notes, describe_strange_words, learn_words
@@ -91,16 +91,8 @@ def plan(requests: list[Request], store: Store) -> Plan:
     for name in dict.fromkeys(request.model for request in requests):
         with blame_field("model"):
             natives[name] = native(name)
-    store.inputs.lend({name for request in requests for name in input_names(vars(request))})
-    cells = []
-    for i, request in enumerate(requests):
-        try:
-            cells.append(resolve(request, natives[request.model]))
-        except FieldError as error:
-            raise error.prefixed(f"request {i} of {len(requests)}: ") from None
-        except ValueError as error:
-            raise ValueError(f"request {i} of {len(requests)}: {error}") from None
-    cells, finished = recognise(cells, natives, store)
+    store.inputs.lend(list_inputs(requests))
+    cells, finished = recognise(resolve_all(requests, natives), natives, store)
     todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
     check_prompts(todo, natives)
     check_pictures(todo)
@@ -114,6 +106,23 @@ def plan(requests: list[Request], store: Store) -> Plan:
     alike = {cell.key: len(group) for group in groups for cell in group}
     left = [[cell for cell in group if cell.key not in finished] for group in groups]
     return Plan(cells, [group for group in left if group], alike, natives, notes)
+
+
+def resolve_all(requests: list[Request], natives: dict[str, Native]) -> list[Recipe]:
+    """Resolves the requests in order; of those that differ in their seeds alone, the first."""
+    firsts: dict[tuple, Recipe] = {}
+    cells = []
+    for i, request in enumerate(requests):
+        first = firsts.get(rest := read_all_but_seed(request))
+        try:
+            if first is None:
+                firsts[rest] = first = resolve(request, natives[request.model])
+        except FieldError as error:
+            raise error.prefixed(f"request {i} of {len(requests)}: ") from None
+        except ValueError as error:
+            raise ValueError(f"request {i} of {len(requests)}: {error}") from None
+        cells.append(first.reseed(request))
+    return cells
 
 
 def recognise(
@@ -160,7 +169,7 @@ def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Re
     """
     length = functools.cache(
         lambda model, words, *read: count_chunks(learn_words(natives[model], words), *read)
-    )  # seeds are many
+    )
 
     def shared(r: Recipe) -> tuple:
         texts = length(r.model, r.textual_inversion, r.prompt_syntax, r.prompt, r.negative_prompt)
@@ -175,8 +184,11 @@ def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Re
         )
 
     groups: dict[tuple, list[Recipe]] = {}
+    known: dict[tuple, tuple] = {}
     for cell in cells:
-        groups.setdefault(shared(cell), []).append(cell)
+        if (rest := read_all_but_seed(cell)) not in known:
+            known[rest] = shared(cell)
+        groups.setdefault(known[rest], []).append(cell)
     first = {
         name[:n]: i for i, name in reversed([*enumerate(groups)]) for n in range(1, 6)
     }  # when each part was first met

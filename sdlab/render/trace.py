@@ -27,7 +27,7 @@ from ..models.pipeline import Loaded, load
 from ..models.resolve import native, swap_parts
 from ..recipe.request import Recipe
 from .denoise import Picture, Renderer, Step, clean_latents, decode
-from .job import rendering
+from .options import rendering
 from .sketch import draw_sketch, find_colours
 
 MOMENTS = 24  # a run of more steps has several in one

@@ -90,10 +90,10 @@ def list_recipes(frame: pd.DataFrame) -> dict[str, Any]:
 
 def list_facts(frame: pd.DataFrame) -> dict[str, Any]:
     """Lists what else a picture's bits depend on, and their hash, as `list_recipes` does."""
-    columns = {
-        name: [hide_home(v) if isinstance(v, str) else v for v in column_values(frame, name)]
-        for name in ("pixels", *DECIDING_BITS, *HOW)
-    }
+    columns = {name: column_values(frame, name) for name in ("pixels", *DECIDING_BITS, *HOW)}
+    for name, column in columns.items():
+        shown = {v: hide_home(v) for v in set(column) if isinstance(v, str)}
+        columns[name] = [shown.get(value, value) for value in column]
     known = {name: column for name, column in columns.items() if any(v is not None for v in column)}
     shared = {name: column[0] for name, column in known.items() if len(set(column)) == 1}
     varying = {name: column for name, column in known.items() if name not in shared}
@@ -103,8 +103,17 @@ def list_facts(frame: pd.DataFrame) -> dict[str, Any]:
 
 def read_requests(frame: pd.DataFrame) -> list[Request]:
     """Makes requests of the frame's rows, without labels; None leaves a field to the model."""
-    rows = (zip(FIELDS, row) for row in row_tuples(frame, FIELDS))
-    return [restore_request({n: v for n, v in row if v is not None}) for row in rows]
+    others = [name for name in FIELDS if name != "seed"]
+    firsts: dict[tuple, Request] = {}  # rows are many, and most differ in their seeds alone
+    requests = []
+    for seed, rest in zip(column_values(frame, "seed"), row_tuples(frame, others)):
+        if rest in firsts and type(seed) is int and 0 <= seed < SEEDS:
+            requests.append(firsts[rest].but(seed=seed))
+        else:
+            both = zip(("seed", *others), (seed, *rest))
+            requests.append(restore_request({n: v for n, v in both if v is not None}))
+            firsts[rest] = requests[-1]
+    return requests
 
 
 def restore_request(fields: Mapping[str, Any]) -> Request:
@@ -213,12 +222,11 @@ def name_store_elsewhere(frame: pd.DataFrame, root: Path | None = None) -> str |
 def find_store_root(frame: pd.DataFrame) -> Path | None:
     """Finds the folder of the store that holds all pictures, each at ROOT/images/ab/KEY.png."""
     known = [path for path in distinct_values(frame, "path") if path is not None]
-    paths = [Path(os.path.abspath(path)) for path in known]
-    stored = all(
-        len(path.parts) > 3 and path.parts[-3] == "images" and path.name.startswith(path.parts[-2])
-        for path in paths
-    )
-    roots = {path.parents[2] for path in paths} if stored else set()
+    both = [os.path.split(path) for path in known]
+    folders = {each: Path(os.path.abspath(each)) for each in {folder for folder, _ in both}}
+    stored = all(path.parent.name == "images" for path in folders.values())
+    stored = stored and all(name.startswith(folders[folder].name) for folder, name in both)
+    roots = {path.parents[1] for path in folders.values()} if stored else set()
     return roots.pop() if len(roots) == 1 else None
 
 

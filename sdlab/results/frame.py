@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from ..store.columns import CHOSEN, COLUMNS, LABELS, UNTELLING
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 OF, ERROR = "_of", "_error"  # what ends the names of two columns that each scorer has
+PLAIN = ("string", "str", "Int64", "int64", "boolean", "bool")  # of plain values, or none
+REAL = ("Float64", "float64")
 COUNTER = re.compile(r"(index|level_\d+|Unnamed: \d+(\.\d+)?)(_[xy])?")  # pandas' own names
 
 # Reading columns
@@ -34,6 +37,8 @@ def to_plain(value: Any) -> Any:
     """
     if type(value) in (str, int, bool):  # most are, and the rest takes ten times as long
         return value
+    if type(value) is float:
+        return round_digits(value) if value == value else None
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     if isinstance(value, (float, np.floating)):
@@ -44,9 +49,17 @@ def to_plain(value: Any) -> Any:
 
 def column_values(frame: pd.DataFrame, name: str) -> list[Any]:
     """Lists one column as plain values; all are None if there is no such column."""
-    if name not in frame.columns:
+    if name not in frame.columns or (lost := frame[name].isna()).all():
         return [None] * len(frame)
-    return [to_plain(value) for value in frame[name].tolist()]
+    kind = frame[name].dtype.name
+    if kind in REAL:  # most are few, and rounding is slow
+        places, distinct = pd.factorize(frame[name])
+        found = [*map(round_digits, distinct.tolist()), None]  # -1 where there is none
+        return [found[place] for place in places.tolist()]
+    found = frame[name].tolist()
+    if kind not in PLAIN:
+        return list(map(to_plain, found))
+    return [None if gone else value for value, gone in zip(found, lost)] if lost.any() else found
 
 
 def is_neutral(name: str, value: Any) -> bool:
@@ -56,6 +69,8 @@ def is_neutral(name: str, value: Any) -> bool:
 
 def distinct_values(frame: pd.DataFrame, name: str) -> list[Any]:
     """Lists one column's values, each once, in order of first appearance."""
+    with suppress(KeyError, TypeError):  # no such column, or of what has no hash
+        frame = frame[[name]][~frame[name].duplicated()]
     return list(dict.fromkeys(column_values(frame, name)))
 
 
@@ -218,12 +233,11 @@ def find_label_columns(frame: pd.DataFrame) -> list[str]:
 
 def is_measured(frame: pd.DataFrame, name: str) -> bool:
     """Tells whether a column has opinions, or scores with a value."""
-    values = column_values(frame, name)
     if name in COLUMNS:
-        return COLUMNS[name].role == "opinion" and any(values)
-    return any(v is not None for v in values) and not (
-        name.endswith(OF) or is_counter(name) or name in find_label_columns(frame)
-    )
+        return COLUMNS[name].role == "opinion" and any(distinct_values(frame, name))
+    if name.endswith(OF) or is_counter(name) or frame[name].isna().all():
+        return False
+    return name not in find_label_columns(frame)
 
 
 def describe_measures(frame: pd.DataFrame) -> list[str]:
@@ -231,6 +245,8 @@ def describe_measures(frame: pd.DataFrame) -> list[str]:
     names = [
         name for name in frame.columns if is_measured(frame, name) and not name.endswith(ERROR)
     ]
+    if not names:
+        return [""] * len(frame)
     return [
         ", ".join(
             f"{name} {format_brief(value)}"

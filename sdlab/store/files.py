@@ -63,8 +63,11 @@ def is_leftover(path: Path) -> bool:
 def ends_with(path: str, end: bytes, size: int) -> bool:
     """Tells whether the file is there and has just that many bytes, these last."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            file.seek(max(size - len(end), 0))
-            return file.read(len(end) + 1) == end
+        file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # twice as fast as `open`
     except FileNotFoundError:
         return False
+    try:
+        os.lseek(file, max(size - len(end), 0), os.SEEK_SET)
+        return os.read(file, len(end) + 1) == end
+    finally:
+        os.close(file)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..pictures import HASH, hash_pixels, input_names
-from ..recipe.request import Recipe, Request, key_of
+from ..recipe.request import Recipe, Request, key_of, list_inputs
 from .columns import COLUMNS
 from .files import ends_with, is_leftover, write_whole
 from .index import Index, pack_record, unpack_rows
@@ -118,14 +118,32 @@ class Store:
         OSError
             The disk is full or the folder cannot be written. What is finished stays finished.
         """
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        facts = {"created": now, **facts, "pixels": hash_pixels(image)}
-        data = embed_record(recipe, image, facts, latents=latents, hashes=hashes)
+        return self.receive(
+            recipe, pack_picture(recipe, image, facts, latents=latents, hashes=hashes)
+        )
+
+    def receive(self, recipe: Recipe, data: bytes | None) -> Path:
+        """Takes in a finished picture that was packed elsewhere, wholly or not at all.
+
+        Parameters
+        ----------
+        recipe : Recipe
+        data : bytes or None
+            What `pack_picture` made; None if that stands in its place already.
+
+        Raises
+        ------
+        OSError
+            As `save` does.
+        """
         path = self.path(recipe.key)
         with self._advise(*PICTURE):
             self.inputs.keep(input_names(vars(recipe)))
-            write_whole(path, data)
-        self.index.update(self._read([recipe.key]))
+            if data is not None:
+                write_whole(path, data)
+            if not (rows := list(self._read([recipe.key]))):  # a network's server forgot it
+                raise OSError(errno.EIO, "what was written is not there")
+        self.index.update(rows)
         return path
 
     def prepare(self, requests: Iterable[Request] = ()) -> None:
@@ -137,7 +155,7 @@ class Store:
             As `save` does.
         """
         with self._advise(*PICTURE):
-            self.inputs.keep(name for request in requests for name in input_names(vars(request)))
+            self.inputs.keep(list_inputs(requests))
             self.images.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.images) as trial:
                 trial.write(bytes(ROOM))
@@ -295,8 +313,16 @@ class Store:
         """
         import pandas as pd
 
-        rows = self.index.rows(None if keys is None else list(keys))
-        columns = unpack_rows(rows)
+        keys = None if keys is None else list(keys)
+        rows = self.index.rows(keys)
+        try:
+            columns = unpack_rows(rows)
+        except ValueError as error:
+            said = f"{self.index.file} was damaged ({error}); it is made anew from the pictures"
+            warnings.warn(said, stacklevel=2)
+            self.rebuild()
+            rows = self.index.rows(keys)
+            columns = unpack_rows(rows)
         columns["path"] = pd.array([row[1] and self._file(row[0]) for row in rows], "string")
         columns["error"] = pd.array([None] * len(rows), "string")
         columns |= self.opinions.columns(columns["key"])
@@ -402,6 +428,20 @@ class Store:
                 return f"its input picture {name} is missing"
         same = record["facts"].get("pixels") == hash_pixels(image)
         return None if same else "its pixels are not those that were saved"
+
+
+def pack_picture(
+    recipe: Recipe,
+    image: Image,
+    facts: Mapping[str, Any],
+    *,
+    latents: bytes | None = None,
+    hashes: Mapping[str, str] | None = None,
+) -> bytes:
+    """Packs a finished picture as the file that a store keeps; `Store.save` says of what."""
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    facts = {"created": now, **facts, "pixels": hash_pixels(image)}
+    return embed_record(recipe, image, facts, latents=latents, hashes=hashes)
 
 
 def require_layout(root: Path, images: Path) -> None:

@@ -6,6 +6,7 @@ import functools
 import io
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -98,10 +99,10 @@ def render_level(paths: Sequence[str], alts: Sequence[str]) -> list[str]:
 
 def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Says in a line what these columns say of each row: "a cat · guidance_scale 4 · seed 0"."""
-    return [
-        " · ".join(
-            format_value(value) if name == "prompt" else f"{name} {format_value(value)}"
-            for name, value in zip(names, row)
-        )
-        for row in row_tuples(frame, names)
-    ]
+    say = functools.lru_cache(None, typed=True)(say_value)  # most values come again
+    return [" · ".join(map(say, names, row)) for row in row_tuples(frame, names)]
+
+
+def say_value(name: str, value: Any) -> str:
+    """Says one value of a column: a prompt speaks for itself."""
+    return format_value(value) if name == "prompt" else f"{name} {format_value(value)}"

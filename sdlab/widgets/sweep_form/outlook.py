@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 from ...errors import blame_field
 from ...models.resolve import native, resolve
-from ...pictures import input_names
-from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request
+from ...recipe.request import FIELDS, OPTIONAL, PROMPTS, Request, list_inputs
 from ...render.plan import preview
 from ...results.frame import format_value, join_words
 from ...store.store import Store
@@ -88,7 +87,7 @@ def place_error(error: BaseException) -> dict[str, str]:
 
 def lend_pictures(store: Store, requests: Iterable[Request]) -> None:
     """Has this process know the requests' input pictures that the store keeps."""
-    store.inputs.lend({name for request in requests for name in input_names(vars(request))})
+    store.inputs.lend(list_inputs(requests))
 
 
 def drop_equal_recipes(requests: Iterable[Request]) -> list[Request]:

@@ -1,0 +1,486 @@
+"""A plan is carried out by the workers of a Dask cluster; `worker` has what each of them does.
+
+Dask schedules, moves and repeats tasks and notices who is gone. What is decided here is what a task
+is: cells of one group in whole batches, of the model that the worker to be fed has in memory.
+Pictures come back as bytes and are written here, or by the workers where they share the folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+from queue import Empty, Queue
+from threading import Event as Flag
+from typing import Any
+
+from PIL import Image
+
+from ..errors import GenerationError
+from ..pictures import png_bytes, read_picture
+from ..progress import Event, Listeners, Progress
+from ..recipe.request import FIELDS, Recipe, list_inputs
+from ..store.store import Store
+from .batch_size import MOST_ON_CARD, count_together
+from .denoise import Cancelled
+from .latents import Latents
+from .options import Options, caller_level
+from .plan import Plan
+
+AHEAD = 2  # tasks of a worker: one that it computes, and one that waits for it there
+LOOK = 1.0  # seconds between two looks at who is there
+TICK = 0.2  # seconds that a stop is heard late, at most
+PATIENCE = 20.0  # seconds for what is at work when a run is stopped
+WRITERS = 4  # threads that fetch and write pictures
+GROUP = 8  # cores of a worker on this machine
+MISSING = (
+    "a cluster needs the package distributed: pip install 'sdlab[cluster]', here and where the"
+    " workers are"
+)
+
+
+def require_cluster(cluster: Any, options: Options) -> None:
+    """Refuses what is no cluster, before anything runs."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError(MISSING) from error
+    if isinstance(options.device, (list, tuple)) and cluster not in (None, "local"):
+        raise ValueError(
+            f"device={options.device!r} asks for a worker for each on this machine; leave out"
+            " cluster, or give one device"
+        )
+    if not isinstance(cluster, (str, Client, type(None))):
+        raise TypeError(
+            f"cluster={cluster!r:.80}: give a dask.distributed.Client, a scheduler's address such"
+            " as 'tcp://10.0.0.5:8786', or 'local'"
+        )
+    if isinstance(cluster, Client) and (cluster.asynchronous or cluster.status != "running"):
+        kind = "asynchronous" if cluster.asynchronous else cluster.status
+        raise ValueError(f"cluster: this client is {kind}; give Client(address), connected")
+
+
+@contextmanager
+def open_client(cluster: Any, devices: list[str]) -> Iterator[Any]:
+    """Connects to a cluster, or makes one on this machine for as long as the context lasts."""
+    from distributed import Client
+
+    if isinstance(cluster, Client):
+        yield cluster
+    elif cluster is None or cluster == "local":
+        with (
+            start_local(devices or list_devices()) as own,
+            Client(own, set_as_default=False) as client,
+        ):
+            yield client
+    else:
+        try:
+            client = Client(cluster, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ConnectionError(
+                f"cluster={cluster!r}: no scheduler answers there ({error}); start it, or give"
+                " 'local'"
+            ) from error
+        with client:
+            yield client
+
+
+def list_devices() -> list[str]:
+    """Lists the devices of this machine's workers: each card, or a group of cores each."""
+    import torch
+
+    cards = [f"cuda:{n}" for n in range(torch.cuda.device_count())]
+    return cards or ["cpu"] * max(1, torch.get_num_threads() // GROUP)
+
+
+def start_local(devices: list[str]) -> Any:
+    """Starts a worker process for each device; those without a card share the cores."""
+    import torch
+    from distributed import Nanny, Scheduler, SpecCluster
+
+    from .worker import DEVICE
+
+    cores = max(1, torch.get_num_threads() // len(devices))
+    # what a process may hold is for sdlab to decide: `memory`
+    options = {"nthreads": cores, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": 40}
+    workers = {
+        n: {"cls": Nanny, "options": {**options, "env": {DEVICE: device}}}
+        for n, device in enumerate(devices)
+    }
+    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
+    return SpecCluster(
+        workers=workers,
+        scheduler={"cls": Scheduler, "options": scheduler},
+        silence_logs=40,
+        shutdown_on_close=True,
+    )
+
+
+@dataclass
+class Flight:
+    """A task under way."""
+
+    name: str
+    address: str  # of the worker that it was made for
+    allowed: frozenset[str]  # addresses
+    cells: list[Recipe]
+    future: Any = None
+
+
+@dataclass
+class Workers:
+    """What has the cells of a plan rendered by the workers of a cluster; as `Lanes` does it here.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    shared : bool
+        Whether workers write into the store's folder themselves.
+    store, progress, show, stop, options, errors, listeners
+        As `Lanes` has them.
+    """
+
+    client: Any
+    shared: bool
+    store: Store
+    progress: Progress
+    show: Callable[[], None]
+    stop: Flag
+    options: Options
+    errors: dict[str, str]
+    listeners: Listeners
+
+    news: Queue = field(default_factory=Queue)  # (what, *of what), from threads of Dask's and own
+    fit: dict[str, Any] = field(default_factory=dict)  # {address: Fitness}
+    unfit: dict[str, str] = field(default_factory=dict)  # {address: why}
+    asked: dict[str, Any] = field(default_factory=dict)  # {address: future of a check}
+    flights: dict[str, Flight] = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)  # {address: weights of its last task}
+    sizes: dict[tuple[str, str, int, int], int] = field(default_factory=dict)  # of batches on cards
+    groups: list[list[Recipe]] = field(default_factory=list)  # what waits
+    looked: float = 0.0
+
+    def render(self, plan: Plan) -> None:
+        """Renders all groups of the plan; raises `Cancelled` when stopped."""
+        from distributed import Event as Signal
+
+        self.plan, self.latents = plan, Latents(plan, self.store, kept=self.options.keep_latents)
+        job = f"sdlab-{uuid.uuid4().hex[:12]}"
+        signal = Signal(job, client=self.client)
+        self.client.subscribe_topic(job, lambda event: self.news.put(("told", event[1])))
+        with lay_beacon(self.store, job, self.shared) as beacon:
+            self.needs = describe_needs(plan, job, self.options, beacon)
+            try:
+                with ThreadPoolExecutor(WRITERS, "sdlab writer") as self.writers:
+                    for wave in self._list_waves():
+                        self._render_wave(wave, signal)
+            finally:
+                self._let_go(signal, job)
+
+    def _list_waves(self) -> tuple[list[list[Recipe]], list[list[Recipe]]]:
+        """Lists the groups, and behind them those cells that take the latents of others."""
+        names, groups = self.latents.names, self.plan.groups
+        cells = [cell for group in groups for cell in group]
+        firsts = {names.get(cell.key, cell.key): cell.key for cell in reversed(cells)}.values()
+        kept = set(firsts)
+        first = [[cell for cell in group if cell.key in kept] for group in groups]
+        later = [[cell for cell in group if cell.key not in kept] for group in groups]
+        return [group for group in first if group], [group for group in later if group]
+
+    def _render_wave(self, wave: list[list[Recipe]], signal: Any) -> None:
+        self.groups = wave
+        while self.groups or self.flights:
+            if self.stop.is_set():
+                self._land(signal)
+                raise Cancelled
+            self._require_scheduler()
+            self._look_around()
+            self._send_tasks()
+            self._hear(TICK)
+        self.progress.note = ""
+
+    def _require_scheduler(self) -> None:
+        if self.client.status != "running":
+            raise ConnectionError(
+                "the cluster's scheduler is gone; the pictures that are finished are in the store"
+                f" ({self.progress.finished} of {self.progress.total}). Start it again, or leave"
+                " out cluster, and run again"
+            )
+
+    # Who is there
+
+    def _look_around(self) -> None:
+        """Finds out who came and who is gone; who came is checked before anything is computed."""
+        from .worker import check_worker
+
+        if time.monotonic() - self.looked < LOOK:
+            return
+        self.looked = time.monotonic()
+        there = set(self.client.scheduler_info(n_workers=-1)["workers"])
+        for known in (self.fit, self.unfit, self.asked, self.models):
+            for address in known.keys() - there:
+                del known[address]
+        for address in there - self.fit.keys() - self.unfit.keys() - self.asked.keys():
+            future = self.client.submit(check_worker, self.needs, workers=[address], pure=False)
+            future.add_done_callback(lambda done, who=address: self.news.put(("checked", who)))
+            self.asked[address] = future
+        for flight in list(self.flights.values()):
+            if not flight.allowed & there:  # nobody is left whom Dask could give it to
+                self._take_back(flight)
+        self._note_workers()
+
+    def _note_workers(self) -> None:
+        if self.unfit and not (self.fit or self.asked or self.sizes):  # nor ever could
+            raise RuntimeError(
+                f"no worker can render this plan: {join_reasons(self.unfit)}. Nothing was computed"
+            )
+        count = f"{len(self.fit)} worker{'s' * (len(self.fit) != 1)}"
+        unfit = f", {len(self.unfit)} that cannot" if self.unfit else ""
+        link = self.client.dashboard_link
+        self.progress.note = f"{count}{unfit}{f', {link}' if link else ''}"
+        self.show()
+
+    def _note_check(self, address: str) -> None:
+        """Takes note of what came of checking a worker."""
+        future = self.asked.pop(address, None)
+        if future is None or future.status not in ("finished", "error"):
+            return  # it is gone
+        try:
+            fitness = future.result()
+            misfit = fitness.misfit
+        except Exception as error:
+            misfit = f"sdlab cannot be run there ({type(error).__name__}: {error})"
+        if misfit:
+            self.unfit[address] = misfit
+            text = f"a worker is left out: {join_reasons({address: misfit})}"
+            warnings.warn(text, stacklevel=caller_level())
+        else:
+            self.fit[address] = fitness
+        self._note_workers()
+
+    # What is sent
+
+    def _send_tasks(self) -> None:
+        for address in self.fit:
+            count = sum(flight.address == address for flight in self.flights.values())
+            for _ in range(AHEAD - count):
+                if cells := self._choose_cells(address):
+                    self._send(address, cells)
+
+    def _choose_cells(self, address: str) -> list[Recipe]:
+        """Chooses what to render on a worker: of its model, of one that nobody has, or the first.
+
+        A group's cells go in whole batches, as many as that worker computes at a time.
+        """
+        if not self.groups:
+            return []
+        busy, own = set(self.models.values()), self.models.get(address)
+        mine = [group for group in self.groups if group[0].weights == own]
+        new = [group for group in self.groups if group[0].weights not in busy]
+        group = (mine or new or self.groups)[0]
+        self.models[address] = group[0].weights
+        size = self._count_cells(address, group[0])
+        cells = group[:size]
+        del group[:size]
+        self.groups = [group for group in self.groups if group]
+        return cells
+
+    def _count_cells(self, address: str, cell: Recipe) -> int:
+        fitness, factor = self.fit[address], self.plan.natives[cell.model].layout.factor
+        lanes, threads = fitness.lanes.get(cell.model, (1, 1))
+        if self.options.batch_size:
+            return self.options.batch_size * lanes
+        if fitness.on_card:  # until it has said how many pay there: of any power of two a multiple
+            return self.sizes.get((address, *describe_like(cell)), MOST_ON_CARD)
+        return lanes * count_together(cell.height // factor, cell.width // factor, threads)
+
+    def _send(self, address: str, cells: list[Recipe]) -> None:
+        from .worker import Task, render_task
+
+        name = f"sdlab-{uuid.uuid4().hex[:12]}"
+        task = Task(
+            name,
+            self.needs,
+            [dump_recipe(cell) for cell in cells],
+            {cell.key: self.plan.alike[cell.key] for cell in cells},
+            dataclasses.replace(self.options, on_error="record"),
+            {input_: png_bytes(read_picture(input_)) for input_ in list_inputs(cells)},
+            self.latents.find_stored(cells),
+            str(self.store.images) if self.shared else None,
+            bool(self.listeners),
+        )
+        flight = Flight(name, address, frozenset(self.fit), cells)
+        self.flights[name] = flight
+        flight.future = self.client.submit(
+            render_task, task, key=name, workers=list(self.fit), pure=False
+        )
+        flight.future.add_done_callback(lambda done: self.news.put(("done", name)))
+
+    def _take_back(self, flight: Flight) -> None:
+        """Has the cells of a task wait again."""
+        if self.flights.pop(flight.name, None):
+            self.progress.count_computed(0, flight.name)
+            self.groups.insert(0, flight.cells)
+            with suppress(Exception):
+                self.client.cancel([flight.future], force=True)
+
+    # What comes back
+
+    def _hear(self, seconds: float) -> None:
+        """Takes note of what was heard, after waiting so long for it."""
+        with suppress(Empty):
+            what, *of = self.news.get(timeout=seconds)
+            while True:
+                getattr(self, f"_hear_{what}")(*of)
+                what, *of = self.news.get_nowait()
+
+    def _hear_checked(self, address: str) -> None:
+        self._note_check(address)
+
+    def _hear_told(self, said: dict[str, Any]) -> None:
+        """Hears of steps, or of what a cell at work looks like."""
+        if said.get("task") in self.flights:
+            self.progress.count_step(said["done"], 1, 1, said["task"])
+            self.show()
+        elif "image" in said:
+            image = Image.open(BytesIO(said["image"])).convert("RGB")
+            self.listeners.tell(Event("sketch", said["key"], image))
+
+    def _hear_done(self, name: str) -> None:
+        """Hears that a task has ended, on whatever worker, or that it cannot."""
+        flight = self.flights.get(name)
+        if flight is None:
+            return
+        if flight.future.status == "finished":
+            self.writers.submit(self._fetch, flight)
+        elif flight.future.status == "error":
+            self._fail_all(flight, flight.future.exception())
+        else:  # cancelled or lost
+            self._require_scheduler()
+            self._take_back(flight)
+
+    def _fetch(self, flight: Flight) -> None:
+        """Fetches a task's pictures and writes them, on a thread of its own."""
+        try:
+            outcome = flight.future.result()
+            cells = {cell.key: cell for cell in flight.cells}
+            for key, data in outcome.pictures.items():
+                self.store.receive(cells[key], data)
+                self.progress.count_saved()
+                self.listeners.tell(Event("landed", key))
+            self.news.put(("written", flight, outcome, None))
+        except BaseException as error:
+            self.news.put(("written", flight, None, error))
+
+    def _hear_written(self, flight: Flight, outcome: Any, error: BaseException | None) -> None:
+        from concurrent.futures import CancelledError
+
+        if isinstance(error, CancelledError):  # lost with its worker, before it was fetched
+            self._require_scheduler()
+            self._take_back(flight)
+            return
+        if error is not None:
+            raise error
+        if outcome.misfit:
+            self.fit.pop(flight.address, None)
+            self.unfit[flight.address] = outcome.misfit
+            self._take_back(flight)
+            return
+        del self.flights[flight.name]
+        first = flight.cells[0]
+        self.sizes[(flight.address, *describe_like(first))] = outcome.batch_size or MOST_ON_CARD
+        self.progress.count_computed(len(flight.cells), flight.name)
+        self.show()
+        for cell in flight.cells:
+            if message := outcome.errors.get(cell.key):
+                self._fail(cell, message)
+            elif cell.key not in outcome.pictures and not self.stop.is_set():
+                self._fail(cell, "the worker gave back neither a picture nor an error; run again")
+
+    def _fail_all(self, flight: Flight, error: Any) -> None:
+        """Fails the cells of a task that cannot be done on any worker."""
+        del self.flights[flight.name]
+        self.progress.count_computed(len(flight.cells), flight.name)
+        message = f"{type(error).__name__}: {error}"
+        if type(error).__name__ == "KilledWorker":
+            message = (
+                f"each of the {error.allowed_failures + 1} workers that rendered this batch died"
+                " (is their memory too small?); run again with memory='low' or a smaller"
+                " batch_size, and see the workers' logs"
+            )
+        for cell in flight.cells:
+            self._fail(cell, message)
+
+    def _fail(self, cell: Recipe, message: str) -> None:
+        self.errors[cell.key] = message
+        self.progress.count_failed()
+        self.listeners.tell(Event("failed", cell.key, error=message))
+        if self.options.on_error == "raise":
+            raise GenerationError(f"{message}, for {cell}", cell)
+
+    # The end
+
+    def _land(self, signal: Any) -> None:
+        """Stops what is at work, within a step, and keeps what is finished."""
+        signal.set()
+        end = time.monotonic() + PATIENCE
+        self.groups = []
+        while self.flights and time.monotonic() < end:
+            self._require_scheduler()
+            self._hear(TICK)
+
+    def _let_go(self, signal: Any, job: str) -> None:
+        """Ends what may still be at work, however the run ended."""
+        if self.client.status != "running":
+            return
+        with suppress(Exception):
+            signal.set()
+            self.client.cancel([flight.future for flight in self.flights.values()])
+            self.client.unsubscribe_topic(job)
+
+
+@contextmanager
+def lay_beacon(store: Store, job: str, shared: bool) -> Iterator[str | None]:
+    """Lays a file into the store's folder, by which workers see that they share it."""
+    if not shared:
+        yield None
+        return
+    place = store.root / f".{job}"
+    place.touch()
+    try:
+        yield str(place)
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def describe_needs(plan: Plan, job: str, options: Options, beacon: str | None) -> Any:
+    """Describes what the plan needs of a worker."""
+    from .worker import PARTS, Needs, list_versions
+
+    cells = [cell for group in plan.groups for cell in group]
+    parts = dict.fromkeys(tuple(getattr(cell, name) for name in PARTS) for cell in cells)
+    device = None if isinstance(options.device, (list, tuple)) else options.main_device
+    compiles = options.compile is True
+    return Needs(job, list_versions(), tuple(parts), device, options.dtype, compiles, beacon)
+
+
+def dump_recipe(cell: Recipe) -> dict[str, Any]:
+    """Lists a recipe's fields, its pictures by their names alone."""
+    values = ((name, getattr(cell, name)) for name in FIELDS)
+    return {name: str(value) if isinstance(value, str) else value for name, value in values}
+
+
+def describe_like(cell: Recipe) -> tuple[str, int, int]:
+    """Describes what decides how many cells pay in a batch on one card."""
+    return cell.weights, cell.height, cell.width
+
+
+def join_reasons(unfit: dict[str, str]) -> str:
+    """Says of each worker why it cannot."""
+    return "; ".join(f"{address}: {why}" for address, why in unfit.items())

@@ -1,0 +1,322 @@
+"""A plan on two workers: the same pictures, and nothing is lost whoever dies; what cannot be is said before."""
+
+import os
+import random
+import signal
+import time
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("distributed", reason="needs sdlab[cluster]")
+from conftest import write_pipeline
+from distributed import Client, LocalCluster
+
+from sdlab import MODELS, GenerationError, Job, Model, Request, Store, run, sweep
+from sdlab.render import cluster as clusters
+from sdlab.store.columns import MACHINE
+
+TIMES = ["seconds", "created", "path"]
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two worker processes of one core each."""
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            memory_limit=0,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            silence_logs=50,
+        ) as local,
+        Client(local) as found,
+    ):
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cells(random_v1):
+    base = Request(model=str(random_v1), prompt="a {cat|dog}", num_inference_steps=2)
+    return sweep(base.but(scheduler="Euler"), seed=range(24))
+
+
+@pytest.fixture(scope="module")
+def alone(cells, tmp_path_factory):
+    """What one process renders, in the batches that a worker takes."""
+    return run(cells, tmp_path_factory.mktemp("alone"), batch_size=4, progress=False)
+
+
+def require_same(found, expected):
+    own = [name for name in expected if name not in (*TIMES, *MACHINE)]
+    assert found["error"].isna().all()
+    assert [name for name in own if not found[name].equals(expected[name])] == []
+    assert list(found["batch_size"]) == list(expected["batch_size"])
+
+
+def list_pids(client):
+    return sorted(client.run(os.getpid, on_error="ignore").values())  # some may just have died
+
+
+def await_workers(client, number=2):
+    client.wait_for_workers(number)
+    while len(list_pids(client)) < number:
+        time.sleep(0.05)
+
+
+def test_pictures_and_rows_are_those_of_one_process(client, cells, alone, tmp_path):
+    told = []
+    job = Job(cells, tmp_path / "store", batch_size=4, cluster=client, progress=False)
+    job.watch(lambda event: told.append((event.kind, event.key)))
+    require_same(job.result(), alone)
+    assert {key for kind, key in told if kind == "landed"} == set(alone["key"])
+    assert told[-1] == ("ended", None) and job.state == "done" and job.waits_for is None
+    assert Store(tmp_path / "store").check().empty
+    again = run(cells, tmp_path / "store", cluster="tcp://nobody.invalid:1")  # nothing to do
+    assert again["pixels"].equals(alone["pixels"])
+
+
+def test_input_pictures_travel_and_latents_are_shared(client, random_v1, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    other = write_pipeline(tmp_path / "other", seed=5)
+    base = Request(model=str(random_v1), prompt="a cat", num_inference_steps=4, scheduler="Euler")
+    plan = [
+        *sweep(base, vae=[None, str(other)], seed=range(4)),
+        *sweep(base.but(image=Image.fromarray(noise), strength=0.5), seed=range(2)),
+    ]
+    expected = run(plan, tmp_path / "alone", batch_size=2, progress=False)
+    found = run(plan, tmp_path / "store", batch_size=2, cluster=client, progress=False)
+    require_same(found, expected)
+    assert expected["unet_calls"].isna().sum() == 4  # decoded again, not denoised
+
+
+def test_workers_write_where_the_folder_is_shared(client, cells, alone, tmp_path, monkeypatch):
+    taken, known = [], Store.receive
+    monkeypatch.setattr(
+        Store, "receive", lambda self, cell, data: taken.append(data) or known(self, cell, data)
+    )
+    found = run(cells, tmp_path, batch_size=4, cluster=client, shared=True, progress=False)
+    require_same(found, alone)
+    assert taken == [None] * len(cells)
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "index.sqlite"}
+
+
+def test_a_worker_that_does_not_see_the_folder_is_told_apart(client, cells, tmp_path, monkeypatch):
+    @contextmanager
+    def lay_elsewhere(*_):
+        yield str(tmp_path / "elsewhere" / ".beacon")
+
+    monkeypatch.setattr(clusters, "lay_beacon", lay_elsewhere)
+    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="does not see the store's"):
+        run(cells, tmp_path, cluster=client, shared=True, progress=False)
+
+
+def test_a_cell_that_fails_is_a_row_with_its_error(client, cells, tmp_path):
+    def spoil():
+        from sdlab.render.denoise import Renderer
+
+        Renderer.known = Renderer.draw_pictures
+
+        def draw(self, requests, *more, **given):
+            if any(request.seed == 3 for request in requests):
+                raise ArithmeticError("three")
+            return self.known(requests, *more, **given)
+
+        Renderer.draw_pictures = draw
+
+    def mend():
+        from sdlab.render.denoise import Renderer
+
+        Renderer.draw_pictures = Renderer.known
+
+    client.run(spoil)
+    try:
+        found = run(cells, tmp_path, batch_size=4, cluster=client, progress=False)
+        with pytest.raises(GenerationError, match="three"):
+            run(cells, tmp_path, cluster=client, on_error="raise", progress=False)
+    finally:
+        client.run(mend)
+    assert list(found[found["error"].notna()]["seed"]) == [3, 3]
+    assert set(found["error"].dropna()) == {"ArithmeticError: three"}
+    assert run(cells, tmp_path, cluster=client, progress=False)["error"].isna().all()
+
+
+def test_a_stop_is_heard_within_a_step_and_what_is_finished_is_kept(client, cells, tmp_path):
+    slow = [cell.but(num_inference_steps=500) for cell in cells]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        job = Job([*cells[:4], *slow], tmp_path, batch_size=2, cluster=client, progress=False)
+    while job.progress.rendered < 2:
+        time.sleep(0.01)
+    assert job.stop().wait(60) and job.state == "stopped"
+    finished = job.frame()["path"].notna().sum()
+    assert 2 <= finished == job.progress.finished < len(slow)
+    assert not client.processing() or not any(client.processing().values())
+
+
+def test_a_worker_that_dies_loses_nothing(client, cells, alone, tmp_path):
+    more = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)]
+    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+    while not job.progress.rendered:
+        time.sleep(0.01)
+    before = list_pids(client)
+    os.kill(before[0], signal.SIGKILL)
+    found = job.result()
+    assert found["error"].isna().all() and job.progress.rendered == len(more)
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    await_workers(client)
+    assert before[0] not in list_pids(client)
+
+
+def check_once():
+    """Loads what a check needs, which takes a new worker a while."""
+    from sdlab.render.worker import list_versions
+
+    return list_versions()
+
+
+def change_version(dask_worker=None):
+    import diffusers
+
+    diffusers.__version__ = "0.1.2"
+
+
+def restore_version(dask_worker=None):
+    import importlib.metadata
+
+    import diffusers
+
+    diffusers.__version__ = importlib.metadata.version("diffusers")
+
+
+def test_a_worker_of_another_version_is_left_out_by_name(client, cells, alone, tmp_path):
+    await_workers(client)
+    first, second = client.run(check_once)  # so that both are checked before much is rendered
+    client.run(change_version, workers=[first])
+    try:
+        with pytest.warns(UserWarning, match=f"{first}: it has diffusers 0.1.2 instead of"):
+            found = run(cells, tmp_path / "one", batch_size=4, cluster=client, progress=False)
+        require_same(found, alone)
+        client.run(change_version, workers=[second])
+        with (
+            pytest.warns(UserWarning),
+            pytest.raises(RuntimeError, match="no worker can .*install the same versions"),
+        ):
+            run(cells, tmp_path / "none", cluster=client, progress=False)
+        assert len(Store(tmp_path / "none")) == 0
+    finally:
+        client.run(restore_version)
+
+
+def test_workers_without_the_weights_are_named_before_anything_runs(
+    client, cells, random_v1, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(MODELS, "mine", Model(path=random_v1))  # in this process alone
+    with (
+        pytest.warns(UserWarning, match="tcp://.*unknown model 'mine'"),
+        pytest.raises(RuntimeError, match="no worker can render"),
+    ):
+        run(cells[0].but(model="mine"), tmp_path, cluster=client, progress=False)
+
+
+def test_a_worker_for_each_device_is_a_cluster_of_this_machine(
+    client, cells, alone, tmp_path, monkeypatch
+):
+    asked = []
+
+    class Own:
+        scheduler_address = client.cluster.scheduler_address
+
+        def __enter__(self):
+            return self.scheduler_address
+
+        def __exit__(self, *_):
+            pass
+
+    monkeypatch.setattr(clusters, "start_local", lambda devices: asked.append(devices) or Own())
+    require_same(run(cells, tmp_path, batch_size=4, device=["cpu", "cpu"], progress=False), alone)
+    assert asked == [["cpu", "cpu"]]
+
+
+def test_what_is_no_cluster_is_refused_at_once(client, cells, tmp_path):
+    with pytest.raises(TypeError, match="give a dask.distributed.Client"):
+        run(cells, tmp_path, cluster=3)
+    with pytest.raises(ValueError, match="leave out cluster"):
+        run(cells, tmp_path, device=["cpu", "cpu"], cluster=client)
+    with pytest.raises(ValueError, match="device='cuda:9' is not here"):
+        run(cells, tmp_path, device=["cpu", "cuda:9"])
+    with pytest.raises(ValueError, match="give at least one"):
+        run(cells, tmp_path, device=[])
+    with pytest.raises(ValueError, match="shared=True .*give cluster"):
+        run(cells, tmp_path, shared=True)
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(ConnectionError, match="no scheduler answers there"),
+    ):
+        run(cells, tmp_path, cluster="tcp://127.0.0.1:9", progress=False)
+
+
+def test_cards_are_counted_and_cores_put_into_groups(monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 20)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert clusters.list_devices() == ["cpu", "cpu"]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    assert clusters.list_devices() == ["cuda:0", "cuda:1", "cuda:2"]
+
+
+def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
+    def cell(model):
+        return type("Cell", (), {"weights": model})()
+
+    found = clusters.Workers.__new__(clusters.Workers)
+    found.groups = [[cell("a")] * 3, [cell("b")] * 2, [cell("a")]]
+    found.models, found._count_cells = {}, lambda address, first: 2
+    taken = [(who, found._choose_cells(who)) for who in ("x", "y", "x", "x", "y", "x")]
+    assert [(who, [one.weights for one in some]) for who, some in taken] == [
+        ("x", ["a", "a"]),
+        ("y", ["b", "b"]),
+        ("x", ["a"]),
+        ("x", ["a"]),
+        ("y", []),
+        ("x", []),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [4, 20])
+def test_workers_killed_at_random_moments_lose_nothing(client, cells, tmp_path, most):
+    chance, kills, round_ = random.Random(20), 0, 0
+    more = [cell.but(seed=cell.seed + 100 * n) for n in range(6) for cell in cells]
+    expected = run(more, tmp_path / "whole", batch_size=4, progress=False)
+    while kills < most:
+        job = Job(more, tmp_path / f"{round_}", batch_size=4, cluster=client, progress=False)
+        while not job.wait(chance.uniform(0.2, 3)) and kills < most:
+            finished = set(job.store.index.keys())
+            os.kill(chance.choice(list_pids(client)), signal.SIGKILL)
+            kills += 1
+            assert job.store.find_finished(finished) == finished
+            await_workers(client)
+        found = job.result()
+        assert found["error"].isna().all() and list(found["pixels"]) == list(expected["pixels"])
+        assert job.store.check().empty
+        round_ += 1
+
+
+def test_the_end_of_the_scheduler_ends_the_run_and_keeps_what_is_finished(client, cells, tmp_path):
+    """The last one: the scheduler of all others is gone."""
+    more = [cell.but(seed=cell.seed + 100 * n) for n in range(6) for cell in cells]
+    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+    while not job.progress.rendered:
+        time.sleep(0.01)
+    client.cluster.sync(client.cluster.scheduler.close)
+    with pytest.raises(ConnectionError, match="scheduler is gone.*run again"):
+        job.result()
+    assert 0 < len(Store(tmp_path)) == job.progress.finished < len(more)
+    assert Store(tmp_path).check().empty
