@@ -183,9 +183,7 @@ def test_a_real_measurement_leaves_threads_and_random_numbers_alone():
 
 def test_the_width_is_the_models_own_and_a_stated_format_is_not_measured(random_v1, monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        sdlab.models.pipeline, "dtype_here", lambda *given: asked.append(given) or "float32"
-    )
+    monkeypatch.setattr(machine, "dtype_here", lambda *given: asked.append(given) or "float32")
     own = native(str(random_v1))
     assert sdlab.models.pipeline.load(own, "cpu", "bfloat16").dtype == "bfloat16" and not asked
     assert sdlab.models.pipeline.load(own, "cpu").dtype == "float32" and asked == [("cpu", 32)]

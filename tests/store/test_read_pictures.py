@@ -78,7 +78,7 @@ def test_what_is_told_counts_and_no_picture_gets_a_key_or_a_seed(folder):
     ]
     assert frame["source"].tolist() == [
         "told beside the file",
-        "A1111 or a program that writes as it does",
+        "A1111's web UI or a program that writes such notes, too",
     ]
     assert frame["service"].tolist() == ["OpenAI"] * 2
     assert frame["seed"].isna()[0] and frame["key"].isna().all()
