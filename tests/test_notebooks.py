@@ -11,6 +11,10 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
 WORKBENCH = Path(__file__).parents[1] / "notebooks/workbench.ipynb"
+FEWER = {  # seeds suffice to see that every cell runs; the notebooks' own are for their readers
+    **{"01_seeds_and_guidance": 6, "02_v1_vs_v2": 1, "03_limitations": 1},
+    **{"05_depth_and_upscaling": 2, "08_claims": 1},
+}
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 
 
@@ -73,6 +77,10 @@ def test_a_notebook_is_committed_without_outputs(path):
 @by_name
 def test_a_notebook_runs_and_leaves_a_report(path, tmp_path):
     nb = nbformat.read(path, as_version=4)
+    if path.stem in FEWER:
+        cell = next(cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", ()))
+        assert "\nseeds = range(" in cell.source
+        cell.source += f"\nseeds = range({FEWER[path.stem]})"
     NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     kinds = [
         output.get("data", {}).keys() for cell in nb.cells for output in cell.get("outputs", [])

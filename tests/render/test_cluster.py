@@ -19,6 +19,7 @@ from sdlab import MODELS, GenerationError, Job, Model, Request, Store, run, swee
 from sdlab.render import cluster as clusters
 from sdlab.store.columns import MACHINE
 
+pytestmark = pytest.mark.xdist_group("cluster")  # one cluster, whoever else runs tests
 TIMES = ["seconds", "created", "path"]
 
 
