@@ -211,9 +211,9 @@ def test_native_values_are_those_of_diffusers(cat):
         (dict(mask_image=photo()), "mask_image=.* has no meaning"),
         (dict(scheduler="DDIM"), "works with EulerDiscreteScheduler alone"),
         (dict(eta=0.5), "eta=0.5 has a meaning for DDIMScheduler and TCDScheduler only"),
-        (dict(clip_skip=1), "clip_skip=1: .* has no clip_skip; leave it out"),
-        (dict(guidance_rescale=0.7), "has no guidance_rescale"),
-        (dict(prompt_syntax="chunks"), "has no prompt_syntax"),
+        (dict(clip_skip=1), "clip_skip=1: .* is given no clip_skip here; leave it out"),
+        (dict(guidance_rescale=0.7), "is given no guidance_rescale"),
+        (dict(prompt_syntax="chunks"), "is given no prompt_syntax"),
     ],
 )
 def test_what_it_cannot_do_is_refused_before_anything_runs(cat, fields, said):
@@ -225,7 +225,7 @@ def test_what_it_cannot_do_is_refused_before_anything_runs(cat, fields, said):
 def test_parts_that_its_pipeline_does_not_take_are_refused(cat, field):
     with (
         mock.patch("sdlab.models.resolve.swap_parts", lambda own, request: own),
-        pytest.raises(ValueError, match=f"has no {field}"),
+        pytest.raises(ValueError, match=f"is given no {field}"),
     ):
         resolve(cat.but(**{field: "some.safetensors"}))
 
