@@ -96,6 +96,7 @@ def test_eight_keys_a_second_lose_no_vote_and_each_rater_has_their_own(notebook)
     out.get_by_label("rater").fill("bob")
     press("Enter")
     nb.expect_kernel("[compare.rater, compare.voted.count('')]", ["bob", 20])
+    nb.page.wait_for_timeout(1500)
     first, second = (out.get_by_role("group", name=f"pair {n} of 20") for n in (1, 2))
     expect(first).to_be_visible()
     first.evaluate(AT_ONCE, ["1", "Enter", "2"])  # the last before the next pair is there
