@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .credentials import ALTERED, BREAKS, DAMAGED, ELSEWHERE, INTACT, UNREAD, Credential
-from .labels import CAMERA, DEVICE, EDITED, MADE, RECIPE, Claim
+from .labels import CAMERA, EDITED, MADE, RECIPE, Claim
 from .provenance import Provenance
 
 SAYS, SIGNED, HIDDEN, NOT_LOOKED_FOR = "file_says", "signed", "hidden", "not_looked_for"
@@ -20,7 +20,7 @@ TITLES = {
 }
 NEVER = ("other hidden marks (SynthID, TrustMark, Stable Signature, Tree-Ring)", "visible logos")
 # first what a reader must not miss, then a camera, and last what was done to its picture
-ORDER = {MADE: 0, RECIPE: 1, CAMERA: 8, DEVICE: 8, EDITED: 9}
+ORDER = {MADE: 0, RECIPE: 1, CAMERA: 8, EDITED: 9}
 NOTHING = (
     "Nothing was found that tells where this picture comes from; an AI model may have made it all"
     " the same."
@@ -30,8 +30,9 @@ SIGNABLE = (
     "whether what was signed is true: anyone can sign anything, and a picture may have been changed"
     " before"
 )
-AT_ODDS = "how a camera in its notes and a generator's mark in its pixels go together"
+AT_ODDS = "how a camera in its notes and what is hidden in its pixels go together"
 MISFIT = BREAKS[2][1]
+STEP = re.compile(r", (?:then )?| \(")  # between the parts of an account
 CODES = re.compile(r" \([\w.]+\.[\w., ]+\)$")  # those of a doubt, which the details tell
 
 
@@ -129,7 +130,7 @@ def write_answer(provenance: Provenance, hidden: Part, gaps: Sequence[str] = ())
         What else was not looked for.
     """
     missed = ", ".join((*NEVER, *gaps, *provenance.gaps))
-    camera = any(claim.origin in (CAMERA, DEVICE) for claim in provenance.claims)
+    camera = any(claim.origin.startswith(CAMERA) for claim in provenance.claims)
     if camera and hidden.known:
         hidden = replace(hidden, left_open=f"{AT_ODDS}; {hidden.left_open}")
     return Answer(
@@ -166,13 +167,18 @@ def write_claims(provenance: Provenance) -> Part:
 
 def list_stories(claims: Sequence[Claim]) -> Iterator[str]:
     """List how the picture came about, each account once with all who give it."""
-    ranked = sorted(claims, key=lambda claim: (ORDER.get(claim.origin, 5), not claim.story))
+    ranked = sorted(claims, key=lambda claim: (find_place(claim.origin), not claim.story))
     accounts = dict.fromkeys(claim.story or claim.origin for claim in ranked)
     for account in accounts:
         names = [c.program for c in claims if account == c.origin and not c.story and c.program]
-        told = any(account != other and account in other for other in accounts)
+        told = any(account != other and account in STEP.split(other) for other in accounts)
         if not told:  # a longer account says it, too
             yield account + (f" ({', '.join(dict.fromkeys(names))})" if names else "")
+
+
+def find_place(origin: str) -> int:
+    """Finds where an account stands: cameras of all kinds alike."""
+    return ORDER.get(CAMERA if origin.startswith(CAMERA) else origin, 5)
 
 
 def are_signed(claims: Sequence[Claim], credentials: Sequence[Credential]) -> bool:

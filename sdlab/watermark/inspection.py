@@ -261,7 +261,7 @@ def write_hidden(inspection: Inspection) -> Part:
         small = TOO_SMALL.format(f"{inspection.size[0]}x{inspection.size[1]}", MIN_AREA)
         told, left, details = [*texts, small], "whether it is marked", tuple(quoted)
     else:
-        told, left = [*texts, "No mark found."], UNMARKED
+        told, left = [*texts, "No mark found."], "; ".join([*[WHO_WROTE] * bool(texts), UNMARKED])
         details = (*quoted, describe_miss(inspection), A_MISS)
     return Part(HIDDEN, " ".join(told), bool(hits or texts), left, details)
 
@@ -278,8 +278,8 @@ def describe_mark(finding: Finding) -> str:
     if (finding.like or finding.was_read) and not who:
         who = ", whose writer is not known"
     also = f", and which people put on their own pictures, too, with {payload.protects}"
-    no = "not " * (finding.log10_p < NEXT_TO_NONE)
-    return f"{name}{who}{also * bool(payload.protects)} ({no}there by accident: p {chance})"
+    never = "not" if finding.log10_p < NEXT_TO_NONE else "hardly"
+    return f"{name}{who}{also * bool(payload.protects)} ({never} there by accident: p {chance})"
 
 
 def describe_hit(finding: Finding) -> str:

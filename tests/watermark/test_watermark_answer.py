@@ -1,5 +1,6 @@
 """The answer as a whole: two lines that sum it up, four parts, the same wherever it is shown; and labels without a signature."""
 
+import dataclasses
 import gzip
 import html
 import json
@@ -12,7 +13,9 @@ from test_watermark_provenance import exif_of, read_claims, texts_of
 
 from sdlab import detect_watermark
 from sdlab.watermark import embed_watermark
-from sdlab.watermark.answer import TITLES
+from sdlab.watermark.answer import TITLES, list_stories
+from sdlab.watermark.inspection import describe_mark
+from sdlab.watermark.labels import CAMERA, Claim
 from sdlab.watermark.stealth import read_stealth
 
 NOTE = "A note in the file says: "
@@ -205,9 +208,36 @@ def test_a_camera_and_a_mark_are_both_told_and_neither_is_called_right(tmp_path)
     embed_watermark(picture(512), "sd-v2").save(tmp_path / "a.jpg", **how)
     known, unknown = words_of(tmp_path / "a.jpg").splitlines()
     assert "captured by a camera or scanner (Canon). Hidden in the pixels: the mark sd-v2" in known
-    assert "how a camera in its notes and a generator's mark in its pixels go together" in unknown
+    assert "how a camera in its notes and what is hidden in its pixels go together" in unknown
     picture().save(tmp_path / "b.jpg", **how)
     assert "go together" not in words_of(tmp_path / "b.jpg")
+
+
+@pytest.mark.parametrize(
+    "log10_p, says", [(-8, "hardly there by accident"), (-12, "(not there by accident")]
+)
+def test_no_mark_that_was_found_is_called_an_accident(marked, log10_p, says):
+    hit = next(f for f in detect_watermark(marked).findings if f.detected)
+    assert says in describe_mark(dataclasses.replace(hit, log10_p=log10_p))
+
+
+def test_what_is_said_of_the_whole_is_not_lost_beside_a_part_or_a_doubt():
+    made = Claim("C2PA", "Firefly", "", "made by an AI model", "made by an AI model (Firefly)")
+    part = Claim("C2PA", "Firefly", "", "x", "a part of it: made by an AI model (Firefly)")
+    doubt = Claim("text", "X", "", "perhaps made by an AI model")
+    assert "made by an AI model (Firefly)" in list(list_stories([made, part]))
+    assert "made by an AI model (Firefly)" in list(list_stories([made, doubt]))
+    plain, longer = (Claim("XMP", "", "", CAMERA), Claim("C2PA", "L", "", CAMERA, f"{CAMERA} (L)"))
+    assert list(list_stories([plain, longer])) == [f"{CAMERA} (L)"]
+
+
+def test_a_recipe_in_the_lowest_bits_beside_a_camera_is_no_mark(tmp_path):
+    rgba = np.dstack([noise(0, 256, 256), np.full((256, 256), 255, np.uint8)])
+    hidden = Image.fromarray(hide_text(rgba, "stealth_pnginfo", RECIPE))
+    hidden.save(tmp_path / "a.png", exif=exif_of({0x010F: "Canon"}))
+    known, unknown = words_of(tmp_path / "a.png").splitlines()
+    assert "No mark found." in known and "mark in its pixels" not in unknown
+    assert "who put that text there" in unknown and "what is hidden in its pixels" in unknown
 
 
 def test_an_editing_follows_the_capture(tmp_path):

@@ -152,3 +152,47 @@ def test_a_recipe_that_is_opened_in_a_form_is_seen_in_the_first_tab(bench):
     find_form()(Request(prompt="a frog"))
     assert other.fields["prompt"].value == "a frog"
     assert form.fields["prompt"].value == "an owl"
+
+
+def write(report, title):
+    report.heading.value = title
+    click(report._write)
+    while report._write.disabled:
+        time.sleep(0.02)
+
+
+def test_a_report_replaces_none_but_its_own(bench, tmp_path):
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    for title in ("One", "Two", "One"):
+        write(report, title)
+    pages = {p.name: p.read_text("utf-8") for p in (tmp_path / "reports").glob("*.html")}
+    assert sorted(pages) == ["cats-2.html", "cats.html"]
+    assert "<h1>One</h1>" in pages["cats.html"] and "<h1>Two</h1>" in pages["cats-2.html"]
+
+
+def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):
+    bench.chosen = "Grid"
+    form, report = bench.tabs["Sweep"].form, bench.tabs["Report"]
+    form.load(Request(prompt="an eel", seed=9, num_inference_steps=1))
+    assert form.wait(60)
+    form.run().wait()
+    write(report, "Eels")
+    assert "Grid: other pictures are shown there" in said(report)
+    report.parts["Grid"].value = False
+    write(report, "Eels")
+    assert "The report is at" in said(report)
+    bench.chosen = "Grid"
+    bench.chosen = "Report"
+    assert "The report is at" in said(report) and report._said.layout.display == ""
+
+
+def test_the_picture_in_the_notebook_follows_what_a_tab_shows(bench, monkeypatch):
+    drawn = []
+    for tab in bench.tabs.values():
+        monkeypatch.setattr(tab, "changed", lambda: drawn.append(1))
+    bench.chosen, compare = "Compare", bench.tabs["Compare"]
+    click(find_button(compare, "Show the pairs"))
+    assert len(drawn) == 1
+    compare.widget.refresh_soon()
+    bench.tabs["Sweep"].form.refresh_soon()
+    assert len(drawn) == 3

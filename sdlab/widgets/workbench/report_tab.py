@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import ipywidgets
 
 from ...results.code import write_results_code
+from ...results.frame import join_words
 from ...results.report import write_report
 from ...results.verify import Verification, verify
 from ..panel import is_voila, workers
@@ -36,7 +39,7 @@ class ReportTab(Tab):
 
     def __init__(self, read: Read, name: str, others: Sequence[Tab]) -> None:
         self._others, self._stem = others, name
-        self._verified: tuple[Any, Verification] | None = None
+        self._written: dict[str, Path] = {}  # by title
         self.heading = ipywidgets.Text(
             description="title", placeholder="What was found out", style=SHORT
         )
@@ -61,7 +64,7 @@ class ReportTab(Tab):
             description="Code", tooltip="Python that writes the report, as it is now"
         )
         self._code.observe(self._show_code, "value")
-        self.heading.layout.width = self.text.layout.width = "100%"
+        self.heading.layout.width = self.text.layout.width = "auto"
         words = ipywidgets.VBox([self.heading, self.text], layout={"width": "100%"})
         shown = ipywidgets.HBox([*self.parts.values(), self.again], layout={"width": "100%"})
         super().__init__(read, words, shown, self._write, self._code)
@@ -72,23 +75,30 @@ class ReportTab(Tab):
 
     @property
     def path(self) -> Path:
-        """Where the report goes."""
-        return Path(FOLDER) / f"{self._stem}.html"
+        """Where the report goes: one of the same title is replaced, no other one."""
+        names = (f"{self._stem}{f'-{n}' * (n > 1)}.html" for n in itertools.count(1))
+        free = next(p for name in names if not (p := Path(FOLDER) / name).exists())
+        return self._written.get(self.heading.value, free)
 
     @property
     def code(self) -> str:
-        """Python that writes the same report, without the pictures of the other tabs."""
+        """Python that writes the same report; what other tabs show goes in by their own Python."""
         text = f", text={self.text.value!r}" if self.text.value.strip() else ""
         n = self.again.value
         names = ("verify", "write_report") if n else ("write_report",)
         found = f", verified=verify(results, {n})" if n else ""
+        shown = [t.title for t in self._others if t.has_figure and self.parts[t.title].value]
+        note = f"# without what {join_words(shown)} shows: see the Python there\n" if shown else ""
         return (
-            write_results_code(self.read(), *names)
-            + f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{found})\n"
+            f"{write_results_code(self.read(), *names)}{note}"
+            f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{found})\n"
         )
 
     def come_up(self) -> None:
+        said = self._said.value
         super().come_up()
+        if self._write.disabled or "<a " in said:  # what is being written, or was
+            self._said.value, self._said.layout.display = said, ""
         self._code.value = False
         for tab in self._others:
             self.parts[tab.title].layout.display = "" if tab.has_figure else "none"
@@ -108,26 +118,29 @@ class ReportTab(Tab):
         if not self.heading.value.strip():
             raise ValueError("A report needs a title: say what was found out.")
         frame = self.read()
+        chosen = [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
+        if stale := [tab.title for tab in chosen if tab.is_stale]:
+            raise ValueError(
+                f"{join_words(stale)}: other pictures are shown there than the report would be"
+                " about. Show them anew there, or leave them out here."
+            )
+        figures = [(tab.widget, tab.title) for tab in chosen]
+        text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
+        work = functools.partial(self._make, self.path, self.heading.value, frame, figures, text, n)
         self._write.disabled = True
         self.say("Writing…", "progress")
-        workers.submit(self._finish, lambda: self._make(frame))
+        workers.submit(self._finish, work)
 
     def _finish(self, work: Callable[[], None]) -> None:
         self.try_to(work)
         self._write.disabled = False
 
-    def _make(self, frame: Any) -> None:
-        n = min(self.again.value, len(frame))
+    def _make(
+        self, path: Path, title: str, frame: Any, figures: Sequence[Any], text: str | None, n: int
+    ) -> None:
         found = verify(frame, n) if n else None
-        figures = [
-            (tab.widget, tab.title)
-            for tab in self._others
-            if tab.has_figure and self.parts[tab.title].value
-        ]
-        text = self.text.value.strip() or None
-        path = write_report(
-            self.path, self.heading.value, frame, *figures, text=text, verified=found
-        )
+        write_report(path, title, frame, *figures, text=text, verified=found)
+        self._written[title] = path
         self._tell(path, found)
 
     def _tell(self, path: Path, found: Verification | None) -> None:
@@ -138,3 +151,4 @@ class ReportTab(Tab):
             f' <a href="{href}" target="_blank" style="text-decoration:underline">{name}</a>.{said}'
             "</div>"
         )
+        self._said.layout.display = ""

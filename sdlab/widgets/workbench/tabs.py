@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 SHORT = {"description_width": "initial"}
 MOST_SIDES = 50  # values of a column that are offered as sides
-EMPTY = "There is no picture yet: the tab “Sweep” makes some."
+EMPTY = (
+    "There is no picture yet: the tab “Sweep” makes some, and “pictures” above chooses between the"
+    " last run and the whole store."
+)
 Read = Callable[[], "pd.DataFrame"]
 
 
@@ -49,6 +52,7 @@ class Tab(ipywidgets.VBox):
     def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
         self._read = read
         self.widget: Any = None
+        self.changed: Callable[[], None] = lambda: None  # has the notebook's picture drawn anew
         self._shown: pd.DataFrame | None = None
         self._said, self._place = ipywidgets.HTML(), ipywidgets.VBox()
         row = ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap"})
@@ -73,7 +77,7 @@ class Tab(ipywidgets.VBox):
     @property
     def is_stale(self) -> bool:
         """Whether there are other pictures than those that are shown."""
-        return self._shown is not None and not self._read()["key"].equals(self._shown["key"])
+        return self._shown is not None and set(self._read()["key"]) != set(self._shown["key"])
 
     def come_up(self) -> None:
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
@@ -91,7 +95,9 @@ class Tab(ipywidgets.VBox):
     def show(self, widget: Kept) -> None:
         """Puts a widget in the place of the last one."""
         self.widget, self._place.children = widget, [widget]
+        widget.refresh_soon = lambda: self.changed()  # type: ignore[method-assign]
         self.say("")
+        self.changed()
 
     def read(self) -> pd.DataFrame:
         """Reads the pictures' frame, which the next widget is about."""

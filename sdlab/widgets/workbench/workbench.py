@@ -36,7 +36,8 @@ class Workbench(Kept, ipywidgets.VBox):
     chosen : str
         The title of the tab in front; can be set and observed.
     pictures : {"the last run", "the whole store"}
-        What the other tabs are about, once the form has run something; can be set and observed.
+        What the other tabs are about: the last run once there is one; can be set and observed.
+        Without a run, "the last run" is the whole store, too.
     value : DataFrame
         The pictures that the tabs are about.
 
@@ -63,7 +64,7 @@ class Workbench(Kept, ipywidgets.VBox):
         report = ReportTab(self._frame, self.store.root.name, [*seen, origin])
         self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
         self._scope = ipywidgets.Dropdown(
-            options=[ALL],
+            options=[ALL, LAST],
             description="pictures",
             tooltip="Which pictures the tabs beside “Sweep” are about",
         )
@@ -73,6 +74,8 @@ class Workbench(Kept, ipywidgets.VBox):
         self._front.observe(self._turned, "selected_index")
         ipywidgets.link((self, "pictures"), (self._scope, "value"))
         self.observe(self._come_up, ["chosen", "pictures"])
+        for tab in self.tabs.values():
+            tab.changed = self.refresh_soon
         forget_form(self._sweep.form.open_recipe)
         note_form(self._open)
 
@@ -109,9 +112,8 @@ class Workbench(Kept, ipywidgets.VBox):
         return select_made(frame)
 
     def _ran(self, change: Any) -> None:
-        """Offers the pictures of a run, and takes them, when it begins."""
+        """Takes the pictures of a run when it begins."""
         if change["new"]:
-            self._scope.options = [LAST, ALL]
             self.pictures = LAST
 
     def _turned(self, change: Any) -> None:
