@@ -48,6 +48,10 @@ FOREIGN = {
     ),
     **dict.fromkeys(("strength", "mask_image"), "begins with a picture"),
 }
+FOREIGN_CLASSES = {  # of which the arguments do not tell it
+    "Edit|Control|Adapter|Pix2Pix|Img2Img|SuperResolution|Layered": "begins with a picture",
+    "PriorPipeline$": "makes half of a picture",
+}
 TOLD = re.compile(r"height\W+`int`\W+\*optional\*, defaults to (\d+)\)")  # in a call's docstring
 OURS = (  # arguments that sdlab decides, or that are no plain values
     "generator|latents|output_type|return_dict|num_images_per_prompt|.*callback.*|.*_embeds.*"
@@ -129,7 +133,9 @@ def read_call(folder: Path, index: Mapping[str, Any]) -> tuple[Call, int, tuple[
     default = {name: each.default for name, each in arguments.items()}
     with silence_libraries():
         pipe = stand_in(kind, folder, index)
-    factor = getattr(pipe, "vae_scale_factor", None) or 8
+    unet = getattr(getattr(pipe, "unet", None), "config", None)
+    in_pixels = getattr(unet, "in_channels", None) == 3  # as DeepFloyd's
+    factor = getattr(pipe, "vae_scale_factor", None) or (1 if in_pixels else 8)
     scheduler = inspect.signature(kind.__init__).parameters.get("scheduler")
     call = Call(
         kind.__name__,
@@ -163,6 +169,7 @@ def require_text_to_image(folder: Path, kind: Any, arguments: Mapping[str, Any])
         if name not in ("self", "prompt")
     ]
     told = [what for name, what in FOREIGN.items() if name in arguments]
+    told += [what for names, what in FOREIGN_CLASSES.items() if re.search(names, kind.__name__)]
     if not (lacks or wants or told):
         return
     why = f"takes no {' and no '.join(lacks)}" if lacks else f"needs {' and '.join(wants)}"

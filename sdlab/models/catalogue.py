@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PARTS = (  # of a repository; no duplicates
     *("*.json", "*.txt", "*/model.safetensors", "*/diffusion_pytorch_model.safetensors"),
 )
-MORE_PARTS = (  # of one with larger networks and other tokenizers
+MORE_PATTERNS = (  # of one with larger networks and other tokenizers
     *("*.model", "*.jinja", "*/model-*.safetensors", "*/diffusion_pytorch_model-*.safetensors"),
 )
 
@@ -190,6 +190,7 @@ TINY: dict[str, Any] = dict(
 )
 CARD = "the authors' model card"
 REMEMBERED = f"{CARD}, as remembered"  # it was not at hand: check there what matters to you
+XL_TEXT = "CLIP ViT-L/14 by OpenAI and OpenCLIP ViT-bigG/14, their last layers but one"
 FLUX_TEXT = "CLIP ViT-L/14 by OpenAI, its pooled text, and T5-XXL"
 SD3_TEXT = "CLIP ViT-L/14 by OpenAI, OpenCLIP ViT-bigG/14 and T5-XXL"
 STABILITY = "Stability AI Community License, with limits on commercial use: read it on the hub"
@@ -457,7 +458,7 @@ MODELS: dict[str, Model] = {
         hub="stabilityai/stable-diffusion-xl-base-1.0",
         licence=RAIL_PP,
         native_size=1024,
-        text_encoder="CLIP ViT-L/14 by OpenAI and OpenCLIP ViT-bigG/14, their last layers but one",
+        text_encoder=XL_TEXT,
         prediction_type="epsilon",
         watermark="sdxl",
         guidance_scale=5.0,
@@ -486,7 +487,7 @@ MODELS: dict[str, Model] = {
     "sdxl-turbo": Model(
         title="SDXL-Turbo: SDXL distilled to one to four steps, without guidance",
         hub="stabilityai/sdxl-turbo",
-        text_encoder="CLIP ViT-L/14 by OpenAI and OpenCLIP ViT-bigG/14, their last layers but one",
+        text_encoder=XL_TEXT,
         native_size=512,
         prediction_type="epsilon",
         guidance_scale=1.0,  # which diffusers writes 0
@@ -709,7 +710,7 @@ def explain_absence(name: str, model: Model) -> str:
     size = f", about {model.gigabytes:g} GB" if model.gigabytes else ""
     source = " (a copy by somebody else than its authors)" if model.unofficial else ""
     single = [f"`hf download {model.file_hub} {model.file}`"] if model.file_hub else []
-    patterns = PARTS if model.packed else (*PARTS, *MORE_PARTS)
+    patterns = PARTS if model.packed else (*PARTS, *MORE_PATTERNS)
     parts = " ".join(f"--include {shlex.quote(pattern)}" for pattern in patterns)
     commands = single + ([f"`hf download {model.hub} {parts}`"] if model.hub else [])
     way = (

@@ -11,12 +11,11 @@ from typing import Any
 
 from .calls import Call, find_pipeline, read_call
 from .checkpoint import choose_pack, require_fit
-from .locate import has_weights, list_encoders, list_networks, name_tokenizer
+from .locate import EXTRAS, has_weights, list_encoders, list_networks, name_tokenizer
 from .tasks import NOT_RUN, TASKS, XL_TASKS, Task, find_tasks, is_xl, list_channels
 
 WIDTH = 320  # of a network whose configuration names no channels: Stable Diffusion's
 LAYERS = 51  # of a text encoder of which nothing is known; `clip_skip` is less
-MORE_PARTS = ("depth_estimator", "safety_checker")  # that a model may have
 STATED = (
     "model_index.json",
     "unet/config.json",
@@ -174,15 +173,15 @@ def has_own_loop(index: Mapping[str, Any], folder: Path) -> bool:
 
 def read_call_layout(folder: Path, index: Mapping[str, Any]) -> Layout:
     """Reads the facts about a folder whose pictures the call of diffusers' pipeline makes."""
-    more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
-    for part in (*list_networks(folder), *more):
-        require_weights(folder / part)
+    require_all_weights(folder, index)
     call, factor, size = read_call(folder, index)
-    parts = [folder / name / "scheduler_config.json" for name in index]
+    parts = [folder / name / "scheduler_config.json" for name in ("scheduler", *index)]
     scheduler = next((read_json(file) for file in parts if file.is_file()), {})
     unet = folder / STATED[1]
     widths = read_json(unet).get("block_out_channels") if unet.is_file() else None
     height, width = size or (0, 0)
+    text = folder / "text_encoder/config.json"
+    layers = read_json(text).get("num_hidden_layers", LAYERS) if text.is_file() else LAYERS
     return Layout(
         height=height,
         width=width,
@@ -191,7 +190,7 @@ def read_call_layout(folder: Path, index: Mapping[str, Any]) -> Layout:
         channels_in=0,
         pipeline=call.pipeline,
         prediction_type=scheduler.get("prediction_type", ""),
-        encoders=(TextEncoder("", LAYERS, 0, 0),),
+        encoders=(TextEncoder("", layers, 0, 0),),
         scheduler=scheduler,
         guidance_scale=call.guidance_scale,
         num_inference_steps=call.num_inference_steps or 50,
@@ -258,11 +257,16 @@ def require_one_model(
         )
 
 
-def require_whole(folder: Path, index: dict) -> None:
-    """Refuses a folder that lacks weights or the tokenizer."""
-    more = [part for part in MORE_PARTS if (index.get(part) or [None])[0]]
+def require_all_weights(folder: Path, index: Mapping[str, Any]) -> None:
+    """Refuses a folder that lacks weights of a network that it names."""
+    more = [part for part in EXTRAS if (index.get(part) or [None])[0]]
     for part in (*list_networks(folder), *more):
         require_weights(folder / part)
+
+
+def require_whole(folder: Path, index: dict) -> None:
+    """Refuses a folder that lacks weights or the tokenizer."""
+    require_all_weights(folder, index)
     for part in list_encoders(index):
         if not (tokenizer := folder / name_tokenizer(part)).is_dir():
             raise FileNotFoundError(f"{tokenizer} is missing: is the model's folder complete?")

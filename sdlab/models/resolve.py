@@ -14,7 +14,7 @@ from ..errors import FieldError, blame_field, suggest
 from ..recipe.parts import read_embeddings, read_loras, require_no_network
 from ..recipe.request import PROMPTS, Recipe, Request, copy_fields, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
-from ..recipe.sizes import fit_aspect, normalize_pair
+from ..recipe.sizes import MULTIPLE, fit_aspect, normalize_pair
 from .calls import check_call
 from .catalogue import MODELS, Model, find_downloaded, find_row
 from .configuration import Layout
@@ -266,7 +266,9 @@ def settle_aspect(request: Request, own: Native) -> Request:
     if not all(native):
         said = "nobody says the native size of this model; give height and width"
         raise FieldError(f"aspect={request.aspect!r}: {said}", "aspect")
-    height, width = fit_aspect(request.aspect, native, request.height, request.width)
+    multiple = own.layout.call.multiple if own.layout.call else MULTIPLE
+    given = request.height, request.width
+    height, width = fit_aspect(request.aspect, native, *given, multiple=multiple)
     with blame_field("aspect"):
         return request.but(aspect=None, height=height, width=width)
 

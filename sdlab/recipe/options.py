@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,10 @@ def read_keywords(text: str) -> dict[str, Any]:
     call = ast.parse(f"_({text})", mode="eval").body
     if not isinstance(call, ast.Call) or call.args or not all(each.arg for each in call.keywords):
         raise SyntaxError("no list of names and values")
+    if not isinstance(call.func, ast.Name) or len({k.arg for k in call.keywords}) < len(
+        call.keywords
+    ):
+        raise SyntaxError("several lists, or a name several times")
     return {each.arg or "": ast.literal_eval(each.value) for each in call.keywords}
 
 
@@ -30,9 +35,14 @@ def write_keywords(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={values[name]!r}" for name in sorted(values))
 
 
+def is_name(name: Any) -> bool:
+    """Tells whether an argument can be called that."""
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+
+
 def spell_options(values: Mapping[str, Any]) -> str:
     """Writes a request's options, given as a mapping, in their one spelling."""
-    if wrong := [name for name in values if not (isinstance(name, str) and name.isidentifier())]:
+    if wrong := [name for name in values if not is_name(name)]:
         raise ValueError(f"options: {wrong[0]!r} is not the name of an argument")
     return write_keywords({name: tidy_value(name, value) for name, value in values.items()})
 
@@ -40,13 +50,14 @@ def spell_options(values: Mapping[str, Any]) -> str:
 def normalize_options(text: str) -> str:
     """Gives a request's options, given as text, their one spelling."""
     try:
-        return spell_options(read_keywords(text))
-    except SyntaxError:
+        values = read_keywords(text)
+    except (SyntaxError, ValueError):
         raise ValueError(
             f"options={text!r:.200} are not names with values; they are given as a mapping,"
             " {'max_sequence_length': 256}, or written as in Python,"
-            " 'max_sequence_length=256, true_cfg_scale=4.0'"
+            " 'max_sequence_length=256, true_cfg_scale=4.0', each name once and texts in quotes"
         ) from None
+    return spell_options(values)
 
 
 def tidy_value(name: str, value: Any) -> Any:

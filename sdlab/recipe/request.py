@@ -41,8 +41,8 @@ class Request:
         characters.
     model : str
         A name in `sdlab.MODELS`, the path of a folder in diffusers' layout or of a single file, or
-        a repository in the Hugging Face hub's cache, "owner/name". Models of v1 and v2 run in
-        sdlab's own loop, and what follows is of them; any other pipeline that diffusers has for
+        a repository in the Hugging Face hub's cache, "owner/name". Models of v1, v2 and SDXL run
+        in sdlab's own loop, and what follows is of them; any other pipeline that diffusers has for
         pictures of texts runs in its own call, where a field has the meaning that the call gives
         it, and one that it does not take is refused.
     seed : int
@@ -65,8 +65,8 @@ class Request:
         In pixels, multiples of 8.
     aspect : str, optional
         Proportions, width to height, such as "3:2": they give height and width at the model's
-        native area, rounded to multiples of 8, or the side that is left open. A `Recipe` has these
-        in its place.
+        native area, rounded to what the model takes, or the side that is left open. A `Recipe`
+        has these in its place.
     eta : float
         0 to 1, the noise that DDIM or TCD adds in each step, by default none, as in diffusers'
         pipelines (TCD's own step would take 0.3); the other schedulers refuse it.
@@ -85,7 +85,7 @@ class Request:
         What SDXL has learned to be told of a picture (arXiv 2307.01952, section 2.2): the (height,
         width) that it had, the (top, left) of its crop, and the (height, width) that was asked for.
         None, as in diffusers: the picture's own size, and (0, 0). Held as text, "(768, 1024)"; of
-        the negative prompt the same is told.
+        the negative prompt the same is told, but by the refiner no crop.
     prompt_syntax : str, optional
         How prompt and negative prompt are read. "weights": `(word:1.2)`, `(word)` = 1.1, `[word]` =
         1/1.1, and `\\(` for a plain bracket. "chunks": more than 77 tokens are read as several

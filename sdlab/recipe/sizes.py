@@ -25,7 +25,9 @@ def normalize_tiling(text: str) -> str:
 def normalize_pair(value: Any) -> str:
     """Writes the one spelling of two whole numbers, "(768, 1024)"."""
     numbers = PAIR.fullmatch(value) if isinstance(value, str) else None
-    pair = numbers.groups() if numbers else value
+    pair = value
+    if isinstance(value, (str, set, frozenset)):  # whose order says nothing
+        pair = numbers.groups() if numbers else ()
     try:
         one, other = (int(each) for each in pair)
         if not isinstance(value, str) and ((one, other) != tuple(value) or min(value) < 0):
@@ -52,7 +54,7 @@ def normalize_aspect(text: str) -> str:
             f"aspect={text!r:.80}; it is width to height, such as '3:2' or '9:16', at most"
             f" {STEEPEST} to 1"
         )
-    return ":".join(f"{float(side):g}" for side in found.groups())
+    return ":".join(f"{float(side):f}".rstrip("0").rstrip(".") for side in found.groups())
 
 
 def divide(width: str, height: str) -> float:
@@ -61,9 +63,14 @@ def divide(width: str, height: str) -> float:
 
 
 def fit_aspect(
-    aspect: str, native: tuple[int, int], height: int | None = None, width: int | None = None
+    aspect: str,
+    native: tuple[int, int],
+    height: int | None = None,
+    width: int | None = None,
+    *,
+    multiple: int = MULTIPLE,
 ) -> tuple[int, int]:
-    """Finds (height, width) of these proportions, multiples of 8, at the area of a native size.
+    """Finds (height, width) of these proportions at the area of a native size, in multiples.
 
     Where one side is given, the other follows it.
     """
@@ -72,5 +79,5 @@ def fit_aspect(
     if width or height:
         wide = width or (height or 0) * proportion
     sides = height or wide / proportion, wide
-    tall, wide = (MULTIPLE * max(1, round(side / MULTIPLE)) for side in sides)
-    return tall, wide
+    tall, wide = (multiple * max(1, round(side / multiple)) for side in sides)
+    return height or tall, width or wide

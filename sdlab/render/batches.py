@@ -218,7 +218,8 @@ class Lanes:
 
         Latents that are there already are taken as they were made.
         """
-        plan, made = self.alike[cell.key], self.latents.recall_size(cell)
+        like = {name: getattr(loaded, name) for name in ("device", "dtype", "memory_format")}
+        plan, made = self.alike[cell.key], self.latents.recall_size(cell, **like)
         if has_own_memory(loaded.device):
             limit = read_limit(self.options.memory)
             return loaded, made or choose_batch(loaded, own, cell, plan, limit)

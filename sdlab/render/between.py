@@ -56,6 +56,11 @@ def make_blend(
 
     def blend(cond: Text, uncond: Text, begin: Begin) -> tuple[Text, Text, Begin]:
         theirs = renderer.encode_texts(others)
+        if theirs[0].words.shape[1] != cond.words.shape[1]:
+            raise ValueError(
+                "the prompts of the two cells are read in different numbers of parts of 75 tokens,"
+                " and there is no way between those; make them about as long"
+            )
         text = [own.mix(their, mix) for own, their in zip((cond, uncond), theirs)]
 
         def begin_between(scheduler: Any, generators: Any, steps: int) -> Start:

@@ -73,6 +73,8 @@ class Sizes:
         Rows of a picture in a call of the UNet.
     alone : bool
         Whether cells are computed one at a time, with all threads.
+    whole : bool
+        Whether pictures are decoded whole on every level, as seamless ones are.
     """
 
     weights: int
@@ -84,6 +86,7 @@ class Sizes:
     factor: int
     predictions: int = 2
     alone: bool = False
+    whole: bool = False
 
 
 def read_sizes(model: Model) -> Sizes:
@@ -91,6 +94,11 @@ def read_sizes(model: Model) -> Sizes:
     if model.layout.call:
         return sum_pipeline(parts_of_folder(model.place), model)
     return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
+
+
+def read_own_sizes(own: Native) -> Sizes:
+    """Reads the sizes of a model with the parts and edges of a cell."""
+    return dataclasses.replace(read_sizes(own.model), whole=own.swaps.tiling is not None)
 
 
 @functools.lru_cache(64)
@@ -186,7 +194,8 @@ def estimate_bytes(
         rows * (height // own.factor) * (width // own.factor) * UNET_HELD * own.unet_width
         + own.largest
     )
-    pixels = height * width if level.tile is None else min(height * width, 2 * level.tile**2)
+    whole = own.whole or level.tile is None
+    pixels = height * width if whole else min(height * width, 2 * (level.tile or 0) ** 2)
     together = max(1, min(cells, decoded // (height * width)))
     activations = (
         max(unet, together * pixels * VAE_HELD * own.vae_width) * number
@@ -274,7 +283,7 @@ def choose_footing(
     if card and limit is None:
         return footing
     try:
-        model = read_sizes(own.model)
+        model = read_own_sizes(own)
     except (OSError, ValueError, KeyError):  # reading the model will say what is wrong with it
         return footing
     room = find_free(device) + is_loaded(own, device, dtype) * model.weights * BYTES[dtype]
@@ -371,7 +380,7 @@ def warn_too_large(
 
 def describe_shortage(loaded: Loaded, own: Native, request: Recipe, error: Exception) -> str:
     """Describes what a cell takes that ran out of memory on the lowest footing, and what fits."""
-    model, room = read_sizes(own.model), find_free(loaded.device)
+    model, room = read_own_sizes(own), find_free(loaded.device)
     weights, activations = estimate_lowest(model, request.height, request.width, loaded.dtype)
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return (

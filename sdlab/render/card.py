@@ -19,7 +19,7 @@ from ..models.resolve import Native
 from ..models.tasks import count_calls
 from ..recipe.request import Recipe
 from .batch_size import DECODED_ON_CARD, count_paying, describe_batches, fit_plan
-from .budget import BYTES, Sizes, count_resident, estimate_bytes, find_free, read_sizes
+from .budget import BYTES, Sizes, count_resident, estimate_bytes, find_free, read_own_sizes
 
 TOKENS = 77  # of a text
 COMPILING = 60.0  # seconds that it takes, about
@@ -37,7 +37,7 @@ def choose_batch(
         return time_call(loaded.compile(False), request, cells)  # an earlier run may have left it
 
     cells = fit_plan(count_paying(name_times(loaded, request), time_batch), plan)
-    room, sizes = find_free(loaded.device), read_sizes(own.model)
+    room, sizes = find_free(loaded.device), read_own_sizes(own)
     if limit:
         weights = count_resident(sizes, loaded.memory, loaded.device) * BYTES[loaded.dtype]
         room = min(room, limit - weights)

@@ -8,6 +8,7 @@ Pictures come back as bytes and are written here, or by the workers where they s
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 import uuid
 import warnings
@@ -159,6 +160,7 @@ class Workers:
     news: Queue = field(default_factory=Queue)  # (what, *of what), from threads of Dask's and own
     fit: dict[str, Any] = field(default_factory=dict)  # {address: Fitness}
     unfit: dict[str, str] = field(default_factory=dict)  # {address: why}
+    met: bool = False  # whether there was a worker that can; it may come back
     asked: dict[str, Any] = field(default_factory=dict)  # {address: future of a check}
     flights: dict[str, Flight] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)  # {address: weights of its last task}
@@ -231,12 +233,13 @@ class Workers:
             future.add_done_callback(lambda done, who=address: self.news.put(("checked", who)))
             self.asked[address] = future
         for flight in list(self.flights.values()):
-            if not flight.allowed & there:  # nobody is left whom Dask could give it to
+            lost = not flight.allowed & there  # nobody is left whom Dask could give it to
+            if lost and flight.future.status != "finished":
                 self._take_back(flight)
         self._note_workers()
 
     def _note_workers(self) -> None:
-        if self.unfit and not (self.fit or self.asked or self.sizes):  # nor ever could
+        if self.unfit and not (self.fit or self.asked or self.met):  # nor ever could
             raise RuntimeError(
                 f"no worker can render this plan: {join_reasons(self.unfit)}. Nothing was computed"
             )
@@ -261,7 +264,7 @@ class Workers:
             text = f"a worker is left out: {join_reasons({address: misfit})}"
             warnings.warn(text, stacklevel=caller_level())
         else:
-            self.fit[address] = fitness
+            self.fit[address], self.met = fitness, True
         self._note_workers()
 
     # What is sent
@@ -310,7 +313,7 @@ class Workers:
             [dump_recipe(cell) for cell in cells],
             {cell.key: self.plan.alike[cell.key] for cell in cells},
             dataclasses.replace(self.options, on_error="record"),
-            {input_: png_bytes(read_picture(input_)) for input_ in list_inputs(cells)},
+            {name_: pack_input(name_) for name_ in list_inputs(cells)},
             self.latents.find_stored(cells),
             str(self.store.images) if self.shared else None,
             bool(self.listeners),
@@ -360,7 +363,10 @@ class Workers:
         if flight.future.status == "finished":
             self.writers.submit(self._fetch, flight)
         elif flight.future.status == "error":
-            self._fail_all(flight, flight.future.exception())
+            error = flight.future.exception()
+            if self.shared and isinstance(error, OSError):  # the folder takes no more pictures
+                raise error
+            self._fail_all(flight, error)
         else:  # cancelled or lost
             self._require_scheduler()
             self._take_back(flight)
@@ -387,6 +393,8 @@ class Workers:
             return
         if error is not None:
             raise error
+        if flight.name not in self.flights:  # taken back meanwhile
+            return
         if outcome.misfit:
             self.fit.pop(flight.address, None)
             self.unfit[flight.address] = outcome.misfit
@@ -479,6 +487,12 @@ def dump_recipe(cell: Recipe) -> dict[str, Any]:
 def describe_like(cell: Recipe) -> tuple[str, int, int]:
     """Describes what decides how many cells pay in a batch on one card."""
     return cell.weights, cell.height, cell.width
+
+
+@functools.lru_cache(32)
+def pack_input(name: str) -> bytes:
+    """Packs an input picture to be sent; many tasks have the same."""
+    return png_bytes(read_picture(name))
 
 
 def join_reasons(unfit: dict[str, str]) -> str:

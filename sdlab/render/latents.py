@@ -90,9 +90,17 @@ class Latents:
             yield from self._split([cell for cell in group if cell.key in firsts])
             yield from self._split([cell for cell in group if cell.key not in firsts])
 
-    def recall_size(self, cell: Recipe) -> int | None:
-        """Recalls how many cells shared a batch when latents were made that the cell may take."""
-        return next((facts.get("batch_size") for _, facts in self._list_sources(cell)), None)
+    def recall_size(self, cell: Recipe, **how: Any) -> int | None:
+        """Recalls how many cells shared a batch when latents were made that the cell may take.
+
+        `how` says what is computed with; latents that were made otherwise are not taken.
+        """
+        sizes = (
+            facts.get("batch_size")
+            for _, facts in self._list_sources(cell)
+            if all(facts.get(name) == value for name, value in how.items())
+        )
+        return next(sizes, None)
 
     def choose(
         self, cells: Sequence[Recipe], facts: dict[str, Any]

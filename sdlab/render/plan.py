@@ -369,7 +369,7 @@ def estimate_seconds(
         store.seconds(weights=own.weights, **like) if one is None else one
     )  # with its own parts it takes about as long
     if one is None and own.model.seconds_per_step is not None:
-        larger = r.height * r.width / math.prod(tell_native_size(own))
+        larger = r.height * r.width / (math.prod(tell_native_size(own)) or r.height * r.width)
         one = own.model.seconds_per_step * r.num_inference_steps * larger
     calls = count_calls(r.scheduler, r.strength, r.num_inference_steps)
     one = None if one is None else one * share * calls / r.num_inference_steps

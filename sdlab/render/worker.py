@@ -32,7 +32,7 @@ from ..pictures import Picture, webp_bytes
 from ..progress import Event, Listeners, Progress
 from ..recipe.request import Recipe, Request
 from ..store.files import write_whole
-from ..store.store import Store, pack_picture
+from ..store.store import PICTURE, Store, pack_picture
 from .batches import Lanes
 from .denoise import Cancelled
 from .latents import Made
@@ -143,6 +143,7 @@ class Outbox(Store):
 
     def __init__(self, root: str | None) -> None:
         self.images, self.writes = Path(root or "nowhere"), root is not None
+        self.root = self.images.parent
         self.pictures: dict[str, bytes | None] = {}
         self.batch_size = 0
 
@@ -163,7 +164,8 @@ class Outbox(Store):
         data = pack_picture(recipe, image, facts, latents=latents, hashes=hashes)
         path = self.path(recipe.key)
         if self.writes:
-            write_whole(path, data)
+            with self._advise(*PICTURE):
+                write_whole(path, data)
         self.batch_size = max(self.batch_size, facts["batch_size"])
         self.pictures[recipe.key] = None if self.writes else data
         return path
@@ -218,7 +220,10 @@ def describe_misfit(needs: Needs) -> str:
 
 def choose_device(needs: Needs) -> str:
     """Chooses the device: that of the run, that of this process, or the fastest here."""
-    return needs.device or os.environ.get(DEVICE) or device_here()
+    own = os.environ.get(DEVICE)
+    if own and needs.device in (None, own, own.partition(":")[0]):
+        return own  # "cuda" is any card, and this process has its own
+    return needs.device or device_here()
 
 
 def use_cores() -> None:

@@ -179,9 +179,36 @@ def test_no_options_are_the_same_recipe_as_empty_ones():
 
 
 @pytest.mark.parametrize(
-    "options", ["256", "a=b", "**a", {"a b": 1}, {"a": object()}, {"a": float("nan")}, 3]
+    "options",
+    [
+        "256",
+        "a=b",
+        "a=2**8",
+        "a=1)(b=2",
+        "a=1, a=2",
+        {"class": 1},
+        "**a",
+        {"a b": 1},
+        {"a": object()},
+        {"a": float("nan")},
+        3,
+    ],
 )
 def test_options_that_cannot_be_kept_are_refused(options):
     with pytest.raises(FieldError) as caught:
         Request(options=options)
     assert caught.value.field == "options"
+
+
+@pytest.mark.parametrize("wrong", ["64", "1 2 3", {1024, 768}, (1, -2), "a, b"])
+def test_what_is_no_pair_is_no_size(wrong):
+    with pytest.raises(FieldError, match="is not two whole numbers"):
+        Request(original_size=wrong)
+
+
+@pytest.mark.parametrize("text", ["3:2", "1920000:1080000", "1234.567:1000", "1.50:1"])
+def test_proportions_are_read_as_they_are_written(text):
+    written = Request(aspect=text).aspect
+    assert Request(aspect=written).aspect == written
+    one, other = (float(side) for side in text.split(":"))
+    assert [float(side) for side in written.split(":")] == [one, other]

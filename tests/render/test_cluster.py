@@ -6,6 +6,7 @@ import signal
 import time
 import warnings
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from distributed import Client, LocalCluster
 
 from sdlab import MODELS, GenerationError, Job, Model, Request, Store, run, sweep
 from sdlab.render import cluster as clusters
+from sdlab.render.worker import choose_device
 from sdlab.store.columns import MACHINE
 
 pytestmark = pytest.mark.xdist_group("cluster")  # one cluster, whoever else runs tests
@@ -241,6 +243,21 @@ def test_a_worker_for_each_device_is_a_cluster_of_this_machine(
     monkeypatch.setattr(clusters, "start_local", lambda devices: asked.append(devices) or Own())
     require_same(run(cells, tmp_path, batch_size=4, device=["cpu", "cpu"], progress=False), alone)
     assert asked == [["cpu", "cpu"]]
+
+
+def test_workers_of_this_machine_have_their_devices():
+    with clusters.start_local(["cpu", "cpu"]) as own, Client(own, set_as_default=False) as found:
+        found.wait_for_workers(2)
+        assert [*found.run(os.getenv, "SDLAB_DEVICE").values()] == ["cpu", "cpu"]
+
+
+@pytest.mark.parametrize(
+    "own, asked, chosen",
+    [("cuda:1", "cuda", "cuda:1"), ("cuda:1", None, "cuda:1"), ("cuda:1", "cpu", "cpu")],
+)
+def test_a_workers_own_card_is_any_card_that_is_asked_for(monkeypatch, own, asked, chosen):
+    monkeypatch.setenv("SDLAB_DEVICE", own)
+    assert choose_device(SimpleNamespace(device=asked)) == chosen
 
 
 def test_what_is_no_cluster_is_refused_at_once(client, cells, tmp_path):

@@ -254,6 +254,8 @@ def rewrite(folder, copy, **stated):
     [
         ("KandinskyV22Pipeline", "takes no prompt.*KandinskyV22CombinedPipeline"),
         ("WanPipeline", "makes videos"),
+        ("QwenImageEditPipeline", "begins with a picture"),
+        ("StableCascadePriorPipeline", "makes half of a picture"),
         ("StableDiffusionXLImg2ImgPipeline", "begins with a picture"),
         (["own", "Pipeline"], "no program that comes with a model"),
     ],
@@ -433,3 +435,15 @@ def test_a_tokenizer_file_that_the_call_reads_counts_in_the_key(made, tmp_path):
     template = copy / "tokenizer/chat_template.jinja"
     template.write_text(template.read_text().replace("assistant", "painter"))
     assert resolve(Request(model=str(copy))).weights != before
+
+
+def test_the_scheduler_that_is_told_is_that_of_what_makes_the_picture(made):
+    recipe = resolve(Request(model=str(made("kandinsky-2-2")), prompt="a cat"))
+    assert recipe.scheduler.startswith("DDPMScheduler")
+
+
+def test_proportions_become_sides_that_the_call_makes(made):
+    recipe = resolve(Request(model=str(made("flux")), prompt="a cat", aspect="3:2"))
+    multiple = native(recipe.model).layout.call.multiple
+    assert recipe.height % multiple == recipe.width % multiple == 0
+    assert recipe.width > recipe.height

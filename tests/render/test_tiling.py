@@ -59,7 +59,10 @@ def test_rolled_noise_makes_the_rolled_picture_along_the_edges_that_fit(tiling):
 
 
 def test_the_next_cell_has_its_own_bits_again_and_so_has_another_vae():
-    plain = draw(CAT)
+    plain, other = draw(CAT), CAT.but(vae="tiny-v2")
+    swapped, tiled = draw(other), other.but(tiling="x")
+    assert np.abs(draw(tiled, "x") - roll(draw(tiled), "x")).max() <= 1
+    assert np.array_equal(draw(other), swapped)
     assert np.abs(draw(CAT.but(tiling="both")) - plain).max() > 20
     assert np.array_equal(draw(CAT), plain)
     layer = load(native("tiny-v1"), "cpu", "float32").pipe.vae.decoder.conv_in

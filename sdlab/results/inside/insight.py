@@ -106,7 +106,7 @@ class Insight:
         if native(self.cell.model).layout.call:
             raise FieldError(
                 f"model={self.cell.model!r} is rendered in a pipeline of diffusers' own, whose"
-                " steps and attention cannot be watched; a model of v1 or v2 can",
+                " steps and attention cannot be watched; one of v1, v2 or SDXL can",
                 "model",
             )
         self.store = store if isinstance(store, Store) else Store(store)
