@@ -137,7 +137,7 @@ def test_a_tab_that_is_not_there_and_a_store_that_is_none_are_refused(bench):
 
 
 def test_a_picture_of_the_tab_in_front_stays_in_the_notebook(bench):
-    assert "prompt" in bench.static()
+    assert "model" in bench.static() and "<img" not in bench.static()
     bench.chosen = "Grid"
     assert "<img" in bench.static() and "dataframe" not in bench.static()
 
