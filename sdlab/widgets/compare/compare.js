@@ -141,7 +141,8 @@ class CompareView {
       const { message } = await this.line.ask("undo", { n: this.at, deal: this.deal });
       if (message.kind !== "pair") return;
       this.pairs.forget(message.n);
-      if (message.n === this.at) await this.show(); else put(this.model, "at", message.n);
+      if (message.n === this.at) this.show(); else put(this.model, "at", message.n);
+      await this.showing;
       if (message.undone) this.ballot.status.textContent = "the vote is taken back";
     });
   }
