@@ -7,7 +7,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from .credentials import ALTERED, BREAKS, DAMAGED, ELSEWHERE, INTACT, UNREAD, Credential
+from .credentials import (
+    ALTERED,
+    BREAKS,
+    DAMAGED,
+    ELSEWHERE,
+    INTACT,
+    NOT_CHECKED,
+    UNREAD,
+    Credential,
+)
 from .labels import CAMERA, EDITED, MADE, RECIPE, Claim
 from .provenance import Provenance
 
@@ -22,14 +31,15 @@ NEVER = ("other hidden marks (SynthID, TrustMark, Stable Signature, Tree-Ring)",
 # first what a reader must not miss, then a camera, and last what was done to its picture
 ORDER = {MADE: 0, RECIPE: 1, CAMERA: 8, EDITED: 9}
 NOTHING = (
-    "Nothing was found that tells where this picture comes from; an AI model may have made it all"
-    " the same."
+    "Nothing was found that tells where this picture comes from: a camera, a hand or an AI model"
+    " may have made it."
 )
-EASILY = "whether that note is true: it is easily written, changed or removed"
+EASILY = "whether that note is true, and who wrote it: it is easily written, changed or removed"
 SIGNABLE = (
     "whether what was signed is true: anyone can sign anything, and a picture may have been changed"
     " before"
 )
+EXTENT = "how much of it was edited"
 AT_ODDS = "how a camera in its notes and what is hidden in its pixels go together"
 MISFIT = BREAKS[2][1]
 STEP = re.compile(r", (?:then )?| \(")  # between the parts of an account
@@ -155,7 +165,9 @@ def write_claims(provenance: Provenance) -> Part:
         signed = are_signed(told, provenance.credentials)
         note = "A signed note" if signed else "A note"
         text = f"{note} in the file says: {' and '.join(list_stories(told))}."
-        return Part(SAYS, text, True, SIGNABLE if signed else EASILY, details)
+        left = [SIGNABLE if signed else EASILY]
+        left += [EXTENT] * any(EDITED in (claim.story or claim.origin) for claim in told)
+        return Part(SAYS, text, True, "; ".join(left), details)
     programs = ", ".join(dict.fromkeys(claim.program for claim in claims if claim.program))
     silent = "whether the file ever said more: saving a picture anew drops such notes"
     if programs:
@@ -217,7 +229,8 @@ def write_credential(credential: Credential) -> str:
     if MISFIT in credential.notes:  # then nothing shows that this is the signer
         parts = [f"Said to be signed in the name of {who}, but {note}"]
     elif credential.state == ALTERED:
-        parts = [f"Altered since it was signed in the name of {signer}: {note}"]
+        parts = [f"Altered since it was signed, by whom is not known: {note}"]
+        parts.append(f"it was signed in the name of {signer}")
     elif credential.state == INTACT:
         parts = [f"Signed in the name of {signer}; the file is unaltered since it was signed"]
     else:
@@ -226,7 +239,8 @@ def write_credential(credential: Credential) -> str:
     parts += dict.fromkeys(list_altered(credential))
     if credential.doubts:
         doubts = ", and ".join(CODES.sub("", doubt) for doubt in credential.doubts)
-        parts.append(f"could not be checked: {doubts}")
+        either = ", either" * (credential.trust == NOT_CHECKED)
+        parts.append(f"could not be checked{either}: {doubts}")
     return f"{'; '.join(filter(None, parts))}."
 
 

@@ -34,8 +34,8 @@ WHO_MARKED = "who put the mark there: anyone can add it, even to a photograph"
 WHO_WROTE = "who put that text there, and what it means: anyone can hide one, even in a photograph"
 UNSEARCHED = "marks that a crop or another size hides (search='all' looks for them)"
 UNMARKED = (
-    "whether there was a mark that is gone: many programs write none, and strong changes wipe them"
-    " out"
+    "whether there was a hidden mark (none was found): many programs write none, and strong changes"
+    " wipe them out"
 )
 SEARCHES = {
     "none": "as it is",
@@ -279,7 +279,8 @@ def describe_mark(finding: Finding) -> str:
         who = ", whose writer is not known"
     also = f", and which people put on their own pictures, too, with {payload.protects}"
     never = "not" if finding.log10_p < NEXT_TO_NONE else "hardly"
-    return f"{name}{who}{also * bool(payload.protects)} ({never} there by accident: p {chance})"
+    sure = f"{never} there by accident: p {chance}; that does not show what made the picture"
+    return f"{name}{who}{also * bool(payload.protects)} ({sure})"
 
 
 def describe_hit(finding: Finding) -> str:
