@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import operator
@@ -19,6 +20,7 @@ from .prompts import normalize_syntax
 from .sizes import MULTIPLE, normalize_aspect, normalize_tiling
 from .spec import SEEDS, Spec, check_value, declare, round_number
 
+T = TypeVar("T", bound="Request")
 INPUTS, MORE = "Input pictures", "More settings"  # folds of a form
 REFINER = "SDXL's refiner, such as 'sdxl-refiner-1-0'"
 XL = "a model of SDXL, such as 'sdxl-1-0'"
@@ -30,6 +32,21 @@ SIDE = dict(
 )
 
 
+def refuse_unknown_fields(kind: type[T]) -> type[T]:
+    """Makes a class say which field is meant, where Python only says that there is none."""
+    init: Any = kind.__init__
+
+    @functools.wraps(init)
+    def check_names(self: T, *args: Any, **given: Any) -> None:
+        for name in given:
+            require_field("field", name)
+        init(self, *args, **given)
+
+    setattr(kind, "__init__", check_names)  # noqa: B010, as mypy knows no other way
+    return kind
+
+
+@refuse_unknown_fields
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
     """One image's recipe, in diffusers' own words; `None` means the model's native value.
@@ -500,9 +517,9 @@ OPTIONAL = frozenset(f.name for f in dataclasses.fields(Request) if f.default is
 PROMPTS = tuple(name for name, spec in SPECS.items() if spec.kind == "prompt")
 assert tuple(name for name, spec in SPECS.items() if spec.kind == "picture") == PICTURES
 ALL = (*FIELDS, "labels")
+ALIASES = {alias: name for name, spec in SPECS.items() for alias in spec.aliases}
 IN_WEIGHTS = frozenset(name for name, spec in SPECS.items() if spec.in_weights)
 NEUTRAL = {name: spec.neutral for name, spec in SPECS.items() if name in OPTIONAL}
-T = TypeVar("T", bound=Request)
 encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 read_all, read_fields = operator.attrgetter(*ALL), operator.attrgetter(*FIELDS)
 read_inputs = operator.attrgetter(*PICTURES)
@@ -579,7 +596,6 @@ def require_field(kind: str, name: str) -> None:
     """Refuses a name that no request has, given as a `kind`, and says which is meant."""
     if name in SPECS or (name == "labels" and kind == "field"):
         return
-    aliases = {alias: field for field, spec in SPECS.items() for alias in spec.aliases}
-    meant = aliases.get(name.lower())
+    meant = ALIASES.get(name.lower())
     hint = f"; did you mean {meant!r}?" if meant else suggest(name, FIELDS)
     raise TypeError(f"unknown {kind} {name!r}{hint} a request has {', '.join(FIELDS)}")

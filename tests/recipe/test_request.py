@@ -72,6 +72,8 @@ def test_but_changes_a_copy_and_knows_its_fields():
     assert request.but(seed=3) == Request(prompt="a cat", seed=3) and request.seed == 0
     with pytest.raises(TypeError, match="unknown field 'steps'.*num_inference_steps"):
         request.but(steps=3)
+    with pytest.raises(TypeError, match="'cfg_scale'; did you mean 'guidance_scale'"):
+        Request(prompt="a cat", cfg_scale=3)
     with pytest.raises(dataclasses.FrozenInstanceError):
         request.seed = 1
 
