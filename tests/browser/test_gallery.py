@@ -11,6 +11,7 @@ from test_report import NASTY, plan, results
 
 from sdlab import Store, write_gallery
 
+from .frames import list_frames, trace_scroll
 from .lab import expect
 
 
@@ -94,3 +95,50 @@ def test_words_and_filters_leave_what_is_asked_for_and_hostile_text_does_nothing
     expect(cells).to_have_count(1)
     page.get_by_role("button", name="seed is 2").click()
     expect(cells).to_have_count(4)
+
+
+def count_changes(page, act):
+    """How many nodes come into the grid, or leave it, by what is done and in two frames after."""
+    page.evaluate("""() => {
+      window.changes = 0;
+      window.observer?.disconnect();
+      window.observer = new MutationObserver((all) => {
+        for (const each of all) changes += each.addedNodes.length + each.removedNodes.length;
+      });
+      observer.observe(document.querySelector(".grid"), { childList: true, subtree: true });
+    }""")
+    act()
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+    return page.evaluate("changes")
+
+
+def scroll_to(page, row):
+    page.evaluate(
+        "(row) => { const grid = document.querySelector('.grid');"
+        " grid.scrollTop = row * document.querySelector('.row').offsetHeight; }",
+        row,
+    )
+
+
+def test_only_what_is_near_is_in_the_page_and_a_step_changes_one_row(page, tmp_path):
+    frame = results(tmp_path, plan(seed=range(500), guidance_scale=[1, 2, 4, 7.5]))
+    open_gallery(page, write_gallery(tmp_path / "g", frame, row="seed", col="guidance_scale"))
+    cells, rows = page.locator(".cell"), page.locator(".row")
+    high = page.evaluate("document.querySelector('.grid').clientHeight")
+    in_sight = -(-high // page.evaluate("document.querySelector('.row').offsetHeight"))
+    scroll_to(page, 300)
+    expect(page.get_by_role("gridcell", name="seed 300 · guidance_scale 4")).to_be_visible()
+    assert in_sight < rows.count() <= 2 * in_sight + 3 and cells.count() == 4 * rows.count()
+    assert count_changes(page, lambda: scroll_to(page, 300.4)) == 0
+    assert count_changes(page, lambda: scroll_to(page, 301)) == 2  # a row goes, another comes
+
+
+def test_the_wheel_scrolls_without_waiting_for_the_page(page, browser, tmp_path):
+    """Else each frame waits for scripts and layout, and is lost where they take long."""
+    frame = results(tmp_path, plan(seed=range(400)))
+    open_gallery(page, write_gallery(tmp_path / "g", frame))
+    expect(page.locator(".cell img").first).to_be_visible()
+    frames = list_frames(trace_scroll(browser, page, pixels=600, speed=1200))
+    assert {frame["scroll_state"] for frame in frames} == {"SCROLL_COMPOSITOR_THREAD"}
