@@ -1,5 +1,6 @@
 """A gallery opened from disk in Chromium, without a network: it is used, and what is said comes back."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -95,6 +96,27 @@ def test_words_and_filters_leave_what_is_asked_for_and_hostile_text_does_nothing
     expect(cells).to_have_count(1)
     page.get_by_role("button", name="seed is 2").click()
     expect(cells).to_have_count(4)
+
+
+def test_pictures_behind_a_switch_are_told_and_axes_that_say_the_same_are_no_switches(
+    page, tmp_path
+):
+    """Else a filter for what speaks against a claim says that there is nothing."""
+    cells = plan(prompt="a {colour=red|blue} {what=cat|dog}", seed=range(3))
+    frame = results(tmp_path, cells).assign(right=True)
+    frame.loc[frame["prompt"].eq("a blue dog") & frame["seed"].eq(2), "right"] = False
+    open_gallery(page, write_gallery(tmp_path / "g", frame, row="prompt"))
+    shown = page.get_by_role("grid", name="pictures").get_by_role("gridcell")
+    expect(page.locator(".controls > .bar").nth(1).get_by_role("combobox")).to_have_count(1)
+    expect(shown).to_have_count(4)  # of four prompts, seed 0 each
+    page.get_by_label("filter").select_option("right")
+    page.get_by_role("combobox", name="is", exact=True).select_option("false")
+    expect(page.get_by_text("Nothing is like that with these values")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="1 more with other values of seed").click()
+    expect(shown).to_have_count(1)
+    expect(shown.first).to_have_accessible_name(re.compile("blue"))
+    assert page.complaints == []
 
 
 def count_changes(page, act):

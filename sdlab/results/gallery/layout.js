@@ -50,6 +50,17 @@ function listLevels(cells, column) {
     place: new Map(order.map((code, k) => [code, k])) };
 }
 
+// Parts places further by the values of a column, and counts them.
+function tellApart({ places }, column) {
+  const known = new Map(), wide = column.levels.length;
+  const finer = places.map((place, i) => {
+    const key = place * wide + column.code(i);
+    if (!known.has(key)) known.set(key, known.size);
+    return known.get(key);
+  });
+  return { places: finer, count: known.size };
+}
+
 // The next place with a cell in that direction.
 function beside(table, [r, c], down, across) {
   for (let k = 1; k <= Math.max(table.rows, table.cols); k += 1) {
