@@ -52,7 +52,7 @@ class Bar {
     this.column = column.lastChild;
     const starred = this.makeCheck((on) => { view.onlyStarred = on; view.find(); });
     return h("div", { className: "bar" }, h("label", {}, "search", this.search), column, this.value,
-      h("label", {}, starred, "only starred"), this.count, this.more);
+      h("label", {}, starred, "only starred"));
   }
 
   makeTools() {

@@ -18,8 +18,9 @@ class View {
     const fold = h("details", { className: "asks", open: innerWidth >= 600 },
       h("summary", { textContent: "rows, columns, search and order" }), this.bar.element);
     this.printed = h("div", { className: "printed" });
-    root.replaceChildren(fold, this.none, this.sight.element, this.pins.tray, this.zoom.dialog,
-      this.pins.dialog, this.printed);
+    const count = h("div", { className: "bar count" }, this.bar.count, this.bar.more);
+    root.replaceChildren(fold, count, this.none, this.sight.element, this.pins.tray,
+      this.zoom.dialog, this.pins.dialog, this.printed);
     this.listen();
     this.bar.showChips();
     this.bar.showSwitches();

@@ -32,13 +32,14 @@ function crossCells(cells, row, col, width, size) {
     places.get(at).push(i);
   }
   const shown = new Set(cells), longest = Math.max(0, ...across.words.map((word) => word.length));
+  const left = row ? clamp(width / 4, 90, 220) : GAP;
+  const corner = row && col ? (row.name.length + col.name.length + 6) / left : 0;
   return {
     rows: down.words.length, cols: across.words.length, where: (i) => shown.has(i) ? find(i) : null,
     rowLabels: row && down.words, colLabels: col && across.words,
     at: (r, c) => places.get(`${r},${c}`) ?? [],
     wide: size + GAP, high: size + GAP, caption: 0,
-    left: row ? clamp(width / 4, 90, 220) : GAP,
-    top: col ? clamp(Math.ceil(longest * 7 / size), 1, 4) * LINE + GAP : 0,
+    left, top: col ? clamp(Math.ceil(Math.max(longest / size, corner) * 7), 1, 4) * LINE + GAP : 0,
   };
 }
 
