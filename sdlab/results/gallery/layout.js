@@ -33,13 +33,16 @@ function crossCells(cells, row, col, width, size) {
   }
   const shown = new Set(cells), longest = Math.max(0, ...across.words.map((word) => word.length));
   const left = row ? clamp(width / 4, 90, 220) : GAP;
-  const corner = row && col ? (row.name.length + col.name.length + 6) / left : 0;
+  const lines = (letters) => Math.ceil(letters * 7 / (left - GAP));
+  const names = row && col ? [row.name.length + 2, col.name.length + 2] : [0];
+  const parted = lines(names.reduce((sum, n) => sum + n)) > 1;   // else both stand in one line
+  const corner = parted ? names.reduce((sum, n) => sum + lines(n), 0) : 1;
   return {
     rows: down.words.length, cols: across.words.length, where: (i) => shown.has(i) ? find(i) : null,
     rowLabels: row && down.words, colLabels: col && across.words,
     at: (r, c) => places.get(`${r},${c}`) ?? [],
     wide: size + GAP, high: size + GAP, caption: 0,
-    left, top: col ? clamp(Math.ceil(Math.max(longest / size, corner) * 7), 1, 4) * LINE + GAP : 0,
+    left, top: col ? clamp(Math.ceil(longest * 7 / size), corner, 4) * LINE + GAP : 0,
   };
 }
 
