@@ -127,6 +127,16 @@ def find_pairing(claim: Claim, frame: pd.DataFrame) -> tuple[Pairing | None, str
         return None, f"{UNTOLD}: {hide_home(error)}."
 
 
+def name_sides(evidence: pd.DataFrame) -> pd.DataFrame:
+    """Names the two sides of a comparison in its table, which calls them left and right."""
+    compared = evidence.attrs.get(COMPARED)
+    if not compared:
+        return evidence
+    sides = ("left", "right")
+    named = {side: f"{side}: {format_value(compared[side])}" for side in sides}
+    return evidence.rename(columns=named)
+
+
 def find_against(claim: Claim, pairing: Pairing) -> Against:
     """Finds the pairs of each row's own group that go against its difference."""
     found: list[tuple[float, tuple[str, int, int]]] = []

@@ -33,6 +33,7 @@ from .argument import (
     find_pairing,
     list_against,
     list_papers,
+    name_sides,
     read_prose,
     require_claims,
     show_licences,
@@ -243,7 +244,9 @@ def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
         "text": claim.text,
         "verdicts": claim.verdicts,
         "figure": figure and describe_picture(figure, ""),
-        "table": show_frame(claim.evidence.drop(columns="verdict", errors="ignore"), "Evidence"),
+        "table": show_frame(
+            name_sides(claim.evidence).drop(columns="verdict", errors="ignore"), "Evidence"
+        ),
         "sample": count_sample(claim, rows, against),
         "unlike": show_unlike(pairing) if pairing else None,
         "against": describe_against(against) if against else untold,

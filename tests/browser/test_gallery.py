@@ -1,5 +1,6 @@
 """A gallery opened from disk in Chromium, without a network: it is used, and what is said comes back."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from test_report import NASTY, plan, results
 
 from sdlab import Store, write_gallery
 
+from .frames import list_frames, trace_scroll
 from .lab import expect
 
 
@@ -94,3 +96,71 @@ def test_words_and_filters_leave_what_is_asked_for_and_hostile_text_does_nothing
     expect(cells).to_have_count(1)
     page.get_by_role("button", name="seed is 2").click()
     expect(cells).to_have_count(4)
+
+
+def test_pictures_behind_a_switch_are_told_and_axes_that_say_the_same_are_no_switches(
+    page, tmp_path
+):
+    """Else a filter for what speaks against a claim says that there is nothing."""
+    cells = plan(prompt="a {colour=red|blue} {what=cat|dog}", seed=range(3))
+    frame = results(tmp_path, cells).assign(right=True)
+    frame.loc[frame["prompt"].eq("a blue dog") & frame["seed"].eq(2), "right"] = False
+    open_gallery(page, write_gallery(tmp_path / "g", frame, row="prompt"))
+    shown = page.get_by_role("grid", name="pictures").get_by_role("gridcell")
+    expect(page.locator(".controls > .bar").nth(1).get_by_role("combobox")).to_have_count(1)
+    expect(shown).to_have_count(4)  # of four prompts, seed 0 each
+    page.get_by_label("filter").select_option("right")
+    page.get_by_role("combobox", name="is", exact=True).select_option("false")
+    expect(page.get_by_text("Nothing is like that with these values")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="1 more with other values of seed").click()
+    expect(shown).to_have_count(1)
+    expect(shown.first).to_have_accessible_name(re.compile("blue"))
+    assert page.complaints == []
+
+
+def count_changes(page, act):
+    """How many nodes come into the grid, or leave it, by what is done and in two frames after."""
+    page.evaluate("""() => {
+      window.changes = 0;
+      window.observer?.disconnect();
+      window.observer = new MutationObserver((all) => {
+        for (const each of all) changes += each.addedNodes.length + each.removedNodes.length;
+      });
+      observer.observe(document.querySelector(".grid"), { childList: true, subtree: true });
+    }""")
+    act()
+    page.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+    return page.evaluate("changes")
+
+
+def scroll_to(page, row):
+    page.evaluate(
+        "(row) => { const grid = document.querySelector('.grid');"
+        " grid.scrollTop = row * document.querySelector('.row').offsetHeight; }",
+        row,
+    )
+
+
+def test_only_what_is_near_is_in_the_page_and_a_step_changes_one_row(page, tmp_path):
+    frame = results(tmp_path, plan(seed=range(500), guidance_scale=[1, 2, 4, 7.5]))
+    open_gallery(page, write_gallery(tmp_path / "g", frame, row="seed", col="guidance_scale"))
+    cells, rows = page.locator(".cell"), page.locator(".row")
+    high = page.evaluate("document.querySelector('.grid').clientHeight")
+    in_sight = -(-high // page.evaluate("document.querySelector('.row').offsetHeight"))
+    scroll_to(page, 300)
+    expect(page.get_by_role("gridcell", name="seed 300 · guidance_scale 4")).to_be_visible()
+    assert in_sight < rows.count() <= 2 * in_sight + 3 and cells.count() == 4 * rows.count()
+    assert count_changes(page, lambda: scroll_to(page, 300.4)) == 0
+    assert count_changes(page, lambda: scroll_to(page, 301)) == 2  # a row goes, another comes
+
+
+def test_the_wheel_scrolls_without_waiting_for_the_page(page, browser, tmp_path):
+    """Else each frame waits for scripts and layout, and is lost where they take long."""
+    frame = results(tmp_path, plan(seed=range(400)))
+    open_gallery(page, write_gallery(tmp_path / "g", frame))
+    expect(page.locator(".cell img").first).to_be_visible()
+    frames = list_frames(trace_scroll(browser, page, pixels=600, speed=1200))
+    assert {frame["scroll_state"] for frame in frames} == {"SCROLL_COMPOSITOR_THREAD"}

@@ -7,12 +7,14 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 from test_report import NASTY, plan, results
 
 from sdlab import write_gallery
+from sdlab.results.gallery import gallery
 
 
 def read_page(path):
@@ -65,6 +67,40 @@ def test_hostile_text_ends_no_script_and_only_its_own_script_may_run(tmp_path):
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'" in page
     assert "default-src 'none'" in page and "innerHTML" not in script and "://" not in script
+
+
+def test_ten_thousand_hostile_texts_in_every_field_stay_data(tmp_path):
+    """Prompts, labels, errors and the names of files, made of what ends a tag or a script."""
+    chance = np.random.default_rng(0)
+    parts = ["<", ">", '"', "'", "&", "</script>", "<!--", "-->", "]]>", "{{", "{%", "\0", "`"]
+    parts += ["javascript:", "onload=", "\u2028", "\ud800", "<img src=x onerror=y>", "../", "\\"]
+    texts = ["".join(chance.choice(parts, 6)) for _ in range(10_000)]
+    frame = results(tmp_path, plan(seed=range(2000)))
+    for k, name in enumerate(("prompt", "negative_prompt", "error", "machine", "label")):
+        frame[name] = pd.Series(texts[k * 2000 : (k + 1) * 2000], dtype=object)
+    odd = tmp_path / "a <img src=x onerror='y'>\".png"
+    odd.write_bytes(Path(frame["path"][0]).read_bytes())
+    frame.loc[:9, "path"] = str(odd)
+    page, data = read_page(write_gallery(tmp_path / "g", frame, title=texts[0], text=texts[1]))
+    assert page.count("<script") == 2 and page.count("</script>") == 2 and "<img" not in page
+    assert page.count("<!--") == 0 and odd.name not in page
+    assert [values(data, "prompt"), values(data, "label")] == [texts[:2000], texts[8000:]]
+
+
+def test_a_gallery_that_was_not_finished_shows_no_old_captions_and_can_be_written_again(
+    tmp_path, monkeypatch
+):
+    frame = results(tmp_path, plan(seed=range(2)))
+    page = write_gallery(tmp_path / "g", frame)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(gallery, "write_pictures", interrupt)
+        write_gallery(tmp_path / "g", frame)
+    assert "was not finished" in page.read_text() and "a cat" not in page.read_text()
+    assert "a cat" in write_gallery(tmp_path / "g", frame).read_text()
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def test_private_folders_stay_private(tmp_path, monkeypatch):

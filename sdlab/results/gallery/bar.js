@@ -10,6 +10,7 @@ class Bar {
     this.switches = h("div", { className: "bar" });
     this.value = h("span", { className: "bar" });
     this.count = h("output", { className: "quiet" });
+    this.more = button("", () => this.freeSwitches(), { title: "shows them, too" });
     this.element = h("div", { className: "controls" }, this.makeAxes(), this.switches,
       this.makeSearch(), this.chips, this.makeTools());
   }
@@ -51,7 +52,7 @@ class Bar {
     this.column = column.lastChild;
     const starred = this.makeCheck((on) => { view.onlyStarred = on; view.find(); });
     return h("div", { className: "bar" }, h("label", {}, "search", this.search), column, this.value,
-      h("label", {}, starred, "only starred"), this.count);
+      h("label", {}, starred, "only starred"));
   }
 
   makeTools() {
@@ -114,9 +115,7 @@ class Bar {
 
   // Further axes: one value at a time, so that each place has one picture.
   showSwitches() {
-    const { view } = this, crossed = view.rowName || view.colName;
-    const others = crossed ? view.frame.told.filter(({ name, levels }) =>
-      name !== view.rowName && name !== view.colName && levels.length <= MANY) : [];
+    const { view } = this, others = this.listSwitches();
     view.fixed = new Map();
     this.switches.replaceChildren(...others.slice(0, MOST_SWITCHES).map((column) => {
       const rank = rankLevels(column), order = [...column.words.keys()];
@@ -131,9 +130,35 @@ class Bar {
     view.find();
   }
 
+  // The columns that tell apart what shares a place; what rows and columns tell is none of them.
+  listSwitches() {
+    const { frame, rowName, colName } = this.view;
+    const axes = [rowName, colName].map((name) => frame.byName.get(name)).filter(Boolean);
+    if (!axes.length) return [];
+    const start = { places: Array(frame.count).fill(0), count: 1 };
+    let known = axes.reduce(tellApart, start);
+    return frame.told.filter((column) => {
+      if (axes.includes(column) || column.levels.length > MANY) return false;
+      const finer = tellApart(known, column), adds = finer.count > known.count;
+      known = finer;
+      return adds;
+    });
+  }
+
+  // Frees all switches, so that nothing stands behind another value of them.
+  freeSwitches() {
+    for (const select of this.switches.querySelectorAll("select")) select.value = "";
+    this.view.fixed.clear();
+    this.view.find();
+  }
+
   showCount(shown) {
     const { opinions, frame } = this.view, { stars, notes } = opinions;
-    this.count.textContent = `${shown.toLocaleString("en")} of ${frame.count.toLocaleString("en")}`;
+    const many = (n) => n.toLocaleString("en");
+    this.count.textContent = `${many(shown)} of ${many(frame.count)}`;
+    this.more.hidden = !this.view.hidden;
+    this.more.textContent = `${many(this.view.hidden)} more with other values of `
+      + [...this.view.fixed.keys()].map((column) => column.name).join(", ");
     const said = [stars && `${stars} starred`, notes && `${notes} with a note`].filter(Boolean);
     const lost = "this browser keeps nothing for files: save before you close the page";
     this.kept.textContent = [said.join(", "), !opinions.kept && lost].filter(Boolean).join(" · ");

@@ -7,18 +7,20 @@ class View {
     this.frame = frame;
     [this.rowName, this.colName] = frame.axes;
     Object.assign(this, { sorted: "", down: false, onlyStarred: false, fixed: new Map() });
+    this.hidden = 0;
     this.size = innerWidth < 600 ? 96 : 128;
     this.opinions = new Opinions(frame);
     this.pins = new Pins(this);
     this.sight = new Sight(this);
     this.zoom = new Zoom(this);
     this.bar = new Bar(this);
-    this.none = h("p", { textContent: "Nothing is like that; drop a filter or a word." });
+    this.none = h("p", { role: "status" });
     const fold = h("details", { className: "asks", open: innerWidth >= 600 },
       h("summary", { textContent: "rows, columns, search and order" }), this.bar.element);
     this.printed = h("div", { className: "printed" });
-    root.replaceChildren(fold, this.none, this.sight.element, this.pins.tray, this.zoom.dialog,
-      this.pins.dialog, this.printed);
+    const count = h("div", { className: "bar count" }, this.bar.count, this.bar.more);
+    root.replaceChildren(fold, count, this.none, this.sight.element, this.pins.tray,
+      this.zoom.dialog, this.pins.dialog, this.printed);
     this.listen();
     this.bar.showChips();
     this.bar.showSwitches();
@@ -31,12 +33,17 @@ class View {
 
   find() {
     const { frame, bar, opinions, fixed } = this;
-    const fixes = [...fixed].map(([column, level]) => new Filter(column, { level }));
-    const found = frame.find(bar.search.value, [...bar.filters, ...fixes],
-      (i) => opinions.note(i).toLowerCase());
-    const shown = this.onlyStarred ? found.filter((i) => opinions.starred(i)) : found;
+    const found = frame.find(bar.search.value, bar.filters, (i) => opinions.note(i).toLowerCase());
+    const asked = this.onlyStarred ? found.filter((i) => opinions.starred(i)) : found;
+    const switches = [...fixed];
+    const shown = asked.filter((i) => switches.every(([column, level]) =>
+      column.code(i) === level));
+    this.hidden = asked.length - shown.length;             // by switches alone
     this.cells = frame.sort(shown, this.sorted, this.down);
     this.none.hidden = this.cells.length > 0;
+    this.none.textContent = this.hidden
+      ? "Nothing is like that with these values; others have some."
+      : "Nothing is like that; drop a filter or a word.";
     this.sight.element.scrollTop = 0;
     this.place();
     bar.showCount(this.cells.length);

@@ -43,6 +43,7 @@ SCRIPTS = (  # in the order in which they stand in the page
     *("zoom.js", "pins.js", "bar.js", "gallery.js"),
 )
 MARK = '<meta name="generator" content="sdlab gallery">'
+UNFINISHED = f"{MARK}<p>This gallery is being written, or was not finished."  # no old captions
 KINDS = ("thumbs", "pictures")  # folders of a gallery
 LEFT_OUT = ("path", "starred", "rating", "pixels")  # of what is told, or kept elsewhere
 ENDING = re.compile(r"\.\w{1,5}")
@@ -71,8 +72,8 @@ def write_gallery(
     Parameters
     ----------
     path : path
-        A folder, made if it is not there, or a file that ends with ".html". A folder opens quickly
-        with 20,000 pictures; one file holds small pictures only, and is meant for hundreds.
+        A folder, made if it is not there, or a file that ends with ".html". Both open quickly with
+        20,000 pictures; one file holds small pictures only, about 5 kB each.
     frame : DataFrame
         One row a picture, as `run` returns it; other columns are shown, too.
     title, text : str
@@ -118,6 +119,8 @@ def write_gallery(
     if alone:
         data["uris"] = [write_uri(small.get(name)) for name in names]
     else:
+        path.mkdir(parents=True, exist_ok=True)
+        write_whole(path / "index.html", UNFINISHED.encode())
         write_pictures(path, frame, names, small, whole)
     page = path if alone else path / "index.html"
     write_whole(page, render_gallery(title, text, frame, data).encode("utf-8", "replace"))

@@ -32,13 +32,17 @@ function crossCells(cells, row, col, width, size) {
     places.get(at).push(i);
   }
   const shown = new Set(cells), longest = Math.max(0, ...across.words.map((word) => word.length));
+  const left = row ? clamp(width / 4, 90, 220) : GAP;
+  const lines = (letters) => Math.ceil(letters * 7 / (left - GAP));
+  const names = row && col ? [row.name.length + 2, col.name.length + 2] : [0];
+  const parted = lines(names.reduce((sum, n) => sum + n)) > 1;   // else both stand in one line
+  const corner = parted ? names.reduce((sum, n) => sum + lines(n), 0) : 1;
   return {
     rows: down.words.length, cols: across.words.length, where: (i) => shown.has(i) ? find(i) : null,
     rowLabels: row && down.words, colLabels: col && across.words,
     at: (r, c) => places.get(`${r},${c}`) ?? [],
     wide: size + GAP, high: size + GAP, caption: 0,
-    left: row ? clamp(width / 4, 90, 220) : GAP,
-    top: col ? clamp(Math.ceil(longest * 7 / size), 1, 4) * LINE + GAP : 0,
+    left, top: col ? clamp(Math.ceil(longest * 7 / size), corner, 4) * LINE + GAP : 0,
   };
 }
 
@@ -48,6 +52,17 @@ function listLevels(cells, column) {
   const order = [...codes].sort((a, b) => rank[a] - rank[b]);
   return { words: order.map((code) => column.words[code]),
     place: new Map(order.map((code, k) => [code, k])) };
+}
+
+// Parts places further by the values of a column, and counts them.
+function tellApart({ places }, column) {
+  const known = new Map(), wide = column.levels.length;
+  const finer = places.map((place, i) => {
+    const key = place * wide + column.code(i);
+    if (!known.has(key)) known.set(key, known.size);
+    return known.get(key);
+  });
+  return { places: finer, count: known.size };
 }
 
 // The next place with a cell in that direction.

@@ -35,18 +35,20 @@ class Sight {
     this.span = null;
   }
 
-  // The rows and columns in sight, and a few around them.
+  // The rows and columns in sight, and those about to be: the browser scrolls without asking.
   measure() {
     const { element, table } = this, { scrollTop, scrollLeft, clientHeight, clientWidth } = element;
-    const first = Math.max(0, Math.floor(scrollTop / table.high) - 1);
+    const high = Math.ceil(clientHeight / table.high), ahead = Math.ceil(high / 2);
+    const top = Math.floor(scrollTop / table.high);
     const left = Math.max(0, Math.floor((scrollLeft - table.left) / table.wide) - 1);
-    return { first, last: Math.min(table.rows, first + Math.ceil(clientHeight / table.high) + 3),
+    return { first: Math.max(0, top - ahead), last: Math.min(table.rows, top + high + 1 + ahead),
       left, right: Math.min(table.cols, left + Math.ceil(clientWidth / table.wide) + 3) };
   }
 
   draw() {
-    const span = this.measure();
-    if (this.span?.left !== span.left || this.span?.right !== span.right) this.clear();
+    const span = this.measure(), known = this.span;
+    if (known && Object.keys(span).every((side) => span[side] === known[side])) return;
+    if (known?.left !== span.left || known?.right !== span.right) this.clear();
     if (!this.span) this.drawHead(span);
     this.span = span;
     for (const [r, row] of this.rows) {
