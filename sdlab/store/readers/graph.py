@@ -292,3 +292,11 @@ def name_values(kind: str, values: list[Any], named: list[str]) -> dict[str, Any
             break
         out[names.pop(0)] = value
     return out
+
+
+def list_subgraphs(said: Mapping[str, Any]) -> str:
+    """Lists the names of an editor's subgraphs, which stand in `prompt` as plain nodes "12:3"."""
+    definitions = said.get("definitions")
+    found = definitions.get("subgraphs") if isinstance(definitions, dict) else None
+    listed = found if isinstance(found, list) else []
+    return ", ".join(str(each.get("name")) for each in listed if isinstance(each, dict))
