@@ -21,6 +21,7 @@ from .frame import (
     format_label,
     format_value,
     hide_home,
+    name_sources,
     order_values,
     row_tuples,
     shorten_pictures,
@@ -143,6 +144,7 @@ def find_columns(
 
 def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
     """Sets every row value against every column value."""
+    frame = name_sources(frame)
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
