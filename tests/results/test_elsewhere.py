@@ -133,6 +133,7 @@ def test_a_report_says_who_made_what_and_makes_our_own_again_alone(both, tmp_pat
         "told beside the file",
         "noise made on the GPU (1 of 1)",
         "sharpness: 2 (1 of 1)",
+        "told beside the file 1 seed: not said (1 of 1) num_inference_steps: not said (1 of 1)",
     ):
         assert text in section
     recipes = json.loads(
