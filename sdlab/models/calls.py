@@ -24,7 +24,7 @@ from ..recipe.request import Recipe
 from ..recipe.schedulers import OPTIONS
 from .memory import OFTEN
 from .quiet import silence_libraries
-from .tasks import Task
+from .tasks import Task, find_other_way
 
 # Fields of a request that a call takes under the same names
 MAPPED = (
@@ -32,6 +32,7 @@ MAPPED = (
     *("eta", "clip_skip", "guidance_rescale"),
 )
 SIDES = ("height", "width")
+LEVELS = "block_out_channels"  # of a VAE, each half as wide as the one before
 NEVER = (
     "vae",
     "lora",
@@ -55,7 +56,7 @@ FOREIGN_CLASSES = {  # of which the arguments do not tell it
 TOLD = re.compile(r"height\W+`int`\W+\*optional\*, defaults to (\d+)\)")  # in a call's docstring
 OURS = (  # arguments that sdlab decides, or that are no plain values
     "generator|latents|output_type|return_dict|num_images_per_prompt|.*callback.*|.*_embeds.*"
-    "|.*image.*|.*_mask.*|kwargs|args|self"
+    "|.*image.*|.*_mask.*|denoising_start|denoising_end|kwargs|args|self"
 )
 PROMPT = re.compile(r"(negative_)?prompt(_\d)?")  # one for each cell of a batch
 
@@ -79,6 +80,8 @@ class Call:
     any_scheduler : bool
         Whether the class says that it runs with any scheduler of Stable Diffusion; else it is the
         checkpoint's own.
+    reals : tuple of str
+        The arguments that are real numbers, or lists of them.
     """
 
     pipeline: str
@@ -88,6 +91,7 @@ class Call:
     multiple: int = 8
     has_unet: bool = False
     any_scheduler: bool = False
+    reals: tuple[str, ...] = ()
 
     @cached_property
     def task(self) -> Task:
@@ -109,6 +113,11 @@ class Call:
     def options(self) -> list[str]:
         """The arguments that a request's `options` may have."""
         return [n for n in self.takes if n not in MAPPED and not re.fullmatch(OURS, n)]
+
+    def read_options(self, text: str | None) -> dict[str, Any]:
+        """Reads a request's options as what the call takes: 4 where it takes reals is 4.0."""
+        said = read_keywords(text or "")
+        return {name: make_real(v) if name in self.reals else v for name, v in said.items()}
 
 
 def read_call(folder: Path, index: Mapping[str, Any]) -> tuple[Call, int, tuple[int, int] | None]:
@@ -145,8 +154,22 @@ def read_call(folder: Path, index: Mapping[str, Any]) -> tuple[Call, int, tuple[
         find_multiple(default, pipe, factor),
         "unet" in index,
         "KarrasDiffusionSchedulers" in str(scheduler and scheduler.annotation),
+        tuple(name for name, each in arguments.items() if takes_reals(each)),
     )
     return call, factor, find_native_size(kind, default, pipe, factor)
+
+
+def takes_reals(argument: inspect.Parameter) -> bool:
+    """Tells an argument of real numbers, by its default or what it is said to be."""
+    kinds = set(re.findall(r"\w+", str(argument.annotation)))
+    return isinstance(argument.default, float) or ("float" in kinds and "int" not in kinds)
+
+
+def make_real(value: Any) -> Any:
+    """Makes a whole number real, also those in lists."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(make_real, value))
+    return float(value) if type(value) is int else value
 
 
 def find_pipeline(name: str) -> Any:
@@ -215,6 +238,8 @@ def find_multiple(default: Mapping[str, Any], pipe: Any, factor: int) -> int:
     """Finds of which a picture's sides are multiples: of a patch of its latents, if not resized."""
     processor = getattr(getattr(pipe, "image_processor", None), "config", None)
     multiple = getattr(processor, "vae_scale_factor", factor)
+    if levels := getattr(getattr(getattr(pipe, "movq", None), "config", None), LEVELS, ()):
+        return 4 ** (len(levels) - 1)  # Kandinsky's latents are rounded to what theirs halve again
     if default.get("use_resolution_binning") is True:  # the class resizes to what was asked for
         return multiple
     patch = getattr(getattr(getattr(pipe, "transformer", None), "config", None), "patch_size", 1)
@@ -257,6 +282,6 @@ def check_call(recipe: Recipe, call: Call, size: tuple[int, int]) -> None:
             raise FieldError(
                 f"options: {call.pipeline} is given no {name}"
                 f"{field or suggest(name, call.options)} it takes"
-                f" {', '.join(call.options) or 'none'}",
+                f" {', '.join(call.options) or 'none'}{find_other_way(name)}",
                 "options",
             )

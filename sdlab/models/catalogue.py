@@ -27,6 +27,12 @@ PARTS = (  # of a repository; no duplicates
 MORE_PATTERNS = (  # of one with larger networks and other tokenizers
     *("*.model", "*.jinja", "*/model-*.safetensors", "*/diffusion_pytorch_model-*.safetensors"),
 )
+JOIN = """import diffusers
+prior = diffusers.KandinskyV22PriorPipeline.from_pretrained({1!r})
+decoder = diffusers.KandinskyV22Pipeline.from_pretrained({2!r})
+parts = decoder.components | {{f"prior_{{n}}": part for n, part in prior.components.items()}}
+diffusers.KandinskyV22CombinedPipeline(**parts).save_pretrained({0!r})
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +82,8 @@ class Model:
         or none is known.
     was : tuple of str
         Repositories that have the same weights, or had them.
+    halves : tuple of str
+        Repositories of Kandinsky's prior and decoder, which have to be put together.
     packed : str
         The folder of `sdlab.models.configs` that has the configuration of its networks; "" if none.
     gigabytes : float, optional
@@ -103,6 +111,7 @@ class Model:
     file: str = ""
     file_hub: str = ""
     was: tuple[str, ...] = ()
+    halves: tuple[str, ...] = ()
     packed: str = ""
     gigabytes: float | None = None
     unsupported: str = ""
@@ -576,7 +585,10 @@ MODELS: dict[str, Model] = {
     ),
     "kandinsky-2-2": Model(
         title="Kandinsky 2.2, prior and decoder in one folder",
-        hub="kandinsky-community/kandinsky-2-2-decoder",
+        halves=(
+            "kandinsky-community/kandinsky-2-2-prior",
+            "kandinsky-community/kandinsky-2-2-decoder",
+        ),
         source=f"{CARD}; guidance, steps and size are those of diffusers' call",
         licence="Apache-2.0",
         trained_on="the prior: LAION Improved Aesthetics, then LAION HighRes",
@@ -700,7 +712,7 @@ def describe_row(name: str, model: Model) -> dict[str, Any]:
         "text_encoder": model.text_encoder,
         "watermark": model.watermark,
         "gigabytes": model.gigabytes,
-        "where": f"{model.hub or model.file_hub}{copy}" or nowhere,
+        "where": f"{model.hub or model.file_hub}{copy}" or " and ".join(model.halves) or nowhere,
         "unsupported": model.unsupported,
     }
 
@@ -712,10 +724,14 @@ def explain_absence(name: str, model: Model) -> str:
     single = [f"`hf download {model.file_hub} {model.file}`"] if model.file_hub else []
     patterns = PARTS if model.packed else (*PARTS, *MORE_PATTERNS)
     parts = " ".join(f"--include {shlex.quote(pattern)}" for pattern in patterns)
-    commands = single + ([f"`hf download {model.hub} {parts}`"] if model.hub else [])
+    hubs = filter(None, (model.hub, *model.halves))
+    commands = [*single, *(f"`hf download {hub} {parts}`" for hub in hubs)]
+    then = "Then it is found in the cache. "
+    if model.halves:
+        then = f"Then put both together, once:\n{JOIN.format(name, *model.halves)}\n"
     way = (
         f"To get it{source}{size}, licence {model.licence or 'stated there'}:"
-        f" {' or '.join(commands)}. Then it is found in the cache. "
+        f" {(' and ' if model.halves else ' or ').join(commands)}. {then}"
         if commands
         else f"It was at {', '.join(model.was)}, and no copy is known (licence"
         f" {model.licence}{size}). "

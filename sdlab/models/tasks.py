@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FieldError, blame_field
 from ..pictures import is_known, require_picture
+from ..recipe.options import read_keywords
 from ..recipe.request import SPECS, Recipe, Request
 from ..recipe.schedulers import TWICE
 
@@ -16,6 +18,16 @@ if TYPE_CHECKING:
     from .configuration import Layout
 
 LARGEST = 8192  # pixels, of a request's height and width
+OTHER_WAYS = {  # arguments of diffusers' calls that no request has: what to do instead
+    r"(negative_)?prompt_2": "prompt and negative_prompt are what all text encoders are given",
+    r"negative_(original_size|crops_coords_top_left|target_size)": (
+        "original_size, crops_coords_top_left and target_size count for the negative prompt, too"
+    ),
+    r"denoising_(start|end)": (
+        "each picture is finished; to have another model go on, such as SDXL's refiner, give the"
+        " picture to it as image=, with the share of the steps that it does as strength="
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -270,9 +282,20 @@ def require_meaning(request: Request, task: Task) -> None:
         if not known and value not in (None, spec.neutral):
             raise FieldError(
                 f"{name}={value!r} has no meaning for {task.name} with model {request.model!r}; it"
-                f" goes with {spec.goes_with}",
+                f" goes with {spec.goes_with}{find_other_ways(name, value)}",
                 name,
             )
+
+
+def find_other_ways(name: str, value: Any) -> str:
+    """Says what to do in place of the options that a model of sdlab's own loop is not given."""
+    return "".join(map(find_other_way, read_keywords(value))) if name == "options" else ""
+
+
+def find_other_way(option: str) -> str:
+    """Says what to do in place of an argument that no call is given; "" where nothing is known."""
+    known = (way for names, way in OTHER_WAYS.items() if re.fullmatch(names, option))
+    return "".join(f". In place of {option}: {way}" for way in known)
 
 
 def require_none_lacking(request: Request, task: Task) -> None:

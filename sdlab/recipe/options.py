@@ -9,6 +9,7 @@ from typing import Any
 
 from .spec import round_number
 
+EXACT = 2**53  # up to there a float is a whole number as it stands
 PLAIN = (bool, int, str, type(None))
 
 
@@ -55,16 +56,20 @@ def normalize_options(text: str) -> str:
         raise ValueError(
             f"options={text!r:.200} are not names with values; they are given as a mapping,"
             " {'max_sequence_length': 256}, or written as in Python,"
-            " 'max_sequence_length=256, true_cfg_scale=4.0', each name once and texts in quotes"
+            " 'max_sequence_length=256, true_cfg_scale=4', each name once and texts in quotes"
         ) from None
     return spell_options(values)
 
 
 def tidy_value(name: str, value: Any) -> Any:
-    """Gives a value the form that its text is read back to, or refuses what has none."""
+    """Gives a value the form that its text is read back to, or refuses what has none.
+
+    4 and 4.0 are one recipe: a call is given the one that its signature names.
+    """
     plain = value.item() if hasattr(value, "item") and not value.shape else value  # of NumPy
     if isinstance(plain, float) and abs(plain) < float("inf"):
-        return round_number(value)
+        number = round_number(value)
+        return int(number) if number.is_integer() and abs(number) < EXACT else number
     if isinstance(value, (list, tuple)):
         return type(value)(tidy_value(name, each) for each in value)
     if isinstance(value, Mapping):

@@ -157,8 +157,9 @@ class Request:
         such as "sd-v1", or any other text. The picture must have at least 65,536 pixels.
     options : mapping or str, optional
         Of a model that runs in a pipeline of diffusers' own: further arguments of its call, by
-        their names, {"max_sequence_length": 256, "true_cfg_scale": 4.0}. The request has them as
-        text, written as in Python, "max_sequence_length=256, true_cfg_scale=4.0".
+        their names, {"max_sequence_length": 256, "prompt_2": "a dog"}. The request has them as
+        text, written as in Python, "max_sequence_length=256, prompt_2='a dog'"; 4.0 as 4, which is
+        the same recipe.
     weights : str, optional
         The fingerprint of the model's weights, and of the parts in their place (vae, lora with
         scales, textual_inversion with tokens). `resolve` fills it in; if it is given, other weights

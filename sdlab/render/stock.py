@@ -19,7 +19,6 @@ import torch
 
 from ..models.calls import MAPPED, PROMPT, Call
 from ..models.pipeline import Loaded
-from ..recipe.options import read_keywords
 from ..recipe.request import SPECS, Recipe
 from ..recipe.schedulers import normalize_scheduler
 from .denoise import OnStep, Picture, finish_picture
@@ -91,7 +90,7 @@ def list_arguments(cells: Sequence[Recipe], call: Call) -> dict[str, Any]:
         for name in MAPPED
         if name in call.takes and (value := getattr(first, name)) not in (None, SPECS[name].neutral)
     }
-    found |= read_keywords(first.options or "")
+    found |= call.read_options(first.options)
     generators = [torch.Generator("cpu").manual_seed(cell.seed) for cell in cells]
     for name in [*filter(PROMPT.fullmatch, found)] if several else ():
         found[name] = [getattr(cell, name, found[name]) for cell in cells]

@@ -104,6 +104,16 @@ def select_made(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[[path is not None for path in column_values(frame, "path")]]
 
 
+def name_sources(frame: pd.DataFrame) -> pd.DataFrame:
+    """Gives the frame with "sdlab" as the source of what was made here, if others have one.
+
+    So does `read_pictures` name the source of their files.
+    """
+    if "source" not in frame.columns or "key" not in frame.columns:
+        return frame
+    return frame.assign(source=frame["source"].mask(frame["key"].notna(), "sdlab"))
+
+
 def find_foreign(frame: pd.DataFrame) -> list[bool]:
     """Tells of each row whether its picture was made elsewhere: such a row has no key."""
     both = row_tuples(frame, ["source", "key"])

@@ -16,10 +16,12 @@ from .frame import (
     describe_constant,
     describe_measures,
     find_differing,
+    find_foreign,
     find_varying,
     format_label,
     format_value,
     hide_home,
+    name_sources,
     order_values,
     row_tuples,
     shorten_pictures,
@@ -142,6 +144,7 @@ def find_columns(
 
 def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
     """Sets every row value against every column value."""
+    frame = name_sources(frame)
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
@@ -201,6 +204,13 @@ def refuse_shared_places(
         [f"row {format_label(row)!r}"] * bool(rows) + [f"col {format_label(col)!r}"] * bool(cols)
     )
     differ = find_differing(frame.iloc[shared])
+    if not differ and any(find_foreign(frame.iloc[shared])):
+        raise ValueError(
+            f"{len(shared)} images share {where}: they are several pictures from elsewhere that"
+            " nothing said of them tells apart. Number them, frame['take'] ="
+            " frame.groupby([*rows, *cols], dropna=False).cumcount(), with the names of row and col"
+            " there, and add 'take' to row; or narrow the frame"
+        )
     if not differ:
         raise ValueError(
             f"{len(shared)} images share {where}: they are one recipe, several times in the frame;"

@@ -81,6 +81,9 @@ MOST_SIDE, FIGURE_PIXELS = 2048, 12e6
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
 CSV_BYTES = 5_000_000
+COMPARED = (  # what two pictures have to share to be compared: unsaid, it may be anything
+    *("prompt", "seed", "num_inference_steps", "guidance_scale", "scheduler"),
+)
 
 
 def write_report(
@@ -466,14 +469,16 @@ def format_values(found: list[Any]) -> TableCell:
 
 def show_elsewhere(frame: pd.DataFrame) -> Table:
     """Shows who made the pictures that were not made here, and what cannot be compared."""
-    rows: dict[tuple, list[str | None]] = {}
-    names = ["model", "source", "not_translated"]
-    for foreign, (model, source, left) in zip(find_foreign(frame), row_tuples(frame, names)):
+    rows: dict[tuple, list[list[str]]] = {}
+    told = row_tuples(frame, ["model", "source", "not_translated"])
+    for foreign, own, known in zip(find_foreign(frame), told, row_tuples(frame, COMPARED)):
         if foreign:
-            rows.setdefault((model, source), []).append(left)
+            unsaid = [f"{name}: not said" for name, value in zip(COMPARED, known) if value is None]
+            left = [part for part in (own[2] or "").split("; ") if part]
+            rows.setdefault(own[:2], []).append([*unsaid, *left])
     shown: list[Row] = []
     for (model, source), every in rows.items():
-        parts = Counter(part for left in every for part in (left or "").split("; ") if part)
+        parts = Counter(part for left in every for part in left)
         lines = [f"{part} ({n} of {len(every)})" for part, n in parts.most_common(MOST_VALUES)]
         cell = TableCell(lines=lines or ["nothing that is said"], kind="lines")
         count = TableCell(f"{len(every):,}", "number")

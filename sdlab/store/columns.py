@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ..recipe.request import SPECS
+from .png import replace_unprintable
 
 Role = Literal["identity", "recipe", "fact", "machine", "opinion"]
 
@@ -85,4 +87,28 @@ MACHINE = tuple(name for name, column in COLUMNS.items() if column.role == "mach
 UNTELLING = tuple(name for name, column in (COLUMNS | ELSEWHERE).items() if not column.tells)
 DECIDING_BITS = tuple(name for name, column in COLUMNS.items() if column.decides_bits)
 CHOSEN = ("dtype", "memory", "batch_size")  # machine facts that a user sets
+PLAIN = {"string": str, "Int64": int, "Float64": float, "boolean": bool}  # types in Python
 LABELS = "sdlab labels"  # in a frame's `attrs`: the columns that name choices in prompts
+
+
+def fit_value(value: Any, kind: str) -> Any:
+    """Brings a value into the column's type, else None: one strange fact must not spoil a frame."""
+    if value is None or kind == "string":
+        return None if value is None else replace_unprintable(str(value))
+    if kind == "Float64":
+        return float(value) if isinstance(value, (int, float)) else None
+    if kind == "boolean":
+        return value if isinstance(value, bool) else None
+    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None
+
+
+def fit_column(values: Sequence[Any], kind: str) -> Sequence[Any]:
+    """Brings all values of a column into its type, at once where all are of that already."""
+    said = [value for value in values if value is not None]
+    if set(map(type, said)) == {PLAIN[kind]}:
+        text = "".join(said) if kind == "string" else ""
+        whole = said if kind == "Int64" else [0]
+        if text.isascii() and "\0" not in text and -(2**63) <= min(whole) <= max(whole) < 2**63:
+            return values
+    plain = (value.item() if hasattr(value, "item") else value for value in values)  # of NumPy
+    return [fit_value(value, kind) for value in plain]

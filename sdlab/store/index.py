@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..recipe.request import SPECS
-from .columns import COLUMNS, FACTS
-from .png import replace_unprintable
+from .columns import COLUMNS, FACTS, fit_value
 
 if TYPE_CHECKING:
     from pandas.api.extensions import ExtensionArray
@@ -254,14 +253,3 @@ def unpack_rows(rows: Sequence[tuple]) -> dict[str, ExtensionArray]:
 def read_creation(row: tuple) -> tuple[str, str]:
     """Reads when a row's picture was made, and its key, by which rows are sorted."""
     return row[2] or "", row[0]
-
-
-def fit_value(value: Any, kind: str) -> Any:
-    """Brings a value into the column's type, else None: one strange fact must not spoil a frame."""
-    if value is None or kind == "string":
-        return None if value is None else replace_unprintable(str(value))
-    if kind == "Float64":
-        return float(value) if isinstance(value, (int, float)) else None
-    if kind == "boolean":
-        return value if isinstance(value, bool) else None
-    return value if isinstance(value, int) and -(2**63) <= value < 2**63 else None

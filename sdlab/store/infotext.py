@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -17,7 +18,10 @@ VALUES = {mark: rf'"(?:[^"\\]|\\.)+"|[^{mark}]*' for mark in ",|"}  # SD.Next wr
 PAIRS = {mark: re.compile(rf"({NAME})({value})([{mark}]|$)") for mark, value in VALUES.items()}
 NAMED = re.compile(rf"\s*({NAME})")
 ENDS = {mark: re.compile(rf"\s*(?:[{mark}]|\n(?={NAME})|$)") for mark in ",|"}  # of a value
+NEGATIVE = re.compile("^Negative prompt: ?", re.MULTILINE)
 BEHIND = re.compile(r"\n(?=(?:Negative )?[Tt]emplate:)")  # of sd-dynamic-prompts
+NAME_ALONE = re.compile(NAME.removesuffix(r":\s*"))
+QUOTES = frozenset('"[{')  # behind which a mark ends no value
 AHEAD = re.compile(r"\n(Version: [^,\n]+, Pipeline: [^,\n]+,)$")  # of SD.Next in 2023
 AMBIGUOUS = re.compile(r'[,:\n\r]|^[\s"]|\s$|^$')
 SECOND_PASS = ("Hires upscale", "Hires resize")  # with these, A1111's strength is another pass's
@@ -106,19 +110,21 @@ def read_infotext(text: str) -> dict[str, Any]:
     parameters is a prompt. What extensions write behind the parameters is kept under its names.
     """
     prompts, pairs = split_infotext(text)
-    prompt, *negatives = re.split(r"^Negative prompt: ?", prompts, flags=re.MULTILINE)
+    prompt, *negatives = NEGATIVE.split(prompts)
     if negatives:
         prompt = prompt.removesuffix("\n")
     fields: dict[str, Any] = {"prompt": prompt, "negative_prompt": "".join(negatives)}
     twice = any(name in SECOND_PASS for name, _ in pairs)
     for name, value in pairs:
-        if name not in SAMPLING:
-            other = twice and name == "Denoising strength"
-            fields.update({name: value} if other else read_pair(name, value))
+        if name not in READ or (twice and name == "Denoising strength"):
+            fields[name] = value
+        elif name not in SAMPLING:
+            fields |= read_pair(name, value)
     return fields | read_a1111({name: value for name, value in pairs if name in SAMPLING})
 
 
-def split_infotext(text: str) -> tuple[str, list[tuple[str, str]]]:
+@functools.lru_cache(1)  # who wrote a text is asked first, then what it says
+def split_infotext(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
     """Splits A1111's text into its prompts, and the pairs of its parameters.
 
     These begin in the last line with three pairs, or the last one of those that begin with "Steps".
@@ -130,13 +136,14 @@ def split_infotext(text: str) -> tuple[str, list[tuple[str, str]]]:
     marks = {
         n: mark
         for n, line in enumerate(lines)
+        if line.count(":") > 2  # else there are not three pairs
         for mark in "|,"
-        if line.count(mark) > 1  # else there are not three pairs
+        if line.count(mark) > 1
         if len(pairs := PAIRS[mark].findall(line)) >= 3
         if line is lines[-1] or any(name.rstrip(": ") in READ for name, *_ in pairs)
     }
     if not marks:
-        return "\n".join(lines), []
+        return "\n".join(lines), ()
     start = max(marks, key=lambda n: (lines[n].startswith("Steps:"), n))
     ahead, block = "\n".join(lines[:start]), "\n".join(lines[start:])
     block, *behind = BEHIND.split(block)
@@ -144,7 +151,28 @@ def split_infotext(text: str) -> tuple[str, list[tuple[str, str]]]:
     if found := AHEAD.search(ahead):
         ahead, pairs = ahead[: found.start()], [*split_pairs(found[1], ","), *pairs]
     said = (line.partition(":") for line in behind)
-    return ahead, [*pairs, *((name, value.strip()) for name, _, value in said)]
+    return ahead, (*pairs, *((name, value.strip()) for name, _, value in said))
+
+
+def split_plain(block: str) -> list[tuple[str, str]] | None:
+    """Splits parameters that are all "name: value", without quotes, brackets and lines; else None.
+
+    Nearly all are, and that is ten times as fast.
+    """
+    pairs = []
+    for piece in () if "\n" in block else block.split(", "):
+        name, colon, value = piece.partition(": ")
+        value = value.strip()
+        if not colon or value[:1] in QUOTES or "," in value or not is_name(name):
+            return None
+        pairs.append((name, value))
+    return pairs or None
+
+
+@functools.lru_cache(10_000)
+def is_name(text: str) -> bool:
+    """Tells whether a parameter can be called that."""
+    return NAME_ALONE.fullmatch(text) is not None and text == text.rstrip()
 
 
 def split_pairs(block: str, mark: str) -> list[tuple[str, str]]:
@@ -153,6 +181,8 @@ def split_pairs(block: str, mark: str) -> list[tuple[str, str]]:
     A piece without a name goes on with the value before it, unless that is one that sdlab reads;
     then it is a name that is its own value, as A1111 has it.
     """
+    if mark == "," and (plain := split_plain(block)) is not None:
+        return plain
     pairs: list[tuple[str, str]] = []
     end, place, begin = ENDS[mark], 0, 0
     while place < len(block):
@@ -173,7 +203,7 @@ def split_pairs(block: str, mark: str) -> list[tuple[str, str]]:
 
 def find_end(block: str, start: int, end: re.Pattern[str]) -> re.Match[str]:
     """Finds where the value that starts there ends, behind its quotes or brackets if it has any."""
-    if block[start : start + 1] in ('"', "[", "{"):
+    if block[start : start + 1] in QUOTES:
         try:
             _, behind = json.JSONDecoder(strict=False).raw_decode(block, start)
             if found := end.match(block, behind):

@@ -130,6 +130,8 @@ def encode_json(record: Mapping[str, Any]) -> bytes:
 
 def replace_unprintable(text: str) -> str:
     """Replaces what a PNG's text and a database cannot hold: NUL and lone surrogates."""
+    if text.isascii() and "\0" not in text:  # nearly all
+        return text
     return SURROGATE.sub("\ufffd", text).replace("\0", "\ufffd")
 
 

@@ -49,7 +49,7 @@ def test_every_row_states_its_facts(name):
     assert model.watermark in (None, *PAYLOADS) and all(
         re.fullmatch(r"[\w.-]+/[\w.-]+", hub) for hub in model.hubs
     )
-    assert model.hub or model.was
+    assert model.hub or model.was or model.halves
     assert not model.unofficial or model.was or name.startswith("sd-v2")
 
 

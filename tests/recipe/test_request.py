@@ -174,6 +174,15 @@ def test_options_have_one_spelling_however_they_are_given():
     assert Request(**request.to_dict()) == request
 
 
+def test_a_whole_number_among_options_is_one_recipe_however_it_is_written():
+    same = [{"a": 4, "b": [1, 2]}, {"a": 4.0, "b": [1.0, 2]}, {"a": np.float32(4), "b": [1, 2.0]}]
+    made = {Request(options=given) for given in (*same, "b=[1, 2.0], a=4.")}
+    assert len(made) == 1 and made.pop().options == "a=4, b=[1, 2]"
+    assert Request(options={"a": 4.5}).options == "a=4.5"
+    assert Request(options={"a": True}) != Request(options={"a": 1})
+    assert Request(options={"a": 1e300}).options == "a=1e+300"
+
+
 def test_no_options_are_the_same_recipe_as_empty_ones():
     fields = Request().to_dict()
     assert key_of(fields) == key_of(fields | {"options": Request(options={}).options})

@@ -16,6 +16,7 @@ import sdlab.models.pipeline
 from sdlab import Job, Model, Request, Store, estimate, inside, preview, run, verify
 from sdlab.errors import FieldError
 from sdlab.models.calls import check_call
+from sdlab.models.catalogue import explain_absence
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
 from sdlab.recipe.request import FIELDS
@@ -201,6 +202,77 @@ def test_options_reach_the_call_and_count_in_the_key(made, tmp_path):
     expected = [call(folder, [5], negative_prompt="dog", true_cfg_scale=s) for s in (4.0, 1.5)]
     assert np.array_equal([pixels(path) for path in frame.path], np.concatenate(expected))
     assert frame.key.nunique() == 2 and not np.array_equal(*expected)
+
+
+def test_a_call_is_given_real_numbers_where_it_takes_them(made):
+    given = {"true_cfg_scale": 4, "sigmas": [1.0, 0.5], "max_sequence_length": 16.0}
+    recipe = resolve(Request(model=made("flux"), options=given))
+    said = stock.list_arguments([recipe], native(recipe.model).layout.call)
+    kinds = [type(said["true_cfg_scale"]), *map(type, said["sigmas"])]
+    assert kinds == [float] * 3 and type(said["max_sequence_length"]) is int
+    again = Request(model=made("flux"), options=given | {"true_cfg_scale": 4.0})
+    assert resolve(again).key == recipe.key
+
+
+def test_further_prompts_reach_the_other_text_encoders_and_count_in_the_key(made, tmp_path):
+    folder = made("sd3")
+    cell = Request(model=folder, prompt="a cat", seed=5, **FEW)
+    more = {"prompt_2": "a dog", "negative_prompt_3": "far away"}
+    frame = rendered([cell, cell.but(options=more)], tmp_path)
+    expected = call(folder, [5]), call(folder, [5], **more)
+    assert np.array_equal([pixels(path) for path in frame.path], np.concatenate(expected))
+    assert frame.key.nunique() == 2 and not np.array_equal(*expected)
+    pair = [cell.but(options=more), cell.but(options=more, prompt="the dog")]
+    both = rendered(pair, tmp_path / "two", batch_size=2)
+    generators = call(folder, [5, 5], ["a cat", "the dog"], **{n: [t] * 2 for n, t in more.items()})
+    assert np.array_equal([pixels(path) for path in both.path], generators)
+
+
+def test_half_a_denoising_is_refused_with_what_to_do_instead(made):
+    for layout in ("sd3", "tiny-v1"):
+        model = layout if layout == "tiny-v1" else made(layout)
+        with pytest.raises(FieldError, match="denoising_end: .*image=.*strength="):
+            resolve(Request(model=model, options={"denoising_end": 0.8}))
+
+
+def test_kandinsky_is_asked_for_sides_that_it_makes(made, tmp_path):
+    """A decoder that halves twice rounds sides up to what it makes: 64 of the real one's."""
+    folder = made("kandinsky-2-2")
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    config = copy / "movq" / "config.json"
+    stated = json.loads(config.read_text())
+    for levels in (2, 3, 4):
+        stated["block_out_channels"] = [32] * levels
+        config.write_text(json.dumps(stated))
+        layout = Model.from_path(copy).layout
+        assert layout.call.multiple == (2 ** (levels - 1)) ** 2
+    sdlab.MODELS["kandinsky copy"] = Model.from_path(copy)
+    try:
+        with pytest.raises(FieldError, match="multiples of 64"):
+            resolve(Request(model="kandinsky copy", height=520, width=512))
+        assert resolve(Request(model="kandinsky copy", height=576, width=512)).height == 576
+    finally:
+        del sdlab.MODELS["kandinsky copy"]
+
+
+def test_kandinskys_halves_are_put_together_as_the_advice_says(made, tmp_path, monkeypatch):
+    import diffusers
+
+    whole = diffusers.DiffusionPipeline.from_pretrained(made("kandinsky-2-2"))
+    row, prior = sdlab.MODELS["kandinsky-2-2"], tmp_path / "prior"
+    whole.prior_pipe.save_pretrained(prior)
+    whole.decoder_pipe.save_pretrained(tmp_path / "decoder")
+    said = explain_absence("kandinsky-2-2", row)
+    assert all(f"`hf download {hub} --include" in said for hub in row.halves)
+    code = said.partition("once:\n")[2].partition("\n\n")[0]
+    for hub, half in zip(row.halves, ("prior", "decoder")):
+        code = code.replace(repr(hub), repr(str(tmp_path / half)))
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    expected = resolve(Request(model=made("kandinsky-2-2"), **FEW))
+    assert (
+        resolve(Request(model=str(tmp_path / "kandinsky-2-2"), **FEW)).weights == expected.weights
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sdlab.recipe.request import Recipe, Request
 from sdlab.results.elsewhere import requests
 from sdlab.results.frame import find_foreign, select_own
 from sdlab.store.store import Store
-from sdlab.widgets import Compare, Judge
+from sdlab.widgets import Compare, Judge, SeedGrid
 
 PROMPT = "a cat on a mat"
 EVERY = [
@@ -93,10 +93,26 @@ def test_a_frame_of_programs_a_service_and_two_checkpoints_is_one_grid_row(both)
     figure = image_grid(both, row="prompt", col=["model", "source"])
     label = figure.get_label()
     assert "Grid of 7 pictures" in label and "prompt (1 rows)" in label
-    for text in ("dall-e-2 · told beside the file", "owlish · ComfyUI", "tiny-v1 · —"):
+    for text in ("dall-e-2 · told beside the file", "owlish · ComfyUI", "tiny-v1 · sdlab"):
         assert text in label
     assert "not made here: 5 of 7" in label
     assert "not made here" not in image_grid(select_own(both)).get_label()
+
+
+def test_a_seed_grid_names_the_source_of_each_column(both):
+    grid = SeedGrid(both, row="prompt", col=["model", "source"])
+    page = str(grid.places)
+    assert "tiny-v2 · sdlab" in page and "dall-e-2 · told beside the file" in page
+
+
+def test_pictures_that_nothing_tells_apart_are_to_be_numbered(both):
+    """To drop all but one of them by their key, which none has, would drop the others' pictures."""
+    twice = pd.concat([both, both[both["model"] == "dall-e-2"]], ignore_index=True)
+    with pytest.raises(ValueError, match="pictures from elsewhere.*cumcount") as caught:
+        image_grid(twice, row="prompt", col="model")
+    assert "drop_duplicates" not in str(caught.value)
+    twice["take"] = twice.groupby(["prompt", "model"], dropna=False).cumcount()
+    assert "take" in image_grid(twice, row=["prompt", "take"], col="model").get_label()
 
 
 def test_rows_of_our_own_and_others_are_told_apart_by_their_key(both, foreign, store):
@@ -117,6 +133,7 @@ def test_a_report_says_who_made_what_and_makes_our_own_again_alone(both, tmp_pat
         "told beside the file",
         "noise made on the GPU (1 of 1)",
         "sharpness: 2 (1 of 1)",
+        "told beside the file 1 seed: not said (1 of 1) num_inference_steps: not said (1 of 1)",
     ):
         assert text in section
     recipes = json.loads(

@@ -11,6 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from sdlab.recipe.request import Recipe, Request, key_of
 from sdlab.recipe.schedulers import SCHEDULERS
+from sdlab.store import infotext
 from sdlab.store.infotext import quote_value, read_infotext, write_infotext
 from sdlab.store.png import embed_record, read_record
 
@@ -383,3 +384,20 @@ def test_metadata_and_store_load_no_heavy_library():
         ).stdout.strip()
         == ""
     )
+
+
+def test_plain_parameters_are_split_as_others_are(monkeypatch):
+    """The quick way, for parameters without quotes and brackets, gives what the thorough one gives."""
+    rng = random.Random(0)
+    pieces = ("Steps: 20", "Seed: 5", "Foo bar: a b", "x: y", "two: a: b", "empty: ", "alone")
+    marks = (*[", "] * 20, ",", "  , ", ",  ", "\n", ", {", ', "')
+    texts = [
+        "".join(rng.choice(pieces) + rng.choice(marks) for _ in range(rng.randint(1, 6))).rstrip(
+            ", "
+        )
+        for _ in range(2_000)
+    ]
+    quick = [infotext.split_pairs(text, ",") for text in texts]
+    found = sum(infotext.split_plain(text) is not None for text in texts)
+    monkeypatch.setattr(infotext, "split_plain", lambda text: None)
+    assert quick == [infotext.split_pairs(text, ",") for text in texts] and 200 < found < 1_800

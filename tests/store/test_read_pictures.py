@@ -10,10 +10,10 @@ import pytest
 from foreign import INFOTEXT, add_chunk, change, draw_picture, graph_of, save_png
 
 from sdlab.recipe.request import Recipe
-from sdlab.store.columns import COLUMNS, ELSEWHERE
+from sdlab.store.columns import COLUMNS, ELSEWHERE, fit_column, fit_value
 from sdlab.store.readers import folder as reading
 from sdlab.store.readers.folder import read_pictures
-from sdlab.store.readers.texts import MOST, unpack_bytes
+from sdlab.store.readers.texts import HEAD, MOST, unpack_bytes
 from sdlab.store.store import Store
 
 
@@ -256,3 +256,26 @@ def test_damaged_files_are_rows_whatever_the_damage(tmp_path):
         files[-1].write_bytes(data[: len(data) if n % 3 else rng.integers(len(data))])
     frame = read(files)
     assert len(frame) == 120 and (frame["path"].notna() ^ frame["error"].notna()).all()
+
+
+@pytest.mark.parametrize("size", [HEAD - 100, HEAD - 60, HEAD, 5 * HEAD])
+def test_texts_are_whole_wherever_the_first_bytes_read_end(tmp_path, size):
+    path = save_png(tmp_path / "a.png")
+    add_chunk(path, b"tEXt", b"parameters\0" + INFOTEXT.encode())
+    add_chunk(path, b"tEXt", b"Filler\0" + b"x" * size)  # ahead of it
+    row = read(path).iloc[0]
+    assert (row["prompt"], row["seed"]) == ("a cat on a mat", 5) and row["error"] is pd.NA
+
+
+def test_a_column_is_fitted_alike_whole_and_value_by_value():
+    """What all of a column's values show at once is what each shows alone."""
+    columns = {
+        "string": (["a", None], ["a", "\0"], ["é", "\ud800"], ["a", 1], [None]),
+        "Int64": ([1, None], [2**63, 1], [-(2**63), 5], [True, 1], [1.5, 1], [np.int64(3), None]),
+        "Float64": ([1.0, None], [1, 2.0], ["x", 1.0], [np.float32(0.5), 1.0], [None]),
+        "boolean": ([True, None], [1, True], [np.True_, False]),
+    }
+    for kind, cases in columns.items():
+        for values in cases:
+            plain = [v.item() if hasattr(v, "item") else v for v in values]
+            assert list(fit_column(values, kind)) == [fit_value(v, kind) for v in plain]

@@ -620,3 +620,29 @@ def test_nodes_of_a_strange_shape_are_no_error(read, inputs):
     graph["3"]["inputs"] = inputs
     graph["12"], graph["13"] = 7, {"class_type": None}
     assert read(graph)["source"] == "ComfyUI"
+
+
+def test_nodes_of_a_subgraph_are_read_as_a_prompt_has_them(read):
+    """In what was run, those of subgraphs are named "12:3": the way in stands before the colon."""
+
+    def inside(value):
+        return [f"12:{value[0]}", value[1]] if isinstance(value, list) else value
+
+    graph = {
+        f"12:{name}": node
+        | {"inputs": {key: inside(value) for key, value in node["inputs"].items()}}
+        for name, node in graph_of().items()
+    }
+    assert has(read(prompt=graph), **OF_GRAPH)
+
+
+def test_subgraphs_of_a_workflow_are_named_and_not_guessed_at(read):
+    """The editor has a subgraph as a node of the type that its definition has as `id`."""
+    drawing = draw_example()
+    encoder = next(node for node in drawing["nodes"] if node["id"] == 6)
+    encoder["type"], encoder["widgets_values"] = "5e1f9c1e-0001-4000-8000-000000000000", []
+    within = {"id": encoder["type"], "name": "my prompt", "nodes": [], "links": []}
+    row = read(workflow=drawing | {"definitions": {"subgraphs": [within]}})
+    assert "subgraphs, which are not looked into: my prompt" in row["not_translated"]
+    assert "prompt" not in row and row["negative_prompt"]
+    assert has(read(workflow=draw_example() | {"definitions": {"subgraphs": 3}}), seed=7)

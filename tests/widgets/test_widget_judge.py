@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sdlab import stats
+from sdlab import read_pictures, stats
 from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.store.store import Store
@@ -406,3 +406,23 @@ def test_a_frame_without_pictures_is_refused(frame):
         shown(frame.assign(path=pd.array([None] * 12, "string")))
     with pytest.raises(ValueError, match="'path' is no column"):
         shown(frame.drop(columns="path"))
+
+
+def test_pictures_from_elsewhere_are_judged_as_ours_and_told_by_their_files(frame, tmp_path):
+    """They have no key; what is said of them finds them by their files all the same."""
+    folder = tmp_path / "dall-e"
+    folder.mkdir()
+    for i in range(3):
+        Image.new("RGB", (32, 32), (200, i, 0)).save(folder / f"{i}.png")
+    theirs = read_pictures(
+        folder, tmp_path / "runs", model="dall-e-2", prompt="a cat", progress=False
+    )
+    both = pd.concat([frame.dropna(axis=1, how="all"), theirs], ignore_index=True)
+    widget = shown(both, rater="ann", repeats=0)
+    for _ in range(15):
+        data = asked(widget, "show")[1][0]
+        answered(widget, "no" if colour(data)[0] > 150 else "yes")
+    said = widget.value
+    assert Counter(said["answer"]) == {"yes": 12, "no": 3}
+    assert set(said["key"][said["answer"] == "no"]) == set(theirs["path"])
+    assert shown(both, rater="ann", repeats=0).done == 0  # beside no one store they are not kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -21,6 +22,7 @@ WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it 
     *("Size-1", "Size-2", "RNG", "Backend", "Pipeline", "Schedule type", "Scheduler", "Init image"),
     *("Lora hash", "Civitai resources", "Civitai metadata", "Prompt", "Source Identifier"),
 }
+HIDDEN = {*SPECS, *WITHOUT_EFFECT, "Sampler"}  # from what has no counterpart
 SCHEDULERS = "Scheduler", "Schedule type"  # of Fooocus, and of all others
 SAMPLERS = {"PNDM": "PLMS"}  # dgenerate's
 TELLING = "Steps", "App", "Version"  # by which a program is told
@@ -69,8 +71,13 @@ def read_text(text: str, draft: Draft) -> None:
 def find_source(text: str) -> str:
     """Finds who wrote the text, by its own parameters: a prompt may name any program."""
     _, pairs = split_infotext(text)
-    told = (f"{name}: {value}, " for name, value in pairs if name in TELLING)
-    return find_writer("".join(told)) or ""
+    return name_writer("".join(f"{name}: {value}, " for name, value in pairs if name in TELLING))
+
+
+@functools.lru_cache(1_000)  # a folder of pictures has few
+def name_writer(told: str) -> str:
+    """Names the program of such parameters."""
+    return find_writer(told) or ""
 
 
 def read_others(said: dict[str, str], draft: Draft) -> None:
@@ -86,14 +93,13 @@ def read_others(said: dict[str, str], draft: Draft) -> None:
         draft.put_sampler(draft.fields.get("scheduler"), schedule)
     if DISTILLED in said and draft.fields.get("guidance_scale") == 1:  # of FLUX in Forge
         draft.put("guidance_scale", said.pop(DISTILLED), DISTILLED)
-    hidden = {*SPECS, *WITHOUT_EFFECT, "Sampler"}
-    draft.leave_all({name: value for name, value in said.items() if name not in hidden})
+    draft.leave_all({name: value for name, value in said.items() if name not in HIDDEN})
 
 
 def take_networks(draft: Draft) -> None:
     """Takes "<lora:name:0.8>" out of the prompt, as A1111 does before the prompt is encoded."""
     prompt = draft.fields.get("prompt", "")
-    for name, scales in NETWORK.findall(prompt):
+    for name, scales in NETWORK.findall(prompt) if "<" in prompt else ():
         first, *others = scales.split(":")[1:] or ["1"]
         draft.put_lora(name, first)
         if any(other != first for other in others):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from typing import Any
 
 from ..png import replace_unprintable
 from .draft import Draft, fit_real, fit_whole, load_object
-from .graph import Graph, Link, Node, read_prompt, read_workflow
+from .graph import Graph, Link, Node, is_of_pictures, list_subgraphs, read_prompt, read_workflow
 
 NAME = "ComfyUI"
 SCHEDULES = {  # its names: A1111's
@@ -22,9 +21,6 @@ SCHEDULES = {  # its names: A1111's
 }
 SAMPLERS = {"uni_pc": "UniPC(solver_type='bh1')", "uni_pc_bh2": "UniPC"}
 RANDOM = re.compile(r"ancestral|sde|ddpm|lcm")  # samplers that draw noise in their steps
-PICTURES = re.compile(
-    r"(?:optional_)?(?:images?|samples|latents?|latent_image|pixels|source)[_\d]*"
-)
 PLAIN = re.compile(r"VAE(?:Decode|Encode)\w*|Save\w*|Preview\w*|Empty\w*|LoadImage|\w*Sampler\w*")
 FIRST = ("steps", "num_inference_steps")
 TEXTS = ("text", "text_g", "text_l", "clip_l", "t5xxl", "prompt")
@@ -51,7 +47,9 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     if '"class_type"' in named.get("prompt", ""):
         graph = read_prompt(load_object(named["prompt"]))
     else:
-        graph = read_workflow(load_object(named["workflow"]))
+        said = load_object(named["workflow"])
+        graph = read_workflow(said)
+        draft.leave_all({"subgraphs, which are not looked into": list_subgraphs(said)})
     outputs, sampler = find_sampler(graph, named.get("file", ""), draft)
     if sampler is None:
         return
@@ -68,15 +66,16 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
 
 def is_sampler(node: Node) -> bool:
     """Tells a node that denoises latents."""
-    begins = {"seed", "noise_seed", "noise"} & node.inputs.keys()
-    latent = {"latent_image", "latent", "samples"} & node.inputs.keys()
-    return bool(begins and latent) and "sampler" in node.kind.lower()
+    return "sampler" in node.kind.lower() and not (
+        node.inputs.keys().isdisjoint(("seed", "noise_seed", "noise"))
+        or node.inputs.keys().isdisjoint(("latent_image", "latent", "samples"))
+    )
 
 
 def find_sampler(graph: Graph, file: str, draft: Draft) -> tuple[list[Node], Node | None]:
     """Finds (the nodes that may have saved the picture, the sampler that began it)."""
     outputs = find_outputs(graph, file)
-    ways = [list(graph.walk(output, is_of_pictures)) for output in outputs]
+    ways = [graph.walk(output) for output in outputs]
     nodes = (node for way in ways or [[*graph.nodes.values()]] for node in way)
     begun = {node.name: node for node in nodes if is_sampler(node) and begins(graph, node)}
     if len(begun) != 1:
@@ -90,12 +89,12 @@ def find_sampler(graph: Graph, file: str, draft: Draft) -> tuple[list[Node], Nod
 
 def begins(graph: Graph, sampler: Node) -> bool:
     """Tells whether no other sampler comes before this one."""
-    return [*filter(is_sampler, graph.walk(sampler, is_of_pictures))] == [sampler]
+    return [*filter(is_sampler, graph.walk(sampler))] == [sampler]
 
 
 def note_ways(graph: Graph, ways: list[list[Node]], first: Node, draft: Draft) -> None:
     """Says what was done after the first sampler, on each way to what may be this picture."""
-    before = {node.name for node in graph.walk(first, is_of_pictures)}
+    before = {node.name for node in graph.walk(first)}
     found: list[set[str] | None] = []
     for way in ways:
         if not any(node is first for node in way):
@@ -117,12 +116,6 @@ def note_step(graph: Graph, node: Node, draft: Draft) -> None:
         draft.leave("a further pass", describe_pass(graph, node))
     else:
         draft.leave("then", node.kind)
-
-
-@functools.lru_cache(10_000)
-def is_of_pictures(name: str) -> bool:
-    """Tells an input that takes pictures or latents."""
-    return PICTURES.fullmatch(name) is not None
 
 
 def find_outputs(graph: Graph, file: str) -> list[Node]:
@@ -223,7 +216,7 @@ def put_comfy_sampler(draft: Draft, name: Any, schedule: Any) -> None:
 def put_start(graph: Graph, sampler: Node, draft: Draft) -> None:
     """Keeps the size of an empty latent, or says which picture it began with."""
     name = next((n for n in ("latent_image", "latent", "samples") if n in sampler.inputs), "")
-    for node in graph.walk(sampler, is_of_pictures):
+    for node in graph.walk(sampler):
         if node is sampler:
             continue
         prefix = "empty_latent_" if "empty_latent_width" in node.inputs else ""
@@ -442,7 +435,7 @@ def put_vae(graph: Graph, outputs: list[Node], draft: Draft) -> None:
 
 def find_vae(graph: Graph, output: Node) -> Any:
     """Finds the name of the VAE behind an output; None if it is the checkpoint's."""
-    for node in graph.walk(output, is_of_pictures):
+    for node in graph.walk(output):
         if is_sampler(node) and "optional_vae" not in node.inputs:
             return None
         found = graph.node(node, "vae") or graph.node(node, "optional_vae")

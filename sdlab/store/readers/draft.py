@@ -139,7 +139,8 @@ class Draft:
         """Finds the prompt syntax of programs that read brackets as weights and long prompts."""
         texts = [self.fields.get(name) or "" for name in ("prompt", "negative_prompt")]
         parts = ["weights"] * any(map(BRACKETS.search, texts))
-        parts += ["chunks"] * any(len(PIECES.findall(text)) > 75 for text in texts)
+        long = (text for text in texts if len(text) > 75)  # no other has as many pieces
+        parts += ["chunks"] * any(len(PIECES.findall(text)) > 75 for text in long)
         if parts:
             self.fields["prompt_syntax"] = "+".join(parts)
 
@@ -162,8 +163,8 @@ def fit_field(name: str, value: Any) -> Any:
     """Brings a value into the type of a field's column; None if that cannot be."""
     kind = SPECS[name].kind
     if kind == "whole":
-        whole = fit_whole(value)
-        return whole if whole is not None and whole < 2**63 else None
+        whole = value if type(value) is int else fit_whole(value)
+        return whole if whole is not None and -(2**63) <= whole < 2**63 else None
     if kind == "real":
         return fit_real(value)
     return replace_unprintable(value) if isinstance(value, str) else None
@@ -182,6 +183,8 @@ def fit_real(value: Any) -> float | None:
 
 def fit_whole(value: Any) -> int | None:
     """Reads a whole number of at most 64 bits, also one that is written as text."""
+    if type(value) is int and 0 <= value < SEEDS:  # nearly all
+        return value
     if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d{1,20}\s*", value):
         value = int(value)
     number = fit_real(value)
@@ -208,7 +211,7 @@ def load_json(text: str) -> Any:
         It is none, nested without end, has a number of thousands of digits, or a name twice.
     """
     try:
-        return json.loads(text, object_pairs_hook=make_object)
+        return DECODER.decode(text)
     except RecursionError:
         raise ValueError("JSON that is nested too deeply") from None
 
@@ -221,6 +224,9 @@ def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"JSON in which {twice[:LONGEST]!r} stands twice")
     return made
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=make_object)
 
 
 def is_object(text: str) -> bool:

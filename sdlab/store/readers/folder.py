@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ...errors import suggest
 from ...progress import watch_items
 from ...recipe.request import SPECS
-from ..columns import COLUMNS, ELSEWHERE
+from ..columns import COLUMNS, ELSEWHERE, fit_column
 from ..files import write_whole
-from ..index import fit_value
 from .draft import Draft
 from .own import NAME as OWN
 from .programs import find_reader
@@ -294,19 +293,14 @@ def make_frame(rows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> pd.D
     names += [*more, *(name for name in KINDS if name not in names)]
     columns, known = {}, set[str]().union(*rows)
     for name in names:
-        values = [row.get(name) for row in rows] if name in known else [None] * len(rows)
+        values = [row.get(name) for row in rows] if name in known else []
         if name not in known:
-            columns[name] = pd.array(values, dtype=KINDS[name])
+            none = pd.array([None], dtype=KINDS[name])
+            columns[name] = none.repeat(len(rows))
         elif name in KINDS:
-            fitting = [fit_value(unwrap_value(value), KINDS[name]) for value in values]
-            columns[name] = pd.array(fitting, dtype=KINDS[name])
+            columns[name] = pd.array(fit_column(values, KINDS[name]), dtype=KINDS[name])
         else:
             columns[name] = (
                 pd.Series(values, dtype=None if rows else "string").convert_dtypes().array
             )
     return pd.DataFrame(columns)
-
-
-def unwrap_value(value: Any) -> Any:
-    """Makes a plain Python value of NumPy's."""
-    return value.item() if hasattr(value, "item") else value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -61,11 +62,20 @@ WIDGETS = {  # the names of the values that the editor saves in order, of nodes 
 }
 PASSES = ("Reroute", "Reroute (rgthree)", "ShowText|pysssys", "PreviewAny", "Display Any (rgthree)")
 HANDING = {*PASSES, "GetNode"}
+PICTURES = re.compile(
+    r"(?:optional_)?(?:images?|samples|latents?|latent_image|pixels|source)[_\d]*"
+)
 DELIMITERS = ("delimiter", "separator", "seperator")
 JOINS = re.compile(r"concat|join", re.IGNORECASE)
 TEXT = re.compile(r"(?:text|string|str|prompt)[_ ]?(?:[a-h]|\d{1,2})?", re.IGNORECASE)
 IGNORED = ("clean_whitespace", "speak_and_recognation", "control_after_generate", "inputcount")
 POPULATED = "populated_text"  # of wildcards: what was put in their places
+
+
+@functools.lru_cache(10_000)
+def is_of_pictures(name: str) -> bool:
+    """Tells an input that takes pictures or latents."""
+    return PICTURES.fullmatch(name) is not None
 
 
 class Link(NamedTuple):
@@ -83,11 +93,10 @@ class Node:
     kind: str
     inputs: dict[str, Any] = field(default_factory=dict)
     passes: tuple[Any, tuple[Any, ...]] | None = None  # of a bypassed one: types in and out
+    links: dict[str, Link] = field(init=False)  # its inputs that come from other nodes
 
-    @cached_property
-    def links(self) -> dict[str, Link]:
-        """Its inputs that come from other nodes."""
-        return {name: value for name, value in self.inputs.items() if isinstance(value, Link)}
+    def __post_init__(self) -> None:
+        self.links = {name: value for name, value in self.inputs.items() if type(value) is Link}
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -105,6 +114,7 @@ class Graph:
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.nodes = {node.name: node for node in nodes}
         self.steps = 0
+        self.ways: dict[str, list[Node]] = {}
         self.unknown: dict[str, None] = {}  # kinds that make a value nobody can tell
 
     def follow(self, link: Any) -> tuple[Node, int] | None:
@@ -135,17 +145,18 @@ class Graph:
         )
         return next(iter(setter.links.values()), None) if setter else None
 
-    def walk(self, node: Node, names: Callable[[str], bool]) -> Iterator[Node]:
-        """Lists the node and all behind it, by the inputs of these names, the nearest first."""
-        seen, waiting = {node.name}, [node]
-        while waiting:
-            here = waiting.pop(0)
-            yield here
-            for name, link in here.links.items():
-                found = self.follow(link) if names(name) else None
-                if found and found[0].name not in seen:
-                    seen.add(found[0].name)
-                    waiting.append(found[0])
+    def walk(self, node: Node) -> list[Node]:
+        """Lists the node and all whose pictures or latents it was made of, the nearest first."""
+        if node.name not in self.ways:
+            seen, way = {node.name}, [node]
+            for here in way:
+                for name, link in here.links.items():
+                    found = self.follow(link) if is_of_pictures(name) else None
+                    if found and found[0].name not in seen:
+                        seen.add(found[0].name)
+                        way.append(found[0])
+            self.ways[node.name] = way
+        return self.ways[node.name]
 
     def node(self, node: Node, name: str) -> Node | None:
         """Finds the node behind an input."""
@@ -154,7 +165,8 @@ class Graph:
 
     def value(self, node: Node | None, name: str) -> Any:
         """Finds an input's value, its own or that of a node that holds one."""
-        return self.resolve(node.inputs.get(name), 0) if node else None
+        value = node.inputs.get(name) if node else None
+        return self.resolve(value, 0) if type(value) is Link else value
 
     def resolve(self, value: Any, depth: int) -> Any:
         """Finds the value behind a link; None, and the kind is noted, where it cannot be told."""
@@ -210,14 +222,14 @@ def read_prompt(said: Mapping[str, Any]) -> Graph:
             continue
         inputs = node.get("inputs")
         inputs = inputs if isinstance(inputs, dict) else {}
-        read = {key: read_link(value, said) for key, value in inputs.items()}
+        read = {k: read_link(v, said) if type(v) is list else v for k, v in inputs.items()}
         nodes.append(Node(name, node["class_type"], read))
     return Graph(nodes)
 
 
-def read_link(value: Any, said: Mapping[str, Any]) -> Any:
+def read_link(value: list[Any], said: Mapping[str, Any]) -> Any:
     """Reads ["4", 0] as a link, if there is such a node."""
-    if isinstance(value, list) and len(value) == 2 and type(value[1]) is int:
+    if len(value) == 2 and type(value[1]) is int:
         name = str(value[0])
         if name in said:
             return Link(name, value[1])
@@ -280,3 +292,11 @@ def name_values(kind: str, values: list[Any], named: list[str]) -> dict[str, Any
             break
         out[names.pop(0)] = value
     return out
+
+
+def list_subgraphs(said: Mapping[str, Any]) -> str:
+    """Lists the names of an editor's subgraphs, which stand in `prompt` as plain nodes "12:3"."""
+    definitions = said.get("definitions")
+    found = definitions.get("subgraphs") if isinstance(definitions, dict) else None
+    listed = found if isinstance(found, list) else []
+    return ", ".join(str(each.get("name")) for each in listed if isinstance(each, dict))

@@ -5,6 +5,7 @@ The texts of a PNG are found without Pillow, which would make a decoder first: f
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import struct
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 4_000_000  # bytes of a text that are read; graphs of ComfyUI have up to some 500,000
 MOST_TEXTS = 1_000  # of one file
+HEAD = 16_384  # bytes that are read at once, in which the texts of most files end
 TORN = "this PNG is torn, it stops before its end"
 EXIF_NAMED = re.compile(r"(prompt|workflow):\s*(?=\{)", re.IGNORECASE)  # as ComfyUI writes
 SIDECARS = (".txt", ".json")
@@ -68,9 +70,9 @@ def read_file_texts(path: str) -> Texts:
     OSError, ValueError
         It is missing, no picture, or torn.
     """
-    with open(path, "rb") as file:
-        if file.read(8) == SIGNATURE:
-            return read_png_texts(file, path)
+    with open(path, "rb", buffering=0) as file:
+        if (head := file.read(HEAD)).startswith(SIGNATURE):
+            return read_png_texts(file, head, path)
     from ...watermark.labels import decode_text
     from ...watermark.opening import open_picture
 
@@ -88,10 +90,15 @@ def read_file_texts(path: str) -> Texts:
 WORDS = ("comment", "parameters", "prompt", "workflow", "Description")  # of formats but PNG
 
 
-def read_png_texts(file: BinaryIO, path: str) -> Texts:
+def read_png_texts(file: io.FileIO, head: bytes, path: str) -> Texts:
     """Reads the texts before the pixels of a PNG, and notes where to go on behind them."""
     texts = Texts(path)
-    walk_texts(texts, file)
+    with suppress(ValueError, struct.error):
+        walk_texts(texts, io.BytesIO(head))
+    if not texts.rest:  # the pixels begin behind the head, if they do
+        texts = Texts(path)
+        with open(path, "rb") as whole:
+            walk_texts(texts, whole)
     if texts.rest:
         file.seek(-len(ENDING), os.SEEK_END)
         if file.read() != ENDING:  # it is torn, or something follows that is no part of it
@@ -102,6 +109,7 @@ def read_png_texts(file: BinaryIO, path: str) -> Texts:
 def walk_texts(texts: Texts, file: BinaryIO) -> None:
     """Reads texts up to the pixels, or from there on up to the end."""
     begin, texts.rest, seen = texts.rest, 0, 0
+    file.seek(begin or len(SIGNATURE))
     for kind, size in walk_chunks(file):
         if kind == b"IHDR":
             texts.width, texts.height = struct.unpack(">II", file.read(8))
@@ -122,7 +130,6 @@ def read_rest(texts: Texts) -> None:
     """Reads what stands behind the pixels of a PNG, which are stepped over."""
     if texts.rest:
         with open(texts.path, "rb") as file:
-            file.seek(texts.rest)
             walk_texts(texts, file)
 
 

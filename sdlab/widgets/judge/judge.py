@@ -39,7 +39,7 @@ class Judge(Panel):
     ----------
     results : DataFrame or Job
         What `run` returned, or any frame with `path`. A job is waited for. Answers on pictures in
-        no store last as long as the widget.
+        no store, or from several places, last as long as the widget.
     question : str
         As the rater reads it. Answers belong to it: the same words, the same round. A column in
         braces, as in 'Which is closer to "{prompt}"?', is told of each picture; nothing else is.

@@ -18,7 +18,7 @@ from ...recipe.spec import SEEDS
 from ...recipe.sweep import sweep
 from ...render.job import Job
 from ...results.code import write_grid_code
-from ...results.frame import column_values, describe_constant, describe_measures
+from ...results.frame import column_values, describe_constant, describe_measures, name_sources
 from ...results.grid import find_columns, require_pictures
 from ...results.stats.reading import split_frame
 from ...results.stats.signs import signs
@@ -153,7 +153,7 @@ class SeedGrid(Panel):
         self.job: Job | None = results if isinstance(results, Job) else None
         frame: pd.DataFrame = results.frame() if isinstance(results, Job) else results
         require_pictures(frame)
-        self._places: Places = arrange_places(frame, row, col)
+        self._places: Places = arrange_places(name_sources(frame), row, col)
         self._settings = self._places.settings()
         job = (self.job.frame, self.job.store) if self.job else (None, None)
         self._cells = Cells(frame, *job)
