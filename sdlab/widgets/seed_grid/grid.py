@@ -20,8 +20,6 @@ from ...render.job import Job
 from ...results.code import write_grid_code
 from ...results.frame import column_values, describe_constant, describe_measures
 from ...results.grid import find_columns, require_pictures
-from ...results.stats.reading import split_frame
-from ...results.stats.signs import signs
 from ...store.files import write_whole
 from ...store.opinions import MARKS, VERDICTS, tabulate_marks
 from ..panel import Panel, describe_error, source, start_timer, workers
@@ -248,6 +246,9 @@ class SeedGrid(Panel):
         ValueError
             There is no verdict, or no such column.
         """
+        from ...results.stats.reading import split_frame  # and statistics with them
+        from ...results.stats.signs import signs
+
         value = self.value
         verdict = value["verdict"]
         if verdict.isna().all():
