@@ -343,6 +343,7 @@ def webp_bytes(image: Image, px: int, *, exact: bool = True) -> bytes:
     exact : bool
         A picture of at most 128 pixels that fits keeps every pixel.
     """
+    from PIL import WebPImagePlugin  # noqa: F401 -- or Pillow imports all formats that it knows
     from PIL.Image import Resampling
 
     exact = exact and max(image.size) <= min(px, SMALL_SIDE)

@@ -143,6 +143,15 @@ def test_importing_sdlab_loads_nothing_heavy():
     )
 
 
+def test_a_form_comes_without_what_only_figures_and_statistics_need():
+    code = (
+        "import sys; from sdlab.widgets import SweepForm;"
+        " print({'torch', 'matplotlib', 'scipy.stats', 'scipy.ndimage'} & set(sys.modules) or '')"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert told.returncode == 0 and told.stdout.strip() == ""
+
+
 def test_importing_sdlab_takes_a_small_part_of_what_python_itself_takes():
     """0.1 s are promised; Python's own start is the measure, so that a busy machine does not decide."""
     code = "import time; a = time.process_time(); import sdlab; b = time.process_time(); print(b - a, a)"

@@ -392,14 +392,16 @@ def _find_first() -> Job | None:
 
 
 def load_early(model: str) -> None:
-    """Loads a model while no job renders and none is in memory: the next job begins sooner."""
+    """Loads a model, and what draws its sketches, while no job renders and none is in memory."""
     if not rendering.acquire(blocking=False):
         return
     try:
         from ..models import pipeline
+        from . import batches  # noqa: F401 -- with which a job begins
+        from .sketch import find_colours
 
         if not pipeline.is_any_loaded():
-            pipeline.load(native(model))
+            find_colours(pipeline.load(native(model)).pipe.vae)
     finally:
         rendering.release()
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -26,7 +26,9 @@ from .frame import (
     row_tuples,
     shorten_pictures,
 )
-from .sheet import Grid, GridFigure, Sheet, SheetCell
+
+if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not wait for it
+    from .sheet import Grid, GridFigure, SheetCell
 
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
@@ -80,6 +82,8 @@ def image_grid(
     --------
     >>> image_grid(results, row="prompt", col="guidance_scale").savefig("guidance.png")
     """
+    from .sheet import Sheet
+
     require_pictures(frame)
     require_whole(
         cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols
@@ -144,6 +148,8 @@ def find_columns(
 
 def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
     """Sets every row value against every column value."""
+    from .sheet import Grid
+
     frame = name_sources(frame)
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
@@ -160,6 +166,8 @@ def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> 
 
 def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
     """Sets the images in the frame's order, at most six in a row, over what sets each apart."""
+    from .sheet import Grid
+
     names = find_varying(frame)
     only = names[0] if len(names) == 1 else ""  # then the name stands above the grid, once
     captions = [
@@ -179,6 +187,8 @@ def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
 
 def make_cells(frame: pd.DataFrame, captions: list[str]) -> list[SheetCell | None]:
     """Makes a cell of each row."""
+    from .sheet import SheetCell
+
     return [
         SheetCell(path and str(path), error and hide_home(error), caption, told)
         for path, error, caption, told in zip(

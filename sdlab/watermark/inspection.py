@@ -24,15 +24,16 @@ A_HIT = (
     " put one on their own photographs, so that collectors of training data pass over them."
 )
 A_MISS = "A miss proves nothing: marks are optional, and strong changes wipe them out."
+BY_CALL = "search='all'"  # how a call asks for what widgets have a button for
 TOO_SMALL = (
     "Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a"
-    " marked picture, or one made smaller, a search may tell: search='all'."
+    f" marked picture, or one made smaller, a search may tell: {BY_CALL}."
 )
 NEXT_TO_NONE = -9  # log10 of a chance
 PIXELS_ALONE = Provenance(has_file=False)
 WHO_MARKED = "who put the mark there: anyone can add it, even to a photograph"
 WHO_WROTE = "who put that text there, and what it means: anyone can hide one, even in a photograph"
-UNSEARCHED = "marks that a crop or another size hides (search='all' looks for them)"
+UNSEARCHED = f"marks that a crop or another size hides ({BY_CALL} looks for them)"
 UNMARKED = (
     "whether there was a hidden mark (none was found): many programs write none, and strong changes"
     " wipe them out"

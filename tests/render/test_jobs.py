@@ -8,6 +8,7 @@ from jupyter_client.manager import start_new_kernel
 from sdlab import Job, Request, sweep
 from sdlab.models import pipeline
 from sdlab.models.resolve import native
+from sdlab.render import sketch
 from sdlab.render.job import load_early
 
 LONG = sweep(Request(prompt="a cat", num_inference_steps=999), seed=range(40))
@@ -57,13 +58,15 @@ def test_a_model_is_loaded_early_only_where_no_job_renders_and_none_is_in_memory
         load_early("tiny-v1")
     for job in jobs:
         job.stop().wait(60)
-    monkeypatch.setattr(pipeline, "load", lambda own: loaded.append(own.weights))
+    known, drawn = pipeline.load, []
+    monkeypatch.setattr(pipeline, "load", lambda own: loaded.append(own.weights) or known(own))
+    monkeypatch.setattr(sketch, "find_colours", drawn.append)
     monkeypatch.setattr(pipeline, "_loaded", {})
     load_early("tiny-v1")
-    assert loaded == [native("tiny-v1").weights]
+    assert loaded == [native("tiny-v1").weights] and len(drawn) == 1  # the first sketch waits less
     monkeypatch.setattr(pipeline, "_loaded", {"another": None})
     load_early("tiny-v1")
-    assert len(loaded) == 1
+    assert len(loaded) == len(drawn) == 1
 
 
 CELL = """

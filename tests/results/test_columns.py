@@ -42,6 +42,12 @@ def test_values_that_come_again_are_rounded_once(monkeypatch):
     assert column_values(frame, "x") == [0.5, 1.5] * 1000 and len(rounded) == 4
 
 
+def test_a_column_is_read_alone_however_many_there_are_beside_it(monkeypatch):
+    frame = pd.DataFrame({"x": [1, 2, 1]} | {f"other {n}": [n] * 3 for n in range(50)})
+    monkeypatch.setattr(pd.DataFrame, "__getitem__", lambda self, name: self._get_item(name))
+    assert distinct_values(frame, "x") == [1, 2]  # a list of names, or rows, would raise
+
+
 def test_an_absent_column_has_no_values():
     assert column_values(pd.DataFrame({"x": [1, 2]}), "y") == [None, None]
     assert distinct_values(pd.DataFrame({"x": [1, 2]}), "y") == [None]

@@ -450,12 +450,29 @@ def test_an_embedded_model_is_loaded_early_where_the_form_is_shown(tmp_path, mon
     early = []
     monkeypatch.setattr(form_module, "load_early", early.append)
     form = filled(SweepForm(store=tmp_path))
-    form.forget_page(), form_module.early.submit(lambda: None).result()
+    assert early == []  # nobody sees it
+    form.forget_page(), ahead.submit(lambda: None).result()
     assert early == ["tiny-v1"]
     store = Store(results["path"].iloc[0].split("/images")[0])
     done = filled(SweepForm(results.iloc[0], store))
-    done.forget_page(), form_module.early.submit(lambda: None).result()
+    done.forget_page(), ahead.submit(lambda: None).result()
     assert early == ["tiny-v1"]  # there is nothing to render
+
+
+def test_a_form_tells_what_there_is_to_render_once_it_can_begin_but_errors_before(
+    tmp_path, monkeypatch
+):
+    told, held = [], form_module.threading.Event()
+    form = filled(SweepForm(Request(prompt="a cat"), tmp_path))
+    form.forget_page(), ahead.submit(lambda: None).result()
+    monkeypatch.setattr(form_module, "load_early", lambda model: told.append(form.status))
+    filled(form, seed="0-1")
+    assert told == ["2 pictures …"] and form.status.startswith("2 pictures: 0 finished")
+    monkeypatch.setattr(form_module, "load_early", lambda model: held.wait(60))
+    form.fields["seed"].value = "0-2"
+    form.fields["seed"].value = "0-"
+    assert list(form.errors) == ["seed"]  # while the model is being loaded
+    held.set()
 
 
 # Ctrl+Enter

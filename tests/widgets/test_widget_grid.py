@@ -667,6 +667,19 @@ def test_a_cell_at_work_is_sketched_until_it_lands(job):
     assert Image.open(io.BytesIO(line.heard[-1][1][0])).size == (32, 32)
 
 
+def test_the_first_news_after_a_pause_is_told_at_once_and_the_next_waits(job, monkeypatch):
+    begun = []
+    grid = SeedGrid(job)
+    monkeypatch.setattr(
+        sdlab.widgets.seed_grid.grid, "start_timer", lambda wait, work: begun.append(wait)
+    )
+    grid._next = 0.0  # the pause is over
+    job.sketch(2), job.sketch(3)
+    assert begun == [0.0]  # one word for both
+    grid._tell(), job.sketch(2)
+    assert len(begun) == 2 and begun[1] > 0
+
+
 def test_what_lands_in_bulk_is_told_in_batches(tmp_path):
     job = Played(sweep(Request(prompt="a cat"), seed=range(120)), tmp_path)
     grid = SeedGrid(job)

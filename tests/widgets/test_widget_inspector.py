@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
 from sdlab.watermark.maps import draw_residues
 from sdlab.watermark.search import Geometry
 from sdlab.widgets import WatermarkInspector
+from sdlab.widgets.inspector.answer import name_button
 from sdlab.widgets.inspector.code import write_how
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 
@@ -169,8 +171,9 @@ def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
     assert answers["plain.png"]["headline"].startswith("Nothing was found")
     for name, last in (("marked.png", A_HIT), ("plain.png", A_MISS)):
         answer = detect_watermark(f"in/{name}").answer
-        assert answers[name]["sentences"] == [answer.unknown]
-        assert answers[name]["parts"] == [[part.title, part.lines] for part in answer.parts]
+        assert answers[name]["sentences"] == [name_button(answer.unknown)]
+        parts = [[part.title, list(map(name_button, part.lines))] for part in answer.parts]
+        assert answers[name]["parts"] == parts
         assert answers[name]["parts"][2][1][-1] == last
     assert (
         "cannot be read" in answers["broken.png"]["headline"]
@@ -240,6 +243,19 @@ def test_the_answer_is_passed_on_whole_as_text_and_as_a_page(folder):
     assert message["name"] == "<i>.html" and "&lt;i&gt;.png" in text and "<i>" not in text
     assert "<td" in text and "fog" in text and "SHA-256 of the file: " in text
     assert text.count("data:image/webp") == 1 and "<script" not in text
+
+
+def test_what_a_search_may_find_is_told_with_its_button_and_no_python(folder):
+    inspector = WatermarkInspector(["in/plain.png", "in/small.png"])
+    inspector.wait()
+    ask = listening(inspector)
+    assert "search='all'" in detect_watermark("in/plain.png").answer.unknown  # who calls it, writes
+    for cell in (0, 1):
+        told, (page,) = ask("tell", cell=cell)[0], ask("page", cell=cell)[1]
+        said = f"{told} {page.decode()} {inspector.static()}".replace("&#39;", "'")
+        assert "search=" not in said and "“Search this picture” in the inspector" in told["text"]
+    shown = (Path(work.__file__).parent / "answer.js").read_text()
+    assert 'button("Search this picture"' in shown
 
 
 def test_the_time_of_a_search_is_told_by_the_pixels_and_learned(folder):

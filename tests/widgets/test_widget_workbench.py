@@ -10,6 +10,7 @@ import traitlets
 from sdlab import Request, Store, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
+from sdlab.widgets.sweep_form.form import ahead
 from sdlab.widgets.workbench.tabs import list_sides
 
 
@@ -188,6 +189,7 @@ def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):
 
 def test_the_picture_in_the_notebook_follows_what_a_tab_shows(bench, monkeypatch):
     drawn = []
+    ahead.submit(lambda: None).result()  # the form has said all that it has to say
     for tab in bench.tabs.values():
         monkeypatch.setattr(tab, "changed", lambda: drawn.append(1))
     bench.chosen, compare = "Compare", bench.tabs["Compare"]

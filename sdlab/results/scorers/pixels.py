@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import scipy
 from PIL import Image
-from scipy.ndimage import convolve
 
 from .reading import score_pictures
 
@@ -45,7 +45,7 @@ def score_one(image: Image.Image) -> dict[str, float]:
     grey = levels @ LUMA
     opposed = np.stack([red - green, (red + green) / 2 - blue])
     spread, distance = (np.hypot(*of(axis=(1, 2))) for of in (opposed.std, opposed.mean))
-    inner = convolve(grey, LAPLACIAN)[1:-1, 1:-1]
+    inner = scipy.ndimage.convolve(grey, LAPLACIAN)[1:-1, 1:-1]
     values = (
         inner.var() if inner.size else None,
         spread + 0.3 * distance,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import PermutationMethod, binomtest, norm, wilcoxon
+import scipy
 
 from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
@@ -184,7 +184,7 @@ def summarize_arm(rows: pd.DataFrame, column: str, units: list[str]) -> tuple[pd
 def compare_signs(change: np.ndarray) -> float:
     """Computes McNemar's exact test: a fair coin among the pairs that differ."""
     wins, losses = int((change > 0).sum()), int((change < 0).sum())
-    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    return float(scipy.stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
 
 def compare_ranks(change: np.ndarray) -> float:
@@ -192,8 +192,8 @@ def compare_ranks(change: np.ndarray) -> float:
     change = change[~np.isclose(change, 0, atol=1e-12)]
     if not len(change):
         return 1.0
-    method = PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(0))
-    return float(wilcoxon(change.round(12), method=method).pvalue)
+    method = scipy.stats.PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(0))
+    return float(scipy.stats.wilcoxon(change.round(12), method=method).pvalue)
 
 
 def count_needed(change: np.ndarray, level: float) -> float | None:
@@ -201,7 +201,7 @@ def count_needed(change: np.ndarray, level: float) -> float | None:
     mean, spread = abs(change.mean()), change.std(ddof=1) if len(change) > 1 else 0
     if math.isclose(mean, 0, abs_tol=1e-12) or not spread:
         return None
-    z = norm.ppf(1 - level / 2) + norm.ppf(POWER)
+    z = scipy.stats.norm.ppf(1 - level / 2) + scipy.stats.norm.ppf(POWER)
     return math.ceil((z * spread / mean) ** 2)
 
 

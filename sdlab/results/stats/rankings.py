@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.special import expit
-from scipy.stats import norm
+import scipy
 
 from ..frame import column_values, count_noun, distinct_values, format_value
 from .charts import CONFIDENCE
@@ -69,11 +66,11 @@ def ranking(
     sides = np.array([[place[a], place[b]] for a, b in zip(left, right)])
     require_connected(items, sides)
     strength, spread = fit_strengths(len(items), sides, score, clusters)
-    half = float(norm.ppf((1 + confidence) / 2)) * spread
+    half = float(scipy.stats.norm.ppf((1 + confidence) / 2)) * spread
     out = pd.DataFrame(
         {name: items, "strength": strength, "low": strength - half, "high": strength + half}
     )
-    out["chance"] = expit(strength)
+    out["chance"] = scipy.special.expit(strength)
     for told, value in (("wins", 1.0), ("losses", 0.0), ("ties", 0.5)):
         ones, others = sides[score == value, 0], sides[score == 1 - value, 1]
         out[told] = np.bincount(np.r_[ones, others], minlength=len(items))
@@ -125,8 +122,8 @@ def number_prompts(texts: pd.Series | None, votes: int) -> np.ndarray:
 
 def require_connected(items: list[Any], sides: np.ndarray) -> None:
     """Raises unless each item was compared with all others, if only by way of some."""
-    links = coo_array((np.ones(len(sides)), sides.T), shape=(len(items),) * 2)
-    parts, part_of = connected_components(links, directed=False)
+    links = scipy.sparse.coo_array((np.ones(len(sides)), sides.T), shape=(len(items),) * 2)
+    parts, part_of = scipy.sparse.csgraph.connected_components(links, directed=False)
     if parts > 1 or len(items) < 2:
         groups = [
             ", ".join(format_value(item) for item, own in zip(items, part_of) if own == part)
@@ -147,7 +144,7 @@ def fit_strengths(
     design[np.arange(len(score)), sides[:, 1]] -= 1
     strength = np.zeros(items)
     for _ in range(100):
-        chance = expit(design @ strength)
+        chance = scipy.special.expit(design @ strength)
         slope = design.T @ (score - chance) - PULL * strength
         weight = chance * (1 - chance)
         curve = design.T @ (design * weight[:, None]) + PULL * np.eye(items)

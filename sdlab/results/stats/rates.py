@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+import scipy
 
 from .charts import CONFIDENCE
 from .claims import note_sample
@@ -43,7 +43,7 @@ def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[flo
     """
     if not 0 <= hits <= n or not n:
         raise ValueError(f"{hits} hits of {n} trials: there are 1 trial or more, and 0 to n hits")
-    z = float(norm.ppf((1 + confidence) / 2))
+    z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
     share, square = hits / n, z * z / n
     middle = (share + square / 2) / (1 + square)
     half = z * math.sqrt(share * (1 - share) / n + square / n / 4) / (1 + square)

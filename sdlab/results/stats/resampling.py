@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import norm, t
+import scipy
 
 RESAMPLES = 9_999
 
@@ -24,4 +24,5 @@ def bootstrap_mean(values: np.ndarray, confidence: float, extra: float = 0) -> t
 
 def expand_tail(n: int, confidence: float) -> float:
     """Computes which share of the resamples of n lies beyond either end of their interval."""
-    return float(norm.cdf(-math.sqrt(n / (n - 1)) * t.ppf((1 + confidence) / 2, n - 1)))
+    reach = scipy.stats.t.ppf((1 + confidence) / 2, n - 1)
+    return float(scipy.stats.norm.cdf(-math.sqrt(n / (n - 1)) * reach))

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.special import comb
-from scipy.stats import binomtest
+import scipy
 
 from .charts import CONFIDENCE
 from .claims import note_sample
@@ -86,7 +85,7 @@ def estimate_best(scores: list[np.ndarray], k: int, confidence: float) -> dict[s
     each = np.array([expect_best(one, k) for one in scores])
     best = each.mean()
     if binary and prompts == 1:
-        hits = binomtest(int(scores[0].sum()), n).proportion_ci(confidence, "exact")
+        hits = scipy.stats.binomtest(int(scores[0].sum()), n).proportion_ci(confidence, "exact")
         low, high = (1 - (1 - end) ** k for end in hits)
     elif binary:
         variance = each.var(ddof=1) / prompts
@@ -99,6 +98,6 @@ def estimate_best(scores: list[np.ndarray], k: int, confidence: float) -> dict[s
 
 def expect_best(scores: np.ndarray, k: int) -> float:
     """Expects the highest of k that are drawn from these without putting back."""
-    n = len(scores)
+    n, comb = len(scores), scipy.special.comb
     below = comb(np.arange(n), k - 1) / comb(n, k)  # of the i-th smallest: that it is the highest
     return float(np.sort(scores) @ below)

@@ -14,6 +14,7 @@ from ...results.html import render_table
 from ...watermark.inspection import (
     A_HIT,
     A_MISS,
+    BY_CALL,
     SEARCHES,
     Finding,
     Inspection,
@@ -25,6 +26,7 @@ from ..pictures import render_image
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
 from .recipe import describe_recipe, list_facts, read_recipe
 
+BY_HAND = "“Search this picture” in the inspector"
 LARGE = 512  # pixels of the picture on a page of its own
 PAGE = Markup(
     '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title></head><body'
@@ -61,7 +63,7 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         return told
     (width, height), answer = inspection.size, inspection.answer
     return told | {
-        "sentences": [answer.unknown],
+        "sentences": [name_button(answer.unknown)],
         "headings": HEADINGS,
         "best": choose_payload(inspection),
         "rows": [
@@ -74,7 +76,7 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
             or f"{width}x{height} pixels, looked at {SEARCHES[inspection.search]}. Of unmarked"
             f" pictures at most one in {1 / inspection.false_positive_rate:,.0f} is called marked."
         ),
-        "parts": [[part.title, part.lines] for part in answer.parts],
+        "parts": [[part.title, list(map(name_button, part.lines))] for part in answer.parts],
     }
 
 
@@ -86,7 +88,13 @@ def write_text(picture: Picture, letter: str) -> str:
         lines = [picture.name, known, *rest]
     recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
     stated = ["The recipe in the file:", *recipe] if recipe else []
-    return "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
+    text = "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
+    return name_button(text)
+
+
+def name_button(text: str) -> str:
+    """Names the button in place of the argument, which means nothing to who writes no calls."""
+    return text.replace(BY_CALL, BY_HAND)
 
 
 def write_page(picture: Picture, letter: str) -> bytes:
@@ -136,7 +144,7 @@ def write_headline(picture: Picture, letter: str) -> str:
         }.get(letter, f"This picture is {VERDICTS[letter][1]}.")
     if letter in (WAITING, AT_WORK):
         return f"This picture is {VERDICTS[letter][1]} again."
-    return picture.inspection.answer.known
+    return name_button(picture.inspection.answer.known)
 
 
 def list_figures(finding: Finding) -> list[str]:
@@ -177,7 +185,7 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
         verdict = f"{glyph} {words}{describe_verdict(picture)}"
         shown = render_small(picture) if ready else ""
         known = picture.inspection.answer.known if picture.inspection is not None else ""
-        rows.append([picture.name, shown, verdict, known, *figures(picture)])
+        rows.append([picture.name, shown, verdict, name_button(known), *figures(picture)])
     table = render_table(TITLES, rows, style=CELL) if rows else Markup("")
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
     below = note or "No picture was inspected yet."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,6 @@ from ...render.job import Job
 from ...results.code import write_grid_code
 from ...results.frame import column_values, describe_constant, describe_measures, name_sources
 from ...results.grid import find_columns, require_pictures
-from ...results.stats.reading import split_frame
-from ...results.stats.signs import signs
 from ...store.files import write_whole
 from ...store.opinions import MARKS, VERDICTS, tabulate_marks
 from ..panel import Panel, describe_error, source, start_timer, workers
@@ -159,6 +158,7 @@ class SeedGrid(Panel):
         self._cells = Cells(frame, *job)
         self._news: dict[int, Any] = {}  # row: a sketch, or None where there is something final
         self._lock, self._speaking, self._telling = threading.RLock(), threading.Lock(), False
+        self._next = 0.0  # when the page may be told again
         self._view: Any = None
         self._code, self._varying = (-1, ""), threading.Lock()
         self._varied: dict[int, tuple[Job, int]] = {}  # cell: (its job, its first variation)
@@ -248,6 +248,9 @@ class SeedGrid(Panel):
         ValueError
             There is no verdict, or no such column.
         """
+        from ...results.stats.reading import split_frame  # and statistics with them
+        from ...results.stats.signs import signs
+
         value = self.value
         verdict = value["verdict"]
         if verdict.isna().all():
@@ -537,7 +540,7 @@ class SeedGrid(Panel):
             self._news |= dict.fromkeys(cells, event.image)
             if not self._telling and event.kind != "ended":
                 self._telling = True
-                start_timer(PAUSE, self._tell)
+                start_timer(max(0.0, self._next - time.monotonic()), self._tell)
         if event.kind == "ended":
             self._tell()
             self._cells.update()
@@ -552,7 +555,7 @@ class SeedGrid(Panel):
 
     def _tell_news(self, job: Job) -> None:
         with self._lock:
-            self._telling = False
+            self._telling, self._next = False, time.monotonic() + PAUSE
             news, self._news = self._news, {}
             self.state = job.state
             self.states = self._cells.states(self.state == "running")

@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one after the other
-early = ThreadPoolExecutor(1, "sdlab early")  # loads a model
 Names = str | Sequence[str] | None
 
 
@@ -131,6 +130,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         begins, self._said = read_given(plan)
         require_sides(list(dict.fromkeys(n for r in begins for n in r.labels)), row=row, col=col)
         self._trouble, self._found, self._filling = "", Outlook(), False
+        self._seen = False  # whether somebody looks on
         self._latest = ""  # the field that was varied last
         self.job: Job | None = None
         self.grid: SeedGrid | None = None
@@ -371,6 +371,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         if asked is not self._asked:
             return
         found = look_ahead(reading, self.store)
+        self._load_early(reading, found)  # first, so that Run is quick once the form says more
         with self._lock:
             if asked is not self._asked:
                 return
@@ -407,14 +408,14 @@ class SweepForm(Kept, ipywidgets.VBox):
                 ahead.submit(self._look_ahead, self._asked, self._reading)
 
     def _prepare(self) -> None:
-        """Loads an embedded model that somebody who sees the form may want; others are large."""
-        if not is_unattended():
-            early.submit(self._load_early)
+        """Loads a model for somebody who sees the form, if that was not done with the outlook."""
+        self._seen = not is_unattended()
+        ahead.submit(lambda: self._load_early(self._reading, self._found))
 
-    def _load_early(self) -> None:
-        self.wait()
-        models = self._reading.values.get("model", [Request().model])
-        if self._found.todo and models[0] in WORLDS:
+    def _load_early(self, reading: Reading, found: Outlook) -> None:
+        """Loads an embedded model if there is something to render; others are large."""
+        models = reading.values.get("model", [Request().model])
+        if self._seen and found.todo and models[0] in WORLDS:
             with suppress(Exception):  # the job says it
                 load_early(models[0])
 
