@@ -33,7 +33,7 @@ NEXT_TO_NONE = -9  # log10 of a chance
 PIXELS_ALONE = Provenance(has_file=False)
 WHO_MARKED = "who put the mark there: anyone can add it, even to a photograph"
 WHO_WROTE = "who put that text there, and what it means: anyone can hide one, even in a photograph"
-UNSEARCHED = f"marks that a crop or another size hides ({BY_CALL} looks for them)"
+UNSEARCHED = f"marks that a crop or another size hides ({BY_CALL} looks for these alone)"
 UNMARKED = (
     "whether there was a hidden mark (none was found): many programs write none, and strong changes"
     " wipe them out"
