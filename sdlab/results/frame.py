@@ -310,7 +310,9 @@ def find_differing(frame: pd.DataFrame) -> list[str]:
     return [
         name
         for name in dict.fromkeys((*find_varying(frame), *frame.columns))
-        if name not in UNTELLING and not is_counter(name) and len(distinct_values(frame, name)) > 1
+        if name not in UNTELLING
+        and not (is_counter(name) or name.endswith(OF))
+        and len(distinct_values(frame, name)) > 1
     ]
 
 

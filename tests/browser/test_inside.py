@@ -30,7 +30,8 @@ def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
         nb.screenshot(f"inside-{theme.split()[-1].lower()}")
         assert nb.axe(out) == []
     out.get_by_role("button", name="cat").hover()
-    expect(shades).to_have_count(1)  # the fox's prompt has no cat
+    expect(shades).to_have_count(2)  # in the other prompt the fox stands in its place
+    expect(out.get_by_role("status").last).to_contain_text("right: “fox” acts most at the")
     slider.focus()
     press("Home")
     nb.expect_kernel("look.at", 0)
@@ -67,8 +68,11 @@ def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
     nb.expect_kernel("look.word", "")
     press("p")
     expect(out.get_by_role("button", name="pause")).to_be_visible()
+    out.get_by_role("button", name="cat").press("Enter")
+    said = out.get_by_role("status").last.text_content()
     press("p")
     expect(out.get_by_role("button", name="play")).to_be_visible()
+    expect(out.get_by_role("status").last).not_to_have_text(said)  # it tells of this step now
     nb.expect_kernel("look.at < 8", True)  # it began again at the first step
     assert nb.errors == []
 

@@ -1,6 +1,7 @@
 """A prediction comes before its pictures, is final, and is kept in a file for each pupil."""
 
 import json
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -85,7 +86,7 @@ def test_a_picture_that_is_gone_hides_no_other(ask, frame):
 
 
 def test_blanks_around_an_answer_make_no_difference(frame, tmp_path):
-    given = dict(right="more ", folder=tmp_path / "answers")
+    given = dict(right="more ", pupil="ann", folder=tmp_path / "answers")
     widget = Predict(frame, QUESTION, [" more", "fewer"], **given)
     widget.say(" more")
     assert (widget.choice, widget.right, widget.value["right"].tolist()) == ("more", "more", [True])
@@ -107,6 +108,37 @@ def test_each_pupil_has_a_file_and_the_folder_is_the_class(ask, tmp_path):
     files = (tmp_path / "answers").glob("*.jsonl")
     merged = pd.concat(pd.read_json(path, lines=True) for path in files)  # the one line
     assert set(merged["answer"]) == {"paler", "stronger"}
+
+
+def test_an_answer_without_a_name_is_refused_and_nothing_is_kept(ask, tmp_path):
+    with pytest.raises(ValueError, match="write who answers"):
+        ask(" ").say("paler")
+    assert not (tmp_path / "answers").exists() and ask("").choice == ""
+
+
+def test_a_line_cut_off_costs_no_other_answer(ask, tmp_path):
+    ask("ann").say("paler")
+    (tmp_path / "answers" / "broken.jsonl").write_text('{"pupil": "bob", "quest')
+    with pytest.warns(UserWarning, match="line 1 of broken.jsonl is no answer"):
+        assert ask("teacher").value["pupil"].tolist() == ["ann"]
+
+
+def test_of_two_files_of_one_name_the_earlier_answer_counts_aloud(ask, tmp_path):
+    ask("Ann").say("paler")
+    own = tmp_path / "answers" / "ann.jsonl"
+    row = json.loads(own.read_text()) | {"answer": "nothing", "time": "2020-01-01T00:00:00+00:00"}
+    (tmp_path / "answers" / "z.jsonl").write_text(json.dumps(row))
+    with pytest.warns(UserWarning, match="ann.jsonl and z.jsonl have other answers of one 'Ann'"):
+        assert ask("teacher").value["answer"].tolist() == ["nothing"]
+    (tmp_path / "answers" / "z.jsonl").write_text(own.read_text())  # a second copy
+    with warnings.catch_warnings(action="error"):
+        assert ask("teacher").value["answer"].tolist() == ["paler"]
+
+
+def test_captions_hold_what_the_recipes_differ_in_and_no_measures(ask, frame):
+    frame["objects_places"], frame["objects_of"] = ["44 22", "1 2"], ["20c942db", "30c942db"]
+    content, _ = hear(ask(), "answer", answer="paler")
+    assert content["captions"] == ["guidance_scale 1", "guidance_scale 7.5"]
 
 
 def test_another_pupil_at_the_same_page_is_asked_anew(ask):

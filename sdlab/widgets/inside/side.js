@@ -32,7 +32,15 @@ class Side {
     return node;
   }
 
-  find(text) { return this.told.words.find((word) => word.text === text); }
+  own(text) { return this.told.words.find((word) => word.text === text); }
+
+  // The word of that text; if only the other prompt has it, the one that stands in its place.
+  find(text) {
+    const other = this.view.sides.find((side) => side.own(text));
+    if (!other || other === this || this.own(text)) return this.own(text);
+    const { words } = other.told, mine = this.told.words[words.indexOf(other.own(text))];
+    return words.length === this.told.words.length && !other.own(mine.text) ? mine : undefined;
+  }
 
   async load() {
     const { buffers } = await this.view.line.ask("frames", { side: this.n });
@@ -58,20 +66,21 @@ class Side {
   get whole() { return this.finished || this.view.model.get("whole"); }
 
   mark(held) {
+    const word = this.find(held)?.text;
     for (const node of this.words) {
-      node.setAttribute("aria-pressed", node.dataset.word === held);
+      node.setAttribute("aria-pressed", node.dataset.word === word);
       node.classList.toggle("sdl-inside-lit", node.dataset.word === this.lit);
     }
   }
 
   async light(text) {
-    this.lit = text;
-    const word = this.find(text);
-    if (word && this.told.map[0] && !this.maps.has(text)) {
+    const word = this.find(text), lit = word?.text ?? "";
+    this.lit = lit;
+    if (word && this.told.map[0] && !this.maps.has(lit)) {
       const asked = this.view.line.ask("maps", { side: this.n, group: word.group });
-      this.maps.set(text, null);
+      this.maps.set(lit, null);
       const { buffers } = await asked;
-      this.maps.set(text, buffers[0] ?? null);
+      this.maps.set(lit, buffers[0] ?? null);
       this.view.tell();
     }
     this.paint();

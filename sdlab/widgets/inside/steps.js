@@ -49,8 +49,10 @@ class Steps {
   }
 
   pause() {
+    const played = Boolean(this.timer);
     clearInterval(this.timer);
     this.timer = null;
     this.play.textContent = "play";
+    if (played) this.view.tell();
   }
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,15 +30,40 @@ def keep_answer(folder: str | os.PathLike[str], pupil: str, question: str, answe
 
 
 def read_answers(folder: str | os.PathLike[str]) -> pd.DataFrame:
-    """Reads all files of a folder as one frame; of a pupil's answers to a question the first."""
-    lines = [
-        line
-        for path in sorted(Path(folder).glob("*.jsonl"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    ]
-    rows = pd.DataFrame([json.loads(line) for line in lines], columns=COLUMNS, dtype="string")
-    return rows.drop_duplicates(["pupil", "question"], ignore_index=True)
+    """Reads all files of a folder as one frame; of a pupil's answers to a question the first.
+
+    Warns of lines that cannot be read, and of pupils who seem to have one name.
+    """
+    paths = sorted(Path(folder).glob("*.jsonl"))
+    read = [{**row, "file": path.name} for path in paths for row in read_file(path)]
+    rows = pd.DataFrame(read, columns=[*COLUMNS, "file"], dtype="string")
+    rows = rows.sort_values("time", kind="stable").drop_duplicates(COLUMNS)
+    again = rows.duplicated(["pupil", "question"], keep=False)
+    for pupil, own in rows[again].groupby("pupil"):
+        if own["file"].nunique() > 1:
+            warnings.warn(
+                f"{' and '.join(sorted(own['file'].unique()))} have other answers of one"
+                f" {pupil!r} to the same question; the earlier counts. If they are two pupils, let"
+                " one of them take another name",
+                stacklevel=3,
+            )
+    return rows[COLUMNS].drop_duplicates(["pupil", "question"], ignore_index=True)
+
+
+def read_file(path: Path) -> Iterator[dict[str, str]]:
+    """Reads the answers of a file; what is no answer, such as half a line, is passed over."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line) if line.strip() else None
+            if row is not None:
+                yield {name: str(row[name]) for name in COLUMNS}
+        except (ValueError, KeyError, TypeError):
+            warnings.warn(
+                f"line {number} of {path.name} is no answer, and is passed over; copy the file"
+                " again if it was cut off",
+                stacklevel=4,
+            )
 
 
 def count_answers(answers: Sequence[str], value: pd.DataFrame) -> list[int]:

@@ -12,13 +12,14 @@ class Choices {
     this.radios = model.get("answers").map((value) => h("input", { type: "radio", name, value }));
     const labels = this.radios.map((radio) => h("label", {}, radio, radio.value));
     this.reveal = button("reveal", () => view.answer(this.chosen.value));
-    for (const radio of this.radios) radio.onchange = () => able(this.reveal, true);
+    const allow = () => this.allow();
+    for (const input of [...this.radios, this.pupil]) input.addEventListener("input", allow);
     this.fields = h("fieldset", { className: "sdl-predict-choices" },
       h("legend", { textContent: model.get("question") }), ...labels);
     this.element = h("div", {}, this.fields,
       h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal,
         button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" })));
-    able(this.reveal, false);
+    this.allow();
   }
 
   get chosen() { return this.radios.find((radio) => radio.checked); }
@@ -30,7 +31,14 @@ class Choices {
       radio.disabled = Boolean(answer);
     }
     this.reveal.hidden = Boolean(answer);
-    able(this.reveal, Boolean(this.chosen));
+    this.allow();
+  }
+
+  // Answers go by name, so there is none without.
+  allow() {
+    const named = Boolean(this.pupil.value.trim());
+    able(this.reveal, named && Boolean(this.chosen));
+    this.reveal.title = named ? "" : "write your name first";
   }
 }
 

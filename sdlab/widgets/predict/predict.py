@@ -11,7 +11,7 @@ import traitlets
 
 from ...render.job import Job
 from ...results.code import find_store_root
-from ...results.frame import find_differing
+from ...results.frame import find_differing, is_measured
 from ...results.sheet import GridFigure
 from ...results.stats.agreement import put_in_words
 from ..code import write_widget
@@ -123,13 +123,15 @@ class Predict(Panel):
         Raises
         ------
         ValueError
-            It is none of the answers, or the pupil has answered already.
+            It is none of the answers, the pupil has no name, or has answered already.
         """
         word = put_in_words(answer).strip()
         if word not in self.answers:
             raise ValueError(f"answer={answer!r}: use {', '.join(map(repr, self.answers))}")
+        if not self.pupil.strip():
+            raise ValueError("write who answers into the field `pupil` first: answers go by name")
         if self.choice:
-            raise ValueError(f"{self.pupil or 'somebody'} has answered {self.choice!r} already")
+            raise ValueError(f"{self.pupil} has answered {self.choice!r} already")
         keep_answer(self.folder, self.pupil, self.question, word)
         self._look_up()
 
@@ -162,7 +164,8 @@ class Predict(Panel):
         self.refresh_soon()
 
     def _write_captions(self) -> list[str]:
-        names = find_differing(self.frame) if len(self.frame) > 1 else ["prompt"]
+        differing = [n for n in find_differing(self.frame) if not is_measured(self.frame, n)]
+        names = differing if len(self.frame) > 1 else ["prompt"]
         return write_captions(self.frame, names)
 
     # What the page asks
