@@ -89,3 +89,18 @@ def test_the_file_shows_steps_and_words_without_a_kernel(notebook):
     expect(out.get_by_role("img", name="a cat above a red circle the picture")).to_be_visible()
     assert nb.axe(out) == []
     assert nb.errors == []
+
+
+def test_words_pictures_steps_and_what_is_told_fit_a_projector(notebook):
+    nb = notebook([LOOK])
+    nb.run_all()
+    out = nb.output(0)
+    nb.page.set_viewport_size({"width": 1280, "height": 720})
+    out.get_by_role("button", name="cat").press("Enter")
+    expect(out.get_by_role("status").last).to_contain_text("acts most at the")
+    widget, told = out.locator(".sdl-inside"), out.get_by_role("status").last
+    widget.evaluate("root => root.scrollIntoView()")
+    ends = told.evaluate("node => node.getBoundingClientRect().bottom")
+    begins = widget.evaluate("root => root.getBoundingClientRect().top")
+    assert 0 < ends - begins <= 720 - 150  # the notebook's own bars have the rest
+    assert widget.locator("img").first.evaluate("img => img.clientHeight") >= 256

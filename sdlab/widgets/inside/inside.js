@@ -6,6 +6,10 @@
 
 // Places on the slider are the moments of the longest list, and then the finished picture.
 
+const AROUND = 150;                                        // px of the notebook's bars and edges
+const TOLD = 52;                                           // px of two lines below the steps
+const LEAST = 128;                                         // px of a picture
+
 const INSIDE_KEYS = "<kbd>←</kbd> <kbd>→</kbd> steps, <kbd>Home</kbd> <kbd>End</kbd> · "
   + "<kbd>P</kbd> or <kbd>Space</kbd> plays and pauses · <kbd>Tab</kbd> to a word lights up where "
   + "it acts, <kbd>Enter</kbd> keeps it lit, <kbd>Esc</kbd> lets go · <kbd>A</kbd> all steps · "
@@ -65,10 +69,15 @@ class InsideView {
       .filter(Boolean).join(" · ");
   }
 
+  // As large as lets words, picture, steps and what is told of them be seen at once.
   layOut() {
-    const room = (this.root.clientWidth - 8 - (this.sides.length - 1) * 2 * APART)
-      / this.sides.length;
-    for (const side of this.sides) side.layOut(room);
+    const { root, sides, status } = this;
+    const wide = (root.clientWidth - 8 - (sides.length - 1) * 2 * APART) / sides.length;
+    const beside = status.getBoundingClientRect().top - root.getBoundingClientRect().top
+      - Math.max(...sides.map((side) => side.image.parentElement.offsetHeight));
+    const page = innerHeight - (document.fullscreenElement === root ? 0 : AROUND);
+    const high = Math.max(page - beside - TOLD, LEAST);
+    for (const side of sides) side.layOut(Math.min(wide, high));
   }
 
   follow() {
