@@ -143,6 +143,8 @@ def test_the_strip_ends_with_the_picture_and_is_as_long_as_the_steps(seen):
     strip = seen.strip
     assert len(strip) == 4 and {image.size for image in strip.pictures} == {(64, 64)}
     assert np.abs(pixels(strip.pictures[-1]) - pixels(seen.picture)).mean() < 2
+    assert [caption.endswith("sketch") for caption in strip.captions] == [False, True, True, False]
+    assert "only the first and the last step are decoded" in strip.title
     assert seen.draw_guidance()._repr_png_()[0][:4] == strip._repr_png_()[0][:4] == b"\x89PNG"
 
 

@@ -28,7 +28,10 @@ def draw_guidance(trace: Trace, scales: Sequence[float] = SCALES) -> GridFigure:
     captions = [[f"step {moment.last + 1}" for moment in moments] for _ in scales]
     captions.append([f"{moment.direction.mean():.2f}" for moment in moments])
     labels = [f"guidance {scale:g}" for scale in scales] + ["the vector"]
-    title = "u + w (c - u): the same noise, read without the prompt (0), with it (1), and beyond"
+    title = (
+        "u + w (c - u): the same noise, read without the prompt (0), with it (1), and beyond\n"
+        "(sketches, which are blurred: none of these is decoded by the VAE)"
+    )
     return draw_rows(rows, captions, labels=labels, title=title)
 
 

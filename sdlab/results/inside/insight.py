@@ -39,6 +39,8 @@ STEPS = ["step", "timestep", "noise", "moved", "direction", "cosine"]
 GUIDANCE = ["step", "without", "with_prompt", "direction", "cosine"]
 WAYS = {"slerp": mix_arcs, "lerp": mix_lines}
 BLENDED = "prompt", "negative_prompt", "seed"
+BELIEF = "What the model believes the picture is"
+SKETCHED = "(sketches are blurred: only the first and the last step are decoded by the VAE)"
 
 
 def inside(
@@ -193,15 +195,16 @@ class Insight:
     def strip(self) -> Strip:
         """What the model believes the picture is, step by step.
 
-        The first and the last are decoded by the VAE, those between by a linear map of latents to
-        colours, which is blurred and costs nothing.
+        The first and the last are decoded by the VAE, those between are sketches by a linear map of
+        latents to colours, which is blurred and costs nothing; their captions say so.
         """
         moments, ends = self.trace.moments, self.trace.ends
         between = [self.trace.sketch(moment.guided) for moment in moments[1:-1]]
         pictures = [ends[0], *between, ends[1]] if len(moments) > 1 else [ends[1]]
         pictures = [image.resize(self.picture.size) for image in pictures]
         captions = [f"step {m.last + 1}\nnoise {m.noise:.2f}" for m in moments]
-        return Strip(pictures, captions, "What the model believes the picture is")
+        captions[1:-1] = [f"{caption}\nsketch" for caption in captions[1:-1]]
+        return Strip(pictures, captions, f"{BELIEF}\n{SKETCHED}" if between else BELIEF)
 
     @functools.cached_property
     def attention(self) -> Attention:

@@ -15,7 +15,7 @@ from PIL import Image
 from ..sheet import DPI, INK, QUIET, GridFigure
 
 SIDE = 112  # screen pixels of a cell
-CAPTION = 34  # and of the room for what stands below
+LINE = 19  # and of a line of text
 FORMATS = (".gif", ".webp", ".mp4")
 
 
@@ -124,14 +124,15 @@ def draw_rows(
     title: str = "",
 ) -> GridFigure:
     """Draws rows of pictures with captions below, and a label before each row."""
-    columns, left = max(map(len, rows)), 110 if any(labels) else 8
-    above = 30 if title else 6
-    width, height = left + columns * (SIDE + 8), above + len(rows) * (SIDE + CAPTION)
-    width = max(width, 8 * len(title))
+    columns, left = max(map(len, rows)), 124 if any(labels) else 8
+    room = 12 + LINE * max(text.count("\n") + 1 for row in captions for text in row)
+    above = 16 + LINE * len(title.splitlines()) if title else 6
+    width, height = left + columns * (SIDE + 8), above + len(rows) * (SIDE + room)
+    width = max([width, *(10 * len(line) for line in title.splitlines())])
     figure = GridFigure((width / DPI, height / DPI), DPI, facecolor="white")
-    figure.text(8 / width, 1 - 8 / height, title, va="top", color=INK, fontsize=9)
+    figure.text(8 / width, 1 - 8 / height, title, va="top", color=INK, fontsize=11)
     for i, row in enumerate(rows):
-        top = above + i * (SIDE + CAPTION)
+        top = above + i * (SIDE + room)
         for j, picture in enumerate(row):
             x, y = left + j * (SIDE + 8), top + SIDE
             place = x / width, 1 - y / height, SIDE / width, SIDE / height
@@ -139,8 +140,8 @@ def draw_rows(
             axes.imshow(np.asarray(picture.convert("RGB")), interpolation="nearest")
             axes.set_axis_off()
             text = (x + SIDE / 2) / width, 1 - (y + 3) / height
-            figure.text(*text, captions[i][j], ha="center", va="top", color=QUIET, fontsize=7)
+            figure.text(*text, captions[i][j], ha="center", va="top", color=QUIET, fontsize=11)
         if any(labels):
             middle = 8 / width, 1 - (top + SIDE / 2) / height
-            figure.text(*middle, labels[i], va="center", color=INK, fontsize=8)
+            figure.text(*middle, labels[i], va="center", color=INK, fontsize=11)
     return figure
