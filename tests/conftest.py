@@ -135,6 +135,23 @@ def random_v1(tmp_path_factory):
     return write_pipeline(tmp_path_factory.mktemp("models") / "random-v1")
 
 
+@pytest.fixture(scope="session")
+def forks():
+    """Makes processes that need not import the large libraries again: forks of one that has them."""
+    from kernels import start_forks
+
+    return start_forks()
+
+
+@pytest.fixture
+def forked_kernels(forks, monkeypatch):
+    """Kernels begin as such forks."""
+    import kernels
+    from jupyter_client.provisioning import local_provisioner
+
+    monkeypatch.setattr(local_provisioner, "launch_kernel", kernels.launch_fork)
+
+
 @pytest.fixture
 def at_once(monkeypatch):
     """What workers do is done before anything else."""
