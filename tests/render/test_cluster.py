@@ -22,7 +22,6 @@ from sdlab.render import cluster as clusters
 from sdlab.render.worker import choose_device
 from sdlab.store.columns import MACHINE
 
-pytestmark = pytest.mark.xdist_group("cluster")  # one cluster, whoever else runs tests
 TIMES = ["seconds", "created", "path"]
 
 
