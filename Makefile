@@ -21,7 +21,7 @@ app: $(READY)
 	$(BIN)/voila notebooks/workbench.ipynb --Voila.ip=127.0.0.1 --VoilaConfiguration.file_allowlist='.*\.html'
 
 test: $(READY)
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 cluster-test: $(READY)  # workers of a cluster are killed at random moments
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -m "slow or not slow" tests/render/test_cluster.py

@@ -21,20 +21,30 @@ NOISE = dict(
 )
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Gives each process whole files, whose fixtures are costly; those that take minutes begin first."""
+    """Tests that take minutes begin first."""
     long = ("browser/*", "test_notebooks.py")
     items.sort(key=lambda item: not any(item.path.match(place) for place in long))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
 
 
-def group_of(item):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Gives each process whole files, whose fixtures are costly; pytest 9.2 tells xdist 3.8 of no groups."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid)
+
+    return Files(config, log)
+
+
+def group_of(nodeid):
     """Names the tests that one process runs: all those in the browser, a file, or one notebook."""
-    if item.path.match("browser/*"):
+    path = nodeid.partition("::")[0]
+    if "browser/" in path:
         return "browser"
-    return item.name if item.path.name == "test_notebooks.py" else "/".join(item.path.parts[-2:])
+    return nodeid if path.endswith("test_notebooks.py") else path
 
 
 def write_tokenizer(folder):
@@ -133,6 +143,23 @@ def write_pipeline(folder, seed=0, channels=(32, 64, 64, 64), **more):
 def random_v1(tmp_path_factory):
     """The folder of a small model in the layout of Stable Diffusion v1; it has learned nothing."""
     return write_pipeline(tmp_path_factory.mktemp("models") / "random-v1")
+
+
+@pytest.fixture(scope="session")
+def forks():
+    """Makes processes that need not import the large libraries again: forks of one that has them."""
+    from kernels import start_forks
+
+    return start_forks()
+
+
+@pytest.fixture
+def forked_kernels(forks, monkeypatch):
+    """Kernels begin as such forks."""
+    import kernels
+    from jupyter_client.provisioning import local_provisioner
+
+    monkeypatch.setattr(local_provisioner, "launch_kernel", kernels.launch_fork)
 
 
 @pytest.fixture

@@ -51,8 +51,7 @@ class Lab:
         self.url = f"http://127.0.0.1:{port}"
         command = [
             sys.executable,
-            "-m",
-            "jupyterlab",
+            str(Path(__file__).parents[1] / "kernels.py"),
             "--no-browser",
             "--allow-root",
             "--ServerApp.ip=127.0.0.1",

@@ -220,7 +220,7 @@ def test_one_wide_picture_uses_all_cores_and_says_so(tmp_path, monkeypatch):
     for room in (sdlab.models.pipeline, sdlab.render.budget):
         monkeypatch.setattr(room, "lanes_here", lambda *how: (2, 1))
     sdlab.models.pipeline.unload()
-    cell = Request(model=model, num_inference_steps=1, height=512, width=512)
+    cell = Request(model=model, num_inference_steps=1, height=256, width=256)
     one, two = [cell], [cell.but(seed=1), cell.but(seed=2)]
     for plan, lanes, threads in ((one, 1, 2), (two, 2, 1)):
         frame = run(plan, tmp_path / f"{lanes}", dtype="bfloat16")

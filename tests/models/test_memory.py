@@ -165,12 +165,12 @@ def test_a_cell_that_fits_nowhere_says_what_would_fit_and_the_others_go_on(
     cat, tmp_path, monkeypatch
 ):
     faulty(monkeypatch, lambda sample: sample.shape[-1] > 8)
-    cells = [cat.but(seed=seed, width=width) for width in (96, 64) for seed in range(3)]
+    cells = [cat.but(seed=seed, width=width) for width in (96, 64) for seed in range(2)]
     frame = run(cells, tmp_path, batch_size=2)
-    assert list(frame["error"].notna()) == [True] * 3 + [False] * 3
+    assert list(frame["error"].notna()) == [True] * 2 + [False] * 2
     assert frame["error"][0].startswith("MemoryError: no memory for 64x96 with model")
     for says in (
-        f"in {frame['dtype'][3]} on cpu",
+        f"in {frame['dtype'][2]} on cpu",
         "of it for the weights",
         "GB are free",
         "What would fit: height=64, width=64",
@@ -212,7 +212,7 @@ def test_what_was_finished_before_is_kept(cat, tmp_path, monkeypatch):
     faulty(
         monkeypatch, lambda sample: calls.append(1) or len(calls) > 9
     )  # PNDM makes 3 calls for 2 steps
-    frame = run(sweep(cat, seed=range(16)), tmp_path, batch_size=2)
+    frame = run(sweep(cat, seed=range(8)), tmp_path, batch_size=2)
     kept = frame["path"].notna()
     assert (
         2 <= kept.sum() <= 6

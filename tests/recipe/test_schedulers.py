@@ -262,7 +262,7 @@ def effect(scheduler):
 
 @pytest.mark.parametrize("mood", MOODS)
 def test_a_name_means_the_same_options_whatever_the_checkpoint_states(mood):
-    stated, met = MOODS[mood], {}
+    stated, met = MOODS[mood] | {"num_train_timesteps": 100}, {}  # some are made in all of them
     for name in filter(here, (*A1111, *COMBINED)):
         kind, options = parse_scheduler(name)
         canonical = normalize_scheduler(name, stated)

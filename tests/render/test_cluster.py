@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("distributed", reason="needs sdlab[cluster]")
+import dask
 from conftest import write_pipeline
 from distributed import Client, LocalCluster
 
@@ -21,14 +22,14 @@ from sdlab.render import cluster as clusters
 from sdlab.render.worker import choose_device
 from sdlab.store.columns import MACHINE
 
-pytestmark = pytest.mark.xdist_group("cluster")  # one cluster, whoever else runs tests
 TIMES = ["seconds", "created", "path"]
 
 
 @pytest.fixture(scope="module")
-def client():
+def client(forks):
     """Two worker processes of one core each."""
     with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
         LocalCluster(
             n_workers=2,
             threads_per_worker=1,
@@ -40,6 +41,9 @@ def client():
         Client(local) as found,
     ):
         yield found
+        with dask.config.set({"distributed.comm.timeouts.connect": "1s"}):  # the scheduler is gone
+            found.close()
+            local.close()
 
 
 @pytest.fixture(scope="module")
@@ -271,8 +275,6 @@ def test_what_is_no_cluster_is_refused_at_once(client, cells, tmp_path):
         run(cells, tmp_path, device=[])
     with pytest.raises(ValueError, match="shared=True .*give cluster"):
         run(cells, tmp_path, shared=True)
-    import dask
-
     with (
         dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
         pytest.raises(ConnectionError, match="no scheduler answers there"),

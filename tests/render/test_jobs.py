@@ -77,7 +77,7 @@ for name in ("a", "b"):  # of the first one nobody keeps the name
 """
 
 
-def test_an_interrupt_stops_every_job_of_a_kernel_busy_or_not(tmp_path):
+def test_an_interrupt_stops_every_job_of_a_kernel_busy_or_not(tmp_path, forked_kernels):
     manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
     said = []
 

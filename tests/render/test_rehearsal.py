@@ -61,7 +61,7 @@ def table(names, per_name, seed):
     draw = np.random.default_rng(seed)
     for at, name in enumerate(names):
         slow = name.startswith(("KDPM2", "LMS", "DPMSolverSDE"))  # to make, or to step
-        for n in range(per_name // 4 if slow else per_name):
+        for n in range(max(1, per_name // 4) if slow else per_name):
             kind, strength = STARTS[(at + n) % len(STARTS)]
             steps = int(draw.choice(STEPS if n % 2 else STEPS[:8]))
             if count_steps(strength, steps):
@@ -157,7 +157,7 @@ def require_right_or_said(cases):
 
 @pytest.mark.filterwarnings("ignore:Should have")
 def test_each_call_is_handed_the_noise_that_its_timestep_says_or_it_is_said():
-    right, said = require_right_or_said(table(ALL, 4, seed=0))
+    right, said = require_right_or_said(table(ALL, 2, seed=0))
     assert right > 4 * said > 0
 
 

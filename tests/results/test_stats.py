@@ -141,6 +141,14 @@ def test_several_seeds_a_prompt_are_one_value_tested_by_all_sign_changes():
     assert row.p == pytest.approx(reference.wilcoxon(change, method="exact").pvalue)
 
 
+def test_one_prompt_that_differs_shows_nothing():
+    """Each of its two signs is as likely where neither side is better."""
+    left, right = [[False, False]] * 6, [[False, False]] * 5 + [[True, False]]
+    row = stats.paired(make_frame([left, right]), "good").iloc[0]
+    assert row.test == "Wilcoxon" and row.p == 1 and row.n == 6
+    assert row.right_wins == 1 and row.ties == 5
+
+
 def test_the_verdict_names_the_better_side_or_how_many_prompts_it_would_take():
     sure = [[[False]] * 30, [[True]] * 30]
     assert stats.paired(make_frame(sure), "good")["verdict"][0] == "v2 better"

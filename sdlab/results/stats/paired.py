@@ -190,7 +190,7 @@ def compare_signs(change: np.ndarray) -> float:
 def compare_ranks(change: np.ndarray) -> float:
     """Computes Wilcoxon's signed-rank test by changing signs; ties and zeros are no matter."""
     change = change[~np.isclose(change, 0, atol=1e-12)]
-    if not len(change):
+    if len(change) < 2:  # either sign of the only one is as far from 0
         return 1.0
     method = scipy.stats.PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(0))
     return float(scipy.stats.wilcoxon(change.round(12), method=method).pvalue)
