@@ -38,6 +38,7 @@ def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
     expect(out.get_by_text("step 1 of 8")).to_be_visible()
     press("ArrowRight")
     nb.expect_kernel("look.at", 1)
+    expect(out.get_by_text(re.compile("^step 2 · noise .* · a sketch, blurred"))).to_have_count(2)
     press("Shift+Tab")  # back from the slider: play
     press("Shift+Tab")  # the last word of the second prompt
     expect(out.get_by_role("button", name="circle").last).to_be_focused()

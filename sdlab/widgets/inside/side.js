@@ -55,8 +55,10 @@ class Side {
     if (urls.length && this.image.src !== urls[this.moment]) this.image.src = urls[this.moment];
     const { first, last: end, noise } = told.moments[this.moment] ?? {};
     const step = first === end ? `step ${end}` : `steps ${first} to ${end}`;
+    // Between the ends a linear map draws it, not the VAE: that it is blurred is no finding.
+    const sketch = this.moment > 0 && this.moment < last ? " · a sketch, blurred" : "";
     const [what, shown] = this.finished ? ["the picture", "the picture"]
-      : [`what is believed at ${step}`, `${step} · noise ${noise.toFixed(2)}`];
+      : [`what is believed at ${step}`, `${step} · noise ${noise.toFixed(2)}${sketch}`];
     this.image.alt = `${what}: ${told.prompt}`;
     this.caption.textContent = `${shown} · seed ${told.seed}`;
     this.paint();
