@@ -13,9 +13,10 @@ from scipy.stats import PermutationMethod, binomtest, norm, wilcoxon
 from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
+from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import COMPARED, note_sample
-from .reading import is_binary, split_frame
+from .reading import is_binary, require_frame, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
 POWER = 0.8  # of the number of prompts that a verdict names
@@ -23,7 +24,7 @@ POWER = 0.8  # of the number of prompts that a verdict names
 
 def paired(
     frame: pd.DataFrame,
-    column: str | Sequence[str],
+    column: str | Sequence[str] | None = None,
     *,
     by: str = "model",
     left: Any = None,
@@ -45,7 +46,8 @@ def paired(
     ----------
     frame : DataFrame
         One row a picture.
-    column : str or list of str
+    column : str or list of str, optional
+        The column of the frame's probe if left out; with `each="probe"` of each its own.
         Yes or no, or a number.
     by : str
         The column whose values are compared.
@@ -83,15 +85,19 @@ def paired(
 
     Examples
     --------
+    >>> paired(measure(run(probe("tiny-counting"), "store")), each="arm")
     >>> paired(measure(results, "objects"), "objects_right", by="model")
     """
     if better not in ("higher", "lower", None):
         raise ValueError(f"better={better!r}: use 'higher', 'lower' or None")
-    columns = [column] if isinstance(column, str) else list(column)
+    require_frame(frame)
+    asked = choose_columns(frame, column) if column is not None or each is None else None
     sides = choose_sides(find_arms(frame, by), by, left, right)
-    rows = []
-    for own, part in split_frame(frame, each or (), *columns):
-        for name in columns:
+    rows, columns = [], asked or []
+    for own, part in split_frame(frame, each or (), *(asked or ())):
+        for name in asked or choose_columns(part, column):
+            next(split_frame(part, (), name))
+            columns = list(dict.fromkeys([*columns, name]))
             if part[name].notna().any():  # not every probe has every score
                 found = compare_arms(part, name, by, sides, confidence)
                 rows.append(own | {"column": name} | found)

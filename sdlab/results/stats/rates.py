@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import note_sample
-from .reading import read_hits, split_frame
+from .reading import read_hits, require_frame, split_frame
 
 
 def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -53,7 +54,7 @@ def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[flo
 
 def rate(
     frame: pd.DataFrame,
-    column: str,
+    column: str | None = None,
     *,
     by: str | Sequence[str] = (),
     prompt: str | None = None,
@@ -69,8 +70,9 @@ def rate(
     ----------
     frame : DataFrame
         One row a picture.
-    column : str
-        True and False, or 1 and 0; rows where it is missing are counted apart.
+    column : str, optional
+        The column of the frame's probe if left out. True and False, or 1 and 0; rows where it is
+        missing are counted apart.
     by : str or list of str
         One row of the result for each of their values, in order of first appearance.
     prompt : str, optional
@@ -97,8 +99,11 @@ def rate(
 
     Examples
     --------
+    >>> rate(measure(run(probe("tiny-counting"), "store")), by="model")
     >>> rate(measure(results, "objects"), "objects_right", by="model")
     """
+    require_frame(frame)
+    [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):
         hits, clusters, missing = read_hits(part, column, prompt)

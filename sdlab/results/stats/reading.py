@@ -16,8 +16,7 @@ def split_frame(
     frame: pd.DataFrame, by: str | Sequence[str], *columns: str
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Yields ({column of `by`: its value}, the rows that have it), in order of first appearance."""
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"statistics take a frame, such as run() gives, not {type(frame).__name__}")
+    require_frame(frame)
     names = [by] if isinstance(by, str) else list(by)
     for name in (*names, *columns):
         if name not in frame.columns:
@@ -31,6 +30,12 @@ def split_frame(
         return
     for values, part in frame.groupby(names, sort=False, dropna=False):
         yield dict(zip(names, values)), part
+
+
+def require_frame(frame: Any) -> None:
+    """Raises unless this is a frame."""
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"statistics take a frame, such as run() gives, not {type(frame).__name__}")
 
 
 def read_hits(

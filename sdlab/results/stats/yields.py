@@ -9,16 +9,17 @@ import pandas as pd
 from scipy.special import comb
 from scipy.stats import binomtest
 
+from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import note_sample
 from .rates import share_interval
-from .reading import is_binary, read_scores, split_frame
+from .reading import is_binary, read_scores, require_frame, split_frame
 from .resampling import bootstrap_mean
 
 
 def yield_curve(
     frame: pd.DataFrame,
-    column: str,
+    column: str | None = None,
     *,
     by: str | Sequence[str] = (),
     k: int | None = None,
@@ -35,8 +36,8 @@ def yield_curve(
     ----------
     frame : DataFrame
         One row a picture, several for each prompt.
-    column : str
-        Yes or no, or a number of which more is better.
+    column : str, optional
+        The column of the frame's probe if left out. Yes or no, or a number of which more is better.
     by : str or list of str
         A curve for each of their values.
     k : int, optional
@@ -63,6 +64,8 @@ def yield_curve(
     M. Chen et al., "Evaluating large language models trained on code", arXiv 2107.03374 (2021),
     equation 1: pass@k.
     """
+    require_frame(frame)
+    [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):
         scores = read_scores(part, column, prompt)
