@@ -253,6 +253,33 @@ def test_no_side_is_called_better_where_ranks_and_means_point_apart():
     assert row.verdict.startswith("they differ, but not by their means")
 
 
+@pytest.mark.parametrize("seeds", [1, 4])
+@pytest.mark.parametrize("n", range(2, 8))
+def test_prompts_that_all_go_one_way_show_it_from_six_on(n, seeds):
+    row = stats.paired(make_frame([[[0] * seeds] * n, [[1] * seeds] * n]), "good").iloc[0]
+    assert row.p == reference.binomtest(n, n).pvalue and row.needed == 6 and row.difference == 1
+    few = (
+        f"all {n} prompts went one way (p {f'{row.p:.2f}'[1:]}): too few to tell; at least 6 would"
+    )
+    assert row.verdict == ("v2 better" if n >= 6 else few + " be needed")
+
+
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_one_prompt_that_differs_among_others_is_no_error(seeds):
+    left, right = ([[good] * seeds, *[[0] * seeds] * 4] for good in (0, 1))
+    row = stats.paired(make_frame([left, right]), "good").iloc[0]
+    assert (row.n, row.right_wins, row.ties, row.p) == (5, 1, 4, 1)
+    assert row.needed >= 6 and row.verdict.startswith("no difference that 5 prompts could show")
+
+
+def test_one_prompt_that_differs_shows_nothing_in_scores_too():
+    scores = [[0.5, 1.5]] * 5
+    row = stats.paired(make_frame([scores, [[0.5, 2.5], *scores[1:]]]), "good").iloc[0]
+    assert row.p == 1 and row.right_wins == 1 and row.needed >= 6
+    row = stats.paired(make_frame([[[0.25], [1.5]], [[0.5], [1.75]]]), "good").iloc[0]
+    assert row.p == 0.5 and row.needed == 6 and row.verdict.startswith("all 2 prompts went one way")
+
+
 # Yields
 
 

@@ -66,8 +66,8 @@ def paired(
         A row for each column and value of `each`: means `left` and `right`, `difference` (right
         less left) with `low` and `high`, `n` and what it counts (`over`), `left_wins`,
         `right_wins`, `ties`, `test`, `p`, `p_holm` (Holm's over all rows), `needed` (how many
-        prompts would show a difference as large as this one, four times of five; missing if none
-        was seen) and `verdict`. Where the test and the interval of the difference do not agree, the
+        prompts would show a difference as large as this one, four times of five: at .05 never below
+        6, with which no test finds anything; missing if none was seen) and `verdict`. Where the test and the interval of the difference do not agree, the
         verdict names no better side.
 
     Raises
@@ -196,7 +196,7 @@ def compare_signs(change: np.ndarray) -> float:
 def compare_ranks(change: np.ndarray) -> float:
     """Computes Wilcoxon's signed-rank test by changing signs; ties and zeros are no matter."""
     change = change[~np.isclose(change, 0, atol=1e-12)]
-    if not len(change):
+    if len(change) < 2:  # SciPy resamples two or more; of one, either sign is as likely
         return 1.0
     method = PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(0))
     return float(wilcoxon(change.round(12), method=method).pvalue)
@@ -205,10 +205,15 @@ def compare_ranks(change: np.ndarray) -> float:
 def count_needed(change: np.ndarray, level: float) -> float | None:
     """Counts the prompts that would show a mean change like this one, four times of five."""
     mean, spread = abs(change.mean()), change.std(ddof=1) if len(change) > 1 else 0
-    if math.isclose(mean, 0, abs_tol=1e-12) or not spread:
+    if math.isclose(mean, 0, abs_tol=1e-12):
         return None
     z = norm.ppf(1 - level / 2) + norm.ppf(POWER)
-    return math.ceil((z * spread / mean) ** 2)
+    return max(count_least(level), math.ceil((z * spread / mean) ** 2))
+
+
+def count_least(level: float) -> int:
+    """Counts the prompts that show something if all go one way: with fewer no test can."""
+    return math.ceil(math.log2(2 / level) - 1e-9)
 
 
 def adjust_holm(p: np.ndarray) -> np.ndarray:
@@ -223,7 +228,8 @@ def adjust_holm(p: np.ndarray) -> np.ndarray:
 def write_verdict(row: dict[Any, Any], names: list[str], better: str | None, level: float) -> str:
     """Says what can be told, in words."""
     about = "" if row["over"] == "prompt" else " for this prompt"
-    if row["p_holm"] <= level and row["low"] <= 0 <= row["high"]:
+    split = row["left_wins"] and row["right_wins"]
+    if row["p_holm"] <= level and split and row["low"] <= 0 <= row["high"]:
         return f"they differ, but not by their means: look at single {row['over']}s{about}"
     if row["p_holm"] <= level:
         up = (row["difference"] > 0) == (better != "lower")
@@ -233,6 +239,10 @@ def write_verdict(row: dict[Any, Any], names: list[str], better: str | None, lev
         return f"no difference seen in {n}{about}"
     if row["p"] <= level:
         return f"no difference that stands beside the other tests{about}"
+    if row["n"] in (row["left_wins"], row["right_wins"]):
+        p = f"{row['p']:.2f}".removeprefix("0")
+        least = f"too few to tell; at least {count_least(level)} would be needed"
+        return f"{'all ' * (row['n'] > 1)}{n} went one way (p {p}): {least}{about}"
     needed = max(row["needed"], row["n"] + 1)
     needed = round(needed, 1 - math.floor(math.log10(needed))) if needed >= 100 else needed
     more = count_noun(needed, row["over"])
