@@ -48,9 +48,21 @@ def test_seeds_of_one_prompt_that_agree_count_as_one_picture_together():
     assert wide.high - wide.low > 1.5 * np.diff(reference.binomtest(16, 32).proportion_ci())[0]
 
 
-def test_a_share_that_all_prompts_agree_on_rests_on_the_prompts_alone():
-    row = stats.rate(make_frame([[[True] * 4] * 8]), "good").iloc[0]
-    assert (row.low, row.high) == (pytest.approx(0.676, abs=1e-3), 1)  # as 8 of 8
+@pytest.mark.parametrize("prompts, seeds", [(8, 8), (8, 4), (16, 4), (8, 2), (4, 16)])
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_further_success_never_lowers_the_interval(prompts, seeds, spread):
+    """Failures stand in as many prompts as they can, or in as few."""
+    n, ends = prompts * seeds, []
+    for k in range(7 * n // 8, n + 1):
+        hits = (np.arange(n) < k).reshape((seeds, prompts) if spread else (prompts, seeds))
+        frame = make_frame([hits.T if spread else hits])
+        row = stats.rate(frame, "good").iloc[0]
+        other = stats.rate(frame.assign(good=~frame["good"]), "good").iloc[0]
+        assert (other.low, other.high) == pytest.approx((1 - row.high, 1 - row.low))
+        ends.append((row.low, row.high))
+    assert (np.diff(ends, axis=0) >= -1e-12).all()
+    bounds = [reference.binomtest(m, m).proportion_ci(method="wilson").low for m in (prompts, n)]
+    assert bounds[0] < ends[-1][0] < bounds[1]  # more than one picture a prompt, less than all
 
 
 def test_missing_values_are_counted_apart_and_groups_keep_their_order():
@@ -312,6 +324,14 @@ def test_yields_are_averaged_over_prompts_and_begin_where_the_rate_stands():
         [rate.share, rate.low, rate.high]
     )
     assert curve["high"].max() <= 1 and (curve["low"].diff()[1:] > 0).all()
+
+
+def test_the_band_of_a_yield_holds_its_estimate_and_is_never_empty():
+    curve = stats.yield_curve(pd.DataFrame({"good": [1, 0, 0, 0, 0, 0]}), "good")
+    assert curve["best"].iloc[-1] == 1 and (curve["high"] >= curve["best"]).all()
+    assert (curve["low"] <= curve["best"]).all()
+    alike = make_frame([[[2.5, 3.5]] * 2])
+    assert stats.yield_curve(alike, "good")[["low", "high"]].isna().all(axis=None)
 
 
 def test_no_hit_in_n_is_no_proof_of_zero():

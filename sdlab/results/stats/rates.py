@@ -14,6 +14,9 @@ from .charts import CONFIDENCE
 from .claims import note_sample
 from .reading import read_hits, require_frame, split_frame
 
+ALIKE = 0.5  # the intraclass correlation that is held for true before any is seen
+WEIGHT = 12  # of that, as the variance (n times share times rest) of what outweighs it
+
 
 def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Compute the Wilson interval of a share, such as 8 hits of 10.
@@ -63,8 +66,9 @@ def rate(
     """Compute how often a column is true, with n and an interval that knows of repeated prompts.
 
     Where a prompt has several pictures, the interval is Wilson's of as many independent pictures as
-    the spread between the prompts allows: at least one a prompt, at most all. Where the prompts all
-    agree, as many as there are prompts.
+    the spread between the prompts allows: at least one a prompt, at most all. Little is seen of
+    that spread where nearly all are right or wrong: there, pictures of a prompt count as half
+    alike, and a further success never lowers the interval.
 
     Parameters
     ----------
@@ -128,9 +132,22 @@ def count_effective(hits: np.ndarray, clusters: np.ndarray) -> float:
     n, share = len(hits), hits.mean()
     sizes, sums = np.bincount(clusters), np.bincount(clusters, hits)
     prompts = len(sizes)
-    if prompts == n:
+    if prompts in (1, n):
         return n
-    if prompts == 1 or share in (0, 1):  # the spread between prompts is not to be seen
-        return n if prompts == 1 else prompts
     variance = prompts / (prompts - 1) * ((sums - share * sizes) ** 2).sum() / n**2
-    return float(np.clip(share * (1 - share) / variance, prompts, n)) if variance else n
+    return shrink_sample(n, prompts, share, variance, (sizes**2).sum() / n)
+
+
+def shrink_sample(n: int, prompts: int, share: float, variance: float, size: float) -> float:
+    """Shrinks n pictures to as many independent ones: at least one a prompt, at most all.
+
+    The pictures of a prompt (`size` of them) count as alike as they are seen to be, and at least as
+    half alike until enough successes and failures are seen to tell. So one failure less never makes
+    a share look worse, as it does where only the spread between prompts is looked at: where all are
+    right there is none.
+    """
+    single = share * (1 - share) / n  # the variance, if all were independent
+    seen = n * n * single
+    alike = np.clip((variance / single - 1) / (size - 1), 0, 1) if single else 0.0
+    alike = max(alike, (WEIGHT * ALIKE + seen * alike) / (WEIGHT + seen))
+    return float(np.clip(n / (1 + (size - 1) * alike), prompts, n))
