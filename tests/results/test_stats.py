@@ -120,6 +120,29 @@ def test_the_arms_of_a_probe_share_their_wordings_as_the_sample():
     assert list(stats.rate(bare, "good", by="model")["prompts"]) == [6, 6]
 
 
+STATISTICS = [stats.rate, stats.paired, stats.yield_curve]
+
+
+@pytest.mark.parametrize("confidence", [95, 0, 1, -0.5, math.nan, "95 %"])
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_a_confidence_that_is_no_share_is_refused(ask, confidence):
+    frame = make_frame([[[1, 0], [0, 1]]] * 2)
+    with pytest.raises(ValueError, match="a share between 0 and 1, such as 0.95"):
+        ask(frame, "good", confidence=confidence)
+    votes = pd.DataFrame({"left": ["a"], "right": ["b"], "vote": ["left"], "rater": ["me"]})
+    for other in (stats.ranking, stats.agreement):
+        with pytest.raises(ValueError, match="a share between 0 and 1"):
+            other(votes, confidence=confidence)
+
+
+@pytest.mark.parametrize("texts", [("yes", "no"), ("True", "False"), ("1", "0")])
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_texts_for_yes_and_no_are_refused_with_what_to_do(ask, texts):
+    frame = make_frame([[[1, 0], [0, 1]]] * 2).replace({"good": dict(zip((1, 0), texts))})
+    with pytest.raises(ValueError, match=f"text '{texts[0]}'.*frame\\['good'\\] =="):
+        ask(frame, "good")
+
+
 # Pairs
 
 

@@ -16,7 +16,7 @@ from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import COMPARED, note_sample
-from .reading import is_binary, require_frame, split_frame
+from .reading import is_binary, require_confidence, require_frame, require_numbers, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
 POWER = 0.8  # of the number of prompts that a verdict names
@@ -92,6 +92,7 @@ def paired(
     if better not in ("higher", "lower", None):
         raise ValueError(f"better={better!r}: use 'higher', 'lower' or None")
     require_frame(frame)
+    require_confidence(confidence)
     asked = choose_columns(frame, column) if column is not None or each is None else None
     sides = choose_sides(find_arms(frame, by), by, left, right)
     rows, columns = [], asked or []
@@ -126,6 +127,7 @@ def compare_arms(
     frame: pd.DataFrame, column: str, by: str, sides: tuple[Any, Any], confidence: float
 ) -> dict[str, Any]:
     """Compares the two sides of one column."""
+    require_numbers(frame, column)
     known = frame[frame[column].notna()]
     own = column_values(known, by)
     arms = [known[np.array([value == side for value in own], bool)] for side in sides]

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import note_sample
-from .reading import read_hits, require_frame, split_frame
+from .reading import read_hits, require_confidence, require_frame, split_frame
 
 ALIKE = 0.5  # the intraclass correlation that is held for true before any is seen
 WEIGHT = 12  # of that, as the variance (n times share times rest) of what outweighs it
@@ -45,6 +45,7 @@ def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[flo
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22
     (1927).
     """
+    require_confidence(confidence)
     if not 0 <= hits <= n or not n:
         raise ValueError(f"{hits} hits of {n} trials: there are 1 trial or more, and 0 to n hits")
     z = float(norm.ppf((1 + confidence) / 2))
@@ -107,6 +108,7 @@ def rate(
     >>> rate(measure(results, "objects"), "objects_right", by="model")
     """
     require_frame(frame)
+    require_confidence(confidence)
     [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):

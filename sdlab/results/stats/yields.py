@@ -14,7 +14,7 @@ from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import note_sample
 from .rates import share_interval, shrink_sample
-from .reading import is_binary, read_scores, require_frame, split_frame
+from .reading import is_binary, read_scores, require_confidence, require_frame, split_frame
 from .resampling import bootstrap_mean
 
 
@@ -67,6 +67,7 @@ def yield_curve(
     equation 1: pass@k.
     """
     require_frame(frame)
+    require_confidence(confidence)
     [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):
@@ -96,7 +97,7 @@ def estimate_best(scores: list[np.ndarray], k: int, confidence: float) -> dict[s
     elif binary:
         sizes = np.array([len(one) for one in scores])
         size = (sizes**2).sum() / n
-        effective = n
+        effective = float(n)
         if prompts < n:
             effective = shrink_sample(n, prompts, best, each.var(ddof=1) / prompts, size)
         low, high = share_interval(min(best, 1.0) * effective, effective, confidence)
