@@ -158,9 +158,10 @@ def test_prompts_that_do_not_repeat_change_nothing():
         pd.testing.assert_frame_equal(stats.agreement(out), stats.agreement(answers))
 
 
-def test_where_all_agree_prompts_are_what_was_seen():
+def test_where_all_agree_pictures_of_a_prompt_count_as_half_alike():
     row = only(with_prompts(rated({"a": "x" * 12, "b": "x" * 12}), 4))
-    assert row["low"] == pytest.approx(stats.share_interval(3, 3)[0])
+    effective = 12 / (1 + 3 * 0.5)
+    assert row["low"] == pytest.approx(stats.share_interval(effective, effective)[0])
 
 
 def test_few_prompts_are_named_where_they_cannot_tell():

@@ -223,3 +223,61 @@ def test_arms_and_models_can_be_compared_probe_by_probe(results):
     assert rates["arm"].tolist() == ["none", "negative prompt", "placebo"]
     models = results.query("probe == 'tiny-negation' and arm == 'ruled out'")
     assert stats.paired(models, "objects_avoided", each="probe")["n"].tolist() == [8]
+
+
+def make_answers(*names):
+    """A frame of probes that is scored already: all things are there, half stand as they should."""
+    cells = [cell for name in names for cell in probe(name, seed=0)]
+    rows = [
+        {"model": c.model, "prompt": c.prompt, "seed": c.seed, "path": "a.png", **c.labels}
+        for c in cells
+    ]
+    half = [n % 4 < 2 for n in range(len(rows))]
+    return pd.DataFrame(rows).assign(objects_right=True, objects_relation=half)
+
+
+def test_a_statistic_of_a_probe_takes_the_probes_own_column():
+    frame = make_answers("tiny-relations")
+    out = stats.rate(frame, by="model")
+    assert list(out["share"]) == [0.5, 0.5] and PROBES["tiny-relations"].guessing == 0.5
+    pd.testing.assert_frame_equal(out, stats.rate(frame, "objects_relation", by="model"))
+    assert set(stats.paired(frame)["column"]) == {"objects_relation"}
+    assert stats.yield_curve(frame, k=1)["best"][0] == 0.5
+    both = stats.paired(make_answers("tiny-counting", "tiny-relations"), each="probe")
+    assert list(both["column"]) == ["objects_right", "objects_relation"]
+
+
+def test_a_column_that_does_not_answer_the_probe_is_named_aloud():
+    frame = make_answers("tiny-relations")
+    for ask in (stats.rate, stats.paired, stats.yield_curve):
+        with pytest.warns(UserWarning, match="scored by 'objects_relation'.*'objects_right'"):
+            ask(frame, "objects_right")
+    with warnings.catch_warnings(action="error"):
+        stats.paired(frame, ["objects_right", "objects_relation"])
+        stats.rate(frame.drop(columns="probe"), "objects_right")
+
+
+@pytest.mark.parametrize(
+    "names, words",
+    [
+        ((), "no column 'probe'"),
+        (("hands",), "people judge it"),
+        (("tiny-counting", "tiny-relations"), "different ones.*'tiny-counting' 'objects_right'"),
+    ],
+)
+def test_without_one_question_the_column_must_be_named(names, words):
+    frame = make_answers(*(names or ("tiny-counting",)))
+    with pytest.raises(ValueError, match=words):
+        stats.rate(frame if names else frame.drop(columns="probe"))
+
+
+def test_measure_takes_the_scorers_of_the_frames_probes(monkeypatch):
+    from sdlab import SCORERS
+
+    monkeypatch.setitem(SCORERS, "objects", lambda frame: {"objects_told": [1] * len(frame)})
+    frame = make_answers("tiny-counting", "tiny-relations")
+    assert measure(frame)["objects_told"].eq(1).all()
+    with pytest.raises(TypeError, match="is for people"):
+        measure(make_answers("hands"))
+    with pytest.raises(TypeError, match="name at least one scorer"):
+        measure(frame.drop(columns="probe"))

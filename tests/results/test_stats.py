@@ -48,9 +48,21 @@ def test_seeds_of_one_prompt_that_agree_count_as_one_picture_together():
     assert wide.high - wide.low > 1.5 * np.diff(reference.binomtest(16, 32).proportion_ci())[0]
 
 
-def test_a_share_that_all_prompts_agree_on_rests_on_the_prompts_alone():
-    row = stats.rate(make_frame([[[True] * 4] * 8]), "good").iloc[0]
-    assert (row.low, row.high) == (pytest.approx(0.676, abs=1e-3), 1)  # as 8 of 8
+@pytest.mark.parametrize("prompts, seeds", [(8, 8), (8, 4), (16, 4), (8, 2), (4, 16)])
+@pytest.mark.parametrize("spread", [True, False])
+def test_a_further_success_never_lowers_the_interval(prompts, seeds, spread):
+    """Failures stand in as many prompts as they can, or in as few."""
+    n, ends = prompts * seeds, []
+    for k in range(7 * n // 8, n + 1):
+        hits = (np.arange(n) < k).reshape((seeds, prompts) if spread else (prompts, seeds))
+        frame = make_frame([hits.T if spread else hits])
+        row = stats.rate(frame, "good").iloc[0]
+        other = stats.rate(frame.assign(good=~frame["good"]), "good").iloc[0]
+        assert (other.low, other.high) == pytest.approx((1 - row.high, 1 - row.low))
+        ends.append((row.low, row.high))
+    assert (np.diff(ends, axis=0) >= -1e-12).all()
+    bounds = [reference.binomtest(m, m).proportion_ci(method="wilson").low for m in (prompts, n)]
+    assert bounds[0] < ends[-1][0] < bounds[1]  # more than one picture a prompt, less than all
 
 
 def test_missing_values_are_counted_apart_and_groups_keep_their_order():
@@ -106,6 +118,29 @@ def test_the_arms_of_a_probe_share_their_wordings_as_the_sample():
     assert stats.paired(frame, "good")["n"][0] == 3
     bare = frame.assign(wording=None)
     assert list(stats.rate(bare, "good", by="model")["prompts"]) == [6, 6]
+
+
+STATISTICS = [stats.rate, stats.paired, stats.yield_curve]
+
+
+@pytest.mark.parametrize("confidence", [95, 0, 1, -0.5, math.nan, "95 %"])
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_a_confidence_that_is_no_share_is_refused(ask, confidence):
+    frame = make_frame([[[1, 0], [0, 1]]] * 2)
+    with pytest.raises(ValueError, match="a share between 0 and 1, such as 0.95"):
+        ask(frame, "good", confidence=confidence)
+    votes = pd.DataFrame({"left": ["a"], "right": ["b"], "vote": ["left"], "rater": ["me"]})
+    for other in (stats.ranking, stats.agreement):
+        with pytest.raises(ValueError, match="a share between 0 and 1"):
+            other(votes, confidence=confidence)
+
+
+@pytest.mark.parametrize("texts", [("yes", "no"), ("True", "False"), ("1", "0")])
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_texts_for_yes_and_no_are_refused_with_what_to_do(ask, texts):
+    frame = make_frame([[[1, 0], [0, 1]]] * 2).replace({"good": dict(zip((1, 0), texts))})
+    with pytest.raises(ValueError, match=f"text '{texts[0]}'.*frame\\['good'\\] =="):
+        ask(frame, "good")
 
 
 # Pairs
@@ -261,6 +296,33 @@ def test_no_side_is_called_better_where_ranks_and_means_point_apart():
     assert row.verdict.startswith("they differ, but not by their means")
 
 
+@pytest.mark.parametrize("seeds", [1, 4])
+@pytest.mark.parametrize("n", range(2, 8))
+def test_prompts_that_all_go_one_way_show_it_from_six_on(n, seeds):
+    row = stats.paired(make_frame([[[0] * seeds] * n, [[1] * seeds] * n]), "good").iloc[0]
+    assert row.p == reference.binomtest(n, n).pvalue and row.needed == 6 and row.difference == 1
+    few = (
+        f"all {n} prompts went one way (p {f'{row.p:.2f}'[1:]}): too few to tell; at least 6 would"
+    )
+    assert row.verdict == ("v2 better" if n >= 6 else few + " be needed")
+
+
+@pytest.mark.parametrize("seeds", [1, 4])
+def test_one_prompt_that_differs_among_others_is_no_error(seeds):
+    left, right = ([[good] * seeds, *[[0] * seeds] * 4] for good in (0, 1))
+    row = stats.paired(make_frame([left, right]), "good").iloc[0]
+    assert (row.n, row.right_wins, row.ties, row.p) == (5, 1, 4, 1)
+    assert row.needed >= 6 and row.verdict.startswith("no difference that 5 prompts could show")
+
+
+def test_one_prompt_that_differs_shows_nothing_in_scores_too():
+    scores = [[0.5, 1.5]] * 5
+    row = stats.paired(make_frame([scores, [[0.5, 2.5], *scores[1:]]]), "good").iloc[0]
+    assert row.p == 1 and row.right_wins == 1 and row.needed >= 6
+    row = stats.paired(make_frame([[[0.25], [1.5]], [[0.5], [1.75]]]), "good").iloc[0]
+    assert row.p == 0.5 and row.needed == 6 and row.verdict.startswith("all 2 prompts went one way")
+
+
 # Yields
 
 
@@ -293,6 +355,14 @@ def test_yields_are_averaged_over_prompts_and_begin_where_the_rate_stands():
         [rate.share, rate.low, rate.high]
     )
     assert curve["high"].max() <= 1 and (curve["low"].diff()[1:] > 0).all()
+
+
+def test_the_band_of_a_yield_holds_its_estimate_and_is_never_empty():
+    curve = stats.yield_curve(pd.DataFrame({"good": [1, 0, 0, 0, 0, 0]}), "good")
+    assert curve["best"].iloc[-1] == 1 and (curve["high"] >= curve["best"]).all()
+    assert (curve["low"] <= curve["best"]).all()
+    alike = make_frame([[[2.5, 3.5]] * 2])
+    assert stats.yield_curve(alike, "good")[["low", "high"]].isna().all(axis=None)
 
 
 def test_no_hit_in_n_is_no_proof_of_zero():

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Sequence
 from typing import Any
+
+import pandas as pd
 
 from ...errors import FieldError, suggest
 from ...models.catalogue import MODELS
 from ...recipe.request import FIELDS, Request
 from ...recipe.sweep import Sweep, sweep
+from ..frame import distinct_values, join_words
 from .little import LITTLE_PROBES
 from .real import REAL_PROBES
-from .table import Finding, Probe, Probes, name_world
+from .table import NO_SCORER, Finding, Probe, Probes, name_world
 
-__all__ = ["PROBES", "Finding", "Probe", "probe"]
+__all__ = ["PROBES", "Finding", "Probe", "choose_columns", "list_asked", "probe"]
 
 PROBES = Probes({row.name: row for row in (*LITTLE_PROBES, *REAL_PROBES)})
 
@@ -43,8 +47,8 @@ def probe(name: str, **axes: Any) -> Sweep:
 
     Examples
     --------
-    >>> results = measure(run(probe("tiny-relations", seed=range(2)), "store"), "objects")
-    >>> stats.rate(results, PROBES["tiny-relations"].column, by=["model", "arm"])
+    >>> results = measure(run(probe("tiny-relations", seed=range(2)), "store"))
+    >>> stats.rate(results, by=["model", "arm"])
     """
     row = find_probe(name)
     values = {"model": row.models, **row.axes, "seed": range(row.seeds)} | axes
@@ -96,3 +100,47 @@ def warn_of_strangers(row: Probe, cells: Sweep) -> None:
             " its answers say little",
             stacklevel=3,
         )
+
+
+def list_asked(frame: pd.DataFrame) -> list[Probe]:
+    """Lists the probes whose pictures a frame has, by its column `probe`."""
+    names = distinct_values(frame, "probe") if "probe" in frame.columns else []
+    return [PROBES[name] for name in names if isinstance(name, str) and name in PROBES]
+
+
+def choose_columns(frame: pd.DataFrame, column: str | Sequence[str] | None) -> list[str]:
+    """Chooses the columns that answer: those given, else the one of the frame's probe.
+
+    Warns where the scorer of a probe gave another column than those, which answers another
+    question; raises where none is given, and the frame is not of one question that a column
+    answers.
+    """
+    asked = list_asked(frame)
+    if column is None:
+        return [choose_column(asked)]
+    columns = [column] if isinstance(column, str) else list(column)
+    for row in asked:
+        odd = [name for name in columns if str(name).startswith(f"{row.scorer}_")]
+        if odd and row.column not in columns:
+            warnings.warn(
+                f"probe {row.name!r} is scored by {row.column!r} ({row.question});"
+                f" {join_words(map(repr, odd))} does not tell that. Leave the column out to have"
+                " the probe's own",
+                stacklevel=3,
+            )
+    return columns
+
+
+def choose_column(asked: Sequence[Probe]) -> str:
+    """Chooses the column that answers all of these probes, or raises."""
+    known = list(dict.fromkeys(row.column for row in asked))
+    if len(known) == 1 and known[0]:
+        return known[0]
+    people = [row for row in asked if row.scorer == NO_SCORER]
+    told = "the frame has no column 'probe' that tells a probe of PROBES"
+    if people:
+        told = f"no column answers probe {people[0].name!r}: people judge it ({people[0].rule})"
+    elif asked:
+        each = join_words(f"{row.name!r} {row.column!r}" for row in asked)
+        told = f"the probes of the frame have different ones: {each}; take one probe's rows"
+    raise ValueError(f"column=None: {told}; or name a column of the frame")

@@ -161,6 +161,7 @@ LITTLE_PROBES = (
         arms={relation: {"prompt": join_names(APART, relation)} for relation in RELATIONS},
         scorer="objects",
         column="objects_relation",
+        guessing=0.5,
         findings=(
             Finding(
                 figure="relation right, given both: SD 1.4 0.630, SD 2.1 0.632",

@@ -64,6 +64,8 @@ class Probe:
         Which end of the column is the better one; None if neither is.
     rule : str
         For people: what counts as a yes.
+    guessing : float, optional
+        The share, 0 to 1, that a model gets which ignores what is asked, where that is known.
     findings : tuple of Finding
     models : tuple of str
         Asked unless others are given; the embedded ones if it is about their world.
@@ -79,6 +81,7 @@ class Probe:
     column: str = ""
     better: str | None = "higher"
     rule: str = ""
+    guessing: float | None = None
     findings: tuple[Finding, ...] = ()
     models: tuple[str, ...] = REAL
 
@@ -138,6 +141,7 @@ class Probe:
         rows = [
             ("question", self.question),
             ("answer", self.answer),
+            *([("by guessing", f"{self.guessing:.0%}")] if self.guessing is not None else []),
             ("wordings", " · ".join(self.prompts)),
             ("compares", ", ".join([*self.arms, *self.axes]) or "models"),
             ("seeds", f"0 to {self.seeds - 1}"),

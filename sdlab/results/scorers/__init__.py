@@ -10,6 +10,8 @@ import pandas as pd
 
 from ...errors import suggest
 from ...store.columns import COLUMNS
+from ..probes import list_asked
+from ..probes.table import NO_SCORER
 from .distance import score_distance
 from .diversity import score_diversity
 from .lettering import score_lettering
@@ -31,8 +33,9 @@ def measure(
         As `run` or `Store.frame` gives it; rows without a `path` (cells that failed) get missing
         values.
     *names : str
-        Scorers in `SCORERS`. Your own is any function of a frame that returns a DataFrame, a Series
-        or a mapping from names to values, one for each row: `SCORERS["redness"] = redness`.
+        Scorers in `SCORERS`; those of the frame's probes if none is named. Your own is any function
+        of a frame that returns a DataFrame, a Series or a mapping from names to values, one for
+        each row: `SCORERS["redness"] = redness`.
     again : bool
         Score those pictures, too, whose scores the frame has. Otherwise they are kept as long as
         the picture's file is what it was. A scorer of your own is always called; it is told if it
@@ -49,8 +52,10 @@ def measure(
 
     Examples
     --------
+    >>> measure(run(probe("tiny-counting"), "store"))  # by the probe's own scorer
     >>> measure(results, "watermark")[["path", "watermark_found", "watermark_log10_p"]]
     """
+    names = find_scorers(frame, names)
     require_scorers(frame, names)
     for name in names:
         if SCORERS[name].__module__.startswith(__name__):
@@ -76,17 +81,26 @@ SCORERS: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] 
 }
 
 
-def require_scorers(frame: Any, names: tuple[Any, ...]) -> None:
-    """Raises unless there is a frame, and scorers that exist."""
+def find_scorers(frame: Any, names: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Finds those that are named, else the scorers of a frame's probes; raises if none is."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(
             f"measure takes the frame of run() or of Store(...).frame(), not {type(frame).__name__}"
         )
+    asked = [] if names else list_asked(frame)
+    names = names or tuple(dict.fromkeys(row.scorer for row in asked if row.scorer != NO_SCORER))
     if not names:
+        people = next((f"{row.name!r} is for people ({row.rule}); " for row in asked), "")
         raise TypeError(
-            f"measure what? name at least one scorer: measure(frame, {next(iter(SCORERS))!r});"
+            f"measure what? {people}name at least one scorer: measure(frame,"
+            f" {next(iter(SCORERS))!r});"
             f" SCORERS has {', '.join(SCORERS)}"
         )
+    return names
+
+
+def require_scorers(frame: pd.DataFrame, names: tuple[Any, ...]) -> None:
+    """Raises unless there are pictures to measure, and scorers that exist."""
     for name in names:
         if not isinstance(name, str):
             raise TypeError(

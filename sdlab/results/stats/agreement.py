@@ -15,7 +15,7 @@ from ...store.opinions import mirror_vote
 from ..frame import column_values, count_noun, format_value
 from .charts import CONFIDENCE
 from .rates import count_effective, share_interval
-from .reading import read_sample, split_frame
+from .reading import read_sample, require_confidence, split_frame
 from .resampling import expand_tail
 
 RESAMPLES = 999
@@ -85,6 +85,7 @@ def agreement(
     --------
     >>> agreement(judge.value, scorer="objects_count")
     """
+    require_confidence(confidence)
     column = "vote" if "vote" in answers else "answer"
     needed = ["rater", column, *(("left", "right") if "left" in answers else ("key",))]
     needed += [scorer] if scorer else []

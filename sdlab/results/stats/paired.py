@@ -13,9 +13,10 @@ import scipy
 from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
+from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import COMPARED, note_sample
-from .reading import is_binary, split_frame
+from .reading import is_binary, require_confidence, require_frame, require_numbers, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
 POWER = 0.8  # of the number of prompts that a verdict names
@@ -23,7 +24,7 @@ POWER = 0.8  # of the number of prompts that a verdict names
 
 def paired(
     frame: pd.DataFrame,
-    column: str | Sequence[str],
+    column: str | Sequence[str] | None = None,
     *,
     by: str = "model",
     left: Any = None,
@@ -45,7 +46,8 @@ def paired(
     ----------
     frame : DataFrame
         One row a picture.
-    column : str or list of str
+    column : str or list of str, optional
+        The column of the frame's probe if left out; with `each="probe"` of each its own.
         Yes or no, or a number.
     by : str
         The column whose values are compared.
@@ -64,9 +66,10 @@ def paired(
         A row for each column and value of `each`: means `left` and `right`, `difference` (right
         less left) with `low` and `high`, `n` and what it counts (`over`), `left_wins`,
         `right_wins`, `ties`, `test`, `p`, `p_holm` (Holm's over all rows), `needed` (how many
-        prompts would show a difference as large as this one, four times of five; missing if none
-        was seen) and `verdict`. Where the test and the interval of the difference do not agree, the
-        verdict names no better side.
+        prompts would show a difference as large as this one, four times of five: at .05 never below
+        6, as fewer cannot show anything; missing if none was seen) and
+        `verdict`. Where the test and the interval of the difference do not agree, the verdict names
+        no better side.
 
     Raises
     ------
@@ -83,15 +86,20 @@ def paired(
 
     Examples
     --------
+    >>> paired(measure(run(probe("tiny-counting"), "store")), each="arm")
     >>> paired(measure(results, "objects"), "objects_right", by="model")
     """
     if better not in ("higher", "lower", None):
         raise ValueError(f"better={better!r}: use 'higher', 'lower' or None")
-    columns = [column] if isinstance(column, str) else list(column)
+    require_frame(frame)
+    require_confidence(confidence)
+    asked = choose_columns(frame, column) if column is not None or each is None else None
     sides = choose_sides(find_arms(frame, by), by, left, right)
-    rows = []
-    for own, part in split_frame(frame, each or (), *columns):
-        for name in columns:
+    rows, columns = [], asked or []
+    for own, part in split_frame(frame, each or (), *(asked or ())):
+        for name in asked or choose_columns(part, column):
+            next(split_frame(part, (), name))
+            columns = list(dict.fromkeys([*columns, name]))
             if part[name].notna().any():  # not every probe has every score
                 found = compare_arms(part, name, by, sides, confidence)
                 rows.append(own | {"column": name} | found)
@@ -119,6 +127,7 @@ def compare_arms(
     frame: pd.DataFrame, column: str, by: str, sides: tuple[Any, Any], confidence: float
 ) -> dict[str, Any]:
     """Compares the two sides of one column."""
+    require_numbers(frame, column)
     known = frame[frame[column].notna()]
     own = column_values(known, by)
     arms = [known[np.array([value == side for value in own], bool)] for side in sides]
@@ -190,7 +199,7 @@ def compare_signs(change: np.ndarray) -> float:
 def compare_ranks(change: np.ndarray) -> float:
     """Computes Wilcoxon's signed-rank test by changing signs; ties and zeros are no matter."""
     change = change[~np.isclose(change, 0, atol=1e-12)]
-    if len(change) < 2:  # either sign of the only one is as far from 0
+    if len(change) < 2:  # SciPy resamples two or more; of one, either sign is as likely
         return 1.0
     method = scipy.stats.PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(0))
     return float(scipy.stats.wilcoxon(change.round(12), method=method).pvalue)
@@ -199,10 +208,15 @@ def compare_ranks(change: np.ndarray) -> float:
 def count_needed(change: np.ndarray, level: float) -> float | None:
     """Counts the prompts that would show a mean change like this one, four times of five."""
     mean, spread = abs(change.mean()), change.std(ddof=1) if len(change) > 1 else 0
-    if math.isclose(mean, 0, abs_tol=1e-12) or not spread:
+    if math.isclose(mean, 0, abs_tol=1e-12):
         return None
     z = scipy.stats.norm.ppf(1 - level / 2) + scipy.stats.norm.ppf(POWER)
-    return math.ceil((z * spread / mean) ** 2)
+    return max(count_least(level), math.ceil((z * spread / mean) ** 2))
+
+
+def count_least(level: float) -> int:
+    """Counts the prompts that show something if all go one way: with fewer no test can."""
+    return math.ceil(math.log2(2 / level) - 1e-9)
 
 
 def adjust_holm(p: np.ndarray) -> np.ndarray:
@@ -217,7 +231,8 @@ def adjust_holm(p: np.ndarray) -> np.ndarray:
 def write_verdict(row: dict[Any, Any], names: list[str], better: str | None, level: float) -> str:
     """Says what can be told, in words."""
     about = "" if row["over"] == "prompt" else " for this prompt"
-    if row["p_holm"] <= level and row["low"] <= 0 <= row["high"]:
+    split = row["left_wins"] and row["right_wins"]
+    if row["p_holm"] <= level and split and row["low"] <= 0 <= row["high"]:
         return f"they differ, but not by their means: look at single {row['over']}s{about}"
     if row["p_holm"] <= level:
         up = (row["difference"] > 0) == (better != "lower")
@@ -227,6 +242,10 @@ def write_verdict(row: dict[Any, Any], names: list[str], better: str | None, lev
         return f"no difference seen in {n}{about}"
     if row["p"] <= level:
         return f"no difference that stands beside the other tests{about}"
+    if row["n"] in (row["left_wins"], row["right_wins"]):
+        p = f"{row['p']:.2f}".removeprefix("0")
+        least = f"too few to tell; at least {count_least(level)} would be needed"
+        return f"{'all ' * (row['n'] > 1)}{n} went one way (p {p}): {least}{about}"
     needed = max(row["needed"], row["n"] + 1)
     needed = round(needed, 1 - math.floor(math.log10(needed))) if needed >= 100 else needed
     more = count_noun(needed, row["over"])

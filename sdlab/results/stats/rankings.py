@@ -11,7 +11,7 @@ import scipy
 
 from ..frame import column_values, count_noun, distinct_values, format_value
 from .charts import CONFIDENCE
-from .reading import read_sample, split_frame
+from .reading import read_sample, require_confidence, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
 PULL = 0.01  # of the ridge
@@ -60,6 +60,7 @@ def ranking(
     ----------
     R. Bradley and M. Terry, "Rank analysis of incomplete block designs", Biometrika 39 (1952).
     """
+    require_confidence(confidence)
     left, right, score, clusters, name = read_votes(votes, frame, by, prompt)
     items = list(dict.fromkeys([*left, *right]))
     place = {item: i for i, item in enumerate(items)}

@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import note_sample
-from .reading import read_hits, split_frame
+from .reading import read_hits, require_confidence, require_frame, split_frame
+
+ALIKE = 0.5  # the intraclass correlation that is held for true before any is seen
+WEIGHT = 12  # of that, as the variance (n times share times rest) of what outweighs it
 
 
 def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
@@ -41,6 +45,7 @@ def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[flo
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22
     (1927).
     """
+    require_confidence(confidence)
     if not 0 <= hits <= n or not n:
         raise ValueError(f"{hits} hits of {n} trials: there are 1 trial or more, and 0 to n hits")
     z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
@@ -53,7 +58,7 @@ def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[flo
 
 def rate(
     frame: pd.DataFrame,
-    column: str,
+    column: str | None = None,
     *,
     by: str | Sequence[str] = (),
     prompt: str | None = None,
@@ -62,15 +67,17 @@ def rate(
     """Compute how often a column is true, with n and an interval that knows of repeated prompts.
 
     Where a prompt has several pictures, the interval is Wilson's of as many independent pictures as
-    the spread between the prompts allows: at least one a prompt, at most all. Where the prompts all
-    agree, as many as there are prompts.
+    the spread between the prompts allows: at least one a prompt, at most all. Little is seen of
+    that spread where nearly all are right or wrong: there, pictures of a prompt count as half
+    alike, and a further success never lowers the interval.
 
     Parameters
     ----------
     frame : DataFrame
         One row a picture.
-    column : str
-        True and False, or 1 and 0; rows where it is missing are counted apart.
+    column : str, optional
+        The column of the frame's probe if left out. True and False, or 1 and 0; rows where it is
+        missing are counted apart.
     by : str or list of str
         One row of the result for each of their values, in order of first appearance.
     prompt : str, optional
@@ -97,8 +104,12 @@ def rate(
 
     Examples
     --------
+    >>> rate(measure(run(probe("tiny-counting"), "store")), by="model")
     >>> rate(measure(results, "objects"), "objects_right", by="model")
     """
+    require_frame(frame)
+    require_confidence(confidence)
+    [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):
         hits, clusters, missing = read_hits(part, column, prompt)
@@ -123,9 +134,22 @@ def count_effective(hits: np.ndarray, clusters: np.ndarray) -> float:
     n, share = len(hits), hits.mean()
     sizes, sums = np.bincount(clusters), np.bincount(clusters, hits)
     prompts = len(sizes)
-    if prompts == n:
+    if prompts in (1, n):
         return n
-    if prompts == 1 or share in (0, 1):  # the spread between prompts is not to be seen
-        return n if prompts == 1 else prompts
     variance = prompts / (prompts - 1) * ((sums - share * sizes) ** 2).sum() / n**2
-    return float(np.clip(share * (1 - share) / variance, prompts, n)) if variance else n
+    return shrink_sample(n, prompts, share, variance, (sizes**2).sum() / n)
+
+
+def shrink_sample(n: int, prompts: int, share: float, variance: float, size: float) -> float:
+    """Shrinks n pictures to as many independent ones: at least one a prompt, at most all.
+
+    The pictures of a prompt (`size` of them) count as alike as they are seen to be, and at least as
+    half alike until enough successes and failures are seen to tell. So one failure less never makes
+    a share look worse, as it does where only the spread between prompts is looked at: where all are
+    right there is none.
+    """
+    single = share * (1 - share) / n  # the variance, if all were independent
+    seen = n * n * single
+    alike = np.clip((variance / single - 1) / (size - 1), 0, 1) if single else 0.0
+    alike = max(alike, (WEIGHT * ALIKE + seen * alike) / (WEIGHT + seen))
+    return float(np.clip(n / (1 + (size - 1) * alike), prompts, n))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,8 +17,7 @@ def split_frame(
     frame: pd.DataFrame, by: str | Sequence[str], *columns: str
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Yields ({column of `by`: its value}, the rows that have it), in order of first appearance."""
-    if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"statistics take a frame, such as run() gives, not {type(frame).__name__}")
+    require_frame(frame)
     names = [by] if isinstance(by, str) else list(by)
     for name in (*names, *columns):
         if name not in frame.columns:
@@ -33,10 +33,36 @@ def split_frame(
         yield dict(zip(names, values)), part
 
 
+def require_frame(frame: Any) -> None:
+    """Raises unless this is a frame."""
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"statistics take a frame, such as run() gives, not {type(frame).__name__}")
+
+
+def require_confidence(confidence: float) -> None:
+    """Raises unless this is a share that intervals can have."""
+    if not isinstance(confidence, numbers.Real) or not 0 < confidence < 1:
+        raise ValueError(
+            f"confidence={confidence!r:.40}: give a share between 0 and 1, such as 0.95"
+        )
+
+
+def require_numbers(frame: pd.DataFrame, column: str) -> None:
+    """Raises if a column has texts, such as answers in words, where yes or no or numbers go."""
+    texts = [value for value in frame[column].dropna() if isinstance(value, str)]
+    if texts:
+        raise ValueError(
+            f"{column} has the text {texts[0]!r:.40}: statistics need True and False, or numbers;"
+            f" make a column of that, such as frame.assign(good=frame[{column!r}] =="
+            f" {texts[0]!r:.40})"
+        )
+
+
 def read_hits(
     frame: pd.DataFrame, column: str, prompt: str | None
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Reads (0.0 or 1.0 of each row that has a value, the number of its prompt, how many lack)."""
+    require_numbers(frame, column)
     known = frame[frame[column].notna()]
     values = known[column].to_numpy(float)
     require_binary(values, column)
@@ -62,6 +88,7 @@ def is_binary(values: np.ndarray) -> bool:
 
 def read_scores(frame: pd.DataFrame, column: str, prompt: str | None) -> list[np.ndarray]:
     """Reads the values of each prompt's pictures; rows without one are left out."""
+    require_numbers(frame, column)
     known = frame[frame[column].notna()]
     texts = read_sample(known, prompt)
     if texts is None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import scipy
 
+from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import note_sample
-from .rates import share_interval
-from .reading import is_binary, read_scores, split_frame
+from .rates import share_interval, shrink_sample
+from .reading import is_binary, read_scores, require_confidence, require_frame, split_frame
 from .resampling import bootstrap_mean
 
 
 def yield_curve(
     frame: pd.DataFrame,
-    column: str,
+    column: str | None = None,
     *,
     by: str | Sequence[str] = (),
     k: int | None = None,
@@ -34,8 +36,8 @@ def yield_curve(
     ----------
     frame : DataFrame
         One row a picture, several for each prompt.
-    column : str
-        Yes or no, or a number of which more is better.
+    column : str, optional
+        The column of the frame's probe if left out. Yes or no, or a number of which more is better.
     by : str or list of str
         A curve for each of their values.
     k : int, optional
@@ -50,7 +52,8 @@ def yield_curve(
     -------
     DataFrame
         The columns of `by`, then `k`, `best`, `low`, `high`, `prompts`, `n`. A single prompt's band
-        is Clopper and Pearson's for a column that is yes or no, and missing for numbers.
+        is Clopper and Pearson's for a column that is yes or no, and missing for numbers, as
+        that of prompts that are all alike.
 
     Raises
     ------
@@ -62,6 +65,9 @@ def yield_curve(
     M. Chen et al., "Evaluating large language models trained on code", arXiv 2107.03374 (2021),
     equation 1: pass@k.
     """
+    require_frame(frame)
+    require_confidence(confidence)
+    [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):
         scores = read_scores(part, column, prompt)
@@ -88,11 +94,17 @@ def estimate_best(scores: list[np.ndarray], k: int, confidence: float) -> dict[s
         hits = scipy.stats.binomtest(int(scores[0].sum()), n).proportion_ci(confidence, "exact")
         low, high = (1 - (1 - end) ** k for end in hits)
     elif binary:
-        variance = each.var(ddof=1) / prompts
-        effective = np.clip(best * (1 - best) / variance, prompts, n) if variance else prompts
-        low, high = share_interval(best * effective, effective, confidence)
-    else:
+        sizes = np.array([len(one) for one in scores])
+        size = (sizes**2).sum() / n
+        effective = float(n)
+        if prompts < n:
+            effective = shrink_sample(n, prompts, best, each.var(ddof=1) / prompts, size)
+        low, high = share_interval(min(best, 1.0) * effective, effective, confidence)
+    elif np.ptp(each) > 0:
         low, high = bootstrap_mean(each, confidence)
+    else:
+        low = high = math.nan  # prompts that are alike show no spread, which is not none
+    low, high = min(low, best), max(high, best)  # which is without bias, and may lie at an end
     return {"best": best, "low": low, "high": high, "prompts": prompts, "n": n}
 
 
