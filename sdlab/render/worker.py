@@ -24,7 +24,7 @@ from distributed import Event as Signal
 from distributed import get_client, get_worker
 from PIL import Image
 
-from ..models.machine import dtype_here, lanes_here
+from ..models.machine import dtype_for, lanes_here
 from ..models.memory import has_own_memory
 from ..models.pipeline import device_here, machine_facts
 from ..models.resolve import choose_weights, native, swap_parts
@@ -187,9 +187,9 @@ def check_worker(needs: Needs) -> Fitness:
     device, lanes = choose_device(needs), {}
     use_cores()
     for model in {parts[0] for parts in needs.parts}:
-        channels = native(str(model)).layout.channels
-        dtype = needs.dtype or dtype_here(device, channels)
-        lanes[str(model)] = lanes_here(device, channels, dtype)
+        layout = native(str(model)).layout
+        dtype = needs.dtype or dtype_for(device, layout)  # as it is loaded
+        lanes[str(model)] = lanes_here(device, layout.channels, dtype)
     return Fitness("", has_own_memory(device), lanes)
 
 

@@ -81,7 +81,7 @@ MOST_SIDE, FIGURE_PIXELS = 2048, 12e6
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
 CSV_BYTES = 5_000_000
-COMPARED = (  # what two pictures have to share to be compared: unsaid, it may be anything
+MUST_AGREE = (  # what two pictures have to share to be compared: unsaid, it may be anything
     *("prompt", "seed", "num_inference_steps", "guidance_scale", "scheduler"),
 )
 
@@ -471,9 +471,11 @@ def show_elsewhere(frame: pd.DataFrame) -> Table:
     """Shows who made the pictures that were not made here, and what cannot be compared."""
     rows: dict[tuple, list[list[str]]] = {}
     told = row_tuples(frame, ["model", "source", "not_translated"])
-    for foreign, own, known in zip(find_foreign(frame), told, row_tuples(frame, COMPARED)):
+    for foreign, own, known in zip(find_foreign(frame), told, row_tuples(frame, MUST_AGREE)):
         if foreign:
-            unsaid = [f"{name}: not said" for name, value in zip(COMPARED, known) if value is None]
+            unsaid = [
+                f"{name}: not said" for name, value in zip(MUST_AGREE, known) if value is None
+            ]
             left = [part for part in (own[2] or "").split("; ") if part]
             rows.setdefault(own[:2], []).append([*unsaid, *left])
     shown: list[Row] = []

@@ -259,7 +259,7 @@ def write_unread(credential: Credential) -> str:
     return "what was altered, and by whom" if credential.state == ALTERED else ""
 
 
-def list_details(credential: Credential, depth: int = 0) -> Iterator[str]:
+def list_details(credential: Credential) -> Iterator[str]:
     """List who signed each step, the last first."""
     if credential.state in (UNREAD, DAMAGED, ELSEWHERE):
         yield write_credential(credential)
@@ -274,4 +274,4 @@ def list_details(credential: Credential, depth: int = 0) -> Iterator[str]:
     for doubt in credential.doubts:
         yield f"Not checked: {doubt}."
     for source in credential.sources:
-        yield from list_details(source, depth + 1)
+        yield from list_details(source)

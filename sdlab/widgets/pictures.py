@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from ..pictures import SMALL_SIDE, data_uri, webp_bytes
+from ..pictures import SMALL_SIDE, data_uri, png_bytes, webp_bytes
 from ..results.frame import format_value, hide_home, row_tuples
 from ..store.png import read_thumbnail
 
@@ -49,9 +49,7 @@ def strip_recipe(image: Image.Image) -> bytes:
     """Makes a PNG of nothing but the pixels: a file of the store tells its recipe."""
     image = image.convert("RGB")
     image.info = {}
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+    return png_bytes(image)
 
 
 def level_sizes(images: Sequence[Image.Image | None]) -> list[Image.Image | None]:

@@ -44,6 +44,13 @@ def test_a_prediction_comes_before_its_pictures(notebook):
     out.get_by_role("radio", name="a cat").click()
     reveal.click()
     expect(out.get_by_text("You expected “a cat”. It is “anything”.")).to_be_visible()
+    nb.kernel("setattr(guess, 'pupil', 'eve')")
+    out.get_by_role("radio", name="a cat").click()
+    expect(reveal).not_to_have_attribute("aria-disabled", "true")
+    nb.kernel("setattr(guess, 'pupil', '')")
+    expect(reveal).to_have_attribute("aria-disabled", "true")  # answers go by name
+    nb.kernel("setattr(guess, 'pupil', 'bob')")
+    expect(out.get_by_role("img")).to_have_count(2)
     nb.kernel("guess.refresh()")
     nb.reopen(trusted=False)
     expect(out.get_by_role("img")).to_have_count(2)

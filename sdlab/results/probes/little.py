@@ -110,14 +110,7 @@ LITTLE_PROBES = (
         name="tiny-counting",
         question="Are there as many as the prompt says?",
         prompts=count("several"),
-        arms={
-            number: {
-                "prompt": tuple(
-                    f"{number} {pluralise(name)} on a gray background" for name in THINGS
-                )
-            }
-            for number in COUNTS.values()
-        },
+        arms={number: {"prompt": count(number)} for number in COUNTS.values()},
         scorer="objects",
         column="objects_right",
         findings=(

@@ -67,9 +67,8 @@ def paired(
         less left) with `low` and `high`, `n` and what it counts (`over`), `left_wins`,
         `right_wins`, `ties`, `test`, `p`, `p_holm` (Holm's over all rows), `needed` (how many
         prompts would show a difference as large as this one, four times of five: at .05 never below
-        6, as fewer cannot show anything; missing if none was seen) and
-        `verdict`. Where the test and the interval of the difference do not agree, the verdict names
-        no better side.
+        6, as fewer cannot show anything; missing if none was seen) and `verdict`. Where the test
+        and the interval of the difference do not agree, the verdict names no better side.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import suggest
 from ...progress import watch_items
-from ...recipe.request import SPECS
+from ...recipe.request import ALIASES, SPECS
 from ..columns import COLUMNS, ELSEWHERE, fit_column
 from ..files import write_whole
 from .draft import Draft
@@ -134,9 +134,8 @@ def require_tellable(name: str) -> None:
         raise ValueError(
             f"{name}= cannot be told: it is known of pictures that were made here, or of the file"
         )
-    aliases = {alias: field for field, spec in SPECS.items() for alias in spec.aliases}
-    if name not in KINDS and name in aliases:
-        raise TypeError(f"{name}={suggest(aliases[name], SPECS)} the column is {aliases[name]!r}")
+    if name not in KINDS and name in ALIASES:
+        raise TypeError(f"{name}={suggest(ALIASES[name], SPECS)} the column is {ALIASES[name]!r}")
 
 
 def read_tables(

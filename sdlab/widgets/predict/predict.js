@@ -95,8 +95,8 @@ class PredictView {
 
   show() {
     const answer = this.model.get("choice");
-    this.choices.show(answer);
     this.choices.pupil.value = this.model.get("pupil");
+    this.choices.show(answer);
     this.told.element.hidden = !answer;
     if (answer) this.told.tell();
   }
