@@ -210,7 +210,7 @@ def list_against(
 def count_sample(claim: Claim, frame: pd.DataFrame, against: Against | None) -> str:
     """Says over how many prompts and seeds the evidence goes; "" where it does not tell."""
     if against and against.looked:
-        rows = frame.iloc[sorted({i for _, *both in against.looked for i in both})]
+        rows = frame.iloc[sorted({left for _, left, _ in against.looked})]  # sides may differ in it
     elif sample := claim.evidence.attrs.get(SAMPLE):
         rows = select_sample(claim.evidence, frame, sample["columns"], sample["by"])
     else:

@@ -247,6 +247,33 @@ def test_a_statistic_of_a_probe_takes_the_probes_own_column():
     assert list(both["column"]) == ["objects_right", "objects_relation"]
 
 
+def test_shares_and_verdicts_say_how_they_lie_to_guessing():
+    frame = make_answers("tiny-relations")
+    first = frame["model"][0]
+    rates = stats.rate(frame, by="model")
+    assert set(rates["verdict"]) == {"not told apart from guessing (50%)"}
+    said = stats.Claim("it keeps left from right", rates).verdicts
+    assert said[0].endswith("not told apart from guessing (50%)") and "50%, 16 of 32" in said[0]
+    assert stats.plot(rates).axes[0].get_xlabel().endswith("| is guessing")
+    assert stats.paired(frame)["verdict"][0].endswith("; neither is above guessing (50%)")
+    frame.loc[frame["model"] == first, "objects_relation"] = True
+    assert stats.rate(frame, by="model")["verdict"][0] == "above guessing (50%)"
+    assert stats.paired(frame)["verdict"][0].endswith(f"; only {first} is above guessing (50%)")
+    frame["objects_relation"] = True
+    assert "guessing" not in stats.paired(frame)["verdict"][0]
+
+
+def test_guessing_is_told_of_all_arms_of_its_own_column_alone():
+    frame = make_answers("tiny-relations")
+    assert "guessing" not in stats.rate(frame, by=["arm", "model"])
+    assert "guessing" not in stats.rate(frame[frame["arm"] != "above"])
+    with pytest.warns(UserWarning, match="does not tell that"):
+        assert "guessing" not in stats.rate(frame, "objects_right")
+    both = make_answers("tiny-counting", "tiny-relations").assign(objects_right=True)
+    with pytest.warns(UserWarning, match="does not tell that"):
+        assert "guessing" not in stats.rate(both, "objects_right")
+
+
 def test_a_column_that_does_not_answer_the_probe_is_named_aloud():
     frame = make_answers("tiny-relations")
     for ask in (stats.rate, stats.paired, stats.yield_curve):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -388,8 +389,9 @@ def test_two_sides_stand_as_far_apart_as_their_wins():
     out = stats.ranking(votes)
     assert out["item"].tolist() == ["a", "b"] and out["wins"].tolist() == [30, 10]
     assert out["strength"].diff()[1] == pytest.approx(-math.log(3), abs=0.01)
-    half = (out["high"] - out["strength"])[0]
-    assert 2 * half / 1.96 == pytest.approx(1 / math.sqrt(40 * 0.75 * 0.25), rel=0.01)
+    ends = reference.binomtest(30, 40).proportion_ci(method="wilson")
+    told = [2 * out["low"][0], 2 * out["high"][0]]
+    assert told == pytest.approx([math.log(end / (1 - end)) for end in ends], abs=1e-6)
 
 
 def test_strengths_come_back_from_votes_and_their_intervals_cover_them():
@@ -450,10 +452,26 @@ def test_votes_on_two_pictures_of_one_model_do_not_rank_models():
         stats.ranking(votes[:1], frame)
 
 
-def test_a_side_that_never_lost_is_finite_and_its_interval_wide():
+def test_a_side_that_never_lost_stands_above_the_other_without_an_upper_end():
     votes = pd.DataFrame({"left": ["a"] * 9, "right": ["b"] * 9, "vote": ["left"] * 9})
     out = stats.ranking(votes)
-    assert np.isfinite(out[["low", "high"]].to_numpy()).all() and out["low"][0] < 0
+    least = reference.binomtest(9, 9).proportion_ci(method="wilson").low
+    assert 2 * out["low"][0] == pytest.approx(math.log(least / (1 - least)), abs=1e-6)
+    assert np.isfinite(out["strength"]).all() and out["high"][0] == -out["low"][1] == math.inf
+    said = stats.Claim("a is better", out).verdicts[0]
+    assert re.fullmatch(r"a: wins .* chance \d+% \(95 % interval 60% to 100%\)", said)
+    arrows = [line for line in stats.plot(out).axes[0].lines if line.get_marker() in "<>"]
+    assert sorted(len(line.get_xdata()) for line in arrows) == [1, 1]
+
+
+def test_intervals_of_few_votes_cover_as_often_as_they_say():
+    rng, covered = np.random.default_rng(4), []
+    for _ in range(300):
+        won = rng.random(16) < 1 / (1 + math.exp(-2))
+        votes = pd.DataFrame({"left": "a", "right": "b", "vote": np.where(won, "left", "right")})
+        out = stats.ranking(votes).set_index("item").loc["a"]
+        covered.append(out["low"] <= 1 <= out["high"])
+    assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / len(covered))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from .little import LITTLE_PROBES
 from .real import REAL_PROBES
 from .table import NO_SCORER, Finding, Probe, Probes, name_world
 
-__all__ = ["PROBES", "Finding", "Probe", "choose_columns", "list_asked", "probe"]
+__all__ = ["PROBES", "Finding", "Probe", "choose_columns", "find_guessing", "list_asked", "probe"]
 
 PROBES = Probes({row.name: row for row in (*LITTLE_PROBES, *REAL_PROBES)})
 
@@ -106,6 +106,19 @@ def list_asked(frame: pd.DataFrame) -> list[Probe]:
     """Lists the probes whose pictures a frame has, by its column `probe`."""
     names = distinct_values(frame, "probe") if "probe" in frame.columns else []
     return [PROBES[name] for name in names if isinstance(name, str) and name in PROBES]
+
+
+def find_guessing(frame: pd.DataFrame, column: str) -> float | None:
+    """Finds the share of a column that guessing gives, where that is known of the frame's probe.
+
+    It is that of all arms together: a model that always places things alike has one arm right and
+    another wrong.
+    """
+    asked = list_asked(frame)
+    if len(asked) != 1 or asked[0].column != column or frame["probe"].ne(asked[0].name).any():
+        return None
+    arms = set(distinct_values(frame, "arm")) if asked[0].arms else set()
+    return asked[0].guessing if arms.issuperset(asked[0].arms) else None
 
 
 def choose_columns(frame: pd.DataFrame, column: str | Sequence[str] | None) -> list[str]:

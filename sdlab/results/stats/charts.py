@@ -22,7 +22,18 @@ KINDS = {
 NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low", "high"}
 NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
 NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note"}
-NOT_LABELS |= {"both_bad", "p", "p_holm", "needed", "verdict", "k", "chance", "wins", "losses"}
+NOT_LABELS |= {
+    "guessing",
+    "both_bad",
+    "p",
+    "p_holm",
+    "needed",
+    "verdict",
+    "k",
+    "chance",
+    "wins",
+    "losses",
+}
 COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 
@@ -62,10 +73,13 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     axes = figure.add_subplot()
     y = np.arange(len(result))[::-1]
     middle, low, high = (result[name].to_numpy(float) for name in (kind, "low", "high"))
-    axes.hlines(y, low, high, color=COLORS[0], linewidth=2)
+    draw_lines(axes, y, middle, low, high)
     axes.plot(middle, y, "o", color=COLORS[0], markersize=6)
     axes.set_yticks(y, [label_row(row) for row in result.to_dict("records")])
     told, zero = KINDS[kind]
+    if "guessing" in result:
+        axes.plot(result["guessing"], y, "|", color=INK, markersize=12)
+        told += "; | is guessing"
     if zero is not None:
         axes.axvline(zero, color=QUIET, linewidth=1, linestyle=":")
     if kind == "share":
@@ -77,6 +91,20 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     beside.spines["right"].set_visible(False)
     finish_axes(axes, told.format(name_interval(result.attrs.get(CONFIDENCE))))
     return figure
+
+
+def draw_lines(
+    axes: Any, y: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> None:
+    """Draws the intervals; an end that is infinite is an arrow at the edge."""
+    ends = np.concatenate([middle, low, high])
+    ends = ends[np.isfinite(ends)]
+    pad = 0.08 * (np.ptp(ends) or 1) if ends.size else 1
+    edges = (ends.min(initial=0) - pad, ends.max(initial=0) + pad)
+    axes.hlines(y, low.clip(*edges), high.clip(*edges), color=COLORS[0], linewidth=2)
+    for edge, mark, beyond in ((edges[0], "<", low), (edges[1], ">", high)):
+        rows = y[np.isinf(beyond)]
+        axes.plot(np.full(len(rows), edge), rows, mark, color=COLORS[0], markersize=7)
 
 
 def draw_curves(result: pd.DataFrame) -> GridFigure:

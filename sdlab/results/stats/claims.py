@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import scipy
 
 from ..frame import column_values, count_noun, distinct_values, join_words
 from .charts import CONFIDENCE, label_row, name_interval
@@ -96,14 +97,15 @@ def write_row(row: dict[Any, Any], confidence: float | None) -> str:
 
 def write_finding(row: dict[Any, Any], interval: str) -> str:
     """Writes what was found; "" of what no statistic gives."""
-    if "verdict" in row:
-        n = f" (n = {row['n']:,})" if "n" in row else ""
-        return f"{row['verdict']}{n}"
     if {"share", "n"} <= row.keys() and not row["n"]:
         return "no picture was judged"
     if {"share", "hits", "n"} <= row.keys():
         ends = f"{interval} {row['low']:.0%} to {row['high']:.0%}"
-        return f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,} ({ends})"
+        told = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,} ({ends})"
+        return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
+    if "verdict" in row:
+        n = f" (n = {row['n']:,})" if "n" in row else ""
+        return f"{row['verdict']}{n}"
     if {"share", "alpha", "n"} <= row.keys():
         return write_agreement(row, interval)
     if {"best", "k", "n"} <= row.keys():
@@ -112,7 +114,8 @@ def write_finding(row: dict[Any, Any], interval: str) -> str:
         over = f"{count_noun(row['n'], 'picture')} of {count_noun(row['prompts'], 'prompt')}"
         return f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
     if {"strength", "chance"} <= row.keys():
-        return f"wins against the average with chance {row['chance']:.0%}"
+        ends = " to ".join(f"{scipy.special.expit(row[end]):.0%}" for end in ("low", "high"))
+        return f"wins against the average with chance {row['chance']:.0%} ({interval} {ends})"
     return ""
 
 

@@ -13,9 +13,10 @@ import scipy
 from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
-from ..probes import choose_columns
+from ..probes import choose_columns, find_guessing
 from .charts import CONFIDENCE
 from .claims import COMPARED, note_sample
+from .rates import rate
 from .reading import is_binary, require_confidence, require_frame, require_numbers, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
@@ -94,7 +95,9 @@ def paired(
     require_confidence(confidence)
     asked = choose_columns(frame, column) if column is not None or each is None else None
     sides = choose_sides(find_arms(frame, by), by, left, right)
-    rows, columns = [], asked or []
+    rows, columns, guesses = [], asked or [], list[str]()
+    told = "" if by == "model" else f"{by} "
+    names = [told + format_value(side) for side in sides]
     for own, part in split_frame(frame, each or (), *(asked or ())):
         for name in asked or choose_columns(part, column):
             next(split_frame(part, (), name))
@@ -102,15 +105,16 @@ def paired(
             if part[name].notna().any():  # not every probe has every score
                 found = compare_arms(part, name, by, sides, confidence)
                 rows.append(own | {"column": name} | found)
+                guesses.append(weigh_sides(part, name, by, dict(zip(sides, names)), confidence))
     if not rows:
         raise ValueError(f"{', '.join(columns)}: no row has a value; measure the pictures first")
     out = pd.DataFrame(rows)
     out["p_holm"] = adjust_holm(out["p"].to_numpy())
     out["needed"] = out["needed"].astype("Int64")
-    told = "" if by == "model" else f"{by} "
-    names = [told + format_value(side) for side in sides]
-    results = out.to_dict("records")
-    out["verdict"] = [write_verdict(row, names, better, 1 - confidence) for row in results]
+    out["verdict"] = [
+        write_verdict(row, names, better, 1 - confidence, len(out)) + guess
+        for row, guess in zip(out.to_dict("records"), guesses)
+    ]
     out.attrs[COMPARED] = {"by": by, "left": sides[0], "right": sides[1]}
     out.attrs |= note_sample(each or (), *columns) | {CONFIDENCE: confidence}
     return out
@@ -153,6 +157,23 @@ def compare_arms(
         "p": compare_signs(change) if single else compare_ranks(change),
         "needed": count_needed(change, 1 - confidence),
     }
+
+
+def weigh_sides(
+    frame: pd.DataFrame, column: str, by: str, sides: dict[Any, str], confidence: float
+) -> str:
+    """Says which side, of {value: name}, is not above what guessing gives; "" if both are."""
+    if find_guessing(frame, column) is None:
+        return ""
+    rates = rate(frame, column, by=by, confidence=confidence)
+    if "guessing" not in rates or rates["guessing"].isna().any():  # not all arms, of some side
+        return ""
+    above = set(column_values(rates[rates["low"] > rates["guessing"]], by))
+    known = [name for side, name in sides.items() if side in above]
+    if len(known) == len(sides):
+        return ""
+    who = f"only {known[0]} is" if known else "neither is"
+    return f"; {who} above guessing ({rates['guessing'].max():.0%})"
 
 
 def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[str, list[str]]:
@@ -227,7 +248,9 @@ def adjust_holm(p: np.ndarray) -> np.ndarray:
     return out
 
 
-def write_verdict(row: dict[Any, Any], names: list[str], better: str | None, level: float) -> str:
+def write_verdict(
+    row: dict[Any, Any], names: list[str], better: str | None, level: float, tests: int
+) -> str:
     """Says what can be told, in words."""
     about = "" if row["over"] == "prompt" else " for this prompt"
     split = row["left_wins"] and row["right_wins"]
@@ -236,13 +259,12 @@ def write_verdict(row: dict[Any, Any], names: list[str], better: str | None, lev
     if row["p_holm"] <= level:
         up = (row["difference"] > 0) == (better != "lower")
         return f"{names[up]} {'better' if better else 'higher'}{about}"
-    n = count_noun(row["n"], row["over"])
+    n, p = count_noun(row["n"], row["over"]), f"{row['p']:.2f}".removeprefix("0")
     if pd.isna(row["needed"]):
         return f"no difference seen in {n}{about}"
     if row["p"] <= level:
-        return f"no difference that stands beside the other tests{about}"
+        return f"no difference told: p {p} is not enough among {tests} comparisons{about}"
     if row["n"] in (row["left_wins"], row["right_wins"]):
-        p = f"{row['p']:.2f}".removeprefix("0")
         least = f"too few to tell; at least {count_least(level)} would be needed"
         return f"{'all ' * (row['n'] > 1)}{n} went one way (p {p}): {least}{about}"
     needed = max(row["needed"], row["n"] + 1)

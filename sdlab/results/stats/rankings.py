@@ -15,6 +15,8 @@ from .reading import read_sample, require_confidence, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
 PULL = 0.01  # of the ridge
+FAR = 15.0  # log-odds from the middle beyond which an end is not told from none
+TINY = 1e-12
 
 
 def ranking(
@@ -27,8 +29,10 @@ def ranking(
 ) -> pd.DataFrame:
     """Rank what was voted on by strength, as Bradley and Terry's model has it, with intervals.
 
-    A tie, and "both bad", is half a win for either side. A slight pull to the middle keeps one that
-    never lost finite; where prompts repeat, intervals widen by the design effect.
+    A tie, and "both bad", is half a win for either side. The interval has the strengths that a
+    score test does not refuse; of two sides it is Wilson's. One that never lost has no upper end
+    (infinite), and a slight pull to the middle keeps its strength finite. Where prompts repeat,
+    intervals widen by the design effect.
 
     Parameters
     ----------
@@ -66,11 +70,14 @@ def ranking(
     place = {item: i for i, item in enumerate(items)}
     sides = np.array([[place[a], place[b]] for a, b in zip(left, right)])
     require_connected(items, sides)
-    strength, spread = fit_strengths(len(items), sides, score, clusters)
-    half = float(scipy.stats.norm.ppf((1 + confidence) / 2)) * spread
-    out = pd.DataFrame(
-        {name: items, "strength": strength, "low": strength - half, "high": strength + half}
-    )
+    design = write_design(len(items), sides)
+    strength = fit_strengths(design, score)
+    rest, weight = weigh_votes(design, score, strength)
+    z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
+    z *= math.sqrt(measure_inflation(design, rest, weight, clusters))
+    ends = [find_ends(design, score, own, strength[own], z) for own in range(len(items))]
+    low, high = zip(*ends)
+    out = pd.DataFrame({name: items, "strength": strength, "low": low, "high": high})
     out["chance"] = scipy.special.expit(strength)
     for told, value in (("wins", 1.0), ("losses", 0.0), ("ties", 0.5)):
         ones, others = sides[score == value, 0], sides[score == 1 - value, 1]
@@ -136,28 +143,75 @@ def require_connected(items: list[Any], sides: np.ndarray) -> None:
         )
 
 
-def fit_strengths(
-    items: int, sides: np.ndarray, score: np.ndarray, clusters: np.ndarray
+def write_design(items: int, sides: np.ndarray) -> np.ndarray:
+    """Writes a row a vote: 1 for what stood left, -1 for what stood right."""
+    design = np.zeros((len(sides), items))
+    design[np.arange(len(sides)), sides[:, 0]] += 1
+    design[np.arange(len(sides)), sides[:, 1]] -= 1
+    return design
+
+
+def weigh_votes(
+    design: np.ndarray, score: np.ndarray, strength: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fits (log-odds with mean 0, their standard errors) by Newton's method."""
-    design = np.zeros((len(score), items))
-    design[np.arange(len(score)), sides[:, 0]] += 1
-    design[np.arange(len(score)), sides[:, 1]] -= 1
-    strength = np.zeros(items)
+    """Computes (what each vote has beyond its chance, the variance of it) at these strengths."""
+    chance = scipy.special.expit(design @ strength)
+    return score - chance, chance * (1 - chance)
+
+
+def fit_strengths(
+    design: np.ndarray, score: np.ndarray, start: np.ndarray | None = None, own: int | None = None
+) -> np.ndarray:
+    """Fits log-odds with mean 0 by Newton's method; with `own` that one stays where it starts."""
+    items = design.shape[1]
+    strength = np.zeros(items) if start is None else start.copy()
+    free = list_directions(items, own)
     for _ in range(100):
-        chance = scipy.special.expit(design @ strength)
-        slope = design.T @ (score - chance) - PULL * strength
-        weight = chance * (1 - chance)
-        curve = design.T @ (design * weight[:, None]) + PULL * np.eye(items)
-        step = np.linalg.solve(curve, slope)
+        rest, weight = weigh_votes(design, score, strength)
+        slope = free.T @ (design.T @ rest - PULL * strength)
+        curve = free.T @ (design.T @ (design * weight[:, None]) + PULL * np.eye(items)) @ free
+        step = free @ np.linalg.solve(curve, slope)
         strength += step
-        if np.abs(step).max() < 1e-10:
+        if not step.size or np.abs(step).max() < 1e-10:
             break
-    inside = np.linalg.inv(curve) - np.full((items, items), 1 / (items * PULL))  # of sum 0
-    spread = np.sqrt(np.diag(inside).clip(0))
-    return strength - strength.mean(), spread * math.sqrt(
-        measure_inflation(design, score - chance, weight, clusters)
-    )
+    return strength
+
+
+def list_directions(items: int, own: int | None) -> np.ndarray:
+    """Lists, a column each, the ways in which strengths of mean 0 can change, without `own`."""
+    fixed = [np.ones(items)] if own is None else [np.ones(items), np.eye(items)[own]]
+    return scipy.linalg.null_space(np.array(fixed))
+
+
+def find_ends(
+    design: np.ndarray, score: np.ndarray, own: int, middle: float, z: float
+) -> tuple[float, float]:
+    """Finds the least and the largest strength of one that its votes do not refuse."""
+
+    def refuse(at: float) -> float:
+        return score_strength(design, score, own, at)
+
+    low, high = -math.inf, math.inf
+    if refuse(middle - FAR) > z:
+        low = scipy.optimize.brentq(lambda at: refuse(at) - z, middle - FAR, middle)
+    if refuse(middle + FAR) < -z:
+        high = scipy.optimize.brentq(lambda at: refuse(at) + z, middle, middle + FAR)
+    return low, high
+
+
+def score_strength(design: np.ndarray, score: np.ndarray, own: int, at: float) -> float:
+    """Computes the standardized score of one at a strength; the others' are those that fit best."""
+    items = design.shape[1]
+    aside = np.full(items, -1 / (items - 1))
+    aside[own] = 1.0
+    strength = fit_strengths(design, score, at * aside, own)
+    rest, weight = weigh_votes(design, score, strength)
+    curve = design.T @ (design * weight[:, None])
+    others = list_directions(items, own)
+    shared = others.T @ curve @ aside
+    within = others.T @ curve @ others + PULL * np.eye(others.shape[1])
+    spread = aside @ curve @ aside - shared @ np.linalg.solve(within, shared)
+    return float(aside @ design.T @ rest / math.sqrt(max(spread, TINY)))
 
 
 def measure_inflation(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
 
-from ..probes import choose_columns
+from ..probes import choose_columns, find_guessing
 from .charts import CONFIDENCE
 from .claims import note_sample
 from .reading import read_hits, require_confidence, require_frame, split_frame
@@ -90,7 +91,8 @@ def rate(
     -------
     DataFrame
         The columns of `by`, then `share`, `low`, `high` (0 to 1), `hits`, `n`, `prompts`,
-        `missing`.
+        `missing`. Where it is known what share guessing gives, and all arms of the probe are
+        there, that stands in `guessing`, and `verdict` says how the interval lies to it.
 
     Raises
     ------
@@ -123,10 +125,20 @@ def rate(
             own
             | {"share": share, "low": low, "high": high, "hits": int(hits.sum()), "n": n}
             | {"prompts": len(np.unique(clusters)), "missing": missing}
+            | weigh_guessing(find_guessing(part, column), low, high)
         )
     out = pd.DataFrame(rows)
     out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
     return out
+
+
+def weigh_guessing(guessing: float | None, low: float, high: float) -> dict[str, Any]:
+    """Says how an interval lies to what guessing gives; {} where that is not known."""
+    if guessing is None or math.isnan(low):
+        return {}
+    said = "above" if low > guessing else "below"
+    said = "not told apart from" if low <= guessing <= high else said
+    return {"guessing": guessing, "verdict": f"{said} guessing ({guessing:.0%})"}
 
 
 def count_effective(hits: np.ndarray, clusters: np.ndarray) -> float:
