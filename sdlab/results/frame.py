@@ -107,6 +107,15 @@ def rank_values(found: list[Any]) -> dict[Any, int]:
     return {value: n for n, value in enumerate([None, *known])}
 
 
+def require_paths(frame: pd.DataFrame) -> None:
+    """Raises unless the frame leads to pictures."""
+    if "path" not in frame.columns:
+        raise ValueError(
+            "the frame has no column 'path' that leads to pictures; it has"
+            f" {', '.join(map(str, frame.columns))}"
+        )
+
+
 def select_made(frame: pd.DataFrame) -> pd.DataFrame:
     """Selects the rows that have a picture."""
     return frame[[path is not None for path in column_values(frame, "path")]]

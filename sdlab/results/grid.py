@@ -23,6 +23,7 @@ from .frame import (
     hide_home,
     name_sources,
     order_values,
+    require_paths,
     row_tuples,
     shorten_pictures,
 )
@@ -110,11 +111,7 @@ def require_pictures(frame: pd.DataFrame) -> None:
         raise ValueError(
             "the frame has no rows, so there is nothing to show; does a query leave nothing over?"
         )
-    if "path" not in frame.columns:
-        raise ValueError(
-            "the frame has no column 'path' that leads to pictures; it has"
-            f" {', '.join(map(str, frame.columns))}"
-        )
+    require_paths(frame)
 
 
 def require_whole(**given: Any) -> None:

@@ -29,6 +29,7 @@ from .frame import (
     format_value,
     hide_home,
     labels_explain_prompts,
+    require_paths,
     row_tuples,
     summarize_values,
     to_plain,
@@ -176,10 +177,7 @@ def require_columns(frame: pd.DataFrame, by: str) -> None:
             f"by={by!r} is no column of the frame{suggest(by, columns, 0.5)} it has"
             f" {', '.join(columns)}"
         )
-    if "path" not in frame.columns:
-        raise ValueError(
-            f"the frame has no column 'path' that leads to pictures; it has {', '.join(columns)}"
-        )
+    require_paths(frame)
 
 
 def choose_sides(found: list[Any], by: str, left: Any, right: Any) -> tuple[Any, Any]:

@@ -258,23 +258,6 @@ def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def list_contents(has: dict[str, Any]) -> list[tuple[str, str]]:
-    """Lists (place, name) of the sections that the page has."""
-    names = [
-        *["Claims"] * bool(has["claims"]),
-        *["Figures"] * bool(has["figures"]),
-        *["Notes"] * bool(has["prose"]),
-        "Recipe",
-        *["Input pictures"] * bool(has["inputs"]),
-        "Cells",
-        *["Made from one another"] * bool(has["family"].rows),
-        *("Failures", "Models and their licences", "Versions and machine"),
-        *["Pictures from elsewhere"] * bool(has["elsewhere"].rows),
-        *("Make it again", *["Papers"] * bool(has["papers"])),
-    ]
-    return [(name.lower().replace(" ", "-"), name) for name in names]
-
-
 def render_page(
     title: str,
     frame: pd.DataFrame,
@@ -300,7 +283,7 @@ def render_page(
         now=datetime.datetime.now().astimezone(),
         summary=summarize(frame),
         text=text,
-        contents=list_contents(has),
+        contents=[],  # which the sections fill in
         beside=beside,
         filename=filename,
         recipe=show_recipe(frame),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ...errors import suggest
 from ...store.columns import COLUMNS
+from ..frame import require_paths
 from ..probes import list_asked
 from ..probes.table import NO_SCORER
 from .distance import score_distance
@@ -112,11 +113,7 @@ def require_scorers(frame: pd.DataFrame, names: tuple[Any, ...]) -> None:
                 f"unknown scorer {name!r}{suggest(name, SCORERS)} SCORERS has {', '.join(SCORERS)},"
                 " and takes your own: SCORERS['mine'] = function"
             )
-    if "path" not in frame.columns:
-        raise ValueError(
-            "the frame has no column 'path', so there are no pictures to measure; it has"
-            f" {', '.join(map(str, frame.columns))}"
-        )
+    require_paths(frame)
 
 
 def make_columns(scorer: str, result: Any, frame: pd.DataFrame) -> dict[str, pd.Series]:

@@ -34,6 +34,7 @@ from ..frame import (
     find_foreign,
     find_inputs,
     join_words,
+    require_paths,
     select_own,
     to_plain,
 )
@@ -144,8 +145,7 @@ def read_place(place: Path) -> Given:
 
 def read_frame(frame: pd.DataFrame) -> Given:
     """Reads the rows that have a picture; by its file what has no whole recipe of ours."""
-    if "path" not in frame.columns:
-        raise ValueError(f"the frame has no column 'path' that leads to pictures; {GIVE}")
+    require_paths(frame)
     paths = column_values(frame, "path")
     if any(name not in frame.columns for name in FIELDS):
         files = read_files([Path(path) for path in paths if path is not None])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,9 +11,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ...pictures import webp_bytes
+from ...pictures import encode_picture, webp_bytes
 from ...recipe.request import FIELDS
-from ...results.frame import column_values, find_varying, format_value, row_tuples, to_plain
+from ...results.frame import (
+    column_values,
+    find_varying,
+    format_value,
+    require_paths,
+    row_tuples,
+    to_plain,
+)
 from ...results.pairs import draw_difference
 from ...watermark.answer import TITLES
 from ...watermark.dwtdct import embed_watermark
@@ -166,11 +172,7 @@ def take_picture(image: Any, number: int) -> Picture:
 
 def list_rows(frame: pd.DataFrame) -> list[Picture]:
     """Lists one picture a row, under what sets the rows apart."""
-    if "path" not in frame.columns:
-        raise ValueError(
-            "the frame has no column 'path' that leads to pictures; it has"
-            f" {', '.join(map(str, frame.columns))}"
-        )
+    require_paths(frame)
     paths, errors = column_values(frame, "path"), column_values(frame, "error")
     names = write_captions(frame, find_varying(frame) if "key" in frame.columns else [])
     return [
@@ -288,9 +290,7 @@ def draw_change(picture: Picture, what: str, payload: Payload) -> Drawn:
 def encode_lossless(image: Image.Image) -> bytes:
     """Encodes a WebP of the very pixels, averaged to fewer if they are more than the page shows."""
     image.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
-    file = io.BytesIO()
-    image.save(file, "WEBP", lossless=True, quality=30, method=2)
-    return file.getvalue()
+    return encode_picture(image, "WEBP", lossless=True, quality=30, method=2)
 
 
 # All that is known, as a frame

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import functools
 import io
@@ -17,7 +16,7 @@ from typing import Any
 import ipywidgets
 from PIL import Image
 
-from ...pictures import is_known, name_picture, read_picture
+from ...pictures import data_uri, is_known, name_picture, read_picture
 from ...recipe.axes import split_words
 from ...recipe.request import FIELDS, OPTIONAL, SPECS
 from ...recipe.spec import SEEDS, Spec
@@ -288,11 +287,10 @@ def render_preview(name: str) -> str:
         image = read_picture(name)
     except (ValueError, OSError) as error:
         return escape(f"{error}")
-    alternative, file = f"{name[:8]}…, {image.width}x{image.height}", io.BytesIO()
+    alternative = f"{name[:8]}…, {image.width}x{image.height}"
     image.thumbnail((SIDE, SIDE))
-    image.save(file, "PNG")
-    data = base64.b64encode(file.getvalue()).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{alternative}" title="{alternative}">'
+    source = data_uri(image, "PNG")
+    return f'<img src="{source}" alt="{alternative}" title="{alternative}">'
 
 
 def render_message(text: str, kind: str, place: str) -> str:
