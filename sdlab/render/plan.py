@@ -359,7 +359,7 @@ def estimate_seconds(
     group: list[Recipe], found: Plan, store: Store, share: float = 1.0
 ) -> float | None:
     """Estimates how long a group takes, from what the store recorded or the model's own figure."""
-    from ..models.machine import dtype_here, lanes_here
+    from ..models.machine import dtype_for, lanes_here
     from ..models.pipeline import device_here
 
     r, own = group[0], found.natives[group[0].model]
@@ -376,7 +376,7 @@ def estimate_seconds(
     if one is None or own.layout.call:
         return one and one * len(group)
     device, channels = device_here(), own.layout.channels
-    lanes, threads = lanes_here(device, channels, dtype_here(device, channels))
+    lanes, threads = lanes_here(device, channels, dtype_for(device, own.layout))
     small = r.height // own.layout.factor, r.width // own.layout.factor
     lanes, _, cells = share_cells(channels, lanes, threads, plan=found.alike[r.key], size=small)
     at_once = lanes * cells
