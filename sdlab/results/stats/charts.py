@@ -21,19 +21,9 @@ KINDS = {
 }
 NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low", "high"}
 NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
-NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note"}
-NOT_LABELS |= {
-    "guessing",
-    "both_bad",
-    "p",
-    "p_holm",
-    "needed",
-    "verdict",
-    "k",
-    "chance",
-    "wins",
-    "losses",
-}
+NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note", "guessing"}
+NOT_LABELS |= {"both_bad", "p", "p_holm", "needed", "verdict", "k", "wins", "losses"}
+NOT_LABELS |= {"chance", "chance_low", "chance_high"}
 COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 
