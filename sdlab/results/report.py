@@ -11,12 +11,11 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
@@ -84,6 +83,9 @@ CSV_BYTES = 5_000_000
 MUST_AGREE = (  # what two pictures have to share to be compared: unsaid, it may be anything
     *("prompt", "seed", "num_inference_steps", "guidance_scale", "scheduler"),
 )
+
+if TYPE_CHECKING:  # matplotlib comes when something is drawn
+    from matplotlib.figure import Figure
 
 
 def write_report(
@@ -346,6 +348,8 @@ def format_cell(name: str, value: Any) -> TableCell:
 
 def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Yields (kind, what the template shows) of all that was given; pictures are numbered."""
+    from matplotlib.figure import Figure
+
     number = 0
     for given in figures:
         thing, caption = given if isinstance(given, tuple) and len(given) == 2 else (given, "")
@@ -370,6 +374,8 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 def describe_picture(thing: Figure | Image.Image, caption: str) -> dict[str, Any]:
     """Tells what the template shows of a picture: its address, size on the screen, and words."""
+    from matplotlib.figure import Figure
+
     if isinstance(thing, Figure):
         image, scale, words = draw_figure(thing)
     else:
