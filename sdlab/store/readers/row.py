@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import re
+import tempfile
+from typing import TYPE_CHECKING, Any
 
 from .draft import Draft
 from .own import NAME as OWN
 from .programs import find_reader
-from .texts import read_file_texts
+from .texts import Texts, read_file_texts, read_image_texts
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
-def read_row(file: str) -> dict[str, Any]:
-    """Reads what a file says; whatever goes wrong stands in the row."""
+def read_row(file: str, name: str = "") -> dict[str, Any]:
+    """Reads what a file says, which may have another name; what goes wrong stands in the row."""
     try:
         texts = read_file_texts(file)
     except Exception as error:  # Pillow raises whatever its readers run into
         return make_error_row(file, error)
+    return make_row(texts, name or file)
+
+
+def read_bytes(data: bytes, name: str) -> dict[str, Any]:
+    """Reads what a file says that was sent, as `read_row` does; it has no path."""
+    suffix = re.sub(r"[^.\w]", "", os.path.splitext(name)[1])[:8]
+    with tempfile.TemporaryDirectory() as folder:  # some formats are read from files alone
+        file = os.path.join(folder, f"picture{suffix}")
+        with open(file, "wb") as place:
+            place.write(data)
+        row = read_row(file, name)
+    return row | {"path": None, "error": row["error"] and row["error"].replace(file, name)}
+
+
+def read_image(image: Image.Image) -> dict[str, Any]:
+    """Reads what the file said of which somebody opened the picture; it has no path."""
+    return make_row(read_image_texts(image), "") | {"path": None}
+
+
+def make_row(texts: Texts, file: str) -> dict[str, Any]:
+    """Makes a row of a file's texts; that they cannot be read stands in it."""
     draft = Draft()
     for gap in texts.gaps:
         draft.leave(gap)
