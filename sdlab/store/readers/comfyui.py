@@ -133,9 +133,10 @@ def find_outputs(graph: Graph, file: str) -> list[Node]:
 def begins_like(node: Node, file: str) -> bool:
     """Tells whether a node gives its files names like this."""
     prefix = node.inputs.get("filename_prefix")
-    return isinstance(prefix, str) and bool(
-        re.match(re.escape(os.path.basename(prefix.replace("\\", "/"))) + r"_\d", file)
-    )
+    if not isinstance(prefix, str):
+        return False
+    begin = os.path.basename(prefix.replace("\\", "/")) + "_"
+    return file.startswith(begin) and file[len(begin) : len(begin) + 1].isdecimal()
 
 
 def describe_pass(graph: Graph, node: Node) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..store import Store
 
 BATCH = 64  # files that a process is asked for at a time
-FEW = 1_000  # files that one process reads sooner than others start
+FEW = 10_000  # files that one process reads as soon as two, which start and hand over rows
 TOLD = "told beside the file"
 NOT_OURS = ("key", "pixels", "created", "starred", "rating")  # of no picture that we did not make
 KINDS: dict[str, Any] = {name: column.dtype for name, column in (COLUMNS | ELSEWHERE).items()}
@@ -55,7 +55,7 @@ def read_pictures(
         Keeps a copy of each picture that is not its own, by content, in its folder `elsewhere`;
         `path` leads there.
     processes : int, optional
-        1 or more. If left out, as many as there are cores for more than a thousand files.
+        1 or more. If left out, as many as there are cores for more than ten thousand files.
     progress : bool
         Whether a bar shows what is done.
     **columns

@@ -234,8 +234,10 @@ def read_prompt(said: Mapping[str, Any]) -> Graph:
             continue
         inputs = node.get("inputs")
         inputs = inputs if isinstance(inputs, dict) else {}
-        read = {k: read_link(v, said) if type(v) is list else v for k, v in inputs.items()}
-        nodes.append(Node(name, node["class_type"], read))
+        for key, value in inputs.items():
+            if type(value) is list:
+                inputs[key] = read_link(value, said)
+        nodes.append(Node(name, node["class_type"], inputs))
     return Graph(nodes)
 
 
