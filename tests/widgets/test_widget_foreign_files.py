@@ -1,7 +1,6 @@
 """Files of other programs, dropped on a `SweepForm` and in a `WatermarkInspector`: both ask one reader."""
 
 import json
-from pathlib import Path
 
 import pytest
 from foreign import INFOTEXT, change, draw_picture, graph_of, save_comment, save_png
@@ -156,4 +155,4 @@ def test_a_picture_in_memory_tells_what_its_file_says(folder):
     with Image.open(folder / "invoke.png") as image:
         inspector = WatermarkInspector([image])
         told = listening(inspector)("tell", cell=0)[0]
-    assert dict(told["recipe"])["written by"] == "InvokeAI" and Path.cwd() != folder
+    assert dict(told["recipe"])["written by"] == "InvokeAI"
