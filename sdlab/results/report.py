@@ -72,6 +72,7 @@ from .frame import (
 )
 from .gallery import write_gallery
 from .html import TEMPLATES, Row, Table, TableCell
+from .origins import list_origins
 from .stats.claims import Claim
 from .verify import Verification
 
@@ -80,9 +81,6 @@ MOST_SIDE, FIGURE_PIXELS = 2048, 12e6
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
 CSV_BYTES = 5_000_000
-MUST_AGREE = (  # what two pictures have to share to be compared: unsaid, it may be anything
-    *("prompt", "seed", "num_inference_steps", "guidance_scale", "scheduler"),
-)
 
 if TYPE_CHECKING:  # matplotlib comes when something is drawn
     from matplotlib.figure import Figure
@@ -458,15 +456,10 @@ def format_values(found: list[Any]) -> TableCell:
 
 def show_elsewhere(frame: pd.DataFrame) -> Table:
     """Shows who made the pictures that were not made here, and what cannot be compared."""
-    rows: dict[tuple, list[list[str]]] = {}
-    told = row_tuples(frame, ["model", "source", "not_translated"])
-    for foreign, own, known in zip(find_foreign(frame), told, row_tuples(frame, MUST_AGREE)):
-        if foreign:
-            unsaid = [
-                f"{name}: not said" for name, value in zip(MUST_AGREE, known) if value is None
-            ]
-            left = [part for part in (own[2] or "").split("; ") if part]
-            rows.setdefault(own[:2], []).append([*unsaid, *left])
+    rows: dict[tuple, list[tuple[str, ...]]] = {}
+    for model, origin in zip(column_values(frame, "model"), list_origins(frame)):
+        if origin:
+            rows.setdefault((model, origin.source), []).append(origin.gaps)
     shown: list[Row] = []
     for (model, source), every in rows.items():
         parts = Counter(part for left in every for part in left)
