@@ -76,7 +76,7 @@ def open_client(cluster: Any, devices: list[str]) -> Iterator[Any]:
         yield cluster
     elif cluster is None or cluster == "local":
         with (
-            start_local(devices or list_devices()) as own,
+            start_local(list_devices(*devices)) as own,
             Client(own, set_as_default=False) as client,
         ):
             yield client
@@ -92,12 +92,17 @@ def open_client(cluster: Any, devices: list[str]) -> Iterator[Any]:
             yield client
 
 
-def list_devices() -> list[str]:
-    """Lists the devices of this machine's workers: each card, or a group of cores each."""
+def list_devices(*asked: str) -> list[str]:
+    """Lists the devices of this machine's workers: each card, or a group of cores each.
+
+    Asked for may be a kind ("cuda": each card), one of them ("cuda:1"), or one for each worker.
+    """
     import torch
 
     cards = [f"cuda:{n}" for n in range(torch.cuda.device_count())]
-    return cards or ["cpu"] * max(1, torch.get_num_threads() // GROUP)
+    groups = ["cpu"] * max(1, torch.get_num_threads() // GROUP)
+    kinds = {(): cards or groups, ("cuda",): cards, ("cpu",): groups}
+    return kinds.get(asked) or list(asked)
 
 
 def start_local(devices: list[str]) -> Any:

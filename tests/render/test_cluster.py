@@ -289,6 +289,36 @@ def test_cards_are_counted_and_cores_put_into_groups(monkeypatch):
     assert clusters.list_devices() == ["cpu", "cpu"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert clusters.list_devices() == ["cuda:0", "cuda:1", "cuda:2"]
+    assert clusters.list_devices("cuda") == clusters.list_devices()
+    assert clusters.list_devices("cuda:1") == ["cuda:1"]
+    assert clusters.list_devices("cpu") == clusters.list_devices("cpu", "cpu") == ["cpu", "cpu"]
+
+
+@pytest.mark.parametrize(
+    "how", [{"device": "cuda"}, {}, {"device": ["cuda:0", "cuda:1"], "cluster": None}]
+)
+def test_each_card_of_this_machine_has_a_worker(cells, tmp_path, monkeypatch, how):
+    torch, asked = pytest.importorskip("torch"), []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+    def start(devices):
+        asked.append(devices)
+        raise InterruptedError
+
+    monkeypatch.setattr(clusters, "start_local", start)
+    with pytest.raises(InterruptedError):
+        run(cells, tmp_path, **{"cluster": "local", "progress": False, **how})
+    assert asked == [["cuda:0", "cuda:1"]]
+
+
+@pytest.mark.parametrize("device", ["cuda:2", ["cuda:0", "cuda:2"], "cuda:first"])
+def test_a_card_that_is_not_there_is_refused_by_its_number(cells, tmp_path, monkeypatch, device):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match="is not here; use 'cuda:0' or 'cuda:1', or leave it out"):
+        run(cells, tmp_path, device=device)
 
 
 def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
