@@ -309,9 +309,11 @@ def tell_progress(task: Task, progress: Progress) -> Callable[[], None]:
         nonlocal last
         if (now := time.monotonic()) - last > PACE:
             last = now
+            said = {"task": task.name, "worker": worker.address}
             done = progress.fraction * len(task.cells)
-            worker.log_event(task.needs.job, {"task": task.name, "done": done})
+            worker.log_event(task.needs.job, {**said, "done": done})
 
+    tell()  # that it begins
     return tell
 
 

@@ -179,6 +179,91 @@ def test_a_worker_that_dies_loses_nothing(client, cells, alone, tmp_path):
     assert before[0] not in list_pids(client)
 
 
+@pytest.fixture
+def impatience(monkeypatch):
+    """A worker may be silent for seconds, not for minutes."""
+    monkeypatch.setattr(clusters, "QUIET", 4.0)
+    monkeypatch.setattr(clusters, "SLACK", 3)
+
+
+def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
+    client, cells, alone, tmp_path, impatience
+):
+    await_workers(client)
+    more = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)]
+    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+    while job.progress.rendered < 16:
+        time.sleep(0.01)
+    before = list_pids(client)
+    with pytest.warns(UserWarning, match="a worker hangs: tcp://.*told of no step for [0-9]+ s"):
+        os.kill(before[0], signal.SIGSTOP)
+        found = job.result()
+    assert found["error"].isna().all() and job.progress.rendered == len(more)
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    await_workers(client)
+    assert before[0] not in list_pids(client)
+
+
+@pytest.mark.slow
+def test_a_hung_worker_that_nobody_restarts_is_left_out_and_wakes_to_no_harm(
+    client, cells, alone, tmp_path, impatience, monkeypatch
+):
+    monkeypatch.setattr(clusters.Workers, "_restart", lambda self, address: None)
+    await_workers(client)
+    client.run(check_once)
+    more = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)]
+    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+    while job.progress.rendered < 16:
+        time.sleep(0.01)
+    before = list_pids(client)
+    with pytest.warns(UserWarning, match="a worker hangs: tcp://.*tasks are done elsewhere"):
+        os.kill(before[0], signal.SIGSTOP)
+        try:
+            while job.progress.rendered < len(more) - 4 and not job.wait(0):
+                time.sleep(0.01)
+        finally:
+            os.kill(before[0], signal.SIGCONT)  # near the end, with what it was sent long ago
+        found = job.result()
+    assert found["error"].isna().all() and job.progress.rendered == len(more)
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    assert Store(tmp_path).check().empty
+    assert list_pids(client) == before
+    require_same(run(cells, tmp_path / "b", batch_size=4, cluster=client, progress=False), alone)
+
+
+@pytest.mark.slow
+def test_a_batch_that_hangs_on_every_worker_becomes_rows_and_the_others_are_done(
+    client, cells, tmp_path, impatience, monkeypatch
+):
+    def spoil():
+        import time
+
+        from sdlab.render.denoise import Renderer
+
+        Renderer.known = Renderer.draw_pictures
+
+        def draw(self, requests, *more, **given):
+            if any(request.seed == 9 for request in requests):
+                time.sleep(3600)
+            return self.known(requests, *more, **given)
+
+        Renderer.draw_pictures = draw
+
+    monkeypatch.setattr(clusters, "HANGS", 1)
+    await_workers(client)
+    client.run(check_once)
+    client.run(spoil)
+    with pytest.warns(UserWarning, match="a worker hangs"):
+        found = run(cells, tmp_path, batch_size=4, cluster=client, progress=False)
+    failed = found[found["error"].notna()]
+    assert 9 in set(failed["seed"]) and len(failed) == 4
+    assert set(failed["error"]) == {
+        "this batch hung on 1 workers (see their logs); run again with another batch_size"
+    }
+    client.restart(wait_for_workers=False)
+    await_workers(client)
+
+
 def check_once():
     """Loads what a check needs, which takes a new worker a while."""
     from sdlab.render.worker import list_versions
