@@ -65,6 +65,12 @@ def require_same(found, expected):
     assert list(found["batch_size"]) == list(expected["batch_size"])
 
 
+def stamp(root):
+    """What a picture rendered again would change: {name: (number of its file, time)}."""
+    found = {path.name: path.stat() for path in (root / "images").glob("*/*.png")}
+    return {name: (said.st_ino, said.st_mtime_ns) for name, said in found.items()}
+
+
 def list_pids(client):
     return sorted(client.run(os.getpid, on_error="ignore").values())  # some may just have died
 
@@ -110,6 +116,33 @@ def test_workers_write_where_the_folder_is_shared(client, cells, alone, tmp_path
     require_same(found, alone)
     assert taken == [None] * len(cells)
     assert {path.name for path in tmp_path.iterdir()} == {"images", "index.sqlite"}
+
+
+def test_what_a_dead_worker_wrote_is_not_rendered_again(client, cells, alone, tmp_path):
+    def spoil():
+        import os
+
+        from sdlab.render.worker import Outbox
+
+        Outbox.known = Outbox.save
+
+        def save(self, recipe, *more, **given):
+            Outbox.known(self, recipe, *more, **given)
+            if recipe.seed == 6 and "cat" in recipe.prompt:  # in the midst of a batch
+                os.kill(os.getpid(), 9)
+
+        Outbox.save = save
+
+    await_workers(client)
+    client.run(spoil)
+    job = Job(cells, tmp_path, batch_size=4, cluster=client, shared=True, progress=False)
+    died = next(cell for cell in job.requests if cell.seed == 6 and "cat" in cell.prompt)
+    while not (known := stamp(tmp_path).get(f"{died.key}.png")) and not job.wait(0):
+        time.sleep(0.001)
+    require_same(job.result(), alone)
+    assert stamp(tmp_path)[f"{died.key}.png"] == known
+    client.restart(wait_for_workers=False)
+    await_workers(client)
 
 
 def test_a_worker_that_does_not_see_the_folder_is_told_apart(client, cells, tmp_path, monkeypatch):
