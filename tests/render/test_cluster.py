@@ -2,7 +2,10 @@
 
 import os
 import random
+import shutil
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from contextlib import contextmanager
@@ -459,22 +462,94 @@ def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("most", [4, 20])
-def test_workers_killed_at_random_moments_lose_nothing(client, cells, tmp_path, most):
-    chance, kills, round_ = random.Random(20), 0, 0
-    more = [cell.but(seed=cell.seed + 100 * n) for n in range(6) for cell in cells]
-    expected = run(more, tmp_path / "whole", batch_size=4, progress=False)
-    while kills < most:
-        job = Job(more, tmp_path / f"{round_}", batch_size=4, cluster=client, progress=False)
-        while not job.wait(chance.uniform(0.2, 3)) and kills < most:
-            finished = set(job.store.index.keys())
-            os.kill(chance.choice(list_pids(client)), signal.SIGKILL)
-            kills += 1
-            assert job.store.find_finished(finished) == finished
-            await_workers(client)
+def test_workers_killed_at_random_moments_lose_nothing(client, cells, alone, tmp_path, most):
+    """All in one run, whose workers have their nannies start them again."""
+    chance, kept, landed = random.Random(20), {}, []
+    more = [cell.but(seed=cell.seed + 100 * n) for n in range(most) for cell in cells]
+    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+    job.watch(lambda event: landed.append(event.key) if event.kind == "landed" else None)
+    for _ in range(most):
+        then, old = job.progress.rendered + chance.randrange(1, 40), set(list_pids(client))
+        # a nanny gives up if its worker dies in the moment in which it starts: none that is new
+        while not (pids := old & (now := set(list_pids(client)))) or job.progress.rendered < then:
+            assert not job.wait(chance.uniform(0.01, 0.1))
+            old = old or now
+        os.kill(chance.choice(sorted(pids)), signal.SIGKILL)
+        before, kept = kept, stamp(tmp_path)
+        assert before.items() <= kept.items()
+    found = job.result()
+    assert found["error"].isna().all() and len(landed) == len(set(landed)) == len(more)
+    assert kept.items() <= stamp(tmp_path).items() and job.progress.rendered == len(more)
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    assert job.store.check().empty
+    await_workers(client, 1)
+
+
+@pytest.fixture
+def far_worker():
+    """A worker process in a network of its own; gives the caller's end, a way to cut it, and its start."""
+    name, here, there = f"sdlab-{os.getpid() % 10_000}", "10.213.77.1", "10.213.77.2"
+    said = [
+        f"ip netns add {name}",
+        f"ip link add {name}a type veth peer name {name}b netns {name}",
+        f"ip addr add {here}/30 dev {name}a",
+        f"ip -n {name} addr add {there}/30 dev {name}b",
+        f"ip link set {name}a up",
+        f"ip -n {name} link set {name}b up",
+    ]
+    processes = []
+
+    def cut(state):
+        subprocess.run(f"ip -n {name} link set {name}b {state}".split(), check=True)
+
+    def start(address):
+        command = f"ip netns exec {name} {sys.executable} -m distributed.cli.dask_worker {address}"
+        more = "--nthreads 1 --memory-limit 0 --no-dashboard --name far --death-timeout 60"
+        processes.append(subprocess.Popen([*command.split(), *more.split()]))
+
+    try:
+        for command in said:
+            if not shutil.which("ip") or subprocess.run(command.split()).returncode:
+                pytest.skip(f"no network of one's own can be made here: {command}")
+        yield here, cut, start
+    finally:
+        for process in processes:
+            process.kill()
+        for command in (f"ip link del {name}a", f"ip netns del {name}"):
+            subprocess.run(command.split(), check=False)
+
+
+@pytest.mark.slow
+def test_a_worker_whose_network_is_cut_loses_nothing(
+    far_worker, forks, cells, alone, tmp_path, monkeypatch
+):
+    here, cut, start = far_worker
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP", "12s")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    how = {"distributed.comm.timeouts.tcp": "12s", "distributed.scheduler.worker-ttl": "5s"}
+    more = [cell.but(seed=cell.seed + 100 * n) for n in range(4) for cell in cells]
+    options = dict(n_workers=1, threads_per_worker=1, memory_limit=0, silence_logs=50)
+    with (
+        dask.config.set({**how, "distributed.worker.multiprocessing-method": "forkserver"}),
+        LocalCluster(host=here, dashboard_address=f"{here}:0", **options) as local,
+        Client(local, set_as_default=False) as client,
+    ):
+        start(local.scheduler_address)
+        client.wait_for_workers(2, timeout=300)
+        client.run(check_once)
+        job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+        while not (job.progress.note.startswith("2 workers") and job.progress.rendered):
+            time.sleep(0.01)
+        cut("down")
+        while len(client.scheduler_info()["workers"]) > 1:  # until it counts as gone
+            time.sleep(0.1)
+        kept = stamp(tmp_path)
+        cut("up")
         found = job.result()
-        assert found["error"].isna().all() and list(found["pixels"]) == list(expected["pixels"])
-        assert job.store.check().empty
-        round_ += 1
+    assert found["error"].isna().all() and job.progress.rendered == len(more)
+    assert kept.items() <= stamp(tmp_path).items()
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    assert Store(tmp_path).check().empty
 
 
 def test_the_end_of_the_scheduler_ends_the_run_and_keeps_what_is_finished(client, cells, tmp_path):
