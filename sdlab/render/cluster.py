@@ -44,7 +44,7 @@ QUIET = 300.0  # seconds without a step in which a worker is never given up
 SLACK = 10  # times as long as the longest task so far may a worker be silent
 LOADING = 3600.0  # seconds for a first step, and for any where no task has ended yet
 AWAY = 30.0  # seconds between two looks after which nobody can have been heard
-HANGS = 3  # workers on which a batch may hang
+LOSSES = 4  # workers that a batch may cost, by hanging or by ending all whom Dask could give it to
 WRITERS = 4  # threads that fetch and write pictures
 GROUP = 8  # cores of a worker on this machine
 MISSING = (
@@ -185,7 +185,7 @@ class Workers:
     looked: float = 0.0
     longest: float = 0.0  # seconds of a task
     loaded: set[tuple[str, str]] = field(default_factory=set)  # (address, weights) of tasks done
-    hangs: Counter[str] = field(default_factory=Counter)  # {key of a batch's first cell: workers}
+    losses: Counter[str] = field(default_factory=Counter)  # {key of a batch's first cell: workers}
 
     def render(self, plan: Plan) -> None:
         """Renders all groups of the plan; raises `Cancelled` when stopped."""
@@ -255,6 +255,8 @@ class Workers:
             lost = not flight.allowed & there  # nobody is left whom Dask could give it to
             if lost and flight.future.status != "finished":
                 self._take_back(flight)
+                if flight.worker:  # whose end it may have been; Dask counts those of one sending
+                    self._count_loss(flight, "at least {} workers ended in this batch")
         self._give_up_hung(now)
         self.looked = now
         self._note_workers()
@@ -272,7 +274,7 @@ class Workers:
 
     def _give_up(self, hung: Flight, silent: float) -> None:
         """Has done elsewhere what a hung worker was sent, and has its nanny restart it."""
-        address, first = hung.worker, hung.cells[0].key
+        address = hung.worker
         why = f"it has told of no step for {silent:.0f} s; its tasks are done elsewhere"
         warnings.warn(f"a worker hangs: {join_reasons({address: why})}", stacklevel=caller_level())
         del self.fit[address]
@@ -282,15 +284,17 @@ class Workers:
             lost = flight.worker not in self.fit and address in flight.allowed
             if lost and flight.future.status == "pending":
                 self._take_back(flight)
-        self.hangs[first] += 1
-        if self.hangs[first] == HANGS:
-            self.groups.remove(hung.cells)
-            self.progress.count_computed(len(hung.cells))
-            self._fail_cells(
-                hung.cells,
-                f"this batch hung on {HANGS} workers (see their logs); run again with another"
-                " batch_size",
-            )
+        self._count_loss(hung, "this batch hung on {} workers (see their logs)")
+
+    def _count_loss(self, flight: Flight, message: str) -> None:
+        """Counts that a batch, which waits again, lost its worker; fails it if that is often."""
+        first = flight.cells[0].key
+        self.losses[first] += 1
+        if self.losses[first] == LOSSES:
+            self.groups.remove(flight.cells)
+            self.progress.count_computed(len(flight.cells))
+            advice = "; run again with memory='low' or another batch_size"
+            self._fail_cells(flight.cells, message.format(LOSSES) + advice)
 
     def _restart(self, address: str) -> None:
         with suppress(Exception):  # one without a nanny stays left out

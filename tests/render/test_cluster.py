@@ -18,7 +18,7 @@ from PIL import Image
 pytest.importorskip("distributed", reason="needs sdlab[cluster]")
 import dask
 from conftest import write_pipeline
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, WorkerPlugin
 
 from sdlab import MODELS, GenerationError, Job, Model, Request, Store, run, sweep
 from sdlab.render import cluster as clusters
@@ -285,7 +285,7 @@ def test_a_batch_that_hangs_on_every_worker_becomes_rows_and_the_others_are_done
 
         Renderer.draw_pictures = draw
 
-    monkeypatch.setattr(clusters, "HANGS", 1)
+    monkeypatch.setattr(clusters, "LOSSES", 1)
     await_workers(client)
     client.run(check_once)
     client.run(spoil)
@@ -294,7 +294,8 @@ def test_a_batch_that_hangs_on_every_worker_becomes_rows_and_the_others_are_done
     failed = found[found["error"].notna()]
     assert 9 in set(failed["seed"]) and len(failed) == 4
     assert set(failed["error"]) == {
-        "this batch hung on 1 workers (see their logs); run again with another batch_size"
+        "this batch hung on 1 workers (see their logs); run again with memory='low' or another"
+        " batch_size"
     }
     client.restart(wait_for_workers=False)
     await_workers(client)
@@ -550,6 +551,36 @@ def test_a_worker_whose_network_is_cut_loses_nothing(
     assert kept.items() <= stamp(tmp_path).items()
     assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
     assert Store(tmp_path).check().empty
+
+
+@pytest.mark.slow
+def test_a_batch_that_ends_each_worker_is_rows_and_the_others_are_done(forks, cells, tmp_path):
+    class End(WorkerPlugin):
+        def setup(self, worker):
+            import os
+
+            from sdlab.render.denoise import Renderer
+
+            known = Renderer.draw_pictures
+
+            def draw(self, requests, *more, **given):
+                if any(request.seed == 9 for request in requests):
+                    os.kill(os.getpid(), 9)  # as one that fills the memory
+                return known(self, requests, *more, **given)
+
+            Renderer.draw_pictures = draw
+
+    options = dict(n_workers=2, threads_per_worker=1, memory_limit=0, silence_logs=50)
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        LocalCluster(dashboard_address="127.0.0.1:0", **options) as local,
+        Client(local, set_as_default=False) as client,
+    ):
+        client.register_plugin(End())
+        found = run(cells[:24], tmp_path, batch_size=4, cluster=client, progress=False)
+    failed = found[found["error"].notna()]
+    assert 9 in set(failed["seed"]) and failed["error"].str.contains("workers .*memory=").all()
+    assert found["path"].notna().sum() == len(found) - len(failed) >= 16
 
 
 def test_the_end_of_the_scheduler_ends_the_run_and_keeps_what_is_finished(client, cells, tmp_path):
