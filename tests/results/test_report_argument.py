@@ -30,7 +30,10 @@ def test_a_claim_has_its_verdict_its_numbers_and_what_goes_against_it(tmp_path, 
     page = report(tmp_path, frame, claims=[Claim("v2 is right more often", evidence)])
     assert page.text.index("v2 is right more often") < page.text.index("Held constant")
     (verdict,) = evidence["verdict"]
-    assert f"{verdict} (n = 12)" in page.text and "Over 12 prompts, 1 seed." in page.text
+    assert (
+        f"{verdict} (n = 12, difference +0.67, 95 % interval +" in page.text
+        and "Over 12 prompts, 1 seed." in page.text
+    )
     assert "2 of 12 comparisons go the other way" in page.text
     assert "Not held constant" in page.text and "training data" in page.text
     assert "left: tiny-v1" in page.text and "right: tiny-v2" in page.text

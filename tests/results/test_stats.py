@@ -470,7 +470,7 @@ def test_a_side_that_never_lost_stands_above_the_other_with_finite_ends():
     assert (out["low"][0], out["high"][0]) == pytest.approx(penalized_ends(9, 0), abs=1e-4)
     assert out["low"][0] > 0 and out["chance_low"][0] == pytest.approx(0.71, abs=0.01)
     said = stats.Claim("a is better", out).verdicts[0]
-    assert re.fullmatch(r"a: wins .* chance 95% \(95 % interval 71% to 100%\)", said)
+    assert re.fullmatch(r"a: wins .* chance 95% \(95 % interval 71% to 100%; 9 votes\)", said)
     assert len(stats.plot(out).axes[0].get_yticks()) == 2
 
 
@@ -487,6 +487,18 @@ def test_more_votes_for_an_order_never_widen_what_is_told_of_it():
     assert np.isfinite(some[["low", "high"]].to_numpy()).all()
     assert more["low"][0] > some["low"][0] > 0
     assert more["high"][1] == pytest.approx(-more["low"][1], abs=1e-4) and more["high"][1] < 2
+
+
+def test_claims_of_rankings_say_how_sure_they_are():
+    said = stats.Claim("a leads", stats.ranking(make_votes(ab=5, bc=5))).verdicts[1]
+    assert re.fullmatch(
+        r"b: wins against another with chance 50% \(strength [+-]\S+, 95 % interval -1.8 to \+1.8; 10 votes\)",
+        said,
+    )
+    ties = make_votes(ab=4).assign(vote="tie")
+    assert stats.Claim("x", stats.ranking(ties)).verdicts[0] == "a: no vote of 4 has a winner"
+    with pytest.raises(ValueError, match="no votes yet"):
+        stats.ranking(ties[:0])
 
 
 def test_a_circle_of_wins_ranks_nobody():
@@ -510,7 +522,7 @@ def test_intervals_of_few_votes_cover_as_often_as_they_say():
     [
         (["a", "c"], ["b", "d"], ["left", "tie"], "never compared.*a, b; c, d"),
         (["a"], ["b"], ["first"], "votes are 'left'"),
-        ([], [], [], "there is no vote"),
+        ([], [], [], "there are no votes yet"),
     ],
 )
 def test_votes_that_rank_nothing_are_refused(left, right, vote, words):

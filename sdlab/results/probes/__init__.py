@@ -18,7 +18,16 @@ from .little import LITTLE_PROBES
 from .real import REAL_PROBES
 from .table import NO_SCORER, Finding, Probe, Probes, name_world
 
-__all__ = ["PROBES", "Finding", "Probe", "choose_columns", "find_guessing", "list_asked", "probe"]
+__all__ = [
+    "PROBES",
+    "Finding",
+    "Probe",
+    "choose_columns",
+    "find_guessing",
+    "lacks_opposites",
+    "list_asked",
+    "probe",
+]
 
 PROBES = Probes({row.name: row for row in (*LITTLE_PROBES, *REAL_PROBES)})
 
@@ -117,10 +126,17 @@ def find_guessing(frame: pd.DataFrame, column: str) -> float | None:
     asked = list_asked(frame)
     if len(asked) != 1 or asked[0].column != column or frame["probe"].ne(asked[0].name).any():
         return None
+    return None if lacks_opposites(frame, column) else asked[0].guessing
+
+
+def lacks_opposites(frame: pd.DataFrame, column: str) -> bool:
+    """Tells whether arms are there whose opposites, which a habit decides with them, are not."""
+    asked = list_asked(frame)
+    if len(asked) != 1 or asked[0].column != column or asked[0].guessing is None:
+        return False
     arms = set(distinct_values(frame, "arm")) if asked[0].arms else set()
     groups = asked[0].opposites or (tuple(asked[0].arms),)
-    whole = all(arms.issuperset(group) or arms.isdisjoint(group) for group in groups)
-    return asked[0].guessing if whole else None
+    return not all(arms.issuperset(group) or arms.isdisjoint(group) for group in groups)
 
 
 def choose_columns(frame: pd.DataFrame, column: str | Sequence[str] | None) -> list[str]:

@@ -103,8 +103,7 @@ def write_finding(row: dict[Any, Any], interval: str) -> str:
         told = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,} ({ends})"
         return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
     if "verdict" in row:
-        n = f" (n = {row['n']:,})" if "n" in row else ""
-        return f"{row['verdict']}{n}"
+        return f"{row['verdict']}{write_difference(row, interval)}"
     if {"share", "alpha", "n"} <= row.keys():
         return write_agreement(row, interval)
     if {"best", "k", "n"} <= row.keys():
@@ -113,9 +112,33 @@ def write_finding(row: dict[Any, Any], interval: str) -> str:
         over = f"{count_noun(row['n'], 'picture')} of {count_noun(row['prompts'], 'prompt')}"
         return f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
     if {"chance", "chance_low", "chance_high"} <= row.keys():
-        ends = f"{interval} {row['chance_low']:.0%} to {row['chance_high']:.0%}"
-        return f"wins against another with chance {row['chance']:.0%} ({ends})"
+        return write_strength(row, interval)
     return ""
+
+
+def write_difference(row: dict[Any, Any], interval: str) -> str:
+    """Writes what a verdict rests on, in brackets; "" where it does not tell."""
+    n = [f"n = {row['n']:,}"] if "n" in row else []
+    if not {"difference", "low", "high", "p_holm"} <= row.keys():
+        return f" ({n[0]})" if n else ""
+    ends = f"{interval} {row['low']:+.2g} to {row['high']:+.2g}"
+    p = "p < .001" if row["p_holm"] < 0.001 else f"p {row['p_holm']:.3f}".replace("0.", ".")
+    found = [*n, f"difference {row['difference']:+.2g}", ends, p]
+    return f" ({', '.join(found)})"
+
+
+def write_strength(row: dict[Any, Any], interval: str) -> str:
+    """Writes where one stands in a ranking, and by how many votes."""
+    votes = int(row["wins"] + row["losses"] + row["ties"])
+    if row["ties"] == votes:
+        return f"no vote of {votes:,} has a winner"
+    ends = f"{interval} {row['chance_low']:.0%} to {row['chance_high']:.0%}"
+    if math.isnan(row["chance_low"]):
+        ends = (
+            f"strength {row['strength']:+.2g}, {interval} {row['low']:+.2g} to {row['high']:+.2g}"
+        )
+    chance = f"wins against another with chance {row['chance']:.0%}"
+    return f"{chance} ({ends}; {count_noun(votes, 'vote')})"
 
 
 def write_agreement(row: dict[Any, Any], interval: str) -> str:

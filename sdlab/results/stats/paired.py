@@ -13,10 +13,10 @@ import scipy
 from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
-from ..probes import choose_columns, find_guessing
+from ..probes import choose_columns, find_guessing, lacks_opposites
 from .charts import CONFIDENCE
 from .claims import COMPARED, note_sample
-from .rates import rate
+from .rates import HABIT, rate
 from .reading import is_binary, require_confidence, require_frame, require_numbers, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
@@ -105,7 +105,7 @@ def paired(
                 row = compare_arms(part, name, by, sides, confidence)
                 found.append(own | {"column": name} | row)
                 note = weigh_sides(part, name, by, names, confidence)
-                notes.append(note or warn_of_habit(frame, part, name))
+                notes.append(note or f"; {HABIT}" * lacks_opposites(part, name))
     if not found:
         raise ValueError(f"{', '.join(columns)}: no row has a value; measure the pictures first")
     out = pd.DataFrame(found)
@@ -175,20 +175,13 @@ def weigh_sides(
     rates = rate(frame, column, by=by, confidence=confidence)
     if "guessing" not in rates or rates["guessing"].isna().any():  # not all arms, of some side
         return ""
-    said = dict(zip(column_values(rates, by), rates["verdict"]))
+    said = dict(zip(column_values(rates, by), rates["verdict"].str.split(", over ").str[0]))
     if all(said[side].startswith("above") for side in sides):
         return ""
     if len({said[side] for side in sides}) == 1:
         one = said[next(iter(sides))].removeprefix("not ")
         return f"; {'neither is' if one.startswith('told') else 'both are'} {one}"
     return "; " + ", ".join(f"{name} is {said[side]}" for side, name in sides.items())
-
-
-def warn_of_habit(whole: pd.DataFrame, part: pd.DataFrame, column: str) -> str:
-    """Warns where guessing is known of arms together, and the part has some alone."""
-    if find_guessing(whole, column) is None or find_guessing(part, column) is not None:
-        return ""
-    return "; alone this may be a habit: look at it with its opposite"
 
 
 def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[str, list[str]]:

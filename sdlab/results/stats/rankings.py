@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,8 +50,8 @@ def ranking(
     -------
     DataFrame
         The strongest first: `by` (or "item"), `strength` (log-odds against the average) with `low`
-        and `high`; `chance` with `chance_low` and `chance_high` (to win against another of them,
-        the mean over all others, 0 to 1); `wins`, `losses`, `ties`.
+        and `high`; `chance` to win against another of them (the mean over all others, 0 to 1), with
+        `chance_low` and `chance_high` where there are two; `wins`, `losses`, `ties`.
 
     Raises
     ------
@@ -78,7 +79,8 @@ def ranking(
     out["low"], out["high"] = ([end[own] for own, end in enumerate(side)] for side in zip(*ends))
     out["chance"] = [average_chance(strength, own) for own in range(len(items))]
     for told, side in zip(("chance_low", "chance_high"), zip(*ends)):
-        out[told] = [average_chance(end, own) for own, end in enumerate(side)]
+        known = [average_chance(end, own) for own, end in enumerate(side)]
+        out[told] = known if len(items) == 2 else math.nan  # of more it hangs on all strengths
     for told, value in (("wins", 1.0), ("losses", 0.0), ("ties", 0.5)):
         ones, others = sides[score == value, 0], sides[score == 1 - value, 1]
         out[told] = np.bincount(np.r_[ones, others], minlength=len(items))
@@ -90,6 +92,8 @@ def read_votes(
     votes: pd.DataFrame, frame: pd.DataFrame | None, by: str, prompt: str
 ) -> tuple[list[Any], list[Any], np.ndarray, np.ndarray, str]:
     """Reads (what stood left, right, 1 for left to 0 for right, prompt's number, column's name)."""
+    if votes.empty:
+        raise ValueError("there are no votes yet, so nothing can be ranked")
     said = "answer" if "answer" in votes and "vote" not in votes else "vote"
     next(split_frame(votes, (), "left", "right", said))
     known = votes[votes[said].notna() & (votes["repeat"] == 0 if "repeat" in votes else True)]

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from ..probes import choose_columns, find_guessing
+from ..frame import distinct_values, join_words
+from ..probes import choose_columns, find_guessing, lacks_opposites
 from .charts import CONFIDENCE
 from .claims import note_sample
 from .reading import read_hits, require_confidence, require_frame, split_frame
 
 ALIKE = 0.5  # the intraclass correlation that is held for true before any is seen
+HABIT = "alone this may be a habit: look at it with its opposite"
 WEIGHT = 12  # of that, as the variance (n times share times rest) of what outweighs it
 
 
@@ -127,23 +129,23 @@ def rate(
             own
             | {"share": share, "low": low, "high": high, "hits": int(hits.sum()), "n": n}
             | {"prompts": len(np.unique(clusters)), "missing": missing}
-            | (
-                weigh_guessing(find_guessing(part, column), low, high)
-                or note_arms(part, column, by)
-            )
+            | (weigh_guessing(part, column, low, high) or note_arms(part, column, by))
         )
     out = pd.DataFrame(rows)
     out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
     return out
 
 
-def weigh_guessing(guessing: float | None, low: float, high: float) -> dict[str, Any]:
+def weigh_guessing(frame: pd.DataFrame, column: str, low: float, high: float) -> dict[str, Any]:
     """Says how an interval lies to what guessing gives; {} where that is not known."""
+    guessing = find_guessing(frame, column)
     if guessing is None or math.isnan(low):
-        return {}
+        return {"verdict": HABIT} if lacks_opposites(frame, column) else {}
+    arms = distinct_values(frame, "arm") if "arm" in frame.columns else []
+    over = f", over {join_words(map(str, arms))}" if len(arms) > 1 else ""
     said = "above" if low > guessing else "below"
     said = "not told apart from" if low <= guessing <= high else said
-    return {"guessing": guessing, "verdict": f"{said} guessing ({guessing:.0%})"}
+    return {"guessing": guessing, "verdict": f"{said} guessing ({guessing:.0%}){over}"}
 
 
 def note_arms(frame: pd.DataFrame, column: str, by: str | Sequence[str]) -> dict[str, str]:
@@ -156,7 +158,8 @@ def note_arms(frame: pd.DataFrame, column: str, by: str | Sequence[str]) -> dict
     if arms.empty:
         return {}
     least, most = (end(arms.to_dict("records"), key=itemgetter("share")) for end in (min, max))
-    if least["high"] >= most["low"]:
+    far = most["share"] - least["share"]  # more than Newcombe's half interval of a difference
+    if far <= math.hypot(most["share"] - most["low"], least["high"] - least["share"]):
         return {}
     ends = f"{least['share']:.0%} ({least['arm']}) to {most['share']:.0%} ({most['arm']})"
     return {"verdict": f"its arms differ, {ends}: see them by 'arm'"}
