@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sdlab.widgets import SeedGrid, WatermarkInspector
+from sdlab.widgets.sweep_form.page import FormPage
 
 MODEL = """
 window.sent = [];
@@ -165,6 +166,37 @@ def test_a_question_is_asked_again_until_it_is_answered_and_the_silence_is_told(
     page.clock.run_for(200_000)
     assert page.evaluate("heard.length") == 1 and len(sent()) == 4
     assert page.evaluate("said.at(-1)") == ""
+
+
+def test_who_reads_that_python_is_gone_is_told_of_the_cells_above_and_of_what_comes_back(load):
+    page = load(FormPage(*[lambda *_: None] * 4))
+    told = page.evaluate(
+        "() => { const { notice, say } = makeNotice('AFTER'); const said = [];"
+        " for (const text of [GONE, LEFT_ALONE, 'a seed is wrong', ''])"
+        " { say(text); said.push([notice.textContent, notice.hidden]); } return said; }"
+    )
+    for text, hidden in told[:2]:
+        assert "Run All Above Selected Cell" in text and text.endswith(" AFTER") and not hidden
+    assert told[2:] == [["a seed is wrong", False], ["", True]]
+
+
+TYPED = """() => {
+  document.body.innerHTML = "<div id=f><div class=sdl-field><input><input type=file></div>"
+    + "<button></button></div>";
+  const form = document.getElementById("f"), [text, file] = form.querySelectorAll("input");
+  sayTyping(form);
+  const tell = (node, type) => {
+    node.dispatchEvent(new Event(type, { bubbles: true }));
+    return form.classList.contains("sdl-typing");
+  };
+  return [tell(file, "input"), tell(text, "input"), tell(form.lastChild, "focusout"),
+    tell(text, "change"), tell(text, "input"), tell(text, "focusout")];
+}"""
+
+
+def test_while_something_is_typed_the_line_beside_run_says_that_it_is_not_of_it(load):
+    page = load(FormPage(*[lambda *_: None] * 4))
+    assert page.evaluate(TYPED) == [False, True, True, False, True, False]
 
 
 def test_the_oldest_pictures_are_freed_when_there_are_too_many(load):
