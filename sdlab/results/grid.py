@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -21,6 +22,7 @@ from .frame import (
     format_label,
     format_value,
     hide_home,
+    list_told,
     name_sources,
     order_values,
     require_paths,
@@ -31,6 +33,7 @@ from .frame import (
 if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not wait for it
     from .sheet import Grid, GridFigure, SheetCell
 
+MOST_TOLD = 300  # characters of a figure's words for what was measured, or its labels
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
 
@@ -66,7 +69,7 @@ def image_grid(
         What does not fit comes on further pages: the figure says so, and `.pages` counts them.
     page : int
         1 to `.pages`. `[image_grid(frame, "prompt", page=p) for p in range(1, n + 1)]` is all of
-        them.
+        them; `write_report` shows all by itself.
 
     Returns
     -------
@@ -90,6 +93,8 @@ def image_grid(
         cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols
     )
     rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
+    options = {"title": title, "cell_size": cell_size, "max_rows": max_rows, "max_cols": max_cols}
+    turn: functools.partial = functools.partial(image_grid, frame, rows, cols, **options)
     frame = shorten_pictures(frame)
     grid = (
         make_crossed_grid(frame, rows, cols) if rows or cols else make_flowing_grid(frame, max_cols)
@@ -98,8 +103,8 @@ def image_grid(
     note = " · ".join(text for text in (note, note_gaps(grid) if rows or cols else "") if text)
     shared = describe_constant(frame, rows + cols)
     figure = Sheet(part, cell_size).draw(title or "", shared if title is None else "", note)
-    figure.page, figure.pages = page, pages
-    figure.set_label(describe_grid(part, title or "", shared, note))
+    figure.page, figure.pages, figure.turn = page, pages, turn
+    figure.set_label(describe_grid(part, title or "", shared, note, list_told(frame)))
     return figure
 
 
@@ -266,8 +271,11 @@ def note_gaps(grid: Grid) -> str:
     )
 
 
-def list_told(grid: Grid) -> str:
-    """Lists what was measured in each cell, under what it is called; "" if nothing was."""
+def write_told(grid: Grid, columns: Sequence[str]) -> str:
+    """Writes what was measured in each cell, under what it is called; "" if nothing was.
+
+    If that is long, it names the columns.
+    """
     found = []
     rows = grid.row_labels or [""] * len(grid.cells)
     cols = grid.col_labels or [""] * len(grid.cells[0])
@@ -276,10 +284,20 @@ def list_told(grid: Grid) -> str:
             if cell and cell.told:
                 names = [down, across, cell.caption.replace("\n", ", ")]
                 found.append(f"{', '.join(name for name in names if name)}: {cell.told}")
-    return "; ".join(found)
+    text = "; ".join(found)
+    there = f"measured in each, and told in the frame: {', '.join(columns)}"
+    return text if len(text) <= MOST_TOLD else there
 
 
-def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
+def write_labels(labels: Sequence[str]) -> str:
+    """Writes the labels of rows or columns, of many the first and the last."""
+    text = "; ".join(labels)
+    return text if len(text) <= MOST_TOLD else f"{labels[0]}; … {labels[-1]}"
+
+
+def describe_grid(
+    grid: Grid, title: str, shared: str, note: str, measured: Sequence[str] = ()
+) -> str:
     """Describes the figure in words, which stand for the picture where it is not seen."""
     cells = [cell for line in grid.cells for cell in line if cell]
     failed = sum(cell.path is None and cell.error is not None for cell in cells)
@@ -289,9 +307,9 @@ def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
     parts = [
         title,
         f"Grid of {len(cells)} pictures{axes and f': {axes}'}{note and f' ({note})'}",
-        *(f"{kind}: {name}: {'; '.join(labels)}" for kind, name, labels in sides),
+        *(f"{kind}: {name}: {write_labels(labels)}" for kind, name, labels in sides),
         failed and f"{failed} failed",
         shared and f"constant: {shared}",
-        list_told(grid),
+        write_told(grid, measured),
     ]
     return ". ".join(part for part in parts if part)
