@@ -148,14 +148,16 @@ def find_columns(
 # Which image stands where
 
 
-def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
-    """Sets every row value against every column value."""
+def make_crossed_grid(
+    frame: pd.DataFrame, rows: list[str], cols: list[str], below: Sequence[str] | None = None
+) -> Grid:
+    """Sets every row value against every column value; `below` stands under each image."""
     from .sheet import Grid
 
     frame = name_sources(frame)
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
-    cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
+    cell_at = dict(zip(places, make_cells(frame, below or [""] * len(frame))))
     down, across = order_values(frame, rows), order_values(frame, cols)
     return Grid(
         [[cell_at.get((r, c)) for c in across] for r in down],
@@ -166,8 +168,13 @@ def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> 
     )
 
 
-def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
-    """Sets the images in the frame's order, at most six in a row, over what sets each apart."""
+def make_flowing_grid(
+    frame: pd.DataFrame, max_cols: int, below: Sequence[str] | None = None
+) -> Grid:
+    """Sets the images in the frame's order, at most six in a row, over what sets each apart.
+
+    Under that stands a line of `below`.
+    """
     from .sheet import Grid
 
     names = find_varying(frame)
@@ -179,6 +186,8 @@ def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
         )
         for row in row_tuples(frame, names)
     ]
+    both = zip(captions, below or [""] * len(captions))
+    captions = ["\n".join(filter(None, pair)) for pair in both]
     widest = max(len(line) for caption in captions for line in caption.split("\n"))
     most = min(6 if widest <= WIDE_CAPTION else 4, max_cols)
     cells = make_cells(frame, captions)
@@ -187,7 +196,7 @@ def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
     return Grid([cells[i : i + across] for i in range(0, len(cells), across)], col_name=only)
 
 
-def make_cells(frame: pd.DataFrame, captions: list[str]) -> list[SheetCell | None]:
+def make_cells(frame: pd.DataFrame, captions: Sequence[str]) -> list[SheetCell | None]:
     """Makes a cell of each row."""
     from .sheet import SheetCell
 

@@ -250,6 +250,15 @@ function toggleFull(root) {
   if (document.fullscreenElement) document.exitFullscreen(); else root.requestFullscreen();
 }
 
+// A button that does so, and says what it would do.
+function fullButton(root) {
+  const full = button("full screen", () => toggleFull(root), { title: "Esc leaves it" });
+  root.addEventListener("fullscreenchange", () => {
+    full.textContent = document.fullscreenElement === root ? "leave full screen" : "full screen";
+  });
+  return full;
+}
+
 // The keys, in a block that `toggle()` opens and shuts.
 function keysHelp(innerHTML) {
   const block = h("details", { className: "sdl-help", open: true },

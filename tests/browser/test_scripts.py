@@ -199,6 +199,57 @@ def test_while_something_is_typed_the_line_beside_run_says_that_it_is_not_of_it(
     assert page.evaluate(TYPED) == [False, True, True, False, True, False]
 
 
+def test_verdicts_are_counted_once_there_is_one(load):
+    counted = load(SeedGrid).evaluate(
+        "given => given.map((verdicts) => new Marks({ get: (name) => name === 'verdicts'"
+        " ? verdicts.map((verdict, i) => [i, verdict]) : [] }).verdicts(60))",
+        [[], ["wrong"], ["right", "wrong", "right", "wrong"], ["right", "cannot tell"]],
+    )
+    assert counted == [
+        "",
+        "0 right, 1 wrong, 59 open",
+        "2 right, 2 wrong, 56 open",
+        "1 right, 0 wrong, 1 cannot tell, 58 open",
+    ]
+
+
+FILTERS = """(column) => {
+  const had = { row: [], col: [], numbers: ["score", "objects_right"], answers: ["objects_right"],
+    axes: [], sort: "", filters: { verdict: "", rating: 0, text: "", column: "", least: null,
+      most: null } };
+  const model = { get: (name) => had[name], set: (name, value) => { had[name] = value; },
+    save_changes() {} };
+  const bar = new FilterBar({ model });
+  bar.column.value = column;
+  bar.column.onchange();
+  bar.show();
+  const shown = [bar.answer, ...bar.ends].map((node) => !node.hidden);
+  const first = had.filters, words = [...bar.answer.options].map((option) => option.textContent);
+  if (column === "objects_right") bar.answer.value = "0"; else bar.ends[0].value = "0.5";
+  bar.send();
+  return [shown, words, [first.least, first.most], [had.filters.least, had.filters.most]];
+}"""
+
+
+def test_a_column_of_yes_and_no_is_filtered_by_right_and_wrong(load):
+    page = load(SeedGrid)
+    found = page.evaluate(FILTERS, "objects_right")
+    assert found == [[True, False, False], ["—", "right", "wrong"], [None, None], [0, 0]]
+    shown, _, *bounds = page.evaluate(FILTERS, "score")
+    assert shown == [False, True, True] and bounds == [[None, None], [0.5, None]]
+
+
+def test_the_button_for_the_whole_screen_says_what_it_would_do(load):
+    said = load(SeedGrid).evaluate(
+        "() => { const root = document.createElement('div'), full = fullButton(root), said = [];"
+        " for (const at of [root, null]) {"
+        " Object.defineProperty(document, 'fullscreenElement', { value: at, configurable: true });"
+        " root.dispatchEvent(new Event('fullscreenchange')); said.push(full.textContent); }"
+        " return said; }"
+    )
+    assert said == ["leave full screen", "full screen"]
+
+
 def test_the_oldest_pictures_are_freed_when_there_are_too_many(load):
     page = load(SeedGrid)
     freed = page.evaluate(
