@@ -439,6 +439,7 @@ def test_a_cell_that_is_run_again_in_mid_run_is_filled_in_with_what_runs(tmp_pat
     finally:
         end(job)
     assert second.wait(60) and "of 5 pictures finished (stopped)" in second._line.value
+    assert "is running" not in second._note.value
     second._tools.swap.click()
     assert second.fields["prompt"].value == "a {hamster|rocket}"
     assert len(second.value) == 120 and "stopped" not in filled(second)._line.value

@@ -10,13 +10,7 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from ...results.frame import (
-    column_values,
-    count_noun,
-    describe_constant,
-    list_plainly,
-    shorten_pictures,
-)
+from ...results.frame import column_values, count_noun, list_plainly, shorten_pictures
 from ...results.grid import make_crossed_grid, make_flowing_grid
 
 KINDS = {"png": "image/png", "html": "text/html", "csv": "text/csv", "zip": "application/zip"}
@@ -34,6 +28,7 @@ def draw_sheet(
     col: Sequence[str],
     *,
     title: str,
+    shared: str,
     told: Sequence[str],
     captions: Sequence[str],
 ) -> bytes:
@@ -45,8 +40,10 @@ def draw_sheet(
     row, col : sequence of str
         With neither the pictures stand in order.
     title : str
+    shared : str
+        What all pictures share.
     told : sequence of str
-        What stands above besides what all pictures share, such as which of several values is shown.
+        What stands above besides, such as which of several values is shown.
     captions : sequence of str
         What stands below each picture.
     """
@@ -58,7 +55,7 @@ def draw_sheet(
         if rows or cols
         else make_flowing_grid(short, len(frame), captions)
     )
-    shared, note = describe_constant(frame, rows + cols), " · ".join(filter(None, told))
+    note = " · ".join(filter(None, told))
     for size in SIZES:
         try:
             return Sheet(grid, size).draw(title, shared, note)._repr_png_()[0]

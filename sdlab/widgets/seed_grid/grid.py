@@ -324,12 +324,14 @@ class SeedGrid(Panel):
         row, col = ([], []) if in_order else (self._places.row.names, self._places.col.names)
         marks, total = self._list_marks(), len(self._cells)
         here = "" if in_order else self._places.describe_sliders(self.where)
+        names = [] if in_order else self._places.names
         left = "" if here or len(rows) == total else f"{len(rows):,} of {total:,} pictures"
         return draw_sheet(
             frame,
             row,
             col,
             title="" if self.title == "pictures" else self.title,
+            shared=describe_constant(frame, names),
             told=(here, left, self.status if self.state in ("running", "stopped") else ""),
             captions=[describe_marks(marks.get(i, {})) for i in rows],
         )

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
 ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one after the other
 Names = str | Sequence[str] | None
 RUNS = "This cell's job is running: filled in is what it renders"
+RAN = "Filled in is what this cell's job rendered"
 
 
 class SweepForm(Kept, ipywidgets.VBox):
@@ -617,6 +618,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         same = list_texts(self._fields.values()) == self._kept
         with self._lock:
             self.running, self._ended = False, describe_end(job, same)
+            self._said = self._said.replace(RUNS, RAN)
             self._show_buttons()
         self._bar.end()
         self._read()
