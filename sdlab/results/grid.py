@@ -29,11 +29,13 @@ from .frame import (
     row_tuples,
     shorten_pictures,
 )
+from .origins import label_sides
 
 if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not wait for it
     from .sheet import Grid, GridFigure, SheetCell
 
-MOST_TOLD = 300  # characters of a figure's words for what was measured, or its labels
+# Characters of a figure's words for what was measured, and for the labels of a side
+MOST_TOLD, MOST_LABELS = 300, 1500
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
 
@@ -93,7 +95,12 @@ def image_grid(
         cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols
     )
     rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
-    options = {"title": title, "cell_size": cell_size, "max_rows": max_rows, "max_cols": max_cols}
+    options: dict[str, Any] = {
+        "title": title,
+        "cell_size": cell_size,
+        "max_rows": max_rows,
+        "max_cols": max_cols,
+    }
     turn: functools.partial = functools.partial(image_grid, frame, rows, cols, **options)
     frame = shorten_pictures(frame)
     grid = (
@@ -159,11 +166,12 @@ def make_crossed_grid(
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, make_cells(frame, below or [""] * len(frame))))
     down, across = order_values(frame, rows), order_values(frame, cols)
+    col_labels, row_labels = label_sides(frame, (cols, across), (rows, down))
     return Grid(
         [[cell_at.get((r, c)) for c in across] for r in down],
-        row_labels=[format_label(r) for r in down] if rows else [],
+        row_labels=row_labels if rows else [],
         row_name=" · ".join(rows),
-        col_labels=[format_label(c) for c in across] if cols else [],
+        col_labels=col_labels if cols else [],
         col_name=" · ".join(cols),
     )
 
@@ -301,7 +309,7 @@ def write_told(grid: Grid, columns: Sequence[str]) -> str:
 def write_labels(labels: Sequence[str]) -> str:
     """Writes the labels of rows or columns, of many the first and the last."""
     text = "; ".join(labels)
-    return text if len(text) <= MOST_TOLD else f"{labels[0]}; … {labels[-1]}"
+    return text if len(text) <= MOST_LABELS else f"{labels[0]}; … {labels[-1]}"
 
 
 def describe_grid(

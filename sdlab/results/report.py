@@ -12,12 +12,11 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
@@ -74,7 +73,7 @@ from .frame import (
 )
 from .gallery import write_gallery
 from .html import TEMPLATES, Row, Table, TableCell
-from .sheet import GridFigure
+from .origins import list_origins
 from .stats.claims import Claim
 from .verify import Verification
 
@@ -83,9 +82,11 @@ MOST_SIDE, FIGURE_PIXELS = 2048, 12e6
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
 CSV_BYTES = 5_000_000
-MUST_AGREE = (  # what two pictures have to share to be compared: unsaid, it may be anything
-    *("prompt", "seed", "num_inference_steps", "guidance_scale", "scheduler"),
-)
+
+if TYPE_CHECKING:  # matplotlib comes when something is drawn
+    from matplotlib.figure import Figure
+
+    from .sheet import GridFigure
 
 
 def write_report(
@@ -349,6 +350,8 @@ def format_cell(name: str, value: Any) -> TableCell:
 
 def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Yields (kind, what the template shows) of all that was given; pictures are numbered."""
+    from matplotlib.figure import Figure
+
     number, pairs = 0, [split_caption(given) for given in figures]
     turned = {name_whole(thing) for thing, _ in pairs if getattr(thing, "page", 1) > 1}
     for thing, caption in itertools.chain(*(turn_pages(*pair, turned) for pair in pairs)):
@@ -392,6 +395,8 @@ def turn_pages(thing: Any, caption: Any, turned: set[tuple]) -> Iterator[tuple[A
 
 def describe_picture(thing: Figure | Image.Image, caption: str) -> dict[str, Any]:
     """Tells what the template shows of a picture: its address, size on the screen, and words."""
+    from matplotlib.figure import Figure
+
     if isinstance(thing, Figure):
         image, scale, words = draw_figure(thing)
     else:
@@ -474,15 +479,10 @@ def format_values(found: list[Any]) -> TableCell:
 
 def show_elsewhere(frame: pd.DataFrame) -> Table:
     """Shows who made the pictures that were not made here, and what cannot be compared."""
-    rows: dict[tuple, list[list[str]]] = {}
-    told = row_tuples(frame, ["model", "source", "not_translated"])
-    for foreign, own, known in zip(find_foreign(frame), told, row_tuples(frame, MUST_AGREE)):
-        if foreign:
-            unsaid = [
-                f"{name}: not said" for name, value in zip(MUST_AGREE, known) if value is None
-            ]
-            left = [part for part in (own[2] or "").split("; ") if part]
-            rows.setdefault(own[:2], []).append([*unsaid, *left])
+    rows: dict[tuple, list[tuple[str, ...]]] = {}
+    for model, origin in zip(column_values(frame, "model"), list_origins(frame)):
+        if origin:
+            rows.setdefault((model, origin.source), []).append(origin.gaps)
     shown: list[Row] = []
     for (model, source), every in rows.items():
         parts = Counter(part for left in every for part in left)

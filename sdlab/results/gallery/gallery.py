@@ -192,7 +192,8 @@ def join_columns(frame: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, s
         return frame, "".join(names)
     short = shorten_pictures(frame)
     levels = dict.fromkeys(map(format_label, order_values(short, names)))
-    joined = pd.Categorical(map(format_label, row_tuples(short, names)), [*levels], ordered=True)
+    labels = [format_label(each) for each in row_tuples(short, names)]
+    joined = pd.Categorical(labels, [*levels], ordered=True)
     return frame.assign(**{(title := " · ".join(names)): joined}), title
 
 

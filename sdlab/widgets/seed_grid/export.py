@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ...results.frame import column_values, count_noun, list_plainly, shorten_pictures
-from ...results.grid import make_crossed_grid, make_flowing_grid
+from ...results.grid import make_crossed_grid, make_flowing_grid, note_gaps
 
 KINDS = {"png": "image/png", "html": "text/html", "csv": "text/csv", "zip": "application/zip"}
 MOST_BYTES = 200_000_000  # of files in one archive
@@ -55,7 +55,8 @@ def draw_sheet(
         if rows or cols
         else make_flowing_grid(short, len(frame), captions)
     )
-    note = " · ".join(filter(None, told))
+    gaps = note_gaps(grid) if rows or cols else ""
+    note = " · ".join(filter(None, (*told, gaps)))
     for size in SIZES:
         try:
             return Sheet(grid, size).draw(title, shared, note)._repr_png_()[0]
