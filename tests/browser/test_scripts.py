@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from sdlab.results.gallery import gallery
 from sdlab.widgets import SeedGrid, WatermarkInspector
 from sdlab.widgets.sweep_form.page import FormPage
 
@@ -248,6 +249,22 @@ def test_the_button_for_the_whole_screen_says_what_it_would_do(load):
         " return said; }"
     )
     assert said == ["leave full screen", "full screen"]
+
+
+class GalleryScript:
+    """What a gallery's page knows of its frame."""
+
+    _esm = (gallery.HERE / "data.js").read_text("utf-8")
+
+
+def test_a_gallery_leaves_joined_values_in_the_order_that_python_gave_them(load):
+    levels = ["2 · 1", "10 · 0", "1 · 5"]
+    ranked = load(GalleryScript).evaluate(
+        "levels => [true, false].map((ordered) =>"
+        " rankLevels(new Column({ name: 'a · b', ordered, levels, codes: [0, 1, 2] })))",
+        levels,
+    )
+    assert ranked == [[0, 1, 2], [2, 1, 0]]
 
 
 def test_the_oldest_pictures_are_freed_when_there_are_too_many(load):
