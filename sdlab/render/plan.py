@@ -270,7 +270,7 @@ def check_weights(cells: list[Recipe], natives: dict[str, Native]) -> None:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do; its `repr` is a sentence for people.
+    """What a run would do; its `repr` says so to people, with the notes.
 
     Parameters
     ----------
@@ -291,7 +291,9 @@ class Preview:
     models: tuple[str, ...]
     notes: dict[str, str]
 
-    def __repr__(self) -> str:
+    @property
+    def sentence(self) -> str:
+        """How many pictures there are, how many finished, and about how long the rest takes."""
         count = f"{self.cells:,} picture{'s' * (self.cells != 1)}"
         if not self.todo:
             return f"{count}, all finished: nothing to render"
@@ -305,8 +307,11 @@ class Preview:
             f" {', '.join(self.models)}, {time}"
         )
 
+    def __repr__(self) -> str:
+        return "\n".join([self.sentence, *(f"{name}: {text}" for name, text in self.notes.items())])
+
     def _repr_html_(self) -> str:
-        return html.escape(repr(self))
+        return "<br>".join(map(html.escape, repr(self).splitlines()))
 
 
 def preview(requests: Request | Iterable[Request], store: Store | str | PathLike[str]) -> Preview:

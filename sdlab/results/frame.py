@@ -267,11 +267,28 @@ def is_measured(frame: pd.DataFrame, name: str) -> bool:
     return name not in find_label_columns(frame)
 
 
+ANSWERS, COORDINATES = ("_right", "_relation", "_avoided", "_found"), ("_x", "_y", "_places")
+
+
+def rank_told(frame: pd.DataFrame, name: str) -> int:
+    """Ranks what was measured by how much it answers: right or wrong, what was found, the rest."""
+    ends = [n for n, end in enumerate(ANSWERS) if name.endswith(end)]
+    return ends[0] if ends else len(ANSWERS) + (frame[name].dtype.name not in ("boolean", "bool"))
+
+
+def list_told(frame: pd.DataFrame) -> list[str]:
+    """Lists the columns beside the recipe that are told in words: answers first, no coordinates."""
+    names = [
+        name
+        for name in frame.columns
+        if is_measured(frame, name) and not name.endswith((ERROR, *COORDINATES))
+    ]
+    return sorted(names, key=lambda name: rank_told(frame, name))
+
+
 def describe_measures(frame: pd.DataFrame) -> list[str]:
     """Says in a line what each row's columns beside the recipe tell: "objects_right True"."""
-    names = [
-        name for name in frame.columns if is_measured(frame, name) and not name.endswith(ERROR)
-    ]
+    names = list_told(frame)
     if not names:
         return [""] * len(frame)
     return [
@@ -412,8 +429,8 @@ def summarize(frame: pd.DataFrame) -> str:
     axes = {name: distinct_values(frame, name) for name in find_varying(frame) if name != "model"}
     made = select_made(frame)
     facts = {name: [v for v in distinct_values(made, name) if v is not None] for name in CHOSEN}
-    axes |= {name: found for name, found in facts.items() if len(found) > 1}
-    varied = [f"{name} ({summarize_values(found)})" for name, found in axes.items()]
+    varied = name_values(axes)
+    unlike = name_values({name: found for name, found in facts.items() if len(found) > 1})
     models = join_words(map(format_value, distinct_values(frame, "model")))
     devices = [format_value(device) for device in distinct_values(frame, "device") if device]
     where = join_words(devices or ["an unnamed device"])
@@ -422,6 +439,7 @@ def summarize(frame: pd.DataFrame) -> str:
     parts = [
         f"{count_noun(len(frame) - failed - absent, 'image')} by {models}.",
         axes and f"{join_words(varied)} {vary}; the rest of the recipe is constant.",
+        unlike and f"Beside the recipe, the machine's {join_words(unlike)} were not the same.",
         failed and f"{count_noun(failed, 'cell')} failed.",
         absent and f"{count_noun(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
         seconds and f"Rendering took {duration(seconds)} on {where}.",
@@ -446,6 +464,11 @@ def describe_foreign(frame: pd.DataFrame) -> str:
         f"{count_noun(len(sources), 'image')} {were} not made here ({said}): what is said of their"
         " making is a claim, and nobody has repeated it."
     )
+
+
+def name_values(columns: dict[str, list[Any]]) -> list[str]:
+    """Names columns with their values: "seed (0–3)"."""
+    return [f"{name} ({summarize_values(found)})" for name, found in columns.items()]
 
 
 def summarize_values(found: list[Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
@@ -21,6 +22,7 @@ from .frame import (
     format_label,
     format_value,
     hide_home,
+    list_told,
     name_sources,
     order_values,
     require_paths,
@@ -32,6 +34,8 @@ from .origins import label_sides
 if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not wait for it
     from .sheet import Grid, GridFigure, SheetCell
 
+# Characters of a figure's words for what was measured, and for the labels of a side
+MOST_TOLD, MOST_LABELS = 300, 1500
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
 
@@ -67,7 +71,7 @@ def image_grid(
         What does not fit comes on further pages: the figure says so, and `.pages` counts them.
     page : int
         1 to `.pages`. `[image_grid(frame, "prompt", page=p) for p in range(1, n + 1)]` is all of
-        them.
+        them; `write_report` shows all by itself.
 
     Returns
     -------
@@ -91,6 +95,13 @@ def image_grid(
         cell_size=1 if cell_size is None else cell_size, max_rows=max_rows, max_cols=max_cols
     )
     rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
+    options: dict[str, Any] = {
+        "title": title,
+        "cell_size": cell_size,
+        "max_rows": max_rows,
+        "max_cols": max_cols,
+    }
+    turn: functools.partial = functools.partial(image_grid, frame, rows, cols, **options)
     frame = shorten_pictures(frame)
     grid = (
         make_crossed_grid(frame, rows, cols) if rows or cols else make_flowing_grid(frame, max_cols)
@@ -99,8 +110,8 @@ def image_grid(
     note = " · ".join(text for text in (note, note_gaps(grid) if rows or cols else "") if text)
     shared = describe_constant(frame, rows + cols)
     figure = Sheet(part, cell_size).draw(title or "", shared if title is None else "", note)
-    figure.page, figure.pages = page, pages
-    figure.set_label(describe_grid(part, title or "", shared, note))
+    figure.page, figure.pages, figure.turn = page, pages, turn
+    figure.set_label(describe_grid(part, title or "", shared, note, list_told(frame)))
     return figure
 
 
@@ -144,14 +155,16 @@ def find_columns(
 # Which image stands where
 
 
-def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> Grid:
-    """Sets every row value against every column value."""
+def make_crossed_grid(
+    frame: pd.DataFrame, rows: list[str], cols: list[str], below: Sequence[str] | None = None
+) -> Grid:
+    """Sets every row value against every column value; `below` stands under each image."""
     from .sheet import Grid
 
     frame = name_sources(frame)
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
-    cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
+    cell_at = dict(zip(places, make_cells(frame, below or [""] * len(frame))))
     down, across = order_values(frame, rows), order_values(frame, cols)
     col_labels, row_labels = label_sides(frame, (cols, across), (rows, down))
     return Grid(
@@ -163,8 +176,13 @@ def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> 
     )
 
 
-def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
-    """Sets the images in the frame's order, at most six in a row, over what sets each apart."""
+def make_flowing_grid(
+    frame: pd.DataFrame, max_cols: int, below: Sequence[str] | None = None
+) -> Grid:
+    """Sets the images in the frame's order, at most six in a row, over what sets each apart.
+
+    Under that stands a line of `below`.
+    """
     from .sheet import Grid
 
     names = find_varying(frame)
@@ -176,6 +194,8 @@ def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
         )
         for row in row_tuples(frame, names)
     ]
+    both = zip(captions, below or [""] * len(captions))
+    captions = ["\n".join(filter(None, pair)) for pair in both]
     widest = max(len(line) for caption in captions for line in caption.split("\n"))
     most = min(6 if widest <= WIDE_CAPTION else 4, max_cols)
     cells = make_cells(frame, captions)
@@ -184,7 +204,7 @@ def make_flowing_grid(frame: pd.DataFrame, max_cols: int) -> Grid:
     return Grid([cells[i : i + across] for i in range(0, len(cells), across)], col_name=only)
 
 
-def make_cells(frame: pd.DataFrame, captions: list[str]) -> list[SheetCell | None]:
+def make_cells(frame: pd.DataFrame, captions: Sequence[str]) -> list[SheetCell | None]:
     """Makes a cell of each row."""
     from .sheet import SheetCell
 
@@ -268,8 +288,11 @@ def note_gaps(grid: Grid) -> str:
     )
 
 
-def list_told(grid: Grid) -> str:
-    """Lists what was measured in each cell, under what it is called; "" if nothing was."""
+def write_told(grid: Grid, columns: Sequence[str]) -> str:
+    """Writes what was measured in each cell, under what it is called; "" if nothing was.
+
+    If that is long, it names the columns.
+    """
     found = []
     rows = grid.row_labels or [""] * len(grid.cells)
     cols = grid.col_labels or [""] * len(grid.cells[0])
@@ -278,10 +301,20 @@ def list_told(grid: Grid) -> str:
             if cell and cell.told:
                 names = [down, across, cell.caption.replace("\n", ", ")]
                 found.append(f"{', '.join(name for name in names if name)}: {cell.told}")
-    return "; ".join(found)
+    text = "; ".join(found)
+    there = f"measured in each, and told in the frame: {', '.join(columns)}"
+    return text if len(text) <= MOST_TOLD else there
 
 
-def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
+def write_labels(labels: Sequence[str]) -> str:
+    """Writes the labels of rows or columns, of many the first and the last."""
+    text = "; ".join(labels)
+    return text if len(text) <= MOST_LABELS else f"{labels[0]}; … {labels[-1]}"
+
+
+def describe_grid(
+    grid: Grid, title: str, shared: str, note: str, measured: Sequence[str] = ()
+) -> str:
     """Describes the figure in words, which stand for the picture where it is not seen."""
     cells = [cell for line in grid.cells for cell in line if cell]
     failed = sum(cell.path is None and cell.error is not None for cell in cells)
@@ -291,9 +324,9 @@ def describe_grid(grid: Grid, title: str, shared: str, note: str) -> str:
     parts = [
         title,
         f"Grid of {len(cells)} pictures{axes and f': {axes}'}{note and f' ({note})'}",
-        *(f"{kind}: {name}: {'; '.join(labels)}" for kind, name, labels in sides),
+        *(f"{kind}: {name}: {write_labels(labels)}" for kind, name, labels in sides),
         failed and f"{failed} failed",
         shared and f"constant: {shared}",
-        list_told(grid),
+        write_told(grid, measured),
     ]
     return ". ".join(part for part in parts if part)

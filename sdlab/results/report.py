@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import itertools
 import json
 import math
 import os
@@ -85,6 +86,8 @@ CSV_BYTES = 5_000_000
 if TYPE_CHECKING:  # matplotlib comes when something is drawn
     from matplotlib.figure import Figure
 
+    from .sheet import GridFigure
+
 
 def write_report(
     path: str | os.PathLike[str],
@@ -112,7 +115,8 @@ def write_report(
     *figures
         Matplotlib figures, Pillow images, DataFrames, paragraphs of text, answers of
         `detect_watermark` and widgets (the picture that stays of them in a notebook), in order. A
-        pair `(figure, "caption")` says what to see in one.
+        pair `(figure, "caption")` says what to see in one. The first page of an `image_grid` brings
+        the others with it, unless one of them is given, too.
     text : str, optional
         An introduction; blank lines part its paragraphs.
     print_cells : bool
@@ -348,9 +352,9 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Yields (kind, what the template shows) of all that was given; pictures are numbered."""
     from matplotlib.figure import Figure
 
-    number = 0
-    for given in figures:
-        thing, caption = given if isinstance(given, tuple) and len(given) == 2 else (given, "")
+    number, pairs = 0, [split_caption(given) for given in figures]
+    turned = {name_whole(thing) for thing, _ in pairs if getattr(thing, "page", 1) > 1}
+    for thing, caption in itertools.chain(*(turn_pages(*pair, turned) for pair in pairs)):
         if isinstance(thing, str):
             yield "text", f"{thing}\n\n{caption}"
         elif isinstance(thing, pd.DataFrame):
@@ -368,6 +372,25 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
                 " Pillow images, DataFrames, text, answers of detect_watermark and widgets, each on"
                 " its own (*figures for a list), or pairs with a caption"
             )
+
+
+def split_caption(given: Any) -> tuple[Any, Any]:
+    """Splits what is shown from its caption, "" if it has none."""
+    return given if isinstance(given, tuple) and len(given) == 2 else (given, "")
+
+
+def name_whole(page: GridFigure) -> tuple:
+    """Names the whole grid of which a figure is a page, by what it was drawn from."""
+    frame, row, col = page.turn.args
+    return id(frame), *row, "", *col, page.pages
+
+
+def turn_pages(thing: Any, caption: Any, turned: set[tuple]) -> Iterator[tuple[Any, Any]]:
+    """Yields what was given, and with a grid's first page the others, if it is not in `turned`."""
+    yield thing, caption
+    if getattr(thing, "pages", 1) > 1 and thing.page == 1 and name_whole(thing) not in turned:
+        for page in range(2, thing.pages + 1):
+            yield thing.turn(page=page), caption
 
 
 def describe_picture(thing: Figure | Image.Image, caption: str) -> dict[str, Any]:

@@ -72,6 +72,7 @@ class GridFigure(Figure):
     """A matplotlib figure that shows itself in a notebook, without pyplot and its global list."""
 
     page = pages = 1  # which part of the grid this is, and how many there are
+    turn: functools.partial[GridFigure]  # draws another `page` of the same grid
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
         width, height = (round(side) for side in self.get_size_inches() * DPI)

@@ -9,10 +9,12 @@ const LINES = new Map();      // uid -> Line: `initialize` and `render` get diff
 const RELOADED = "The page was reloaded. Run this cell again if the picture of it in the saved "
   + "notebook is to follow what you do.";
 const PATIENCE = 5000;        // ms until a question is asked again, doubled each time
+const FROM_THE_TOP = "run the cells above again (Run > Run All Above Selected Cell), "
+  + "then this one.";
 const LEFT_ALONE = "Python does not answer: it is busy, or was restarted or shut down. "
-  + "What you see is from before. If it does not come back, run this cell again.";
-const GONE = "Python was restarted or shut down, and nothing here reaches it any more. "
-  + "What you see is from before: run this cell again.";
+  + `What you see is from before. If it does not come back, ${FROM_THE_TOP}`;
+const GONE = "Python was restarted or shut down, and has forgotten all that the cells had made. "
+  + `What you see is from before: ${FROM_THE_TOP}`;
 
 // The line to Python of one panel, shared by all its views.
 class Line {
@@ -76,8 +78,9 @@ class Line {
   }
 }
 
-// The module of a panel. `render({model, line, root})` fills `root` and may return what undoes it.
-const panel = (name, render) => ({
+// The module of a panel. `render({model, line, root})` fills `root` and may return what undoes it;
+// `anew` is what to know before Python is begun anew.
+const panel = (name, render, anew = "") => ({
   initialize({ model, signal }) {
     const uid = model.get("uid"), line = new Line(model);
     LINES.set(uid, line);
@@ -85,13 +88,8 @@ const panel = (name, render) => ({
   },
   render({ model, el }) {
     const line = LINES.get(model.get("uid"));
-    const notice = h("div", { className: "sdl-notice", role: "status" });
-    const say = (text) => {
-      if (notice.textContent !== text) notice.textContent = text;
-      notice.hidden = !text;
-    };
     const root = h("div", { className: `sdl-root sdl-${name}` });
-    say("");
+    const { notice, say } = makeNotice(anew);
     line.notices.add(say);
     el.append(notice, root);
     const reloaded = h("div", { className: "sdl-help", textContent: RELOADED, hidden: true });
@@ -124,6 +122,17 @@ const panel = (name, render) => ({
     };
   },
 });
+
+// Where a panel says what is amiss: `say(text)`; "" is nothing.
+function makeNotice(anew) {
+  const notice = h("div", { className: "sdl-notice", role: "status", hidden: true });
+  const say = (told) => {
+    const text = [LEFT_ALONE, GONE].includes(told) ? `${told} ${anew}`.trim() : told;
+    if (notice.textContent !== text) notice.textContent = text;
+    notice.hidden = !text;
+  };
+  return { notice, say };
+}
 
 // While the panel lives, the static picture of it in the notebook is hidden.
 function hidesStatic(uid) {
@@ -239,6 +248,15 @@ function saveFile(data, name, type) {
 // Shows a panel on the whole screen, or in its place again.
 function toggleFull(root) {
   if (document.fullscreenElement) document.exitFullscreen(); else root.requestFullscreen();
+}
+
+// A button that does so, and says what it would do.
+function fullButton(root) {
+  const full = button("full screen", () => toggleFull(root), { title: "Esc leaves it" });
+  root.addEventListener("fullscreenchange", () => {
+    full.textContent = document.fullscreenElement === root ? "leave full screen" : "full screen";
+  });
+  return full;
 }
 
 // The keys, in a block that `toggle()` opens and shuts.

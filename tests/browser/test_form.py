@@ -143,8 +143,16 @@ def test_a_cell_that_is_run_again_in_mid_run_has_its_job_and_the_key_stops_it(no
     stop = form.locator(".sdl-run").get_by_role("button", name="Stop", exact=True)
     expect(form.locator(".sdl-run").get_by_text("of 20 pictures finished")).to_be_visible()
     nb.expect_kernel(GET, ["running", True])
+    nb.set_source(1, "form = SweepForm(sweep(Request(prompt='a rocket')), 'runs/form')\nform")
+    nb.run(1)
+    expect(form.get_by_label("prompt", exact=True)).to_have_value("a {red|blue} cat")
+    expect(form.get_by_text("filled in is what it renders")).to_be_visible()
     stop.press("Enter")
     nb.expect_kernel(GET, ["stopped", True])
+    said = form.locator(".sdl-run").get_by_text("(stopped); Run goes on from there")
+    expect(said).to_be_visible()
+    heard = form.get_by_role("status").get_by_text("Stopped: ")
+    expect(heard).to_have_count(1)
     expect(form.get_by_role("button", name="Run", exact=True)).to_be_enabled()
     assert nb.errors == []
 

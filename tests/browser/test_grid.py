@@ -29,7 +29,15 @@ def test_stars_and_ratings_are_found_again_after_a_reload(notebook):
     )
     nb.expect_kernel("grid.opened", 3)
     assert nb.axe("dialog[open]") == []
-    for key in ("s", "4", "ArrowRight", "Escape", "ArrowUp", "s"):
+    heard = nb.page.get_by_role("dialog").get_by_role("status")
+    for key, said in {
+        "s": "seed 1, starred",
+        "4": "starred, rated 4 of 5",
+        "ArrowRight": "red|blue blue · seed 2",
+    }.items():
+        nb.page.keyboard.press(key)
+        expect(heard.get_by_text(said)).to_have_count(1)
+    for key in ("Escape", "ArrowUp", "s"):
         nb.page.keyboard.press(key)
     nb.expect_kernel(
         "[grid.starred, grid.ratings, grid.focused, grid.opened]", [[3, 4], [[3, 4]], 4, -1]
@@ -132,8 +140,10 @@ def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebo
     expect(grid.locator(".sdl-atwork").first).to_be_visible()  # a sketch, or it would not be live
     expect(grid.locator("[aria-busy=false] img[src]")).to_have_count(16)
     expect(
-        nb.output(0).get_by_role("status").get_by_text("16 of 16 pictures finished")
+        nb.output(0).locator(".sdl-job-line").get_by_text("16 of 16 pictures finished")
     ).to_be_visible()
+    heard = nb.output(0).get_by_role("status").get_by_text("Finished: 16 of 16 pictures finished")
+    expect(heard).to_have_count(1)
 
     cell(grid, "red|blue red · seed 0").press("Enter")
     nb.page.get_by_role("button", name="vary this seed").click()

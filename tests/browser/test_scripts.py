@@ -6,7 +6,9 @@ import math
 import numpy as np
 import pytest
 
+from sdlab.results.gallery import gallery
 from sdlab.widgets import SeedGrid, WatermarkInspector
+from sdlab.widgets.sweep_form.page import FormPage
 
 MODEL = """
 window.sent = [];
@@ -165,6 +167,104 @@ def test_a_question_is_asked_again_until_it_is_answered_and_the_silence_is_told(
     page.clock.run_for(200_000)
     assert page.evaluate("heard.length") == 1 and len(sent()) == 4
     assert page.evaluate("said.at(-1)") == ""
+
+
+def test_who_reads_that_python_is_gone_is_told_of_the_cells_above_and_of_what_comes_back(load):
+    page = load(FormPage(*[lambda *_: None] * 4))
+    told = page.evaluate(
+        "() => { const { notice, say } = makeNotice('AFTER'); const said = [];"
+        " for (const text of [GONE, LEFT_ALONE, 'a seed is wrong', ''])"
+        " { say(text); said.push([notice.textContent, notice.hidden]); } return said; }"
+    )
+    for text, hidden in told[:2]:
+        assert "Run All Above Selected Cell" in text and text.endswith(" AFTER") and not hidden
+    assert told[2:] == [["a seed is wrong", False], ["", True]]
+
+
+TYPED = """() => {
+  document.body.innerHTML = "<div id=f><div class=sdl-field><input><input type=file></div>"
+    + "<button></button></div>";
+  const form = document.getElementById("f"), [text, file] = form.querySelectorAll("input");
+  sayTyping(form);
+  const tell = (node, type) => {
+    node.dispatchEvent(new Event(type, { bubbles: true }));
+    return form.classList.contains("sdl-typing");
+  };
+  return [tell(file, "input"), tell(text, "input"), tell(form.lastChild, "focusout"),
+    tell(text, "change"), tell(text, "input"), tell(text, "focusout")];
+}"""
+
+
+def test_while_something_is_typed_the_line_beside_run_says_that_it_is_not_of_it(load):
+    page = load(FormPage(*[lambda *_: None] * 4))
+    assert page.evaluate(TYPED) == [False, True, True, False, True, False]
+
+
+def test_verdicts_are_counted_once_there_is_one(load):
+    counted = load(SeedGrid).evaluate(
+        "given => given.map((verdicts) => new Marks({ get: (name) => name === 'verdicts'"
+        " ? verdicts.map((verdict, i) => [i, verdict]) : [] }).verdicts(60))",
+        [[], ["wrong"], ["right", "wrong", "right", "wrong"], ["right", "cannot tell"]],
+    )
+    assert counted == [
+        "",
+        "0 right, 1 wrong, 59 open",
+        "2 right, 2 wrong, 56 open",
+        "1 right, 0 wrong, 1 cannot tell, 58 open",
+    ]
+
+
+FILTERS = """(column) => {
+  const had = { row: [], col: [], numbers: ["score", "objects_right"], answers: ["objects_right"],
+    axes: [], sort: "", filters: { verdict: "", rating: 0, text: "", column: "", least: null,
+      most: null } };
+  const model = { get: (name) => had[name], set: (name, value) => { had[name] = value; },
+    save_changes() {} };
+  const bar = new FilterBar({ model });
+  bar.column.value = column;
+  bar.column.onchange();
+  bar.show();
+  const shown = [bar.answer, ...bar.ends].map((node) => !node.hidden);
+  const first = had.filters, words = [...bar.answer.options].map((option) => option.textContent);
+  if (column === "objects_right") bar.answer.value = "0"; else bar.ends[0].value = "0.5";
+  bar.send();
+  return [shown, words, [first.least, first.most], [had.filters.least, had.filters.most]];
+}"""
+
+
+def test_a_column_of_yes_and_no_is_filtered_by_right_and_wrong(load):
+    page = load(SeedGrid)
+    found = page.evaluate(FILTERS, "objects_right")
+    assert found == [[True, False, False], ["—", "right", "wrong"], [None, None], [0, 0]]
+    shown, _, *bounds = page.evaluate(FILTERS, "score")
+    assert shown == [False, True, True] and bounds == [[None, None], [0.5, None]]
+
+
+def test_the_button_for_the_whole_screen_says_what_it_would_do(load):
+    said = load(SeedGrid).evaluate(
+        "() => { const root = document.createElement('div'), full = fullButton(root), said = [];"
+        " for (const at of [root, null]) {"
+        " Object.defineProperty(document, 'fullscreenElement', { value: at, configurable: true });"
+        " root.dispatchEvent(new Event('fullscreenchange')); said.push(full.textContent); }"
+        " return said; }"
+    )
+    assert said == ["leave full screen", "full screen"]
+
+
+class GalleryScript:
+    """What a gallery's page knows of its frame."""
+
+    _esm = (gallery.HERE / "data.js").read_text("utf-8")
+
+
+def test_a_gallery_leaves_joined_values_in_the_order_that_python_gave_them(load):
+    levels = ["2 · 1", "10 · 0", "1 · 5"]
+    ranked = load(GalleryScript).evaluate(
+        "levels => [true, false].map((ordered) =>"
+        " rankLevels(new Column({ name: 'a · b', ordered, levels, codes: [0, 1, 2] })))",
+        levels,
+    )
+    assert ranked == [[0, 1, 2], [2, 1, 0]]
 
 
 def test_the_oldest_pictures_are_freed_when_there_are_too_many(load):

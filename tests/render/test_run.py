@@ -311,6 +311,10 @@ def test_words_that_an_embedded_model_was_never_shown_are_said_before_a_run(tmp_
         notes = preview(cells, tmp_path).notes
     words = "tiny-v1 was never shown: astronaut, riding, hard"
     assert notes == {"prompt": words, "negative_prompt": "tiny-v1 was never shown: blurry"}
+    assert repr(preview(cells, tmp_path)).splitlines()[1:] == [
+        f"prompt: {words}",
+        "negative_prompt: tiny-v1 was never shown: blurry",
+    ]
     assert preview(base, tmp_path).notes == {}
     many = base.but(prompt=" ".join(2 * f"z{letter}" for letter in "abcdefghij"))
     assert re.search("shown: zaza, zbzb, .* and 2 more$", preview(many, tmp_path).notes["prompt"])

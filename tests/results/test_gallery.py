@@ -44,6 +44,19 @@ def test_the_page_knows_every_cell_and_the_folder_has_every_picture(tmp_path):
         assert whole.read_bytes() == (tmp_path / "private" / "picture.png").read_bytes()
 
 
+def test_rows_and_columns_may_be_of_several_columns_and_numbers_ascend_in_them(tmp_path):
+    frame = results(tmp_path, plan(guidance_scale=[10, 2], seed=range(2)))
+    page = write_gallery(tmp_path / "g.html", frame, row="prompt", col=["guidance_scale", "seed"])
+    _, data = read_page(page)
+    assert data["axes"] == ["prompt", "guidance_scale · seed"]
+    (column,) = [each for each in data["columns"] if each["ordered"]]
+    assert column["name"] == "guidance_scale · seed" and not column["axis"]
+    assert column["levels"] == ["2 · 0", "2 · 1", "10 · 0", "10 · 1"]
+    assert values(data, column["name"]) == ["10 · 0", "10 · 1", "2 · 0", "2 · 1"]
+    with pytest.raises(ValueError, match="col='seeed' is no column"):
+        write_gallery(tmp_path / "g.html", frame, col=["prompt", "seeed"])
+
+
 def test_small_pictures_stand_for_themselves_and_one_file_holds_them_all(tmp_path):
     frame = results(tmp_path, plan(seed=range(2)))
     _, data = read_page(write_gallery(tmp_path / "g", frame))

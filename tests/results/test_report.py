@@ -263,12 +263,33 @@ def test_it_counts_what_was_made_what_failed_and_what_is_missing(tmp_path):
     assert "2.9.1 (5 images), 2.8.0 (3 images)" in page.text and "f00d" in page.text
 
 
+def test_a_grid_of_several_pages_stands_there_whole(tmp_path):
+    frame = results(tmp_path, plan(seed=range(16)))
+    first = image_grid(frame, "seed")
+    assert first.pages == 2
+    figures = lambda *given: [
+        image["alt"].partition(": ")[0]
+        for image in report(tmp_path, frame, *given).every("img")
+        if "Grid of" in image["alt"]
+    ]
+    whole = ["All. Grid of 12 pictures", "All. Grid of 4 pictures"]
+    assert figures((first, "All")) == whole
+    second = image_grid(frame, "seed", page=2)
+    assert figures((first, "All"), (second, "All")) == whole
+    assert figures((second, "All")) == whole[1:]
+    other = image_grid(frame.copy(), "seed")
+    assert figures((first, "All"), (second, "All"), (other, "All")) == whole * 2
+
+
 def test_it_does_not_call_constant_what_is_not(tmp_path):
     frame = results(tmp_path, plan(seed=range(4)))
     frame["weights"], frame["dtype"] = ["f00d", "f00d", "beef", "beef"], ["float32", "bfloat16"] * 2
     frame["batch_size"] = pd.array([4, 4, 8, pd.NA], dtype="Int64")
     page = report(tmp_path, frame)
-    said = "seed (0–3), weights (f00d, beef), dtype (float32, bfloat16) and batch_size (4, 8) vary; the rest"
+    said = (
+        "seed (0–3) and weights (f00d, beef) vary; the rest of the recipe is constant. Beside the recipe,"
+        " the machine's dtype (float32, bfloat16) and batch_size (4, 8) were not the same."
+    )
     constant, _, varies = page.text.partition("Held constant")[2].partition("Varies")
     assert said in page.text and "f00d" not in constant and "weights of tiny-v12f00dbeef" in varies
     of_models = results(

@@ -15,6 +15,7 @@ from PIL import Image
 
 from sdlab.recipe.request import FIELDS, Request
 from sdlab.recipe.sweep import sweep
+from sdlab.results.frame import describe_measures
 from sdlab.results.grid import image_grid
 from sdlab.results.sheet import OTHER_FONTS, GridFigure, name_font, wrap_text
 
@@ -145,6 +146,23 @@ def test_the_words_for_the_figure_tell_what_was_measured_in_each_cell(tmp_path):
     assert "a, 4: objects_right False" in words and "a, 1: objects_right True" in words
     metadata = image_grid(frame, "prompt", "guidance_scale")._repr_png_()[1]
     assert metadata["alt"] == words  # exported pages take it from there
+
+
+def test_what_answers_is_told_first_and_coordinates_are_not(tmp_path):
+    frame = results(tmp_path, plan(prompt=["a", "b"]))
+    scores = {"objects_x": 24.0, "objects_places": "24 32", "objects_count": 1}
+    frame = frame.assign(**scores, objects_found="a red circle", objects_relation=True)
+    frame["objects_right"] = pd.array([True, False], "boolean")
+    assert describe_measures(frame.convert_dtypes())[1] == (
+        "objects_right False, objects_relation True, objects_found a red circle, objects_count 1"
+    )
+
+
+def test_the_words_for_a_large_figure_stay_short(tmp_path):
+    frame = results(tmp_path, plan(prompt=[f"{LONG} {n}" for n in range(12)], seed=range(4)))
+    words = image_grid(frame.assign(objects_right=True), "prompt", "seed").get_label()
+    assert "prompt (12 rows) by seed (4 columns)" in words and f"{LONG} 11" in words
+    assert "told in the frame: objects_right" in words and len(words) < 900
 
 
 def test_a_missing_value_is_a_dash_and_letters_without_a_font_are_escaped(tmp_path):

@@ -4,6 +4,7 @@ import itertools
 import re
 import threading
 import warnings
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -12,11 +13,14 @@ from nbclient import NotebookClient
 from sdlab import Request, Store, probe, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.pictures import PICTURES
+from sdlab.progress import Progress
 from sdlab.recipe.request import FIELDS
+from sdlab.render.job import _stop_all
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.field_text import AXES, read_line, write_line
 from sdlab.widgets.sweep_form.fields import FOLDS
 from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.jobs import describe_end
 from sdlab.widgets.sweep_form.outlook import Outlook
 
 pytestmark = pytest.mark.filterwarnings(
@@ -490,6 +494,37 @@ def test_while_a_job_runs_its_count_stands_beside_run(form):
     assert "0 of 4 pictures finished" in repr(form)
     form.stop()
     assert job.wait(60) and form.wait(60) and "4 pictures: " in form._line.value
+
+
+@pytest.mark.parametrize("how", ["Stop", "interrupt"])
+def test_a_job_that_was_stopped_is_said_to_be_until_something_changes(form, how):
+    filled(form, num_inference_steps="500")
+    job = form.run()
+    form._stop.click() if how == "Stop" else _stop_all()
+    assert job.wait(60) and form.wait(60)
+    line = form._line.value
+    assert "0 of 4 pictures finished (stopped); Run goes on from there" in line
+    assert "4 pictures: 0 finished, 4 to render" in line
+    assert "stopped" not in filled(form, seed="0-2")._line.value
+
+
+def test_a_stopped_job_of_another_plan_is_not_said_to_go_on(form):
+    filled(form, num_inference_steps="500")
+    job = form.run()
+    filled(form, seed="0")
+    form.stop()
+    assert job.wait(60) and form.wait(60)
+    assert "(stopped); what is filled in now is another plan" in form._line.value
+    assert "goes on" not in form._line.value
+
+
+def test_cells_that_failed_are_counted_at_the_end():
+    progress = Progress(4, 4)
+    progress.rendered, progress.failed, progress.state = 3, 1, "done"
+    job = SimpleNamespace(state="done", progress=progress)
+    assert describe_end(job, True) == "3 of 4 pictures finished, 1 failed"
+    progress.rendered, progress.failed = 4, 0
+    assert describe_end(job, True) == ""  # the plan says it
 
 
 def test_stop_ends_the_job_and_run_goes_on_from_there(tmp_path):

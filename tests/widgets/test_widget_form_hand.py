@@ -423,6 +423,42 @@ def test_a_cell_that_is_run_again_takes_its_own_job_over(tmp_path, in_cell):
     assert job.wait(60) and second.wait(60) and not second.running and not second._run.disabled
 
 
+def test_a_cell_that_is_run_again_in_mid_run_is_filled_in_with_what_runs(tmp_path, in_cell):
+    in_cell("one")
+    first = filled(SweepForm(LONG, tmp_path), seed="0-4")
+    job = first.run()
+    changed = sweep(Request(prompt="a {hamster|rocket}"), seed=range(60))
+    second = SweepForm(changed, tmp_path, row="hamster|rocket", col="seed")
+    try:
+        assert second.job is job and second.fields["prompt"].value == "a cat"
+        assert [request.seed for request in second.value] == list(range(5))
+        assert "filled in is what it renders" in second._note.value
+        assert second.grid.col == ["seed"] and second.running
+        third = SweepForm(store=tmp_path)
+        assert third.value == second.value
+    finally:
+        end(job)
+    assert second.wait(60) and "of 5 pictures finished (stopped)" in second._line.value
+    assert "is running" not in second._note.value
+    second._tools.swap.click()
+    assert second.fields["prompt"].value == "a {hamster|rocket}"
+    assert len(second.value) == 120 and "stopped" not in filled(second)._line.value
+
+
+def test_a_picture_that_was_uploaded_is_still_that_of_the_job_taken_over(tmp_path, in_cell):
+    in_cell("one")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "mine.png")
+    first = SweepForm(LONG, tmp_path / "store")
+    first._files_came("image", [("mine.png", (tmp_path / "mine.png").read_bytes())])
+    job = filled(first, strength="0.9").run()
+    try:
+        second = SweepForm(LONG, tmp_path / "store")
+        assert second.fields["image"].value == "mine.png (uploaded)"
+        assert second.value == first.value
+    finally:
+        end(job)
+
+
 def test_a_cell_that_is_run_again_for_another_store_stops_its_own_job(tmp_path, in_cell):
     in_cell("one")
     job = SweepForm(LONG, tmp_path / "a").run()

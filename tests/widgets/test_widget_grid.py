@@ -22,6 +22,7 @@ from sdlab.models.resolve import resolve
 from sdlab.progress import Event, Listeners, Progress
 from sdlab.recipe.request import FIELDS
 from sdlab.render.plan import plan
+from sdlab.results.sheet import Sheet
 from sdlab.results.stats.signs import signs
 from sdlab.widgets import SeedGrid
 from sdlab.widgets.seed_grid.cells import Cells
@@ -693,6 +694,40 @@ def test_what_lands_in_bulk_is_told_in_batches(tmp_path):
     ] and grid.states == "+" * 120
 
 
+def test_a_job_is_announced_at_its_milestones_and_not_at_every_step(tmp_path, monkeypatch):
+    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "LULL", 0)
+    job = Played(sweep(Request(prompt="a {red|blue} cat"), seed=range(10)), tmp_path)
+    grid, heard = SeedGrid(job), []
+    assert grid.announced == "Begun: 20 pictures to render"
+    grid.observe(lambda change: heard.append(change["new"]), "announced")
+    for i in range(16):
+        job.land(i)
+        job.progress.count_computed(1)
+        grid._tell()
+    job.fail(16, "no memory")
+    job.end("stopped")
+    assert heard == [
+        "a quarter done: 5 of 20 pictures finished",
+        "half done: 10 of 20 pictures finished",
+        "three quarters done: 15 of 20 pictures finished",
+        "Stopped: 16 of 20 pictures finished, 1 failed."
+        " They stand below in rows by red|blue and columns by seed",
+    ]
+    assert SeedGrid(job).announced == ""  # over before: nobody waited
+
+
+def test_quarters_that_follow_at_once_are_not_announced(job):
+    grid, heard = SeedGrid(job), []
+    grid.observe(lambda change: heard.append(change["new"]), "announced")
+    for i in range(6):
+        job.land(i)
+        job.progress.count_computed(1)
+        grid._tell()
+    job.end()
+    (said,) = heard
+    assert said.startswith("Finished: 6 of 6 pictures finished.")
+
+
 @pytest.mark.parametrize("state", ["done", "stopped", "failed"])
 def test_the_picture_in_the_notebook_is_final_before_anybody_who_waits_goes_on(job, shown, state):  # noqa: F811
     grid = SeedGrid(job)
@@ -1002,6 +1037,54 @@ def test_what_is_in_view_is_saved_as_one_file(results, tmp_path, kind):
     told, buffers = line.ask("export", what=kind)
     assert told["name"] == f"Cats.{kind}" and len(buffers) == 1
     assert line.ask("export", what="exe")[0]["kind"] == "error"
+
+
+def sheet_of(monkeypatch, grid, rows=None):
+    """Everything that is written on the grid's PNG."""
+    drawn = []
+    draw = Sheet.draw
+    monkeypatch.setattr(Sheet, "draw", lambda *given: drawn.append(draw(*given)) or drawn[-1])
+    grid._export("png", rows)
+    return " ".join(" ".join(text.get_text() for text in drawn[-1].axes[0].texts).split())
+
+
+def test_the_png_tells_the_settings_the_model_and_the_marks(results, monkeypatch):
+    grid = SeedGrid(results, row="red|blue", col="seed")
+    grid.rate(1, verdict="wrong", starred=True, tags=["hands"])
+    for where in ([0], [1]):
+        grid.where = where
+        text = sheet_of(monkeypatch, grid)
+        value = results["guidance_scale"].drop_duplicates().iloc[where[0]]
+        assert f"guidance_scale: {value:g} (one of 3 values" in text and "model: tiny-v1" in text
+        assert text.count("guidance_scale") == 1
+        assert ("★ ✗ wrong #hands" in text) == (1 in grid.in_view())
+    grid.where, grid.filters = list(grid._places.setting(1)), {"verdict": "wrong"}
+    text = sheet_of(monkeypatch, grid)
+    assert "1 of 12 pictures" in text and "✗ wrong" in text
+    assert "2 of 12 pictures" in sheet_of(monkeypatch, grid, [3, 4])
+
+
+def test_a_column_without_a_bound_chooses_nothing_and_yes_and_no_are_bounds(results):
+    answers = pd.array([True, False, None] * 4, "boolean")
+    grid = SeedGrid(results.assign(objects_right=answers, score=[0.5] * 12))
+    assert grid.answers == ["objects_right"] and "score" in grid.numbers
+    grid.filters = {"column": "objects_right"}
+    assert grid.shown is None and grid.in_view() == SeedGrid(results).in_view()
+    for bound, value in ((1, True), (0, False)):
+        grid.filters = {"column": "objects_right", "least": bound, "most": bound}
+        assert grid.value["objects_right"].tolist() == [value] * len(grid.value)
+        assert grid.shown == grid.in_view() != []
+
+
+def test_words_are_searched_in_names_of_models_too_and_all_must_be_there(results):
+    frame = results.assign(model=["tiny-v1"] * 5 + ["tiny-v2"] * 7)
+    grid = SeedGrid(frame, row=[], col=[])
+    blue, second = frame["prompt"].str.contains("blue"), frame["model"] == "tiny-v2"
+    for text, expected in {"tiny-v2": second, "BLUE tiny-v2": blue & second}.items():
+        grid.filters = {"text": text}
+        assert grid.value["key"].tolist() == frame.loc[expected, "key"].tolist() != []
+    grid.filters = {"text": "tiny-v1 tiny-v2"}
+    assert grid.value.empty
 
 
 def test_a_cell_is_named_by_what_was_measured_in_it(results):

@@ -3,8 +3,8 @@
 const MANY = 200;             // values of a column that a list still shows
 
 class Column {
-  constructor({ name, axis, number, recipe, fact, levels, codes }) {
-    Object.assign(this, { name, axis, number, recipe, fact, levels, codes });
+  constructor({ name, axis, ordered, number, recipe, fact, levels, codes }) {
+    Object.assign(this, { name, axis, ordered, number, recipe, fact, levels, codes });
     this.words = levels.map(wordsOf);
     this.lower = this.words.map((text) => text.toLowerCase());
   }
@@ -81,8 +81,9 @@ class Frame {
   }
 }
 
-// The place of each level in order; what is missing comes last.
+// The place of each level in order; what is missing comes last. Joined columns have their own.
 function rankLevels(column) {
+  if (column.ordered) return [...column.levels.keys()];
   const order = [...column.levels.keys()].sort((a, b) => {
     const [one, other] = [column.levels[a], column.levels[b]];
     if (one === null || other === null) return (one === null) - (other === null);

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,10 @@ from ..frame import (
     describe_file_problem,
     find_label_columns,
     find_varying,
+    format_label,
     hide_home,
     is_counter,
+    order_values,
     row_tuples,
     shorten_pictures,
     summarize,
@@ -59,8 +61,8 @@ def write_gallery(
     *,
     title: str = "Gallery",
     text: str = "",
-    row: str | None = None,
-    col: str | None = None,
+    row: str | Sequence[str] | None = None,
+    col: str | Sequence[str] | None = None,
     whole: bool = True,
 ) -> Path:
     """Writes a page of all pictures that opens from disk: search, filter, sort, zoom and compare.
@@ -78,8 +80,9 @@ def write_gallery(
         One row a picture, as `run` returns it; other columns are shown, too.
     title, text : str
         What stands above; blank lines part paragraphs.
-    row, col : str, optional
-        What stands in rows and columns when the page is opened.
+    row, col : str or list of str, optional
+        What stands in rows and columns when the page is opened; several are joined, as in
+        `image_grid`.
     whole : bool
         Whether the folder has a copy of each picture's file, with its recipe, besides the small
         ones of at most 128 pixels.
@@ -96,8 +99,8 @@ def write_gallery(
         frame's own pictures.
     """
     require_pictures(frame)
-    for given, argument in ((row, "row"), (col, "col")):
-        find_columns(frame, given, argument)
+    frame, rows = join_columns(frame, find_columns(frame, row, "row"))
+    frame, cols = join_columns(frame, find_columns(frame, col, "col"))
     path = Path(path).expanduser()
     alone = path.suffix.lower() in (".html", ".htm")
     if not alone:
@@ -105,10 +108,10 @@ def write_gallery(
         require_pictures_elsewhere(path, frame)
     names = name_files(frame)
     data = {
-        "columns": list_columns(frame, row, col),
+        "columns": list_columns(frame, rows, cols),
         "names": names,
         "keys": [str(key or "") for key in column_values(frame, "key")],
-        "axes": [row or "", col or ""],
+        "axes": [rows, cols],
         "thumbs": "" if alone else "thumbs/",
         "whole": "pictures/" if whole and not alone else "",
         "endings": name_endings(frame, names),
@@ -183,27 +186,47 @@ def name_endings(frame: pd.DataFrame, names: list[str]) -> dict[str, str]:
 # What the page knows
 
 
-def list_columns(frame: pd.DataFrame, row: str | None, col: str | None) -> list[dict[str, Any]]:
+def join_columns(frame: pd.DataFrame, names: list[str]) -> tuple[pd.DataFrame, str]:
+    """Gives the frame with one column for several, in the order of `order_values`, and its name."""
+    if len(names) < 2:
+        return frame, "".join(names)
+    short = shorten_pictures(frame)
+    levels = dict.fromkeys(map(format_label, order_values(short, names)))
+    labels = [format_label(each) for each in row_tuples(short, names)]
+    joined = pd.Categorical(labels, [*levels], ordered=True)
+    return frame.assign(**{(title := " · ".join(names)): joined}), title
+
+
+def list_columns(frame: pd.DataFrame, *sides: str) -> list[dict[str, Any]]:
     """Lists the columns for the page: each value once, and for each row which of them it has."""
     frame = shorten_pictures(frame)
-    axes = [*find_varying(frame), *filter(None, (row, col))]
+    axes = [*find_varying(frame), *filter(None, sides)]
     names = dict.fromkeys((*axes, *find_label_columns(frame), *FIELDS, *frame.columns))
     return [
-        describe_column(frame, name, name in axes)
+        describe_column(frame, name, name in axes and not is_joined(frame[name]))
         for name in names
         if name in frame.columns and name not in LEFT_OUT and not is_counter(name)
     ]
 
 
+def is_joined(column: pd.Series) -> bool:
+    """Tells whether a column's values have an order of their own, as joined ones have."""
+    return isinstance(column.dtype, pd.CategoricalDtype) and bool(column.dtype.ordered)
+
+
 def describe_column(frame: pd.DataFrame, name: str, is_axis: bool) -> dict[str, Any]:
     """Describes a column: its different values, which of them each row has, and what it is."""
-    levels: dict[Any, int] = {}
+    ordered = is_joined(frame[name])
+    levels: dict[Any, int] = (
+        {level: n for n, level in enumerate(frame[name].cat.categories)} if ordered else {}
+    )
     found = [levels.setdefault(value, len(levels)) for value in column_values(frame, name)]
     known = [value for value in levels if value is not None]
     numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in known)
     return {
         "name": str(name),
         "axis": is_axis,
+        "ordered": ordered,
         "number": bool(known) and numbers,
         "recipe": name in FIELDS,
         "fact": name in COLUMNS and name not in FIELDS,

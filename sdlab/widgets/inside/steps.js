@@ -15,7 +15,7 @@ class Steps {
     this.bars = h("div", { className: "sdl-inside-bars", "aria-hidden": "true" });
     this.element = h("div", { className: "sdl-bar sdl-inside-steps" }, this.play,
       h("div", { className: "sdl-inside-track" }, this.bars, this.slider), this.counter,
-      this.whole, button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" }));
+      this.whole, fullButton(view.root));
   }
 
   show(at) {

@@ -18,7 +18,7 @@ class Choices {
       h("legend", { textContent: model.get("question") }), ...labels);
     this.element = h("div", {}, this.fields,
       h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal,
-        button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" })));
+        fullButton(view.root)));
     this.allow();
   }
 

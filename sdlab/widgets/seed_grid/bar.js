@@ -5,19 +5,26 @@ class JobBar {
   constructor(model, line) {
     this.model = model;
     this.progress = h("progress", { max: 1, "aria-label": "share of the pictures that is done" });
-    this.status = h("span", { role: "status" });
+    this.status = h("span", { className: "sdl-job-line" });          // of every step
+    this.live = h("span", { className: "sdl-unseen", role: "status" });   // of milestones
     this.stop = button("Stop", () => {
       line.ask("stop");
       able(this.stop, false);
       this.status.textContent = "stopping …";
     }, { title: "ends within a step; what is finished is kept, what is under way is not" });
     this.element = h("div", { className: "sdl-bar sdl-job" },
-      this.progress, this.status, this.stop);
+      this.progress, this.status, this.stop, this.live);
+  }
+
+  // Later, so that it is heard where the bar has just come.
+  announce() {
+    setTimeout(() => { this.live.textContent = this.model.get("announced"); }, 300);
   }
 
   show() {
     this.element.hidden = this.model.get("state") === "still";
     this.progress.value = this.model.get("fraction");
+    this.progress.hidden = this.model.get("state") !== "running";
     this.status.textContent = this.model.get("status");
     able(this.stop, this.model.get("state") === "running");
   }

@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from ...results.frame import column_values, count_noun, list_plainly
-from ...results.grid import image_grid
+from ...results.frame import column_values, count_noun, list_plainly, shorten_pictures
+from ...results.grid import make_crossed_grid, make_flowing_grid, note_gaps
 
 KINDS = {"png": "image/png", "html": "text/html", "csv": "text/csv", "zip": "application/zip"}
 MOST_BYTES = 200_000_000  # of files in one archive
@@ -22,24 +22,47 @@ PAGE = Markup(
 )
 
 
-def draw_sheet(frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], title: str) -> bytes:
-    """Draws all pictures of a frame as one PNG, in smaller cells where there are many."""
+def draw_sheet(
+    frame: pd.DataFrame,
+    row: Sequence[str],
+    col: Sequence[str],
+    *,
+    title: str,
+    shared: str,
+    told: Sequence[str],
+    captions: Sequence[str],
+) -> bytes:
+    """Draws all pictures of a frame as one PNG, in smaller cells where there are many.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    row, col : sequence of str
+        With neither the pictures stand in order.
+    title : str
+    shared : str
+        What all pictures share.
+    told : sequence of str
+        What stands above besides, such as which of several values is shown.
+    captions : sequence of str
+        What stands below each picture.
+    """
+    from ...results.sheet import Sheet
+
+    rows, cols, short = list(row), list(col), shorten_pictures(frame)
+    grid = (
+        make_crossed_grid(short, rows, cols, captions)
+        if rows or cols
+        else make_flowing_grid(short, len(frame), captions)
+    )
+    gaps = note_gaps(grid) if rows or cols else ""
+    note = " · ".join(filter(None, (*told, gaps)))
     for size in SIZES:
         try:
-            figure = image_grid(
-                frame,
-                row,
-                col,
-                title=title,
-                cell_size=size,
-                max_rows=len(frame),
-                max_cols=len(frame),
-            )
+            return Sheet(grid, size).draw(title, shared, note)._repr_png_()[0]
         except ValueError as error:
             if "too large to draw" not in f"{error}" or size == SIZES[-1]:
                 raise
-        else:
-            return figure._repr_png_()[0]
     raise AssertionError  # the last size raises
 
 

@@ -30,15 +30,16 @@ class GridView {
     this.sliders = new SliderBar(model, this.sight.places.sliders);
     this.only = h("input", { type: "checkbox", checked: model.get("only_starred") });
     this.only.onchange = () => put(model, "only_starred", this.only.checked);
-    this.count = h("span");
+    this.count = h("span", { role: "status" });
     this.shared = h("div", { className: "sdl-shared" });
     this.recipe = h("div", { className: "sdl-recipe" });
     this.tip = h("div", { className: "sdl-tip", hidden: true });
     this.help = keysHelp(GRID_KEYS);
     this.code = codeBlock(line);
-    root.append(this.job.element, this.layout.element,
-      h("div", { className: "sdl-bar" }, h("label", {}, this.only, "only starred"), this.count),
-      this.filters.element, this.sliders.element, this.selection.element, this.shared,
+    const only = h("label", {}, this.only, "only starred");
+    root.append(h("div", { className: "sdl-controls" }, this.job.element, this.layout.element,
+      h("div", { className: "sdl-bar" }, only, this.count), this.filters.element,
+      this.sliders.element, this.selection.element, this.shared),
       this.sight.element, this.recipe, this.help, this.code, this.tip, this.zoom.dialog,
       this.beside.dialog);
   }
@@ -70,8 +71,9 @@ class GridView {
     const { sight, marks, model } = this, all = sight.places.at.length, { gaps } = sight.table;
     const shown = model.get("shown");
     const empty = gaps && `${gaps} of ${sight.table.rows * sight.table.cols} places are empty (·)`;
-    this.count.textContent = [shown && `${shown.length} of ${all} in view`,
-      `${marks.stars} of ${all} starred`, empty].filter(Boolean).join(" · ");
+    const text = [shown && `${shown.length} of ${all} in view`, `${marks.stars} of ${all} starred`,
+      marks.verdicts(all), empty].filter(Boolean).join(" · ");
+    if (this.count.textContent !== text) this.count.textContent = text;   // else it is read again
   }
 
   showMarks(i) {                                           // of one cell, or of all
@@ -192,7 +194,8 @@ class GridView {
     const again = () => this.rearrange(), layout = () => this.layout.show();
     return follow(model, {
       states: () => this.showStates(), starred: read, ratings: read, verdicts: read, tags: read,
-      notes: read, state: job, status: job, fraction: job, recoded: () => this.code.renew(),
+      notes: read, announced: () => this.job.announce(), state: job, status: job, fraction: job,
+      recoded: () => this.code.renew(),
       where: () => { this.sliders.show(); this.rebuild(); }, shown: rebuild, hidden: rebuild,
       filters: () => this.filters.show(), sort: () => this.filters.show(),
       places: again, cell_px: again, row: layout, col: layout,
@@ -224,6 +227,7 @@ function render({ model, line, root }) {
   sized.observe(sight.element);
   const unfollow = view.follow();
   view.showJob();
+  view.job.announce();
   view.rebuild();
   return () => {
     line.listeners.delete(receive);

@@ -14,12 +14,19 @@ import pandas as pd
 import traitlets
 
 from ...pictures import webp_bytes
-from ...progress import Event
+from ...progress import Event, Progress
 from ...recipe.spec import SEEDS
 from ...recipe.sweep import sweep
 from ...render.job import Job
 from ...results.code import write_grid_code
-from ...results.frame import column_values, describe_constant, describe_measures, name_sources
+from ...results.frame import (
+    column_values,
+    count_noun,
+    describe_constant,
+    describe_measures,
+    join_words,
+    name_sources,
+)
 from ...results.grid import find_columns, require_pictures
 from ...store.files import write_whole
 from ...store.opinions import MARKS, VERDICTS, tabulate_marks
@@ -28,10 +35,22 @@ from ..pictures import THUMBNAIL
 from .cells import Cells
 from .export import KINDS, draw_sheet, pack_files, write_page, write_table
 from .places import Places, arrange_places
-from .still import render_grid
-from .view import NONE, choose_rows, find_axes, find_numbers, list_words, read_filters, sort_rows
+from .still import describe_marks, render_grid
+from .view import (
+    NONE,
+    choose_rows,
+    find_answers,
+    find_axes,
+    find_numbers,
+    is_bounded,
+    is_choosing,
+    list_words,
+    read_filters,
+    sort_rows,
+)
 
 PAUSE = 0.15  # seconds between two messages about a job
+LULL = 5.0  # seconds without another announcement, but of the end
 BATCH = 50  # pictures in a message
 VIEWED = (
     *("where", "only_starred", "filters", "sort", "hidden"),
@@ -71,8 +90,8 @@ class SeedGrid(Panel):
         observed, too, `opened` observed.
     filters : dict
         What rows have to be to be in view: `verdict` ("right", "wrong", "cannot tell" or "none"),
-        `rating` (at least), `text` (in prompts, labels, tags and notes), and `column` from `least`
-        to `most`. What is left out shows all.
+        `rating` (at least), `text` (each word in prompts, labels, names as models', tags or notes),
+        and `column` from `least` to `most`, of yes and no 1 and 0. What is left out shows all.
     sort : str
         A column, with "-" before it for the largest first; "" for the frame's order.
     selected, hidden : list of int
@@ -112,6 +131,8 @@ class SeedGrid(Panel):
     state = traitlets.Unicode("still").tag(sync=True)
     status = traitlets.Unicode().tag(sync=True)
     fraction = traitlets.Float(0.0).tag(sync=True)
+    announced = traitlets.Unicode(help="The last milestone of the job, for screen readers.")
+    announced.tag(sync=True)
     where = traitlets.List(traitlets.Int()).tag(sync=True)
     only_starred = traitlets.Bool(False).tag(sync=True)
     starred = traitlets.List(traitlets.Int()).tag(sync=True)
@@ -123,6 +144,8 @@ class SeedGrid(Panel):
     measured.tag(sync=True)
     row: Any = traitlets.Any(help="The columns that name the rows.").tag(sync=True)
     col: Any = traitlets.Any(help="The columns that name the columns.").tag(sync=True)
+    answers = traitlets.List(traitlets.Unicode(), help="Which of `numbers` say yes or no.")
+    answers.tag(sync=True)
     axes = traitlets.List(traitlets.Unicode(), help="What may name them.").tag(sync=True)
     numbers = traitlets.List(traitlets.Unicode(), help="What may be filtered by.").tag(sync=True)
     filters: Any = traitlets.Dict(NONE).tag(sync=True)
@@ -159,6 +182,10 @@ class SeedGrid(Panel):
         self._news: dict[int, Any] = {}  # row: a sketch, or None where there is something final
         self._lock, self._speaking, self._telling = threading.RLock(), threading.Lock(), False
         self._next = 0.0  # when the page may be told again
+        self._milestone: tuple[str, int] | None = None
+        if self.job and self.job.state != "running":
+            self._milestone = self.job.state, 0  # nobody waits for what is over
+        self._quiet = 0.0  # until when no quarter is announced
         self._view: Any = None
         self._code, self._varying = (-1, ""), threading.Lock()
         self._varied: dict[int, tuple[Job, int]] = {}  # cell: (its job, its first variation)
@@ -185,6 +212,7 @@ class SeedGrid(Panel):
             "col": self._places.col.names,
             "axes": find_axes(frame),
             "numbers": find_numbers(frame),
+            "answers": find_answers(frame),
             "measured": told if any(told) else [],
         }
 
@@ -207,9 +235,9 @@ class SeedGrid(Panel):
             if found == setting and i not in gone and (not self.only_starred or i in stars)
         ]
         frame, name = self._cells.frame, self.sort.removeprefix("-")
-        if self.filters != NONE:
-            column = self.filters["column"]
-            numbers = column_values(frame, column) if column else None
+        if is_choosing(self.filters):
+            bounded = is_bounded(self.filters)
+            numbers = column_values(frame, self.filters["column"]) if bounded else None
             words = list_words(frame) if self.filters["text"] else [""] * len(frame)
             rows = choose_rows(rows, self.filters, self._list_marks(), words, numbers)
         if name:
@@ -222,7 +250,7 @@ class SeedGrid(Panel):
     @property
     def is_chosen(self) -> bool:
         """Whether the rows in view are chosen or sorted, and so stand in order."""
-        return self.only_starred or bool(self.sort) or self.filters != NONE
+        return self.only_starred or bool(self.sort) or is_choosing(self.filters)
 
     def counts(self, by: str | Sequence[str] = (), *, confidence: float = 0.95) -> pd.DataFrame:
         """Counts the verdicts on the rows in view, for each value of `by`.
@@ -289,8 +317,24 @@ class SeedGrid(Panel):
             return write_table(frame) if kind == "csv" else pack_files(frame)
         if frame.empty:
             raise ValueError("no picture is in view, so there is nothing to draw")
-        row, col = ([], []) if chosen else (self._places.row.names, self._places.col.names)
-        return draw_sheet(frame, row, col, "" if self.title == "pictures" else self.title)
+        return self._draw(frame, self.in_view() if rows is None else rows, chosen)
+
+    def _draw(self, frame: pd.DataFrame, rows: Sequence[int], in_order: bool) -> bytes:
+        """Draws rows as a PNG that says what a reader of the page sees beside the pictures."""
+        row, col = ([], []) if in_order else (self._places.row.names, self._places.col.names)
+        marks, total = self._list_marks(), len(self._cells)
+        here = "" if in_order else self._places.describe_sliders(self.where)
+        names = [] if in_order else self._places.names
+        left = "" if here or len(rows) == total else f"{len(rows):,} of {total:,} pictures"
+        return draw_sheet(
+            frame,
+            row,
+            col,
+            title="" if self.title == "pictures" else self.title,
+            shared=describe_constant(frame, names),
+            told=(here, left, self.status if self.state in ("running", "stopped") else ""),
+            captions=[describe_marks(marks.get(i, {})) for i in rows],
+        )
 
     @traitlets.validate("row", "col")
     def _require_axis(self, proposal: Any) -> list[str]:
@@ -369,7 +413,7 @@ class SeedGrid(Panel):
             self.in_view(),
             where=None if self.is_chosen else self.where,
             marks=self._list_marks(),
-            note=self.status or self.shared,
+            note=" · ".join(filter(None, (self.status, self.shared))),
         )
 
     # What the page asks
@@ -553,6 +597,20 @@ class SeedGrid(Panel):
         with self._speaking:  # in turn: nothing is left to be said when the last has spoken
             self._tell_news(self.job)
 
+    def _announce(self, job: Job) -> None:
+        """Announces where the job begins, a quarter of it where that takes long, and its end."""
+        running = self.state == "running"
+        milestone = self.state, int(4 * self.fraction) if running else 0
+        now = time.monotonic()
+        if milestone == self._milestone or (running and milestone[1] and now < self._quiet):
+            return
+        self._milestone, self._quiet = milestone, now + LULL
+        names = [self._places.row.title, self._places.col.title]
+        sides = [f"{side} by {name}" for side, name in zip(("rows", "columns"), names) if name]
+        self.announced = describe_milestone(
+            job.progress, *milestone, join_words(sides or ["order"])
+        )
+
     def _tell_news(self, job: Job) -> None:
         with self._lock:
             self._telling, self._next = False, time.monotonic() + PAUSE
@@ -560,6 +618,7 @@ class SeedGrid(Panel):
             self.state = job.state
             self.states = self._cells.states(self.state == "running")
             self.status, self.fraction = str(job.progress), job.progress.fraction
+            self._announce(job)
         final = [i for i, sketch in news.items() if sketch is None]
         for start in range(0, len(final), BATCH):
             content, buffers = self._cells.show_pictures(final[start : start + BATCH], 256)
@@ -571,3 +630,26 @@ class SeedGrid(Panel):
             self.send(
                 {"kind": "sketches", "cells": list(sketches)}, buffers=list(sketches.values())
             )
+
+
+def describe_milestone(progress: Progress, state: str, quarter: int, sides: str) -> str:
+    """Says in a sentence how far a job is, as it is read aloud; at the end where its pictures are.
+
+    Parameters
+    ----------
+    progress : Progress
+    state : str
+        The job's.
+    quarter : int
+        How many quarters are done, while it runs.
+    sides : str
+        What names rows and columns.
+    """
+    if state == "running" and not quarter:
+        return f"Begun: {count_noun(progress.todo, 'picture')} to render"
+    failed = f", {progress.failed} failed" if progress.failed else ""
+    count = f"{progress.finished} of {count_noun(progress.total, 'picture')} finished{failed}"
+    if state == "running":
+        return f"{('a quarter', 'half', 'three quarters')[min(quarter, 3) - 1]} done: {count}"
+    said = {"done": "Finished", "stopped": "Stopped"}.get(state, "Ended by an error")
+    return f"{said}: {count}. They stand below in {sides}"

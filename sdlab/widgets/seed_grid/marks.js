@@ -20,6 +20,14 @@ class Marks {
   rating(i) { return this.get(i, "rating") ?? 0; }
   get stars() { return this.of.starred.size; }
 
+  // How many of `all` are right and wrong, once any is.
+  verdicts(all) {
+    const said = [...this.of.verdict.values()];
+    const counts = VERDICTS.map(([name]) => [said.filter((each) => each === name).length, name]);
+    const parts = counts.filter(([n], k) => n || k < 2).map(([n, name]) => `${n} ${name}`);
+    return said.length ? [...parts, `${all - said.length} open`].join(", ") : "";
+  }
+
   // `change` is {starred?, rating?, verdict?, tags?, note?}; it holds until Python has said so.
   give(i, change) {
     this.read();

@@ -58,6 +58,14 @@ class Places:
         """All columns that the grid shows."""
         return [name for axis in (*self.sliders, self.row, self.col) for name in axis.names]
 
+    def describe_sliders(self, where: Sequence[int]) -> str:
+        """Says which value each slider shows, and that it has others."""
+        return " · ".join(
+            f"{axis.title}: {axis.labels[n]}"
+            f" (one of {len(axis.found)} values, the others are not shown)"
+            for axis, n in zip(self.sliders, where)
+        )
+
     def setting(self, i: int) -> tuple[int, ...]:
         """Gives row i's setting of the sliders."""
         rest, out = self.at[i] // self.a_page, []

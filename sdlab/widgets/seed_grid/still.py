@@ -96,14 +96,9 @@ def render_cross(pictures: Mapping[int, str], places: Places, where: Sequence[in
     rows, cols = sorted({row for row, _ in at}), sorted({col for _, col in at})
     axes = ((places.row, "↓"), (places.col, "→"))
     corner = " ".join(f"{axis.title} {arrow}" for axis, arrow in axes if axis.names)
-    caption = " · ".join(
-        f"{axis.title}: {axis.labels[n]}"
-        f" (one of {len(axis.found)} values, the others are not shown)"
-        for axis, n in zip(places.sliders, where)
-    )
     return render_table(
         [corner, *(places.col.labels[c] for c in cols)],
         [[places.row.labels[r], *(at.get((r, c), "") for c in cols)] for r in rows],
-        caption=caption,
+        caption=places.describe_sliders(where),
         style=CELL,
     )

@@ -13,7 +13,7 @@ class LayoutBar {
     this.selects = ["row", "col"].map((name) => h("select", { onchange: () => this.choose(name) }));
     this.size = h("input", { type: "range", min: 32, max: 512, step: 16 });
     this.size.oninput = () => put(model, "cell_px", +this.size.value);
-    const full = button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" });
+    const full = fullButton(view.root);
     const save = ["png", "html", "csv"].map((what) => button(what.toUpperCase(), () =>
       view.export(what), { title: `save what is in view as ${what.toUpperCase()}` }));
     const sides = { className: "sdl-sides" };
@@ -59,14 +59,15 @@ class FilterBar {
       ...choice(["", ...model.get("numbers")], "", (name) => name || ANY));
     this.ends = ["least", "most"].map((name) =>
       field({ type: "number", step: "any", "aria-label": name, placeholder: name }));
+    this.answer = h("select", { "aria-label": "is", onchange: () => this.send() });
     this.sort = h("select", {}, ...choice(this.sorts(), "", (name) => name || "as they came"));
     this.falling = field({ type: "checkbox" });
     this.element = h("details", { className: "sdl-tools" },
       h("summary", { textContent: "filter and sort" }),
       h("div", { className: "sdl-bar" }, h("label", {}, "show", this.verdict),
         h("label", {}, "rated", this.rating), h("label", {}, "with", this.text),
-        h("label", {}, "column", this.column), ...this.ends),
-      h("div", { className: "sdl-bar" }, h("label", {}, "sort by", this.sort),
+        h("label", {}, "column", this.column), this.answer, ...this.ends,
+        h("label", {}, "sort by", this.sort),
         h("label", {}, this.falling, "largest first"),
         button("show all", () => this.clear())));
     this.listen();
@@ -85,7 +86,11 @@ class FilterBar {
       later = setTimeout(send, LONGEST_FILTER);
     };
     for (const node of [this.text, ...this.ends]) node.oninput = soon;
-    for (const node of [this.verdict, this.rating, this.column]) node.onchange = send;
+    for (const node of [this.verdict, this.rating]) node.onchange = send;
+    this.column.onchange = () => {                         // its values are others
+      for (const node of [this.answer, ...this.ends]) node.value = "";
+      send();
+    };
     for (const node of [this.sort, this.falling]) node.onchange = () => {
       const name = this.sort.value;
       put(this.view.model, "sort", name && this.falling.checked ? `-${name}` : name);
@@ -93,10 +98,14 @@ class FilterBar {
   }
 
   send() {
-    const number = ({ value }) => (value === "" ? null : +value), [least, most] = this.ends;
+    const number = ({ value }) => (value === "" ? null : +value);
+    const [least, most] = this.says ? [this.answer, this.answer] : this.ends;
     put(this.view.model, "filters", { verdict: this.verdict.value, rating: +this.rating.value,
       text: this.text.value, column: this.column.value, least: number(least), most: number(most) });
   }
+
+  // Whether the column says yes or no.
+  get says() { return this.view.model.get("answers").includes(this.column.value); }
 
   clear() {
     const { model } = this.view;
@@ -114,9 +123,18 @@ class FilterBar {
     };
     for (const name of ["verdict", "rating", "text", "column"]) fill(this[name], now[name] ?? "");
     this.ends.forEach((node, k) => fill(node, k ? now.most : now.least));
-    for (const node of this.ends) node.hidden = !this.column.value;
+    for (const node of this.ends) node.hidden = !this.column.value || this.says;
+    this.showAnswer(now);
     fill(this.sort, sort.replace(/^-/, ""));
     this.falling.checked = sort.startsWith("-");
+  }
+
+  showAnswer({ least }) {
+    const right = this.column.value.endsWith("_right"), { answer } = this;
+    const words = { "": ANY, 1: right ? "right" : "yes", 0: right ? "wrong" : "no" };
+    answer.hidden = !this.says;
+    answer.replaceChildren(
+      ...choice(["", "1", "0"], least === null ? "" : +least, (value) => words[value]));
   }
 }
 

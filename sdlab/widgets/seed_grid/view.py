@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ...errors import suggest
-from ...recipe.request import PROMPTS
+from ...pictures import PICTURES
+from ...recipe.request import PROMPTS, SPECS
 from ...results.frame import (
     ERROR,
     column_values,
@@ -22,10 +23,11 @@ from ...store.columns import COLUMNS
 from ...store.opinions import MARKS, RATINGS, VERDICTS
 
 NO_VERDICT = "none"
+UNSAID = ("weights", *PICTURES)  # fields of hashes, for which nobody searches
 NONE: dict[str, Any] = {  # what shows all rows
     "verdict": "",  # one of VERDICTS, or NO_VERDICT
     "rating": 0,  # at least
-    "text": "",  # in prompts, labels, tags and notes
+    "text": "",  # all of its words in prompts, labels, names of models, tags and notes
     "column": "",  # of numbers, or yes and no
     "least": None,
     "most": None,
@@ -62,9 +64,25 @@ def read_filters(given: Mapping[str, Any], columns: Sequence[str]) -> dict[str, 
     return {**NONE, **given}
 
 
+def is_bounded(filters: Mapping[str, Any]) -> bool:
+    """Tells whether filters choose by a column: one without a bound does not."""
+    return bool(filters["column"]) and (filters["least"], filters["most"]) != (None, None)
+
+
+def is_choosing(filters: Mapping[str, Any]) -> bool:
+    """Tells whether filters choose at all."""
+    others = filters["verdict"] or filters["rating"] or filters["text"].strip()
+    return bool(others) or is_bounded(filters)
+
+
 def list_words(frame: pd.DataFrame) -> list[str]:
-    """Lists what a search for text looks at, for each row: its prompts and labels."""
-    names = [name for name in (*PROMPTS, *find_label_columns(frame)) if name in frame.columns]
+    """Lists what a search for text looks at, for each row: prompts, labels, and names as models'.
+
+    Names are what a field has that is neither a number nor a picture.
+    """
+    fields = [n for n, spec in SPECS.items() if n not in UNSAID and not spec.is_number]
+    found = dict.fromkeys((*PROMPTS, *fields, *find_label_columns(frame), "source"))
+    names = [name for name in found if name in frame.columns]
     rows = zip(*(column_values(frame, name) for name in names)) if names else [()] * len(frame)
     return [" ".join(str(value) for value in row if value is not None).lower() for row in rows]
 
@@ -79,6 +97,11 @@ def find_numbers(frame: pd.DataFrame) -> list[str]:
         for name in dict.fromkeys(names)
         if name not in MARKS and any(is_kind(frame[name]) for is_kind in numeric)
     ]
+
+
+def find_answers(frame: pd.DataFrame) -> list[str]:
+    """Finds those of `find_numbers` that say yes or no."""
+    return [name for name in find_numbers(frame) if pd.api.types.is_bool_dtype(frame[name])]
 
 
 def find_axes(frame: pd.DataFrame) -> list[str]:

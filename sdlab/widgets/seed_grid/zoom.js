@@ -7,6 +7,9 @@ class Zoom {
     this.dialog = h("dialog", { className: "sdl-dialog sdl-zoom",
       "aria-label": "one picture and its recipe" });
     this.notice = h("div", { className: "sdl-notice", role: "status", hidden: true });
+    this.live = h("div", { className: "sdl-unseen", role: "status" });
+    this.content = h("div");
+    this.dialog.append(this.notice, this.live, this.content);
     line.notices.add((text) => this.say(text));            // the panel's own is behind the dialog
     this.listen();
   }
@@ -26,6 +29,7 @@ class Zoom {
     const { picture, table } = this.lay(i);
     if (!this.dialog.open) this.dialog.showModal();
     else this.dialog.querySelector("button").focus();
+    this.tell(i);
     this.showVariations(i);
     const { message, buffers } = await line.ask("full", { cell: i });
     if (this.at !== i) return;
@@ -50,7 +54,17 @@ class Zoom {
       event.dataTransfer.setData("DownloadURL", `${mime}:${name}:${url}`);
   }
 
-  showMarks() { this.marks?.show(); }
+  showMarks() {
+    this.marks?.show();
+    if (this.marks) this.tell(this.at);
+  }
+
+  // What is shown and said of it, for who does not see that it has changed.
+  tell(i) {
+    const { pictures, view } = this, variation = pictures.varied.get(i);
+    const text = variation ? `seed ${variation.seed}` : view.sight.name(i);
+    if (this.live.textContent !== text) this.live.textContent = text;
+  }
 
   // Lays out the dialog with what the page has already: the thumbnail and the tools.
   lay(i) {
@@ -62,7 +76,7 @@ class Zoom {
     const table = h("div", { className: "sdl-zoom-facts", tabIndex: 0, role: "region",
       "aria-label": "recipe" }, "…");
     const title = h("div", { className: "sdl-zoom-title", textContent: alt });
-    this.dialog.replaceChildren(this.notice,
+    this.content.replaceChildren(
       h("div", { className: "sdl-zoom-columns" }, picture,
         h("div", { className: "sdl-zoom-side" }, title, ...this.tools(i), table)),
       h("div", { className: "sdl-strip" }));

@@ -49,6 +49,17 @@ function listen(form, { model, line, hint }) {
   runByKey(form, line);
   catchDrops(form, line);
   openByButton(form, line);
+  sayTyping(form);
+}
+
+// Until a field is left, nothing is known of what is typed into it.
+function sayTyping(form) {
+  const typed = "input:not([type=file]), textarea";
+  const show = ({ target, type }) => {
+    if (target.closest(".sdl-field") && target.matches(typed))
+      form.classList.toggle("sdl-typing", type === "input");
+  };
+  for (const type of ["input", "change", "focusout"]) form.addEventListener(type, show);
 }
 
 // A field with an error is marked, and described by its message.
@@ -179,4 +190,5 @@ async function sendFile(file, field, line) {
   }
 }
 
-export default panel("sweepform", render);
+export default panel("sweepform", render,
+  "What was filled in comes back with the form, or by “As last time” above it.");

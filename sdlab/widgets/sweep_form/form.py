@@ -45,8 +45,8 @@ from .fields import (
     require_sides,
 )
 from .given import FROM, loosen, read_claims, read_given
-from .jobs import RunBar, find_own_job, name_cell, note_job
-from .kept import keep_texts, list_texts, recall_texts
+from .jobs import RunBar, describe_end, find_own_job, name_cell, note_job
+from .kept import keep_texts, list_texts, read_kept, recall_texts
 from .outlook import (
     Outlook,
     drop_equal_recipes,
@@ -64,6 +64,8 @@ if TYPE_CHECKING:
 
 ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one after the other
 Names = str | Sequence[str] | None
+RUNS = "This cell's job is running: filled in is what it renders"
+RAN = "Filled in is what this cell's job rendered"
 
 
 class SweepForm(Kept, ipywidgets.VBox):
@@ -96,7 +98,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         How many pictures there are, how many of them finished, and about how long the rest takes.
     job, grid : Job, SeedGrid
         Those of the last run; None before the first. A form that is made while the job of the same
-        cell runs, as when the cell is run again, takes that job over.
+        cell runs, as when the cell is run again, takes that job over, and is filled in with what
+        that job renders.
 
     Raises
     ------
@@ -133,6 +136,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._trouble, self._found, self._filling = "", Outlook(), False
         self._seen = False  # whether somebody looks on
         self._latest = ""  # the field that was varied last
+        self._ended = ""  # how the last job ended
+        self._kept: dict[str, Any] = {}  # what was filled in when it began
         self.job: Job | None = None
         self.grid: SeedGrid | None = None
         self._lock, self._starting = threading.RLock(), threading.Lock()
@@ -145,10 +150,11 @@ class SweepForm(Kept, ipywidgets.VBox):
         hear_interrupts()
         super().__init__()
         self._build(row, col)
+        job, self._kept = find_own_job(self._cell, self.store)
         self._begin(begins, plan is None)
         note_form(self.open_recipe)
-        if job := find_own_job(self._cell, self.store):
-            self._follow(job)
+        if job:
+            self._take_over(job)
 
     def _make_fields(self, begins: Sweep, models: Names) -> dict[str, Field]:
         """Makes the fields, filled in with the sweep that the form begins with."""
@@ -254,10 +260,14 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._fill(*read_given(given))
 
     def _begin(self, begins: Sweep, empty: bool) -> None:
-        """Fills in what was there last time, if nothing was given; else offers it."""
-        self._first, last = begins, recall_texts(self.store, self._fields.values())
-        now = list_texts(self._fields.values())["texts"]
-        if last and empty and not is_unattended():
+        """Fills in what runs, or was there last time, if nothing was given; else offers it."""
+        fields = self._fields.values()
+        self._first, last = begins, recall_texts(self.store, fields)
+        now = list_texts(fields)["texts"]
+        if self._kept:
+            self._fill_texts(read_kept(self._kept, self.store, fields), RUNS)
+            self._tools.offer_swap(AS_LAST if last and empty else ANEW)
+        elif last and empty and not is_unattended():
             self._fill_texts(last, "Filled in as last time in this store")
             self._tools.offer_swap(ANEW)
         elif last and not empty and any(now[name] != text for name, text in last.items()):
@@ -291,7 +301,7 @@ class SweepForm(Kept, ipywidgets.VBox):
                     self._fields[name].fill(text)
             finally:
                 self._filling = False
-            self._said, self._trouble, self._latest = said, "", ""
+            self._said, self._trouble, self._latest, self._ended = said, "", "", ""
 
     def _keep(self) -> None:
         ahead.submit(keep_texts, self.store, list_texts(self._fields.values()))
@@ -348,7 +358,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         if self._filling:
             return
         if change:
-            self._trouble = self._said = ""
+            self._trouble = self._said = self._ended = ""
         with self._lock:
             self._asked = asked = object()
             self._settled.clear()
@@ -445,7 +455,8 @@ class SweepForm(Kept, ipywidgets.VBox):
             status = f"Run waits for {join_words(wrong)}: see what is said there."
         place = f"sdl-{self.uid}"
         if wrong or not self.running:  # of a job its own line tells
-            self._line.value = render_message(status, "status", f"{place}-status")
+            told = render_message(self._ended, "ended", f"{place}-ended")
+            self._line.value = told + render_message(status, "status", f"{place}-status")
         self._say_beside(notes.get("", ""))
         trouble = errors.get("", self._trouble)
         self._problem.value = render_message(trouble, "error", f"{place}-problem")
@@ -525,7 +536,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         try:
             with hear_warnings():  # the form's notes say of what it warns
                 job = Job(drop_equal_recipes(self.value), self.store, progress=False)
-            note_job(self._cell, job)
+            self._kept = list_texts(self._fields.values())
+            note_job(self._cell, job, self._kept)
             self._follow(job)
         finally:
             self._starting.release()
@@ -539,11 +551,18 @@ class SweepForm(Kept, ipywidgets.VBox):
             job.stop()
             raise
         with self._lock:
-            self.job, self.running, self._trouble = job, True, ""
+            self.job, self.running, self._trouble, self._ended = job, True, "", ""
             self._show(self.status, self.errors)
         self._script.starts += 1
         self._bar.watch(job, self._show_progress)
         job.watch(lambda event: self._end(job) if event.kind == "ended" else None)
+
+    def _take_over(self, job: Job) -> None:
+        """Shows the job that this cell began, in automatic rows where it has not those given."""
+        for side in (self._row, self._col):
+            if not {*read_names("", side.value or None)} <= {*job.frame().columns}:
+                side.value = ""
+        self._follow(job)
 
     def _show_progress(self, text: str) -> None:
         self._line.value = render_message(text, "progress", f"sdl-{self.uid}-status")
@@ -597,8 +616,10 @@ class SweepForm(Kept, ipywidgets.VBox):
             self._show(self.status, self.errors | errors)
 
     def _end(self, job: Job) -> None:
+        same = list_texts(self._fields.values()) == self._kept
         with self._lock:
-            self.running = False
+            self.running, self._ended = False, describe_end(job, same)
+            self._said = self._said.replace(RUNS, RAN)
             self._show_buttons()
         self._bar.end()
         self._read()

@@ -13,7 +13,8 @@ from ...render.job import Job
 from ...store.store import Store
 
 PAUSE = 0.25  # seconds between two changes of the line beside Run
-_last_jobs: dict[str, Job] = {}  # {cell of a notebook: the last job of its form}
+# {cell of a notebook: the last job of its form, and what was filled in}
+_last_jobs: dict[str, tuple[Job, dict[str, Any]]] = {}
 
 
 def name_cell() -> str:
@@ -24,21 +25,33 @@ def name_cell() -> str:
     return str(parent.get("metadata", {}).get("cellId", "") or "")
 
 
-def note_job(cell: str, job: Job) -> None:
-    """Takes note that a form of that cell began a job."""
+def note_job(cell: str, job: Job, kept: dict[str, Any]) -> None:
+    """Takes note that a form of that cell began a job of what was filled in."""
     if cell:
-        _last_jobs[cell] = job
+        _last_jobs[cell] = job, kept
 
 
-def find_own_job(cell: str, store: Store) -> Job | None:
-    """Finds the running job of an earlier form of that cell; one into another store is stopped."""
-    job = _last_jobs.get(cell)
+def find_own_job(cell: str, store: Store) -> tuple[Job | None, dict[str, Any]]:
+    """Finds the running job of an earlier form of that cell, and what was filled in there.
+
+    A job into another store is stopped.
+    """
+    job, kept = _last_jobs.get(cell, (None, {}))
     if job is None or job.state != "running":
-        return None
+        return None, {}
     if job.store.root != store.root:
         job.stop()  # no page shows it any more
-        return None
-    return job
+        return None, {}
+    return job, kept
+
+
+def describe_end(job: Job, same: bool) -> str:
+    """Says how a job ended, unless the plan beside says all: it is the `same`, and finished."""
+    if job.state == "done" and same and not job.progress.failed:
+        return ""
+    if not same:
+        return f"{job.progress}; what is filled in now is another plan"
+    return f"{job.progress}{'; Run goes on from there' if job.state == 'stopped' else ''}"
 
 
 class RunBar(ipywidgets.Box):

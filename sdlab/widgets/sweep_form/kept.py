@@ -36,10 +36,14 @@ def recall_texts(store: Store, fields: Iterable[Field]) -> dict[str, Any]:
     Their pictures are made known again under the names that they had.
     """
     try:
-        kept = json.loads((store.root / FILE).read_text(encoding="utf-8"))
-        texts, called = dict(kept["texts"]), dict(kept["called"])
+        return read_kept(json.loads((store.root / FILE).read_text(encoding="utf-8")), store, fields)
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def read_kept(kept: dict[str, Any], store: Store, fields: Iterable[Field]) -> dict[str, Any]:
+    """Reads what `list_texts` listed, for fields that are there."""
+    texts, called = dict(kept["texts"]), dict(kept["called"])
     found = {}
     for field in fields:
         text = texts.get(field.name)

@@ -60,7 +60,7 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
         with hear_warnings():  # the notes say it
             found = preview(different, store)
         return Outlook(
-            repr(found),
+            found.sentence,
             {},
             merge_notes(found.notes, repeats),
             list_varying(different),
