@@ -17,11 +17,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import sdlab.models.pipeline
+import sdlab.widgets.inspector.inspector
 import sdlab.widgets.inspector.work as work
 from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
 from sdlab.results.pairs import draw_difference
 from sdlab.watermark import embed_watermark, scan
+from sdlab.watermark.detector import SHARES
 from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
 from sdlab.watermark.maps import draw_residues
 from sdlab.watermark.search import Geometry
@@ -355,13 +357,51 @@ def test_stop_ends_a_search_and_resume_goes_on(folder, monkeypatch):
     monkeypatch.setattr(work, "detect_watermark", slow)
     inspector = WatermarkInspector(["in/marked.png", "in/plain.png"], search="crop")
     assert at_work.wait(10) and inspector.state == "running" and not inspector.wait(0.01)
+    said = []
+    inspector.observe(lambda change: said.append(change.new), "status")
     listening(inspector)("stop")
-    assert inspector.wait(10) and inspector.states == "?-?-" and "stopped" in inspector.status
+    assert inspector.wait(10) and inspector.states == "?-?-"
+    assert said[0] == "stopping: marked.png stays as it was before …"
+    assert inspector.status == "2 pictures: 2 not tested; you stopped the search of marked.png"
     go_on.set()
     inspector.resume()
     assert (
         inspector.value["detected"].tolist() == [True, False] and "stopped" not in inspector.status
     )
+
+
+def test_the_share_that_is_done_rises_through_all_the_ways_of_a_search():
+    for search, ways in SHARES.items():
+        steps = [(way, share) for way in ways for share in (0, 0.5, 1)]
+        done = [work.measure_share(search, *step) for step in steps]
+        assert done == sorted(done) and (done[0], done[-1]) == (0, pytest.approx(1))
+
+
+def test_a_map_is_drawn_once_however_often_the_page_asks_and_nothing_else_waits(
+    folder, monkeypatch
+):
+    inspector, go_on, drawn, opened = WatermarkInspector("in/plain.png"), threading.Event(), [], []
+    inspector.wait()
+    ask, heard = listening(inspector), threading.Event()
+
+    def draw(*asked):
+        drawn.append(asked[1])
+        go_on.wait(10)
+        return {"kind": "view"}, []
+
+    monkeypatch.setattr(sdlab.widgets.inspector.inspector, "draw_view", draw)
+    for n in (1, 2, 1, 2, 1):
+        question = {"kind": "view", "id": f"v{n}", "cell": 0, "what": f"{n}", "payload": "sd-v1"}
+        inspector._hear(inspector, question, [])
+    inspector.own_form = lambda given: opened.append(given) or heard.set()
+    assert ask("open", cell=0)[0] == {"kind": "opening", "re": "q"}
+    assert heard.wait(10) and opened == [Path("in/plain.png")] and drawn == ["1"]
+    go_on.set()
+    ask("view", cell=0, what="last", payload="sd-v1")
+    end = time.monotonic() + 10
+    while "last" not in drawn and time.monotonic() < end:
+        time.sleep(0.01)
+    assert drawn == ["1", "2", "last"]
 
 
 # Files from the page

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ from .work import Work, say_seconds
 
 PAUSE = 0.15  # seconds between two reports of what was found
 BATCH = 100  # thumbnails in an answer, at most
+# maps of a large picture take many seconds: what people press does not wait behind them
+painters = ThreadPoolExecutor(1, "sdlab maps")
 
 
 class WatermarkInspector(Panel):
@@ -330,7 +333,7 @@ class WatermarkInspector(Panel):
 
     def _on_view(self, question: dict, buffers: list) -> None:
         picture, payload = self._at(int(question["cell"])), self._payloads[question["payload"]]
-        self.answer_later(question, lambda: draw_view(picture, question["what"], payload))
+        self.answer_later(question, lambda: draw_view(picture, question["what"], payload), painters)
 
     def _at(self, i: int) -> Picture:
         if not 0 <= i < len(self._pictures):
