@@ -28,9 +28,10 @@ from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
 from sdlab.watermark.maps import draw_residues
 from sdlab.watermark.search import Geometry
 from sdlab.widgets import WatermarkInspector
-from sdlab.widgets.inspector.answer import name_button
+from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline
 from sdlab.widgets.inspector.code import write_how
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
+from sdlab.widgets.inspector.pictures import AT_WORK, WAITING
 
 TINY = Request(prompt="a hamster", guidance_scale=3, num_inference_steps=2, seed=7)
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
@@ -169,11 +170,12 @@ def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
     answers = {name: ask("tell", cell=i)[0] for i, name in enumerate(inspector.names)}
     headline = answers["marked.png"]["headline"]
     assert headline.startswith("Hidden in the pixels: the mark sd-v1, which is written by")
-    assert "the image generator Stable Diffusion 1.1 to 1.5" in headline
+    assert headline.endswith("Stable Diffusion 1.1 to 1.5. Anyone can add such a mark.")
     assert answers["plain.png"]["headline"].startswith("Nothing was found")
     for name, last in (("marked.png", A_HIT), ("plain.png", A_MISS)):
         answer = detect_watermark(f"in/{name}").answer
-        assert answers[name]["sentences"] == [name_button(answer.unknown)]
+        assert answers[name]["sentences"] == list(map(name_button, answer.sentences[1:]))
+        assert name_button(answer.unknown) == answers[name]["sentences"][-1]
         parts = [[part.title, list(map(name_button, part.lines))] for part in answer.parts]
         assert answers[name]["parts"] == parts
         assert answers[name]["parts"][2][1][-1] == last
@@ -220,6 +222,43 @@ def test_the_recipe_in_the_file_is_told_in_words_and_as_a_request(folder):
     inspector.chosen = 2
     with pytest.raises(ValueError, match="plain.png states no recipe"):
         _ = inspector.request
+
+
+def test_what_is_known_stays_while_a_picture_is_searched_again(folder):
+    inspector = WatermarkInspector(["in/marked.png", "in/broken.png"])
+    inspector.wait()
+    picture, broken = inspector._pictures
+    before = write_answer(picture, picture.verdict)
+    for letter, said in ((WAITING, "waits to be searched"), (AT_WORK, "is being searched")):
+        told = write_answer(picture, letter)
+        assert told["headline"] == before["headline"] and told["parts"] == before["parts"]
+        assert said in told["sentences"][0] and told["sentences"][1:] == before["sentences"]
+        assert said in told["text"] and told["headline"][:30] in told["text"]
+    assert "is being tested" in write_headline(broken, AT_WORK)
+
+
+def test_the_figures_of_a_page_are_explained_and_its_heading_is_short(folder):
+    inspector = WatermarkInspector(["in/marked.png", "in/plain.png"])
+    inspector.wait()
+    (page,), (other,) = (listening(inspector)("page", cell=i)[1] for i in (0, 1))
+    heading = page.decode().split("<h1>")[1].split("</h1>")[0]
+    assert len(heading) < 200 and "NoAI" not in heading and "chance" not in heading
+    assert "NoAI" in page.decode() and "p is the chance" in page.decode()
+    assert "its kin" in page.decode() and "its kin" not in other.decode()
+
+
+def test_a_small_picture_without_a_mark_stays_too_small_after_a_search(folder):
+    picture().crop((0, 0, 246, 247)).save("in/cut.png")
+    inspector = WatermarkInspector("in/cut.png", search="crop")
+    ask = listening(inspector)
+    inspector.wait()
+    told = ask("tell", cell=0)[0]
+    assert inspector.states == "sc" and "246x247" in told["headline"]
+    assert "is what to expect, marked or not" in told["headline"]
+    embed_watermark(picture(512), "sd-v1").crop((0, 0, 255, 256)).save("in/part.png")
+    inspector.add("in/part.png")
+    inspector.wait()
+    assert inspector.states == "sc+c"
 
 
 def test_no_json_is_cut_in_the_answer(folder):

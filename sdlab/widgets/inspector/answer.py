@@ -40,6 +40,16 @@ CELL = (
     "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;max-width:20em;"
     "overflow-wrap:anywhere"
 )
+AGAIN = {  # letter: what stands beside an answer that may change
+    WAITING: ("It waits to be searched; this is what is known so far.",),
+    AT_WORK: ("It is being searched; this is what is known so far.",),
+}
+FIGURES = (
+    "p is the chance that a picture without this mark agrees with it as well: 1 is no sign of it,"
+    " 1e-12 is one in a million millions. About half of the bits are right by chance. A mark is"
+    " found where p is below its share of one in {:,.0f}, and a hundredth of that where it was"
+    " searched for. The official decoder always reads something."
+)
 HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder")
 
 
@@ -63,7 +73,8 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         return told
     (width, height), answer = inspection.size, inspection.answer
     return told | {
-        "sentences": [name_button(answer.unknown)],
+        "sentences": list(map(name_button, [*AGAIN.get(letter, ()), *answer.sentences[1:]])),
+        "explained": explain_figures(inspection),
         "headings": HEADINGS,
         "best": choose_payload(inspection),
         "rows": [
@@ -84,8 +95,7 @@ def write_text(picture: Picture, letter: str) -> str:
     """Writes the whole answer as text, to be passed on."""
     lines = [picture.name, write_headline(picture, letter)]
     if picture.inspection is not None:
-        known, *rest = picture.inspection.answer.paragraphs
-        lines = [picture.name, known, *rest]
+        lines = [picture.name, *AGAIN.get(letter, ()), *picture.inspection.answer.paragraphs]
     recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
     stated = ["The recipe in the file:", *recipe] if recipe else []
     text = "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
@@ -110,7 +120,9 @@ def write_page(picture: Picture, letter: str) -> bytes:
         ("Each payload", HEADINGS, [row[:-1] for row in told["rows"]]),
     ):
         if rows:
-            body += Markup("<h2>{}</h2>{}").format(title, render_table(head, rows, style=CELL))
+            note = Markup("<p>{}</p>").format(told["explained"]) if head else ""
+            table = render_table(head, rows, style=CELL)
+            body += Markup("<h2>{}</h2>{}{}").format(title, note, table)
     about = [told.get("about", ""), f"Looked at {when:%d %B %Y, %H:%M %Z}.", hash_file(picture)]
     body += Markup("<p>{}</p>").format(" ".join(text for text in about if text))
     return str(PAGE.format(picture.name, told["headline"], body)).encode()
@@ -142,9 +154,13 @@ def write_headline(picture: Picture, letter: str) -> str:
             UNREADABLE: "This picture cannot be read.",
             AT_WORK: "This picture is being tested.",
         }.get(letter, f"This picture is {VERDICTS[letter][1]}.")
-    if letter in (WAITING, AT_WORK):
-        return f"This picture is {VERDICTS[letter][1]} again."
-    return name_button(picture.inspection.answer.known)
+    return name_button(picture.inspection.answer.headline)
+
+
+def explain_figures(inspection: Inspection) -> str:
+    """Explains the table of the payloads to who meets such figures for the first time."""
+    kin = " Beside a mark that is there, its kin, which share bits with it, come near that."
+    return FIGURES.format(1 / inspection.false_positive_rate) + kin * inspection.detected
 
 
 def list_figures(finding: Finding) -> list[str]:
@@ -184,7 +200,7 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
         ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
         verdict = f"{glyph} {words}{describe_verdict(picture)}"
         shown = render_small(picture) if ready else ""
-        known = picture.inspection.answer.known if picture.inspection is not None else ""
+        known = picture.inspection.answer.headline if picture.inspection is not None else ""
         rows.append([picture.name, shown, verdict, name_button(known), *figures(picture)])
     table = render_table(TITLES, rows, style=CELL) if rows else Markup("")
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
