@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..errors import FieldError
-from ..models.catalogue import MODELS, Model
+from ..models.catalogue import find_by_file
 from ..models.resolve import Native, native, resolve
 from ..recipe.parts import Lora, join_items, read_loras
 from ..recipe.request import FIELDS, Request
@@ -116,13 +115,6 @@ def make_request(fields: dict[str, Any], error: str | None, places: Mapping[str,
             Lora(places.get(each.path, each.path), each.scale) for each in loras
         )
     return restore_request(fields)
-
-
-def find_by_file(name: str) -> str:
-    """Finds the name in `MODELS` of a checkpoint that goes by its file's name; else as it is."""
-    rows = ((known, row) for known, row in MODELS.items() if isinstance(row, Model))
-    files = {Path(row.file).stem: known for known, row in rows if row.file}
-    return name if name in MODELS else files.get(name, name)
 
 
 def find_native(request: Request, natives: dict[str, Native | FieldError]) -> Native:

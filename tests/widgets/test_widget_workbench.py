@@ -6,6 +6,7 @@ import time
 import pandas as pd
 import pytest
 import traitlets
+from PIL import Image
 
 from sdlab import Request, Store, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
@@ -185,6 +186,36 @@ def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):
     bench.chosen = "Grid"
     bench.chosen = "Report"
     assert "The report is at" in said(report) and report._said.layout.display == ""
+
+
+def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(bench, tmp_path):
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    report.starred.value = True
+    write(report, "Chosen")
+    assert "No picture is starred" in said(report) and not (tmp_path / "reports").exists()
+    bench.store.rate(bench.value["key"].iloc[0], starred=True)
+    write(report, "Chosen")
+    assert "The report is at" in said(report)
+    assert "Written by sdlab from 1 row" in (tmp_path / "reports/cats.html").read_text("utf-8")
+    bench.chosen = "Grid"
+    bench.chosen = "Report"
+    write(report, "Chosen")
+    bench.store.rate(bench.value["key"].iloc[0], starred=False)
+    assert "Grid: other pictures are shown there" in said(report)
+
+
+def test_a_report_tells_all_that_is_known_and_not_of_found_pictures(bench, tmp_path):
+    bench.chosen, report = "Where from?", bench.tabs["Report"]
+    Image.new("RGB", (300, 300)).save("found.png")
+    inspector = bench.tabs["Where from?"].widget
+    inspector.add([bench.value["path"].iloc[0], "found.png"])
+    inspector.wait()
+    bench.chosen = "Report"
+    write(report, "Found")
+    page = (tmp_path / "reports/cats.html").read_text("utf-8")
+    assert "Where these pictures come from" in page and page.count("Not looked for, so") == 2
+    assert "SynthID" in page and "the recipe in the file" in page and "prompt: " in page
+    assert "bits wrong" not in page and ">p</th>" not in page
 
 
 def test_the_picture_in_the_notebook_follows_what_a_tab_shows(bench, monkeypatch):

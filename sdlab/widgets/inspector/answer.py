@@ -19,6 +19,7 @@ from ...watermark.inspection import (
     Finding,
     Inspection,
     describe_geometry,
+    describe_hit,
     format_probability,
     shorten_name,
 )
@@ -35,7 +36,7 @@ PAGE = Markup(
 )
 STILL = 200  # pictures in the notebook's own picture
 EXPECTED = "sd-v1"
-TITLES = ("name", "picture", "verdict", "what is known", "p", "found as", "official decoder")
+TITLES = ("name", "picture", "verdict", "what is known, and what is not", "the recipe in the file")
 CELL = (
     "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;max-width:20em;"
     "overflow-wrap:anywhere"
@@ -200,8 +201,7 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
         ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
         verdict = f"{glyph} {words}{describe_verdict(picture)}"
         shown = render_small(picture) if ready else ""
-        known = picture.inspection.answer.headline if picture.inspection is not None else ""
-        rows.append([picture.name, shown, verdict, name_button(known), *figures(picture)])
+        rows.append([picture.name, shown, verdict, *list_known(picture)])
     table = render_table(TITLES, rows, style=CELL) if rows else Markup("")
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
     below = note or "No picture was inspected yet."
@@ -220,10 +220,14 @@ def describe_verdict(picture: Picture) -> str:
     return f": {', '.join(shorten_name(finding.payload.name) for finding in hits)}" if hits else ""
 
 
-def figures(picture: Picture) -> list[str]:
-    """Picks p, what it was found as, and the official answer, for the best payload."""
-    best = picture.inspection.best if picture.inspection is not None else None
-    return [list_figures(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
+def list_known(picture: Picture) -> list[Markup]:
+    """Lists all that is known and not known of a picture, how its mark was found, its recipe."""
+    recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
+    told: list[str] = []
+    if (inspection := picture.inspection) is not None:
+        hits = [describe_hit(finding) for finding in inspection.findings if finding.detected]
+        told = [inspection.answer.known, *hits, inspection.answer.unknown]
+    return [Markup("<br>").join(map(name_button, lines)) for lines in (told, recipe)]
 
 
 def render_small(picture: Picture, px: int = THUMBNAIL) -> str:

@@ -47,6 +47,7 @@ class Tab(ipywidgets.VBox):
     """
 
     title = ""
+    caption = ""  # in a report; its title if it has none of its own
     needs_pictures = True
 
     def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
@@ -78,6 +79,10 @@ class Tab(ipywidgets.VBox):
     def is_stale(self) -> bool:
         """Whether there are other pictures than those that are shown."""
         return self._shown is not None and set(self._read()["key"]) != set(self._shown["key"])
+
+    def shows_more(self, frame: pd.DataFrame) -> bool:
+        """Whether it shows pictures of the store that are not among these."""
+        return self._shown is not None and not set(self._shown["key"]) <= set(frame["key"])
 
     def come_up(self) -> None:
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
@@ -247,6 +252,7 @@ class OriginTab(Tab):
     """Where pictures come from: dropped files, or those of the store."""
 
     title = "Where from?"
+    caption = "Where these pictures come from, as far as their files and their pixels tell"
     needs_pictures = False
 
     def __init__(self, read: Read, folder: str) -> None:
