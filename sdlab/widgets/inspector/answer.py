@@ -60,9 +60,10 @@ HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder
 def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     """Writes all words of one picture's answer, as the page wants them."""
     inspection = picture.inspection
-    told: dict[str, Any] = describe_recipe(picture) | {
+    recipe = describe_recipe(read_recipe(picture), picture.name)
+    told: dict[str, Any] = recipe | {
         "kind": "told",
-        "text": write_text(picture, letter),
+        "text": write_text(picture, letter, recipe["recipe"]),
         "name": picture.name,
         "headline": write_headline(picture, letter),
         "sentences": [picture.error] if picture.error else [],
@@ -92,13 +93,13 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     }
 
 
-def write_text(picture: Picture, letter: str) -> str:
-    """Writes the whole answer as text, to be passed on."""
+def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) -> str:
+    """Writes the whole answer as text, to be passed on, with the facts of its recipe."""
     lines = [picture.name, write_headline(picture, letter)]
     if picture.inspection is not None:
         lines = [picture.name, *AGAIN.get(letter, ()), *picture.inspection.answer.paragraphs]
-    recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
-    stated = ["The recipe in the file:", *recipe] if recipe else []
+    stated = ["The recipe in the file:"] * bool(facts)
+    stated += [f"{name}: {value}" for name, value in facts]
     text = "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
     return name_button(text)
 
