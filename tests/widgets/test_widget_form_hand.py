@@ -121,6 +121,19 @@ def test_nothing_is_taken_of_a_picture_without_a_recipe_but_on_a_field_of_pictur
     assert form.fields["mask_image"].value == "m.png (uploaded)"
 
 
+def test_a_mark_that_a_recipe_brings_along_is_said_and_its_error_opens_its_fold(tmp_path):
+    form = SweepForm(store=tmp_path / "store")
+    form.open_recipe(Request(prompt="a cat", height=256, width=256, watermark="sd-v1"))
+    assert "every picture of it is marked, too: watermark sd-v1" in form._note.value
+    fold = next(fold for fold in form._folds if form._fields["watermark"] in fold.fields)
+    assert not fold.button.value
+    filled(form, height="64", width="64")
+    assert list(form.errors) == ["watermark"]
+    assert fold.button.value and fold.inside.layout.display is None
+    form.open_recipe(Request(prompt="a dog"))
+    assert "marked" not in form._note.value
+
+
 def test_a_file_that_the_page_sends_in_parts_fills_the_form_in(results, tmp_path):
     form, data = SweepForm(store=tmp_path), Path(results["path"].iloc[0]).read_bytes()
     for at in range(0, len(data), 4000):
