@@ -1,12 +1,15 @@
 """Workbench: the widgets as tabs over one store; what each shows, what it refuses, and its Python."""
 
 import re
+import shutil
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 import traitlets
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sdlab import Request, Store, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
@@ -216,6 +219,43 @@ def test_a_report_tells_all_that_is_known_and_not_of_found_pictures(bench, tmp_p
     assert "Where these pictures come from" in page and page.count("Not looked for, so") == 2
     assert "SynthID" in page and "the recipe in the file" in page and "prompt: " in page
     assert "bits wrong" not in page and ">p</th>" not in page
+
+
+def test_a_found_picture_is_compared_with_the_one_that_its_recipe_made_here(bench):
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    button = find_button(tab, "Compare with one made here")
+    click(button)
+    assert "Drop a picture" in said(tab)
+    (found,) = [p for p in bench.value["path"][:1]]
+    shutil.copy(found, "found.png")
+    pixels = np.asarray(Image.open(found).convert("RGB")).copy()
+    pixels[0, 0, 0] ^= 8
+    changed = Image.fromarray(pixels)
+    changed.save("changed.png", pnginfo=copy_texts(found))
+    changed.crop((0, 0, 32, 32)).save("cut.png", pnginfo=copy_texts(found))
+    Image.new("RGB", (300, 300)).save("bare.png")
+    tab.widget.add(["found.png", "changed.png", "cut.png", "bare.png"])
+    tab.widget.wait()
+    told = []
+    for tab.widget.chosen in range(3):
+        click(button)
+        told.append(re.sub("<[^>]+>", " ", tab._place.children[0].value))
+    assert "identical to the found one" in told[0]
+    assert "by at most 8 of 255" in told[1] and "the found one is 32x32" in told[2]
+    tab.widget.chosen = 3
+    click(button)
+    assert "states no recipe" in said(tab) and list(tab._place.children) == [tab.widget]
+    bench.tabs["Where from?"]._read = lambda: bench.value[:0]
+    tab.widget.chosen = 0
+    click(button)
+    assert "press “open in a form”" in said(tab)
+
+
+def copy_texts(path):
+    info = PngInfo()
+    for name, text in Image.open(path).text.items():
+        info.add_text(name, text)
+    return info
 
 
 def test_the_picture_in_the_notebook_follows_what_a_tab_shows(bench, monkeypatch):

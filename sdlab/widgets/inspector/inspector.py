@@ -159,6 +159,11 @@ class WatermarkInspector(Panel):
         return [picture.inspection for picture in self._pictures]
 
     @property
+    def picture(self) -> Picture:
+        """The chosen picture, and what is known of it."""
+        return self._at(self.chosen)
+
+    @property
     def value(self) -> pd.DataFrame:
         """One row a picture, after waiting: the frame's own columns or `path`, then what was found.
 

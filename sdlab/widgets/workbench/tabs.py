@@ -23,6 +23,7 @@ from ..panel import Kept
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.fields import render_message
 from ..sweep_form.form import SweepForm
+from .remade import find_remade, render_remade
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -260,7 +261,15 @@ class OriginTab(Tab):
         button = make_button(
             "Test these pictures", self._test, self, f"At most {MOST:,} of the store; or drop files"
         )
-        super().__init__(read, button)
+        remade = make_button(
+            "Compare with one made here",
+            self._compare,
+            self,
+            "The chosen picture beside the one that its recipe has made here",
+        )
+        for each in (button, remade):
+            each.layout.width = "auto"
+        super().__init__(read, button, remade)
 
     @property
     def is_stale(self) -> bool:
@@ -272,6 +281,16 @@ class OriginTab(Tab):
 
     def _begin(self) -> None:
         self.show(WatermarkInspector(folder=self._folder))
+
+    def _compare(self) -> None:
+        """Shows the chosen picture beside the one that was made here, above the inspector."""
+        if not self.has_figure:
+            raise ValueError("Drop a picture below first, and choose it.")
+        self._place.children = [self.widget]
+        picture = self.widget.picture
+        shown = render_remade(picture, find_remade(picture, self._read()))
+        self.say("")
+        self._place.children = [ipywidgets.HTML(shown), self.widget]
 
     def _test(self) -> None:
         frame = self.read()
