@@ -311,6 +311,27 @@ def test_the_time_of_a_search_is_told_by_the_pixels_and_learned(folder):
     assert told["megapixels"] == "0.066" and set(told["pace"]) == {"all", "crop", "size"}
 
 
+def test_what_was_added_last_is_searched_first_and_all_is_estimated(folder, monkeypatch):
+    inspector = WatermarkInspector(["in/plain.png", "in/marked.png", "in/broken.png"])
+    picture(512, 3).save("in/added.png")
+    inspector.add("in/added.png")
+    inspector.wait()
+    ask, searched = listening(inspector), []
+    single = [work.Pace().guess("crop", side**2 / 1e6) for side in (256, 512)]
+    inspector._work.pace = work.Pace()
+    told = ask("estimate", search="crop")[0]
+    assert told["text"] == f"about {work.say_seconds(sum(single))}"
+    assert ask("estimate", search="?")[0]["kind"] == "error"
+    monkeypatch.setattr(
+        work,
+        "detect_watermark",
+        lambda source, **asked: searched.append(source) or detect_watermark(source),
+    )
+    inspector.inspect(search="crop")
+    inspector.wait()
+    assert searched == ["in/added.png", "in/plain.png"]
+
+
 def test_the_bar_moves_by_the_clock_while_a_test_has_no_steps_to_tell_of(folder, monkeypatch):
     gate, seen = threading.Event(), []
 
