@@ -301,7 +301,7 @@ def place_cut(
         grids = score_shifts(
             make_planes(window, way.arithmetic, way.order),
             way,
-            progress=lambda what, done, i=i: progress(what, (i + 0.5 * done) / len(ways)),
+            progress=_share_progress(progress, 2 * i, 2 * len(ways)),
         )
         for n, (name, payload) in enumerate(payloads.items()):
             for own, share, where in list_ways(payload, AS_IS):
@@ -584,3 +584,7 @@ def reduce_large(image: np.ndarray) -> np.ndarray:
         return image
     size = round(image.shape[1] * factor), round(image.shape[0] * factor)
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+
+
+def _share_progress(progress: Progress, i: int, n: int) -> Progress:
+    return lambda what, done: progress(what, (i + done) / n)

@@ -30,7 +30,8 @@ from .recipe import describe_recipe, list_facts, read_recipe
 BY_HAND = "“Search this picture” in the inspector"
 LARGE = 512  # pixels of the picture on a page of its own
 PAGE = Markup(
-    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title></head><body'
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title>'
+    "<style>h1 {{font-size: 1.4em}} h2 {{font-size: 1.1em}}</style></head><body"
     ' style="font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem">'
     "\n<h1>{}</h1>\n{}\n</body></html>\n"
 )
