@@ -656,6 +656,13 @@ def find_row(name: str, *, runs: bool = True) -> Model:
     return dataclasses.replace(row, path=place)
 
 
+def find_by_file(name: str) -> str:
+    """Finds the name in `MODELS` of a checkpoint that goes by its file's name; else as it is."""
+    rows = ((known, row) for known, row in MODELS.items() if isinstance(row, Model))
+    files = {Path(row.file).stem: known for known, row in rows if row.file}
+    return name if name in MODELS else files.get(name, name)
+
+
 def find_downloaded(hub: str) -> Model | None:
     """Finds a repository on the hub, "owner/name", on this machine, as its row if it has one.
 
@@ -717,6 +724,9 @@ def describe_row(name: str, model: Model) -> dict[str, Any]:
     }
 
 
+AT_HAND = "To try something alike at once, take tiny-v1, which comes with sdlab."
+
+
 def explain_absence(name: str, model: Model) -> str:
     """Says where to get a checkpoint that is not on this machine, and where to put it."""
     size = f", about {model.gigabytes:g} GB" if model.gigabytes else ""
@@ -737,9 +747,9 @@ def explain_absence(name: str, model: Model) -> str:
         f" {model.licence}{size}). "
     )
     return (
-        f"model {name!r} ({model.title}) is not on this machine, and sdlab downloads nothing. "
-        f"{describe_unfinished(name, model.hubs)}{way}If you have it, as a folder in diffusers'"
-        f" layout{f' or as {model.file}' if model.file else ''}: say MODELS[{name!r}] ="
+        f"model {name!r} ({model.title}) is not on this machine, and sdlab downloads nothing."
+        f" {AT_HAND}\n{describe_unfinished(name, model.hubs)}{way}If you have it, as a folder in"
+        f" diffusers' layout{f' or as {model.file}' if model.file else ''}: say MODELS[{name!r}] ="
         f" Model.from_path('...'), or put it, named {name!r} or as on the hub, into the folder"
         f" that the environment variable {VARIABLE} names"
     )

@@ -16,7 +16,7 @@ from ..recipe.request import PROMPTS, Recipe, Request, copy_fields, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
 from ..recipe.sizes import MULTIPLE, fit_aspect, normalize_pair
 from .calls import check_call
-from .catalogue import MODELS, Model, find_downloaded, find_row
+from .catalogue import AT_HAND, MODELS, Model, find_by_file, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
 from .locate import REPOSITORY, describe_origin, describe_unfinished, is_model, open_repository
@@ -50,10 +50,13 @@ def find(name: str) -> Model:
     if REPOSITORY.fullmatch(name) and (model := find_downloaded(name)):
         return model
     unfinished = describe_unfinished(name, (name,)) if REPOSITORY.fullmatch(name) else ""
+    known = find_by_file(name)
+    near = suggest(name, MODELS).strip(";") or "."
+    hint = near if known == name else f"; that is the file of {known!r}: take that."
     raise ValueError(
-        f"{unfinished}unknown model {name!r}{suggest(name, MODELS)} sdlab.MODELS has"
-        f" {', '.join(MODELS)}. The path of a folder in diffusers' layout (one with a"
-        " model_index.json), of a .safetensors or of a .ckpt file works too, and so does a"
+        f"{unfinished}unknown model {name!r}{hint} {AT_HAND}\n"
+        f"sdlab.MODELS has {', '.join(MODELS)}. The path of a folder in diffusers' layout (one with"
+        " a model_index.json), of a .safetensors or of a .ckpt file works too, and so does a"
         " repository on the hub, owner/name, that `hf download` has put into the cache; nothing is"
         " downloaded"
     )

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..errors import FieldError
-from ..models.catalogue import MODELS, Model
+from ..models.catalogue import find_by_file
 from ..models.resolve import Native, native, resolve
 from ..recipe.parts import Lora, join_items, read_loras
 from ..recipe.request import FIELDS, Request
@@ -146,7 +145,10 @@ def restore_claims(row: Mapping[str, Any], file: str) -> tuple[Request, list[str
     if "model" in fields:
         fields["model"] = find_by_file(fields["model"])
     said = [f"written by {row['source']}"] * bool(row.get("source"))
-    said += [f"without counterpart here: {row['not_translated']}"] * bool(row["not_translated"])
+    if row["not_translated"]:
+        said.append(
+            f"without counterpart here: {row['not_translated']}. So another picture results"
+        )
     said += [reason for name, reason in NEEDED.items() if name not in fields]
     said += [NO_PICTURE] * ("strength" in fields and "image" not in fields)
     request = restore_fitting(fields, said)
@@ -184,13 +186,6 @@ def restore_fitting(fields: dict[str, Any], said: list[str]) -> Request:
                 raise
             said.append(f"not taken: {error}")
             del fields[error.field]
-
-
-def find_by_file(name: str) -> str:
-    """Finds the name in `MODELS` of a checkpoint that goes by its file's name; else as it is."""
-    rows = ((known, row) for known, row in MODELS.items() if isinstance(row, Model))
-    files = {Path(row.file).stem: known for known, row in rows if row.file}
-    return name if name in MODELS else files.get(name, name)
 
 
 def find_native(request: Request, natives: dict[str, Native | FieldError]) -> Native:

@@ -63,6 +63,10 @@ class Part:
     details : tuple of str
     warns : bool
         Whether it comes first when the parts are summed up, as it makes the others doubtful.
+    brief : str
+        The text in short, for a headline; "" if it is short itself.
+    caveat : str
+        A sentence that the headline has to have although this part tells nothing.
     """
 
     key: str
@@ -71,6 +75,8 @@ class Part:
     left_open: str = ""
     details: tuple[str, ...] = ()
     warns: bool = False
+    brief: str = ""
+    caveat: str = ""
 
     @property
     def title(self) -> str:
@@ -91,9 +97,26 @@ class Answer:
     @property
     def known(self) -> str:
         """What is known and who says it, in one line."""
-        told = [part for part in self.parts if part.known]
-        told.sort(key=lambda part: not part.warns)
-        return " ".join(part.text for part in told) or NOTHING
+        return self._sum_up([part.text for part in self._told])
+
+    @property
+    def headline(self) -> str:
+        """The same in a sentence or two, to begin with."""
+        return self._sum_up([part.brief or part.text for part in self._told])
+
+    @property
+    def sentences(self) -> list[str]:
+        """The headline, what is known if that is more, and what is not."""
+        return list(dict.fromkeys((self.headline, self.known, self.unknown)))
+
+    @property
+    def _told(self) -> list[Part]:
+        told = (part for part in self.parts if part.known)
+        return sorted(told, key=lambda part: not part.warns)
+
+    def _sum_up(self, told: list[str]) -> str:
+        caveats = [part.caveat for part in self.parts if part.caveat]
+        return " ".join([*(told or [NOTHING]), *caveats])
 
     @property
     def unknown(self) -> str:
@@ -125,7 +148,8 @@ class Answer:
             + "".join(f"<dd>{html.escape(line)}</dd>" for line in part.lines)
             for part in self.parts
         ]
-        head = f"<p><b>{html.escape(self.known)}</b></p><p>{html.escape(self.unknown)}</p>"
+        first, *more = map(html.escape, self.sentences)
+        head = f"<p><b>{first}</b></p>" + "".join(f"<p>{line}</p>" for line in more)
         return f"{head}<dl>{''.join(rows)}</dl>"
 
 

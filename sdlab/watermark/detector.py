@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -31,7 +32,7 @@ from .payloads import (
 )
 from .provenance import Provenance, gather_provenance, read_provenance
 from .reading import WAYS, Reading, read_likeness, read_scored
-from .search import AS_IS, Blocks, Geometry, Place, Progress
+from .search import AS_IS, Blocks, Geometry, Place, Progress, ignore_progress
 from .statistics import require_testable
 
 SHARES = {  # of the error, for each way to look; a search looks at the picture as it is, too
@@ -100,7 +101,8 @@ def detect_watermark(
         A PEM file of the certificates whose signatures (C2PA) are to be trusted. Without it every
         signature is checked against the file, and no signer against anything.
     progress : callable, optional
-        Called with what is searched ("cut", "size" or "both") and the share of it that is done.
+        Called with how it is looked at ("as is", "cut", "size", "both" and other keys of `SHARES`)
+        and the share of that which is done, about each half second; what it raises ends the search.
 
     Raises
     ------
@@ -120,6 +122,7 @@ def detect_watermark(
             f"progress={progress!r} is no function; it is called with what is searched and the"
             " share that is done"
         )
+    progress = progress or ignore_progress
     for payload in known.values():
         require_testable(payload)
     anchors = read_anchors(trust_anchors)
@@ -139,23 +142,21 @@ def detect_watermark(
 
 
 def _judge_pixels(
-    pixels: np.ndarray,
-    known: dict[str, Payload],
-    search: str,
-    rate: float,
-    progress: Progress | None,
+    pixels: np.ndarray, known: dict[str, Payload], search: str, rate: float, progress: Progress
 ) -> tuple[tuple[Finding, ...], Reading | None]:
     """Judge every payload, and read what nobody knows if none of the everyday ones is found."""
+    notice = functools.partial(progress, "as is", 0.0)
+    notice()
     pixels = places.separate_channels(pixels)
     small = pixels.shape[0] * pixels.shape[1] < MIN_AREA
     reads = not small and EVERYDAY.keys() <= known.keys()
     scored = (
         {}
         if small and search == "none"
-        else places.score_as_is(pixels, places.list_all_ways(known))
+        else places.score_as_is(pixels, places.list_all_ways(known), notice=notice)
     )
-    found = _find_places(pixels, scored, known, search, progress) if scored else {}
     official = {} if small else read_official(pixels, known)
+    found = _find_places(pixels, scored, known, search, progress) if scored else {}
     total = sum(payload.weight for payload in known.values()) + UNKNOWN * reads
     findings = {
         name: _judge_payload(
@@ -282,11 +283,12 @@ def _find_places(
     scored: dict[Way, Blocks],
     payloads: dict[str, Payload],
     search: str,
-    progress: Progress | None,
+    progress: Progress,
 ) -> dict[str, Place]:
     """Find the best place of every payload, its p corrected for all that were tried."""
 
-    def place_changed(geometry: Geometry) -> dict[str, Place]:
+    def place_changed(move: str) -> dict[str, Place]:
+        geometry, notice = MOVES[move], functools.partial(progress, move, 0.0)
         left = {  # what the picture as it is was not tested for
             name: payload
             for name, payload in payloads.items()
@@ -294,7 +296,7 @@ def _find_places(
             or payload.way._replace(order=OTHER_ORDER[payload.order]) not in payload.ways
         }
         ways = [way for p in left.values() for way, *_ in places.list_ways(p, geometry)]
-        again = places.score_as_is(pixels, ways, geometry)
+        again = places.score_as_is(pixels, ways, geometry, notice)
         return places.place_as_is(again, left, geometry)
 
     searches = {
@@ -307,11 +309,12 @@ def _find_places(
         if way == "as is":
             placed = places.place_as_is(scored, payloads)
         elif way in MOVES:
-            placed = place_changed(MOVES[way])
+            placed = place_changed(way)
         else:
             placed = searches[way](pixels, payloads, progress)
         for name, place in placed.items():
             found[name].append(place.with_share(share))
+        progress(way, 1.0)
     return {name: _choose_place(tried) for name, tried in found.items() if tried}
 
 

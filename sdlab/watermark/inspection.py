@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,16 @@ A_HIT = (
     " put one on their own photographs, so that collectors of training data pass over them."
 )
 A_MISS = "A miss proves nothing: marks are optional, and strong changes wipe them out."
+IN_BRACKETS = re.compile(r" \([^)]*\)")
 BY_CALL = "search='all'"  # how a call asks for what widgets have a button for
 TOO_SMALL = (
     "Not tested: no mark is written into so few pixels ({0}, less than {1:,}). If this is part of a"
     f" marked picture, or one made smaller, a search may tell: {BY_CALL}."
 )
+FEW_PIXELS = (
+    "No mark was found, and with so few pixels ({}x{}) that is what to expect, marked or not."
+)
+ADDED = "Anyone can add such a mark."
 NEXT_TO_NONE = -9  # log10 of a chance
 PIXELS_ALONE = Provenance(has_file=False)
 WHO_MARKED = "who put the mark there: anyone can add it, even to a photograph"
@@ -247,10 +253,14 @@ def write_hidden(inspection: Inspection) -> Part:
     ]
     quoted = [c.detail for c in inspection.provenance.claims if c.kind.startswith("lowest")]
     marks = "; ".join(map(describe_mark, hits))
+    brief, caveat = "", ""
     if hits:
         unknown = all(hit.like or hit.was_read for hit in hits)
         left = WHO_WROTE if unknown else WHO_MARKED
         told = [*texts, f"Hidden in the pixels: {marks}."]
+        brief = " ".join(
+            [*texts, f"Hidden in the pixels: {'; '.join(map(name_mark, hits))}.", ADDED]
+        )
         details = (*quoted, *map(describe_hit, hits), A_HIT)
     elif inspection.unread:
         told, left = (
@@ -264,24 +274,43 @@ def write_hidden(inspection: Inspection) -> Part:
     else:
         told, left = [*texts, "No mark found."], "; ".join([*[WHO_WROTE] * bool(texts), UNMARKED])
         details = (*quoted, describe_miss(inspection), A_MISS)
-    return Part(HIDDEN, " ".join(told), bool(hits or texts), left, details)
+        caveat = FEW_PIXELS.format(*inspection.size) * inspection.small
+    known = bool(hits or texts)
+    return Part(HIDDEN, " ".join(told), known, left, details, brief=brief, caveat=caveat)
 
 
 def describe_mark(finding: Finding) -> str:
     """Name a mark, who writes it, and the chance that it is none."""
-    payload, chance = finding.payload, format_probability(finding.log10_p)
+    also = ", and which people put on their own pictures, too, with {}, to keep them from training"
+    protects = finding.payload.protects
+    never = "not" if finding.log10_p < NEXT_TO_NONE else "hardly"
+    sure = (
+        f"{never} there by accident, the chance is {say_chance(finding.log10_p)}; that does not"
+        " show what made the picture"
+    )
+    who = name_mark(finding, whole=True)
+    return f"{who}{also.format(protects) * bool(protects)} ({sure})"
+
+
+def name_mark(finding: Finding, whole: bool = False) -> str:
+    """Name a mark and who writes it, of which what stands in brackets is part of the whole."""
+    payload = finding.payload
     name = f"the mark {shorten_name(payload.name)}"
     if finding.like is not None:
         name = f"a text like that of {shorten_name(finding.like.name)}, {payload.name!r}"
     elif finding.was_read:
         name = f"the text {shorten_name(payload.text or payload.name)!r}"
-    who = f", which is written by {payload.written_by}" if payload.written_by else ""
+    writer = payload.written_by if whole else IN_BRACKETS.sub("", payload.written_by)
+    who = f", which is written by {writer}" if writer else ""
     if (finding.like or finding.was_read) and not who:
         who = ", whose writer is not known"
-    also = f", and which people put on their own pictures, too, with {payload.protects}"
-    never = "not" if finding.log10_p < NEXT_TO_NONE else "hardly"
-    sure = f"{never} there by accident: p {chance}; that does not show what made the picture"
-    return f"{name}{who}{also * bool(payload.protects)} ({sure})"
+    return f"{name}{who}"
+
+
+def say_chance(log10_p: float) -> str:
+    """Say a chance: "1 in 20", or "1 in 10^12" of the small ones."""
+    digits = -math.ceil(log10_p)
+    return f"1 in 10^{digits}" if digits > 6 else f"1 in {int(10**-log10_p):,}"
 
 
 def describe_hit(finding: Finding) -> str:

@@ -272,15 +272,21 @@ def _read_tags(texts: Mapping[int, str]) -> Iterator[Claim]:
     elif program := find_writer(described):
         yield Claim("EXIF", program, quote(f"ImageDescription: {described}"), RECIPE)
     yield from read_aigc(described, "EXIF")
-    make, software = texts.get(MAKE, ""), texts.get(SOFTWARE, "")
+    make, model, software = (texts.get(tag, "") for tag in (MAKE, MODEL, SOFTWARE))
     named = [*tell_program(make, "EXIF", "Make"), *tell_program(software, "EXIF", "Software")]
     generators = [claim for claim in named if claim.origin]
-    if (make or texts.get(MODEL)) and not generators:
-        camera = " ".join(dict.fromkeys(filter(None, (make, texts.get(MODEL, "")))))
-        firmware = f"; Software: {software}" * bool(software)
-        yield Claim("EXIF", quote(camera), quote(f"Make and Model: {camera}{firmware}"), DEVICE)
+    if (make or model) and not generators:
+        told = {"Make": make, "Model": model, "Software": software}
+        detail = "; ".join(f"{name}: {text}" for name, text in told.items() if text)
+        yield Claim("EXIF", quote(name_camera(make, model)), quote(detail), DEVICE)
     else:
         yield from generators or named
+
+
+def name_camera(make: str, model: str) -> str:
+    """Name a camera; many models begin with their maker's name, as "NIKON D850" does."""
+    first = make.casefold().split()[:1]
+    return model if model.casefold().split()[:1] == first else f"{make} {model}".strip()
 
 
 def decode_comment(value: Any) -> str:

@@ -122,7 +122,7 @@ def _open_file(path: Path) -> Image.Image:
     except PermissionError:
         raise
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
-        raise OSError(f"{path}: the picture cannot be read: {shorten_error(error)}") from error
+        raise OSError(f"{path}: {describe_damage(error)}") from error
 
 
 def _refuse_size(name: str, width: int, height: int) -> None:
@@ -164,9 +164,7 @@ def _load_unturned(image: Image.Image, name: str) -> Image.Image:
     try:
         load_quietly(image)
     except Exception as error:  # on damaged files Pillow raises whatever its readers run into
-        raise OSError(
-            f"{name}: the pixels are damaged or cut off: {shorten_error(error)}"
-        ) from error
+        raise OSError(f"{name}: {describe_damage(error)}") from error
     turn = TURNED_BACK.get(orientation) if isinstance(orientation, int) else None
     return image.transpose(Image.Transpose[turn]) if turn else image
 
@@ -210,6 +208,14 @@ def convert_array(array: np.ndarray) -> np.ndarray:
 
 def _name_picture(image: Image.Image) -> str:
     return str(getattr(image, "filename", "") or "the picture given")
+
+
+def describe_damage(error: Exception) -> str:
+    """Say what an error of Pillow's readers means, before what they say."""
+    return (
+        "the file is damaged, cut off or of a rare kind; copy or download it again (its reader"
+        f" says: {shorten_error(error)})"
+    )
 
 
 def shorten_error(error: Exception) -> str:

@@ -8,7 +8,7 @@ predicted and taken off first. A small network weighs what is left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -34,12 +34,15 @@ def score_way(image: np.ndarray, way: Way) -> np.ndarray:
     return score_ways(image, [way])[way]
 
 
-def score_ways(image: np.ndarray, ways: Iterable[Way]) -> dict[Way, np.ndarray]:
+def score_ways(
+    image: np.ndarray, ways: Iterable[Way], notice: Callable[[], object] = bool
+) -> dict[Way, np.ndarray]:
     """Score every whole block for each way; what they have in common is computed once."""
     channels = np.ascontiguousarray(image.transpose(2, 0, 1))
     averages = cache(lambda: average_cells(channels))  # float32 alone needs them
     scored = {}
     for way in dict.fromkeys(ways):
+        notice()
         if way.arithmetic == "float32":
             scored[way] = score_averages(convert_averages(averages(), way.order), *way[::2])
         elif way.method == "dwtDct":

@@ -21,7 +21,7 @@ from .payloads import OTHER_ORDER, Payload, Way
 from .scores import make_planes, score_blocks, score_ways
 from .statistics import Folds, fold_grids, is_text, measure_bits, weigh_folds
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float], None]  # what is searched, the share of it that is done
 
 # pixels, from the middle of the picture, whose blocks a search for cuts scores 64 times
 MOST = 1_200_000
@@ -51,6 +51,10 @@ LARGEST = 2_300_000  # pixels of a size before
 FACTORS = (0.5, 0.75, 0.8, 0.9, 1.1, 1.2, 1.25, 1.5, 2)
 COMMON = 10  # `Payload.weight` of what is worth the time of that
 OFFSETS = [(down, along) for down in range(8) for along in range(8)]
+
+
+def ignore_progress(what: str, done: float) -> None:
+    """Does nothing, where nobody wants to know."""
 
 
 @dataclass(frozen=True)
@@ -195,14 +199,22 @@ class Place:
 
 
 def score_as_is(
-    image: np.ndarray, ways: Iterable[Way], geometry: Geometry = AS_IS
+    image: np.ndarray,
+    ways: Iterable[Way],
+    geometry: Geometry = AS_IS,
+    notice: Callable[[], object] = bool,
 ) -> dict[Way, Blocks]:
-    """Score a picture neither cut nor resized, but perhaps moved, once for each way."""
+    """Score a picture neither cut nor resized, but perhaps moved, once for each way.
+
+    `notice` is called before each of them.
+    """
     image = geometry.undo_moves(image)
     top, band = take_middle_rows(image)
     stride = image.shape[1] // 8
     phase = -stride * (top // 8)
-    return {way: Blocks(grid, stride, phase) for way, grid in score_ways(band, ways).items()}
+    return {
+        way: Blocks(grid, stride, phase) for way, grid in score_ways(band, ways, notice).items()
+    }
 
 
 def place_as_is(
@@ -279,7 +291,7 @@ def _make_place(
 
 
 def place_cut(
-    image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
+    image: np.ndarray, payloads: dict[str, Payload], progress: Progress = ignore_progress
 ) -> dict[str, Place]:
     """Place every payload in a picture that may have been cut out of a larger one."""
     cuts, window = take_middle(image)
@@ -289,12 +301,13 @@ def place_cut(
         grids = score_shifts(
             make_planes(window, way.arithmetic, way.order),
             way,
-            progress=_share_progress(progress, i, len(ways)),
+            progress=_share_progress(progress, 2 * i, 2 * len(ways)),
         )
-        for name, payload in payloads.items():
+        for n, (name, payload) in enumerate(payloads.items()):
             for own, share, where in list_ways(payload, AS_IS):
                 if own == way:
                     found[name].append(find_best_cut(grids, payload, cuts, where).with_share(share))
+            progress("cut", (i + 0.5 + 0.5 * (n + 1) / len(payloads)) / len(ways))
     return {name: merge_places(places) for name, places in found.items()}
 
 
@@ -308,7 +321,7 @@ def take_middle(image: np.ndarray) -> tuple[Cuts, np.ndarray]:
 
 
 def score_shifts(
-    planes: np.ndarray, way: Way, every: int = 1, progress: Progress | None = None
+    planes: np.ndarray, way: Way, every: int = 1, progress: Progress = ignore_progress
 ) -> np.ndarray:
     """Score the blocks at `OFFSETS`, (64, rows, columns), or at each second or fourth of a side.
 
@@ -319,8 +332,7 @@ def score_shifts(
     for i, (down, along) in enumerate(offsets):
         grid = score_blocks(planes[:, down:, along:], way.arithmetic, way.method)
         grids[i, : grid.shape[0], : grid.shape[1]] = grid
-        if progress:
-            progress("cut", (i + 1) / len(offsets))
+        progress("cut", (i + 1) / len(offsets))
     return grids
 
 
@@ -492,24 +504,24 @@ def weigh_sizes(width: int, height: int) -> list[tuple[tuple[int, int], float]]:
 
 
 def place_resized(
-    image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
+    image: np.ndarray, payloads: dict[str, Payload], progress: Progress = ignore_progress
 ) -> dict[str, Place]:
     """Place every payload at each size before resizing; {} if no usual size fits."""
     sizes, ways = weigh_sizes(image.shape[1], image.shape[0]), list_all_ways(payloads)
     if not sizes:
         return {}
     small = reduce_large(image)
+    progress("size", 0.0)
     planes = {way.order: make_plane_images(small, way.order) for way in ways}
     found: dict[str, list[Place]] = {name: [] for name in payloads}
     for i, (size, share) in enumerate(sizes):
+        progress("size", i / len(sizes))
         scored = {
             way: Blocks(score_resized(planes[way.order], size, way), size[0] // 8, 0)
             for way in ways
         }
         for name, place in place_as_is(scored, payloads, Geometry(size=size)).items():
             found[name].append(place.with_share(share))
-        if progress:
-            progress("size", (i + 1) / len(sizes))
     return {name: merge_places(places) for name, places in found.items()}
 
 
@@ -517,7 +529,7 @@ def place_resized(
 
 
 def place_cut_resized(
-    image: np.ndarray, payloads: dict[str, Payload], progress: Progress | None = None
+    image: np.ndarray, payloads: dict[str, Payload], progress: Progress = ignore_progress
 ) -> dict[str, Place]:
     """Place the common payloads in a picture that may have been cut, then resized.
 
@@ -529,7 +541,8 @@ def place_cut_resized(
     planes = {way.order: make_plane_images(image, way.order) for way in ways if sizes}
     found: dict[str, list[Place]] = {name: [] for name in common if sizes}
     for i, size in enumerate(sizes):
-        for way in ways:
+        for n, way in enumerate(ways):
+            progress("both", (i + n / len(ways)) / len(sizes))
             resized = resize_planes(planes[way.order], size, way)
             cuts, window = take_middle(np.moveaxis(resized, 0, 2))
             grids = score_shifts(np.moveaxis(window, 2, 0), way, 2)
@@ -537,8 +550,6 @@ def place_cut_resized(
                 if payload.way == way:
                     place = find_best_cut(grids, payload, cuts, Geometry(size=size), 2)
                     found[name].append(place.with_share(1 / len(sizes)))
-        if progress:
-            progress("both", (i + 1) / len(sizes))
     return {name: merge_places(places) for name, places in found.items()}
 
 
@@ -575,5 +586,5 @@ def reduce_large(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
-def _share_progress(progress: Progress | None, i: int, n: int) -> Progress | None:
-    return progress and (lambda what, done: progress(what, (i + done) / n))
+def _share_progress(progress: Progress, i: int, n: int) -> Progress:
+    return lambda what, done: progress(what, (i + done) / n)

@@ -131,6 +131,7 @@ class Panel(Kept, anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         self._page: str | None = None
         self._acted: deque[Any] = deque(maxlen=1000)  # ids of questions
+        self._under_way: set[Any] = set()  # ids of those that a worker will answer
         super().__init__(uid=uuid.uuid4().hex[:12], **traits)
         self.on_msg(self._hear)
 
@@ -164,17 +165,22 @@ class Panel(Kept, anywidget.AnyWidget):
         self,
         question: dict[str, Any],
         work: Callable[[], tuple[dict[str, Any], list[bytes] | None]],
+        pool: ThreadPoolExecutor = workers,
     ) -> None:
-        """Answers with what `work` returns, from a worker thread."""
+        """Answers with what `work` returns, from a worker thread; a question that waits, once."""
+        if (asked := question.get("id")) in self._under_way:
+            return
+        self._under_way.add(asked)
 
         def run() -> None:
             try:
                 content, buffers = work()
             except Exception as error:
                 content, buffers = describe_error(error), None
+            self._under_way.discard(asked)
             self.answer(question, content, buffers)
 
-        workers.submit(run)
+        pool.submit(run)
 
     def open_in_form(self, question: dict[str, Any], find: Callable[[], Any]) -> None:
         """Opens what `find` gives, such as a recipe, in the panel's own form or the last shown."""

@@ -146,7 +146,9 @@ def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebo
     expect(heard).to_have_count(1)
 
     cell(grid, "red|blue red · seed 0").press("Enter")
-    nb.page.get_by_role("button", name="vary this seed").click()
+    nb.page.set_viewport_size({"width": 1280, "height": 600})
+    nb.page.get_by_role("button", name="render 8 other seeds").click()
+    expect(nb.page.get_by_role("button", name="the same with seed 1")).to_be_in_viewport()
     expect(nb.page.get_by_role("dialog").locator(".sdl-variation img[src]")).to_have_count(8)
     nb.page.get_by_role("button", name="the same with seed 8").press("Enter")
     expect(nb.page.get_by_role("dialog").get_by_role("img", name="seed 8")).to_be_visible()

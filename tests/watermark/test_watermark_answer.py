@@ -214,7 +214,8 @@ def test_a_camera_and_a_mark_are_both_told_and_neither_is_called_right(tmp_path)
 
 
 @pytest.mark.parametrize(
-    "log10_p, says", [(-8, "hardly there by accident"), (-12, "(not there by accident")]
+    "log10_p, says",
+    [(-8, "hardly there by accident, the chance is 1 in 10^8"), (-12, "(not there by accident")],
 )
 def test_no_mark_that_was_found_is_called_an_accident(marked, log10_p, says):
     hit = next(f for f in detect_watermark(marked).findings if f.detected)
@@ -239,6 +240,22 @@ def test_a_recipe_in_the_lowest_bits_beside_a_camera_is_no_mark(tmp_path):
     known, unknown = words_of(tmp_path / "a.png").splitlines()
     assert "No mark found." in known and "mark in its pixels" not in unknown
     assert "who put that text there" in unknown and "what is hidden in its pixels" in unknown
+
+
+@pytest.mark.parametrize(
+    "make, model, name",
+    [
+        ("Canon", "Canon EOS 6D", "Canon EOS 6D"),
+        ("NIKON CORPORATION", "NIKON D850", "NIKON D850"),
+        ("SONY", "ILCE-7M3", "SONY ILCE-7M3"),
+        ("", "EOS", "EOS"),
+        ("Epson", "", "Epson"),
+    ],
+)
+def test_a_camera_is_named_by_its_maker_once(tmp_path, make, model, name):
+    tags = {tag: text for tag, text in ((0x010F, make), (0x0110, model)) if text}
+    picture(64).save(tmp_path / "a.jpg", exif=exif_of(tags))
+    assert f"camera or scanner ({name})" in words_of(tmp_path / "a.jpg")
 
 
 def test_an_editing_follows_the_capture(tmp_path):
@@ -270,6 +287,9 @@ def test_the_answer_has_two_lines_and_four_parts(marked):
         and "the mark sd-v2" in lines[0]
     )
     assert inspection.words.splitlines() == lines[:2]
+    headline, *rest = inspection.answer.sentences
+    assert rest == lines[:2] and len(headline) < 0.6 * len(lines[0])
+    assert headline.startswith(NOTE) and headline.endswith("Anyone can add such a mark.")
 
 
 def test_html_holds_the_same_words_as_text(marked):

@@ -203,6 +203,19 @@ def test_a_search_finds_nothing_in_a_picture_without_a_mark():
     assert not inspection.detected and inspection.best.log10_p > -4
     assert ("both", 1.0) in steps and steps[-1] == ("cut", 1.0) and ("size", 1.0) in steps
     assert all(f.tests > 10_000 for f in inspection.findings)
+    assert list(dict.fromkeys(what for what, _ in steps)) == list(SHARES["all"])
+    for way in SHARES["all"]:  # told of within each, and never backwards
+        shares = [done for what, done in steps if what == way]
+        assert len(shares) >= 3 - (way == "swapped") and shares == sorted(shares), way
+
+
+def test_a_search_ends_where_its_progress_says_so():
+    def stop(what, done):
+        raise InterruptedError(what)
+
+    for search in SHARES:
+        with pytest.raises(InterruptedError, match="as is"):
+            detect_watermark(picture(10, 320, 320), search=search, progress=stop)
 
 
 def test_a_searched_place_must_be_a_hundred_times_less_likely():

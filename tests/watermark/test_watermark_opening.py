@@ -121,7 +121,7 @@ def test_a_vast_or_damaged_jpeg_xl_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"vast\.jxl: 536870913 x"):
         read_pixels(tmp_path / "vast.jxl")
     (tmp_path / "cut.jxl").write_bytes(b"\xff\x0a\x41\x40")
-    with pytest.raises(OSError, match=r"cut\.jxl: the picture cannot be read"):
+    with pytest.raises(OSError, match=r"cut\.jxl: the file is damaged, cut off"):
         read_pixels(tmp_path / "cut.jxl")
 
 

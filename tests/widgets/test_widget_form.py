@@ -209,6 +209,11 @@ def test_a_model_that_is_not_there_is_told_at_the_model(tmp_path):
     assert form.fields["model"].options == (*here, str(tmp_path / "nothing"))
     filled(form, model=(str(tmp_path / "nothing"),))
     assert "unknown model" in form.errors["model"]
+    form._fields["model"].fill(("v1-5-pruned-emaonly",))  # as other programs name it
+    assert form.wait(30)
+    first, *more = form._fields["model"].message.split("<details>")
+    assert "the file of &#x27;sd-v1-5&#x27;" in first and "take tiny-v1" in first
+    assert len(first) < 350 and "hf download" in more[0] and "hf download" in form.errors["model"]
 
 
 def test_ignored_weights_are_a_note_and_no_error(form):

@@ -106,16 +106,32 @@ def test_a1111s_recipe_is_loaded_and_what_sdlab_lacks_is_said(tmp_path):
     assert list(filled(form).errors) == ["model"] and "somebodys-own" in form.errors["model"]
 
 
-def test_a_picture_without_a_recipe_is_no_beginning_but_a_picture_to_change(tmp_path):
+def test_nothing_is_taken_of_a_picture_without_a_recipe_but_on_a_field_of_pictures(tmp_path):
     Image.new("RGB", (64, 64), "red").save(tmp_path / "plain.png")
     with pytest.raises(ValueError, match="'plain.png' carries no recipe"):
         SweepForm(tmp_path / "plain.png", tmp_path / "store")
-    form = SweepForm(store=tmp_path / "store")
+    form = SweepForm(Request(prompt="another's"), tmp_path / "store")
+    before = form._texts()
     form._files_came("", [("plain.png", (tmp_path / "plain.png").read_bytes())])
-    assert form.fields["image"].value == "plain.png (uploaded)"
-    assert "carries no recipe" in form._note.value and "picture to begin with" in form._note.value
+    assert form._texts() == before and not form.fields["image"].value
+    assert "carries no recipe" in form._note.value and "Nothing was taken" in form._note.value
+    form._files_came("image", [("plain.png", (tmp_path / "plain.png").read_bytes())])
+    assert form.fields["image"].value == "plain.png (uploaded)" and not form._said
     form._files_came("mask_image", [("m.png", (tmp_path / "plain.png").read_bytes())])
     assert form.fields["mask_image"].value == "m.png (uploaded)"
+
+
+def test_a_mark_that_a_recipe_brings_along_is_said_and_its_error_opens_its_fold(tmp_path):
+    form = SweepForm(store=tmp_path / "store")
+    form.open_recipe(Request(prompt="a cat", height=256, width=256, watermark="sd-v1"))
+    assert "every picture of it is marked, too: watermark sd-v1" in form._note.value
+    fold = next(fold for fold in form._folds if form._fields["watermark"] in fold.fields)
+    assert not fold.button.value
+    filled(form, height="64", width="64")
+    assert list(form.errors) == ["watermark"]
+    assert fold.button.value and fold.inside.layout.display is None
+    form.open_recipe(Request(prompt="a dog"))
+    assert "marked" not in form._note.value
 
 
 def test_a_file_that_the_page_sends_in_parts_fills_the_form_in(results, tmp_path):

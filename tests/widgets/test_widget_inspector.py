@@ -17,18 +17,21 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import sdlab.models.pipeline
+import sdlab.widgets.inspector.inspector
 import sdlab.widgets.inspector.work as work
 from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
 from sdlab.results.pairs import draw_difference
 from sdlab.watermark import embed_watermark, scan
+from sdlab.watermark.detector import SHARES
 from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
 from sdlab.watermark.maps import draw_residues
 from sdlab.watermark.search import Geometry
 from sdlab.widgets import WatermarkInspector
-from sdlab.widgets.inspector.answer import name_button
+from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline
 from sdlab.widgets.inspector.code import write_how
 from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
+from sdlab.widgets.inspector.pictures import AT_WORK, WAITING
 
 TINY = Request(prompt="a hamster", guidance_scale=3, num_inference_steps=2, seed=7)
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
@@ -167,11 +170,12 @@ def test_the_answer_begins_with_the_verdict_in_plain_words(folder):
     answers = {name: ask("tell", cell=i)[0] for i, name in enumerate(inspector.names)}
     headline = answers["marked.png"]["headline"]
     assert headline.startswith("Hidden in the pixels: the mark sd-v1, which is written by")
-    assert "the image generator Stable Diffusion 1.1 to 1.5" in headline
+    assert headline.endswith("Stable Diffusion 1.1 to 1.5. Anyone can add such a mark.")
     assert answers["plain.png"]["headline"].startswith("Nothing was found")
     for name, last in (("marked.png", A_HIT), ("plain.png", A_MISS)):
         answer = detect_watermark(f"in/{name}").answer
-        assert answers[name]["sentences"] == [name_button(answer.unknown)]
+        assert answers[name]["sentences"] == list(map(name_button, answer.sentences[1:]))
+        assert name_button(answer.unknown) == answers[name]["sentences"][-1]
         parts = [[part.title, list(map(name_button, part.lines))] for part in answer.parts]
         assert answers[name]["parts"] == parts
         assert answers[name]["parts"][2][1][-1] == last
@@ -218,6 +222,43 @@ def test_the_recipe_in_the_file_is_told_in_words_and_as_a_request(folder):
     inspector.chosen = 2
     with pytest.raises(ValueError, match="plain.png states no recipe"):
         _ = inspector.request
+
+
+def test_what_is_known_stays_while_a_picture_is_searched_again(folder):
+    inspector = WatermarkInspector(["in/marked.png", "in/broken.png"])
+    inspector.wait()
+    picture, broken = inspector._pictures
+    before = write_answer(picture, picture.verdict)
+    for letter, said in ((WAITING, "waits to be searched"), (AT_WORK, "is being searched")):
+        told = write_answer(picture, letter)
+        assert told["headline"] == before["headline"] and told["parts"] == before["parts"]
+        assert said in told["sentences"][0] and told["sentences"][1:] == before["sentences"]
+        assert said in told["text"] and told["headline"][:30] in told["text"]
+    assert "is being tested" in write_headline(broken, AT_WORK)
+
+
+def test_the_figures_of_a_page_are_explained_and_its_heading_is_short(folder):
+    inspector = WatermarkInspector(["in/marked.png", "in/plain.png"])
+    inspector.wait()
+    (page,), (other,) = (listening(inspector)("page", cell=i)[1] for i in (0, 1))
+    heading = page.decode().split("<h1>")[1].split("</h1>")[0]
+    assert len(heading) < 200 and "NoAI" not in heading and "chance" not in heading
+    assert "NoAI" in page.decode() and "p is the chance" in page.decode()
+    assert "its kin" in page.decode() and "its kin" not in other.decode()
+
+
+def test_a_small_picture_without_a_mark_stays_too_small_after_a_search(folder):
+    picture().crop((0, 0, 246, 247)).save("in/cut.png")
+    inspector = WatermarkInspector("in/cut.png", search="crop")
+    ask = listening(inspector)
+    inspector.wait()
+    told = ask("tell", cell=0)[0]
+    assert inspector.states == "sc" and "246x247" in told["headline"]
+    assert "is what to expect, marked or not" in told["headline"]
+    embed_watermark(picture(512), "sd-v1").crop((0, 0, 255, 256)).save("in/part.png")
+    inspector.add("in/part.png")
+    inspector.wait()
+    assert inspector.states == "sc+c"
 
 
 def test_no_json_is_cut_in_the_answer(folder):
@@ -268,6 +309,27 @@ def test_the_time_of_a_search_is_told_by_the_pixels_and_learned(folder):
     inspector.wait()
     told = ask("tell", cell=0)[0]
     assert told["megapixels"] == "0.066" and set(told["pace"]) == {"all", "crop", "size"}
+
+
+def test_what_was_added_last_is_searched_first_and_all_is_estimated(folder, monkeypatch):
+    inspector = WatermarkInspector(["in/plain.png", "in/marked.png", "in/broken.png"])
+    picture(512, 3).save("in/added.png")
+    inspector.add("in/added.png")
+    inspector.wait()
+    ask, searched = listening(inspector), []
+    single = [work.Pace().guess("crop", side**2 / 1e6) for side in (256, 512)]
+    inspector._work.pace = work.Pace()
+    told = ask("estimate", search="crop")[0]
+    assert told["text"] == f"about {work.say_seconds(sum(single))}"
+    assert ask("estimate", search="?")[0]["kind"] == "error"
+    monkeypatch.setattr(
+        work,
+        "detect_watermark",
+        lambda source, **asked: searched.append(source) or detect_watermark(source),
+    )
+    inspector.inspect(search="crop")
+    inspector.wait()
+    assert searched == ["in/added.png", "in/plain.png"]
 
 
 def test_the_bar_moves_by_the_clock_while_a_test_has_no_steps_to_tell_of(folder, monkeypatch):
@@ -355,13 +417,51 @@ def test_stop_ends_a_search_and_resume_goes_on(folder, monkeypatch):
     monkeypatch.setattr(work, "detect_watermark", slow)
     inspector = WatermarkInspector(["in/marked.png", "in/plain.png"], search="crop")
     assert at_work.wait(10) and inspector.state == "running" and not inspector.wait(0.01)
+    said = []
+    inspector.observe(lambda change: said.append(change.new), "status")
     listening(inspector)("stop")
-    assert inspector.wait(10) and inspector.states == "?-?-" and "stopped" in inspector.status
+    assert inspector.wait(10) and inspector.states == "?-?-"
+    assert said[0] == "stopping: marked.png stays as it was before …"
+    assert inspector.status == "2 pictures: 2 not tested; you stopped the search of marked.png"
     go_on.set()
     inspector.resume()
     assert (
         inspector.value["detected"].tolist() == [True, False] and "stopped" not in inspector.status
     )
+
+
+def test_the_share_that_is_done_rises_through_all_the_ways_of_a_search():
+    for search, ways in SHARES.items():
+        steps = [(way, share) for way in ways for share in (0, 0.5, 1)]
+        done = [work.measure_share(search, *step) for step in steps]
+        assert done == sorted(done) and (done[0], done[-1]) == (0, pytest.approx(1))
+
+
+def test_a_map_is_drawn_once_however_often_the_page_asks_and_nothing_else_waits(
+    folder, monkeypatch
+):
+    inspector, go_on, drawn, opened = WatermarkInspector("in/plain.png"), threading.Event(), [], []
+    inspector.wait()
+    ask, heard = listening(inspector), threading.Event()
+
+    def draw(*asked):
+        drawn.append(asked[1])
+        go_on.wait(10)
+        return {"kind": "view"}, []
+
+    monkeypatch.setattr(sdlab.widgets.inspector.inspector, "draw_view", draw)
+    for n in (1, 2, 1, 2, 1):
+        question = {"kind": "view", "id": f"v{n}", "cell": 0, "what": f"{n}", "payload": "sd-v1"}
+        inspector._hear(inspector, question, [])
+    inspector.own_form = lambda given: opened.append(given) or heard.set()
+    assert ask("open", cell=0)[0] == {"kind": "opening", "re": "q"}
+    assert heard.wait(10) and opened == [Path("in/plain.png")] and drawn == ["1"]
+    go_on.set()
+    ask("view", cell=0, what="last", payload="sd-v1")
+    end = time.monotonic() + 10
+    while "last" not in drawn and time.monotonic() < end:
+        time.sleep(0.01)
+    assert drawn == ["1", "2", "last"]
 
 
 # Files from the page
@@ -618,7 +718,7 @@ def test_names_of_pictures_are_text_and_no_html(folder):
     os.rename("in/plain.png", "in/<b onclick=x>.png")
     inspector = WatermarkInspector("in/<b onclick=x>.png")
     inspector.wait()
-    assert "<b" not in inspector.static() and "&lt;b onclick=x&gt;.png" in inspector.static()
+    assert "<b " not in inspector.static() and "&lt;b onclick=x&gt;.png" in inspector.static()
 
 
 @pytest.mark.parametrize(

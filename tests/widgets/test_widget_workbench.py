@@ -1,11 +1,15 @@
 """Workbench: the widgets as tabs over one store; what each shows, what it refuses, and its Python."""
 
 import re
+import shutil
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 import traitlets
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from sdlab import Request, Store, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
@@ -185,6 +189,73 @@ def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):
     bench.chosen = "Grid"
     bench.chosen = "Report"
     assert "The report is at" in said(report) and report._said.layout.display == ""
+
+
+def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(bench, tmp_path):
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    report.starred.value = True
+    write(report, "Chosen")
+    assert "No picture is starred" in said(report) and not (tmp_path / "reports").exists()
+    bench.store.rate(bench.value["key"].iloc[0], starred=True)
+    write(report, "Chosen")
+    assert "The report is at" in said(report)
+    assert "Written by sdlab from 1 row" in (tmp_path / "reports/cats.html").read_text("utf-8")
+    bench.chosen = "Grid"
+    bench.chosen = "Report"
+    write(report, "Chosen")
+    bench.store.rate(bench.value["key"].iloc[0], starred=False)
+    assert "Grid: other pictures are shown there" in said(report)
+
+
+def test_a_report_tells_all_that_is_known_and_not_of_found_pictures(bench, tmp_path):
+    bench.chosen, report = "Where from?", bench.tabs["Report"]
+    Image.new("RGB", (300, 300)).save("found.png")
+    inspector = bench.tabs["Where from?"].widget
+    inspector.add([bench.value["path"].iloc[0], "found.png"])
+    inspector.wait()
+    bench.chosen = "Report"
+    write(report, "Found")
+    page = (tmp_path / "reports/cats.html").read_text("utf-8")
+    assert "Where these pictures come from" in page and page.count("Not looked for, so") == 2
+    assert "SynthID" in page and "the recipe in the file" in page and "prompt: " in page
+    assert "bits wrong" not in page and ">p</th>" not in page
+
+
+def test_a_found_picture_is_compared_with_the_one_that_its_recipe_made_here(bench):
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    button = find_button(tab, "Compare with one made here")
+    click(button)
+    assert "Drop a picture" in said(tab)
+    (found,) = [p for p in bench.value["path"][:1]]
+    shutil.copy(found, "found.png")
+    pixels = np.asarray(Image.open(found).convert("RGB")).copy()
+    pixels[0, 0, 0] ^= 8
+    changed = Image.fromarray(pixels)
+    changed.save("changed.png", pnginfo=copy_texts(found))
+    changed.crop((0, 0, 32, 32)).save("cut.png", pnginfo=copy_texts(found))
+    Image.new("RGB", (300, 300)).save("bare.png")
+    tab.widget.add(["found.png", "changed.png", "cut.png", "bare.png"])
+    tab.widget.wait()
+    told = []
+    for tab.widget.chosen in range(3):
+        click(button)
+        told.append(re.sub("<[^>]+>", " ", tab._place.children[0].value))
+    assert "identical to the found one" in told[0]
+    assert "by at most 8 of 255" in told[1] and "the found one is 32x32" in told[2]
+    tab.widget.chosen = 3
+    click(button)
+    assert "states no recipe" in said(tab) and list(tab._place.children) == [tab.widget]
+    bench.tabs["Where from?"]._read = lambda: bench.value[:0]
+    tab.widget.chosen = 0
+    click(button)
+    assert "press “open in a form”" in said(tab)
+
+
+def copy_texts(path):
+    info = PngInfo()
+    for name, text in Image.open(path).text.items():
+        info.add_text(name, text)
+    return info
 
 
 def test_the_picture_in_the_notebook_follows_what_a_tab_shows(bench, monkeypatch):

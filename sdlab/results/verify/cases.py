@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
+from ...models.catalogue import find_by_file
 from ...models.resolve import find
 from ...pictures import PICTURES, Picture, hash_pixels, png_bytes
 from ...recipe.request import FIELDS
@@ -27,7 +28,6 @@ from ...store.readers.row import read_row
 from ...store.store import Store
 from ...watermark.scanning import list_files
 from ..code import HOW, find_store_root
-from ..elsewhere import find_by_file
 from ..frame import (
     UNREADABLE,
     column_values,

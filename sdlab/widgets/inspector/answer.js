@@ -100,7 +100,7 @@ function recipeBox({ recipe, infotext, request, why }, open) {
     facts(recipe), bar, why ? h("p", { textContent: why }) : null);
 }
 
-function payloadTable({ headings, rows }) {
+function payloadTable({ headings, rows, explained }) {
   const cells = (tag, texts, props = {}) =>
     texts.map((textContent) => h(tag, { textContent, ...props }));
   const head = h("thead", {}, h("tr", {}, ...cells("th", headings, { scope: "col" })));
@@ -114,5 +114,6 @@ function payloadTable({ headings, rows }) {
   const hits = rows.filter((row) => row.at(-1)).length;
   const textContent = `each of ${rows.length} payloads, ${hits} found`;
   return h("details", { className: "sdl-payloads" }, h("summary", { textContent }),
+    h("p", { className: "sdl-help", textContent: explained }),
     h("div", { ...scroll, "aria-label": "payloads" }, table));
 }

@@ -19,26 +19,38 @@ from ...watermark.inspection import (
     Finding,
     Inspection,
     describe_geometry,
+    describe_hit,
     format_probability,
     shorten_name,
 )
 from ..pictures import render_image
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
-from .recipe import describe_recipe, read_recipe
+from .recipe import describe_recipe, list_facts, read_recipe
 
 BY_HAND = "“Search this picture” in the inspector"
 LARGE = 512  # pixels of the picture on a page of its own
 PAGE = Markup(
-    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title></head><body'
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title>'
+    "<style>h1 {{font-size: 1.4em}} h2 {{font-size: 1.1em}}</style></head><body"
     ' style="font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem">'
     "\n<h1>{}</h1>\n{}\n</body></html>\n"
 )
 STILL = 200  # pictures in the notebook's own picture
 EXPECTED = "sd-v1"
-TITLES = ("name", "picture", "verdict", "what is known", "p", "found as", "official decoder")
+TITLES = ("name", "picture", "verdict", "what is known, and what is not", "the recipe in the file")
 CELL = (
     "text-align:left;vertical-align:top;padding:2px 8px 2px 0;white-space:normal;max-width:20em;"
     "overflow-wrap:anywhere"
+)
+AGAIN = {  # letter: what stands beside an answer that may change
+    WAITING: ("It waits to be searched; this is what is known so far.",),
+    AT_WORK: ("It is being searched; this is what is known so far.",),
+}
+FIGURES = (
+    "p is the chance that a picture without this mark agrees with it as well: 1 is no sign of it,"
+    " 1e-12 is one in a million millions. About half of the bits are right by chance. A mark is"
+    " found where p is below its share of one in {:,.0f}, and a hundredth of that where it was"
+    " searched for. The official decoder always reads something."
 )
 HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder")
 
@@ -64,7 +76,8 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         return told
     (width, height), answer = inspection.size, inspection.answer
     return told | {
-        "sentences": [name_button(answer.unknown)],
+        "sentences": list(map(name_button, [*AGAIN.get(letter, ()), *answer.sentences[1:]])),
+        "explained": explain_figures(inspection),
         "headings": HEADINGS,
         "best": choose_payload(inspection),
         "rows": [
@@ -85,8 +98,7 @@ def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) ->
     """Writes the whole answer as text, to be passed on, with the facts of its recipe."""
     lines = [picture.name, write_headline(picture, letter)]
     if picture.inspection is not None:
-        known, *rest = picture.inspection.answer.paragraphs
-        lines = [picture.name, known, *rest]
+        lines = [picture.name, *AGAIN.get(letter, ()), *picture.inspection.answer.paragraphs]
     stated = ["The recipe in the file:"] * bool(facts)
     stated += [f"{name}: {value}" for name, value in facts]
     text = "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
@@ -111,7 +123,9 @@ def write_page(picture: Picture, letter: str) -> bytes:
         ("Each payload", HEADINGS, [row[:-1] for row in told["rows"]]),
     ):
         if rows:
-            body += Markup("<h2>{}</h2>{}").format(title, render_table(head, rows, style=CELL))
+            note = Markup("<p>{}</p>").format(told["explained"]) if head else ""
+            table = render_table(head, rows, style=CELL)
+            body += Markup("<h2>{}</h2>{}{}").format(title, note, table)
     about = [told.get("about", ""), f"Looked at {when:%d %B %Y, %H:%M %Z}.", hash_file(picture)]
     body += Markup("<p>{}</p>").format(" ".join(text for text in about if text))
     return str(PAGE.format(picture.name, told["headline"], body)).encode()
@@ -143,9 +157,13 @@ def write_headline(picture: Picture, letter: str) -> str:
             UNREADABLE: "This picture cannot be read.",
             AT_WORK: "This picture is being tested.",
         }.get(letter, f"This picture is {VERDICTS[letter][1]}.")
-    if letter in (WAITING, AT_WORK):
-        return f"This picture is {VERDICTS[letter][1]} again."
-    return name_button(picture.inspection.answer.known)
+    return name_button(picture.inspection.answer.headline)
+
+
+def explain_figures(inspection: Inspection) -> str:
+    """Explains the table of the payloads to who meets such figures for the first time."""
+    kin = " Beside a mark that is there, its kin, which share bits with it, come near that."
+    return FIGURES.format(1 / inspection.false_positive_rate) + kin * inspection.detected
 
 
 def list_figures(finding: Finding) -> list[str]:
@@ -185,8 +203,7 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
         ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
         verdict = f"{glyph} {words}{describe_verdict(picture)}"
         shown = render_small(picture) if ready else ""
-        known = picture.inspection.answer.known if picture.inspection is not None else ""
-        rows.append([picture.name, shown, verdict, name_button(known), *figures(picture)])
+        rows.append([picture.name, shown, verdict, *list_known(picture)])
     table = render_table(TITLES, rows, style=CELL) if rows else Markup("")
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
     below = note or "No picture was inspected yet."
@@ -205,10 +222,14 @@ def describe_verdict(picture: Picture) -> str:
     return f": {', '.join(shorten_name(finding.payload.name) for finding in hits)}" if hits else ""
 
 
-def figures(picture: Picture) -> list[str]:
-    """Picks p, what it was found as, and the official answer, for the best payload."""
-    best = picture.inspection.best if picture.inspection is not None else None
-    return [list_figures(best)[i] for i in (2, 4, 5)] if best is not None else ["", "", ""]
+def list_known(picture: Picture) -> list[Markup]:
+    """Lists all that is known and not known of a picture, how its mark was found, its recipe."""
+    recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
+    told: list[str] = []
+    if (inspection := picture.inspection) is not None:
+        hits = [describe_hit(finding) for finding in inspection.findings if finding.detected]
+        told = [inspection.answer.known, *hits, inspection.answer.unknown]
+    return [Markup("<br>").join(map(name_button, lines)) for lines in (told, recipe)]
 
 
 def render_small(picture: Picture, px: int = THUMBNAIL) -> str:

@@ -2,7 +2,7 @@
 // picture's answer beside it.
 //
 // page -> Python  want {cells, px}, tell {cell}, open {cell}, page {cell}, inspect {cells?,
-//                 search}, stop, resume; and those of files.js and maps.js
+//                 search}, estimate {search}, stop, resume; and those of files.js and maps.js
 // Python -> page  thumbnails {cells, shown} + a buffer for each that is shown,
 //                 told {name, headline, sentences, rows, marks, best, ...}, page + a buffer
 
@@ -28,14 +28,28 @@ class InspectorView {
     this.stop = button("Stop", () => { this.ask("stop"); this.stop.disabled = true; });
     this.resume = button("Go on", () => this.ask("resume"));
     this.searchAll = button("", () => this.ask("inspect", { search: how.value }));
+    this.takes = h("span", { className: "sdl-help" });
     this.nameSearch();
     return h("div", { className: "sdl-bar sdl-work" },
-      this.progress, this.status, this.stop, this.resume, this.searchAll);
+      this.progress, this.status, this.stop, this.resume, this.searchAll, this.takes);
   }
 
   nameSearch() {
     const what = SEARCHES[this.answer.how.value];
-    this.searchAll.title = `as if they had been ${what}; large pictures take longer`;
+    this.searchAll.title = `as if they had been ${what}; those added last come first`;
+    this.showEstimate();
+  }
+
+  // How long a search of all may take, asked once for as many pictures and this way to look.
+  async showEstimate() {
+    const { searchAll, takes, answer: { how } } = this, search = how.value;
+    takes.hidden = searchAll.hidden || !searchAll.textContent;
+    const asked = `${searchAll.textContent}/${search}`;
+    if (takes.hidden || this.estimated === asked) return;
+    this.estimated = asked;
+    takes.textContent = "";
+    const { message } = await this.line.ask("estimate", { search });
+    if (this.estimated === asked) takes.textContent = message.text;
   }
 
   ask(kind, content) {                                     // the button that asked goes away
@@ -59,6 +73,7 @@ class InspectorView {
     const left = list.count((letter) => letter !== MARKED && letter !== UNREAD);
     searchAll.textContent = `Search all ${left} that are not marked`;
     searchAll.hidden = list.rows.length < 2 || !left || model.get("state") === "running";
+    this.showEstimate();
   }
 
   showChosen() {

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ from .work import Work, say_seconds
 
 PAUSE = 0.15  # seconds between two reports of what was found
 BATCH = 100  # thumbnails in an answer, at most
+# maps of a large picture take many seconds: what people press does not wait behind them
+painters = ThreadPoolExecutor(1, "sdlab maps")
 
 
 class WatermarkInspector(Panel):
@@ -156,6 +159,11 @@ class WatermarkInspector(Panel):
         return [picture.inspection for picture in self._pictures]
 
     @property
+    def picture(self) -> Picture:
+        """The chosen picture, and what is known of it."""
+        return self._at(self.chosen)
+
+    @property
     def value(self) -> pd.DataFrame:
         """One row a picture, after waiting: the frame's own columns or `path`, then what was found.
 
@@ -223,23 +231,26 @@ class WatermarkInspector(Panel):
         Parameters
         ----------
         cells : iterable of int, optional
-            Their numbers; else all that can be read and are not marked.
+            Their numbers; else all that can be read and are not marked, those added last first.
         search : {"none", "crop", "size", "all"}
         """
         require_search(search, self._rate)
-        numbers = range(len(self._pictures)) if cells is None else [int(i) for i in cells]
+        numbers = self._list_open() if cells is None else [int(i) for i in cells]
         if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
             raise ValueError(
                 f"there is no picture {bad[0]}; they are numbered from 0 to"
                 f" {len(self._pictures) - 1}"
             )
-        settled = (MARKED, UNREADABLE) if cells is None else ()
-        self._work.ask(
-            [i for i in numbers if self._pictures[i].verdict not in settled],
-            search,
-            first=cells is not None,
-        )
+        self._work.ask(numbers, search, first=cells is not None)
         self._tell()
+
+    def _list_open(self) -> list[int]:
+        """Lists what a search may still find a mark in, the last first."""
+        return [
+            i
+            for i, picture in reversed(list(enumerate(self._pictures)))
+            if picture.verdict not in (MARKED, UNREADABLE)
+        ]
 
     def stop(self) -> None:
         """Ends the search at work and leaves untested what waits; `resume` goes on."""
@@ -327,7 +338,7 @@ class WatermarkInspector(Panel):
 
     def _on_view(self, question: dict, buffers: list) -> None:
         picture, payload = self._at(int(question["cell"])), self._payloads[question["payload"]]
-        self.answer_later(question, lambda: draw_view(picture, question["what"], payload))
+        self.answer_later(question, lambda: draw_view(picture, question["what"], payload), painters)
 
     def _at(self, i: int) -> Picture:
         if not 0 <= i < len(self._pictures):
@@ -339,6 +350,18 @@ class WatermarkInspector(Panel):
     def _on_inspect(self, question: dict, buffers: list) -> None:
         self.inspect(question.get("cells"), question["search"])
         self.answer(question, {"kind": "asked"})
+
+    def _on_estimate(self, question: dict, buffers: list) -> None:
+        """Answers how long a search of all that are not marked may take."""
+        require_search(search := question["search"], self._rate)
+        guess = self._work.pace.guess
+
+        def tell() -> tuple[dict, None]:
+            sizes = [self._pictures[i].measure() for i in self._list_open()]
+            seconds = sum(guess(search, size) for size in sizes)
+            return {"kind": "estimate", "text": f"about {say_seconds(seconds)}"}, None
+
+        self.answer_later(question, tell)
 
     def _on_stop(self, question: dict, buffers: list) -> None:
         self.stop()

@@ -110,13 +110,10 @@ class Picture:
             return UNTESTED
         if self.inspection.unread:
             return UNREADABLE
-        return (
-            MARKED
-            if self.inspection.detected
-            else SMALL
-            if self.inspection.best is None
-            else NOT_FOUND
-        )
+        if self.inspection.detected:
+            return MARKED
+        few = self.inspection.small or self.inspection.best is None
+        return SMALL if few else NOT_FOUND  # where so few pixels hold no mark, a miss says nothing
 
 
 # Where they come from

@@ -14,6 +14,8 @@ from ...watermark.detector import SHARES, detect_watermark
 from ...watermark.opening import shorten_error
 from .pictures import AT_WORK, VERDICTS, Picture
 
+# about what each way to look takes, where others take 1
+WEIGHTS = {"cut": 10, "size": 4, "both": 4}
 # seconds: of any picture, and more for each megapixel
 USUAL = {"none": (0.2, 0.15), "crop": (2.0, 0.5), "size": (2.0, 1.0), "all": (7.0, 1.5)}
 TICK = 0.5  # seconds between two looks at the clock
@@ -68,7 +70,8 @@ class Work:
     ) -> None:
         self.pictures, self.asked, self.news, self.ended = pictures, asked, news, ended
         self.at_work: int | None = None
-        self.done, self.total, self.within, self.was_stopped = 0, 0, 0.0, False
+        self.done, self.total, self.within = 0, 0, 0.0
+        self.stopped: str | None = None  # the name of what was at work then, "" for nothing
         self._idle, self._lock, self._queue = threading.Event(), threading.RLock(), deque[int]()
         self._stopping = False
         self.pace, self._began, self._expected = Pace(), 0.0, 0.0
@@ -86,7 +89,7 @@ class Work:
                 self.pictures[i].wanted = search
             fresh = [i for i in new if i not in self._queue]
             self._queue.extendleft(reversed(fresh)) if first else self._queue.extend(fresh)
-            self.was_stopped = self.was_stopped and not fresh
+            self.stopped = None if fresh else self.stopped
             if fresh and self._idle.is_set():
                 self.done, self.total = 0, 0
                 self._idle.clear()
@@ -105,7 +108,8 @@ class Work:
         with self._lock:
             for i in self._queue:
                 self.pictures[i].wanted = None
-            self.was_stopped = self.was_stopped or self.running
+            if self.running and self.stopped is None:
+                self.stopped = "" if self.at_work is None else self.pictures[self.at_work].name
             self._stopping = self.at_work is not None
             self.total -= len(self._queue)
             self._queue.clear()
@@ -141,15 +145,13 @@ class Work:
 
     def _test(self, i: int) -> None:
         picture, search = self.pictures[i], self.pictures[i].wanted or "none"
-        parts = [part for part in SHARES[search] if part in ("size", "both", "cut")]
-
         size = picture.measure()
         self._expected, self._began = self.pace.guess(search, size), time.monotonic()
 
         def progress(part: str, share: float) -> None:
             if self._stopping:
                 raise Stopped
-            self.within = (parts.index(part) + share) / len(parts)
+            self.within = measure_share(search, part, share)
             self.news()
 
         try:
@@ -206,6 +208,8 @@ class Work:
     def status(self) -> str:
         """How far it is, or what was found, in words."""
         at_work = self.at_work
+        if at_work is not None and self._stopping:
+            return f"stopping: {self.pictures[at_work].name} stays as it was before …"
         if at_work is not None:
             picture = self.pictures[at_work]
             doing = "searching" if picture.wanted not in (None, "none") else "testing"
@@ -215,7 +219,17 @@ class Work:
                 f"{self.done} of {count_noun(self.total, 'picture')} tested; {doing}"
                 f" {picture.name}{share}"
             )
-        return count_verdicts(self.pictures) + (" (stopped)" if self.was_stopped else "")
+        if self.stopped is None:
+            return count_verdicts(self.pictures)
+        what = f"the search of {self.stopped}" if self.stopped else "what waited"
+        return f"{count_verdicts(self.pictures)}; you stopped {what}"
+
+
+def measure_share(search: str, part: str, share: float) -> float:
+    """Measures how much of a search is done, 0 to 1, where `share` of this part is."""
+    weights = {name: WEIGHTS.get(name, 1) for name in SHARES[search]}
+    before = list(weights.values())[: list(weights).index(part)]
+    return (sum(before) + share * weights[part]) / sum(weights.values())
 
 
 def count_verdicts(pictures: Sequence[Picture]) -> str:

@@ -106,8 +106,8 @@ class Zoom {
       const back = button("back", () => this.open(variation.of));
       return [bar(close, back, copyRecipe, copyCode, form), file];
     }
-    const vary = button("vary this seed", () => this.line.ask("vary", { cell: i }),
-      { ...late, title: "render the same recipe with eight other seeds" });
+    const vary = button("render 8 other seeds", () => this.vary(i),
+      { ...late, title: "renders the same recipe with the next eight seeds, into the same store" });
     this.marks = new MarkBar(this.view.marks, i, (change) => this.view.rate(i, change));
     return [bar(close, copyRecipe, copyCode, form, vary), file, ...this.marks.elements];
   }
@@ -120,13 +120,21 @@ class Zoom {
   }
 
   // ---- the same with other seeds
+  vary(i) {
+    this.varying = i;                                      // its pictures are to be seen
+    this.line.ask("vary", { cell: i });
+  }
+
   showVariations(of) {
     const ours = [...this.pictures.varied].filter(([, variation]) => variation.of === of);
     if (of !== this.at || !ours.length) return;
-    this.dialog.querySelector(".sdl-strip").replaceChildren(
+    const strip = this.dialog.querySelector(".sdl-strip");
+    strip.replaceChildren(
       h("div", { textContent: "The same recipe with other seeds" }),
       ...ours.map(([i, { seed }]) => this.variationBox(i, seed)));
     for (const [i] of ours) this.paintVariation(i);
+    if (this.varying === of) strip.scrollIntoView({ block: "nearest" });
+    this.varying = null;
   }
 
   variationBox(i, seed) {

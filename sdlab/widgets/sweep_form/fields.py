@@ -301,11 +301,13 @@ def render_message(text: str, kind: str, place: str) -> str:
     if not text:
         return ""
     text = STATED.sub(lambda found: found[1] + " " * bool(found[2]), text)
+    first, _, more = text.partition("\n")  # what an error begins with is told, the rest on demand
+    rest = f"<details><summary>more</summary>{escape(more)}</details>" if more else ""
     role = {"error": "alert", "progress": "timer"}.get(kind, "status")  # no timer is read aloud
     sign = "⚠ <b>Error:</b> " if kind == "error" else ""
     return (
         f'<div class="sdl-told sdl-told-{kind}" id="{escape(place)}"'
-        f' role="{role}">{sign}{escape(text)}</div>'
+        f' role="{role}">{sign}{escape(first)}{rest}</div>'
     )
 
 

@@ -15,7 +15,7 @@ import traitlets
 
 from ...models.catalogue import available
 from ...recipe.axes import count_readings
-from ...recipe.request import FIELDS, PROMPTS, Request
+from ...recipe.request import FIELDS, PROMPTS, SPECS, Request
 from ...recipe.schedulers import SCHEDULERS
 from ...recipe.sweep import Sweep
 from ...render.job import Job, hear_interrupts, load_early
@@ -66,6 +66,10 @@ ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one af
 Names = str | Sequence[str] | None
 RUNS = "This cell's job is running: filled in is what it renders"
 RAN = "Filled in is what this cell's job rendered"
+UNTAKEN = (
+    "Nothing was taken of it: the form is as it was. To change that picture itself, drop it on the"
+    f" field “image” (under “{SPECS['image'].fold}”)."
+)
 
 
 class SweepForm(Kept, ipywidgets.VBox):
@@ -321,14 +325,11 @@ class SweepForm(Kept, ipywidgets.VBox):
             self._open_file(*files[0])
 
     def _open_file(self, name: str, data: bytes) -> None:
-        """Fills the form in from a picture's own recipe; one without is the picture to change."""
+        """Fills the form in from a picture's own recipe; of one without nothing is taken."""
         try:
             self._fill(*read_claims(read_bytes(data, name), name))
         except (ValueError, TypeError) as error:
-            image = self._fields["image"]
-            assert isinstance(image, PictureField)
-            image.take([(name, data)])
-            self._say(f"{error}; so it is taken as the picture to begin with")
+            self._say(f"{error}. {UNTAKEN}")
         self._script.fillings += 1
 
     def _vary_clicked(self, _: Any) -> None:

@@ -120,6 +120,8 @@ def loosen(request: Request) -> tuple[Sweep, str]:
             choose_weights(request, own)
         except FieldError:
             said = f"it was made with other weights of {request.model} than are here"
+    mark = f"every picture of it is marked, too: watermark {request.watermark}"
+    said = "; ".join(filter(None, [said, mark * bool(request.watermark)]))
     return read_plan(request.but(weights=None)), said
 
 

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
@@ -17,6 +17,9 @@ from ...results.report import write_report
 from ...results.verify import Verification, verify
 from ..panel import is_voila, workers
 from .tabs import SHORT, Read, Tab, make_button
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FOLDER = "reports"
 VOILA = "voila/files/"  # where it serves the files beside a notebook
@@ -55,6 +58,9 @@ class ReportTab(Tab):
             max=1_000_000,
             style=SHORT,
         )
+        self.starred = ipywidgets.Checkbox(
+            description="only starred pictures", value=False, indent=False
+        )
         self.parts = {
             tab.title: ipywidgets.Checkbox(description=tab.title, value=True, indent=False)
             for tab in others
@@ -66,12 +72,22 @@ class ReportTab(Tab):
         self._code.observe(self._show_code, "value")
         self.heading.layout.width = self.text.layout.width = "auto"
         words = ipywidgets.VBox([self.heading, self.text], layout={"width": "100%"})
-        shown = ipywidgets.HBox([*self.parts.values(), self.again], layout={"width": "100%"})
+        chosen = [*self.parts.values(), self.starred, self.again]
+        shown = ipywidgets.HBox(chosen, layout={"width": "100%", "flex_flow": "row wrap"})
         super().__init__(read, words, shown, self._write, self._code)
 
     @property
     def is_stale(self) -> bool:
         return False
+
+    def read(self) -> pd.DataFrame:
+        """Reads the frame of the pictures that the report is about."""
+        frame = super().read()
+        if not self.starred.value:
+            return frame
+        if (chosen := frame[frame["starred"].fillna(False)]).empty:
+            raise ValueError("No picture is starred: a star in the tab “Grid” chooses one.")
+        return chosen
 
     @property
     def path(self) -> Path:
@@ -119,12 +135,12 @@ class ReportTab(Tab):
             raise ValueError("A report needs a title: say what was found out.")
         frame = self.read()
         chosen = [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
-        if stale := [tab.title for tab in chosen if tab.is_stale]:
+        if stale := [tab.title for tab in chosen if tab.is_stale or tab.shows_more(frame)]:
             raise ValueError(
                 f"{join_words(stale)}: other pictures are shown there than the report would be"
                 " about. Show them anew there, or leave them out here."
             )
-        figures = [(tab.widget, tab.title) for tab in chosen]
+        figures = [(tab.widget, tab.caption or tab.title) for tab in chosen]
         text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
         work = functools.partial(self._make, self.path, self.heading.value, frame, figures, text, n)
         self._write.disabled = True

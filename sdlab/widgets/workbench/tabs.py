@@ -23,6 +23,7 @@ from ..panel import Kept
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.fields import render_message
 from ..sweep_form.form import SweepForm
+from .remade import find_remade, render_remade
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,7 @@ class Tab(ipywidgets.VBox):
     """
 
     title = ""
+    caption = ""  # in a report; its title if it has none of its own
     needs_pictures = True
 
     def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
@@ -78,6 +80,10 @@ class Tab(ipywidgets.VBox):
     def is_stale(self) -> bool:
         """Whether there are other pictures than those that are shown."""
         return self._shown is not None and set(self._read()["key"]) != set(self._shown["key"])
+
+    def shows_more(self, frame: pd.DataFrame) -> bool:
+        """Whether it shows pictures of the store that are not among these."""
+        return self._shown is not None and not set(self._shown["key"]) <= set(frame["key"])
 
     def come_up(self) -> None:
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
@@ -247,6 +253,7 @@ class OriginTab(Tab):
     """Where pictures come from: dropped files, or those of the store."""
 
     title = "Where from?"
+    caption = "Where these pictures come from, as far as their files and their pixels tell"
     needs_pictures = False
 
     def __init__(self, read: Read, folder: str) -> None:
@@ -254,7 +261,15 @@ class OriginTab(Tab):
         button = make_button(
             "Test these pictures", self._test, self, f"At most {MOST:,} of the store; or drop files"
         )
-        super().__init__(read, button)
+        remade = make_button(
+            "Compare with one made here",
+            self._compare,
+            self,
+            "The chosen picture beside the one that its recipe has made here",
+        )
+        for each in (button, remade):
+            each.layout.width = "auto"
+        super().__init__(read, button, remade)
 
     @property
     def is_stale(self) -> bool:
@@ -266,6 +281,16 @@ class OriginTab(Tab):
 
     def _begin(self) -> None:
         self.show(WatermarkInspector(folder=self._folder))
+
+    def _compare(self) -> None:
+        """Shows the chosen picture beside the one that was made here, above the inspector."""
+        if not self.has_figure:
+            raise ValueError("Drop a picture below first, and choose it.")
+        self._place.children = [self.widget]
+        picture = self.widget.picture
+        shown = render_remade(picture, find_remade(picture, self._read()))
+        self.say("")
+        self._place.children = [ipywidgets.HTML(shown), self.widget]
 
     def _test(self) -> None:
         frame = self.read()
