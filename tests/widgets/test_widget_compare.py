@@ -19,6 +19,7 @@ from sdlab import run
 from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.render.job import Job
+from sdlab.store.columns import LABELS
 from sdlab.store.opinions import MemoryOpinions
 from sdlab.store.store import Store
 from sdlab.widgets import Compare
@@ -116,6 +117,33 @@ def test_a_blind_page_learns_nothing_before_the_names_are_asked_for(frame):
     assert widget.value.vote.isna().all()
     with pytest.raises(ValueError, match="counts tell who is who"):
         widget.counts()
+
+
+def test_labels_are_told_when_the_names_are(frame):
+    number = frame.seed.map("number {}".format)
+    known = frame.seed.map(lambda seed: "left only" if seed > 2 else "right only")
+    labelled = frame.assign(prompt="a cat, " + number, known_to=known, subject=number)
+    labelled.attrs[LABELS] = ["known_to", "subject"]
+    told = lambda blind: shown(labelled, blind=blind)
+    names = lambda widget: [name for name, _ in asked(widget, "pair", n=0)[0]["shared"]]
+    assert "known_to" in names(told(False)) and "only" in told(False).static()
+    hidden = told(True)
+    assert sorted(names(hidden)) == ["prompt", "seed"] and "only" not in hidden.static()
+    assert "known_to" not in str(hidden.sent)
+    hidden.reveal()
+    assert "known_to" in names(hidden)
+
+
+def test_who_does_not_see_a_blind_pair_hears_what_was_found_and_not_whose_it_is(frame):
+    found = [f"{scale:g} at {seed}" for scale, seed in zip(frame.guidance_scale, frame.seed)]
+    frame = frame.assign(objects_found=found, objects_right=True, watermark_found="sd-v1")
+    blind, open_ = (shown(frame, blind=blind) for blind in (True, False))
+    for n in range(6):
+        content, buffers = asked(blind, "pair", n=n)
+        for data, seen in zip(buffers, content["seen"]):
+            (row,) = frame[[Image.open(p).getpixel((5, 5)) == colour(data) for p in frame.path]].itertuples()
+            assert seen == f"objects_found {row.objects_found}"
+    assert "watermark_found sd-v1" in asked(open_, "pair", n=0)[0]["seen"][0]
 
 
 def test_blind_sides_are_those_of_the_pictures_sent(frame):

@@ -9,11 +9,13 @@ import pandas as pd
 import traitlets
 from PIL import Image
 
+from ...recipe.request import FIELDS, PROMPTS
 from ...render.job import Job
 from ...results.code import find_store_root
 from ...results.frame import (
     column_values,
     count_noun,
+    describe_measures,
     format_value,
     hide_home,
     is_neutral,
@@ -24,7 +26,7 @@ from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
-from ..pictures import level_sizes, strip_recipe
+from ..pictures import describe_seen, level_sizes, strip_recipe
 from .counts import count_raters, count_votes, describe_agreement, describe_count, list_votes
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
@@ -37,9 +39,9 @@ SHARING = 0.5  # seconds without a vote, after which those of all raters are cou
 class Compare(Panel):
     """Pairs of pictures that agree in all but one column, to look at in four ways and to vote on.
 
-    In blind mode the order of the pairs is shuffled, chance decides who stands on which side, and
-    the page does not learn whose picture is whose before `reveal`, which ends the vote and is
-    written down, as is every other way to see the names meanwhile: `blind` turned off, the same
+    A vote on a pair that had none goes on to the next pair without one. In blind mode the order of
+    the pairs is shuffled, chance decides who stands on which side, and the page learns neither
+    labels nor whose picture is whose before `reveal`, which ends the vote and is written down, as is every other way to see the names meanwhile: `blind` turned off, the same
     pairs shown openly, or the name of a rater who knows them. Both pictures of a pair are shown at
     one size. Until then a vote can be changed and taken back, after it no open vote takes the place
     of a blind one. Votes are kept in the store, by the pictures' keys, and found again there; those
@@ -428,18 +430,20 @@ class Compare(Panel):
     def _describe(self, place: int) -> dict[str, Any]:
         """Tells what may be said of a place: of a hidden one nothing of whose picture is whose."""
         n, vote = self._ballot.order[place], self._ballot.vote_at(place)
+        hidden = self._ballot.hides(place)  # labels, such as who was shown it, may tell a side
         names = (
             ["", ""]
-            if self._ballot.hides(place)
+            if hidden
             else self._names[::-1]
             if self._ballot.swapped[n]
             else self._names
         )
+        apart = (*self._pairing.varying, *(PROMPTS if hidden else ()))  # which labels stood for
         row, given = self._rows.iloc[[n]], self._ballot.vote_on(n)
         shown = {
             name: column_values(row, name)[0]
             for name in row.columns
-            if not name.startswith(("left_", "right_"))
+            if not name.startswith(("left_", "right_")) and (name in FIELDS or not hidden)
         }
         facts = [
             [name, format_value(value)]
@@ -452,10 +456,10 @@ class Compare(Panel):
             "n": place,
             "names": names,
             "vote": vote,
-            "stays": bool(given and given[1] and not self._ballot.hides(place)),
+            "stays": bool(given and given[1] and not hidden),
             "said": self._describe_vote(place, names),
-            "shared": [fact for fact in facts if fact[0] in self._pairing.varying],
-            "more": [fact for fact in facts if fact[0] not in self._pairing.varying],
+            "shared": [fact for fact in facts if fact[0] in apart],
+            "more": [fact for fact in facts if fact[0] not in apart],
         }
 
     def _describe_vote(self, place: int, names: list[str]) -> str:
@@ -483,7 +487,14 @@ class Compare(Panel):
         if hidden:
             images = level_sizes(images)
         buffers = [b"" if image is None else strip_recipe(image) for image in images]
-        return {**self._describe(place), "lacking": lacking}, buffers
+        return {**self._describe(place), "lacking": lacking, "seen": self._list_seen(place)}, buffers
+
+    def _list_seen(self, place: int) -> list[str]:
+        """Lists what is measured of both; while it is hidden only what does not tell a side."""
+        n = self._ballot.order[place]
+        rows = self._pairing.source.iloc[list(self._pairing.pairs[n])]
+        seen = (describe_seen if self._ballot.hides(place) else describe_measures)(rows)
+        return seen[::-1] if self._ballot.swapped[n] else seen
 
     def _subtract(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:
         import numpy as np
