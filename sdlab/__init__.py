@@ -88,7 +88,10 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _ROOM_OF:
-        room = importlib.import_module(f".{_ROOM_OF[name]}", __name__)
+        from .models.quiet import import_sooner
+
+        with import_sooner():
+            room = importlib.import_module(f".{_ROOM_OF[name]}", __name__)
         return room if name == "stats" else getattr(room, name)
     raise AttributeError(
         f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}"

@@ -173,3 +173,31 @@ def test_every_public_name_is_there_and_documented():
         assert name.isupper() or re.match(r"\S.{15,}", thing.__doc__), name
     with pytest.raises(AttributeError, match=r"it has .*Request"):
         sdlab.sweeep
+
+
+COLD = """
+import gc, sys, tempfile
+full = []
+gc.callbacks.append(lambda when, told: full.append(when) if told["generation"] == 2 else None)
+from sdlab import *
+run(Request(prompt="a red circle", num_inference_steps=1), tempfile.mkdtemp(), progress=False)
+print(sorted({"matplotlib", "torch._inductor.compile_fx", "IPython"} & {*sys.modules}))
+print(full.count("start"))
+"""
+
+
+@pytest.fixture(scope="module")
+def first_picture():
+    """What a session's first picture brings: (libraries that it does not need, full collections)."""
+    told = subprocess.run([sys.executable, "-c", COLD], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    brought, collections = told.stdout.splitlines()
+    return brought, int(collections)
+
+
+def test_a_first_picture_comes_without_what_only_figures_need(first_picture):
+    assert first_picture[0] == "[]"
+
+
+def test_a_first_picture_waits_for_hardly_a_full_collection(first_picture):
+    assert first_picture[1] <= 3  # 8 where the collector walks along with every import

@@ -13,6 +13,7 @@ from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from ..models.quiet import import_sooner
 from ..models.resolve import native
 from ..progress import Event, Listener, Listeners, Progress, display
 from ..recipe.request import FIELDS, Recipe, Request, list_inputs, read_fields
@@ -343,7 +344,8 @@ class Job:
         return "done"
 
     def _render_here(self) -> None:
-        from .batches import Lanes
+        with import_sooner():
+            from .batches import Lanes
 
         Lanes(self.store, self.progress, self._show, self._stop, **self._passes()).render(
             self._plan
@@ -371,7 +373,8 @@ class Job:
 
 def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
     """Makes the store's rows of these cells, with their own fields and labels, and errors."""
-    import pandas
+    with import_sooner():
+        import pandas
 
     out = store.frame([cell.key for cell in cells])
     for name, values in zip(FIELDS, zip(*map(read_fields, cells)), strict=bool(cells)):

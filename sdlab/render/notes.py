@@ -8,6 +8,7 @@ from operator import attrgetter
 
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
+from ..models.quiet import import_sooner
 from ..models.resolve import Native, native, read_effects, swap_parts, tell_native_size, tell_origin
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
@@ -210,7 +211,8 @@ def describe_rounding(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes a schedule that hands the network other noise than it says, or refuses it."""
-    from .rehearsal import describe_schedule  # which takes importing torch and diffusers
+    with import_sooner():
+        from .rehearsal import describe_schedule  # which takes importing torch and diffusers
 
     text = describe_schedule(request, own.layout)
     return (text and ("num_inference_steps", text)) or None

@@ -210,7 +210,7 @@ def list_against(
 def count_sample(claim: Claim, frame: pd.DataFrame, against: Against | None) -> str:
     """Says over how many prompts and seeds the evidence goes; "" where it does not tell."""
     if against and against.looked:
-        rows = frame.iloc[sorted({left for _, left, _ in against.looked})]  # sides may differ in it
+        rows = frame.iloc[sorted({i for _, *both in against.looked for i in both})]
     elif sample := claim.evidence.attrs.get(SAMPLE):
         rows = select_sample(claim.evidence, frame, sample["columns"], sample["by"])
     else:
@@ -219,7 +219,24 @@ def count_sample(claim: Claim, frame: pd.DataFrame, against: Against | None) -> 
         return ""
     prompts = read_sample(rows, None)
     n = 0 if prompts is None else prompts.nunique()
-    return f"{count_noun(n, 'prompt')}, {count_noun(rows['seed'].nunique(), 'seed')}"
+    over = name_range(count_prompts(claim.evidence), n, single=len(claim.evidence) == 1)
+    return f"{over}, {count_noun(rows['seed'].nunique(), 'seed')}"
+
+
+def count_prompts(evidence: pd.DataFrame) -> list[int]:
+    """Counts the prompts that each row of a statistic goes over; [] where it does not tell."""
+    if "prompts" in evidence.columns:
+        return evidence["prompts"].to_list()
+    if {"over", "n"} <= {*evidence.columns}:
+        return evidence.loc[evidence["over"] == "prompt", "n"].to_list()
+    return []
+
+
+def name_range(each: Sequence[int], total: int, *, single: bool) -> str:
+    """Says over how many prompts the rows go, and not that of all where they have not all."""
+    least, most = (min(each), max(each)) if each else (total, total)
+    told = count_noun(most, "prompt") if least == most else f"{least:,} to {most:,} prompts"
+    return told if single or least == total else f"{told} a row"
 
 
 def select_sample(

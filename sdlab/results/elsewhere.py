@@ -28,6 +28,7 @@ NO_PICTURE = "it begins with a picture that the file does not hold; give it in t
 # Of SDXL, A1111 leaves out no more layers than natively unless told to, and Forge counts from
 # the one that SDXL reads: both write 2 for that.
 FROM_ITS_LAYER = tuple(map(find_writer, ("Steps: 20, ", "Version: f2.0")))
+SEEN = ("width", "height")
 EMPTY: Mapping[str, str] = {}
 
 
@@ -87,8 +88,7 @@ def requests(frame: pd.DataFrame, places: Mapping[str, str] = EMPTY) -> Renderab
         try:
             request = make_request(fields, error, places)
             own = find_native(request, natives)
-            if own.layout.is_xl and source in FROM_ITS_LAYER and request.clip_skip:
-                request = request.but(clip_skip=request.clip_skip - 1)
+            request = count_layers(request, own, source)
             require_renderable(request, own)
         except ValueError as problem:
             found.reasons[to_plain(index)] = str(problem)
@@ -116,6 +116,74 @@ def make_request(fields: dict[str, Any], error: str | None, places: Mapping[str,
             Lora(places.get(each.path, each.path), each.scale) for each in loras
         )
     return restore_request(fields)
+
+
+def count_layers(request: Request, own: Native, source: str | None) -> Request:
+    """Counts the layers that are left out of SDXL's text encoders as sdlab does."""
+    counts = own.layout.is_xl and source in FROM_ITS_LAYER and request.clip_skip
+    return request.but(clip_skip=request.clip_skip - 1) if counts else request
+
+
+def restore_claims(row: Mapping[str, Any], file: str) -> tuple[Request, list[str]]:
+    """Makes a request of what a file says, and lists in words what it lacks and cannot hold.
+
+    Unlike those of `requests`, it need not be one that can be rendered here.
+
+    Parameters
+    ----------
+    row : mapping
+        Of a frame of `read_pictures`, or as its readers give it.
+    file : str
+        What people call it.
+
+    Raises
+    ------
+    ValueError
+        It says nothing that a request has, or of it there is an error.
+    """
+    require_claims(row, file)
+    fields = {name: row[name] for name in FIELDS if row.get(name) is not None}
+    if "model" in fields:
+        fields["model"] = find_by_file(fields["model"])
+    said = [f"written by {row['source']}"] * bool(row.get("source"))
+    said += [f"without counterpart here: {row['not_translated']}"] * bool(row["not_translated"])
+    said += [reason for name, reason in NEEDED.items() if name not in fields]
+    said += [NO_PICTURE] * ("strength" in fields and "image" not in fields)
+    request = restore_fitting(fields, said)
+    try:
+        return count_layers(request, native(request.model), row["source"]), said
+    except FieldError:  # it is not here
+        unsure = request.clip_skip and row["source"] in FROM_ITS_LAYER
+        return request, said + ["of SDXL clip_skip would be one less"] * bool(unsure)
+
+
+def require_claims(row: Mapping[str, Any], file: str) -> None:
+    """Refuses a file that cannot be read, and one that says nothing that a request has."""
+    if row.get("error"):
+        raise ValueError(row["error"])
+    if not states_recipe(row):
+        said = ": ".join(row[name] for name in ("source", "not_translated") if row.get(name))
+        raise ValueError(
+            f"{file!r:.120} carries no recipe that sdlab reads{f' ({said})' * bool(said)}; many"
+            " programs and websites remove it"
+        )
+
+
+def states_recipe(row: Mapping[str, Any]) -> bool:
+    """Tells whether a file says more of its making than anybody sees."""
+    return any(row.get(name) is not None for name in FIELDS if name not in SEEN)
+
+
+def restore_fitting(fields: dict[str, Any], said: list[str]) -> Request:
+    """Makes a request of the fields that it can hold, and says which it cannot."""
+    while True:
+        try:
+            return restore_request(fields)
+        except FieldError as error:
+            if error.field not in fields:
+                raise
+            said.append(f"not taken: {error}")
+            del fields[error.field]
 
 
 def find_by_file(name: str) -> str:

@@ -27,6 +27,7 @@ from .frame import (
     row_tuples,
     shorten_pictures,
 )
+from .origins import label_sides
 
 if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not wait for it
     from .sheet import Grid, GridFigure, SheetCell
@@ -152,11 +153,12 @@ def make_crossed_grid(frame: pd.DataFrame, rows: list[str], cols: list[str]) -> 
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, make_cells(frame, [""] * len(frame))))
     down, across = order_values(frame, rows), order_values(frame, cols)
+    col_labels, row_labels = label_sides(frame, (cols, across), (rows, down))
     return Grid(
         [[cell_at.get((r, c)) for c in across] for r in down],
-        row_labels=[format_label(r) for r in down] if rows else [],
+        row_labels=row_labels if rows else [],
         row_name=" · ".join(rows),
-        col_labels=[format_label(c) for c in across] if cols else [],
+        col_labels=col_labels if cols else [],
         col_name=" · ".join(cols),
     )
 

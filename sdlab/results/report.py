@@ -11,12 +11,11 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
@@ -73,6 +72,7 @@ from .frame import (
 )
 from .gallery import write_gallery
 from .html import TEMPLATES, Row, Table, TableCell
+from .origins import list_origins
 from .stats.claims import Claim
 from .verify import Verification
 
@@ -81,9 +81,9 @@ MOST_SIDE, FIGURE_PIXELS = 2048, 12e6
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
 CSV_BYTES = 5_000_000
-MUST_AGREE = (  # what two pictures have to share to be compared: unsaid, it may be anything
-    *("prompt", "seed", "num_inference_steps", "guidance_scale", "scheduler"),
-)
+
+if TYPE_CHECKING:  # matplotlib comes when something is drawn
+    from matplotlib.figure import Figure
 
 
 def write_report(
@@ -346,6 +346,8 @@ def format_cell(name: str, value: Any) -> TableCell:
 
 def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     """Yields (kind, what the template shows) of all that was given; pictures are numbered."""
+    from matplotlib.figure import Figure
+
     number = 0
     for given in figures:
         thing, caption = given if isinstance(given, tuple) and len(given) == 2 else (given, "")
@@ -370,6 +372,8 @@ def describe_figures(figures: Iterable[Any]) -> Iterator[tuple[str, Any]]:
 
 def describe_picture(thing: Figure | Image.Image, caption: str) -> dict[str, Any]:
     """Tells what the template shows of a picture: its address, size on the screen, and words."""
+    from matplotlib.figure import Figure
+
     if isinstance(thing, Figure):
         image, scale, words = draw_figure(thing)
     else:
@@ -452,15 +456,10 @@ def format_values(found: list[Any]) -> TableCell:
 
 def show_elsewhere(frame: pd.DataFrame) -> Table:
     """Shows who made the pictures that were not made here, and what cannot be compared."""
-    rows: dict[tuple, list[list[str]]] = {}
-    told = row_tuples(frame, ["model", "source", "not_translated"])
-    for foreign, own, known in zip(find_foreign(frame), told, row_tuples(frame, MUST_AGREE)):
-        if foreign:
-            unsaid = [
-                f"{name}: not said" for name, value in zip(MUST_AGREE, known) if value is None
-            ]
-            left = [part for part in (own[2] or "").split("; ") if part]
-            rows.setdefault(own[:2], []).append([*unsaid, *left])
+    rows: dict[tuple, list[tuple[str, ...]]] = {}
+    for model, origin in zip(column_values(frame, "model"), list_origins(frame)):
+        if origin:
+            rows.setdefault((model, origin.source), []).append(origin.gaps)
     shown: list[Row] = []
     for (model, source), every in rows.items():
         parts = Counter(part for left in every for part in left)

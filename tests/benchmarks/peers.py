@@ -1,12 +1,12 @@
 """The same random weights, cells and steps through `run` and through others: seconds a cell and memory, in one run.
 
     python tests/benchmarks/peers.py [--small] [--size 512] [--steps 20] [--cells 4] [--only NAME ...] [--json peers.json]
-        [--others PYTHON]
+        [--others PYTHON ...]
 
 diffusers as its documentation has it, in bfloat16 with channels last, in its best eager batch, and compiled; `run`; ONNX
 Runtime and OpenVINO through optimum, and stable-diffusion.cpp's Python package, on a processor. What is not installed is said
 to be so, and is not missed: none of it is needed by sdlab (pip install optimum-onnx[onnxruntime] optimum-intel[openvino]
-stable-diffusion-cpp-python, in an environment of its own, whose Python --others names). Each is a process of its own, after a first cell that does not
+stable-diffusion-cpp-python, in environments of their own, whose Pythons --others names). Each is a process of its own, after a first cell that does not
 count. Without --small the model has Stable Diffusion v1's size (2.1 GB on disk, 4 GB of memory in float32).
 """
 
@@ -133,6 +133,7 @@ PEERS: dict[str, Callable[[argparse.Namespace], Cells]] = {
     "OpenVINO": partial(use_optimum, room="optimum.intel", pipeline="OVStableDiffusionPipeline"),
     "stable-diffusion.cpp": use_stable_diffusion_cpp,
 }
+MISSING = "not installed"
 OTHERS = list(PEERS)[-3:]  # which want other versions of diffusers and transformers
 
 
@@ -149,8 +150,16 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def ask(given: argparse.Namespace, name: str) -> dict[str, Any]:
-    """Has a peer measured in a process of its own."""
-    python = given.others if name in OTHERS else sys.executable
+    """Has a peer measured in a process of its own, by the first Python that has it."""
+    rows = [
+        ask_python(python, given, name)
+        for python in (given.others if name in OTHERS else [sys.executable])
+    ]
+    return next((row for row in rows if not row.get("error", "").startswith(MISSING)), rows[-1])
+
+
+def ask_python(python: str, given: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Has a peer measured by a Python."""
     command = [python, __file__, "--line", name, "--model", given.model]
     command += ["--folder", given.folder]
     for option in ("size", "steps", "cells"):
@@ -161,7 +170,7 @@ def ask(given: argparse.Namespace, name: str) -> dict[str, Any]:
     lines = answer.stderr.strip().splitlines() or ["no message"]
     last = next((line for line in reversed(lines) if "Error" in line), lines[-1])  # hints follow
     missing = "ModuleNotFoundError" in last or "ImportError" in last
-    return {"who": name, "error": f"not installed ({last})" if missing else last[:300]}
+    return {"who": name, "error": f"{MISSING} ({last})" if missing else last[:300]}
 
 
 def write_table(rows: list[dict[str, Any]]) -> str:
@@ -189,7 +198,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--model", help="a folder; by default one is made")
     parser.add_argument(
-        "--others", default=sys.executable, help=f"the Python that has {', '.join(OTHERS)}"
+        "--others",
+        nargs="+",
+        default=[sys.executable],
+        help=f"Pythons that have {', '.join(OTHERS)}",
     )
     for hidden in ("line", "folder"):
         parser.add_argument(f"--{hidden}", help=argparse.SUPPRESS)

@@ -30,9 +30,23 @@ EMBEDDED = sweep(
     seed=[0, 1],
 )
 COLD = """
-import sys, tempfile
-from sdlab import Request, run
-run(Request(prompt="a hamster on a blue background"), tempfile.mkdtemp())
+import resource, tempfile, time
+used = lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+marks = [used()]
+from sdlab import *
+marks.append(used())
+from sdlab.models.quiet import import_sooner, silence_libraries
+with silence_libraries(), import_sooner():
+    import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion
+marks.append(used())
+from sdlab.models.pipeline import load
+from sdlab.models.resolve import native
+load(native("tiny-v1"))
+marks.append(used())
+run(Request(prompt="a red circle", num_inference_steps=4), tempfile.mkdtemp(), progress=False)
+marks.append(used())
+names = "sdlab", "the libraries", "the model", "the first batch"
+print(*(f"{name} {b - a:.2f} s" for name, a, b in zip(names, marks, marks[1:])), sep=", ", end=" of processor; ")
 """
 
 

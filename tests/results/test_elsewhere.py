@@ -105,6 +105,50 @@ def test_a_seed_grid_names_the_source_of_each_column(both):
     assert "tiny-v2 · sdlab" in page and "dall-e-2 · told beside the file" in page
 
 
+SEED = "seed: 156680208700286, of which torch k…"  # 40 characters of it
+OWL = f"owlish · not made here (ComfyUI); not comparable: {SEED}"
+DALL_E = (
+    "dall-e-2 · not made here (told beside the file); not comparable: seed: not said,"
+    " num_inference_steps: not said, guidance_scale: not said, 1 more"
+)
+
+
+def test_each_column_says_where_it_came_from_and_what_is_not_comparable(both):
+    label = image_grid(both, row="prompt", col="model").get_label()
+    for said in (
+        OWL,
+        DALL_E,
+        "juggernaut · not made here (Fooocus); not comparable: ",
+        "sharpness: 2",
+    ):
+        assert said in label
+    assert "v1-5-pruned-emaonly · not made here (A1111" in label
+    assert "not comparable: noise made on the GPU" in label
+    assert "tiny-v1; tiny-v2" in label and "tiny-v2 · not" not in label
+    by_source = image_grid(both, row="prompt", col=["model", "source"]).get_label()
+    assert "owlish · ComfyUI · not made here;" in by_source + ";"
+
+
+def test_rows_say_it_where_columns_do_not_set_them_apart(both):
+    pairs = both[both["model"].isin(["owlish", "tiny-v1"])].assign(colour="red")
+    down = image_grid(pairs, row="model", col="colour").get_label()
+    assert f"rows: model: {OWL}; tiny-v1. columns: colour: red." in down
+
+
+def test_a_column_of_both_counts_those_that_were_not_made_here(both):
+    some = both[both["model"].isin(["owlish", "dall-e-2", "tiny-v1"])]
+    some = some.assign(side=["x", "y", "x"], turn=["a", "b", "b"])
+    label = image_grid(some, row="turn", col="side").get_label()
+    assert "x · 1 of 2 not made here (ComfyUI);" in label and "y · not made here (told" in label
+    assert "rows: turn: a; b." in label
+
+
+def test_a_seed_grid_says_it_at_the_same_side(both):
+    places = SeedGrid(both, row="prompt", col="model").places
+    assert places["rows"] == [PROMPT] and places["cols"][-2:] == ["tiny-v1", "tiny-v2"]
+    assert OWL in places["cols"] and DALL_E in places["cols"]
+
+
 def test_pictures_that_nothing_tells_apart_are_to_be_numbered(both):
     """To drop all but one of them by their key, which none has, would drop the others' pictures."""
     twice = pd.concat([both, both[both["model"] == "dall-e-2"]], ignore_index=True)

@@ -202,7 +202,7 @@ def test_a_probe_of_ones_own_is_put_like_the_others(monkeypatch):
 
 def test_the_table_is_a_frame_and_a_page():
     frame = PROBES.frame
-    assert list(frame.index) == list(PROBES) and frame["cells"]["tiny-cure"] == 8 * 3 * 4
+    assert list(frame.index) == list(PROBES) and frame["cells a model"]["tiny-cure"] == 8 * 3 * 4
     page = PROBES._repr_html_()
     assert page.count("<tr") == len(PROBES) + 1 and "Are there as many" in page
     assert "a car, not a bus" in PROBES["tiny-cure"]._repr_html_()
@@ -255,10 +255,12 @@ def test_shares_and_verdicts_say_how_they_lie_to_guessing():
     said = stats.Claim("it keeps left from right", rates).verdicts
     assert said[0].endswith("not told apart from guessing (50%)") and "50%, 16 of 32" in said[0]
     assert stats.plot(rates).axes[0].get_xlabel().endswith("| is guessing")
-    assert stats.paired(frame)["verdict"][0].endswith("; neither is above guessing (50%)")
+    assert stats.paired(frame)["verdict"][0].endswith("; neither is told apart from guessing (50%)")
     frame.loc[frame["model"] == first, "objects_relation"] = True
     assert stats.rate(frame, by="model")["verdict"][0] == "above guessing (50%)"
-    assert stats.paired(frame)["verdict"][0].endswith(f"; only {first} is above guessing (50%)")
+    assert stats.paired(frame)["verdict"][0].endswith(
+        f"; {first} is above guessing (50%), tiny-v2 is not told apart from guessing (50%)"
+    )
     frame["objects_relation"] = True
     assert "guessing" not in stats.paired(frame)["verdict"][0]
 
@@ -267,11 +269,47 @@ def test_guessing_is_told_of_all_arms_of_its_own_column_alone():
     frame = make_answers("tiny-relations")
     assert "guessing" not in stats.rate(frame, by=["arm", "model"])
     assert "guessing" not in stats.rate(frame[frame["arm"] != "above"])
+    sides = stats.rate(frame[frame["arm"].isin(["left of", "right of"])], by="model")
+    assert list(sides["guessing"]) == [0.5, 0.5]
+    alone = stats.paired(frame, each="arm")["verdict"]
+    assert alone.str.endswith("; alone this may be a habit: look at it with its opposite").all()
     with pytest.warns(UserWarning, match="does not tell that"):
         assert "guessing" not in stats.rate(frame, "objects_right")
     both = make_answers("tiny-counting", "tiny-relations").assign(objects_right=True)
     with pytest.warns(UserWarning, match="does not tell that"):
         assert "guessing" not in stats.rate(both, "objects_right")
+
+
+def test_arms_far_apart_are_told_where_they_are_counted_together():
+    frame = make_answers("tiny-counting")
+    first, *_, last = frame["arm"].unique()
+    assert "verdict" not in stats.rate(frame, by="model")
+    frame["objects_right"] = frame["arm"] != last
+    told = f"its arms differ, 0% ({last}) to 100% ({first}): see them by 'arm'"
+    assert set(stats.rate(frame, by="model")["verdict"]) == {told}
+    assert "verdict" not in stats.rate(frame, by=["arm", "model"])
+    said = stats.paired(frame, by="arm", left=first, right=last)["verdict"][0]
+    assert said == f"arm {first} better than arm {last}"
+
+
+def test_tries_are_pictures_of_one_prompt_not_of_all_arms():
+    frame = make_answers("tiny-relations")
+    frame = pd.concat([frame, frame.assign(seed=1)])
+    frame["objects_relation"] = frame["arm"] == "left of"  # it puts all things left
+    assert list(stats.yield_curve(frame[frame["model"] == "tiny-v1"])["best"]) == [0.25, 0.25]
+
+
+def test_pictures_that_are_not_measured_yet_are_said_to_be_so():
+    frame = make_answers("tiny-counting").drop(columns="objects_right")
+    for ask in (stats.rate, stats.paired, stats.yield_curve):
+        with pytest.raises(ValueError, match=r"measure the pictures first, measure\(frame\)"):
+            ask(frame)
+        with pytest.raises(ValueError, match="no rows; does a query leave nothing over"):
+            ask(frame[:0])
+    with pytest.raises(ValueError, match="by and each are both 'model'"):
+        stats.paired(make_answers("tiny-counting"), each="model")
+    with pytest.raises(KeyError, match="did you mean 'tiny-counting'"):
+        PROBES["tiny-countin"]
 
 
 def test_a_column_that_does_not_answer_the_probe_is_named_aloud():

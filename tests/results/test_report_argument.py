@@ -94,7 +94,16 @@ def test_the_sample_is_that_of_the_evidence_not_of_the_report(tmp_path, frame):
         )
     first = rate(some.assign(p=some["prompt"]), "right", by="p")[:2]
     page = report(tmp_path, some.assign(p=some["prompt"]), claims=[Claim("x", first)])
-    assert "Over 2 prompts, 1 seed." in page.text
+    assert "Over 1 prompt a row, 1 seed." in page.text
+    both = paired(frame.assign(seed=frame["prompt"].isin(PROMPTS[:6]).astype(int)), "right")
+    assert (
+        "Over 12 prompts, 2 seeds."
+        in report(
+            tmp_path,
+            frame.assign(seed=frame["prompt"].isin(PROMPTS[:6]).astype(int)),
+            claims=[Claim("x", both)],
+        ).text
+    )
     bare = pd.DataFrame({"verdict": ["so it is"]})
     assert "Over " not in report(tmp_path, some, claims=[Claim("x", bare)]).text
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats as reference
+from scipy.optimize import brentq
 
 from sdlab import stats
 from sdlab.results.stats import resampling
@@ -313,13 +314,13 @@ def test_one_prompt_that_differs_among_others_is_no_error(seeds):
     left, right = ([[good] * seeds, *[[0] * seeds] * 4] for good in (0, 1))
     row = stats.paired(make_frame([left, right]), "good").iloc[0]
     assert (row.n, row.right_wins, row.ties, row.p) == (5, 1, 4, 1)
-    assert row.needed >= 6 and row.verdict.startswith("no difference that 5 prompts could show")
+    assert pd.isna(row.needed) and row.verdict == "1 of 5 prompts differs: too few to tell"
 
 
 def test_one_prompt_that_differs_shows_nothing_in_scores_too():
     scores = [[0.5, 1.5]] * 5
     row = stats.paired(make_frame([scores, [[0.5, 2.5], *scores[1:]]]), "good").iloc[0]
-    assert row.p == 1 and row.right_wins == 1 and row.needed >= 6
+    assert row.p == 1 and row.right_wins == 1 and pd.isna(row.needed)
     row = stats.paired(make_frame([[[0.25], [1.5]], [[0.5], [1.75]]]), "good").iloc[0]
     assert row.p == 0.5 and row.needed == 6 and row.verdict.startswith("all 2 prompts went one way")
 
@@ -382,16 +383,27 @@ def test_more_than_the_prompt_with_the_fewest_pictures_has_is_refused():
 # Rankings
 
 
+def penalized_ends(wins, losses):
+    """Half the ends of the log-odds of a side, by Firth's likelihood written out for two sides."""
+    won, lost = wins + 0.5, losses + 0.5
+
+    def likely(odds):
+        return -won * np.logaddexp(0, -odds) - lost * np.logaddexp(0, odds)
+
+    best = math.log(won / lost)
+    limit = likely(best) - reference.chi2.ppf(0.95, 1) / 2
+    ends = (brentq(lambda odds: likely(odds) - limit, best, best + far) for far in (-20, 20))
+    return tuple(end / 2 for end in ends)
+
+
 def test_two_sides_stand_as_far_apart_as_their_wins():
     votes = pd.DataFrame(
         {"left": ["a"] * 40, "right": ["b"] * 40, "vote": ["left"] * 30 + ["right"] * 10}
     )
     out = stats.ranking(votes)
     assert out["item"].tolist() == ["a", "b"] and out["wins"].tolist() == [30, 10]
-    assert out["strength"].diff()[1] == pytest.approx(-math.log(3), abs=0.01)
-    ends = reference.binomtest(30, 40).proportion_ci(method="wilson")
-    told = [2 * out["low"][0], 2 * out["high"][0]]
-    assert told == pytest.approx([math.log(end / (1 - end)) for end in ends], abs=1e-6)
+    assert out["strength"].diff()[1] == pytest.approx(-math.log(30.5 / 10.5), abs=1e-4)
+    assert (out["low"][0], out["high"][0]) == pytest.approx(penalized_ends(30, 10), abs=1e-4)
 
 
 def test_strengths_come_back_from_votes_and_their_intervals_cover_them():
@@ -452,16 +464,35 @@ def test_votes_on_two_pictures_of_one_model_do_not_rank_models():
         stats.ranking(votes[:1], frame)
 
 
-def test_a_side_that_never_lost_stands_above_the_other_without_an_upper_end():
+def test_a_side_that_never_lost_stands_above_the_other_with_finite_ends():
     votes = pd.DataFrame({"left": ["a"] * 9, "right": ["b"] * 9, "vote": ["left"] * 9})
     out = stats.ranking(votes)
-    least = reference.binomtest(9, 9).proportion_ci(method="wilson").low
-    assert 2 * out["low"][0] == pytest.approx(math.log(least / (1 - least)), abs=1e-6)
-    assert np.isfinite(out["strength"]).all() and out["high"][0] == -out["low"][1] == math.inf
+    assert (out["low"][0], out["high"][0]) == pytest.approx(penalized_ends(9, 0), abs=1e-4)
+    assert out["low"][0] > 0 and out["chance_low"][0] == pytest.approx(0.71, abs=0.01)
     said = stats.Claim("a is better", out).verdicts[0]
-    assert re.fullmatch(r"a: wins .* chance \d+% \(95 % interval 60% to 100%\)", said)
-    arrows = [line for line in stats.plot(out).axes[0].lines if line.get_marker() in "<>"]
-    assert sorted(len(line.get_xdata()) for line in arrows) == [1, 1]
+    assert re.fullmatch(r"a: wins .* chance 95% \(95 % interval 71% to 100%\)", said)
+    assert len(stats.plot(out).axes[0].get_yticks()) == 2
+
+
+def make_votes(**wins):
+    """Votes of {"ab": 5}: a won 5 times against b."""
+    rows = [(*pair, "left") for pair, n in wins.items() for _ in range(n)]
+    return pd.DataFrame(rows, columns=["left", "right", "vote"])
+
+
+def test_more_votes_for_an_order_never_widen_what_is_told_of_it():
+    some = stats.ranking(make_votes(ab=5, bc=5))
+    more = stats.ranking(make_votes(ab=5, bc=5, ac=5))
+    assert list(some["item"]) == list(more["item"]) == ["a", "b", "c"]
+    assert np.isfinite(some[["low", "high"]].to_numpy()).all()
+    assert more["low"][0] > some["low"][0] > 0
+    assert more["high"][1] == pytest.approx(-more["low"][1], abs=1e-4) and more["high"][1] < 2
+
+
+def test_a_circle_of_wins_ranks_nobody():
+    out = stats.ranking(make_votes(ab=3, bc=3, ca=3))
+    assert np.allclose(out["strength"], 0, atol=1e-5) and np.allclose(out["chance"], 0.5)
+    assert ((out["low"] < 0) & (out["high"] > 0)).all()
 
 
 def test_intervals_of_few_votes_cover_as_often_as_they_say():

@@ -636,13 +636,130 @@ def test_nodes_of_a_subgraph_are_read_as_a_prompt_has_them(read):
     assert has(read(prompt=graph), **OF_GRAPH)
 
 
-def test_subgraphs_of_a_workflow_are_named_and_not_guessed_at(read):
-    """The editor has a subgraph as a node of the type that its definition has as `id`."""
-    drawing = draw_example()
-    encoder = next(node for node in drawing["nodes"] if node["id"] == 6)
-    encoder["type"], encoder["widgets_values"] = "5e1f9c1e-0001-4000-8000-000000000000", []
-    within = {"id": encoder["type"], "name": "my prompt", "nodes": [], "links": []}
-    row = read(workflow=drawing | {"definitions": {"subgraphs": [within]}})
-    assert "subgraphs, which are not looked into: my prompt" in row["not_translated"]
-    assert "prompt" not in row and row["negative_prompt"]
-    assert has(read(workflow=draw_example() | {"definitions": {"subgraphs": 3}}), seed=7)
+# Subgraphs of what the editor saves: in it -10 stands for its inputs, -20 for its outputs
+
+
+def pack(drawing, ids, number):
+    """The graph with these nodes in a subgraph, for which the node of that number stands, as the editor packs them."""
+    kind = f"5e1f9c1e-0001-4000-8000-{number:012}"
+    begins, ends, within, around = [], [], [], []
+    for link in drawing["links"]:
+        n, whose, slot, target, place, type_ = link
+        first, last = whose in ids, target in ids
+        if first and last:
+            within.append(link)
+        elif last:
+            if (whose, slot) not in begins:
+                begins.append((whose, slot))
+                around.append((n, whose, slot, number, len(begins) - 1, type_))
+            within.append((n, -10, begins.index((whose, slot)), target, place, type_))
+        elif first:
+            if (whose, slot) not in ends:
+                ends.append((whose, slot))
+                within.append((n + 1000, whose, slot, -20, len(ends) - 1, type_))
+            around.append((n, number, ends.index((whose, slot)), target, place, type_))
+        else:
+            around.append(link)
+    names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+    inner = {"id": kind, "name": "part", "inputNode": {"id": -10}, "outputNode": {"id": -20}}
+    inner["nodes"] = [node for node in drawing["nodes"] if node["id"] in ids]
+    inner["links"] = [dict(zip(names, link)) for link in within]
+    inner["inputs"] = [{"name": f"in{n}", "type": "*"} for n in range(len(begins))]
+    inner["outputs"] = [{"name": f"out{n}", "type": "*"} for n in range(len(ends))]
+    given = [link for link in around if link[3] == number]
+    node = drawn(number, kind, [(f"in{link[4]}", link[0], link[5]) for link in given])
+    others = [each for each in drawing["nodes"] if each["id"] not in ids]
+    known = drawing.get("definitions", {"subgraphs": []})["subgraphs"]
+    return editor(*others, node, links=around) | {"definitions": {"subgraphs": [*known, inner]}}
+
+
+def part(drawing):
+    return drawing["definitions"]["subgraphs"][-1]
+
+
+@pytest.mark.parametrize(
+    "ids", [[3], [6], [4, 10], [3, 5, 6, 7, 11], [3, 8, 9], [5, 4, 8], list(range(3, 12))], ids=str
+)
+def test_what_is_in_a_subgraph_is_read_as_if_it_stood_outside(read, ids):
+    assert read(workflow=pack(draw_example(), ids, 20)) == read(workflow=draw_example())
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [([6], [20, 7, 11]), ([3, 5], [20, 6, 8]), ([4, 10], [20, 3, 6, 7])]
+)
+def test_subgraphs_in_subgraphs_are_read(read, first, second):
+    nested = pack(pack(draw_example(), first, 20), second, 21)
+    assert [node["id"] for node in part(nested)["nodes"] if node["id"] >= 20] == [20]
+    assert read(workflow=nested) == read(workflow=draw_example())
+
+
+def test_a_bypassed_node_in_a_subgraph_does_nothing_there_either(read):
+    row = read(workflow=pack(draw_example(mode=4), [10, 6], 20))
+    assert has(row, **OF_GRAPH | {"seed": 7}) and "lora" not in row
+
+
+def show(drawing, values, pairs=None, names=()):
+    """The subgraph's node shows these values: by pairs, or as inputs of its own."""
+    node = drawing["nodes"][-1]
+    node["widgets_values"] = values
+    node["inputs"] += [{"name": name, "widget": {"name": name}, "link": None} for name in names]
+    if pairs is not None:
+        node["properties"] = {"proxyWidgets": pairs}
+    return drawing
+
+
+@pytest.mark.parametrize("written", [list, json.dumps])
+def test_values_that_a_subgraphs_node_shows_are_those_that_act(read, written):
+    pairs = [["6", "text"], ["3", "seed"], ["3", "control_after_generate"]]
+    packed = pack(draw_example(), [3, 6, 7, 5], 20)
+    row = read(workflow=show(packed, ["an owl", 99, "fixed"], written(pairs)))
+    assert has(row, **OF_GRAPH | {"prompt": "an owl", "seed": 99})
+    nested = pack(pack(draw_example(), [6], 20), [20, 3], 21)
+    show({"nodes": part(nested)["nodes"]}, ["a cat"], [["6", "text"]])
+    assert read(workflow=nested)["prompt"] == "a cat"
+    assert read(workflow=show(nested, ["an owl"], [["20", "text"]]))["prompt"] == "an owl"
+
+
+def test_values_of_a_subgraphs_own_inputs_act_on_what_they_lead_to(read):
+    packed = pack(draw_example(), [6], 20)
+    inner = part(packed)
+    inner["inputs"].append({"name": "words", "type": "STRING"})
+    inner["nodes"][0]["inputs"].append(
+        {"name": "text", "widget": {"name": "text"}, "type": "STRING", "link": 77}
+    )
+    inner["links"].append([77, -10, 1, 6, 1, "STRING"])
+    assert read(workflow=packed)["prompt"] == "a glass bottle"  # its own, where none is given
+    assert read(workflow=show(packed, ["an owl"], None, ["words"]))["prompt"] == "an owl"
+    packed["nodes"][-1]["properties"] = {"proxyWidgets": [["-1", "words"]]}
+    assert read(workflow=packed)["prompt"] == "an owl"
+
+
+def test_shown_values_of_nobody_are_said(read):
+    row = read(workflow=show(pack(draw_example(), [6], 20), ["a", "b"], [["6", "text"]]))
+    assert row["prompt"] == "a glass bottle"
+    assert "a subgraph that shows values of others" in row["not_translated"]
+
+
+def test_one_subgraph_may_stand_for_several_nodes(read):
+    packed = pack(draw_example(), [6], 20)
+    second = drawn(21, part(packed)["id"], [("in0", 90, "CLIP")])
+    second |= {"widgets_values": ["fog"], "properties": {"proxyWidgets": [["6", "text"]]}}
+    packed["nodes"].append(second)
+    packed["links"] = [link for link in packed["links"] if link[0] != 6]
+    packed["links"] += [(90, 4, 1, 21, 0, "CLIP"), (6, 21, 0, 3, 2, "C")]
+    assert has(read(workflow=packed), prompt="a glass bottle", negative_prompt="fog")
+
+
+def test_subgraphs_that_harm_are_read_to_an_end(read):
+    endless = pack(draw_example(), [6], 20)
+    part(endless)["nodes"].append(drawn(30, part(endless)["id"]))  # it stands in itself
+    assert read(workflow=endless) == read(workflow=draw_example())
+    many = [
+        {"id": f"k{n}", "nodes": [drawn(i, f"k{n + 1}") for i in range(9)], "links": []}
+        for n in range(30)
+    ]
+    wide = editor(*draw_example()["nodes"], drawn(40, "k0"), links=draw_example()["links"])
+    assert read(workflow=wide | {"definitions": {"subgraphs": many}})["seed"] == 7
+    for broken in (3, [3], [{}], [{"id": "k0", "nodes": 3, "links": [[1]], "inputs": [3]}]):
+        row = read(workflow=wide | {"definitions": {"subgraphs": broken}})
+        assert has(row, **OF_GRAPH | {"seed": 7})

@@ -102,7 +102,7 @@ def test_a1111s_recipe_is_loaded_and_what_sdlab_lacks_is_said(tmp_path):
     assert request.scheduler.startswith("EulerAncestralDiscreteScheduler")
     assert request.prompt_syntax == "weights"  # there brackets always count
     assert "Filled in from found.png" in form._note.value
-    assert "RNG" in form._note.value and "Face restoration" in form._note.value
+    assert "noise made on the GPU; Face restoration: CodeFormer" in form._note.value
     assert list(filled(form).errors) == ["model"] and "somebodys-own" in form.errors["model"]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...render.trace import Moment, Trace
-from ..sheet import GridFigure
 from .attention import paint_heat
 from .strip import SIDE, draw_rows
+
+if TYPE_CHECKING:  # matplotlib comes when something is drawn
+    from ..sheet import GridFigure
 
 SCALES = (0, 1, 7.5)
 COLUMNS = 6  # moments in a figure

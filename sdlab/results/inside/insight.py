@@ -7,7 +7,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,13 +27,15 @@ from ...store.columns import CHOSEN
 from ...store.store import Store
 from ..frame import column_values
 from ..scorers import measure
-from ..sheet import GridFigure
 from .ablation import list_ablations, rank_words
 from .attention import Attention
 from .guidance import SCALES, draw_guidance
 from .strip import Strip
 from .text_space import find_nearest
 from .tokens import group_tokens, list_pieces, name_words
+
+if TYPE_CHECKING:  # matplotlib comes when something is drawn
+    from ..sheet import GridFigure
 
 STEPS = ["step", "timestep", "noise", "moved", "direction", "cosine"]
 GUIDANCE = ["step", "without", "with_prompt", "direction", "cosine"]

@@ -7,12 +7,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from ..sheet import DPI, INK, QUIET, GridFigure
+if TYPE_CHECKING:  # matplotlib comes when something is drawn
+    from ..sheet import GridFigure
 
 SIDE = 112  # screen pixels of a cell
 LINE = 19  # and of a line of text
@@ -124,6 +125,8 @@ def draw_rows(
     title: str = "",
 ) -> GridFigure:
     """Draws rows of pictures with captions below, and a label before each row."""
+    from ..sheet import DPI, INK, QUIET, GridFigure
+
     columns, left = max(map(len, rows)), 124 if any(labels) else 8
     room = 12 + LINE * max(text.count("\n") + 1 for row in captions for text in row)
     above = 16 + LINE * len(title.splitlines()) if title else 6

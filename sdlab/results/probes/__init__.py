@@ -111,14 +111,16 @@ def list_asked(frame: pd.DataFrame) -> list[Probe]:
 def find_guessing(frame: pd.DataFrame, column: str) -> float | None:
     """Finds the share of a column that guessing gives, where that is known of the frame's probe.
 
-    It is that of all arms together: a model that always places things alike has one arm right and
-    another wrong.
+    It is that of arms that are each other's opposites together: a model that always places things
+    alike has one right and the other wrong.
     """
     asked = list_asked(frame)
     if len(asked) != 1 or asked[0].column != column or frame["probe"].ne(asked[0].name).any():
         return None
     arms = set(distinct_values(frame, "arm")) if asked[0].arms else set()
-    return asked[0].guessing if arms.issuperset(asked[0].arms) else None
+    groups = asked[0].opposites or (tuple(asked[0].arms),)
+    whole = all(arms.issuperset(group) or arms.isdisjoint(group) for group in groups)
+    return asked[0].guessing if whole else None
 
 
 def choose_columns(frame: pd.DataFrame, column: str | Sequence[str] | None) -> list[str]:
@@ -130,7 +132,9 @@ def choose_columns(frame: pd.DataFrame, column: str | Sequence[str] | None) -> l
     """
     asked = list_asked(frame)
     if column is None:
-        return [choose_column(asked)]
+        if frame.empty:
+            raise ValueError("the frame has no rows; does a query leave nothing over?")
+        return [choose_column(asked, frame)]
     columns = [column] if isinstance(column, str) else list(column)
     for row in asked:
         odd = [name for name in columns if str(name).startswith(f"{row.scorer}_")]
@@ -144,10 +148,15 @@ def choose_columns(frame: pd.DataFrame, column: str | Sequence[str] | None) -> l
     return columns
 
 
-def choose_column(asked: Sequence[Probe]) -> str:
+def choose_column(asked: Sequence[Probe], frame: pd.DataFrame) -> str:
     """Chooses the column that answers all of these probes, or raises."""
     known = list(dict.fromkeys(row.column for row in asked))
     if len(known) == 1 and known[0]:
+        if known[0] not in frame.columns:
+            raise ValueError(
+                f"the frame has no column {known[0]!r}, which answers probe {asked[0].name!r}:"
+                " measure the pictures first, measure(frame)"
+            )
         return known[0]
     people = [row for row in asked if row.scorer == NO_SCORER]
     told = "the frame has no column 'probe' that tells a probe of PROBES"

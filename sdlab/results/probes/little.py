@@ -155,6 +155,7 @@ LITTLE_PROBES = (
         scorer="objects",
         column="objects_relation",
         guessing=0.5,
+        opposites=(("left of", "right of"), ("above", "below")),
         findings=(
             Finding(
                 figure="relation right, given both: SD 1.4 0.630, SD 2.1 0.632",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...errors import suggest
 from ...recipe.request import Request, require_field
 from ..frame import count_noun, join_words
 from ..html import render_table
@@ -66,6 +67,8 @@ class Probe:
         For people: what counts as a yes.
     guessing : float, optional
         The share, 0 to 1, that a model gets which ignores what is asked, where that is known.
+    opposites : tuple of (str, ...)
+        Arms of which that is the share, taken together; if left out, of all.
     findings : tuple of Finding
     models : tuple of str
         Asked unless others are given; the embedded ones if it is about their world.
@@ -82,6 +85,7 @@ class Probe:
     better: str | None = "higher"
     rule: str = ""
     guessing: float | None = None
+    opposites: tuple[tuple[str, ...], ...] = ()
     findings: tuple[Finding, ...] = ()
     models: tuple[str, ...] = REAL
 
@@ -170,13 +174,18 @@ class Probes(dict[str, Probe]):
                 "models": ", ".join(row.models),
                 "wordings": len(row.prompts),
                 "compares": ", ".join([*row.arms, *row.axes]) or "models",
-                "cells": row.cells,
+                "cells a model": row.cells,
                 "answer": row.answer,
                 "published": "; ".join(f"{f.figure} ({f.source})" for f in row.findings),
             }
             for name, row in self.items()
         ]
         return pd.DataFrame(rows).set_index("probe")
+
+    def __missing__(self, name: object) -> Probe:
+        raise KeyError(
+            f"unknown probe {name!r:.60}{suggest(str(name), self)} there are {', '.join(self)}"
+        )
 
     def _repr_html_(self) -> str:
         head = ["probe", *self.frame.columns]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from ..frame import format_label
-from ..sheet import DPI, INK, QUIET, GridFigure
+
+if TYPE_CHECKING:  # matplotlib comes when something is drawn
+    from ..sheet import GridFigure
 
 CONFIDENCE = "sdlab confidence"  # in the `attrs` of what has intervals
 
@@ -21,19 +22,9 @@ KINDS = {
 }
 NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low", "high"}
 NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
-NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note"}
-NOT_LABELS |= {
-    "guessing",
-    "both_bad",
-    "p",
-    "p_holm",
-    "needed",
-    "verdict",
-    "k",
-    "chance",
-    "wins",
-    "losses",
-}
+NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note", "guessing"}
+NOT_LABELS |= {"both_bad", "p", "p_holm", "needed", "verdict", "k", "wins", "losses"}
+NOT_LABELS |= {"chance", "chance_low", "chance_high"}
 COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 
@@ -57,6 +48,8 @@ def plot(result: pd.DataFrame, *, title: str = "") -> GridFigure:
     TypeError, ValueError
         If it is none of these.
     """
+    from ..sheet import INK
+
     columns = set(result.columns) if isinstance(result, pd.DataFrame) else set()
     kind = next((name for name in KINDS if name in columns), None)
     if not {"low", "high"} <= columns or not (kind or {"k", "best"} <= columns):
@@ -69,6 +62,8 @@ def plot(result: pd.DataFrame, *, title: str = "") -> GridFigure:
 
 def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     """Draws a line for each row: its label, a point, its interval and n."""
+    from ..sheet import DPI, INK, QUIET, GridFigure
+
     figure = GridFigure(figsize=(8, 1.1 + 0.36 * len(result)), dpi=DPI)
     axes = figure.add_subplot()
     y = np.arange(len(result))[::-1]
@@ -109,6 +104,10 @@ def draw_lines(
 
 def draw_curves(result: pd.DataFrame) -> GridFigure:
     """Draws the best of k against k, a curve with its band for each label."""
+    from matplotlib.ticker import MaxNLocator
+
+    from ..sheet import DPI, INK, GridFigure
+
     figure = GridFigure(figsize=(8, 4), dpi=DPI)
     axes = figure.add_subplot()
     labels = [label_row(row) for row in result.to_dict("records")]
@@ -146,6 +145,8 @@ def note_row(row: dict[Any, Any]) -> str:
 
 def finish_axes(axes: Any, told: str) -> None:
     """Names the x axis, and leaves out what says nothing."""
+    from ..sheet import INK
+
     axes.set_xlabel(told, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import scipy
 
 from ..frame import column_values, count_noun, distinct_values, join_words
 from .charts import CONFIDENCE, label_row, name_interval
@@ -113,9 +112,9 @@ def write_finding(row: dict[Any, Any], interval: str) -> str:
         ends = f" ({interval} {row['low']:.3g} to {row['high']:.3g})" if known else ""
         over = f"{count_noun(row['n'], 'picture')} of {count_noun(row['prompts'], 'prompt')}"
         return f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
-    if {"strength", "chance"} <= row.keys():
-        ends = " to ".join(f"{scipy.special.expit(row[end]):.0%}" for end in ("low", "high"))
-        return f"wins against the average with chance {row['chance']:.0%} ({interval} {ends})"
+    if {"chance", "chance_low", "chance_high"} <= row.keys():
+        ends = f"{interval} {row['chance_low']:.0%} to {row['chance_high']:.0%}"
+        return f"wins against another with chance {row['chance']:.0%} ({ends})"
     return ""
 
 

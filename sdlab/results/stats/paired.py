@@ -89,35 +89,42 @@ def paired(
     >>> paired(measure(run(probe("tiny-counting"), "store")), each="arm")
     >>> paired(measure(results, "objects"), "objects_right", by="model")
     """
-    if better not in ("higher", "lower", None):
-        raise ValueError(f"better={better!r}: use 'higher', 'lower' or None")
     require_frame(frame)
     require_confidence(confidence)
+    require_question(by, each, better)
     asked = choose_columns(frame, column) if column is not None or each is None else None
-    sides = choose_sides(find_arms(frame, by), by, left, right)
-    rows, columns, guesses = [], asked or [], list[str]()
-    told = "" if by == "model" else f"{by} "
-    names = [told + format_value(side) for side in sides]
+    arms = find_arms(frame, by)
+    sides = choose_sides(arms, by, left, right)
+    names = {side: f"{by} " * (by != "model") + format_value(side) for side in sides}
+    found, notes, columns = [], list[str](), asked or []
     for own, part in split_frame(frame, each or (), *(asked or ())):
         for name in asked or choose_columns(part, column):
             next(split_frame(part, (), name))
             columns = list(dict.fromkeys([*columns, name]))
             if part[name].notna().any():  # not every probe has every score
-                found = compare_arms(part, name, by, sides, confidence)
-                rows.append(own | {"column": name} | found)
-                guesses.append(weigh_sides(part, name, by, dict(zip(sides, names)), confidence))
-    if not rows:
+                row = compare_arms(part, name, by, sides, confidence)
+                found.append(own | {"column": name} | row)
+                note = weigh_sides(part, name, by, names, confidence)
+                notes.append(note or warn_of_habit(frame, part, name))
+    if not found:
         raise ValueError(f"{', '.join(columns)}: no row has a value; measure the pictures first")
-    out = pd.DataFrame(rows)
+    out = pd.DataFrame(found)
     out["p_holm"] = adjust_holm(out["p"].to_numpy())
     out["needed"] = out["needed"].astype("Int64")
-    out["verdict"] = [
-        write_verdict(row, names, better, 1 - confidence, len(out)) + guess
-        for row, guess in zip(out.to_dict("records"), guesses)
-    ]
+    told = [*names.values()], better, 1 - confidence, len(out), len(arms) > 2
+    results = zip(out.to_dict("records"), notes)
+    out["verdict"] = [write_verdict(row, *told) + note for row, note in results]
     out.attrs[COMPARED] = {"by": by, "left": sides[0], "right": sides[1]}
     out.attrs |= note_sample(each or (), *columns) | {CONFIDENCE: confidence}
     return out
+
+
+def require_question(by: str, each: str | None, better: str | None) -> None:
+    """Raises unless there is something to compare in each part, and an end to call better."""
+    if better not in ("higher", "lower", None):
+        raise ValueError(f"better={better!r}: use 'higher', 'lower' or None")
+    if by == each:
+        raise ValueError(f"by and each are both {by!r}: what is compared differs in each part")
 
 
 def find_arms(frame: pd.DataFrame, by: str) -> list[Any]:
@@ -162,18 +169,26 @@ def compare_arms(
 def weigh_sides(
     frame: pd.DataFrame, column: str, by: str, sides: dict[Any, str], confidence: float
 ) -> str:
-    """Says which side, of {value: name}, is not above what guessing gives; "" if both are."""
+    """Says how the sides, of {value: name}, lie to what guessing gives; "" if both are above."""
     if find_guessing(frame, column) is None:
         return ""
     rates = rate(frame, column, by=by, confidence=confidence)
     if "guessing" not in rates or rates["guessing"].isna().any():  # not all arms, of some side
         return ""
-    above = set(column_values(rates[rates["low"] > rates["guessing"]], by))
-    known = [name for side, name in sides.items() if side in above]
-    if len(known) == len(sides):
+    said = dict(zip(column_values(rates, by), rates["verdict"]))
+    if all(said[side].startswith("above") for side in sides):
         return ""
-    who = f"only {known[0]} is" if known else "neither is"
-    return f"; {who} above guessing ({rates['guessing'].max():.0%})"
+    if len({said[side] for side in sides}) == 1:
+        one = said[next(iter(sides))].removeprefix("not ")
+        return f"; {'neither is' if one.startswith('told') else 'both are'} {one}"
+    return "; " + ", ".join(f"{name} is {said[side]}" for side, name in sides.items())
+
+
+def warn_of_habit(whole: pd.DataFrame, part: pd.DataFrame, column: str) -> str:
+    """Warns where guessing is known of arms together, and the part has some alone."""
+    if find_guessing(whole, column) is None or find_guessing(part, column) is not None:
+        return ""
+    return "; alone this may be a habit: look at it with its opposite"
 
 
 def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[str, list[str]]:
@@ -228,8 +243,9 @@ def compare_ranks(change: np.ndarray) -> float:
 def count_needed(change: np.ndarray, level: float) -> float | None:
     """Counts the prompts that would show a mean change like this one, four times of five."""
     mean, spread = abs(change.mean()), change.std(ddof=1) if len(change) > 1 else 0
-    if math.isclose(mean, 0, abs_tol=1e-12):
-        return None
+    differing = np.count_nonzero(~np.isclose(change, 0, atol=1e-12))
+    if math.isclose(mean, 0, abs_tol=1e-12) or differing == 1 < len(change):
+        return None  # a single one tells nothing of the spread
     z = scipy.stats.norm.ppf(1 - level / 2) + scipy.stats.norm.ppf(POWER)
     return max(count_least(level), math.ceil((z * spread / mean) ** 2))
 
@@ -249,7 +265,7 @@ def adjust_holm(p: np.ndarray) -> np.ndarray:
 
 
 def write_verdict(
-    row: dict[Any, Any], names: list[str], better: str | None, level: float, tests: int
+    row: dict[Any, Any], names: list[str], better: str | None, level: float, tests: int, among: bool
 ) -> str:
     """Says what can be told, in words."""
     about = "" if row["over"] == "prompt" else " for this prompt"
@@ -258,8 +274,12 @@ def write_verdict(
         return f"they differ, but not by their means: look at single {row['over']}s{about}"
     if row["p_holm"] <= level:
         up = (row["difference"] > 0) == (better != "lower")
-        return f"{names[up]} {'better' if better else 'higher'}{about}"
+        than = f" than {names[not up]}" * among  # where there are more that were not compared
+        return f"{names[up]} {'better' if better else 'higher'}{than}{about}"
     n, p = count_noun(row["n"], row["over"]), f"{row['p']:.2f}".removeprefix("0")
+    differing = row["left_wins"] + row["right_wins"]
+    if differing == 1 < row["n"]:
+        return f"1 of {n} differs: too few to tell{about}"
     if pd.isna(row["needed"]):
         return f"no difference seen in {n}{about}"
     if row["p"] <= level:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,6 @@ from .charts import CONFIDENCE
 from .reading import read_sample, require_confidence, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
-PULL = 0.01  # of the ridge
-FAR = 15.0  # log-odds from the middle beyond which an end is not told from none
-TINY = 1e-12
 
 
 def ranking(
@@ -29,10 +26,9 @@ def ranking(
 ) -> pd.DataFrame:
     """Rank what was voted on by strength, as Bradley and Terry's model has it, with intervals.
 
-    A tie, and "both bad", is half a win for either side. The interval has the strengths that a
-    score test does not refuse; of two sides it is Wilson's. One that never lost has no upper end
-    (infinite), and a slight pull to the middle keeps its strength finite. Where prompts repeat,
-    intervals widen by the design effect.
+    A tie, and "both bad", is half a win for either side. Firth's penalty, about half a vote for
+    either side, keeps one that never lost finite. The interval is that of the penalized likelihood;
+    where prompts repeat, it widens by the design effect.
 
     Parameters
     ----------
@@ -53,7 +49,8 @@ def ranking(
     -------
     DataFrame
         The strongest first: `by` (or "item"), `strength` (log-odds against the average) with `low`
-        and `high`, `chance` (to win against the average, 0 to 1), `wins`, `losses`, `ties`.
+        and `high`; `chance` with `chance_low` and `chance_high` (to win against another of them,
+        the mean over all others, 0 to 1); `wins`, `losses`, `ties`.
 
     Raises
     ------
@@ -63,6 +60,8 @@ def ranking(
     References
     ----------
     R. Bradley and M. Terry, "Rank analysis of incomplete block designs", Biometrika 39 (1952).
+    D. Firth, "Bias reduction of maximum likelihood estimates", Biometrika 80 (1993). G. Heinze and
+    M. Schemper, Statistics in Medicine 21 (2002): intervals where sides are separated.
     """
     require_confidence(confidence)
     left, right, score, clusters, name = read_votes(votes, frame, by, prompt)
@@ -70,15 +69,16 @@ def ranking(
     place = {item: i for i, item in enumerate(items)}
     sides = np.array([[place[a], place[b]] for a, b in zip(left, right)])
     require_connected(items, sides)
-    design = write_design(len(items), sides)
-    strength = fit_strengths(design, score)
-    rest, weight = weigh_votes(design, score, strength)
+    pooled = pool_votes(sides, score, len(items))
+    strength = pooled.fit()
     z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
-    z *= math.sqrt(measure_inflation(design, rest, weight, clusters))
-    ends = [find_ends(design, score, own, strength[own], z) for own in range(len(items))]
-    low, high = zip(*ends)
-    out = pd.DataFrame({name: items, "strength": strength, "low": low, "high": high})
-    out["chance"] = scipy.special.expit(strength)
+    limit = z * z * measure_inflation(sides, score, strength, clusters)
+    ends = [pooled.find_ends(own, strength, limit) for own in range(len(items))]
+    out = pd.DataFrame({name: items, "strength": strength})
+    out["low"], out["high"] = ([end[own] for own, end in enumerate(side)] for side in zip(*ends))
+    out["chance"] = [average_chance(strength, own) for own in range(len(items))]
+    for told, side in zip(("chance_low", "chance_high"), zip(*ends)):
+        out[told] = [average_chance(end, own) for own, end in enumerate(side)]
     for told, value in (("wins", 1.0), ("losses", 0.0), ("ties", 0.5)):
         ones, others = sides[score == value, 0], sides[score == 1 - value, 1]
         out[told] = np.bincount(np.r_[ones, others], minlength=len(items))
@@ -143,84 +143,101 @@ def require_connected(items: list[Any], sides: np.ndarray) -> None:
         )
 
 
-def write_design(items: int, sides: np.ndarray) -> np.ndarray:
-    """Writes a row a vote: 1 for what stood left, -1 for what stood right."""
-    design = np.zeros((len(sides), items))
-    design[np.arange(len(sides)), sides[:, 0]] += 1
-    design[np.arange(len(sides)), sides[:, 1]] -= 1
-    return design
+@dataclass(frozen=True)
+class Votes:
+    """How often each pair of items was compared, and how often the first won.
+
+    Parameters
+    ----------
+    design : ndarray
+        (pairs, items): 1 for the first, -1 for the second.
+    n, wins : ndarray
+        (pairs,).
+    """
+
+    design: np.ndarray
+    n: np.ndarray
+    wins: np.ndarray
+
+    def weigh(self, strength: np.ndarray) -> tuple[float, np.ndarray]:
+        """Computes the penalized log-likelihood of strengths, and its slope (items,)."""
+        odds = self.design @ strength
+        chance = scipy.special.expit(odds)
+        basis = self.design @ list_directions(len(strength))
+        weight = self.n * chance * scipy.special.expit(-odds)
+        root = basis * np.sqrt(weight)[:, None]
+        known = root.T @ root
+        likely = self.wins @ scipy.special.log_expit(odds)
+        likely += (self.n - self.wins) @ scipy.special.log_expit(-odds)
+        own = np.einsum("ij,ji->i", root, np.linalg.pinv(known, hermitian=True) @ root.T)
+        rest = self.wins - self.n * chance + own * (0.5 - chance)
+        return likely + np.linalg.slogdet(known)[1] / 2, self.design.T @ rest
+
+    def fit(self, own: int | None = None, at: float = 0.0) -> np.ndarray:
+        """Fits strengths of mean 0, with that of one, `own`, held where it is said to be."""
+        items = self.design.shape[1]
+        start, free = np.zeros(items), list_directions(items, own)
+        if own is not None:
+            start[:] = -at / (items - 1)
+            start[own] = at
+        if not free.size:
+            return start
+
+        def turn(step: np.ndarray) -> tuple[float, np.ndarray]:
+            likely, slope = self.weigh(start + free @ step)
+            return -likely, -free.T @ slope
+
+        begun = np.zeros(free.shape[1])
+        return start + free @ scipy.optimize.minimize(turn, begun, jac=True, method="BFGS").x
+
+    def find_ends(self, own: int, best: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+        """Finds the strengths of all at the least and the largest of one that votes allow."""
+        most, _ = self.weigh(best)
+
+        def exceed(at: float) -> float:
+            return 2 * (most - self.weigh(self.fit(own, at))[0]) - limit
+
+        def find_end(side: int) -> np.ndarray:
+            far = 1.0
+            while exceed(best[own] + side * far) < 0:
+                far *= 2
+            at = scipy.optimize.brentq(exceed, best[own], best[own] + side * far, xtol=1e-6)
+            return self.fit(own, at)
+
+        return find_end(-1), find_end(1)
 
 
-def weigh_votes(
-    design: np.ndarray, score: np.ndarray, strength: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Computes (what each vote has beyond its chance, the variance of it) at these strengths."""
-    chance = scipy.special.expit(design @ strength)
-    return score - chance, chance * (1 - chance)
+def pool_votes(sides: np.ndarray, score: np.ndarray, items: int) -> Votes:
+    """Pools the votes of each pair of items."""
+    first = sides.min(1)
+    pairs, of = np.unique(np.c_[first, sides.max(1)], axis=0, return_inverse=True)
+    wins = np.bincount(of.ravel(), np.where(sides[:, 0] == first, score, 1 - score))
+    return Votes(
+        np.eye(items)[pairs[:, 0]] - np.eye(items)[pairs[:, 1]], np.bincount(of.ravel()), wins
+    )
 
 
-def fit_strengths(
-    design: np.ndarray, score: np.ndarray, start: np.ndarray | None = None, own: int | None = None
-) -> np.ndarray:
-    """Fits log-odds with mean 0 by Newton's method; with `own` that one stays where it starts."""
-    items = design.shape[1]
-    strength = np.zeros(items) if start is None else start.copy()
-    free = list_directions(items, own)
-    for _ in range(100):
-        rest, weight = weigh_votes(design, score, strength)
-        slope = free.T @ (design.T @ rest - PULL * strength)
-        curve = free.T @ (design.T @ (design * weight[:, None]) + PULL * np.eye(items)) @ free
-        step = free @ np.linalg.solve(curve, slope)
-        strength += step
-        if not step.size or np.abs(step).max() < 1e-10:
-            break
-    return strength
-
-
-def list_directions(items: int, own: int | None) -> np.ndarray:
+def list_directions(items: int, own: int | None = None) -> np.ndarray:
     """Lists, a column each, the ways in which strengths of mean 0 can change, without `own`."""
     fixed = [np.ones(items)] if own is None else [np.ones(items), np.eye(items)[own]]
     return scipy.linalg.null_space(np.array(fixed))
 
 
-def find_ends(
-    design: np.ndarray, score: np.ndarray, own: int, middle: float, z: float
-) -> tuple[float, float]:
-    """Finds the least and the largest strength of one that its votes do not refuse."""
-
-    def refuse(at: float) -> float:
-        return score_strength(design, score, own, at)
-
-    low, high = -math.inf, math.inf
-    if refuse(middle - FAR) > z:
-        low = scipy.optimize.brentq(lambda at: refuse(at) - z, middle - FAR, middle)
-    if refuse(middle + FAR) < -z:
-        high = scipy.optimize.brentq(lambda at: refuse(at) + z, middle, middle + FAR)
-    return low, high
-
-
-def score_strength(design: np.ndarray, score: np.ndarray, own: int, at: float) -> float:
-    """Computes the standardized score of one at a strength; the others' are those that fit best."""
-    items = design.shape[1]
-    aside = np.full(items, -1 / (items - 1))
-    aside[own] = 1.0
-    strength = fit_strengths(design, score, at * aside, own)
-    rest, weight = weigh_votes(design, score, strength)
-    curve = design.T @ (design * weight[:, None])
-    others = list_directions(items, own)
-    shared = others.T @ curve @ aside
-    within = others.T @ curve @ others + PULL * np.eye(others.shape[1])
-    spread = aside @ curve @ aside - shared @ np.linalg.solve(within, shared)
-    return float(aside @ design.T @ rest / math.sqrt(max(spread, TINY)))
+def average_chance(strength: np.ndarray, own: int) -> float:
+    """Averages the chance of one to win, over all others."""
+    return float(scipy.special.expit(strength[own] - np.delete(strength, own)).mean())
 
 
 def measure_inflation(
-    design: np.ndarray, rest: np.ndarray, weight: np.ndarray, clusters: np.ndarray
+    sides: np.ndarray, score: np.ndarray, strength: np.ndarray, clusters: np.ndarray
 ) -> float:
     """Measures by how much the votes on one prompt agree beyond chance, at least 1."""
     prompts = clusters.max() + 1
-    if prompts in (1, len(rest)):
+    if prompts in (1, len(score)):
         return 1.0
-    sums = np.array([design[clusters == c].T @ rest[clusters == c] for c in range(prompts)])
-    alone = (design**2 * weight[:, None]).sum()
-    return max(1.0, prompts / (prompts - 1) * float((sums**2).sum() / alone)) if alone else 1.0
+    design = np.eye(len(strength))[sides[:, 0]] - np.eye(len(strength))[sides[:, 1]]
+    chance = scipy.special.expit(design @ strength)
+    sums = np.zeros((prompts, len(strength)))
+    np.add.at(sums, clusters, design * (score - chance)[:, None])
+    alone = (design**2 * (chance * (1 - chance))[:, None]).sum()
+    return max(1.0, prompts / (prompts - 1) * float((sums**2).sum() / alone))

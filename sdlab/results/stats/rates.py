@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -68,9 +69,9 @@ def rate(
     """Compute how often a column is true, with n and an interval that knows of repeated prompts.
 
     Where a prompt has several pictures, the interval is Wilson's of as many independent pictures as
-    the spread between the prompts allows: at least one a prompt, at most all. Little is seen of
-    that spread where nearly all are right or wrong: there, pictures of a prompt count as half
-    alike, and a further success never lowers the interval.
+    the spread between the prompts allows: at least one a prompt, at most all. Until enough right
+    and wrong ones are seen to tell, pictures of a prompt count as up to half alike, and a further
+    success never lowers the interval.
 
     Parameters
     ----------
@@ -91,8 +92,9 @@ def rate(
     -------
     DataFrame
         The columns of `by`, then `share`, `low`, `high` (0 to 1), `hits`, `n`, `prompts`,
-        `missing`. Where it is known what share guessing gives, and all arms of the probe are
-        there, that stands in `guessing`, and `verdict` says how the interval lies to it.
+        `missing`. Where it is known what share guessing gives, that stands in `guessing`, and
+        `verdict` says how the interval lies to it; else it says where arms of a probe that are
+        counted together have intervals apart.
 
     Raises
     ------
@@ -125,7 +127,10 @@ def rate(
             own
             | {"share": share, "low": low, "high": high, "hits": int(hits.sum()), "n": n}
             | {"prompts": len(np.unique(clusters)), "missing": missing}
-            | weigh_guessing(find_guessing(part, column), low, high)
+            | (
+                weigh_guessing(find_guessing(part, column), low, high)
+                or note_arms(part, column, by)
+            )
         )
     out = pd.DataFrame(rows)
     out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
@@ -139,6 +144,22 @@ def weigh_guessing(guessing: float | None, low: float, high: float) -> dict[str,
     said = "above" if low > guessing else "below"
     said = "not told apart from" if low <= guessing <= high else said
     return {"guessing": guessing, "verdict": f"{said} guessing ({guessing:.0%})"}
+
+
+def note_arms(frame: pd.DataFrame, column: str, by: str | Sequence[str]) -> dict[str, str]:
+    """Says so where arms of a probe that are counted together have shares far apart; else {}."""
+    if "arm" not in frame.columns or "arm" in ([by] if isinstance(by, str) else by):
+        return {}
+    if frame["arm"].nunique() < 2:
+        return {}
+    arms = rate(frame, column, by="arm").dropna(subset="share")
+    if arms.empty:
+        return {}
+    least, most = (end(arms.to_dict("records"), key=itemgetter("share")) for end in (min, max))
+    if least["high"] >= most["low"]:
+        return {}
+    ends = f"{least['share']:.0%} ({least['arm']}) to {most['share']:.0%} ({most['arm']})"
+    return {"verdict": f"its arms differ, {ends}: see them by 'arm'"}
 
 
 def count_effective(hits: np.ndarray, clusters: np.ndarray) -> float:

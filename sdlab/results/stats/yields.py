@@ -43,8 +43,8 @@ def yield_curve(
     k : int, optional
         The largest; as many as the prompt with the fewest pictures has if left out.
     prompt : str, optional
-        The column whose values are the sample: if left out, "wording", which the arms of a probe
-        share, else "prompt"; if the frame has neither, all rows are one prompt.
+        The column whose values are the sample, "prompt" if left out: tries are pictures of one
+        request, and the arms of a probe are several. A frame without it is one prompt.
     confidence : float
         Of the band.
 
@@ -68,6 +68,7 @@ def yield_curve(
     require_frame(frame)
     require_confidence(confidence)
     [column] = choose_columns(frame, column)
+    prompt = prompt or ("prompt" if "prompt" in frame.columns else None)
     rows = []
     for own, part in split_frame(frame, by, column):
         scores = read_scores(part, column, prompt)

@@ -23,7 +23,7 @@ from ...recipe.request import FIELDS
 from ...store.columns import DECIDING_BITS
 from ...store.inputs import InputFolder
 from ...store.png import SIGNATURE, read_record
-from ...store.readers.folder import read_row
+from ...store.readers.row import read_row
 from ...store.store import Store
 from ...watermark.scanning import list_files
 from ..code import HOW, find_store_root

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from PIL import Image
@@ -19,10 +19,12 @@ from ...pictures import png_bytes
 from ...store.files import write_whole
 from ..frame import column_values, describe_file_problem
 from ..pairs import draw_difference
-from ..sheet import Grid, GridFigure, Sheet, SheetCell
 from .again import Again, render_again
 from .cases import Case, read_given
 from .verdicts import CANNOT, DIFFERENT, Verdict, judge_case, name_fact, write_sentence
+
+if TYPE_CHECKING:  # matplotlib comes when something is drawn
+    from ..sheet import GridFigure, SheetCell
 
 MOST_SHOWN = 8  # rows of the figure
 GAIN = 4.0
@@ -106,6 +108,8 @@ class Verification:
 
     def draw(self) -> GridFigure:
         """Draws the farthest first: as handed on, rendered again, and four times the difference."""
+        from ..sheet import Grid, Sheet
+
         shown = [i for i, again in enumerate(self._again) if again.path is not None]
         if not shown:
             raise ValueError(
@@ -128,6 +132,8 @@ class Verification:
         return distance.mean if distance else float("inf")
 
     def _draw_cells(self, i: int) -> list[SheetCell | None]:
+        from ..sheet import SheetCell
+
         case, again = self._cases[i], self._again[i]
         image = case.open()
         if image is None:

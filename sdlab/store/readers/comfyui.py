@@ -9,7 +9,7 @@ from typing import Any
 
 from ..png import replace_unprintable
 from .draft import Draft, fit_real, fit_whole, load_object
-from .graph import Graph, Link, Node, is_of_pictures, list_subgraphs, read_prompt, read_workflow
+from .graph import Graph, Link, Node, is_of_pictures, read_prompt, read_workflow
 
 NAME = "ComfyUI"
 SCHEDULES = {  # its names: A1111's
@@ -47,9 +47,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     if '"class_type"' in named.get("prompt", ""):
         graph = read_prompt(load_object(named["prompt"]))
     else:
-        said = load_object(named["workflow"])
-        graph = read_workflow(said)
-        draft.leave_all({"subgraphs, which are not looked into": list_subgraphs(said)})
+        graph = read_workflow(load_object(named["workflow"]))
     outputs, sampler = find_sampler(graph, named.get("file", ""), draft)
     if sampler is None:
         return
@@ -135,9 +133,10 @@ def find_outputs(graph: Graph, file: str) -> list[Node]:
 def begins_like(node: Node, file: str) -> bool:
     """Tells whether a node gives its files names like this."""
     prefix = node.inputs.get("filename_prefix")
-    return isinstance(prefix, str) and bool(
-        re.match(re.escape(os.path.basename(prefix.replace("\\", "/"))) + r"_\d", file)
-    )
+    if not isinstance(prefix, str):
+        return False
+    begin = os.path.basename(prefix.replace("\\", "/")) + "_"
+    return file.startswith(begin) and file[len(begin) : len(begin) + 1].isdecimal()
 
 
 def describe_pass(graph: Graph, node: Node) -> str:

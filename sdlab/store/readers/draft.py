@@ -24,6 +24,7 @@ NEUTRAL = {  # what a recipe that does not say it means
     for name, spec in SPECS.items()
     if name not in OPTIONAL and spec.neutral is not None
 }
+KINDS = {name: spec.kind for name, spec in SPECS.items()}
 GPU_NOISE = "noise made on the GPU"
 
 
@@ -161,7 +162,7 @@ def shorten(value: Any) -> str:
 
 def fit_field(name: str, value: Any) -> Any:
     """Brings a value into the type of a field's column; None if that cannot be."""
-    kind = SPECS[name].kind
+    kind = KINDS[name]
     if kind == "whole":
         whole = value if type(value) is int else fit_whole(value)
         return whole if whole is not None and -(2**63) <= whole < 2**63 else None
@@ -172,6 +173,8 @@ def fit_field(name: str, value: Any) -> Any:
 
 def fit_real(value: Any) -> float | None:
     """Reads a finite number, also one that is written as text."""
+    if type(value) is float and -math.inf < value < math.inf:  # nearly all
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:

@@ -17,10 +17,7 @@ from ...progress import watch_items
 from ...recipe.request import ALIASES, SPECS
 from ..columns import COLUMNS, ELSEWHERE, fit_column
 from ..files import write_whole
-from .draft import Draft
-from .own import NAME as OWN
-from .programs import find_reader
-from .texts import read_file_texts
+from .row import make_error_row, read_row
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from ..store import Store
 
 BATCH = 64  # files that a process is asked for at a time
-FEW = 1_000  # files that one process reads sooner than others start
+FEW = 10_000  # files that one process reads as soon as two, which start and hand over rows
 TOLD = "told beside the file"
 NOT_OURS = ("key", "pixels", "created", "starred", "rating")  # of no picture that we did not make
 KINDS: dict[str, Any] = {name: column.dtype for name, column in (COLUMNS | ELSEWHERE).items()}
@@ -58,7 +55,7 @@ def read_pictures(
         Keeps a copy of each picture that is not its own, by content, in its folder `elsewhere`;
         `path` leads there.
     processes : int, optional
-        1 or more. If left out, as many as there are cores for more than a thousand files.
+        1 or more. If left out, as many as there are cores for more than ten thousand files.
     progress : bool
         Whether a bar shows what is done.
     **columns
@@ -242,42 +239,6 @@ def read_apart(batch: Sequence[str]) -> Iterator[dict[str, Any]]:
 def read_batch(files: Sequence[str], asked: None = None) -> list[dict[str, Any]]:
     """Reads a row for each of some files."""
     return list(map(read_row, files))
-
-
-def read_row(file: str) -> dict[str, Any]:
-    """Reads what a file says; whatever goes wrong stands in the row."""
-    try:
-        texts = read_file_texts(file)
-    except Exception as error:  # Pillow raises whatever its readers run into
-        return make_error_row(file, error)
-    draft = Draft()
-    for gap in texts.gaps:
-        draft.leave(gap)
-    try:
-        reader = find_reader(texts)
-        if reader:
-            reader.read({**texts.named, "file": os.path.basename(file)}, draft)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, IndexError) as error:
-        draft.leave("its text cannot be read", str(error) or type(error).__name__)
-    if draft.source != OWN:
-        draft.finish(texts.width, texts.height)
-    row = {**draft.fields, "path": escape_path(file), "error": None}
-    return row | {"source": draft.source or None, "not_translated": "; ".join(draft.left) or None}
-
-
-def make_error_row(file: str, error: Exception | str) -> dict[str, Any]:
-    """Makes the row of what is no picture."""
-    from ...watermark.opening import shorten_error
-
-    said = shorten_error(error) if isinstance(error, Exception) else error
-    name = escape_path(file)
-    told = said if said.startswith(name) else f"{name}: {said}"
-    return {"path": None, "error": told, "source": None, "not_translated": None}
-
-
-def escape_path(file: str) -> str:
-    """Escapes bytes of a path that are no text, which pandas cannot hold."""
-    return file.encode("utf-8", "backslashreplace").decode()
 
 
 # The frame

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+from .draft import load_json
 
 MOST_NODES = 20_000
 MOST_STEPS, DEEPEST = 1_000, 50  # from node to node for all values together, and on one way
@@ -15,6 +19,9 @@ LONGEST = 100_000  # characters of a text that nodes join
 SEEDS = ("seed", "noise_seed")
 CONTROL = ("fixed", "randomize", "increment", "decrement")  # stands behind a seed in the editor
 MUTED, BYPASSED = (2,), (4,)  # modes of the editor's nodes
+INSIDE, OUTSIDE = "-10", "-20"  # nodes in a subgraph that stand for its inputs and its outputs
+HERE = "-1"  # a subgraph itself, among the nodes whose values it shows
+EDGE = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
 WIDGETS = {  # the names of the values that the editor saves in order, of nodes before 2025
     "KSampler": ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise"),
     "KSamplerAdvanced": (
@@ -93,6 +100,7 @@ class Node:
     kind: str
     inputs: dict[str, Any] = field(default_factory=dict)
     passes: tuple[Any, tuple[Any, ...]] | None = None  # of a bypassed one: types in and out
+    hands: dict[int, Any] | None = None  # of one that stands for a subgraph: its outputs
     links: dict[str, Link] = field(init=False)  # its inputs that come from other nodes
 
     def __post_init__(self) -> None:
@@ -120,7 +128,9 @@ class Graph:
     def follow(self, link: Any) -> tuple[Node, int] | None:
         """Finds the node that a link leads to, past those that only hand on."""
         near = self.nodes.get(link.node) if isinstance(link, Link) else None
-        if near and near.kind not in HANDING and not near.passes:  # nearly all
+        if (
+            near and near.kind not in HANDING and not near.passes and near.hands is None
+        ):  # nearly all
             return near, link.slot
         seen = set()
         while isinstance(link, Link) and link not in seen and link.node in self.nodes:
@@ -128,6 +138,8 @@ class Graph:
             node = self.nodes[link.node]
             if node.passes:
                 link = pass_by(node, link.slot)
+            elif node.hands is not None:
+                link = node.hands.get(link.slot)
             elif node.kind in PASSES:
                 link = next(iter(node.links.values()), None)
             elif node.kind == "GetNode":
@@ -222,8 +234,10 @@ def read_prompt(said: Mapping[str, Any]) -> Graph:
             continue
         inputs = node.get("inputs")
         inputs = inputs if isinstance(inputs, dict) else {}
-        read = {k: read_link(v, said) if type(v) is list else v for k, v in inputs.items()}
-        nodes.append(Node(name, node["class_type"], read))
+        for key, value in inputs.items():
+            if type(value) is list:
+                inputs[key] = read_link(value, said)
+        nodes.append(Node(name, node["class_type"], inputs))
     return Graph(nodes)
 
 
@@ -237,27 +251,139 @@ def read_link(value: list[Any], said: Mapping[str, Any]) -> Any:
 
 
 def read_workflow(said: Mapping[str, Any]) -> Graph:
-    """Reads what the editor saves: nodes with links by number, and values in order."""
-    listed, links = said.get("nodes"), said.get("links")
-    found = dict(map(read_edge, links)) if isinstance(links, list) else {}
-    nodes = []
-    for node in listed[:MOST_NODES] if isinstance(listed, list) else ():
-        if isinstance(node, dict) and node.get("mode") not in MUTED:
-            nodes.append(read_editor_node(node, found))
-    return Graph(nodes)
+    """Reads what the editor saves: nodes with links by number, and values in order.
+
+    What is in a subgraph is read as often as a node stands for it, and named as in `prompt`: "12:3"
+    is node 3 within node 12.
+    """
+    definitions = said.get("definitions")
+    found = definitions.get("subgraphs") if isinstance(definitions, dict) else None
+    listed = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    graph = Graph(())
+    add_nodes(graph, read_part(said), {str(each.get("id")): read_part(each) for each in listed})
+    return graph
 
 
-def read_edge(edge: Any) -> tuple[Any, Link | None]:
-    """Reads a link's number and where it begins; the editor has two ways to write it."""
-    if isinstance(edge, dict):
-        edge = [edge.get(name) for name in ("id", "origin_id", "origin_slot")]
-    if isinstance(edge, list) and len(edge) >= 3 and type(edge[0]) is type(edge[2]) is int:
-        return edge[0], Link(str(edge[1]), edge[2])
-    return None, None
+class Part(NamedTuple):
+    """The whole that the editor saves, or a subgraph: links begin and end at its inputs too."""
+
+    name: str
+    nodes: list[Any]
+    edges: dict[Any, Link]  # by their numbers
+    inputs: list[str]
+    ends: dict[int, Link]  # what its outputs come from
 
 
-def read_editor_node(node: Mapping[str, Any], found: Mapping[Any, Link | None]) -> Node:
-    """Reads a node of the editor."""
+def read_part(said: Mapping[str, Any]) -> Part:
+    """Reads links, which the editor has two ways to write."""
+    nodes, links, given = (
+        found if isinstance(found := said.get(name), list) else []
+        for name in ("nodes", "links", "inputs")
+    )
+    edges, ends = dict[Any, Link](), dict[int, Link]()
+    for edge in links:
+        if isinstance(edge, dict):
+            edge = [edge.get(name) for name in EDGE]
+        if not isinstance(edge, list) or len(edge) < 5 or type(edge[2]) is not int:
+            continue
+        link = Link(str(edge[1]), edge[2])
+        if type(edge[0]) is int:
+            edges[edge[0]] = link
+        if str(edge[3]) == OUTSIDE and type(edge[4]) is int:
+            ends[edge[4]] = link
+    names = [str(slot.get("name")) for slot in given if isinstance(slot, dict)]
+    return Part(str(said.get("name")), nodes, edges, names, ends)
+
+
+def add_nodes(
+    graph: Graph,
+    part: Part,
+    known: Mapping[str, Part],
+    within: str = "",
+    outer: Sequence[Any] = (),
+    shown: Mapping[tuple[str, str], Any] = MappingProxyType({}),
+) -> None:
+    """Adds the nodes of a part to a graph, and those of the subgraphs in it.
+
+    Parameters
+    ----------
+    graph : Graph
+    part : Part
+    known : mapping
+        The subgraphs that may be in it, by the kind of the nodes that stand for them.
+    within : str
+        What its nodes' names begin with.
+    outer : sequence
+        What its inputs are given: links, values, or None.
+    shown : mapping
+        {(node, name): value}, of values that the node that stands for it shows as its own.
+    """
+    for said in part.nodes:
+        if len(graph.nodes) >= MOST_NODES:
+            return
+        if not isinstance(said, dict) or said.get("mode") in MUTED:
+            continue
+        node = read_editor_node(said, lambda n: place_link(part.edges.get(n), within, outer))
+        own = {name: v for (whose, name), v in shown.items() if whose == node.name}
+        node.inputs |= {name: value for name, value in own.items() if name not in node.links}
+        node.name = within + node.name
+        graph.nodes[node.name] = node
+        if (inner := known.get(node.kind)) and not node.passes:
+            enter_subgraph(graph, node, inner, known, read_shown(graph, said, own))
+
+
+def enter_subgraph(
+    graph: Graph,
+    node: Node,
+    inner: Part,
+    known: Mapping[str, Part],
+    shown: Mapping[tuple[str, str], Any] | None,
+) -> None:
+    """Adds what is in the subgraph that a node stands for, which hands on what comes from there."""
+    given = [
+        node.inputs.get(name) if shown is None else node.links.get(name, shown.get((HERE, name)))
+        for name in inner.inputs
+    ]
+    within = f"{node.name}:"
+    others = {kind: each for kind, each in known.items() if kind != node.kind}
+    add_nodes(graph, inner, others, within, given, shown or {})
+    node.hands = {slot: place_link(link, within, given) for slot, link in inner.ends.items()}
+
+
+def place_link(link: Link | None, within: str, outer: Sequence[Any]) -> Any:
+    """Gives where a link in a subgraph begins, or the value that its input is given."""
+    if link is None or link.node != INSIDE:
+        return link and Link(within + link.node, link.slot)
+    return outer[link.slot] if 0 <= link.slot < len(outer) else None
+
+
+def read_shown(
+    graph: Graph, said: Mapping[str, Any], own: Mapping[str, Any]
+) -> dict[tuple[str, str], Any] | None:
+    """Reads {(node within, name): value} of what a subgraph's node shows; None if its inputs do.
+
+    What is around it may show some of these in its turn, and has their values: `own`. It is noted
+    where nobody can tell which value is whose; then those within count.
+    """
+    properties, values = said.get("properties"), said.get("widgets_values")
+    pairs = properties.get("proxyWidgets") if isinstance(properties, dict) else None
+    if isinstance(pairs, str):
+        with suppress(ValueError):
+            pairs = load_json(pairs)
+    if not isinstance(pairs, list) or not pairs:
+        return None
+    names = [(str(p[0]), str(p[1])) for p in pairs if isinstance(p, list) and len(p) > 1]
+    values = values if isinstance(values, list) else []
+    shown = dict(zip(names, values)) if len(values) == len(names) else {}
+    fitting = [[pair for pair in names if pair[1] == name] for name in own]
+    if (values and not shown) or any(len(found) != 1 for found in fitting):
+        graph.unknown["a subgraph that shows values of others"] = None
+        return shown
+    return shown | {found[0]: value for found, value in zip(fitting, own.values())}
+
+
+def read_editor_node(node: Mapping[str, Any], find: Callable[[int], Any]) -> Node:
+    """Reads a node of the editor; `find` gives where a link by number begins."""
     kind, given = str(node.get("type")), node.get("inputs")
     slots = [slot for slot in given if isinstance(slot, dict)] if isinstance(given, list) else []
     values = node.get("widgets_values")
@@ -268,8 +394,8 @@ def read_editor_node(node: Mapping[str, Any], found: Mapping[Any, Link | None]) 
         inputs = name_values(kind, values if isinstance(values, list) else [], named)
     for slot in slots:
         link = slot.get("link")
-        if type(link) is int and found.get(link):
-            inputs[str(slot.get("name"))] = found[link]
+        if type(link) is int and (origin := find(link)) is not None:
+            inputs[str(slot.get("name"))] = origin
     made = Node(str(node.get("id")), kind, inputs)
     if node.get("mode") in BYPASSED:
         outputs = node.get("outputs")
@@ -292,11 +418,3 @@ def name_values(kind: str, values: list[Any], named: list[str]) -> dict[str, Any
             break
         out[names.pop(0)] = value
     return out
-
-
-def list_subgraphs(said: Mapping[str, Any]) -> str:
-    """Lists the names of an editor's subgraphs, which stand in `prompt` as plain nodes "12:3"."""
-    definitions = said.get("definitions")
-    found = definitions.get("subgraphs") if isinstance(definitions, dict) else None
-    listed = found if isinstance(found, list) else []
-    return ", ".join(str(each.get("name")) for each in listed if isinstance(each, dict))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...recipe.request import key_of
+from ...recipe.request import SPECS, key_of
 from .draft import Draft, load_object
 
 NAME = "sdlab"
@@ -23,6 +23,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     if not isinstance(request, dict) or not isinstance(facts, dict):
         raise ValueError("the recipe that sdlab wrote is damaged")
     draft.fields |= facts | request
+    draft.leave_all(request, *SPECS)  # of a newer version
     if record.get("key") == key_of(request):
         draft.fields["key"] = record["key"]
     else:

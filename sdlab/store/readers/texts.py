@@ -70,27 +70,37 @@ def read_file_texts(path: str) -> Texts:
     OSError, ValueError
         It is missing, no picture, or torn.
     """
-    with open(path, "rb", buffering=0) as file:
-        if (head := file.read(HEAD)).startswith(SIGNATURE):
-            return read_png_texts(file, head, path)
-    from ...watermark.labels import decode_text
+    number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # faster than `open`
+    try:
+        if (head := os.read(number, HEAD)).startswith(SIGNATURE):
+            return read_png_texts(number, head, path)
+    finally:
+        os.close(number)
     from ...watermark.opening import open_picture
 
     with open_picture(path) as image:
-        texts = Texts(path, *image.size, image.format or "")
-        for name, value in image.info.items():
-            if isinstance(name, str) and isinstance(value, (str, bytes)) and name in WORDS:
-                texts.add(name, decode_text(value))
-        add_xmp(texts, image.info)
-        with suppress(Exception):  # Pillow raises whatever it runs into; the rest still counts
-            add_exif(texts, image.getexif())
+        return read_image_texts(image, path)
+
+
+def read_image_texts(image: Image.Image, path: str = "") -> Texts:
+    """Reads the texts that Pillow found; a picture in memory has no path."""
+    from ...watermark.labels import decode_text
+
+    texts = Texts(path, *image.size, image.format or "")
+    is_png = texts.format == "PNG"
+    for name, value in image.info.items():
+        if isinstance(value, (str, bytes)) and (name in WORDS or (is_png and type(name) is str)):
+            texts.add(name, decode_tag(value) if is_png else decode_text(value))
+    add_xmp(texts, image.info)
+    with suppress(Exception):  # Pillow raises whatever it runs into; the rest still counts
+        add_exif(texts, image.getexif())
     return texts
 
 
 WORDS = ("comment", "parameters", "prompt", "workflow", "Description")  # of formats but PNG
 
 
-def read_png_texts(file: io.FileIO, head: bytes, path: str) -> Texts:
+def read_png_texts(number: int, head: bytes, path: str) -> Texts:
     """Reads the texts before the pixels of a PNG, and notes where to go on behind them."""
     texts = Texts(path)
     with suppress(ValueError, struct.error):
@@ -100,8 +110,8 @@ def read_png_texts(file: io.FileIO, head: bytes, path: str) -> Texts:
         with open(path, "rb") as whole:
             walk_texts(texts, whole)
     if texts.rest:
-        file.seek(-len(ENDING), os.SEEK_END)
-        if file.read() != ENDING:  # it is torn, or something follows that is no part of it
+        os.lseek(number, -len(ENDING), os.SEEK_END)
+        if os.read(number, len(ENDING)) != ENDING:  # torn, or there is more behind
             read_rest(texts)
     return texts
 
@@ -229,6 +239,8 @@ def add_xmp(texts: Texts, info: dict[Any, Any]) -> None:
 
 def add_sidecar(texts: Texts) -> None:
     """Keeps the text of a file of the same name beside the picture."""
+    if not texts.path:
+        return
     stem = os.path.splitext(texts.path)[0]
     for suffix in SIDECARS:
         with suppress(OSError), open(stem + suffix, "rb") as file:
@@ -237,7 +249,7 @@ def add_sidecar(texts: Texts) -> None:
 
 def add_hidden(texts: Texts) -> None:
     """Keeps the text in the lowest bits of a picture whose format may keep them; it is decoded."""
-    if texts.format not in HIDING:
+    if texts.format not in HIDING or not texts.path:
         return
     from ...watermark.opening import load_quietly, open_picture
     from ...watermark.provenance import find_hidden

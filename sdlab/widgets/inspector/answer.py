@@ -24,7 +24,7 @@ from ...watermark.inspection import (
 )
 from ..pictures import render_image
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
-from .recipe import describe_recipe, list_facts, read_recipe
+from .recipe import describe_recipe, read_recipe
 
 BY_HAND = "“Search this picture” in the inspector"
 LARGE = 512  # pixels of the picture on a page of its own
@@ -49,9 +49,10 @@ HEADINGS = ("payload", "found", "p", "bits right", "found as", "official decoder
 def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     """Writes all words of one picture's answer, as the page wants them."""
     inspection = picture.inspection
-    told: dict[str, Any] = describe_recipe(picture) | {
+    recipe = describe_recipe(read_recipe(picture), picture.name)
+    told: dict[str, Any] = recipe | {
         "kind": "told",
-        "text": write_text(picture, letter),
+        "text": write_text(picture, letter, recipe["recipe"]),
         "name": picture.name,
         "headline": write_headline(picture, letter),
         "sentences": [picture.error] if picture.error else [],
@@ -80,14 +81,14 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     }
 
 
-def write_text(picture: Picture, letter: str) -> str:
-    """Writes the whole answer as text, to be passed on."""
+def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) -> str:
+    """Writes the whole answer as text, to be passed on, with the facts of its recipe."""
     lines = [picture.name, write_headline(picture, letter)]
     if picture.inspection is not None:
         known, *rest = picture.inspection.answer.paragraphs
         lines = [picture.name, known, *rest]
-    recipe = [f"{name}: {value}" for name, value in list_facts(read_recipe(picture))]
-    stated = ["The recipe in the file:", *recipe] if recipe else []
+    stated = ["The recipe in the file:"] * bool(facts)
+    stated += [f"{name}: {value}" for name, value in facts]
     text = "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
     return name_button(text)
 

@@ -34,7 +34,7 @@ from .pictures import (
     require_room,
     send_thumbnails,
 )
-from .recipe import find_recipe, make_request, read_recipe
+from .recipe import find_recipe, make_request
 from .work import Work, say_seconds
 
 PAUSE = 0.15  # seconds between two reports of what was found
@@ -176,10 +176,7 @@ class WatermarkInspector(Panel):
         ValueError
             No picture is chosen, or its file states no recipe.
         """
-        recipe = read_recipe(self._at(self.chosen))
-        if not recipe:
-            raise ValueError(f"the file of {self._at(self.chosen).name} states no recipe")
-        return make_request(recipe)
+        return make_request(self._at(self.chosen))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from ...results.frame import find_varying, format_label, order_values, row_tuples, shorten_pictures
+from ...results.frame import find_varying, order_values, row_tuples, shorten_pictures
 from ...results.grid import find_columns, refuse_shared_places
+from ...results.origins import label_sides
 from ..pictures import write_captions
 
 Names = str | Sequence[str] | None
@@ -21,14 +22,11 @@ class Axis:
 
     names: list[str]
     found: list[tuple] = field(repr=False)
+    labels: list[str] = field(repr=False)
 
     @property
     def title(self) -> str:
         return " · ".join(self.names)
-
-    @property
-    def labels(self) -> list[str]:
-        return [format_label(value) for value in self.found]
 
 
 @dataclass(frozen=True)
@@ -107,8 +105,8 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
     if not rows and not cols:
         return Places(
-            Axis([], [()]),
-            Axis([], [()]),
+            Axis([], [()], [""]),
+            Axis([], [()], [""]),
             [],
             list(range(len(frame))),
             write_captions(frame, differing or ["prompt"]),
@@ -120,8 +118,9 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
         rows,
         [*cols, *rest],
     )
-    sides = [[name] for name in rest] + [rows, cols]
-    axes = [Axis(names, order_values(frame, names)) for names in sides]
+    sides = [(names, order_values(frame, names)) for names in (cols, rows, *([n] for n in rest))]
+    col_axis, row_axis, *sliders = map(Axis, *zip(*sides), label_sides(frame, *sides))
+    axes = [*sliders, row_axis, col_axis]
     at = [0] * len(frame)
     for axis in axes:
         number = {value: n for n, value in enumerate(axis.found)}
@@ -130,11 +129,7 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             for place, value in zip(at, row_tuples(frame, axis.names))
         ]
     return Places(
-        axes[-2],
-        axes[-1],
-        axes[:-2],
-        at,
-        write_captions(frame, [*rest, *rows, *cols] or ["prompt"]),
+        row_axis, col_axis, sliders, at, write_captions(frame, [*rest, *rows, *cols] or ["prompt"])
     )
 
 

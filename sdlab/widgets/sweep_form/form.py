@@ -20,6 +20,7 @@ from ...recipe.schedulers import SCHEDULERS
 from ...recipe.sweep import Sweep
 from ...render.job import Job, hear_interrupts, load_early
 from ...results.frame import count_noun, join_words
+from ...store.readers.row import read_bytes
 from ...store.store import Store
 from ...tiny.world import WORLDS
 from ..forms import forget_form, note_form
@@ -43,7 +44,7 @@ from .fields import (
     render_settings,
     require_sides,
 )
-from .given import FROM, loosen, read_file, read_given
+from .given import FROM, loosen, read_claims, read_given
 from .jobs import RunBar, find_own_job, name_cell, note_job
 from .kept import keep_texts, list_texts, recall_texts
 from .outlook import (
@@ -73,8 +74,8 @@ class SweepForm(Kept, ipywidgets.VBox):
     plan : Sweep, Request, row or path, optional
         What to begin with: what `sweep` returned, or one request, whose labels are not kept, or a
         row of a frame (`results.iloc[3]`), or the path of a picture that carries its recipe, of
-        sdlab or A1111. Without it the form is filled in as last time in this store, and says so;
-        what is filled in is kept in the store's folder, in `form.json`.
+        any program that `read_pictures` knows. Without it the form is filled in as last time in
+        this store, and says so; what is filled in is kept in the store's folder, in `form.json`.
     store : Store or path
         Where the pictures go.
     row, col : str or list of str, optional
@@ -312,7 +313,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _open_file(self, name: str, data: bytes) -> None:
         """Fills the form in from a picture's own recipe; one without is the picture to change."""
         try:
-            self._fill(*read_file(data, name))
+            self._fill(*read_claims(read_bytes(data, name), name))
         except (ValueError, TypeError) as error:
             image = self._fields["image"]
             assert isinstance(image, PictureField)

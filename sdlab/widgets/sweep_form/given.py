@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from ...errors import FieldError
 from ...models.resolve import choose_weights, native, resolve, swap_parts
 from ...pictures import input_names
-from ...recipe.request import PROMPTS, SPECS, Request
-from ...recipe.spec import check_value
+from ...recipe.request import FIELDS, PROMPTS, SPECS, Request
 from ...recipe.sweep import Sweep, sweep
-from ...results.code import escape_prompt, read_requests, require_recipes, restore_request
-from ...store.infotext import read_infotext
-from ...store.png import read_record
+from ...results.code import escape_prompt, read_requests, require_recipes
+from ...results.elsewhere import restore_claims
+from ...results.frame import column_values, find_foreign
+from ...store.readers.row import read_row
 from ...store.store import Store
-from ...watermark.labels import decode_comment
 from .field_text import hear_warnings
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FROM = "Filled in from"
-EXIF, USER_COMMENT = 0x8769, 0x9286
-BRACKETS = re.compile(r"[()\[\]]")
+TOLD = (*FIELDS, "source", "not_translated", "error")
 HELP = (
     "SweepForm begins with what sweep(...) returns, with one Request, a row of results"
     " (results.iloc[3]), the path of a picture that carries its recipe, or with nothing"
@@ -50,9 +45,9 @@ def read_given(given: Any) -> tuple[Sweep, str]:
     if isinstance(given, (str, os.PathLike)):
         if not (place := Path(given).expanduser()).is_file():
             raise FileNotFoundError(f"{HELP}; there is no file {os.fspath(given)!r:.120}")
-        return read_file(place.read_bytes(), place.name, place)
+        return read_file(place)
     if hasattr(given, "iloc"):
-        return read_row(given.to_frame().T if given.ndim == 1 else given)
+        return read_frame(given.to_frame().T if given.ndim == 1 else given)
     return read_plan(given), ""
 
 
@@ -89,58 +84,31 @@ def spread(given: Any) -> Sweep:
     return given
 
 
-def read_row(frame: pd.DataFrame) -> tuple[Sweep, str]:
+def read_frame(frame: pd.DataFrame) -> tuple[Sweep, str]:
     """Reads the recipe of a frame's only row."""
     if len(frame) != 1:
         raise ValueError(f"a form is filled in from one row, not {len(frame)}: results.iloc[3]")
+    if any(find_foreign(frame)):
+        return read_claims({name: column_values(frame, name)[0] for name in TOLD}, "the row")
     require_recipes(frame)
     with hear_warnings() as said:
         plan, more = loosen(read_requests(frame)[0])
     return plan, "; ".join(filter(None, [*said, more]))
 
 
-def read_file(data: bytes, name: str, place: Path | None = None) -> tuple[Sweep, str]:
-    """Reads the recipe that a picture's file carries: sdlab's own, or A1111's text."""
-    with hear_warnings() as said:
-        if data.startswith(b"\x89PNG") and (record := read_record(data)):
-            request, lost = restore_request(record["request"]), ""
-            lend_neighbours(request, place)
-        else:
-            request, lost = restore_infotext(read_text(data, name))
+def read_file(file: Path) -> tuple[Sweep, str]:
+    """Reads the recipe in a picture's file, whichever program wrote it."""
+    row = read_row(str(file))
+    lend_neighbours(row, file)
+    return read_claims(row, file.name)
+
+
+def read_claims(row: Mapping[str, Any], name: str) -> tuple[Sweep, str]:
+    """Reads what the file of that name says, in a row of its own."""
+    with hear_warnings() as heard:
+        request, said = restore_claims(row, name)
         plan, more = loosen(request)
-    return plan, "; ".join(filter(None, [f"{FROM} {name}", lost, *said, more]))
-
-
-def read_text(data: bytes, name: str) -> str:
-    """Reads the text in which A1111 and others put a recipe into a picture."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            text = image.info.get("parameters")
-            text = text or decode_comment(image.getexif().get_ifd(EXIF).get(USER_COMMENT, ""))
-    except Exception:  # Pillow's are of many kinds, and speak of the bytes in memory
-        raise ValueError(f"{name!r:.120} cannot be read as a picture; take a PNG or JPEG") from None
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(
-            f"{name!r:.120} carries no recipe that sdlab reads (its own, or A1111's); many programs"
-            " and websites remove it"
-        )
-    return text
-
-
-def restore_infotext(text: str) -> tuple[Request, str]:
-    """Makes a request of A1111's text, and says what of it no request has."""
-    taken: dict[str, Any] = {}
-    lost: list[str] = []
-    for name, value in read_infotext(text).items():
-        try:
-            taken[name] = check_value(name, SPECS[name], value)
-        except (KeyError, ValueError, TypeError):
-            lost.append(name)
-    if any(BRACKETS.search(taken.get(name, "")) for name in PROMPTS):
-        taken.setdefault("prompt_syntax", "weights")  # there brackets always count
-    return Request(**taken), f"not taken, as sdlab has no such setting: {', '.join(lost)}" * bool(
-        lost
-    )
+    return plan, "; ".join(filter(None, [f"{FROM} {name}", *said, *heard, more]))
 
 
 def loosen(request: Request) -> tuple[Sweep, str]:
@@ -155,7 +123,7 @@ def loosen(request: Request) -> tuple[Sweep, str]:
     return read_plan(request.but(weights=None)), said
 
 
-def lend_neighbours(request: Request, place: Path | None) -> None:
+def lend_neighbours(row: Mapping[str, Any], place: Path) -> None:
     """Makes known the input pictures of the store in which the file lies."""
-    if place is not None and place.absolute().parent.parent.name == "images":
-        Store(place.absolute().parents[2]).inputs.lend(input_names(vars(request)))
+    if place.absolute().parent.parent.name == "images":
+        Store(place.absolute().parents[2]).inputs.lend(input_names(row))

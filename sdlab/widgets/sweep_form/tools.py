@@ -35,7 +35,7 @@ class ToolBar(ipywidgets.Box):
         )
         self.file = ipywidgets.Button(  # the page sends the file, as it sends one that is dropped
             description="Fill in from a picture…",
-            tooltip="Reads the recipe in a picture's file, of sdlab or A1111; or drop it here",
+            tooltip="Reads the recipe in a picture's file, of many programs; or drop it here",
         )
         self.file.add_class("sdl-open")
         self.swap = ipywidgets.Button(description=AS_LAST)

@@ -1,0 +1,73 @@
+"""What one file says of its making, as a row of a frame."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from .draft import Draft
+from .own import NAME as OWN
+from .programs import find_reader
+from .texts import Texts, read_file_texts, read_image_texts
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def read_row(file: str, name: str = "") -> dict[str, Any]:
+    """Reads what a file says, which may have another name; what goes wrong stands in the row."""
+    try:
+        texts = read_file_texts(file)
+    except Exception as error:  # Pillow raises whatever its readers run into
+        return make_error_row(file, error)
+    return make_row(texts, name or file)
+
+
+def read_bytes(data: bytes, name: str) -> dict[str, Any]:
+    """Reads what a file says that was sent, as `read_row` does; it has no path."""
+    suffix = re.sub(r"[^.\w]", "", os.path.splitext(name)[1])[:8]
+    with tempfile.TemporaryDirectory() as folder:  # some formats are read from files alone
+        file = os.path.join(folder, f"picture{suffix}")
+        with open(file, "wb") as place:
+            place.write(data)
+        row = read_row(file, name)
+    return row | {"path": None, "error": row["error"] and row["error"].replace(file, name)}
+
+
+def read_image(image: Image.Image) -> dict[str, Any]:
+    """Reads what the file said of which somebody opened the picture; it has no path."""
+    return make_row(read_image_texts(image), "") | {"path": None}
+
+
+def make_row(texts: Texts, file: str) -> dict[str, Any]:
+    """Makes a row of a file's texts; that they cannot be read stands in it."""
+    draft = Draft()
+    for gap in texts.gaps:
+        draft.leave(gap)
+    try:
+        reader = find_reader(texts)
+        if reader:
+            reader.read({**texts.named, "file": os.path.basename(file)}, draft)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, IndexError) as error:
+        draft.leave("its text cannot be read", str(error) or type(error).__name__)
+    if draft.source != OWN:
+        draft.finish(texts.width, texts.height)
+    row = {**draft.fields, "path": escape_path(file), "error": None}
+    return row | {"source": draft.source or None, "not_translated": "; ".join(draft.left) or None}
+
+
+def make_error_row(file: str, error: Exception | str) -> dict[str, Any]:
+    """Makes the row of what is no picture."""
+    from ...watermark.opening import shorten_error
+
+    said = shorten_error(error) if isinstance(error, Exception) else error
+    name = escape_path(file)
+    told = said if said.startswith(name) else f"{name}: {said}"
+    return {"path": None, "error": told, "source": None, "not_translated": None}
+
+
+def escape_path(file: str) -> str:
+    """Escapes bytes of a path that are no text, which pandas cannot hold."""
+    return file.encode("utf-8", "backslashreplace").decode()
