@@ -22,6 +22,7 @@ from ...results.frame import (
     shorten_hashes,
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
+from ...results.stats.claims import COMPARED, note_sample
 from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
@@ -41,11 +42,12 @@ class Compare(Panel):
 
     A vote on a pair that had none goes on to the next pair without one. In blind mode the order of
     the pairs is shuffled, chance decides who stands on which side, and the page learns neither
-    labels nor whose picture is whose before `reveal`, which ends the vote and is written down, as is every other way to see the names meanwhile: `blind` turned off, the same
-    pairs shown openly, or the name of a rater who knows them. Both pictures of a pair are shown at
-    one size. Until then a vote can be changed and taken back, after it no open vote takes the place
-    of a blind one. Votes are kept in the store, by the pictures' keys, and found again there; those
-    on pictures in no store last as long as the widget.
+    labels nor whose picture is whose before `reveal`, which ends the vote and is written down, as
+    is every other way to see the names meanwhile: `blind` turned off, the same pairs shown openly,
+    or the name of a rater who knows them. Both pictures of a pair are shown at one size. Until then
+    a vote can be changed and taken back, after it no open vote takes the place of a blind one.
+    Votes are kept in the store, by the pictures' keys, and found again there; those on pictures in
+    no store last as long as the widget.
 
     Parameters
     ----------
@@ -196,7 +198,9 @@ class Compare(Panel):
             The columns of `by`; `left` and `right`, what is compared; `n` votes, of which
             `left_wins`, `right_wins`, `ties`, `both_bad`; of the votes for a side the `share` for
             the right one with its interval `low` and `high`, as `sdlab.stats.rate` has it, and `p`
-            of the exact sign test, in which each of `over` counts once.
+            of the exact sign test, in which each of `over` counts once; `may_change`, how many of
+            the votes are blind ones whose rater has not asked for the names yet; and `verdict`, in
+            words. It is evidence for `sdlab.stats.Claim`.
 
         Raises
         ------
@@ -210,7 +214,10 @@ class Compare(Panel):
         table = self._list_votes()
         if table.empty:
             raise ValueError("there is no vote on these pairs yet")
-        return count_votes(table, by, self._names, confidence)
+        pairing, out = self._pairing, count_votes(table, by, self._names, confidence)
+        out.attrs[COMPARED] = {"by": self.by, "left": pairing.left, "right": pairing.right}
+        out.attrs |= note_sample(by)
+        return out
 
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
@@ -313,7 +320,7 @@ class Compare(Panel):
 
     def _list_votes(self) -> pd.DataFrame:
         """Lists the votes of all raters on these pairs."""
-        return list_votes(self._rows, self._ballot.ids, self._votes.opinions.votes())
+        return list_votes(self._rows, self._ballot.ids, self._votes.opinions)
 
     def _share_soon(self) -> None:
         """Counts the votes of all raters when this one has paused: the store is read for it."""
@@ -329,7 +336,7 @@ class Compare(Panel):
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
                 row = count_votes(table, (), self._names, 0.95).iloc[0].to_dict()
-                self.tally = [own, describe_count(row, self._names), *describe_agreement(table)]
+                self.tally = [own, *describe_count(table, row), *describe_agreement(table)]
         self.refresh_soon()
 
     def _renew_code(self) -> None:
@@ -432,11 +439,7 @@ class Compare(Panel):
         n, vote = self._ballot.order[place], self._ballot.vote_at(place)
         hidden = self._ballot.hides(place)  # labels, such as who was shown it, may tell a side
         names = (
-            ["", ""]
-            if hidden
-            else self._names[::-1]
-            if self._ballot.swapped[n]
-            else self._names
+            ["", ""] if hidden else self._names[::-1] if self._ballot.swapped[n] else self._names
         )
         apart = (*self._pairing.varying, *(PROMPTS if hidden else ()))  # which labels stood for
         row, given = self._rows.iloc[[n]], self._ballot.vote_on(n)
@@ -487,7 +490,8 @@ class Compare(Panel):
         if hidden:
             images = level_sizes(images)
         buffers = [b"" if image is None else strip_recipe(image) for image in images]
-        return {**self._describe(place), "lacking": lacking, "seen": self._list_seen(place)}, buffers
+        more = {"lacking": lacking, "seen": self._list_seen(place)}
+        return {**self._describe(place), **more}, buffers
 
     def _list_seen(self, place: int) -> list[str]:
         """Lists what is measured of both; while it is hidden only what does not tell a side."""

@@ -29,12 +29,12 @@ class Judge(Panel):
     """A question about pictures, answered by eye: one at a time, in an order that chance decides.
 
     The page learns nothing of a picture but its pixels, and for those who do not see them what is
-    found there if that was measured: objects, background, letters, and no verdict. All are shown equally large, those of a
-    pair with as many pixels; but a single picture of another size may be known by its pixels. Each
-    answer is kept in the store, by the picture's key, before the next picture is shown; a round
-    goes on where its rater stopped. Some pictures are shown twice, which tells how far a rater
-    agrees with themself. `unblind` ends the round: then `value` says which recipes the answers are
-    about. `sdlab.stats.agreement` tells how far raters agree.
+    found there if that was measured: objects, background, letters, and no verdict. All are shown
+    equally large, those of a pair with as many pixels; but a single picture of another size may be
+    known by its pixels. Each answer is kept in the store, by the picture's key, before the next
+    picture is shown; a round goes on where its rater stopped. Some pictures are shown twice, which
+    tells how far a rater agrees with themself. `unblind` ends the round: then `value` says which
+    recipes the answers are about. `sdlab.stats.agreement` tells how far raters agree.
 
     Parameters
     ----------
