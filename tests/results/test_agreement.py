@@ -297,6 +297,8 @@ def test_a_frame_of_other_pictures_is_refused():
     votes, frame, _ = cast_votes()
     with pytest.raises(ValueError, match="no answer is about a picture of this frame"):
         stats.agreement(votes, frame.assign(key="other " + frame.key))
+    with pytest.raises(ValueError, match="no vote is on two pictures with another prompt"):
+        stats.agreement(votes, frame, by="prompt")
 
 
 def test_questions_are_kept_apart():

@@ -141,7 +141,18 @@ def tell_pictures(
     for side, places in at.items():
         prefix = "" if side == "key" else f"{side}_"
         found |= {f"{prefix}{name}": pick(known, places) for name, known in values.items()}
+    if sides[1:] and not find_compared(answers, scorer):
+        require_compared(zip(found[f"left_{by}"], found[f"right_{by}"]), by)
     return found
+
+
+def require_compared(sides: Iterable[tuple[Any, Any]], by: str) -> None:
+    """Raises unless pairs differ in what is said to be compared."""
+    if all(None in both or both[0] == both[1] for both in sides):
+        raise ValueError(
+            f"no vote is on two pictures with another {by}; give as by= the column that was"
+            " compared"
+        )
 
 
 def read_subjects(answers: pd.DataFrame, scorer: str | None) -> list[tuple[Any, bool]]:
