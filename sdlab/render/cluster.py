@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import threading
 import time
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -38,6 +40,11 @@ AHEAD = 2  # tasks of a worker: one that it computes, and one that waits for it 
 LOOK = 1.0  # seconds between two looks at who is there
 TICK = 0.2  # seconds that a stop is heard late, at most
 PATIENCE = 20.0  # seconds for what is at work when a run is stopped
+QUIET = 300.0  # seconds without a step in which a worker is never given up
+SLACK = 10  # times as long as the longest task so far may a worker be silent
+LOADING = 3600.0  # seconds for a first step, and for any where no task has ended yet
+AWAY = 30.0  # seconds between two looks after which nobody can have been heard
+LOSSES = 4  # workers that a batch may cost, by hanging or by ending all whom Dask could give it to
 WRITERS = 4  # threads that fetch and write pictures
 GROUP = 8  # cores of a worker on this machine
 MISSING = (
@@ -76,7 +83,7 @@ def open_client(cluster: Any, devices: list[str]) -> Iterator[Any]:
         yield cluster
     elif cluster is None or cluster == "local":
         with (
-            start_local(devices or list_devices()) as own,
+            start_local(list_devices(*devices)) as own,
             Client(own, set_as_default=False) as client,
         ):
             yield client
@@ -92,12 +99,17 @@ def open_client(cluster: Any, devices: list[str]) -> Iterator[Any]:
             yield client
 
 
-def list_devices() -> list[str]:
-    """Lists the devices of this machine's workers: each card, or a group of cores each."""
+def list_devices(*asked: str) -> list[str]:
+    """Lists the devices of this machine's workers: each card, or a group of cores each.
+
+    Asked for may be a kind ("cuda": each card), one of them ("cuda:1"), or one for each worker.
+    """
     import torch
 
     cards = [f"cuda:{n}" for n in range(torch.cuda.device_count())]
-    return cards or ["cpu"] * max(1, torch.get_num_threads() // GROUP)
+    groups = ["cpu"] * max(1, torch.get_num_threads() // GROUP)
+    kinds = {(): cards or groups, ("cuda",): cards, ("cpu",): groups}
+    return kinds.get(asked) or list(asked)
 
 
 def start_local(devices: list[str]) -> Any:
@@ -132,6 +144,10 @@ class Flight:
     allowed: frozenset[str]  # addresses
     cells: list[Recipe]
     future: Any = None
+    worker: str = ""  # address of the one that computes it
+    begun: float = 0.0  # when that one had it begin
+    heard: float = 0.0  # when it last told of a step
+    stepped: bool = False
 
 
 @dataclass
@@ -167,6 +183,9 @@ class Workers:
     sizes: dict[tuple[str, str, int, int], int] = field(default_factory=dict)  # of batches on cards
     groups: list[list[Recipe]] = field(default_factory=list)  # what waits
     looked: float = 0.0
+    longest: float = 0.0  # seconds of a task
+    loaded: set[tuple[str, str]] = field(default_factory=set)  # (address, weights) of tasks done
+    losses: Counter[str] = field(default_factory=Counter)  # {key of a batch's first cell: workers}
 
     def render(self, plan: Plan) -> None:
         """Renders all groups of the plan; raises `Cancelled` when stopped."""
@@ -221,9 +240,9 @@ class Workers:
         """Finds out who came and who is gone; who came is checked before anything is computed."""
         from .worker import check_worker
 
-        if time.monotonic() - self.looked < LOOK:
+        now = time.monotonic()
+        if now - self.looked < LOOK:
             return
-        self.looked = time.monotonic()
         there = set(self.client.scheduler_info(n_workers=-1)["workers"])
         for known in (self.fit, self.unfit, self.asked, self.models):
             for address in known.keys() - there:
@@ -236,7 +255,50 @@ class Workers:
             lost = not flight.allowed & there  # nobody is left whom Dask could give it to
             if lost and flight.future.status != "finished":
                 self._take_back(flight)
+                if flight.worker:  # whose end it may have been; Dask counts those of one sending
+                    self._count_loss(flight, "at least {} workers ended in this batch")
+        self._give_up_hung(now)
+        self.looked = now
         self._note_workers()
+
+    def _give_up_hung(self, now: float) -> None:
+        """Gives up workers that are silent in the midst of a task, much longer than one takes."""
+        away = now - self.looked > AWAY  # it was this process that slept
+        for flight in list(self.flights.values()):
+            flight.heard = now if away else flight.heard
+            loaded = flight.stepped or (flight.worker, flight.cells[0].weights) in self.loaded
+            limit = max(QUIET, SLACK * self.longest) if loaded and self.longest else LOADING
+            at_work = flight.worker in self.fit and flight.future.status == "pending"
+            if at_work and now - flight.heard > limit:
+                self._give_up(flight, now - flight.heard)
+
+    def _give_up(self, hung: Flight, silent: float) -> None:
+        """Has done elsewhere what a hung worker was sent, and has its nanny restart it."""
+        address = hung.worker
+        why = f"it has told of no step for {silent:.0f} s; its tasks are done elsewhere"
+        warnings.warn(f"a worker hangs: {join_reasons({address: why})}", stacklevel=caller_level())
+        del self.fit[address]
+        self.unfit[address] = why
+        threading.Thread(target=self._restart, args=(address,), daemon=True).start()
+        for flight in list(self.flights.values()):
+            lost = flight.worker not in self.fit and address in flight.allowed
+            if lost and flight.future.status == "pending":
+                self._take_back(flight)
+        self._count_loss(hung, "this batch hung on {} workers (see their logs)")
+
+    def _count_loss(self, flight: Flight, message: str) -> None:
+        """Counts that a batch, which waits again, lost its worker; fails it if that is often."""
+        first = flight.cells[0].key
+        self.losses[first] += 1
+        if self.losses[first] == LOSSES:
+            self.groups.remove(flight.cells)
+            self.progress.count_computed(len(flight.cells))
+            advice = "; run again with memory='low' or another batch_size"
+            self._fail_cells(flight.cells, message.format(LOSSES) + advice)
+
+    def _restart(self, address: str) -> None:
+        with suppress(Exception):  # one without a nanny stays left out
+            self.client.restart_workers([address], raise_for_error=False)
 
     def _note_workers(self) -> None:
         if self.unfit and not (self.fit or self.asked or self.met):  # nor ever could
@@ -348,8 +410,12 @@ class Workers:
 
     def _hear_told(self, said: dict[str, Any]) -> None:
         """Hears of steps, or of what a cell at work looks like."""
-        if said.get("task") in self.flights:
-            self.progress.count_step(said["done"], 1, 1, said["task"])
+        if flight := self.flights.get(said.get("task", "")):
+            flight.heard = time.monotonic()
+            if flight.worker != said["worker"]:  # the first, or who has it after another's death
+                flight.worker, flight.begun = said["worker"], flight.heard
+            flight.stepped = said["done"] > 0
+            self.progress.count_step(said["done"], 1, 1, flight.name)
             self.show()
         elif "image" in said:
             image = Image.open(BytesIO(said["image"])).convert("RGB")
@@ -361,6 +427,9 @@ class Workers:
         if flight is None:
             return
         if flight.future.status == "finished":
+            if flight.begun:
+                self.longest = max(self.longest, time.monotonic() - flight.begun)
+                self.loaded.add((flight.worker, flight.cells[0].weights))
             self.writers.submit(self._fetch, flight)
         elif flight.future.status == "error":
             error = flight.future.exception()
@@ -422,7 +491,10 @@ class Workers:
                 " (is their memory too small?); run again with memory='low' or a smaller"
                 " batch_size, and see the workers' logs"
             )
-        for cell in flight.cells:
+        self._fail_cells(flight.cells, message)
+
+    def _fail_cells(self, cells: list[Recipe], message: str) -> None:
+        for cell in cells:
             self._fail(cell, message)
 
     def _fail(self, cell: Recipe, message: str) -> None:

@@ -93,6 +93,11 @@ def require_device(device: str) -> None:
         here = " or ".join(repr(name) for name, found in there.items() if found)
         nothing = "" if here != "'cpu'" else " (torch finds no other device)"
         raise ValueError(f"device={device!r} is not here; use {here}{nothing}, or leave it out")
+    kind, _, number = str(device).partition(":")
+    count = torch.cuda.device_count()
+    if kind == "cuda" and number and not (number.isdecimal() and int(number) < count):
+        cards = " or ".join(f"'cuda:{n}'" for n in range(count))
+        raise ValueError(f"device={device!r} is not here; use {cards}, or leave it out")
 
 
 def require_compiler(device: str | None) -> None:

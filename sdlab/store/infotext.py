@@ -31,6 +31,7 @@ ORDER = (  # A1111's; what it has no name for follows
     *("Eta DDIM", "Noise Schedule", "Diffusers scheduler"),
 )
 FIELD_OF = {name: field for field, spec in SPECS.items() for name in spec.a1111}
+GPU_NOISE = "noise made on the GPU"  # as `not_translated` of other programs' pictures has it
 READ = {*FIELD_OF, *SAMPLING, "Size"}
 
 
@@ -48,7 +49,7 @@ def write_infotext(
     Parameters
     ----------
     request : mapping
-        The fields of a resolved request.
+        The fields of a resolved request, or a row of `read_pictures`.
     version : str
         Of sdlab.
     hashes : mapping, optional
@@ -78,6 +79,8 @@ def list_parameters(
         if spec.a1111
     }
     said |= {**write_a1111(request.get("scheduler"), inherited), **hashes, "RNG": "CPU"}
+    if GPU_NOISE in (request.get("not_translated") or ""):
+        said["RNG"] = None  # to A1111 that says so
     if "height" in request and "width" in request:
         said["Size"] = f"{request['width']}x{request['height']}"
     others = [name for name, spec in SPECS.items() if spec.in_weights and name != "model"]

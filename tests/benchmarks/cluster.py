@@ -1,5 +1,8 @@
 """Times two workers of this machine against one: `python tests/benchmarks/cluster.py [--cells 256] [--rounds 2]`.
 
+With `--whole 10000` it breaks a run of so many cells on two workers instead: it is stopped twice, a worker is killed in
+between, and the report of what came of it is compared, byte for byte, with that of one process. Ends with 1 if they differ.
+
 The embedded model, a core a worker, alternating, after a first run that loads it. Told are seconds by the clock (on idle
 cores two workers should halve them), processor time of workers and of the caller for each cell (which tells on a busy
 machine, too, what spreading costs; with the scheduler, which is in the caller's process), and what travels.
@@ -10,15 +13,25 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import random
+import re
+import signal
+import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from chaos import broken, promise, stamp
 from distributed import Client, LocalCluster
 
-from sdlab import Request, run, sweep
+from sdlab import Job, Request, Store, run, sweep, write_report
 from sdlab.render import cluster
+
+MASKED = ("seconds", "created")  # columns; all others, those of the machine too, have to agree
+DATE = re.compile(rb'<p class="date">.*?</p>', re.DOTALL)
 
 
 def read_processor_time() -> float:
@@ -52,11 +65,83 @@ def measure(client: Client, cells: Any, place: Path) -> tuple[float, float, floa
     return clock, count_processor(client) - used, time.process_time() - own
 
 
+def interrupt(cells: Any, root: Path, client: Client) -> pd.DataFrame:
+    """Runs with two stops, and with the death of a worker between them and the end."""
+    kept: dict[str, tuple[int, int]] = {}
+    for part in (1, 2, 3):
+        job = Job(cells, root, batch_size=8, cluster=client, progress=False)
+        while job.progress.finished < part * len(cells) // 4 and not job.wait(0.02):
+            pass
+        if part < 3:
+            job.stop().wait()
+            promise(job.state == "stopped", f"stopped with {job.progress.finished:,} finished")
+        else:
+            pid = random.choice(list(client.run(os.getpid).values()))
+            os.kill(pid, signal.SIGKILL)
+            promise(not job.wait(0), f"a worker killed with {job.progress.finished:,} finished")
+            frame = job.result()
+        before, kept = kept, stamp(root)
+        same = all(kept.get(name) == known for name, known in before.items())
+        promise(same, f"what was finished before ({len(before):,}) was not made again")
+    return frame
+
+
+def write_masked(frame: pd.DataFrame, root: Path) -> bytes:
+    """Writes a report and gives its bytes, without its date and with the masked columns the same."""
+    masked = frame.assign(seconds=1.0, created="2026-01-01T00:00:00.000000+00:00")
+    masked = masked.astype({name: frame[name].dtype for name in MASKED})
+    masked.attrs = frame.attrs
+    return DATE.sub(b"", write_report(root.with_name("report.html"), "Whole", masked).read_bytes())
+
+
+def compare_whole(count: int, place: Path) -> None:
+    """Compares an interrupted run on two workers with one process's, by their reports."""
+    base = Request(model="tiny-v1", prompt="a {red|blue} circle", num_inference_steps=1)
+    cells = sweep(base.but(scheduler="Euler"), seed=range(count // 2))
+    roots = {name: place / name / "store" for name in ("cluster", "alone")}
+    begun, clock = time.perf_counter(), {}
+    with (
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            memory_limit=0,
+            silence_logs=50,
+            dashboard_address="127.0.0.1:0",
+        ) as own,
+        Client(own, set_as_default=False) as client,
+    ):
+        found = interrupt(cells, roots["cluster"], client)
+    clock["cluster"], begun = time.perf_counter() - begun, time.perf_counter()
+    expected = run(cells, roots["alone"], batch_size=8, progress=False)
+    clock["alone"] = time.perf_counter() - begun
+    print("        " + ", ".join(f"{name} {taken:.0f} s" for name, taken in clock.items()))
+    whole = found["error"].isna().all() and found["path"].notna().all()
+    promise(whole and len(found) == count, f"all {count:,} cells are there, on two workers")
+    promise(Store(roots["cluster"]).check().empty, "every picture is whole, and in the index")
+    other = [name for name in expected if name not in (*MASKED, "path")]
+    other = [name for name in other if not found[name].equals(expected[name])]
+    promise(not other, f"the frames are the same but for {MASKED} and path {other or ''}")
+    one, two = (
+        write_masked(frame, roots[name])
+        for name, frame in (("alone", expected), ("cluster", found))
+    )
+    promise(
+        one == two,
+        f"the reports are the same byte for byte ({len(one):,}) but for {MASKED} and date",
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--cells", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--whole", type=int, metavar="CELLS", help="compare a broken run's report")
     given = parser.parse_args()
+    if given.whole:
+        warnings.simplefilter("ignore")
+        with tempfile.TemporaryDirectory() as folder:
+            compare_whole(given.whole, Path(folder))
+        sys.exit(bool(broken))
     cells = sweep(Request(prompt="a {red|blue} circle"), seed=range(given.cells // 2))
     sent: list[int] = []
     back: list[int] = []

@@ -1,9 +1,12 @@
-"""Times what touches a whole store: `python tests/benchmarks/store_100k.py [cells ...] [--folder PLACE]`.
+"""Times what touches a whole store: `python tests/benchmarks/store_100k.py [cells ...] [--folder PLACE] [--built]`.
 
 By default stores of 1,000, 10,000 and 100,000 pictures. The pictures are real, but small: PNG files of 64x64 pixels of
 one colour, each with its own recipe, key and seed, made by putting each cell's two text chunks into one encoded picture
 and written without fsync. All that is timed goes through public names. Each line tells seconds by the clock, seconds
-of processor time, and how much memory the step took at most beyond what was held before it.
+of processor time, and how much memory the step took at most beyond what was held before it. With `--built`, which makes a
+million in minutes, the index is filled by hand and the files are links to a few, of another recipe: what reads rows or
+pixels does what it does elsewhere. At the end it tells what took more than 11 times as long, or as much, as with the
+number of cells before, a tenth of these.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ from sdlab.pictures import hash_pixels
 from sdlab.recipe.request import Recipe
 from sdlab.render import batches
 from sdlab.render.denoise import Cancelled
+from sdlab.store.index import INSERT, make_tables, open_database, pack_record
 from sdlab.store.infotext import write_infotext
 from sdlab.store.png import ITXT_HEADER, embed_record, encode_json
 from sdlab.widgets import SeedGrid
@@ -62,6 +66,28 @@ def make(root: Path, requests: Any) -> None:
         text = record_chunks(recipe, list_facts(cell, digest))
         path = root / "images" / recipe.key[:2] / f"{recipe.key}.png"
         path.write_bytes(header + text + body)
+
+
+def build(root: Path, requests: Any) -> None:
+    """Makes a store with a row of its own for each cell, whose files are links to a few."""
+    image, own = Image.new("RGB", (64, 64), "teal"), native(requests[0].model)
+    for folder in range(256):
+        (root / "images" / f"{folder:02x}").mkdir(parents=True)
+    recipe = resolve(requests[0], own)
+    data, digest = embed_record(recipe, image, {}), hash_pixels(image)
+    with closing(open_database(str(root / "index.sqlite"))) as db, db:
+        make_tables(db, root / "index.sqlite")
+        for cell, request in enumerate(requests):
+            recipe = resolve(request, own)
+            path = root / "images" / recipe.key[:2] / f"{recipe.key}.png"
+            if cell % 50_000 == 0:  # a file has 65,000 links at most
+                first = path
+                first.write_bytes(data)
+            else:
+                os.link(first, path)
+            facts = list_facts(cell, digest)
+            record = {"key": recipe.key, "request": recipe.to_dict(), "facts": facts}
+            db.execute(INSERT, pack_record(record, len(data)))
 
 
 def record_chunks(recipe: Recipe, facts: dict[str, Any]) -> bytes:
@@ -112,11 +138,15 @@ def read_memory(peak: bool) -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+taken: dict[str, tuple[float, float]] = {}  # {what: (seconds of processor time, MB)}
+
+
 def measure(what: str, work: Callable[[], Any]) -> Any:
     held, start, busy = read_memory(False), time.perf_counter(), time.process_time()
     result = work()
     clock, used = time.perf_counter() - start, time.process_time() - busy
-    print(f"{clock:9.3f} s {used:9.3f} s {read_memory(True) - held:7.0f} MB  {what}", flush=True)
+    taken[what] = used, read_memory(True) - held
+    print(f"{clock:9.3f} s {used:9.3f} s {taken[what][1]:7.0f} MB  {what}", flush=True)
     return result
 
 
@@ -146,20 +176,23 @@ def open_grid(frame: pd.DataFrame) -> SeedGrid:
     return grid
 
 
-def measure_store(cells: int, root: Path) -> None:
+def measure_store(cells: int, root: Path, built: bool) -> None:
     print(f"\n{cells:,} pictures: clock, processor time, memory at most", flush=True)
     measure("preview of one request: what is loaded once", lambda: preview(Request(), root / "0"))
     requests = measure("sweep", lambda: combine(cells))
     measure("preview, nothing is finished", lambda: preview(requests, root / "1"))
     measure("run begins, nothing is finished", lambda: begin(requests, root / "2"))
-    measure("(make the files, not through the store)", lambda: make(root / "3", requests))
-    measure("open without an index: all pictures are read", lambda: Store(root / "3"))
+    if built:
+        measure("(build the index, and links)", lambda: build(root / "3", requests))
+    else:
+        measure("(make the files, not through the store)", lambda: make(root / "3", requests))
+        measure("open without an index: all pictures are read", lambda: Store(root / "3"))
     store = measure("open", lambda: Store(root / "3"))
     measure("preview, all is finished", lambda: preview(requests, store))
     results = measure("run, all is finished", lambda: run(requests, store, progress=False))
     frame = measure("frame()", store.frame)
     found = measure("frame().query(...)", lambda: store.frame().query("guidance_scale == 7.5"))
-    measure(f"frame(keys), {len(found):,} keys", lambda: store.frame(found["key"]))
+    measure("frame(keys), a tenth", lambda: store.frame(found["key"]))
     measure_results(results, root)
     size = (root / "3" / "index.sqlite").stat().st_size / 1e6
     print(f"{len(frame):,} rows, {len(found):,} in the query; the index has {size:.0f} MB")
@@ -175,10 +208,21 @@ def measure_results(results: pd.DataFrame, root: Path) -> None:
     measure("write_report", lambda: write_report(root / "report.html", "Report", results, figure))
 
 
+def tell_growth(before: dict[str, list[float]], now: dict[str, list[float]]) -> None:
+    """Tells what grows faster than its input of ten times as many cells; trifles are left out."""
+    for what in before.keys() & now.keys():
+        for (unit, trifle), small, large in zip(
+            (("s of processor time", 0.05), ("MB", 10.0)), before[what], now[what]
+        ):
+            if large > 11 * max(small, trifle):
+                print(f"grows: {what}, from {small:.2f} to {large:.2f} {unit}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("cells", nargs="*", type=int, default=[1000, 10_000, 100_000])
     parser.add_argument("--folder")
+    parser.add_argument("--built", action="store_true", help="an index, with links as files")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if not given.here:  # each in a process of its own
@@ -187,13 +231,21 @@ def main() -> None:
             f" {pd.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
-        more = ["--folder", given.folder] if given.folder else []
+        more = [*(["--folder", given.folder] if given.folder else []), *["--built"] * given.built]
+        before: dict[str, list[float]] = {}
         for cells in given.cells:
-            subprocess.run([sys.executable, __file__, str(cells), "--here", *more], check=True)
+            said = [sys.executable, __file__, str(cells), "--here", *more]
+            with subprocess.Popen(said, stdout=subprocess.PIPE, text=True) as process:
+                for line in process.stdout or ():
+                    print(line, end="", flush=True) if line[0] != "{" else None
+                now = json.loads(line)
+            tell_growth(before, now)
+            before = now
         return
     root = Path(tempfile.mkdtemp(prefix="store-100k-", dir=given.folder))
     try:
-        measure_store(given.cells[0], root)
+        measure_store(given.cells[0], root, given.built)
+        print(json.dumps(taken))
     finally:
         shutil.rmtree(root)
 

@@ -2,7 +2,10 @@
 
 import os
 import random
+import shutil
 import signal
+import subprocess
+import sys
 import time
 import warnings
 from contextlib import contextmanager
@@ -15,7 +18,7 @@ from PIL import Image
 pytest.importorskip("distributed", reason="needs sdlab[cluster]")
 import dask
 from conftest import write_pipeline
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, WorkerPlugin
 
 from sdlab import MODELS, GenerationError, Job, Model, Request, Store, run, sweep
 from sdlab.render import cluster as clusters
@@ -65,6 +68,12 @@ def require_same(found, expected):
     assert list(found["batch_size"]) == list(expected["batch_size"])
 
 
+def stamp(root):
+    """What a picture rendered again would change: {name: (number of its file, time)}."""
+    found = {path.name: path.stat() for path in (root / "images").glob("*/*.png")}
+    return {name: (said.st_ino, said.st_mtime_ns) for name, said in found.items()}
+
+
 def list_pids(client):
     return sorted(client.run(os.getpid, on_error="ignore").values())  # some may just have died
 
@@ -110,6 +119,33 @@ def test_workers_write_where_the_folder_is_shared(client, cells, alone, tmp_path
     require_same(found, alone)
     assert taken == [None] * len(cells)
     assert {path.name for path in tmp_path.iterdir()} == {"images", "index.sqlite"}
+
+
+def test_what_a_dead_worker_wrote_is_not_rendered_again(client, cells, alone, tmp_path):
+    def spoil():
+        import os
+
+        from sdlab.render.worker import Outbox
+
+        Outbox.known = Outbox.save
+
+        def save(self, recipe, *more, **given):
+            Outbox.known(self, recipe, *more, **given)
+            if recipe.seed == 6 and "cat" in recipe.prompt:  # in the midst of a batch
+                os.kill(os.getpid(), 9)
+
+        Outbox.save = save
+
+    await_workers(client)
+    client.run(spoil)
+    job = Job(cells, tmp_path, batch_size=4, cluster=client, shared=True, progress=False)
+    died = next(cell for cell in job.requests if cell.seed == 6 and "cat" in cell.prompt)
+    while not (known := stamp(tmp_path).get(f"{died.key}.png")) and not job.wait(0):
+        time.sleep(0.001)
+    require_same(job.result(), alone)
+    assert stamp(tmp_path)[f"{died.key}.png"] == known
+    client.restart(wait_for_workers=False)
+    await_workers(client)
 
 
 def test_a_worker_that_does_not_see_the_folder_is_told_apart(client, cells, tmp_path, monkeypatch):
@@ -177,6 +213,92 @@ def test_a_worker_that_dies_loses_nothing(client, cells, alone, tmp_path):
     assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
     await_workers(client)
     assert before[0] not in list_pids(client)
+
+
+@pytest.fixture
+def impatience(monkeypatch):
+    """A worker may be silent for seconds, not for minutes."""
+    monkeypatch.setattr(clusters, "QUIET", 4.0)
+    monkeypatch.setattr(clusters, "SLACK", 3)
+
+
+def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
+    client, cells, alone, tmp_path, impatience
+):
+    await_workers(client)
+    more = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)]
+    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+    while job.progress.rendered < 16:
+        time.sleep(0.01)
+    before = list_pids(client)
+    with pytest.warns(UserWarning, match="a worker hangs: tcp://.*told of no step for [0-9]+ s"):
+        os.kill(before[0], signal.SIGSTOP)
+        found = job.result()
+    assert found["error"].isna().all() and job.progress.rendered == len(more)
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    await_workers(client)
+    assert before[0] not in list_pids(client)
+
+
+@pytest.mark.slow
+def test_a_hung_worker_that_nobody_restarts_is_left_out_and_wakes_to_no_harm(
+    client, cells, alone, tmp_path, impatience, monkeypatch
+):
+    monkeypatch.setattr(clusters.Workers, "_restart", lambda self, address: None)
+    await_workers(client)
+    client.run(check_once)
+    more = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)]
+    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+    while job.progress.rendered < 16:
+        time.sleep(0.01)
+    before = list_pids(client)
+    with pytest.warns(UserWarning, match="a worker hangs: tcp://.*tasks are done elsewhere"):
+        os.kill(before[0], signal.SIGSTOP)
+        try:
+            while job.progress.rendered < len(more) - 4 and not job.wait(0):
+                time.sleep(0.01)
+        finally:
+            os.kill(before[0], signal.SIGCONT)  # near the end, with what it was sent long ago
+        found = job.result()
+    assert found["error"].isna().all() and job.progress.rendered == len(more)
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    assert Store(tmp_path).check().empty
+    assert list_pids(client) == before
+    require_same(run(cells, tmp_path / "b", batch_size=4, cluster=client, progress=False), alone)
+
+
+@pytest.mark.slow
+def test_a_batch_that_hangs_on_every_worker_becomes_rows_and_the_others_are_done(
+    client, cells, tmp_path, impatience, monkeypatch
+):
+    def spoil():
+        import time
+
+        from sdlab.render.denoise import Renderer
+
+        Renderer.known = Renderer.draw_pictures
+
+        def draw(self, requests, *more, **given):
+            if any(request.seed == 9 for request in requests):
+                time.sleep(3600)
+            return self.known(requests, *more, **given)
+
+        Renderer.draw_pictures = draw
+
+    monkeypatch.setattr(clusters, "LOSSES", 1)
+    await_workers(client)
+    client.run(check_once)
+    client.run(spoil)
+    with pytest.warns(UserWarning, match="a worker hangs"):
+        found = run(cells, tmp_path, batch_size=4, cluster=client, progress=False)
+    failed = found[found["error"].notna()]
+    assert 9 in set(failed["seed"]) and len(failed) == 4
+    assert set(failed["error"]) == {
+        "this batch hung on 1 workers (see their logs); run again with memory='low' or another"
+        " batch_size"
+    }
+    client.restart(wait_for_workers=False)
+    await_workers(client)
 
 
 def check_once():
@@ -289,6 +411,36 @@ def test_cards_are_counted_and_cores_put_into_groups(monkeypatch):
     assert clusters.list_devices() == ["cpu", "cpu"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     assert clusters.list_devices() == ["cuda:0", "cuda:1", "cuda:2"]
+    assert clusters.list_devices("cuda") == clusters.list_devices()
+    assert clusters.list_devices("cuda:1") == ["cuda:1"]
+    assert clusters.list_devices("cpu") == clusters.list_devices("cpu", "cpu") == ["cpu", "cpu"]
+
+
+@pytest.mark.parametrize(
+    "how", [{"device": "cuda"}, {}, {"device": ["cuda:0", "cuda:1"], "cluster": None}]
+)
+def test_each_card_of_this_machine_has_a_worker(cells, tmp_path, monkeypatch, how):
+    torch, asked = pytest.importorskip("torch"), []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+    def start(devices):
+        asked.append(devices)
+        raise InterruptedError
+
+    monkeypatch.setattr(clusters, "start_local", start)
+    with pytest.raises(InterruptedError):
+        run(cells, tmp_path, **{"cluster": "local", "progress": False, **how})
+    assert asked == [["cuda:0", "cuda:1"]]
+
+
+@pytest.mark.parametrize("device", ["cuda:2", ["cuda:0", "cuda:2"], "cuda:first"])
+def test_a_card_that_is_not_there_is_refused_by_its_number(cells, tmp_path, monkeypatch, device):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match="is not here; use 'cuda:0' or 'cuda:1', or leave it out"):
+        run(cells, tmp_path, device=device)
 
 
 def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
@@ -311,22 +463,124 @@ def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("most", [4, 20])
-def test_workers_killed_at_random_moments_lose_nothing(client, cells, tmp_path, most):
-    chance, kills, round_ = random.Random(20), 0, 0
-    more = [cell.but(seed=cell.seed + 100 * n) for n in range(6) for cell in cells]
-    expected = run(more, tmp_path / "whole", batch_size=4, progress=False)
-    while kills < most:
-        job = Job(more, tmp_path / f"{round_}", batch_size=4, cluster=client, progress=False)
-        while not job.wait(chance.uniform(0.2, 3)) and kills < most:
-            finished = set(job.store.index.keys())
-            os.kill(chance.choice(list_pids(client)), signal.SIGKILL)
-            kills += 1
-            assert job.store.find_finished(finished) == finished
-            await_workers(client)
+def test_workers_killed_at_random_moments_lose_nothing(client, cells, alone, tmp_path, most):
+    """All in one run, whose workers have their nannies start them again."""
+    chance, kept, landed = random.Random(20), {}, []
+    more = [cell.but(seed=cell.seed + 100 * n) for n in range(most) for cell in cells]
+    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+    job.watch(lambda event: landed.append(event.key) if event.kind == "landed" else None)
+    for _ in range(most):
+        then, old = job.progress.rendered + chance.randrange(1, 40), set(list_pids(client))
+        # a nanny gives up if its worker dies in the moment in which it starts: none that is new
+        while not (pids := old & (now := set(list_pids(client)))) or job.progress.rendered < then:
+            assert not job.wait(chance.uniform(0.01, 0.1))
+            old = old or now
+        os.kill(chance.choice(sorted(pids)), signal.SIGKILL)
+        before, kept = kept, stamp(tmp_path)
+        assert before.items() <= kept.items()
+    found = job.result()
+    assert found["error"].isna().all() and len(landed) == len(set(landed)) == len(more)
+    assert kept.items() <= stamp(tmp_path).items() and job.progress.rendered == len(more)
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    assert job.store.check().empty
+    await_workers(client, 1)
+
+
+@pytest.fixture
+def far_worker():
+    """A worker process in a network of its own; gives the caller's end, a way to cut it, and its start."""
+    name, here, there = f"sdlab-{os.getpid() % 10_000}", "10.213.77.1", "10.213.77.2"
+    said = [
+        f"ip netns add {name}",
+        f"ip link add {name}a type veth peer name {name}b netns {name}",
+        f"ip addr add {here}/30 dev {name}a",
+        f"ip -n {name} addr add {there}/30 dev {name}b",
+        f"ip link set {name}a up",
+        f"ip -n {name} link set {name}b up",
+    ]
+    processes = []
+
+    def cut(state):
+        subprocess.run(f"ip -n {name} link set {name}b {state}".split(), check=True)
+
+    def start(address):
+        command = f"ip netns exec {name} {sys.executable} -m distributed.cli.dask_worker {address}"
+        more = "--nthreads 1 --memory-limit 0 --no-dashboard --name far --death-timeout 60"
+        processes.append(subprocess.Popen([*command.split(), *more.split()]))
+
+    try:
+        for command in said:
+            if not shutil.which("ip") or subprocess.run(command.split()).returncode:
+                pytest.skip(f"no network of one's own can be made here: {command}")
+        yield here, cut, start
+    finally:
+        for process in processes:
+            process.kill()
+        for command in (f"ip link del {name}a", f"ip netns del {name}"):
+            subprocess.run(command.split(), check=False)
+
+
+@pytest.mark.slow
+def test_a_worker_whose_network_is_cut_loses_nothing(
+    far_worker, forks, cells, alone, tmp_path, monkeypatch
+):
+    here, cut, start = far_worker
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP", "12s")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    how = {"distributed.comm.timeouts.tcp": "12s", "distributed.scheduler.worker-ttl": "5s"}
+    more = [cell.but(seed=cell.seed + 100 * n) for n in range(4) for cell in cells]
+    options = dict(n_workers=1, threads_per_worker=1, memory_limit=0, silence_logs=50)
+    with (
+        dask.config.set({**how, "distributed.worker.multiprocessing-method": "forkserver"}),
+        LocalCluster(host=here, dashboard_address=f"{here}:0", **options) as local,
+        Client(local, set_as_default=False) as client,
+    ):
+        start(local.scheduler_address)
+        client.wait_for_workers(2, timeout=300)
+        client.run(check_once)
+        job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+        while not (job.progress.note.startswith("2 workers") and job.progress.rendered):
+            time.sleep(0.01)
+        cut("down")
+        while len(client.scheduler_info()["workers"]) > 1:  # until it counts as gone
+            time.sleep(0.1)
+        kept = stamp(tmp_path)
+        cut("up")
         found = job.result()
-        assert found["error"].isna().all() and list(found["pixels"]) == list(expected["pixels"])
-        assert job.store.check().empty
-        round_ += 1
+    assert found["error"].isna().all() and job.progress.rendered == len(more)
+    assert kept.items() <= stamp(tmp_path).items()
+    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    assert Store(tmp_path).check().empty
+
+
+@pytest.mark.slow
+def test_a_batch_that_ends_each_worker_is_rows_and_the_others_are_done(forks, cells, tmp_path):
+    class End(WorkerPlugin):
+        def setup(self, worker):
+            import os
+
+            from sdlab.render.denoise import Renderer
+
+            known = Renderer.draw_pictures
+
+            def draw(self, requests, *more, **given):
+                if any(request.seed == 9 for request in requests):
+                    os.kill(os.getpid(), 9)  # as one that fills the memory
+                return known(self, requests, *more, **given)
+
+            Renderer.draw_pictures = draw
+
+    options = dict(n_workers=2, threads_per_worker=1, memory_limit=0, silence_logs=50)
+    with (
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"}),
+        LocalCluster(dashboard_address="127.0.0.1:0", **options) as local,
+        Client(local, set_as_default=False) as client,
+    ):
+        client.register_plugin(End())
+        found = run(cells[:24], tmp_path, batch_size=4, cluster=client, progress=False)
+    failed = found[found["error"].notna()]
+    assert 9 in set(failed["seed"]) and failed["error"].str.contains("workers .*memory=").all()
+    assert found["path"].notna().sum() == len(found) - len(failed) >= 16
 
 
 def test_the_end_of_the_scheduler_ends_the_run_and_keeps_what_is_finished(client, cells, tmp_path):

@@ -146,6 +146,8 @@ def test_the_inspector_tells_the_same_in_facts_and_in_a_request(folder):
         assert facts["prompt"] == prompt and facts["written by"] == row["source"]
         assert facts.get("without counterpart here") == row["not_translated"]
         assert f"written by: {row['source']}" in told["text"] and told["request"]
+        noise = "on the GPU" not in (row["not_translated"] or "")
+        assert ("RNG: CPU" in told["infotext"]) == noise  # to A1111 nothing means the GPU
         inspector.chosen = n
         request = inspector.request
         assert (request.prompt, request.seed) == (prompt, row["seed"])

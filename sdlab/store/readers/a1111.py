@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from ...recipe.prompts import parse_weights
 from ...recipe.request import SPECS
 from ...watermark.labels import find_writer
-from ..infotext import read_infotext, split_infotext
+from ..infotext import GPU_NOISE, read_infotext, split_infotext
 from .comfyui import SCHEDULES
-from .draft import GPU_NOISE, Draft, is_object
+from .draft import Draft, is_object
 
 NETWORK = re.compile(r"<(?:lora|lyco):([^:>]+)((?::[^:>]*)*)>")
 SPECIAL = re.compile(r"[\[\]()<]|AND|BREAK")  # no other text is anything but plain

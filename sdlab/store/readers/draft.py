@@ -25,7 +25,6 @@ NEUTRAL = {  # what a recipe that does not say it means
     if name not in OPTIONAL and spec.neutral is not None
 }
 KINDS = {name: spec.kind for name, spec in SPECS.items()}
-GPU_NOISE = "noise made on the GPU"
 
 
 class Draft:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from .draft import GPU_NOISE, Draft, is_said, load_object
+from ..infotext import GPU_NOISE
+from .draft import Draft, is_said, load_object
 
 NAME = "InvokeAI"
 TEXTS = ("invokeai_metadata", "sd-metadata", "Dream")
