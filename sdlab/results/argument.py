@@ -6,8 +6,9 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from .stats.claims import COMPARED, SAMPLE, Claim
 from .stats.reading import read_sample
 
 MOST_AGAINST, MOST_ODD = 6, 50  # pairs, and pictures that came out otherwise, that are shown
+VOTED = "votes for it"
 UNTOLD = "Which pairs go the other way cannot be told"
 PAPERS = (  # what a model's or scheduler's name says; the paper
     (
@@ -122,9 +124,22 @@ def find_pairing(claim: Claim, frame: pd.DataFrame) -> tuple[Pairing | None, str
     if not compared:
         return None, ""
     try:
-        return pair(frame, compared["by"], compared["left"], compared["right"]), ""
+        found = pair(frame, compared["by"], compared["left"], compared["right"])
+        return found if claim.votes is None else count_for(found, claim.votes), ""
     except (TypeError, ValueError) as error:
         return None, f"{UNTOLD}: {hide_home(error)}."
+
+
+def count_for(pairing: Pairing, votes: pd.DataFrame) -> Pairing:
+    """Counts for each picture that was voted on how many preferred it to its partner."""
+    keys = column_values(pairing.source, "key")
+    count = {frozenset((keys[left], keys[right])): Counter[Any]() for left, right in pairing.pairs}
+    for left, right, vote in zip(*(column_values(votes, n) for n in ("left", "right", "vote"))):
+        if (own := count.get(frozenset((left, right)))) is not None:
+            own[{"left": left, "right": right}.get(vote)] += 1
+    told = {key: own[key] for both, own in count.items() if own for key in both}
+    found = pd.array([told.get(key) for key in keys], "Int64")
+    return replace(pairing, source=pairing.source.assign(**{VOTED: found}))
 
 
 def name_sides(evidence: pd.DataFrame) -> pd.DataFrame:
@@ -143,8 +158,9 @@ def find_against(claim: Claim, pairing: Pairing) -> Against:
     looked, level = list[tuple[str, int, int]](), 0
     groups = claim.evidence.attrs.get(SAMPLE, {}).get("by", [])
     for row in claim.evidence.to_dict("records"):
-        difference = row.get("difference", math.nan)
-        column, own = str(row.get("column")), tuple(to_plain(row.get(name)) for name in groups)
+        difference = row.get("difference", row.get("share", math.nan) - 0.5)  # of votes the share
+        column = str(row.get("column", VOTED))
+        own = tuple(to_plain(row.get(name)) for name in groups)
         values, of = column_values(pairing.source, column), row_tuples(pairing.source, groups)
         for left, right in pairing.pairs:
             if None in (values[left], values[right]) or not of[left] == of[right] == own:

@@ -196,6 +196,8 @@ function folded(label, [start, end]) {
 
 const LARGE = 512;            // screen pixels to which small pictures are enlarged
 const APART = 8;              // screen pixels between two pictures side by side
+const EDGES = 24;             // screen pixels around a panel in the window
+const BREATH = 500;           // ms in which keys follow one another without a look
 
 const multiple = (a, b) => { let n = a; while (n % b) n += a; return n; };
 
@@ -207,10 +209,17 @@ function fit(a, b, room) {
   return step ? Math.floor(room / step) * step : Math.floor(room);
 }
 
-// How large a picture may become whose longest side is one of `longest`, in so wide a place.
-function mostRoom(longest, wide) {
-  const high = clamp(innerHeight * 0.72, 256, 1024);
-  return Math.max(32, Math.min(high, Math.max(LARGE, ...longest), wide));
+// How large a picture may become whose longest side is one of `longest`, in so large a place.
+function mostRoom(longest, wide, high = innerHeight * 0.72) {
+  return Math.max(32, Math.min(clamp(high, 256, 1024), Math.max(LARGE, ...longest), wide));
+}
+
+// How high `pictures` may be so that what stands from the top of `root` to the foot of `last` is
+// seen at once, on the whole screen or in a notebook.
+function heightFor(pictures, root, last) {
+  const notebook = document.fullscreenElement ? null : root.closest(".jp-WindowedPanel-outer");
+  const needed = last.getBoundingClientRect().bottom - root.getBoundingClientRect().top;
+  return (notebook?.clientHeight || innerHeight) - EDGES - needed + pictures.offsetHeight;
 }
 
 // A button that cannot be used now, but keeps the focus: from a disabled one it would fall to the
@@ -293,6 +302,34 @@ function button(text, act, props = {}) {
   node.onclick = (event) => { if (node.getAttribute("aria-disabled") !== "true") act(event); };
   return node;
 }
+
+// Whether an answer is one to the pictures that are seen. What is pressed before they are there is
+// none, nor is what follows it in one breath: it was meant for later pictures still; nor is the
+// second half of a double click.
+class Gate {
+  constructor() { Object.assign(this, { since: Infinity, refused: -Infinity }); }
+
+  open() { this.since = performance.now(); }
+
+  shut() { this.since = Infinity; }
+
+  lets({ timeStamp, detail = 0 }) {
+    const meant = timeStamp > this.since && timeStamp - this.refused > BREATH && detail < 2;
+    if (!meant) this.refused = timeStamp;
+    return meant;
+  }
+}
+
+// A key that is held down presses a button once: what it would press next is another question.
+function pressOnce(element) {
+  element.addEventListener("keydown", (event) => {
+    if (event.repeat && event.key === "Enter") event.preventDefault();
+  });
+  return element;
+}
+
+// A line that is read out and not seen.
+const spokenLine = () => h("div", { className: "sdl-unseen", role: "status" });
 
 const combined = (event) => event.ctrlKey || event.metaKey || event.altKey;
 

@@ -18,6 +18,7 @@ from ..store.png import read_thumbnail
 
 THUMBNAIL = 256  # pixels on the longest side
 STATIC = 96  # pixels, in the notebook's own picture
+SEEN = ("objects_found", "objects_background", "signs_read", "lettering_read")
 
 
 def make_thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
@@ -92,6 +93,18 @@ def render_level(paths: Sequence[str], alts: Sequence[str]) -> list[str]:
     return [
         render_image(webp_bytes(image, STATIC), alt) if image else "the picture cannot be read"
         for image, alt in zip(level_sizes(images), alts)
+    ]
+
+
+def describe_seen(frame: pd.DataFrame) -> list[str]:
+    """Says of each row what scorers saw in the picture, for those who do not see it.
+
+    Nothing that tells what made it, such as a mark, and no verdict on it.
+    """
+    names = [name for name in SEEN if name in frame.columns]
+    return [
+        ", ".join(f"{name} {value}" for name, value in zip(names, row) if value)
+        for row in row_tuples(frame, names)
     ]
 
 

@@ -140,7 +140,7 @@ def test_seeds_of_one_prompt_are_no_further_sample():
         {rater: "".join(4 * w for w in words) for rater, words in (("a", one), ("b", other))}
     )
     told, untold = only(with_prompts(fourfold, 4)), only(fourfold)
-    assert (once["prompts"], told["n"], told["prompts"], untold["prompts"]) == (10, 40, 10, 40)
+    assert (once["n"], told["n"], told["prompts"], untold["n"]) == (10, 40, 10, 40)
     assert told["share"] == once["share"] == untold["share"] == 0.6
     assert untold["low"] - told["low"] > 0.1  # about 1.7 times as wide
     assert (told["low"], told["high"]) == pytest.approx((once["low"], once["high"]), abs=0.03)
@@ -154,8 +154,9 @@ def test_seeds_of_one_prompt_are_no_further_sample():
 
 def test_prompts_that_do_not_repeat_change_nothing():
     answers = rated(FOUR)
+    without = lambda answers: stats.agreement(answers).drop(columns="prompts")
     for out in (answers.assign(prompt=answers["key"]), answers.assign(prompt=None)):
-        pd.testing.assert_frame_equal(stats.agreement(out), stats.agreement(answers))
+        pd.testing.assert_frame_equal(without(out), without(answers))
 
 
 def test_where_all_agree_pictures_of_a_prompt_count_as_half_alike():
@@ -219,8 +220,85 @@ def test_votes_and_answers_on_pairs_agree_whichever_picture_stands_left(tmp_path
     assert only(opinions.votes())["share"] == 2 / 3
     row = only(opinions.answers())
     assert (row["question"], row["share"], row["n"]) == ("closer?", 2 / 3, 3)
-    with pytest.raises(ValueError, match="a scorer judges single pictures"):
-        stats.agreement(opinions.answers().assign(found="left"), scorer="found")
+
+
+def cast_votes(n=60):
+    """Votes of two raters on pairs of two models, four seeds a prompt, by keys that tell nothing."""
+    chance = np.random.default_rng(3)
+    keys = [f"{k:08x}" for k in chance.permutation(2 * n)]
+    frame = pd.DataFrame({"key": keys, "model": ["old", "new"] * n, "score": chance.random(2 * n)})
+    frame["prompt"] = [f"prompt {i // 8}" for i in range(2 * n)]
+    words = {
+        "ann": chance.choice(["left", "right", "tie"], n, p=[0.1, 0.7, 0.2]),
+        "bob": chance.choice(["left", "right", "tie"], n, p=[0.2, 0.6, 0.2]),
+    }
+    turned = {"left": "right", "right": "left", "tie": "tie"}
+    rows = []
+    for rater, said in words.items():
+        for i, word in enumerate(said):
+            pair = keys[2 * i], keys[2 * i + 1]
+            if chance.random() < 0.5:
+                pair, word = pair[::-1], turned[word]
+            rows.append((*pair, word, rater))
+    return pd.DataFrame(rows, columns=["left", "right", "vote", "rater"]), frame, words
+
+
+def test_votes_on_pairs_agree_by_what_was_compared_and_not_by_the_keys():
+    votes, frame, words = cast_votes()
+    shares = [{w: np.mean(said == w) for w in ("left", "right", "tie")} for said in words.values()]
+    same, chance = (
+        np.mean(words["ann"] == words["bob"]),
+        sum(shares[0][word] * shares[1][word] for word in shares[0]),
+    )
+    wanted = (same - chance) / (1 - chance)
+    told = only(votes, frame=frame)
+    assert told["kappa"] == pytest.approx(wanted) and told["share"] == pytest.approx(same)
+    assert (told["n"], told["prompts"]) == (60, 15)
+    named = frame.set_index("key")["model"]
+    sides = {f"{side}_model": votes[side].map(named) for side in ("left", "right")}
+    assert only(votes.assign(**sides))["kappa"] == pytest.approx(wanted)  # as `Judge` has them
+    assert only(votes)["kappa"] != pytest.approx(wanted, abs=1e-3)
+    first = votes["left"].map(named) == "old"
+    kept = votes[first].groupby("left").filter(lambda part: len(part) == 2)
+    alike = [
+        words[rater][frame.index[frame.key == k][0] // 2] for rater, k in zip(kept.rater, kept.left)
+    ]
+    assert kept["vote"].tolist() == alike
+    assert only(kept)["kappa"] == pytest.approx(only(kept, frame=frame)["kappa"])
+
+
+def test_how_many_prompts_there_are_is_missing_where_none_is_told():
+    votes, frame, _ = cast_votes()
+    assert pd.isna(only(votes)["prompts"]) and only(votes, frame=frame)["prompts"] == 15
+
+
+def test_a_scorer_says_which_of_a_pair_is_better():
+    votes, frame, words = cast_votes()
+    score = frame["score"].round(1)  # some are equal
+    frame = frame.assign(score=score)
+    old, new = score[::2].to_numpy(), score[1::2].to_numpy()
+    better = np.select([old > new, new > old], ["left", "right"], "tie")
+    assert "tie" in better
+    found = stats.agreement(votes, frame, scorer="score").query("kind == 'scorer'")
+    assert found["share"].tolist() == [np.mean(better == said) for said in words.values()]
+    own = votes.merge(
+        frame.assign(word=np.repeat(better, 2))[["key", "word", "model"]],
+        "left",
+        left_on="left",
+        right_on="key",
+    ).drop(columns="key")
+    turned = own["word"].map({"left": "right", "right": "left", "tie": "tie"})
+    own["said"] = own["word"].where(own["model"] == "old", turned)  # as the row has its sides
+    again = stats.agreement(own.drop(columns="model"), scorer="said").query("kind == 'scorer'")
+    assert again["share"].tolist() == found["share"].tolist()
+
+
+def test_a_frame_of_other_pictures_is_refused():
+    votes, frame, _ = cast_votes()
+    with pytest.raises(ValueError, match="no answer is about a picture of this frame"):
+        stats.agreement(votes, frame.assign(key="other " + frame.key))
+    with pytest.raises(ValueError, match="no vote is on two pictures with another prompt"):
+        stats.agreement(votes, frame, by="prompt")
 
 
 def test_questions_are_kept_apart():

@@ -15,10 +15,12 @@ from PIL import Image
 from scipy.stats import binomtest
 
 import sdlab.models.pipeline
-from sdlab import run
+from sdlab import run, stats, write_report
 from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.render.job import Job
+from sdlab.results.stats import Claim
+from sdlab.store.columns import LABELS
 from sdlab.store.opinions import MemoryOpinions
 from sdlab.store.store import Store
 from sdlab.widgets import Compare
@@ -116,6 +118,35 @@ def test_a_blind_page_learns_nothing_before_the_names_are_asked_for(frame):
     assert widget.value.vote.isna().all()
     with pytest.raises(ValueError, match="counts tell who is who"):
         widget.counts()
+
+
+def test_labels_are_told_when_the_names_are(frame):
+    number = frame.seed.map("number {}".format)
+    known = frame.seed.map(lambda seed: "left only" if seed > 2 else "right only")
+    labelled = frame.assign(prompt="a cat, " + number, known_to=known, subject=number)
+    labelled.attrs[LABELS] = ["known_to", "subject"]
+    told = lambda blind: shown(labelled, blind=blind)
+    names = lambda widget: [name for name, _ in asked(widget, "pair", n=0)[0]["shared"]]
+    assert "known_to" in names(told(False)) and "only" in told(False).static()
+    hidden = told(True)
+    assert sorted(names(hidden)) == ["prompt", "seed"] and "only" not in hidden.static()
+    assert "known_to" not in str(hidden.sent)
+    hidden.reveal()
+    assert "known_to" in names(hidden)
+
+
+def test_who_does_not_see_a_blind_pair_hears_what_was_found_and_not_whose_it_is(frame):
+    found = [f"{scale:g} at {seed}" for scale, seed in zip(frame.guidance_scale, frame.seed)]
+    frame = frame.assign(objects_found=found, objects_right=True, watermark_found="sd-v1")
+    blind, open_ = (shown(frame, blind=blind) for blind in (True, False))
+    for n in range(6):
+        content, buffers = asked(blind, "pair", n=n)
+        for data, seen in zip(buffers, content["seen"]):
+            (row,) = frame[
+                [Image.open(p).getpixel((5, 5)) == colour(data) for p in frame.path]
+            ].itertuples()
+            assert seen == f"objects_found {row.objects_found}"
+    assert "watermark_found sd-v1" in asked(open_, "pair", n=0)[0]["seen"][0]
 
 
 def test_blind_sides_are_those_of_the_pictures_sent(frame):
@@ -353,6 +384,63 @@ def test_counts_are_those_of_all_raters_by_what_is_asked(frame):
     widget._share()
     assert widget.raters == ["ann: 6 of 6", "bob: 2 of 6"]
     assert "6 of 7 decided votes" in widget.tally[1] and "ann · bob" in widget.tally[2]
+
+
+def test_counts_are_evidence_that_a_report_argues_with(frame, tmp_path):
+    for rater, votes in (("ann", ["right"] * 5 + ["left"]), ("bob", ["right", "tie"])):
+        widget = shown(frame, rater=rater)
+        for n, vote in enumerate(votes):
+            widget.vote(n, vote)
+    evidence, votes = widget.counts(), Store(tmp_path / "runs").votes()
+    claim = Claim("Raters prefer more guidance", evidence, votes=votes)
+    (verdict,) = claim.verdicts
+    said = "guidance_scale 4 was preferred in 6 of 7 decided votes: 86 %"
+    assert verdict.startswith(said) and verdict.endswith("chance alone may do (n = 8)")
+    write_report(tmp_path / "page.html", "Guidance", frame, claims=[claim])
+    page = (tmp_path / "page.html").read_text()
+    assert said in page and "right: 4" in page
+    assert "1 of 6 comparisons goes the other way" in page
+    pairs = re.search(r'<div class="pairs">.*?</article>', page, re.S)[0]
+    assert "votes for it 1" in pairs and "votes for it 0" in pairs and pairs.count("<img") == 2
+    by_rater = Claim("x", widget.counts("rater"), votes=votes)
+    write_report(tmp_path / "raters.html", "Guidance", frame, claims=[by_rater])
+    assert "Which pairs go the other way cannot be told" in (tmp_path / "raters.html").read_text()
+    by_seed = widget.counts("seed")
+    assert len(Claim("x", by_seed, votes=votes).verdicts) == 6
+
+
+def test_votes_of_a_rater_who_still_votes_blind_are_said_to_may_change(frame):
+    ann, bob = (shown(frame, blind=True, rater=rater) for rater in ("ann", "bob"))
+    for widget in (bob, ann):
+        for n in range(6):
+            asked(widget, "vote", n=n, vote="left")
+    ann.reveal()
+    assert "6 of these votes may change: bob is still voting blind." in ann.tally
+    assert ann.counts("rater").set_index("rater")["may_change"].to_dict() == {"ann": 0, "bob": 6}
+    bob.reveal()
+    ann._share()
+    assert not any("may change" in line for line in ann.tally)
+    assert ann.counts()["may_change"].tolist() == [0]
+
+
+def test_agreement_in_the_widget_is_over_prompts_as_the_function_has_it(frame, tmp_path):
+    frame = frame.assign(prompt=frame["seed"].map(lambda seed: f"cat {seed // 3}"))
+    frame = frame.astype({"prompt": "string"})
+    for rater, votes in (("ann", "llllrr"), ("bob", "llrrrl")):
+        widget = shown(frame, rater=rater)
+        for n, vote in enumerate(votes):
+            widget.vote(n, {"l": "left", "r": "right"}[vote])
+    widget._share()
+    (row,) = stats.agreement(Store(tmp_path / "runs").votes(), frame, by="guidance_scale").to_dict(
+        "records"
+    )
+    assert row["prompts"] == 2 and row["n"] == 6
+    ends = f"({100 * row['low']:.0f} to {100 * row['high']:.0f} %"
+    assert (
+        f"in 3 of 6 {ends}" in widget.tally[-1] and f"alpha {row['alpha']:.2f}" in widget.tally[-1]
+    )
+    alone = stats.agreement(Store(tmp_path / "runs").votes()).to_dict("records")[0]
+    assert alone["kappa"] == pytest.approx(row["kappa"]) and alone["low"] != row["low"]
 
 
 def test_another_rater_has_votes_and_an_order_of_their_own(frame):

@@ -117,7 +117,8 @@ def test_the_page_gets_pixels_and_nothing_that_tells_the_recipe(frame):
     widget, known = shown(frame), colours_of(frame)
     for n in range(widget.total):
         content, buffers = asked(widget, "show")
-        assert content == {"kind": "trial", "deal": 1, "n": n, "question": QUESTION, "re": "q"}
+        told = {"kind": "trial", "deal": 1, "n": n, "question": QUESTION, "seen": [""], "re": "q"}
+        assert content == told
         assert Image.open(io.BytesIO(buffers[0])).info == {} and b"tEXt" not in buffers[0]
         assert colour(buffers[0]) in known.values()
         state = {k: v for k, v in widget.get_state().items() if k not in ("_esm", "_css")}
@@ -125,6 +126,23 @@ def test_the_page_gets_pixels_and_nothing_that_tells_the_recipe(frame):
         assert not any(word in words for word in (*frame.key, "guidance", ".png", "img", "seed"))
         assert asked(widget, "code")[0]["kind"] == "error" and "guidance" not in str(widget.sent)
         answered(widget, "yes")
+
+
+def test_who_does_not_see_a_picture_hears_what_was_found_there_and_no_verdict(frame):
+    found = frame["seed"].map("cat number {}".format)
+    frame = frame.assign(objects_found=found, objects_right=True, watermark_found="sd-v1")
+    for given in ({}, {"by": "guidance_scale"}):
+        widget, known = shown(frame, **given), colours_of(frame)
+        content, buffers = asked(widget, "show")
+        keys = [next(k for k in known if known[k] == colour(data)) for data in buffers]
+        seeds = frame.set_index("key")["seed"]
+        assert content["seen"] == [f"objects_found cat number {seeds[key]}" for key in keys]
+
+
+def test_the_heading_before_the_first_picture_has_no_braces(frame):
+    widget = shown(frame, question='Is it "{prompt}"?')
+    assert widget.heading == 'Is it "…"?' and widget.question == 'Is it "{prompt}"?'
+    assert "{" not in widget.static().split("</p>")[0] and "…" in widget.static()
 
 
 def test_a_picture_that_cannot_be_read_is_not_named(frame):

@@ -15,7 +15,7 @@ from ...store.opinions import mirror_vote
 from ..frame import column_values, count_noun, format_value
 from .charts import CONFIDENCE
 from .rates import count_effective, share_interval
-from .reading import read_sample, require_confidence, split_frame
+from .reading import read_sample, require_confidence, require_numbers, split_frame
 from .resampling import expand_tail
 
 RESAMPLES = 999
@@ -27,7 +27,9 @@ WORDS = {True: "yes", False: "no"}
 
 def agreement(
     answers: pd.DataFrame,
+    frame: pd.DataFrame | None = None,
     *,
+    by: str = "model",
     order: Sequence[Any] | None = None,
     scorer: str | None = None,
     prompt: str | None = None,
@@ -37,9 +39,11 @@ def agreement(
 
     Raw agreement stands beside what is left of it beyond chance. If all answers are the same, there
     is nothing beyond chance to be seen: kappa and alpha are missing then, and `note` says so.
-    "Cannot tell" is no answer, but is counted. Where `answers` says of which prompt each picture
-    is, and prompts repeat, they are the sample, as in `rate`: raters err alike on pictures that are
-    alike.
+    "Cannot tell" is no answer, but is counted. Where it is known of which prompt each picture is,
+    and prompts repeat, they are the sample, as in `rate`: raters err alike on pictures that are
+    alike. Votes on pairs count by what was compared, whichever stood left: with `frame`, or by the
+    columns `left_model` and `right_model`, say, that `Judge(...).value` has; else as each pair
+    stood when it was first voted on.
 
     Parameters
     ----------
@@ -47,16 +51,23 @@ def agreement(
         `Judge(...).value`, `Store(...).answers()` or `.votes()`: columns `rater`, `answer` or
         `vote`, `key` or `left` and `right`; `question` and `repeat` if there are any. The last of
         several answers counts.
+    frame : DataFrame, optional
+        The pictures by their `key`: tells their prompts, what was compared, and the scores, as in
+        `ranking`.
+    by : str
+        The column of `frame` that was compared in pairs.
     order : sequence, optional
         The answers from the lowest to the highest. Then alpha is the ordinal one, for which near
         answers are half agreed; kappa stays that of equal or not.
     scorer : str, optional
-        A column of `answers` with what a scorer found in each picture. Yes and no stand for True
-        and False.
+        A column of `answers`, or of `frame`, with what a scorer found in each picture. Yes and no
+        stand for True and False. Of a pair it says which is better: "left", "right" or "tie" as the
+        row has them, or by numbers in `left_SCORER` and `right_SCORER`, as `frame` gives them: the
+        higher is better, and equal ones are a tie.
     prompt : str, optional
-        The column of `answers` whose values are the sample: if left out, "wording", else "prompt",
-        which `Judge(...).value` has once its round has ended; without either, each picture is by
-        itself.
+        The column, of `answers` or `frame`, whose values are the sample: if left out, "wording",
+        else "prompt", which `Judge(...).value` has once its round has ended; without either, each
+        picture is by itself.
     confidence : float
         Of the intervals.
 
@@ -66,9 +77,9 @@ def agreement(
         A row for each comparison: `question`; `kind`, which is "all raters", "two raters", "again"
         (a rater's answers and those to the same pictures shown again) or "scorer"; `of`, who they
         are; `share` of pairs of answers that are equal, with its Wilson interval `low` and `high`
-        over the `n` pictures of `prompts` prompts; `cannot_tell`, pictures left out for that;
-        `kappa` (Cohen's, of two); `alpha` (Krippendorff's) with its bootstrap interval over the
-        prompts, `alpha_low` and `alpha_high`; and `note`, in words.
+        over the `n` pictures of `prompts` prompts (missing where none is told); `cannot_tell`,
+        pictures left out for that; `kappa` (Cohen's, of two); `alpha` (Krippendorff's) with its
+        bootstrap interval over the prompts, `alpha_low` and `alpha_high`; and `note`, in words.
 
     Raises
     ------
@@ -84,14 +95,17 @@ def agreement(
     Examples
     --------
     >>> agreement(judge.value, scorer="objects_count")
+    >>> agreement(Store("runs/mine").votes(), results, by="model")
     """
     require_confidence(confidence)
+    if frame is not None:
+        answers = answers.assign(**tell_pictures(answers, frame, by, scorer, prompt))
     column = "vote" if "vote" in answers else "answer"
     needed = ["rater", column, *(("left", "right") if "left" in answers else ("key",))]
-    needed += [scorer] if scorer else []
+    needed += [] if not scorer or f"left_{scorer}" in answers else [scorer]
     rows = []
     for own, part in split_frame(answers, [*{"question"} & {*answers}], *needed):
-        samples = read_samples(part, prompt)
+        samples = read_samples(part, prompt, scorer)
         for kind, of, columns in list_comparisons(part, column, scorer):
             told = compare(columns, samples, order, confidence)
             rows.append(own | {"kind": kind, "of": of} | told)
@@ -100,9 +114,75 @@ def agreement(
             "there is nothing to compare: one rater, no picture shown twice, and no scorer; let"
             " somebody else answer too, or give scorer='a column'"
         )
-    out = pd.DataFrame(rows)
+    out = pd.DataFrame(rows).astype({"prompts": "Int64"})
     out.attrs[CONFIDENCE] = confidence
     return out
+
+
+# What the answers are about
+
+
+def tell_pictures(
+    answers: pd.DataFrame, frame: pd.DataFrame, by: str, scorer: str | None, prompt: str | None
+) -> dict[str, list[Any]]:
+    """Gives columns with what a frame says of the pictures that the answers are about."""
+    sides = ["left", "right"] if "left" in answers else ["key"]
+    next(split_frame(frame, (), "key", *([by] if "left" in answers else [])))
+    texts = read_sample(frame, prompt)
+    told = {} if texts is None else {prompt or "prompt": texts}
+    rows = {key: i for i, key in enumerate(column_values(frame, "key"))}
+    if not {*rows} & {key for side in sides for key in column_values(answers, side)}:
+        raise ValueError("no answer is about a picture of this frame; give the one that was judged")
+    own = [name for name in (by, scorer) if name in frame.columns]
+    values = {name: column_values(frame, name) for name in own if name}
+    at = {side: [rows.get(key) for key in column_values(answers, side)] for side in sides}
+    pick = lambda known, places: [None if i is None else known[i] for i in places]
+    found = {name: pick(column.tolist(), at[sides[0]]) for name, column in told.items()}
+    for side, places in at.items():
+        prefix = "" if side == "key" else f"{side}_"
+        found |= {f"{prefix}{name}": pick(known, places) for name, known in values.items()}
+    if sides[1:] and not find_compared(answers, scorer):
+        require_compared(zip(found[f"left_{by}"], found[f"right_{by}"]), by)
+    return found
+
+
+def require_compared(sides: Iterable[tuple[Any, Any]], by: str) -> None:
+    """Raises unless pairs differ in what is said to be compared."""
+    if all(None in both or both[0] == both[1] for both in sides):
+        raise ValueError(
+            f"no vote is on two pictures with another {by}; give as by= the column that was"
+            " compared"
+        )
+
+
+def read_subjects(answers: pd.DataFrame, scorer: str | None) -> list[tuple[Any, bool]]:
+    """Reads what each answer is about, and whether a pair stands the other way round there.
+
+    A pair is the same whichever picture stands left. Its sides are those of what was compared, the
+    value that comes first in all rows on the left; where that is not told, as they first stood.
+    """
+    names = ("key", "left", "right")
+    keys, lefts, rights = (column_values(answers, name) for name in names)
+    compared = find_compared(answers, scorer)
+    sides = zip(*(column_values(answers, f"{side}_{compared}") for side in names[1:]))
+    rank: dict[Any, int] = {}
+    first: dict[frozenset[str], tuple[str, str]] = {}
+    found: list[tuple[Any, bool]] = []
+    for key, left, right, values in zip(keys, lefts, rights, sides):
+        own = left, right
+        if None not in values and values[0] != values[1]:
+            order = [rank.setdefault(value, len(rank)) for value in values]
+            own = own if order[0] < order[1] else own[::-1]
+        own = first.setdefault(frozenset(own), own)
+        found.append((own, own[0] != left) if key is None else (key, False))
+    return found
+
+
+def find_compared(answers: pd.DataFrame, scorer: str | None) -> str | None:
+    """Finds what was compared: the X of columns left_X and right_X."""
+    names = [str(name).removeprefix("left_") for name in answers if str(name).startswith("left_")]
+    odd = ("key", "path", scorer)
+    return next((n for n in names if n not in odd and f"right_{n}" in answers), None)
 
 
 # Who is compared with whom
@@ -112,7 +192,8 @@ def list_comparisons(
     answers: pd.DataFrame, column: str, scorer: str | None
 ) -> list[tuple[str, str, list[Ratings]]]:
     """Lists (kind, who they are, the answers of each)."""
-    first, again = read_ratings(answers, column)
+    subjects = read_subjects(answers, scorer)
+    first, again = read_ratings(answers, column, subjects)
     found = []
     if len(first) > 2:
         found.append(("all raters", " · ".join(first), list(first.values())))
@@ -120,45 +201,47 @@ def list_comparisons(
         found.append(("two raters", f"{one} · {other}", [first[one], first[other]]))
     found += [("again", name, [first[name], again[name]]) for name in first if name in again]
     if scorer:
-        scores = read_scorer(answers, scorer, first)
+        scores = read_scorer(answers, scorer, subjects, first)
         found += [("scorer", f"{name} · {scorer}", [first[name], scores]) for name in first]
     return found
 
 
 def read_ratings(
-    answers: pd.DataFrame, column: str
+    answers: pd.DataFrame, column: str, subjects: list[tuple[Any, bool]]
 ) -> tuple[dict[str, Ratings], dict[str, Ratings]]:
     """Reads {rater: first answers} and {rater: answers to what was shown again}."""
     first: dict[str, Ratings] = {}
     again: dict[str, Ratings] = {}
-    names = ("key", "left", "right", "rater", "repeat", column)
-    for key, left, right, rater, repeat, said in zip(*(column_values(answers, n) for n in names)):
+    columns = (column_values(answers, name) for name in ("rater", "repeat", column))
+    for (about, turned), rater, repeat, said in zip(subjects, *columns):
         word = None if said is None else put_in_words(said)
-        about = key
-        if key is None:  # a pair is the same whichever picture stands left
-            about = tuple(sorted((left, right)))
-            word = word if about[0] == left else mirror_vote(word)
+        word = mirror_vote(word) if turned else word
         whose = first if not repeat else again
         whose.setdefault(format_value(rater), {})[about] = word
     return first, again
 
 
-def read_samples(answers: pd.DataFrame, prompt: str | None) -> dict[Any, Any]:
+def read_samples(answers: pd.DataFrame, prompt: str | None, scorer: str | None) -> dict[Any, Any]:
     """Reads {picture or pair: its prompt}, where that is told."""
     texts = read_sample(answers, prompt)
     if texts is None:
         return {}
-    sides = zip(*(column_values(answers, name) for name in ("key", "left", "right")))
-    about = [tuple(sorted((left, right))) if key is None else key for key, left, right in sides]
-    return {one: text for one, text in zip(about, texts) if not pd.isna(text)}
+    subjects = read_subjects(answers, scorer)
+    return {one: text for (one, _), text in zip(subjects, texts) if not pd.isna(text)}
 
 
-def read_scorer(answers: pd.DataFrame, scorer: str, first: dict[str, Ratings]) -> Ratings:
-    """Reads what the scorer says of each picture, as answers."""
-    if column_values(answers, "key") == [None] * len(answers):
-        raise ValueError(f"scorer={scorer!r}: a scorer judges single pictures, and these are pairs")
-    scores = zip(column_values(answers, "key"), column_values(answers, scorer))
-    found = {key: None if value is None else put_in_words(value) for key, value in scores}
+def read_scorer(
+    answers: pd.DataFrame, scorer: str, subjects: list[tuple[Any, bool]], first: dict[str, Ratings]
+) -> Ratings:
+    """Reads what the scorer says of each picture, or which of a pair it finds better."""
+    sides = [f"left_{scorer}", f"right_{scorer}"]
+    if sides[0] in answers:
+        values = prefer_higher(answers, sides)
+    else:
+        values = column_values(answers, scorer)
+    words = [None if value is None else put_in_words(value) for value in values]
+    told = zip(subjects, words)
+    found = {about: mirror_vote(word) if turned else word for (about, turned), word in told}
     given = {word for ratings in first.values() for word in ratings.values() if word is not None}
     if given and not given & set(found.values()):
         odd = sorted({word for word in found.values() if word is not None})[:3]
@@ -168,6 +251,16 @@ def read_scorer(answers: pd.DataFrame, scorer: str, first: dict[str, Ratings]) -
             f" answers.assign(found=answers[{scorer!r}] > 0.5)"
         )
     return found
+
+
+def prefer_higher(answers: pd.DataFrame, sides: Sequence[str]) -> list[str | None]:
+    """Says which side of each pair has the higher score: left, right or tie."""
+    next(split_frame(answers, (), *sides))
+    for side in sides:
+        require_numbers(answers, side)
+    both = zip(*(column_values(answers, side) for side in sides))
+    words = {0: "tie", -1: "left", 1: "right"}
+    return [None if None in (a, b) else words[(b > a) - (b < a)] for a, b in both]
 
 
 def put_in_words(value: Any) -> str:
@@ -188,7 +281,8 @@ def compare(
     told = {about: words for about, words in told.items() if len(words) > 1}
     units, clusters = list(told.values()), number_clusters(told, samples)
     out: dict[str, Any] = dict.fromkeys(("share", "low", "high"), math.nan)
-    out |= {"n": len(units), "prompts": len({*clusters}), "cannot_tell": len(asked) - len(units)}
+    prompts = len({*clusters}) if samples else None
+    out |= {"n": len(units), "prompts": prompts, "cannot_tell": len(asked) - len(units)}
     out |= dict.fromkeys(("kappa", "alpha", "alpha_low", "alpha_high"), math.nan)
     if not units:
         return out | {"note": "no picture that two of them have answered"}
@@ -305,7 +399,8 @@ def write_note(row: dict[str, Any], times: Counter[str]) -> str:
             " they agree; tell the share beside them"
         )
     few = count_noun(row["n"], "picture")
-    few += f" of {count_noun(row['prompts'], 'prompt')}" * (row["prompts"] < row["n"])
+    if row["prompts"] and row["prompts"] < row["n"]:
+        few += f" of {count_noun(row['prompts'], 'prompt')}"
     if row["alpha_low"] >= RELIABLE:
         return f"reliable: alpha is above {RELIABLE}"
     if row["alpha_high"] < TENTATIVE:

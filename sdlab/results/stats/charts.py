@@ -24,7 +24,7 @@ NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low",
 NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
 NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note", "guessing"}
 NOT_LABELS |= {"both_bad", "p", "p_holm", "needed", "verdict", "k", "wins", "losses"}
-NOT_LABELS |= {"chance", "chance_low", "chance_high"}
+NOT_LABELS |= {"chance", "chance_low", "chance_high", "may_change"}
 COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 

@@ -79,20 +79,21 @@ class Ballot {
     });
     this.undo = button("", () => view.undo(), { title: "U or Backspace: take the vote back" });
     this.undo.append(h("kbd", { textContent: "U" }), " undo");
-    this.next = button("next pair →", () => view.step(1), { title: "Enter" });
+    this.next = button("", () => view.goOn(), { title: "V" });
+    this.next.append(h("kbd", { textContent: "V" }), " next without a vote");
     this.status = h("div", { className: "sdl-compare-said", role: "status" });
-    this.element = h("div", { className: "sdl-bar sdl-compare-ballot", role: "group",
-      "aria-label": "vote" }, "better:", ...this.buttons, this.undo, this.next);
+    this.element = pressOnce(h("div", { className: "sdl-bar sdl-compare-ballot", role: "group",
+      "aria-label": "vote" }, "better:", ...this.buttons, this.undo, this.next));
   }
 
   // `stays`: a blind vote whose names are known.
-  show(vote, stays, last) {
+  show(vote, stays, more) {
     this.buttons.forEach((node, k) => {
       node.setAttribute("aria-pressed", vote === BALLOT[k][0]);
       able(node, !stays);
     });
     able(this.undo, !stays);
-    this.next.hidden = !vote || last;
+    able(this.next, more);
   }
 }
 

@@ -3,31 +3,35 @@
 //
 // page -> Python  pair {n, deal}, difference {n, deal, gain}, vote {n, deal, vote},
 //                 undo {n, deal}, reveal {deal}, choose {left, right}, code
-// Python -> page  pair {n, deal, names, vote, stays, said, shared, more, lacking?} + two buffers
-//                 (none after a vote), difference {said} + a buffer, code {text}, outdated. Names
-//                 are empty as long as they must not be known.
+// Python -> page  pair {n, deal, names, vote, stays, said, shared, more} + {lacking, seen} and two
+//                 buffers (neither after a vote), difference {said} + a buffer, code {text},
+//                 outdated. Names are empty as long as they must not be known.
 
-const EARLY = "That came before the pictures, and is not counted: vote again.";
+const EARLY = "That came before the pictures, and is not counted: pause, and vote again.";
 
 class CompareView {
   constructor({ model, line, root }) {
-    Object.assign(this, { model, line, root, shown: null, voting: 0,
-      showing: null, since: 0, acts: Promise.resolve() });
+    Object.assign(this, { model, line, root, shown: null, looking: null, undoing: false,
+      hid: false, telling: false });
+    this.gate = new Gate();
+    this.forget();
     this.pairs = new Pairs(model, line);
     this.stage = new Stage({
-      width: () => this.columns.clientWidth, said: (name, value) => put(model, name, value),
+      room: () => this.room(), said: (name, value) => put(model, name, value),
       difference: (n, deal, gain) => line.ask("difference", { n, deal, gain }) });
     this.bar = new TopBar(this, this.stage.glass.button);
     this.ballot = new Ballot(this);
     this.ending = new Ending(this);
     this.side = new Side(model);
     this.code = codeBlock(line);
+    this.live = spokenLine();
+    this.outcome = spokenLine();
     const { stage, ballot, ending } = this;
     this.columns = h("div", { className: "sdl-compare-columns" },
       h("div", { className: "sdl-compare-main" }, stage.element, ...Object.values(stage.controls),
         ballot.element, ballot.status, ending.element), this.side.element);
     this.help = keysHelp(COMPARE_KEYS);
-    root.append(this.bar.element, this.columns, this.help, this.code);
+    root.append(this.bar.element, this.columns, this.help, this.code, this.live, this.outcome);
   }
 
   get at() { return this.model.get("at"); }
@@ -36,65 +40,96 @@ class CompareView {
   get voted() { return this.model.get("voted"); }
   get secret() { return this.model.get("secret"); }
 
-  // What the reader does, one after the other: what is pressed while a pair is on its way waits
-  // for it.
-  act(work) {
-    this.acts = this.acts.then(() => this.showing).then(work)
-      .catch((error) => console.error(error));
+  // The vote at each place, also those that are on their way to Python.
+  get votes() { return this.voted.map((vote, n) => this.sent.get(n)?.vote ?? vote); }
+
+  room() {
+    const { columns, stage, root, ballot } = this;
+    return [columns.clientWidth, heightFor(stage.pictures, root, ballot.status)];
   }
+
+  // What was done with the pairs as they were laid out before.
+  forget() { Object.assign(this, { sent: new Map(), last: null, early: "", news: "" }); }
 
   // ---- one pair
-  go(n) { this.act(() => put(this.model, "at", clamp(n, 0, this.voted.length - 1))); }
+  go(n) { put(this.model, "at", clamp(n, 0, this.voted.length - 1)); }
+
   step(by) {
-    this.act(() => put(this.model, "at", clamp(this.at + by, 0, this.voted.length - 1)));
+    this.early = this.news = "";
+    this.go(this.at + by);
   }
 
-  goOn() {                                                 // not past a pair without a vote
-    this.act(() => {
-      if (this.shown?.told.vote || !this.blind)
-        put(this.model, "at", clamp(this.at + 1, 0, this.voted.length - 1));
-    });
+  // The next place without a vote, from the last to the first again; -1 if there is no other.
+  nextOpen(n) {
+    const { votes } = this, others = votes.map((_, k) => (n + 1 + k) % votes.length);
+    return others.find((k) => !votes[k] && k !== n) ?? -1;
   }
 
-  show() { return (this.showing = this.load()); }
+  goOn() {
+    const next = this.nextOpen(this.at);
+    if (next >= 0) this.step(next - this.at);
+  }
 
-  async load() {
-    const { at: n, deal, root, pairs } = this, total = this.voted.length;
-    this.keepFocus(() => this.bar.showPlace(n, total));
-    root.setAttribute("aria-busy", "true");
-    const pair = await pairs.load(n);
-    if (n !== this.at || deal !== this.deal) return;
-    root.setAttribute("aria-busy", "false");
-    if (pair?.deal !== deal) return pairs.forget(n);       // outdated: all is asked anew soon
+  // Shows the pair where the reader is, at once or when what is on its way has come: of pairs that
+  // are passed by nothing is asked.
+  show() {
+    this.gate.shut();
+    this.keepFocus(() => this.bar.showPlace(this.at, this.voted.length));
+    this.root.setAttribute("aria-busy", "true");
+    return (this.looking ??= this.look());
+  }
+
+  async look() {
+    try {
+      for (;;) {
+        const { at, deal, pairs } = this, asked = pairs.load(at), pair = await asked;
+        if (at !== this.at || deal !== this.deal || asked !== pairs.load(at)) continue;
+        if (pair?.deal !== deal) pairs.forget(at);         // outdated: all is asked anew soon
+        else this.open(pair);
+        return;
+      }
+    } finally { this.looking = null; }
+  }
+
+  open(pair) {
+    const { place } = pair, next = this.nextOpen(place);
+    this.root.setAttribute("aria-busy", "false");
     this.shown = pair;
     this.stage.show(pair);
-    this.since = performance.now();
+    this.gate.open();
     this.tell();
-    this.ballot.status.textContent = pair.told.said;
-    pairs.forgetFar(n);
-    if (n + 1 < total) pairs.load(n + 1);
+    this.say();
+    this.live.textContent = `${pair.title}: ${pair.words}`;
+    this.pairs.forgetFar(place, next);
+    for (const n of [place + 1, next])
+      if (n >= 0 && n < this.voted.length) this.pairs.load(n);
   }
 
   // What is said of the pair in the page; after a vote more is.
   tell() {
-    const { told, place } = this.shown, last = place >= this.voted.length - 1;
-    this.keepFocus(() => this.ballot.show(told.vote, told.stays, last));
+    const { told, place } = this.shown;
+    this.ballot.show(told.vote, told.stays, this.nextOpen(place) >= 0);
     this.side.show(told);
+  }
+
+  say() {
+    const { early, news, shown } = this, said = early || shown?.told.said || news;
+    if (this.ballot.status.textContent !== said) this.ballot.status.textContent = said;
   }
 
   // A button that goes would leave the focus to the notebook, and its keys.
   keepFocus(change) {
-    const { root, ballot, stage } = this, before = root.getRootNode().activeElement;
+    const { root, stage } = this, before = root.getRootNode().activeElement;
     change();
     if (!root.contains(before) || (before.offsetParent && !before.disabled)) return;
-    const next = ballot.buttons.includes(before) && !ballot.next.hidden;
-    (next ? ballot.next : stage.element).focus({ preventScroll: true });
+    stage.element.focus({ preventScroll: true });
   }
 
   // ---- all pairs
   showDeal() {
     this.pairs.clear();
     this.shown = null;
+    this.forget();
     this.bar.blind.checked = this.blind;
     this.bar.chooser.show();
     this.bar.showRater();
@@ -106,48 +141,68 @@ class CompareView {
   count() {
     const left = this.voted.filter((one) => !one).length, { secret } = this;
     this.side.count(left, secret);
+    this.speakOutcome();
     this.keepFocus(() => this.ending.show());
     this.code.hidden = secret;
   }
 
+  // What came out is read out when the names are shown, and not after each open vote.
+  speakOutcome() {
+    const { secret, model } = this;
+    if (secret || this.hid) Object.assign(this, { telling: !secret, hid: secret });
+    this.outcome.textContent = this.telling
+      ? ["The names are shown.", ...model.get("tally")].join(" ") : "";
+  }
+
   // ---- votes
-  // `timeStamp` is when it was pressed: before its pictures were there, it is no evidence.
-  vote(name, { timeStamp }) { this.act(() => this.cast(name, timeStamp)); }
-
-  cast(name, pressed) {
+  // The first one on a pair goes on to the next pair that has none; a change stays.
+  vote(name, event) {
     const pair = this.shown;
-    if (!pair || pair.place !== this.at || pair.deal !== this.deal || pair.told.stays) return;
-    if (pressed <= this.since) return void (this.ballot.status.textContent = EARLY);
-    pair.told = { ...pair.told, vote: name };
+    this.early = this.gate.lets(event) && pair ? "" : EARLY;
+    if (this.early || pair.told.stays) return this.say();
+    const { place, deal } = pair, sent = { vote: name }, next = this.nextOpen(place);
+    const goesOn = !this.votes[place] && next >= 0;
+    this.sent.set(place, sent);
+    Object.assign(this, { last: place, news: "", telling: false });
+    pair.told = { ...pair.told, vote: name, said: "" };
     this.tell();
-    this.voting += 1;
-    this.line.ask("vote", { n: pair.place, deal: pair.deal, vote: name })
-      .then(({ message }) => this.take(message, pair));
-  }
-
-  take(message, pair) {
-    this.voting -= 1;
-    if (message.kind !== "pair") return void (this.pairs.forget(pair.place), this.show());
-    if (this.voting && message.vote !== pair.told.vote) return;    // a later vote is under way
-    pair.told = { ...pair.told, ...message };
-    if (pair !== this.shown) return;
-    this.stage.name();
-    this.tell();
-    this.ballot.status.textContent = message.said;
-  }
-
-  undo() {
-    this.act(async () => {
-      const { message } = await this.line.ask("undo", { n: this.at, deal: this.deal });
-      if (message.kind !== "pair") return;
-      this.pairs.forget(message.n);
-      if (message.n === this.at) this.show(); else put(this.model, "at", message.n);
-      await this.showing;
-      if (message.undone) this.ballot.status.textContent = "the vote is taken back";
+    this.say();
+    this.line.ask("vote", { n: place, deal, vote: name }).then(({ message }) => {
+      if (this.sent.get(place) === sent) this.take(message, pair, sent);   // else another followed
     });
+    if (goesOn) this.go(next);
   }
 
-  reveal() { this.act(() => this.line.ask("reveal", { deal: this.deal })); }
+  // What Python has made of the last vote on a pair.
+  take(message, pair, sent) {
+    const { place } = pair, kept = message.kind === "pair";
+    sent.kept = kept;
+    if (!kept) this.sent.delete(place);
+    pair.told = { ...pair.told, ...(kept ? message : { vote: "", said: "" }) };
+    this.news = `pair ${place + 1} ${kept ? message.said : "has no vote: vote there again"}`;
+    if (pair === this.shown) {
+      this.stage.name();
+      this.tell();
+    }
+    this.say();
+  }
+
+  async undo() {
+    const { last, at, deal } = this;
+    if (this.undoing) return;
+    this.undoing = true;
+    this.gate.shut();
+    const n = this.votes[at] || last === null ? at : last;
+    const { message } = await this.line.ask("undo", { n, deal });
+    this.undoing = false;
+    if (message.kind !== "pair") return this.show();
+    this.sent.delete(message.n);
+    this.pairs.forget(message.n);
+    Object.assign(this, { early: "", news: message.undone ? "the vote is taken back" : "" });
+    if (message.n === this.at) this.show(); else this.go(message.n);
+  }
+
+  reveal() { this.line.ask("reveal", { deal: this.deal }); }
 
   setBlind(blind) {
     if (blind || !this.secret) return put(this.model, "blind", blind);
@@ -157,9 +212,10 @@ class CompareView {
 
   // In this view, in another view of this widget, or by a line of Python.
   takeVotes() {
-    const { shown, pairs } = this;
+    const { shown, pairs, sent } = this;
+    for (const [n, { kept }] of sent) if (kept) sent.delete(n);
     this.count();
-    if (!shown || this.voting || shown.deal !== this.deal) return;
+    if (!shown || sent.has(shown.place) || shown.deal !== this.deal) return;
     if (shown.told.vote === this.voted[shown.place]) return;
     pairs.forget(shown.place);
     if (shown.place === this.at) this.show();
@@ -190,18 +246,21 @@ function render({ model, line, root }) {
   listenToKeys(view);
   const unfollow = view.follow();
   let wide = 0;
+  const layOut = () => view.stage.layOut();
   const sized = new ResizeObserver(() => {
     if (columns.clientWidth === wide) return;
     wide = columns.clientWidth;
-    view.stage.layOut();
+    layOut();
   });
   sized.observe(columns);
+  addEventListener("resize", layOut);
   view.showGain();
   view.showMode();
   view.showDeal();
   return () => {
     unfollow();
     sized.disconnect();
+    removeEventListener("resize", layOut);
     view.stage.end();
     view.pairs.clear();
   };

@@ -9,22 +9,25 @@ import pandas as pd
 import traitlets
 from PIL import Image
 
+from ...recipe.request import FIELDS, PROMPTS
 from ...render.job import Job
 from ...results.code import find_store_root
 from ...results.frame import (
     column_values,
     count_noun,
+    describe_measures,
     format_value,
     hide_home,
     is_neutral,
     shorten_hashes,
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
+from ...results.stats.claims import COMPARED, note_sample
 from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
-from ..pictures import level_sizes, strip_recipe
+from ..pictures import describe_seen, level_sizes, strip_recipe
 from .counts import count_raters, count_votes, describe_agreement, describe_count, list_votes
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
@@ -37,13 +40,14 @@ SHARING = 0.5  # seconds without a vote, after which those of all raters are cou
 class Compare(Panel):
     """Pairs of pictures that agree in all but one column, to look at in four ways and to vote on.
 
-    In blind mode the order of the pairs is shuffled, chance decides who stands on which side, and
-    the page does not learn whose picture is whose before `reveal`, which ends the vote and is
-    written down, as is every other way to see the names meanwhile: `blind` turned off, the same
-    pairs shown openly, or the name of a rater who knows them. Both pictures of a pair are shown at
-    one size. Until then a vote can be changed and taken back, after it no open vote takes the place
-    of a blind one. Votes are kept in the store, by the pictures' keys, and found again there; those
-    on pictures in no store last as long as the widget.
+    A vote on a pair that had none goes on to the next pair without one. In blind mode the order of
+    the pairs is shuffled, chance decides who stands on which side, and the page learns neither
+    labels nor whose picture is whose before `reveal`, which ends the vote and is written down, as
+    is every other way to see the names meanwhile: `blind` turned off, the same pairs shown openly,
+    or the name of a rater who knows them. Both pictures of a pair are shown at one size. Until then
+    a vote can be changed and taken back, after it no open vote takes the place of a blind one.
+    Votes are kept in the store, by the pictures' keys, and found again there; those on pictures in
+    no store last as long as the widget.
 
     Parameters
     ----------
@@ -194,7 +198,9 @@ class Compare(Panel):
             The columns of `by`; `left` and `right`, what is compared; `n` votes, of which
             `left_wins`, `right_wins`, `ties`, `both_bad`; of the votes for a side the `share` for
             the right one with its interval `low` and `high`, as `sdlab.stats.rate` has it, and `p`
-            of the exact sign test, in which each of `over` counts once.
+            of the exact sign test, in which each of `over` counts once; `may_change`, how many of
+            the votes are blind ones whose rater has not asked for the names yet; and `verdict`, in
+            words. It is evidence for `sdlab.stats.Claim`.
 
         Raises
         ------
@@ -208,7 +214,10 @@ class Compare(Panel):
         table = self._list_votes()
         if table.empty:
             raise ValueError("there is no vote on these pairs yet")
-        return count_votes(table, by, self._names, confidence)
+        pairing, out = self._pairing, count_votes(table, by, self._names, confidence)
+        out.attrs[COMPARED] = {"by": self.by, "left": pairing.left, "right": pairing.right}
+        out.attrs |= note_sample(by)
+        return out
 
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
@@ -311,7 +320,7 @@ class Compare(Panel):
 
     def _list_votes(self) -> pd.DataFrame:
         """Lists the votes of all raters on these pairs."""
-        return list_votes(self._rows, self._ballot.ids, self._votes.opinions.votes())
+        return list_votes(self._rows, self._ballot.ids, self._votes.opinions)
 
     def _share_soon(self) -> None:
         """Counts the votes of all raters when this one has paused: the store is read for it."""
@@ -327,7 +336,7 @@ class Compare(Panel):
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
                 row = count_votes(table, (), self._names, 0.95).iloc[0].to_dict()
-                self.tally = [own, describe_count(row, self._names), *describe_agreement(table)]
+                self.tally = [own, *describe_count(table, row), *describe_agreement(table)]
         self.refresh_soon()
 
     def _renew_code(self) -> None:
@@ -428,18 +437,16 @@ class Compare(Panel):
     def _describe(self, place: int) -> dict[str, Any]:
         """Tells what may be said of a place: of a hidden one nothing of whose picture is whose."""
         n, vote = self._ballot.order[place], self._ballot.vote_at(place)
+        hidden = self._ballot.hides(place)  # labels, such as who was shown it, may tell a side
         names = (
-            ["", ""]
-            if self._ballot.hides(place)
-            else self._names[::-1]
-            if self._ballot.swapped[n]
-            else self._names
+            ["", ""] if hidden else self._names[::-1] if self._ballot.swapped[n] else self._names
         )
+        apart = (*self._pairing.varying, *(PROMPTS if hidden else ()))  # which labels stood for
         row, given = self._rows.iloc[[n]], self._ballot.vote_on(n)
         shown = {
             name: column_values(row, name)[0]
             for name in row.columns
-            if not name.startswith(("left_", "right_"))
+            if not name.startswith(("left_", "right_")) and (name in FIELDS or not hidden)
         }
         facts = [
             [name, format_value(value)]
@@ -452,10 +459,10 @@ class Compare(Panel):
             "n": place,
             "names": names,
             "vote": vote,
-            "stays": bool(given and given[1] and not self._ballot.hides(place)),
+            "stays": bool(given and given[1] and not hidden),
             "said": self._describe_vote(place, names),
-            "shared": [fact for fact in facts if fact[0] in self._pairing.varying],
-            "more": [fact for fact in facts if fact[0] not in self._pairing.varying],
+            "shared": [fact for fact in facts if fact[0] in apart],
+            "more": [fact for fact in facts if fact[0] not in apart],
         }
 
     def _describe_vote(self, place: int, names: list[str]) -> str:
@@ -483,7 +490,15 @@ class Compare(Panel):
         if hidden:
             images = level_sizes(images)
         buffers = [b"" if image is None else strip_recipe(image) for image in images]
-        return {**self._describe(place), "lacking": lacking}, buffers
+        more = {"lacking": lacking, "seen": self._list_seen(place)}
+        return {**self._describe(place), **more}, buffers
+
+    def _list_seen(self, place: int) -> list[str]:
+        """Lists what is measured of both; while it is hidden only what does not tell a side."""
+        n = self._ballot.order[place]
+        rows = self._pairing.source.iloc[list(self._pairing.pairs[n])]
+        seen = (describe_seen if self._ballot.hides(place) else describe_measures)(rows)
+        return seen[::-1] if self._ballot.swapped[n] else seen
 
     def _subtract(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:
         import numpy as np

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ...results.frame import column_values, count_noun, distinct_values
+from ...results.frame import column_values, count_noun, distinct_values, join_words
 from ...results.stats.agreement import agreement
+from ...results.stats.charts import CONFIDENCE
 from ...results.stats.reading import split_frame
 from ...results.stats.signs import signs
-from ...store.opinions import VOTES, mirror_vote, sort_pair
+from ...store.opinions import VOTES, Opinions, mirror_vote, sort_pair
 from ..judge.still import format_share, name_rater
 from .votes import Ids
 
 
-def list_votes(rows: pd.DataFrame, ids: Sequence[Ids], votes: pd.DataFrame) -> pd.DataFrame:
+def list_votes(rows: pd.DataFrame, ids: Sequence[Ids], opinions: Opinions) -> pd.DataFrame:
     """Lists the votes on these pairs: a row for each rater, `vote` in terms of the pair's sides.
+
+    `may_change` are blind ones of raters who have not learned who is who yet.
 
     Parameters
     ----------
@@ -25,9 +28,10 @@ def list_votes(rows: pd.DataFrame, ids: Sequence[Ids], votes: pd.DataFrame) -> p
         One row a pair.
     ids : sequence of (str, str)
         What the votes know the sides of each by.
-    votes : DataFrame
-        As `Opinions.votes` gives them.
+    opinions : Opinions
+        Where the votes are kept.
     """
+    votes = opinions.votes()
     at = {sort_pair(*pair): n for n, pair in enumerate(ids)}
     both = list(zip(column_values(votes, "left"), column_values(votes, "right")))
     known = [(k, at[sort_pair(*pair)]) for k, pair in enumerate(both) if sort_pair(*pair) in at]
@@ -37,7 +41,13 @@ def list_votes(rows: pd.DataFrame, ids: Sequence[Ids], votes: pd.DataFrame) -> p
         vote if both[k] == ids[n] else mirror_vote(vote)
         for (k, n), vote in zip(known, column_values(cast, "vote"))
     ]
+    known_to = {rater: opinions.revealed(rater) for rater in column_values(cast, "rater")}
+    marks = zip(column_values(cast, "blind"), column_values(cast, "rater"), known)
     return found.assign(
+        may_change=[
+            bool(blind) and sort_pair(*ids[n]) not in known_to[rater]
+            for blind, rater, (_, n) in marks
+        ],
         vote=pd.array(own, "string"),
         blind=cast["blind"],
         rater=cast["rater"],
@@ -59,8 +69,26 @@ def count_votes(
         counted = {"n": len(part)} | {kind: times[vote] for kind, vote in kinds}
         told = {name: float(tested[name]) for name in ("share", "low", "high", "p")}
         over = sample if tested["prompts"] > 1 else "vote"
-        rows.append({**own, "left": names[0], "right": names[1], **counted, **told, "over": over})
-    return pd.DataFrame(rows)
+        row = {"left": names[0], "right": names[1], **counted, **told, "over": over}
+        row["may_change"] = int(part["may_change"].sum())
+        rows.append(own | row | {"verdict": write_preference(row, 1 - confidence)})
+    out = pd.DataFrame(rows)
+    out.attrs[CONFIDENCE] = confidence
+    return out
+
+
+def write_preference(row: dict, level: float) -> str:
+    """Writes which side was preferred in how many votes, and whether chance alone may do so."""
+    decided = row["left_wins"] + row["right_wins"]
+    if not decided:
+        return f"{count_noun(row['n'], 'vote')}, none of them for a side"
+    share, low, high = (f"{100 * row[name]:.0f}" for name in ("share", "low", "high"))
+    chance = "" if row["p"] < level else ", which chance alone may do"
+    return (
+        f"{row['right']} was preferred in {row['right_wins']} of {decided} decided votes:"
+        f" {share} % ({low} to {high} %, with {100 * (1 - level):.10g} % confidence); sign test"
+        f" over {row['over']}s: p = {row['p']:.3g}{chance}"
+    )
 
 
 def count_raters(table: pd.DataFrame, total: int) -> list[str]:
@@ -73,7 +101,8 @@ def describe_agreement(table: pd.DataFrame) -> list[str]:
     """Says how far the raters of these pairs agree; nothing where there is one only."""
     if table["rater"].nunique() < 2:
         return []
-    about = table[["rater", "vote"]].assign(left=[f"{n} l" for n in table["pair"]])
+    told = [name for name in ("rater", "vote", "wording", "prompt") if name in table]
+    about = table[told].assign(left=[f"{n} l" for n in table["pair"]])
     about["right"] = [f"{n} r" for n in table["pair"]]  # in terms of the pair's own sides
     lines = []
     for row in agreement(about).to_dict("records"):
@@ -82,14 +111,10 @@ def describe_agreement(table: pd.DataFrame) -> list[str]:
     return lines
 
 
-def describe_count(row: dict, names: Sequence[str]) -> str:
-    """Says in a line what the votes of all raters come to."""
-    decided = row["left_wins"] + row["right_wins"]
-    if not decided:
-        return f"{count_noun(row['n'], 'vote')}, none of them for a side."
-    share, low, high = (f"{100 * row[name]:.0f}" for name in ("share", "low", "high"))
-    return (
-        f"All raters: {names[1]} was preferred in {row['right_wins']} of {decided} decided votes:"
-        f" {share} % ({low} to {high} %, with 95 % confidence); sign test over"
-        f" {row['over']}s: p = {row['p']:.3g}."
-    )
+def describe_count(table: pd.DataFrame, row: dict) -> list[str]:
+    """Says in a line what the votes of all raters come to, and in another which may change."""
+    lines, unended = [f"All raters: {row['verdict']}."], table[table["may_change"]]
+    if len(unended):
+        who = join_words(map(name_rater, dict.fromkeys(column_values(unended, "rater"))))
+        lines.append(f"{len(unended):,} of these votes may change: {who} is still voting blind.")
+    return lines

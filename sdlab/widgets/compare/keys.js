@@ -4,7 +4,7 @@ const COMPARE_KEYS = "<kbd>←</kbd> <kbd>→</kbd> pairs, <kbd>Home</kbd> <kbd>
   + "<kbd>W</kbd> swipe, <kbd>E</kbd> side by side, <kbd>B</kbd> blink (<kbd>Space</kbd> stops, "
   + "<kbd>F</kbd> flips), <kbd>D</kbd> difference · <kbd>Z</kbd> magnify · <kbd>1</kbd> left, "
   + "<kbd>2</kbd> right, <kbd>3</kbd> tie, <kbd>4</kbd> both bad, <kbd>U</kbd> undo, "
-  + "<kbd>Enter</kbd> next · <kbd>?</kbd> shows or hides this";
+  + "<kbd>V</kbd> next without a vote · <kbd>?</kbd> shows or hides this";
 
 function listenToKeys(view) {
   const { root, stage, model } = view;
@@ -19,7 +19,7 @@ function listenToKeys(view) {
     Home: () => view.go(0), End: () => view.go(Infinity),
   }, (event) => !event.target.matches("input[type=range], input[type=text], select, pre"));
   onKeys(root, {
-    n: () => view.step(1), p: () => view.step(-1),
+    n: () => view.step(1), p: () => view.step(-1), v: () => view.goOn(),
     ...Object.fromEntries(WAYS.map(([name, key]) =>
       [key.toLowerCase(), () => put(model, "mode", name)])),
     ...Object.fromEntries(BALLOT.map(([name], k) =>
@@ -29,6 +29,6 @@ function listenToKeys(view) {
   }, (event) => !event.target.matches("select, input[type=text], pre"));
   onKeys(root, {
     " ": blinking(() => stage.blink.play.click()),
-    Enter: once(() => view.goOn()),
+    Enter: once(() => { if (view.votes[view.at]) view.goOn(); }),
   }, outside("button, input, select, summary, pre"));
 }

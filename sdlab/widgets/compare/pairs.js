@@ -1,5 +1,7 @@
 // The pairs that the page has: the one that is seen, and some of its neighbours.
 
+const isPrompt = ([name]) => name === "prompt";
+
 class Pair {
   // `told` is what Python has said of it; a picture that is missing has no URL.
   constructor(model, { place, deal, told, urls }) {
@@ -18,10 +20,17 @@ class Pair {
   get title() { return `pair ${this.place + 1} of ${this.model.get("voted").length}`; }
 
   alt(k) {
-    const { names, lacking, shared } = this.told, side = sideName(k);
+    const { names, lacking, seen, shared } = this.told, side = sideName(k);
     const whose = names[k] ? `${side}: ${names[k]}` : `${side} picture`;
     const same = shared.map(([what, value]) => `${what} ${value}`);
-    return [whose, lacking[k], ...same].filter(Boolean).join(", ");
+    return [whose, lacking[k], ...same, seen[k]].filter(Boolean).join(", ");
+  }
+
+  // What is read out of it: the prompt, and what else sets it apart.
+  get words() {
+    const { shared, more } = this.told, prompt = [...shared, ...more].filter(isPrompt);
+    const others = shared.filter((fact) => !isPrompt(fact)).map((fact) => fact.join(" "));
+    return [...prompt.map(([, text]) => text), ...others].join(", ");
   }
 
   free() { for (const url of this.urls) if (url) URL.revokeObjectURL(url); }
@@ -50,8 +59,9 @@ class Pairs {
     this.promises.delete(n);
   }
 
-  forgetFar(n) {
-    for (const place of this.promises.keys()) if (Math.abs(place - n) > 2) this.forget(place);
+  forgetFar(n, next) {
+    for (const place of this.promises.keys())
+      if (Math.abs(place - n) > 2 && place !== next) this.forget(place);
   }
 
   clear() { for (const place of this.promises.keys()) this.forget(place); }

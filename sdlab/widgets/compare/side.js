@@ -12,7 +12,7 @@ class Side {
     this.raters = h("div", { className: "sdl-compare-note" });
     this.note = h("div", { className: "sdl-compare-note" });
     this.element = h("div", { className: "sdl-compare-side" },
-      this.shared, this.more, this.unlike, this.tally, this.raters, this.note);
+      this.tally, this.shared, this.more, this.unlike, this.raters, this.note);
   }
 
   // What is said of one pair.

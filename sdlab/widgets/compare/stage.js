@@ -3,10 +3,10 @@
 const sideName = (k) => (k ? "right" : "left");
 
 class Stage {
-  // `width()` is the room there is, `difference(n, deal, gain)` asks for that picture, and
-  // `said(name, value)` is told of what the reader has set.
-  constructor({ width, difference, said }) {
-    Object.assign(this, { room: width, pair: null, mode: "swipe" });
+  // `room()` is how wide and how high it may be, `difference(n, deal, gain)` asks for that picture,
+  // and `said(name, value)` is told of what the reader has set.
+  constructor({ room, difference, said }) {
+    Object.assign(this, { room, pair: null, mode: "swipe" });
     this.names = [0, 1].map((k) =>
       h("span", { className: "sdl-compare-name", "data-side": sideName(k) }));
     this.panes = ["left", "right", "difference"].map((name) =>
@@ -52,8 +52,8 @@ class Stage {
     if (!this.pair) return;
     const { panes, element, pictures, glass, pair } = this, abreast = this.mode === "side by side";
     const longest = pair.sizes.map(({ width, height }) => Math.max(width, height, 1));
-    const wide = abreast ? (this.room() - APART) / 2 : this.room();
-    const side = fit(...longest, mostRoom(longest, wide));
+    const [room, high] = this.room(), wide = abreast ? (room - APART) / 2 : room;
+    const side = fit(...longest, mostRoom(longest, wide, high));
     const largest = (name) =>
       Math.max(...pair.sizes.map((size, k) => size[name] * side / longest[k])) || side;
     const width = largest("width"), height = largest("height");

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from ...recipe.request import FIELDS
 from ...results.frame import shorten_pictures
 from ...results.html import render_table
 from ...results.pairs import Pairing
@@ -65,7 +66,7 @@ def list_pair(
     n, secret = ballot.order[place], ballot.under_way
     paths = rows["left_path"].iloc[n], rows["right_path"].iloc[n]
     vote = ballot.vote_at(place) if secret else (ballot.vote_on(n) or ("",))[0]
-    label = label_pair(pairing, rows, n)
+    label = label_pair(pairing, rows, n, secret)
     if secret and ballot.swapped[n]:
         paths = paths[::-1]
     alts = [f"{head}, {label}" for head in heads]
@@ -73,7 +74,9 @@ def list_pair(
     return [label, *pictures, dict(zip(("left", "right"), heads)).get(vote, vote) or "—"]
 
 
-def label_pair(pairing: Pairing, rows: pd.DataFrame, n: int) -> str:
-    """Says in a line what sets a pair apart from the others."""
+def label_pair(pairing: Pairing, rows: pd.DataFrame, n: int, secret: bool) -> str:
+    """Says in a line what sets a pair apart from the others; labels may tell who is who."""
     names = [name for name in pairing.varying if name in rows.columns]
+    if secret:
+        names = [name for name in FIELDS if name in (*names, "prompt") and name in rows.columns]
     return write_captions(rows.iloc[[n]], names)[0] or f"pair {n + 1}"

@@ -43,8 +43,8 @@ class Ballot {
       choice(keys[k], text, (event) => view.answer(text, event)));
     this.buttons.push(choice(unsure, CANNOT_TELL, (event) => view.answer(null, event)));
     this.undo = choice("U", "undo", () => view.undo(), "U or Backspace");
-    this.element = h("div", { className: "sdl-bar sdl-judge-ballot", role: "group",
-      "aria-label": "answers" }, ...this.buttons, this.undo);
+    this.element = pressOnce(h("div", { className: "sdl-bar sdl-judge-ballot", role: "group",
+      "aria-label": "answers" }, ...this.buttons, this.undo));
   }
 
   allow(can, canUndo) {
@@ -66,6 +66,11 @@ class End {
     this.code = codeBlock(view.line);
     this.element = h("div", { className: "sdl-judge-end", tabIndex: -1, role: "group",
       "aria-label": "end of the round" }, this.words, this.bar, this.verdict, this.code);
+  }
+
+  // What is read out of it.
+  get spoken() {
+    return [this.words, ...this.verdict.children].map((node) => node.textContent).join(" ");
   }
 
   show() {

@@ -2,28 +2,36 @@
 //
 // page -> Python  show; answer {deal, n, answer, seconds}, undo {deal, n}, finish {deal, n}, each
 //                 about the picture at place n of that deal, else nothing happens; code
-// Python -> page  trial {deal, n, question} + one or two buffers (empty ones cannot be read), none
-//                 at the end; code {text}.
+// Python -> page  trial {deal, n, question, seen} + one or two buffers (empty ones cannot be read),
+//                 none at the end; code {text}.
 
 const JUDGE_KEYS = "the keys on the buttons answer, <kbd>?</kbd> cannot tell · <kbd>U</kbd> or "
   + "<kbd>Backspace</kbd> takes the last answer back";
-const EARLY = "That came before the picture, and is not counted: answer again.";
+const EARLY = "That came before the picture, and is not counted: pause, and answer again.";
+const WAITING = "Python is busy with other cells: the picture comes when they have ended.";
 const BLIND = "What made a picture is told at the end of the round. Some are shown twice.";
 
 class JudgeView {
   constructor({ model, line, root }) {
-    Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0, since: 0,
-      acts: Promise.resolve() });
+    Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0,
+      acts: Promise.resolve(), gate: new Gate() });
     this.bar = new TopBar(this);
-    this.stage = new Stage(() => this.root.clientWidth - 8);
+    this.stage = new Stage(() => this.room());
     this.ballot = new Ballot(this);
     this.end = new End(this);
-    this.status = h("div", { className: "sdl-judge-status", role: "status" });
+    this.status = h("div", { className: "sdl-judge-status", role: "status",
+      textContent: WAITING });
+    this.live = spokenLine();
     this.help = h("div", { className: "sdl-help", innerHTML: `${JUDGE_KEYS} · ${BLIND}` });
     this.question = h("div", { className: "sdl-judge-question", role: "heading",
-      "aria-level": "3", textContent: model.get("question") });
+      "aria-level": "3", textContent: model.get("heading") });
     root.append(this.bar.element, this.question, this.stage.element, this.ballot.element,
-      this.status, this.end.element, this.help);
+      this.status, this.end.element, this.help, this.live);
+  }
+
+  room() {
+    const { root, stage, status } = this;
+    return [root.clientWidth - 8, heightFor(stage.pictures, root, status)];
   }
 
   get place() { return { deal: this.trial.deal, n: this.trial.n }; }
@@ -52,11 +60,11 @@ class JudgeView {
   }
 
   // `timeStamp` is when it was pressed: before its picture was there, it is no evidence.
-  answer(answer, { timeStamp }) {
+  answer(answer, event) {
     this.act(async () => {
       if (!this.ready || this.over) return;
-      if (timeStamp <= this.since) return this.say(EARLY);
-      const seconds = Math.round(timeStamp - this.since) / 1000;
+      if (!this.gate.lets(event)) return this.say(EARLY);
+      const seconds = Math.round(event.timeStamp - this.gate.since) / 1000;
       if (await this.ask("answer", { ...this.place, answer, seconds })) {
         this.say(`your last answer: ${answer ?? CANNOT_TELL}`);
       }
@@ -79,12 +87,14 @@ class JudgeView {
   // ---- what is seen
   async take(trial, buffers, turn) {
     const title = `picture ${trial.n + 1} of ${this.model.get("total")}`;
-    if (buffers.length) await this.stage.show(title, buffers);
+    if (buffers.length) await this.stage.show(title, buffers, trial.seen);
     if (turn !== this.turn) return;
+    if (!this.trial) this.say("");
     this.trial = trial;
-    this.question.textContent = trial.question ?? this.model.get("question");
+    this.question.textContent = trial.question ?? this.model.get("heading");
     this.tell();
-    this.since = performance.now();
+    if (!this.over) this.live.textContent = `${title}: ${trial.question}`;
+    this.gate.open();
   }
 
   tell() {
@@ -95,6 +105,7 @@ class JudgeView {
       end.element.hidden = !over;
       end.show();
     });
+    if (over) this.live.textContent = end.spoken;
     this.help.hidden = this.model.get("unblinded");
   }
 
@@ -155,12 +166,15 @@ function render({ model, line, root }) {
     view.stage.layOut();
   });
   sized.observe(root);
+  const layOut = () => view.stage.layOut();
+  addEventListener("resize", layOut);
   view.end.element.hidden = true;
   view.bar.name();
   view.show();
   return () => {
     unfollow();
     sized.disconnect();
+    removeEventListener("resize", layOut);
     view.stage.free();
   };
 }

@@ -16,7 +16,7 @@ from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source
 from ..pictures import level_sizes, strip_recipe
-from .pictures import Pictures
+from .pictures import TOLD, Pictures
 from .round import Round, plan_trials, select_answers
 from .still import render_round, write_verdict
 
@@ -28,12 +28,13 @@ MOST_REPEATS = 0.5
 class Judge(Panel):
     """A question about pictures, answered by eye: one at a time, in an order that chance decides.
 
-    The page learns nothing of a picture but its pixels. All are shown equally large, those of a
-    pair with as many pixels; but a single picture of another size may be known by its pixels. Each
-    answer is kept in the store, by the picture's key, before the next picture is shown; a round
-    goes on where its rater stopped. Some pictures are shown twice, which tells how far a rater
-    agrees with themself. `unblind` ends the round: then `value` says which recipes the answers are
-    about. `sdlab.stats.agreement` tells how far raters agree.
+    The page learns nothing of a picture but its pixels, and for those who do not see them what is
+    found there if that was measured: objects, background, letters, and no verdict. All are shown
+    equally large, those of a pair with as many pixels; but a single picture of another size may be
+    known by its pixels. Each answer is kept in the store, by the picture's key, before the next
+    picture is shown; a round goes on where its rater stopped. Some pictures are shown twice, which
+    tells how far a rater agrees with themself. `unblind` ends the round: then `value` says which
+    recipes the answers are about. `sdlab.stats.agreement` tells how far raters agree.
 
     Parameters
     ----------
@@ -82,6 +83,9 @@ class Judge(Panel):
     _esm = source("page.js", "judge/stage.js", "judge/bars.js", "judge/judge.js")
     _css = source("page.css", "judge/judge.css")
     question = traitlets.Unicode().tag(sync=True)
+    heading = traitlets.Unicode(help="The question, with … for what it tells of a picture.").tag(
+        sync=True
+    )
     answers = traitlets.List(traitlets.Unicode()).tag(sync=True)
     digits = traitlets.List(traitlets.Unicode(), help="The key that gives each answer.").tag(
         sync=True
@@ -118,6 +122,7 @@ class Judge(Panel):
         self._seed, self._repeats = seed, repeats
         super().__init__(
             question=question,
+            heading=TOLD.sub("…", question),
             answers=words,
             digits=assign_keys(words),
             paired=by is not None,
@@ -208,7 +213,7 @@ class Judge(Panel):
         return render_round(
             self._pictures,
             self.value,
-            question=self.question,
+            question=self.heading,
             note=f"{self.rater or 'You'}: {self.done} of {self.total} answered.",
             verdict=self.verdict,
             unblinded=self.unblinded,
@@ -251,6 +256,7 @@ class Judge(Panel):
             return told, []
         about = trials[place].about
         told["question"] = self._pictures.write_question(self.question, about)
+        told["seen"] = self._pictures.list_seen(about)
         images: list[Image.Image | None] = []
         for path in self._pictures.paths_of(about):
             try:

@@ -14,9 +14,10 @@ from ...results.frame import column_values, find_varying, format_value, select_m
 from ...results.pairs import pair
 from ...results.stats.reading import split_frame
 from ...store.columns import COLUMNS
-from ..pictures import write_captions
+from ..pictures import describe_seen, write_captions
 from .round import About, list_subjects, sort_sides
 
+TOLD = re.compile(r"\{([^{}]+)\}")  # what a question tells of each picture
 ASKED = ("question", "answer", "rater", "seconds", "blind", "repeat", "time")
 
 
@@ -52,6 +53,7 @@ class Pictures:
         kind = "key" if self.root else "path"
         rows = made.assign(key=made[kind]).drop_duplicates("key")
         self._paths = dict(zip(column_values(rows, "key"), column_values(rows, "path")))
+        self._seen = dict(zip(self._paths, describe_seen(rows)))
         self.subjects: list[About] = list(self._paths)
         names = find_varying(rows)
         if self.pairing is not None:
@@ -98,7 +100,11 @@ class Pictures:
                 )
             return format_value(column_values(row, name)[0])
 
-        return re.sub(r"\{([^{}]+)\}", fill, question)
+        return TOLD.sub(fill, question)
+
+    def list_seen(self, about: About) -> list[str]:
+        """Lists for a picture, or both of a pair, what a scorer saw in it."""
+        return [self._seen[key] for key in ([about] if isinstance(about, str) else about)]
 
     def describe(self, answers: pd.DataFrame, *, tell: bool) -> pd.DataFrame:
         """Gives the answers that are about these, with what the frame says of them if `tell`."""

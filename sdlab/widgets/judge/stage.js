@@ -1,7 +1,7 @@
 // The picture, or the pair, that is asked about. The stage knows nothing but pixels.
 
 class Stage {
-  // `room()` is how wide it may become.
+  // `room()` is how wide and how high it may become.
   constructor(room) {
     Object.assign(this, { room, images: [], urls: [] });
     this.pictures = h("div", { className: "sdl-judge-pictures" });
@@ -10,12 +10,14 @@ class Stage {
   }
 
   // Resolves when the pictures can be seen.
-  async show(title, buffers) {
+  async show(title, buffers, seen) {
     const urls = buffers.map((data) => (data.byteLength ? blobUrl(data, "image/png") : null));
     const names = buffers.length > 1 ? ["left picture", "right picture"] : ["picture"];
-    const images = urls.map((url, k) => h("img", { className: "sdl-judge-picture",
-      draggable: false, alt: names[k] + (url ? "" : ", which cannot be read"),
-      ...(url ? { src: url } : {}) }));
+    const images = urls.map((url, k) => {
+      const lost = url ? "" : "which cannot be read";
+      return h("img", { className: "sdl-judge-picture", draggable: false,
+        alt: [names[k], lost, seen[k]].filter(Boolean).join(", "), ...(url ? { src: url } : {}) });
+    });
     await Promise.all(images.map((image) => image.decode().catch(() => null)));
     this.free();
     Object.assign(this, { images, urls });
@@ -37,8 +39,8 @@ class Stage {
     const sizes = images.map(({ naturalWidth: width, naturalHeight: height }) =>
       ({ width, height, longest: Math.max(width, height, 1) }));
     const longest = sizes.map((size) => size.longest), gaps = (images.length - 1) * APART;
-    const wide = (this.room() - gaps) / images.length;
-    const side = fit(longest[0], longest.at(-1), mostRoom(longest, wide));
+    const [room, high] = this.room(), wide = (room - gaps) / images.length;
+    const side = fit(longest[0], longest.at(-1), mostRoom(longest, wide, high));
     images.forEach((image, k) => {
       const times = side / longest[k];
       image.style.width = Math.max(sizes[k].width * times, 1) + "px";

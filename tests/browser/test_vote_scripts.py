@@ -1,0 +1,180 @@
+"""What the scripts of Compare and Judge make of keys, in a bare page whose clock stands still: no JupyterLab, no kernel."""
+
+import pytest
+
+from sdlab.widgets import Compare, Judge
+
+SETTING = """
+window.begin = (total, told = {}) => {
+  const heard = {}, said = { at: 0, deal: 1, blind: true, secret: true, by: "model", choices: [],
+    chosen: [], unlike: [], tally: [], raters: [], note: "", rater: "", mode: "side by side",
+    gain: 4, recoded: 0, voted: Array(total).fill(""), question: "", heading: "Is it …?", done: 0,
+    total, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], ...told };
+  window.model = {
+    get: (name) => said[name],
+    set(name, value) {
+      if (said[name] === value) return;
+      said[name] = value;
+      for (const act of heard[name] ?? []) act();
+    },
+    save_changes() {}, on(name, act) { (heard[name.slice(7)] ??= []).push(act); }, off() {},
+  };
+  window.asked = [];
+  window.line = { ask: (kind, content) =>
+    new Promise((done) => asked.push({ kind, ...content, done })) };
+};
+window.pair = (n, told = {}) => [{ kind: "pair", deal: model.get("deal"), n, names: ["", ""],
+  vote: "", stays: false, said: "", shared: [["seed", "7"], ["prompt", `thing ${n}`]], more: [],
+  lacking: ["", ""], seen: ["a cat", ""], ...told }, [new ArrayBuffer(0), new ArrayBuffer(0)]];
+window.settle = async () => { for (let k = 0; k < 40; k++) await null; };
+window.answer = async (kind, told) => {
+  await settle();
+  const at = asked.findIndex((one) => one.kind === kind);
+  const [one] = asked.splice(at, 1), [message, buffers] = told(one);
+  one.done({ message, buffers });
+  await settle();
+};
+window.pairsCome = async () => {
+  await settle();
+  while (asked.some(({ kind }) => kind === "pair")) await answer("pair", ({ n }) => pair(n));
+};
+window.press = (name) => view.vote(name, { timeStamp: performance.now() });
+window.open_ = async (total, told) => {
+  begin(total, told);
+  const root = h("div");
+  document.body.replaceChildren(root);
+  window.view = new CompareView({ model, line, root });
+  view.follow();
+  view.showDeal();
+  await pairsCome();
+};
+window.state = () => ({ at: view.at, seen: view.shown.place, said: view.ballot.status.textContent,
+  live: view.live.textContent, asked: asked.map(({ kind, n, vote }) => [kind, n, vote ?? ""]) });
+"""
+
+
+def open_page(browser, widget):
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    page.add_script_tag(content=widget._esm.replace("export default", "const exported ="))
+    page.add_script_tag(content=SETTING)
+    return page
+
+
+@pytest.fixture(scope="module")
+def compare(browser):
+    page = open_page(browser, Compare)
+    yield page
+    page.context.close()
+
+
+def do(page, code):
+    """Does it, a second after what was done before: long enough for a look."""
+    page.clock.run_for(1000)
+    page.evaluate(f"(async () => {{ {code}; await settle(); }})()")
+    return page.evaluate("state()")
+
+
+def test_a_vote_goes_on_to_the_next_pair_without_one_and_a_change_stays(compare):
+    do(compare, "await open_(4, { voted: ['', 'tie', '', ''] })")
+    after = do(compare, "press('left'); await pairsCome()")
+    assert (after["at"], after["seen"]) == (2, 2) and ["vote", 0, "left"] in after["asked"]
+    kept = do(compare, "await answer('vote', () => pair(0, { vote: 'left', said: 'voted: left' }))")
+    assert kept["said"] == "pair 1 voted: left" and kept["at"] == 2
+    do(compare, "view.step(-1); await pairsCome()")
+    change = do(compare, "view.shown.told.vote = 'tie'; press('right')")
+    assert change["at"] == 1 and change["asked"] == [["vote", 1, "right"]]
+
+
+def test_the_last_vote_of_all_stays_and_one_that_is_not_kept_is_said(compare):
+    do(compare, "await open_(2, { voted: ['tie', ''], at: 1 })")
+    assert do(compare, "press('left')")["at"] == 1
+    do(compare, "await open_(3)")
+    do(compare, "press('left'); await pairsCome()")
+    lost = do(compare, "await answer('vote', () => [{ kind: 'error', text: 'no space' }, []])")
+    assert lost["said"] == "pair 1 has no vote: vote there again"
+    assert compare.evaluate("view.votes") == ["", "", ""]
+
+
+def test_no_key_lands_on_a_pair_that_was_not_seen_nor_one_in_the_same_breath(compare):
+    do(compare, "await open_(9)")
+    votes = lambda: [n for kind, n, _ in compare.evaluate("state().asked") if kind == "vote"]
+    do(compare, "view.pairs.clear(); press('left')")  # the next pair is on its way
+    compare.evaluate("press('tie')")
+    assert votes() == [0]
+    compare.evaluate("pairsCome()")
+    compare.clock.run_for(220)  # meant for the pair after the one that is seen now
+    compare.evaluate("press('right')")
+    assert votes() == [0] and "not counted" in compare.evaluate("state().said")
+    after = do(compare, "press('right')")
+    assert votes() == [0, 1] and "not counted" not in after["said"]
+
+
+def test_the_second_half_of_a_double_click_is_no_vote(compare):
+    do(compare, "await open_(9)")
+    do(compare, "press('left'); await pairsCome()")
+    do(compare, "view.vote('left', { timeStamp: performance.now(), detail: 2 })")
+    assert [one for one in compare.evaluate("state().asked") if one[0] == "vote"] == [
+        ["vote", 0, "left"]
+    ]
+
+
+def test_the_place_keeps_up_with_the_keys_and_pairs_that_are_passed_are_not_asked_for(compare):
+    do(compare, "await open_(80)")
+    after = do(compare, "for (let k = 0; k < 73; k++) view.step(1)")
+    assert after["at"] == 73 and len(after["asked"]) <= 2
+    assert compare.evaluate("view.bar.counter.textContent") == "pair 74 of 80"
+    after = do(compare, "await pairsCome()")
+    assert after["seen"] == 73 and after["live"] == "pair 74 of 80: thing 73, seed 7"
+
+
+def test_a_key_goes_to_the_next_pair_without_a_vote_also_from_the_end(compare):
+    do(compare, "await open_(5, { voted: ['tie', '', 'tie', 'tie', 'tie'], at: 3 })")
+    assert do(compare, "view.goOn(); await pairsCome()")["at"] == 1
+    assert do(compare, "view.goOn(); await pairsCome()")["at"] == 1  # there is no other
+    assert compare.evaluate("view.ballot.next.getAttribute('aria-disabled')") == "true"
+
+
+def test_undo_takes_the_vote_back_that_has_just_gone_on(compare):
+    do(compare, "await open_(5)")
+    do(compare, "press('left'); await pairsCome()")
+    do(compare, "await answer('vote', () => pair(0, { vote: 'left', said: 'voted: left' }))")
+    asked = do(compare, "view.undo(); press('tie')")
+    assert asked["asked"] == [["undo", 0, ""]]  # nor is a vote cast meanwhile
+    after = do(compare, "await answer('undo', () => pair(0, { undone: true })); await pairsCome()")
+    assert after["seen"] == 0 and after["said"] == "the vote is taken back"
+    assert compare.evaluate("view.votes") == [""] * 5
+
+
+def test_what_is_measured_is_in_the_words_for_a_picture_and_the_outcome_is_read_out(compare):
+    do(compare, "await open_(2)")
+    assert compare.evaluate("view.shown.images.map(({ alt }) => alt)") == [
+        "left picture, seed 7, prompt thing 0, a cat",
+        "right picture, seed 7, prompt thing 0",
+    ]
+    hear = "view.outcome.textContent"
+    assert compare.evaluate(hear) == ""
+    do(compare, "model.set('tally', ['2 votes.']); model.set('secret', false)")
+    assert compare.evaluate(hear) == "The names are shown. 2 votes."
+    do(compare, "press('left'); model.set('tally', ['3 votes.'])")
+    assert compare.evaluate(hear) == ""
+
+
+def test_judge_waits_with_a_question_that_can_be_read_and_reads_each_one_out(browser):
+    page = open_page(browser, Judge)
+    page.evaluate(
+        "async () => { begin(3); const root = h('div'); document.body.replaceChildren(root);"
+        " window.view = new JudgeView({ model, line, root }); view.show(); await settle(); }"
+    )
+    assert page.evaluate("view.question.textContent") == "Is it …?"
+    assert "Python is busy" in page.evaluate("view.status.textContent")
+    page.evaluate(
+        "answer('show', () => [{ kind: 'trial', deal: 1, n: 0, question: 'Is it a cat?',"
+        " seen: ['a dog'] }, [new ArrayBuffer(0)]])"
+    )
+    assert page.evaluate("view.live.textContent") == "picture 1 of 3: Is it a cat?"
+    assert page.evaluate("view.status.textContent") == ""
+    assert page.evaluate("view.stage.images[0].alt") == "picture, which cannot be read, a dog"
+    page.context.close()
