@@ -68,7 +68,7 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     axes = figure.add_subplot()
     y = np.arange(len(result))[::-1]
     middle, low, high = (result[name].to_numpy(float) for name in (kind, "low", "high"))
-    draw_lines(axes, y, middle, low, high)
+    axes.hlines(y, low, high, color=COLORS[0], linewidth=2)
     axes.plot(middle, y, "o", color=COLORS[0], markersize=6)
     axes.set_yticks(y, [label_row(row) for row in result.to_dict("records")])
     told, zero = KINDS[kind]
@@ -86,20 +86,6 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     beside.spines["right"].set_visible(False)
     finish_axes(axes, told.format(name_interval(result.attrs.get(CONFIDENCE))))
     return figure
-
-
-def draw_lines(
-    axes: Any, y: np.ndarray, middle: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> None:
-    """Draws the intervals; an end that is infinite is an arrow at the edge."""
-    ends = np.concatenate([middle, low, high])
-    ends = ends[np.isfinite(ends)]
-    pad = 0.08 * (np.ptp(ends) or 1) if ends.size else 1
-    edges = (ends.min(initial=0) - pad, ends.max(initial=0) + pad)
-    axes.hlines(y, low.clip(*edges), high.clip(*edges), color=COLORS[0], linewidth=2)
-    for edge, mark, beyond in ((edges[0], "<", low), (edges[1], ">", high)):
-        rows = y[np.isinf(beyond)]
-        axes.plot(np.full(len(rows), edge), rows, mark, color=COLORS[0], markersize=7)
 
 
 def draw_curves(result: pd.DataFrame) -> GridFigure:

@@ -123,7 +123,7 @@ def write_difference(row: dict[Any, Any], interval: str) -> str:
     if not {"difference", "low", "high", "p_holm"} <= row.keys():
         return f" ({n[0]})" if n else ""
     ends = f"{interval} {row['low']:+.2g} to {row['high']:+.2g}"
-    p = "p < .001" if row["p_holm"] < 0.001 else f"p {row['p_holm']:.3f}".replace("0.", ".")
+    p = "p < .001" if row["p_holm"] < 0.001 else f"p {row['p_holm']:.2g}".replace("0.", ".")
     found = [*n, f"difference {row['difference']:+.2g}", ends, p]
     return f" ({', '.join(found)})"
 
@@ -136,7 +136,7 @@ def write_strength(row: dict[Any, Any], interval: str) -> str:
     ends = f"{interval} {row['chance_low']:.0%} to {row['chance_high']:.0%}"
     if math.isnan(row["chance_low"]):
         ends = (
-            f"strength {row['strength']:+.2g}, {interval} {row['low']:+.2g} to {row['high']:+.2g}"
+            f"strength {row['strength']:+.1f}, {interval} {row['low']:+.1f} to {row['high']:+.1f}"
         )
     chance = f"wins against another with chance {row['chance']:.0%}"
     return f"{chance} ({ends}; {count_noun(votes, 'vote')})"
