@@ -165,7 +165,7 @@ class Panel(Kept, anywidget.AnyWidget):
         self,
         question: dict[str, Any],
         work: Callable[[], tuple[dict[str, Any], list[bytes] | None]],
-        pool: ThreadPoolExecutor = workers,
+        pool: ThreadPoolExecutor | None = None,
     ) -> None:
         """Answers with what `work` returns, from a worker thread; a question that waits, once."""
         if (asked := question.get("id")) in self._under_way:
@@ -180,7 +180,7 @@ class Panel(Kept, anywidget.AnyWidget):
             self._under_way.discard(asked)
             self.answer(question, content, buffers)
 
-        pool.submit(run)
+        (pool or workers).submit(run)
 
     def open_in_form(self, question: dict[str, Any], find: Callable[[], Any]) -> None:
         """Opens what `find` gives, such as a recipe, in the panel's own form or the last shown."""
