@@ -242,8 +242,8 @@ def count_sample(claim: Claim, frame: pd.DataFrame, against: Against | None) -> 
 def count_prompts(evidence: pd.DataFrame) -> list[int]:
     """Counts the prompts that each row of a statistic goes over; [] where it does not tell."""
     if "prompts" in evidence.columns:
-        return evidence["prompts"].to_list()
-    if {"over", "n"} <= {*evidence.columns}:
+        return evidence["prompts"].dropna().to_list()
+    if {"difference", "over", "n"} <= {*evidence.columns}:  # else n may be of votes
         return evidence.loc[evidence["over"] == "prompt", "n"].to_list()
     return []
 

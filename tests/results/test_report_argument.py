@@ -10,7 +10,7 @@ from PIL import Image
 from test_report import MODELS, NASTY, figure, ids, plan, report, results
 
 from sdlab import pair, write_report
-from sdlab.results.argument import show_unlike
+from sdlab.results.argument import count_prompts, show_unlike
 from sdlab.results.stats import Claim, agreement, paired, plot, rate, yield_curve
 
 PROMPTS = [f"a cat {i}" for i in range(12)]
@@ -48,6 +48,14 @@ def test_what_is_alike_on_both_sides_is_not_called_unlike(frame):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(pairing), "differences", both)
         assert show_unlike(pairing).rows == [["size", "64", "96"]]
+
+
+def test_votes_are_not_counted_as_prompts(frame):
+    assert count_prompts(paired(frame, "right")) == [12]
+    votes = pd.DataFrame({"n": [160], "over": ["prompt"], "share": [0.5]})  # as Compare counts
+    assert count_prompts(votes) == []
+    untold = pd.DataFrame({"prompts": pd.array([None, 8], "Int64")})  # as agreement has it
+    assert count_prompts(untold) == [8]
 
 
 def test_who_judged_and_how_blind_is_said(tmp_path, frame):

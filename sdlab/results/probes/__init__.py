@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...errors import FieldError, suggest
+from ...errors import FieldError
 from ...models.catalogue import MODELS
 from ...recipe.request import FIELDS, Request
 from ...recipe.sweep import Sweep, sweep
@@ -73,9 +73,7 @@ def probe(name: str, **axes: Any) -> Sweep:
 def find_probe(name: str) -> Probe:
     """Finds a probe, or says which is meant."""
     if not isinstance(name, str) or name not in PROBES:
-        raise ValueError(
-            f"unknown probe {name!r:.60}{suggest(name, PROBES)} PROBES has {', '.join(PROBES)}"
-        )
+        raise ValueError(PROBES.explain_absence(name))
     return PROBES[name]
 
 

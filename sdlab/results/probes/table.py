@@ -183,9 +183,11 @@ class Probes(dict[str, Probe]):
         return pd.DataFrame(rows).set_index("probe")
 
     def __missing__(self, name: object) -> Probe:
-        raise KeyError(
-            f"unknown probe {name!r:.60}{suggest(str(name), self)} there are {', '.join(self)}"
-        )
+        raise KeyError(self.explain_absence(name))
+
+    def explain_absence(self, name: object) -> str:
+        """Says that there is no such probe, and which may be meant."""
+        return f"unknown probe {name!r:.60}{suggest(str(name), self)} PROBES has {', '.join(self)}"
 
     def _repr_html_(self) -> str:
         head = ["probe", *self.frame.columns]

@@ -16,10 +16,11 @@ from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns, find_guessing, lacks_opposites
 from .charts import CONFIDENCE
 from .claims import COMPARED, note_sample
-from .rates import HABIT, rate
+from .rates import HABIT, place_interval, rate
 from .reading import is_binary, require_confidence, require_frame, require_numbers, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
 
+BOTH = {"below": "both are below", "not told apart from": "neither is told apart from"}
 POWER = 0.8  # of the number of prompts that a verdict names
 
 
@@ -175,13 +176,14 @@ def weigh_sides(
     rates = rate(frame, column, by=by, confidence=confidence)
     if "guessing" not in rates or rates["guessing"].isna().any():  # not all arms, of some side
         return ""
-    said = dict(zip(column_values(rates, by), rates["verdict"].str.split(", over ").str[0]))
-    if all(said[side].startswith("above") for side in sides):
+    ends = zip(column_values(rates, by), rates["low"], rates["high"], rates["guessing"])
+    lies = {value: place_interval(*interval) for value, *interval in ends}
+    known, guessing = {lies[side] for side in sides}, f"guessing ({rates['guessing'].max():.0%})"
+    if known == {"above"}:
         return ""
-    if len({said[side] for side in sides}) == 1:
-        one = said[next(iter(sides))].removeprefix("not ")
-        return f"; {'neither is' if one.startswith('told') else 'both are'} {one}"
-    return "; " + ", ".join(f"{name} is {said[side]}" for side, name in sides.items())
+    if len(known) == 1:
+        return f"; {BOTH[known.pop()]} {guessing}"
+    return "; " + ", ".join(f"{name} is {lies[side]} {guessing}" for side, name in sides.items())
 
 
 def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[str, list[str]]:

@@ -143,9 +143,15 @@ def weigh_guessing(frame: pd.DataFrame, column: str, low: float, high: float) ->
         return {"verdict": HABIT} if lacks_opposites(frame, column) else {}
     arms = distinct_values(frame, "arm") if "arm" in frame.columns else []
     over = f", over {join_words(map(str, arms))}" if len(arms) > 1 else ""
-    said = "above" if low > guessing else "below"
-    said = "not told apart from" if low <= guessing <= high else said
+    said = place_interval(low, high, guessing)
     return {"guessing": guessing, "verdict": f"{said} guessing ({guessing:.0%}){over}"}
+
+
+def place_interval(low: float, high: float, guessing: float) -> str:
+    """Says how an interval lies to what guessing gives."""
+    if low <= guessing <= high:
+        return "not told apart from"
+    return "above" if low > guessing else "below"
 
 
 def note_arms(frame: pd.DataFrame, column: str, by: str | Sequence[str]) -> dict[str, str]:
