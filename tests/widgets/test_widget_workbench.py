@@ -88,6 +88,14 @@ def test_the_code_of_a_blind_vote_is_not_told(bench):
         _ = bench.code
 
 
+def test_a_click_on_the_button_may_come_before_that_on_the_tab(tmp_path):
+    base = Request(prompt="a cat", num_inference_steps=1, scheduler="EulerDiscreteScheduler")
+    run(sweep(base, guidance_scale=[1.0, 4.0]), tmp_path, progress=False)
+    compare = Workbench(tmp_path).tabs["Compare"]
+    click(find_button(compare, "Show the pairs"))
+    assert isinstance(compare.widget, Compare) and compare.by.value == "guidance_scale"
+
+
 def test_where_there_is_no_picture_every_tab_says_so(tmp_path):
     bench = Workbench(tmp_path / "empty")
     for title in ("Grid", "Compare", "Judge", "Report"):

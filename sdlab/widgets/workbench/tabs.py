@@ -199,6 +199,8 @@ class ColumnTab(Tab):
 
     def _sides(self) -> dict[str, Any]:
         """The chosen column and values, as `Compare` and `Judge` take them."""
+        if self._shown is None:  # the button's click came before that on the tab
+            self._offer_columns()
         if not self.by.value:
             return {}
         return {"by": self.by.value, "left": self.left.value, "right": self.right.value}
