@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 
 from sdlab import stats
 from sdlab.results.stats import resampling
+from sdlab.results.stats.circles import compute_misfit, describe_circles
 from sdlab.results.stats.paired import adjust_holm, compare_ranks, compare_signs
 from sdlab.results.stats.resampling import bootstrap_mean
 
@@ -470,7 +471,9 @@ def test_a_side_that_never_lost_stands_above_the_other_with_finite_ends():
     assert (out["low"][0], out["high"][0]) == pytest.approx(penalized_ends(9, 0), abs=1e-4)
     assert out["low"][0] > 0 and out["chance_low"][0] == pytest.approx(0.71, abs=0.01)
     said = stats.Claim("a is better", out).verdicts[0]
-    assert re.fullmatch(r"a: wins .* chance 95% \(95 % interval 71% to 100%; 9 votes\)", said)
+    assert re.fullmatch(
+        r"a: wins .* chance 95% \(95 % interval 71% to 100%; 9 votes\): above b", said
+    )
     assert len(stats.plot(out).axes[0].get_yticks()) == 2
 
 
@@ -492,7 +495,7 @@ def test_more_votes_for_an_order_never_widen_what_is_told_of_it():
 def test_claims_of_rankings_say_how_sure_they_are():
     said = stats.Claim("a leads", stats.ranking(make_votes(ab=5, bc=5))).verdicts[1]
     assert re.fullmatch(
-        r"b: wins against another with chance 50% \(strength [+-]\S+, 95 % interval -1.8 to \+1.8; 10 votes\)",
+        r"b: wins against another with chance 50% \(strength [+-]\S+, 95 % interval -1.8 to \+1.8; 10 votes\): not told apart from a and c",
         said,
     )
     ties = make_votes(ab=4).assign(vote="tie")
@@ -505,6 +508,77 @@ def test_a_circle_of_wins_ranks_nobody():
     out = stats.ranking(make_votes(ab=3, bc=3, ca=3))
     assert np.allclose(out["strength"], 0, atol=1e-5) and np.allclose(out["chance"], 0.5)
     assert ((out["low"] < 0) & (out["high"] > 0)).all()
+    first, *others = stats.Claim("a leads", out).verdicts
+    assert first.endswith(
+        ": not told apart from b and c; wins go in a circle (a beats b, b beats c, c beats a),"
+        " 1 of 1 threes, Kendall's consistence 0.00: one order does not tell these votes"
+    )
+    assert all(said.endswith("; in a circle, too") for said in others)
+    few = stats.ranking(make_votes(ab=1, bc=1, ca=1))["verdict"]
+    assert few[0].endswith("consistence 0.00, as chance alone may do") and "circle" not in few[1]
+    assert not stats.ranking(make_votes(ab=9, bc=9, ac=9))["verdict"].str.contains("circle").any()
+
+
+def count_circles(beats):
+    """Threes of {(winner, loser)} that go round, counted one by one."""
+    items = sorted({item for pair in beats for item in pair})
+    rounds = lambda a, b, c: {(a, b), (b, c), (c, a)} <= beats
+    return sum(rounds(a, b, c) or rounds(c, b, a) for a, b, c in itertools.combinations(items, 3))
+
+
+@pytest.mark.parametrize("n, most", [(4, 2), (5, 5), (6, 8), (7, 14)])
+def test_circles_of_three_are_counted_and_so_is_kendalls_consistence(n, most):
+    """`most` can be circles: Kendall and Babington Smith (1940)."""
+    rng, seen = np.random.default_rng(n), set()
+    for _ in range(4):
+        pairs = np.array(list(itertools.combinations(range(n), 2)))
+        won = rng.integers(2, size=len(pairs))
+        beats = {tuple(pair[:: 1 if first else -1].tolist()) for pair, first in zip(pairs, won)}
+        said = describe_circles(list("abcdefg"[:n]), pairs, np.ones(len(pairs)), won, 1, 0.05)
+        circles, threes = count_circles(beats), math.comb(n, 3)
+        told = f"{circles} of {threes} threes, Kendall's consistence {1 - circles / most:.2f}"
+        assert told in said[min(said)][0] if circles else not said
+        seen.add(circles)
+    assert len(seen) > 1
+
+
+def test_strengths_alone_are_blamed_for_circles_as_rarely_as_the_level_says():
+    rng, pairs = np.random.default_rng(0), np.array(list(itertools.combinations(range(4), 2)))
+    n, chances = np.full(len(pairs), 30), []
+    for _ in range(600):
+        strength = rng.normal(size=4)
+        won = rng.binomial(n, 1 / (1 + np.exp(strength[pairs[:, 1]] - strength[pairs[:, 0]])))
+        chances.append(compute_misfit(pairs, n, won, 4, 1.0))
+    assert 0.02 <= np.mean(np.array(chances) <= 0.05) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 600)
+    won = rng.binomial(
+        30, np.where(pairs[:, 1] - pairs[:, 0] == 2, 0.5, [0.8, 0.5, 0.2, 0.8, 0.5, 0.8])
+    )
+    assert compute_misfit(pairs, n, won, 4, 1.0) < 0.001 < compute_misfit(pairs, n, won, 4, 20.0)
+
+
+def test_one_that_was_compared_once_is_not_put_first_in_words():
+    out = stats.ranking(make_votes(ab=30, ba=3, bc=18, cb=11, da=1))
+    assert list(out["item"]) == ["d", "a", "b", "c"]
+    assert list(out["verdict"]) == [
+        "compared once, too rarely to be told apart",
+        "above b and c; not told apart from d",
+        "not told apart from d and c; below a",
+        "not told apart from d and b; below a",
+    ]
+    five = stats.ranking(make_votes(ab=5))["verdict"]
+    assert set(five) == {"compared 5 times, too rarely to be told apart"}
+    assert list(stats.ranking(make_votes(ab=6))["verdict"]) == ["above b", "below a"]
+
+
+@pytest.mark.parametrize("won, lost", [(7, 1), (8, 1), (9, 2), (10, 2), (15, 5), (14, 6)])
+def test_two_sides_are_told_apart_where_the_sign_test_tells_them_apart(won, lost):
+    told = reference.binomtest(won, won + lost).pvalue <= 0.05
+    for votes in (make_votes(ab=won, ba=lost), make_votes(ba=lost, ab=won)):
+        verdicts = stats.ranking(votes).set_index("item")["verdict"]
+        assert verdicts["a"] == ("above b" if told else "not told apart from b")
+    prompts = [i for i in range(won + lost) for _ in range(3)]
+    votes = votes.loc[prompts].assign(prompt=prompts)
+    assert stats.ranking(votes).set_index("item")["verdict"]["a"] == verdicts["a"]
 
 
 def test_intervals_of_few_votes_cover_as_often_as_they_say():
