@@ -301,6 +301,46 @@ def test_tries_are_pictures_of_one_prompt_not_of_all_arms():
     assert list(stats.yield_curve(frame[frame["model"] == "tiny-v1"])["best"]) == [0.25, 0.25]
 
 
+def test_yields_count_wordings_and_begin_where_the_rate_stands():
+    frame = make_answers("tiny-relations")
+    frame = pd.concat([frame, frame.assign(seed=1)], ignore_index=True)
+    frame["objects_relation"] = np.random.default_rng(0).random(len(frame)) < 0.6
+    rates, curves = (ask(frame, by="model") for ask in (stats.rate, stats.yield_curve))
+    first = curves[curves["k"] == 1].reset_index(drop=True)
+    same = ["low", "high", "prompts", "n", "guessing", "verdict"]
+    pd.testing.assert_frame_equal(first[same], rates[same])
+    assert list(first["best"]) == pytest.approx(list(rates["share"])) and set(rates["prompts"]) == {
+        8
+    }
+    cure = make_answers("tiny-cure").assign(negative_prompt=lambda f: f["arm"])
+    assert cure["prompt"].nunique() == cure["wording"].nunique() == 8
+    assert list(stats.yield_curve(cure, "objects_right")["k"]) == [1]  # an arm is no further try
+
+
+def test_the_best_of_several_is_measured_by_what_guessing_several_times_gives():
+    frame = make_answers("tiny-relations").query("model == 'tiny-v1'")
+    frame = pd.concat([frame.assign(seed=seed) for seed in range(3)], ignore_index=True)
+    habit = frame.assign(objects_relation=frame["arm"].isin(["left of", "above"]))
+    curve = stats.yield_curve(habit)
+    assert list(curve["best"]) == [0.5] * 3
+    assert list(curve["guessing"]) == pytest.approx([0.5, 0.75, 0.875])
+    over = ", over left of, right of, above and below"
+    told = f"not told apart from guessing (88% by the best of 3){over}"
+    assert curve["verdict"][2] == told
+    assert stats.Claim("it learns by trying", curve).verdicts[0].endswith(f" of 8 prompts: {told}")
+    figure = stats.plot(curve).axes[0]
+    assert list(figure.lines[-1].get_ydata()) == list(curve["guessing"])
+    assert figure.get_legend().get_texts()[-1].get_text() == "guessing anew each time"
+    sure = stats.yield_curve(frame.assign(objects_relation=True))["verdict"]
+    assert sure[0].startswith("above guessing (50%)") and not sure[2].startswith("below")
+    never = stats.yield_curve(frame.assign(objects_relation=False))["verdict"]
+    assert never.str.startswith("below guessing").all()
+    one = stats.yield_curve(frame[frame["arm"] == "above"])
+    assert "guessing" not in one and one["verdict"].str.startswith("alone this may be").all()
+    other = make_answers("tiny-counting")
+    assert not {"guessing", "verdict"} & {*stats.yield_curve(other)}
+
+
 def test_pictures_that_are_not_measured_yet_are_said_to_be_so():
     frame = make_answers("tiny-counting").drop(columns="objects_right")
     for ask in (stats.rate, stats.paired, stats.yield_curve):

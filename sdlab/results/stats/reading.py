@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import suggest
+from ...recipe.request import FIELDS
+from ..frame import row_tuples
 
 
 def split_frame(
@@ -86,15 +88,23 @@ def is_binary(values: np.ndarray) -> bool:
     return bool(np.isin(values, (0, 1)).all())
 
 
-def read_scores(frame: pd.DataFrame, column: str, prompt: str | None) -> list[np.ndarray]:
-    """Reads the values of each prompt's pictures; rows without one are left out."""
+def read_tries(
+    frame: pd.DataFrame, column: str, prompt: str | None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Reads (the values of each request's pictures, the number of the prompt that it is of).
+
+    Pictures of one request differ in the seed alone. Rows without a value are left out.
+    """
     require_numbers(frame, column)
     known = frame[frame[column].notna()]
     texts = read_sample(known, prompt)
     if texts is None:
-        return [known[column].to_numpy(float)]
-    parts = known.groupby(texts, sort=False, dropna=False)[column]
-    return [part.to_numpy(float) for _, part in parts]
+        return [known[column].to_numpy(float)], np.zeros(1, int)
+    values, clusters = known[column].to_numpy(float), pd.factorize(texts, use_na_sentinel=False)[0]
+    asked = [name for name in (*FIELDS, "arm") if name != "seed" and name in known.columns]
+    requests = pd.factorize(pd.Series([*zip(clusters, row_tuples(known, asked))], dtype=object))[0]
+    first = np.unique(requests, return_index=True)[1]
+    return [values[requests == own] for own in range(len(first))], clusters[first]
 
 
 def read_sample(frame: pd.DataFrame, prompt: str | None) -> pd.Series | None:
