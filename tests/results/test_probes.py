@@ -282,6 +282,29 @@ def test_guessing_is_told_of_all_arms_of_its_own_column_alone():
         assert "guessing" not in stats.rate(both, "objects_right")
 
 
+def test_the_better_side_is_that_of_the_columns_own_probe_and_no_habit_is_better():
+    frame = make_answers("tiny-relations")
+    frame["objects_relation"] = frame["model"] == "tiny-v1"
+    one = {"left": "tiny-v2", "right": "tiny-v1"}
+    assert stats.paired(frame, **one)["verdict"][0].startswith("tiny-v1 better")
+    alone = stats.paired(frame[frame["arm"] == "above"], **one)["verdict"][0]
+    assert alone == "tiny-v1 higher; alone this may be a habit: look at it with its opposite"
+    posters = make_answers("negative-prompt").assign(lettering_any=lambda f: f["arm"] == "none")
+    assert PROBES["negative-prompt"].better == "lower"
+    sides = {"by": "arm", "left": "none", "right": "negative prompt"}
+    told = "arm negative prompt better than arm none"
+    assert stats.paired(posters, **sides)["verdict"][0] == told
+    assert stats.paired(posters, "lettering_any", **sides)["verdict"][0] == told
+    told = "arm none better than arm negative prompt"
+    assert stats.paired(posters, **sides, better="higher")["verdict"][0] == told
+    other = posters.rename(columns={"lettering_any": "mine"})
+    assert stats.paired(other, "mine", **sides)["verdict"][0] == told
+    light = make_answers("tiny-brightness").assign(
+        pixels_brightness=lambda f: f["model"] == "tiny-v1"
+    )
+    assert stats.paired(light, **one)["verdict"][0] == "tiny-v1 higher"
+
+
 def test_arms_far_apart_are_told_where_they_are_counted_together():
     frame = make_answers("tiny-counting")
     first, *_, last = frame["arm"].unique()

@@ -326,6 +326,45 @@ def test_one_prompt_that_differs_shows_nothing_in_scores_too():
     assert row.p == 0.5 and row.needed == 6 and row.verdict.startswith("all 2 prompts went one way")
 
 
+def test_shares_that_differ_from_those_of_all_pictures_are_told_beside_them():
+    """One prompt lost three of its four pictures, and another is of one side alone."""
+    frame = make_frame([[[1] * 4, [0] * 4, [0, 1, 1, 1]], [[1] * 4, [1] * 4, [0] * 4]])
+    frame["good"] = frame["good"].astype("boolean")
+    assert "over all pictures" not in stats.paired(frame, "good")["verdict"][0]
+    frame.loc[frame["key"].isin([f"v1 0 {seed}" for seed in range(3)]), "good"] = pd.NA
+    row, rates = stats.paired(frame, "good").iloc[0], stats.rate(frame, "good", by="model")
+    assert row.left == pytest.approx((1 + 0 + 3 / 4) / 3) and rates["share"][0] == 4 / 9
+    told = "; each prompt counts once: over all pictures it is v1 44% and v2 67%"
+    assert row.verdict.endswith(told) and "left out" not in row.verdict
+    frame.loc[frame["key"].str.startswith("v2 2"), "good"] = pd.NA
+    told = "; 1 prompt of one side alone left out; each prompt counts once: over all pictures it"
+    assert f"{told} is v1 44% and v2 100%" in stats.paired(frame, "good")["verdict"][0]
+    scores = frame.assign(good=frame["good"].astype(float) * 2)
+    assert stats.paired(scores, "good")["verdict"][0].endswith(
+        "1 prompt of one side alone left out"
+    )
+
+
+@pytest.mark.parametrize("n, known", [(24, 0.05), (24, 0.2), (8, 0.2)])
+def test_habits_do_not_make_the_interval_of_a_difference_too_narrow(n, known, few_resamples):
+    """Left always draws "left", right too, but for the wordings that it has learned."""
+    rng, covered = np.random.default_rng(n), []
+    habit = [[1, 1, 0, 0]] * n  # two seeds of "left of" and two of "right of"
+    for _ in range(60):
+        knows = rng.random(n) < known
+        right = [[1] * 4 if own else habit[0] for own in knows]
+        row = stats.paired(make_frame([habit, right]), "good").iloc[0]
+        covered.append(row.low <= known / 2 <= row.high)
+    assert np.mean(covered) >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / len(covered))
+
+
+def test_where_test_and_interval_do_not_agree_no_side_is_called_better():
+    little = [[[0] * 4] * 6, [[1, 0, 0, 0]] * 6]
+    row = stats.paired(make_frame(little), "good").iloc[0]
+    assert row.p_holm < 0.05 and row.left_wins == 0 and row.low < 0 < row.high
+    assert row.verdict == "all that differ go one way, but 6 prompts cannot tell by how much"
+
+
 # Yields
 
 
