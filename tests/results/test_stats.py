@@ -146,6 +146,48 @@ def test_texts_for_yes_and_no_are_refused_with_what_to_do(ask, texts):
         ask(frame, "good")
 
 
+DATES = pd.to_datetime(["2026-01-01", "2026-01-02"] * 4)
+
+
+@pytest.mark.parametrize(
+    "good, words",
+    [
+        ([math.inf, *[0.5] * 7], "good has inf: statistics need"),
+        (DATES, "good has Timestamp"),
+        (DATES - DATES[0], "good has Timedelta"),
+        (np.arange(8) * 1j, "good has .*j"),
+        ([[1]] * 8, r"good has \[1\]: statistics need"),
+    ],
+)
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_what_is_no_finite_number_is_refused(ask, good, words):
+    frame = make_frame([[[1, 0], [0, 1]]] * 2)
+    with pytest.raises(ValueError, match=words):
+        ask(frame.assign(good=good), "good")
+
+
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_pictures_and_columns_that_stand_there_twice_are_refused(ask):
+    frame = make_frame([[[1, 0], [0, 1]]] * 2)
+    with pytest.raises(ValueError, match=r"8 rows .* again.*drop_duplicates\('key'\)"):
+        ask(pd.concat([frame, frame]), "good")
+    ask(pd.concat([frame, frame.assign(attack="jpeg")]), "good")  # another row of one picture
+    ask(pd.concat([frame.drop(columns="key")] * 2), "good")
+    with pytest.raises(ValueError, match="several columns 'good'"):
+        ask(pd.concat([frame, frame[["good"]]], axis=1), "good")
+
+
+@pytest.mark.parametrize(
+    "kind", ["int8", "float32", "object", "boolean", "Int64", "category", bool]
+)
+def test_yes_and_no_are_counted_alike_in_any_type(kind):
+    frame = make_frame([[[1, 0], [0, 1]], [[1, 1], [0, 1]]])
+    other = frame.assign(good=frame["good"].astype(kind), model=frame["model"].astype("category"))
+    for ask in (stats.rate, stats.paired, stats.yield_curve):
+        found, wanted = (ask(each, "good") for each in (other, frame))
+        pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
+
+
 # Pairs
 
 
@@ -420,6 +462,19 @@ def test_more_than_the_prompt_with_the_fewest_pictures_has_is_refused():
     assert stats.yield_curve(frame, "good")["k"].tolist() == [1, 2]
 
 
+def test_a_curve_of_nothing_says_whose_values_are_missing():
+    frame = make_frame([[[1, 0]] * 2] * 2)
+    with pytest.raises(ValueError, match="no row has a value, of model v2; measure .*leave them"):
+        stats.yield_curve(
+            frame.assign(good=frame["good"].where(frame["model"] == "v1")), "good", by="model"
+        )
+    with pytest.raises(ValueError, match="good: no row has a value; measure the pictures first"):
+        stats.yield_curve(frame.assign(good=None), "good")
+    for k in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match="how many tries at most, 1 or more"):
+            stats.yield_curve(frame, "good", k=k)
+
+
 # Rankings
 
 
@@ -483,6 +538,15 @@ def test_votes_that_tell_their_prompts_need_no_frame_for_that():
     assert (told["high"] - told["low"])[0] > 1.8 * (alone["high"] - alone["low"])[0]
     untold = stats.ranking(votes.assign(prompt=[None, *range(29)]))
     pd.testing.assert_frame_equal(untold, alone)
+
+
+def test_votes_of_one_prompt_that_agree_are_not_held_for_independent():
+    """Five prompts, six votes each, all for one side: no more than five are sure to tell."""
+    votes = make_votes(ab=30)
+    low = lambda **more: stats.ranking(votes.assign(**more))["low"][0]
+    five, alone = low(prompt=[*range(5)] * 6), low()
+    assert penalized_ends(5, 0)[0] < five < alone - 0.5
+    assert low(prompt=[*range(29), 0]) == pytest.approx(alone, abs=0.1)
 
 
 def test_answers_rank_like_votes_and_repeats_do_not_count():
@@ -607,6 +671,15 @@ def test_one_that_was_compared_once_is_not_put_first_in_words():
     five = stats.ranking(make_votes(ab=5))["verdict"]
     assert set(five) == {"compared 5 times, too rarely to be told apart"}
     assert list(stats.ranking(make_votes(ab=6))["verdict"]) == ["above b", "below a"]
+
+
+def test_votes_on_one_picture_or_none_do_not_count():
+    votes = make_votes(ab=7)
+    odd = pd.DataFrame({"left": ["a", None, "c"], "right": ["a", "b", "c"], "vote": "left"})
+    pd.testing.assert_frame_equal(stats.ranking(pd.concat([odd, votes])), stats.ranking(votes))
+    pd.testing.assert_frame_equal(stats.ranking(votes.astype("category")), stats.ranking(votes))
+    with pytest.raises(ValueError, match="no vote on two that differ"):
+        stats.ranking(odd)
 
 
 @pytest.mark.parametrize("won, lost", [(7, 1), (8, 1), (9, 2), (10, 2), (15, 5), (14, 6)])

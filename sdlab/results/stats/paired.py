@@ -99,7 +99,7 @@ def paired(
     arms = find_arms(frame, by)
     sides = choose_sides(arms, by, left, right)
     names = {side: f"{by} " * (by != "model") + format_value(side) for side in sides}
-    found, notes, ends, columns = [], list[str](), list[str | None](), asked or []
+    found, said, columns = [], [], asked or []
     for own, part in split_frame(frame, each or (), *(asked or ())):
         for name in asked or choose_columns(part, column):
             next(split_frame(part, (), name))
@@ -107,18 +107,16 @@ def paired(
             if part[name].notna().any():  # not every probe has every score
                 row, note = compare_arms(part, name, by, names, confidence)
                 found.append(own | {"column": name} | row)
-                habit = f"; {HABIT}" * lacks_opposites(part, name)
-                notes.append((weigh_sides(part, name, by, names, confidence) or habit) + note)
-                ends.append(None if habit else choose_better(part, name, better))
+                note = weigh_sides(part, name, by, names, confidence) + note
+                said.append((choose_better(part, name, better), note))
     if not found:
         raise ValueError(f"{', '.join(columns)}: no row has a value; measure the pictures first")
-    out = pd.DataFrame(found)
+    out = pd.DataFrame(found).astype({"needed": "Int64"})
     out["p_holm"] = adjust_holm(out["p"].to_numpy())
-    out["needed"] = out["needed"].astype("Int64")
     told = 1 - confidence, len(out), len(arms) > 2
-    results = zip(out.to_dict("records"), ends, notes)
     out["verdict"] = [
-        write_verdict(row, [*names.values()], end, *told) + note for row, end, note in results
+        write_verdict(row, [*names.values()], end, *told) + note
+        for row, (end, note) in zip(out.to_dict("records"), said)
     ]
     out.attrs[COMPARED] = {"by": by, "left": sides[0], "right": sides[1]}
     out.attrs |= note_sample(each or (), *columns) | {CONFIDENCE: confidence}
@@ -135,6 +133,8 @@ def require_question(by: str, each: str | None, better: str | None) -> None:
 
 def choose_better(frame: pd.DataFrame, column: str, better: str | None) -> str | None:
     """Chooses the end of a column to call better: that of its own probe, if that is asked for."""
+    if lacks_opposites(frame, column):
+        return None  # a habit is no merit
     if better != "probe":
         return better
     known = {asked.better for asked in list_asked(frame) if asked.column == column}
@@ -168,6 +168,7 @@ def compare_arms(
     repeats = min(count[shared].min() for count in counts)
     single = binary and max(count[shared].max() for count in counts) == 1
     change = right - left
+    change[np.isclose(change, 0, atol=1e-12)] = 0  # means of the same values, rounded otherwise
     low, high = bootstrap_mean(change, confidence, repeats**-0.5 if binary else 0)
     row = {
         **{"left": left.mean(), "right": right.mean(), "difference": change.mean()},
@@ -198,7 +199,7 @@ def weigh_sides(
 ) -> str:
     """Says how the sides, of {value: name}, lie to what guessing gives; "" if both are above."""
     if find_guessing(frame, column) is None:
-        return ""
+        return f"; {HABIT}" * lacks_opposites(frame, column)
     rates = rate(frame, column, by=by, confidence=confidence)
     if "guessing" not in rates or rates["guessing"].isna().any():  # not all arms, of some side
         return ""

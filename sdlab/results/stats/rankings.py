@@ -15,6 +15,7 @@ from ..frame import column_values, count_noun, distinct_values, format_value, jo
 from .charts import CONFIDENCE
 from .circles import describe_circles
 from .paired import adjust_holm, compare_signs, count_least
+from .rates import ALIKE, WEIGHT
 from .reading import read_sample, require_confidence, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
@@ -109,9 +110,11 @@ def read_votes(
     said = "answer" if "answer" in votes and "vote" not in votes else "vote"
     next(split_frame(votes, (), "left", "right", said))
     known = votes[votes[said].notna() & (votes["repeat"] == 0 if "repeat" in votes else True)]
+    seen = zip(column_values(known, "left"), column_values(known, "right"))
+    known = known[np.array([None not in two and two[0] != two[1] for two in seen], bool)]
     odd = [vote for vote in distinct_values(known, said) if vote not in WORTH]
     if known.empty or odd:
-        told = f"vote={odd[0]!r}" if odd else "there is no vote"
+        told = f"vote={odd[0]!r}" if odd else "there is no vote on two that differ"
         raise ValueError(f"{told}: votes are {', '.join(map(repr, WORTH))}")
     score = np.array([WORTH[vote] for vote in known[said]])
     left, right = (column_values(known, side) for side in ("left", "right"))
@@ -316,7 +319,11 @@ def average_chance(strength: np.ndarray, own: int) -> float:
 def measure_inflation(
     sides: np.ndarray, score: np.ndarray, strength: np.ndarray, clusters: np.ndarray
 ) -> float:
-    """Measures by how much the votes on one prompt agree beyond chance, at least 1."""
+    """Measures by how much the votes on one prompt agree beyond chance, at least 1.
+
+    Votes on one pair of items and prompt count as half alike until enough of either kind are seen
+    to tell, as pictures of a prompt do in `rate`: where all votes go one way nothing is seen.
+    """
     prompts = clusters.max() + 1
     if prompts in (1, len(score)):
         return 1.0
@@ -324,5 +331,10 @@ def measure_inflation(
     chance = scipy.special.expit(design @ strength)
     sums = np.zeros((prompts, len(strength)))
     np.add.at(sums, clusters, design * (score - chance)[:, None])
-    alone = (design**2 * (chance * (1 - chance))[:, None]).sum()
-    return max(1.0, prompts / (prompts - 1) * float((sums**2).sum() / alone))
+    spread = chance * (1 - chance)
+    seen = float((sums**2).sum() / (design**2 * spread[:, None]).sum()) * prompts / (prompts - 1)
+    times = np.unique(np.c_[clusters, np.sort(sides)], axis=0, return_counts=True)[1]
+    more = (times**2).sum() / len(score) - 1  # votes beside each that are on the same
+    alike = min(max(seen - 1, 0) / more, 1) if more else 0.0
+    alike = (WEIGHT * ALIKE + spread.sum() * alike) / (WEIGHT + spread.sum())
+    return max(seen, 1 + more * alike)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from ..frame import format_value
 from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import note_sample
@@ -72,15 +74,20 @@ def yield_curve(
     """
     require_frame(frame)
     require_confidence(confidence)
+    require_tries(k)
     [column] = choose_columns(frame, column)
     rows = []
     for own, part in split_frame(frame, by, column):
         scores, clusters = read_tries(part, column, prompt)
-        fewest = min(map(len, scores), default=0)
-        if not fewest or (k or 1) > fewest or (k or 1) < 1:
+        if not scores or not scores[0].size:
+            of = "".join(f", of {name} {format_value(value)}" for name, value in own.items())
+            raise ValueError(
+                f"{column}: no row has a value{of}; measure the pictures first, or leave them out"
+            )
+        if (k or 1) > (fewest := min(map(len, scores))):
             raise ValueError(
                 f"k={k} of {column}: the request with the fewest pictures has {fewest}; use 1 to"
-                f" {max(fewest, 1)}, or render more seeds"
+                f" {fewest}, or render more seeds"
             )
         for size in range(1, (k or fewest) + 1):
             told = estimate_best(scores, clusters, size, confidence)
@@ -89,6 +96,12 @@ def yield_curve(
     out = pd.DataFrame(rows)
     out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
     return out
+
+
+def require_tries(k: Any) -> None:
+    """Raises unless this can be a number of tries."""
+    if k is not None and (not isinstance(k, numbers.Integral) or isinstance(k, bool) or k < 1):
+        raise ValueError(f"k={k!r:.40}: give how many tries at most, 1 or more, or leave it out")
 
 
 def estimate_best(
