@@ -258,6 +258,8 @@ def test_votes_on_pairs_agree_by_what_was_compared_and_not_by_the_keys():
     sides = {f"{side}_model": votes[side].map(named) for side in ("left", "right")}
     assert only(votes.assign(**sides))["kappa"] == pytest.approx(wanted)  # as `Judge` has them
     assert only(votes)["kappa"] != pytest.approx(wanted, abs=1e-3)
+    untold = "; what was compared is not told (frame=): left and right are as a pair first stood"
+    assert only(votes)["note"].endswith(untold) and "not told" not in told["note"]
     first = votes["left"].map(named) == "old"
     kept = votes[first].groupby("left").filter(lambda part: len(part) == 2)
     alike = [

@@ -282,6 +282,29 @@ def test_guessing_is_told_of_all_arms_of_its_own_column_alone():
         assert "guessing" not in stats.rate(both, "objects_right")
 
 
+def test_the_better_side_is_that_of_the_columns_own_probe_and_no_habit_is_better():
+    frame = make_answers("tiny-relations")
+    frame["objects_relation"] = frame["model"] == "tiny-v1"
+    one = {"left": "tiny-v2", "right": "tiny-v1"}
+    assert stats.paired(frame, **one)["verdict"][0].startswith("tiny-v1 better")
+    alone = stats.paired(frame[frame["arm"] == "above"], **one)["verdict"][0]
+    assert alone == "tiny-v1 higher; alone this may be a habit: look at it with its opposite"
+    posters = make_answers("negative-prompt").assign(lettering_any=lambda f: f["arm"] == "none")
+    assert PROBES["negative-prompt"].better == "lower"
+    sides = {"by": "arm", "left": "none", "right": "negative prompt"}
+    told = "arm negative prompt better than arm none"
+    assert stats.paired(posters, **sides)["verdict"][0] == told
+    assert stats.paired(posters, "lettering_any", **sides)["verdict"][0] == told
+    told = "arm none better than arm negative prompt"
+    assert stats.paired(posters, **sides, better="higher")["verdict"][0] == told
+    other = posters.rename(columns={"lettering_any": "mine"})
+    assert stats.paired(other, "mine", **sides)["verdict"][0] == told
+    light = make_answers("tiny-brightness").assign(
+        pixels_brightness=lambda f: f["model"] == "tiny-v1"
+    )
+    assert stats.paired(light, **one)["verdict"][0] == "tiny-v1 higher"
+
+
 def test_arms_far_apart_are_told_where_they_are_counted_together():
     frame = make_answers("tiny-counting")
     first, *_, last = frame["arm"].unique()
@@ -299,6 +322,46 @@ def test_tries_are_pictures_of_one_prompt_not_of_all_arms():
     frame = pd.concat([frame, frame.assign(seed=1)])
     frame["objects_relation"] = frame["arm"] == "left of"  # it puts all things left
     assert list(stats.yield_curve(frame[frame["model"] == "tiny-v1"])["best"]) == [0.25, 0.25]
+
+
+def test_yields_count_wordings_and_begin_where_the_rate_stands():
+    frame = make_answers("tiny-relations")
+    frame = pd.concat([frame, frame.assign(seed=1)], ignore_index=True)
+    frame["objects_relation"] = np.random.default_rng(0).random(len(frame)) < 0.6
+    rates, curves = (ask(frame, by="model") for ask in (stats.rate, stats.yield_curve))
+    first = curves[curves["k"] == 1].reset_index(drop=True)
+    same = ["low", "high", "prompts", "n", "guessing", "verdict"]
+    pd.testing.assert_frame_equal(first[same], rates[same])
+    assert list(first["best"]) == pytest.approx(list(rates["share"])) and set(rates["prompts"]) == {
+        8
+    }
+    cure = make_answers("tiny-cure").assign(negative_prompt=lambda f: f["arm"])
+    assert cure["prompt"].nunique() == cure["wording"].nunique() == 8
+    assert list(stats.yield_curve(cure, "objects_right")["k"]) == [1]  # an arm is no further try
+
+
+def test_the_best_of_several_is_measured_by_what_guessing_several_times_gives():
+    frame = make_answers("tiny-relations").query("model == 'tiny-v1'")
+    frame = pd.concat([frame.assign(seed=seed) for seed in range(3)], ignore_index=True)
+    habit = frame.assign(objects_relation=frame["arm"].isin(["left of", "above"]))
+    curve = stats.yield_curve(habit)
+    assert list(curve["best"]) == [0.5] * 3
+    assert list(curve["guessing"]) == pytest.approx([0.5, 0.75, 0.875])
+    over = ", over left of, right of, above and below"
+    told = f"not told apart from guessing (88% by the best of 3){over}"
+    assert curve["verdict"][2] == told
+    assert stats.Claim("it learns by trying", curve).verdicts[0].endswith(f" of 8 prompts: {told}")
+    figure = stats.plot(curve).axes[0]
+    assert list(figure.lines[-1].get_ydata()) == list(curve["guessing"])
+    assert figure.get_legend().get_texts()[-1].get_text() == "guessing anew each time"
+    sure = stats.yield_curve(frame.assign(objects_relation=True))["verdict"]
+    assert sure[0].startswith("above guessing (50%)") and not sure[2].startswith("below")
+    never = stats.yield_curve(frame.assign(objects_relation=False))["verdict"]
+    assert never.str.startswith("below guessing").all()
+    one = stats.yield_curve(frame[frame["arm"] == "above"])
+    assert "guessing" not in one and one["verdict"].str.startswith("alone this may be").all()
+    other = make_answers("tiny-counting")
+    assert not {"guessing", "verdict"} & {*stats.yield_curve(other)}
 
 
 def test_pictures_that_are_not_measured_yet_are_said_to_be_so():

@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 
 from sdlab import stats
 from sdlab.results.stats import resampling
+from sdlab.results.stats.circles import compute_misfit, describe_circles
 from sdlab.results.stats.paired import adjust_holm, compare_ranks, compare_signs
 from sdlab.results.stats.resampling import bootstrap_mean
 
@@ -143,6 +144,48 @@ def test_texts_for_yes_and_no_are_refused_with_what_to_do(ask, texts):
     frame = make_frame([[[1, 0], [0, 1]]] * 2).replace({"good": dict(zip((1, 0), texts))})
     with pytest.raises(ValueError, match=f"text '{texts[0]}'.*frame\\['good'\\] =="):
         ask(frame, "good")
+
+
+DATES = pd.to_datetime(["2026-01-01", "2026-01-02"] * 4)
+
+
+@pytest.mark.parametrize(
+    "good, words",
+    [
+        ([math.inf, *[0.5] * 7], "good has inf: statistics need"),
+        (DATES, "good has Timestamp"),
+        (DATES - DATES[0], "good has Timedelta"),
+        (np.arange(8) * 1j, "good has .*j"),
+        ([[1]] * 8, r"good has \[1\]: statistics need"),
+    ],
+)
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_what_is_no_finite_number_is_refused(ask, good, words):
+    frame = make_frame([[[1, 0], [0, 1]]] * 2)
+    with pytest.raises(ValueError, match=words):
+        ask(frame.assign(good=good), "good")
+
+
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_pictures_and_columns_that_stand_there_twice_are_refused(ask):
+    frame = make_frame([[[1, 0], [0, 1]]] * 2)
+    with pytest.raises(ValueError, match=r"8 rows .* again.*drop_duplicates\('key'\)"):
+        ask(pd.concat([frame, frame]), "good")
+    ask(pd.concat([frame, frame.assign(attack="jpeg")]), "good")  # another row of one picture
+    ask(pd.concat([frame.drop(columns="key")] * 2), "good")
+    with pytest.raises(ValueError, match="several columns 'good'"):
+        ask(pd.concat([frame, frame[["good"]]], axis=1), "good")
+
+
+@pytest.mark.parametrize(
+    "kind", ["int8", "float32", "object", "boolean", "Int64", "category", bool]
+)
+def test_yes_and_no_are_counted_alike_in_any_type(kind):
+    frame = make_frame([[[1, 0], [0, 1]], [[1, 1], [0, 1]]])
+    other = frame.assign(good=frame["good"].astype(kind), model=frame["model"].astype("category"))
+    for ask in (stats.rate, stats.paired, stats.yield_curve):
+        found, wanted = (ask(each, "good") for each in (other, frame))
+        pd.testing.assert_frame_equal(found, wanted, check_dtype=False)
 
 
 # Pairs
@@ -325,6 +368,45 @@ def test_one_prompt_that_differs_shows_nothing_in_scores_too():
     assert row.p == 0.5 and row.needed == 6 and row.verdict.startswith("all 2 prompts went one way")
 
 
+def test_shares_that_differ_from_those_of_all_pictures_are_told_beside_them():
+    """One prompt lost three of its four pictures, and another is of one side alone."""
+    frame = make_frame([[[1] * 4, [0] * 4, [0, 1, 1, 1]], [[1] * 4, [1] * 4, [0] * 4]])
+    frame["good"] = frame["good"].astype("boolean")
+    assert "over all pictures" not in stats.paired(frame, "good")["verdict"][0]
+    frame.loc[frame["key"].isin([f"v1 0 {seed}" for seed in range(3)]), "good"] = pd.NA
+    row, rates = stats.paired(frame, "good").iloc[0], stats.rate(frame, "good", by="model")
+    assert row.left == pytest.approx((1 + 0 + 3 / 4) / 3) and rates["share"][0] == 4 / 9
+    told = "; each prompt counts once: over all pictures it is v1 44% and v2 67%"
+    assert row.verdict.endswith(told) and "left out" not in row.verdict
+    frame.loc[frame["key"].str.startswith("v2 2"), "good"] = pd.NA
+    told = "; 1 prompt of one side alone left out; each prompt counts once: over all pictures it"
+    assert f"{told} is v1 44% and v2 100%" in stats.paired(frame, "good")["verdict"][0]
+    scores = frame.assign(good=frame["good"].astype(float) * 2)
+    assert stats.paired(scores, "good")["verdict"][0].endswith(
+        "1 prompt of one side alone left out"
+    )
+
+
+@pytest.mark.parametrize("n, known", [(24, 0.05), (24, 0.2), (8, 0.2)])
+def test_habits_do_not_make_the_interval_of_a_difference_too_narrow(n, known, few_resamples):
+    """Left always draws "left", right too, but for the wordings that it has learned."""
+    rng, covered = np.random.default_rng(n), []
+    habit = [[1, 1, 0, 0]] * n  # two seeds of "left of" and two of "right of"
+    for _ in range(60):
+        knows = rng.random(n) < known
+        right = [[1] * 4 if own else habit[0] for own in knows]
+        row = stats.paired(make_frame([habit, right]), "good").iloc[0]
+        covered.append(row.low <= known / 2 <= row.high)
+    assert np.mean(covered) >= 0.95 - 2 * math.sqrt(0.05 * 0.95 / len(covered))
+
+
+def test_where_test_and_interval_do_not_agree_no_side_is_called_better():
+    little = [[[0] * 4] * 6, [[1, 0, 0, 0]] * 6]
+    row = stats.paired(make_frame(little), "good").iloc[0]
+    assert row.p_holm < 0.05 and row.left_wins == 0 and row.low < 0 < row.high
+    assert row.verdict == "all that differ go one way, but 6 prompts cannot tell by how much"
+
+
 # Yields
 
 
@@ -378,6 +460,19 @@ def test_more_than_the_prompt_with_the_fewest_pictures_has_is_refused():
     with pytest.raises(ValueError, match="fewest pictures has 2"):
         stats.yield_curve(frame, "good", k=3)
     assert stats.yield_curve(frame, "good")["k"].tolist() == [1, 2]
+
+
+def test_a_curve_of_nothing_says_whose_values_are_missing():
+    frame = make_frame([[[1, 0]] * 2] * 2)
+    with pytest.raises(ValueError, match="no row has a value, of model v2; measure .*leave them"):
+        stats.yield_curve(
+            frame.assign(good=frame["good"].where(frame["model"] == "v1")), "good", by="model"
+        )
+    with pytest.raises(ValueError, match="good: no row has a value; measure the pictures first"):
+        stats.yield_curve(frame.assign(good=None), "good")
+    for k in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match="how many tries at most, 1 or more"):
+            stats.yield_curve(frame, "good", k=k)
 
 
 # Rankings
@@ -445,6 +540,15 @@ def test_votes_that_tell_their_prompts_need_no_frame_for_that():
     pd.testing.assert_frame_equal(untold, alone)
 
 
+def test_votes_of_one_prompt_that_agree_are_not_held_for_independent():
+    """Five prompts, six votes each, all for one side: no more than five are sure to tell."""
+    votes = make_votes(ab=30)
+    low = lambda **more: stats.ranking(votes.assign(**more))["low"][0]
+    five, alone = low(prompt=[*range(5)] * 6), low()
+    assert penalized_ends(5, 0)[0] < five < alone - 0.5
+    assert low(prompt=[*range(29), 0]) == pytest.approx(alone, abs=0.1)
+
+
 def test_answers_rank_like_votes_and_repeats_do_not_count():
     votes = pd.DataFrame({"left": list("abab"), "right": list("baba"), "vote": ["left"] * 4})
     answers = votes.rename(columns={"vote": "answer"}).assign(repeat=[0, 0, 1, 1])
@@ -470,7 +574,9 @@ def test_a_side_that_never_lost_stands_above_the_other_with_finite_ends():
     assert (out["low"][0], out["high"][0]) == pytest.approx(penalized_ends(9, 0), abs=1e-4)
     assert out["low"][0] > 0 and out["chance_low"][0] == pytest.approx(0.71, abs=0.01)
     said = stats.Claim("a is better", out).verdicts[0]
-    assert re.fullmatch(r"a: wins .* chance 95% \(95 % interval 71% to 100%; 9 votes\)", said)
+    assert re.fullmatch(
+        r"a: wins .* chance 95% \(95 % interval 71% to 100%; 9 votes\): above b", said
+    )
     assert len(stats.plot(out).axes[0].get_yticks()) == 2
 
 
@@ -492,7 +598,7 @@ def test_more_votes_for_an_order_never_widen_what_is_told_of_it():
 def test_claims_of_rankings_say_how_sure_they_are():
     said = stats.Claim("a leads", stats.ranking(make_votes(ab=5, bc=5))).verdicts[1]
     assert re.fullmatch(
-        r"b: wins against another with chance 50% \(strength [+-]\S+, 95 % interval -1.8 to \+1.8; 10 votes\)",
+        r"b: wins against another with chance 50% \(strength [+-]\S+, 95 % interval -1.8 to \+1.8; 10 votes\): not told apart from a and c",
         said,
     )
     ties = make_votes(ab=4).assign(vote="tie")
@@ -505,6 +611,86 @@ def test_a_circle_of_wins_ranks_nobody():
     out = stats.ranking(make_votes(ab=3, bc=3, ca=3))
     assert np.allclose(out["strength"], 0, atol=1e-5) and np.allclose(out["chance"], 0.5)
     assert ((out["low"] < 0) & (out["high"] > 0)).all()
+    first, *others = stats.Claim("a leads", out).verdicts
+    assert first.endswith(
+        ": not told apart from b and c; wins go in a circle (a beats b, b beats c, c beats a),"
+        " 1 of 1 threes, Kendall's consistence 0.00: one order does not tell these votes"
+    )
+    assert all(said.endswith("; in a circle, too") for said in others)
+    few = stats.ranking(make_votes(ab=1, bc=1, ca=1))["verdict"]
+    assert few[0].endswith("consistence 0.00, as chance alone may do") and "circle" not in few[1]
+    assert not stats.ranking(make_votes(ab=9, bc=9, ac=9))["verdict"].str.contains("circle").any()
+
+
+def count_circles(beats):
+    """Threes of {(winner, loser)} that go round, counted one by one."""
+    items = sorted({item for pair in beats for item in pair})
+    rounds = lambda a, b, c: {(a, b), (b, c), (c, a)} <= beats
+    return sum(rounds(a, b, c) or rounds(c, b, a) for a, b, c in itertools.combinations(items, 3))
+
+
+@pytest.mark.parametrize("n, most", [(4, 2), (5, 5), (6, 8), (7, 14)])
+def test_circles_of_three_are_counted_and_so_is_kendalls_consistence(n, most):
+    """`most` can be circles: Kendall and Babington Smith (1940)."""
+    rng, seen = np.random.default_rng(n), set()
+    for _ in range(4):
+        pairs = np.array(list(itertools.combinations(range(n), 2)))
+        won = rng.integers(2, size=len(pairs))
+        beats = {tuple(pair[:: 1 if first else -1].tolist()) for pair, first in zip(pairs, won)}
+        said = describe_circles(list("abcdefg"[:n]), pairs, np.ones(len(pairs)), won, 1, 0.05)
+        circles, threes = count_circles(beats), math.comb(n, 3)
+        told = f"{circles} of {threes} threes, Kendall's consistence {1 - circles / most:.2f}"
+        assert told in said[min(said)][0] if circles else not said
+        seen.add(circles)
+    assert len(seen) > 1
+
+
+def test_strengths_alone_are_blamed_for_circles_as_rarely_as_the_level_says():
+    rng, pairs = np.random.default_rng(0), np.array(list(itertools.combinations(range(4), 2)))
+    n, chances = np.full(len(pairs), 30), []
+    for _ in range(600):
+        strength = rng.normal(size=4)
+        won = rng.binomial(n, 1 / (1 + np.exp(strength[pairs[:, 1]] - strength[pairs[:, 0]])))
+        chances.append(compute_misfit(pairs, n, won, 4, 1.0))
+    assert 0.02 <= np.mean(np.array(chances) <= 0.05) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 600)
+    won = rng.binomial(
+        30, np.where(pairs[:, 1] - pairs[:, 0] == 2, 0.5, [0.8, 0.5, 0.2, 0.8, 0.5, 0.8])
+    )
+    assert compute_misfit(pairs, n, won, 4, 1.0) < 0.001 < compute_misfit(pairs, n, won, 4, 20.0)
+
+
+def test_one_that_was_compared_once_is_not_put_first_in_words():
+    out = stats.ranking(make_votes(ab=30, ba=3, bc=18, cb=11, da=1))
+    assert list(out["item"]) == ["d", "a", "b", "c"]
+    assert list(out["verdict"]) == [
+        "compared once, too rarely to be told apart",
+        "above b and c; not told apart from d",
+        "not told apart from d and c; below a",
+        "not told apart from d and b; below a",
+    ]
+    five = stats.ranking(make_votes(ab=5))["verdict"]
+    assert set(five) == {"compared 5 times, too rarely to be told apart"}
+    assert list(stats.ranking(make_votes(ab=6))["verdict"]) == ["above b", "below a"]
+
+
+def test_votes_on_one_picture_or_none_do_not_count():
+    votes = make_votes(ab=7)
+    odd = pd.DataFrame({"left": ["a", None, "c"], "right": ["a", "b", "c"], "vote": "left"})
+    pd.testing.assert_frame_equal(stats.ranking(pd.concat([odd, votes])), stats.ranking(votes))
+    pd.testing.assert_frame_equal(stats.ranking(votes.astype("category")), stats.ranking(votes))
+    with pytest.raises(ValueError, match="no vote on two that differ"):
+        stats.ranking(odd)
+
+
+@pytest.mark.parametrize("won, lost", [(7, 1), (8, 1), (9, 2), (10, 2), (15, 5), (14, 6)])
+def test_two_sides_are_told_apart_where_the_sign_test_tells_them_apart(won, lost):
+    told = reference.binomtest(won, won + lost).pvalue <= 0.05
+    for votes in (make_votes(ab=won, ba=lost), make_votes(ba=lost, ab=won)):
+        verdicts = stats.ranking(votes).set_index("item")["verdict"]
+        assert verdicts["a"] == ("above b" if told else "not told apart from b")
+    prompts = [i for i in range(won + lost) for _ in range(3)]
+    votes = votes.loc[prompts].assign(prompt=prompts)
+    assert stats.ranking(votes).set_index("item")["verdict"]["a"] == verdicts["a"]
 
 
 def test_intervals_of_few_votes_cover_as_often_as_they_say():

@@ -439,6 +439,7 @@ def test_agreement_in_the_widget_is_over_prompts_as_the_function_has_it(frame, t
     assert (
         f"in 3 of 6 {ends}" in widget.tally[-1] and f"alpha {row['alpha']:.2f}" in widget.tally[-1]
     )
+    assert f"{row['note']}." in widget.tally[-1] and "not told" not in widget.tally[-1]
     alone = stats.agreement(Store(tmp_path / "runs").votes()).to_dict("records")[0]
     assert alone["kappa"] == pytest.approx(row["kappa"]) and alone["low"] != row["low"]
 

@@ -43,7 +43,7 @@ def agreement(
     and prompts repeat, they are the sample, as in `rate`: raters err alike on pictures that are
     alike. Votes on pairs count by what was compared, whichever stood left: with `frame`, or by the
     columns `left_model` and `right_model`, say, that `Judge(...).value` has; else as each pair
-    stood when it was first voted on.
+    stood when it was first voted on, on which kappa and alpha hang, and `note` says so.
 
     Parameters
     ----------
@@ -108,6 +108,7 @@ def agreement(
         samples = read_samples(part, prompt, scorer)
         for kind, of, columns in list_comparisons(part, column, scorer):
             told = compare(columns, samples, order, confidence)
+            told["note"] += note_sides(part, scorer)
             rows.append(own | {"kind": kind, "of": of} | told)
     if not rows:
         raise ValueError(
@@ -183,6 +184,13 @@ def find_compared(answers: pd.DataFrame, scorer: str | None) -> str | None:
     names = [str(name).removeprefix("left_") for name in answers if str(name).startswith("left_")]
     odd = ("key", "path", scorer)
     return next((n for n in names if n not in odd and f"right_{n}" in answers), None)
+
+
+def note_sides(answers: pd.DataFrame, scorer: str | None) -> str:
+    """Says what votes on pairs are counted by if it is not told what was compared."""
+    if "left" not in answers or find_compared(answers, scorer):
+        return ""
+    return "; what was compared is not told (frame=): left and right are as a pair first stood"
 
 
 # Who is compared with whom

@@ -102,7 +102,10 @@ def draw_curves(result: pd.DataFrame) -> GridFigure:
         axes.plot(part["k"], part["best"], "o-", color=color, markersize=4, label=label or None)
         low, high = (part[end].to_numpy(float) for end in ("low", "high"))
         axes.fill_between(part["k"], low, high, color=color, alpha=0.18, linewidth=0)
-    if any(labels):
+    if guessed := "guessing" in result and result["guessing"].notna().any():
+        known = result.drop_duplicates(["k", "guessing"]).sort_values(["guessing", "k"])
+        axes.plot(known["k"], known["guessing"], ":", color=INK, label="guessing anew each time")
+    if guessed or any(labels):
         axes.legend(frameon=False)
     axes.set_ylabel("best of k: chance of a yes, or score", color=INK)
     if result["best"].between(0, 1).all():

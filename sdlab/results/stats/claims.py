@@ -103,17 +103,18 @@ def write_finding(row: dict[Any, Any], interval: str) -> str:
         ends = f"{interval} {row['low']:.0%} to {row['high']:.0%}"
         told = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,} ({ends})"
         return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
-    if "verdict" in row:
-        return f"{row['verdict']}{write_difference(row, interval)}"
-    if {"share", "alpha", "n"} <= row.keys():
-        return write_agreement(row, interval)
     if {"best", "k", "n"} <= row.keys():
         known = not math.isnan(row["low"])
         ends = f" ({interval} {row['low']:.3g} to {row['high']:.3g})" if known else ""
         over = f"{count_noun(row['n'], 'picture')} of {count_noun(row['prompts'], 'prompt')}"
-        return f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
+        told = f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
+        return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
     if {"chance", "chance_low", "chance_high"} <= row.keys():
         return write_strength(row, interval)
+    if "verdict" in row:
+        return f"{row['verdict']}{write_difference(row, interval)}"
+    if {"share", "alpha", "n"} <= row.keys():
+        return write_agreement(row, interval)
     return ""
 
 
@@ -139,7 +140,8 @@ def write_strength(row: dict[Any, Any], interval: str) -> str:
             f"strength {row['strength']:+.1f}, {interval} {row['low']:+.1f} to {row['high']:+.1f}"
         )
     chance = f"wins against another with chance {row['chance']:.0%}"
-    return f"{chance} ({ends}; {count_noun(votes, 'vote')})"
+    told = f"{chance} ({ends}; {count_noun(votes, 'vote')})"
+    return f"{told}: {row['verdict']}" if row.get("verdict") else told
 
 
 def write_agreement(row: dict[Any, Any], interval: str) -> str:

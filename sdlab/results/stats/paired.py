@@ -13,7 +13,7 @@ import scipy
 from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
-from ..probes import choose_columns, find_guessing, lacks_opposites
+from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
 from .charts import CONFIDENCE
 from .claims import COMPARED, note_sample
 from .rates import HABIT, place_interval, rate
@@ -32,7 +32,7 @@ def paired(
     left: Any = None,
     right: Any = None,
     each: str | None = None,
-    better: str | None = "higher",
+    better: str | None = "probe",
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Compare two values of `by` over the prompts that both have, and say what can be told.
@@ -42,7 +42,8 @@ def paired(
     signed-rank test against sign changes (all of them, or 9,999). If there is one prompt only, its
     seeds are the sample, and the answer is about that prompt. The interval of the difference is the
     bootstrap's over prompts, expanded for small samples; of a column that is yes or no, two more
-    prompts that speak for either side keep it from vanishing.
+    prompts that speak for either side keep it from vanishing: by 1 where each has one picture, by
+    1 / sqrt(m) where it has m, of which a habit may make all alike.
 
     Parameters
     ----------
@@ -57,8 +58,9 @@ def paired(
         Two of its values; the first that appear if left out.
     each : str, optional
         A column such as "probe", for whose values the comparison is made one by one.
-    better : {"higher", "lower"} or None
-        Which end of the column is the better one; None if neither is.
+    better : {"probe", "higher", "lower"} or None
+        Which end of the column is the better one; None if neither is. "probe" is what the column's
+        own probe says of it, and "higher" of other columns.
     confidence : float
         Of the interval; 1 - confidence is the level of the verdict.
 
@@ -97,24 +99,25 @@ def paired(
     arms = find_arms(frame, by)
     sides = choose_sides(arms, by, left, right)
     names = {side: f"{by} " * (by != "model") + format_value(side) for side in sides}
-    found, notes, columns = [], list[str](), asked or []
+    found, said, columns = [], [], asked or []
     for own, part in split_frame(frame, each or (), *(asked or ())):
         for name in asked or choose_columns(part, column):
             next(split_frame(part, (), name))
             columns = list(dict.fromkeys([*columns, name]))
             if part[name].notna().any():  # not every probe has every score
-                row = compare_arms(part, name, by, sides, confidence)
+                row, note = compare_arms(part, name, by, names, confidence)
                 found.append(own | {"column": name} | row)
-                note = weigh_sides(part, name, by, names, confidence)
-                notes.append(note or f"; {HABIT}" * lacks_opposites(part, name))
+                note = weigh_sides(part, name, by, names, confidence) + note
+                said.append((choose_better(part, name, better), note))
     if not found:
         raise ValueError(f"{', '.join(columns)}: no row has a value; measure the pictures first")
-    out = pd.DataFrame(found)
+    out = pd.DataFrame(found).astype({"needed": "Int64"})
     out["p_holm"] = adjust_holm(out["p"].to_numpy())
-    out["needed"] = out["needed"].astype("Int64")
-    told = [*names.values()], better, 1 - confidence, len(out), len(arms) > 2
-    results = zip(out.to_dict("records"), notes)
-    out["verdict"] = [write_verdict(row, *told) + note for row, note in results]
+    told = 1 - confidence, len(out), len(arms) > 2
+    out["verdict"] = [
+        write_verdict(row, [*names.values()], end, *told) + note
+        for row, (end, note) in zip(out.to_dict("records"), said)
+    ]
     out.attrs[COMPARED] = {"by": by, "left": sides[0], "right": sides[1]}
     out.attrs |= note_sample(each or (), *columns) | {CONFIDENCE: confidence}
     return out
@@ -122,10 +125,20 @@ def paired(
 
 def require_question(by: str, each: str | None, better: str | None) -> None:
     """Raises unless there is something to compare in each part, and an end to call better."""
-    if better not in ("higher", "lower", None):
-        raise ValueError(f"better={better!r}: use 'higher', 'lower' or None")
+    if better not in ("probe", "higher", "lower", None):
+        raise ValueError(f"better={better!r}: use 'probe', 'higher', 'lower' or None")
     if by == each:
         raise ValueError(f"by and each are both {by!r}: what is compared differs in each part")
+
+
+def choose_better(frame: pd.DataFrame, column: str, better: str | None) -> str | None:
+    """Chooses the end of a column to call better: that of its own probe, if that is asked for."""
+    if lacks_opposites(frame, column):
+        return None  # a habit is no merit
+    if better != "probe":
+        return better
+    known = {asked.better for asked in list_asked(frame) if asked.column == column}
+    return known.pop() if len(known) == 1 else None if known else "higher"
 
 
 def find_arms(frame: pd.DataFrame, by: str) -> list[Any]:
@@ -135,12 +148,12 @@ def find_arms(frame: pd.DataFrame, by: str) -> list[Any]:
 
 
 def compare_arms(
-    frame: pd.DataFrame, column: str, by: str, sides: tuple[Any, Any], confidence: float
-) -> dict[str, Any]:
-    """Compares the two sides of one column."""
+    frame: pd.DataFrame, column: str, by: str, names: dict[Any, str], confidence: float
+) -> tuple[dict[str, Any], str]:
+    """Compares the two sides, {value: name}, of one column, with a note on what was counted."""
     require_numbers(frame, column)
     known = frame[frame[column].notna()]
-    own = column_values(known, by)
+    own, sides = column_values(known, by), (*names,)
     arms = [known[np.array([value == side for value in own], bool)] for side in sides]
     over, units = choose_unit(pd.concat(arms), by, sides)
     means, counts = zip(*(summarize_arm(arm, column, units) for arm in arms))
@@ -155,8 +168,9 @@ def compare_arms(
     repeats = min(count[shared].min() for count in counts)
     single = binary and max(count[shared].max() for count in counts) == 1
     change = right - left
-    low, high = bootstrap_mean(change, confidence, 1 / repeats if binary else 0)
-    return {
+    change[np.isclose(change, 0, atol=1e-12)] = 0  # means of the same values, rounded otherwise
+    low, high = bootstrap_mean(change, confidence, repeats**-0.5 if binary else 0)
+    row = {
         **{"left": left.mean(), "right": right.mean(), "difference": change.mean()},
         **{"low": low, "high": high, "n": len(shared), "over": over},
         **{"left_wins": int((change < 0).sum()), "right_wins": int((change > 0).sum())},
@@ -165,6 +179,19 @@ def compare_arms(
         "p": compare_signs(change) if single else compare_ranks(change),
         "needed": count_needed(change, 1 - confidence),
     }
+    alone = len(means[0].index.symmetric_difference(means[1].index))
+    note = f"; {count_noun(alone, over)} of one side alone left out" * bool(alone)
+    whole = [arm[column].astype(float).mean() for arm in arms]
+    return row, note + note_shares(row, whole, [*names.values()]) * binary
+
+
+def note_shares(row: dict[str, Any], whole: Sequence[float], names: Sequence[str]) -> str:
+    """Says what the shares of all pictures are, as `rate` counts them, where they differ."""
+    found = [f"{share:.0%}" for share in whole]
+    if found == [f"{row[side]:.0%}" for side in ("left", "right")]:
+        return ""
+    each = " and ".join(f"{name} {share}" for name, share in zip(names, found))
+    return f"; each {row['over']} counts once: over all pictures it is {each}"
 
 
 def weigh_sides(
@@ -172,7 +199,7 @@ def weigh_sides(
 ) -> str:
     """Says how the sides, of {value: name}, lie to what guessing gives; "" if both are above."""
     if find_guessing(frame, column) is None:
-        return ""
+        return f"; {HABIT}" * lacks_opposites(frame, column)
     rates = rate(frame, column, by=by, confidence=confidence)
     if "guessing" not in rates or rates["guessing"].isna().any():  # not all arms, of some side
         return ""
@@ -265,13 +292,15 @@ def write_verdict(
     """Says what can be told, in words."""
     about = "" if row["over"] == "prompt" else " for this prompt"
     split = row["left_wins"] and row["right_wins"]
-    if row["p_holm"] <= level and split and row["low"] <= 0 <= row["high"]:
-        return f"they differ, but not by their means: look at single {row['over']}s{about}"
+    n, p = count_noun(row["n"], row["over"]), f"{row['p']:.2f}".removeprefix("0")
+    if row["p_holm"] <= level and row["low"] < 0 < row["high"]:
+        if split:
+            return f"they differ, but not by their means: look at single {row['over']}s{about}"
+        return f"all that differ go one way, but {n} cannot tell by how much{about}"
     if row["p_holm"] <= level:
         up = (row["difference"] > 0) == (better != "lower")
         than = f" than {names[not up]}" * among  # where there are more that were not compared
         return f"{names[up]} {'better' if better else 'higher'}{than}{about}"
-    n, p = count_noun(row["n"], row["over"]), f"{row['p']:.2f}".removeprefix("0")
     differing = row["left_wins"] + row["right_wins"]
     if differing == 1 < row["n"]:
         return f"1 of {n} differs: too few to tell{about}"

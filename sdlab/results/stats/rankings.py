@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,15 @@ import numpy as np
 import pandas as pd
 import scipy
 
-from ..frame import column_values, count_noun, distinct_values, format_value
+from ..frame import column_values, count_noun, distinct_values, format_value, join_words
 from .charts import CONFIDENCE
+from .circles import describe_circles
+from .paired import adjust_holm, compare_signs, count_least
+from .rates import ALIKE, WEIGHT
 from .reading import read_sample, require_confidence, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
+NAMED = 3  # others at most that a verdict names
 
 
 def ranking(
@@ -49,9 +54,12 @@ def ranking(
     Returns
     -------
     DataFrame
-        The strongest first: `by` (or "item"), `strength` (log-odds against the average) with `low`
-        and `high`; `chance` to win against another of them (the mean over all others, 0 to 1), with
-        `chance_low` and `chance_high` where there are two; `wins`, `losses`, `ties`.
+        By strength, which may put one that was hardly compared at the top: `by` (or "item"),
+        `strength` (log-odds against the average) with `low` and `high`; `chance` to win against
+        another of them (the mean over all others, 0 to 1), with `chance_low` and `chance_high`
+        where there are two; `wins`, `losses`, `ties`; and `verdict`, in words: whom each is told
+        apart from (by likelihood ratios, Holm's over all pairs), which were compared so rarely that
+        they cannot be placed, and whether wins go in a circle, which no order tells.
 
     Raises
     ------
@@ -62,7 +70,8 @@ def ranking(
     ----------
     R. Bradley and M. Terry, "Rank analysis of incomplete block designs", Biometrika 39 (1952).
     D. Firth, "Bias reduction of maximum likelihood estimates", Biometrika 80 (1993). G. Heinze and
-    M. Schemper, Statistics in Medicine 21 (2002): intervals where sides are separated.
+    M. Schemper, Statistics in Medicine 21 (2002): intervals where sides are separated. M. G.
+    Kendall and B. Babington Smith, Biometrika 31 (1940): circles of three, and consistence.
     """
     require_confidence(confidence)
     left, right, score, clusters, name = read_votes(votes, frame, by, prompt)
@@ -73,8 +82,8 @@ def ranking(
     pooled = pool_votes(sides, score, len(items))
     strength = pooled.fit()
     z = float(scipy.stats.norm.ppf((1 + confidence) / 2))
-    limit = z * z * measure_inflation(sides, score, strength, clusters)
-    ends = [pooled.find_ends(own, strength, limit) for own in range(len(items))]
+    inflation = measure_inflation(sides, score, strength, clusters)
+    ends = [pooled.find_ends(own, strength, z * z * inflation) for own in range(len(items))]
     out = pd.DataFrame({name: items, "strength": strength})
     out["low"], out["high"] = ([end[own] for own, end in enumerate(side)] for side in zip(*ends))
     out["chance"] = [average_chance(strength, own) for own in range(len(items))]
@@ -84,6 +93,10 @@ def ranking(
     for told, value in (("wins", 1.0), ("losses", 0.0), ("ties", 0.5)):
         ones, others = sides[score == value, 0], sides[score == 1 - value, 1]
         out[told] = np.bincount(np.r_[ones, others], minlength=len(items))
+    apart = pooled.tell_apart(strength, inflation, 1 - confidence)
+    if len(items) == 2:  # then the exact test that votes on two sides have elsewhere
+        apart &= compare_signs(sum_signs(sides[:, 0], score, clusters)) <= 1 - confidence
+    out["verdict"] = write_verdicts(items, pooled, strength, apart, inflation, 1 - confidence)
     out.attrs[CONFIDENCE] = confidence
     return out.sort_values("strength", ascending=False, ignore_index=True)
 
@@ -97,9 +110,11 @@ def read_votes(
     said = "answer" if "answer" in votes and "vote" not in votes else "vote"
     next(split_frame(votes, (), "left", "right", said))
     known = votes[votes[said].notna() & (votes["repeat"] == 0 if "repeat" in votes else True)]
+    seen = zip(column_values(known, "left"), column_values(known, "right"))
+    known = known[np.array([None not in two and two[0] != two[1] for two in seen], bool)]
     odd = [vote for vote in distinct_values(known, said) if vote not in WORTH]
     if known.empty or odd:
-        told = f"vote={odd[0]!r}" if odd else "there is no vote"
+        told = f"vote={odd[0]!r}" if odd else "there is no vote on two that differ"
         raise ValueError(f"{told}: votes are {', '.join(map(repr, WORTH))}")
     score = np.array([WORTH[vote] for vote in known[said]])
     left, right = (column_values(known, side) for side in ("left", "right"))
@@ -163,27 +178,29 @@ class Votes:
     n: np.ndarray
     wins: np.ndarray
 
+    @functools.cached_property
+    def basis(self) -> np.ndarray:
+        """What each way in which strengths can change does to each pair's odds."""
+        return self.design @ list_directions(self.design.shape[1])
+
     def weigh(self, strength: np.ndarray) -> tuple[float, np.ndarray]:
         """Computes the penalized log-likelihood of strengths, and its slope (items,)."""
         odds = self.design @ strength
         chance = scipy.special.expit(odds)
-        basis = self.design @ list_directions(len(strength))
         weight = self.n * chance * scipy.special.expit(-odds)
-        root = basis * np.sqrt(weight)[:, None]
-        known = root.T @ root
+        span, size = np.linalg.qr(self.basis * np.sqrt(weight)[:, None])
         likely = self.wins @ scipy.special.log_expit(odds)
         likely += (self.n - self.wins) @ scipy.special.log_expit(-odds)
-        own = np.einsum("ij,ji->i", root, np.linalg.pinv(known, hermitian=True) @ root.T)
-        rest = self.wins - self.n * chance + own * (0.5 - chance)
-        return likely + np.linalg.slogdet(known)[1] / 2, self.design.T @ rest
+        rest = self.wins - self.n * chance + (span**2).sum(axis=1) * (0.5 - chance)
+        return likely + np.log(np.abs(np.diag(size))).sum(), self.design.T @ rest
 
-    def fit(self, own: int | None = None, at: float = 0.0) -> np.ndarray:
-        """Fits strengths of mean 0, with that of one, `own`, held where it is said to be."""
+    def fit(self, fixed: np.ndarray | None = None, at: float = 0.0) -> np.ndarray:
+        """Fits strengths of mean 0, of which `fixed` (items,), a weighted sum, is held `at`."""
         items = self.design.shape[1]
-        start, free = np.zeros(items), list_directions(items, own)
-        if own is not None:
-            start[:] = -at / (items - 1)
-            start[own] = at
+        start, free = np.zeros(items), list_directions(items, fixed)
+        if fixed is not None:
+            away = fixed - fixed.mean()
+            start = at * away / (away @ fixed)
         if not free.size:
             return start
 
@@ -196,19 +213,42 @@ class Votes:
 
     def find_ends(self, own: int, best: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
         """Finds the strengths of all at the least and the largest of one that votes allow."""
-        most, _ = self.weigh(best)
+        most, alone = self.weigh(best)[0], np.eye(len(best))[own]
 
         def exceed(at: float) -> float:
-            return 2 * (most - self.weigh(self.fit(own, at))[0]) - limit
+            return 2 * (most - self.weigh(self.fit(alone, at))[0]) - limit
 
         def find_end(side: int) -> np.ndarray:
             far = 1.0
             while exceed(best[own] + side * far) < 0:
                 far *= 2
             at = scipy.optimize.brentq(exceed, best[own], best[own] + side * far, xtol=1e-6)
-            return self.fit(own, at)
+            return self.fit(alone, at)
 
         return find_end(-1), find_end(1)
+
+    @functools.cached_property
+    def pairs(self) -> np.ndarray:
+        """The places of the items of each pair, (pairs, 2)."""
+        return np.c_[self.design.argmax(1), self.design.argmin(1)]
+
+    def count(self) -> np.ndarray:
+        """Counts the votes on each item."""
+        return np.bincount(self.pairs.ravel(), np.repeat(self.n, 2)).astype(int)
+
+    def tell_apart(self, best: np.ndarray, inflation: float, level: float) -> np.ndarray:
+        """Tells (items, items) which strengths are not one, by likelihood ratios and Holm's p.
+
+        Those with fewer votes than any test takes are told apart from none.
+        """
+        one, other = np.triu_indices(len(best), 1)
+        often = self.count() >= count_least(level)
+        one, other = (side[often[one] & often[other]] for side in (one, other))
+        most, gaps = self.weigh(best)[0], np.eye(len(best))[one] - np.eye(len(best))[other]
+        ratios = [2 * (most - self.weigh(self.fit(gap))[0]) / inflation for gap in gaps]
+        told = np.zeros((len(best), len(best)), bool)
+        told[one, other] = adjust_holm(scipy.stats.chi2.sf(ratios, 1)) <= level
+        return told | told.T
 
 
 def pool_votes(sides: np.ndarray, score: np.ndarray, items: int) -> Votes:
@@ -221,10 +261,54 @@ def pool_votes(sides: np.ndarray, score: np.ndarray, items: int) -> Votes:
     )
 
 
-def list_directions(items: int, own: int | None = None) -> np.ndarray:
-    """Lists, a column each, the ways in which strengths of mean 0 can change, without `own`."""
-    fixed = [np.ones(items)] if own is None else [np.ones(items), np.eye(items)[own]]
-    return scipy.linalg.null_space(np.array(fixed))
+def list_directions(items: int, fixed: np.ndarray | None = None) -> np.ndarray:
+    """Lists, a column each, the ways in which strengths of mean 0 can change, but not `fixed`."""
+    held = [np.ones(items)] if fixed is None else [np.ones(items), fixed]
+    return scipy.linalg.null_space(np.array(held))
+
+
+def sum_signs(first: np.ndarray, score: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Sums the votes of each prompt, 1 for one of two sides and -1 for the other."""
+    signs = (2 * score - 1) * (1 - 2 * first)
+    return signs if clusters.max() == 0 else np.bincount(clusters, signs)
+
+
+def write_verdicts(
+    items: list[Any],
+    pooled: Votes,
+    strength: np.ndarray,
+    told: np.ndarray,
+    inflation: float,
+    level: float,
+) -> list[str]:
+    """Says of each item which others it is told apart from, and what stands in the way of that."""
+    names = [format_value(item) for item in items]
+    circles = describe_circles(names, pooled.pairs, pooled.n, pooled.wins, inflation, level)
+    out = []
+    for own, n in enumerate(pooled.count()):
+        said = list_standing(names, own, strength, told[own])
+        if n < count_least(level):
+            said = [f"compared {'once' if n == 1 else f'{n} times'}, too rarely to be told apart"]
+        out.append("; ".join([*said, *circles.get(own, ())]))
+    return out
+
+
+def list_standing(names: list[str], own: int, strength: np.ndarray, told: np.ndarray) -> list[str]:
+    """Lists whom an item is above, whom it is not told apart from, and whom it is below."""
+    order = [i for i in np.argsort(-strength, kind="stable") if i != own]
+    kinds = {
+        "above": [i for i in order if told[i] and strength[i] < strength[own]],
+        "not told apart from": [i for i in order if not told[i]],
+        "below": [i for i in order if told[i] and strength[i] > strength[own]],
+    }
+    return [f"{kind} {name_others(names, found)}" for kind, found in kinds.items() if found]
+
+
+def name_others(names: list[str], found: list[int]) -> str:
+    """Names some of the others, or says how many of them they are."""
+    if len(found) <= NAMED:
+        return join_words(names[i] for i in found)
+    return "all others" if len(found) == len(names) - 1 else f"{len(found)} others"
 
 
 def average_chance(strength: np.ndarray, own: int) -> float:
@@ -235,7 +319,11 @@ def average_chance(strength: np.ndarray, own: int) -> float:
 def measure_inflation(
     sides: np.ndarray, score: np.ndarray, strength: np.ndarray, clusters: np.ndarray
 ) -> float:
-    """Measures by how much the votes on one prompt agree beyond chance, at least 1."""
+    """Measures by how much the votes on one prompt agree beyond chance, at least 1.
+
+    Votes on one pair of items and prompt count as half alike until enough of either kind are seen
+    to tell, as pictures of a prompt do in `rate`: where all votes go one way nothing is seen.
+    """
     prompts = clusters.max() + 1
     if prompts in (1, len(score)):
         return 1.0
@@ -243,5 +331,10 @@ def measure_inflation(
     chance = scipy.special.expit(design @ strength)
     sums = np.zeros((prompts, len(strength)))
     np.add.at(sums, clusters, design * (score - chance)[:, None])
-    alone = (design**2 * (chance * (1 - chance))[:, None]).sum()
-    return max(1.0, prompts / (prompts - 1) * float((sums**2).sum() / alone))
+    spread = chance * (1 - chance)
+    seen = float((sums**2).sum() / (design**2 * spread[:, None]).sum()) * prompts / (prompts - 1)
+    times = np.unique(np.c_[clusters, np.sort(sides)], axis=0, return_counts=True)[1]
+    more = (times**2).sum() / len(score) - 1  # votes beside each that are on the same
+    alike = min(max(seen - 1, 0) / more, 1) if more else 0.0
+    alike = (WEIGHT * ALIKE + spread.sum() * alike) / (WEIGHT + spread.sum())
+    return max(seen, 1 + more * alike)

@@ -136,22 +136,26 @@ def rate(
     return out
 
 
-def weigh_guessing(frame: pd.DataFrame, column: str, low: float, high: float) -> dict[str, Any]:
-    """Says how an interval lies to what guessing gives; {} where that is not known."""
+def weigh_guessing(
+    frame: pd.DataFrame, column: str, low: float, high: float, k: int = 1
+) -> dict[str, Any]:
+    """Says how the interval of k tries lies to what guessing gives; {} where that is not known."""
     guessing = find_guessing(frame, column)
     if guessing is None or math.isnan(low):
         return {"verdict": HABIT} if lacks_opposites(frame, column) else {}
     arms = distinct_values(frame, "arm") if "arm" in frame.columns else []
     over = f", over {join_words(map(str, arms))}" if len(arms) > 1 else ""
-    said = place_interval(low, high, guessing)
-    return {"guessing": guessing, "verdict": f"{said} guessing ({guessing:.0%}){over}"}
+    most = 1 - (1 - guessing) ** k  # if each try is guessed anew; of a habit it is `guessing`
+    tries = f" by the best of {k}" if k > 1 else ""
+    said = place_interval(low, high, guessing, most)
+    return {"guessing": most, "verdict": f"{said} guessing ({most:.0%}{tries}){over}"}
 
 
-def place_interval(low: float, high: float, guessing: float) -> str:
-    """Says how an interval lies to what guessing gives."""
-    if low <= guessing <= high:
-        return "not told apart from"
-    return "above" if low > guessing else "below"
+def place_interval(low: float, high: float, guessing: float, most: float | None = None) -> str:
+    """Says how an interval lies to what guessing gives, or to the least and the most of that."""
+    if low > (guessing if most is None else most):
+        return "above"
+    return "below" if high < guessing else "not told apart from"
 
 
 def note_arms(frame: pd.DataFrame, column: str, by: str | Sequence[str]) -> dict[str, str]:

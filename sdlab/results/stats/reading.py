@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import suggest
+from ...recipe.request import FIELDS
+from ..frame import count_noun, row_tuples
 
 
 def split_frame(
@@ -25,6 +28,11 @@ def split_frame(
             raise ValueError(
                 f"{name!r} is no column of the frame{suggest(name, known, 0.5)} it has"
                 f" {', '.join(known)}"
+            )
+        if [*frame.columns].count(name) > 1:
+            raise ValueError(
+                f"the frame has several columns {name!r}; keep one, as"
+                " frame.loc[:, ~frame.columns.duplicated()] does"
             )
     if not names:
         yield {}, frame
@@ -48,13 +56,34 @@ def require_confidence(confidence: float) -> None:
 
 
 def require_numbers(frame: pd.DataFrame, column: str) -> None:
-    """Raises if a column has texts, such as answers in words, where yes or no or numbers go."""
-    texts = [value for value in frame[column].dropna() if isinstance(value, str)]
-    if texts:
+    """Raises unless a column has yes and no, or finite numbers, and of each picture once."""
+    odd = next((v for v in frame[column].dropna().tolist() if not is_number(v)), None)
+    if odd is not None:
+        kind = "the text " if isinstance(odd, str) else ""
         raise ValueError(
-            f"{column} has the text {texts[0]!r:.40}: statistics need True and False, or numbers;"
-            f" make a column of that, such as frame.assign(good=frame[{column!r}] =="
-            f" {texts[0]!r:.40})"
+            f"{column} has {kind}{odd!r:.40}: statistics need True and False, or numbers; make a"
+            f" column of that, such as frame.assign(good=frame[{column!r}] == {odd!r:.40})"
+        )
+    require_single(frame)
+
+
+def is_number(value: Any) -> bool:
+    """Tells whether statistics can count with this: yes, no, or a finite number."""
+    real = isinstance(value, (bool, np.bool_, numbers.Real)) and not isinstance(
+        value, np.timedelta64
+    )
+    return real and math.isfinite(value)
+
+
+def require_single(frame: pd.DataFrame) -> None:
+    """Raises if a picture stands in the frame twice, and all that is said of it is the same."""
+    if "key" not in frame.columns or not (again := frame["key"].duplicated(keep=False)).any():
+        return
+    rows = row_tuples(frame[again & frame["key"].notna()], [*frame.columns])
+    if twice := len(rows) - len(set(rows)):
+        raise ValueError(
+            f"{count_noun(twice, 'row')} of the frame stand there again, and would count again;"
+            " frame.drop_duplicates('key') keeps one of each"
         )
 
 
@@ -86,15 +115,23 @@ def is_binary(values: np.ndarray) -> bool:
     return bool(np.isin(values, (0, 1)).all())
 
 
-def read_scores(frame: pd.DataFrame, column: str, prompt: str | None) -> list[np.ndarray]:
-    """Reads the values of each prompt's pictures; rows without one are left out."""
+def read_tries(
+    frame: pd.DataFrame, column: str, prompt: str | None
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Reads (the values of each request's pictures, the number of the prompt that it is of).
+
+    Pictures of one request differ in the seed alone. Rows without a value are left out.
+    """
     require_numbers(frame, column)
     known = frame[frame[column].notna()]
     texts = read_sample(known, prompt)
     if texts is None:
-        return [known[column].to_numpy(float)]
-    parts = known.groupby(texts, sort=False, dropna=False)[column]
-    return [part.to_numpy(float) for _, part in parts]
+        return [known[column].to_numpy(float)], np.zeros(1, int)
+    values, clusters = known[column].to_numpy(float), pd.factorize(texts, use_na_sentinel=False)[0]
+    asked = [name for name in (*FIELDS, "arm") if name != "seed" and name in known.columns]
+    requests = pd.factorize(pd.Series([*zip(clusters, row_tuples(known, asked))], dtype=object))[0]
+    first = np.unique(requests, return_index=True)[1]
+    return [values[requests == own] for own in range(len(first))], clusters[first]
 
 
 def read_sample(frame: pd.DataFrame, prompt: str | None) -> pd.Series | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy
 
+from ..frame import format_value
 from ..probes import choose_columns
 from .charts import CONFIDENCE
 from .claims import note_sample
-from .rates import share_interval, shrink_sample
-from .reading import is_binary, read_scores, require_confidence, require_frame, split_frame
+from .rates import share_interval, shrink_sample, weigh_guessing
+from .reading import is_binary, read_tries, require_confidence, require_frame, split_frame
 from .resampling import bootstrap_mean
 
 
@@ -28,37 +31,41 @@ def yield_curve(
 ) -> pd.DataFrame:
     """Compute what the best of k pictures is worth: the chance that one is usable, or its score.
 
-    Of a column that is yes or no: the chance that at least one of k pictures of a prompt is a yes,
-    estimated without bias for each prompt and averaged over prompts. Of numbers: the expected
-    highest of k. A curator who shows the best of a hundred stands at k = 100.
+    Of a column that is yes or no: the chance that at least one of k pictures of a request is a yes,
+    estimated without bias for each and averaged over them. Of numbers: the expected highest of k. A
+    curator who shows the best of a hundred stands at k = 100. Tries are pictures that differ in
+    the seed alone; each request counts once, however many pictures it has.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a picture, several for each prompt.
+        One row a picture, several for each request.
     column : str, optional
         The column of the frame's probe if left out. Yes or no, or a number of which more is better.
     by : str or list of str
         A curve for each of their values.
     k : int, optional
-        The largest; as many as the prompt with the fewest pictures has if left out.
+        The largest; as many as the request with the fewest pictures has if left out.
     prompt : str, optional
-        The column whose values are the sample, "prompt" if left out: tries are pictures of one
-        request, and the arms of a probe are several. A frame without it is one prompt.
+        The column whose values are the sample, as in `rate`: if left out, "wording", which the arms
+        of a probe share, else "prompt". A frame without either is one request.
     confidence : float
         Of the band.
 
     Returns
     -------
     DataFrame
-        The columns of `by`, then `k`, `best`, `low`, `high`, `prompts`, `n`. A single prompt's band
-        is Clopper and Pearson's for a column that is yes or no, and missing for numbers, as
-        that of prompts that are all alike.
+        The columns of `by`, then `k`, `best`, `low`, `high`, `prompts`, `n`. A single request's
+        band is Clopper and Pearson's for a column that is yes or no, and missing for numbers, as
+        that of prompts that are all alike. Where it is known what share guessing gives, `guessing`
+        is the most that k tries make of it, each guessed anew, and `verdict` says how the band lies
+        to it: a model that always draws alike gets no more by trying, and is not below guessing
+        unless it is below the share of a single try.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no such column, or a prompt has fewer than k pictures.
+        If there is no such column, or a request has fewer than k pictures.
 
     References
     ----------
@@ -67,46 +74,69 @@ def yield_curve(
     """
     require_frame(frame)
     require_confidence(confidence)
+    require_tries(k)
     [column] = choose_columns(frame, column)
-    prompt = prompt or ("prompt" if "prompt" in frame.columns else None)
     rows = []
     for own, part in split_frame(frame, by, column):
-        scores = read_scores(part, column, prompt)
-        fewest = min(map(len, scores), default=0)
-        if not fewest or (k or 1) > fewest or (k or 1) < 1:
+        scores, clusters = read_tries(part, column, prompt)
+        if not scores or not scores[0].size:
+            of = "".join(f", of {name} {format_value(value)}" for name, value in own.items())
             raise ValueError(
-                f"k={k} of {column}: the prompt with the fewest pictures has {fewest}; use 1 to"
-                f" {max(fewest, 1)}, or render more seeds"
+                f"{column}: no row has a value{of}; measure the pictures first, or leave them out"
+            )
+        if (k or 1) > (fewest := min(map(len, scores))):
+            raise ValueError(
+                f"k={k} of {column}: the request with the fewest pictures has {fewest}; use 1 to"
+                f" {fewest}, or render more seeds"
             )
         for size in range(1, (k or fewest) + 1):
-            rows.append(own | {"k": size} | estimate_best(scores, size, confidence))
+            told = estimate_best(scores, clusters, size, confidence)
+            told |= weigh_guessing(part, column, told["low"], told["high"], size)
+            rows.append(own | {"k": size} | told)
     out = pd.DataFrame(rows)
     out.attrs.update(note_sample(by, column), **{CONFIDENCE: confidence})
     return out
 
 
-def estimate_best(scores: list[np.ndarray], k: int, confidence: float) -> dict[str, float]:
-    """Estimates the best of k over prompts, with its band."""
-    n, prompts = sum(map(len, scores)), len(scores)
-    binary = is_binary(np.concatenate(scores))
+def require_tries(k: Any) -> None:
+    """Raises unless this can be a number of tries."""
+    if k is not None and (not isinstance(k, numbers.Integral) or isinstance(k, bool) or k < 1):
+        raise ValueError(f"k={k!r:.40}: give how many tries at most, 1 or more, or leave it out")
+
+
+def estimate_best(
+    scores: list[np.ndarray], clusters: np.ndarray, k: int, confidence: float
+) -> dict[str, Any]:
+    """Estimates the best of k over requests, with its band over prompts."""
+    n, prompts = sum(map(len, scores)), len(np.unique(clusters))
     each = np.array([expect_best(one, k) for one in scores])
     best = each.mean()
-    if binary and prompts == 1:
-        hits = scipy.stats.binomtest(int(scores[0].sum()), n).proportion_ci(confidence, "exact")
-        low, high = (1 - (1 - end) ** k for end in hits)
-    elif binary:
-        sizes = np.array([len(one) for one in scores])
-        size = (sizes**2).sum() / n
-        effective = float(n)
-        if prompts < n:
-            effective = shrink_sample(n, prompts, best, each.var(ddof=1) / prompts, size)
-        low, high = share_interval(min(best, 1.0) * effective, effective, confidence)
+    own = clusters if prompts > 1 else np.arange(len(each))  # of one prompt its requests
+    if is_binary(np.concatenate(scores)):
+        low, high = bound_chance(scores, each, own, k, confidence)
     elif np.ptp(each) > 0:
-        low, high = bootstrap_mean(each, confidence)
+        low, high = bootstrap_mean(np.bincount(own, each) / np.bincount(own), confidence)
     else:
         low = high = math.nan  # prompts that are alike show no spread, which is not none
     low, high = min(low, best), max(high, best)  # which is without bias, and may lie at an end
     return {"best": best, "low": low, "high": high, "prompts": prompts, "n": n}
+
+
+def bound_chance(
+    scores: list[np.ndarray], each: np.ndarray, clusters: np.ndarray, k: int, confidence: float
+) -> tuple[float, float]:
+    """Computes the band of the chance of a yes, from that of each request, (requests,)."""
+    pictures = np.array([*map(len, scores)])
+    n, best, sizes = int(pictures.sum()), each.mean(), np.bincount(clusters, pictures)
+    if len(scores) == 1:
+        ends = scipy.stats.binomtest(int(scores[0].sum()), n).proportion_ci(confidence, "exact")
+        return 1 - (1 - ends.low) ** k, 1 - (1 - ends.high) ** k
+    effective, prompts = float(n), len(sizes)
+    if prompts < n:
+        sums = np.bincount(clusters, each - best)
+        variance = prompts / (prompts - 1) * (sums**2).sum() / len(each) ** 2
+        effective = shrink_sample(n, prompts, best, variance, (sizes**2).sum() / n)
+    return share_interval(min(best, 1.0) * effective, effective, confidence)
 
 
 def expect_best(scores: np.ndarray, k: int) -> float:

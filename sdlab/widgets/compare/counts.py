@@ -104,6 +104,7 @@ def describe_agreement(table: pd.DataFrame) -> list[str]:
     told = [name for name in ("rater", "vote", "wording", "prompt") if name in table]
     about = table[told].assign(left=[f"{n} l" for n in table["pair"]])
     about["right"] = [f"{n} r" for n in table["pair"]]  # in terms of the pair's own sides
+    about = about.assign(left_side="left", right_side="right")
     lines = []
     for row in agreement(about).to_dict("records"):
         alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
