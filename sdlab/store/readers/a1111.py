@@ -70,8 +70,8 @@ def read_text(text: str, draft: Draft) -> None:
 
 def find_source(text: str) -> str:
     """Finds who wrote the text, by its own parameters: a prompt may name any program."""
-    _, pairs = split_infotext(text)
-    return name_writer("".join(f"{name}: {value}, " for name, value in pairs if name in TELLING))
+    told = [f"{name}: {value}, " for name, value in split_infotext(text)[1] if name in TELLING]
+    return name_writer("".join(told))
 
 
 @functools.lru_cache(1_000)  # a folder of pictures has few

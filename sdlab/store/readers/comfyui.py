@@ -64,9 +64,10 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
 
 def is_sampler(node: Node) -> bool:
     """Tells a node that denoises latents."""
-    return "sampler" in node.kind.lower() and not (
-        node.inputs.keys().isdisjoint(("seed", "noise_seed", "noise"))
-        or node.inputs.keys().isdisjoint(("latent_image", "latent", "samples"))
+    return (
+        "sampler" in node.kind.lower()
+        and not node.inputs.keys().isdisjoint(("seed", "noise_seed", "noise"))
+        and not node.inputs.keys().isdisjoint(("latent_image", "latent", "samples"))
     )
 
 
@@ -87,7 +88,7 @@ def find_sampler(graph: Graph, file: str, draft: Draft) -> tuple[list[Node], Nod
 
 def begins(graph: Graph, sampler: Node) -> bool:
     """Tells whether no other sampler comes before this one."""
-    return [*filter(is_sampler, graph.walk(sampler))] == [sampler]
+    return not any(map(is_sampler, graph.walk(sampler)[1:]))
 
 
 def note_ways(graph: Graph, ways: list[list[Node]], first: Node, draft: Draft) -> None:
@@ -278,10 +279,10 @@ def list_texts(
         node = found[0]
         seen.add(node.name)
         own = node.inputs.get(side)
-        names = [name for name in TEXTS if name in node.inputs]
+        names = [name for name in TEXTS if name in node.inputs] if "clip" in node.inputs else ()
         if isinstance(own, str) or (own is not None and "ckpt_name" in node.inputs):
             yield node, keep_texts([graph.value(node, side)])
-        elif names and "clip" in node.inputs:
+        elif names:
             yield node, keep_texts([graph.value(node, name) for name in names])
             put_distilled(graph, node, draft)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -163,7 +164,9 @@ class Graph:
             seen, way = {node.name}, [node]
             for here in way:
                 for name, link in here.links.items():
-                    found = self.follow(link) if is_of_pictures(name) else None
+                    if not is_of_pictures(name):
+                        continue
+                    found = self.follow(link)
                     if found and found[0].name not in seen:
                         seen.add(found[0].name)
                         way.append(found[0])
@@ -172,7 +175,7 @@ class Graph:
 
     def node(self, node: Node, name: str) -> Node | None:
         """Finds the node behind an input."""
-        found = self.follow(node.inputs.get(name))
+        found = self.follow(node.links[name]) if name in node.links else None
         return found[0] if found else None
 
     def value(self, node: Node | None, name: str) -> Any:
@@ -229,25 +232,17 @@ def pass_by(node: Node, slot: int) -> Any:
 def read_prompt(said: Mapping[str, Any]) -> Graph:
     """Reads the text `prompt`: {name: {"class_type": kind, "inputs": {...}}}."""
     nodes = []
-    for name, node in list(said.items())[:MOST_NODES]:
+    for name, node in itertools.islice(said.items(), MOST_NODES):
         if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
             continue
         inputs = node.get("inputs")
         inputs = inputs if isinstance(inputs, dict) else {}
         for key, value in inputs.items():
-            if type(value) is list:
-                inputs[key] = read_link(value, said)
+            is_pair = type(value) is list and len(value) == 2 and type(value[1]) is int
+            if is_pair and (origin := str(value[0])) in said:  # ["4", 0]
+                inputs[key] = Link(origin, value[1])
         nodes.append(Node(name, node["class_type"], inputs))
     return Graph(nodes)
-
-
-def read_link(value: list[Any], said: Mapping[str, Any]) -> Any:
-    """Reads ["4", 0] as a link, if there is such a node."""
-    if len(value) == 2 and type(value[1]) is int:
-        name = str(value[0])
-        if name in said:
-            return Link(name, value[1])
-    return value
 
 
 def read_workflow(said: Mapping[str, Any]) -> Graph:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 MOST = 4_000_000  # bytes of a text that are read; graphs of ComfyUI have up to some 500,000
 MOST_TEXTS = 1_000  # of one file
-HEAD = 16_384  # bytes that are read at once, in which the texts of most files end
+HEAD = 8_192  # bytes that are read at once, in which the texts of most files end
 TORN = "this PNG is torn, it stops before its end"
 EXIF_NAMED = re.compile(r"(prompt|workflow):\s*(?=\{)", re.IGNORECASE)  # as ComfyUI writes
+READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 SIDECARS = (".txt", ".json")
 HIDING = ("PNG", "WEBP", "TIFF", "BMP")  # formats that may keep the lowest bits
 
@@ -70,7 +71,7 @@ def read_file_texts(path: str) -> Texts:
     OSError, ValueError
         It is missing, no picture, or torn.
     """
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # faster than `open`
+    number = os.open(path, READING)  # faster than `open`
     try:
         if (head := os.read(number, HEAD)).startswith(SIGNATURE):
             return read_png_texts(number, head, path)
