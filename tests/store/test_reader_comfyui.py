@@ -763,3 +763,31 @@ def test_subgraphs_that_harm_are_read_to_an_end(read):
     for broken in (3, [3], [{}], [{"id": "k0", "nodes": 3, "links": [[1]], "inputs": [3]}]):
         row = read(workflow=wide | {"definitions": {"subgraphs": broken}})
         assert has(row, **OF_GRAPH | {"seed": 7})
+
+
+def hand_on(drawing, *, through=None):
+    """The negative prompt's text comes from a subgraph that hands its plain input on, or through a node."""
+    kind = "5e1f9c1e-0002-4000-8000-000000000030"
+    names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+    edges = [(501, -10, 0, -20, 0, "STRING")]
+    if through:
+        edges = [(501, -10, 0, 31, 0, "STRING"), (502, 31, 0, -20, 0, "STRING")]
+    inner = {"id": kind, "name": "words", "links": [dict(zip(names, edge)) for edge in edges]}
+    inner["nodes"] = [drawn(31, through, [("", 501, "STRING")])] if through else []
+    inner["inputs"] = [{"name": "words", "type": "STRING"}]
+    nodes = [node for node in drawing["nodes"] if node["id"] != 11] + [drawn(30, kind)]
+    links = [link if link[0] != 11 else (11, 30, 0, 7, 1, "STRING") for link in drawing["links"]]
+    return editor(*nodes, links=links) | {"definitions": {"subgraphs": [inner]}}
+
+
+@pytest.mark.parametrize("through", [None, "Reroute"])
+def test_a_subgraph_that_hands_a_plain_input_on_is_read_through(read, through):
+    row = read(workflow=show(hand_on(draw_example(), through=through), ["fog"], None, ["words"]))
+    assert has(row, **OF_GRAPH | {"seed": 7, "negative_prompt": "fog"})
+    assert "not_translated" not in row
+
+
+def test_a_subgraph_that_hands_on_nothing_is_said(read):
+    row = read(workflow=hand_on(draw_example()))
+    assert "negative_prompt" not in row or row["negative_prompt"] == ""
+    assert "a subgraph that hands on nothing" in row["not_translated"]

@@ -133,8 +133,15 @@ class Graph:
             near and near.kind not in HANDING and not near.passes and near.hands is None
         ):  # nearly all
             return near, link.slot
+        end = self.hand_on(link)
+        return (self.nodes[end.node], end.slot) if isinstance(end, Link) else None
+
+    def hand_on(self, link: Any) -> Any:
+        """Gives the link to the node that makes something; a plain value if none does, or None."""
         seen = set()
-        while isinstance(link, Link) and link not in seen and link.node in self.nodes:
+        while isinstance(link, Link):
+            if link in seen or link.node not in self.nodes:
+                return None
             seen.add(link)
             node = self.nodes[link.node]
             if node.passes:
@@ -142,12 +149,12 @@ class Graph:
             elif node.hands is not None:
                 link = node.hands.get(link.slot)
             elif node.kind in PASSES:
-                link = next(iter(node.links.values()), None)
+                link = next(iter(node.links.values()), node.inputs.get(""))
             elif node.kind == "GetNode":
                 link = self.find_set(node)
             else:
-                return node, link.slot
-        return None
+                return link
+        return link
 
     def find_set(self, getter: Node) -> Any:
         """Finds what is put under the name by which a GetNode asks for it."""
@@ -187,10 +194,10 @@ class Graph:
         """Finds the value behind a link; None, and the kind is noted, where it cannot be told."""
         if not isinstance(value, Link):
             return value
-        found, self.steps = self.follow(value), self.steps + 1
-        if not found:
-            return None
-        node = found[0]
+        end, self.steps = self.hand_on(value), self.steps + 1
+        if not isinstance(end, Link):  # a subgraph may hand on what its node is given
+            return self.note_nothing(value) if end is None else end
+        node = self.nodes[end.node]
         if depth > DEEPEST or self.steps > MOST_STEPS:
             self.unknown[node.kind] = None
             return None
@@ -204,6 +211,12 @@ class Graph:
             return next(iter(node.values.values()))
         self.unknown[node.kind] = None
         return None
+
+    def note_nothing(self, link: Link) -> None:
+        """Notes that a subgraph hands on nothing; other links may lead to nowhere."""
+        node = self.nodes.get(link.node)
+        if node and node.hands is not None:
+            self.unknown["a subgraph that hands on nothing"] = None
 
     def join(self, node: Node, depth: int) -> str | None:
         """Joins the texts of a node that does nothing else; None if it may do more."""
