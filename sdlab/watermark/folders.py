@@ -64,14 +64,14 @@ def list_files(paths: Any, passed_over: dict[str, str] | None = None) -> Sequenc
     if isinstance(paths, bytes) or not isinstance(paths, Iterable):
         raise TypeError(
             f"paths={paths!r:.80} is no path and no list of paths; detect_watermark() takes a"
-            " single picture"
+            " single picture, and any other reader its file: save it first"
         )
     files = list(paths)
     for file in files:
         if not isinstance(file, (str, os.PathLike)) and not is_missing(file):
             raise TypeError(
                 f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a"
-                " picture itself"
+                " picture itself, and any other reader its file: save it first"
             )
     return [None if is_missing(file) else os.fspath(file) for file in files]
 

@@ -14,6 +14,7 @@ from .programs import find_reader
 from .texts import Texts, read_file_texts, read_image_texts
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
 
 
@@ -46,8 +47,11 @@ def read_bytes(data: bytes, name: str) -> dict[str, Any]:
     return row | {"path": None, "error": row["error"] and row["error"].replace(file, name)}
 
 
-def read_image(image: Image.Image) -> dict[str, Any]:
-    """Reads what the file said of which somebody opened the picture; it has no path."""
+def read_image(picture: Image.Image | np.ndarray) -> dict[str, Any]:
+    """Reads what a picture in memory says: its file's texts, or its lowest bits; it has no path."""
+    from PIL import Image
+
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     return make_row(read_image_texts(image), "") | {"path": None}
 
 
