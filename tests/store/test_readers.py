@@ -304,6 +304,32 @@ def test_invokeai_says_what_it_did_besides(read, png):
         assert part in left
 
 
+def test_layers_of_invokeais_canvas_are_said_whatever_it_calls_the_mode(read, png):
+    """Version 5 writes "flux_txt2img" for each picture of its canvas; that begins with an empty mask."""
+    mask = {"type": "inpaint_mask", "isEnabled": True, "objects": []}
+    image = {"type": "raster_layer", "isEnabled": True, "objects": [{"type": "image"}]}
+    canvas = {
+        "controlLayers": [],
+        "inpaintMasks": [mask],
+        "rasterLayers": [image],
+        "regionalGuidance": [{"isEnabled": True, "objects": [], "positivePrompt": "a sun"}],
+    }
+    row = read(png(invokeai_metadata=METADATA | {"canvas_v2_metadata": canvas}))
+    assert row["not_translated"] == "layers of the canvas: rasterLayers, regionalGuidance"
+    canvas |= {"rasterLayers": [image | {"isEnabled": False}], "regionalGuidance": 3}
+    row = read(png(invokeai_metadata=METADATA | {"canvas_v2_metadata": canvas}))
+    assert "not_translated" not in row
+
+
+def test_flux_in_invokeai_has_its_guidance_as_diffusers_names_it(read, png):
+    flux = {name: METADATA[name] for name in ("positive_prompt", "seed", "steps", "model")}
+    flux |= {"generation_mode": "flux_txt2img", "guidance": 4, "width": 64, "height": 96}
+    assert has(read(png(invokeai_metadata=flux)), guidance_scale=4.0, seed=7)
+    assert "not_translated" not in read(png(invokeai_metadata=flux))
+    both = read(png(invokeai_metadata=flux | {"cfg_scale": 3.0}))
+    assert has(both, guidance_scale=3.0, not_translated="guidance: 4")
+
+
 def test_invokeai_of_the_second_generation(read, png):
     said = {
         "model_weights": "stable-diffusion-1.5",

@@ -4,15 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from foreign import (
-    INFOTEXT,
-    change,
-    draw_picture,
-    graph_of,
-    hide_text,
-    save_comment,
-    save_png,
-)
+from foreign import INFOTEXT, change, draw_picture, graph_of, hide_text, save_comment, save_png
 from PIL import Image
 from test_widget_inspector import listening
 

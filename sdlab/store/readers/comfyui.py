@@ -284,7 +284,7 @@ def list_texts(
             yield node, keep_texts([graph.value(node, side)])
         elif names:
             yield node, keep_texts([graph.value(node, name) for name in names])
-            put_distilled(graph, node, draft)
+            draft.put_distilled(graph.value(node, "guidance"), "guidance")
         else:
             waiting += step_back(node, side)
             note_conditioning(graph, node, draft)
@@ -308,18 +308,7 @@ def note_conditioning(graph: Graph, node: Node, draft: Draft) -> None:
     """Says what is done to an encoded prompt."""
     if node.kind != "FluxGuidance":
         draft.leave("conditioning", node.kind)
-    put_distilled(graph, node, draft)
-
-
-def put_distilled(graph: Graph, node: Node, draft: Draft) -> None:
-    """Keeps the guidance that FLUX has learned to take as a number, as diffusers calls it."""
-    said = graph.value(node, "guidance")
-    if said is None:
-        return
-    if draft.fields.get("guidance_scale", 1.0) == 1.0:
-        draft.put("guidance_scale", said, "guidance")
-    else:
-        draft.leave("guidance", said)
+    draft.put_distilled(graph.value(node, "guidance"), "guidance")
 
 
 # By which weights

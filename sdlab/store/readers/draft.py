@@ -81,6 +81,15 @@ class Draft:
             self.leave(theirs, f"{seed}, of which torch keeps the low 32 bits")
         self.fields["seed"] = seed % SEEDS
 
+    def put_distilled(self, value: Any, theirs: str) -> None:
+        """Keeps the guidance that FLUX has learned to take as a number, as diffusers calls it."""
+        if value is None:
+            return
+        if self.fields.get("guidance_scale", 1.0) == 1.0:
+            self.put("guidance_scale", value, theirs)
+        else:
+            self.leave(theirs, value)
+
     def put_size(self, text: Any, theirs: str) -> None:
         """Keeps "512x768", (512, 768) and the like: width, then height."""
         sides = re.fullmatch(r"\D{0,2}(\d{1,6})\D{1,3}(\d{1,6})\D{0,2}", str(text).strip()[:40])
