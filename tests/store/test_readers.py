@@ -437,6 +437,23 @@ def test_novelai_of_the_first_version_has_its_prompt_beside_the_comment(read, pn
     assert row["prompt"] == "{{a cat}}" and "as NovelAI writes them" in row["not_translated"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "strength", "left"),
+    [
+        (None, None, "strength: 0.69, if it began with a picture"),
+        ("PromptGenerateRequest", None, ""),
+        ("Img2ImgRequest", 0.69, "request_type: Img2ImgRequest"),
+    ],
+)
+def test_the_strength_that_novelai_always_writes_acts_on_a_picture_alone(
+    read, png, kind, strength, left
+):
+    said = COMMENT | {"strength": 0.69, "request_type": kind}
+    row = read(png(**NOVEL | {"Comment": json.dumps({k: v for k, v in said.items() if v})}))
+    assert row.get("strength") == strength and left in row["not_translated"]
+    assert ("strength" in row["not_translated"]) == (kind is None)
+
+
 # Fooocus
 
 

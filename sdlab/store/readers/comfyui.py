@@ -165,7 +165,7 @@ def put_sampling(graph: Graph, sampler: Node, draft: Draft) -> None:
         draft.put("guidance_scale", 1.0)
     elif guider is not sampler:
         draft.leave("guider", guider.kind)
-    sigmas = graph.node(sampler, "sigmas") or sampler
+    sigmas = find_sigmas(graph, sampler, draft)
     draft.put("num_inference_steps", graph.value(sigmas, "steps"), "steps")
     schedule = graph.value(sigmas, "scheduler") or sigmas.kind.removesuffix("Scheduler").lower()
     kind = graph.node(sampler, "sampler")
@@ -177,6 +177,17 @@ def put_sampling(graph: Graph, sampler: Node, draft: Draft) -> None:
     given = str(schedule) if sigmas is not sampler or "scheduler" in sampler.inputs else None
     put_comfy_sampler(draft, name, SCHEDULES.get(given or "", given))
     put_share(graph, sampler, sigmas, draft)
+
+
+def find_sigmas(graph: Graph, sampler: Node, draft: Draft) -> Node:
+    """Finds the node that makes the noise levels, and says which change them on their way."""
+    found, seen = graph.node(sampler, "sigmas"), set[str]()
+    while found and "sigmas" in found.links and found.name not in seen:
+        seen.add(found.name)
+        given = (f"{name} {value}" for name, value in found.values.items())
+        draft.leave("sigmas", " ".join([found.kind, *given]))
+        found = graph.node(found, "sigmas")
+    return found or sampler
 
 
 def note_sigmas(graph: Graph, node: Node, draft: Draft) -> None:
@@ -285,6 +296,8 @@ def list_texts(
         elif names:
             yield node, keep_texts([graph.value(node, name) for name in names])
             draft.put_distilled(graph.value(node, "guidance"), "guidance")
+            if any(map(is_of_pictures, node.links)):  # a model that edits reads pictures, too
+                draft.leave("conditioning", f"a picture in {node.kind}")
         else:
             waiting += step_back(node, side)
             note_conditioning(graph, node, draft)
@@ -341,6 +354,8 @@ def put_model(graph: Graph, sampler: Node, encoder: Node | None, draft: Draft) -
 def put_loader(graph: Graph, node: Node, name: str, draft: Draft) -> None:
     """Keeps what a loader says: the checkpoint, and in an efficient one much else."""
     draft.put_model(graph.value(node, name), name)
+    if (number := graph.value(node, "weight_dtype")) != "default":
+        draft.leave_all({"weight_dtype": number})
     if "vae" not in draft.fields:
         draft.put_vae(graph.value(node, "vae_name"))
     skip = fit_whole(graph.value(node, "clip_skip"))

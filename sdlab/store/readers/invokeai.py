@@ -99,7 +99,7 @@ def list_layers(canvas: Any) -> str:
 
 
 def may_act(layer: Any) -> bool:
-    """Tells a layer that is switched on and holds something: the canvas begins with an empty one."""
+    """Tells a layer that is switched on and holds something; each canvas has an empty one."""
     return (
         isinstance(layer, dict)
         and layer.get("isEnabled") is not False

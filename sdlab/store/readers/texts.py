@@ -184,6 +184,7 @@ READ = {
     b"zTXt": add_packed,
     b"iTXt": add_international,
     b"eXIf": add_exif_bytes,
+    b"comf": add_plain,  # ComfyUI's, in animations
 }
 
 
