@@ -572,6 +572,26 @@ def test_swarmui_in_png_and_jpeg(read, png, tmp_path):
         assert row["scheduler"] == "DPMSolverMultistepScheduler(use_karras_sigmas=True)"
 
 
+def swarm(**more):
+    return {"sui_image_params": SWARM["sui_image_params"] | {"prompt": "a cat"} | more}
+
+
+def test_a_side_of_swarmui_decides_the_size_unless_the_ratio_is_its_own(read, tmp_path):
+    """Width and height stay in its parameters, and do not act."""
+    said = swarm(aspectratio="1:1", sidelength=128, width=64, height=96)
+    row = read(save_png(tmp_path / "a.png", (128, 128), parameters=said))
+    assert has(row, width=128, height=128) and "sidelength: 128" in row["not_translated"]
+    assert "the picture is" not in row["not_translated"]
+
+
+def test_what_swarmui_tells_the_text_encoders_loras_and_flux(read, png):
+    alike = read(png(parameters=swarm(loratencweights=["0.8"])))
+    assert alike["not_translated"] == "refinermethod: PostApply"
+    said = swarm(loratencweights=["0.5"], cfgscale=1, fluxguidancescale=3.5)
+    row = read(png(parameters=said))
+    assert row["guidance_scale"] == 3.5 and "loratencweights: ['0.5']" in row["not_translated"]
+
+
 def test_tags_in_a_prompt_of_swarmui_are_said(read, png):
     more = {
         "prompt": "a <3 cat <segment:face,0.6,0.5> a smile <break>",
