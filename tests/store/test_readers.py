@@ -138,6 +138,33 @@ def test_loras_leave_the_prompt_as_they_do_before_it_is_encoded(read, png):
     assert "LoRA: b:1:0.5" in row["not_translated"] and "cat" not in row["not_translated"]
 
 
+RESOURCES = [
+    {"type": "checkpoint", "modelVersionId": 1, "modelName": "Ponies, V6"},
+    {"type": "lora", "weight": 0.8, "modelVersionId": 2, "modelName": "Fur"},
+    {"type": "lora", "modelVersionId": 3},
+    {"type": "embed", "modelVersionId": 4, "modelName": "bad hands"},
+    7,
+]
+
+
+def test_civitais_generator_names_checkpoint_and_loras_among_its_resources(read, png):
+    head = INFOTEXT.partition(", Model hash")[0] + ", RNG: CPU, Civitai resources: "
+    row = read(png(parameters=head + json.dumps(RESOURCES) + ", Civitai metadata: {}"))
+    assert has(row, model="Ponies, V6", lora="Fur@0.8", seed=5)
+    assert row["not_translated"].split("; ") == [
+        "Civitai resources: lora 3",
+        "Civitai resources: embed bad hands",
+    ]
+    assert "Civitai resources: [7" in read(png(parameters=head + "[7"))["not_translated"]
+
+
+def test_resources_that_a1111_lists_are_not_taken_twice(read, png):
+    more = f"Civitai resources: {json.dumps(RESOURCES[:2])}, RNG: CPU, Version"
+    text = INFOTEXT.replace("a cat", "<lora:fur:0.8>a cat").replace("Version", more)
+    row = read(png(parameters=text))
+    assert has(row, model="v1-5-pruned-emaonly", lora="fur@0.8") and "not_translated" not in row
+
+
 @pytest.mark.parametrize(
     "prompt", ["[a cat:a dog:0.5]", "a cat AND a dog", "a [cat|dog]", "a (cat"]
 )
