@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..store import Store
 
-BATCH = 64  # files that a process is asked for at a time
+BATCH = 128  # files that a process is asked for at a time
 FEW = 10_000  # files that one process reads as soon as two, which start and hand over rows
 TOLD = "told beside the file"
 NOT_OURS = ("key", "pixels", "created", "starred", "rating")  # of no picture that we did not make
