@@ -93,8 +93,9 @@ def walk_pictures(folder: Path, passed_over: dict[str, str]) -> Iterator[str]:
             if name.startswith(".") or os.path.islink(path):
                 passed_over[path] = "hidden" if name.startswith(".") else "a link to a folder"
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        begin = os.path.join(place, "")
         for name in sorted(names):
-            path, suffix = os.path.join(place, name), os.path.splitext(name)[1].lower()
+            path, suffix = begin + name, os.path.splitext(name)[1].lower()
             if name.startswith("."):
                 passed_over[path] = "hidden"
             elif suffix in SUFFIXES:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..store import Store
 
-BATCH = 128  # files that a process is asked for at a time
+BATCH = 64  # files that a process is asked for at a time
 FEW = 10_000  # files that one process reads as soon as two, which start and hand over rows
 TOLD = "told beside the file"
 NOT_OURS = ("key", "pixels", "created", "starred", "rating")  # of no picture that we did not make
@@ -95,12 +95,12 @@ def read_pictures(
         warnings.warn(f"no picture in {os.fspath(paths)}", stacklevel=2)  # type: ignore[arg-type]
     told = read_tables(paths, files, passed_over)
     given = {name: spread_column(name, value, len(files)) for name, value in columns.items()}
-    for number, file in enumerate(files):
+    for number, file in enumerate(files if given else ()):
         own = {name: values[number] for name, values in given.items()}
         told[file] = told.get(file, {}) | own
     rows = list(read_rows(files, processes, progress))
     for row, file in zip(rows, files):
-        add_told(row, told[file])
+        add_told(row, told.get(file, {}))
         if store is not None and row["path"]:
             row["path"] = keep_picture(store, row)
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
