@@ -113,7 +113,10 @@ def test_what_has_no_counterpart_is_left_and_what_says_nothing_is_not(read, png)
         "Hires upscale: 2",
         "Denoising strength: 0.4",
         "ControlNet 0: Module: canny, Weight: 1",
+        "Lora hashes: ink: 0123",
     ]
+    tagged = INFOTEXT.replace("Version", more).replace("a cat", "<lora:ink:1>a cat")
+    assert "Lora hashes" not in read(png(parameters=tagged))["not_translated"]
 
 
 @pytest.mark.parametrize("twice", ["", '"seed": 4, '])

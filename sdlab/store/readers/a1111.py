@@ -15,9 +15,10 @@ from .draft import Draft, is_object, load_json
 
 NETWORK = re.compile(r"<(?:lora|lyco):([^:>]+)((?::[^:>]*)*)>")
 SPECIAL = re.compile(r"[\[\]()<]|AND|BREAK")  # no other text is anything but plain
+HASHES = "Lora hashes"
 RESOURCES, NETWORKS = "Civitai resources", ("lora", "lycoris", "locon", "dora")
 WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it again
-    *("Model hash", "VAE hash", "Refiner hash", "Lora hashes", "Lora weights", "Hashes", "Version"),
+    *("Model hash", "VAE hash", "Refiner hash", HASHES, "Lora weights", "Hashes", "Version"),
     *("User", "App", "Created by", "Batch size", "Batch pos", "Parser", "Time taken", "Operations"),
     *("Template", "Negative Template", "Raw prompt", "Raw negative prompt", "Performance", "Date"),
     *("Size-1", "Size-2", "RNG", "Backend", "Pipeline", "Schedule type", "Scheduler", "Init image"),
@@ -66,6 +67,8 @@ def read_text(text: str, draft: Draft) -> None:
     take_networks(draft)
     if RESOURCES in said:
         take_resources(said[RESOURCES], draft)
+    if not draft.loras:  # dgenerate names them there alone, without their scales
+        draft.leave_all({HASHES: said.get(HASHES)})
     draft.read_syntax()
     if not draft.source.startswith("sdlab"):
         check_syntax(draft)
