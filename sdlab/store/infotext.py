@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -142,8 +143,7 @@ def split_infotext(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         if line.count(":") > 2  # else there are not three pairs
         for mark in "|,"
         if line.count(mark) > 1
-        if len(pairs := PAIRS[mark].findall(line)) >= 3
-        if line is lines[-1] or any(name.rstrip(": ") in READ for name, *_ in pairs)
+        if holds_pairs(line, mark, line is lines[-1])
     }
     if not marks:
         return "\n".join(lines), ()
@@ -155,6 +155,13 @@ def split_infotext(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         ahead, pairs = ahead[: found.start()], [*split_pairs(found[1], ","), *pairs]
     said = (line.partition(":") for line in behind)
     return ahead, (*pairs, *((name, value.strip()) for name, _, value in said))
+
+
+def holds_pairs(line: str, mark: str, is_last: bool) -> bool:
+    """Tells whether a line has three pairs; one with others behind it, one that sdlab reads too."""
+    pairs = PAIRS[mark].finditer(line)
+    names = [pair[1].rstrip(": ") for pair in itertools.islice(pairs, 3 if is_last else None)]
+    return len(names) >= 3 and (is_last or not READ.isdisjoint(names))
 
 
 def split_plain(block: str) -> list[tuple[str, str]] | None:

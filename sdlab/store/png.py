@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMAT = 1
+CHUNK = struct.Struct(">I4s")  # how a chunk of a PNG begins: the size of its content, and its kind
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 ENDING = b"\0\0\0\0IEND\xaeB`\x82"  # the last 12 bytes of every whole PNG
 ITXT_HEADER = b"sdlab\0\0\0\0\0"  # keyword, not compressed, no language, no translated keyword
@@ -110,7 +111,7 @@ def read_chunk(path: str | os.PathLike[str], wanted: bytes) -> bytes | None:
 def walk_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
     """Yields the kind and size of each chunk, when the file stands at its content."""
     while len(header := file.read(8)) == 8:
-        size, kind = struct.unpack(">I4s", header)
+        size, kind = CHUNK.unpack(header)
         end = file.tell() + size + 4
         yield kind, size
         file.seek(end)

@@ -64,14 +64,14 @@ def list_files(paths: Any, passed_over: dict[str, str] | None = None) -> Sequenc
     if isinstance(paths, bytes) or not isinstance(paths, Iterable):
         raise TypeError(
             f"paths={paths!r:.80} is no path and no list of paths; detect_watermark() takes a"
-            " single picture"
+            " single picture, and any other reader its file: save it first"
         )
     files = list(paths)
     for file in files:
         if not isinstance(file, (str, os.PathLike)) and not is_missing(file):
             raise TypeError(
                 f"paths has {file!r:.80} in it, which is no path; detect_watermark() takes a"
-                " picture itself"
+                " picture itself, and any other reader its file: save it first"
             )
     return [None if is_missing(file) else os.fspath(file) for file in files]
 
@@ -93,8 +93,9 @@ def walk_pictures(folder: Path, passed_over: dict[str, str]) -> Iterator[str]:
             if name.startswith(".") or os.path.islink(path):
                 passed_over[path] = "hidden" if name.startswith(".") else "a link to a folder"
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        begin = os.path.join(place, "")
         for name in sorted(names):
-            path, suffix = os.path.join(place, name), os.path.splitext(name)[1].lower()
+            path, suffix = begin + name, os.path.splitext(name)[1].lower()
             if name.startswith("."):
                 passed_over[path] = "hidden"
             elif suffix in SUFFIXES:

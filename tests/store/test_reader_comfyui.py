@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from foreign import change, graph_of, node, save_comment, save_png, save_tags
+from foreign import add_chunk, change, graph_of, node, save_comment, save_png, save_tags
 
 from sdlab.store.readers.folder import read_pictures
 
@@ -237,6 +237,52 @@ def test_noise_levels_of_ones_own_are_said(read):
     change(graph, "3", seed=9, sampler=["22", 0], sigmas=["23", 0], scheduler=None)
     graph["3"]["class_type"] = "SamplerCustom"
     assert read(graph)["not_translated"] == "sigma_max: 3.0; sigma_min: 0.5; rho: 2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        (node("SplitSigmas", step=10), "SplitSigmas step 10"),
+        (
+            node("ExtendIntermediateSigmas", steps=2, start_at_sigma=-1.0, end_at_sigma=12.0),
+            "ExtendIntermediateSigmas steps 2 start_at_sigma -1.0 end_at_sigma 12.0",
+        ),
+    ],
+)
+def test_what_changes_the_noise_levels_is_said_and_their_maker_is_read(read, changes, left):
+    changes["inputs"]["sigmas"] = ["23", 0]
+    graph = graph_of(
+        n22=node("KSamplerSelect", sampler_name="euler"),
+        n23=node("BasicScheduler", model=["4", 0], scheduler="karras", steps=15, denoise=1.0),
+        n24=changes,
+    )
+    change(graph, "3", seed=9, sampler=["22", 0], sigmas=["24", 0], scheduler=None, steps=None)
+    graph["3"]["class_type"] = "SamplerCustom"
+    row = read(graph)
+    assert has(row, num_inference_steps=15, not_translated=f"sigmas: {left}")
+    assert row["scheduler"] == "EulerDiscreteScheduler(use_karras_sigmas=True)"
+    change(graph, "24", sigmas=["24", 0])
+    assert "sigmas" in read(graph)["not_translated"]  # a circle
+
+
+def test_a_picture_that_the_text_encoder_reads_is_said(read):
+    graph = change(graph_of(n40=node("LoadImage", image="found.png")), "3", seed=7)
+    graph["6"] = node("TextEncodeQwenImageEdit", prompt="make it red", clip=["4", 1])
+    assert has(read(graph), prompt="make it red") and "not_translated" not in read(graph)
+    change(graph, "6", image=["40", 0])
+    assert read(graph)["not_translated"] == "conditioning: a picture in TextEncodeQwenImageEdit"
+
+
+def test_weights_in_another_format_of_numbers_are_said(read):
+    loader = node("UNETLoader", unet_name="flux1-dev.safetensors", weight_dtype="fp8_e4m3fn")
+    graph = change(graph_of(n4=loader), "3", seed=7)
+    assert read(graph)["not_translated"] == "weight_dtype: fp8_e4m3fn"
+
+
+def test_an_animation_carries_its_graph_in_a_chunk_of_comfyuis_own(read, tmp_path):
+    graph = json.dumps(change(graph_of(), "3", seed=7)).encode()
+    path = add_chunk(save_png(tmp_path / "a.png"), b"comf", b"prompt\0" + graph, last=True)
+    assert has(read(path=path), **OF_GRAPH | {"seed": 7})
 
 
 def test_the_first_pass_is_the_recipe_and_the_others_are_said(read):
@@ -763,3 +809,31 @@ def test_subgraphs_that_harm_are_read_to_an_end(read):
     for broken in (3, [3], [{}], [{"id": "k0", "nodes": 3, "links": [[1]], "inputs": [3]}]):
         row = read(workflow=wide | {"definitions": {"subgraphs": broken}})
         assert has(row, **OF_GRAPH | {"seed": 7})
+
+
+def hand_on(drawing, *, through=None):
+    """The negative prompt's text comes from a subgraph that hands its plain input on, or through a node."""
+    kind = "5e1f9c1e-0002-4000-8000-000000000030"
+    names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
+    edges = [(501, -10, 0, -20, 0, "STRING")]
+    if through:
+        edges = [(501, -10, 0, 31, 0, "STRING"), (502, 31, 0, -20, 0, "STRING")]
+    inner = {"id": kind, "name": "words", "links": [dict(zip(names, edge)) for edge in edges]}
+    inner["nodes"] = [drawn(31, through, [("", 501, "STRING")])] if through else []
+    inner["inputs"] = [{"name": "words", "type": "STRING"}]
+    nodes = [node for node in drawing["nodes"] if node["id"] != 11] + [drawn(30, kind)]
+    links = [link if link[0] != 11 else (11, 30, 0, 7, 1, "STRING") for link in drawing["links"]]
+    return editor(*nodes, links=links) | {"definitions": {"subgraphs": [inner]}}
+
+
+@pytest.mark.parametrize("through", [None, "Reroute"])
+def test_a_subgraph_that_hands_a_plain_input_on_is_read_through(read, through):
+    row = read(workflow=show(hand_on(draw_example(), through=through), ["fog"], None, ["words"]))
+    assert has(row, **OF_GRAPH | {"seed": 7, "negative_prompt": "fog"})
+    assert "not_translated" not in row
+
+
+def test_a_subgraph_that_hands_on_nothing_is_said(read):
+    row = read(workflow=hand_on(draw_example()))
+    assert "negative_prompt" not in row or row["negative_prompt"] == ""
+    assert "a subgraph that hands on nothing" in row["not_translated"]

@@ -113,7 +113,10 @@ def test_what_has_no_counterpart_is_left_and_what_says_nothing_is_not(read, png)
         "Hires upscale: 2",
         "Denoising strength: 0.4",
         "ControlNet 0: Module: canny, Weight: 1",
+        "Lora hashes: ink: 0123",
     ]
+    tagged = INFOTEXT.replace("Version", more).replace("a cat", "<lora:ink:1>a cat")
+    assert "Lora hashes" not in read(png(parameters=tagged))["not_translated"]
 
 
 @pytest.mark.parametrize("twice", ["", '"seed": 4, '])
@@ -136,6 +139,33 @@ def test_loras_leave_the_prompt_as_they_do_before_it_is_encoded(read, png):
     assert row["prompt"] == "a (cat:1.2)  on a mat" and row["lora"] == "ink@0.8, b"
     assert row["prompt_syntax"] == "weights"
     assert "LoRA: b:1:0.5" in row["not_translated"] and "cat" not in row["not_translated"]
+
+
+RESOURCES = [
+    {"type": "checkpoint", "modelVersionId": 1, "modelName": "Ponies, V6"},
+    {"type": "lora", "weight": 0.8, "modelVersionId": 2, "modelName": "Fur"},
+    {"type": "lora", "modelVersionId": 3},
+    {"type": "embed", "modelVersionId": 4, "modelName": "bad hands"},
+    7,
+]
+
+
+def test_civitais_generator_names_checkpoint_and_loras_among_its_resources(read, png):
+    head = INFOTEXT.partition(", Model hash")[0] + ", RNG: CPU, Civitai resources: "
+    row = read(png(parameters=head + json.dumps(RESOURCES) + ", Civitai metadata: {}"))
+    assert has(row, model="Ponies, V6", lora="Fur@0.8", seed=5)
+    assert row["not_translated"].split("; ") == [
+        "Civitai resources: lora 3",
+        "Civitai resources: embed bad hands",
+    ]
+    assert "Civitai resources: [7" in read(png(parameters=head + "[7"))["not_translated"]
+
+
+def test_resources_that_a1111_lists_are_not_taken_twice(read, png):
+    more = f"Civitai resources: {json.dumps(RESOURCES[:2])}, RNG: CPU, Version"
+    text = INFOTEXT.replace("a cat", "<lora:fur:0.8>a cat").replace("Version", more)
+    row = read(png(parameters=text))
+    assert has(row, model="v1-5-pruned-emaonly", lora="fur@0.8") and "not_translated" not in row
 
 
 @pytest.mark.parametrize(
@@ -304,6 +334,32 @@ def test_invokeai_says_what_it_did_besides(read, png):
         assert part in left
 
 
+def test_layers_of_invokeais_canvas_are_said_whatever_it_calls_the_mode(read, png):
+    """Version 5 writes "flux_txt2img" for each picture of its canvas; that begins with an empty mask."""
+    mask = {"type": "inpaint_mask", "isEnabled": True, "objects": []}
+    image = {"type": "raster_layer", "isEnabled": True, "objects": [{"type": "image"}]}
+    canvas = {
+        "controlLayers": [],
+        "inpaintMasks": [mask],
+        "rasterLayers": [image],
+        "regionalGuidance": [{"isEnabled": True, "objects": [], "positivePrompt": "a sun"}],
+    }
+    row = read(png(invokeai_metadata=METADATA | {"canvas_v2_metadata": canvas}))
+    assert row["not_translated"] == "layers of the canvas: rasterLayers, regionalGuidance"
+    canvas |= {"rasterLayers": [image | {"isEnabled": False}], "regionalGuidance": 3}
+    row = read(png(invokeai_metadata=METADATA | {"canvas_v2_metadata": canvas}))
+    assert "not_translated" not in row
+
+
+def test_flux_in_invokeai_has_its_guidance_as_diffusers_names_it(read, png):
+    flux = {name: METADATA[name] for name in ("positive_prompt", "seed", "steps", "model")}
+    flux |= {"generation_mode": "flux_txt2img", "guidance": 4, "width": 64, "height": 96}
+    assert has(read(png(invokeai_metadata=flux)), guidance_scale=4.0, seed=7)
+    assert "not_translated" not in read(png(invokeai_metadata=flux))
+    both = read(png(invokeai_metadata=flux | {"cfg_scale": 3.0}))
+    assert has(both, guidance_scale=3.0, not_translated="guidance: 4")
+
+
 def test_invokeai_of_the_second_generation(read, png):
     said = {
         "model_weights": "stable-diffusion-1.5",
@@ -409,6 +465,23 @@ def test_novelai_of_the_first_version_has_its_prompt_beside_the_comment(read, pn
     texts = {"Software": "NovelAI", "Description": "{{a cat}}", "Comment": json.dumps(old)}
     row = read(png(**texts))
     assert row["prompt"] == "{{a cat}}" and "as NovelAI writes them" in row["not_translated"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "strength", "left"),
+    [
+        (None, None, "strength: 0.69, if it began with a picture"),
+        ("PromptGenerateRequest", None, ""),
+        ("Img2ImgRequest", 0.69, "request_type: Img2ImgRequest"),
+    ],
+)
+def test_the_strength_that_novelai_always_writes_acts_on_a_picture_alone(
+    read, png, kind, strength, left
+):
+    said = COMMENT | {"strength": 0.69, "request_type": kind}
+    row = read(png(**NOVEL | {"Comment": json.dumps({k: v for k, v in said.items() if v})}))
+    assert row.get("strength") == strength and left in row["not_translated"]
+    assert ("strength" in row["not_translated"]) == (kind is None)
 
 
 # Fooocus
@@ -527,6 +600,26 @@ def test_swarmui_in_png_and_jpeg(read, png, tmp_path):
         assert has(row, model="sd_xl_base_1.0", lora="ink@0.8, fur@0.4", clip_skip=1)
         assert has(row, source="SwarmUI", not_translated="refinermethod: PostApply")
         assert row["scheduler"] == "DPMSolverMultistepScheduler(use_karras_sigmas=True)"
+
+
+def swarm(**more):
+    return {"sui_image_params": SWARM["sui_image_params"] | {"prompt": "a cat"} | more}
+
+
+def test_a_side_of_swarmui_decides_the_size_unless_the_ratio_is_its_own(read, tmp_path):
+    """Width and height stay in its parameters, and do not act."""
+    said = swarm(aspectratio="1:1", sidelength=128, width=64, height=96)
+    row = read(save_png(tmp_path / "a.png", (128, 128), parameters=said))
+    assert has(row, width=128, height=128) and "sidelength: 128" in row["not_translated"]
+    assert "the picture is" not in row["not_translated"]
+
+
+def test_what_swarmui_tells_the_text_encoders_loras_and_flux(read, png):
+    alike = read(png(parameters=swarm(loratencweights=["0.8"])))
+    assert alike["not_translated"] == "refinermethod: PostApply"
+    said = swarm(loratencweights=["0.5"], cfgscale=1, fluxguidancescale=3.5)
+    row = read(png(parameters=said))
+    assert row["guidance_scale"] == 3.5 and "loratencweights: ['0.5']" in row["not_translated"]
 
 
 def test_tags_in_a_prompt_of_swarmui_are_said(read, png):

@@ -2,8 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
-from foreign import INFOTEXT, change, draw_picture, graph_of, save_comment, save_png
+from foreign import INFOTEXT, change, draw_picture, graph_of, hide_text, save_comment, save_png
 from PIL import Image
 from test_widget_inspector import listening
 
@@ -158,3 +159,22 @@ def test_a_picture_in_memory_tells_what_its_file_says(folder):
         inspector = WatermarkInspector([image])
         told = listening(inspector)("tell", cell=0)[0]
     assert dict(told["recipe"])["written by"] == "InvokeAI"
+
+
+def test_a_text_in_the_lowest_bits_is_read_of_pictures_in_memory_too(tmp_path):
+    path = hide_text(tmp_path / "a.png", INFOTEXT)
+    assert read_bytes(path.read_bytes(), "a.png")["prompt"] == "a cat on a mat"
+    with Image.open(path) as image:
+        pictures = [image, image.copy(), Image.fromarray(np.asarray(image)), np.asarray(image)]
+        assert [read_image(each)["seed"] for each in pictures] == [5] * 4
+        assert read_image(image.convert("L"))["not_translated"] is None
+        inspector = WatermarkInspector(pictures)
+        ask = listening(inspector)
+        for n in range(4):
+            assert dict(ask("tell", cell=n)[0]["recipe"])["prompt"] == "a cat on a mat"
+
+
+def test_a_closed_picture_is_no_error():
+    image = draw_picture()
+    image.close()
+    assert read_image(image)["error"] is None

@@ -11,16 +11,18 @@ from ...recipe.request import SPECS
 from ...watermark.labels import find_writer
 from ..infotext import GPU_NOISE, read_infotext, split_infotext
 from .comfyui import SCHEDULES
-from .draft import Draft, is_object
+from .draft import Draft, is_object, load_json
 
 NETWORK = re.compile(r"<(?:lora|lyco):([^:>]+)((?::[^:>]*)*)>")
 SPECIAL = re.compile(r"[\[\]()<]|AND|BREAK")  # no other text is anything but plain
+HASHES = "Lora hashes"
+RESOURCES, NETWORKS = "Civitai resources", ("lora", "lycoris", "locon", "dora")
 WITHOUT_EFFECT = {  # what says nothing of how the picture was made, or says it again
-    *("Model hash", "VAE hash", "Refiner hash", "Lora hashes", "Lora weights", "Hashes", "Version"),
+    *("Model hash", "VAE hash", "Refiner hash", HASHES, "Lora weights", "Hashes", "Version"),
     *("User", "App", "Created by", "Batch size", "Batch pos", "Parser", "Time taken", "Operations"),
     *("Template", "Negative Template", "Raw prompt", "Raw negative prompt", "Performance", "Date"),
     *("Size-1", "Size-2", "RNG", "Backend", "Pipeline", "Schedule type", "Scheduler", "Init image"),
-    *("Lora hash", "Civitai resources", "Civitai metadata", "Prompt", "Source Identifier"),
+    *("Lora hash", RESOURCES, "Civitai metadata", "Prompt", "Source Identifier"),
 }
 HIDDEN = {*SPECS, *WITHOUT_EFFECT, "Sampler"}  # from what has no counterpart
 SCHEDULERS = "Scheduler", "Schedule type"  # of Fooocus, and of all others
@@ -63,6 +65,10 @@ def read_text(text: str, draft: Draft) -> None:
         draft.fields["clip_skip"] -= 1  # SDXL's text encoders leave one layer out natively
     read_others(said, draft)
     take_networks(draft)
+    if RESOURCES in said:
+        take_resources(said[RESOURCES], draft)
+    if not draft.loras:  # dgenerate names them there alone, without their scales
+        draft.leave_all({HASHES: said.get(HASHES)})
     draft.read_syntax()
     if not draft.source.startswith("sdlab"):
         check_syntax(draft)
@@ -70,8 +76,8 @@ def read_text(text: str, draft: Draft) -> None:
 
 def find_source(text: str) -> str:
     """Finds who wrote the text, by its own parameters: a prompt may name any program."""
-    _, pairs = split_infotext(text)
-    return name_writer("".join(f"{name}: {value}, " for name, value in pairs if name in TELLING))
+    told = [f"{name}: {value}, " for name, value in split_infotext(text)[1] if name in TELLING]
+    return name_writer("".join(told))
 
 
 @functools.lru_cache(1_000)  # a folder of pictures has few
@@ -106,6 +112,26 @@ def take_networks(draft: Draft) -> None:
             draft.leave("LoRA", f"{name}{scales}")
     if draft.loras:
         draft.fields["prompt"] = NETWORK.sub("", prompt)
+
+
+def take_resources(text: str, draft: Draft) -> None:
+    """Takes checkpoint and LoRAs from Civitai's list, beside which its generator says no others."""
+    try:
+        listed = load_json(text)
+    except ValueError:
+        return draft.leave(RESOURCES, text)
+    known = {"checkpoint": "model" in draft.fields, **dict.fromkeys(NETWORKS, bool(draft.loras))}
+    for each in listed if isinstance(listed, list) else ():
+        kind = str(each.get("type")).lower() if isinstance(each, dict) else ""
+        if known.get(kind, not kind):
+            continue  # said elsewhere, too
+        name = each.get("modelName")
+        if kind == "checkpoint" and name:
+            draft.put("model", name)
+        elif kind in NETWORKS and name:
+            draft.put_lora(name, each.get("weight"))
+        else:
+            draft.leave(RESOURCES, f"{kind} {name or each.get('modelVersionId')}")
 
 
 def check_syntax(draft: Draft) -> None:

@@ -64,9 +64,10 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
 
 def is_sampler(node: Node) -> bool:
     """Tells a node that denoises latents."""
-    return "sampler" in node.kind.lower() and not (
-        node.inputs.keys().isdisjoint(("seed", "noise_seed", "noise"))
-        or node.inputs.keys().isdisjoint(("latent_image", "latent", "samples"))
+    return (
+        "sampler" in node.kind.lower()
+        and not node.inputs.keys().isdisjoint(("seed", "noise_seed", "noise"))
+        and not node.inputs.keys().isdisjoint(("latent_image", "latent", "samples"))
     )
 
 
@@ -87,7 +88,7 @@ def find_sampler(graph: Graph, file: str, draft: Draft) -> tuple[list[Node], Nod
 
 def begins(graph: Graph, sampler: Node) -> bool:
     """Tells whether no other sampler comes before this one."""
-    return [*filter(is_sampler, graph.walk(sampler))] == [sampler]
+    return not any(map(is_sampler, graph.walk(sampler)[1:]))
 
 
 def note_ways(graph: Graph, ways: list[list[Node]], first: Node, draft: Draft) -> None:
@@ -164,7 +165,7 @@ def put_sampling(graph: Graph, sampler: Node, draft: Draft) -> None:
         draft.put("guidance_scale", 1.0)
     elif guider is not sampler:
         draft.leave("guider", guider.kind)
-    sigmas = graph.node(sampler, "sigmas") or sampler
+    sigmas = find_sigmas(graph, sampler, draft)
     draft.put("num_inference_steps", graph.value(sigmas, "steps"), "steps")
     schedule = graph.value(sigmas, "scheduler") or sigmas.kind.removesuffix("Scheduler").lower()
     kind = graph.node(sampler, "sampler")
@@ -176,6 +177,17 @@ def put_sampling(graph: Graph, sampler: Node, draft: Draft) -> None:
     given = str(schedule) if sigmas is not sampler or "scheduler" in sampler.inputs else None
     put_comfy_sampler(draft, name, SCHEDULES.get(given or "", given))
     put_share(graph, sampler, sigmas, draft)
+
+
+def find_sigmas(graph: Graph, sampler: Node, draft: Draft) -> Node:
+    """Finds the node that makes the noise levels, and says which change them on their way."""
+    found, seen = graph.node(sampler, "sigmas"), set[str]()
+    while found and "sigmas" in found.links and found.name not in seen:
+        seen.add(found.name)
+        given = (f"{name} {value}" for name, value in found.values.items())
+        draft.leave("sigmas", " ".join([found.kind, *given]))
+        found = graph.node(found, "sigmas")
+    return found or sampler
 
 
 def note_sigmas(graph: Graph, node: Node, draft: Draft) -> None:
@@ -278,12 +290,14 @@ def list_texts(
         node = found[0]
         seen.add(node.name)
         own = node.inputs.get(side)
-        names = [name for name in TEXTS if name in node.inputs]
+        names = [name for name in TEXTS if name in node.inputs] if "clip" in node.inputs else ()
         if isinstance(own, str) or (own is not None and "ckpt_name" in node.inputs):
             yield node, keep_texts([graph.value(node, side)])
-        elif names and "clip" in node.inputs:
+        elif names:
             yield node, keep_texts([graph.value(node, name) for name in names])
-            put_distilled(graph, node, draft)
+            draft.put_distilled(graph.value(node, "guidance"), "guidance")
+            if any(map(is_of_pictures, node.links)):  # a model that edits reads pictures, too
+                draft.leave("conditioning", f"a picture in {node.kind}")
         else:
             waiting += step_back(node, side)
             note_conditioning(graph, node, draft)
@@ -307,18 +321,7 @@ def note_conditioning(graph: Graph, node: Node, draft: Draft) -> None:
     """Says what is done to an encoded prompt."""
     if node.kind != "FluxGuidance":
         draft.leave("conditioning", node.kind)
-    put_distilled(graph, node, draft)
-
-
-def put_distilled(graph: Graph, node: Node, draft: Draft) -> None:
-    """Keeps the guidance that FLUX has learned to take as a number, as diffusers calls it."""
-    said = graph.value(node, "guidance")
-    if said is None:
-        return
-    if draft.fields.get("guidance_scale", 1.0) == 1.0:
-        draft.put("guidance_scale", said, "guidance")
-    else:
-        draft.leave("guidance", said)
+    draft.put_distilled(graph.value(node, "guidance"), "guidance")
 
 
 # By which weights
@@ -351,6 +354,8 @@ def put_model(graph: Graph, sampler: Node, encoder: Node | None, draft: Draft) -
 def put_loader(graph: Graph, node: Node, name: str, draft: Draft) -> None:
     """Keeps what a loader says: the checkpoint, and in an efficient one much else."""
     draft.put_model(graph.value(node, name), name)
+    if (number := graph.value(node, "weight_dtype")) != "default":
+        draft.leave_all({"weight_dtype": number})
     if "vae" not in draft.fields:
         draft.put_vae(graph.value(node, "vae_name"))
     skip = fit_whole(graph.value(node, "clip_skip"))

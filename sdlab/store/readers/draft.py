@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from ...recipe.parts import Lora, join_items
@@ -81,6 +81,15 @@ class Draft:
             self.leave(theirs, f"{seed}, of which torch keeps the low 32 bits")
         self.fields["seed"] = seed % SEEDS
 
+    def put_distilled(self, value: Any, theirs: str) -> None:
+        """Keeps the guidance that FLUX has learned to take as a number, as diffusers calls it."""
+        if value is None:
+            return
+        if self.fields.get("guidance_scale", 1.0) == 1.0:
+            self.put("guidance_scale", value, theirs)
+        else:
+            self.leave(theirs, value)
+
     def put_size(self, text: Any, theirs: str) -> None:
         """Keeps "512x768", (512, 768) and the like: width, then height."""
         sides = re.fullmatch(r"\D{0,2}(\d{1,6})\D{1,3}(\d{1,6})\D{0,2}", str(text).strip()[:40])
@@ -128,19 +137,18 @@ class Draft:
         """Adds what follows: LoRAs as one field, the size in pixels, and what is left out."""
         if self.loras:
             self.fields["lora"] = replace_unprintable(join_items(self.loras))
-        size = {"width": width, "height": height}
-        stated = {**size, **self.fields}
-        if (stated["width"], stated["height"]) != (width, height):
-            self.leave("size", f"the picture is {width}x{height}")
         known = NEUTRAL if "prompt" in self.fields and not self.hosted else {}
-        self.fields = known | size | self.fields
+        self.fields = row = {**known, "width": width, "height": height, **self.fields}
+        if row["width"] != width or row["height"] != height:
+            self.leave("size", f"the picture is {width}x{height}")
 
     def read_syntax(self) -> None:
         """Finds the prompt syntax of programs that read brackets as weights and long prompts."""
-        texts = [self.fields.get(name) or "" for name in ("prompt", "negative_prompt")]
-        parts = ["weights"] * any(map(BRACKETS.search, texts))
-        long = (text for text in texts if len(text) > 75)  # no other has as many pieces
-        parts += ["chunks"] * any(len(PIECES.findall(text)) > 75 for text in long)
+        prompt, negative = self.fields.get("prompt") or "", self.fields.get("negative_prompt") or ""
+        weighs = BRACKETS.search(prompt) or BRACKETS.search(negative)
+        parts = ["weights"] if weighs else []
+        if any(len(text) > 75 and len(PIECES.findall(text)) > 75 for text in (prompt, negative)):
+            parts.append("chunks")  # shorter texts have not as many pieces
         if parts:
             self.fields["prompt_syntax"] = "+".join(parts)
 
@@ -166,21 +174,19 @@ def fit_field(name: str, value: Any) -> Any:
         whole = value if type(value) is int else fit_whole(value)
         return whole if whole is not None and -(2**63) <= whole < 2**63 else None
     if kind == "real":
-        return fit_real(value)
+        return value if type(value) is float and isfinite(value) else fit_real(value)
     return replace_unprintable(value) if isinstance(value, str) else None
 
 
 def fit_real(value: Any) -> float | None:
     """Reads a finite number, also one that is written as text."""
-    if type(value) is float and -math.inf < value < math.inf:  # nearly all
-        return value
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return number if isfinite(number) else None
 
 
 def fit_whole(value: Any) -> int | None:
@@ -200,7 +206,7 @@ def name_weights(value: Any) -> str | None:
     """Names a file of weights without its folders and its ending; None if it is no text."""
     if not isinstance(value, str):
         return None
-    name = re.split(r"[\\/]", value.strip())[-1]
+    name = value.strip().replace("\\", "/").rpartition("/")[2]
     return name[: -len(found[0]) + 1] if (found := WEIGHTS.search(name)) else name
 
 
@@ -220,8 +226,7 @@ def load_json(text: str) -> Any:
 
 def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Makes an object of its pairs; if a name stands twice, nobody knows which value acted."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
+    if len(made := dict(pairs)) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"JSON in which {twice[:LONGEST]!r} stands twice")

@@ -17,7 +17,7 @@ from ...progress import watch_items
 from ...recipe.request import ALIASES, SPECS
 from ..columns import COLUMNS, ELSEWHERE, fit_column
 from ..files import write_whole
-from .row import make_error_row, read_row
+from .row import make_error_row, read_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,12 +95,12 @@ def read_pictures(
         warnings.warn(f"no picture in {os.fspath(paths)}", stacklevel=2)  # type: ignore[arg-type]
     told = read_tables(paths, files, passed_over)
     given = {name: spread_column(name, value, len(files)) for name, value in columns.items()}
-    for number, file in enumerate(files):
+    for number, file in enumerate(files if given else ()):
         own = {name: values[number] for name, values in given.items()}
         told[file] = told.get(file, {}) | own
     rows = list(read_rows(files, processes, progress))
     for row, file in zip(rows, files):
-        add_told(row, told[file])
+        add_told(row, told.get(file, {}))
         if store is not None and row["path"]:
             row["path"] = keep_picture(store, row)
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
@@ -238,7 +238,7 @@ def read_apart(batch: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 def read_batch(files: Sequence[str], asked: None = None) -> list[dict[str, Any]]:
     """Reads a row for each of some files."""
-    return list(map(read_row, files))
+    return read_files(files)
 
 
 # The frame
@@ -263,4 +263,4 @@ def make_frame(rows: Sequence[Mapping[str, Any]], others: Sequence[str]) -> pd.D
             columns[name] = (
                 pd.Series(values, dtype=None if rows else "string").convert_dtypes().array
             )
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)

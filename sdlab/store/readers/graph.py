@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -132,8 +133,15 @@ class Graph:
             near and near.kind not in HANDING and not near.passes and near.hands is None
         ):  # nearly all
             return near, link.slot
+        end = self.hand_on(link)
+        return (self.nodes[end.node], end.slot) if isinstance(end, Link) else None
+
+    def hand_on(self, link: Any) -> Any:
+        """Gives the link to the node that makes something; a plain value if none does, or None."""
         seen = set()
-        while isinstance(link, Link) and link not in seen and link.node in self.nodes:
+        while isinstance(link, Link):
+            if link in seen or link.node not in self.nodes:
+                return None
             seen.add(link)
             node = self.nodes[link.node]
             if node.passes:
@@ -141,12 +149,12 @@ class Graph:
             elif node.hands is not None:
                 link = node.hands.get(link.slot)
             elif node.kind in PASSES:
-                link = next(iter(node.links.values()), None)
+                link = next(iter(node.links.values()), node.inputs.get(""))
             elif node.kind == "GetNode":
                 link = self.find_set(node)
             else:
-                return node, link.slot
-        return None
+                return link
+        return link
 
     def find_set(self, getter: Node) -> Any:
         """Finds what is put under the name by which a GetNode asks for it."""
@@ -163,7 +171,9 @@ class Graph:
             seen, way = {node.name}, [node]
             for here in way:
                 for name, link in here.links.items():
-                    found = self.follow(link) if is_of_pictures(name) else None
+                    if not is_of_pictures(name):
+                        continue
+                    found = self.follow(link)
                     if found and found[0].name not in seen:
                         seen.add(found[0].name)
                         way.append(found[0])
@@ -172,7 +182,7 @@ class Graph:
 
     def node(self, node: Node, name: str) -> Node | None:
         """Finds the node behind an input."""
-        found = self.follow(node.inputs.get(name))
+        found = self.follow(node.links[name]) if name in node.links else None
         return found[0] if found else None
 
     def value(self, node: Node | None, name: str) -> Any:
@@ -184,10 +194,10 @@ class Graph:
         """Finds the value behind a link; None, and the kind is noted, where it cannot be told."""
         if not isinstance(value, Link):
             return value
-        found, self.steps = self.follow(value), self.steps + 1
-        if not found:
-            return None
-        node = found[0]
+        end, self.steps = self.hand_on(value), self.steps + 1
+        if not isinstance(end, Link):  # a subgraph may hand on what its node is given
+            return self.note_nothing(value) if end is None else end
+        node = self.nodes[end.node]
         if depth > DEEPEST or self.steps > MOST_STEPS:
             self.unknown[node.kind] = None
             return None
@@ -201,6 +211,12 @@ class Graph:
             return next(iter(node.values.values()))
         self.unknown[node.kind] = None
         return None
+
+    def note_nothing(self, link: Link) -> None:
+        """Notes that a subgraph hands on nothing; other links may lead to nowhere."""
+        node = self.nodes.get(link.node)
+        if node and node.hands is not None:
+            self.unknown["a subgraph that hands on nothing"] = None
 
     def join(self, node: Node, depth: int) -> str | None:
         """Joins the texts of a node that does nothing else; None if it may do more."""
@@ -229,25 +245,17 @@ def pass_by(node: Node, slot: int) -> Any:
 def read_prompt(said: Mapping[str, Any]) -> Graph:
     """Reads the text `prompt`: {name: {"class_type": kind, "inputs": {...}}}."""
     nodes = []
-    for name, node in list(said.items())[:MOST_NODES]:
+    for name, node in itertools.islice(said.items(), MOST_NODES):
         if not isinstance(node, dict) or not isinstance(node.get("class_type"), str):
             continue
         inputs = node.get("inputs")
         inputs = inputs if isinstance(inputs, dict) else {}
         for key, value in inputs.items():
-            if type(value) is list:
-                inputs[key] = read_link(value, said)
+            is_pair = type(value) is list and len(value) == 2 and type(value[1]) is int
+            if is_pair and (origin := str(value[0])) in said:  # ["4", 0]
+                inputs[key] = Link(origin, value[1])
         nodes.append(Node(name, node["class_type"], inputs))
     return Graph(nodes)
-
-
-def read_link(value: list[Any], said: Mapping[str, Any]) -> Any:
-    """Reads ["4", 0] as a link, if there is such a node."""
-    if len(value) == 2 and type(value[1]) is int:
-        name = str(value[0])
-        if name in said:
-            return Link(name, value[1])
-    return value
 
 
 def read_workflow(said: Mapping[str, Any]) -> Graph:

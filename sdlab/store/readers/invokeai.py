@@ -37,7 +37,7 @@ OPTIONS |= {"f": "strength"}
 OPTION = re.compile(r"-([A-Za-z])(.*)", re.DOTALL)
 WITHOUT_EFFECT = (
     *("app_version", "created_by", "image_name", "postprocessing", "rand_device", "seed", "model"),
-    *("scheduler", "loras", "vae", "generation_mode", "hash", "canvas_v2_metadata"),
+    *("scheduler", "loras", "vae", "generation_mode", "hash", "canvas_v2_metadata", "guidance"),
 )
 NEGATIVE = re.compile(r"\[([^\[\]]*)\]")
 COMPEL = re.compile(r"[\w)][+-]{1,}(?=[\s,.)]|$)|\)\d*\.?\d+|\)\.(?:and|blend|swap)\(")
@@ -73,6 +73,7 @@ def read_metadata(said: Mapping[str, Any], draft: Draft) -> None:
     """Reads the metadata of versions 3 and later."""
     for theirs, ours in FIELDS.items():
         draft.put(ours, said.get(theirs), theirs)
+    draft.put_distilled(said.get("guidance"), "guidance")
     draft.put_seed(said.get("seed"))
     put_scheduler(draft, said.get("scheduler"))
     draft.put_model(find_name(said.get("model")))
@@ -85,7 +86,25 @@ def read_metadata(said: Mapping[str, Any], draft: Draft) -> None:
         draft.leave(GPU_NOISE)
     mode = str(said.get("generation_mode", "txt2img"))
     draft.leave_all({"generation_mode": None if mode.endswith("txt2img") else mode})
+    draft.leave_all({"layers of the canvas": list_layers(said.get("canvas_v2_metadata"))})
     draft.leave_all(said, *FIELDS, *WITHOUT_EFFECT)
+
+
+def list_layers(canvas: Any) -> str:
+    """Lists the kinds of layers that may have acted, which version 5 calls "txt2img" as well."""
+    kinds = canvas.items() if isinstance(canvas, dict) else ()
+    return ", ".join(
+        kind for kind, layers in kinds if isinstance(layers, list) and any(map(may_act, layers))
+    )
+
+
+def may_act(layer: Any) -> bool:
+    """Tells a layer that is switched on and holds something; each canvas has an empty one."""
+    return (
+        isinstance(layer, dict)
+        and layer.get("isEnabled") is not False
+        and any(map(layer.get, ("objects", "positivePrompt", "negativePrompt", "referenceImages")))
+    )
 
 
 def find_name(model: Any) -> Any:

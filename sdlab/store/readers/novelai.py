@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .draft import Draft, load_object
+from .draft import Draft, is_said, load_object
 
 NAME = "NovelAI"
 FIELDS = {
@@ -15,19 +15,19 @@ FIELDS = {
     "steps": "num_inference_steps",
     "scale": "guidance_scale",
     "cfg_rescale": "guidance_rescale",
-    "strength": "strength",
 }
 WITHOUT_EFFECT = (
     *("prompt", "uc", "seed", "sampler", "noise_schedule", "signed_hash", "n_samples", "version"),
     *("extra_noise_seed", "v4_prompt", "v4_negative_prompt", "legacy", "hide_debug"),
     *("add_original_image", "params_version", "stream", "image_format", "quality_toggle"),
 )
+GENERATED = "PromptGenerateRequest"  # others begin with a picture
 NEUTRAL = {  # what has no effect
     "uncond_scale": (0, 1),
     "controlnet_strength": (1,),
     "inpaintImg2ImgStrength": (1,),
     "noise": (0, 0.2),
-    "request_type": ("PromptGenerateRequest",),  # others begin with a picture
+    "request_type": (GENERATED,),
 }
 SCHEDULES = {"native": "Uniform", "karras": "Karras", "exponential": "Exponential"}
 HASH = re.compile(r"\s[0-9A-F]{8}$")  # behind the model's name
@@ -49,6 +49,7 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     draft.put("negative_prompt", said.get("uc"))
     for theirs, ours in FIELDS.items():
         draft.put(ours, said.get(theirs), theirs)
+    put_strength(said, draft)
     draft.put_seed(said.get("seed"))
     schedule = said.get("noise_schedule")
     draft.put_sampler(said.get("sampler"), SCHEDULES.get(str(schedule), schedule))
@@ -59,7 +60,16 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     if any(STRESSED.search(draft.fields.get(name) or "") for name in ("prompt", "negative_prompt")):
         draft.leave("weights in the prompt, as NovelAI writes them")
     others = {name: value for name, value in said.items() if value not in NEUTRAL.get(name, ())}
-    draft.leave_all(others, *FIELDS, *WITHOUT_EFFECT)
+    draft.leave_all(others, *FIELDS, *WITHOUT_EFFECT, "strength")
+
+
+def put_strength(said: Mapping[str, Any], draft: Draft) -> None:
+    """Keeps the strength where it acts: old files have one even if no picture was given."""
+    kind = said.get("request_type")
+    if kind is None and is_said(said.get("strength")):
+        draft.leave("strength", f"{said['strength']}, if it began with a picture")
+    elif kind != GENERATED:
+        draft.put("strength", said.get("strength"))
 
 
 def list_characters(prompt: Any) -> list[str]:

@@ -24,6 +24,7 @@ from .draft import Draft, is_object, load_object
 from .texts import Texts, add_hidden, add_sidecar, read_rest
 
 LOOSE = ("UserComment", "ImageDescription", "comment", "hidden", "beside.txt", "beside.json")
+ANYONES = {*LOOSE, "XMP"}  # names of texts that any program may write
 MIDJOURNEY = re.compile(r"\s(?:--\w|Job ID: )")
 JOB = re.compile(r"\bJob ID: [0-9a-f]{8}-[0-9a-f]{4}-")
 
@@ -91,6 +92,8 @@ def find_reader(texts: Texts) -> Reader | None:
 
 def sort_texts(texts: Texts) -> None:
     """Puts the texts that stand under a name of any program under their own program's."""
+    if texts.named.keys().isdisjoint(ANYONES):  # in nearly all
+        return
     if drawn := drawthings.find_comment(texts.named.pop("XMP", "")):
         texts.named.setdefault(drawthings.TEXT_COMMENT, drawn)
     for place in LOOSE:

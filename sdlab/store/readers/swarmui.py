@@ -33,7 +33,7 @@ WITHOUT_EFFECT = (
         "personalnote",
     ),
     *("used_wildcards", "automaticvae", "donotsave", "outpathformat", "batchsize", "presets"),
-    *("loratencweights", "sidelength", "used_embeddings", "variationseed"),
+    *("loratencweights", "used_embeddings", "variationseed", "fluxguidancescale"),
 )
 
 
@@ -48,8 +48,11 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
     said = load_object(named["parameters"]).get("sui_image_params")
     if not isinstance(said, dict):
         raise ValueError("the parameters are no object")
+    if "sidelength" in said and said.get("aspectratio") != "Custom":  # then it decides the size
+        said = {name: value for name, value in said.items() if name not in ("width", "height")}
     for theirs, ours in FIELDS.items():
         draft.put(ours, said.get(theirs), theirs)
+    draft.put_distilled(said.get("fluxguidancescale"), "fluxguidancescale")
     draft.put_seed(said.get("seed"))
     draft.put_model(said.get("model"))
     draft.put_vae(said.get("vae"))
@@ -65,6 +68,8 @@ def read(named: Mapping[str, str], draft: Draft) -> None:
         for tag in TAG.findall(draft.fields.get(name) or ""):
             draft.leave(f"in {name}", tag)
     draft.leave_all(said, *FIELDS, *WITHOUT_EFFECT)
+    if said.get("loratencweights") not in (None, said.get("loraweights")):
+        draft.leave("loratencweights", said["loratencweights"])
     if said.get("variationseedstrength"):
         draft.leave("variationseed", said.get("variationseed"))
     draft.read_syntax()

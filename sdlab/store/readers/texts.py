@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 MOST = 4_000_000  # bytes of a text that are read; graphs of ComfyUI have up to some 500,000
 MOST_TEXTS = 1_000  # of one file
-HEAD = 16_384  # bytes that are read at once, in which the texts of most files end
+HEAD = 8_192  # bytes that are read at once, in which the texts of most files end
 TORN = "this PNG is torn, it stops before its end"
 EXIF_NAMED = re.compile(r"(prompt|workflow):\s*(?=\{)", re.IGNORECASE)  # as ComfyUI writes
+READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 SIDECARS = (".txt", ".json")
 HIDING = ("PNG", "WEBP", "TIFF", "BMP")  # formats that may keep the lowest bits
 
@@ -44,6 +45,8 @@ class Texts:
         What is there and was not read, and why.
     rest : int
         Where the pixels of a PNG begin, behind which there may be more; 0 if nothing is left.
+    image : PIL.Image.Image, optional
+        Of a picture in memory, which has no path.
     """
 
     path: str
@@ -53,6 +56,7 @@ class Texts:
     named: dict[str, str] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     rest: int = 0
+    image: Image.Image | None = None
 
     def add(self, name: str, text: str) -> None:
         """Keeps a text, or says that it is too long."""
@@ -70,7 +74,7 @@ def read_file_texts(path: str) -> Texts:
     OSError, ValueError
         It is missing, no picture, or torn.
     """
-    number = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # faster than `open`
+    number = os.open(path, READING)  # faster than `open`
     try:
         if (head := os.read(number, HEAD)).startswith(SIGNATURE):
             return read_png_texts(number, head, path)
@@ -86,7 +90,7 @@ def read_image_texts(image: Image.Image, path: str = "") -> Texts:
     """Reads the texts that Pillow found; a picture in memory has no path."""
     from ...watermark.labels import decode_text
 
-    texts = Texts(path, *image.size, image.format or "")
+    texts = Texts(path, *image.size, image.format or "", image=None if path else image)
     is_png = texts.format == "PNG"
     for name, value in image.info.items():
         if isinstance(value, (str, bytes)) and (name in WORDS or (is_png and type(name) is str)):
@@ -180,6 +184,7 @@ READ = {
     b"zTXt": add_packed,
     b"iTXt": add_international,
     b"eXIf": add_exif_bytes,
+    b"comf": add_plain,  # ComfyUI's, in animations
 }
 
 
@@ -249,13 +254,14 @@ def add_sidecar(texts: Texts) -> None:
 
 def add_hidden(texts: Texts) -> None:
     """Keeps the text in the lowest bits of a picture whose format may keep them; it is decoded."""
-    if texts.format not in HIDING or not texts.path:
+    if texts.image is None and texts.format not in HIDING:
         return
     from ...watermark.opening import load_quietly, open_picture
     from ...watermark.provenance import find_hidden
     from ...watermark.stealth import read_hidden
 
-    with suppress(OSError, ValueError, SyntaxError), open_picture(texts.path) as image:
+    picture = texts.path if texts.image is None else texts.image
+    with suppress(OSError, ValueError, SyntaxError), open_picture(picture) as image:
         load_quietly(image)
         pixels = find_hidden(image)
         if pixels is not None and (found := read_hidden(pixels)):

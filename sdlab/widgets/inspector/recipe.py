@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from ...recipe.request import FIELDS, Request
 from ...results.code import write_arguments
 from ...results.elsewhere import restore_claims, states_recipe
@@ -23,7 +21,7 @@ def read_recipe(picture: Picture) -> dict[str, Any]:
     if picture.path is not None:
         row = read_row(picture.path)
     else:
-        row = read_image(picture.source) if isinstance(picture.source, Image.Image) else {}
+        row = read_image(picture.source) if picture.source is not None else {}
     return row if states_recipe(row) or row.get("not_translated") else {}
 
 
