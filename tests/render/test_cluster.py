@@ -22,6 +22,7 @@ from distributed import Client, LocalCluster, WorkerPlugin
 
 from sdlab import MODELS, GenerationError, Job, Model, Request, Store, run, sweep
 from sdlab.render import cluster as clusters
+from sdlab.render import crew
 from sdlab.render.worker import choose_device
 from sdlab.store.columns import MACHINE
 
@@ -366,13 +367,13 @@ def test_a_worker_for_each_device_is_a_cluster_of_this_machine(
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr(clusters, "start_local", lambda devices: asked.append(devices) or Own())
+    monkeypatch.setattr(crew, "start_local", lambda devices: asked.append(devices) or Own())
     require_same(run(cells, tmp_path, batch_size=4, device=["cpu", "cpu"], progress=False), alone)
     assert asked == [["cpu", "cpu"]]
 
 
 def test_workers_of_this_machine_have_their_devices():
-    with clusters.start_local(["cpu", "cpu"]) as own, Client(own, set_as_default=False) as found:
+    with crew.start_local(["cpu", "cpu"]) as own, Client(own, set_as_default=False) as found:
         found.wait_for_workers(2)
         assert [*found.run(os.getenv, "SDLAB_DEVICE").values()] == ["cpu", "cpu"]
 
@@ -408,12 +409,12 @@ def test_cards_are_counted_and_cores_put_into_groups(monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch, "get_num_threads", lambda: 20)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert clusters.list_devices() == ["cpu", "cpu"]
+    assert crew.list_devices() == ["cpu", "cpu"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    assert clusters.list_devices() == ["cuda:0", "cuda:1", "cuda:2"]
-    assert clusters.list_devices("cuda") == clusters.list_devices()
-    assert clusters.list_devices("cuda:1") == ["cuda:1"]
-    assert clusters.list_devices("cpu") == clusters.list_devices("cpu", "cpu") == ["cpu", "cpu"]
+    assert crew.list_devices() == ["cuda:0", "cuda:1", "cuda:2"]
+    assert crew.list_devices("cuda") == crew.list_devices()
+    assert crew.list_devices("cuda:1") == ["cuda:1"]
+    assert crew.list_devices("cpu") == crew.list_devices("cpu", "cpu") == ["cpu", "cpu"]
 
 
 @pytest.mark.parametrize(
@@ -428,7 +429,7 @@ def test_each_card_of_this_machine_has_a_worker(cells, tmp_path, monkeypatch, ho
         asked.append(devices)
         raise InterruptedError
 
-    monkeypatch.setattr(clusters, "start_local", start)
+    monkeypatch.setattr(crew, "start_local", start)
     with pytest.raises(InterruptedError):
         run(cells, tmp_path, **{"cluster": "local", "progress": False, **how})
     assert asked == [["cuda:0", "cuda:1"]]
