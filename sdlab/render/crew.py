@@ -6,14 +6,22 @@ nothing can be expected of it any more.
 
 from __future__ import annotations
 
+import threading
+import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from queue import Queue
 from typing import Any
 
 from ..recipe.request import Recipe
-from .options import Options
+from .options import Options, caller_level
 
+QUIET = 300.0  # seconds without a step in which a worker is never given up
+SLACK = 10  # times as long as the longest task so far may a worker be silent
+LOADING = 3600.0  # seconds for a first step, and for any where no task has ended yet
+AWAY = 30.0  # seconds between two looks after which nobody can have been heard
 GROUP = 8  # cores of a worker on this machine
 MISSING = (
     "a cluster needs the package distributed: pip install 'sdlab[cluster]', here and where the"
@@ -116,6 +124,112 @@ class Flight:
     begun: float = 0.0  # when that one had it begin
     heard: float = 0.0  # when it last told of a step
     stepped: bool = False
+
+
+@dataclass
+class Crew:
+    """Who of a cluster's workers can render a plan, who cannot, and why.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    needs : Needs
+    news : Queue
+        Takes ("checked", address) once a check of a worker has ended.
+    """
+
+    client: Any
+    needs: Any
+    news: Queue
+    fit: dict[str, Any] = field(default_factory=dict)  # {address: Fitness}
+    unfit: dict[str, str] = field(default_factory=dict)  # {address: why}
+    met: bool = False  # whether there was a worker that can; it may come back
+    asked: dict[str, Any] = field(default_factory=dict)  # {address: future of a check}
+    looked: float = 0.0
+    away: bool = False  # whether nobody can have been heard before the last look
+    longest: float = 0.0  # seconds of a task
+    loaded: set[tuple[str, str]] = field(default_factory=set)  # (address, weights) of tasks done
+
+    def find_workers(self) -> set[str]:
+        """Finds who is there; who came is checked before anything is computed."""
+        from .worker import check_worker
+
+        now = time.monotonic()
+        self.away, self.looked = now - self.looked > AWAY, now  # it was this process that slept
+        there = set(self.client.scheduler_info(n_workers=-1)["workers"])
+        for known in (self.fit, self.unfit, self.asked):
+            for address in known.keys() - there:
+                del known[address]
+        for address in there - self.fit.keys() - self.unfit.keys() - self.asked.keys():
+            future = self.client.submit(check_worker, self.needs, workers=[address], pure=False)
+            future.add_done_callback(lambda done, who=address: self.news.put(("checked", who)))
+            self.asked[address] = future
+        return there
+
+    def note_check(self, address: str) -> bool:
+        """Takes note of what came of checking a worker; returns whether it is still there."""
+        future = self.asked.pop(address, None)
+        if future is None or future.status not in ("finished", "error"):
+            return False  # it is gone
+        try:
+            fitness = future.result()
+            misfit = fitness.misfit
+        except Exception as error:
+            misfit = f"sdlab cannot be run there ({type(error).__name__}: {error})"
+        if misfit:
+            self.leave_out(address, misfit)
+            text = f"a worker is left out: {join_reasons({address: misfit})}"
+            warnings.warn(text, stacklevel=caller_level())
+        else:
+            self.fit[address], self.met = fitness, True
+        return True
+
+    def leave_out(self, address: str, why: str) -> None:
+        """Has a worker be sent nothing any more."""
+        self.fit.pop(address, None)
+        self.unfit[address] = why
+
+    def note_task(self, flight: Flight) -> None:
+        """Takes note of how long a task took, that has just ended."""
+        if flight.begun:
+            self.longest = max(self.longest, time.monotonic() - flight.begun)
+            self.loaded.add((flight.worker, flight.cells[0].weights))
+
+    def give_up_hung(self, flights: list[Flight]) -> Iterator[Flight]:
+        """Gives up workers that are silent in the midst of a task, much longer than one takes.
+
+        Yields the tasks at which they hang.
+        """
+        for flight in flights:
+            flight.heard = self.looked if self.away else flight.heard
+            loaded = flight.stepped or (flight.worker, flight.cells[0].weights) in self.loaded
+            limit = max(QUIET, SLACK * self.longest) if loaded and self.longest else LOADING
+            at_work = flight.worker in self.fit and flight.future.status == "pending"
+            if at_work and self.looked - flight.heard > limit:
+                self._give_up(flight.worker, self.looked - flight.heard)
+                yield flight
+
+    def _give_up(self, address: str, silent: float) -> None:
+        """Leaves out a hung worker, and has its nanny restart it."""
+        why = f"it has told of no step for {silent:.0f} s; its tasks are done elsewhere"
+        warnings.warn(f"a worker hangs: {join_reasons({address: why})}", stacklevel=caller_level())
+        self.leave_out(address, why)
+        threading.Thread(target=self._restart, args=(address,), daemon=True).start()
+
+    def _restart(self, address: str) -> None:
+        with suppress(Exception):  # one without a nanny stays left out
+            self.client.restart_workers([address], raise_for_error=False)
+
+    def describe(self) -> str:
+        """Says how many there are; raises if none can render the plan, nor ever could."""
+        if self.unfit and not (self.fit or self.asked or self.met):
+            raise RuntimeError(
+                f"no worker can render this plan: {join_reasons(self.unfit)}. Nothing was computed"
+            )
+        count = f"{len(self.fit)} worker{'s' * (len(self.fit) != 1)}"
+        unfit = f", {len(self.unfit)} that cannot" if self.unfit else ""
+        link = self.client.dashboard_link
+        return f"{count}{unfit}{f', {link}' if link else ''}"
 
 
 def join_reasons(unfit: dict[str, str]) -> str:

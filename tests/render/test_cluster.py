@@ -219,8 +219,8 @@ def test_a_worker_that_dies_loses_nothing(client, cells, alone, tmp_path):
 @pytest.fixture
 def impatience(monkeypatch):
     """A worker may be silent for seconds, not for minutes."""
-    monkeypatch.setattr(clusters, "QUIET", 4.0)
-    monkeypatch.setattr(clusters, "SLACK", 3)
+    monkeypatch.setattr(crew, "QUIET", 4.0)
+    monkeypatch.setattr(crew, "SLACK", 3)
 
 
 def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
@@ -245,7 +245,7 @@ def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
 def test_a_hung_worker_that_nobody_restarts_is_left_out_and_wakes_to_no_harm(
     client, cells, alone, tmp_path, impatience, monkeypatch
 ):
-    monkeypatch.setattr(clusters.Workers, "_restart", lambda self, address: None)
+    monkeypatch.setattr(crew.Crew, "_restart", lambda self, address: None)
     await_workers(client)
     client.run(check_once)
     more = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)]
