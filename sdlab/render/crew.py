@@ -156,11 +156,13 @@ class Crew:
 
         now = time.monotonic()
         self.away, self.looked = now - self.looked > AWAY, now  # it was this process that slept
-        there = set(self.client.scheduler_info(n_workers=-1)["workers"])
+        before = {*self.fit, *self.unfit, *self.asked}
+        # a client that has just lost its scheduler knows of none, and nobody is gone for that
+        there = set(self.client.scheduler_info(n_workers=-1).get("workers", before))
         for known in (self.fit, self.unfit, self.asked):
             for address in known.keys() - there:
                 del known[address]
-        for address in there - self.fit.keys() - self.unfit.keys() - self.asked.keys():
+        for address in there - before:
             future = self.client.submit(check_worker, self.needs, workers=[address], pure=False)
             future.add_done_callback(lambda done, who=address: self.news.put(("checked", who)))
             self.asked[address] = future

@@ -444,6 +444,16 @@ def test_a_card_that_is_not_there_is_refused_by_its_number(cells, tmp_path, monk
         run(cells, tmp_path, device=device)
 
 
+def test_a_scheduler_that_has_just_gone_takes_no_worker_with_it():
+    def tell(**_):
+        return {}  # as distributed does once it has given up
+
+    found = crew.Crew(
+        SimpleNamespace(scheduler_info=tell), None, None, fit={"x": 1}, asked={"y": 2}
+    )
+    assert found.find_workers() == {"x", "y"} and found.fit == {"x": 1} and found.asked == {"y": 2}
+
+
 def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
     def cell(model):
         return type("Cell", (), {"weights": model})()
