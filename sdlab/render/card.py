@@ -12,14 +12,16 @@ from typing import Any
 
 import torch
 
+from ..models.free import find_free
 from ..models.machine import finish_calls, recall_kept
 from ..models.memory import has_own_memory, is_out_of_memory, release
 from ..models.pipeline import Loaded
 from ..models.resolve import Native
+from ..models.sizes import Sizes, read_own_sizes
 from ..models.tasks import count_calls
 from ..recipe.request import Recipe
 from .batch_size import DECODED_ON_CARD, count_paying, describe_batches, fit_plan
-from .budget import BYTES, Sizes, count_resident, estimate_bytes, find_free, read_own_sizes
+from .budget import BYTES, count_resident, estimate_bytes
 
 TOKENS = 77  # of a text
 COMPILING = 60.0  # seconds that it takes, about
