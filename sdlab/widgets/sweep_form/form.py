@@ -24,9 +24,10 @@ from ...store.readers.row import read_bytes
 from ...store.store import Store
 from ...tiny.world import WORLDS
 from ..forms import forget_form, note_form
-from ..panel import Kept, is_unattended, workers
+from ..panel import Kept, is_unattended, render_message, workers
 from ..seed_grid.grid import SeedGrid
-from .code import name_folder, write_code
+from ..stores import name_folder, open_store
+from .code import write_code
 from .field_text import AXES, hear_warnings, write_line, write_texts
 from .fields import (
     FOLDS,
@@ -38,9 +39,7 @@ from .fields import (
     make_box,
     make_side,
     offer_names,
-    open_store,
     read_names,
-    render_message,
     render_settings,
     require_sides,
 )

@@ -19,9 +19,8 @@ from ...store.store import Store
 from ..compare.compare import Compare
 from ..inspector.inspector import MOST, WatermarkInspector
 from ..judge.judge import Judge
-from ..panel import Kept
+from ..panel import Kept, render_message
 from ..seed_grid.grid import SeedGrid
-from ..sweep_form.fields import render_message
 from ..sweep_form.form import SweepForm
 from .remade import find_remade, render_remade
 
