@@ -13,9 +13,9 @@ import numpy as np
 from .answer import HIDDEN, Answer, Part, write_answer
 from .dwtdct import MIN_AREA
 from .payloads import Payload
+from .places import Geometry
 from .provenance import Provenance
 from .reading import Reading
-from .search import Geometry
 
 if TYPE_CHECKING:
     import pandas as pd

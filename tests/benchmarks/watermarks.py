@@ -27,9 +27,11 @@ from sdlab import robustness
 from sdlab.results.attacks import ATTACKS
 from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
+from sdlab.watermark.chances import Cuts, weigh_sizes
 from sdlab.watermark.detector import UNKNOWN, name_payloads, read_official
 from sdlab.watermark.opening import read_pixels
 from sdlab.watermark.payloads import EVERYDAY, Payload, Way
+from sdlab.watermark.places import Blocks
 from sdlab.watermark.reading import weigh_halves
 from sdlab.watermark.scores import (
     average_cells,
@@ -38,15 +40,7 @@ from sdlab.watermark.scores import (
     stack_coefficients,
     subtract_local_mean,
 )
-from sdlab.watermark.search import (
-    Blocks,
-    Cuts,
-    list_all_ways,
-    make_plane_images,
-    score_resized,
-    score_shifts,
-    weigh_sizes,
-)
+from sdlab.watermark.search import list_all_ways, make_plane_images, score_resized, score_shifts
 from sdlab.watermark.statistics import Folds, fold_grids, is_text, weigh_evidence, whiten_payload
 
 CHANGES = [

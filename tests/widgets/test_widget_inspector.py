@@ -26,7 +26,7 @@ from sdlab.watermark import embed_watermark, scan
 from sdlab.watermark.detector import SHARES
 from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
 from sdlab.watermark.maps import draw_residues
-from sdlab.watermark.search import Geometry
+from sdlab.watermark.places import Geometry
 from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.arrivals import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline
