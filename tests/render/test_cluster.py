@@ -454,6 +454,29 @@ def test_a_scheduler_that_has_just_gone_takes_no_worker_with_it():
     assert found.find_workers() == {"x", "y"} and found.fit == {"x": 1} and found.asked == {"y": 2}
 
 
+@pytest.mark.parametrize(
+    "heard, stepped, away, hangs",
+    [
+        (699, True, False, True),
+        (701, True, False, False),
+        (699, False, False, False),  # it may be loading
+        (699, True, True, False),  # nobody listened
+    ],
+)
+def test_a_worker_hangs_that_is_silent_in_a_task_for_much_longer_than_one_takes(
+    heard, stepped, away, hangs
+):
+    client = SimpleNamespace(restart_workers=lambda *given, **how: None)
+    found = crew.Crew(client, None, None, fit={"x": 1, "y": 1}, looked=1000, longest=9, away=away)
+    cell, at_work = SimpleNamespace(weights="w"), SimpleNamespace(status="pending")
+    flight = crew.Flight("n", "y", frozenset("xy"), [cell], at_work, "x", 1, heard, stepped)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert [*found.give_up_hung([flight])] == [flight] * hangs
+    assert ["a worker hangs: x: it has told" in f"{each.message}" for each in told] == [1] * hangs
+    assert ("x" in found.fit) is not hangs and ("x" in found.unfit) is hangs
+
+
 def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
     def cell(model):
         return type("Cell", (), {"weights": model})()
