@@ -73,14 +73,8 @@ def name_times(loaded: Loaded, request: Recipe) -> str:
         rows=loaded.choose_task(request).predictions,
         dtype=loaded.dtype,
         order=loaded.memory_format,
-        size=find_latent_size(loaded, request),
+        size=loaded.find_latent_size(request),
     )
-
-
-def find_latent_size(loaded: Loaded, request: Recipe) -> tuple[int, int]:
-    """Finds (h, w) of a picture's latents."""
-    factor = loaded.pipe.vae_scale_factor
-    return request.height // factor, request.width // factor
 
 
 def compiling_pays(loaded: Loaded, request: Recipe, cells: int) -> bool:
@@ -123,7 +117,7 @@ def time_call(loaded: Loaded, request: Recipe, cells: int) -> float | None:
     step = scheduler.timesteps[0].to(loaded.device)  # of the type that the loop gives
     rows = loaded.choose_task(request).predictions * cells
     fill = partial(torch.zeros, dtype=unet.dtype, device=loaded.device)
-    sample = fill((rows, unet.config.in_channels, *find_latent_size(loaded, request)))
+    sample = fill((rows, unet.config.in_channels, *loaded.find_latent_size(request)))
     text = fill((rows, TOKENS, unet.config.cross_attention_dim))
     labelled = unet.config.num_class_embeds is not None
     labels = torch.zeros(rows, dtype=torch.long, device=loaded.device) if labelled else None
