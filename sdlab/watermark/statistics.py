@@ -302,13 +302,6 @@ def weigh_folds(folds: Folds, payload: Payload, phase: int = 0) -> float:
     return min(0.0, float(folds.compute_log10_p(agreement)[0, 0]))
 
 
-def read_bits(
-    grid: np.ndarray, n_bits: int, stride: int | None = None, phase: int = 0
-) -> np.ndarray:
-    """Read the payload from the scores, bool (n_bits,), whatever they were told to look for."""
-    return measure_bits(grid, n_bits, stride, phase) > 0
-
-
 def measure_bits(
     grid: np.ndarray, n_bits: int, stride: int | None = None, phase: int = 0
 ) -> np.ndarray:
