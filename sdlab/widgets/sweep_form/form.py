@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -333,13 +333,10 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def _vary_clicked(self, _: Any) -> None:
         if self.job and self.grid:
-            workers.submit(self._vary_chosen, self.job, self.grid.focused)
+            workers.submit(self._try_to, self._vary_chosen, self.job, self.grid.focused)
 
     def _vary_chosen(self, job: Job, i: int) -> None:
-        try:
-            self.open_recipe(job.frame().iloc[[i]])
-        except Exception as error:
-            self._tell(error)
+        self.open_recipe(job.frame().iloc[[i]])
 
     def open_recipe(self, given: Request | pd.DataFrame | Path) -> None:
         """Fills the form in with a picture's recipe, and shows it."""
@@ -584,7 +581,7 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def _run_clicked(self, _: Any) -> None:
         self._run.disabled = True
-        workers.submit(self._try_to_run)  # checking many cells takes longer than a callback may
+        workers.submit(self._try_to, self.run)  # many cells take longer than a callback may
 
     def _run_asked(self, name: str, text: Any) -> None:
         """Runs what is filled in; the page says what the field holds that is not left yet."""
@@ -601,12 +598,13 @@ class SweepForm(Kept, ipywidgets.VBox):
         if self.errors:
             self._script.refusals += 1
         elif not self.running:
-            self._try_to_run()
+            self._try_to(self.run)
 
-    def _try_to_run(self) -> None:
+    def _try_to(self, work: Callable[..., Any], *given: Any) -> None:
+        """Does it, and shows an error in the form: a traceback would land in some cell."""
         try:
-            self.run()
-        except Exception as error:  # a traceback would land in some cell
+            work(*given)
+        except Exception as error:
             self._tell(error)
 
     def _tell(self, error: BaseException) -> None:
