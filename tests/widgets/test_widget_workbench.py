@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import threading
 import time
 
 import numpy as np
@@ -94,6 +95,27 @@ def test_a_click_on_the_button_may_come_before_that_on_the_tab(tmp_path):
     compare = Workbench(tmp_path).tabs["Compare"]
     click(find_button(compare, "Show the pairs"))
     assert isinstance(compare.widget, Compare) and compare.by.value == "guidance_scale"
+
+
+def test_a_click_waits_for_what_the_click_before_it_began(tmp_path, monkeypatch):
+    base = Request(prompt="a cat", num_inference_steps=1, scheduler="EulerDiscreteScheduler")
+    run(sweep(base, guidance_scale=[1.0, 4.0]), tmp_path, progress=False)
+    compare = Workbench(tmp_path).tabs["Compare"]
+    begun, clicked = threading.Event(), threading.Event()
+
+    def list_slowly(frame):
+        begun.set()
+        clicked.wait(0.5)
+        return list_sides(frame)
+
+    monkeypatch.setattr("sdlab.widgets.workbench.tabs.list_sides", list_slowly)
+    other = threading.Thread(target=compare.come_up)
+    other.start()
+    begun.wait()
+    click(find_button(compare, "Show the pairs"))
+    clicked.set()
+    other.join()
+    assert isinstance(compare.widget, Compare) and "one value" not in said(compare)
 
 
 def test_where_there_is_no_picture_every_tab_says_so(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ class Tab(ipywidgets.VBox):
 
     def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
         self._read = read
+        self._turn = threading.RLock()  # a click may be handled while that before it still is
         self.widget: Any = None
         self.changed: Callable[[], None] = lambda: None  # has the notebook's picture drawn anew
         self._shown: pd.DataFrame | None = None
@@ -86,13 +88,14 @@ class Tab(ipywidgets.VBox):
 
     def come_up(self) -> None:
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
-        self.say("")
-        if self.needs_pictures and self._read().empty:
-            self.say(EMPTY)
-        elif self.widget is None:
-            self.try_to(self._begin)
-        elif self.is_stale:
-            self.say("There are other pictures by now: “Look again” shows them.")
+        with self._turn:
+            self.say("")
+            if self.needs_pictures and self._read().empty:
+                self.say(EMPTY)
+            elif self.widget is None:
+                self.try_to(self._begin)
+            elif self.is_stale:
+                self.say("There are other pictures by now: “Look again” shows them.")
 
     def _begin(self) -> None:
         """Shows what can be shown without being asked."""
@@ -117,10 +120,11 @@ class Tab(ipywidgets.VBox):
 
     def try_to(self, work: Callable[[], Any]) -> None:
         """Does it; what goes wrong is said in the tab, as a traceback would land nowhere."""
-        try:
-            work()
-        except Exception as error:
-            self.say(str(error) or type(error).__name__, "error")
+        with self._turn:
+            try:
+                work()
+            except Exception as error:
+                self.say(str(error) or type(error).__name__, "error")
 
 
 class SweepTab(Tab):
