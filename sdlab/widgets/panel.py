@@ -77,6 +77,9 @@ class Kept:
     def forget_page(self) -> None:
         """Does what there is to do when a cell shows the widget, for the first time or again."""
 
+    def require_code(self) -> None:
+        """Raises while the code would tell what must not be known yet."""
+
     def static(self) -> str:
         """Renders the widget's present state as HTML that needs neither a kernel nor a script."""
         raise NotImplementedError
@@ -226,11 +229,8 @@ class Panel(Kept, anywidget.AnyWidget):
         self._page = self._page or page
         self.answer(question, {"kind": "pong", "reloaded": page != self._page})
 
-    def _require_code(self) -> None:
-        """Raises while the code would tell what must not be known yet."""
-
     def _on_code(self, question: dict[str, Any], buffers: list) -> None:
-        self._require_code()
+        self.require_code()
         self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     def _on_unknown(self, question: dict[str, Any], buffers: list) -> None:

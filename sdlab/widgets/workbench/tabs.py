@@ -67,9 +67,7 @@ class Tab(ipywidgets.VBox):
         """Python that shows the same; a comment before there is anything."""
         if self.widget is None:
             return "# nothing is shown yet"
-        require = getattr(self.widget, "_require_code", None)
-        if require is not None:
-            require()  # not while a blind vote is under way
+        self.widget.require_code()  # not while a blind vote is under way
         return self.widget.code
 
     @property
