@@ -59,8 +59,8 @@ def convert_averages(channels: np.ndarray, order: str) -> np.ndarray:
 
     All of it is linear, so a quarter of the numbers will do; the last bits are not exact.
     """
-    # a middle of twice 0.5, as half the sum of four
-    return convert_in_float32(*(channels[channel] for channel in ORDERS[order]), np.float32(1))
+    blue, green, red = (channels[channel] for channel in ORDERS[order])
+    return convert_in_float32(blue, green, red, np.float32(1))  # twice 0.5, as half the sum of four
 
 
 def convert_in_float32(
