@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -286,8 +286,6 @@ class Workers:
             self.news.put(("written", flight, None, error))
 
     def _hear_written(self, flight: Flight, outcome: Any, error: BaseException | None) -> None:
-        from concurrent.futures import CancelledError
-
         if isinstance(error, CancelledError):  # lost with its worker, before it was fetched
             self._require_scheduler()
             self._take_back(flight)
