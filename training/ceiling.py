@@ -11,8 +11,9 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from sdlab.results.changes import pass_through_vae
-from sdlab.tiny.world import WORLDS, make_sample
+from sdlab.tiny.world import WORLDS
 from sdlab.watermark.opening import read_pixels
+from training.samples import make_sample
 
 BEFORE, AFTER = "as drawn", "autoencoded"
 
