@@ -296,9 +296,9 @@ def load_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
 # Planes and blocks
 
 
-def subtract_local_mean(grid: np.ndarray, size: int = WINDOW) -> np.ndarray:
-    """Subtract from `grid` the mean of the other cells in the size x size window."""
-    return (grid - average_box(grid, size)) * np.float32(size**2 / (size**2 - 1))
+def subtract_local_mean(grid: np.ndarray) -> np.ndarray:
+    """Subtract from `grid` the mean of the other cells in a window."""
+    return (grid - average_box(grid, WINDOW)) * np.float32(WINDOW**2 / (WINDOW**2 - 1))
 
 
 def average_box(grids: np.ndarray, size: int) -> np.ndarray:
