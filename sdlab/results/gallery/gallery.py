@@ -117,8 +117,7 @@ def write_gallery(
     data["exact"] = "".join("1" if small.get(name) == b"" else "0" for name in names)
     data["lost"] = {name: said for name, said in small.items() if isinstance(said, str)}
     if alone:
-        found = map(small.get, names)  # not every row has a picture that can be read
-        data["uris"] = [data_uri(each) if isinstance(each, bytes) else "" for each in found]
+        data["uris"] = [data_uri(s) if isinstance(s := small.get(n), bytes) else "" for n in names]
     else:
         path.mkdir(parents=True, exist_ok=True)
         write_whole(path / "index.html", UNFINISHED.encode())
