@@ -12,8 +12,9 @@ import importlib
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from .models.catalogue import MODELS, Model
+    from .models.model import Model
     from .models.resolve import resolve
+    from .models.rows import MODELS
     from .recipe.request import Request
     from .recipe.sweep import sweep
     from .render.budget import estimate
@@ -38,7 +39,8 @@ _ROOMS = {
     "errors": ("FieldError", "GenerationError"),  # not listed: `sdlab.errors` has them
     "recipe.request": ("Request",),
     "recipe.sweep": ("sweep",),
-    "models.catalogue": ("MODELS", "Model"),
+    "models.model": ("Model",),
+    "models.rows": ("MODELS",),
     "models.resolve": ("resolve",),
     "store.readers.folder": ("read_pictures",),
     "store.store": ("Store",),

@@ -1,4 +1,4 @@
-"""What sdlab raises for people to read, as a tree, and the one hint at a name that was meant.
+"""What sdlab raises for people to read, as a tree; a hint at a name, a long text cut.
 
 ValueError
 └── FieldError              a field of a request holds what it cannot hold; `.field` is its name
@@ -74,3 +74,8 @@ def suggest(name: object, known: Iterable[object], cutoff: float = 0.6) -> str:
     """Makes "; did you mean 'seed'?" of the nearest known name, or ";" if none is near."""
     near = difflib.get_close_matches(str(name), list(map(str, known)), 1, cutoff)
     return f"; did you mean {near[0]!r}?" if near else ";"
+
+
+def shorten_text(text: str, most: int) -> str:
+    """Cuts a text at so many characters, of which "…" is then the last."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

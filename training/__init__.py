@@ -1,1 +1,1 @@
-"""How the embedded models and the detector's weights were made; not installed with sdlab."""
+"""How the embedded models and the detector were made and are judged; not installed with sdlab."""

@@ -10,10 +10,10 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from transformers import CLIPTokenizer
 
-from sdlab.tiny.signs import WRITINGS, SignWorld
-from sdlab.tiny.world import KINDS
 from training.parallel import count_ranks, find_device
 from training.recipes import Recipe
+from training.samples import KINDS
+from training.signs import WRITINGS, SignWorld
 from training.train_autoencoder import make_pixels
 from training.words import make_training_sample
 

@@ -19,19 +19,16 @@ import numpy as np
 from sdlab.results.stats import share_interval
 from sdlab.tiny import TINY_V1
 from sdlab.tiny.matcher import find_background, find_objects, is_placed
-from sdlab.tiny.world import (
+from sdlab.tiny.world import OPENINGS, V1, World, add_article
+from training.card import FIGURES, update_section, write_comparison, write_figures
+from training.recipes import RECIPES
+from training.samples import (
     HELD_OUT_SHAPES,
-    OPENINGS,
-    V1,
     Sample,
-    World,
-    add_article,
     is_held_out_pair,
     make_sample,
     write_background,
 )
-from training.card import FIGURES, update_section, write_comparison, write_figures
-from training.recipes import RECIPES
 
 QUOTAS = {"emoji": 130, "shape": 50, "shape, held out": 20, "pair": 200, "count": 100}
 GUIDANCE = (1.0, 2.0, 4.0, 7.5)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from sdlab.tiny import TINY_DEPTH, TINY_V1, TINY_X4
 from sdlab.tiny.matcher import find_objects
-from sdlab.tiny.world import Sample, add_article, make_sample, write_background
+from sdlab.tiny.world import add_article
 from training.card import FIGURES, update_section
 from training.evaluate import (
     BATCH,
@@ -30,6 +30,7 @@ from training.evaluate import (
     round_interval,
 )
 from training.recipes import RECIPES
+from training.samples import Sample, make_sample, write_background
 
 COUNT = 100
 GUIDANCE, STRENGTH = 4.0, 1.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdlab.tiny.signs import SignWorld
 from sdlab.tiny.world import V1, V2, World
+from training.signs import SignWorld
 
 FOLDER = Path(__file__).parents[1] / "sdlab" / "tiny"
 

@@ -9,10 +9,10 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizer
 
 from sdlab.tiny.scenes import BACKGROUNDS, SCENES
-from sdlab.tiny.signs import FRAME, SignWorld
 from sdlab.tiny.signs import WORDS as WRITTEN
 from sdlab.tiny.sprites import COLORS, SHAPES
 from sdlab.tiny.world import V1, World, pluralise
+from training.signs import FRAME, SignWorld
 from training.words import EVERYDAY_WORDS
 
 MAX_LENGTH = 77

@@ -13,9 +13,10 @@ import torch
 from torch.nn import functional
 from transformers import DPTConfig, DPTForDepthEstimation, DPTImageProcessorPil
 
-from sdlab.tiny.world import World, make_sample
+from sdlab.tiny.world import World
 from training.parallel import Clock, Replica, count_ranks, find_device
 from training.recipes import Recipe
+from training.samples import make_sample
 from training.train_autoencoder import make_pixels
 
 VALIDATION_SEED = 91_000

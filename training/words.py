@@ -9,9 +9,10 @@ import random
 import string
 
 from sdlab.tiny.scenes import SCENES
-from sdlab.tiny.signs import Sign, SignWorld, make_sign
 from sdlab.tiny.sprites import COLORS, NAMES, SHAPES
-from sdlab.tiny.world import COUNTS, FIRST, RELATIONS, V1, Sample, World, make_sample
+from sdlab.tiny.world import COUNTS, FIRST, RELATIONS, V1, World
+from training.samples import Sample, make_sample
+from training.signs import Sign, SignWorld, make_sign
 
 WORDS = """
 in on at near beside under over behind front inside between by from into photo picture drawing image

@@ -16,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .catalogue import Model
 from .checkpoint import CONFIGS, MERGES, has_packed_tokenizer
 from .configuration import read_json
 from .locate import find_weights
+from .model import Model
 from .tasks import is_xl
 
 CACHE = (

@@ -201,7 +201,6 @@ def complain(folder: Path, kind: str, told: dict[str, Any]) -> None:
     )
 
 
-def list_first(names: list[str], count: int = 2) -> str:
-    """Lists the first names, and says how many more there are."""
-    more = len(names) - count
-    return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")
+def list_first(names: list[str]) -> str:
+    """Lists the first two names, and says how many more there are."""
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")

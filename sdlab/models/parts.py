@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..recipe.parts import read_embeddings, read_loras
-from .catalogue import MODELS, Model, find_row
+from .catalogue import find_row
 from .checkpoint import VAE, describe_other, list_vae, read_head, require_suffix
 from .configuration import Layout, read_json
 from .heads import PICKLES, read_shapes, remember_file
@@ -30,7 +30,9 @@ from .locate import (
     tell_revision,
 )
 from .loras import OF_SECOND, is_refused, name_layer, require_whole, sort_names
+from .model import Model
 from .pickles import read_pickle
+from .rows import MODELS
 
 SUFFIXES = (".safetensors", *PICKLES)
 NEAR = 0.01  # of a factor; some round it

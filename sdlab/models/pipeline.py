@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..recipe.request import Request
+from ..recipe.request import Recipe, Request
 from ..recipe.schedulers import INHERITED, parse_scheduler
 from .calls import Call
 from .checkpoint import open_single_file, read_depth_processor, read_tokenizer
@@ -60,6 +60,11 @@ class Loaded:
             return self.call.task
         channels = self.pipe.unet.config.in_channels
         return choose_task(request, find_tasks(channels, type(self.pipe).__name__))
+
+    def find_latent_size(self, request: Recipe) -> tuple[int, int]:
+        """Finds (h, w) of a picture's latents."""
+        factor = self.pipe.vae_scale_factor
+        return request.height // factor, request.width // factor
 
     def exchange(self, swaps: Swaps) -> None:
         """Puts parts in place of the model's own, and its own back for the others."""

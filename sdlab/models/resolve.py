@@ -16,12 +16,14 @@ from ..recipe.request import PROMPTS, Recipe, Request, copy_fields, key_of
 from ..recipe.schedulers import normalize_scheduler, require_accepted
 from ..recipe.sizes import MULTIPLE, fit_aspect, normalize_pair
 from .calls import check_call
-from .catalogue import AT_HAND, MODELS, Model, find_by_file, find_downloaded, find_row
+from .catalogue import AT_HAND, find_by_file, find_downloaded, find_row
 from .configuration import Layout
 from .fingerprint import fingerprint_files, fingerprint_model, list_former
 from .locate import REPOSITORY, describe_origin, describe_unfinished, is_model, open_repository
 from .loras import Effect, find_files, read_effect
+from .model import Model
 from .parts import Vae, find_embedding, find_lora, find_own_vae, find_vae
+from .rows import MODELS
 from .tasks import (
     SIZES,
     choose_task,

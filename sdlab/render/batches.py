@@ -28,7 +28,7 @@ from ..recipe.schedulers import write_inherited
 from ..store.store import Store
 from .batch_size import share_cells
 from .budget import begin_footing, choose_footing, describe_shortage
-from .card import choose_batch, compiling_pays, find_latent_size, try_call
+from .card import choose_batch, compiling_pays, try_call
 from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
 from .latents import NOTHING, Latents, Made
 from .options import Options
@@ -228,7 +228,7 @@ class Lanes:
             loaded.lanes,
             loaded.threads,
             plan=plan,
-            size=find_latent_size(loaded, cell),
+            size=loaded.find_latent_size(cell),
         )
         return dataclasses.replace(loaded, lanes=lanes, threads=threads), made or size
 

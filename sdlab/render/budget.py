@@ -1,4 +1,4 @@
-"""How much memory a model takes, how much is free, and what would fit, before a system runs out.
+"""How much memory a run takes, how it fits into what is free, and what would, if it does not.
 
 Linux grants more memory than there is, and ends a process that uses it, without an error. So on the
 CPU a group begins as low as the estimate asks for. On a graphics card the allocator says no, which
@@ -10,26 +10,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from ..models.catalogue import MODELS, Model
-from ..models.checkpoint import CONFIGS, TEXT, UNET, VAE, build_networks, read_head, tell_family
-from ..models.configuration import read_json
-from ..models.heads import read_shapes
-from ..models.locate import ENCODERS, find_weights
+from ..models.checkpoint import CONFIGS
+from ..models.free import find_free
 from ..models.machine import dtype_for, dtype_here, lanes_here, memory_format_here
-from ..models.memory import LEVELS, OFTEN, Footing, has_own_memory, read_limit
+from ..models.memory import LEVELS, Footing, has_own_memory, read_limit
 from ..models.pipeline import Loaded, device_here, is_loaded, unload
 from ..models.resolve import Native, native, resolve
-from ..models.tasks import find_tasks
+from ..models.rows import MODELS
+from ..models.sizes import Sizes, count_networks, read_own_sizes, read_sizes, sum_sizes
 from ..recipe.request import Recipe, Request
 from ..recipe.sizes import fit_aspect
 from .batch_size import DECODED, describe_batches, fit_plan, recall_paying, share_cells
@@ -42,133 +38,8 @@ if TYPE_CHECKING:
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # activations held at a time, in tensors of the first block's width; measured on v1's networks
 UNET_HELD, VAE_HELD = 36, 8
-VAE_WIDTH = 128  # of a VAE whose configuration does not say
 Size = tuple[int, int]  # of a picture: (height, width)
-GROUPS = {  # limit, what is used, and what of that the system would give back
-    "/sys/fs/cgroup": ("memory.max", "memory.current", "inactive_file"),
-    "/sys/fs/cgroup/memory": (
-        "memory.limit_in_bytes",
-        "memory.usage_in_bytes",
-        "total_inactive_file",
-    ),
-}
 SIDES = (1024, 768, 640, 512, 384, 256, 192, 128, 64)  # of the squares that a message proposes
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What decides how much memory a model takes: numbers, whatever their format, but for `factor`.
-
-    Parameters
-    ----------
-    weights, text, unet : int
-        Of all its networks, and of the text encoder and the UNet among them.
-    largest : int
-        The UNet's largest tensor, of which a processor's library makes a copy in its own order.
-    unet_width, vae_width : int
-        Channels of the first blocks, which work on the largest pictures.
-    factor : int
-        Pixels of a picture to one of its latents.
-    predictions : int
-        Rows of a picture in a call of the UNet.
-    alone : bool
-        Whether cells are computed one at a time, with all threads.
-    whole : bool
-        Whether pictures are decoded whole on every level, as seamless ones are.
-    """
-
-    weights: int
-    text: int
-    unet: int
-    largest: int
-    unet_width: int
-    vae_width: int
-    factor: int
-    predictions: int = 2
-    alone: bool = False
-    whole: bool = False
-
-
-def read_sizes(model: Model) -> Sizes:
-    """Reads the sizes of a model that is here, from the heads of its files: no weights are read."""
-    if model.layout.call:
-        return sum_pipeline(parts_of_folder(model.place), model)
-    return _sizes(model.place, model.configuration, model.place.stat().st_mtime_ns)
-
-
-def read_own_sizes(own: Native) -> Sizes:
-    """Reads the sizes of a model with the parts and edges of a cell."""
-    return dataclasses.replace(read_sizes(own.model), whole=own.swaps.tiling is not None)
-
-
-@functools.lru_cache(64)
-def _sizes(path: Path, config: Path, changed: int) -> Sizes:
-    return sum_sizes(parts_of_file(path) if path.is_file() else parts_of_folder(path), config)
-
-
-def sum_sizes(parts: dict[str, list[int]], config: Path) -> Sizes:
-    """Sums up the tensors of the parts, with the widths that the folder of JSON files states."""
-    network, vae = (read_json(config / part / "config.json") for part in ("unet", "vae"))
-    kind = read_json(config / "model_index.json").get("_class_name", "")
-    return Sizes(
-        sum(map(sum, parts.values())),
-        sum(sum(counts) for name, counts in parts.items() if name in ENCODERS),
-        sum(parts["unet"]),
-        max(parts["unet"]),
-        network["block_out_channels"][0],
-        vae["block_out_channels"][0],
-        2 ** (len(vae["block_out_channels"]) - 1),
-        max(task.predictions for task in find_tasks(network["in_channels"], kind)),
-    )
-
-
-def sum_pipeline(parts: dict[str, list[int]], model: Model) -> Sizes:
-    """Sums up the tensors of a pipeline that runs in diffusers' own call.
-
-    Activations are estimated as those of a UNet of Stable Diffusion, where nothing was measured.
-    """
-    layout, vae = model.layout, model.place / "vae/config.json"
-    widths = read_json(vae).get("block_out_channels") if vae.is_file() else None
-    often = [count for name in OFTEN for count in parts.get(name, ())]
-    return Sizes(
-        sum(map(sum, parts.values())),
-        0,  # the text encoder stays
-        sum(often),
-        max(often, default=0),
-        layout.channels,
-        widths[0] if widths else VAE_WIDTH,
-        layout.factor,
-        alone=True,
-    )
-
-
-def parts_of_file(path: Path) -> dict[str, list[int]]:
-    """Counts {part: numbers in each tensor} of a single file; what else is in it is not loaded."""
-    prefixes = {"unet": UNET, "vae": VAE, **TEXT[tell_family(path)]}
-    return {
-        part: [
-            math.prod(shape) for name, shape in read_head(path).items() if name.startswith(prefix)
-        ]
-        for part, prefix in prefixes.items()
-    }
-
-
-def parts_of_folder(folder: Path) -> dict[str, list[int]]:
-    """Counts the same of a folder: in each part the files that are read."""
-    named = [
-        part
-        for part, value in read_json(folder / "model_index.json").items()
-        if isinstance(value, list) and value[0]
-    ]
-    found = {
-        part: [
-            math.prod(shape)
-            for file in find_weights(folder / part)
-            for shape in read_shapes(file).values()
-        ]
-        for part in named
-    }
-    return {part: counts for part, counts in found.items() if counts}
 
 
 def estimate_bytes(
@@ -215,45 +86,6 @@ def count_resident(own: Sizes, memory: str, device: str) -> int:
     if not level.visiting:
         return own.weights
     return 3 * own.largest + (0 if level.visiting == "all" else own.unet)
-
-
-def find_free(device: str = "cpu") -> int:
-    """Finds the bytes that are free on the device, with what torch holds of a card in vain."""
-    if has_own_memory(device):
-        import torch
-
-        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + held
-    return min([psutil.virtual_memory().available, *list_group_rooms()])
-
-
-def list_group_rooms() -> list[int]:
-    """Lists what the limits of containers (control groups, version 2 and 1) leave."""
-    rooms = []
-    for folder, (most, used, reclaimable) in GROUPS.items():
-        for group in find_groups(folder):
-            try:
-                limit, now = int((group / most).read_text()), int((group / used).read_text())
-                cached = re.search(
-                    rf"^{reclaimable} (\d+)", (group / "memory.stat").read_text(), re.MULTILINE
-                )
-            except (OSError, ValueError):  # no such file, or "max"
-                continue
-            rooms.append(max(0, limit - now + (int(cached[1]) if cached else 0)))
-    return rooms
-
-
-def find_groups(folder: str) -> list[Path]:
-    """Finds this process's control group and those above it; a container's own is uppermost."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return []
-    wanted = "memory" if folder.endswith("/memory") else ""
-    place = next(
-        (line.split(":", 2)[2] for line in lines if wanted in line.split(":")[1].split(",")), "/"
-    )
-    return [Path(folder + parent) for parent in [place, *map(str, Path(place).parents)]]
 
 
 def choose_footing(
@@ -553,10 +385,3 @@ def find_size(request: Request, own: Native | None) -> Size:
     if request.aspect:
         return fit_aspect(request.aspect, (side, side), request.height, request.width)
     return request.height or side, request.width or side
-
-
-@functools.lru_cache(8)
-def count_networks(config: Path) -> dict[str, list[int]]:
-    """Counts {part: numbers in each tensor} of a configuration's networks, without weights."""
-    parts = build_networks(config)
-    return {name: [p.numel() for p in part.parameters()] for name, part in parts.items()}

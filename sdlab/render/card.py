@@ -12,14 +12,16 @@ from typing import Any
 
 import torch
 
+from ..models.free import find_free
 from ..models.machine import finish_calls, recall_kept
 from ..models.memory import has_own_memory, is_out_of_memory, release
 from ..models.pipeline import Loaded
 from ..models.resolve import Native
+from ..models.sizes import Sizes, read_own_sizes
 from ..models.tasks import count_calls
 from ..recipe.request import Recipe
 from .batch_size import DECODED_ON_CARD, count_paying, describe_batches, fit_plan
-from .budget import BYTES, Sizes, count_resident, estimate_bytes, find_free, read_own_sizes
+from .budget import BYTES, count_resident, estimate_bytes
 
 TOKENS = 77  # of a text
 COMPILING = 60.0  # seconds that it takes, about
@@ -71,14 +73,8 @@ def name_times(loaded: Loaded, request: Recipe) -> str:
         rows=loaded.choose_task(request).predictions,
         dtype=loaded.dtype,
         order=loaded.memory_format,
-        size=find_latent_size(loaded, request),
+        size=loaded.find_latent_size(request),
     )
-
-
-def find_latent_size(loaded: Loaded, request: Recipe) -> tuple[int, int]:
-    """Finds (h, w) of a picture's latents."""
-    factor = loaded.pipe.vae_scale_factor
-    return request.height // factor, request.width // factor
 
 
 def compiling_pays(loaded: Loaded, request: Recipe, cells: int) -> bool:
@@ -121,7 +117,7 @@ def time_call(loaded: Loaded, request: Recipe, cells: int) -> float | None:
     step = scheduler.timesteps[0].to(loaded.device)  # of the type that the loop gives
     rows = loaded.choose_task(request).predictions * cells
     fill = partial(torch.zeros, dtype=unet.dtype, device=loaded.device)
-    sample = fill((rows, unet.config.in_channels, *find_latent_size(loaded, request)))
+    sample = fill((rows, unet.config.in_channels, *loaded.find_latent_size(request)))
     text = fill((rows, TOKENS, unet.config.cross_attention_dim))
     labelled = unet.config.num_class_embeds is not None
     labels = torch.zeros(rows, dtype=torch.long, device=loaded.device) if labelled else None

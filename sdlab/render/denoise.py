@@ -122,7 +122,8 @@ class Renderer:
         """Counts the cells of that size that share a call."""
         if not self.loaded.choose_task(request).start:
             return 1
-        return self._given or count_together(*self.latent_size(request), self.loaded.threads)
+        size = self.loaded.find_latent_size(request)
+        return self._given or count_together(*size, self.loaded.threads)
 
     def draw_pictures(
         self,
@@ -259,10 +260,6 @@ class Renderer:
             pixels[None] * 2 - 1, self.loaded.device, pipe.unet.dtype
         )
         return bool(flags[0])
-
-    def latent_size(self, request: Recipe) -> tuple[int, int]:
-        factor = self.loaded.pipe.vae_scale_factor
-        return request.height // factor, request.width // factor
 
     def _count_together(self, request: Recipe, size: int) -> int:
         """Counts the pictures that the VAE takes at once: the largest divisor of the batch."""

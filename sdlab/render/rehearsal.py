@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from ..errors import FieldError
-from ..models.pipeline import make_scheduler, silence_libraries
+from ..models.pipeline import make_scheduler
+from ..models.quiet import silence_libraries
 from ..models.tasks import choose_task
 from ..recipe.request import Recipe
 from ..recipe.schedulers import OPTIONS, SPACED, parse_scheduler, write_scheduler

@@ -152,7 +152,10 @@ class Conditions:
     def _from_noise(
         self, cells: Sequence[Recipe], scheduler: Any, generators: Generators, steps: int
     ) -> Start:
-        shape = (self.loaded.pipe.vae.config.latent_channels, *self._small(cells[0]))
+        shape = (
+            self.loaded.pipe.vae.config.latent_channels,
+            *self.loaded.find_latent_size(cells[0]),
+        )
         return from_noise(shape, self.loaded.device)(scheduler, generators, steps)
 
     def _from_picture(
@@ -209,9 +212,9 @@ class Conditions:
     ) -> Start:
         """Puts the small picture, with noise of its own, beside the latents, pixel by pixel."""
         pipe = self.loaded.pipe
-        small = torch.cat([self._pixels(cell.image, self._small(cell)) for cell in cells]).to(
-            self.loaded.device
-        )
+        small = torch.cat(
+            [self._pixels(cell.image, self.loaded.find_latent_size(cell)) for cell in cells]
+        ).to(self.loaded.device)
         levels = torch.tensor([cell.noise_level for cell in cells], device=small.device)  # (B,)
         small = pipe.low_res_scheduler.add_noise(
             small, draw_noise(small.shape[1:], generators).to(small), levels
@@ -231,11 +234,9 @@ class Conditions:
         """
         own = [torch.Generator("cpu").manual_seed(cell.seed)]
         small = self._sample([self._moments(cell, parts=2)], own)
-        return small, draw_noise((small.shape[1], *self._small(cell)), own).to(small)
-
-    def _small(self, cell: Recipe) -> tuple[int, int]:
-        factor = self.loaded.pipe.vae_scale_factor
-        return cell.height // factor, cell.width // factor
+        return small, draw_noise((small.shape[1], *self.loaded.find_latent_size(cell)), own).to(
+            small
+        )
 
     # Pictures as tensors, one at a time
 
@@ -301,7 +302,7 @@ class Conditions:
                 depth = read_levels(read_picture(cell.depth_map))
             depth = torch.nn.functional.interpolate(
                 depth[:, None].to(self.loaded.device, torch.float32),
-                self._small(cell),
+                self.loaded.find_latent_size(cell),
                 mode="bicubic",
                 align_corners=False,
             )

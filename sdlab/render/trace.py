@@ -325,8 +325,7 @@ def trace_cell(cell: Recipe, groups: Sequence[int], facts: Mapping[str, Any]) ->
                 f"{cell.model!r} is rendered in diffusers' own pipeline, whose steps cannot be"
                 " watched; give a cell of another task"
             )
-        factor = loaded.pipe.vae_scale_factor
-        latents = cell.height // factor, cell.width // factor
+        latents = loaded.find_latent_size(cell)
         watcher = Watcher(groups, (task.predictions - 1) * size, latents)
         with watcher.listen(loaded.pipe.unet):
             (picture,) = renderer.draw_pictures([cell], watcher.begin_step, watch=watcher.watch)

@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..models.catalogue import MODELS, Model
+from ..models.model import Model
+from ..models.rows import MODELS
 from .frame import (
     column_values,
     count_noun,

@@ -12,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..models.catalogue import MODELS, Model
+from ..models.model import Model
+from ..models.rows import MODELS
 from ..recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ..recipe.spec import SEEDS
 from ..recipe.sweep import sweep

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..errors import shorten_text
 from .frame import column_values, find_foreign, format_label, join_words, row_tuples
 
 if TYPE_CHECKING:
@@ -81,14 +82,9 @@ def describe_origins(origins: Sequence[Origin | None], has_source: bool) -> str:
     by = "" if has_source else f" ({join_words(dict.fromkeys(each.source for each in foreign))})"
     gaps = Counter(gap for origin in foreign for gap in origin.gaps).most_common()
     shown = [
-        shorten_gap(gap) + f" ({n} of {len(foreign)})" * (n < len(foreign))
+        shorten_text(gap, LONGEST) + f" ({n} of {len(foreign)})" * (n < len(foreign))
         for gap, n in gaps[:MOST_SAID]
     ]
     shown += [f"{len(gaps) - MOST_SAID} more"] * (len(gaps) > MOST_SAID)
     told = f"; not comparable: {', '.join(shown)}" if shown else ""
     return f"{count}not made here{by}{told}"
-
-
-def shorten_gap(gap: str) -> str:
-    """Shortens what has no counterpart to what a label has room for."""
-    return gap if len(gap) <= LONGEST else f"{gap[: LONGEST - 1]}…"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..errors import suggest
-from ..models.catalogue import MODELS, Model
 from ..models.heads import read_shapes
 from ..models.locate import find_weights, list_networks
+from ..models.model import Model
 from ..models.resolve import find
+from ..models.rows import MODELS
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..store.columns import CHOSEN
 from .frame import (

@@ -12,8 +12,9 @@ from typing import Any
 
 from ..errors import FieldError
 from ..models.calls import MAPPED
-from ..models.catalogue import MODELS, Model
+from ..models.model import Model
 from ..models.resolve import Native, native, resolve
+from ..models.rows import MODELS
 from ..models.tasks import SIZES
 from ..recipe.parts import read_loras
 from ..recipe.prompts import parse_weights

@@ -22,6 +22,7 @@ HALF = SIZE // 2
 LEAST_FIT = 0.45  # the part of the difference in its square that an object must explain
 # and how much: squared difference in 0..1 units, summed over channels and half-size pixels
 LEAST_GAIN = 0.6
+DEPTH = 60  # placements of each size that are ranked
 OVERLAP = 0.30  # of the smaller square; more, and the weaker of two finds is dropped
 
 
@@ -158,7 +159,7 @@ def compute_overlap(a: FoundObject, b: FoundObject) -> float:
 
 
 def rank_placements(
-    pixels: np.ndarray, ground: np.ndarray, world: World, depth: int = 60
+    pixels: np.ndarray, ground: np.ndarray, world: World
 ) -> list[tuple[float, FoundObject]]:
     """Rank the most convincing placements of all sizes, best first, as (score, object)."""
     out, names = [], list_objects(world)
@@ -166,7 +167,7 @@ def rank_placements(
         gain, fit = weigh_candidates(pixels, ground, side, world)
         score = np.where((gain > LEAST_GAIN) & (fit > LEAST_FIT), gain * fit**2, 0)
         best = score.max(1)  # one object for each place is enough: the others overlap it
-        for place in np.argsort(-best)[:depth]:
+        for place in np.argsort(-best)[:DEPTH]:
             if best[place] > 0:
                 row, column = divmod(int(place), HALF + 1 - side // 2)
                 k = int(score[place].argmax())

@@ -41,9 +41,9 @@ FLOOR = 0.5  # depth of the ground at the lower edge, where 0 is far away and 1 
 Color = tuple[float, ...]
 
 
-def jitter(rng: random.Random, color: Color, amount: float = 6) -> Color:
-    """Move each channel of a colour by up to `amount`."""
-    return tuple(c + rng.uniform(-amount, amount) for c in color)
+def jitter(rng: random.Random, color: Color) -> Color:
+    """Move each channel of a colour by up to 6 levels."""
+    return tuple(c + rng.uniform(-6, 6) for c in color)
 
 
 @functools.cache

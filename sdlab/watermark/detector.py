@@ -30,9 +30,10 @@ from .payloads import (
     pack_bits,
     require_known,
 )
+from .places import AS_IS, Blocks, Geometry, Place
 from .provenance import Provenance, gather_provenance, read_provenance
 from .reading import WAYS, Reading, read_likeness, read_scored
-from .search import AS_IS, Blocks, Geometry, Place, Progress, ignore_progress
+from .search import Progress, ignore_progress
 from .statistics import require_testable
 
 SHARES = {  # of the error, for each way to look; a search looks at the picture as it is, too

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import shorten_text
 from .answer import HIDDEN, Answer, Part, write_answer
 from .dwtdct import MIN_AREA
 from .payloads import Payload
+from .places import Geometry
 from .provenance import Provenance
 from .reading import Reading
-from .search import Geometry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,8 +232,7 @@ class Inspection:
 
 def shorten_name(name: str) -> str:
     """Shorten a payload's name to one line of a table."""
-    name = " ".join(name.split())
-    return name if len(name) <= 40 else f"{name[:39]}…"
+    return shorten_text(" ".join(name.split()), 40)
 
 
 def format_probability(log10_p: float) -> str:

@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import shorten_text
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -231,7 +233,7 @@ def decode_text(value: str | bytes) -> str:
 def quote(text: str) -> str:
     """Quote the beginning on one line, in characters that can be printed."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: 2 * SHOWN]).split())
-    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
+    return shorten_text(line, SHOWN)
 
 
 # EXIF

@@ -14,8 +14,9 @@ from PIL import Image
 from .dwtdct import STEP, read_residues, require_area, split_bands
 from .opening import read_pixels
 from .payloads import OTHER_ORDER, Payload, Way, find_payload, require_known
+from .places import AS_IS, Geometry
 from .scores import average_box, score_blocks, score_way
-from .search import AS_IS, Geometry, make_plane_images, reduce_large, resize_planes
+from .search import make_plane_images, reduce_large, resize_planes
 
 BLUE, GREY, ORANGE = (11, 66, 138), (152, 152, 152), (255, 205, 120)
 # from 9 or 27, half of the way to the other bit; the program's rounding moves a residue by 1 to 3

@@ -13,7 +13,8 @@ import numpy as np
 from .dwtdct import require_area
 from .opening import read_pixels
 from .payloads import Payload, Way, pack_bits
-from .search import Blocks, score_as_is
+from .places import Blocks
+from .search import score_as_is
 from .statistics import FLOOR, LEAST_GAIN, NOTHING, compute_spectra, find_points, require_testable
 
 LENGTHS = range(16, 401, 8)  # bits; whole bytes

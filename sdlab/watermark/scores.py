@@ -60,9 +60,16 @@ def convert_averages(channels: np.ndarray, order: str) -> np.ndarray:
     All of it is linear, so a quarter of the numbers will do; the last bits are not exact.
     """
     blue, green, red = (channels[channel] for channel in ORDERS[order])
+    return convert_in_float32(blue, green, red, np.float32(1))  # twice 0.5, as half the sum of four
+
+
+def convert_in_float32(
+    blue: np.ndarray, green: np.ndarray, red: np.ndarray, middle: np.float32
+) -> np.ndarray:
+    """Make Y, U and V in float32, U and V of grey at the middle."""
     y = blue * np.float32(0.114) + green * np.float32(0.587) + red * np.float32(0.299)
     u, v = (blue - y) * np.float32(0.492), (red - y) * np.float32(0.877)
-    return np.stack([y, u + np.float32(1), v + np.float32(1)])  # twice 0.5, as half the sum of four
+    return np.stack([y, u + middle, v + middle])
 
 
 def score_blocks(planes: np.ndarray, arithmetic: str, method: str = "dwtDct") -> np.ndarray:
@@ -106,9 +113,7 @@ def make_planes(image: np.ndarray, arithmetic: str, order: str = "BGR") -> np.nd
     blue, green, red = (np.ascontiguousarray(image[..., channel]) for channel in ORDERS[order])
     if arithmetic == "uint8":
         return np.stack(convert_to_yuv(blue, green, red))
-    y = blue * np.float32(0.114) + green * np.float32(0.587) + red * np.float32(0.299)
-    u, v = (blue - y) * np.float32(0.492), (red - y) * np.float32(0.877)
-    return np.stack([y, u + np.float32(0.5), v + np.float32(0.5)])
+    return convert_in_float32(blue, green, red, np.float32(0.5))
 
 
 def score_values(averages: np.ndarray) -> np.ndarray:
@@ -291,9 +296,9 @@ def load_weights() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
 # Planes and blocks
 
 
-def subtract_local_mean(grid: np.ndarray, size: int = WINDOW) -> np.ndarray:
-    """Subtract from `grid` the mean of the other cells in the size x size window."""
-    return (grid - average_box(grid, size)) * np.float32(size**2 / (size**2 - 1))
+def subtract_local_mean(grid: np.ndarray) -> np.ndarray:
+    """Subtract from `grid` the mean of the other cells in a window."""
+    return (grid - average_box(grid, WINDOW)) * np.float32(WINDOW**2 / (WINDOW**2 - 1))
 
 
 def average_box(grids: np.ndarray, size: int) -> np.ndarray:

@@ -8,18 +8,19 @@ cuts, cuts that keep the middle.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
+from .chances import LARGEST, Cuts, weigh_sizes
 from .dwtdct import MIN_AREA
 from .payloads import OTHER_ORDER, Payload, Way
+from .places import AS_IS, Blocks, Geometry, Place
 from .scores import make_planes, score_blocks, score_ways
-from .statistics import Folds, fold_grids, is_text, measure_bits, weigh_folds
+from .statistics import fold_grids, is_text
 
 Progress = Callable[[str, float], None]  # what is searched, the share of it that is done
 
@@ -29,24 +30,6 @@ LONGEST = 4096  # pixels, a side of that middle
 # pixels, from the middle rows, that are scored; more would not make the answer better
 MOST_AS_IS = 4_200_000
 NEARLY = 0.85  # of the best log10 p
-USUAL = {
-    512: 8,
-    768: 5,
-    1024: 8,
-    640: 3,
-    832: 3,
-    896: 3,
-    960: 2,
-    1152: 3,
-    1216: 3,
-    1280: 2,
-    1344: 3,
-    1536: 2,
-}  # side: weight
-RARE = 0.25  # weight of a side that is a multiple of 8 but not of 64
-ANYWHERE = 0.1  # share of all cuts alike
-REDUCED, ENLARGED = 2.5, 8  # at most
-LARGEST = 2_300_000  # pixels of a size before
 # by which a picture is resized after it was cut; anything else is not looked for
 FACTORS = (0.5, 0.75, 0.8, 0.9, 1.1, 1.2, 1.25, 1.5, 2)
 COMMON = 10  # `Payload.weight` of what is worth the time of that
@@ -55,144 +38,6 @@ OFFSETS = [(down, along) for down in range(8) for along in range(8)]
 
 def ignore_progress(what: str, done: float) -> None:
     """Does nothing, where nobody wants to know."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """What happened to a picture after it was marked.
-
-    Attributes
-    ----------
-    mirrored, swapped : bool
-        Left and right; red and blue.
-    swapped_by : str
-        Who writes the mark with red and blue swapped; then that was done before, and not since.
-    cut : (left, top), optional
-        Pixels that were cut off there, by the likeliest explanation: within a few pixels, and
-        others may fit as well.
-    row : int, optional
-        Width of the picture before it was cut, in pixels.
-    size : (width, height), optional
-        Before it was resized, and after it was cut.
-    turned : {0, 90, 180, 270}
-        Degrees, to the left.
-    inverted : bool
-        Whether it is a negative.
-    """
-
-    mirrored: bool = False
-    swapped: bool = False
-    swapped_by: str = ""
-    cut: tuple[int, int] | None = None
-    row: int | None = None
-    size: tuple[int, int] | None = None
-    turned: int = 0
-    inverted: bool = False
-
-    def __str__(self) -> str:
-        order = f"in the channel order of {self.swapped_by}"
-        words = ["mirrored"] * self.mirrored + ["inverted"] * self.inverted
-        words += [f"turned by {self.turned} degrees"] if self.turned else []
-        words += [order if self.swapped_by else "red and blue swapped"] * self.swapped
-        row = f" from rows of {self.row}" if self.row else ""
-        words += [f"as if cut by {self.cut[0]}, {self.cut[1]}{row}"] if self.cut else []
-        words += [f"resized from {self.size[0]}x{self.size[1]}"] if self.size else []
-        return ", ".join(words) or "as is"
-
-    def undo_moves(self, image: np.ndarray) -> np.ndarray:
-        """Turn and mirror a picture (H, W, 3) back, and invert it once more."""
-        image = np.rot90(image, -self.turned // 90) if self.turned else image
-        image = image[:, ::-1] if self.mirrored else image
-        return 255 - image if self.inverted else image
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing happened to the picture."""
-        plain = replace(self, swapped=False, swapped_by="") == AS_IS
-        return plain and (bool(self.swapped_by) or not self.swapped)
-
-
-AS_IS = Geometry()
-
-
-@dataclass(frozen=True, eq=False)
-class Blocks:
-    """The scores of a picture's blocks, and which bit each of them carries.
-
-    Attributes
-    ----------
-    scores : array (rows, columns)
-    stride, phase : int
-        Block (row, column) carries bit (stride * row + column - phase) mod n_bits.
-    """
-
-    scores: np.ndarray
-    stride: int
-    phase: int
-    _kept: dict[tuple[int, bool], Folds] = field(default_factory=dict)
-    _read: dict[int, np.ndarray] = field(default_factory=dict)
-
-    def weigh(self, payload: Payload) -> float:
-        """Compute log10 p of a payload; 0 if it has more bits than there are blocks."""
-        n_bits, text = len(payload), is_text(payload)
-        if self.scores.size < n_bits:
-            return 0.0
-        if (n_bits, text) not in self._kept:
-            grid = np.asarray(self.scores, float)
-            self._kept[n_bits, text] = fold_grids(grid, n_bits, (self.stride % n_bits,), text)
-        return weigh_folds(self._kept[n_bits, text], payload, self.phase)
-
-    def read(self, n_bits: int) -> np.ndarray:
-        """Read the bits, bool (n_bits,)."""
-        if n_bits not in self._read:
-            self._read[n_bits] = self.measure(n_bits) > 0
-        return self._read[n_bits]
-
-    def measure(self, n_bits: int) -> np.ndarray:
-        """Measure how clearly each bit is 1, or 0 where that is negative, (n_bits,)."""
-        return measure_bits(self.scores, n_bits, self.stride, self.phase)
-
-    def without(self, other: Blocks, n_bits: int) -> Blocks:
-        """Take off what a mark of n_bits bits, placed as in `other`, explains of the scores."""
-        rows, columns = np.indices(self.scores.shape)
-        index = (other.stride * rows + columns - other.phase) % n_bits
-        total = np.bincount(index.ravel(), self.scores.ravel(), n_bits)
-        mean = total / np.maximum(np.bincount(index.ravel(), minlength=n_bits), 1)
-        return Blocks(self.scores - mean[index], self.stride, self.phase)
-
-    def halve(self) -> tuple[Blocks, Blocks]:
-        """Split them into the upper and the lower half."""
-        half = len(self.scores) // 2
-        lower = Blocks(self.scores[half:], self.stride, self.phase - self.stride * half)
-        return Blocks(self.scores[:half], self.stride, self.phase), lower
-
-
-@dataclass(frozen=True)
-class Place:
-    """The best place of one payload in one search.
-
-    Attributes
-    ----------
-    log10_p : float
-        At most 0; `with_share` divides it by a share of the error.
-    geometry : Geometry
-    agreement : float
-        Share of the payload's bits that the scores read right there; NaN if it has more bits than
-        there are blocks.
-    tests : int
-        Places that were tried.
-    blocks : Blocks or None
-        What the payload is read from there.
-    """
-
-    log10_p: float
-    geometry: Geometry
-    agreement: float
-    tests: int = 1
-    blocks: Blocks | None = field(default=None, repr=False)
-
-    def with_share(self, share: float) -> Place:
-        return replace(self, log10_p=min(0.0, self.log10_p - math.log10(share)))
 
 
 # As it is
@@ -365,139 +210,6 @@ def find_best_cut(
     i, j, phase = np.unravel_index(likely.argmax(), shares.shape)
     cut = cuts.explain(offsets[i], strides[j], int(phase), n_bits)
     return replace(best, geometry=replace(geometry, cut=cut.cut, row=cut.row))
-
-
-# How likely each cut is, and each size
-
-
-@dataclass(frozen=True, eq=False)
-class Cuts:
-    """How likely which cut is, for a `width` x `height` picture of which a window is looked at.
-
-    A side of the picture as it was marked is a multiple of 64 pixels, or one of the next multiples
-    of 8; usual and near ones are likelier. Given the side, half of the probability is for all ways
-    to cut it alike, a quarter for its middle, and an eighth for each end.
-    """
-
-    width: int
-    height: int
-    left: int = 0  # pixels before the window
-    top: int = 0
-
-    def weigh_lefts(self) -> list[tuple[int, np.ndarray]]:
-        """List (width before, probability of each number of pixels cut off at the left)."""
-        return [
-            (side, share * weigh_cuts(side - self.width)) for side, share in weigh_sides(self.width)
-        ]
-
-    def weigh_tops(self, side: int) -> np.ndarray:
-        """Compute how likely each number of pixels is cut off at the top, given the width before.
-
-        Half of it is for the height that keeps the proportions.
-        """
-        total = 0.5 * _weigh_heights(self.height)
-        before = max(-(-self.height // 64), round(self.height * side / self.width / 64)) * 64
-        alike = min(before - self.height, len(total) - 1)  # a strip keeps no proportions
-        total[: alike + 1] += 0.5 * weigh_cuts(alike)
-        return total
-
-    def list_strides(self, n_bits: int) -> tuple[int, ...]:
-        """List the blocks in a row modulo n_bits, for likely widths and every multiple of 64."""
-        likely = {side // 8 % n_bits for side, _ in weigh_sides(self.width)}
-        return tuple(sorted(likely | {8 * i % n_bits for i in range(n_bits)}))
-
-    def compute_shares(self, n_bits: int, strides: tuple[int, ...]) -> np.ndarray:
-        """Share out the error by pixel offset, stride and phase: (64, n_strides, n_bits), sum 1."""
-        both = np.zeros((8, 8, len(strides), n_bits // 2 + 1), complex)
-        for side, likely in self.weigh_lefts():
-            stride = side // 8 % n_bits
-            along = _sum_by_block(likely, self.left, 1, n_bits)
-            down = _sum_by_block(self.weigh_tops(side), self.top, stride, n_bits)
-            both[:, :, strides.index(stride)] += np.fft.rfft(down)[:, None] * np.fft.rfft(
-                along
-            )  # phases add up
-        both = np.fft.irfft(both, n_bits).reshape(64, len(strides), n_bits).clip(0)
-        return (1 - ANYWHERE) * both / both.sum() + ANYWHERE / both.size
-
-    def explain(self, offset: tuple[int, int], stride: int, phase: int, n_bits: int) -> Geometry:
-        """Find the likeliest cut that puts the blocks there."""
-        best = 0.0, Geometry(cut=((-offset[1]) % 8, (-offset[0]) % 8))
-        for side, likely in self.weigh_lefts():
-            if side // 8 % n_bits != stride:
-                continue
-            down = self.weigh_tops(side)
-            tops = np.arange((-offset[0] - self.top) % 8, len(down), 8)
-            lefts = np.arange((-offset[1] - self.left) % 8, len(likely), 8)
-            blocks = (
-                stride * _locate_block(tops + self.top)[1][:, None]
-                + _locate_block(lefts + self.left)[1]
-            )
-            chance = down[tops][:, None] * likely[lefts] * ((blocks + phase) % n_bits == 0)
-            if chance.size and chance.max() > best[0]:
-                i, j = np.unravel_index(chance.argmax(), chance.shape)
-                best = chance[i, j], Geometry(cut=(int(lefts[j]), int(tops[i])), row=side)
-        return best[1]
-
-
-def weigh_cuts(cut: int) -> np.ndarray:
-    """Compute how likely 0, 1, ... or all of `cut` pixels are cut off at the left or the top."""
-    likely = np.full(cut + 1, 0.5 / (cut + 1))
-    np.add.at(likely, [0, cut, cut // 2, (cut + 1) // 2], 0.125)
-    return likely
-
-
-@functools.lru_cache(maxsize=16)
-def _weigh_heights(height: int) -> np.ndarray:
-    """Compute how likely each number of pixels is cut off at the top, for all heights before."""
-    likely = weigh_sides(height)
-    total = np.zeros(max(before for before, _ in likely) - height + 1)
-    for before, share in likely:
-        total[: before - height + 1] += share * weigh_cuts(before - height)
-    return total
-
-
-def weigh_sides(side: int) -> list[tuple[int, float]]:
-    """List (side before the cut, probability), all probabilities together 1."""
-    first, last = -(-side // 64) * 64, max(4096, 2 * side)
-    weights = {
-        before: USUAL.get(before, 1) * (side / before) ** 2 for before in range(first, last + 1, 64)
-    }
-    for before in range(-(-side // 8) * 8, -(-side // 8) * 8 + 32, 8):
-        weights.setdefault(before, RARE)
-    total = sum(weights.values())
-    return [(before, weight / total) for before, weight in sorted(weights.items())]
-
-
-def _sum_by_block(likely: np.ndarray, before: int, stride: int, n_bits: int) -> np.ndarray:
-    """Sum the probabilities of cuts by pixel offset and phase, (8, n_bits).
-
-    In a window that lies `before` pixels further.
-    """
-    offset, blocks = _locate_block(np.arange(len(likely)) + before)
-    total = np.zeros((8, n_bits))
-    np.add.at(total, (offset, -stride * blocks % n_bits), likely)
-    return total
-
-
-def _locate_block(cut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find (pixels before the first whole block, blocks before it, broken ones too) after a cut."""
-    return -cut % 8, -(-cut // 8)
-
-
-def weigh_sizes(width: int, height: int) -> list[tuple[tuple[int, int], float]]:
-    """List ((width, height) before the picture was resized, share of the error), together 1.
-
-    The width a multiple of 64, the height one of 64 or of 8, the proportions kept up to rounding.
-    """
-    weights = {}
-    for w in range(256, 2049, 64):
-        exact = height * w / width
-        for h in (round(exact / 64) * 64, round(exact / 8) * 8):
-            near = abs(h - exact) <= max(2, w / width + 0.5) and (w, h) != (width, height)
-            if near and MIN_AREA <= w * h <= LARGEST and width / ENLARGED <= w <= width * REDUCED:
-                weights[w, h] = USUAL.get(w, 1) * (USUAL.get(h, 1) if h % 64 == 0 else RARE)
-    total = sum(weights.values())
-    return [(size, weight / total) for size, weight in sorted(weights.items())]
 
 
 # Sizes

@@ -270,43 +270,10 @@ def _integrate_log10(angle: np.ndarray, freedom: float) -> np.ndarray:
     )
 
 
-def weigh_evidence(
-    grid: np.ndarray, payload: Payload, stride: int | None = None, phase: int = 0
-) -> float:
-    """Compute log10 of the chance that noise agrees with the payload as well.
-
-    Its blocks are where `stride` and `phase` say.
-
-    The stride of a picture that was neither cut nor resized is its own number of columns, its phase
-    0.
-
-    Raises
-    ------
-    ValueError
-        If the payload is too short to be evidence, or longer than the grid.
-    """
-    require_testable(payload)
-    n_bits, stride = len(payload), grid.shape[1] if stride is None else stride
-    if grid.size < n_bits:
-        raise ValueError(
-            f"payload {payload.name!r}: {n_bits} bits need as many blocks of 8x8 pixels, there are"
-            f" {grid.size}"
-        )
-    folds = fold_grids(np.asarray(grid, float), n_bits, (stride % n_bits,), is_text(payload))
-    return weigh_folds(folds, payload, phase)
-
-
 def weigh_folds(folds: Folds, payload: Payload, phase: int = 0) -> float:
     """Compute log10 p of a payload from one grid that is folded at its stride."""
     agreement = folds.compute_agreements(payload.bits)[:, [phase % len(payload)]]
     return min(0.0, float(folds.compute_log10_p(agreement)[0, 0]))
-
-
-def read_bits(
-    grid: np.ndarray, n_bits: int, stride: int | None = None, phase: int = 0
-) -> np.ndarray:
-    """Read the payload from the scores, bool (n_bits,), whatever they were told to look for."""
-    return measure_bits(grid, n_bits, stride, phase) > 0
 
 
 def measure_bits(

@@ -8,17 +8,20 @@ the buffers of messages, never as traits.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import anywidget
 import traitlets
 
+from ..recipe.request import FIELDS
 from .forms import Open, find_form
 
 HERE = Path(__file__).parent
@@ -27,6 +30,7 @@ WITHOUT_KERNEL = (
     ".jp-OutputArea-child:not(:has(.sdl-root)):has(+ .jp-OutputArea-child .{}) {{display: none}}"
 )
 QUIET = 2.0  # seconds without a change, after which the picture in the notebook is drawn anew
+STATED = re.compile(rf"\b({'|'.join(FIELDS)})=(?=(['\"\w])?)")  # as Python writes it
 workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open and encode pictures
 
 
@@ -34,6 +38,24 @@ def source(*names: str) -> str:
     """Reads files beside this one as one text: a module for the page, or its style."""
     paths = [ELEMENTS] * ("page.js" in names) + [HERE / name for name in names]
     return "\n".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def render_message(text: str, kind: str, place: str) -> str:
+    """Renders an error, note, status or progress; an error has a sign and a word, not colour alone.
+
+    What Python calls `seed=5` is there "seed 5".
+    """
+    if not text:
+        return ""
+    text = STATED.sub(lambda found: found[1] + " " * bool(found[2]), text)
+    first, _, more = text.partition("\n")  # what an error begins with is told, the rest on demand
+    rest = f"<details><summary>more</summary>{escape(more)}</details>" if more else ""
+    role = {"error": "alert", "progress": "timer"}.get(kind, "status")  # no timer is read aloud
+    sign = "⚠ <b>Error:</b> " if kind == "error" else ""
+    return (
+        f'<div class="sdl-told sdl-told-{kind}" id="{escape(place)}"'
+        f' role="{role}">{sign}{escape(first)}{rest}</div>'
+    )
 
 
 class Kept:
@@ -54,6 +76,9 @@ class Kept:
 
     def forget_page(self) -> None:
         """Does what there is to do when a cell shows the widget, for the first time or again."""
+
+    def require_code(self) -> None:
+        """Raises while the code would tell what must not be known yet."""
 
     def static(self) -> str:
         """Renders the widget's present state as HTML that needs neither a kernel nor a script."""
@@ -204,11 +229,8 @@ class Panel(Kept, anywidget.AnyWidget):
         self._page = self._page or page
         self.answer(question, {"kind": "pong", "reloaded": page != self._page})
 
-    def _require_code(self) -> None:
-        """Raises while the code would tell what must not be known yet."""
-
     def _on_code(self, question: dict[str, Any], buffers: list) -> None:
-        self._require_code()
+        self.require_code()
         self.answer_later(question, lambda: ({"kind": "code", "text": self.code}, None))
 
     def _on_unknown(self, question: dict[str, Any], buffers: list) -> None:

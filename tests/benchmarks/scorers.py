@@ -1,6 +1,6 @@
 """How far the scorer "objects" can be trusted: its answers on true renders, which are right by construction.
 
-    python tests/benchmarks/scorers.py [--count 400]
+    PYTHONPATH=. python tests/benchmarks/scorers.py [--count 400]
 
 The share of right answers is the ceiling of every figure that the scorer gives for a model. Prompts that rule something out
 are drawn without it ("absent"), which the scorer should call right, or with it ("there"), which it should call wrong.
@@ -16,7 +16,8 @@ import pandas as pd
 from PIL import Image
 
 from sdlab import measure, stats
-from sdlab.tiny.world import V1, V2, add_article, make_sample
+from sdlab.tiny.world import V1, V2, add_article
+from training.samples import make_sample
 
 
 def draw_samples(count, world, seed=0):

@@ -27,9 +27,11 @@ from sdlab import robustness
 from sdlab.results.attacks import ATTACKS
 from sdlab.results.stats import share_interval
 from sdlab.watermark import PAYLOADS, detect_watermark, embed_watermark
+from sdlab.watermark.chances import Cuts, weigh_sizes
 from sdlab.watermark.detector import UNKNOWN, name_payloads, read_official
 from sdlab.watermark.opening import read_pixels
 from sdlab.watermark.payloads import EVERYDAY, Payload, Way
+from sdlab.watermark.places import Blocks
 from sdlab.watermark.reading import weigh_halves
 from sdlab.watermark.scores import (
     average_cells,
@@ -38,16 +40,8 @@ from sdlab.watermark.scores import (
     stack_coefficients,
     subtract_local_mean,
 )
-from sdlab.watermark.search import (
-    Blocks,
-    Cuts,
-    list_all_ways,
-    make_plane_images,
-    score_resized,
-    score_shifts,
-    weigh_sizes,
-)
-from sdlab.watermark.statistics import Folds, fold_grids, is_text, weigh_evidence, whiten_payload
+from sdlab.watermark.search import list_all_ways, make_plane_images, score_resized, score_shifts
+from sdlab.watermark.statistics import Folds, fold_grids, is_text, whiten_payload
 
 CHANGES = [
     "none",
@@ -250,7 +244,7 @@ def weigh_by_oracle(payload, marked, image, wanted):
     scores = (left * wanted).sum(0) / np.sqrt((wanted**2).sum(0) + 1)
     scores /= 1.5 * np.median(np.abs(scores)) + 1e-6  # JPEG leaves many blocks as they were
     grid = subtract_local_mean(np.clip(scores, -4, 4).astype(np.float32))
-    return weigh_evidence(grid, payload)
+    return Blocks(grid, grid.shape[1], 0).weigh(payload)
 
 
 def oracle_after(path):
@@ -268,7 +262,8 @@ def oracle_after(path):
             after, without = lose(marked), lose(image)
             there = [(put_back(after), put_back(without)) for put_back in places]
             known = min(weigh_by_oracle(payload, *both, wanted) for both in there)
-            told = min(weigh_evidence(score_way(one, payload.way), payload) for one, _ in there)
+            grids = [score_way(one, payload.way) for one, _ in there]
+            told = min(Blocks(grid, grid.shape[1], 0).weigh(payload) for grid in grids)
             rows.append((name, change, known, told))
     return rows
 

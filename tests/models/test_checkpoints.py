@@ -16,7 +16,7 @@ from sdlab.models.fit import require_vae
 from sdlab.models.parts import find_vae
 from sdlab.models.pipeline import load, read, unload
 from sdlab.models.resolve import native
-from sdlab.render.budget import read_sizes
+from sdlab.models.sizes import read_sizes
 
 
 @pytest.fixture(scope="module", params=["v1", "v2"])

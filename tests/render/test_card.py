@@ -20,6 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import sdlab.models.pipeline
 from sdlab import Job, Request, estimate, resolve, run, sweep
 from sdlab.models import machine, memory
+from sdlab.models.checkpoint import CONFIGS
+from sdlab.models.sizes import count_networks, read_sizes, sum_sizes
 from sdlab.recipe.schedulers import SCHEDULERS
 from sdlab.render import batch_size, batches, budget, card, denoise
 from sdlab.render.batch_size import count_paying, fit_plan
@@ -181,7 +183,7 @@ def test_times_are_named_by_the_unet_and_by_the_rows_of_a_cell(cat, random_v1, t
         swapped = sdlab.models.resolve.swap_parts(native, cell)
         loaded = sdlab.models.pipeline.load(swapped, "cpu", "float32")
         names.append(card.name_times(loaded, cell))
-        sizes = budget.read_sizes(native.model)
+        sizes = read_sizes(native.model)
         assert f"{sizes.unet} parameters" in names[-1] and f"{sizes.predictions} x (" in names[-1]
     assert len(set(names[:3])) == 1 and "cells of 2 x (8, 8)" in names[0]
     assert "cells of 3 x (8, 8)" in names[3]
@@ -206,7 +208,7 @@ def test_a_card_computes_what_pays_and_a_plan_that_goes_on_the_same_bits(busy_ca
 
 
 def test_free_memory_bounds_the_batch(busy_card, cat, tmp_path):
-    sizes = budget.read_sizes(sdlab.models.resolve.native(cat.model).model)
+    sizes = read_sizes(sdlab.models.resolve.native(cat.model).model)
     loaded = SimpleNamespace(dtype="float32", memory="auto")
     busy_card.free = card.estimate_activations(loaded, sizes, cat.but(height=64, width=64), 2)
     assert set(run(sweep(cat, seed=range(9)), tmp_path, dtype="float32")["batch_size"]) == {2}
@@ -315,8 +317,8 @@ def v1(monkeypatch):
     """The sizes of Stable Diffusion v1 on a card in float16, where nothing is measured."""
     monkeypatch.setattr(budget, "memory_format_here", lambda *how: "contiguous_format")
     monkeypatch.setattr(budget, "describe_batches", lambda *how, **more: "a card")
-    config = budget.CONFIGS / sdlab.MODELS["sd-v1-4"].packed
-    return budget.sum_sizes(budget.count_networks(config), config)
+    config = CONFIGS / sdlab.MODELS["sd-v1-4"].packed
+    return sum_sizes(count_networks(config), config)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +344,7 @@ def test_a_card_of_so_many_gigabytes_begins_on_the_fastest_level_that_fits(v1, g
 
 
 def test_a_stated_number_of_gigabytes_bounds_batch_and_level(busy_card, cat, tmp_path):
-    sizes = budget.read_sizes(sdlab.models.resolve.native(cat.model).model)
+    sizes = read_sizes(sdlab.models.resolve.native(cat.model).model)
     loaded = SimpleNamespace(dtype="float32", memory="auto")
     more = card.estimate_activations(loaded, sizes, cat.but(height=64, width=64), 4)
     busy_card.timed.append("kept")

@@ -13,7 +13,7 @@ from sdlab import Request, Store, resolve, run, sweep
 from sdlab.errors import FieldError
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native
-from sdlab.render.budget import read_sizes
+from sdlab.models.sizes import read_sizes
 from sdlab.render.denoise import Renderer
 from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.widgets import SweepForm

@@ -11,8 +11,10 @@ import pytest
 import sdlab.models.pipeline
 import sdlab.render.budget
 from sdlab import Request, estimate, run, sweep
+from sdlab.models.free import find_free, list_group_rooms
 from sdlab.models.resolve import native
-from sdlab.render.budget import estimate_bytes, find_free, list_group_rooms, read_sizes
+from sdlab.models.sizes import read_sizes
+from sdlab.render.budget import estimate_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +73,7 @@ def test_pickled_weights_and_variants_are_counted_as_what_is_read(random_v1, tmp
     torch.save(load_file(weights), weights.with_suffix(".bin"))
     before = read_sizes(native(str(folder)).model)
     weights.unlink()
-    sdlab.render.budget._sizes.cache_clear()
+    sdlab.models.sizes._sizes.cache_clear()
     assert (
         read_sizes(native(str(folder)).model) == before == read_sizes(native(str(random_v1)).model)
     )
@@ -270,7 +272,7 @@ def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):
     ]:
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(
-        sdlab.render.budget,
+        sdlab.models.free,
         "GROUPS",
         {str(tmp_path): ("memory.max", "memory.current", "inactive_file")},
     )

@@ -397,7 +397,7 @@ def test_prompts_of_several_chunks_and_weights_are_read_by_both_encoders(base):
 
 
 def test_the_memory_of_both_encoders_is_counted(base):
-    from sdlab.render.budget import read_sizes
+    from sdlab.models.sizes import read_sizes
 
     own = native(base.model)
     sizes = read_sizes(own.model)

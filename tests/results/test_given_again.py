@@ -231,7 +231,7 @@ def test_a_report_alone_is_enough_to_make_its_requests_again(tmp_path, monkeypat
 def test_inputs_beyond_the_limit_come_in_small_and_missing_ones_are_named(tmp_path, monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (400, 400, 3), np.uint8)
     frame = frame_of(tmp_path, [COLOURS, noise])
-    monkeypatch.setattr("sdlab.results.report.INPUT_BYTES", 20_000)
+    monkeypatch.setattr("sdlab.results.sections.INPUT_BYTES", 20_000)
     page = input_pictures(frame, tmp_path / "r.html")
     assert (
         page.count("data:image/png") == 1

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sdlab.models.resolve import MODELS, Model
+from sdlab.models.model import Model
+from sdlab.models.rows import MODELS
 from sdlab.recipe.request import FIELDS, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.results.pairs import draw_difference, list_differences, pair

@@ -20,7 +20,8 @@ from sdlab.results.scorers.objects import find_wishes
 from sdlab.results.scorers.signs import find_said
 from sdlab.store.columns import FACTS
 from sdlab.tiny.signs import HELD_OUT, SHOWN
-from sdlab.tiny.world import HELD_OUT_SHAPES, V1, V2, is_held_out_pair
+from sdlab.tiny.world import V1, V2
+from training.samples import HELD_OUT_SHAPES, is_held_out_pair
 
 LITTLE = [row for row in PROBES.values() if row.models == ("tiny-v1", "tiny-v2")]
 WORDS = tuple(f"a cat number {n}" for n in range(8))

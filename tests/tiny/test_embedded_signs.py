@@ -7,7 +7,8 @@ from transformers import CLIPTokenizer
 
 from sdlab import measure, probe, run
 from sdlab.tiny import TINY_LETTERS, TINY_SIGNS
-from sdlab.tiny.signs import FRAME, WORDS
+from sdlab.tiny.signs import WORDS
+from training.signs import FRAME
 
 
 def open_tokenizer(folder):

@@ -10,16 +10,8 @@ from PIL import Image
 from sdlab.tiny.matcher import find_background, find_objects
 from sdlab.tiny.scenes import BACKGROUNDS, SCENES, paint_background
 from sdlab.tiny.sprites import COLORED_SHAPES, NAMES, draw_sprite
-from sdlab.tiny.world import (
-    FILTERED,
-    HELD_OUT_SHAPES,
-    RELATIONS,
-    V1,
-    V2,
-    add_article,
-    is_held_out_pair,
-    make_sample,
-)
+from sdlab.tiny.world import FILTERED, RELATIONS, V1, V2, add_article
+from training.samples import HELD_OUT_SHAPES, is_held_out_pair, make_sample
 from training.words import add_stray_word, list_stray_words
 
 

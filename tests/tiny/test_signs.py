@@ -11,19 +11,8 @@ from PIL import Image
 from sdlab import measure
 from sdlab.results.scorers.signs import find_said
 from sdlab.tiny.lettering import read_sign
-from sdlab.tiny.signs import (
-    BOARDS,
-    FRAME,
-    GROUNDS,
-    HELD_OUT,
-    INK,
-    KINDS,
-    SHOWN,
-    SIDE,
-    WORDS,
-    make_sign,
-    paint_sign,
-)
+from sdlab.tiny.signs import BOARDS, HELD_OUT, INK, KINDS, SHOWN, SIDE, WORDS
+from training.signs import FRAME, GROUNDS, make_sign, paint_sign
 
 
 def paint(*words, kind="card", color="red"):

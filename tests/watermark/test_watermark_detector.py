@@ -7,24 +7,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sdlab.watermark.chances import Cuts, weigh_cuts, weigh_sides, weigh_sizes
 from sdlab.watermark.detector import SHARES, detect_watermark
 from sdlab.watermark.dwtdct import decode_watermark, embed_watermark
 from sdlab.watermark.inspection import format_probability
 from sdlab.watermark.payloads import EVERYDAY, PAYLOADS, Payload, encode_text
+from sdlab.watermark.places import Geometry
 from sdlab.watermark.reading import read_unknown
 from sdlab.watermark.scores import subtract_local_mean
 from sdlab.watermark.search import (
-    Cuts,
-    Geometry,
     find_best_cut,
     list_all_ways,
     place_as_is,
     score_as_is,
     take_middle,
     take_middle_rows,
-    weigh_cuts,
-    weigh_sides,
-    weigh_sizes,
 )
 from sdlab.watermark.statistics import fold_grids
 

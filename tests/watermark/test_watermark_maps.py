@@ -7,7 +7,7 @@ from test_watermark_scores import textured
 
 from sdlab.watermark import detect_watermark, embed_watermark
 from sdlab.watermark.maps import draw_evidence, draw_residues, list_colours
-from sdlab.watermark.search import Geometry
+from sdlab.watermark.places import Geometry
 
 SIDE = 512
 

@@ -11,9 +11,10 @@ from sdlab.watermark import PAYLOADS, Payload, detect_watermark, embed_watermark
 from sdlab.watermark.detector import UNKNOWN, settle_likenesses
 from sdlab.watermark.dwtdct import read_residues
 from sdlab.watermark.payloads import EVERYDAY, SETS, Way, encode_text, find_payload
+from sdlab.watermark.places import Blocks
 from sdlab.watermark.reading import weigh_halves
 from sdlab.watermark.scores import find_largest_values, score_way
-from sdlab.watermark.search import Blocks, score_as_is
+from sdlab.watermark.search import score_as_is
 
 RARE = [name for name in PAYLOADS if name not in EVERYDAY]
 

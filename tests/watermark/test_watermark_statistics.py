@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sdlab.watermark.payloads import PAYLOADS, Payload, find_payload
+from sdlab.watermark.places import Blocks
 from sdlab.watermark.scores import subtract_local_mean
 from sdlab.watermark.statistics import (
     Folds,
@@ -14,9 +15,8 @@ from sdlab.watermark.statistics import (
     compute_spectra,
     find_points,
     fold_grids,
-    read_bits,
+    measure_bits,
     require_testable,
-    weigh_evidence,
     whiten_payload,
 )
 
@@ -86,6 +86,11 @@ def test_the_tail_is_smooth_and_falls_below_300():
     )  # a power law
 
 
+def weigh_evidence(grid, payload, stride=None, phase=0):
+    """log10 p of a payload, by default where it lies in a picture that was neither cut nor resized."""
+    return Blocks(grid, grid.shape[1] if stride is None else stride, phase).weigh(payload)
+
+
 def test_a_blank_picture_is_no_evidence():
     assert weigh_evidence(np.zeros((64, 64), np.float32), PAYLOADS["sd-v1"]) == 0
     assert weigh_evidence(noise(0) * np.float32(1e-7), PAYLOADS["sd-v2"]) == 0
@@ -152,7 +157,7 @@ def test_a_mark_in_noise_is_found_at_its_stride_and_phase_and_read(name, width):
     )
     assert weigh_evidence(grid, payload, columns, 7) < -15
     assert weigh_evidence(grid, payload, columns, 8) > -4
-    assert (read_bits(grid, len(payload), columns, 7) == payload.bits).mean() > 0.9
+    assert ((measure_bits(grid, len(payload), columns, 7) > 0) == payload.bits).mean() > 0.9
 
 
 def test_bits_that_stand_in_columns_are_no_weaker_evidence():
@@ -186,10 +191,9 @@ def test_a_wallpaper_does_not_make_p_small():
     assert (p < 1e-3).mean() < 1.3e-3
 
 
-def test_payloads_that_are_too_short_or_too_long_for_the_picture_are_named():
+def test_payloads_that_are_too_short_are_named_and_one_too_long_for_the_picture_is_no_evidence():
     with pytest.raises(ValueError, match="'A': 8 bits are too few"):
         require_testable(find_payload("A"))
     with pytest.raises(ValueError, match="too few"):
         require_testable(Payload("five", [0, 1, 0, 1, 1]))
-    with pytest.raises(ValueError, match="need as many blocks of 8x8 pixels, there are 100"):
-        weigh_evidence(np.zeros((10, 10)), PAYLOADS["sd-v1"])
+    assert weigh_evidence(np.ones((10, 10)), PAYLOADS["sd-v1"]) == 0

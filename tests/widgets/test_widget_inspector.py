@@ -26,11 +26,11 @@ from sdlab.watermark import embed_watermark, scan
 from sdlab.watermark.detector import SHARES
 from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
 from sdlab.watermark.maps import draw_residues
-from sdlab.watermark.search import Geometry
+from sdlab.watermark.places import Geometry
 from sdlab.widgets import WatermarkInspector
+from sdlab.widgets.arrivals import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline
 from sdlab.widgets.inspector.code import write_how
-from sdlab.widgets.inspector.files import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 from sdlab.widgets.inspector.pictures import AT_WORK, WAITING
 
 TINY = Request(prompt="a hamster", guidance_scale=3, num_inference_steps=2, seed=7)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -38,6 +37,7 @@ from ..frame import (
     summarize,
 )
 from ..grid import find_columns, require_pictures
+from ..html import TEMPLATES
 
 HERE = Path(__file__).parent
 SCRIPTS = (  # in the order in which they stand in the page
@@ -50,9 +50,6 @@ KINDS = ("thumbs", "pictures")  # folders of a gallery
 LEFT_OUT = ("path", "starred", "rating", "pixels")  # of what is told, or kept elsewhere
 ENDING = re.compile(r"\.\w{1,5}")
 MOST_WORDS = 4000  # characters of a value
-TEMPLATE = Environment(
-    loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-)
 
 
 def write_gallery(
@@ -120,7 +117,7 @@ def write_gallery(
     data["exact"] = "".join("1" if small.get(name) == b"" else "0" for name in names)
     data["lost"] = {name: said for name, said in small.items() if isinstance(said, str)}
     if alone:
-        data["uris"] = [write_uri(small.get(name)) for name in names]
+        data["uris"] = [data_uri(s) if isinstance(s := small.get(n), bytes) else "" for n in names]
     else:
         path.mkdir(parents=True, exist_ok=True)
         write_whole(path / "index.html", UNFINISHED.encode())
@@ -272,11 +269,6 @@ def make_thumbnail(path: str, exact: bool) -> bytes:
         return webp_bytes(image.convert("RGB"), SMALL_SIDE)
 
 
-def write_uri(small: bytes | str | None) -> str:
-    """Writes the small picture as an address; "" where there is none."""
-    return data_uri(small) if isinstance(small, bytes) else ""
-
-
 def write_pictures(
     folder: Path, frame: pd.DataFrame, names: list[str], small: dict[str, bytes | str], whole: bool
 ) -> None:
@@ -306,10 +298,10 @@ def render_gallery(title: str, text: str, frame: pd.DataFrame, data: dict[str, A
     script = "".join((HERE / name).read_text("utf-8") for name in SCRIPTS)
     script = f'"use strict";\n{{\n{script}}}\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return TEMPLATE.get_template("gallery.html.j2").render(
+    return TEMPLATES.get_template("gallery/gallery.html.j2").render(
         mark=Markup(MARK),
         title=title,
-        paragraphs=[part.strip() for part in text.split("\n\n") if part.strip()],
+        text=text,
         summary=summarize(frame) if {"error", "seed"} <= {*frame.columns} else "",
         count=count_noun(len(frame), "picture"),
         style=Markup((HERE / "gallery.css").read_text("utf-8")),

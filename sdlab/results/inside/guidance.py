@@ -46,7 +46,7 @@ def guide(moment: Moment, scale: float) -> np.ndarray:
     return moment.without + np.float32(scale) * (moment.with_text - moment.without)
 
 
-def choose_moments(moments: Sequence[Moment], count: int = COLUMNS) -> list[Moment]:
+def choose_moments(moments: Sequence[Moment]) -> list[Moment]:
     """Chooses some moments, the first and the last among them."""
-    places = np.linspace(0, len(moments) - 1, min(count, len(moments))).round()
+    places = np.linspace(0, len(moments) - 1, min(COLUMNS, len(moments))).round()
     return [moments[int(place)] for place in places]

@@ -289,8 +289,7 @@ class Insight:
 
     def _run(self, requests: Sequence[Request]) -> pd.DataFrame:
         options = {name: value for name, value in self._options.items() if value is not None}
-        frame = run(requests, self.store, progress=False, on_error="raise", **options)
-        return frame
+        return run(requests, self.store, progress=False, on_error="raise", **options)
 
     def _find_footing(self) -> dict[str, Any]:
         """Finds how the cell was made, as far as this machine can do it again."""

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ...errors import FieldError
-from ...models.catalogue import MODELS
+from ...models.rows import MODELS
 from ...recipe.request import FIELDS, Request
 from ...recipe.sweep import Sweep, sweep
 from ..frame import distinct_values, join_words

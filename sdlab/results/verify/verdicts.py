@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ...errors import shorten_text
 from ...pictures import SMALL_SIDE, hash_pixels, webp_bytes
 from ..code import HOW
 from ..frame import count_noun, format_value, hide_home
@@ -198,7 +199,7 @@ def write_kind(every: Sequence[Verdict]) -> str:
     kind = every[0].verdict
     reasons = Counter(each.why for each in every if each.why)
     told = [
-        f"{shorten_text(why)}{f' ({n:,})' if n < len(every) else ''}"
+        f"{shorten_text(why, MOST_TEXT)}{f' ({n:,})' if n < len(every) else ''}"
         for why, n in reasons.most_common(MOST_REASONS)
     ]
     if (more := len(reasons) - MOST_REASONS) > 0:
@@ -209,8 +210,3 @@ def write_kind(every: Sequence[Verdict]) -> str:
     reach = far if known and kind != IDENTICAL else ""
     joint = ", with " if kind == IDENTICAL else ": "
     return f"{kind}{reach}{joint if told else ''}{'; '.join(told)}"
-
-
-def shorten_text(text: str) -> str:
-    """Cuts a text that is too long for a sentence."""
-    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…"

@@ -428,7 +428,7 @@ class Compare(Panel):
             self.reveal()
         self.answer(question, {"kind": "revealed"})
 
-    def _require_code(self) -> None:
+    def require_code(self) -> None:
         if self._ballot.under_way:
             raise ValueError("the code tells who is who: it is shown when the blind vote has ended")
 

@@ -13,7 +13,7 @@ from ...results.stats.charts import CONFIDENCE
 from ...results.stats.reading import split_frame
 from ...results.stats.signs import signs
 from ...store.opinions import VOTES, Opinions, mirror_vote, sort_pair
-from ..judge.still import format_share, name_rater
+from ..raters import format_share, name_rater
 from .votes import Ids
 
 

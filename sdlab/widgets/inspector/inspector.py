@@ -18,10 +18,10 @@ from ...watermark.credentials import read_anchors
 from ...watermark.detector import name_payloads, require_search
 from ...watermark.inspection import Inspection
 from ...watermark.statistics import require_testable
+from ..arrivals import MOST_BYTES, MOST_FILES, PART, Arrivals
 from ..panel import Panel, source
 from .answer import render_verdicts, write_answer, write_page
 from .code import write_how, write_inspection
-from .files import MOST_BYTES, MOST_FILES, PART, Arrivals
 from .pictures import (
     MARKED,
     MOST,

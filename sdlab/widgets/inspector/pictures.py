@@ -29,7 +29,7 @@ from ...watermark.inspection import Inspection, shorten_name
 from ...watermark.maps import draw_evidence, draw_residues, list_colours
 from ...watermark.opening import open_picture, read_pixels
 from ...watermark.payloads import Payload
-from ...watermark.search import AS_IS
+from ...watermark.places import AS_IS
 from ..pictures import write_captions
 
 if TYPE_CHECKING:

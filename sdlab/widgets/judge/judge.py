@@ -240,7 +240,7 @@ class Judge(Panel):
             self.unblind()
         self._on_show(question, buffers)
 
-    def _require_code(self) -> None:
+    def require_code(self) -> None:
         if not self.unblinded:
             raise ValueError("the code tells the recipes: it is shown when the round has ended")
 

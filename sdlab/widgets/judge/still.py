@@ -11,6 +11,7 @@ from ...results.frame import count_noun, format_value
 from ...results.html import render_table
 from ...results.stats.agreement import agreement
 from ..pictures import render_side
+from ..raters import format_share, name_rater
 from .pictures import Pictures
 from .round import list_subjects, sort_sides
 
@@ -47,20 +48,6 @@ def word_answers(value: pd.DataFrame) -> pd.Series:
     if "preferred" not in value:
         return words
     return value["preferred"].map(format_value).where(value["preferred"].notna(), words)
-
-
-def format_share(row: dict) -> str:
-    """Writes a share with what it rests on: "3 of 4 (30 to 95 %, with 95 % confidence)"."""
-    if not row["n"]:
-        return "0 of 0"
-    share, low, high = (f"{100 * row[name]:.0f}" for name in ("share", "low", "high"))
-    count = f"{share} % of" if row["kind"] == "all raters" else f"{row['share'] * row['n']:.0f} of"
-    return f"{count} {row['n']} ({low} to {high} %, with 95 % confidence)"
-
-
-def name_rater(rater: str) -> str:
-    """Names a rater, also one who gave no name."""
-    return "without a name" if rater in ("", '""') else rater
 
 
 def render_round(

@@ -183,7 +183,7 @@ class Predict(Panel):
             raise ValueError("the pictures are shown when the question is answered")
         self.answer_later(question, self._open_pictures)
 
-    def _require_code(self) -> None:
+    def require_code(self) -> None:
         if not self.choice:
             raise ValueError("the code tells the pictures: it is shown with them")
 

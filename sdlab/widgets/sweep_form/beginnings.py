@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...models.catalogue import MODELS
+from ...models.rows import MODELS
 from ...results.probes import PROBES
 from ...results.probes.table import REAL, Probe, name_world, pick
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ...pictures import HASH, PICTURES
 from ...results.frame import format_value
-from ...store.store import Store
 from .reading import Reading, join_errors
 
 WIDTH = 118  # letters; a longer call takes a line for each argument
@@ -67,15 +64,6 @@ def explain_hashes(reading: Reading, folder: str) -> str:
         if found
         else ""
     )
-
-
-def name_folder(store: Store | str | os.PathLike) -> str:
-    """Names the store's folder as it was given, or as it is seen from the current folder."""
-    if not isinstance(store, Store):
-        return os.fspath(store)
-    here = Path.cwd()
-    below = store.root.is_relative_to(here)
-    return store.root.relative_to(here).as_posix() if below else str(store.root)
 
 
 def write_literal(value: Any) -> str:

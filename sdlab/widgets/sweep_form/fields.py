@@ -21,7 +21,7 @@ from ...recipe.axes import split_words
 from ...recipe.request import FIELDS, OPTIONAL, SPECS
 from ...recipe.spec import SEEDS, Spec
 from ...results.html import render_table
-from ...store.store import Store
+from ..panel import render_message
 from .field_text import is_list, read_items, write_words
 
 BEFORE = {  # kind: how its text is written, before what the field's own hint says
@@ -56,7 +56,6 @@ MOST = 8  # pictures that are shown
 MOST_DRAWN = 64  # seeds
 CONTENT = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
 FRESH = -1  # as a seed: draw one
-STATED = re.compile(rf"\b({'|'.join(FIELDS)})=(?=(['\"\w])?)")  # as Python writes it
 TABLE = (
     "text-align:left;vertical-align:top;padding:2px 10px 2px 0;white-space:pre-wrap;"
     "overflow-wrap:anywhere"
@@ -293,24 +292,6 @@ def render_preview(name: str) -> str:
     return f'<img src="{source}" alt="{alternative}" title="{alternative}">'
 
 
-def render_message(text: str, kind: str, place: str) -> str:
-    """Renders an error, note, status or progress; an error has a sign and a word, not colour alone.
-
-    What Python calls `seed=5` is there "seed 5".
-    """
-    if not text:
-        return ""
-    text = STATED.sub(lambda found: found[1] + " " * bool(found[2]), text)
-    first, _, more = text.partition("\n")  # what an error begins with is told, the rest on demand
-    rest = f"<details><summary>more</summary>{escape(more)}</details>" if more else ""
-    role = {"error": "alert", "progress": "timer"}.get(kind, "status")  # no timer is read aloud
-    sign = "⚠ <b>Error:</b> " if kind == "error" else ""
-    return (
-        f'<div class="sdl-told sdl-told-{kind}" id="{escape(place)}"'
-        f' role="{role}">{sign}{escape(first)}{rest}</div>'
-    )
-
-
 def render_settings(fields: Iterable[Field], note: str) -> str:
     """Renders what is filled in as an HTML table, for the static picture."""
     values = ((field, field.control.value) for field in fields if field.text)
@@ -360,15 +341,6 @@ def make_box(children: Sequence[ipywidgets.Widget], name: str) -> ipywidgets.Box
 
 
 # What a form is given
-
-
-def open_store(store: Any) -> Store:
-    """Opens the store, or says what was given instead of one."""
-    if not isinstance(store, (Store, str, os.PathLike)):
-        raise TypeError(
-            f'store={store!r:.80}: give a Store, or the path of its folder, such as "runs/circle"'
-        )
-    return store if isinstance(store, Store) else Store(store)
 
 
 def read_names(argument: str, given: Any) -> list[str]:

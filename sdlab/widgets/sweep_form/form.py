@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +24,10 @@ from ...store.readers.row import read_bytes
 from ...store.store import Store
 from ...tiny.world import WORLDS
 from ..forms import forget_form, note_form
-from ..panel import Kept, is_unattended, workers
+from ..panel import Kept, is_unattended, render_message, workers
 from ..seed_grid.grid import SeedGrid
-from .code import name_folder, write_code
+from ..stores import name_folder, open_store
+from .code import write_code
 from .field_text import AXES, hear_warnings, write_line, write_texts
 from .fields import (
     FOLDS,
@@ -38,9 +39,7 @@ from .fields import (
     make_box,
     make_side,
     offer_names,
-    open_store,
     read_names,
-    render_message,
     render_settings,
     require_sides,
 )
@@ -334,13 +333,10 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def _vary_clicked(self, _: Any) -> None:
         if self.job and self.grid:
-            workers.submit(self._vary_chosen, self.job, self.grid.focused)
+            workers.submit(self._try_to, self._vary_chosen, self.job, self.grid.focused)
 
     def _vary_chosen(self, job: Job, i: int) -> None:
-        try:
-            self.open_recipe(job.frame().iloc[[i]])
-        except Exception as error:
-            self._tell(error)
+        self.open_recipe(job.frame().iloc[[i]])
 
     def open_recipe(self, given: Request | pd.DataFrame | Path) -> None:
         """Fills the form in with a picture's recipe, and shows it."""
@@ -585,7 +581,7 @@ class SweepForm(Kept, ipywidgets.VBox):
 
     def _run_clicked(self, _: Any) -> None:
         self._run.disabled = True
-        workers.submit(self._try_to_run)  # checking many cells takes longer than a callback may
+        workers.submit(self._try_to, self.run)  # many cells take longer than a callback may
 
     def _run_asked(self, name: str, text: Any) -> None:
         """Runs what is filled in; the page says what the field holds that is not left yet."""
@@ -602,12 +598,13 @@ class SweepForm(Kept, ipywidgets.VBox):
         if self.errors:
             self._script.refusals += 1
         elif not self.running:
-            self._try_to_run()
+            self._try_to(self.run)
 
-    def _try_to_run(self) -> None:
+    def _try_to(self, work: Callable[..., Any], *given: Any) -> None:
+        """Does it, and shows an error in the form: a traceback would land in some cell."""
         try:
-            self.run()
-        except Exception as error:  # a traceback would land in some cell
+            work(*given)
+        except Exception as error:
             self._tell(error)
 
     def _tell(self, error: BaseException) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import traitlets
 
-from ..inspector.files import Arrivals
+from ..arrivals import Arrivals
 from ..panel import Panel, source
 from .fields import HINTS
 

@@ -20,9 +20,8 @@ from ...store.store import Store
 from ..compare.compare import Compare
 from ..inspector.inspector import MOST, WatermarkInspector
 from ..judge.judge import Judge
-from ..panel import Kept
+from ..panel import Kept, render_message
 from ..seed_grid.grid import SeedGrid
-from ..sweep_form.fields import render_message
 from ..sweep_form.form import SweepForm
 from .remade import find_remade, render_remade
 
@@ -68,9 +67,7 @@ class Tab(ipywidgets.VBox):
         """Python that shows the same; a comment before there is anything."""
         if self.widget is None:
             return "# nothing is shown yet"
-        require = getattr(self.widget, "_require_code", None)
-        if require is not None:
-            require()  # not while a blind vote is under way
+        self.widget.require_code()  # not while a blind vote is under way
         return self.widget.code
 
     @property

@@ -13,8 +13,7 @@ from ...results.frame import select_made
 from ...store.store import Store
 from ..forms import forget_form, note_form
 from ..panel import Kept
-from ..sweep_form.code import name_folder
-from ..sweep_form.fields import open_store
+from ..stores import name_folder, open_store
 from .report_tab import ReportTab
 from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
 

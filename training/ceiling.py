@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from ...tiny.world import WORLDS, make_sample
-from ...watermark.opening import read_pixels
-from ..changes import pass_through_vae
+from sdlab.results.changes import pass_through_vae
+from sdlab.tiny.world import WORLDS
+from sdlab.watermark.opening import read_pixels
+from training.samples import make_sample
 
 BEFORE, AFTER = "as drawn", "autoencoded"
 

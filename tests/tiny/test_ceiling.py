@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 from sdlab import measure, stats
-from sdlab.models.catalogue import MODELS
 from sdlab.models.resolve import find
-from sdlab.results.probes.ceiling import autoencode_frame, draw_renders, draw_signs
+from sdlab.models.rows import MODELS
+from training.ceiling import autoencode_frame, draw_renders, draw_signs
 
 
 def read(path):

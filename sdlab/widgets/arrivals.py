@@ -7,9 +7,9 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...store.files import write_whole
-from ...watermark.kinds import NoPixels
-from ...watermark.opening import open_picture
+from ..store.files import write_whole
+from ..watermark.kinds import NoPixels
+from ..watermark.opening import open_picture
 
 PART = 1_000_000  # bytes in one message, at most: the servers in between have limits
 MOST_BYTES = 100_000_000  # of a file
@@ -101,7 +101,7 @@ class Arrivals:
 def make_safe_name(name: str) -> str:
     """Makes a name of its last part, without what file systems or shells would misunderstand.
 
-    >>> safe_name("../../etc/pass wd?.png")
+    >>> make_safe_name("../../etc/pass wd?.png")
     'pass wd_.png'
     """
     last = UNSAFE.sub("_", re.split(r"[/\\]", name)[-1]).strip(" .-")

@@ -1,0 +1,252 @@
+"""What a report shows of a frame: its tables and pictures, section by section."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
+from ..recipe.request import FIELDS
+from ..store.columns import MACHINE
+from ..store.inputs import InputFolder
+from .code import find_store_root
+from .family import find_parents
+from .frame import (
+    UNREADABLE,
+    column_values,
+    count_noun,
+    describe_file_problem,
+    distinct_values,
+    find_label_columns,
+    find_model_weights,
+    find_varying,
+    format_ranges,
+    format_value,
+    hide_home,
+    is_measured,
+    label_rows,
+    list_plainly,
+    row_tuples,
+    select_made,
+)
+from .html import Row, Table, TableCell
+from .origins import list_origins
+
+MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
+INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
+INPUT_THUMBNAIL = 256
+CSV_BYTES = 5_000_000
+
+
+def note_rest(n: int, most: int, noun: str = "") -> str:
+    """Says that these are the first of so many, "" if they are all."""
+    return f"The first {most} of {n:,}{noun and f' {noun}'}." if n > most else ""
+
+
+def format_cell(name: str, value: Any) -> TableCell:
+    """Writes a value into a table's cell: paths without folders, measured numbers rounded."""
+    if value is None:
+        return TableCell("—")
+    if name in ("path", "error"):
+        return TableCell(Path(value).name if name == "path" else hide_home(value), name)
+    measured = isinstance(value, float) and name not in FIELDS
+    text = (
+        f"{value:.2f}" if name == "seconds" else f"{value:.4g}" if measured else format_value(value)
+    )
+    number = isinstance(value, (int, float))
+    return TableCell(text, "number" if number else "short" if len(text) < 25 else "text")
+
+
+def show_frame(frame: pd.DataFrame, caption: str) -> Table:
+    """Shows the first rows of any frame."""
+    names = [str(name) for name in frame.columns]
+    rows: list[Row] = [
+        [label, *map(format_cell, names, found)]
+        for label, found in label_rows(frame.head(MOST_CELLS))
+    ]
+    head = [str(frame.index.name or ""), *names]
+    note = note_rest(len(frame), MOST_CELLS, "rows")
+    return Table(rows=rows, head=head, caption=caption, note=note)
+
+
+def show_recipe(frame: pd.DataFrame) -> list[Table]:
+    """Shows what is constant, and what varies."""
+    found = {name: distinct_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
+    if len(found["weights"]) > 1:
+        del found["weights"]
+        found |= {
+            f"weights of {format_value(model)}": every
+            for model, every in find_model_weights(frame).items()
+        }
+    constant = [
+        [name, format_value(first)]
+        for name, (first, *more) in found.items()
+        if not more and first is not None
+    ]
+    axes: list[Row] = [
+        [name, TableCell(f"{len(every):,}", "number"), format_values(every)]
+        for name, every in found.items()
+        if len(every) > 1
+    ]
+    head = ["column", "count", "values"]
+    return [
+        Table(rows=constant, kind="facts", caption="Held constant"),
+        Table(rows=axes, kind="facts", caption="Varies", head=head),
+    ]
+
+
+def format_values(found: list[Any]) -> TableCell:
+    """Writes numbers as ranges, texts on a line each."""
+    if not any(isinstance(value, str) for value in found):
+        return TableCell(format_ranges(found))
+    lines = [format_value(value) for value in found[:MOST_VALUES]]
+    if len(found) > MOST_VALUES:
+        lines.append(f"and {len(found) - MOST_VALUES:,} more, in the list of recipes below")
+    return TableCell(lines=lines, kind="lines")
+
+
+def show_elsewhere(frame: pd.DataFrame) -> Table:
+    """Shows who made the pictures that were not made here, and what cannot be compared."""
+    rows: dict[tuple, list[tuple[str, ...]]] = {}
+    for model, origin in zip(column_values(frame, "model"), list_origins(frame)):
+        if origin:
+            rows.setdefault((model, origin.source), []).append(origin.gaps)
+    shown: list[Row] = []
+    for (model, source), every in rows.items():
+        parts = Counter(part for left in every for part in left)
+        lines = [f"{part} ({n} of {len(every)})" for part, n in parts.most_common(MOST_VALUES)]
+        cell = TableCell(lines=lines or ["nothing that is said"], kind="lines")
+        count = TableCell(f"{len(every):,}", "number")
+        shown.append([format_value(model), format_value(source), count, cell])
+    return Table(rows=shown, head=["model", "source", "images", "not comparable"])
+
+
+def show_family(frame: pd.DataFrame) -> Table:
+    """Shows which picture was made from which, both in small."""
+    paths, strengths = column_values(frame, "path"), column_values(frame, "strength")
+    prompts = column_values(frame, "prompt")
+    born = [
+        (child, parent) for child, parent in enumerate(find_parents(frame)) if parent is not None
+    ]
+    rows: list[Row] = [
+        [
+            show_picture(paths[parent], f"picture {parent + 1}"),
+            show_picture(paths[child], f"picture {child + 1}"),
+            format_cell("strength", strengths[child]),
+            format_cell("prompt", prompts[child]),
+        ]
+        for child, parent in born[:MOST_CELLS]
+    ]
+    head = ["made from", "picture", "strength", "prompt"]
+    return Table(rows=rows, head=head, kind="cells", note=note_rest(len(born), MOST_CELLS, "rows"))
+
+
+def describe_inputs(frame: pd.DataFrame, inputs: dict[str, list[str]]) -> list[dict[str, Any]]:
+    """Tells what the template shows of each input: whole while there is room, then in small."""
+    if root := find_store_root(frame):
+        folder = InputFolder(root / "inputs")  # lends as long as it is there
+        folder.lend(inputs)
+    room, entries = INPUT_BYTES, []
+    for name in list(inputs)[:MOST_INPUTS]:
+        fields = " and ".join(inputs[name])
+        entry = {"name": name, "fields": fields, "alt": f"{fields} {name:.8}…"}
+        entries.append(entry | describe_input(name, room))
+        room -= entries[-1]["taken"]
+    return entries
+
+
+def describe_input(name: str, room: int) -> dict[str, Any]:
+    """Tells of one input, and the bytes that it takes if it is whole; or why there is none."""
+    try:
+        image = read_picture(name)
+    except (ValueError, *UNREADABLE) as problem:  # said without the writer's own folders
+        lost = "not at hand when the report was written"
+        return {
+            "problem": describe_file_problem(problem) if isinstance(problem, OSError) else lost,
+            "taken": 0,
+        }
+    data, size = png_bytes(image), f"{image.width}x{image.height}"
+    if not (whole := len(data) <= room):
+        image.thumbnail((INPUT_THUMBNAIL, INPUT_THUMBNAIL))
+    return {
+        "problem": "",
+        "source": data_uri(data, "PNG") if whole else data_uri(image, quality=80),
+        "width": image.width,
+        "height": image.height,
+        "size": size,
+        "whole": whole,
+        "taken": len(data) if whole else 0,
+    }
+
+
+def show_cells(frame: pd.DataFrame) -> Table:
+    """Shows the first cells, each with a small picture."""
+    names = find_varying(frame)
+    measured = [name for name in frame.columns if is_measured(frame, name)]
+    columns = [*names, *measured, *(["seconds"] if "seconds" in frame.columns else [])]
+    rows: list[Row] = []
+    for n, row in enumerate(row_tuples(frame.head(MOST_CELLS), [*columns, "path", "error"]), 1):
+        *found, path, error = row
+        words = ", ".join(f"{name} {format_value(value)}" for name, value in zip(names, found))
+        last = format_cell("path", path) if path or not error else format_cell("error", error)
+        rows.append([str(n), show_picture(path, words), *map(format_cell, columns, found), last])
+    note = note_rest(len(frame), MOST_CELLS, "cells")
+    more = " The list at the end has all recipes; the store has all pictures, under these names."
+    head = ["", "picture", *columns, "file or error"]
+    return Table(rows=rows, head=head, kind="cells", note=note and note + more)
+
+
+def write_csv(frame: pd.DataFrame) -> str:
+    """Writes the whole frame as the address of a CSV file, "" if that is very large."""
+    data = list_plainly(frame).to_csv(index=False).encode("utf-8-sig")  # for spreadsheets
+    large = len(data) > CSV_BYTES
+    return "" if large else f"data:text/csv;charset=utf-8;base64,{b64encode(data).decode()}"
+
+
+def show_picture(path: str | None, words: str) -> TableCell:
+    """Shows the picture, at most 128 pixels wide and high; small pictures keep every pixel."""
+    if path is None:
+        return TableCell("no picture", "note")
+    try:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+    except UNREADABLE as problem:
+        return TableCell(describe_file_problem(problem), "note")
+    source = data_uri(webp_bytes(image, SMALL_SIDE))
+    return TableCell(words or "picture", picture=source, small=max(image.size) <= SMALL_SIDE)
+
+
+def show_failures(frame: pd.DataFrame) -> Table:
+    """Shows the first of the cells that failed, each with its error."""
+    failed = frame[frame["path"].isna() & frame["error"].notna()]
+    names = [*find_varying(frame), "error"]
+    rows: list[Row] = [
+        [str(n), *map(format_cell, names, found)]
+        for n, found in enumerate(row_tuples(failed.head(MOST_CELLS), names), 1)
+    ]
+    note = note_rest(len(failed), MOST_CELLS, "rows")
+    return Table(rows=rows, head=["", *names], note=note)
+
+
+def show_machine(frame: pd.DataFrame) -> Table:
+    """Shows versions and machine; where they vary, how many images each made."""
+    made = select_made(frame)
+    rows = []
+    for name in MACHINE:
+        found = Counter(v for v in column_values(made, name) if v is not None).most_common()
+        texts = [
+            format_value(v) + (f" ({count_noun(n, 'image')})" if len(found) > 1 else "")
+            for v, n in found
+        ]
+        if texts:
+            what = name.removesuffix("_version").replace("_", " ")
+            rows.append([what, hide_home(", ".join(texts))])
+    times = sorted(str(v) for v in column_values(made, "created") if v is not None)
+    if times:
+        rows.append(["rendered", " to ".join(dict.fromkeys([times[0], times[-1]]))])
+    return Table(rows=rows, kind="facts")
