@@ -210,7 +210,7 @@ def test_a_model_that_is_not_there_is_told_at_the_model(tmp_path):
     filled(form, model=(str(tmp_path / "nothing"),))
     assert "unknown model" in form.errors["model"]
     form._fields["model"].fill(("v1-5-pruned-emaonly",))  # as other programs name it
-    assert form.wait(30)
+    assert form.wait(60)
     first, *more = form._fields["model"].message.split("<details>")
     assert "the file of &#x27;sd-v1-5&#x27;" in first and "take tiny-v1" in first
     assert len(first) < 350 and "hf download" in more[0] and "hf download" in form.errors["model"]
