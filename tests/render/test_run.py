@@ -11,6 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from conftest import write_pipeline
 from PIL import Image
 
 import sdlab.models.pipeline
@@ -126,18 +127,20 @@ def test_a_cell_has_the_same_bits_whatever_its_neighbours(cat, tmp_path, dtype):
     assert list(backwards["pixels"][::-1]) == list(together["pixels"])
 
 
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    return str(write_pipeline(tmp_path_factory.mktemp("models") / "wide", channels=(128, 128)))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("cores", [2, 3, 9])
 def test_the_place_in_a_batch_does_not_matter_to_a_wide_network_on_any_number_of_cores(
-    tmp_path, monkeypatch, dtype, cores
+    wide, tmp_path, monkeypatch, dtype, cores
 ):
     """Several threads split the rows of a batch by its size, and then a row's bits depend on where it stands."""
-    import torch
-    from conftest import write_pipeline
-
-    model = str(write_pipeline(tmp_path / "wide", channels=(128, 128)))
     monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
-    cells = sweep(Request(model=model, num_inference_steps=2, height=256, width=256), seed=range(7))
+    base = Request(model=wide, scheduler="DDIM", num_inference_steps=1, height=256, width=256)
+    cells = sweep(base, seed=range(7))
     forward = run(cells, tmp_path / "forward", dtype=dtype)["pixels"]
     turned = run(cells[3:] + cells[:3], tmp_path / "turned", dtype=dtype)["pixels"]
     assert [*turned[4:], *turned[:4]] == list(forward)
@@ -210,8 +213,6 @@ def test_a_cell_asked_for_twice_is_rendered_once_and_has_two_rows(cat, tmp_path)
 
 
 def test_what_is_dear_to_change_changes_least(cat, random_v1, tmp_path, monkeypatch):
-    from conftest import write_pipeline
-
     other = str(write_pipeline(tmp_path / "other", seed=1))
     order, pictures = [], Renderer.draw_pictures
     monkeypatch.setattr(

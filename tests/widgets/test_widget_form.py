@@ -432,7 +432,9 @@ def test_run_renders_what_the_form_says_and_shows_it(form):
     assert form.static().count("<img") == 4
 
 
-def test_without_a_page_a_notebook_waits_for_the_results_and_keeps_the_picture(tmp_path):
+def test_without_a_page_a_notebook_waits_for_the_results_and_keeps_the_picture(
+    tmp_path, forked_kernels
+):
     nb = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_code_cell(code)
