@@ -430,6 +430,13 @@ def test_stop_ends_a_search_and_resume_goes_on(folder, monkeypatch):
     )
 
 
+def test_what_the_clock_tells_while_the_end_is_told_does_not_call_it_running(folder, monkeypatch):
+    monkeypatch.setattr(sdlab.widgets.inspector.inspector, "PAUSE", -1)
+    monkeypatch.setattr(WatermarkInspector, "refresh", lambda self: self._news())
+    inspector = WatermarkInspector(["in/plain.png"])
+    assert inspector.wait(60) and inspector.state == "idle"
+
+
 def test_the_share_that_is_done_rises_through_all_the_ways_of_a_search():
     for search, ways in SHARES.items():
         steps = [(way, share) for way in ways for share in (0, 0.5, 1)]
