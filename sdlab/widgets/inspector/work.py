@@ -83,7 +83,7 @@ class Work:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a picture is being tested or waits; it is `running` until its end is told, too."""
+        """Whether a picture is being tested or waits; it is `running` until the end is told."""
         with self._lock:
             return self.at_work is not None or bool(self._queue)
 

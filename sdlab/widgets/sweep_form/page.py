@@ -51,7 +51,7 @@ class FormPage(Panel):
             self._run()
 
     def _on_typed(self, question: dict[str, Any], buffers: list) -> None:
-        """Fills in what the fields hold whose own messages may come after the click that follows."""
+        """Fills in what fields hold whose own messages may come after the click that follows."""
         self.answer(question, {"kind": "heard"})
         if not self.is_repeat(question):
             for name, text in question.get("texts", []):
