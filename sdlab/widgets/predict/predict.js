@@ -1,7 +1,7 @@
 // The page of Predict: a question, then its pictures. Before an answer it knows nothing of them.
 //
-// page -> Python  answer {answer, pupil}, show, each answered with pictures {captions} + buffers; code.
-//                 The buffer of a picture that cannot be read is empty.
+// page -> Python  answer {answer, pupil}, show, each answered with pictures {captions} + buffers;
+//                 code. The buffer of a picture that cannot be read is empty.
 
 const LOST = "the picture cannot be read";
 
