@@ -21,10 +21,38 @@ NOISE = dict(
 )
 
 
+LONGEST = (  # parts of test ids in the order in which their groups begin; what is not named is short
+    "tests/browser/",
+    *(f"leaves_a_report[{name}_" for name in ("08", "03", "01", "06", "05", "07")),
+    *("test_embedded_model.py", "test_cluster.py", "test_run.py", "test_kill.py", "test_memory.py"),
+    *("leaves_a_report[", "test_widget_form.py", "test_widget_grid.py", "test_stock.py"),
+    *("test_widget_inspector.py", "test_widget_form_hand.py", "test_watermark_detector.py"),
+    *("test_packaging.py", "test_notebooks.py", "test_checkpoints.py", "test_sdxl.py"),
+    *(
+        "test_watch.py",
+        "test_stats.py",
+        "test_inside.py",
+        "test_widget_compare.py",
+        "test_loras.py",
+    ),
+    *("test_tasks.py", "test_card.py", "test_memory_footprint.py", "test_watermark_attacks.py"),
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Tests that take minutes begin first."""
-    long = ("browser/*", "test_notebooks.py")
-    items.sort(key=lambda item: not any(item.path.match(place) for place in long))
+    """The longest tests begin first, so that no process is at one of them when the others are done."""
+    items.sort(key=rank)
+
+
+def rank(item):
+    """The place among `LONGEST`."""
+    return next((n for n, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One process more than there are cores: one waits for a browser, a kernel or a worker."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

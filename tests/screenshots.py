@@ -189,7 +189,7 @@ def take(shot: Shot, lab: Lab, browser: Browser, folder: Path) -> list[Path]:
         for click in shot.clicks:
             notebook.page.click(click)
         if shot.seen:
-            expect(notebook.page.locator(shot.seen).first).to_be_visible(timeout=20_000)
+            expect(notebook.page.locator(shot.seen).first).to_be_visible()
         paths = [taken(shot, notebook, theme, folder) for theme in THEMES]
         if notebook.errors:
             raise RuntimeError(f"{shot.name}: " + "\n".join(notebook.errors))
@@ -200,7 +200,7 @@ def take(shot: Shot, lab: Lab, browser: Browser, folder: Path) -> list[Path]:
 def taken(shot: Shot, notebook: Notebook, theme: str, folder: Path) -> Path:
     """The shot in one theme."""
     notebook.theme(THEMES[theme])
-    expect(notebook.page.locator(shot.selector)).to_be_visible(timeout=20_000)
+    expect(notebook.page.locator(shot.selector)).to_be_visible()
     return notebook.screenshot(f"{shot.name}-{theme}", shot.selector, folder)
 
 

@@ -21,17 +21,6 @@ FLOORS = (  # from the ground; a room sees only lower floors, and rooms of one f
     {"widgets"},
     {"__init__", "__main__"},
 )
-HEAVY = [
-    "torch",
-    "diffusers",
-    "transformers",
-    "pandas",
-    "matplotlib",
-    "ipywidgets",
-    "numpy",
-    "PIL",
-    "IPython",
-]
 
 
 def module_at(path):
@@ -135,12 +124,13 @@ def test_the_rooms_are_those_of_the_plan():
     assert rooms <= set.union(*FLOORS) and len(rooms - {"__main__"}) <= 12
 
 
-def test_importing_sdlab_loads_nothing_heavy():
-    code = f"import sdlab, sys; print(sorted(set({HEAVY}) & set(sys.modules)))"
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip()
-        == "[]"
-    )
+def test_importing_sdlab_loads_next_to_nothing():
+    """0.1 s are promised; a busy machine takes longer, but loads no more."""
+    code = "import sys; had = {*sys.modules}; import sdlab; print(*{*sys.modules} - had)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    loaded = told.stdout.split()
+    assert {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names == {"sdlab"}
+    assert len(loaded) <= 10
 
 
 def test_a_form_comes_without_what_only_figures_and_statistics_need():
@@ -150,20 +140,6 @@ def test_a_form_comes_without_what_only_figures_and_statistics_need():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert told.returncode == 0 and told.stdout.strip() == ""
-
-
-def test_importing_sdlab_takes_a_small_part_of_what_python_itself_takes():
-    """0.1 s are promised; Python's own start is the measure, so that a busy machine does not decide."""
-    code = "import time; a = time.process_time(); import sdlab; b = time.process_time(); print(b - a, a)"
-    best = min(
-        float(
-            subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True
-            ).stdout.split()[0]
-        )
-        for _ in range(3)
-    )
-    assert best < 0.1
 
 
 def test_every_public_name_is_there_and_documented():

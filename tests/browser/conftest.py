@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for the tests of this folder, and a fresh notebook with its own kernel for each."""
+"""One JupyterLab in one page for the tests of this folder, and a fresh notebook with its own kernel for each."""
 
 import os
 import re
@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .lab import Notebook, chromium, expect, folder_for_pictures, window
+from .lab import Notebook, chromium, folder_for_pictures, window
 from .server import Lab
-
-if expect:
-    expect.set_options(timeout=20_000)  # ms; a loaded machine is slow, not broken
 
 
 def pytest_collection_modifyitems(items):
@@ -41,8 +38,14 @@ def lab(browser, tmp_path_factory):  # asks for the browser first: without one, 
         yield server
 
 
+@pytest.fixture(scope="package")
+def context(browser):
+    with window(browser) as opened:
+        yield opened
+
+
 @pytest.fixture
-def notebook(browser, lab, request):
+def notebook(context, lab, request):
     """notebook(["code of a cell", ...]) or notebook(Path("some.ipynb")) -> an open `Notebook` with a kernel."""
     failures, opened = request.session.testsfailed, []
 
@@ -50,13 +53,14 @@ def notebook(browser, lab, request):
         opened.append(Notebook(lab, context, lab.write(request.node.name, source)))
         return opened[-1]
 
-    try:
-        with window(browser) as context:
-            yield open_
-            if request.session.testsfailed > failures:
-                keep_evidence(request.node.name, context.pages, opened, lab)
-    finally:
-        lab.reset()
+    yield open_
+    if request.session.testsfailed > failures:
+        keep_evidence(request.node.name, context.pages, opened, lab)
+        for page in context.pages:
+            page.close()  # whatever has happened to it
+    for each in opened:
+        each.close()
+    lab.reset()
 
 
 def keep_evidence(name, pages, notebooks, lab):

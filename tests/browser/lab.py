@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,15 @@ try:
     from playwright.sync_api import expect, sync_playwright
 except ImportError:  # `chromium` says so when somebody needs it
     expect = sync_playwright = None
-from .server import Lab
+from .server import PATIENCE, Lab
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, ViewportSize
 
+if expect:
+    expect.set_options(timeout=1000 * PATIENCE)  # ms
+
+SIZE: ViewportSize = {"width": 1280, "height": 1000}  # of a window
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 AT_ONCE = (  # keys that reach an element before the page has answered the first of them
     "(node, keys) => { for (const key of keys) "
@@ -37,8 +41,12 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-# ipywidgets' manager asks every notebook for its kernel, also those opened without one
-NOT_OURS = re.compile(r"reading 'kernel'\).*jupyter-widgets/jupyterlab-manager", re.S)
+# ipywidgets' manager asks every notebook for its kernel, also those opened without one; and the list
+# of kernels, which JupyterLab asks for every few seconds, is an error while one is being started
+NOT_OURS = re.compile(
+    r"reading 'kernel'\).*jupyter-widgets/jupyterlab-manager|status of 500 .*/api/kernels\?\d+\)$",
+    re.S,
+)
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -82,6 +90,7 @@ def chromium() -> Iterator[Browser]:
 class Notebook:
     """A notebook open in the browser; all waits are on JupyterLab's own promises.
 
+    It opens in the window's page if there is one, as beside other notebooks: JupyterLab itself takes seconds to load.
     `.page` is Playwright's page, `.path` the file, `.folder` where the kernel works, `.errors` what the page complained of.
     Cells count from 0, code cells only.
     """
@@ -89,51 +98,51 @@ class Notebook:
     def __init__(self, lab: Lab, context: BrowserContext, path: Path) -> None:
         self.lab, self.path, self.folder = lab, path, path.parent
         self.errors: list[str] = []
-        self.page = context.new_page()
-        self._listen(self.page)
+        self.page = context.pages[0] if context.pages else context.new_page()
+        self._heard = self._list_complaints()
+        for event, hear in self._heard.items():
+            self.page.on(event, hear)
         self._open(kernel=True)
 
-    def _listen(self, page: Page) -> None:
+    def _list_complaints(self) -> dict[Any, Callable[[Any], None]]:
         own = (self.lab.url, "data:", "blob:")
-        page.on("pageerror", lambda error: self._complain(error.stack or str(error)))
-        page.on("crash", lambda _: self._complain("the page crashed"))
-        page.on(
-            "console",
-            lambda message: self._complain(
+        return {
+            "pageerror": lambda error: self._complain(error.stack or str(error)),
+            "crash": lambda _: self._complain("the page crashed"),
+            "console": lambda message: self._complain(
                 f"{message.text} ({message.location['url']})", message.type == "error"
             ),
-        )
-        page.on(
-            "request",
-            lambda request: self._complain(
+            "request": lambda request: self._complain(
                 f"asked for {request.url}", not request.url.startswith(own)
             ),
-        )
+        }
 
     def _complain(self, text: str, really: bool = True) -> None:
         if really and not NOT_OURS.search(text):
             self.errors.append(text)
 
     def _open(self, kernel: bool) -> None:
-        place = self.path.relative_to(self.lab.root).as_posix()
-        self.page.goto(self._address(f"doc/tree/{place}" if kernel else "doc"))
-        if not kernel:
-            self._call("open", place)
-        self._call("ready", kernel)
+        if not self.page.url.startswith(self.lab.url):
+            self._go("doc")
+        self._call("open", self._place, kernel)
 
-    def _address(self, place: str) -> str:
-        return f"{self.lab.url}/{place}?token={self.lab.token}&reset"
+    @property
+    def _place(self) -> str:
+        return self.path.relative_to(self.lab.root).as_posix()
+
+    def _go(self, place: str) -> None:
+        self.page.goto(f"{self.lab.url}/{place}?token={self.lab.token}&reset")
 
     def _call(self, name: str, *arguments: Any) -> Any:
         return self.page.evaluate(f"arguments => lab.{name}(...arguments)", list(arguments))
 
     # --- run and edit -------------------------------------------------------------------------------------------------
 
-    def run_all(self, seconds: float = 120) -> None:
+    def run_all(self, seconds: float = 2 * PATIENCE) -> None:
         """Run all cells and wait for the end of the last; a cell that raises is an AssertionError with its traceback."""
         raised(self._call("runAll", seconds))
 
-    def run(self, i: int, seconds: float = 120) -> None:
+    def run(self, i: int, seconds: float = 2 * PATIENCE) -> None:
         """Run one cell and wait for its end."""
         raised(self._call("run", i, seconds))
 
@@ -159,14 +168,14 @@ class Notebook:
         """All that a cell has put out."""
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(i).locator(".jp-OutputArea")
 
-    def kernel(self, expression: str, seconds: float = 60) -> Any:
+    def kernel(self, expression: str, seconds: float = PATIENCE) -> Any:
         """The value of an expression in the kernel; it must have a JSON form. For values that cannot change any more."""
         answer = self._call("evaluate", f"__import__('json').dumps({expression})", seconds)
         if answer["status"] != "ok":
             raise AssertionError(f"{expression}: {answer['ename']}: {answer['evalue']}")
         return json.loads(ast.literal_eval(answer["data"]["text/plain"]))
 
-    def expect_kernel(self, expression: str, value: Any, seconds: float = 20) -> None:
+    def expect_kernel(self, expression: str, value: Any, seconds: float = PATIENCE) -> None:
         """Ask until the answer is this: what the page sends a widget may arrive after a question that was asked later."""
         end = time.monotonic() + seconds
         while (got := self.kernel(expression)) != value:
@@ -193,8 +202,8 @@ class Notebook:
     def reload(self) -> None:
         """Save and reload the page; the kernel lives on."""
         self.save()
-        self.page.reload()
-        self._call("ready", True)
+        self._go(f"doc/tree/{self._place}")
+        self._call("find")
 
     def reopen(self, trusted: bool = True, kernel: bool = False) -> None:
         """Save, end the kernel and open the notebook anew, as a reader the day after does.
@@ -211,6 +220,16 @@ class Notebook:
         self.lab.stop_kernels()
         self.lab.trust(self.path, trusted)
         self._open(kernel)
+
+    def close(self) -> None:
+        """Close the notebook; its page too, unless that is as it was before."""
+        for event, hear in self._heard.items():
+            self.page.remove_listener(event, hear)
+        if self.page.is_closed():
+            return
+        self.page.set_viewport_size(SIZE)
+        if not self._call("close"):
+            self.page.close()
 
     # --- look ---------------------------------------------------------------------------------------------------------
 
@@ -261,7 +280,7 @@ def raised(tracebacks: list[str]) -> None:
 
 @contextmanager
 def window(
-    browser: Browser, width: int = 1280, height: int = 1000, scale: float = 1
+    browser: Browser, width: int = SIZE["width"], height: int = SIZE["height"], scale: float = 1
 ) -> Iterator[BrowserContext]:
     """A browser window with nothing remembered; `scale` is real pixels a CSS pixel."""
     context = browser.new_context(
@@ -270,7 +289,7 @@ def window(
         locale="en-US",
         reduced_motion="reduce",
     )
-    context.set_default_timeout(30_000)  # ms
+    context.set_default_timeout(1000 * PATIENCE)  # ms
     context.add_init_script(path=Path(__file__).with_name("lab.js"))
     yield context
     context.close()

@@ -26,6 +26,9 @@ SETTINGS = {  # else a toast about news covers the page
         "doNotDisturbMode": True,
     }
 }
+PATIENCE = (
+    120  # seconds until a wait fails; what takes long is a loaded machine more often than a fault
+)
 DIRECT = urllib.request.build_opener(
     urllib.request.ProxyHandler({})
 )  # a proxy of the environment is not for this machine
@@ -67,7 +70,7 @@ class Lab:
             )
 
     def __enter__(self) -> Lab:
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while not self._is_up():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.__exit__()
@@ -78,7 +81,7 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()  # it ends its kernels
         try:
-            self._process.wait(20)
+            self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
 
@@ -131,7 +134,7 @@ class Lab:
             method=method,
             headers={"Authorization": f"token {self.token}"},
         )
-        with DIRECT.open(request, timeout=30) as answer:
+        with DIRECT.open(request, timeout=PATIENCE) as answer:
             return json.loads(answer.read() or "null")
 
     def stop_kernels(self) -> None:

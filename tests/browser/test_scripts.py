@@ -170,7 +170,7 @@ def test_a_question_is_asked_again_until_it_is_answered_and_the_silence_is_told(
 
 
 def test_who_reads_that_python_is_gone_is_told_of_the_cells_above_and_of_what_comes_back(load):
-    page = load(FormPage(*[lambda *_: None] * 4))
+    page = load(FormPage(*[lambda *_: None] * 5))
     told = page.evaluate(
         "() => { const { notice, say } = makeNotice('AFTER'); const said = [];"
         " for (const text of [GONE, LEFT_ALONE, 'a seed is wrong', ''])"
@@ -196,8 +196,32 @@ TYPED = """() => {
 
 
 def test_while_something_is_typed_the_line_beside_run_says_that_it_is_not_of_it(load):
-    page = load(FormPage(*[lambda *_: None] * 4))
+    page = load(FormPage(*[lambda *_: None] * 5))
     assert page.evaluate(TYPED) == [False, True, True, False, True, False]
+
+
+OVERTAKEN = """() => {
+  document.body.innerHTML = "<div id=f><div class='sdl-field sdl-field-seed'><input></div>"
+    + "<div class='sdl-field sdl-field-prompt'><textarea></textarea></div>"
+    + "<div class=sdl-run><button>Run</button></div></div>";
+  const form = document.getElementById("f"), told = [], run = form.querySelector("button");
+  const [seed, prompt] = form.querySelectorAll("input, textarea");
+  tellBeforeRun(form, { ask: (kind, { texts }) => told.push([kind, texts]) });
+  run.addEventListener("click", () => told.push("click"));
+  const leave = (node, text) => {
+    node.value = text;
+    node.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  leave(seed, "1"), leave(seed, "2"), leave(prompt, "a cat");
+  prompt.value = "from a picture";                         // Python has filled it in since
+  run.click(), run.click();
+  return told;
+}"""
+
+
+def test_what_was_typed_is_told_before_the_click_on_run_that_would_overtake_it(load):
+    page = load(FormPage(*[lambda *_: None] * 5))
+    assert page.evaluate(OVERTAKEN) == [["typed", [["seed", "2"]]], "click", "click"]
 
 
 def test_verdicts_are_counted_once_there_is_one(load):

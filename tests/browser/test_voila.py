@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from .lab import expect, window
-from .server import DIRECT
+from .server import DIRECT, PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,14 +27,14 @@ def address(browser, tmp_path):  # asks for the browser first: without one, no s
     with (tmp_path / "voila.log").open("w") as log:
         server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while "is running at" not in (tmp_path / "voila.log").read_text():
             assert server.poll() is None and time.monotonic() < end
             time.sleep(0.1)
         yield url
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE)
 
 
 def test_a_sweep_and_its_report_without_a_notebook(browser, address, tmp_path):
@@ -42,14 +42,14 @@ def test_a_sweep_and_its_report_without_a_notebook(browser, address, tmp_path):
         page = context.new_page()
         page.goto(address)
         tab = lambda name: page.get_by_role("tab", name=name, exact=True)
-        expect(tab("Sweep")).to_be_visible(timeout=60_000)
+        expect(tab("Sweep")).to_be_visible()
         page.get_by_label("prompt", exact=True).fill("a red circle")
         page.get_by_label("num_inference_steps", exact=True).fill("1")
         page.get_by_label("seed", exact=True).fill("0-1")
         page.keyboard.press("Tab")
         expect(page.get_by_text("2 pictures: 0 finished")).to_be_visible()
         page.get_by_role("button", name="Run", exact=True).click()
-        expect(page.get_by_text("2 pictures, all finished")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("2 pictures, all finished")).to_be_visible()
         tab("Report").click()
         page.get_by_label("title", exact=True).fill("Circles")
         page.keyboard.press("Tab")

@@ -223,9 +223,9 @@ def test_what_was_finished_before_is_kept(cat, tmp_path, monkeypatch):
 
 def test_a_job_can_be_stopped_while_it_steps_down(cat, tmp_path, monkeypatch):
     stepped, go_on = threading.Event(), threading.Event()
-    faulty(monkeypatch, lambda sample: stepped.set() or go_on.wait(20))
+    faulty(monkeypatch, lambda sample: stepped.set() or go_on.wait(60))
     job = Job(sweep(cat, seed=range(8)), tmp_path, batch_size=4)
-    assert stepped.wait(20)
+    assert stepped.wait(60)
     job.stop()
     go_on.set()
     frame = job.result()

@@ -294,7 +294,7 @@ def test_several_threads_write_and_every_cell_lands_once(busy_card, cat, tmp_pat
         with lock:
             at_once[0] += 1
             most[0] = max(most[0], at_once[0])
-        four.wait(30)  # no file is written before four are under way
+        four.wait(60)  # no file is written before four are under way
         try:
             return save(self, *args, **named)
         finally:

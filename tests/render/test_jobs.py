@@ -44,7 +44,7 @@ def test_a_job_begins_when_the_one_that_it_waits_for_is_stopped(jobs):
 
 
 def test_a_job_that_waits_is_stopped_at_once_and_the_other_goes_on(jobs):
-    assert jobs[1].stop().wait(5) and jobs[1].state == "stopped"
+    assert jobs[1].stop().wait(60) and jobs[1].state == "stopped"
     assert jobs[1].waits_for is None and Job.list_running() == [jobs[0]]
 
 
@@ -85,21 +85,20 @@ def test_an_interrupt_stops_every_job_of_a_kernel_busy_or_not(tmp_path, forked_k
         def hear(message):
             if message["msg_type"] == "stream":
                 said.append(message["content"]["text"])
+                if said == ["busy\n"]:
+                    manager.interrupt_kernel()
 
         return client.execute_interactive(code, output_hook=hear, timeout=120)["content"]["status"]
 
     try:
         for then in ("", "print('busy', flush=True)\nimport time; time.sleep(100)"):
             said.clear()
+            assert execute(CELL) == "ok"
             if then:
-                timer = threading.Timer(1, manager.interrupt_kernel)
-                assert execute(CELL) == "ok"
-                timer.start()
                 assert execute(then) == "error"
             else:
-                assert execute(CELL) == "ok"
                 manager.interrupt_kernel()
-            ask = "import time\nend = time.time() + 20\nwhile Job.list_running() and time.time() < end: time.sleep(.05)"
+            ask = "import time\nend = time.time() + 60\nwhile Job.list_running() and time.time() < end: time.sleep(.05)"
             assert execute(f"{ask}\nprint(len(Job.list_running()), job.state)") == "ok"
             assert "".join(said).endswith("0 stopped\n")
     finally:

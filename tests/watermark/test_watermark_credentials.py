@@ -109,9 +109,9 @@ def test_the_codes_of_what_was_not_checked_stand_among_the_details(tell, tmp_pat
 
 
 def test_an_expired_certificate_leaves_the_time_open_and_the_picture_intact(tell):
-    signer = certificate("Short Studio", 1)
+    signer = certificate("Short Studio", 2)
     data = sign(picture_bytes(), source="digitalCapture", signer=signer)
-    time.sleep(2.1)
+    time.sleep(3.1)
     words = tell(data)
     assert (
         "Signed in the name of Short Studio (" in words and "the file is unaltered since" in words

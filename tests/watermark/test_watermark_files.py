@@ -238,12 +238,12 @@ def test_pillows_warnings_stay_inside_even_when_threads_overlap():
     def overlapping():
         with opening.silence_warnings():
             first.set()
-            second.wait(5)
+            second.wait(60)
 
     thread = threading.Thread(target=overlapping)
     with opening.silence_warnings():
         thread.start()
-        first.wait(5)
+        first.wait(60)
         warnings.warn("unheard", stacklevel=1)
     second.set()
     thread.join()

@@ -210,7 +210,7 @@ def test_a_model_that_is_not_there_is_told_at_the_model(tmp_path):
     filled(form, model=(str(tmp_path / "nothing"),))
     assert "unknown model" in form.errors["model"]
     form._fields["model"].fill(("v1-5-pruned-emaonly",))  # as other programs name it
-    assert form.wait(30)
+    assert form.wait(60)
     first, *more = form._fields["model"].message.split("<details>")
     assert "the file of &#x27;sd-v1-5&#x27;" in first and "take tiny-v1" in first
     assert len(first) < 350 and "hf download" in more[0] and "hf download" in form.errors["model"]
@@ -432,7 +432,9 @@ def test_run_renders_what_the_form_says_and_shows_it(form):
     assert form.static().count("<img") == 4
 
 
-def test_without_a_page_a_notebook_waits_for_the_results_and_keeps_the_picture(tmp_path):
+def test_without_a_page_a_notebook_waits_for_the_results_and_keeps_the_picture(
+    tmp_path, forked_kernels
+):
     nb = nbformat.v4.new_notebook(
         cells=[
             nbformat.v4.new_code_cell(code)

@@ -146,13 +146,13 @@ def test_what_a_page_asks_again_while_python_is_busy_is_done_once(results, tmp_p
     form, data = SweepForm(store=tmp_path), Path(results["path"].iloc[0]).read_bytes()
     part = {"kind": "part", "id": "a", "file": "f", "name": "a.png", "size": len(data), "at": 0}
     runs, answers = [], []
-    form._script._run = lambda *given: runs.append(given)
+    form._script._run = lambda: runs.append(form.fields["seed"].value)
     form._script.send = lambda content, buffers=None: answers.append(content)
     for _ in range(2):
         form._script._hear(None, {**part, "field": ""}, [data])
         form._script._hear(None, {"kind": "run", "id": "b", "field": "seed", "text": "0-2"}, [])
     form._script._hear(None, {"kind": "run", "id": "c", "field": "seed", "text": "5"}, [])
-    assert form._script.fillings == 1 and runs == [("seed", "0-2"), ("seed", "5")]
+    assert form._script.fillings == 1 and runs == ["0-2", "5"]
     assert [answer["re"] for answer in answers] == list("ababc")
     assert {answer["kind"] for answer in answers} == {"received", "running"}
 
@@ -536,6 +536,16 @@ def test_the_key_runs_with_what_the_field_holds_that_is_not_left_yet(tmp_path):
     form._script.observe(lambda _: begun.set(), "starts")
     form._script._hear(None, {"kind": "run", "id": "1", "field": "seed", "text": "0-2"}, [])
     assert begun.wait(60) and len(form.results) == 3
+
+
+def test_what_was_typed_while_python_was_busy_is_there_before_the_click_on_run(tmp_path):
+    form = filled(SweepForm(Request(prompt="a cat"), tmp_path), seed="0-5")
+    texts = [["seed", "0-1"], ["prompt", "a dog"], ["a field of later", "x"]]
+    for _ in range(2):  # the page asks again where no answer came
+        form._script._hear(None, {"kind": "typed", "id": "1", "texts": texts}, [])
+        found = [(request.prompt, request.seed) for request in form.value]
+        form.fields["seed"].value = "0-1, 7"
+    assert found == [("a dog", 0), ("a dog", 1), ("a dog", 7)]
 
 
 def test_the_key_leads_to_the_error_that_is_in_the_way(tmp_path):

@@ -1,6 +1,7 @@
 """A prediction comes before its pictures, is final, and is kept in a file for each pupil."""
 
 import json
+import threading
 import warnings
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sdlab.recipe.request import Recipe, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.store.store import Store
 from sdlab.widgets import Predict
+from sdlab.widgets.predict import predict
 
 QUESTION, ANSWERS = "What does more guidance do?", ["paler", "stronger", "nothing"]
 
@@ -76,6 +78,34 @@ def test_an_answer_that_comes_twice_is_no_error_and_nobody_elses(ask):
     content, pictures = hear(widget, "answer", id="1", answer="paler")
     assert content["kind"] == "outdated" and not pictures and widget.choice == ""
     assert widget.value["pupil"].tolist() == ["ann"]
+
+
+def test_an_answer_brings_its_pupil_along_whose_name_may_come_by_itself_later(ask):
+    widget = ask("")
+    assert hear(widget, "answer", answer="paler", pupil="ann")[0]["kind"] == "pictures"
+    widget.pupil = "ann"
+    assert widget.choice == "paler" and widget.value["pupil"].tolist() == ["ann"]
+
+
+def test_a_look_for_answers_that_began_before_one_does_not_hide_it(ask, monkeypatch):
+    widget, began, said = ask(), threading.Event(), threading.Event()
+    known = predict.read_answers
+
+    def read(*given):
+        found = known(*given)
+        if threading.current_thread() is other:
+            began.set()
+            said.wait(0.3)  # an answer that need not wait would be given meanwhile
+        return found
+
+    monkeypatch.setattr(predict, "read_answers", read)
+    other = threading.Thread(target=widget._look_up)
+    other.start()
+    assert began.wait(60)
+    widget.say("paler")
+    said.set()
+    other.join()
+    assert widget.choice == "paler"
 
 
 def test_a_picture_that_is_gone_hides_no_other(ask, frame):

@@ -89,10 +89,13 @@ def test_the_code_of_a_blind_vote_is_not_told(bench):
         _ = bench.code
 
 
-def test_a_click_on_the_button_may_come_before_that_on_the_tab(tmp_path):
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_click_on_the_button_may_come_before_that_on_the_tab(tmp_path, begun):
     base = Request(prompt="a cat", num_inference_steps=1, scheduler="EulerDiscreteScheduler")
     run(sweep(base, guidance_scale=[1.0, 4.0]), tmp_path, progress=False)
     compare = Workbench(tmp_path).tabs["Compare"]
+    if begun:  # another thread is at it
+        compare.read()
     click(find_button(compare, "Show the pairs"))
     assert isinstance(compare.widget, Compare) and compare.by.value == "guidance_scale"
 

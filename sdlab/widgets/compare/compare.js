@@ -94,6 +94,7 @@ class CompareView {
   open(pair) {
     const { place } = pair, next = this.nextOpen(place);
     this.root.setAttribute("aria-busy", "false");
+    this.root.dataset.deal = pair.deal;
     this.shown = pair;
     this.stage.show(pair);
     this.gate.open();

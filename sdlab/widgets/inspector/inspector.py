@@ -286,11 +286,11 @@ class WatermarkInspector(Panel):
 
     def _ended(self) -> None:
         self._finished += 1
-        self._tell("idle")
+        self._tell()
         self._write_code()
         self.refresh()
 
-    def _tell(self, state: str | None = None) -> None:
+    def _tell(self) -> None:
         with self._lock:
             self._told_at = time.monotonic()
             with self.hold_sync():
@@ -300,7 +300,7 @@ class WatermarkInspector(Panel):
                     self._work.status,
                     self._work.fraction,
                 )
-                self.state = state or ("running" if self._work.running else "idle")
+                self.state = "running" if self._work.is_under_way else "idle"
 
     def _write_code(self, _: Any = None) -> None:
         with self._lock:

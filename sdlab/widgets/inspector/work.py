@@ -81,6 +81,12 @@ class Work:
     def running(self) -> bool:
         return not self._idle.is_set()
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a picture is being tested or waits; it is `running` until the end is told."""
+        with self._lock:
+            return self.at_work is not None or bool(self._queue)
+
     def ask(self, numbers: Iterable[int], search: str, first: bool = False) -> None:
         """Tests these pictures, unless that is done; `first` puts them before those that wait."""
         with self._lock:

@@ -1,7 +1,7 @@
 // The page of Predict: a question, then its pictures. Before an answer it knows nothing of them.
 //
-// page -> Python  answer {answer}, show, each answered with pictures {captions} + buffers; code.
-//                 The buffer of a picture that cannot be read is empty.
+// page -> Python  answer {answer, pupil}, show, each answered with pictures {captions} + buffers;
+//                 code. The buffer of a picture that cannot be read is empty.
 
 const LOST = "the picture cannot be read";
 
@@ -86,7 +86,10 @@ class PredictView {
     root.append(this.choices.element, this.told.element);
   }
 
-  async answer(answer) { await this.take("answer", { answer }); this.told.verdict.focus(); }
+  async answer(answer) {
+    await this.take("answer", { answer, pupil: this.choices.pupil.value.trim() });
+    this.told.verdict.focus();
+  }
 
   async take(kind, content) {
     const { message, buffers } = await this.line.ask(kind, content);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -89,6 +90,7 @@ class Predict(Panel):
         told = "" if right is None else put_in_words(right).strip()
         super().__init__(question=question, answers=words, pupil=pupil.strip())
         self._right = told
+        self._lock = threading.RLock()  # Jupyter may hear of a name and an answer on two threads
         self.observe(lambda _: self._look_up(), "pupil")
         self._look_up()
 
@@ -130,10 +132,11 @@ class Predict(Panel):
             raise ValueError(f"answer={answer!r}: use {', '.join(map(repr, self.answers))}")
         if not self.pupil.strip():
             raise ValueError("write who answers into the field `pupil` first: answers go by name")
-        if self.choice:
-            raise ValueError(f"{self.pupil} has answered {self.choice!r} already")
-        keep_answer(self.folder, self.pupil, self.question, word)
-        self._look_up()
+        with self._lock:
+            if self.choice:
+                raise ValueError(f"{self.pupil} has answered {self.choice!r} already")
+            keep_answer(self.folder, self.pupil, self.question, word)
+            self._look_up()
 
     def draw(self) -> GridFigure:
         """Draws how many of the class gave each answer, and once there is one which is right."""
@@ -154,10 +157,10 @@ class Predict(Panel):
 
     def _look_up(self) -> None:
         """Finds the pupil's answer; what is told before it is the question alone."""
-        value = self.value
-        own = value.loc[value["pupil"] == self.pupil.strip(), "answer"]
-        answer = own.iloc[-1] if len(own) else ""
-        with self.hold_sync():
+        with self._lock, self.hold_sync():
+            value = self.value
+            own = value.loc[value["pupil"] == self.pupil.strip(), "answer"]
+            answer = own.iloc[-1] if len(own) else ""
             self.choice = answer
             self.right = self._right if answer else ""
             self.counts = count_answers(self.answers, value) if answer else []
@@ -172,6 +175,8 @@ class Predict(Panel):
 
     def _on_answer(self, question: dict, buffers: list) -> None:
         repeat = self.is_repeat(question)  # not another pupil's answer, nor a second one
+        if not repeat:
+            self.pupil = str(question.get("pupil", self.pupil))  # which may come by itself later
         if not repeat and question["answer"] != self.choice:
             self.say(question["answer"])
         if repeat and not self.choice:

@@ -2,7 +2,8 @@
 // dropped, and what screen readers are told about its fields. The fields are widgets of their own,
 // around this one.
 //
-// page -> Python  look, run {field, text}, part {file, name, size, at, field} + a buffer
+// page -> Python  look, typed {texts}, run {field, text}, part {file, name, size, at, field} + a
+//                 buffer
 
 const AGAIN = 3000;           // ms until the store is asked again what is finished
 const PART = 1_000_000;       // bytes of a file in one message
@@ -45,19 +46,20 @@ function listen(form, { model, line, hint }) {
   keepKeys(form);
   keepFocus(form);
   askPython(form, line);
+  const tell = tellBeforeRun(form, line);
   giveHints(form, hint, model.get("hints"));
-  runByKey(form, line);
+  runByKey(form, line, tell);
   catchDrops(form, line);
   openByButton(form, line);
   sayTyping(form);
 }
 
+const isTyped = (node) => node.matches("input:not([type=file]), textarea") && fieldOf(node);
+
 // Until a field is left, nothing is known of what is typed into it.
 function sayTyping(form) {
-  const typed = "input:not([type=file]), textarea";
   const show = ({ target, type }) => {
-    if (target.closest(".sdl-field") && target.matches(typed))
-      form.classList.toggle("sdl-typing", type === "input");
+    if (isTyped(target)) form.classList.toggle("sdl-typing", type === "input");
   };
   for (const type of ["input", "change", "focusout"]) form.addEventListener(type, show);
 }
@@ -121,11 +123,31 @@ function askPython(form, line) {
   form.addEventListener("pointerenter", () => ask("look", AGAIN));
 }
 
+// Of a field that changes again while Python is busy, ipywidgets tells that when Python is free,
+// and a click overtakes it: what was typed is told once more, before the click.
+function tellBeforeRun(form, line) {
+  const typed = new Map();                                 // control -> what it held when left
+  form.addEventListener("change", ({ target }) => {
+    if (isTyped(target)) typed.set(target, target.value);
+  });
+  const tell = () => {
+    const texts = [...typed].filter(([node, text]) => node.isConnected && node.value === text)
+      .map(([node, text]) => [nameAt(node), text]);
+    typed.clear();
+    if (texts.length) line.ask("typed", { texts });
+  };
+  form.addEventListener("click", ({ target }) => {
+    if (target.closest(".sdl-run > button")) tell();
+  }, true);
+  return tell;
+}
+
 // Ctrl+Enter runs the form, not the cell, with what the field holds that is not left yet.
-function runByKey(form, line) {
+function runByKey(form, line, tell) {
   form.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     consume(event);
+    tell();
     const { target } = event, typed = target.matches("input, textarea");
     line.ask("run", { field: nameAt(target), text: typed ? target.value : null });
   }, true);

@@ -145,7 +145,9 @@ class SweepForm(Kept, ipywidgets.VBox):
         self.grid: SeedGrid | None = None
         self._lock, self._starting = threading.RLock(), threading.Lock()
         self._settled = threading.Event()
-        self._script = FormPage(self._prepare, self._look_again, self._run_asked, self._files_came)
+        self._script = FormPage(
+            self._prepare, self._look_again, self._type_into, self._run_asked, self._files_came
+        )
         self.uid = self._script.uid
         self._fields = self._make_fields(begins, models)
         self.fields = {name: field.control for name, field in self._fields.items()}
@@ -583,14 +585,16 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._run.disabled = True
         workers.submit(self._try_to, self.run)  # many cells take longer than a callback may
 
-    def _run_asked(self, name: str, text: Any) -> None:
-        """Runs what is filled in; the page says what the field holds that is not left yet."""
+    def _type_into(self, name: str, text: Any) -> None:
+        """Fills in what the page says that a field holds, where Python does not know it yet."""
         if (
             name in self.fields
             and isinstance(text, str)
             and isinstance(self.fields[name].value, str)
         ):
             self.fields[name].value = text
+
+    def _run_asked(self) -> None:
         workers.submit(self._run_when_read)
 
     def _run_when_read(self) -> None:

@@ -35,17 +35,27 @@ class FormPage(Panel):
         self,
         show: Callable[[], None],
         look: Callable[[], None],
-        run: Callable[[str, Any], None],
+        type_into: Callable[[str, Any], None],
+        run: Callable[[], None],
         take: Callable[[str, list[tuple[str, bytes]]], None],
     ) -> None:
         super().__init__()
-        self._show, self._look, self._run, self._take = show, look, run, take
+        self._show, self._look, self._type_into = show, look, type_into
+        self._run, self._take = run, take
         self._arrivals = Arrivals("")  # which puts parts together, and keeps no file
 
     def _on_run(self, question: dict[str, Any], buffers: list) -> None:
         self.answer(question, {"kind": "running"})
         if not self.is_repeat(question):
-            self._run(str(question.get("field", "")), question.get("text"))
+            self._type_into(str(question.get("field", "")), question.get("text"))
+            self._run()
+
+    def _on_typed(self, question: dict[str, Any], buffers: list) -> None:
+        """Fills in what fields hold whose own messages may come after the click that follows."""
+        self.answer(question, {"kind": "heard"})
+        if not self.is_repeat(question):
+            for name, text in question.get("texts", []):
+                self._type_into(str(name), text)
 
     def _on_part(self, question: dict[str, Any], buffers: list) -> None:
         """Takes a part of a file that was dropped; with the last one the form takes the file."""

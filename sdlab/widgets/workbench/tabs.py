@@ -200,7 +200,7 @@ class ColumnTab(Tab):
 
     def _sides(self) -> dict[str, Any]:
         """The chosen column and values, as `Compare` and `Judge` take them."""
-        if self._shown is None:  # the button's click came before that on the tab
+        if self.by.value is None:  # the button's click came before that on the tab was dealt with
             self._offer_columns()
         if not self.by.value:
             return {}
