@@ -138,7 +138,7 @@ class Store:
         """
         path = self.path(recipe.key)
         with self._advise(*PICTURE):
-            self.inputs.keep(input_names(vars(recipe)))
+            self.inputs.keep(list_inputs([recipe]))
             if data is not None:
                 write_whole(path, data)
             if not (rows := list(self._read([recipe.key]))):  # a network's server forgot it
