@@ -8,10 +8,10 @@ from operator import attrgetter
 
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
-from ..models.quiet import import_sooner
 from ..models.resolve import Native, native, read_effects, swap_parts, tell_native_size, tell_origin
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
+from ..recipe.collector import pause_collector
 from ..recipe.prompts import split_at_words
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, read_all_but_seed
 from ..tiny.world import WORLDS, list_shown_words
@@ -211,7 +211,7 @@ def describe_rounding(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes a schedule that hands the network other noise than it says, or refuses it."""
-    with import_sooner():
+    with pause_collector():
         from .rehearsal import describe_schedule  # which takes importing torch and diffusers
 
     text = describe_schedule(request, own.layout)
