@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import threading
 import time
 import uuid
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,123 +29,18 @@ from ..progress import Event, Listeners, Progress
 from ..recipe.request import FIELDS, Recipe, list_inputs
 from ..store.store import Store
 from .batch_size import MOST_ON_CARD, count_together
+from .crew import Crew, Flight
 from .denoise import Cancelled
 from .latents import Latents
-from .options import Options, caller_level
+from .options import Options
 from .plan import Plan
 
 AHEAD = 2  # tasks of a worker: one that it computes, and one that waits for it there
 LOOK = 1.0  # seconds between two looks at who is there
 TICK = 0.2  # seconds that a stop is heard late, at most
 PATIENCE = 20.0  # seconds for what is at work when a run is stopped
-QUIET = 300.0  # seconds without a step in which a worker is never given up
-SLACK = 10  # times as long as the longest task so far may a worker be silent
-LOADING = 3600.0  # seconds for a first step, and for any where no task has ended yet
-AWAY = 30.0  # seconds between two looks after which nobody can have been heard
 LOSSES = 4  # workers that a batch may cost, by hanging or by ending all whom Dask could give it to
 WRITERS = 4  # threads that fetch and write pictures
-GROUP = 8  # cores of a worker on this machine
-MISSING = (
-    "a cluster needs the package distributed: pip install 'sdlab[cluster]', here and where the"
-    " workers are"
-)
-
-
-def require_cluster(cluster: Any, options: Options) -> None:
-    """Refuses what is no cluster, before anything runs."""
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError(MISSING) from error
-    if isinstance(options.device, (list, tuple)) and cluster not in (None, "local"):
-        raise ValueError(
-            f"device={options.device!r} asks for a worker for each on this machine; leave out"
-            " cluster, or give one device"
-        )
-    if not isinstance(cluster, (str, Client, type(None))):
-        raise TypeError(
-            f"cluster={cluster!r:.80}: give a dask.distributed.Client, a scheduler's address such"
-            " as 'tcp://10.0.0.5:8786', or 'local'"
-        )
-    if isinstance(cluster, Client) and (cluster.asynchronous or cluster.status != "running"):
-        kind = "asynchronous" if cluster.asynchronous else cluster.status
-        raise ValueError(f"cluster: this client is {kind}; give Client(address), connected")
-
-
-@contextmanager
-def open_client(cluster: Any, devices: list[str]) -> Iterator[Any]:
-    """Connects to a cluster, or makes one on this machine for as long as the context lasts."""
-    from distributed import Client
-
-    if isinstance(cluster, Client):
-        yield cluster
-    elif cluster is None or cluster == "local":
-        with (
-            start_local(list_devices(*devices)) as own,
-            Client(own, set_as_default=False) as client,
-        ):
-            yield client
-    else:
-        try:
-            client = Client(cluster, set_as_default=False)
-        except (OSError, ValueError) as error:
-            raise ConnectionError(
-                f"cluster={cluster!r}: no scheduler answers there ({error}); start it, or give"
-                " 'local'"
-            ) from error
-        with client:
-            yield client
-
-
-def list_devices(*asked: str) -> list[str]:
-    """Lists the devices of this machine's workers: each card, or a group of cores each.
-
-    Asked for may be a kind ("cuda": each card), one of them ("cuda:1"), or one for each worker.
-    """
-    import torch
-
-    cards = [f"cuda:{n}" for n in range(torch.cuda.device_count())]
-    groups = ["cpu"] * max(1, torch.get_num_threads() // GROUP)
-    kinds = {(): cards or groups, ("cuda",): cards, ("cpu",): groups}
-    return kinds.get(asked) or list(asked)
-
-
-def start_local(devices: list[str]) -> Any:
-    """Starts a worker process for each device; those without a card share the cores."""
-    import torch
-    from distributed import Nanny, Scheduler, SpecCluster
-
-    from .worker import DEVICE
-
-    cores = max(1, torch.get_num_threads() // len(devices))
-    # what a process may hold is for sdlab to decide: `memory`
-    options = {"nthreads": cores, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": 40}
-    workers = {
-        n: {"cls": Nanny, "options": {**options, "env": {DEVICE: device}}}
-        for n, device in enumerate(devices)
-    }
-    scheduler = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
-    return SpecCluster(
-        workers=workers,
-        scheduler={"cls": Scheduler, "options": scheduler},
-        silence_logs=40,
-        shutdown_on_close=True,
-    )
-
-
-@dataclass
-class Flight:
-    """A task under way."""
-
-    name: str
-    address: str  # of the worker that it was made for
-    allowed: frozenset[str]  # addresses
-    cells: list[Recipe]
-    future: Any = None
-    worker: str = ""  # address of the one that computes it
-    begun: float = 0.0  # when that one had it begin
-    heard: float = 0.0  # when it last told of a step
-    stepped: bool = False
 
 
 @dataclass
@@ -174,17 +67,10 @@ class Workers:
     listeners: Listeners
 
     news: Queue = field(default_factory=Queue)  # (what, *of what), from threads of Dask's and own
-    fit: dict[str, Any] = field(default_factory=dict)  # {address: Fitness}
-    unfit: dict[str, str] = field(default_factory=dict)  # {address: why}
-    met: bool = False  # whether there was a worker that can; it may come back
-    asked: dict[str, Any] = field(default_factory=dict)  # {address: future of a check}
     flights: dict[str, Flight] = field(default_factory=dict)
     models: dict[str, str] = field(default_factory=dict)  # {address: weights of its last task}
     sizes: dict[tuple[str, str, int, int], int] = field(default_factory=dict)  # of batches on cards
     groups: list[list[Recipe]] = field(default_factory=list)  # what waits
-    looked: float = 0.0
-    longest: float = 0.0  # seconds of a task
-    loaded: set[tuple[str, str]] = field(default_factory=set)  # (address, weights) of tasks done
     losses: Counter[str] = field(default_factory=Counter)  # {key of a batch's first cell: workers}
 
     def render(self, plan: Plan) -> None:
@@ -197,6 +83,7 @@ class Workers:
         self.client.subscribe_topic(job, lambda event: self.news.put(("told", event[1])))
         with lay_beacon(self.store, job, self.shared) as beacon:
             self.needs = describe_needs(plan, job, self.options, beacon)
+            self.crew = Crew(self.client, self.needs, self.news)
             try:
                 with ThreadPoolExecutor(WRITERS, "sdlab writer") as self.writers:
                     for wave in self._list_waves():
@@ -237,51 +124,26 @@ class Workers:
     # Who is there
 
     def _look_around(self) -> None:
-        """Finds out who came and who is gone; who came is checked before anything is computed."""
-        from .worker import check_worker
-
-        now = time.monotonic()
-        if now - self.looked < LOOK:
+        """Finds out who came and who is gone, and takes back what nobody will do."""
+        if time.monotonic() - self.crew.looked < LOOK:
             return
-        there = set(self.client.scheduler_info(n_workers=-1)["workers"])
-        for known in (self.fit, self.unfit, self.asked, self.models):
-            for address in known.keys() - there:
-                del known[address]
-        for address in there - self.fit.keys() - self.unfit.keys() - self.asked.keys():
-            future = self.client.submit(check_worker, self.needs, workers=[address], pure=False)
-            future.add_done_callback(lambda done, who=address: self.news.put(("checked", who)))
-            self.asked[address] = future
+        there = self.crew.find_workers()
+        for address in self.models.keys() - there:
+            del self.models[address]
         for flight in list(self.flights.values()):
             lost = not flight.allowed & there  # nobody is left whom Dask could give it to
             if lost and flight.future.status != "finished":
                 self._take_back(flight)
                 if flight.worker:  # whose end it may have been; Dask counts those of one sending
                     self._count_loss(flight, "at least {} workers ended in this batch")
-        self._give_up_hung(now)
-        self.looked = now
+        for hung in self.crew.give_up_hung(list(self.flights.values())):
+            self._take_back_from(hung)
         self._note_workers()
 
-    def _give_up_hung(self, now: float) -> None:
-        """Gives up workers that are silent in the midst of a task, much longer than one takes."""
-        away = now - self.looked > AWAY  # it was this process that slept
+    def _take_back_from(self, hung: Flight) -> None:
+        """Has done elsewhere what a hung worker was sent."""
         for flight in list(self.flights.values()):
-            flight.heard = now if away else flight.heard
-            loaded = flight.stepped or (flight.worker, flight.cells[0].weights) in self.loaded
-            limit = max(QUIET, SLACK * self.longest) if loaded and self.longest else LOADING
-            at_work = flight.worker in self.fit and flight.future.status == "pending"
-            if at_work and now - flight.heard > limit:
-                self._give_up(flight, now - flight.heard)
-
-    def _give_up(self, hung: Flight, silent: float) -> None:
-        """Has done elsewhere what a hung worker was sent, and has its nanny restart it."""
-        address = hung.worker
-        why = f"it has told of no step for {silent:.0f} s; its tasks are done elsewhere"
-        warnings.warn(f"a worker hangs: {join_reasons({address: why})}", stacklevel=caller_level())
-        del self.fit[address]
-        self.unfit[address] = why
-        threading.Thread(target=self._restart, args=(address,), daemon=True).start()
-        for flight in list(self.flights.values()):
-            lost = flight.worker not in self.fit and address in flight.allowed
+            lost = flight.worker not in self.crew.fit and hung.worker in flight.allowed
             if lost and flight.future.status == "pending":
                 self._take_back(flight)
         self._count_loss(hung, "this batch hung on {} workers (see their logs)")
@@ -296,43 +158,14 @@ class Workers:
             advice = "; run again with memory='low' or another batch_size"
             self._fail_cells(flight.cells, message.format(LOSSES) + advice)
 
-    def _restart(self, address: str) -> None:
-        with suppress(Exception):  # one without a nanny stays left out
-            self.client.restart_workers([address], raise_for_error=False)
-
     def _note_workers(self) -> None:
-        if self.unfit and not (self.fit or self.asked or self.met):  # nor ever could
-            raise RuntimeError(
-                f"no worker can render this plan: {join_reasons(self.unfit)}. Nothing was computed"
-            )
-        count = f"{len(self.fit)} worker{'s' * (len(self.fit) != 1)}"
-        unfit = f", {len(self.unfit)} that cannot" if self.unfit else ""
-        link = self.client.dashboard_link
-        self.progress.note = f"{count}{unfit}{f', {link}' if link else ''}"
+        self.progress.note = self.crew.describe()
         self.show()
-
-    def _note_check(self, address: str) -> None:
-        """Takes note of what came of checking a worker."""
-        future = self.asked.pop(address, None)
-        if future is None or future.status not in ("finished", "error"):
-            return  # it is gone
-        try:
-            fitness = future.result()
-            misfit = fitness.misfit
-        except Exception as error:
-            misfit = f"sdlab cannot be run there ({type(error).__name__}: {error})"
-        if misfit:
-            self.unfit[address] = misfit
-            text = f"a worker is left out: {join_reasons({address: misfit})}"
-            warnings.warn(text, stacklevel=caller_level())
-        else:
-            self.fit[address], self.met = fitness, True
-        self._note_workers()
 
     # What is sent
 
     def _send_tasks(self) -> None:
-        for address in self.fit:
+        for address in self.crew.fit:
             count = sum(flight.address == address for flight in self.flights.values())
             for _ in range(AHEAD - count):
                 if cells := self._choose_cells(address):
@@ -357,7 +190,7 @@ class Workers:
         return cells
 
     def _count_cells(self, address: str, cell: Recipe) -> int:
-        fitness, factor = self.fit[address], self.plan.natives[cell.model].layout.factor
+        fitness, factor = self.crew.fit[address], self.plan.natives[cell.model].layout.factor
         lanes, threads = fitness.lanes.get(cell.model, (1, 1))
         if self.options.batch_size:
             return self.options.batch_size * lanes
@@ -380,10 +213,10 @@ class Workers:
             str(self.store.images) if self.shared else None,
             bool(self.listeners),
         )
-        flight = Flight(name, address, frozenset(self.fit), cells)
+        flight = Flight(name, address, frozenset(self.crew.fit), cells)
         self.flights[name] = flight
         flight.future = self.client.submit(
-            render_task, task, key=name, workers=list(self.fit), pure=False
+            render_task, task, key=name, workers=list(self.crew.fit), pure=False
         )
         flight.future.add_done_callback(lambda done: self.news.put(("done", name)))
 
@@ -406,7 +239,8 @@ class Workers:
                 what, *of = self.news.get_nowait()
 
     def _hear_checked(self, address: str) -> None:
-        self._note_check(address)
+        if self.crew.note_check(address):
+            self._note_workers()
 
     def _hear_told(self, said: dict[str, Any]) -> None:
         """Hears of steps, or of what a cell at work looks like."""
@@ -427,9 +261,7 @@ class Workers:
         if flight is None:
             return
         if flight.future.status == "finished":
-            if flight.begun:
-                self.longest = max(self.longest, time.monotonic() - flight.begun)
-                self.loaded.add((flight.worker, flight.cells[0].weights))
+            self.crew.note_task(flight)
             self.writers.submit(self._fetch, flight)
         elif flight.future.status == "error":
             error = flight.future.exception()
@@ -465,8 +297,7 @@ class Workers:
         if flight.name not in self.flights:  # taken back meanwhile
             return
         if outcome.misfit:
-            self.fit.pop(flight.address, None)
-            self.unfit[flight.address] = outcome.misfit
+            self.crew.leave_out(flight.address, outcome.misfit)
             self._take_back(flight)
             return
         del self.flights[flight.name]
@@ -565,8 +396,3 @@ def describe_like(cell: Recipe) -> tuple[str, int, int]:
 def pack_input(name: str) -> bytes:
     """Packs an input picture to be sent; many tasks have the same."""
     return png_bytes(read_picture(name))
-
-
-def join_reasons(unfit: dict[str, str]) -> str:
-    """Says of each worker why it cannot."""
-    return "; ".join(f"{address}: {why}" for address, why in unfit.items())

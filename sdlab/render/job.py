@@ -206,7 +206,7 @@ class Job:
         """Takes note of where to render; what is no cluster is refused."""
         self.cluster, self.shared = cluster, shared
         if self._is_spread:
-            from .cluster import require_cluster
+            from .crew import require_cluster
 
             require_cluster(self.cluster, self.options)
         elif self.shared:
@@ -352,7 +352,8 @@ class Job:
         )
 
     def _render_elsewhere(self) -> None:
-        from .cluster import Workers, open_client
+        from .cluster import Workers
+        from .crew import open_client
 
         self.progress.note = "the cluster"
         self._show()

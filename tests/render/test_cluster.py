@@ -22,6 +22,7 @@ from distributed import Client, LocalCluster, WorkerPlugin
 
 from sdlab import MODELS, GenerationError, Job, Model, Request, Store, run, sweep
 from sdlab.render import cluster as clusters
+from sdlab.render import crew
 from sdlab.render.worker import choose_device
 from sdlab.store.columns import MACHINE
 
@@ -218,8 +219,8 @@ def test_a_worker_that_dies_loses_nothing(client, cells, alone, tmp_path):
 @pytest.fixture
 def impatience(monkeypatch):
     """A worker may be silent for seconds, not for minutes."""
-    monkeypatch.setattr(clusters, "QUIET", 4.0)
-    monkeypatch.setattr(clusters, "SLACK", 3)
+    monkeypatch.setattr(crew, "QUIET", 4.0)
+    monkeypatch.setattr(crew, "SLACK", 3)
 
 
 def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
@@ -244,7 +245,7 @@ def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
 def test_a_hung_worker_that_nobody_restarts_is_left_out_and_wakes_to_no_harm(
     client, cells, alone, tmp_path, impatience, monkeypatch
 ):
-    monkeypatch.setattr(clusters.Workers, "_restart", lambda self, address: None)
+    monkeypatch.setattr(crew.Crew, "_restart", lambda self, address: None)
     await_workers(client)
     client.run(check_once)
     more = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)]
@@ -366,13 +367,13 @@ def test_a_worker_for_each_device_is_a_cluster_of_this_machine(
         def __exit__(self, *_):
             pass
 
-    monkeypatch.setattr(clusters, "start_local", lambda devices: asked.append(devices) or Own())
+    monkeypatch.setattr(crew, "start_local", lambda devices: asked.append(devices) or Own())
     require_same(run(cells, tmp_path, batch_size=4, device=["cpu", "cpu"], progress=False), alone)
     assert asked == [["cpu", "cpu"]]
 
 
 def test_workers_of_this_machine_have_their_devices():
-    with clusters.start_local(["cpu", "cpu"]) as own, Client(own, set_as_default=False) as found:
+    with crew.start_local(["cpu", "cpu"]) as own, Client(own, set_as_default=False) as found:
         found.wait_for_workers(2)
         assert [*found.run(os.getenv, "SDLAB_DEVICE").values()] == ["cpu", "cpu"]
 
@@ -408,12 +409,12 @@ def test_cards_are_counted_and_cores_put_into_groups(monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch, "get_num_threads", lambda: 20)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    assert clusters.list_devices() == ["cpu", "cpu"]
+    assert crew.list_devices() == ["cpu", "cpu"]
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    assert clusters.list_devices() == ["cuda:0", "cuda:1", "cuda:2"]
-    assert clusters.list_devices("cuda") == clusters.list_devices()
-    assert clusters.list_devices("cuda:1") == ["cuda:1"]
-    assert clusters.list_devices("cpu") == clusters.list_devices("cpu", "cpu") == ["cpu", "cpu"]
+    assert crew.list_devices() == ["cuda:0", "cuda:1", "cuda:2"]
+    assert crew.list_devices("cuda") == crew.list_devices()
+    assert crew.list_devices("cuda:1") == ["cuda:1"]
+    assert crew.list_devices("cpu") == crew.list_devices("cpu", "cpu") == ["cpu", "cpu"]
 
 
 @pytest.mark.parametrize(
@@ -428,7 +429,7 @@ def test_each_card_of_this_machine_has_a_worker(cells, tmp_path, monkeypatch, ho
         asked.append(devices)
         raise InterruptedError
 
-    monkeypatch.setattr(clusters, "start_local", start)
+    monkeypatch.setattr(crew, "start_local", start)
     with pytest.raises(InterruptedError):
         run(cells, tmp_path, **{"cluster": "local", "progress": False, **how})
     assert asked == [["cuda:0", "cuda:1"]]
@@ -441,6 +442,16 @@ def test_a_card_that_is_not_there_is_refused_by_its_number(cells, tmp_path, monk
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     with pytest.raises(ValueError, match="is not here; use 'cuda:0' or 'cuda:1', or leave it out"):
         run(cells, tmp_path, device=device)
+
+
+def test_a_scheduler_that_has_just_gone_takes_no_worker_with_it():
+    def tell(**_):
+        return {}  # as distributed does once it has given up
+
+    found = crew.Crew(
+        SimpleNamespace(scheduler_info=tell), None, None, fit={"x": 1}, asked={"y": 2}
+    )
+    assert found.find_workers() == {"x", "y"} and found.fit == {"x": 1} and found.asked == {"y": 2}
 
 
 def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
