@@ -242,6 +242,61 @@ def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
     assert before[0] not in list_pids(client)
 
 
+def pause(dask_worker):
+    from distributed.core import Status
+
+    dask_worker.status = Status.paused  # as Dask does where memory is full
+
+
+def resume(dask_worker):
+    from distributed.core import Status
+
+    dask_worker.status = Status.running
+
+
+def test_a_paused_worker_is_told_and_others_do_what_waits_for_it(
+    client, cells, alone, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(clusters, "LOOK", 0.05)
+    await_workers(client)
+    first, *_ = client.run(check_once)
+    more, notes = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)], set()
+    try:
+        job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
+        job.watch(lambda event: notes.add(job.progress.note.split(", http")[0]))
+        while not job.progress.rendered:
+            time.sleep(0.01)
+        with pytest.warns(UserWarning, match=f"a worker is paused: {first}: its memory is full"):
+            client.run(pause, workers=[first])
+            found = job.result()
+        assert found["error"].isna().all() and job.progress.rendered == len(more)
+        assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+        assert "2 workers, 1 paused: memory full" in notes
+    finally:
+        client.run(resume)
+
+
+def test_a_run_whose_workers_are_all_paused_goes_on_with_them_or_ends_with_advice(
+    client, cells, alone, tmp_path, monkeypatch
+):
+    await_workers(client)
+    client.run(check_once)
+    try:
+        client.run(pause)
+        with pytest.warns(UserWarning, match="a worker is paused: tcp"):
+            job = Job(cells, tmp_path / "a", batch_size=4, cluster=client, progress=False)
+            while "2 paused: memory full" not in job.progress.note:
+                assert not job.wait(0.01)
+            client.run(resume)
+            require_same(job.result(), alone)
+            monkeypatch.setattr(crew, "QUIET", 0.0)
+            client.run(pause)
+            with pytest.raises(RuntimeError, match="all workers are paused.*memory_limit"):
+                run(cells, tmp_path / "b", batch_size=4, cluster=client, progress=False)
+    finally:
+        client.run(resume)
+
+
 @pytest.mark.slow
 def test_a_hung_worker_that_nobody_restarts_is_left_out_and_wakes_to_no_harm(
     client, cells, alone, tmp_path, impatience, monkeypatch
