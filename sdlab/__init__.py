@@ -90,9 +90,9 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _ROOM_OF:
-        from .models.quiet import import_sooner
+        from .recipe.collector import pause_collector
 
-        with import_sooner():
+        with pause_collector():
             room = importlib.import_module(f".{_ROOM_OF[name]}", __name__)
         return room if name == "stats" else getattr(room, name)
     raise AttributeError(

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..recipe.collector import pause_collector
 from ..recipe.request import Recipe, Request
 from ..recipe.schedulers import INHERITED, parse_scheduler
 from .calls import Call
@@ -22,7 +23,7 @@ from .fit import find_class, require_weights_fit
 from .locate import name_tokenizer, tell_variant
 from .machine import dtype_for, lanes_here, memory_format_here, read_processor_name
 from .memory import LEVELS, has_own_memory, release, settle, split_rows, tile_vae
-from .quiet import import_sooner, silence_libraries
+from .quiet import silence_libraries
 from .resolve import Model, Native, Swaps
 from .tasks import Task, choose_task, find_tasks
 
@@ -204,7 +205,7 @@ def open_pipeline(model: Model, dtype: Any) -> Any:
     """Opens diffusers' pipeline of a model's folder or file, on the CPU."""
     import diffusers
 
-    with import_sooner():
+    with pause_collector():
         kind = getattr(diffusers, model.layout.tasks[0].pipeline)
     if model.place.is_file():
         return open_single_file(model.place, model.configuration, dtype)

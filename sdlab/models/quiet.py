@@ -1,35 +1,19 @@
-"""The libraries without what they print, which tells nothing of an experiment, and sooner."""
+"""The libraries without what they print, which tells nothing of an experiment."""
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
-@contextmanager
-def import_sooner() -> Iterator[None]:
-    """Has the garbage collector wait while libraries are imported.
-
-    It would walk, again and again, the same hundred thousands of objects, of which next to none
-    can go: a fifth of the time until the first picture. Only for imports: a model's tensors that
-    nothing needs are to go at once.
-    """
-    waits = gc.isenabled()  # or whoever stopped it wants it so
-    gc.disable()
-    try:
-        yield
-    finally:
-        if waits:
-            gc.enable()
+from ..recipe.collector import pause_collector
 
 
 @contextmanager
 def silence_libraries() -> Iterator[None]:
     """Silences the libraries' progress bars and notes, which tell nothing of the experiment."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    with import_sooner():
+    with pause_collector():
         import diffusers.utils.logging
         import transformers.utils.logging
 

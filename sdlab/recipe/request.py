@@ -33,7 +33,7 @@ SIDE = dict(
 
 
 def refuse_unknown_fields(kind: type[T]) -> type[T]:
-    """Makes a class say which field is meant, where Python only says that there is none."""
+    """Makes a class say which field is meant, and what to do instead of assigning to one."""
     init: Any = kind.__init__
 
     @functools.wraps(init)
@@ -42,12 +42,17 @@ def refuse_unknown_fields(kind: type[T]) -> type[T]:
             require_field("field", name)
         init(self, *args, **given)
 
+    def refuse_change(self: T, name: str, value: Any) -> None:
+        said = f"a request stays as it is; make another one with request.but({name}=...)"
+        raise dataclasses.FrozenInstanceError(said)
+
     setattr(kind, "__init__", check_names)  # noqa: B010, as mypy knows no other way
+    setattr(kind, "__setattr__", refuse_change)  # noqa: B010
     return kind
 
 
 @refuse_unknown_fields
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)  # a dictionary takes six times as much
 class Request:
     """One image's recipe, in diffusers' own words; `None` means the model's native value.
 
@@ -523,6 +528,7 @@ IN_WEIGHTS = frozenset(name for name, spec in SPECS.items() if spec.in_weights)
 NEUTRAL = {name: spec.neutral for name, spec in SPECS.items() if name in OPTIONAL}
 encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 read_all, read_fields = operator.attrgetter(*ALL), operator.attrgetter(*FIELDS)
+PUTS = {name: getattr(Request, name).__set__ for name in ALL}  # into slots, also of frozen ones
 read_inputs = operator.attrgetter(*PICTURES)
 read_all_but_seed = operator.attrgetter(*(name for name in FIELDS if name != "seed"))
 
@@ -534,21 +540,30 @@ class Recipe(Request):
     Only `sdlab.models.resolve.resolve` makes one. Its fields are those of `Request`.
     """
 
-    guidance_scale: float = declare(None, "real")
-    num_inference_steps: int = declare(None, "whole")
-    scheduler: str = declare(None, "names")
-    height: int = declare(None, "whole")
-    width: int = declare(None, "whole")
-    weights: str = declare(None, "names")
+    guidance_scale: float
+    num_inference_steps: int
+    scheduler: str
+    height: int
+    width: int
+    weights: str
 
     def reseed(self, request: Request) -> Recipe:
         """Makes the recipe of a request that differs from this one's in its seed and labels."""
-        return copy_fields(Recipe, self, {}, seed=request.seed, labels=request.labels)
+        made = copy_fields(Recipe, self, {}, seed=request.seed, labels=request.labels)
+        before, after = self._around_seed
+        vars(made)["key"] = hash_text(f"{before}{made.seed}{after}")
+        return made
 
     @cached_property
     def key(self) -> str:
         """32 hexadecimal digits: two spellings of one recipe have one key."""
         return key_of(self.to_dict())
+
+    @cached_property
+    def _around_seed(self) -> tuple[str, str]:
+        """What counts in the key, as it is written before and behind the seed."""
+        before, after = write_counted(self.to_dict() | {"seed": 0}).split('"seed":0')
+        return f'{before}"seed":', after  # in a text, its second quotation mark has a backslash
 
 
 def copy_fields(kind: type[T], source: Request, changes: Mapping[str, Any], **fitting: Any) -> T:
@@ -563,11 +578,11 @@ def copy_fields(kind: type[T], source: Request, changes: Mapping[str, Any], **fi
     **fitting
         Values that another request holds.
     """
-    made, put = object.__new__(kind), object.__setattr__
-    for name, value in zip(ALL, read_all(source)):  # in one order: all share a table of names
-        put(made, name, value)
+    made = object.__new__(kind)
+    for put, value in zip(PUTS.values(), read_all(source)):
+        put(made, value)
     for name, value in {**changes, **fitting}.items():
-        put(made, name, value)
+        PUTS[name](made, value)
     shown = [name for name in PICTURES if getattr(made, name) is not None]  # they are looked up
     if changes or shown:
         made._check([name for name in (*changes, *shown) if name != "labels"])
@@ -585,12 +600,23 @@ def key_of(fields: Mapping[str, Any]) -> str:
 
     A field of another version of sdlab, which a picture may carry, counts as it stands.
     """
-    counted = {
-        name: value
-        for name, value in fields.items()
-        if name not in IN_WEIGHTS and (name not in NEUTRAL or value != NEUTRAL[name])
-    }
-    return hashlib.sha256(encode(counted).encode()).hexdigest()[:32]
+    return hash_text(write_counted(fields))
+
+
+def hash_text(text: str) -> str:
+    """Computes 32 hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def write_counted(fields: Mapping[str, Any]) -> str:
+    """Writes those fields that count in a key, as JSON in the one order."""
+    return encode(
+        {
+            name: value
+            for name, value in fields.items()
+            if name not in IN_WEIGHTS and (name not in NEUTRAL or value != NEUTRAL[name])
+        }
+    )
 
 
 def require_field(kind: str, name: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from ..errors import blame_field
 from .axes import number_labels, read_choices, read_numbers, split_words
-from .request import OPTIONAL, SPECS, Request, require_field
+from .collector import pause_collector
+from .request import OPTIONAL, SPECS, Request, copy_fields, require_field
 from .spec import Spec, check_value
 
 MAX_CELLS = 1_000_000
@@ -120,10 +121,15 @@ def sweep(base: Request, **axes: Any) -> Sweep:
         raise ValueError(
             f"{count:,} pictures are more than {MAX_CELLS:,}; take fewer values, or several sweeps"
         )
-    cells = [base.but(**dict(zip(values, row))) for row in itertools.product(*values.values())]
-    for search, texts in searches.items():
-        cells = [cell for before in cells for cell in substitute(before, search, texts)]
-    return Sweep(itertools.chain.from_iterable(map(expand_choices, cells)), base, values, searches)
+    with pause_collector():
+        cells = [
+            copy_fields(Request, base, {}, **dict(zip(values, row)))
+            for row in itertools.product(*values.values())
+        ]
+        for search, texts in searches.items():
+            cells = [cell for before in cells for cell in substitute(before, search, texts)]
+        all_cells = itertools.chain.from_iterable(map(expand_choices, cells))
+        return Sweep(all_cells, base, values, searches)
 
 
 def read_axis(name: str, given: Any) -> list[Any]:
@@ -235,4 +241,4 @@ def expand_choices(cell: Request) -> Iterator[Request]:
         return
     for (p, p_labels), (n, n_labels) in itertools.product(prompts, negatives):
         labels = number_labels(cell.labels, [*p_labels.items(), *n_labels.items()])
-        yield cell.but(prompt=p, negative_prompt=n, labels=labels)
+        yield copy_fields(Request, cell, {}, prompt=p, negative_prompt=n, labels=labels)

@@ -136,6 +136,9 @@ class Workers:
                 self._take_back(flight)
                 if flight.worker:  # whose end it may have been; Dask counts those of one sending
                     self._count_loss(flight, "at least {} workers ended in this batch")
+            elif self.crew.may_wait_at_paused(flight):
+                self._take_back(flight)
+        self.crew.require_room(self.flights.values())
         for hung in self.crew.give_up_hung(list(self.flights.values())):
             self._take_back_from(hung)
         self._note_workers()
@@ -165,7 +168,7 @@ class Workers:
     # What is sent
 
     def _send_tasks(self) -> None:
-        for address in self.crew.fit:
+        for address in self.crew.list_ready():
             count = sum(flight.address == address for flight in self.flights.values())
             for _ in range(AHEAD - count):
                 if cells := self._choose_cells(address):
@@ -213,11 +216,10 @@ class Workers:
             str(self.store.images) if self.shared else None,
             bool(self.listeners),
         )
-        flight = Flight(name, address, frozenset(self.crew.fit), cells)
+        ready = self.crew.list_ready()
+        flight = Flight(name, address, frozenset(ready), cells)
         self.flights[name] = flight
-        flight.future = self.client.submit(
-            render_task, task, key=name, workers=list(self.crew.fit), pure=False
-        )
+        flight.future = self.client.submit(render_task, task, key=name, workers=ready, pure=False)
         flight.future.add_done_callback(lambda done: self.news.put(("done", name)))
 
     def _take_back(self, flight: Flight) -> None:

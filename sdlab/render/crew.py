@@ -1,7 +1,7 @@
 """The workers of a Dask cluster: how they are reached, and who of them can render a plan.
 
-Dask notices who is gone. What is decided here is who can render, and who is silent for so long that
-nothing can be expected of it any more.
+Dask notices who is gone, and pauses whose memory is full. What is decided here is who can render,
+and who is silent or paused for so long that nothing can be expected of it any more.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Queue
@@ -145,6 +145,8 @@ class Crew:
     unfit: dict[str, str] = field(default_factory=dict)  # {address: why}
     met: bool = False  # whether there was a worker that can; it may come back
     asked: dict[str, Any] = field(default_factory=dict)  # {address: future of a check}
+    paused: dict[str, float] = field(default_factory=dict)  # {address: since when}
+    warned: set[str] = field(default_factory=set)  # addresses of who was paused
     looked: float = 0.0
     away: bool = False  # whether nobody can have been heard before the last look
     longest: float = 0.0  # seconds of a task
@@ -158,7 +160,8 @@ class Crew:
         self.away, self.looked = now - self.looked > AWAY, now  # it was this process that slept
         before = {*self.fit, *self.unfit, *self.asked}
         # a client that has just lost its scheduler knows of none, and nobody is gone for that
-        there = set(self.client.scheduler_info(n_workers=-1).get("workers", before))
+        said = self.client.scheduler_info(n_workers=-1).get("workers")
+        there = before if said is None else set(said)
         for known in (self.fit, self.unfit, self.asked):
             for address in known.keys() - there:
                 del known[address]
@@ -166,7 +169,44 @@ class Crew:
             future = self.client.submit(check_worker, self.needs, workers=[address], pure=False)
             future.add_done_callback(lambda done, who=address: self.news.put(("checked", who)))
             self.asked[address] = future
+        self._note_paused(said or {})
         return there
+
+    def _note_paused(self, workers: dict[str, Any]) -> None:
+        """Takes note of whom Dask has paused, as its memory is full, and warns once of each."""
+        full = {
+            address: describe_memory(said)
+            for address, said in workers.items()
+            if said["status"] == "paused" and address not in self.unfit
+        }
+        since = {} if self.away else self.paused
+        self.paused = {address: since.get(address, self.looked) for address in full}
+        if new := {address: why for address, why in full.items() if address not in self.warned}:
+            self.warned |= new.keys()
+            said = f"a worker is paused: {join_reasons(new)}"
+            warnings.warn(said, stacklevel=caller_level())
+
+    def list_ready(self) -> list[str]:
+        """Lists those that can render the plan and that Dask gives tasks."""
+        return [address for address in self.fit if address not in self.paused]
+
+    def may_wait_at_paused(self, flight: Flight) -> bool:
+        """Tells whether a task that has not begun may be where it will not begin."""
+        waits = not flight.worker and flight.future.status == "pending"
+        return waits and not flight.allowed.isdisjoint(self.paused)
+
+    def require_room(self, flights: Iterable[Flight]) -> None:
+        """Raises where all are paused, and have been so for long after the last step of any."""
+        if not self.paused or {*self.fit, *self.asked} - self.paused.keys():
+            return
+        last = max([*self.paused.values(), *(flight.heard for flight in flights)])
+        if self.looked - last > QUIET:
+            raise RuntimeError(
+                "all workers are paused, as their memory is full, and nothing was computed for"
+                f" {self.looked - last:.0f} s. What is finished is in the store: give the workers"
+                " more memory (memory_limit) or restart them, and run again, perhaps with"
+                " memory='low'"
+            )
 
     def note_check(self, address: str) -> bool:
         """Takes note of what came of checking a worker; returns whether it is still there."""
@@ -230,8 +270,16 @@ class Crew:
             )
         count = f"{len(self.fit)} worker{'s' * (len(self.fit) != 1)}"
         unfit = f", {len(self.unfit)} that cannot" if self.unfit else ""
+        paused = f", {len(self.paused)} paused: memory full" if self.paused else ""
         link = self.client.dashboard_link
-        return f"{count}{unfit}{f', {link}' if link else ''}"
+        return f"{count}{unfit}{paused}{f', {link}' if link else ''}"
+
+
+def describe_memory(said: dict[str, Any]) -> str:
+    """Says how full a worker's memory is, by what the scheduler says of that worker."""
+    held, most = said["metrics"].get("memory", 0) / 1e9, (said["memory_limit"] or 0) / 1e9
+    full = f"{held:.1f} of {most:.1f} GB are taken" if most else "its memory is full"
+    return f"{full}, and Dask gives it nothing until there is room"
 
 
 def join_reasons(unfit: dict[str, str]) -> str:

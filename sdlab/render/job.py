@@ -13,9 +13,9 @@ from contextlib import suppress
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ..models.quiet import import_sooner
 from ..models.resolve import native
 from ..progress import Event, Listener, Listeners, Progress, display
+from ..recipe.collector import pause_collector
 from ..recipe.request import FIELDS, Recipe, Request, list_inputs, read_fields
 from ..store.columns import LABELS
 from ..store.store import Store
@@ -344,7 +344,7 @@ class Job:
         return "done"
 
     def _render_here(self) -> None:
-        with import_sooner():
+        with pause_collector():
             from .batches import Lanes
 
         Lanes(self.store, self.progress, self._show, self._stop, **self._passes()).render(
@@ -374,7 +374,7 @@ class Job:
 
 def _make_frame(cells: list[Recipe], store: Store, errors: dict[str, str]) -> pandas.DataFrame:
     """Makes the store's rows of these cells, with their own fields and labels, and errors."""
-    with import_sooner():
+    with pause_collector():
         import pandas
 
     out = store.frame([cell.key for cell in cells])

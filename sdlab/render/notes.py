@@ -8,12 +8,12 @@ from operator import attrgetter
 
 from ..models.loras import Effect
 from ..models.parts import describe_doubt
-from ..models.quiet import import_sooner
 from ..models.resolve import Native, native, read_effects, swap_parts, tell_native_size, tell_origin
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
+from ..recipe.collector import pause_collector
 from ..recipe.prompts import split_at_words
-from ..recipe.request import FIELDS, PROMPTS, Recipe, Request, read_all_but_seed
+from ..recipe.request import FIELDS, PROMPTS, Recipe, Request
 from ..tiny.world import WORLDS, list_shown_words
 from .masks import describe_flat_depth, describe_idle_mask
 
@@ -24,16 +24,13 @@ MOST = 8  # words that are named
 
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
-    """Collects what is to be said before a run, {field: text}, once for all cells."""
+    """Collects what is to be said before a run, {field: text}; no two differ in seed alone."""
     read = attrgetter(*(name for name in FIELDS if name not in ("seed", *PROMPTS)))
-    worded: dict[tuple, Recipe] = {}  # cells are many, and most differ in seed and prompt alone
-    for cell in cells:
-        worded.setdefault(read_all_but_seed(cell), cell)
     unlike: dict[tuple, Recipe] = {}
-    for cell in worded.values():
+    for cell in cells:
         unlike.setdefault(read(cell), cell)
     notes = [describe(c, natives[c.model]) for c in unlike.values() for describe in NOTES]
-    notes += [describe_idle_words(cell, natives[cell.model]) for cell in worded.values()]
+    notes += [describe_idle_words(cell, natives[cell.model]) for cell in cells]
     said: dict[str, dict[str, None]] = {}
     for field, text in filter(None, notes):
         said.setdefault(field, {})[text] = None
@@ -211,7 +208,7 @@ def describe_rounding(request: Recipe, own: Native) -> tuple[str, str] | None:
 
 def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
     """Describes a schedule that hands the network other noise than it says, or refuses it."""
-    with import_sooner():
+    with pause_collector():
         from .rehearsal import describe_schedule  # which takes importing torch and diffusers
 
     text = describe_schedule(request, own.layout)

@@ -26,6 +26,7 @@ from ..models.resolve import (
 from ..models.tasks import choose_task, count_calls
 from ..pictures import PICTURES, require_picture
 from ..progress import duration
+from ..recipe.collector import pause_collector
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights, write_tokens
 from ..recipe.request import PROMPTS, Recipe, Request, key_of, list_inputs, read_all_but_seed
 from ..store.store import Store
@@ -87,25 +88,36 @@ def plan(requests: list[Request], store: Store) -> Plan:
     FieldError
         With the name of the field, and where one request is to blame its place in the list.
     """
-    natives: dict[str, Native] = {}
-    for name in dict.fromkeys(request.model for request in requests):
-        with blame_field("model"):
-            natives[name] = native(name)
-    store.inputs.lend(list_inputs(requests))
-    cells, finished = recognise(resolve_all(requests, natives), natives, store)
-    todo = list({cell.key: cell for cell in cells if cell.key not in finished}.values())
-    check_prompts(todo, natives)
-    check_pictures(todo)
-    check_weights(todo, natives)
-    notes = collect_notes(todo, natives)
-    for text in notes.values():
-        warnings.warn(text, stacklevel=caller_level())
-    for field, text in describe_strange_words(cells).items():  # an experiment as a rule: no warning
-        notes[field] = f"{notes[field]}; {text}" if field in notes else text
-    groups = group_cells(list({cell.key: cell for cell in cells}.values()), natives)
-    alike = {cell.key: len(group) for group in groups for cell in group}
-    left = [[cell for cell in group if cell.key not in finished] for group in groups]
-    return Plan(cells, [group for group in left if group], alike, natives, notes)
+    with pause_collector():
+        natives: dict[str, Native] = {}
+        for name in dict.fromkeys(request.model for request in requests):
+            with blame_field("model"):
+                natives[name] = native(name)
+        store.inputs.lend(list_inputs(requests))
+        cells, finished = recognise(resolve_all(requests, natives), natives, store)
+        different = {cell.key: cell for cell in cells}
+        todo = list_unlike(cell for key, cell in different.items() if key not in finished)
+        check_prompts(todo, natives)
+        check_pictures(todo)
+        check_weights(todo, natives)
+        notes = collect_notes(todo, natives)
+        for text in notes.values():
+            warnings.warn(text, stacklevel=caller_level())
+        strange = describe_strange_words(list_unlike(different.values()))
+        for field, text in strange.items():  # an experiment as a rule: no warning
+            notes[field] = f"{notes[field]}; {text}" if field in notes else text
+        groups = group_cells(different.values(), natives)
+        alike = {cell.key: len(group) for group in groups for cell in group}
+        left = [[cell for cell in group if cell.key not in finished] for group in groups]
+        return Plan(cells, [group for group in left if group], alike, natives, notes)
+
+
+def list_unlike(cells: Iterable[Recipe]) -> list[Recipe]:
+    """Lists, of those that differ in their seeds alone, the first: most checks see no more."""
+    unlike: dict[tuple, Recipe] = {}
+    for cell in cells:
+        unlike.setdefault(read_all_but_seed(cell), cell)
+    return list(unlike.values())
 
 
 def resolve_all(requests: list[Request], natives: dict[str, Native]) -> list[Recipe]:
@@ -162,7 +174,7 @@ def recognise(
     return [known.get(cell.key, cell) for cell in cells], finished | met
 
 
-def group_cells(cells: list[Recipe], natives: dict[str, Native]) -> list[list[Recipe]]:
+def group_cells(cells: Iterable[Recipe], natives: dict[str, Native]) -> list[list[Recipe]]:
     """Groups cells that can share batches, the dearest change outermost.
 
     That is model, LoRA and tokens, VAE, size, and then the others.

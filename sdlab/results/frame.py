@@ -182,13 +182,15 @@ def shorten_hashes(found: Iterable[Any]) -> dict[Any, str]:
 
 def shorten_pictures(frame: pd.DataFrame) -> pd.DataFrame:
     """Gives a frame for people, in which the hashes of input pictures are short."""
-    columns = {name: column_values(frame, name) for name in PICTURES if name in frame.columns}
-    short = shorten_hashes(value for column in columns.values() for value in column)
+    names = [name for name in PICTURES if name in frame.columns]
+    short = shorten_hashes(value for name in names for value in distinct_values(frame, name))
     if not short:
         return frame
     shown = {
-        name: pd.Series([short.get(value, value) for value in column], frame.index, "object")
-        for name, column in columns.items()
+        name: pd.Series(
+            [short.get(value, value) for value in column_values(frame, name)], frame.index, "object"
+        )
+        for name in names
     }
     return frame.assign(**shown)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..pictures import HASH, hash_pixels, input_names
+from ..recipe.collector import pause_collector
 from ..recipe.request import Recipe, Request, key_of, list_inputs
 from .columns import COLUMNS
 from .files import ends_with, is_leftover, write_whole
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
+NAME = re.compile(r"[0-9a-f]{32}\.png")  # of a picture's file
 ROOM = 100_000  # bytes that must be free for a run to begin
 PICTURE = (
     "another picture",
@@ -60,6 +62,7 @@ class Store:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(os.path.abspath(os.path.expanduser(root)))
         self.images = self.root / "images"
+        self._folder = f"{self.images}{os.sep}"
         require_layout(self.root, self.images)
         self.index = Index(self.root / "index.sqlite", self._refill)
         self.opinions = Opinions(self.root)
@@ -84,7 +87,11 @@ class Store:
             raise ValueError(
                 f"{key!r} is no key; a key is 32 hexadecimal digits, such as request.key"
             )
-        return f"{self.images}{os.sep}{key[:2]}{os.sep}{key}.png"
+        return self._place(key)
+
+    def _place(self, key: str) -> str:
+        """Writes the path of what is known to be a key."""
+        return f"{self._folder}{key[:2]}{os.sep}{key}.png"
 
     def save(
         self,
@@ -138,7 +145,7 @@ class Store:
         """
         path = self.path(recipe.key)
         with self._advise(*PICTURE):
-            self.inputs.keep(input_names(vars(recipe)))
+            self.inputs.keep(list_inputs([recipe]))
             if data is not None:
                 write_whole(path, data)
             if not (rows := list(self._read([recipe.key]))):  # a network's server forgot it
@@ -311,19 +318,22 @@ class Store:
             (False where nothing was said), `rating` (1 to 5), `verdict`, `tags` and `note` are as
             of now: a frame in memory keeps its old ones until it is read again.
         """
+        with pause_collector():
+            return self._make_frame(None if keys is None else list(keys))
+
+    def _make_frame(self, keys: list[str] | None) -> pd.DataFrame:
         import pandas as pd
 
-        keys = None if keys is None else list(keys)
         rows = self.index.rows(keys)
         try:
             columns = unpack_rows(rows)
         except ValueError as error:
             said = f"{self.index.file} was damaged ({error}); it is made anew from the pictures"
-            warnings.warn(said, stacklevel=2)
+            warnings.warn(said, stacklevel=3)
             self.rebuild()
             rows = self.index.rows(keys)
             columns = unpack_rows(rows)
-        columns["path"] = pd.array([row[1] and self._file(row[0]) for row in rows], "string")
+        columns["path"] = pd.array([row[1] and self._place(row[0]) for row in rows], "string")
         columns["error"] = pd.array([None] * len(rows), "string")
         columns |= self.opinions.columns(columns["key"])
         return pd.DataFrame({name: columns[name] for name in COLUMNS}, copy=False)
@@ -343,8 +353,12 @@ class Store:
         """Finds the keys whose pictures are there and whole; torn ones are moved aside, aloud."""
         keys = list(dict.fromkeys(keys))
         sizes = self.index.sizes(keys)
-        whole = {key for key, size in sizes.items() if ends_with(self._file(key), ENDING, size)}
-        return whole | self._enter([key for key in keys if key not in whole], sizes)
+        whole = {key for key, size in sizes.items() if ends_with(self._place(key), ENDING, size)}
+        rest = [key for key in keys if key not in whole]
+        if len(rest) >= len(self):  # all names are listed sooner than so many files are looked for
+            there = self._list_keys()
+            rest = [key for key in rest if key in there or key in sizes]
+        return whole | self._enter(rest, sizes)
 
     def rebuild(self) -> int:
         """Makes the index anew from the pictures; torn ones are moved aside.
@@ -388,14 +402,14 @@ class Store:
 
     def _list_keys(self) -> set[str]:
         """Lists the keys of all pictures by their names, and removes what dead writers left."""
-        keys = set()
+        keys = set[str]()
         for folder in os.listdir(self.images) if self.images.is_dir() else ():
             with contextlib.suppress(NotADirectoryError):
-                for name in os.listdir(self.images / folder):
-                    key, end = name[:-4], name[-4:]
-                    if end == ".png" and key.startswith(folder) and HASH.fullmatch(key):
-                        keys.add(key)
-                    elif is_leftover(self.images / folder / name):
+                names = os.listdir(self.images / folder)
+                own = [name for name in names if name.startswith(folder) and NAME.fullmatch(name)]
+                keys.update(name[:-4] for name in own)
+                for name in set(names).difference(own):
+                    if is_leftover(self.images / folder / name):
                         with contextlib.suppress(OSError):
                             os.unlink(self.images / folder / name)
         return keys

@@ -35,8 +35,9 @@ used = lambda: sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
 marks = [used()]
 from sdlab import *
 marks.append(used())
-from sdlab.models.quiet import import_sooner, silence_libraries
-with silence_libraries(), import_sooner():
+from sdlab.recipe.collector import pause_collector
+from sdlab.models.quiet import silence_libraries
+with silence_libraries(), pause_collector():
     import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion
 marks.append(used())
 from sdlab.models.pipeline import load

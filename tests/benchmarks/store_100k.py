@@ -40,6 +40,7 @@ from sdlab.pictures import hash_pixels
 from sdlab.recipe.request import Recipe
 from sdlab.render import batches
 from sdlab.render.denoise import Cancelled
+from sdlab.render.plan import resolve_all
 from sdlab.store.index import INSERT, make_tables, open_database, pack_record
 from sdlab.store.infotext import write_infotext
 from sdlab.store.png import ITXT_HEADER, embed_record, encode_json
@@ -73,12 +74,11 @@ def build(root: Path, requests: Any) -> None:
     image, own = Image.new("RGB", (64, 64), "teal"), native(requests[0].model)
     for folder in range(256):
         (root / "images" / f"{folder:02x}").mkdir(parents=True)
-    recipe = resolve(requests[0], own)
-    data, digest = embed_record(recipe, image, {}), hash_pixels(image)
+    recipes = resolve_all(list(requests), {requests[0].model: own})
+    data, digest = embed_record(recipes[0], image, {}), hash_pixels(image)
     with closing(open_database(str(root / "index.sqlite"))) as db, db:
         make_tables(db, root / "index.sqlite")
-        for cell, request in enumerate(requests):
-            recipe = resolve(request, own)
+        for cell, recipe in enumerate(recipes):
             path = root / "images" / recipe.key[:2] / f"{recipe.key}.png"
             if cell % 50_000 == 0:  # a file has 65,000 links at most
                 first = path

@@ -74,8 +74,9 @@ def test_but_changes_a_copy_and_knows_its_fields():
         request.but(steps=3)
     with pytest.raises(TypeError, match="'cfg_scale'; did you mean 'guidance_scale'"):
         Request(prompt="a cat", cfg_scale=3)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        request.seed = 1
+    for name in ("seed", "cfg"):
+        with pytest.raises(dataclasses.FrozenInstanceError, match=rf"but\({name}=...\)"):
+            setattr(request, name, 1)
 
 
 def test_numpy_numbers_become_plain_ones():

@@ -1058,7 +1058,7 @@ def test_the_png_tells_the_settings_the_model_and_the_marks(results, monkeypatch
         assert f"guidance_scale: {value:g} (one of 3 values" in text and "model: tiny-v1" in text
         assert text.count("guidance_scale") == 1
         assert ("★ ✗ wrong #hands" in text) == (1 in grid.in_view())
-    grid.where, grid.filters = list(grid._places.setting(1)), {"verdict": "wrong"}
+    grid.where, grid.filters = list(grid._settings[1]), {"verdict": "wrong"}
     text = sheet_of(monkeypatch, grid)
     assert "1 of 12 pictures" in text and "✗ wrong" in text
     assert "2 of 12 pictures" in sheet_of(monkeypatch, grid, [3, 4])

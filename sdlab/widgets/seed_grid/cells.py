@@ -13,8 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...pictures import input_names
-from ...recipe.request import FIELDS, SPECS, Request
+from ...recipe.request import FIELDS, SPECS, Request, list_inputs
 from ...results.code import (
     REQUIRED,
     find_store_root,
@@ -166,7 +165,7 @@ class Cells:
         """Gives the recipe of a cell, whose input pictures other stores can have from now on."""
         request = self.find_request(i)
         if self.store is not None:
-            self.store.inputs.lend(input_names(vars(request)))
+            self.store.inputs.lend(list_inputs([request]))
         return request
 
     def describe(self, i: int) -> str:

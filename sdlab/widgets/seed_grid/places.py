@@ -66,17 +66,19 @@ class Places:
             for axis, n in zip(self.sliders, where)
         )
 
-    def setting(self, i: int) -> tuple[int, ...]:
-        """Gives row i's setting of the sliders."""
-        rest, out = self.at[i] // self.a_page, []
-        for axis in reversed(self.sliders):
-            rest, index = divmod(rest, len(axis.found))
-            out.append(index)
-        return tuple(reversed(out))
-
     def settings(self) -> list[tuple[int, ...]]:
         """Lists the setting of the sliders of each row."""
-        return [self.setting(i) if self.sliders else () for i in range(len(self.at))]
+        a_page = self.a_page if self.sliders else len(self.at) + 1
+        pages = [place // a_page for place in self.at]
+        known = {page: self._read_setting(page) for page in set(pages)}
+        return [known[page] for page in pages]
+
+    def _read_setting(self, page: int) -> tuple[int, ...]:
+        out = []
+        for axis in reversed(self.sliders):
+            page, index = divmod(page, len(axis.found))
+            out.append(index)
+        return tuple(reversed(out))
 
     def to_json(self) -> dict[str, Any]:
         """Gives all this as JSON for the page."""

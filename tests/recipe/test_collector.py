@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from sdlab.models.quiet import import_sooner
+from sdlab.recipe.collector import pause_collector
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +14,7 @@ def collector():
 
 
 def test_the_collector_waits_for_imports_and_goes_on_also_after_one_that_fails():
-    with pytest.raises(ImportError), import_sooner():
+    with pytest.raises(ImportError), pause_collector():
         assert not gc.isenabled()
         raise ImportError
     assert gc.isenabled()
@@ -22,13 +22,13 @@ def test_the_collector_waits_for_imports_and_goes_on_also_after_one_that_fails()
 
 def test_who_stopped_the_collector_finds_it_stopped():
     gc.disable()
-    with import_sooner():
+    with pause_collector():
         pass
     assert not gc.isenabled()
 
 
 def test_an_import_within_another_does_not_wake_the_collector():
-    with import_sooner():
-        with import_sooner():
+    with pause_collector():
+        with pause_collector():
             pass
         assert not gc.isenabled()
