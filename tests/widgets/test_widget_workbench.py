@@ -66,6 +66,7 @@ def test_every_tab_shows_its_widget_over_one_store(bench):
     assert "by='guidance_scale', left=4.0, right=1.0" in bench.code
     bench.chosen = "Where from?"
     assert isinstance(bench.tabs["Where from?"].widget, WatermarkInspector)
+    assert not any("raised in repr" in repr(tab) for tab in bench.tabs.values())
 
 
 def test_a_question_is_put_and_a_missing_one_is_asked_for(bench):
@@ -299,3 +300,30 @@ def test_the_picture_in_the_notebook_follows_what_a_tab_shows(bench, monkeypatch
     compare.widget.refresh_soon()
     bench.tabs["Sweep"].form.refresh_soon()
     assert len(drawn) == 3
+
+
+def test_testing_the_tabs_pictures_leaves_the_found_ones_and_what_is_known_of_them(bench):
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    shutil.copy(bench.value["path"].iloc[0], "found.png")
+    Image.new("RGB", (300, 300)).save("other.png")
+    tab.widget.add(["found.png", "other.png"])
+    tab.widget.wait()
+    known = tab.widget.inspections[:2]
+    click(find_button(tab, "Compare with one made here"))
+    click(find_button(tab, "Test these pictures"))
+    inspector, count = tab.widget, len(bench.value) + 2
+    assert inspector.names[:2] == ["found.png", "other.png"] and len(inspector.names) == count
+    assert inspector.inspections[:2] == known and len(tab._place.children) == 2
+    click(find_button(tab, "Test these pictures"))
+    value = inspector.value
+    assert len(value) == count and value["key"].tolist()[2:] == bench.value["key"].tolist()
+    assert value["detected"].notna().any() and value["path"][0] == "found.png"
+
+
+def test_of_more_pictures_than_can_be_tested_the_rest_is_counted(bench, monkeypatch):
+    monkeypatch.setattr("sdlab.widgets.workbench.tabs.MOST", 5)
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    tab.widget.add(bench.value["path"].iloc[0])
+    click(find_button(tab, "Test these pictures"))
+    more = len(bench.value) - 5
+    assert len(tab.widget.names) == 5 and f"{more} of {more + 5} pictures" in said(tab)

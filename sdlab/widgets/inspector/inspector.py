@@ -30,6 +30,7 @@ from .pictures import (
     VERDICTS,
     Picture,
     draw_view,
+    join_rows,
     list_pictures,
     make_frame,
     require_room,
@@ -159,6 +160,11 @@ class WatermarkInspector(Panel):
         return [picture.inspection for picture in self._pictures]
 
     @property
+    def paths(self) -> list[str | None]:
+        """Where each picture is; None for one that is no file."""
+        return [picture.path for picture in self._pictures]
+
+    @property
     def picture(self) -> Picture:
         """The chosen picture, and what is known of it."""
         return self._at(self.chosen)
@@ -204,20 +210,16 @@ class WatermarkInspector(Panel):
 
         Parameters
         ----------
-        images : path, PIL image, array, or list of these
+        images : frame, path, PIL image, array, or list of these
         """
-        if isinstance(images, pd.DataFrame):
-            raise TypeError(
-                "add takes paths, PIL images and arrays; a frame goes to WatermarkInspector(frame)"
-            )
+        listed = list_pictures(images)
         with self._lock:
-            known, first = {picture.path for picture in self._pictures}, len(self._pictures)
-            new = [
-                picture
-                for picture in list_pictures(images)
-                if picture.path is None or picture.path not in known
-            ]
+            known, first = set(self.paths), len(self._pictures)
+            fresh = [n for n, p in enumerate(listed) if p.path is None or p.path not in known]
+            new = [listed[n] for n in fresh]
             require_room(first + len(new))
+            if isinstance(images, pd.DataFrame):
+                self._frame = join_rows(self._pictures, self._frame, images.iloc[fresh])
             self._pictures += new
             self._work.ask(range(first, len(self._pictures)), self._search)
         if self.chosen < 0 and new:

@@ -217,10 +217,12 @@ class CompareTab(ColumnTab):
 
     def __init__(self, read: Read) -> None:
         self.blind = ipywidgets.Checkbox(description="blind", value=True, indent=False)
-        button = make_button("Show the pairs", self._compare, self, "Of all pictures there are now")
+        button = make_button(
+            "Show the pairs", self._show_pairs, self, "Of all pictures there are now"
+        )
         super().__init__(read, self.blind, button)
 
-    def _compare(self) -> None:
+    def _show_pairs(self) -> None:
         sides = self._sides()
         self._offer_columns()
         self.show(Compare(self.read(), **sides, blind=self.blind.value))
@@ -269,7 +271,7 @@ class OriginTab(Tab):
         )
         remade = make_button(
             "Compare with one made here",
-            self._compare,
+            self._set_beside,
             self,
             "The chosen picture beside the one that its recipe has made here",
         )
@@ -288,7 +290,7 @@ class OriginTab(Tab):
     def _begin(self) -> None:
         self.show(WatermarkInspector(folder=self._folder))
 
-    def _compare(self) -> None:
+    def _set_beside(self) -> None:
         """Shows the chosen picture beside the one that was made here, above the inspector."""
         if not self.has_figure:
             raise ValueError("Drop a picture below first, and choose it.")
@@ -299,10 +301,18 @@ class OriginTab(Tab):
         self._place.children = [ipywidgets.HTML(shown), self.widget]
 
     def _test(self) -> None:
+        """Adds the pictures of the tabs to those that are there."""
         frame = self.read()
-        self.show(WatermarkInspector(frame[:MOST], folder=self._folder))
-        if len(frame) > MOST:
-            self.say(f"The first {MOST:,} of {count_noun(len(frame), 'picture')} are tested.")
+        if self.widget is None:  # the button's click came before that on the tab
+            self._begin()
+        known = set(self.widget.paths)
+        new = frame[[path not in known for path in frame["path"]]]
+        room = MOST - len(known)
+        self.say("")
+        self.widget.add(new[:room])
+        if len(new) > room:
+            self.say(f"{len(new) - room:,} of {count_noun(len(frame), 'picture')} are not tested.")
+        self.changed()
 
 
 def list_sides(frame: pd.DataFrame) -> list[str]:
