@@ -231,11 +231,36 @@ def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(bench, t
     write(report, "Chosen")
     assert "The report is at" in said(report)
     assert "Written by sdlab from 1 row" in (tmp_path / "reports/cats.html").read_text("utf-8")
-    bench.chosen = "Grid"
+    bench.chosen = "Compare"
+    click(find_button(bench.tabs["Compare"], "Show the pairs"))
     bench.chosen = "Report"
-    write(report, "Chosen")
+    write(report, "Pairs")
     bench.store.rate(bench.value["key"].iloc[0], starred=False)
-    assert "Grid: other pictures are shown there" in said(report)
+    assert "Compare: other pictures are shown there" in said(report)
+    assert "Show them anew" not in said(report)
+
+
+def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench, tmp_path):
+    keys = bench.value["key"][[0, 3]].tolist()
+    bench.chosen = "Grid"
+    bench.chosen, origin = "Where from?", bench.tabs["Where from?"]
+    Image.new("RGB", (300, 300)).save("found.png")
+    origin.widget.add("found.png")
+    click(find_button(origin, "Test these pictures"))
+    origin.widget.wait()
+    for key in keys:
+        bench.store.rate(key, starred=True)
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    report.starred.value = True
+    write(report, "Chosen")
+    for key in keys:
+        bench.store.rate(key, starred=False)
+    assert "The report is at reports/cats.html" in said(report)
+    page = (tmp_path / "reports/cats.html").read_text("utf-8")
+    assert "found.png" in page and "3 pictures: " in page
+    assert len(re.findall(r"Not looked for, so", page)) == 3
+    grid = page.split('<div class="scroll still"')[1]
+    assert 'aria-label="Grid"' in grid and grid.count("<img") == 2
 
 
 def test_a_report_tells_all_that_is_known_and_not_of_found_pictures(bench, tmp_path):

@@ -37,7 +37,7 @@ from .pictures import (
     send_thumbnails,
 )
 from .recipe import find_recipe, make_request
-from .work import Work, say_seconds
+from .work import Work, count_verdicts, say_seconds
 
 PAUSE = 0.15  # seconds between two reports of what was found
 BATCH = 100  # thumbnails in an answer, at most
@@ -271,8 +271,15 @@ class WatermarkInspector(Panel):
 
     def static(self) -> str:
         """Renders the pictures and their verdicts."""
-        letters = [self._work.verdict(i) for i in range(len(self._pictures))]
-        return render_verdicts(self._pictures, letters, self._work.status)
+        return self.render(range(len(self._pictures)))
+
+    def render(self, cells: Iterable[int]) -> str:
+        """Renders some of the pictures, by their numbers, and their verdicts."""
+        numbers = list(cells)
+        shown = [self._pictures[i] for i in numbers]
+        whole = self._work.running or len(shown) == len(self._pictures)
+        note = self._work.status if whole else count_verdicts(shown)
+        return render_verdicts(shown, [self._work.verdict(i) for i in numbers], note)
 
     def _ipython_display_(self) -> None:
         before = self._finished

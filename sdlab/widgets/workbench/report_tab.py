@@ -135,12 +135,13 @@ class ReportTab(Tab):
             raise ValueError("A report needs a title: say what was found out.")
         frame = self.read()
         chosen = [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
-        if stale := [tab.title for tab in chosen if tab.is_stale or tab.shows_more(frame)]:
+        figures = [(tab.make_figure(frame), tab.caption or tab.title) for tab in chosen]
+        if stale := [tab.title for tab, (figure, _) in zip(chosen, figures) if figure is None]:
+            way = "L" if self.starred.value else "Show them anew there, or l"
             raise ValueError(
                 f"{join_words(stale)}: other pictures are shown there than the report would be"
-                " about. Show them anew there, or leave them out here."
+                f" about. {way}eave them out here."
             )
-        figures = [(tab.widget, tab.caption or tab.title) for tab in chosen]
         text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
         work = functools.partial(self._make, self.path, self.heading.value, frame, figures, text, n)
         self._write.disabled = True

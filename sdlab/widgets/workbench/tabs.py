@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -87,6 +88,10 @@ class Tab(ipywidgets.VBox):
         """Whether it shows pictures of the store that are not among these."""
         return self._shown is not None and not set(self._shown["key"]) <= set(frame["key"])
 
+    def make_figure(self, frame: pd.DataFrame) -> Any:
+        """Makes what stands in a report about these pictures; None if it shows other ones."""
+        return None if self.is_stale or self.shows_more(frame) else self.widget
+
     def come_up(self) -> None:
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
         with self._turn:
@@ -159,6 +164,13 @@ class GridTab(Tab):
 
     def _look(self) -> None:
         self.show(SeedGrid(self.read()))
+
+    def make_figure(self, frame: pd.DataFrame) -> Any:
+        """Makes the grid of these pictures, in order if it shows more: no slider hides any."""
+        shown = set() if self._shown is None else set(self._shown["key"])
+        if set(frame["key"]) < shown:
+            return SeedGrid(frame, row=[], col=[])
+        return super().make_figure(frame)
 
 
 class ColumnTab(Tab):
@@ -266,6 +278,7 @@ class OriginTab(Tab):
 
     def __init__(self, read: Read, folder: str) -> None:
         self._folder = folder
+        self._tested: set[str] = set()  # the paths of pictures of the store
         button = make_button(
             "Test these pictures", self._test, self, f"At most {MOST:,} of the store; or drop files"
         )
@@ -286,6 +299,12 @@ class OriginTab(Tab):
     @property
     def has_figure(self) -> bool:
         return self.widget is not None and bool(self.widget.names)
+
+    def make_figure(self, frame: pd.DataFrame) -> Any:
+        """Makes the answers on the found pictures, and on those of the store that are in it."""
+        left_out = self._tested - set(frame["path"])
+        cells = [i for i, path in enumerate(self.widget.paths) if path not in left_out]
+        return SimpleNamespace(static=lambda: self.widget.render(cells)) if cells else None
 
     def _begin(self) -> None:
         self.show(WatermarkInspector(folder=self._folder))
@@ -310,6 +329,7 @@ class OriginTab(Tab):
         room = MOST - len(known)
         self.say("")
         self.widget.add(new[:room])
+        self._tested |= set(new["path"][:room])
         if len(new) > room:
             self.say(f"{len(new) - room:,} of {count_noun(len(frame), 'picture')} are not tested.")
         self.changed()
