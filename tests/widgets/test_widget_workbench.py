@@ -352,3 +352,33 @@ def test_of_more_pictures_than_can_be_tested_the_rest_is_counted(bench, monkeypa
     click(find_button(tab, "Test these pictures"))
     more = len(bench.value) - 5
     assert len(tab.widget.names) == 5 and f"{more} of {more + 5} pictures" in said(tab)
+
+
+def test_title_and_text_of_a_report_are_there_again_in_the_next_workbench_of_the_store(tmp_path):
+    report = Workbench(tmp_path / "mine").tabs["Report"]
+    report.heading.value = "Circles"
+    report.text.value = "Two of them.\n\nBoth are red."
+    kept = tmp_path / "mine/report.json"
+    while not kept.exists() or "Both are red" not in kept.read_text():
+        time.sleep(0.02)
+    other = Workbench(tmp_path / "mine").tabs["Report"]
+    assert other.heading.value == "Circles" and other.text.value == report.text.value
+    assert Workbench(tmp_path / "yours").tabs["Report"].heading.value == ""
+    kept.write_text("[3")
+    assert Workbench(tmp_path / "mine").tabs["Report"].heading.value == ""
+
+
+def test_files_that_were_dropped_before_are_offered_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "mine/inspected"
+    folder.mkdir(parents=True)
+    for name in ("one.png", "two.png"):
+        Image.new("RGB", (300, 300)).save(folder / name)
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    assert tab.widget.names == [] and tab._earlier.layout.display == ""
+    tab.widget.add(folder / "two.png")
+    assert tab._earlier.description == "Show 1 picture of before"
+    click(tab._earlier)
+    tab.widget.wait()
+    assert tab.widget.names == ["two.png", "one.png"] and tab._earlier.layout.display == "none"

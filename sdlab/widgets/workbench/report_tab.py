@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+import traitlets
 
 from ...results.code import write_results_code
 from ...results.frame import join_words
 from ...results.report import write_report
 from ...results.verify import Verification, verify
+from ...store.files import write_whole
+from ...store.store import Store
 from ..panel import is_voila, workers
 from .tabs import SHORT, Read, Tab, make_button
 
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "reports"
+KEPT = "report.json"  # in the store's folder
 VOILA = "voila/files/"  # where it serves the files beside a notebook
 
 
@@ -32,24 +39,29 @@ class ReportTab(Tab):
     ----------
     read : callable
         Gives the frame of the pictures.
-    name : str
-        Of the file, without its ending.
+    store : Store
+        Whose name the file has; title and text are kept in its folder, for the next time.
     others : sequence of Tab
         Whose widgets can go in.
     """
 
     title = "Report"
 
-    def __init__(self, read: Read, name: str, others: Sequence[Tab]) -> None:
-        self._others, self._stem = others, name
+    def __init__(self, read: Read, store: Store, others: Sequence[Tab]) -> None:
+        self._others, self._stem = others, store.root.name
+        self._kept, self._keeping = store.root / KEPT, threading.Lock()
         self._written: dict[str, Path] = {}  # by title
         self.heading = ipywidgets.Text(
-            description="title", placeholder="What was found out", style=SHORT
+            description="title",
+            placeholder="What was found out",
+            continuous_update=False,
+            style=SHORT,
         )
         self.text = ipywidgets.Textarea(
             description="text",
             placeholder="An introduction; blank lines part paragraphs",
             rows=4,
+            continuous_update=False,
             style=SHORT,
         )
         self.again = ipywidgets.BoundedIntText(
@@ -75,6 +87,21 @@ class ReportTab(Tab):
         chosen = [*self.parts.values(), self.starred, self.again]
         shown = ipywidgets.HBox(chosen, layout={"width": "100%", "flex_flow": "row wrap"})
         super().__init__(read, words, shown, self._write, self._code)
+        self._recall()
+        for field in (self.heading, self.text):
+            field.observe(lambda _: workers.submit(self._keep), "value")
+
+    def _recall(self) -> None:
+        """Fills in title and text as last time in this store."""
+        with suppress(OSError, ValueError, KeyError, TypeError, traitlets.TraitError):
+            kept = json.loads(self._kept.read_text(encoding="utf-8"))
+            self.heading.value, self.text.value = kept["title"], kept["text"]
+
+    def _keep(self) -> None:
+        """Keeps title and text as they are now, if the store can be written to."""
+        with self._keeping, suppress(OSError):
+            kept = {"title": self.heading.value, "text": self.text.value}
+            write_whole(self._kept, json.dumps(kept, ensure_ascii=False, indent=1).encode())
 
     @property
     def is_stale(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from ...results.frame import (
     format_value,
 )
 from ...store.store import Store
+from ...watermark.folders import list_files
 from ..compare.compare import Compare
 from ..inspector.inspector import MOST, WatermarkInspector
 from ..judge.judge import Judge
@@ -288,9 +290,12 @@ class OriginTab(Tab):
             self,
             "The chosen picture beside the one that its recipe has made here",
         )
-        for each in (button, remade):
+        self._earlier = make_button(
+            "", self._show_earlier, self, f"Files that were dropped here before, kept in {folder}"
+        )
+        for each in (button, remade, self._earlier):
             each.layout.width = "auto"
-        super().__init__(read, button, remade)
+        super().__init__(read, button, remade, self._earlier)
 
     @property
     def is_stale(self) -> bool:
@@ -308,6 +313,23 @@ class OriginTab(Tab):
 
     def _begin(self) -> None:
         self.show(WatermarkInspector(folder=self._folder))
+        self.widget.observe(lambda _: self._offer_earlier(), "names")
+        self._offer_earlier()
+
+    def _list_earlier(self) -> list[str]:
+        """Lists the files that were dropped before and are not shown."""
+        folder, known = Path(self._folder).expanduser(), set(self.widget.paths)
+        files = list_files(folder) if folder.is_dir() else ()
+        return [file for file in files if file and file not in known]
+
+    def _offer_earlier(self) -> None:
+        files = self._list_earlier()
+        self._earlier.description = f"Show {count_noun(len(files), 'picture')} of before"
+        self._earlier.layout.display = "" if files else "none"
+
+    def _show_earlier(self) -> None:
+        files, room = self._list_earlier(), MOST - len(self.widget.paths)
+        self.widget.add(files[:room])
 
     def _set_beside(self) -> None:
         """Shows the chosen picture beside the one that was made here, above the inspector."""

@@ -61,7 +61,7 @@ class Workbench(Kept, ipywidgets.VBox):
         self.uid = self._sweep.form.uid  # its page hides the picture below while it is alive
         seen: list[Tab] = [GridTab(self._frame), CompareTab(self._frame), JudgeTab(self._frame)]
         origin = OriginTab(self._frame, f"{folder}/inspected")
-        report = ReportTab(self._frame, self.store.root.name, [*seen, origin])
+        report = ReportTab(self._frame, self.store, [*seen, origin])
         self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
         self._scope = ipywidgets.Dropdown(
             options=[ALL, LAST],
