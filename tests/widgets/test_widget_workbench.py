@@ -4,6 +4,7 @@ import re
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import traitlets
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from sdlab import Request, Store, run, sweep
+from sdlab import Request, Store, read_pictures, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
 from sdlab.widgets.sweep_form.form import ahead
@@ -382,3 +383,47 @@ def test_files_that_were_dropped_before_are_offered_again(tmp_path, monkeypatch)
     click(tab._earlier)
     tab.widget.wait()
     assert tab.widget.names == ["two.png", "one.png"] and tab._earlier.layout.display == "none"
+
+
+def test_the_tabs_can_be_about_what_was_found_beside_what_was_made(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, "mine")
+    bench = Workbench("mine")
+    own = bench.value["path"].tolist()
+    Image.new("RGB", (64, 64), "red").save("hosted.png")
+    read_pictures("hosted.png", "mine", model="dall-e-2", prompt="a cat", progress=False)
+    inspected = tmp_path / "mine/inspected"
+    inspected.mkdir()
+    shutil.copy("hosted.png", inspected)
+    shutil.copy(own[0], inspected / "ours.png")
+    (inspected / "no picture.png").write_bytes(b"no picture")
+    assert len(bench.value) == len(own)
+    bench.pictures = "with those found"
+    found = bench.value[len(own) :]
+    assert bench.value["path"][: len(own)].tolist() == own and len(found) == 1
+    assert found[["model", "prompt", "source"]].values.tolist() == [
+        ["dall-e-2", "a cat", "told beside the file"]
+    ]
+    Image.new("RGB", (64, 64), "blue").save(inspected / "blue.png")
+    assert len(bench.value) == len(own) + 2 and "dall-e-2" in bench.value["model"].tolist()
+    bench.chosen = "Compare"
+    values = [value for _, value in bench.tabs["Compare"].left.options]
+    assert bench.tabs["Compare"].by.value == "model" and "dall-e-2" in values
+    bench.chosen = "Where from?"
+    click(find_button(bench.tabs["Where from?"], "Test these pictures"))
+    assert len(bench.tabs["Where from?"].widget.names) == len(own) + 2
+
+
+def test_the_report_of_found_pictures_has_python_that_reads_them_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64), "red").save("hosted.png")
+    read_pictures("hosted.png", "mine", model="dall-e-2", prompt="a cat", progress=False)
+    bench = Workbench("mine")
+    bench.pictures, bench.chosen = "with those found", "Report"
+    write(bench.tabs["Report"], "Found")
+    assert "The report is at" in said(bench.tabs["Report"])
+    names: dict = {}
+    exec(bench.code, names)
+    assert names["results"]["prompt"].tolist() == ["a cat"]
+    (path,) = names["results"]["path"]
+    assert Path(path).resolve() == Path(bench.value["path"].iloc[0]).resolve()

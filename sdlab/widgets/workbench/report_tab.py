@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from ...results.code import write_results_code
 from ...results.frame import join_words
 from ...results.report import write_report
 from ...results.verify import Verification, verify
 from ...store.files import write_whole
 from ...store.store import Store
 from ..panel import is_voila, workers
+from .found import Found
 from .tabs import SHORT, Read, Tab, make_button
 
 if TYPE_CHECKING:
@@ -41,16 +41,38 @@ class ReportTab(Tab):
         Gives the frame of the pictures.
     store : Store
         Whose name the file has; title and text are kept in its folder, for the next time.
+    found : Found
+        The pictures that were not made here.
     others : sequence of Tab
         Whose widgets can go in.
     """
 
     title = "Report"
 
-    def __init__(self, read: Read, store: Store, others: Sequence[Tab]) -> None:
-        self._others, self._stem = others, store.root.name
+    def __init__(self, read: Read, store: Store, found: Found, others: Sequence[Tab]) -> None:
+        self._others, self._found, self._stem = others, found, store.root.name
         self._kept, self._keeping = store.root / KEPT, threading.Lock()
         self._written: dict[str, Path] = {}  # by title
+        self._make_fields()
+        self.parts = {
+            tab.title: ipywidgets.Checkbox(description=tab.title, value=True, indent=False)
+            for tab in others
+        }
+        self._write = make_button("Write the report", self._start, self, "An HTML file of its own")
+        self._code = ipywidgets.ToggleButton(
+            description="Code", tooltip="Python that writes the report, as it is now"
+        )
+        self._code.observe(self._show_code, "value")
+        self.heading.layout.width = self.text.layout.width = "auto"
+        words = ipywidgets.VBox([self.heading, self.text], layout={"width": "100%"})
+        chosen = [*self.parts.values(), self.starred, self.again]
+        shown = ipywidgets.HBox(chosen, layout={"width": "100%", "flex_flow": "row wrap"})
+        super().__init__(read, words, shown, self._write, self._code)
+        self._recall()
+        for field in (self.heading, self.text):
+            field.observe(lambda _: workers.submit(self._keep), "value")
+
+    def _make_fields(self) -> None:
         self.heading = ipywidgets.Text(
             description="title",
             placeholder="What was found out",
@@ -73,23 +95,6 @@ class ReportTab(Tab):
         self.starred = ipywidgets.Checkbox(
             description="only starred pictures", value=False, indent=False
         )
-        self.parts = {
-            tab.title: ipywidgets.Checkbox(description=tab.title, value=True, indent=False)
-            for tab in others
-        }
-        self._write = make_button("Write the report", self._start, self, "An HTML file of its own")
-        self._code = ipywidgets.ToggleButton(
-            description="Code", tooltip="Python that writes the report, as it is now"
-        )
-        self._code.observe(self._show_code, "value")
-        self.heading.layout.width = self.text.layout.width = "auto"
-        words = ipywidgets.VBox([self.heading, self.text], layout={"width": "100%"})
-        chosen = [*self.parts.values(), self.starred, self.again]
-        shown = ipywidgets.HBox(chosen, layout={"width": "100%", "flex_flow": "row wrap"})
-        super().__init__(read, words, shown, self._write, self._code)
-        self._recall()
-        for field in (self.heading, self.text):
-            field.observe(lambda _: workers.submit(self._keep), "value")
 
     def _recall(self) -> None:
         """Fills in title and text as last time in this store."""
@@ -129,12 +134,12 @@ class ReportTab(Tab):
         text = f", text={self.text.value!r}" if self.text.value.strip() else ""
         n = self.again.value
         names = ("verify", "write_report") if n else ("write_report",)
-        found = f", verified=verify(results, {n})" if n else ""
+        verified = f", verified=verify(results, {n})" if n else ""
         shown = [t.title for t in self._others if t.has_figure and self.parts[t.title].value]
         note = f"# without what {join_words(shown)} shows: see the Python there\n" if shown else ""
         return (
-            f"{write_results_code(self.read(), *names)}{note}"
-            f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{found})\n"
+            f"{self._found.write_code(self.read(), *names)}{note}"
+            f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{verified})\n"
         )
 
     def come_up(self) -> None:

@@ -84,11 +84,11 @@ class Tab(ipywidgets.VBox):
     @property
     def is_stale(self) -> bool:
         """Whether there are other pictures than those that are shown."""
-        return self._shown is not None and set(self._read()["key"]) != set(self._shown["key"])
+        return self._shown is not None and set(self._read()["path"]) != set(self._shown["path"])
 
     def shows_more(self, frame: pd.DataFrame) -> bool:
         """Whether it shows pictures of the store that are not among these."""
-        return self._shown is not None and not set(self._shown["key"]) <= set(frame["key"])
+        return self._shown is not None and not set(self._shown["path"]) <= set(frame["path"])
 
     def make_figure(self, frame: pd.DataFrame) -> Any:
         """Makes what stands in a report about these pictures; None if it shows other ones."""
@@ -98,12 +98,15 @@ class Tab(ipywidgets.VBox):
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
         with self._turn:
             self.say("")
-            if self.needs_pictures and self._read().empty:
-                self.say(EMPTY)
-            elif self.widget is None:
-                self.try_to(self._begin)
-            elif self.is_stale:
-                self.say("There are other pictures by now: “Look again” shows them.")
+            self.try_to(self._look_up)
+
+    def _look_up(self) -> None:
+        if self.needs_pictures and self._read().empty:
+            self.say(EMPTY)
+        elif self.widget is None:
+            self._begin()
+        elif self.is_stale:
+            self.say("There are other pictures by now: “Look again” shows them.")
 
     def _begin(self) -> None:
         """Shows what can be shown without being asked."""
@@ -169,8 +172,8 @@ class GridTab(Tab):
 
     def make_figure(self, frame: pd.DataFrame) -> Any:
         """Makes the grid of these pictures, in order if it shows more: no slider hides any."""
-        shown = set() if self._shown is None else set(self._shown["key"])
-        if set(frame["key"]) < shown:
+        shown = set() if self._shown is None else set(self._shown["path"])
+        if set(frame["path"]) < shown:
             return SeedGrid(frame, row=[], col=[])
         return super().make_figure(frame)
 

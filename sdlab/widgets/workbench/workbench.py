@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
@@ -15,10 +16,11 @@ from ..forms import forget_form, note_form
 from ..panel import Kept
 from ..sweep_form.code import name_folder
 from ..sweep_form.fields import open_store
+from .found import Found
 from .report_tab import ReportTab
 from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
 
-LAST, ALL = "the last run", "the whole store"
+LAST, ALL, FOUND = "the last run", "the whole store", "with those found"
 
 
 class Workbench(Kept, ipywidgets.VBox):
@@ -35,9 +37,10 @@ class Workbench(Kept, ipywidgets.VBox):
         {title: the tab}; its `widget` is the one that is shown there.
     chosen : str
         The title of the tab in front; can be set and observed.
-    pictures : {"the last run", "the whole store"}
+    pictures : {"the last run", "the whole store", "with those found"}
         What the other tabs are about: the last run once there is one; can be set and observed.
-        Without a run, "the last run" is the whole store, too.
+        Without a run, "the last run" is the whole store, too. Found are the files that were dropped
+        on "Where from?", and those that `read_pictures(..., store)` has kept in the store.
     value : DataFrame
         The pictures that the tabs are about.
 
@@ -52,7 +55,7 @@ class Workbench(Kept, ipywidgets.VBox):
     """
 
     chosen = traitlets.Unicode("Sweep")
-    pictures = traitlets.Enum((LAST, ALL), ALL)
+    pictures = traitlets.Enum((LAST, ALL, FOUND), ALL)
 
     def __init__(self, store: Store | str | os.PathLike[str] = "runs/workbench") -> None:
         self.store = open_store(store)
@@ -60,13 +63,16 @@ class Workbench(Kept, ipywidgets.VBox):
         self._sweep = SweepTab(store if isinstance(store, Store) else os.fspath(store))
         self.uid = self._sweep.form.uid  # its page hides the picture below while it is alive
         seen: list[Tab] = [GridTab(self._frame), CompareTab(self._frame), JudgeTab(self._frame)]
-        origin = OriginTab(self._frame, f"{folder}/inspected")
-        report = ReportTab(self._frame, self.store, [*seen, origin])
+        dropped = f"{folder}/inspected"
+        self._found = Found(self.store, Path(dropped).expanduser())
+        origin = OriginTab(self._frame, dropped)
+        report = ReportTab(self._frame, self.store, self._found, [*seen, origin])
         self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
         self._scope = ipywidgets.Dropdown(
-            options=[ALL, LAST],
+            options=[ALL, LAST, FOUND],
             description="pictures",
-            tooltip="Which pictures the tabs beside “Sweep” are about",
+            tooltip="Which pictures the tabs beside “Sweep” are about; found are the files dropped"
+            " on “Where from?” and those that read_pictures kept in the store",
         )
         self._front = ipywidgets.Tab(list(self.tabs.values()), titles=list(self.tabs))
         super().__init__([self._scope, self._front])
@@ -109,7 +115,7 @@ class Workbench(Kept, ipywidgets.VBox):
     def _frame(self) -> pd.DataFrame:
         job = self._sweep.form.job
         frame = job.frame() if job and self.pictures == LAST else self.store.frame()
-        return select_made(frame)
+        return select_made(self._found.join(frame) if self.pictures == FOUND else frame)
 
     def _ran(self, change: Any) -> None:
         """Takes the pictures of a run when it begins."""
