@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from sdlab import Request, Store, read_pictures, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
+from sdlab.widgets.inspector.answer import write_answer, write_page
 from sdlab.widgets.sweep_form.form import ahead
 from sdlab.widgets.workbench.tabs import list_sides
 
@@ -427,3 +428,47 @@ def test_the_report_of_found_pictures_has_python_that_reads_them_again(tmp_path,
     assert names["results"]["prompt"].tolist() == ["a cat"]
     (path,) = names["results"]["path"]
     assert Path(path).resolve() == Path(bench.value["path"].iloc[0]).resolve()
+
+
+A1111 = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64, Model: sd-v1-5"
+
+
+def test_a_found_picture_is_set_beside_what_another_model_made_or_any_picture(tmp_path):
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    button, info = find_button(tab, "Compare with one made here"), PngInfo()
+    click(button)
+    assert "Drop a picture" in said(tab)
+    info.add_text("parameters", A1111)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "found.png", pnginfo=info)
+    tab.widget.add(tmp_path / "found.png")
+    assert said(tab) == ""
+    tab.widget.wait()
+    own = tab.widget.request.but(model="tiny-v1", weights=None)
+    run([own, own.but(seed=3)], bench.store, progress=False)
+    click(button)
+    assert "not on this machine" in said(tab) and "choose in “beside”" in said(tab)
+    tab.beside.value = ("model", "tiny-v1")
+    click(button)
+    assert said(tab) == "" and "made here: its recipe with tiny-v1" in tab._place.children[0].value
+    (other,) = [v for words, v in tab.beside.options if words.startswith("seed 3")]
+    tab.beside.value = other
+    click(button)
+    (path,) = bench.value.query("seed == 3")["path"]
+    assert "seed 3" in tab._place.children[0].value and other[1] == path
+
+
+def test_what_was_seen_beside_another_picture_is_passed_on_with_the_answer(bench, tmp_path):
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    shutil.copy(bench.value["path"].iloc[0], "found.png")
+    tab.widget.add("found.png")
+    tab.widget.wait()
+    click(find_button(tab, "Compare with one made here"))
+    assert tab.widget.compared == 1
+    told = write_answer(tab.widget.picture, "-")
+    for text in (told["text"], " ".join(told["sentences"])):
+        assert "identical to the found one, in every pixel" in text
+    assert "identical to the found one" in write_page(tab.widget.picture, "-").decode()
+    bench.chosen = "Report"
+    write(bench.tabs["Report"], "Found")
+    assert "identical to the found one" in (tmp_path / "reports/cats.html").read_text("utf-8")

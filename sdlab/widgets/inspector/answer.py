@@ -67,7 +67,7 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         "text": write_text(picture, letter, recipe["recipe"]),
         "name": picture.name,
         "headline": write_headline(picture, letter),
-        "sentences": [picture.error] if picture.error else [],
+        "sentences": list(filter(None, [picture.beside, picture.error])),
         "parts": [],
         "rows": [],
         "best": None,
@@ -76,7 +76,10 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         return told
     (width, height), answer = inspection.size, inspection.answer
     return told | {
-        "sentences": list(map(name_button, [*AGAIN.get(letter, ()), *answer.sentences[1:]])),
+        "sentences": [
+            *told["sentences"],
+            *map(name_button, [*AGAIN.get(letter, ()), *answer.sentences[1:]]),
+        ],
         "explained": explain_figures(inspection),
         "headings": HEADINGS,
         "best": choose_payload(inspection),
@@ -101,7 +104,11 @@ def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) ->
         lines = [picture.name, *AGAIN.get(letter, ()), *picture.inspection.answer.paragraphs]
     stated = ["The recipe in the file:"] * bool(facts)
     stated += [f"{name}: {value}" for name, value in facts]
-    text = "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
+    text = (
+        "\n".join([*lines, picture.error or "", picture.beside, *stated])
+        .replace("\n\n", "\n")
+        .strip()
+    )
     return name_button(text)
 
 
@@ -228,7 +235,8 @@ def list_known(picture: Picture) -> list[Markup]:
     told: list[str] = []
     if (inspection := picture.inspection) is not None:
         hits = [describe_hit(finding) for finding in inspection.findings if finding.detected]
-        told = [inspection.answer.known, *hits, inspection.answer.unknown]
+        told = [picture.beside] * bool(picture.beside)
+        told += [inspection.answer.known, *hits, inspection.answer.unknown]
     return [Markup("<br>").join(map(name_button, lines)) for lines in (told, recipe)]
 
 

@@ -98,7 +98,8 @@ class InspectorView {
     const work = () => this.showWork();
     const acts = {
       names: () => this.showNames(), states: () => this.showStates(),
-      chosen: () => this.showChosen(), state: work, code: () => this.showCode() };
+      chosen: () => this.showChosen(), compared: () => this.answer.tell(), state: work,
+      code: () => this.showCode() };
     const unfollow = follow(this.model, { ...acts, status: work, fraction: work });
     for (const act of Object.values(acts)) act();
     return unfollow;

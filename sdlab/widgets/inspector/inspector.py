@@ -110,6 +110,7 @@ class WatermarkInspector(Panel):
     status = traitlets.Unicode().tag(sync=True)
     fraction = traitlets.Float(1.0).tag(sync=True)
     chosen = traitlets.Int(-1).tag(sync=True)
+    compared = traitlets.Int(0, help="Counts what was set beside others.").tag(sync=True)
     code = traitlets.Unicode(help="Python that gives the same answers.").tag(sync=True)
 
     def __init__(

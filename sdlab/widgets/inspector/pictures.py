@@ -73,6 +73,8 @@ class Picture:
         Why there is no inspection.
     wanted : str, optional
         The search that is still to be done.
+    beside : str
+        What was seen when it was set beside another one, as a sentence; "" if it was not.
     thumbnails : dict
         {pixels: WebP}, those that were made.
     """
@@ -83,6 +85,7 @@ class Picture:
     inspection: Inspection | None = None
     error: str | None = None
     wanted: str | None = None
+    beside: str = ""
     thumbnails: dict[int, bytes] = field(default_factory=dict)
 
     def measure(self) -> float:

@@ -27,7 +27,7 @@ from ..panel import Kept
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.fields import render_message
 from ..sweep_form.form import SweepForm
-from .remade import find_remade, render_remade
+from .remade import BY_RECIPE, find_beside, offer_beside, render_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +54,7 @@ class Tab(ipywidgets.VBox):
     title = ""
     caption = ""  # in a report; its title if it has none of its own
     needs_pictures = True
+    _wrong = False  # whether it says an error
 
     def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
         self._read = read
@@ -125,7 +126,13 @@ class Tab(ipywidgets.VBox):
             raise ValueError(EMPTY)
         return self._shown
 
+    def _forget_error(self) -> None:
+        """Says no longer what went wrong, as something else is chosen since."""
+        if self._wrong:
+            self.say("")
+
     def say(self, text: str, kind: str = "note") -> None:
+        self._wrong = kind == "error"
         self._said.value = render_message(text, kind, f"sdl-tab-{self.title}")
         self._said.layout.display = "" if text else "none"
 
@@ -291,14 +298,28 @@ class OriginTab(Tab):
             "Compare with one made here",
             self._set_beside,
             self,
-            "The chosen picture beside the one that its recipe has made here",
+            "The chosen picture beside what was made here, as “beside” says",
+        )
+        self.beside = ipywidgets.Dropdown(
+            description="beside", style=SHORT, layout={"max_width": "30em"}
         )
         self._earlier = make_button(
             "", self._show_earlier, self, f"Files that were dropped here before, kept in {folder}"
         )
         for each in (button, remade, self._earlier):
             each.layout.width = "auto"
-        super().__init__(read, button, remade, self._earlier)
+        super().__init__(read, button, self._earlier, remade, self.beside)
+
+    def come_up(self) -> None:
+        super().come_up()
+        self.try_to(self._offer_beside)
+
+    def _offer_beside(self) -> None:
+        """Offers what is here now, and keeps what is chosen if it can."""
+        before, options = self.beside.value, offer_beside(self._read())
+        values = [value for _, value in options]
+        self.beside.options = options
+        self.beside.value = before if before in values else (BY_RECIPE, "")
 
     @property
     def is_stale(self) -> bool:
@@ -317,6 +338,7 @@ class OriginTab(Tab):
     def _begin(self) -> None:
         self.show(WatermarkInspector(folder=self._folder))
         self.widget.observe(lambda _: self._offer_earlier(), "names")
+        self.widget.observe(lambda _: self._forget_error(), ["names", "chosen"])
         self._offer_earlier()
 
     def _list_earlier(self) -> list[str]:
@@ -335,14 +357,18 @@ class OriginTab(Tab):
         self.widget.add(files[:room])
 
     def _set_beside(self) -> None:
-        """Shows the chosen picture beside the one that was made here, above the inspector."""
+        """Shows the chosen picture beside one that was made here, above the inspector."""
         if not self.has_figure:
             raise ValueError("Drop a picture below first, and choose it.")
+        self._offer_beside()
         self._place.children = [self.widget]
         picture = self.widget.picture
-        shown = render_remade(picture, find_remade(picture, self._read()))
+        path = find_beside(picture, self._read(), self.beside.value)
+        shown = render_beside(picture, path, self.beside.label)
         self.say("")
         self._place.children = [ipywidgets.HTML(shown), self.widget]
+        self.widget.compared += 1
+        self.changed()
 
     def _test(self) -> None:
         """Adds the pictures of the tabs to those that are there."""
