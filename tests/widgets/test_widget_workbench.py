@@ -182,8 +182,10 @@ def test_a_picture_of_the_tab_in_front_stays_in_the_notebook(bench):
 
 def test_a_recipe_that_is_opened_in_a_form_is_seen_in_the_first_tab(bench):
     bench.chosen = "Grid"
+    form, seen = bench.tabs["Sweep"].form, []
+    form._script.observe(lambda _: seen.append(bench.chosen), "fillings")
     find_form()(Request(prompt="an owl", seed=7))
-    form = bench.tabs["Sweep"].form
+    assert seen[-1] == "Sweep"  # the page brings it into view once it can be seen
     assert bench.chosen == "Sweep" and form.fields["prompt"].value == "an owl"
     bench.close()
     other = SweepForm(store=bench.store)

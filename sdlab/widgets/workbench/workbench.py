@@ -137,6 +137,7 @@ class Workbench(Kept, ipywidgets.VBox):
         """Fills the form in with a picture's recipe, for a button of another tab."""
         self._sweep.form.open_recipe(given)
         self.chosen = self._sweep.title
+        self._sweep.form.show_filled()  # it was out of view before
 
     def _come_up(self, change: Any) -> None:
         self._front.selected_index = list(self.tabs).index(self.chosen)
