@@ -19,7 +19,7 @@ from ...watermark.detector import name_payloads, require_search
 from ...watermark.inspection import Inspection
 from ...watermark.statistics import require_testable
 from ..panel import Panel, source
-from .answer import render_verdicts, write_answer, write_page
+from .answer import describe_note, render_verdicts, write_answer, write_page, write_pages
 from .code import write_how, write_inspection
 from .files import MOST_BYTES, MOST_FILES, PART, Arrivals
 from .pictures import (
@@ -100,6 +100,8 @@ class WatermarkInspector(Panel):
     states = traitlets.Unicode(
         help="Two letters a picture: its verdict, and the search it rests on."
     ).tag(sync=True)
+    notes = traitlets.List(traitlets.Unicode(), help="What each file says of its origin.")
+    notes.tag(sync=True)
     verdicts = traitlets.Dict(VERDICTS).tag(sync=True)
     payload_names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     folder = traitlets.Unicode().tag(sync=True)
@@ -305,6 +307,7 @@ class WatermarkInspector(Panel):
             self._told_at = time.monotonic()
             with self.hold_sync():
                 self.names = [picture.name for picture in self._pictures]
+                self.notes = [describe_note(picture) for picture in self._pictures]
                 self.states, self.status, self.fraction = (
                     self._work.states,
                     self._work.status,
@@ -341,6 +344,13 @@ class WatermarkInspector(Panel):
         self.open_in_form(question, lambda: find_recipe(picture))
 
     def _on_page(self, question: dict, buffers: list) -> None:
+        if question.get("cell") is None:
+            pictures = list(self._pictures)
+            letters = [self._work.verdict(i) for i in range(len(pictures))]
+            told, title = {"kind": "page", "name": "pictures.html"}, count_verdicts(pictures)
+            return self.answer_later(
+                question, lambda: (told, [write_pages(pictures, letters, title)])
+            )
         i = int(question["cell"])
         picture, letter = self._at(i), self._work.verdict(i)
         told = {"kind": "page", "name": f"{Path(picture.name).stem[:80] or 'picture'}.html"}

@@ -75,6 +75,8 @@ class Picture:
         The search that is still to be done.
     beside : str
         What was seen when it was set beside another one, as a sentence; "" if it was not.
+    noted : (Inspection, str), optional
+        What the file says in short, and by which inspection.
     thumbnails : dict
         {pixels: WebP}, those that were made.
     """
@@ -86,6 +88,7 @@ class Picture:
     error: str | None = None
     wanted: str | None = None
     beside: str = ""
+    noted: tuple[Inspection, str] | None = None
     thumbnails: dict[int, bytes] = field(default_factory=dict)
 
     def measure(self) -> float:
