@@ -1,6 +1,7 @@
 """Folders of pictures from anywhere: what is told beside them, what is broken, and what would do harm."""
 
 import json
+import os
 import struct
 import zlib
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from foreign import INFOTEXT, add_chunk, change, draw_picture, graph_of, save_png
+from PIL import Image
 
 from sdlab.recipe.request import Recipe
 from sdlab.store.columns import COLUMNS, ELSEWHERE, fit_column, fit_value
@@ -279,3 +281,18 @@ def test_a_column_is_fitted_alike_whole_and_value_by_value():
         for values in cases:
             plain = [v.item() if hasattr(v, "item") else v for v in values]
             assert list(fit_column(values, kind)) == [fit_value(v, kind) for v in plain]
+
+
+def test_what_is_told_of_copies_is_read_again_with_the_folder_of_the_store(tmp_path):
+    for name in ("red", "blue"):
+        Image.new("RGB", (64, 64), name).save(tmp_path / f"{name}.png")
+    root = tmp_path / "mine"
+    read(tmp_path / "red.png", root, model="dall-e-2", prompt='a "cat",\na dog')
+    kept = read(tmp_path / "blue.png", root, colour="blue", seed=3)
+    again = read(root / "elsewhere").sort_values("model", ignore_index=True)
+    assert again["prompt"].tolist()[0] == 'a "cat",\na dog' and again["colour"][1] == "blue"
+    assert again["model"][0] == "dall-e-2" and again["seed"].tolist() == [pd.NA, 3]
+    os.unlink(kept["path"][0])
+    read(tmp_path / "red.png", root, model="dall-e-3")
+    (again,) = read(root / "elsewhere")["model"]
+    assert again == "dall-e-3"

@@ -230,12 +230,31 @@ def test_several_rows_and_labels_are_refused(results, tmp_path):
 def test_the_chosen_picture_of_the_grid_is_varied(tmp_path):
     form = filled(SweepForm(sweep(CIRCLE, seed=range(2)), tmp_path))
     form.run().wait(60)
+    assert form._vary.description == f"Vary picture 1: {form.grid.captions[0]}"
     form.grid.focused = 3
+    assert form._vary.description == f"Vary picture 4: {form.grid.captions[3]}"
     wanted = form.job.requests[3]
     form._vary_chosen(form.job, form.grid.focused)
     (request,) = filled(form).value
     assert (request.prompt, request.seed) == (wanted.prompt, wanted.seed)
-    assert "all finished" in form.status and "chosen picture" in form._note.value
+    assert "all finished" in form.status
+    assert f"Filled in from picture 4: {form.grid.captions[3]}" in form._note.value
+
+
+def test_what_stood_in_the_form_before_a_recipe_came_can_be_had_back(tmp_path, results):
+    form = filled(SweepForm(store=tmp_path), prompt="a {cat|dog}", seed="1-6", strength="0.5, 0.9")
+    plan = form.value
+    form.open_recipe(results.iloc[[0]])
+    assert filled(form).value != plan and form._tools.swap.description == "As before"
+    form.open_recipe(results.iloc[[0]])  # once more changes nothing
+    form._tools.swap.click()
+    assert filled(form).value == plan and "as before" in form._note.value
+    assert form._tools.swap.layout.display == "none"
+    file = Path(results["path"].iloc[0])
+    form._files_came("", [(file.name, file.read_bytes())])
+    assert filled(form).value != plan
+    form._tools.swap.click()
+    assert filled(form).value == plan
 
 
 # Kept

@@ -1,6 +1,7 @@
 """`WatermarkInspector` without a browser: what it says, what its page may ask, and what a hostile or lossy page cannot do."""
 
 import ast
+import html
 import io
 import json
 import os
@@ -294,7 +295,9 @@ def test_what_a_search_may_find_is_told_with_its_button_and_no_python(folder):
     for cell in (0, 1):
         told, (page,) = ask("tell", cell=cell)[0], ask("page", cell=cell)[1]
         said = f"{told} {page.decode()} {inspector.static()}".replace("&#39;", "'")
-        assert "search=" not in said and "“Search this picture” in the inspector" in told["text"]
+        assert (
+            "search=" not in said and "“Search this picture” in sdlab's inspector" in told["text"]
+        )
     shown = (Path(work.__file__).parent / "answer.js").read_text()
     assert 'button("Search this picture"' in shown
 
@@ -743,3 +746,32 @@ def test_names_of_pictures_are_text_and_no_html(folder):
 def test_wrong_arguments_are_explained(arguments, words):
     with pytest.raises((TypeError, ValueError, OSError), match=words):
         WatermarkInspector(**arguments)
+
+
+def test_the_list_says_what_each_file_tells_of_itself_and_all_are_saved_as_one_page(folder):
+    noted = with_text("noted.png", "parameters", A1111)
+    inspector = WatermarkInspector([noted, "in/plain.png", "in/broken.png"])
+    inspector.wait()
+    assert "A1111" in inspector.notes[0] and not inspector.notes[0].startswith("A note")
+    assert inspector.notes[1:] == ["", ""]
+    assert f"the file: {inspector.notes[0]}" in html.unescape(inspector.static())
+    told, (page,) = listening(inspector)("page")
+    text = page.decode()
+    assert told["name"] == "pictures.html" and text.count("<h1>") == 4
+    assert all(f"<p>{name}</p>" in text for name in inspector.names) and "fog" in text
+    assert "3 pictures: " in text.split("</h1>")[0]
+
+
+def test_a_page_names_its_picture_even_where_that_cannot_be_read(folder):
+    inspector = WatermarkInspector("in/broken.png")
+    inspector.wait()
+    _, (page,) = listening(inspector)("page", cell=0)
+    assert "<p>broken.png</p>" in page.decode().split("</h1>")[1]
+
+
+def test_of_a_picture_that_was_not_tested_no_rate_of_errors_is_told(folder):
+    inspector = WatermarkInspector(["in/small.png", "in/plain.png"])
+    inspector.wait()
+    ask = listening(inspector)
+    small, plain = (ask("tell", cell=i)[0]["about"] for i in range(2))
+    assert small == "64x64 pixels." and "at most one in 1,000,000" in plain

@@ -4,6 +4,7 @@ import re
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,10 @@ import traitlets
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from sdlab import Request, Store, run, sweep
+from sdlab import Request, Store, read_pictures, run, sweep
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
+from sdlab.widgets.inspector.answer import write_answer, write_page
 from sdlab.widgets.sweep_form.form import ahead
 from sdlab.widgets.workbench.tabs import list_sides
 
@@ -66,6 +68,7 @@ def test_every_tab_shows_its_widget_over_one_store(bench):
     assert "by='guidance_scale', left=4.0, right=1.0" in bench.code
     bench.chosen = "Where from?"
     assert isinstance(bench.tabs["Where from?"].widget, WatermarkInspector)
+    assert not any("raised in repr" in repr(tab) for tab in bench.tabs.values())
 
 
 def test_a_question_is_put_and_a_missing_one_is_asked_for(bench):
@@ -182,8 +185,10 @@ def test_a_picture_of_the_tab_in_front_stays_in_the_notebook(bench):
 
 def test_a_recipe_that_is_opened_in_a_form_is_seen_in_the_first_tab(bench):
     bench.chosen = "Grid"
+    form, seen = bench.tabs["Sweep"].form, []
+    form._script.observe(lambda _: seen.append(bench.chosen), "fillings")
     find_form()(Request(prompt="an owl", seed=7))
-    form = bench.tabs["Sweep"].form
+    assert seen[-1] == "Sweep"  # the page brings it into view once it can be seen
     assert bench.chosen == "Sweep" and form.fields["prompt"].value == "an owl"
     bench.close()
     other = SweepForm(store=bench.store)
@@ -233,11 +238,36 @@ def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(bench, t
     write(report, "Chosen")
     assert "The report is at" in said(report)
     assert "Written by sdlab from 1 row" in (tmp_path / "reports/cats.html").read_text("utf-8")
-    bench.chosen = "Grid"
+    bench.chosen = "Compare"
+    click(find_button(bench.tabs["Compare"], "Show the pairs"))
     bench.chosen = "Report"
-    write(report, "Chosen")
+    write(report, "Pairs")
     bench.store.rate(bench.value["key"].iloc[0], starred=False)
-    assert "Grid: other pictures are shown there" in said(report)
+    assert "Compare: other pictures are shown there" in said(report)
+    assert "Show them anew" not in said(report)
+
+
+def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench, tmp_path):
+    keys = bench.value["key"][[0, 3]].tolist()
+    bench.chosen = "Grid"
+    bench.chosen, origin = "Where from?", bench.tabs["Where from?"]
+    Image.new("RGB", (300, 300)).save("found.png")
+    origin.widget.add("found.png")
+    click(find_button(origin, "Test these pictures"))
+    origin.widget.wait()
+    for key in keys:
+        bench.store.rate(key, starred=True)
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    report.starred.value = True
+    write(report, "Chosen")
+    for key in keys:
+        bench.store.rate(key, starred=False)
+    assert "The report is at reports/cats.html" in said(report)
+    page = (tmp_path / "reports/cats.html").read_text("utf-8")
+    assert "found.png" in page and "3 pictures: " in page
+    assert len(re.findall(r"Not looked for, so", page)) == 3
+    grid = page.split('<div class="scroll still"')[1]
+    assert 'aria-label="Grid"' in grid and grid.count("<img") == 2
 
 
 def test_a_report_tells_all_that_is_known_and_not_of_found_pictures(bench, tmp_path):
@@ -302,3 +332,148 @@ def test_the_picture_in_the_notebook_follows_what_a_tab_shows(bench, monkeypatch
     compare.widget.refresh_soon()
     bench.tabs["Sweep"].form.refresh_soon()
     assert len(drawn) == 3
+
+
+def test_testing_the_tabs_pictures_leaves_the_found_ones_and_what_is_known_of_them(bench):
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    shutil.copy(bench.value["path"].iloc[0], "found.png")
+    Image.new("RGB", (300, 300)).save("other.png")
+    tab.widget.add(["found.png", "other.png"])
+    tab.widget.wait()
+    known = tab.widget.inspections[:2]
+    click(find_button(tab, "Compare with one made here"))
+    click(find_button(tab, "Test these pictures"))
+    inspector, count = tab.widget, len(bench.value) + 2
+    assert inspector.names[:2] == ["found.png", "other.png"] and len(inspector.names) == count
+    assert inspector.inspections[:2] == known and len(tab._place.children) == 2
+    click(find_button(tab, "Test these pictures"))
+    value = inspector.value
+    assert len(value) == count and value["key"].tolist()[2:] == bench.value["key"].tolist()
+    assert value["detected"].notna().any() and value["path"][0] == "found.png"
+
+
+def test_of_more_pictures_than_can_be_tested_the_rest_is_counted(bench, monkeypatch):
+    monkeypatch.setattr("sdlab.widgets.workbench.tabs.MOST", 5)
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    tab.widget.add(bench.value["path"].iloc[0])
+    click(find_button(tab, "Test these pictures"))
+    more = len(bench.value) - 5
+    assert len(tab.widget.names) == 5 and f"{more} of {more + 5} pictures" in said(tab)
+
+
+def test_title_and_text_of_a_report_are_there_again_in_the_next_workbench_of_the_store(tmp_path):
+    report = Workbench(tmp_path / "mine").tabs["Report"]
+    report.heading.value = "Circles"
+    report.text.value = "Two of them.\n\nBoth are red."
+    kept = tmp_path / "mine/report.json"
+    while not kept.exists() or "Both are red" not in kept.read_text():
+        time.sleep(0.02)
+    other = Workbench(tmp_path / "mine").tabs["Report"]
+    assert other.heading.value == "Circles" and other.text.value == report.text.value
+    assert Workbench(tmp_path / "yours").tabs["Report"].heading.value == ""
+    kept.write_text("[3")
+    assert Workbench(tmp_path / "mine").tabs["Report"].heading.value == ""
+
+
+def test_files_that_were_dropped_before_are_offered_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "mine/inspected"
+    folder.mkdir(parents=True)
+    for name in ("one.png", "two.png"):
+        Image.new("RGB", (300, 300)).save(folder / name)
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    assert tab.widget.names == [] and tab._earlier.layout.display == ""
+    tab.widget.add(folder / "two.png")
+    assert tab._earlier.description == "Show 1 picture of before"
+    click(tab._earlier)
+    tab.widget.wait()
+    assert tab.widget.names == ["two.png", "one.png"] and tab._earlier.layout.display == "none"
+
+
+def test_the_tabs_can_be_about_what_was_found_beside_what_was_made(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, "mine")
+    bench = Workbench("mine")
+    own = bench.value["path"].tolist()
+    Image.new("RGB", (64, 64), "red").save("hosted.png")
+    read_pictures("hosted.png", "mine", model="dall-e-2", prompt="a cat", progress=False)
+    inspected = tmp_path / "mine/inspected"
+    inspected.mkdir()
+    shutil.copy("hosted.png", inspected)
+    shutil.copy(own[0], inspected / "ours.png")
+    (inspected / "no picture.png").write_bytes(b"no picture")
+    assert len(bench.value) == len(own)
+    bench.pictures = "with those found"
+    found = bench.value[len(own) :]
+    assert bench.value["path"][: len(own)].tolist() == own and len(found) == 1
+    assert found[["model", "prompt", "source"]].values.tolist() == [
+        ["dall-e-2", "a cat", "told beside the file"]
+    ]
+    Image.new("RGB", (64, 64), "blue").save(inspected / "blue.png")
+    assert len(bench.value) == len(own) + 2 and "dall-e-2" in bench.value["model"].tolist()
+    bench.chosen = "Compare"
+    values = [value for _, value in bench.tabs["Compare"].left.options]
+    assert bench.tabs["Compare"].by.value == "model" and "dall-e-2" in values
+    bench.chosen = "Where from?"
+    click(find_button(bench.tabs["Where from?"], "Test these pictures"))
+    assert len(bench.tabs["Where from?"].widget.names) == len(own) + 2
+
+
+def test_the_report_of_found_pictures_has_python_that_reads_them_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (64, 64), "red").save("hosted.png")
+    read_pictures("hosted.png", "mine", model="dall-e-2", prompt="a cat", progress=False)
+    bench = Workbench("mine")
+    bench.pictures, bench.chosen = "with those found", "Report"
+    write(bench.tabs["Report"], "Found")
+    assert "The report is at" in said(bench.tabs["Report"])
+    names: dict = {}
+    exec(bench.code, names)
+    assert names["results"]["prompt"].tolist() == ["a cat"]
+    (path,) = names["results"]["path"]
+    assert Path(path).resolve() == Path(bench.value["path"].iloc[0]).resolve()
+
+
+A1111 = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64, Model: sd-v1-5"
+
+
+def test_a_found_picture_is_set_beside_what_another_model_made_or_any_picture(tmp_path):
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    button, info = find_button(tab, "Compare with one made here"), PngInfo()
+    click(button)
+    assert "Drop a picture" in said(tab)
+    info.add_text("parameters", A1111)
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "found.png", pnginfo=info)
+    tab.widget.add(tmp_path / "found.png")
+    assert said(tab) == ""
+    tab.widget.wait()
+    own = tab.widget.request.but(model="tiny-v1", weights=None)
+    run([own, own.but(seed=3)], bench.store, progress=False)
+    click(button)
+    assert "not on this machine" in said(tab) and "choose in “beside”" in said(tab)
+    tab.beside.value = ("model", "tiny-v1")
+    click(button)
+    assert said(tab) == "" and "made here: its recipe with tiny-v1" in tab._place.children[0].value
+    (other,) = [v for words, v in tab.beside.options if words.startswith("seed 3")]
+    tab.beside.value = other
+    click(button)
+    (path,) = bench.value.query("seed == 3")["path"]
+    assert "seed 3" in tab._place.children[0].value and other[1] == path
+
+
+def test_what_was_seen_beside_another_picture_is_passed_on_with_the_answer(bench, tmp_path):
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    shutil.copy(bench.value["path"].iloc[0], "found.png")
+    tab.widget.add("found.png")
+    tab.widget.wait()
+    click(find_button(tab, "Compare with one made here"))
+    assert tab.widget.compared == 1
+    told = write_answer(tab.widget.picture, "-")
+    for text in (told["text"], " ".join(told["sentences"])):
+        assert "identical to the found one, in every pixel" in text
+    assert "identical to the found one" in write_page(tab.widget.picture, "-").decode()
+    bench.chosen = "Report"
+    write(bench.tabs["Report"], "Found")
+    assert "identical to the found one" in (tmp_path / "reports/cats.html").read_text("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import itertools
 import os
 import warnings
@@ -53,7 +54,7 @@ def read_pictures(
         pattern (`**` for folders below); else one file, or the files named.
     store : Store or path, optional
         Keeps a copy of each picture that is not its own, by content, in its folder `elsewhere`;
-        `path` leads there.
+        `path` leads there. What is told of them is kept beside, in `elsewhere.csv`.
     processes : int, optional
         1 or more. If left out, as many as there are cores for more than ten thousand files.
     progress : bool
@@ -103,6 +104,8 @@ def read_pictures(
         add_told(row, told.get(file, {}))
         if store is not None and row["path"]:
             row["path"] = keep_picture(store, row)
+    if store is not None:
+        keep_told(store, {row["path"]: told[file] for row, file in zip(rows, files)})
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
     frame.attrs["passed_over"] = passed_over
     assert isinstance(frame, pd.DataFrame)
@@ -197,11 +200,45 @@ def keep_picture(store: Store | str | os.PathLike[str], row: Mapping[str, Any]) 
     if row.get("key") and store.path(row["key"]).exists():
         return str(store.path(row["key"]))
     data = path.read_bytes()
-    name = hashlib.sha256(data).hexdigest()[:32]
-    place = store.root / "elsewhere" / name[:2] / f"{name}{path.suffix.lower()}"
+    place = name_copy(store, data, path.suffix)
     if not place.exists():
         write_whole(place, data)
     return str(place)
+
+
+def name_copy(store: Store, data: bytes, suffix: str) -> Path:
+    """Names the copy of a picture from elsewhere, by its content."""
+    name = hashlib.sha256(data).hexdigest()[:32]
+    return store.root / "elsewhere" / name[:2] / f"{name}{suffix.lower()}"
+
+
+def keep_told(store: Store | str | os.PathLike[str], told: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Keeps what was told of the copies in a CSV beside their folder, where it is read again."""
+    from ..store import Store
+
+    folder = (store if isinstance(store, Store) else Store(store)).root / "elsewhere"
+    copies = {path: own for path, own in told.items() if path and own}
+    copies = {os.path.relpath(p, folder): v for p, v in copies.items() if is_below(p, folder)}
+    if not copies:
+        return
+    table, rows = folder.with_suffix(".csv"), dict[str, dict[str, Any]]()
+    if table.is_file():
+        with table.open(encoding="utf-8-sig", newline="") as lines:
+            rows = {row["file"]: row for row in csv.DictReader(lines)}
+    for file, own in copies.items():
+        rows[Path(file).as_posix()] = {**own, "file": Path(file).as_posix()}
+    rows = {file: row for file, row in rows.items() if (folder / file).is_file()}
+    names = ["file", *dict.fromkeys(name for row in rows.values() for name in row)]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, dict.fromkeys(names))
+    writer.writeheader()
+    writer.writerows(rows.values())
+    write_whole(table, text.getvalue().encode())
+
+
+def is_below(path: str, folder: Path) -> bool:
+    """Tells whether a file lies in that folder or below it."""
+    return Path(path).absolute().is_relative_to(folder.absolute())
 
 
 # What the files say

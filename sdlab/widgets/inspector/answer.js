@@ -20,9 +20,10 @@ class Answer {
     this.parts = h("dl", { className: "sdl-parts" });
     this.recipe = h("div");
     const copy = button("copy the answer", () => copyText(this.told?.text ?? "", copy));
-    const page = button("save as a page", () => this.save());
+    const page = button("save as a page", () => this.save({ cell: this.model.get("chosen") }));
+    this.saveAll = button("save all as a page", () => this.save({}));
     this.pass = h("div", { className: "sdl-bar", role: "group", "aria-label": "pass it on" },
-      copy, page);
+      copy, page, this.saveAll);
     this.element = h("section", { className: "sdl-answer", "aria-label": "the answer" },
       this.headline, this.meaning, this.parts, this.recipe, this.search, this.pass, this.figures,
       this.views.element);
@@ -43,6 +44,7 @@ class Answer {
   blank(i) {
     this.cell = i;
     this.told = null;
+    this.showPace();
     this.headline.textContent = "…";
     delete this.headline.dataset.verdict;
     const parts = [this.meaning, this.parts, this.recipe, this.figures];
@@ -50,8 +52,8 @@ class Answer {
     this.views.hide();
   }
 
-  async save() {
-    const { message, buffers } = await this.line.ask("page", { cell: this.model.get("chosen") });
+  async save(which) {
+    const { message, buffers } = await this.line.ask("page", which);
     if (buffers.length) saveFile(buffers[0], message.name, "text/html");
   }
 
@@ -63,6 +65,7 @@ class Answer {
   show(i, message) {
     const { model, views } = this, letter = letterOf(model, i);
     this.told = message;
+    this.saveAll.hidden = model.get("names").length < 2;
     this.showPace();
     const textContent = model.get("verdicts")[letter]?.[0] ?? "";
     this.headline.replaceChildren(

@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ...results.html import render_table
+from ...watermark.answer import SAYS, SIGNED
 from ...watermark.inspection import (
     A_HIT,
     A_MISS,
@@ -27,7 +28,7 @@ from ..pictures import render_image
 from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
 from .recipe import describe_recipe, list_facts, read_recipe
 
-BY_HAND = "“Search this picture” in the inspector"
+BY_HAND = "“Search this picture” in sdlab's inspector"
 LARGE = 512  # pixels of the picture on a page of its own
 PAGE = Markup(
     '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{}</title>'
@@ -35,6 +36,7 @@ PAGE = Markup(
     ' style="font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem">'
     "\n<h1>{}</h1>\n{}\n</body></html>\n"
 )
+A_NOTE, NAMED = "A note in the file says: ", "The file names "  # what the list leaves out
 STILL = 200  # pictures in the notebook's own picture
 EXPECTED = "sd-v1"
 TITLES = ("name", "picture", "verdict", "what is known, and what is not", "the recipe in the file")
@@ -67,16 +69,19 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
         "text": write_text(picture, letter, recipe["recipe"]),
         "name": picture.name,
         "headline": write_headline(picture, letter),
-        "sentences": [picture.error] if picture.error else [],
+        "sentences": list(filter(None, [picture.beside, picture.error])),
         "parts": [],
         "rows": [],
         "best": None,
     }
     if inspection is None:
         return told
-    (width, height), answer = inspection.size, inspection.answer
+    answer = inspection.answer
     return told | {
-        "sentences": list(map(name_button, [*AGAIN.get(letter, ()), *answer.sentences[1:]])),
+        "sentences": [
+            *told["sentences"],
+            *map(name_button, [*AGAIN.get(letter, ()), *answer.sentences[1:]]),
+        ],
         "explained": explain_figures(inspection),
         "headings": HEADINGS,
         "best": choose_payload(inspection),
@@ -85,13 +90,20 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
             for finding in inspection.findings
             if finding.tested
         ],
-        "about": (
-            inspection.unread
-            or f"{width}x{height} pixels, looked at {SEARCHES[inspection.search]}. Of unmarked"
-            f" pictures at most one in {1 / inspection.false_positive_rate:,.0f} is called marked."
-        ),
+        "about": describe_test(inspection),
         "parts": [[part.title, list(map(name_button, part.lines))] for part in answer.parts],
     }
+
+
+def describe_test(inspection: Inspection) -> str:
+    """Says what was looked at, and how often that errs, if anything was tested."""
+    if inspection.unread:
+        return inspection.unread
+    (width, height), rate = inspection.size, inspection.false_positive_rate
+    looked = f"{width}x{height} pixels, looked at {SEARCHES[inspection.search]}."
+    if not any(finding.tested for finding in inspection.findings):
+        return f"{width}x{height} pixels."
+    return f"{looked} Of unmarked pictures at most one in {1 / rate:,.0f} is called marked."
 
 
 def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) -> str:
@@ -101,7 +113,11 @@ def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) ->
         lines = [picture.name, *AGAIN.get(letter, ()), *picture.inspection.answer.paragraphs]
     stated = ["The recipe in the file:"] * bool(facts)
     stated += [f"{name}: {value}" for name, value in facts]
-    text = "\n".join([*lines, picture.error or "", *stated]).replace("\n\n", "\n").strip()
+    text = (
+        "\n".join([*lines, picture.error or "", picture.beside, *stated])
+        .replace("\n\n", "\n")
+        .strip()
+    )
     return name_button(text)
 
 
@@ -112,8 +128,22 @@ def name_button(text: str) -> str:
 
 def write_page(picture: Picture, letter: str) -> bytes:
     """Writes the whole answer as a page of its own, with the picture in small."""
+    title, body = render_answer(picture, letter)
+    return str(PAGE.format(picture.name, title, body)).encode()
+
+
+def write_pages(pictures: Sequence[Picture], letters: Sequence[str], title: str) -> bytes:
+    """Writes the answers on several pictures as one page."""
+    parts = (render_answer(picture, letter) for picture, letter in zip(pictures, letters))
+    body = Markup("<hr>").join(Markup("<h1>{}</h1>{}").format(*part) for part in parts)
+    return str(PAGE.format(title, title, body)).encode()
+
+
+def render_answer(picture: Picture, letter: str) -> tuple[str, Markup]:
+    """Renders the whole answer: its headline, and what stands below."""
     told, when = write_answer(picture, letter), datetime.now().astimezone()
-    body = Markup("<p>{}</p>").format(Markup(render_small(picture, LARGE)))
+    small = Markup(render_small(picture, LARGE))
+    body = Markup("<p>{}</p><p>{}</p>").format(picture.name, small)
     body += Markup().join(Markup("<p>{}</p>").format(line) for line in told["sentences"])
     for title, lines in told["parts"]:
         body += Markup("<h2>{}</h2>").format(title)
@@ -128,7 +158,7 @@ def write_page(picture: Picture, letter: str) -> bytes:
             body += Markup("<h2>{}</h2>{}{}").format(title, note, table)
     about = [told.get("about", ""), f"Looked at {when:%d %B %Y, %H:%M %Z}.", hash_file(picture)]
     body += Markup("<p>{}</p>").format(" ".join(text for text in about if text))
-    return str(PAGE.format(picture.name, told["headline"], body)).encode()
+    return told["headline"], body
 
 
 def hash_file(picture: Picture) -> str:
@@ -211,15 +241,33 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
 
 
 def describe_verdict(picture: Picture) -> str:
-    """Adds to the verdict why a picture cannot be read, or which marks it has."""
+    """Adds to the verdict why a picture cannot be read, which marks it has, what its file says."""
     if picture.error:
         return f": {picture.error}"
+    note = describe_note(picture)
     hits = (
         [finding for finding in picture.inspection.findings if finding.detected]
         if picture.inspection is not None
         else []
     )
-    return f": {', '.join(shorten_name(finding.payload.name) for finding in hits)}" if hits else ""
+    names = ", ".join(shorten_name(finding.payload.name) for finding in hits)
+    return f": {names}" * bool(names) + f"; the file: {note}" * bool(note)
+
+
+def describe_note(picture: Picture) -> str:
+    """Says in short what the file tells of its origin, and who signed it; "" if nothing.
+
+    It is asked for at every step of a search, and so kept.
+    """
+    inspection = picture.inspection
+    if inspection is None:
+        return ""
+    if picture.noted is None or picture.noted[0] is not inspection:
+        parts = [part for part in inspection.answer.parts if part.key in (SAYS, SIGNED)]
+        told = [part.brief or part.text for part in parts if part.known or part.details]
+        text = " ".join(text.removeprefix(A_NOTE).removeprefix(NAMED) for text in told)
+        picture.noted = inspection, text
+    return picture.noted[1]
 
 
 def list_known(picture: Picture) -> list[Markup]:
@@ -228,7 +276,8 @@ def list_known(picture: Picture) -> list[Markup]:
     told: list[str] = []
     if (inspection := picture.inspection) is not None:
         hits = [describe_hit(finding) for finding in inspection.findings if finding.detected]
-        told = [inspection.answer.known, *hits, inspection.answer.unknown]
+        told = [picture.beside] * bool(picture.beside)
+        told += [inspection.answer.known, *hits, inspection.answer.unknown]
     return [Markup("<br>").join(map(name_button, lines)) for lines in (told, recipe)]
 
 

@@ -1,7 +1,7 @@
 // The page of WatermarkInspector: files come in at the top, the list is at the left, the chosen
 // picture's answer beside it.
 //
-// page -> Python  want {cells, px}, tell {cell}, open {cell}, page {cell}, inspect {cells?,
+// page -> Python  want {cells, px}, tell {cell}, open {cell}, page {cell?}, inspect {cells?,
 //                 search}, estimate {search}, stop, resume; and those of files.js and maps.js
 // Python -> page  thumbnails {cells, shown} + a buffer for each that is shown,
 //                 told {name, headline, sentences, rows, marks, best, ...}, page + a buffer
@@ -71,7 +71,7 @@ class InspectorView {
     const { list, searchAll, model } = this;
     if (list.paint()) this.answer.tell();
     const left = list.count((letter) => letter !== MARKED && letter !== UNREAD);
-    searchAll.textContent = `Search all ${left} that are not marked`;
+    searchAll.textContent = `Search all ${left} not known to be marked`;
     searchAll.hidden = list.rows.length < 2 || !left || model.get("state") === "running";
     this.showEstimate();
   }
@@ -98,7 +98,8 @@ class InspectorView {
     const work = () => this.showWork();
     const acts = {
       names: () => this.showNames(), states: () => this.showStates(),
-      chosen: () => this.showChosen(), state: work, code: () => this.showCode() };
+      chosen: () => this.showChosen(), compared: () => this.answer.tell(), state: work,
+      code: () => this.showCode() };
     const unfollow = follow(this.model, { ...acts, status: work, fraction: work });
     for (const act of Object.values(acts)) act();
     return unfollow;

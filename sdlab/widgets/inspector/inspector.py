@@ -20,7 +20,7 @@ from ...watermark.inspection import Inspection
 from ...watermark.statistics import require_testable
 from ..arrivals import MOST_BYTES, MOST_FILES, PART, Arrivals
 from ..panel import Panel, source
-from .answer import render_verdicts, write_answer, write_page
+from .answer import describe_note, render_verdicts, write_answer, write_page, write_pages
 from .code import write_how, write_inspection
 from .pictures import (
     MARKED,
@@ -30,13 +30,14 @@ from .pictures import (
     VERDICTS,
     Picture,
     draw_view,
+    join_rows,
     list_pictures,
     make_frame,
     require_room,
     send_thumbnails,
 )
 from .recipe import find_recipe, make_request
-from .work import Work, say_seconds
+from .work import Work, count_verdicts, say_seconds
 
 PAUSE = 0.15  # seconds between two reports of what was found
 BATCH = 100  # thumbnails in an answer, at most
@@ -99,6 +100,8 @@ class WatermarkInspector(Panel):
     states = traitlets.Unicode(
         help="Two letters a picture: its verdict, and the search it rests on."
     ).tag(sync=True)
+    notes = traitlets.List(traitlets.Unicode(), help="What each file says of its origin.")
+    notes.tag(sync=True)
     verdicts = traitlets.Dict(VERDICTS).tag(sync=True)
     payload_names = traitlets.List(traitlets.Unicode()).tag(sync=True)
     folder = traitlets.Unicode().tag(sync=True)
@@ -109,6 +112,7 @@ class WatermarkInspector(Panel):
     status = traitlets.Unicode().tag(sync=True)
     fraction = traitlets.Float(1.0).tag(sync=True)
     chosen = traitlets.Int(-1).tag(sync=True)
+    compared = traitlets.Int(0, help="Counts what was set beside others.").tag(sync=True)
     code = traitlets.Unicode(help="Python that gives the same answers.").tag(sync=True)
 
     def __init__(
@@ -159,6 +163,11 @@ class WatermarkInspector(Panel):
         return [picture.inspection for picture in self._pictures]
 
     @property
+    def paths(self) -> list[str | None]:
+        """Where each picture is; None for one that is no file."""
+        return [picture.path for picture in self._pictures]
+
+    @property
     def picture(self) -> Picture:
         """The chosen picture, and what is known of it."""
         return self._at(self.chosen)
@@ -204,20 +213,16 @@ class WatermarkInspector(Panel):
 
         Parameters
         ----------
-        images : path, PIL image, array, or list of these
+        images : frame, path, PIL image, array, or list of these
         """
-        if isinstance(images, pd.DataFrame):
-            raise TypeError(
-                "add takes paths, PIL images and arrays; a frame goes to WatermarkInspector(frame)"
-            )
+        listed = list_pictures(images)
         with self._lock:
-            known, first = {picture.path for picture in self._pictures}, len(self._pictures)
-            new = [
-                picture
-                for picture in list_pictures(images)
-                if picture.path is None or picture.path not in known
-            ]
+            known, first = set(self.paths), len(self._pictures)
+            fresh = [n for n, p in enumerate(listed) if p.path is None or p.path not in known]
+            new = [listed[n] for n in fresh]
             require_room(first + len(new))
+            if isinstance(images, pd.DataFrame):
+                self._frame = join_rows(self._pictures, self._frame, images.iloc[fresh])
             self._pictures += new
             self._work.ask(range(first, len(self._pictures)), self._search)
         if self.chosen < 0 and new:
@@ -269,8 +274,15 @@ class WatermarkInspector(Panel):
 
     def static(self) -> str:
         """Renders the pictures and their verdicts."""
-        letters = [self._work.verdict(i) for i in range(len(self._pictures))]
-        return render_verdicts(self._pictures, letters, self._work.status)
+        return self.render(range(len(self._pictures)))
+
+    def render(self, cells: Iterable[int]) -> str:
+        """Renders some of the pictures, by their numbers, and their verdicts."""
+        numbers = list(cells)
+        shown = [self._pictures[i] for i in numbers]
+        whole = self._work.running or len(shown) == len(self._pictures)
+        note = self._work.status if whole else count_verdicts(shown)
+        return render_verdicts(shown, [self._work.verdict(i) for i in numbers], note)
 
     def _ipython_display_(self) -> None:
         before = self._finished
@@ -295,6 +307,7 @@ class WatermarkInspector(Panel):
             self._told_at = time.monotonic()
             with self.hold_sync():
                 self.names = [picture.name for picture in self._pictures]
+                self.notes = [describe_note(picture) for picture in self._pictures]
                 self.states, self.status, self.fraction = (
                     self._work.states,
                     self._work.status,
@@ -331,6 +344,13 @@ class WatermarkInspector(Panel):
         self.open_in_form(question, lambda: find_recipe(picture))
 
     def _on_page(self, question: dict, buffers: list) -> None:
+        if question.get("cell") is None:
+            pictures = list(self._pictures)
+            letters = [self._work.verdict(i) for i in range(len(pictures))]
+            told, title = {"kind": "page", "name": "pictures.html"}, count_verdicts(pictures)
+            return self.answer_later(
+                question, lambda: (told, [write_pages(pictures, letters, title)])
+            )
         i = int(question["cell"])
         picture, letter = self._at(i), self._work.verdict(i)
         told = {"kind": "page", "name": f"{Path(picture.name).stem[:80] or 'picture'}.html"}

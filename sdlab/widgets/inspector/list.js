@@ -40,13 +40,14 @@ class PictureList {
     const img = h("img", { alt: "", draggable: false, hidden: true }), words = h("span");
     const glyph = h("span", { className: "sdl-glyph", "aria-hidden": "true" });
     const name = h("span", { className: "sdl-name", title });
+    const note = h("span", { className: "sdl-note" });
     const box = h("div", { role: "option", tabIndex: -1, className: "sdl-item" },
       h("span", { className: "sdl-thumb" }, img),
       h("span", { className: "sdl-text" }, name,
-        h("span", { className: "sdl-verdict" }, glyph, words)));
+        h("span", { className: "sdl-verdict" }, glyph, words), note));
     box.onclick = () => this.choose(i);
     box.onfocus = () => this.choose(i, false);
-    return { box, img, glyph, words, name, state: null };
+    return { box, img, glyph, words, name, note, state: null };
   }
 
   // Shows the verdicts; true where that of the chosen picture has changed.
@@ -54,6 +55,7 @@ class PictureList {
     const { model, rows } = this, verdicts = model.get("verdicts"), changed = new Set();
     rows.forEach((row, i) => {
       const letter = letterOf(model, i), state = letter + searchOf(model, i);
+      row.note.textContent = row.note.title = model.get("notes")[i] ?? "";
       if (row.state === state) return;
       changed.add(i);
       row.state = state;

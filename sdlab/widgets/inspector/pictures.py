@@ -73,6 +73,10 @@ class Picture:
         Why there is no inspection.
     wanted : str, optional
         The search that is still to be done.
+    beside : str
+        What was seen when it was set beside another one, as a sentence; "" if it was not.
+    noted : (Inspection, str), optional
+        What the file says in short, and by which inspection.
     thumbnails : dict
         {pixels: WebP}, those that were made.
     """
@@ -83,6 +87,8 @@ class Picture:
     inspection: Inspection | None = None
     error: str | None = None
     wanted: str | None = None
+    beside: str = ""
+    noted: tuple[Inspection, str] | None = None
     thumbnails: dict[int, bytes] = field(default_factory=dict)
 
     def measure(self) -> float:
@@ -299,16 +305,32 @@ def make_frame(pictures: Sequence[Picture], own_frame: pd.DataFrame | None) -> p
     found = pd.DataFrame(
         {name: pd.array([row[name] for row in rows], dtype=kind) for name, kind in COLUMNS.items()}
     )
-    paths = pd.DataFrame({"path": pd.array([picture.path for picture in pictures], "string")})
     if own_frame is None:
-        return paths.join(found)
-    added = paths[len(own_frame) :]
-    base = pd.concat([own_frame, added], ignore_index=True) if len(added) else own_frame
+        return list_paths(pictures).join(found)
+    base = own_frame
+    if added := pictures[len(base) :]:
+        base = pd.concat([base, list_paths(added)], ignore_index=True)
     found["error"] = [
         to_plain(own) or new for own, new in zip(column_values(base, "error"), found["error"])
     ]
     base = base.drop(columns=[name for name in found if name in base.columns])
     return base.join(found.astype(COLUMNS).set_axis(base.index))
+
+
+def list_paths(pictures: Sequence[Picture]) -> pd.DataFrame:
+    """Lists where the pictures are, as a frame of that column alone."""
+    return pd.DataFrame({"path": pd.array([picture.path for picture in pictures], "string")})
+
+
+def join_rows(
+    pictures: Sequence[Picture], own_frame: pd.DataFrame | None, rows: pd.DataFrame
+) -> pd.DataFrame:
+    """Joins the rows of further pictures to those of the pictures there are, in their order."""
+    if not pictures:
+        return rows
+    before = own_frame if own_frame is not None else list_paths(pictures)
+    lacking = list_paths(pictures[len(before) :])
+    return pd.concat([before, lacking, rows], ignore_index=True)
 
 
 COLUMNS: dict[str, Any] = {

@@ -56,13 +56,14 @@ from .outlook import (
 )
 from .page import FormPage
 from .reading import Reading, join_errors, join_notes, read_texts
-from .tools import ANEW, AS_LAST, Pieces, ToolBar
+from .tools import ANEW, AS_LAST, BACK, Pieces, ToolBar
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ahead = ThreadPoolExecutor(1, "sdlab form")  # looks up what is finished, one after the other
 Names = str | Sequence[str] | None
+SHORT = 60  # letters of a caption on a button
 RUNS = "This cell's job is running: filled in is what it renders"
 RAN = "Filled in is what this cell's job rendered"
 UNTAKEN = (
@@ -137,6 +138,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         begins, self._said = read_given(plan)
         require_sides(list(dict.fromkeys(n for r in begins for n in r.labels)), row=row, col=col)
         self._trouble, self._found, self._filling = "", Outlook(), False
+        self._before: dict[str, Any] = {}  # what a picture's recipe took the place of
         self._seen = False  # whether somebody looks on
         self._latest = ""  # the field that was varied last
         self._ended = ""  # how the last job ended
@@ -180,8 +182,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._run, self._stop, self._line = self._bar.run, self._bar.stop, self._bar.line
         self._tools = ToolBar(self._begin_with, self._swap)
         self._vary = ipywidgets.Button(
-            description="Vary the chosen picture",
-            tooltip="Fills the form in with the recipe of the picture that has the focus below",
+            tooltip="Fills the form in with the recipe of the picture that was chosen last below",
+            layout={"width": "auto", "max_width": "100%"},
         )
         self._pieces = Pieces()
         self._folds = [
@@ -281,7 +283,15 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._read()
 
     def _swap(self, what: str) -> None:
-        """Changes between what the form began with and what was filled in last time."""
+        """Changes between what the form began with and what was filled in last time, or goes back.
+
+        What was there before a picture's recipe came is kept, once.
+        """
+        if what == BACK:
+            self._fill_texts(self._before, "Filled in as before")
+            self._read()
+            self._keep()
+            return self._tools.offer_swap("")
         if what == ANEW:
             self._last = list_texts(self._fields.values())["texts"]
             self._fill(self._first, "")
@@ -297,6 +307,14 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._fill_texts(write_texts(plan), said)
         self._read()
         self._keep()
+
+    def _fill_over(self, plan: Sweep, said: str) -> None:
+        """Fills in a picture's recipe, and offers what was there."""
+        before = list_texts(self._fields.values())["texts"]
+        self._fill(plan, said)
+        if before != list_texts(self._fields.values())["texts"]:
+            self._before = before
+            self._tools.offer_swap(BACK)
 
     def _fill_texts(self, texts: dict[str, Any], said: str) -> None:
         with self._lock:
@@ -328,23 +346,37 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _open_file(self, name: str, data: bytes) -> None:
         """Fills the form in from a picture's own recipe; of one without nothing is taken."""
         try:
-            self._fill(*read_claims(read_bytes(data, name), name))
+            self._fill_over(*read_claims(read_bytes(data, name), name))
         except (ValueError, TypeError) as error:
             self._say(f"{error}. {UNTAKEN}")
         self._script.fillings += 1
+
+    def _name_chosen(self, change: Any = None) -> None:
+        """Says on the button which picture it takes."""
+        if grid := self.grid:
+            caption = grid.captions[grid.focused]
+            short = caption if len(caption) <= SHORT else f"{caption[:SHORT]}…"
+            self._vary.description = f"Vary picture {grid.focused + 1}: {short}"
 
     def _vary_clicked(self, _: Any) -> None:
         if self.job and self.grid:
             workers.submit(self._try_to, self._vary_chosen, self.job, self.grid.focused)
 
     def _vary_chosen(self, job: Job, i: int) -> None:
-        self.open_recipe(job.frame().iloc[[i]])
+        caption = f": {self.grid.captions[i]}" if self.grid else ""
+        self.open_recipe(job.frame().iloc[[i]], f"picture {i + 1}{caption}")
 
-    def open_recipe(self, given: Request | pd.DataFrame | Path) -> None:
+    def open_recipe(
+        self, given: Request | pd.DataFrame | Path, name: str = "the chosen picture"
+    ) -> None:
         """Fills the form in with a picture's recipe, and shows it."""
         plan, said = loosen(given) if isinstance(given, Request) else read_given(given)
-        told = "" if said.startswith(FROM) else f"{FROM} the chosen picture"
-        self._fill(plan, join_notes(told, said))
+        told = "" if said.startswith(FROM) else f"{FROM} {name}"
+        self._fill_over(plan, join_notes(told, said))
+        self.show_filled()
+
+    def show_filled(self) -> None:
+        """Brings what is filled in into view, where the form itself is in view."""
         self._script.fillings += 1
 
     # What is filled in
@@ -571,8 +603,10 @@ class SweepForm(Kept, ipywidgets.VBox):
         grid = SeedGrid(job, **self._sides())
         grid.own_form = self.open_recipe
         grid.observe(lambda _: self.refresh_soon(), ["where", "only_starred", "starred", "ratings"])
+        grid.observe(self._name_chosen, ["focused", "captions"])
         with self._lock:
             self.grid = grid
+            self._name_chosen()
             self._place.children = [self._vary, grid]
         self.refresh_soon()
 

@@ -13,7 +13,7 @@ from .field_text import write_line
 from .fields import TABLE
 from .words import list_pieces
 
-AS_LAST, ANEW = "As last time", "Begin anew"
+AS_LAST, ANEW, BACK = "As last time", "Begin anew", "As before"
 
 
 class ToolBar(ipywidgets.Box):
@@ -24,7 +24,7 @@ class ToolBar(ipywidgets.Box):
     choose : callable
         Is told of a prompt that was chosen.
     swap : callable
-        Is told of "As last time" or "Begin anew", whichever was pressed.
+        Is told of "As last time", "Begin anew" or "As before", whichever was pressed.
     """
 
     def __init__(self, choose: Callable[[str], None], swap: Callable[[str], None]) -> None:
@@ -58,7 +58,7 @@ class ToolBar(ipywidgets.Box):
         return [write_line(prompt) for _, prompt in self.beginnings.options]
 
     def offer_swap(self, what: str) -> None:
-        """Offers "As last time" or "Begin anew"; "" offers neither."""
+        """Offers "As last time", "Begin anew" or "As before"; "" offers none of them."""
         self.swap.description = what or AS_LAST
         self.swap.layout.display = None if what else "none"
 

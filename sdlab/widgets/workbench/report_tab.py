@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
+import traitlets
 
-from ...results.code import write_results_code
 from ...results.frame import join_words
 from ...results.report import write_report
 from ...results.verify import Verification, verify
+from ...store.files import write_whole
+from ...store.store import Store
 from ..panel import is_voila, workers
+from .found import Found
 from .tabs import SHORT, Read, Tab, make_button
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "reports"
+KEPT = "report.json"  # in the store's folder
 VOILA = "voila/files/"  # where it serves the files beside a notebook
 
 
@@ -32,35 +39,21 @@ class ReportTab(Tab):
     ----------
     read : callable
         Gives the frame of the pictures.
-    name : str
-        Of the file, without its ending.
+    store : Store
+        Whose name the file has; title and text are kept in its folder, for the next time.
+    found : Found
+        The pictures that were not made here.
     others : sequence of Tab
         Whose widgets can go in.
     """
 
     title = "Report"
 
-    def __init__(self, read: Read, name: str, others: Sequence[Tab]) -> None:
-        self._others, self._stem = others, name
+    def __init__(self, read: Read, store: Store, found: Found, others: Sequence[Tab]) -> None:
+        self._others, self._found, self._stem = others, found, store.root.name
+        self._kept, self._keeping = store.root / KEPT, threading.Lock()
         self._written: dict[str, Path] = {}  # by title
-        self.heading = ipywidgets.Text(
-            description="title", placeholder="What was found out", style=SHORT
-        )
-        self.text = ipywidgets.Textarea(
-            description="text",
-            placeholder="An introduction; blank lines part paragraphs",
-            rows=4,
-            style=SHORT,
-        )
-        self.again = ipywidgets.BoundedIntText(
-            description="render again",
-            tooltip="How many pictures are rendered again, to verify that they come out alike",
-            max=1_000_000,
-            style=SHORT,
-        )
-        self.starred = ipywidgets.Checkbox(
-            description="only starred pictures", value=False, indent=False
-        )
+        self._make_fields()
         self.parts = {
             tab.title: ipywidgets.Checkbox(description=tab.title, value=True, indent=False)
             for tab in others
@@ -75,6 +68,45 @@ class ReportTab(Tab):
         chosen = [*self.parts.values(), self.starred, self.again]
         shown = ipywidgets.HBox(chosen, layout={"width": "100%", "flex_flow": "row wrap"})
         super().__init__(read, words, shown, self._write, self._code)
+        self._recall()
+        for field in (self.heading, self.text):
+            field.observe(lambda _: workers.submit(self._keep), "value")
+
+    def _make_fields(self) -> None:
+        self.heading = ipywidgets.Text(
+            description="title",
+            placeholder="What was found out",
+            continuous_update=False,
+            style=SHORT,
+        )
+        self.text = ipywidgets.Textarea(
+            description="text",
+            placeholder="An introduction; blank lines part paragraphs",
+            rows=4,
+            continuous_update=False,
+            style=SHORT,
+        )
+        self.again = ipywidgets.BoundedIntText(
+            description="render again",
+            tooltip="How many pictures are rendered again, to verify that they come out alike",
+            max=1_000_000,
+            style=SHORT,
+        )
+        self.starred = ipywidgets.Checkbox(
+            description="only starred pictures", value=False, indent=False
+        )
+
+    def _recall(self) -> None:
+        """Fills in title and text as last time in this store."""
+        with suppress(OSError, ValueError, KeyError, TypeError, traitlets.TraitError):
+            kept = json.loads(self._kept.read_text(encoding="utf-8"))
+            self.heading.value, self.text.value = kept["title"], kept["text"]
+
+    def _keep(self) -> None:
+        """Keeps title and text as they are now, if the store can be written to."""
+        with self._keeping, suppress(OSError):
+            kept = {"title": self.heading.value, "text": self.text.value}
+            write_whole(self._kept, json.dumps(kept, ensure_ascii=False, indent=1).encode())
 
     @property
     def is_stale(self) -> bool:
@@ -102,12 +134,12 @@ class ReportTab(Tab):
         text = f", text={self.text.value!r}" if self.text.value.strip() else ""
         n = self.again.value
         names = ("verify", "write_report") if n else ("write_report",)
-        found = f", verified=verify(results, {n})" if n else ""
+        verified = f", verified=verify(results, {n})" if n else ""
         shown = [t.title for t in self._others if t.has_figure and self.parts[t.title].value]
         note = f"# without what {join_words(shown)} shows: see the Python there\n" if shown else ""
         return (
-            f"{write_results_code(self.read(), *names)}{note}"
-            f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{found})\n"
+            f"{self._found.write_code(self.read(), *names)}{note}"
+            f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{verified})\n"
         )
 
     def come_up(self) -> None:
@@ -135,12 +167,13 @@ class ReportTab(Tab):
             raise ValueError("A report needs a title: say what was found out.")
         frame = self.read()
         chosen = [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
-        if stale := [tab.title for tab in chosen if tab.is_stale or tab.shows_more(frame)]:
+        figures = [(tab.make_figure(frame), tab.caption or tab.title) for tab in chosen]
+        if stale := [tab.title for tab, (figure, _) in zip(chosen, figures) if figure is None]:
+            way = "L" if self.starred.value else "Show them anew there, or l"
             raise ValueError(
                 f"{join_words(stale)}: other pictures are shown there than the report would be"
-                " about. Show them anew there, or leave them out here."
+                f" about. {way}eave them out here."
             )
-        figures = [(tab.widget, tab.caption or tab.title) for tab in chosen]
         text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
         work = functools.partial(self._make, self.path, self.heading.value, frame, figures, text, n)
         self._write.disabled = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -17,13 +19,14 @@ from ...results.frame import (
     format_value,
 )
 from ...store.store import Store
+from ...watermark.folders import list_files
 from ..compare.compare import Compare
 from ..inspector.inspector import MOST, WatermarkInspector
 from ..judge.judge import Judge
 from ..panel import Kept, render_message
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.form import SweepForm
-from .remade import find_remade, render_remade
+from .remade import BY_RECIPE, find_beside, offer_beside, render_beside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +53,7 @@ class Tab(ipywidgets.VBox):
     title = ""
     caption = ""  # in a report; its title if it has none of its own
     needs_pictures = True
+    _wrong = False  # whether it says an error
 
     def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
         self._read = read
@@ -78,22 +82,29 @@ class Tab(ipywidgets.VBox):
     @property
     def is_stale(self) -> bool:
         """Whether there are other pictures than those that are shown."""
-        return self._shown is not None and set(self._read()["key"]) != set(self._shown["key"])
+        return self._shown is not None and set(self._read()["path"]) != set(self._shown["path"])
 
     def shows_more(self, frame: pd.DataFrame) -> bool:
         """Whether it shows pictures of the store that are not among these."""
-        return self._shown is not None and not set(self._shown["key"]) <= set(frame["key"])
+        return self._shown is not None and not set(self._shown["path"]) <= set(frame["path"])
+
+    def make_figure(self, frame: pd.DataFrame) -> Any:
+        """Makes what stands in a report about these pictures; None if it shows other ones."""
+        return None if self.is_stale or self.shows_more(frame) else self.widget
 
     def come_up(self) -> None:
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
         with self._turn:
             self.say("")
-            if self.needs_pictures and self._read().empty:
-                self.say(EMPTY)
-            elif self.widget is None:
-                self.try_to(self._begin)
-            elif self.is_stale:
-                self.say("There are other pictures by now: “Look again” shows them.")
+            self.try_to(self._look_up)
+
+    def _look_up(self) -> None:
+        if self.needs_pictures and self._read().empty:
+            self.say(EMPTY)
+        elif self.widget is None:
+            self._begin()
+        elif self.is_stale:
+            self.say("There are other pictures by now: “Look again” shows them.")
 
     def _begin(self) -> None:
         """Shows what can be shown without being asked."""
@@ -112,7 +123,13 @@ class Tab(ipywidgets.VBox):
             raise ValueError(EMPTY)
         return self._shown
 
+    def _forget_error(self) -> None:
+        """Says no longer what went wrong, as something else is chosen since."""
+        if self._wrong:
+            self.say("")
+
     def say(self, text: str, kind: str = "note") -> None:
+        self._wrong = kind == "error"
         self._said.value = render_message(text, kind, f"sdl-tab-{self.title}")
         self._said.layout.display = "" if text else "none"
 
@@ -156,6 +173,13 @@ class GridTab(Tab):
 
     def _look(self) -> None:
         self.show(SeedGrid(self.read()))
+
+    def make_figure(self, frame: pd.DataFrame) -> Any:
+        """Makes the grid of these pictures, in order if it shows more: no slider hides any."""
+        shown = set() if self._shown is None else set(self._shown["path"])
+        if set(frame["path"]) < shown:
+            return SeedGrid(frame, row=[], col=[])
+        return super().make_figure(frame)
 
 
 class ColumnTab(Tab):
@@ -214,10 +238,12 @@ class CompareTab(ColumnTab):
 
     def __init__(self, read: Read) -> None:
         self.blind = ipywidgets.Checkbox(description="blind", value=True, indent=False)
-        button = make_button("Show the pairs", self._compare, self, "Of all pictures there are now")
+        button = make_button(
+            "Show the pairs", self._show_pairs, self, "Of all pictures there are now"
+        )
         super().__init__(read, self.blind, button)
 
-    def _compare(self) -> None:
+    def _show_pairs(self) -> None:
         sides = self._sides()
         self._offer_columns()
         self.show(Compare(self.read(), **sides, blind=self.blind.value))
@@ -261,18 +287,36 @@ class OriginTab(Tab):
 
     def __init__(self, read: Read, folder: str) -> None:
         self._folder = folder
+        self._tested: set[str] = set()  # the paths of pictures of the store
         button = make_button(
             "Test these pictures", self._test, self, f"At most {MOST:,} of the store; or drop files"
         )
         remade = make_button(
             "Compare with one made here",
-            self._compare,
+            self._set_beside,
             self,
-            "The chosen picture beside the one that its recipe has made here",
+            "The chosen picture beside what was made here, as “beside” says",
         )
-        for each in (button, remade):
+        self.beside = ipywidgets.Dropdown(
+            description="beside", style=SHORT, layout={"max_width": "30em"}
+        )
+        self._earlier = make_button(
+            "", self._show_earlier, self, f"Files that were dropped here before, kept in {folder}"
+        )
+        for each in (button, remade, self._earlier):
             each.layout.width = "auto"
-        super().__init__(read, button, remade)
+        super().__init__(read, button, self._earlier, remade, self.beside)
+
+    def come_up(self) -> None:
+        super().come_up()
+        self.try_to(self._offer_beside)
+
+    def _offer_beside(self) -> None:
+        """Offers what is here now, and keeps what is chosen if it can."""
+        before, options = self.beside.value, offer_beside(self._read())
+        values = [value for _, value in options]
+        self.beside.options = options
+        self.beside.value = before if before in values else (BY_RECIPE, "")
 
     @property
     def is_stale(self) -> bool:
@@ -282,24 +326,61 @@ class OriginTab(Tab):
     def has_figure(self) -> bool:
         return self.widget is not None and bool(self.widget.names)
 
+    def make_figure(self, frame: pd.DataFrame) -> Any:
+        """Makes the answers on the found pictures, and on those of the store that are in it."""
+        left_out = self._tested - set(frame["path"])
+        cells = [i for i, path in enumerate(self.widget.paths) if path not in left_out]
+        return SimpleNamespace(static=lambda: self.widget.render(cells)) if cells else None
+
     def _begin(self) -> None:
         self.show(WatermarkInspector(folder=self._folder))
+        self.widget.observe(lambda _: self._offer_earlier(), "names")
+        self.widget.observe(lambda _: self._forget_error(), ["names", "chosen"])
+        self._offer_earlier()
 
-    def _compare(self) -> None:
-        """Shows the chosen picture beside the one that was made here, above the inspector."""
+    def _list_earlier(self) -> list[str]:
+        """Lists the files that were dropped before and are not shown."""
+        folder, known = Path(self._folder).expanduser(), set(self.widget.paths)
+        files = list_files(folder) if folder.is_dir() else ()
+        return [file for file in files if file and file not in known]
+
+    def _offer_earlier(self) -> None:
+        files = self._list_earlier()
+        self._earlier.description = f"Show {count_noun(len(files), 'picture')} of before"
+        self._earlier.layout.display = "" if files else "none"
+
+    def _show_earlier(self) -> None:
+        files, room = self._list_earlier(), MOST - len(self.widget.paths)
+        self.widget.add(files[:room])
+
+    def _set_beside(self) -> None:
+        """Shows the chosen picture beside one that was made here, above the inspector."""
         if not self.has_figure:
             raise ValueError("Drop a picture below first, and choose it.")
+        self._offer_beside()
         self._place.children = [self.widget]
         picture = self.widget.picture
-        shown = render_remade(picture, find_remade(picture, self._read()))
+        path = find_beside(picture, self._read(), self.beside.value)
+        shown = render_beside(picture, path, self.beside.label)
         self.say("")
         self._place.children = [ipywidgets.HTML(shown), self.widget]
+        self.widget.compared += 1
+        self.changed()
 
     def _test(self) -> None:
+        """Adds the pictures of the tabs to those that are there."""
         frame = self.read()
-        self.show(WatermarkInspector(frame[:MOST], folder=self._folder))
-        if len(frame) > MOST:
-            self.say(f"The first {MOST:,} of {count_noun(len(frame), 'picture')} are tested.")
+        if self.widget is None:  # the button's click came before that on the tab
+            self._begin()
+        known = set(self.widget.paths)
+        new = frame[[path not in known for path in frame["path"]]]
+        room = MOST - len(known)
+        self.say("")
+        self.widget.add(new[:room])
+        self._tested |= set(new["path"][:room])
+        if len(new) > room:
+            self.say(f"{len(new) - room:,} of {count_noun(len(frame), 'picture')} are not tested.")
+        self.changed()
 
 
 def list_sides(frame: pd.DataFrame) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import ipywidgets
@@ -14,10 +15,11 @@ from ...store.store import Store
 from ..forms import forget_form, note_form
 from ..panel import Kept
 from ..stores import name_folder, open_store
+from .found import Found
 from .report_tab import ReportTab
 from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
 
-LAST, ALL = "the last run", "the whole store"
+LAST, ALL, FOUND = "the last run", "the whole store", "with those found"
 
 
 class Workbench(Kept, ipywidgets.VBox):
@@ -34,9 +36,10 @@ class Workbench(Kept, ipywidgets.VBox):
         {title: the tab}; its `widget` is the one that is shown there.
     chosen : str
         The title of the tab in front; can be set and observed.
-    pictures : {"the last run", "the whole store"}
+    pictures : {"the last run", "the whole store", "with those found"}
         What the other tabs are about: the last run once there is one; can be set and observed.
-        Without a run, "the last run" is the whole store, too.
+        Without a run, "the last run" is the whole store, too. Found are the files that were dropped
+        on "Where from?", and those that `read_pictures(..., store)` has kept in the store.
     value : DataFrame
         The pictures that the tabs are about.
 
@@ -51,7 +54,7 @@ class Workbench(Kept, ipywidgets.VBox):
     """
 
     chosen = traitlets.Unicode("Sweep")
-    pictures = traitlets.Enum((LAST, ALL), ALL)
+    pictures = traitlets.Enum((LAST, ALL, FOUND), ALL)
 
     def __init__(self, store: Store | str | os.PathLike[str] = "runs/workbench") -> None:
         self.store = open_store(store)
@@ -59,13 +62,16 @@ class Workbench(Kept, ipywidgets.VBox):
         self._sweep = SweepTab(store if isinstance(store, Store) else os.fspath(store))
         self.uid = self._sweep.form.uid  # its page hides the picture below while it is alive
         seen: list[Tab] = [GridTab(self._frame), CompareTab(self._frame), JudgeTab(self._frame)]
-        origin = OriginTab(self._frame, f"{folder}/inspected")
-        report = ReportTab(self._frame, self.store.root.name, [*seen, origin])
+        dropped = f"{folder}/inspected"
+        self._found = Found(self.store, Path(dropped).expanduser())
+        origin = OriginTab(self._frame, dropped)
+        report = ReportTab(self._frame, self.store, self._found, [*seen, origin])
         self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
         self._scope = ipywidgets.Dropdown(
-            options=[ALL, LAST],
+            options=[ALL, LAST, FOUND],
             description="pictures",
-            tooltip="Which pictures the tabs beside “Sweep” are about",
+            tooltip="Which pictures the tabs beside “Sweep” are about; found are the files dropped"
+            " on “Where from?” and those that read_pictures kept in the store",
         )
         self._front = ipywidgets.Tab(list(self.tabs.values()), titles=list(self.tabs))
         super().__init__([self._scope, self._front])
@@ -108,7 +114,7 @@ class Workbench(Kept, ipywidgets.VBox):
     def _frame(self) -> pd.DataFrame:
         job = self._sweep.form.job
         frame = job.frame() if job and self.pictures == LAST else self.store.frame()
-        return select_made(frame)
+        return select_made(self._found.join(frame) if self.pictures == FOUND else frame)
 
     def _ran(self, change: Any) -> None:
         """Takes the pictures of a run when it begins."""
@@ -130,6 +136,7 @@ class Workbench(Kept, ipywidgets.VBox):
         """Fills the form in with a picture's recipe, for a button of another tab."""
         self._sweep.form.open_recipe(given)
         self.chosen = self._sweep.title
+        self._sweep.form.show_filled()  # it was out of view before
 
     def _come_up(self, change: Any) -> None:
         self._front.selected_index = list(self.tabs).index(self.chosen)
