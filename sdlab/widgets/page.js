@@ -331,6 +331,13 @@ function pressOnce(element) {
 // A line that is read out and not seen.
 const spokenLine = () => h("div", { className: "sdl-unseen", role: "status" });
 
+// Words that a voice says of `node` whenever it is focused; `textContent` changes them.
+function describe(node, words = h("span", { hidden: true })) {
+  words.id = `sdl-words-${Math.random().toString(36).slice(2)}`;
+  node.setAttribute("aria-describedby", words.id);
+  return words;
+}
+
 const combined = (event) => event.ctrlKey || event.metaKey || event.altKey;
 
 // Calls act[key](event) and keeps the event from the notebook; combinations with Ctrl, Meta and Alt

@@ -4,6 +4,8 @@ import pytest
 
 from sdlab.widgets import Compare, Judge
 
+from .lab import expect
+
 SETTING = """
 window.begin = (total, told = {}) => {
   const heard = {}, said = { at: 0, deal: 1, blind: true, secret: true, by: "model", choices: [],
@@ -127,7 +129,8 @@ def test_the_place_keeps_up_with_the_keys_and_pairs_that_are_passed_are_not_aske
     assert after["at"] == 73 and len(after["asked"]) <= 2
     assert compare.evaluate("view.bar.counter.textContent") == "pair 74 of 80"
     after = do(compare, "await pairsCome()")
-    assert after["seen"] == 73 and after["live"] == "pair 74 of 80: thing 73, seed 7"
+    assert after["seen"] == 73
+    assert after["live"] == "pair 74 of 80: thing 73, seed 7; left: a cat"
 
 
 def test_a_key_goes_to_the_next_pair_without_a_vote_also_from_the_end(compare):
@@ -154,12 +157,30 @@ def test_what_is_measured_is_in_the_words_for_a_picture_and_the_outcome_is_read_
         "left picture, seed 7, prompt thing 0, a cat",
         "right picture, seed 7, prompt thing 0",
     ]
+    assert compare.evaluate("view.stage.words.textContent") == "left: a cat"
+    stage = compare.get_by_role("group", name="pair 1 of 2")
+    expect(stage).to_have_accessible_description("left: a cat")
     hear = "view.outcome.textContent"
     assert compare.evaluate(hear) == ""
     do(compare, "model.set('tally', ['2 votes.']); model.set('secret', false)")
     assert compare.evaluate(hear) == "The names are shown. 2 votes."
     do(compare, "press('left'); model.set('tally', ['3 votes.'])")
     assert compare.evaluate(hear) == ""
+
+
+def test_what_python_looks_for_comes_after_the_pictures_and_is_read_out(compare):
+    do(compare, "window.own = pair; window.pair = (n) => own(n, { seen: null })")
+    do(compare, "await open_(2); window.pair = own")
+    live = lambda: compare.evaluate("state().live")
+    assert live() == "pair 1 of 2: thing 0, seed 7"
+    asked = [one[:2] for one in compare.evaluate("state().asked")]
+    assert asked == [["seen", 0], ["seen", 1]]
+    do(compare, "await answer('seen', () => [{ kind: 'seen', seen: ['a dog', 'a cat'] }, []])")
+    assert live() == "left: a dog; right: a cat" == compare.evaluate("view.stage.words.textContent")
+    assert compare.evaluate("view.shown.images[1].alt").endswith("a cat")
+    do(compare, "await answer('seen', () => [{ kind: 'seen', seen: ['a fox', ''] }, []])")
+    assert live() == "left: a dog; right: a cat"  # that was the next pair
+    assert do(compare, "view.step(1)")["live"] == "pair 2 of 2: thing 1, seed 7; left: a fox"
 
 
 def test_judge_waits_with_a_question_that_can_be_read_and_reads_each_one_out(browser):
@@ -174,7 +195,15 @@ def test_judge_waits_with_a_question_that_can_be_read_and_reads_each_one_out(bro
         "answer('show', () => [{ kind: 'trial', deal: 1, n: 0, question: 'Is it a cat?',"
         " seen: ['a dog'] }, [new ArrayBuffer(0)]])"
     )
-    assert page.evaluate("view.live.textContent") == "picture 1 of 3: Is it a cat?"
+    assert page.evaluate("view.live.textContent") == "picture 1 of 3: Is it a cat? a dog"
+    stage = page.get_by_role("group", name="picture 1 of 3")
+    expect(stage).to_have_accessible_description("a dog")
     assert page.evaluate("view.status.textContent") == ""
     assert page.evaluate("view.stage.images[0].alt") == "picture, which cannot be read, a dog"
+    page.evaluate(
+        "(async () => { view.show(); await answer('show', () => [{ kind: 'trial', deal: 1, n: 1,"
+        " question: 'Is it a cat?', seen: null }, [new ArrayBuffer(0)]]); await answer('seen',"
+        " () => [{ kind: 'seen', seen: ['a fox'] }, []]); })()"
+    )
+    assert page.evaluate("view.live.textContent") == "a fox"
     page.context.close()

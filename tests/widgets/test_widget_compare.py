@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import draw_scene
 from PIL import Image
 from scipy.stats import binomtest
 
@@ -145,8 +146,37 @@ def test_who_does_not_see_a_blind_pair_hears_what_was_found_and_not_whose_it_is(
             (row,) = frame[
                 [Image.open(p).getpixel((5, 5)) == colour(data) for p in frame.path]
             ].itertuples()
-            assert seen == f"objects_found {row.objects_found}"
+            assert seen == f"found {row.objects_found}"
     assert "watermark_found sd-v1" in asked(open_, "pair", n=0)[0]["seen"][0]
+
+
+def test_what_is_known_of_one_side_only_is_not_said_in_a_blind_vote(frame):
+    found = frame.guidance_scale.map({1.0: "cat", 4.0: None, 7.5: ""})
+    frame = frame.assign(objects_found=found, objects_background="green")
+    seen = lambda left, right: asked(shown(frame, blind=True, left=left, right=right), "pair", n=0)[
+        0
+    ]["seen"]
+    assert seen(1.0, 4.0) == ["background green", "background green"]
+    assert sorted(seen(1.0, 7.5)) == [
+        "found cat, background green",
+        "nothing found, background green",
+    ]
+
+
+def test_pictures_of_the_embedded_models_are_described_though_nothing_was_measured(frame):
+    for n, path in enumerate(frame.path):
+        draw_scene(["cat", "dog"][n % 2]).save(path)
+    for blind in (True, False):
+        widget = shown(frame, blind=blind)
+        content, buffers = asked(widget, "pair", n=0)
+        assert content["seen"] is None  # the pictures do not wait for their description
+        pictures = [np.asarray(Image.open(io.BytesIO(data))) for data in buffers]
+        cats = [np.array_equal(p, draw_scene("cat")) for p in pictures]
+        names = ["cat" if cat else "dog" for cat in cats]
+        seen = asked(widget, "seen", n=0)[0]["seen"]
+        assert seen == [f"found {name}, background green" for name in names]
+    other = shown(frame.assign(model="a-model-of-others"), blind=True)
+    assert asked(other, "pair", n=0)[0]["seen"] == ["", ""]
 
 
 def test_blind_sides_are_those_of_the_pictures_sent(frame):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import draw_scene
 from PIL import Image
 
 from sdlab.recipe.request import Recipe, Request
@@ -139,6 +140,19 @@ def test_captions_hold_what_the_recipes_differ_in_and_no_measures(ask, frame):
     frame["objects_places"], frame["objects_of"] = ["44 22", "1 2"], ["20c942db", "30c942db"]
     content, _ = hear(ask(), "answer", answer="paler")
     assert content["captions"] == ["guidance_scale 1", "guidance_scale 7.5"]
+
+
+def test_what_stands_in_the_pictures_is_told_with_them_and_not_before(ask, frame):
+    for n, path in enumerate(frame["path"]):
+        draw_scene(["cat", "dog"][n]).save(path)
+    widget = ask()
+    assert hear(widget, "seen")[0]["kind"] == "error"
+    hear(widget, "answer", answer="paler")
+    wanted = ["found cat, background green", "found dog, background green"]
+    assert hear(widget, "seen")[0]["seen"] == wanted
+    frame["objects_found"] = ["", "bird"]
+    widget = ask()
+    assert hear(widget, "seen")[0]["seen"] == ["nothing found", "found bird"]
 
 
 def test_another_pupil_at_the_same_page_is_asked_anew(ask):

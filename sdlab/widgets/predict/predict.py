@@ -16,7 +16,7 @@ from ...results.sheet import GridFigure
 from ...results.stats.agreement import put_in_words
 from ..code import write_widget
 from ..panel import Panel, source
-from ..pictures import make_thumbnail, write_captions
+from ..pictures import can_look, describe_seen, look_at, make_thumbnail, write_captions
 from .answers import count_answers, draw_answers, keep_answer, read_answers
 from .still import render_prediction
 
@@ -186,6 +186,17 @@ class Predict(Panel):
     def _require_code(self) -> None:
         if not self.choice:
             raise ValueError("the code tells the pictures: it is shown with them")
+
+    def _on_seen(self, question: dict, buffers: list) -> None:
+        if not self.choice:
+            raise ValueError("what is in the pictures is told when the question is answered")
+        self.answer_seen(question, self._list_seen)
+
+    def _list_seen(self) -> list[str]:
+        """Lists what stands in each picture, for those who do not see it."""
+        if can_look(self.frame):
+            return [look_at(path) for path in self.frame["path"]]
+        return [describe_seen(self.frame.iloc[[n]])[0] for n in range(len(self.frame))]
 
     def _open_pictures(self) -> tuple[dict[str, Any], list[bytes]]:
         pictures = [open_thumbnail(path) for path in self.frame["path"]]
