@@ -9,7 +9,7 @@
 const JUDGE_KEYS = "the keys on the buttons answer, <kbd>?</kbd> cannot tell · <kbd>U</kbd> or "
   + "<kbd>Backspace</kbd> takes the last answer back";
 const EARLY = "That came before the picture, and is not counted: pause, and answer again.";
-const WAITING = "Python is busy with other cells: the picture comes when they have ended.";
+const WAITING = "The picture is on its way.";
 const BLIND = "What made a picture is told at the end of the round. Some are shown twice.";
 
 class JudgeView {
