@@ -30,7 +30,7 @@ class CompareView {
     const { stage, ballot, ending } = this;
     this.columns = h("div", { className: "sdl-compare-columns" },
       h("div", { className: "sdl-compare-main" }, stage.element, ...Object.values(stage.controls),
-        ballot.element, ballot.status, ending.element), this.side.element);
+        ballot.element, ballot.status, ending.element, this.side.tally), this.side.element);
     this.help = keysHelp(COMPARE_KEYS);
     root.append(this.bar.element, this.columns, this.help, this.code, this.live, this.outcome);
   }
@@ -206,7 +206,9 @@ class CompareView {
     if (message.kind !== "pair") return this.show();
     this.sent.delete(message.n);
     this.pairs.forget(message.n);
-    Object.assign(this, { early: "", news: message.undone ? "the vote is taken back" : "" });
+    const { undone, vote } = message, back = undone && vote;
+    Object.assign(this, { early: back ? `the former vote is back: ${vote}` : "",
+      news: undone ? "the vote is taken back" : "" });
     if (message.n === this.at) this.show(); else this.go(message.n);
   }
 

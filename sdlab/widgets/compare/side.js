@@ -3,6 +3,7 @@
 const SECRET = "Blind: whose picture is whose, and what else differs, is told when you ask for it.";
 
 class Side {
+  // `tally` stands elsewhere: below the vote, where the eyes are when the names are shown.
   constructor(model) {
     this.model = model;
     this.shared = h("div");
@@ -12,7 +13,7 @@ class Side {
     this.raters = h("div", { className: "sdl-compare-note" });
     this.note = h("div", { className: "sdl-compare-note" });
     this.element = h("div", { className: "sdl-compare-side" },
-      this.tally, this.shared, this.more, this.unlike, this.raters, this.note);
+      this.shared, this.more, this.unlike, this.raters, this.note);
   }
 
   // What is said of one pair.
