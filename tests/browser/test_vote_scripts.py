@@ -1,5 +1,7 @@
 """What the scripts of Compare and Judge make of keys, in a bare page whose clock stands still: no JupyterLab, no kernel."""
 
+import re
+
 import pytest
 
 from sdlab.widgets import Compare, Judge
@@ -151,6 +153,18 @@ def test_undo_takes_the_vote_back_that_has_just_gone_on(compare):
     assert compare.evaluate("view.votes") == [""] * 5
 
 
+def test_undo_after_a_change_says_which_vote_counts_again(compare):
+    do(compare, "await open_(2, { voted: ['left', ''] })")
+    do(
+        compare,
+        "window.own = pair; window.pair = (n) => own(n, { vote: 'tie', said: 'voted: tie' })",
+    )
+    do(compare, "view.undo(); await answer('undo', () => own(0, { vote: 'tie', undone: true }))")
+    after = do(compare, "await pairsCome(); window.pair = own")
+    assert after["said"] == "the former vote is back: tie"
+    assert do(compare, "view.step(1); view.step(-1); await pairsCome()")["said"] == "voted: tie"
+
+
 def test_what_is_measured_is_in_the_words_for_a_picture_and_the_outcome_is_read_out(compare):
     do(compare, "await open_(2)")
     assert compare.evaluate("view.shown.images.map(({ alt }) => alt)") == [
@@ -166,6 +180,51 @@ def test_what_is_measured_is_in_the_words_for_a_picture_and_the_outcome_is_read_
     assert compare.evaluate(hear) == "The names are shown. 2 votes."
     do(compare, "press('left'); model.set('tally', ['3 votes.'])")
     assert compare.evaluate(hear) == ""
+
+
+def test_whoever_asks_who_is_who_before_the_end_hears_so_and_is_led_to_what_changes_nothing(
+    compare,
+):
+    do(compare, "await open_(2, { voted: ['tie', ''] })")
+    ending = compare.get_by_role("group", name="end of the blind vote")
+    ending.get_by_role("button", name="show who is who now").press("Enter")
+    stay = ending.get_by_role("button", name="go on voting")
+    expect(stay).to_be_focused()
+    expect(stay).to_have_accessible_description(re.compile("^1 of 2 pairs have no vote"))
+    expect(ending.get_by_role("status")).to_contain_text("1 of 2 pairs have no vote")
+    compare.keyboard.press("Enter")
+    assert all(kind != "reveal" for kind, *_ in compare.evaluate("state().asked"))
+    do(compare, "model.set('voted', ['tie', 'left'])")
+    expect(ending.get_by_role("status")).to_contain_text("All 2 pairs are voted")
+
+
+def test_shift_and_enter_are_left_to_the_notebook_and_escape_gives_the_focus_to_the_cell(compare):
+    do(compare, "await open_(2, { voted: ['tie', ''] })")
+    compare.evaluate(
+        "() => { const root = document.querySelector('div'); keepKeys(root); window.passed = [];"
+        " const cell = h('div', { className: 'jp-Cell', tabIndex: -1 }); root.replaceWith(cell);"
+        " cell.append(root); document.onkeydown = (event) => passed.push(event.key); }"
+    )
+    compare.get_by_role("group", name="pair 1 of 2").focus()
+    compare.keyboard.press("Shift+Enter")
+    assert compare.evaluate("[view.at, passed.includes('Enter')]") == [0, True]
+    compare.keyboard.press("Escape")
+    assert compare.evaluate("document.activeElement.className") == "jp-Cell"
+
+
+def test_while_cells_are_run_that_is_said_and_nothing_of_cells_to_be_run_again(compare):
+    compare.evaluate(
+        "() => { const model = { on() {}, send() {} }; document.body.innerHTML = '<div"
+        " class=jp-Notebook-ExecutionIndicator data-status=busy></div><p></p>'; window.said = [];"
+        " window.own = new Line(model); own.place = document.querySelector('p');"
+        " own.notices.add((text) => said.push(text)); own.ask('run'); }"
+    )
+    compare.clock.run_for(60_000)
+    assert compare.evaluate("said") == [compare.evaluate("BUSY")]
+    compare.evaluate("document.querySelector('div').dataset.status = 'idle'")
+    compare.clock.run_for(60_000)
+    assert compare.evaluate("said.slice(1)")[:2] == ["", compare.evaluate("LEFT_ALONE")]
+    compare.evaluate("clearInterval(own.timer)")
 
 
 def test_what_python_looks_for_comes_after_the_pictures_and_is_read_out(compare):
@@ -190,7 +249,7 @@ def test_judge_waits_with_a_question_that_can_be_read_and_reads_each_one_out(bro
         " window.view = new JudgeView({ model, line, root }); view.show(); await settle(); }"
     )
     assert page.evaluate("view.question.textContent") == "Is it …?"
-    assert "Python is busy" in page.evaluate("view.status.textContent")
+    assert page.evaluate("view.status.textContent") == "The picture is on its way."
     page.evaluate(
         "answer('show', () => [{ kind: 'trial', deal: 1, n: 0, question: 'Is it a cat?',"
         " seen: ['a dog'] }, [new ArrayBuffer(0)]])"

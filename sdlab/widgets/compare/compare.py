@@ -427,9 +427,10 @@ class Compare(Panel):
     def _on_undo(self, question: dict, buffers: list) -> None:
         if question["deal"] != self.deal:
             return self.answer(question, {"kind": "outdated"})
-        before = self.voted
-        place = self._ballot.undo(int(question["n"]))
-        self._count_vote()
+        before, place = self.voted, int(question["n"])
+        if not self.is_repeat(question):  # it would take back one more
+            place = self._ballot.undo(place)
+            self._count_vote()
         self.answer(question, {**self._describe(place), "undone": self.voted != before})
 
     def _on_reveal(self, question: dict, buffers: list) -> None:
