@@ -166,6 +166,19 @@ def test_another_pupil_at_the_same_page_is_asked_anew(ask):
     assert widget.choice == "paler"
 
 
+def test_a_name_given_at_one_question_is_that_of_the_others_of_the_folder(ask, tmp_path):
+    before, other = ask(pupil=""), ask(pupil="", folder=tmp_path / "elsewhere")
+    asked = ask(pupil="")
+    asked.pupil = "ann"
+    assert (before.pupil, ask(pupil="").pupil, other.pupil) == ("ann", "ann", "")
+    asked.pupil = "bob"
+    assert before.pupil == "ann"  # two may sit at one computer
+
+
+def test_an_open_question_is_not_as_narrow_as_its_answers(ask):
+    assert "<caption" not in ask().static() and f"<p>{QUESTION} (not" in ask().static()
+
+
 def test_without_a_right_answer_nobody_is_wrong(ask):
     widget = ask(right=None)
     widget.say("nothing")

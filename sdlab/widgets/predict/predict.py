@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakSet
 
 import pandas as pd
 import traitlets
@@ -21,6 +22,7 @@ from .answers import count_answers, draw_answers, keep_answer, read_answers
 from .still import render_prediction
 
 MOST = 24  # pictures
+SHOWN: WeakSet[Predict] = WeakSet()
 
 
 class Predict(Panel):
@@ -41,7 +43,8 @@ class Predict(Panel):
     right : optional
         The answer that the pictures give, told when they are revealed.
     pupil : str
-        Who answers; the page has a field for it.
+        Who answers; the page has a field for it. A name given at one question is that of the others
+        with the same folder that have none.
     folder : path
         Where the answers are.
 
@@ -87,10 +90,12 @@ class Predict(Panel):
             raise ValueError("the frame has no picture to be revealed")
         self.folder = os.fspath(folder)
         told = "" if right is None else put_in_words(right).strip()
-        super().__init__(question=question, answers=words, pupil=pupil.strip())
+        named = [pupil.strip(), *(each.pupil for each in self._list_others())]
+        super().__init__(question=question, answers=words, pupil=next(filter(None, named), ""))
         self._right = told
-        self.observe(lambda _: self._look_up(), "pupil")
-        self._look_up()
+        SHOWN.add(self)
+        self.observe(lambda _: self._change_pupil(), "pupil")
+        self._change_pupil()
 
     def __repr__(self) -> str:
         return f"<Predict {self.question!r}: {self.choice or 'no answer yet'}>"
@@ -151,6 +156,17 @@ class Predict(Panel):
             counts=list(self.counts),
             pictures=list(zip(self.frame["path"], captions)) if self.choice else [],
         )
+
+    def _list_others(self) -> list[Predict]:
+        """Lists the questions whose answers are in the same folder."""
+        return [each for each in list(SHOWN) if each is not self and each.folder == self.folder]
+
+    def _change_pupil(self) -> None:
+        """Finds the answer of who answers now, and names those where nobody is named."""
+        self._look_up()
+        for each in self._list_others() if self.pupil.strip() else ():
+            if not each.pupil:
+                each.pupil = self.pupil
 
     def _look_up(self) -> None:
         """Finds the pupil's answer; what is told before it is the question alone."""
