@@ -180,6 +180,13 @@ def test_what_is_measured_is_in_the_words_for_a_picture_and_the_outcome_is_read_
     assert compare.evaluate(hear) == "The names are shown. 2 votes."
     do(compare, "press('left'); model.set('tally', ['3 votes.'])")
     assert compare.evaluate(hear) == ""
+    others = compare.get_by_role("group", name="what differs")
+    assert others.get_attribute("tabindex") is None
+    do(compare, "model.set('unlike', [['size', '64', '96']])")
+    assert others.get_attribute("tabindex") == "0"  # it is scrolled by keys
+    compare.evaluate("listenToKeys(view)")
+    others.press("Home")
+    assert compare.evaluate("view.at") == 1
 
 
 def test_whoever_asks_who_is_who_before_the_end_hears_so_and_is_led_to_what_changes_nothing(

@@ -8,7 +8,8 @@ class Side {
     this.model = model;
     this.shared = h("div");
     this.more = h("details", { className: "sdl-compare-more", hidden: true });
-    this.unlike = h("div", { className: "sdl-compare-unlike" });
+    this.unlike = h("div", { className: "sdl-compare-unlike", role: "group",
+      "aria-label": "what differs" });
     this.tally = h("div", { className: "sdl-compare-tally" });
     this.raters = h("div", { className: "sdl-compare-note" });
     this.note = h("div", { className: "sdl-compare-note" });
@@ -40,6 +41,8 @@ class Side {
     const said = rows.length ? [unlikeTable(rows, model.get("chosen").map((i) => choices[i]))]
       : secret ? [h("p", { textContent: SECRET })] : [];
     this.unlike.replaceChildren(...said);
+    if (rows.length) this.unlike.tabIndex = 0;             // so that the arrow keys scroll it
+    else this.unlike.removeAttribute("tabindex");
   }
 }
 
