@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # libgomp spins when other work takes a core
@@ -201,3 +202,19 @@ def at_once(monkeypatch):
             work(*given)
 
     monkeypatch.setattr(panel, "workers", Here())
+    monkeypatch.setattr(panel, "lookers", Here())
+
+
+def draw_scene(*placed, ground="green"):
+    """A true render of the little world: objects on a ground, each by name alone or (name, x, y)."""
+    from PIL import Image
+
+    from sdlab.tiny.scenes import paint_background
+    from sdlab.tiny.sprites import draw_sprite
+
+    picture = Image.fromarray(paint_background(random.Random(0), ground).astype("u1"))
+    picture = picture.convert("RGBA")
+    for each in placed:
+        name, x, y = (each, 18, 18) if isinstance(each, str) else each
+        picture.alpha_composite(draw_sprite(name, 28), (x, y))
+    return picture.convert("RGB")

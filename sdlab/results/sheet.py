@@ -9,11 +9,13 @@ import os
 import re
 import unicodedata
 import warnings
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from matplotlib import get_cachedir
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.figure import Figure
@@ -23,6 +25,10 @@ from PIL import Image
 
 from .frame import UNREADABLE, describe_file_problem
 
+UNSEEN = Markup(  # one transparent pixel
+    '<img width="1" height="1" alt="{}" src="data:image/gif;base64,'
+    'R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">'
+)
 # Lengths are pixels of a screen at 100 dpi; a figure saved or shown at 200 dpi has twice as many.
 DPI, MARGIN, GAP = 100, 14, 8
 WIDTH, HEIGHT, LEAST_WIDTH = 980, 1200, 400  # what a page aims at, and the room that a title needs
@@ -81,6 +87,16 @@ class GridFigure(Figure):
         self.savefig(out, format="png", dpi=DPI * sharp)
         words = {"alt": str(self.get_label())} if self.get_label() else {}
         return out.getvalue(), {"width": width, "height": height, **words}
+
+    def _ipython_display_(self) -> None:
+        """Shows the picture, and a dot with its words: JupyterLab gives a PNG no `alt`."""
+        from IPython.display import HTML, display
+
+        png, metadata = self._repr_png_()
+        data = {"image/png": b64encode(png).decode(), "text/plain": repr(self)}
+        display(data, metadata={"image/png": metadata}, raw=True)
+        if "alt" in metadata:
+            display(HTML(UNSEEN.format(metadata["alt"])))
 
     def get_tightbbox(self, *given: Any, **options: Any) -> Any:
         return self.bbox_inches  # "tight" would shift the pictures by parts of a pixel

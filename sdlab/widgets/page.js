@@ -11,6 +11,9 @@ const RELOADED = "The page was reloaded. Run this cell again if the picture of i
 const PATIENCE = 5000;        // ms until a question is asked again, doubled each time
 const FROM_THE_TOP = "run the cells above again (Run > Run All Above Selected Cell), "
   + "then this one.";
+const SOON = 1500;            // ms until it is said that a question waits for other cells
+const BUSY = "Python is busy, with other cells or with this one: what is asked for here comes when "
+  + "that is done.";
 const LEFT_ALONE = "Python does not answer: it is busy, or was restarted or shut down. "
   + `What you see is from before. If it does not come back, ${FROM_THE_TOP}`;
 const GONE = "Python was restarted or shut down, and has forgotten all that the cells had made. "
@@ -35,7 +38,8 @@ class Line {
     const id = this.prefix + this.count++, message = { kind, id, ...content };
     return new Promise((done) => {
       const again = Date.now() + PATIENCE;
-      this.questions.set(id, { message, buffers, again, wait: PATIENCE, done });
+      const late = Date.now() + SOON;
+      this.questions.set(id, { message, buffers, again, late, wait: PATIENCE, done });
       this.send(message, buffers);
     });
   }
@@ -56,12 +60,16 @@ class Line {
   }
 
   remind() {
-    const now = Date.now();
+    const now = Date.now(), waits = [...this.questions.values()].some(({ late }) => now > late);
+    const busy = waits && isBusy(this.place);
+    if (busy && [undefined, "", LEFT_ALONE].includes(this.said)) this.notify(BUSY);
+    if (!busy && this.said === BUSY) this.notify("");
     for (const question of this.questions.values()) {
       if (now < question.again) continue;
       question.wait *= 2;
       question.again = now + question.wait;
-      if (question.wait > 2 * PATIENCE && this.said !== GONE) this.notify(LEFT_ALONE);
+      const dull = question.wait > 2 * PATIENCE && !busy;
+      if (dull && this.said !== GONE) this.notify(LEFT_ALONE);
       this.send(question.message, question.buffers);
     }
   }
@@ -78,6 +86,12 @@ class Line {
   }
 }
 
+// Whether the notebook that a node stands in says that a cell is run.
+function isBusy(node) {
+  const panel = node?.closest(".jp-NotebookPanel") ?? document;
+  return Boolean(panel.querySelector(".jp-Notebook-ExecutionIndicator[data-status=busy]"));
+}
+
 // The module of a panel. `render({model, line, root})` fills `root` and may return what undoes it;
 // `anew` is what to know before Python is begun anew.
 const panel = (name, render, anew = "") => ({
@@ -89,8 +103,9 @@ const panel = (name, render, anew = "") => ({
   render({ model, el }) {
     const line = LINES.get(model.get("uid"));
     const root = h("div", { className: `sdl-root sdl-${name}` });
-    const { notice, say } = makeNotice(anew);
+    const { notice, say } = makeNotice(anew, root);
     line.notices.add(say);
+    line.place = el;
     el.append(notice, root);
     const reloaded = h("div", { className: "sdl-help", textContent: RELOADED, hidden: true });
     const undo = render({ model, line, root });
@@ -123,10 +138,13 @@ const panel = (name, render, anew = "") => ({
   },
 });
 
-// Where a panel says what is amiss: `say(text)`; "" is nothing.
-function makeNotice(anew) {
+// Where a panel says what is amiss: `say(text)`; "" is nothing. That cells are run is read out only
+// by the panel that is used: each one above them waits.
+function makeNotice(anew, root) {
   const notice = h("div", { className: "sdl-notice", role: "status", hidden: true });
   const say = (told) => {
+    const aloud = told !== BUSY || root?.contains(document.activeElement);
+    notice.setAttribute("aria-live", aloud ? "polite" : "off");
     const text = [LEFT_ALONE, GONE].includes(told) ? `${told} ${anew}`.trim() : told;
     if (notice.textContent !== text) notice.textContent = text;
     notice.hidden = !text;
@@ -331,26 +349,40 @@ function pressOnce(element) {
 // A line that is read out and not seen.
 const spokenLine = () => h("div", { className: "sdl-unseen", role: "status" });
 
+// Words that a voice says of `node` whenever it is focused; `textContent` changes them.
+function describe(node, words = h("span", { hidden: true })) {
+  words.id ||= `sdl-words-${Math.random().toString(36).slice(2)}`;
+  node.setAttribute("aria-describedby", words.id);
+  return words;
+}
+
 const combined = (event) => event.ctrlKey || event.metaKey || event.altKey;
+const runs = (event) => event.key === "Enter" && event.shiftKey;
 
 // Calls act[key](event) and keeps the event from the notebook; combinations with Ctrl, Meta and Alt
-// pass.
+// pass, and so does Shift+Enter.
 function onKeys(element, act, allowed = () => true) {
   element.addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (!act[key] || combined(event) || !allowed(event)) return;
+    if (!act[key] || combined(event) || runs(event) || !allowed(event)) return;
     consume(event);
     act[key](event);
   });
 }
 
 // No plain key pressed in the element reaches the notebook, whose command mode would delete the
-// cell at the second D. Shift+Enter and combinations run cells and the like.
+// cell at the second D. Shift+Enter and combinations run cells and the like, and Escape gives the
+// focus to the cell.
 function keepKeys(element) {
   element.addEventListener("keydown", (event) => {
-    const runs = event.key === "Enter" && event.shiftKey;
-    if (event.key !== "Tab" && !runs && !combined(event)) event.stopPropagation();
+    if (event.key !== "Tab" && !runs(event) && !combined(event)) event.stopPropagation();
+    if (event.key === "Escape" && !event.defaultPrevented) leave(event.target);
   });
+}
+
+function leave(node) {
+  const used = node.closest("dialog, input, select, textarea") || document.fullscreenElement;
+  if (!used) node.closest(".jp-Cell")?.focus({ preventScroll: true });
 }
 
 // Keeps an event from the notebook and from the browser.

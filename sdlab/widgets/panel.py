@@ -32,6 +32,7 @@ WITHOUT_KERNEL = (
 QUIET = 2.0  # seconds without a change, after which the picture in the notebook is drawn anew
 STATED = re.compile(rf"\b({'|'.join(FIELDS)})=(?=(['\"\w])?)")  # as Python writes it
 workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open and encode pictures
+lookers = ThreadPoolExecutor(1, "sdlab looking")  # in pictures, which no picture waits for
 
 
 def source(*names: str) -> str:
@@ -206,6 +207,10 @@ class Panel(Kept, anywidget.AnyWidget):
             self.answer(question, content, buffers)
 
         (pool or workers).submit(run)
+
+    def answer_seen(self, question: dict[str, Any], look: Callable[[], list[str]]) -> None:
+        """Answers what stands in pictures, for those who do not see them."""
+        self.answer_later(question, lambda: ({"kind": "seen", "seen": look()}, None), lookers)
 
     def open_in_form(self, question: dict[str, Any], find: Callable[[], Any]) -> None:
         """Opens what `find` gives, such as a recipe, in the panel's own form or the last shown."""

@@ -12,7 +12,8 @@ RUN = (
 
 
 def test_a_pair_is_looked_at_in_four_ways_by_keys_alone(notebook):
-    nb = notebook([RUN, "compare = Compare(frame, 'scheduler')\ncompare"])
+    often = "runs = globals().get('runs', 0) + 1\n"
+    nb = notebook([RUN, often + "compare = Compare(frame, 'scheduler')\ncompare"])
     nb.run_all()
     out, press = nb.output(1), nb.page.keyboard.press
     stage = out.get_by_role("group", name=re.compile("^pair [12] of 2$"))
@@ -36,6 +37,28 @@ def test_a_pair_is_looked_at_in_four_ways_by_keys_alone(notebook):
     for theme in (DARK, LIGHT):
         nb.theme(theme)
         assert nb.axe(out) == []
+    stage.focus()
+    expect(stage).to_have_accessible_description(re.compile("left: .*found.*; right: .*background"))
+    press("Escape")
+    expect(nb.page.locator(".jp-CodeCell").nth(1)).to_be_focused()
+    stage.focus()
+    press("Shift+Enter")
+    nb.expect_kernel("runs", 2)
+    assert nb.errors == []
+
+
+def test_while_another_cell_runs_a_widget_says_so_and_asks_for_nothing_to_be_run_again(notebook):
+    waits = "import time\nfrom pathlib import Path\nwhile not Path('go').exists(): time.sleep(0.1)"
+    nb = notebook([RUN, "Compare(frame, 'scheduler')", waits])
+    nb.run(0)
+    nb.start_all()
+    out = nb.output(1)
+    told = out.get_by_role("status").filter(has_text="Python is busy")
+    expect(told).to_have_count(1)
+    expect(out.get_by_text("run the cells above again")).to_have_count(0)
+    (nb.folder / "go").touch()
+    expect(out.get_by_role("img", name=re.compile("^left: DDIMScheduler"))).to_be_visible()
+    expect(told).to_have_count(0)
     assert nb.errors == []
 
 
@@ -112,7 +135,7 @@ def test_eight_keys_a_second_lose_no_vote_and_each_rater_has_their_own(notebook)
     wait_for_pair(out, "pair 1 of 20", nb.kernel("compare.deal"))
     first.evaluate(AT_ONCE, ["1", "2"])  # the last before the next pair is there
     expect(out.get_by_text("That came before the pictures")).to_be_visible()
-    assert nb.kernel("compare.voted[:2]") == ["left", ""]
+    nb.expect_kernel("compare.voted[:2]", ["left", ""])
     wait_for_pair(out, "pair 2 of 20")
     nb.page.wait_for_timeout(600)  # ms; what follows in the same breath does not count either
     second.press("4")

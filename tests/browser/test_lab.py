@@ -14,10 +14,11 @@ CELLS = [
 def test_a_run_shows_its_bar_and_its_figure_to_every_later_reader(notebook):
     nb = notebook(CELLS)
     nb.run_all()
-    figure = nb.output(2).get_by_role("img")
+    figure = nb.output(2).locator("img").first
     expect(nb.output(1)).to_contain_text("2 of 2 pictures finished")
     expect(figure).to_be_visible()
     assert nb.axe(nb.output(1)) == []
+    expect(nb.output(2).get_by_role("img", name="Grid of 2 pictures")).to_be_attached()
     assert {problem["id"] for problem in nb.axe(nb.output(2))} <= {
         "image-alt"
     }  # JupyterLab gives image/png no alternative text

@@ -1,8 +1,12 @@
 """What the scripts of Compare and Judge make of keys, in a bare page whose clock stands still: no JupyterLab, no kernel."""
 
+import re
+
 import pytest
 
 from sdlab.widgets import Compare, Judge
+
+from .lab import expect
 
 SETTING = """
 window.begin = (total, told = {}) => {
@@ -127,7 +131,8 @@ def test_the_place_keeps_up_with_the_keys_and_pairs_that_are_passed_are_not_aske
     assert after["at"] == 73 and len(after["asked"]) <= 2
     assert compare.evaluate("view.bar.counter.textContent") == "pair 74 of 80"
     after = do(compare, "await pairsCome()")
-    assert after["seen"] == 73 and after["live"] == "pair 74 of 80: thing 73, seed 7"
+    assert after["seen"] == 73
+    assert after["live"] == "pair 74 of 80: thing 73, seed 7; left: a cat"
 
 
 def test_a_key_goes_to_the_next_pair_without_a_vote_also_from_the_end(compare):
@@ -148,18 +153,100 @@ def test_undo_takes_the_vote_back_that_has_just_gone_on(compare):
     assert compare.evaluate("view.votes") == [""] * 5
 
 
+def test_undo_after_a_change_says_which_vote_counts_again(compare):
+    do(compare, "await open_(2, { voted: ['left', ''] })")
+    do(
+        compare,
+        "window.own = pair; window.pair = (n) => own(n, { vote: 'tie', said: 'voted: tie' })",
+    )
+    do(compare, "view.undo(); await answer('undo', () => own(0, { vote: 'tie', undone: true }))")
+    after = do(compare, "await pairsCome(); window.pair = own")
+    assert after["said"] == "the former vote is back: tie"
+    assert do(compare, "view.step(1); view.step(-1); await pairsCome()")["said"] == "voted: tie"
+
+
 def test_what_is_measured_is_in_the_words_for_a_picture_and_the_outcome_is_read_out(compare):
     do(compare, "await open_(2)")
     assert compare.evaluate("view.shown.images.map(({ alt }) => alt)") == [
         "left picture, seed 7, prompt thing 0, a cat",
         "right picture, seed 7, prompt thing 0",
     ]
+    assert compare.evaluate("view.stage.words.textContent") == "left: a cat"
+    stage = compare.get_by_role("group", name="pair 1 of 2")
+    expect(stage).to_have_accessible_description("left: a cat")
     hear = "view.outcome.textContent"
     assert compare.evaluate(hear) == ""
     do(compare, "model.set('tally', ['2 votes.']); model.set('secret', false)")
     assert compare.evaluate(hear) == "The names are shown. 2 votes."
     do(compare, "press('left'); model.set('tally', ['3 votes.'])")
     assert compare.evaluate(hear) == ""
+    others = compare.get_by_role("group", name="what differs")
+    assert others.get_attribute("tabindex") is None
+    do(compare, "model.set('unlike', [['size', '64', '96']])")
+    assert others.get_attribute("tabindex") == "0"  # it is scrolled by keys
+    compare.evaluate("listenToKeys(view)")
+    others.press("Home")
+    assert compare.evaluate("view.at") == 1
+
+
+def test_whoever_asks_who_is_who_before_the_end_hears_so_and_is_led_to_what_changes_nothing(
+    compare,
+):
+    do(compare, "await open_(2, { voted: ['tie', ''] })")
+    ending = compare.get_by_role("group", name="end of the blind vote")
+    ending.get_by_role("button", name="show who is who now").press("Enter")
+    stay = ending.get_by_role("button", name="go on voting")
+    expect(stay).to_be_focused()
+    expect(stay).to_have_accessible_description(re.compile("^1 of 2 pairs have no vote"))
+    expect(ending.get_by_role("status")).to_contain_text("1 of 2 pairs have no vote")
+    compare.keyboard.press("Enter")
+    assert all(kind != "reveal" for kind, *_ in compare.evaluate("state().asked"))
+    do(compare, "model.set('voted', ['tie', 'left'])")
+    expect(ending.get_by_role("status")).to_contain_text("All 2 pairs are voted")
+
+
+def test_shift_and_enter_are_left_to_the_notebook_and_escape_gives_the_focus_to_the_cell(compare):
+    do(compare, "await open_(2, { voted: ['tie', ''] })")
+    compare.evaluate(
+        "() => { const root = document.querySelector('div'); keepKeys(root); window.passed = [];"
+        " const cell = h('div', { className: 'jp-Cell', tabIndex: -1 }); root.replaceWith(cell);"
+        " cell.append(root); document.onkeydown = (event) => passed.push(event.key); }"
+    )
+    compare.get_by_role("group", name="pair 1 of 2").focus()
+    compare.keyboard.press("Shift+Enter")
+    assert compare.evaluate("[view.at, passed.includes('Enter')]") == [0, True]
+    compare.keyboard.press("Escape")
+    assert compare.evaluate("document.activeElement.className") == "jp-Cell"
+
+
+def test_while_cells_are_run_that_is_said_and_nothing_of_cells_to_be_run_again(compare):
+    compare.evaluate(
+        "() => { const model = { on() {}, send() {} }; document.body.innerHTML = '<div"
+        " class=jp-Notebook-ExecutionIndicator data-status=busy></div><p></p>'; window.said = [];"
+        " window.own = new Line(model); own.place = document.querySelector('p');"
+        " own.notices.add((text) => said.push(text)); own.ask('run'); }"
+    )
+    compare.clock.run_for(60_000)
+    assert compare.evaluate("said") == [compare.evaluate("BUSY")]
+    compare.evaluate("document.querySelector('div').dataset.status = 'idle'")
+    compare.clock.run_for(60_000)
+    assert compare.evaluate("said.slice(1)")[:2] == ["", compare.evaluate("LEFT_ALONE")]
+    compare.evaluate("clearInterval(own.timer)")
+
+
+def test_what_python_looks_for_comes_after_the_pictures_and_is_read_out(compare):
+    do(compare, "window.own = pair; window.pair = (n) => own(n, { seen: null })")
+    do(compare, "await open_(2); window.pair = own")
+    live = lambda: compare.evaluate("state().live")
+    assert live() == "pair 1 of 2: thing 0, seed 7"
+    asked = [one[:2] for one in compare.evaluate("state().asked")]
+    assert asked == [["seen", 0], ["seen", 1]]
+    do(compare, "await answer('seen', () => [{ kind: 'seen', seen: ['a dog', 'a cat'] }, []])")
+    assert live() == "left: a dog; right: a cat" == compare.evaluate("view.stage.words.textContent")
+    assert compare.evaluate("view.shown.images[1].alt").endswith("a cat")
+    do(compare, "await answer('seen', () => [{ kind: 'seen', seen: ['a fox', ''] }, []])")
+    assert live() == "left: a dog; right: a cat"  # that was the next pair
+    assert do(compare, "view.step(1)")["live"] == "pair 2 of 2: thing 1, seed 7; left: a fox"
 
 
 def test_judge_waits_with_a_question_that_can_be_read_and_reads_each_one_out(browser):
@@ -169,12 +256,20 @@ def test_judge_waits_with_a_question_that_can_be_read_and_reads_each_one_out(bro
         " window.view = new JudgeView({ model, line, root }); view.show(); await settle(); }"
     )
     assert page.evaluate("view.question.textContent") == "Is it …?"
-    assert "Python is busy" in page.evaluate("view.status.textContent")
+    assert page.evaluate("view.status.textContent") == "The picture is on its way."
     page.evaluate(
         "answer('show', () => [{ kind: 'trial', deal: 1, n: 0, question: 'Is it a cat?',"
         " seen: ['a dog'] }, [new ArrayBuffer(0)]])"
     )
-    assert page.evaluate("view.live.textContent") == "picture 1 of 3: Is it a cat?"
+    assert page.evaluate("view.live.textContent") == "picture 1 of 3: Is it a cat? a dog"
+    stage = page.get_by_role("group", name="picture 1 of 3")
+    expect(stage).to_have_accessible_description("a dog")
     assert page.evaluate("view.status.textContent") == ""
     assert page.evaluate("view.stage.images[0].alt") == "picture, which cannot be read, a dog"
+    page.evaluate(
+        "(async () => { view.show(); await answer('show', () => [{ kind: 'trial', deal: 1, n: 1,"
+        " question: 'Is it a cat?', seen: null }, [new ArrayBuffer(0)]]); await answer('seen',"
+        " () => [{ kind: 'seen', seen: ['a fox'] }, []]); })()"
+    )
+    assert page.evaluate("view.live.textContent") == "a fox"
     page.context.close()

@@ -1,5 +1,6 @@
 """A grid is evidence: every cell says what it is, pixels stay pixels, nothing is cut or mixed."""
 
+import base64
 import io
 import subprocess
 import sys
@@ -373,10 +374,16 @@ def test_a_list_is_captioned_with_what_sets_its_cells_apart(tmp_path):
     )
 
 
-def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path):
+def test_a_notebook_shows_the_figure_once_and_without_pyplot(tmp_path, monkeypatch):
     formatters = pytest.importorskip("IPython.core.formatters")
     figure = image_grid(results(tmp_path, plan(seed=range(2))), col="seed")
-    data, facts = formatters.DisplayFormatter().format(figure)
+    formatter, shown = formatters.DisplayFormatter(), []
+    show = lambda data, metadata=None, **_: shown.append((data, metadata))
+    monkeypatch.setattr("IPython.display.display", show)
+    assert formatter.format(figure) == ({}, {})
+    (data, facts), (words, _) = shown  # JupyterLab has no words for a picture of its own
+    assert f'alt="{figure.get_label()}"' in words.data
+    data["image/png"] = base64.b64decode(data["image/png"])
     width, height = Image.open(io.BytesIO(data["image/png"])).size
     assert set(data) == {"text/plain", "image/png"} and isinstance(figure, GridFigure)
     assert facts["image/png"] == {

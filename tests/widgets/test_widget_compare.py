@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import draw_scene
 from PIL import Image
 from scipy.stats import binomtest
 
@@ -58,7 +59,8 @@ def shown(frame, **given):
 
 def asked(widget, kind, **content):
     """The answer to a question of the page."""
-    widget._hear(None, {"kind": kind, "id": "q", "deal": widget.deal, **content}, [])
+    number = f"q{len(widget.sent)}"
+    widget._hear(None, {"kind": kind, "id": number, "deal": widget.deal, **content}, [])
     return widget.sent[-1]
 
 
@@ -145,8 +147,37 @@ def test_who_does_not_see_a_blind_pair_hears_what_was_found_and_not_whose_it_is(
             (row,) = frame[
                 [Image.open(p).getpixel((5, 5)) == colour(data) for p in frame.path]
             ].itertuples()
-            assert seen == f"objects_found {row.objects_found}"
+            assert seen == f"found {row.objects_found}"
     assert "watermark_found sd-v1" in asked(open_, "pair", n=0)[0]["seen"][0]
+
+
+def test_what_is_known_of_one_side_only_is_not_said_in_a_blind_vote(frame):
+    found = frame.guidance_scale.map({1.0: "cat", 4.0: None, 7.5: ""})
+    frame = frame.assign(objects_found=found, objects_background="green")
+    seen = lambda left, right: asked(shown(frame, blind=True, left=left, right=right), "pair", n=0)[
+        0
+    ]["seen"]
+    assert seen(1.0, 4.0) == ["background green", "background green"]
+    assert sorted(seen(1.0, 7.5)) == [
+        "found cat, background green",
+        "nothing found, background green",
+    ]
+
+
+def test_pictures_of_the_embedded_models_are_described_though_nothing_was_measured(frame):
+    for n, path in enumerate(frame.path):
+        draw_scene(["cat", "dog"][n % 2]).save(path)
+    for blind in (True, False):
+        widget = shown(frame, blind=blind)
+        content, buffers = asked(widget, "pair", n=0)
+        assert content["seen"] is None  # the pictures do not wait for their description
+        pictures = [np.asarray(Image.open(io.BytesIO(data))) for data in buffers]
+        cats = [np.array_equal(p, draw_scene("cat")) for p in pictures]
+        names = ["cat" if cat else "dog" for cat in cats]
+        seen = asked(widget, "seen", n=0)[0]["seen"]
+        assert seen == [f"found {name}, background green" for name in names]
+    other = shown(frame.assign(model="a-model-of-others"), blind=True)
+    assert asked(other, "pair", n=0)[0]["seen"] == ["", ""]
 
 
 def test_blind_sides_are_those_of_the_pictures_sent(frame):
@@ -190,8 +221,10 @@ def test_a_blind_vote_taken_back_in_the_widget_leaves_an_earlier_open_one(frame)
     place = widget._ballot.order.index(0)
     for vote in ("tie", "both bad"):
         asked(widget, "vote", n=place, vote=vote)
-    asked(widget, "undo", n=place)
-    assert widget.voted[place] == "" and shown(frame).voted[0] == "left"
+    for vote in ("tie", ""):
+        asked(widget, "undo", n=place)
+        assert widget.voted[place] == vote
+    assert shown(frame).voted[0] == "left"
     assert widget._votes.keeper.votes()[["vote", "blind"]].values.tolist() == [["left", False]]
 
 
@@ -259,15 +292,34 @@ def test_a_blind_vote_is_changed_and_taken_back_until_the_names_are_known(frame)
     for vote in ("left", "right"):
         assert asked(widget, "vote", n=0, vote=vote)[0]["said"] == f"voted: {vote}"
     asked(widget, "vote", n=3, vote="tie")
+    assert asked(widget, "undo", n=0)[0]["vote"] == widget.voted[0] == "left"
     assert asked(widget, "undo", n=0)[0]["n"] == 0 and widget.voted.count("") == 5
     assert asked(widget, "undo", n=5)[0]["n"] == 3 and widget.voted == [""] * 6  # the last one
     asked(widget, "vote", n=0, vote="both bad")
     history = widget._votes.opinions.votes(history=True)
-    assert history.vote.isna().tolist() == [False, False, False, True, True, False]
+    assert history.vote.isna().tolist() == [False] * 4 + [True, True, False]
     widget.reveal()
     stays = asked(widget, "vote", n=0, vote="left")[0]
     assert stays["vote"] == asked(widget, "undo", n=0)[0]["vote"] == "both bad"
     assert stays["said"] == "voted blind: both bad; it stays, as you know the names"
+
+
+def test_a_vote_taken_back_brings_back_the_one_before_it_and_no_message_counts_twice(frame):
+    for blind in (True, False):
+        widget = shown(frame, blind=blind, rater=str(blind))
+        for vote in ("tie", "tie", "left", "right"):
+            asked(widget, "vote", n=2, vote=vote)
+        undo = {"kind": "undo", "id": "once", "deal": widget.deal, "n": 2}
+        for _ in range(2):
+            widget._hear(None, undo, [])
+        assert widget.voted[2] == "left"
+        back = [asked(widget, "undo", n=2)[0] for _ in range(3)]
+        assert [(one["vote"], one["undone"]) for one in back] == [
+            ("tie", True),
+            ("", True),
+            ("", False),
+        ]
+        assert widget.voted == [""] * 6
 
 
 def test_looking_in_the_middle_of_a_blind_vote_is_written_down(frame):

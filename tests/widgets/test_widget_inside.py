@@ -1,6 +1,7 @@
 """Inside: what the page is told of words and steps, the bytes of its maps, and what stays without a kernel."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from sdlab import Request, inside
 from sdlab.widgets import Inside
+from sdlab.widgets.pictures import describe_image
 
 pytestmark = pytest.mark.usefixtures("at_once")
 CAT = Request(prompt="a cat and a dog", num_inference_steps=3)
@@ -72,7 +74,16 @@ def test_the_code_shows_the_same_again(seen, monkeypatch, tmp_path):
     assert found["again"].value["key"].tolist() == widget.value["key"].tolist()
 
 
+def test_what_is_said_of_the_pictures_is_what_stands_in_them_and_not_the_prompt(seen):
+    widget = Inside(seen)
+    said = asked(widget, "seen", side=0)[0]["seen"]
+    assert len(said) == 4 and said[-1] == describe_image(seen.picture)
+    alts = re.findall('alt="([^"]*)"', widget.static())
+    assert alts[0] == f"step 1: {said[0]}" and f"the picture: {said[-1]}" in alts
+    assert not any(CAT.prompt in alt for alt in alts)
+
+
 def test_the_still_picture_has_steps_and_words_and_no_script(seen):
     html = Inside(seen).static()
     assert html.count("<img") == 3 + 1 + 5 and "<script" not in html
-    assert "where it acts: dog" in html and "step 1" in html
+    assert "dog: where it acts" in html and "step 1" in html

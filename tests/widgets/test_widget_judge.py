@@ -117,7 +117,7 @@ def test_the_page_gets_pixels_and_nothing_that_tells_the_recipe(frame):
     widget, known = shown(frame), colours_of(frame)
     for n in range(widget.total):
         content, buffers = asked(widget, "show")
-        told = {"kind": "trial", "deal": 1, "n": n, "question": QUESTION, "seen": [""], "re": "q"}
+        told = {"kind": "trial", "deal": 1, "n": n, "question": QUESTION, "seen": None, "re": "q"}
         assert content == told
         assert Image.open(io.BytesIO(buffers[0])).info == {} and b"tEXt" not in buffers[0]
         assert colour(buffers[0]) in known.values()
@@ -136,7 +136,18 @@ def test_who_does_not_see_a_picture_hears_what_was_found_there_and_no_verdict(fr
         content, buffers = asked(widget, "show")
         keys = [next(k for k in known if known[k] == colour(data)) for data in buffers]
         seeds = frame.set_index("key")["seed"]
-        assert content["seen"] == [f"objects_found cat number {seeds[key]}" for key in keys]
+        assert content["seen"] == [f"found cat number {seeds[key]}" for key in keys]
+
+
+def test_pictures_of_the_embedded_models_are_described_though_nothing_was_measured(frame):
+    widget = shown(frame)
+    trial, _ = asked(widget, "show")
+    assert trial["seen"] is None  # the picture does not wait for its description
+    place = {"deal": trial["deal"], "n": trial["n"]}
+    (said,) = asked(widget, "seen", **place)[0]["seen"]
+    assert said.startswith("found ") and ", background " in said
+    answered(widget, "yes")
+    assert asked(widget, "seen", **place)[0]["kind"] == "outdated"
 
 
 def test_the_heading_before_the_first_picture_has_no_braces(frame):

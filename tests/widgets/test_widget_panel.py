@@ -9,8 +9,10 @@ from html.parser import HTMLParser
 import IPython.display
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import traitlets
+from conftest import draw_scene
 from nbclient import NotebookClient
 from PIL import Image
 
@@ -18,7 +20,7 @@ import sdlab.widgets.panel
 from sdlab import Request, Store
 from sdlab.models.resolve import resolve
 from sdlab.widgets.panel import Panel, workers
-from sdlab.widgets.pictures import make_thumbnail, render_image
+from sdlab.widgets.pictures import can_look, describe_seen, look_at, make_thumbnail, render_image
 
 
 class Echo(Panel):
@@ -286,6 +288,37 @@ def test_whatever_is_wrong_with_a_file_is_an_oserror_without_the_home_folder(
     with pytest.raises(OSError, match=r"\S") as caught:
         make_thumbnail(path)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_what_was_found_is_said_in_words_and_so_is_that_nothing_was():
+    frame = pd.DataFrame(
+        {
+            "objects_found": ["cat", "", "cat, red circle"],
+            "objects_places": ["18 22", "", "10 60, 32 5"],
+            "objects_background": ["green", "beach", "blue"],
+            "objects_right": [True, False, True],
+            "signs_read": ["stop", "", ""],
+        }
+    )
+    assert describe_seen(frame) == [
+        "found cat, background green, a sign that says stop",
+        "nothing found, background beach, no sign that can be read",
+        "found cat (lower left), red circle (upper centre), background blue,"
+        " no sign that can be read",
+    ]
+    assert describe_seen(frame.assign(objects_found=["cat", None, ""]))[0].startswith("background")
+
+
+def test_only_pictures_of_the_little_worlds_are_looked_at_and_none_twice(tmp_path, monkeypatch):
+    draw_scene(("cat", 2, 34), ("dog", 34, 2)).save(tmp_path / "both.png")
+    wanted = "found cat (lower left), dog (upper right), background green"
+    assert look_at(tmp_path / "both.png") == wanted
+    monkeypatch.setattr("sdlab.widgets.pictures.score_one", None)  # would raise
+    assert look_at(tmp_path / "both.png") and look_at(tmp_path / "gone.png") == ""
+    frame = pd.DataFrame({"model": ["tiny-v1", "tiny-v2"], "path": "a.png"})
+    assert can_look(frame) and not can_look(frame.assign(objects_found=""))
+    assert not can_look(frame.assign(model=["tiny-v1", "sd-v1-5"]))
+    assert not can_look(frame.drop(columns="model"))
 
 
 def test_an_img_holds_its_data_and_escapes_its_words():

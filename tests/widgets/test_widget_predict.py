@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import draw_scene
 from PIL import Image
 
 from sdlab.recipe.request import Recipe, Request
@@ -171,6 +172,19 @@ def test_captions_hold_what_the_recipes_differ_in_and_no_measures(ask, frame):
     assert content["captions"] == ["guidance_scale 1", "guidance_scale 7.5"]
 
 
+def test_what_stands_in_the_pictures_is_told_with_them_and_not_before(ask, frame):
+    for n, path in enumerate(frame["path"]):
+        draw_scene(["cat", "dog"][n]).save(path)
+    widget = ask()
+    assert hear(widget, "seen")[0]["kind"] == "error"
+    hear(widget, "answer", answer="paler")
+    wanted = ["found cat, background green", "found dog, background green"]
+    assert hear(widget, "seen")[0]["seen"] == wanted
+    frame["objects_found"] = ["", "bird"]
+    widget = ask()
+    assert hear(widget, "seen")[0]["seen"] == ["nothing found", "found bird"]
+
+
 def test_another_pupil_at_the_same_page_is_asked_anew(ask):
     widget = ask("ann")
     widget.say("paler")
@@ -180,6 +194,19 @@ def test_another_pupil_at_the_same_page_is_asked_anew(ask):
     assert widget.counts == [1, 1, 0]
     widget.pupil = "ann"
     assert widget.choice == "paler"
+
+
+def test_a_name_given_at_one_question_is_that_of_the_others_of_the_folder(ask, tmp_path):
+    before, other = ask(pupil=""), ask(pupil="", folder=tmp_path / "elsewhere")
+    asked = ask(pupil="")
+    asked.pupil = "ann"
+    assert (before.pupil, ask(pupil="").pupil, other.pupil) == ("ann", "ann", "")
+    asked.pupil = "bob"
+    assert before.pupil == "ann"  # two may sit at one computer
+
+
+def test_an_open_question_is_not_as_narrow_as_its_answers(ask):
+    assert "<caption" not in ask().static() and f"<p>{QUESTION} (not" in ask().static()
 
 
 def test_without_a_right_answer_nobody_is_wrong(ask):

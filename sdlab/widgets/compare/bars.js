@@ -100,13 +100,15 @@ class Ballot {
 const ASK = "show who is who";
 const SURE = "That the names were shown is written down, and votes after it are open ones.";
 
-// How a blind vote ends: after its last pair, or before it by a second click.
+// How a blind vote ends: after its last pair, or before it by a second click. The first one leads
+// to the button that changes nothing: whoever presses Enter twice has seen no names.
 class Ending {
   constructor(view) {
     this.view = view;
-    this.words = h("span");
+    this.words = h("span", { role: "status" });
     this.ask = button(ASK, () => this.press());
     this.stay = button("go on voting", () => this.open(false));
+    for (const node of [this.ask, this.stay]) describe(node, this.words);
     this.element = h("div", { className: "sdl-bar sdl-compare-ending", role: "group",
       "aria-label": "end of the blind vote", hidden: true }, this.words, this.ask, this.stay);
   }
@@ -120,14 +122,15 @@ class Ending {
   open(sure) {
     this.sure = sure;
     this.show();
-    (sure ? this.ask : this.view.stage.element).focus({ preventScroll: true });
+    (sure ? this.stay : this.view.stage.element).focus({ preventScroll: true });
   }
 
   show() {
     const { left, sure, view } = this, total = view.voted.length, all = !left;
     this.element.hidden = !view.secret;
-    this.words.textContent = all ? `All ${total} pairs are voted; until the names are shown, votes `
+    const words = all ? `All ${total} pairs are voted; until the names are shown, votes `
       + "can be changed." : sure ? `${left} of ${total} pairs have no vote. ${SURE}` : "";
+    if (this.words.textContent !== words) this.words.textContent = words;
     this.ask.textContent = all || sure ? ASK : `${ASK} now …`;
     this.stay.hidden = all || !sure;
   }

@@ -2,9 +2,10 @@
 // pairs, after which all is asked anew.
 //
 // page -> Python  pair {n, deal}, difference {n, deal, gain}, vote {n, deal, vote},
-//                 undo {n, deal}, reveal {deal}, choose {left, right}, code
+//                 seen {n, deal}, undo {n, deal}, reveal {deal}, choose {left, right}, code
 // Python -> page  pair {n, deal, names, vote, stays, said, shared, more} + {lacking, seen} and two
-//                 buffers (neither after a vote), difference {said} + a buffer, code {text},
+//                 buffers (neither after a vote), seen {seen} (what stands in both pictures, where
+//                 the pair's own is null), difference {said} + a buffer, code {text},
 //                 outdated. Names are empty as long as they must not be known.
 
 const EARLY = "That came before the pictures, and is not counted: pause, and vote again.";
@@ -15,7 +16,7 @@ class CompareView {
       hid: false, telling: false });
     this.gate = new Gate();
     this.forget();
-    this.pairs = new Pairs(model, line);
+    this.pairs = new Pairs(model, line, (pair) => this.describe(pair));
     this.stage = new Stage({
       room: () => this.room(), said: (name, value) => put(model, name, value),
       difference: (n, deal, gain) => line.ask("difference", { n, deal, gain }) });
@@ -29,7 +30,7 @@ class CompareView {
     const { stage, ballot, ending } = this;
     this.columns = h("div", { className: "sdl-compare-columns" },
       h("div", { className: "sdl-compare-main" }, stage.element, ...Object.values(stage.controls),
-        ballot.element, ballot.status, ending.element), this.side.element);
+        ballot.element, ballot.status, ending.element, this.side.tally), this.side.element);
     this.help = keysHelp(COMPARE_KEYS);
     root.append(this.bar.element, this.columns, this.help, this.code, this.live, this.outcome);
   }
@@ -100,10 +101,17 @@ class CompareView {
     this.gate.open();
     this.tell();
     this.say();
-    this.live.textContent = `${pair.title}: ${pair.words}`;
+    this.live.textContent = [`${pair.title}: ${pair.words}`, pair.found].filter(Boolean).join("; ");
     this.pairs.forgetFar(place, next);
     for (const n of [place + 1, next])
       if (n >= 0 && n < this.voted.length) this.pairs.load(n);
+  }
+
+  // What stands in the pictures that are seen, where it came after them.
+  describe(pair) {
+    if (pair !== this.shown) return;
+    this.stage.name();
+    this.live.textContent = pair.found;
   }
 
   // What is said of the pair in the page; after a vote more is.
@@ -199,7 +207,9 @@ class CompareView {
     if (message.kind !== "pair") return this.show();
     this.sent.delete(message.n);
     this.pairs.forget(message.n);
-    Object.assign(this, { early: "", news: message.undone ? "the vote is taken back" : "" });
+    const { undone, vote } = message, back = undone && vote;
+    Object.assign(this, { early: back ? `the former vote is back: ${vote}` : "",
+      news: undone ? "the vote is taken back" : "" });
     if (message.n === this.at) this.show(); else this.go(message.n);
   }
 

@@ -27,7 +27,7 @@ from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
-from ..pictures import describe_seen, level_sizes, strip_recipe
+from ..pictures import SEEN, can_look, describe_seen, level_sizes, look_at, strip_recipe
 from .counts import count_raters, count_votes, describe_agreement, describe_count, list_votes
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
@@ -390,15 +390,24 @@ class Compare(Panel):
             self._ballot.look()
         self._answer_about(question, self._open_pair)
 
+    def _on_seen(self, question: dict, buffers: list) -> None:
+        self._answer_about(question, self._look, self.answer_seen)
+
+    def _look(self, place: int) -> list[str]:
+        """Looks at both pictures, which are in no order but that of their sides there."""
+        measured = self._list_seen(place)
+        found = [look_at(path) for path in self._paths(place)]
+        return [", ".join(filter(None, both)) for both in zip(found, measured)]
+
     def _on_difference(self, question: dict, buffers: list) -> None:
         self._answer_about(question, lambda place: self._subtract(place, float(question["gain"])))
 
-    def _answer_about(self, question: dict, work: Any) -> None:
+    def _answer_about(self, question: dict, work: Any, answer: Any = None) -> None:
         """Answers a question about a place, later, unless the pairs were laid out anew since."""
         place, ballot = int(question["n"]), self._ballot
         if question["deal"] != self.deal or not 0 <= place < len(ballot):
             return self.answer(question, {"kind": "outdated"})
-        self.answer_later(question, lambda: work(place))
+        (answer or self.answer_later)(question, lambda: work(place))
 
     def _on_vote(self, question: dict, buffers: list) -> None:
         place = int(question["n"])
@@ -418,9 +427,10 @@ class Compare(Panel):
     def _on_undo(self, question: dict, buffers: list) -> None:
         if question["deal"] != self.deal:
             return self.answer(question, {"kind": "outdated"})
-        before = self.voted
-        place = self._ballot.undo(int(question["n"]))
-        self._count_vote()
+        before, place = self.voted, int(question["n"])
+        if not self.is_repeat(question):  # it would take back one more
+            place = self._ballot.undo(place)
+            self._count_vote()
         self.answer(question, {**self._describe(place), "undone": self.voted != before})
 
     def _on_reveal(self, question: dict, buffers: list) -> None:
@@ -490,14 +500,18 @@ class Compare(Panel):
         if hidden:
             images = level_sizes(images)
         buffers = [b"" if image is None else strip_recipe(image) for image in images]
-        more = {"lacking": lacking, "seen": self._list_seen(place)}
+        looks = can_look(self._pairing.source)
+        more = {"lacking": lacking, "seen": None if looks else self._list_seen(place)}
         return {**self._describe(place), **more}, buffers
 
     def _list_seen(self, place: int) -> list[str]:
         """Lists what is measured of both; while it is hidden only what does not tell a side."""
         n = self._ballot.order[place]
         rows = self._pairing.source.iloc[list(self._pairing.pairs[n])]
-        seen = (describe_seen if self._ballot.hides(place) else describe_measures)(rows)
+        seen = describe_seen(rows)
+        if not self._ballot.hides(place):
+            more = describe_measures(rows.drop(columns=[*SEEN], errors="ignore"))
+            seen = [", ".join(filter(None, both)) for both in zip(seen, more)]
         return seen[::-1] if self._ballot.swapped[n] else seen
 
     def _subtract(self, place: int, gain: float) -> tuple[dict[str, Any], list[bytes]]:

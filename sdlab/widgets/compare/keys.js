@@ -17,7 +17,8 @@ function listenToKeys(view) {
   onKeys(root, {
     ArrowRight: arrow(1, 0), ArrowLeft: arrow(-1, 0), ArrowDown: arrow(0, 1), ArrowUp: arrow(0, -1),
     Home: () => view.go(0), End: () => view.go(Infinity),
-  }, (event) => !event.target.matches("input[type=range], input[type=text], select, pre"));
+  }, (event) => !event.target.matches(
+    "input[type=range], input[type=text], select, pre, .sdl-compare-unlike"));
   onKeys(root, {
     n: () => view.step(1), p: () => view.step(-1), v: () => view.goOn(),
     ...Object.fromEntries(WAYS.map(([name, key]) =>

@@ -23,7 +23,13 @@ class Pair {
     const { names, lacking, seen, shared } = this.told, side = sideName(k);
     const whose = names[k] ? `${side}: ${names[k]}` : `${side} picture`;
     const same = shared.map(([what, value]) => `${what} ${value}`);
-    return [whose, lacking[k], ...same, seen[k]].filter(Boolean).join(", ");
+    return [whose, lacking[k], ...same, seen?.[k]].filter(Boolean).join(", ");
+  }
+
+  // What stands in both pictures, as far as it is known.
+  get found() {
+    const seen = this.told.seen ?? [];
+    return seen.map((text, k) => text && `${sideName(k)}: ${text}`).filter(Boolean).join("; ");
   }
 
   // What is read out of it: the prompt, and what else sets it apart.
@@ -37,8 +43,9 @@ class Pair {
 }
 
 class Pairs {
-  constructor(model, line) {
-    Object.assign(this, { model, line });
+  // `described(pair)` is called when what stands in its pictures came after them.
+  constructor(model, line, described) {
+    Object.assign(this, { model, line, described });
     this.promises = new Map();           // place -> promise of a pair, or of null: none any more
   }
 
@@ -51,7 +58,16 @@ class Pairs {
     const { message: told, buffers } = await this.line.ask("pair", { n, deal });
     if (told.kind !== "pair" || told.deal !== this.model.get("deal")) return null;
     const urls = buffers.map((buffer) => (buffer.byteLength ? blobUrl(buffer, "image/png") : null));
-    return new Pair(this.model, { place: n, deal, told, urls }).decode();
+    const pair = new Pair(this.model, { place: n, deal, told, urls });
+    if (!told.seen) this.describe(pair);
+    return pair.decode();
+  }
+
+  async describe(pair) {
+    const { message } = await this.line.ask("seen", { n: pair.place, deal: pair.deal });
+    if (message.kind !== "seen") return;
+    pair.told = { ...pair.told, seen: message.seen };
+    this.described(pair);
   }
 
   forget(n) {

@@ -3,16 +3,18 @@
 const SECRET = "Blind: whose picture is whose, and what else differs, is told when you ask for it.";
 
 class Side {
+  // `tally` stands elsewhere: below the vote, where the eyes are when the names are shown.
   constructor(model) {
     this.model = model;
     this.shared = h("div");
     this.more = h("details", { className: "sdl-compare-more", hidden: true });
-    this.unlike = h("div", { className: "sdl-compare-unlike" });
+    this.unlike = h("div", { className: "sdl-compare-unlike", role: "group",
+      "aria-label": "what differs" });
     this.tally = h("div", { className: "sdl-compare-tally" });
     this.raters = h("div", { className: "sdl-compare-note" });
     this.note = h("div", { className: "sdl-compare-note" });
     this.element = h("div", { className: "sdl-compare-side" },
-      this.tally, this.shared, this.more, this.unlike, this.raters, this.note);
+      this.shared, this.more, this.unlike, this.raters, this.note);
   }
 
   // What is said of one pair.
@@ -39,6 +41,8 @@ class Side {
     const said = rows.length ? [unlikeTable(rows, model.get("chosen").map((i) => choices[i]))]
       : secret ? [h("p", { textContent: SECRET })] : [];
     this.unlike.replaceChildren(...said);
+    if (rows.length) this.unlike.tabIndex = 0;             // so that the arrow keys scroll it
+    else this.unlike.removeAttribute("tabindex");
   }
 }
 

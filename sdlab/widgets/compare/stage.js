@@ -19,6 +19,8 @@ class Stage {
     this.glass = new Glass(this);
     this.element = h("div", { className: "sdl-compare-stage", tabIndex: 0, role: "group" },
       h("div", { className: "sdl-compare-names" }, ...this.names), this.pictures);
+    this.words = describe(this.element);
+    this.element.append(this.words);
     this.controls = {
       swipe: this.swipe.control, "side by side": h("div", { className: "sdl-compare-control" }),
       blink: this.blink.control, difference: this.difference.control };
@@ -46,6 +48,7 @@ class Stage {
       pair.images[k].alt = pair.alt(k);
     });
     this.element.setAttribute("aria-label", pair.title);
+    this.words.textContent = pair.found;
   }
 
   layOut() {

@@ -101,6 +101,7 @@ class Ballot:
         self.ids, self.votes, self.blind = list(ids), votes, blind
         self.order, self.swapped = list(range(len(ids))), [False] * len(ids)
         self._lock = threading.Lock()
+        self._former: dict[int, list[str | None]] = {}  # {pair: its votes before this one}
         if blind:
             chance = random.Random(f"{seed} {votes.rater}" if votes.rater else seed)
             chance.shuffle(self.order)
@@ -147,14 +148,17 @@ class Ballot:
             self.votes.look_again()
             hidden = self.is_hidden(n)
             if hidden or not self.votes.of(self.ids[n], only_blind=True):
-                self.votes.put(
-                    self.ids[n], mirror_vote(vote) if self.swapped[n] else vote, blind=hidden
-                )
+                own, before = mirror_vote(vote) if self.swapped[n] else vote, self.vote_on(n)
+                former = before[0] if before else None
+                self.votes.put(self.ids[n], own, blind=hidden)
+                if own != former:  # a message may come twice
+                    self._former.setdefault(n, []).append(former)
 
     def undo(self, place: int) -> int:
         """Takes back the vote at a place, else the last one; gives the place it was at.
 
-        While the names are hidden; an open vote only at its own place.
+        What was voted there before it in this sitting counts again. The last one is taken back
+        while the names are hidden; an open vote only at its own place.
         """
         with self._lock:
             self.votes.look_again()
@@ -164,7 +168,8 @@ class Ballot:
                 n = next((mine[pair] for pair in self.votes.list_blind()[::-1] if pair in mine), n)
             said = self.vote_on(n)
             if said and said[1] == self.is_hidden(n):  # a blind vote stays once names are known
-                self.votes.put(self.ids[n], None, blind=said[1])
+                former = self._former.get(n)
+                self.votes.put(self.ids[n], former.pop() if former else None, blind=said[1])
             return self.order.index(n)
 
     def reveal(self) -> None:

@@ -1,6 +1,6 @@
 // The page of Inside: a slider over the steps of one cell or two, and words that light up.
 //
-// page -> Python  frames {side}; maps {side, group}; code
+// page -> Python  frames {side}; seen {side}, what stands in each; maps {side, group}; code
 // Python -> page  frames + a picture for each moment, and the finished one; maps + a buffer, bytes
 //                 (moments + 1, height, width), the last being that of all steps; code {text}.
 
@@ -23,10 +23,11 @@ class InsideView {
       (other.told.moments.length > one.told.moments.length ? other : one));
     this.steps = new Steps(this);
     this.status = h("div", { className: "sdl-inside-status", role: "status" });
+    this.live = spokenLine();
     this.pictures = h("div", { className: "sdl-inside-sides" },
       ...this.sides.map((side) => side.element));
     this.help = keysHelp(INSIDE_KEYS);
-    root.append(this.pictures, this.steps.element, this.status, codeBlock(line),
+    root.append(this.pictures, this.steps.element, this.live, this.status, codeBlock(line),
       this.help);
   }
 
@@ -59,14 +60,21 @@ class InsideView {
     this.tell();
   }
 
-  // What the lit word does; while it plays, a voice is not to be interrupted at each step.
+  // What the lit word does, or without one, what is believed; while it plays, a voice is not to be
+  // interrupted at each step.
   tell() {
     for (const side of this.sides) side.paint();
     if (this.steps.timer) return;
-    const said = this.sides.map((side) => side.describe());
+    this.status.textContent = this.join((side) => side.describe());
+    const believed = ({ found, what }) => found && `${what}: ${found}`;
+    this.live.textContent = this.lit ? "" : this.join(believed);
+  }
+
+  // What is said of each side, with its name where there are two.
+  join(say) {
     const names = this.sides.length > 1 ? ["left: ", "right: "] : [""];
-    this.status.textContent = said.map((text, n) => text && names[n] + text)
-      .filter(Boolean).join(" · ");
+    const said = this.sides.map(say);
+    return said.map((text, n) => text && names[n] + text).filter(Boolean).join(" · ");
   }
 
   // As large as lets words, picture, steps and what is told of them be seen at once.

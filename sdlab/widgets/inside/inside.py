@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import traitlets
+from PIL import Image
 
 from ...pictures import webp_bytes
 from ...recipe.request import Request
@@ -16,6 +17,7 @@ from ...results.code import write_arguments
 from ...results.inside import Insight, inside
 from ...store.store import Store
 from ..panel import Panel, source
+from ..pictures import can_look, describe_image
 from .still import render_sides
 
 LARGEST = 512  # pixels of a picture on the page
@@ -74,6 +76,7 @@ class Inside(Panel):
         self.insights = [
             each if isinstance(each, Insight) else inside(each, store) for each in given
         ]
+        self._seen: dict[int, list[str]] = {}
         super().__init__(sides=[describe_side(each) for each in self.insights])
         self.at = max(len(side["moments"]) for side in self.sides)
         self.observe(lambda _: self.refresh_soon(), ["at", "word", "whole"])
@@ -102,13 +105,24 @@ class Inside(Panel):
 
     def static(self) -> str:
         """Renders the pictures, some steps, and where each word acts."""
-        return render_sides(self.insights)
+        return render_sides(self.insights, list(map(self._list_seen, range(len(self.insights)))))
+
+    def _list_seen(self, side: int) -> list[str]:
+        """Lists what stands in each picture of a cell; [] if nothing here can see it."""
+        if side not in self._seen:
+            insight = self.insights[side]
+            pictures = list_pictures(insight) if can_look(insight.frame) else []
+            self._seen[side] = list(map(describe_image, pictures))
+        return self._seen[side]
 
     # What the page asks
 
     def _on_frames(self, question: dict, buffers: list) -> None:
         insight = self.insights[int(question["side"])]
         self.answer_later(question, lambda: ({"kind": "frames"}, encode_frames(insight)))
+
+    def _on_seen(self, question: dict, buffers: list) -> None:
+        self.answer_seen(question, lambda: self._list_seen(int(question["side"])))
 
     def _on_maps(self, question: dict, buffers: list) -> None:
         insight, group = self.insights[int(question["side"])], int(question["group"])
@@ -161,4 +175,9 @@ def encode_maps(insight: Insight, group: int) -> bytes:
 
 def encode_frames(insight: Insight) -> list[bytes]:
     """Encodes what is believed at each moment, and the picture."""
-    return [webp_bytes(image, LARGEST) for image in [*insight.strip.pictures, insight.picture]]
+    return [webp_bytes(image, LARGEST) for image in list_pictures(insight)]
+
+
+def list_pictures(insight: Insight) -> list[Image.Image]:
+    """Lists what is believed at each moment, and the picture."""
+    return [*insight.strip.pictures, insight.picture]

@@ -6,7 +6,8 @@ const PLACES = [["upper", "middle", "lower"], ["left", "centre", "right"]];
 class Side {
   // `told` is what Python said of the cell, `n` its place; `view` is told of words.
   constructor(view, told, n) {
-    Object.assign(this, { view, told, n, urls: [], maps: new Map(), lit: "", moment: 0 });
+    Object.assign(this, { view, told, n, urls: [], seen: [], maps: new Map(), lit: "",
+      moment: 0 });
     this.image = h("img", { className: "sdl-inside-image", draggable: false, alt: "" });
     this.shade = h("canvas", { className: "sdl-inside-shade", "aria-hidden": "true" });
     this.caption = h("div", { className: "sdl-inside-caption" });
@@ -17,8 +18,9 @@ class Side {
       textContent: "No word has a place: nothing in this network attends to a text." });
     const note = h("div", { className: "sdl-inside-note", textContent: told.note,
       hidden: !told.note });
-    this.element = h("div", { className: "sdl-inside-side" }, list, none,
-      h("div", { className: "sdl-inside-stage" }, this.image, this.shade), this.caption, note);
+    this.stage = h("div", { className: "sdl-inside-stage" }, this.image, this.shade);
+    this.element = h("div", { className: "sdl-inside-side" }, list, none, this.stage,
+      this.caption, note);
   }
 
   makeWord({ text }) {
@@ -46,7 +48,14 @@ class Side {
     const { buffers } = await this.view.line.ask("frames", { side: this.n });
     this.urls = buffers.map((data) => blobUrl(data));
     this.show(this.view.at);
+    const { message } = await this.view.line.ask("seen", { side: this.n });
+    if (message.kind !== "seen") return;
+    this.seen = message.seen;
+    this.view.show();
   }
+
+  // What stands in the picture that is shown, as far as it is known.
+  get found() { return this.seen[this.moment] ?? ""; }
 
   // The place on this cell's own list that is as far as `at`: a moment, or the finished picture.
   show(at) {
@@ -59,7 +68,8 @@ class Side {
     const sketch = this.moment > 0 && this.moment < last ? " · a sketch, blurred" : "";
     const [what, shown] = this.finished ? ["the picture", "the picture"]
       : [`what is believed at ${step}`, `${step} · noise ${noise.toFixed(2)}${sketch}`];
-    this.image.alt = `${what}: ${told.prompt}`;
+    this.what = what;
+    this.image.alt = what + (this.found ? `: ${this.found}` : `; asked for: “${told.prompt}”`);
     this.caption.textContent = `${shown} · seed ${told.seed}`;
     this.paint();
   }
@@ -123,7 +133,7 @@ class Side {
   layOut(room) {
     const [width, height] = this.told.size, longest = Math.max(width, height);
     const side = fit(longest, longest, mostRoom([longest], room));
-    for (const node of [this.image, this.shade]) {
+    for (const node of [this.stage, this.image, this.shade]) {
       node.style.width = width * side / longest + "px";
       node.style.height = height * side / longest + "px";
     }

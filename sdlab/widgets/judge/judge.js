@@ -1,14 +1,15 @@
 // The page of Judge. A deal is one rater's round; Python decides which picture is asked about.
 //
-// page -> Python  show; answer {deal, n, answer, seconds}, undo {deal, n}, finish {deal, n}, each
-//                 about the picture at place n of that deal, else nothing happens; code
+// page -> Python  show; answer {deal, n, answer, seconds}, undo {deal, n}, finish {deal, n}, and
+//                 where the trial's `seen` is null seen {deal, n}, each about the picture at place
+//                 n of that deal, else nothing happens; code
 // Python -> page  trial {deal, n, question, seen} + one or two buffers (empty ones cannot be read),
-//                 none at the end; code {text}.
+//                 none at the end; seen {seen}; code {text}.
 
 const JUDGE_KEYS = "the keys on the buttons answer, <kbd>?</kbd> cannot tell · <kbd>U</kbd> or "
   + "<kbd>Backspace</kbd> takes the last answer back";
 const EARLY = "That came before the picture, and is not counted: pause, and answer again.";
-const WAITING = "Python is busy with other cells: the picture comes when they have ended.";
+const WAITING = "The picture is on its way.";
 const BLIND = "What made a picture is told at the end of the round. Some are shown twice.";
 
 class JudgeView {
@@ -87,14 +88,23 @@ class JudgeView {
   // ---- what is seen
   async take(trial, buffers, turn) {
     const title = `picture ${trial.n + 1} of ${this.model.get("total")}`;
-    if (buffers.length) await this.stage.show(title, buffers, trial.seen);
+    if (buffers.length) await this.stage.show(title, buffers);
     if (turn !== this.turn) return;
+    const seen = buffers.length ? this.stage.describe(trial.seen ?? []) : "";
     if (!this.trial) this.say("");
     this.trial = trial;
     this.question.textContent = trial.question ?? this.model.get("heading");
     this.tell();
-    if (!this.over) this.live.textContent = `${title}: ${trial.question}`;
+    if (!this.over) this.live.textContent = `${title}: ${trial.question} ${seen}`.trim();
     this.gate.open();
+    if (buffers.length && !trial.seen) this.look(trial);
+  }
+
+  // Asks what stands in the picture: Python looks for it when the picture is there.
+  async look(trial) {
+    const { message } = await this.line.ask("seen", { deal: trial.deal, n: trial.n });
+    if (message.kind !== "seen" || trial !== this.trial || this.over) return;
+    this.live.textContent = this.stage.describe(message.seen);
   }
 
   tell() {

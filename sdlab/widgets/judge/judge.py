@@ -29,7 +29,8 @@ class Judge(Panel):
     """A question about pictures, answered by eye: one at a time, in an order that chance decides.
 
     The page learns nothing of a picture but its pixels, and for those who do not see them what is
-    found there if that was measured: objects, background, letters, and no verdict. All are shown
+    found there if that was measured: objects, background, letters, and no verdict. Pictures of the
+    embedded models are looked at for them if nothing was measured. All are shown
     equally large, those of a pair with as many pixels; but a single picture of another size may be
     known by its pixels. Each answer is kept in the store, by the picture's key, before the next
     picture is shown; a round goes on where its rater stopped. Some pictures are shown twice, which
@@ -224,6 +225,12 @@ class Judge(Panel):
     def _on_show(self, question: dict, buffers: list) -> None:
         self.answer_later(question, self._open_trial)
 
+    def _on_seen(self, question: dict, buffers: list) -> None:
+        trials, place = self._round.trials, self._round.place
+        if not self._is_present(question) or question["n"] != place or place == len(trials):
+            return self.answer(question, {"kind": "outdated"})
+        self.answer_seen(question, lambda: self._pictures.list_seen(trials[place].about))
+
     def _on_answer(self, question: dict, buffers: list) -> None:
         if self._is_present(question):
             self._put(question["n"], question["answer"], question["seconds"])
@@ -256,7 +263,7 @@ class Judge(Panel):
             return told, []
         about = trials[place].about
         told["question"] = self._pictures.write_question(self.question, about)
-        told["seen"] = self._pictures.list_seen(about)
+        told["seen"] = None if self._pictures.looks else self._pictures.list_seen(about)
         images: list[Image.Image | None] = []
         for path in self._pictures.paths_of(about):
             try:

@@ -14,7 +14,7 @@ from ...results.frame import column_values, find_varying, format_value, select_m
 from ...results.pairs import pair
 from ...results.stats.reading import split_frame
 from ...store.columns import COLUMNS
-from ..pictures import describe_seen, write_captions
+from ..pictures import can_look, describe_seen, look_at, write_captions
 from .round import About, list_subjects, sort_sides
 
 TOLD = re.compile(r"\{([^{}]+)\}")  # what a question tells of each picture
@@ -37,6 +37,8 @@ class Pictures:
     ----------
     root : Path or None
         The folder of their store.
+    looks : bool
+        Whether what stands in a picture is not in the frame, and is to be looked for.
     subjects : list
         What is judged: keys, or pairs of keys, in the order of the frame.
     """
@@ -53,7 +55,8 @@ class Pictures:
         kind = "key" if self.root else "path"
         rows = made.assign(key=made[kind]).drop_duplicates("key")
         self._paths = dict(zip(column_values(rows, "key"), column_values(rows, "path")))
-        self._seen = dict(zip(self._paths, describe_seen(rows)))
+        self.looks = can_look(made)
+        self._made = rows.set_index("key")
         self.subjects: list[About] = list(self._paths)
         names = find_varying(rows)
         if self.pairing is not None:
@@ -103,8 +106,10 @@ class Pictures:
         return TOLD.sub(fill, question)
 
     def list_seen(self, about: About) -> list[str]:
-        """Lists for a picture, or both of a pair, what a scorer saw in it."""
-        return [self._seen[key] for key in ([about] if isinstance(about, str) else about)]
+        """Lists for a picture, or both of a pair, what a scorer saw in it, or sees now."""
+        if self.looks:
+            return [look_at(path) for path in self.paths_of(about)]
+        return describe_seen(self._made.loc[[about] if isinstance(about, str) else [*about]])
 
     def describe(self, answers: pd.DataFrame, *, tell: bool) -> pd.DataFrame:
         """Gives the answers that are about these, with what the frame says of them if `tell`."""

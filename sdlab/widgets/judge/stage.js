@@ -7,23 +7,37 @@ class Stage {
     this.pictures = h("div", { className: "sdl-judge-pictures" });
     this.element = h("div", { className: "sdl-judge-stage", tabIndex: 0, role: "group" },
       this.pictures);
+    this.words = describe(this.element);
+    this.element.append(this.words);
   }
 
   // Resolves when the pictures can be seen.
-  async show(title, buffers, seen) {
+  async show(title, buffers) {
     const urls = buffers.map((data) => (data.byteLength ? blobUrl(data, "image/png") : null));
     const names = buffers.length > 1 ? ["left picture", "right picture"] : ["picture"];
     const images = urls.map((url, k) => {
-      const lost = url ? "" : "which cannot be read";
       return h("img", { className: "sdl-judge-picture", draggable: false,
-        alt: [names[k], lost, seen[k]].filter(Boolean).join(", "), ...(url ? { src: url } : {}) });
+        alt: names[k], ...(url ? { src: url } : {}) });
     });
     await Promise.all(images.map((image) => image.decode().catch(() => null)));
     this.free();
-    Object.assign(this, { images, urls });
+    Object.assign(this, { images, urls, names });
     this.element.setAttribute("aria-label", title);
     this.pictures.replaceChildren(...images.map((image, k) => this.frame(image, names[k])));
     this.layOut();
+  }
+
+  // What stands in each picture, for those who do not see it; also read out with the picture.
+  describe(seen) {
+    const { names } = this;
+    this.images.forEach((image, k) => {
+      const lost = image.hasAttribute("src") ? "" : "which cannot be read";
+      image.alt = [names[k], lost, seen[k]].filter(Boolean).join(", ");
+    });
+    const whose = (k) => (names[1] ? `${names[k]}: ` : "");
+    this.words.textContent =
+      seen.map((text, k) => text && whose(k) + text).filter(Boolean).join("; ");
+    return this.words.textContent;
   }
 
   frame(image, name) {

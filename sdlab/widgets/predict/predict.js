@@ -1,7 +1,8 @@
 // The page of Predict: a question, then its pictures. Before an answer it knows nothing of them.
 //
 // page -> Python  answer {answer, pupil}, show, each answered with pictures {captions} + buffers;
-//                 code. The buffer of a picture that cannot be read is empty.
+//                 seen, answered with seen {seen}, what stands in each; code.
+//                 The buffer of a picture that cannot be read is empty.
 
 const LOST = "the picture cannot be read";
 
@@ -73,6 +74,15 @@ class Answer {
     this.pictures.replaceChildren(...this.urls.map((src, k) => h("figure", {},
       src ? h("img", { src, alt: captions[k], className: "sdl-pixels" }) : LOST,
       h("figcaption", { textContent: captions[k] }))));
+    this.captions = captions;
+  }
+
+  // What stands in each picture, for those who do not see it.
+  describe(seen) {
+    this.pictures.querySelectorAll("figure").forEach((figure, k) => {
+      const image = figure.querySelector("img");
+      if (image) image.alt = [this.captions[k], seen[k]].filter(Boolean).join(", ");
+    });
   }
 
   free() { for (const url of this.urls) if (url) URL.revokeObjectURL(url); }
@@ -93,7 +103,11 @@ class PredictView {
 
   async take(kind, content) {
     const { message, buffers } = await this.line.ask(kind, content);
-    if (message.kind === "pictures") this.told.show(message.captions, buffers);
+    if (message.kind !== "pictures") return;
+    this.told.show(message.captions, buffers);
+    this.line.ask("seen").then(({ message: found }) => {
+      if (found.kind === "seen") this.told.describe(found.seen);
+    });
   }
 
   show() {

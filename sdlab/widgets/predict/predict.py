@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterable
 from typing import Any
+from weakref import WeakSet
 
 import pandas as pd
 import traitlets
@@ -17,11 +18,12 @@ from ...results.sheet import GridFigure
 from ...results.stats.agreement import put_in_words
 from ..code import write_widget
 from ..panel import Panel, source
-from ..pictures import make_thumbnail, write_captions
+from ..pictures import can_look, describe_seen, look_at, make_thumbnail, write_captions
 from .answers import count_answers, draw_answers, keep_answer, read_answers
 from .still import render_prediction
 
 MOST = 24  # pictures
+SHOWN: WeakSet[Predict] = WeakSet()
 
 
 class Predict(Panel):
@@ -42,7 +44,8 @@ class Predict(Panel):
     right : optional
         The answer that the pictures give, told when they are revealed.
     pupil : str
-        Who answers; the page has a field for it.
+        Who answers; the page has a field for it. A name given at one question is that of the others
+        with the same folder that have none.
     folder : path
         Where the answers are.
 
@@ -88,11 +91,13 @@ class Predict(Panel):
             raise ValueError("the frame has no picture to be revealed")
         self.folder = os.fspath(folder)
         told = "" if right is None else put_in_words(right).strip()
-        super().__init__(question=question, answers=words, pupil=pupil.strip())
+        named = [pupil.strip(), *(each.pupil for each in self._list_others())]
+        super().__init__(question=question, answers=words, pupil=next(filter(None, named), ""))
         self._right = told
         self._lock = threading.RLock()  # Jupyter may hear of a name and an answer on two threads
-        self.observe(lambda _: self._look_up(), "pupil")
-        self._look_up()
+        SHOWN.add(self)
+        self.observe(lambda _: self._change_pupil(), "pupil")
+        self._change_pupil()
 
     def __repr__(self) -> str:
         return f"<Predict {self.question!r}: {self.choice or 'no answer yet'}>"
@@ -155,6 +160,17 @@ class Predict(Panel):
             pictures=list(zip(self.frame["path"], captions)) if self.choice else [],
         )
 
+    def _list_others(self) -> list[Predict]:
+        """Lists the questions whose answers are in the same folder."""
+        return [each for each in list(SHOWN) if each is not self and each.folder == self.folder]
+
+    def _change_pupil(self) -> None:
+        """Finds the answer of who answers now, and names those where nobody is named."""
+        self._look_up()
+        for each in self._list_others() if self.pupil.strip() else ():
+            if not each.pupil:
+                each.pupil = self.pupil
+
     def _look_up(self) -> None:
         """Finds the pupil's answer; what is told before it is the question alone."""
         with self._lock, self.hold_sync():
@@ -191,6 +207,17 @@ class Predict(Panel):
     def require_code(self) -> None:
         if not self.choice:
             raise ValueError("the code tells the pictures: it is shown with them")
+
+    def _on_seen(self, question: dict, buffers: list) -> None:
+        if not self.choice:
+            raise ValueError("what is in the pictures is told when the question is answered")
+        self.answer_seen(question, self._list_seen)
+
+    def _list_seen(self) -> list[str]:
+        """Lists what stands in each picture, for those who do not see it."""
+        if can_look(self.frame):
+            return [look_at(path) for path in self.frame["path"]]
+        return [describe_seen(self.frame.iloc[[n]])[0] for n in range(len(self.frame))]
 
     def _open_pictures(self) -> tuple[dict[str, Any], list[bytes]]:
         pictures = [open_thumbnail(path) for path in self.frame["path"]]

@@ -23,8 +23,8 @@ def render_prediction(
 ) -> str:
     """Renders a question; before it is answered nothing of the pictures."""
     if not answer:
-        rows = [[each] for each in answers]
-        return render_table([], rows, caption=f"{question} (not answered yet)", style=CELL)
+        told = Markup("<p>{} (not answered yet)</p>").format(question)  # a caption would be as
+        return told + render_table([], [[each] for each in answers], style=CELL)  # narrow as they
     rows = [
         [each, str(count), "the right answer" if each == right else ""]
         for each, count in zip(answers, counts)

@@ -58,6 +58,7 @@ class ReportTab(Tab):
             tab.title: ipywidgets.Checkbox(description=tab.title, value=True, indent=False)
             for tab in others
         }
+        self._writing = False
         self._write = make_button("Write the report", self._start, self, "An HTML file of its own")
         self._code = ipywidgets.ToggleButton(
             description="Code", tooltip="Python that writes the report, as it is now"
@@ -145,7 +146,7 @@ class ReportTab(Tab):
     def come_up(self) -> None:
         said = self._said.value
         super().come_up()
-        if self._write.disabled or "<a " in said:  # what is being written, or was
+        if self._writing or "<a " in said:  # what is being written, or was
             self._said.value, self._said.layout.display = said, ""
         self._code.value = False
         for tab in self._others:
@@ -163,6 +164,8 @@ class ReportTab(Tab):
 
     def _start(self) -> None:
         """Checks what is cheap to check, and writes on another thread: verifying takes time."""
+        if self._writing:  # the button stays enabled: a disabled one would lose the focus
+            return
         if not self.heading.value.strip():
             raise ValueError("A report needs a title: say what was found out.")
         frame = self.read()
@@ -176,13 +179,13 @@ class ReportTab(Tab):
             )
         text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
         work = functools.partial(self._make, self.path, self.heading.value, frame, figures, text, n)
-        self._write.disabled = True
+        self._writing = True
         self.say("Writing…", "progress")
         workers.submit(self._finish, work)
 
     def _finish(self, work: Callable[[], None]) -> None:
         self.try_to(work)
-        self._write.disabled = False
+        self._writing = False
 
     def _make(
         self, path: Path, title: str, frame: Any, figures: Sequence[Any], text: str | None, n: int
