@@ -25,6 +25,7 @@ UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 OF, ERROR = "_of", "_error"  # what ends the names of two columns that each scorer has
 PLAIN = ("string", "str", "Int64", "int64", "boolean", "bool")  # of plain values, or none
 REAL = ("Float64", "float64")
+NUMBER = "no."  # the column that numbers found pictures that nothing said of them tells apart
 COUNTER = re.compile(r"(index|level_\d+|Unnamed: \d+(\.\d+)?)(_[xy])?")  # pandas' own names
 
 # Reading columns

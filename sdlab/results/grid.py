@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import pandas as pd
 
 from ..errors import suggest
 from .frame import (
+    NUMBER,
     column_values,
     describe_constant,
     describe_measures,
@@ -82,7 +85,8 @@ def image_grid(
     ------
     TypeError, ValueError
         If there is no such column or page, or nothing to show, or if two images fall into one cell;
-        the message names the columns in which they differ.
+        the message names the columns in which they differ. Pictures from elsewhere that nothing
+        tells apart are numbered instead.
 
     Examples
     --------
@@ -161,7 +165,7 @@ def make_crossed_grid(
     """Sets every row value against every column value; `below` stands under each image."""
     from .sheet import Grid
 
-    frame = name_sources(frame)
+    frame, cols = number_alike(name_sources(frame), rows, cols)
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, make_cells(frame, below or [""] * len(frame))))
@@ -219,6 +223,31 @@ def make_cells(frame: pd.DataFrame, captions: Sequence[str]) -> list[SheetCell |
     ]
 
 
+def number_alike(
+    frame: pd.DataFrame, rows: list[str], cols: list[str], others: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
+    """Numbers found pictures that share a place and that nothing tells apart, from 1.
+
+    Gives the frame and `cols` with that column behind the others, where there are such. `others`
+    tell places apart, too.
+    """
+    foreign, places = find_foreign(frame), row_tuples(frame, [*rows, *cols, *others])
+    if not any(foreign) or len(set(places)) == len(places):
+        return frame, cols
+    both = list(zip(places, row_tuples(frame, find_differing(frame))))
+    shared, alike = Counter(places), Counter(itertools.compress(both, foreign))
+    turns: dict[tuple, Iterator[int]] = {
+        place: itertools.count(1) for place, own in both if alike[place, own] == shared[place]
+    }
+    numbers = [next(turns.get(place, itertools.repeat(1))) for place in places]
+    sides = row_tuples(frame, cols)
+    most = {side: n for n, side in sorted(zip(numbers, sides), key=lambda each: each[0])}
+    if max(numbers) == 1:
+        return frame, cols
+    told = [n if most[side] > 1 else None for side, n in zip(sides, numbers)]
+    return frame.assign(**{NUMBER: pd.array(told, "Int64")}), [*cols, NUMBER]
+
+
 def refuse_shared_places(
     frame: pd.DataFrame, places: list[tuple], rows: list[str], cols: list[str]
 ) -> None:
@@ -233,13 +262,6 @@ def refuse_shared_places(
         [f"row {format_label(row)!r}"] * bool(rows) + [f"col {format_label(col)!r}"] * bool(cols)
     )
     differ = find_differing(frame.iloc[shared])
-    if not differ and any(find_foreign(frame.iloc[shared])):
-        raise ValueError(
-            f"{len(shared)} images share {where}: they are several pictures from elsewhere that"
-            " nothing said of them tells apart. Number them, frame['take'] ="
-            " frame.groupby([*rows, *cols], dropna=False).cumcount(), with the names of row and col"
-            " there, and add 'take' to row; or narrow the frame"
-        )
     if not differ:
         raise ValueError(
             f"{len(shared)} images share {where}: they are one recipe, several times in the frame;"
