@@ -53,7 +53,7 @@ def read_pictures(
         pattern (`**` for folders below); else one file, or the files named.
     store : Store or path, optional
         Keeps a copy of each picture that is not its own, by content, in its folder `elsewhere`;
-        `path` leads there.
+        `path` leads there, and stars, ratings, verdicts, tags and notes on it are read, too.
     processes : int, optional
         1 or more. If left out, as many as there are cores for more than ten thousand files.
     progress : bool
@@ -104,6 +104,9 @@ def read_pictures(
         if store is not None and row["path"]:
             row["path"] = keep_picture(store, row)
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
+    if store is not None:  # as of now, by their names there
+        names = [row["path"] and Path(row["path"]).stem for row in rows]
+        frame = frame.assign(**open_store(store).opinions.columns(pd.array(names, "string")))
     frame.attrs["passed_over"] = passed_over
     assert isinstance(frame, pd.DataFrame)
     return frame
@@ -190,10 +193,7 @@ def add_told(row: dict[str, Any], told: Mapping[str, Any]) -> None:
 
 def keep_picture(store: Store | str | os.PathLike[str], row: Mapping[str, Any]) -> str:
     """Keeps a picture's file in the store, under its content; gives where it is."""
-    from ..store import Store
-
-    store = store if isinstance(store, Store) else Store(store)
-    path = Path(row["path"])
+    store, path = open_store(store), Path(row["path"])
     if row.get("key") and store.path(row["key"]).exists():
         return str(store.path(row["key"]))
     data = path.read_bytes()
@@ -202,6 +202,13 @@ def keep_picture(store: Store | str | os.PathLike[str], row: Mapping[str, Any]) 
     if not place.exists():
         write_whole(place, data)
     return str(place)
+
+
+def open_store(store: Store | str | os.PathLike[str]) -> Store:
+    """Gives the store itself, of its folder too."""
+    from ..store import Store
+
+    return store if isinstance(store, Store) else Store(store)
 
 
 # What the files say

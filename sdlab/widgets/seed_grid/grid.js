@@ -190,7 +190,10 @@ class GridView {
 
   follow() {
     const { model, sight } = this, job = () => this.showJob(), read = () => this.readMarks();
-    const rebuild = () => { this.filters.show(); this.selection.show(); this.rebuild(); };
+    const rebuild = () => {
+      for (const bar of [this.filters, this.selection, this.sliders]) bar.show();
+      this.rebuild();
+    };
     const again = () => this.rearrange(), layout = () => this.layout.show();
     return follow(model, {
       states: () => this.showStates(), starred: read, ratings: read, verdicts: read, tags: read,

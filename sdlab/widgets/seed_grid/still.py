@@ -95,7 +95,7 @@ def render_cross(pictures: Mapping[int, str], places: Places, where: Sequence[in
     at = {divmod(places.at[i] % places.a_page, width): html for i, html in pictures.items()}
     rows, cols = sorted({row for row, _ in at}), sorted({col for _, col in at})
     axes = ((places.row, "↓"), (places.col, "→"))
-    corner = " ".join(f"{axis.title} {arrow}" for axis, arrow in axes if axis.names)
+    corner = " ".join(f"{axis.title} {arrow}" for axis, arrow in axes if axis.title)
     return render_table(
         [corner, *(places.col.labels[c] for c in cols)],
         [[places.row.labels[r], *(at.get((r, c), "") for c in cols)] for r in rows],
