@@ -100,6 +100,11 @@ def order_values(frame: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
     return sorted(found, key=lambda own: [rank[value] for rank, value in zip(ranks, own)])
 
 
+def sort_values(frame: pd.DataFrame, name: str) -> list[Any]:
+    """Lists one column's values, each once, as `order_values` orders them."""
+    return [value for (value,) in order_values(frame, [name])]
+
+
 def rank_values(found: list[Any]) -> dict[Any, int]:
     """Ranks the values of a column: {value: its place}."""
     known = [value for value in found if value is not None]
@@ -427,7 +432,7 @@ def summarize(frame: pd.DataFrame) -> str:
     """Says how much there is, what varies and what failed, in a few sentences."""
     lost = frame["path"].isna()
     failed, absent = (sum(lost & rows) for rows in (frame["error"].notna(), frame["error"].isna()))
-    axes = {name: distinct_values(frame, name) for name in find_varying(frame) if name != "model"}
+    axes = {name: sort_values(frame, name) for name in find_varying(frame) if name != "model"}
     made = select_made(frame)
     facts = {name: [v for v in distinct_values(made, name) if v is not None] for name in CHOSEN}
     varied = name_values(axes)

@@ -53,7 +53,6 @@ from .frame import (
     column_values,
     count_noun,
     describe_file_problem,
-    distinct_values,
     find_foreign,
     find_inputs,
     find_label_columns,
@@ -69,6 +68,7 @@ from .frame import (
     select_made,
     select_own,
     shorten_pictures,
+    sort_values,
     summarize,
 )
 from .gallery import write_gallery
@@ -291,7 +291,7 @@ def render_page(
         beside=beside,
         filename=filename,
         recipe=show_recipe(frame),
-        seeds=format_ranges(distinct_values(frame, "seed")),
+        seeds=format_ranges(sort_values(frame, "seed")),
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=show_cells(short),
         print_cells=print_cells,
@@ -443,7 +443,7 @@ def show_frame(frame: pd.DataFrame, caption: str) -> Table:
 
 def show_recipe(frame: pd.DataFrame) -> list[Table]:
     """Shows what is constant, and what varies."""
-    found = {name: distinct_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
+    found = {name: sort_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
     if len(found["weights"]) > 1:
         del found["weights"]
         found |= {
