@@ -6,6 +6,7 @@ import sys
 import threading
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -503,6 +504,26 @@ def test_stars_and_ratings_go_into_the_store_and_are_found_again(results):
     ]
 
 
+def test_what_a_busy_page_asks_again_is_written_down_once_and_what_failed_fails_again(results):
+    grid = SeedGrid(results)
+    store, heard = grid._cells.store, []
+    for _ in range(4):
+        grid._hear(grid, {"kind": "rate", "id": 7, "cell": 3, "starred": True}, [])
+    lines = (store.root / "opinions.jsonl").read_text().splitlines()
+    assert len(lines) == 1 and grid.starred == [3]
+    grid.answer = lambda question, content: heard.append(content["kind"])
+    for _ in range(2):
+        grid._hear(grid, {"kind": "rate", "id": 8, "cell": 99, "starred": True}, [])
+    assert heard == ["error", "error"]
+
+
+def test_marks_that_come_on_several_threads_are_all_told(results):
+    grid = SeedGrid(results)
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda i: grid.rate(i, starred=True), range(12)))
+    assert sorted(grid.starred) == list(range(12))
+
+
 def test_an_opinion_that_cannot_be_kept_is_refused_with_the_reason(tmp_path):
     grid = SeedGrid(frame_of(sweep(CAT, seed=range(2)), tmp_path))
     assert "these pictures are in no store, so there is no place to keep stars" in Line(grid).error(
@@ -750,6 +771,20 @@ def test_a_job_is_announced_at_its_milestones_and_not_at_every_step(tmp_path, mo
         " They stand below in rows by red|blue and columns by seed",
     ]
     assert SeedGrid(job).announced == ""  # over before: nobody waited
+
+
+def test_a_milestone_and_its_count_are_one_measure(tmp_path, monkeypatch):
+    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "LULL", 0)
+    job = Played(sweep(Request(prompt="a cat"), seed=range(12)), tmp_path)
+    grid, heard = SeedGrid(job), []
+    grid.observe(lambda change: heard.append(change["new"]), "announced")
+    job.progress.count_computed(6)  # half of the steps, and no picture
+    grid._tell()
+    assert heard == []
+    job.land(*range(3))
+    grid._tell()
+    assert heard == ["a quarter done: 3 of 12 pictures finished"]
+    job.end()
 
 
 def test_quarters_that_follow_at_once_are_not_announced(job):

@@ -113,9 +113,12 @@ class GridView {
 
   rate(i, change) {
     if (i < 0 || i >= this.sight.places.at.length || this.pictures.state(i) !== THERE) return;
-    this.marks.give(i, change);
+    const answered = this.marks.give(i, change);
     this.showMarks(i);
-    this.line.ask("rate", { cell: i, ...change }).then(() => this.readMarks(i));
+    this.line.ask("rate", { cell: i, ...change }).then(() => {
+      answered();
+      this.readMarks(i);
+    });
   }
 
   toggleStar(i) { this.rate(i, { starred: !this.marks.starred(i) }); }

@@ -437,9 +437,10 @@ class SeedGrid(Panel):
         self.open_in_form(question, lambda: self._cells.lend_request(cell))
 
     def _on_rate(self, question: dict, buffers: list) -> None:
-        self.rate(
-            int(question["cell"]), **{name: question[name] for name in MARKS if name in question}
-        )
+        said = {name: question[name] for name in MARKS if name in question}
+        if question.get("id") not in self._acted:  # a busy page asks again
+            self.rate(int(question["cell"]), **said)
+            self.is_repeat(question)  # only now: one that failed is to fail again
         self.answer(question, {"kind": "rated"})
 
     def _on_vary(self, question: dict, buffers: list) -> None:
@@ -487,11 +488,12 @@ class SeedGrid(Panel):
         self._read_opinions()
 
     def _read_opinions(self) -> None:
-        rows = self._cells.list_marks().items()
-        found = {name: [[i, of[name]] for i, of in rows if name in of] for name in MARKS}
-        self.starred = [i for i, _ in found["starred"]]
-        self.ratings, self.verdicts = found["rating"], found["verdict"]
-        self.tags, self.notes = found["tags"], found["note"]
+        with self._lock:  # the last to read is the last to tell, on whatever thread
+            rows = self._cells.list_marks().items()
+            found = {name: [[i, of[name]] for i, of in rows if name in of] for name in MARKS}
+            self.starred = [i for i, _ in found["starred"]]
+            self.ratings, self.verdicts = found["rating"], found["verdict"]
+            self.tags, self.notes = found["tags"], found["note"]
 
     def _list_marks(self) -> dict[int, dict[str, Any]]:
         """Lists {row: what was said of it}, as the page knows it."""
@@ -597,7 +599,8 @@ class SeedGrid(Panel):
     def _announce(self, job: Job) -> None:
         """Announces where the job begins, a quarter of it where that takes long, and its end."""
         running = self.state == "running"
-        milestone = self.state, int(4 * self.fraction) if running else 0
+        share = job.progress.finished / (job.progress.total or 1)  # as the words count it
+        milestone = self.state, int(4 * share) if running and self._milestone else 0
         now = time.monotonic()
         if milestone == self._milestone or (running and milestone[1] and now < self._quiet):
             return
