@@ -7,6 +7,7 @@ import threading
 import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -785,6 +786,20 @@ def test_a_milestone_and_its_count_are_one_measure(tmp_path, monkeypatch):
     grid._tell()
     assert heard == ["a quarter done: 3 of 12 pictures finished"]
     job.end()
+
+
+def test_a_picture_that_was_drawn_while_the_job_ran_says_when_and_promises_nothing(job):
+    grid = SeedGrid(job)
+    job.land(0), job.land(1)
+    grid._tell()
+    job.progress.count_step(1, 10, 20)
+    told = Page(grid.static()).text
+    now = datetime.now().astimezone()
+    assert f"2 of 6 pictures were finished on {now.day} {now:%B %Y}, " in told
+    assert "What came later may be missing here" in told and "left" not in told
+    assert "not rendered" not in told and told.count("not yet finished then") == 4
+    job.end()
+    assert "were finished on" not in Page(grid.static()).text
 
 
 def test_quarters_that_follow_at_once_are_not_announced(job):

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -417,7 +418,19 @@ class SeedGrid(Panel):
             self.in_view(),
             where=None if self.is_chosen else self.where,
             marks=self._list_marks(),
-            note=" · ".join(filter(None, (self.status, self.shared))),
+            note=" · ".join(filter(None, (self._describe_now(), self.shared))),
+            running=self.state == "running",
+        )
+
+    def _describe_now(self) -> str:
+        """Says how far the job is; while it runs when that was, as a picture may stay behind."""
+        if self.job is None or self.state != "running":
+            return self.status
+        done, now = self.job.progress, datetime.now().astimezone()
+        return (
+            f"{done.finished} of {count_noun(done.total, 'picture')} were finished on {now.day}"
+            f" {now:%B %Y, %H:%M}, while the job ran. What came later may be missing here: the store"
+            " has it, and so has this cell when it is run again"
         )
 
     # What the page asks
