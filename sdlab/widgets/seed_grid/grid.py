@@ -429,8 +429,8 @@ class SeedGrid(Panel):
         done, now = self.job.progress, datetime.now().astimezone()
         return (
             f"{done.finished} of {count_noun(done.total, 'picture')} were finished on {now.day}"
-            f" {now:%B %Y, %H:%M}, while the job ran. What came later may be missing here: the store"
-            " has it, and so has this cell when it is run again"
+            f" {now:%B %Y, %H:%M}, while the job ran. What came later may be missing here: the"
+            " store has it, and so has this cell when it is run again"
         )
 
     # What the page asks
