@@ -19,6 +19,7 @@ from .frame import (
     column_values,
     describe_constant,
     describe_measures,
+    distinct_values,
     find_differing,
     find_foreign,
     find_varying,
@@ -30,6 +31,7 @@ from .frame import (
     order_values,
     require_paths,
     row_tuples,
+    select_own,
     shorten_pictures,
 )
 from .origins import label_sides
@@ -39,6 +41,7 @@ if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not
 
 # Characters of a figure's words for what was measured, and for the labels of a side
 MOST_TOLD, MOST_LABELS = 300, 1500
+SIZES = ("height", "width")
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
 
@@ -234,7 +237,7 @@ def number_alike(
     foreign, places = find_foreign(frame), row_tuples(frame, [*rows, *cols, *others])
     if not any(foreign) or len(set(places)) == len(places):
         return frame, cols
-    both = list(zip(places, row_tuples(frame, find_differing(frame))))
+    both = list(zip(places, row_tuples(frame, leave_out_sizes(frame, find_differing(frame)))))
     shared, alike = Counter(places), Counter(itertools.compress(both, foreign))
     turns: dict[tuple, Iterator[int]] = {
         place: itertools.count(1) for place, own in both if alike[place, own] == shared[place]
@@ -246,6 +249,14 @@ def number_alike(
         return frame, cols
     told = [n if most[side] > 1 else None for side, n in zip(sides, numbers)]
     return frame.assign(**{NUMBER: pd.array(told, "Int64")}), [*cols, NUMBER]
+
+
+def leave_out_sizes(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Leaves out height and width, which every found file has, unless ours differ in them."""
+    if not any(find_foreign(frame)):
+        return list(names)
+    own = select_own(frame)
+    return [name for name in names if name not in SIZES or len(distinct_values(own, name)) > 1]
 
 
 def refuse_shared_places(

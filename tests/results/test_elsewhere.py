@@ -159,8 +159,12 @@ def test_pictures_that_nothing_tells_apart_are_numbered_in_their_place(both):
     assert "tiny-v1 · sdlab; tiny-v2 · sdlab" in label
     down = image_grid(thrice, row="model").get_label()
     assert "columns: no.: 1; 2; 3" in down
-    unlike = thrice.assign(height=range(9))
-    with pytest.raises(ValueError, match="3 images share .* differ in height"):
+    sizes = thrice.assign(height=[64] * 7 + [72, 80])  # as every file has one
+    assert "Grid of 9 pictures" in image_grid(sizes, row="prompt", col="model").get_label()
+    places = SeedGrid(sizes, row="prompt", col="model").places
+    assert places["sliders"] == [] and places["col_name"] == "model · no."
+    unlike = thrice.assign(seed=range(9))
+    with pytest.raises(ValueError, match="3 images share .* differ in seed"):
         image_grid(unlike, row="prompt", col="model")
 
 

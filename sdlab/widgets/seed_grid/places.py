@@ -21,7 +21,7 @@ from ...results.frame import (
     row_tuples,
     shorten_pictures,
 )
-from ...results.grid import find_columns, number_alike, refuse_shared_places
+from ...results.grid import find_columns, leave_out_sizes, number_alike, refuse_shared_places
 from ...results.origins import label_sides
 from ..pictures import write_captions
 
@@ -160,7 +160,7 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             list(range(len(frame))),
             write_captions(frame, differing or ["prompt"]),
         )
-    rest = choose_sliders(frame, rows + cols, differing)
+    rest = choose_sliders(frame, rows + cols, leave_out_sizes(frame, differing))
     frame, numbered = number_alike(frame, rows, cols, rest)
     places = zip(row_tuples(frame, rows), row_tuples(frame, [*numbered, *rest]))
     refuse_shared_places(frame, list(places), rows, [*numbered, *rest])
