@@ -6,7 +6,7 @@ const glyphOf = (verdict) => VERDICTS.find(([name]) => name === verdict)?.[1] ??
 class Marks {
   constructor(model) {
     this.model = model;
-    this.unsent = new Set();                               // of [cell, change], until Python answers
+    this.unsent = new Set();                               // of [cell, change] without an answer
     this.read();
   }
 
