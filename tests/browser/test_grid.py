@@ -213,7 +213,10 @@ def test_stars_are_found_whatever_the_sliders_show_and_nothing_found_is_said_who
     )
     nb.run_all()
     out = nb.output(0)
-    grid, slider = out.get_by_role("grid", name="pictures"), out.get_by_role("slider", name="guidance_scale")
+    grid, slider = (
+        out.get_by_role("grid", name="pictures"),
+        out.get_by_role("slider", name="guidance_scale"),
+    )
     expect(slider).to_have_attribute("aria-valuetext", "3")
     out.get_by_label("only starred").check()
     expect(cell(grid, re.compile("guidance_scale 0.*seed 0, starred"))).to_be_visible()

@@ -69,7 +69,10 @@ class Cells:
     ) -> None:
         self.frame, self._now, self._short = frame, now or (lambda: frame), shorten_pictures(frame)
         self.keys = column_values(frame, "key")
-        self._roots, self.names = (set[Path](), self.keys) if store else find_keeper(frame)
+        self.names: list[str | None] = self.keys
+        self._roots = set[Path]()
+        if store is None:
+            self._roots, self.names = find_keeper(frame)
         self.store = Store(*self._roots) if len(self._roots) == 1 else store
         self._noted = read_marks(frame)
         self.paths: list[Any] = column_values(frame, "path")

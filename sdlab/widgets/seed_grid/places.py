@@ -103,13 +103,13 @@ class Places:
         there = Counter(setting for setting, path in zip(every, paths) if path is not None)
         counts = there or Counter(every)
 
-        def count_off(setting: tuple[int, ...]) -> int:
+        def rank(setting: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
             shown = [axis.found[n] for axis, n in zip(self.sliders, setting)]
-            return sum(is_off(axis.names, value) for axis, value in zip(self.sliders, shown))
+            off = sum(is_off(axis.names, value) for axis, value in zip(self.sliders, shown))
+            return -counts[setting], off, setting
 
-        return list(
-            min(counts, key=lambda setting: (-counts[setting], count_off(setting), setting))
-        )
+        fullest = min(counts, key=rank)
+        return list(fullest)
 
     def to_json(self) -> dict[str, Any]:
         """Gives all this as JSON for the page."""
