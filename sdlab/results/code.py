@@ -14,12 +14,14 @@ import pandas as pd
 
 from ..models.model import Model
 from ..models.rows import MODELS
+from ..pictures import HASH
 from ..recipe.request import FIELDS, OPTIONAL, PROMPTS, SPECS, Request
 from ..recipe.spec import SEEDS
 from ..recipe.sweep import sweep
 from ..store.columns import DECIDING_BITS
 from .frame import (
     column_values,
+    count_noun,
     distinct_values,
     find_inputs,
     find_label_columns,
@@ -28,6 +30,7 @@ from .frame import (
     hide_home,
     row_tuples,
     select_made,
+    select_own,
     to_plain,
 )
 
@@ -41,7 +44,15 @@ REQUIRED = tuple(  # no model decides these, and a missing one is not the defaul
 def write_grid_code(
     frame: pd.DataFrame, row: Sequence[str], col: Sequence[str], root: Path | None = None
 ) -> str:
-    """Writes Python that makes the frame's requests, runs them and draws the grid again."""
+    """Writes Python that makes the frame's requests, runs them and draws the grid again.
+
+    Pictures that were not made here are left out, and that is said.
+    """
+    own = select_own(frame)
+    if len(own) < len(frame):
+        left = f"{count_noun(len(frame) - len(own), 'picture')} of {len(frame):,}"
+        note = f"# {left} not made here: read_pictures reads such files, nothing makes them again\n"
+        return note + ("" if own.empty else write_grid_code(own, row, col, root))
     axes = "".join(
         f", {side}={(names[0] if len(names) == 1 else list(names))!r}"
         for side, names in (("row", row), ("col", col))
@@ -218,6 +229,28 @@ def name_store_elsewhere(frame: pd.DataFrame, root: Path | None = None) -> str |
     """Names the last part of the store's folder: the others are private."""
     root = root or find_store_root(frame)
     return f"runs/{root.name}" if root and root.name and root != Path.home() else None
+
+
+def find_keeper(frame: pd.DataFrame) -> tuple[set[Path], list[str | None]]:
+    """Finds (the stores that keep some of the pictures, each row's name there), None where nowhere.
+
+    A picture that was made here is kept at ROOT/images/ab/KEY.png, and a found one, whose name is
+    that of its content, at ROOT/elsewhere/ab/NAME.jpg or the like. A cell without a picture goes by
+    its key.
+    """
+    homes: dict[str, Path | None] = {}  # of folders
+    roots, names = set[Path](), list[str | None]()
+    for path, key in row_tuples(frame, ["path", "key"]):
+        folder, file = os.path.split(path or "")
+        if folder not in homes:
+            place = Path(os.path.abspath(folder))
+            is_store = place.parent.name in ("images", "elsewhere") and len(place.parents) > 1
+            homes[folder] = place.parents[1] if path and is_store else None
+        stem, home = os.path.splitext(file)[0], homes[folder]
+        is_kept = HASH.fullmatch(stem) and stem[:2] == os.path.basename(folder)
+        names.append(key if not path else stem if home and is_kept else None)
+        roots |= {home} if home and is_kept else set()
+    return roots, names
 
 
 def find_store_root(frame: pd.DataFrame) -> Path | None:

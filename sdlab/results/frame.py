@@ -25,6 +25,7 @@ UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 OF, ERROR = "_of", "_error"  # what ends the names of two columns that each scorer has
 PLAIN = ("string", "str", "Int64", "int64", "boolean", "bool")  # of plain values, or none
 REAL = ("Float64", "float64")
+NUMBER = "no."  # the column that numbers found pictures that nothing said of them tells apart
 COUNTER = re.compile(r"(index|level_\d+|Unnamed: \d+(\.\d+)?)(_[xy])?")  # pandas' own names
 
 # Reading columns
@@ -97,6 +98,11 @@ def order_values(frame: pd.DataFrame, names: Sequence[str]) -> list[tuple]:
     ranks = [rank_values(distinct_values(frame, name)) for name in names]
     found = dict.fromkeys(row_tuples(frame, names))
     return sorted(found, key=lambda own: [rank[value] for rank, value in zip(ranks, own)])
+
+
+def sort_values(frame: pd.DataFrame, name: str) -> list[Any]:
+    """Lists one column's values, each once, as `order_values` orders them."""
+    return [value for (value,) in order_values(frame, [name])]
 
 
 def rank_values(found: list[Any]) -> dict[Any, int]:
@@ -428,7 +434,7 @@ def summarize(frame: pd.DataFrame) -> str:
     """Says how much there is, what varies and what failed, in a few sentences."""
     lost = frame["path"].isna()
     failed, absent = (sum(lost & rows) for rows in (frame["error"].notna(), frame["error"].isna()))
-    axes = {name: distinct_values(frame, name) for name in find_varying(frame) if name != "model"}
+    axes = {name: sort_values(frame, name) for name in find_varying(frame) if name != "model"}
     made = select_made(frame)
     facts = {name: [v for v in distinct_values(made, name) if v is not None] for name in CHOSEN}
     varied = name_values(axes)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,11 @@ import pandas as pd
 
 from ..errors import suggest
 from .frame import (
+    NUMBER,
     column_values,
     describe_constant,
     describe_measures,
+    distinct_values,
     find_differing,
     find_foreign,
     find_varying,
@@ -27,6 +31,7 @@ from .frame import (
     order_values,
     require_paths,
     row_tuples,
+    select_own,
     shorten_pictures,
 )
 from .origins import label_sides
@@ -36,6 +41,7 @@ if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not
 
 # Characters of a figure's words for what was measured, and for the labels of a side
 MOST_TOLD, MOST_LABELS = 300, 1500
+SIZES = ("height", "width")
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
 
@@ -82,7 +88,8 @@ def image_grid(
     ------
     TypeError, ValueError
         If there is no such column or page, or nothing to show, or if two images fall into one cell;
-        the message names the columns in which they differ.
+        the message names the columns in which they differ. Pictures from elsewhere that nothing
+        tells apart are numbered instead.
 
     Examples
     --------
@@ -161,7 +168,7 @@ def make_crossed_grid(
     """Sets every row value against every column value; `below` stands under each image."""
     from .sheet import Grid
 
-    frame = name_sources(frame)
+    frame, cols = number_alike(name_sources(frame), rows, cols)
     places = list(zip(row_tuples(frame, rows), row_tuples(frame, cols)))
     refuse_shared_places(frame, places, rows, cols)
     cell_at = dict(zip(places, make_cells(frame, below or [""] * len(frame))))
@@ -219,6 +226,39 @@ def make_cells(frame: pd.DataFrame, captions: Sequence[str]) -> list[SheetCell |
     ]
 
 
+def number_alike(
+    frame: pd.DataFrame, rows: list[str], cols: list[str], others: Sequence[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
+    """Numbers found pictures that share a place and that nothing tells apart, from 1.
+
+    Gives the frame and `cols` with that column behind the others, where there are such. `others`
+    tell places apart, too.
+    """
+    foreign, places = find_foreign(frame), row_tuples(frame, [*rows, *cols, *others])
+    if not any(foreign) or len(set(places)) == len(places):
+        return frame, cols
+    both = list(zip(places, row_tuples(frame, leave_out_sizes(frame, find_differing(frame)))))
+    shared, alike = Counter(places), Counter(itertools.compress(both, foreign))
+    turns: dict[tuple, Iterator[int]] = {
+        place: itertools.count(1) for place, own in both if alike[place, own] == shared[place]
+    }
+    numbers = [next(turns.get(place, itertools.repeat(1))) for place in places]
+    sides = row_tuples(frame, cols)
+    most = {side: n for n, side in sorted(zip(numbers, sides), key=lambda each: each[0])}
+    if max(numbers) == 1:
+        return frame, cols
+    told = [n if most[side] > 1 else None for side, n in zip(sides, numbers)]
+    return frame.assign(**{NUMBER: pd.array(told, "Int64")}), [*cols, NUMBER]
+
+
+def leave_out_sizes(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Leaves out height and width, which every found file has, unless ours differ in them."""
+    if not any(find_foreign(frame)):
+        return list(names)
+    own = select_own(frame)
+    return [name for name in names if name not in SIZES or len(distinct_values(own, name)) > 1]
+
+
 def refuse_shared_places(
     frame: pd.DataFrame, places: list[tuple], rows: list[str], cols: list[str]
 ) -> None:
@@ -233,13 +273,6 @@ def refuse_shared_places(
         [f"row {format_label(row)!r}"] * bool(rows) + [f"col {format_label(col)!r}"] * bool(cols)
     )
     differ = find_differing(frame.iloc[shared])
-    if not differ and any(find_foreign(frame.iloc[shared])):
-        raise ValueError(
-            f"{len(shared)} images share {where}: they are several pictures from elsewhere that"
-            " nothing said of them tells apart. Number them, frame['take'] ="
-            " frame.groupby([*rows, *cols], dropna=False).cumcount(), with the names of row and col"
-            " there, and add 'take' to row; or narrow the frame"
-        )
     if not differ:
         raise ValueError(
             f"{len(shared)} images share {where}: they are one recipe, several times in the frame;"

@@ -31,6 +31,7 @@ class TableCell:
 
 
 Row = Sequence[TableCell | str]
+MOST_ACROSS = 7  # columns that a sheet of A4 holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,16 @@ class Table:
     kind: str = ""  # a class in the style sheet
     style: str = ""  # of each cell, where there is no style sheet
     note: str = ""  # what stands by it, such as how much is not shown
+
+    @property
+    def classes(self) -> str:
+        """Classes in the style sheet: on paper a "wide" one is a block of named values a row."""
+        return f"{self.kind}{' wide' * self.is_wide}".strip()
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has more columns than a sheet of paper."""
+        return len(self.head) > MOST_ACROSS and not self.style
 
     @property
     def numeric(self) -> list[bool]:

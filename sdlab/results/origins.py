@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import shorten_text
-from .frame import column_values, find_foreign, format_label, join_words, row_tuples
+from .frame import NUMBER, column_values, find_foreign, format_label, join_words, row_tuples
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,10 @@ def label_sides(
     One side says of each value which of its pictures were not made here: the first that sets these
     apart from ours, else the first.
     """
-    labels = [list(map(format_label, found)) for _, found in sides]
+    labels = [
+        [format_label(own[:-1] if is_alone(names, own) else own) for own in found]
+        for names, found in sides
+    ]
     origins = list_origins(frame)
     named = [n for n, (names, _) in enumerate(sides) if names]
     if not named or not any(origins):
@@ -65,6 +68,11 @@ def label_sides(
     said = [describe_origins(groups.get(value, []), has_source) for value in sides[telling][1]]
     labels[telling] = [" · ".join(filter(None, both)) for both in zip(labels[telling], said)]
     return labels
+
+
+def is_alone(names: Sequence[str], own: tuple) -> bool:
+    """Tells whether values of a side have no number, as where nothing else has the same."""
+    return len(own) > 1 and names[-1] == NUMBER and own[-1] is None
 
 
 def sets_apart(values: Sequence[tuple], origins: Sequence[Origin | None]) -> bool:

@@ -34,13 +34,13 @@ from .code import list_recipes, name_store_near, require_recipes, write_results_
 from .figures import describe_figures, describe_picture
 from .frame import (
     count_noun,
-    distinct_values,
     find_foreign,
     find_inputs,
     format_ranges,
     hide_home,
     select_own,
     shorten_pictures,
+    sort_values,
     summarize,
 )
 from .gallery import write_gallery
@@ -266,7 +266,7 @@ def render_page(
         beside=beside,
         filename=filename,
         recipe=show_recipe(frame),
-        seeds=format_ranges(distinct_values(frame, "seed")),
+        seeds=format_ranges(sort_values(frame, "seed")),
         inputs_note=note_rest(len(inputs), MOST_INPUTS),
         cells=show_cells(short),
         print_cells=print_cells,

@@ -21,7 +21,6 @@ from .frame import (
     column_values,
     count_noun,
     describe_file_problem,
-    distinct_values,
     find_label_columns,
     find_model_weights,
     find_varying,
@@ -33,6 +32,7 @@ from .frame import (
     list_plainly,
     row_tuples,
     select_made,
+    sort_values,
 )
 from .html import Row, Table, TableCell
 from .origins import list_origins
@@ -76,7 +76,7 @@ def show_frame(frame: pd.DataFrame, caption: str) -> Table:
 
 def show_recipe(frame: pd.DataFrame) -> list[Table]:
     """Shows what is constant, and what varies."""
-    found = {name: distinct_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
+    found = {name: sort_values(frame, name) for name in (*find_label_columns(frame), *FIELDS)}
     if len(found["weights"]) > 1:
         del found["weights"]
         found |= {

@@ -51,12 +51,20 @@ def is_leftover(path: Path) -> bool:
     try:
         if time.time() - path.stat().st_mtime > HOUR:
             return True
-        if os.name == "posix" and match["machine"] == platform.node():
-            os.kill(int(match["pid"]), 0)  # signal 0 only asks
+    except OSError:
+        return False  # gone already
+    return has_ended(match["machine"], int(match["pid"]))
+
+
+def has_ended(machine: str, pid: int) -> bool:
+    """Tells whether a process is known to have ended: of another machine nobody knows."""
+    try:
+        if os.name == "posix" and machine == platform.node():
+            os.kill(pid, 0)  # signal 0 only asks
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):
-        pass  # gone already, or another user's
+        pass  # another user's
     return False
 
 

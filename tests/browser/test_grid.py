@@ -208,3 +208,32 @@ def test_a_star_that_cannot_be_kept_is_taken_back_and_a_kernel_that_is_gone_is_t
     told = nb.output(0).get_by_role("status").filter(has_text="Python does not answer")
     expect(told).to_be_visible()
     nb.page.close()  # its clock is wrong
+
+
+def test_stars_are_found_whatever_the_sliders_show_and_nothing_found_is_said_whole(notebook):
+    nb = notebook(
+        [
+            PLAN
+            + "plan = sweep(Request(prompt='a circle'), guidance_scale=[0, 3], eta=[0, 1], seed=range(2))\n"
+            + "grid = SeedGrid(run(plan, 'runs/stars', progress=False), row='eta', col='seed')\n"
+            + "grid.rate(0, starred=True); grid"
+        ]
+    )
+    nb.run_all()
+    out = nb.output(0)
+    grid, slider = (
+        out.get_by_role("grid", name="pictures"),
+        out.get_by_role("slider", name="guidance_scale"),
+    )
+    expect(slider).to_have_attribute("aria-valuetext", "3")
+    out.get_by_label("only starred").check()
+    expect(cell(grid, re.compile("guidance_scale 0.*seed 0, starred"))).to_be_visible()
+    expect(slider).to_have_attribute("aria-valuetext", "all")
+    expect(slider).to_be_disabled()
+    out.get_by_text("filter and sort").click()
+    out.locator(".sdl-tools select").first.select_option("right")
+    body = grid.locator(".sdl-empty")
+    expect(body).to_be_visible()
+    assert body.evaluate("it => it.scrollHeight <= it.clientHeight && it.clientWidth > 400")
+    out.get_by_role("button", name="show all").click()
+    expect(slider).to_have_attribute("aria-valuetext", "3")

@@ -224,6 +224,23 @@ def test_what_was_typed_is_told_before_the_click_on_run_that_would_overtake_it(l
     assert page.evaluate(OVERTAKEN) == [["typed", [["seed", "2"]]], "click", "click"]
 
 
+def test_marks_stay_until_python_has_answered_each(load):
+    shown = load(SeedGrid).evaluate("""() => {
+      const model = { starred: [], ratings: [], verdicts: [], tags: [], notes: [],
+        get(name) { return this[name]; } };
+      const marks = new Marks(model), star = marks.give(3, { starred: true });
+      const wrong = marks.give(3, { verdict: "wrong" }), seen = [marks.words(3)];
+      model.starred = [3];                                 // Python has heard of the star alone
+      star();
+      marks.read();
+      seen.push(marks.words(3));
+      wrong();                                             // and refused the verdict
+      marks.read();
+      return [...seen, marks.words(3)];
+    }""")
+    assert shown == [["starred", "wrong"], ["starred", "wrong"], ["starred"]]
+
+
 def test_verdicts_are_counted_once_there_is_one(load):
     counted = load(SeedGrid).evaluate(
         "given => given.map((verdicts) => new Marks({ get: (name) => name === 'verdicts'"

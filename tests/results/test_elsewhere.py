@@ -149,14 +149,23 @@ def test_a_seed_grid_says_it_at_the_same_side(both):
     assert OWL in places["cols"] and DALL_E in places["cols"]
 
 
-def test_pictures_that_nothing_tells_apart_are_to_be_numbered(both):
-    """To drop all but one of them by their key, which none has, would drop the others' pictures."""
-    twice = pd.concat([both, both[both["model"] == "dall-e-2"]], ignore_index=True)
-    with pytest.raises(ValueError, match="pictures from elsewhere.*cumcount") as caught:
-        image_grid(twice, row="prompt", col="model")
-    assert "drop_duplicates" not in str(caught.value)
-    twice["take"] = twice.groupby(["prompt", "model"], dropna=False).cumcount()
-    assert "take" in image_grid(twice, row=["prompt", "take"], col="model").get_label()
+def test_pictures_that_nothing_tells_apart_are_numbered_in_their_place(both):
+    service = both[both["model"] == "dall-e-2"]
+    thrice = pd.concat([both, service, service], ignore_index=True)
+    label = image_grid(thrice, row="prompt", col=["model", "source"]).get_label()
+    assert "Grid of 9 pictures" in label and "model · source · no. (9 columns)" in label
+    for n in (1, 2, 3):
+        assert f"dall-e-2 · told beside the file · {n} · not made here;" in label
+    assert "tiny-v1 · sdlab; tiny-v2 · sdlab" in label
+    down = image_grid(thrice, row="model").get_label()
+    assert "columns: no.: 1; 2; 3" in down
+    sizes = thrice.assign(height=[64] * 7 + [72, 80])  # as every file has one
+    assert "Grid of 9 pictures" in image_grid(sizes, row="prompt", col="model").get_label()
+    places = SeedGrid(sizes, row="prompt", col="model").places
+    assert places["sliders"] == [] and places["col_name"] == "model · no."
+    unlike = thrice.assign(seed=range(9))
+    with pytest.raises(ValueError, match="3 images share .* differ in seed"):
+        image_grid(unlike, row="prompt", col="model")
 
 
 def test_rows_of_our_own_and_others_are_told_apart_by_their_key(both, foreign, store):

@@ -461,6 +461,16 @@ def test_the_frame_can_be_saved_from_the_report_as_csv(tmp_path):
     assert table["seed"].tolist() == [0, 1, 2] and table["path"].tolist() == ["picture.png"] * 3
 
 
+def test_numbers_are_told_in_their_order_whenever_they_were_rendered(tmp_path):
+    frame = results(tmp_path, plan(seed=[3190, 3, 5, 4, 1], guidance_scale=[7.5, 1]))
+    said = re.sub(
+        r"\s+",
+        " ",
+        re.sub("<[^>]*>", " ", write_report(tmp_path / "r.html", "t", frame).read_text()),
+    )
+    assert said.count("1, 3–5, 3190") == 3 and "1, 7.5" in said and "7.5, 1 " not in said
+
+
 def test_the_table_of_pictures_need_not_be_printed(tmp_path):
     frame = results(tmp_path, plan(seed=range(3)))
     pages = [

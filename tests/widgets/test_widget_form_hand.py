@@ -1,6 +1,8 @@
 """What a `SweepForm` does for the hand: seeds are drawn, recipes loaded, values kept, axes followed, jobs taken over."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -572,3 +574,55 @@ def test_the_key_leads_to_the_error_that_is_in_the_way(tmp_path):
     form._script.observe(lambda _: refused.set(), "refusals")
     form._script._hear(None, {"kind": "run", "id": "1", "field": "seed", "text": "0-"}, [])
     assert refused.wait(60) and form.job is None and list(form.errors) == ["seed"]
+
+
+# A run that was cut off
+
+
+BEGIN = """
+import sys
+from sdlab.widgets import SweepForm
+from sdlab.widgets.sweep_form.form import ahead
+form = SweepForm(store=sys.argv[1])
+form.fields["num_inference_steps"].value, form.fields["seed"].value = "999", "0-29"
+form.wait()
+form.run()
+ahead.shutdown()  # what is filled in is written
+print("begun", flush=True)
+import time
+time.sleep(600)
+"""
+
+
+def test_a_run_whose_python_ended_is_said_to_be_cut_off_until_another_has_come_to_its_end(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        try:
+            assert other.stdout.readline() == "begun\n"
+            goes_on = filled(SweepForm(store=tmp_path))._note.value
+        finally:
+            other.kill()
+    form = filled(SweepForm(store=tmp_path))
+    assert "A run of 30 pictures that began here in another page" in goes_on
+    assert "The last run here, of 30 pictures, was cut off" in form._note.value
+    assert "Filled in as last time" in form._note.value and "30 pictures" in form.status
+    filled(form, num_inference_steps="1", seed="0").run().wait(60)
+    assert "cut off" not in filled(SweepForm(store=tmp_path))._note.value
+
+
+@pytest.mark.parametrize("how", ["stop", "end"])
+def test_a_run_that_was_stopped_by_hand_or_came_to_its_end_is_not_called_cut_off(tmp_path, how):
+    form = SweepForm(LONG if how == "stop" else CIRCLE, tmp_path)
+    form.wait(60)
+    form.run()
+    assert (tmp_path / "form-run.json").exists() or how == "end"
+    form.stop() if how == "stop" else None
+    form.job.wait(60)
+    assert not (tmp_path / "form-run.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"machine": 1, "pid": "x", "pictures": 2}'])
+def test_a_damaged_note_of_a_run_says_nothing(tmp_path, text):
+    (tmp_path / "form-run.json").write_text(text)
+    assert "run" not in filled(SweepForm(store=tmp_path))._note.value

@@ -140,6 +140,16 @@ def test_an_uploaded_picture_stands_in_its_field_and_is_shown(tmp_path):
     assert name_picture("image", HALVES) in form.code  # which a file of that name is not
 
 
+def test_an_upload_keeps_its_name_where_a_recipe_fills_the_form_in(tmp_path):
+    form = SweepForm(store=tmp_path)
+    show(form, "image", png(HALVES))
+    filled(form)
+    for given, called in ((HALVES, "file.png (uploaded)"), (WIDE, name_picture("image", WIDE))):
+        form.load(Request(image=given, strength=0.5))
+        assert form.fields["image"].value == called
+        assert filled(form).value[0].image == name_picture("image", given)
+
+
 def test_uploads_of_one_name_are_told_apart_and_a_path_of_that_name_is_a_file(
     tmp_path, monkeypatch
 ):

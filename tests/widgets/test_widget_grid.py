@@ -6,6 +6,8 @@ import sys
 import threading
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from scipy.stats import binomtest
 from test_widget_panel import Line, Page, idle, shown  # noqa: F401
 
 import sdlab.widgets.seed_grid.grid
-from sdlab import Job, Request, Store, run, stats, sweep
+from sdlab import Job, Request, Store, read_pictures, run, stats, sweep
 from sdlab.models.resolve import resolve
 from sdlab.progress import Event, Listeners, Progress
 from sdlab.recipe.request import FIELDS
@@ -224,15 +226,6 @@ def test_with_neither_seeds_stand_across_and_what_else_varies_first_stands_down(
         (dict(seed=[3, 4]), ["seed 3", "seed 4"]),
         (dict(prompt=["a cat", "a dog"]), ["a cat", "a dog"]),
         (dict(prompt=["a {red|blue} cat"]), ["red|blue red", "red|blue blue"]),
-        (
-            dict(guidance_scale=[1, 3], prompt=["a", "b"]),
-            [
-                "a · guidance_scale 1",
-                "b · guidance_scale 1",
-                "a · guidance_scale 3",
-                "b · guidance_scale 3",
-            ],
-        ),
         (dict(seed=[3]), ["a cat"]),
     ],
 )
@@ -244,6 +237,51 @@ def test_where_no_grid_is_named_pictures_stand_in_order_under_what_sets_them_apa
         places.in_order and places.at == list(range(len(captions))) and places.captions == captions
     )
     assert places.to_json()["rows"] == places.to_json()["cols"] == []
+
+
+def test_two_that_vary_together_are_rows_and_columns_and_what_is_no_sweep_stands_in_order(tmp_path):
+    frame = frame_of(sweep(CAT, prompt=["a", "b"], guidance_scale=[1, 3, 9]), tmp_path)
+    places = arrange_places(frame, None, None)
+    assert (places.row.labels, places.col.labels) == (["a", "b"], ["1", "3", "9"])
+    assert arrange_places(frame.iloc[:-1], None, None).in_order
+    assert arrange_places(frame, [], []).in_order and arrange_places(frame, [], None).in_order
+
+
+def test_seeds_stand_across_where_rows_alone_are_named(tmp_path):
+    cells = sweep(CAT, prompt=["a", "b"], guidance_scale=[0, 3, 9], seed=range(2))
+    frame = frame_of(cells, tmp_path)
+    places = arrange_places(frame, "prompt", None)
+    assert places.col.labels == ["0", "1"] and [s.title for s in places.sliders] == [
+        "guidance_scale"
+    ]
+    assert arrange_places(frame, "prompt", []).col.names == []
+
+
+def test_the_sliders_first_stand_where_most_pictures_are_and_not_at_guidance_0(tmp_path):
+    cells = sweep(CAT, prompt=["a", "b"], guidance_scale=[0, 3, 9], eta=[0, 1], seed=range(2))
+    frame = frame_of(cells, tmp_path)
+    grid = SeedGrid(frame, row="prompt", col="seed")
+    assert grid.places["sliders"][0]["name"] == "guidance_scale" and grid.where == [1, 0]
+    most = frame.assign(path=frame["path"].where(frame["guidance_scale"] == 9))
+    grid = SeedGrid(most.drop(index=frame.index[frame["eta"] == 0][0]), row="prompt", col="seed")
+    assert grid.value["guidance_scale"].unique().tolist() == [9.0] and len(grid.value) == 4
+    grid.row, grid.col = ["seed"], ["prompt"]
+    assert grid.value["path"].notna().all()
+
+
+def test_what_is_chosen_or_sorted_is_of_all_settings_of_the_sliders(results):
+    grid = SeedGrid(results, row="prompt", col="seed")
+    last = len(results) - 1
+    grid.rate(last, starred=True, verdict="wrong")
+    assert last not in grid.in_view()
+    grid.only_starred = True
+    assert grid.in_view() == grid.shown == [last]
+    grid.only_starred, grid.filters = False, {"verdict": "wrong"}
+    assert grid.in_view() == [last]
+    grid.filters, grid.sort = {}, "-guidance_scale"
+    assert len(grid.in_view()) == len(results)
+    grid.sort = ""
+    assert len(grid.in_view()) == 4 and grid.shown is None
 
 
 def test_what_another_column_tells_already_gets_no_slider(tmp_path):
@@ -467,6 +505,26 @@ def test_stars_and_ratings_go_into_the_store_and_are_found_again(results):
     ]
 
 
+def test_what_a_busy_page_asks_again_is_written_down_once_and_what_failed_fails_again(results):
+    grid = SeedGrid(results)
+    store, heard = grid._cells.store, []
+    for _ in range(4):
+        grid._hear(grid, {"kind": "rate", "id": 7, "cell": 3, "starred": True}, [])
+    lines = (store.root / "opinions.jsonl").read_text().splitlines()
+    assert len(lines) == 1 and grid.starred == [3]
+    grid.answer = lambda question, content: heard.append(content["kind"])
+    for _ in range(2):
+        grid._hear(grid, {"kind": "rate", "id": 8, "cell": 99, "starred": True}, [])
+    assert heard == ["error", "error"]
+
+
+def test_marks_that_come_on_several_threads_are_all_told(results):
+    grid = SeedGrid(results)
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda i: grid.rate(i, starred=True), range(12)))
+    assert sorted(grid.starred) == list(range(12))
+
+
 def test_an_opinion_that_cannot_be_kept_is_refused_with_the_reason(tmp_path):
     grid = SeedGrid(frame_of(sweep(CAT, seed=range(2)), tmp_path))
     assert "these pictures are in no store, so there is no place to keep stars" in Line(grid).error(
@@ -502,8 +560,8 @@ def test_value_follows_the_sliders_and_the_stars_as_a_query_does(results):
     grid.rate(last, starred=True, rating=2), grid.rate(0, starred=True)
     assert grid.value["starred"].sum() == 1 and grid.value["rating"].dropna().tolist() == [2]
     grid.set_state({"only_starred": True})
-    assert list(grid.value["key"]) == [results["key"][last]]
-    grid.set_state({"where": [1]})
+    assert list(grid.value["key"]) == [results["key"][0], results["key"][last]]
+    grid.set_state({"filters": {"rating": 3}})
     assert (
         grid.value.empty
         and grid.code == "# no picture is in view"
@@ -553,7 +611,7 @@ def ran(grid, monkeypatch, folder):
         ),
         (
             sweep(Request(prompt="a {red|blue} cat"), guidance_scale=[1, 3], seed=range(2)),
-            dict(row="guidance_scale"),
+            dict(row="guidance_scale", col=[]),
             {"where": [1, 1]},
         ),
         (sweep(Request(prompt="a {red|blue} cat"), seed=range(3)), {}, {"only_starred": True}),
@@ -714,6 +772,34 @@ def test_a_job_is_announced_at_its_milestones_and_not_at_every_step(tmp_path, mo
         " They stand below in rows by red|blue and columns by seed",
     ]
     assert SeedGrid(job).announced == ""  # over before: nobody waited
+
+
+def test_a_milestone_and_its_count_are_one_measure(tmp_path, monkeypatch):
+    monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "LULL", 0)
+    job = Played(sweep(Request(prompt="a cat"), seed=range(12)), tmp_path)
+    grid, heard = SeedGrid(job), []
+    grid.observe(lambda change: heard.append(change["new"]), "announced")
+    job.progress.count_computed(6)  # half of the steps, and no picture
+    grid._tell()
+    assert heard == []
+    job.land(*range(3))
+    grid._tell()
+    assert heard == ["a quarter done: 3 of 12 pictures finished"]
+    job.end()
+
+
+def test_a_picture_that_was_drawn_while_the_job_ran_says_when_and_promises_nothing(job):
+    grid = SeedGrid(job)
+    job.land(0), job.land(1)
+    grid._tell()
+    job.progress.count_step(1, 10, 20)
+    told = Page(grid.static()).text
+    now = datetime.now().astimezone()
+    assert f"2 of 6 pictures were finished on {now.day} {now:%B %Y}, " in told
+    assert "What came later may be missing here" in told and "left" not in told
+    assert "not rendered" not in told and told.count("not yet finished then") == 4
+    job.end()
+    assert "were finished on" not in Page(grid.static()).text
 
 
 def test_quarters_that_follow_at_once_are_not_announced(job):
@@ -1107,7 +1193,10 @@ def test_the_static_table_names_every_row_and_column_and_describes_every_picture
 
 
 def test_the_static_table_of_rows_alone_has_no_arrow_to_nowhere(seen):
-    assert Page(SeedGrid(seen, row="prompt").static()).said("th")[:2] == ["prompt ↓", "a red cat"]
+    assert Page(SeedGrid(seen, row="prompt", col=[]).static()).said("th")[:2] == [
+        "prompt ↓",
+        "a red cat",
+    ]
 
 
 def test_the_static_picture_shows_stars_ratings_and_only_what_is_in_view(results):
@@ -1117,8 +1206,8 @@ def test_the_static_picture_shows_stars_ratings_and_only_what_is_in_view(results
     grid.set_state({"where": [2], "only_starred": True})
     page = Page(grid.static())
     assert (
-        page.said("figcaption") == [grid.captions[11]]
-        and len(page.every("img")) == 1
+        page.said("figcaption") == [grid.captions[0], grid.captions[11]]
+        and len(page.every("img")) == 2
         and not page.every("table")
     )
 
@@ -1245,3 +1334,88 @@ def test_telling_of_a_job_is_work_for_what_landed(tmp_path):
         told.append(count_calls(grid._tell))
         assert grid.states.count("+") == 3
     assert told[1] - told[0] < 2 * 100  # a letter for each further cell, and no more
+
+
+# ---- pictures from elsewhere beside our own
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A frame of our pictures, found ones that their store keeps, and one that it does not."""
+    own = stored(sweep(Request(prompt="a cat"), seed=range(2)), tmp_path / "mine")
+    (tmp_path / "found").mkdir()
+    for n in range(3):
+        picture(100 + n).save(tmp_path / "found" / f"{n}.png")
+    told = dict(model="dall-e-2", prompt="a cat", progress=False)
+    kept = read_pictures(tmp_path / "found", tmp_path / "mine", **told)
+    loose = read_pictures(tmp_path / "found" / "0.png", **told | {"model": "other"})
+    return pd.concat([own, kept, loose])
+
+
+def test_a_mixed_frame_shows_and_takes_marks_of_all_that_one_store_keeps(mixed, tmp_path):
+    store = Store(tmp_path / "mine")
+    store.rate(mixed["key"].iloc[1], starred=True, rating=5, tags=["hands", "ears"])
+    grid = SeedGrid(mixed, row=[], col=[])
+    assert grid.starred == [1] and grid.ratings == [[1, 5]]
+    grid.rate(0, verdict="wrong"), grid.rate(3, note="of a service")
+    again = SeedGrid(mixed, row=[], col=[])
+    assert again.verdicts == [[0, "wrong"]] and again.notes == [[3, "of a service"]]
+    told = read_pictures(tmp_path / "found", tmp_path / "mine", progress=False)
+    assert told["note"].dropna().to_dict() == {1: "of a service"}
+    assert store.frame(mixed["key"].iloc[:1])["verdict"].tolist() == ["wrong"]
+    with pytest.raises(
+        ValueError, match="row 5 .*'mine' does not keep.*read_pictures.*store='mine'"
+    ):
+        grid.rate(5, starred=True)
+
+
+def test_the_marks_of_a_frame_are_shown_where_no_store_keeps_its_pictures(tmp_path):
+    frame = frame_of(sweep(CAT, seed=range(3)), tmp_path)
+    frame = frame.assign(
+        starred=[True, False, None], rating=[5.0, None, 9.0], tags=["a, b", "", None]
+    )
+    grid = SeedGrid(frame)
+    assert grid.starred == [0] and grid.ratings == [[0, 5]] and grid.tags == [[0, ["a", "b"]]]
+    assert grid.value["starred"].tolist() == [True, False, False]
+
+
+def test_pictures_of_two_stores_show_their_marks_and_say_why_they_take_none(tmp_path):
+    one = stored([Request(prompt="a cat")], tmp_path / "one")
+    two = stored([Request(prompt="a dog")], tmp_path / "two")
+    Store(tmp_path / "two").rate(two["key"][0], starred=True)
+    grid = SeedGrid(pd.concat([one, Store(tmp_path / "two").frame()]))
+    assert grid.starred == [1]
+    with pytest.raises(ValueError, match="in 2 stores, so there is no place to keep stars"):
+        grid.rate(0, starred=True)
+
+
+def test_the_code_of_a_mixed_frame_makes_our_own_and_counts_the_others(mixed):
+    code = SeedGrid(mixed, row=[], col=[]).code
+    assert code.startswith("# 4 pictures of 6 not made here") and "dall-e-2" not in code
+    assert "seed=[0, 1]" in code and "Store('runs/mine')" in code
+    others = SeedGrid(mixed.iloc[2:], row=[], col=[]).code
+    assert others.startswith("# 4 pictures of 4 not made here") and "run(" not in others
+
+
+def test_found_pictures_that_nothing_tells_apart_are_numbered_in_one_place(mixed):
+    grid = SeedGrid(mixed, row="prompt", col=["model", "seed"])
+    assert grid.places["rows"] == ["a cat"] and grid.places["sliders"] == []
+    heads = [head.split(" · not made here")[0] for head in grid.places["cols"]]
+    assert [head for head in heads if "dall-e-2" in head] == [
+        f"dall-e-2 · — · {n}" for n in (1, 2, 3)
+    ]
+    assert [head for head in heads if "dall-e-2" not in head] == [
+        "tiny-v1 · 0",
+        "tiny-v1 · 1",
+        "other · —",
+    ]
+    assert grid.places["col_name"] == "model · seed · no." and grid.col == ["model", "seed"]
+    assert "no. 2" in grid.captions[3] and "no." not in grid.captions[0]
+    grid.row, grid.col = ["model"], []  # and where the page names other sides
+    assert grid.places["col_name"] == "no." or grid.places["sliders"]
+    assert Line(grid).ask("export", what="png")[1][0].startswith(b"\x89PNG")
+
+
+def test_one_recipe_several_times_is_still_refused_beside_numbered_ones(mixed):
+    with pytest.raises(ValueError, match="one recipe, several times in the frame"):
+        SeedGrid(pd.concat([mixed, mixed.iloc[:1]]), row="prompt", col=["model", "seed"])

@@ -54,7 +54,8 @@ def read_pictures(
         pattern (`**` for folders below); else one file, or the files named.
     store : Store or path, optional
         Keeps a copy of each picture that is not its own, by content, in its folder `elsewhere`;
-        `path` leads there. What is told of them is kept beside, in `elsewhere.csv`.
+        `path` leads there, and stars, ratings, verdicts, tags and notes on it are read, too.
+        What is told of them is kept beside, in `elsewhere.csv`.
     processes : int, optional
         1 or more. If left out, as many as there are cores for more than ten thousand files.
     progress : bool
@@ -107,6 +108,9 @@ def read_pictures(
     if store is not None:
         keep_told(store, {row["path"]: told[file] for row, file in zip(rows, files)})
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
+    if store is not None:  # as of now, by their names there
+        names = [row["path"] and Path(row["path"]).stem for row in rows]
+        frame = frame.assign(**open_store(store).opinions.columns(pd.array(names, "string")))
     frame.attrs["passed_over"] = passed_over
     assert isinstance(frame, pd.DataFrame)
     return frame
@@ -193,10 +197,7 @@ def add_told(row: dict[str, Any], told: Mapping[str, Any]) -> None:
 
 def keep_picture(store: Store | str | os.PathLike[str], row: Mapping[str, Any]) -> str:
     """Keeps a picture's file in the store, under its content; gives where it is."""
-    from ..store import Store
-
-    store = store if isinstance(store, Store) else Store(store)
-    path = Path(row["path"])
+    store, path = open_store(store), Path(row["path"])
     if row.get("key") and store.path(row["key"]).exists():
         return str(store.path(row["key"]))
     data = path.read_bytes()
@@ -204,6 +205,13 @@ def keep_picture(store: Store | str | os.PathLike[str], row: Mapping[str, Any]) 
     if not place.exists():
         write_whole(place, data)
     return str(place)
+
+
+def open_store(store: Store | str | os.PathLike[str]) -> Store:
+    """Gives the store itself, of its folder too."""
+    from ..store import Store
+
+    return store if isinstance(store, Store) else Store(store)
 
 
 def name_copy(store: Store, data: bytes, suffix: str) -> Path:
@@ -214,9 +222,8 @@ def name_copy(store: Store, data: bytes, suffix: str) -> Path:
 
 def keep_told(store: Store | str | os.PathLike[str], told: Mapping[Any, Mapping[str, Any]]) -> None:
     """Keeps what was told of the copies in a CSV beside their folder, where it is read again."""
-    from ..store import Store
 
-    folder = (store if isinstance(store, Store) else Store(store)).root / "elsewhere"
+    folder = open_store(store).root / "elsewhere"
     copies = {path: own for path, own in told.items() if path and own}
     copies = {os.path.relpath(p, folder): v for p, v in copies.items() if is_below(p, folder)}
     if not copies:

@@ -36,19 +36,26 @@ class SliderBar {
     this.sliders = axes.map((axis, k) => slider(axis, this.at(k), (value) =>
       put(model, "where", axes.map((_, n) => (n === k ? value : this.at(n))))));
     this.element = h("div", { className: "sdl-bar", hidden: !axes.length }, ...this.sliders);
+    this.show();
   }
 
   at(k) { return this.model.get("where")[k] ?? 0; }
-  show() { this.sliders.forEach((node, k) => node.show(this.at(k))); }
+
+  // What is chosen or sorted is of all settings.
+  show() {
+    const all = Boolean(this.model.get("shown"));
+    this.sliders.forEach((node, k) => node.show(this.at(k), all));
+  }
 }
 
 function slider({ name, labels }, value, changed) {
   const shown = h("output"), input = h("input", { type: "range", min: 0, max: labels.length - 1 });
   const node = h("label", {}, name, input, shown);
-  node.show = (n) => {
+  node.show = (n, all = false) => {
     if (+input.value !== n) input.value = n;
-    shown.textContent = labels[n];
-    input.setAttribute("aria-valuetext", labels[n]);
+    shown.textContent = all ? "all" : labels[n];
+    input.setAttribute("aria-valuetext", shown.textContent);
+    input.disabled = all;
   };
   input.oninput = () => { node.show(+input.value); changed(+input.value); };
   node.show(value);

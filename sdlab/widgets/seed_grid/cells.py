@@ -14,13 +14,7 @@ from typing import Any
 import pandas as pd
 
 from ...recipe.request import FIELDS, SPECS, Request, list_inputs
-from ...results.code import (
-    REQUIRED,
-    find_store_root,
-    read_requests,
-    restore_request,
-    write_arguments,
-)
+from ...results.code import REQUIRED, find_keeper, read_requests, restore_request, write_arguments
 from ...results.frame import (
     column_values,
     find_varying,
@@ -36,6 +30,7 @@ from ...results.frame import (
 )
 from ...store.columns import COLUMNS
 from ...store.infotext import write_infotext
+from ...store.opinions import MARKS, RATINGS, check_opinion
 from ...store.png import read_record
 from ...store.store import Store
 from ..pictures import make_thumbnail
@@ -72,9 +67,13 @@ class Cells:
         store: Store | None = None,
     ) -> None:
         self.frame, self._now, self._short = frame, now or (lambda: frame), shorten_pictures(frame)
-        root = None if store is not None else find_store_root(frame)
-        self.store = Store(root) if root else store
         self.keys = column_values(frame, "key")
+        self.names: list[str | None] = self.keys
+        self._roots = set[Path]()
+        if store is None:
+            self._roots, self.names = find_keeper(frame)
+        self.store = Store(*self._roots) if len(self._roots) == 1 else store
+        self._noted = read_marks(frame)
         self.paths: list[Any] = column_values(frame, "path")
         self.errors: list[Any] = [
             error and hide_home(error) for error in column_values(frame, "error")
@@ -105,14 +104,35 @@ class Cells:
             raise IndexError(f"there is no picture {i}: they are numbered from 0 to {count - 1}")
         return int(i)
 
-    def require_key(self, i: int) -> str:
-        """Gives the key by which the store knows a row's picture."""
-        if self.keys[self.require(i, len(self))] is None:
+    def require_store(self, lack: str) -> Store:
+        """Gives the one store of the pictures, or an error that says what there is not."""
+        if self.store is not None:
+            return self.store
+        raise ValueError(
+            f"these pictures are in {len(self._roots) or 'no'} store{'s' * bool(self._roots)}, so"
+            f" there is {lack}; show the frame of run(requests, store)"
+        )
+
+    def require_name(self, i: int) -> str:
+        """Gives the name by which the store knows a row's picture."""
+        name, store = self.names[self.require(i, len(self))], self.store
+        if name is None or store is None:
+            store = self.require_store("no place to keep stars and ratings")
             raise ValueError(
-                f"row {i} has no key, so a star would belong to nothing; show the frame of"
-                " run(requests, store)"
+                f"row {i} has a picture that the store {store.root.name!r} does not keep, so a star"
+                f" would belong to nothing; read_pictures(files, store={store.root.name!r}) keeps"
+                " what was found elsewhere"
             )
-        return self.keys[i]
+        return name
+
+    def list_marks(self) -> dict[int, dict[str, Any]]:
+        """Lists {row: what was said of it}: by the store, or by the frame where none keeps it."""
+        told = {} if self.store is None else self.store.opinions.marks()
+        found = {
+            i: self._noted.get(i) if self.store is None or name is None else told.get(name)
+            for i, name in enumerate(self.names)
+        }
+        return {i: said for i, said in found.items() if said}
 
     def update(self) -> None:
         """Goes by the frame as it is now, with all that the job has found out."""
@@ -228,6 +248,26 @@ class Cells:
         names = [n for n in row.index if n not in (*FIELDS, *HIDDEN) and not is_counter(n)]
         found = {name: to_plain(row[name]) for name in names}
         return {name: format_brief(value) for name, value in found.items() if value is not None}
+
+
+def read_marks(frame: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    """Reads {row: what was said of it} from a frame's own columns."""
+    found: dict[int, dict[str, Any]] = {}
+    for name in MARKS:
+        for i, value in enumerate(column_values(frame, name)):
+            if value and (tidy := fit_mark(name, value)) is not None:
+                found.setdefault(i, {})[name] = tidy
+    return found
+
+
+def fit_mark(name: str, value: Any) -> Any:
+    """Gives a mark as a store has it, of what a column says; None of what is no mark."""
+    if name == "tags":
+        return [tag for part in str(value).split(",") if (tag := part.strip())]
+    value = int(value) if name == "rating" and value in RATINGS else value
+    with suppress(ValueError):
+        return check_opinion({"key": "", name: value})[name]
+    return None
 
 
 def cache_thumbnail(path: str, px: int) -> None:

@@ -113,9 +113,12 @@ class GridView {
 
   rate(i, change) {
     if (i < 0 || i >= this.sight.places.at.length || this.pictures.state(i) !== THERE) return;
-    this.marks.give(i, change);
+    const answered = this.marks.give(i, change);
     this.showMarks(i);
-    this.line.ask("rate", { cell: i, ...change }).then(() => this.readMarks(i));
+    this.line.ask("rate", { cell: i, ...change }).then(() => {
+      answered();
+      this.readMarks(i);
+    });
   }
 
   toggleStar(i) { this.rate(i, { starred: !this.marks.starred(i) }); }
@@ -190,7 +193,10 @@ class GridView {
 
   follow() {
     const { model, sight } = this, job = () => this.showJob(), read = () => this.readMarks();
-    const rebuild = () => { this.filters.show(); this.selection.show(); this.rebuild(); };
+    const rebuild = () => {
+      for (const bar of [this.filters, this.selection, this.sliders]) bar.show();
+      this.rebuild();
+    };
     const again = () => this.rearrange(), layout = () => this.layout.show();
     return follow(model, {
       states: () => this.showStates(), starred: read, ratings: read, verdicts: read, tags: read,

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from ...results.frame import (
     describe_constant,
     describe_measures,
     join_words,
-    name_sources,
 )
 from ...results.grid import find_columns, require_pictures
 from ...store.files import write_whole
@@ -73,9 +73,11 @@ class SeedGrid(Panel):
         What `run` returned, or a `Job`.
     row, col : str or list of str, optional
         The columns that name the grid's rows and columns; both can be set later, also on the page.
-        Of several the first changes slowest; numbers ascend. What else varies gets a slider each.
-        With neither, seeds stand across, and the first other column that varies stands down; where
-        only one thing varies, the pictures stand in order, as with `row=[], col=[]`.
+        Of several the first changes slowest; numbers ascend. What else varies gets a slider each,
+        which first stands where most pictures are. Without `col`, seeds stand across; with neither,
+        the first other column that varies stands down, or of two others one down and one across.
+        Where only one thing varies, the pictures stand in order, as with `row=[], col=[]`. Pictures
+        from elsewhere that nothing tells apart are numbered.
     title : str
         What screen readers call the grid.
     cell_px : int
@@ -86,8 +88,8 @@ class SeedGrid(Panel):
     state : {"still", "running", "done", "stopped", "failed"}
         The job's; "still" for a frame.
     where : list of int
-        The sliders' settings. `only_starred` and `focused` (a row's number) can be set and
-        observed, too, `opened` observed.
+        The sliders' settings; what is chosen or sorted is of all of them. `only_starred` and
+        `focused` (a row's number) can be set and observed, too, `opened` observed.
     filters : dict
         What rows have to be to be in view: `verdict` ("right", "wrong", "cannot tell" or "none"),
         `rating` (at least), `text` (each word in prompts, labels, names as models', tags or notes),
@@ -175,7 +177,7 @@ class SeedGrid(Panel):
         self.job: Job | None = results if isinstance(results, Job) else None
         frame: pd.DataFrame = results.frame() if isinstance(results, Job) else results
         require_pictures(frame)
-        self._places: Places = arrange_places(name_sources(frame), row, col)
+        self._places: Places = arrange_places(frame, row, col)
         self._settings = self._places.settings()
         job = (self.job.frame, self.job.store) if self.job else (None, None)
         self._cells = Cells(frame, *job)
@@ -206,7 +208,7 @@ class SeedGrid(Panel):
             "captions": self._places.captions,
             "places": self._places.to_json(),
             "shared": describe_constant(frame, self._places.names),
-            "where": [0] * len(self._places.sliders),
+            "where": self._places.find_fullest(self._cells.paths),
             "states": self._cells.states(self.job is not None),
             "row": self._places.row.names,
             "col": self._places.col.names,
@@ -229,10 +231,13 @@ class SeedGrid(Panel):
     def in_view(self) -> list[int]:
         """Lists the numbers of the rows in view, in the order shown."""
         setting, stars, gone = tuple(self.where), set(self.starred), set(self.hidden)
+        of_all = self.is_chosen
         rows = [
             i
             for i, found in enumerate(self._settings)
-            if found == setting and i not in gone and (not self.only_starred or i in stars)
+            if (of_all or found == setting)
+            and i not in gone
+            and (not self.only_starred or i in stars)
         ]
         frame, name = self._cells.frame, self.sort.removeprefix("-")
         if is_choosing(self.filters):
@@ -249,7 +254,7 @@ class SeedGrid(Panel):
 
     @property
     def is_chosen(self) -> bool:
-        """Whether the rows in view are chosen or sorted, and so stand in order."""
+        """Whether the rows in view are chosen or sorted: in order, of all the sliders' settings."""
         return self.only_starred or bool(self.sort) or is_choosing(self.filters)
 
     def counts(self, by: str | Sequence[str] = (), *, confidence: float = 0.95) -> pd.DataFrame:
@@ -413,7 +418,19 @@ class SeedGrid(Panel):
             self.in_view(),
             where=None if self.is_chosen else self.where,
             marks=self._list_marks(),
-            note=" · ".join(filter(None, (self.status, self.shared))),
+            note=" · ".join(filter(None, (self._describe_now(), self.shared))),
+            running=self.state == "running",
+        )
+
+    def _describe_now(self) -> str:
+        """Says how far the job is; while it runs when that was, as a picture may stay behind."""
+        if self.job is None or self.state != "running":
+            return self.status
+        done, now = self.job.progress, datetime.now().astimezone()
+        return (
+            f"{done.finished} of {count_noun(done.total, 'picture')} were finished on {now.day}"
+            f" {now:%B %Y, %H:%M}, while the job ran. What came later may be missing here: the"
+            " store has it, and so has this cell when it is run again"
         )
 
     # What the page asks
@@ -433,9 +450,10 @@ class SeedGrid(Panel):
         self.open_in_form(question, lambda: self._cells.lend_request(cell))
 
     def _on_rate(self, question: dict, buffers: list) -> None:
-        self.rate(
-            int(question["cell"]), **{name: question[name] for name in MARKS if name in question}
-        )
+        said = {name: question[name] for name in MARKS if name in question}
+        if question.get("id") not in self._acted:  # a busy page asks again
+            self.rate(int(question["cell"]), **said)
+            self.is_repeat(question)  # only now: one that failed is to fail again
         self.answer(question, {"kind": "rated"})
 
     def _on_vary(self, question: dict, buffers: list) -> None:
@@ -467,7 +485,9 @@ class SeedGrid(Panel):
     # What people say of them
 
     def rate(self, cell: int, **opinion: Any) -> None:
-        """Says something of a row of the frame, in the store.
+        """Says something of a row of the frame, in the store that keeps its picture.
+
+        Of found pictures those have a place that `read_pictures(files, store=...)` has kept there.
 
         Parameters
         ----------
@@ -476,20 +496,17 @@ class SeedGrid(Panel):
         **opinion
             `starred`, `rating`, `verdict`, `tags` and `note` as `Store.rate` has them.
         """
-        key, store = (
-            self._cells.require_key(cell),
-            self._require_store("no place to keep stars and ratings"),
-        )
-        store.rate(key, **opinion)
+        name = self._cells.require_name(cell)
+        self._cells.require_store("no place to keep stars and ratings").rate(name, **opinion)
         self._read_opinions()
 
     def _read_opinions(self) -> None:
-        said = {} if self._cells.store is None else self._cells.store.opinions.marks()
-        rows = [(i, said[key]) for i, key in enumerate(self._cells.keys) if key in said]
-        found = {name: [[i, of[name]] for i, of in rows if name in of] for name in MARKS}
-        self.starred = [i for i, _ in found["starred"]]
-        self.ratings, self.verdicts = found["rating"], found["verdict"]
-        self.tags, self.notes = found["tags"], found["note"]
+        with self._lock:  # the last to read is the last to tell, on whatever thread
+            rows = self._cells.list_marks().items()
+            found = {name: [[i, of[name]] for i, of in rows if name in of] for name in MARKS}
+            self.starred = [i for i, _ in found["starred"]]
+            self.ratings, self.verdicts = found["rating"], found["verdict"]
+            self.tags, self.notes = found["tags"], found["note"]
 
     def _list_marks(self) -> dict[int, dict[str, Any]]:
         """Lists {row: what was said of it}, as the page knows it."""
@@ -499,14 +516,6 @@ class SeedGrid(Panel):
             for i, value in trait:
                 said.setdefault(i, {})[name] = value
         return said
-
-    def _require_store(self, lack: str) -> Any:
-        if self._cells.store is None:
-            raise ValueError(
-                f"these pictures are in no store, so there is {lack}; show the frame of"
-                " run(requests, store)"
-            )
-        return self._cells.store
 
     # Other seeds
 
@@ -520,7 +529,10 @@ class SeedGrid(Panel):
         seed : values or text, optional
             As for `sweep`.
         """
-        request, store = self._cells.find_request(cell), self._require_store("no place for more")
+        request, store = (
+            self._cells.find_request(cell),
+            self._cells.require_store("no place for more"),
+        )
         following = [(request.seed + n) % SEEDS for n in range(1, 9)]
         seeds = following if seed is None else seed
         bare = request.but(prompt="", negative_prompt="")  # the braces in prompts are plain
@@ -563,7 +575,7 @@ class SeedGrid(Panel):
 
     def _send_variation(self, i: int, key: str, error: str | None) -> None:
         if error is None:
-            self._cells.paths[i] = str(self._require_store("no picture").path(key))
+            self._cells.paths[i] = str(self._cells.require_store("no picture").path(key))
         else:
             self._cells.errors[i] = error
         content, buffers = self._cells.show_pictures([i], 256)
@@ -600,7 +612,8 @@ class SeedGrid(Panel):
     def _announce(self, job: Job) -> None:
         """Announces where the job begins, a quarter of it where that takes long, and its end."""
         running = self.state == "running"
-        milestone = self.state, int(4 * self.fraction) if running else 0
+        share = job.progress.finished / (job.progress.total or 1)  # as the words count it
+        milestone = self.state, int(4 * share) if running and self._milestone else 0
         now = time.monotonic()
         if milestone == self._milestone or (running and milestone[1] and now < self._quiet):
             return

@@ -1,4 +1,4 @@
-// What was said of the cells: as Python has told it, or as the reader has just said it.
+// What was said of the cells: as Python has told it, and above that what the reader has said since.
 
 const VERDICTS = [["right", "✓", "R"], ["wrong", "✗", "W"], ["cannot tell", "?", "C"]];
 const glyphOf = (verdict) => VERDICTS.find(([name]) => name === verdict)?.[1] ?? "";
@@ -6,6 +6,7 @@ const glyphOf = (verdict) => VERDICTS.find(([name]) => name === verdict)?.[1] ??
 class Marks {
   constructor(model) {
     this.model = model;
+    this.unsent = new Set();                               // of [cell, change] without an answer
     this.read();
   }
 
@@ -13,6 +14,7 @@ class Marks {
     const { model } = this, map = (name) => new Map(model.get(name));
     this.of = { rating: map("ratings"), verdict: map("verdicts"), tags: map("tags"),
       note: map("notes"), starred: new Map(model.get("starred").map((i) => [i, true])) };
+    for (const said of this.unsent) this.put(...said);
   }
 
   get(i, name) { return this.of[name].get(i); }
@@ -28,9 +30,16 @@ class Marks {
     return said.length ? [...parts, `${all - said.length} open`].join(", ") : "";
   }
 
-  // `change` is {starred?, rating?, verdict?, tags?, note?}; it holds until Python has said so.
+  // `change` is {starred?, rating?, verdict?, tags?, note?}; it holds until what is given back is
+  // called, when Python has said so.
   give(i, change) {
-    this.read();
+    const said = [i, change];
+    this.unsent.add(said);
+    this.put(i, change);
+    return () => this.unsent.delete(said);
+  }
+
+  put(i, change) {
     for (const [name, value] of Object.entries(change)) {
       const said = Array.isArray(value) ? value.length : value;
       if (said) this.of[name].set(i, value); else this.of[name].delete(i);

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from ...results.frame import find_varying, order_values, row_tuples, shorten_pictures
-from ...results.grid import find_columns, refuse_shared_places
+from ...recipe.request import SPECS
+from ...results.frame import (
+    NUMBER,
+    column_values,
+    distinct_values,
+    find_varying,
+    name_sources,
+    order_values,
+    row_tuples,
+    shorten_pictures,
+)
+from ...results.grid import find_columns, leave_out_sizes, number_alike, refuse_shared_places
 from ...results.origins import label_sides
 from ..pictures import write_captions
 
@@ -18,7 +30,10 @@ Names = str | Sequence[str] | None
 
 @dataclass(frozen=True)
 class Axis:
-    """Columns of the frame, and the values that they take together, as `order_values` has them."""
+    """Columns of the frame, and the values that they take together, as `order_values` has them.
+
+    Behind the others may stand a number that the frame has not, as `number_alike` gives it.
+    """
 
     names: list[str]
     found: list[tuple] = field(repr=False)
@@ -26,7 +41,8 @@ class Axis:
 
     @property
     def title(self) -> str:
-        return " · ".join(self.names)
+        numbered = bool(self.found) and len(self.found[0]) > len(self.names)
+        return " · ".join([*self.names, *[NUMBER] * numbered])
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,23 @@ class Places:
             out.append(index)
         return tuple(reversed(out))
 
+    def find_fullest(self, paths: Sequence[Any]) -> list[int]:
+        """Finds the setting of the sliders that shows the most pictures.
+
+        Of equals it is the first in which no field is off, as guidance 0 ignores the prompt.
+        """
+        every = self.settings()
+        there = Counter(setting for setting, path in zip(every, paths) if path is not None)
+        counts = there or Counter(every)
+
+        def rank(setting: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
+            shown = [axis.found[n] for axis, n in zip(self.sliders, setting)]
+            off = sum(is_off(axis.names, value) for axis, value in zip(self.sliders, shown))
+            return -counts[setting], off, setting
+
+        fullest = min(counts, key=rank)
+        return list(fullest)
+
     def to_json(self) -> dict[str, Any]:
         """Gives all this as JSON for the page."""
         rows, cols = ([], []) if self.in_order else (self.row.labels, self.col.labels)
@@ -93,6 +126,12 @@ class Places:
         }
 
 
+def is_off(names: Sequence[str], found: tuple) -> bool:
+    """Tells whether a field is 0 where that is not the usual case, as it is for eta."""
+    (name,), (value,) = names, found
+    return name in SPECS and name != "seed" and value == 0 and SPECS[name].neutral != 0
+
+
 def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     """Arranges the rows of a frame in a grid.
 
@@ -100,19 +139,21 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
     ----------
     frame : DataFrame
     row, col : str or list of str, optional
-        Columns of the frame. With None for both, the seeds stand across, and what else varies first
-        stands down; with no names for both, the pictures stand in order.
+        Columns of the frame. With None for `col`, seeds stand across where they vary, and with None
+        for both what else varies first stands down, as `choose_sides` has it; with no names for
+        both, the pictures stand in order.
 
     Raises
     ------
     ValueError
-        Unknown columns, or rows that differ in nothing.
+        Unknown columns, or rows that differ in nothing, but for pictures from elsewhere: these are
+        numbered.
     """
     rows, cols = find_columns(frame, row, "row"), find_columns(frame, col, "col")
-    frame = shorten_pictures(frame)
+    frame = shorten_pictures(name_sources(frame))
     differing = find_varying(frame)
-    if row is None and col is None and "seed" in differing and len(differing) > 1:
-        rows, cols = [name for name in differing if name != "seed"][:1], ["seed"]
+    if col is None:
+        rows, cols = choose_sides(frame, rows, row is None, differing)
     if not rows and not cols:
         return Places(
             Axis([], [()], [""]),
@@ -121,26 +162,45 @@ def arrange_places(frame: pd.DataFrame, row: Names, col: Names) -> Places:
             list(range(len(frame))),
             write_captions(frame, differing or ["prompt"]),
         )
-    rest = choose_sliders(frame, rows + cols, differing)
-    refuse_shared_places(
-        frame,
-        list(zip(row_tuples(frame, rows), row_tuples(frame, [*cols, *rest]))),
-        rows,
-        [*cols, *rest],
-    )
-    sides = [(names, order_values(frame, names)) for names in (cols, rows, *([n] for n in rest))]
-    col_axis, row_axis, *sliders = map(Axis, *zip(*sides), label_sides(frame, *sides))
-    axes = [*sliders, row_axis, col_axis]
+    rest = choose_sliders(frame, rows + cols, leave_out_sizes(frame, differing))
+    frame, numbered = number_alike(frame, rows, cols, rest)
+    places = zip(row_tuples(frame, rows), row_tuples(frame, [*numbered, *rest]))
+    refuse_shared_places(frame, list(places), rows, [*numbered, *rest])
+    sides = [numbered, rows, *([name] for name in rest)]
+    values = [order_values(frame, side) for side in sides]
+    labels = label_sides(frame, *zip(sides, values))
+    names = [cols, rows, *([name] for name in rest)]
+    col_axis, row_axis, *sliders = map(Axis, names, values, labels)
     at = [0] * len(frame)
-    for axis in axes:
+    for side, axis in (*zip(sides[2:], sliders), (rows, row_axis), (numbered, col_axis)):
         number = {value: n for n, value in enumerate(axis.found)}
         at = [
             place * len(axis.found) + number[value]
-            for place, value in zip(at, row_tuples(frame, axis.names))
+            for place, value in zip(at, row_tuples(frame, side))
         ]
-    return Places(
-        row_axis, col_axis, sliders, at, write_captions(frame, [*rest, *rows, *cols] or ["prompt"])
-    )
+    captions = write_captions(frame, [*rest, *rows, *cols] or ["prompt"])
+    numbers = column_values(frame, NUMBER)  # None where nothing else is alike
+    told = [f"{text} · {NUMBER} {n}" if n else text for text, n in zip(captions, numbers)]
+    return Places(row_axis, col_axis, sliders, at, told)
+
+
+def choose_sides(
+    frame: pd.DataFrame, rows: list[str], anything: bool, differing: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Chooses what names the columns, and the rows if these may be anything: (rows, columns).
+
+    Seeds stand across; else the two that vary first, if each of one is there with each of the
+    other.
+    """
+    others = [name for name in differing if name not in (*rows, "seed")]
+    if "seed" in differing and "seed" not in rows and (rows or others):
+        return (others[:1] if anything else rows), ["seed"]
+    counts = [len(distinct_values(frame, name)) for name in others[:2]]
+    are_crossed = len(set(row_tuples(frame, others[:2]))) == math.prod(counts)
+    are_apart = len(set(row_tuples(frame, differing))) == len(frame)
+    if anything and len(others) > 1 and are_crossed and are_apart:
+        return others[:1], others[1:2]
+    return rows, []
 
 
 def choose_sliders(frame: pd.DataFrame, axes: list[str], differing: Sequence[str]) -> list[str]:

@@ -59,9 +59,10 @@ class Sight {
     this.body.replaceChildren();
     this.element.setAttribute("aria-rowcount", table.rows + labels);
     this.element.setAttribute("aria-colcount", table.cols + labels);
-    const width = table.left + table.cols * this.pitch + GAP + "px";
+    const width = table.rows ? table.left + table.cols * this.pitch + GAP + "px" : "auto";
+    const height = table.rows ? table.rows * table.height + GAP + "px" : "auto";   // of a message
     Object.assign(this.top.style, { height: table.top + "px", width });
-    Object.assign(this.body.style, { height: table.rows * table.height + GAP + "px", width });
+    Object.assign(this.body.style, { height, width });
     this.top.hidden = !table.labelled;
     this.body.classList.toggle("sdl-empty", !table.rows);
     if (!table.where(this.current)) this.current = table.at(0, 0) ?? this.current;

@@ -30,6 +30,7 @@ def render_grid(
     where: Sequence[int] | None,
     marks: Mapping[int, Mapping[str, Any]],
     note: str,
+    running: bool = False,
 ) -> str:
     """Renders the rows of the frame that are shown, as far as there is room.
 
@@ -46,13 +47,16 @@ def render_grid(
         {row: what was said of it}.
     note : str
         What stands below.
+    running : bool
+        Whether pictures are still to come.
     """
+
+    missing = "not yet finished then" if running else "not rendered"
 
     def draw(i: int) -> Markup:
         said = describe_marks(marks.get(i, {}))
-        return (
-            escape(render_cell(cells, i, places.captions[i])) + Markup("<br>") * bool(said) + said
-        )
+        shown = escape(render_cell(cells, i, places.captions[i], missing))
+        return shown + Markup("<br>") * bool(said) + said
 
     kept = list(shown)[:MOST]
     with ThreadPoolExecutor(4) as threads:  # Pillow lets several at once open their files
@@ -79,10 +83,10 @@ def describe_marks(said: Mapping[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
-def render_cell(cells: Cells, i: int, caption: str) -> str:
+def render_cell(cells: Cells, i: int, caption: str, missing: str) -> str:
     """Renders a cell's picture, or says why there is none."""
     if cells.paths[i] is None:
-        return "not rendered" if cells.errors[i] is None else f"failed: {cells.errors[i]}"
+        return missing if cells.errors[i] is None else f"failed: {cells.errors[i]}"
     try:
         return render_image(make_thumbnail(cells.paths[i], STATIC, exact=False), caption)
     except OSError as error:
@@ -95,7 +99,7 @@ def render_cross(pictures: Mapping[int, str], places: Places, where: Sequence[in
     at = {divmod(places.at[i] % places.a_page, width): html for i, html in pictures.items()}
     rows, cols = sorted({row for row, _ in at}), sorted({col for _, col in at})
     axes = ((places.row, "↓"), (places.col, "→"))
-    corner = " ".join(f"{axis.title} {arrow}" for axis, arrow in axes if axis.names)
+    corner = " ".join(f"{axis.title} {arrow}" for axis, arrow in axes if axis.title)
     return render_table(
         [corner, *(places.col.labels[c] for c in cols)],
         [[places.row.labels[r], *(at.get((r, c), "") for c in cols)] for r in rows],

@@ -200,6 +200,16 @@ class PictureField(Field):
             return self.control.value
         return write_words(self.uploads.get(item, item) for item in items)
 
+    def fill(self, text: Any) -> None:
+        """Fills in a text, in which what was uploaded keeps its file's name."""
+        called = {name: file for file, name in self.uploads.items()}
+        try:
+            items = split_words(text)
+        except csv.Error:
+            items = []
+        known = not called.keys().isdisjoint(items)
+        super().fill(write_words(called.get(item, item) for item in items) if known else text)
+
     def show(self, names: Iterable[str | None]) -> None:
         """Shows the pictures of these contents, as far as this process knows them."""
         found = [name for name in names if name and is_known(name)]

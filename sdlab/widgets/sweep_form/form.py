@@ -45,7 +45,15 @@ from .fields import (
 )
 from .given import FROM, loosen, read_claims, read_given
 from .jobs import RunBar, describe_end, find_own_job, name_cell, note_job
-from .kept import keep_texts, list_texts, read_kept, recall_texts
+from .kept import (
+    describe_cut_run,
+    forget_run,
+    keep_texts,
+    list_texts,
+    note_run,
+    read_kept,
+    recall_texts,
+)
 from .outlook import (
     Outlook,
     drop_equal_recipes,
@@ -279,7 +287,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             self._tools.offer_swap(ANEW)
         elif last and not empty and any(now[name] != text for name, text in last.items()):
             self._tools.offer_swap(AS_LAST)
-        self._last = last
+        self._last, self._said = last, join_notes(self._said, describe_cut_run(self.store))
         self._read()
 
     def _swap(self, what: str) -> None:
@@ -569,6 +577,7 @@ class SweepForm(Kept, ipywidgets.VBox):
                 job = Job(drop_equal_recipes(self.value), self.store, progress=False)
             self._kept = list_texts(self._fields.values())
             note_job(self._cell, job, self._kept)
+            note_run(self.store, job.progress.todo)
             self._follow(job)
         finally:
             self._starting.release()
@@ -580,6 +589,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             self._grid_of(job)
         except ValueError:
             job.stop()
+            forget_run(self.store)
             raise
         with self._lock:
             self.job, self.running, self._trouble, self._ended = job, True, "", ""
@@ -614,6 +624,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         """Ends the running job within one step; `run()` goes on from what is finished."""
         if self.job:
             self.job.stop()
+        if self.running:
+            forget_run(self.store)
 
     def _run_clicked(self, _: Any) -> None:
         self._run.disabled = True
@@ -657,6 +669,8 @@ class SweepForm(Kept, ipywidgets.VBox):
             self.running, self._ended = False, describe_end(job, same)
             self._said = self._said.replace(RUNS, RAN)
             self._show_buttons()
+        if job.state != "stopped":  # a Python that ends stops its jobs
+            forget_run(self.store)
         self._bar.end()
         self._read()
         if job.exception is not None:

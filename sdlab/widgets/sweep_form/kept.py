@@ -1,17 +1,20 @@
-"""What was last filled in for a store, kept in its folder for the next form."""
+"""What was last filled in for a store, and begun there, kept in its folder for the next form."""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from ...store.files import write_whole
+from ...results.frame import count_noun
+from ...store.files import has_ended, write_whole
 from ...store.store import Store
 from .fields import Field, PictureField
 
-FILE = "form.json"
+FILE, BEGUN = "form.json", "form-run.json"
 
 
 def list_texts(fields: Iterable[Field]) -> dict[str, Any]:
@@ -54,3 +57,37 @@ def read_kept(kept: dict[str, Any], store: Store, fields: Iterable[Field]) -> di
         if isinstance(text, type(field.control.value)):
             found[field.name] = text
     return found
+
+
+def note_run(store: Store, pictures: int) -> None:
+    """Writes down that a run began, until `forget_run`: a page that is opened anew can say so."""
+    said = {"machine": platform.node(), "pid": os.getpid(), "pictures": pictures}
+    with suppress(OSError):
+        write_whole(store.root / BEGUN, json.dumps(said).encode())
+
+
+def forget_run(store: Store) -> None:
+    """Writes down that the run has come to its end, or that somebody has stopped it."""
+    with suppress(OSError):
+        (store.root / BEGUN).unlink()
+
+
+def describe_cut_run(store: Store) -> str:
+    """Says that a run of another Python has not come to its end; "" if there is none."""
+    try:
+        said = json.loads((store.root / BEGUN).read_text(encoding="utf-8"))
+        machine, pid, pictures = str(said["machine"]), int(said["pid"]), int(said["pictures"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if (machine, pid) == (platform.node(), os.getpid()):
+        return ""
+    run = f"of {count_noun(pictures, 'picture')}"
+    if has_ended(machine, pid):
+        return (
+            f"The last run here, {run}, was cut off: its Python has ended, as it does when an app's"
+            " page is loaded again. What was finished is kept, and Run goes on from there"
+        )
+    return (
+        f"A run {run} that began here in another page or notebook has not come to its end: it goes"
+        " on, or ends with that page. What is finished is kept, and Run goes on from there"
+    )
