@@ -12,11 +12,13 @@ import scipy
 
 from ..frame import column_values, count_noun, distinct_values, format_value
 from .charts import CONFIDENCE
+from .claims import note_call
 from .reading import read_sample, require_confidence, split_frame
 
 WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
 
 
+@note_call
 def ranking(
     votes: pd.DataFrame,
     frame: pd.DataFrame | None = None,

@@ -11,12 +11,13 @@ import scipy
 
 from ..probes import choose_columns
 from .charts import CONFIDENCE
-from .claims import note_sample
+from .claims import note_call, note_sample
 from .rates import share_interval, shrink_sample
 from .reading import is_binary, read_scores, require_confidence, require_frame, split_frame
 from .resampling import bootstrap_mean
 
 
+@note_call
 def yield_curve(
     frame: pd.DataFrame,
     column: str | None = None,
