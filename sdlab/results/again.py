@@ -22,7 +22,7 @@ from .figures import split_caption
 from .frame import column_values, count_noun, find_label_columns, is_measured
 from .scorers import SCORERS
 from .sections import CSV_START, encode_csv
-from .stats.claims import CALL, Claim
+from .stats.claims import CALL, COMPARED, Claim
 
 TEXTS = ("key", "vote", "answer", "rater", "question", "prompt", "wording")
 SIDES = ("left", "right")  # keys, where a table has both
@@ -163,7 +163,7 @@ def write_added(names: Sequence[str], carried: bool) -> str:
     return (
         "# what people said or the report's author added, picture by picture\n"
         f"added = table.drop_duplicates('key').set_index('key')[{list(names)!r}]\n"
-        f"results = results.drop(columns=list(added), errors='ignore').join(added, on='key')\n"
+        "results = results.assign(**{name: results['key'].map(added[name]) for name in added})\n"
     )
 
 
@@ -213,7 +213,7 @@ def write_evidence(
     """Writes the call that gives this evidence, which is tried; or why not, and False."""
     called = evidence.attrs.get(CALL)
     if not called:
-        return "no function of sdlab.stats gave it as it is", False
+        return name_counting(evidence), False
     given = {"votes": votes and votes.carried, "answers": votes and votes.carried, "frame": frame}
     tables = {name: given[name] for name in called["tables"]}
     if any(table is None for table in tables.values()):
@@ -230,6 +230,14 @@ def write_evidence(
     except (SyntaxError, TypeError, ValueError, KeyError, AssertionError):
         return f"{call} gives another one, as it was made of other rows, or changed", False
     return call + (f".loc[{rows!r}]" if rows != found.index.tolist() else ""), True
+
+
+def name_counting(evidence: pd.DataFrame) -> str:
+    """Says what gave an evidence that no statistic gave: only widgets count votes in a store."""
+    if "left_wins" not in evidence.columns or not (sides := evidence.attrs.get(COMPARED)):
+        return "no function of sdlab.stats gave it as it is"
+    given = ", ".join(f"{name}={value!r}" for name, value in sides.items())
+    return f"Compare(results, {given}).counts() counts the votes in the store of the pictures"
 
 
 def write_end(

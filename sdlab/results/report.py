@@ -100,7 +100,8 @@ def write_report(
         with a link that saves the frame as CSV.
     claims : sequence of Claim
         Each with its verdict in words, figure, table, what was not held constant, the pairs that go
-        the other way, and who judged.
+        the other way, and who judged. The votes go along as a table, with a CSV file, from which
+        the code in the report makes the claims again.
     notebook : path, optional
         A notebook whose prose goes in, without its code.
     verified : Verification, optional
@@ -135,7 +136,7 @@ def write_report(
     require_verified(verified, frame)
     beside = f"{path.stem}-gallery" if gallery and len(frame) > MOST_CELLS else ""
     argument = describe_argument(frame, claims, notebook, verified)
-    given = {"text": text, "notebook": notebook, "verified": verified}
+    given: dict[str, Any] = {"text": text, "notebook": notebook, "verified": verified}
     given |= {} if print_cells else {"print_cells": False}
     given |= {} if gallery else {"gallery": False}
     argument |= describe_making(path, title, frame, figures, claims, **given)

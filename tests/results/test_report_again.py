@@ -10,6 +10,7 @@ from test_report import MODELS, figure, plan, report, results
 import sdlab
 from sdlab.results.again import read_table
 from sdlab.results.stats import Claim, agreement, paired, ranking, rate, yield_curve
+from sdlab.widgets import Compare
 
 PROMPTS = [f"a cat {i}" for i in range(8)]
 
@@ -62,6 +63,7 @@ def test_the_code_writes_beside_the_report_it_stands_in(tmp_path, frame, monkeyp
 
 def test_the_code_makes_the_same_claims_from_the_report_alone(tmp_path, frame, votes, monkeypatch):
     both = frame.iloc[:8]
+    frame.attrs["noted"] = "by run"
     claims = [
         Claim("v2 is 'right'", paired(frame, "right", better=None)),
         Claim("a share", rate(frame, "right", by="model")[1:]),
@@ -75,6 +77,7 @@ def test_the_code_makes_the_same_claims_from_the_report_alone(tmp_path, frame, v
     for own, again in zip(claims, names["claims"], strict=True):
         pd.testing.assert_frame_equal(own.evidence, again.evidence, check_dtype=False)
         assert (own.text, own.verdicts, own.judged) == (again.text, again.verdicts, again.judged)
+    assert names["results"].attrs == {"noted": "by run"}
     again = type(page)(tmp_path / "alone" / "report-again.html")
     assert claims_of(again) == claims_of(page) and "we look." in again.text
 
@@ -92,12 +95,15 @@ def test_the_code_measures_what_the_report_shows(tmp_path, monkeypatch):
 
 def test_what_the_code_cannot_say_is_a_comment_at_its_place(tmp_path, frame, votes, monkeypatch):
     other = frame.assign(right=True)
+    compare = Compare(frame, by="model")
+    compare.vote(0, "left")
     claims = [
         Claim("of other\nrows", rate(frame[:4], "right")),
         Claim("of strangers", rate(other, "right"), frame=other.assign(key="f")),
         Claim("by hand", pd.DataFrame({"verdict": ["so it is"]})),
         Claim("no votes", ranking(votes, frame)),
         Claim("changed", rate(frame, "right").assign(share=1.0)),
+        Claim("counted", compare.counts()),
         Claim("kept", rate(frame, "right")),
     ]
     page = report(
@@ -105,11 +111,12 @@ def test_what_the_code_cannot_say_is_a_comment_at_its_place(tmp_path, frame, vot
     )
     lines = [line for line in page.pre("code").split("\n") if re.match(" *# (left|not)", line)]
     for line, said in zip(
-        lines, ("of other\\nrows", "of strangers", "by hand", "no votes", "changed")
+        lines, ("of other\\nrows", "of strangers", "by hand", "no votes", "changed", "counted")
     ):
         assert f"# left out: '{said}'" in line
+    assert "Compare(results, by='model', left='tiny-v1', right='tiny-v2').counts()" in lines[5]
     assert "the raters' votes are not in this file" in lines[3]
-    assert "1 figure:" in lines[5] and "notebook='n.ipynb'" in lines[6] and len(lines) == 7
+    assert "1 figure:" in lines[6] and "notebook='n.ipynb'" in lines[7] and len(lines) == 8
     names = execute(page, frame, tmp_path, monkeypatch)
     assert [claim.text for claim in names["claims"]] == ["kept"]
     assert "A text." in (tmp_path / "alone/report-again.html").read_text()
