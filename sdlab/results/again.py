@@ -19,7 +19,7 @@ from ..store.columns import COLUMNS
 from . import stats
 from .code import write_axis, write_results_code
 from .figures import split_caption
-from .frame import column_values, count_noun, find_label_columns, is_measured
+from .frame import column_values, count_noun, find_label_columns, is_measured, row_tuples
 from .scorers import SCORERS
 from .sections import CSV_START, encode_csv
 from .stats.claims import CALL, COMPARED, Claim
@@ -99,7 +99,9 @@ def write_again(
     """
     scorers, added = find_scorers(own), find_added(own)
     argued = write_claims(claims, own, votes)
-    names = ["write_report", *["measure"] * bool(scorers), *["stats"] * ("stats." in argued)]
+    drawn = [code for each in figures if (code := write_figure(each, own))]
+    names = ["write_report", *["image_grid"] * any("image_grid(" in code for code in drawn)]
+    names += [*["measure"] * bool(scorers), *["stats"] * ("stats." in argued)]
     made = write_results_code(own, *names, other=f"runs/{path.stem}")
     imports, _, rest = made.partition("\n")
     tables = [(each.name, each.file) for each in votes if each.csv]
@@ -110,7 +112,9 @@ def write_again(
             f"results = measure(results, {', '.join(map(repr, scorers))})\n" if scorers else "",
             write_added(added, bool(table)),
             argued,
-            write_end(name_again(path), title, figures, given, bool(argued)),
+            write_end(
+                name_again(path), title, drawn, given, bool(argued), len(figures) - len(drawn)
+            ),
         )
     )
 
@@ -240,13 +244,29 @@ def name_counting(evidence: pd.DataFrame) -> str:
     return f"Compare(results, {given}).counts() counts the votes in the store of the pictures"
 
 
+def write_figure(given: Any, own: pd.DataFrame) -> str:
+    """Writes a text or a grid of the report's pictures; "" for what was drawn in another way."""
+    thing, caption = split_caption(given)
+    if isinstance(thing, str):
+        return repr(given)
+    if not (turn := getattr(thing, "turn", None)):
+        return ""
+    frame, row, col = turn.args
+    rows, sides = find_rows(frame, own), [*row, *col]
+    if rows is None or not {*sides} <= {*own.columns}:
+        return ""
+    if row_tuples(frame, sides) != row_tuples(own.iloc[rows], sides):
+        return ""
+    options = {"row": row, "col": col, **turn.keywords, "page": thing.page}
+    told = "".join(f", {name}={value!r}" for name, value in options.items())
+    call = f"image_grid({write_rows(rows, own)}{told})"
+    return f"({call}, {caption!r})" if caption else call
+
+
 def write_end(
-    file: str, title: str, figures: Sequence[Any], given: Mapping[str, Any], argued: bool
+    file: str, title: str, drawn: Sequence[str], given: Mapping[str, Any], argued: bool, lost: int
 ) -> str:
     """Writes the call that writes the report, and as comments what was given from elsewhere."""
-    pairs = [split_caption(each) for each in figures]
-    texts = [repr(each) for each, (thing, _) in zip(figures, pairs) if isinstance(thing, str)]
-    lost = len(pairs) - len(texts)
     comments = [f"{count_noun(lost, 'figure')}: give what draws them after results"] * bool(lost)
     if given.get("notebook") is not None:
         comments.append(f"the notebook's prose: notebook={Path(given['notebook']).name!r}")
@@ -255,7 +275,7 @@ def write_end(
     own = {n: v for n, v in given.items() if n not in ("notebook", "verified") and v is not None}
     options = ["claims=claims"] * argued + [f"{n}={v!r}" for n, v in own.items()]
     before = "".join(f"# not in this code is {comment}\n" for comment in comments)
-    arguments = [repr(file), repr(title), "results", *texts, *options]
+    arguments = [repr(file), repr(title), "results", *drawn, *options]
     return f"{before}write_report({', '.join(arguments)})\n"
 
 

@@ -93,6 +93,17 @@ def test_the_code_measures_what_the_report_shows(tmp_path, monkeypatch):
     assert "read_table" not in page.pre("code")
 
 
+def test_the_code_draws_grids_of_the_reports_pictures(tmp_path, frame, monkeypatch):
+    grids = [sdlab.image_grid(frame, row="prompt", col="model", max_rows=4), "A text."]
+    other = sdlab.image_grid(frame.assign(page=0, key="f")[:2], col="model")
+    page = report(tmp_path, frame, (grids[0], "All"), grids[1], other)
+    execute(page, frame, tmp_path, monkeypatch)
+    again = type(page)(tmp_path / "alone" / "report-again.html")
+    figures = re.findall(r"<figure>.*?</figure>", page.source, re.S)
+    assert len(figures) == 3 and "not in this code is 1 figure" in page.pre("code")
+    assert re.findall(r"<figure>.*?</figure>", again.source, re.S) == figures[:2]
+
+
 def test_what_the_code_cannot_say_is_a_comment_at_its_place(tmp_path, frame, votes, monkeypatch):
     other = frame.assign(right=True)
     compare = Compare(frame, by="model")
