@@ -257,8 +257,14 @@ def write_figure(given: Any, own: pd.DataFrame) -> str:
         return ""
     if row_tuples(frame, sides) != row_tuples(own.iloc[rows], sides):
         return ""
-    options = {"row": row, "col": col, **turn.keywords, "page": thing.page}
-    told = "".join(f", {name}={value!r}" for name, value in options.items())
+    options = {
+        "row": row,
+        "col": col,
+        **turn.keywords,
+        "page": thing.page if thing.page > 1 else None,
+    }
+    known = {name: value for name, value in options.items() if value not in (None, [])}
+    told = "".join(f", {name}={value!r}" for name, value in known.items())
     call = f"image_grid({write_rows(rows, own)}{told})"
     return f"({call}, {caption!r})" if caption else call
 
