@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from ..recipe.request import FIELDS
 from ..store.files import write_whole
+from .again import list_votes, write_again
 from .argument import (
     count_sample,
     describe_against,
@@ -30,7 +31,7 @@ from .argument import (
     show_unlike,
     show_verification,
 )
-from .code import list_recipes, name_store_near, require_recipes, write_results_code
+from .code import list_recipes, name_store_near, require_recipes
 from .figures import describe_figures, describe_picture
 from .frame import (
     count_noun,
@@ -99,7 +100,8 @@ def write_report(
         with a link that saves the frame as CSV.
     claims : sequence of Claim
         Each with its verdict in words, figure, table, what was not held constant, the pairs that go
-        the other way, and who judged.
+        the other way, and who judged. The votes go along as a table, with a CSV file, from which
+        the code in the report makes the claims again.
     notebook : path, optional
         A notebook whose prose goes in, without its code.
     verified : Verification, optional
@@ -134,6 +136,10 @@ def write_report(
     require_verified(verified, frame)
     beside = f"{path.stem}-gallery" if gallery and len(frame) > MOST_CELLS else ""
     argument = describe_argument(frame, claims, notebook, verified)
+    given: dict[str, Any] = {"text": text, "notebook": notebook, "verified": verified}
+    given |= {} if print_cells else {"print_cells": False}
+    given |= {} if gallery else {"gallery": False}
+    argument |= describe_making(path, title, frame, figures, claims, **given)
     page = render_page(title, frame, figures, text or "", path.name, print_cells, beside, argument)
     if beside:
         write_gallery(path.with_name(beside), frame, title=title, text=text or "")
@@ -274,7 +280,6 @@ def render_page(
         failures=show_failures(short),
         machine=show_machine(frame),
         near=name_store_near(frame),
-        **describe_making(title, frame, filename),
         rows_count=count_noun(len(frame), "row"),
     )
 
@@ -284,18 +289,29 @@ def describe_csv(frame: pd.DataFrame, filename: str) -> dict[str, str]:
     return {"csv": write_csv(frame), "csv_name": f"{Path(filename).stem}.csv"}
 
 
-def describe_making(title: str, frame: pd.DataFrame, filename: str) -> dict[str, str]:
-    """Tells how the pictures that were made here are made again; nothing where there are none."""
-    own, other = select_own(frame), f"runs/{Path(filename).stem}"
+def describe_making(
+    path: Path,
+    title: str,
+    frame: pd.DataFrame,
+    figures: Sequence[Any],
+    claims: Sequence[Claim],
+    **given: Any,
+) -> dict[str, Any]:
+    """Tells what people said, and how what was made here is made again, if there is any."""
+    own, votes = select_own(frame), list_votes(claims, path.stem)
+    shown = [(each, show_frame(each.shown, each.file), each.csv) for each in votes]
+    found = {"votes": shown, "code": "", "recipes": ""}
     if own.empty:
-        return {"code": "", "recipes": "", "recipes_count": count_noun(0, "recipe")}
+        return found | {"recipes_count": count_noun(0, "recipe")}
     recipes = list_recipes(own)
     if len(own) < len(frame):  # the table has rows of other programs, too
         numbers = [n for n, foreign in enumerate(find_foreign(frame), 1) if not foreign]
         recipes["numbers"] = numbers
-    made = write_results_code(own, "write_report", other=other)
-    return {
-        "code": f"{made}write_report({filename!r}, {title!r}, results)\n",
+    table = describe_csv(frame, path.name)
+    named = table["csv_name"] if table["csv"] else ""
+    code = write_again(path, title, own, figures, table=named, claims=claims, votes=votes, **given)
+    return found | {
+        "code": code,
         "recipes": json.dumps(recipes, separators=(",", ":")),
         "recipes_count": count_noun(len(own), "recipe"),
     }

@@ -40,7 +40,7 @@ from .origins import list_origins
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
 INPUT_THUMBNAIL = 256
-CSV_BYTES = 5_000_000
+CSV_BYTES, CSV_START = 5_000_000, "data:text/csv;charset=utf-8;base64,"
 
 
 def note_rest(n: int, most: int, noun: str = "") -> str:
@@ -203,9 +203,13 @@ def show_cells(frame: pd.DataFrame) -> Table:
 
 def write_csv(frame: pd.DataFrame) -> str:
     """Writes the whole frame as the address of a CSV file, "" if that is very large."""
-    data = list_plainly(frame).to_csv(index=False).encode("utf-8-sig")  # for spreadsheets
-    large = len(data) > CSV_BYTES
-    return "" if large else f"data:text/csv;charset=utf-8;base64,{b64encode(data).decode()}"
+    return encode_csv(list_plainly(frame))
+
+
+def encode_csv(frame: pd.DataFrame) -> str:
+    """Writes any frame as the address of a CSV file, "" if that is very large."""
+    data = frame.to_csv(index=False).encode("utf-8-sig")  # for spreadsheets
+    return "" if len(data) > CSV_BYTES else f"{CSV_START}{b64encode(data).decode()}"
 
 
 def show_picture(path: str | None, words: str) -> TableCell:

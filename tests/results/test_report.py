@@ -107,7 +107,7 @@ def report(tmp_path, frame, *figures, **more):
 def remade(page):
     """The requests that the report's code makes."""
     code, _, rest = page.pre("code").partition("results = run(plan, Store(")
-    assert rest.startswith("'runs/report'))\nwrite_report('report.html', 'Cats', results)")
+    assert rest.startswith("'runs/report'))\nwrite_report('report-again.html', 'Cats', results)")
     names = {"Request": Request, "sweep": sweep}
     exec(code.replace("from sdlab import Request, Store, run, sweep, write_report", ""), names)
     return names["plan"]

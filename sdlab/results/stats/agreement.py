@@ -14,6 +14,7 @@ import pandas as pd
 from ...store.opinions import mirror_vote
 from ..frame import column_values, count_noun, format_value
 from .charts import CONFIDENCE
+from .claims import note_call
 from .rates import count_effective, share_interval
 from .reading import read_sample, require_confidence, require_numbers, split_frame
 from .resampling import expand_tail
@@ -25,6 +26,7 @@ Ratings = dict[Any, str | None]  # of one rater: {picture or pair: answer, None 
 WORDS = {True: "yes", False: "no"}
 
 
+@note_call
 def agreement(
     answers: pd.DataFrame,
     frame: pd.DataFrame | None = None,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -14,8 +16,10 @@ from ..frame import column_values, count_noun, distinct_values, join_words
 from .charts import CONFIDENCE, label_row, name_interval
 
 COMPARED = "sdlab compared"  # in the `attrs` of what `paired` gives: by, left, right
+CALL = "sdlab call"  # in the `attrs` of every statistic: what was called, and with what
 SAMPLE = "sdlab sample"  # in the `attrs` of statistics of a frame: its columns, and what groups it
 VOTES = "Store(...).answers(), Store(...).votes() or Judge(...).value"
+Statistic = TypeVar("Statistic", bound=Callable[..., pd.DataFrame])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,23 @@ class Claim:
     def judged(self) -> str:
         """Who judged, and how blind; "" where nobody did."""
         return "" if self.votes is None else describe_judges(self.votes)
+
+
+def note_call(function: Statistic) -> Statistic:
+    """Lets a statistic note in its `attrs` how it was called, of its tables the names alone."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> pd.DataFrame:
+        out = function(*args, **options)
+        bound = signature.bind(*args, **options).arguments
+        tables = [name for name, value in bound.items() if isinstance(value, pd.DataFrame)]
+        given = {n: getattr(v, "tolist", lambda v=v: v)() for n, v in bound.items()
+                 if n not in tables and (v is not None or n == "better")}  # fmt: skip
+        out.attrs[CALL] = {"name": function.__name__, "tables": tables, "given": given}
+        return out
+
+    return call  # type: ignore[return-value]
 
 
 def note_sample(by: str | Sequence[str], *columns: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..frame import column_values, count_noun, distinct_values, find_label_colum
 from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
 from .charts import CONFIDENCE
-from .claims import COMPARED, note_sample
+from .claims import COMPARED, note_call, note_sample
 from .rates import HABIT, place_interval, rate
 from .reading import is_binary, require_confidence, require_frame, require_numbers, split_frame
 from .resampling import RESAMPLES, bootstrap_mean
@@ -24,6 +24,7 @@ BOTH = {"below": "both are below", "not told apart from": "neither is told apart
 POWER = 0.8  # of the number of prompts that a verdict names
 
 
+@note_call
 def paired(
     frame: pd.DataFrame,
     column: str | Sequence[str] | None = None,

@@ -14,6 +14,7 @@ import scipy
 from ..frame import column_values, count_noun, distinct_values, format_value, join_words
 from .charts import CONFIDENCE
 from .circles import describe_circles
+from .claims import note_call
 from .paired import adjust_holm, compare_signs, count_least
 from .rates import ALIKE, WEIGHT
 from .reading import read_sample, require_confidence, split_frame
@@ -22,6 +23,7 @@ WORTH = {"left": 1.0, "right": 0.0, "tie": 0.5, "both bad": 0.5}
 NAMED = 3  # others at most that a verdict names
 
 
+@note_call
 def ranking(
     votes: pd.DataFrame,
     frame: pd.DataFrame | None = None,

@@ -14,7 +14,7 @@ import scipy
 from ..frame import distinct_values, join_words
 from ..probes import choose_columns, find_guessing, lacks_opposites
 from .charts import CONFIDENCE
-from .claims import note_sample
+from .claims import note_call, note_sample
 from .reading import read_hits, require_confidence, require_frame, split_frame
 
 ALIKE = 0.5  # the intraclass correlation that is held for true before any is seen
@@ -60,6 +60,7 @@ def share_interval(hits: float, n: float, confidence: float = 0.95) -> tuple[flo
     return (0.0 if hits == 0 else low), (1.0 if hits == n else high)
 
 
+@note_call
 def rate(
     frame: pd.DataFrame,
     column: str | None = None,

@@ -14,12 +14,13 @@ import scipy
 from ..frame import format_value
 from ..probes import choose_columns
 from .charts import CONFIDENCE
-from .claims import note_sample
+from .claims import note_call, note_sample
 from .rates import share_interval, shrink_sample, weigh_guessing
 from .reading import is_binary, read_tries, require_confidence, require_frame, split_frame
 from .resampling import bootstrap_mean
 
 
+@note_call
 def yield_curve(
     frame: pd.DataFrame,
     column: str | None = None,

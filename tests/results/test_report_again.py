@@ -1,0 +1,154 @@
+"""The code in a report repeats what the report says, and never replaces the report."""
+
+import re
+
+import pandas as pd
+import pytest
+from PIL import Image
+from test_report import MODELS, figure, plan, report, results
+
+import sdlab
+from sdlab.results.again import read_table
+from sdlab.results.stats import Claim, agreement, paired, ranking, rate, yield_curve
+from sdlab.widgets import Compare
+
+PROMPTS = [f"a cat {i}" for i in range(8)]
+
+
+@pytest.fixture
+def frame(tmp_path):
+    """Two models over eight prompts, with a column that no code makes."""
+    out = results(
+        tmp_path, [c.but(**MODELS[c.model]) for c in plan(prompt=PROMPTS, model=[*MODELS])]
+    )
+    right = (out["model"] == "tiny-v2") ^ out["prompt"].isin(PROMPTS[:2])
+    return out.assign(right=right, page=range(len(out)))
+
+
+@pytest.fixture
+def votes(frame):
+    """Of two raters, who differ in the last two pairs; one of them has no name."""
+    keys = frame["key"].tolist()
+    rows = [
+        {"left": a, "right": b, "vote": "left" if n > 5 and rater else "right", "rater": rater}
+        for rater in ("Ann", "")
+        for n, (a, b) in enumerate(zip(keys[::2], keys[1::2]))
+    ]
+    return pd.DataFrame(rows).assign(blind=True)
+
+
+def execute(page, frame, folder, monkeypatch):
+    """What the report's code leaves, run in a folder with nothing but the report."""
+    bare, names = frame.drop(columns=["right", "page"], errors="ignore"), {"__name__": "__main__"}
+    (folder / "alone").mkdir()
+    monkeypatch.chdir(folder / "alone")
+    (folder / "alone" / "report.html").write_text(page.source)
+    monkeypatch.setattr(sdlab, "run", lambda plan, store, **given: bare, raising=False)
+    exec(page.pre("code"), names)
+    return names
+
+
+def claims_of(page):
+    return re.findall(r'<article class="claim">.*?</article>', page.source, re.S)
+
+
+def test_the_code_writes_beside_the_report_it_stands_in(tmp_path, frame, monkeypatch):
+    page = report(tmp_path, frame)
+    names = execute(page, frame, tmp_path, monkeypatch)
+    assert (tmp_path / "alone/report.html").read_text() == page.source
+    assert (tmp_path / "alone/report-again.html").is_file() and len(names["results"]) == 16
+    (tmp_path / "out/report-again.html").touch()
+    assert "write_report('report-again-2.html'," in report(tmp_path, frame).pre("code")
+
+
+def test_the_code_makes_the_same_claims_from_the_report_alone(tmp_path, frame, votes, monkeypatch):
+    both = frame.iloc[:8]
+    frame.attrs["noted"] = "by run"
+    claims = [
+        Claim("v2 is 'right'", paired(frame, "right", better=None)),
+        Claim("a share", rate(frame, "right", by="model")[1:]),
+        Claim("of half", rate(both, "right", confidence=0.9), frame=both),
+        Claim("the best", yield_curve(frame, "right", by=["model"])),
+        Claim("liked", ranking(votes, frame), votes=votes),
+        Claim("they agree", agreement(votes, frame), votes=votes),
+    ]
+    page = report(tmp_path, frame, claims=claims, text="Why\n\nwe look.")
+    names = execute(page, frame, tmp_path, monkeypatch)
+    for own, again in zip(claims, names["claims"], strict=True):
+        pd.testing.assert_frame_equal(own.evidence, again.evidence, check_dtype=False)
+        assert (own.text, own.verdicts, own.judged) == (again.text, again.verdicts, again.judged)
+    assert names["results"].attrs == {"noted": "by run"}
+    again = type(page)(tmp_path / "alone" / "report-again.html")
+    assert claims_of(again) == claims_of(page) and "we look." in again.text
+
+
+def test_the_code_measures_what_the_report_shows(tmp_path, monkeypatch):
+    path = tmp_path / "red.png"
+    Image.new("RGB", (64, 64), "red").save(path)
+    scored = sdlab.measure(results(tmp_path, plan(seed=range(2))).assign(path=str(path)), "pixels")
+    page = report(tmp_path, scored, claims=[Claim("x", rate(scored.assign(o=True), "o"))])
+    bare = scored[[name for name in scored if not name.startswith("pixels")]]
+    found = execute(page, bare, tmp_path, monkeypatch)["results"]
+    pd.testing.assert_frame_equal(found, scored)
+    assert "read_table" not in page.pre("code")
+
+
+def test_the_code_draws_grids_of_the_reports_pictures(tmp_path, frame, monkeypatch):
+    grids = [sdlab.image_grid(frame, row="prompt", col="model", max_rows=4), "A text."]
+    other = sdlab.image_grid(frame.assign(page=0, key="f")[:2], col="model")
+    page = report(tmp_path, frame, (grids[0], "All"), grids[1], other)
+    execute(page, frame, tmp_path, monkeypatch)
+    again = type(page)(tmp_path / "alone" / "report-again.html")
+    figures = re.findall(r"<figure>.*?</figure>", page.source, re.S)
+    assert len(figures) == 3 and "not in this code is 1 figure" in page.pre("code")
+    assert re.findall(r"<figure>.*?</figure>", again.source, re.S) == figures[:2]
+
+
+def test_what_the_code_cannot_say_is_a_comment_at_its_place(tmp_path, frame, votes, monkeypatch):
+    other = frame.assign(right=True)
+    compare = Compare(frame, by="model")
+    compare.vote(0, "left")
+    claims = [
+        Claim("of other\nrows", rate(frame[:4], "right")),
+        Claim("of strangers", rate(other, "right"), frame=other.assign(key="f")),
+        Claim("by hand", pd.DataFrame({"verdict": ["so it is"]})),
+        Claim("no votes", ranking(votes, frame)),
+        Claim("changed", rate(frame, "right").assign(share=1.0)),
+        Claim("counted", compare.counts()),
+        Claim("kept", rate(frame, "right")),
+    ]
+    page = report(
+        tmp_path, frame, figure(), "A text.", claims=claims, notebook=write_note(tmp_path)
+    )
+    lines = [line for line in page.pre("code").split("\n") if re.match(" *# (left|not)", line)]
+    for line, said in zip(
+        lines, ("of other\\nrows", "of strangers", "by hand", "no votes", "changed", "counted")
+    ):
+        assert f"# left out: '{said}'" in line
+    assert "Compare(results, by='model', left='tiny-v1', right='tiny-v2').counts()" in lines[5]
+    assert "the raters' votes are not in this file" in lines[3]
+    assert "1 figure:" in lines[6] and "notebook='n.ipynb'" in lines[7] and len(lines) == 8
+    names = execute(page, frame, tmp_path, monkeypatch)
+    assert [claim.text for claim in names["claims"]] == ["kept"]
+    assert "A text." in (tmp_path / "alone/report-again.html").read_text()
+
+
+def write_note(folder):
+    (folder / "n.ipynb").write_text('{"cells": []}')
+    return folder / "n.ipynb"
+
+
+def test_votes_and_own_columns_are_carried_as_tables(tmp_path, frame, votes):
+    votes = votes.assign(left_path="/home/alice/runs/a.png", answer=[f"0{n}" for n in range(16)])
+    votes = votes.assign(rater="Ann")
+    claim = Claim("liked", ranking(votes, frame), votes=votes)
+    page = report(tmp_path, frame, claims=[claim, claim])
+    found = read_table(tmp_path / "out/report.html", "report-votes.csv")
+    expected = votes.assign(left_path="a.png")
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    own = read_table(tmp_path / "out/report.html", "report.csv")
+    assert own["key"].tolist() == frame["key"].tolist() and "alice" not in page.source
+    assert own["right"].tolist() == frame["right"].tolist()
+    assert page.text.count("All 16 answers of people") == 1
+    with pytest.raises(ValueError, match="carries no such table; it has 'report-votes.csv', 'rep"):
+        read_table(tmp_path / "out/report.html", "votes.csv")
