@@ -169,12 +169,23 @@ def test_what_is_no_finite_number_is_refused(ask, good, words):
 @pytest.mark.parametrize("ask", STATISTICS)
 def test_pictures_and_columns_that_stand_there_twice_are_refused(ask):
     frame = make_frame([[[1, 0], [0, 1]]] * 2)
-    with pytest.raises(ValueError, match=r"8 rows .* again.*drop_duplicates\('key'\)"):
+    with pytest.raises(ValueError, match=r"[48] rows .* again.*drop_duplicates\('key'\)"):
         ask(pd.concat([frame, frame]), "good")
     ask(pd.concat([frame, frame.assign(attack="jpeg")]), "good")  # another row of one picture
     ask(pd.concat([frame.drop(columns="key")] * 2), "good")
     with pytest.raises(ValueError, match="several columns 'good'"):
         ask(pd.concat([frame, frame[["good"]]], axis=1), "good")
+
+
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_a_picture_in_two_stores_is_refused_and_counted_apart_by_what_differs(ask):
+    """Rendered again elsewhere, its file and machine differ, and its score may."""
+    frame = make_frame([[[1, 0], [0, 1]]] * 2).assign(dtype="float32")
+    other = frame.assign(path="b/a.png", seconds=2.5, dtype="float16", good=1 - frame["good"])
+    with pytest.raises(ValueError, match=r"[48] rows .* again.*drop_duplicates\('key'\)"):
+        ask(pd.concat([frame, other]), "good")
+    ask(pd.concat([frame, other.assign(good=None)]), "good")  # that has no picture
+    ask(pd.concat([frame, other]), "good", by="dtype")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +210,7 @@ def test_a_column_that_some_probes_lack_is_compared_where_it_is():
     assert list(zip(out["probe"], out["column"])) == [("a", "good"), ("a", "other"), ("b", "good")]
     with pytest.raises(ValueError, match="no row has a value"):
         stats.paired(frame.assign(good=None), "good")
-    with pytest.raises(ValueError, match="no prompt has pictures of both"):
+    with pytest.raises(ValueError, match="other: v2 has no value"):
         stats.paired(frame.assign(other=frame["good"].where(frame["model"] == "v1")), "other")
 
 
@@ -277,6 +288,14 @@ def test_another_field_that_differs_between_the_sides_is_refused():
     frame["guidance_scale"] = [4.0, 8.0] * 3 + [4.0, 4.0] * 3
     with pytest.raises(ValueError, match="guidance_scale differs between the sides"):
         stats.paired(frame, "good")
+
+
+def test_a_side_without_a_value_is_named_and_no_other_field_is_blamed():
+    frame = make_frame([[[1], [0], [1]]] * 2).assign(aspect="1:1")
+    frame["good"] = frame["good"].where(frame["model"] == "v1")
+    for rows in (frame, frame.assign(good=frame["good"].astype("boolean"))):
+        with pytest.raises(ValueError, match="good: v2 has no value; .*compare it with"):
+            stats.paired(rows, "good")
 
 
 def test_several_tests_are_corrected_together():
@@ -555,6 +574,23 @@ def test_answers_rank_like_votes_and_repeats_do_not_count():
     pd.testing.assert_frame_equal(stats.ranking(answers), stats.ranking(votes[:2]))
     answers.loc[0, "answer"] = None  # cannot tell
     assert stats.ranking(answers)["wins"].sum() == 1
+
+
+def test_a_vote_counts_once_however_often_it_stands_there():
+    frame = make_frame([[[0] * 2] * 3] * 2)
+    votes = pd.DataFrame(
+        [(f"v1 {i} {s}", f"v2 {i} {s}") for i in range(3) for s in (0, 1)],
+        columns=["left", "right"],
+    ).assign(vote=["left"] * 5 + ["right"], rater="ann", time=[*"abcdef"])
+    turned = votes.rename(columns={"left": "right", "right": "left"})[:3].assign(vote="left")
+    for twice in (pd.concat([votes, votes]), pd.concat([turned, votes])):  # the last one counts
+        pd.testing.assert_frame_equal(stats.ranking(twice, frame), stats.ranking(votes, frame))
+    items = votes.assign(left="v1", right="v2")
+    once = stats.ranking(items)
+    pd.testing.assert_frame_equal(stats.ranking(pd.concat([items, items])), once)
+    assert once["wins"].sum() == 6
+    two = stats.ranking(pd.concat([votes, votes.assign(rater="ben")]), frame)
+    assert two["wins"].sum() == 12
 
 
 def test_votes_on_two_pictures_of_one_model_do_not_rank_models():

@@ -17,7 +17,14 @@ from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
 from .charts import CONFIDENCE
 from .claims import COMPARED, note_sample
 from .rates import HABIT, place_interval, rate
-from .reading import is_binary, require_confidence, require_frame, require_numbers, split_frame
+from .reading import (
+    is_binary,
+    require_confidence,
+    require_frame,
+    require_numbers,
+    require_single,
+    split_frame,
+)
 from .resampling import RESAMPLES, bootstrap_mean
 
 BOTH = {"below": "both are below", "not told apart from": "neither is told apart from"}
@@ -155,6 +162,13 @@ def compare_arms(
     known = frame[frame[column].notna()]
     own, sides = column_values(known, by), (*names,)
     arms = [known[np.array([value == side for value in own], bool)] for side in sides]
+    for arm, name in zip(arms, names.values()):
+        require_single(arm, column)
+        if arm.empty:
+            raise ValueError(
+                f"{column}: {name} has no value; measure or judge its pictures first, or compare it"
+                " with others by left= and right="
+            )
     over, units = choose_unit(pd.concat(arms), by, sides)
     means, counts = zip(*(summarize_arm(arm, column, units) for arm in arms))
     shared = means[0].index.intersection(means[1].index, sort=False)

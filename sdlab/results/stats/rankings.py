@@ -40,7 +40,8 @@ def ranking(
     ----------
     votes : DataFrame
         Columns `left`, `right` and `vote` or `answer` ("left", "right", "tie", "both bad"), as
-        `Store(...).votes()` and `Judge(..., by=...).value` give them. Repeats do not count.
+        `Store(...).votes()` and `Judge(..., by=...).value` give them. Repeats do not count, and
+        with a frame a `rater` has one vote on two pictures, the last.
     frame : DataFrame, optional
         If given, `left` and `right` are keys of its rows, and what is ranked is their `by`.
     by : str
@@ -109,7 +110,9 @@ def read_votes(
         raise ValueError("there are no votes yet, so nothing can be ranked")
     said = "answer" if "answer" in votes and "vote" not in votes else "vote"
     next(split_frame(votes, (), "left", "right", said))
-    known = votes[votes[said].notna() & (votes["repeat"] == 0 if "repeat" in votes else True)]
+    first = votes[votes["repeat"] == 0] if "repeat" in votes else votes
+    known = select_last(first, keyed=frame is not None)
+    known = known[known[said].notna()]
     seen = zip(column_values(known, "left"), column_values(known, "right"))
     known = known[np.array([None not in two and two[0] != two[1] for two in seen], bool)]
     odd = [vote for vote in distinct_values(known, said) if vote not in WORTH]
@@ -138,6 +141,19 @@ def read_votes(
         clusters,
         by,
     )
+
+
+def select_last(votes: pd.DataFrame, *, keyed: bool) -> pd.DataFrame:
+    """Selects of each rater the last vote on each two pictures, to each question, as they count.
+
+    Unless sides are `keyed` they may be items, on which one votes often, if at different times.
+    """
+    if not {"rater", *["time"] * (not keyed)} <= {*votes.columns}:
+        return votes
+    pairs = map(frozenset, zip(column_values(votes, "left"), column_values(votes, "right")))
+    names = ("rater", "question", *["time"] * (not keyed))
+    whose = zip(pairs, *(column_values(votes, name) for name in names))
+    return votes[~pd.Series([*whose], dtype=object).duplicated(keep="last").to_numpy()]
 
 
 def number_prompts(texts: pd.Series | None, votes: int) -> np.ndarray:
