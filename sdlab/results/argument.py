@@ -27,7 +27,8 @@ from .frame import (
 from .html import Row, Table, TableCell
 from .pairs import Pairing, pair
 from .stats import plot
-from .stats.claims import COMPARED, SAMPLE, Claim
+from .stats.charts import COMPARED
+from .stats.claims import SAMPLE, Claim
 from .stats.reading import read_sample
 
 MOST_AGAINST, MOST_ODD = 6, 50  # pairs, and pictures that came out otherwise, that are shown

@@ -611,7 +611,7 @@ def test_a_side_that_never_lost_stands_above_the_other_with_finite_ends():
     assert out["low"][0] > 0 and out["chance_low"][0] == pytest.approx(0.71, abs=0.01)
     said = stats.Claim("a is better", out).verdicts[0]
     assert re.fullmatch(
-        r"a: wins .* chance 95% \(95 % interval 71% to 100%; 9 votes\): above b", said
+        r"a: wins .* chance 95% \(95% interval 71% to 100%; 9 votes\): above b", said
     )
     assert len(stats.plot(out).axes[0].get_yticks()) == 2
 
@@ -634,7 +634,7 @@ def test_more_votes_for_an_order_never_widen_what_is_told_of_it():
 def test_claims_of_rankings_say_how_sure_they_are():
     said = stats.Claim("a leads", stats.ranking(make_votes(ab=5, bc=5))).verdicts[1]
     assert re.fullmatch(
-        r"b: wins against another with chance 50% \(strength [+-]\S+, 95 % interval -1.8 to \+1.8; 10 votes\): not told apart from a and c",
+        r"b: wins against another with chance 50% \(strength [+-]\S+, 95% interval -1.8 to \+1.8; 10 votes\): not told apart from a and c",
         said,
     )
     ties = make_votes(ab=4).assign(vote="tie")
@@ -769,3 +769,31 @@ def test_every_result_has_a_figure_that_names_its_rows_and_n():
     assert stats.plot(stats.paired(frame, "good"))._repr_png_()[0][:4] == b"\x89PNG"
     with pytest.raises(ValueError, match="rate, paired, yield_curve, ranking or agreement"):
         stats.plot(frame)
+
+
+def test_figures_and_sentences_of_a_comparison_name_its_sides():
+    frame = make_frame([[[1], [0], [0]], [[1], [1], [0]]])
+    for by, rows, names in (
+        ("model", frame, "v2 less v1"),
+        (
+            "cfg",
+            frame.rename(columns={"model": "cfg"}).replace({"v1": 4, "v2": 8}),
+            "cfg 8 less cfg 4",
+        ),
+    ):
+        found = stats.paired(rows, "good", by=by)
+        assert names in stats.plot(found).axes[0].get_xlabel()
+        assert f"(n = 3, {names} +0.33, 95% interval " in stats.Claim("x", found).verdicts[0]
+        found.attrs.clear()  # as a CSV file does
+        assert "right less left" in stats.plot(found).axes[0].get_xlabel()
+
+
+def test_a_figure_of_votes_tells_how_many_decided():
+    votes = pd.DataFrame({"left_wins": [3], "right_wins": [6], "ties": [2], "both_bad": [1]})
+    votes = votes.assign(left="v1", right="v2", n=12, share=6 / 9, low=0.4, high=0.9, verdict="so")
+    axes = stats.plot(votes).axes[0]
+    [label] = [t.get_text() for t in axes.get_yticklabels()]
+    [beside] = [t.get_text() for t in axes.child_axes[0].get_yticklabels()]
+    assert (label, beside) == ("all votes", "9 of 12 votes decided")
+    assert axes.get_xlabel() == "share that preferred v2 to v1, with interval"
+    assert stats.Claim("x", votes).verdicts == ["so (3 of 12 votes for neither side)"]

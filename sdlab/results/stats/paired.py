@@ -14,8 +14,8 @@ from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
-from .charts import CONFIDENCE
-from .claims import COMPARED, note_sample
+from .charts import COMPARED, CONFIDENCE, name_side
+from .claims import note_sample
 from .rates import HABIT, place_interval, rate
 from .reading import (
     is_binary,
@@ -105,7 +105,7 @@ def paired(
     asked = choose_columns(frame, column) if column is not None or each is None else None
     arms = find_arms(frame, by)
     sides = choose_sides(arms, by, left, right)
-    names = {side: f"{by} " * (by != "model") + format_value(side) for side in sides}
+    names = {side: name_side(by, side) for side in sides}
     found, said, columns = [], [], asked or []
     for own, part in split_frame(frame, each or (), *(asked or ())):
         for name in asked or choose_columns(part, column):

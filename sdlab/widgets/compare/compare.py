@@ -22,7 +22,8 @@ from ...results.frame import (
     shorten_hashes,
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
-from ...results.stats.claims import COMPARED, note_sample
+from ...results.stats.charts import COMPARED
+from ...results.stats.claims import note_sample
 from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from ...results.frame import count_noun, format_value
 from ...results.html import render_table
 from ...results.stats.agreement import agreement
+from ...results.stats.charts import name_interval
 from ..pictures import render_side
 from .pictures import Pictures
 from .round import list_subjects, sort_sides
@@ -50,12 +51,12 @@ def word_answers(value: pd.DataFrame) -> pd.Series:
 
 
 def format_share(row: dict) -> str:
-    """Writes a share with what it rests on: "3 of 4 (30 to 95 %, with 95 % confidence)"."""
+    """Writes a share with what it rests on: "3 of 4 (95% interval 30% to 95%)"."""
     if not row["n"]:
         return "0 of 0"
-    share, low, high = (f"{100 * row[name]:.0f}" for name in ("share", "low", "high"))
-    count = f"{share} % of" if row["kind"] == "all raters" else f"{row['share'] * row['n']:.0f} of"
-    return f"{count} {row['n']} ({low} to {high} %, with 95 % confidence)"
+    share, low, high = (f"{row[name]:.0%}" for name in ("share", "low", "high"))
+    count = f"{share} of" if row["kind"] == "all raters" else f"{row['share'] * row['n']:.0f} of"
+    return f"{count} {row['n']} ({name_interval(0.95)} {low} to {high})"
 
 
 def name_rater(rater: str) -> str:
