@@ -245,7 +245,7 @@ def count_prompts(evidence: pd.DataFrame) -> list[int]:
     if "prompts" in evidence.columns:
         return evidence["prompts"].dropna().to_list()
     if {"difference", "over", "n"} <= {*evidence.columns}:  # else n may be of votes
-        return evidence.loc[evidence["over"] == "prompt", "n"].to_list()
+        return evidence.loc[evidence["over"] != "seed", "n"].to_list()
     return []
 
 

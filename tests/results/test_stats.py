@@ -118,9 +118,23 @@ def test_the_arms_of_a_probe_share_their_wordings_as_the_sample():
     frame["wording"], frame["prompt"] = frame["prompt"], frame["prompt"] + frame["arm"]
     frame["path"] = frame.pop("path")  # labels stand before it
     assert list(stats.rate(frame, "good", by="model")["prompts"]) == [3, 3]
-    assert stats.paired(frame, "good")["n"][0] == 3
+    row = stats.paired(frame, "good").iloc[0]
+    assert (row.n, row.over) == (3, "wording") and "3 wordings" in row.verdict
     bare = frame.assign(wording=None)
     assert list(stats.rate(bare, "good", by="model")["prompts"]) == [6, 6]
+
+
+def test_arms_that_are_far_apart_are_told_beside_a_comparison_too():
+    frame = make_frame([[[1]] * 9, [[0]] * 9] * 2, names=("v1", "v1b", "v2", "v2b"))
+    frame = frame.assign(
+        model=["v1"] * 18 + ["v2"] * 18, arm=(["x"] * 9 + ["y"] * 9) * 2, wording=frame["prompt"]
+    )
+    frame["prompt"] += frame["arm"]
+    said = stats.paired(frame, "good")["verdict"][0]
+    both = stats.rate(frame, "good", by="model")["verdict"]
+    assert said.count("its arms differ, 0% (y) to 100% (x): see them by 'arm'") == 2
+    assert f"; v1: {both[0]}; v2: {both[1]}" in said
+    assert "arms differ" not in " ".join(stats.paired(frame, "good", each="arm")["verdict"])
 
 
 STATISTICS = [stats.rate, stats.paired, stats.yield_curve]

@@ -16,7 +16,7 @@ from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
 from .charts import COMPARED, CONFIDENCE, name_side
 from .claims import note_sample
-from .rates import HABIT, place_interval, rate
+from .rates import HABIT, note_arms, place_interval, rate
 from .reading import (
     is_binary,
     require_confidence,
@@ -75,7 +75,8 @@ def paired(
     -------
     DataFrame
         A row for each column and value of `each`: means `left` and `right`, `difference` (right
-        less left) with `low` and `high`, `n` and what it counts (`over`), `left_wins`,
+        less left) with `low` and `high`, `n` and what it counts (`over`: "prompt", or "wording",
+        which the arms of a probe share, or "seed" of one prompt), `left_wins`,
         `right_wins`, `ties`, `test`, `p`, `p_holm` (Holm's over all rows), `needed` (how many
         prompts would show a difference as large as this one, four times of five: at .05 never below
         6, as fewer cannot show anything; missing if none was seen) and `verdict`. Where the test
@@ -213,7 +214,9 @@ def weigh_sides(
 ) -> str:
     """Says how the sides, of {value: name}, lie to what guessing gives; "" if both are above."""
     if find_guessing(frame, column) is None:
-        return f"; {HABIT}" * lacks_opposites(frame, column)
+        return (
+            f"; {HABIT}" if lacks_opposites(frame, column) else tell_arms(frame, column, by, sides)
+        )
     rates = rate(frame, column, by=by, confidence=confidence)
     if "guessing" not in rates or rates["guessing"].isna().any():  # not all arms, of some side
         return ""
@@ -227,8 +230,20 @@ def weigh_sides(
     return "; " + ", ".join(f"{name} is {lies[side]} {guessing}" for side, name in sides.items())
 
 
+def tell_arms(frame: pd.DataFrame, column: str, by: str, sides: dict[Any, str]) -> str:
+    """Says of which sides the arms of a probe are far apart, of yes and no."""
+    if not is_binary(frame[column].dropna().to_numpy(float)):
+        return ""
+    own = column_values(frame, by)
+    notes = {
+        name: note_arms(frame[[value == side for value in own]], column, by)
+        for side, name in sides.items()
+    }
+    return "".join(f"; {name}: {note['verdict']}" for name, note in notes.items() if note)
+
+
 def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[str, list[str]]:
-    """Chooses what the sample is of: ("prompt" or "seed", its columns)."""
+    """Chooses what the sample is of: ("prompt", "wording" or "seed", its columns)."""
     follow = find_following(rows, by, *sides)
     same = [name for name in list_compared(rows, by, follow) if name in rows.columns]
     labels = find_label_columns(rows)
@@ -244,8 +259,9 @@ def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[st
     units = [name for name in same if name in PROMPTS or name in labels]
     if "wording" in rows.columns and rows["wording"].notna().all():  # which a probe's arms share
         units = ["probe", "wording"] if "probe" in rows.columns else ["wording"]
-    if units and len(rows[units].drop_duplicates()) > 1:
-        return "prompt", units
+    if units and (n := len(rows[units].drop_duplicates())) > 1:
+        shared = "wording" in units and len(set(column_values(rows, "prompt"))) > n
+        return "wording" if shared else "prompt", units
     return "seed", [name for name in ("seed",) if name in rows.columns] or units
 
 
@@ -304,7 +320,7 @@ def write_verdict(
     row: dict[Any, Any], names: list[str], better: str | None, level: float, tests: int, among: bool
 ) -> str:
     """Says what can be told, in words."""
-    about = "" if row["over"] == "prompt" else " for this prompt"
+    about = " for this prompt" if row["over"] == "seed" else ""
     split = row["left_wins"] and row["right_wins"]
     n, p = count_noun(row["n"], row["over"]), f"{row['p']:.2f}".removeprefix("0")
     if row["p_holm"] <= level and row["low"] < 0 < row["high"]:
