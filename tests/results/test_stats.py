@@ -312,6 +312,20 @@ def test_a_side_without_a_value_is_named_and_no_other_field_is_blamed():
             stats.paired(rows, "good")
 
 
+def test_pictures_without_a_value_are_told_by_every_statistic():
+    frame = make_frame([[[1, 0, 1], [0, 0, 0], [1, 1, 1]], [[1, 1, 0], [1, 0, 1], [1, 1, 1]]])
+    frame["good"] = frame["good"].where(~frame["key"].isin(["v1 0 0", "v1 1 1", "v2 0 0"]))
+    say = lambda found: " ".join(stats.Claim("x", found).verdicts)
+    assert "; 3 pictures without a value left out" in say(stats.paired(frame, "good"))
+    curve = stats.yield_curve(frame, "good", by="model")
+    assert curve.groupby("model")["missing"].unique().map(list).to_dict() == {"v1": [2], "v2": [1]}
+    assert "over 7 pictures of 3 prompts, 2 without a value left out" in say(curve)
+    assert "4 of 7, 2 without a value left out (95%" in say(stats.rate(frame, "good", by="model"))
+    whole = frame.assign(good=1)
+    for ask in STATISTICS:
+        assert "without a value" not in say(ask(whole, "good"))
+
+
 def test_several_tests_are_corrected_together():
     rng = np.random.default_rng(1)
     frame = make_frame([rng.random((20, 1)) < 0.3, rng.random((20, 1)) < 0.6])

@@ -13,6 +13,7 @@ import pandas as pd
 from ..frame import column_values, count_noun, distinct_values, join_words
 from .charts import CONFIDENCE, label_row, name_compared, name_interval
 
+LEFT_OUT = "without a value left out"
 SAMPLE = "sdlab sample"  # in the `attrs` of statistics of a frame: its columns, and what groups it
 VOTES = "Store(...).answers(), Store(...).votes() or Judge(...).value"
 
@@ -100,12 +101,13 @@ def write_finding(row: dict[Any, Any], interval: str, sides: tuple[str, str]) ->
         return "no picture was judged"
     if {"share", "hits", "n"} <= row.keys():
         ends = f"{interval} {row['low']:.0%} to {row['high']:.0%}"
-        told = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,} ({ends})"
+        told = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,}{note_missing(row)} ({ends})"
         return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
     if {"best", "k", "n"} <= row.keys():
         known = not math.isnan(row["low"])
         ends = f" ({interval} {row['low']:.3g} to {row['high']:.3g})" if known else ""
         over = f"{count_noun(row['n'], 'picture')} of {count_noun(row['prompts'], 'prompt')}"
+        over += note_missing(row)
         told = f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
         return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
     if {"chance", "chance_low", "chance_high"} <= row.keys():
@@ -115,6 +117,11 @@ def write_finding(row: dict[Any, Any], interval: str, sides: tuple[str, str]) ->
     if {"share", "alpha", "n"} <= row.keys():
         return write_agreement(row, interval)
     return ""
+
+
+def note_missing(row: dict[Any, Any]) -> str:
+    """Says how many pictures had no value; "" if all had one."""
+    return f", {row['missing']:,} {LEFT_OUT}" if row.get("missing") else ""
 
 
 def write_difference(row: dict[Any, Any], interval: str, sides: tuple[str, str]) -> str:

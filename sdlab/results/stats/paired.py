@@ -15,7 +15,7 @@ from ..frame import column_values, count_noun, distinct_values, find_label_colum
 from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
 from .charts import COMPARED, CONFIDENCE, name_side
-from .claims import note_sample
+from .claims import LEFT_OUT, note_sample
 from .rates import HABIT, note_arms, place_interval, rate
 from .reading import (
     is_binary,
@@ -159,17 +159,8 @@ def compare_arms(
     frame: pd.DataFrame, column: str, by: str, names: dict[Any, str], confidence: float
 ) -> tuple[dict[str, Any], str]:
     """Compares the two sides, {value: name}, of one column, with a note on what was counted."""
-    require_numbers(frame, column)
-    known = frame[frame[column].notna()]
-    own, sides = column_values(known, by), (*names,)
-    arms = [known[np.array([value == side for value in own], bool)] for side in sides]
-    for arm, name in zip(arms, names.values()):
-        require_single(arm, column)
-        if arm.empty:
-            raise ValueError(
-                f"{column}: {name} has no value; measure or judge its pictures first, or compare it"
-                " with others by left= and right="
-            )
+    arms, missing = select_arms(frame, column, by, names)
+    sides = (*names,)
     over, units = choose_unit(pd.concat(arms), by, sides)
     means, counts = zip(*(summarize_arm(arm, column, units) for arm in arms))
     shared = means[0].index.intersection(means[1].index, sort=False)
@@ -196,8 +187,27 @@ def compare_arms(
     }
     alone = len(means[0].index.symmetric_difference(means[1].index))
     note = f"; {count_noun(alone, over)} of one side alone left out" * bool(alone)
+    note += f"; {count_noun(missing, 'picture')} {LEFT_OUT}" * bool(missing)
     whole = [arm[column].astype(float).mean() for arm in arms]
     return row, note + note_shares(row, whole, [*names.values()]) * binary
+
+
+def select_arms(
+    frame: pd.DataFrame, column: str, by: str, names: dict[Any, str]
+) -> tuple[list[pd.DataFrame], int]:
+    """Selects the rows of each side that have a value, and counts those that have none."""
+    require_numbers(frame, column)
+    own = column_values(frame, by)
+    arms = [frame[np.array([value == side for value in own], bool)] for side in names]
+    known = [arm[arm[column].notna()] for arm in arms]
+    for arm, name in zip(known, names.values()):
+        require_single(arm, column)
+        if arm.empty:
+            raise ValueError(
+                f"{column}: {name} has no value; measure or judge its pictures first, or compare it"
+                " with others by left= and right="
+            )
+    return known, sum(map(len, arms)) - sum(map(len, known))
 
 
 def note_shares(row: dict[str, Any], whole: Sequence[float], names: Sequence[str]) -> str:
