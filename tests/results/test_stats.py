@@ -68,6 +68,20 @@ def test_a_further_success_never_lowers_the_interval(prompts, seeds, spread):
     assert bounds[0] < ends[-1][0] < bounds[1]  # more than one picture a prompt, less than all
 
 
+def test_an_interval_is_computed_again_from_the_formula_in_the_help():
+    hits = [[1, 1, 0, 1], [0, 0], [1, 1, 1], [1], [0, 1, 0, 0, 1]]
+    row = stats.rate(make_frame([hits]), "good").iloc[0]
+    n, m, p = 15, 5, 9 / 15
+    b = sum(len(each) ** 2 for each in hits) / n
+    v = m / (m - 1) * sum((sum(each) - p * len(each)) ** 2 for each in hits) / n**2
+    rho = min(max((v * n / (p * (1 - p)) - 1) / (b - 1), 0), 1)
+    r = max(rho, (12 * 0.5 + n * p * (1 - p) * rho) / (12 + n * p * (1 - p)))
+    size = min(max(n / (1 + (b - 1) * r), m), n)
+    assert (row.low, row.high) == pytest.approx(stats.share_interval(p * size, size))
+    said = " ".join(stats.rate.__doc__.split())
+    assert "r = max(rho, (12 * 0.5 + n p (1 - p) rho) / (12 + n p (1 - p)))" in said
+
+
 def test_missing_values_are_counted_apart_and_groups_keep_their_order():
     frame = make_frame([[[1], [0]], [[1], [1]]], names=("z", "a"))
     frame["good"] = frame["good"].astype("boolean")
@@ -594,6 +608,31 @@ def test_votes_of_one_prompt_that_agree_are_not_held_for_independent():
     five, alone = low(prompt=[*range(5)] * 6), low()
     assert penalized_ends(5, 0)[0] < five < alone - 0.5
     assert low(prompt=[*range(29), 0]) == pytest.approx(alone, abs=0.1)
+
+
+def test_two_raters_of_the_same_pairs_are_not_held_for_independent():
+    """Also where no prompt is told: then each pair of pictures is a sample of its own."""
+    frame = make_frame([[[0]] * 20] * 2).drop(columns="prompt")
+    one = pd.DataFrame({"left": frame["key"][:20], "right": [*frame["key"][20:]], "rater": "ann"})
+    one = one.assign(vote=["left"] * 13 + ["right"] * 7)
+    same = [one, one.assign(rater="ben"), one.assign(rater="cleo")]
+    low, high = (
+        dict(zip(out["model"], out["high"] - out["low"]))["v1"]
+        for out in (stats.ranking(votes, frame) for votes in (one, pd.concat(same)))
+    )
+    assert high > 0.9 * low  # they say the same thrice
+    pairs = frame.assign(prompt=[*range(20)] * 2)
+    votes = pd.concat(same)
+    pd.testing.assert_frame_equal(stats.ranking(votes, frame), stats.ranking(votes, pairs))
+
+
+def test_ties_are_said_to_be_half_a_win_in_a_ranking():
+    votes = make_votes(ab=6, ba=2)
+    votes.loc[:2, "vote"] = "tie"
+    said = stats.Claim("x", stats.ranking(votes)).verdicts[0]
+    assert re.search(
+        r"interval \d+% to \d+%; 8 votes, of which 3 ties are half a win for either\)", said
+    )
 
 
 def test_answers_rank_like_votes_and_repeats_do_not_count():

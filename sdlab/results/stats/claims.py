@@ -148,7 +148,8 @@ def write_strength(row: dict[Any, Any], interval: str) -> str:
             f"strength {row['strength']:+.1f}, {interval} {row['low']:+.1f} to {row['high']:+.1f}"
         )
     chance = f"wins against another with chance {row['chance']:.0%}"
-    told = f"{chance} ({ends}; {count_noun(votes, 'vote')})"
+    ties = f", of which {count_noun(int(row['ties']), 'tie')} are half a win for either"
+    told = f"{chance} ({ends}; {count_noun(votes, 'vote')}{ties * bool(row['ties'])})"
     return f"{told}: {row['verdict']}" if row.get("verdict") else told
 
 

@@ -34,7 +34,9 @@ def ranking(
 
     A tie, and "both bad", is half a win for either side. Firth's penalty, about half a vote for
     either side, keeps one that never lost finite. The interval is that of the penalized likelihood;
-    where prompts repeat, it widens by the design effect.
+    where prompts repeat, as where several raters vote on the same pairs, it widens by the design
+    effect. `Compare(...).counts()` leaves ties out, and has Wilson's interval as `rate` does: the
+    two answer about the same, and differ by that.
 
     Parameters
     ----------
@@ -47,8 +49,9 @@ def ranking(
     by : str
         The column of `frame` that is ranked.
     prompt : str
-        The column of `frame` whose values are the sample. Without a frame it is what the votes
-        themselves tell, as those of a judge whose round has ended do.
+        The column of `frame` whose values are the sample; if some are missing, each pair of
+        pictures is. Without a frame it is what the votes themselves tell, as those of a judge
+        whose round has ended do; if they do not, each vote is by itself.
     confidence : float
         Of the intervals.
 
@@ -133,7 +136,10 @@ def read_votes(
             f"none of {count_noun(len(known), 'vote')} is on two rows of this frame with another"
             f" {by}; give the frame that was voted on, and as by= the column that was compared"
         )
-    clusters = number_prompts(pd.Series([texts[left[i]] for i in here], dtype=object), len(here))
+    told = pd.Series([texts[left[i]] for i in here], dtype=object)
+    if told.isna().any():  # raters of one pair are not independent of each other, either
+        told = pd.Series([frozenset((left[i], right[i])) for i in here], dtype=object)
+    clusters = number_prompts(told, len(here))
     return (
         [items[left[i]] for i in here],
         [items[right[i]] for i in here],
