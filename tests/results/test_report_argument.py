@@ -11,7 +11,8 @@ from test_report import MODELS, NASTY, figure, ids, plan, report, results
 
 from sdlab import pair, write_report
 from sdlab.results.argument import count_prompts, show_unlike
-from sdlab.results.stats import Claim, agreement, paired, plot, rate, yield_curve
+from sdlab.results.report import show_frame
+from sdlab.results.stats import Claim, agreement, paired, plot, ranking, rate, yield_curve
 
 PROMPTS = [f"a cat {i}" for i in range(12)]
 
@@ -142,6 +143,17 @@ def test_every_statistic_is_said_in_a_sentence_with_its_own_confidence(frame):
     assert "alpha 1.00" in Claim("x", every).verdicts[0]
     labels = plot(rate(frame, "right", confidence=0.9)).axes[0].get_xlabel()
     assert labels == "share, with 90% interval"
+
+
+def test_fitted_strengths_are_rounded_as_other_measured_numbers_are():
+    votes = pd.DataFrame(
+        {"left": ["a"] * 9, "right": ["b"] * 9, "vote": ["left"] * 7 + ["right"] * 2}
+    )
+    table = show_frame(ranking(votes), "Evidence")
+    for name, value in zip(table.head[2:9], table.rows[0][2:9]):
+        assert len(value.text) <= 7, name
+    [[_, cell]] = show_frame(pd.DataFrame({"strength": [0.12345678]}), "Recipes").rows
+    assert cell.text == "0.12345678"  # of a request it is what was set
 
 
 def test_whether_judges_were_blind_is_not_made_up(frame):

@@ -7,11 +7,13 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats as reference
 from scipy.optimize import brentq
 
 from sdlab import stats
 from sdlab.results.stats import resampling
+from sdlab.results.stats.charts import COLORS
 from sdlab.results.stats.circles import compute_misfit, describe_circles
 from sdlab.results.stats.paired import adjust_holm, compare_ranks, compare_signs
 from sdlab.results.stats.resampling import bootstrap_mean
@@ -864,3 +866,17 @@ def test_a_figure_of_votes_tells_how_many_decided():
     assert (label, beside) == ("all votes", "9 of 12 votes decided")
     assert axes.get_xlabel() == "share that preferred v2 to v1, with interval"
     assert stats.Claim("x", votes).verdicts == ["so (3 of 12 votes for neither side)"]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_curves_that_are_alike_are_all_to_be_seen(n):
+    names = [f"v{i}" for i in range(n)]
+    frame = make_frame([[[1, 0, 0, 1], [0, 1, 0, 0], [1, 1, 1, 0]]] * n, names=names)
+    figure = stats.plot(stats.yield_curve(frame, "good", by="model"))
+    figure.axes[0].get_legend().remove()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    seen = np.asarray(canvas.buffer_rgba())[..., :3].reshape(-1, 3)
+    for color in COLORS[:n]:
+        of = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
+        assert (abs(seen - of).max(axis=1) < 12).sum() > 60

@@ -26,6 +26,7 @@ NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wi
 NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note", "guessing"}
 NOT_LABELS |= {"both_bad", "p", "p_holm", "needed", "verdict", "k", "wins", "losses"}
 NOT_LABELS |= {"chance", "chance_low", "chance_high", "may_change"}
+DASHES = ("-", (0, (6, 6)), (0, (3, 9)), (0, (1.5, 10.5)))  # over one another, all are to be seen
 COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 
@@ -103,9 +104,11 @@ def draw_curves(result: pd.DataFrame) -> GridFigure:
     figure = GridFigure(figsize=(8, 4), dpi=DPI)
     axes = figure.add_subplot()
     labels = [label_row(row) for row in result.to_dict("records")]
-    for color, label in zip(COLORS * len(labels), dict.fromkeys(labels)):
-        part = result[[own == label for own in labels]]
-        axes.plot(part["k"], part["best"], "o-", color=color, markersize=4, label=label or None)
+    drawn = dict.fromkeys(labels)
+    for color, dashes, label in zip(COLORS * len(drawn), DASHES * len(drawn), drawn):
+        part, size = result[[own == label for own in labels]], 8 - 1.5 * DASHES.index(dashes)
+        style = {"color": color, "linestyle": dashes, "marker": "o", "markersize": size}
+        axes.plot(part["k"], part["best"], label=label or None, **style)
         low, high = (part[end].to_numpy(float) for end in ("low", "high"))
         axes.fill_between(part["k"], low, high, color=color, alpha=0.18, linewidth=0)
     if guessed := "guessing" in result and result["guessing"].notna().any():
