@@ -16,6 +16,7 @@ from sdlab.results.stats import resampling
 from sdlab.results.stats.charts import COLORS
 from sdlab.results.stats.circles import compute_misfit, describe_circles
 from sdlab.results.stats.paired import adjust_holm, compare_ranks, compare_signs
+from sdlab.results.stats.rankings import pool_votes
 from sdlab.results.stats.resampling import bootstrap_mean
 
 
@@ -565,16 +566,24 @@ def test_two_sides_stand_as_far_apart_as_their_wins():
 
 
 def test_strengths_come_back_from_votes_and_their_intervals_cover_them():
+    """Covered is what the votes allow; every tenth time, that the interval's ends say the same."""
     rng, truth, covered = np.random.default_rng(2), np.array([0.8, 0.1, -0.9]), []
-    for _ in range(150):
+    for n in range(150):
         sides = np.array([rng.permutation(3)[:2] for _ in range(90)])
         won = rng.random(90) < 1 / (1 + np.exp(truth[sides[:, 1]] - truth[sides[:, 0]]))
-        votes = pd.DataFrame(
-            {"left": sides[:, 0], "right": sides[:, 1], "vote": np.where(won, "left", "right")}
-        )
-        out = stats.ranking(votes).set_index("item").sort_index()
-        covered += list((out["low"] <= truth) & (truth <= out["high"]))
-    assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / len(covered))
+        pooled = pool_votes(sides, won.astype(float), 3)
+        best = pooled.fit()
+        held = [pooled.fit(own, at, best) for own, at in zip(np.eye(3), truth)]
+        less = [2 * (pooled.weigh(best)[0] - pooled.weigh(each)[0]) for each in held]
+        covered.append(np.array(less) <= reference.chi2.ppf(0.95, 1))
+        if n % 10 == 0:
+            votes = pd.DataFrame(sides, columns=["left", "right"])
+            out = stats.ranking(votes.assign(vote=np.where(won, "left", "right")))
+            out = out.set_index("item").sort_index()
+            assert list(out["strength"]) == pytest.approx(best, abs=1e-4)
+            assert list((out["low"] <= truth) & (truth <= out["high"])) == list(covered[-1])
+    assert not np.all(covered[::10])  # among these some ends are short of the truth
+    assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / np.size(covered))
 
 
 def test_votes_on_keys_rank_a_column_and_repeated_prompts_widen_the_intervals():
@@ -799,12 +808,12 @@ def test_two_sides_are_told_apart_where_the_sign_test_tells_them_apart(won, lost
 
 
 def test_intervals_of_few_votes_cover_as_often_as_they_say():
-    rng, covered = np.random.default_rng(4), []
-    for _ in range(300):
-        won = rng.random(16) < 1 / (1 + math.exp(-2))
-        votes = pd.DataFrame({"left": "a", "right": "b", "vote": np.where(won, "left", "right")})
-        out = stats.ranking(votes).set_index("item").loc["a"]
-        covered.append(out["low"] <= 1 <= out["high"])
+    rng, ends = np.random.default_rng(4), {}
+    wins = rng.binomial(16, 1 / (1 + math.exp(-2)), 300)
+    for n in {*wins.tolist()}:
+        out = stats.ranking(make_votes(ab=n, ba=16 - n)).set_index("item").loc["a"]
+        ends[n] = out["low"] <= 1 <= out["high"]
+    covered = [ends[n] for n in wins.tolist()]
     assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / len(covered))
 
 

@@ -216,8 +216,13 @@ class Votes:
         rest = self.wins - self.n * chance + (span**2).sum(axis=1) * (0.5 - chance)
         return likely + np.log(np.abs(np.diag(size))).sum(), self.design.T @ rest
 
-    def fit(self, fixed: np.ndarray | None = None, at: float = 0.0) -> np.ndarray:
-        """Fits strengths of mean 0, of which `fixed` (items,), a weighted sum, is held `at`."""
+    def fit(
+        self, fixed: np.ndarray | None = None, at: float = 0.0, near: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Fits strengths of mean 0, of which `fixed` (items,), a weighted sum, is held `at`.
+
+        The search begins `near` some, which are of mean 0, too.
+        """
         items = self.design.shape[1]
         start, free = np.zeros(items), list_directions(items, fixed)
         if fixed is not None:
@@ -230,15 +235,17 @@ class Votes:
             likely, slope = self.weigh(start + free @ step)
             return -likely, -free.T @ slope
 
-        begun = np.zeros(free.shape[1])
+        begun = np.zeros(free.shape[1]) if near is None else free.T @ (near - start)
         return start + free @ scipy.optimize.minimize(turn, begun, jac=True, method="BFGS").x
 
     def find_ends(self, own: int, best: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
         """Finds the strengths of all at the least and the largest of one that votes allow."""
         most, alone = self.weigh(best)[0], np.eye(len(best))[own]
 
-        def exceed(at: float) -> float:
-            return 2 * (most - self.weigh(self.fit(alone, at))[0]) - limit
+        @functools.cache
+        def exceed(at: float) -> float:  # of the root, which is nearly a straight line
+            less = most - self.weigh(self.fit(alone, at, best))[0]
+            return math.sqrt(max(2 * less, 0)) - math.sqrt(limit)
 
         def find_end(side: int) -> np.ndarray:
             far = 1.0
@@ -267,7 +274,7 @@ class Votes:
         often = self.count() >= count_least(level)
         one, other = (side[often[one] & often[other]] for side in (one, other))
         most, gaps = self.weigh(best)[0], np.eye(len(best))[one] - np.eye(len(best))[other]
-        ratios = [2 * (most - self.weigh(self.fit(gap))[0]) / inflation for gap in gaps]
+        ratios = [2 * (most - self.weigh(self.fit(gap, near=best))[0]) / inflation for gap in gaps]
         told = np.zeros((len(best), len(best)), bool)
         told[one, other] = adjust_holm(scipy.stats.chi2.sf(ratios, 1)) <= level
         return told | told.T
