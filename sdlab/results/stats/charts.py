@@ -107,7 +107,12 @@ def draw_curves(result: pd.DataFrame) -> GridFigure:
     drawn = dict.fromkeys(labels)
     for color, dashes, label in zip(COLORS * len(drawn), DASHES * len(drawn), drawn):
         part, size = result[[own == label for own in labels]], 8 - 1.5 * DASHES.index(dashes)
-        style = {"color": color, "linestyle": dashes, "marker": "o", "markersize": size}
+        style: dict[str, Any] = {
+            "color": color,
+            "linestyle": dashes,
+            "marker": "o",
+            "markersize": size,
+        }
         axes.plot(part["k"], part["best"], label=label or None, **style)
         low, high = (part[end].to_numpy(float) for end in ("low", "high"))
         axes.fill_between(part["k"], low, high, color=color, alpha=0.18, linewidth=0)

@@ -109,19 +109,7 @@ def read_votes(
     votes: pd.DataFrame, frame: pd.DataFrame | None, by: str, prompt: str
 ) -> tuple[list[Any], list[Any], np.ndarray, np.ndarray, str]:
     """Reads (what stood left, right, 1 for left to 0 for right, prompt's number, column's name)."""
-    if votes.empty:
-        raise ValueError("there are no votes yet, so nothing can be ranked")
-    said = "answer" if "answer" in votes and "vote" not in votes else "vote"
-    next(split_frame(votes, (), "left", "right", said))
-    first = votes[votes["repeat"] == 0] if "repeat" in votes else votes
-    known = select_last(first, keyed=frame is not None)
-    known = known[known[said].notna()]
-    seen = zip(column_values(known, "left"), column_values(known, "right"))
-    known = known[np.array([None not in two and two[0] != two[1] for two in seen], bool)]
-    odd = [vote for vote in distinct_values(known, said) if vote not in WORTH]
-    if known.empty or odd:
-        told = f"vote={odd[0]!r}" if odd else "there is no vote on two that differ"
-        raise ValueError(f"{told}: votes are {', '.join(map(repr, WORTH))}")
+    known, said = select_counted(votes, keyed=frame is not None)
     score = np.array([WORTH[vote] for vote in known[said]])
     left, right = (column_values(known, side) for side in ("left", "right"))
     if frame is None:
@@ -147,6 +135,24 @@ def read_votes(
         clusters,
         by,
     )
+
+
+def select_counted(votes: pd.DataFrame, *, keyed: bool) -> tuple[pd.DataFrame, str]:
+    """Selects the votes that count, and the column in which they are; raises if there are none."""
+    if votes.empty:
+        raise ValueError("there are no votes yet, so nothing can be ranked")
+    said = "answer" if "answer" in votes and "vote" not in votes else "vote"
+    next(split_frame(votes, (), "left", "right", said))
+    first = votes[votes["repeat"] == 0] if "repeat" in votes else votes
+    known = select_last(first, keyed=keyed)
+    known = known[known[said].notna()]
+    seen = zip(column_values(known, "left"), column_values(known, "right"))
+    known = known[np.array([None not in two and two[0] != two[1] for two in seen], bool)]
+    odd = [vote for vote in distinct_values(known, said) if vote not in WORTH]
+    if known.empty or odd:
+        told = f"vote={odd[0]!r}" if odd else "there is no vote on two that differ"
+        raise ValueError(f"{told}: votes are {', '.join(map(repr, WORTH))}")
+    return known, said
 
 
 def select_last(votes: pd.DataFrame, *, keyed: bool) -> pd.DataFrame:
