@@ -441,13 +441,16 @@ def test_shares_that_differ_from_those_of_all_pictures_are_told_beside_them():
     row, rates = stats.paired(frame, "good").iloc[0], stats.rate(frame, "good", by="model")
     assert row.left == pytest.approx((1 + 0 + 3 / 4) / 3) and rates["share"][0] == 4 / 9
     told = "; each prompt counts once: over all pictures it is v1 44% and v2 67%"
-    assert row.verdict.endswith(told) and "left out" not in row.verdict
+    assert row.verdict.endswith(told) and "one side alone" not in row.verdict
     frame.loc[frame["key"].str.startswith("v2 2"), "good"] = pd.NA
-    told = "; 1 prompt of one side alone left out; each prompt counts once: over all pictures it"
-    assert f"{told} is v1 44% and v2 100%" in stats.paired(frame, "good")["verdict"][0]
+    told = "; 1 prompt of one side alone left out; 7 pictures without a value left out; each prompt"
+    assert (
+        f"{told} counts once: over all pictures it is v1 44% and v2 100%"
+        in stats.paired(frame, "good")["verdict"][0]
+    )
     scores = frame.assign(good=frame["good"].astype(float) * 2)
     assert stats.paired(scores, "good")["verdict"][0].endswith(
-        "1 prompt of one side alone left out"
+        "1 prompt of one side alone left out; 7 pictures without a value left out"
     )
 
 
