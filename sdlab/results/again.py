@@ -22,7 +22,8 @@ from .figures import split_caption
 from .frame import column_values, count_noun, find_label_columns, is_measured, row_tuples
 from .scorers import SCORERS
 from .sections import CSV_START, encode_csv
-from .stats.claims import CALL, COMPARED, Claim
+from .stats.charts import COMPARED
+from .stats.claims import CALL, Claim
 
 TEXTS = ("key", "vote", "answer", "rater", "question", "prompt", "wording")
 SIDES = ("left", "right")  # keys, where a table has both

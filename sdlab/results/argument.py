@@ -28,7 +28,8 @@ from .frame import (
 from .html import Row, Table, TableCell
 from .pairs import Pairing, pair
 from .stats import plot
-from .stats.claims import COMPARED, SAMPLE, Claim
+from .stats.charts import COMPARED
+from .stats.claims import SAMPLE, Claim
 from .stats.reading import read_sample
 
 MOST_AGAINST, MOST_ODD = 6, 50  # pairs, and pictures that came out otherwise, that are shown
@@ -245,7 +246,7 @@ def count_prompts(evidence: pd.DataFrame) -> list[int]:
     if "prompts" in evidence.columns:
         return evidence["prompts"].dropna().to_list()
     if {"difference", "over", "n"} <= {*evidence.columns}:  # else n may be of votes
-        return evidence.loc[evidence["over"] == "prompt", "n"].to_list()
+        return evidence.loc[evidence["over"] != "seed", "n"].to_list()
     return []
 
 

@@ -65,8 +65,10 @@ def format_cell(name: str, value: Any) -> TableCell:
 def show_frame(frame: pd.DataFrame, caption: str) -> Table:
     """Shows the first rows of any frame."""
     names = [str(name) for name in frame.columns]
+    fitted = {"strength": "log-odds"} if "chance" in names else {}  # else it is a field
+    kinds = [fitted.get(name, name) for name in names]
     rows: list[Row] = [
-        [label, *map(format_cell, names, found)]
+        [label, *map(format_cell, kinds, found)]
         for label, found in label_rows(frame.head(MOST_CELLS))
     ]
     head = [str(frame.index.name or ""), *names]

@@ -62,7 +62,6 @@ class Store:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(os.path.abspath(os.path.expanduser(root)))
         self.images = self.root / "images"
-        self._folder = f"{self.images}{os.sep}"
         require_layout(self.root, self.images)
         self.index = Index(self.root / "index.sqlite", self._refill)
         self.opinions = Opinions(self.root)
@@ -91,7 +90,7 @@ class Store:
 
     def _place(self, key: str) -> str:
         """Writes the path of what is known to be a key."""
-        return f"{self._folder}{key[:2]}{os.sep}{key}.png"
+        return f"{self.images}{os.sep}{key[:2]}{os.sep}{key}.png"
 
     def save(
         self,

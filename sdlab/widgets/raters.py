@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from ..results.stats.charts import name_interval
+
 
 def format_share(row: dict) -> str:
-    """Writes a share with what it rests on: "3 of 4 (30 to 95 %, with 95 % confidence)"."""
+    """Writes a share with what it rests on: "3 of 4 (95% interval 30% to 95%)"."""
     if not row["n"]:
         return "0 of 0"
-    share, low, high = (f"{100 * row[name]:.0f}" for name in ("share", "low", "high"))
-    count = f"{share} % of" if row["kind"] == "all raters" else f"{row['share'] * row['n']:.0f} of"
-    return f"{count} {row['n']} ({low} to {high} %, with 95 % confidence)"
+    share, low, high = (f"{row[name]:.0%}" for name in ("share", "low", "high"))
+    count = f"{share} of" if row["kind"] == "all raters" else f"{row['share'] * row['n']:.0f} of"
+    return f"{count} {row['n']} ({name_interval(0.95)} {low} to {high})"
 
 
 def name_rater(rater: str) -> str:

@@ -11,7 +11,8 @@ from test_report import MODELS, NASTY, figure, ids, plan, report, results
 
 from sdlab import pair, write_report
 from sdlab.results.argument import count_prompts, show_unlike
-from sdlab.results.stats import Claim, agreement, paired, plot, rate, yield_curve
+from sdlab.results.report import show_frame
+from sdlab.results.stats import Claim, agreement, paired, plot, ranking, rate, yield_curve
 
 PROMPTS = [f"a cat {i}" for i in range(12)]
 
@@ -31,7 +32,7 @@ def test_a_claim_has_its_verdict_its_numbers_and_what_goes_against_it(tmp_path, 
     assert page.text.index("v2 is right more often") < page.text.index("Held constant")
     (verdict,) = evidence["verdict"]
     assert (
-        f"{verdict} (n = 12, difference +0.67, 95 % interval +" in page.text
+        f"{verdict} (n = 12, tiny-v2 less tiny-v1 +0.67, 95% interval +" in page.text
         and "Over 12 prompts, 1 seed." in page.text
     )
     assert "2 of 12 comparisons go the other way" in page.text
@@ -121,7 +122,7 @@ def test_the_sample_is_that_of_the_evidence_not_of_the_report(tmp_path, frame):
 
 def test_every_statistic_is_said_in_a_sentence_with_its_own_confidence(frame):
     (said,) = Claim("x", rate(frame, "right", confidence=0.9)).verdicts
-    assert said.startswith("50%, 12 of 24 (90 % interval ")
+    assert said.startswith("50%, 12 of 24 (90% interval ")
     empty = rate(
         frame.assign(right=frame["right"].where(frame["model"] == "tiny-v1")), "right", by="model"
     )
@@ -130,7 +131,7 @@ def test_every_statistic_is_said_in_a_sentence_with_its_own_confidence(frame):
     _, second = Claim("x", curve).verdicts
     best, low, high = curve.iloc[-1][["best", "low", "high"]]
     assert second == (
-        f"tiny-v2: the best of 3 is worth {best:.3g} (80 % interval {low:.3g} to {high:.3g}), over"
+        f"tiny-v2: the best of 3 is worth {best:.3g} (80% interval {low:.3g} to {high:.3g}), over"
         " 12 pictures of 1 prompt"
     )
     answers = pd.DataFrame(
@@ -138,10 +139,21 @@ def test_every_statistic_is_said_in_a_sentence_with_its_own_confidence(frame):
         columns=["rater", "key", "answer"],
     )
     every = agreement(answers, confidence=0.9)
-    assert "100% alike over 9 pictures (90 % interval " in Claim("x", every).verdicts[0]
+    assert "100% alike over 9 pictures (90% interval " in Claim("x", every).verdicts[0]
     assert "alpha 1.00" in Claim("x", every).verdicts[0]
     labels = plot(rate(frame, "right", confidence=0.9)).axes[0].get_xlabel()
-    assert labels == "share, with 90 % interval"
+    assert labels == "share, with 90% interval"
+
+
+def test_fitted_strengths_are_rounded_as_other_measured_numbers_are():
+    votes = pd.DataFrame(
+        {"left": ["a"] * 9, "right": ["b"] * 9, "vote": ["left"] * 7 + ["right"] * 2}
+    )
+    table = show_frame(ranking(votes), "Evidence")
+    for name, value in zip(table.head[2:9], table.rows[0][2:9]):
+        assert len(value.text) <= 7, name
+    [[_, cell]] = show_frame(pd.DataFrame({"strength": [0.12345678]}), "Recipes").rows
+    assert cell.text == "0.12345678"  # of a request it is what was set
 
 
 def test_whether_judges_were_blind_is_not_made_up(frame):

@@ -7,13 +7,16 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats as reference
 from scipy.optimize import brentq
 
 from sdlab import stats
 from sdlab.results.stats import resampling
+from sdlab.results.stats.charts import COLORS
 from sdlab.results.stats.circles import compute_misfit, describe_circles
 from sdlab.results.stats.paired import adjust_holm, compare_ranks, compare_signs
+from sdlab.results.stats.rankings import pool_votes
 from sdlab.results.stats.resampling import bootstrap_mean
 
 
@@ -68,6 +71,20 @@ def test_a_further_success_never_lowers_the_interval(prompts, seeds, spread):
     assert bounds[0] < ends[-1][0] < bounds[1]  # more than one picture a prompt, less than all
 
 
+def test_an_interval_is_computed_again_from_the_formula_in_the_help():
+    hits = [[1, 1, 0, 1], [0, 0], [1, 1, 1], [1], [0, 1, 0, 0, 1]]
+    row = stats.rate(make_frame([hits]), "good").iloc[0]
+    n, m, p = 15, 5, 9 / 15
+    b = sum(len(each) ** 2 for each in hits) / n
+    v = m / (m - 1) * sum((sum(each) - p * len(each)) ** 2 for each in hits) / n**2
+    rho = min(max((v * n / (p * (1 - p)) - 1) / (b - 1), 0), 1)
+    r = max(rho, (12 * 0.5 + n * p * (1 - p) * rho) / (12 + n * p * (1 - p)))
+    size = min(max(n / (1 + (b - 1) * r), m), n)
+    assert (row.low, row.high) == pytest.approx(stats.share_interval(p * size, size))
+    said = " ".join(stats.rate.__doc__.split())
+    assert "r = max(rho, (12 * 0.5 + n p (1 - p) rho) / (12 + n p (1 - p)))" in said
+
+
 def test_missing_values_are_counted_apart_and_groups_keep_their_order():
     frame = make_frame([[[1], [0]], [[1], [1]]], names=("z", "a"))
     frame["good"] = frame["good"].astype("boolean")
@@ -118,9 +135,23 @@ def test_the_arms_of_a_probe_share_their_wordings_as_the_sample():
     frame["wording"], frame["prompt"] = frame["prompt"], frame["prompt"] + frame["arm"]
     frame["path"] = frame.pop("path")  # labels stand before it
     assert list(stats.rate(frame, "good", by="model")["prompts"]) == [3, 3]
-    assert stats.paired(frame, "good")["n"][0] == 3
+    row = stats.paired(frame, "good").iloc[0]
+    assert (row.n, row.over) == (3, "wording") and "3 wordings" in row.verdict
     bare = frame.assign(wording=None)
     assert list(stats.rate(bare, "good", by="model")["prompts"]) == [6, 6]
+
+
+def test_arms_that_are_far_apart_are_told_beside_a_comparison_too():
+    frame = make_frame([[[1]] * 9, [[0]] * 9] * 2, names=("v1", "v1b", "v2", "v2b"))
+    frame = frame.assign(
+        model=["v1"] * 18 + ["v2"] * 18, arm=(["x"] * 9 + ["y"] * 9) * 2, wording=frame["prompt"]
+    )
+    frame["prompt"] += frame["arm"]
+    said = stats.paired(frame, "good")["verdict"][0]
+    both = stats.rate(frame, "good", by="model")["verdict"]
+    assert said.count("its arms differ, 0% (y) to 100% (x): see them by 'arm'") == 2
+    assert f"; v1: {both[0]}; v2: {both[1]}" in said
+    assert "arms differ" not in " ".join(stats.paired(frame, "good", each="arm")["verdict"])
 
 
 STATISTICS = [stats.rate, stats.paired, stats.yield_curve]
@@ -169,12 +200,23 @@ def test_what_is_no_finite_number_is_refused(ask, good, words):
 @pytest.mark.parametrize("ask", STATISTICS)
 def test_pictures_and_columns_that_stand_there_twice_are_refused(ask):
     frame = make_frame([[[1, 0], [0, 1]]] * 2)
-    with pytest.raises(ValueError, match=r"8 rows .* again.*drop_duplicates\('key'\)"):
+    with pytest.raises(ValueError, match=r"[48] rows .* again.*drop_duplicates\('key'\)"):
         ask(pd.concat([frame, frame]), "good")
     ask(pd.concat([frame, frame.assign(attack="jpeg")]), "good")  # another row of one picture
     ask(pd.concat([frame.drop(columns="key")] * 2), "good")
     with pytest.raises(ValueError, match="several columns 'good'"):
         ask(pd.concat([frame, frame[["good"]]], axis=1), "good")
+
+
+@pytest.mark.parametrize("ask", STATISTICS)
+def test_a_picture_in_two_stores_is_refused_and_counted_apart_by_what_differs(ask):
+    """Rendered again elsewhere, its file and machine differ, and its score may."""
+    frame = make_frame([[[1, 0], [0, 1]]] * 2).assign(dtype="float32")
+    other = frame.assign(path="b/a.png", seconds=2.5, dtype="float16", good=1 - frame["good"])
+    with pytest.raises(ValueError, match=r"[48] rows .* again.*drop_duplicates\('key'\)"):
+        ask(pd.concat([frame, other]), "good")
+    ask(pd.concat([frame, other.assign(good=None)]), "good")  # that has no picture
+    ask(pd.concat([frame, other]), "good", by="dtype")
 
 
 @pytest.mark.parametrize(
@@ -199,7 +241,7 @@ def test_a_column_that_some_probes_lack_is_compared_where_it_is():
     assert list(zip(out["probe"], out["column"])) == [("a", "good"), ("a", "other"), ("b", "good")]
     with pytest.raises(ValueError, match="no row has a value"):
         stats.paired(frame.assign(good=None), "good")
-    with pytest.raises(ValueError, match="no prompt has pictures of both"):
+    with pytest.raises(ValueError, match="other: v2 has no value"):
         stats.paired(frame.assign(other=frame["good"].where(frame["model"] == "v1")), "other")
 
 
@@ -277,6 +319,28 @@ def test_another_field_that_differs_between_the_sides_is_refused():
     frame["guidance_scale"] = [4.0, 8.0] * 3 + [4.0, 4.0] * 3
     with pytest.raises(ValueError, match="guidance_scale differs between the sides"):
         stats.paired(frame, "good")
+
+
+def test_a_side_without_a_value_is_named_and_no_other_field_is_blamed():
+    frame = make_frame([[[1], [0], [1]]] * 2).assign(aspect="1:1")
+    frame["good"] = frame["good"].where(frame["model"] == "v1")
+    for rows in (frame, frame.assign(good=frame["good"].astype("boolean"))):
+        with pytest.raises(ValueError, match="good: v2 has no value; .*compare it with"):
+            stats.paired(rows, "good")
+
+
+def test_pictures_without_a_value_are_told_by_every_statistic():
+    frame = make_frame([[[1, 0, 1], [0, 0, 0], [1, 1, 1]], [[1, 1, 0], [1, 0, 1], [1, 1, 1]]])
+    frame["good"] = frame["good"].where(~frame["key"].isin(["v1 0 0", "v1 1 1", "v2 0 0"]))
+    say = lambda found: " ".join(stats.Claim("x", found).verdicts)
+    assert "; 3 pictures without a value left out" in say(stats.paired(frame, "good"))
+    curve = stats.yield_curve(frame, "good", by="model")
+    assert curve.groupby("model")["missing"].unique().map(list).to_dict() == {"v1": [2], "v2": [1]}
+    assert "over 7 pictures of 3 prompts, 2 without a value left out" in say(curve)
+    assert "4 of 7, 2 without a value left out (95%" in say(stats.rate(frame, "good", by="model"))
+    whole = frame.assign(good=1)
+    for ask in STATISTICS:
+        assert "without a value" not in say(ask(whole, "good"))
 
 
 def test_several_tests_are_corrected_together():
@@ -377,13 +441,16 @@ def test_shares_that_differ_from_those_of_all_pictures_are_told_beside_them():
     row, rates = stats.paired(frame, "good").iloc[0], stats.rate(frame, "good", by="model")
     assert row.left == pytest.approx((1 + 0 + 3 / 4) / 3) and rates["share"][0] == 4 / 9
     told = "; each prompt counts once: over all pictures it is v1 44% and v2 67%"
-    assert row.verdict.endswith(told) and "left out" not in row.verdict
+    assert row.verdict.endswith(told) and "one side alone" not in row.verdict
     frame.loc[frame["key"].str.startswith("v2 2"), "good"] = pd.NA
-    told = "; 1 prompt of one side alone left out; each prompt counts once: over all pictures it"
-    assert f"{told} is v1 44% and v2 100%" in stats.paired(frame, "good")["verdict"][0]
+    told = "; 1 prompt of one side alone left out; 7 pictures without a value left out; each prompt"
+    assert (
+        f"{told} counts once: over all pictures it is v1 44% and v2 100%"
+        in stats.paired(frame, "good")["verdict"][0]
+    )
     scores = frame.assign(good=frame["good"].astype(float) * 2)
     assert stats.paired(scores, "good")["verdict"][0].endswith(
-        "1 prompt of one side alone left out"
+        "1 prompt of one side alone left out; 7 pictures without a value left out"
     )
 
 
@@ -502,16 +569,24 @@ def test_two_sides_stand_as_far_apart_as_their_wins():
 
 
 def test_strengths_come_back_from_votes_and_their_intervals_cover_them():
+    """Covered is what the votes allow; every tenth time, that the interval's ends say the same."""
     rng, truth, covered = np.random.default_rng(2), np.array([0.8, 0.1, -0.9]), []
-    for _ in range(150):
+    for n in range(150):
         sides = np.array([rng.permutation(3)[:2] for _ in range(90)])
         won = rng.random(90) < 1 / (1 + np.exp(truth[sides[:, 1]] - truth[sides[:, 0]]))
-        votes = pd.DataFrame(
-            {"left": sides[:, 0], "right": sides[:, 1], "vote": np.where(won, "left", "right")}
-        )
-        out = stats.ranking(votes).set_index("item").sort_index()
-        covered += list((out["low"] <= truth) & (truth <= out["high"]))
-    assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / len(covered))
+        pooled = pool_votes(sides, won.astype(float), 3)
+        best = pooled.fit()
+        held = [pooled.fit(own, at, best) for own, at in zip(np.eye(3), truth)]
+        less = [2 * (pooled.weigh(best)[0] - pooled.weigh(each)[0]) for each in held]
+        covered.append(np.array(less) <= reference.chi2.ppf(0.95, 1))
+        if n % 10 == 0:
+            votes = pd.DataFrame(sides, columns=["left", "right"])
+            out = stats.ranking(votes.assign(vote=np.where(won, "left", "right")))
+            out = out.set_index("item").sort_index()
+            assert list(out["strength"]) == pytest.approx(best, abs=1e-4)
+            assert list((out["low"] <= truth) & (truth <= out["high"])) == list(covered[-1])
+    assert not np.all(covered[::10])  # among these some ends are short of the truth
+    assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / np.size(covered))
 
 
 def test_votes_on_keys_rank_a_column_and_repeated_prompts_widen_the_intervals():
@@ -549,12 +624,54 @@ def test_votes_of_one_prompt_that_agree_are_not_held_for_independent():
     assert low(prompt=[*range(29), 0]) == pytest.approx(alone, abs=0.1)
 
 
+def test_two_raters_of_the_same_pairs_are_not_held_for_independent():
+    """Also where no prompt is told: then each pair of pictures is a sample of its own."""
+    frame = make_frame([[[0]] * 20] * 2).drop(columns="prompt")
+    one = pd.DataFrame({"left": frame["key"][:20], "right": [*frame["key"][20:]], "rater": "ann"})
+    one = one.assign(vote=["left"] * 13 + ["right"] * 7)
+    same = [one, one.assign(rater="ben"), one.assign(rater="cleo")]
+    low, high = (
+        dict(zip(out["model"], out["high"] - out["low"]))["v1"]
+        for out in (stats.ranking(votes, frame) for votes in (one, pd.concat(same)))
+    )
+    assert high > 0.9 * low  # they say the same thrice
+    pairs = frame.assign(prompt=[*range(20)] * 2)
+    votes = pd.concat(same)
+    pd.testing.assert_frame_equal(stats.ranking(votes, frame), stats.ranking(votes, pairs))
+
+
+def test_ties_are_said_to_be_half_a_win_in_a_ranking():
+    votes = make_votes(ab=6, ba=2)
+    votes.loc[:2, "vote"] = "tie"
+    said = stats.Claim("x", stats.ranking(votes)).verdicts[0]
+    assert re.search(
+        r"interval \d+% to \d+%; 8 votes, of which 3 ties are half a win for either\)", said
+    )
+
+
 def test_answers_rank_like_votes_and_repeats_do_not_count():
     votes = pd.DataFrame({"left": list("abab"), "right": list("baba"), "vote": ["left"] * 4})
     answers = votes.rename(columns={"vote": "answer"}).assign(repeat=[0, 0, 1, 1])
     pd.testing.assert_frame_equal(stats.ranking(answers), stats.ranking(votes[:2]))
     answers.loc[0, "answer"] = None  # cannot tell
     assert stats.ranking(answers)["wins"].sum() == 1
+
+
+def test_a_vote_counts_once_however_often_it_stands_there():
+    frame = make_frame([[[0] * 2] * 3] * 2)
+    votes = pd.DataFrame(
+        [(f"v1 {i} {s}", f"v2 {i} {s}") for i in range(3) for s in (0, 1)],
+        columns=["left", "right"],
+    ).assign(vote=["left"] * 5 + ["right"], rater="ann", time=[*"abcdef"])
+    turned = votes.rename(columns={"left": "right", "right": "left"})[:3].assign(vote="left")
+    for twice in (pd.concat([votes, votes]), pd.concat([turned, votes])):  # the last one counts
+        pd.testing.assert_frame_equal(stats.ranking(twice, frame), stats.ranking(votes, frame))
+    items = votes.assign(left="v1", right="v2")
+    once = stats.ranking(items)
+    pd.testing.assert_frame_equal(stats.ranking(pd.concat([items, items])), once)
+    assert once["wins"].sum() == 6
+    two = stats.ranking(pd.concat([votes, votes.assign(rater="ben")]), frame)
+    assert two["wins"].sum() == 12
 
 
 def test_votes_on_two_pictures_of_one_model_do_not_rank_models():
@@ -575,7 +692,7 @@ def test_a_side_that_never_lost_stands_above_the_other_with_finite_ends():
     assert out["low"][0] > 0 and out["chance_low"][0] == pytest.approx(0.71, abs=0.01)
     said = stats.Claim("a is better", out).verdicts[0]
     assert re.fullmatch(
-        r"a: wins .* chance 95% \(95 % interval 71% to 100%; 9 votes\): above b", said
+        r"a: wins .* chance 95% \(95% interval 71% to 100%; 9 votes\): above b", said
     )
     assert len(stats.plot(out).axes[0].get_yticks()) == 2
 
@@ -598,7 +715,7 @@ def test_more_votes_for_an_order_never_widen_what_is_told_of_it():
 def test_claims_of_rankings_say_how_sure_they_are():
     said = stats.Claim("a leads", stats.ranking(make_votes(ab=5, bc=5))).verdicts[1]
     assert re.fullmatch(
-        r"b: wins against another with chance 50% \(strength [+-]\S+, 95 % interval -1.8 to \+1.8; 10 votes\): not told apart from a and c",
+        r"b: wins against another with chance 50% \(strength [+-]\S+, 95% interval -1.8 to \+1.8; 10 votes\): not told apart from a and c",
         said,
     )
     ties = make_votes(ab=4).assign(vote="tie")
@@ -694,12 +811,12 @@ def test_two_sides_are_told_apart_where_the_sign_test_tells_them_apart(won, lost
 
 
 def test_intervals_of_few_votes_cover_as_often_as_they_say():
-    rng, covered = np.random.default_rng(4), []
-    for _ in range(300):
-        won = rng.random(16) < 1 / (1 + math.exp(-2))
-        votes = pd.DataFrame({"left": "a", "right": "b", "vote": np.where(won, "left", "right")})
-        out = stats.ranking(votes).set_index("item").loc["a"]
-        covered.append(out["low"] <= 1 <= out["high"])
+    rng, ends = np.random.default_rng(4), {}
+    wins = rng.binomial(16, 1 / (1 + math.exp(-2)), 300)
+    for n in {*wins.tolist()}:
+        out = stats.ranking(make_votes(ab=n, ba=16 - n)).set_index("item").loc["a"]
+        ends[n] = out["low"] <= 1 <= out["high"]
+    covered = [ends[n] for n in wins.tolist()]
     assert abs(np.mean(covered) - 0.95) <= 0.02 + 2 * math.sqrt(0.05 * 0.95 / len(covered))
 
 
@@ -733,3 +850,45 @@ def test_every_result_has_a_figure_that_names_its_rows_and_n():
     assert stats.plot(stats.paired(frame, "good"))._repr_png_()[0][:4] == b"\x89PNG"
     with pytest.raises(ValueError, match="rate, paired, yield_curve, ranking or agreement"):
         stats.plot(frame)
+
+
+def test_figures_and_sentences_of_a_comparison_name_its_sides():
+    frame = make_frame([[[1], [0], [0]], [[1], [1], [0]]])
+    for by, rows, names in (
+        ("model", frame, "v2 less v1"),
+        (
+            "cfg",
+            frame.rename(columns={"model": "cfg"}).replace({"v1": 4, "v2": 8}),
+            "cfg 8 less cfg 4",
+        ),
+    ):
+        found = stats.paired(rows, "good", by=by)
+        assert names in stats.plot(found).axes[0].get_xlabel()
+        assert f"(n = 3, {names} +0.33, 95% interval " in stats.Claim("x", found).verdicts[0]
+        found.attrs.clear()  # as a CSV file does
+        assert "right less left" in stats.plot(found).axes[0].get_xlabel()
+
+
+def test_a_figure_of_votes_tells_how_many_decided():
+    votes = pd.DataFrame({"left_wins": [3], "right_wins": [6], "ties": [2], "both_bad": [1]})
+    votes = votes.assign(left="v1", right="v2", n=12, share=6 / 9, low=0.4, high=0.9, verdict="so")
+    axes = stats.plot(votes).axes[0]
+    [label] = [t.get_text() for t in axes.get_yticklabels()]
+    [beside] = [t.get_text() for t in axes.child_axes[0].get_yticklabels()]
+    assert (label, beside) == ("all votes", "9 of 12 votes decided")
+    assert axes.get_xlabel() == "share that preferred v2 to v1, with interval"
+    assert stats.Claim("x", votes).verdicts == ["so (3 of 12 votes for neither side)"]
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_curves_that_are_alike_are_all_to_be_seen(n):
+    names = [f"v{i}" for i in range(n)]
+    frame = make_frame([[[1, 0, 0, 1], [0, 1, 0, 0], [1, 1, 1, 0]]] * n, names=names)
+    figure = stats.plot(stats.yield_curve(frame, "good", by="model"))
+    figure.axes[0].get_legend().remove()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    seen = np.asarray(canvas.buffer_rgba())[..., :3].reshape(-1, 3)
+    for color in COLORS[:n]:
+        of = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
+        assert (abs(seen - of).max(axis=1) < 12).sum() > 60

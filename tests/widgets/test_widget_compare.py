@@ -446,8 +446,8 @@ def test_counts_are_evidence_that_a_report_argues_with(frame, tmp_path):
     evidence, votes = widget.counts(), Store(tmp_path / "runs").votes()
     claim = Claim("Raters prefer more guidance", evidence, votes=votes)
     (verdict,) = claim.verdicts
-    said = "guidance_scale 4 was preferred in 6 of 7 decided votes: 86 %"
-    assert verdict.startswith(said) and verdict.endswith("chance alone may do (n = 8)")
+    said = "guidance_scale 4 was preferred in 6 of 7 decided votes: 86%"
+    assert verdict.startswith(said) and verdict.endswith("may do (1 of 8 votes for neither side)")
     write_report(tmp_path / "page.html", "Guidance", frame, claims=[claim])
     page = (tmp_path / "page.html").read_text()
     assert said in page and "right: 4" in page
@@ -487,7 +487,7 @@ def test_agreement_in_the_widget_is_over_prompts_as_the_function_has_it(frame, t
         "records"
     )
     assert row["prompts"] == 2 and row["n"] == 6
-    ends = f"({100 * row['low']:.0f} to {100 * row['high']:.0f} %"
+    ends = f"(95% interval {row['low']:.0%} to {row['high']:.0%})"
     assert (
         f"in 3 of 6 {ends}" in widget.tally[-1] and f"alpha {row['alpha']:.2f}" in widget.tally[-1]
     )

@@ -347,8 +347,10 @@ def test_what_came_out_is_said_with_what_it_rests_on(frame):
     widget.unblind()
     first, apart, _, bob = widget.verdict
     assert first == "13 answers, repeats among them – no: 13. 2.0 seconds each, at the median."
-    assert apart.startswith("ann · bob: the same answer in 0 of 12 (0 to 24 %, with")
-    assert bob.startswith("bob, to pictures shown again: the same answer in 1 of 1 (21 to 100 %")
+    assert apart.startswith("ann · bob: the same answer in 0 of 12 (95% interval 0% to 24%)")
+    assert bob.startswith(
+        "bob, to pictures shown again: the same answer in 1 of 1 (95% interval 21% to 100%)"
+    )
     page = widget.static()
     assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
 

@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..frame import format_label
+from ..frame import format_label, format_value
 
 if TYPE_CHECKING:  # matplotlib comes when something is drawn
     from ..sheet import GridFigure
 
+COMPARED = "sdlab compared"  # in the `attrs` of what compares two sides: by, left, right
 CONFIDENCE = "sdlab confidence"  # in the `attrs` of what has intervals
 
 # column of the value -> (its axis, where nothing is to be seen)
 KINDS = {
-    "share": ("share, with {}", None),
-    "difference": ("difference, right less left, with {}", 0.0),
-    "strength": ("strength: log-odds against the average, with {}", 0.0),
+    "share": ("share", None),
+    "difference": ("difference, {right} less {left}", 0.0),
+    "strength": ("strength: log-odds against the average", 0.0),
 }
 NOT_LABELS = {"share", "left", "right", "difference", "strength", "best", "low", "high"}
 NOT_LABELS |= {"hits", "n", "prompts", "missing", "over", "left_wins", "right_wins", "ties", "test"}
 NOT_LABELS |= {"kappa", "alpha", "alpha_low", "alpha_high", "cannot_tell", "note", "guessing"}
 NOT_LABELS |= {"both_bad", "p", "p_holm", "needed", "verdict", "k", "wins", "losses"}
 NOT_LABELS |= {"chance", "chance_low", "chance_high", "may_change"}
+DASHES = ("-", (0, (6, 6)), (0, (3, 9)), (0, (1.5, 10.5)))  # over one another, all are to be seen
 COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 
@@ -70,8 +72,13 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
     middle, low, high = (result[name].to_numpy(float) for name in (kind, "low", "high"))
     axes.hlines(y, low, high, color=COLORS[0], linewidth=2)
     axes.plot(middle, y, "o", color=COLORS[0], markersize=6)
-    axes.set_yticks(y, [label_row(row) for row in result.to_dict("records")])
+    rows, voted = result.to_dict("records"), "left_wins" in result and kind == "share"
+    axes.set_yticks(y, [label_row(row) or ("all votes" if voted else "all") for row in rows])
     told, zero = KINDS[kind]
+    left, right = (rows[0]["left"], rows[0]["right"]) if voted else name_compared(result)
+    told = "share that preferred {right} to {left}" if voted else told
+    told = told.format(left=left, right=right)
+    told += f", with {name_interval(result.attrs.get(CONFIDENCE))}"
     if "guessing" in result:
         axes.plot(result["guessing"], y, "|", color=INK, markersize=12)
         told += "; | is guessing"
@@ -81,10 +88,10 @@ def draw_intervals(result: pd.DataFrame, kind: str) -> GridFigure:
         axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.6, len(result) - 0.4)
     beside = axes.secondary_yaxis("right")
-    beside.set_yticks(y, [note_row(row) for row in result.to_dict("records")])
+    beside.set_yticks(y, [note_row(row) for row in rows])
     beside.tick_params(length=0)
     beside.spines["right"].set_visible(False)
-    finish_axes(axes, told.format(name_interval(result.attrs.get(CONFIDENCE))))
+    finish_axes(axes, told)
     return figure
 
 
@@ -97,9 +104,16 @@ def draw_curves(result: pd.DataFrame) -> GridFigure:
     figure = GridFigure(figsize=(8, 4), dpi=DPI)
     axes = figure.add_subplot()
     labels = [label_row(row) for row in result.to_dict("records")]
-    for color, label in zip(COLORS * len(labels), dict.fromkeys(labels)):
-        part = result[[own == label for own in labels]]
-        axes.plot(part["k"], part["best"], "o-", color=color, markersize=4, label=label or None)
+    drawn = dict.fromkeys(labels)
+    for color, dashes, label in zip(COLORS * len(drawn), DASHES * len(drawn), drawn):
+        part, size = result[[own == label for own in labels]], 8 - 1.5 * DASHES.index(dashes)
+        style: dict[str, Any] = {
+            "color": color,
+            "linestyle": dashes,
+            "marker": "o",
+            "markersize": size,
+        }
+        axes.plot(part["k"], part["best"], label=label or None, **style)
         low, high = (part[end].to_numpy(float) for end in ("low", "high"))
         axes.fill_between(part["k"], low, high, color=color, alpha=0.18, linewidth=0)
     if guessed := "guessing" in result and result["guessing"].notna().any():
@@ -120,13 +134,27 @@ def label_row(row: dict[Any, Any]) -> str:
     return format_label(value for name, value in row.items() if name not in NOT_LABELS)
 
 
+def name_side(by: str, value: Any) -> str:
+    """Names one of two sides that are compared: "tiny-v1", or "guidance_scale 4"."""
+    return f"{by} " * (by != "model") + format_value(value)
+
+
+def name_compared(result: pd.DataFrame) -> tuple[str, str]:
+    """Names the two sides that a result compares; "left" and "right" where it no longer tells."""
+    if not (known := result.attrs.get(COMPARED)):
+        return "left", "right"
+    return name_side(known["by"], known["left"]), name_side(known["by"], known["right"])
+
+
 def name_interval(confidence: float | None) -> str:
-    """Names an interval by what it covers: "95 % interval"."""
-    return "interval" if confidence is None else f"{100 * confidence:.10g} % interval"
+    """Names an interval by what it covers: "95% interval"."""
+    return "interval" if confidence is None else f"{100 * confidence:.10g}% interval"
 
 
 def note_row(row: dict[Any, Any]) -> str:
     """Says how much a row rests on."""
+    if {"left_wins", "share"} <= row.keys():
+        return f"{row['left_wins'] + row['right_wins']:,} of {row['n']:,} votes decided"
     if "hits" in row:
         return f"{row['hits']:,} of {row['n']:,}"
     return f"n = {row['n']:,}" if "n" in row else f"{row['wins']:,} won, {row['losses']:,} lost"

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from ..frame import column_values, count_noun, distinct_values, join_words
-from .charts import CONFIDENCE, label_row, name_interval
+from .charts import CONFIDENCE, label_row, name_compared, name_interval
 
-COMPARED = "sdlab compared"  # in the `attrs` of what `paired` gives: by, left, right
 CALL = "sdlab call"  # in the `attrs` of every statistic: what was called, and with what
+LEFT_OUT = "without a value left out"
 SAMPLE = "sdlab sample"  # in the `attrs` of statistics of a frame: its columns, and what groups it
 VOTES = "Store(...).answers(), Store(...).votes() or Judge(...).value"
 Statistic = TypeVar("Statistic", bound=Callable[..., pd.DataFrame])
@@ -68,9 +68,9 @@ class Claim:
     @property
     def verdicts(self) -> list[str]:
         """What the evidence says, a sentence a row; of a curve its end."""
-        confidence = self.evidence.attrs.get(CONFIDENCE)
-        rows = select_ends(self.evidence.to_dict("records"))
-        return [sentence for row in rows if (sentence := write_row(row, confidence))]
+        interval = name_interval(self.evidence.attrs.get(CONFIDENCE))
+        rows, sides = select_ends(self.evidence.to_dict("records")), name_compared(self.evidence)
+        return [sentence for row in rows if (sentence := write_row(row, interval, sides))]
 
     @property
     def judged(self) -> str:
@@ -110,43 +110,51 @@ def select_ends(rows: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
     return list(ends.values())
 
 
-def write_row(row: dict[Any, Any], confidence: float | None) -> str:
+def write_row(row: dict[Any, Any], interval: str, sides: tuple[str, str]) -> str:
     """Writes what a row of evidence says, after what it was grouped by."""
-    label, said = label_row(row), write_finding(row, name_interval(confidence))
+    label, said = label_row(row), write_finding(row, interval, sides)
     return f"{label}: {said}" if label and said else said
 
 
-def write_finding(row: dict[Any, Any], interval: str) -> str:
-    """Writes what was found; "" of what no statistic gives."""
+def write_finding(row: dict[Any, Any], interval: str, sides: tuple[str, str]) -> str:
+    """Writes what was found, of two `sides` maybe; "" of what no statistic gives."""
     if {"share", "n"} <= row.keys() and not row["n"]:
         return "no picture was judged"
     if {"share", "hits", "n"} <= row.keys():
         ends = f"{interval} {row['low']:.0%} to {row['high']:.0%}"
-        told = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,} ({ends})"
+        told = f"{row['share']:.0%}, {row['hits']:,} of {row['n']:,}{note_missing(row)} ({ends})"
         return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
     if {"best", "k", "n"} <= row.keys():
         known = not math.isnan(row["low"])
         ends = f" ({interval} {row['low']:.3g} to {row['high']:.3g})" if known else ""
         over = f"{count_noun(row['n'], 'picture')} of {count_noun(row['prompts'], 'prompt')}"
+        over += note_missing(row)
         told = f"the best of {row['k']:,} is worth {row['best']:.3g}{ends}, over {over}"
         return told if pd.isna(row.get("verdict")) else f"{told}: {row['verdict']}"
     if {"chance", "chance_low", "chance_high"} <= row.keys():
         return write_strength(row, interval)
     if "verdict" in row:
-        return f"{row['verdict']}{write_difference(row, interval)}"
+        return f"{row['verdict']}{write_difference(row, interval, sides)}"
     if {"share", "alpha", "n"} <= row.keys():
         return write_agreement(row, interval)
     return ""
 
 
-def write_difference(row: dict[Any, Any], interval: str) -> str:
+def note_missing(row: dict[Any, Any]) -> str:
+    """Says how many pictures had no value; "" if all had one."""
+    return f", {row['missing']:,} {LEFT_OUT}" if row.get("missing") else ""
+
+
+def write_difference(row: dict[Any, Any], interval: str, sides: tuple[str, str]) -> str:
     """Writes what a verdict rests on, in brackets; "" where it does not tell."""
+    if {"ties", "both_bad"} <= row.keys():
+        return f" ({row['ties'] + row['both_bad']:,} of {row['n']:,} votes for neither side)"
     n = [f"n = {row['n']:,}"] if "n" in row else []
     if not {"difference", "low", "high", "p_holm"} <= row.keys():
         return f" ({n[0]})" if n else ""
     ends = f"{interval} {row['low']:+.2g} to {row['high']:+.2g}"
     p = "p < .001" if row["p_holm"] < 0.001 else f"p {row['p_holm']:.2g}".replace("0.", ".")
-    found = [*n, f"difference {row['difference']:+.2g}", ends, p]
+    found = [*n, f"{sides[1]} less {sides[0]} {row['difference']:+.2g}", ends, p]
     return f" ({', '.join(found)})"
 
 
@@ -161,7 +169,8 @@ def write_strength(row: dict[Any, Any], interval: str) -> str:
             f"strength {row['strength']:+.1f}, {interval} {row['low']:+.1f} to {row['high']:+.1f}"
         )
     chance = f"wins against another with chance {row['chance']:.0%}"
-    told = f"{chance} ({ends}; {count_noun(votes, 'vote')})"
+    ties = f", of which {count_noun(int(row['ties']), 'tie')} are half a win for either"
+    told = f"{chance} ({ends}; {count_noun(votes, 'vote')}{ties * bool(row['ties'])})"
     return f"{told}: {row['verdict']}" if row.get("verdict") else told
 
 

@@ -14,10 +14,17 @@ from ...recipe.request import FIELDS, PROMPTS, SPECS
 from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
 from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
-from .charts import CONFIDENCE
-from .claims import COMPARED, note_call, note_sample
-from .rates import HABIT, place_interval, rate
-from .reading import is_binary, require_confidence, require_frame, require_numbers, split_frame
+from .charts import COMPARED, CONFIDENCE, name_side
+from .claims import LEFT_OUT, note_call, note_sample
+from .rates import HABIT, note_arms, place_interval, rate
+from .reading import (
+    is_binary,
+    require_confidence,
+    require_frame,
+    require_numbers,
+    require_single,
+    split_frame,
+)
 from .resampling import RESAMPLES, bootstrap_mean
 
 BOTH = {"below": "both are below", "not told apart from": "neither is told apart from"}
@@ -69,7 +76,8 @@ def paired(
     -------
     DataFrame
         A row for each column and value of `each`: means `left` and `right`, `difference` (right
-        less left) with `low` and `high`, `n` and what it counts (`over`), `left_wins`,
+        less left) with `low` and `high`, `n` and what it counts (`over`: "prompt", or "wording",
+        which the arms of a probe share, or "seed" of one prompt), `left_wins`,
         `right_wins`, `ties`, `test`, `p`, `p_holm` (Holm's over all rows), `needed` (how many
         prompts would show a difference as large as this one, four times of five: at .05 never below
         6, as fewer cannot show anything; missing if none was seen) and `verdict`. Where the test
@@ -99,7 +107,7 @@ def paired(
     asked = choose_columns(frame, column) if column is not None or each is None else None
     arms = find_arms(frame, by)
     sides = choose_sides(arms, by, left, right)
-    names = {side: f"{by} " * (by != "model") + format_value(side) for side in sides}
+    names = {side: name_side(by, side) for side in sides}
     found, said, columns = [], [], asked or []
     for own, part in split_frame(frame, each or (), *(asked or ())):
         for name in asked or choose_columns(part, column):
@@ -152,10 +160,8 @@ def compare_arms(
     frame: pd.DataFrame, column: str, by: str, names: dict[Any, str], confidence: float
 ) -> tuple[dict[str, Any], str]:
     """Compares the two sides, {value: name}, of one column, with a note on what was counted."""
-    require_numbers(frame, column)
-    known = frame[frame[column].notna()]
-    own, sides = column_values(known, by), (*names,)
-    arms = [known[np.array([value == side for value in own], bool)] for side in sides]
+    arms, missing = select_arms(frame, column, by, names)
+    sides = (*names,)
     over, units = choose_unit(pd.concat(arms), by, sides)
     means, counts = zip(*(summarize_arm(arm, column, units) for arm in arms))
     shared = means[0].index.intersection(means[1].index, sort=False)
@@ -182,8 +188,27 @@ def compare_arms(
     }
     alone = len(means[0].index.symmetric_difference(means[1].index))
     note = f"; {count_noun(alone, over)} of one side alone left out" * bool(alone)
+    note += f"; {count_noun(missing, 'picture')} {LEFT_OUT}" * bool(missing)
     whole = [arm[column].astype(float).mean() for arm in arms]
     return row, note + note_shares(row, whole, [*names.values()]) * binary
+
+
+def select_arms(
+    frame: pd.DataFrame, column: str, by: str, names: dict[Any, str]
+) -> tuple[list[pd.DataFrame], int]:
+    """Selects the rows of each side that have a value, and counts those that have none."""
+    require_numbers(frame, column)
+    own = column_values(frame, by)
+    arms = [frame[np.array([value == side for value in own], bool)] for side in names]
+    known = [arm[arm[column].notna()] for arm in arms]
+    for arm, name in zip(known, names.values()):
+        require_single(arm, column)
+        if arm.empty:
+            raise ValueError(
+                f"{column}: {name} has no value; measure or judge its pictures first, or compare it"
+                " with others by left= and right="
+            )
+    return known, sum(map(len, arms)) - sum(map(len, known))
 
 
 def note_shares(row: dict[str, Any], whole: Sequence[float], names: Sequence[str]) -> str:
@@ -200,7 +225,9 @@ def weigh_sides(
 ) -> str:
     """Says how the sides, of {value: name}, lie to what guessing gives; "" if both are above."""
     if find_guessing(frame, column) is None:
-        return f"; {HABIT}" * lacks_opposites(frame, column)
+        return (
+            f"; {HABIT}" if lacks_opposites(frame, column) else tell_arms(frame, column, by, sides)
+        )
     rates = rate(frame, column, by=by, confidence=confidence)
     if "guessing" not in rates or rates["guessing"].isna().any():  # not all arms, of some side
         return ""
@@ -214,8 +241,20 @@ def weigh_sides(
     return "; " + ", ".join(f"{name} is {lies[side]} {guessing}" for side, name in sides.items())
 
 
+def tell_arms(frame: pd.DataFrame, column: str, by: str, sides: dict[Any, str]) -> str:
+    """Says of which sides the arms of a probe are far apart, of yes and no."""
+    if not is_binary(frame[column].dropna().to_numpy(float)):
+        return ""
+    own = column_values(frame, by)
+    notes = {
+        name: note_arms(frame[[value == side for value in own]], column, by)
+        for side, name in sides.items()
+    }
+    return "".join(f"; {name}: {note['verdict']}" for name, note in notes.items() if note)
+
+
 def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[str, list[str]]:
-    """Chooses what the sample is of: ("prompt" or "seed", its columns)."""
+    """Chooses what the sample is of: ("prompt", "wording" or "seed", its columns)."""
     follow = find_following(rows, by, *sides)
     same = [name for name in list_compared(rows, by, follow) if name in rows.columns]
     labels = find_label_columns(rows)
@@ -231,8 +270,9 @@ def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[st
     units = [name for name in same if name in PROMPTS or name in labels]
     if "wording" in rows.columns and rows["wording"].notna().all():  # which a probe's arms share
         units = ["probe", "wording"] if "probe" in rows.columns else ["wording"]
-    if units and len(rows[units].drop_duplicates()) > 1:
-        return "prompt", units
+    if units and (n := len(rows[units].drop_duplicates())) > 1:
+        shared = "wording" in units and len(set(column_values(rows, "prompt"))) > n
+        return "wording" if shared else "prompt", units
     return "seed", [name for name in ("seed",) if name in rows.columns] or units
 
 
@@ -291,7 +331,7 @@ def write_verdict(
     row: dict[Any, Any], names: list[str], better: str | None, level: float, tests: int, among: bool
 ) -> str:
     """Says what can be told, in words."""
-    about = "" if row["over"] == "prompt" else " for this prompt"
+    about = " for this prompt" if row["over"] == "seed" else ""
     split = row["left_wins"] and row["right_wins"]
     n, p = count_noun(row["n"], row["over"]), f"{row['p']:.2f}".removeprefix("0")
     if row["p_holm"] <= level and row["low"] < 0 < row["high"]:

@@ -36,20 +36,24 @@ def ranking(
 
     A tie, and "both bad", is half a win for either side. Firth's penalty, about half a vote for
     either side, keeps one that never lost finite. The interval is that of the penalized likelihood;
-    where prompts repeat, it widens by the design effect.
+    where prompts repeat, as where several raters vote on the same pairs, it widens by the design
+    effect. `Compare(...).counts()` leaves ties out, and has Wilson's interval as `rate` does: the
+    two answer about the same, and differ by that.
 
     Parameters
     ----------
     votes : DataFrame
         Columns `left`, `right` and `vote` or `answer` ("left", "right", "tie", "both bad"), as
-        `Store(...).votes()` and `Judge(..., by=...).value` give them. Repeats do not count.
+        `Store(...).votes()` and `Judge(..., by=...).value` give them. Repeats do not count, and
+        with a frame a `rater` has one vote on two pictures, the last.
     frame : DataFrame, optional
         If given, `left` and `right` are keys of its rows, and what is ranked is their `by`.
     by : str
         The column of `frame` that is ranked.
     prompt : str
-        The column of `frame` whose values are the sample. Without a frame it is what the votes
-        themselves tell, as those of a judge whose round has ended do.
+        The column of `frame` whose values are the sample; if some are missing, each pair of
+        pictures is. Without a frame it is what the votes themselves tell, as those of a judge
+        whose round has ended do; if they do not, each vote is by itself.
     confidence : float
         Of the intervals.
 
@@ -107,17 +111,7 @@ def read_votes(
     votes: pd.DataFrame, frame: pd.DataFrame | None, by: str, prompt: str
 ) -> tuple[list[Any], list[Any], np.ndarray, np.ndarray, str]:
     """Reads (what stood left, right, 1 for left to 0 for right, prompt's number, column's name)."""
-    if votes.empty:
-        raise ValueError("there are no votes yet, so nothing can be ranked")
-    said = "answer" if "answer" in votes and "vote" not in votes else "vote"
-    next(split_frame(votes, (), "left", "right", said))
-    known = votes[votes[said].notna() & (votes["repeat"] == 0 if "repeat" in votes else True)]
-    seen = zip(column_values(known, "left"), column_values(known, "right"))
-    known = known[np.array([None not in two and two[0] != two[1] for two in seen], bool)]
-    odd = [vote for vote in distinct_values(known, said) if vote not in WORTH]
-    if known.empty or odd:
-        told = f"vote={odd[0]!r}" if odd else "there is no vote on two that differ"
-        raise ValueError(f"{told}: votes are {', '.join(map(repr, WORTH))}")
+    known, said = select_counted(votes, keyed=frame is not None)
     score = np.array([WORTH[vote] for vote in known[said]])
     left, right = (column_values(known, side) for side in ("left", "right"))
     if frame is None:
@@ -132,7 +126,10 @@ def read_votes(
             f"none of {count_noun(len(known), 'vote')} is on two rows of this frame with another"
             f" {by}; give the frame that was voted on, and as by= the column that was compared"
         )
-    clusters = number_prompts(pd.Series([texts[left[i]] for i in here], dtype=object), len(here))
+    told = pd.Series([texts[left[i]] for i in here], dtype=object)
+    if told.isna().any():  # raters of one pair are not independent of each other, either
+        told = pd.Series([frozenset((left[i], right[i])) for i in here], dtype=object)
+    clusters = number_prompts(told, len(here))
     return (
         [items[left[i]] for i in here],
         [items[right[i]] for i in here],
@@ -140,6 +137,37 @@ def read_votes(
         clusters,
         by,
     )
+
+
+def select_counted(votes: pd.DataFrame, *, keyed: bool) -> tuple[pd.DataFrame, str]:
+    """Selects the votes that count, and the column in which they are; raises if there are none."""
+    if votes.empty:
+        raise ValueError("there are no votes yet, so nothing can be ranked")
+    said = "answer" if "answer" in votes and "vote" not in votes else "vote"
+    next(split_frame(votes, (), "left", "right", said))
+    first = votes[votes["repeat"] == 0] if "repeat" in votes else votes
+    known = select_last(first, keyed=keyed)
+    known = known[known[said].notna()]
+    seen = zip(column_values(known, "left"), column_values(known, "right"))
+    known = known[np.array([None not in two and two[0] != two[1] for two in seen], bool)]
+    odd = [vote for vote in distinct_values(known, said) if vote not in WORTH]
+    if known.empty or odd:
+        told = f"vote={odd[0]!r}" if odd else "there is no vote on two that differ"
+        raise ValueError(f"{told}: votes are {', '.join(map(repr, WORTH))}")
+    return known, said
+
+
+def select_last(votes: pd.DataFrame, *, keyed: bool) -> pd.DataFrame:
+    """Selects of each rater the last vote on each two pictures, to each question, as they count.
+
+    Unless sides are `keyed` they may be items, on which one votes often, if at different times.
+    """
+    if not {"rater", *["time"] * (not keyed)} <= {*votes.columns}:
+        return votes
+    pairs = map(frozenset, zip(column_values(votes, "left"), column_values(votes, "right")))
+    names = ("rater", "question", *["time"] * (not keyed))
+    whose = zip(pairs, *(column_values(votes, name) for name in names))
+    return votes[~pd.Series([*whose], dtype=object).duplicated(keep="last").to_numpy()]
 
 
 def number_prompts(texts: pd.Series | None, votes: int) -> np.ndarray:
@@ -196,8 +224,13 @@ class Votes:
         rest = self.wins - self.n * chance + (span**2).sum(axis=1) * (0.5 - chance)
         return likely + np.log(np.abs(np.diag(size))).sum(), self.design.T @ rest
 
-    def fit(self, fixed: np.ndarray | None = None, at: float = 0.0) -> np.ndarray:
-        """Fits strengths of mean 0, of which `fixed` (items,), a weighted sum, is held `at`."""
+    def fit(
+        self, fixed: np.ndarray | None = None, at: float = 0.0, near: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Fits strengths of mean 0, of which `fixed` (items,), a weighted sum, is held `at`.
+
+        The search begins `near` some, which are of mean 0, too.
+        """
         items = self.design.shape[1]
         start, free = np.zeros(items), list_directions(items, fixed)
         if fixed is not None:
@@ -210,15 +243,17 @@ class Votes:
             likely, slope = self.weigh(start + free @ step)
             return -likely, -free.T @ slope
 
-        begun = np.zeros(free.shape[1])
+        begun = np.zeros(free.shape[1]) if near is None else free.T @ (near - start)
         return start + free @ scipy.optimize.minimize(turn, begun, jac=True, method="BFGS").x
 
     def find_ends(self, own: int, best: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
         """Finds the strengths of all at the least and the largest of one that votes allow."""
         most, alone = self.weigh(best)[0], np.eye(len(best))[own]
 
-        def exceed(at: float) -> float:
-            return 2 * (most - self.weigh(self.fit(alone, at))[0]) - limit
+        @functools.cache
+        def exceed(at: float) -> float:  # of the root, which is nearly a straight line
+            less = most - self.weigh(self.fit(alone, at, best))[0]
+            return math.sqrt(max(2 * less, 0)) - math.sqrt(limit)
 
         def find_end(side: int) -> np.ndarray:
             far = 1.0
@@ -247,7 +282,7 @@ class Votes:
         often = self.count() >= count_least(level)
         one, other = (side[often[one] & often[other]] for side in (one, other))
         most, gaps = self.weigh(best)[0], np.eye(len(best))[one] - np.eye(len(best))[other]
-        ratios = [2 * (most - self.weigh(self.fit(gap))[0]) / inflation for gap in gaps]
+        ratios = [2 * (most - self.weigh(self.fit(gap, near=best))[0]) / inflation for gap in gaps]
         told = np.zeros((len(best), len(best)), bool)
         told[one, other] = adjust_holm(scipy.stats.chi2.sf(ratios, 1)) <= level
         return told | told.T

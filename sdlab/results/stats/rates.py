@@ -74,7 +74,15 @@ def rate(
     Where a prompt has several pictures, the interval is Wilson's of as many independent pictures as
     the spread between the prompts allows: at least one a prompt, at most all. Until enough right
     and wrong ones are seen to tell, pictures of a prompt count as up to half alike, and a further
-    success never lowers the interval.
+    success never lowers the interval. Of n pictures of m > 1 prompts, with share p::
+
+        b = sum(size**2) / n  # over prompts
+        v = m / (m - 1) * sum((hits - p * size)**2) / n**2  # over prompts
+        rho = (v n / (p (1 - p)) - 1) / (b - 1), from 0 to 1; 0 if p is 0 or 1
+        r = max(rho, (12 * 0.5 + n p (1 - p) rho) / (12 + n p (1 - p)))
+        k = n / (1 + (b - 1) r), from m to n
+
+    and the interval is `share_interval(p * k, k)`. Of one prompt k is n.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ...errors import suggest
 from ...recipe.request import FIELDS
+from ...store.columns import COLUMNS, ELSEWHERE
 from ..frame import count_noun, row_tuples
 
 
@@ -56,7 +57,7 @@ def require_confidence(confidence: float) -> None:
 
 
 def require_numbers(frame: pd.DataFrame, column: str) -> None:
-    """Raises unless a column has yes and no, or finite numbers, and of each picture once."""
+    """Raises unless a column has yes and no, or finite numbers."""
     odd = next((v for v in frame[column].dropna().tolist() if not is_number(v)), None)
     if odd is not None:
         kind = "the text " if isinstance(odd, str) else ""
@@ -64,7 +65,6 @@ def require_numbers(frame: pd.DataFrame, column: str) -> None:
             f"{column} has {kind}{odd!r:.40}: statistics need True and False, or numbers; make a"
             f" column of that, such as frame.assign(good=frame[{column!r}] == {odd!r:.40})"
         )
-    require_single(frame)
 
 
 def is_number(value: Any) -> bool:
@@ -75,15 +75,20 @@ def is_number(value: Any) -> bool:
     return real and math.isfinite(value)
 
 
-def require_single(frame: pd.DataFrame) -> None:
-    """Raises if a picture stands in the frame twice, and all that is said of it is the same."""
-    if "key" not in frame.columns or not (again := frame["key"].duplicated(keep=False)).any():
+def require_single(frame: pd.DataFrame, column: str) -> None:
+    """Raises if a picture has several values, and nothing beside them that was done with it.
+
+    Where its file lies, and on what it was rendered, makes no other picture of it.
+    """
+    known = frame[frame[column].notna() & frame["key"].notna()] if "key" in frame.columns else None
+    if known is None or not (again := known["key"].duplicated(keep=False)).any():
         return
-    rows = row_tuples(frame[again & frame["key"].notna()], [*frame.columns])
+    told = [name for name in frame.columns if name not in (*COLUMNS, *ELSEWHERE, column)]
+    rows = row_tuples(known[again], ["key", *told])
     if twice := len(rows) - len(set(rows)):
         raise ValueError(
             f"{count_noun(twice, 'row')} of the frame stand there again, and would count again;"
-            " frame.drop_duplicates('key') keeps one of each"
+            " frame.drop_duplicates('key') keeps one of each, and by= counts apart what differs"
         )
 
 
@@ -92,6 +97,7 @@ def read_hits(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Reads (0.0 or 1.0 of each row that has a value, the number of its prompt, how many lack)."""
     require_numbers(frame, column)
+    require_single(frame, column)
     known = frame[frame[column].notna()]
     values = known[column].to_numpy(float)
     require_binary(values, column)
@@ -123,6 +129,7 @@ def read_tries(
     Pictures of one request differ in the seed alone. Rows without a value are left out.
     """
     require_numbers(frame, column)
+    require_single(frame, column)
     known = frame[frame[column].notna()]
     texts = read_sample(known, prompt)
     if texts is None:

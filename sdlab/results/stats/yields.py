@@ -56,7 +56,8 @@ def yield_curve(
     Returns
     -------
     DataFrame
-        The columns of `by`, then `k`, `best`, `low`, `high`, `prompts`, `n`. A single request's
+        The columns of `by`, then `k`, `best`, `low`, `high`, `prompts`, `n`, and `missing`,
+        pictures without a value, for which the curve may end early. A single request's
         band is Clopper and Pearson's for a column that is yes or no, and missing for numbers, as
         that of prompts that are all alike. Where it is known what share guessing gives, `guessing`
         is the most that k tries make of it, each guessed anew, and `verdict` says how the band lies
@@ -90,8 +91,9 @@ def yield_curve(
                 f"k={k} of {column}: the request with the fewest pictures has {fewest}; use 1 to"
                 f" {fewest}, or render more seeds"
             )
+        missing = {"missing": int(part[column].isna().sum())}
         for size in range(1, (k or fewest) + 1):
-            told = estimate_best(scores, clusters, size, confidence)
+            told = estimate_best(scores, clusters, size, confidence) | missing
             told |= weigh_guessing(part, column, told["low"], told["high"], size)
             rows.append(own | {"k": size} | told)
     out = pd.DataFrame(rows)

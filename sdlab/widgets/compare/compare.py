@@ -22,7 +22,8 @@ from ...results.frame import (
     shorten_hashes,
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
-from ...results.stats.claims import COMPARED, note_sample
+from ...results.stats.charts import COMPARED
+from ...results.stats.claims import note_sample
 from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
@@ -200,7 +201,8 @@ class Compare(Panel):
             the right one with its interval `low` and `high`, as `sdlab.stats.rate` has it, and `p`
             of the exact sign test, in which each of `over` counts once; `may_change`, how many of
             the votes are blind ones whose rater has not asked for the names yet; and `verdict`, in
-            words. It is evidence for `sdlab.stats.Claim`.
+            words. It is evidence for `sdlab.stats.Claim`. `sdlab.stats.ranking` takes ties for half
+            a win, and its interval is another for that.
 
         Raises
         ------

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ...results.frame import column_values, count_noun, distinct_values, join_words
 from ...results.stats.agreement import agreement
-from ...results.stats.charts import CONFIDENCE
+from ...results.stats.charts import CONFIDENCE, name_interval
 from ...results.stats.reading import split_frame
 from ...results.stats.signs import signs
 from ...store.opinions import VOTES, Opinions, mirror_vote, sort_pair
@@ -82,12 +82,12 @@ def write_preference(row: dict, level: float) -> str:
     decided = row["left_wins"] + row["right_wins"]
     if not decided:
         return f"{count_noun(row['n'], 'vote')}, none of them for a side"
-    share, low, high = (f"{100 * row[name]:.0f}" for name in ("share", "low", "high"))
+    share, low, high = (f"{row[name]:.0%}" for name in ("share", "low", "high"))
     chance = "" if row["p"] < level else ", which chance alone may do"
     return (
         f"{row['right']} was preferred in {row['right_wins']} of {decided} decided votes:"
-        f" {share} % ({low} to {high} %, with {100 * (1 - level):.10g} % confidence); sign test"
-        f" over {row['over']}s: p = {row['p']:.3g}{chance}"
+        f" {share} ({name_interval(1 - level)} {low} to {high}); sign test over"
+        f" {row['over']}s: p = {row['p']:.3g}{chance}"
     )
 
 
