@@ -1,12 +1,15 @@
 """The pages' JavaScript keeps to what the Python keeps to: short functions, and lines that fit."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import sdlab
+from sdlab.widgets import Compare, Inside, Judge, Predict, SeedGrid, WatermarkInspector
+from sdlab.widgets.sweep_form.page import FormPage
 
 PACKAGE = Path(sdlab.__file__).parent
 PAGES = (PACKAGE / "widgets", PACKAGE / "results" / "gallery")
@@ -35,6 +38,24 @@ def measure_functions(script: str) -> Iterator[tuple[int, int]]:
             if sign == "}" and not is_block:
                 yield code.count("\n", 0, start) + 1, code.count("\n", start, at) + 1
     assert not opened, "the brackets do not match: measure_functions misreads this script"
+
+
+def find_twice_declared(script: str) -> list[str]:
+    """Names at the top of a module that are declared twice, which no browser takes."""
+    found = Counter(
+        re.findall(r"^(?:export )?(?:async )?(?:function\*?|const|let|class) (\w+)", script, re.M)
+    )
+    return [name for name, count in found.items() if count > 1]
+
+
+@pytest.mark.parametrize(
+    "widget", [Compare, FormPage, Inside, Judge, Predict, SeedGrid, WatermarkInspector]
+)
+def test_no_name_of_a_page_is_declared_twice(widget):
+    """Each page is several files in one module."""
+    script = str(widget._esm)
+    assert "function " in script and find_twice_declared(script) == []
+    assert find_twice_declared(script + "\nfunction describe() {}\n")
 
 
 def find_long_functions(script: str) -> list[tuple[int, int]]:

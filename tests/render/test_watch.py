@@ -1,6 +1,7 @@
 """Watching a job: what is told, when, and that nothing depends on who looks."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -323,7 +324,11 @@ def test_the_map_to_colours_belongs_to_the_vae_and_is_forgotten_with_it(
         held.watched(cat, tmp_path / name)
     assert len(fits) == 1
     sdlab.models.pipeline.unload()
-    gc.collect()
+    for _ in range(100):  # the thread that rendered may hold its model for a moment
+        gc.collect()
+        if not len(sdlab.render.sketch._maps):
+            break
+        time.sleep(0.1)
     assert not len(sdlab.render.sketch._maps)
 
 

@@ -86,9 +86,17 @@ def test_a_text_in_a_png_names_its_program(tmp_path, name, text, program):
 
 
 def test_sdlabs_own_record_is_one_mark_and_survives_a_changed_picture(tmp_path):
-    data = embed_record(
-        Recipe(prompt="a cat", seed=7), Image.fromarray(noise()), {"sdlab_version": "1"}
+    recipe = Recipe(
+        prompt="a cat",
+        seed=7,
+        weights="0" * 32,
+        scheduler="DDIMScheduler",
+        num_inference_steps=4,
+        guidance_scale=3.0,
+        height=64,
+        width=64,
     )
+    data = embed_record(recipe, Image.fromarray(noise()), {"sdlab_version": "1"})
     (tmp_path / "a.png").write_bytes(data)
     (claim,) = read_claims(tmp_path / "a.png")
     assert claim.program == "sdlab" and "; seed 7;" in claim.detail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
@@ -173,7 +174,8 @@ def note_arms(frame: pd.DataFrame, column: str, by: str | Sequence[str]) -> dict
         return {}
     if frame["arm"].nunique() < 2:
         return {}
-    arms = rate(frame, column, by="arm").dropna(subset="share")
+    with warnings.catch_warnings(action="ignore"):  # whoever asks has been told
+        arms = rate(frame, column, by="arm").dropna(subset="share")
     if arms.empty:
         return {}
     least, most = (end(arms.to_dict("records"), key=itemgetter("share")) for end in (min, max))

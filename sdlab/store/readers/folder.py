@@ -106,7 +106,7 @@ def read_pictures(
         if store is not None and row["path"]:
             row["path"] = keep_picture(store, row)
     if store is not None:
-        keep_told(store, {row["path"]: told[file] for row, file in zip(rows, files)})
+        keep_told(store, {row["path"]: told.get(file, {}) for row, file in zip(rows, files)})
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
     if store is not None:  # as of now, by their names there
         names = [row["path"] and Path(row["path"]).stem for row in rows]
@@ -222,7 +222,6 @@ def name_copy(store: Store, data: bytes, suffix: str) -> Path:
 
 def keep_told(store: Store | str | os.PathLike[str], told: Mapping[Any, Mapping[str, Any]]) -> None:
     """Keeps what was told of the copies in a CSV beside their folder, where it is read again."""
-
     folder = open_store(store).root / "elsewhere"
     copies = {path: own for path, own in told.items() if path and own}
     copies = {os.path.relpath(p, folder): v for p, v in copies.items() if is_below(p, folder)}

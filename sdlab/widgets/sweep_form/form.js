@@ -22,7 +22,7 @@ function render({ model, line, root }) {
   const mark = () => {
     const form = around();
     if (!form) return;
-    describe(form, model);
+    describeFields(form, model);
     if (form.dataset.sdlHeard) return;
     form.dataset.sdlHeard = "yes";
     listen(form, { model, line, hint });
@@ -65,7 +65,7 @@ function sayTyping(form) {
 }
 
 // A field with an error is marked, and described by its message.
-function describe(form, model) {
+function describeFields(form, model) {
   const errors = model.get("errors"), hints = model.get("hints"), folds = model.get("folds");
   form.setAttribute("role", "group");
   form.setAttribute("aria-label", "sweep");
