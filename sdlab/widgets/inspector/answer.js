@@ -35,7 +35,7 @@ class Answer {
     const letter = letterOf(model, i);
     this.search.hidden = letter === MARKED || letter === UNREAD;
     if (this.cell !== i) this.blank(i);
-    this.searchOne.disabled = BUSY.includes(letter) || searchOf(model, i) === how.value[0];
+    this.searchOne.disabled = WORKED_ON.includes(letter) || searchOf(model, i) === how.value[0];
     const { message } = await this.line.ask("tell", { cell: i });
     if (mine === this.turn && message.kind === "told") this.show(i, message);
   }

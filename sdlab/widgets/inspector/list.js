@@ -2,7 +2,7 @@
 
 const BATCH = 50;             // thumbnails in a question
 const LONG = 100;             // letters of a name that the list shows whole
-const UNREAD = "x", MARKED = "+", UNTESTED = "?", BUSY = ".~";
+const UNREAD = "x", MARKED = "+", UNTESTED = "?", WORKED_ON = ".~";
 
 // What `states` says of a picture: its verdict, and how it was searched.
 const letterOf = (model, i) => model.get("states")[2 * i] ?? "?";
