@@ -18,7 +18,7 @@ from ..progress import Event, Listener, Listeners, Progress, display
 from ..recipe.collector import pause_collector
 from ..recipe.request import FIELDS, Recipe, Request, list_inputs, read_fields
 from ..store.columns import LABELS
-from ..store.store import Store
+from ..store.store import Store, open_store
 from .options import Options, rendering
 from .plan import Plan, list_requests, plan
 
@@ -189,7 +189,7 @@ class Job:
             elsewhere=cluster is not None,
         )
         self._choose_place(cluster, shared)
-        self.store = store if isinstance(store, Store) else Store(store)
+        self.store = open_store(store)
         self.exception: BaseException | None = None
         self._plan: Plan = plan(list_requests(requests), self.store)
         self._keep_inputs()

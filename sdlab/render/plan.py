@@ -29,7 +29,7 @@ from ..progress import duration
 from ..recipe.collector import pause_collector
 from ..recipe.prompts import fill_rows, list_tokens, parse_weights, write_tokens
 from ..recipe.request import PROMPTS, Recipe, Request, key_of, list_inputs, read_all_but_seed
-from ..store.store import Store
+from ..store.store import Store, open_store
 from .batch_size import share_cells
 from .notes import collect_notes, describe_strange_words, learn_words
 from .options import caller_level
@@ -332,7 +332,7 @@ def preview(requests: Request | Iterable[Request], store: Store | str | PathLike
     The requests are checked as `run` checks them. The time follows from finished cells of the same
     model and size in the store, or else from the figures in `MODELS`; loading a model is not in it.
     """
-    store = store if isinstance(store, Store) else Store(store)
+    store = open_store(store)
     found = plan(list_requests(requests), store)
     times = [
         estimate_seconds(cells, found, store, share) for cells, share in weigh_cells(found, store)

@@ -40,6 +40,15 @@ ADVICE = {
 }
 
 
+def open_store(store: Any) -> Store:
+    """Opens the store, or says what was given instead of one."""
+    if not isinstance(store, (Store, str, os.PathLike)):
+        raise TypeError(
+            f'store={store!r:.80}: give a Store, or the path of its folder, such as "runs/circle"'
+        )
+    return store if isinstance(store, Store) else Store(store)
+
+
 class Store:
     """A folder of finished pictures, each in a file named by its recipe's key, and of opinions.
 

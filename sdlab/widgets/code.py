@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ..results.code import write_results_code
+from ..store.store import Store
+
+
+def shorten_path(path: str) -> str:
+    """Shortens a path to how it is seen from the current folder, if it lies below that."""
+    whole, here = Path(os.path.abspath(path)), Path.cwd()
+    return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else path
+
+
+def name_folder(store: Store | str | os.PathLike) -> str:
+    """Names the store's folder as it was given, or as it is seen from the current folder."""
+    return shorten_path(str(store.root)) if isinstance(store, Store) else os.fspath(store)
 
 
 def write_widget(

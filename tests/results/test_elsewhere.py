@@ -7,11 +7,11 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from foreign import INFOTEXT, change, graph_of, save_comment, save_png
+from foreign import INFOTEXT, change, graph_of, make_recipe, save_comment, save_png
 from PIL import Image
 
 from sdlab import MODELS, image_grid, pair, read_pictures, write_report
-from sdlab.recipe.request import Recipe, Request
+from sdlab.recipe.request import Request
 from sdlab.results.elsewhere import requests
 from sdlab.results.frame import find_foreign, select_own
 from sdlab.store.store import Store
@@ -34,17 +34,7 @@ def store(tmp_path_factory):
     """A store with pictures of one prompt by two checkpoints."""
     store = Store(tmp_path_factory.mktemp("store"))
     for n, model in enumerate(("tiny-v1", "tiny-v2")):
-        recipe = Recipe(
-            prompt=PROMPT,
-            model=model,
-            seed=3,
-            weights=f"{n}" * 32,
-            scheduler="DDIMScheduler",
-            num_inference_steps=4,
-            guidance_scale=3.0,
-            height=64,
-            width=64,
-        )
+        recipe = make_recipe(prompt=PROMPT, model=model, weights=f"{n}" * 32, height=64)
         pixels = np.full((64, 64, 3), 90 * n, np.uint8)
         store.save(recipe, Image.fromarray(pixels), {"device": "cpu", "batch_size": 1})
     return store

@@ -8,10 +8,9 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
-from foreign import INFOTEXT, add_chunk, change, draw_picture, graph_of, save_png
+from foreign import INFOTEXT, add_chunk, change, draw_picture, graph_of, make_recipe, save_png
 from PIL import Image
 
-from sdlab.recipe.request import Recipe
 from sdlab.store.columns import COLUMNS, ELSEWHERE, fit_column, fit_value
 from sdlab.store.readers import folder as reading
 from sdlab.store.readers.folder import read_pictures
@@ -143,15 +142,7 @@ def test_a_store_keeps_pictures_by_content_as_they_are(folder, tmp_path):
 
 
 def test_a_picture_that_the_store_has_made_stays_where_it_is(tmp_path):
-    recipe = Recipe(
-        prompt="a cat",
-        weights="0" * 32,
-        scheduler="DDIMScheduler",
-        num_inference_steps=4,
-        guidance_scale=3.0,
-        height=96,
-        width=64,
-    )
+    recipe = make_recipe()
     store = Store(tmp_path / "store")
     path = store.save(recipe, draw_picture(), {})
     frame = read([path], store)

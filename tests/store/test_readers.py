@@ -3,9 +3,17 @@
 import json
 
 import pytest
-from foreign import INFOTEXT, add_chunk, draw_picture, hide_text, save_comment, save_png, save_tags
+from foreign import (
+    INFOTEXT,
+    add_chunk,
+    draw_picture,
+    hide_text,
+    make_recipe,
+    save_comment,
+    save_png,
+    save_tags,
+)
 
-from sdlab.recipe.request import Recipe
 from sdlab.store.png import embed_record
 from sdlab.store.readers.folder import read_pictures
 
@@ -245,16 +253,7 @@ def test_the_lowest_bits_are_read_where_the_file_says_nothing(read, tmp_path):
 
 
 def test_pictures_of_sdlab_alone_have_a_key(read, tmp_path):
-    recipe = Recipe(
-        prompt="a cat",
-        seed=3,
-        weights="0" * 32,
-        scheduler="DDIMScheduler",
-        num_inference_steps=4,
-        guidance_scale=3.0,
-        height=96,
-        width=64,
-    )
+    recipe = make_recipe()
     path = tmp_path / "a.png"
     path.write_bytes(embed_record(recipe, draw_picture(), {"device": "cpu", "seconds": 0.5}))
     row = read(path)

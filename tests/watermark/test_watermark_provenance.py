@@ -5,10 +5,10 @@ import struct
 import zlib
 
 import pytest
+from foreign import make_recipe
 from PIL import Image, PngImagePlugin
 from test_watermark_files import chunk, noise, png_of
 
-from sdlab.recipe.request import Recipe
 from sdlab.store.png import embed_record
 from sdlab.watermark.labels import find_writer
 from sdlab.watermark.provenance import read_provenance
@@ -86,16 +86,7 @@ def test_a_text_in_a_png_names_its_program(tmp_path, name, text, program):
 
 
 def test_sdlabs_own_record_is_one_mark_and_survives_a_changed_picture(tmp_path):
-    recipe = Recipe(
-        prompt="a cat",
-        seed=7,
-        weights="0" * 32,
-        scheduler="DDIMScheduler",
-        num_inference_steps=4,
-        guidance_scale=3.0,
-        height=64,
-        width=64,
-    )
+    recipe = make_recipe(seed=7)
     data = embed_record(recipe, Image.fromarray(noise()), {"sdlab_version": "1"})
     (tmp_path / "a.png").write_bytes(data)
     (claim,) = read_claims(tmp_path / "a.png")

@@ -4,11 +4,19 @@ import json
 
 import numpy as np
 import pytest
-from foreign import INFOTEXT, change, draw_picture, graph_of, hide_text, save_comment, save_png
+from foreign import (
+    INFOTEXT,
+    change,
+    draw_picture,
+    graph_of,
+    hide_text,
+    make_recipe,
+    save_comment,
+    save_png,
+)
 from PIL import Image
 from test_widget_inspector import listening
 
-from sdlab.recipe.request import Recipe
 from sdlab.results.elsewhere import restore_claims
 from sdlab.store.png import embed_record
 from sdlab.store.readers.folder import read_pictures
@@ -25,17 +33,7 @@ INVOKE = {
     "model": {"name": "owlish", "base": "sd-1"},
 }
 NOVEL = {"prompt": "rain", "steps": 28, "scale": 5.0, "seed": 9, "sampler": "k_euler", "uc": "fog"}
-OWN = Recipe(
-    prompt="a cat",
-    model="tiny-v1",
-    seed=3,
-    weights="0" * 64,
-    scheduler="DDIMScheduler",
-    num_inference_steps=4,
-    guidance_scale=3.0,
-    height=96,
-    width=64,
-)
+OWN = make_recipe(model="tiny-v1", weights="0" * 64)
 PROMPTS = {
     "comfy.png": "a glass bottle",
     "invoke.png": "an owl",

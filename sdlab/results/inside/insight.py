@@ -24,7 +24,7 @@ from ...render.job import run
 from ...render.options import require_device
 from ...render.trace import Trace, trace_cell
 from ...store.columns import CHOSEN
-from ...store.store import Store
+from ...store.store import Store, open_store
 from ..frame import column_values
 from ..scorers import measure
 from .ablation import list_ablations, rank_words
@@ -113,7 +113,7 @@ class Insight:
                 " steps and attention cannot be watched; one of v1, v2 or SDXL can",
                 "model",
             )
-        self.store = store if isinstance(store, Store) else Store(store)
+        self.store = open_store(store)
 
     def __repr__(self) -> str:
         return f"<Insight {self.cell.prompt!r}, seed {self.cell.seed}: {self.note}>"

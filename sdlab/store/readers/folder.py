@@ -90,7 +90,9 @@ def read_pictures(
     import pandas as pd
 
     from ...watermark.folders import list_files
+    from ..store import open_store
 
+    kept = None if store is None else open_store(store)
     passed_over: dict[str, str] = {}
     files = [file for file in list_files(paths, passed_over) if file is not None]
     if passed_over and not files:
@@ -103,14 +105,14 @@ def read_pictures(
     rows = list(read_rows(files, processes, progress))
     for row, file in zip(rows, files):
         add_told(row, told.get(file, {}))
-        if store is not None and row["path"]:
-            row["path"] = keep_picture(store, row)
-    if store is not None:
-        keep_told(store, {row["path"]: told.get(file, {}) for row, file in zip(rows, files)})
+        if kept is not None and row["path"]:
+            row["path"] = keep_picture(kept, row)
+    if kept is not None:
+        keep_told(kept, {row["path"]: told.get(file, {}) for row, file in zip(rows, files)})
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
-    if store is not None:  # as of now, by their names there
+    if kept is not None:  # as of now, by their names there
         names = [row["path"] and Path(row["path"]).stem for row in rows]
-        frame = frame.assign(**open_store(store).opinions.columns(pd.array(names, "string")))
+        frame = frame.assign(**kept.opinions.columns(pd.array(names, "string")))
     frame.attrs["passed_over"] = passed_over
     assert isinstance(frame, pd.DataFrame)
     return frame
@@ -195,9 +197,9 @@ def add_told(row: dict[str, Any], told: Mapping[str, Any]) -> None:
         row["source"] = told.get("source") or row["source"] or TOLD
 
 
-def keep_picture(store: Store | str | os.PathLike[str], row: Mapping[str, Any]) -> str:
+def keep_picture(store: Store, row: Mapping[str, Any]) -> str:
     """Keeps a picture's file in the store, under its content; gives where it is."""
-    store, path = open_store(store), Path(row["path"])
+    path = Path(row["path"])
     if row.get("key") and store.path(row["key"]).exists():
         return str(store.path(row["key"]))
     data = path.read_bytes()
@@ -207,22 +209,15 @@ def keep_picture(store: Store | str | os.PathLike[str], row: Mapping[str, Any]) 
     return str(place)
 
 
-def open_store(store: Store | str | os.PathLike[str]) -> Store:
-    """Gives the store itself, of its folder too."""
-    from ..store import Store
-
-    return store if isinstance(store, Store) else Store(store)
-
-
 def name_copy(store: Store, data: bytes, suffix: str) -> Path:
     """Names the copy of a picture from elsewhere, by its content."""
     name = hashlib.sha256(data).hexdigest()[:32]
     return store.root / "elsewhere" / name[:2] / f"{name}{suffix.lower()}"
 
 
-def keep_told(store: Store | str | os.PathLike[str], told: Mapping[Any, Mapping[str, Any]]) -> None:
+def keep_told(store: Store, told: Mapping[Any, Mapping[str, Any]]) -> None:
     """Keeps what was told of the copies in a CSV beside their folder, where it is read again."""
-    folder = open_store(store).root / "elsewhere"
+    folder = store.root / "elsewhere"
     copies = {path: own for path, own in told.items() if path and own}
     copies = {os.path.relpath(p, folder): v for p, v in copies.items() if is_below(p, folder)}
     if not copies:

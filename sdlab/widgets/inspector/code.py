@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ from ...recipe.request import FIELDS
 from ...results.code import write_results_code
 from ...results.frame import column_values
 from ...watermark.payloads import PAYLOADS, SETS, Payload, Way, find_payload, pack_bits
+from ..code import shorten_path
 from .pictures import Picture
 
 
@@ -111,12 +111,6 @@ def write_search(search: str) -> str:
 def write_source(picture: Picture, number: int) -> str:
     """Writes where the picture is."""
     return repr(shorten_path(picture.path)) if picture.path is not None else f"images[{number}]"
-
-
-def shorten_path(path: str) -> str:
-    """Shortens a path to how it is seen from the current folder, if it lies below that."""
-    whole, here = Path(os.path.abspath(path)), Path.cwd()
-    return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else path
 
 
 def write_payloads(payloads: Mapping[str, Payload]) -> str:

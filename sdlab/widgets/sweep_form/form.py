@@ -21,12 +21,12 @@ from ...recipe.sweep import Sweep
 from ...render.job import Job, hear_interrupts, load_early
 from ...results.frame import count_noun, join_words
 from ...store.readers.row import read_bytes
-from ...store.store import Store
+from ...store.store import Store, open_store
 from ...tiny.world import WORLDS
+from ..code import name_folder
 from ..forms import forget_form, note_form
 from ..panel import Kept, is_unattended, render_message, workers
 from ..seed_grid.grid import SeedGrid
-from ..stores import name_folder, open_store
 from .code import write_code
 from .field_text import AXES, hear_warnings, write_line, write_texts
 from .fields import (

@@ -12,7 +12,7 @@ from ...results.frame import column_values, name_sources, select_own
 from ...store.readers.folder import name_copy, read_pictures
 from ...store.store import Store
 from ...watermark.folders import list_files
-from ..inspector.code import shorten_path
+from ..code import shorten_path
 
 
 class Found:

@@ -11,10 +11,10 @@ import pandas as pd
 import traitlets
 
 from ...results.frame import select_made
-from ...store.store import Store
+from ...store.store import Store, open_store
+from ..code import name_folder
 from ..forms import forget_form, note_form
 from ..panel import Kept
-from ..stores import name_folder, open_store
 from .found import Found
 from .report_tab import ReportTab
 from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
