@@ -168,6 +168,7 @@ SHOTS = [
         seen=".sdl-inspector figure img[src^=blob] >> nth=2",
         selector=".jp-CodeCell >> nth=1 >> .jp-OutputArea",
         width=1400,
+        height=1900,
     ),
     Shot(
         "image_grid",
@@ -176,7 +177,7 @@ SHOTS = [
             "from sdlab import image_grid\nimage_grid(run(plan, 'runs/grid', progress=False), "
             "row=['hamster|rocket', 'seed'], col='guidance_scale')",
         ),
-        selector=f"{OUTPUT} >> img",
+        selector=f"{OUTPUT} >> img >> nth=0",  # after it, its words
     ),
 ]
 

@@ -131,7 +131,7 @@ def caller_level() -> int:
     level, frame = 1, sys._getframe(1)
     while (
         frame.f_back
-        and frame.f_globals["__name__"].partition(".")[0] == __package__.partition(".")[0]
+        and frame.f_globals.get("__name__", "").partition(".")[0] == __package__.partition(".")[0]
     ):
         level, frame = level + 1, frame.f_back
     return level

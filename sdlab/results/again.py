@@ -46,9 +46,10 @@ class Votes:
     def shown(self) -> pd.DataFrame:
         """The votes as they are sent elsewhere: files by their names alone."""
         paths = [name for name in self.source.columns if str(name).endswith("path")]
-        names = {n: [v and os.path.basename(v) for v in column_values(self.source, n)]
-                 for n in paths}  # fmt: skip
-        return self.source.assign(**names)
+        every = {name: column_values(self.source, name) for name in paths}
+        return self.source.assign(
+            **{name: [v and os.path.basename(v) for v in found] for name, found in every.items()}
+        )
 
     @property
     def carried(self) -> pd.DataFrame | None:

@@ -226,6 +226,7 @@ def test_stars_are_found_whatever_the_sliders_show_and_nothing_found_is_said_who
         out.get_by_role("slider", name="guidance_scale"),
     )
     expect(slider).to_have_attribute("aria-valuetext", "3")
+    nb.expect_kernel("grid.focused in grid.in_view()", True)  # that a form varies
     out.get_by_label("only starred").check()
     expect(cell(grid, re.compile("guidance_scale 0.*seed 0, starred"))).to_be_visible()
     expect(slider).to_have_attribute("aria-valuetext", "all")

@@ -92,6 +92,14 @@ def test_the_code_of_a_blind_vote_is_not_told(bench):
         _ = bench.code
 
 
+def test_a_tab_of_older_pictures_names_its_own_button(bench, monkeypatch):
+    bench.chosen, compare = "Compare", bench.tabs["Compare"]
+    click(find_button(compare, "Show the pairs"))
+    monkeypatch.setattr(type(compare), "is_stale", True)
+    compare.come_up()
+    assert "“Show the pairs” shows them" in said(compare)
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_click_on_the_button_may_come_before_that_on_the_tab(tmp_path, begun):
     base = Request(prompt="a cat", num_inference_steps=1, scheduler="EulerDiscreteScheduler")
@@ -413,6 +421,8 @@ def test_the_tabs_can_be_about_what_was_found_beside_what_was_made(root, tmp_pat
     ]
     Image.new("RGB", (64, 64), "blue").save(inspected / "blue.png")
     assert len(bench.value) == len(own) + 2 and "dall-e-2" in bench.value["model"].tolist()
+    bench.chosen = "Grid"
+    assert len(bench.tabs["Grid"].widget.in_view()) == len(own) + 2  # no slider hides any
     bench.chosen = "Compare"
     values = [value for _, value in bench.tabs["Compare"].left.options]
     assert bench.tabs["Compare"].by.value == "model" and "dall-e-2" in values

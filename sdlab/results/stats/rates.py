@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
@@ -174,8 +173,8 @@ def note_arms(frame: pd.DataFrame, column: str, by: str | Sequence[str]) -> dict
         return {}
     if frame["arm"].nunique() < 2:
         return {}
-    with warnings.catch_warnings(action="ignore"):  # whoever asks has been told
-        arms = rate(frame, column, by="arm").dropna(subset="share")
+    alone = frame.drop(columns="probe", errors="ignore")  # whether it has that column is told
+    arms = rate(alone, column, by="arm").dropna(subset="share")
     if arms.empty:
         return {}
     least, most = (end(arms.to_dict("records"), key=itemgetter("share")) for end in (min, max))

@@ -50,6 +50,7 @@ class GridView {
     if (this.zoom.dialog.open) return void (this.stale = true);    // when it is shut
     this.stale = false;
     sight.rebuild();
+    put(this.model, "focused", sight.current);             // another one, if that went out of view
     this.showCount();
     this.shared.textContent = this.model.get("shared");
     this.recipe.textContent = sight.currentName;

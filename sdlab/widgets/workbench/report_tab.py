@@ -172,10 +172,10 @@ class ReportTab(Tab):
         chosen = [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
         figures = [(tab.make_figure(frame), tab.caption or tab.title) for tab in chosen]
         if stale := [tab.title for tab, (figure, _) in zip(chosen, figures) if figure is None]:
-            way = "L" if self.starred.value else "Show them anew there, or l"
+            way = "Leave" if self.starred.value else "Show them anew there, or leave"
             raise ValueError(
                 f"{join_words(stale)}: other pictures are shown there than the report would be"
-                f" about. {way}eave them out here."
+                f" about. {way} them out here."
             )
         text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
         work = functools.partial(self._make, self.path, self.heading.value, frame, figures, text, n)

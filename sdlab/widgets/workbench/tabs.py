@@ -14,6 +14,7 @@ from ...results.frame import (
     column_values,
     count_noun,
     distinct_values,
+    find_foreign,
     find_label_columns,
     find_varying,
     format_value,
@@ -53,6 +54,7 @@ class Tab(ipywidgets.VBox):
     title = ""
     caption = ""  # in a report; its title if it has none of its own
     needs_pictures = True
+    renews = "Look again"  # the button that shows what there is now
     _wrong = False  # whether it says an error
 
     def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
@@ -104,7 +106,7 @@ class Tab(ipywidgets.VBox):
         elif self.widget is None:
             self._begin()
         elif self.is_stale:
-            self.say("There are other pictures by now: “Look again” shows them.")
+            self.say(f"There are other pictures by now: “{self.renews}” shows them.")
 
     def _begin(self) -> None:
         """Shows what can be shown without being asked."""
@@ -164,15 +166,16 @@ class GridTab(Tab):
     title = "Grid"
 
     def __init__(self, read: Read) -> None:
-        super().__init__(
-            read, make_button("Look again", self._look, self, "Shows all there is now")
-        )
+        super().__init__(read, make_button(self.renews, self._look, self, "Shows all there is now"))
 
     def _begin(self) -> None:
         self._look()
 
     def _look(self) -> None:
-        self.show(SeedGrid(self.read()))
+        frame = self.read()
+        # found pictures state few fields: sliders would show them without any of our own
+        flat: dict[str, Any] = {"row": [], "col": []} if any(find_foreign(frame)) else {}
+        self.show(SeedGrid(frame, **flat))
 
     def make_figure(self, frame: pd.DataFrame) -> Any:
         """Makes the grid of these pictures, in order if it shows more: no slider hides any."""
@@ -234,13 +237,11 @@ class ColumnTab(Tab):
 class CompareTab(ColumnTab):
     """Pairs that differ in one column, to look at and to vote on."""
 
-    title = "Compare"
+    title, renews = "Compare", "Show the pairs"
 
     def __init__(self, read: Read) -> None:
         self.blind = ipywidgets.Checkbox(description="blind", value=True, indent=False)
-        button = make_button(
-            "Show the pairs", self._show_pairs, self, "Of all pictures there are now"
-        )
+        button = make_button(self.renews, self._show_pairs, self, "Of all pictures there are now")
         super().__init__(read, self.blind, button)
 
     def _show_pairs(self) -> None:
@@ -252,7 +253,7 @@ class CompareTab(ColumnTab):
 class JudgeTab(ColumnTab):
     """A question about pictures, answered by eye."""
 
-    title = "Judge"
+    title, renews = "Judge", "Begin"
     besides = (("single pictures", ""),)
 
     def __init__(self, read: Read) -> None:
@@ -268,7 +269,7 @@ class JudgeTab(ColumnTab):
             placeholder="yes, no",
             tooltip="Up to nine, apart by commas; yes and no if it is empty",
         )
-        button = make_button("Begin", self._judge, self, "Begins the round, or goes on with it")
+        button = make_button(self.renews, self._judge, self, "Begins the round, or goes on with it")
         super().__init__(read, self.question, self.answers, button)
 
     def _judge(self) -> None:
