@@ -27,7 +27,7 @@ from ..judge.judge import Judge
 from ..panel import Kept, render_message
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.form import SweepForm
-from .remade import BY_RECIPE, find_beside, offer_beside, render_beside
+from .beside import BY_RECIPE, find_beside, offer_beside, render_beside
 
 if TYPE_CHECKING:
     import pandas as pd
