@@ -6,6 +6,7 @@ and who is silent or paused for so long that nothing can be expected of it any m
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import warnings
@@ -22,6 +23,7 @@ QUIET = 300.0  # seconds without a step in which a worker is never given up
 SLACK = 10  # times as long as the longest task so far may a worker be silent
 LOADING = 3600.0  # seconds for a first step, and for any where no task has ended yet
 AWAY = 30.0  # seconds between two looks after which nobody can have been heard
+ALONE = 30.0  # seconds without any worker after which that is told aloud
 GROUP = 8  # cores of a worker on this machine
 MISSING = (
     "a cluster needs the package distributed: pip install 'sdlab[cluster]', here and where the"
@@ -147,6 +149,7 @@ class Crew:
     asked: dict[str, Any] = field(default_factory=dict)  # {address: future of a check}
     paused: dict[str, float] = field(default_factory=dict)  # {address: since when}
     warned: set[str] = field(default_factory=set)  # addresses of who was paused
+    alone: float | None = None  # since when nobody is there; infinite once that was told
     looked: float = 0.0
     away: bool = False  # whether nobody can have been heard before the last look
     longest: float = 0.0  # seconds of a task
@@ -170,7 +173,24 @@ class Crew:
             future.add_done_callback(lambda done, who=address: self.news.put(("checked", who)))
             self.asked[address] = future
         self._note_paused(said or {})
+        self._note_absence(there)
         return there
+
+    def _note_absence(self, there: set[str]) -> None:
+        """Warns where nobody is there for long; a queue may still start workers, so it waits."""
+        if there or self.away:
+            self.alone = None
+        elif self.alone is None:
+            self.alone = self.looked
+        elif self.looked - self.alone > ALONE:
+            self.alone = math.inf
+            address = self.client.scheduler.address
+            warnings.warn(
+                f"the cluster has had no worker for {ALONE:.0f} s; the run goes on as soon as one"
+                f" comes. Start one (dask worker {address}, where sdlab is installed), look at the"
+                " queue that should start them, or stop the run: what is finished is in the store",
+                stacklevel=caller_level(),
+            )
 
     def _note_paused(self, workers: dict[str, Any]) -> None:
         """Takes note of whom Dask has paused, as its memory is full, and warns once of each."""
@@ -269,6 +289,8 @@ class Crew:
                 f"no worker can render this plan: {join_reasons(self.unfit)}. Nothing was computed"
             )
         count = f"{len(self.fit)} worker{'s' * (len(self.fit) != 1)}"
+        if self.alone is not None:
+            count = f"no worker is there {'any more' if self.met else 'yet'}"
         unfit = f", {len(self.unfit)} that cannot" if self.unfit else ""
         paused = f", {len(self.paused)} paused: memory full" if self.paused else ""
         link = self.client.dashboard_link

@@ -562,6 +562,31 @@ def test_who_is_paused_is_sent_nothing_and_all_paused_for_long_end_the_run(monke
     assert found.list_ready() == ["x"]
 
 
+def test_no_worker_for_long_is_told_once_and_waited_for(monkeypatch):
+    workers = {}
+    known = SimpleNamespace(
+        scheduler_info=lambda **_: {"workers": workers},
+        submit=lambda *given, **how: SimpleNamespace(add_done_callback=lambda hear: None),
+        scheduler=SimpleNamespace(address="tcp://10.0.0.5:8786"),
+        dashboard_link="",
+    )
+    found = crew.Crew(known, None, None, looked=time.monotonic())
+    found.find_workers()
+    assert found.describe() == "no worker is there yet"  # and nothing is told: it may be starting
+    monkeypatch.setattr(crew, "ALONE", -1.0)
+    with pytest.warns(UserWarning, match="dask worker tcp://10.0.0.5:8786") as caught:
+        assert found.find_workers() == found.find_workers() == set()
+    assert len(caught) == 1
+    workers["x"] = {"status": "running"}
+    assert found.find_workers() == {"x"} and found.describe() == "0 workers"
+    workers.clear()
+    found.met = True
+    found.find_workers()
+    assert found.describe() == "no worker is there any more"
+    with pytest.warns(UserWarning, match="as soon as one comes"):  # another time
+        found.find_workers()
+
+
 def test_a_worker_stays_with_its_model_as_long_as_there_is_work():
     def cell(model):
         return type("Cell", (), {"weights": model})()
