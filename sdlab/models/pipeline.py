@@ -184,6 +184,7 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
 
     with silence_libraries():
         pipe = open_pipeline(model, getattr(torch, dtype))
+    freeze_weights(pipe)
     if call := model.layout.call:
         if hasattr(pipe, "watermark"):
             pipe.watermark = None  # a request says whether there is a mark
@@ -199,6 +200,17 @@ def read(model: Model, device: str, dtype: str) -> Loaded:
         part.to(memory_format=getattr(torch, memory_format))
     lanes, threads = lanes_here(device, channels, dtype)
     return Loaded(pipe, device, dtype, memory_format, lanes, threads, OwnParts.of(pipe))
+
+
+def freeze_weights(pipe: Any) -> None:
+    """Freezes the weights of all networks, as a LoRA's arrival does for good.
+
+    torch takes another kernel for weights that want no gradient, inference or not: a cell after a
+    LoRA would have other bits than before it.
+    """
+    for part in pipe.components.values():
+        if hasattr(part, "requires_grad_"):
+            part.requires_grad_(False)
 
 
 def open_pipeline(model: Model, dtype: Any) -> Any:

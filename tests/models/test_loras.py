@@ -368,6 +368,18 @@ def test_two_loras_act_together_whatever_was_loaded_before(pipe, base, tmp_path)
     )
 
 
+def test_weights_are_frozen_before_a_lora_as_after_it(pipe, base, tmp_path):
+    """torch multiplies by another kernel where a weight wants a gradient, without one, too."""
+    write(tmp_path / "a.safetensors", pipe, pair, ATTENTION, as_peft)
+    unload()
+    for cell in (base, base.but(lora=str(tmp_path / "a.safetensors")), base):
+        found = load(swap_parts(native(base.model), cell), "cpu", "float32").pipe
+        for name, network in (("unet", found.unet), ("text_encoder", found.text_encoder)):
+            weights = dict(network.named_parameters())
+            own = [key for key, each in weights.items() if each.requires_grad]
+            assert len(weights) > 20 and all("lora_" in key for key in own), name
+
+
 def test_one_lora_under_two_names_is_refused(pipe, base, tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.safetensors", pipe, pair, ATTENTION, as_kohya)
