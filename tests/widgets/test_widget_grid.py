@@ -1027,7 +1027,11 @@ def test_rows_and_columns_are_live_and_the_code_says_what_is_seen(results):
     line = Line(grid)
     assert (grid.row, grid.col) == (["red|blue"], ["seed"]) and grid.axes[0] == "red|blue"
     grid.where = [2]
-    line.ask("arrange", row=["guidance_scale"], col=["red|blue"])
+    line.ask(
+        "arrange", side="col", columns=["red|blue"]
+    )  # which names the rows: they change places
+    assert (grid.row, grid.col) == (["seed"], ["red|blue"])
+    line.ask("arrange", side="row", columns=["guidance_scale"])
     assert (grid.places["row_name"], grid.places["col_name"]) == ("guidance_scale", "red|blue")
     assert grid.where == [0] and grid.places["rows"] == ["1", "3", "7.5"]
     assert "row='guidance_scale', col='red|blue'" in grid.code
@@ -1035,7 +1039,7 @@ def test_rows_and_columns_are_live_and_the_code_says_what_is_seen(results):
     assert grid.col == ["seed"] and len(grid.value) == 6 and "<th" in grid.static()
     grid.row = grid.col = []
     assert grid.places["rows"] == [] and len(grid.value) == 12
-    answer = line.ask("arrange", row=["sede"], col=[])[0]
+    answer = line.ask("arrange", side="row", columns=["sede"])[0]
     assert answer["kind"] == "error" and "did you mean 'seed'" in answer["text"] and grid.row == []
 
 

@@ -2,7 +2,7 @@
 // for.
 //
 // page -> Python  want {cells, px}, full {cell}, vary {cell}, open {cell}, stop,
-//                 arrange {row, col}, rate {cell, starred?, rating?, verdict?, tags?, note?},
+//                 arrange {side, columns}, rate {cell, starred?, rating?, verdict?, tags?, note?},
 //                 export {what, rows?}
 // Python -> page  cells {cells: [{i, tip, error?, picture}]} + a buffer for each picture,
 //                 sketches {cells: [i]} + buffers, full {cell, facts, recipe, code} + a buffer,

@@ -462,11 +462,16 @@ class SeedGrid(Panel):
         workers.submit(self.show_errors, lambda: self._vary_once(cell))
 
     def _on_arrange(self, question: dict, buffers: list) -> None:
-        row, col = list(question["row"]), list(question["col"])
+        side, columns = str(question["side"]), list(question["columns"])
+        sides: dict[str, Any] = {"row": self.row, "col": self.col}
+        other = "col" if side == "row" else "row"
+        if columns and sides[other] == columns:  # they change places
+            sides[other] = sides[side]
+        sides[side] = columns
         try:
-            arrange_places(self._cells.frame, row, col)  # else half of it would be done
-            with self.hold_trait_notifications():
-                self.row, self.col = row, col
+            arrange_places(self._cells.frame, **sides)  # else half of it would be done
+            with self.hold_sync(), self.hold_trait_notifications():
+                self.row, self.col = sides["row"], sides["col"]
         finally:
             self.send_state(["row", "col"])  # the page shows what it hopes for: this is what is
         self.answer(question, {"kind": "arranged"})

@@ -36,12 +36,10 @@ class LayoutBar {
   }
 
   choose(name) {
-    const { model, line } = this.view, other = name === "row" ? "col" : "row";
-    const value = this.selects[name === "row" ? 0 : 1].value, before = model.get(name);
-    const now = value === before.join(" · ") ? before : value ? [value] : [];
-    const same = value && model.get(other).join() === value;
-    line.ask("arrange", { [name]: now, [other]: same ? before : model.get(other) })
-      .then(() => this.show());
+    const { model, line } = this.view, before = model.get(name);
+    const { value } = this.selects[name === "row" ? 0 : 1];
+    const columns = value === before.join(" · ") ? before : value ? [value] : [];
+    line.ask("arrange", { side: name, columns }).then(() => this.show());
   }
 }
 
