@@ -238,19 +238,30 @@ def find_keeper(frame: pd.DataFrame) -> tuple[set[Path], list[str | None]]:
     that of its content, at ROOT/elsewhere/ab/NAME.jpg or the like. A cell without a picture goes by
     its key.
     """
-    homes: dict[str, Path | None] = {}  # of folders
+    homes: dict[str, tuple[Path | None, str]] = {}  # {folder: (the store's, how names begin)}
     roots, names = set[Path](), list[str | None]()
-    for path, key in row_tuples(frame, ["path", "key"]):
-        folder, file = os.path.split(path or "")
+    for path, key in zip(column_values(frame, "path"), column_values(frame, "key")):
+        if not path:
+            names.append(key)
+            continue
+        folder, _, file = path.rpartition(os.sep)
         if folder not in homes:
-            place = Path(os.path.abspath(folder))
-            is_store = place.parent.name in ("images", "elsewhere") and len(place.parents) > 1
-            homes[folder] = place.parents[1] if path and is_store else None
-        stem, home = os.path.splitext(file)[0], homes[folder]
-        is_kept = HASH.fullmatch(stem) and stem[:2] == os.path.basename(folder)
-        names.append(key if not path else stem if home and is_kept else None)
-        roots |= {home} if home and is_kept else set()
+            homes[folder] = find_home(folder)
+        home, begin = homes[folder]
+        stem = file.rpartition(".")[0]
+        if home and stem.startswith(begin) and HASH.fullmatch(stem):
+            roots.add(home)
+            names.append(stem)
+        else:
+            names.append(None)
     return roots, names
+
+
+def find_home(folder: str) -> tuple[Path | None, str]:
+    """Finds (the store whose pictures a folder holds, how their names begin there)."""
+    place = Path(os.path.abspath(folder))
+    is_store = place.parent.name in ("images", "elsewhere") and len(place.parents) > 1
+    return (place.parents[1] if is_store else None), place.name
 
 
 def find_store_root(frame: pd.DataFrame) -> Path | None:

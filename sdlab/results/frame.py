@@ -339,11 +339,14 @@ def stands_in_prompts(frame: pd.DataFrame, name: str) -> bool:
     return True
 
 
-def find_differing(frame: pd.DataFrame) -> list[str]:
-    """Finds the columns in which rows differ and that tell something, the recipe's first."""
+def find_differing(frame: pd.DataFrame, varying: Sequence[str] | None = None) -> list[str]:
+    """Finds the columns in which rows differ and that tell something, the recipe's first.
+
+    `varying` are those of `find_varying`, for whoever has them.
+    """
     return [
         name
-        for name in dict.fromkeys((*find_varying(frame), *frame.columns))
+        for name in dict.fromkeys((*(varying or find_varying(frame)), *frame.columns))
         if name not in UNTELLING
         and not (is_counter(name) or name.endswith(OF))
         and len(distinct_values(frame, name)) > 1
@@ -379,7 +382,8 @@ def find_model_weights(frame: pd.DataFrame) -> dict[Any, list[Any]]:
 
 def has_retrained_model(frame: pd.DataFrame) -> bool:
     """Tells whether a model's name does not say its weights."""
-    return any(len(found) > 1 for found in find_model_weights(frame).values())
+    several = len(distinct_values(frame, "weights")) > 1  # asked first, as it is quick
+    return several and any(len(found) > 1 for found in find_model_weights(frame).values())
 
 
 def find_varying(frame: pd.DataFrame) -> list[str]:

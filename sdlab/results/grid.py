@@ -263,12 +263,12 @@ def refuse_shared_places(
     frame: pd.DataFrame, places: list[tuple], rows: list[str], cols: list[str]
 ) -> None:
     """Raises if several images fall into one cell: which of them would be the evidence?"""
+    if len(set(places)) == len(places):
+        return
     images: dict[tuple, list[int]] = {}
     for i, place in enumerate(places):
         images.setdefault(place, []).append(i)
     (row, col), shared = max(images.items(), key=lambda item: len(item[1]))
-    if len(shared) == 1:
-        return
     where = " and ".join(
         [f"row {format_label(row)!r}"] * bool(rows) + [f"col {format_label(col)!r}"] * bool(cols)
     )

@@ -82,7 +82,8 @@ class Cells:
         self.numbers: dict[Any, list[int]] = {}
         for i, key in enumerate(self.keys):
             self.numbers.setdefault(key, []).append(i)
-        names = dict.fromkeys((*find_varying(frame), *SHORT))  # first what sets cells apart
+        self.varying = find_varying(frame)
+        names = dict.fromkeys((*self.varying, *SHORT))  # first what sets cells apart
         self._told = [name for name in names if name in frame]
         self._lock = threading.Lock()
 

@@ -204,6 +204,8 @@ class SeedGrid(Panel):
     def _lay_out(self, frame: pd.DataFrame) -> dict[str, Any]:
         """Gives the traits that follow from the frame and its places."""
         told = describe_measures(frame.drop(columns=[*MARKS], errors="ignore"))
+        varying = self._cells.varying
+        numbers = find_numbers(frame, varying)
         return {
             "captions": self._places.captions,
             "places": self._places.to_json(),
@@ -212,9 +214,9 @@ class SeedGrid(Panel):
             "states": self._cells.states(self.job is not None),
             "row": self._places.row.names,
             "col": self._places.col.names,
-            "axes": find_axes(frame),
-            "numbers": find_numbers(frame),
-            "answers": find_answers(frame),
+            "axes": find_axes(frame, varying),
+            "numbers": numbers,
+            "answers": find_answers(frame, numbers),
             "measured": told if any(told) else [],
         }
 
@@ -349,7 +351,7 @@ class SeedGrid(Panel):
 
     @traitlets.validate("filters")
     def _require_filters(self, proposal: Any) -> dict[str, Any]:
-        return read_filters(proposal["value"], find_numbers(self._cells.frame))
+        return read_filters(proposal["value"], self.numbers)
 
     @traitlets.validate("sort")
     def _require_sort(self, proposal: Any) -> str:

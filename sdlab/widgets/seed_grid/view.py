@@ -16,7 +16,6 @@ from ...results.frame import (
     distinct_values,
     find_differing,
     find_label_columns,
-    find_varying,
     is_measured,
 )
 from ...store.columns import COLUMNS
@@ -87,9 +86,9 @@ def list_words(frame: pd.DataFrame) -> list[str]:
     return [" ".join(str(value) for value in row if value is not None).lower() for row in rows]
 
 
-def find_numbers(frame: pd.DataFrame) -> list[str]:
+def find_numbers(frame: pd.DataFrame, varying: Sequence[str]) -> list[str]:
     """Finds the columns of numbers, or yes and no, by which rows can be chosen."""
-    names = [*find_varying(frame), *(name for name in frame.columns if is_measured(frame, name))]
+    names = [*varying, *(name for name in frame.columns if is_measured(frame, name))]
     names += [name for name in ("seconds",) if name in frame.columns]
     numeric = (pd.api.types.is_numeric_dtype, pd.api.types.is_bool_dtype)
     return [
@@ -99,16 +98,16 @@ def find_numbers(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def find_answers(frame: pd.DataFrame) -> list[str]:
-    """Finds those of `find_numbers` that say yes or no."""
-    return [name for name in find_numbers(frame) if pd.api.types.is_bool_dtype(frame[name])]
+def find_answers(frame: pd.DataFrame, numbers: Sequence[str]) -> list[str]:
+    """Finds those of the columns of `find_numbers` that say yes or no."""
+    return [name for name in numbers if pd.api.types.is_bool_dtype(frame[name])]
 
 
-def find_axes(frame: pd.DataFrame) -> list[str]:
+def find_axes(frame: pd.DataFrame, varying: Sequence[str]) -> list[str]:
     """Finds the columns that may name rows or columns of the grid."""
     found = [
         name
-        for name in dict.fromkeys((*find_varying(frame), *find_differing(frame)))
+        for name in dict.fromkeys((*varying, *find_differing(frame, varying)))
         if (name not in COLUMNS or COLUMNS[name].role == "recipe" or name == "dtype")
         and not name.endswith(ERROR)
         and 1 < len(distinct_values(frame, name)) <= MOST_AXIS
