@@ -128,8 +128,7 @@ def sweep(base: Request, **axes: Any) -> Sweep:
         ]
         for search, texts in searches.items():
             cells = [cell for before in cells for cell in substitute(before, search, texts)]
-        all_cells = itertools.chain.from_iterable(map(expand_choices, cells))
-        return Sweep(all_cells, base, values, searches)
+        return Sweep(expand_choices(cells), base, values, searches)
 
 
 def read_axis(name: str, given: Any) -> list[Any]:
@@ -230,15 +229,29 @@ def substitute(request: Request, search: str, texts: list[str]) -> list[Request]
     ]
 
 
-def expand_choices(cell: Request) -> Iterator[Request]:
-    """Makes a request for every combination of the choices in the cell's prompts."""
+def expand_choices(cells: Sequence[Request]) -> Iterator[Request]:
+    """Makes of each request one for every combination of the choices in its prompts.
+
+    What these say is read once for all cells that share prompts and labels.
+    """
+    known: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    for cell in cells:
+        texts = cell.prompt, cell.negative_prompt, id(cell.labels)  # no label need have a hash
+        if texts not in known:
+            known[texts] = [*combine_choices(cell)]
+        for chosen in known[texts]:
+            yield copy_fields(Request, cell, {}, **chosen) if chosen else cell
+
+
+def combine_choices(cell: Request) -> Iterator[dict[str, Any]]:
+    """Yields the fields that each combination of choices changes; none where there is no choice."""
     with blame_field("prompt"):
         prompts = read_choices(cell.prompt)
     with blame_field("negative_prompt"):
         negatives = read_choices(cell.negative_prompt)
     if (prompts, negatives) == (((cell.prompt, {}),), ((cell.negative_prompt, {}),)):
-        yield cell
+        yield {}
         return
     for (p, p_labels), (n, n_labels) in itertools.product(prompts, negatives):
         labels = number_labels(cell.labels, [*p_labels.items(), *n_labels.items()])
-        yield copy_fields(Request, cell, {}, prompt=p, negative_prompt=n, labels=labels)
+        yield {"prompt": p, "negative_prompt": n, "labels": labels}

@@ -187,6 +187,15 @@ def test_a_choice_that_occurs_twice_gets_a_number():
     assert read_choices("{a|b} {a|b}")[1] == ("a b", {"a|b": "a", "a|b 2": "b"})
 
 
+def test_cells_that_share_prompts_keep_their_own_labels():
+    base = Request(prompt="a cat and a dog, {red|blue}", labels={"why": ["no", "hash"]})
+    cells = sweep(base, replace={"cat": ["dog"], "dog": ["cat"]}, seed=range(2))
+    twice = [cell for cell in cells if cell.prompt == "a cat and a cat, blue"]
+    assert [(c.seed, c.labels["cat"], c.labels["dog"], c.labels["red|blue"]) for c in twice] == [
+        (seed, text, "cat", "blue") for seed in range(2) for text in ("cat", "dog")
+    ]
+
+
 def test_choices_in_both_prompts_keep_their_own_labels():
     cells = sweep(Request(prompt="a {red|blue} cat", negative_prompt="{red|blue}"))
     assert cells[1].labels == {"red|blue": "red", "red|blue 2": "blue"}
