@@ -11,6 +11,8 @@ plan = sweep(Request(prompt="a {red|blue} circle", num_inference_steps=2), seed=
 """
 LONG = PLAN.replace(", num_inference_steps=2", "")  # sketches of it are seen
 
+FOUND = re.compile("found [a-z]|background")  # in a picture of the little worlds
+
 HURRY = """() => {  // the page's clock, by which a question without an answer is asked again
   const now = Date.now.bind(Date), begun = now();
   Date.now = () => begun + 20 * (now() - begun);
@@ -45,6 +47,9 @@ def test_stars_and_ratings_are_found_again_after_a_reload(notebook):
         expect(heard.get_by_text(said)).to_have_count(1)
     for key in ("Escape", "ArrowUp", "s"):
         nb.page.keyboard.press(key)
+    spoken = nb.output(0).get_by_role("status").filter(has_text=FOUND)  # it has the focus
+    expect(spoken).to_have_count(1)
+    expect(grid.get_by_role("gridcell", name=FOUND)).to_have_count(2)  # and the one before
     nb.expect_kernel(
         "[grid.starred, grid.ratings, grid.focused, grid.opened]", [[3, 4], [[3, 4]], 4, -1]
     )

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import traitlets
+from conftest import draw_scene
 from PIL import Image
 from scipy.stats import binomtest
 from test_widget_panel import Line, Page, idle, shown  # noqa: F401
@@ -1041,6 +1042,17 @@ def test_rows_and_columns_are_live_and_the_code_says_what_is_seen(results):
     assert grid.places["rows"] == [] and len(grid.value) == 12
     answer = line.ask("arrange", side="row", columns=["sede"])[0]
     assert answer["kind"] == "error" and "did you mean 'seed'" in answer["text"] and grid.row == []
+
+
+def test_what_stands_in_a_picture_is_told_where_nothing_was_measured(results):
+    draw_scene("cat").save(results["path"].iloc[0])
+    grid = SeedGrid(results)
+    assert grid.looks and grid.measured == []
+    answer = Line(grid).ask("seen", cell=0)[0]
+    assert answer["seen"] == ["found cat, background green"]
+    assert not SeedGrid(results.assign(objects_found="cat")).looks  # it is told already
+    assert not SeedGrid(results.assign(model="another")).looks
+    assert "there is no picture 12" in Line(grid).error("seen", cell=12)
 
 
 def test_rows_in_view_are_those_that_pandas_would_query(results):

@@ -19,7 +19,7 @@ from PIL import Image
 import sdlab.widgets.panel
 from sdlab import Request, Store
 from sdlab.models.resolve import resolve
-from sdlab.widgets.panel import Panel, workers
+from sdlab.widgets.panel import Panel, lookers, workers
 from sdlab.widgets.pictures import can_look, describe_seen, look_at, make_thumbnail, render_image
 
 
@@ -111,6 +111,7 @@ class Handle:
 
 def idle():
     """Returns when the workers have done what they were given before."""
+    lookers.submit(int).result(60)
     barrier = threading.Barrier(workers._max_workers + 1)
     for _ in range(workers._max_workers):
         workers.submit(barrier.wait, 60)

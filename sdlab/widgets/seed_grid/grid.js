@@ -3,10 +3,11 @@
 //
 // page -> Python  want {cells, px}, full {cell}, vary {cell}, open {cell}, stop,
 //                 arrange {side, columns}, rate {cell, starred?, rating?, verdict?, tags?, note?},
-//                 export {what, rows?}
+//                 seen {cell}, export {what, rows?}
 // Python -> page  cells {cells: [{i, tip, error?, picture}]} + a buffer for each picture,
 //                 sketches {cells: [i]} + buffers, full {cell, facts, recipe, code} + a buffer,
-//                 varied {of, cells: [{i, seed}]}, export {name, mime} + a buffer
+//                 varied {of, cells: [{i, seed}]}, seen {seen: [what stands in the picture]},
+//                 export {name, mime} + a buffer
 
 const GRID_KEYS = "<kbd>arrows</kbd> move · <kbd>Enter</kbd> zoom · <kbd>S</kbd> star · "
   + "<kbd>1</kbd> to <kbd>5</kbd> rate, <kbd>0</kbd> clears · <kbd>R</kbd> right, <kbd>W</kbd> "
@@ -14,6 +15,8 @@ const GRID_KEYS = "<kbd>arrows</kbd> move · <kbd>Enter</kbd> zoom · <kbd>S</kb
   + "click selects, <kbd>V</kbd> compares two to four, <kbd>Delete</kbd> removes from view · "
   + "in the zoom <kbd>F</kbd> opens the recipe in a form · "
   + "<kbd>?</kbd> shows or hides this";
+
+const REST = 150;                                          // ms on a cell until it is described
 
 class GridView {
   constructor({ model, line, root }) {
@@ -31,6 +34,7 @@ class GridView {
     this.only = h("input", { type: "checkbox", checked: model.get("only_starred") });
     this.only.onchange = () => put(model, "only_starred", this.only.checked);
     this.count = h("span", { role: "status" });
+    this.spoken = spokenLine();
     this.shared = h("div", { className: "sdl-shared" });
     this.recipe = h("div", { className: "sdl-recipe" });
     this.tip = h("div", { className: "sdl-tip", hidden: true });
@@ -40,8 +44,8 @@ class GridView {
     root.append(h("div", { className: "sdl-controls" }, this.job.element, this.layout.element,
       h("div", { className: "sdl-bar" }, only, this.count), this.filters.element,
       this.sliders.element, this.selection.element, this.shared),
-      this.sight.element, this.recipe, this.help, this.code, this.tip, this.zoom.dialog,
-      this.beside.dialog);
+      this.sight.element, this.recipe, this.spoken, this.help, this.code, this.tip,
+      this.zoom.dialog, this.beside.dialog);
   }
 
   // ---- what is shown
@@ -110,6 +114,22 @@ class GridView {
     this.sight.setCurrent(i);
     put(this.model, "focused", i);
     this.recipe.textContent = this.sight.name(i);
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.describe(i), REST);
+  }
+
+  // Says what stands in a picture of which nothing was measured, for those who do not see it.
+  async describe(i) {
+    const { model, sight, pictures } = this;
+    if (!model.get("looks") || sight.seen.has(i) || pictures.state(i) !== THERE) return;
+    const { message } = await this.line.ask("seen", { cell: i });
+    const text = message.kind === "seen" ? message.seen[0] : "";
+    if (!text) return;
+    sight.seen.set(i, text);
+    sight.paint(i);
+    if (i !== sight.current) return;
+    this.recipe.textContent = sight.currentName;
+    if (sight.hasFocus) this.spoken.textContent = text;
   }
 
   rate(i, change) {
@@ -162,6 +182,7 @@ class GridView {
       for (const { i } of cells) {
         sight.paint(i);
         if (pictures.varied.has(i)) zoom.paintVariation(i);
+        if (i === sight.current && sight.hasFocus) this.describe(i);
       }
     } else if (kind === "sketches") {
       cells.forEach((i, k) => {

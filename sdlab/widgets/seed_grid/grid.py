@@ -31,7 +31,7 @@ from ...results.grid import find_columns, require_pictures
 from ...store.files import write_whole
 from ...store.opinions import MARKS, VERDICTS, tabulate_marks
 from ..panel import Panel, describe_error, source, start_timer, workers
-from ..pictures import THUMBNAIL
+from ..pictures import THUMBNAIL, can_look, look_at
 from .cells import Cells
 from .export import KINDS, draw_sheet, pack_files, write_page, write_table
 from .places import Places, arrange_places
@@ -144,6 +144,8 @@ class SeedGrid(Panel):
     notes: Any = traitlets.List().tag(sync=True)  # [row, text]
     measured: Any = traitlets.List(help="What was measured in each row, in words; [] if nothing.")
     measured.tag(sync=True)
+    looks = traitlets.Bool(False, help="Whether a matcher can say what stands in each.")
+    looks.tag(sync=True)
     row: Any = traitlets.Any(help="The columns that name the rows.").tag(sync=True)
     col: Any = traitlets.Any(help="The columns that name the columns.").tag(sync=True)
     answers = traitlets.List(traitlets.Unicode(), help="Which of `numbers` say yes or no.")
@@ -218,6 +220,7 @@ class SeedGrid(Panel):
             "numbers": numbers,
             "answers": find_answers(frame, numbers),
             "measured": told if any(told) else [],
+            "looks": can_look(frame),
         }
 
     def __repr__(self) -> str:
@@ -477,6 +480,10 @@ class SeedGrid(Panel):
         finally:
             self.send_state(["row", "col"])  # the page shows what it hopes for: this is what is
         self.answer(question, {"kind": "arranged"})
+
+    def _on_seen(self, question: dict, buffers: list) -> None:
+        i = self._cells.require(question["cell"], len(self._cells))
+        self.answer_seen(question, lambda: [look_at(self._cells.paths[i] or "")])
 
     def _on_export(self, question: dict, buffers: list) -> None:
         kind, rows = str(question["what"]), question.get("rows")

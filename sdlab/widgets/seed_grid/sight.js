@@ -7,6 +7,7 @@ class Sight {
     this.current = clamp(model.get("focused"), 0, this.places.at.length - 1);
     this.boxes = new Map();                                // cell -> its element
     this.rows = new Map();                                 // row -> its element
+    this.seen = new Map();                                 // cell -> what stands in its picture
     this.head = h("div", { className: "sdl-grid-head", role: "row", "aria-rowindex": "1" });
     this.body = h("div", { className: "sdl-grid-body", role: "rowgroup" });
     this.top = h("div", { role: "rowgroup", className: "sdl-grid-top" }, this.head);
@@ -33,7 +34,7 @@ class Sight {
 
   // What is said of a cell.
   name(i) {
-    const measured = this.model.get("measured")[i];
+    const measured = this.model.get("measured")[i] ?? this.seen.get(i);
     return nameOfCell(this.caption(i) || `picture ${i + 1}`, this.pictures.state(i),
       [...this.marks.words(i), measured]);
   }
