@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -215,11 +216,23 @@ def describe_levels(request: Recipe, own: Native) -> tuple[str, str] | None:
     return (text and ("num_inference_steps", text)) or None
 
 
+def describe_solver(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes a scheduler whose own steps do something amiss."""
+    with pause_collector():
+        from .rehearsal import describe_steps, tell_kind
+
+    if tell_kind(request, own.layout) is None:
+        return None
+    stated = json.dumps(dict(own.layout.scheduler), sort_keys=True)
+    text = describe_steps(request.scheduler, request.num_inference_steps, stated)
+    return (text and ("scheduler", text)) or None
+
+
 NOTES = (  # the first of a field is told
     *(describe_idle_mask, describe_flat_depth),
     *(describe_latents, describe_revision),
     *(describe_stretching, describe_size, describe_guidance),
-    *(describe_rounding, describe_levels),
+    *(describe_rounding, describe_levels, describe_solver),
     describe_idle_layers,
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +28,7 @@ from .start import Generators, Outside, Start, draw_noise, from_noise, start_fro
 SHAPE = 4, 32, 32  # of the latents, so many that their standard deviation is known to 1 %
 TOLERANCE = 0.05  # of a call's noise; and what rounding a timestep to a whole number may change
 MOST_LEFT = 0.1  # of noise in the result; what "set_alpha_to_one=False" leaves is 0.03
+BENT = 5  # steps after which it is looked at where predictions bend
 NEAR = 1, -1, 2, -2, 5, -5  # steps more or less, to propose where a number fails
 INSTEAD = "DPMSolverMultistepScheduler", f"DDIMScheduler({SPACED}='trailing')"
 KINDS = {  # by a task's start: what a loop begins with
@@ -225,3 +227,50 @@ def is_right(name: str, steps: int, how: tuple[str, float | None, str]) -> bool:
         return rehearse(name, steps, *how).right
     except Exception:
         return False
+
+
+@functools.lru_cache(512)
+def describe_steps(name: str, steps: int, stated: str) -> str | None:
+    """Describes what a scheduler's own steps do amiss, whatever the network predicts; or None.
+
+    Both are found by trying it, so that nothing is said once they are mended (diffusers 0.42: DEIS
+    and SASolver with Karras' sigmas, the third order of "sde-dpmsolver++").
+
+    Parameters
+    ----------
+    name, steps, stated
+        As `rehearse` has them.
+    """
+    kind, options = parse_scheduler(name)
+    with silence_libraries(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler = make_scheduler(name, json.loads(stated))
+        scheduler.set_timesteps(steps)
+        sigmas = getattr(scheduler, "sigmas", None)
+        if sigmas is not None and len(sigmas) > 1 and 0 < sigmas[-2] == sigmas[-1]:
+            return (
+                f"scheduler={name!r} ends at the noise of the step before, so that its last step"
+                f" changes nothing: {steps} steps are {steps - 1}; UniPCMultistepScheduler does not"
+            )
+        if takes_bend_back(kind, options, json.loads(stated)):
+            two = write_scheduler(kind, {n: v for n, v in options.items() if n != "solver_order"})
+            return (
+                f"scheduler={name!r} takes the way in which predictions bend for the opposite, so"
+                f" that more steps can bring more error; right is scheduler={two!r}"
+            )
+    return None
+
+
+def takes_bend_back(kind: str, options: Mapping[str, Any], stated: dict[str, Any]) -> bool:
+    """Tells whether positive pictures, along a parabola, are added up to a negative one."""
+    if (options.get("algorithm_type"), options.get("solver_order")) != ("sde-dpmsolver++", 3):
+        return False
+    scheduler = make_scheduler(
+        write_scheduler(kind, dict(options)), stated | {"prediction_type": "sample"}
+    )
+    scheduler.set_timesteps(2 * BENT)
+    snr, nothing = -scheduler.sigmas.log(), torch.zeros(1)
+    for i, t in enumerate(scheduler.timesteps[: BENT + 1]):
+        picture = ((snr[i] - snr[BENT]) ** 2).reshape(1)
+        out = scheduler.step(picture, t, nothing, variance_noise=nothing).prev_sample
+    return bool(out < 0)

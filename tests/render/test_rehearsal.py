@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import json
 import re
+import warnings
 from types import SimpleNamespace
 
 import diffusers
@@ -323,3 +324,36 @@ def test_eta_of_tcd_adds_noise_from_the_cells_own_seed(random_v1, tmp_path):
     assert rows["error"].isna().all() and rows["pixels"].nunique() == 3
     with pytest.raises(FieldError, match="for DDIMScheduler and TCDScheduler only"):
         run(cell.but(eta=0.3, scheduler="Euler"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "DPM++ 3M SDE Karras",
+            "bend for the opposite.*sde-dpmsolver\\+\\+', use_karras_sigmas=True",
+        ),
+        ("DPM++ 2M SDE Karras", None),
+        ("DEIS Karras", "changes nothing: 7 steps are 6"),
+        ("SASolver Exponential", "changes nothing"),
+        ("UniPC Karras", None),
+        ("DEIS", None),
+        ("Heun Karras", None),
+        ("DDIM", None),
+    ],
+)
+def test_what_a_schedulers_own_steps_do_amiss_is_said(name, says, tmp_path):
+    cell = Request(model="tiny-v1", scheduler=name, num_inference_steps=7)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = preview(cell, tmp_path).notes.get("scheduler")
+    assert found is None if says is None else re.search(says, found)
+
+
+def test_the_last_call_of_deis_with_karras_sigmas_changes_nothing_as_is_said():
+    scheduler = make_scheduler(normalize_scheduler("DEIS Karras"), {})
+    scheduler.set_timesteps(7)
+    draw, x = torch.Generator().manual_seed(0), torch.zeros(SIZE)
+    for t in scheduler.timesteps:
+        before, x = x, scheduler.step(torch.randn(SIZE, generator=draw), t, x).prev_sample
+    assert torch.allclose(x, before, atol=1e-6) and x.std() > 0.1
