@@ -172,6 +172,39 @@ def test_the_report_has_the_pictures_of_the_tabs_and_is_verified(bench, tmp_path
     compile(bench.code, "code", "exec")
 
 
+def test_the_report_says_what_the_votes_show_once_who_is_who_may_be_told(
+    root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, tmp_path / "mine")
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab, report = "Report", bench.tabs["Compare"], bench.tabs["Report"]
+    assert re.fullmatch("The report will be about [89] pictures.", said(report))
+    bench.chosen = "Compare"
+    click(find_button(tab, "Show the pairs"))
+    pressed = {"kind": "vote", "id": "1", "deal": tab.widget.deal, "n": 0, "vote": "tie"}
+    tab.widget._handle_custom_msg(pressed, [])
+    assert Store(tmp_path / "mine").votes()["vote"].tolist() == ["tie"]
+    bench.chosen = "Report"
+    assert tab.widget.votes.empty and report.claim.layout.display == "none"
+    write(report, "Blind")
+    assert "Which is preferred" not in (tmp_path / "reports/mine.html").read_text("utf-8")
+    tab.widget.reveal()
+    bench.chosen = "Compare"
+    bench.chosen = "Report"
+    assert report.claim.layout.display == ""
+    write(report, "Seen")
+    page = (tmp_path / "reports/mine-2.html").read_text("utf-8")
+    assert "Which is preferred: tiny-v1 or tiny-v2" in page and "1 vote, none of them" in page
+    report.claim.value = "Nobody has a favourite"
+    write(report, "Seen")
+    assert "Nobody has a favourite" in (tmp_path / "reports/mine-2.html").read_text("utf-8")
+    kept = tmp_path / "mine/report.json"
+    while "favourite" not in kept.read_text():
+        time.sleep(0.02)
+    assert Workbench(tmp_path / "mine").tabs["Report"].claim.value == report.claim.value
+
+
 def test_columns_that_follow_the_model_are_not_offered_beside_it():
     frame = pd.DataFrame({"model": ["a", "b"] * 2, "height": [64, 96] * 2, "seed": [0, 0, 1, 1]})
     frame = frame.assign(guidance_scale=[1.0, 1.0, 4.0, 4.0])

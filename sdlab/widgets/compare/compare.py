@@ -221,6 +221,11 @@ class Compare(Panel):
         out.attrs |= note_sample(by)
         return out
 
+    @property
+    def votes(self) -> pd.DataFrame:
+        """The votes of all raters on these pairs; none while a blind vote is under way."""
+        return self._list_votes().iloc[: 0 if self._ballot.under_way else None]
+
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
         self._take(pair(self._pairing.source, self.by, left, right))

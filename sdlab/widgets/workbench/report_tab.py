@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from ...results.frame import join_words
+from ...results.frame import count_noun, join_words
 from ...results.report import write_report
 from ...results.verify import Verification, verify
 from ...store.files import write_whole
@@ -64,14 +64,16 @@ class ReportTab(Tab):
             description="Code", tooltip="Python that writes the report, as it is now"
         )
         self._code.observe(self._show_code, "value")
-        self.heading.layout.width = self.text.layout.width = "auto"
-        words = ipywidgets.VBox([self.heading, self.text], layout={"width": "100%"})
+        for field in (self.heading, self.text, self.claim):
+            field.layout.width = "auto"
+        words = ipywidgets.VBox([self.heading, self.text, self.claim], layout={"width": "100%"})
         chosen = [*self.parts.values(), self.starred, self.again]
         shown = ipywidgets.HBox(chosen, layout={"width": "100%", "flex_flow": "row wrap"})
         super().__init__(read, words, shown, self._write, self._code)
         self._recall()
-        for field in (self.heading, self.text):
+        for field in (self.heading, self.text, self.claim):
             field.observe(lambda _: workers.submit(self._keep), "value")
+        self.starred.observe(lambda _: self.come_up(), "value")
 
     def _make_fields(self) -> None:
         self.heading = ipywidgets.Text(
@@ -87,6 +89,12 @@ class ReportTab(Tab):
             continuous_update=False,
             style=SHORT,
         )
+        self.claim = ipywidgets.Text(
+            description="claim",
+            placeholder="What the votes of “Compare” speak for, in a sentence",
+            continuous_update=False,
+            style=SHORT,
+        )
         self.again = ipywidgets.BoundedIntText(
             description="render again",
             tooltip="How many pictures are rendered again, to verify that they come out alike",
@@ -98,15 +106,17 @@ class ReportTab(Tab):
         )
 
     def _recall(self) -> None:
-        """Fills in title and text as last time in this store."""
+        """Fills in title, text and claim as last time in this store."""
         with suppress(OSError, ValueError, KeyError, TypeError, traitlets.TraitError):
             kept = json.loads(self._kept.read_text(encoding="utf-8"))
             self.heading.value, self.text.value = kept["title"], kept["text"]
+            self.claim.value = kept.get("claim", "")
 
     def _keep(self) -> None:
-        """Keeps title and text as they are now, if the store can be written to."""
+        """Keeps title, text and claim as they are now, if the store can be written to."""
         with self._keeping, suppress(OSError):
-            kept = {"title": self.heading.value, "text": self.text.value}
+            said = {"title": self.heading, "text": self.text, "claim": self.claim}
+            kept = {name: field.value for name, field in said.items()}
             write_whole(self._kept, json.dumps(kept, ensure_ascii=False, indent=1).encode())
 
     @property
@@ -148,9 +158,16 @@ class ReportTab(Tab):
         super().come_up()
         if self._writing or "<a " in said:  # what is being written, or was
             self._said.value, self._said.layout.display = said, ""
+        elif not self._said.value:
+            self.try_to(self._tell_count)
         self._code.value = False
         for tab in self._others:
             self.parts[tab.title].layout.display = "" if tab.has_figure else "none"
+        votes = any(tab.has_votes for tab in self._others)
+        self.claim.layout.display = "" if votes else "none"
+
+    def _tell_count(self) -> None:
+        self.say(f"The report will be about {count_noun(len(self.read()), 'picture')}.")
 
     def _show_code(self, change: Any) -> None:
         self._place.children = []
@@ -177,6 +194,8 @@ class ReportTab(Tab):
                 f"{join_words(stale)}: other pictures are shown there than the report would be"
                 f" about. {way} them out here."
             )
+        claims = [c for tab in chosen for c in tab.make_claims(self.claim.value.strip())]
+        figures += claims
         text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
         work = functools.partial(self._make, self.path, self.heading.value, frame, figures, text, n)
         self._writing = True

@@ -94,6 +94,15 @@ class Tab(ipywidgets.VBox):
         """Makes what stands in a report about these pictures; None if it shows other ones."""
         return None if self.is_stale or self.shows_more(frame) else self.widget
 
+    @property
+    def has_votes(self) -> bool:
+        """Whether there are votes, and who is who may be told."""
+        return False
+
+    def make_claims(self, text: str) -> list[Any]:
+        """Makes what a report says of the votes, under that text."""
+        return []
+
     def come_up(self) -> None:
         """Shows what there is, when the tab is chosen: what is shown already, stays."""
         with self._turn:
@@ -248,6 +257,19 @@ class CompareTab(ColumnTab):
         sides = self._sides()
         self._offer_columns()
         self.show(Compare(self.read(), **sides, blind=self.blind.value))
+
+    @property
+    def has_votes(self) -> bool:
+        return self.widget is not None and not self.widget.votes.empty
+
+    def make_claims(self, text: str) -> list[Any]:
+        from ...results.stats.claims import Claim  # and statistics with it
+
+        if not self.has_votes:
+            return []
+        counts = self.widget.counts()
+        sides = " or ".join(format_value(counts[side].iloc[0]) for side in ("left", "right"))
+        return [Claim(text or f"Which is preferred: {sides}", counts, votes=self.widget.votes)]
 
 
 class JudgeTab(ColumnTab):
