@@ -194,6 +194,7 @@ def test_the_report_says_what_the_votes_show_once_who_is_who_may_be_told(
     bench.chosen = "Report"
     assert report.claim.layout.display == ""
     write(report, "Seen")
+    assert "The report is at" in said(report)
     page = (tmp_path / "reports/mine-2.html").read_text("utf-8")
     assert "Which is preferred: tiny-v1 or tiny-v2" in page and "1 vote, none of them" in page
     report.claim.value = "Nobody has a favourite"

@@ -195,9 +195,10 @@ class ReportTab(Tab):
                 f" about. {way} them out here."
             )
         claims = [c for tab in chosen for c in tab.make_claims(self.claim.value.strip())]
-        figures += claims
         text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
-        work = functools.partial(self._make, self.path, self.heading.value, frame, figures, text, n)
+        work = functools.partial(
+            self._make, self.path, self.heading.value, frame, figures, claims, text, n
+        )
         self._writing = True
         self.say("Writing…", "progress")
         workers.submit(self._finish, work)
@@ -207,10 +208,17 @@ class ReportTab(Tab):
         self._writing = False
 
     def _make(
-        self, path: Path, title: str, frame: Any, figures: Sequence[Any], text: str | None, n: int
+        self,
+        path: Path,
+        title: str,
+        frame: Any,
+        figures: Sequence[Any],
+        claims: Sequence[Any],
+        text: str | None,
+        n: int,
     ) -> None:
         found = verify(frame, n) if n else None
-        write_report(path, title, frame, *figures, text=text, verified=found)
+        write_report(path, title, frame, *figures, text=text, claims=claims, verified=found)
         self._written[title] = path
         self._tell(path, found)
 
