@@ -218,6 +218,7 @@ def test_votes_and_answers_on_pairs_agree_whichever_picture_stands_left(tmp_path
         opinions.vote(left, right, vote, rater=rater)
         opinions.answer((left, right), vote, question="closer?", rater=rater)
     assert only(opinions.votes())["share"] == 2 / 3
+    assert "3 pairs cannot tell" in only(opinions.votes())["note"]
     row = only(opinions.answers())
     assert (row["question"], row["share"], row["n"]) == ("closer?", 2 / 3, 3)
 

@@ -467,7 +467,7 @@ def test_votes_of_a_rater_who_still_votes_blind_are_said_to_may_change(frame):
         for n in range(6):
             asked(widget, "vote", n=n, vote="left")
     ann.reveal()
-    assert "6 of these votes may change: bob is still voting blind." in ann.tally
+    assert "6 of these votes may change: bob has not yet asked who is who." in ann.tally
     assert ann.counts("rater").set_index("rater")["may_change"].to_dict() == {"ann": 0, "bob": 6}
     bob.reveal()
     ann._share()

@@ -306,7 +306,9 @@ def compare(
     out |= estimate_alpha(counts, clusters, low, order is not None, confidence)
     if len(columns) == 2:
         out["kappa"] = compute_kappa(units)
-    return out | {"note": write_note(out, Counter(word for words in units for word in words))}
+    noun = "pair" if all(isinstance(about, tuple) for about in told) else "picture"
+    words = Counter(word for words in units for word in words)
+    return out | {"note": write_note(out, words, noun)}
 
 
 def number_clusters(subjects: Iterable[Any], samples: dict[Any, Any]) -> np.ndarray:
@@ -395,8 +397,8 @@ def estimate_alpha(
     }
 
 
-def write_note(row: dict[str, Any], times: Counter[str]) -> str:
-    """Says in words what can be told."""
+def write_note(row: dict[str, Any], times: Counter[str], noun: str) -> str:
+    """Says in words what can be told; `noun` is what was judged."""
     (word, most), total = times.most_common(1)[0], times.total()
     if most == total:
         return (
@@ -408,7 +410,7 @@ def write_note(row: dict[str, Any], times: Counter[str]) -> str:
             f"{most} of {total} answers are {word!r}: kappa and alpha are low then, however often"
             " they agree; tell the share beside them"
         )
-    few = count_noun(row["n"], "picture")
+    few = count_noun(row["n"], noun)
     if row["prompts"] and row["prompts"] < row["n"]:
         few += f" of {count_noun(row['prompts'], 'prompt')}"
     if row["alpha_low"] >= RELIABLE:

@@ -26,7 +26,7 @@ class TopBar {
       group("ways", "way of comparing", ...this.ways, magnifier),
       h("label", { title: "shuffle pairs and sides, and hide the names until you ask for them" },
         this.blind, "blind"), h("label", {}, "rater", this.rater), this.chooser.element,
-      button("full screen", () => toggleFull(view.root), { title: "Esc leaves it" }));
+      fullButton(view.root));
   }
 
   showPlace(n, total) {
