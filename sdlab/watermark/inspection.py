@@ -321,8 +321,8 @@ def describe_hit(finding: Finding) -> str:
         where += " Single letters may be misread."
     elif payload.text and finding.agreement < 1:
         where += (
-            f" {finding.agreement:.0%} of its bits were read right, so it may be another text much"
-            " like it."
+            f" A mark is there, and {finding.agreement:.0%} of its bits are those of this text:"
+            " cutting and saving anew cost some, and a text that differs in few letters reads alike."
         )
     return (
         f"The chance that an unmarked picture agrees with {shorten_name(payload.name)} as"
@@ -374,4 +374,4 @@ def describe_reading(inspection: Inspection) -> str:
     if reading.convincing:
         text, chance = shorten_name(reading.text), format_probability(reading.log10_p)
         return f" It seems to spell {text!r} (p {chance}), which is not certain enough."
-    return " Nor does it spell a text that nobody knows."
+    return " Nor could any other text be read, one that is not in the list."
