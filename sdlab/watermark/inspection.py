@@ -322,7 +322,8 @@ def describe_hit(finding: Finding) -> str:
     elif payload.text and finding.agreement < 1:
         where += (
             f" A mark is there, and {finding.agreement:.0%} of its bits are those of this text:"
-            " cutting and saving anew cost some, and a text that differs in few letters reads alike."
+            " cutting and saving anew cost some, and a text that differs in few letters reads"
+            " alike."
         )
     return (
         f"The chance that an unmarked picture agrees with {shorten_name(payload.name)} as"

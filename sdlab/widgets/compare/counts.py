@@ -117,5 +117,6 @@ def describe_count(table: pd.DataFrame, row: dict) -> list[str]:
     lines, unended = [f"All raters: {row['verdict']}."], table[table["may_change"]]
     if len(unended):
         who = join_words(map(name_rater, dict.fromkeys(column_values(unended, "rater"))))
-        lines.append(f"{len(unended):,} of these votes may change: {who} has not yet asked who is who.")
+        why = f"{who} has not yet asked who is who"
+        lines.append(f"{len(unended):,} of these votes may change: {why}.")
     return lines
