@@ -206,6 +206,20 @@ def test_the_report_says_what_the_votes_show_once_who_is_who_may_be_told(
     assert Workbench(tmp_path / "mine").tabs["Report"].claim.value == report.claim.value
 
 
+def test_pictures_of_several_questions_stand_in_order_where_a_grid_would_be_mostly_empty(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    base = Request(prompt="a cat", num_inference_steps=1, scheduler="EulerDiscreteScheduler")
+    odd = [base.but(guidance_scale=4.0, seed=5, prompt="a dog"), base.but(seed=9, prompt="a hat")]
+    run(sweep(base, seed=[0, 1]) + odd, tmp_path / "odd", progress=False)
+    bench = Workbench(tmp_path / "odd")
+    bench.chosen = "Grid"
+    grid = bench.tabs["Grid"].widget
+    assert (grid.row, grid.col, len(grid.in_view())) == ([], [], 4)
+    assert SeedGrid(bench.value).filled < 0.5 < SeedGrid(bench.value.iloc[:2]).filled
+
+
 def test_columns_that_follow_the_model_are_not_offered_beside_it():
     frame = pd.DataFrame({"model": ["a", "b"] * 2, "height": [64, 96] * 2, "seed": [0, 0, 1, 1]})
     frame = frame.assign(guidance_scale=[1.0, 1.0, 4.0, 4.0])

@@ -233,6 +233,11 @@ class SeedGrid(Panel):
         found = tabulate_marks(self._list_marks(), range(len(frame)))
         return frame.assign(**{name: found[name].array for name in MARKS}).iloc[self.in_view()]
 
+    @property
+    def filled(self) -> float:
+        """The share of the places, at all settings of the sliders, for which there is a row."""
+        return self._places.filled
+
     def in_view(self) -> list[int]:
         """Lists the numbers of the rows in view, in the order shown."""
         setting, stars, gone = tuple(self.where), set(self.starred), set(self.hidden)

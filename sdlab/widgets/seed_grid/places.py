@@ -70,6 +70,12 @@ class Places:
         return len(self.row.found) * len(self.col.found)
 
     @property
+    def filled(self) -> float:
+        """The share of the places, at all settings of the sliders, for which there is a row."""
+        every = self.a_page * math.prod(len(axis.found) for axis in self.sliders)
+        return 1.0 if self.in_order else len(self.at) / every
+
+    @property
     def names(self) -> list[str]:
         """All columns that the grid shows."""
         return [name for axis in (*self.sliders, self.row, self.col) for name in axis.names]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHORT = {"description_width": "initial"}
+SPARSE = 0.5  # share of a grid's places: with fewer pictures, they stand in order
 MOST_SIDES = 50  # values of a column that are offered as sides
 EMPTY = (
     "There is no picture yet: the tab “Sweep” makes some, and “pictures” above chooses between the"
@@ -183,8 +184,10 @@ class GridTab(Tab):
     def _look(self) -> None:
         frame = self.read()
         # found pictures state few fields: sliders would show them without any of our own
-        flat: dict[str, Any] = {"row": [], "col": []} if any(find_foreign(frame)) else {}
-        self.show(SeedGrid(frame, **flat))
+        grid = None if any(find_foreign(frame)) else SeedGrid(frame)
+        if grid is None or grid.filled < SPARSE:
+            grid = SeedGrid(frame, row=[], col=[])
+        self.show(grid)
 
     def make_figure(self, frame: pd.DataFrame) -> Any:
         """Makes the grid of these pictures, in order if it shows more: no slider hides any."""
