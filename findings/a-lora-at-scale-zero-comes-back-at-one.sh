@@ -2,7 +2,7 @@
 # Guess: the scale of a call (cross_attention_kwargs={"scale": …}) is that call's own: what set_adapters(name, 0.5) has set holds in the
 # next. And unfuse_lora() takes back what fuse_lora(lora_scale=…) did.
 # Really: a scale is multiplied in before a call and divided out after it; nought cannot be divided out, so that behind a call at scale 0
-# every active LoRA is set to 1, whatever set_adapters had said. A row of pictures at scales 1, 0.5, 0, 1 has two different pictures
+# every active LoRA is set to 1, whatever set_adapters had said. A row of pictures at scales 1, 0.5, 0, 1 then has two pictures
 # for 1, and of two LoRAs that were mixed by halves both are whole from then on. And unfuse_lora() leaves the weights of set_adapters
 # multiplied by lora_scale: a LoRA that was fused once by half is heard half from then on, one fused at 0 never.
 # With diffusers 0.42.1, peft 0.21.2, torch 2.13.0. Seen 2026-11-28, set_adapters 0.5, and the strength found behind the call:

@@ -5,7 +5,8 @@
 # with a flow shift of 3, a quarter of the picture of 10 steps is noise, a tenth of that of 28. For v1 and v2 the last sigma is small,
 # so no noise is seen, but of "DEIS Karras" (exponential and beta sigmas too) the last call of the network changes nothing: 10 steps
 # are 9. DPMSolverMultistepScheduler had this until it got final_sigmas_type.
-# With diffusers 0.42.1, torch 2.13.0. Seen 2026-11-28, noise left with flow sigmas, 10 and 28 steps; most change by the last step with Karras:
+# With diffusers 0.42.1, torch 2.13.0. Seen 2026-11-28 (noise left of 10 and 28 steps with flow sigmas; the most that the last step of
+# 10 changes with Karras'):
 #   DPMSolverMultistep 0.00 0.00; 0.12. UniPCMultistep 0.00 0.00; 0.12. DEISMultistep 0.25 0.10; 0. SASolver 0.25 0.10; 7e-7
 set -euo pipefail
 venv=${FINDINGS_VENV:-$(mktemp -d)/venv}

@@ -5,7 +5,8 @@
 # zero, as it is by default since final_sigmas_type came: all steps but the last are sound, and every number of the result is NaN or
 # infinite, so that the picture is lost. final_sigmas_type="sigma_min" mends all three. DPMSolverMultistepScheduler mends or refuses
 # such pairs.
-# With diffusers 0.42.1, torch 2.13.0. Seen 2026-11-28, share of such numbers after the last step but one and the last, of 5, 10 and 20 steps:
+# With diffusers 0.42.1, torch 2.13.0. Seen 2026-11-28 (share of such numbers after the last step but one, and after the last, of 5, 10
+# and 20 steps):
 #   defaults 0 0; bh1 0 1; lower_order_final=False 0 1; predict_x0=False 0 1; each with sigma_min 0 0
 set -euo pipefail
 venv=${FINDINGS_VENV:-$(mktemp -d)/venv}

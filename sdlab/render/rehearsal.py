@@ -233,8 +233,9 @@ def is_right(name: str, steps: int, how: tuple[str, float | None, str]) -> bool:
 def describe_steps(name: str, steps: int, stated: str) -> str | None:
     """Describes what a scheduler's own steps do amiss, whatever the network predicts; or None.
 
-    Both are found by trying it, so that nothing is said once they are mended (diffusers 0.42: DEIS
-    and SASolver with Karras' sigmas, the third order of "sde-dpmsolver++").
+    The last steps and the third order are found by trying, so that nothing is said once they are
+    mended (diffusers 0.42: DEIS and SASolver with Karras' sigmas, "sde-dpmsolver++"); PNDM with v
+    is known, https://github.com/huggingface/diffusers/issues/14816.
 
     Parameters
     ----------
@@ -246,6 +247,13 @@ def describe_steps(name: str, steps: int, stated: str) -> str | None:
         warnings.simplefilter("ignore")
         scheduler = make_scheduler(name, json.loads(stated))
         scheduler.set_timesteps(steps)
+        if kind == "PNDMScheduler" and scheduler.config.prediction_type == "v_prediction":
+            return (
+                f"scheduler={name!r} mixes what the UNet said in several steps as it is, which"
+                " v at several levels of noise does not bear: with this model it is no better than"
+                " DDIM, and another method than with one that predicts noise; LMSDiscreteScheduler"
+                " does not mind"
+            )
         sigmas = getattr(scheduler, "sigmas", None)
         if sigmas is not None and len(sigmas) > 1 and 0 < sigmas[-2] == sigmas[-1]:
             return (

@@ -340,6 +340,8 @@ def test_eta_of_tcd_adds_noise_from_the_cells_own_seed(random_v1, tmp_path):
         ("DEIS", None),
         ("Heun Karras", None),
         ("DDIM", None),
+        ("PLMS", "no better than DDIM"),
+        ("LMS", None),
     ],
 )
 def test_what_a_schedulers_own_steps_do_amiss_is_said(name, says, tmp_path):
