@@ -232,6 +232,11 @@ def test_stars_are_found_whatever_the_sliders_show_and_nothing_found_is_said_who
     )
     expect(slider).to_have_attribute("aria-valuetext", "3")
     nb.expect_kernel("grid.focused in grid.in_view()", True)  # that a form varies
+    head = out.get_by_text("4 of 8 in view: the sliders show one setting · 1 of 8 starred")
+    expect(head).to_be_visible()
+    with nb.page.expect_download():
+        out.get_by_role("button", name="CSV").click()
+    expect(out.get_by_role("status").get_by_text("saved 4 of 8 rows")).to_be_visible()
     out.get_by_label("only starred").check()
     expect(cell(grid, re.compile("guidance_scale 0.*seed 0, starred"))).to_be_visible()
     expect(slider).to_have_attribute("aria-valuetext", "all")

@@ -1138,7 +1138,22 @@ def test_what_is_in_view_is_saved_as_one_file(results, tmp_path, kind):
     line = Line(grid)
     told, buffers = line.ask("export", what=kind)
     assert told["name"] == f"Cats.{kind}" and len(buffers) == 1
+    assert told["said"] == f"saved 6 of 12 {'rows' if kind == 'csv' else 'pictures'}"
     assert line.ask("export", what="exe")[0]["kind"] == "error"
+
+
+def test_it_is_said_how_many_a_file_holds_where_sliders_hide_others(results, tmp_path):
+    grid = SeedGrid(results, row="red|blue", col="seed")
+    line = Line(grid)
+    told, buffers = line.ask("export", what="csv")
+    assert len(pd.read_csv(io.BytesIO(buffers[0]))) == 4 and told["said"] == "saved 4 of 12 rows"
+    assert line.ask("export", what="zip", rows=[0, 5])[0]["said"] == "saved 2 of 12 pictures"
+    chosen = grid.save(tmp_path / "two.html", rows=[0, 5]).read_text()
+    assert chosen.count("<img") == 2
+    some = results.assign(path=[*results["path"][:-1], None])
+    grid = SeedGrid(some, row=[], col=[])
+    for what in ("html", "png"):
+        assert Line(grid).ask("export", what=what)[0]["said"] == "saved 11 of 12 pictures"
 
 
 def sheet_of(monkeypatch, grid, rows=None):
