@@ -20,6 +20,7 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     for theme in (DARK, LIGHT):
         nb.theme(theme)
         assert nb.axe(out) == []
+    expect(out.get_by_text("in one order for all raters")).to_be_visible()
     rater = out.get_by_role("combobox", name="rater")
     rater.focus()
     nb.page.keyboard.type("ann 2")  # no answer

@@ -12,7 +12,9 @@ class TopBar {
     this.bar = h("progress", { "aria-label": "answered" });
     this.counter = h("span", { className: "sdl-judge-count" });
     this.element = h("div", { className: "sdl-bar" },
-      h("label", {}, "rater", this.rater, names), this.bar, this.counter);
+      h("label", {}, "rater", this.rater, names),
+      h("span", { className: "sdl-judge-count", textContent: SHARED_ORDER }), this.bar,
+      this.counter);
   }
 
   // Who answers, and who has.

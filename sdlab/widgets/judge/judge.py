@@ -17,7 +17,7 @@ from ..code import write_widget
 from ..panel import Panel, source
 from ..pictures import level_sizes, strip_recipe
 from .pictures import TOLD, Pictures
-from .round import Round, plan_trials, select_answers
+from .round import begin_round, select_answers
 from .still import render_round, write_verdict
 
 CANNOT_TELL = "cannot tell"
@@ -55,8 +55,8 @@ class Judge(Panel):
     left, right : optional
         Two values of `by`; the first that appear if left out.
     rater : str
-        Who answers; the page has a field for it. Each rater has a round, and an order, of their
-        own.
+        Who answers; the page has a field for it. Each rater has a round, and sides, of their own;
+        the order is the same for all.
     seed : int
         Decides orders, sides and repeats: the same seed, the same round.
     repeats : float
@@ -181,13 +181,17 @@ class Judge(Panel):
     def _deal(self) -> None:
         """Begins the rater's round, or goes on with it."""
         rater = self.rater.strip()
-        trials = plan_trials(
-            self._pictures.subjects, seed=self._seed, rater=rater, repeats=self._repeats
+        self._round = begin_round(
+            self._keeper,
+            self._pictures.subjects,
+            question=self.question,
+            rater=rater,
+            seed=self._seed,
+            repeats=self._repeats,
         )
-        self._round = Round(self._keeper, trials, question=self.question, rater=rater)
         with self.hold_sync():
-            self.rater, self.total = rater, len(trials)
-            self.unblinded = self._round.done == len(trials)
+            self.rater, self.total = rater, len(self._round.trials)
+            self.unblinded = self._round.done == self.total
             self._count()
             self.deal += 1
 
