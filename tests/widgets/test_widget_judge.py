@@ -378,6 +378,34 @@ def test_what_came_out_is_said_with_what_it_rests_on(frame):
     assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
 
 
+def test_the_end_tells_the_shares_by_what_differs_and_rate_takes_the_value(frame):
+    widget = shown(frame, repeats=0.5)
+    scale = frame.set_index("key")["guidance_scale"]
+    said = {1.0: iter(["yes"] * 4 + [None, "no"]), 4.0: iter(["no"] * 5 + ["yes"])}
+    for trial in widget._round.trials:
+        widget.say("no" if trial.repeat else next(said[scale[trial.about]]))
+    assert widget.shares == [] and "yes" not in widget.value
+    widget.unblind()
+    head, *rows = widget.shares
+    assert head == ["", "yes", "no", "cannot tell", "share of yes"]
+    assert {row[0]: row[1:4] for row in rows} == {
+        "guidance_scale 1": ["4", "1", "1"],
+        "guidance_scale 4": ["1", "5", "0"],
+    }
+    found = stats.rate(widget.value.query("repeat == 0"), "yes", by="guidance_scale")
+    for row in found.to_dict("records"):
+        ends = f"(95% interval {row['low']:.0%} to {row['high']:.0%})"
+        title = f"guidance_scale {row['guidance_scale']:g}"
+        assert [title, f"{row['share']:.0%} {ends}"] in [[one[0], one[-1]] for one in rows]
+    assert rows[0][-1] in widget.static()
+    other = shown(frame, question="How many?", answers=range(3), rater="bob")
+    other.say(2)
+    assert other.shares == []
+    other.say(0)
+    other.unblind()
+    assert "yes" not in other.value and all(len(row) == 4 for row in other.shares)
+
+
 def test_the_static_table_of_pairs_names_whose_picture_was_preferred(frame):
     widget = shown(frame, by="guidance_scale", left=4.0, right=1.0, question="closer?")
     said = Counter()
