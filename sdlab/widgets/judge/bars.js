@@ -13,7 +13,7 @@ class TopBar {
     this.counter = h("span", { className: "sdl-judge-count" });
     this.element = h("div", { className: "sdl-bar" },
       h("label", {}, "rater", this.rater, names),
-      h("span", { className: "sdl-judge-count", textContent: SHARED_ORDER }), this.bar,
+      h("span", { className: "sdl-judge-order", textContent: SHARED_ORDER }), this.bar,
       this.counter);
   }
 
