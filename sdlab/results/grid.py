@@ -71,8 +71,8 @@ def image_grid(
         If left out, a line says what all cells share; "" leaves that out too.
     cell_size : int, optional
         The longest side of a cell, in screen pixels. Small pictures are enlarged by whole numbers,
-        never blurred, and a pixel has one size in all cells, unless that would make a picture
-        smaller than half a cell.
+        never blurred. All stand at one size: where some are smaller than others, their pixels are
+        larger, and in between if that is no whole number.
     max_rows, max_cols : int
         What does not fit comes on further pages: the figure says so, and `.pages` counts them.
     page : int

@@ -305,26 +305,23 @@ def read_size(path: str) -> tuple[int, int] | None:
 def choose_sizes(
     sizes: dict[SheetCell, tuple[int, int]], cell_size: int
 ) -> dict[SheetCell, tuple[int, int]]:
-    """Chooses the sizes on the page: one scale for all, whole if it enlarges.
+    """Chooses the sizes on the page: the longest sides are alike, as the largest picture decides.
 
-    A picture that would fill less than half a cell has a scale of its own.
+    That one is enlarged by a whole number, or reduced.
     """
-
-    def fill(longest: int) -> float:
-        return cell_size // longest if longest <= cell_size else cell_size / longest
-
-    common = fill(max((max(size) for size in sizes.values()), default=1))
-    shown = {}
-    for cell, size in sizes.items():
-        scale = common if max(size) * common * 2 >= cell_size else fill(max(size))
-        shown[cell] = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-    return shown
+    longest = max((max(size) for size in sizes.values()), default=1)
+    side = longest * (cell_size // longest) if longest <= cell_size else cell_size
+    return {
+        cell: (max(1, round(w * side / max(w, h))), max(1, round(h * side / max(w, h))))
+        for cell, (w, h) in sizes.items()
+    }
 
 
 def read_pixels(cell: SheetCell, width: int, height: int) -> tuple[np.ndarray | None, str]:
     """Reads (pixels, "") or (None, why there are none).
 
-    More than twice as many pixels as are shown are reduced to that.
+    More than twice as many pixels as are shown are reduced to that; fewer are enlarged to that,
+    unless each fills a whole number.
     """
     if not cell.path:
         return None, cell.error or "not rendered"
@@ -334,7 +331,8 @@ def read_pixels(cell: SheetCell, width: int, height: int) -> tuple[np.ndarray | 
             image = file.convert("RGBA" if clear else "RGB")
     except UNREADABLE as problem:
         return None, describe_file_problem(problem)
-    if image.width > 2 * width:
+    enlarged_by_part = image.width < width and (width % image.width or height % image.height)
+    if image.width > 2 * width or enlarged_by_part:
         image = image.resize((2 * width, 2 * height), Image.Resampling.LANCZOS)
     return np.asarray(image), ""  # (H, W, 3 or 4)
 

@@ -240,6 +240,8 @@ function heightFor(pictures, root, last) {
   return (notebook?.clientHeight || innerHeight) - EDGES - needed + pictures.offsetHeight;
 }
 
+const SHARED_ORDER = "in one order for all raters";        // said where the rater is named
+
 // A button that cannot be used now, but keeps the focus: from a disabled one it would fall to the
 // page.
 function able(button, can) { button.setAttribute("aria-disabled", !can); }

@@ -30,7 +30,7 @@ WITHOUT_KERNEL = (
     ".jp-OutputArea-child:not(:has(.sdl-root)):has(+ .jp-OutputArea-child .{}) {{display: none}}"
 )
 QUIET = 2.0  # seconds without a change, after which the picture in the notebook is drawn anew
-STATED = re.compile(rf"\b({'|'.join(FIELDS)})=(?=(['\"\w])?)")  # as Python writes it
+STATED = re.compile(rf"\b({'|'.join(FIELDS)})=(?=([^\s,;:.)]|\.\d)?)")  # as Python writes it
 workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open and encode pictures
 lookers = ThreadPoolExecutor(1, "sdlab looking")  # in pictures, which no picture waits for
 

@@ -38,10 +38,12 @@ def make_thumbnail(path: str, px: int = THUMBNAIL, exact: bool = True) -> bytes:
     Raises
     ------
     OSError
-        There is no such file, or no picture in it; the message says why.
+        There is no such file (then a FileNotFoundError), or no picture in it; the message says why.
     """
     try:
         return _make_thumbnail(os.fspath(path), os.stat(path).st_mtime_ns, px, exact)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(hide_home(error)) from error
     except Exception as error:  # Pillow's are of many kinds, SyntaxError among them
         raise OSError(hide_home(error)) from error
 

@@ -76,6 +76,7 @@ def test_a_blind_vote_names_the_sides_when_asked_and_is_found_again(notebook):
     out, press = nb.output(1), nb.page.keyboard.press
     expect(out.get_by_role("img", name=re.compile("^left picture, seed "))).to_be_visible()
     expect(out.get_by_role("button", name="side by side")).to_have_attribute("aria-pressed", "true")
+    expect(out.get_by_text("in one order for all raters")).to_be_visible()
     out.get_by_role("group", name="pair 1 of 2").focus()
     press("1")
     expect(out.get_by_text("pair 1 voted: left", exact=True)).to_be_visible()

@@ -138,6 +138,35 @@ def test_what_is_said_of_pictures_chooses_those_in_view_and_a_picture_can_be_got
     assert nb.errors == []
 
 
+def test_two_to_four_selected_pictures_stand_side_by_side_in_a_small_window(notebook):
+    long = PLAN.replace("a {red|blue} circle", "a {red circle left of|blue} " + "blue circle " * 9)
+    nb = notebook(
+        [
+            long
+            + "grid = SeedGrid(run(plan[::4], 'runs/beside', progress=False), row=[], col=[]); grid"
+        ]
+    )
+    nb.page.set_viewport_size({"width": 1280, "height": 720})
+    nb.run_all()
+    grid = nb.output(0).get_by_role("grid", name="pictures")
+    expect(grid.locator("img[src]")).to_have_count(4)
+    dialog = nb.page.get_by_role("dialog", name="selected pictures beside one another")
+    grid.get_by_role("gridcell").first.focus()
+    nb.page.keyboard.press("x")
+    for n in (2, 3, 4):
+        for key in ("ArrowRight", "x", "v"):
+            nb.page.keyboard.press(key)
+        expect(dialog.get_by_role("img")).to_have_count(n)
+        expect(dialog.locator("img[style*=width]")).to_have_count(n)
+        boxes = [image.bounding_box() for image in dialog.get_by_role("img").all()]
+        assert len({box["y"] for box in boxes}) == 1
+        assert max(box["y"] + box["height"] for box in boxes) < 720
+        assert boxes[0]["x"] > 0 and boxes[-1]["x"] + boxes[-1]["width"] < 1280
+        assert all(box["width"] >= 256 for box in boxes)
+        nb.page.keyboard.press("Escape")
+    assert nb.errors == []
+
+
 def test_cells_appear_while_the_job_runs_and_other_seeds_can_be_asked_for(notebook):
     nb = notebook(
         [
@@ -232,6 +261,11 @@ def test_stars_are_found_whatever_the_sliders_show_and_nothing_found_is_said_who
     )
     expect(slider).to_have_attribute("aria-valuetext", "3")
     nb.expect_kernel("grid.focused in grid.in_view()", True)  # that a form varies
+    head = out.get_by_text("4 of 8 in view: the sliders show one setting · 1 of 8 starred")
+    expect(head).to_be_visible()
+    with nb.page.expect_download():
+        out.get_by_role("button", name="CSV").click()
+    expect(out.get_by_role("status").get_by_text("saved 4 of 8 rows")).to_be_visible()
     out.get_by_label("only starred").check()
     expect(cell(grid, re.compile("guidance_scale 0.*seed 0, starred"))).to_be_visible()
     expect(slider).to_have_attribute("aria-valuetext", "all")

@@ -20,6 +20,7 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     for theme in (DARK, LIGHT):
         nb.theme(theme)
         assert nb.axe(out) == []
+    expect(out.get_by_text("in one order for all raters")).to_be_visible()
     rater = out.get_by_role("combobox", name="rater")
     rater.focus()
     nb.page.keyboard.type("ann 2")  # no answer
@@ -56,6 +57,9 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     expect(end).to_be_focused()
     press("Enter")
     expect(out.get_by_text(re.compile("^5 answers, repeats among them"))).to_be_visible()
+    shares = out.get_by_role("table", name="first answers, by what the pictures differ in")
+    expect(shares.get_by_role("rowheader")).to_have_count(2)
+    expect(shares.get_by_role("rowheader", name="scheduler DDIMScheduler")).to_be_visible()
     expect(
         out.get_by_text(re.compile("^ann 2, to pictures shown again: the same answer"))
     ).to_be_visible()

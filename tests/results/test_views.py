@@ -323,7 +323,7 @@ def test_large_pictures_are_reduced_to_what_is_seen(tmp_path):
     assert {image.get_array().shape for image in figure.axes[0].images} == {(200, 200, 3)}
 
 
-def test_pictures_of_different_sizes_keep_their_aspect_and_their_scale(tmp_path):
+def test_pictures_of_different_sizes_keep_their_aspect_and_are_equally_long(tmp_path):
     frame = pd.concat(
         [
             results(tmp_path, plan(width=32, height=16), (32, 16)),
@@ -333,7 +333,25 @@ def test_pictures_of_different_sizes_keep_their_aspect_and_their_scale(tmp_path)
     (b, a), sides = image_grid(frame, "width").axes[0].images, []  # 16 stands above 32
     for left, right, bottom, top in (a.get_extent(), b.get_extent()):
         sides.append((right - left, bottom - top))
-    assert sides[0][0] == 2 * sides[0][1] and sides[1][0] == sides[1][1] == sides[0][1]
+    assert sides[0][0] == 2 * sides[0][1] and sides[1][0] == sides[1][1] == sides[0][0]
+
+
+@pytest.mark.parametrize("small", [72, 48])
+def test_small_pictures_stand_as_large_as_the_others_and_sharp_if_that_is_a_whole_number(
+    tmp_path, small
+):
+    frame = pd.concat(
+        [results(tmp_path, plan(width=w, height=w, seed=w), (w, w)) for w in (small, 96)]
+    )
+    sizes = set()
+    figure = image_grid(frame, col="width")
+    for image in figure.axes[0].images:
+        left, right, bottom, top = image.get_extent()
+        sizes |= {right - left, bottom - top}
+    (side,) = sizes
+    assert side % 96 == 0  # the larger ones decide
+    pixels = sorted(image.get_array().shape[0] for image in figure.axes[0].images)
+    assert pixels == ([48, 96] if small == 48 else [96, 2 * side])
 
 
 def test_without_a_title_the_figure_says_what_is_constant_and_what_varies_along(tmp_path):

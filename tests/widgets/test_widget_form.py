@@ -158,6 +158,13 @@ def test_bad_input_is_explained_at_its_field(form, name, text, says):
     assert form.fields[name].value == text
 
 
+@pytest.mark.parametrize("text", ["-3,5", "1001"])
+def test_a_fields_message_has_a_blank_between_its_name_and_the_value(form, text):
+    filled(form, num_inference_steps=text)
+    value = text.split(",")[0]
+    assert f"num_inference_steps {value} is outside" in form._fields["num_inference_steps"].message
+
+
 def test_several_errors_stand_at_their_fields_and_go_with_their_reasons(form):
     filled(form, seed="x", height="63", prompt="}")
     assert (

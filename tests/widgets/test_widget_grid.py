@@ -396,12 +396,12 @@ def test_a_file_that_vanished_or_broke_is_an_error_of_that_cell_alone(tmp_path, 
     assert [cell["picture"] for cell in content["cells"]] == [True, False, True] and len(
         buffers
     ) == 2
-    assert content["cells"][1]["error"].startswith("the picture cannot be read: ") and str(
-        tmp_path
-    ) not in str(content)
+    gone = not (tmp_path / "other.png").exists()
+    said = "the file other.png is gone" if gone else "the picture cannot be read: "
+    assert content["cells"][1]["error"].startswith(said) and str(tmp_path) not in str(content)
     assert (
         len(Page(grid.static()).every("img")) == 2
-        and "cannot be read" in grid.static()
+        and said in grid.static()
         and str(tmp_path) not in grid.static()
     )
 
@@ -443,10 +443,20 @@ def test_a_cell_without_its_file_still_tells_its_recipe(tmp_path, monkeypatch):
     frame = frame_of(sweep(CAT, seed=range(2)), tmp_path)
     frame.loc[0, "path"], frame.loc[0, "error"] = None, "no memory"
     (tmp_path / "noise.png").unlink()
-    for i, says in [(0, "no memory"), (1, "the picture cannot be read: ")]:
+    for i, says in [(0, "no memory"), (1, "the file noise.png is gone")]:
         answer, buffers = Line(SeedGrid(frame)).ask("full", cell=i)
         assert buffers == [] and answer["facts"][0][0] == "error" and says in answer["facts"][0][1]
         assert ["seed", str(i)] in answer["facts"] and str(tmp_path) not in str(answer)
+
+
+def test_a_picture_deleted_from_the_store_is_said_to_be_made_by_another_run(results):
+    path = Path(results["path"][1])
+    path.unlink()
+    grid = SeedGrid(results)
+    said = f"the file {path.name} is gone: running the sweep again makes it"
+    assert dict(Line(grid).ask("full", cell=1)[0]["facts"])["error"] == said
+    assert grid._cells.show_pictures([1], 64)[0]["cells"][0]["error"] == said
+    assert said in grid.static()
 
 
 # ---- what the page asks
@@ -1138,7 +1148,22 @@ def test_what_is_in_view_is_saved_as_one_file(results, tmp_path, kind):
     line = Line(grid)
     told, buffers = line.ask("export", what=kind)
     assert told["name"] == f"Cats.{kind}" and len(buffers) == 1
+    assert told["said"] == f"saved 6 of 12 {'rows' if kind == 'csv' else 'pictures'}"
     assert line.ask("export", what="exe")[0]["kind"] == "error"
+
+
+def test_it_is_said_how_many_a_file_holds_where_sliders_hide_others(results, tmp_path):
+    grid = SeedGrid(results, row="red|blue", col="seed")
+    line = Line(grid)
+    told, buffers = line.ask("export", what="csv")
+    assert len(pd.read_csv(io.BytesIO(buffers[0]))) == 4 and told["said"] == "saved 4 of 12 rows"
+    assert line.ask("export", what="zip", rows=[0, 5])[0]["said"] == "saved 2 of 12 pictures"
+    chosen = grid.save(tmp_path / "two.html", rows=[0, 5]).read_text()
+    assert chosen.count("<img") == 2
+    some = results.assign(path=[*results["path"][:-1], None])
+    grid = SeedGrid(some, row=[], col=[])
+    for what in ("html", "png"):
+        assert Line(grid).ask("export", what=what)[0]["said"] == "saved 11 of 12 pictures"
 
 
 def sheet_of(monkeypatch, grid, rows=None):

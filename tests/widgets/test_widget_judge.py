@@ -16,7 +16,7 @@ from sdlab.recipe.sweep import sweep
 from sdlab.store.store import Store
 from sdlab.widgets import Judge
 from sdlab.widgets.judge.judge import assign_keys
-from sdlab.widgets.judge.round import plan_trials
+from sdlab.widgets.judge.round import Round, plan_trials, sort_sides
 
 ASKED = ["question", "answer", "rater", "seconds", "blind", "repeat", "time"]
 QUESTION = "Is it a cat?"
@@ -96,7 +96,30 @@ def test_the_same_seed_and_rater_make_the_same_plan_whatever_the_frames_order():
     turned = [(right, left) for left, right in keys[::-1]]
     assert plan_trials(turned, seed=3, rater="ann", repeats=0.1) == plan
     assert plan_trials(keys, seed=4, rater="ann", repeats=0.1) != plan
-    assert plan_trials(keys, seed=3, rater="bob", repeats=0.1) != plan
+    other = plan_trials(keys, seed=3, rater="bob", repeats=0.1)  # on sides of their own
+    assert other != plan
+    assert [(sort_sides(trial.about), trial.repeat) for trial in other] == [
+        (sort_sides(trial.about), trial.repeat) for trial in plan
+    ]
+
+
+@pytest.mark.parametrize("by", [None, "guidance_scale"])
+def test_a_round_begun_in_an_order_of_the_raters_own_goes_on_in_it(frame, by):
+    how = {} if by is None else {"by": by, "answers": ["left", "right"]}
+    first = shown(frame, rater="ann", **how)
+    subjects, keeper = first._pictures.subjects, first._keeper
+    plan = plan_trials(subjects, seed=0, rater="ann", repeats=0.1, alone=True)
+    assert plan != first._round.trials
+    former = Round(keeper, plan, question=QUESTION, rater="ann")
+    for done in (3, len(plan)):
+        for place in range(former.place, done):
+            former.put(place, first.answers[0], 1.0)
+        again = shown(frame, rater="ann", **how)
+        assert again._round.trials == plan and (again.done, again._round.place) == (done, done)
+    assert again.unblinded and len(again.value) == len(plan)
+    bob = shown(frame, rater="bob", **how)._round.trials
+    orders = [[sort_sides(trial.about) for trial in one] for one in (bob, first._round.trials)]
+    assert orders[0] == orders[1]
 
 
 def test_sides_are_those_of_chance_and_some_repeats_change_them():
@@ -145,7 +168,7 @@ def test_pictures_of_the_embedded_models_are_described_though_nothing_was_measur
     assert trial["seen"] is None  # the picture does not wait for its description
     place = {"deal": trial["deal"], "n": trial["n"]}
     (said,) = asked(widget, "seen", **place)[0]["seen"]
-    assert said.startswith("found ") and ", background " in said
+    assert "found" in said and ", background " in said
     answered(widget, "yes")
     assert asked(widget, "seen", **place)[0]["kind"] == "outdated"
 
@@ -353,6 +376,34 @@ def test_what_came_out_is_said_with_what_it_rests_on(frame):
     )
     page = widget.static()
     assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
+
+
+def test_the_end_tells_the_shares_by_what_differs_and_rate_takes_the_value(frame):
+    widget = shown(frame, repeats=0.5)
+    scale = frame.set_index("key")["guidance_scale"]
+    said = {1.0: iter(["yes"] * 4 + [None, "no"]), 4.0: iter(["no"] * 5 + ["yes"])}
+    for trial in widget._round.trials:
+        widget.say("no" if trial.repeat else next(said[scale[trial.about]]))
+    assert widget.shares == [] and "yes" not in widget.value
+    widget.unblind()
+    head, *rows = widget.shares
+    assert head == ["", "yes", "no", "cannot tell", "share of yes"]
+    assert {row[0]: row[1:4] for row in rows} == {
+        "guidance_scale 1": ["4", "1", "1"],
+        "guidance_scale 4": ["1", "5", "0"],
+    }
+    found = stats.rate(widget.value.query("repeat == 0"), "yes", by="guidance_scale")
+    for row in found.to_dict("records"):
+        ends = f"(95% interval {row['low']:.0%} to {row['high']:.0%})"
+        title = f"guidance_scale {row['guidance_scale']:g}"
+        assert [title, f"{row['share']:.0%} {ends}"] in [[one[0], one[-1]] for one in rows]
+    assert rows[0][-1] in widget.static()
+    other = shown(frame, question="How many?", answers=range(3), rater="bob")
+    other.say(2)
+    assert other.shares == []
+    other.say(0)
+    other.unblind()
+    assert "yes" not in other.value and all(len(row) == 4 for row in other.shares)
 
 
 def test_the_static_table_of_pairs_names_whose_picture_was_preferred(frame):

@@ -21,11 +21,13 @@ class TopBar {
     this.blind.onchange = () => view.setBlind(this.blind.checked);
     this.chooser = new Chooser(model, line);
     this.rater = nameField(model, "rater");
+    this.shared = h("span", { className: "sdl-compare-note", textContent: SHARED_ORDER });
     this.element = h("div", { className: "sdl-bar" },
       group("steps", "pairs", this.before, this.counter, this.after),
       group("ways", "way of comparing", ...this.ways, magnifier),
       h("label", { title: "shuffle pairs and sides, and hide the names until you ask for them" },
-        this.blind, "blind"), h("label", {}, "rater", this.rater), this.chooser.element,
+        this.blind, "blind"), h("label", {}, "rater", this.rater), this.shared,
+      this.chooser.element,
       fullButton(view.root));
   }
 
@@ -35,7 +37,11 @@ class TopBar {
     this.after.disabled = n >= total - 1;
   }
 
-  showRater() { this.rater.value = this.view.model.get("rater"); }
+  showRater() {
+    const { model } = this.view;
+    this.rater.value = model.get("rater");
+    this.shared.hidden = !model.get("blind");
+  }
 
   showMode(mode) {
     this.ways.forEach((node, k) => node.setAttribute("aria-pressed", WAYS[k][0] === mode));

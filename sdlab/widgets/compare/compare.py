@@ -62,12 +62,12 @@ class Compare(Panel):
     blind : bool
         Whether to begin in blind mode, side by side.
     seed : int
-        Decides the blind order and sides: the same seed, the same order.
+        Decides the blind order, which all raters of the same pairs share, and each rater's sides.
     gain : float
         How much the difference picture exaggerates, 1 to 32.
     rater : str
-        Who votes; the page has a field for it. Each rater has votes, and an order, of their own; ""
-        is somebody without a name.
+        Who votes; the page has a field for it. Each rater has votes, and blind sides, of their own;
+        "" is somebody without a name.
 
     Attributes
     ----------

@@ -89,7 +89,8 @@ class Ballot:
 
     A pair is a number in the order of the frame, and its vote is in terms of its own left and
     right; a place is a number in the order shown, and what is seen there may stand the other way
-    round. Each rater has an order, and sides, of their own.
+    round. All raters of the same pairs have them in one order, whatever the frame's, so that the
+    first twenty are the same twenty for each; the sides are each rater's own.
 
     Parameters
     ----------
@@ -103,8 +104,9 @@ class Ballot:
         self._lock = threading.Lock()
         self._former: dict[int, list[str | None]] = {}  # {pair: its votes before this one}
         if blind:
-            chance = random.Random(f"{seed} {votes.rater}" if votes.rater else seed)
-            chance.shuffle(self.order)
+            self.order.sort(key=lambda n: sort_pair(*self.ids[n]))
+            random.Random(f"{seed}").shuffle(self.order)
+            chance = random.Random(f"{seed} {votes.rater}")
             self.swapped = [
                 chance.random() < 0.5 for _ in ids
             ]  # no equal shares: the last sides could be foretold from them

@@ -12,7 +12,9 @@ class TopBar {
     this.bar = h("progress", { "aria-label": "answered" });
     this.counter = h("span", { className: "sdl-judge-count" });
     this.element = h("div", { className: "sdl-bar" },
-      h("label", {}, "rater", this.rater, names), this.bar, this.counter);
+      h("label", {}, "rater", this.rater, names),
+      h("span", { className: "sdl-judge-order", textContent: SHARED_ORDER }), this.bar,
+      this.counter);
   }
 
   // Who answers, and who has.
@@ -63,9 +65,11 @@ class End {
     this.undo = button("undo the last answer", () => view.undo(), { title: "U or Backspace" });
     this.bar = h("div", { className: "sdl-bar" }, this.finish, this.undo);
     this.verdict = h("div", { className: "sdl-judge-verdict" });
+    this.shares = h("div", { className: "sdl-judge-shares" });
     this.code = codeBlock(view.line);
     this.element = h("div", { className: "sdl-judge-end", tabIndex: -1, role: "group",
-      "aria-label": "end of the round" }, this.words, this.bar, this.verdict, this.code);
+      "aria-label": "end of the round" }, this.words, this.bar, this.verdict, this.shares,
+      this.code);
   }
 
   // What is read out of it.
@@ -84,5 +88,18 @@ class End {
     this.code.hidden = !over;
     this.verdict.replaceChildren(
       ...model.get("verdict").map((line) => h("p", { textContent: line })));
+    const [head, ...rows] = model.get("shares");
+    this.shares.replaceChildren(...(head ? [sharesTable(head, rows)] : []));
   }
+}
+
+// How often each answer was given, by what the pictures differ in.
+function sharesTable([, ...head], rows) {
+  const cells = (tag, texts, props = {}) =>
+    texts.map((textContent) => h(tag, { textContent, ...props }));
+  return h("table", { className: "sdl-table" },
+    h("caption", { textContent: "first answers, by what the pictures differ in" }),
+    h("thead", {}, h("tr", {}, h("td"), ...cells("th", head, { scope: "col" }))),
+    h("tbody", {}, ...rows.map(([name, ...texts]) =>
+      h("tr", {}, h("th", { scope: "row", textContent: name }), ...cells("td", texts)))));
 }

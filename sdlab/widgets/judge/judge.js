@@ -146,7 +146,7 @@ class JudgeView {
     const late = () => { if (!this.busy) this.show(); };
     return follow(this.model, {
       deal: again, done: late, rater: () => this.bar.name(), raters: () => this.bar.name(),
-      total: tell, verdict: tell, unblinded: tell,
+      total: tell, verdict: tell, shares: tell, unblinded: tell,
     });
   }
 

@@ -17,10 +17,10 @@ from ..code import write_widget
 from ..panel import Panel, source
 from ..pictures import level_sizes, strip_recipe
 from .pictures import TOLD, Pictures
-from .round import Round, plan_trials, select_answers
-from .still import render_round, write_verdict
+from .round import begin_round, select_answers
+from .still import CANNOT_TELL, YES, count_answers, render_round, write_verdict
 
-CANNOT_TELL = "cannot tell"
+YES_OR_NO = ("yes", "no")
 DIGITS = "123456789"
 MOST_REPEATS = 0.5
 
@@ -55,8 +55,8 @@ class Judge(Panel):
     left, right : optional
         Two values of `by`; the first that appear if left out.
     rater : str
-        Who answers; the page has a field for it. Each rater has a round, and an order, of their
-        own.
+        Who answers; the page has a field for it. Each rater has a round, and sides, of their own;
+        the order is the same for all.
     seed : int
         Decides orders, sides and repeats: the same seed, the same round.
     repeats : float
@@ -99,6 +99,8 @@ class Judge(Panel):
     deal = traitlets.Int(0, help="Counts how often another round was begun.").tag(sync=True)
     unblinded = traitlets.Bool(False).tag(sync=True)
     verdict = traitlets.List(traitlets.Unicode(), help="What came out; [] before.").tag(sync=True)
+    shares: Any = traitlets.List(help="A table of that by what differs, its head first; [] before.")
+    shares.tag(sync=True)
 
     def __init__(
         self,
@@ -113,7 +115,7 @@ class Judge(Panel):
         seed: int = 0,
         repeats: float = 0.1,
     ) -> None:
-        words = read_answers(answers, VOTES if by is not None else ("yes", "no"))
+        words = read_answers(answers, VOTES if by is not None else YES_OR_NO)
         require_plan(question, rater, seed, repeats)
         frame = results.result() if isinstance(results, Job) else results
         self._pictures = Pictures(frame, by, left, right)
@@ -143,10 +145,15 @@ class Judge(Panel):
         `answer` (missing: cannot tell), `rater`, `seconds`, `blind`, `repeat`, `time`. After
         `unblind`, or when the rater's round was complete from the start, also what the frame says
         of the picture; of a pair what both share, each side's `by`, and which of the two was
-        `preferred`.
+        `preferred`; and where the answers are yes and no, `yes`: True, False, or missing, for
+        `sdlab.stats.rate(judge.value.query("repeat == 0"), "yes", by="model")`.
         """
         rows = select_answers(self._keeper.answers(), self.question)
-        return self._pictures.describe(rows, tell=self.unblinded)
+        value = self._pictures.describe(rows, tell=self.unblinded)
+        if not self.unblinded or {*self.answers} != {*YES_OR_NO}:
+            return value
+        truth = value["answer"].map(dict(zip(YES_OR_NO, (True, False))))
+        return value.assign(**{YES: truth.astype("boolean")})
 
     @property
     def code(self) -> str:
@@ -181,13 +188,17 @@ class Judge(Panel):
     def _deal(self) -> None:
         """Begins the rater's round, or goes on with it."""
         rater = self.rater.strip()
-        trials = plan_trials(
-            self._pictures.subjects, seed=self._seed, rater=rater, repeats=self._repeats
+        self._round = begin_round(
+            self._keeper,
+            self._pictures.subjects,
+            question=self.question,
+            rater=rater,
+            seed=self._seed,
+            repeats=self._repeats,
         )
-        self._round = Round(self._keeper, trials, question=self.question, rater=rater)
         with self.hold_sync():
-            self.rater, self.total = rater, len(trials)
-            self.unblinded = self._round.done == len(trials)
+            self.rater, self.total = rater, len(self._round.trials)
+            self.unblinded = self._round.done == self.total
             self._count()
             self.deal += 1
 
@@ -206,7 +217,9 @@ class Judge(Panel):
         with self.hold_sync():
             self.done = self._round.done
             self.raters = [name for name in dict.fromkeys(value["rater"]) if name]
-            self.verdict = write_verdict(value, self.rater) if self.unblinded else []
+            over = self.unblinded
+            self.verdict = write_verdict(value, self.rater) if over else []
+            self.shares = count_answers(value, self.rater, self.answers) if over else []
         self.refresh_soon()
 
     def static(self) -> str:
@@ -217,6 +230,7 @@ class Judge(Panel):
             question=self.heading,
             note=f"{self.rater or 'You'}: {self.done} of {self.total} answered.",
             verdict=self.verdict,
+            shares=self.shares,
             unblinded=self.unblinded,
         )
 

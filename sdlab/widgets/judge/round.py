@@ -25,17 +25,21 @@ class Trial:
     repeat: int = 0
 
 
-def plan_trials(pictures: Sequence[About], *, seed: int, rater: str, repeats: float) -> list[Trial]:
+def plan_trials(
+    pictures: Sequence[About], *, seed: int, rater: str, repeats: float, alone: bool = False
+) -> list[Trial]:
     """Plans a round: all pictures in an order, and on sides, that chance decides; some twice.
 
     Between the two times lie half of the pictures or more. Every other repeated pair, the first
-    among them, changes its sides. The plan is the rater's own, and does not depend on the frame's
-    order.
+    among them, changes its sides. All raters of the same pictures have one order, whatever the
+    frame's, and the same ones twice; the sides are each rater's own. `alone`: the order is the
+    rater's own, too, as it was in rounds begun earlier.
     """
-    chance = random.Random(f"{seed} {rater}")  # the same on every machine
+    own = random.Random(f"{seed} {rater}")  # the same on every machine
+    chance = own if alone else random.Random(f"{seed}")
     order = sorted(map(sort_sides, pictures))
     chance.shuffle(order)
-    order = [swap_sides(about) if chance.random() < 0.5 else about for about in order]
+    order = [swap_sides(about) if own.random() < 0.5 else about for about in order]
     n, gap = len(order), max(1, len(order) // 2)
     count = min(n - gap, max(1, round(repeats * n))) if repeats else 0
     places = [(float(i), Trial(about)) for i, about in enumerate(order)]
@@ -62,6 +66,11 @@ class Round:
     ----------
     keeper : Store or Opinions
         Where answers are kept, each before the next picture is shown.
+
+    Attributes
+    ----------
+    is_followed : bool
+        Whether what was answered when it began are its first trials, as they stand.
     """
 
     def __init__(
@@ -71,11 +80,13 @@ class Round:
         self.who: dict[str, Any] = {"question": question, "rater": rater}
         self._lock = threading.Lock()
         places = {(sort_sides(trial.about), trial.repeat): i for i, trial in enumerate(trials)}
-        found = [
-            places.get((sort_sides(about), repeat))
-            for about, repeat in self._list_answered(keeper.answers())
-        ]
+        pictures = {sort_sides(trial.about) for trial in trials}
+        own = self._list_answered(keeper.answers())
+        given = [(about, repeat) for about, repeat in own if sort_sides(about) in pictures]
+        found = [places.get((sort_sides(about), repeat)) for about, repeat in given]
         self._answered = [place for place in found if place is not None]  # in order of time
+        first = {(trial.about, trial.repeat) for trial in trials[: len(given)]}
+        self.is_followed = set(given) == first
 
     def _list_answered(self, answers: pd.DataFrame) -> list[tuple[About, int]]:
         own = select_answers(answers, **self.who)
@@ -107,6 +118,24 @@ class Round:
                 trial = self.trials[self._answered[-1]]
                 self.keeper.take_back(trial.about, **self.who, repeat=trial.repeat)
                 self._answered.pop()
+
+
+def begin_round(
+    keeper: Store | Opinions,
+    pictures: Sequence[About],
+    *,
+    question: str,
+    rater: str,
+    seed: int,
+    repeats: float,
+) -> Round:
+    """Begins a rater's round, or goes on with it: one begun in an order of their own, in that."""
+    plans = [
+        plan_trials(pictures, seed=seed, rater=rater, repeats=repeats, alone=alone)
+        for alone in (False, True)
+    ]
+    rounds = [Round(keeper, trials, question=question, rater=rater) for trials in plans]
+    return next((one for one in rounds if one.is_followed), rounds[0])
 
 
 def select_answers(answers: pd.DataFrame, question: str, rater: str | None = None) -> pd.DataFrame:

@@ -7,9 +7,19 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
-from ...results.frame import count_noun, format_value
+from ...results.frame import (
+    count_noun,
+    distinct_values,
+    find_varying,
+    format_value,
+    hide_home,
+    shorten_pictures,
+)
 from ...results.html import render_table
 from ...results.stats.agreement import agreement
+from ...results.stats.charts import name_interval
+from ...results.stats.rates import rate
+from ...results.stats.reading import split_frame
 from ..pictures import render_side
 from ..raters import format_share, name_rater
 from .pictures import Pictures
@@ -19,6 +29,10 @@ MOST = 100  # pictures or pairs
 CELL = (
     "text-align:left;vertical-align:top;padding:2px 8px 2px 0;max-width:16em;overflow-wrap:anywhere"
 )
+MOST_VALUES = 12  # of a column by which answers are counted
+CANNOT_TELL = "cannot tell"
+YES = "yes"  # the column that says so, True or False
+BY_COLUMN = "first answers, by what the pictures differ in"
 UNDER_WAY = "A blind round is under way: the answers are shown when it has ended."
 
 
@@ -42,9 +56,44 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
     return lines
 
 
+def count_answers(value: pd.DataFrame, rater: str, answers: Sequence[str]) -> list[list[str]]:
+    """Counts a rater's first answers by each column in which the pictures differ.
+
+    Returns
+    -------
+    list of list of str
+        A table, its head first: how often each answer was given, and of yes and no the share of yes
+        with its interval. [] for pairs, whose sentence says who was preferred, and where no column
+        is shared by several pictures.
+    """
+    own = value[(value["rater"] == rater) & (value["repeat"] == 0)]
+    words, unsure = word_answers(own), own["answer"].isna().any()
+    kinds = [*answers, *[CANNOT_TELL] * bool(unsure)]
+    asks_yes = YES in own
+    rows = []
+    for name in [] if "preferred" in own else find_varying(own):
+        values = distinct_values(own, name)
+        if name == "seed" or len(values) > min(MOST_VALUES, len(own) - 1):
+            continue
+        for of, part in split_frame(shorten_pictures(own), name):
+            counts = words[part.index].value_counts()
+            share = [format_part(rate(part, YES).iloc[0])] if asks_yes else []
+            title = f"{name} {hide_home(format_value(of[name]))}"
+            rows.append([title, *(str(counts.get(kind, 0)) for kind in kinds), *share])
+    head = ["", *kinds, *["share of yes"] * asks_yes]
+    return [head, *rows] if rows else []
+
+
+def format_part(row: pd.Series) -> str:
+    """Writes the share of a row of `rate`, and its interval."""
+    if not row["n"]:
+        return "—"
+    return f"{row['share']:.0%} ({name_interval(0.95)} {row['low']:.0%} to {row['high']:.0%})"
+
+
 def word_answers(value: pd.DataFrame) -> pd.Series:
     """Puts answers into words: of a pair whose picture was preferred, not on which side it was."""
-    words = value["answer"].fillna("cannot tell")
+    words = value["answer"].fillna(CANNOT_TELL)
     if "preferred" not in value:
         return words
     return value["preferred"].map(format_value).where(value["preferred"].notna(), words)
@@ -57,6 +106,7 @@ def render_round(
     question: str,
     note: str,
     verdict: Sequence[str],
+    shares: Sequence[Sequence[str]] = (),
     unblinded: bool,
 ) -> str:
     """Renders a round: at its end all pictures, with the answers of each rater.
@@ -70,12 +120,16 @@ def render_round(
         What was asked, and how far the rater is.
     verdict : sequence of str
         What came out.
+    shares : sequence
+        As `count_answers` gives them.
     unblinded : bool
         Whether the round has ended; else nothing is told of any picture.
     """
     lines = [note, *verdict] if unblinded else [note, UNDER_WAY]
     out = Markup("<p><b>{}</b></p>").format(question)
     out += Markup().join(Markup("<p>{}</p>").format(line) for line in lines)
+    if unblinded and shares:
+        out += render_table(shares[0], shares[1:], caption=BY_COLUMN, style=CELL)
     return str(out + render_answers(pictures, value)) if unblinded else str(out)
 
 

@@ -1,6 +1,7 @@
 // Two to four pictures beside one another, with what they differ in.
 
-const BESIDE = 4;
+const BESIDE = 4, BETWEEN = 16;                            // px between two of them
+const AROUND = 48, UNDER = 150;                            // px that the dialog has beside, below
 const UNTELLING = ["seconds", "created"];                  // they differ in any two
 
 class Beside {
@@ -22,13 +23,21 @@ class Beside {
     dialog.showModal();
     const all = await Promise.all(cells.map((cell) => view.line.ask("full", { cell })));
     if (!dialog.open) return;
-    const wide = Math.min(512, Math.floor(innerWidth * 0.9 / cells.length) - 16);
+    const wide = this.room(cells.length);
     const figures = all.map(({ message, buffers }, k) =>
       this.figure(cells[k], message, buffers, wide));
-    dialog.replaceChildren(close, h("div", { className: "sdl-beside-row" }, ...figures),
-      differences(all.map(({ message }) => new Map(message.facts ?? [])),
-        cells.map((i) => view.sight.caption(i))));
+    const row = h("div", { className: "sdl-beside-row" }, ...figures);
+    row.style.gridTemplateColumns = `repeat(${cells.length}, minmax(0, ${wide}px))`;
+    const facts = all.map(({ message }) => new Map(message.facts ?? []));
+    dialog.replaceChildren(close, row,
+      differences(facts, cells.map((i) => view.sight.caption(i))));
     close.focus();
+  }
+
+  // How wide and high each of so many may be, for all to stand in one row in the window.
+  room(n) {
+    const across = (innerWidth * 0.94 - AROUND - BETWEEN * (n - 1)) / n;
+    return Math.max(64, Math.floor(Math.min(512, across, innerHeight * 0.94 - UNDER)));
   }
 
   figure(i, { mime, text }, buffers, wide) {

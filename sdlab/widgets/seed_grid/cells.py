@@ -214,7 +214,7 @@ class Cells:
                 elif self.errors[i] is not None:
                     cell["error"] = format_value(self.errors[i])
             except OSError as error:
-                cell["error"] = f"the picture cannot be read: {error}"
+                cell["error"] = self.describe_problem(i, error)
             told.append(cell)
         return {"kind": "cells", "cells": told}, buffers
 
@@ -227,7 +227,7 @@ class Cells:
             try:
                 buffers, error = [Path(path).read_bytes()], None
             except OSError as problem:
-                error = f"the picture cannot be read: {hide_home(problem)}"
+                error = self.describe_problem(i, problem)
         shown = {"error": error} if error is not None else {}
         shown |= recipe | (self.list_measures(i) if i < len(self) else {})
         return (
@@ -242,6 +242,15 @@ class Cells:
             },
             buffers,
         )
+
+    def describe_problem(self, i: int, problem: OSError) -> str:
+        """Says why a cell's picture cannot be shown, and what brings back one that is gone."""
+        path = Path(str(self.paths[i]))
+        if not isinstance(problem, FileNotFoundError):
+            return f"the picture cannot be read: {hide_home(problem)}"
+        if self.store is not None and path.resolve().is_relative_to(self.store.root.resolve()):
+            return f"the file {path.name} is gone: running the sweep again makes it"
+        return f"the file {path.name} is gone from where it was found"
 
     def list_measures(self, i: int) -> dict[str, str]:
         """Tells what the columns beside the recipe say of a row, as people write it."""

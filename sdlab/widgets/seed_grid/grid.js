@@ -7,7 +7,7 @@
 // Python -> page  cells {cells: [{i, tip, error?, picture}]} + a buffer for each picture,
 //                 sketches {cells: [i]} + buffers, full {cell, facts, recipe, code} + a buffer,
 //                 varied {of, cells: [{i, seed}]}, seen {seen: [what stands in the picture]},
-//                 export {name, mime} + a buffer
+//                 export {name, mime, said} + a buffer
 
 const GRID_KEYS = "<kbd>arrows</kbd> move · <kbd>Enter</kbd> zoom · <kbd>S</kbd> star · "
   + "<kbd>1</kbd> to <kbd>5</kbd> rate, <kbd>0</kbd> clears · <kbd>R</kbd> right, <kbd>W</kbd> "
@@ -73,11 +73,13 @@ class GridView {
   }
 
   showCount() {
-    const { sight, marks, model } = this, all = sight.places.at.length, { gaps } = sight.table;
-    const shown = model.get("shown");
+    const { sight, marks, model } = this, all = sight.places.at.length;
+    const { gaps, shown } = sight.table, chosen = model.get("shown");
+    const why = !chosen && model.get("where").length ? ": the sliders show one setting" : "";
+    const part = (chosen || shown < all) && `${shown} of ${all} in view${why}`;
     const empty = gaps && `${gaps} of ${sight.table.rows * sight.table.cols} places are empty (·)`;
-    const text = [shown && `${shown.length} of ${all} in view`, `${marks.stars} of ${all} starred`,
-      marks.verdicts(all), empty].filter(Boolean).join(" · ");
+    const text = [part, `${marks.stars} of ${all} starred`, marks.verdicts(all), empty]
+      .filter(Boolean).join(" · ");
     if (this.count.textContent !== text) this.count.textContent = text;   // else it is read again
   }
 
@@ -170,8 +172,11 @@ class GridView {
   }
 
   async export(what, rows = undefined) {
+    this.layout.saved.textContent = "";                    // else the same is not read again
     const { message, buffers } = await this.line.ask("export", { what, ...(rows ? { rows } : {}) });
-    if (buffers.length) saveFile(buffers[0], message.name, message.mime);
+    if (!buffers.length) return;
+    saveFile(buffers[0], message.name, message.mime);
+    this.layout.saved.textContent = message.said;
   }
 
   // ---- from Python to the page

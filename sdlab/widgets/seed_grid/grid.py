@@ -35,7 +35,7 @@ from ..pictures import THUMBNAIL, can_look, look_at
 from .cells import Cells
 from .export import KINDS, draw_sheet, pack_files, write_page, write_table
 from .places import Places, arrange_places
-from .still import describe_marks, render_grid
+from .still import MOST, describe_marks, render_grid
 from .view import (
     NONE,
     choose_rows,
@@ -318,21 +318,26 @@ class SeedGrid(Panel):
         kind = path.suffix.lower().lstrip(".")
         if kind not in KINDS:
             raise ValueError(f"{path}: a grid is saved as .{', .'.join(KINDS)}")
-        write_whole(path, self._export(kind, rows))
+        write_whole(path, self._export(kind, rows)[0])
         return path
 
-    def _export(self, kind: str, rows: Sequence[int] | None = None) -> bytes:
+    def _export(self, kind: str, rows: Sequence[int] | None = None) -> tuple[bytes, str]:
+        """Makes a file of what is in view, or of some rows, and says how many pictures it holds."""
         frame, chosen = self.value, self.is_chosen or rows is not None or self._places.in_order
         if rows is not None:
             every = self.job.frame() if self.job else self._cells.frame
             frame = every.iloc[[self._cells.require(i, len(self._cells)) for i in rows]]
+        there = [path is not None for path in column_values(frame, "path")]
+        count = len(frame) if kind == "csv" else sum(there[:MOST] if kind == "html" else there)
+        what = count_noun(len(self._cells), "row" if kind == "csv" else "picture")
+        said = f"saved {count:,} of {what}"
         if kind == "html":
-            return write_page(self.title, self.static())
+            return write_page(self.title, self._render(rows)), said
         if kind in ("csv", "zip"):
-            return write_table(frame) if kind == "csv" else pack_files(frame)
+            return write_table(frame) if kind == "csv" else pack_files(frame), said
         if frame.empty:
             raise ValueError("no picture is in view, so there is nothing to draw")
-        return self._draw(frame, self.in_view() if rows is None else rows, chosen)
+        return self._draw(frame, self.in_view() if rows is None else rows, chosen), said
 
     def _draw(self, frame: pd.DataFrame, rows: Sequence[int], in_order: bool) -> bytes:
         """Draws rows as a PNG that says what a reader of the page sees beside the pictures."""
@@ -422,11 +427,15 @@ class SeedGrid(Panel):
 
     def static(self) -> str:
         """Renders the pictures in view."""
+        return self._render()
+
+    def _render(self, rows: Sequence[int] | None = None) -> str:
+        """Renders the pictures in view, or some rows one after the other."""
         return render_grid(
             self._cells,
             self._places,
-            self.in_view(),
-            where=None if self.is_chosen else self.where,
+            self.in_view() if rows is None else rows,
+            where=None if self.is_chosen or rows is not None else self.where,
             marks=self._list_marks(),
             note=" · ".join(filter(None, (self._describe_now(), self.shared))),
             running=self.state == "running",
@@ -494,7 +503,12 @@ class SeedGrid(Panel):
         kind, rows = str(question["what"]), question.get("rows")
         name = re.sub(r"[^\w-]+", "-", self.title).strip("-") or "pictures"
         told = {"kind": "export", "name": f"{name}.{kind}", "mime": KINDS[kind]}
-        self.answer_later(question, lambda: (told, [self._export(kind, rows)]))
+
+        def export() -> tuple[dict[str, Any], list[bytes]]:
+            data, said = self._export(kind, rows)
+            return told | {"said": said}, [data]
+
+        self.answer_later(question, export)
 
     def _on_stop(self, question: dict, buffers: list) -> None:
         if self.job:

@@ -22,7 +22,7 @@ function crossed(places, { size, number }, width, cell, gone) {
   return {
     gaps: rows.length * cols.length - here,
     rows: rows.length, cols: cols.length, labelled: true, ...roomForLabels(places, width, cell),
-    height: cell + GAP, caption: 0, shown: null,
+    height: cell + GAP, caption: 0, shown: here,
     at: (r, c) => numbers.get(number * size + r * cols.length + c),
     where: (i) => {
       if (Math.floor(at[i] / size) !== number || gone.has(i)) return null;

@@ -93,7 +93,7 @@ def render_cell(cells: Cells, i: int, caption: str, missing: str) -> str:
     try:
         return render_image(make_thumbnail(cells.paths[i], STATIC, exact=False), caption)
     except OSError as error:
-        return f"the picture cannot be read: {error}"
+        return cells.describe_problem(i, error)
 
 
 def render_cross(pictures: Mapping[int, str], places: Places, where: Sequence[int]) -> Markup:

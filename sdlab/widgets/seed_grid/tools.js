@@ -16,11 +16,12 @@ class LayoutBar {
     const full = fullButton(view.root);
     const save = ["png", "html", "csv"].map((what) => button(what.toUpperCase(), () =>
       view.export(what), { title: `save what is in view as ${what.toUpperCase()}` }));
+    this.saved = h("span", { role: "status" });            // how many the last file holds
     const sides = { className: "sdl-sides" };
     const group = { role: "group", className: "sdl-ratings", "aria-label": "save the grid as" };
     this.element = h("div", { className: "sdl-bar" }, h("label", sides, "rows", this.selects[0]),
       h("label", sides, "columns", this.selects[1]), h("label", {}, "size", this.size),
-      h("div", group, h("span", { textContent: "save as" }), ...save), full);
+      h("div", group, h("span", { textContent: "save as" }), ...save), this.saved, full);
     this.show();
   }
 
