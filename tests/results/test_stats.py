@@ -306,6 +306,69 @@ def test_one_prompt_is_compared_over_its_seeds_and_the_verdict_says_so():
     assert (row.over, row.n, row.verdict) == ("seed", 12, "guidance_scale 8 better for this prompt")
 
 
+def make_negatives(prompts, negatives, hits=(0.9, 0.5), seeds=3):
+    """Two models over prompts, each with all negative prompts; the second's chance is less."""
+    rng = np.random.default_rng(3)
+    every = itertools.product(("v1", "v2"), prompts, negatives, range(seeds))
+    frame = pd.DataFrame(every, columns=["model", "prompt", "negative_prompt", "seed"])
+    chance = frame["model"].map(dict(zip(("v1", "v2"), hits)))
+    keys = [f"k{i}" for i in range(len(frame))]
+    return frame.assign(path="a.png", key=keys, good=rng.random(len(frame)) < chance)
+
+
+def test_negative_prompts_are_averaged_within_their_prompt():
+    """As a setting's values are: more of them are no more prompts."""
+    frame = make_negatives([f"p{i}" for i in range(8)], ["", "blue"])
+    row = stats.paired(frame, "good").iloc[0]
+    means = frame.groupby(["model", "prompt"])["good"].mean()
+    change = (means["v2"] - means["v1"]).to_numpy()
+    assert (row.n, row.over) == (8, "prompt")
+    assert row.p == pytest.approx(reference.wilcoxon(change, method="exact").pvalue)
+    scales = frame.rename(columns={"negative_prompt": "guidance_scale"})
+    scales["guidance_scale"] = scales["guidance_scale"].map({"": 4.0, "blue": 8.0})
+    pd.testing.assert_frame_equal(stats.paired(scales, "good"), stats.paired(frame, "good"))
+    assert stats.rate(frame, "good", by="model")["prompts"].tolist() == [8, 8]
+    assert stats.yield_curve(frame, "good", by="model")["prompts"].tolist() == [8] * 6
+
+
+def test_negative_prompts_that_one_side_lacks_are_told_as_any_setting():
+    frame = make_negatives(["p", "q"], ["", "blue"])
+    lacking = frame.query("model == 'v1' or negative_prompt == ''")
+    with pytest.raises(ValueError, match="negative_prompt differs between the sides"):
+        stats.paired(lacking, "good")
+
+
+def test_negative_prompts_are_sides_if_they_are_compared():
+    frame = make_negatives([f"p{i}" for i in range(8)], ["", "blue"], seeds=1)
+    row = stats.paired(frame, "good", by="negative_prompt").iloc[0]
+    assert (row.n, row.over) == (8, "prompt")
+    labelled = frame.assign(no=frame["negative_prompt"], what=frame["prompt"])
+    labelled.attrs["sdlab labels"] = ["no", "what"]
+    again = stats.paired(labelled, "good", by="no").iloc[0]
+    assert again.drop("verdict").equals(row.drop("verdict"))
+
+
+def test_a_choice_in_the_negative_prompt_makes_no_more_prompts_of_those_in_the_prompt():
+    frame = make_negatives([f"{a} {b}" for a in ("cat", "dog") for b in "xyz"], ["", "blue"])
+    frame["animal"], frame["place"] = frame["prompt"].str[:3], frame["prompt"].str[4:]
+    frame = frame.assign(no=frame["negative_prompt"]).query("model == 'v1'")
+    frame.attrs["sdlab labels"] = ["animal", "place", "no"]
+    row = stats.paired(frame, "good", by="animal").iloc[0]
+    assert (row.n, row.over) == (3, "prompt")
+
+
+@pytest.mark.parametrize("prompt", ["a cat", ""])
+def test_negative_prompts_are_the_sample_only_where_that_is_said(prompt):
+    """Of one prompt, or none, the seeds are it, whatever else varies."""
+    frame = make_negatives([prompt], [f"n{i}" for i in range(7)])
+    row = stats.paired(frame, "good").iloc[0]
+    assert (row.n, row.over) == (3, "seed") and "for this prompt" in row.verdict
+    sampled = frame.assign(wording=frame["negative_prompt"])
+    row = stats.paired(sampled, "good").iloc[0]
+    assert (row.n, row.over) == (7, "wording")
+    assert stats.rate(sampled, "good", by="model")["prompts"].tolist() == [7, 7]
+
+
 def test_prompts_that_one_side_lacks_are_left_out_and_no_common_one_is_an_error():
     frame = make_frame([[[1], [0], [1]], [[1], [1], [1]]])
     assert stats.paired(frame[:-1], "good")["n"][0] == 2
