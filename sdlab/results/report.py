@@ -100,8 +100,8 @@ def write_report(
         with a link that saves the frame as CSV.
     claims : sequence of Claim
         Each with its verdict in words, figure, table, what was not held constant, the pairs that go
-        the other way, and who judged. The votes go along as a table, with a CSV file, from which
-        the code in the report makes the claims again.
+        against the finding (whatever the claim's own words say), and who judged. The votes go along
+        as a table, with a CSV file, from which the code in the report makes the claims again.
     notebook : path, optional
         A notebook whose prose goes in, without its code.
     verified : Verification, optional
