@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats as reference
 from scipy.optimize import brentq
 
-from sdlab import stats
+from sdlab import pair, stats
 from sdlab.results.stats import resampling
 from sdlab.results.stats.charts import COLORS
 from sdlab.results.stats.circles import compute_misfit, describe_circles
@@ -355,6 +355,32 @@ def test_a_choice_in_the_negative_prompt_makes_no_more_prompts_of_those_in_the_p
     frame.attrs["sdlab labels"] = ["animal", "place", "no"]
     row = stats.paired(frame, "good", by="animal").iloc[0]
     assert (row.n, row.over) == (3, "prompt")
+
+
+@pytest.mark.parametrize(
+    "by, over", [("animal", "prompt"), ("arm", "wording"), ("model", "prompt")]
+)
+def test_votes_are_tested_over_what_paired_counts(by, over):
+    """Three wordings, or places, with twelve votes each, that all go one way: one chance in four."""
+    frame = make_negatives([f"{a} {b}" for a in ("cat", "dog") for b in "xyz"], ["", "blue"])
+    frame["animal"], frame["place"] = frame["prompt"].str[:3], frame["prompt"].str[4:]
+    frame = frame.query("animal == 'cat'" if by == "model" else "model == 'v1'")
+    frame = frame.rename(columns={"animal": "arm", "place": "wording"} if by == "arm" else {})
+    frame = frame.assign(no=frame["negative_prompt"])
+    frame.attrs["sdlab labels"] = [
+        *(("arm", "wording") if by == "arm" else ("animal", "place")),
+        "no",
+    ]
+    pairs = pair(frame, by).frame
+    votes = pd.DataFrame({"left": pairs["right_key"], "right": pairs["left_key"], "vote": "left"})
+    votes = pd.concat([votes.assign(rater=rater) for rater in ("ann", "bob")])
+    row = stats.preference(votes, frame, by=by).iloc[0]
+    assert (row.n, row.right_wins, row.over, row.p) == (36, 36, over, 0.25)
+    assert stats.paired(frame, "good", by=by)[["over", "n"]].values.tolist() == [[over, 3]]
+    with pytest.raises(ValueError, match="no vote on these pairs yet"):
+        stats.preference(votes.assign(left="f"), frame, by=by)
+    twice = pd.concat([votes, votes.assign(vote="tie")])
+    assert stats.preference(twice, frame, by=by)["ties"][0] == 36
 
 
 @pytest.mark.parametrize("prompt", ["a cat", ""])
@@ -911,7 +937,7 @@ def test_every_result_has_a_figure_that_names_its_rows_and_n():
     curves = stats.plot(stats.yield_curve(frame, "good", by="model"))
     assert [t.get_text() for t in curves.axes[0].get_legend().get_texts()] == ["v1", "v2"]
     assert stats.plot(stats.paired(frame, "good"))._repr_png_()[0][:4] == b"\x89PNG"
-    with pytest.raises(ValueError, match="rate, paired, yield_curve, ranking or agreement"):
+    with pytest.raises(ValueError, match="rate, paired, yield_curve, preference, ranking or"):
         stats.plot(frame)
 
 

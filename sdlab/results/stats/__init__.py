@@ -10,6 +10,7 @@ from .agreement import agreement
 from .charts import plot
 from .claims import Claim
 from .paired import paired
+from .preferences import preference
 from .rankings import ranking
 from .rates import rate, share_interval
 from .yields import yield_curve
@@ -19,6 +20,7 @@ __all__ = [
     "agreement",
     "paired",
     "plot",
+    "preference",
     "ranking",
     "rate",
     "share_interval",

@@ -31,8 +31,8 @@ class Claim:
     text : str
         The claim in a sentence, such as "v2 spells better".
     evidence : DataFrame
-        What `paired`, `rate`, `yield_curve`, `ranking`, `agreement` or `Compare(...).counts()`
-        gave, or some of its rows.
+        What `paired`, `rate`, `yield_curve`, `preference`, `Compare(...).counts()`, `ranking` or
+        `agreement` gave, or some of its rows.
     frame : DataFrame, optional
         The rows that the evidence is of; those of the report if left out.
     votes : DataFrame, optional

@@ -278,6 +278,12 @@ def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[st
                     f"{name} differs between the sides as well: {format_values(of[0])} against"
                     f" {format_values(of[1])}; narrow the frame to what both have"
                 )
+    return name_unit(rows, same)
+
+
+def name_unit(rows: pd.DataFrame, same: Sequence[str]) -> tuple[str, list[str]]:
+    """Names what the sample is of, and its columns, of rows whose pairs are alike in `same`."""
+    labels = find_label_columns(rows)
     units = [n for n in same if n == "prompt" or (n in labels and hangs_on_prompt(rows, n))]
     if "wording" in rows.columns and rows["wording"].notna().all():  # which a probe's arms share
         units = ["probe", "wording"] if "probe" in rows.columns else ["wording"]
