@@ -431,6 +431,7 @@ def test_counts_are_those_of_all_raters_by_what_is_asked(frame):
     assert row.share == 6 / 7 and row.low < row.share < row.high
     # five pairs for the right side, one for the left: the two votes on the first are one pair
     assert row.over == "pair" and row.p == pytest.approx(binomtest(5, 6).pvalue)
+    assert widget.value["vote"].notna().sum() == 2  # those of bob, who is in the field
     by = widget.counts(["rater", "seed"])
     assert by.rater.tolist().count("ann") == 6 and by.n.tolist() == [1] * 8
     widget._share()

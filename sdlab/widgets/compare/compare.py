@@ -161,8 +161,9 @@ class Compare(Panel):
     def value(self) -> pd.DataFrame:
         """One row a pair: what it shares, key and path of each side, the vote on it.
 
-        That is the rater's blind vote, else the last open one; it is missing while a blind vote is
-        under way, as it would tell who is who.
+        That is the vote of `rater` alone; `counts` has those of all raters. It is their blind one,
+        else the last open one, and is missing while a blind vote is under way, as it would tell who
+        is who.
         """
         said = [
             (None if self._ballot.is_hidden(n) else self._ballot.vote_on(n)) or (None, None)
@@ -184,6 +185,8 @@ class Compare(Panel):
 
     def counts(self, by: str | Sequence[str] = (), *, confidence: float = 0.95) -> pd.DataFrame:
         """Counts the votes of all raters on these pairs, for each value of `by`.
+
+        `value` has those of the one whose name is in the field: the two differ where several vote.
 
         Parameters
         ----------
