@@ -28,6 +28,7 @@ from .frame import (
 )
 from .html import Row, Table, TableCell
 from .pairs import Pairing, pair
+from .scorers.listing import MEANINGS
 from .stats import plot
 from .stats.charts import COMPARED, name_side
 from .stats.claims import SAMPLE, Claim
@@ -150,6 +151,12 @@ def count_for(pairing: Pairing, votes: pd.DataFrame) -> Pairing:
     told = {key: own[key] for both, own in count.items() if own for key in both}
     found = pd.array([told.get(key) for key in keys], "Int64")
     return replace(pairing, source=pairing.source.assign(**{VOTED: found}))
+
+
+def describe_columns(evidence: pd.DataFrame) -> list[str]:
+    """Says what the columns of scorers that the evidence is of mean, a sentence each."""
+    columns = evidence.attrs.get(SAMPLE, {}).get("columns", [])
+    return [f"{name}: {MEANINGS[name]}." for name in columns if name in MEANINGS]
 
 
 def name_sides(evidence: pd.DataFrame) -> pd.DataFrame:

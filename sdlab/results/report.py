@@ -19,6 +19,7 @@ from .again import list_votes, write_again
 from .argument import (
     count_sample,
     describe_against,
+    describe_columns,
     draw_claim,
     find_against,
     find_pairing,
@@ -235,6 +236,7 @@ def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
         "table": show_frame(
             name_sides(claim.evidence).drop(columns="verdict", errors="ignore"), "Evidence"
         ),
+        "measured": describe_columns(claim.evidence),
         "sample": count_sample(claim, rows, against),
         "unlike": show_unlike(pairing) if pairing else None,
         "against": describe_against(against) if against else untold,

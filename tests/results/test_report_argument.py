@@ -96,6 +96,13 @@ def test_what_goes_against_a_finding_is_told_by_it_whatever_the_claim_says(tmp_p
     assert "Of 12 comparisons none goes against the finding of their own row." in text
 
 
+def test_a_claim_says_what_its_column_means(tmp_path, frame):
+    """That things are there is not taken for that they stand as the prompt says."""
+    claim = Claim("v2 is right", rate(frame.assign(objects_right=True), "objects_right"))
+    page = report(tmp_path, frame.assign(objects_right=True), claims=[claim])
+    assert "left of, right of, above and below are objects_relation's" in page.text
+
+
 def test_where_the_difference_is_nothing_there_is_no_direction(tmp_path, frame):
     odd = frame["prompt"].isin(PROMPTS[::2])
     frame = frame.assign(even=(frame["model"] == "tiny-v2") ^ odd)
