@@ -981,3 +981,23 @@ def test_curves_that_are_alike_are_all_to_be_seen(n):
     for color in COLORS[:n]:
         of = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
         assert (abs(seen - of).max(axis=1) < 12).sum() > 60
+
+
+def test_a_notebook_shows_sentences_whole_under_the_numbers():
+    frame = make_negatives([f"p{i}" for i in range(8)], [""])
+    pairs = pair(frame, "model").frame
+    votes = pd.DataFrame({"left": pairs["left_key"], "right": pairs["right_key"], "vote": "left"})
+    found = stats.preference(votes, frame, each="prompt")
+    before = pd.get_option("display.max_colwidth")
+    shown = found._repr_html_()
+    assert len(found["verdict"][7]) > 80 and found["verdict"][7] in repr(found)
+    assert f"<b>verdict 7:</b> {found['verdict'][7]}</div>" in shown
+    assert shown.count("verdict") == 8 and ">verdict<" not in shown and ">left_wins<" in shown
+    assert pd.get_option("display.max_colwidth") == before
+    some = found[:1].assign(verdict="<b>")
+    assert "&lt;b&gt;" in some._repr_html_() and some.attrs == found.attrs
+    many = pd.concat([found] * 9)
+    assert found["verdict"][0] in many._repr_html_() and "<b>" not in many._repr_html_()
+    assert "verdict 0" in stats.paired(frame, "good")._repr_html_()
+    with pd.option_context("display.notebook_repr_html", False):
+        assert found._repr_html_() is None
