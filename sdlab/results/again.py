@@ -22,7 +22,6 @@ from .figures import split_caption
 from .frame import column_values, count_noun, find_label_columns, is_measured, row_tuples
 from .scorers import SCORERS
 from .sections import CSV_START, encode_csv
-from .stats.charts import COMPARED
 from .stats.claims import CALL, Claim
 
 TEXTS = ("key", "vote", "answer", "rater", "question", "prompt", "wording")
@@ -101,9 +100,9 @@ def write_again(
     """
     scorers, added = find_scorers(own), find_added(own)
     argued = write_claims(claims, own, votes)
-    drawn = [code for each in figures if (code := write_figure(each, own))]
+    drawn = [code for each in figures if (code := write_figure(each, own, claims, votes))]
     names = ["write_report", *["image_grid"] * any("image_grid(" in code for code in drawn)]
-    names += [*["measure"] * bool(scorers), *["stats"] * ("stats." in argued)]
+    names += [*["measure"] * bool(scorers), *["stats"] * ("stats." in "".join([argued, *drawn]))]
     made = write_results_code(own, *names, other=f"runs/{path.stem}")
     imports, _, rest = made.partition("\n")
     tables = [(each.name, each.file) for each in votes if each.csv]
@@ -219,11 +218,12 @@ def write_evidence(
     """Writes the call that gives this evidence, which is tried; or why not, and False."""
     called = evidence.attrs.get(CALL)
     if not called:
-        return name_counting(evidence), False
+        return "no function of sdlab.stats gave it as it is", False
     given = {"votes": votes and votes.carried, "answers": votes and votes.carried, "frame": frame}
     tables = {name: given[name] for name in called["tables"]}
     if any(table is None for table in tables.values()):
-        return "the raters' votes are not in this file; give them as Claim(..., votes=votes)", False
+        given_as = "give them as Claim(..., votes=Store(...).votes())"
+        return f"the raters' votes are not in this file; {given_as}", False
     said = {name: results if name == "frame" else votes and votes.name for name in tables}
     arguments = [f"{name}={value!r}" for name, value in called["given"].items()]
     shown = [*(str(said[name]) for name in tables), *arguments]
@@ -238,19 +238,17 @@ def write_evidence(
     return call + (f".loc[{rows!r}]" if rows != found.index.tolist() else ""), True
 
 
-def name_counting(evidence: pd.DataFrame) -> str:
-    """Says what gave an evidence that no statistic gave: only widgets count votes in a store."""
-    if "left_wins" not in evidence.columns or not (sides := evidence.attrs.get(COMPARED)):
-        return "no function of sdlab.stats gave it as it is"
-    given = ", ".join(f"{name}={value!r}" for name, value in sides.items())
-    return f"Compare(results, {given}).counts() counts the votes in the store of the pictures"
-
-
-def write_figure(given: Any, own: pd.DataFrame) -> str:
-    """Writes a text or a grid of the report's pictures; "" for what was drawn in another way."""
+def write_figure(
+    given: Any, own: pd.DataFrame, claims: Sequence[Claim] = (), votes: Sequence[Votes] = ()
+) -> str:
+    """Writes a text, a grid of the report's pictures or a `stats.plot`; "" for other figures."""
     thing, caption = split_caption(given)
     if isinstance(thing, str):
         return repr(given)
+    if hasattr(thing, "drawn"):
+        result, title = thing.drawn
+        call = write_plot(result, title, own, claims, votes)
+        return f"({call}, {caption!r})" if call and caption else call
     if not (turn := getattr(thing, "turn", None)):
         return ""
     frame, row, col = turn.args
@@ -269,6 +267,25 @@ def write_figure(given: Any, own: pd.DataFrame) -> str:
     told = "".join(f", {name}={value!r}" for name, value in known.items())
     call = f"image_grid({write_rows(rows, own)}{told})"
     return f"({call}, {caption!r})" if caption else call
+
+
+def write_plot(
+    result: pd.DataFrame,
+    title: str,
+    own: pd.DataFrame,
+    claims: Sequence[Claim],
+    votes: Sequence[Votes],
+) -> str:
+    """Writes the call that draws a statistic of the report's rows; "" if it would be another."""
+    claimed = next((claim for claim in claims if claim.evidence is result), None)
+    rows = find_rows(claimed.frame if claimed else None, own)
+    if rows is None:
+        return ""
+    for said in (*votes, None):
+        call, same = write_evidence(result, own.iloc[rows], write_rows(rows, own), said)
+        if same:
+            return f"stats.plot({call}{f', title={title!r}' if title else ''})"
+    return ""
 
 
 def write_end(

@@ -20,6 +20,7 @@ from .frame import (
     column_values,
     count_noun,
     distinct_values,
+    format_label,
     format_value,
     hide_home,
     row_tuples,
@@ -27,14 +28,16 @@ from .frame import (
 )
 from .html import Row, Table, TableCell
 from .pairs import Pairing, pair
+from .scorers.listing import MEANINGS
 from .stats import plot
-from .stats.charts import COMPARED
+from .stats.charts import COMPARED, name_side
 from .stats.claims import SAMPLE, Claim
 from .stats.reading import read_sample
 
 MOST_AGAINST, MOST_ODD = 6, 50  # pairs, and pictures that came out otherwise, that are shown
 VOTED = "votes for it"
-UNTOLD = "Which pairs go the other way cannot be told"
+MOST_FINDINGS = 3  # that a sentence tells apart
+UNTOLD = "Which pairs go against the finding cannot be told"
 PAPERS = (  # what a model's or scheduler's name says; the paper
     (
         r"^sd-v|stable-diffusion|^tiny",
@@ -103,7 +106,10 @@ def require_claims(claims: Sequence[Claim]) -> None:
 
 @dataclass(frozen=True)
 class Against:
-    """What goes against a claim's direction, of all comparisons of a pair in one column.
+    """What goes against a finding, of all comparisons of a pair in one column.
+
+    A finding is what the evidence of a claim shows. The claim's own words may say the contrary,
+    which no program knows.
 
     Parameters
     ----------
@@ -111,12 +117,15 @@ class Against:
         Column, left row and right row of those that go the other way, the farthest first.
     looked : list of (str, int, int)
         All that were looked at.
+    findings : list of str
+        In words, such as "tiny-v2 higher in objects_right".
     level : int
         Those of them that have no direction, as the difference of all is 0.
     """
 
     found: Sequence[tuple[str, int, int]]
     looked: Sequence[tuple[str, int, int]]
+    findings: Sequence[str]
     level: int = 0
 
 
@@ -144,6 +153,12 @@ def count_for(pairing: Pairing, votes: pd.DataFrame) -> Pairing:
     return replace(pairing, source=pairing.source.assign(**{VOTED: found}))
 
 
+def describe_columns(evidence: pd.DataFrame) -> list[str]:
+    """Says what the columns of scorers that the evidence is of mean, a sentence each."""
+    columns = evidence.attrs.get(SAMPLE, {}).get("columns", [])
+    return [f"{name}: {MEANINGS[name]}." for name in columns if name in MEANINGS]
+
+
 def name_sides(evidence: pd.DataFrame) -> pd.DataFrame:
     """Names the two sides of a comparison in its table, which calls them left and right."""
     compared = evidence.attrs.get(COMPARED)
@@ -157,23 +172,33 @@ def name_sides(evidence: pd.DataFrame) -> pd.DataFrame:
 def find_against(claim: Claim, pairing: Pairing) -> Against:
     """Finds the pairs of each row's own group that go against its difference."""
     found: list[tuple[float, tuple[str, int, int]]] = []
-    looked, level = list[tuple[str, int, int]](), 0
+    looked, findings, level = list[tuple[str, int, int]](), list[str](), 0
     groups = claim.evidence.attrs.get(SAMPLE, {}).get("by", [])
     for row in claim.evidence.to_dict("records"):
         difference = row.get("difference", row.get("share", math.nan) - 0.5)  # of votes the share
         column = str(row.get("column", VOTED))
         own = tuple(to_plain(row.get(name)) for name in groups)
         values, of = column_values(pairing.source, column), row_tuples(pairing.source, groups)
+        even = math.isnan(difference) or math.isclose(difference, 0, abs_tol=1e-12)
+        findings += [] if even else [name_finding(pairing, column, own, right=difference > 0)]
         for left, right in pairing.pairs:
             if None in (values[left], values[right]) or not of[left] == of[right] == own:
                 continue
             looked.append((column, left, right))
             change = float(values[right]) - float(values[left])
-            if math.isclose(difference, 0, abs_tol=1e-12):
+            if even:
                 level += 1
             elif difference * change < 0:
                 found.append((-abs(change), looked[-1]))
-    return Against([each for _, each in sorted(found, key=lambda each: each[0])], looked, level)
+    far = [each for _, each in sorted(found, key=lambda each: each[0])]
+    return Against(far, looked, list(dict.fromkeys(findings)), level)
+
+
+def name_finding(pairing: Pairing, column: str, own: Sequence[Any], *, right: bool) -> str:
+    """Names what was found of a group: which side was higher, or preferred."""
+    side = name_side(pairing.by, pairing.right if right else pairing.left)
+    found = f"{side} preferred" if column == VOTED else f"{side} higher in {column}"
+    return f"{format_label(own)}: {found}" if own else found
 
 
 def draw_claim(claim: Claim) -> Any:
@@ -185,7 +210,7 @@ def draw_claim(claim: Claim) -> Any:
 
 
 def describe_against(against: Against) -> str:
-    """Says how many comparisons go against their differences, and that none were left out."""
+    """Says how many comparisons go against what was found, and that none were left out."""
     n, total = len(against.found), len(against.looked) - against.level
     if not against.looked:
         return f"{UNTOLD}: no pair of these rows has the values that the evidence is of."
@@ -194,11 +219,13 @@ def describe_against(against: Against) -> str:
     every = count_noun(total, "comparison")
     level = f"Where the difference of all is 0, in {against.level:,} more, there is no direction"
     first = f"; the {MOST_AGAINST} farthest are shown" if n > MOST_AGAINST else ""
+    few = 0 < len(against.findings) <= MOST_FINDINGS
+    finding = f"“{'; '.join(against.findings)}”" if few else "the finding of their own row"
     said = (
-        f"{n:,} of {every} {'goes' if n == 1 else 'go'} the other way{first}: the reader may see"
-        " why."
+        f"{n:,} of {every} {'goes' if n == 1 else 'go'} the other way than {finding}{first}: the"
+        " reader may see why."
         if n
-        else f"Of {every} none goes against the difference of all."
+        else f"Of {every} none goes against {finding}."
     )
     return f"{said} {level}." if against.level else said
 

@@ -19,6 +19,7 @@ from .again import list_votes, write_again
 from .argument import (
     count_sample,
     describe_against,
+    describe_columns,
     draw_claim,
     find_against,
     find_pairing,
@@ -100,8 +101,8 @@ def write_report(
         with a link that saves the frame as CSV.
     claims : sequence of Claim
         Each with its verdict in words, figure, table, what was not held constant, the pairs that go
-        the other way, and who judged. The votes go along as a table, with a CSV file, from which
-        the code in the report makes the claims again.
+        against the finding (whatever the claim's own words say), and who judged. The votes go along
+        as a table, with a CSV file, from which the code in the report makes the claims again.
     notebook : path, optional
         A notebook whose prose goes in, without its code.
     verified : Verification, optional
@@ -235,6 +236,7 @@ def describe_claim(claim: Claim, frame: pd.DataFrame) -> dict[str, Any]:
         "table": show_frame(
             name_sides(claim.evidence).drop(columns="verdict", errors="ignore"), "Evidence"
         ),
+        "measured": describe_columns(claim.evidence),
         "sample": count_sample(claim, rows, against),
         "unlike": show_unlike(pairing) if pairing else None,
         "against": describe_against(against) if against else untold,

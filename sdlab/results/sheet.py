@@ -79,6 +79,7 @@ class GridFigure(Figure):
 
     page = pages = 1  # which part of the grid this is, and how many there are
     turn: functools.partial[GridFigure]  # draws another `page` of the same grid
+    drawn: tuple[Any, str]  # of a figure of statistics: what it shows, and its title
 
     def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
         width, height = (round(side) for side in self.get_size_inches() * DPI)

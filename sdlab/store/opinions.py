@@ -21,6 +21,7 @@ BALLOT: dict[str, Any] = {  # the columns of votes
     **dict.fromkeys(("time", "left", "right", "vote"), "string"),
     "blind": "boolean",
     "rater": "string",
+    "may_change": "boolean",
 }
 ANSWERS: dict[str, Any] = {  # the columns of answers
     **dict.fromkeys(("time", "key", "left", "right", "question", "answer", "rater"), "string"),
@@ -203,10 +204,18 @@ class Opinions:
         Returns
         -------
         DataFrame
-            Columns `time` (ISO 8601, UTC), `left`, `right`, `vote`, `blind`, `rater`.
+            Columns `time` (ISO 8601, UTC), `left`, `right`, `vote`, `blind`, `rater`, and
+            `may_change`: whether it is a blind one whose rater has not asked for the names yet.
         """
         lines = [line for line in self._lines() if "vote" in line]
-        return tabulate_lines(lines if history else select_standing(lines), BALLOT)
+        lines = lines if history else select_standing(lines)
+        known = {rater: self.revealed(rater) for rater in {said.get("rater", "") for said in lines}}
+        told = [
+            said | {"may_change": bool(said.get("blind")) and pair not in known[rater]}
+            for said in lines
+            for pair, rater in [(sort_pair(said["left"], said["right"]), said.get("rater", ""))]
+        ]
+        return tabulate_lines(told, BALLOT)
 
     def answers(self) -> pd.DataFrame:
         """Lists the last answer of each rater to each question, in the order they were given.

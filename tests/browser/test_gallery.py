@@ -101,7 +101,7 @@ def test_words_and_filters_leave_what_is_asked_for_and_hostile_text_does_nothing
 def test_pictures_behind_a_switch_are_told_and_axes_that_say_the_same_are_no_switches(
     page, tmp_path
 ):
-    """Else a filter for what speaks against a claim says that there is nothing."""
+    """Else a filter for what goes against a finding says that there is nothing."""
     cells = plan(prompt="a {colour=red|blue} {what=cat|dog}", seed=range(3))
     frame = results(tmp_path, cells).assign(right=True)
     frame.loc[frame["prompt"].eq("a blue dog") & frame["seed"].eq(2), "right"] = False

@@ -211,3 +211,18 @@ def test_something_else_than_a_frame_of_pictures_is_refused(frame):
         measure("watermark", "watermark")
     with pytest.raises(ValueError, match="no column 'path'.*it has seed"):
         measure(frame[["seed"]], "watermark")
+
+
+def test_the_scorers_show_what_their_columns_mean(frame, monkeypatch):
+    told = repr(SCORERS)
+    assert "objects_right: whether these things are there" in told and "objects_relation" in told
+    assert "function" not in told and "<td" in SCORERS._repr_html_()
+    names = [name for name in SCORERS if name not in ("distance", "lettering")]
+    made = measure(frame, *names, progress=False)
+    own = {c for c in made if c.startswith(tuple(f"{n}_" for n in names)) and c not in frame}
+    own = {name for name in own if not name.endswith(("_error", "_of"))}
+    assert own == {column for name, column, _ in SCORERS.list_columns() if name in names}
+    monkeypatch.setitem(SCORERS, "redness", redness)
+    monkeypatch.setitem(SCORERS, "bare", lambda frame: {})
+    assert "\nbare: a scorer of your own" in repr(SCORERS)
+    assert f"\nredness: {redness.__doc__ or 'a scorer of your own'}" in repr(SCORERS)

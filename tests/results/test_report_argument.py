@@ -35,7 +35,8 @@ def test_a_claim_has_its_verdict_its_numbers_and_what_goes_against_it(tmp_path, 
         f"{verdict} (n = 12, tiny-v2 less tiny-v1 +0.67, 95% interval +" in page.text
         and "Over 12 prompts, 1 seed." in page.text
     )
-    assert "2 of 12 comparisons go the other way" in page.text
+    against = "2 of 12 comparisons go the other way than “tiny-v2 higher in right”: the"
+    assert f"What goes against the finding {against}" in " ".join(page.text.split())
     assert "Not held constant" in page.text and "training data" in page.text
     assert "left: tiny-v1" in page.text and "right: tiny-v2" in page.text
     pairs = re.search(r'<div class="pairs">.*?</article>', page.source, re.S)[0]
@@ -73,10 +74,33 @@ def test_a_pair_goes_against_the_difference_of_its_own_group_alone(tmp_path, fra
     """Of "odd" one side is right in both pairs that go against all of "even"."""
     frame = frame.assign(half=["odd" if p in PROMPTS[:2] else "even" for p in frame["prompt"]])
     text = report(tmp_path, frame, claims=[Claim("x", paired(frame, "right", each="half"))]).text
-    assert "Of 12 comparisons none goes against the difference of all." in text
+    assert (
+        "Of 12 comparisons none goes against “odd: tiny-v1 higher in right; even: tiny-v2" in text
+    )
     both = paired(frame.assign(nice=frame["right"]), ["right", "nice"])
     text = report(tmp_path, frame.assign(nice=frame["right"]), claims=[Claim("x", both)]).text
-    assert "4 of 24 comparisons go the other way" in text
+    assert (
+        "4 of 24 comparisons go the other way than “tiny-v2 higher in right; tiny-v2 higher in"
+        in text
+    )
+
+
+def test_what_goes_against_a_finding_is_told_by_it_whatever_the_claim_says(tmp_path, frame):
+    """The pairs that are shown speak for a claim whose text is refuted: they must not look so."""
+    page = report(tmp_path, frame, claims=[Claim("v1 is right more often", paired(frame, "right"))])
+    assert "the other way than “tiny-v2 higher in right”" in page.text
+    assert "speaks against it" not in page.text
+    many = frame.assign(pair=[f"pair {p}" for p in frame["prompt"]])
+    evidence = paired(many, "right", each="pair")
+    text = report(tmp_path, many, claims=[Claim("x", evidence)]).text
+    assert "Of 12 comparisons none goes against the finding of their own row." in text
+
+
+def test_a_claim_says_what_its_column_means(tmp_path, frame):
+    """That things are there is not taken for that they stand as the prompt says."""
+    claim = Claim("v2 is right", rate(frame.assign(objects_right=True), "objects_right"))
+    page = report(tmp_path, frame.assign(objects_right=True), claims=[claim])
+    assert "left of, right of, above and below are objects_relation's" in page.text
 
 
 def test_where_the_difference_is_nothing_there_is_no_direction(tmp_path, frame):
@@ -92,7 +116,9 @@ def test_it_is_said_why_pairs_cannot_be_shown(tmp_path, frame):
     evidence = paired(frame, "right")
     twice = pd.concat([frame, frame[:1]], ignore_index=True)
     text = report(tmp_path, twice, claims=[Claim("x", evidence)]).text
-    assert "Which pairs go the other way cannot be told: two images with model='tiny-v1'" in text
+    assert (
+        "Which pairs go against the finding cannot be told: two images with model='tiny-v1'" in text
+    )
     text = report(tmp_path, frame.drop(columns="right"), claims=[Claim("x", evidence)]).text
     assert "cannot be told: no pair of these rows has the values" in text
 

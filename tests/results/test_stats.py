@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats as reference
 from scipy.optimize import brentq
 
-from sdlab import stats
+from sdlab import pair, stats
 from sdlab.results.stats import resampling
 from sdlab.results.stats.charts import COLORS
 from sdlab.results.stats.circles import compute_misfit, describe_circles
@@ -304,6 +304,95 @@ def test_one_prompt_is_compared_over_its_seeds_and_the_verdict_says_so():
     frame = make_frame([[[0] * 12], [[1] * 12]], by="guidance_scale", names=(1.0, 8.0), model="m")
     row = stats.paired(frame, "good", by="guidance_scale").iloc[0]
     assert (row.over, row.n, row.verdict) == ("seed", 12, "guidance_scale 8 better for this prompt")
+
+
+def make_negatives(prompts, negatives, hits=(0.9, 0.5), seeds=3):
+    """Two models over prompts, each with all negative prompts; the second's chance is less."""
+    rng = np.random.default_rng(3)
+    every = itertools.product(("v1", "v2"), prompts, negatives, range(seeds))
+    frame = pd.DataFrame(every, columns=["model", "prompt", "negative_prompt", "seed"])
+    chance = frame["model"].map(dict(zip(("v1", "v2"), hits)))
+    keys = [f"k{i}" for i in range(len(frame))]
+    return frame.assign(path="a.png", key=keys, good=rng.random(len(frame)) < chance)
+
+
+def test_negative_prompts_are_averaged_within_their_prompt():
+    """As a setting's values are: more of them are no more prompts."""
+    frame = make_negatives([f"p{i}" for i in range(8)], ["", "blue"])
+    row = stats.paired(frame, "good").iloc[0]
+    means = frame.groupby(["model", "prompt"])["good"].mean()
+    change = (means["v2"] - means["v1"]).to_numpy()
+    assert (row.n, row.over) == (8, "prompt")
+    assert row.p == pytest.approx(reference.wilcoxon(change, method="exact").pvalue)
+    scales = frame.rename(columns={"negative_prompt": "guidance_scale"})
+    scales["guidance_scale"] = scales["guidance_scale"].map({"": 4.0, "blue": 8.0})
+    pd.testing.assert_frame_equal(stats.paired(scales, "good"), stats.paired(frame, "good"))
+    assert stats.rate(frame, "good", by="model")["prompts"].tolist() == [8, 8]
+    assert stats.yield_curve(frame, "good", by="model")["prompts"].tolist() == [8] * 6
+
+
+def test_negative_prompts_that_one_side_lacks_are_told_as_any_setting():
+    frame = make_negatives(["p", "q"], ["", "blue"])
+    lacking = frame.query("model == 'v1' or negative_prompt == ''")
+    with pytest.raises(ValueError, match="negative_prompt differs between the sides"):
+        stats.paired(lacking, "good")
+
+
+def test_negative_prompts_are_sides_if_they_are_compared():
+    frame = make_negatives([f"p{i}" for i in range(8)], ["", "blue"], seeds=1)
+    row = stats.paired(frame, "good", by="negative_prompt").iloc[0]
+    assert (row.n, row.over) == (8, "prompt")
+    labelled = frame.assign(no=frame["negative_prompt"], what=frame["prompt"])
+    labelled.attrs["sdlab labels"] = ["no", "what"]
+    again = stats.paired(labelled, "good", by="no").iloc[0]
+    assert again.drop("verdict").equals(row.drop("verdict"))
+
+
+def test_a_choice_in_the_negative_prompt_makes_no_more_prompts_of_those_in_the_prompt():
+    frame = make_negatives([f"{a} {b}" for a in ("cat", "dog") for b in "xyz"], ["", "blue"])
+    frame["animal"], frame["place"] = frame["prompt"].str[:3], frame["prompt"].str[4:]
+    frame = frame.assign(no=frame["negative_prompt"]).query("model == 'v1'")
+    frame.attrs["sdlab labels"] = ["animal", "place", "no"]
+    row = stats.paired(frame, "good", by="animal").iloc[0]
+    assert (row.n, row.over) == (3, "prompt")
+
+
+@pytest.mark.parametrize(
+    "by, over", [("animal", "prompt"), ("arm", "wording"), ("model", "prompt")]
+)
+def test_votes_are_tested_over_what_paired_counts(by, over):
+    """Three wordings, or places, with twelve votes each, that all go one way: one chance in four."""
+    frame = make_negatives([f"{a} {b}" for a in ("cat", "dog") for b in "xyz"], ["", "blue"])
+    frame["animal"], frame["place"] = frame["prompt"].str[:3], frame["prompt"].str[4:]
+    frame = frame.query("animal == 'cat'" if by == "model" else "model == 'v1'")
+    frame = frame.rename(columns={"animal": "arm", "place": "wording"} if by == "arm" else {})
+    frame = frame.assign(no=frame["negative_prompt"])
+    frame.attrs["sdlab labels"] = [
+        *(("arm", "wording") if by == "arm" else ("animal", "place")),
+        "no",
+    ]
+    pairs = pair(frame, by).frame
+    votes = pd.DataFrame({"left": pairs["right_key"], "right": pairs["left_key"], "vote": "left"})
+    votes = pd.concat([votes.assign(rater=rater) for rater in ("ann", "bob")])
+    row = stats.preference(votes, frame, by=by).iloc[0]
+    assert (row.n, row.right_wins, row.over, row.p) == (36, 36, over, 0.25)
+    assert stats.paired(frame, "good", by=by)[["over", "n"]].values.tolist() == [[over, 3]]
+    with pytest.raises(ValueError, match="no vote on these pairs yet"):
+        stats.preference(votes.assign(left="f"), frame, by=by)
+    twice = pd.concat([votes, votes.assign(vote="tie")])
+    assert stats.preference(twice, frame, by=by)["ties"][0] == 36
+
+
+@pytest.mark.parametrize("prompt", ["a cat", ""])
+def test_negative_prompts_are_the_sample_only_where_that_is_said(prompt):
+    """Of one prompt, or none, the seeds are it, whatever else varies."""
+    frame = make_negatives([prompt], [f"n{i}" for i in range(7)])
+    row = stats.paired(frame, "good").iloc[0]
+    assert (row.n, row.over) == (3, "seed") and "for this prompt" in row.verdict
+    sampled = frame.assign(wording=frame["negative_prompt"])
+    row = stats.paired(sampled, "good").iloc[0]
+    assert (row.n, row.over) == (7, "wording")
+    assert stats.rate(sampled, "good", by="model")["prompts"].tolist() == [7, 7]
 
 
 def test_prompts_that_one_side_lacks_are_left_out_and_no_common_one_is_an_error():
@@ -848,7 +937,7 @@ def test_every_result_has_a_figure_that_names_its_rows_and_n():
     curves = stats.plot(stats.yield_curve(frame, "good", by="model"))
     assert [t.get_text() for t in curves.axes[0].get_legend().get_texts()] == ["v1", "v2"]
     assert stats.plot(stats.paired(frame, "good"))._repr_png_()[0][:4] == b"\x89PNG"
-    with pytest.raises(ValueError, match="rate, paired, yield_curve, ranking or agreement"):
+    with pytest.raises(ValueError, match="rate, paired, yield_curve, preference, ranking or"):
         stats.plot(frame)
 
 
@@ -892,3 +981,23 @@ def test_curves_that_are_alike_are_all_to_be_seen(n):
     for color in COLORS[:n]:
         of = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
         assert (abs(seen - of).max(axis=1) < 12).sum() > 60
+
+
+def test_a_notebook_shows_sentences_whole_under_the_numbers():
+    frame = make_negatives([f"p{i}" for i in range(8)], [""])
+    pairs = pair(frame, "model").frame
+    votes = pd.DataFrame({"left": pairs["left_key"], "right": pairs["right_key"], "vote": "left"})
+    found = stats.preference(votes, frame, each="prompt")
+    before = pd.get_option("display.max_colwidth")
+    shown = found._repr_html_()
+    assert len(found["verdict"][7]) > 80 and found["verdict"][7] in repr(found)
+    assert f"<b>verdict 7:</b> {found['verdict'][7]}</div>" in shown
+    assert shown.count("verdict") == 8 and ">verdict<" not in shown and ">left_wins<" in shown
+    assert pd.get_option("display.max_colwidth") == before
+    some = found[:1].assign(verdict="<b>")
+    assert "&lt;b&gt;" in some._repr_html_() and some.attrs == found.attrs
+    many = pd.concat([found] * 9)
+    assert found["verdict"][0] in many._repr_html_() and "<b>" not in many._repr_html_()
+    assert "verdict 0" in stats.paired(frame, "good")._repr_html_()
+    with pd.option_context("display.notebook_repr_html", False):
+        assert found._repr_html_() is None

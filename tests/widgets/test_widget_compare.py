@@ -455,6 +455,7 @@ def test_counts_are_those_of_all_raters_by_what_is_asked(frame):
     assert row.share == 6 / 7 and row.low < row.share < row.high
     # five pairs for the right side, one for the left: the two votes on the first are one pair
     assert row.over == "pair" and row.p == pytest.approx(binomtest(5, 6).pvalue)
+    assert widget.value["vote"].notna().sum() == 2  # those of bob, who is in the field
     by = widget.counts(["rater", "seed"])
     assert by.rater.tolist().count("ann") == 6 and by.n.tolist() == [1] * 8
     widget._share()
@@ -475,12 +476,15 @@ def test_counts_are_evidence_that_a_report_argues_with(frame, tmp_path):
     write_report(tmp_path / "page.html", "Guidance", frame, claims=[claim])
     page = (tmp_path / "page.html").read_text()
     assert said in page and "right: 4" in page
-    assert "1 of 6 comparisons goes the other way" in page
+    assert "1 of 6 comparisons goes the other way than “guidance_scale 4 preferred”" in page
     pairs = re.search(r'<div class="pairs">.*?</article>', page, re.S)[0]
     assert "votes for it 1" in pairs and "votes for it 0" in pairs and pairs.count("<img") == 2
     by_rater = Claim("x", widget.counts("rater"), votes=votes)
     write_report(tmp_path / "raters.html", "Guidance", frame, claims=[by_rater])
-    assert "Which pairs go the other way cannot be told" in (tmp_path / "raters.html").read_text()
+    assert (
+        "Which pairs go against the finding cannot be told"
+        in (tmp_path / "raters.html").read_text()
+    )
     by_seed = widget.counts("seed")
     assert len(Claim("x", by_seed, votes=votes).verdicts) == 6
 

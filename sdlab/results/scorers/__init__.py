@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..probes.table import NO_SCORER
 from .distance import score_distance
 from .diversity import score_diversity
 from .lettering import score_lettering
+from .listing import Scorers
 from .objects import score_objects
 from .pixels import score_pixels
 from .signs import score_signs
@@ -34,7 +35,8 @@ def measure(
         As `run` or `Store.frame` gives it; rows without a `path` (cells that failed) get missing
         values.
     *names : str
-        Scorers in `SCORERS`; those of the frame's probes if none is named. Your own is any function
+        Scorers in `SCORERS`, which shows what their columns mean; those of the frame's probes if
+        none is named. Your own is any function
         of a frame that returns a DataFrame, a Series or a mapping from names to values, one for
         each row: `SCORERS["redness"] = redness`.
     again : bool
@@ -70,16 +72,18 @@ def measure(
     return out
 
 
-SCORERS: dict[str, Callable[..., pd.DataFrame | pd.Series | Mapping[str, Any]]] = {
-    "watermark": score_watermark,
-    "objects": score_objects,
-    "pixels": score_pixels,
-    "diversity": score_diversity,
-    "distance": score_distance,
-    "lettering": score_lettering,
-    "signs": score_signs,
-    "tokens": score_tokens,
-}
+SCORERS = Scorers(
+    {
+        "watermark": score_watermark,
+        "objects": score_objects,
+        "pixels": score_pixels,
+        "diversity": score_diversity,
+        "distance": score_distance,
+        "lettering": score_lettering,
+        "signs": score_signs,
+        "tokens": score_tokens,
+    }
+)
 
 
 def find_scorers(frame: Any, names: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -63,7 +63,8 @@ def score_objects(
         `objects_asked`: what the prompt names, such as "cat, no red circle" or "two dogs", missing
         if it names nothing of the little worlds. What "no", "not", "nor" or "without" stands before
         is ruled out, and so is what "or" adds to it. `objects_right`: whether all of that was found
-        and nothing that is ruled out, of "two dogs" just two; missing without a picture or a name.
+        and nothing that is ruled out, of "two dogs" just two, wherever it stands: that is
+        `objects_relation`'s; missing without a picture or a name.
         `objects_avoided`: whether nothing that the prompt rules out was found; missing if it rules
         nothing out. Of a probe's arms it is what their `wording` rules out, so that the same thing
         is looked for where it is ruled out and where it is asked for.

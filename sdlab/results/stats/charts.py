@@ -31,7 +31,7 @@ COLORS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#9a6700", "#bf3989")
 
 
 def plot(result: pd.DataFrame, *, title: str = "") -> GridFigure:
-    """Draw what `rate`, `paired`, `yield_curve`, `ranking` or `agreement` gave.
+    """Draw what `rate`, `paired`, `yield_curve`, `preference`, `ranking` or `agreement` gave.
 
     Parameters
     ----------
@@ -55,10 +55,12 @@ def plot(result: pd.DataFrame, *, title: str = "") -> GridFigure:
     columns = set(result.columns) if isinstance(result, pd.DataFrame) else set()
     kind = next((name for name in KINDS if name in columns), None)
     if not {"low", "high"} <= columns or not (kind or {"k", "best"} <= columns):
-        raise ValueError("plot draws what rate, paired, yield_curve, ranking or agreement gave")
+        known = "rate, paired, yield_curve, preference, ranking or agreement"
+        raise ValueError(f"plot draws what {known} gave")
     figure = draw_intervals(result, kind) if kind else draw_curves(result)
     figure.axes[0].set_title(title, loc="left", color=INK, fontsize=11)
     figure.tight_layout()
+    figure.drawn = result, title
     return figure
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..frame import column_values, count_noun, distinct_values, join_words
 from .charts import CONFIDENCE, label_row, name_compared, name_interval
+from .shown import make_evidence
 
 CALL = "sdlab call"  # in the `attrs` of every statistic: what was called, and with what
 LEFT_OUT = "without a value left out"
@@ -31,8 +32,8 @@ class Claim:
     text : str
         The claim in a sentence, such as "v2 spells better".
     evidence : DataFrame
-        What `paired`, `rate`, `yield_curve`, `ranking`, `agreement` or `Compare(...).counts()`
-        gave, or some of its rows.
+        What `paired`, `rate`, `yield_curve`, `preference`, `Compare(...).counts()`, `ranking` or
+        `agreement` gave, or some of its rows.
     frame : DataFrame, optional
         The rows that the evidence is of; those of the report if left out.
     votes : DataFrame, optional
@@ -79,7 +80,10 @@ class Claim:
 
 
 def note_call(function: Statistic) -> Statistic:
-    """Lets a statistic note in its `attrs` how it was called, of its tables the names alone."""
+    """Lets a statistic note in its `attrs` how it was called, of its tables the names alone.
+
+    What it gives is shown with whole sentences.
+    """
     signature = inspect.signature(function)
 
     @functools.wraps(function)
@@ -89,8 +93,8 @@ def note_call(function: Statistic) -> Statistic:
         tables = [name for name, value in bound.items() if isinstance(value, pd.DataFrame)]
         given = {n: getattr(v, "tolist", lambda v=v: v)() for n, v in bound.items()
                  if n not in tables and (v is not None or n == "better")}  # fmt: skip
-        out.attrs[CALL] = {"name": function.__name__, "tables": tables, "given": given}
-        return out
+        noted = {CALL: {"name": function.__name__, "tables": tables, "given": given}}
+        return make_evidence(out, **noted)
 
     return call  # type: ignore[return-value]
 

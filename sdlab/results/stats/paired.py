@@ -11,7 +11,14 @@ import pandas as pd
 import scipy
 
 from ...recipe.request import FIELDS, PROMPTS, SPECS
-from ..frame import column_values, count_noun, distinct_values, find_label_columns, format_value
+from ..frame import (
+    column_values,
+    count_noun,
+    distinct_values,
+    find_label_columns,
+    format_value,
+    row_tuples,
+)
 from ..pairs import choose_sides, find_following, list_compared
 from ..probes import choose_columns, find_guessing, lacks_opposites, list_asked
 from .charts import COMPARED, CONFIDENCE, name_side
@@ -45,13 +52,16 @@ def paired(
 ) -> pd.DataFrame:
     """Compare two values of `by` over the prompts that both have, and say what can be told.
 
-    Each prompt counts once: with its share, or its mean over seeds. One picture a prompt and side,
-    of a column that is yes or no, is tested by McNemar's exact test, all else by Wilcoxon's
-    signed-rank test against sign changes (all of them, or 9,999). If there is one prompt only, its
-    seeds are the sample, and the answer is about that prompt. The interval of the difference is the
-    bootstrap's over prompts, expanded for small samples; of a column that is yes or no, two more
-    prompts that speak for either side keep it from vanishing: by 1 where each has one picture, by
-    1 / sqrt(m) where it has m, of which a habit may make all alike.
+    Each prompt counts once: with its share, or its mean over seeds, and over settings and negative
+    prompts where it has several, as more of them are no more prompts. One picture a prompt and
+    side, of a column that is yes or no, is tested by McNemar's exact test, all else by Wilcoxon's
+    signed-rank test against sign changes (all of them, or 9,999). If there is one prompt only, or
+    none, its seeds are the sample, and the answer is about that prompt. If it is negative prompts
+    that stand for many, `frame.assign(wording=frame["negative_prompt"])` makes them the sample,
+    here as in `rate`. The interval of the difference is the bootstrap's over prompts, expanded for
+    small samples; of a column that is yes or no, two more prompts that speak for either side keep
+    it from vanishing: by 1 where each has one picture, by 1 / sqrt(m) where it has m, of which a
+    habit may make all alike.
 
     Parameters
     ----------
@@ -259,21 +269,34 @@ def choose_unit(rows: pd.DataFrame, by: str, sides: tuple[Any, Any]) -> tuple[st
     same = [name for name in list_compared(rows, by, follow) if name in rows.columns]
     labels = find_label_columns(rows)
     own = column_values(rows, by)
+    said = PROMPTS if by in labels else ()  # a choice in a prompt changes that
     for name in same:
-        if name in SPECS and not SPECS[name].independent and name not in PROMPTS:
+        if name in SPECS and not SPECS[name].independent and name not in said:
             of = [set(column_values(rows[[v == side for v in own]], name)) for side in sides]
             if of[0] != of[1]:
                 raise ValueError(
                     f"{name} differs between the sides as well: {format_values(of[0])} against"
                     f" {format_values(of[1])}; narrow the frame to what both have"
                 )
-    units = [name for name in same if name in PROMPTS or name in labels]
+    return name_unit(rows, same)
+
+
+def name_unit(rows: pd.DataFrame, same: Sequence[str]) -> tuple[str, list[str]]:
+    """Names what the sample is of, and its columns, of rows whose pairs are alike in `same`."""
+    labels = find_label_columns(rows)
+    units = [n for n in same if n == "prompt" or (n in labels and hangs_on_prompt(rows, n))]
     if "wording" in rows.columns and rows["wording"].notna().all():  # which a probe's arms share
         units = ["probe", "wording"] if "probe" in rows.columns else ["wording"]
     if units and (n := len(rows[units].drop_duplicates())) > 1:
-        shared = "wording" in units and len(set(column_values(rows, "prompt"))) > n
+        shared = "wording" in units and len(set(column_values(rows, "prompt"))) != n
         return "wording" if shared else "prompt", units
     return "seed", [name for name in ("seed",) if name in rows.columns] or units
+
+
+def hangs_on_prompt(rows: pd.DataFrame, label: str) -> bool:
+    """Tells whether each prompt has one value of a label; those of negative prompts it may mix."""
+    both = {own for own in row_tuples(rows, ["prompt", label]) if own[0] is not None}
+    return len(both) == len({prompt for prompt, _ in both})
 
 
 def format_values(values: set[Any]) -> str:

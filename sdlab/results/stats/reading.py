@@ -142,7 +142,10 @@ def read_tries(
 
 
 def read_sample(frame: pd.DataFrame, prompt: str | None) -> pd.Series | None:
-    """Reads what the sample is of: the wording that arms of a probe share, else the prompt."""
+    """Reads what the sample is of: the wording that arms of a probe share, else the prompt.
+
+    A negative prompt makes no other one of it: it is a setting, as `guidance_scale` is.
+    """
     names = [prompt] if prompt else ["wording", "prompt"]
     known = [frame[name].astype(object) for name in names if name in frame.columns]
     return functools.reduce(pd.Series.combine_first, known) if known else None

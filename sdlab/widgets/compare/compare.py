@@ -22,14 +22,13 @@ from ...results.frame import (
     shorten_hashes,
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
-from ...results.stats.charts import COMPARED
-from ...results.stats.claims import note_sample
+from ...results.stats.preferences import count_votes, list_pairs, list_votes, name_voted, preference
 from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
 from ..pictures import SEEN, can_look, describe_seen, level_sizes, look_at, strip_recipe
-from .counts import count_raters, count_votes, describe_agreement, describe_count, list_votes
+from .counts import count_raters, describe_agreement, describe_count
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
 from .votes import Ballot, Votes
@@ -162,8 +161,9 @@ class Compare(Panel):
     def value(self) -> pd.DataFrame:
         """One row a pair: what it shares, key and path of each side, the vote on it.
 
-        That is the rater's blind vote, else the last open one; it is missing while a blind vote is
-        under way, as it would tell who is who.
+        That is the vote of `rater` alone; `counts` has those of all raters. It is their blind one,
+        else the last open one, and is missing while a blind vote is under way, as it would tell who
+        is who.
         """
         said = [
             (None if self._ballot.is_hidden(n) else self._ballot.vote_on(n)) or (None, None)
@@ -186,6 +186,8 @@ class Compare(Panel):
     def counts(self, by: str | Sequence[str] = (), *, confidence: float = 0.95) -> pd.DataFrame:
         """Counts the votes of all raters on these pairs, for each value of `by`.
 
+        `value` has those of the one whose name is in the field: the two differ where several vote.
+
         Parameters
         ----------
         by : str or list of str
@@ -196,13 +198,8 @@ class Compare(Panel):
         Returns
         -------
         DataFrame
-            The columns of `by`; `left` and `right`, what is compared; `n` votes, of which
-            `left_wins`, `right_wins`, `ties`, `both_bad`; of the votes for a side the `share` for
-            the right one with its interval `low` and `high`, as `sdlab.stats.rate` has it, and `p`
-            of the exact sign test, in which each of `over` counts once; `may_change`, how many of
-            the votes are blind ones whose rater has not asked for the names yet; and `verdict`, in
-            words. It is evidence for `sdlab.stats.Claim`. `sdlab.stats.ranking` takes ties for half
-            a win, and its interval is another for that.
+            What `sdlab.stats.preference` gives of the store's votes, with `by` as `each`: evidence
+            for `sdlab.stats.Claim`.
 
         Raises
         ------
@@ -213,13 +210,11 @@ class Compare(Panel):
             raise ValueError(
                 "a blind vote is under way, and the counts tell who is who: reveal() ends it"
             )
-        table = self._list_votes()
-        if table.empty:
-            raise ValueError("there is no vote on these pairs yet")
-        pairing, out = self._pairing, count_votes(table, by, self._names, confidence)
-        out.attrs[COMPARED] = {"by": self.by, "left": pairing.left, "right": pairing.right}
-        out.attrs |= note_sample(by)
-        return out
+        pairing, votes = self._pairing, self._votes.opinions.votes()
+        given: dict[str, Any] = {"by": self.by, "left": pairing.left, "right": pairing.right}
+        given |= {"each": by} if by else {}
+        given |= {"confidence": confidence} if confidence != 0.95 else {}
+        return preference(votes, pairing.source, **given)
 
     @property
     def votes(self) -> pd.DataFrame:
@@ -255,15 +250,7 @@ class Compare(Panel):
             pairing.frame,
             shorten_hashes(pairing.values),
         )
-        self._names = [self._name(pairing.left), self._name(pairing.right)]
-
-    def _name(self, value: Any) -> str:
-        known = isinstance(value, str) and value.strip()
-        return (
-            hide_home(self._short.get(value, value))
-            if known
-            else f"{self._pairing.by} {format_value(value)}"
-        )
+        self._names, self._listed = name_voted(pairing), list_pairs(pairing)
 
     def _deal(self, at: int | None = None) -> None:
         """Lays the pairs out anew: others, in another order, or on other sides."""
@@ -327,7 +314,7 @@ class Compare(Panel):
 
     def _list_votes(self) -> pd.DataFrame:
         """Lists the votes of all raters on these pairs."""
-        return list_votes(self._rows, self._ballot.ids, self._votes.opinions)
+        return list_votes(self._listed, self._votes.opinions.votes())
 
     def _share_soon(self) -> None:
         """Counts the votes of all raters when this one has paused: the store is read for it."""
