@@ -83,6 +83,11 @@ def test_bad_input_is_told_at_its_field_and_keys_stay_in_the_form(notebook):
     )
     expect(form.get_by_role("button", name="Run", exact=True)).to_be_disabled()
     assert nb.axe(form) == []
+    heard = form.get_by_role("status").get_by_text("neither a number nor a range")
+    expect(heard).to_have_count(0)
+    form.get_by_label("prompt", exact=True).press("Control+Enter")
+    expect(seed).to_be_focused()
+    expect(heard).to_have_count(1)
     type_into(form, "seed", "0-1")
     expect(alert).to_have_count(0)
     expect(seed).to_have_attribute("aria-invalid", "false")
@@ -247,7 +252,16 @@ def test_a_form_is_filled_in_from_pictures_prompts_and_last_time(notebook):
     form.locator(".sdl-field-image").evaluate(DROP, ["drawing.png", files["drawing.png"]])
     expect(image).to_have_value("drawing.png (uploaded)")
     form.get_by_label("begin with").select_option(index=1)
-    expect(prompt).to_have_value("a rocket\ntwo cats on a gray background")
+    expect(prompt).to_have_value("two cats on a gray background")
+    expect(form.get_by_text("Kept from before: ")).to_contain_text("image drawing.png")
+    form.get_by_role("button", name="As before").press("Enter")
+    expect(prompt).to_have_value("a rocket")
+    nb.kernel(
+        "setattr(form.fields['scheduler'], 'value', (form.fields['scheduler'].options[-1][1],))"
+    )
+    nb.page.wait_for_function(
+        "() => document.querySelector('.sdl-field-scheduler select').scrollTop > 0"
+    )
     pieces = form.get_by_role("button", name="Prompts as the model reads them")
     pieces.press("Enter")
     expect(form.get_by_text("tokens").first).to_be_visible()
