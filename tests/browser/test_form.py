@@ -342,3 +342,21 @@ def test_a_recipe_is_opened_in_the_form_from_a_zoom_and_from_an_inspector(notebo
     expect(form.get_by_text("Filled in from")).to_be_visible()
     assert nb.axe(nb.output(3)) == []
     assert nb.errors == []
+
+
+def test_what_is_said_out_of_sight_stands_at_the_button_that_was_pressed_too(notebook):
+    made = "made = run(Request(num_inference_steps=2), 'runs/made', progress=False)"
+    look = "inspector = WatermarkInspector(made['path'].tolist())\ninspector"
+    bring = "from sdlab import Request, run\nfrom sdlab.widgets import WatermarkInspector\n"
+    nb = notebook([bring + made, look])
+    nb.page.set_viewport_size({"width": 1280, "height": 420})
+    nb.run_all()
+    into = nb.output(1).get_by_role("button", name="open in a form", exact=True)
+    expect(into).to_be_visible()
+    into.evaluate("node => node.scrollIntoView({ block: 'start' })")
+    into.focus()
+    into.press("Enter")
+    near = nb.output(1).locator(".sdl-bar + .sdl-notice")
+    expect(near).to_contain_text("there is no form yet")
+    expect(near).to_be_in_viewport()
+    assert nb.errors == []
