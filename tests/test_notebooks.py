@@ -8,6 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 from nbclient import NotebookClient
+from PIL import Image
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("[0-9]*.ipynb"))
 WORKBENCH = Path(__file__).parents[1] / "notebooks/workbench.ipynb"
@@ -113,6 +114,17 @@ def test_a_notebook_runs_and_leaves_a_report(path, tmp_path, request):
     assert not any(
         output.output_type == "stream" for cell in nb.cells for output in cell.get("outputs", [])
     )
+
+
+def test_the_notebook_of_drawings_takes_one_of_any_size(tmp_path, forked_kernels):
+    nb = nbformat.read(NOTEBOOKS[4], as_version=4)
+    Image.new("RGBA", (96, 50), "red").save(tmp_path / "mine.png")
+    del nb.cells[next(n for n, cell in enumerate(nb.cells) if "mask" in cell.source) :]
+    nb.cells[1].source += "\ndrawing, seeds, strengths = 'mine.png', range(1), [.5, 1.]"
+    nb.cells[1].source += FEWER_STEPS % 2
+    nb.cells.append(nbformat.v4.new_code_cell("source.size, results['width'].unique().tolist()"))
+    NotebookClient(nb, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert nb.cells[-1].outputs[0].data["text/plain"] == "((64, 64), [64])"
 
 
 def test_the_workbench_is_one_cell_and_runs(tmp_path, forked_kernels):

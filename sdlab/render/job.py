@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas
 
 _running: dict[Job, None] = {}  # those that have not ended; the first one begun comes first
+_hearers: list[weakref.WeakMethod[Callable[[Job], None]]] = []  # of the ends of all jobs
 PAUSE = 0.5  # seconds after which a job that waits tells again how far the other one is
 
 
@@ -312,6 +313,7 @@ class Job:
                 self._listeners.end()
             finally:
                 self._ended.set()
+                _tell_end(self)
 
     def _take_turn(self) -> bool:
         """Waits until no other job renders, and tells for whom; False if it was stopped first."""
@@ -408,6 +410,22 @@ def load_early(model: str) -> None:
             find_colours(pipeline.load(native(model)).pipe.vae)
     finally:
         rendering.release()
+
+
+def hear_ends(listener: Callable[[Job], None]) -> None:
+    """Calls a method with each job of this Python that ends, as long as its object lives.
+
+    It must be quick; what it raises is ignored.
+    """
+    _hearers[:] = [each for each in _hearers if each() is not None]
+    _hearers.append(weakref.WeakMethod(listener))
+
+
+def _tell_end(job: Job) -> None:
+    for reference in list(_hearers):
+        if listener := reference():
+            with suppress(Exception):
+                listener(job)
 
 
 # An interrupt

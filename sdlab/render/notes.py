@@ -15,6 +15,7 @@ from ..pictures import PICTURES, require_picture
 from ..recipe.collector import pause_collector
 from ..recipe.prompts import split_at_words
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request
+from ..tiny.signs import find_unwritten_words
 from ..tiny.world import WORLDS, list_shown_words
 from .masks import describe_flat_depth, describe_idle_mask
 
@@ -22,6 +23,7 @@ STRETCHED = 0.02  # of a picture's proportions; less is not seen
 ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 WORD = re.compile(r"[^\W\d_]+")
 MOST = 8  # words that are named
+WRITERS = ("tiny-signs", "tiny-letters")  # which write words on signs
 
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:
@@ -48,7 +50,7 @@ def describe_strange_words(requests: Iterable[Request]) -> dict[str, str]:
     for model, learned, *prompts in dict.fromkeys(
         (r.model, r.textual_inversion, *(getattr(r, name) for name in PROMPTS)) for r in requests
     ):
-        if model in WORLDS:
+        if model in (*WORLDS, *WRITERS):
             for name, prompt in zip(PROMPTS, prompts):
                 found = notes.setdefault(name, {}).setdefault(model, {})
                 found |= dict.fromkeys(find_strange_words(model, prompt, learned))
@@ -67,9 +69,12 @@ def describe_words(model: str, words: Sequence[str]) -> str:
 
 def find_strange_words(model: str, prompt: str, learned: str | None) -> list[str]:
     """Finds the words of which the captions of an embedded model's pictures told nothing."""
-    known = list_shown_words(WORLDS[model])
     texts = (plain for plain, _ in split_at_words(prompt, name_learned(native(model), learned)))
-    return [word for text in texts for word in WORD.findall(text.lower()) if word not in known]
+    words = [word for text in texts for word in WORD.findall(text.lower())]
+    if model in WRITERS:
+        return find_unwritten_words(words)
+    known = list_shown_words(WORLDS[model])
+    return [word for word in words if word not in known]
 
 
 def name_learned(own: Native, learned: str | None) -> list[str]:

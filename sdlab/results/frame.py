@@ -294,9 +294,18 @@ def list_told(frame: pd.DataFrame) -> list[str]:
     return sorted(names, key=lambda name: rank_told(frame, name))
 
 
-def describe_measures(frame: pd.DataFrame) -> list[str]:
-    """Says in a line what each row's columns beside the recipe tell: "objects_right True"."""
-    names = list_told(frame)
+def describe_answers(frame: pd.DataFrame) -> list[str]:
+    """Says in a line what was found in each row's picture, and whether that is right."""
+    names = [name for name in list_told(frame) if rank_told(frame, name) < len(ANSWERS)]
+    return describe_measures(frame, names)
+
+
+def describe_measures(frame: pd.DataFrame, names: Sequence[str] | None = None) -> list[str]:
+    """Says in a line what each row's columns beside the recipe tell: "objects_right True".
+
+    `names` are the columns, without which it tells all.
+    """
+    names = list_told(frame) if names is None else names
     if not names:
         return [""] * len(frame)
     return [

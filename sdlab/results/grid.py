@@ -17,6 +17,7 @@ from ..errors import suggest
 from .frame import (
     NUMBER,
     column_values,
+    describe_answers,
     describe_constant,
     describe_measures,
     distinct_values,
@@ -39,8 +40,9 @@ from .origins import label_sides
 if TYPE_CHECKING:  # matplotlib comes when something is drawn: a widget need not wait for it
     from .sheet import Grid, GridFigure, SheetCell
 
-# Characters of a figure's words for what was measured, and for the labels of a side
-MOST_TOLD, MOST_LABELS = 300, 1500
+# Characters of a figure's words for what was measured, for what of it was found, and for the
+# labels of a side
+MOST_TOLD, MOST_ANSWERS, MOST_LABELS = 300, 600, 1500
 SIZES = ("height", "width")
 WIDE_CAPTION = 24  # characters; with wider captions, four pictures stand in a row instead of six
 
@@ -216,12 +218,13 @@ def make_cells(frame: pd.DataFrame, captions: Sequence[str]) -> list[SheetCell |
     from .sheet import SheetCell
 
     return [
-        SheetCell(path and str(path), error and hide_home(error), caption, told)
-        for path, error, caption, told in zip(
+        SheetCell(path and str(path), error and hide_home(error), caption, told, answer)
+        for path, error, caption, told, answer in zip(
             column_values(frame, "path"),
             column_values(frame, "error"),
             captions,
             describe_measures(frame),
+            describe_answers(frame),
         )
     ]
 
@@ -324,19 +327,24 @@ def note_gaps(grid: Grid) -> str:
 def write_told(grid: Grid, columns: Sequence[str]) -> str:
     """Writes what was measured in each cell, under what it is called; "" if nothing was.
 
-    If that is long, it names the columns.
+    If that is long, it writes what was found alone, and of too many cells it names the columns.
     """
-    found = []
+    found, brief = [], []
     rows = grid.row_labels or [""] * len(grid.cells)
     cols = grid.col_labels or [""] * len(grid.cells[0])
     for down, line in zip(rows, grid.cells):
         for across, cell in zip(cols, line):
             if cell and cell.told:
                 names = [down, across, cell.caption.replace("\n", ", ")]
-                found.append(f"{', '.join(name for name in names if name)}: {cell.told}")
-    text = "; ".join(found)
-    there = f"measured in each, and told in the frame: {', '.join(columns)}"
-    return text if len(text) <= MOST_TOLD else there
+                name = ", ".join(filter(None, names))
+                found.append(f"{name}: {cell.told}")
+                brief.append(f"{name}: {cell.answer}" if cell.answer else "")
+    text, answers = "; ".join(found), "; ".join(filter(None, brief))
+    if len(text) <= MOST_TOLD:
+        return text
+    if answers and len(answers) <= MOST_ANSWERS:
+        return f"found in each: {answers}"
+    return f"measured in each, and told in the frame: {', '.join(columns)}"
 
 
 def write_labels(labels: Sequence[str]) -> str:

@@ -61,6 +61,7 @@ class SheetCell:
     error: str | None
     caption: str = ""
     told: str = ""  # what was measured in it, for who does not see it
+    answer: str = ""  # of that what was found, and whether it is right
 
 
 @dataclass(frozen=True)

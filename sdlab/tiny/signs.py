@@ -8,6 +8,7 @@ that says cat, war".
 """
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -61,6 +62,7 @@ LETTERS = """
 KINDS = ("sign", "banner", "card")
 BOARDS = {name: COLORS[name] for name in ("red", "blue", "black")}  # as captions name them
 INK = COLORS["white"]
+FRAME = frozenset(("a", "that", "says", *KINDS, *BOARDS))  # what captions say of the board
 SIDE, WIDTH, HEIGHT, LEFT = 64, 8, 16, 8  # pixels of a picture, of a letter's cell, and before it
 
 
@@ -85,3 +87,13 @@ def write_letters(words: tuple[str, ...]) -> np.ndarray:
 def write_caption(kind: str, words: tuple[str, ...], color: str = "") -> str:
     """Write what a picture is asked for with: "a red banner that says no war"."""
     return " ".join(["a", *filter(None, [color]), kind, "that says", *words])
+
+
+def find_unwritten_words(words: Sequence[str]) -> list[str]:
+    """Find the words of a caption that no picture showed: written, after "says", or of a board.
+
+    Words after a comma, which nothing writes, are judged as written: a prompt means them so.
+    """
+    at = words.index("says") + 1 if "says" in words else len(words)
+    board = [word for word in words[:at] if word not in FRAME]
+    return board + [word for word in words[at:] if word not in SHOWN]

@@ -142,14 +142,26 @@ const panel = (name, render, anew = "") => ({
 // by the panel that is used: each one above them waits.
 function makeNotice(anew, root) {
   const notice = h("div", { className: "sdl-notice", role: "status", hidden: true });
+  const near = h("div", { className: "sdl-notice", "aria-hidden": "true" });  // the same, unheard
   const say = (told) => {
     const aloud = told !== BUSY || root?.contains(document.activeElement);
     notice.setAttribute("aria-live", aloud ? "polite" : "off");
     const text = [LEFT_ALONE, GONE].includes(told) ? `${told} ${anew}`.trim() : told;
     if (notice.textContent !== text) notice.textContent = text;
     notice.hidden = !text;
+    near.textContent = text;
+    near.remove();
+    const used = root?.contains(document.activeElement) ? document.activeElement : null;
+    if (text && aloud && used && isAway(notice)) used.closest(".sdl-bar")?.after(near);
   };
   return { notice, say };
+}
+
+// Whether an element is scrolled out of the notebook, or of the page.
+function isAway(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  const frame = element.closest(".jp-WindowedPanel-outer")?.getBoundingClientRect();
+  return bottom < (frame?.top ?? 0) || top > (frame?.bottom ?? innerHeight);
 }
 
 // While the panel lives, the static picture of it in the notebook is hidden.

@@ -83,6 +83,11 @@ def test_bad_input_is_told_at_its_field_and_keys_stay_in_the_form(notebook):
     )
     expect(form.get_by_role("button", name="Run", exact=True)).to_be_disabled()
     assert nb.axe(form) == []
+    heard = form.get_by_role("status").get_by_text("neither a number nor a range")
+    expect(heard).to_have_count(0)
+    form.get_by_label("prompt", exact=True).press("Control+Enter")
+    expect(seed).to_be_focused()
+    expect(heard).to_have_count(1)
     type_into(form, "seed", "0-1")
     expect(alert).to_have_count(0)
     expect(seed).to_have_attribute("aria-invalid", "false")
@@ -247,7 +252,16 @@ def test_a_form_is_filled_in_from_pictures_prompts_and_last_time(notebook):
     form.locator(".sdl-field-image").evaluate(DROP, ["drawing.png", files["drawing.png"]])
     expect(image).to_have_value("drawing.png (uploaded)")
     form.get_by_label("begin with").select_option(index=1)
-    expect(prompt).to_have_value("a rocket\ntwo cats on a gray background")
+    expect(prompt).to_have_value("two cats on a gray background")
+    expect(form.get_by_text("Kept from before: ")).to_contain_text("image drawing.png")
+    form.get_by_role("button", name="As before").press("Enter")
+    expect(prompt).to_have_value("a rocket")
+    nb.kernel(
+        "setattr(form.fields['scheduler'], 'value', (form.fields['scheduler'].options[-1][1],))"
+    )
+    nb.page.wait_for_function(
+        "() => document.querySelector('.sdl-field-scheduler select').scrollTop > 0"
+    )
     pieces = form.get_by_role("button", name="Prompts as the model reads them")
     pieces.press("Enter")
     expect(form.get_by_text("tokens").first).to_be_visible()
@@ -327,4 +341,22 @@ def test_a_recipe_is_opened_in_the_form_from_a_zoom_and_from_an_inspector(notebo
     expect(prompt).to_have_value("a red circle")
     expect(form.get_by_text("Filled in from")).to_be_visible()
     assert nb.axe(nb.output(3)) == []
+    assert nb.errors == []
+
+
+def test_what_is_said_out_of_sight_stands_at_the_button_that_was_pressed_too(notebook):
+    made = "made = run(Request(num_inference_steps=2), 'runs/made', progress=False)"
+    look = "inspector = WatermarkInspector(made['path'].tolist())\ninspector"
+    bring = "from sdlab import Request, run\nfrom sdlab.widgets import WatermarkInspector\n"
+    nb = notebook([bring + made, look])
+    nb.page.set_viewport_size({"width": 1280, "height": 420})
+    nb.run_all()
+    into = nb.output(1).get_by_role("button", name="open in a form", exact=True)
+    expect(into).to_be_visible()
+    into.evaluate("node => node.scrollIntoView({ block: 'start' })")
+    into.focus()
+    into.press("Enter")
+    near = nb.output(1).locator(".sdl-bar + .sdl-notice")
+    expect(near).to_contain_text("there is no form yet")
+    expect(near).to_be_in_viewport()
     assert nb.errors == []

@@ -67,6 +67,10 @@ def test_words_light_up_and_steps_go_on_by_mouse_and_by_keys(notebook):
     expect(out.get_by_text("plays and pauses")).to_be_hidden()
     press("Escape")
     nb.expect_kernel("look.word", "")
+    hint = out.get_by_role("status").get_by_text("All steps: choose a word")
+    expect(hint).to_be_visible()  # the button does nothing else that is seen without one
+    press("a")
+    expect(hint).to_have_count(0)
     press("p")
     expect(out.get_by_role("button", name="pause")).to_be_visible()
     out.get_by_role("button", name="cat").press("Enter")

@@ -20,9 +20,23 @@ def test_a_prediction_comes_before_its_pictures(notebook):
     for theme in (DARK, LIGHT):
         nb.theme(theme)
         assert nb.axe(out) == []
-    out.get_by_role("radio", name="a cat").focus()
+    first, pupil = (
+        out.get_by_role("radio", name="a cat"),
+        out.get_by_role("textbox", name="pupil"),
+    )
+    first.focus()
     press("ArrowDown")
     expect(out.get_by_role("radio", name="anything")).to_be_checked()
+    reveal.click(force=True)  # it is greyed, and says why
+    expect(out.get_by_role("status").get_by_text("Write your name first")).to_be_visible()
+    expect(pupil).to_be_focused()
+    assert nb.axe(out) == []
+    nb.page.keyboard.type("a")
+    expect(out.get_by_text("Write your name first")).to_have_count(0)
+    press("Enter")
+    expect(reveal).to_be_focused()  # an answer is chosen
+    pupil.fill("")
+    out.get_by_role("radio", name="anything").focus()
     press("Tab")
     nb.page.keyboard.type("ann")
     expect(out.get_by_role("img")).to_have_count(0)
@@ -36,10 +50,13 @@ def test_a_prediction_comes_before_its_pictures(notebook):
         nb.theme(theme)
         nb.screenshot(f"predict-{theme.split()[-1].lower()}")
         assert nb.axe(out) == []
-    pupil = out.get_by_role("textbox", name="pupil")
     pupil.fill("bob")
     pupil.press("Enter")
     expect(reveal).to_be_visible()
+    expect(first).to_be_focused()
+    reveal.press("Enter")
+    expect(out.get_by_role("status").get_by_text("Choose an answer first.")).to_be_visible()
+    expect(first).to_be_focused()
     expect(out.get_by_role("img")).to_have_count(0)
     out.get_by_role("radio", name="a cat").click()
     reveal.click()

@@ -320,6 +320,22 @@ def test_words_that_an_embedded_model_was_never_shown_are_said_before_a_run(tmp_
     assert re.search("shown: zaza, zbzb, .* and 2 more$", preview(many, tmp_path).notes["prompt"])
 
 
+@pytest.mark.parametrize("model", ["tiny-signs", "tiny-letters"])
+@pytest.mark.parametrize(
+    ("prompt", "unseen"),
+    [
+        ("a red banner that says NO WAR", "war"),
+        ("a black card that says no owl", ""),
+        ("a green sign that says red, war", "green, red, war"),
+        ("a dog", "dog"),
+    ],
+)
+def test_words_that_a_model_of_signs_never_saw_written_are_said(tmp_path, model, prompt, unseen):
+    request = Request(model=model, prompt=prompt, num_inference_steps=20)
+    told = {"prompt": f"{model} was never shown: {unseen}"} if unseen else {}
+    assert preview(request, tmp_path).notes == told
+
+
 def test_75_tokens_and_the_two_marks_are_not_too_long(cat, tmp_path):
     assert run(cat.but(prompt="cat " * 75), tmp_path)["error"].isna().all()
 

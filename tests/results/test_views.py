@@ -159,6 +159,16 @@ def test_what_answers_is_told_first_and_coordinates_are_not(tmp_path):
     )
 
 
+def test_where_all_that_was_measured_is_long_the_words_say_what_was_found_in_each(tmp_path):
+    frame = results(tmp_path, plan(prompt="a pizza and no cat", seed=range(6)))
+    more = {f"pixels_{name}": 0.25 for name in ("sharpness", "contrast", "saturation")}
+    frame = frame.assign(objects_found="pizza, cat", objects_count=2, **more)
+    frame["objects_right"] = pd.array([False] * 6, "boolean")
+    words = image_grid(frame).get_label()
+    assert "found in each: 0: objects_right False, objects_found pizza, cat; 1: " in words
+    assert words.count("pizza, cat") == 6 and "pixels" not in words
+
+
 def test_the_words_for_a_large_figure_stay_short(tmp_path):
     frame = results(tmp_path, plan(prompt=[f"{LONG} {n}" for n in range(12)], seed=range(4)))
     words = image_grid(frame.assign(objects_right=True), "prompt", "seed").get_label()

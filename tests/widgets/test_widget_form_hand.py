@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from sdlab.results.probes import PROBES
 from sdlab.widgets import SeedGrid, SweepForm, WatermarkInspector, forms
 from sdlab.widgets.sweep_form import jobs
 from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.tools import BACK
 
 LONG = sweep(Request(prompt="a cat", num_inference_steps=999), seed=range(30))
 LETTER = (
@@ -397,7 +399,7 @@ def test_prompts_to_begin_with_are_of_the_probes_about_what_the_models_know(
     assert set(offered) <= set.union(*of_probes) and all(map(set(offered).__and__, of_probes))
 
 
-def test_prompts_to_begin_with_keep_what_was_written(tmp_path):
+def test_a_prompt_to_begin_with_replaces_what_was_written_which_comes_back(tmp_path):
     form = filled(SweepForm(store=tmp_path))
     offered = [prompt for _, prompt in form._tools.beginnings.options if prompt]
     for prompt in offered[:2]:  # the second takes the place of the first
@@ -405,7 +407,33 @@ def test_prompts_to_begin_with_keep_what_was_written(tmp_path):
         assert form.fields["prompt"].value == prompt and form._tools.beginnings.value == ""
     filled(form, prompt="mine")
     form._tools.beginnings.value = offered[0]
-    assert form.fields["prompt"].value == f"mine\n{offered[0]}"
+    assert form.fields["prompt"].value == offered[0]
+    assert (form._tools.swap.description, form._tools.swap.layout.display) == (BACK, None)
+    form._tools.swap.click()
+    assert form.fields["prompt"].value == "mine"
+
+
+def test_a_prompt_to_begin_with_names_the_settings_that_stay(tmp_path):
+    found = Request(negative_prompt="blurry", height=128, width=64, seed=42, guidance_scale=4)
+    form = filled(SweepForm(found.but(scheduler="Euler a", num_inference_steps=30), tmp_path))
+    offered = [prompt for _, prompt in form._tools.beginnings.options if prompt]
+    form._tools.beginnings.value = offered[0]
+    assert form.wait(60)
+    said = "Kept from before: negative_prompt blurry; "
+    assert said in form._note.value and "height 128" in form._note.value
+    assert "scheduler Euler a" in form._note.value and "num_inference_steps" in form._note.value
+    for own in ("guidance_scale", "width", "seed"):  # what tiny-v1 has of itself, and no setting
+        assert own not in form._note.value
+
+
+def test_a_form_looks_again_when_another_cell_has_rendered_what_it_asks_for(tmp_path):
+    form = filled(SweepForm(sweep(CIRCLE, seed=range(2)), tmp_path))
+    assert "4 pictures: 0 finished" in form.status
+    run(form.value, tmp_path, progress=False)
+    end = time.monotonic() + 60
+    while "all finished" not in form.status:
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 # What was read
@@ -581,8 +609,10 @@ def test_the_key_leads_to_the_error_that_is_in_the_way(tmp_path):
 
 BEGIN = """
 import sys
+import time
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.form import ahead
+from sdlab.widgets.sweep_form.tools import BACK
 form = SweepForm(store=sys.argv[1])
 form.fields["num_inference_steps"].value, form.fields["seed"].value = "999", "0-29"
 form.wait()

@@ -226,6 +226,8 @@ def test_the_figure_counts_the_class_and_tells_nothing_before(ask):
         *("paler", "stronger (right)", "nothing")
     ]
     assert "n = 3" in axes.get_title(loc="left")
+    words = ask("d").draw()._repr_png_()[1]["alt"]
+    assert words == f"{QUESTION} paler: 1; stronger (right): 2; nothing: 0; n = 3"
 
 
 def test_the_code_asks_the_same(ask):

@@ -9,6 +9,7 @@
 const AROUND = 150;                                        // px of the notebook's bars and edges
 const TOLD = 52;                                           // px of two lines below the steps
 const LEAST = 128;                                         // px of a picture
+const WHOLE = "All steps: choose a word, and it lights up where it acts in all steps together.";
 
 const INSIDE_KEYS = "<kbd>←</kbd> <kbd>→</kbd> steps, <kbd>Home</kbd> <kbd>End</kbd> · "
   + "<kbd>P</kbd> or <kbd>Space</kbd> plays and pauses · <kbd>Tab</kbd> to a word lights up where "
@@ -65,7 +66,8 @@ class InsideView {
   tell() {
     for (const side of this.sides) side.paint();
     if (this.steps.timer) return;
-    this.status.textContent = this.join((side) => side.describe());
+    const idle = !this.lit && this.model.get("whole") ? WHOLE : "";
+    this.status.textContent = this.join((side) => side.describe()) || idle;
     const believed = ({ found, what }) => found && `${what}: ${found}`;
     this.live.textContent = this.lit ? "" : this.join(believed);
   }

@@ -92,4 +92,14 @@ def draw_answers(
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.set_title(f"{question}  n = {sum(counts)}", loc="left", color=INK, fontsize=10)
     figure.tight_layout()
+    figure.set_label(tell_answers(question, answers, counts, right))
     return figure
+
+
+def tell_answers(question: str, answers: Sequence[str], counts: Sequence[int], right: str) -> str:
+    """Tells in words what the figure of them shows."""
+    each = (
+        f"{answer}{' (right)' if answer == right else ''}: {count}"
+        for answer, count in zip(answers, counts)
+    )
+    return f"{question} {'; '.join(each)}; n = {sum(counts)}"

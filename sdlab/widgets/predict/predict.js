@@ -13,13 +13,17 @@ class Choices {
     this.radios = model.get("answers").map((value) => h("input", { type: "radio", name, value }));
     const labels = this.radios.map((radio) => h("label", {}, radio, radio.value));
     this.reveal = button("reveal", () => view.answer(this.chosen.value));
-    const allow = () => this.allow();
+    this.missing = h("p", { role: "status", className: "sdl-predict-missing" });
+    describe(this.reveal, this.missing);
+    this.reveal.addEventListener("click", () => this.sayMissing());
+    this.pupil.addEventListener("keydown", (event) => this.goOnAt(event));
+    const allow = () => { this.entered = false; this.allow(); };
     for (const input of [...this.radios, this.pupil]) input.addEventListener("input", allow);
     this.fields = h("fieldset", { className: "sdl-predict-choices" },
       h("legend", { textContent: model.get("question") }), ...labels);
     this.element = h("div", {}, this.fields,
       h("div", { className: "sdl-bar" }, h("label", {}, "pupil", this.pupil), this.reveal,
-        fullButton(view.root)));
+        fullButton(view.root)), this.missing);
     this.allow();
   }
 
@@ -33,14 +37,35 @@ class Choices {
     }
     this.reveal.hidden = Boolean(answer);
     this.allow();
+    if (this.entered && !answer && document.activeElement === this.pupil) this.goOn();
   }
 
   // Answers go by name, so there is none without.
   allow() {
     const named = Boolean(this.pupil.value.trim());
     able(this.reveal, named && Boolean(this.chosen));
-    this.reveal.title = named ? "" : "write your name first";
+    this.missing.textContent = "";
   }
+
+  // Says what reveals nothing yet, and goes where it is filled in.
+  sayMissing() {
+    if (this.reveal.hidden || this.reveal.getAttribute("aria-disabled") !== "true") return;
+    const named = Boolean(this.pupil.value.trim());
+    const what = named ? "Choose an answer first." : "Write your name first: answers go by name.";
+    this.missing.textContent = what;
+    (named ? this.radios[0] : this.pupil).focus();
+  }
+
+  // Enter goes on from the name: to the answers, or if one is chosen to the button.
+  goOnAt(event) {
+    if (event.key !== "Enter" || combined(event) || runs(event)) return;
+    event.preventDefault();                                // else it presses what it goes on to
+    this.pupil.onchange();
+    this.entered = true;
+    this.goOn();
+  }
+
+  goOn() { (this.chosen && !this.chosen.disabled ? this.reveal : this.radios[0]).focus(); }
 }
 
 // What the class said, and the pictures.

@@ -16,13 +16,18 @@ const nameAt = (node) => { const field = fieldOf(node); return field ? fieldName
 
 function render({ model, line, root }) {
   const code = codeBlock(), hint = h("p", { className: "sdl-help sdl-form-hint" });
-  root.append(hint, code);
-  const show = () => code.show(model.get("code"));
+  const spoken = spokenLine();
+  root.append(hint, code, spoken);
   const around = () => root.closest(".sdl-form");
+  const show = () => {
+    code.show(model.get("code"));
+    setTimeout(() => showChosen(around()));                // the lists hear of it before or after
+  };
   const mark = () => {
     const form = around();
     if (!form) return;
     describeFields(form, model);
+    setTimeout(() => showChosen(form));
     if (form.dataset.sdlHeard) return;
     form.dataset.sdlHeard = "yes";
     listen(form, { model, line, hint });
@@ -33,7 +38,7 @@ function render({ model, line, root }) {
     code: show, errors: mark, folds: mark,
     starts: () => showFirstRow(around()),
     fillings: () => around()?.querySelector(".sdl-field-prompt textarea")?.focus(),
-    refusals: () => around()?.querySelector("[aria-invalid=true]")?.focus(),
+    refusals: () => sayRefusal(around(), spoken),
   });
   show();
   return () => {
@@ -80,6 +85,31 @@ function describeFields(form, model) {
   }
   for (const fold of form.querySelectorAll(".widget-toggle-button"))
     fold.setAttribute("aria-expanded", String(Boolean(folds[fold.textContent.trim()])));
+}
+
+// A list shows what is chosen in it, unless somebody is choosing.
+function showChosen(form) {
+  for (const list of form?.querySelectorAll("select[multiple]") ?? []) {
+    const [chosen] = list.selectedOptions;
+    if (!chosen || list === document.activeElement) continue;
+    const own = chosen.getBoundingClientRect(), seen = list.getBoundingClientRect();
+    if (own.top < seen.top) list.scrollTop -= seen.top - own.top;
+    else if (own.bottom > seen.bottom) list.scrollTop += own.bottom - seen.bottom;
+  }
+}
+
+// What Run waits for is read aloud each time, and the first such field has the focus.
+function sayRefusal(form, spoken) {
+  const field = form?.querySelector("[aria-invalid=true]");
+  const place = field?.getAttribute("aria-describedby");
+  const said = place ? document.getElementById(place) : form?.querySelector("[id$='-problem']");
+  field?.focus();
+  spoken.textContent = "";
+  setTimeout(() => {
+    const name = field ? nameAt(field) : "";
+    const text = (said?.textContent ?? "").replace("⚠ Error: ", "");
+    spoken.textContent = `Run waits${name && ` for ${name}`}: ${text}`;
+  }, 100);                                                 // the same text twice is not heard
 }
 
 function giveHints(form, hint, hints) {

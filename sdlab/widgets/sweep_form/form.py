@@ -18,7 +18,7 @@ from ...recipe.axes import count_readings
 from ...recipe.request import FIELDS, PROMPTS, SPECS, Request
 from ...recipe.schedulers import SCHEDULERS
 from ...recipe.sweep import Sweep
-from ...render.job import Job, hear_interrupts, load_early
+from ...render.job import Job, hear_ends, hear_interrupts, load_early
 from ...results.frame import count_noun, join_words
 from ...store.readers.row import read_bytes
 from ...store.store import Store, open_store
@@ -63,7 +63,7 @@ from .outlook import (
     place_error,
 )
 from .page import FormPage
-from .reading import Reading, join_errors, join_notes, read_texts
+from .reading import Reading, join_errors, join_notes, list_settings, read_texts
 from .tools import ANEW, AS_LAST, BACK, Pieces, ToolBar
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self.fields = {name: field.control for name, field in self._fields.items()}
         self._cell = name_cell()
         hear_interrupts()
+        hear_ends(self._other_ended)
         super().__init__()
         self._build(row, col)
         job, self._kept = find_own_job(self._cell, self.store)
@@ -338,10 +339,18 @@ class SweepForm(Kept, ipywidgets.VBox):
         ahead.submit(keep_texts, self.store, list_texts(self._fields.values()))
 
     def _begin_with(self, prompt: str) -> None:
-        """Adds a prompt to begin with, in the place of another one."""
-        prompts, line = self.fields["prompt"], write_line(prompt)
-        alone = prompts.value.strip() in {"", *self._tools.list_lines()}
-        prompts.value = line if alone else f"{prompts.value.rstrip()}\n{line}"
+        """Puts a prompt to begin with in the place of what is there, which it offers to bring back.
+
+        What stays of other settings is said.
+        """
+        before, prompts = list_texts(self._fields.values())["texts"], self.fields["prompt"]
+        own = prompts.value.strip() not in {"", *self._tools.list_lines()}
+        prompts.value = write_line(prompt)
+        if own:
+            self._before = before
+            self._tools.offer_swap(BACK)
+        if kept := list_settings(self._reading, self._fields.values()):
+            self._say(f"Kept from before: {'; '.join(kept)}")
 
     def _files_came(self, name: str, files: list[tuple[str, bytes]]) -> None:
         """Takes files that were dropped on a field, or on the form."""
@@ -456,6 +465,11 @@ class SweepForm(Kept, ipywidgets.VBox):
             if self._settled.is_set() and not self.running and not self.errors:
                 self._settled.clear()
                 ahead.submit(self._look_ahead, self._asked, self._reading)
+
+    def _other_ended(self, job: Job) -> None:
+        """Has the store asked once more when another cell's job has rendered into it."""
+        if job is not self.job and job.store.root == self.store.root:
+            ahead.submit(self._look_again)  # behind what is being looked up
 
     def _prepare(self) -> None:
         """Loads a model for somebody who sees the form, if that was not done with the outlook."""

@@ -6,15 +6,17 @@ import csv
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import blame_field
+from ...models.resolve import resolve
 from ...recipe.axes import count_readings
 from ...recipe.request import PROMPTS, SPECS, Request
 from ...recipe.sweep import MAX_CELLS, Sweep, read_replacements, sweep
 from .field_text import AXES, hear_weights, read_field, stamp_files
+from .fields import Field
 
 WEIGHTED = re.compile(r"\([^()]*:\s*\d*\.?\d+\s*\)")
 
@@ -55,6 +57,26 @@ class Reading:
         lines = itertools.chain(*(self.values.get(name, ()) for name in PROMPTS), [self.replace])
         with hear_weights(lines):  # the notes say it
             return sweep(base, **axes, replace=self.replace or None)
+
+
+def list_settings(reading: Reading, fields: Iterable[Field]) -> list[str]:
+    """Lists the settings, as "height 512", that are not what the models have of themselves."""
+    models, found = reading.values.get("model", [Request().model]), []
+    for each in fields:
+        values, name = reading.values.get(each.name), each.name
+        if not values or name in ("model", "prompt", "seed"):
+            continue
+        if any(values != [tell_own(model, name)] for model in models):
+            found.append(f"{name} {each.summary}")
+    return found
+
+
+def tell_own(model: str, name: str) -> Any:
+    """Tells what a model has in a field that nobody fills in; None if that is not known."""
+    try:
+        return getattr(resolve(Request(model=model)), name)
+    except (ValueError, TypeError, OSError):  # the form says it at the model
+        return None
 
 
 def join_errors(errors: Mapping[str, str]) -> str:

@@ -31,7 +31,7 @@ class ToolBar(ipywidgets.Box):
         self.beginnings = ipywidgets.Dropdown(
             description="begin with",
             options=[("a prompt …", "")],
-            tooltip="Prompts that ask what a model can do; each becomes a line of the prompt",
+            tooltip="Prompts that ask what a model can do; one takes the place of what is there",
         )
         self.file = ipywidgets.Button(  # the page sends the file, as it sends one that is dropped
             description="Fill in from a picture…",
