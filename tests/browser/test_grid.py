@@ -139,7 +139,7 @@ def test_what_is_said_of_pictures_chooses_those_in_view_and_a_picture_can_be_got
 
 
 def test_two_to_four_selected_pictures_stand_side_by_side_in_a_small_window(notebook):
-    long = PLAN.replace("a {red|blue} circle", "a {red circle left of|blue} " + "blue circle " * 9)
+    long = PLAN.replace("red|blue", "a red circle left of a blue circle and " * 3 + "a red|blue")
     nb = notebook(
         [
             long

@@ -408,6 +408,7 @@ def test_a_file_that_vanished_or_broke_is_an_error_of_that_cell_alone(tmp_path, 
 
 def test_the_whole_of_a_cell_is_its_own_file_with_the_exact_recipe(seen):
     answer, buffers = Line(SeedGrid(seen)).ask("full", cell=5)
+    assert answer["name"] == f"a-blue-cat-seed-0-{seen['key'].iloc[5][:8]}.png"
     row, facts = seen.iloc[5], dict(answer["facts"])
     assert buffers == [Path(row["path"]).read_bytes()] and answer["mime"] == "image/png"
     assert (facts["prompt"], facts["guidance_scale"], facts["seed"]) == (

@@ -21,7 +21,7 @@ from ...results.stats.charts import name_interval
 from ...results.stats.rates import rate
 from ...results.stats.reading import split_frame
 from ..pictures import render_side
-from ..raters import format_share, name_rater
+from ..raters import format_share, name_rater, name_raters
 from .pictures import Pictures
 from .round import list_subjects, sort_sides
 
@@ -52,7 +52,7 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
             lines.append(f"{name_rater(row['of'])}, to pictures shown again: {same}.")
         else:
             alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
-            lines.append(f"{row['of']}: {same}.{alpha} {row['note']}.")
+            lines.append(f"{name_raters(row['of'])}: {same}.{alpha} {row['note']}.")
     return lines
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import mimetypes
+import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...pictures import HASH
 from ...recipe.request import FIELDS, SPECS, Request, list_inputs
 from ...results.code import REQUIRED, find_keeper, read_requests, restore_request, write_arguments
 from ...results.frame import (
@@ -42,6 +44,7 @@ SHORT = sorted(  # what a tip tells, the prompts first
     (name for name, spec in SPECS.items() if spec.hint and not spec.fold),
     key=lambda name: SPECS[name].kind != "prompt",
 )
+LONGEST_NAME = 40  # letters of a prompt
 WAITING, THERE, FAILED, ABSENT = ".+x?"
 
 openers = ThreadPoolExecutor(2, "sdlab thumbnails")
@@ -234,7 +237,7 @@ class Cells:
             {
                 "kind": "full",
                 "cell": i,
-                "name": Path(str(path)).name,
+                "name": name_file(Path(str(path)), recipe),
                 "mime": mimetypes.guess_type(str(path))[0] or "image/png",
                 "facts": [[name, format_value(value)] for name, value in shown.items()],
                 "recipe": recipe and write_infotext(recipe, "", inherited=shown.get("inherited")),
@@ -258,6 +261,15 @@ class Cells:
         names = [n for n in row.index if n not in (*FIELDS, *HIDDEN) and not is_counter(n)]
         found = {name: to_plain(row[name]) for name in names}
         return {name: format_brief(value) for name, value in found.items() if value is not None}
+
+
+def name_file(path: Path, recipe: Mapping[str, Any]) -> str:
+    """Names the file that somebody saves: in words where the store names it by its key."""
+    if not recipe or not HASH.fullmatch(path.stem):
+        return path.name
+    words = re.sub(r"\W+", "-", recipe.get("prompt", "")).strip("-")[:LONGEST_NAME]
+    told = [words, f"seed-{recipe['seed']}" if "seed" in recipe else "", path.stem[:8]]
+    return "-".join(filter(None, told)) + path.suffix
 
 
 def read_marks(frame: pd.DataFrame) -> dict[int, dict[str, Any]]:
