@@ -454,7 +454,7 @@ def test_the_tabs_can_be_about_what_was_found_beside_what_was_made(root, tmp_pat
         ["dall-e-2", "a cat", "told beside the file"]
     ]
     Image.new("RGB", (64, 64), "blue").save(inspected / "blue.png")
-    assert len(bench.value) == len(own) + 2 and "dall-e-2" in bench.value["model"].tolist()
+    assert len(bench.value) == len(own) + 2 and "dall-e-2" in set(bench.value["model"].dropna())
     bench.chosen = "Grid"
     assert len(bench.tabs["Grid"].widget.in_view()) == len(own) + 2  # no slider hides any
     bench.chosen = "Compare"
@@ -478,6 +478,37 @@ def test_the_report_of_found_pictures_has_python_that_reads_them_again(tmp_path,
     assert names["results"]["prompt"].tolist() == ["a cat"]
     (path,) = names["results"]["path"]
     assert Path(path).resolve() == Path(bench.value["path"].iloc[0]).resolve()
+
+
+def test_pictures_of_which_nothing_is_known_are_marked_and_reported(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, "mine")
+    other = tmp_path / "other"
+    run(Request(prompt="a dog", num_inference_steps=1), Store(other), progress=False)
+    bench, inspected = Workbench("mine"), tmp_path / "mine/inspected"
+    inspected.mkdir()
+    Image.new("RGB", (64, 64), "red").save(inspected / "bare.png")
+    shutil.copy(Store(other).frame()["path"][0], inspected / "dog.png")
+    bench.pictures, bench.chosen = "with those found", "Grid"
+    grid = bench.tabs["Grid"].widget
+    assert "not made here: 2 of 10" in grid.shared
+    assert grid.captions[8] == "bare.png · height 64 · width 64"
+    assert grid.captions[9].startswith("dog.png · model tiny-v1 · a dog · ")
+    grid._on_rate({"cell": 8, "starred": True, "id": "1"}, [])
+    assert grid.starred == [8] and bench.value["starred"].tolist() == [False] * 8 + [True, False]
+    assert len(Store("mine").opinions.marks()) == 1
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    write(report, "All")
+    page = Path("reports/mine.html").read_text("utf-8")
+    assert "Of 1 picture nothing is known but the file: bare.png." in page
+    report.starred.value = True
+    write(report, "Stars")
+    assert "The report is at" in said(report)
+    names: dict = {}
+    report.starred.value = False
+    exec(bench.code, names)
+    assert names["results"]["starred"].sum() == 1 and len(names["results"]) == 10
+    assert names["results"]["found_as"].dropna().tolist() == ["bare.png", "dog.png"]
 
 
 A1111 = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64, Model: sd-v1-5"
