@@ -298,6 +298,9 @@ def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench,
     origin.widget.add("found.png")
     click(find_button(origin, "Test these pictures"))
     origin.widget.wait()
+    for n, key in enumerate(bench.value["key"][:3]):
+        bench.store.rate(key, verdict="right" if n else "wrong")
+    bench.store.rate(bench.value["key"][2], verdict="wrong")
     for key in keys:
         bench.store.rate(key, starred=True)
     bench.chosen, report = "Report", bench.tabs["Report"]
@@ -305,9 +308,14 @@ def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench,
     write(report, "Chosen")
     for key in keys:
         bench.store.rate(key, starred=False)
+    for key in bench.value["key"]:
+        bench.store.rate(key, verdict=None)
     assert "The report is at reports/cats.html" in said(report)
     page = (tmp_path / "reports/cats.html").read_text("utf-8")
     assert "found.png" in page and "3 pictures: " in page
+    first = page.partition("<h1>")[2][:600]
+    assert "2 of 8 pictures, chosen by stars; the others are not shown." in first
+    assert "Marked, of all 8: 1 right, 2 wrong and 5 without a verdict." in first
     assert len(re.findall(r"Not looked for, so", page)) == 3
     grid = page.split('<div class="scroll still"')[1]
     assert 'aria-label="Grid"' in grid and grid.count("<img") == 2
@@ -348,6 +356,7 @@ def test_a_found_picture_is_compared_with_the_one_that_its_recipe_made_here(benc
         told.append(re.sub("<[^>]+>", " ", tab._place.children[0].value))
     assert "identical to the found one" in told[0]
     assert "by at most 8 of 255" in told[1] and "the found one is 32x32" in told[2]
+    assert "The one made here differs from the found one hardly, as" in told[1]
     tab.widget.chosen = 3
     click(button)
     assert "states no recipe" in said(tab) and list(tab._place.children) == [tab.widget]
@@ -509,6 +518,43 @@ def test_pictures_of_which_nothing_is_known_are_marked_and_reported(root, tmp_pa
     exec(bench.code, names)
     assert names["results"]["starred"].sum() == 1 and len(names["results"]) == 10
     assert names["results"]["found_as"].dropna().tolist() == ["bare.png", "dog.png"]
+
+
+def test_words_follow_what_each_of_two_pictures_is_and_how_far_they_are_apart(tmp_path):
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    inspected = tmp_path / "mine/inspected"
+    inspected.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(60, 190, (8, 8, 3)).astype(np.uint8)
+    first = Image.fromarray(pixels).resize((64, 64))
+    for name, image in {
+        "first.png": first,
+        "again.jpg": first,
+        "other.png": Image.new("RGB", (64, 64), "red"),
+        "large.png": first.resize((128, 64)),
+    }.items():
+        image.save(inspected / name)
+    own = run(Request(prompt="a cat", num_inference_steps=1), bench.store, progress=False)
+    bench.pictures = "with those found"
+    tab.widget.add([inspected / "first.png", own["path"][0]])
+    tab.widget.wait()
+    told = {}
+    for words, value in tab.beside.options:
+        if value[0] == "picture":
+            tab.beside.value = value
+            click(find_button(tab, "Compare with one made here"))
+            told[words.split(" (")[0]] = re.sub("<[^>]+>", " ", tab._place.children[0].value)
+    assert "made here: " in told.pop("the picture")
+    assert not any("made here" in text for text in told.values())
+    assert "The other one is identical to the chosen one" in told["found: first.png"]
+    assert "differs from the chosen one a little, as saving it anew" in told["found: again.jpg"]
+    assert "widely, as two different pictures do" in told["found: other.png"]
+    assert "the chosen one is 64x64, the other one 128x64" in told["found: large.png"]
+    tab.widget.chosen = 1
+    tab.beside.value = next(v for words, v in tab.beside.options if "first" in words)
+    click(find_button(tab, "Compare with one made here"))
+    text = re.sub("<[^>]+>", " ", tab._place.children[0].value)
+    assert "The found one differs from the one made here" in text and "found: first.png" in text
 
 
 A1111 = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64, Model: sd-v1-5"

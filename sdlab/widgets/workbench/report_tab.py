@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from ...results.frame import count_noun, join_words
+from ...results.frame import column_values, count_noun, find_foreign, join_words
 from ...results.report import write_report
 from ...results.verify import Verification, verify
 from ...store.files import write_whole
+from ...store.opinions import VERDICTS
 from ...store.store import Store
 from ..panel import is_voila, workers
 from .found import Found
@@ -132,6 +133,13 @@ class ReportTab(Tab):
             raise ValueError("No picture is starred: a star in the tab “Grid” chooses one.")
         return chosen
 
+    def write_text(self) -> str:
+        """Writes what stands first: that stars chose, what all are marked as, the text itself."""
+        every = super().read()
+        said = [describe_choice(every)] if self.starred.value else []
+        said += filter(None, [count_marks(every), self.text.value.strip()])
+        return "\n\n".join(said)
+
     @property
     def path(self) -> Path:
         """Where the report goes: one of the same title is replaced, no other one."""
@@ -142,14 +150,18 @@ class ReportTab(Tab):
     @property
     def code(self) -> str:
         """Python that writes the same report; what other tabs show goes in by their own Python."""
-        text = f", text={self.text.value!r}" if self.text.value.strip() else ""
+        said = self.write_text()
+        text = f", text={said!r}" if said else ""
         n = self.again.value
         names = ("verify", "write_report") if n else ("write_report",)
         verified = f", verified=verify(results, {n})" if n else ""
         shown = [t.title for t in self._others if t.has_figure and self.parts[t.title].value]
         note = f"# without what {join_words(shown)} shows: see the Python there\n" if shown else ""
+        frame = self.read()
+        stars = 'results = results[results["starred"]]\n'  # those read from a folder are all
+        note = stars * (self.starred.value and any(find_foreign(frame))) + note
         return (
-            f"{self._found.write_code(self.read(), *names)}{note}"
+            f"{self._found.write_code(frame, *names)}{note}"
             f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{verified})\n"
         )
 
@@ -195,7 +207,7 @@ class ReportTab(Tab):
                 f" about. {way} them out here."
             )
         claims = [c for tab in chosen for c in tab.make_claims(self.claim.value.strip())]
-        text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
+        text, n = self.write_text() or None, min(self.again.value, len(frame))
         work = functools.partial(
             self._make, self.path, self.heading.value, frame, figures, claims, text, n
         )
@@ -231,3 +243,24 @@ class ReportTab(Tab):
             "</div>"
         )
         self._said.layout.display = ""
+
+
+def describe_choice(frame: pd.DataFrame) -> str:
+    """Says that stars chose some of these pictures."""
+    of = count_noun(len(frame), "picture")
+    return f"{sum(find_starred(frame)):,} of {of}, chosen by stars; the others are not shown."
+
+
+def find_starred(frame: pd.DataFrame) -> list[bool]:
+    return [bool(star) for star in column_values(frame, "starred")]
+
+
+def count_marks(frame: pd.DataFrame) -> str:
+    """Counts what these pictures are marked as; "" if none is."""
+    said = column_values(frame, "verdict")
+    counts = [(said.count(verdict), verdict) for verdict in VERDICTS]
+    told = [f"{n:,} {verdict}" for n, verdict in counts if n]
+    if not told:
+        return ""
+    none = [f"{n:,} without a verdict"] if (n := said.count(None)) else []
+    return f"Marked, of all {len(frame):,}: {join_words([*told, *none])}."
