@@ -272,7 +272,9 @@ def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):
     assert "The report is at" in said(report) and report._said.layout.display == ""
 
 
-def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(bench, tmp_path):
+def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(
+    bench, tmp_path, monkeypatch
+):
     bench.chosen, report = "Report", bench.tabs["Report"]
     report.starred.value = True
     write(report, "Chosen")
@@ -287,7 +289,11 @@ def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(bench, t
     write(report, "Pairs")
     bench.store.rate(bench.value["key"].iloc[0], starred=False)
     assert "Compare: other pictures are shown there" in said(report)
-    assert "Show them anew" not in said(report)
+    assert "Press “" not in said(report)
+    report.starred.value = False
+    monkeypatch.setattr(bench.tabs["Compare"], "make_figure", lambda frame: None)
+    write(report, "Named")
+    assert "Press “Show the pairs” in Compare, or leave them out here." in said(report)
 
 
 def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench, tmp_path):
@@ -314,8 +320,9 @@ def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench,
     page = (tmp_path / "reports/cats.html").read_text("utf-8")
     assert "found.png" in page and "3 pictures: " in page
     first = page.partition("<h1>")[2][:600]
-    assert "2 of 8 pictures, chosen by stars; the others are not shown." in first
-    assert "Marked, of all 8: 1 right, 2 wrong and 5 without a verdict." in first
+    count = len(bench.value)
+    assert f"2 of {count} pictures, chosen by stars; the others are not shown." in first
+    assert f"Marked, of all {count}: 1 right, 2 wrong and {count - 3} without a verdict." in first
     assert len(re.findall(r"Not looked for, so", page)) == 3
     grid = page.split('<div class="scroll still"')[1]
     assert 'aria-label="Grid"' in grid and grid.count("<img") == 2
@@ -498,13 +505,14 @@ def test_pictures_of_which_nothing_is_known_are_marked_and_reported(root, tmp_pa
     inspected.mkdir()
     Image.new("RGB", (64, 64), "red").save(inspected / "bare.png")
     shutil.copy(Store(other).frame()["path"][0], inspected / "dog.png")
+    n = len(bench.value)
     bench.pictures, bench.chosen = "with those found", "Grid"
     grid = bench.tabs["Grid"].widget
-    assert "not made here: 2 of 10" in grid.shared
-    assert grid.captions[8] == "bare.png · height 64 · width 64"
-    assert grid.captions[9].startswith("dog.png · model tiny-v1 · a dog · ")
-    grid._on_rate({"cell": 8, "starred": True, "id": "1"}, [])
-    assert grid.starred == [8] and bench.value["starred"].tolist() == [False] * 8 + [True, False]
+    assert f"not made here: 2 of {n + 2}" in grid.shared
+    assert grid.captions[n] == "bare.png · height 64 · width 64"
+    assert grid.captions[n + 1].startswith("dog.png · model tiny-v1 · a dog · ")
+    grid._on_rate({"cell": n, "starred": True, "id": "1"}, [])
+    assert grid.starred == [n] and bench.value["starred"].tolist() == [False] * n + [True, False]
     assert len(Store("mine").opinions.marks()) == 1
     bench.chosen, report = "Report", bench.tabs["Report"]
     write(report, "All")
@@ -516,8 +524,8 @@ def test_pictures_of_which_nothing_is_known_are_marked_and_reported(root, tmp_pa
     names: dict = {}
     report.starred.value = False
     exec(bench.code, names)
-    assert names["results"]["starred"].sum() == 1 and len(names["results"]) == 10
-    assert names["results"]["found_as"].dropna().tolist() == ["bare.png", "dog.png"]
+    assert names["results"]["starred"].sum() == 1 and len(names["results"]) == n + 2
+    assert set(names["results"]["found_as"].dropna()) == {"bare.png", "dog.png"}
 
 
 def test_words_follow_what_each_of_two_pictures_is_and_how_far_they_are_apart(tmp_path):
@@ -555,6 +563,54 @@ def test_words_follow_what_each_of_two_pictures_is_and_how_far_they_are_apart(tm
     click(find_button(tab, "Compare with one made here"))
     text = re.sub("<[^>]+>", " ", tab._place.children[0].value)
     assert "The found one differs from the one made here" in text and "found: first.png" in text
+
+
+def test_the_next_workbench_of_a_store_knows_its_last_run_and_what_was_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base = Request(prompt="a cat", num_inference_steps=1)
+    store = Store(tmp_path / "mine")
+    frame = run(sweep(base, guidance_scale=[1.0, 4.0]), store, progress=False)
+    bench = Workbench("mine")
+    assert "the last run" not in bench._scope.options and bench.tabs["Judge"].earlier.value == ""
+    with pytest.raises(traitlets.TraitError, match="no run of this store is known"):
+        bench.pictures = "the last run"
+    form = bench.tabs["Sweep"].form
+    form.load(base.but(prompt="a dog"))
+    assert form.wait(60) and not form.errors
+    form.run().wait()
+    keys = bench.value["key"].tolist()
+    until(lambda: (tmp_path / "mine/workbench-run.json").exists())
+    assert bench.pictures == bench._scope.value == "the last run" and len(keys) == 1
+    for answer, key in zip(("2", "10"), frame["key"]):
+        store.answer(key, answer, question="How many ears?", rater="Ann", blind=True)
+    store.vote(*frame["key"], "left", rater="Ann")
+    again = Workbench("mine")
+    again.pictures = "the last run"
+    assert again.value["key"].tolist() == keys
+    assert repr(again) == "<Workbench('mine'): 3 pictures, Sweep>"
+    again.pictures, again.chosen = "the whole store", "Report"
+    left_out = (
+        "Not in it is what people said in Compare (“Show the pairs” there) and Judge (“Begin”"
+    )
+    assert left_out in said(again.tabs["Report"])
+    write(again.tabs["Report"], "Without")
+    assert "The report is at" in said(again.tabs["Report"])
+    assert left_out in said(again.tabs["Report"])
+    again.chosen, judge = "Judge", again.tabs["Judge"]
+    judge.earlier.value = "How many ears?"
+    assert (judge.question.value, judge.answers.value) == ("How many ears?", "2, 10")
+    click(find_button(judge, "Begin"))
+    judge.widget.rater = "Ann"
+    assert judge.widget.done == 2
+    again.chosen = "Report"
+    assert "and Judge" not in again.tabs["Report"]._tell_left_out()
+
+
+def until(holds):
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 A1111 = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64, Model: sd-v1-5"

@@ -179,7 +179,13 @@ class ReportTab(Tab):
         self.claim.layout.display = "" if votes else "none"
 
     def _tell_count(self) -> None:
-        self.say(f"The report will be about {count_noun(len(self.read()), 'picture')}.")
+        count = count_noun(len(self.read()), "picture")
+        self.say(f"The report will be about {count}.{self._tell_left_out()}")
+
+    def _tell_left_out(self) -> str:
+        """Tells what people said of this store's pictures and no tab shows; "" if that is all."""
+        ways = [f"{tab.title} (“{tab.renews}” there)" for tab in self._others if tab.is_unshown]
+        return f" Not in it is what people said in {join_words(ways)}." if ways else ""
 
     def _show_code(self, change: Any) -> None:
         self._place.children = []
@@ -201,7 +207,8 @@ class ReportTab(Tab):
         chosen = [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
         figures = [(tab.make_figure(frame), tab.caption or tab.title) for tab in chosen]
         if stale := [tab.title for tab, (figure, _) in zip(chosen, figures) if figure is None]:
-            way = "Leave" if self.starred.value else "Show them anew there, or leave"
+            ways = [f"“{tab.renews}” in {tab.title}" for tab in self._others if tab.title in stale]
+            way = "Leave" if self.starred.value else f"Press {join_words(ways)}, or leave"
             raise ValueError(
                 f"{join_words(stale)}: other pictures are shown there than the report would be"
                 f" about. {way} them out here."
@@ -235,7 +242,7 @@ class ReportTab(Tab):
         self._tell(path, found)
 
     def _tell(self, path: Path, found: Verification | None) -> None:
-        said = f" {escape(str(found))}" if found else ""
+        said = escape((f" {found}" if found else "") + self._tell_left_out())
         href, name = escape(f"{VOILA * is_voila()}{path.as_posix()}"), escape(str(path))
         self._said.value = (
             '<div class="sdl-told" role="status">The report is at'
