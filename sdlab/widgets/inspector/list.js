@@ -114,6 +114,10 @@ class PictureList {
     element.scrollTop = clamp(element.scrollTop, top + high - element.clientHeight, top);
   }
 
+  putOnTop(i) {
+    if (this.rows[i]) this.element.scrollTop = this.rows[i].box.offsetTop;
+  }
+
   listen() {
     const { element, rows } = this;
     const step = (by) => this.choose(clamp(this.chosen + by, 0, rows.length - 1));
