@@ -16,7 +16,7 @@ from ..recipe.request import FIELDS, Request
 from ..render.plan import check_pictures, check_prompts
 from ..watermark.labels import find_writer
 from .code import restore_request
-from .frame import column_values, count_noun, row_tuples, to_plain
+from .frame import SEEN, column_values, count_noun, row_tuples, to_plain
 
 NEEDED = {  # what no model decides: why a row without it cannot be rendered
     "prompt": "it says no prompt",
@@ -27,7 +27,6 @@ NO_PICTURE = "it begins with a picture that the file does not hold; give it in t
 # Of SDXL, A1111 leaves out no more layers than natively unless told to, and Forge counts from
 # the one that SDXL reads: both write 2 for that.
 FROM_ITS_LAYER = tuple(map(find_writer, ("Steps: 20, ", "Version: f2.0")))
-SEEN = ("width", "height")
 EMPTY: Mapping[str, str] = {}
 
 

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import shorten_text
-from .frame import NUMBER, column_values, find_foreign, format_label, join_words, row_tuples
+from .frame import (
+    NUMBER,
+    column_values,
+    find_foreign,
+    format_label,
+    join_words,
+    name_origins,
+    row_tuples,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +35,8 @@ class Origin(NamedTuple):
 
 def list_origins(frame: pd.DataFrame) -> list[Origin | None]:
     """Lists where each picture came from; None for those that were made here."""
-    told = (column_values(frame, name) for name in ("source", "not_translated"))
-    rows = zip(find_foreign(frame), *told, row_tuples(frame, MUST_AGREE))
+    left = column_values(frame, "not_translated")
+    rows = zip(find_foreign(frame), name_origins(frame), left, row_tuples(frame, MUST_AGREE))
     return [
         Origin(
             source,

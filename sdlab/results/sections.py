@@ -28,8 +28,10 @@ from .frame import (
     format_value,
     hide_home,
     is_measured,
+    join_words,
     label_rows,
     list_plainly,
+    list_unknown,
     row_tuples,
     select_made,
     sort_values,
@@ -125,7 +127,12 @@ def show_elsewhere(frame: pd.DataFrame) -> Table:
         cell = TableCell(lines=lines or ["nothing that is said"], kind="lines")
         count = TableCell(f"{len(every):,}", "number")
         shown.append([format_value(model), format_value(source), count, cell])
-    return Table(rows=shown, head=["model", "source", "images", "not comparable"])
+    unknown = list_unknown(frame)
+    names = join_words(unknown[:MOST_VALUES]) if unknown else ""
+    more = f" and {len(unknown) - MOST_VALUES:,} more" if len(unknown) > MOST_VALUES else ""
+    of = f"Of {count_noun(len(unknown), 'picture')} nothing is known but the file: {names}{more}."
+    head = ["model", "source", "images", "not comparable"]
+    return Table(rows=shown, head=head, note=of if unknown else "")
 
 
 def show_family(frame: pd.DataFrame) -> Table:

@@ -83,6 +83,7 @@ ELSEWHERE = {  # of pictures that `read_pictures` has read, behind the others
     "source": Column("string", "fact"),
     "not_translated": Column("string", "fact", tells=False),
 }
+FOUND_AS = "found_as"  # under which name a picture was found that a store keeps under another
 MACHINE = tuple(name for name, column in COLUMNS.items() if column.role == "machine")
 UNTELLING = tuple(name for name, column in (COLUMNS | ELSEWHERE).items() if not column.tells)
 DECIDING_BITS = tuple(name for name, column in COLUMNS.items() if column.decides_bits)

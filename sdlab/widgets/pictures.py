@@ -13,8 +13,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, webp_bytes
-from ..results.frame import distinct_values, format_value, hide_home, row_tuples
+from ..results.frame import distinct_values, format_value, hide_home, name_foreign, row_tuples
 from ..results.scorers.objects import read_places, score_one
+from ..store.columns import FOUND_AS
 from ..store.png import read_thumbnail
 from ..tiny.scenes import SIZE
 from ..tiny.world import WORLDS
@@ -177,9 +178,16 @@ def describe_image(image: Image.Image) -> str:
 
 
 def write_captions(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Says in a line what these columns say of each row: "a cat · guidance_scale 4 · seed 0"."""
+    """Says in a line what these columns say of each row: "a cat · guidance_scale 4 · seed 0".
+
+    Of a picture from elsewhere it says the file's name first, and then only what is known.
+    """
     say = functools.lru_cache(None, typed=True)(say_value)  # most values come again
-    return [" · ".join(map(say, names, row)) for row in row_tuples(frame, names)]
+    found = []
+    for file, row in zip(name_foreign(frame), row_tuples(frame, names)):
+        known = ((n, v) for n, v in zip(names, row) if not file or not (v is None or n == FOUND_AS))
+        found.append(" · ".join([file] * bool(file) + [say(name, value) for name, value in known]))
+    return found
 
 
 def say_value(name: str, value: Any) -> str:

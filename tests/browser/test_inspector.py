@@ -22,6 +22,10 @@ paths = [name + ".png" for name in (long + "sd-v1", long + "none", "a rocket lef
 for path in paths:
     Image.new("RGB", (256, 256), "teal").save(path)
 WatermarkInspector(paths)"""
+MANY = """from PIL import Image
+from sdlab.widgets import WatermarkInspector
+w = WatermarkInspector([Image.new("RGB", (64, 64), (n, n, n)) for n in range(20)])
+w"""
 ARRIVE = """(root, [how, files]) => {
   const data = new DataTransfer(), options = { bubbles: true, cancelable: true };
   for (const [name, text] of files) data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
@@ -152,6 +156,24 @@ def test_the_list_shows_what_sets_long_names_apart(notebook):
         "all => all.every((one) => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight)"
     )
     assert len(names.nth(0).get_attribute("title")) > 200
+    assert nb.errors == []
+
+
+def test_the_first_of_the_files_that_arrive_is_in_sight_and_named(notebook, tmp_path):
+    paths = [tmp_path / f"new {n}.png" for n in range(12)]
+    for n, path in enumerate(paths):
+        Image.new("RGB", (64, 64), (n, 0, 0)).save(path)
+    nb = notebook([MANY])
+    nb.run_all()
+    panel = inspector(nb)
+    expect(panel.locator(".sdl-item")).to_have_count(20)
+    arrive(panel, "drop", *paths)
+    expect(panel.get_by_text("12 pictures arrived")).to_be_visible()
+    nb.expect_kernel("w.names[w.chosen]", "new 0.png")
+    answer = panel.get_by_role("region", name="the answer")
+    expect(answer.get_by_text("new 0.png", exact=True)).to_be_visible()
+    first = panel.get_by_role("option", name="new 0.png")
+    assert first.evaluate("(e) => Math.abs(e.offsetTop - e.parentElement.scrollTop) < 2")
     assert nb.errors == []
 
 

@@ -192,6 +192,29 @@ def test_a_report_of_nothing_but_others_pictures_has_no_code(foreign, tmp_path):
     assert "None of these pictures was made here" in page and 'id="code"' not in page
 
 
+def test_a_report_names_the_pictures_of_which_nothing_is_known_but_the_file(store, tmp_path):
+    for n in range(2):
+        save_png(tmp_path / f"bare {n}.png", size=(8 + n, 8))
+    bare = read_pictures(tmp_path, progress=False)
+    mixed = pd.concat([store.frame(), bare], ignore_index=True)
+    assert find_foreign(mixed) == [False] * 2 + [True] * 2
+    words = read_words(write_report(tmp_path / "report.html", "Bare", mixed))
+    assert "4 images by tiny-v1 and tiny-v2." in words
+    assert "2 images were not made here (2 of unknown origin). Of 2 pictures nothing is" in words
+    assert "Of 2 pictures nothing is known but the file: bare 0.png and bare 1.png." in words
+    alone = read_words(write_report(tmp_path / "alone.html", "Bare", bare))
+    assert "2 images. " in alone and "None of these pictures was made here" in alone
+    with pytest.raises(ValueError, match="has no model"):  # one of our own that lost its recipe
+        lost = store.frame().assign(model=pd.array([None] * 2, "string"))
+        write_report(tmp_path / "lost.html", "Lost", pd.concat([lost, bare], ignore_index=True))
+
+
+def read_words(path):
+    """Reads what people see of a page."""
+    page = path.read_text("utf-8").partition("</head>")[2]
+    return re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page))
+
+
 def test_a_service_without_seeds_is_paired_by_its_prompt_and_that_is_said(both):
     pairing = pair(both, "model", "tiny-v1", "dall-e-2")
     assert pairing.pairs == ((5, 4),)

@@ -46,8 +46,9 @@ def picture(side=256, seed=0):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """marked, plain, small, broken: and the current folder."""
+    """marked, plain, small, broken: and the current folder; nothing was searched before."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(work, "searched", work.Searched())
     (tmp_path / "in").mkdir()
     embed_watermark(picture(), "sd-v1").save("in/marked.png")
     picture().save("in/plain.png")
@@ -407,6 +408,28 @@ def test_a_question_that_comes_several_times_is_done_once(folder, monkeypatch):
     assert tested == [("in/plain.png",)] and inspector.states == "-s"
 
 
+def test_what_a_search_has_found_is_known_when_the_file_is_given_again(folder):
+    embed_watermark(picture(512), "sd-v1").crop((20, 13, 420, 400)).save("in/cropped.png")
+    first = WatermarkInspector("in/cropped.png")
+    first.wait()
+    assert first.states == "-n" and "no mark found (not searched)" in first.static()
+    first.inspect([0], "crop")
+    first.wait()
+    Path("in/cropped.png").rename("in/again.png")
+    again = WatermarkInspector(["in/again.png", "in/plain.png"])
+    again.wait()
+    assert again.states == "+c-n" and again.names[0] == "again.png"
+    again.inspect([0], "size")  # finds none, and takes nothing back
+    again.wait()
+    third, other = (
+        WatermarkInspector("in/again.png"),
+        WatermarkInspector("in/again.png", payloads="sdxl"),
+    )
+    third.wait()
+    other.wait()
+    assert (third.states, other.states) == ("+c", "-n")
+
+
 def test_stop_ends_a_search_and_resume_goes_on(folder, monkeypatch):
     begun, at_work, go_on = threading.Event(), threading.Event(), threading.Event()
 
@@ -715,7 +738,10 @@ def test_the_static_picture_tells_the_whole_story(folder):
     inspector.wait()
     table = Cells(inspector.static())
     rows = {row[0]: row[1] for row in table.rows[1:]}
-    assert rows["marked.png"] == "● marked: sd-v1" and rows["plain.png"] == "○ no mark found"
+    assert (
+        rows["marked.png"] == "● marked: sd-v1"
+        and rows["plain.png"] == "○ no mark found (not searched)"
+    )
     assert [picture_["alt"] for picture_ in table.pictures] == [
         "marked.png",
         "plain.png",

@@ -286,7 +286,9 @@ def test_a_report_shows_no_pictures_but_those_that_it_is_about(bench):
     assert "The report is at" in said(report) and report._said.layout.display == ""
 
 
-def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(bench, tmp_path):
+def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(
+    bench, tmp_path, monkeypatch
+):
     bench.chosen, report = "Report", bench.tabs["Report"]
     report.starred.value = True
     write(report, "Chosen")
@@ -301,7 +303,11 @@ def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(bench, t
     write(report, "Pairs")
     bench.store.rate(bench.value["key"].iloc[0], starred=False)
     assert "Compare: other pictures are shown there" in said(report)
-    assert "Show them anew" not in said(report)
+    assert "Press “" not in said(report)
+    report.starred.value = False
+    monkeypatch.setattr(bench.tabs["Compare"], "make_figure", lambda frame: None)
+    write(report, "Named")
+    assert "Press “Show the pairs” in Compare, or leave them out here." in said(report)
 
 
 def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench, tmp_path):
@@ -312,6 +318,9 @@ def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench,
     origin.widget.add("found.png")
     click(find_button(origin, "Test these pictures"))
     origin.widget.wait()
+    for n, key in enumerate(bench.value["key"][:3]):
+        bench.store.rate(key, verdict="right" if n else "wrong")
+    bench.store.rate(bench.value["key"][2], verdict="wrong")
     for key in keys:
         bench.store.rate(key, starred=True)
     bench.chosen, report = "Report", bench.tabs["Report"]
@@ -319,9 +328,15 @@ def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench,
     write(report, "Chosen")
     for key in keys:
         bench.store.rate(key, starred=False)
+    for key in bench.value["key"]:
+        bench.store.rate(key, verdict=None)
     assert "The report is at reports/cats.html" in said(report)
     page = (tmp_path / "reports/cats.html").read_text("utf-8")
     assert "found.png" in page and "3 pictures: " in page
+    first = page.partition("<h1>")[2][:600]
+    count = len(bench.value)
+    assert f"2 of {count} pictures, chosen by stars; the others are not shown." in first
+    assert f"Marked, of all {count}: 1 right, 2 wrong and {count - 3} without a verdict." in first
     assert len(re.findall(r"Not looked for, so", page)) == 3
     grid = page.split('<div class="scroll still"')[1]
     assert 'aria-label="Grid"' in grid and grid.count("<img") == 2
@@ -362,6 +377,7 @@ def test_a_found_picture_is_compared_with_the_one_that_its_recipe_made_here(benc
         told.append(re.sub("<[^>]+>", " ", tab._place.children[0].value))
     assert "identical to the found one" in told[0]
     assert "by at most 8 of 255" in told[1] and "the found one is 32x32" in told[2]
+    assert "The one made here differs from the found one hardly, as" in told[1]
     tab.widget.chosen = 3
     click(button)
     assert "states no recipe" in said(tab) and list(tab._place.children) == [tab.widget]
@@ -468,7 +484,7 @@ def test_the_tabs_can_be_about_what_was_found_beside_what_was_made(root, tmp_pat
         ["dall-e-2", "a cat", "told beside the file"]
     ]
     Image.new("RGB", (64, 64), "blue").save(inspected / "blue.png")
-    assert len(bench.value) == len(own) + 2 and "dall-e-2" in bench.value["model"].tolist()
+    assert len(bench.value) == len(own) + 2 and "dall-e-2" in set(bench.value["model"].dropna())
     bench.chosen = "Grid"
     assert len(bench.tabs["Grid"].widget.in_view()) == len(own) + 2  # no slider hides any
     bench.chosen = "Compare"
@@ -492,6 +508,123 @@ def test_the_report_of_found_pictures_has_python_that_reads_them_again(tmp_path,
     assert names["results"]["prompt"].tolist() == ["a cat"]
     (path,) = names["results"]["path"]
     assert Path(path).resolve() == Path(bench.value["path"].iloc[0]).resolve()
+
+
+def test_pictures_of_which_nothing_is_known_are_marked_and_reported(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, "mine")
+    other = tmp_path / "other"
+    run(Request(prompt="a dog", num_inference_steps=1), Store(other), progress=False)
+    bench, inspected = Workbench("mine"), tmp_path / "mine/inspected"
+    inspected.mkdir()
+    Image.new("RGB", (64, 64), "red").save(inspected / "bare.png")
+    shutil.copy(Store(other).frame()["path"][0], inspected / "dog.png")
+    n = len(bench.value)
+    bench.pictures, bench.chosen = "with those found", "Grid"
+    grid = bench.tabs["Grid"].widget
+    assert f"not made here: 2 of {n + 2}" in grid.shared
+    assert grid.captions[n] == "bare.png · height 64 · width 64"
+    assert grid.captions[n + 1].startswith("dog.png · model tiny-v1 · a dog · ")
+    grid._on_rate({"cell": n, "starred": True, "id": "1"}, [])
+    assert grid.starred == [n] and bench.value["starred"].tolist() == [False] * n + [True, False]
+    assert len(Store("mine").opinions.marks()) == 1
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    write(report, "All")
+    page = Path("reports/mine.html").read_text("utf-8")
+    assert "Of 1 picture nothing is known but the file: bare.png." in page
+    report.starred.value = True
+    write(report, "Stars")
+    assert "The report is at" in said(report)
+    names: dict = {}
+    report.starred.value = False
+    exec(bench.code, names)
+    assert names["results"]["starred"].sum() == 1 and len(names["results"]) == n + 2
+    assert set(names["results"]["found_as"].dropna()) == {"bare.png", "dog.png"}
+
+
+def test_words_follow_what_each_of_two_pictures_is_and_how_far_they_are_apart(tmp_path):
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
+    inspected = tmp_path / "mine/inspected"
+    inspected.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(60, 190, (8, 8, 3)).astype(np.uint8)
+    first = Image.fromarray(pixels).resize((64, 64))
+    for name, image in {
+        "first.png": first,
+        "again.jpg": first,
+        "other.png": Image.new("RGB", (64, 64), "red"),
+        "large.png": first.resize((128, 64)),
+    }.items():
+        image.save(inspected / name)
+    own = run(Request(prompt="a cat", num_inference_steps=1), bench.store, progress=False)
+    bench.pictures = "with those found"
+    tab.widget.add([inspected / "first.png", own["path"][0]])
+    tab.widget.wait()
+    told = {}
+    for words, value in tab.beside.options:
+        if value[0] == "picture":
+            tab.beside.value = value
+            click(find_button(tab, "Compare with one made here"))
+            told[words.split(" (")[0]] = re.sub("<[^>]+>", " ", tab._place.children[0].value)
+    assert "made here: " in told.pop("the picture")
+    assert not any("made here" in text for text in told.values())
+    assert "The other one is identical to the chosen one" in told["found: first.png"]
+    assert "differs from the chosen one a little, as saving it anew" in told["found: again.jpg"]
+    assert "widely, as two different pictures do" in told["found: other.png"]
+    assert "the chosen one is 64x64, the other one 128x64" in told["found: large.png"]
+    tab.widget.chosen = 1
+    tab.beside.value = next(v for words, v in tab.beside.options if "first" in words)
+    click(find_button(tab, "Compare with one made here"))
+    text = re.sub("<[^>]+>", " ", tab._place.children[0].value)
+    assert "The found one differs from the one made here" in text and "found: first.png" in text
+
+
+def test_the_next_workbench_of_a_store_knows_its_last_run_and_what_was_asked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base = Request(prompt="a cat", num_inference_steps=1)
+    store = Store(tmp_path / "mine")
+    frame = run(sweep(base, guidance_scale=[1.0, 4.0]), store, progress=False)
+    bench = Workbench("mine")
+    assert "the last run" not in bench._scope.options and bench.tabs["Judge"].earlier.value == ""
+    with pytest.raises(traitlets.TraitError, match="no run of this store is known"):
+        bench.pictures = "the last run"
+    form = bench.tabs["Sweep"].form
+    form.load(base.but(prompt="a dog"))
+    assert form.wait(60) and not form.errors
+    form.run().wait()
+    keys = bench.value["key"].tolist()
+    until(lambda: (tmp_path / "mine/workbench-run.json").exists())
+    assert bench.pictures == bench._scope.value == "the last run" and len(keys) == 1
+    for answer, key in zip(("2", "10"), frame["key"]):
+        store.answer(key, answer, question="How many ears?", rater="Ann", blind=True)
+    store.vote(*frame["key"], "left", rater="Ann")
+    again = Workbench("mine")
+    again.pictures = "the last run"
+    assert again.value["key"].tolist() == keys
+    assert repr(again) == "<Workbench('mine'): 3 pictures, Sweep>"
+    again.pictures, again.chosen = "the whole store", "Report"
+    left_out = (
+        "Not in it is what people said in Compare (“Show the pairs” there) and Judge (“Begin”"
+    )
+    assert left_out in said(again.tabs["Report"])
+    write(again.tabs["Report"], "Without")
+    assert "The report is at" in said(again.tabs["Report"])
+    assert left_out in said(again.tabs["Report"])
+    again.chosen, judge = "Judge", again.tabs["Judge"]
+    judge.earlier.value = "How many ears?"
+    assert (judge.question.value, judge.answers.value) == ("How many ears?", "2, 10")
+    click(find_button(judge, "Begin"))
+    judge.widget.rater = "Ann"
+    assert judge.widget.done == 2
+    again.chosen = "Report"
+    assert "and Judge" not in again.tabs["Report"]._tell_left_out()
+
+
+def until(holds):
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 A1111 = "a cat\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 0, Size: 64x64, Model: sd-v1-5"

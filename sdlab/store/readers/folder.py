@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import suggest
 from ...progress import watch_items
 from ...recipe.request import ALIASES, SPECS
-from ..columns import COLUMNS, ELSEWHERE, fit_column
+from ..columns import COLUMNS, ELSEWHERE, FOUND_AS, fit_column
 from ..files import write_whole
 from .row import make_error_row, read_files
 
@@ -55,7 +55,8 @@ def read_pictures(
     store : Store or path, optional
         Keeps a copy of each picture that is not its own, by content, in its folder `elsewhere`;
         `path` leads there, and stars, ratings, verdicts, tags and notes on it are read, too.
-        What is told of them is kept beside, in `elsewhere.csv`.
+        What is told of them is kept beside, in `elsewhere.csv`, with the names of their files: a
+        frame of that folder has them in the column `found_as`.
     processes : int, optional
         1 or more. If left out, as many as there are cores for more than ten thousand files.
     progress : bool
@@ -108,7 +109,9 @@ def read_pictures(
         if kept is not None and row["path"]:
             row["path"] = keep_picture(kept, row)
     if kept is not None:
-        keep_told(kept, {row["path"]: told.get(file, {}) for row, file in zip(rows, files)})
+        keep_told(
+            kept, {r["path"]: name_file(kept, f, told.get(f, {})) for r, f in zip(rows, files)}
+        )
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
     if kept is not None:  # as of now, by their names there
         names = [row["path"] and Path(row["path"]).stem for row in rows]
@@ -192,8 +195,8 @@ def read_cell(name: str, value: str) -> Any:
 
 def add_told(row: dict[str, Any], told: Mapping[str, Any]) -> None:
     """Puts what is told in place of what the file says."""
-    if told:
-        row.update(told)
+    row.update(told)
+    if any(name != FOUND_AS for name in told):
         row["source"] = told.get("source") or row["source"] or TOLD
 
 
@@ -215,6 +218,12 @@ def name_copy(store: Store, data: bytes, suffix: str) -> Path:
     return store.root / "elsewhere" / name[:2] / f"{name}{suffix.lower()}"
 
 
+def name_file(store: Store, file: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Tells the name of a file that is kept under another one; a copy keeps the one it had."""
+    is_copy = is_below(file, store.root / "elsewhere")
+    return {**({} if is_copy else {FOUND_AS: os.path.basename(file)}), **told}
+
+
 def keep_told(store: Store, told: Mapping[Any, Mapping[str, Any]]) -> None:
     """Keeps what was told of the copies in a CSV beside their folder, where it is read again."""
     folder = store.root / "elsewhere"
@@ -227,14 +236,18 @@ def keep_told(store: Store, told: Mapping[Any, Mapping[str, Any]]) -> None:
         with table.open(encoding="utf-8-sig", newline="") as lines:
             rows = {row["file"]: row for row in csv.DictReader(lines)}
     for file, own in copies.items():
-        rows[Path(file).as_posix()] = {**own, "file": Path(file).as_posix()}
+        name = Path(file).as_posix()
+        before = rows.get(name, {}) if own.keys() == {FOUND_AS} else {}  # nothing new is told
+        rows[name] = {**before, **own, "file": name}
     rows = {file: row for file, row in rows.items() if (folder / file).is_file()}
     names = ["file", *dict.fromkeys(name for row in rows.values() for name in row)]
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, dict.fromkeys(names))
     writer.writeheader()
     writer.writerows(rows.values())
-    write_whole(table, text.getvalue().encode())
+    data = text.getvalue().encode()
+    if not table.is_file() or table.read_bytes() != data:
+        write_whole(table, data)
 
 
 def is_below(path: str, folder: Path) -> bool:

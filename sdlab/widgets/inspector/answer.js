@@ -15,6 +15,7 @@ class Answer {
     this.search = h("div", { className: "sdl-bar sdl-search" },
       h("label", {}, "Was it", this.how, "?"), this.searchOne, this.pace);
     this.headline = h("div", { className: "sdl-headline", role: "heading", "aria-level": "3" });
+    this.name = h("div", { className: "sdl-of" });
     this.meaning = h("div", { className: "sdl-meaning" });
     this.figures = h("div");
     this.parts = h("dl", { className: "sdl-parts" });
@@ -25,7 +26,7 @@ class Answer {
     this.pass = h("div", { className: "sdl-bar", role: "group", "aria-label": "pass it on" },
       copy, page, this.saveAll);
     this.element = h("section", { className: "sdl-answer", "aria-label": "the answer" },
-      this.headline, this.meaning, this.parts, this.recipe, this.search, this.pass, this.figures,
+      this.name, this.headline, this.meaning, this.parts, this.recipe, this.search, this.pass, this.figures,
       this.views.element);
   }
 
@@ -45,6 +46,7 @@ class Answer {
     this.cell = i;
     this.told = null;
     this.showPace();
+    this.name.textContent = this.model.get("names")[i] ?? "";
     this.headline.textContent = "…";
     delete this.headline.dataset.verdict;
     const parts = [this.meaning, this.parts, this.recipe, this.figures];

@@ -25,9 +25,19 @@ from ...watermark.inspection import (
     shorten_name,
 )
 from ..pictures import render_image
-from .pictures import AT_WORK, THUMBNAIL, UNREADABLE, VERDICTS, WAITING, Picture, shrink_picture
+from .pictures import (
+    AT_WORK,
+    NOT_FOUND,
+    THUMBNAIL,
+    UNREADABLE,
+    VERDICTS,
+    WAITING,
+    Picture,
+    shrink_picture,
+)
 from .recipe import describe_recipe, list_facts, read_recipe
 
+QUICKLY = "not searched"
 BY_HAND = "“Search this picture” in sdlab's inspector"
 LARGE = 512  # pixels of the picture on a page of its own
 PAGE = Markup(
@@ -230,6 +240,7 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
     rows = []
     for picture, letter in list(zip(pictures, letters))[:STILL]:
         glyph, words = VERDICTS[letter]
+        words += f" ({QUICKLY})" * is_quick(picture, letter)
         ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
         verdict = f"{glyph} {words}{describe_verdict(picture)}"
         shown = render_small(picture) if ready else ""
@@ -238,6 +249,12 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
     more = f" {len(pictures) - STILL:,} more are not shown here." if len(pictures) > STILL else ""
     below = note or "No picture was inspected yet."
     return str(table + Markup("<p>{}{}</p><p>{} {}</p>").format(below, more, A_HIT, A_MISS))
+
+
+def is_quick(picture: Picture, letter: str) -> bool:
+    """Tells whether no mark was found, and the picture was looked at as it is alone."""
+    known = picture.inspection
+    return letter == NOT_FOUND and known is not None and known.search == "none"
 
 
 def describe_verdict(picture: Picture) -> str:

@@ -12,7 +12,7 @@ class InspectorView {
     this.list = new PictureList(model, line);
     this.answer = new Answer(model, line, (content) => this.ask("inspect", content));
     this.files = new Arrivals(model, line, (cell, first) => {
-      if (first) this.list.choose(cell, false);
+      if (first) this.arrive(cell);
     });
     catchFiles(root, this.files);
     this.answer.how.onchange = () => { this.nameSearch(); this.answer.tell(); };
@@ -57,6 +57,13 @@ class InspectorView {
     this.line.ask(kind, content);
   }
 
+  // The first of several files is chosen, and stays at the top of the list while others arrive.
+  arrive(cell) {
+    this.first = cell;
+    this.list.choose(cell, false);
+    this.list.putOnTop(cell);
+  }
+
   // ---- from Python to the page
   showNames() {
     this.list.grow();
@@ -64,6 +71,7 @@ class InspectorView {
     this.files.invite();
     this.showStates();
     this.list.markChosen();
+    if (this.files.working) this.list.putOnTop(this.first);
     this.list.askForThumbs();
   }
 

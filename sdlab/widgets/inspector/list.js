@@ -2,6 +2,7 @@
 
 const BATCH = 50;             // thumbnails in a question
 const LONG = 100;             // letters of a name that the list shows whole
+const QUICK = "-n", QUICKLY = "not searched";            // no mark found, and as it is alone
 const UNREAD = "x", MARKED = "+", UNTESTED = "?", WORKED_ON = ".~";
 
 // What `states` says of a picture: its verdict, and how it was searched.
@@ -59,7 +60,9 @@ class PictureList {
       if (row.state === state) return;
       changed.add(i);
       row.state = state;
-      [row.glyph.textContent, row.words.textContent] = verdicts[letter];
+      const [glyph, words] = verdicts[letter], quick = state === QUICK ? ` (${QUICKLY})` : "";
+      row.glyph.textContent = glyph;
+      row.words.textContent = words + quick;
       row.box.dataset.verdict = letter;
       row.box.setAttribute("aria-label", `${row.name.title}, ${row.words.textContent}`);
     });
@@ -109,6 +112,10 @@ class PictureList {
   scrollTo(i) {
     const { element } = this, { offsetTop: top, offsetHeight: high } = this.rows[i]?.box ?? element;
     element.scrollTop = clamp(element.scrollTop, top + high - element.clientHeight, top);
+  }
+
+  putOnTop(i) {
+    if (this.rows[i]) this.element.scrollTop = this.rows[i].box.offsetTop;
   }
 
   listen() {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import deque
@@ -11,6 +12,7 @@ from typing import Any
 from ...progress import duration
 from ...results.frame import count_noun
 from ...watermark.detector import SHARES, detect_watermark
+from ...watermark.inspection import Inspection
 from ...watermark.opening import shorten_error
 from .pictures import AT_WORK, VERDICTS, Picture
 
@@ -42,6 +44,42 @@ class Pace:
 def say_seconds(seconds: float) -> str:
     """Says a guess in whole seconds."""
     return f"{max(1, round(seconds))} s" if seconds < 60 else duration(seconds)
+
+
+class Searched:
+    """What searches found while Python runs, by the files' content; the latest are kept."""
+
+    def __init__(self, most: int = 500) -> None:
+        self._most, self._found = most, dict[tuple, Inspection]()
+
+    def name(self, picture: Picture, asked: Mapping[str, Any]) -> tuple | None:
+        """Names a file by its content and by what is looked for; None if it cannot be read."""
+        if picture.path is None:
+            return None
+        try:
+            with open(picture.path, "rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+        return content, *(repr(value) for value in asked.values())
+
+    def recall(self, name: tuple | None) -> Inspection | None:
+        return None if name is None else self._found.get(name)
+
+    def keep(self, name: tuple | None, found: Inspection) -> None:
+        """Keeps a search: one that found a mark is not replaced by one that did not."""
+        if name is None:
+            return
+        before = self._found.get(name)
+        if before is not None and before.detected and not found.detected:
+            return
+        self._found.pop(name, None)
+        self._found[name] = found
+        while len(self._found) > self._most:
+            del self._found[next(iter(self._found))]
+
+
+searched = Searched()
 
 
 class Stopped(Exception):
@@ -161,11 +199,10 @@ class Work:
             self.news()
 
         try:
-            picture.inspection = detect_watermark(
-                picture.source, search=search, progress=progress, **self.asked
-            )
+            picture.inspection = self._look(picture, search, progress)
             picture.error = None
-            if picture.inspection.best is not None:  # one too small takes no time
+            quick = search == "none" and picture.inspection.search != search  # known from before
+            if picture.inspection.best is not None and not quick:  # one too small takes no time
                 self.pace.note(search, size, time.monotonic() - self._began)
         except Stopped:
             pass
@@ -176,6 +213,18 @@ class Work:
             self.done += 1
             if picture.wanted == search:
                 picture.wanted = None
+
+    def _look(
+        self, picture: Picture, search: str, progress: Callable[[str, float], None]
+    ) -> Inspection:
+        """Tests a picture, or gives what a search of the same content has found before."""
+        name = searched.name(picture, self.asked)
+        if search == "none" and (known := searched.recall(name)) is not None:
+            return known
+        found = detect_watermark(picture.source, search=search, progress=progress, **self.asked)
+        if search != "none":
+            searched.keep(name, found)
+        return found
 
     # How it stands
 

@@ -1,7 +1,8 @@
-"""A found picture beside the one that its recipe makes here, and how far they are apart."""
+"""A found picture beside one made here, or another found one, and how far they are apart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,10 @@ from PIL import Image
 
 from ...errors import FieldError
 from ...models.resolve import resolve
-from ...pictures import webp_bytes
-from ...results.frame import column_values, distinct_values, find_varying, select_own
+from ...pictures import HASH, webp_bytes
+from ...results.frame import column_values, distinct_values, find_varying, name_foreign, select_own
 from ...results.pairs import draw_difference
-from ...results.verify.verdicts import measure_distance, write_size
+from ...results.verify.verdicts import Distance, measure_distance, write_size
 from ...watermark.opening import read_pixels
 from ..inspector.pictures import Picture
 from ..inspector.recipe import make_request
@@ -31,11 +32,14 @@ NOT_MADE = (
 OR_ELSE = "Or choose in “beside” with which model, or which picture."
 BY_RECIPE, WITH_MODEL, PICTURE = "recipe", "model", "picture"  # what it is set beside
 MOST = 500  # pictures that are offered
+HARDLY = 8  # levels that another machine may change
+SAVED = 10.0  # on average, as a JPEG of quality 30 does; two pictures of a prompt have 15 to 80
+OTHERS = 30.0
 APART = (
-    "The picture made here is not the found one: they differ by at most {0.largest:g} of 255"
-    " levels, on average by {0.mean:.2g}, in {0.share:.0%} of all numbers. Saving it anew can do"
-    " that, and so can other weights, another program or another machine."
+    "{} differs from {} {}: by at most {:g} of 255 levels, on average by {:.2g}, in {:.0%} of all"
+    " numbers."
 )
+CAN_BE = " Other weights, another program or another machine can do that, too."
 
 
 def offer_beside(frame: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
@@ -49,7 +53,12 @@ def offer_beside(frame: pd.DataFrame) -> list[tuple[str, tuple[str, str]]]:
         for caption, path in zip(names, column_values(last, "path"))
     ]
     with_model = [(f"its recipe with {m}", (WITH_MODEL, m)) for m in models]
-    return [("its own recipe", (BY_RECIPE, "")), *with_model, *pictures]
+    others = [
+        (f"found: {name}", (PICTURE, path))
+        for name, path in zip(name_foreign(frame), column_values(frame, "path"))
+        if name
+    ]
+    return [("its own recipe", (BY_RECIPE, "")), *with_model, *pictures, *others[-MOST:]]
 
 
 def find_beside(picture: Picture, frame: pd.DataFrame, chosen: tuple[str, str]) -> str:
@@ -74,30 +83,61 @@ def find_beside(picture: Picture, frame: pd.DataFrame, chosen: tuple[str, str]) 
     return made[key]
 
 
+def is_made(path: str | None) -> bool:
+    """Tells whether a store has made that picture: it keeps it in its folder `images`."""
+    if path is None:
+        return False
+    place = Path(path)
+    return bool(HASH.fullmatch(place.stem)) and place.parent.parent.name == "images"
+
+
 def render_beside(picture: Picture, path: str, words: str) -> str:
     """Renders both, what differs, and that in words, as HTML; the words stay with the picture."""
-    found, made = (Image.fromarray(read_pixels(source)) for source in (picture.source, path))
-    here = f"made here: {words}"
-    told = {f"found: {picture.name}": found, here: made}
-    if found.size == made.size:
-        told[f"what differs, {GAIN:g} times"] = draw_difference(found, made, gain=GAIN)
+    one, other = (Image.fromarray(read_pixels(source)) for source in (picture.source, path))
+    made = [is_made(picture.path), is_made(path)]
+    said = ["made here" if own else "found" for own in made]
+    words = words.removeprefix("found: ")
+    told = {f"{said[0]}: {picture.name}": one, f"{said[1]}: {words}": other}
+    if one.size == other.size:
+        told[f"what differs, {GAIN:g} times"] = draw_difference(one, other, gain=GAIN)
     figures = Markup().join(
         Markup('<figure style="margin:0 8px 8px 0">{}<figcaption>{}</figcaption></figure>').format(
             Markup(render_image(webp_bytes(image, SIDE), name, SIDE)), name
         )
         for name, image in told.items()
     )
-    said = describe_apart(found, made)
-    picture.beside = f"Set beside one made here ({words}; {Path(path).name}): {said}"
-    return Markup('<p role="status">{}</p><div style="display:flex">{}</div>').format(said, figures)
+    apart = describe_apart(one, other, made)
+    picture.beside = f"Set beside one {said[1]} ({words}; {Path(path).name}): {apart}"
+    return Markup('<p role="status">{}</p><div style="display:flex">{}</div>').format(
+        apart, figures
+    )
 
 
-def describe_apart(found: Image.Image, made: Image.Image) -> str:
-    """Says how far the picture made here is from the found one."""
-    distance = measure_distance(found, made, reduced=False)
+def describe_apart(one: Image.Image, other: Image.Image, made: Sequence[bool]) -> str:
+    """Says how far two pictures are apart; `made` tells of each whether it was made here."""
+    names = ["the one made here" if own else "the found one" for own in made]
+    names = names if made[0] != made[1] else ["the chosen one", "the other one"]
+    what, of = names[1].capitalize(), names[0]
+    distance = measure_distance(one, other, reduced=False)
     if distance is None:
-        sizes = f"the found one is {write_size(found)}, the one made here {write_size(made)}"
-        return f"The picture made here is not the found one: {sizes}."
+        sizes = f"{of} is {write_size(one)}, {names[1]} {write_size(other)}"
+        return f"They have two sizes, and so no pixels to compare: {sizes}."
     if not distance.largest:
-        return "The picture made here is identical to the found one, in every pixel."
-    return APART.format(distance)
+        return f"{what} is identical to {of}, in every pixel."
+    told = APART.format(
+        what, of, say_far(distance), distance.largest, distance.mean, distance.share
+    )
+    return told + CAN_BE * (made[0] != made[1])
+
+
+def say_far(distance: Distance) -> str:
+    """Says in words how far apart two pictures are."""
+    if distance.mean > OTHERS:
+        return "widely, as two different pictures do"
+    if distance.mean > SAVED:
+        return "clearly, by more than saving it anew as a JPEG changes"
+    if distance.largest <= HARDLY:
+        return "hardly, as the same recipe may on another machine"
+    if distance.share < 0.1:
+        return "in a small part of it"
+    return "a little, as saving it anew as a JPEG changes it"

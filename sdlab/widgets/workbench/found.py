@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 
 from ...results.code import write_results_code
-from ...results.frame import column_values, name_sources, select_own
-from ...store.readers.folder import name_copy, read_pictures
+from ...results.frame import column_values, name_sources, select_made, select_own
+from ...store.columns import FOUND_AS
+from ...store.readers.folder import read_pictures
 from ...store.store import Store
 from ...watermark.folders import list_files
 from ..code import shorten_path
@@ -23,7 +25,8 @@ class Found:
     store : Store
         `read_pictures` has kept copies in its folder `elsewhere`.
     dropped : Path
-        The folder of what was dropped on the workbench.
+        The folder of what was dropped on the workbench. The store keeps copies of these, too, so
+        that marks on them have a place.
     """
 
     def __init__(self, store: Store, dropped: Path) -> None:
@@ -31,18 +34,24 @@ class Found:
         self._read: tuple[list, pd.DataFrame] | None = None
 
     @property
-    def folders(self) -> list[Path]:
-        """Those that are there."""
-        return [f for f in (self._store.root / "elsewhere", self._dropped) if f.is_dir()]
+    def folder(self) -> Path:
+        """The folder of the copies."""
+        return self._store.root / "elsewhere"
 
     def join(self, own: pd.DataFrame) -> pd.DataFrame:
         """Joins the found pictures to those that were made here; what is in both stands once."""
-        now = sorted(self._list_states())
-        if self._read is None or self._read[0] != now:
-            self._read = now, self._read_all()
+        if self._read is None or self._read[0] != sorted(self._list_states()):
+            found = self._read_all()
+            self._read = sorted(self._list_states()), found
         found, keys = self._read[1], set(column_values(own, "key"))
-        new = [key is None or key not in keys for key in column_values(found, "key")]
-        return name_sources(pd.concat([own, found[new]], ignore_index=True)) if any(new) else own
+        found = found[[key is None or key not in keys for key in column_values(found, "key")]]
+        if found.empty:
+            return own
+        names = [Path(path).stem for path in found["path"]]
+        marks = self._store.opinions.columns(pd.array(names, "string"))
+        # a key is of what the store has made; that of another store is a claim, as the rest is
+        found = found.assign(key=pd.array([None] * len(found), "string"), **marks)
+        return pd.concat([name_sources(own), found], ignore_index=True)
 
     def write_code(self, frame: pd.DataFrame, *names: str) -> str:
         """Writes Python that binds `results` to such a frame; the names are imported, too."""
@@ -52,29 +61,26 @@ class Found:
         names = (*names, "read_pictures")
         imports = f"from sdlab import {', '.join(sorted(names))}\n\n"
         made = imports if own.empty else write_results_code(own, *names)
-        parts = ["results"] * (not own.empty)
-        parts += [f"read_pictures({shorten_path(str(folder))!r})" for folder in self.folders]
-        return f"import pandas as pd\n{made}results = pd.concat([{', '.join(parts)}])\n"
+        root = shorten_path(str(self._store.root))
+        read = f"read_pictures({shorten_path(str(self.folder))!r}, {root!r})"
+        if own.empty:
+            return f"{made}results = {read}\n"
+        return f"import pandas as pd\n{made}results = pd.concat([results, {read}])\n"
 
     def _list_states(self) -> Iterator[tuple]:
         """Lists the files, with what changes when one does."""
-        for folder in self.folders:
-            told = (folder / "pictures.csv", folder.with_suffix(".csv"))
-            files = (*map(Path, filter(None, list_files(folder))), *told)
-            for file in files:
+        for folder in (self.folder, self._dropped):
+            files = map(Path, filter(None, list_files(folder))) if folder.is_dir() else ()
+            for file in (*files, folder / "pictures.csv", folder.with_suffix(".csv")):
                 if file.is_file():
                     yield str(file), (stat := file.stat()).st_mtime_ns, stat.st_size
 
     def _read_all(self) -> pd.DataFrame:
-        frames = [read_pictures(folder, progress=False) for folder in self.folders]
-        found = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-        return found[[path is not None for path in self._list_once(found)]]
-
-    def _list_once(self, found: pd.DataFrame) -> Iterator[str | None]:
-        """Lists the paths, None for a file that was dropped and is among the copies, too."""
-        for path in column_values(found, "path"):
-            if path and Path(path).is_relative_to(self._dropped):
-                copy = name_copy(self._store, Path(path).read_bytes(), Path(path).suffix)
-                yield None if copy.exists() else path
-            else:
-                yield path
+        """Keeps copies of what was dropped, and reads all copies."""
+        with suppress(OSError):  # a store that takes nothing more still shows what it has
+            if self._dropped.is_dir():
+                read_pictures(self._dropped, self._store, progress=False)
+        if not self.folder.is_dir():
+            return pd.DataFrame()
+        found = select_made(read_pictures(self.folder, self._store, progress=False))
+        return found.sort_values(FOUND_AS) if FOUND_AS in found.columns else found

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets
 import traitlets
 
-from ...results.frame import count_noun, join_words
+from ...results.frame import column_values, count_noun, find_foreign, join_words
 from ...results.report import write_report
 from ...results.verify import Verification, verify
 from ...store.files import write_whole
+from ...store.opinions import VERDICTS
 from ...store.store import Store
 from ..panel import is_voila, workers
 from .found import Found
@@ -132,6 +133,13 @@ class ReportTab(Tab):
             raise ValueError("No picture is starred: a star in the tab “Grid” chooses one.")
         return chosen
 
+    def write_text(self) -> str:
+        """Writes what stands first: that stars chose, what all are marked as, the text itself."""
+        every = super().read()
+        said = [describe_choice(every)] if self.starred.value else []
+        said += filter(None, [count_marks(every), self.text.value.strip()])
+        return "\n\n".join(said)
+
     @property
     def path(self) -> Path:
         """Where the report goes: one of the same title is replaced, no other one."""
@@ -142,14 +150,18 @@ class ReportTab(Tab):
     @property
     def code(self) -> str:
         """Python that writes the same report; what other tabs show goes in by their own Python."""
-        text = f", text={self.text.value!r}" if self.text.value.strip() else ""
+        said = self.write_text()
+        text = f", text={said!r}" if said else ""
         n = self.again.value
         names = ("verify", "write_report") if n else ("write_report",)
         verified = f", verified=verify(results, {n})" if n else ""
         shown = [t.title for t in self._others if t.has_figure and self.parts[t.title].value]
         note = f"# without what {join_words(shown)} shows: see the Python there\n" if shown else ""
+        frame = self.read()
+        stars = 'results = results[results["starred"]]\n'  # those read from a folder are all
+        note = stars * (self.starred.value and any(find_foreign(frame))) + note
         return (
-            f"{self._found.write_code(self.read(), *names)}{note}"
+            f"{self._found.write_code(frame, *names)}{note}"
             f"write_report({str(self.path)!r}, {self.heading.value!r}, results{text}{verified})\n"
         )
 
@@ -167,7 +179,13 @@ class ReportTab(Tab):
         self.claim.layout.display = "" if votes else "none"
 
     def _tell_count(self) -> None:
-        self.say(f"The report will be about {count_noun(len(self.read()), 'picture')}.")
+        count = count_noun(len(self.read()), "picture")
+        self.say(f"The report will be about {count}.{self._tell_left_out()}")
+
+    def _tell_left_out(self) -> str:
+        """Tells what people said of this store's pictures and no tab shows; "" if that is all."""
+        ways = [f"{tab.title} (“{tab.renews}” there)" for tab in self._others if tab.is_unshown]
+        return f" Not in it is what people said in {join_words(ways)}." if ways else ""
 
     def _show_code(self, change: Any) -> None:
         self._place.children = []
@@ -189,13 +207,14 @@ class ReportTab(Tab):
         chosen = [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
         figures = [(tab.make_figure(frame), tab.caption or tab.title) for tab in chosen]
         if stale := [tab.title for tab, (figure, _) in zip(chosen, figures) if figure is None]:
-            way = "Leave" if self.starred.value else "Show them anew there, or leave"
+            ways = [f"“{tab.renews}” in {tab.title}" for tab in self._others if tab.title in stale]
+            way = "Leave" if self.starred.value else f"Press {join_words(ways)}, or leave"
             raise ValueError(
                 f"{join_words(stale)}: other pictures are shown there than the report would be"
                 f" about. {way} them out here."
             )
         claims = [c for tab in chosen for c in tab.make_claims(self.claim.value.strip())]
-        text, n = self.text.value.strip() or None, min(self.again.value, len(frame))
+        text, n = self.write_text() or None, min(self.again.value, len(frame))
         work = functools.partial(
             self._make, self.path, self.heading.value, frame, figures, claims, text, n
         )
@@ -223,7 +242,7 @@ class ReportTab(Tab):
         self._tell(path, found)
 
     def _tell(self, path: Path, found: Verification | None) -> None:
-        said = f" {escape(str(found))}" if found else ""
+        said = escape((f" {found}" if found else "") + self._tell_left_out())
         href, name = escape(f"{VOILA * is_voila()}{path.as_posix()}"), escape(str(path))
         self._said.value = (
             '<div class="sdl-told" role="status">The report is at'
@@ -231,3 +250,24 @@ class ReportTab(Tab):
             "</div>"
         )
         self._said.layout.display = ""
+
+
+def describe_choice(frame: pd.DataFrame) -> str:
+    """Says that stars chose some of these pictures."""
+    of = count_noun(len(frame), "picture")
+    return f"{sum(find_starred(frame)):,} of {of}, chosen by stars; the others are not shown."
+
+
+def find_starred(frame: pd.DataFrame) -> list[bool]:
+    return [bool(star) for star in column_values(frame, "starred")]
+
+
+def count_marks(frame: pd.DataFrame) -> str:
+    """Counts what these pictures are marked as; "" if none is."""
+    said = column_values(frame, "verdict")
+    counts = [(said.count(verdict), verdict) for verdict in VERDICTS]
+    told = [f"{n:,} {verdict}" for n, verdict in counts if n]
+    if not told:
+        return ""
+    none = [f"{n:,} without a verdict"] if (n := said.count(None)) else []
+    return f"Marked, of all {len(frame):,}: {join_words([*told, *none])}."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from ...errors import shorten_text
 from ...results.frame import (
     column_values,
     count_noun,
@@ -19,6 +20,7 @@ from ...results.frame import (
     find_varying,
     format_value,
 )
+from ...store.opinions import VOTES
 from ...store.store import Store
 from ...watermark.folders import list_files
 from ..compare.compare import Compare
@@ -98,6 +100,11 @@ class Tab(ipywidgets.VBox):
     @property
     def has_votes(self) -> bool:
         """Whether there are votes, and who is who may be told."""
+        return False
+
+    @property
+    def is_unshown(self) -> bool:
+        """Whether the store has what people said here before, and nothing of it is shown."""
         return False
 
     def make_claims(self, text: str) -> list[Any]:
@@ -251,7 +258,8 @@ class CompareTab(ColumnTab):
 
     title, renews = "Compare", "Show the pairs"
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, store: Store) -> None:
+        self._store = store
         self.blind = ipywidgets.Checkbox(description="blind", value=True, indent=False)
         button = make_button(self.renews, self._show_pairs, self, "Of all pictures there are now")
         super().__init__(read, self.blind, button)
@@ -260,6 +268,10 @@ class CompareTab(ColumnTab):
         sides = self._sides()
         self._offer_columns()
         self.show(Compare(self.read(), **sides, blind=self.blind.value))
+
+    @property
+    def is_unshown(self) -> bool:
+        return self.widget is None and not self._store.votes().empty
 
     @property
     def has_votes(self) -> bool:
@@ -281,7 +293,15 @@ class JudgeTab(ColumnTab):
     title, renews = "Judge", "Begin"
     besides = (("single pictures", ""),)
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, store: Store) -> None:
+        self._store = store
+        self.earlier = ipywidgets.Dropdown(
+            options=[("–", "")],
+            description="asked before",
+            tooltip="Fills in question and answers",
+            style=SHORT,
+        )
+        self.earlier.observe(self._fill_in, "value")
         self.question = ipywidgets.Text(
             description="question",
             placeholder="How many fingers?",
@@ -295,7 +315,41 @@ class JudgeTab(ColumnTab):
             tooltip="Up to nine, apart by commas; yes and no if it is empty",
         )
         button = make_button(self.renews, self._judge, self, "Begins the round, or goes on with it")
-        super().__init__(read, self.question, self.answers, button)
+        super().__init__(read, self.earlier, self.question, self.answers, button)
+        self._offer_earlier()
+
+    @property
+    def is_unshown(self) -> bool:
+        return self.widget is None and not self._store.answers().empty
+
+    def come_up(self) -> None:
+        super().come_up()
+        self._offer_earlier()
+
+    def _offer_earlier(self) -> None:
+        """Offers the questions that were asked about pictures of this store, the last first."""
+        said = self._store.answers()
+        asked = list(dict.fromkeys(column_values(said, "question")[::-1]))
+        names = [(shorten_text(question, 60), question) for question in asked]
+        if names != list(self.earlier.options[1:]):
+            self.earlier.options = [("–", ""), *names]
+        self.earlier.layout.display = "" if asked else "none"
+
+    def _fill_in(self, change: Any) -> None:
+        """Fills in an earlier question, and the answers that it got unless they go without."""
+        if not (question := change["new"]):
+            return
+        said = self._store.answers().query("question == @question")
+        given = dict.fromkeys(filter(None, column_values(said, "answer")))
+        paired = column_values(said, "left")[0] is not None
+        usual = VOTES if paired else ("yes", "no")
+        words = [] if set(given) <= set(usual) else sorted(given, key=lambda w: (len(w), w))
+        self.question.value, self.answers.value = question, ", ".join(words)
+        columns = [value for _, value in self.by.options if value]
+        if paired and columns and not self.by.value:
+            self.by.value = columns[0]
+        elif not paired and "" in [value for _, value in self.by.options]:
+            self.by.value = ""
 
     def _judge(self) -> None:
         sides = self._sides()

@@ -14,8 +14,9 @@ from ...results.frame import select_made
 from ...store.store import Store, open_store
 from ..code import name_folder
 from ..forms import forget_form, note_form
-from ..panel import Kept
+from ..panel import Kept, workers
 from .found import Found
+from .last_run import LastRun
 from .report_tab import ReportTab
 from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
 
@@ -38,7 +39,7 @@ class Workbench(Kept, ipywidgets.VBox):
         The title of the tab in front; can be set and observed.
     pictures : {"the last run", "the whole store", "with those found"}
         What the other tabs are about: the last run once there is one; can be set and observed.
-        Without a run, "the last run" is the whole store, too. Found are the files that were dropped
+        It is known again when Python has been started anew. Found are the files that were dropped
         on "Where from?", and those that `read_pictures(..., store)` has kept in the store.
     value : DataFrame
         The pictures that the tabs are about.
@@ -58,17 +59,19 @@ class Workbench(Kept, ipywidgets.VBox):
 
     def __init__(self, store: Store | str | os.PathLike[str] = "runs/workbench") -> None:
         self.store = open_store(store)
-        folder = name_folder(store)
+        folder = self._folder = name_folder(store)
         self._sweep = SweepTab(store if isinstance(store, Store) else os.fspath(store))
         self.uid = self._sweep.form.uid  # its page hides the picture below while it is alive
-        seen: list[Tab] = [GridTab(self._frame), CompareTab(self._frame), JudgeTab(self._frame)]
+        people = CompareTab(self._frame, self.store), JudgeTab(self._frame, self.store)
+        seen: list[Tab] = [GridTab(self._frame), *people]
         dropped = f"{folder}/inspected"
         self._found = Found(self.store, Path(dropped).expanduser())
         origin = OriginTab(self._frame, dropped)
         report = ReportTab(self._frame, self.store, self._found, [*seen, origin])
         self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
+        self._last = LastRun(self.store)
         self._scope = ipywidgets.Dropdown(
-            options=[ALL, LAST, FOUND],
+            options=[ALL, LAST, FOUND] if self._last.keys else [ALL, FOUND],
             description="pictures",
             tooltip="Which pictures the tabs beside “Sweep” are about; found are the files dropped"
             " on “Where from?” and those that read_pictures kept in the store",
@@ -85,7 +88,7 @@ class Workbench(Kept, ipywidgets.VBox):
         note_form(self._open)
 
     def __repr__(self) -> str:
-        return f"<Workbench: {self.store!r}, {self.chosen}>"
+        return f"<Workbench({self._folder!r}): {len(self.store)} pictures, {self.chosen}>"
 
     @property
     def value(self) -> pd.DataFrame:
@@ -113,12 +116,19 @@ class Workbench(Kept, ipywidgets.VBox):
 
     def _frame(self) -> pd.DataFrame:
         job = self._sweep.form.job
-        frame = job.frame() if job and self.pictures == LAST else self.store.frame()
+        if self.pictures == LAST:
+            return select_made(job.frame() if job else self.store.frame(self._last.keys))
+        frame = self.store.frame()
         return select_made(self._found.join(frame) if self.pictures == FOUND else frame)
 
     def _ran(self, change: Any) -> None:
         """Takes the pictures of a run when it begins."""
-        if change["new"]:
+        job = self._sweep.form.job
+        if change["new"] and job:
+            workers.submit(self._last.note, job)
+            if LAST not in self._scope.options:
+                chosen, self._scope.options = self.pictures, [ALL, LAST, FOUND]
+                self.pictures = chosen
             self.pictures = LAST
 
     def _turned(self, change: Any) -> None:
@@ -129,6 +139,14 @@ class Workbench(Kept, ipywidgets.VBox):
         if proposal["value"] not in self.tabs:
             raise traitlets.TraitError(
                 f"chosen={proposal['value']!r}: use one of {', '.join(map(repr, self.tabs))}"
+            )
+        return proposal["value"]
+
+    @traitlets.validate("pictures")
+    def _check_pictures(self, proposal: Any) -> str:
+        if proposal["value"] == LAST and not (self._sweep.form.job or self._last.keys):
+            raise traitlets.TraitError(
+                f"pictures={LAST!r}: no run of this store is known; {ALL!r} has all there is"
             )
         return proposal["value"]
 
