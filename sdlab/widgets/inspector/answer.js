@@ -26,7 +26,8 @@ class Answer {
     this.pass = h("div", { className: "sdl-bar", role: "group", "aria-label": "pass it on" },
       copy, page, this.saveAll);
     this.element = h("section", { className: "sdl-answer", "aria-label": "the answer" },
-      this.name, this.headline, this.meaning, this.parts, this.recipe, this.search, this.pass, this.figures,
+      this.name, this.headline, this.meaning, this.parts, this.recipe, this.search, this.pass,
+      this.figures,
       this.views.element);
   }
 
