@@ -75,7 +75,7 @@ def render_table(
         Of each row its name, then its cells. A text that is `Markup` counts as ready HTML.
     caption : str
     style : str
-        CSS of each cell, for pages that have no style sheet.
+        CSS of each cell, for pages that have no style sheet; a row's name is no letter wide.
     """
     table = Table(rows=rows, head=head, caption=caption, style=style)
     return TEMPLATES.get_template("table.html.j2").module.table(table)  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ window.begin = (total, told = {}) => {
   const heard = {}, said = { at: 0, deal: 1, blind: true, secret: true, by: "model", choices: [],
     chosen: [], unlike: [], tally: [], raters: [], note: "", rater: "", mode: "side by side",
     gain: 4, recoded: 0, voted: Array(total).fill(""), question: "", heading: "Is it …?", done: 0,
-    total, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], ...told };
+    total, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], shares: [], ...told };
   window.model = {
     get: (name) => said[name],
     set(name, value) {

@@ -20,7 +20,8 @@ def test_a_table_escapes_its_texts_and_keeps_ready_markup():
 
 def test_without_a_head_there_is_none_and_a_style_stands_on_every_cell():
     page = render_table([], [["a", "1"], ["b", "2"]], style="padding:2px")
-    assert "<thead>" not in page and page.count('style="padding:2px"') == 4
+    assert "<thead>" not in page and page.count('style="padding:2px') == 4
+    assert page.count('<th scope="row" style="padding:2px;min-width:5em">') == 2
 
 
 def test_a_column_of_numbers_has_a_heading_like_them():

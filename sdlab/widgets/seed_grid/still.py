@@ -15,10 +15,7 @@ from .places import Places
 
 MOST = 400  # pictures
 GLYPHS = {"right": "✓", "wrong": "✗", "cannot tell": "?"}
-CELL = (
-    "text-align:left;vertical-align:top;padding:2px;min-width:5em;max-width:16em;"
-    "overflow-wrap:anywhere"
-)
+CELL = "text-align:left;vertical-align:top;padding:2px;max-width:16em;overflow-wrap:anywhere"
 FIGURE = Markup(
     '<figure style="display:inline-block;vertical-align:top;margin:2px;width:{}px;'
     'overflow-wrap:anywhere">{}<figcaption style="font-size:80%">{}</figcaption></figure>'
