@@ -100,6 +100,8 @@ def start_local(devices: list[str]) -> Any:
     cores = max(1, torch.get_num_threads() // len(devices))
     # what a process may hold is for sdlab to decide: `memory`
     options = {"nthreads": cores, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": 40}
+    # Dask looks a hundred times a second at what each thread is doing: 5 % of an embedded model
+    options["config"] = {"distributed.worker.profile.enabled": False}
     workers = {
         n: {"cls": Nanny, "options": {**options, "env": {DEVICE: device}}}
         for n, device in enumerate(devices)

@@ -432,6 +432,8 @@ def test_workers_of_this_machine_have_their_devices():
     with crew.start_local(["cpu", "cpu"]) as own, Client(own, set_as_default=False) as found:
         found.wait_for_workers(2)
         assert [*found.run(os.getenv, "SDLAB_DEVICE").values()] == ["cpu", "cpu"]
+        watched = found.run(dask.config.get, "distributed.worker.profile.enabled")
+        assert [*watched.values()] == [False, False]  # Dask's profiler takes its share of the cores
 
 
 @pytest.mark.parametrize(
