@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import uuid
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ LOADING = 3600.0  # seconds for a first step, and for any where no task has ende
 AWAY = 30.0  # seconds between two looks after which nobody can have been heard
 ALONE = 30.0  # seconds without any worker after which that is told aloud
 GROUP = 8  # cores of a worker on this machine
+OWN = "sdlab-"  # how the names of clusters begin that are made here, for one run
 MISSING = (
     "a cluster needs the package distributed: pip install 'sdlab[cluster]', here and where the"
     " workers are"
@@ -110,6 +112,7 @@ def start_local(devices: list[str]) -> Any:
     return SpecCluster(
         workers=workers,
         scheduler={"cls": Scheduler, "options": scheduler},
+        name=f"{OWN}{uuid.uuid4().hex[:12]}",
         silence_logs=40,
         shutdown_on_close=True,
     )
@@ -179,13 +182,22 @@ class Crew:
         return there
 
     def _note_absence(self, there: set[str]) -> None:
-        """Warns where nobody is there for long; a queue may still start workers, so it waits."""
+        """Warns where nobody is there for long; a queue may still start workers, so it waits.
+
+        Raises where there is none, as for workers of this machine that nobody starts again.
+        """
         if there or self.away:
             self.alone = None
         elif self.alone is None:
             self.alone = self.looked
         elif self.looked - self.alone > ALONE:
             self.alone = math.inf
+            own = getattr(self.client, "cluster", None)
+            if self.met and own is not None and str(own.name).startswith(OWN):
+                raise RuntimeError(
+                    "all workers on this machine have ended, and could not be started again. What"
+                    " is finished is in the store: run again, perhaps with memory='low'"
+                )
             address = self.client.scheduler.address
             warnings.warn(
                 f"the cluster has had no worker for {ALONE:.0f} s; the run goes on as soon as one"

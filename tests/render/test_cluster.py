@@ -437,6 +437,7 @@ def test_a_worker_for_each_device_is_a_cluster_of_this_machine(
 def test_workers_of_this_machine_have_their_devices():
     with crew.start_local(["cpu", "cpu"]) as own, Client(own, set_as_default=False) as found:
         found.wait_for_workers(2)
+        assert own.name.startswith(crew.OWN)
         assert [*found.run(os.getenv, "SDLAB_DEVICE").values()] == ["cpu", "cpu"]
         watched = found.run(dask.config.get, "distributed.worker.profile.enabled")
         assert [*watched.values()] == [False, False]  # Dask's profiler takes its share of the cores
@@ -592,6 +593,9 @@ def test_no_worker_for_long_is_told_once_and_waited_for(monkeypatch):
     found.find_workers()
     assert found.describe() == "no worker is there any more"
     with pytest.warns(UserWarning, match="as soon as one comes"):  # another time
+        found.find_workers()
+    known.cluster, found.alone = SimpleNamespace(name=f"{crew.OWN}1"), found.looked
+    with pytest.raises(RuntimeError, match="on this machine have ended.*run again"):
         found.find_workers()
 
 
