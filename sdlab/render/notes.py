@@ -15,7 +15,7 @@ from ..pictures import PICTURES, require_picture
 from ..recipe.collector import pause_collector
 from ..recipe.prompts import split_at_words
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request
-from ..tiny.signs import find_unwritten_words
+from ..tiny.signs import WRITERS, find_unwritten_words
 from ..tiny.world import WORLDS, list_shown_words
 from .masks import describe_flat_depth, describe_idle_mask
 
@@ -23,7 +23,6 @@ STRETCHED = 0.02  # of a picture's proportions; less is not seen
 ROUNDED = 8  # pixels; less is due to sides that are multiples of that
 WORD = re.compile(r"[^\W\d_]+")
 MOST = 8  # words that are named
-WRITERS = ("tiny-signs", "tiny-letters")  # which write words on signs
 
 
 def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, str]:

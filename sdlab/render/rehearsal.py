@@ -249,10 +249,10 @@ def describe_steps(name: str, steps: int, stated: str) -> str | None:
         scheduler.set_timesteps(steps)
         if kind == "PNDMScheduler" and scheduler.config.prediction_type == "v_prediction":
             return (
-                f"scheduler={name!r} mixes what the UNet said in several steps as it is, which"
-                " v at several levels of noise does not bear: with this model it is no better than"
-                " DDIM, and another method than with one that predicts noise; LMSDiscreteScheduler"
-                " does not mind"
+                f"scheduler={name!r} mixes what the UNet said in several steps, though v means"
+                " another picture at each level of noise: with this model it errs more than half"
+                " as much as DDIM, with one that predicts noise about a tenth; LMSDiscreteScheduler"
+                " errs the same with both"
             )
         sigmas = getattr(scheduler, "sigmas", None)
         if sigmas is not None and len(sigmas) > 1 and 0 < sigmas[-2] == sigmas[-1]:
@@ -260,17 +260,17 @@ def describe_steps(name: str, steps: int, stated: str) -> str | None:
                 f"scheduler={name!r} ends at the noise of the step before, so that its last step"
                 f" changes nothing: {steps} steps are {steps - 1}; UniPCMultistepScheduler does not"
             )
-        if takes_bend_back(kind, options, json.loads(stated)):
+        if corrects_wrongly(kind, options, json.loads(stated)):
             two = write_scheduler(kind, {n: v for n, v in options.items() if n != "solver_order"})
             return (
-                f"scheduler={name!r} takes the way in which predictions bend for the opposite, so"
-                f" that more steps can bring more error; right is scheduler={two!r}"
+                f"scheduler={name!r} corrects its third order the wrong way, so that more steps"
+                f" can bring more error; right is scheduler={two!r}"
             )
     return None
 
 
-def takes_bend_back(kind: str, options: Mapping[str, Any], stated: dict[str, Any]) -> bool:
-    """Tells whether positive pictures, along a parabola, are added up to a negative one."""
+def corrects_wrongly(kind: str, options: Mapping[str, Any], stated: dict[str, Any]) -> bool:
+    """Tells whether the third order is of the wrong sign: positive pictures make a negative one."""
     if (options.get("algorithm_type"), options.get("solver_order")) != ("sde-dpmsolver++", 3):
         return False
     scheduler = make_scheduler(

@@ -59,6 +59,7 @@ LETTERS = """
 #..## #...# #.... #..#. #..#. ....# ..#.. #...# .#.#. ##.## .#.#. ..#.. #....
 #...# .###. #.... .##.# #...# ####. ..#.. .###. ..#.. #...# #...# ..#.. #####
 """
+WRITERS = ("tiny-signs", "tiny-letters")  # the models that write words on signs
 KINDS = ("sign", "banner", "card")
 BOARDS = {name: COLORS[name] for name in ("red", "blue", "black")}  # as captions name them
 INK = COLORS["white"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...tiny.signs import BOARDS, HELD_OUT, KINDS, SHOWN, write_caption
+from ...tiny.signs import BOARDS, HELD_OUT, KINDS, SHOWN, WRITERS, write_caption
 from ...tiny.world import COUNTS, RELATIONS, add_article, pluralise
-from .table import LITTLE, SIGNS, Finding, Probe
+from .table import LITTLE, Finding, Probe
 
 GENEVAL = "GenEval, arXiv 2310.11513, README of its repository"
 ITS_OWN = "photographs by other prompts, a detector and CLIP as scorer: only the direction compares"
@@ -305,6 +305,6 @@ LITTLE_PROBES = (
                 differs="encoders trained on texts, images of 64 pixels of the whole visual world",
             ),
         ),
-        models=SIGNS,
+        models=WRITERS,
     ),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import suggest
 from ...recipe.request import Request, require_field
+from ...tiny.signs import WRITERS
 from ..frame import count_noun, join_words
 from ..html import render_table
 
@@ -17,13 +18,12 @@ if TYPE_CHECKING:
 LEAST = 8  # wordings: fewer tell of these words, not of a model
 # models asked unless told
 LITTLE, REAL = ("tiny-v1", "tiny-v2"), ("sd-v1-5", "sd-v2-1-base")
-SIGNS = ("tiny-signs", "tiny-letters")
 NO_SCORER = "people"
 
 
 def name_world(model: str) -> str:
     """Names the world that a model in `MODELS` knows."""
-    if model in SIGNS:
+    if model in WRITERS:
         return "the embedded models of signs"
     return "the embedded models of emoji" if model.startswith("tiny-") else "models of photographs"
 

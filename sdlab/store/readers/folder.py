@@ -110,7 +110,7 @@ def read_pictures(
             row["path"] = keep_picture(kept, row)
     if kept is not None:
         keep_told(
-            kept, {r["path"]: name_file(kept, f, told.get(f, {})) for r, f in zip(rows, files)}
+            kept, {r["path"]: tell_name(kept, f, told.get(f, {})) for r, f in zip(rows, files)}
         )
     frame = make_frame(rows, list(dict.fromkeys(name for each in told.values() for name in each)))
     if kept is not None:  # as of now, by their names there
@@ -218,7 +218,7 @@ def name_copy(store: Store, data: bytes, suffix: str) -> Path:
     return store.root / "elsewhere" / name[:2] / f"{name}{suffix.lower()}"
 
 
-def name_file(store: Store, file: str, told: Mapping[str, Any]) -> dict[str, Any]:
+def tell_name(store: Store, file: str, told: Mapping[str, Any]) -> dict[str, Any]:
     """Tells the name of a file that is kept under another one; a copy keeps the one it had."""
     is_copy = is_below(file, store.root / "elsewhere")
     return {**({} if is_copy else {FOUND_AS: os.path.basename(file)}), **told}

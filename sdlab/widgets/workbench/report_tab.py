@@ -255,11 +255,8 @@ class ReportTab(Tab):
 def describe_choice(frame: pd.DataFrame) -> str:
     """Says that stars chose some of these pictures."""
     of = count_noun(len(frame), "picture")
-    return f"{sum(find_starred(frame)):,} of {of}, chosen by stars; the others are not shown."
-
-
-def find_starred(frame: pd.DataFrame) -> list[bool]:
-    return [bool(star) for star in column_values(frame, "starred")]
+    starred = frame["starred"].fillna(False).sum()
+    return f"{starred:,} of {of}, chosen by stars; the others are not shown."
 
 
 def count_marks(frame: pd.DataFrame) -> str:
