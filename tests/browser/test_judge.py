@@ -25,7 +25,8 @@ def test_a_round_is_judged_by_keys_alone(notebook):
     rater.focus()
     nb.page.keyboard.type("ann 2")  # no answer
     press("Enter")
-    nb.expect_kernel("judge.rater", "ann 2")
+    nb.expect_kernel("[judge.rater, judge.deal]", ["ann 2", 2])
+    expect(out.locator(".sdl-judge")).to_have_attribute("data-deal", "2")  # her own first picture
     assert nb.kernel("judge.done") == 0
     place(1).focus()
     press("2")  # the answer itself, not the second
@@ -82,9 +83,11 @@ def test_two_raters_judge_pairs_in_one_widget_and_the_file_shows_their_answers(n
     nb.run_all()
     out, press = nb.output(1), nb.page.keyboard.press
     rater = out.get_by_role("combobox", name="rater")
-    for name in ("ann", "bob"):
+    for deal, name in enumerate(("ann", "bob"), 1):
         rater.fill(name)
         rater.press("Enter")
+        nb.expect_kernel("[judge.rater, judge.deal]", [name, deal])
+        expect(out.locator(".sdl-judge")).to_have_attribute("data-deal", str(deal))
         expect(out.get_by_role("img", name=re.compile("^(left|right) picture$"))).to_have_count(2)
         expect(out.get_by_role("heading", name="Which is more like a hamster?")).to_be_visible()
         out.get_by_role("group", name="picture 1 of 3").focus()

@@ -230,22 +230,39 @@ def impatience(monkeypatch):
     monkeypatch.setattr(crew, "SLACK", 3)
 
 
+def hang_at_a_step():
+    """Has a worker process stop in the midst of a task, when a step of that has been heard of."""
+    from sdlab.render import worker
+
+    known = worker.tell_progress
+
+    def begin(task, progress):
+        tell = known(task, progress)
+
+        def tell_and_stop():
+            tell()
+            if progress.fraction:
+                time.sleep(1.0)
+                tell()
+                time.sleep(1.0)
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+        return tell_and_stop
+
+    worker.tell_progress = begin
+
+
 def test_a_worker_that_hangs_is_restarted_and_its_batch_is_done_elsewhere(
     client, cells, alone, tmp_path, impatience
 ):
     await_workers(client)
-    more = [*cells, *(cell.but(seed=cell.seed + 100) for cell in cells)]
-    job = Job(more, tmp_path, batch_size=4, cluster=client, progress=False)
-    while job.progress.rendered < 16:
-        time.sleep(0.01)
-    before = list_pids(client)
-    with pytest.warns(UserWarning, match="a worker hangs: tcp://.*told of no step for [0-9]+ s"):
-        os.kill(before[0], signal.SIGSTOP)
-        found = job.result()
-    assert found["error"].isna().all() and job.progress.rendered == len(more)
-    assert list(found["pixels"][: len(cells)]) == list(alone["pixels"])
+    (first, pid), *_ = client.run(os.getpid).items()
+    client.run(hang_at_a_step, workers=[first])
+    with pytest.warns(UserWarning, match=f"a worker hangs: {first}: it has told of no step for"):
+        found = run(cells, tmp_path, batch_size=4, cluster=client, progress=False)
+    require_same(found, alone)
     await_workers(client)
-    assert before[0] not in list_pids(client)
+    assert pid not in list_pids(client)
 
 
 def pause(dask_worker):

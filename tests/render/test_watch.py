@@ -1,7 +1,9 @@
 """Watching a job: what is told, when, and that nothing depends on who looks."""
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -313,23 +315,24 @@ def test_noise_and_nothing_else_still_gives_numbers():
 def test_the_map_to_colours_belongs_to_the_vae_and_is_forgotten_with_it(
     cat, tmp_path, held, every_step, monkeypatch
 ):
-    import gc
-
     sdlab.models.pipeline.unload()
     fits, fitted = [], sdlab.render.sketch.fit_colours
     monkeypatch.setattr(
-        sdlab.render.sketch, "fit_colours", lambda vae: (fits.append(1), fitted(vae))[1]
+        sdlab.render.sketch,
+        "fit_colours",
+        lambda vae: (fits.append(weakref.ref(vae)), fitted(vae))[1],
     )
     for name in "ab":
         held.watched(cat, tmp_path / name)
-    assert len(fits) == 1
+    (vae,) = fits
+    assert vae() in sdlab.render.sketch._maps
     sdlab.models.pipeline.unload()
     for _ in range(100):  # the thread that rendered may hold its model for a moment
         gc.collect()
-        if not len(sdlab.render.sketch._maps):
+        if vae() is None:
             break
         time.sleep(0.1)
-    assert not len(sdlab.render.sketch._maps)
+    assert vae() is None, [type(one).__name__ for one in gc.get_referrers(vae())]
 
 
 def test_plain_colours_are_sketched_in_their_own_colour():

@@ -96,6 +96,7 @@ class JudgeView {
     this.question.textContent = trial.question ?? this.model.get("heading");
     this.tell();
     if (!this.over) this.live.textContent = `${title}: ${trial.question} ${seen}`.trim();
+    this.root.dataset.deal = trial.deal;
     this.gate.open();
     if (buffers.length && !trial.seen) this.look(trial);
   }
