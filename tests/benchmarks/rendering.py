@@ -8,6 +8,7 @@ Diffusion v1's size has random weights (about 8 GB of memory, 4 GB in the tempor
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -176,6 +177,8 @@ def write_real_size(folder, half=False):
         StableDiffusionPipeline(
             **{**tiny.components, **parts}, requires_safety_checker=False
         ).save_pretrained(folder)
+    # transformers 5 saves one file, which programs with an older one do not read
+    shutil.copytree(MODELS["tiny-v1"].path / "tokenizer", f"{folder}/tokenizer", dirs_exist_ok=True)
 
 
 def main():
