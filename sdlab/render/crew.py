@@ -27,6 +27,13 @@ AWAY = 30.0  # seconds between two looks after which nobody can have been heard
 ALONE = 30.0  # seconds without any worker after which that is told aloud
 GROUP = 8  # cores of a worker on this machine
 OWN = "sdlab-"  # how the names of clusters begin that are made here, for one run
+# How often Dask looks at itself, which takes the cores that render: a hundred times a second at what
+# each thread is doing is 5 % of an embedded model, its ticks and counters are as much of the caller
+CALM = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",  # 20 ms, in each of scheduler, nannies and workers
+    "distributed.admin.system-monitor.interval": "5s",  # 500 ms
+}
 MISSING = (
     "a cluster needs the package distributed: pip install 'sdlab[cluster]', here and where the"
     " workers are"
@@ -94,6 +101,7 @@ def list_devices(*asked: str) -> list[str]:
 
 def start_local(devices: list[str]) -> Any:
     """Starts a worker process for each device; those without a card share the cores."""
+    import dask
     import torch
     from distributed import Nanny, Scheduler, SpecCluster
 
@@ -102,20 +110,20 @@ def start_local(devices: list[str]) -> Any:
     cores = max(1, torch.get_num_threads() // len(devices))
     # what a process may hold is for sdlab to decide: `memory`
     options = {"nthreads": cores, "memory_limit": 0, "host": "127.0.0.1", "silence_logs": 40}
-    # Dask looks a hundred times a second at what each thread is doing: 5 % of an embedded model
-    options["config"] = {"distributed.worker.profile.enabled": False}
+    options["config"] = CALM
     workers = {
         n: {"cls": Nanny, "options": {**options, "env": {DEVICE: device}}}
         for n, device in enumerate(devices)
     }
     scheduler = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
-    return SpecCluster(
-        workers=workers,
-        scheduler={"cls": Scheduler, "options": scheduler},
-        name=f"{OWN}{uuid.uuid4().hex[:12]}",
-        silence_logs=40,
-        shutdown_on_close=True,
-    )
+    with dask.config.set(CALM):  # for the scheduler and the nannies, which are in this process
+        return SpecCluster(
+            workers=workers,
+            scheduler={"cls": Scheduler, "options": scheduler},
+            name=f"{OWN}{uuid.uuid4().hex[:12]}",
+            silence_logs=40,
+            shutdown_on_close=True,
+        )
 
 
 @dataclass
