@@ -13,7 +13,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, webp_bytes
-from ..results.frame import distinct_values, format_value, hide_home, name_foreign, row_tuples
+from ..results.frame import distinct_values, format_value, hide_home, row_tuples
+from ..results.origins import name_foreign
 from ..results.scorers.objects import read_places, score_one
 from ..store.columns import FOUND_AS
 from ..store.png import read_thumbnail
