@@ -15,11 +15,11 @@ from conftest import write_pipeline
 from PIL import Image
 
 import sdlab.models.pipeline
-import sdlab.render.denoise
+import sdlab.render.renderer
 from sdlab import Job, Request, Store, preview, run, sweep
 from sdlab.errors import FieldError, GenerationError
-from sdlab.render.denoise import Renderer
 from sdlab.render.encode import Prompts
+from sdlab.render.renderer import Renderer
 from sdlab.results.frame import find_label_columns
 
 
@@ -478,7 +478,7 @@ def test_a_picture_that_is_black_in_float32_too_is_kept_and_says_so(cat, tmp_pat
     import torch
 
     monkeypatch.setattr(
-        sdlab.render.denoise,
+        sdlab.render.renderer,
         "decode",
         lambda vae, latents, rows: torch.zeros(len(latents), 3, 64, 64),
     )
