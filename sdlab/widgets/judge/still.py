@@ -20,15 +20,12 @@ from ...results.stats.agreement import agreement
 from ...results.stats.charts import name_interval
 from ...results.stats.rates import rate
 from ...results.stats.reading import split_frame
-from ..pictures import render_side
+from ..pictures import CELL, render_side
 from ..raters import format_share, name_rater, name_raters
 from .pictures import Pictures
 from .round import list_subjects, sort_sides
 
 MOST = 100  # pictures or pairs
-CELL = (
-    "text-align:left;vertical-align:top;padding:2px 8px 2px 0;max-width:16em;overflow-wrap:anywhere"
-)
 MOST_VALUES = 12  # of a column by which answers are counted
 CANNOT_TELL = "cannot tell"
 YES = "yes"  # the column that says so, True or False
