@@ -400,13 +400,7 @@ class WatermarkInspector(Panel):
             return
         try:
             require_room(len(self._pictures) + 1)
-            arrival = self._arrivals.part(
-                file,
-                str(question["name"]),
-                int(question["size"]),
-                int(question["at"]),
-                bytes(buffers[0]),
-            )
+            arrival = self._arrivals.hear(question, buffers)
         except ValueError as error:
             self.answer(question, {"kind": "refused", "text": f"{error}"})
             return
