@@ -241,11 +241,8 @@ class WatermarkInspector(Panel):
         """
         require_search(search, self._rate)
         numbers = self._list_open() if cells is None else [int(i) for i in cells]
-        if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
-            raise ValueError(
-                f"there is no picture {bad[0]}; they are numbered from 0 to"
-                f" {len(self._pictures) - 1}"
-            )
+        for i in numbers:
+            self._at(i)
         self._work.ask(numbers, search, first=cells is not None)
         self._tell()
 
@@ -361,6 +358,7 @@ class WatermarkInspector(Panel):
         self.answer_later(question, lambda: draw_view(picture, question["what"], payload), painters)
 
     def _at(self, i: int) -> Picture:
+        """Gives a picture by its number; ValueError that says which there are."""
         if not 0 <= i < len(self._pictures):
             raise ValueError(
                 f"there is no picture {i}; they are numbered from 0 to {len(self._pictures) - 1}"
