@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from ...progress import wait_in_turns
 from ...recipe.request import Request
 from ...watermark.credentials import read_anchors
 from ...watermark.detector import name_payloads, require_search
@@ -197,12 +198,7 @@ class WatermarkInspector(Panel):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""
-        end = float("inf") if timeout is None else time.monotonic() + timeout
-        # short waits hear an interrupt
-        while not self._work.wait(max(0.0, min(0.2, end - time.monotonic()))):
-            if time.monotonic() >= end:
-                return False
-        return True
+        return wait_in_turns(self._work.wait, timeout)
 
     def settle(self) -> None:
         """Waits for the tests."""
