@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+TURN = 0.2  # seconds
+
 
 class Progress:
     """Counts of a run's pictures, and how long the rest will take.
@@ -97,6 +99,15 @@ class Progress:
         left = self.seconds_left
         text += f", {duration(left)} left" if left is not None else ""
         return f"{text} ({self.note})" if self.note else text
+
+
+def wait_in_turns(wait: Callable[[float], bool], timeout: float | None) -> bool:
+    """Waits in short turns, between which an interrupt is heard; True if `wait` says so in time."""
+    end = float("inf") if timeout is None else time.monotonic() + timeout
+    while not wait(max(0.0, min(TURN, end - time.monotonic()))):
+        if time.monotonic() >= end:
+            return False
+    return True
 
 
 def duration(seconds: float) -> str:

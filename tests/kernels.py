@@ -16,7 +16,7 @@ def start_forks():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         [
-            *("sdlab.render.job", "sdlab.render.denoise", "sdlab.results.report", "sdlab.widgets"),
+            *("sdlab.render.job", "sdlab.render.renderer", "sdlab.results.report", "sdlab.widgets"),
             *("scipy.stats", "diffusers.models.unets.unet_2d_condition", "diffusers.loaders"),
             *("transformers.models.clip.modeling_clip", "diffusers.schedulers"),
             *("ipykernel.ipkernel", "IPython.core.completer", "distributed.nanny"),

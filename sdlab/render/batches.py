@@ -29,10 +29,11 @@ from ..store.store import Store
 from .batch_size import share_cells
 from .budget import begin_footing, choose_footing, describe_shortage
 from .card import choose_batch, compiling_pays, try_call
-from .denoise import Cancelled, Clean, OnStep, Picture, Renderer
+from .denoise import Cancelled, Clean, OnStep
 from .latents import NOTHING, Latents, Made
 from .options import Options
 from .plan import Plan
+from .renderer import Picture, Renderer
 from .sketch import Sketches
 from .stock import StockRenderer
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from ..recipe.request import Recipe
-from .denoise import Blend, Picture, Renderer
 from .encode import Text
+from .renderer import Blend, Picture, Renderer
 from .start import Begin, Start
 from .trace import open_renderer
 

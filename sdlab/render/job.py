@@ -14,7 +14,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from ..models.resolve import native
-from ..progress import Event, Listener, Listeners, Progress, display
+from ..progress import Event, Listener, Listeners, Progress, display, wait_in_turns
 from ..recipe.collector import pause_collector
 from ..recipe.request import FIELDS, Recipe, Request, list_inputs, read_fields
 from ..store.columns import LABELS
@@ -279,11 +279,7 @@ class Job:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits for the end, at most `timeout` seconds; True if the job has ended."""
-        end = float("inf") if timeout is None else time.monotonic() + timeout
-        while not self._ended.wait(max(0.0, min(0.2, end - time.monotonic()))):  # hears interrupts
-            if time.monotonic() >= end:
-                return False
-        return True
+        return wait_in_turns(self._ended.wait, timeout)
 
     def result(self) -> pandas.DataFrame:
         """Makes the frame of all cells, after waiting for the end; raises what made the job fail.

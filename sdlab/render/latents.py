@@ -17,8 +17,8 @@ from ..recipe.request import Recipe
 from ..store.columns import DECIDING_BITS
 from ..store.png import LATENTS, read_chunk, read_record
 from ..store.store import Store
-from .denoise import Picture
 from .plan import Plan
+from .renderer import Picture
 
 SHAPE = struct.Struct(">3H")
 Made = tuple[str, dict[str, Any], np.ndarray]  # whose, facts of the picture, (C, h, w)

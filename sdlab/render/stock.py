@@ -21,14 +21,15 @@ from ..models.calls import MAPPED, PROMPT, Call
 from ..models.pipeline import Loaded
 from ..recipe.request import SPECS, Recipe
 from ..recipe.schedulers import normalize_scheduler
-from .denoise import OnStep, Picture, finish_picture
+from .denoise import OnStep
+from .renderer import Picture, finish_picture
 
 LOGGER = "diffusers"
 UNTOLD = re.compile(r"<[^>]* at 0x[0-9a-f]+>")
 
 
 class StockRenderer:
-    """Pictures from the call of a loaded pipeline; it is used as `denoise.Renderer` is.
+    """Pictures from the call of a loaded pipeline; it is used as `renderer.Renderer` is.
 
     Parameters
     ----------

@@ -26,8 +26,9 @@ from PIL import Image
 from ..models.pipeline import Loaded, load
 from ..models.resolve import native, swap_parts
 from ..recipe.request import Recipe
-from .denoise import Picture, Renderer, Step, clean_latents, decode
+from .denoise import Step, clean_latents
 from .options import rendering
+from .renderer import Picture, Renderer, decode
 from .sketch import draw_sketch, find_colours
 
 MOMENTS = 24  # a run of more steps has several in one

@@ -16,7 +16,8 @@ from ..recipe.request import FIELDS, Request
 from ..render.plan import check_pictures, check_prompts
 from ..watermark.labels import find_writer
 from .code import restore_request
-from .frame import SEEN, column_values, count_noun, row_tuples, to_plain
+from .frame import column_values, count_noun, row_tuples, to_plain
+from .origins import SEEN
 
 NEEDED = {  # what no model decides: why a row without it cannot be rendered
     "prompt": "it says no prompt",

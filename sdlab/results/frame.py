@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,10 +13,9 @@ import pandas as pd
 from PIL import Image
 
 from ..pictures import HASH, PICTURES
-from ..progress import duration
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..recipe.spec import round_digits
-from ..store.columns import CHOSEN, COLUMNS, FOUND_AS, LABELS, UNTELLING
+from ..store.columns import COLUMNS, LABELS, UNTELLING
 
 # What Pillow raises for torn files
 UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -25,8 +23,6 @@ UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 OF, ERROR = "_of", "_error"  # what ends the names of two columns that each scorer has
 PLAIN = ("string", "str", "Int64", "int64", "boolean", "bool")  # of plain values, or none
 REAL = ("Float64", "float64")
-SEEN = ("width", "height")  # fields that anybody sees in a picture
-UNKNOWN = "of unknown origin"
 NUMBER = "no."  # the column that numbers found pictures that nothing said of them tells apart
 COUNTER = re.compile(r"(index|level_\d+|Unnamed: \d+(\.\d+)?)(_[xy])?")  # pandas' own names
 
@@ -150,32 +146,6 @@ def find_foreign(frame: pd.DataFrame) -> list[bool]:
         key is None and (source is not None or (was_read and path is not None))
         for source, key, path in rows
     ]
-
-
-def name_origins(frame: pd.DataFrame) -> list[str]:
-    """Names who wrote each file, and says so where nothing tells it."""
-    return [source or UNKNOWN for source in column_values(frame, "source")]
-
-
-def list_unknown(frame: pd.DataFrame) -> list[str]:
-    """Lists the names of the files from elsewhere that say nothing of their making."""
-    told = ["source", *(name for name in FIELDS if name not in SEEN)]
-    both = zip(name_foreign(frame), row_tuples(frame, told))
-    return [name for name, known in both if name and set(known) == {None}]
-
-
-def name_foreign(frame: pd.DataFrame) -> list[str]:
-    """Names the files of pictures from elsewhere as people know them; "" for those made here."""
-    rows = zip(find_foreign(frame), row_tuples(frame, [FOUND_AS, "path"]))
-    return [
-        str(name or name_copied(path or "")) if foreign else "" for foreign, (name, path) in rows
-    ]
-
-
-def name_copied(path: str) -> str:
-    """Names a file, in short if that is the hash of its content."""
-    stem, dot, suffix = os.path.basename(path).rpartition(".")
-    return f"{stem[:8]}….{suffix}" if HASH.fullmatch(stem) else f"{stem}{dot}{suffix}"
 
 
 def select_own(frame: pd.DataFrame) -> pd.DataFrame:
@@ -476,58 +446,6 @@ def describe_constant(frame: pd.DataFrame, axes: Sequence[str]) -> str:
     foreign = sum(find_foreign(frame))
     shared += [f"not made here: {foreign:,} of {len(frame):,}"] * bool(foreign)
     return " · ".join([*shared, f"also varies: {', '.join(others)}"] if others else shared)
-
-
-def summarize(frame: pd.DataFrame) -> str:
-    """Says how much there is, what varies and what failed, in a few sentences."""
-    lost = frame["path"].isna()
-    failed, absent = (sum(lost & rows) for rows in (frame["error"].notna(), frame["error"].isna()))
-    axes = {name: sort_values(frame, name) for name in find_varying(frame) if name != "model"}
-    made = select_made(frame)
-    facts = {name: [v for v in distinct_values(made, name) if v is not None] for name in CHOSEN}
-    varied = name_values(axes)
-    unlike = name_values({name: found for name, found in facts.items() if len(found) > 1})
-    models = [format_value(model) for model in distinct_values(frame, "model") if model is not None]
-    by = f" by {join_words(models)}" if models else ""
-    devices = [format_value(device) for device in distinct_values(frame, "device") if device]
-    where = join_words(devices or ["an unnamed device"])
-    seconds = sum(taken or 0 for taken in column_values(frame, "seconds"))
-    vary = "vary" if len(axes) > 1 else "varies"
-    parts = [
-        f"{count_noun(len(frame) - failed - absent, 'image')}{by}.",
-        axes and f"{join_words(varied)} {vary}; the rest of the recipe is constant.",
-        unlike and f"Beside the recipe, the machine's {join_words(unlike)} were not the same.",
-        failed and f"{count_noun(failed, 'cell')} failed.",
-        absent and f"{count_noun(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
-        seconds and f"Rendering took {duration(seconds)} on {where}.",
-        describe_foreign(frame),
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def describe_foreign(frame: pd.DataFrame) -> str:
-    """Says how many pictures were made elsewhere, and by what; "" if there are none."""
-    sources = [
-        source for source, foreign in zip(name_origins(frame), find_foreign(frame)) if foreign
-    ]
-    if not sources:
-        return ""
-    counts = Counter(sources).items()
-    said = join_words(f"{count} {source}" for source, count in counts)
-    were = "was" if len(sources) == 1 else "were"
-    unknown = len(list_unknown(frame))
-    claims = "what is said of their making is a claim, and nobody has repeated it. "
-    nothing = f"Of {count_noun(unknown, 'picture')} nothing is known but the file."
-    told = claims * (unknown < len(sources)) + nothing * bool(unknown)
-    return (
-        f"{count_noun(len(sources), 'image')} {were} not made here ({said})"
-        f"{':' if unknown < len(sources) else '.'} {told.strip()}"
-    )
-
-
-def name_values(columns: dict[str, list[Any]]) -> list[str]:
-    """Names columns with their values: "seed (0–3)"."""
-    return [f"{name} ({summarize_values(found)})" for name, found in columns.items()]
 
 
 def summarize_values(found: list[Any]) -> str:

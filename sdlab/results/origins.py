@@ -1,25 +1,31 @@
-"""Which pictures of a grid were not made here, by whom, and what of them cannot be compared."""
+"""Which pictures were not made here, by whom, and what of them cannot be compared."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import shorten_text
+from ..pictures import HASH
+from ..recipe.request import FIELDS
+from ..store.columns import FOUND_AS
 from .frame import (
     NUMBER,
     column_values,
+    count_noun,
     find_foreign,
     format_label,
     join_words,
-    name_origins,
     row_tuples,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
+UNKNOWN = "of unknown origin"
+SEEN = ("width", "height")  # fields that anybody sees in a picture
 MUST_AGREE = (  # what two pictures have to share to be compared: unsaid, it may be anything
     *("prompt", "seed", "num_inference_steps", "guidance_scale", "scheduler"),
 )
@@ -31,6 +37,32 @@ class Origin(NamedTuple):
 
     source: str
     gaps: tuple[str, ...]
+
+
+def name_origins(frame: pd.DataFrame) -> list[str]:
+    """Names who wrote each file, and says so where nothing tells it."""
+    return [source or UNKNOWN for source in column_values(frame, "source")]
+
+
+def list_unknown(frame: pd.DataFrame) -> list[str]:
+    """Lists the names of the files from elsewhere that say nothing of their making."""
+    told = ["source", *(name for name in FIELDS if name not in SEEN)]
+    both = zip(name_foreign(frame), row_tuples(frame, told))
+    return [name for name, known in both if name and set(known) == {None}]
+
+
+def name_foreign(frame: pd.DataFrame) -> list[str]:
+    """Names the files of pictures from elsewhere as people know them; "" for those made here."""
+    rows = zip(find_foreign(frame), row_tuples(frame, [FOUND_AS, "path"]))
+    return [
+        str(name or name_copied(path or "")) if foreign else "" for foreign, (name, path) in rows
+    ]
+
+
+def name_copied(path: str) -> str:
+    """Names a file, in short if that is the hash of its content."""
+    stem, dot, suffix = os.path.basename(path).rpartition(".")
+    return f"{stem[:8]}….{suffix}" if HASH.fullmatch(stem) else f"{stem}{dot}{suffix}"
 
 
 def list_origins(frame: pd.DataFrame) -> list[Origin | None]:
@@ -104,3 +136,23 @@ def describe_origins(origins: Sequence[Origin | None], has_source: bool) -> str:
     shown += [f"{len(gaps) - MOST_SAID} more"] * (len(gaps) > MOST_SAID)
     told = f"; not comparable: {', '.join(shown)}" if shown else ""
     return f"{count}not made here{by}{told}"
+
+
+def describe_foreign(frame: pd.DataFrame) -> str:
+    """Says how many pictures were made elsewhere, and by what; "" if there are none."""
+    sources = [
+        source for source, foreign in zip(name_origins(frame), find_foreign(frame)) if foreign
+    ]
+    if not sources:
+        return ""
+    counts = Counter(sources).items()
+    said = join_words(f"{count} {source}" for source, count in counts)
+    were = "was" if len(sources) == 1 else "were"
+    unknown = len(list_unknown(frame))
+    claims = "what is said of their making is a claim, and nobody has repeated it. "
+    nothing = f"Of {count_noun(unknown, 'picture')} nothing is known but the file."
+    told = claims * (unknown < len(sources)) + nothing * bool(unknown)
+    return (
+        f"{count_noun(len(sources), 'image')} {were} not made here ({said})"
+        f"{':' if unknown < len(sources) else '.'} {told.strip()}"
+    )

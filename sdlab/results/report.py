@@ -43,7 +43,6 @@ from .frame import (
     select_own,
     shorten_pictures,
     sort_values,
-    summarize,
 )
 from .gallery import write_gallery
 from .html import TEMPLATES
@@ -60,6 +59,7 @@ from .sections import (
     show_machine,
     show_picture,
     show_recipe,
+    summarize,
     write_csv,
 )
 from .stats.claims import Claim

@@ -1,4 +1,4 @@
-"""What a report shows of a frame: its tables and pictures, section by section."""
+"""What a report shows of a frame: its summary, tables and pictures, section by section."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pandas as pd
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
+from ..progress import duration
 from ..recipe.request import FIELDS
-from ..store.columns import MACHINE
+from ..store.columns import CHOSEN, MACHINE
 from ..store.inputs import InputFolder
 from .code import find_store_root
 from .family import find_parents
@@ -21,6 +22,7 @@ from .frame import (
     column_values,
     count_noun,
     describe_file_problem,
+    distinct_values,
     find_label_columns,
     find_model_weights,
     find_varying,
@@ -31,13 +33,13 @@ from .frame import (
     join_words,
     label_rows,
     list_plainly,
-    list_unknown,
     row_tuples,
     select_made,
     sort_values,
+    summarize_values,
 )
 from .html import Row, Table, TableCell
-from .origins import list_origins
+from .origins import describe_foreign, list_origins, list_unknown
 
 MOST_CELLS, MOST_VALUES = 200, 100  # rows of a table, texts of a column
 INPUT_BYTES, MOST_INPUTS = 4_000_000, 100  # of all whole input pictures together; named at all
@@ -48,6 +50,38 @@ CSV_BYTES, CSV_START = 5_000_000, "data:text/csv;charset=utf-8;base64,"
 def note_rest(n: int, most: int, noun: str = "") -> str:
     """Says that these are the first of so many, "" if they are all."""
     return f"The first {most} of {n:,}{noun and f' {noun}'}." if n > most else ""
+
+
+def summarize(frame: pd.DataFrame) -> str:
+    """Says how much there is, what varies and what failed, in a few sentences."""
+    lost = frame["path"].isna()
+    failed, absent = (sum(lost & rows) for rows in (frame["error"].notna(), frame["error"].isna()))
+    axes = {name: sort_values(frame, name) for name in find_varying(frame) if name != "model"}
+    made = select_made(frame)
+    facts = {name: [v for v in distinct_values(made, name) if v is not None] for name in CHOSEN}
+    varied = name_values(axes)
+    unlike = name_values({name: found for name, found in facts.items() if len(found) > 1})
+    models = [format_value(model) for model in distinct_values(frame, "model") if model is not None]
+    by = f" by {join_words(models)}" if models else ""
+    devices = [format_value(device) for device in distinct_values(frame, "device") if device]
+    where = join_words(devices or ["an unnamed device"])
+    seconds = sum(taken or 0 for taken in column_values(frame, "seconds"))
+    vary = "vary" if len(axes) > 1 else "varies"
+    parts = [
+        f"{count_noun(len(frame) - failed - absent, 'image')}{by}.",
+        axes and f"{join_words(varied)} {vary}; the rest of the recipe is constant.",
+        unlike and f"Beside the recipe, the machine's {join_words(unlike)} were not the same.",
+        failed and f"{count_noun(failed, 'cell')} failed.",
+        absent and f"{count_noun(absent, 'cell')} {'was' if absent == 1 else 'were'} not rendered.",
+        seconds and f"Rendering took {duration(seconds)} on {where}.",
+        describe_foreign(frame),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def name_values(columns: dict[str, list[Any]]) -> list[str]:
+    """Names columns with their values: "seed (0–3)"."""
+    return [f"{name} ({summarize_values(found)})" for name, found in columns.items()]
 
 
 def format_cell(name: str, value: Any) -> TableCell:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..store.files import write_whole
 from ..watermark.kinds import NoPixels
@@ -40,6 +42,12 @@ class Arrivals:
         self.folder = Path(folder)
         self._open: dict[str, Arrival] = {}
         self._lock = threading.Lock()
+
+    def hear(self, question: Mapping[str, Any], buffers: Sequence[Any]) -> Arrival | None:
+        """Takes the part that a page sends with its question; gives what `part` does."""
+        file, name = str(question["file"]), str(question["name"])
+        size, at = int(question["size"]), int(question["at"])
+        return self.part(file, name, size, at, bytes(buffers[0]))
 
     def part(self, file: str, name: str, size: int, at: int, data: bytes) -> Arrival | None:
         """Takes a part that begins `at` so many bytes; gives the arrival once it is whole.

@@ -262,9 +262,14 @@ function able(button, can) { button.setAttribute("aria-disabled", !can); }
 async function copyText(text, button) {
   let done = true;
   try { await navigator.clipboard.writeText(text); } catch { done = copyOldWay(text); }
+  sayOn(button, done ? "copied" : "press Ctrl+C", 1500);
+}
+
+// Has a button say for a while what came of it.
+function sayOn(button, text, milliseconds) {
   const before = button.dataset.label ??= button.textContent;
-  button.textContent = done ? "copied" : "press Ctrl+C";
-  setTimeout(() => { button.textContent = before; }, 1500);
+  button.textContent = text;
+  setTimeout(() => { button.textContent = before; }, milliseconds);
 }
 
 // Puts a PNG on the clipboard.
@@ -274,9 +279,7 @@ async function copyPicture(data, mime, button) {
     const blob = new Blob([data], { type: mime });
     await navigator.clipboard.write([new ClipboardItem({ [mime]: blob })]);
   } catch { done = false; }                                // no https, or no PNG
-  const before = button.dataset.label ??= button.textContent;
-  button.textContent = done ? "copied" : "not possible here: save it";
-  setTimeout(() => { button.textContent = before; }, 3000);
+  sayOn(button, done ? "copied" : "not possible here: save it", 3000);
 }
 
 // Lets the browser save a file.

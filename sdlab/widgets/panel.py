@@ -137,10 +137,15 @@ def start_timer(seconds: float, work: Callable[[], Any]) -> threading.Timer:
 
 def is_unattended() -> bool:
     """Tells whether a program such as papermill runs the cell, and ends the kernel at the end."""
+    asked = read_request().get("content", {})
+    return not asked.get("allow_stdin", True) and not is_voila()
+
+
+def read_request() -> dict[str, Any]:
+    """Reads the message that asks for the cell that runs now, as Jupyter has it; {} elsewhere."""
     from IPython import get_ipython
 
-    parent: dict = getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)()
-    return not parent.get("content", {}).get("allow_stdin", True) and not is_voila()
+    return getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)()
 
 
 def is_voila() -> bool:

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from ..pictures import SMALL_SIDE, data_uri, png_bytes, webp_bytes
-from ..results.frame import distinct_values, format_value, hide_home, name_foreign, row_tuples
+from ..results.frame import distinct_values, format_value, hide_home, row_tuples
+from ..results.origins import name_foreign
 from ..results.scorers.objects import read_places, score_one
 from ..store.columns import FOUND_AS
 from ..store.png import read_thumbnail
@@ -22,6 +23,10 @@ from ..tiny.world import WORLDS
 
 THUMBNAIL = 256  # pixels on the longest side
 STATIC = 96  # pixels, in the notebook's own picture
+CELL = (  # of a table there
+    "text-align:left;vertical-align:top;padding:2px 8px 2px 0;max-width:16em;overflow-wrap:anywhere"
+)
+UNSEEN = "the picture cannot be read"
 SEEN = {  # what a scorer saw in a picture, and that it saw nothing
     "objects_found": ("found {}", "nothing found"),
     "objects_background": ("background {}", ""),
@@ -65,6 +70,21 @@ def strip_recipe(image: Image.Image) -> bytes:
     return png_bytes(image)
 
 
+def open_pictures(paths: Sequence[str]) -> tuple[list[Image.Image | None], list[str]]:
+    """Opens pictures: of one that cannot be read None, and why, in words that may tell its path."""
+    images: list[Image.Image | None] = []
+    problems = []
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                images.append(image.convert("RGB"))
+            problems.append("")
+        except (OSError, ValueError) as error:
+            images.append(None)
+            problems.append(str(error) or type(error).__name__)
+    return images, problems
+
+
 def level_sizes(images: Sequence[Image.Image | None]) -> list[Image.Image | None]:
     """Brings both pictures to one longest side, that of the smaller one, by one filter."""
     known = [image for image in images if image is not None]
@@ -95,15 +115,9 @@ def render_side(path: str, alt: str) -> str:
 
 def render_level(paths: Sequence[str], alts: Sequence[str]) -> list[str]:
     """Renders pictures at one size, without a word of theirs: a size would tell whose they are."""
-    images: list[Image.Image | None] = []
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                images.append(image.convert("RGB"))
-        except (OSError, ValueError):
-            images.append(None)
+    images, _ = open_pictures(paths)
     return [
-        render_image(webp_bytes(image, STATIC), alt) if image else "the picture cannot be read"
+        render_image(webp_bytes(image, STATIC), alt) if image else UNSEEN
         for image, alt in zip(level_sizes(images), alts)
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from ..results.stats.charts import name_interval
 
 
@@ -19,6 +21,8 @@ def name_rater(rater: str) -> str:
     return "without a name" if rater in ("", '""') else rater
 
 
-def name_raters(raters: str) -> str:
-    """Names those whom `agreement` compares, also one who gave no name."""
-    return " · ".join(map(name_rater, raters.split(" · ")))
+def describe_same(row: dict, what: str) -> str:
+    """Says in a line of `agreement` how often its raters gave the same vote or answer."""
+    raters = " · ".join(map(name_rater, row["of"].split(" · ")))
+    alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
+    return f"{raters}: the same {what} in {format_share(row)}.{alpha} {row['note']}."

@@ -377,7 +377,7 @@ def main() -> None:
     parser.add_argument("--only", choices=BREAKS, nargs="*", default=list(BREAKS))
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    CONTEXT.set_forkserver_preload(["torch", "sdlab.render.job", "sdlab.render.denoise"])
+    CONTEXT.set_forkserver_preload(["torch", "sdlab.render.job", "sdlab.render.renderer"])
     place = Path(tempfile.mkdtemp(prefix="sdlab-chaos-"))
     try:
         model = str(write_pipeline(place / "model"))

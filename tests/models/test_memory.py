@@ -116,7 +116,7 @@ def test_without_a_text_encoder_all_prompts_are_drawn(cat, tmp_path):
 
 def test_layers_that_visit_a_device_compute_the_same(random_v1):
     """The device here is the processor itself: it is the plumbing that is tried."""
-    from sdlab.render.denoise import decode
+    from sdlab.render.renderer import decode
 
     pipe = sdlab.models.pipeline.load(native(str(random_v1)), "cpu", "float32").pipe
     sample, text = torch.randn(2, 4, 8, 8), torch.randn(2, 77, 32)

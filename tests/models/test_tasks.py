@@ -16,7 +16,7 @@ from sdlab.errors import FieldError
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
 from sdlab.models.tasks import TASKS, count_steps, find_tasks
-from sdlab.render.denoise import Renderer
+from sdlab.render.renderer import Renderer
 
 SAMPLERS = [
     "DDIM",
@@ -71,7 +71,7 @@ def pixels(cells, size):
     """Those of the cells, rendered in one batch of that size, float32."""
     renderer = Renderer(load(native(cells[0].model), "cpu", "float32"), size)
     with mock.patch(
-        "sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255
+        "sdlab.render.renderer.finish_picture", lambda levels, watermark: levels / 255
     ):  # before they are rounded
         return [picture.image for picture in renderer.draw_pictures(cells)]
 

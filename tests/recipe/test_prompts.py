@@ -5,13 +5,13 @@ import pytest
 import torch
 
 import sdlab.models.pipeline
-import sdlab.render.denoise
+import sdlab.render.renderer
 from sdlab import Request, preview, run, sweep
 from sdlab.models.resolve import native, resolve
 from sdlab.recipe.prompts import fill_rows, list_tokens, normalize_syntax, parse_weights
-from sdlab.render.denoise import Renderer
 from sdlab.render.encode import encode_prompt, list_encoders
 from sdlab.render.plan import count_chunks, plan
+from sdlab.render.renderer import Renderer
 from sdlab.store.store import Store
 
 LONG = "cat dog " * 50  # 100 tokens
@@ -220,9 +220,9 @@ def test_a_chunk_more_begins_where_it_is_needed(random_v1, words, count):
 def test_a_long_prompt_equals_diffusers_call_with_the_joined_embeddings(
     loaded, encoded, cat, monkeypatch, prompt, negative, clip_skip
 ):
-    kept, decode = [], sdlab.render.denoise.decode
+    kept, decode = [], sdlab.render.renderer.decode
     monkeypatch.setattr(
-        sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows)
+        sdlab.render.renderer, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows)
     )
     Renderer(loaded, 1).draw_pictures(
         [

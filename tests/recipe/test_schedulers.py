@@ -12,6 +12,7 @@ from PIL import Image
 
 import sdlab.models.pipeline
 import sdlab.render.denoise
+import sdlab.render.renderer
 from sdlab import Request, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
@@ -35,7 +36,7 @@ from sdlab.recipe.schedulers import (
     write_inherited,
     write_scheduler,
 )
-from sdlab.render.denoise import Renderer
+from sdlab.render.renderer import Renderer
 from sdlab.store.infotext import read_infotext, write_infotext
 
 KARRAS, SDE = {"use_karras_sigmas": True}, {"algorithm_type": "sde-dpmsolver++"}
@@ -109,9 +110,9 @@ def own_scheduler(request):
 @pytest.fixture
 def latents(monkeypatch):
     """The latents (B, C, h, w) of each batch that is rendered."""
-    kept, decode = [], sdlab.render.denoise.decode
+    kept, decode = [], sdlab.render.renderer.decode
     monkeypatch.setattr(
-        sdlab.render.denoise, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows)
+        sdlab.render.renderer, "decode", lambda vae, x, rows: kept.append(x) or decode(vae, x, rows)
     )
     return kept
 

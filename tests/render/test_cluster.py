@@ -168,7 +168,7 @@ def test_a_worker_that_does_not_see_the_folder_is_told_apart(client, cells, tmp_
 
 def test_a_cell_that_fails_is_a_row_with_its_error(client, cells, tmp_path):
     def spoil():
-        from sdlab.render.denoise import Renderer
+        from sdlab.render.renderer import Renderer
 
         Renderer.known = Renderer.draw_pictures
 
@@ -180,7 +180,7 @@ def test_a_cell_that_fails_is_a_row_with_its_error(client, cells, tmp_path):
         Renderer.draw_pictures = draw
 
     def mend():
-        from sdlab.render.denoise import Renderer
+        from sdlab.render.renderer import Renderer
 
         Renderer.draw_pictures = Renderer.known
 
@@ -354,7 +354,7 @@ def test_a_batch_that_hangs_on_every_worker_becomes_rows_and_the_others_are_done
     def spoil():
         import time
 
-        from sdlab.render.denoise import Renderer
+        from sdlab.render.renderer import Renderer
 
         Renderer.known = Renderer.draw_pictures
 
@@ -731,7 +731,7 @@ def test_a_batch_that_ends_each_worker_is_rows_and_the_others_are_done(forks, ce
         def setup(self, worker):
             import os
 
-            from sdlab.render.denoise import Renderer
+            from sdlab.render.renderer import Renderer
 
             known = Renderer.draw_pictures
 

@@ -14,7 +14,7 @@ from sdlab.errors import FieldError
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native
 from sdlab.models.sizes import read_sizes
-from sdlab.render.denoise import Renderer
+from sdlab.render.renderer import Renderer
 from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.widgets import SweepForm
 
@@ -38,7 +38,7 @@ def asked(model, **fields):
 
 def render(*cells, size=1):
     renderer = Renderer(load(native(cells[0].model), "cpu", "float32"), size)
-    with mock.patch("sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255):
+    with mock.patch("sdlab.render.renderer.finish_picture", lambda levels, watermark: levels / 255):
         return [picture.image for picture in renderer.draw_pictures(cells)]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-import sdlab.render.denoise
+import sdlab.render.renderer
 from sdlab import Request, run, sweep
 
 
@@ -44,12 +44,12 @@ def test_the_norm_is_that_of_diffusers_own_predictions(cells, frame, random_v1):
 
 
 def test_no_bit_of_a_picture_depends_on_it(cells, frame, tmp_path, monkeypatch):
-    denoise = sdlab.render.denoise.denoise
+    denoise = sdlab.render.renderer.denoise
 
     def without(*given, watch, **more):
         return denoise(*given, **more)
 
-    monkeypatch.setattr(sdlab.render.denoise, "denoise", without)
+    monkeypatch.setattr(sdlab.render.renderer, "denoise", without)
     again = rendered(cells, tmp_path, batch_size=3)
     assert again["pixels"].tolist() == frame["pixels"].tolist()
     assert again["key"].tolist() == frame["key"].tolist()
@@ -72,5 +72,5 @@ def test_it_is_missing_where_nothing_was_denoised(random_v1, tmp_path):
 
 def test_what_is_no_number_is_not_recorded():
     norms = [torch.tensor([3.0, 1.0]), torch.tensor([4.0, float("nan")])]
-    assert sdlab.render.denoise.average_norms(norms, 2) == [3.5, None]
-    assert sdlab.render.denoise.average_norms([], 2) == [None, None]
+    assert sdlab.render.renderer.average_norms(norms, 2) == [3.5, None]
+    assert sdlab.render.renderer.average_norms([], 2) == [None, None]

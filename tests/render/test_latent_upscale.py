@@ -15,7 +15,8 @@ import sdlab.models.pipeline
 from sdlab import MODELS, Job, Model, Request, preview, run
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, resolve
-from sdlab.render.denoise import Cancelled, Renderer
+from sdlab.render.denoise import Cancelled
+from sdlab.render.renderer import Renderer
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def renderer(cat, **options):
 def pixels(cat, **options):
     """Those of the cell, float32."""
     with mock.patch(
-        "sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255
+        "sdlab.render.renderer.finish_picture", lambda levels, watermark: levels / 255
     ):  # before they are rounded
         return renderer(cat, **options).draw_pictures([resolve(cat)])[0].image
 
@@ -99,7 +100,7 @@ def test_cells_at_work_at_the_same_time_do_not_disturb_each_other(cat):
     def on_step(done, total, clean):
         told.append(own.draw_pictures([other])[0].image)
 
-    with mock.patch("sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255):
+    with mock.patch("sdlab.render.renderer.finish_picture", lambda levels, watermark: levels / 255):
         made = own.draw_pictures([resolve(cat)], on_step)[0].image
     assert (
         np.array_equal(made, pixels(cat))

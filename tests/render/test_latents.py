@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import write_pipeline
 
-import sdlab.render.denoise
+import sdlab.render.renderer
 from sdlab import Request, Store, resolve, run, sweep
 from sdlab.render.latents import pack_latents, read_latents, unpack_latents
 
@@ -29,9 +29,9 @@ def cells(random_v1, other):
 @pytest.fixture
 def denoised(monkeypatch):
     """The seeds of each call of `denoise`."""
-    calls, denoise = [], sdlab.render.denoise.denoise
+    calls, denoise = [], sdlab.render.renderer.denoise
     monkeypatch.setattr(
-        sdlab.render.denoise,
+        sdlab.render.renderer,
         "denoise",
         lambda *given, seeds, **more: calls.append(seeds) or denoise(*given, seeds=seeds, **more),
     )
@@ -114,7 +114,7 @@ def test_latents_made_in_another_way_are_not_taken(cells, denoised, tmp_path, op
 def test_a_picture_carries_the_very_latents_unless_that_is_not_wanted(cells, tmp_path):
     from sdlab.models.pipeline import load
     from sdlab.models.resolve import native
-    from sdlab.render.denoise import Renderer
+    from sdlab.render.renderer import Renderer
 
     frame = rendered(cells[0], tmp_path / "kept")
     plain = rendered(cells[0], tmp_path / "not", keep_latents=False)

@@ -7,7 +7,7 @@ from sdlab.models.resolve import native, resolve
 from sdlab.recipe import request as requests
 from sdlab.recipe.request import FIELDS, key_of
 from sdlab.render import plan
-from sdlab.render.denoise import Renderer
+from sdlab.render.renderer import Renderer
 from sdlab.store.files import write_whole
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from swaps import write_embeddings, write_peft_lora
 
-import sdlab.render.denoise
+import sdlab.render.renderer
 from sdlab import MODELS, Model, Request, Store, preview, run, sweep
 from sdlab.models.parts import hash_parts
 from sdlab.models.pickles import shorten_advice
@@ -183,9 +183,9 @@ def test_another_vae_of_a_finished_picture_costs_a_decode(base, other, tmp_path)
 def test_cells_of_the_x4_upscaler_that_differ_in_their_mark_are_denoised_once(
     tmp_path, monkeypatch
 ):
-    calls, denoise = [], sdlab.render.denoise.denoise
+    calls, denoise = [], sdlab.render.renderer.denoise
     monkeypatch.setattr(
-        sdlab.render.denoise,
+        sdlab.render.renderer,
         "denoise",
         lambda *given, **more: calls.append(1) or denoise(*given, **more),
     )

@@ -14,7 +14,7 @@ from sdlab import MODELS, Model, Request, preview, resolve, run, sweep
 from sdlab.errors import FieldError
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, swap_parts
-from sdlab.render.denoise import Renderer
+from sdlab.render.renderer import Renderer
 from sdlab.store.infotext import read_infotext
 from sdlab.widgets import SweepForm
 
@@ -46,7 +46,7 @@ def render(*requests, size=1):
     cells = [resolve(request) for request in requests]
     own = swap_parts(native(cells[0].model), cells[0])
     renderer = Renderer(load(own, "cpu", "float32"), size)
-    with mock.patch("sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255):
+    with mock.patch("sdlab.render.renderer.finish_picture", lambda levels, watermark: levels / 255):
         return [picture.image for picture in renderer.draw_pictures(cells)]
 
 

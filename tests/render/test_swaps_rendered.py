@@ -17,7 +17,7 @@ from sdlab import Request, run, sweep
 from sdlab.models.pipeline import load
 from sdlab.models.quiet import silence_libraries
 from sdlab.models.resolve import native, resolve, swap_parts
-from sdlab.render.denoise import Renderer
+from sdlab.render.renderer import Renderer
 
 LAYOUTS = {"peft": write_peft_lora, "kohya": write_kohya_lora}
 
@@ -66,7 +66,7 @@ def base(random_v1):
 def made(request, dtype="float32"):
     """The picture (H, W, 3) in 0..1 before it is rounded."""
     own = swap_parts(native(request.model), request)
-    with mock.patch("sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255):
+    with mock.patch("sdlab.render.renderer.finish_picture", lambda levels, watermark: levels / 255):
         return Renderer(load(own, "cpu", dtype), 1).draw_pictures([resolve(request)])[0].image
 
 

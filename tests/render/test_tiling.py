@@ -12,7 +12,7 @@ from sdlab import FieldError, Request, estimate, resolve, run, sweep
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, swap_parts
 from sdlab.recipe.sizes import fit_aspect
-from sdlab.render.denoise import Renderer
+from sdlab.render.renderer import Renderer
 
 CAT = Request(prompt="a cat", seed=4, num_inference_steps=4)
 AXIS = {"x": -1, "y": -2}

@@ -19,7 +19,7 @@ from sdlab.errors import FieldError
 from sdlab.models.memory import tile_vae
 from sdlab.models.pipeline import load
 from sdlab.models.resolve import native, swap_parts
-from sdlab.render.denoise import Renderer
+from sdlab.render.renderer import Renderer
 from sdlab.render.sketch import fit_colours
 from sdlab.render.start import Conditions
 
@@ -94,7 +94,7 @@ def test_a_tiny_vae_makes_the_pictures_of_diffusers_with_it(places, task):
         model=places[model], vae=places["taesd"], prompt="a cat", seed=1, scheduler="DDIM", **fields
     )
     own = swap_parts(native(cell.model), cell)
-    with mock.patch("sdlab.render.denoise.finish_picture", lambda levels, watermark: levels / 255):
+    with mock.patch("sdlab.render.renderer.finish_picture", lambda levels, watermark: levels / 255):
         drawn = Renderer(load(own, "cpu", "float32"), 1).draw_pictures([resolve(cell)])[0].image
     pipe = diffusers.StableDiffusionPipeline.from_pretrained(places[model])
     scheduler = diffusers.DDIMScheduler.from_config(pipe.scheduler.config)

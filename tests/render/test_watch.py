@@ -15,8 +15,9 @@ import sdlab.render.sketch
 from sdlab import Job, Request, run, sweep
 from sdlab.errors import GenerationError
 from sdlab.recipe.schedulers import SCHEDULERS
-from sdlab.render.denoise import Renderer, clean_latents
+from sdlab.render.denoise import clean_latents
 from sdlab.render.encode import Prompts
+from sdlab.render.renderer import Renderer
 
 DRAWN = Request(
     prompt="a hamster on a blue background", num_inference_steps=10

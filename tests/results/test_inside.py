@@ -132,7 +132,7 @@ def test_a_cell_of_a_machine_with_another_device_is_watched_on_this_one(monkeypa
 
 
 def test_what_the_safety_checker_refuses_is_not_shown(monkeypatch, tmp_path):
-    from sdlab.render.denoise import Renderer
+    from sdlab.render.renderer import Renderer
 
     monkeypatch.setattr(Renderer, "_ask_checker", lambda self, pixels: True)
     with pytest.raises(GenerationError, match="safety checker"):

@@ -131,13 +131,13 @@ def test_loud_words_draw_the_same_picture(pipeline):
 
 
 def test_guidance_makes_the_picture_follow_the_prompt(tmp_path):
-    cells = sweep(Request(prompt="a cat on the grass"), guidance_scale=[0, 1], seed=range(8))
+    cells = sweep(Request(prompt="a cat on the grass"), guidance_scale=[0, 1], seed=range(4))
     frame = run(cells, tmp_path, progress=False)
     frame["cat"] = [
         "cat" in {found.name for found in find_objects(Image.open(path))} for path in frame["path"]
     ]
     hits = frame.groupby("guidance_scale")["cat"].sum()
-    assert hits[0] <= 1 and hits[1] >= 7
+    assert hits[0] <= 1 and hits[1] >= 3
 
 
 def test_more_guidance_recognises_more_objects_and_saturates_more():
@@ -192,7 +192,7 @@ def test_each_model_draws_what_only_it_was_shown(tmp_path):
         Request(),
         prompt=["a woman", "a dragon", "a giraffe", "a volcano"],
         model=["tiny-v1", "tiny-v2"],
-        seed=range(4),
+        seed=range(2),
     )
     frame = run(plan, tmp_path, progress=False)
     frame["drawn"] = [
@@ -213,12 +213,12 @@ def test_depth_says_where_things_stand_and_not_what_they_are(tmp_path):
     asked = sweep(
         Request(prompt="a house in the snow", image=source, strength=1.0),
         model=["tiny-v1", "tiny-depth"],
-        seed=range(6),
+        seed=range(3),
     )
     frame = run(asked, tmp_path, progress=False)
     found = [find_objects(Image.open(path))[0] for path in frame["path"]]
     frame["moved"] = [np.hypot(one.x - there.x, one.y - there.y) for one in found]
-    assert sum(one.name == "house" for one in found) >= 9
+    assert sum(one.name == "house" for one in found) >= 5
     assert (
         frame.groupby("model")["moved"].mean()["tiny-depth"]
         < 4

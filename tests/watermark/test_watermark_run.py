@@ -8,7 +8,7 @@ import sdlab.models.pipeline
 from sdlab import Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
 from sdlab.recipe.request import key_of
-from sdlab.render.denoise import Renderer, finish_picture
+from sdlab.render.renderer import Renderer, finish_picture
 from sdlab.store.infotext import read_infotext, write_infotext
 from sdlab.store.png import read_record
 from sdlab.watermark import PAYLOADS, Payload, embed_watermark

@@ -20,7 +20,14 @@ import sdlab.widgets.panel
 from sdlab import Request, Store
 from sdlab.models.resolve import resolve
 from sdlab.widgets.panel import Panel, lookers, workers
-from sdlab.widgets.pictures import can_look, describe_seen, look_at, make_thumbnail, render_image
+from sdlab.widgets.pictures import (
+    can_look,
+    describe_seen,
+    look_at,
+    make_thumbnail,
+    open_pictures,
+    render_image,
+)
 
 
 class Echo(Panel):
@@ -289,6 +296,20 @@ def test_whatever_is_wrong_with_a_file_is_an_oserror_without_the_home_folder(
     with pytest.raises(OSError, match=r"\S") as caught:
         make_thumbnail(path)
     assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_picture_that_cannot_be_read_hides_no_other(tmp_path):
+    paths = [str(tmp_path / name) for name in ("a.png", "torn.png", "gone.png", "b.png")]
+    for path, size in zip(paths[::3], ((8, 6), (4, 3))):
+        Image.new("RGBA", size, "red").save(path)
+    (tmp_path / "torn.png").write_bytes(b"torn")
+    images, problems = open_pictures(paths)
+    assert [image and (image.mode, image.size) for image in images] == [
+        *(("RGB", (8, 6)), None),
+        *(None, ("RGB", (4, 3))),
+    ]
+    assert [bool(problem) for problem in problems] == [False, True, True, False]
+    assert "torn.png" in problems[1] and "gone.png" in problems[2]
 
 
 def test_what_was_found_is_said_in_words_and_so_is_that_nothing_was():

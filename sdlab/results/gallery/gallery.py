@@ -34,10 +34,10 @@ from ..frame import (
     order_values,
     row_tuples,
     shorten_pictures,
-    summarize,
 )
 from ..grid import find_columns, require_pictures
 from ..html import TEMPLATES
+from ..sections import summarize
 
 HERE = Path(__file__).parent
 SCRIPTS = (  # in the order in which they stand in the page

@@ -27,7 +27,16 @@ from ...store.opinions import MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
-from ..pictures import SEEN, can_look, describe_seen, level_sizes, look_at, strip_recipe
+from ..pictures import (
+    SEEN,
+    UNSEEN,
+    can_look,
+    describe_seen,
+    level_sizes,
+    look_at,
+    open_pictures,
+    strip_recipe,
+)
 from .counts import count_raters, describe_agreement, describe_count
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
@@ -481,16 +490,9 @@ class Compare(Panel):
         )
 
     def _open_pair(self, place: int) -> tuple[dict[str, Any], list[bytes]]:
-        hidden, lacking = self._ballot.hides(place), []
-        images: list[Image.Image | None] = []
-        for path in self._paths(place):
-            try:
-                with Image.open(path) as image:
-                    images.append(image.convert("RGB"))
-                lacking.append("")
-            except (OSError, ValueError) as error:  # its words may tell the path
-                images.append(None)
-                lacking.append("the picture cannot be read" + ("" if hidden else f": {error}"))
+        hidden = self._ballot.hides(place)
+        images, problems = open_pictures(self._paths(place))
+        lacking = [UNSEEN + f": {why}" * (not hidden) if why else "" for why in problems]
         if hidden:
             images = level_sizes(images)
         buffers = [b"" if image is None else strip_recipe(image) for image in images]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...results.frame import column_values, join_words
 from ...results.stats.agreement import agreement
-from ..raters import format_share, name_rater, name_raters
+from ..raters import describe_same, name_rater
 
 
 def count_raters(table: pd.DataFrame, total: int) -> list[str]:
@@ -25,13 +25,7 @@ def describe_agreement(table: pd.DataFrame) -> list[str]:
     about = table[told].assign(left=[f"{n} l" for n in table["pair"]])
     about["right"] = [f"{n} r" for n in table["pair"]]  # in terms of the pair's own sides
     about = about.assign(left_side="left", right_side="right")
-    lines = []
-    for row in agreement(about).to_dict("records"):
-        alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
-        lines.append(
-            f"{name_raters(row['of'])}: the same vote in {format_share(row)}.{alpha} {row['note']}."
-        )
-    return lines
+    return [describe_same(row, "vote") for row in agreement(about).to_dict("records")]
 
 
 def describe_count(table: pd.DataFrame, row: dict) -> list[str]:

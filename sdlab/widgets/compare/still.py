@@ -11,13 +11,10 @@ from ...recipe.request import FIELDS
 from ...results.frame import shorten_pictures
 from ...results.html import render_table
 from ...results.pairs import Pairing
-from ..pictures import render_level, render_side, write_captions
+from ..pictures import CELL, render_level, render_side, write_captions
 from .votes import Ballot
 
 MOST = 100  # pairs
-CELL = (
-    "text-align:left;vertical-align:top;padding:2px 8px 2px 0;max-width:16em;overflow-wrap:anywhere"
-)
 
 
 def render_pairs(

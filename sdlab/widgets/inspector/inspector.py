@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from ...progress import wait_in_turns
 from ...recipe.request import Request
 from ...watermark.credentials import read_anchors
 from ...watermark.detector import name_payloads, require_search
@@ -197,12 +198,7 @@ class WatermarkInspector(Panel):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until all pictures are tested, at most `timeout` seconds; True if they are."""
-        end = float("inf") if timeout is None else time.monotonic() + timeout
-        # short waits hear an interrupt
-        while not self._work.wait(max(0.0, min(0.2, end - time.monotonic()))):
-            if time.monotonic() >= end:
-                return False
-        return True
+        return wait_in_turns(self._work.wait, timeout)
 
     def settle(self) -> None:
         """Waits for the tests."""
@@ -241,11 +237,8 @@ class WatermarkInspector(Panel):
         """
         require_search(search, self._rate)
         numbers = self._list_open() if cells is None else [int(i) for i in cells]
-        if bad := [i for i in numbers if not 0 <= i < len(self._pictures)]:
-            raise ValueError(
-                f"there is no picture {bad[0]}; they are numbered from 0 to"
-                f" {len(self._pictures) - 1}"
-            )
+        for i in numbers:
+            self._at(i)
         self._work.ask(numbers, search, first=cells is not None)
         self._tell()
 
@@ -361,6 +354,7 @@ class WatermarkInspector(Panel):
         self.answer_later(question, lambda: draw_view(picture, question["what"], payload), painters)
 
     def _at(self, i: int) -> Picture:
+        """Gives a picture by its number; ValueError that says which there are."""
         if not 0 <= i < len(self._pictures):
             raise ValueError(
                 f"there is no picture {i}; they are numbered from 0 to {len(self._pictures) - 1}"
@@ -400,13 +394,7 @@ class WatermarkInspector(Panel):
             return
         try:
             require_room(len(self._pictures) + 1)
-            arrival = self._arrivals.part(
-                file,
-                str(question["name"]),
-                int(question["size"]),
-                int(question["at"]),
-                bytes(buffers[0]),
-            )
+            arrival = self._arrivals.hear(question, buffers)
         except ValueError as error:
             self.answer(question, {"kind": "refused", "text": f"{error}"})
             return

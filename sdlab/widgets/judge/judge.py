@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import traitlets
-from PIL import Image
 
 from ...render.job import Job
 from ...results.stats.agreement import put_in_words
@@ -15,7 +14,7 @@ from ...store.opinions import VOTES, MemoryOpinions
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source
-from ..pictures import level_sizes, strip_recipe
+from ..pictures import level_sizes, open_pictures, strip_recipe
 from .pictures import TOLD, Pictures
 from .round import begin_round, select_answers
 from .still import CANNOT_TELL, YES, count_answers, render_round, write_verdict
@@ -278,13 +277,7 @@ class Judge(Panel):
         about = trials[place].about
         told["question"] = self._pictures.write_question(self.question, about)
         told["seen"] = None if self._pictures.looks else self._pictures.list_seen(about)
-        images: list[Image.Image | None] = []
-        for path in self._pictures.paths_of(about):
-            try:
-                with Image.open(path) as image:
-                    images.append(image.convert("RGB"))
-            except (OSError, ValueError):  # its words may tell the path: none is told
-                images.append(None)
+        images, _ = open_pictures(self._pictures.paths_of(about))
         level = level_sizes(images)
         return told, [b"" if image is None else strip_recipe(image) for image in level]
 

@@ -20,15 +20,12 @@ from ...results.stats.agreement import agreement
 from ...results.stats.charts import name_interval
 from ...results.stats.rates import rate
 from ...results.stats.reading import split_frame
-from ..pictures import render_side
-from ..raters import format_share, name_rater, name_raters
+from ..pictures import CELL, render_side
+from ..raters import describe_same, format_share, name_rater
 from .pictures import Pictures
 from .round import list_subjects, sort_sides
 
 MOST = 100  # pictures or pairs
-CELL = (
-    "text-align:left;vertical-align:top;padding:2px 8px 2px 0;max-width:16em;overflow-wrap:anywhere"
-)
 MOST_VALUES = 12  # of a column by which answers are counted
 CANNOT_TELL = "cannot tell"
 YES = "yes"  # the column that says so, True or False
@@ -47,12 +44,11 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
     lines = [f"{count_noun(len(own), 'answer')}, repeats among them – {', '.join(said)}.{pace}"]
     several = value["rater"].nunique() > 1 or (value["repeat"] > 0).any()
     for row in agreement(value).to_dict("records") if several else ():
-        same = f"the same answer in {format_share(row)}"
         if row["kind"] == "again":
-            lines.append(f"{name_rater(row['of'])}, to pictures shown again: {same}.")
+            again = f"{name_rater(row['of'])}, to pictures shown again: the same answer in"
+            lines.append(f"{again} {format_share(row)}.")
         else:
-            alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
-            lines.append(f"{name_raters(row['of'])}: {same}.{alpha} {row['note']}.")
+            lines.append(describe_same(row, "answer"))
     return lines
 
 

@@ -11,6 +11,7 @@ import ipywidgets
 from ...progress import Event
 from ...render.job import Job
 from ...store.store import Store
+from ..panel import read_request
 
 PAUSE = 0.25  # seconds between two changes of the line beside Run
 # {cell of a notebook: the last job of its form, and what was filled in}
@@ -19,10 +20,7 @@ _last_jobs: dict[str, tuple[Job, dict[str, Any]]] = {}
 
 def name_cell() -> str:
     """Names the cell that runs now, as JupyterLab does; "" elsewhere."""
-    from IPython import get_ipython
-
-    parent: Any = getattr(getattr(get_ipython(), "kernel", None), "get_parent", dict)()
-    return str(parent.get("metadata", {}).get("cellId", "") or "")
+    return str(read_request().get("metadata", {}).get("cellId", "") or "")
 
 
 def note_job(cell: str, job: Job, kept: dict[str, Any]) -> None:

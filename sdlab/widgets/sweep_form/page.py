@@ -61,13 +61,7 @@ class FormPage(Panel):
         """Takes a part of a file that was dropped; with the last one the form takes the file."""
         if self.is_repeat(question):
             return self.answer(question, {"kind": "received"})
-        arrival = self._arrivals.part(
-            str(question["file"]),
-            str(question["name"]),
-            int(question["size"]),
-            int(question["at"]),
-            bytes(buffers[0]),
-        )
+        arrival = self._arrivals.hear(question, buffers)
         self.answer(question, {"kind": "received"})
         if arrival is not None:
             self._take(str(question.get("field", "")), [(arrival.name, bytes(arrival.data))])

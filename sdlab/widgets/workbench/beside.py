@@ -12,7 +12,8 @@ from PIL import Image
 from ...errors import FieldError
 from ...models.resolve import resolve
 from ...pictures import HASH, webp_bytes
-from ...results.frame import column_values, distinct_values, find_varying, name_foreign, select_own
+from ...results.frame import column_values, distinct_values, find_varying, select_own
+from ...results.origins import name_foreign
 from ...results.pairs import draw_difference
 from ...results.verify.verdicts import Distance, measure_distance, write_size
 from ...watermark.opening import read_pixels
