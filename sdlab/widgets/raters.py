@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..results.stats.agreement import NAMELESS
 from ..results.stats.charts import name_interval
 
 
@@ -16,9 +17,4 @@ def format_share(row: dict) -> str:
 
 def name_rater(rater: str) -> str:
     """Names a rater, also one who gave no name."""
-    return "without a name" if rater in ("", '""') else rater
-
-
-def name_raters(raters: str) -> str:
-    """Names those whom `agreement` compares, also one who gave no name."""
-    return " · ".join(map(name_rater, raters.split(" · ")))
+    return rater or NAMELESS

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...results.frame import column_values, join_words
 from ...results.stats.agreement import agreement
-from ..raters import format_share, name_rater, name_raters
+from ..raters import format_share, name_rater
 
 
 def count_raters(table: pd.DataFrame, total: int) -> list[str]:
@@ -28,9 +28,7 @@ def describe_agreement(table: pd.DataFrame) -> list[str]:
     lines = []
     for row in agreement(about).to_dict("records"):
         alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
-        lines.append(
-            f"{name_raters(row['of'])}: the same vote in {format_share(row)}.{alpha} {row['note']}."
-        )
+        lines.append(f"{row['of']}: the same vote in {format_share(row)}.{alpha} {row['note']}.")
     return lines
 
 

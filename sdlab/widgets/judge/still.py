@@ -21,7 +21,7 @@ from ...results.stats.charts import name_interval
 from ...results.stats.rates import rate
 from ...results.stats.reading import split_frame
 from ..pictures import render_side
-from ..raters import format_share, name_rater, name_raters
+from ..raters import format_share, name_rater
 from .pictures import Pictures
 from .round import list_subjects, sort_sides
 
@@ -49,10 +49,10 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
     for row in agreement(value).to_dict("records") if several else ():
         same = f"the same answer in {format_share(row)}"
         if row["kind"] == "again":
-            lines.append(f"{name_rater(row['of'])}, to pictures shown again: {same}.")
+            lines.append(f"{row['of']}, to pictures shown again: {same}.")
         else:
             alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
-            lines.append(f"{name_raters(row['of'])}: {same}.{alpha} {row['note']}.")
+            lines.append(f"{row['of']}: {same}.{alpha} {row['note']}.")
     return lines
 
 
