@@ -122,6 +122,25 @@ def name_picture(field: str, given: Any) -> str:
     return picture
 
 
+def fit_picture(given: Any, size: tuple[int, int], field: str = "image") -> Image:
+    """Brings a picture of any size to another: what has not its shape is cut about the middle.
+
+    Parameters
+    ----------
+    given : str, path, PIL image or array
+        As for a field of a request, and read like that: what is transparent becomes white.
+    size : (int, int)
+        Width and height in pixels.
+    field : {"image", "mask_image", "depth_map"}
+        In the last two, what is transparent becomes black.
+    """
+    from PIL import ImageOps
+    from PIL.Image import Resampling
+
+    image = flatten_picture(field, convert_colours(field, open_input(field, given)))
+    return ImageOps.fit(image, size, Resampling.LANCZOS)
+
+
 def open_input(name: str, given: Any) -> Image:
     """Opens a picture upright, whatever it was given as."""
     from PIL import Image, ImageOps, UnidentifiedImageError

@@ -27,6 +27,7 @@ MAX_COUNTED = 10_000  # texts of a prompt; of more it is not counted which are a
 MANY = re.compile(r"(\d*)(-?)(\d*)\$\$")  # how many of the choices: 2$$ or 1-2$$
 CHOICE_NAME = re.compile(r"\s*(\w[\w ]*?)\s*=")
 WEIGHT = re.compile(r"\s*\d*\.?\d+::")
+EMPTY = "none"  # what an empty text is called
 HIDDEN = {"{": "\ue000", "|": "\ue001", "}": "\ue002"}  # private, while a text is taken apart
 PLAIN = str.maketrans({hidden: mark for mark, hidden in HIDDEN.items()})
 
@@ -89,11 +90,11 @@ def list_range(
 def read_choices(prompt: str) -> tuple[tuple[str, dict[str, str]], ...]:
     """Reads every meaning of a prompt with `{a|b}` in it.
 
-    `{colour=red|blue}` names a choice; without a name, what stands in the braces is the name.
-    Choices nest. `{2$$a|b|c}` takes two at a time, in the written order, joined by a comma; `{1-2$$
-    and $$a|b|c}` one or two, joined by " and ". Weights (`{0.5::a|3::b}`) have no meaning where all
-    choices are taken: they are read and ignored. A choice that is given twice, or a text that comes
-    about in two ways, counts once.
+    `{colour=red|blue}` names a choice; without a name, what stands in the braces is the name, with
+    "none" for an empty choice: `{|very}` is "none|very". Choices nest. `{2$$a|b|c}` takes two at a
+    time, in the written order, joined by a comma; `{1-2$$ and $$a|b|c}` one or two, joined by " and
+    ". Weights (`{0.5::a|3::b}`) have no meaning where all choices are taken: they are read and
+    ignored. A choice that is given twice, or a text that comes about in two ways, counts once.
 
     Returns
     -------
@@ -151,7 +152,7 @@ def split_pieces(text: str, separator: str | None = None) -> list[str]:
 
 def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
     """Reads what stands in braces: (name, separator, how many at a time, choices)."""
-    body, name, separator, many = inside, inside, ", ", range(1, 2)
+    body, name, separator, many = inside, name_choices(inside), ", ", range(1, 2)
     if named := CHOICE_NAME.match(body):
         name, body = named[1], body[named.end() :]
     if match := MANY.match(body):
@@ -177,6 +178,11 @@ def parse_braces(inside: str) -> tuple[str, str, range, list[str]]:
             )
         many = range(first, last + 1)
     return name, separator, many, options
+
+
+def name_choices(inside: str) -> str:
+    """Names choices by what stands in the braces, none for the empty one: "none|very"."""
+    return "|".join(option if option.strip() else EMPTY for option in split_pieces(inside, "|"))
 
 
 def count_readings(prompt: str) -> int:

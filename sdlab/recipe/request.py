@@ -123,7 +123,7 @@ class Request:
         (ICC, to sRGB). The request has 32 hexadecimal digits in their place, which name the
         content. A request that states no height and width gets those of `image`, rounded down to
         multiples of 8, and one that states one of them the other in proportion; pictures of other
-        sizes are stretched.
+        sizes are stretched. `sdlab.pictures.fit_picture` cuts and scales one to a model's size.
     strength : float, optional
         0 to 1: the share of the steps that is computed, and so how much of the input picture may
         change. Natively 0.8, and 1 for inpainting. Rounded down to whole steps, as in diffusers.

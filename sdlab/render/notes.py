@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -127,17 +128,24 @@ def describe_size(request: Recipe, own: Native) -> tuple[str, str] | None:
     height, width = tell_native_size(own)
     if choose_task(request, own.layout.tasks).enlarges or not height:
         return None
-    share = request.height * request.width / (height * width)
-    if share > 2:
-        expected = "things that are there twice, or run on"
-    elif share < 0.5 or 2 * request.height < height or 2 * request.width < width:
-        expected = "parts of things, and little that is clear"
-    else:
-        return None
-    return "height", (
-        f"{request.model!r} has learned pictures of {width}x{height}; at"
-        f" {request.width}x{request.height} expect {expected}"
+    expected = expect_at((request.width, request.height), (width, height))
+    hint = (
+        "; state another height and width, or cut and scale the picture first:"
+        f" sdlab.pictures.fit_picture(image, ({width}, {height}))"
     )
+    said = f"{request.model!r} has learned pictures of {width}x{height}; at"
+    said += f" {request.width}x{request.height} expect {expected}{hint * bool(request.image)}"
+    return ("height", said) if expected else None
+
+
+def expect_at(size: tuple[int, int], learned: tuple[int, int]) -> str | None:
+    """Says what to expect of a (width, height) far from the learned one; None if it is near."""
+    share = math.prod(size) / math.prod(learned)
+    if share > 2:
+        return "things that are there twice, or run on"
+    if share < 0.5 or any(2 * side < own for side, own in zip(size, learned)):
+        return "parts of things, and little that is clear"
+    return None
 
 
 def describe_guidance(request: Recipe, own: Native) -> tuple[str, str] | None:

@@ -13,6 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from ..pictures import HASH, PICTURES
+from ..recipe.axes import EMPTY
 from ..recipe.request import FIELDS, PROMPTS, SPECS
 from ..recipe.spec import round_digits
 from ..store.columns import COLUMNS, LABELS, UNTELLING
@@ -168,9 +169,11 @@ def label_rows(frame: pd.DataFrame) -> Iterator[tuple[str, list[Any]]]:
 
 
 def format_value(value: Any) -> str:
-    """Writes a value as people do: 4, 7.5, — for none, and "" for the empty prompt."""
+    """Writes a value as people do: 4, 7.5, — for None, and none for an empty text."""
     if value is None:
         return "—"
+    if isinstance(value, str) and not value:
+        return EMPTY
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
     return str(value) if str(value).strip() else f'"{value}"'

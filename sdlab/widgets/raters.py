@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from ..results.stats.agreement import NAMELESS
 from ..results.stats.charts import name_interval
 
 
@@ -18,11 +19,10 @@ def format_share(row: dict) -> str:
 
 def name_rater(rater: str) -> str:
     """Names a rater, also one who gave no name."""
-    return "without a name" if rater in ("", '""') else rater
+    return rater or NAMELESS
 
 
 def describe_same(row: dict, what: str) -> str:
     """Says in a line of `agreement` how often its raters gave the same vote or answer."""
-    raters = " · ".join(map(name_rater, row["of"].split(" · ")))
     alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
-    return f"{raters}: the same {what} in {format_share(row)}.{alpha} {row['note']}."
+    return f"{row['of']}: the same {what} in {format_share(row)}.{alpha} {row['note']}."

@@ -138,6 +138,31 @@ def test_what_is_said_of_pictures_chooses_those_in_view_and_a_picture_can_be_got
     assert nb.errors == []
 
 
+def test_the_zoom_offers_nothing_that_a_found_picture_cannot_do_and_says_why(notebook):
+    nb = notebook(
+        [
+            PLAN
+            + "from PIL import Image\nfrom sdlab import read_pictures\n"
+            + "Image.new('RGB', (64, 64), 'teal').save('drawing.png')\n"
+            + "SeedGrid(read_pictures('drawing.png', progress=False))"
+        ]
+    )
+    nb.run_all()
+    out, dialog = nb.output(0), nb.page.get_by_role("dialog", name="one picture")
+    out.get_by_role("gridcell").press("Enter")
+    why = re.compile("prompt.*its recipe is not known")
+    expect(dialog.get_by_role("region", name="recipe").get_by_text(why)).to_be_visible()
+    expect(dialog.locator(".sdl-unseen").get_by_text(why)).to_have_count(1)  # and is heard
+    for name in ("copy recipe", "copy code", "open in a form", "render 8 other seeds"):
+        expect(dialog.get_by_role("button", name=name)).to_have_count(0)
+    expect(dialog.get_by_role("button", name="copy picture")).to_be_visible()
+    nb.page.keyboard.press("f")
+    expect(dialog.locator(".sdl-notice")).to_have_text(why)
+    assert nb.axe("dialog[open]") == []
+    nb.page.keyboard.press("Escape")
+    assert nb.errors == []
+
+
 def test_two_to_four_selected_pictures_stand_side_by_side_in_a_small_window(notebook):
     long = PLAN.replace("red|blue", "a red circle left of a blue circle and " * 3 + "a red|blue")
     nb = notebook(

@@ -46,3 +46,35 @@ def test_from_a_prompt_to_a_report_without_code(notebook):
         nb.theme(theme)
         assert nb.axe(out) == []
     assert nb.errors == []
+
+
+TWO = """from sdlab import Request, run, sweep
+run(sweep(Request(prompt="a {red|blue} circle", num_inference_steps=2)), "runs/mine")
+"""
+CUT = """(tabs) => tabs.filter((tab) => {
+  const label = tab.querySelector(".lm-TabBar-tabLabel"), { left, right } = tab.getBoundingClientRect();
+  return label.scrollWidth > label.clientWidth || left < 0 || right > innerWidth;
+}).map((tab) => tab.textContent)"""
+
+
+def test_at_150_percent_beside_the_file_browser_all_tabs_and_the_end_of_compare_are_reached(
+    notebook,
+):
+    nb = notebook([TWO + CELL])
+    nb.page.set_viewport_size({"width": 853, "height": 480})
+    nb.command("filebrowser:activate")
+    nb.run_all()
+    out = nb.output(0)
+    expect(out.get_by_role("tab")).to_have_count(6)
+    assert out.get_by_role("tab").evaluate_all(CUT) == []
+    out.get_by_role("tab", name="Compare", exact=True).click()
+    out.get_by_role("button", name="Show the pairs").click()
+    compare = out.locator(".sdl-compare")
+    expect(compare.locator("img[src]")).to_have_count(2)
+    compare.get_by_role("button", name="tie").press("Enter")
+    reveal = compare.get_by_role("button", name="show who is who")
+    for last in (reveal, compare.locator(".sdl-help").first):
+        last.scroll_into_view_if_needed()
+        expect(last).to_be_in_viewport(ratio=1)
+    nb.command("filebrowser:hide-main")
+    assert nb.errors == []

@@ -155,6 +155,14 @@ def test_choices_in_a_prompt_are_all_taken_and_named():
 
 
 @pytest.mark.parametrize(
+    "prompt, name", [("{|very} big", "none|very"), ("{x| }", "x|none"), ("{how=|very}", "how")]
+)
+def test_an_empty_choice_is_called_none_where_the_choices_name_themselves(prompt, name):
+    assert [list(labels) for _, labels in read_choices(prompt)] == [[name], [name]]
+    assert "" in {labels[name] for _, labels in read_choices(prompt)}
+
+
+@pytest.mark.parametrize(
     "prompt, texts",
     [
         ("{a|b {c|d}}", ["a", "b c", "b d"]),

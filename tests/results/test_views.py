@@ -18,6 +18,7 @@ from sdlab.recipe.request import FIELDS, Request
 from sdlab.recipe.sweep import sweep
 from sdlab.results.frame import describe_measures
 from sdlab.results.grid import image_grid
+from sdlab.results.pairs import pair
 from sdlab.results.sheet import OTHER_FONTS, GridFigure, name_font, wrap_text
 
 LONG = (
@@ -129,7 +130,16 @@ def test_labels_are_whole_numbers_ascend_and_texts_stand_as_they_came(tmp_path):
     figure = image_grid(frame, "prompt", "guidance_scale")
     said = " ".join(texts(figure))
     assert LONG in said.replace("_ ", "_")
-    assert "1 4 7.5" in said and said.index(LONG) < said.index("a cat") < said.index('""')
+    assert "1 4 7.5" in said and said.index(LONG) < said.index("a cat") < said.index("none")
+
+
+def test_an_empty_negative_prompt_is_called_none_wherever_it_names_something(tmp_path):
+    choice = Request(prompt="a cat", negative_prompt="{|a blue background}")
+    frame, name = results(tmp_path, sweep(choice, seed=range(2))), "none|a blue background"
+    for side in (name, "negative_prompt"):
+        said = texts(image_grid(frame, side, "seed"))
+        assert {"none", "a blue background"} <= set(said) and '""' not in " ".join(said)
+        assert f"{pair(frame, side)!r}".startswith(f"2 pairs by {side}: none and a blue background")
 
 
 def test_a_sparse_frame_says_how_many_places_are_empty(tmp_path):

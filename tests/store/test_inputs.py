@@ -13,7 +13,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from sdlab import MODELS, Request, Store, preview, run, sweep
 from sdlab.models.resolve import resolve
-from sdlab.pictures import _known, hash_pixels, name_picture, png_bytes, read_picture
+from sdlab.pictures import _known, fit_picture, hash_pixels, name_picture, png_bytes, read_picture
 from sdlab.render.plan import plan
 from sdlab.results.code import write_results_code
 from sdlab.store.infotext import read_infotext, write_infotext
@@ -109,6 +109,18 @@ def test_colours_with_a_profile_are_those_that_a_viewer_shows(tmp_path, kind):
         assert Request(mask_image=path).mask_image == hash_pixels(expected.convert("L"))
     red, blue = np.asarray(expected)[..., 0], np.asarray(Image.open(path).convert("RGB"))[..., 2]
     assert np.abs(red.astype(int) - blue).max() <= 3  # as red and blue have changed places
+
+
+def test_a_picture_is_cut_about_its_middle_and_what_is_transparent_becomes_white(tmp_path):
+    drawing = Image.new("RGBA", (120, 60), (200, 0, 0, 255))
+    drawing.paste((0, 0, 0, 0), (60, 0, 120, 60))  # the right half
+    drawing.save(tmp_path / "drawing.png")
+    found = fit_picture(tmp_path / "drawing.png", (30, 30))
+    assert (found.mode, found.size) == ("RGB", (30, 30))
+    assert found.getpixel((2, 15)) == (200, 0, 0) and found.getpixel((27, 15)) == (255, 255, 255)
+    same = Image.new("RGB", (30, 30), "teal")
+    assert name_picture("image", fit_picture(same, (30, 30))) == name_picture("image", same)
+    assert fit_picture(drawing.getchannel("A"), (30, 30), "mask_image").mode == "L"
 
 
 def test_a_profile_acts_before_transparency_and_on_palettes_and_grey(tmp_path):
@@ -400,6 +412,11 @@ def test_a_size_far_from_the_native_one_is_spoken_of(tmp_path, height, width, sa
     else:
         with pytest.warns(UserWarning, match=said):
             plan([cell], Store(tmp_path))
+
+
+def test_a_size_of_the_input_picture_is_said_with_what_brings_it_to_the_learned_one(tmp_path):
+    with pytest.warns(UserWarning, match=r"fit_picture\(image, \(64, 64\)\)"):
+        preview(BASE.but(image=COLOURS.repeat(4, 0).repeat(4, 1)), tmp_path)
 
 
 def test_cells_of_several_tasks_share_a_plan_but_no_batch(cells, tmp_path):

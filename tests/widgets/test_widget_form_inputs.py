@@ -12,10 +12,11 @@ from PIL import Image
 from test_widget_form import executed, filled
 
 from sdlab import Request, Store, sweep
-from sdlab.pictures import name_picture, read_picture
+from sdlab.pictures import fit_picture, name_picture, read_picture
 from sdlab.recipe.request import FIELDS
 from sdlab.widgets import SweepForm
 from sdlab.widgets.sweep_form.outlook import Outlook
+from sdlab.widgets.sweep_form.uploads import choose_upload_size
 
 HALVES = Image.fromarray(np.repeat([[20, 230]], 64, 0).repeat(32, 1).astype("uint8"))
 WIDE = HALVES.resize((96, 64))
@@ -138,6 +139,47 @@ def test_an_uploaded_picture_stands_in_its_field_and_is_shown(tmp_path):
         and "<img" in form._fields["mask_image"]._pictures.value
     )
     assert name_picture("image", HALVES) in form.code  # which a file of that name is not
+
+
+def test_an_upload_far_from_the_learned_size_is_brought_to_it_and_the_field_says_so(
+    tmp_path, monkeypatch
+):
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 1200, 3), "uint8"))
+    mask = Image.new("L", (1200, 900)).point(lambda _: 255)
+    form = filled(SweepForm(store=tmp_path), num_inference_steps="2")
+    show(form, "image", png(photo))
+    show(form, "mask_image", png(mask))
+    filled(form)
+    small = fit_picture(photo, (64, 64))
+    assert form.value == [
+        Request(image=small, mask_image=mask.resize((64, 64)), num_inference_steps=2)
+    ]
+    told = form._fields["image"].message
+    assert "of 1200x900 pixels, is cut about its middle and brought to 64x64" in told
+    assert "64x64" in form._fields["image"]._pictures.value and form.errors == {}
+    assert not form._fields["height"].message and executed(form.code, monkeypatch)[0] == form.value
+    form.run()
+    assert form.results["width"].tolist() == [64] and form.results["error"].isna().all()
+    filled(form, height="96", width="128", mask_image="")  # whoever states a size has chosen
+    assert form.value[0].image == name_picture("image", photo)
+    assert "cut about" not in form._fields["image"].message
+
+
+@pytest.mark.parametrize(
+    "model, shape, size",
+    [
+        ("tiny-v1", (96, 64), None),
+        ("tiny-v1", (24, 24), (64, 64)),
+        ("tiny-depth", (1200, 900), (64, 64)),
+        ("tiny-x4", (1200, 900), None),
+        ("no such model", (1200, 900), None),
+    ],
+)
+def test_uploads_are_brought_to_what_a_model_has_learned(model, shape, size):
+    texts = {"model": (model,), "height": "", "width": "", "aspect": ""}
+    assert choose_upload_size(texts, [shape]) == size
+    assert choose_upload_size(texts | {"aspect": "3:2"}, [shape]) is None
+    assert choose_upload_size(texts, []) is None
 
 
 def test_an_upload_keeps_its_name_where_a_recipe_fills_the_form_in(tmp_path):

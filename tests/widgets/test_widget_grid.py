@@ -421,6 +421,29 @@ def test_the_whole_of_a_cell_is_its_own_file_with_the_exact_recipe(seen):
     ].startswith("a blue cat\n")
 
 
+def test_an_empty_choice_is_called_none_in_the_grid(tmp_path):
+    plan = sweep(CAT.but(negative_prompt="{|a blue background}"), seed=range(2))
+    for side in ("none|a blue background", "negative_prompt"):
+        grid = SeedGrid(frame_of(plan, tmp_path), row=side, col="seed")
+        assert grid.places["rows"] == ["none", "a blue background"]
+        assert grid.captions[0] == f"{side} none · seed 0"
+
+
+def test_a_found_picture_without_a_recipe_is_told_as_such(results, tmp_path):
+    picture().save(tmp_path / "drawing.png")
+    grid = SeedGrid(read_pictures(tmp_path / "drawing.png", progress=False))
+    told = Line(grid).ask("full", cell=0)[0]
+    assert (told["recipe"], told["code"]) == ("", "")
+    assert re.search(
+        "prompt.*so its recipe is not known; its file says no", told["lacks"]["recipe"]
+    )
+    loose = results.assign(path=str(tmp_path / "drawing.png"))
+    told = Line(SeedGrid(loose)).ask("full", cell=0)[0]
+    assert told["recipe"] and not told["lacks"]["recipe"] and "no store" in told["lacks"]["place"]
+    told = Line(SeedGrid(results)).ask("full", cell=0)[0]
+    assert told["lacks"] == {"recipe": "", "place": ""}
+
+
 def test_recipes_are_told_exactly_and_measurements_as_far_as_they_are_worth(tmp_path):
     frame = frame_of([CAT.but(guidance_scale=7.123456), CAT], tmp_path).assign(
         bytes=[12345.678, 3.0]

@@ -23,6 +23,7 @@ RESAMPLES = 999
 RELIABLE, TENTATIVE = 0.8, 0.667  # Krippendorff's customary limits of alpha
 COMMON = 0.9  # share of one answer from which on kappa and alpha are low whatever happens
 Ratings = dict[Any, str | None]  # of one rater: {picture or pair: answer, None for cannot tell}
+NAMELESS = "without a name"
 WORDS = {True: "yes", False: "no"}
 
 
@@ -227,7 +228,8 @@ def read_ratings(
         word = None if said is None else put_in_words(said)
         word = mirror_vote(word) if turned else word
         whose = first if not repeat else again
-        whose.setdefault(format_value(rater), {})[about] = word
+        name = NAMELESS if rater == "" else format_value(rater)
+        whose.setdefault(name, {})[about] = word
     return first, again
 
 

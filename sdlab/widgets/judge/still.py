@@ -45,8 +45,9 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
     several = value["rater"].nunique() > 1 or (value["repeat"] > 0).any()
     for row in agreement(value).to_dict("records") if several else ():
         if row["kind"] == "again":
-            again = f"{name_rater(row['of'])}, to pictures shown again: the same answer in"
-            lines.append(f"{again} {format_share(row)}.")
+            lines.append(
+                f"{row['of']}, to pictures shown again: the same answer in {format_share(row)}."
+            )
         else:
             lines.append(describe_same(row, "answer"))
     return lines

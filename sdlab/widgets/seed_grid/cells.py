@@ -19,6 +19,7 @@ from ...recipe.request import FIELDS, SPECS, Request, list_inputs
 from ...results.code import REQUIRED, find_keeper, read_requests, restore_request, write_arguments
 from ...results.frame import (
     column_values,
+    find_foreign,
     find_varying,
     format_brief,
     format_value,
@@ -45,6 +46,7 @@ SHORT = sorted(  # what a tip tells, the prompts first
     key=lambda name: SPECS[name].kind != "prompt",
 )
 LONGEST_NAME = 40  # letters of a prompt
+HINT = "show the frame of run(requests, store)"
 WAITING, THERE, FAILED, ABSENT = ".+x?"
 
 openers = ThreadPoolExecutor(2, "sdlab thumbnails")
@@ -114,7 +116,7 @@ class Cells:
             return self.store
         raise ValueError(
             f"these pictures are in {len(self._roots) or 'no'} store{'s' * bool(self._roots)}, so"
-            f" there is {lack}; show the frame of run(requests, store)"
+            f" there is {lack}; {HINT}"
         )
 
     def require_name(self, i: int) -> str:
@@ -180,10 +182,9 @@ class Cells:
         ):  # the picture may say what the frame does not
             if record := read_record(self.paths[i]):
                 return restore_request(record["request"])
-        raise ValueError(
-            f"row {i} has no {join_words(lacking)}, so its recipe is not known; show the frame of "
-            "run(requests, store)"
-        )
+        hint = "its file says no more" if find_foreign(row)[0] else HINT
+        lack = f"row {i} has no {join_words(lacking)}"
+        raise ValueError(f"{lack}, so its recipe is not known; {hint}")
 
     def lend_request(self, i: int) -> Request:
         """Gives the recipe of a cell, whose input pictures other stores can have from now on."""
@@ -222,10 +223,17 @@ class Cells:
         return {"kind": "cells", "cells": told}, buffers
 
     def show_file(self, i: int) -> tuple[dict[str, Any], list[bytes]]:
-        """Makes the message with a cell's own file, its recipe, and what is known about it."""
+        """Makes the message with a cell's own file, its recipe, and what is known about it.
+
+        `lacks` says why there is no recipe, or no place for more pictures; "" if there is.
+        """
         path, error, buffers, recipe = self.paths[self.require(i)], self.errors[i], [], {}
-        with suppress(ValueError):
+        lacks = {"recipe": "", "place": ""}
+        try:
             recipe = self.find_request(i).to_dict()
+            self.require_store("no place for more")
+        except (ValueError, TypeError) as lack:
+            lacks["place" if recipe else "recipe"] = str(lack)
         if path is not None:
             try:
                 buffers, error = [Path(path).read_bytes()], None
@@ -240,8 +248,10 @@ class Cells:
                 "name": name_file(Path(str(path)), recipe),
                 "mime": mimetypes.guess_type(str(path))[0] or "image/png",
                 "facts": [[name, format_value(value)] for name, value in shown.items()],
-                "recipe": recipe and write_infotext(recipe, "", inherited=shown.get("inherited")),
-                "code": recipe and f"Request({write_arguments(recipe)})",
+                "recipe": "",
+                "code": "",
+                "lacks": lacks,
+                **(write_recipe(recipe, shown.get("inherited")) if recipe else {}),
             },
             buffers,
         )
@@ -261,6 +271,14 @@ class Cells:
         names = [n for n in row.index if n not in (*FIELDS, *HIDDEN) and not is_counter(n)]
         found = {name: to_plain(row[name]) for name in names}
         return {name: format_brief(value) for name, value in found.items() if value is not None}
+
+
+def write_recipe(recipe: Mapping[str, Any], inherited: Any) -> dict[str, str]:
+    """Writes a recipe as A1111 does, and as Python."""
+    return {
+        "recipe": write_infotext(recipe, "", inherited=inherited),
+        "code": f"Request({write_arguments(recipe)})",
+    }
 
 
 def name_file(path: Path, recipe: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@
 //                 arrange {side, columns}, rate {cell, starred?, rating?, verdict?, tags?, note?},
 //                 seen {cell}, export {what, rows?}
 // Python -> page  cells {cells: [{i, tip, error?, picture}]} + a buffer for each picture,
-//                 sketches {cells: [i]} + buffers, full {cell, facts, recipe, code} + a buffer,
+//                 sketches {cells: [i]} + buffers,
+//                 full {cell, facts, recipe, code, lacks: {recipe, place}} + a buffer,
 //                 varied {of, cells: [{i, seed}]}, seen {seen: [what stands in the picture]},
 //                 export {name, mime, said} + a buffer
 

@@ -83,17 +83,25 @@ class Zoom {
     return { picture, table };
   }
 
-  showRecipe({ recipe, code, facts: rows }, table) {
-    Object.assign(this, { recipe, code });
-    for (const node of this.dialog.querySelectorAll(".sdl-needs-recipe"))
-      able(node, Boolean(recipe));
-    table.replaceChildren(facts(rows));
+  // What cannot be done with this picture is not offered, and it is said why.
+  showRecipe({ recipe, code, facts: rows, lacks }, table) {
+    const why = lacks.recipe || (this.pictures.varied.has(this.at) ? "" : lacks.place);
+    const help = h("p", { className: "sdl-help", textContent: why, hidden: !why });
+    Object.assign(this, { recipe, code, lacks });
+    const used = document.activeElement;
+    for (const node of this.dialog.querySelectorAll(".sdl-needs-recipe")) {
+      able(node, true);
+      if (lacks.recipe || (lacks.place && node.matches(".sdl-needs-place"))) node.remove();
+    }
+    if (used && !used.isConnected) this.dialog.querySelector("button").focus();
+    table.replaceChildren(help, facts(rows));
+    if (why) this.live.textContent += `. ${why}`;
   }
 
   // ---- what can be done with it
   tools(i) {
     this.recipe = this.code = "";
-    this.marks = null;
+    this.marks = this.lacks = null;
     const late = { className: "sdl-button sdl-needs-recipe", "aria-disabled": "true" };
     const copyRecipe = button("copy recipe", () => copyText(this.recipe, copyRecipe), late);
     const copyCode = button("copy code", () => copyText(this.code, copyCode), late);
@@ -107,14 +115,15 @@ class Zoom {
       return [bar(close, back, copyRecipe, copyCode, form), file];
     }
     const vary = button("render 8 other seeds", () => this.vary(i),
-      { ...late, title: "renders the same recipe with the next eight seeds, into the same store" });
+      { ...late, className: `${late.className} sdl-needs-place`,
+        title: "renders the same recipe with the next eight seeds, into the same store" });
     this.marks = new MarkBar(this.view.marks, i, (change) => this.view.rate(i, change));
     return [bar(close, copyRecipe, copyCode, form, vary), file, ...this.marks.elements];
   }
 
   // The form takes the focus, once it is filled in.
   async openInForm() {
-    if (!this.recipe) return;
+    if (!this.recipe) return this.say(this.lacks?.recipe ?? "");
     const { message } = await this.line.ask("open", { cell: this.at });
     if (message.kind === "opening") this.shut();
   }

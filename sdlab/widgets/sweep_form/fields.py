@@ -16,13 +16,14 @@ from typing import Any
 import ipywidgets
 from PIL import Image
 
-from ...pictures import data_uri, is_known, name_picture, read_picture
+from ...pictures import data_uri, is_known, name_picture, read_picture, require_picture
 from ...recipe.axes import split_words
 from ...recipe.request import FIELDS, OPTIONAL, SPECS
 from ...recipe.spec import SEEDS, Spec
 from ...results.html import render_table
 from ..panel import render_message
 from .field_text import is_list, read_items, write_words
+from .uploads import fit_upload
 
 BEFORE = {  # kind: how its text is written, before what the field's own hint says
     "whole": "Numbers and ranges: 1, 3-5 or 1-10 (+2) or 0-1 [5]. ",
@@ -169,11 +170,14 @@ def clip(value: int, least: int, most: int) -> int:
 class PictureField(Field):
     """A field for paths of pictures or names of their contents; an upload takes their place.
 
-    What was uploaded is called by its file's name, and so that it is taken for no path.
+    What was uploaded is called by its file's name, and so that it is taken for no path. With a
+    `size` (width, height) it is brought to that, which the field says.
     """
 
     def __init__(self, name: str, text: Any, uid: str, choices: Iterable[str] = ()) -> None:
         self._trouble, self.uploads = "", dict[str, str]()  # {what it is called: its content}
+        self.size: tuple[int, int] | None = None
+        self._fitted = dict[tuple[str, tuple[int, int]], str]()
         super().__init__(name, text, uid, choices)
 
     def _make_tools(self) -> list[ipywidgets.Widget]:
@@ -192,13 +196,44 @@ class PictureField(Field):
 
     @property
     def text(self) -> str:
+        if not self.list_uploads():
+            return self.control.value
+        return write_words(self._bring(item) for item in split_words(self.control.value))
+
+    def list_uploads(self) -> list[str]:
+        """Lists the uploads that are filled in, as they are called."""
         try:
-            items = split_words(self.control.value)
+            return [item for item in split_words(self.control.value) if item in self.uploads]
         except csv.Error:  # whoever reads it says so
-            return self.control.value
-        if not any(item in self.uploads for item in items):
-            return self.control.value
-        return write_words(self.uploads.get(item, item) for item in items)
+            return []
+
+    def list_shapes(self) -> list[tuple[int, int]]:
+        """Lists the (width, height) of these uploads."""
+        names = [self.uploads[item] for item in self.list_uploads()]
+        return [require_picture(name).size for name in names if is_known(name)]
+
+    def _bring(self, item: str) -> str:
+        """Gives the content of an upload, brought to the size; what is none stays."""
+        if item not in self.uploads or not self.size:
+            return self.uploads.get(item, item)
+        wanted = self.uploads[item], self.size
+        if wanted not in self._fitted:  # kept, for a name leads to its picture while that is
+            self._fitted[wanted] = fit_upload(self.name, *wanted)
+        return self._fitted[wanted]
+
+    def _describe_fit(self) -> str:
+        """Says to what size uploads are brought, and how one has another."""
+        changed = [item for item in self.list_uploads() if self._bring(item) != self.uploads[item]]
+        if not changed or not self.size:
+            return ""
+        old = require_picture(self.uploads[changed[0]]).size
+        cut = "cut about its middle and " * (old[0] * self.size[1] != old[1] * self.size[0])
+        more = f" (and {len(changed) - 1} more like this)" if len(changed) > 1 else ""
+        return (
+            f"{changed[0]}: of {old[0]}x{old[1]} pixels, is {cut}brought to"
+            f" {self.size[0]}x{self.size[1]}, which the model has learned; state height and width"
+            f" for another size{more}"
+        )
 
     def fill(self, text: Any) -> None:
         """Fills in a text, in which what was uploaded keeps its file's name."""
@@ -217,7 +252,7 @@ class PictureField(Field):
         self._pictures.value = "".join(map(render_preview, found[:MOST])) + more
 
     def say(self, error: str = "", note: str = "") -> None:
-        super().say(error or self._trouble, note)
+        super().say(error or self._trouble, "; ".join(filter(None, [self._describe_fit(), note])))
 
     def _forget(self, _: Any) -> None:
         self._trouble = ""

@@ -65,6 +65,7 @@ from .outlook import (
 from .page import FormPage
 from .reading import Reading, join_errors, join_notes, list_settings, read_texts
 from .tools import ANEW, AS_LAST, BACK, Pieces, ToolBar
+from .uploads import choose_upload_size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -399,6 +400,11 @@ class SweepForm(Kept, ipywidgets.VBox):
     # What is filled in
 
     def _texts(self) -> dict[str, Any]:
+        pictures = {n: each for n, each in self._fields.items() if isinstance(each, PictureField)}
+        texts = {name: control.value for name, control in self.fields.items()}
+        size = choose_upload_size(texts, pictures["image"].list_shapes())
+        for each in pictures.values():  # alike, so that a mask still lies on its picture
+            each.size = size
         return {name: field.text for name, field in self._fields.items()}
 
     def _read(self, change: Any = None) -> None:

@@ -78,6 +78,7 @@ class Workbench(Kept, ipywidgets.VBox):
         )
         self._front = ipywidgets.Tab(list(self.tabs.values()), titles=list(self.tabs))
         super().__init__([self._scope, self._front])
+        self.add_class("sdl-workbench")
         self._sweep.form.observe(self._ran, "running")
         self._front.observe(self._turned, "selected_index")
         ipywidgets.link((self, "pictures"), (self._scope, "value"))
