@@ -92,6 +92,29 @@ def test_a_vote_goes_on_to_the_next_pair_without_one_and_a_change_stays(compare)
     assert change["at"] == 1 and change["asked"] == [["vote", 1, "right"]]
 
 
+def test_a_change_says_at_once_what_it_did_and_how_to_go_on(compare):
+    do(compare, "await open_(4, { voted: ['', 'tie', 'tie', 'left'], at: 2 })")
+    on = "; V goes on to the next pair without a vote, → to the next one"
+    assert do(compare, "press('right')")["said"] == "changed to right" + on  # before any answer
+    kept = "await answer('vote', ({ n, vote }) => pair(n, { vote, said: `voted: ${vote}` }))"
+    assert do(compare, kept)["said"] == "changed to right" + on
+    expect(compare.get_by_role("status").filter(has_text="changed to right")).to_be_visible()
+    assert do(compare, "press('right')")["said"] == "voted: right, as before" + on
+    do(compare, kept)
+    assert do(compare, "view.step(1); await pairsCome()")["said"] == ""  # said of its pair alone
+    last = do(compare, "view.shown.told.names = ['one', 'other']; press('right')")
+    assert last["said"] == "changed to right (other)" + on.partition(",")[0]
+    after = do(compare, "await answer('vote', () => [{ kind: 'error', text: 'no space' }, []])")
+    assert after["said"] == "pair 4 keeps its vote, left: vote there again"
+    do(compare, "await open_(2, { voted: ['tie', 'tie'] })")
+    assert do(compare, "press('left')")["said"] == "changed to left; → goes on to the next pair"
+    undone = "await answer('undo', () => pair(0, { vote: 'tie', undone: true }))"
+    assert (
+        do(compare, f"view.undo(); {undone}; await pairsCome()")["said"]
+        == "the former vote is back: tie"
+    )
+
+
 def test_the_last_vote_of_all_stays_and_one_that_is_not_kept_is_said(compare):
     do(compare, "await open_(2, { voted: ['tie', ''], at: 1 })")
     assert do(compare, "press('left')")["at"] == 1

@@ -40,14 +40,14 @@ SHARING = 0.5  # seconds without a vote, after which those of all raters are cou
 class Compare(Panel):
     """Pairs of pictures that agree in all but one column, to look at in four ways and to vote on.
 
-    A vote on a pair that had none goes on to the next pair without one. In blind mode the order of
-    the pairs is shuffled, chance decides who stands on which side, and the page learns neither
-    labels nor whose picture is whose before `reveal`, which ends the vote and is written down, as
-    is every other way to see the names meanwhile: `blind` turned off, the same pairs shown openly,
-    or the name of a rater who knows them. Both pictures of a pair are shown at one size. Until then
-    a vote can be changed and taken back, after it no open vote takes the place of a blind one.
-    Votes are kept in the store, by the pictures' keys, and found again there; those on pictures in
-    no store last as long as the widget.
+    A vote on a pair that had none goes on to the next pair without one; a change stays, and the
+    page says how to go on. In blind mode the order of the pairs is shuffled, chance decides who
+    stands on which side, and the page learns neither labels nor whose picture is whose before
+    `reveal`, which ends the vote and is written down, as is every other way to see the names
+    meanwhile: `blind` turned off, the same pairs shown openly, or the name of a rater who knows
+    them. Both pictures of a pair are shown at one size. Until then a vote can be changed and taken
+    back, after it no open vote takes the place of a blind one. Votes are kept in the store, by the
+    pictures' keys, and found again there; those on pictures in no store last as long as the widget.
 
     Parameters
     ----------
