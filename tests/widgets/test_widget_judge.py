@@ -368,12 +368,13 @@ def test_what_came_out_is_said_with_what_it_rests_on(frame):
         for _ in range(widget.total):
             widget.say(says, seconds=2)
     widget.unblind()
-    first, apart, _, bob = widget.verdict
-    assert first == "13 answers, repeats among them – no: 13. 2.0 seconds each, at the median."
-    assert apart.startswith("ann · bob: the same answer in 0 of 12 (95% interval 0% to 24%)")
-    assert bob.startswith(
-        "bob, to pictures shown again: the same answer in 1 of 1 (95% interval 21% to 100%)"
-    )
+    first, apart, numbers, *_, bob, bobs = widget.verdict
+    pace = "Half of them took 2.0 seconds or less."
+    assert first == f"13 answers, repeats among them – no: 13. {pace}"
+    assert apart == "ann · bob: the same answer in 0 of 12."  # statistics have a line of their own
+    assert numbers.startswith("In numbers: 95% interval 0% to 24%; Krippendorff's alpha -")
+    assert bob == "bob, to pictures shown again: the same answer in 1 of 1."
+    assert bobs == "In numbers: 95% interval 21% to 100%."
     page = widget.static()
     assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
 

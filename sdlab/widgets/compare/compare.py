@@ -28,7 +28,7 @@ from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
 from ..pictures import SEEN, can_look, describe_seen, level_sizes, look_at, strip_recipe
-from .counts import count_raters, describe_agreement, describe_count
+from .counts import CONFIDENCE, count_raters, describe_alike, describe_count
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
 from .votes import Ballot, Votes
@@ -329,8 +329,8 @@ class Compare(Panel):
             self.raters = count_raters(table, total)
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
-                row = count_votes(table, (), self._names, 0.95).iloc[0].to_dict()
-                self.tally = [own, *describe_count(table, row), *describe_agreement(table)]
+                row = count_votes(table, (), self._names, CONFIDENCE).iloc[0].to_dict()
+                self.tally = [own, *describe_count(table, row), *describe_alike(table)]
         self.refresh_soon()
 
     def _renew_code(self) -> None:
