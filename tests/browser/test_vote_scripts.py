@@ -13,7 +13,7 @@ window.begin = (total, told = {}) => {
   const heard = {}, said = { at: 0, deal: 1, blind: true, secret: true, by: "model", choices: [],
     chosen: [], unlike: [], tally: [], raters: [], note: "", rater: "", mode: "side by side",
     gain: 4, recoded: 0, voted: Array(total).fill(""), question: "", heading: "Is it …?", done: 0,
-    total, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], shares: [], ...told };
+    total, unnamed: 0, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], shares: [], ...told };
   window.model = {
     get: (name) => said[name],
     set(name, value) {
@@ -295,4 +295,35 @@ def test_judge_waits_with_a_question_that_can_be_read_and_reads_each_one_out(bro
         " () => [{ kind: 'seen', seen: ['a fox'] }, []]); })()"
     )
     assert page.evaluate("view.live.textContent") == "a fox"
+    page.context.close()
+
+
+def test_judge_asks_whoever_gives_a_name_whether_answers_without_one_are_theirs(browser):
+    page = open_page(browser, Judge)
+    page.evaluate(
+        "async () => { begin(3); const root = h('div'); document.body.replaceChildren(root);"
+        " window.trial = (n) => [{ kind: 'trial', deal: 1, n, question: 'Is it?', seen: [''] },"
+        " [new ArrayBuffer(0)]]; window.view = new JudgeView({ model, line, root }); view.follow();"
+        " view.bar.name(); view.unnamed.show(); view.show(); await answer('show', () => trial(2));"
+        " model.set('rater', 'ann'); model.set('unnamed', 2); await settle(); }"
+    )
+    offer = page.get_by_role("group", name="answers without a name")
+    expect(offer.get_by_role("status")).to_contain_text("2 answers to this question had been given")
+    mine = offer.get_by_role("button", name="they are mine")
+    expect(mine).to_have_accessible_description(re.compile("those of ann"))
+    offer.get_by_role("button", name="leave them without a name").press("Enter")
+    expect(offer).to_be_hidden()
+    expect(page.get_by_role("group", name="picture 3 of 3")).to_be_focused()
+    assert page.evaluate("asked.map(({ kind }) => kind)") == []
+    page.evaluate("model.set('rater', 'bob')")  # somebody else is asked, too
+    mine.press("Enter")
+    page.evaluate(
+        "(async () => { await settle(); model.set('unnamed', 0); model.set('done', 2);"
+        " await answer('claim', () => trial(2)); })()"
+    )
+    expect(offer.get_by_role("status")).to_have_text("2 answers without a name are now bob's.")
+    expect(mine).to_be_hidden()
+    page.evaluate("model.set('rater', '')")
+    expect(offer).to_be_hidden()
+    expect(page.get_by_text("no name: answers are somebody's")).to_be_visible()
     page.context.close()
