@@ -27,8 +27,8 @@ AWAY = 30.0  # seconds between two looks after which nobody can have been heard
 ALONE = 30.0  # seconds without any worker after which that is told aloud
 GROUP = 8  # cores of a worker on this machine
 OWN = "sdlab-"  # how the names of clusters begin that are made here, for one run
-# How often Dask looks at itself, which takes the cores that render: a hundred times a second at what
-# each thread is doing is 5 % of an embedded model, its ticks and counters are as much of the caller
+# How often Dask looks at itself, on the cores that render: a hundred times a second at what each
+# thread is doing takes 5 % of an embedded model, ticks and counters more than half of the caller
 CALM = {
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",  # 20 ms, in each of scheduler, nannies and workers

@@ -16,15 +16,19 @@ from typing import Any
 import pandas as pd
 
 from ..store.columns import COLUMNS
+from ..store.store import Store
 from . import stats
-from .code import write_axis, write_results_code
+from .code import find_store_root, name_store, write_axis, write_results_code
 from .figures import split_caption
 from .frame import column_values, count_noun, find_label_columns, is_measured, row_tuples
 from .scorers import SCORERS
 from .sections import CSV_START, encode_csv
 from .stats.claims import CALL, Claim
 
+SAID = ("votes", "answers")  # how statistics name a table of what people said; a store's, too
 TEXTS = ("key", "vote", "answer", "rater", "question", "prompt", "wording")
+UNCARRIED = "the raters' votes are not in this file"
+GIVE_VOTES = "give them as Claim(..., votes=Store(...).votes())"
 SIDES = ("left", "right")  # keys, where a table has both
 
 
@@ -54,6 +58,37 @@ class Votes:
     def carried(self) -> pd.DataFrame | None:
         """What `read_table` gives of it; None if it is too large to be carried."""
         return parse_csv(self.csv) if self.csv else None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What people said of the report's pictures, as their store keeps it: a report has none of it.
+
+    Who wrote the report may have left it out so that nobody's name is in there.
+    """
+
+    kind: str
+    carried: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Its name in the code."""
+        return f"store_{self.kind}"
+
+
+def read_stored(claims: Sequence[Claim], own: pd.DataFrame) -> list[Stored]:
+    """Reads what the pictures' store keeps, where a claim is of that and the report has it not."""
+    root = find_store_root(own) if any(map(lacks_votes, claims)) else None
+    if root is None:
+        return []
+    store = Store(root)
+    return [Stored(kind, table) for kind in SAID if len(table := getattr(store, kind)())]
+
+
+def lacks_votes(claim: Claim) -> bool:
+    """Tells whether the evidence is of what people said, and the claim comes without."""
+    called = claim.evidence.attrs.get(CALL)
+    return claim.votes is None and bool(called and {*SAID} & {*called["tables"]})
 
 
 def name_again(path: Path) -> str:
@@ -99,11 +134,12 @@ def write_again(
         What else `write_report` was given; "notebook" and "verified" stay comments.
     """
     scorers, added = find_scorers(own), find_added(own)
-    argued = write_claims(claims, own, votes)
+    folder = f"runs/{path.stem}"
+    argued = write_claims(claims, own, votes, name_store(own) or folder)
     drawn = [code for each in figures if (code := write_figure(each, own, claims, votes))]
     names = ["write_report", *["image_grid"] * any("image_grid(" in code for code in drawn)]
     names += [*["measure"] * bool(scorers), *["stats"] * ("stats." in "".join([argued, *drawn]))]
-    made = write_results_code(own, *names, other=f"runs/{path.stem}")
+    made = write_results_code(own, *names, other=folder)
     imports, _, rest = made.partition("\n")
     tables = [(each.name, each.file) for each in votes if each.csv]
     tables += [("table", table)] if added and table else []
@@ -172,28 +208,58 @@ def write_added(names: Sequence[str], carried: bool) -> str:
     )
 
 
-def write_claims(claims: Sequence[Claim], own: pd.DataFrame, votes: Sequence[Votes]) -> str:
-    """Writes Python that binds `claims`, with a comment for what it cannot say."""
+def write_claims(
+    claims: Sequence[Claim], own: pd.DataFrame, votes: Sequence[Votes], folder: str
+) -> str:
+    """Writes Python that binds `claims`, with a comment for what it cannot say.
+
+    Parameters
+    ----------
+    claims, own, votes
+        As `write_again` has them.
+    folder : str
+        Of the store, as the code names it.
+    """
     if not claims:
         return ""
-    return f"\nclaims = [\n{''.join(write_claim(claim, own, votes) for claim in claims)}]\n"
+    stored = read_stored(claims, own)
+    listed = "".join(write_claim(claim, own, votes, stored) for claim in claims)
+    tables = "".join(
+        f"{each.name} = Store({folder!r}).{each.kind}()\n"
+        for each in stored
+        if f"len({each.name})" in listed
+    )
+    note = "# what people said is in the store, not in this file: Claim(..., votes=) puts it here"
+    before = f"\n{note}\n{tables}" if tables else ""
+    return f"{before}\nclaims = [\n{listed}]\n"
 
 
-def write_claim(claim: Claim, own: pd.DataFrame, votes: Sequence[Votes]) -> str:
+def write_claim(
+    claim: Claim, own: pd.DataFrame, votes: Sequence[Votes], stored: Sequence[Stored] = ()
+) -> str:
     """Writes one claim; a comment in its stead, if its evidence would not be the same."""
     said = next((each for each in votes if each.source is claim.votes), None)
     rows = find_rows(claim.frame, own)
-    call = "it is of other rows than the report's"
-    if rows is not None:
-        call, same = write_evidence(claim.evidence, own.iloc[rows], write_rows(rows, own), said)
+    left_out = f"    # left out: {claim.text!r}, as its evidence cannot be written as code:"
+    if rows is None:
+        return f"{left_out} it is of other rows than the report's\n"
+    unsaid, call = lacks_votes(claim) and bool(stored), ""
+    tried: Sequence[Votes | Stored | None] = stored if unsaid else [said]
+    for each in tried:
+        call, same = write_evidence(claim.evidence, own.iloc[rows], write_rows(rows, own), each)
         if same:
             more = f", frame={write_rows(rows, own)}" if len(rows) < len(own) else ""
             more += f", votes={said.name}" if said and said.csv else ""
+            if isinstance(each, Stored):
+                made = f"stats.Claim({claim.text!r}, {call}{more})"
+                return f"    *([{made}] if len({each.name}) else []),\n"
             lost = "    # its votes are too many to be in this file\n" * bool(said and not said.csv)
             return (
                 f"{lost}    stats.Claim(\n        {claim.text!r},\n        {call}{more},\n    ),\n"
             )
-    return f"    # left out: {claim.text!r}, as its evidence cannot be written as code: {call}\n"
+    if unsaid:
+        call = f"{UNCARRIED}, and those of the store give another one by now; {GIVE_VOTES}"
+    return f"{left_out} {call}\n"
 
 
 def find_rows(frame: pd.DataFrame | None, own: pd.DataFrame) -> list[int] | None:
@@ -213,7 +279,7 @@ def write_rows(rows: Sequence[int], own: pd.DataFrame) -> str:
 
 
 def write_evidence(
-    evidence: pd.DataFrame, frame: pd.DataFrame, results: str, votes: Votes | None
+    evidence: pd.DataFrame, frame: pd.DataFrame, results: str, votes: Votes | Stored | None
 ) -> tuple[str, bool]:
     """Writes the call that gives this evidence, which is tried; or why not, and False."""
     called = evidence.attrs.get(CALL)
@@ -222,8 +288,7 @@ def write_evidence(
     given = {"votes": votes and votes.carried, "answers": votes and votes.carried, "frame": frame}
     tables = {name: given[name] for name in called["tables"]}
     if any(table is None for table in tables.values()):
-        given_as = "give them as Claim(..., votes=Store(...).votes())"
-        return f"the raters' votes are not in this file; {given_as}", False
+        return f"{UNCARRIED}; {GIVE_VOTES}", False
     said = {name: results if name == "frame" else votes and votes.name for name in tables}
     arguments = [f"{name}={value!r}" for name, value in called["given"].items()]
     shown = [*(str(said[name]) for name in tables), *arguments]

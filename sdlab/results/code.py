@@ -80,7 +80,7 @@ def write_results_code(
     models, size = write_models_comment(frame), find_batch_size(frame)
     plan = models + write_plan(read_requests(frame)) + write_labels(frame)
     needed = ["Request", "Store", "run", "sweep", *names, *["MODELS", "Model"] * bool(models)]
-    folder = name_store_near(frame, root) or name_store_elsewhere(frame, root) or other
+    folder = name_store(frame, root) or other
     return (
         f"from sdlab import {', '.join(sorted(needed))}\n\n"
         f"{write_inputs_comment(frame, folder)}{plan}\n"
@@ -215,6 +215,11 @@ def find_batch_size(frame: pd.DataFrame) -> int | None:
     """Finds the one batch size of all pictures; the last bits of a picture depend on it."""
     found = set(column_values(select_made(frame), "batch_size"))
     return int(*found) if len(found) == 1 and found != {None} else None
+
+
+def name_store(frame: pd.DataFrame, root: Path | None = None) -> str | None:
+    """Names the store's folder for Python that opens it; None if there is no telling."""
+    return name_store_near(frame, root) or name_store_elsewhere(frame, root)
 
 
 def name_store_near(frame: pd.DataFrame, root: Path | None = None) -> str | None:

@@ -8,21 +8,35 @@ from ..results.stats.agreement import NAMELESS
 from ..results.stats.charts import name_interval
 
 
-def format_share(row: dict) -> str:
-    """Writes a share with what it rests on: "3 of 4 (95% interval 30% to 95%)"."""
+def describe_agreement(row: dict, same: str) -> list[str]:
+    """Says how far raters agree, such as in `same` "the same vote"; statistics in a second line.
+
+    Parameters
+    ----------
+    row : dict
+        Of what `agreement` gives.
+    same : str
+        What they agree in.
+    """
+    again = row["kind"] == "again"
+    who = f"{row['of']}{', to pictures shown again' * again}"
     if not row["n"]:
-        return "0 of 0"
-    share, low, high = (f"{row[name]:.0%}" for name in ("share", "low", "high"))
-    count = f"{share} of" if row["kind"] == "all raters" else f"{row['share'] * row['n']:.0f} of"
-    return f"{count} {row['n']} ({name_interval(0.95)} {low} to {high})"
+        return [f"{who}: {row['note']}."]
+    numbers = [f"{name_interval(0.95)} {row['low']:.0%} to {row['high']:.0%}"]
+    if not again and not pd.isna(row["alpha"]):
+        numbers.append(f"Krippendorff's alpha {row['alpha']:.2f}")
+    if not again:
+        numbers.append(row["note"])
+    return [f"{who}: {same} in {format_share(row)}.", f"In numbers: {'; '.join(numbers)}."]
+
+
+def format_share(row: dict) -> str:
+    """Writes a share with what it is of: "3 of 4", of several raters at once "54% of 12"."""
+    alike = row["share"]
+    share = f"{alike:.0%}" if row["kind"] == "all raters" else f"{alike * row['n']:.0f}"
+    return f"{share} of {row['n']}"
 
 
 def name_rater(rater: str) -> str:
     """Names a rater, also one who gave no name."""
     return rater or NAMELESS
-
-
-def describe_same(row: dict, what: str) -> str:
-    """Says in a line of `agreement` how often its raters gave the same vote or answer."""
-    alpha = "" if pd.isna(row["alpha"]) else f" Krippendorff's alpha {row['alpha']:.2f};"
-    return f"{row['of']}: the same {what} in {format_share(row)}.{alpha} {row['note']}."

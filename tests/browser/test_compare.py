@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from .lab import AT_ONCE, DARK, LIGHT, expect
 
 RUN = (
@@ -174,4 +176,56 @@ def test_a_pair_its_place_and_the_vote_are_seen_at_once_in_a_small_window(notebo
     place, said = (judge.locator(f".sdl-judge-{name}") for name in ("count", "status"))
     assert stands_in_the_window(nb, judge.locator(".sdl-judge"), place, picture, said)
     nb.screenshot("judge-720")
+    assert nb.errors == []
+
+
+UNLIKE = (
+    "import pandas as pd\nfrom PIL import Image\nfrom sdlab.widgets import Compare\n"
+    "sizes = [((64, 64), (512, 512)), ((512, 512), (512, 768)), ((768, 512), (512, 512)), ((96, 96), (64, 64))]\n"
+    "rows = []\n"
+    "for seed, both in enumerate(sizes):\n"
+    "    for model, size in zip(('one', 'other'), both):\n"
+    "        path = f'{model}-{seed}.png'\n"
+    "        Image.new('RGB', size, (40 * seed, 90, 200 if model == 'one' else 40)).save(path)\n"
+    "        rows.append({'model': model, 'seed': seed, 'prompt': 'a box', 'path': path})\n"
+    "frame = pd.DataFrame(rows)"
+)
+DRAWN = """image => {
+  const { x, y, width, height } = image.getBoundingClientRect();
+  const share = Math.min(width / image.naturalWidth, height / image.naturalHeight);
+  const own = [image.naturalWidth * share, image.naturalHeight * share];
+  return { x, y, width, height, longest: Math.max(...own) };
+}"""
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_pictures_of_unlike_sizes_stand_side_by_side_at_one_size(notebook, blind):
+    nb = notebook([UNLIKE, f"compare = Compare(frame, 'model', blind={blind})\ncompare"])
+    nb.run_all()
+    out = nb.output(1)
+    wait_for_pair(out, "pair 1 of 4")
+    out.get_by_role("group", name="pair 1 of 4").focus()
+    if not blind:
+        nb.page.keyboard.press("e")
+    names = out.locator(".sdl-compare-name")
+    for width, height in ((1280, 720), (853, 480)):  # the second is the first at 150 %
+        nb.page.set_viewport_size({"width": width, "height": height})
+        for n in range(4):
+            nb.kernel(f"setattr(compare, 'at', {n})")
+            wait_for_pair(out, f"pair {n + 1} of 4")
+            nb.page.evaluate(
+                "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+            )
+            left, right = (one.evaluate(DRAWN) for one in out.locator(".sdl-compare-picture").all())
+            assert (left["y"], left["height"]) == (right["y"], right["height"])
+            assert left["x"] + left["width"] <= right["x"]
+            assert abs(left["longest"] - right["longest"]) <= 1 < left["longest"] / 100
+            room = out.locator(".sdl-compare").bounding_box()
+            assert right["x"] + right["width"] <= room["x"] + room["width"] <= width
+            heads = [name.bounding_box() for name in names.all()]
+            assert [abs(head["x"] - one["x"]) <= 8 for head, one in zip(heads, (left, right))] == [
+                True,
+                True,
+            ]
+        nb.screenshot(f"compare-unlike-{'blind' if blind else 'open'}-{height}")
     assert nb.errors == []

@@ -13,7 +13,7 @@ window.begin = (total, told = {}) => {
   const heard = {}, said = { at: 0, deal: 1, blind: true, secret: true, by: "model", choices: [],
     chosen: [], unlike: [], tally: [], raters: [], note: "", rater: "", mode: "side by side",
     gain: 4, recoded: 0, voted: Array(total).fill(""), question: "", heading: "Is it …?", done: 0,
-    total, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], shares: [], ...told };
+    total, unnamed: 0, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], shares: [], ...told };
   window.model = {
     get: (name) => said[name],
     set(name, value) {
@@ -90,6 +90,29 @@ def test_a_vote_goes_on_to_the_next_pair_without_one_and_a_change_stays(compare)
     do(compare, "view.step(-1); await pairsCome()")
     change = do(compare, "view.shown.told.vote = 'tie'; press('right')")
     assert change["at"] == 1 and change["asked"] == [["vote", 1, "right"]]
+
+
+def test_a_change_says_at_once_what_it_did_and_how_to_go_on(compare):
+    do(compare, "await open_(4, { voted: ['', 'tie', 'tie', 'left'], at: 2 })")
+    on = "; V goes on to the next pair without a vote, → to the next one"
+    assert do(compare, "press('right')")["said"] == "changed to right" + on  # before any answer
+    kept = "await answer('vote', ({ n, vote }) => pair(n, { vote, said: `voted: ${vote}` }))"
+    assert do(compare, kept)["said"] == "changed to right" + on
+    expect(compare.get_by_role("status").filter(has_text="changed to right")).to_be_visible()
+    assert do(compare, "press('right')")["said"] == "voted: right, as before" + on
+    do(compare, kept)
+    assert do(compare, "view.step(1); await pairsCome()")["said"] == ""  # said of its pair alone
+    last = do(compare, "view.shown.told.names = ['one', 'other']; press('right')")
+    assert last["said"] == "changed to right (other)" + on.partition(",")[0]
+    after = do(compare, "await answer('vote', () => [{ kind: 'error', text: 'no space' }, []])")
+    assert after["said"] == "pair 4 keeps its vote, left: vote there again"
+    do(compare, "await open_(2, { voted: ['tie', 'tie'] })")
+    assert do(compare, "press('left')")["said"] == "changed to left; → goes on to the next pair"
+    undone = "await answer('undo', () => pair(0, { vote: 'tie', undone: true }))"
+    assert (
+        do(compare, f"view.undo(); {undone}; await pairsCome()")["said"]
+        == "the former vote is back: tie"
+    )
 
 
 def test_the_last_vote_of_all_stays_and_one_that_is_not_kept_is_said(compare):
@@ -272,4 +295,35 @@ def test_judge_waits_with_a_question_that_can_be_read_and_reads_each_one_out(bro
         " () => [{ kind: 'seen', seen: ['a fox'] }, []]); })()"
     )
     assert page.evaluate("view.live.textContent") == "a fox"
+    page.context.close()
+
+
+def test_judge_asks_whoever_gives_a_name_whether_answers_without_one_are_theirs(browser):
+    page = open_page(browser, Judge)
+    page.evaluate(
+        "async () => { begin(3); const root = h('div'); document.body.replaceChildren(root);"
+        " window.trial = (n) => [{ kind: 'trial', deal: 1, n, question: 'Is it?', seen: [''] },"
+        " [new ArrayBuffer(0)]]; window.view = new JudgeView({ model, line, root }); view.follow();"
+        " view.bar.name(); view.unnamed.show(); view.show(); await answer('show', () => trial(2));"
+        " model.set('rater', 'ann'); model.set('unnamed', 2); await settle(); }"
+    )
+    offer = page.get_by_role("group", name="answers without a name")
+    expect(offer.get_by_role("status")).to_contain_text("2 answers to this question had been given")
+    mine = offer.get_by_role("button", name="they are mine")
+    expect(mine).to_have_accessible_description(re.compile("those of ann"))
+    offer.get_by_role("button", name="leave them without a name").press("Enter")
+    expect(offer).to_be_hidden()
+    expect(page.get_by_role("group", name="picture 3 of 3")).to_be_focused()
+    assert page.evaluate("asked.map(({ kind }) => kind)") == []
+    page.evaluate("model.set('rater', 'bob')")  # somebody else is asked, too
+    mine.press("Enter")
+    page.evaluate(
+        "(async () => { await settle(); model.set('unnamed', 0); model.set('done', 2);"
+        " await answer('claim', () => trial(2)); })()"
+    )
+    expect(offer.get_by_role("status")).to_have_text("2 answers without a name are now bob's.")
+    expect(mine).to_be_hidden()
+    page.evaluate("model.set('rater', '')")
+    expect(offer).to_be_hidden()
+    expect(page.get_by_text("no name: answers are somebody's")).to_be_visible()
     page.context.close()

@@ -1,6 +1,7 @@
 """The code in a report repeats what the report says, and never replaces the report."""
 
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -118,6 +119,38 @@ def test_the_code_counts_what_a_comparison_counted(tmp_path, monkeypatch):
     assert claims_of(again) == claims_of(page) and figures[0] == figures[1]
     other = plot(rate(frame.assign(good=True), "good"))
     assert "not in this code is 1 figure" in report(tmp_path, frame, other).pre("code")
+
+
+def test_the_code_of_a_claim_without_votes_reads_those_of_the_store(tmp_path, monkeypatch):
+    cells = [c.but(**MODELS[c.model]) for c in plan(prompt=PROMPTS, model=[*MODELS])]
+    store = sdlab.Store(tmp_path / "runs")
+    for cell in cells:
+        store.save(sdlab.recipe.request.Recipe(**cell.to_dict()), Image.new("RGB", (64, 64)), {})
+    frame = store.frame()
+    for rater in ("Ann", "Bob"):
+        compare = Compare(frame, by="model", rater=rater)
+        for n in range(8):
+            compare.vote(n, "right" if n else "left")
+        for n, key in enumerate(frame["key"]):
+            asked = dict(question="A cat?", rater=rater, blind=True, seconds=1.0, repeat=0)
+            store.answer(key, "yes" if n % 3 else "no", **asked)
+    old = compare.counts()
+    evidence = [compare.counts("rater"), ranking(store.votes(), frame)]
+    evidence += [agreement(store.votes(), frame), agreement(store.answers())]
+    claims = [Claim(f"claim {n}", each) for n, each in enumerate(evidence)]
+    page = report(tmp_path, frame, claims=claims)
+    code = page.pre("code")
+    assert "Ann" not in code and "left out" not in code and "Claim(..., votes=)" in code
+    names = execute(page, frame, tmp_path, monkeypatch)  # there is no such store here
+    assert names["claims"] == []
+    shutil.copytree(tmp_path / "runs", tmp_path / "alone" / "runs" / "runs")
+    exec(code, names)
+    for own, again in zip(claims, names["claims"], strict=True):
+        pd.testing.assert_frame_equal(own.evidence, again.evidence, check_dtype=False)
+    store.vote(*compare.value.loc[0, ["left_key", "right_key"]], "tie", rater="Ann")
+    stale = report(tmp_path, frame, claims=[Claim("once", old)]).pre("code")
+    assert "those of the store give another one by now; give them as Claim(" in stale
+    assert "store_votes" not in stale
 
 
 def test_the_code_measures_what_the_report_shows(tmp_path, monkeypatch):

@@ -25,6 +25,7 @@ from sdlab.store.columns import LABELS
 from sdlab.store.opinions import MemoryOpinions
 from sdlab.store.store import Store
 from sdlab.widgets import Compare
+from sdlab.widgets.compare.counts import describe_count, tell_winner
 from sdlab.widgets.compare.votes import Ballot, Votes
 
 TELLING = ("guidance", "key", ".png", "path")  # a scheduler that both share may be told
@@ -460,7 +461,38 @@ def test_counts_are_those_of_all_raters_by_what_is_asked(frame):
     assert by.rater.tolist().count("ann") == 6 and by.n.tolist() == [1] * 8
     widget._share()
     assert widget.raters == ["ann: 6 of 6", "bob: 2 of 6"]
-    assert "6 of 7 decided votes" in widget.tally[1] and "ann · bob" in widget.tally[2]
+    _, plain, numbers, alike, _ = widget.tally
+    told = "All votes together: guidance_scale 4 was preferred more often, 6 times of 7."
+    assert plain == f"{told} That is not more than luck alone may bring."
+    assert numbers == f"In numbers: {row.verdict}." and "6 of 7 decided votes" in numbers
+    assert alike.startswith("ann · bob: the same vote in ") and "interval" not in plain + alike
+
+
+@pytest.mark.parametrize(
+    ("wins", "p", "told"),
+    [
+        ((0, 0), 1.0, ""),
+        ((2, 2), 1.0, "both were preferred equally often, 2 times each."),
+        ((3, 2), 1.0, "v1 was preferred more often, 3 times of 5. That is not more than luck"),
+        ((1, 9), 0.02, "v2 was preferred more often, 9 times of 10. That is more than luck"),
+    ],
+)
+def test_who_was_preferred_is_told_without_statistics_first(wins, p, told):
+    row = {"left": "v1", "right": "v2", "left_wins": wins[0], "right_wins": wins[1], "p": p}
+    said = tell_winner(row)
+    assert said.startswith(f"All votes together: {told}") if told else said == ""
+    votes = ["left"] * wins[0] + ["right"] * wins[1]
+    table = pd.DataFrame({"vote": votes, "unit": range(len(votes)), "may_change": False})
+    lines = describe_count(table, row | {"verdict": "p = 1"})
+    assert len(lines) == (2 if told else 1) and lines[-1].endswith("p = 1.")
+
+
+def test_votes_on_one_prompt_that_outvote_all_others_are_told_in_numbers_alone():
+    row = {"left": "v1", "right": "v2", "left_wins": 2, "right_wins": 5, "p": 1.0, "verdict": "…"}
+    votes, prompts = ["right"] * 5 + ["left"] * 2, [0] * 5 + [1, 2]
+    table = pd.DataFrame({"vote": votes, "unit": prompts, "may_change": False})
+    assert describe_count(table, row) == ["All votes together: …."]
+    assert len(describe_count(table.assign(unit=range(7)), row)) == 2
 
 
 def test_counts_are_evidence_that_a_report_argues_with(frame, tmp_path):
@@ -515,10 +547,9 @@ def test_agreement_in_the_widget_is_over_prompts_as_the_function_has_it(frame, t
         "records"
     )
     assert row["prompts"] == 2 and row["n"] == 6
-    ends = f"(95% interval {row['low']:.0%} to {row['high']:.0%})"
-    assert (
-        f"in 3 of 6 {ends}" in widget.tally[-1] and f"alpha {row['alpha']:.2f}" in widget.tally[-1]
-    )
+    ends = f"95% interval {row['low']:.0%} to {row['high']:.0%}"
+    assert widget.tally[-2].endswith(" in 3 of 6.")
+    assert ends in widget.tally[-1] and f"alpha {row['alpha']:.2f}" in widget.tally[-1]
     assert f"{row['note']}." in widget.tally[-1] and "not told" not in widget.tally[-1]
     alone = stats.agreement(Store(tmp_path / "runs").votes()).to_dict("records")[0]
     assert alone["kappa"] == pytest.approx(row["kappa"]) and alone["low"] != row["low"]

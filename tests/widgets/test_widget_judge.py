@@ -362,18 +362,59 @@ def test_a_round_can_be_ended_early_and_takes_no_answer_then(frame):
         widget.say("no")
 
 
+@pytest.mark.parametrize("by", [None, "guidance_scale"])
+def test_answers_without_a_name_are_nobodys_until_a_rater_claims_them(frame, tmp_path, by):
+    how = {} if by is None else {"by": by, "answers": ["yes", "no"]}
+    widget = shown(frame, **how)
+    with pytest.raises(ValueError, match="no name to give"):
+        widget.take_unnamed()
+    for answer in ("yes", None, "no"):
+        widget.say(answer, seconds=2.5)
+    before = widget.value.drop(columns=["rater", "time"])
+    lines = (tmp_path / "runs" / "opinions.jsonl").read_text()
+    assert widget.unnamed == 0
+    widget.rater = "ann"
+    assert (widget.unnamed, widget.done) == (3, 0)  # asked for, and given to nobody
+    assert widget.value["rater"].tolist() == [""] * 3
+    deal = widget.deal
+    for _ in range(2):  # a message may come twice
+        content, _ = asked(widget, "claim", deal=deal)
+    assert (widget.unnamed, widget.done, content["n"]) == (0, 3, 3)
+    assert widget.value["rater"].tolist() == ["ann"] * 3
+    pd.testing.assert_frame_equal(widget.value.drop(columns=["rater", "time"]), before)
+    assert (tmp_path / "runs" / "opinions.jsonl").read_text().startswith(lines)  # all is kept
+    assert shown(frame, rater="ann", **how).done == 3
+    widget.undo()
+    assert (widget.done, widget.unnamed) == (2, 0)
+    widget.rater = "bob"
+    assert (widget.unnamed, widget.done) == (0, 0)
+
+
+def test_an_own_answer_outweighs_one_without_a_name_which_stays(frame):
+    shown(frame, rater="ann").say("yes")
+    widget = shown(frame)
+    for answer in ("no", "no"):
+        widget.say(answer)
+    widget.rater = "ann"
+    assert widget.unnamed == 1
+    widget.take_unnamed()
+    said = widget.value[["rater", "answer"]].values.tolist()
+    assert sorted(said) == [["", "no"], ["ann", "no"], ["ann", "yes"]] and widget.done == 2
+
+
 def test_what_came_out_is_said_with_what_it_rests_on(frame):
     for rater, says in (("ann", "yes"), ("bob", "no")):
         widget = shown(frame, rater=rater, seed=1)
         for _ in range(widget.total):
             widget.say(says, seconds=2)
     widget.unblind()
-    first, apart, _, bob = widget.verdict
-    assert first == "13 answers, repeats among them – no: 13. 2.0 seconds each, at the median."
-    assert apart.startswith("ann · bob: the same answer in 0 of 12 (95% interval 0% to 24%)")
-    assert bob.startswith(
-        "bob, to pictures shown again: the same answer in 1 of 1 (95% interval 21% to 100%)"
-    )
+    first, apart, numbers, *_, bob, bobs = widget.verdict
+    pace = "Half of them took 2.0 seconds or less."
+    assert first == f"13 answers, repeats among them – no: 13. {pace}"
+    assert apart == "ann · bob: the same answer in 0 of 12."  # statistics have a line of their own
+    assert numbers.startswith("In numbers: 95% interval 0% to 24%; Krippendorff's alpha -")
+    assert bob == "bob, to pictures shown again: the same answer in 1 of 1."
+    assert bobs == "In numbers: 95% interval 21% to 100%."
     page = widget.static()
     assert page.count("<img") == 12 and "ann" in page and "seed 5" in page
 

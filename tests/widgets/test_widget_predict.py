@@ -218,6 +218,7 @@ def test_without_a_right_answer_nobody_is_wrong(ask):
 def test_the_figure_counts_the_class_and_tells_nothing_before(ask):
     (axes,) = ask("d").draw().axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ANSWERS
+    assert axes.get_title(loc="left") == f"{QUESTION}  nobody has answered yet"
     for pupil, answer in (("a", "paler"), ("b", "stronger"), ("c", "stronger")):
         ask(pupil).say(answer)
     (axes,) = ask("d").draw().axes
@@ -225,9 +226,9 @@ def test_the_figure_counts_the_class_and_tells_nothing_before(ask):
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         *("paler", "stronger (right)", "nothing")
     ]
-    assert "n = 3" in axes.get_title(loc="left")
+    assert axes.get_title(loc="left") == f"{QUESTION}  3 answers"
     words = ask("d").draw()._repr_png_()[1]["alt"]
-    assert words == f"{QUESTION} paler: 1; stronger (right): 2; nothing: 0; n = 3"
+    assert words == f"{QUESTION} paler: 1; stronger (right): 2; nothing: 0; 3 answers"
 
 
 def test_the_code_asks_the_same(ask):

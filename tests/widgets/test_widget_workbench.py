@@ -234,10 +234,44 @@ def test_a_tab_that_is_not_there_and_a_store_that_is_none_are_refused(bench):
         Workbench(3)
 
 
-def test_a_picture_of_the_tab_in_front_stays_in_the_notebook(bench):
+def list_titles(page):
+    return re.findall("<h3>(.*?)</h3>", page)
+
+
+def test_a_picture_of_each_tab_stays_in_the_notebook_under_its_title(bench, monkeypatch):
     assert "model" in bench.static() and "<img" not in bench.static()
+    assert list_titles(bench.static()) == ["Sweep"]
     bench.chosen = "Grid"
     assert "<img" in bench.static() and "dataframe" not in bench.static()
+    grid = bench.tabs["Grid"].widget.static()
+    bench.chosen = "Compare"
+    click(find_button(bench.tabs["Compare"], "Show the pairs"))
+    bench.chosen = "Where from?"  # which has no picture yet
+    assert list_titles(bench.static()) == ["Sweep", "Grid", "Compare"]
+    assert grid in bench.static()
+    pairs = bench.static().partition("<h3>Compare</h3>")[2]
+    assert "A blind vote is under way." in pairs and "tiny-v" not in pairs
+    monkeypatch.setattr("sdlab.widgets.workbench.workbench.STILL_BYTES", 3000)
+    page = bench.static()
+    assert list_titles(page) == ["Sweep", "Grid", "Compare"] and grid not in page
+    assert "so that the notebook does not become too large" in page
+    bench.chosen = "Grid"
+    assert grid in bench.static()  # in front it has room in any case
+
+
+def test_what_has_not_changed_behind_another_tab_is_not_rendered_again(bench, monkeypatch):
+    bench.chosen = "Grid"
+    grid = bench.tabs["Grid"].widget
+    rendered, render = [], type(grid).static
+    note = lambda widget: rendered.append(widget) or render(widget)
+    monkeypatch.setattr(type(grid), "static", note)
+    bench.chosen = "Compare"
+    assert [bench.static() for _ in range(3)] and len(rendered) == 1
+    grid.refresh_soon()  # as it does when something has changed
+    assert bench.static() and len(rendered) == 2
+    bench.chosen = "Grid"
+    bench.chosen = "Judge"  # whoever was there may have done what no tab is told of
+    assert bench.static() and len(rendered) == 3
 
 
 def test_a_recipe_that_is_opened_in_a_form_is_seen_in_the_first_tab(bench):

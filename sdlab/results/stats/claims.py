@@ -38,7 +38,8 @@ class Claim:
         The rows that the evidence is of; those of the report if left out.
     votes : DataFrame, optional
         What people said: `Store(...).answers()`, `Store(...).votes()` or `Judge(...).value`. The
-        report says who judged, and how blind.
+        report says who judged, and how blind, and has these votes for its code; without them that
+        reads the store's, where it has some.
 
     Raises
     ------

@@ -10,6 +10,14 @@
 
 const EARLY = "That came before the pictures, and is not counted: pause, and vote again.";
 
+// What a further vote on a pair did, and how to go on: the page stays, and that is no fault.
+function tellChange(pair, before, vote, ways) {
+  const whose = pair.told.names[["left", "right"].indexOf(vote)];
+  const said = whose ? `${vote} (${whose})` : vote;
+  return [before === vote ? `voted: ${said}, as before` : `changed to ${said}`, ways]
+    .filter(Boolean).join("; ");
+}
+
 class CompareView {
   constructor({ model, line, root }) {
     Object.assign(this, { model, line, root, shown: null, looking: null, undoing: false,
@@ -50,10 +58,15 @@ class CompareView {
   }
 
   // What was done with the pairs as they were laid out before.
-  forget() { Object.assign(this, { sent: new Map(), last: null, early: "", news: "" }); }
+  forget() {
+    Object.assign(this, { sent: new Map(), last: null, early: "", changed: "", news: "" });
+  }
 
   // ---- one pair
-  go(n) { put(this.model, "at", clamp(n, 0, this.voted.length - 1)); }
+  go(n) {
+    this.changed = "";
+    put(this.model, "at", clamp(n, 0, this.voted.length - 1));
+  }
 
   step(by) {
     this.early = this.news = "";
@@ -122,7 +135,8 @@ class CompareView {
   }
 
   say() {
-    const { early, news, shown } = this, said = early || shown?.told.said || news;
+    const { early, changed, news, shown } = this;
+    const said = early || changed || shown?.told.said || news;
     if (this.ballot.status.textContent !== said) this.ballot.status.textContent = said;
   }
 
@@ -164,15 +178,16 @@ class CompareView {
   }
 
   // ---- votes
-  // The first one on a pair goes on to the next pair that has none; a change stays.
+  // The first one on a pair goes on to the next pair that has none; a change stays, and says so.
   vote(name, event) {
     const pair = this.shown;
     this.early = this.gate.lets(event) && pair ? "" : EARLY;
     if (this.early || pair.told.stays) return this.say();
     const { place, deal } = pair, sent = { vote: name }, next = this.nextOpen(place);
-    const goesOn = !this.votes[place] && next >= 0;
+    const before = this.votes[place], goesOn = !before && next >= 0;
     this.sent.set(place, sent);
-    Object.assign(this, { last: place, news: "", telling: false });
+    const changed = before ? tellChange(pair, before, name, this.waysOn(place)) : "";
+    Object.assign(this, { last: place, news: "", telling: false, changed });
     pair.told = { ...pair.told, vote: name, said: "" };
     this.tell();
     this.say();
@@ -182,13 +197,25 @@ class CompareView {
     if (goesOn) this.go(next);
   }
 
+  // Which keys go on from a pair that stays, in words.
+  waysOn(place) {
+    const after = place < this.voted.length - 1;
+    if (this.nextOpen(place) < 0) return after ? "→ goes on to the next pair" : "";
+    return "V goes on to the next pair without a vote" + (after ? ", → to the next one" : "");
+  }
+
   // What Python has made of the last vote on a pair.
   take(message, pair, sent) {
     const { place } = pair, kept = message.kind === "pair";
     sent.kept = kept;
-    if (!kept) this.sent.delete(place);
-    pair.told = { ...pair.told, ...(kept ? message : { vote: "", said: "" }) };
-    this.news = `pair ${place + 1} ${kept ? message.said : "has no vote: vote there again"}`;
+    if (!kept) {
+      this.sent.delete(place);
+      this.changed = "";
+    }
+    const stands = this.votes[place];                      // the former one, if none was kept
+    pair.told = { ...pair.told, ...(kept ? message : { vote: stands, said: "" }) };
+    const lost = stands ? `keeps its vote, ${stands}` : "has no vote";
+    this.news = `pair ${place + 1} ${kept ? message.said : lost + ": vote there again"}`;
     if (pair === this.shown) {
       this.stage.name();
       this.tell();
@@ -208,7 +235,7 @@ class CompareView {
     this.sent.delete(message.n);
     this.pairs.forget(message.n);
     const { undone, vote } = message, back = undone && vote;
-    Object.assign(this, { early: back ? `the former vote is back: ${vote}` : "",
+    Object.assign(this, { early: back ? `the former vote is back: ${vote}` : "", changed: "",
       news: undone ? "the vote is taken back" : "" });
     if (message.n === this.at) this.show(); else this.go(message.n);
   }

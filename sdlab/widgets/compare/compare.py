@@ -37,7 +37,7 @@ from ..pictures import (
     open_pictures,
     strip_recipe,
 )
-from .counts import count_raters, describe_agreement, describe_count
+from .counts import CONFIDENCE, count_raters, describe_alike, describe_count
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
 from .votes import Ballot, Votes
@@ -49,14 +49,14 @@ SHARING = 0.5  # seconds without a vote, after which those of all raters are cou
 class Compare(Panel):
     """Pairs of pictures that agree in all but one column, to look at in four ways and to vote on.
 
-    A vote on a pair that had none goes on to the next pair without one. In blind mode the order of
-    the pairs is shuffled, chance decides who stands on which side, and the page learns neither
-    labels nor whose picture is whose before `reveal`, which ends the vote and is written down, as
-    is every other way to see the names meanwhile: `blind` turned off, the same pairs shown openly,
-    or the name of a rater who knows them. Both pictures of a pair are shown at one size. Until then
-    a vote can be changed and taken back, after it no open vote takes the place of a blind one.
-    Votes are kept in the store, by the pictures' keys, and found again there; those on pictures in
-    no store last as long as the widget.
+    A vote on a pair that had none goes on to the next pair without one; a change stays, and the
+    page says how to go on. In blind mode the order of the pairs is shuffled, chance decides who
+    stands on which side, and the page learns neither labels nor whose picture is whose before
+    `reveal`, which ends the vote and is written down, as is every other way to see the names
+    meanwhile: `blind` turned off, the same pairs shown openly, or the name of a rater who knows
+    them. Both pictures of a pair are shown at one size. Until then a vote can be changed and taken
+    back, after it no open vote takes the place of a blind one. Votes are kept in the store, by the
+    pictures' keys, and found again there; those on pictures in no store last as long as the widget.
 
     Parameters
     ----------
@@ -338,8 +338,8 @@ class Compare(Panel):
             self.raters = count_raters(table, total)
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
-                row = count_votes(table, (), self._names, 0.95).iloc[0].to_dict()
-                self.tally = [own, *describe_count(table, row), *describe_agreement(table)]
+                row = count_votes(table, (), self._names, CONFIDENCE).iloc[0].to_dict()
+                self.tally = [own, *describe_count(table, row), *describe_alike(table)]
         self.refresh_soon()
 
     def _renew_code(self) -> None:

@@ -8,7 +8,9 @@ import pandas as pd
 
 from ...results.frame import column_values, join_words
 from ...results.stats.agreement import agreement
-from ..raters import describe_same, name_rater
+from ..raters import describe_agreement, name_rater
+
+CONFIDENCE = 0.95
 
 
 def count_raters(table: pd.DataFrame, total: int) -> list[str]:
@@ -17,7 +19,7 @@ def count_raters(table: pd.DataFrame, total: int) -> list[str]:
     return [f"{name_rater(rater)}: {n} of {total}" for rater, n in count.items()]
 
 
-def describe_agreement(table: pd.DataFrame) -> list[str]:
+def describe_alike(table: pd.DataFrame) -> list[str]:
     """Says how far the raters of these pairs agree; nothing where there is one only."""
     if table["rater"].nunique() < 2:
         return []
@@ -25,12 +27,39 @@ def describe_agreement(table: pd.DataFrame) -> list[str]:
     about = table[told].assign(left=[f"{n} l" for n in table["pair"]])
     about["right"] = [f"{n} r" for n in table["pair"]]  # in terms of the pair's own sides
     about = about.assign(left_side="left", right_side="right")
-    return [describe_same(row, "vote") for row in agreement(about).to_dict("records")]
+    rows = agreement(about).to_dict("records")
+    return [line for row in rows for line in describe_agreement(row, "the same vote")]
+
+
+def tell_winner(row: dict) -> str:
+    """Tells without statistics who was preferred; "" where no vote is for a side."""
+    wins = [(row[side], row[f"{side}_wins"]) for side in ("left", "right")]
+    (winner, most), (_, fewest) = sorted(wins, key=lambda each: -each[1])
+    if not most:
+        return ""
+    if most == fewest:
+        return f"All votes together: both were preferred equally often, {most} times each."
+    luck = "more than luck alone would easily bring"
+    told = luck if row["p"] < 1 - CONFIDENCE else "not more than luck alone may bring"
+    often = f"{most} times of {most + fewest}"
+    return f"All votes together: {winner} was preferred more often, {often}. That is {told}."
+
+
+def is_contradicted(table: pd.DataFrame) -> bool:
+    """Whether most votes are for one side, and most of what the sign test counts for the other."""
+    sides = table["vote"].map({"right": 1, "left": -1}).fillna(0)
+    units = sides.groupby(table["unit"]).sum().map(lambda balance: (balance > 0) - (balance < 0))
+    return bool(sides.sum() * units.sum() < 0)
 
 
 def describe_count(table: pd.DataFrame, row: dict) -> list[str]:
-    """Says in a line what the votes of all raters come to, and in another which may change."""
-    lines, unended = [f"All raters: {row['verdict']}."], table[table["may_change"]]
+    """Says what the votes of all raters come to, plainly, then in numbers; and which may change.
+
+    Nothing plain can be said where many votes on few prompts outvote those on the others.
+    """
+    told, numbers = "" if is_contradicted(table) else tell_winner(row), f"{row['verdict']}."
+    lines = [told, f"In numbers: {numbers}"] if told else [f"All votes together: {numbers}"]
+    unended = table[table["may_change"]]
     if len(unended):
         who = join_words(map(name_rater, dict.fromkeys(column_values(unended, "rater"))))
         why = f"{who} has not yet asked who is who"

@@ -2,7 +2,8 @@
 //
 // page -> Python  show; answer {deal, n, answer, seconds}, undo {deal, n}, finish {deal, n}, and
 //                 where the trial's `seen` is null seen {deal, n}, each about the picture at place
-//                 n of that deal, else nothing happens; code
+//                 n of that deal, else nothing happens; claim {deal}: the answers without a name
+//                 are the rater's; code
 // Python -> page  trial {deal, n, question, seen} + one or two buffers (empty ones cannot be read),
 //                 none at the end; seen {seen}; code {text}.
 
@@ -17,6 +18,7 @@ class JudgeView {
     Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0,
       acts: Promise.resolve(), gate: new Gate() });
     this.bar = new TopBar(this);
+    this.unnamed = new Unnamed(this);
     this.stage = new Stage(() => this.room());
     this.ballot = new Ballot(this);
     this.end = new End(this);
@@ -26,8 +28,8 @@ class JudgeView {
     this.help = h("div", { className: "sdl-help", innerHTML: `${JUDGE_KEYS} · ${BLIND}` });
     this.question = h("div", { className: "sdl-judge-question", role: "heading",
       "aria-level": "3", textContent: model.get("heading") });
-    root.append(this.bar.element, this.question, this.stage.element, this.ballot.element,
-      this.status, this.end.element, this.help, this.live);
+    root.append(this.bar.element, this.unnamed.element, this.question, this.stage.element,
+      this.ballot.element, this.status, this.end.element, this.help, this.live);
   }
 
   room() {
@@ -83,6 +85,10 @@ class JudgeView {
     if (this.ready && this.over && !this.model.get("unblinded")) {
       await this.ask("finish", this.place);
     }
+  }
+
+  claim() {
+    this.act(async () => { if (this.ready) await this.ask("claim", { deal: this.trial.deal }); });
   }
 
   // ---- what is seen
@@ -145,9 +151,13 @@ class JudgeView {
     };
     const tell = () => { if (this.trial && !this.busy) this.tell(); };
     const late = () => { if (!this.busy) this.show(); };
+    const name = () => {
+      this.bar.name();
+      this.unnamed.show();
+    };
     return follow(this.model, {
-      deal: again, done: late, rater: () => this.bar.name(), raters: () => this.bar.name(),
-      total: tell, verdict: tell, shares: tell, unblinded: tell,
+      deal: again, done: late, rater: name, unnamed: () => this.unnamed.show(),
+      raters: () => this.bar.name(), total: tell, verdict: tell, shares: tell, unblinded: tell,
     });
   }
 
@@ -181,6 +191,7 @@ function render({ model, line, root }) {
   addEventListener("resize", layOut);
   view.end.element.hidden = true;
   view.bar.name();
+  view.unnamed.show();
   view.show();
   return () => {
     unfollow();

@@ -55,7 +55,8 @@ class Judge(Panel):
         Two values of `by`; the first that appear if left out.
     rater : str
         Who answers; the page has a field for it. Each rater has a round, and sides, of their own;
-        the order is the same for all.
+        the order is the same for all. Answers without a name stay somebody's: whoever gives a name
+        is asked whether they are theirs, and `take_unnamed` says that they are.
     seed : int
         Decides orders, sides and repeats: the same seed, the same round.
     repeats : float
@@ -95,6 +96,9 @@ class Judge(Panel):
     raters = traitlets.List(traitlets.Unicode(), help="Who has answered so far.").tag(sync=True)
     done = traitlets.Int(0).tag(sync=True)
     total = traitlets.Int(0).tag(sync=True)
+    unnamed = traitlets.Int(0, help="Answers without a name that may be the rater's.").tag(
+        sync=True
+    )
     deal = traitlets.Int(0, help="Counts how often another round was begun.").tag(sync=True)
     unblinded = traitlets.Bool(False).tag(sync=True)
     verdict = traitlets.List(traitlets.Unicode(), help="What came out; [] before.").tag(sync=True)
@@ -182,6 +186,21 @@ class Judge(Panel):
         self.unblinded = True
         self._count()
 
+    def take_unnamed(self) -> None:
+        """Makes the answers that were given without a name those of `rater`.
+
+        It takes those to pictures that the rater has not answered; others stay as they are.
+
+        Raises
+        ------
+        ValueError
+            There is no name to give them.
+        """
+        if not self.rater:
+            raise ValueError("there is no name to give these answers: set `rater` first")
+        self._round.take_unnamed()
+        self._deal()
+
     # The round
 
     def _deal(self) -> None:
@@ -215,6 +234,7 @@ class Judge(Panel):
         value = self.value
         with self.hold_sync():
             self.done = self._round.done
+            self.unnamed = len(self._round.list_unnamed())
             self.raters = [name for name in dict.fromkeys(value["rater"]) if name]
             over = self.unblinded
             self.verdict = write_verdict(value, self.rater) if over else []
@@ -253,6 +273,11 @@ class Judge(Panel):
         if self._is_present(question):
             self._round.undo(question["n"])
             self._count()
+        self._on_show(question, buffers)
+
+    def _on_claim(self, question: dict, buffers: list) -> None:
+        if question["deal"] == self.deal and not self.is_repeat(question):
+            self.take_unnamed()
         self._on_show(question, buffers)
 
     def _on_finish(self, question: dict, buffers: list) -> None:

@@ -80,6 +80,7 @@ class Round:
         self.who: dict[str, Any] = {"question": question, "rater": rater}
         self._lock = threading.Lock()
         places = {(sort_sides(trial.about), trial.repeat): i for i, trial in enumerate(trials)}
+        self._places = places
         pictures = {sort_sides(trial.about) for trial in trials}
         own = self._list_answered(keeper.answers())
         given = [(about, repeat) for about, repeat in own if sort_sides(about) in pictures]
@@ -101,6 +102,26 @@ class Round:
     def place(self) -> int:
         """The first trial without an answer; the number of trials if all have one."""
         return next((i for i in range(len(self.trials)) if i not in self._answered), self.done)
+
+    def list_unnamed(self) -> pd.DataFrame:
+        """Lists what somebody without a name answered, where the rater has no answer yet."""
+        said = select_answers(self.keeper.answers(), self.who["question"], "")
+        if not self.who["rater"]:
+            return said.iloc[:0]
+        asked = zip(map(sort_sides, list_subjects(said)), said["repeat"].tolist())
+        places = [self._places.get(each) for each in asked]
+        return said[[i is not None and i not in self._answered for i in places]]
+
+    def take_unnamed(self) -> None:
+        """Gives the rater what somebody without a name answered: kept first, then taken there."""
+        with self._lock:
+            rows = self.list_unnamed()
+            given = (column_values(rows, name) for name in ("answer", "seconds", "repeat"))
+            for about, answer, seconds, repeat in zip(list_subjects(rows), *given):
+                asked = {"question": self.who["question"], "repeat": int(repeat)}
+                self.keeper.answer(about, answer, seconds=seconds, blind=True, **self.who | asked)
+                self.keeper.take_back(about, **asked)
+                self._answered.append(self._places[sort_sides(about), repeat])
 
     def put(self, place: int, answer: str | None, seconds: float | None) -> None:
         """Keeps an answer, unless it is about another trial: a message may come twice or late."""

@@ -21,7 +21,7 @@ from ...results.stats.charts import name_interval
 from ...results.stats.rates import rate
 from ...results.stats.reading import split_frame
 from ..pictures import CELL, render_side
-from ..raters import describe_same, format_share, name_rater
+from ..raters import describe_agreement, name_rater
 from .pictures import Pictures
 from .round import list_subjects, sort_sides
 
@@ -40,16 +40,11 @@ def write_verdict(value: pd.DataFrame, rater: str) -> list[str]:
         return ["No answers yet."]
     said = [f"{word}: {n}" for word, n in word_answers(own).value_counts().items()]
     seconds = own["seconds"].median()
-    pace = "" if pd.isna(seconds) else f" {seconds:.1f} seconds each, at the median."
+    pace = "" if pd.isna(seconds) else f" Half of them took {seconds:.1f} seconds or less."
     lines = [f"{count_noun(len(own), 'answer')}, repeats among them – {', '.join(said)}.{pace}"]
     several = value["rater"].nunique() > 1 or (value["repeat"] > 0).any()
     for row in agreement(value).to_dict("records") if several else ():
-        if row["kind"] == "again":
-            lines.append(
-                f"{row['of']}, to pictures shown again: the same answer in {format_share(row)}."
-            )
-        else:
-            lines.append(describe_same(row, "answer"))
+        lines += describe_agreement(row, "the same answer")
     return lines
 
 

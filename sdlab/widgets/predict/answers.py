@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ...results.frame import count_noun
 from ...results.sheet import DPI, INK, QUIET, GridFigure
 
 COLUMNS = ["pupil", "question", "answer", "time"]
@@ -90,10 +91,15 @@ def draw_answers(
     axes.set_xlim(0, max([*counts, 1]) * 1.15)
     axes.xaxis.set_visible(False)
     axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.set_title(f"{question}  n = {sum(counts)}", loc="left", color=INK, fontsize=10)
+    axes.set_title(f"{question}  {count_all(counts)}", loc="left", color=INK, fontsize=10)
     figure.tight_layout()
     figure.set_label(tell_answers(question, answers, counts, right))
     return figure
+
+
+def count_all(counts: Sequence[int]) -> str:
+    """Says in words how many have answered."""
+    return count_noun(sum(counts), "answer") if sum(counts) else "nobody has answered yet"
 
 
 def tell_answers(question: str, answers: Sequence[str], counts: Sequence[int], right: str) -> str:
@@ -102,4 +108,4 @@ def tell_answers(question: str, answers: Sequence[str], counts: Sequence[int], r
         f"{answer}{' (right)' if answer == right else ''}: {count}"
         for answer, count in zip(answers, counts)
     )
-    return f"{question} {'; '.join(each)}; n = {sum(counts)}"
+    return f"{question} {'; '.join(each)}; {count_all(counts)}"

@@ -65,6 +65,7 @@ class Tab(ipywidgets.VBox):
         self._turn = threading.RLock()  # a click may be handled while that before it still is
         self.widget: Any = None
         self.changed: Callable[[], None] = lambda: None  # has the notebook's picture drawn anew
+        self._still, self._changes = "", 0  # what `static` gave, and how often it has changed
         self._shown: pd.DataFrame | None = None
         self._said, self._place = ipywidgets.HTML(), ipywidgets.VBox()
         row = ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap"})
@@ -131,9 +132,27 @@ class Tab(ipywidgets.VBox):
     def show(self, widget: Kept) -> None:
         """Puts a widget in the place of the last one."""
         self.widget, self._place.children = widget, [widget]
-        widget.refresh_soon = lambda: self.changed()  # type: ignore[method-assign]
+        widget.refresh_soon = self.renew  # type: ignore[method-assign]
         self.say("")
+        self.renew()
+
+    def renew(self) -> None:
+        """Has the picture of it in the notebook drawn anew."""
+        self.forget_still()
         self.changed()
+
+    def forget_still(self) -> None:
+        """Has it rendered anew when the notebook's picture is drawn the next time."""
+        self._still, self._changes = "", self._changes + 1
+
+    def static(self, *, anew: bool = True) -> str:
+        """Renders what it shows; what has not changed since only if that is asked for `anew`."""
+        if anew or not self._still:
+            before, still = self._changes, self.widget.static() if self.has_figure else ""
+            if before == self._changes:  # else it changed meanwhile, on another thread
+                self._still = still
+            return still
+        return self._still
 
     def read(self) -> pd.DataFrame:
         """Reads the pictures' frame, which the next widget is about."""
@@ -415,6 +434,7 @@ class OriginTab(Tab):
     def _begin(self) -> None:
         self.show(WatermarkInspector(folder=self._folder))
         self.widget.observe(lambda _: self._offer_earlier(), "names")
+        self.widget.observe(lambda _: self.renew(), "notes")  # as verdicts come
         self.widget.observe(lambda _: self._forget_error(), ["names", "chosen"])
         self._offer_earlier()
 
@@ -445,7 +465,7 @@ class OriginTab(Tab):
         self.say("")
         self._place.children = [ipywidgets.HTML(shown), self.widget]
         self.widget.compared += 1
-        self.changed()
+        self.renew()
 
     def _test(self) -> None:
         """Adds the pictures of the tabs to those that are there."""
@@ -460,7 +480,7 @@ class OriginTab(Tab):
         self._tested |= set(new["path"][:room])
         if len(new) > room:
             self.say(f"{len(new) - room:,} of {count_noun(len(frame), 'picture')} are not tested.")
-        self.changed()
+        self.renew()
 
 
 def list_sides(frame: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets
 import pandas as pd
 import traitlets
+from markupsafe import Markup
 
 from ...results.frame import select_made
 from ...store.store import Store, open_store
@@ -20,6 +21,11 @@ from .last_run import LastRun
 from .report_tab import ReportTab
 from .tabs import CompareTab, GridTab, JudgeTab, OriginTab, SweepTab, Tab
 
+STILL_BYTES = 4_000_000  # of the pictures of all tabs but that in front
+LEFT_OUT = Markup(
+    "<p>Not here, so that the notebook does not become too large: whatever tab is in front when the"
+    " notebook is saved is there as a whole.</p>"
+)
 LAST, ALL, FOUND = "the last run", "the whole store", "with those found"
 
 
@@ -111,9 +117,19 @@ class Workbench(Kept, ipywidgets.VBox):
         super().close()
 
     def static(self) -> str:
-        """Renders what the tab in front shows."""
-        widget = self.tabs[self.chosen].widget
-        return "" if widget is None else widget.static()
+        """Renders what each tab shows, under its title, as far as there is room."""
+        room, parts = STILL_BYTES, []
+        for title, tab in self.tabs.items():
+            in_front = title == self.chosen
+            if not tab.has_figure:
+                continue
+            still = Markup(tab.static(anew=in_front))
+            if not in_front and len(still) > room:
+                still = LEFT_OUT
+            elif not in_front:
+                room -= len(still)
+            parts.append(Markup("<section><h3>{}</h3>{}</section>").format(title, still))
+        return str(Markup("").join(parts))
 
     def _frame(self) -> pd.DataFrame:
         job = self._sweep.form.job
@@ -158,6 +174,8 @@ class Workbench(Kept, ipywidgets.VBox):
         self._sweep.form.show_filled()  # it was out of view before
 
     def _come_up(self, change: Any) -> None:
+        if change["name"] == "chosen":
+            self.tabs[change["old"]].forget_still()
         self._front.selected_index = list(self.tabs).index(self.chosen)
         self.tabs[self.chosen].come_up()
         self.refresh_soon()
