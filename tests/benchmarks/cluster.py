@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from chaos import broken, promise, stamp
 from distributed import Client, LocalCluster
 
 from sdlab import Job, Request, Store, run, sweep, write_report
-from sdlab.render import cluster
+from sdlab.render import cluster, crew
 
 MASKED = ("seconds", "created")  # columns; all others, those of the machine too, have to agree
 DATE = re.compile(rb'<p class="date">.*?</p>', re.DOTALL)
@@ -56,6 +57,12 @@ def weigh(sent: list[int], back: list[int]) -> None:
         hear(self, flight, outcome, error)
 
     Client.submit, cluster.Workers._hear_written = submit, hear_written  # type: ignore
+
+
+def start_workers(count: int) -> Any:
+    """Starts so many workers as `cluster="local"` does, of one core each."""
+    torch.set_num_threads(count)  # which they share
+    return crew.start_local(["cpu"] * count)
 
 
 def measure(client: Client, cells: Any, place: Path) -> tuple[float, float, float]:
@@ -150,11 +157,8 @@ def main() -> None:
     sent: list[int] = []
     back: list[int] = []
     weigh(sent, back)
-    how: dict[str, Any] = dict(
-        threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0"
-    )
     with tempfile.TemporaryDirectory() as folder:
-        clusters = {n: LocalCluster(n_workers=n, silence_logs=40, **how) for n in (1, 2)}
+        clusters = {n: start_workers(n) for n in (1, 2)}
         clients = {n: Client(own, set_as_default=False) for n, own in clusters.items()}
         for n, client in clients.items():
             run(cells[: 16 * n], Path(folder) / f"first-{n}", cluster=client, progress=False)
