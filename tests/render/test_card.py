@@ -23,8 +23,9 @@ from sdlab.models import machine, memory
 from sdlab.models.checkpoint import CONFIGS
 from sdlab.models.sizes import count_networks, read_sizes, sum_sizes
 from sdlab.recipe.schedulers import SCHEDULERS
-from sdlab.render import batch_size, batches, budget, card, denoise
+from sdlab.render import batch_size, batches, budget, card, renderer
 from sdlab.render.batch_size import count_paying, fit_plan
+from sdlab.render.denoise import denoise
 from sdlab.render.encode import ROWS, Prompts
 from sdlab.render.start import Outside, from_noise, start_from
 
@@ -56,7 +57,7 @@ def busy_card(monkeypatch):
         told.compiled.append(loaded.compiled or loaded.pipe.unet._compiled_call_impl is not None)
         return max(0.035, STEADY * cells)
 
-    for room in (memory, batches, budget, card, denoise):
+    for room in (memory, batches, budget, card, renderer):
         monkeypatch.setattr(room, "has_own_memory", lambda device: True)
     monkeypatch.setattr(card, "time_call", time_call)
     monkeypatch.setattr(card, "find_free", lambda device: told.free)
@@ -110,7 +111,7 @@ def test_no_step_reads_from_the_card_or_sends_it_what_could_be_there(far_unet, n
     text, counts = torch.zeros(2, 77, 8, device="meta"), []
     for steps in (4, 8):
         with Copies() as copies:
-            denoise.denoise(
+            denoise(
                 far_unet,
                 sdlab.models.pipeline.make_scheduler(name, SHORT),
                 text,
@@ -133,7 +134,7 @@ def test_nor_does_a_step_from_a_picture_or_inside_a_mask(far_unet, name):
         start = start_from(known, noise, scheduler, 0.6, steps)
         return dataclasses.replace(start, outside=Outside(known, noise, mask))
 
-    made = denoise.denoise(  # which would raise
+    made = denoise(  # which would raise
         far_unet,
         sdlab.models.pipeline.make_scheduler(name, SHORT),
         text,
@@ -230,9 +231,9 @@ def test_a_call_is_timed_with_what_the_network_takes_and_no_room_is_no_time(cat,
 def test_a_card_decodes_four_pictures_of_512_at_a_time(monkeypatch):
     def rows(device):
         loaded = SimpleNamespace(pipe=SimpleNamespace(vae=None), device=device)
-        monkeypatch.setattr(denoise, "Conditions", lambda *_: None)
-        monkeypatch.setattr(denoise, "Prompts", lambda *_: None)
-        return denoise.Renderer(loaded)._count_together(Request(height=512, width=512), 16)
+        monkeypatch.setattr(renderer, "Conditions", lambda *_: None)
+        monkeypatch.setattr(renderer, "Prompts", lambda *_: None)
+        return renderer.Renderer(loaded)._count_together(Request(height=512, width=512), 16)
 
     assert (rows("cpu"), rows("cuda")) == (1, 4)
 

@@ -609,6 +609,7 @@ def test_an_exception_in_the_thread_comes_out_of_result(cat, tmp_path, monkeypat
 def run_many(model, root, errors):
     with open(errors, "w") as file:
         os.dup2(file.fileno(), 2)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     cat = Request(model=model, prompt="a cat", num_inference_steps=2)
     run(sweep(cat, seed=range(3000)), root, batch_size=2)
 
