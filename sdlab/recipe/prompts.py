@@ -8,6 +8,7 @@ says what a weight does.
 from __future__ import annotations
 
 import functools
+import html
 import itertools
 import re
 import unicodedata
@@ -36,6 +37,10 @@ ELSEWHERE = (  # what A1111's syntax has besides; read as plain text it would pa
         r"a change between steps; a lower weight is written (word:0.8), plain brackets \[ \]",
     ),
 )
+
+ENTITY = r"&(?:[a-zA-Z]{2,8}|#\d{1,7}|#[xX][\da-fA-F]{1,6});"
+# what CLIP's own tokenizer mends: quotes, ligatures, characters of another width, and entities
+MENDED = re.compile(rf"[\u02bc\u2018-\u201b\u201c-\u201f\ufb00-\ufb06\uff01-\uffdc\u3000]|{ENTITY}")
 
 
 def normalize_syntax(text: str) -> str:
@@ -142,6 +147,26 @@ def read_tokens(tokenizer: Any, text: str) -> list[int]:
         tokens += tokenizer(plain, add_special_tokens=False, verbose=False)["input_ids"]
         tokens += learned[word] if word else ()
     return tokens
+
+
+def find_mended(text: str) -> dict[str, str]:
+    """Finds what CLIP was trained on in another spelling, {as it stands: as CLIP knows it}.
+
+    The tokenizers of CLIP and open_clip mend a text first, with ftfy and `html.unescape`; that of
+    transformers 5 does not (findings/curly-quotes-are-strange-to-clip.sh).
+    """
+    found = dict.fromkeys(MENDED.findall(text))
+    mended = {each: mend_sign(each) for each in found}
+    return {each: other for each, other in mended.items() if other != each}
+
+
+def mend_sign(sign: str) -> str:
+    """Writes a character, or an entity, as CLIP's tokenizer mends it."""
+    if "\u2018" <= sign <= "\u201b" or sign == "\u02bc":
+        return "'"
+    if "\u201c" <= sign <= "\u201f":
+        return '"'
+    return html.unescape(sign) if sign.startswith("&") else unicodedata.normalize("NFKC", sign)
 
 
 def split_at_words(text: str, words: Iterable[str]) -> Iterator[tuple[str, str | None]]:

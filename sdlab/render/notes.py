@@ -14,7 +14,7 @@ from ..models.resolve import Native, native, read_effects, swap_parts, tell_nati
 from ..models.tasks import choose_task, count_steps
 from ..pictures import PICTURES, require_picture
 from ..recipe.collector import pause_collector
-from ..recipe.prompts import split_at_words
+from ..recipe.prompts import find_mended, split_at_words
 from ..recipe.request import FIELDS, PROMPTS, Recipe, Request
 from ..tiny.signs import WRITERS, find_unwritten_words
 from ..tiny.world import WORLDS, list_shown_words
@@ -33,7 +33,8 @@ def collect_notes(cells: list[Recipe], natives: dict[str, Native]) -> dict[str, 
     for cell in cells:
         unlike.setdefault(read(cell), cell)
     notes = [describe(c, natives[c.model]) for c in unlike.values() for describe in NOTES]
-    notes += [describe_idle_words(cell, natives[cell.model]) for cell in cells]
+    for describe in (describe_idle_words, describe_unmended):
+        notes += [describe(cell, natives[cell.model]) for cell in cells]
     said: dict[str, dict[str, None]] = {}
     for field, text in filter(None, notes):
         said.setdefault(field, {})[text] = None
@@ -170,6 +171,21 @@ def describe_idle_words(request: Recipe, own: Native) -> tuple[str, str] | None:
             f"textual_inversion: {idle[0]!r} is not in the prompts ({request.prompt!r:.80}) as a"
             " whole word and does nothing"
         )
+    return None
+
+
+def describe_unmended(request: Recipe, own: Native) -> tuple[str, str] | None:
+    """Describes signs of the prompts that CLIP knows in another spelling; None if none are."""
+    if own.layout.call:
+        return None
+    for name in PROMPTS:
+        if found := find_mended(getattr(request, name)):
+            signs = ", ".join(f"{sign} (for {other})" for sign, other in [*found.items()][:MOST])
+            return name, (
+                f"{name}: {signs} reaches the text encoder as tokens that it hardly ever saw, as"
+                " its own tokenizer wrote the plain sign instead; type that, or another program"
+                " makes another picture of this prompt"
+            )
     return None
 
 

@@ -8,7 +8,13 @@ import sdlab.models.pipeline
 import sdlab.render.renderer
 from sdlab import Request, preview, run, sweep
 from sdlab.models.resolve import native, resolve
-from sdlab.recipe.prompts import fill_rows, list_tokens, normalize_syntax, parse_weights
+from sdlab.recipe.prompts import (
+    fill_rows,
+    find_mended,
+    list_tokens,
+    normalize_syntax,
+    parse_weights,
+)
 from sdlab.render.encode import encode_prompt, list_encoders
 from sdlab.render.plan import count_chunks, plan
 from sdlab.render.renderer import Renderer
@@ -93,6 +99,30 @@ def test_what_cannot_be_read_is_refused_with_its_place(cat, tmp_path, prompt, sa
     with pytest.raises(ValueError) as caught:
         preview(cat.but(negative_prompt=prompt, prompt_syntax="weights"), tmp_path)
     assert f"negative_prompt={prompt!r}: " in str(caught.value) and says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [
+        ('a dog\'s "bone" — naïve & 日本 &foo; ❤️', {}),
+        ("a dog’s “bone”", {"’": "'", "“": '"', "”": '"'}),
+        ("ｗide ﬁre", {"ｗ": "w", "ﬁ": "fi"}),
+        ("salt &amp; pepper, &#8217;", {"&amp;": "&", "&#8217;": "’"}),
+    ],
+)
+def test_signs_that_clip_knows_in_another_spelling_are_found(text, found):
+    assert find_mended(text) == found
+
+
+def test_a_curly_quote_is_told_before_a_run_and_stays_as_it_is(cat, tmp_path, loaded):
+    plain, curly = cat.but(prompt="a cat's ear"), cat.but(prompt="a cat’s ear")
+    tokenizer = loaded.pipe.tokenizer
+    assert list_tokens(tokenizer, plain.prompt) != list_tokens(tokenizer, curly.prompt)
+    assert "prompt" not in preview(plain, tmp_path).notes
+    with pytest.warns(UserWarning, match="prompt: ’ \\(for '\\) reaches the text encoder"):
+        told = preview([curly, cat.but(negative_prompt="an “ear”")], tmp_path)
+    assert "“ (for" in told.notes["negative_prompt"]
+    assert plan([curly], Store(tmp_path)).cells[0].prompt == "a cat’s ear"
 
 
 def test_without_the_syntax_brackets_are_plain_characters(cat, tmp_path, loaded):
