@@ -304,16 +304,30 @@ def test_a_program_that_runs_a_notebook_begins_with_nothing(tmp_path, monkeypatc
 # Rows and columns
 
 
-def test_rows_that_are_gone_are_automatic_again_and_that_is_said(tmp_path):
+def test_rows_that_vary_no_more_are_automatic_until_they_do_and_that_is_said(tmp_path):
     plan = sweep(Request(prompt="a {object=cat|dog}"), seed=range(2))
     form = filled(SweepForm(plan, tmp_path, row="object", col="seed"))
     filled(form, prompt="a {object=cat")
     assert form._row.value == "object"  # while there is an error, nothing is known
     filled(form, prompt="a cat", seed="0")
-    assert form._row.value == "" and form._col.value == "seed"  # a field is always there
-    assert "rows: object is nothing that the prompts have now" in form._note.value
+    assert form._row.value == form._col.value == ""
+    assert "rows: object does not vary now, so automatic" in form._note.value
+    assert "columns: seed does not vary now, so automatic" in form._note.value
     form.run().wait(60)
     assert form.results["path"].notna().all()
+    filled(form, seed="0-3")
+    assert form._row.value == "" and form._col.value == "seed"
+
+
+def test_columns_that_were_chosen_for_one_run_hide_no_picture_of_the_next(tmp_path):
+    form = filled(SweepForm(sweep(CIRCLE, guidance_scale=[1, 4]), tmp_path))
+    form.run().wait(60)
+    form._col.value = "guidance_scale"
+    form.load(sweep(CIRCLE.but(guidance_scale=4.0), seed=range(4)))  # and Run at once
+    form.run().wait(60)
+    assert len(form.grid.in_view()) == 8 and form._col.value == ""
+    assert "columns: guidance_scale does not vary now, so automatic" in form._note.value
+    assert form._wanted[form._col] == "guidance_scale"
 
 
 def test_rows_and_columns_are_changed_without_another_run(tmp_path, monkeypatch):

@@ -809,6 +809,17 @@ def test_a_job_is_announced_at_its_milestones_and_not_at_every_step(tmp_path, mo
     assert SeedGrid(job).announced == ""  # over before: nobody waited
 
 
+def test_what_sliders_leave_out_of_view_is_announced_with_the_end(tmp_path):
+    plan = sweep(Request(prompt="a {red|blue} cat"), seed=range(2), guidance_scale=[1, 4])
+    job = Played(plan, tmp_path)
+    grid = SeedGrid(job, row="prompt", col="guidance_scale")
+    job.land(*range(8))
+    job.end()
+    assert grid.announced.endswith(
+        "rows by prompt and columns by guidance_scale, one seed at a time by sliders"
+    )
+
+
 def test_a_milestone_and_its_count_are_one_measure(tmp_path, monkeypatch):
     monkeypatch.setattr(sdlab.widgets.seed_grid.grid, "LULL", 0)
     job = Played(sweep(Request(prompt="a cat"), seed=range(12)), tmp_path)

@@ -20,13 +20,7 @@ from ...recipe.spec import SEEDS
 from ...recipe.sweep import sweep
 from ...render.job import Job
 from ...results.code import write_grid_code
-from ...results.frame import (
-    column_values,
-    count_noun,
-    describe_constant,
-    describe_measures,
-    join_words,
-)
+from ...results.frame import column_values, count_noun, describe_constant, describe_measures
 from ...results.grid import find_columns, require_pictures
 from ...store.files import write_whole
 from ...store.opinions import MARKS, VERDICTS, tabulate_marks
@@ -651,11 +645,7 @@ class SeedGrid(Panel):
         if milestone == self._milestone or (running and milestone[1] and now < self._quiet):
             return
         self._milestone, self._quiet = milestone, now + LULL
-        names = [self._places.row.title, self._places.col.title]
-        sides = [f"{side} by {name}" for side, name in zip(("rows", "columns"), names) if name]
-        self.announced = describe_milestone(
-            job.progress, *milestone, join_words(sides or ["order"])
-        )
+        self.announced = describe_milestone(job.progress, *milestone, self._places.describe_sides())
 
     def _tell_news(self, job: Job) -> None:
         with self._lock:
@@ -689,7 +679,7 @@ def describe_milestone(progress: Progress, state: str, quarter: int, sides: str)
     quarter : int
         How many quarters are done, while it runs.
     sides : str
-        What names rows and columns.
+        What names rows and columns, and what has a slider.
     """
     if state == "running" and not quarter:
         return f"Begun: {count_noun(progress.todo, 'picture')} to render"

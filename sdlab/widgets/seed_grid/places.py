@@ -16,6 +16,7 @@ from ...results.frame import (
     column_values,
     distinct_values,
     find_varying,
+    join_words,
     name_sources,
     order_values,
     row_tuples,
@@ -79,6 +80,13 @@ class Places:
     def names(self) -> list[str]:
         """All columns that the grid shows."""
         return [name for axis in (*self.sliders, self.row, self.col) for name in axis.names]
+
+    def describe_sides(self) -> str:
+        """Says what names rows and columns, and what has a slider, of which one value is shown."""
+        names = (("rows", self.row.title), ("columns", self.col.title))
+        sides = join_words([f"{side} by {name}" for side, name in names if name] or ["order"])
+        titles = [axis.title for axis in self.sliders]
+        return sides + (f", one {join_words(titles)} at a time by sliders" if titles else "")
 
     def describe_sliders(self, where: Sequence[int]) -> str:
         """Says which value each slider shows, and that it has others."""

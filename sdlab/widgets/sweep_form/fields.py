@@ -357,25 +357,35 @@ def make_side(name: str, given: Any) -> ipywidgets.Dropdown:
 
 
 def offer_names(
-    side: ipywidgets.Dropdown, names: Sequence[str], columns: frozenset[str] | None
+    side: ipywidgets.Dropdown, names: Sequence[str], columns: frozenset[str] | None, wanted: Any
 ) -> str:
-    """Offers these names, and gives up what is chosen if it is no column any more.
+    """Offers what varies, and chooses what is `wanted` if it does; else it is automatic.
+
+    Parameters
+    ----------
+    side : Dropdown
+    names : sequence of str
+        What varies.
+    columns : frozenset of str, optional
+        All that there is; None if that is not known, and then what is wanted stays.
+    wanted : str or list of str
+        What was chosen last; "" for automatic. It is chosen again when it varies again.
 
     Returns
     -------
     str
         The name that was given up; "" if none was.
     """
-    chosen, label = side.value, side.label
-    given = [chosen] if isinstance(chosen, str) else chosen
-    gone = bool(chosen) and columns is not None and not columns.issuperset(given)
+    given = [wanted] if isinstance(wanted, str) else list(wanted)
+    tells = columns is None or (columns.issuperset(given) and not set(names).isdisjoint(given))
+    chosen, before, label = wanted if wanted and tells else "", side.value, " · ".join(given)
     options = [("automatic", ""), *zip(names, names)]
-    if chosen and chosen not in names and not gone:
+    if chosen and chosen not in names:
         options.append((label, chosen))
     if list_offers(side) != options:
         side.options = options
-        side.value = "" if gone else chosen
-    return label if gone else ""
+    side.value = chosen
+    return label if before and not chosen else ""
 
 
 def make_box(children: Sequence[ipywidgets.Widget], name: str) -> ipywidgets.Box:

@@ -58,6 +58,8 @@ from .outlook import (
     Outlook,
     drop_equal_recipes,
     lend_pictures,
+    list_columns,
+    list_varying,
     look_ahead,
     merge_notes,
     place_error,
@@ -171,7 +173,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._begin(begins, plan is None)
         note_form(self.open_recipe)
         if job:
-            self._take_over(job)
+            self._follow(job)
 
     def _make_fields(self, begins: Sweep, models: Names) -> dict[str, Field]:
         """Makes the fields, filled in with the sweep that the form begins with."""
@@ -188,6 +190,7 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _build(self, row: Names, col: Names) -> None:
         """Makes the parts around the fields, and listens to all."""
         self._row, self._col = make_side("rows", row), make_side("columns", col)
+        self._wanted = {side: side.value for side in (self._row, self._col)}  # chosen last
         self._bar = RunBar(self._row, self._col)
         self._run, self._stop, self._line = self._bar.run, self._bar.stop, self._bar.line
         self._tools = ToolBar(self._begin_with, self._swap)
@@ -442,7 +445,7 @@ class SweepForm(Kept, ipywidgets.VBox):
                 return
             news, self._found = found != self._found, found
             if not found.errors:
-                self._offer_names(found)
+                self._offer_names(found.names, found.columns)
             self._show(found.status, found.errors)
             self._write_code()
             self._settled.set()
@@ -450,19 +453,22 @@ class SweepForm(Kept, ipywidgets.VBox):
             self.refresh_soon()
         self._pieces.show(None if found.errors else reading.to_sweep())
 
-    def _offer_names(self, found: Outlook) -> None:
-        """Offers what varies as rows and columns, and gives up those that are gone."""
+    def _offer_names(self, names: Sequence[str], columns: frozenset[str] | None) -> None:
+        """Offers what varies as rows and columns; what does not is given up until it does again.
+
+        A grid has one place for a value that is alone, and would show only one picture there.
+        """
         self._filling = True  # the grid of another sweep keeps its own rows and columns
         try:
             gone = {
-                side.description: offer_names(side, found.names, found.columns)
-                for side in (self._row, self._col)
+                side.description: offer_names(side, names, columns, wanted)
+                for side, wanted in self._wanted.items()
             }
         finally:
             self._filling = False
         for side, name in gone.items():
             if name:
-                text = f"{side}: {name} is nothing that the prompts have now, so automatic again"
+                text = f"{side}: {name} does not vary now, so automatic"
                 self._said = join_notes(self._said, text)
 
     def _look_again(self) -> None:
@@ -560,6 +566,7 @@ class SweepForm(Kept, ipywidgets.VBox):
         """Shows the last job's pictures under the rows and columns that were chosen."""
         if self._filling:
             return
+        self._wanted = {side: side.value for side in (self._row, self._col)}
         self._write_code()
         if self.job is not None:
             workers.submit(self._try_to_arrange, self.job)
@@ -604,7 +611,9 @@ class SweepForm(Kept, ipywidgets.VBox):
         return job
 
     def _follow(self, job: Job) -> None:
-        """Shows a job and its pictures until it ends."""
+        """Shows a job and its pictures until it ends, in rows and columns that vary in it."""
+        with self._lock:
+            self._offer_names(list_varying(job.requests), list_columns(job.requests))
         try:
             self._grid_of(job)
         except ValueError:
@@ -617,13 +626,6 @@ class SweepForm(Kept, ipywidgets.VBox):
         self._script.starts += 1
         self._bar.watch(job, self._show_progress)
         job.watch(lambda event: self._end(job) if event.kind == "ended" else None)
-
-    def _take_over(self, job: Job) -> None:
-        """Shows the job that this cell began, in automatic rows where it has not those given."""
-        for side in (self._row, self._col):
-            if not {*read_names("", side.value or None)} <= {*job.frame().columns}:
-                side.value = ""
-        self._follow(job)
 
     def _show_progress(self, text: str) -> None:
         self._line.value = render_message(text, "progress", f"sdl-{self.uid}-status")

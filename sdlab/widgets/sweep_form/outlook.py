@@ -64,7 +64,7 @@ def look_ahead(reading: Reading, store: Store) -> Outlook:
             {},
             merge_notes(found.notes, repeats),
             list_varying(different),
-            frozenset(FIELDS).union(*(request.labels for request in different)),
+            list_columns(different),
             bool(repeats),
             found.todo,
         )
@@ -124,6 +124,11 @@ def explain_repeats(reading: Reading, requests: Sequence[Request], count: int) -
     pictures = "1 picture repeats" if count == 1 else f"{count:,} pictures repeat"
     text = f"{pictures} the recipe of others: each recipe is counted once"
     return notes or {next((n for n in PROMPTS if n in reading.values), PROMPTS[0]): text}
+
+
+def list_columns(requests: Iterable[Request]) -> frozenset[str]:
+    """Lists all that a grid of these could be named by."""
+    return frozenset(FIELDS).union(*(request.labels for request in requests))
 
 
 def list_varying(requests: Sequence[Request]) -> list[str]:
