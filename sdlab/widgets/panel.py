@@ -44,14 +44,17 @@ def source(*names: str) -> str:
 def render_message(text: str, kind: str, place: str) -> str:
     """Renders an error, note, status or progress; an error has a sign and a word, not colour alone.
 
-    What Python calls `seed=5` is there "seed 5".
+    What is `pending` is a status that another one follows at once. What Python calls `seed=5` is
+    there "seed 5".
     """
     if not text:
         return ""
     text = STATED.sub(lambda found: found[1] + " " * bool(found[2]), text)
     first, _, more = text.partition("\n")  # what an error begins with is told, the rest on demand
     rest = f"<details><summary>more</summary>{escape(more)}</details>" if more else ""
-    role = {"error": "alert", "progress": "timer"}.get(kind, "status")  # no timer is read aloud
+    role = {"error": "alert", "progress": "timer", "pending": "timer"}.get(
+        kind, "status"
+    )  # no timer is read aloud
     sign = "⚠ <b>Error:</b> " if kind == "error" else ""
     return (
         f'<div class="sdl-told sdl-told-{kind}" id="{escape(place)}"'

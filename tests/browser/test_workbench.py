@@ -48,6 +48,49 @@ def test_from_a_prompt_to_a_report_without_code(notebook):
     assert nb.errors == []
 
 
+BORN = """() => {
+  window.born = [];
+  const isSaid = (node) => node.getAttribute?.("role") === "status" && node.textContent.trim();
+  new MutationObserver((changes) => {
+    for (const node of changes.flatMap(({ addedNodes }) => [...addedNodes]))
+      for (const each of [node, ...(node.querySelectorAll?.("[role=status]") ?? [])])
+        if (isSaid(each)) born.push(each.textContent);
+  }).observe(document.body, { subtree: true, childList: true });
+}"""
+
+
+def test_what_is_said_is_put_into_elements_that_stay_as_only_that_is_read_aloud(notebook):
+    nb = notebook([CELL])
+    nb.run_all()
+    out, press = nb.output(0), nb.page.keyboard.press
+    prompt = out.get_by_label("prompt", exact=True)
+    prompt.fill("a red circle")
+    press("Tab")
+    heard = out.locator(".sdl-run-line").get_by_role("status")
+    expect(heard).to_contain_text("1 picture: 0 finished, 1 to render")
+    nb.page.evaluate(BORN)
+    out.get_by_label("num_inference_steps", exact=True).fill("2")
+    seed = out.get_by_label("seed", exact=True)
+    seed.fill("0-1")
+    press("Tab")
+    expect(heard).to_contain_text("2 pictures: 0 finished, 2 to render")
+    for _ in range(2):
+        seed.focus()
+        press("Control+Enter")
+        expect(heard).to_contain_text("2 pictures, all finished: nothing to render")
+    out.get_by_label("columns", exact=True).first.select_option("seed")
+    expect(out.get_by_role("status").get_by_text("stand below in columns by seed")).to_be_visible()
+    out.get_by_role("tab", name="Report", exact=True).click()
+    out.get_by_label("title", exact=True).fill("Red")
+    press("Tab")
+    out.get_by_role("button", name="Write the report").click()
+    told = out.get_by_role("status").filter(has=nb.page.get_by_role("link", name="mine.html"))
+    expect(told).to_contain_text("The report is at")
+    said = ("to render", "The report is", "stand below")
+    assert [t for t in nb.page.evaluate("born") if any(part in t for part in said)] == []
+    assert nb.errors == []
+
+
 TWO = """from sdlab import Request, run, sweep
 run(sweep(Request(prompt="a {red|blue} circle", num_inference_steps=2)), "runs/mine")
 """

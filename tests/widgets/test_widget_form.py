@@ -517,7 +517,9 @@ def test_a_job_that_was_stopped_is_said_to_be_until_something_changes(form, how)
     form._stop.click() if how == "Stop" else _stop_all()
     assert job.wait(60) and form.wait(60)
     line = form._line.value
-    assert "0 of 4 pictures finished (stopped); Run goes on from there" in line
+    assert (
+        "0 of 4 pictures finished (stopped); Run goes on from there, and begins those anew" in line
+    )
     assert "4 pictures: 0 finished, 4 to render" in line
     assert "stopped" not in filled(form, seed="0-2")._line.value
 

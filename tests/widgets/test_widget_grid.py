@@ -804,7 +804,8 @@ def test_a_job_is_announced_at_its_milestones_and_not_at_every_step(tmp_path, mo
         "half done: 10 of 20 pictures finished",
         "three quarters done: 15 of 20 pictures finished",
         "Stopped: 16 of 20 pictures finished, 1 failed."
-        " They stand below in rows by red|blue and columns by seed",
+        " They stand below in rows by red|blue and columns by seed."
+        " What was at work is not kept",
     ]
     assert SeedGrid(job).announced == ""  # over before: nobody waited
 

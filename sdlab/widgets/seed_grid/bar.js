@@ -6,17 +6,17 @@ class JobBar {
     this.model = model;
     this.progress = h("progress", { max: 1, "aria-label": "share of the pictures that is done" });
     this.status = h("span", { className: "sdl-job-line" });          // of every step
-    this.live = h("span", { className: "sdl-unseen", role: "status" });   // of milestones
+    this.live = spokenLine();                              // apart: it is heard of frames, too
     this.stop = button("Stop", () => {
       line.ask("stop");
       able(this.stop, false);
       this.status.textContent = "stopping …";
     }, { title: "ends within a step; what is finished is kept, what is under way is not" });
     this.element = h("div", { className: "sdl-bar sdl-job" },
-      this.progress, this.status, this.stop, this.live);
+      this.progress, this.status, this.stop);
   }
 
-  // Later, so that it is heard where the bar has just come.
+  // Milestones, and other rows and columns. Later, so that it is heard where the bar has just come.
   announce() {
     setTimeout(() => { this.live.textContent = this.model.get("announced"); }, 300);
   }

@@ -45,7 +45,7 @@ class GridView {
     root.append(h("div", { className: "sdl-controls" }, this.job.element, this.layout.element,
       h("div", { className: "sdl-bar" }, only, this.count), this.filters.element,
       this.sliders.element, this.selection.element, this.shared),
-      this.sight.element, this.recipe, this.spoken, this.help, this.code, this.tip,
+      this.sight.element, this.recipe, this.spoken, this.job.live, this.help, this.code, this.tip,
       this.zoom.dialog, this.beside.dialog);
   }
 

@@ -232,6 +232,10 @@ class SeedGrid(Panel):
         """The share of the places, at all settings of the sliders, for which there is a row."""
         return self._places.filled
 
+    def describe_sides(self) -> str:
+        """Says what names rows and columns, and what has a slider."""
+        return self._places.describe_sides()
+
     def in_view(self) -> list[int]:
         """Lists the numbers of the rows in view, in the order shown."""
         setting, stars, gone = tuple(self.where), set(self.starred), set(self.hidden)
@@ -378,6 +382,7 @@ class SeedGrid(Panel):
                 setattr(self, name, self._lay_out(self._cells.frame)[name])
             self._view = ()
             self._note_view()
+            self.announced = f"The pictures stand in {self.describe_sides()} now"
 
     @traitlets.validate("where")
     def _require_setting(self, proposal: Any) -> list[int]:
@@ -645,7 +650,7 @@ class SeedGrid(Panel):
         if milestone == self._milestone or (running and milestone[1] and now < self._quiet):
             return
         self._milestone, self._quiet = milestone, now + LULL
-        self.announced = describe_milestone(job.progress, *milestone, self._places.describe_sides())
+        self.announced = describe_milestone(job.progress, *milestone, self.describe_sides())
 
     def _tell_news(self, job: Job) -> None:
         with self._lock:
@@ -688,4 +693,5 @@ def describe_milestone(progress: Progress, state: str, quarter: int, sides: str)
     if state == "running":
         return f"{('a quarter', 'half', 'three quarters')[min(quarter, 3) - 1]} done: {count}"
     said = {"done": "Finished", "stopped": "Stopped"}.get(state, "Ended by an error")
-    return f"{said}: {count}. They stand below in {sides}"
+    lost = ". What was at work is not kept" if state == "stopped" else ""
+    return f"{said}: {count}. They stand below in {sides}{lost}"

@@ -27,6 +27,7 @@ from ..code import name_folder
 from ..forms import forget_form, note_form
 from ..panel import Kept, is_unattended, render_message, workers
 from ..seed_grid.grid import SeedGrid
+from ..told import ToldLine
 from .code import write_code
 from .field_text import AXES, hear_warnings, write_line, write_texts
 from .fields import (
@@ -204,7 +205,7 @@ class SweepForm(Kept, ipywidgets.VBox):
             for title, names in FOLDS.items()
             if title
         ]
-        self._note, self._problem = ipywidgets.HTML(), ipywidgets.HTML()
+        self._note, self._problem = ToldLine(), ipywidgets.HTML()
         self._place = ipywidgets.VBox()
         self._unfold()
         self.children = [
@@ -521,7 +522,8 @@ class SweepForm(Kept, ipywidgets.VBox):
         place = f"sdl-{self.uid}"
         if wrong or not self.running:  # of a job its own line tells
             told = render_message(self._ended, "ended", f"{place}-ended")
-            self._line.value = told + render_message(status, "status", f"{place}-status")
+            kind = "pending" if status.endswith("…") else "status"
+            self._line.value = told + render_message(status, kind, f"{place}-status")
         self._say_beside(notes.get("", ""))
         trouble = errors.get("", self._trouble)
         self._problem.value = render_message(trouble, "error", f"{place}-problem")
@@ -537,7 +539,6 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _say_beside(self, note: str) -> None:
         text = join_notes(self._said, note)
         self._note.value = render_message(text, "note", f"sdl-{self.uid}-note")
-        self._note.layout.display = "" if text else "none"
 
     def _show_buttons(self) -> None:
         self._run.disabled = self.running or bool(self.errors)
@@ -574,6 +575,8 @@ class SweepForm(Kept, ipywidgets.VBox):
     def _try_to_arrange(self, job: Job) -> None:
         try:
             self._grid_of(job)
+            if grid := self.grid:
+                self._say(f"The pictures stand below in {grid.describe_sides()} now")
         except ValueError as error:
             self._tell(ValueError(f"the pictures below stay as they are: {error}"))
 

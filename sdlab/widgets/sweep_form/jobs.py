@@ -12,7 +12,9 @@ from ...progress import Event
 from ...render.job import Job
 from ...store.store import Store
 from ..panel import read_request
+from ..told import ToldLine
 
+ANEW = "Run goes on from there, and begins those anew that were at work"
 PAUSE = 0.25  # seconds between two changes of the line beside Run
 # {cell of a notebook: the last job of its form, and what was filled in}
 _last_jobs: dict[str, tuple[Job, dict[str, Any]]] = {}
@@ -49,7 +51,7 @@ def describe_end(job: Job, same: bool) -> str:
         return ""
     if not same:
         return f"{job.progress}; what is filled in now is another plan"
-    return f"{job.progress}{'; Run goes on from there' if job.state == 'stopped' else ''}"
+    return f"{job.progress}{f'; {ANEW}' if job.state == 'stopped' else ''}"
 
 
 class RunBar(ipywidgets.Box):
@@ -62,12 +64,10 @@ class RunBar(ipywidgets.Box):
             tooltip="Renders what is not finished yet (Ctrl+Enter)",
         )
         self.stop = ipywidgets.Button(
-            description="Stop",
-            disabled=True,
-            tooltip="Ends within one step; Run goes on from there",
+            description="Stop", disabled=True, tooltip=f"Ends within one step; {ANEW}"
         )
         self.line, self.other = (
-            ipywidgets.HTML(),
+            ToldLine(),
             ipywidgets.Button(
                 description="Stop the other job", tooltip="What it has finished is kept"
             ),

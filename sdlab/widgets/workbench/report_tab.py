@@ -169,7 +169,7 @@ class ReportTab(Tab):
         said = self._said.value
         super().come_up()
         if self._writing or "<a " in said:  # what is being written, or was
-            self._said.value, self._said.layout.display = said, ""
+            self._said.value = said
         elif not self._said.value:
             self.try_to(self._tell_count)
         self._code.value = False
@@ -249,7 +249,6 @@ class ReportTab(Tab):
             f' <a href="{href}" target="_blank" style="text-decoration:underline">{name}</a>.{said}'
             "</div>"
         )
-        self._said.layout.display = ""
 
 
 def describe_choice(frame: pd.DataFrame) -> str:

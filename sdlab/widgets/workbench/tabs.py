@@ -29,6 +29,7 @@ from ..judge.judge import Judge
 from ..panel import Kept, render_message
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.form import SweepForm
+from ..told import ToldLine
 from .beside import BY_RECIPE, find_beside, offer_beside, render_beside
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Tab(ipywidgets.VBox):
         self.changed: Callable[[], None] = lambda: None  # has the notebook's picture drawn anew
         self._still, self._changes = "", 0  # what `static` gave, and how often it has changed
         self._shown: pd.DataFrame | None = None
-        self._said, self._place = ipywidgets.HTML(), ipywidgets.VBox()
+        self._said, self._place = ToldLine(), ipywidgets.VBox()
         row = ipywidgets.HBox(list(controls), layout={"flex_flow": "row wrap"})
         super().__init__([row, self._said, self._place])
         self.say("")
@@ -169,7 +170,6 @@ class Tab(ipywidgets.VBox):
     def say(self, text: str, kind: str = "note") -> None:
         self._wrong = kind == "error"
         self._said.value = render_message(text, kind, f"sdl-tab-{self.title}")
-        self._said.layout.display = "" if text else "none"
 
     def try_to(self, work: Callable[[], Any]) -> None:
         """Does it; what goes wrong is said in the tab, as a traceback would land nowhere."""
