@@ -31,6 +31,7 @@ WITHOUT_KERNEL = (
 )
 QUIET = 2.0  # seconds without a change, after which the picture in the notebook is drawn anew
 STATED = re.compile(rf"\b({'|'.join(FIELDS)})=(?=([^\s,;:.)]|\.\d)?)")  # as Python writes it
+ROLES = {"error": "alert", "progress": "timer", "pending": "timer"}  # no timer is read aloud
 workers = ThreadPoolExecutor(2, "sdlab widgets")  # they open and encode pictures
 lookers = ThreadPoolExecutor(1, "sdlab looking")  # in pictures, which no picture waits for
 
@@ -52,9 +53,7 @@ def render_message(text: str, kind: str, place: str) -> str:
     text = STATED.sub(lambda found: found[1] + " " * bool(found[2]), text)
     first, _, more = text.partition("\n")  # what an error begins with is told, the rest on demand
     rest = f"<details><summary>more</summary>{escape(more)}</details>" if more else ""
-    role = {"error": "alert", "progress": "timer", "pending": "timer"}.get(
-        kind, "status"
-    )  # no timer is read aloud
+    role = ROLES.get(kind, "status")
     sign = "⚠ <b>Error:</b> " if kind == "error" else ""
     return (
         f'<div class="sdl-told sdl-told-{kind}" id="{escape(place)}"'

@@ -339,9 +339,9 @@ def test_a_report_is_of_the_starred_pictures_alone_if_that_is_asked_for(
     assert "Compare: other pictures are shown there" in said(report)
     assert "Press “" not in said(report)
     report.starred.value = False
-    monkeypatch.setattr(bench.tabs["Compare"], "make_figure", lambda frame: None)
+    monkeypatch.setattr(bench.tabs["Compare"], "make_figure", lambda frame, own: None)
     write(report, "Named")
-    assert "Press “Show the pairs” in Compare, or leave them out here." in said(report)
+    assert "Press “Show the pairs” in Compare, or tick “also what the parts show”" in said(report)
 
 
 def test_a_report_of_the_starred_pictures_shows_each_of_them_and_no_other(bench, tmp_path):
@@ -652,6 +652,104 @@ def test_the_next_workbench_of_a_store_knows_its_last_run_and_what_was_asked(tmp
     assert judge.widget.done == 2
     again.chosen = "Report"
     assert "and Judge" not in again.tabs["Report"]._tell_left_out()
+
+
+def run_in(bench, plan):
+    form = bench.tabs["Sweep"].form
+    form.load(plan)
+    assert form.wait(60) and not form.errors
+    form.run().wait()
+    until(lambda: not form.running)
+
+
+def test_earlier_runs_can_be_chosen_also_by_the_next_workbench(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench, base = Workbench("mine"), Request(prompt="a cat", num_inference_steps=1)
+    for prompt in ("a cat", "a dog", "a fox", "a dog"):
+        run_in(bench, base.but(prompt=prompt))
+        assert bench.pictures == bench._scope.value == "the last run"
+    until(lambda: "a fox" in (tmp_path / "mine/workbench-run.json").read_text("utf-8"))
+    for each in (bench, Workbench("mine")):
+        *first, fox, cat = each._scope.options
+        assert first == ["the whole store", "the last run", "with those found"]
+        assert fox.endswith(": 1 picture of a fox") and cat.endswith(": 1 picture of a cat")
+        each.pictures = cat
+        assert list(each.value["prompt"]) == ["a cat"] and each._scope.value == cat
+    with pytest.raises(traitlets.TraitError, match="use one of 'the whole store', 'the last run'"):
+        bench.pictures = "yesterday's"
+
+
+def test_the_grid_shows_a_run_that_was_made_here_when_it_is_chosen(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench, base = Workbench("mine"), Request(prompt="a cat", num_inference_steps=1)
+    run_in(bench, base)
+    bench.chosen, grid = "Grid", bench.tabs["Grid"]
+    bench.chosen = "Sweep"
+    run_in(bench, sweep(base.but(prompt="a dog"), seed=range(2)))
+    bench.chosen = "Grid"
+    assert list(grid._shown["prompt"]) == ["a dog"] * 2
+    assert said(grid) == "Shown is the last run now: 2 pictures."
+    run_in(bench, base.but(prompt="a fox"))  # while the grid is in front
+    until(lambda: "Look again" in said(grid))
+    assert list(grid._shown["prompt"]) == ["a dog"] * 2
+    bench.pictures = "the whole store"  # which is no run
+    bench.chosen = "Sweep"
+    bench.chosen = "Grid"
+    assert len(grid._shown) == 2 and "Look again" in said(grid)
+
+
+def test_a_question_comes_back_with_the_pictures_that_it_was_asked_about(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base, store = Request(prompt="a cat", num_inference_steps=1), Store(tmp_path / "mine")
+    frame = run(sweep(base, seed=range(4)), store, progress=False)
+    pair = run(sweep(base, seed=9, guidance_scale=[1.0, 4.0]), store, progress=False)["key"]
+    for rater, n in (("Ann", 4), ("Cem", 3)):
+        for key in frame["key"][:n]:
+            store.answer(key, "yes", question="Is it a cat?", rater=rater, blind=True)
+    store.answer(tuple(pair), "left", question="Which is larger?", blind=True)
+    bench = Workbench("mine")
+    run_in(bench, base.but(prompt="a dog"))
+    bench.chosen, judge = "Judge", bench.tabs["Judge"]
+    assert judge.about.layout.display == "none"
+    judge.earlier.value = "Is it a cat?"
+    assert judge.about.label == "the pictures it was asked about: 7 answers (Ann 4 and Cem 3)"
+    click(find_button(judge, "Begin"))
+    judge.widget.rater = "Ann"
+    assert set(judge._shown["key"]) == set(frame["key"]) and judge.widget.done == 4
+    judge.about.value = ""
+    click(find_button(judge, "Begin"))
+    assert list(judge._shown["prompt"]) == ["a dog"]
+    judge.earlier.value = "Which is larger?"
+    assert "somebody 1" in judge.about.label
+    assert (judge.by.value, judge.left.value, judge.right.value) == ("guidance_scale", 1.0, 4.0)
+    click(find_button(judge, "Begin"))
+    assert judge.widget.done == 1 and not judge.is_stale
+
+
+def test_a_report_takes_parts_about_several_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    base = Request(prompt="a cat", num_inference_steps=1)
+    bench = Workbench("mine")
+    run_in(bench, sweep(base, guidance_scale=[1.0, 4.0]))
+    bench.chosen = "Compare"
+    click(find_button(bench.tabs["Compare"], "Show the pairs"))
+    run_in(bench, sweep(base.but(prompt="a dog"), seed=range(3)))
+    bench.chosen, judge = "Judge", bench.tabs["Judge"]
+    judge.question.value = "Is it a dog?"
+    click(find_button(judge, "Begin"))
+    bench.chosen, report = "Report", bench.tabs["Report"]
+    write(report, "Both")
+    assert "Compare: other pictures" in said(report)
+    assert "or tick “also what the parts show”, or leave" in said(report)
+    report.own.value = True
+    told = "Of these 5 pictures, Compare about 2 and Judge about 3."
+    assert said(report) == f"The report will be about 5 pictures. {told}"
+    write(report, "Both")
+    assert "The report is at" in said(report)
+    page = (tmp_path / "reports/mine.html").read_text("utf-8")
+    assert "Written by sdlab from 5 rows" in page and told in page
+    report.parts["Compare"].value = False
+    assert len(report.read()) == 3
 
 
 def until(holds):

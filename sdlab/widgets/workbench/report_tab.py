@@ -52,6 +52,7 @@ class ReportTab(Tab):
 
     def __init__(self, read: Read, store: Store, found: Found, others: Sequence[Tab]) -> None:
         self._others, self._found, self._stem = others, found, store.root.name
+        self._store = store
         self._kept, self._keeping = store.root / KEPT, threading.Lock()
         self._written: dict[str, Path] = {}  # by title
         self._make_fields()
@@ -68,13 +69,14 @@ class ReportTab(Tab):
         for field in (self.heading, self.text, self.claim):
             field.layout.width = "auto"
         words = ipywidgets.VBox([self.heading, self.text, self.claim], layout={"width": "100%"})
-        chosen = [*self.parts.values(), self.starred, self.again]
+        chosen = [*self.parts.values(), self.own, self.starred, self.again]
         shown = ipywidgets.HBox(chosen, layout={"width": "100%", "flex_flow": "row wrap"})
         super().__init__(read, words, shown, self._write, self._code)
         self._recall()
         for field in (self.heading, self.text, self.claim):
             field.observe(lambda _: workers.submit(self._keep), "value")
-        self.starred.observe(lambda _: self.come_up(), "value")
+        for choice in (*self.parts.values(), self.own, self.starred):
+            choice.observe(lambda _: self.come_up(), "value")
 
     def _make_fields(self) -> None:
         self.heading = ipywidgets.Text(
@@ -105,6 +107,12 @@ class ReportTab(Tab):
         self.starred = ipywidgets.Checkbox(
             description="only starred pictures", value=False, indent=False
         )
+        self.own = ipywidgets.Checkbox(
+            description="also what the parts show",
+            value=False,
+            indent=False,
+            tooltip="The pictures chosen above and those that the parts ticked here are about",
+        )
 
     def _recall(self) -> None:
         """Fills in title, text and claim as last time in this store."""
@@ -126,19 +134,39 @@ class ReportTab(Tab):
 
     def read(self) -> pd.DataFrame:
         """Reads the frame of the pictures that the report is about."""
-        frame = super().read()
+        frame = self._read_every()
         if not self.starred.value:
             return frame
         if (chosen := frame[frame["starred"].fillna(False)]).empty:
             raise ValueError("No picture is starred: a star in the tab “Grid” chooses one.")
         return chosen
 
+    def _read_every(self) -> pd.DataFrame:
+        """Reads the pictures chosen above, and what the parts show if that is to be in it."""
+        frame = super().read()
+        shown = set().union(*(tab.list_own() for tab in self._list_parts())) - set(frame["path"])
+        if not self.own.value or not shown:
+            return frame
+        every = self._found.join(self._store.frame())
+        return every[every["path"].isin(shown | set(frame["path"]))].reset_index(drop=True)
+
+    def _list_parts(self) -> list[Tab]:
+        """Lists the tabs whose widgets go in."""
+        return [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
+
+    def _describe_parts(self, every: pd.DataFrame) -> str:
+        """Says how many of the report's pictures each part is about; "" if all are about all."""
+        counts = {tab.title: len(tab.list_own()) for tab in self._list_parts()}
+        told = [f"{title} about {n:,}" for title, n in counts.items() if 0 < n < len(every)]
+        of = count_noun(len(every), "picture")
+        return f"Of these {of}, {join_words(told)}." if told and self.own.value else ""
+
     def write_text(self) -> str:
         """Writes what stands first: that stars chose, what all are marked as, the text itself."""
-        every = super().read()
-        said = [describe_choice(every)] if self.starred.value else []
-        said += filter(None, [count_marks(every), self.text.value.strip()])
-        return "\n\n".join(said)
+        every = self._read_every()
+        said = [describe_choice(every)] if self.starred.value else [self._describe_parts(every)]
+        said += [count_marks(every), self.text.value.strip()]
+        return "\n\n".join(filter(None, said))
 
     @property
     def path(self) -> Path:
@@ -155,7 +183,7 @@ class ReportTab(Tab):
         n = self.again.value
         names = ("verify", "write_report") if n else ("write_report",)
         verified = f", verified=verify(results, {n})" if n else ""
-        shown = [t.title for t in self._others if t.has_figure and self.parts[t.title].value]
+        shown = [tab.title for tab in self._list_parts()]
         note = f"# without what {join_words(shown)} shows: see the Python there\n" if shown else ""
         frame = self.read()
         stars = 'results = results[results["starred"]]\n'  # those read from a folder are all
@@ -179,8 +207,10 @@ class ReportTab(Tab):
         self.claim.layout.display = "" if votes else "none"
 
     def _tell_count(self) -> None:
-        count = count_noun(len(self.read()), "picture")
-        self.say(f"The report will be about {count}.{self._tell_left_out()}")
+        frame = self.read()
+        count, parts = count_noun(len(frame), "picture"), self._describe_parts(frame)
+        told = f"{parts and ' '}{parts}{self._tell_left_out()}"
+        self.say(f"The report will be about {count}.{told}")
 
     def _tell_left_out(self) -> str:
         """Tells what people said of this store's pictures and no tab shows; "" if that is all."""
@@ -204,11 +234,14 @@ class ReportTab(Tab):
         if not self.heading.value.strip():
             raise ValueError("A report needs a title: say what was found out.")
         frame = self.read()
-        chosen = [tab for tab in self._others if tab.has_figure and self.parts[tab.title].value]
-        figures = [(tab.make_figure(frame), tab.caption or tab.title) for tab in chosen]
+        chosen, own = self._list_parts(), self.own.value
+        figures = [(tab.make_figure(frame, own=own), tab.caption or tab.title) for tab in chosen]
         if stale := [tab.title for tab, (figure, _) in zip(chosen, figures) if figure is None]:
             ways = [f"“{tab.renews}” in {tab.title}" for tab in self._others if tab.title in stale]
-            way = "Leave" if self.starred.value else f"Press {join_words(ways)}, or leave"
+            tick = f"tick “{self.own.description}”"
+            way = (
+                "Leave" if self.starred.value else f"Press {join_words(ways)}, or {tick}, or leave"
+            )
             raise ValueError(
                 f"{join_words(stale)}: other pictures are shown there than the report would be"
                 f" about. {way} them out here."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,8 @@ from ...results.frame import (
     find_label_columns,
     find_varying,
     format_value,
+    join_words,
+    select_made,
 )
 from ...store.opinions import VOTES
 from ...store.store import Store
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 SHORT = {"description_width": "initial"}
 SPARSE = 0.5  # share of a grid's places: with fewer pictures, they stand in order
+AS_CHOSEN, ASKED = ("the pictures chosen above", ""), "the pictures it was asked about"
 MOST_SIDES = 50  # values of a column that are offered as sides
 EMPTY = (
     "There is no picture yet: the tab “Sweep” makes some, and “pictures” above chooses between the"
@@ -59,6 +63,7 @@ class Tab(ipywidgets.VBox):
     caption = ""  # in a report; its title if it has none of its own
     needs_pictures = True
     renews = "Look again"  # the button that shows what there is now
+    behind = False  # whether a run here has made what is not shown
     _wrong = False  # whether it says an error
 
     def __init__(self, read: Read, *controls: ipywidgets.Widget) -> None:
@@ -95,9 +100,17 @@ class Tab(ipywidgets.VBox):
         """Whether it shows pictures of the store that are not among these."""
         return self._shown is not None and not set(self._shown["path"]) <= set(frame["path"])
 
-    def make_figure(self, frame: pd.DataFrame) -> Any:
-        """Makes what stands in a report about these pictures; None if it shows other ones."""
-        return None if self.is_stale or self.shows_more(frame) else self.widget
+    def list_own(self) -> set[str]:
+        """Lists the paths of the pictures that it shows."""
+        return set() if self._shown is None or not self.has_figure else set(self._shown["path"])
+
+    def make_figure(self, frame: pd.DataFrame, *, own: bool = False) -> Any:
+        """Makes what stands in a report about these pictures; None if it shows other ones.
+
+        `own`: the report has the pictures that are shown here, whatever others there are by now.
+        """
+        stale = self.is_stale and not own
+        return None if stale or self.shows_more(frame) else self.widget
 
     @property
     def has_votes(self) -> bool:
@@ -124,7 +137,16 @@ class Tab(ipywidgets.VBox):
             self.say(EMPTY)
         elif self.widget is None:
             self._begin()
-        elif self.is_stale:
+        else:
+            self._tell_news()
+
+    def tell_news(self) -> None:
+        """Says that there are other pictures than those shown, while somebody looks at these."""
+        with self._turn:
+            self.try_to(self._tell_news)
+
+    def _tell_news(self) -> None:
+        if self.widget is not None and self.is_stale:
             self.say(f"There are other pictures by now: “{self.renews}” shows them.")
 
     def _begin(self) -> None:
@@ -207,20 +229,27 @@ class GridTab(Tab):
     def _begin(self) -> None:
         self._look()
 
+    def _look_up(self) -> None:
+        """Shows what a run here has made, as one looks for it there; of others it only tells."""
+        if not (self.widget and self.behind and self.is_stale) or self._read().empty:
+            return super()._look_up()
+        self._look()
+        self.say(f"Shown is the last run now: {count_noun(len(self.list_own()), 'picture')}.")
+
     def _look(self) -> None:
-        frame = self.read()
+        frame, self.behind = self.read(), False
         # found pictures state few fields: sliders would show them without any of our own
         grid = None if any(find_foreign(frame)) else SeedGrid(frame)
         if grid is None or grid.filled < SPARSE:
             grid = SeedGrid(frame, row=[], col=[])
         self.show(grid)
 
-    def make_figure(self, frame: pd.DataFrame) -> Any:
+    def make_figure(self, frame: pd.DataFrame, *, own: bool = False) -> Any:
         """Makes the grid of these pictures, in order if it shows more: no slider hides any."""
         shown = set() if self._shown is None else set(self._shown["path"])
         if set(frame["path"]) < shown:
             return SeedGrid(frame, row=[], col=[])
-        return super().make_figure(frame)
+        return super().make_figure(frame, own=own)
 
 
 class ColumnTab(Tab):
@@ -313,11 +342,11 @@ class JudgeTab(ColumnTab):
     besides = (("single pictures", ""),)
 
     def __init__(self, read: Read, store: Store) -> None:
-        self._store = store
+        self._store, self._read_chosen = store, read
         self.earlier = ipywidgets.Dropdown(
             options=[("–", "")],
             description="asked before",
-            tooltip="Fills in question and answers",
+            tooltip="Fills in question, answers and the pictures that it was asked about",
             style=SHORT,
         )
         self.earlier.observe(self._fill_in, "value")
@@ -333,9 +362,19 @@ class JudgeTab(ColumnTab):
             placeholder="yes, no",
             tooltip="Up to nine, apart by commas; yes and no if it is empty",
         )
+        self.about = ipywidgets.Dropdown(
+            options=[AS_CHOSEN],
+            description="about",
+            tooltip="Which pictures the round is of",
+            style=SHORT,
+            layout={"max_width": "30em"},
+        )
+        self.question.observe(self._offer_about, "value")
         button = make_button(self.renews, self._judge, self, "Begins the round, or goes on with it")
-        super().__init__(read, self.earlier, self.question, self.answers, button)
+        fields = self.earlier, self.question, self.answers, self.about
+        super().__init__(self._read_about, *fields, button)
         self._offer_earlier()
+        self._offer_about()
 
     @property
     def is_unshown(self) -> bool:
@@ -344,6 +383,31 @@ class JudgeTab(ColumnTab):
     def come_up(self) -> None:
         super().come_up()
         self._offer_earlier()
+        self._offer_about()
+
+    def _select_said(self) -> pd.DataFrame:
+        """Selects what was answered to the question that is filled in."""
+        said = self._store.answers()
+        return said[said["question"] == self.question.value]
+
+    def _read_about(self) -> pd.DataFrame:
+        """Reads the pictures chosen above, or those that the question was asked about."""
+        if not self.about.value:
+            return self._read_chosen()
+        said = self._select_said()
+        keys = [key for name in ("key", "left", "right") for key in column_values(said, name)]
+        return select_made(self._store.frame(dict.fromkeys(filter(None, keys))))
+
+    def _offer_about(self, _: Any = None) -> None:
+        """Offers the pictures that the question was asked about, and says who answered."""
+        raters, choices = column_values(self._select_said(), "rater"), [AS_CHOSEN]
+        if raters:
+            counts = [f"{name or 'somebody'} {n:,}" for name, n in Counter(raters).items()]
+            text = f"{ASKED}: {count_noun(len(raters), 'answer')} ({join_words(counts)})"
+            choices.append((text, ASKED))
+        chosen = self.about.value if raters else ""
+        self.about.options, self.about.value = choices, chosen
+        self.about.layout.display = "" if raters else "none"
 
     def _offer_earlier(self) -> None:
         """Offers the questions that were asked about pictures of this store, the last first."""
@@ -355,7 +419,7 @@ class JudgeTab(ColumnTab):
         self.earlier.layout.display = "" if asked else "none"
 
     def _fill_in(self, change: Any) -> None:
-        """Fills in an earlier question, and the answers that it got unless they go without."""
+        """Fills in an earlier question, its pictures, and its answers unless they go without."""
         if not (question := change["new"]):
             return
         said = self._store.answers().query("question == @question")
@@ -364,11 +428,28 @@ class JudgeTab(ColumnTab):
         usual = VOTES if paired else ("yes", "no")
         words = [] if set(given) <= set(usual) else sorted(given, key=lambda w: (len(w), w))
         self.question.value, self.answers.value = question, ", ".join(words)
-        columns = [value for _, value in self.by.options if value]
-        if paired and columns and not self.by.value:
-            self.by.value = columns[0]
-        elif not paired and "" in [value for _, value in self.by.options]:
-            self.by.value = ""
+        self._offer_about()
+        self.about.value = ASKED
+        self.try_to(lambda: self._choose_sides(said if paired else None))
+
+    def _choose_sides(self, said: pd.DataFrame | None) -> None:
+        """Chooses the column and the values in which the pairs differ that were asked about."""
+        self._offer_columns()
+        self.by.value = ""
+        if said is None:
+            return
+        pairs = list(zip(*(column_values(said, side) for side in ("left", "right"))))
+        frame = self.read()
+        keys, names = column_values(frame, "key"), list_sides(frame)
+        self.by.value = names[0] if names else ""
+        for name in names:
+            values = dict(zip(keys, column_values(frame, name)))
+            sides = [{values.get(left), values.get(right)} for left, right in pairs]
+            if all(side == sides[0] and len(side) == 2 for side in sides):
+                self.by.value = name
+                found = [value for _, value in self.left.options if value in sides[0]]
+                self.left.value, self.right.value = found
+                return
 
     def _judge(self) -> None:
         sides = self._sides()
@@ -425,7 +506,10 @@ class OriginTab(Tab):
     def has_figure(self) -> bool:
         return self.widget is not None and bool(self.widget.names)
 
-    def make_figure(self, frame: pd.DataFrame) -> Any:
+    def list_own(self) -> set[str]:
+        return set()
+
+    def make_figure(self, frame: pd.DataFrame, *, own: bool = False) -> Any:
         """Makes the answers on the found pictures, and on those of the store that are in it."""
         left_out = self._tested - set(frame["path"])
         cells = [i for i, path in enumerate(self.widget.paths) if path not in left_out]

@@ -43,9 +43,10 @@ class Workbench(Kept, ipywidgets.VBox):
         {title: the tab}; its `widget` is the one that is shown there.
     chosen : str
         The title of the tab in front; can be set and observed.
-    pictures : {"the last run", "the whole store", "with those found"}
+    pictures : {"the last run", "the whole store", "with those found"}, or the name of a run
         What the other tabs are about: the last run once there is one; can be set and observed.
-        It is known again when Python has been started anew. Found are the files that were dropped
+        It is known again when Python has been started anew, as up to ten runs before it are, whose
+        names say when they were and of what. Found are the files that were dropped
         on "Where from?", and those that `read_pictures(..., store)` has kept in the store.
     value : DataFrame
         The pictures that the tabs are about.
@@ -61,7 +62,7 @@ class Workbench(Kept, ipywidgets.VBox):
     """
 
     chosen = traitlets.Unicode("Sweep")
-    pictures = traitlets.Enum((LAST, ALL, FOUND), ALL)
+    pictures = traitlets.Unicode(ALL)
 
     def __init__(self, store: Store | str | os.PathLike[str] = "runs/workbench") -> None:
         self.store = open_store(store)
@@ -77,8 +78,9 @@ class Workbench(Kept, ipywidgets.VBox):
         self.tabs: dict[str, Tab] = {tab.title: tab for tab in (self._sweep, *seen, origin, report)}
         self._last = LastRun(self.store)
         self._scope = ipywidgets.Dropdown(
-            options=[ALL, LAST, FOUND] if self._last.keys else [ALL, FOUND],
+            options=self._list_choices(),
             description="pictures",
+            layout={"max_width": "40em", "width": "auto"},
             tooltip="Which pictures the tabs beside “Sweep” are about; found are the files dropped"
             " on “Where from?” and those that read_pictures kept in the store",
         )
@@ -87,7 +89,7 @@ class Workbench(Kept, ipywidgets.VBox):
         self.add_class("sdl-workbench")
         self._sweep.form.observe(self._ran, "running")
         self._front.observe(self._turned, "selected_index")
-        ipywidgets.link((self, "pictures"), (self._scope, "value"))
+        self._link = ipywidgets.link((self, "pictures"), (self._scope, "value"))
         self.observe(self._come_up, ["chosen", "pictures"])
         for tab in self.tabs.values():
             tab.changed = self.refresh_soon
@@ -135,18 +137,29 @@ class Workbench(Kept, ipywidgets.VBox):
         job = self._sweep.form.job
         if self.pictures == LAST:
             return select_made(job.frame() if job else self.store.frame(self._last.keys))
+        if self.pictures in self._last.earlier:
+            return select_made(self.store.frame(self._last.earlier[self.pictures]))
         frame = self.store.frame()
         return select_made(self._found.join(frame) if self.pictures == FOUND else frame)
 
+    def _list_choices(self) -> list[str]:
+        """Lists what the other tabs can be about."""
+        return [ALL, *[LAST] * bool(self._last.keys), FOUND, *self._last.earlier]
+
     def _ran(self, change: Any) -> None:
-        """Takes the pictures of a run when it begins."""
+        """Takes the pictures of a run when it begins, and has the tabs follow when it ends, too."""
         job = self._sweep.form.job
         if change["new"] and job:
-            workers.submit(self._last.note, job)
-            if LAST not in self._scope.options:
-                chosen, self._scope.options = self.pictures, [ALL, LAST, FOUND]
-                self.pictures = chosen
+            self._last.note(job)
+            workers.submit(self._last.keep)
+            self._link.unlink()  # other options choose the first of them
+            self._scope.options = self._list_choices()
             self.pictures = LAST
+            self._link.link()
+        for title, tab in self.tabs.items():
+            tab.behind = self.pictures == LAST
+            if title == self.chosen:
+                workers.submit(tab.tell_news)
 
     def _turned(self, change: Any) -> None:
         self.chosen = list(self.tabs)[change["new"] or 0]
@@ -161,11 +174,16 @@ class Workbench(Kept, ipywidgets.VBox):
 
     @traitlets.validate("pictures")
     def _check_pictures(self, proposal: Any) -> str:
-        if proposal["value"] == LAST and not (self._sweep.form.job or self._last.keys):
+        chosen, choices = proposal["value"], self._list_choices()
+        if chosen == LAST and not (self._sweep.form.job or self._last.keys):
             raise traitlets.TraitError(
                 f"pictures={LAST!r}: no run of this store is known; {ALL!r} has all there is"
             )
-        return proposal["value"]
+        if chosen not in (LAST, *choices):
+            raise traitlets.TraitError(
+                f"pictures={chosen!r}: use one of {', '.join(map(repr, choices))}"
+            )
+        return chosen
 
     def _open(self, given: Any) -> None:
         """Fills the form in with a picture's recipe, for a button of another tab."""
@@ -176,6 +194,9 @@ class Workbench(Kept, ipywidgets.VBox):
     def _come_up(self, change: Any) -> None:
         if change["name"] == "chosen":
             self.tabs[change["old"]].forget_still()
+        elif change["new"] != LAST:
+            for tab in self.tabs.values():
+                tab.behind = False
         self._front.selected_index = list(self.tabs).index(self.chosen)
         self.tabs[self.chosen].come_up()
         self.refresh_soon()
