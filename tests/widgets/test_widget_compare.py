@@ -366,17 +366,37 @@ def test_names_seen_before_the_first_vote_are_written_down(frame):
     assert not widget.secret and widget.value.blind.dropna().tolist() == [False]
 
 
-def test_who_turns_to_a_rater_that_knows_the_names_knows_them_too(frame):
+def test_a_name_whose_rater_knows_the_names_ends_nobody_elses_vote(frame, tmp_path):
     shown(frame, blind=True, rater="bob").reveal()
+    before = Store(tmp_path / "runs").opinions.revealed("bob")
     for rater, votes in (("ann", 1), ("eve", 0), ("", 1)):
         widget = shown(frame, blind=True, rater=rater)
         for n in range(votes):
             asked(widget, "vote", n=n, vote="left")
         widget.rater = "bob"
+        assert not widget.secret and "shown here before" not in widget.note
         widget.rater = rater
-        assert not widget.secret
+        assert widget.secret and asked(widget, "pair", n=0)[0]["names"] == ["", ""]
+        assert "who is who was shown here before (rater: bob)" in widget.note
         asked(widget, "vote", n=3, vote="left")
-        assert widget.value.blind.dropna().tolist().count(True) == votes
+        assert not any(word in str(widget.sent[-1][0]) for word in TELLING)
+    opinions = Store(tmp_path / "runs").opinions
+    kept = opinions.votes()
+    assert set(opinions.list_knowing()) == before and kept.blind.all() and len(kept) == 5
+    assert {rater for who in opinions.list_knowing().values() for rater in who} == {"bob"}
+    assert kept.names_shown.all() and kept.may_change.all()
+
+
+def test_names_that_were_seen_openly_on_this_page_are_told_to_who_votes_blind_next(frame):
+    widget = shown(frame, rater="bob")
+    widget.rater = "ann"
+    widget.blind = True
+    assert widget.secret and "(rater: bob and ann)" in widget.note
+    asked(widget, "vote", n=0, vote="tie")
+    other = shown(frame, blind=True, rater="carl")
+    asked(other, "vote", n=0, vote="tie")
+    votes = other._votes.opinions.votes().set_index("rater")
+    assert votes.names_shown.to_dict() == {"ann": True, "carl": False}
 
 
 def test_a_rater_who_only_gives_a_name_ends_nobodys_vote(frame):

@@ -37,7 +37,7 @@ from ..pictures import (
     open_pictures,
     strip_recipe,
 )
-from .counts import CONFIDENCE, count_raters, describe_alike, describe_count
+from .counts import CONFIDENCE, count_raters, describe_alike, describe_count, describe_shown
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
 from .votes import Ballot, Votes
@@ -53,10 +53,12 @@ class Compare(Panel):
     page says how to go on. In blind mode the order of the pairs is shuffled, chance decides who
     stands on which side, and the page learns neither labels nor whose picture is whose before
     `reveal`, which ends the vote and is written down, as is every other way to see the names
-    meanwhile: `blind` turned off, the same pairs shown openly, or the name of a rater who knows
-    them. Both pictures of a pair are shown at one size. Until then a vote can be changed and taken
-    back, after it no open vote takes the place of a blind one. Votes are kept in the store, by the
-    pictures' keys, and found again there; those on pictures in no store last as long as the widget.
+    meanwhile: `blind` turned off, or the same pairs shown openly. It is the rater's own: whoever
+    has not asked goes on blind, also where others have been shown the names before. The page then
+    says so, and their votes are kept with `names_shown`. Both pictures of a pair are shown at one
+    size. Until then a vote can be changed and taken back, after it no open vote takes the place of
+    a blind one. Votes are kept in the store, by the pictures' keys, and found again there; those on
+    pictures in no store last as long as the widget.
 
     Parameters
     ----------
@@ -277,6 +279,7 @@ class Compare(Panel):
         pairing, values = self._pairing, self._pairing.values
         alone = count_noun(len(pairing.alone), "picture") + " without a partner"
         notes = [count_noun(len(ids), "pair"), alone if pairing.alone else "", self._say_sizes()]
+        notes.append(describe_shown(self._ballot.list_shown()))
         secret = self._ballot.under_way
         with self.hold_sync():
             self.choices = (
@@ -347,13 +350,14 @@ class Compare(Panel):
         self.refresh_soon()
 
     def _change_rater(self, _: Any) -> None:
-        """Goes on with the votes of another rater."""
-        rater, before = self.rater.strip(), self._ballot
-        self._votes = Votes(self._votes.keeper, rater)
+        """Goes on with the votes of another rater, blind unless that one has asked for the names.
+
+        The names that are shown to the one end nobody else's vote.
+        """
+        rater = self.rater.strip()
+        self._votes = Votes(self._votes.keeper, rater, self._votes.seen)
         self.rater = rater
         self._deal()
-        if not self._ballot.under_way and before.is_begun:
-            before.reveal()  # whoever voted has the names of the same pairs before them now
 
     def _redeal(self, _: Any) -> None:
         """Shows the first pair without a vote if it becomes blind, else the same one as before.

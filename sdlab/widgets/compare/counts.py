@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -29,6 +30,14 @@ def describe_alike(table: pd.DataFrame) -> list[str]:
     about = about.assign(left_side="left", right_side="right")
     rows = agreement(about).to_dict("records")
     return [line for row in rows for line in describe_agreement(row, "the same vote")]
+
+
+def describe_shown(raters: Sequence[str]) -> str:
+    """Says to whom the names were shown before a blind vote; "" if to nobody."""
+    if not raters:
+        return ""
+    who = join_words(map(name_rater, raters))
+    return f"who is who was shown here before (rater: {who}), which is kept with each vote"
 
 
 def tell_winner(row: dict) -> str:

@@ -6,6 +6,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from ...results.frame import count_noun
 from ...store.opinions import VOTES, MemoryOpinions, mirror_vote, sort_pair
@@ -23,10 +24,18 @@ class Votes:
         Pictures are known by their keys in a store, else by whatever names them.
     rater : str
         Whose votes these are.
+    seen : dict, optional
+        Which raters have seen the names of a pair openly on this page, which notes it there.
     """
 
-    def __init__(self, keeper: Store | MemoryOpinions, rater: str = "") -> None:
+    def __init__(
+        self,
+        keeper: Store | MemoryOpinions,
+        rater: str = "",
+        seen: dict[Ids, dict[str, None]] | None = None,
+    ) -> None:
         self.keeper, self.rater = keeper, rater
+        self.seen = {} if seen is None else seen
         self.opinions = keeper.opinions if isinstance(keeper, Store) else keeper
         self.read()
 
@@ -43,7 +52,16 @@ class Votes:
 
     def look_again(self) -> None:
         """Takes note of names that were shown elsewhere, such as by another widget."""
-        self.revealed = self.opinions.revealed(self.rater)
+        self.known = self.opinions.list_knowing()
+        self.revealed = {pair for pair, raters in self.known.items() if self.rater in raters}
+
+    def list_shown(self, ids: Ids) -> list[str]:
+        """Lists the raters to whom the names of a pair were shown, in this store or on this page.
+
+        Whoever gives another name may be one of them.
+        """
+        pair = sort_pair(*ids)
+        return list(dict.fromkeys([*self.known.get(pair, ()), *self.seen.get(pair, ())]))
 
     def put(self, ids: Ids, vote: str | None, blind: bool) -> None:
         """Keeps a vote, or takes it back (None); not twice: a message may come twice."""
@@ -52,7 +70,9 @@ class Votes:
                 f"vote={vote!r}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
             )
         if self._find(ids, blind) != vote:
-            self.keeper.vote(*ids, vote, blind=blind, sealed=blind, rater=self.rater)
+            shown = blind and vote is not None and bool(self.list_shown(ids))
+            how: dict[str, Any] = {"blind": blind, "sealed": blind, "names_shown": shown}
+            self.keeper.vote(*ids, vote, **how, rater=self.rater)
             self._note(ids, vote, blind)
 
     def reveal(self, pairs: Sequence[Ids]) -> None:
@@ -127,11 +147,10 @@ class Ballot:
         """Whether a blind vote is: of some pair it must not be known who is who."""
         return any(map(self.is_hidden, range(len(self))))
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether a blind vote is under way that is somebody's: by name, or by a vote."""
-        voted = any(self.vote_at(place) for place in range(len(self)))
-        return self.under_way and (bool(self.votes.rater) or voted)
+    def list_shown(self) -> list[str]:
+        """Lists to whom the names of pairs that are hidden here were shown before."""
+        hidden = [ids for n, ids in enumerate(self.ids) if self.is_hidden(n)]
+        return list(dict.fromkeys(name for ids in hidden for name in self.votes.list_shown(ids)))
 
     def vote_on(self, n: int) -> tuple[str, bool] | None:
         """(vote, whether it was blind) on a pair; only a blind one while it is hidden."""
@@ -183,6 +202,8 @@ class Ballot:
         """Shows the names openly: a blind vote of the rater on these pairs has ended with that."""
         with self._lock:
             self.votes.read()
+            for ids in self.ids:
+                self.votes.seen.setdefault(sort_pair(*ids), {})[self.votes.rater] = None
             known, blind = self.votes.revealed, {sort_pair(*ids) for ids in self.votes.list_blind()}
             pairs = [ids for ids in self.ids if sort_pair(*ids) not in known]
             if any(sort_pair(*ids) in blind for ids in pairs):
