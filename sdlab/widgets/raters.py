@@ -37,6 +37,12 @@ def format_share(row: dict) -> str:
     return f"{share} of {row['n']}"
 
 
+def require_name(rater: str, what: str) -> None:
+    """Raises unless there is a name that what was given without one can be given to."""
+    if not rater:
+        raise ValueError(f"there is no name to give these {what}: set `rater` first")
+
+
 def name_rater(rater: str) -> str:
     """Names a rater, also one who gave no name."""
     return rater or NAMELESS

@@ -326,4 +326,9 @@ def test_judge_asks_whoever_gives_a_name_whether_answers_without_one_are_theirs(
     page.evaluate("model.set('rater', '')")
     expect(offer).to_be_hidden()
     expect(page.get_by_text("no name: answers are somebody's")).to_be_visible()
+    rater = page.get_by_role("combobox", name="rater")
+    rater.fill("carl")
+    rater.press("Enter")  # and the next keys answer
+    expect(page.get_by_role("group", name="picture 3 of 3")).to_be_focused()
+    assert page.evaluate("model.get('rater')") == "carl"
     page.context.close()

@@ -411,6 +411,38 @@ def test_a_rater_who_only_gives_a_name_ends_nobodys_vote(frame):
     assert widget.secret
 
 
+@pytest.mark.parametrize("asks", [False, True])
+def test_votes_without_a_name_are_nobodys_until_a_rater_claims_them(frame, tmp_path, asks):
+    widget = shown(frame, blind=True)
+    with pytest.raises(ValueError, match="no name to give these votes"):
+        widget.take_unnamed()
+    for n, vote in enumerate(("left", "tie", "right")):
+        asked(widget, "vote", n=n, vote=vote)
+    if asks:
+        widget.reveal()
+    preferred = widget._votes.opinions.votes()[["left", "right", "vote", "blind"]]
+    lines = (tmp_path / "runs" / "opinions.jsonl").read_text()
+    assert widget.unnamed == 0
+    shown(frame, blind=True, rater="ann")._ballot.cast(1, "both bad")  # her own, which stays
+    widget.rater = "ann"
+    assert widget.unnamed == 2 and widget.voted.count("") == 5 and widget.secret
+    deal = widget.deal
+    for _ in range(2):  # a message may come twice
+        assert asked(widget, "claim", deal=deal)[0]["kind"] == "claimed"
+    assert widget.unnamed == 0 and widget.voted.count("") == 3 and "both bad" in widget.voted
+    votes = widget._votes.opinions.votes()
+    assert sorted(votes.rater) == ["", "ann", "ann", "ann"] and votes.blind.all()
+    given = votes[(votes.rater == "ann") & (votes.vote != "both bad")]
+    kept = given[["left", "right", "vote", "blind"]].values.tolist()
+    assert kept == preferred.iloc[[0, 2]].values.tolist()
+    assert given.may_change.tolist() == [not asks] * 2  # whoever asked for the names knows them
+    assert (tmp_path / "runs" / "opinions.jsonl").read_text().startswith(lines)  # all is kept
+    widget.rater = "bob"
+    assert widget.unnamed == 1
+    widget.rater = ""
+    assert widget.unnamed == 0
+
+
 def test_an_open_look_at_the_same_pairs_ends_a_blind_vote(frame):
     first, blind = (shown(frame, rater="ann", blind=b) for b in (False, True))
     asked(blind, "vote", n=0, vote="left")

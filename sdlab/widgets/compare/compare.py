@@ -37,6 +37,7 @@ from ..pictures import (
     open_pictures,
     strip_recipe,
 )
+from ..raters import require_name
 from .counts import CONFIDENCE, count_raters, describe_alike, describe_count, describe_shown
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
@@ -77,7 +78,8 @@ class Compare(Panel):
         How much the difference picture exaggerates, 1 to 32.
     rater : str
         Who votes; the page has a field for it. Each rater has votes, and blind sides, of their own;
-        "" is somebody without a name.
+        "" is somebody without a name: whoever gives one is asked whether those votes are theirs,
+        and `take_unnamed` says that they are.
 
     Attributes
     ----------
@@ -98,6 +100,7 @@ class Compare(Panel):
 
     _esm = source(
         "page.js",
+        "unnamed.js",
         "compare/stage.js",
         "compare/ways.js",
         "compare/pairs.js",
@@ -132,6 +135,7 @@ class Compare(Panel):
     secret = traitlets.Bool(False).tag(sync=True)
     rater = traitlets.Unicode().tag(sync=True)
     raters = traitlets.List(traitlets.Unicode(), help="How far each rater is.").tag(sync=True)
+    unnamed = traitlets.Int(0, help="Votes without a name that may be the rater's.").tag(sync=True)
     recoded = traitlets.Int(0, help="Counts the changes of `code`.").tag(sync=True)
     seed = traitlets.Int(0)
 
@@ -253,6 +257,20 @@ class Compare(Panel):
             self._ballot.reveal()
             self._deal(self.at)
 
+    def take_unnamed(self) -> None:
+        """Makes the votes that were given without a name those of `rater`.
+
+        It takes those on pairs that the rater has not voted on; others stay as they are.
+
+        Raises
+        ------
+        ValueError
+            There is no name to give them.
+        """
+        require_name(self.rater, "votes")
+        self._ballot.take_unnamed()
+        self._deal(self._ballot.first_open())
+
     # The pairs, laid out
 
     def _take(self, pairing: Pairing) -> None:
@@ -290,6 +308,7 @@ class Compare(Panel):
             self.chosen = (
                 [] if secret else [values.index(pairing.left), values.index(pairing.right)]
             )
+            self._count_unnamed()
             self.note = " · ".join(note for note in notes if note)
             self._count()
             self.at = (self._ballot.first_open() if self.blind else 0) if at is None else at
@@ -317,6 +336,9 @@ class Compare(Panel):
         self.refresh_soon()
         self._share_soon()
 
+    def _count_unnamed(self) -> None:
+        self.unnamed = len(self._votes.list_unnamed(self._ballot.ids))
+
     def _count_vote(self) -> None:
         """Counts after a vote, or tells the names if they were shown elsewhere."""
         if self.secret and not self._ballot.under_way:
@@ -339,6 +361,7 @@ class Compare(Panel):
         table, total = self._list_votes(), len(self._ballot)
         with self.hold_sync():
             self.raters = count_raters(table, total)
+            self._count_unnamed()
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
                 row = count_votes(table, (), self._names, CONFIDENCE).iloc[0].to_dict()
@@ -439,6 +462,11 @@ class Compare(Panel):
             place = self._ballot.undo(place)
             self._count_vote()
         self.answer(question, {**self._describe(place), "undone": self.voted != before})
+
+    def _on_claim(self, question: dict, buffers: list) -> None:
+        if question["deal"] == self.deal and not self.is_repeat(question):
+            self.take_unnamed()
+        self.answer(question, {"kind": "claimed"})
 
     def _on_reveal(self, question: dict, buffers: list) -> None:
         if question["deal"] == self.deal:

@@ -81,6 +81,30 @@ class Votes:
             self.keeper.reveal(pairs, rater=self.rater)
             self.revealed |= {sort_pair(*ids) for ids in pairs}
 
+    def list_unnamed(self, pairs: Sequence[Ids]) -> list[dict[Any, Any]]:
+        """Lists what somebody without a name voted on these pairs, where the rater has no vote."""
+        if not self.rater:
+            return []
+        mine = {sort_pair(*ids) for ids in pairs if self.of(ids) is None}
+        votes = self.opinions.votes()
+        rows = votes[votes["rater"] == ""].to_dict("records")
+        return [row for row in rows if sort_pair(row["left"], row["right"]) in mine]
+
+    def take_unnamed(self, pairs: Sequence[Ids]) -> None:
+        """Gives the rater what somebody without a name voted: kept first, then taken there.
+
+        Who had asked for the names as somebody without one knows them under the name, too.
+        """
+        for row in self.list_unnamed(pairs):
+            ids, blind = (row["left"], row["right"]), row["blind"] is True
+            how: dict[str, Any] = {"blind": blind, "sealed": blind}
+            how["names_shown"] = row["names_shown"] is True
+            if "" in self.known.get(sort_pair(*ids), ()):
+                self.keeper.reveal([ids], rater=self.rater)
+            self.keeper.vote(*ids, row["vote"], rater=self.rater, **how)
+            self.keeper.vote(*ids, None)
+        self.read()
+
     def of(self, ids: Ids, only_blind: bool = False) -> tuple[str, bool] | None:
         """(vote, whether it was blind) on these two, or None; a blind one outweighs an open one."""
         for blind in (True,) if only_blind else (True, False):
@@ -197,6 +221,11 @@ class Ballot:
         """Ends the blind vote, also before its last pair: that is written down."""
         with self._lock:
             self.votes.reveal([self.ids[n] for n in range(len(self)) if self.is_hidden(n)])
+
+    def take_unnamed(self) -> None:
+        """Makes the votes that were given without a name those of the rater."""
+        with self._lock:
+            self.votes.take_unnamed(self.ids)
 
     def look(self) -> None:
         """Shows the names openly: a blind vote of the rater on these pairs has ended with that."""
