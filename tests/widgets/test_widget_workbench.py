@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sdlab import Request, Store, read_pictures, run, sweep
+from sdlab.recipe.request import Recipe
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
 from sdlab.widgets.inspector.answer import write_answer, write_page
@@ -204,6 +205,36 @@ def test_the_report_says_what_the_votes_show_once_who_is_who_may_be_told(
     while "favourite" not in kept.read_text():
         time.sleep(0.02)
     assert Workbench(tmp_path / "mine").tabs["Report"].claim.value == report.claim.value
+
+
+def test_what_goes_against_the_votes_of_several_raters_is_found_and_made_again(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    base = Request(prompt="a cat", weights="a" * 32, scheduler="DDIMScheduler", height=64, width=64)
+    base = base.but(num_inference_steps=8)
+    plan = sweep(base, prompt=["a dog", "a house"], guidance_scale=[1.0, 7.0], seed=range(3))
+    for i, cell in enumerate(plan):
+        picture = Image.new("RGB", (64, 64), (i, 100 + i, 200))
+        Store("mine").save(Recipe(**cell.to_dict()), picture, {})
+    bench = Workbench("mine")
+    bench.chosen, tab, report = "Compare", bench.tabs["Compare"], bench.tabs["Report"]
+    tab.blind.value, tab.by.value = False, "guidance_scale"
+    click(find_button(tab, "Show the pairs"))
+    for rater, votes in (("", "l"), ("Ann", "lrllrr"), ("Cem", "lrrllr")):
+        tab.widget.rater = rater
+        for n, vote in enumerate(votes):
+            tab.widget.vote(n, {"l": "left", "r": "right"}[vote])
+    (claim,) = tab.make_claims("")
+    assert claim.evidence[["left_wins", "right_wins"]].values.tolist() == [[7, 6]]
+    pd.testing.assert_frame_equal(claim.votes, Store("mine").votes())
+    report.claim.value = "Seven is liked"
+    bench.chosen = "Report"
+    write(report, "Votes")
+    page = Path("reports/mine.html").read_text("utf-8")
+    assert "2 of 6 comparisons go the other way than “guidance_scale 1 preferred”" in page
+    assert "cannot be told" not in page and "left out" not in page
+    assert "Claim(\n        &#39;Seven is liked&#39;,\n        stats.preference(votes, res" in page
 
 
 def test_pictures_of_several_questions_stand_in_order_where_a_grid_would_be_mostly_empty(

@@ -23,7 +23,7 @@ from ...results.frame import (
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
 from ...results.stats.preferences import count_votes, list_pairs, list_votes, name_voted, preference
-from ...store.opinions import MemoryOpinions
+from ...store.opinions import MemoryOpinions, sort_pair
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
@@ -233,8 +233,13 @@ class Compare(Panel):
 
     @property
     def votes(self) -> pd.DataFrame:
-        """The votes of all raters on these pairs; none while a blind vote is under way."""
-        return self._list_votes().iloc[: 0 if self._ballot.under_way else None]
+        """The votes of all raters on these pairs; none while a blind vote is under way.
+
+        They are rows of `Store.votes()`: what `counts` counts, and what a claim of it rests on.
+        """
+        votes, pairs = self._votes.opinions.votes(), {sort_pair(*ids) for ids in self._ballot.ids}
+        own = [sort_pair(*ids) in pairs for ids in zip(votes["left"], votes["right"])]
+        return votes[[each and not self._ballot.under_way for each in own]].reset_index(drop=True)
 
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
