@@ -102,7 +102,7 @@ def test_a_blind_vote_names_the_sides_when_asked_and_is_found_again(notebook):
     assert "Scheduler" not in out.locator(".sdl-compare").inner_html()
     ending.get_by_role("button", name="show who is who").click()
     expect(out.get_by_text(re.compile(r"^voted blind: both bad; it stays"))).to_be_visible()
-    expect(out.get_by_text(re.compile("^2 votes on 2 pairs"))).to_be_visible()
+    expect(out.get_by_text(re.compile("^without a name: 2 votes on 2 pairs"))).to_be_visible()
     press("1")
     nb.expect_kernel("[compare.value.vote.tolist().count('both bad'), compare.secret]", [1, False])
     assert nb.kernel("compare.value.blind.all().item()")

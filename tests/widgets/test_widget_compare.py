@@ -518,6 +518,29 @@ def test_counts_are_those_of_all_raters_by_what_is_asked(frame):
     assert plain == f"{told} That is not more than luck alone may bring."
     assert numbers == f"In numbers: {row.verdict}." and "6 of 7 decided votes" in numbers
     assert alike.startswith("ann · bob: the same vote in ") and "interval" not in plain + alike
+    assert alike.endswith(" of 2 pairs.") and widget.tally[0].startswith("bob: 2 votes on 6 pairs")
+    assert widget.outcome == plain  # is read aloud, the others are not
+
+
+def test_the_plain_line_and_the_numbers_name_one_side_and_no_side_is_a_right_answer(frame):
+    for rater, votes in (("ann", ["left", "left"]), ("bob", ["left", "left", "right"])):
+        widget = shown(frame, rater=rater)
+        for n, vote in enumerate(votes):
+            widget.vote(n, vote)
+    evidence = widget.counts().iloc[0]
+    widget._share()
+    _, plain, numbers, _, more = widget.tally
+    assert "guidance_scale 1 was preferred more often, 4 times of 5" in plain
+    low, high = f"{1 - evidence.high:.0%}", f"{1 - evidence.low:.0%}"
+    said = f"4 of 5 decided votes: 80% (95% interval {low} to {high})"
+    assert f"guidance_scale 1 was preferred in {said}" in numbers
+    assert evidence.share == pytest.approx(1 / 5)  # that of the right side, as in the table
+    assert "every answer is 'guidance_scale 1'" in more and "'left'" not in more
+    asked(blind := shown(frame, blind=True, rater="cem"), "vote", n=0, vote="tie")
+    assert blind.outcome == "" == shown(frame, rater="dora").outcome
+    asked(shown(frame, blind=True, rater="eve"), "vote", n=0, vote="tie")
+    widget._share()
+    assert any("cem and eve have not yet asked who is who" in line for line in widget.tally)
 
 
 @pytest.mark.parametrize(
@@ -600,7 +623,7 @@ def test_agreement_in_the_widget_is_over_prompts_as_the_function_has_it(frame, t
     )
     assert row["prompts"] == 2 and row["n"] == 6
     ends = f"95% interval {row['low']:.0%} to {row['high']:.0%}"
-    assert widget.tally[-2].endswith(" in 3 of 6.")
+    assert widget.tally[-2].endswith(" in 3 of 6 pairs.")
     assert ends in widget.tally[-1] and f"alpha {row['alpha']:.2f}" in widget.tally[-1]
     assert f"{row['note']}." in widget.tally[-1] and "not told" not in widget.tally[-1]
     alone = stats.agreement(Store(tmp_path / "runs").votes()).to_dict("records")[0]

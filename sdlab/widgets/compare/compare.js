@@ -174,12 +174,13 @@ class CompareView {
     this.code.hidden = secret;
   }
 
-  // What came out is read out when the names are shown, and not after each open vote.
+  // What came out is read out when the names are shown, and not after each open vote: in one plain
+  // line, of which the numbers are to be read below the vote.
   speakOutcome() {
     const { secret, model } = this;
     if (secret || this.hid) Object.assign(this, { telling: !secret, hid: secret });
     this.outcome.textContent = this.telling
-      ? ["The names are shown.", ...model.get("tally")].join(" ") : "";
+      ? ["The names are shown.", model.get("outcome")].filter(Boolean).join(" ") : "";
   }
 
   // ---- votes
@@ -283,7 +284,7 @@ class CompareView {
     const count = () => this.count();
     return follow(this.model, {
       at: () => this.show(), deal: () => this.showDeal(), mode: () => this.showMode(),
-      gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count, unlike: count,
+      gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count, outcome: count, unlike: count,
       note: count, raters: count, secret: count, recoded: () => this.code.renew(),
       chosen: () => this.bar.chooser.show(), rater: () => this.showRater(),
       unnamed: () => this.unnamed.show(),

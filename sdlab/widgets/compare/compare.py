@@ -131,6 +131,7 @@ class Compare(Panel):
     tally = traitlets.List(traitlets.Unicode(), help="What came out; [] while `secret`.").tag(
         sync=True
     )
+    outcome = traitlets.Unicode(help="The plain line of that, to be read aloud.").tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
     secret = traitlets.Bool(False).tag(sync=True)
     rater = traitlets.Unicode().tag(sync=True)
@@ -338,6 +339,7 @@ class Compare(Panel):
             self.voted = [self._ballot.vote_at(place) for place in range(len(self._ballot))]
             self.unlike = [] if secret else [list(row) for row in list_differences(self._pairing)]
             self.tally = [] if secret else [t for t in [self._ballot.tally(*self._names)] if t]
+            self.outcome = self.outcome if self.tally else ""
         self.refresh_soon()
         self._share_soon()
 
@@ -370,7 +372,9 @@ class Compare(Panel):
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
                 row = count_votes(table, (), self._names, CONFIDENCE).iloc[0].to_dict()
-                self.tally = [own, *describe_count(table, row), *describe_alike(table)]
+                told = describe_count(table, row)
+                self.outcome = told[0]
+                self.tally = [own, *told, *describe_alike(table, self._names)]
         self.refresh_soon()
 
     def _renew_code(self) -> None:

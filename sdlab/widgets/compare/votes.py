@@ -11,6 +11,7 @@ from typing import Any
 from ...results.frame import count_noun
 from ...store.opinions import VOTES, MemoryOpinions, mirror_vote, sort_pair
 from ...store.store import Store
+from ..raters import name_rater
 
 Ids = tuple[str, str]
 
@@ -243,7 +244,7 @@ class Ballot:
         return next((place for place in range(len(self)) if not self.vote_at(place)), 0)
 
     def tally(self, left: str, right: str) -> str:
-        """How often each was preferred, in words; "" before the first vote."""
+        """How often the rater preferred each, in words; "" before the first vote."""
         said = [said for said in map(self.vote_on, range(len(self))) if said]
         count, blind = Counter(vote for vote, _ in said), sum(blind for _, blind in said)
         if not said:
@@ -253,5 +254,6 @@ class Ballot:
         )
         mixed = f" {blind} of them blind." if 0 < blind < len(said) else ""
         return (
-            f"{count_noun(len(said), 'vote')} on {count_noun(len(self), 'pair')} – {parts}.{mixed}"
+            f"{name_rater(self.votes.rater)}: {count_noun(len(said), 'vote')} on"
+            f" {count_noun(len(self), 'pair')} – {parts}.{mixed}"
         )
