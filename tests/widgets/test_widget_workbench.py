@@ -237,6 +237,39 @@ def test_what_goes_against_the_votes_of_several_raters_is_found_and_made_again(
     assert "Claim(\n        &#39;Seven is liked&#39;,\n        stats.preference(votes, res" in page
 
 
+def test_a_report_has_the_votes_that_have_ended_whoever_s_name_is_in_the_field(
+    root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, tmp_path / "mine")
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab, report = "Compare", bench.tabs["Compare"], bench.tabs["Report"]
+    for n, rater in enumerate(("Ann", "Cem", "Dora")):
+        click(find_button(tab, "Show the pairs"))
+        tab.widget.rater = rater
+        pressed = {"kind": "vote", "id": f"{n}", "deal": tab.widget.deal, "n": 0, "vote": "tie"}
+        tab.widget._handle_custom_msg(pressed, [])
+        if rater == "Ann":
+            bench.chosen = "Report"
+            assert "of the rater Ann is under way" in said(report)
+            assert "none has ended" in said(report) and report.claim.layout.display == "none"
+            bench.chosen = "Compare"
+        if rater != "Dora":
+            tab.widget.reveal()
+    click(find_button(tab, "Show the pairs"))  # the field is empty, as it is at first
+    assert tab.widget.secret and tab.widget.votes.empty
+    bench.chosen = "Report"
+    assert report.claim.layout.display == ""
+    assert "of the rater without a name is under way" in said(report)
+    report.claim.value = "Nobody has a favourite"
+    write(report, "Ended")
+    page = (tmp_path / "reports/mine.html").read_text("utf-8")
+    assert "Nobody has a favourite" in page and "2 votes, none of them" in page
+    assert "Judged by Ann (1 answer) and Cem (1 answer)" in page and "Dora" not in page
+    assert "A blind vote is under way, of the rater without a name." in page
+    assert "left out" not in page and "those that have ended are in it" in said(report)
+
+
 def test_pictures_of_several_questions_stand_in_order_where_a_grid_would_be_mostly_empty(
     tmp_path, monkeypatch
 ):
@@ -281,7 +314,7 @@ def test_a_picture_of_each_tab_stays_in_the_notebook_under_its_title(bench, monk
     assert list_titles(bench.static()) == ["Sweep", "Grid", "Compare"]
     assert grid in bench.static()
     pairs = bench.static().partition("<h3>Compare</h3>")[2]
-    assert "A blind vote is under way." in pairs and "tiny-v" not in pairs
+    assert "A blind vote is under way" in pairs and "tiny-v" not in pairs
     monkeypatch.setattr("sdlab.widgets.workbench.workbench.STILL_BYTES", 3000)
     page = bench.static()
     assert list_titles(page) == ["Sweep", "Grid", "Compare"] and grid not in page

@@ -37,7 +37,7 @@ from ..pictures import (
     open_pictures,
     strip_recipe,
 )
-from ..raters import require_name
+from ..raters import name_rater, require_name
 from .counts import CONFIDENCE, count_raters, describe_alike, describe_count, describe_shown
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
@@ -238,9 +238,27 @@ class Compare(Panel):
 
         They are rows of `Store.votes()`: what `counts` counts, and what a claim of it rests on.
         """
+        return self._select_votes().iloc[: 0 if self._ballot.under_way else None]
+
+    @property
+    def ended(self) -> pd.DataFrame:
+        """The votes on these pairs that no rater can change any more, whoever's vote is under way.
+
+        They are open ones, and those of raters who have asked for the names.
+        """
+        votes = self._select_votes()
+        return votes[~votes["may_change"]].reset_index(drop=True)
+
+    def count_ended(self) -> pd.DataFrame:
+        """Counts the votes of `ended` as `counts` does: they are there while others still vote."""
+        pairing = self._pairing
+        given = {"by": self.by, "left": pairing.left, "right": pairing.right}
+        return preference(self.ended, pairing.source, **given)
+
+    def _select_votes(self) -> pd.DataFrame:
         votes, pairs = self._votes.opinions.votes(), {sort_pair(*ids) for ids in self._ballot.ids}
         own = [sort_pair(*ids) in pairs for ids in zip(votes["left"], votes["right"])]
-        return votes[[each and not self._ballot.under_way for each in own]].reset_index(drop=True)
+        return votes.loc[own].reset_index(drop=True)
 
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
@@ -411,7 +429,8 @@ class Compare(Panel):
 
     def static(self) -> str:
         """Renders the pairs and their votes."""
-        said = ["A blind vote is under way."] if self._ballot.under_way else self.tally
+        secret = f"A blind vote is under way, of the rater {name_rater(self.rater)}."
+        said = [secret] if self._ballot.under_way else self.tally
         note = " ".join([f"{self.note}.", *said])
         return render_pairs(
             self._pairing,
