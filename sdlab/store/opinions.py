@@ -22,6 +22,7 @@ BALLOT: dict[str, Any] = {  # the columns of votes
     "blind": "boolean",
     "rater": "string",
     "may_change": "boolean",
+    "names_shown": "boolean",
 }
 ANSWERS: dict[str, Any] = {  # the columns of answers
     **dict.fromkeys(("time", "key", "left", "right", "question", "answer", "rater"), "string"),
@@ -90,6 +91,7 @@ class Opinions:
         blind: bool = False,
         rater: str = "",
         sealed: bool = False,
+        names_shown: bool = False,
     ) -> None:
         """Keeps which of two pictures was preferred.
 
@@ -105,10 +107,14 @@ class Opinions:
             Whose vote it is; "" for somebody who gave no name.
         sealed : bool
             Whether the voter does not learn it from the vote either, but by `reveal`.
+        names_shown : bool
+            Whether it had been shown to somebody else before where the vote was given, such as to
+            another rater at the same screen: the voter may have seen it.
         """
         said = {"left": left, "right": right, "vote": vote, "blind": unwrap_value(blind)}
         more = {"rater": rater} if rater else {}
-        self._append(check_opinion(said | more | ({"sealed": True} if sealed else {})))
+        marks = {"sealed": sealed, "names_shown": names_shown}
+        self._append(check_opinion(said | more | {name: True for name in marks if marks[name]}))
 
     def reveal(self, pairs: Iterable[tuple[str, str]], *, rater: str = "") -> None:
         """Writes down that a rater has learned which picture of these pairs is which."""
@@ -120,15 +126,18 @@ class Opinions:
 
         Those of `reveal`, and those with a blind vote that was not sealed: the names came with it.
         """
-        found: set[tuple[str, str]] = set()
+        return {pair for pair, raters in self.list_knowing().items() if rater in raters}
+
+    def list_knowing(self) -> dict[tuple[str, str], list[str]]:
+        """Lists the raters who know which picture is which, of each pair that somebody knows."""
+        found: dict[tuple[str, str], dict[str, None]] = {}
         for line in self._lines():
-            if line.get("rater", "") != rater:
-                continue
-            if "revealed" in line:
-                found |= {sort_pair(*pair) for pair in line["revealed"]}
-            elif "vote" in line and line.get("blind") and not line.get("sealed"):
-                found.add(sort_pair(line["left"], line["right"]))
-        return found
+            pairs = line.get("revealed", [])
+            if "vote" in line and line.get("blind") and not line.get("sealed"):
+                pairs = [(line["left"], line["right"])]
+            for pair in pairs:
+                found.setdefault(sort_pair(*pair), {})[line.get("rater", "")] = None
+        return {pair: list(raters) for pair, raters in found.items()}
 
     def answer(
         self,
@@ -204,14 +213,17 @@ class Opinions:
         Returns
         -------
         DataFrame
-            Columns `time` (ISO 8601, UTC), `left`, `right`, `vote`, `blind`, `rater`, and
-            `may_change`: whether it is a blind one whose rater has not asked for the names yet.
+            Columns `time` (ISO 8601, UTC), `left`, `right`, `vote`, `blind`, `rater`,
+            `may_change`: whether it is a blind one whose rater has not asked for the names yet,
+            and `names_shown`: whether others had been shown the names before, where it was given.
         """
         lines = [line for line in self._lines() if "vote" in line]
         lines = lines if history else select_standing(lines)
-        known = {rater: self.revealed(rater) for rater in {said.get("rater", "") for said in lines}}
+        known = self.list_knowing()
         told = [
-            said | {"may_change": bool(said.get("blind")) and pair not in known[rater]}
+            {"names_shown": False}
+            | said
+            | {"may_change": bool(said.get("blind")) and rater not in known.get(pair, [])}
             for said in lines
             for pair, rater in [(sort_pair(said["left"], said["right"]), said.get("rater", ""))]
         ]
@@ -301,7 +313,7 @@ def check_opinion(said: Any) -> dict[str, Any]:
             raise ValueError(
                 f"{name}={said.get(name)!r:.60} is no key; give text, such as request.key"
             )
-    for name in ("starred", "blind", "undone", "sealed"):
+    for name in ("starred", "blind", "undone", "sealed", "names_shown"):
         if not isinstance(said.get(name, False), bool):
             raise ValueError(f"{name}={said[name]!r:.60}: use True or False")
     rating = said.get("rating")

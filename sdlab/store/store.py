@@ -208,7 +208,7 @@ class Store:
         vote : {"left", "right", "tie", "both bad"} or None
             None takes the earlier one back, also a blind one; with `blind` that one alone.
         **how
-            `blind`, `rater` and `sealed` as `Opinions.vote` has them.
+            `blind`, `rater`, `sealed` and `names_shown` as `Opinions.vote` has them.
 
         Raises
         ------

@@ -416,10 +416,16 @@ function facts(entries) {
 }
 
 // A field for the name of who answers, which the model knows as `who`.
-function nameField(model, who) {
+function nameField(model, who, goOn = null) {
   const node = h("input", { type: "text", className: "sdl-name", placeholder: "your name",
     maxLength: 60, autocomplete: "off", spellcheck: false, value: model.get(who) });
   node.onchange = () => put(model, who, node.value.trim());
+  if (goOn) node.onkeydown = (event) => {
+    if (event.key !== "Enter" || event.isComposing || combined(event) || runs(event)) return;
+    consume(event);
+    node.onchange();
+    goOn();
+  };
   return node;
 }
 

@@ -8,7 +8,7 @@ from ..results.stats.agreement import NAMELESS
 from ..results.stats.charts import name_interval
 
 
-def describe_agreement(row: dict, same: str) -> list[str]:
+def describe_agreement(row: dict, same: str, what: str = "") -> list[str]:
     """Says how far raters agree, such as in `same` "the same vote"; statistics in a second line.
 
     Parameters
@@ -17,6 +17,8 @@ def describe_agreement(row: dict, same: str) -> list[str]:
         Of what `agreement` gives.
     same : str
         What they agree in.
+    what : str
+        Of which the share is, such as "pair".
     """
     again = row["kind"] == "again"
     who = f"{row['of']}{', to pictures shown again' * again}"
@@ -27,7 +29,8 @@ def describe_agreement(row: dict, same: str) -> list[str]:
         numbers.append(f"Krippendorff's alpha {row['alpha']:.2f}")
     if not again:
         numbers.append(row["note"])
-    return [f"{who}: {same} in {format_share(row)}.", f"In numbers: {'; '.join(numbers)}."]
+    many = f" {what}{'' if row['n'] == 1 else 's'}" if what else ""
+    return [f"{who}: {same} in {format_share(row)}{many}.", f"In numbers: {'; '.join(numbers)}."]
 
 
 def format_share(row: dict) -> str:
@@ -35,6 +38,12 @@ def format_share(row: dict) -> str:
     alike = row["share"]
     share = f"{alike:.0%}" if row["kind"] == "all raters" else f"{alike * row['n']:.0f}"
     return f"{share} of {row['n']}"
+
+
+def require_name(rater: str, what: str) -> None:
+    """Raises unless there is a name that what was given without one can be given to."""
+    if not rater:
+        raise ValueError(f"there is no name to give these {what}: set `rater` first")
 
 
 def name_rater(rater: str) -> str:

@@ -102,7 +102,7 @@ def test_a_blind_vote_names_the_sides_when_asked_and_is_found_again(notebook):
     assert "Scheduler" not in out.locator(".sdl-compare").inner_html()
     ending.get_by_role("button", name="show who is who").click()
     expect(out.get_by_text(re.compile(r"^voted blind: both bad; it stays"))).to_be_visible()
-    expect(out.get_by_text(re.compile("^2 votes on 2 pairs"))).to_be_visible()
+    expect(out.get_by_text(re.compile("^without a name: 2 votes on 2 pairs"))).to_be_visible()
     press("1")
     nb.expect_kernel("[compare.value.vote.tolist().count('both bad'), compare.secret]", [1, False])
     assert nb.kernel("compare.value.blind.all().item()")
@@ -143,6 +143,41 @@ def test_eight_keys_a_second_lose_no_vote_and_each_rater_has_their_own(notebook)
     nb.page.wait_for_timeout(600)  # ms; what follows in the same breath does not count either
     second.press("4")
     nb.expect_kernel("compare.voted[:2]", ["left", "both bad"])
+    assert nb.errors == []
+
+
+def test_enter_leads_from_the_name_to_the_pair_and_votes_without_a_name_are_asked_for(notebook):
+    nb = notebook([RUN, "compare = Compare(frame, 'scheduler', blind=True)\ncompare"])
+    nb.run_all()
+    out, press = nb.output(1), nb.page.keyboard.press
+    wait_for_pair(out, "pair 1 of 2")
+    out.get_by_role("group", name="pair 1 of 2").focus()
+    press("1")
+    wait_for_pair(out, "pair 2 of 2")
+    for deal, name in ((2, "Ann"), (3, "Bob")):
+        out.get_by_label("rater").fill(name)
+        press("Enter")
+        nb.expect_kernel("[compare.rater, compare.deal]", [name, deal])
+        wait_for_pair(out, "pair 1 of 2", deal=deal)
+        asks = out.get_by_role("group", name="votes without a name")
+        expect(asks.get_by_role("status")).to_have_text(
+            f"1 vote on these pairs had been given before there was a name. Is it {name}'s?"
+        )
+        assert nb.axe(out) == []
+        if name == "Ann":
+            asks.get_by_role("button", name="leave them without a name").click()
+            expect(asks.get_by_role("button")).to_have_count(0)
+    asks.get_by_role("button", name="they are mine").click()
+    nb.expect_kernel("[compare.deal, compare.at, compare.unnamed]", [4, 1, 0])
+    wait_for_pair(out, "pair 2 of 2", deal=4)
+    expect(asks.get_by_role("status")).to_have_text("1 vote without a name is now Bob's.")
+    out.get_by_label("rater").fill("Cem")
+    press("Enter")
+    wait_for_pair(out, "pair 1 of 2", deal=5)
+    nb.page.wait_for_timeout(600)  # ms; what follows in the same breath does not count
+    press("2")
+    nb.expect_kernel("compare.voted", ["right", ""])
+    expect(out.get_by_label("rater")).to_have_value("Cem")
     assert nb.errors == []
 
 

@@ -11,7 +11,7 @@ from .lab import expect
 SETTING = """
 window.begin = (total, told = {}) => {
   const heard = {}, said = { at: 0, deal: 1, blind: true, secret: true, by: "model", choices: [],
-    chosen: [], unlike: [], tally: [], raters: [], note: "", rater: "", mode: "side by side",
+    chosen: [], unlike: [], tally: [], outcome: "", raters: [], note: "", rater: "", mode: "side by side",
     gain: 4, recoded: 0, voted: Array(total).fill(""), question: "", heading: "Is it …?", done: 0,
     total, unnamed: 0, digits: ["1", "2"], answers: ["yes", "no"], unblinded: false, verdict: [], shares: [], ...told };
   window.model = {
@@ -199,9 +199,12 @@ def test_what_is_measured_is_in_the_words_for_a_picture_and_the_outcome_is_read_
     expect(stage).to_have_accessible_description("left: a cat")
     hear = "view.outcome.textContent"
     assert compare.evaluate(hear) == ""
-    do(compare, "model.set('tally', ['2 votes.']); model.set('secret', false)")
+    do(
+        compare,
+        "model.set('tally', ['2 votes.', 'p = 1']); model.set('outcome', '2 votes.'); model.set('secret', false)",
+    )
     assert compare.evaluate(hear) == "The names are shown. 2 votes."
-    do(compare, "press('left'); model.set('tally', ['3 votes.'])")
+    do(compare, "press('left'); model.set('outcome', '3 votes.')")
     assert compare.evaluate(hear) == ""
     others = compare.get_by_role("group", name="what differs")
     assert others.get_attribute("tabindex") is None
@@ -326,4 +329,9 @@ def test_judge_asks_whoever_gives_a_name_whether_answers_without_one_are_theirs(
     page.evaluate("model.set('rater', '')")
     expect(offer).to_be_hidden()
     expect(page.get_by_text("no name: answers are somebody's")).to_be_visible()
+    rater = page.get_by_role("combobox", name="rater")
+    rater.fill("carl")
+    rater.press("Enter")  # and the next keys answer
+    expect(page.get_by_role("group", name="picture 3 of 3")).to_be_focused()
+    assert page.evaluate("model.get('rater')") == "carl"
     page.context.close()

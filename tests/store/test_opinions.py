@@ -90,18 +90,23 @@ def test_all_votes_are_kept_in_order_and_one_counts_for_each_rater_and_pair(tmp_
         opinions.rate("x", starred=True)
     votes, every = opinions.votes(), opinions.votes(history=True)
     assert (
-        list(votes) == ["time", "left", "right", "vote", "blind", "rater", "may_change"]
+        list(votes)
+        == ["time", "left", "right", "vote", "blind", "rater", "may_change", "names_shown"]
         and every["time"].is_monotonic_increasing
     )
     rows = [
-        list(part.drop(columns=["time", "may_change"]).itertuples(index=False, name=None))
+        list(
+            part.drop(columns=["time", "may_change", "names_shown"]).itertuples(
+                index=False, name=None
+            )
+        )
         for part in (every, votes)
     ]
     assert rows == [CAST, [CAST[2], CAST[3], CAST[5]]]
     assert (
         list(map(str, votes.dtypes))
         == list(map(str, Opinions(tmp_path / "empty").votes().dtypes))
-        == ["string"] * 4 + ["boolean", "string", "boolean"]
+        == ["string"] * 4 + ["boolean", "string", "boolean", "boolean"]
     )
 
 

@@ -366,17 +366,37 @@ def test_names_seen_before_the_first_vote_are_written_down(frame):
     assert not widget.secret and widget.value.blind.dropna().tolist() == [False]
 
 
-def test_who_turns_to_a_rater_that_knows_the_names_knows_them_too(frame):
+def test_a_name_whose_rater_knows_the_names_ends_nobody_elses_vote(frame, tmp_path):
     shown(frame, blind=True, rater="bob").reveal()
+    before = Store(tmp_path / "runs").opinions.revealed("bob")
     for rater, votes in (("ann", 1), ("eve", 0), ("", 1)):
         widget = shown(frame, blind=True, rater=rater)
         for n in range(votes):
             asked(widget, "vote", n=n, vote="left")
         widget.rater = "bob"
+        assert not widget.secret and "shown here before" not in widget.note
         widget.rater = rater
-        assert not widget.secret
+        assert widget.secret and asked(widget, "pair", n=0)[0]["names"] == ["", ""]
+        assert "who is who was shown here before (rater: bob)" in widget.note
         asked(widget, "vote", n=3, vote="left")
-        assert widget.value.blind.dropna().tolist().count(True) == votes
+        assert not any(word in str(widget.sent[-1][0]) for word in TELLING)
+    opinions = Store(tmp_path / "runs").opinions
+    kept = opinions.votes()
+    assert set(opinions.list_knowing()) == before and kept.blind.all() and len(kept) == 5
+    assert {rater for who in opinions.list_knowing().values() for rater in who} == {"bob"}
+    assert kept.names_shown.all() and kept.may_change.all()
+
+
+def test_names_that_were_seen_openly_on_this_page_are_told_to_who_votes_blind_next(frame):
+    widget = shown(frame, rater="bob")
+    widget.rater = "ann"
+    widget.blind = True
+    assert widget.secret and "(rater: bob and ann)" in widget.note
+    asked(widget, "vote", n=0, vote="tie")
+    other = shown(frame, blind=True, rater="carl")
+    asked(other, "vote", n=0, vote="tie")
+    votes = other._votes.opinions.votes().set_index("rater")
+    assert votes.names_shown.to_dict() == {"ann": True, "carl": False}
 
 
 def test_a_rater_who_only_gives_a_name_ends_nobodys_vote(frame):
@@ -389,6 +409,38 @@ def test_a_rater_who_only_gives_a_name_ends_nobodys_vote(frame):
     widget.rater = "carl"  # who knows nothing either
     widget.rater = ""
     assert widget.secret
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_votes_without_a_name_are_nobodys_until_a_rater_claims_them(frame, tmp_path, asks):
+    widget = shown(frame, blind=True)
+    with pytest.raises(ValueError, match="no name to give these votes"):
+        widget.take_unnamed()
+    for n, vote in enumerate(("left", "tie", "right")):
+        asked(widget, "vote", n=n, vote=vote)
+    if asks:
+        widget.reveal()
+    preferred = widget._votes.opinions.votes()[["left", "right", "vote", "blind"]]
+    lines = (tmp_path / "runs" / "opinions.jsonl").read_text()
+    assert widget.unnamed == 0
+    shown(frame, blind=True, rater="ann")._ballot.cast(1, "both bad")  # her own, which stays
+    widget.rater = "ann"
+    assert widget.unnamed == 2 and widget.voted.count("") == 5 and widget.secret
+    deal = widget.deal
+    for _ in range(2):  # a message may come twice
+        assert asked(widget, "claim", deal=deal)[0]["kind"] == "claimed"
+    assert widget.unnamed == 0 and widget.voted.count("") == 3 and "both bad" in widget.voted
+    votes = widget._votes.opinions.votes()
+    assert sorted(votes.rater) == ["", "ann", "ann", "ann"] and votes.blind.all()
+    given = votes[(votes.rater == "ann") & (votes.vote != "both bad")]
+    kept = given[["left", "right", "vote", "blind"]].values.tolist()
+    assert kept == preferred.iloc[[0, 2]].values.tolist()
+    assert given.may_change.tolist() == [not asks] * 2  # whoever asked for the names knows them
+    assert (tmp_path / "runs" / "opinions.jsonl").read_text().startswith(lines)  # all is kept
+    widget.rater = "bob"
+    assert widget.unnamed == 1
+    widget.rater = ""
+    assert widget.unnamed == 0
 
 
 def test_an_open_look_at_the_same_pairs_ends_a_blind_vote(frame):
@@ -466,6 +518,29 @@ def test_counts_are_those_of_all_raters_by_what_is_asked(frame):
     assert plain == f"{told} That is not more than luck alone may bring."
     assert numbers == f"In numbers: {row.verdict}." and "6 of 7 decided votes" in numbers
     assert alike.startswith("ann · bob: the same vote in ") and "interval" not in plain + alike
+    assert alike.endswith(" of 2 pairs.") and widget.tally[0].startswith("bob: 2 votes on 6 pairs")
+    assert widget.outcome == plain  # is read aloud, the others are not
+
+
+def test_the_plain_line_and_the_numbers_name_one_side_and_no_side_is_a_right_answer(frame):
+    for rater, votes in (("ann", ["left", "left"]), ("bob", ["left", "left", "right"])):
+        widget = shown(frame, rater=rater)
+        for n, vote in enumerate(votes):
+            widget.vote(n, vote)
+    evidence = widget.counts().iloc[0]
+    widget._share()
+    _, plain, numbers, _, more = widget.tally
+    assert "guidance_scale 1 was preferred more often, 4 times of 5" in plain
+    low, high = f"{1 - evidence.high:.0%}", f"{1 - evidence.low:.0%}"
+    said = f"4 of 5 decided votes: 80% (95% interval {low} to {high})"
+    assert f"guidance_scale 1 was preferred in {said}" in numbers
+    assert evidence.share == pytest.approx(1 / 5)  # that of the right side, as in the table
+    assert "every answer is 'guidance_scale 1'" in more and "'left'" not in more
+    asked(blind := shown(frame, blind=True, rater="cem"), "vote", n=0, vote="tie")
+    assert blind.outcome == "" == shown(frame, rater="dora").outcome
+    asked(shown(frame, blind=True, rater="eve"), "vote", n=0, vote="tie")
+    widget._share()
+    assert any("cem and eve have not yet asked who is who" in line for line in widget.tally)
 
 
 @pytest.mark.parametrize(
@@ -548,7 +623,7 @@ def test_agreement_in_the_widget_is_over_prompts_as_the_function_has_it(frame, t
     )
     assert row["prompts"] == 2 and row["n"] == 6
     ends = f"95% interval {row['low']:.0%} to {row['high']:.0%}"
-    assert widget.tally[-2].endswith(" in 3 of 6.")
+    assert widget.tally[-2].endswith(" in 3 of 6 pairs.")
     assert ends in widget.tally[-1] and f"alpha {row['alpha']:.2f}" in widget.tally[-1]
     assert f"{row['note']}." in widget.tally[-1] and "not told" not in widget.tally[-1]
     alone = stats.agreement(Store(tmp_path / "runs").votes()).to_dict("records")[0]

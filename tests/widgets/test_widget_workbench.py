@@ -14,6 +14,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sdlab import Request, Store, read_pictures, run, sweep
+from sdlab.recipe.request import Recipe
 from sdlab.widgets import Compare, Judge, SeedGrid, SweepForm, WatermarkInspector, Workbench
 from sdlab.widgets.forms import find_form
 from sdlab.widgets.inspector.answer import write_answer, write_page
@@ -206,6 +207,69 @@ def test_the_report_says_what_the_votes_show_once_who_is_who_may_be_told(
     assert Workbench(tmp_path / "mine").tabs["Report"].claim.value == report.claim.value
 
 
+def test_what_goes_against_the_votes_of_several_raters_is_found_and_made_again(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    base = Request(prompt="a cat", weights="a" * 32, scheduler="DDIMScheduler", height=64, width=64)
+    base = base.but(num_inference_steps=8)
+    plan = sweep(base, prompt=["a dog", "a house"], guidance_scale=[1.0, 7.0], seed=range(3))
+    for i, cell in enumerate(plan):
+        picture = Image.new("RGB", (64, 64), (i, 100 + i, 200))
+        Store("mine").save(Recipe(**cell.to_dict()), picture, {})
+    bench = Workbench("mine")
+    bench.chosen, tab, report = "Compare", bench.tabs["Compare"], bench.tabs["Report"]
+    tab.blind.value, tab.by.value = False, "guidance_scale"
+    click(find_button(tab, "Show the pairs"))
+    for rater, votes in (("", "l"), ("Ann", "lrllrr"), ("Cem", "lrrllr")):
+        tab.widget.rater = rater
+        for n, vote in enumerate(votes):
+            tab.widget.vote(n, {"l": "left", "r": "right"}[vote])
+    (claim,) = tab.make_claims("")
+    assert claim.evidence[["left_wins", "right_wins"]].values.tolist() == [[7, 6]]
+    pd.testing.assert_frame_equal(claim.votes, Store("mine").votes())
+    report.claim.value = "Seven is liked"
+    bench.chosen = "Report"
+    write(report, "Votes")
+    page = Path("reports/mine.html").read_text("utf-8")
+    assert "2 of 6 comparisons go the other way than “guidance_scale 1 preferred”" in page
+    assert "cannot be told" not in page and "left out" not in page
+    assert "Claim(\n        &#39;Seven is liked&#39;,\n        stats.preference(votes, res" in page
+
+
+def test_a_report_has_the_votes_that_have_ended_whoever_s_name_is_in_the_field(
+    root, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root, tmp_path / "mine")
+    bench = Workbench(tmp_path / "mine")
+    bench.chosen, tab, report = "Compare", bench.tabs["Compare"], bench.tabs["Report"]
+    for n, rater in enumerate(("Ann", "Cem", "Dora")):
+        click(find_button(tab, "Show the pairs"))
+        tab.widget.rater = rater
+        pressed = {"kind": "vote", "id": f"{n}", "deal": tab.widget.deal, "n": 0, "vote": "tie"}
+        tab.widget._handle_custom_msg(pressed, [])
+        if rater == "Ann":
+            bench.chosen = "Report"
+            assert "of the rater Ann is under way" in said(report)
+            assert "none has ended" in said(report) and report.claim.layout.display == "none"
+            bench.chosen = "Compare"
+        if rater != "Dora":
+            tab.widget.reveal()
+    click(find_button(tab, "Show the pairs"))  # the field is empty, as it is at first
+    assert tab.widget.secret and tab.widget.votes.empty
+    bench.chosen = "Report"
+    assert report.claim.layout.display == ""
+    assert "of the rater without a name is under way" in said(report)
+    report.claim.value = "Nobody has a favourite"
+    write(report, "Ended")
+    page = (tmp_path / "reports/mine.html").read_text("utf-8")
+    assert "Nobody has a favourite" in page and "2 votes, none of them" in page
+    assert "Judged by Ann (1 answer) and Cem (1 answer)" in page and "Dora" not in page
+    assert "A blind vote is under way, of the rater without a name." in page
+    assert "left out" not in page and "those that have ended are in it" in said(report)
+
+
 def test_pictures_of_several_questions_stand_in_order_where_a_grid_would_be_mostly_empty(
     tmp_path, monkeypatch
 ):
@@ -250,7 +314,7 @@ def test_a_picture_of_each_tab_stays_in_the_notebook_under_its_title(bench, monk
     assert list_titles(bench.static()) == ["Sweep", "Grid", "Compare"]
     assert grid in bench.static()
     pairs = bench.static().partition("<h3>Compare</h3>")[2]
-    assert "A blind vote is under way." in pairs and "tiny-v" not in pairs
+    assert "A blind vote is under way" in pairs and "tiny-v" not in pairs
     monkeypatch.setattr("sdlab.widgets.workbench.workbench.STILL_BYTES", 3000)
     page = bench.static()
     assert list_titles(page) == ["Sweep", "Grid", "Compare"] and grid not in page

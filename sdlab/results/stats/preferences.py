@@ -150,14 +150,20 @@ def count_votes(
 
 
 def write_preference(row: dict, level: float) -> str:
-    """Writes which side was preferred in how many votes, and whether chance alone may do so."""
+    """Writes which side was preferred in how many votes, and whether chance alone may do so.
+
+    It is the side with more votes.
+    """
     decided = row["left_wins"] + row["right_wins"]
     if not decided:
         return f"{count_noun(row['n'], 'vote')}, none of them for a side"
-    share, low, high = (f"{row[name]:.0%}" for name in ("share", "low", "high"))
+    ends, side = [row[name] for name in ("share", "low", "high")], "right"
+    if row["left_wins"] > row["right_wins"]:  # it is named who was preferred more often
+        ends, side = [1 - ends[0], 1 - ends[2], 1 - ends[1]], "left"
+    share, low, high = (f"{end:.0%}" for end in ends)
     chance = "" if row["p"] < level else ", which chance alone may do"
     return (
-        f"{row['right']} was preferred in {row['right_wins']} of {decided} decided votes:"
+        f"{row[side]} was preferred in {row[f'{side}_wins']} of {decided} decided votes:"
         f" {share} ({name_interval(1 - level)} {low} to {high}); sign test over"
         f" {row['over']}s: p = {row['p']:.3g}{chance}"
     )

@@ -20,7 +20,7 @@ class TopBar {
     this.blind = h("input", { type: "checkbox" });
     this.blind.onchange = () => view.setBlind(this.blind.checked);
     this.chooser = new Chooser(model, line);
-    this.rater = nameField(model, "rater");
+    this.rater = nameField(model, "rater", () => view.goToPair());
     this.shared = h("span", { className: "sdl-compare-note", textContent: SHARED_ORDER });
     this.element = h("div", { className: "sdl-bar" },
       group("steps", "pairs", this.before, this.counter, this.after),

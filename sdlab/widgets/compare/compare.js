@@ -2,7 +2,8 @@
 // pairs, after which all is asked anew.
 //
 // page -> Python  pair {n, deal}, difference {n, deal, gain}, vote {n, deal, vote},
-//                 seen {n, deal}, undo {n, deal}, reveal {deal}, choose {left, right}, code
+//                 seen {n, deal}, undo {n, deal}, reveal {deal}, choose {left, right}, code,
+//                 claim {deal}: the votes without a name are the rater's
 // Python -> page  pair {n, deal, names, vote, stays, said, shared, more} + {lacking, seen} and two
 //                 buffers (neither after a vote), seen {seen} (what stands in both pictures, where
 //                 the pair's own is null), difference {said} + a buffer, code {text},
@@ -33,6 +34,7 @@ class CompareView {
     this.ending = new Ending(this);
     this.side = new Side(model);
     this.code = codeBlock(line);
+    this.unnamed = new Unnamed(this, "vote", "on these pairs");
     this.live = spokenLine();
     this.outcome = spokenLine();
     const { stage, ballot, ending } = this;
@@ -40,7 +42,8 @@ class CompareView {
       h("div", { className: "sdl-compare-main" }, stage.element, ...Object.values(stage.controls),
         ballot.element, ballot.status, ending.element, this.side.tally), this.side.element);
     this.help = keysHelp(COMPARE_KEYS);
-    root.append(this.bar.element, this.columns, this.help, this.code, this.live, this.outcome);
+    root.append(this.bar.element, this.unnamed.element, this.columns, this.help, this.code,
+      this.live, this.outcome);
   }
 
   get at() { return this.model.get("at"); }
@@ -142,11 +145,13 @@ class CompareView {
 
   // A button that goes would leave the focus to the notebook, and its keys.
   keepFocus(change) {
-    const { root, stage } = this, before = root.getRootNode().activeElement;
+    const { root } = this, before = root.getRootNode().activeElement;
     change();
     if (!root.contains(before) || (before.offsetParent && !before.disabled)) return;
-    stage.element.focus({ preventScroll: true });
+    this.goToPair();
   }
+
+  goToPair() { this.stage.element.focus({ preventScroll: true }); }
 
   // ---- all pairs
   showDeal() {
@@ -155,7 +160,7 @@ class CompareView {
     this.forget();
     this.bar.blind.checked = this.blind;
     this.bar.chooser.show();
-    this.bar.showRater();
+    this.showRater();
     this.ending.sure = false;
     this.count();
     this.show();
@@ -169,12 +174,13 @@ class CompareView {
     this.code.hidden = secret;
   }
 
-  // What came out is read out when the names are shown, and not after each open vote.
+  // What came out is read out when the names are shown, and not after each open vote: in one plain
+  // line, of which the numbers are to be read below the vote.
   speakOutcome() {
     const { secret, model } = this;
     if (secret || this.hid) Object.assign(this, { telling: !secret, hid: secret });
     this.outcome.textContent = this.telling
-      ? ["The names are shown.", ...model.get("tally")].join(" ") : "";
+      ? ["The names are shown.", model.get("outcome")].filter(Boolean).join(" ") : "";
   }
 
   // ---- votes
@@ -240,6 +246,8 @@ class CompareView {
     if (message.n === this.at) this.show(); else this.go(message.n);
   }
 
+  claim() { this.line.ask("claim", { deal: this.deal }); }
+
   reveal() { this.line.ask("reveal", { deal: this.deal }); }
 
   setBlind(blind) {
@@ -265,15 +273,21 @@ class CompareView {
     this.stage.setMode(this.model.get("mode"));
   }
 
+  showRater() {
+    this.bar.showRater();
+    this.unnamed.show();
+  }
+
   showGain() { this.stage.difference.setGain(this.model.get("gain")); }
 
   follow() {
     const count = () => this.count();
     return follow(this.model, {
       at: () => this.show(), deal: () => this.showDeal(), mode: () => this.showMode(),
-      gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count, unlike: count,
+      gain: () => this.showGain(), voted: () => this.takeVotes(), tally: count, outcome: count, unlike: count,
       note: count, raters: count, secret: count, recoded: () => this.code.renew(),
-      chosen: () => this.bar.chooser.show(), rater: () => this.bar.showRater(),
+      chosen: () => this.bar.chooser.show(), rater: () => this.showRater(),
+      unnamed: () => this.unnamed.show(),
       blind: () => { this.bar.blind.checked = this.blind; },
     });
   }

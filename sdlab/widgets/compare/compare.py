@@ -23,7 +23,7 @@ from ...results.frame import (
 )
 from ...results.pairs import Pairing, draw_difference, list_differences, pair
 from ...results.stats.preferences import count_votes, list_pairs, list_votes, name_voted, preference
-from ...store.opinions import MemoryOpinions
+from ...store.opinions import MemoryOpinions, sort_pair
 from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source, start_timer
@@ -37,7 +37,8 @@ from ..pictures import (
     open_pictures,
     strip_recipe,
 )
-from .counts import CONFIDENCE, count_raters, describe_alike, describe_count
+from ..raters import name_rater, require_name
+from .counts import CONFIDENCE, count_raters, describe_alike, describe_count, describe_shown
 from .sizes import describe_sizes, read_sizes
 from .still import render_pairs
 from .votes import Ballot, Votes
@@ -53,10 +54,12 @@ class Compare(Panel):
     page says how to go on. In blind mode the order of the pairs is shuffled, chance decides who
     stands on which side, and the page learns neither labels nor whose picture is whose before
     `reveal`, which ends the vote and is written down, as is every other way to see the names
-    meanwhile: `blind` turned off, the same pairs shown openly, or the name of a rater who knows
-    them. Both pictures of a pair are shown at one size. Until then a vote can be changed and taken
-    back, after it no open vote takes the place of a blind one. Votes are kept in the store, by the
-    pictures' keys, and found again there; those on pictures in no store last as long as the widget.
+    meanwhile: `blind` turned off, or the same pairs shown openly. It is the rater's own: whoever
+    has not asked goes on blind, also where others have been shown the names before. The page then
+    says so, and their votes are kept with `names_shown`. Both pictures of a pair are shown at one
+    size. Until then a vote can be changed and taken back, after it no open vote takes the place of
+    a blind one. Votes are kept in the store, by the pictures' keys, and found again there; those on
+    pictures in no store last as long as the widget.
 
     Parameters
     ----------
@@ -75,7 +78,8 @@ class Compare(Panel):
         How much the difference picture exaggerates, 1 to 32.
     rater : str
         Who votes; the page has a field for it. Each rater has votes, and blind sides, of their own;
-        "" is somebody without a name.
+        "" is somebody without a name: whoever gives one is asked whether those votes are theirs,
+        and `take_unnamed` says that they are.
 
     Attributes
     ----------
@@ -96,6 +100,7 @@ class Compare(Panel):
 
     _esm = source(
         "page.js",
+        "unnamed.js",
         "compare/stage.js",
         "compare/ways.js",
         "compare/pairs.js",
@@ -126,10 +131,12 @@ class Compare(Panel):
     tally = traitlets.List(traitlets.Unicode(), help="What came out; [] while `secret`.").tag(
         sync=True
     )
+    outcome = traitlets.Unicode(help="The plain line of that, to be read aloud.").tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
     secret = traitlets.Bool(False).tag(sync=True)
     rater = traitlets.Unicode().tag(sync=True)
     raters = traitlets.List(traitlets.Unicode(), help="How far each rater is.").tag(sync=True)
+    unnamed = traitlets.Int(0, help="Votes without a name that may be the rater's.").tag(sync=True)
     recoded = traitlets.Int(0, help="Counts the changes of `code`.").tag(sync=True)
     seed = traitlets.Int(0)
 
@@ -227,8 +234,31 @@ class Compare(Panel):
 
     @property
     def votes(self) -> pd.DataFrame:
-        """The votes of all raters on these pairs; none while a blind vote is under way."""
-        return self._list_votes().iloc[: 0 if self._ballot.under_way else None]
+        """The votes of all raters on these pairs; none while a blind vote is under way.
+
+        They are rows of `Store.votes()`: what `counts` counts, and what a claim of it rests on.
+        """
+        return self._select_votes().iloc[: 0 if self._ballot.under_way else None]
+
+    @property
+    def ended(self) -> pd.DataFrame:
+        """The votes on these pairs that no rater can change any more, whoever's vote is under way.
+
+        They are open ones, and those of raters who have asked for the names.
+        """
+        votes = self._select_votes()
+        return votes[~votes["may_change"]].reset_index(drop=True)
+
+    def count_ended(self) -> pd.DataFrame:
+        """Counts the votes of `ended` as `counts` does: they are there while others still vote."""
+        pairing = self._pairing
+        given = {"by": self.by, "left": pairing.left, "right": pairing.right}
+        return preference(self.ended, pairing.source, **given)
+
+    def _select_votes(self) -> pd.DataFrame:
+        votes, pairs = self._votes.opinions.votes(), {sort_pair(*ids) for ids in self._ballot.ids}
+        own = [sort_pair(*ids) in pairs for ids in zip(votes["left"], votes["right"])]
+        return votes.loc[own].reset_index(drop=True)
 
     def choose(self, left: Any, right: Any) -> None:
         """Compares two other values of `by`."""
@@ -250,6 +280,20 @@ class Compare(Panel):
         if self._ballot.under_way:
             self._ballot.reveal()
             self._deal(self.at)
+
+    def take_unnamed(self) -> None:
+        """Makes the votes that were given without a name those of `rater`.
+
+        It takes those on pairs that the rater has not voted on; others stay as they are.
+
+        Raises
+        ------
+        ValueError
+            There is no name to give them.
+        """
+        require_name(self.rater, "votes")
+        self._ballot.take_unnamed()
+        self._deal(self._ballot.first_open())
 
     # The pairs, laid out
 
@@ -277,6 +321,7 @@ class Compare(Panel):
         pairing, values = self._pairing, self._pairing.values
         alone = count_noun(len(pairing.alone), "picture") + " without a partner"
         notes = [count_noun(len(ids), "pair"), alone if pairing.alone else "", self._say_sizes()]
+        notes.append(describe_shown(self._ballot.list_shown()))
         secret = self._ballot.under_way
         with self.hold_sync():
             self.choices = (
@@ -287,6 +332,7 @@ class Compare(Panel):
             self.chosen = (
                 [] if secret else [values.index(pairing.left), values.index(pairing.right)]
             )
+            self._count_unnamed()
             self.note = " · ".join(note for note in notes if note)
             self._count()
             self.at = (self._ballot.first_open() if self.blind else 0) if at is None else at
@@ -311,8 +357,12 @@ class Compare(Panel):
             self.voted = [self._ballot.vote_at(place) for place in range(len(self._ballot))]
             self.unlike = [] if secret else [list(row) for row in list_differences(self._pairing)]
             self.tally = [] if secret else [t for t in [self._ballot.tally(*self._names)] if t]
+            self.outcome = self.outcome if self.tally else ""
         self.refresh_soon()
         self._share_soon()
+
+    def _count_unnamed(self) -> None:
+        self.unnamed = len(self._votes.list_unnamed(self._ballot.ids))
 
     def _count_vote(self) -> None:
         """Counts after a vote, or tells the names if they were shown elsewhere."""
@@ -336,10 +386,13 @@ class Compare(Panel):
         table, total = self._list_votes(), len(self._ballot)
         with self.hold_sync():
             self.raters = count_raters(table, total)
+            self._count_unnamed()
             own = self._ballot.tally(*self._names)
             if not self._ballot.under_way and own:
                 row = count_votes(table, (), self._names, CONFIDENCE).iloc[0].to_dict()
-                self.tally = [own, *describe_count(table, row), *describe_alike(table)]
+                told = describe_count(table, row)
+                self.outcome = told[0]
+                self.tally = [own, *told, *describe_alike(table, self._names)]
         self.refresh_soon()
 
     def _renew_code(self) -> None:
@@ -347,13 +400,14 @@ class Compare(Panel):
         self.refresh_soon()
 
     def _change_rater(self, _: Any) -> None:
-        """Goes on with the votes of another rater."""
-        rater, before = self.rater.strip(), self._ballot
-        self._votes = Votes(self._votes.keeper, rater)
+        """Goes on with the votes of another rater, blind unless that one has asked for the names.
+
+        The names that are shown to the one end nobody else's vote.
+        """
+        rater = self.rater.strip()
+        self._votes = Votes(self._votes.keeper, rater, self._votes.seen)
         self.rater = rater
         self._deal()
-        if not self._ballot.under_way and before.is_begun:
-            before.reveal()  # whoever voted has the names of the same pairs before them now
 
     def _redeal(self, _: Any) -> None:
         """Shows the first pair without a vote if it becomes blind, else the same one as before.
@@ -375,7 +429,8 @@ class Compare(Panel):
 
     def static(self) -> str:
         """Renders the pairs and their votes."""
-        said = ["A blind vote is under way."] if self._ballot.under_way else self.tally
+        secret = f"A blind vote is under way, of the rater {name_rater(self.rater)}."
+        said = [secret] if self._ballot.under_way else self.tally
         note = " ".join([f"{self.note}.", *said])
         return render_pairs(
             self._pairing,
@@ -435,6 +490,11 @@ class Compare(Panel):
             place = self._ballot.undo(place)
             self._count_vote()
         self.answer(question, {**self._describe(place), "undone": self.voted != before})
+
+    def _on_claim(self, question: dict, buffers: list) -> None:
+        if question["deal"] == self.deal and not self.is_repeat(question):
+            self.take_unnamed()
+        self.answer(question, {"kind": "claimed"})
 
     def _on_reveal(self, question: dict, buffers: list) -> None:
         if question["deal"] == self.deal:

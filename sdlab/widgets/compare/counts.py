@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import pandas as pd
 
 from ...results.frame import column_values, join_words
 from ...results.stats.agreement import agreement
+from ...store.opinions import OTHER
 from ..raters import describe_agreement, name_rater
 
 CONFIDENCE = 0.95
@@ -19,16 +21,28 @@ def count_raters(table: pd.DataFrame, total: int) -> list[str]:
     return [f"{name_rater(rater)}: {n} of {total}" for rater, n in count.items()]
 
 
-def describe_alike(table: pd.DataFrame) -> list[str]:
-    """Says how far the raters of these pairs agree; nothing where there is one only."""
+def describe_alike(table: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """Says how far the raters of these pairs agree; nothing where there is one only.
+
+    What stood left and right is called by its name: "right" is no verdict.
+    """
     if table["rater"].nunique() < 2:
         return []
     told = [name for name in ("rater", "vote", "wording", "prompt") if name in table]
     about = table[told].assign(left=[f"{n} l" for n in table["pair"]])
     about["right"] = [f"{n} r" for n in table["pair"]]  # in terms of the pair's own sides
     about = about.assign(left_side="left", right_side="right")
+    about["vote"] = [dict(zip(OTHER, names)).get(vote, vote) for vote in table["vote"]]
     rows = agreement(about).to_dict("records")
-    return [line for row in rows for line in describe_agreement(row, "the same vote")]
+    return [line for row in rows for line in describe_agreement(row, "the same vote", "pair")]
+
+
+def describe_shown(raters: Sequence[str]) -> str:
+    """Says to whom the names were shown before a blind vote; "" if to nobody."""
+    if not raters:
+        return ""
+    who = join_words(map(name_rater, raters))
+    return f"who is who was shown here before (rater: {who}), which is kept with each vote"
 
 
 def tell_winner(row: dict) -> str:
@@ -61,7 +75,8 @@ def describe_count(table: pd.DataFrame, row: dict) -> list[str]:
     lines = [told, f"In numbers: {numbers}"] if told else [f"All votes together: {numbers}"]
     unended = table[table["may_change"]]
     if len(unended):
-        who = join_words(map(name_rater, dict.fromkeys(column_values(unended, "rater"))))
-        why = f"{who} has not yet asked who is who"
+        raters = list(dict.fromkeys(column_values(unended, "rater")))
+        who = join_words(map(name_rater, raters))
+        why = f"{who} {'has' if len(raters) == 1 else 'have'} not yet asked who is who"
         lines.append(f"{len(unended):,} of these votes may change: {why}.")
     return lines

@@ -6,10 +6,12 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from ...results.frame import count_noun
 from ...store.opinions import VOTES, MemoryOpinions, mirror_vote, sort_pair
 from ...store.store import Store
+from ..raters import name_rater
 
 Ids = tuple[str, str]
 
@@ -23,10 +25,18 @@ class Votes:
         Pictures are known by their keys in a store, else by whatever names them.
     rater : str
         Whose votes these are.
+    seen : dict, optional
+        Which raters have seen the names of a pair openly on this page, which notes it there.
     """
 
-    def __init__(self, keeper: Store | MemoryOpinions, rater: str = "") -> None:
+    def __init__(
+        self,
+        keeper: Store | MemoryOpinions,
+        rater: str = "",
+        seen: dict[Ids, dict[str, None]] | None = None,
+    ) -> None:
         self.keeper, self.rater = keeper, rater
+        self.seen = {} if seen is None else seen
         self.opinions = keeper.opinions if isinstance(keeper, Store) else keeper
         self.read()
 
@@ -43,7 +53,16 @@ class Votes:
 
     def look_again(self) -> None:
         """Takes note of names that were shown elsewhere, such as by another widget."""
-        self.revealed = self.opinions.revealed(self.rater)
+        self.known = self.opinions.list_knowing()
+        self.revealed = {pair for pair, raters in self.known.items() if self.rater in raters}
+
+    def list_shown(self, ids: Ids) -> list[str]:
+        """Lists the raters to whom the names of a pair were shown, in this store or on this page.
+
+        Whoever gives another name may be one of them.
+        """
+        pair = sort_pair(*ids)
+        return list(dict.fromkeys([*self.known.get(pair, ()), *self.seen.get(pair, ())]))
 
     def put(self, ids: Ids, vote: str | None, blind: bool) -> None:
         """Keeps a vote, or takes it back (None); not twice: a message may come twice."""
@@ -52,7 +71,9 @@ class Votes:
                 f"vote={vote!r}: use {', '.join(map(repr, VOTES[:-1]))} or {VOTES[-1]!r}"
             )
         if self._find(ids, blind) != vote:
-            self.keeper.vote(*ids, vote, blind=blind, sealed=blind, rater=self.rater)
+            shown = blind and vote is not None and bool(self.list_shown(ids))
+            how: dict[str, Any] = {"blind": blind, "sealed": blind, "names_shown": shown}
+            self.keeper.vote(*ids, vote, **how, rater=self.rater)
             self._note(ids, vote, blind)
 
     def reveal(self, pairs: Sequence[Ids]) -> None:
@@ -60,6 +81,30 @@ class Votes:
         if pairs:
             self.keeper.reveal(pairs, rater=self.rater)
             self.revealed |= {sort_pair(*ids) for ids in pairs}
+
+    def list_unnamed(self, pairs: Sequence[Ids]) -> list[dict[Any, Any]]:
+        """Lists what somebody without a name voted on these pairs, where the rater has no vote."""
+        if not self.rater:
+            return []
+        mine = {sort_pair(*ids) for ids in pairs if self.of(ids) is None}
+        votes = self.opinions.votes()
+        rows = votes[votes["rater"] == ""].to_dict("records")
+        return [row for row in rows if sort_pair(row["left"], row["right"]) in mine]
+
+    def take_unnamed(self, pairs: Sequence[Ids]) -> None:
+        """Gives the rater what somebody without a name voted: kept first, then taken there.
+
+        Who had asked for the names as somebody without one knows them under the name, too.
+        """
+        for row in self.list_unnamed(pairs):
+            ids, blind = (row["left"], row["right"]), row["blind"] is True
+            how: dict[str, Any] = {"blind": blind, "sealed": blind}
+            how["names_shown"] = row["names_shown"] is True
+            if "" in self.known.get(sort_pair(*ids), ()):
+                self.keeper.reveal([ids], rater=self.rater)
+            self.keeper.vote(*ids, row["vote"], rater=self.rater, **how)
+            self.keeper.vote(*ids, None)
+        self.read()
 
     def of(self, ids: Ids, only_blind: bool = False) -> tuple[str, bool] | None:
         """(vote, whether it was blind) on these two, or None; a blind one outweighs an open one."""
@@ -127,11 +172,10 @@ class Ballot:
         """Whether a blind vote is: of some pair it must not be known who is who."""
         return any(map(self.is_hidden, range(len(self))))
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether a blind vote is under way that is somebody's: by name, or by a vote."""
-        voted = any(self.vote_at(place) for place in range(len(self)))
-        return self.under_way and (bool(self.votes.rater) or voted)
+    def list_shown(self) -> list[str]:
+        """Lists to whom the names of pairs that are hidden here were shown before."""
+        hidden = [ids for n, ids in enumerate(self.ids) if self.is_hidden(n)]
+        return list(dict.fromkeys(name for ids in hidden for name in self.votes.list_shown(ids)))
 
     def vote_on(self, n: int) -> tuple[str, bool] | None:
         """(vote, whether it was blind) on a pair; only a blind one while it is hidden."""
@@ -179,10 +223,17 @@ class Ballot:
         with self._lock:
             self.votes.reveal([self.ids[n] for n in range(len(self)) if self.is_hidden(n)])
 
+    def take_unnamed(self) -> None:
+        """Makes the votes that were given without a name those of the rater."""
+        with self._lock:
+            self.votes.take_unnamed(self.ids)
+
     def look(self) -> None:
         """Shows the names openly: a blind vote of the rater on these pairs has ended with that."""
         with self._lock:
             self.votes.read()
+            for ids in self.ids:
+                self.votes.seen.setdefault(sort_pair(*ids), {})[self.votes.rater] = None
             known, blind = self.votes.revealed, {sort_pair(*ids) for ids in self.votes.list_blind()}
             pairs = [ids for ids in self.ids if sort_pair(*ids) not in known]
             if any(sort_pair(*ids) in blind for ids in pairs):
@@ -193,7 +244,7 @@ class Ballot:
         return next((place for place in range(len(self)) if not self.vote_at(place)), 0)
 
     def tally(self, left: str, right: str) -> str:
-        """How often each was preferred, in words; "" before the first vote."""
+        """How often the rater preferred each, in words; "" before the first vote."""
         said = [said for said in map(self.vote_on, range(len(self))) if said]
         count, blind = Counter(vote for vote, _ in said), sum(blind for _, blind in said)
         if not said:
@@ -203,5 +254,6 @@ class Ballot:
         )
         mixed = f" {blind} of them blind." if 0 < blind < len(said) else ""
         return (
-            f"{count_noun(len(said), 'vote')} on {count_noun(len(self), 'pair')} – {parts}.{mixed}"
+            f"{name_rater(self.votes.rater)}: {count_noun(len(said), 'vote')} on"
+            f" {count_noun(len(self), 'pair')} – {parts}.{mixed}"
         )

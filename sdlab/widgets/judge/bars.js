@@ -4,11 +4,11 @@ const CANNOT_TELL = "cannot tell";
 const NOBODY = "no name: answers are somebody's, until you say that they are yours";
 
 class TopBar {
-  constructor({ model }) {
-    this.model = model;
+  constructor(view) {
+    const model = this.model = view.model;
     const names = h("datalist", { id: `sdl-judge-raters-${model.get("uid")}` });
     this.names = names;
-    this.rater = nameField(model, "rater");
+    this.rater = nameField(model, "rater", () => view.goToPicture());
     this.rater.setAttribute("list", names.id);
     this.order = h("span", { className: "sdl-judge-order" });
     this.bar = h("progress", { "aria-label": "answered" });
@@ -31,45 +31,6 @@ class TopBar {
     const done = this.model.get("done"), total = this.model.get("total");
     Object.assign(this.bar, { max: total, value: done });
     this.counter.textContent = `${done} of ${total} answered`;
-  }
-}
-
-// Answers that were given before there was a name: whose they are, the rater says.
-class Unnamed {
-  constructor(view) {
-    this.view = view;
-    this.words = h("span", { role: "status" });
-    this.take = button("they are mine", () => this.claim());
-    this.leave = button("leave them without a name", () => this.refuse());
-    for (const node of [this.take, this.leave]) describe(node, this.words);
-    this.element = h("div", { className: "sdl-bar sdl-judge-unnamed", role: "group",
-      "aria-label": "answers without a name" }, this.words, this.take, this.leave);
-    Object.assign(this, { claimed: 0, refused: null, of: null });
-  }
-
-  claim() {
-    this.claimed = this.view.model.get("unnamed");
-    this.view.claim();
-  }
-
-  refuse() {
-    this.refused = this.view.model.get("rater");
-    this.show();
-  }
-
-  show() {
-    const { model, stage } = this.view, rater = model.get("rater"), n = model.get("unnamed");
-    if (this.of !== rater) Object.assign(this, { of: rater, claimed: 0 });
-    const asks = n > 0 && this.refused !== rater, done = !n && this.claimed;
-    const many = (count) => `${count} answer${count === 1 ? "" : "s"}`;
-    const words = asks ? `${many(n)} to this question had been given before there was a name. `
-      + `Are they those of ${rater}?`
-      : done ? `${many(done)} without a name are now ${rater}'s.` : "";
-    this.view.keepFocus(() => {
-      if (this.words.textContent !== words) this.words.textContent = words;
-      this.take.hidden = this.leave.hidden = !asks;
-    });
-    stage.layOut();
   }
 }
 

@@ -18,7 +18,7 @@ class JudgeView {
     Object.assign(this, { model, line, root, trial: null, busy: false, turn: 0,
       acts: Promise.resolve(), gate: new Gate() });
     this.bar = new TopBar(this);
-    this.unnamed = new Unnamed(this);
+    this.unnamed = new Unnamed(this, "answer", "to this question");
     this.stage = new Stage(() => this.room());
     this.ballot = new Ballot(this);
     this.end = new End(this);
@@ -128,9 +128,15 @@ class JudgeView {
 
   // What goes would leave the focus to the notebook, and its keys.
   keepFocus(change) {
-    const { root, stage, end } = this, before = root.getRootNode().activeElement;
+    const { root } = this, before = root.getRootNode().activeElement;
     change();
     if (before === root || !root.contains(before) || before.offsetParent) return;
+    this.goToPicture();
+  }
+
+  // To what is judged, or to what stands in its place.
+  goToPicture() {
+    const { stage, end } = this;
     const next = !this.over ? stage.element : end.bar.hidden ? end.element : end.finish;
     next.focus({ preventScroll: true });
   }

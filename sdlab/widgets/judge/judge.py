@@ -15,6 +15,7 @@ from ...store.store import Store
 from ..code import write_widget
 from ..panel import Panel, source
 from ..pictures import level_sizes, open_pictures, strip_recipe
+from ..raters import require_name
 from .pictures import TOLD, Pictures
 from .round import begin_round, select_answers
 from .still import CANNOT_TELL, YES, count_answers, render_round, write_verdict
@@ -81,7 +82,7 @@ class Judge(Panel):
     >>> Judge(results, 'Which is closer to "{prompt}"?', by="model")
     """
 
-    _esm = source("page.js", "judge/stage.js", "judge/bars.js", "judge/judge.js")
+    _esm = source("page.js", "unnamed.js", "judge/stage.js", "judge/bars.js", "judge/judge.js")
     _css = source("page.css", "judge/judge.css")
     question = traitlets.Unicode().tag(sync=True)
     heading = traitlets.Unicode(help="The question, with … for what it tells of a picture.").tag(
@@ -196,8 +197,7 @@ class Judge(Panel):
         ValueError
             There is no name to give them.
         """
-        if not self.rater:
-            raise ValueError("there is no name to give these answers: set `rater` first")
+        require_name(self.rater, "answers")
         self._round.take_unnamed()
         self._deal()
 

@@ -213,9 +213,11 @@ class ReportTab(Tab):
         self.say(f"The report will be about {count}.{told}")
 
     def _tell_left_out(self) -> str:
-        """Tells what people said of this store's pictures and no tab shows; "" if that is all."""
+        """Tells what people said and is not in it: what no tab shows, and votes under way."""
         ways = [f"{tab.title} (“{tab.renews}” there)" for tab in self._others if tab.is_unshown]
-        return f" Not in it is what people said in {join_words(ways)}." if ways else ""
+        unshown = f"Not in it is what people said in {join_words(ways)}." if ways else ""
+        said = [unshown, *(tab.under_way for tab in self._others)]
+        return "".join(f" {each}" for each in said if each)
 
     def _show_code(self, change: Any) -> None:
         self._place.children = []

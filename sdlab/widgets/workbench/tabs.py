@@ -30,6 +30,7 @@ from ..compare.compare import Compare
 from ..inspector.inspector import MOST, WatermarkInspector
 from ..judge.judge import Judge
 from ..panel import Kept, render_message
+from ..raters import name_rater
 from ..seed_grid.grid import SeedGrid
 from ..sweep_form.form import SweepForm
 from ..told import ToldLine
@@ -116,6 +117,11 @@ class Tab(ipywidgets.VBox):
     def has_votes(self) -> bool:
         """Whether there are votes, and who is who may be told."""
         return False
+
+    @property
+    def under_way(self) -> str:
+        """Says whose vote has not ended, and so is not in a report; "" if nobody's."""
+        return ""
 
     @property
     def is_unshown(self) -> bool:
@@ -323,16 +329,29 @@ class CompareTab(ColumnTab):
 
     @property
     def has_votes(self) -> bool:
-        return self.widget is not None and not self.widget.votes.empty
+        return self.widget is not None and not self._list_told().empty
+
+    def _list_told(self) -> pd.DataFrame:
+        """Lists the votes a report may tell: while one is under way, those of who has ended."""
+        return self.widget.ended if self.widget.secret else self.widget.votes
+
+    @property
+    def under_way(self) -> str:
+        if self.widget is None or not self.widget.secret:
+            return ""
+        who = f"The blind vote of the rater {name_rater(self.widget.rater)} is under way"
+        rest = "those that have ended are in it" if self.has_votes else "none has ended"
+        return f"{who}: of the votes in “{self.title}” {rest}."
 
     def make_claims(self, text: str) -> list[Any]:
         from ...results.stats.claims import Claim  # and statistics with it
 
         if not self.has_votes:
             return []
-        counts = self.widget.counts()
+        secret, votes = self.widget.secret, self._list_told()
+        counts = self.widget.count_ended() if secret else self.widget.counts()
         sides = " or ".join(format_value(counts[side].iloc[0]) for side in ("left", "right"))
-        return [Claim(text or f"Which is preferred: {sides}", counts, votes=self.widget.votes)]
+        return [Claim(text or f"Which is preferred: {sides}", counts, votes=votes)]
 
 
 class JudgeTab(ColumnTab):
