@@ -227,7 +227,9 @@ def test_a_report_tells_machine_and_time_of_our_own_pictures_alone(store, tmp_pa
     licences = words.split("Models and their licences")[2].split("Versions and machine")[0]
     assert "None" not in licences and "tiny-v1" in licences
     bare = read_words(write_report(tmp_path / "bare.html", "Bare", found[1:]))
-    assert "No model is named." in bare and "abacus" not in bare.partition("Versions and machine")[2]
+    assert (
+        "No model is named." in bare and "abacus" not in bare.partition("Versions and machine")[2]
+    )
 
 
 def read_words(path):

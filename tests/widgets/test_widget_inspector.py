@@ -408,6 +408,37 @@ def test_a_question_that_comes_several_times_is_done_once(folder, monkeypatch):
     assert tested == [("in/plain.png",)] and inspector.states == "-s"
 
 
+def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(folder, monkeypatch):
+    cropped, text = embed_watermark(picture(512), "sd-v1").crop((20, 13, 420, 400)), PngInfo()
+    text.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler, Seed: 1")
+    cropped.save("in/cropped.png", pnginfo=text)
+    files, there = ["in/cropped.png", "in/plain.png"], {"folder": "mine/inspected"}
+    Path("mine").mkdir()
+    first = WatermarkInspector(files, **there)
+    first.wait()
+    first.inspect(search="crop")
+    first.wait()
+    assert first.states == "+c-c"
+    monkeypatch.setattr(work, "searched", work.Searched())  # as a new kernel has it
+    again = WatermarkInspector(files, **there)
+    again.wait()
+    assert again.states == "+c-c" and "not searched" not in again.static()
+    for before, now in zip(first.inspections, again.inspections):
+        assert repr(now) == repr(before) and now.provenance == before.provenance
+        assert [f.payload for f in now.findings] == [f.payload for f in before.findings]
+    monkeypatch.setattr(work, "searched", work.Searched())
+    kept = Path("mine/inspected.jsonl")
+    kept.write_bytes(kept.read_bytes()[:-9])  # a torn line is not read, and the others are
+    torn = WatermarkInspector(files, **there)
+    torn.wait()
+    assert torn.states == "-n-c"  # it was searched first
+    kept.write_text(kept.read_text().replace("swapped_by", "of another version"))
+    monkeypatch.setattr(work, "searched", work.Searched())
+    other = WatermarkInspector(files, **there)
+    other.wait()
+    assert other.states == "-n-n"
+
+
 def test_what_a_search_has_found_is_known_when_the_file_is_given_again(folder):
     embed_watermark(picture(512), "sd-v1").crop((20, 13, 420, 400)).save("in/cropped.png")
     first = WatermarkInspector("in/cropped.png")

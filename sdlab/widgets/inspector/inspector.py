@@ -23,6 +23,7 @@ from ..arrivals import MOST_BYTES, MOST_FILES, PART, Arrivals
 from ..panel import Panel, source
 from .answer import describe_note, render_verdicts, write_answer, write_page, write_pages
 from .code import write_how, write_inspection
+from .kept import KeptSearches
 from .pictures import (
     MARKED,
     MOST,
@@ -62,7 +63,8 @@ class WatermarkInspector(Panel):
     search : {"none", "crop", "size", "all"}
         What every picture is tested for at once; searches take seconds a picture.
     folder : path
-        Where dropped files are kept, so that `.code` can name them.
+        Where dropped files are kept, so that `.code` can name them. What searches find is kept
+        beside it, in FOLDER.jsonl, and known again when Python has been started anew.
     false_positive_rate, trust_anchors
         As in `detect_watermark`.
 
@@ -142,7 +144,8 @@ class WatermarkInspector(Panel):
             "false_positive_rate": self._rate,
             "trust_anchors": read_anchors(trust_anchors),
         }
-        self._work = Work(self._pictures, asked, self._news, self._ended)
+        kept = KeptSearches(Path(folder).expanduser())
+        self._work = Work(self._pictures, asked, self._news, self._ended, kept)
         super().__init__(
             payload_names=list(self._payloads),
             folder=os.fspath(folder),
