@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
+from ..pictures import SMALL_SIDE, data_uri, png_bytes, put_on_white, read_picture, webp_bytes
 from ..progress import duration
 from ..recipe.request import FIELDS
 from ..store.columns import CHOSEN, MACHINE
@@ -272,7 +272,7 @@ def show_picture(path: str | None, words: str) -> TableCell:
         return TableCell("no picture", "note")
     try:
         with Image.open(path) as opened:
-            image = opened.convert("RGB")
+            image = put_on_white(opened)
     except UNREADABLE as problem:
         return TableCell(describe_file_problem(problem), "note")
     source = data_uri(webp_bytes(image, SMALL_SIDE))

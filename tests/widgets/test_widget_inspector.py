@@ -1,6 +1,7 @@
 """`WatermarkInspector` without a browser: what it says, what its page may ask, and what a hostile or lossy page cannot do."""
 
 import ast
+import base64
 import html
 import io
 import json
@@ -22,7 +23,9 @@ import sdlab.widgets.inspector.inspector
 import sdlab.widgets.inspector.work as work
 from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
+from sdlab.results.gallery.gallery import make_thumbnail as make_small
 from sdlab.results.pairs import draw_difference
+from sdlab.results.sections import show_picture
 from sdlab.watermark import embed_watermark, scan
 from sdlab.watermark.detector import SHARES
 from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
@@ -32,7 +35,8 @@ from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.arrivals import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline
 from sdlab.widgets.inspector.code import write_how
-from sdlab.widgets.inspector.pictures import AT_WORK, WAITING
+from sdlab.widgets.inspector.pictures import AT_WORK, WAITING, draw_view, send_thumbnails
+from sdlab.widgets.pictures import make_thumbnail
 
 TINY = Request(prompt="a hamster", guidance_scale=3, num_inference_steps=2, seed=7)
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
@@ -832,3 +836,31 @@ def test_of_a_picture_that_was_not_tested_no_rate_of_errors_is_told(folder):
     ask = listening(inspector)
     small, plain = (ask("tell", cell=i)[0]["about"] for i in range(2))
     assert small == "64x64 pixels." and "at most one in 1,000,000" in plain
+
+
+def test_what_is_transparent_is_shown_on_white_and_said(folder):
+    drawing = Image.new("RGBA", (300, 300))
+    drawing.paste("red", (100, 100, 200, 200))
+    drawing.save("in/drawing.png")
+    Image.new("RGBA", (300, 300), "black").save("in/opaque.png")
+    inspector = WatermarkInspector(["in/drawing.png", "in/opaque.png", np.asarray(drawing)])
+    inspector.wait()
+    for n, corner in enumerate((255, 0, 255)):
+        told, (_, shown) = write_answer(inspector._pictures[n], "-"), ask_for(inspector, n)
+        for data in shown:
+            assert np.abs(np.asarray(Image.open(io.BytesIO(data)))[2, 2] - float(corner)).max() < 9
+        clear = "Some of it is transparent" in " ".join(told["sentences"])
+        assert clear == ("Some of it is transparent" in told["text"]) == (n != 1)
+    assert inspector.static().count("Some of it is transparent") == 2
+    for data in (
+        make_thumbnail("in/drawing.png"),
+        make_small("in/drawing.png", False),
+        base64.b64decode(show_picture("in/drawing.png", "").picture.partition(",")[2]),
+    ):
+        assert np.asarray(Image.open(io.BytesIO(data)))[2, 2].min() > 246
+
+
+def ask_for(inspector, n):
+    """What the page gets of a picture: its thumbnail, and its view."""
+    own = draw_view(inspector._pictures[n], "own", None)[1]
+    return n, [*send_thumbnails(inspector._pictures, [n], 64)[1], *own]

@@ -33,6 +33,7 @@ from .pictures import (
     VERDICTS,
     WAITING,
     Picture,
+    describe_ground,
     shrink_picture,
 )
 from .recipe import describe_recipe, list_facts, read_recipe
@@ -90,6 +91,7 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     return told | {
         "sentences": [
             *told["sentences"],
+            *filter(None, [describe_ground(picture)]),
             *map(name_button, [*AGAIN.get(letter, ()), *answer.sentences[1:]]),
         ],
         "explained": explain_figures(inspection),
@@ -124,7 +126,7 @@ def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) ->
     stated = ["The recipe in the file:"] * bool(facts)
     stated += [f"{name}: {value}" for name, value in facts]
     text = (
-        "\n".join([*lines, picture.error or "", picture.beside, *stated])
+        "\n".join([*lines, picture.error or "", describe_ground(picture), picture.beside, *stated])
         .replace("\n\n", "\n")
         .strip()
     )
@@ -293,7 +295,7 @@ def list_known(picture: Picture) -> list[Markup]:
     told: list[str] = []
     if (inspection := picture.inspection) is not None:
         hits = [describe_hit(finding) for finding in inspection.findings if finding.detected]
-        told = [picture.beside] * bool(picture.beside)
+        told = list(filter(None, [picture.beside, describe_ground(picture)]))
         told += [inspection.answer.known, *hits, inspection.answer.unknown]
     return [Markup("<br>").join(map(name_button, lines)) for lines in (told, recipe)]
 

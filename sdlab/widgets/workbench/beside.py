@@ -16,8 +16,7 @@ from ...results.frame import column_values, distinct_values, find_varying, selec
 from ...results.origins import name_foreign
 from ...results.pairs import draw_difference
 from ...results.verify.verdicts import Distance, measure_distance, write_size
-from ...watermark.opening import read_pixels
-from ..inspector.pictures import Picture
+from ..inspector.pictures import Picture, read_seen
 from ..inspector.recipe import make_request
 from ..pictures import render_image, write_captions
 
@@ -94,7 +93,7 @@ def is_made(path: str | None) -> bool:
 
 def render_beside(picture: Picture, path: str, words: str) -> str:
     """Renders both, what differs, and that in words, as HTML; the words stay with the picture."""
-    one, other = (Image.fromarray(read_pixels(source)) for source in (picture.source, path))
+    one, other = (read_seen(each) for each in (picture, Picture(path, path)))
     made = [is_made(picture.path), is_made(path)]
     said = ["made here" if own else "found" for own in made]
     words = words.removeprefix("found: ")
