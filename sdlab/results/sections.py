@@ -292,7 +292,7 @@ def show_failures(frame: pd.DataFrame) -> Table:
 
 
 def show_machine(frame: pd.DataFrame) -> Table:
-    """Shows versions and machine of what was made here; where they vary, how many images each made."""
+    """Shows versions and machine of our own; where they vary, how many images each made."""
     made = select_made(select_own(frame))
     rows = []
     for name in MACHINE:

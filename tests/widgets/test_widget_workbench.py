@@ -710,7 +710,10 @@ def test_a_found_picture_is_set_beside_what_another_model_made_or_any_picture(tm
     assert "not on this machine" in said(tab) and "choose in “beside”" in said(tab)
     tab.beside.value = ("model", "tiny-v1")
     click(button)
-    assert said(tab) == "" and "made here: its recipe with tiny-v1" in tab._place.children[0].value
+    shown = tab._place.children[0].value
+    assert said(tab) == "" and "made here: its recipe with tiny-v1" in shown
+    assert "names the model sd-v1-5, and the one here was made with tiny-v1: so this" in shown
+    assert "Other weights" not in shown
     (other,) = [v for words, v in tab.beside.options if words.startswith("seed 3")]
     tab.beside.value = other
     click(button)
