@@ -785,6 +785,23 @@ def test_the_static_picture_tells_the_whole_story(folder):
     assert A_HIT in inspector.static() and A_MISS in inspector.static()
 
 
+def test_it_is_said_which_pictures_were_searched(folder):
+    inspector = WatermarkInspector(["in/small.png", "in/plain.png", "in/marked.png"])
+    inspector.wait()
+
+    def verdicts():
+        return [row[1] for row in Cells(inspector.static()).rows[1:]]
+
+    assert verdicts()[:2] == ["◇ too small (not searched)", "○ no mark found (not searched)"]
+    inspector.inspect([0], "size")
+    inspector.wait()
+    assert verdicts()[0] == "◇ too small (searched)"
+    assert inspector._list_open("size") == [1] and inspector._list_open("crop") == [1, 0]
+    inspector.inspect(search="size")
+    inspector.wait()
+    assert verdicts() == ["◇ too small (searched)", "○ no mark found (searched)", "● marked: sd-v1"]
+
+
 def test_names_of_pictures_are_text_and_no_html(folder):
     os.rename("in/plain.png", "in/<b onclick=x>.png")
     inspector = WatermarkInspector("in/<b onclick=x>.png")

@@ -28,6 +28,7 @@ from ..pictures import render_image
 from .pictures import (
     AT_WORK,
     NOT_FOUND,
+    SMALL,
     THUMBNAIL,
     UNREADABLE,
     VERDICTS,
@@ -38,7 +39,6 @@ from .pictures import (
 )
 from .recipe import describe_recipe, list_facts, read_recipe
 
-QUICKLY = "not searched"
 BY_HAND = "“Search this picture” in sdlab's inspector"
 LARGE = 512  # pixels of the picture on a page of its own
 PAGE = Markup(
@@ -242,7 +242,7 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
     rows = []
     for picture, letter in list(zip(pictures, letters))[:STILL]:
         glyph, words = VERDICTS[letter]
-        words += f" ({QUICKLY})" * is_quick(picture, letter)
+        words += say_searched(picture, letter)
         ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
         verdict = f"{glyph} {words}{describe_verdict(picture)}"
         shown = render_small(picture) if ready else ""
@@ -253,10 +253,12 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
     return str(table + Markup("<p>{}{}</p><p>{} {}</p>").format(below, more, A_HIT, A_MISS))
 
 
-def is_quick(picture: Picture, letter: str) -> bool:
-    """Tells whether no mark was found, and the picture was looked at as it is alone."""
+def say_searched(picture: Picture, letter: str) -> str:
+    """Says whether a picture in which no mark was found was searched; "" of all others."""
     known = picture.inspection
-    return letter == NOT_FOUND and known is not None and known.search == "none"
+    if letter not in (NOT_FOUND, SMALL) or known is None:
+        return ""
+    return " (not searched)" if known.search == "none" else " (searched)"
 
 
 def describe_verdict(picture: Picture) -> str:

@@ -235,22 +235,24 @@ class WatermarkInspector(Panel):
         Parameters
         ----------
         cells : iterable of int, optional
-            Their numbers; else all that can be read and are not marked, those added last first.
+            Their numbers; else all that can be read, are not marked, and were not searched so
+            before, those added last first.
         search : {"none", "crop", "size", "all"}
         """
         require_search(search, self._rate)
-        numbers = self._list_open() if cells is None else [int(i) for i in cells]
+        numbers = self._list_open(search) if cells is None else [int(i) for i in cells]
         for i in numbers:
             self._at(i)
         self._work.ask(numbers, search, first=cells is not None)
         self._tell()
 
-    def _list_open(self) -> list[int]:
-        """Lists what a search may still find a mark in, the last first."""
+    def _list_open(self, search: str) -> list[int]:
+        """Lists what that search may still find a mark in, the last first."""
         return [
             i
             for i, picture in reversed(list(enumerate(self._pictures)))
             if picture.verdict not in (MARKED, UNREADABLE)
+            and (picture.inspection is None or picture.inspection.search != search)
         ]
 
     def stop(self) -> None:
@@ -374,7 +376,7 @@ class WatermarkInspector(Panel):
         guess = self._work.pace.guess
 
         def tell() -> tuple[dict, None]:
-            sizes = [self._pictures[i].measure() for i in self._list_open()]
+            sizes = [self._pictures[i].measure() for i in self._list_open(search)]
             seconds = sum(guess(search, size) for size in sizes)
             return {"kind": "estimate", "text": f"about {say_seconds(seconds)}"}, None
 
