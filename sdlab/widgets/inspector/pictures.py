@@ -225,7 +225,7 @@ def read_seen(picture: Picture) -> Image.Image:
     """Reads a picture as it is seen on a white page; what is tested are its stored colours."""
     image = Image.fromarray(read_pixels(picture.source))
     alpha = read_alpha(picture.source)
-    picture.is_clear = alpha is not None and alpha.getextrema()[0] < 255
+    picture.is_clear = alpha is not None and bool(np.asarray(alpha).min() < 255)
     if alpha is None or alpha.size != image.size:  # a TIFF that is turned as it is opened
         return image
     return Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
@@ -246,7 +246,7 @@ def describe_ground(picture: Picture) -> str:
         picture.is_clear = False
         with suppress(OSError, ValueError, TypeError):  # its verdict says what is wrong
             if picture.source is not None and (alpha := read_alpha(picture.source)) is not None:
-                picture.is_clear = alpha.getextrema()[0] < 255
+                picture.is_clear = bool(np.asarray(alpha).min() < 255)
     return CLEAR * picture.is_clear
 
 
