@@ -245,6 +245,16 @@ def has_transparency(image: Image) -> bool:
     return image.mode in CLEAR or "transparency" in image.info
 
 
+def put_on_white(image: Image) -> Image:
+    """Gives the picture in RGB as a white page shows it: what is transparent becomes white."""
+    from PIL import Image
+
+    if not has_transparency(image):
+        return image.convert("RGB")
+    ground = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+
+
 def convert_colours(name: str, image: Image) -> Image:
     """Converts a picture whose profile shows other colours than sRGB; others are given back."""
     from PIL import ImageCms

@@ -299,7 +299,7 @@ def select_sample(
 def show_licences(frame: pd.DataFrame) -> Table:
     """Shows what is known of each model: licence, what it learned from, and who says so."""
     rows: list[Row] = []
-    for name in distinct_values(frame, "model"):
+    for name in filter(None, distinct_values(frame, "model")):
         model = MODELS.get(name)
         known = model if isinstance(model, Model) else Model()
         place = Path(str(name)).name

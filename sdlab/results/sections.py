@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from ..pictures import SMALL_SIDE, data_uri, png_bytes, read_picture, webp_bytes
+from ..pictures import SMALL_SIDE, data_uri, png_bytes, put_on_white, read_picture, webp_bytes
 from ..progress import duration
 from ..recipe.request import FIELDS
 from ..store.columns import CHOSEN, MACHINE
@@ -35,6 +35,7 @@ from .frame import (
     list_plainly,
     row_tuples,
     select_made,
+    select_own,
     sort_values,
     summarize_values,
 )
@@ -57,18 +58,16 @@ def summarize(frame: pd.DataFrame) -> str:
     lost = frame["path"].isna()
     failed, absent = (sum(lost & rows) for rows in (frame["error"].notna(), frame["error"].isna()))
     axes = {name: sort_values(frame, name) for name in find_varying(frame) if name != "model"}
-    made = select_made(frame)
+    made = select_made(select_own(frame))  # what others say of their machine is a claim
     facts = {name: [v for v in distinct_values(made, name) if v is not None] for name in CHOSEN}
     varied = name_values(axes)
     unlike = name_values({name: found for name, found in facts.items() if len(found) > 1})
-    models = [format_value(model) for model in distinct_values(frame, "model") if model is not None]
-    by = f" by {join_words(models)}" if models else ""
-    devices = [format_value(device) for device in distinct_values(frame, "device") if device]
+    devices = [format_value(device) for device in distinct_values(made, "device") if device]
     where = join_words(devices or ["an unnamed device"])
-    seconds = sum(taken or 0 for taken in column_values(frame, "seconds"))
+    seconds = sum(taken or 0 for taken in column_values(made, "seconds"))
     vary = "vary" if len(axes) > 1 else "varies"
     parts = [
-        f"{count_noun(len(frame) - failed - absent, 'image')}{by}.",
+        describe_count(frame),
         axes and f"{join_words(varied)} {vary}; the rest of the recipe is constant.",
         unlike and f"Beside the recipe, the machine's {join_words(unlike)} were not the same.",
         failed and f"{count_noun(failed, 'cell')} failed.",
@@ -77,6 +76,18 @@ def summarize(frame: pd.DataFrame) -> str:
         describe_foreign(frame),
     ]
     return " ".join(part for part in parts if part)
+
+
+def describe_count(frame: pd.DataFrame) -> str:
+    """Says how many pictures there are, and which models made those that were made here."""
+    own = select_own(frame)
+    models = [format_value(model) for model in distinct_values(own, "model") if model is not None]
+    by = f" by {join_words(models)}" if models else ""
+    count, here = len(select_made(frame)), len(select_made(own))
+    if len(own) == len(frame) or not here:
+        return f"{count_noun(count, 'image')}{by}."
+    were = "was" if here == 1 else "were"
+    return f"{count_noun(count, 'image')}, of which {here:,} {were} made here{by}."
 
 
 def name_values(columns: dict[str, list[Any]]) -> list[str]:
@@ -261,7 +272,7 @@ def show_picture(path: str | None, words: str) -> TableCell:
         return TableCell("no picture", "note")
     try:
         with Image.open(path) as opened:
-            image = opened.convert("RGB")
+            image = put_on_white(opened)
     except UNREADABLE as problem:
         return TableCell(describe_file_problem(problem), "note")
     source = data_uri(webp_bytes(image, SMALL_SIDE))
@@ -281,8 +292,8 @@ def show_failures(frame: pd.DataFrame) -> Table:
 
 
 def show_machine(frame: pd.DataFrame) -> Table:
-    """Shows versions and machine; where they vary, how many images each made."""
-    made = select_made(frame)
+    """Shows versions and machine of our own; where they vary, how many images each made."""
+    made = select_made(select_own(frame))
     rows = []
     for name in MACHINE:
         found = Counter(v for v in column_values(made, name) if v is not None).most_common()

@@ -40,6 +40,8 @@ NEXT_TO_NONE = -9  # log10 of a chance
 PIXELS_ALONE = Provenance(has_file=False)
 WHO_MARKED = "who put the mark there: anyone can add it, even to a photograph"
 WHO_WROTE = "who put that text there, and what it means: anyone can hide one, even in a photograph"
+WHETHER_MARKED = "whether {} put the mark there: anyone can add it, even to a photograph"
+EXPLAINED = "The recipe in the file explains that mark: by it, {} has put {} there."
 UNSEARCHED = f"marks that a crop or another size hides ({BY_CALL} looks for these alone)"
 UNMARKED = (
     "whether there was a hidden mark (none was found): many programs write none, and strong changes"
@@ -246,6 +248,7 @@ def format_probability(log10_p: float) -> str:
 def write_hidden(inspection: Inspection) -> Part:
     """Say what is hidden in the pixels, by whom, and how sure that is."""
     hits = [finding for finding in inspection.findings if finding.detected]
+    makers = [name_maker(hit, inspection.provenance) for hit in hits]
     texts = [
         f"A text stands in the {claim.kind}: the recipe of {claim.program or 'a generator'}."
         for claim in inspection.provenance.claims
@@ -258,9 +261,13 @@ def write_hidden(inspection: Inspection) -> Part:
         unknown = all(hit.like or hit.was_read for hit in hits)
         left = WHO_WROTE if unknown else WHO_MARKED
         told = [*texts, f"Hidden in the pixels: {marks}."]
-        brief = " ".join(
-            [*texts, f"Hidden in the pixels: {'; '.join(map(name_mark, hits))}.", ADDED]
-        )
+        briefly = "; ".join(map(name_mark, hits))
+        if all(makers):
+            left = WHETHER_MARKED.format(makers[0])
+            names = " and ".join(shorten_name(hit.payload.name) for hit in hits)
+            told.append(EXPLAINED.format(makers[0], names))
+            briefly = f"the mark {names}, put there by {makers[0]}, as the recipe in the file says"
+        brief = " ".join([*texts, f"Hidden in the pixels: {briefly}.", ADDED])
         details = (*quoted, *map(describe_hit, hits), A_HIT)
     elif inspection.unread:
         told, left = (
@@ -277,6 +284,12 @@ def write_hidden(inspection: Inspection) -> Part:
         caveat = FEW_PIXELS.format(*inspection.size) * inspection.small
     known = bool(hits or texts)
     return Part(HIDDEN, " ".join(told), known, left, details, brief=brief, caveat=caveat)
+
+
+def name_maker(finding: Finding, provenance: Provenance) -> str:
+    """Name the program whose recipe in the file says that it hid this mark; "" if none does."""
+    known = (finding.payload.name, finding.payload.text)
+    return next((c.program for c in provenance.claims if c.mark and c.mark in known), "")
 
 
 def describe_mark(finding: Finding) -> str:

@@ -129,6 +129,8 @@ class Claim:
         How the picture came about, in plain words; "" if it does not say.
     story : str
         The same with what was done afterwards, if that is told.
+    mark : str
+        The payload that the recipe has hidden in the pixels, by its own account; "" if none.
     """
 
     kind: str
@@ -136,6 +138,7 @@ class Claim:
     detail: str
     origin: str = ""
     story: str = ""
+    mark: str = ""
 
     def __str__(self) -> str:
         who = f"{self.program} ({self.kind})" if self.program else self.kind
@@ -154,7 +157,8 @@ def read_texts(info: Mapping[Any, Any]) -> Iterator[Claim]:
     }
     for name in filter(texts.get, KEYS):
         quoted = quote_recipe(texts[name]) if name == "sdlab" else quote_text(name, texts[name])
-        yield Claim("text", KEYS[name], quoted, RECIPE)
+        mark = read_mark(texts[name]) if name == "sdlab" else ""
+        yield Claim("text", KEYS[name], quoted, RECIPE, mark=mark)
     for name in filter(texts.get, TEXTS):
         program = find_writer(texts[name])
         if program or name == "parameters":
@@ -184,6 +188,14 @@ def quote_recipe(text: str) -> str:
         return f"sdlab: {put_in_words(json.loads(text)['request'])}"
     except (ValueError, KeyError, TypeError, RecursionError):
         return "sdlab: the record is damaged"
+
+
+def read_mark(text: str) -> str:
+    """Read which payload the request that sdlab wrote has hidden in the pixels."""
+    try:
+        return str(json.loads(text)["request"].get("watermark") or "")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
 
 
 def quote_text(name: str, text: str) -> str:

@@ -56,6 +56,7 @@ class Line {
     const question = this.questions.get(message.re);
     this.questions.delete(message.re);
     if (message.kind === "error") this.complain(message.text);
+    if (message.kind === "opening") leaveFull();           // the form is elsewhere on the page
     question?.done({ message, buffers: buffers ?? [] });
   }
 
@@ -291,7 +292,12 @@ function saveFile(data, name, type) {
 
 // Shows a panel on the whole screen, or in its place again.
 function toggleFull(root) {
-  if (document.fullscreenElement) document.exitFullscreen(); else root.requestFullscreen();
+  if (document.fullscreenElement) leaveFull(); else root.requestFullscreen();
+}
+
+// Ends the full screen, before something elsewhere is to be seen: the page would take no click.
+function leaveFull() {
+  if (document.fullscreenElement) document.exitFullscreen();
 }
 
 // A button that does so, and says what it would do.

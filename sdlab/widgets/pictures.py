@@ -12,7 +12,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from ..pictures import SMALL_SIDE, data_uri, png_bytes, webp_bytes
+from ..pictures import SMALL_SIDE, data_uri, png_bytes, put_on_white, webp_bytes
 from ..results.frame import distinct_values, format_value, hide_home, row_tuples
 from ..results.origins import name_foreign
 from ..results.scorers.objects import read_places, score_one
@@ -60,7 +60,7 @@ def _make_thumbnail(path: str, changed: int, px: int, exact: bool) -> bytes:
     if kept and exact:
         return kept
     with Image.open(io.BytesIO(kept) if kept else path) as image:
-        return webp_bytes(image.convert("RGB"), px, exact=exact)
+        return webp_bytes(put_on_white(image), px, exact=exact)
 
 
 def strip_recipe(image: Image.Image) -> bytes:
@@ -77,7 +77,7 @@ def open_pictures(paths: Sequence[str]) -> tuple[list[Image.Image | None], list[
     for path in paths:
         try:
             with Image.open(path) as image:
-                images.append(image.convert("RGB"))
+                images.append(put_on_white(image))
             problems.append("")
         except (OSError, ValueError) as error:
             images.append(None)

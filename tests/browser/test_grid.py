@@ -138,6 +138,30 @@ def test_what_is_said_of_pictures_chooses_those_in_view_and_a_picture_can_be_got
     assert nb.errors == []
 
 
+SHOWN_LARGE = """from PIL import Image
+from sdlab import read_pictures
+from sdlab.widgets import SeedGrid
+for n, size in enumerate([(512, 512), (1200, 500), (300, 900)]):
+    Image.new("RGB", size, "teal").save(f"a picture with a long name, number {n}.png")
+SeedGrid(read_pictures(".", progress=False))"""
+
+
+def test_at_853x480_the_zoom_shows_its_buttons_beside_the_picture(notebook):
+    nb = notebook([SHOWN_LARGE])
+    nb.page.set_viewport_size({"width": 853, "height": 480})
+    nb.run_all()
+    dialog = nb.page.get_by_role("dialog", name="one picture")
+    for cell in nb.output(0).get_by_role("gridcell").all():
+        cell.press("Enter")
+        expect(dialog.locator(".sdl-zoomed")).to_be_in_viewport(ratio=1)
+        for name in ("close", "copy picture"):
+            expect(dialog.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+        expect(dialog.get_by_label("tags")).to_be_in_viewport(ratio=1)
+        dialog.get_by_role("button", name="close").click()
+        expect(dialog).to_be_hidden()
+    assert nb.errors == []
+
+
 def test_the_zoom_offers_nothing_that_a_found_picture_cannot_do_and_says_why(notebook):
     nb = notebook(
         [

@@ -84,6 +84,8 @@ def test_pictures_are_chosen_and_a_cropped_one_is_searched_by_keyboard_alone(not
     nb.page.keyboard.press("Enter")
     expect(panel.get_by_text(re.compile("about .* left"))).to_be_visible()
     expect(panel.get_by_role("option", name="cropped.png, marked")).to_be_focused()
+    expect(panel.get_by_role("option", name="no mark found (not searched)")).to_have_count(1)
+    expect(panel.get_by_role("button", name="Search all 1 not known to be marked")).to_be_visible()
     expect(panel.get_by_role("heading", name=MARKED)).to_be_visible()
     nb.expect_kernel("eval(w.code.split('\\n\\n')[1], globals()).detected", True)
     assert nb.errors == []

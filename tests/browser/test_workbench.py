@@ -121,3 +121,25 @@ def test_at_150_percent_beside_the_file_browser_all_tabs_and_the_end_of_compare_
         expect(last).to_be_in_viewport(ratio=1)
     nb.command("filebrowser:hide-main")
     assert nb.errors == []
+
+
+def test_a_picture_opened_in_the_form_from_full_screen_leaves_a_page_that_takes_clicks(notebook):
+    nb = notebook([TWO + CELL])
+    nb.run_all()
+    out = nb.output(0)
+    out.get_by_role("tab", name="Grid", exact=True).click()
+    grid = out.locator(".sdl-seedgrid").locator("visible=true")
+    grid.get_by_role("button", name="full screen").click()
+    is_full = "() => document.fullscreenElement !== null"
+    nb.page.wait_for_function(is_full)
+    grid.get_by_role("gridcell").first.press("Enter")
+    into = nb.page.locator("dialog[open]").get_by_role("button", name="open in a form")
+    expect(into).not_to_have_attribute("aria-disabled", "true")
+    into.click()
+    nb.page.wait_for_function(f"() => !({is_full})()")
+    expect(out.get_by_role("tab", name="Sweep", exact=True)).to_have_attribute(
+        "aria-selected", "true"
+    )
+    out.get_by_role("tab", name="Report", exact=True).click(timeout=5_000)
+    expect(out.get_by_role("button", name="Write the report")).to_be_visible()
+    assert nb.errors == []

@@ -10,7 +10,7 @@ import pytest
 from foreign import INFOTEXT, change, graph_of, make_recipe, save_comment, save_png
 from PIL import Image
 
-from sdlab import MODELS, image_grid, pair, read_pictures, write_report
+from sdlab import MODELS, image_grid, pair, read_pictures, run, write_report
 from sdlab.recipe.request import Request
 from sdlab.results.elsewhere import requests
 from sdlab.results.frame import find_foreign, select_own
@@ -199,7 +199,7 @@ def test_a_report_names_the_pictures_of_which_nothing_is_known_but_the_file(stor
     mixed = pd.concat([store.frame(), bare], ignore_index=True)
     assert find_foreign(mixed) == [False] * 2 + [True] * 2
     words = read_words(write_report(tmp_path / "report.html", "Bare", mixed))
-    assert "4 images by tiny-v1 and tiny-v2." in words
+    assert "4 images, of which 2 were made here by tiny-v1 and tiny-v2." in words
     assert "2 images were not made here (2 of unknown origin). Of 2 pictures nothing is" in words
     assert "Of 2 pictures nothing is known but the file: bare 0.png and bare 1.png." in words
     alone = read_words(write_report(tmp_path / "alone.html", "Bare", bare))
@@ -207,6 +207,29 @@ def test_a_report_names_the_pictures_of_which_nothing_is_known_but_the_file(stor
     with pytest.raises(ValueError, match="has no model"):  # one of our own that lost its recipe
         lost = store.frame().assign(model=pd.array([None] * 2, "string"))
         write_report(tmp_path / "lost.html", "Lost", pd.concat([lost, bare], ignore_index=True))
+
+
+def test_a_report_tells_machine_and_time_of_our_own_pictures_alone(store, tmp_path):
+    theirs = Store(tmp_path / "theirs")
+    run(Request(prompt=PROMPT, seed=8, num_inference_steps=1), theirs, progress=False)
+    save_png(tmp_path / "bare.png")
+    own, files = store.frame(), [theirs.frame()["path"][0], tmp_path / "bare.png"]
+    found = read_pictures(files, progress=False)
+    told = {"key": None, "seconds": 500.0, "batch_size": 77, "device": "an abacus"}
+    found = found.assign(**told, created="1999-01-01T00:00:00")
+    mixed = pd.concat([own.assign(seconds=1.0), found], ignore_index=True).astype(own.dtypes)
+    words = read_words(write_report(tmp_path / "report.html", "Mixed", mixed))
+    assert f"{len(own) + 2} images, of which {len(own)} were made here by" in words
+    assert f"Rendering took {len(own)}.0 s" in words and "Beside the recipe" not in words
+    machine = words.split("Versions and machine")[2].split("Pictures from elsewhere")[0]
+    assert "77" not in machine and "abacus" not in machine and "1999" not in machine
+    assert "rendered" in machine and "batch size" in machine
+    licences = words.split("Models and their licences")[2].split("Versions and machine")[0]
+    assert "None" not in licences and "tiny-v1" in licences
+    bare = read_words(write_report(tmp_path / "bare.html", "Bare", found[1:]))
+    assert (
+        "No model is named." in bare and "abacus" not in bare.partition("Versions and machine")[2]
+    )
 
 
 def read_words(path):

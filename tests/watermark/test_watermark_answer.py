@@ -7,11 +7,13 @@ import json
 
 import numpy as np
 import pytest
+from foreign import make_recipe
 from PIL import Image, PngImagePlugin
 from test_watermark_files import noise
 from test_watermark_provenance import exif_of, read_claims, texts_of
 
 from sdlab import detect_watermark
+from sdlab.store.png import embed_record
 from sdlab.watermark import embed_watermark
 from sdlab.watermark.answer import TITLES, list_stories
 from sdlab.watermark.inspection import describe_mark
@@ -304,6 +306,22 @@ def test_a_hit_says_that_people_mark_their_own_photographs(marked):
     words = words_of(marked)
     assert "anyone can add it, even to a photograph" in words.splitlines()[1]
     assert "the mark of Stable Diffusion" not in repr(detect_watermark(marked))
+
+
+@pytest.mark.parametrize("mark", ["sd-v1", "sdxl", None])
+def test_a_mark_that_the_recipe_in_the_file_states_is_explained_by_it(tmp_path, mark):
+    pixels = np.random.default_rng(0).integers(40, 216, (32, 32, 3), dtype=np.uint8)
+    image = embed_watermark(Image.fromarray(pixels).resize((256, 256)), "sd-v1")
+    data = embed_record(make_recipe(watermark=mark), image, {})
+    (tmp_path / "own.png").write_bytes(data)
+    answer = detect_watermark(tmp_path / "own.png").answer
+    explained = "The recipe in the file explains that mark: by it, sdlab has put sd-v1 there."
+    assert (explained in answer.known) == (mark == "sd-v1")
+    assert ("put there by sdlab, as the recipe in the file says" in answer.headline) == (
+        mark == "sd-v1"
+    )
+    assert ("whether sdlab put the mark there" in answer.unknown) == (mark == "sd-v1")
+    assert "anyone can add it" in answer.unknown and "Anyone can add" in answer.headline
 
 
 def test_no_mark_is_not_called_no_model(tmp_path):

@@ -435,13 +435,18 @@ def test_a_found_picture_without_a_recipe_is_told_as_such(results, tmp_path):
     told = Line(grid).ask("full", cell=0)[0]
     assert (told["recipe"], told["code"]) == ("", "")
     assert re.search(
-        "prompt.*so its recipe is not known; its file says no", told["lacks"]["recipe"]
+        "^drawing.png has no .*prompt.*so its recipe is not known; its file says no",
+        told["lacks"]["recipe"],
     )
     loose = results.assign(path=str(tmp_path / "drawing.png"))
     told = Line(SeedGrid(loose)).ask("full", cell=0)[0]
     assert told["recipe"] and not told["lacks"]["recipe"] and "no store" in told["lacks"]["place"]
     told = Line(SeedGrid(results)).ask("full", cell=0)[0]
     assert told["lacks"] == {"recipe": "", "place": ""}
+    gone = Line(SeedGrid(results.assign(model="v1-5-pruned-emaonly"))).ask("full", cell=0)[0]
+    assert gone["recipe"] and not gone["lacks"]["recipe"]
+    assert "the model v1-5-pruned-emaonly is not here" in gone["lacks"]["place"]
+    assert "“open in a form” lets you take another model" in gone["lacks"]["place"]
 
 
 def test_recipes_are_told_exactly_and_measurements_as_far_as_they_are_worth(tmp_path):

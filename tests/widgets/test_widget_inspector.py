@@ -1,6 +1,7 @@
 """`WatermarkInspector` without a browser: what it says, what its page may ask, and what a hostile or lossy page cannot do."""
 
 import ast
+import base64
 import html
 import io
 import json
@@ -22,7 +23,9 @@ import sdlab.widgets.inspector.inspector
 import sdlab.widgets.inspector.work as work
 from sdlab import Request, Store, detect_watermark, run, sweep
 from sdlab.recipe.request import FIELDS
+from sdlab.results.gallery.gallery import make_thumbnail as make_small
 from sdlab.results.pairs import draw_difference
+from sdlab.results.sections import show_picture
 from sdlab.watermark import embed_watermark, scan
 from sdlab.watermark.detector import SHARES
 from sdlab.watermark.inspection import A_HIT, A_MISS, describe_geometry
@@ -32,7 +35,8 @@ from sdlab.widgets import WatermarkInspector
 from sdlab.widgets.arrivals import MOST_BYTES, PART, Arrival, Arrivals, make_safe_name
 from sdlab.widgets.inspector.answer import name_button, write_answer, write_headline
 from sdlab.widgets.inspector.code import write_how
-from sdlab.widgets.inspector.pictures import AT_WORK, WAITING
+from sdlab.widgets.inspector.pictures import AT_WORK, WAITING, draw_view, send_thumbnails
+from sdlab.widgets.pictures import make_thumbnail
 
 TINY = Request(prompt="a hamster", guidance_scale=3, num_inference_steps=2, seed=7)
 FOUND = ["payload", "detected", "log10_p", "geometry", "official"]
@@ -408,6 +412,37 @@ def test_a_question_that_comes_several_times_is_done_once(folder, monkeypatch):
     assert tested == [("in/plain.png",)] and inspector.states == "-s"
 
 
+def test_what_a_search_has_found_is_known_when_python_has_been_started_anew(folder, monkeypatch):
+    cropped, text = embed_watermark(picture(512), "sd-v1").crop((20, 13, 420, 400)), PngInfo()
+    text.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler, Seed: 1")
+    cropped.save("in/cropped.png", pnginfo=text)
+    files, there = ["in/cropped.png", "in/plain.png"], {"folder": "mine/inspected"}
+    Path("mine").mkdir()
+    first = WatermarkInspector(files, **there)
+    first.wait()
+    first.inspect(search="crop")
+    first.wait()
+    assert first.states == "+c-c"
+    monkeypatch.setattr(work, "searched", work.Searched())  # as a new kernel has it
+    again = WatermarkInspector(files, **there)
+    again.wait()
+    assert again.states == "+c-c" and "not searched" not in again.static()
+    for before, now in zip(first.inspections, again.inspections):
+        assert repr(now) == repr(before) and now.provenance == before.provenance
+        assert [f.payload for f in now.findings] == [f.payload for f in before.findings]
+    monkeypatch.setattr(work, "searched", work.Searched())
+    kept = Path("mine/inspected.jsonl")
+    kept.write_bytes(kept.read_bytes()[:-9])  # a torn line is not read, and the others are
+    torn = WatermarkInspector(files, **there)
+    torn.wait()
+    assert torn.states == "-n-c"  # it was searched first
+    kept.write_text(kept.read_text().replace("swapped_by", "of another version"))
+    monkeypatch.setattr(work, "searched", work.Searched())
+    other = WatermarkInspector(files, **there)
+    other.wait()
+    assert other.states == "-n-n"
+
+
 def test_what_a_search_has_found_is_known_when_the_file_is_given_again(folder):
     embed_watermark(picture(512), "sd-v1").crop((20, 13, 420, 400)).save("in/cropped.png")
     first = WatermarkInspector("in/cropped.png")
@@ -750,6 +785,23 @@ def test_the_static_picture_tells_the_whole_story(folder):
     assert A_HIT in inspector.static() and A_MISS in inspector.static()
 
 
+def test_it_is_said_which_pictures_were_searched(folder):
+    inspector = WatermarkInspector(["in/small.png", "in/plain.png", "in/marked.png"])
+    inspector.wait()
+
+    def verdicts():
+        return [row[1] for row in Cells(inspector.static()).rows[1:]]
+
+    assert verdicts()[:2] == ["◇ too small (not searched)", "○ no mark found (not searched)"]
+    inspector.inspect([0], "size")
+    inspector.wait()
+    assert verdicts()[0] == "◇ too small (searched)"
+    assert inspector._list_open("size") == [1] and inspector._list_open("crop") == [1, 0]
+    inspector.inspect(search="size")
+    inspector.wait()
+    assert verdicts() == ["◇ too small (searched)", "○ no mark found (searched)", "● marked: sd-v1"]
+
+
 def test_names_of_pictures_are_text_and_no_html(folder):
     os.rename("in/plain.png", "in/<b onclick=x>.png")
     inspector = WatermarkInspector("in/<b onclick=x>.png")
@@ -801,3 +853,31 @@ def test_of_a_picture_that_was_not_tested_no_rate_of_errors_is_told(folder):
     ask = listening(inspector)
     small, plain = (ask("tell", cell=i)[0]["about"] for i in range(2))
     assert small == "64x64 pixels." and "at most one in 1,000,000" in plain
+
+
+def test_what_is_transparent_is_shown_on_white_and_said(folder):
+    drawing = Image.new("RGBA", (300, 300))
+    drawing.paste("red", (100, 100, 200, 200))
+    drawing.save("in/drawing.png")
+    Image.new("RGBA", (300, 300), "black").save("in/opaque.png")
+    inspector = WatermarkInspector(["in/drawing.png", "in/opaque.png", np.asarray(drawing)])
+    inspector.wait()
+    for n, corner in enumerate((255, 0, 255)):
+        told, (_, shown) = write_answer(inspector._pictures[n], "-"), ask_for(inspector, n)
+        for data in shown:
+            assert np.abs(np.asarray(Image.open(io.BytesIO(data)))[2, 2] - float(corner)).max() < 9
+        clear = "Some of it is transparent" in " ".join(told["sentences"])
+        assert clear == ("Some of it is transparent" in told["text"]) == (n != 1)
+    assert inspector.static().count("Some of it is transparent") == 2
+    for data in (
+        make_thumbnail("in/drawing.png"),
+        make_small("in/drawing.png", False),
+        base64.b64decode(show_picture("in/drawing.png", "").picture.partition(",")[2]),
+    ):
+        assert np.asarray(Image.open(io.BytesIO(data)))[2, 2].min() > 246
+
+
+def ask_for(inspector, n):
+    """What the page gets of a picture: its thumbnail, and its view."""
+    own = draw_view(inspector._pictures[n], "own", None)[1]
+    return n, [*send_thumbnails(inspector._pictures, [n], 64)[1], *own]

@@ -640,6 +640,35 @@ def test_pictures_of_which_nothing_is_known_are_marked_and_reported(root, tmp_pa
     assert set(names["results"]["found_as"].dropna()) == {"bare.png", "dog.png"}
 
 
+def test_a_found_file_stays_with_its_marks_when_its_picture_is_made_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = Request(prompt="a hamster", num_inference_steps=1)
+    theirs = run(request, Store(tmp_path / "other"), progress=False)
+    bench, inspected = Workbench("mine"), tmp_path / "mine/inspected"
+    inspected.mkdir(parents=True)
+    shutil.copy(theirs["path"][0], inspected / "hamster.png")
+    bench.pictures, bench.chosen = "with those found", "Grid"
+    said = {"starred": True, "tags": ["hamsters"], "note": "found on a forum"}
+    bench.store.opinions.rate(Path(bench.value["path"][0]).stem, **said)
+    own = run(request, Store("mine"), progress=False)
+    shutil.copy(own["path"][0], inspected / "a copy of ours.png")
+    for shown in (bench, Workbench("mine")):
+        shown.pictures = "with those found"
+        assert shown.value["starred"].tolist() == [False, True]
+        assert shown.value["note"].tolist()[1] == "found on a forum"
+        assert shown.value["found_as"].dropna().tolist() == ["hamster.png"]
+    tab = bench.tabs["Grid"]
+    click(find_button(tab, "Look again"))
+    assert tab.widget.starred == [1] and "not made here: 1 of 2" in tab.widget.shared
+    report = bench.tabs["Report"]
+    bench.chosen = "Report"
+    write(report, "Both")
+    names: dict = {}
+    exec(bench.code, names)
+    assert [*names["results"]["starred"]] == [False, True]
+    assert len(set(names["results"]["path"])) == 2
+
+
 def test_words_follow_what_each_of_two_pictures_is_and_how_far_they_are_apart(tmp_path):
     bench = Workbench(tmp_path / "mine")
     bench.chosen, tab = "Where from?", bench.tabs["Where from?"]
@@ -843,7 +872,10 @@ def test_a_found_picture_is_set_beside_what_another_model_made_or_any_picture(tm
     assert "not on this machine" in said(tab) and "choose in “beside”" in said(tab)
     tab.beside.value = ("model", "tiny-v1")
     click(button)
-    assert said(tab) == "" and "made here: its recipe with tiny-v1" in tab._place.children[0].value
+    shown = tab._place.children[0].value
+    assert said(tab) == "" and "made here: its recipe with tiny-v1" in shown
+    assert "names the model sd-v1-5, and the one here was made with tiny-v1: so this" in shown
+    assert "Other weights" not in shown
     (other,) = [v for words, v in tab.beside.options if words.startswith("seed 3")]
     tab.beside.value = other
     click(button)

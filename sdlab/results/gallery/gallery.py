@@ -16,7 +16,7 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
-from ...pictures import HASH, SMALL_SIDE, data_uri, webp_bytes
+from ...pictures import HASH, SMALL_SIDE, data_uri, put_on_white, webp_bytes
 from ...recipe.request import FIELDS
 from ...store.columns import COLUMNS
 from ...store.files import write_whole
@@ -266,7 +266,7 @@ def make_thumbnail(path: str, exact: bool) -> bytes:
     with Image.open(path) as image:
         if exact and max(image.size) <= SMALL_SIDE:
             return b""
-        return webp_bytes(image.convert("RGB"), SMALL_SIDE)
+        return webp_bytes(put_on_white(image), SMALL_SIDE)
 
 
 def write_pictures(

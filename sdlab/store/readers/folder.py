@@ -201,15 +201,25 @@ def add_told(row: dict[str, Any], told: Mapping[str, Any]) -> None:
 
 
 def keep_picture(store: Store, row: Mapping[str, Any]) -> str:
-    """Keeps a picture's file in the store, under its content; gives where it is."""
+    """Keeps a picture's file in the store, under its content; gives where it is.
+
+    A file that the store has made needs no copy. One that was found stays apart from the same
+    picture made here, also later: what was said of it is about that file.
+    """
     path = Path(row["path"])
-    if row.get("key") and store.path(row["key"]).exists():
-        return str(store.path(row["key"]))
     data = path.read_bytes()
     place = name_copy(store, data, path.suffix)
-    if not place.exists():
-        write_whole(place, data)
+    if place.exists():
+        return str(place)
+    if row.get("key") and is_content(store.path(row["key"]), data):
+        return str(store.path(row["key"]))
+    write_whole(place, data)
     return str(place)
+
+
+def is_content(path: Path, data: bytes) -> bool:
+    """Tells whether a file is there, and has just these bytes."""
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
 
 
 def name_copy(store: Store, data: bytes, suffix: str) -> Path:

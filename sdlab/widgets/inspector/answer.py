@@ -28,16 +28,17 @@ from ..pictures import render_image
 from .pictures import (
     AT_WORK,
     NOT_FOUND,
+    SMALL,
     THUMBNAIL,
     UNREADABLE,
     VERDICTS,
     WAITING,
     Picture,
+    describe_ground,
     shrink_picture,
 )
 from .recipe import describe_recipe, list_facts, read_recipe
 
-QUICKLY = "not searched"
 BY_HAND = "“Search this picture” in sdlab's inspector"
 LARGE = 512  # pixels of the picture on a page of its own
 PAGE = Markup(
@@ -90,6 +91,7 @@ def write_answer(picture: Picture, letter: str) -> dict[str, Any]:
     return told | {
         "sentences": [
             *told["sentences"],
+            *filter(None, [describe_ground(picture)]),
             *map(name_button, [*AGAIN.get(letter, ()), *answer.sentences[1:]]),
         ],
         "explained": explain_figures(inspection),
@@ -124,7 +126,7 @@ def write_text(picture: Picture, letter: str, facts: Sequence[Sequence[str]]) ->
     stated = ["The recipe in the file:"] * bool(facts)
     stated += [f"{name}: {value}" for name, value in facts]
     text = (
-        "\n".join([*lines, picture.error or "", picture.beside, *stated])
+        "\n".join([*lines, picture.error or "", describe_ground(picture), picture.beside, *stated])
         .replace("\n\n", "\n")
         .strip()
     )
@@ -240,7 +242,7 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
     rows = []
     for picture, letter in list(zip(pictures, letters))[:STILL]:
         glyph, words = VERDICTS[letter]
-        words += f" ({QUICKLY})" * is_quick(picture, letter)
+        words += say_searched(picture, letter)
         ready = letter not in (WAITING, AT_WORK)  # hundreds would take seconds to make now
         verdict = f"{glyph} {words}{describe_verdict(picture)}"
         shown = render_small(picture) if ready else ""
@@ -251,10 +253,12 @@ def render_verdicts(pictures: Sequence[Picture], letters: Sequence[str], note: s
     return str(table + Markup("<p>{}{}</p><p>{} {}</p>").format(below, more, A_HIT, A_MISS))
 
 
-def is_quick(picture: Picture, letter: str) -> bool:
-    """Tells whether no mark was found, and the picture was looked at as it is alone."""
+def say_searched(picture: Picture, letter: str) -> str:
+    """Says whether a picture in which no mark was found was searched; "" of all others."""
     known = picture.inspection
-    return letter == NOT_FOUND and known is not None and known.search == "none"
+    if letter not in (NOT_FOUND, SMALL) or known is None:
+        return ""
+    return " (not searched)" if known.search == "none" else " (searched)"
 
 
 def describe_verdict(picture: Picture) -> str:
@@ -293,7 +297,7 @@ def list_known(picture: Picture) -> list[Markup]:
     told: list[str] = []
     if (inspection := picture.inspection) is not None:
         hits = [describe_hit(finding) for finding in inspection.findings if finding.detected]
-        told = [picture.beside] * bool(picture.beside)
+        told = list(filter(None, [picture.beside, describe_ground(picture)]))
         told += [inspection.answer.known, *hits, inspection.answer.unknown]
     return [Markup("<br>").join(map(name_button, lines)) for lines in (told, recipe)]
 

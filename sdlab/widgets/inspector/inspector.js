@@ -15,7 +15,7 @@ class InspectorView {
       if (first) this.arrive(cell);
     });
     catchFiles(root, this.files);
-    this.answer.how.onchange = () => { this.nameSearch(); this.answer.tell(); };
+    this.answer.how.onchange = () => { this.nameSearch(); this.showStates(); this.answer.tell(); };
     this.both = h("div", { className: "sdl-both" }, this.list.element, this.answer.element);
     this.code = codeBlock();
     root.append(this.files.element, this.workBar(), this.both, this.code);
@@ -76,9 +76,10 @@ class InspectorView {
   }
 
   showStates() {
-    const { list, searchAll, model } = this;
+    const { list, searchAll, model, answer: { how } } = this;
     if (list.paint()) this.answer.tell();
-    const left = list.count((letter) => letter !== MARKED && letter !== UNREAD);
+    const left = list.count((letter, search) =>
+      letter !== MARKED && letter !== UNREAD && search !== how.value[0]);
     searchAll.textContent = `Search all ${left} not known to be marked`;
     searchAll.hidden = list.rows.length < 2 || !left || model.get("state") === "running";
     this.showEstimate();

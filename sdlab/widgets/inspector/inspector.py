@@ -23,6 +23,7 @@ from ..arrivals import MOST_BYTES, MOST_FILES, PART, Arrivals
 from ..panel import Panel, source
 from .answer import describe_note, render_verdicts, write_answer, write_page, write_pages
 from .code import write_how, write_inspection
+from .kept import KeptSearches
 from .pictures import (
     MARKED,
     MOST,
@@ -62,7 +63,8 @@ class WatermarkInspector(Panel):
     search : {"none", "crop", "size", "all"}
         What every picture is tested for at once; searches take seconds a picture.
     folder : path
-        Where dropped files are kept, so that `.code` can name them.
+        Where dropped files are kept, so that `.code` can name them. What searches find is kept
+        beside it, in FOLDER.jsonl, and known again when Python has been started anew.
     false_positive_rate, trust_anchors
         As in `detect_watermark`.
 
@@ -142,7 +144,8 @@ class WatermarkInspector(Panel):
             "false_positive_rate": self._rate,
             "trust_anchors": read_anchors(trust_anchors),
         }
-        self._work = Work(self._pictures, asked, self._news, self._ended)
+        kept = KeptSearches(Path(folder).expanduser())
+        self._work = Work(self._pictures, asked, self._news, self._ended, kept)
         super().__init__(
             payload_names=list(self._payloads),
             folder=os.fspath(folder),
@@ -232,22 +235,24 @@ class WatermarkInspector(Panel):
         Parameters
         ----------
         cells : iterable of int, optional
-            Their numbers; else all that can be read and are not marked, those added last first.
+            Their numbers; else all that can be read, are not marked, and were not searched so
+            before, those added last first.
         search : {"none", "crop", "size", "all"}
         """
         require_search(search, self._rate)
-        numbers = self._list_open() if cells is None else [int(i) for i in cells]
+        numbers = self._list_open(search) if cells is None else [int(i) for i in cells]
         for i in numbers:
             self._at(i)
         self._work.ask(numbers, search, first=cells is not None)
         self._tell()
 
-    def _list_open(self) -> list[int]:
-        """Lists what a search may still find a mark in, the last first."""
+    def _list_open(self, search: str) -> list[int]:
+        """Lists what that search may still find a mark in, the last first."""
         return [
             i
             for i, picture in reversed(list(enumerate(self._pictures)))
             if picture.verdict not in (MARKED, UNREADABLE)
+            and (picture.inspection is None or picture.inspection.search != search)
         ]
 
     def stop(self) -> None:
@@ -371,7 +376,7 @@ class WatermarkInspector(Panel):
         guess = self._work.pace.guess
 
         def tell() -> tuple[dict, None]:
-            sizes = [self._pictures[i].measure() for i in self._list_open()]
+            sizes = [self._pictures[i].measure() for i in self._list_open(search)]
             seconds = sum(guess(search, size) for size in sizes)
             return {"kind": "estimate", "text": f"about {say_seconds(seconds)}"}, None
 

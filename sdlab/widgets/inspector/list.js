@@ -2,12 +2,16 @@
 
 const BATCH = 50;             // thumbnails in a question
 const LONG = 100;             // letters of a name that the list shows whole
-const QUICK = "-n", QUICKLY = "not searched";            // no mark found, and as it is alone
 const UNREAD = "x", MARKED = "+", UNTESTED = "?", WORKED_ON = ".~";
+const UNMARKED = "-s";                                   // of these it is said how they were tested
 
 // What `states` says of a picture: its verdict, and how it was searched.
 const letterOf = (model, i) => model.get("states")[2 * i] ?? "?";
 const searchOf = (model, i) => model.get("states")[2 * i + 1] ?? "-";
+
+// Whether a search was done where no mark was found, or is still to be done.
+const howLooked = (letter, search) =>
+  UNMARKED.includes(letter) && search !== "-" ? ` (${search === "n" ? "not " : ""}searched)` : "";
 
 // A name for the list. A very long one without what all share, and if need be without its middle:
 // names differ at their ends.
@@ -60,16 +64,19 @@ class PictureList {
       if (row.state === state) return;
       changed.add(i);
       row.state = state;
-      const [glyph, words] = verdicts[letter], quick = state === QUICK ? ` (${QUICKLY})` : "";
+      const [glyph, words] = verdicts[letter];
       row.glyph.textContent = glyph;
-      row.words.textContent = words + quick;
+      row.words.textContent = words + howLooked(letter, searchOf(model, i));
       row.box.dataset.verdict = letter;
       row.box.setAttribute("aria-label", `${row.name.title}, ${row.words.textContent}`);
     });
     return changed.has(this.chosen);
   }
 
-  count(accept) { return this.rows.filter((_, i) => accept(letterOf(this.model, i))).length; }
+  count(accept) {
+    const { model } = this;
+    return this.rows.filter((_, i) => accept(letterOf(model, i), searchOf(model, i))).length;
+  }
 
   // ---- thumbnails, of those in sight
   async askForThumbs() {

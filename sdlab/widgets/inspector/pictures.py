@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ...pictures import encode_picture, webp_bytes
+from ...pictures import encode_picture, has_transparency, webp_bytes
 from ...recipe.request import FIELDS
 from ...results.frame import (
     column_values,
@@ -54,6 +55,7 @@ EXPLAINED = {
     "evidence": "What the detector weighs, about 90 pixels together, for {0}",
 }
 NOTHING = ". There is nothing to see: {0} was not found, and a picture without it looks like this"
+CLEAR = "Some of it is transparent; that is shown here on white, and tested in its stored colours."
 
 
 @dataclass(eq=False)
@@ -73,6 +75,8 @@ class Picture:
         Why there is no inspection.
     wanted : str, optional
         The search that is still to be done.
+    is_clear : bool, optional
+        Whether some of it is transparent, once that was looked at.
     beside : str
         What was seen when it was set beside another one, as a sentence; "" if it was not.
     noted : (Inspection, str), optional
@@ -87,6 +91,7 @@ class Picture:
     inspection: Inspection | None = None
     error: str | None = None
     wanted: str | None = None
+    is_clear: bool | None = None
     beside: str = ""
     noted: tuple[Inspection, str] | None = None
     thumbnails: dict[int, bytes] = field(default_factory=dict)
@@ -212,8 +217,37 @@ def find_twins(frame: pd.DataFrame) -> list[str | None]:
 def shrink_picture(picture: Picture, px: int = THUMBNAIL) -> bytes:
     """Makes a WebP of at most that size, opened as safely as for the test, and keeps it."""
     if px not in picture.thumbnails:
-        picture.thumbnails[px] = webp_bytes(Image.fromarray(read_pixels(picture.source)), px)
+        picture.thumbnails[px] = webp_bytes(read_seen(picture), px)
     return picture.thumbnails[px]
+
+
+def read_seen(picture: Picture) -> Image.Image:
+    """Reads a picture as it is seen on a white page; what is tested are its stored colours."""
+    image = Image.fromarray(read_pixels(picture.source))
+    alpha = read_alpha(picture.source)
+    picture.is_clear = alpha is not None and bool(np.asarray(alpha).min() < 255)
+    if alpha is None or alpha.size != image.size:  # a TIFF that is turned as it is opened
+        return image
+    return Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
+
+
+def read_alpha(source: Any) -> Image.Image | None:
+    """Reads how opaque a picture is, pixel by pixel; None if it cannot be transparent."""
+    if isinstance(source, np.ndarray):
+        clear = source.ndim == 3 and source.shape[2] == 4
+        return Image.fromarray(source[:, :, 3]) if clear else None
+    with open_picture(source) as image:
+        return image.convert("RGBA").getchannel("A") if has_transparency(image) else None
+
+
+def describe_ground(picture: Picture) -> str:
+    """Says that a picture is transparent in part, and how it is shown; "" if it is not."""
+    if picture.is_clear is None:
+        picture.is_clear = False
+        with suppress(OSError, ValueError, TypeError):  # its verdict says what is wrong
+            if picture.source is not None and (alpha := read_alpha(picture.source)) is not None:
+                picture.is_clear = bool(np.asarray(alpha).min() < 255)
+    return CLEAR * picture.is_clear
 
 
 def send_thumbnails(
@@ -252,7 +286,7 @@ Drawn = tuple[Image.Image, str, list[tuple[str, str]]]  # a picture, its caption
 
 def draw_own(picture: Picture, what: str, payload: Payload) -> Drawn:
     """Draws the picture itself."""
-    image = Image.fromarray(read_pixels(picture.source))
+    image = read_seen(picture)
     return image, f"The picture, {image.width}x{image.height}", []
 
 

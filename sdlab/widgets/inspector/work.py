@@ -14,6 +14,7 @@ from ...results.frame import count_noun
 from ...watermark.detector import SHARES, detect_watermark
 from ...watermark.inspection import Inspection
 from ...watermark.opening import shorten_error
+from .kept import KeptSearches
 from .pictures import AT_WORK, VERDICTS, Picture
 
 # about what each way to look takes, where others take 1
@@ -97,6 +98,8 @@ class Work:
         The arguments of `detect_watermark` but for the search.
     news, ended : callable
         Called on the thread: after each picture and each step of a search, and when all is done.
+    kept : KeptSearches
+        What searches found before Python was started.
     """
 
     def __init__(
@@ -105,7 +108,9 @@ class Work:
         asked: Mapping[str, Any],
         news: Callable[[], Any],
         ended: Callable[[], Any],
+        kept: KeptSearches,
     ) -> None:
+        self.kept = kept
         self.pictures, self.asked, self.news, self.ended = pictures, asked, news, ended
         self.at_work: int | None = None
         self.done, self.total, self.within = 0, 0, 0.0
@@ -219,11 +224,16 @@ class Work:
     ) -> Inspection:
         """Tests a picture, or gives what a search of the same content has found before."""
         name = searched.name(picture, self.asked)
-        if search == "none" and (known := searched.recall(name)) is not None:
+        known = searched.recall(name)
+        if known is None:
+            known = self.kept.recall(name, str(picture.path), self.asked)
+        if search == "none" and known is not None:
             return known
         found = detect_watermark(picture.source, search=search, progress=progress, **self.asked)
         if search != "none":
             searched.keep(name, found)
+            if found.detected or known is None or not known.detected:
+                self.kept.keep(name, found)
         return found
 
     # How it stands

@@ -14,12 +14,12 @@ from typing import Any
 
 import pandas as pd
 
+from ...models.resolve import find
 from ...pictures import HASH
 from ...recipe.request import FIELDS, SPECS, Request, list_inputs
 from ...results.code import REQUIRED, find_keeper, read_requests, restore_request, write_arguments
 from ...results.frame import (
     column_values,
-    find_foreign,
     find_varying,
     format_brief,
     format_value,
@@ -31,6 +31,7 @@ from ...results.frame import (
     shorten_pictures,
     to_plain,
 )
+from ...results.origins import name_foreign
 from ...store.columns import COLUMNS
 from ...store.infotext import write_infotext
 from ...store.opinions import MARKS, RATINGS, check_opinion
@@ -182,8 +183,9 @@ class Cells:
         ):  # the picture may say what the frame does not
             if record := read_record(self.paths[i]):
                 return restore_request(record["request"])
-        hint = "its file says no more" if find_foreign(row)[0] else HINT
-        lack = f"row {i} has no {join_words(lacking)}"
+        (file,) = name_foreign(row)
+        hint = "its file says no more" if file else HINT
+        lack = f"{file or f'row {i}'} has no {join_words(lacking)}"
         raise ValueError(f"{lack}, so its recipe is not known; {hint}")
 
     def lend_request(self, i: int) -> Request:
@@ -225,13 +227,15 @@ class Cells:
     def show_file(self, i: int) -> tuple[dict[str, Any], list[bytes]]:
         """Makes the message with a cell's own file, its recipe, and what is known about it.
 
-        `lacks` says why there is no recipe, or no place for more pictures; "" if there is.
+        `lacks` says why there is no recipe, or no place for more pictures, or no model that makes
+        them; "" if there is.
         """
         path, error, buffers, recipe = self.paths[self.require(i)], self.errors[i], [], {}
         lacks = {"recipe": "", "place": ""}
         try:
             recipe = self.find_request(i).to_dict()
             self.require_store("no place for more")
+            require_model(recipe["model"])
         except (ValueError, TypeError) as lack:
             lacks["place" if recipe else "recipe"] = str(lack)
         if path is not None:
@@ -271,6 +275,17 @@ class Cells:
         names = [n for n in row.index if n not in (*FIELDS, *HIDDEN) and not is_counter(n)]
         found = {name: to_plain(row[name]) for name in names}
         return {name: format_brief(value) for name, value in found.items() if value is not None}
+
+
+def require_model(name: str) -> None:
+    """Raises unless the model of a recipe can be found here, to render more with it."""
+    try:
+        find(name)
+    except (ValueError, OSError):
+        raise ValueError(
+            f"the model {name} is not here, so other seeds cannot be rendered at once; “open in a"
+            " form” lets you take another model"
+        ) from None
 
 
 def write_recipe(recipe: Mapping[str, Any], inherited: Any) -> dict[str, str]:

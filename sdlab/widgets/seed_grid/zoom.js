@@ -48,7 +48,8 @@ class Zoom {
     const copy = button("copy picture", () => copyPicture(data, mime, copy));
     this.dialog.querySelector(".sdl-file").replaceChildren(
       h("a", { ...link, download: name, textContent: "save" }), copy,
-      h("a", { ...link, target: "_blank", rel: "noopener", textContent: "open alone" }));
+      h("a", { ...link, target: "_blank", rel: "noopener", textContent: "open alone",
+        onclick: leaveFull }));
     picture.draggable = true;
     picture.ondragstart = (event) =>
       event.dataTransfer.setData("DownloadURL", `${mime}:${name}:${url}`);

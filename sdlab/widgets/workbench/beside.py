@@ -10,15 +10,15 @@ from markupsafe import Markup
 from PIL import Image
 
 from ...errors import FieldError
+from ...models.catalogue import find_by_file
 from ...models.resolve import resolve
 from ...pictures import HASH, webp_bytes
 from ...results.frame import column_values, distinct_values, find_varying, select_own
 from ...results.origins import name_foreign
 from ...results.pairs import draw_difference
 from ...results.verify.verdicts import Distance, measure_distance, write_size
-from ...watermark.opening import read_pixels
-from ..inspector.pictures import Picture
-from ..inspector.recipe import make_request
+from ..inspector.pictures import Picture, read_seen
+from ..inspector.recipe import make_request, read_recipe
 from ..pictures import render_image, write_captions
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ OTHERS = 30.0
 APART = (
     "{} differs from {} {}: by at most {:g} of 255 levels, on average by {:.2g}, in {:.0%} of all"
     " numbers."
+)
+UNLIKE = (
+    " The file names the model {}, and the one here was made with {}: so this tells nothing about"
+    " the file."
 )
 CAN_BE = " Other weights, another program or another machine can do that, too."
 
@@ -94,7 +98,7 @@ def is_made(path: str | None) -> bool:
 
 def render_beside(picture: Picture, path: str, words: str) -> str:
     """Renders both, what differs, and that in words, as HTML; the words stay with the picture."""
-    one, other = (Image.fromarray(read_pixels(source)) for source in (picture.source, path))
+    one, other = (read_seen(each) for each in (picture, Picture(path, path)))
     made = [is_made(picture.path), is_made(path)]
     said = ["made here" if own else "found" for own in made]
     words = words.removeprefix("found: ")
@@ -107,15 +111,29 @@ def render_beside(picture: Picture, path: str, words: str) -> str:
         )
         for name, image in told.items()
     )
-    apart = describe_apart(one, other, made)
+    apart = describe_apart(one, other, made, find_models(picture, path, made))
     picture.beside = f"Set beside one {said[1]} ({words}; {Path(path).name}): {apart}"
     return Markup('<p role="status">{}</p><div style="display:flex">{}</div>').format(
         apart, figures
     )
 
 
-def describe_apart(one: Image.Image, other: Image.Image, made: Sequence[bool]) -> str:
-    """Says how far two pictures are apart; `made` tells of each whether it was made here."""
+def find_models(picture: Picture, path: str, made: Sequence[bool]) -> tuple[str, ...]:
+    """Finds the two models where a found file names another than made the picture here; else ()."""
+    told = [read_recipe(each).get("model") for each in (picture, Picture(path, path))]
+    known = [find_by_file(str(model)) for model in told]
+    if made[0] == made[1] or None in told or known[0] == known[1]:
+        return ()
+    return tuple(map(str, told[::-1] if made[0] else told))
+
+
+def describe_apart(
+    one: Image.Image, other: Image.Image, made: Sequence[bool], models: Sequence[str] = ()
+) -> str:
+    """Says how far two pictures are apart; `made` tells of each whether it was made here.
+
+    `models` are that which the found file names and that of the one here, where they differ.
+    """
     names = ["the one made here" if own else "the found one" for own in made]
     names = names if made[0] != made[1] else ["the chosen one", "the other one"]
     what, of = names[1].capitalize(), names[0]
@@ -128,6 +146,8 @@ def describe_apart(one: Image.Image, other: Image.Image, made: Sequence[bool]) -
     told = APART.format(
         what, of, say_far(distance), distance.largest, distance.mean, distance.share
     )
+    if models:
+        return told + UNLIKE.format(*models)
     return told + CAN_BE * (made[0] != made[1])
 
 

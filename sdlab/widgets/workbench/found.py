@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from ...results.code import write_results_code
-from ...results.frame import column_values, name_sources, select_made, select_own
+from ...results.frame import name_sources, select_made, select_own
 from ...store.columns import FOUND_AS
 from ...store.readers.folder import read_pictures
 from ...store.store import Store
@@ -39,13 +39,15 @@ class Found:
         return self._store.root / "elsewhere"
 
     def join(self, own: pd.DataFrame) -> pd.DataFrame:
-        """Joins the found pictures to those that were made here; what is in both stands once."""
+        """Joins the found pictures to those that were made here.
+
+        A copy of a file of the store is not found. Another file stays beside the same picture made
+        here, with what was said of it.
+        """
         if self._read is None or self._read[0] != sorted(self._list_states()):
             found = self._read_all()
             self._read = sorted(self._list_states()), found
-        found, keys = self._read[1], set(column_values(own, "key"))
-        found = found[[key is None or key not in keys for key in column_values(found, "key")]]
-        if found.empty:
+        if (found := self._read[1]).empty:
             return own
         names = [Path(path).stem for path in found["path"]]
         marks = self._store.opinions.columns(pd.array(names, "string"))
