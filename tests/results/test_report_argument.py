@@ -120,6 +120,9 @@ def test_it_is_said_why_pairs_cannot_be_shown(tmp_path, frame):
         "Which pairs go against the finding cannot be told: two images with model='tiny-v1'" in text
     )
     text = report(tmp_path, frame.drop(columns="right"), claims=[Claim("x", evidence)]).text
+    assert "cannot be told: these rows have no column right." in text
+    lost = frame.assign(right=pd.NA)
+    text = report(tmp_path, lost, claims=[Claim("x", evidence)]).text
     assert "cannot be told: no pair of these rows has the values" in text
 
 
@@ -203,6 +206,15 @@ def test_what_is_no_claim_is_refused(tmp_path, frame):
         Claim("x", 0.5)
     with pytest.raises(ValueError, match="no row"):
         Claim("x", evidence[:0])
+    marked = frame.assign(verdict=None)  # as a store's frame, whose marks have that name, too
+    for pictures in (frame, marked, marked[:1]):
+        with pytest.raises(ValueError, match="pictures?, which say nothing .* as frame="):
+            Claim("x", pictures)
+    table = pd.DataFrame({"model": ["a", "b"], "mean": [1, 2]})
+    with pytest.raises(ValueError, match="2 rows that are no finding of sdlab.stats; give what"):
+        Claim("x", table)
+    Claim("x", table[:1])
+    Claim("x", table.assign(verdict="so it is"))
 
 
 def test_the_contents_lead_to_every_section(tmp_path, frame):
