@@ -123,12 +123,15 @@ class Against:
         In words, such as "tiny-v2 higher in objects_right".
     level : int
         Those of them that have no direction, as the difference of all is 0.
+    alike : bool
+        Whether all that go the other way are equally far.
     """
 
     found: Sequence[tuple[str, int, int]]
     looked: Sequence[tuple[str, int, int]]
     findings: Sequence[str]
     level: int = 0
+    alike: bool = False
 
 
 def find_pairing(claim: Claim, frame: pd.DataFrame) -> tuple[Pairing | None, str]:
@@ -193,7 +196,8 @@ def find_against(claim: Claim, pairing: Pairing) -> Against:
             elif difference * change < 0:
                 found.append((-abs(change), looked[-1]))
     far = [each for _, each in sorted(found, key=lambda each: each[0])]
-    return Against(far, looked, list(dict.fromkeys(findings)), level)
+    alike = len({distance for distance, _ in found}) < 2
+    return Against(far, looked, list(dict.fromkeys(findings)), level, alike)
 
 
 def name_finding(pairing: Pairing, column: str, own: Sequence[Any], *, right: bool) -> str:
@@ -231,7 +235,8 @@ def describe_against(against: Against) -> str:
         return "The difference of all is 0, so there is no direction to go against."
     every = count_noun(total, "comparison")
     level = f"Where the difference of all is 0, in {against.level:,} more, there is no direction"
-    first = f"; the {MOST_AGAINST} farthest are shown" if n > MOST_AGAINST else ""
+    some = f"{MOST_AGAINST} of them" if against.alike else f"the {MOST_AGAINST} farthest"
+    first = f"; {some} are shown" if n > MOST_AGAINST else ""
     few = 0 < len(against.findings) <= MOST_FINDINGS
     finding = f"“{'; '.join(against.findings)}”" if few else "the finding of their own row"
     said = (
